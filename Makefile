@@ -8,6 +8,8 @@ ARGS ?=
 TESTFLAGS ?=
 # The packages of "make test" and "make test-unit".
 PKG ?= ./...
+UNIT_PKG = $(if $(filter ./...,$(PKG)),./cmd/... ./hack/... ./pkg/... ./test/docs ./test/conformance/wire \
+	./test/integration/pages,$(PKG))
 # The installation that "make conformance" tests: the address of its kubevision-apiserver. Without it, an installation
 # is started. CA is the file with the authority of that address, by default the authority in the installation's
 # Secret; $KUBECONFIG is that of an administrator of its cluster.
@@ -107,9 +109,9 @@ test-limits: ## Load the programs to the limits of config/ and measure their mem
 	go test -vet=off -count 1 -timeout 60m -run 'TestMemory|TestLimitExceeded|TestLabelled' $(TESTFLAGS) ./test/integration/members -flood=$(FLOOD)
 
 .PHONY: test-unit
+# Without the race detector and without the packages whose tests all need a control plane, which "make test" has.
 test-unit: ## Run the tests that need no control plane.
-	@$(CHOOSE_RACE); \
-	$(TEST_ENV) go test $$race -short -timeout 10m $(TESTFLAGS) $(PKG)
+	@CGO_ENABLED=0 $(TEST_ENV) go test -vet=off -short -timeout 10m $(TESTFLAGS) $(UNIT_PKG)
 
 .PHONY: conformance
 # Without a package argument, go test prints the output of a passing test: the table of codes.

@@ -25,9 +25,10 @@ func main() {
 func newCommand() *cobra.Command {
 	o := options.New()
 	cmd := &cobra.Command{
-		Use:          "kubevision-apiserver",
-		Short:        "Serve the API of the KubeVision dashboard",
-		Long:         "Serve the API of the KubeVision dashboard, behind kube-apiserver as an aggregated API and directly.",
+		Use:   "kubevision-apiserver",
+		Short: "Serve the API of the KubeVision dashboard",
+		Long: "Serve the API of the KubeVision dashboard, behind kube-apiserver as an aggregated API and " +
+			"directly.",
 		Version:      version.String(),
 		Args:         cobra.NoArgs,
 		SilenceUsage: true,

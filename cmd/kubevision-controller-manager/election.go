@@ -26,13 +26,14 @@ type election struct {
 }
 
 func (e *election) addFlags(fs *pflag.FlagSet) {
-	fs.BoolVar(&e.enabled, "leader-elect", true, "Work only while holding the lease, so that several replicas may run.")
+	fs.BoolVar(&e.enabled, "leader-elect", true,
+		"Reconcile only while holding a lease, so that several replicas can run.")
 	fs.DurationVar(&e.leaseDuration, "leader-elect-lease-duration", defaultLeaseDuration,
-		"Time for which other replicas wait for one that holds the lease and does not renew it, in whole seconds.")
+		"Time after which another replica may take over a lease that is not renewed, in whole seconds.")
 	fs.DurationVar(&e.renewDeadline, "leader-elect-renew-deadline", defaultRenewDeadline,
-		"Time after which a replica ends that cannot renew its lease.")
+		"Time after which a replica exits if it cannot renew its lease.")
 	fs.DurationVar(&e.retryPeriod, "leader-elect-retry-period", defaultRetryPeriod,
-		"Time between two attempts to get or renew the lease.")
+		"Time between two attempts to acquire or renew the lease.")
 }
 
 func (e *election) validate() error {
@@ -41,8 +42,8 @@ func (e *election) validate() error {
 	case e.leaseDuration <= e.renewDeadline:
 		return errors.New("--leader-elect-lease-duration must be longer than --leader-elect-renew-deadline")
 	case e.retryPeriod <= 0, float64(e.renewDeadline) <= jitter*float64(e.retryPeriod):
-		return errors.New("--leader-elect-renew-deadline must be longer than --leader-elect-retry-period by a fifth, " +
-			"and that more than 0")
+		return errors.New("--leader-elect-renew-deadline must be longer than 1.2 times --leader-elect-retry-period, " +
+			"which must be positive")
 	case e.leaseDuration%time.Second != 0:
 		return errors.New("--leader-elect-lease-duration must be in whole seconds")
 	}

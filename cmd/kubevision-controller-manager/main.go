@@ -55,11 +55,12 @@ func main() {
 
 func newCommand() *cobra.Command {
 	o := &options{logs: logsapi.NewLoggingConfiguration()}
-	o.controllers.SessionLimits = sessionindex.Limits{PerUser: sessionindex.DefaultPerUser, Total: sessionindex.DefaultTotal}
+	o.controllers.SessionLimits = sessionindex.Limits{PerUser: sessionindex.DefaultPerUser,
+		Total: sessionindex.DefaultTotal}
 	o.controllers.ObjectLimits = objectquota.DefaultLimits()
 	cmd := &cobra.Command{
 		Use:          "kubevision-controller-manager",
-		Short:        "Make KubeVision's custom resources true",
+		Short:        "Reconcile KubeVision's custom resources",
 		Version:      version.String(),
 		Args:         cobra.NoArgs,
 		SilenceUsage: true,
@@ -73,25 +74,29 @@ func newCommand() *cobra.Command {
 	}
 	fs := cmd.Flags()
 	logsapi.AddFlags(o.logs, fs)
-	fs.StringVar(&o.kubeconfig, "kubeconfig", "", "kubeconfig file of the host cluster; without it, the cluster that the program runs in.")
-	fs.StringVar(&o.probeAddress, "health-probe-bind-address", ":8081", "Address of /healthz and /readyz; 0 for none.")
-	fs.StringVar(&o.metricsAddress, "metrics-bind-address", ":8443", "Address of /metrics, served over TLS to those whom the host lets read it; 0 for none.")
+	fs.StringVar(&o.kubeconfig, "kubeconfig", "",
+		"kubeconfig file of the host cluster. The default is the cluster that the program runs in.")
+	fs.StringVar(&o.probeAddress, "health-probe-bind-address", ":8081",
+		"Address of /healthz and /readyz; 0 disables them.")
+	fs.StringVar(&o.metricsAddress, "metrics-bind-address", ":8443",
+		"Address of /metrics, which is served over TLS to clients that the host authorizes; 0 disables it.")
 	o.election.addFlags(fs)
 	fs.DurationVar(&o.controllers.SigningKeyPeriod, "signing-key-rotation-period", 30*24*time.Hour,
-		"Time after which another key signs access tokens. Tokens of the key before stay valid.")
+		"Time after which a new key signs access tokens. Tokens of the previous key stay valid.")
 	fs.BoolVar(&o.controllers.AdminKeepsPassword, "bootstrap-admin-keeps-password", false,
-		"Let the first user keep the random password, rather than having to choose another one before anything else.")
+		"Let the first user keep the random password instead of requiring a change at the first login.")
 	fs.StringVar(&o.controllers.HostCluster, "bootstrap-cluster", "local",
-		"Name by which the cluster that the program runs in is registered along with the first user; empty if it is not.")
+		"Name with which the host cluster is registered when the first user is created; empty to skip this.")
 	fs.StringSliceVar(&o.controllers.ServingCertExtraHosts, "serving-cert-extra-names", nil,
-		"DNS names and IP addresses that the certificate of kubevision-apiserver is good for, beside those of its Service.")
+		"Additional DNS names and IP addresses in the certificate of kubevision-apiserver.")
 	fs.Int64Var(&o.controllers.MemberCacheBytes, "member-cache-bytes", clusters.DefaultMemberCacheBytes,
-		"Memory that RBAC objects and namespaces may take which are read of all member clusters, in bytes. "+
-			"Of one member at most 144 MiB are kept. Clusters that were registered last give way.")
+		"Memory for cached RBAC objects and namespaces of all member clusters, in bytes. "+
+			"One member may take at most 144 MiB. Beyond the limit, the newest clusters are disconnected.")
 	fs.IntVar(&o.controllers.ConcurrentClusterSyncs, "concurrent-cluster-syncs", cluster.DefaultConcurrency,
-		"The number of clusters that are reconciled at once. More need more memory and connections.")
-	fs.IntVar(&o.controllers.ConcurrentRoleBindingSyncs, "concurrent-role-binding-syncs", rolebinding.DefaultConcurrency,
-		"The number of role bindings that are reconciled at once.")
+		"Number of clusters that are reconciled at once. A higher number takes more memory and connections.")
+	fs.IntVar(&o.controllers.ConcurrentRoleBindingSyncs, "concurrent-role-binding-syncs",
+		rolebinding.DefaultConcurrency,
+		"Number of role bindings that are reconciled at once.")
 	o.controllers.SessionLimits.AddFlags(fs)
 	o.controllers.ObjectLimits.AddFlags(fs)
 	o.addresses.AddFlags(fs)
@@ -100,7 +105,7 @@ func newCommand() *cobra.Command {
 	return cmd
 }
 
-// listen opens the port of the probes. It returns nil if there is none.
+// listen opens the port of the probes. It returns nil if they are disabled.
 func (o *options) listen(ctx context.Context) (net.Listener, error) {
 	if o.probeAddress == "0" || o.probeAddress == "" {
 		return nil, nil //nolint:nilnil // nobody probes
@@ -162,7 +167,8 @@ func (o *options) start(ctx context.Context) error {
 		Cache:                  controllers.CacheOptions(),
 		HealthProbeBindAddress: o.probeAddress,
 		Metrics: metricsserver.Options{
-			BindAddress: o.metricsAddress, SecureServing: true, FilterProvider: filters.WithAuthenticationAndAuthorization,
+			BindAddress: o.metricsAddress, SecureServing: true,
+			FilterProvider: filters.WithAuthenticationAndAuthorization,
 		},
 		LeaderElection:                o.election.enabled,
 		LeaseDuration:                 &o.election.leaseDuration,

@@ -74,7 +74,8 @@ func TestAssetsTwoRunsBuildOnce(t *testing.T) {
 func TestAssetsWithoutFlock(t *testing.T) {
 	cache, built := fakeToolchain(t)
 	tools := t.TempDir()
-	for tool := range strings.FieldsSeq("bash sh basename cat chmod cut dirname find mkdir mktemp mv rm sed sha256sum shasum sleep tail") {
+	for tool := range strings.FieldsSeq(
+		"bash sh basename cat chmod cut dirname find mkdir mktemp mv rm sed sha256sum shasum sleep tail") {
 		if path, err := exec.LookPath(tool); err == nil {
 			if err := os.Symlink(path, filepath.Join(tools, tool)); err != nil {
 				t.Fatal(err)
@@ -160,7 +161,8 @@ func TestAssetsBuildFails(t *testing.T) {
 	if err == nil {
 		t.Fatal("no error")
 	}
-	for _, want := range []string{"could not build kube-controller-manager", "the compiler's complaint", "what to try"} {
+	for _, want := range []string{"could not build kube-controller-manager", "the compiler's complaint",
+		"what to try"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("output %q does not contain %q", out.String(), want)
 		}

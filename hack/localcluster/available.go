@@ -56,7 +56,8 @@ func (k *KubeVision) askAggregator(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("annotate the APIService: %w", err)
 	}
-	if _, err := client.Resource(apiServices()).Patch(ctx, apiServiceName, types.MergePatchType, patch, metav1.PatchOptions{}); err != nil {
+	if _, err := client.Resource(apiServices()).Patch(ctx, apiServiceName, types.MergePatchType, patch,
+		metav1.PatchOptions{}); err != nil {
 		return fmt.Errorf("annotate the APIService: %w", err)
 	}
 	return nil

@@ -65,7 +65,8 @@ func Start(ctx context.Context, options Options) (*Cluster, error) {
 }
 
 func newCluster(ctx context.Context, options Options) (*Cluster, error) {
-	c := &Cluster{assets: options.Assets, dir: options.Dir, keep: options.Keep, log: options.Log, exits: make(chan *ExitError, 16)}
+	c := &Cluster{assets: options.Assets, dir: options.Dir, keep: options.Keep, log: options.Log,
+		exits: make(chan *ExitError, 16)}
 	if c.log == nil {
 		c.log = io.Discard
 	}

@@ -125,7 +125,8 @@ func checkControllers(t *testing.T, cluster *Cluster) {
 			},
 		},
 	}
-	if _, err := client.AppsV1().Deployments("controllers").Create(t.Context(), deployment, metav1.CreateOptions{}); err != nil {
+	if _, err := client.AppsV1().Deployments("controllers").
+		Create(t.Context(), deployment, metav1.CreateOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	pods := waitForPods(t, client, "controllers", int(replicas))
@@ -134,7 +135,8 @@ func checkControllers(t *testing.T, cluster *Cluster) {
 	}
 
 	background := metav1.DeletePropagationBackground
-	err := client.AppsV1().Deployments("controllers").Delete(t.Context(), "web", metav1.DeleteOptions{PropagationPolicy: &background})
+	err := client.AppsV1().Deployments("controllers").
+		Delete(t.Context(), "web", metav1.DeleteOptions{PropagationPolicy: &background})
 	if err != nil {
 		t.Fatal(err)
 	}

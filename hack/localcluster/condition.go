@@ -17,7 +17,9 @@ import (
 
 // WaitForCondition waits until objects of a resource exist (all of the names, if names are given) and the condition
 // is True for all of them at their current generation.
-func (c *Cluster) WaitForCondition(ctx context.Context, timeout time.Duration, resource schema.GroupVersionResource, condition string, names ...string) error {
+func (c *Cluster) WaitForCondition(
+	ctx context.Context, timeout time.Duration, resource schema.GroupVersionResource, condition string, names ...string,
+) error {
 	what := fmt.Sprintf("wait until all %s are %s", resource.GroupResource(), condition)
 	check, err := c.conditionCheck(resource, condition, names)
 	if err != nil {
@@ -26,7 +28,9 @@ func (c *Cluster) WaitForCondition(ctx context.Context, timeout time.Duration, r
 	return Poll(ctx, timeout, what, check)
 }
 
-func (c *Cluster) conditionCheck(resource schema.GroupVersionResource, condition string, names []string) (func(context.Context) error, error) {
+func (c *Cluster) conditionCheck(
+	resource schema.GroupVersionResource, condition string, names []string,
+) (func(context.Context) error, error) {
 	client, err := dynamic.NewForConfig(c.Config())
 	if err != nil {
 		return nil, fmt.Errorf("make a client: %w", err)
@@ -48,7 +52,9 @@ func (c *Cluster) conditionCheck(resource schema.GroupVersionResource, condition
 	}, nil
 }
 
-func listOrGet(ctx context.Context, client dynamic.ResourceInterface, names []string) ([]unstructured.Unstructured, error) {
+func listOrGet(
+	ctx context.Context, client dynamic.ResourceInterface, names []string,
+) ([]unstructured.Unstructured, error) {
 	if len(names) == 0 {
 		list, err := client.List(ctx, metav1.ListOptions{})
 		if err != nil {
@@ -83,7 +89,8 @@ func conditionTrue(object *unstructured.Unstructured, want string) error {
 			continue
 		}
 		if condition["status"] != string(metav1.ConditionTrue) {
-			return fmt.Errorf("%s: %s is %v: %v: %v", name, want, condition["status"], condition["reason"], condition["message"])
+			return fmt.Errorf("%s: %s is %v: %v: %v", name, want, condition["status"], condition["reason"],
+				condition["message"])
 		}
 		return upToDate(object, condition, name)
 	}

@@ -165,7 +165,9 @@ func (c *Cluster) startControllerManager(ctx context.Context) error {
 }
 
 // startProgram starts a program of the assets folder and waits until it is ready.
-func (c *Cluster) startProgram(ctx context.Context, name string, ready func(context.Context) error, args []string) error {
+func (c *Cluster) startProgram(
+	ctx context.Context, name string, ready func(context.Context) error, args []string,
+) error {
 	begun := time.Now()
 	program := c.newProgram(name, filepath.Join(c.assets, name), ready, args)
 	if err := program.Start(ctx); err != nil {

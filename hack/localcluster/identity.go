@@ -74,7 +74,8 @@ func (c *Cluster) ServiceAccountConfig(ctx context.Context, namespace, name stri
 	what := fmt.Sprintf("get a token of service account %s/%s", namespace, name)
 	var token string
 	err = Poll(ctx, accountTimeout, what, func(ctx context.Context) error {
-		answer, err := client.CoreV1().ServiceAccounts(namespace).CreateToken(ctx, name, request, metav1.CreateOptions{})
+		answer, err := client.CoreV1().ServiceAccounts(namespace).
+			CreateToken(ctx, name, request, metav1.CreateOptions{})
 		if err != nil {
 			return err
 		}

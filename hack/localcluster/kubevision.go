@@ -108,7 +108,8 @@ func (k *KubeVision) start(ctx context.Context) error {
 	if err := k.startControllerManager(ctx); err != nil {
 		return err
 	}
-	if err := k.controllerManager.await(ctx, servingTimeout, "wait for the Secret "+servingSecret, k.ExportServingCertificate); err != nil {
+	if err := k.controllerManager.await(ctx, servingTimeout, "wait for the Secret "+servingSecret,
+		k.ExportServingCertificate); err != nil {
 		return err
 	}
 	server, err := k.StartAPIServer(ctx, k.port)
@@ -124,7 +125,8 @@ func (k *KubeVision) start(ctx context.Context) error {
 
 func (k *KubeVision) install(ctx context.Context) error {
 	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: Namespace}}
-	if _, err := k.client.CoreV1().Namespaces().Create(ctx, namespace, metav1.CreateOptions{}); err != nil && !apierrors.IsAlreadyExists(err) {
+	if _, err := k.client.CoreV1().Namespaces().
+		Create(ctx, namespace, metav1.CreateOptions{}); err != nil && !apierrors.IsAlreadyExists(err) {
 		return fmt.Errorf("make the namespace %s: %w", Namespace, err)
 	}
 	overlay := filepath.Join(k.cluster.dir, "overlay")
@@ -136,7 +138,8 @@ func (k *KubeVision) install(ctx context.Context) error {
 	if err := k.cluster.Apply(ctx, filepath.Join(k.options.ConfigDir, "crd")); err != nil {
 		return err
 	}
-	definitions := schema.GroupVersionResource{Group: "apiextensions.k8s.io", Version: "v1", Resource: "customresourcedefinitions"}
+	definitions := schema.GroupVersionResource{Group: "apiextensions.k8s.io", Version: "v1",
+		Resource: "customresourcedefinitions"}
 	if err := k.cluster.WaitForCondition(ctx, servingTimeout, definitions, "Established"); err != nil {
 		return err
 	}
@@ -165,7 +168,8 @@ func (k *KubeVision) startControllerManager(ctx context.Context) error {
 	if k.metricsPort, err = FreePort(ctx); err != nil {
 		return err
 	}
-	k.controllerManager, err = k.runControllerManager(ctx, controllerManagerProgram, k.metricsPort, k.options.ControllerManagerArgs)
+	k.controllerManager, err = k.runControllerManager(ctx, controllerManagerProgram, k.metricsPort,
+		k.options.ControllerManagerArgs)
 	return err
 }
 
@@ -180,7 +184,9 @@ func (k *KubeVision) StartControllerManager(ctx context.Context, extra ...string
 }
 
 // runControllerManager returns the program also if it has not become ready.
-func (k *KubeVision) runControllerManager(ctx context.Context, name string, metricsPort int, extra []string) (*Program, error) {
+func (k *KubeVision) runControllerManager(
+	ctx context.Context, name string, metricsPort int, extra []string,
+) (*Program, error) {
 	healthPort, err := FreePort(ctx)
 	if err != nil {
 		return nil, err

@@ -4,10 +4,15 @@
 package localcluster
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+
+	"github.com/kubevision-io/kubevision/pkg/certificates"
 )
 
 const (
@@ -115,11 +120,11 @@ func writeTokenKeys(dir string) error {
 	if _, err := os.Stat(filepath.Join(dir, tokenKeyFile)); err == nil {
 		return nil
 	}
-	key, err := newKey()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return err
 	}
-	private, err := encodeKey(key)
+	private, err := certificates.EncodeKey(key)
 	if err != nil {
 		return err
 	}

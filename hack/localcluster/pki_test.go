@@ -33,7 +33,8 @@ func TestKeptAuthorities(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, pair := range map[string][2]KeyPair{
-		clusterCA: {first.cluster, second.cluster}, etcdCA: {first.etcd, second.etcd}, frontProxyCA: {first.frontProxy, second.frontProxy},
+		clusterCA: {first.cluster, second.cluster}, etcdCA: {first.etcd, second.etcd},
+		frontProxyCA: {first.frontProxy, second.frontProxy},
 	} {
 		if !bytes.Equal(pair[0].CertPEM, pair[1].CertPEM) || !bytes.Equal(pair[0].KeyPEM, pair[1].KeyPEM) {
 			t.Errorf("the authority %s is another one", name)

@@ -200,7 +200,8 @@ type ExitError struct {
 
 // Error returns the exit status and the end of the log.
 func (e *ExitError) Error() string {
-	return fmt.Sprintf("%s ended by itself (%s); the end of %s:\n%s", e.Program.name, e.Status, e.Program.logFile, e.logEnd)
+	return fmt.Sprintf("%s ended by itself (%s); the end of %s:\n%s", e.Program.name, e.Status, e.Program.logFile,
+		e.logEnd)
 }
 
 func (p *Program) exitError(cause error) *ExitError {

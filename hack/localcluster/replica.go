@@ -33,7 +33,9 @@ func (k *KubeVision) StartAPIServerOf(ctx context.Context, program string) (*API
 	return k.startAPIServer(ctx, program, 0)
 }
 
-func (k *KubeVision) startAPIServer(ctx context.Context, program string, port int, extra ...string) (*APIServer, error) {
+func (k *KubeVision) startAPIServer(
+	ctx context.Context, program string, port int, extra ...string,
+) (*APIServer, error) {
 	port, err := pickPort(ctx, port)
 	if err != nil {
 		return nil, fmt.Errorf("choose the port of %s: %w", apiServerProgram, err)

@@ -75,7 +75,8 @@ func standInControllerManager() error {
 	if err := publishServingCert(context.Background(), client); err != nil {
 		return err
 	}
-	server := &http.Server{Addr: *health, ReadHeaderTimeout: time.Second, Handler: http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})}
+	server := &http.Server{Addr: *health, ReadHeaderTimeout: time.Second,
+		Handler: http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})}
 	return server.ListenAndServe()
 }
 
@@ -136,7 +137,9 @@ func standInAPIServer() error {
 	mux.HandleFunc("/readyz", func(http.ResponseWriter, *http.Request) {})
 	mux.HandleFunc("/apis/dashboard.kubevision.io/v1alpha1", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
-		_, _ = fmt.Fprintf(w, `{"kind":"APIResourceList","apiVersion":"v1","groupVersion":"dashboard.kubevision.io/v1alpha1","resources":[{"name":%q,"kind":"Greeting","verbs":["get"]}]}`, *greeting)
+		_, _ = fmt.Fprintf(w,
+			`{"kind":"APIResourceList","apiVersion":"v1","groupVersion":"dashboard.kubevision.io/v1alpha1",`+
+				`"resources":[{"name":%q,"kind":"Greeting","verbs":["get"]}]}`, *greeting)
 	})
 	if *host != loopback {
 		return errors.New("bind address is " + *host)

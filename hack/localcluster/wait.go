@@ -40,7 +40,9 @@ func Poll(ctx context.Context, timeout time.Duration, what string, check func(co
 
 // await polls check, and returns an error at once if the program exits. Its errors contain the end of the program's
 // log.
-func (p *Program) await(ctx context.Context, timeout time.Duration, what string, check func(context.Context) error) error {
+func (p *Program) await(
+	ctx context.Context, timeout time.Duration, what string, check func(context.Context) error,
+) error {
 	current := p.current()
 	if current == nil {
 		return fmt.Errorf("%s: %s does not run; the end of %s:\n%s", what, p.name, p.logFile, logTail(p.logFile))
@@ -48,7 +50,9 @@ func (p *Program) await(ctx context.Context, timeout time.Duration, what string,
 	return p.awaitRun(ctx, current, timeout, what, check)
 }
 
-func (p *Program) awaitRun(ctx context.Context, current *run, timeout time.Duration, what string, check func(context.Context) error) error {
+func (p *Program) awaitRun(
+	ctx context.Context, current *run, timeout time.Duration, what string, check func(context.Context) error,
+) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	go func() {

@@ -52,7 +52,8 @@ func startDetached(ctx context.Context, root string, wanted settings, log *os.Fi
 		return nil, fmt.Errorf("find this program: %w", err)
 	}
 	// The context ends with this process; the child must not.
-	child := exec.CommandContext(context.WithoutCancel(ctx), self, foregroundArgs(wanted)...) //nolint:gosec // this very program
+	//nolint:gosec // it is this program
+	child := exec.CommandContext(context.WithoutCancel(ctx), self, foregroundArgs(wanted)...)
 	child.Dir = root
 	child.Stdout, child.Stderr = log, log
 	child.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
@@ -65,7 +66,8 @@ func startDetached(ctx context.Context, root string, wanted settings, log *os.Fi
 // foregroundArgs returns the command line for the same run in the foreground.
 func foregroundArgs(wanted settings) []string {
 	args := []string{
-		"--port=" + strconv.Itoa(wanted.port), "--kube-port=" + strconv.Itoa(wanted.kubePort), "--member-port=" + strconv.Itoa(wanted.memberPort),
+		"--port=" + strconv.Itoa(wanted.port), "--kube-port=" + strconv.Itoa(wanted.kubePort),
+		"--member-port=" + strconv.Itoa(wanted.memberPort),
 	}
 	if wanted.fresh {
 		args = append(args, "--fresh")
@@ -102,9 +104,11 @@ func follow(ctx context.Context, files state, child *os.Process, ended <-chan er
 		select {
 		case err := <-ended:
 			_, copyErr := io.Copy(out, log)
-			return errors.Join(fmt.Errorf("it did not start (%w); the log is %s", exitOf(err), files.path(logFile)), copyErr)
+			return errors.Join(fmt.Errorf("it did not start (%w); the log is %s", exitOf(err), files.path(logFile)),
+				copyErr)
 		case <-ctx.Done():
-			return errors.Join(errors.New("gave up waiting"), child.Signal(syscall.SIGTERM), waitReleased(context.WithoutCancel(ctx), files))
+			return errors.Join(errors.New("gave up waiting"), child.Signal(syscall.SIGTERM),
+				waitReleased(context.WithoutCancel(ctx), files))
 		case <-ticker.C:
 		}
 	}

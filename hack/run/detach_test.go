@@ -69,7 +69,8 @@ func TestDetachAndStop(t *testing.T) {
 	files := testState(t)
 	t.Setenv(childVariable, "ready")
 	var shown bytes.Buffer
-	if err := detach(t.Context(), files.dir, files, settings{port: 1, kubePort: 2, memberPort: 3, fresh: true, member: true}, &shown); err != nil {
+	if err := detach(t.Context(), files.dir, files,
+		settings{port: 1, kubePort: 2, memberPort: 3, fresh: true, member: true}, &shown); err != nil {
 		t.Fatal(err)
 	}
 	if !strings.Contains(shown.String(), "working with --port=1 --kube-port=2 --member-port=3 --fresh --member") {
@@ -84,7 +85,8 @@ func TestDetachAndStop(t *testing.T) {
 	}
 
 	err = detach(t.Context(), files.dir, files, settings{}, &shown)
-	if !errors.Is(err, errRunning) || !strings.Contains(err.Error(), "make stop") || !strings.Contains(err.Error(), strconv.Itoa(pid)) {
+	if !errors.Is(err, errRunning) || !strings.Contains(err.Error(), "make stop") ||
+		!strings.Contains(err.Error(), strconv.Itoa(pid)) {
 		t.Errorf("error of a second run is %v", err)
 	}
 	if _, err := os.Stat(files.path(endpointFile)); err != nil {

@@ -103,7 +103,9 @@ func suspend(ctx context.Context, cluster *localcluster.Cluster) error {
 }
 
 // startMember starts the second cluster if it is requested.
-func startMember(ctx context.Context, assets string, files state, wanted settings, steps *progress) (*localcluster.Cluster, error) {
+func startMember(
+	ctx context.Context, assets string, files state, wanted settings, steps *progress,
+) (*localcluster.Cluster, error) {
 	if !wanted.member {
 		return nil, nil //nolint:nilnil // no second cluster is wanted
 	}
@@ -122,7 +124,10 @@ func startMember(ctx context.Context, assets string, files state, wanted setting
 }
 
 // use installs KubeVision in the cluster and waits for the end.
-func use(ctx context.Context, root, programs string, files state, wanted settings, cluster, member *localcluster.Cluster, steps *progress) error {
+func use(
+	ctx context.Context, root, programs string, files state, wanted settings, cluster, member *localcluster.Cluster,
+	steps *progress,
+) error {
 	var arguments []string
 	if wanted.dashboardDir != "" {
 		arguments = append(arguments, "--dashboard-dir="+wanted.dashboardDir)
@@ -166,7 +171,9 @@ func use(ctx context.Context, root, programs string, files state, wanted setting
 
 // keepRunning restarts KubeVision's programs after they exit, as a kubelet does. If any other program exits, the
 // cluster stops.
-func keepRunning(ctx context.Context, cluster, member *localcluster.Cluster, vision *localcluster.KubeVision, steps *progress) error {
+func keepRunning(
+	ctx context.Context, cluster, member *localcluster.Cluster, vision *localcluster.KubeVision, steps *progress,
+) error {
 	restarts := newRestarts()
 	for {
 		select {
@@ -250,7 +257,9 @@ func build(ctx context.Context, root string, files state, steps *progress) (stri
 	}
 	steps.say("building KubeVision; the first time takes some minutes")
 	// The commit is recorded for /version.
-	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", bin+string(filepath.Separator), "./cmd/...") //nolint:gosec // our own programs
+	folder := bin + string(filepath.Separator)
+	//nolint:gosec // the path is the program's own
+	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", folder, "./cmd/...")
 	cmd.Dir = root
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	output, err := cmd.CombinedOutput()
@@ -272,7 +281,8 @@ The password of "admin" is in %[2]s/admin-password. Pods stay Pending: the clust
 Logs are in %[2]s/%[3]s/logs. To stop: make stop. The next "make run" continues with the same data.
 `, endpoint, stateDir, clusterDir)
 	if member {
-		text += fmt.Sprintf("The kubeconfig of the second cluster is %s/%s; its logs are in %s/%s/logs.\n", stateDir, memberFile, stateDir, memberDir)
+		text += fmt.Sprintf("The kubeconfig of the second cluster is %s/%s; its logs are in %s/%s/logs.\n", stateDir,
+			memberFile, stateDir, memberDir)
 	}
 	return text
 }

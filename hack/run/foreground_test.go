@@ -21,8 +21,10 @@ import (
 
 func TestParse(t *testing.T) {
 	t.Parallel()
-	got, err := parse([]string{"--detach", "--fresh", "--member", "--port=1", "--kube-port", "2", "--member-port=3"}, io.Discard)
-	if want := (settings{detach: true, fresh: true, member: true, port: 1, kubePort: 2, memberPort: 3}); err != nil || got != want {
+	got, err := parse([]string{"--detach", "--fresh", "--member", "--port=1", "--kube-port", "2", "--member-port=3"},
+		io.Discard)
+	if want := (settings{detach: true, fresh: true, member: true, port: 1, kubePort: 2, memberPort: 3}); err != nil ||
+		got != want {
 		t.Errorf("settings are %+v (%v), want %+v", got, err, want)
 	}
 	if _, err := parse([]string{"detach"}, io.Discard); err == nil || !strings.Contains(err.Error(), `"detach"`) {
@@ -66,7 +68,8 @@ func TestPortTakenNamesTheFlag(t *testing.T) {
 		t.Fatal(err)
 	}
 	err = checkPorts(t.Context(), settings{port: free, kubePort: taken.Port})
-	if err == nil || !strings.Contains(err.Error(), "--kube-port=") || !strings.Contains(err.Error(), strconv.Itoa(taken.Port)) {
+	if err == nil || !strings.Contains(err.Error(), "--kube-port=") ||
+		!strings.Contains(err.Error(), strconv.Itoa(taken.Port)) {
 		t.Errorf("error is %v, want one that names the port and its flag", err)
 	}
 }
@@ -99,7 +102,8 @@ func TestNextSteps(t *testing.T) {
 	}
 	var commands []string
 	for line := range strings.Lines(nextSteps("https://localhost:9443", true)) {
-		if strings.HasPrefix(line, "KUBECONFIG=") || strings.HasPrefix(line, "TOKEN=") || strings.HasPrefix(line, "curl ") {
+		if strings.HasPrefix(line, "KUBECONFIG=") || strings.HasPrefix(line, "TOKEN=") ||
+			strings.HasPrefix(line, "curl ") {
 			commands = append(commands, line)
 		}
 	}
@@ -111,7 +115,8 @@ func TestNextSteps(t *testing.T) {
 	shell.Env = append(os.Environ(), "PATH="+filepath.Join(dir, "fake")+":"+os.Getenv("PATH"))
 	output, err := shell.CombinedOutput()
 	want := "kubectl .kubevision/kubeconfig get kubevisionusers\n" +
-		"-fsS --cacert .kubevision/ca.crt -H Authorization: Bearer abc.def https://localhost:9443/api/v1/clusters/local/namespaces/demo/resources/pods\n"
+		"-fsS --cacert .kubevision/ca.crt -H Authorization: Bearer abc.def " +
+		"https://localhost:9443/api/v1/clusters/local/namespaces/demo/resources/pods\n"
 	if err != nil || string(output) != want {
 		t.Errorf("output is %q (%v), want %q", output, err, want)
 	}

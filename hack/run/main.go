@@ -76,7 +76,8 @@ func parse(args []string, errOut io.Writer) (settings, error) {
 	flags.BoolVar(&wanted.detach, "detach", false, "run in the background; return when everything is ready")
 	flags.BoolVar(&wanted.stop, "stop", false, "stop what runs")
 	flags.BoolVar(&wanted.fresh, "fresh", false, "discard the data of earlier runs, and start with the samples")
-	flags.BoolVar(&wanted.member, "member", false, "also start a second cluster, without KubeVision, for you to register")
+	flags.BoolVar(&wanted.member, "member", false,
+		"also start a second cluster, without KubeVision, for you to register")
 	flags.IntVar(&wanted.port, "port", 9443, "port of kubevision-apiserver")
 	flags.IntVar(&wanted.kubePort, "kube-port", 16443, "port of kube-apiserver")
 	flags.IntVar(&wanted.memberPort, "member-port", 17443, "port of the kube-apiserver of the second cluster")

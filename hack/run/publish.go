@@ -54,7 +54,8 @@ func publish(ctx context.Context, files state, cluster *localcluster.Cluster, vi
 			return err
 		}
 	}
-	for secret, file := range map[string]string{adminPasswordSecret: adminPasswordFile, alicePasswordSecret: alicePasswordFile} {
+	for secret, file := range map[string]string{adminPasswordSecret: adminPasswordFile,
+		alicePasswordSecret: alicePasswordFile} {
 		if err := copyPassword(ctx, client, files, secret, file); err != nil {
 			return err
 		}
@@ -75,10 +76,11 @@ func linkKubectl(files state, kubectl string) error {
 
 // awaitAdminPassword waits until the controller manager has created the password of the first user.
 func awaitAdminPassword(ctx context.Context, client kubernetes.Interface) error {
-	return localcluster.Poll(ctx, secretTimeout, "wait for the Secret "+adminPasswordSecret, func(ctx context.Context) error {
-		_, err := client.CoreV1().Secrets(localcluster.Namespace).Get(ctx, adminPasswordSecret, metav1.GetOptions{})
-		return err
-	})
+	return localcluster.Poll(ctx, secretTimeout, "wait for the Secret "+adminPasswordSecret,
+		func(ctx context.Context) error {
+			_, err := client.CoreV1().Secrets(localcluster.Namespace).Get(ctx, adminPasswordSecret, metav1.GetOptions{})
+			return err
+		})
 }
 
 // createAlicePassword creates the password of the sample user.
@@ -91,7 +93,8 @@ func createAlicePassword(ctx context.Context, client kubernetes.Interface) error
 		ObjectMeta: metav1.ObjectMeta{Name: alicePasswordSecret},
 		StringData: map[string]string{passwordKey: base64.RawURLEncoding.EncodeToString(random)},
 	}
-	if _, err := client.CoreV1().Secrets(localcluster.Namespace).Create(ctx, secret, metav1.CreateOptions{}); err != nil {
+	if _, err := client.CoreV1().Secrets(localcluster.Namespace).
+		Create(ctx, secret, metav1.CreateOptions{}); err != nil {
 		return fmt.Errorf("make the Secret %s: %w", alicePasswordSecret, err)
 	}
 	return nil

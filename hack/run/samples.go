@@ -66,7 +66,8 @@ func checkPods(ctx context.Context, client kubernetes.Interface) error {
 	for i := range deployments.Items {
 		deployment := &deployments.Items[i]
 		wanted := *deployment.Spec.Replicas
-		if has := deployment.Status.Replicas; has != wanted || deployment.Status.ObservedGeneration != deployment.Generation {
+		if has := deployment.Status.Replicas; has != wanted ||
+			deployment.Status.ObservedGeneration != deployment.Generation {
 			return fmt.Errorf("deployment %s has %d of %d Pods", deployment.Name, has, wanted)
 		}
 	}

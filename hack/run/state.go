@@ -55,7 +55,8 @@ func (s state) write(name, text string) error {
 
 // clear removes the files that describe a run, and its secrets. Data, logs and programs stay.
 func (s state) clear() error {
-	for _, name := range []string{endpointFile, kubeconfigFile, caFile, adminPasswordFile, alicePasswordFile, memberFile, pidFile} {
+	for _, name := range []string{endpointFile, kubeconfigFile, caFile, adminPasswordFile, alicePasswordFile,
+		memberFile, pidFile} {
 		if err := os.Remove(s.path(name)); err != nil && !errors.Is(err, os.ErrNotExist) {
 			return fmt.Errorf("clear the state folder: %w", err)
 		}

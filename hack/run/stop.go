@@ -39,7 +39,8 @@ func stop(ctx context.Context, files state, out io.Writer) error {
 		return fmt.Errorf("stop process %d: %w", pid, err)
 	}
 	if err := waitReleased(ctx, files); err != nil {
-		return fmt.Errorf("process %d does not stop: %w; see %s, and end it with: kill -9 %d", pid, err, files.path(logFile), pid)
+		return fmt.Errorf("process %d does not stop: %w; see %s, and end it with: kill -9 %d", pid, err,
+			files.path(logFile), pid)
 	}
 	return tell(out, "stopped")
 }

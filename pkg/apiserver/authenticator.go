@@ -33,18 +33,19 @@ type requestAuthenticator struct {
 	tickets    *authentication.Tickets
 	frontProxy authenticator.Request
 	delegated  authenticator.Request
-	// table contains the routes that anonymous callers may call, and those that a caller may call who must first
-	// change the password or set up a second factor.
+	// table contains the routes that anonymous callers may call, and the routes that a caller may call before a
+	// required change of the password or set-up of a second factor.
 	table *routes.Table
 }
 
 // newFrontProxy trusts X-Remote-* headers only with a client certificate of the request-header CA with an allowed name.
 func newFrontProxy(c *authenticatorfactory.RequestHeaderConfig) (authenticator.Request, error) {
 	if c == nil || c.CAContentProvider == nil {
-		return nil, errors.New("no request-header CA: kube-apiserver could not be told from anybody else")
+		return nil, errors.New("no request-header CA is configured: kube-apiserver cannot be authenticated")
 	}
-	return group.NewAuthenticatedGroupAdder(headerrequest.NewDynamicVerifyOptionsSecure(c.CAContentProvider.VerifyOptions,
-		c.AllowedClientNames, c.UsernameHeaders, c.UIDHeaders, c.GroupHeaders, c.ExtraHeaderPrefixes)), nil
+	return group.NewAuthenticatedGroupAdder(
+		headerrequest.NewDynamicVerifyOptionsSecure(c.CAContentProvider.VerifyOptions,
+			c.AllowedClientNames, c.UsernameHeaders, c.UIDHeaders, c.GroupHeaders, c.ExtraHeaderPrefixes)), nil
 }
 
 // AuthenticateRequest implements authenticator.Request. It records the reason of a refusal for the filter that writes
@@ -77,7 +78,8 @@ func (a *requestAuthenticator) AuthenticateRequest(r *http.Request) (*authentica
 		return response, true, nil
 	}
 	if path, ok := routes.BelowRoot(r.URL.Path); ok && a.table.Public(r.Method, path) {
-		return &authenticator.Response{User: &user.DefaultInfo{Name: user.Anonymous, Groups: []string{user.AllUnauthenticated}}}, true, nil
+		return &authenticator.Response{User: &user.DefaultInfo{Name: user.Anonymous,
+			Groups: []string{user.AllUnauthenticated}}}, true, nil
 	}
 	return nil, false, nil
 }

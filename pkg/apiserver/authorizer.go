@@ -18,7 +18,9 @@ type requestAuthorizer struct {
 }
 
 // Authorize implements authorizer.Authorizer.
-func (a requestAuthorizer) Authorize(ctx context.Context, attributes authorizer.Attributes) (authorizer.Decision, string, error) {
+func (a requestAuthorizer) Authorize(
+	ctx context.Context, attributes authorizer.Attributes,
+) (authorizer.Decision, string, error) {
 	if filters.UnderAPI(attributes.GetPath()) {
 		return authorizer.DecisionAllow, "left to the access rule of the route", nil
 	}

@@ -32,14 +32,16 @@ func newClientFinder(proxies, trusted []netip.Prefix, c *authenticatorfactory.Re
 	proven := authenticator.RequestFunc(func(*http.Request) (*authenticator.Response, bool, error) {
 		return &authenticator.Response{}, true, nil
 	})
-	return &clientFinder{proxies: proxies, trusted: trusted, frontProxy: x509.NewDynamicCAVerifier(c.CAContentProvider.VerifyOptions, proven, c.AllowedClientNames)}
+	return &clientFinder{proxies: proxies, trusted: trusted,
+		frontProxy: x509.NewDynamicCAVerifier(c.CAContentProvider.VerifyOptions, proven, c.AllowedClientNames)}
 }
 
 // find returns the client of a request.
 func (f *clientFinder) find(r *http.Request) authentication.Client {
 	address := f.address(r)
 	return authentication.Client{
-		Address: address, UserAgent: r.UserAgent(), DeviceToken: r.Header.Get(dashboardv1alpha1.DeviceHeader), Trusted: contains(f.trusted, address),
+		Address: address, UserAgent: r.UserAgent(), DeviceToken: r.Header.Get(dashboardv1alpha1.DeviceHeader),
+		Trusted: contains(f.trusted, address),
 	}
 }
 

@@ -23,13 +23,14 @@ import (
 )
 
 // dashboardResource is the only resource in the discovery of the group. Clients resolve plurals, singulars and kinds
-// over all groups, whether or not a kind has verbs: a resource named clusters or users would hide those of other
-// products. It has no verbs, so that clients ignore it: kubectl get, the garbage collector, the deletion of
+// over all groups, whether or not a kind has verbs: a resource named clusters or users would hide the resources of
+// other products. It has no verbs, so that clients ignore it: kubectl get, the garbage collector, the deletion of
 // namespaces, quotas. The list is not empty because clients without aggregated discovery treat an empty list as an
 // error, or do not cache it.
 func dashboardResource() metav1.APIResource {
 	return metav1.APIResource{
-		Name: "kubevisiondashboards", SingularName: "kubevisiondashboard", Kind: "KubeVisionDashboard", Verbs: metav1.Verbs{},
+		Name: "kubevisiondashboards", SingularName: "kubevisiondashboard", Kind: "KubeVisionDashboard",
+		Verbs: metav1.Verbs{},
 	}
 }
 
@@ -37,7 +38,8 @@ func dashboardResource() metav1.APIResource {
 func install(s *genericapiserver.GenericAPIServer, codecs serializer.CodecFactory, table *routes.Table) error {
 	gv := dashboardv1alpha1.SchemeGroupVersion
 	version := metav1.GroupVersionForDiscovery{GroupVersion: gv.String(), Version: gv.Version}
-	group := metav1.APIGroup{Name: gv.Group, Versions: []metav1.GroupVersionForDiscovery{version}, PreferredVersion: version}
+	group := metav1.APIGroup{Name: gv.Group, Versions: []metav1.GroupVersionForDiscovery{version},
+		PreferredVersion: version}
 	resource := dashboardResource()
 
 	ws := new(restful.WebService)
@@ -74,7 +76,8 @@ func unroutedHandler(codecs serializer.CodecFactory) restful.ServiceErrorHandleF
 				return
 			}
 		}
-		status := apierrors.NewGenericServerResponse(failure.Code, "", schema.GroupResource{}, "", failure.Message, 0, false)
+		status := apierrors.NewGenericServerResponse(failure.Code, "", schema.GroupResource{}, "", failure.Message, 0,
+			false)
 		responsewriters.ErrorNegotiated(status, codecs, schema.GroupVersion{}, w.ResponseWriter, r.Request)
 	}
 }

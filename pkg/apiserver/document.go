@@ -25,8 +25,9 @@ func Document(ctx context.Context) (*spec3.OpenAPI, error) {
 	scheme, codecs := NewCodecs()
 	generic := genericapiserver.NewConfig(codecs)
 	c := &ExtraConfig{PasswordHashes: 1}
-	// The routes are registered with all that serves them; none of it is called.
-	unconnected := &state{config: &rest.Config{}, keys: token.NewKeySet(clock.RealClock{}), sessions: &sessionindex.Index{}}
+	// Routes need a state to be registered. Nothing calls it here.
+	unconnected := &state{config: &rest.Config{}, keys: token.NewKeySet(clock.RealClock{}),
+		sessions: &sessionindex.Index{}}
 	table, _, err := c.routes(ctx, unconnected, &clientFinder{})
 	if err != nil {
 		return nil, err

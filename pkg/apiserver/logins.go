@@ -14,8 +14,10 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/authentication/token"
 )
 
-// logins returns what logs users in, over one store of credentials.
-func (c *ExtraConfig) logins(s *state, tokens *authentication.Tokens, hasher *password.Hasher, log *audit.Log) *authentication.Logins {
+// logins returns the services for logins, which share one store of credentials.
+func (c *ExtraConfig) logins(
+	s *state, tokens *authentication.Tokens, hasher *password.Hasher, log *audit.Log,
+) *authentication.Logins {
 	var now clock.RealClock
 	store := &authentication.CredentialsStore{Client: s.client}
 	delays := &throttle.Throttle{
@@ -31,13 +33,15 @@ func (c *ExtraConfig) logins(s *state, tokens *authentication.Tokens, hasher *pa
 		Devices: &authentication.Devices{MAC: token.NewMAC(s.keys, "device tokens"), Clock: now},
 		Index:   s.sessions, Limits: c.SessionLimits,
 	}
-	passwords := &authentication.Passwords{Store: store, Sessions: sessions, Hasher: hasher, Throttle: delays, Audit: log}
+	passwords := &authentication.Passwords{Store: store, Sessions: sessions, Hasher: hasher, Throttle: delays,
+		Audit: log}
 	factors := &authentication.SecondFactors{
 		Store: store, Sessions: sessions, Passwords: passwords, Policy: tokens.Policy, Audit: log, Clock: now,
 		Challenges:   token.NewService(token.Challenge, s.keys, credentials.ChallengeTTL, now),
 		LoginCodeTTL: c.LoginCodeTTL,
 	}
 	return &authentication.Logins{
-		Cache: s.cache, Throttle: delays, Store: store, Passwords: passwords, SecondFactors: factors, Sessions: sessions, Audit: log,
+		Cache: s.cache, Throttle: delays, Store: store, Passwords: passwords, SecondFactors: factors,
+		Sessions: sessions, Audit: log,
 	}
 }

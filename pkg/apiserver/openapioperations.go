@@ -127,7 +127,8 @@ func securitySchemes() spec3.SecuritySchemes {
 	return spec3.SecuritySchemes{
 		bearerScheme: {SecuritySchemeProps: spec3.SecuritySchemeProps{
 			Type: "http", Scheme: "bearer", BearerFormat: "JWT",
-			Description: "The access token of a login, at kubevision-apiserver. At kube-apiserver, a token that it knows.",
+			Description: "The access token of a login, at kubevision-apiserver. At kube-apiserver, a token that it " +
+				"knows.",
 		}},
 		headerScheme: {SecuritySchemeProps: spec3.SecuritySchemeProps{
 			Type: "apiKey", In: "header", Name: dashboardv1alpha1.TokenHeader,

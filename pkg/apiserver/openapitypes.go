@@ -23,8 +23,8 @@ const (
 	schemaPrefix = "#/components/schemas/"
 )
 
-// definitions returns the descriptions of the generated types, and those that the generator omits: it describes only
-// structs, and only those to which other descriptions refer.
+// definitions returns the generated definitions, and the definitions that the generator omits: it describes only
+// structs, and only structs to which other definitions refer.
 func definitions(ref common.ReferenceCallback) map[string]common.OpenAPIDefinition {
 	out := openapi.GetOpenAPIDefinitions(ref)
 	describeCodes(out, ref)
@@ -51,8 +51,8 @@ func definitions(ref common.ReferenceCallback) map[string]common.OpenAPIDefiniti
 	return out
 }
 
-// describeCodes makes codes a type of its own, since they would be any number otherwise. One-time codes are strings,
-// and the code of Kubernetes' own Status is not part of any answer.
+// describeCodes defines a type for codes, which would be plain numbers otherwise. One-time codes are strings, and the
+// code of Kubernetes' Status is not part of any response.
 func describeCodes(out map[string]common.OpenAPIDefinition, ref common.ReferenceCallback) {
 	for name, definition := range out {
 		property, ok := definition.Schema.Properties[codeProperty]

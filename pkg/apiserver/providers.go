@@ -44,14 +44,14 @@ import (
 // publicMemory bounds the memory of requests to public endpoints, in bytes: ten of the largest at once.
 const publicMemory = 64 << 20
 
-// services are what several providers share.
+// services are shared by several providers.
 type services struct {
 	logins *authentication.Logins
 	tokens *authentication.Tokens
 	audit  *audit.Log
 	// host connects callers to the host cluster.
 	host *hostobjects.Host
-	// access connects callers to clusters, and lists to those of which callers may read only some namespaces.
+	// access connects callers to clusters, and to lists of which callers may read only some namespaces.
 	access *authorization.Access
 	lists  *scopedlist.Access
 	watch  *watch.Provider
@@ -61,10 +61,12 @@ type services struct {
 func (c *ExtraConfig) providers(s *state, v *services, clients *clientFinder) []routes.Provider {
 	return []routes.Provider{
 		&auth.Provider{
-			Logins: v.logins, Passwords: v.logins.Passwords, Sessions: v.logins.Sessions, SecondFactors: v.logins.SecondFactors,
-			Reader: s.cache, Client: clients.find,
+			Logins: v.logins, Passwords: v.logins.Passwords, Sessions: v.logins.Sessions,
+			SecondFactors: v.logins.SecondFactors,
+			Reader:        s.cache, Client: clients.find,
 		},
-		&users.Provider{Reader: s.cache, Live: s.client, Host: v.host, Hash: v.logins.Passwords.Hash, Audit: v.audit, Client: clients.find},
+		&users.Provider{Reader: s.cache, Live: s.client, Host: v.host, Hash: v.logins.Passwords.Hash, Audit: v.audit,
+			Client: clients.find},
 		&clusterregistration.Provider{Reader: s.cache, Host: v.host, Examine: s.connections.Examine, Policy: s.policy},
 		&rolebindings.Provider{Host: v.host},
 		&sessions.Provider{Host: v.host, Audit: v.audit, Client: clients.find},
@@ -87,7 +89,9 @@ func (c *ExtraConfig) providers(s *state, v *services, clients *clientFinder) []
 }
 
 // routes returns the table of all routes, and the authenticator of access tokens.
-func (c *ExtraConfig) routes(ctx context.Context, s *state, clients *clientFinder) (*routes.Table, *authentication.Tokens, error) {
+func (c *ExtraConfig) routes(
+	ctx context.Context, s *state, clients *clientFinder,
+) (*routes.Table, *authentication.Tokens, error) {
 	kube, err := kubernetes.NewForConfig(s.config)
 	if err != nil {
 		return nil, nil, fmt.Errorf("making a client: %w", err)
@@ -109,7 +113,8 @@ func (c *ExtraConfig) routes(ctx context.Context, s *state, clients *clientFinde
 	shared := &services{
 		logins: c.logins(s, tokens, hasher, log), tokens: tokens, audit: log,
 		host:   &hostobjects.Host{As: authorization.HostAs(s.connections), Reviewer: reviewer},
-		access: access, lists: &scopedlist.Access{Access: access, Reader: s.cache, Cache: s.reads, Verdicts: s.verdicts},
+		access: access, lists: &scopedlist.Access{Access: access, Reader: s.cache, Cache: s.reads,
+			Verdicts: s.verdicts},
 	}
 	recent := watch.NewRecent()
 	shared.lists.Listed = recent.Note

@@ -41,11 +41,12 @@ func NewCodecs() (*runtime.Scheme, serializer.CodecFactory) {
 	scheme := runtime.NewScheme()
 	unversioned := schema.GroupVersion{Version: "v1"}
 	metav1.AddToGroupVersion(scheme, unversioned)
-	scheme.AddUnversionedTypes(unversioned, &metav1.Status{}, &metav1.APIVersions{}, &metav1.APIGroupList{}, &metav1.APIGroup{}, &metav1.APIResourceList{})
+	scheme.AddUnversionedTypes(unversioned, &metav1.Status{}, &metav1.APIVersions{}, &metav1.APIGroupList{},
+		&metav1.APIGroup{}, &metav1.APIResourceList{})
 	return scheme, serializer.NewCodecFactory(scheme)
 }
 
-// ExtraConfig is the configuration of the dashboard's API beside that of a generic API server.
+// ExtraConfig is the configuration of the dashboard's API, in addition to that of a generic API server.
 type ExtraConfig struct {
 	// AccessTokenTTL is the lifetime of an access token.
 	AccessTokenTTL time.Duration
@@ -55,7 +56,7 @@ type ExtraConfig struct {
 	BodyBytesInFlight int64
 	// ResponseBytesInFlight bounds the bytes of responses of clusters in memory.
 	ResponseBytesInFlight int64
-	// ReadCacheBytes bounds the memory of the read cache. There is none if it is 0.
+	// ReadCacheBytes bounds the memory of the read cache. Zero disables the cache.
 	ReadCacheBytes int64
 	// ConnectionBytes bounds the memory of client connections.
 	ConnectionBytes int64
@@ -76,11 +77,11 @@ type ExtraConfig struct {
 	// LoginCodeTTL is the time for which the one-time code of a login replaces fresh codes in its session; 0 disables
 	// it.
 	LoginCodeTTL time.Duration
-	// RefusedDryRunsAsData answers pages of this origin with code 0 if a dry run was refused.
+	// RefusedDryRunsAsData returns code 0 to pages of this origin if a dry run was rejected.
 	RefusedDryRunsAsData bool
 	// ClusterAddresses restricts the addresses of clusters.
 	ClusterAddresses addresspolicy.Policy
-	// DashboardDir is the directory of a dashboard that is served beside the API, or empty.
+	// DashboardDir is the directory of a dashboard that is served together with the API, or empty.
 	DashboardDir string
 	// Streams bounds streams, and the origins that may open them.
 	Streams streams.Options
@@ -111,7 +112,8 @@ type CompletedConfig struct {
 func (c *Config) Complete(ctx context.Context) (completed CompletedConfig, err error) {
 	generic := c.GenericConfig
 	scheme, codecs := NewCodecs()
-	state, err := newState(ctx, generic.ClientConfig, c.ExtraConfig.ClusterAddresses, budget.New(c.ExtraConfig.ResponseBytesInFlight))
+	state, err := newState(ctx, generic.ClientConfig, c.ExtraConfig.ClusterAddresses,
+		budget.New(c.ExtraConfig.ResponseBytesInFlight))
 	if err != nil {
 		return CompletedConfig{}, err
 	}
@@ -129,7 +131,8 @@ func (c *Config) Complete(ctx context.Context) (completed CompletedConfig, err e
 	if err != nil {
 		return CompletedConfig{}, err
 	}
-	clients := newClientFinder(c.ExtraConfig.TrustedProxies, c.ExtraConfig.TrustedLoginNetworks, generic.Authentication.RequestHeaderConfig)
+	clients := newClientFinder(c.ExtraConfig.TrustedProxies, c.ExtraConfig.TrustedLoginNetworks,
+		generic.Authentication.RequestHeaderConfig)
 	table, tokens, err := c.ExtraConfig.routes(ctx, state, clients)
 	if err != nil {
 		return CompletedConfig{}, err
@@ -196,7 +199,8 @@ func (c *Config) Complete(ctx context.Context) (completed CompletedConfig, err e
 func handlerChains(
 	handler http.Handler, c *genericapiserver.Config, bodies *filters.Bodies, questions filters.DelegationLimit,
 ) http.Handler {
-	inFlight := genericfilters.WithMaxInFlightLimit(handler, c.MaxRequestsInFlight, c.MaxMutatingRequestsInFlight, c.LongRunningFunc)
+	inFlight := genericfilters.WithMaxInFlightLimit(handler, c.MaxRequestsInFlight, c.MaxMutatingRequestsInFlight,
+		c.LongRunningFunc)
 	own := *c
 	own.MaxRequestsInFlight, own.MaxMutatingRequestsInFlight = 0, 0
 	enveloped := genericapiserver.DefaultBuildHandlerChain(filters.WithBody(inFlight, bodies), &own)

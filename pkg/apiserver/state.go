@@ -49,8 +49,8 @@ const (
 	stopPatience = 5 * time.Second
 )
 
-// state holds the watched copies of objects of the host cluster, and the connections to clusters. Nothing else is kept
-// in the process, so that any replica can answer any request.
+// state holds the watched copies of objects of the host cluster, and the connections to clusters. The process has no
+// other state, so that any replica can serve any request.
 type state struct {
 	config *rest.Config
 	cache  cache.Cache
@@ -67,7 +67,8 @@ type state struct {
 	memory *budget.Budget
 	// connections holds the connections to the clusters.
 	connections *clusters.Connections
-	// reads are objects of clusters, and nil if everything is read live. verdicts tell who may read them.
+	// reads is the read cache. It is nil if everything is read from the clusters. verdicts decides who may read from
+	// it.
 	reads    *readcache.Cache
 	verdicts *verdicts.Cache
 	// streams are the open streams of clients.
@@ -84,7 +85,9 @@ type state struct {
 	cancel  context.CancelFunc
 }
 
-func newState(ctx context.Context, config *rest.Config, policy addresspolicy.Policy, memory *budget.Budget) (*state, error) {
+func newState(
+	ctx context.Context, config *rest.Config, policy addresspolicy.Policy, memory *budget.Budget,
+) (*state, error) {
 	config = rest.CopyConfig(config)
 	config.QPS = -1 // each request causes reviews on the host, which client-side flow control would queue
 	scheme := runtime.NewScheme()
@@ -118,7 +121,8 @@ func newState(ctx context.Context, config *rest.Config, policy addresspolicy.Pol
 		return nil, fmt.Errorf("making a cache: %w", err)
 	}
 	secrets, err := cache.New(config, cache.Options{
-		Scheme: scheme, DefaultTransform: cache.TransformStripManagedFields(), DefaultNamespaces: map[string]cache.Config{names.Namespace: {}},
+		Scheme: scheme, DefaultTransform: cache.TransformStripManagedFields(),
+		DefaultNamespaces: map[string]cache.Config{names.Namespace: {}},
 	})
 	if err != nil {
 		return nil, fmt.Errorf("making a cache of secrets' metadata: %w", err)
@@ -229,7 +233,7 @@ func (s *state) stop() {
 	}
 }
 
-// readyzChecks make the server not ready until it can answer requests.
+// readyzChecks returns the checks that make the server not ready until it can serve requests.
 func (s *state) readyzChecks() []healthz.HealthChecker {
 	return []healthz.HealthChecker{
 		healthz.NamedCheck("kubevision-signing-keys", func(*http.Request) error {
@@ -240,7 +244,7 @@ func (s *state) readyzChecks() []healthz.HealthChecker {
 			ctx, cancel := context.WithTimeout(r.Context(), cacheSyncPatience)
 			defer cancel()
 			if !s.cache.WaitForCacheSync(ctx) || !s.secrets.WaitForCacheSync(ctx) {
-				return errors.New("the caches are not filled yet")
+				return errors.New("the caches are not synced yet")
 			}
 			return nil
 		}),

@@ -41,7 +41,9 @@ func newTickets(s *state, tokens *authentication.Tokens) *authentication.Tickets
 }
 
 // newStreams returns a manager of streams that end with the sessions of tokens.
-func newStreams(o streams.Options, s *state, tokens *authentication.Tokens, tickets *authentication.Tickets) *streams.Manager {
+func newStreams(
+	o streams.Options, s *state, tokens *authentication.Tokens, tickets *authentication.Tickets,
+) *streams.Manager {
 	o.Admit = func(ctx context.Context, u user.Info, target streams.Target) error {
 		return admitTicket(ctx, tickets, u, target)
 	}
@@ -53,7 +55,8 @@ func newStreams(o streams.Options, s *state, tokens *authentication.Tokens, tick
 	return streams.NewManager(o)
 }
 
-// admitTicket spends the ticket of a request, if it came with one. A ticket that is for another stream is spent, too.
+// admitTicket spends the ticket of a request that has one. It also spends a ticket that is restricted to another
+// stream.
 func admitTicket(ctx context.Context, tickets *authentication.Tickets, u user.Info, target streams.Target) error {
 	p, ok := u.(*authentication.Principal)
 	if !ok || p.Ticket == nil {
@@ -83,8 +86,8 @@ func ticketError(message string) *envelope.Error {
 	return envelope.New(dashboardv1alpha1.CodeUnauthenticated, "%s", message)
 }
 
-// checkSession returns an error once the session of a stream has ended, or its user is another one than before. Callers
-// without a session were authenticated by kube-apiserver: their rights are all that can be checked.
+// checkSession returns an error if the session of a stream has ended, or its user has been replaced. Callers whom
+// kube-apiserver has authenticated have no session. For them, only rights are checked.
 func checkSession(ctx context.Context, tokens *authentication.Tokens, u user.Info) error {
 	before, ok := u.(*authentication.Principal)
 	if !ok {
@@ -97,14 +100,15 @@ func checkSession(ctx context.Context, tokens *authentication.Tokens, u user.Inf
 	case err != nil:
 		return streams.NewEnd(streams.SessionEnded, "the session has ended")
 	case now.SetupRequired || now.PasswordChangeRequired:
-		return streams.NewEnd(streams.SessionEnded, "the session may do nothing else before a password or a second factor is set")
+		return streams.NewEnd(streams.SessionEnded,
+			"the session may do nothing else before a password or a second factor is set")
 	case !sets.New(now.Groups...).Equal(sets.New(before.Groups...)):
 		return streams.NewEnd(streams.Forbidden, "your groups have changed: connect again")
 	}
 	return nil
 }
 
-// longRunning tells the library which requests have no time limit: streams, beside its own.
+// longRunning returns the check for requests without a time limit: streams, and those of the library.
 func longRunning(table *routes.Table) genericapirequest.LongRunningRequestCheck {
 	watches := genericfilters.BasicLongRunningRequestCheck(sets.NewString("watch"), sets.NewString())
 	return func(r *http.Request, info *genericapirequest.RequestInfo) bool {
@@ -133,7 +137,8 @@ func watchSessions(ctx context.Context, c cache.Cache, changed func(name string)
 		UpdateFunc: func(_, updated any) { changed(userOf(updated)) },
 		DeleteFunc: func(object any) { changed(userOf(object)) },
 	}
-	for _, kind := range []client.Object{&kubevisionv1alpha1.KubeVisionSession{}, &kubevisionv1alpha1.KubeVisionUser{}} {
+	for _, kind := range []client.Object{&kubevisionv1alpha1.KubeVisionSession{},
+		&kubevisionv1alpha1.KubeVisionUser{}} {
 		informer, err := c.GetInformer(ctx, kind, cache.BlockUntilSynced(false))
 		if err == nil {
 			_, err = informer.AddEventHandler(handler)

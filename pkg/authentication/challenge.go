@@ -26,12 +26,13 @@ type ChallengeError struct {
 }
 
 // Error implements error. The text does not contain the token.
-func (*ChallengeError) Error() string { return "the second factor is due" }
+func (*ChallengeError) Error() string { return "a second factor is required" }
 
 // challenge opens a challenge for a user with a second factor, unless the password has changed since it was compared.
 func (s *SecondFactors) challenge(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, epoch string) error {
 	id := rand.Text()
-	raw, err := s.Challenges.Sign(token.Claims{Subject: u.Name, UserUID: string(u.UID), Session: id, Methods: []string{methodPassword}})
+	raw, err := s.Challenges.Sign(token.Claims{Subject: u.Name, UserUID: string(u.UID), Session: id,
+		Methods: []string{methodPassword}})
 	if err != nil {
 		return fmt.Errorf("signing a challenge: %w", err)
 	}
@@ -56,7 +57,9 @@ func (s *SecondFactors) VerifyTOTP(ctx context.Context, challenge, code string, 
 	if session, err := s.Sessions.startFromSetup(ctx, challenge, from); !errors.Is(err, errNoSetupToken) {
 		return session, err
 	}
-	return s.verifyChallenge(ctx, challenge, methodOTP, from, func(f *credentials.SecondFactor, _ types.UID) error { return s.checkTOTP(f, code) })
+	return s.verifyChallenge(ctx, challenge, methodOTP, from, func(f *credentials.SecondFactor, _ types.UID) error {
+		return s.checkTOTP(f, code)
+	})
 }
 
 // VerifyRecoveryCode is like VerifyTOTP, with a recovery code.
@@ -64,9 +67,10 @@ func (s *SecondFactors) VerifyRecoveryCode(ctx context.Context, challenge, code 
 	if session, err := s.Sessions.startFromSetup(ctx, challenge, from); !errors.Is(err, errNoSetupToken) {
 		return session, err
 	}
-	return s.verifyChallenge(ctx, challenge, methodRecovery, from, func(f *credentials.SecondFactor, uid types.UID) error {
-		return s.checkRecovery(f, uid, code)
-	})
+	return s.verifyChallenge(ctx, challenge, methodRecovery, from,
+		func(f *credentials.SecondFactor, uid types.UID) error {
+			return s.checkRecovery(f, uid, code)
+		})
 }
 
 // verifyChallenge returns token.ErrExpired or ErrRevoked for a challenge that is not valid, and a CodeError for a wrong
@@ -122,13 +126,17 @@ func (s *SecondFactors) verifyChallenge(
 }
 
 // recordWrongCode records a wrong code in the audit trail.
-func (s *SecondFactors) recordWrongCode(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, from Client, err error) {
+func (s *SecondFactors) recordWrongCode(
+	ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, from Client, err error,
+) {
 	e, ok := errors.AsType[*CodeError](err)
 	if !ok {
 		return
 	}
-	s.Audit.Record(ctx, audit.Event{Reason: audit.SecondFactorFailed, User: u, Address: from.address(), Detail: e.reason})
+	s.Audit.Record(ctx, audit.Event{Reason: audit.SecondFactorFailed, User: u, Address: from.address(),
+		Detail: e.reason})
 	if e.RetryAfter > 0 {
-		s.Audit.Record(ctx, audit.Event{Reason: audit.SecondFactorBlocked, User: u, Address: from.address(), Detail: "for " + e.RetryAfter.Round(time.Second).String()})
+		s.Audit.Record(ctx, audit.Event{Reason: audit.SecondFactorBlocked, User: u, Address: from.address(),
+			Detail: "for " + e.RetryAfter.Round(time.Second).String()})
 	}
 }

@@ -9,7 +9,7 @@ import (
 
 // Client is the origin of a request.
 type Client struct {
-	// Address is the address of the client, as far as it can be determined.
+	// Address is the address of the client. It is invalid if it cannot be determined.
 	Address netip.Addr
 	// UserAgent is the User-Agent header of the request.
 	UserAgent string

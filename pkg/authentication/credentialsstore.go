@@ -35,7 +35,8 @@ func (c *CredentialsStore) get(ctx context.Context, username string) (*corev1.Se
 		username = "-"
 	}
 	secret := &corev1.Secret{}
-	err := c.Client.Get(ctx, types.NamespacedName{Namespace: names.Namespace, Name: names.CredentialsSecret(username)}, secret)
+	err := c.Client.Get(ctx, types.NamespacedName{Namespace: names.Namespace, Name: names.CredentialsSecret(username)},
+		secret)
 	if client.IgnoreNotFound(err) != nil {
 		return nil, fmt.Errorf("reading the credentials: %w", err)
 	}
@@ -57,11 +58,14 @@ func (c *CredentialsStore) getOwn(ctx context.Context, p *Principal) (*corev1.Se
 // update reads the credentials of a user, calls change, and writes the credentials back if change returns true. After a
 // conflict it calls change again with the new version, so that a code is accepted only once. It returns the error of
 // change after the write.
-func (c *CredentialsStore) update(ctx context.Context, user string, uid types.UID, change func(*corev1.Secret) (write bool, err error)) error {
+func (c *CredentialsStore) update(
+	ctx context.Context, user string, uid types.UID, change func(*corev1.Secret) (write bool, err error),
+) error {
 	var verdict error
 	err := retry.RetryOnConflict(contention(), func() error {
 		secret := &corev1.Secret{}
-		err := c.Client.Get(ctx, types.NamespacedName{Namespace: names.Namespace, Name: names.CredentialsSecret(user)}, secret)
+		err := c.Client.Get(ctx, types.NamespacedName{Namespace: names.Namespace, Name: names.CredentialsSecret(user)},
+			secret)
 		if apierrors.IsNotFound(err) || (err == nil && !isOwnedBy(secret, uid)) {
 			return ErrRevoked
 		}
@@ -87,7 +91,9 @@ func (c *CredentialsStore) update(ctx context.Context, user string, uid types.UI
 // updateOwn is like update, for the credentials of the caller. It returns ErrSessionEnded if a change of the
 // credentials has ended the session, even if the session object still exists. Otherwise such a session could revert
 // that change.
-func (c *CredentialsStore) updateOwn(ctx context.Context, p *Principal, edit func(*corev1.Secret) (write bool, err error)) error {
+func (c *CredentialsStore) updateOwn(
+	ctx context.Context, p *Principal, edit func(*corev1.Secret) (write bool, err error),
+) error {
 	err := c.update(ctx, p.User.Name, p.User.UID, func(secret *corev1.Secret) (bool, error) {
 		if !credentials.InForce(secret, p.Session, p.Epoch) {
 			return false, ErrSessionEnded
@@ -101,13 +107,17 @@ func (c *CredentialsStore) updateOwn(ctx context.Context, p *Principal, edit fun
 }
 
 // updateSecondFactor is like updateOwn, for the second factor.
-func (c *CredentialsStore) updateSecondFactor(ctx context.Context, p *Principal, edit func(*credentials.SecondFactor) (write bool, err error)) error {
+func (c *CredentialsStore) updateSecondFactor(
+	ctx context.Context, p *Principal, edit func(*credentials.SecondFactor) (write bool, err error),
+) error {
 	return c.updateOwn(ctx, p, func(secret *corev1.Secret) (bool, error) { return editSecondFactor(secret, edit) })
 }
 
 // editSecondFactor calls edit with the second factor in a Secret, and writes it back into the Secret if edit returns
 // true.
-func editSecondFactor(secret *corev1.Secret, edit func(*credentials.SecondFactor) (write bool, err error)) (bool, error) {
+func editSecondFactor(
+	secret *corev1.Secret, edit func(*credentials.SecondFactor) (write bool, err error),
+) (bool, error) {
 	factor, err := credentials.ReadSecondFactor(secret)
 	if err != nil {
 		return false, err
@@ -124,7 +134,9 @@ func editSecondFactor(secret *corev1.Secret, edit func(*credentials.SecondFactor
 
 // readUser reads a user from the API server: a cache that lags behind must not renew a session of a disabled user. It
 // returns ErrRevoked for a user who may not log in any more.
-func (c *CredentialsStore) readUser(ctx context.Context, name string, uid types.UID, u *kubevisionv1alpha1.KubeVisionUser) error {
+func (c *CredentialsStore) readUser(
+	ctx context.Context, name string, uid types.UID, u *kubevisionv1alpha1.KubeVisionUser,
+) error {
 	err := c.Client.Get(ctx, types.NamespacedName{Name: name}, u)
 	if client.IgnoreNotFound(err) != nil {
 		return fmt.Errorf("reading the user: %w", err)

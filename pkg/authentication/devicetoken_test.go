@@ -21,7 +21,8 @@ func TestDeviceTokens(t *testing.T) {
 		t.Fatal(err)
 	}
 	known := devices.find(text, "uid-1")
-	if known == nil || !known.matchesEpoch("epoch") || known.matchesEpoch("") || known.matchesEpoch("another") || len(known.name()) != 2*deviceIDBytes {
+	if known == nil || !known.matchesEpoch("epoch") || known.matchesEpoch("") || known.matchesEpoch("another") ||
+		len(known.name()) != 2*deviceIDBytes {
 		t.Fatalf("the token of a device is read as %+v", known)
 	}
 	again, err := devices.issue(known, "session-2", "uid-1", "another")

@@ -25,7 +25,7 @@ const recently = 5 * time.Minute
 var (
 	// ErrPasswordRequired is returned when a second factor can be set up only with the password: one is in force, or
 	// the login is too old.
-	ErrPasswordRequired = errors.New("the password is needed to set up a second factor")
+	ErrPasswordRequired = errors.New("the password is required to set up a second factor")
 	// ErrPolicy is returned when the user must keep a second factor.
 	ErrPolicy = errors.New("the user must have a second factor")
 )
@@ -140,12 +140,16 @@ func (s *SecondFactors) Disable(ctx context.Context, p *Principal, code string, 
 	}
 	s.Audit.Record(ctx, p.event(audit.SecondFactorDisabled, from))
 	return errors.Join(s.Sessions.update(ctx, p.Session, func(s *kubevisionv1alpha1.KubeVisionSessionSpec) {
-		s.AuthenticationMethods = slices.DeleteFunc(s.AuthenticationMethods, func(m string) bool { return m == methodOTP || m == methodRecovery })
+		s.AuthenticationMethods = slices.DeleteFunc(s.AuthenticationMethods, func(m string) bool {
+			return m == methodOTP || m == methodRecovery
+		})
 	}), s.Sessions.endOthers(ctx, p))
 }
 
 // RenewRecoveryCodes replaces the recovery codes with a code of the second factor.
-func (s *SecondFactors) RenewRecoveryCodes(ctx context.Context, p *Principal, code string, from Client) ([]string, error) {
+func (s *SecondFactors) RenewRecoveryCodes(
+	ctx context.Context, p *Principal, code string, from Client,
+) ([]string, error) {
 	codes, hashes, err := recoverycode.New(string(p.User.UID))
 	if err != nil {
 		return nil, err

@@ -19,7 +19,7 @@ import (
 )
 
 // ErrFreshCodeRequired is returned for a sensitive operation without a code by a user with a second factor.
-var ErrFreshCodeRequired = errors.New("a fresh code is needed")
+var ErrFreshCodeRequired = errors.New("a fresh code is required")
 
 // VerifyFreshCode accepts a code for one sensitive operation. Each code is accepted once. Users without a second factor
 // and verified sessions need no code. It returns ErrFreshCodeRequired if a code is missing, and a CodeError for a wrong
@@ -68,7 +68,7 @@ func (s *SecondFactors) Reverify(ctx context.Context, p *Principal, code string,
 func (s *SecondFactors) checkInSession(p *Principal, f *credentials.SecondFactor, verify func() bool) error {
 	now := s.Clock.Now()
 	if f.InSessions.Exhausted(p.Session, now) {
-		return &CodeError{reason: "too many were wrong in this session", over: true}
+		return &CodeError{reason: "too many wrong codes in this session", over: true}
 	}
 	if pause := f.InSessions.Wait(p.Session, now); pause > 0 {
 		return &CodeError{RetryAfter: pause, reason: "too many were wrong"}

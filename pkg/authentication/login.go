@@ -144,7 +144,9 @@ func (l *Logins) begin(
 }
 
 // recordFailure counts a wrong password. It returns an error if it cannot count.
-func (l *Logins) recordFailure(ctx context.Context, attempt *throttle.Attempt, u *kubevisionv1alpha1.KubeVisionUser, from Client, why error) error {
+func (l *Logins) recordFailure(
+	ctx context.Context, attempt *throttle.Attempt, u *kubevisionv1alpha1.KubeVisionUser, from Client, why error,
+) error {
 	e := audit.Event{Reason: audit.LoginFailed, User: u, Address: from.address()}
 	if r, ok := errors.AsType[*credentialsError](why); ok {
 		e.Detail = r.reason
@@ -152,10 +154,12 @@ func (l *Logins) recordFailure(ctx context.Context, attempt *throttle.Attempt, u
 	l.Audit.Record(ctx, e)
 	blocked, err := attempt.Failed(ctx)
 	if blocked.Account > 0 {
-		l.Audit.Record(ctx, audit.Event{Reason: audit.AccountLocked, User: u, Address: from.address(), Detail: "for " + blocked.Account.String()})
+		l.Audit.Record(ctx, audit.Event{Reason: audit.AccountLocked, User: u, Address: from.address(), Detail: "for " +
+			blocked.Account.String()})
 	}
 	if blocked.Address > 0 {
-		l.Audit.Record(ctx, audit.Event{Reason: audit.AddressBlocked, Address: from.address(), Detail: "for " + blocked.Address.String()})
+		l.Audit.Record(ctx, audit.Event{Reason: audit.AddressBlocked, Address: from.address(), Detail: "for " +
+			blocked.Address.String()})
 	}
 	return err
 }

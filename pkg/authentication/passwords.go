@@ -30,7 +30,7 @@ type Passwords struct {
 }
 
 // ErrSamePassword is returned when the new password equals the old one.
-var ErrSamePassword = errors.New("the new password is the old one")
+var ErrSamePassword = errors.New("the new password equals the old one")
 
 // Change replaces the caller's own password and ends the caller's other sessions. It returns a
 // password.WeakError or ErrSamePassword for a new password that is not acceptable, ErrInvalidCredentials for a wrong
@@ -61,7 +61,9 @@ func (s *Passwords) Change(ctx context.Context, p *Principal, old, replacement s
 		return err
 	}
 	s.Audit.Record(ctx, p.event(audit.PasswordChanged, from))
-	return errors.Join(s.Sessions.update(ctx, p.Session, func(s *kubevisionv1alpha1.KubeVisionSessionSpec) { s.PasswordChangeRequired = false }),
+	return errors.Join(s.Sessions.update(ctx, p.Session, func(s *kubevisionv1alpha1.KubeVisionSessionSpec) {
+		s.PasswordChangeRequired = false
+	}),
 		s.Sessions.endOthers(ctx, p))
 }
 
@@ -151,7 +153,8 @@ func (s *Passwords) upgrade(ctx context.Context, u *kubevisionv1alpha1.KubeVisio
 
 // wrapBusy maps queue-full and deadline errors to ErrBusy.
 func wrapBusy(err error) error {
-	if errors.Is(err, password.ErrBusy) || errors.Is(err, throttle.ErrBusy) || errors.Is(err, context.DeadlineExceeded) {
+	if errors.Is(err, password.ErrBusy) || errors.Is(err, throttle.ErrBusy) ||
+		errors.Is(err, context.DeadlineExceeded) {
 		return fmt.Errorf("%w: %w", ErrBusy, err)
 	}
 	return err

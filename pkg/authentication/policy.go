@@ -38,12 +38,16 @@ func (p *TwoFactorPolicy) Required(ctx context.Context, u *kubevisionv1alpha1.Ku
 	}
 	return slices.ContainsFunc(held, func(b kubevisionv1alpha1.KubeVisionRoleBinding) bool {
 		target := bindings.ClusterRole(b.Spec.RoleRef)
-		return slices.ContainsFunc(p.Roles, func(role string) bool { return target == role || target == bindings.BuiltInClusterRole(role) })
+		return slices.ContainsFunc(p.Roles, func(role string) bool {
+			return target == role || target == bindings.BuiltInClusterRole(role)
+		})
 	}), nil
 }
 
 // SetupRequired returns true if the user must set up a second factor before any other request.
-func (p *TwoFactorPolicy) SetupRequired(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, methods []string) (bool, error) {
+func (p *TwoFactorPolicy) SetupRequired(
+	ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, methods []string,
+) (bool, error) {
 	if HasSecondFactor(methods) {
 		return false, nil
 	}

@@ -91,7 +91,8 @@ func (m *SessionManager) renew(ctx context.Context, presented refreshToken, from
 		if next, err = m.rotate(ctx, session, presented, now); err != nil {
 			return nil, err
 		}
-	case next.hash() != session.Spec.RefreshTokenHash || session.Spec.RotationTime == nil || now.Sub(session.Spec.RotationTime.Time) > reuseGrace:
+	case next.hash() != session.Spec.RefreshTokenHash || session.Spec.RotationTime == nil ||
+		now.Sub(session.Spec.RotationTime.Time) > reuseGrace:
 		return nil, m.endReused(ctx, u, session)
 	}
 	return m.issue(ctx, u, session, next, epoch, from)
@@ -114,7 +115,9 @@ func (m *SessionManager) checkEpoch(
 
 // rotate replaces the token. The update fails if another replica was faster, and is retried with the result of that
 // replica.
-func (m *SessionManager) rotate(ctx context.Context, session *kubevisionv1alpha1.KubeVisionSession, presented refreshToken, now time.Time) (refreshToken, error) {
+func (m *SessionManager) rotate(
+	ctx context.Context, session *kubevisionv1alpha1.KubeVisionSession, presented refreshToken, now time.Time,
+) (refreshToken, error) {
 	random := make([]byte, secretBytes)
 	if _, err := rand.Read(random); err != nil {
 		return refreshToken{}, fmt.Errorf("reading randomness for a salt: %w", err)
@@ -138,9 +141,12 @@ func (m *SessionManager) rotate(ctx context.Context, session *kubevisionv1alpha1
 
 // endReused ends a session whose spent token was used again. The user and a thief may both have the token, and cannot
 // be told apart (RFC 9700, section 4.14.2).
-func (m *SessionManager) endReused(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, session *kubevisionv1alpha1.KubeVisionSession) error {
+func (m *SessionManager) endReused(
+	ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, session *kubevisionv1alpha1.KubeVisionSession,
+) error {
 	m.Audit.Record(ctx, audit.Event{Reason: audit.RefreshTokenReused, User: u, Session: session.Name})
-	if err := m.Client.Delete(ctx, session, client.Preconditions{UID: &session.UID}); client.IgnoreNotFound(err) != nil {
+	if err := m.Client.Delete(ctx, session,
+		client.Preconditions{UID: &session.UID}); client.IgnoreNotFound(err) != nil {
 		return fmt.Errorf("ending the session: %w", err)
 	}
 	return ErrRevoked

@@ -126,10 +126,11 @@ func TestSuccessor(t *testing.T) {
 		t.Error("two clients with one token must get one successor")
 	}
 	for name, other := range map[string]refreshToken{
-		"the token itself":   made,
-		"with another salt":  made.successor("other"),
-		"of another token":   {session: session, secret: next.secret[:secretBytes]},
-		"of another session": refreshToken{session: "01m81wqq0dz75tt26gwxvksa6e", secret: made.secret}.successor("salt"),
+		"the token itself":  made,
+		"with another salt": made.successor("other"),
+		"of another token":  {session: session, secret: next.secret[:secretBytes]},
+		"of another session": refreshToken{session: "01m81wqq0dz75tt26gwxvksa6e",
+			secret: made.secret}.successor("salt"),
 	} {
 		if name == "of another token" {
 			other = other.successor("salt")

@@ -107,7 +107,8 @@ func (m *SessionManager) startNamed(
 	ctx context.Context, name string, known *kubevisionv1alpha1.KubeVisionUser, secret *corev1.Secret, methods []string,
 	from Client,
 ) (*Session, error) {
-	u := &kubevisionv1alpha1.KubeVisionUser{} // as the API server knows them now: a copy may not know yet what the session must not do
+	// The cache may not know yet that the user is disabled or must change the password.
+	u := &kubevisionv1alpha1.KubeVisionUser{}
 	if err := m.Store.readUser(ctx, known.Name, known.UID, u); err != nil {
 		return nil, err
 	}
@@ -124,7 +125,8 @@ func (m *SessionManager) startNamed(
 		},
 		Spec: kubevisionv1alpha1.KubeVisionSessionSpec{
 			UserName: u.Name, UserUID: u.UID, AuthenticationMethods: methods,
-			Client:         kubevisionv1alpha1.SessionClient{Address: from.address(), UserAgent: truncate(from.UserAgent, maxUserAgent)},
+			Client: kubevisionv1alpha1.SessionClient{Address: from.address(),
+				UserAgent: truncate(from.UserAgent, maxUserAgent)},
 			ExpirationTime: metav1.NewTime(now.Add(SessionTTL)), RefreshTokenHash: refresh.hash(),
 			CredentialsEpoch:       credentials.Epoch(secret),
 			PasswordChangeRequired: u.Spec.MustChangePassword && !credentials.PasswordChosen(secret),
@@ -148,7 +150,9 @@ func (m *SessionManager) startNamed(
 
 // create stores a session, and ends older sessions beyond the limits. The session controller ends sessions that still
 // exceed the limits, for example after logins on several replicas at once.
-func (m *SessionManager) create(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, session *kubevisionv1alpha1.KubeVisionSession) error {
+func (m *SessionManager) create(
+	ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, session *kubevisionv1alpha1.KubeVisionSession,
+) error {
 	var group sync.WaitGroup
 	defer group.Wait()
 	for _, s := range m.Index.Excess(u.UID, 1, m.Limits) {
@@ -166,13 +170,15 @@ func (m *SessionManager) create(ctx context.Context, u *kubevisionv1alpha1.KubeV
 
 // confirm deletes the session if its login is not valid any more. A change of credentials begins an epoch and then ends
 // the existing sessions. confirm ends a session that was created in between.
-func (m *SessionManager) confirm(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, session *kubevisionv1alpha1.KubeVisionSession) error {
+func (m *SessionManager) confirm(
+	ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, session *kubevisionv1alpha1.KubeVisionSession,
+) error {
 	now, err := m.Store.get(ctx, u.Name)
 	if err == nil && isOwnedBy(now, u.UID) && credentials.Epoch(now) == session.Spec.CredentialsEpoch {
 		return nil
 	}
 	if deleteErr := m.Client.Delete(ctx, session); client.IgnoreNotFound(deleteErr) != nil {
-		return errors.Join(err, fmt.Errorf("taking the session back: %w", deleteErr))
+		return errors.Join(err, fmt.Errorf("deleting the session: %w", deleteErr))
 	}
 	if err != nil {
 		return err
@@ -182,7 +188,8 @@ func (m *SessionManager) confirm(ctx context.Context, u *kubevisionv1alpha1.Kube
 
 // issue makes the tokens of a session.
 func (m *SessionManager) issue(
-	ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, session *kubevisionv1alpha1.KubeVisionSession, refresh refreshToken,
+	ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, session *kubevisionv1alpha1.KubeVisionSession,
+	refresh refreshToken,
 	epoch string, from Client,
 ) (*Session, error) {
 	methods := session.Spec.AuthenticationMethods
@@ -191,7 +198,8 @@ func (m *SessionManager) issue(
 		return nil, err
 	}
 	access, err := m.Tokens.Sign(token.Claims{
-		Subject: u.Name, UserUID: string(u.UID), Session: session.Name, Methods: methods, AuthTime: m.loginTime(session),
+		Subject: u.Name, UserUID: string(u.UID), Session: session.Name, Methods: methods,
+		AuthTime: m.loginTime(session),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("signing an access token: %w", err)
@@ -224,7 +232,9 @@ func (m *SessionManager) loginTime(session *kubevisionv1alpha1.KubeVisionSession
 }
 
 // update changes the session object of a request.
-func (m *SessionManager) update(ctx context.Context, name string, change func(*kubevisionv1alpha1.KubeVisionSessionSpec)) error {
+func (m *SessionManager) update(
+	ctx context.Context, name string, change func(*kubevisionv1alpha1.KubeVisionSessionSpec),
+) error {
 	return retry.RetryOnConflict(contention(), func() error {
 		s := &kubevisionv1alpha1.KubeVisionSession{}
 		if err := m.Client.Get(ctx, types.NamespacedName{Name: name}, s); err != nil {
@@ -245,9 +255,10 @@ func (m *SessionManager) endOthers(ctx context.Context, p *Principal) error {
 	if err := m.Client.List(ctx, &all, client.MatchingLabels{names.UserLabel: p.User.Name}); err != nil {
 		return fmt.Errorf("listing sessions: %w", err)
 	}
-	_, err := sessionindex.EndAll(ctx, m.Client, slices.DeleteFunc(all.Items, func(s kubevisionv1alpha1.KubeVisionSession) bool {
-		return s.Name == p.Session || s.Spec.UserUID != p.User.UID
-	}))
+	_, err := sessionindex.EndAll(ctx, m.Client,
+		slices.DeleteFunc(all.Items, func(s kubevisionv1alpha1.KubeVisionSession) bool {
+			return s.Name == p.Session || s.Spec.UserUID != p.User.UID
+		}))
 	return err
 }
 

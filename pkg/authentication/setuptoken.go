@@ -18,7 +18,7 @@ import (
 )
 
 // errNoSetupToken is returned for a token of another kind.
-var errNoSetupToken = errors.New("not a token of a login that waits for a set-up")
+var errNoSetupToken = errors.New("not a set-up token")
 
 // setupToken signs a token for a login that waits for the set-up of a second factor. A dashboard that only knows how to
 // ask for a code exchanges it for the session of the login.
@@ -64,7 +64,8 @@ func (m *SessionManager) startFromSetup(ctx context.Context, raw string, from Cl
 	if err != nil {
 		return nil, err
 	}
-	if begun.Spec.UserUID != u.UID || !begun.DeletionTimestamp.IsZero() || factor.Enabled() || !isOwnedBy(secret, u.UID) ||
+	if begun.Spec.UserUID != u.UID || !begun.DeletionTimestamp.IsZero() || factor.Enabled() ||
+		!isOwnedBy(secret, u.UID) ||
 		!credentials.InForce(secret, begun.Name, begun.Spec.CredentialsEpoch) {
 		return nil, ErrRevoked
 	}
@@ -78,5 +79,5 @@ func revokedIfNotFound(err error) error {
 	if apierrors.IsNotFound(err) || apierrors.IsConflict(err) {
 		return ErrRevoked
 	}
-	return fmt.Errorf("taking over the session of the login: %w", err)
+	return fmt.Errorf("replacing the session of the login: %w", err)
 }

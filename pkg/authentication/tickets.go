@@ -29,10 +29,10 @@ import (
 const (
 	// TicketTTL is the lifetime of a ticket.
 	TicketTTL = 30 * time.Second
-	// ticketLeeway allows for differences between the clocks of replicas. A ticket is remembered as spent for that much
-	// longer, too.
+	// ticketLeeway allows for differences between the clocks of replicas. It also extends the time for which a spent
+	// ticket is remembered.
 	ticketLeeway = 5 * time.Second
-	// maxTicketLength bounds a ticket that is parsed, in bytes: three names of Kubernetes, and some more.
+	// maxTicketLength bounds the length of a ticket that is parsed, in bytes. A ticket contains up to three names.
 	maxTicketLength = 2048
 	ticketIDBytes   = 12
 )
@@ -40,7 +40,7 @@ const (
 var (
 	// ErrTicketSpent is returned for a ticket that was used before.
 	ErrTicketSpent = errors.New("the ticket was used before")
-	// ErrTicketExpired is returned for a genuine ticket that is too old.
+	// ErrTicketExpired is returned for a genuine ticket that has expired.
 	ErrTicketExpired = errors.New("the ticket has expired")
 	// ErrTooManyTickets is returned if a session uses tickets faster than they expire.
 	ErrTooManyTickets = errors.New("too many tickets of the session were used")
@@ -55,14 +55,14 @@ type Ticket struct {
 	User    string `json:"u"`
 	UserUID string `json:"d"`
 	Expires int64  `json:"x"`
-	// Cluster, Namespace, Pod and Verb are those of the stream; empty ones are not restricted.
+	// Cluster, Namespace, Pod and Verb restrict the stream. Empty values do not restrict it.
 	Cluster   string `json:"c,omitempty"`
 	Namespace string `json:"n,omitempty"`
 	Pod       string `json:"p,omitempty"`
 	Verb      string `json:"v,omitempty"`
 }
 
-// Allows returns whether the ticket is for such a stream.
+// Allows returns true if the ticket permits a stream.
 func (t *Ticket) Allows(cluster, namespace, pod, verb string) bool {
 	for _, pair := range [][2]string{
 		{t.Cluster, cluster}, {t.Namespace, namespace}, {t.Pod, pod}, {t.Verb, verb},
@@ -74,8 +74,8 @@ func (t *Ticket) Allows(cluster, namespace, pod, verb string) bool {
 	return true
 }
 
-// Tickets issues tickets, and spends them. A ticket is authenticated by a MAC, so that nothing is stored when it is
-// issued. Spending it is one write to the object of its session, which all replicas share.
+// Tickets issues and spends tickets. A ticket contains a MAC, so that nothing is stored when it is issued. When it is
+// spent, its id is written to the session object, which all replicas share.
 type Tickets struct {
 	MAC    *token.MAC
 	Tokens *Tokens
@@ -106,7 +106,8 @@ func (t *Tickets) Issue(p *Principal, restrictions Ticket) (string, error) {
 	return encode(text) + "." + encode(code), nil
 }
 
-// Authenticate returns the user of a ticket, in its session. The ticket must be spent before anything is done for it.
+// Authenticate returns the user of a ticket with its session. The caller must spend the ticket before it does anything
+// for the user.
 func (t *Tickets) Authenticate(ctx context.Context, raw string) (*Principal, error) {
 	ticket, err := t.parse(raw)
 	if err != nil {
@@ -140,7 +141,7 @@ func (t *Tickets) parse(raw string) (*Ticket, error) {
 	return ticket, nil
 }
 
-// Spend makes a ticket worth nothing, on every replica. It returns ErrTicketSpent if it was before.
+// Spend invalidates a ticket on every replica. It returns ErrTicketSpent if the ticket was spent before.
 func (t *Tickets) Spend(ctx context.Context, ticket *Ticket) error {
 	return retry.RetryOnConflict(contention(), func() error { return t.spendOnce(ctx, ticket) })
 }
@@ -169,7 +170,8 @@ func (t *Tickets) spendOnce(ctx context.Context, ticket *Ticket) error {
 	case len(kept) >= kubevisionv1alpha1.MaxSpentTickets:
 		return ErrTooManyTickets
 	}
-	s.Spec.SpentTickets = append(kept, kubevisionv1alpha1.SpentTicket{ID: ticket.ID, ExpirationTime: metav1.NewTime(expires)})
+	s.Spec.SpentTickets = append(kept, kubevisionv1alpha1.SpentTicket{ID: ticket.ID,
+		ExpirationTime: metav1.NewTime(expires)})
 	if err := t.Client.Update(ctx, s); err != nil {
 		if apierrors.IsNotFound(err) {
 			return ErrSessionEnded

@@ -85,7 +85,8 @@ func (t *Tokens) Authenticate(ctx context.Context, raw string) (*Principal, erro
 	return p, nil
 }
 
-// Recheck returns the user of a principal as the user is now, in the same session. The errors are those of Authenticate.
+// Recheck returns the user of a principal as the user is now, in the same session. The errors are those of
+// Authenticate.
 func (t *Tokens) Recheck(ctx context.Context, p *Principal) (*Principal, error) {
 	return t.inSession(ctx, p.Session, string(p.User.UID), p.User.Name)
 }
@@ -120,7 +121,9 @@ func (t *Tokens) inSession(ctx context.Context, session, uid, name string) (*Pri
 	return p, err
 }
 
-func (t *Tokens) principal(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, s *kubevisionv1alpha1.KubeVisionSession) (*Principal, error) {
+func (t *Tokens) principal(
+	ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, s *kubevisionv1alpha1.KubeVisionSession,
+) (*Principal, error) {
 	setup, err := t.Policy.SetupRequired(ctx, u, s.Spec.AuthenticationMethods)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)

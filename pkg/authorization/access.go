@@ -63,9 +63,11 @@ func (a *Access) ClusterByName(ctx context.Context, u user.Info, name string) (*
 		return nil, NewClusterNotFound(name)
 	case errors.Is(err, clusters.ErrIdentityConflict):
 		return nil, envelope.New(dashboardv1alpha1.CodeUnreachable,
-			"cluster %q is not used: another registration claims to be the same cluster (IdentityConflict)", name).WithCause(err)
+			"cluster %q is disabled: another registration claims to be the same cluster (IdentityConflict)",
+			name).WithCause(err)
 	case errors.Is(err, clusters.ErrNotConnected):
-		return nil, envelope.New(dashboardv1alpha1.CodeUnreachable, "cluster %q is registered, but there is no connection to it", name).WithCause(err)
+		return nil, envelope.New(dashboardv1alpha1.CodeUnreachable,
+			"cluster %q is registered, but there is no connection to it", name).WithCause(err)
 	case err != nil:
 		return nil, err
 	}
@@ -122,7 +124,7 @@ func MayRead(ctx context.Context, caller *clusters.Client, namespace string) (bo
 func HostAs(connections *clusters.Connections) func(context.Context, user.Info) (client.Client, error) {
 	return func(ctx context.Context, u user.Info) (client.Client, error) {
 		c, err := connections.HostAs(ctx, u)
-		return c, newNotBound(err, "the cluster that it runs in")
+		return c, newNotBound(err, "the host cluster")
 	}
 }
 
@@ -130,7 +132,8 @@ func HostAs(connections *clusters.Connections) func(context.Context, user.Info) 
 func newNotBound(err error, where string) error {
 	if errors.Is(err, clusters.ErrNobodyToActAs) {
 		return envelope.New(dashboardv1alpha1.CodeForbidden,
-			"no role binding names you or a group of yours, so that KubeVision may not act for you on %s", where).WithCause(err)
+			"no role binding names you or one of your groups, so KubeVision may not act for you on %s",
+			where).WithCause(err)
 	}
 	return err
 }
@@ -140,7 +143,7 @@ func newNotBound(err error, where string) error {
 func NewReviewFailed(err error) error {
 	message := "your permissions could not be checked"
 	if errors.Is(err, ErrHostUnavailable) {
-		message += ", since the API server of the cluster that KubeVision runs in does not answer: try again shortly"
+		message += ", because the API server of the host cluster does not respond: try again shortly"
 	} else if why, ok := envelope.ServerFailure(err); ok {
 		message += ": " + why
 	}
@@ -149,7 +152,9 @@ func NewReviewFailed(err error) error {
 
 // CallError returns the error of a call to a cluster, which acted as a user, with its code. For a forbidden call, it
 // asks whether RBAC was the reason, and whether the user may get the namespace.
-func CallError(ctx context.Context, caller *clusters.Client, attributes authorizationv1.ResourceAttributes, err error) error {
+func CallError(
+	ctx context.Context, caller *clusters.Client, attributes authorizationv1.ResourceAttributes, err error,
+) error {
 	if err == nil {
 		return nil
 	}
@@ -160,7 +165,8 @@ func CallError(ctx context.Context, caller *clusters.Client, attributes authoriz
 	switch {
 	case apierrors.IsForbidden(reviewErr):
 		// The review was forbidden, too: the impersonating account may not act for this user.
-		return envelope.New(dashboardv1alpha1.CodeForbidden, "your role binding is not in force on this cluster yet: try again shortly").WithCause(err)
+		return envelope.New(dashboardv1alpha1.CodeForbidden,
+			"your role binding is not applied on this cluster yet: try again shortly").WithCause(err)
 	case reviewErr != nil:
 		return NewReviewFailed(errors.Join(reviewErr, err))
 	case allowed:

@@ -25,14 +25,14 @@ import (
 )
 
 const (
-	// reviewTimeout bounds a review, with all attempts of the client. kube-apiserver answers from memory.
+	// reviewTimeout bounds a review including all attempts of the client. kube-apiserver responds from memory.
 	reviewTimeout = 2 * time.Second
-	// maxReviewPause bounds the time for which nothing is asked after reviews without an answer.
+	// maxReviewPause bounds the time without reviews after reviews without a response.
 	maxReviewPause = 2 * time.Second
 )
 
-// ErrHostUnavailable is returned if the host cluster does not answer a review in time.
-var ErrHostUnavailable = errors.New("the API server of the host cluster does not answer")
+// ErrHostUnavailable is returned if the host cluster does not respond to a review in time.
+var ErrHostUnavailable = errors.New("the API server of the host cluster does not respond")
 
 // Reviewer makes access reviews on the host cluster.
 type Reviewer struct {
@@ -56,7 +56,8 @@ func (r *Reviewer) MayUseCluster(ctx context.Context, u user.Info, cluster strin
 // use returns the attributes of a review about the use of a cluster.
 func use(cluster string) *authorizationv1.ResourceAttributes {
 	return &authorizationv1.ResourceAttributes{
-		Group: kubevisionv1alpha1.GroupName, Resource: kubevisionv1alpha1.ResourceClusters, Verb: kubevisionv1alpha1.VerbUse, Name: cluster,
+		Group: kubevisionv1alpha1.GroupName, Resource: kubevisionv1alpha1.ResourceClusters,
+		Verb: kubevisionv1alpha1.VerbUse, Name: cluster,
 	}
 }
 
@@ -75,7 +76,9 @@ func (r *Reviewer) MayGetCluster(ctx context.Context, u user.Info, cluster strin
 }
 
 // Allowed returns true if the host cluster allows a request of the user.
-func (r *Reviewer) Allowed(ctx context.Context, u user.Info, attributes *authorizationv1.ResourceAttributes) (bool, error) {
+func (r *Reviewer) Allowed(
+	ctx context.Context, u user.Info, attributes *authorizationv1.ResourceAttributes,
+) (bool, error) {
 	question := &authorizationv1.SubjectAccessReview{Spec: authorizationv1.SubjectAccessReviewSpec{
 		ResourceAttributes: attributes,
 		User:               u.GetName(),
@@ -90,7 +93,7 @@ func (r *Reviewer) Allowed(ctx context.Context, u user.Info, attributes *authori
 	return accessreview.Allows(answer.Status)
 }
 
-// ask makes a review within reviewTimeout. It returns ErrHostUnavailable if there is no answer.
+// ask makes a review within reviewTimeout. It returns ErrHostUnavailable if there is no response.
 func (r *Reviewer) ask(
 	ctx context.Context, question *authorizationv1.SubjectAccessReview,
 ) (*authorizationv1.SubjectAccessReview, error) {
@@ -115,7 +118,7 @@ func (r *Reviewer) ask(
 	}
 }
 
-// isRefusal returns whether an error is the answer of an API server that works.
+// isRefusal returns true if an error is the response of an API server that works.
 func isRefusal(err error) bool {
 	var status apierrors.APIStatus
 	if !errors.As(err, &status) {

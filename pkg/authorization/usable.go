@@ -25,13 +25,17 @@ func ListClusters(ctx context.Context, reader client.Reader) ([]kubevisionv1alph
 	if err := reader.List(ctx, &all); err != nil {
 		return nil, fmt.Errorf("listing clusters: %w", err)
 	}
-	slices.SortFunc(all.Items, func(a, b kubevisionv1alpha1.KubeVisionCluster) int { return strings.Compare(a.Name, b.Name) })
+	slices.SortFunc(all.Items, func(a, b kubevisionv1alpha1.KubeVisionCluster) int {
+		return strings.Compare(a.Name, b.Name)
+	})
 	return all.Items, nil
 }
 
-// UsableClusters returns those of the clusters that the user may use. It makes a review for each cluster, unless one
-// review answers for all.
-func (r *Reviewer) UsableClusters(ctx context.Context, u user.Info, all []kubevisionv1alpha1.KubeVisionCluster) ([]kubevisionv1alpha1.KubeVisionCluster, error) {
+// UsableClusters returns the clusters that the user may use. It makes a review for each cluster, unless one review
+// covers all.
+func (r *Reviewer) UsableClusters(
+	ctx context.Context, u user.Info, all []kubevisionv1alpha1.KubeVisionCluster,
+) ([]kubevisionv1alpha1.KubeVisionCluster, error) {
 	every, err := r.MayUseCluster(ctx, u, "")
 	if err != nil {
 		return nil, NewReviewFailed(err)

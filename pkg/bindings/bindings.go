@@ -91,7 +91,9 @@ func SelectsEveryCluster(t kubevisionv1alpha1.ClusterTargets) bool {
 
 // NamespaceSelection returns a function that returns true if the targets include a namespace with a name and labels. It
 // parses the selector once.
-func NamespaceSelection(t *kubevisionv1alpha1.NamespaceTargets) (func(name string, namespaceLabels labels.Set) bool, error) {
+func NamespaceSelection(
+	t *kubevisionv1alpha1.NamespaceTargets,
+) (func(name string, namespaceLabels labels.Set) bool, error) {
 	if t.Selector == nil {
 		return func(name string, _ labels.Set) bool { return slices.Contains(t.Names, name) }, nil
 	}
@@ -102,7 +104,9 @@ func NamespaceSelection(t *kubevisionv1alpha1.NamespaceTargets) (func(name strin
 	return func(_ string, namespaceLabels labels.Set) bool { return s.Matches(namespaceLabels) }, nil
 }
 
-func selects(names []string, selector *metav1.LabelSelector, name string, objectLabels map[string]string) (bool, error) {
+func selects(
+	names []string, selector *metav1.LabelSelector, name string, objectLabels map[string]string,
+) (bool, error) {
 	if selector == nil {
 		return slices.Contains(names, name), nil
 	}

@@ -99,11 +99,15 @@ func TestImpersonation(t *testing.T) {
 		wantUser   string
 		wantGroups []string
 	}{
-		"user by name":                       {"kubevision:alice", nil, "kubevision:alice", nil},
-		"with groups that are named":         {"kubevision:alice", []string{"kubevision:users", "kubevision:group:web", "system:authenticated"}, "kubevision:alice", []string{"kubevision:users", "kubevision:group:web"}},
-		"never as a master":                  {"jane", []string{"system:masters", "devs"}, "jane", []string{"devs"}},
-		"by a Kubernetes group alone":        {"joe", []string{"devs", "others"}, identity.GroupMember, []string{"devs"}},
-		"service account":                    {"system:serviceaccount:ci:bot", []string{"system:serviceaccounts"}, "system:serviceaccount:ci:bot", nil},
+		"user by name": {"kubevision:alice", nil, "kubevision:alice", nil},
+		"with groups that are named": {"kubevision:alice",
+			[]string{"kubevision:users", "kubevision:group:web", "system:authenticated"}, "kubevision:alice",
+			[]string{"kubevision:users", "kubevision:group:web"}},
+		"never as a master": {"jane", []string{"system:masters", "devs"}, "jane", []string{"devs"}},
+		"by a Kubernetes group alone": {"joe", []string{"devs", "others"}, identity.GroupMember,
+			[]string{"devs"}},
+		"service account": {"system:serviceaccount:ci:bot", []string{"system:serviceaccounts"},
+			"system:serviceaccount:ci:bot", nil},
 		"of another namespace":               {"system:serviceaccount:cd:bot", nil, "", nil},
 		"user who is not named":              {"kubevision:bob", nil, "", nil},
 		"not named, in a group":              {"kubevision:bob", []string{"devs"}, "", nil},
@@ -148,13 +152,15 @@ func TestSelects(t *testing.T) {
 		wantErr bool
 		every   bool
 	}{
-		"by name":         {kubevisionv1alpha1.ClusterTargets{Names: []string{"a", "b"}}, true, false, false},
-		"other names":     {kubevisionv1alpha1.ClusterTargets{Names: []string{"b"}}, false, false, false},
-		"nothing":         {kubevisionv1alpha1.ClusterTargets{}, false, false, false},
-		"every":           {bySelector(metav1.LabelSelector{}), true, false, true},
-		"label":           {bySelector(metav1.LabelSelector{MatchLabels: dev}), true, false, false},
-		"other label":     {bySelector(metav1.LabelSelector{MatchLabels: map[string]string{"env": "prod"}}), false, false, false},
-		"broken selector": {bySelector(metav1.LabelSelector{MatchExpressions: []metav1.LabelSelectorRequirement{{Key: "env", Operator: "Near"}}}), false, true, false},
+		"by name":     {kubevisionv1alpha1.ClusterTargets{Names: []string{"a", "b"}}, true, false, false},
+		"other names": {kubevisionv1alpha1.ClusterTargets{Names: []string{"b"}}, false, false, false},
+		"nothing":     {kubevisionv1alpha1.ClusterTargets{}, false, false, false},
+		"every":       {bySelector(metav1.LabelSelector{}), true, false, true},
+		"label":       {bySelector(metav1.LabelSelector{MatchLabels: dev}), true, false, false},
+		"other label": {bySelector(metav1.LabelSelector{MatchLabels: map[string]string{"env": "prod"}}), false,
+			false, false},
+		"broken selector": {bySelector(metav1.LabelSelector{
+			MatchExpressions: []metav1.LabelSelectorRequirement{{Key: "env", Operator: "Near"}}}), false, true, false},
 	} {
 		got, err := SelectsCluster(tc.targets, "a", dev)
 		if got != tc.want || (err != nil) != tc.wantErr {
@@ -164,7 +170,8 @@ func TestSelects(t *testing.T) {
 			t.Errorf("%s: selects every cluster: %v", name, every)
 		}
 	}
-	byLabel, err := NamespaceSelection(&kubevisionv1alpha1.NamespaceTargets{Selector: &metav1.LabelSelector{MatchLabels: dev}})
+	byLabel, err := NamespaceSelection(&kubevisionv1alpha1.NamespaceTargets{
+		Selector: &metav1.LabelSelector{MatchLabels: dev}})
 	if err != nil || !byLabel("a", dev) || byLabel("a", nil) {
 		t.Errorf("a selector of namespaces selects otherwise: %v", err)
 	}

@@ -38,9 +38,10 @@ func newCollector(
 	all []kubevisionv1alpha1.KubeVisionRoleBinding, users []kubevisionv1alpha1.KubeVisionUser, budget int,
 ) *collector {
 	c := &collector{
-		users:    IndexUsers(users),
-		members:  map[string][]*kubevisionv1alpha1.KubeVisionUser{},
-		out:      Impersonation{Users: sets.New[string](), Groups: sets.New[string](), ServiceAccounts: sets.New[types.NamespacedName]()},
+		users:   IndexUsers(users),
+		members: map[string][]*kubevisionv1alpha1.KubeVisionUser{},
+		out: Impersonation{Users: sets.New[string](), Groups: sets.New[string](),
+			ServiceAccounts: sets.New[types.NamespacedName]()},
 		known:    sets.New[*kubevisionv1alpha1.KubeVisionUser](),
 		expanded: sets.New[string](),
 		accounts: map[string]int{},

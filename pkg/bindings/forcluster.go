@@ -10,7 +10,9 @@ import (
 )
 
 // SelectForCluster returns the bindings that select a cluster.
-func SelectForCluster(all []kubevisionv1alpha1.KubeVisionRoleBinding, c *kubevisionv1alpha1.KubeVisionCluster) []kubevisionv1alpha1.KubeVisionRoleBinding {
+func SelectForCluster(
+	all []kubevisionv1alpha1.KubeVisionRoleBinding, c *kubevisionv1alpha1.KubeVisionCluster,
+) []kubevisionv1alpha1.KubeVisionRoleBinding {
 	var out []kubevisionv1alpha1.KubeVisionRoleBinding
 	for i := range all {
 		if ok, err := SelectsCluster(all[i].Spec.Clusters, c.Name, c.Labels); ok && err == nil {

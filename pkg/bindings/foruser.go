@@ -16,7 +16,9 @@ import (
 
 // ListForUser returns the bindings that name a Kubernetes user or one of the user's groups, by name of the binding. The
 // bindings must not be changed.
-func ListForUser(ctx context.Context, reader client.Reader, user string, groups []string) ([]kubevisionv1alpha1.KubeVisionRoleBinding, error) {
+func ListForUser(
+	ctx context.Context, reader client.Reader, user string, groups []string,
+) ([]kubevisionv1alpha1.KubeVisionRoleBinding, error) {
 	var users kubevisionv1alpha1.KubeVisionUserList
 	if err := reader.List(ctx, &users, client.UnsafeDisableDeepCopy); err != nil {
 		return nil, fmt.Errorf("listing users: %w", err)
@@ -33,6 +35,8 @@ func ListForUser(ctx context.Context, reader client.Reader, user string, groups 
 			out = append(out, all.Items[i])
 		}
 	}
-	slices.SortFunc(out, func(a, b kubevisionv1alpha1.KubeVisionRoleBinding) int { return strings.Compare(a.Name, b.Name) })
+	slices.SortFunc(out, func(a, b kubevisionv1alpha1.KubeVisionRoleBinding) int {
+		return strings.Compare(a.Name, b.Name)
+	})
 	return out, nil
 }

@@ -21,9 +21,9 @@ func serviceAccountUser(namespace, name string) string {
 	return serviceAccountPrefix + namespace + ":" + name
 }
 
-// Impersonation holds the users and groups that may be impersonated: exactly those that bindings name. A KubeVisionUser
-// comes with all of the user's KubeVision groups, which have no other members, so that rights that the RBAC of a
-// cluster gives to these groups count, too.
+// Impersonation contains the users and groups that may be impersonated: exactly the names in bindings. A KubeVisionUser
+// comes with all KubeVision groups of the user. These groups have no other members, so that the rights of a group on a
+// cluster apply, too.
 type Impersonation struct {
 	Users           sets.Set[string]
 	Groups          sets.Set[string]
@@ -35,7 +35,7 @@ type Impersonation struct {
 const ImpersonationBudget = 16 << 20
 
 const (
-	// nameOverhead is the size of a name beside its characters.
+	// nameOverhead is the size of a name in addition to its characters.
 	nameOverhead = 8
 	// accountNamespaceBytes is the size of the Role and RoleBinding for the ServiceAccounts of a namespace, without
 	// names.
@@ -45,7 +45,7 @@ const (
 // CollectImpersonation collects the names in the subjects of bindings. A KubeVision group stands for the
 // KubeVisionUsers in it. A Kubernetes group, whose members are not known here, stands for identity.GroupMember.
 // Bindings spend the budget in the order of their creation, and the bindings of one role spend at most RoleShare of it.
-// ImpersonationOf omits bindings whose names do not fit any more, and returns their UIDs.
+// It omits bindings whose names do not fit any more, and returns their UIDs.
 func CollectImpersonation(
 	all []kubevisionv1alpha1.KubeVisionRoleBinding, users []kubevisionv1alpha1.KubeVisionUser, budget int,
 ) (Impersonation, sets.Set[types.UID]) {
@@ -95,5 +95,6 @@ func (i Impersonation) Identity(user string, groups []string) (string, []string,
 
 func (i Impersonation) hasServiceAccount(user string) bool {
 	namespace, name, ok := strings.Cut(strings.TrimPrefix(user, serviceAccountPrefix), ":")
-	return ok && strings.HasPrefix(user, serviceAccountPrefix) && i.ServiceAccounts.Has(types.NamespacedName{Namespace: namespace, Name: name})
+	return ok && strings.HasPrefix(user, serviceAccountPrefix) &&
+		i.ServiceAccounts.Has(types.NamespacedName{Namespace: namespace, Name: name})
 }

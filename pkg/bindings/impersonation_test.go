@@ -22,7 +22,8 @@ func bindingsOf(subjects ...[]kubevisionv1alpha1.Subject) []kubevisionv1alpha1.K
 	out := make([]kubevisionv1alpha1.KubeVisionRoleBinding, 0, len(subjects))
 	for i, s := range subjects {
 		b := kubevisionv1alpha1.KubeVisionRoleBinding{ObjectMeta: metav1.ObjectMeta{
-			Name: fmt.Sprintf("b%d", i), UID: types.UID(fmt.Sprintf("u%d", i)), CreationTimestamp: metav1.Unix(int64(i), 0),
+			Name: fmt.Sprintf("b%d", i), UID: types.UID(fmt.Sprintf("u%d", i)),
+			CreationTimestamp: metav1.Unix(int64(i), 0),
 		}}
 		b.Spec.Subjects = s
 		out = append(out, b)
@@ -34,7 +35,8 @@ func longUsers(prefix string, count int) []kubevisionv1alpha1.Subject {
 	var out []kubevisionv1alpha1.Subject
 	for i := range count {
 		name := fmt.Sprintf("%s-%d-", prefix, i)
-		out = append(out, kubevisionv1alpha1.Subject{Kind: kubevisionv1alpha1.SubjectUser, Name: name + strings.Repeat("x", 92-len(name))})
+		out = append(out, kubevisionv1alpha1.Subject{Kind: kubevisionv1alpha1.SubjectUser, Name: name +
+			strings.Repeat("x", 92-len(name))})
 	}
 	return out
 }
@@ -42,8 +44,10 @@ func longUsers(prefix string, count int) []kubevisionv1alpha1.Subject {
 // TestImpersonationBudget verifies that a binding whose names do not fit is excluded as a whole, whatever the order
 // of the list, and that a newer one that fits is included.
 func TestImpersonationBudget(t *testing.T) {
-	account := []kubevisionv1alpha1.Subject{{Kind: kubevisionv1alpha1.SubjectServiceAccount, Namespace: "ci", Name: "bot"}}
-	all := bindingsOf(longUsers("first", 10), longUsers("second", 11), longUsers("third", 5), longUsers("first", 10), account)
+	account := []kubevisionv1alpha1.Subject{{Kind: kubevisionv1alpha1.SubjectServiceAccount, Namespace: "ci",
+		Name: "bot"}}
+	all := bindingsOf(longUsers("first", 10), longUsers("second", 11), longUsers("third", 5), longUsers("first", 10),
+		account)
 	all[0], all[2] = all[2], all[0]
 	named, left := CollectImpersonation(all, nil, 2000)
 	if diff := cmp.Diff(sets.New[types.UID]("u1", "u4"), left); diff != "" {
@@ -59,7 +63,8 @@ func TestImpersonationBudget(t *testing.T) {
 
 // TestImpersonationShares verifies that the bindings of one role leave room for those of others.
 func TestImpersonationShares(t *testing.T) {
-	all := bindingsOf(longUsers("first", 10), longUsers("second", 5), longUsers("third", 5), longUsers("fourth", 4), longUsers("fifth", 1))
+	all := bindingsOf(longUsers("first", 10), longUsers("second", 5), longUsers("third", 5), longUsers("fourth", 4),
+		longUsers("fifth", 1))
 	all[3].Spec.RoleRef.Name, all[4].Spec.RoleRef.Name = kubevisionv1alpha1.RoleAdmin, kubevisionv1alpha1.RoleAdmin
 	_, left := CollectImpersonation(all, nil, 2000)
 	if diff := cmp.Diff(sets.New[types.UID]("u2"), left); diff != "" {
@@ -70,7 +75,8 @@ func TestImpersonationShares(t *testing.T) {
 func TestImpersonationLeavesOutBindingsThatEnd(t *testing.T) {
 	all := bindingsOf(everyKind())
 	all[0].DeletionTimestamp = &metav1.Time{Time: time.Unix(1, 0)}
-	if named, _ := CollectImpersonation(all, nil, ImpersonationBudget); named.Users.Len()+named.Groups.Len()+named.ServiceAccounts.Len() > 0 {
+	if named, _ := CollectImpersonation(all, nil,
+		ImpersonationBudget); named.Users.Len()+named.Groups.Len()+named.ServiceAccounts.Len() > 0 {
 		t.Errorf("names are %+v", named)
 	}
 }

@@ -16,7 +16,8 @@ import (
 
 // builtIn returns the roles that KubeVision creates on every cluster.
 func builtIn() []string {
-	return []string{kubevisionv1alpha1.RoleAdmin, kubevisionv1alpha1.RoleOps, kubevisionv1alpha1.RoleDev, kubevisionv1alpha1.RoleReadonly}
+	return []string{kubevisionv1alpha1.RoleAdmin, kubevisionv1alpha1.RoleOps, kubevisionv1alpha1.RoleDev,
+		kubevisionv1alpha1.RoleReadonly}
 }
 
 // BuiltInRole returns the built-in role of a reference, and false if the reference is to another role. A reference to
@@ -50,7 +51,7 @@ const clusterSuffix = "-cluster"
 // only one role cannot spend the whole budget.
 func RoleShare[T int | int64](budget T) T { return budget / 4 * 3 }
 
-// SparesProtected returns true if the role goes beyond readonly only in namespaces that are not protected.
+// SparesProtected returns true if the role grants more than readonly only in namespaces that are not protected.
 func SparesProtected(ref kubevisionv1alpha1.RoleReference) bool {
 	role, ok := BuiltInRole(ref)
 	return ok && (role == kubevisionv1alpha1.RoleDev || role == kubevisionv1alpha1.RoleOps)
@@ -80,8 +81,8 @@ func ClusterRoles(ref kubevisionv1alpha1.RoleReference) []string {
 	return []string{ClusterRole(ref), WholeClusterRole(ref), NamespaceRole(ref, true)}
 }
 
-// Protected returns true if a namespace with a name and labels is protected: KubeVision's own, those of Kubernetes
-// except default, and namespaces with ProtectedLabel. The Leases in kube-node-lease decide which nodes count as alive.
+// Protected returns true if a namespace is protected: KubeVision's own, the namespaces of Kubernetes except default,
+// and namespaces with ProtectedLabel. The Leases in kube-node-lease decide which nodes are alive.
 func Protected(name string, namespaceLabels map[string]string) bool {
 	switch name {
 	case names.Namespace, metav1.NamespaceSystem, metav1.NamespacePublic, corev1.NamespaceNodeLease:

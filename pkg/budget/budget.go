@@ -12,15 +12,16 @@ import (
 )
 
 // ErrExceeded is returned for bytes that a holder may not have. It is wrapped with the reason.
-var ErrExceeded = errors.New("too many bytes are in flight")
+var ErrExceeded = errors.New("too many bytes are in use")
 
 var (
-	errShare = fmt.Errorf("%w: the holder has its share", ErrExceeded)
-	errLimit = fmt.Errorf("%w: one request holds more than it may", ErrExceeded)
+	errShare = fmt.Errorf("%w: the user has reached the share of one user", ErrExceeded)
+	errLimit = fmt.Errorf("%w: the request has reached the limit of one request", ErrExceeded)
 )
 
-// Budget is a number of bytes that holders share. A holder may take as many bytes as remain free: alone half of the
-// total, and beside n equal holders one part in n+2. So something remains for the next holder, and no holder waits.
+// Budget is a number of bytes that holders share. A holder may take as many bytes as remain free: half of the total if
+// it is the only holder, and one part in n+2 if there are n equal holders. So each further holder gets some bytes, and
+// no holder waits.
 type Budget struct {
 	Options
 
@@ -33,7 +34,7 @@ type Budget struct {
 type Options struct {
 	// Total is the number of bytes.
 	Total int64
-	// Share is the largest number of bytes of one holder. Zero means no limit beside the free part.
+	// Share is the largest number of bytes of one holder. Zero means that only the free bytes limit a holder.
 	Share int64
 	// Step is the number of bytes that accounts take at a time, to reduce the contention for the budget.
 	Step int64
@@ -52,8 +53,8 @@ func (b *Budget) Used() int64 {
 	return b.used
 }
 
-// Account opens an account of a holder for one request, which may take at most limit bytes. Zero means no limit of its
-// own. The caller must close it. A nil budget returns nil accounts.
+// Account opens an account of a holder for one request, which may take at most limit bytes. Zero means no limit for the
+// request. The caller must close it. A nil budget returns nil accounts.
 func (b *Budget) Account(holder string, limit int64) *Account {
 	if b == nil {
 		return nil

@@ -18,26 +18,26 @@ var (
 
 // QueueOptions configures a Queue.
 type QueueOptions struct {
-	// Total bounds the cost of the work under way of all holders, Share that of one.
+	// Total bounds the cost of all work in progress. Share bounds the cost of one holder's work.
 	Total, Share int64
-	// Largest is the most that a piece of work counts, whatever it costs. It is at most Share, which is the default.
+	// Largest bounds the cost of a piece of work. It is at most Share, which is the default.
 	Largest int64
-	// Waiting bounds the pieces of work of one holder that wait, Patience the time for which one waits.
+	// Waiting bounds the waiting pieces of work of one holder. Patience bounds the time for which one waits.
 	Waiting  int
 	Patience time.Duration
 }
 
-// Queue bounds the cost of the work under way, for each holder and for all. Other work waits. Holders take turns, so
-// that the work of one waits for no more than one piece of each other holder.
+// Queue bounds the cost of the work in progress, for each holder and in total. Further work waits. Holders take turns,
+// so that a piece of work waits for at most one piece of each other holder.
 type Queue struct {
 	QueueOptions
 
 	mu    sync.Mutex
 	used  int64
 	lanes map[string]*lane
-	// turns are the lanes with work that waits, in the order of their turns.
+	// turns are the lanes with waiting work, in the order of their turns.
 	turns list.List
-	// full says that work waits for room in the total, which must come before other work.
+	// full is true if a piece of work waits for the total to have room. It must start before other work.
 	full bool
 }
 
@@ -45,7 +45,7 @@ type Queue struct {
 type lane struct {
 	holder string
 	used   int64
-	// places is the number of places that are under way, waiting those that wait, in their order.
+	// places is the number of pieces in progress. waiting are the waiting pieces, in their order.
 	places  int
 	waiting list.List
 	turn    *list.Element
@@ -59,7 +59,7 @@ func NewQueue(o QueueOptions) *Queue {
 	return &Queue{QueueOptions: o, lanes: map[string]*lane{}}
 }
 
-// Place is work under way. A nil Place is work that no queue bounds.
+// Place is a piece of work in progress. A nil Place is not bounded by a queue.
 type Place struct {
 	queue *Queue
 	lane  *lane
@@ -69,8 +69,8 @@ type Place struct {
 	left     bool
 }
 
-// Enter waits until work of a holder may begin. It returns ErrExceeded if too much of the holder's work waits, or if
-// the work would wait for too long. A nil queue bounds nothing.
+// Enter waits until a piece of work of a holder may begin. It returns ErrExceeded if too much work of the holder waits,
+// or after Patience. A nil queue has no bound.
 func (q *Queue) Enter(ctx context.Context, holder string, cost int64) (*Place, error) {
 	if q == nil {
 		return nil, nil //nolint:nilnil // a nil Place is one
@@ -119,7 +119,7 @@ func (q *Queue) join(holder string, cost int64) (p *Place, waits bool, err error
 	return p, true, nil
 }
 
-// hasRoom returns true if the work fits beside what is under way. The caller holds the lock.
+// hasRoom returns true if the cost of the work fits in the total and in the share. The caller holds the lock.
 func (q *Queue) hasRoom(p *Place) bool {
 	return q.hasShare(p) && (q.used == 0 || q.used+p.cost <= q.Total)
 }
@@ -134,7 +134,7 @@ func (q *Queue) admit(p *Place) {
 	close(p.admitted)
 }
 
-// next admits work that waits, one piece of each holder in turns. The caller holds the lock.
+// next admits waiting work, one piece of each holder in turn. The caller holds the lock.
 func (q *Queue) next() {
 	q.full = false
 	for turn := q.turns.Front(); turn != nil; {
@@ -157,7 +157,7 @@ func (q *Queue) next() {
 	}
 }
 
-// endTurn lets a lane wait for its next turn. The caller holds the lock.
+// endTurn moves a lane to the end of the turns. The caller holds the lock.
 func (q *Queue) endTurn(l *lane) {
 	if l.turn != nil {
 		q.turns.Remove(l.turn)
@@ -168,7 +168,7 @@ func (q *Queue) endTurn(l *lane) {
 	}
 }
 
-// giveUp removes work that waits. It returns false if the work was admitted.
+// giveUp removes a waiting piece of work. It returns false if it was admitted.
 func (q *Queue) giveUp(p *Place) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -193,7 +193,7 @@ func (q *Queue) forget(l *lane) {
 	}
 }
 
-// Grow records that the work costs more than was expected. It does not wait.
+// Grow records that the work costs more than expected. It does not wait.
 func (p *Place) Grow(cost int64) {
 	if p == nil || cost <= 0 {
 		return

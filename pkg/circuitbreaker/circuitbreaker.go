@@ -1,7 +1,7 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package circuitbreaker keeps callers from waiting for a server that does not answer.
+// Package circuitbreaker fails calls at once while a server does not respond.
 package circuitbreaker
 
 import (
@@ -23,9 +23,9 @@ const (
 )
 
 // ErrOpen is returned while a breaker is open.
-var ErrOpen = errors.New("the server does not answer")
+var ErrOpen = errors.New("the server does not respond")
 
-// Outcome is what a call says about the server.
+// Outcome is the result of a call with regard to the server.
 type Outcome int
 
 const (
@@ -37,8 +37,8 @@ const (
 	Failed
 )
 
-// Breaker is a circuit breaker. While it is open, it lets one call through after each pause, and it closes when that
-// call is answered.
+// Breaker is a circuit breaker. While it is open, it lets one call through after each pause. It closes when such a call
+// gets a response.
 type Breaker struct {
 	Clock clock.PassiveClock
 	// MaxPause bounds the pause.
@@ -59,7 +59,7 @@ func (b *Breaker) Enter() (leave func(Outcome), err error) {
 		return func(o Outcome) { b.leave(false, o) }, nil
 	}
 	if wait := b.until.Sub(b.Clock.Now()); wait > 0 || b.trying {
-		return nil, fmt.Errorf("%w: %d requests in a row got no answer", ErrOpen, b.failures)
+		return nil, fmt.Errorf("%w: %d consecutive requests got no response", ErrOpen, b.failures)
 	}
 	b.trying = true
 	return func(o Outcome) { b.leave(true, o) }, nil

@@ -58,7 +58,8 @@ func (b *boundedRoundTripper) RoundTrip(r *http.Request) (*http.Response, error)
 		cancel()
 		return nil, err
 	}
-	if seconds, err := strconv.Atoi(response.Header.Get(retryAfterHeader)); err != nil || seconds > int(maxRetryAfter.Seconds()) {
+	if seconds, err := strconv.Atoi(response.Header.Get(retryAfterHeader)); err != nil ||
+		seconds > int(maxRetryAfter.Seconds()) {
 		response.Header.Del(retryAfterHeader)
 	}
 	left := b.bytes

@@ -32,7 +32,8 @@ type BoundNames struct {
 func NewBoundNames(ctx context.Context, c cache.Cache) (*BoundNames, error) {
 	b := &BoundNames{reader: c}
 	b.changes.Store(1)
-	for _, kind := range []client.Object{&kubevisionv1alpha1.KubeVisionRoleBinding{}, &kubevisionv1alpha1.KubeVisionUser{}} {
+	for _, kind := range []client.Object{&kubevisionv1alpha1.KubeVisionRoleBinding{},
+		&kubevisionv1alpha1.KubeVisionUser{}} {
 		informer, err := c.GetInformer(ctx, kind, cache.BlockUntilSynced(false))
 		if err != nil {
 			return nil, fmt.Errorf("watching role bindings and users: %w", err)

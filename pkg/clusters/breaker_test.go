@@ -70,10 +70,11 @@ func TestBreaker(t *testing.T) {
 // TestBreakerCancelled: clients that go away say nothing of the cluster.
 func TestBreakerCancelled(t *testing.T) {
 	sent := 0
-	b := newBreaker(clocktesting.NewFakePassiveClock(time.Now()), maxPause, answering(func(r *http.Request) (*http.Response, error) {
-		sent++
-		return nil, r.Context().Err()
-	}))
+	b := newBreaker(clocktesting.NewFakePassiveClock(time.Now()), maxPause,
+		answering(func(r *http.Request) (*http.Response, error) {
+			sent++
+			return nil, r.Context().Err()
+		}))
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	for range circuitbreaker.After + 1 {
@@ -139,21 +140,23 @@ func TestBreakerManyAtOnce(t *testing.T) {
 // TestBounded: neither a response that does not end nor one that does not come is waited for. A watch is.
 func TestBounded(t *testing.T) {
 	const limit = 100
-	b := &boundedRoundTripper{timeout: 20 * time.Millisecond, bytes: limit, next: answering(func(r *http.Request) (*http.Response, error) {
-		if r.URL.Path == "/slow" {
-			<-r.Context().Done()
-			return nil, r.Context().Err()
-		}
-		if _, bounded := r.Context().Deadline(); bounded == (r.URL.Path == "/watch") {
-			t.Errorf("%s has a deadline: %t", r.URL, bounded)
-		}
-		size := limit
-		if r.URL.Path == "/large" {
-			size++
-		}
-		return &http.Response{Body: io.NopCloser(strings.NewReader(strings.Repeat("x", size)))}, nil
-	})}
-	for target, want := range map[string]error{"/": nil, "/large": ErrTooLarge, "/slow": context.DeadlineExceeded, "/watch?watch=true": nil} {
+	b := &boundedRoundTripper{timeout: 20 * time.Millisecond, bytes: limit,
+		next: answering(func(r *http.Request) (*http.Response, error) {
+			if r.URL.Path == "/slow" {
+				<-r.Context().Done()
+				return nil, r.Context().Err()
+			}
+			if _, bounded := r.Context().Deadline(); bounded == (r.URL.Path == "/watch") {
+				t.Errorf("%s has a deadline: %t", r.URL, bounded)
+			}
+			size := limit
+			if r.URL.Path == "/large" {
+				size++
+			}
+			return &http.Response{Body: io.NopCloser(strings.NewReader(strings.Repeat("x", size)))}, nil
+		})}
+	for target, want := range map[string]error{"/": nil, "/large": ErrTooLarge, "/slow": context.DeadlineExceeded,
+		"/watch?watch=true": nil} {
 		response, err := b.RoundTrip(httptest.NewRequestWithContext(t.Context(), http.MethodGet, target, nil))
 		if err == nil {
 			_, err = io.ReadAll(response.Body)

@@ -111,7 +111,8 @@ func (c *Client) request(call Call) *rest.Request {
 	if call.Once {
 		retries = 0
 	}
-	request := c.rest.Verb(method).AbsPath(path(call)...).SetHeader("Accept", accept).MaxRetries(retries).WarningHandler(rest.NoWarnings{})
+	request := c.rest.Verb(method).AbsPath(path(call)...).SetHeader("Accept", accept).MaxRetries(retries).
+		WarningHandler(rest.NoWarnings{})
 	for key, values := range call.Query {
 		for _, value := range values {
 			request = request.Param(key, value)

@@ -76,7 +76,7 @@ func newCatalog(
 		return nil, ErrNoAPIServer
 	}
 	if len(c.ordered) > maxKinds {
-		return nil, fmt.Errorf("there are more than %d kinds", maxKinds)
+		return nil, fmt.Errorf("the cluster serves more than %d resources", maxKinds)
 	}
 	for _, r := range c.ordered {
 		c.byPlural[r.GroupVersionResource.Resource] = append(c.byPlural[r.GroupVersionResource.Resource], r)

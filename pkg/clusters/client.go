@@ -47,7 +47,7 @@ func (c *Client) OnWrite(wrote func(Call, Response)) { c.wrote = wrote }
 // sets the identity last, so that no header of a request can replace it. An outer round tripper asks for a fresh code.
 func newClient(c *Connection, user string, identity transport.ImpersonationConfig) (*Client, error) {
 	if identity.UserName == "" {
-		return nil, errors.New("there is no client without a user")
+		return nil, errors.New("a client must have a user")
 	}
 	asUser := transport.NewImpersonatingRoundTripper(identity,
 		&pacedRoundTripper{
@@ -55,7 +55,8 @@ func newClient(c *Connection, user string, identity transport.ImpersonationConfi
 			calls: c.calls, lists: c.lists, sizes: c.sizes, user: user,
 		})
 	named := transport.NewUserAgentRoundTripper(userAgent(), asUser)
-	httpClient := &http.Client{Transport: &stepup.RoundTripper{Next: named}, Timeout: callTimeout, CheckRedirect: refuseRedirect}
+	httpClient := &http.Client{Transport: &stepup.RoundTripper{Next: named}, Timeout: callTimeout,
+		CheckRedirect: refuseRedirect}
 	restClient, err := rest.UnversionedRESTClientForConfigAndClient(c.config, httpClient)
 	if err != nil {
 		return nil, fmt.Errorf("making a client for the cluster: %w", err)
@@ -83,7 +84,8 @@ func (c *Client) objects() (client.Client, error) {
 	}
 	mapper := meta.NewDefaultRESTMapper(nil)
 	mapper.Add(corev1.SchemeGroupVersion.WithKind("Secret"), meta.RESTScopeNamespace)
-	for _, kind := range []string{"KubeVisionUser", "KubeVisionCluster", "KubeVisionRoleBinding", "KubeVisionSession", "KubeVisionLoginThrottle"} {
+	for _, kind := range []string{"KubeVisionUser", "KubeVisionCluster", "KubeVisionRoleBinding", "KubeVisionSession",
+		"KubeVisionLoginThrottle"} {
 		mapper.Add(kubevisionv1alpha1.SchemeGroupVersion.WithKind(kind), meta.RESTScopeRoot)
 	}
 	made, err := client.New(c.config, client.Options{Scheme: scheme, Mapper: mapper, HTTPClient: c.http})
@@ -156,7 +158,7 @@ func (c *Client) review(
 		return reviewed.Status, ErrTooLarge
 	}
 	if err := json.Unmarshal(body, &reviewed); err != nil {
-		return reviewed.Status, response.NewFailure("the answer to an access review cannot be read", err)
+		return reviewed.Status, response.NewFailure("the response to an access review cannot be decoded", err)
 	}
 	return reviewed.Status, nil
 }

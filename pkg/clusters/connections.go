@@ -47,10 +47,11 @@ var (
 	ErrNotConnected = errors.New("cluster is not connected")
 	// ErrIdentityConflict is returned for a registration whose claimed identity is held by another registration. It
 	// wraps ErrNotConnected.
-	ErrIdentityConflict = fmt.Errorf("%w: its identity is in conflict with that of another registration", ErrNotConnected)
+	ErrIdentityConflict = fmt.Errorf("%w: its identity is in conflict with that of another registration",
+		ErrNotConnected)
 	// ErrImpatient is the cause of a context that ends before the cluster had time to respond. Such a failure does not
 	// open the circuit breaker.
-	ErrImpatient = errors.New("the answer was not waited for")
+	ErrImpatient = errors.New("the request did not wait for the response")
 	// ErrNobodyToActAs is returned for a user whom no binding names. KubeVision may not impersonate such a user.
 	ErrNobodyToActAs = errors.New("no KubeVisionRoleBinding names the user")
 )
@@ -122,7 +123,8 @@ func (c *Connections) Get(ctx context.Context, name string) (*Connection, error)
 	case IsRefused(cluster):
 		return nil, fmt.Errorf("%w: %s", ErrIdentityConflict, name)
 	case IsOverLimit(cluster):
-		return nil, fmt.Errorf("%w: %s sends more than the controllers keep (LimitExceeded)", ErrNotConnected, name)
+		return nil, fmt.Errorf("%w: %s sends more data than the controllers may cache (LimitExceeded)",
+			ErrNotConnected, name)
 	case cluster.Spec.InCluster:
 		return c.hostBy(ctx, cluster)
 	case cluster.Spec.KubeconfigSecretRef == nil:
@@ -136,7 +138,9 @@ func (c *Connections) Get(ctx context.Context, name string) (*Connection, error)
 }
 
 // hostBy returns the connection to the host for a registration of the host, which must be the one in force.
-func (c *Connections) hostBy(ctx context.Context, registration *kubevisionv1alpha1.KubeVisionCluster) (*Connection, error) {
+func (c *Connections) hostBy(
+	ctx context.Context, registration *kubevisionv1alpha1.KubeVisionCluster,
+) (*Connection, error) {
 	var all kubevisionv1alpha1.KubeVisionClusterList
 	if err := c.reader.List(ctx, &all, client.UnsafeDisableDeepCopy); err != nil {
 		return nil, fmt.Errorf("listing clusters: %w", err)
@@ -191,8 +195,8 @@ func connect(o Options, accounts corev1client.ServiceAccountsGetter) (*Connectio
 	if anonymous.UserAgent == "" {
 		anonymous.UserAgent = rest.DefaultKubernetesUserAgent()
 	}
-	anonymous.QPS = -1         // the cluster's own flow control is fairer to many users than one queue in front of it
-	if anonymous.Dial == nil { // another one than the program's other clients have, so that the transport is another, too
+	anonymous.QPS = -1         // the flow control of the cluster is fairer to many users than a queue here
+	if anonymous.Dial == nil { // a dialer of its own, so that the transport is not shared with other clients
 		anonymous.Dial = (&net.Dialer{Timeout: callTimeout, KeepAlive: hostKeepAlive}).DialContext
 	}
 	anonymous.Wrap(func(next http.RoundTripper) http.RoundTripper {
@@ -237,12 +241,14 @@ func authenticated(base http.RoundTripper, tokens *tokenSource) http.RoundTrippe
 
 // newConnection makes a connection on a transport that authenticates.
 func newConnection(
-	anonymous *rest.Config, authenticated http.RoundTripper, tokens *tokenSource, bound *BoundNames, memory *budget.Budget,
+	anonymous *rest.Config, authenticated http.RoundTripper, tokens *tokenSource, bound *BoundNames,
+	memory *budget.Budget,
 ) (*Connection, error) {
 	anonymous = rest.CopyConfig(anonymous)
 	anonymous.NegotiatedSerializer = scheme.Codecs.WithoutConversion()
 	small := &boundedRoundTripper{
-		next: &elementRoundTripper{next: &chargingRoundTripper{next: authenticated, each: decodedDiscovery}}, timeout: callTimeout, bytes: maxDiscoveryBytes,
+		next:    &elementRoundTripper{next: &chargingRoundTripper{next: authenticated, each: decodedDiscovery}},
+		timeout: callTimeout, bytes: maxDiscoveryBytes,
 	}
 	tags := newEntityTags(small)
 	robot := &http.Client{Transport: tags, Timeout: callTimeout, CheckRedirect: refuseRedirect}

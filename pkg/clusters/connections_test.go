@@ -33,13 +33,17 @@ func (r registered) Get(_ context.Context, _ client.ObjectKey, o client.Object, 
 // TestClustersWithoutConnection: nobody is led to a cluster that must not be used. Reading its Secret would panic.
 func TestClustersWithoutConnection(t *testing.T) {
 	condition := func(kind, reason string) kubevisionv1alpha1.KubeVisionClusterStatus {
-		return kubevisionv1alpha1.KubeVisionClusterStatus{Conditions: []metav1.Condition{{Type: kind, Status: metav1.ConditionFalse, Reason: reason}}}
+		return kubevisionv1alpha1.KubeVisionClusterStatus{Conditions: []metav1.Condition{{Type: kind,
+			Status: metav1.ConditionFalse, Reason: reason}}}
 	}
-	withKubeconfig := kubevisionv1alpha1.KubeVisionClusterSpec{KubeconfigSecretRef: &kubevisionv1alpha1.SecretKeyReference{Name: "x"}}
+	withKubeconfig := kubevisionv1alpha1.KubeVisionClusterSpec{
+		KubeconfigSecretRef: &kubevisionv1alpha1.SecretKeyReference{Name: "x"}}
 	for name, cluster := range map[string]*kubevisionv1alpha1.KubeVisionCluster{
-		"removed":       {ObjectMeta: metav1.ObjectMeta{DeletionTimestamp: new(metav1.Now())}, Spec: withKubeconfig},
-		"in conflict":   {Spec: withKubeconfig, Status: condition(kubevisionv1alpha1.ReadyCondition, kubevisionv1alpha1.ReasonIdentityConflict)},
-		"over limit":    {Spec: withKubeconfig, Status: condition(kubevisionv1alpha1.ClusterReachableCondition, kubevisionv1alpha1.ReasonLimitExceeded)},
+		"removed": {ObjectMeta: metav1.ObjectMeta{DeletionTimestamp: new(metav1.Now())}, Spec: withKubeconfig},
+		"in conflict": {Spec: withKubeconfig,
+			Status: condition(kubevisionv1alpha1.ReadyCondition, kubevisionv1alpha1.ReasonIdentityConflict)},
+		"over limit": {Spec: withKubeconfig,
+			Status: condition(kubevisionv1alpha1.ClusterReachableCondition, kubevisionv1alpha1.ReasonLimitExceeded)},
 		"no kubeconfig": {},
 	} {
 		t.Run(name, func(t *testing.T) {

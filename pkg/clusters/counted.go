@@ -22,7 +22,7 @@ func countJSON(next http.RoundTripper, r *http.Request, count func(piece []byte)
 	mediaType, _, err := mime.ParseMediaType(got.Header.Get("Content-Type"))
 	if err != nil || mediaType != mediaTypeJSON {
 		_ = got.Body.Close()
-		return nil, response.NewFailure("the answer of the cluster is not JSON", err)
+		return nil, response.NewFailure("the response of the cluster is not JSON", err)
 	}
 	got.Body = &countedBody{ReadCloser: got.Body, count: count}
 	return got, nil

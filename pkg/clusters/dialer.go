@@ -46,7 +46,7 @@ func (d *dialer) dial(ctx context.Context, network, address string) (net.Conn, e
 	return c, nil
 }
 
-func errClosed() error { return fmt.Errorf("%w: it is not registered so any more", ErrNotConnected) }
+func errClosed() error { return fmt.Errorf("%w: its registration has changed", ErrNotConnected) }
 
 func (d *dialer) isClosed() bool {
 	d.mu.Lock()

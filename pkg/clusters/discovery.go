@@ -200,7 +200,8 @@ func (r *resourceMapper) discover(ctx context.Context, notBefore time.Time) (*ca
 				return seen.known, result.Err
 			}
 		case <-ctx.Done():
-			return nil, fmt.Errorf("waiting for the cluster's resources: %w", errors.Join(ctx.Err(), context.Cause(ctx)))
+			return nil, fmt.Errorf("waiting for the cluster's resources: %w",
+				errors.Join(ctx.Err(), context.Cause(ctx)))
 		}
 	}
 }

@@ -36,12 +36,13 @@ func TestDiscoveryIsBounded(t *testing.T) {
 		memory    int64
 		fails     bool
 	}{
-		"small":          {kinds(10, "list"), 32 << 20, false},
-		"many kinds":     {kinds(maxKinds, "x"), 1 << 30, true},
-		"a large one":    {kinds(1, strings.Repeat("x", maxDiscoveryBytes)), 1 << 30, true},
-		"many nothings":  {strings.Repeat("{},", maxDiscoveryBytes/4), 192 << 20, true},
-		"many nulls":     {strings.Repeat("null,", maxDiscoveryBytes/6), 192 << 20, true},
-		"many verbs":     {`{"name":"x","verbs":[""` + strings.Repeat(`,""`, maxDiscoveryBytes/4) + `]},`, 192 << 20, true},
+		"small":         {kinds(10, "list"), 32 << 20, false},
+		"many kinds":    {kinds(maxKinds, "x"), 1 << 30, true},
+		"a large one":   {kinds(1, strings.Repeat("x", maxDiscoveryBytes)), 1 << 30, true},
+		"many nothings": {strings.Repeat("{},", maxDiscoveryBytes/4), 192 << 20, true},
+		"many nulls":    {strings.Repeat("null,", maxDiscoveryBytes/6), 192 << 20, true},
+		"many verbs": {`{"name":"x","verbs":[""` + strings.Repeat(`,""`, maxDiscoveryBytes/4) + `]},`, 192 << 20,
+			true},
 		"no memory left": {kinds(1000, "list"), 128 << 10, true},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -53,7 +54,9 @@ func TestDiscoveryIsBounded(t *testing.T) {
 				case "/apis":
 					_, _ = io.WriteString(w, `{"kind":"APIGroupList","apiVersion":"v1","groups":[]}`)
 				default:
-					_, _ = io.WriteString(w, `{"kind":"APIResourceList","apiVersion":"v1","groupVersion":"v1","resources":[`+tc.resources+`]}`)
+					_, _ = io.WriteString(w,
+						`{"kind":"APIResourceList","apiVersion":"v1","groupVersion":"v1",`+
+							`"resources":[`+tc.resources+`]}`)
 				}
 			}))
 			defer server.Close()
@@ -229,7 +232,8 @@ func TestUnchangedDiscovery(t *testing.T) {
 	}
 	age()
 	if !find("things") || s.count(http.StatusOK) != 2 || s.count(http.StatusNotModified) < 2 {
-		t.Errorf("%d documents were read, and %d are unchanged", s.count(http.StatusOK), s.count(http.StatusNotModified))
+		t.Errorf("%d documents were read, and %d are unchanged", s.count(http.StatusOK),
+			s.count(http.StatusNotModified))
 	}
 	s.set(document(group("a.example.com", "Current", `"list"`, "others")))
 	age()

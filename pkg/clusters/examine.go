@@ -38,10 +38,13 @@ func (c *Connections) Examine(ctx context.Context, name string) (Examination, er
 	defer cancel()
 	connection, err := c.Get(ctx, name)
 	if errors.Is(err, ErrIdentityConflict) {
-		return Examination{Message: "another registration claims to be the same cluster: kubectl describe kubevisioncluster " + name + " says which"}, nil
+		return Examination{
+			Message: "another registration claims to be the same cluster: kubectl describe kubevisioncluster " + name +
+				" says which"}, nil
 	}
 	if errors.Is(err, ErrNotConnected) {
-		return Examination{Message: "there is no kubeconfig that may be used: kubectl describe kubevisioncluster " + name + " says why"}, nil
+		return Examination{Message: "there is no valid kubeconfig: kubectl describe kubevisioncluster " + name +
+			" says why"}, nil
 	}
 	if err != nil {
 		return Examination{}, err
@@ -58,7 +61,7 @@ func (c *Connection) examine(ctx context.Context) Examination {
 	if response.IsTyped(err) && (apierrors.IsUnauthorized(err) || apierrors.IsForbidden(err)) {
 		return Examination{
 			Reachable: true, CredentialsValid: true,
-			Message: "a token of the account that acts for users is not accepted: try again shortly",
+			Message: "the cluster does not accept a token of the impersonating account: try again shortly",
 		}
 	}
 	if err != nil {
@@ -102,24 +105,30 @@ func diagnose(err error) Examination {
 	answered := errors.As(err, &status)
 	switch {
 	case errors.Is(err, addresspolicy.ErrRefused):
-		return Examination{Message: "KubeVision may not connect to this address; an operator can allow it with --cluster-addresses-allowed"}
+		return Examination{
+			Message: "KubeVision may not connect to this address; an operator can allow it with " +
+				"--cluster-addresses-allowed"}
 	case errors.Is(err, context.DeadlineExceeded):
-		return Examination{Message: "the API server did not answer in time"}
+		return Examination{Message: "the API server did not respond in time"}
 	case errors.Is(err, ErrNoAPIServer):
 		return Examination{Message: ErrNoAPIServer.Error()}
 	case !answered:
 		return Examination{Message: "the API server cannot be reached" + errorKind(err)}
 	case !response.IsTyped(err):
-		return Examination{Message: fmt.Sprintf("%v: the answer had the HTTP status %d", ErrNoAPIServer, status.Status().Code)}
+		return Examination{Message: fmt.Sprintf("%v: the response had HTTP status %d", ErrNoAPIServer,
+			status.Status().Code)}
 	case apierrors.IsUnauthorized(err):
 		return Examination{Reachable: true, Message: "the API server does not accept the credentials of the kubeconfig"}
 	case apierrors.IsForbidden(err):
-		return Examination{Reachable: true, CredentialsValid: true, Message: "the credentials of the kubeconfig need the rights of a cluster administrator"}
+		return Examination{Reachable: true, CredentialsValid: true,
+			Message: "the credentials of the kubeconfig must have the rights of a cluster administrator"}
 	case apierrors.IsNotFound(err):
-		return Examination{Reachable: true, CredentialsValid: true, Message: "the account that acts for users is not in place yet: try again shortly"}
+		return Examination{Reachable: true, CredentialsValid: true,
+			Message: "the impersonating account does not exist yet: try again shortly"}
 	default:
 		return Examination{Reachable: status.Status().Code < http.StatusInternalServerError,
-			Message: fmt.Sprintf("the API server answered with HTTP status %d: %s", status.Status().Code, status.Status().Message),
+			Message: fmt.Sprintf("the API server responded with HTTP status %d: %s", status.Status().Code,
+				status.Status().Message),
 		}
 	}
 }

@@ -15,7 +15,7 @@ import (
 )
 
 // ErrNoAPIServer is returned when a server answers successfully, but not like the API server of a Kubernetes cluster.
-var ErrNoAPIServer = errors.New("the server does not answer as the API server of a Kubernetes cluster does")
+var ErrNoAPIServer = errors.New("the server does not respond like the API server of a Kubernetes cluster")
 
 var (
 	versionPattern = regexp.MustCompile(`^v\d+\.\d+[0-9A-Za-z.+-]{0,100}$`)

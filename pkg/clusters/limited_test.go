@@ -11,7 +11,8 @@ import (
 	"testing"
 )
 
-// TestLimited: where too many wait, the next one is told so at once; whoever has read a response, or watches, makes room.
+// TestLimited: where too many wait, the next one is told so at once; whoever has read a response, or watches, makes
+// room.
 func TestLimited(t *testing.T) {
 	const places = 3
 	arrived, release := make(chan struct{}), make(chan error)
@@ -24,7 +25,8 @@ func TestLimited(t *testing.T) {
 	}))
 	bodies := make(chan io.Closer, places)
 	send := func(target string) {
-		response, err := l.RoundTrip(httptest.NewRequestWithContext(t.Context(), http.MethodGet, target, nil)) //nolint:bodyclose // the test does, or does not
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, target, nil)
+		response, err := l.RoundTrip(r) //nolint:bodyclose // the receiver of bodies closes it
 		if err != nil {
 			bodies <- http.NoBody
 			return
@@ -66,7 +68,8 @@ func TestLimited(t *testing.T) {
 	}
 	occupy("/")
 	if n := len(l.places); n != places {
-		t.Errorf("%d places are taken, want %d: those of the two that are not read and of the one that waits", n, places)
+		t.Errorf("%d places are taken, want %d: those of the two that are not read and of the one that waits", n,
+			places)
 	}
 	release <- nil
 	<-bodies

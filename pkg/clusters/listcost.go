@@ -14,19 +14,19 @@ import (
 )
 
 const (
-	// listShare is the cost of the lists of one user under way on one cluster, for each processor, in bytes of the
-	// responses. A list counts at most largestList, so that large lists of one user take half of the processors.
+	// listShare is the cost of concurrent lists of one user on one cluster, for each processor, in bytes of the
+	// responses. The cost of a list is at most largestList, so that large lists of one user use half of the processors.
 	listShare   = 128 << 10
 	largestList = 2 * listShare
-	// usersAtOnce is how many users may spend their shares on one cluster at once.
+	// usersAtOnce is the number of users who may use their whole shares on one cluster at once.
 	usersAtOnce = 32
-	// maxWaitingLists bounds the lists of one user that wait for the end of others.
+	// maxWaitingLists bounds the waiting lists of one user.
 	maxWaitingLists = 64
-	// minListCost is what a list costs a cluster however few objects it has. unknownListCost is assumed of a list that was
-	// not made before.
+	// minListCost is the cost of a list with few objects. unknownListCost is the cost of a list that was not made
+	// before.
 	minListCost     = 8 << 10
 	unknownListCost = 128 << 10
-	// maxListSizes bounds the lists whose sizes are remembered.
+	// maxListSizes bounds the remembered sizes of lists.
 	maxListSizes = 4096
 )
 
@@ -34,11 +34,12 @@ const (
 func newListQueue() *budget.Queue {
 	share := int64(max(listShare*runtime.GOMAXPROCS(0), largestList))
 	return budget.NewQueue(budget.QueueOptions{
-		Total: usersAtOnce * share, Share: share, Largest: largestList, Waiting: maxWaitingLists, Patience: maxLargeWait,
+		Total: usersAtOnce * share, Share: share, Largest: largestList, Waiting: maxWaitingLists,
+		Patience: maxLargeWait,
 	})
 }
 
-// listSizes remembers how large the responses to lists were. Lists whose hashes collide displace each other.
+// listSizes remembers the sizes of the responses to lists. Lists with the same hash replace each other.
 type listSizes struct {
 	seed maphash.Seed
 	// sizes have the upper half of a hash and a size.
@@ -78,7 +79,7 @@ func withListResponse(ctx context.Context) context.Context {
 
 func isList(ctx context.Context) bool { return ctx.Value(listKey{}) != nil }
 
-// list is a list under way. A nil list is another call.
+// list is a list in progress. It is nil for other calls.
 type list struct {
 	place      *budget.Place
 	sizes      *listSizes
@@ -86,7 +87,7 @@ type list struct {
 	cost, read int64
 }
 
-// enterList waits until the cost of a list fits beside that of other lists of the user.
+// enterList waits until the queue admits the list.
 func (p *pacedRoundTripper) enterList(r *http.Request) (*list, error) {
 	if p.lists == nil || isWatch(r) || !isList(r.Context()) {
 		return nil, nil //nolint:nilnil // a nil list is another call
@@ -99,7 +100,7 @@ func (p *pacedRoundTripper) enterList(r *http.Request) (*list, error) {
 	return &list{place: place, sizes: p.sizes, key: key, cost: cost}, nil
 }
 
-// add counts bytes of the response.
+// add counts bytes of the response. The cost grows with them.
 func (l *list) add(n int) {
 	if l == nil {
 		return
@@ -111,7 +112,7 @@ func (l *list) add(n int) {
 	}
 }
 
-// leave ends the list. It is called once or more.
+// leave ends the list. It may be called more than once.
 func (l *list) leave() {
 	if l == nil {
 		return

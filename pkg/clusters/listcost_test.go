@@ -22,13 +22,14 @@ import (
 
 // sized answers each request with as many bytes as its query says.
 func sized(sizes *listSizes, queue *budget.Queue, user string) *pacedRoundTripper {
-	return &pacedRoundTripper{lists: queue, sizes: sizes, user: user, next: answering(func(r *http.Request) (*http.Response, error) {
-		size, err := strconv.Atoi(r.URL.Query().Get("size"))
-		if err != nil {
-			return nil, err
-		}
-		return &http.Response{Body: io.NopCloser(strings.NewReader(strings.Repeat("x", size)))}, nil
-	})}
+	return &pacedRoundTripper{lists: queue, sizes: sizes, user: user,
+		next: answering(func(r *http.Request) (*http.Response, error) {
+			size, err := strconv.Atoi(r.URL.Query().Get("size"))
+			if err != nil {
+				return nil, err
+			}
+			return &http.Response{Body: io.NopCloser(strings.NewReader(strings.Repeat("x", size)))}, nil
+		})}
 }
 
 // begin sends a request and returns its response unread. It returns false for a request that has to wait.

@@ -89,8 +89,9 @@ func (m *Member) transport(config *rest.Config) (http.RoundTripper, error) {
 	}
 	http2 := windows()
 	t := &http.Transport{
-		DialContext: m.dialer.dial, TLSClientConfig: tlsConfig, TLSHandshakeTimeout: handshakeTimeout, ForceAttemptHTTP2: true,
-		IdleConnTimeout: idleTimeout, MaxResponseHeaderBytes: maxHeaderBytes, HTTP2: &http2,
+		DialContext: m.dialer.dial, TLSClientConfig: tlsConfig, TLSHandshakeTimeout: handshakeTimeout,
+		ForceAttemptHTTP2: true,
+		IdleConnTimeout:   idleTimeout, MaxResponseHeaderBytes: maxHeaderBytes, HTTP2: &http2,
 		Proxy: nil, // behind a proxy, the address policy would not see the address of the cluster
 	}
 	m.closers = append(m.closers, t.CloseIdleConnections)

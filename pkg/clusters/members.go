@@ -41,9 +41,8 @@ type Revision struct {
 	Key             string
 }
 
-// replaces returns true if a connection with this revision must take the place of a connection with the old revision.
-// For one key of one Secret, resource versions only grow: a watch that lags behind may show a version that is older
-// than the one read.
+// replaces returns true if a connection with this revision must replace a connection with the old revision. It compares
+// resource versions, because a watch that lags behind may show an older version than the one that was read.
 func (r Revision) replaces(old Revision) bool {
 	same := Revision{Cluster: r.Cluster, Secret: r.Secret, Version: old.Version, Key: r.Key} == old
 	if !same {
@@ -59,7 +58,8 @@ func (r Revision) replaces(old Revision) bool {
 // RevisionOf returns the current revision of a cluster and its Secret.
 func RevisionOf(c *kubevisionv1alpha1.KubeVisionCluster, secret metav1.Object) Revision {
 	return Revision{
-		Cluster: c.UID, Secret: secret.GetUID(), Version: secret.GetResourceVersion(), Key: cmp.Or(c.Spec.KubeconfigSecretRef.Key, KubeconfigKey),
+		Cluster: c.UID, Secret: secret.GetUID(), Version: secret.GetResourceVersion(),
+		Key: cmp.Or(c.Spec.KubeconfigSecretRef.Key, KubeconfigKey),
 	}
 }
 
@@ -67,7 +67,7 @@ func RevisionOf(c *kubevisionv1alpha1.KubeVisionCluster, secret metav1.Object) R
 // read as a kubeconfig.
 func CheckReference(c *kubevisionv1alpha1.KubeVisionCluster) error {
 	if name := c.Spec.KubeconfigSecretRef.Name; names.OwnSecret(name) {
-		return fmt.Errorf("secret %s is KubeVision's own; make one for the kubeconfig and name that", name)
+		return fmt.Errorf("secret %s is reserved for KubeVision; create another one for the kubeconfig", name)
 	}
 	return nil
 }
@@ -185,7 +185,9 @@ func (m *members) at(name string, wanted Revision) (serving *openMember, renew b
 	return o, true
 }
 
-func (m *members) connect(ctx context.Context, c *kubevisionv1alpha1.KubeVisionCluster, key types.NamespacedName) (*openMember, error) {
+func (m *members) connect(
+	ctx context.Context, c *kubevisionv1alpha1.KubeVisionCluster, key types.NamespacedName,
+) (*openMember, error) {
 	ctx, cancel := context.WithTimeout(ctx, openTimeout)
 	defer cancel()
 	secret := &corev1.Secret{}
@@ -209,7 +211,8 @@ func (m *members) connect(ctx context.Context, c *kubevisionv1alpha1.KubeVisionC
 		return nil, fmt.Errorf("making a client: %w", err)
 	}
 	tokens := newTokenSource(accounts)
-	connection, err := newConnection(member.Config, guarded(authenticated(member.anonymous, tokens)), tokens, m.bound, m.memory)
+	connection, err := newConnection(member.Config, guarded(authenticated(member.anonymous, tokens)), tokens, m.bound,
+		m.memory)
 	if err != nil {
 		return nil, err
 	}

@@ -69,7 +69,8 @@ func TestRevisions(t *testing.T) {
 // taken its place.
 func TestRetired(t *testing.T) {
 	opened := func(version string) *openMember {
-		return &openMember{revision: Revision{Cluster: "c", Secret: "s", Version: version}, member: &Member{dialer: newDialer(addresspolicy.Policy{})}}
+		return &openMember{revision: Revision{Cluster: "c", Secret: "s", Version: version},
+			member: &Member{dialer: newDialer(addresspolicy.Policy{})}}
 	}
 	for what, gone := range map[string]func(string, Revision) bool{
 		"the registration": func(name string, _ Revision) bool { return name == "c" },

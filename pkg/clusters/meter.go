@@ -43,7 +43,9 @@ const (
 )
 
 // errKept is returned when a member exceeds its bound, or gives way to other members.
-var errKept error = response.NewFailure("the cluster sends more than is kept of one, or clusters together more than is kept of all", nil)
+var errKept error = response.NewFailure(
+	"the cluster sends more data than may be cached of one cluster, or all clusters send more than may be cached in "+
+		"total", nil)
 
 // meter counts the memory of the objects that a member sends, and closes the connection of a member that exceeds its
 // bound. It accepts JSON only.

@@ -68,15 +68,22 @@ func roleBinding() *rbacv1.RoleBinding {
 	return &rbacv1.RoleBinding{
 		TypeMeta: metav1.TypeMeta{APIVersion: "rbac.authorization.k8s.io/v1", Kind: "RoleBinding"},
 		ObjectMeta: metav1.ObjectMeta{
-			Name: "kubevision:team-of-the-web-shop-1234", Namespace: "web-shop-production-1", UID: "0b9c8a9e-3c0b-4c1e-9b1d-0123456789ab", ResourceVersion: "1234567",
-			Labels: map[string]string{"app.kubernetes.io/managed-by": "kubevision", "kubevision.io/role-binding": "team-of-the-web-shop-1234"},
+			Name: "kubevision:team-of-the-web-shop-1234", Namespace: "web-shop-production-1",
+			UID: "0b9c8a9e-3c0b-4c1e-9b1d-0123456789ab", ResourceVersion: "1234567",
+			Labels: map[string]string{"app.kubernetes.io/managed-by": "kubevision",
+				"kubevision.io/role-binding": "team-of-the-web-shop-1234"},
 			ManagedFields: []metav1.ManagedFieldsEntry{{
-				Manager: "kubevision-controller-manager", Operation: "Apply", APIVersion: "rbac.authorization.k8s.io/v1", FieldsType: "FieldsV1",
-				FieldsV1: metav1.NewFieldsV1(`{"f:metadata":{"f:labels":{"f:app.kubernetes.io/managed-by":{},"f:kubevision.io/role-binding":{}}},"f:roleRef":{},"f:subjects":{}}`),
+				Manager: "kubevision-controller-manager", Operation: "Apply",
+				APIVersion: "rbac.authorization.k8s.io/v1", FieldsType: "FieldsV1",
+				FieldsV1: metav1.NewFieldsV1(
+					`{"f:metadata":{"f:labels":{"f:app.kubernetes.io/managed-by":{},` +
+						`"f:kubevision.io/role-binding":{}}},"f:roleRef":{},"f:subjects":{}}`),
 			}},
 		},
-		Subjects: []rbacv1.Subject{{APIGroup: "rbac.authorization.k8s.io", Kind: "User", Name: "kubevision:alice"}, {APIGroup: "rbac.authorization.k8s.io", Kind: "Group", Name: "kubevision:group:web-team"}},
-		RoleRef:  rbacv1.RoleRef{APIGroup: "rbac.authorization.k8s.io", Kind: "ClusterRole", Name: "kubevision:readonly"},
+		Subjects: []rbacv1.Subject{{APIGroup: "rbac.authorization.k8s.io", Kind: "User", Name: "kubevision:alice"},
+			{APIGroup: "rbac.authorization.k8s.io", Kind: "Group", Name: "kubevision:group:web-team"}},
+		RoleRef: rbacv1.RoleRef{APIGroup: "rbac.authorization.k8s.io", Kind: "ClusterRole",
+			Name: "kubevision:readonly"},
 	}
 }
 
@@ -97,10 +104,12 @@ func TestMeter(t *testing.T) {
 		if r.URL.RawQuery != "limit=500" {
 			t.Errorf("the query is %q", r.URL.RawQuery)
 		}
-		return &http.Response{StatusCode: http.StatusOK, Header: http.Header{"Content-Type": {contentType}}, Body: io.NopCloser(strings.NewReader(string(body)))}, nil
+		return &http.Response{StatusCode: http.StatusOK, Header: http.Header{"Content-Type": {contentType}},
+			Body: io.NopCloser(strings.NewReader(string(body)))}, nil
 	})}
 	send := func(r *http.Request) error {
-		r.Header.Set("Accept", "application/vnd.kubernetes.protobuf;as=Table,application/json;as=Table, application/json")
+		r.Header.Set("Accept",
+			"application/vnd.kubernetes.protobuf;as=Table,application/json;as=Table, application/json")
 		response, err := m.RoundTrip(r)
 		if err != nil {
 			return err
@@ -108,7 +117,8 @@ func TestMeter(t *testing.T) {
 		_, err = io.ReadAll(response.Body)
 		return errors.Join(err, response.Body.Close())
 	}
-	request := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/api/v1/namespaces?limit=500&resourceVersion=0", nil)
+	request := httptest.NewRequestWithContext(t.Context(), http.MethodGet,
+		"/api/v1/namespaces?limit=500&resourceVersion=0", nil)
 	for range 20 {
 		ctx, drop := WithTransientMemory(t.Context())
 		if err := send(request.WithContext(ctx)); err != nil {

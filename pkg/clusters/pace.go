@@ -33,8 +33,8 @@ const (
 )
 
 var (
-	errCalls = fmt.Errorf("%w: the user has too many calls to the cluster under way", budget.ErrExceeded)
-	errLarge = fmt.Errorf("%w: the user has too many large lists under way", budget.ErrExceeded)
+	errCalls = fmt.Errorf("%w: the user has too many calls to the cluster in flight", budget.ErrExceeded)
+	errLarge = fmt.Errorf("%w: the user has too many large lists in flight", budget.ErrExceeded)
 )
 
 // gates bounds concurrent work for each user.

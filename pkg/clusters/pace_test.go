@@ -28,9 +28,10 @@ import (
 // opened returns a large response to a user, of which so much was read that the next Read waits for a turn.
 func opened(ctx context.Context, t *testing.T, turns, large *gates, user string) io.ReadCloser {
 	t.Helper()
-	transport := &pacedRoundTripper{turns: turns, large: large, user: user, next: answering(func(*http.Request) (*http.Response, error) {
-		return &http.Response{Body: io.NopCloser(strings.NewReader(strings.Repeat("x", 2*unpacedBytes)))}, nil
-	})}
+	transport := &pacedRoundTripper{turns: turns, large: large, user: user,
+		next: answering(func(*http.Request) (*http.Response, error) {
+			return &http.Response{Body: io.NopCloser(strings.NewReader(strings.Repeat("x", 2*unpacedBytes)))}, nil
+		})}
 	response, err := transport.RoundTrip(httptest.NewRequestWithContext(ctx, http.MethodGet, "/", http.NoBody))
 	if err != nil {
 		t.Fatal(err)
@@ -100,7 +101,8 @@ func TestLargeResponses(t *testing.T) {
 			t.Errorf("the first ones wait for %s", got)
 		}
 		begun := time.Now()
-		if _, err := second.Read(make([]byte, 1)); !errors.Is(err, budget.ErrExceeded) || time.Since(begun) != maxLargeWait {
+		if _, err := second.Read(make([]byte, 1)); !errors.Is(err, budget.ErrExceeded) ||
+			time.Since(begun) != maxLargeWait {
 			t.Errorf("the second one of a user ends after %s: %v", time.Since(begun), err)
 		}
 		third := opened(t.Context(), t, turns, large, "greedy")
@@ -112,17 +114,20 @@ func TestLargeResponses(t *testing.T) {
 	})
 }
 
-// TestCallsOfOneUser: few of one user are under way at once to one cluster, until their responses are closed; other users
+// TestCallsOfOneUser: few of one user are under way at once to one cluster, until their responses are closed; other
+// users
 // have places of their own.
 func TestCallsOfOneUser(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		calls := newGates(2)
 		send := func(user string) (io.ReadCloser, time.Duration, error) {
 			begun := time.Now()
-			transport := &pacedRoundTripper{calls: calls, user: user, next: answering(func(*http.Request) (*http.Response, error) {
-				return &http.Response{Body: io.NopCloser(strings.NewReader("x"))}, nil
-			})}
-			response, err := transport.RoundTrip(httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/pods/x", http.NoBody))
+			transport := &pacedRoundTripper{calls: calls, user: user,
+				next: answering(func(*http.Request) (*http.Response, error) {
+					return &http.Response{Body: io.NopCloser(strings.NewReader("x"))}, nil
+				})}
+			response, err := transport.RoundTrip(httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/pods/x",
+				http.NoBody))
 			if err != nil {
 				return nil, time.Since(begun), err
 			}
@@ -145,7 +150,8 @@ func TestCallsOfOneUser(t *testing.T) {
 		if err != nil || waited != time.Second {
 			t.Errorf("the third one waits for %s: %v", waited, err)
 		}
-		if err := errors.Join(first.Close(), second.Close(), third.Close(), other.Close()); err != nil || len(calls.users) != 0 {
+		if err := errors.Join(first.Close(), second.Close(), third.Close(), other.Close()); err != nil ||
+			len(calls.users) != 0 {
 			t.Errorf("left behind: %v (%v)", calls.users, err)
 		}
 	})

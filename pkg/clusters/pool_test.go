@@ -36,7 +36,8 @@ func (m poolMember) wantsEnd(t *testing.T, what string, want bool) {
 	}
 }
 
-// TestPool: a member that has spent too much is ended, and of many that spend too much together one of the younger ones.
+// TestPool: a member that has spent too much is ended, and of many that spend too much together one of the younger
+// ones.
 func TestPool(t *testing.T) {
 	p := NewPool(200)
 	old, small, young := newPoolMember(p, 1), newPoolMember(p, 3), newPoolMember(p, 2)

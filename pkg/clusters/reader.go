@@ -60,7 +60,8 @@ func (c *Connection) Reader(ctx context.Context) (*Reader, error) {
 
 // with stores the current read cache mode of the registration.
 func (c *Connection) with(mode kubevisionv1alpha1.ReadCacheMode) *Connection {
-	if disabled := mode == kubevisionv1alpha1.ReadCacheDisabled; c.reader != nil && c.reader.disabled.Load() != disabled {
+	if disabled := mode == kubevisionv1alpha1.ReadCacheDisabled; c.reader != nil &&
+		c.reader.disabled.Load() != disabled {
 		c.reader.disabled.Store(disabled)
 	}
 	return c
@@ -161,9 +162,9 @@ func checkReadOnly(r *http.Request) error {
 	case err != nil:
 		return fmt.Errorf("reading the path of a request of %s: %w", names.Reader, err)
 	case r.Method != http.MethodGet, !info.IsResourceRequest, info.Subresource != "", info.Verb == "proxy":
-		return fmt.Errorf("%s reads resources only, and not by %s %s", names.Reader, r.Method, r.URL.Path)
+		return fmt.Errorf("%s only reads resources: %s %s is not allowed", names.Reader, r.Method, r.URL.Path)
 	case info.APIGroup == "" && info.Resource == "secrets":
-		return fmt.Errorf("%s reads no Secrets", names.Reader)
+		return fmt.Errorf("%s does not read Secrets", names.Reader)
 	}
 	return nil
 }

@@ -43,5 +43,6 @@ func IsOverLimit(c *kubevisionv1alpha1.KubeVisionCluster) bool {
 // alone is not sufficient, since the registration that holds the identity has it too.
 func IsRefused(c *kubevisionv1alpha1.KubeVisionCluster) bool {
 	ready := meta.FindStatusCondition(c.Status.Conditions, kubevisionv1alpha1.ReadyCondition)
-	return ready != nil && ready.Status != metav1.ConditionTrue && ready.Reason == kubevisionv1alpha1.ReasonIdentityConflict
+	return ready != nil && ready.Status != metav1.ConditionTrue &&
+		ready.Reason == kubevisionv1alpha1.ReasonIdentityConflict
 }

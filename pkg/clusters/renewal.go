@@ -41,7 +41,7 @@ func (m *members) renew(
 	}
 	logger := klog.FromContext(ctx).WithValues("cluster", c.Name)
 	if err != nil {
-		logger.Info("The cluster does not answer by the new kubeconfig yet", "reason", err.Error())
+		logger.Info("The cluster does not respond with the new kubeconfig yet", "reason", err.Error())
 		if o != nil {
 			o.close()
 		}
@@ -58,7 +58,7 @@ func (m *members) renew(
 	default:
 		m.open[c.Name] = o
 		m.retire(c.Name, old)
-		logger.Info("Connected by another kubeconfig")
+		logger.Info("Connected with another kubeconfig")
 	}
 }
 

@@ -35,7 +35,8 @@ func (b *busy) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	return &http.Response{
 		StatusCode: status, Request: r, Header: http.Header{"Content-Type": {"application/json"}, "Retry-After": {"0"}},
-		Body: io.NopCloser(strings.NewReader(`{"apiVersion":"kubevision.io/v1alpha1","kind":"KubeVisionUser","metadata":{"name":"bob"}}`)),
+		Body: io.NopCloser(strings.NewReader(
+			`{"apiVersion":"kubevision.io/v1alpha1","kind":"KubeVisionUser","metadata":{"name":"bob"}}`)),
 	}, nil
 }
 
@@ -43,7 +44,8 @@ func callerOf(t *testing.T, next http.RoundTripper) *Client {
 	t.Helper()
 	config := &rest.Config{Host: "https://cluster.example", QPS: -1}
 	config.NegotiatedSerializer = scheme.Codecs.WithoutConversion()
-	caller, err := newClient(&Connection{config: config, transport: next}, "alice", transport.ImpersonationConfig{UserName: "alice"})
+	caller, err := newClient(&Connection{config: config, transport: next}, "alice",
+		transport.ImpersonationConfig{UserName: "alice"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -52,7 +54,8 @@ func callerOf(t *testing.T, next http.RoundTripper) *Client {
 
 func userCall() Call {
 	return Call{Method: http.MethodPost, Resource: Resource{
-		GroupVersionResource: schema.GroupVersionResource{Group: "kubevision.io", Version: "v1alpha1", Resource: "kubevisionusers"},
+		GroupVersionResource: schema.GroupVersionResource{Group: "kubevision.io", Version: "v1alpha1",
+			Resource: "kubevisionusers"},
 	}, Body: []byte(`{}`)}
 }
 
@@ -60,7 +63,8 @@ func userCall() Call {
 func TestNoSensitiveRequestLeaves(t *testing.T) {
 	cluster := &busy{}
 	caller := callerOf(t, cluster)
-	missing := envelope.New(40102, "send a code").WithCause(apierrors.NewConflict(schema.GroupResource{}, "credentials", nil))
+	missing := envelope.New(40102, "send a code").WithCause(apierrors.NewConflict(schema.GroupResource{},
+		"credentials", nil))
 	missing.Data = "reverify"
 	refusing := stepup.WithProof(t.Context(), func() error { return missing })
 	objects, err := caller.objects()
@@ -119,7 +123,8 @@ func TestRetriesSpendOneCode(t *testing.T) {
 func TestNobodyBringsAnIdentity(t *testing.T) {
 	for _, header := range []string{"Impersonate-User", "Impersonate-Group", "Impersonate-Extra-x"} {
 		cluster := &busy{}
-		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://cluster.example/api/v1/pods", http.NoBody)
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://cluster.example/api/v1/pods",
+			http.NoBody)
 		if err != nil {
 			t.Fatal(err)
 		}

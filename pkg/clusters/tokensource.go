@@ -57,8 +57,8 @@ func (s *tokenSource) Token() (*oauth2.Token, error) {
 	return token, err
 }
 
-// tokenError hides the cluster's response to the token request, which must not pass as the response to the request of
-// a user.
+// tokenError hides the cluster's response to the token request, so that it is not taken for the response to the request
+// of a user.
 type tokenError struct{ text string }
 
 func (e *tokenError) Error() string { return e.text }

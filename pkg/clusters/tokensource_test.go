@@ -25,19 +25,24 @@ import (
 // tokens is a source whose cluster answers so.
 func tokens(answer *authenticationv1.TokenRequest, err error) *tokenSource {
 	kube := fake.NewClientset()
-	kube.PrependReactor("create", "serviceaccounts/token", func(clienttesting.Action) (bool, runtime.Object, error) { return true, answer, err })
+	kube.PrependReactor("create", "serviceaccounts/token", func(clienttesting.Action) (bool, runtime.Object, error) {
+		return true, answer, err
+	})
 	return newTokenSource(kube.CoreV1())
 }
 
-// TestTokenRefused: that the cluster gives us no token is no answer to a user's request, and yet one that says that it is there.
+// TestTokenRefused: that the cluster gives us no token is no answer to a user's request, and yet one that says that it
+// is there.
 func TestTokenRefused(t *testing.T) {
 	refused := errors.New("connection refused")
 	for name, test := range map[string]struct {
 		err     error
 		answers bool
 	}{
-		"not found":    {apierrors.NewNotFound(schema.GroupResource{Resource: "serviceaccounts"}, "kubevision-impersonator"), true},
-		"forbidden":    {apierrors.NewForbidden(schema.GroupResource{Resource: "serviceaccounts"}, "kubevision-impersonator", refused), true},
+		"not found": {apierrors.NewNotFound(schema.GroupResource{Resource: "serviceaccounts"},
+			"kubevision-impersonator"), true},
+		"forbidden": {apierrors.NewForbidden(schema.GroupResource{Resource: "serviceaccounts"},
+			"kubevision-impersonator", refused), true},
 		"no answer":    {refused, false},
 		"unauthorized": {apierrors.NewUnauthorized("no"), true},
 	} {
@@ -87,10 +92,11 @@ func TestTokensOfNoReader(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			now, asked := time.Now(), 0
 			kube := fake.NewClientset()
-			kube.PrependReactor("create", "serviceaccounts/token", func(clienttesting.Action) (bool, runtime.Object, error) {
-				asked++
-				return true, nil, test.err
-			})
+			kube.PrependReactor("create", "serviceaccounts/token",
+				func(clienttesting.Action) (bool, runtime.Object, error) {
+					asked++
+					return true, nil, test.err
+				})
 			s := &patientSource{next: newTokenSource(kube.CoreV1()), now: func() time.Time { return now }}
 			for _, wait := range []time.Duration{0, readerRetry - 1, 1} {
 				now = now.Add(wait)
@@ -109,8 +115,9 @@ func TestTokensOfNoReader(t *testing.T) {
 // TestReadOnly: requests of the read cache are reads of resources, and of no Secrets.
 func TestReadOnly(t *testing.T) {
 	for path, allowed := range map[string]bool{
-		"/api/v1/pods?watch=true": true, "/apis/apps/v1/namespaces/a/deployments/b": true, "/apis/example.com/v1/secrets": true,
-		"/api/v1/secrets": false, "/api/v1/namespaces/a/secrets/b": false, "/api/v1/watch/secrets": false,
+		"/api/v1/pods?watch=true": true, "/apis/apps/v1/namespaces/a/deployments/b": true,
+		"/apis/example.com/v1/secrets": true,
+		"/api/v1/secrets":              false, "/api/v1/namespaces/a/secrets/b": false, "/api/v1/watch/secrets": false,
 		"/api/v1/namespaces/a/pods/b/log": false, "/version": false, "/api/v1/proxy/namespaces/a/pods/b": false,
 	} {
 		err := checkReadOnly(httptest.NewRequestWithContext(t.Context(), http.MethodGet, path, nil))
@@ -118,7 +125,8 @@ func TestReadOnly(t *testing.T) {
 			t.Errorf("%s: %v", path, err)
 		}
 	}
-	for _, method := range []string{http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodHead, http.MethodOptions} {
+	for _, method := range []string{http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete,
+		http.MethodHead, http.MethodOptions} {
 		if checkReadOnly(httptest.NewRequestWithContext(t.Context(), method, "/api/v1/namespaces/a/pods", nil)) == nil {
 			t.Errorf("%s is sent", method)
 		}

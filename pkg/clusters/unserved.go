@@ -68,6 +68,7 @@ func (c *Call) repeatable() bool {
 func subresourceNotFound(call *Call) error {
 	return &apierrors.StatusError{ErrStatus: metav1.Status{
 		Status: metav1.StatusFailure, Code: http.StatusNotFound, Reason: metav1.StatusReasonNotFound,
-		Message: fmt.Sprintf("the cluster serves no %s of %s", call.Subresource, call.Resource.GroupVersionResource.Resource),
+		Message: fmt.Sprintf("the cluster serves no %s of %s", call.Subresource,
+			call.Resource.GroupVersionResource.Resource),
 	}}
 }

@@ -56,10 +56,12 @@ func (s *plainServer) serve(w http.ResponseWriter, r *http.Request) {
 			`{"name":"things/scale","kind":"Scale","verbs":["patch"]}]}`, gv)
 	case strings.HasPrefix(path, "/apis/"+gv+"/things"):
 		s.calls.Add(1)
-		if strings.HasSuffix(path, "/none") || strings.HasSuffix(path, "/none/scale") || strings.HasSuffix(path, "/others") {
+		if strings.HasSuffix(path, "/none") || strings.HasSuffix(path, "/none/scale") ||
+			strings.HasSuffix(path, "/others") {
 			w.WriteHeader(http.StatusNotFound)
-			_, _ = io.WriteString(w, `{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"NotFound","code":404,`+
-				`"details":{"name":"none"}}`)
+			_, _ = io.WriteString(w,
+				`{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"NotFound","code":404,`+
+					`"details":{"name":"none"}}`)
 			return
 		}
 		_, _ = fmt.Fprintf(w, `{"kind":"Thing","apiVersion":%q}`, gv)
@@ -104,7 +106,8 @@ func TestAVersionThatIsGone(t *testing.T) {
 		"an apply":   {Call{Name: "one", Method: http.MethodPatch, Body: []byte("{}"), ContentType: apply}, false},
 		"a creation": {Call{Method: http.MethodPost, Body: []byte("{}")}, false},
 		"a subresource": {
-			Call{Name: "one", Subresource: "scale", Method: http.MethodPatch, Body: []byte("{}"), ContentType: merge}, true,
+			Call{Name: "one", Subresource: "scale", Method: http.MethodPatch, Body: []byte("{}"), ContentType: merge},
+			true,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

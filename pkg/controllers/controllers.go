@@ -1,7 +1,7 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package controllers puts the controllers together.
+// Package controllers assembles the controllers.
 package controllers
 
 import (
@@ -45,7 +45,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/names"
 )
 
-// NewScheme has every type that the controllers read or write.
+// NewScheme returns a scheme with every type that the controllers read or write.
 func NewScheme() (*kruntime.Scheme, error) {
 	scheme := kruntime.NewScheme()
 	for _, add := range []func(*kruntime.Scheme) error{
@@ -74,13 +74,14 @@ func CacheOptions() cache.Options {
 			&corev1.Secret{}:             own,
 			&corev1.ServiceAccount{}:     own,
 			&corev1.ConfigMap{}: {
-				Namespaces: map[string]cache.Config{names.Namespace: {}}, Field: fields.OneTermEqualSelector("metadata.name", names.LastAdminConfigMap),
+				Namespaces: map[string]cache.Config{names.Namespace: {}},
+				Field:      fields.OneTermEqualSelector("metadata.name", names.LastAdminConfigMap),
 			},
 		},
 	}
 }
 
-// newRoleCache holds the metadata of all ClusterRoles, which the manager's cache does not.
+// newRoleCache returns a cache of the metadata of all ClusterRoles. The manager's cache contains only KubeVision's own.
 func newRoleCache(mgr ctrl.Manager) (cache.Cache, error) {
 	roles, err := cache.New(mgr.GetConfig(), cache.Options{
 		Scheme: mgr.GetScheme(), Mapper: mgr.GetRESTMapper(), HTTPClient: mgr.GetHTTPClient(),
@@ -95,21 +96,22 @@ func newRoleCache(mgr ctrl.Manager) (cache.Cache, error) {
 	return roles, nil
 }
 
-// newClusterCache has the host, and ends the connections to members with the manager.
+// newClusterCache returns a registry with the host. Connections to members end with the manager.
 func newClusterCache(
 	ctx context.Context, mgr ctrl.Manager, host kubernetes.Interface, roles cache.Cache, o Options,
 ) (*clustercache.Registry, error) {
 	system, err := host.CoreV1().Namespaces().Get(ctx, metav1.NamespaceSystem, metav1.GetOptions{})
 	if err != nil {
-		return nil, fmt.Errorf("asking the host who it is: %w", err)
+		return nil, fmt.Errorf("reading the identity of the host: %w", err)
 	}
 	if err := apply.IndexBindings(ctx, mgr.GetFieldIndexer()); err != nil {
 		return nil, err
 	}
 	writer := &apply.Writer{Client: mgr.GetClient(), Live: mgr.GetAPIReader()}
 	named := impersonation.NewSource(mgr.GetClient())
-	targets := clustercache.NewRegistry(&clustercache.Cluster{ //nolint:contextcheck // it reads a cache, which answers at once
-		ID: string(system.UID), Writer: writer, Metadata: clustercache.Metadata{Namespaces: mgr.GetClient(), ClusterRoles: roles},
+	targets := clustercache.NewRegistry(&clustercache.Cluster{ //nolint:contextcheck // it reads a cache
+		ID: string(system.UID), Writer: writer, Metadata: clustercache.Metadata{Namespaces: mgr.GetClient(),
+			ClusterRoles: roles},
 		Impersonator: &impersonation.AccountManager{Source: named, Writer: writer},
 	}, mgr.GetScheme(), mgr.GetClient(), named, o.ClusterAddresses, clusters.NewPool(o.MemberCacheBytes))
 	if err := mgr.Add(manager.RunnableFunc(func(ctx context.Context) error {
@@ -130,7 +132,8 @@ type Options struct {
 	SigningKeyPeriod time.Duration
 	// AdminKeepsPassword lets the first user keep the random password.
 	AdminKeepsPassword bool
-	// HostCluster is the name by which the host is registered along with the first user; empty for none.
+	// HostCluster is the name with which the host is registered when the first user is created; empty to skip the
+	// registration.
 	HostCluster string
 	// SessionLimits bounds the number of sessions.
 	SessionLimits sessionindex.Limits
@@ -195,7 +198,8 @@ func Setup(ctx context.Context, mgr ctrl.Manager, o Options) error {
 	if err := users.SetupWithManager(ctx, mgr); err != nil {
 		return fmt.Errorf("setting up the user controller: %w", err)
 	}
-	kept := &session.Reconciler{Client: c, Clock: clock.RealClock{}, Limits: o.SessionLimits, Audit: &audit.Log{Recorder: recorder}}
+	kept := &session.Reconciler{Client: c, Clock: clock.RealClock{}, Limits: o.SessionLimits,
+		Audit: &audit.Log{Recorder: recorder}}
 	if err := kept.SetupWithManager(ctx, mgr); err != nil {
 		return fmt.Errorf("setting up the session controller: %w", err)
 	}
@@ -207,7 +211,7 @@ func Setup(ctx context.Context, mgr ctrl.Manager, o Options) error {
 		return err
 	}
 	now := clock.RealClock{}
-	// The order is that of the table in docs/architecture.md.
+	// The order is the same as in the table in docs/architecture.md.
 	for _, controller := range []struct {
 		name string
 		reconciler
@@ -216,7 +220,8 @@ func Setup(ctx context.Context, mgr ctrl.Manager, o Options) error {
 		{"last admin", &lastadmin.Reconciler{Client: c}},
 		{"object quota", &objectquota.Reconciler{Client: c, Live: live, Clock: now, Limits: o.ObjectLimits}},
 		{"signing key", &signingkey.Reconciler{Client: c, Live: live, Clock: now, Period: o.SigningKeyPeriod}},
-		{"serving certificate", &servingcert.Reconciler{Client: c, Live: live, Clock: now, ExtraHosts: o.ServingCertExtraHosts}},
+		{"serving certificate", &servingcert.Reconciler{Client: c, Live: live, Clock: now,
+			ExtraHosts: o.ServingCertExtraHosts}},
 	} {
 		if err := controller.SetupWithManager(mgr); err != nil {
 			return fmt.Errorf("setting up the %s controller: %w", controller.name, err)

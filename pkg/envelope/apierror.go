@@ -18,9 +18,9 @@ import (
 )
 
 // FromAPIError returns the error for a failed call to a cluster's API server. It is the only place where Kubernetes'
-// errors are mapped to codes. Package authorization makes the additional reviews that distinguish 40301, 40302 and
-// the cause of a denial. An error that is not a response of an API server means that it could not be reached. The
-// failure of an API server has the same code, with the server's message.
+// errors are mapped to codes. Package authorization makes the additional reviews that distinguish 40301, 40302 and the
+// cause of a denial. An error that is not a response of an API server means that the API server could not be reached.
+// An internal failure of an API server has the same code, with the server's message.
 func FromAPIError(err error) *Error {
 	if known, ok := errors.AsType[*Error](err); ok {
 		return known
@@ -61,7 +61,8 @@ const memoryRetrySeconds = 2
 // OutOfMemory returns the error of a request that needs more memory than its caller may have now.
 func OutOfMemory(cause error) *Error {
 	e := New(dashboardv1alpha1.CodeTooManyRequests,
-		"your requests under way hold as much as they may: wait for some of them, or ask for less, such as pages with limit").WithCause(cause)
+		"your requests in flight use all memory that you may use: wait for some of them, or request less, for "+
+			"example pages with limit").WithCause(cause)
 	e.RetryAfterSeconds = memoryRetrySeconds
 	return e
 }
@@ -71,7 +72,7 @@ func unreachable(cause error) *Error {
 	if why, ok := ServerFailure(cause); ok {
 		message = why
 	} else if errors.Is(cause, context.DeadlineExceeded) {
-		message = "the cluster's API server did not answer in time"
+		message = "the cluster's API server did not respond in time"
 	}
 	return New(dashboardv1alpha1.CodeUnreachable, "%s", message).WithCause(cause)
 }
@@ -79,8 +80,9 @@ func unreachable(cause error) *Error {
 // maxFailure bounds the part of an API server's message that is passed on.
 const maxFailure = 4 << 10
 
-// ServerFailure returns what an API server says of its own failure: a webhook for conversion that does not answer, a
-// storage that is down. It is false where no API server has answered, or where its words may hold values of an object.
+// ServerFailure returns the message of an API server about its own failure, for example a conversion webhook or a
+// storage that does not respond. It returns false if no API server has responded, or if the message may contain values
+// of an object.
 func ServerFailure(err error) (string, bool) {
 	var status apierrors.APIStatus
 	if !errors.As(err, &status) || !response.IsTyped(err) {
@@ -91,7 +93,7 @@ func ServerFailure(err error) (string, bool) {
 	if codeOf(&s) != dashboardv1alpha1.CodeUnreachable || s.Message == "" || quotes {
 		return "", false
 	}
-	return "the cluster's API server answered with an error: " + response.Text(s.Message, maxFailure), true
+	return "the cluster's API server responded with an error: " + response.Text(s.Message, maxFailure), true
 }
 
 // codeOf maps the HTTP status, which every response has. Of the reasons only AlreadyExists is more specific.
@@ -108,7 +110,8 @@ func codeOf(s *metav1.Status) dashboardv1alpha1.Code {
 		return dashboardv1alpha1.CodeStale
 	case http.StatusUnprocessableEntity:
 		return dashboardv1alpha1.CodeRejected
-	case http.StatusBadRequest, http.StatusGone, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType, http.StatusNotAcceptable:
+	case http.StatusBadRequest, http.StatusGone, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType,
+		http.StatusNotAcceptable:
 		return dashboardv1alpha1.CodeInvalid
 	default:
 		return dashboardv1alpha1.CodeUnreachable

@@ -31,46 +31,61 @@ func TestFromAPIErrorGolden(t *testing.T) {
 		err  error
 		want dashboardv1alpha1.Code
 	}{
-		"NotFound":                   {apierrors.NewNotFound(pods, "a"), 40400},
-		"AlreadyExists":              {apierrors.NewAlreadyExists(pods, "a"), 40900},
-		"GenerateNameConflict":       {apierrors.NewGenerateNameConflict(pods, "a", 1), 40900},
-		"Unauthorized":               {apierrors.NewUnauthorized("robot"), 50200},
-		"Forbidden":                  {apierrors.NewForbidden(pods, "a", errors.New("no")), 40300},
-		"Conflict":                   {apierrors.NewConflict(pods, "a", errors.New("changed")), 40901},
-		"ApplyConflict":              {apierrors.NewApplyConflict(nil, "owned by kubectl"), 40901},
-		"Gone":                       {apierrors.NewGone("old"), 40002}, //nolint:staticcheck // servers still send it
-		"ResourceExpired":            {apierrors.NewResourceExpired("old"), 40002},
-		"Invalid":                    {apierrors.NewInvalid(schema.GroupKind{Kind: "Pod"}, "a", field.ErrorList{field.Required(field.NewPath("spec"), "")}), 42201},
-		"BadRequest":                 {apierrors.NewBadRequest("field label not supported"), 40002},
-		"TooManyRequests":            {apierrors.NewTooManyRequests("busy", 1), 50200},
-		"TooManyRequestsError":       {apierrors.NewTooManyRequestsError("busy"), 50200},
-		"ServiceUnavailable":         {apierrors.NewServiceUnavailable("down"), 50200},
-		"MethodNotSupported":         {apierrors.NewMethodNotSupported(pods, "list"), 40400},
-		"ServerTimeout":              {apierrors.NewServerTimeout(pods, "list", 1), 50200},
-		"ServerTimeoutForKind":       {apierrors.NewServerTimeoutForKind(schema.GroupKind{Kind: "Pod"}, "list", 1), 50200},
+		"NotFound":             {apierrors.NewNotFound(pods, "a"), 40400},
+		"AlreadyExists":        {apierrors.NewAlreadyExists(pods, "a"), 40900},
+		"GenerateNameConflict": {apierrors.NewGenerateNameConflict(pods, "a", 1), 40900},
+		"Unauthorized":         {apierrors.NewUnauthorized("robot"), 50200},
+		"Forbidden":            {apierrors.NewForbidden(pods, "a", errors.New("no")), 40300},
+		"Conflict":             {apierrors.NewConflict(pods, "a", errors.New("changed")), 40901},
+		"ApplyConflict":        {apierrors.NewApplyConflict(nil, "owned by kubectl"), 40901},
+		"Gone":                 {apierrors.NewGone("old"), 40002}, //nolint:staticcheck // servers still send it
+		"ResourceExpired":      {apierrors.NewResourceExpired("old"), 40002},
+		"Invalid": {apierrors.NewInvalid(schema.GroupKind{Kind: "Pod"}, "a",
+			field.ErrorList{field.Required(field.NewPath("spec"), "")}), 42201},
+		"BadRequest":           {apierrors.NewBadRequest("field label not supported"), 40002},
+		"TooManyRequests":      {apierrors.NewTooManyRequests("busy", 1), 50200},
+		"TooManyRequestsError": {apierrors.NewTooManyRequestsError("busy"), 50200},
+		"ServiceUnavailable":   {apierrors.NewServiceUnavailable("down"), 50200},
+		"MethodNotSupported":   {apierrors.NewMethodNotSupported(pods, "list"), 40400},
+		"ServerTimeout":        {apierrors.NewServerTimeout(pods, "list", 1), 50200},
+		"ServerTimeoutForKind": {apierrors.NewServerTimeoutForKind(schema.GroupKind{Kind: "Pod"}, "list", 1),
+			50200},
 		"InternalError":              {apierrors.NewInternalError(errors.New("etcd")), 50200},
 		"TimeoutError":               {apierrors.NewTimeoutError("slow", 1), 50200},
 		"RequestEntityTooLargeError": {apierrors.NewRequestEntityTooLargeError("large"), 40002},
-		"generic 403":                {apierrors.NewGenericServerResponse(http.StatusForbidden, "get", pods, "a", "", 0, true), 40300},
-		"generic 404":                {apierrors.NewGenericServerResponse(http.StatusNotFound, "get", pods, "a", "", 0, true), 40400},
-		"generic 406":                {apierrors.NewGenericServerResponse(http.StatusNotAcceptable, "get", pods, "a", "", 0, true), 40002},
-		"generic 409 of a create":    {apierrors.NewGenericServerResponse(http.StatusConflict, "POST", pods, "a", "", 0, true), 40900},
-		"generic 409 of an update":   {apierrors.NewGenericServerResponse(http.StatusConflict, "PUT", pods, "a", "", 0, true), 40901},
-		"generic 410":                {apierrors.NewGenericServerResponse(http.StatusGone, "get", pods, "a", "", 0, true), 40002},
-		"generic 415":                {apierrors.NewGenericServerResponse(http.StatusUnsupportedMediaType, "PATCH", pods, "a", "", 0, true), 40002},
-		"generic 422":                {apierrors.NewGenericServerResponse(http.StatusUnprocessableEntity, "POST", pods, "a", "", 0, true), 42201},
-		"generic 429":                {apierrors.NewGenericServerResponse(http.StatusTooManyRequests, "get", pods, "a", "", 1, true), 50200},
-		"generic 500":                {apierrors.NewGenericServerResponse(http.StatusInternalServerError, "get", pods, "a", "", 0, true), 50200},
-		"generic 503":                {apierrors.NewGenericServerResponse(http.StatusServiceUnavailable, "get", pods, "a", "", 0, true), 50200},
-		"generic 504":                {apierrors.NewGenericServerResponse(http.StatusGatewayTimeout, "get", pods, "a", "", 0, true), 50200},
-		"unheard-of status":          {&apierrors.StatusError{ErrStatus: metav1.Status{Code: 599}}, 50200},
-		"status without a reason":    {&apierrors.StatusError{ErrStatus: metav1.Status{Code: 403}}, 40300},
-		"wrapped":                    {fmt.Errorf("listing: %w", apierrors.NewNotFound(pods, "a")), 40400},
-		"refused":                    {&url.Error{Op: "Get", Err: &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}}, 50200},
-		"unknown authority":          {&url.Error{Op: "Get", Err: x509.UnknownAuthorityError{}}, 50200},
-		"no such host":               {&net.DNSError{Err: "no such host", IsNotFound: true}, 50200},
-		"deadline":                   {context.DeadlineExceeded, 50200},
-		"our own":                    {Required("name"), 40001},
+		"generic 403": {apierrors.NewGenericServerResponse(http.StatusForbidden, "get", pods, "a", "", 0,
+			true), 40300},
+		"generic 404": {apierrors.NewGenericServerResponse(http.StatusNotFound, "get", pods, "a", "", 0,
+			true), 40400},
+		"generic 406": {apierrors.NewGenericServerResponse(http.StatusNotAcceptable, "get", pods, "a",
+			"", 0, true), 40002},
+		"generic 409 of a create": {apierrors.NewGenericServerResponse(http.StatusConflict, "POST", pods, "a", "", 0,
+			true), 40900},
+		"generic 409 of an update": {apierrors.NewGenericServerResponse(http.StatusConflict, "PUT", pods, "a", "", 0,
+			true), 40901},
+		"generic 410": {apierrors.NewGenericServerResponse(http.StatusGone, "get", pods, "a", "", 0,
+			true), 40002},
+		"generic 415": {apierrors.NewGenericServerResponse(http.StatusUnsupportedMediaType, "PATCH",
+			pods, "a", "", 0, true), 40002},
+		"generic 422": {apierrors.NewGenericServerResponse(http.StatusUnprocessableEntity, "POST", pods,
+			"a", "", 0, true), 42201},
+		"generic 429": {apierrors.NewGenericServerResponse(http.StatusTooManyRequests, "get", pods, "a",
+			"", 1, true), 50200},
+		"generic 500": {apierrors.NewGenericServerResponse(http.StatusInternalServerError, "get", pods,
+			"a", "", 0, true), 50200},
+		"generic 503": {apierrors.NewGenericServerResponse(http.StatusServiceUnavailable, "get", pods,
+			"a", "", 0, true), 50200},
+		"generic 504": {apierrors.NewGenericServerResponse(http.StatusGatewayTimeout, "get", pods, "a",
+			"", 0, true), 50200},
+		"unheard-of status":       {&apierrors.StatusError{ErrStatus: metav1.Status{Code: 599}}, 50200},
+		"status without a reason": {&apierrors.StatusError{ErrStatus: metav1.Status{Code: 403}}, 40300},
+		"wrapped":                 {fmt.Errorf("listing: %w", apierrors.NewNotFound(pods, "a")), 40400},
+		"refused": {&url.Error{Op: "Get", Err: &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}},
+			50200},
+		"unknown authority": {&url.Error{Op: "Get", Err: x509.UnknownAuthorityError{}}, 50200},
+		"no such host":      {&net.DNSError{Err: "no such host", IsNotFound: true}, 50200},
+		"deadline":          {context.DeadlineExceeded, 50200},
+		"our own":           {Required("name"), 40001},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if got := FromAPIError(tc.err); got.Code != tc.want {
@@ -84,7 +99,8 @@ func TestFromAPIErrorGolden(t *testing.T) {
 // with a readable message, and that one by another policy is not.
 func TestLastAdminIsAConflict(t *testing.T) {
 	denied := func(policy string, code int32, reason metav1.StatusReason) error {
-		message := "ValidatingAdmissionPolicy '" + policy + "' with binding '" + policy + "' denied request: \"alice\" is the last"
+		message := "ValidatingAdmissionPolicy '" + policy + "' with binding '" + policy +
+			"' denied request: \"alice\" is the last"
 		return &apierrors.StatusError{ErrStatus: metav1.Status{
 			Code: code, Reason: reason, Message: "users \"alice\" is forbidden: " + message,
 			Details: &metav1.StatusDetails{Causes: []metav1.StatusCause{{Message: message}}},
@@ -94,10 +110,14 @@ func TestLastAdminIsAConflict(t *testing.T) {
 		err  error
 		want dashboardv1alpha1.Code
 	}{
-		"of a user":                {denied("kubevision-last-admin", http.StatusForbidden, metav1.StatusReasonForbidden), 40900},
-		"of a binding":             {denied("kubevision-last-admin-binding", http.StatusForbidden, metav1.StatusReasonForbidden), 40900},
-		"another policy":           {denied("kubevision-role-bindings", http.StatusForbidden, metav1.StatusReasonForbidden), 40300},
-		"an expression that fails": {denied("kubevision-last-admin", http.StatusUnprocessableEntity, metav1.StatusReasonInvalid), 42201},
+		"of a user": {denied("kubevision-last-admin", http.StatusForbidden,
+			metav1.StatusReasonForbidden), 40900},
+		"of a binding": {denied("kubevision-last-admin-binding", http.StatusForbidden,
+			metav1.StatusReasonForbidden), 40900},
+		"another policy": {denied("kubevision-role-bindings", http.StatusForbidden,
+			metav1.StatusReasonForbidden), 40300},
+		"an expression that fails": {denied("kubevision-last-admin", http.StatusUnprocessableEntity,
+			metav1.StatusReasonInvalid), 42201},
 	} {
 		got := FromAPIError(fmt.Errorf("deleting: %w", tc.err))
 		if got.Code != tc.want {
@@ -112,12 +132,14 @@ func TestLastAdminIsAConflict(t *testing.T) {
 // TestLacksRight verifies that only a rejection by a policy of KubeVision that requires a right is a missing right.
 func TestLacksRight(t *testing.T) {
 	for policy, want := range map[string]bool{
-		names.RoleBindingsPolicy: true, names.ClustersPolicy: true, names.ClusterCredentialsPolicy: true, names.UsersPolicy: true,
+		names.RoleBindingsPolicy: true, names.ClustersPolicy: true, names.ClusterCredentialsPolicy: true,
+		names.UsersPolicy:      true,
 		names.NamespacesPolicy: true, names.NewNamespacesPolicy: true,
 		"kubevision-own-objects": false, names.LastAdminPolicy: false, "kubevision-users-of-another": false,
 	} {
 		denied := apierrors.NewForbidden(schema.GroupResource{Resource: "users"}, "alice", errors.New("no"))
-		denied.ErrStatus.Details.Causes = []metav1.StatusCause{{Message: "ValidatingAdmissionPolicy '" + policy + "' with binding 'x' denied request: no"}}
+		denied.ErrStatus.Details.Causes = []metav1.StatusCause{{Message: "ValidatingAdmissionPolicy '" + policy +
+			"' with binding 'x' denied request: no"}}
 		if got := LacksRight(fmt.Errorf("creating: %w", denied)); got != want {
 			t.Errorf("%s: got %v", policy, got)
 		}
@@ -150,7 +172,8 @@ func TestUnreachableSaysNothingOfTheCause(t *testing.T) {
 	if want := "the cluster's API server cannot be reached"; e.Message != want {
 		t.Errorf("the message is %q, want %q", e.Message, want)
 	}
-	if late := FromAPIError(fmt.Errorf("listing: %w", context.DeadlineExceeded)); !strings.Contains(late.Message, "in time") {
+	if late := FromAPIError(fmt.Errorf("listing: %w", context.DeadlineExceeded)); !strings.Contains(late.Message,
+		"in time") {
 		t.Errorf("the message is %q, want one that says that time was up", late.Message)
 	}
 }
@@ -163,15 +186,16 @@ func TestFailureInTheServersWords(t *testing.T) {
 		err  error
 		want string
 	}{
-		"a failure":    {apierrors.NewServiceUnavailable("conversion\nfailed"), "conversion failed"},
-		"not found":    {apierrors.NewServiceUnavailable("down"), "down"},
-		"none":         {apierrors.NewGenericServerResponse(500, "get", schema.GroupResource{}, "", "", 0, true), ""},
-		"an object":    {apierrors.NewInternalError(errors.New("failed to create typed live object (a): .data: canary")), ""},
+		"a failure": {apierrors.NewServiceUnavailable("conversion\nfailed"), "conversion failed"},
+		"not found": {apierrors.NewServiceUnavailable("down"), "down"},
+		"none":      {apierrors.NewGenericServerResponse(500, "get", schema.GroupResource{}, "", "", 0, true), ""},
+		"an object": {apierrors.NewInternalError(
+			errors.New("failed to create typed live object (a): .data: canary")), ""},
 		"without text": {&apierrors.StatusError{ErrStatus: metav1.Status{Code: http.StatusInternalServerError}}, ""},
 	} {
 		want := general
 		if tc.want != "" {
-			want = "the cluster's API server answered with an error: " + tc.want
+			want = "the cluster's API server responded with an error: " + tc.want
 		}
 		got := FromAPIError(fmt.Errorf("listing: %w", tc.err))
 		if got.Code != dashboardv1alpha1.CodeUnreachable || got.Message != want {
@@ -187,24 +211,26 @@ func TestAnyOtherErrorIsInternalAndSilent(t *testing.T) {
 	}
 }
 
-// TestABadPatchIsNotQuoted verifies that kube-apiserver's error about a patch, which quotes the resulting object, is
-// not passed on.
 func TestLate(t *testing.T) {
 	e := As(fmt.Errorf("reading: %w", context.DeadlineExceeded))
-	if e.Code != dashboardv1alpha1.CodeUnreachable || !strings.Contains(e.Message, "in time") {
+	if e.Code != dashboardv1alpha1.CodeUnreachable || !strings.Contains(e.Message, "timed out") {
 		t.Errorf("got %d %q", e.Code, e.Message)
 	}
 }
 
+// TestABadPatchIsNotQuoted verifies that kube-apiserver's error about a patch, which quotes the resulting object, is
+// not passed on.
 func TestABadPatchIsNotQuoted(t *testing.T) {
 	const canary = "aHVudGVyMg"
 	for name, tc := range map[string]struct{ value, detail, want string }{
-		"an unknown field": {`{"data":{"p":"` + canary + `"},"spec":{}}`, `strict decoding error: unknown field "spec"`, `strict decoding error: unknown field "spec"`},
-		"a list":           {`["` + canary + `"]`, "cannot unmarshal", "cannot unmarshal"},
-		"a map of Go":      {"map[p:" + canary + "]", "invalid type", "invalid type"},
-		"an unknown text":  {canary, canary, "it has another form"},
+		"an unknown field": {`{"data":{"p":"` + canary + `"},"spec":{}}`, `strict decoding error: unknown field "spec"`,
+			`strict decoding error: unknown field "spec"`},
+		"a list":          {`["` + canary + `"]`, "cannot unmarshal", "cannot unmarshal"},
+		"a map of Go":     {"map[p:" + canary + "]", "invalid type", "invalid type"},
+		"an unknown text": {canary, canary, "it is malformed"},
 	} {
-		err := apierrors.NewInvalid(schema.GroupKind{}, "", field.ErrorList{field.Invalid(field.NewPath("patch"), tc.value, tc.detail)})
+		err := apierrors.NewInvalid(schema.GroupKind{}, "",
+			field.ErrorList{field.Invalid(field.NewPath("patch"), tc.value, tc.detail)})
 		got := FromAPIError(err)
 		if got.Code != dashboardv1alpha1.CodeInvalid || !strings.HasSuffix(got.Message, tc.want) {
 			t.Errorf("%s: got %d %q", name, got.Code, got.Message)
@@ -227,17 +253,26 @@ func TestRefusalsByTheirWords(t *testing.T) {
 		want  dashboardv1alpha1.Code
 		field string
 	}{
-		"a webhook without a status": {plain(400, `admission webhook "x.example.com" denied the request: no`), 42201, ""},
-		"a webhook of another mind":  {plain(500, `admission webhook "x.example.com" denied the request: no`), 42201, ""},
-		"a webhook without dry runs": {apierrors.NewBadRequest(`admission webhook "x.example.com" does not support dry run`), 42201, ""},
-		"an unreachable webhook":     {apierrors.NewInternalError(errors.New(`failed calling webhook "x.example.com": refused`)), 42201, ""},
+		"a webhook without a status": {plain(400, `admission webhook "x.example.com" denied the request: no`),
+			42201, ""},
+		"a webhook of another mind": {plain(500, `admission webhook "x.example.com" denied the request: no`),
+			42201, ""},
+		"a webhook without dry runs": {apierrors.NewBadRequest(
+			`admission webhook "x.example.com" does not support dry run`), 42201, ""},
+		"an unreachable webhook": {apierrors.NewInternalError(
+			errors.New(`failed calling webhook "x.example.com": refused`)), 42201, ""},
 		"a policy with its own reason": {&apierrors.StatusError{ErrStatus: metav1.Status{
 			Code: 401, Reason: metav1.StatusReasonUnauthorized, Message: "no",
-			Details: &metav1.StatusDetails{Causes: []metav1.StatusCause{{Message: "ValidatingAdmissionPolicy 'x' with binding 'x' denied request: no"}}},
+			Details: &metav1.StatusDetails{
+				Causes: []metav1.StatusCause{
+					{Message: "ValidatingAdmissionPolicy 'x' with binding 'x' denied request: no"}}},
 		}}, 42201, ""},
-		"an unknown field": {plain(500, "failed to create typed patch object (ns/a; apps/v1, Kind=Deployment): .spec.x: field not declared in schema"), 40002, "spec.x"},
-		"another type": {plain(500, "failed to create typed patch object (ns/a; /v1, Kind=Secret): .stringData.pin: expected string, "+
-			"got &value.valueUnstructured{Value:"+canary+"}"), 40002, "stringData.pin"},
+		"an unknown field": {plain(500,
+			"failed to create typed patch object (ns/a; apps/v1, Kind=Deployment): .spec.x: field not declared in "+
+				"schema"), 40002, "spec.x"},
+		"another type": {plain(500,
+			"failed to create typed patch object (ns/a; /v1, Kind=Secret): .stringData.pin: expected string, "+
+				"got &value.valueUnstructured{Value:"+canary+"}"), 40002, "stringData.pin"},
 		"something else of a patch": {plain(500, "failed to create typed patch object (ns/a): "+canary), 40002, "body"},
 	} {
 		got := FromAPIError(tc.err)

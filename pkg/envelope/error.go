@@ -71,24 +71,25 @@ func TokenExpired() *Error {
 	return New(dashboardv1alpha1.CodeTokenExpired, "the token has expired: refresh it or log in again")
 }
 
-// SessionEnded returns the answer to an access token whose session has ended. It has the code of a token that is too
-// old: a dashboard tries to refresh then, is refused, and goes to its login.
+// SessionEnded returns the error for an access token whose session has ended. It has the code of an expired token: a
+// dashboard then tries to refresh it, is refused, and shows its login.
 func SessionEnded() *Error {
 	return New(dashboardv1alpha1.CodeTokenExpired, "the session has ended: log in again")
 }
 
 // Internal hides an unexpected cause behind a message without details.
 func Internal(cause error) *Error {
-	return New(dashboardv1alpha1.CodeInternal, "internal server error: give the request id to whoever runs KubeVision").WithCause(cause)
+	return New(dashboardv1alpha1.CodeInternal,
+		"internal server error: report the request id to your administrator").WithCause(cause)
 }
 
 // Late returns the error of a request that was not finished in time. Its time passes while a cluster is waited for.
 func Late(cause error) *Error {
 	return New(dashboardv1alpha1.CodeUnreachable,
-		"the request was not finished in time, since the host or a cluster was slow: try again").WithCause(cause)
+		"the request timed out, because the host or a cluster was slow: try again").WithCause(cause)
 }
 
-// IsGone returns whether the client of a request has hung up, so that nobody reads the response.
+// IsGone returns true if the client of a request has disconnected, so that nobody reads the response.
 func IsGone(ctx context.Context) bool { return errors.Is(context.Cause(ctx), context.Canceled) }
 
 // As returns the Error in err. Any other error is internal.

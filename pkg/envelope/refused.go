@@ -72,33 +72,39 @@ func isAdmissionRefusal(s *metav1.Status) bool {
 	if s.Reason == metav1.StatusReasonForbidden || s.Details == nil {
 		return false
 	}
-	return slices.ContainsFunc(s.Details.Causes, func(c metav1.StatusCause) bool { return strings.HasPrefix(c.Message, policyPrefix) })
+	return slices.ContainsFunc(s.Details.Causes, func(c metav1.StatusCause) bool {
+		return strings.HasPrefix(c.Message, policyPrefix)
+	})
 }
 
 // notTyped matches the message of kube-apiserver about an applied manifest that does not fit the kind. The path of the
 // field and the reason come before any value.
-var notTyped = regexp.MustCompile(`(\.[^\s:]+): (field not declared in schema|expected [a-z]+|duplicate entries|element 0)`)
+var notTyped = regexp.MustCompile(
+	`(\.[^\s:]+): (field not declared in schema|expected [a-z]+|duplicate entries|element 0)`)
 
 // badPatch returns why a patch cannot be applied, or nil for any other error. The message of kube-apiserver contains
 // the object or its values, which the caller may not be allowed to read.
 func badPatch(s *metav1.Status) *Error {
-	refused := errors.New("the patch was refused")
+	refused := errors.New("the patch was rejected")
 	if strings.HasPrefix(s.Message, "failed to create typed patch object") {
 		if found := notTyped.FindStringSubmatch(s.Message); found != nil {
 			field := strings.TrimPrefix(found[1], ".")
-			return Invalid(field, "the manifest does not fit the kind: %s: %s", field, found[2]).WithCause(refused)
+			return Invalid(field, "the manifest does not match the schema of the kind: %s: %s", field,
+				found[2]).WithCause(refused)
 		}
-		return Invalid("body", "the manifest does not fit the kind: a field has another type").WithCause(refused)
+		return Invalid("body",
+			"the manifest does not match the schema of the kind: a field has the wrong type").WithCause(refused)
 	}
-	if s.Reason != metav1.StatusReasonInvalid || s.Details == nil || len(s.Details.Causes) != 1 || s.Details.Causes[0].Field != "patch" {
+	if s.Reason != metav1.StatusReasonInvalid || s.Details == nil || len(s.Details.Causes) != 1 ||
+		s.Details.Causes[0].Field != "patch" {
 		return nil
 	}
-	why, message := "it has another form", s.Details.Causes[0].Message
+	why, message := "it is malformed", s.Details.Causes[0].Message
 	for _, end := range []string{"}\": ", "]\": ", "}: ", "]: "} {
 		if i := strings.LastIndex(message, end); i >= 0 {
 			why = message[i+len(end):]
 			break
 		}
 	}
-	return Invalid("body", "the patch does not fit the object: %s", why).WithCause(refused)
+	return Invalid("body", "the patch does not match the object: %s", why).WithCause(refused)
 }

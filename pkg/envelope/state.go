@@ -30,7 +30,8 @@ type State struct {
 
 // NewState returns the state of a new request.
 func NewState() *State {
-	return &State{RequestID: "req_" + ulid.MustNew(ulid.Now(), rand.Reader).String(), code: dashboardv1alpha1.CodeInternal}
+	return &State{RequestID: "req_" + ulid.MustNew(ulid.Now(), rand.Reader).String(),
+		code: dashboardv1alpha1.CodeInternal}
 }
 
 // WithState returns a context with the state.

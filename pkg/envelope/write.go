@@ -115,7 +115,9 @@ func annotate(ctx context.Context, code dashboardv1alpha1.Code, requestID string
 		auditAnnotationPrefix+"request-id", requestID)
 }
 
-func write(ctx context.Context, w http.ResponseWriter, header dashboardv1alpha1.Header, data Body, meta dashboardv1alpha1.Meta) {
+func write(
+	ctx context.Context, w http.ResponseWriter, header dashboardv1alpha1.Header, data Body, meta dashboardv1alpha1.Meta,
+) {
 	logger := klog.FromContext(ctx)
 	if s := StateFrom(ctx); s != nil {
 		meta.RequestID = s.RequestID

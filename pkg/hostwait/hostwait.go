@@ -1,8 +1,8 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package hostwait lets a program start before the API server of the host cluster answers. A program that ended instead
-// would be started again later and later.
+// Package hostwait lets a program start before the API server of the host cluster is ready. If the program exited
+// instead, Kubernetes would restart it with growing delays.
 package hostwait
 
 import (
@@ -20,17 +20,17 @@ const (
 	// askTimeout bounds one attempt, pause is the time between two.
 	askTimeout = 3 * time.Second
 	pause      = time.Second
-	// repeatLog is how often the log says again what is waited for.
+	// repeatLog is the interval at which the log repeats that the program waits.
 	repeatLog = 15 * time.Second
 
 	readHeaderTimeout = 5 * time.Second
 	maxHeaderBytes    = 16 << 10
 )
 
-// Listen opens the listener on which the program says that it is not ready.
+// Listen opens the listener on which the program responds that it is not ready.
 type Listen func(context.Context) (net.Listener, error)
 
-// Await returns when the API server of the host is ready, or when the context ends. Until then, handler answers on the
+// Await returns when the API server of the host is ready, or when the context ends. Until then, handler serves the
 // listener, which is closed before Await returns.
 func Await(ctx context.Context, config *rest.Config, listen Listen, handler http.Handler) error {
 	config = rest.CopyConfig(config)
@@ -67,7 +67,7 @@ func Await(ctx context.Context, config *rest.Config, listen Listen, handler http
 		}
 		missing = ask(ctx, client, target)
 	}
-	logger.Info("The API server of the host cluster answers", "server", base.Host)
+	logger.Info("The API server of the host cluster responds", "server", base.Host)
 	return nil
 }
 
@@ -75,11 +75,11 @@ func Await(ctx context.Context, config *rest.Config, listen Listen, handler http
 func ask(ctx context.Context, client *http.Client, target string) error {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, target, http.NoBody)
 	if err != nil {
-		return fmt.Errorf("asking the host: %w", err)
+		return fmt.Errorf("calling the host: %w", err)
 	}
 	response, err := client.Do(request)
 	if err != nil {
-		return fmt.Errorf("asking the host: %w", err)
+		return fmt.Errorf("calling the host: %w", err)
 	}
 	defer response.Body.Close()
 	if response.StatusCode >= http.StatusInternalServerError || response.StatusCode == http.StatusTooManyRequests {

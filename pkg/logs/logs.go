@@ -30,7 +30,8 @@ func Apply(c *logsapi.LoggingConfiguration) error {
 		return fmt.Errorf("configuring logs: %w", err)
 	}
 	if asked > maxVerbosity {
-		klog.Background().Info("Log verbosity lowered: higher levels would write secrets into the log", "asked", asked, "verbosity", maxVerbosity)
+		klog.Background().Info("Log verbosity lowered: higher levels would log secrets", "asked", asked, "verbosity",
+			maxVerbosity)
 	}
 	return nil
 }

@@ -70,7 +70,8 @@ func (l *lossy) checkMapping(n *yaml.Node) error {
 		first, twice := lines[name]
 		merged := name == mergeKey && key.Tag == "!!merge"
 		if twice && !merged {
-			return unparseable("the manifest is not valid YAML: key %q in %s is the same as in line %d", shown(name), l.place(key), first)
+			return unparseable("the manifest is not valid YAML: key %q in %s is a duplicate of line %d", shown(name),
+				l.place(key), first)
 		}
 		lines[name] = key.Line + l.lines
 		l.path = append(l.path, name)
@@ -86,8 +87,9 @@ func (l *lossy) checkScalar(n *yaml.Node) error {
 	reason := ""
 	switch text := strings.ReplaceAll(n.Value, "_", ""); {
 	case n.ShortTag() == binaryTag:
-		reason = "is binary, which JSON has no form for: send it as base64 text"
-	case n.Style&(yaml.DoubleQuotedStyle|yaml.SingleQuotedStyle|yaml.LiteralStyle|yaml.FoldedStyle) != 0 && n.Style&yaml.TaggedStyle == 0:
+		reason = "is binary, which JSON cannot represent: send it as base64 text"
+	case n.Style&(yaml.DoubleQuotedStyle|yaml.SingleQuotedStyle|yaml.LiteralStyle|yaml.FoldedStyle) != 0 &&
+		n.Style&yaml.TaggedStyle == 0:
 	case yamlInteger.MatchString(n.Value):
 		reason = strictdecoding.Number(text)
 	case yamlFloat.MatchString(n.Value) && strings.ContainsAny(n.Value, ".eE"):
@@ -110,7 +112,7 @@ func (l *lossy) name(key *yaml.Node) (string, error) {
 	tagged := key.Style&yaml.TaggedStyle != 0
 	switch {
 	case key.Kind != yaml.ScalarNode:
-		return "", errors.New("a key is no scalar")
+		return "", errors.New("a key is not a scalar")
 	case tagged:
 		return l.converted(key.Tag + " " + quote(key.Value))
 	case quoted || !perhapsTyped.MatchString(key.Value):
@@ -135,11 +137,11 @@ func (l *lossy) converted(key string) (string, error) {
 	}
 	converted, err := sigsyaml.YAMLToJSON([]byte(key + ": 0\n"))
 	if err != nil {
-		return "", errors.New("a key has no form in JSON")
+		return "", errors.New("JSON cannot represent a key")
 	}
 	var object map[string]json.RawMessage
 	if err := json.Unmarshal(converted, &object); err != nil || len(object) != 1 {
-		return "", errors.New("a key has no form in JSON")
+		return "", errors.New("JSON cannot represent a key")
 	}
 	for name := range object {
 		l.keys[key] = name

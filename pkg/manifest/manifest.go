@@ -60,7 +60,8 @@ func mediaType(contentType string, body []byte) (bool, error) {
 	switch {
 	case err == nil && found == JSON:
 		return true, nil
-	case err == nil && slices.Contains([]string{YAML, "application/x-yaml", "application/vnd.yaml", "text/yaml"}, found):
+	case err == nil && slices.Contains([]string{YAML, "application/x-yaml", "application/vnd.yaml", "text/yaml"},
+		found):
 		return false, nil
 	default:
 		return false, envelope.Invalid("Content-Type", "send the manifest as %s or %s", JSON, YAML)
@@ -83,7 +84,7 @@ func unwrap(wrapped any) (map[string]any, error) {
 	case nil:
 		return nil, envelope.Required("manifest")
 	default:
-		return nil, envelope.Invalid("manifest", "manifest must be an object, or the text of one")
+		return nil, envelope.Invalid("manifest", "manifest must be an object, or YAML or JSON text")
 	}
 }
 

@@ -68,7 +68,7 @@ func (d document) diagnose() (line, column int, why string, ok bool) {
 	return found.Mark.Line, found.Mark.Column, cause(found), true
 }
 
-// cause returns the message of an error if it is one of those that quote nothing.
+// cause returns the message of an error if it is a message without quoted text.
 func cause(e *yamlv4.LoadError) string {
 	switch {
 	case e.Stage == yamlv4.ScannerStage, e.Stage == yamlv4.ParserStage:
@@ -84,7 +84,7 @@ func cause(e *yamlv4.LoadError) string {
 func positionJSON(err error, body []byte) string {
 	isSyntax, offset := kjson.SyntaxErrorOffset(err)
 	if !isSyntax {
-		return "one is expected, and nothing else"
+		return "exactly one is expected"
 	}
 	before := body[:min(max(int(offset)-1, 0), len(body))]
 	line, column := 1+bytes.Count(before, []byte("\n")), len(before)-bytes.LastIndexByte(before, '\n')

@@ -26,9 +26,9 @@ func TestErrorsSayWhereAndWhy(t *testing.T) {
 		"an unknown anchor":     {YAML, "a: b\nkind: *canary\n", "line 2, column 7: unknown anchor"},
 		"in a later document": {YAML, "---\n# x\n---\n\nkind: Pod\n  spec: x\n",
 			"line 6, column 7: mapping values are not allowed in this context"},
-		"a key of a list": {YAML, "a: b\n? [x]\n: y\n", "line 2, column 3: a key is no scalar"},
+		"a key of a list": {YAML, "a: b\n? [x]\n: y\n", "line 2, column 3: a key is not a scalar"},
 		"a key twice": {YAML, "---\n---\nkind: Pod\nkind: Pod\n",
-			`key "kind" in line 4, column 1 is the same as in line 3`},
+			`key "kind" in line 4, column 1 is a duplicate of line 3`},
 		"a large number": {YAML, "a: 1\nb:\n  c: 9223372036854775808\n",
 			"b.c in line 3, column 6 is an integer"},
 		"half of JSON": {JSON, "{\"kind\":\n  \"Pod\"", "line 2, column 7: unexpected end of JSON input"},
@@ -61,7 +61,9 @@ func TestParseAll(t *testing.T) {
 		"two, and empty ones":  {YAML, "---\n# x\n---\nkind: Pod\n---\n---\nkind: Pod\n---\n", 2},
 		"three without an end": {YAML, "kind: Pod\n...\n---\nkind: Pod\n--- # comment\nkind: Pod", 3},
 		"a list":               {JSON, `{"kind":"List","apiVersion":"v1","items":[` + item + "," + item + `]}`, 2},
-		"a list of one kind":   {JSON, `{"kind":"PodList","apiVersion":"v1","metadata":{"resourceVersion":"1"},"items":[{},{"kind":"Pod","apiVersion":"v1"}]}`, 2},
+		"a list of one kind": {JSON,
+			`{"kind":"PodList","apiVersion":"v1","metadata":{"resourceVersion":"1"},"items":[{},{"kind":"Pod",` +
+				`"apiVersion":"v1"}]}`, 2},
 		"a list in a list": {YAML, "kind: List\nitems:\n- {kind: List, items: [" + item + ", " + item + "]}\n- " +
 			item + "\n---\n" + item, 4},
 		"a text in a manifest": {JSON, `{"manifest":"kind: Pod\n---\nkind: Pod\n"}`, 2},

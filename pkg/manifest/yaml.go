@@ -37,7 +37,7 @@ func decodeYAML(body []byte) (map[string]any, error) {
 }
 
 func several() error {
-	return unparseable("there are several documents where one is expected: " +
+	return unparseable("there are several documents, and one is expected: " +
 		"POST /clusters/{cluster}/apply takes several")
 }
 

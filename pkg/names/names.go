@@ -11,7 +11,8 @@ import (
 )
 
 const (
-	// Namespace is KubeVision's namespace. It is fixed, so that a reference to a Secret cannot mean another namespace.
+	// Namespace is KubeVision's namespace. It is fixed, so that a reference to a Secret always refers to this
+	// namespace.
 	Namespace = "kubevision-system"
 
 	// SigningKeysSecret holds the keys that sign access tokens.
@@ -36,7 +37,7 @@ const (
 	// BootstrapConfigMap records that the first user was created, so that it is not created again.
 	BootstrapConfigMap = "kubevision-bootstrap"
 
-	// LastAdminConfigMap tells the admission policies which user is the last usable administrator.
+	// LastAdminConfigMap names the last usable administrator for the admission policies.
 	LastAdminConfigMap = "kubevision-last-admin"
 	// LastAdminPolicy begins the names of the admission policies that protect the last usable administrator.
 	LastAdminPolicy = "kubevision-last-admin"
@@ -88,11 +89,12 @@ const (
 // removes the annotation afterwards.
 const ResetTwoFactorAnnotation = "kubevision.io/reset-two-factor"
 
-// AdoptCredentialsAnnotation on a KubeVisionUser, with any value, gives the user the credentials of that name that were
-// restored from a backup. The controller removes it once that is done.
+// AdoptCredentialsAnnotation on a KubeVisionUser, with any value, makes the user the owner of the credentials of that
+// name that were restored from a backup. The controller then removes the annotation.
 const AdoptCredentialsAnnotation = "kubevision.io/adopt-credentials" //nolint:gosec // a name, not a credential
 
-// AbandonAnnotation on a KubeVisionCluster that is being deleted, with any value, lets it go though it could not be cleaned up.
+// AbandonAnnotation on a KubeVisionCluster that is being deleted, with any value, lets it go though it could not be
+// cleaned up.
 const AbandonAnnotation = "kubevision.io/abandon"
 
 // CompromisedServingCertAnnotation on the APIService, with any value, replaces the serving certificate of
@@ -113,7 +115,8 @@ const favoritesPrefix = "kubevision-favorites-"
 // CredentialsSecret is the name of the Secret with a user's credentials.
 func CredentialsSecret(user string) string { return credentialsPrefix + user }
 
-// CredentialsOwner returns the user of a Secret with credentials, and false if the name is not that of such a Secret.
+// CredentialsOwner returns the user of a Secret with credentials. It returns false if the name is not the name of such
+// a Secret.
 func CredentialsOwner(secret string) (string, bool) {
 	return strings.CutPrefix(secret, credentialsPrefix)
 }

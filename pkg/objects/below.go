@@ -14,7 +14,8 @@ const (
 	entryBytes = 48
 )
 
-// referencedBytes returns the approximate number of bytes to which a value refers, without those of its own type.
+// referencedBytes returns the approximate number of bytes to which a value refers, without the bytes of the value
+// itself.
 func referencedBytes(v reflect.Value) (bytes int64) {
 	switch v.Kind() {
 	case reflect.String:

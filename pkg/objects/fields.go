@@ -47,7 +47,8 @@ func typeAt(t reflect.Type, segment string) reflect.Type {
 // quantities, have none.
 func fieldOf(t reflect.Type, name string) reflect.Type {
 	pointer := reflect.PointerTo(t)
-	for _, own := range []reflect.Type{reflect.TypeFor[json.Unmarshaler](), reflect.TypeFor[encoding.TextUnmarshaler]()} { //nolint:modernize // a closure is longer
+	own := []reflect.Type{reflect.TypeFor[json.Unmarshaler](), reflect.TypeFor[encoding.TextUnmarshaler]()}
+	for _, own := range own { //nolint:modernize // a closure is longer
 		if pointer.Implements(own) {
 			return nil
 		}

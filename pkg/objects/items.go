@@ -65,8 +65,9 @@ func each[T any](body []byte, account *budget.Account, elementBytes int64, visit
 // HoldItem charges the account for an object that is kept.
 func HoldItem[T any](account *budget.Account, item *T) error {
 	value := reflect.ValueOf(item).Elem()
-	if err := account.Take(growth*int64(value.Type().Size()) + referencedBytes(value)); err != nil { //nolint:gosec // a size of a type is small
-		return fmt.Errorf("keeping an object of a list: %w", err)
+	size := int64(value.Type().Size()) //nolint:gosec // the size of a type is small
+	if err := account.Take(growth*size + referencedBytes(value)); err != nil {
+		return fmt.Errorf("storing an object of a list: %w", err)
 	}
 	return nil
 }

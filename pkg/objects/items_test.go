@@ -127,7 +127,8 @@ func TestElementsAreCharged(t *testing.T) {
 		}
 	}
 	account := accountOf(16 << 20)
-	if err := Each([]byte(flat), account, func(p *corev1.Pod) error { return HoldItem(account, p) }); !errors.Is(err, budget.ErrExceeded) {
+	if err := Each([]byte(flat), account, func(p *corev1.Pod) error { return HoldItem(account, p) }); !errors.Is(err,
+		budget.ErrExceeded) {
 		t.Errorf("many Pods that are kept: %v", err)
 	}
 	containers := []byte(strings.Repeat("\x12\x00", bytes/2)) // field 2 of the spec, which is field 2 of the Pod
@@ -137,11 +138,14 @@ func TestElementsAreCharged(t *testing.T) {
 		t.Fatalf("%d containers: %v", len(pod.Spec.Containers), err)
 	}
 	list := append([]byte{0x12}, append(varint(len(item)), item...)...)
-	if err := EachProtobuf(list, accountOf(16<<20), func([]byte) error { return nil }); !errors.Is(err, budget.ErrExceeded) {
+	if err := EachProtobuf(list, accountOf(16<<20), func([]byte) error { return nil }); !errors.Is(err,
+		budget.ErrExceeded) {
 		t.Errorf("a large object in protobuf: %v", err)
 	}
 	large := `{"items":[{"metadata":{"name":"` + strings.Repeat("x", 4<<20) + `"}}]}`
-	_, err := ReadList(strings.NewReader(large), kind("", "v1", "pods", "Pod"), accountOf(8<<20), func(Object) error { return nil })
+	_, err := ReadList(strings.NewReader(large), kind("", "v1", "pods", "Pod"), accountOf(8<<20), func(Object) error {
+		return nil
+	})
 	if !errors.Is(err, budget.ErrExceeded) {
 		t.Errorf("a large object of a list that is passed on: %v", err)
 	}

@@ -34,8 +34,8 @@ func (p Page) Total() *int64 {
 	}
 }
 
-// ReadList reads a list of the cluster's API server, one object after the other, so that never more than one is held: a
-// list may be much larger than what is made of it. The account holds what it takes to read the object that is read.
+// ReadList reads a list of the cluster's API server object by object, and holds one of them at a time: a list may be
+// much larger than its result. The account is charged for the object that is being read.
 func ReadList(from io.Reader, r clusters.Resource, account *budget.Account, visit func(Object) error) (Page, error) {
 	bounded := &objectReader{from: from, account: account}
 	defer bounded.release()
@@ -147,7 +147,7 @@ func (l *list) expect(delimiter json.Delim) error {
 		return Unreadable(err)
 	}
 	if token != delimiter {
-		return Unreadable(errors.New("it is no list"))
+		return Unreadable(errors.New("it is not a list"))
 	}
 	return nil
 }

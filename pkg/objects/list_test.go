@@ -21,7 +21,8 @@ func endless(items int) io.Reader {
 			if i > 0 {
 				_, _ = io.WriteString(writer, ",")
 			}
-			_, _ = fmt.Fprintf(writer, `{"metadata":{"name":"pod-%d","managedFields":[{"manager":"m"}]},"spec":{"note":%q}}`, i, filling)
+			_, _ = fmt.Fprintf(writer,
+				`{"metadata":{"name":"pod-%d","managedFields":[{"manager":"m"}]},"spec":{"note":%q}}`, i, filling)
 		}
 		_, _ = io.WriteString(writer, "]}")
 		_ = writer.Close()

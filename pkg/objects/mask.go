@@ -45,7 +45,7 @@ func (h *hidden) UnmarshalJSON(raw []byte) error {
 	return nil
 }
 
-// valuesOf reads the values of a Secret. Its errors hold none of them.
+// valuesOf reads the values of a Secret. Its errors do not contain values.
 func valuesOf(body []byte) (values, error) {
 	var secret struct {
 		Data     map[string]hidden `json:"data"`

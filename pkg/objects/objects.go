@@ -127,7 +127,8 @@ func Unreadable(err error) error {
 	if errors.Is(err, budget.ErrExceeded) {
 		return err
 	}
-	return envelope.New(dashboardv1alpha1.CodeUnreachable, "the cluster's API server gave an answer that cannot be read").WithCause(err)
+	return envelope.New(dashboardv1alpha1.CodeUnreachable,
+		"the response of the cluster's API server cannot be decoded").WithCause(err)
 }
 
 // prepare converts an object to the form that callers get: with its kind, which the items of a list lack, without

@@ -36,8 +36,10 @@ func TestDecodeList(t *testing.T) {
 	}{
 		"empty": {`{"kind":"PodList","apiVersion":"v1","metadata":{},"items":[]}`, `[]`, "", 0},
 		"two": {
-			`{"metadata":{},"items":[{"metadata":{"name":"a","managedFields":[{"manager":"x"}]},"spec":{"x":1.0}},{"metadata":{"name":"b"}}]}`,
-			`[{"apiVersion":"v1","kind":"Pod","metadata":{"name":"a"},"spec":{"x":1.0}},{"apiVersion":"v1","kind":"Pod","metadata":{"name":"b"}}]`, "", 2,
+			`{"metadata":{},"items":[{"metadata":{"name":"a","managedFields":[{"manager":"x"}]},"spec":{"x":1.0}},` +
+				`{"metadata":{"name":"b"}}]}`,
+			`[{"apiVersion":"v1","kind":"Pod","metadata":{"name":"a"},"spec":{"x":1.0}},{"apiVersion":"v1",` +
+				`"kind":"Pod","metadata":{"name":"b"}}]`, "", 2,
 		},
 		"page": {
 			`{"metadata":{"continue":"next","remainingItemCount":41},"items":[{"metadata":{"name":"a"}}]}`,
@@ -87,7 +89,9 @@ func TestWhatIsNoListIsUnreachable(t *testing.T) {
 const canary = "aHVudGVyMg"
 
 func secret() string {
-	return `{"metadata":{"name":"s","annotations":{"kubectl.kubernetes.io/last-applied-configuration":"{\"data\":{\"p\":\"` + canary + `\"}}","note":"kept"},` +
+	return `{"metadata":{"name":"s",` +
+		`"annotations":{"kubectl.kubernetes.io/last-applied-configuration":"{\"data\":{\"p\":\"` + canary +
+		`\"}}","note":"kept"},` +
 		`"managedFields":[{"x":"` + canary + `"}]},"data":{"p":"` + canary + `","empty":""},"stringData":{"q":"` +
 		canary + `"},"type":"Opaque"}`
 }

@@ -52,7 +52,7 @@ func EachProtobuf(list []byte, account *budget.Account, visit func(item []byte) 
 		}
 		item, m := protowire.ConsumeBytes(value[:n])
 		if kind != protowire.BytesType || m < 0 {
-			return Unreadable(errors.New("an object of a list is no message"))
+			return Unreadable(errors.New("an object of a list is not a message"))
 		}
 		if err := visitCharged(item, account, visit); err != nil {
 			return err

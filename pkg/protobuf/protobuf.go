@@ -7,8 +7,8 @@ package protobuf
 
 import "google.golang.org/protobuf/encoding/protowire"
 
-// Elements returns an upper bound of the number of elements in a message, down to a depth. It counts in texts, too,
-// since only the type tells them from messages.
+// Elements returns an upper bound of the number of elements in a message, down to a depth. It also counts inside
+// strings, since only the type distinguishes them from messages.
 func Elements(message []byte, depth int) (count int64) {
 	for len(message) > 0 {
 		number, kind, n := protowire.ConsumeTag(message)

@@ -225,7 +225,7 @@ func (s *Scanner) quoted() (Quoted, error) {
 	}
 }
 
-// escape consumes a backslash with what belongs to it.
+// escape consumes an escape sequence.
 func (s *Scanner) escape() bool {
 	s.pos++
 	c := s.Peek()

@@ -17,7 +17,7 @@ const (
 	// Placeholder replaces a value.
 	Placeholder = "******"
 	// General replaces a message that may contain a value that is too short to be replaced.
-	General = "what the cluster's API server said is withheld, since it may repeat a value of the Secret"
+	General = "the message of the cluster's API server is withheld, since it may contain a value of the Secret"
 
 	// MaxText is the length of the longest text that Text returns, in bytes.
 	MaxText = 4 << 10
@@ -149,7 +149,7 @@ func commonPrefix(a, b string) int {
 	return n
 }
 
-// standsIn returns true if a short value stands in a text by itself, and not within a word.
+// standsIn returns true if a short value occurs in a text as a separate word.
 func standsIn(text, value string) bool {
 	for from := 0; ; {
 		i := strings.Index(text[from:], value)

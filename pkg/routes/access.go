@@ -91,7 +91,7 @@ func authenticated(handler func(*Request, user.Info) (Result, error)) func(*Requ
 	return func(r *Request) (Result, error) {
 		u, ok := genericapirequest.UserFrom(r.Context())
 		if !ok {
-			return Result{}, envelope.Internal(errors.New("no user in the context of an authenticated route"))
+			return Result{}, envelope.Internal(errors.New("an authenticated route has no user in its context"))
 		}
 		if Anonymous(u) {
 			return Result{}, envelope.Unauthenticated()

@@ -58,12 +58,14 @@ func TestAnswersOfOneUser(t *testing.T) {
 		}
 		w := httptest.NewRecorder()
 		waited := answer(w, "greedy", large)
-		if waited != answerPatience || !strings.Contains(w.Body.String(), `"code":42900,`) || w.Header().Get("ETag") != "" {
+		if waited != answerPatience || !strings.Contains(w.Body.String(), `"code":42900,`) ||
+			w.Header().Get("ETag") != "" {
 			t.Errorf("the next answer ends after %s: %.80s, %v", waited, w.Body, w.Header())
 		}
 		time.AfterFunc(time.Second, func() { close(stuck.release) })
 		w = httptest.NewRecorder()
-		if waited := answer(w, "greedy", large); waited != time.Second || !strings.Contains(w.Body.String(), `"code":0,`) {
+		if waited := answer(w, "greedy", large); waited != time.Second ||
+			!strings.Contains(w.Body.String(), `"code":0,`) {
 			t.Errorf("the answer after it ends after %s: %.80s", waited, w.Body)
 		}
 	})

@@ -37,12 +37,12 @@ func freshCode(r *http.Request, rule Rule) (code string, inBody bool) {
 	return cmp.Or(header, code), true
 }
 
-// isCodeField returns whether an error of strict decoding is about the code, which is no field of the body's type.
+// isCodeField returns true if an error of strict decoding concerns the code, which is not a field of the body's type.
 func isCodeField(err error) bool {
 	return err.Error() == `unknown field "`+dashboardv1alpha1.CodeField+`"`
 }
 
-// mayHoldCode returns whether the body of a request may hold a code beside its own fields.
+// mayHoldCode returns true if the body of a request may contain a code in addition to its own fields.
 func mayHoldCode(method string, rule Rule) bool {
 	return rule != RulePublic && method != http.MethodPatch && method != http.MethodGet && method != http.MethodHead
 }

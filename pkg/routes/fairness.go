@@ -39,7 +39,8 @@ func (f *fairness) enter(ctx context.Context) (leave func(), err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.inFlight[name] >= f.limit {
-		e := envelope.New(dashboardv1alpha1.CodeTooManyRequests, "you have %d requests under way: wait for some of them", f.limit)
+		e := envelope.New(dashboardv1alpha1.CodeTooManyRequests,
+			"you have %d requests in flight: wait for some of them", f.limit)
 		e.RetryAfterSeconds = retrySeconds
 		return nil, e
 	}

@@ -92,7 +92,10 @@ func TestUsersLeaveMemoryForLogins(t *testing.T) {
 	for path, endpoint := range map[string]Endpoint{
 		"/public": Public(answer), "/own": Self(func(r *Request, _ user.Info) (Result, error) { return answer(r) }),
 	} {
-		if err := table.Add(route(func(r *Route) { r.Path, r.Parameters, r.Endpoint, r.Operation = path, nil, endpoint, path[1:] })); err != nil {
+		if err := table.Add(route(func(r *Route) {
+			r.Path, r.Parameters, r.Endpoint, r.Operation = path, nil, endpoint,
+				path[1:]
+		})); err != nil {
 			t.Fatal(err)
 		}
 	}

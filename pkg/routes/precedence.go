@@ -8,9 +8,9 @@ import (
 	"strings"
 )
 
-// If two routes of a method match a path, the route applies that has a literal at the first segment at which they
-// differ. The router would count literals, and could not decide whether PUT /namespaces/n/resources/configmaps/scale
-// means /namespaces/{namespace}/{resource}/{name}/scale or an object with the name scale. It means the object.
+// If two routes of a method match a path, the route with a literal in the first differing segment applies. The router
+// would count literals, and could not decide whether PUT /namespaces/n/resources/configmaps/scale means
+// /namespaces/{namespace}/{resource}/{name}/scale or an object with the name scale. It means the object.
 
 // higherPrecedence returns the routes that take precedence over r for paths that both match.
 func (t *Table) higherPrecedence(r Route) [][]string {

@@ -20,7 +20,8 @@ import (
 func TestWhichRouteIsMeant(t *testing.T) {
 	const (
 		object, inCluster = "/namespaces/{namespace}/resources/{resource}/{name}", "/resources/{resource}/{name}"
-		action, dryRun    = "/namespaces/{namespace}/{resource}/{name}/scale", "/namespaces/{namespace}/resources/{resource}/{name}/dry-run"
+		action            = "/namespaces/{namespace}/{resource}/{name}/scale"
+		dryRun            = "/namespaces/{namespace}/resources/{resource}/{name}/dry-run"
 		longAction, batch = "/namespaces/{namespace}/resources/{resource}/{name}/scale", "/resources/batch"
 		collection        = "/resources/{resource}"
 	)

@@ -48,7 +48,7 @@ func (r *Request) Query(name string) string {
 	return r.query.Get(name)
 }
 
-// CheckLabel returns an error for a value that is no DNS label (RFC 1123), such as the name of a namespace.
+// CheckLabel returns an error if a value is not a DNS label (RFC 1123), such as the name of a namespace.
 func CheckLabel(field, value string) error {
 	if value == "" {
 		return envelope.Required(field)
@@ -59,7 +59,7 @@ func CheckLabel(field, value string) error {
 	return nil
 }
 
-// CheckSubdomain returns an error for a value that is no DNS subdomain (RFC 1123), such as the name of most objects.
+// CheckSubdomain returns an error if a value is not a DNS subdomain (RFC 1123), such as the name of most objects.
 func CheckSubdomain(field, value string) error {
 	if value == "" {
 		return envelope.Required(field)
@@ -70,8 +70,8 @@ func CheckSubdomain(field, value string) error {
 	return nil
 }
 
-// ReadJSON reads the body into a value, strictly: a field that the type does not have, or has twice, is an error. The
-// fresh code of the caller may stand beside the fields of the type.
+// ReadJSON decodes the body strictly: unknown and duplicate fields are errors. In addition to the fields of the type,
+// the body may contain the fresh code of the caller.
 func (r *Request) ReadJSON(into any) error {
 	if contentType := r.Header.Get("Content-Type"); contentType != "" {
 		if mediaType, _, err := mime.ParseMediaType(contentType); err != nil || mediaType != "application/json" {

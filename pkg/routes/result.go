@@ -28,8 +28,7 @@ func negotiate(out, in http.Header, result Result) Result {
 	return result
 }
 
-// matchesTag returns whether one of the tags of a client is a tag, in the weak comparison of RFC 9110. A star is no tag of
-// data that a client could have.
+// matchesTag returns true if one of a client's tags matches, in the weak comparison of RFC 9110. A star does not match.
 func matchesTag(values []string, tag string) bool {
 	for _, value := range values {
 		for candidate := range strings.SplitSeq(value, ",") {

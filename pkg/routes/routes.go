@@ -45,26 +45,26 @@ type Route struct {
 	BodyOptional bool
 	// Returns is an empty value of the envelope's type.
 	Returns any
-	// Ambient is true for what dashboards ask for on every page, and nobody else does. Who must set up a second factor
-	// is told so there with 40900: the existing dashboard shows that message, and says nothing of 40102 after the
+	// Ambient is true for endpoints that dashboards call on every page, and other clients do not. A caller who must set
+	// up a second factor gets 40900 there: the existing dashboard shows that message, and ignores 40102 after the
 	// login.
 	Ambient bool
 	// DuringSetup allows users to call the endpoint who must set up a second factor first.
 	DuringSetup bool
 	// DuringPasswordChange allows users to call the endpoint who must change the password first.
 	DuringPasswordChange bool
-	// Verb is that of a stream. The route opens a WebSocket if it is not empty, and nothing else does.
+	// Verb is the verb of a stream. A route with a verb opens a WebSocket.
 	Verb string
-	// Events makes a stream one of server-sent events, instead of a WebSocket.
+	// Events opens a stream of server-sent events instead of a WebSocket.
 	Events bool
-	// Parameters documents the path and query parameters by name. Those in braces in the path are path parameters. Add
-	// documents the path parameters that mean the same in every route.
+	// Parameters documents the path and query parameters by name. Names in braces in the path are path parameters. Add
+	// documents the path parameters that are common to all routes.
 	Parameters map[string]string
-	// Types describes the query parameters that are not just any string.
+	// Types describes the query parameters with restricted values.
 	Types map[string]Type
 }
 
-// Provider provides the routes of a family of endpoints. Its fields say what the endpoints need.
+// Provider provides the routes of a family of endpoints. Its fields are the dependencies of the endpoints.
 type Provider interface {
 	Routes() []Route
 }
@@ -76,7 +76,7 @@ type Table struct {
 	// Prove checks the fresh code that came with a request, which is empty if there was none. It returns nil for
 	// callers without a second factor.
 	Prove func(r *http.Request, u user.Info, code string) error
-	// Memory bounds the responses of clusters that requests hold; nil means no bound.
+	// Memory bounds the memory of responses of clusters. Nil means no bound.
 	Memory *budget.Budget
 	// Streams serves the routes with a Verb.
 	Streams *streams.Manager
@@ -111,7 +111,7 @@ func (t *Table) Add(routes ...Route) error {
 		}
 		for name := range r.Types {
 			if r.Parameters[name] == "" || slices.Contains(pathParameters(r.Path), name) {
-				return fmt.Errorf("%s, which has a type, is no query parameter of route %s %s", name, r.Method, r.Path)
+				return fmt.Errorf("%s has a type, and is not a query parameter of route %s %s", name, r.Method, r.Path)
 			}
 		}
 		t.routes = append(t.routes, r)
@@ -119,8 +119,8 @@ func (t *Table) Add(routes ...Route) error {
 	return nil
 }
 
-// withSharedParameters returns the documentation of the parameters of a route, together with that of the path
-// parameters that mean the same in every route.
+// withSharedParameters returns the documentation of the parameters of a route, including the path parameters that are
+// common to all routes.
 func withSharedParameters(r Route) map[string]string {
 	all := maps.Clone(r.Parameters)
 	for name, doc := range map[string]string{"cluster": "the name of the cluster", "session": "the id of the session"} {
@@ -145,9 +145,11 @@ func (t *Table) Public(method, path string) bool {
 	})
 }
 
-// DuringSetup returns true if users may call the route who must set up a second factor first.
+// DuringSetup returns true if a user may call the route before a required set-up of a second factor.
 func (t *Table) DuringSetup(method, path string) bool {
-	return slices.ContainsFunc(t.routes, func(r Route) bool { return r.DuringSetup && r.Method == method && r.Path == path })
+	return slices.ContainsFunc(t.routes, func(r Route) bool {
+		return r.DuringSetup && r.Method == method && r.Path == path
+	})
 }
 
 // SetupCode returns the code with which callers are rejected who must set up a second factor first.
@@ -161,7 +163,9 @@ func (t *Table) SetupCode(method, path string) dashboardv1alpha1.Code {
 
 // DuringPasswordChange returns true if users may call the route who must change the password first.
 func (t *Table) DuringPasswordChange(method, path string) bool {
-	return slices.ContainsFunc(t.routes, func(r Route) bool { return r.DuringPasswordChange && r.Method == method && r.Path == path })
+	return slices.ContainsFunc(t.routes, func(r Route) bool {
+		return r.DuringPasswordChange && r.Method == method && r.Path == path
+	})
 }
 
 // Install adds the routes to the web service at the root of the API.
@@ -170,7 +174,7 @@ func (t *Table) Install(ws *restful.WebService) {
 	for _, r := range t.routes {
 		b := ws.Method(r.Method).Path(r.Path).To(t.serve(r, fair)).Operation(r.Operation).Doc(r.Doc).
 			Produces("application/json").Consumes("*/*").
-			Returns(http.StatusOK, "An envelope; its code says what happened.", r.Returns)
+			Returns(http.StatusOK, "An envelope. Its code is the result of the request.", r.Returns)
 		if stronger := t.higherPrecedence(r); len(stronger) > 0 {
 			b = b.If(noneMatches(stronger))
 		}

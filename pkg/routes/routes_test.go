@@ -18,7 +18,8 @@ import (
 
 func route(change func(*Route)) Route {
 	r := Route{
-		Method: http.MethodGet, Path: "/things/{name}", Operation: "getThing", Doc: "get a thing", Returns: dashboardv1alpha1.Envelope{},
+		Method: http.MethodGet, Path: "/things/{name}", Operation: "getThing", Doc: "get a thing",
+		Returns:    dashboardv1alpha1.Envelope{},
 		Parameters: map[string]string{"name": "the name"},
 		Endpoint:   Self(func(*Request, user.Info) (Result, error) { return Result{}, nil }),
 	}
@@ -66,7 +67,8 @@ func TestOnlyPublicEndpointsServeTheAnonymous(t *testing.T) {
 			func(*Request, int) (Result, error) { return enter() }),
 	}
 	for _, u := range []user.Info{
-		nil, &user.DefaultInfo{}, &user.DefaultInfo{Name: user.Anonymous}, &user.DefaultInfo{Name: "x", Groups: []string{user.AllUnauthenticated}},
+		nil, &user.DefaultInfo{}, &user.DefaultInfo{Name: user.Anonymous},
+		&user.DefaultInfo{Name: "x", Groups: []string{user.AllUnauthenticated}},
 	} {
 		ctx := t.Context()
 		if u != nil {
@@ -93,8 +95,12 @@ func TestAFailedReviewIsNotServed(t *testing.T) {
 	entered := false
 	denied := envelope.New(dashboardv1alpha1.CodeForbidden, "no")
 	for _, endpoint := range []Endpoint{
-		Reviewed(func(*Request, user.Info) (int, error) { return 0, denied }, func(*Request, int) (Result, error) { entered = true; return Result{}, nil }),
-		AsCaller(func(*Request, user.Info) (int, error) { return 0, denied }, func(*Request, int) (Result, error) { entered = true; return Result{}, nil }),
+		Reviewed(func(*Request, user.Info) (int, error) {
+			return 0, denied
+		}, func(*Request, int) (Result, error) { entered = true; return Result{}, nil }),
+		AsCaller(func(*Request, user.Info) (int, error) {
+			return 0, denied
+		}, func(*Request, int) (Result, error) { entered = true; return Result{}, nil }),
 	} {
 		if _, err := endpoint.serve(r); envelope.As(err).Code != dashboardv1alpha1.CodeForbidden || entered {
 			t.Errorf("got %v, entered %v", err, entered)
@@ -115,8 +121,10 @@ func TestPublicIsExact(t *testing.T) {
 		method, path string
 		want         bool
 	}{
-		{http.MethodPost, "/auth/login", true}, {http.MethodGet, "/auth/login", false}, {http.MethodPost, "/auth/login/", false},
-		{http.MethodPost, "/auth/Login", false}, {http.MethodPost, "/auth", false}, {http.MethodGet, "/things/login", false}, {http.MethodPost, "", false},
+		{http.MethodPost, "/auth/login", true}, {http.MethodGet, "/auth/login", false},
+		{http.MethodPost, "/auth/login/", false},
+		{http.MethodPost, "/auth/Login", false}, {http.MethodPost, "/auth", false},
+		{http.MethodGet, "/things/login", false}, {http.MethodPost, "", false},
 	} {
 		if got := table.Public(tc.method, tc.path); got != tc.want {
 			t.Errorf("%s %s: %v, want %v", tc.method, tc.path, got, tc.want)
@@ -157,7 +165,8 @@ func TestReadJSON(t *testing.T) {
 		"number out of bounds": {"application/json", `{"count":1e99}`, 40002, "body"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			r := &Request{Request: httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", strings.NewReader(tc.body))}
+			r := &Request{Request: httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/",
+				strings.NewReader(tc.body))}
 			r.Header.Set("Content-Type", tc.contentType)
 			err := r.ReadJSON(&body{})
 			if tc.want == 0 {
@@ -201,7 +210,8 @@ func TestRefusalsOfStrangersAreLeftToTheFilter(t *testing.T) {
 		state, recorder := envelope.NewState(), httptest.NewRecorder()
 		writeFailure(envelope.WithState(t.Context(), state), recorder, c.rule, c.err)
 		if left := state.Failure() == c.err; recorder.Code != c.status || left != (recorder.Body.Len() == 0) {
-			t.Errorf("%s, %v: HTTP %d and %q, left to the filter: %t", c.rule, c.err, recorder.Code, recorder.Body, left)
+			t.Errorf("%s, %v: HTTP %d and %q, left to the filter: %t", c.rule, c.err, recorder.Code,
+				recorder.Body, left)
 		}
 	}
 }

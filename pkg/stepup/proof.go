@@ -26,7 +26,7 @@ func WithProof(ctx context.Context, ask func() error) context.Context {
 func Require(ctx context.Context) error {
 	ask, ok := ctx.Value(proofKey{}).(func() error)
 	if !ok {
-		return envelope.Internal(errors.New("a sensitive request outside of an authenticated request"))
+		return envelope.Internal(errors.New("a sensitive request without an authenticated caller"))
 	}
 	return ask()
 }

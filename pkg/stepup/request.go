@@ -81,7 +81,7 @@ func body(r *http.Request) ([]byte, error) {
 		return nil, nil
 	}
 	if r.GetBody == nil {
-		return nil, fmt.Errorf("the body of %s %s can be read once only", r.Method, r.URL.Path)
+		return nil, fmt.Errorf("the body of %s %s can be read only once", r.Method, r.URL.Path)
 	}
 	unread, err := r.GetBody()
 	if err != nil {

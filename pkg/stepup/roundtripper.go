@@ -17,12 +17,12 @@ type RoundTripper struct {
 	Next http.RoundTripper
 }
 
-// RoundTrip returns an *envelope.Error if a fresh code is needed and was not proved. It refuses headers of the client
+// RoundTrip returns an *envelope.Error if a fresh code is required and was not proved. It refuses headers of the client
 // that would replace the identity of the caller.
 func (t *RoundTripper) RoundTrip(r *http.Request) (*http.Response, error) {
 	for header := range r.Header {
 		if strings.HasPrefix(header, "Impersonate-") {
-			return nil, Refuse(r, envelope.Internal(errors.New("a request of a caller has the header "+header)))
+			return nil, Refuse(r, envelope.Internal(errors.New("a request of a user has the header "+header)))
 		}
 	}
 	if Sensitive(r) {

@@ -81,7 +81,8 @@ func (r Request) Sensitive() bool {
 
 // exempt returns true for evictions, so that a node can be drained, and for access reviews, which store nothing.
 func (r Request) exempt() bool {
-	return (r.Group == "" && r.Resource == "pods" && r.Subresource == "eviction") || r.Group == authorizationv1.GroupName
+	return (r.Group == "" && r.Resource == "pods" && r.Subresource == "eviction") ||
+		r.Group == authorizationv1.GroupName
 }
 
 func (r Request) isSecret() bool { return r.Group == "" && r.Resource == "secrets" }

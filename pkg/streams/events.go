@@ -93,8 +93,9 @@ func (m *Manager) OpenEvents(w http.ResponseWriter, r *http.Request, u user.Info
 	header.Set("X-Accel-Buffering", "no") // proxies must not wait for more
 	envelope.MarkStreamed(r.Context())
 	w.WriteHeader(http.StatusOK)
-	_ = e.flush(fmt.Appendf(nil, "retry: %d\n\n", reconnectTime.Milliseconds()), writeTimeout) // or the next message fails
-	m.begin(s)                                                                                 //nolint:contextcheck // it has its own
+	// or the next message fails
+	_ = e.flush(fmt.Appendf(nil, "retry: %d\n\n", reconnectTime.Milliseconds()), writeTimeout)
+	m.begin(s) //nolint:contextcheck // it has its own
 	s.run()
 	<-s.closed
 	return nil

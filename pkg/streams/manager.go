@@ -1,7 +1,8 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package streams serves WebSockets. It bounds them, ends them with a reason once the caller has lost the session or the
+// Package streams serves WebSockets. It bounds them, ends them with a reason once the caller has lost the session or
+// the
 // right, and knows nothing of what is sent.
 package streams
 
@@ -262,7 +263,8 @@ func (m *Manager) recheckEvery(s *Stream) time.Duration {
 		if m.options.Watched == nil || !m.options.Watched(c) {
 			m.mu.Lock()
 			defer m.mu.Unlock()
-			return min(max(unwatchedInterval, unwatchedInterval*time.Duration(len(m.streams))/unwatchedPerSecond), recheckInterval)
+			return min(max(unwatchedInterval, unwatchedInterval*time.Duration(len(m.streams))/unwatchedPerSecond),
+				recheckInterval)
 		}
 	}
 	return recheckInterval

@@ -27,7 +27,8 @@ var (
 	}, []string{"verb", "reason"})
 	refused = metrics.NewCounterVec(&metrics.CounterOpts{
 		Namespace: "kubevision", Subsystem: "streams", Name: "refused_total", StabilityLevel: metrics.ALPHA,
-		Help: "Number of streams that were refused before they began, by verb and reason: origin, ticket, upgrade, limit.",
+		Help: "Number of streams that were refused before they began, by verb and reason: origin, ticket, upgrade, " +
+			"limit.",
 	}, []string{"verb", "reason"})
 )
 

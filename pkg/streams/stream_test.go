@@ -92,20 +92,30 @@ func TestEnds(t *testing.T) {
 		code    int
 		reason  Reason
 	}{
-		"done":   {handler: Handler{Serve: func(context.Context, *Stream) error { return nil }}, code: 1000, reason: Done},
-		"failed": {handler: Handler{Serve: func(context.Context, *Stream) error { return errors.New("x") }}, code: 1011, reason: Failed},
-		"panic":  {handler: Handler{Serve: func(context.Context, *Stream) error { panic("x") }}, code: 1011, reason: Failed},
+		"done": {handler: Handler{Serve: func(context.Context, *Stream) error {
+			return nil
+		}}, code: 1000, reason: Done},
+		"failed": {handler: Handler{Serve: func(context.Context, *Stream) error {
+			return errors.New("x")
+		}}, code: 1011, reason: Failed},
+		"panic": {handler: Handler{Serve: func(context.Context, *Stream) error {
+			panic("x")
+		}}, code: 1011, reason: Failed},
 		"denied": {handler: Handler{Check: func(context.Context) error {
 			return envelope.New(dashboardv1alpha1.CodeForbidden, "you may not")
 		}}, code: 1008, reason: Forbidden},
-		"session":  {check: func(context.Context, user.Info) error { return NewEnd(SessionEnded, "x") }, code: 1008, reason: SessionEnded},
+		"session": {check: func(context.Context, user.Info) error {
+			return NewEnd(SessionEnded, "x")
+		}, code: 1008, reason: SessionEnded},
 		"expired":  {handler: Handler{Expires: time.Now()}, code: 1008, reason: TokenExpired},
 		"too long": {handler: Handler{MaxTime: 50 * time.Millisecond}, code: 1008, reason: TooLong},
 		"idle":     {handler: Handler{IdleTime: 100 * time.Millisecond}, code: 1008, reason: Idle},
 		"binary as text": {handler: Handler{Serve: func(_ context.Context, s *Stream) error {
 			return s.SendText([]byte{0xff})
 		}}, code: 1011, reason: Failed},
-		"cluster":  {handler: Handler{Depends: []Cluster{cluster}}, end: func(*Manager) { close(cluster.done) }, code: 1011, reason: ClusterGone},
+		"cluster": {handler: Handler{Depends: []Cluster{cluster}}, end: func(*Manager) {
+			close(cluster.done)
+		}, code: 1011, reason: ClusterGone},
 		"shutdown": {end: func(m *Manager) { go m.Shutdown(context.Background()) }, code: 1012, reason: Shutdown},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -119,7 +129,8 @@ func TestEnds(t *testing.T) {
 				tc.end(m)
 			}
 			code, reason, messages := endOf(t, conn)
-			if code != tc.code || reason != tc.reason || len(messages) != 1 || messages[0] != "last of "+string(tc.reason) {
+			if code != tc.code || reason != tc.reason || len(messages) != 1 ||
+				messages[0] != "last of "+string(tc.reason) {
 				t.Errorf("it ends with %d %s after %q", code, reason, messages)
 			}
 			if e := <-ended; e.Reason != tc.reason {
@@ -162,7 +173,9 @@ func TestUnreachableCheck(t *testing.T) {
 	}{"a moment": {0, true}, "too long": {checkGrace, false}} {
 		t.Run(name, func(t *testing.T) {
 			m := NewManager(Options{})
-			s := &Stream{manager: m, handler: &Handler{Check: func(context.Context) error { return errors.New("timeout") }}, user: &user.DefaultInfo{}}
+			s := &Stream{manager: m, handler: &Handler{Check: func(context.Context) error {
+				return errors.New("timeout")
+			}}, user: &user.DefaultInfo{}}
 			s.checks.passed = time.Now().Add(-tc.since)
 			if err := s.checkOnceFor(t); isDenial(err) {
 				t.Errorf("%v is a denial", err)
@@ -263,16 +276,17 @@ func await(tb testing.TB, what string, holds func() bool) {
 // TestReceived: messages arrive one after the other, and one that takes its time keeps the next ones back, not the end.
 func TestReceived(t *testing.T) {
 	got, held := make(chan string, 10), make(chan struct{})
-	m, address := serveStreams(t, Options{}, &Handler{Received: func(ctx context.Context, _ *Stream, msg Message) error {
-		got <- string(msg.Data)
-		if string(msg.Data) == "wait" {
-			select {
-			case <-held:
-			case <-ctx.Done():
+	m, address := serveStreams(t, Options{},
+		&Handler{Received: func(ctx context.Context, _ *Stream, msg Message) error {
+			got <- string(msg.Data)
+			if string(msg.Data) == "wait" {
+				select {
+				case <-held:
+				case <-ctx.Done():
+				}
 			}
-		}
-		return nil
-	}})
+			return nil
+		}})
 	conn := dial(t, address)
 	for _, text := range []string{"one", "wait", "two"} {
 		if err := conn.WriteMessage(websocket.TextMessage, []byte(text)); err != nil {

@@ -37,7 +37,8 @@ func CheckUpgrade(r *http.Request, verb string) error {
 	return nil
 }
 
-// Open upgrades a request, and serves the stream, which outlives the request. It returns an error before the upgrade, and
+// Open upgrades a request, and serves the stream, which outlives the request. It returns an error before the upgrade,
+// and
 // nil afterwards.
 func (m *Manager) Open(w http.ResponseWriter, r *http.Request, u user.Info, verb string, h *Handler) error {
 	if err := m.enter(u.GetName(), verb); err != nil {

@@ -23,9 +23,9 @@ type Problem struct {
 // The reasons.
 const (
 	notUTF8      = "is not valid UTF-8"
-	surrogate    = "has half of a surrogate pair, which is no character"
+	surrogate    = "contains an unpaired surrogate"
 	largeInteger = "is an integer that does not fit into 64 bits"
-	longFloat    = "is a number with more digits than can be kept"
+	longFloat    = "is a number with too many digits"
 )
 
 // JSON returns the first problem of a document, or nil. It leaves syntax errors to the decoder.

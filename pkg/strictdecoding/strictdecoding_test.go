@@ -13,8 +13,10 @@ import (
 
 func TestJSON(t *testing.T) {
 	for document, want := range map[string]Problem{
-		`{"a":9223372036854775807,"b":-9223372036854775808,"c":0.1,"d":1e3,"e":1.50,"f":"\ud83d\ude00ü\\ud800","g":-0,"h":-0.0}`: {},
-		`{"spec":{"ports":[{"port":1},{"port":9223372036854775808}]}}`:                                                           {"spec.ports[1].port", largeInteger},
+		`{"a":9223372036854775807,"b":-9223372036854775808,"c":0.1,"d":1e3,"e":1.50}`: {},
+		`{"f":"\ud83d\ude00ü\\ud800","g":-0,"h":-0.0}`:                                {},
+		`{"spec":{"ports":[{"port":1},{"port":9223372036854775808}]}}`: {"spec.ports[1].port",
+			largeInteger},
 		`{"a":-9223372036854775809}`:       {"a", largeInteger},
 		`{"a":0.12345678901234567890}`:     {"a", longFloat},
 		`{"a":9007199254740993.0}`:         {"a", longFloat},

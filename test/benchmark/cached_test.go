@@ -29,7 +29,8 @@ const (
 	largeMiB = 4
 )
 
-// BenchmarkCachedList compares answers of the read cache with live ones, with those of kube-apiserver, and with the same
+// BenchmarkCachedList compares answers of the read cache with live ones, with those of kube-apiserver, and with the
+// same
 // bytes from Go's file server, which is the bare limit. All send in turns. It prints a table.
 func BenchmarkCachedList(b *testing.B) {
 	set().HostCluster(b, host)
@@ -61,7 +62,8 @@ func newLibrary(b *testing.B) *library {
 	for range readers {
 		l.users = append(l.users, set().User(b, "reader"))
 	}
-	set().Bind(b, "reader", fixture.Grant{Role: "readonly", Subjects: fixture.KubeVisionUsers(l.users...), Cluster: host})
+	set().Bind(b, "reader", fixture.Grant{Role: "readonly", Subjects: fixture.KubeVisionUsers(l.users...),
+		Cluster: host})
 	return l
 }
 
@@ -77,7 +79,8 @@ func (l *library) measure(b *testing.B, out *table, namespace string, objects in
 	b.ReportMetric(readMemory(b, pid).peak, "first-list-peak-MiB")
 	forgetPeak(b, pid)
 	for _, q := range []question{
-		{"pod", "/namespaces/" + namespace + "/resources/pods/pod-00001", "/api/v1/namespaces/" + namespace + "/pods/pod-00001"},
+		{"pod", "/namespaces/" + namespace + "/resources/pods/pod-00001", "/api/v1/namespaces/" + namespace +
+			"/pods/pod-00001"},
 		{"namespace", "/namespaces/" + namespace + "/resources/pods", "/api/v1/namespaces/" + namespace + "/pods"},
 		{"all", "/resources/pods", "/api/v1/pods"},
 	} {
@@ -159,14 +162,16 @@ func authority(b *testing.B) *x509.CertPool {
 	return roots
 }
 
-// plainClient returns a client that sends what it is told, over HTTP/1.1 and with a connection for each request under way.
+// plainClient returns a client that sends what it is told, over HTTP/1.1 and with a connection for each request under
+// way.
 func plainClient(config *tls.Config) *http.Client {
 	return &http.Client{Transport: &http.Transport{
 		TLSClientConfig: config, MaxIdleConnsPerHost: 64, DisableCompression: true, ReadBufferSize: 64 << 10,
 	}}
 }
 
-// contenders returns all that answer a question, the bare limit first and then kube-apiserver. The entity tag is that of
+// contenders returns all that answer a question, the bare limit first and then kube-apiserver. The entity tag is that
+// of
 // the first reader, and so only this one asks for what has changed.
 func (l *library) contenders(b *testing.B, q question) []*contender {
 	b.Helper()
@@ -184,7 +189,8 @@ func (l *library) contenders(b *testing.B, q question) []*contender {
 	door := kubeContender(b, "other door", wire.GroupPath+"/clusters/"+host+q.path, nil)
 	door.pids = append(door.pids, cached.pids...)
 	for _, h := range cached.headers {
-		door.headers = append(door.headers, http.Header{wire.TokenHeader: {strings.TrimPrefix(h.Get("Authorization"), "Bearer ")}})
+		door.headers = append(door.headers,
+			http.Header{wire.TokenHeader: {strings.TrimPrefix(h.Get("Authorization"), "Bearer ")}})
 	}
 	all := []*contender{limit, kube, live, cached, unchanged, door}
 	if q.name != "pod" {
@@ -203,7 +209,8 @@ func kubeContender(b *testing.B, name, path string, header http.Header) *contend
 		b.Fatal(err)
 	}
 	settings.NextProtos = nil // as the others
-	c := &contender{name: name, client: plainClient(settings), url: config.Host + path, pids: []int{env.Cluster.APIServer().PID()}}
+	c := &contender{name: name, client: plainClient(settings), url: config.Host + path,
+		pids: []int{env.Cluster.APIServer().PID()}}
 	if header != nil {
 		c.headers = []http.Header{header}
 	}
@@ -330,4 +337,3 @@ func must(b *testing.B) func(*http.Response, error) *http.Response {
 		return response
 	}
 }
-

@@ -94,7 +94,8 @@ func (c *contender) open(ctx context.Context, client int) (*http.Response, error
 	return c.client.Do(request) //nolint:wrapcheck // it has the request
 }
 
-// readResponse reads a response, and returns true for an envelope with the code of too many requests. The code is within
+// readResponse reads a response, and returns true for an envelope with the code of too many requests. The code is
+// within
 // the first bytes also of a compressed envelope.
 func readResponse(response *http.Response) (refused bool, n int64, err error) {
 	defer func() { _ = response.Body.Close() }()

@@ -91,7 +91,8 @@ func registerMember(b *testing.B, config *rest.Config) {
 	})
 	c := &kubevisionv1alpha1.KubeVisionCluster{
 		ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{benchmarkLabel: ""}},
-		Spec:       kubevisionv1alpha1.KubeVisionClusterSpec{KubeconfigSecretRef: &kubevisionv1alpha1.SecretKeyReference{Name: name}},
+		Spec: kubevisionv1alpha1.KubeVisionClusterSpec{
+			KubeconfigSecretRef: &kubevisionv1alpha1.SecretKeyReference{Name: name}},
 	}
 	set().Create(b, c)
 	fixture.Eventually(b, "wait for cluster "+name, func(ctx context.Context) error {

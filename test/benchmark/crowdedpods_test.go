@@ -57,7 +57,8 @@ func crowdedPod(namespace string, i int) *corev1.Pod {
 			Env: []corev1.EnvVar{
 				{Name: "DATABASE_HOST", Value: fmt.Sprintf("database-%d.example.svc", i%10)},
 				{Name: "OPTIONS", Value: strings.Repeat("option,", 12)},
-				{Name: "POD_IP", ValueFrom: &corev1.EnvVarSource{FieldRef: &corev1.ObjectFieldSelector{FieldPath: "status.podIP"}}},
+				{Name: "POD_IP",
+					ValueFrom: &corev1.EnvVarSource{FieldRef: &corev1.ObjectFieldSelector{FieldPath: "status.podIP"}}},
 			},
 			Ports: []corev1.ContainerPort{{Name: "http", ContainerPort: 8080}},
 			Resources: corev1.ResourceRequirements{
@@ -71,15 +72,18 @@ func crowdedPod(namespace string, i int) *corev1.Pod {
 	return &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{
 			Namespace: namespace, Name: fmt.Sprintf("pod-%05d", i),
-			Labels: map[string]string{"app": fmt.Sprintf("app-%d", i%10), "pod-template-hash": "5d4f8c7b9", "team": "web"},
+			Labels: map[string]string{"app": fmt.Sprintf("app-%d", i%10), "pod-template-hash": "5d4f8c7b9",
+				"team": "web"},
 			Annotations: map[string]string{
-				"checksum/config": strings.Repeat(fmt.Sprintf("%02x", i%256), 32), "example.com/note": strings.Repeat("x", 300),
+				"checksum/config":  strings.Repeat(fmt.Sprintf("%02x", i%256), 32),
+				"example.com/note": strings.Repeat("x", 300),
 			},
 		},
 		Spec: corev1.PodSpec{
 			Containers: []corev1.Container{container("main"), container("sidecar")},
 			Volumes: []corev1.Volume{{Name: "config", VolumeSource: corev1.VolumeSource{
-				ConfigMap: &corev1.ConfigMapVolumeSource{LocalObjectReference: corev1.LocalObjectReference{Name: "config"}},
+				ConfigMap: &corev1.ConfigMapVolumeSource{
+					LocalObjectReference: corev1.LocalObjectReference{Name: "config"}},
 			}}},
 		},
 	}

@@ -61,7 +61,7 @@ func serveEndlessly(in io.Reader, out io.Writer) error {
 // answerEndlessly returns a token and a short discovery; all other responses are endless lists.
 func answerEndlessly(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
-	encode := func(body runtime.Object) { _ = json.NewEncoder(w).Encode(body) } //nolint:errchkjson // the client may be gone
+	encode := func(body runtime.Object) { _ = json.NewEncoder(w).Encode(body) } //nolint:errchkjson // a test
 	switch {
 	case strings.HasSuffix(r.URL.Path, "/token"):
 		encode(&authenticationv1.TokenRequest{Status: authenticationv1.TokenRequestStatus{
@@ -77,7 +77,8 @@ func answerEndlessly(w http.ResponseWriter, r *http.Request) {
 		}})
 	default:
 		pods := []byte(strings.Repeat(`,{"metadata":{"namespace":"default","name":"endless"}}`, 1000))
-		_, err := io.WriteString(w, `{"kind":"PodList","apiVersion":"v1","metadata":{},"items":[{"metadata":{"name":"first"}}`)
+		_, err := io.WriteString(w,
+			`{"kind":"PodList","apiVersion":"v1","metadata":{},"items":[{"metadata":{"name":"first"}}`)
 		for err == nil {
 			_, err = w.Write(pods)
 		}

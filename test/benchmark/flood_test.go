@@ -38,7 +38,9 @@ func BenchmarkLoginFlood(b *testing.B) {
 	others := newBystander(b, listedPods)
 	prefix, victim := fixture.Name("nobody"), set().User(b, "victim")
 	// The throttle counts by name and by address. Here it must not reduce the server's work.
-	b.Run("names", func(b *testing.B) { measureFlood(b, others, crowd{Username: prefix, Distinct: true, Scattered: true}) })
+	b.Run("names", func(b *testing.B) {
+		measureFlood(b, others, crowd{Username: prefix, Distinct: true, Scattered: true})
+	})
 	b.Run("connections", func(b *testing.B) {
 		measureFlood(b, others, crowd{Username: prefix, Distinct: true, Scattered: true, Reconnect: true})
 	})

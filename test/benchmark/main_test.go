@@ -30,7 +30,8 @@ var env *environment.Environment
 
 // What BenchmarkCachedList measures.
 var (
-	turnTime  = flag.Duration("turn", time.Second, "how long each contender of BenchmarkCachedList sends before the next one")
+	turnTime = flag.Duration("turn", time.Second,
+		"how long each contender of BenchmarkCachedList sends before the next one")
 	rounds    = flag.Int("rounds", 2, "the turns of each contender of BenchmarkCachedList")
 	crowdSize = flag.Int("crowd", 0, "a larger number of Pods for BenchmarkCachedList, such as 50000")
 )

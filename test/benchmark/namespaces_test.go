@@ -99,7 +99,8 @@ func seconds(do func()) float64 {
 func makeNamespaces(b *testing.B) {
 	b.Helper()
 	err := fanout.Each(b.Context(), manyNamespaces, 8, func(ctx context.Context, i int) error {
-		return env.Client.Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: fmt.Sprintf("many-%04d", i)}})
+		return env.Client.Create(ctx,
+			&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: fmt.Sprintf("many-%04d", i)}})
 	})
 	if err != nil {
 		b.Fatal(err)
@@ -156,22 +157,23 @@ func changeSubjects(b *testing.B, r *kubevisionv1alpha1.KubeVisionRoleBinding, u
 // awaitDenied waits until a user has lost all rights of dev in every namespace.
 func awaitDenied(b *testing.B, user string) {
 	b.Helper()
-	if err := localcluster.Poll(b.Context(), convergence, "wait for the end of a right", func(ctx context.Context) error {
-		for i := range manyNamespaces {
-			review := &authorizationv1.SubjectAccessReview{Spec: authorizationv1.SubjectAccessReviewSpec{
-				User: user, ResourceAttributes: &authorizationv1.ResourceAttributes{
-					Verb: "create", Resource: "pods", Namespace: fmt.Sprintf("many-%04d", i),
-				},
-			}}
-			if err := env.Client.Create(ctx, review); err != nil {
-				return fmt.Errorf("reviewing access: %w", err)
+	if err := localcluster.Poll(b.Context(), convergence, "wait for the end of a right",
+		func(ctx context.Context) error {
+			for i := range manyNamespaces {
+				review := &authorizationv1.SubjectAccessReview{Spec: authorizationv1.SubjectAccessReviewSpec{
+					User: user, ResourceAttributes: &authorizationv1.ResourceAttributes{
+						Verb: "create", Resource: "pods", Namespace: fmt.Sprintf("many-%04d", i),
+					},
+				}}
+				if err := env.Client.Create(ctx, review); err != nil {
+					return fmt.Errorf("reviewing access: %w", err)
+				}
+				if review.Status.Allowed {
+					return errors.New("the right still exists")
+				}
 			}
-			if review.Status.Allowed {
-				return errors.New("the right still exists")
-			}
-		}
-		return nil
-	}); err != nil {
+			return nil
+		}); err != nil {
 		b.Fatal(err)
 	}
 }
@@ -188,17 +190,19 @@ func countRoleBindings(b *testing.B) int {
 // awaitIn waits until a namespace has that many RoleBindings of KubeVision.
 func awaitIn(b *testing.B, namespace string, want int) {
 	b.Helper()
-	if err := localcluster.Poll(b.Context(), convergence, "wait for the RoleBindings of a namespace", func(ctx context.Context) error {
-		var all rbacv1.RoleBindingList
-		err := env.Client.List(ctx, &all, client.InNamespace(namespace), client.HasLabels{"kubevision.io/role-binding"})
-		if err != nil {
-			return fmt.Errorf("listing role bindings: %w", err)
-		}
-		if len(all.Items) != want {
-			return fmt.Errorf("%d are there", len(all.Items))
-		}
-		return nil
-	}); err != nil {
+	if err := localcluster.Poll(b.Context(), convergence, "wait for the RoleBindings of a namespace",
+		func(ctx context.Context) error {
+			var all rbacv1.RoleBindingList
+			err := env.Client.List(ctx, &all, client.InNamespace(namespace),
+				client.HasLabels{"kubevision.io/role-binding"})
+			if err != nil {
+				return fmt.Errorf("listing role bindings: %w", err)
+			}
+			if len(all.Items) != want {
+				return fmt.Errorf("%d are there", len(all.Items))
+			}
+			return nil
+		}); err != nil {
 		b.Fatal(err)
 	}
 }

@@ -27,7 +27,8 @@ func newTable() *table { return newTableTo(os.Stdout) }
 func newTableTo(w io.Writer) *table {
 	const padding = 2
 	t := &table{text: tabwriter.NewWriter(w, 0, 0, padding, ' ', tabwriter.AlignRight)}
-	t.line("objects", "read", "clients", "answer", "/s", "of limit", "of kube", "p50 ms", "p99 ms", "CPU ms", "KiB", "refused")
+	t.line("objects", "read", "clients", "answer", "/s", "of limit", "of kube", "p50 ms", "p99 ms", "CPU ms", "KiB",
+		"refused")
 	return t
 }
 
@@ -48,7 +49,8 @@ func (t *table) add(r row, all []*contender) {
 		}
 		answers := max(len(c.took), 1)
 		t.line(r.objects, r.question, r.clients, c.name, fmt.Sprintf("%.1f", c.rate()), limit, kube,
-			fmt.Sprintf("%.2f", milliseconds(c.took.percentile(50))), fmt.Sprintf("%.2f", milliseconds(c.took.percentile(99))),
+			fmt.Sprintf("%.2f", milliseconds(c.took.percentile(50))),
+			fmt.Sprintf("%.2f", milliseconds(c.took.percentile(99))),
 			fmt.Sprintf("%.2f", milliseconds(c.cpu)/float64(answers+c.refused)), c.bytes/int64(answers)>>10, c.refused)
 	}
 }

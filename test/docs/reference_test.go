@@ -98,10 +98,12 @@ func TestReference(t *testing.T) {
 	pkg := func(path ...string) string { return filepath.Join(append([]string{source.root}, path...)...) }
 
 	t.Run("reasons", func(t *testing.T) {
-		compare(t, "reason", section(t, page, "Reasons", 0), constants(t, pkg("pkg", "apis", "kubevision", "v1alpha1"), "^Reason"))
+		compare(t, "reason", section(t, page, "Reasons", 0),
+			constants(t, pkg("pkg", "apis", "kubevision", "v1alpha1"), "^Reason"))
 	})
 	t.Run("events", func(t *testing.T) {
-		compare(t, "event", section(t, page, "Events of logins", 0), constants(t, pkg("pkg", "authentication", "audit"), "^[A-Z]"))
+		compare(t, "event", section(t, page, "Events of logins", 0),
+			constants(t, pkg("pkg", "authentication", "audit"), "^[A-Z]"))
 	})
 	t.Run("short names", func(t *testing.T) {
 		compare(t, "short name", section(t, page, "Kinds", 1), shortNames(t, pkg("config", "crd", "bases")))
@@ -137,7 +139,8 @@ func shortNames(tb testing.TB, dir string) map[string]bool {
 	return out
 }
 
-// checkFlags compares the flags of the page with those that the source defines, and the defaults of kubevision-apiserver.
+// checkFlags compares the flags of the page with those that the source defines, and the defaults of
+// kubevision-apiserver.
 func checkFlags(t *testing.T, root, page string) {
 	defined := regexp.MustCompile(`(?:fs|flags)\.[A-Za-z0-9]+Var\(&?[A-Za-z.]+, "([a-z0-9-]+)"`)
 	code := map[string]bool{}

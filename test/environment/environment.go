@@ -99,7 +99,8 @@ func MainWith(m *testing.M, apiServerArgs []string, use func(*Environment)) int 
 	return run(m, localcluster.KubeVisionOptions{APIServerArgs: apiServerArgs}, use)
 }
 
-// MainConfined is Main with the programs under the memory limits of config/. With the race detector, which takes several
+// MainConfined is Main with the programs under the memory limits of config/. With the race detector, which takes
+// several
 // times the memory, they are not.
 func MainConfined(m *testing.M, use func(*Environment)) int {
 	return run(m, localcluster.KubeVisionOptions{ConfineMemory: !RaceEnabled}, use)
@@ -194,7 +195,8 @@ func install(
 		return nil, fmt.Errorf("starting KubeVision: %w", err)
 	}
 	scheme := runtime.NewScheme()
-	if err := errors.Join(clientgoscheme.AddToScheme(scheme), kubevisionv1alpha1.AddToScheme(scheme), rbacv1.AddToScheme(scheme), corev1.AddToScheme(scheme)); err != nil {
+	if err := errors.Join(clientgoscheme.AddToScheme(scheme), kubevisionv1alpha1.AddToScheme(scheme),
+		rbacv1.AddToScheme(scheme), corev1.AddToScheme(scheme)); err != nil {
 		return nil, fmt.Errorf("building a scheme: %w", err)
 	}
 	admin, err := client.New(cluster.Config(), client.Options{Scheme: scheme})

@@ -14,7 +14,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** @description say that there is no assistant */
+        /** @description respond that there is no assistant */
         get: operations["getAIConfig"];
         put?: never;
         post?: never;
@@ -31,7 +31,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** @description say that there are no API keys */
+        /** @description respond that there are no API keys */
         get: operations["listAPIKeys"];
         put?: never;
         post?: never;
@@ -48,7 +48,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** @description say that there are no records of an audit log */
+        /** @description respond that there are no records of an audit log */
         get: operations["listAuditLogs"];
         put?: never;
         post?: never;
@@ -67,7 +67,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** @description take the second factor away with one of its codes; the caller's other sessions end */
+        /** @description disable the second factor with one of its codes; the caller's other sessions end */
         post: operations["disableTwoFactor"];
         delete?: never;
         options?: never;
@@ -84,7 +84,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** @description put the second factor into force with its first code; the caller's other sessions end */
+        /** @description enable the second factor with its first code; the caller's other sessions end */
         post: operations["enableTwoFactor"];
         delete?: never;
         options?: never;
@@ -101,7 +101,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** @description end a login with a recovery code, which is spent by that */
+        /** @description complete a login with a recovery code, which is valid once */
         post: operations["recoverTwoFactor"];
         delete?: never;
         options?: never;
@@ -118,7 +118,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** @description replace the recovery codes, with a code of the second factor */
+        /** @description replace the recovery codes with a code of the second factor */
         post: operations["renewRecoveryCodes"];
         delete?: never;
         options?: never;
@@ -135,7 +135,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** @description give a code of the second factor for all requests of this session within five minutes that take a fresh one */
+        /** @description verify the session with a code of the second factor; requests need no fresh code for five minutes */
         post: operations["reverifyTwoFactor"];
         delete?: never;
         options?: never;
@@ -152,7 +152,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** @description make a second factor, which is in force once it is proved */
+        /** @description set up a second factor, which is in force after its first code */
         post: operations["setUpTwoFactor"];
         delete?: never;
         options?: never;
@@ -169,7 +169,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** @description end a login with a one-time code */
+        /** @description complete a login with a one-time code */
         post: operations["verifyTwoFactor"];
         delete?: never;
         options?: never;
@@ -186,7 +186,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** @description log in with user name and password */
+        /** @description log in with a user name and a password */
         post: operations["login"];
         delete?: never;
         options?: never;
@@ -203,7 +203,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** @description end the session that the request belongs to */
+        /** @description end the session of the request */
         post: operations["logout"];
         delete?: never;
         options?: never;
@@ -218,7 +218,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** @description say that there are no other identity providers */
+        /** @description respond that there are no external identity providers */
         get: operations["listOAuthProviders"];
         put?: never;
         post?: never;
@@ -235,7 +235,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** @description say that there are no passkeys */
+        /** @description respond that there are no passkeys */
         get: operations["getPublicKeyConfig"];
         put?: never;
         post?: never;
@@ -254,7 +254,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** @description renew a session with its refresh token, which is spent by that */
+        /** @description renew a session with its refresh token, which is valid once */
         post: operations["refresh"];
         delete?: never;
         options?: never;
@@ -272,7 +272,7 @@ export interface paths {
         /** @description list the clusters that the caller may use */
         get: operations["listClusters"];
         put?: never;
-        /** @description register a cluster; no answer ever holds its kubeconfig */
+        /** @description register a cluster; no response contains its kubeconfig */
         post: operations["createCluster"];
         delete?: never;
         options?: never;
@@ -292,10 +292,10 @@ export interface paths {
         };
         /** @description show a cluster that the caller may use */
         get: operations["getCluster"];
-        /** @description change a registration, or replace its kubeconfig; what is not given stays as it is */
+        /** @description change a registration, or replace its kubeconfig; absent fields are not changed */
         put: operations["updateCluster"];
         post?: never;
-        /** @description take a registration back, with its kubeconfig */
+        /** @description delete a registration and its kubeconfig */
         delete: operations["deleteCluster"];
         options?: never;
         head?: never;
@@ -312,7 +312,7 @@ export interface paths {
             };
             cookie?: never;
         };
-        /** @description list the kinds of objects that the cluster serves */
+        /** @description list the resources that the cluster serves */
         get: operations["listAPIResources"];
         put?: never;
         post?: never;
@@ -379,7 +379,7 @@ export interface paths {
             };
             cookie?: never;
         };
-        /** @description list the kinds that CustomResourceDefinitions define */
+        /** @description list the custom resources that the cluster serves */
         get: operations["listCustomResources"];
         put?: never;
         post?: never;
@@ -401,7 +401,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** @description ask the cluster anew what it serves, and list the kinds that CustomResourceDefinitions define */
+        /** @description read the resources of the cluster again, and list its custom resources */
         post: operations["refreshCustomResources"];
         delete?: never;
         options?: never;
@@ -419,7 +419,7 @@ export interface paths {
             };
             cookie?: never;
         };
-        /** @description say that there are no searches for Helm charts */
+        /** @description respond that there are no searches for Helm charts */
         get: operations["searchArtifactHub"];
         put?: never;
         post?: never;
@@ -439,7 +439,7 @@ export interface paths {
             };
             cookie?: never;
         };
-        /** @description say that there are no Helm repositories */
+        /** @description respond that there are no Helm repositories */
         get: operations["listHelmRepositories"];
         put?: never;
         post?: never;
@@ -459,7 +459,7 @@ export interface paths {
             };
             cookie?: never;
         };
-        /** @description say that there are no policies for upgrades of Helm releases */
+        /** @description respond that there are no policies for upgrades of Helm releases */
         get: operations["listHelmUpgradePolicies"];
         put?: never;
         post?: never;
@@ -618,7 +618,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** @description restart the Pods of a Deployment, StatefulSet or DaemonSet, or one Pod */
+        /** @description restart the Pods of a Deployment, StatefulSet or DaemonSet, or a single Pod */
         post: operations["restartNamespaceObject"];
         delete?: never;
         options?: never;
@@ -644,7 +644,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** @description go back to a revision of a Deployment, StatefulSet or DaemonSet; 0 is the one before the current one */
+        /** @description roll back a Deployment, StatefulSet or DaemonSet to a revision; 0 is the previous one */
         post: operations["rollbackNamespaceObject"];
         delete?: never;
         options?: never;
@@ -669,7 +669,7 @@ export interface paths {
             cookie?: never;
         };
         get?: never;
-        /** @description set the number of replicas, of any kind that has a scale subresource */
+        /** @description set the number of replicas of an object with a scale subresource */
         put: operations["scaleNamespaceObject"];
         post?: never;
         delete?: never;
@@ -690,7 +690,7 @@ export interface paths {
             };
             cookie?: never;
         };
-        /** @description show how the objects of a namespace belong together */
+        /** @description show the relations between the objects of a namespace */
         get: operations["getNamespaceTopology"];
         put?: never;
         post?: never;
@@ -744,7 +744,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** @description restart the Pods of a Deployment, StatefulSet or DaemonSet, or one Pod */
+        /** @description restart the Pods of a Deployment, StatefulSet or DaemonSet, or a single Pod */
         post: operations["restartNamespaceKind"];
         delete?: never;
         options?: never;
@@ -770,7 +770,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** @description go back to a revision of a Deployment, StatefulSet or DaemonSet; 0 is the one before the current one */
+        /** @description roll back a Deployment, StatefulSet or DaemonSet to a revision; 0 is the previous one */
         post: operations["rollbackNamespaceKind"];
         delete?: never;
         options?: never;
@@ -795,7 +795,7 @@ export interface paths {
             cookie?: never;
         };
         get?: never;
-        /** @description set the number of replicas, of any kind that has a scale subresource */
+        /** @description set the number of replicas of an object with a scale subresource */
         put: operations["scaleNamespaceKind"];
         post?: never;
         delete?: never;
@@ -814,7 +814,7 @@ export interface paths {
             };
             cookie?: never;
         };
-        /** @description count what is on a cluster, of what the caller may list */
+        /** @description count the objects of a cluster that the caller may list */
         get: operations["getClusterOverview"];
         put?: never;
         post?: never;
@@ -834,7 +834,7 @@ export interface paths {
             };
             cookie?: never;
         };
-        /** @description say that there are no Helm releases */
+        /** @description respond that there are no Helm releases */
         get: operations["listPackageReleases"];
         put?: never;
         post?: never;
@@ -847,7 +847,7 @@ export interface paths {
     "/apis/dashboard.kubevision.io/v1alpha1/clusters/{cluster}/quota-summary": {
         parameters: {
             query?: {
-                /** @description only quotas of this namespace */
+                /** @description only quotas in this namespace */
                 namespace?: string;
             };
             header?: never;
@@ -901,7 +901,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** @description place no new Pods on a node */
+        /** @description cordon a node, so that no new Pods are scheduled on it */
         post: operations["cordonNode"];
         delete?: never;
         options?: never;
@@ -923,7 +923,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** @description place no new Pods on a node, and evict those that are there */
+        /** @description cordon a node, and evict its Pods */
         post: operations["drainNode"];
         delete?: never;
         options?: never;
@@ -945,7 +945,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** @description place Pods on a node again */
+        /** @description uncordon a node, so that Pods are scheduled on it */
         post: operations["uncordonNode"];
         delete?: never;
         options?: never;
@@ -1108,7 +1108,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** @description restart the Pods of a Deployment, StatefulSet or DaemonSet, or one Pod */
+        /** @description restart the Pods of a Deployment, StatefulSet or DaemonSet, or a single Pod */
         post: operations["restartClusterObject"];
         delete?: never;
         options?: never;
@@ -1135,7 +1135,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** @description go back to a revision of a Deployment, StatefulSet or DaemonSet; 0 is the one before the current one */
+        /** @description roll back a Deployment, StatefulSet or DaemonSet to a revision; 0 is the previous one */
         post: operations["rollbackClusterObject"];
         delete?: never;
         options?: never;
@@ -1161,7 +1161,7 @@ export interface paths {
             cookie?: never;
         };
         get?: never;
-        /** @description set the number of replicas, of any kind that has a scale subresource */
+        /** @description set the number of replicas of an object with a scale subresource */
         put: operations["scaleClusterObject"];
         post?: never;
         delete?: never;
@@ -1173,15 +1173,15 @@ export interface paths {
     "/apis/dashboard.kubevision.io/v1alpha1/clusters/{cluster}/search": {
         parameters: {
             query?: {
-                /** @description the plurals of the kinds to search, by commas; without it, those of the sidebar */
+                /** @description comma-separated plurals of the kinds to search; the default is the kinds of the sidebar */
                 kinds?: string;
-                /** @description the most items of each kind; 20 where it is not given, 500 at most */
+                /** @description maximum number of items of each kind; default 20, at most 500 */
                 limit?: number;
-                /** @description only objects of this namespace */
+                /** @description only objects in this namespace */
                 namespace?: string;
-                /** @description what the name or a label must contain, in upper or lower case */
+                /** @description text that the name or a label must contain; case is ignored */
                 q?: string;
-                /** @description the same as kinds */
+                /** @description synonym of kinds */
                 types?: string;
             };
             header?: never;
@@ -1213,7 +1213,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** @description look whether the cluster can be reached now */
+        /** @description test the connection to a cluster */
         post: operations["testCluster"];
         delete?: never;
         options?: never;
@@ -1230,7 +1230,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** @description show two objects as YAML, without what differs of any two */
+        /** @description show two objects as YAML, without fields that always differ */
         post: operations["compareObjects"];
         delete?: never;
         options?: never;
@@ -1245,7 +1245,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** @description say that no directory of users is asked */
+        /** @description respond that there is no user directory */
         get: operations["getDirectoryConfig"];
         put?: never;
         post?: never;
@@ -1265,7 +1265,7 @@ export interface paths {
         /** @description list the favorites of the caller */
         get: operations["listFavorites"];
         put?: never;
-        /** @description make an object a favorite of the caller */
+        /** @description add an object to the favorites of the caller */
         post: operations["addFavorite"];
         delete?: never;
         options?: never;
@@ -1280,7 +1280,7 @@ export interface paths {
                 cluster_id?: string;
                 /** @description the name of the object */
                 name?: string;
-                /** @description the namespace of the object, where it has one */
+                /** @description the namespace of a namespaced object */
                 namespace?: string;
                 /** @description the plural name of the kind */
                 resource_type?: string;
@@ -1289,7 +1289,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** @description say whether an object is a favorite of the caller */
+        /** @description check whether an object is a favorite of the caller */
         get: operations["checkFavorite"];
         put?: never;
         post?: never;
@@ -1307,7 +1307,7 @@ export interface paths {
             cookie?: never;
         };
         get?: never;
-        /** @description put the favorites of the caller into another order */
+        /** @description reorder the favorites of the caller */
         put: operations["reorderFavorites"];
         post?: never;
         delete?: never;
@@ -1325,7 +1325,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** @description make an object a favorite of the caller, or one no more */
+        /** @description add an object to the favorites of the caller, or remove it */
         post: operations["toggleFavorite"];
         delete?: never;
         options?: never;
@@ -1360,7 +1360,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** @description say that there are no operations */
+        /** @description respond that there are no operations */
         get: operations["listOperations"];
         put?: never;
         post?: never;
@@ -1377,7 +1377,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** @description say that there are no plugins */
+        /** @description respond that there are no plugins */
         get: operations["listPlugins"];
         put?: never;
         post?: never;
@@ -1392,14 +1392,14 @@ export interface paths {
             query?: {
                 /** @description the name of the image */
                 image?: string;
-                /** @description ignored, since there are no tags */
+                /** @description ignored, because tags are not looked up */
                 limit?: string;
             };
             header?: never;
             path?: never;
             cookie?: never;
         };
-        /** @description take the name of an image apart; its tags are not looked up */
+        /** @description parse the name of an image; its tags are not looked up */
         get: operations["listImageTags"];
         put?: never;
         post?: never;
@@ -1439,10 +1439,10 @@ export interface paths {
         };
         /** @description show a role binding */
         get: operations["getRoleBinding"];
-        /** @description replace all of what a role binding grants */
+        /** @description replace the grants of a role binding */
         put: operations["updateRoleBinding"];
         post?: never;
-        /** @description take back what a role binding grants */
+        /** @description delete a role binding and its grants */
         delete: operations["deleteRoleBinding"];
         options?: never;
         head?: never;
@@ -1452,17 +1452,17 @@ export interface paths {
     "/apis/dashboard.kubevision.io/v1alpha1/search": {
         parameters: {
             query?: {
-                /** @description the names of the clusters to search, by commas; without it, all that the caller may use */
+                /** @description comma-separated names of the clusters to search; the default is all clusters that the caller may use */
                 clusters?: string;
-                /** @description the plurals of the kinds to search, by commas; without it, those of the sidebar */
+                /** @description comma-separated plurals of the kinds to search; the default is the kinds of the sidebar */
                 kinds?: string;
-                /** @description the most items of each kind; 20 where it is not given, 500 at most */
+                /** @description maximum number of items of each kind; default 20, at most 500 */
                 limit?: number;
-                /** @description only objects of this namespace */
+                /** @description only objects in this namespace */
                 namespace?: string;
-                /** @description what the name or a label must contain, in upper or lower case */
+                /** @description text that the name or a label must contain; case is ignored */
                 q?: string;
-                /** @description the same as kinds */
+                /** @description synonym of kinds */
                 types?: string;
             };
             header?: never;
@@ -1482,7 +1482,7 @@ export interface paths {
     "/apis/dashboard.kubevision.io/v1alpha1/sessions": {
         parameters: {
             query?: {
-                /** @description the name of a user, to see only theirs */
+                /** @description the name of a user, to list only that user's sessions */
                 user?: string;
             };
             header?: never;
@@ -1530,7 +1530,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** @description list manifests to begin with */
+        /** @description list template manifests */
         get: operations["listTemplates"];
         put?: never;
         post?: never;
@@ -1547,7 +1547,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** @description say that there are no recorded terminals */
+        /** @description respond that there are no recorded terminals */
         get: operations["listTerminalSessions"];
         put?: never;
         post?: never;
@@ -1567,7 +1567,7 @@ export interface paths {
         /** @description list the users */
         get: operations["listUsers"];
         put?: never;
-        /** @description make a user with a password and, perhaps, a role on every cluster */
+        /** @description create a user with a password and an optional role on every cluster */
         post: operations["createUser"];
         delete?: never;
         options?: never;
@@ -1582,7 +1582,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** @description say who the caller is */
+        /** @description show the caller */
         get: operations["getCurrentUser"];
         put?: never;
         post?: never;
@@ -1595,14 +1595,14 @@ export interface paths {
     "/apis/dashboard.kubevision.io/v1alpha1/users/me/access": {
         parameters: {
             query?: {
-                /** @description the name of one cluster; without it, all that the caller may use */
+                /** @description the name of a cluster; the default is all clusters that the caller may use */
                 cluster?: string;
             };
             header?: never;
             path?: never;
             cookie?: never;
         };
-        /** @description say which clusters the caller may use, and which namespaces they may read there */
+        /** @description list the clusters that the caller may use, and the namespaces that the caller may read there */
         get: operations["getCurrentUserAccess"];
         put?: never;
         post?: never;
@@ -1620,7 +1620,7 @@ export interface paths {
             cookie?: never;
         };
         get?: never;
-        /** @description choose another password; the caller's other sessions end */
+        /** @description change the caller's password; the caller's other sessions end */
         put: operations["changeOwnPassword"];
         post?: never;
         delete?: never;
@@ -1678,10 +1678,10 @@ export interface paths {
         };
         /** @description show a user */
         get: operations["getUser"];
-        /** @description change a user, and the role that this API has given; what is not given stays as it is */
+        /** @description change a user, and the role that this API has granted; absent fields are not changed */
         put: operations["updateUser"];
         post?: never;
-        /** @description delete a user, with the password and the role that this API has given */
+        /** @description delete a user, its password and the role that this API has granted */
         delete: operations["deleteUser"];
         options?: never;
         head?: never;
@@ -1700,7 +1700,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** @description take a user's second factor away; all sessions of the user end */
+        /** @description remove the second factor of a user; all sessions of the user end */
         post: operations["resetTwoFactor"];
         delete?: never;
         options?: never;
@@ -1719,7 +1719,7 @@ export interface paths {
             cookie?: never;
         };
         get?: never;
-        /** @description give a user another password; all sessions of the user end */
+        /** @description reset the password of a user; all sessions of the user end */
         put: operations["resetPassword"];
         post?: never;
         delete?: never;
@@ -1755,7 +1755,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** @description say that there are no webhooks */
+        /** @description respond that there are no webhooks */
         get: operations["listWebhooks"];
         put?: never;
         post?: never;
@@ -1983,7 +1983,7 @@ export interface components {
          * @description Time is a wrapper around time.Time which supports correct marshaling to YAML and JSON.  Wrappers are provided for many of the factory methods that the time package offers.
          */
         "io.k8s.apimachinery.pkg.apis.meta.v1.Time": string;
-        /** @description AIConfig says that there is no assistant. */
+        /** @description AIConfig contains the settings of an assistant, which KubeVision does not have. */
         "io.kubevision.dashboard.v1alpha1.AIConfig": {
             /**
              * @description baseURL is always empty.
@@ -2012,19 +2012,19 @@ export interface components {
              */
             model: string;
         };
-        /** @description AIConfigEnvelope is the answer to GET /ai/config. */
+        /** @description AIConfigEnvelope is the response to GET /ai/config. */
         "io.kubevision.dashboard.v1alpha1.AIConfigEnvelope": {
-            /** @description code is the outcome; 0 is success. */
+            /** @description code is the result; 0 is success. */
             code: components["schemas"]["io.kubevision.dashboard.v1alpha1.Code"];
-            /** @description data says that there is no assistant. */
+            /** @description data contains the settings. */
             data: components["schemas"]["io.kubevision.dashboard.v1alpha1.AIConfig"] | null;
             /**
-             * @description message is the outcome for a person to read.
+             * @description message describes the result.
              * @default
              */
             message: string;
             /**
-             * @description meta is what there is to say beside the data.
+             * @description meta contains information about the response.
              * @default {}
              */
             meta: components["schemas"]["io.kubevision.dashboard.v1alpha1.Meta"];
@@ -2032,7 +2032,7 @@ export interface components {
         /** @description APIResource is a kind of objects that a cluster serves. */
         "io.kubevision.dashboard.v1alpha1.APIResource": {
             /**
-             * @description apiVersion is group and version, as objects have it.
+             * @description apiVersion is the group and version, in the form of objects.
              * @default
              */
             apiVersion: string;
@@ -2054,15 +2054,15 @@ export interface components {
              */
             name: string;
             /**
-             * @description namespaced says whether the objects are in namespaces.
+             * @description namespaced is true if the objects are namespaced.
              * @default false
              */
             namespaced: boolean;
-            /** @description shortNames are other names that kubectl takes. */
+            /** @description shortNames are other names that kubectl accepts. */
             shortNames?: string[];
-            /** @description subresources are what is served below an object, such as scale. */
+            /** @description subresources are the subresources of an object, such as scale. */
             subresources?: string[];
-            /** @description verbs are what the cluster offers. */
+            /** @description verbs are the verbs that the cluster supports. */
             verbs: string[];
             /**
              * @description version is the version of the group.
@@ -2070,24 +2070,24 @@ export interface components {
              */
             version: string;
         };
-        /** @description APIResourceListEnvelope is the answer to GET /clusters/{cluster}/api-resources. */
+        /** @description APIResourceListEnvelope is the response to GET /clusters/{cluster}/api-resources. */
         "io.kubevision.dashboard.v1alpha1.APIResourceListEnvelope": {
-            /** @description code is the outcome; 0 is success. */
+            /** @description code is the result; 0 is success. */
             code: components["schemas"]["io.kubevision.dashboard.v1alpha1.Code"];
-            /** @description data are the kinds, in the order in which the cluster prefers them. */
+            /** @description data contains the kinds, in the cluster's order of preference. */
             data: components["schemas"]["io.kubevision.dashboard.v1alpha1.APIResource"][] | null;
             /**
-             * @description message is the outcome for a person to read.
+             * @description message describes the result.
              * @default
              */
             message: string;
             /**
-             * @description meta is what there is to say beside the data.
+             * @description meta contains information about the response.
              * @default {}
              */
             meta: components["schemas"]["io.kubevision.dashboard.v1alpha1.Meta"];
         };
-        /** @description AbsentFeature says that KubeVision does not have a feature. */
+        /** @description AbsentFeature describes a feature that KubeVision does not have. */
         "io.kubevision.dashboard.v1alpha1.AbsentFeature": {
             /**
              * @description enabled is always false.
@@ -2095,67 +2095,67 @@ export interface components {
              */
             enabled: boolean;
         };
-        /** @description AbsentFeatureEnvelope is the answer where a dashboard asks whether there is a feature that KubeVision does not have. */
+        /** @description AbsentFeatureEnvelope is the response to a request for the state of a feature that KubeVision does not have. */
         "io.kubevision.dashboard.v1alpha1.AbsentFeatureEnvelope": {
-            /** @description code is the outcome; 0 is success. */
+            /** @description code is the result; 0 is success. */
             code: components["schemas"]["io.kubevision.dashboard.v1alpha1.Code"];
-            /** @description data says that there is no such feature. */
+            /** @description data describes the missing feature. */
             data: components["schemas"]["io.kubevision.dashboard.v1alpha1.AbsentFeature"] | null;
             /**
-             * @description message is the outcome for a person to read.
+             * @description message describes the result.
              * @default
              */
             message: string;
             /**
-             * @description meta is what there is to say beside the data.
+             * @description meta contains information about the response.
              * @default {}
              */
             meta: components["schemas"]["io.kubevision.dashboard.v1alpha1.Meta"];
         };
-        /** @description AbsentListEnvelope is the answer where a dashboard lists objects of a feature that KubeVision does not have. */
+        /** @description AbsentListEnvelope is the response to a list of objects of a feature that KubeVision does not have. */
         "io.kubevision.dashboard.v1alpha1.AbsentListEnvelope": {
-            /** @description code is the outcome; 0 is success. */
+            /** @description code is the result; 0 is success. */
             code: components["schemas"]["io.kubevision.dashboard.v1alpha1.Code"];
             /** @description data is always empty. */
             data: string[] | null;
             /**
-             * @description message is the outcome for a person to read.
+             * @description message describes the result.
              * @default
              */
             message: string;
             /**
-             * @description meta is what there is to say beside the data.
+             * @description meta contains information about the response.
              * @default {}
              */
             meta: components["schemas"]["io.kubevision.dashboard.v1alpha1.Meta"];
         };
-        /** @description Access is what the caller may reach. */
+        /** @description Access describes the caller's access. */
         "io.kubevision.dashboard.v1alpha1.Access": {
-            /** @description clusters are those that the caller may use, by name. */
+            /** @description clusters are the clusters that the caller may use, by name. */
             clusters: components["schemas"]["io.kubevision.dashboard.v1alpha1.ClusterAccess"][];
         };
-        /** @description AccessEnvelope is the answer to GET /users/me/access. */
+        /** @description AccessEnvelope is the response to GET /users/me/access. */
         "io.kubevision.dashboard.v1alpha1.AccessEnvelope": {
-            /** @description code is the outcome; 0 is success. */
+            /** @description code is the result; 0 is success. */
             code: components["schemas"]["io.kubevision.dashboard.v1alpha1.Code"];
-            /** @description data is what the caller may reach. */
+            /** @description data is the caller's access. */
             data: components["schemas"]["io.kubevision.dashboard.v1alpha1.Access"] | null;
             /**
-             * @description message is the outcome for a person to read.
+             * @description message describes the result.
              * @default
              */
             message: string;
             /**
-             * @description meta is what there is to say beside the data.
+             * @description meta contains information about the response.
              * @default {}
              */
             meta: components["schemas"]["io.kubevision.dashboard.v1alpha1.Meta"];
         };
-        /** @description Apply is what became of several objects. */
+        /** @description Apply is the result for several objects. */
         "io.kubevision.dashboard.v1alpha1.Apply": {
             /**
              * Format: int32
-             * @description applied is the number of objects that are now as their manifests say, or in a dry run would be.
+             * @description applied is the number of objects that equal their manifests now, or would do so without the dry run.
              * @default 0
              */
             applied: number;
@@ -2166,40 +2166,40 @@ export interface components {
             dryRun: boolean;
             /**
              * Format: int32
-             * @description failed is the number of objects that were refused.
+             * @description failed is the number of rejected objects.
              * @default 0
              */
             failed: number;
-            /** @description results has one result per object, in the order of the request. */
+            /** @description results contains one result for each object, in the order of the request. */
             results: components["schemas"]["io.kubevision.dashboard.v1alpha1.ApplyResult"][];
         };
-        /** @description ApplyEnvelope is the answer to POST .../apply. */
+        /** @description ApplyEnvelope is the response to POST .../apply. */
         "io.kubevision.dashboard.v1alpha1.ApplyEnvelope": {
-            /** @description code is the outcome; 0 is success. */
+            /** @description code is the result; 0 is success. */
             code: components["schemas"]["io.kubevision.dashboard.v1alpha1.Code"];
-            /** @description data is what became of the objects. */
+            /** @description data contains the results. */
             data: components["schemas"]["io.kubevision.dashboard.v1alpha1.Apply"] | null;
             /**
-             * @description message is the outcome for a person to read.
+             * @description message describes the result.
              * @default
              */
             message: string;
             /**
-             * @description meta is what there is to say beside the data.
+             * @description meta contains information about the response.
              * @default {}
              */
             meta: components["schemas"]["io.kubevision.dashboard.v1alpha1.Meta"];
         };
-        /** @description ApplyResult is what became of one object. */
+        /** @description ApplyResult is the result for one object. */
         "io.kubevision.dashboard.v1alpha1.ApplyResult": {
             /**
              * @description apiVersion is the group and version of the object.
              * @default
              */
             apiVersion: string;
-            /** @description code is the outcome; 0 is success. */
+            /** @description code is the result; 0 is success. */
             code: components["schemas"]["io.kubevision.dashboard.v1alpha1.Code"];
-            /** @description error is the outcome for a person to read, where it is no success. */
+            /** @description error describes a failure. */
             error?: string;
             /**
              * @description kind is the kind of the object.
@@ -2212,47 +2212,47 @@ export interface components {
              */
             name: string;
             /**
-             * @description namespace of the object; empty for what is in none.
+             * @description namespace of the object; empty for cluster-scoped kinds.
              * @default
              */
             namespace: string;
             /**
-             * @description operation is what was done.
+             * @description operation is the operation that was performed.
              *
              *     Possible enum values:
-             *      - `"configured"` is an object that was changed.
-             *      - `"created"` is an object that was not there.
-             *      - `"deferred"` is an object that a dry run cannot try: its namespace or its kind is in the same request, and not in the cluster yet.
-             *      - `"failed"` is an object that was refused.
-             *      - `"skipped"` is an object that was not applied because of others.
-             *      - `"unchanged"` is an object that is as the manifest says.
+             *      - `"configured"` is a change of an object.
+             *      - `"created"` is the creation of an object.
+             *      - `"deferred"` is an object that a dry run cannot test: its namespace or its kind is in the same request, and not in the cluster yet.
+             *      - `"failed"` is an object that was rejected.
+             *      - `"skipped"` is an object that was not applied because of other objects.
+             *      - `"unchanged"` is no change: the object equals the manifest.
              * @default
              * @enum {string}
              */
             operation: "configured" | "created" | "deferred" | "failed" | "skipped" | "unchanged";
-            /** @description paths are the fields that differ from what was there before. */
+            /** @description paths are the changed fields. */
             paths: string[];
             /**
-             * @description success is true where it was done.
+             * @description success is true if the item was processed successfully.
              * @default false
              */
             success: boolean;
         };
         /** @description The objects that the batch is about. */
         "io.kubevision.dashboard.v1alpha1.BatchDelete": components["schemas"]["io.kubevision.dashboard.v1alpha1.BatchDeleteItem"][];
-        /** @description BatchDeleteEnvelope is the answer to POST .../batch-delete. */
+        /** @description BatchDeleteEnvelope is the response to POST .../batch-delete. */
         "io.kubevision.dashboard.v1alpha1.BatchDeleteEnvelope": {
-            /** @description code is the outcome; 0 is success. */
+            /** @description code is the result; 0 is success. */
             code: components["schemas"]["io.kubevision.dashboard.v1alpha1.Code"];
-            /** @description data has one result per item, in their order. */
+            /** @description data contains one result for each item, in the order of the request. */
             data: components["schemas"]["io.kubevision.dashboard.v1alpha1.BatchDeleteResult"][] | null;
             /**
-             * @description message is the outcome for a person to read.
+             * @description message describes the result.
              * @default
              */
             message: string;
             /**
-             * @description meta is what there is to say beside the data.
+             * @description meta contains information about the response.
              * @default {}
              */
             meta: components["schemas"]["io.kubevision.dashboard.v1alpha1.Meta"];
@@ -2265,7 +2265,7 @@ export interface components {
              */
             name: string;
             /**
-             * @description namespace of the object; empty for what is in none.
+             * @description namespace of the object; empty for cluster-scoped kinds.
              * @default
              */
             namespace?: string;
@@ -2275,11 +2275,11 @@ export interface components {
              */
             resource: string;
         };
-        /** @description BatchDeleteResult is what became of an object to delete. */
+        /** @description BatchDeleteResult is the result of a deletion. */
         "io.kubevision.dashboard.v1alpha1.BatchDeleteResult": {
-            /** @description code is the outcome; 0 is success. */
+            /** @description code is the result; 0 is success. */
             code: components["schemas"]["io.kubevision.dashboard.v1alpha1.Code"];
-            /** @description error is the outcome for a person to read, where it is no success. */
+            /** @description error describes a failure. */
             error?: string;
             /**
              * @description name of the object.
@@ -2287,7 +2287,7 @@ export interface components {
              */
             name: string;
             /**
-             * @description namespace of the object; empty for what is in none.
+             * @description namespace of the object; empty for cluster-scoped kinds.
              * @default
              */
             namespace?: string;
@@ -2297,26 +2297,26 @@ export interface components {
              */
             resource: string;
             /**
-             * @description success is true where it was done.
+             * @description success is true if the item was processed successfully.
              * @default false
              */
             success: boolean;
         };
         /** @description The objects that the batch is about. */
         "io.kubevision.dashboard.v1alpha1.BatchRestart": components["schemas"]["io.kubevision.dashboard.v1alpha1.BatchRestartItem"][];
-        /** @description BatchRestartEnvelope is the answer to POST .../batch-restart. */
+        /** @description BatchRestartEnvelope is the response to POST .../batch-restart. */
         "io.kubevision.dashboard.v1alpha1.BatchRestartEnvelope": {
-            /** @description code is the outcome; 0 is success. */
+            /** @description code is the result; 0 is success. */
             code: components["schemas"]["io.kubevision.dashboard.v1alpha1.Code"];
-            /** @description data has one result per item, in their order. */
+            /** @description data contains one result for each item, in the order of the request. */
             data: components["schemas"]["io.kubevision.dashboard.v1alpha1.BatchRestartResult"][] | null;
             /**
-             * @description message is the outcome for a person to read.
+             * @description message describes the result.
              * @default
              */
             message: string;
             /**
-             * @description meta is what there is to say beside the data.
+             * @description meta contains information about the response.
              * @default {}
              */
             meta: components["schemas"]["io.kubevision.dashboard.v1alpha1.Meta"];
@@ -2339,11 +2339,11 @@ export interface components {
              */
             namespace: string;
         };
-        /** @description BatchRestartResult is what became of a workload to restart. */
+        /** @description BatchRestartResult is the result of a restart. */
         "io.kubevision.dashboard.v1alpha1.BatchRestartResult": {
-            /** @description code is the outcome; 0 is success. */
+            /** @description code is the result; 0 is success. */
             code: components["schemas"]["io.kubevision.dashboard.v1alpha1.Code"];
-            /** @description error is the outcome for a person to read, where it is no success. */
+            /** @description error describes a failure. */
             error?: string;
             /**
              * @description kind is the plural of the kind.
@@ -2361,26 +2361,26 @@ export interface components {
              */
             namespace: string;
             /**
-             * @description success is true where it was done.
+             * @description success is true if the item was processed successfully.
              * @default false
              */
             success: boolean;
         };
-        /** @description Binding is a role binding, as somebody sees it who is bound by it. */
+        /** @description Binding is a role binding, for its subjects. */
         "io.kubevision.dashboard.v1alpha1.Binding": {
-            /** @description clusters where it holds. */
+            /** @description clusters on which the binding applies. */
             clusters: string[];
             /**
              * @description name of the KubeVisionRoleBinding.
              * @default
              */
             name: string;
-            /** @description namespaceSelector is the label selector of the namespaces where it holds. */
+            /** @description namespaceSelector is the label selector of the namespaces in which the binding applies. */
             namespaceSelector?: string;
-            /** @description namespaces where it holds, by name; empty where it holds in the whole cluster or in namespaces chosen by label. */
+            /** @description namespaces in which the binding applies, by name. It is empty if the binding applies in the whole cluster or selects namespaces by label. */
             namespaces: string[];
             /**
-             * @description role that it grants.
+             * @description role that the binding grants.
              * @default
              */
             role: string;
@@ -2392,14 +2392,14 @@ export interface components {
              * @default
              */
             apiServer: string;
-            /** @description authType says how the cluster is reached: kubeconfig or in-cluster. */
+            /** @description authType is the kind of the connection: kubeconfig or in-cluster. */
             authType?: string;
             /** @description conditions of the cluster. */
             conditions?: components["schemas"]["io.k8s.apimachinery.pkg.apis.meta.v1.Condition"][];
-            /** @description createdAt is when the cluster was registered. */
+            /** @description createdAt is the time of the registration. */
             createdAt: components["schemas"]["io.k8s.apimachinery.pkg.apis.meta.v1.Time"];
             /**
-             * @description displayName is the name to show.
+             * @description displayName is the displayed name.
              * @default
              */
             displayName: string;
@@ -2408,7 +2408,7 @@ export interface components {
              * @default
              */
             id: string;
-            /** @description labels are what the selectors of role bindings match. */
+            /** @description labels are matched by the selectors of role bindings. */
             labels?: {
                 [key: string]: string;
             };
@@ -2432,10 +2432,10 @@ export interface components {
              */
             version: string;
         };
-        /** @description ClusterAccess is what the caller may reach on one cluster. */
+        /** @description ClusterAccess describes the caller's access to one cluster. */
         "io.kubevision.dashboard.v1alpha1.ClusterAccess": {
             /**
-             * @description allNamespaces says that the caller may list the namespaces of the cluster, all of which follow.
+             * @description allNamespaces is true if the caller may list the namespaces of the cluster. Then namespaces contains all of them.
              * @default false
              */
             allNamespaces: boolean;
@@ -2449,46 +2449,46 @@ export interface components {
              * @default
              */
             name: string;
-            /** @description namespaces are those that the caller may read, by name. */
+            /** @description namespaces are the namespaces that the caller may read, by name. */
             namespaces: string[];
-            /** @description roles are those that bindings give the caller there, for showing only. */
+            /** @description roles are the roles that bindings give the caller there. They are for display only. */
             roles: string[];
             /**
-             * @description status is reachable or unreachable. Of a cluster that is unreachable, the namespaces are not known.
+             * @description status is reachable or unreachable. The namespaces of an unreachable cluster are unknown.
              * @default
              */
             status: string;
         };
-        /** @description ClusterEnvelope is the answer to what is about one cluster. */
+        /** @description ClusterEnvelope is the response to requests for one cluster. */
         "io.kubevision.dashboard.v1alpha1.ClusterEnvelope": {
-            /** @description code is the outcome; 0 is success. */
+            /** @description code is the result; 0 is success. */
             code: components["schemas"]["io.kubevision.dashboard.v1alpha1.Code"];
             /** @description data is the cluster. */
             data: components["schemas"]["io.kubevision.dashboard.v1alpha1.Cluster"] | null;
             /**
-             * @description message is the outcome for a person to read.
+             * @description message describes the result.
              * @default
              */
             message: string;
             /**
-             * @description meta is what there is to say beside the data.
+             * @description meta contains information about the response.
              * @default {}
              */
             meta: components["schemas"]["io.kubevision.dashboard.v1alpha1.Meta"];
         };
-        /** @description ClusterListEnvelope is the answer to GET /clusters. */
+        /** @description ClusterListEnvelope is the response to GET /clusters. */
         "io.kubevision.dashboard.v1alpha1.ClusterListEnvelope": {
-            /** @description code is the outcome; 0 is success. */
+            /** @description code is the result; 0 is success. */
             code: components["schemas"]["io.kubevision.dashboard.v1alpha1.Code"];
-            /** @description data are the clusters that the caller may use, by name. */
+            /** @description data contains the clusters that the caller may use, by name. */
             data: components["schemas"]["io.kubevision.dashboard.v1alpha1.Cluster"][] | null;
             /**
-             * @description message is the outcome for a person to read.
+             * @description message describes the result.
              * @default
              */
             message: string;
             /**
-             * @description meta is what there is to say beside the data.
+             * @description meta contains information about the response.
              * @default {}
              */
             meta: components["schemas"]["io.kubevision.dashboard.v1alpha1.Meta"];
@@ -2508,41 +2508,41 @@ export interface components {
              */
             total: number;
         };
-        /** @description ClusterTest is what a look at a cluster found. What was not found out is false. */
+        /** @description ClusterTest is the result of a test of a cluster. Fields that could not be determined are false. */
         "io.kubevision.dashboard.v1alpha1.ClusterTest": {
             /**
-             * @description credentialsValid says that it accepts the registered credentials.
+             * @description credentialsValid is true if the API server accepts the registered credentials.
              * @default false
              */
             credentialsValid: boolean;
             /**
-             * @description impersonationReady says that requests of users can be made there.
+             * @description impersonationReady is true if requests can be made as users.
              * @default false
              */
             impersonationReady: boolean;
-            /** @description message says what to do where something is not as it should be. */
+            /** @description message describes a problem and its solution. */
             message?: string;
             /**
-             * @description reachable says that an API server answers.
+             * @description reachable is true if an API server responds.
              * @default false
              */
             reachable: boolean;
             /** @description version of the API server. */
             version?: string;
         };
-        /** @description ClusterTestEnvelope is the answer to POST /clusters/{cluster}/test. */
+        /** @description ClusterTestEnvelope is the response to POST /clusters/{cluster}/test. */
         "io.kubevision.dashboard.v1alpha1.ClusterTestEnvelope": {
-            /** @description code is the outcome; 0 is success. */
+            /** @description code is the result; 0 is success. */
             code: components["schemas"]["io.kubevision.dashboard.v1alpha1.Code"];
-            /** @description data are the findings. */
+            /** @description data is the result of the test. */
             data: components["schemas"]["io.kubevision.dashboard.v1alpha1.ClusterTest"] | null;
             /**
-             * @description message is the outcome for a person to read.
+             * @description message describes the result.
              * @default
              */
             message: string;
             /**
-             * @description meta is what there is to say beside the data.
+             * @description meta contains information about the response.
              * @default {}
              */
             meta: components["schemas"]["io.kubevision.dashboard.v1alpha1.Meta"];
@@ -2553,7 +2553,7 @@ export interface components {
          * @enum {integer}
          */
         "io.kubevision.dashboard.v1alpha1.Code": 0 | 40001 | 40002 | 40100 | 40101 | 40102 | 40103 | 40300 | 40301 | 40302 | 40400 | 40401 | 40402 | 40900 | 40901 | 42200 | 42201 | 42900 | 50000 | 50200;
-        /** @description CodeRequest is a body that holds a one-time code. */
+        /** @description CodeRequest is a body with a one-time code. */
         "io.kubevision.dashboard.v1alpha1.CodeRequest": {
             /**
              * @description code is the one-time code: six digits.
@@ -2561,19 +2561,19 @@ export interface components {
              */
             code: string;
         };
-        /** @description CompareEnvelope is the answer to POST /compare. */
+        /** @description CompareEnvelope is the response to POST /compare. */
         "io.kubevision.dashboard.v1alpha1.CompareEnvelope": {
-            /** @description code is the outcome; 0 is success. */
+            /** @description code is the result; 0 is success. */
             code: components["schemas"]["io.kubevision.dashboard.v1alpha1.Code"];
-            /** @description data are the two objects. */
+            /** @description data contains the two objects. */
             data: components["schemas"]["io.kubevision.dashboard.v1alpha1.Comparison"] | null;
             /**
-             * @description message is the outcome for a person to read.
+             * @description message describes the result.
              * @default
              */
             message: string;
             /**
-             * @description meta is what there is to say beside the data.
+             * @description meta contains information about the response.
              * @default {}
              */
             meta: components["schemas"]["io.kubevision.dashboard.v1alpha1.Meta"];
@@ -2589,7 +2589,7 @@ export interface components {
             /** @description target is the other object. */
             target?: components["schemas"]["io.kubevision.dashboard.v1alpha1.ObjectReference"];
         };
-        /** @description Comparison are two objects as YAML, without what is different of any two objects and says nothing. */
+        /** @description Comparison contains two objects as YAML, without the metadata that differ between any two objects. */
         "io.kubevision.dashboard.v1alpha1.Comparison": {
             /**
              * @description left is source.
@@ -2622,12 +2622,12 @@ export interface components {
              */
             rightYaml: string;
             /**
-             * @description source says which object sourceYaml is.
+             * @description source identifies the object of sourceYaml.
              * @default {}
              */
             source: components["schemas"]["io.kubevision.dashboard.v1alpha1.ObjectReference"];
             /**
-             * @description sourceRef says in one word which object sourceYaml is: the cluster, the namespace if there is one, the resource and the name, joined by slashes.
+             * @description sourceRef identifies the object of sourceYaml: the cluster, the namespace if there is one, the resource and the name, joined by slashes.
              * @default
              */
             sourceRef: string;
@@ -2637,12 +2637,12 @@ export interface components {
              */
             sourceYaml: string;
             /**
-             * @description target says which object targetYaml is.
+             * @description target identifies the object of targetYaml.
              * @default {}
              */
             target: components["schemas"]["io.kubevision.dashboard.v1alpha1.ObjectReference"];
             /**
-             * @description targetRef says in one word which object targetYaml is.
+             * @description targetRef identifies the object of targetYaml, like sourceRef.
              * @default
              */
             targetRef: string;
@@ -2652,38 +2652,38 @@ export interface components {
              */
             targetYaml: string;
         };
-        /** @description ContainerMetrics is what a container uses. */
+        /** @description ContainerMetrics contains the usage of a container. */
         "io.kubevision.dashboard.v1alpha1.ContainerMetrics": {
             /**
              * Format: int64
-             * @description cpuLimitMilli is the CPU allowed at most.
+             * @description cpuLimitMilli is the limit of CPU.
              */
             cpuLimitMilli?: number;
             /**
              * Format: int64
-             * @description cpuMilli is the use of CPU, in thousandths of one.
+             * @description cpuMilli is the usage of CPU, in thousandths of a CPU.
              * @default 0
              */
             cpuMilli: number;
             /**
              * Format: int64
-             * @description cpuRequestMilli is the CPU requested.
+             * @description cpuRequestMilli is the request of CPU.
              */
             cpuRequestMilli?: number;
             /**
              * Format: int64
-             * @description memoryBytes is the memory in use.
+             * @description memoryBytes is the usage of memory.
              * @default 0
              */
             memoryBytes: number;
             /**
              * Format: int64
-             * @description memoryLimitBytes is the memory allowed at most.
+             * @description memoryLimitBytes is the limit of memory.
              */
             memoryLimitBytes?: number;
             /**
              * Format: int64
-             * @description memoryRequestBytes is the memory requested.
+             * @description memoryRequestBytes is the request of memory.
              */
             memoryRequestBytes?: number;
             /**
@@ -2695,20 +2695,20 @@ export interface components {
         /** @description CreateClusterRequest is the body of POST /clusters. */
         "io.kubevision.dashboard.v1alpha1.CreateClusterRequest": {
             /**
-             * @description authType says how the cluster is reached: kubeconfig or in-cluster.
+             * @description authType is the kind of the connection: kubeconfig or in-cluster.
              * @default
              */
             authType: string;
-            /** @description displayName is the name to show. Defaults to the name. */
+            /** @description displayName is the displayed name. Defaults to the name. */
             displayName?: string;
-            /** @description kubeconfig for the cluster, with inline certificate data or a token and nothing else. No answer ever holds it. */
+            /** @description kubeconfig for the cluster, with only inline certificate data or a token. It is never returned. */
             kubeconfig?: string;
-            /** @description labels are what the selectors of role bindings match. */
+            /** @description labels are matched by the selectors of role bindings. */
             labels?: {
                 [key: string]: string;
             };
             /**
-             * @description name of the cluster, its id from then on.
+             * @description name of the cluster, which is also its id.
              * @default
              */
             name: string;
@@ -2716,56 +2716,56 @@ export interface components {
         /** @description CreateRoleBindingRequest is the body of POST /role-bindings. */
         "io.kubevision.dashboard.v1alpha1.CreateRoleBindingRequest": {
             /**
-             * @description clusters are where the subjects get it.
+             * @description clusters are the clusters on which the subjects get the role.
              * @default {}
              */
             clusters: components["schemas"]["io.kubevision.dashboard.v1alpha1.RoleBindingTargets"];
             /**
-             * @description name of the role binding, its id from then on.
+             * @description name of the role binding, which is also its id.
              * @default
              */
             name: string;
-            /** @description namespaces restrict the role to some of those clusters' namespaces. Without it the role holds in the whole cluster. */
+            /** @description namespaces restricts the role to some of those clusters' namespaces. Without it the role applies in the whole cluster. */
             namespaces?: components["schemas"]["io.kubevision.dashboard.v1alpha1.RoleBindingTargets"];
             /**
              * @description roleRef is the role.
              * @default {}
              */
             roleRef: components["schemas"]["io.kubevision.dashboard.v1alpha1.RoleBindingRole"];
-            /** @description subjects are who gets the role. */
+            /** @description subjects are the users, groups and accounts that get the role. */
             subjects: components["schemas"]["io.kubevision.dashboard.v1alpha1.RoleBindingSubject"][];
         };
         /** @description CreateUserRequest is the body of POST /users. */
         "io.kubevision.dashboard.v1alpha1.CreateUserRequest": {
-            /** @description displayName is the name to show. Defaults to the user name. */
+            /** @description displayName is the displayed name. Defaults to the user name. */
             displayName?: string;
             /** @description email is the user's mail address. */
             email?: string;
             /** @description groups are the user's groups. */
             groups?: string[];
-            /** @description mustChangePassword asks the user to choose another password at the first login. Defaults to true. */
+            /** @description mustChangePassword requires the user to choose another password at the first login. Defaults to true. */
             mustChangePassword?: boolean;
             /**
-             * @description password of the user: 12 characters or more, and not easily guessed.
+             * @description password of the user. It must have at least 12 characters and must not be easy to guess.
              * @default
              */
             password: string;
-            /** @description role that the user gets on every cluster: super-admin, admin, editor or viewer; custom, the default, gives none. */
+            /** @description role is the role that the user gets on every cluster: super-admin, admin, editor or viewer; custom, the default, means none. */
             role?: string;
             /** @description twoFactor is the policy of the second factor: Optional or Required. */
             twoFactor?: string;
             /**
-             * @description username is what the user types to log in.
+             * @description username is the name with which the user logs in.
              * @default
              */
             username: string;
         };
-        /** @description CurrentUser is the caller, as the caller sees themselves. */
+        /** @description CurrentUser is the caller. */
         "io.kubevision.dashboard.v1alpha1.CurrentUser": {
-            /** @description bindings are the role bindings that name the caller or a group of theirs. */
+            /** @description bindings are the role bindings that name the caller or one of the caller's groups. */
             bindings: components["schemas"]["io.kubevision.dashboard.v1alpha1.Binding"][];
             /**
-             * @description displayName is the name to show.
+             * @description displayName is the displayed name.
              * @default
              */
             displayName: string;
@@ -2774,7 +2774,7 @@ export interface components {
              * @default
              */
             email: string;
-            /** @description groups are the user's groups: of KubeVision for a KubeVisionUser, of Kubernetes for anybody else. */
+            /** @description groups are the user's groups: those of KubeVision for a KubeVisionUser, and those of Kubernetes otherwise. */
             groups: string[];
             /**
              * @description id is the user's name.
@@ -2788,12 +2788,12 @@ export interface components {
              */
             recoveryCodesRemaining: number;
             /**
-             * @description role is what the user's bindings on the host amount to, for showing and hiding buttons only: super-admin, admin, editor, viewer or custom.
+             * @description role is the role that the user's bindings give on the host: super-admin, admin, editor, viewer or custom. It is only for displaying and hiding buttons.
              * @default
              */
             role: string;
             /**
-             * @description totpEnabled says whether the user has a second factor.
+             * @description totpEnabled is true if the user has a second factor.
              * @default false
              */
             totpEnabled: boolean;
@@ -2803,19 +2803,19 @@ export interface components {
              */
             username: string;
         };
-        /** @description CurrentUserEnvelope is the answer to GET /users/me. */
+        /** @description CurrentUserEnvelope is the response to GET /users/me. */
         "io.kubevision.dashboard.v1alpha1.CurrentUserEnvelope": {
-            /** @description code is the outcome; 0 is success. */
+            /** @description code is the result; 0 is success. */
             code: components["schemas"]["io.kubevision.dashboard.v1alpha1.Code"];
             /** @description data is the caller. */
             data: components["schemas"]["io.kubevision.dashboard.v1alpha1.CurrentUser"] | null;
             /**
-             * @description message is the outcome for a person to read.
+             * @description message describes the result.
              * @default
              */
             message: string;
             /**
-             * @description meta is what there is to say beside the data.
+             * @description meta contains information about the response.
              * @default {}
              */
             meta: components["schemas"]["io.kubevision.dashboard.v1alpha1.Meta"];
@@ -2840,7 +2840,7 @@ export interface components {
              */
             name: string;
             /**
-             * @description namespaced says whether the objects are in namespaces.
+             * @description namespaced is true if the objects are namespaced.
              * @default false
              */
             namespaced: boolean;
@@ -2855,34 +2855,34 @@ export interface components {
              */
             version: string;
         };
-        /** @description CustomResourceListEnvelope is the answer to GET /clusters/{cluster}/crds. */
+        /** @description CustomResourceListEnvelope is the response to GET /clusters/{cluster}/crds. */
         "io.kubevision.dashboard.v1alpha1.CustomResourceListEnvelope": {
-            /** @description code is the outcome; 0 is success. */
+            /** @description code is the result; 0 is success. */
             code: components["schemas"]["io.kubevision.dashboard.v1alpha1.Code"];
-            /** @description data are the kinds that CustomResourceDefinitions define. */
+            /** @description data contains the kinds that CustomResourceDefinitions define. */
             data: components["schemas"]["io.kubevision.dashboard.v1alpha1.CustomResource"][] | null;
             /**
-             * @description message is the outcome for a person to read.
+             * @description message describes the result.
              * @default
              */
             message: string;
             /**
-             * @description meta is what there is to say beside the data.
+             * @description meta contains information about the response.
              * @default {}
              */
             meta: components["schemas"]["io.kubevision.dashboard.v1alpha1.Meta"];
         };
-        /** @description Diff is what differs between two versions of an object. What Kubernetes keeps for itself, such as resourceVersion, is left out. */
+        /** @description Diff is the difference between two versions of an object. It omits the metadata that Kubernetes maintains, such as resourceVersion. */
         "io.kubevision.dashboard.v1alpha1.Diff": {
             /** @description paths are the fields that differ: .spec.replicas */
             paths: string[];
             /**
-             * @description unified is the difference of both as YAML, in unified format; empty where there is none.
+             * @description unified is the difference of both as YAML, in unified format. It is empty if there is none.
              * @default
              */
             unified: string;
         };
-        /** @description DirectoryConfig says that no directory of users is asked, in the form in which dashboards show the settings of one. */
+        /** @description DirectoryConfig contains the settings of a user directory, which KubeVision does not use. */
         "io.kubevision.dashboard.v1alpha1.DirectoryConfig": {
             /**
              * @description allowPlaintext is always false.
@@ -2979,24 +2979,24 @@ export interface components {
              */
             usernameAttribute: string;
         };
-        /** @description DirectoryConfigEnvelope is the answer to GET /directory/config. */
+        /** @description DirectoryConfigEnvelope is the response to GET /directory/config. */
         "io.kubevision.dashboard.v1alpha1.DirectoryConfigEnvelope": {
-            /** @description code is the outcome; 0 is success. */
+            /** @description code is the result; 0 is success. */
             code: components["schemas"]["io.kubevision.dashboard.v1alpha1.Code"];
-            /** @description data says that no directory is asked. */
+            /** @description data contains the settings. */
             data: components["schemas"]["io.kubevision.dashboard.v1alpha1.DirectoryConfig"] | null;
             /**
-             * @description message is the outcome for a person to read.
+             * @description message describes the result.
              * @default
              */
             message: string;
             /**
-             * @description meta is what there is to say beside the data.
+             * @description meta contains information about the response.
              * @default {}
              */
             meta: components["schemas"]["io.kubevision.dashboard.v1alpha1.Meta"];
         };
-        /** @description Disabled says that there is no second factor any more. */
+        /** @description Disabled confirms that there is no second factor any more. */
         "io.kubevision.dashboard.v1alpha1.Disabled": {
             /**
              * @description disabled is true.
@@ -3004,32 +3004,32 @@ export interface components {
              */
             disabled: boolean;
         };
-        /** @description DisabledEnvelope is the answer to POST /auth/2fa/disable. */
+        /** @description DisabledEnvelope is the response to POST /auth/2fa/disable. */
         "io.kubevision.dashboard.v1alpha1.DisabledEnvelope": {
-            /** @description code is the outcome; 0 is success. */
+            /** @description code is the result; 0 is success. */
             code: components["schemas"]["io.kubevision.dashboard.v1alpha1.Code"];
-            /** @description data says that there is no second factor any more. */
+            /** @description data confirms that there is no second factor any more. */
             data: components["schemas"]["io.kubevision.dashboard.v1alpha1.Disabled"] | null;
             /**
-             * @description message is the outcome for a person to read.
+             * @description message describes the result.
              * @default
              */
             message: string;
             /**
-             * @description meta is what there is to say beside the data.
+             * @description meta contains information about the response.
              * @default {}
              */
             meta: components["schemas"]["io.kubevision.dashboard.v1alpha1.Meta"];
         };
-        /** @description Drain is what a drain has done. */
+        /** @description Drain is the result of a drain. */
         "io.kubevision.dashboard.v1alpha1.Drain": {
             /**
-             * @description completed is true where no Pod is left that has to go. Otherwise the drain can be called again, and goes on.
+             * @description completed is true if no Pod is left to evict. Otherwise the call can be repeated to continue.
              * @default false
              */
             completed: boolean;
             /**
-             * @description dryRun is true where nothing was changed.
+             * @description dryRun is true if nothing was changed.
              * @default false
              */
             dryRun: boolean;
@@ -3041,45 +3041,45 @@ export interface components {
             /** @description pods of the node, by namespace and name. */
             pods: components["schemas"]["io.kubevision.dashboard.v1alpha1.DrainedPod"][];
         };
-        /** @description DrainEnvelope is the answer to POST .../drain. */
+        /** @description DrainEnvelope is the response to POST .../drain. */
         "io.kubevision.dashboard.v1alpha1.DrainEnvelope": {
-            /** @description code is the outcome; 0 is success. */
+            /** @description code is the result; 0 is success. */
             code: components["schemas"]["io.kubevision.dashboard.v1alpha1.Code"];
-            /** @description data is what was done. */
+            /** @description data is the result. */
             data: components["schemas"]["io.kubevision.dashboard.v1alpha1.Drain"] | null;
             /**
-             * @description message is the outcome for a person to read.
+             * @description message describes the result.
              * @default
              */
             message: string;
             /**
-             * @description meta is what there is to say beside the data.
+             * @description meta contains information about the response.
              * @default {}
              */
             meta: components["schemas"]["io.kubevision.dashboard.v1alpha1.Meta"];
         };
-        /** @description DrainRequest is the body of POST .../drain. It may be left out. */
+        /** @description DrainRequest is the optional body of POST .../drain. */
         "io.kubevision.dashboard.v1alpha1.DrainRequest": {
-            /** @description deleteEmptyDirData evicts Pods too whose data in emptyDir volumes is lost by that. */
+            /** @description deleteEmptyDirData also evicts Pods with emptyDir volumes, whose data are lost. */
             deleteEmptyDirData?: boolean;
-            /** @description dryRun changes nothing, and says what would be done. */
+            /** @description dryRun changes nothing, and returns the expected result. */
             dryRun?: boolean;
-            /** @description force evicts Pods too that no controller makes again. */
+            /** @description force also evicts Pods that no controller creates again. */
             force?: boolean;
             /**
              * Format: int64
-             * @description gracePeriodSeconds is how long Pods may take to end. Defaults to what each of them asks for.
+             * @description gracePeriodSeconds is the grace period of the Pods. Defaults to that of each Pod.
              */
             gracePeriodSeconds?: number;
             /**
              * Format: int64
-             * @description timeoutSeconds is for how long evictions are tried that a PodDisruptionBudget does not allow yet: 1 to 45. Defaults to 30.
+             * @description timeoutSeconds is the time for which evictions that a PodDisruptionBudget blocks are retried: 1 to 45. Defaults to 30.
              */
             timeoutSeconds?: number;
         };
-        /** @description DrainedPod is what became of one Pod. */
+        /** @description DrainedPod is the result for one Pod. */
         "io.kubevision.dashboard.v1alpha1.DrainedPod": {
-            /** @description code is the outcome where the status is failed. */
+            /** @description code is the error code if the status is failed. */
             code?: components["schemas"]["io.kubevision.dashboard.v1alpha1.Code"];
             /**
              * @description name of the Pod.
@@ -3091,7 +3091,7 @@ export interface components {
              * @default
              */
             namespace: string;
-            /** @description reason says why, for a person to read. */
+            /** @description reason describes the cause of the status. */
             reason?: string;
             /**
              * @description status is evicted, skipped, blocked or failed.
@@ -3099,42 +3099,42 @@ export interface components {
              */
             status: string;
         };
-        /** @description DryRun is what a change would do. Nothing was written. */
+        /** @description DryRun is the result of a dry run. Nothing was written. */
         "io.kubevision.dashboard.v1alpha1.DryRun": {
-            /** @description current is the object as it is; null where there is none, or the caller may not get it. */
+            /** @description current is the stored object. It is null if the object does not exist, or if the caller may not get it. */
             current?: components["schemas"]["io.kubevision.dashboard.v1alpha1.DryRunObject"];
-            /** @description diff is what would change; null where there is nothing to compare. */
+            /** @description diff is the difference. It is null if there is nothing to compare. */
             diff?: components["schemas"]["io.kubevision.dashboard.v1alpha1.Diff"];
-            /** @description errors are the API server's reasons to refuse it. */
+            /** @description errors are the API server's reasons for a rejection. */
             errors: string[];
-            /** @description proposed is the object as it would be; null where it was refused. */
+            /** @description proposed is the object after the change. It is null if the change was rejected. */
             proposed?: components["schemas"]["io.kubevision.dashboard.v1alpha1.DryRunObject"];
             /**
-             * @description valid says that the API server would accept it.
+             * @description valid is true if the API server would accept the change.
              * @default false
              */
             valid: boolean;
-            /** @description warnings are what the API server warned of. */
+            /** @description warnings are the warnings of the API server. */
             warnings: string[];
         };
-        /** @description DryRunEnvelope is what a change would do. */
+        /** @description DryRunEnvelope is the response to a dry run. */
         "io.kubevision.dashboard.v1alpha1.DryRunEnvelope": {
-            /** @description code is the outcome; 0 is success. */
+            /** @description code is the result; 0 is success. */
             code: components["schemas"]["io.kubevision.dashboard.v1alpha1.Code"];
-            /** @description data is what the change would do. */
+            /** @description data is the result of the dry run. */
             data: components["schemas"]["io.kubevision.dashboard.v1alpha1.DryRun"] | null;
             /**
-             * @description message is the outcome for a person to read.
+             * @description message describes the result.
              * @default
              */
             message: string;
             /**
-             * @description meta is what there is to say beside the data.
+             * @description meta contains information about the response.
              * @default {}
              */
             meta: components["schemas"]["io.kubevision.dashboard.v1alpha1.Meta"];
         };
-        /** @description DryRunObject is an object beside which its names stand. */
+        /** @description DryRunObject is an object together with its names. */
         "io.kubevision.dashboard.v1alpha1.DryRunObject": {
             /**
              * @description apiVersion is the group and version of the object.
@@ -3153,10 +3153,10 @@ export interface components {
             name: string;
             /** @description namespace is the namespace of the object. */
             namespace?: string;
-            /** @description raw is the object as Kubernetes writes it, without managedFields. */
+            /** @description raw is the object in Kubernetes' format, without managedFields. */
             raw: components["schemas"]["io.kubevision.dashboard.v1alpha1.Object"];
         };
-        /** @description Enabled says that the second factor is in force. */
+        /** @description Enabled confirms that the second factor is active. */
         "io.kubevision.dashboard.v1alpha1.Enabled": {
             /**
              * @description enabled is true.
@@ -3164,36 +3164,36 @@ export interface components {
              */
             enabled: boolean;
         };
-        /** @description EnabledEnvelope is the answer to POST /auth/2fa/enable. */
+        /** @description EnabledEnvelope is the response to POST /auth/2fa/enable. */
         "io.kubevision.dashboard.v1alpha1.EnabledEnvelope": {
-            /** @description code is the outcome; 0 is success. */
+            /** @description code is the result; 0 is success. */
             code: components["schemas"]["io.kubevision.dashboard.v1alpha1.Code"];
-            /** @description data says that the second factor is in force. */
+            /** @description data confirms that the second factor is active. */
             data: components["schemas"]["io.kubevision.dashboard.v1alpha1.Enabled"] | null;
             /**
-             * @description message is the outcome for a person to read.
+             * @description message describes the result.
              * @default
              */
             message: string;
             /**
-             * @description meta is what there is to say beside the data.
+             * @description meta contains information about the response.
              * @default {}
              */
             meta: components["schemas"]["io.kubevision.dashboard.v1alpha1.Meta"];
         };
-        /** @description Envelope is a response whose data depend on the outcome. */
+        /** @description Envelope is a response whose data depend on the result. */
         "io.kubevision.dashboard.v1alpha1.Envelope": {
-            /** @description code is the outcome; 0 is success. */
+            /** @description code is the result; 0 is success. */
             code: components["schemas"]["io.kubevision.dashboard.v1alpha1.Code"];
-            /** @description data is null where there is nothing to say. */
+            /** @description data is null if there are no data. */
             data: Record<string, unknown> | null;
             /**
-             * @description message is the outcome for a person to read.
+             * @description message describes the result.
              * @default
              */
             message: string;
             /**
-             * @description meta is what there is to say beside the data.
+             * @description meta contains information about the response.
              * @default {}
              */
             meta: components["schemas"]["io.kubevision.dashboard.v1alpha1.Meta"];
@@ -3208,18 +3208,18 @@ export interface components {
             /** @description createdAt is the time at which the object was marked. */
             createdAt: components["schemas"]["io.k8s.apimachinery.pkg.apis.meta.v1.Time"];
             /**
-             * @description displayName is the name to show.
+             * @description displayName is the displayed name.
              * @default
              */
             displayName: string;
             /**
              * Format: int64
-             * @description id is a number that the user has for no other favorite.
+             * @description id is a number that is unique among the user's favorites.
              * @default 0
              */
             id: number;
             /**
-             * @description namespace of the object, empty for kinds without namespaces.
+             * @description namespace of the object, empty for cluster-scoped kinds.
              * @default
              */
             namespace: string;
@@ -3235,7 +3235,7 @@ export interface components {
             resourceType: string;
             /**
              * Format: int32
-             * @description sortOrder is the place in the list, from 0.
+             * @description sortOrder is the position in the list, from 0.
              * @default 0
              */
             sortOrder: number;
@@ -3245,43 +3245,43 @@ export interface components {
              */
             userId: string;
         };
-        /** @description FavoriteEnvelope is the answer to POST /favorites. */
+        /** @description FavoriteEnvelope is the response to POST /favorites. */
         "io.kubevision.dashboard.v1alpha1.FavoriteEnvelope": {
-            /** @description code is the outcome; 0 is success. */
+            /** @description code is the result; 0 is success. */
             code: components["schemas"]["io.kubevision.dashboard.v1alpha1.Code"];
             /** @description data is the favorite. */
             data: components["schemas"]["io.kubevision.dashboard.v1alpha1.Favorite"] | null;
             /**
-             * @description message is the outcome for a person to read.
+             * @description message describes the result.
              * @default
              */
             message: string;
             /**
-             * @description meta is what there is to say beside the data.
+             * @description meta contains information about the response.
              * @default {}
              */
             meta: components["schemas"]["io.kubevision.dashboard.v1alpha1.Meta"];
         };
-        /** @description FavoriteListEnvelope is the answer to GET /favorites. */
+        /** @description FavoriteListEnvelope is the response to GET /favorites. */
         "io.kubevision.dashboard.v1alpha1.FavoriteListEnvelope": {
-            /** @description code is the outcome; 0 is success. */
+            /** @description code is the result; 0 is success. */
             code: components["schemas"]["io.kubevision.dashboard.v1alpha1.Code"];
-            /** @description data are the favorites of the caller, in their order. */
+            /** @description data contains the favorites of the caller, in their order. */
             data: components["schemas"]["io.kubevision.dashboard.v1alpha1.Favorite"][] | null;
             /**
-             * @description message is the outcome for a person to read.
+             * @description message describes the result.
              * @default
              */
             message: string;
             /**
-             * @description meta is what there is to say beside the data.
+             * @description meta contains information about the response.
              * @default {}
              */
             meta: components["schemas"]["io.kubevision.dashboard.v1alpha1.Meta"];
         };
         /** @description FavoriteOrder is the body of PUT /favorites/reorder. */
         "io.kubevision.dashboard.v1alpha1.FavoriteOrder": {
-            /** @description orderedIds are the ids of favorites. Those that are left out come after them. */
+            /** @description orderedIds are the ids of favorites. The other favorites follow. */
             orderedIds: number[];
         };
         /** @description FavoriteRequest is the body of POST /favorites and POST /favorites/toggle. */
@@ -3291,9 +3291,9 @@ export interface components {
              * @default
              */
             clusterId: string;
-            /** @description displayName is the name to show; defaults to that of the object. */
+            /** @description displayName is the displayed name. Defaults to the name of the object. */
             displayName?: string;
-            /** @description namespace of the object, left out for kinds without namespaces. */
+            /** @description namespace of the object, absent for cluster-scoped kinds. */
             namespace?: string;
             /**
              * @description resourceName is the name of the object.
@@ -3306,36 +3306,36 @@ export interface components {
              */
             resourceType: string;
         };
-        /** @description FavoriteState says whether an object is a favorite. */
+        /** @description FavoriteState is the state of an object with regard to favorites. */
         "io.kubevision.dashboard.v1alpha1.FavoriteState": {
-            /** @description favorite is the favorite that it is. */
+            /** @description favorite is the favorite, if the object is one. */
             favorite?: components["schemas"]["io.kubevision.dashboard.v1alpha1.Favorite"];
             /**
-             * @description favorited is true for a favorite.
+             * @description favorited is true if the object is a favorite.
              * @default false
              */
             favorited: boolean;
         };
-        /** @description FavoriteStateEnvelope is the answer to GET /favorites/check and POST /favorites/toggle. */
+        /** @description FavoriteStateEnvelope is the response to GET /favorites/check and POST /favorites/toggle. */
         "io.kubevision.dashboard.v1alpha1.FavoriteStateEnvelope": {
-            /** @description code is the outcome; 0 is success. */
+            /** @description code is the result; 0 is success. */
             code: components["schemas"]["io.kubevision.dashboard.v1alpha1.Code"];
-            /** @description data says whether the object is a favorite. */
+            /** @description data is the state of the object. */
             data: components["schemas"]["io.kubevision.dashboard.v1alpha1.FavoriteState"] | null;
             /**
-             * @description message is the outcome for a person to read.
+             * @description message describes the result.
              * @default
              */
             message: string;
             /**
-             * @description meta is what there is to say beside the data.
+             * @description meta contains information about the response.
              * @default {}
              */
             meta: components["schemas"]["io.kubevision.dashboard.v1alpha1.Meta"];
         };
-        /** @description ImageReference is the name of a container image, in its parts. */
+        /** @description ImageReference contains the parts of the name of a container image. */
         "io.kubevision.dashboard.v1alpha1.ImageReference": {
-            /** @description digest is the digest that the name has. */
+            /** @description digest is the digest in the name. */
             digest?: string;
             /**
              * @description registry is the host that serves the image.
@@ -3347,7 +3347,7 @@ export interface components {
              * @default
              */
             repository: string;
-            /** @description tag is the tag that the name has. */
+            /** @description tag is the tag in the name. */
             tag?: string;
         };
         /** @description JSONPatch holds operations on an object (RFC 6902). */
@@ -3358,14 +3358,14 @@ export interface components {
             path: string;
             value?: unknown;
         }[];
-        /** @description Login is the data of a login or a refresh that succeeded. */
+        /** @description Login is the data of a successful login or refresh. */
         "io.kubevision.dashboard.v1alpha1.Login": {
             /**
              * @description accessToken is the credential for the next requests.
              * @default
              */
             accessToken: string;
-            /** @description deviceToken is to be kept after the logout too, and sent with the next login. It lets nobody in. */
+            /** @description deviceToken must be kept after the logout and sent with the next login. It does not grant access. */
             deviceToken?: string;
             /**
              * Format: int64
@@ -3373,48 +3373,48 @@ export interface components {
              * @default 0
              */
             expiresIn: number;
-            /** @description passwordChangeRequired is true when the session is good for nothing but choosing another password. */
+            /** @description passwordChangeRequired is true if the session is restricted to a change of the password. */
             passwordChangeRequired?: boolean;
             /**
-             * @description refreshToken fetches the next access token, once.
+             * @description refreshToken can be exchanged once for the next access token.
              * @default
              */
             refreshToken: string;
-            /** @description setupRequired is true when the session is good for nothing but setting up a second factor. */
+            /** @description setupRequired is true if the session is restricted to the set-up of a second factor. */
             setupRequired?: boolean;
             /**
-             * @description user is who has logged in.
+             * @description user is the user who has logged in.
              * @default {}
              */
             user: components["schemas"]["io.kubevision.dashboard.v1alpha1.User"];
         };
-        /** @description LoginEnvelope is the answer to a login or a refresh. With code 40102, data is a TwoFactorChallenge. */
+        /** @description LoginEnvelope is the response to a login or a refresh. With code 40102, data is a TwoFactorChallenge. */
         "io.kubevision.dashboard.v1alpha1.LoginEnvelope": {
-            /** @description code is the outcome; 0 is success. */
+            /** @description code is the result; 0 is success. */
             code: components["schemas"]["io.kubevision.dashboard.v1alpha1.Code"];
-            /** @description data is the login; null where it failed. */
+            /** @description data is the login, or null if it has failed. */
             data: components["schemas"]["io.kubevision.dashboard.v1alpha1.Login"] | null;
             /**
-             * @description message is the outcome for a person to read.
+             * @description message describes the result.
              * @default
              */
             message: string;
             /**
-             * @description meta is what there is to say beside the data.
+             * @description meta contains information about the response.
              * @default {}
              */
             meta: components["schemas"]["io.kubevision.dashboard.v1alpha1.Meta"];
         };
         /** @description LoginRequest is the body of POST /auth/login. */
         "io.kubevision.dashboard.v1alpha1.LoginRequest": {
-            /** @description deviceToken is that of the last login from this client, which tells it from strangers where many of them try to log in. The header X-KubeVision-Device is another place for it, here and in all calls that answer with one. */
+            /** @description deviceToken is the token of the last login from this client. It identifies the client as known when many unknown clients try to log in. It can also be sent in the header X-KubeVision-Device, here and in all calls that return one. */
             deviceToken?: string;
             /**
              * @description password of the user.
              * @default
              */
             password: string;
-            /** @description provider is the directory that knows the user. Only "local" is served. */
+            /** @description provider is the user directory. Only "local" is supported. */
             provider?: string;
             /**
              * @description username is the name of the KubeVisionUser.
@@ -3422,23 +3422,23 @@ export interface components {
              */
             username: string;
         };
-        /** @description ManagedSession is a login of anybody's, as those see it who manage sessions. */
+        /** @description ManagedSession is a session of any user, for callers who manage sessions. */
         "io.kubevision.dashboard.v1alpha1.ManagedSession": {
             /**
-             * @description address is where the login came from.
+             * @description address is the client's address at the login.
              * @default
              */
             address: string;
-            /** @description authenticationMethods are how the user proved to be who they say: pwd for a password, otp for a one-time code. */
+            /** @description authenticationMethods are the methods of authentication: pwd for a password, otp for a one-time code. */
             authenticationMethods: string[];
             /** @description createdAt is the time of the login. */
             createdAt: components["schemas"]["io.k8s.apimachinery.pkg.apis.meta.v1.Time"];
             /**
-             * @description current is true for the session that this very request belongs to.
+             * @description current is true for the session of this request.
              * @default false
              */
             current: boolean;
-            /** @description expiresAt is when the session ends unless it is renewed. */
+            /** @description expiresAt is the time at which the session ends unless it is refreshed. */
             expiresAt: components["schemas"]["io.k8s.apimachinery.pkg.apis.meta.v1.Time"];
             /**
              * @description id of the session.
@@ -3451,53 +3451,53 @@ export interface components {
              */
             user: string;
             /**
-             * @description userAgent is what the client called itself.
+             * @description userAgent is the client's User-Agent.
              * @default
              */
             userAgent: string;
         };
-        /** @description ManagedSessionEnvelope is the answer to GET /sessions/{session}. */
+        /** @description ManagedSessionEnvelope is the response to GET /sessions/{session}. */
         "io.kubevision.dashboard.v1alpha1.ManagedSessionEnvelope": {
-            /** @description code is the outcome; 0 is success. */
+            /** @description code is the result; 0 is success. */
             code: components["schemas"]["io.kubevision.dashboard.v1alpha1.Code"];
             /** @description data is the session. */
             data: components["schemas"]["io.kubevision.dashboard.v1alpha1.ManagedSession"] | null;
             /**
-             * @description message is the outcome for a person to read.
+             * @description message describes the result.
              * @default
              */
             message: string;
             /**
-             * @description meta is what there is to say beside the data.
+             * @description meta contains information about the response.
              * @default {}
              */
             meta: components["schemas"]["io.kubevision.dashboard.v1alpha1.Meta"];
         };
-        /** @description ManagedSessionListEnvelope is the answer to GET /sessions. */
+        /** @description ManagedSessionListEnvelope is the response to GET /sessions. */
         "io.kubevision.dashboard.v1alpha1.ManagedSessionListEnvelope": {
-            /** @description code is the outcome; 0 is success. */
+            /** @description code is the result; 0 is success. */
             code: components["schemas"]["io.kubevision.dashboard.v1alpha1.Code"];
-            /** @description data are the sessions, the newest first. */
+            /** @description data contains the sessions, the newest first. */
             data: components["schemas"]["io.kubevision.dashboard.v1alpha1.ManagedSession"][] | null;
             /**
-             * @description message is the outcome for a person to read.
+             * @description message describes the result.
              * @default
              */
             message: string;
             /**
-             * @description meta is what there is to say beside the data.
+             * @description meta contains information about the response.
              * @default {}
              */
             meta: components["schemas"]["io.kubevision.dashboard.v1alpha1.Meta"];
         };
-        /** @description ManagedUser is a user as those see them who manage users. The role is empty for those who may not list role bindings. */
+        /** @description ManagedUser is a user, for callers who manage users. The role is empty for callers who may not list role bindings. */
         "io.kubevision.dashboard.v1alpha1.ManagedUser": {
             /** @description conditions of the user. */
             conditions?: components["schemas"]["io.k8s.apimachinery.pkg.apis.meta.v1.Condition"][];
-            /** @description createdAt is when the user was made. */
+            /** @description createdAt is the creation time of the user. */
             createdAt: components["schemas"]["io.k8s.apimachinery.pkg.apis.meta.v1.Time"];
             /**
-             * @description displayName is the name to show.
+             * @description displayName is the displayed name.
              * @default
              */
             displayName: string;
@@ -3506,7 +3506,7 @@ export interface components {
              * @default
              */
             email: string;
-            /** @description groups are the user's groups: of KubeVision for a KubeVisionUser, of Kubernetes for anybody else. */
+            /** @description groups are the user's groups: those of KubeVision for a KubeVisionUser, and those of Kubernetes otherwise. */
             groups: string[];
             /**
              * @description id is the user's name.
@@ -3514,16 +3514,16 @@ export interface components {
              */
             id: string;
             /**
-             * @description isActive is false for a user who is disabled.
+             * @description isActive is false for a disabled user.
              * @default false
              */
             isActive: boolean;
             /** @description lastLogin is the time of the last complete login. */
             lastLogin?: components["schemas"]["io.k8s.apimachinery.pkg.apis.meta.v1.Time"];
-            /** @description lockedUntil is when logins are accepted again. */
+            /** @description lockedUntil is the time at which logins are accepted again. */
             lockedUntil?: components["schemas"]["io.k8s.apimachinery.pkg.apis.meta.v1.Time"];
             /**
-             * @description mustChangePassword asks the user to choose another password at the next login.
+             * @description mustChangePassword requires the user to choose another password at the next login.
              * @default false
              */
             mustChangePassword: boolean;
@@ -3538,7 +3538,7 @@ export interface components {
              */
             resourceVersion: string;
             /**
-             * @description role is what the user's bindings on the host amount to, for showing and hiding buttons only: super-admin, admin, editor, viewer or custom.
+             * @description role is the role that the user's bindings give on the host: super-admin, admin, editor, viewer or custom. It is only for displaying and hiding buttons.
              * @default
              */
             role: string;
@@ -3548,7 +3548,7 @@ export interface components {
              */
             status: string;
             /**
-             * @description totpEnabled says whether the user has a second factor.
+             * @description totpEnabled is true if the user has a second factor.
              * @default false
              */
             totpEnabled: boolean;
@@ -3563,7 +3563,7 @@ export interface components {
              */
             username: string;
         };
-        /** @description Manifest is an object, as a body: as JSON, as YAML, or with {"manifest": ...} around it. */
+        /** @description Manifest is an object in a body: as JSON, as YAML, or inside of {"manifest": ...}. */
         "io.kubevision.dashboard.v1alpha1.Manifest": {
             /**
              * @description apiVersion is the group and version of the object.
@@ -3576,7 +3576,7 @@ export interface components {
              */
             kind: string;
             /**
-             * @description metadata has the name of the object, and its namespace unless the URL says it.
+             * @description metadata contains the name of the object, and its namespace unless the URL contains it.
              * @default {}
              */
             metadata: components["schemas"]["io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"];
@@ -3587,43 +3587,43 @@ export interface components {
         "io.kubevision.dashboard.v1alpha1.MergePatch": {
             [key: string]: unknown;
         };
-        /** @description Meta is what an envelope says beside the data. */
+        /** @description Meta contains information about a response. */
         "io.kubevision.dashboard.v1alpha1.Meta": {
             /** @description asOf is the last time at which stale data were known to be current. */
             asOf?: components["schemas"]["io.k8s.apimachinery.pkg.apis.meta.v1.Time"];
-            /** @description continue is the token that fetches the next page. */
+            /** @description continue is the token for the next page. */
             continue?: string;
-            /** @description field names the part of the request that is missing or malformed. */
+            /** @description field names the missing or malformed part of the request. */
             field?: string;
-            /** @description namespaces are those that were read where the data are partial. */
+            /** @description namespaces are the namespaces of partial data. */
             namespaces?: string[];
             /** @description notModified is true if the data are those whose entity tag the client has sent in If-None-Match. They are null then. */
             notModified?: boolean;
-            /** @description partial is true where the caller may not read the whole cluster, and the data are those of the namespaces that they may read. */
+            /** @description partial is true if the caller may not read the whole cluster. The data cover only the namespaces that the caller may read. */
             partial?: boolean;
             /**
-             * @description requestId names this request in the server's logs: "req_" and a ULID.
+             * @description requestId identifies this request in the server's logs: "req_" and a ULID.
              * @default
              */
             requestId: string;
             /**
              * Format: int64
-             * @description retryAfterSeconds is the time to wait before the next try.
+             * @description retryAfterSeconds is the time to wait before a retry.
              */
             retryAfterSeconds?: number;
-            /** @description source says where a read was answered: cache or apiserver. */
+            /** @description source is the source of a read: cache or apiserver. */
             source?: string;
-            /** @description stale is true when the data come from a cache that has lost its connection. */
+            /** @description stale is true if the data come from a cache that has lost its connection. */
             stale?: boolean;
             /**
              * Format: int64
-             * @description total is the number of items that match, where that is known.
+             * @description total is the number of matching items, if it is known.
              */
             total?: number;
-            /** @description warnings are what the cluster's API server warned of. */
+            /** @description warnings are the warnings of the cluster's API server. */
             warnings?: string[];
         };
-        /** @description NamespaceQuotas are the quotas of a namespace. */
+        /** @description NamespaceQuotas contains the quotas of a namespace. */
         "io.kubevision.dashboard.v1alpha1.NamespaceQuotas": {
             /**
              * @description namespace is the name of the namespace.
@@ -3633,7 +3633,7 @@ export interface components {
             /** @description quotas are its ResourceQuotas, by name. */
             quotas: components["schemas"]["io.kubevision.dashboard.v1alpha1.Quota"][];
         };
-        /** @description NodeScheduling says whether Pods are placed on a node. */
+        /** @description NodeScheduling describes whether Pods are scheduled to a node. */
         "io.kubevision.dashboard.v1alpha1.NodeScheduling": {
             /**
              * @description name of the node.
@@ -3641,29 +3641,29 @@ export interface components {
              */
             name: string;
             /**
-             * @description unschedulable is true where no new Pods are placed on it.
+             * @description unschedulable is true if no new Pods are scheduled to the node.
              * @default false
              */
             unschedulable: boolean;
         };
-        /** @description NodeSchedulingEnvelope is the answer to POST .../cordon and .../uncordon. */
+        /** @description NodeSchedulingEnvelope is the response to POST .../cordon and .../uncordon. */
         "io.kubevision.dashboard.v1alpha1.NodeSchedulingEnvelope": {
-            /** @description code is the outcome; 0 is success. */
+            /** @description code is the result; 0 is success. */
             code: components["schemas"]["io.kubevision.dashboard.v1alpha1.Code"];
             /** @description data is the node. */
             data: components["schemas"]["io.kubevision.dashboard.v1alpha1.NodeScheduling"] | null;
             /**
-             * @description message is the outcome for a person to read.
+             * @description message describes the result.
              * @default
              */
             message: string;
             /**
-             * @description meta is what there is to say beside the data.
+             * @description meta contains information about the response.
              * @default {}
              */
             meta: components["schemas"]["io.kubevision.dashboard.v1alpha1.Meta"];
         };
-        /** @description Object is an object of a cluster as Kubernetes writes it, without managedFields. It has further fields, which depend on its kind. */
+        /** @description Object is an object of a cluster in Kubernetes' format, without managedFields. It has further fields, which depend on its kind. */
         "io.kubevision.dashboard.v1alpha1.Object": {
             /**
              * @description apiVersion is the group and version of the object.
@@ -3680,48 +3680,48 @@ export interface components {
              * @default {}
              */
             metadata: components["schemas"]["io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"];
-            /** @description metrics are what a Pod uses, where the request asks for them. */
+            /** @description metrics is the usage of a Pod, on request. */
             metrics?: components["schemas"]["io.kubevision.dashboard.v1alpha1.PodMetrics"];
-            /** @description metricsStatus says whether there are metrics of a Pod, where the request asks for them: available, pending or unavailable. */
+            /** @description metricsStatus is the state of the metrics of a Pod, on request: available, pending or unavailable. */
             metricsStatus?: string;
         } & {
             [key: string]: unknown;
         };
         /** @description ObjectEnvelope is one object of a cluster. */
         "io.kubevision.dashboard.v1alpha1.ObjectEnvelope": {
-            /** @description code is the outcome; 0 is success. */
+            /** @description code is the result; 0 is success. */
             code: components["schemas"]["io.kubevision.dashboard.v1alpha1.Code"];
-            /** @description data is the object as Kubernetes writes it, without managedFields. */
+            /** @description data is the object in Kubernetes' format, without managedFields. */
             data: components["schemas"]["io.kubevision.dashboard.v1alpha1.Object"] | null;
             /**
-             * @description message is the outcome for a person to read.
+             * @description message describes the result.
              * @default
              */
             message: string;
             /**
-             * @description meta is what there is to say beside the data.
+             * @description meta contains information about the response.
              * @default {}
              */
             meta: components["schemas"]["io.kubevision.dashboard.v1alpha1.Meta"];
         };
         /** @description ObjectListEnvelope is a list of objects of a cluster. */
         "io.kubevision.dashboard.v1alpha1.ObjectListEnvelope": {
-            /** @description code is the outcome; 0 is success. */
+            /** @description code is the result; 0 is success. */
             code: components["schemas"]["io.kubevision.dashboard.v1alpha1.Code"];
-            /** @description data are the objects as Kubernetes writes them, without managedFields. */
+            /** @description data contains the objects in Kubernetes' format, without managedFields. */
             data: components["schemas"]["io.kubevision.dashboard.v1alpha1.Object"][] | null;
             /**
-             * @description message is the outcome for a person to read.
+             * @description message describes the result.
              * @default
              */
             message: string;
             /**
-             * @description meta is what there is to say beside the data.
+             * @description meta contains information about the response.
              * @default {}
              */
             meta: components["schemas"]["io.kubevision.dashboard.v1alpha1.Meta"];
         };
-        /** @description ObjectReference says which object of which cluster. */
+        /** @description ObjectReference identifies an object of a cluster. */
         "io.kubevision.dashboard.v1alpha1.ObjectReference": {
             /**
              * @description cluster is the name of the cluster.
@@ -3736,46 +3736,46 @@ export interface components {
             /** @description namespace is the object's namespace. */
             namespace?: string;
             /**
-             * @description resource is the plural of the kind, with its group where that is needed.
+             * @description resource is the plural of the kind, with its group if it is ambiguous.
              * @default
              */
             resource: string;
         };
-        /** @description Overview are the numbers of a cluster, of what the caller may list. */
+        /** @description Overview contains the numbers of the objects of a cluster that the caller may list. */
         "io.kubevision.dashboard.v1alpha1.Overview": {
             /**
              * Format: int64
-             * @description activeCronJobs is the number of those that are not suspended.
+             * @description activeCronJobs is the number of CronJobs that are not suspended.
              * @default 0
              */
             activeCronJobs: number;
             /**
              * Format: int64
-             * @description activeNamespaces is the number of those that are not being removed.
+             * @description activeNamespaces is the number of namespaces that are not being deleted.
              * @default 0
              */
             activeNamespaces: number;
             /**
              * Format: int64
-             * @description allocatedStorageBytes is the capacity of those that are bound.
+             * @description allocatedStorageBytes is the capacity of the bound PersistentVolumes.
              * @default 0
              */
             allocatedStorageBytes: number;
             /**
              * Format: int64
-             * @description availablePVs is the number of those that are available.
+             * @description availablePVs is the number of available PersistentVolumes.
              * @default 0
              */
             availablePVs: number;
             /**
              * Format: int64
-             * @description boundPVCs is the number of those that are bound.
+             * @description boundPVCs is the number of bound PersistentVolumeClaims.
              * @default 0
              */
             boundPVCs: number;
             /**
              * Format: int64
-             * @description boundPVs is the number of those that are bound.
+             * @description boundPVs is the number of bound PersistentVolumes.
              * @default 0
              */
             boundPVs: number;
@@ -3829,7 +3829,7 @@ export interface components {
             nodes: number;
             /**
              * Format: int64
-             * @description pendingPVCs is the number of those that are pending.
+             * @description pendingPVCs is the number of pending PersistentVolumeClaims.
              * @default 0
              */
             pendingPVCs: number;
@@ -3846,7 +3846,7 @@ export interface components {
              */
             persistentVolumes: number;
             /**
-             * @description podStatusDistribution are the Pods by phase.
+             * @description podStatusDistribution contains the number of Pods in each phase.
              * @default {}
              */
             podStatusDistribution: components["schemas"]["io.kubevision.dashboard.v1alpha1.PodPhases"];
@@ -3858,13 +3858,13 @@ export interface components {
             pods: number;
             /**
              * Format: int64
-             * @description readyDaemonSets is the number of those that are ready on every node.
+             * @description readyDaemonSets is the number of DaemonSets that are ready on every node.
              * @default 0
              */
             readyDaemonSets: number;
             /**
              * Format: int64
-             * @description readyDeployments is the number of those with all replicas ready.
+             * @description readyDeployments is the number of Deployments with all replicas ready.
              * @default 0
              */
             readyDeployments: number;
@@ -3876,7 +3876,7 @@ export interface components {
             readyNodes: number;
             /**
              * Format: int64
-             * @description readyStatefulSets is the number of those with all replicas ready.
+             * @description readyStatefulSets is the number of StatefulSets with all replicas ready.
              * @default 0
              */
             readyStatefulSets: number;
@@ -3884,12 +3884,12 @@ export interface components {
             recentEvents: components["schemas"]["io.kubevision.dashboard.v1alpha1.OverviewEvent"][];
             /**
              * Format: int64
-             * @description releasedPVs is the number of those that are released.
+             * @description releasedPVs is the number of released PersistentVolumes.
              * @default 0
              */
             releasedPVs: number;
             /**
-             * @description resources are the compute resources.
+             * @description resources contains the compute resources.
              * @default {}
              */
             resources: components["schemas"]["io.kubevision.dashboard.v1alpha1.OverviewResources"];
@@ -3925,24 +3925,24 @@ export interface components {
             totalStorageBytes: number;
             /**
              * Format: int64
-             * @description usedStorageBytes is what bound PersistentVolumeClaims ask for.
+             * @description usedStorageBytes is the sum of the requests of bound PersistentVolumeClaims.
              * @default 0
              */
             usedStorageBytes: number;
         };
-        /** @description OverviewEnvelope is the answer to GET /clusters/{cluster}/overview. */
+        /** @description OverviewEnvelope is the response to GET /clusters/{cluster}/overview. */
         "io.kubevision.dashboard.v1alpha1.OverviewEnvelope": {
-            /** @description code is the outcome; 0 is success. */
+            /** @description code is the result; 0 is success. */
             code: components["schemas"]["io.kubevision.dashboard.v1alpha1.Code"];
-            /** @description data are the numbers. */
+            /** @description data contains the numbers. */
             data: components["schemas"]["io.kubevision.dashboard.v1alpha1.Overview"] | null;
             /**
-             * @description message is the outcome for a person to read.
+             * @description message describes the result.
              * @default
              */
             message: string;
             /**
-             * @description meta is what there is to say beside the data.
+             * @description meta contains information about the response.
              * @default {}
              */
             meta: components["schemas"]["io.kubevision.dashboard.v1alpha1.Meta"];
@@ -3950,14 +3950,14 @@ export interface components {
         /** @description OverviewEvent is an event of a cluster. */
         "io.kubevision.dashboard.v1alpha1.OverviewEvent": {
             /**
-             * @description message is what has happened.
+             * @description message describes the event.
              * @default
              */
             message: string;
             /** @description namespace is the namespace of that object. */
             namespace?: string;
             /**
-             * @description objectKind is the kind of the object that it happened to.
+             * @description objectKind is the kind of the regarding object.
              * @default
              */
             objectKind: string;
@@ -3967,11 +3967,11 @@ export interface components {
              */
             objectName: string;
             /**
-             * @description reason is why the event was written, in one word.
+             * @description reason is the machine-readable cause of the event.
              * @default
              */
             reason: string;
-            /** @description timestamp is when it has happened last. */
+            /** @description timestamp is the time of the last occurrence. */
             timestamp: components["schemas"]["io.k8s.apimachinery.pkg.apis.meta.v1.Time"];
             /**
              * @description type is Normal or Warning.
@@ -3983,33 +3983,33 @@ export interface components {
         "io.kubevision.dashboard.v1alpha1.OverviewResource": {
             /**
              * Format: int64
-             * @description allocatable is what the nodes have for Pods.
+             * @description allocatable is the sum of the nodes' allocatable resources.
              * @default 0
              */
             allocatable: number;
             /**
              * Format: int64
-             * @description limits are what those Pods may use at most.
+             * @description limits is the sum of the limits of those Pods.
              * @default 0
              */
             limits: number;
             /**
              * Format: int64
-             * @description requests are what Pods that are not finished ask for.
+             * @description requests is the sum of the requests of Pods that have not finished.
              * @default 0
              */
             requests: number;
             /**
              * Format: int64
-             * @description usage is what is used.
+             * @description usage is the current usage.
              * @default 0
              */
             usage: number;
         };
-        /** @description OverviewResources are the compute resources of a cluster. */
+        /** @description OverviewResources contains the compute resources of a cluster. */
         "io.kubevision.dashboard.v1alpha1.OverviewResources": {
             /**
-             * @description cpu is in thousandths of one.
+             * @description cpu is in thousandths of a CPU.
              * @default {}
              */
             cpu: components["schemas"]["io.kubevision.dashboard.v1alpha1.OverviewResource"];
@@ -4019,12 +4019,12 @@ export interface components {
              */
             memory: components["schemas"]["io.kubevision.dashboard.v1alpha1.OverviewResource"];
             /**
-             * @description metricsAvailable says whether the usage is known.
+             * @description metricsAvailable is true if the usage is known.
              * @default false
              */
             metricsAvailable: boolean;
         };
-        /** @description PasswordChangeRequired is the data of code 40900 in a session that is good for nothing but choosing another password. */
+        /** @description PasswordChangeRequired is the data of code 40900 in a session that is restricted to a change of the password. */
         "io.kubevision.dashboard.v1alpha1.PasswordChangeRequired": {
             /**
              * @description passwordChangeRequired is true.
@@ -4035,93 +4035,93 @@ export interface components {
         /** @description PasswordRequest is the body of PUT /users/me/password. */
         "io.kubevision.dashboard.v1alpha1.PasswordRequest": {
             /**
-             * @description newPassword is the one to come: 12 characters or more, and not easily guessed.
+             * @description newPassword is the new password. It must have at least 12 characters and must not be easy to guess.
              * @default
              */
             newPassword: string;
             /**
-             * @description oldPassword is the one in force.
+             * @description oldPassword is the current password.
              * @default
              */
             oldPassword: string;
         };
-        /** @description PodMetrics is what a Pod uses, beside what it asked for. */
+        /** @description PodMetrics contains the usage, the requests and the limits of a Pod. */
         "io.kubevision.dashboard.v1alpha1.PodMetrics": {
-            /** @description containers are what each of them uses. */
+            /** @description containers contains the usage of each container. */
             containers: components["schemas"]["io.kubevision.dashboard.v1alpha1.ContainerMetrics"][];
             /**
              * Format: int64
-             * @description cpuLimitMilli is the CPU allowed at most.
+             * @description cpuLimitMilli is the limit of CPU.
              */
             cpuLimitMilli?: number;
             /**
              * Format: int64
-             * @description cpuMilli is the use of CPU, in thousandths of one.
+             * @description cpuMilli is the usage of CPU, in thousandths of a CPU.
              * @default 0
              */
             cpuMilli: number;
             /**
              * Format: int64
-             * @description cpuRequestMilli is the CPU requested.
+             * @description cpuRequestMilli is the request of CPU.
              */
             cpuRequestMilli?: number;
             /**
              * Format: int64
-             * @description memoryBytes is the memory in use.
+             * @description memoryBytes is the usage of memory.
              * @default 0
              */
             memoryBytes: number;
             /**
              * Format: int64
-             * @description memoryLimitBytes is the memory allowed at most.
+             * @description memoryLimitBytes is the limit of memory.
              */
             memoryLimitBytes?: number;
             /**
              * Format: int64
-             * @description memoryRequestBytes is the memory requested.
+             * @description memoryRequestBytes is the request of memory.
              */
             memoryRequestBytes?: number;
-            /** @description timestamp is the end of the interval in which it was measured. */
+            /** @description timestamp is the end of the measured interval. */
             timestamp: components["schemas"]["io.k8s.apimachinery.pkg.apis.meta.v1.Time"];
             /** @description window is the length of the interval. */
             window?: string;
         };
-        /** @description PodPhases are numbers of Pods by phase. */
+        /** @description PodPhases contains the number of Pods in each phase. */
         "io.kubevision.dashboard.v1alpha1.PodPhases": {
             /**
              * Format: int64
-             * @description failed is the number of those that have not.
+             * @description failed is the number of Pods that have failed.
              * @default 0
              */
             failed: number;
             /**
              * Format: int64
-             * @description pending is the number of those that do not run yet.
+             * @description pending is the number of pending Pods.
              * @default 0
              */
             pending: number;
             /**
              * Format: int64
-             * @description running is the number of those that run.
+             * @description running is the number of running Pods.
              * @default 0
              */
             running: number;
             /**
              * Format: int64
-             * @description succeeded is the number of those that have ended well.
+             * @description succeeded is the number of Pods that have succeeded.
              * @default 0
              */
             succeeded: number;
             /**
              * Format: int64
-             * @description unknown is the number of all others.
+             * @description unknown is the number of Pods in an unknown phase.
              * @default 0
              */
             unknown: number;
         };
         /** @description Quota is a ResourceQuota. */
         "io.kubevision.dashboard.v1alpha1.Quota": {
-            /** @description hard is what may be used at most, by resource. */
+            /** @description hard is the limit of each resource. */
             hard: {
                 [key: string]: string;
             };
@@ -4130,51 +4130,51 @@ export interface components {
              * @default
              */
             name: string;
-            /** @description used is what is used, by resource. */
+            /** @description used is the usage of each resource. */
             used: {
                 [key: string]: string;
             };
         };
-        /** @description QuotaSummary are the quotas of the namespaces that the caller may read. */
+        /** @description QuotaSummary contains the quotas of the namespaces that the caller may read. */
         "io.kubevision.dashboard.v1alpha1.QuotaSummary": {
-            /** @description namespaces are those with quotas, by name. */
+            /** @description namespaces are the namespaces with quotas, by name. */
             namespaces: components["schemas"]["io.kubevision.dashboard.v1alpha1.NamespaceQuotas"][];
         };
-        /** @description QuotaSummaryEnvelope is the answer to GET /clusters/{cluster}/quota-summary. */
+        /** @description QuotaSummaryEnvelope is the response to GET /clusters/{cluster}/quota-summary. */
         "io.kubevision.dashboard.v1alpha1.QuotaSummaryEnvelope": {
-            /** @description code is the outcome; 0 is success. */
+            /** @description code is the result; 0 is success. */
             code: components["schemas"]["io.kubevision.dashboard.v1alpha1.Code"];
-            /** @description data are the quotas. */
+            /** @description data contains the quotas. */
             data: components["schemas"]["io.kubevision.dashboard.v1alpha1.QuotaSummary"] | null;
             /**
-             * @description message is the outcome for a person to read.
+             * @description message describes the result.
              * @default
              */
             message: string;
             /**
-             * @description meta is what there is to say beside the data.
+             * @description meta contains information about the response.
              * @default {}
              */
             meta: components["schemas"]["io.kubevision.dashboard.v1alpha1.Meta"];
         };
-        /** @description RecoveryCodes are codes that stand in for a lost second factor, each once. */
+        /** @description RecoveryCodes contains codes that replace a lost second factor, each once. */
         "io.kubevision.dashboard.v1alpha1.RecoveryCodes": {
-            /** @description recoveryCodes are shown once. */
+            /** @description recoveryCodes are returned once. */
             recoveryCodes: string[];
         };
-        /** @description RecoveryCodesEnvelope is the answer to POST /auth/2fa/recovery-codes. */
+        /** @description RecoveryCodesEnvelope is the response to POST /auth/2fa/recovery-codes. */
         "io.kubevision.dashboard.v1alpha1.RecoveryCodesEnvelope": {
-            /** @description code is the outcome; 0 is success. */
+            /** @description code is the result; 0 is success. */
             code: components["schemas"]["io.kubevision.dashboard.v1alpha1.Code"];
-            /** @description data are the new codes. */
+            /** @description data contains the new codes. */
             data: components["schemas"]["io.kubevision.dashboard.v1alpha1.RecoveryCodes"] | null;
             /**
-             * @description message is the outcome for a person to read.
+             * @description message describes the result.
              * @default
              */
             message: string;
             /**
-             * @description meta is what there is to say beside the data.
+             * @description meta contains information about the response.
              * @default {}
              */
             meta: components["schemas"]["io.kubevision.dashboard.v1alpha1.Meta"];
@@ -4185,7 +4185,7 @@ export interface components {
             code?: string;
             /** @description recoveryCode is one of the user's recovery codes. */
             recoveryCode?: string;
-            /** @description sessionToken is that of the login. */
+            /** @description sessionToken is the session token of the login. */
             sessionToken?: string;
             /** @description tempToken is another name of sessionToken. */
             tempToken?: string;
@@ -4193,12 +4193,12 @@ export interface components {
         /** @description RefreshRequest is the body of POST /auth/refresh. */
         "io.kubevision.dashboard.v1alpha1.RefreshRequest": {
             /**
-             * @description refreshToken is the one that the last login or refresh gave.
+             * @description refreshToken is the token of the last login or refresh.
              * @default
              */
             refreshToken: string;
         };
-        /** @description RegistryTags are the tags of a container image. */
+        /** @description RegistryTags contains the tags of a container image. */
         "io.kubevision.dashboard.v1alpha1.RegistryTags": {
             /**
              * @description cached is always false.
@@ -4210,36 +4210,36 @@ export interface components {
              * @default {}
              */
             reference: components["schemas"]["io.kubevision.dashboard.v1alpha1.ImageReference"];
-            /** @description tags is always empty: KubeVision asks no registries. */
+            /** @description tags is always empty, because KubeVision does not contact registries. */
             tags: string[];
         };
-        /** @description RegistryTagsEnvelope is the answer to GET /registry-tags. */
+        /** @description RegistryTagsEnvelope is the response to GET /registry-tags. */
         "io.kubevision.dashboard.v1alpha1.RegistryTagsEnvelope": {
-            /** @description code is the outcome; 0 is success. */
+            /** @description code is the result; 0 is success. */
             code: components["schemas"]["io.kubevision.dashboard.v1alpha1.Code"];
-            /** @description data are the tags. */
+            /** @description data contains the tags. */
             data: components["schemas"]["io.kubevision.dashboard.v1alpha1.RegistryTags"] | null;
             /**
-             * @description message is the outcome for a person to read.
+             * @description message describes the result.
              * @default
              */
             message: string;
             /**
-             * @description meta is what there is to say beside the data.
+             * @description meta contains information about the response.
              * @default {}
              */
             meta: components["schemas"]["io.kubevision.dashboard.v1alpha1.Meta"];
         };
         /** @description ResetPasswordRequest is the body of PUT /users/{user}/reset-password. */
         "io.kubevision.dashboard.v1alpha1.ResetPasswordRequest": {
-            /** @description mustChangePassword asks the user to choose another one at the next login. Defaults to true. */
+            /** @description mustChangePassword requires the user to choose another password at the next login. Defaults to true. */
             mustChangePassword?: boolean;
-            /** @description newPassword is what the user logs in with next. */
+            /** @description newPassword is the new password of the user. */
             newPassword?: string;
             /** @description password is another name of newPassword. */
             password?: string;
         };
-        /** @description Reverified says how long no fresh code is asked for in the session. */
+        /** @description Reverified contains the time for which the session needs no fresh code. */
         "io.kubevision.dashboard.v1alpha1.Reverified": {
             /**
              * Format: int64
@@ -4253,41 +4253,41 @@ export interface components {
              */
             reverified: boolean;
         };
-        /** @description ReverifiedEnvelope is the answer to POST /auth/2fa/reverify. */
+        /** @description ReverifiedEnvelope is the response to POST /auth/2fa/reverify. */
         "io.kubevision.dashboard.v1alpha1.ReverifiedEnvelope": {
-            /** @description code is the outcome; 0 is success. */
+            /** @description code is the result; 0 is success. */
             code: components["schemas"]["io.kubevision.dashboard.v1alpha1.Code"];
-            /** @description data says how long no fresh code is asked for in the session. */
+            /** @description data contains the time for which the session needs no fresh code. */
             data: components["schemas"]["io.kubevision.dashboard.v1alpha1.Reverified"] | null;
             /**
-             * @description message is the outcome for a person to read.
+             * @description message describes the result.
              * @default
              */
             message: string;
             /**
-             * @description meta is what there is to say beside the data.
+             * @description meta contains information about the response.
              * @default {}
              */
             meta: components["schemas"]["io.kubevision.dashboard.v1alpha1.Meta"];
         };
-        /** @description Revision is a state of a workload's Pod template that it can be rolled back to. */
+        /** @description Revision is a recorded state of a workload's Pod template, to which the workload can be rolled back. */
         "io.kubevision.dashboard.v1alpha1.Revision": {
             /**
-             * @description changeCause is what the annotation kubernetes.io/change-cause said of it.
+             * @description changeCause is the value of the annotation kubernetes.io/change-cause at that revision.
              * @default
              */
             changeCause: string;
-            /** @description createdAt is when that was made. */
+            /** @description createdAt is the creation time of that object. */
             createdAt: components["schemas"]["io.k8s.apimachinery.pkg.apis.meta.v1.Time"];
             /**
-             * @description current is true for the revision that is in force.
+             * @description current is true for the current revision.
              * @default false
              */
             current: boolean;
-            /** @description images of its containers. */
+            /** @description images of the containers. */
             images: string[];
             /**
-             * @description name of the ReplicaSet or ControllerRevision that holds it.
+             * @description name of the ReplicaSet or ControllerRevision that contains the revision.
              * @default
              */
             name: string;
@@ -4298,24 +4298,24 @@ export interface components {
              */
             revision: number;
         };
-        /** @description RevisionListEnvelope is the answer to GET .../history. */
+        /** @description RevisionListEnvelope is the response to GET .../history. */
         "io.kubevision.dashboard.v1alpha1.RevisionListEnvelope": {
-            /** @description code is the outcome; 0 is success. */
+            /** @description code is the result; 0 is success. */
             code: components["schemas"]["io.kubevision.dashboard.v1alpha1.Code"];
-            /** @description data are the revisions, the oldest first. */
+            /** @description data contains the revisions, the oldest first. */
             data: components["schemas"]["io.kubevision.dashboard.v1alpha1.Revision"][] | null;
             /**
-             * @description message is the outcome for a person to read.
+             * @description message describes the result.
              * @default
              */
             message: string;
             /**
-             * @description meta is what there is to say beside the data.
+             * @description meta contains information about the response.
              * @default {}
              */
             meta: components["schemas"]["io.kubevision.dashboard.v1alpha1.Meta"];
         };
-        /** @description Revoked says how many sessions have ended. */
+        /** @description Revoked contains the number of ended sessions. */
         "io.kubevision.dashboard.v1alpha1.Revoked": {
             /**
              * Format: int32
@@ -4324,31 +4324,31 @@ export interface components {
              */
             revoked: number;
         };
-        /** @description RevokedEnvelope is the answer to POST /users/{user}/revoke-sessions. */
+        /** @description RevokedEnvelope is the response to POST /users/{user}/revoke-sessions. */
         "io.kubevision.dashboard.v1alpha1.RevokedEnvelope": {
-            /** @description code is the outcome; 0 is success. */
+            /** @description code is the result; 0 is success. */
             code: components["schemas"]["io.kubevision.dashboard.v1alpha1.Code"];
-            /** @description data says how many sessions have ended. */
+            /** @description data contains the number of ended sessions. */
             data: components["schemas"]["io.kubevision.dashboard.v1alpha1.Revoked"] | null;
             /**
-             * @description message is the outcome for a person to read.
+             * @description message describes the result.
              * @default
              */
             message: string;
             /**
-             * @description meta is what there is to say beside the data.
+             * @description meta contains information about the response.
              * @default {}
              */
             meta: components["schemas"]["io.kubevision.dashboard.v1alpha1.Meta"];
         };
-        /** @description RoleBinding is a role binding and what has become of it. */
+        /** @description RoleBinding is a role binding with its status. */
         "io.kubevision.dashboard.v1alpha1.RoleBinding": {
             /**
-             * @description clusters are where the subjects get it.
+             * @description clusters are the clusters on which the subjects get the role.
              * @default {}
              */
             clusters: components["schemas"]["io.kubevision.dashboard.v1alpha1.RoleBindingTargets"];
-            /** @description createdAt is when the role binding was made. */
+            /** @description createdAt is the creation time of the role binding. */
             createdAt: components["schemas"]["io.k8s.apimachinery.pkg.apis.meta.v1.Time"];
             /**
              * @description id is the name of the role binding.
@@ -4360,7 +4360,7 @@ export interface components {
              * @default
              */
             name: string;
-            /** @description namespaces restrict the role to some of those clusters' namespaces. Without it the role holds in the whole cluster. */
+            /** @description namespaces restricts the role to some of those clusters' namespaces. Without it the role applies in the whole cluster. */
             namespaces?: components["schemas"]["io.kubevision.dashboard.v1alpha1.RoleBindingTargets"];
             /**
              * @description resourceVersion is the version of the role binding.
@@ -4373,18 +4373,18 @@ export interface components {
              */
             roleRef: components["schemas"]["io.kubevision.dashboard.v1alpha1.RoleBindingRole"];
             /**
-             * @description status is what was applied.
+             * @description status is the applied state.
              * @default {}
              */
             status: components["schemas"]["io.kubevision.dashboard.v1alpha1.RoleBindingStatus"];
-            /** @description subjects are who gets the role. */
+            /** @description subjects are the users, groups and accounts that get the role. */
             subjects: components["schemas"]["io.kubevision.dashboard.v1alpha1.RoleBindingSubject"][];
         };
-        /** @description RoleBindingClusterStatus says what was applied on one cluster. */
+        /** @description RoleBindingClusterStatus is the applied state on one cluster. */
         "io.kubevision.dashboard.v1alpha1.RoleBindingClusterStatus": {
-            /** @description clusterRole that the subjects were bound to. */
+            /** @description clusterRole is the ClusterRole to which the subjects are bound. */
             clusterRole?: string;
-            /** @description message says what an operator may do about it. */
+            /** @description message describes the cause and its solution. */
             message?: string;
             /**
              * @description name of the cluster.
@@ -4393,49 +4393,49 @@ export interface components {
             name: string;
             /**
              * Format: int32
-             * @description namespaceCount is the number of namespaces with a RoleBinding; absent where the role holds in all.
+             * @description namespaceCount is the number of namespaces with a RoleBinding. It is absent if the role applies in all.
              */
             namespaceCount?: number;
-            /** @description namespaces are those with a RoleBinding, the first 256 where there are more. */
+            /** @description namespaces are the namespaces with a RoleBinding, at most the first 256. */
             namespaces?: string[];
-            /** @description reason of the status, one word. */
+            /** @description reason is the machine-readable cause of the status. */
             reason?: string;
             /**
-             * @description status is True when the role binding is in force there.
+             * @description status is True if the role binding is in force there.
              * @default
              */
             status: string;
         };
-        /** @description RoleBindingEnvelope is the answer to what is about one role binding. */
+        /** @description RoleBindingEnvelope is the response to requests for one role binding. */
         "io.kubevision.dashboard.v1alpha1.RoleBindingEnvelope": {
-            /** @description code is the outcome; 0 is success. */
+            /** @description code is the result; 0 is success. */
             code: components["schemas"]["io.kubevision.dashboard.v1alpha1.Code"];
             /** @description data is the role binding. */
             data: components["schemas"]["io.kubevision.dashboard.v1alpha1.RoleBinding"] | null;
             /**
-             * @description message is the outcome for a person to read.
+             * @description message describes the result.
              * @default
              */
             message: string;
             /**
-             * @description meta is what there is to say beside the data.
+             * @description meta contains information about the response.
              * @default {}
              */
             meta: components["schemas"]["io.kubevision.dashboard.v1alpha1.Meta"];
         };
-        /** @description RoleBindingListEnvelope is the answer to GET /role-bindings. */
+        /** @description RoleBindingListEnvelope is the response to GET /role-bindings. */
         "io.kubevision.dashboard.v1alpha1.RoleBindingListEnvelope": {
-            /** @description code is the outcome; 0 is success. */
+            /** @description code is the result; 0 is success. */
             code: components["schemas"]["io.kubevision.dashboard.v1alpha1.Code"];
-            /** @description data are the role bindings, by name. */
+            /** @description data contains the role bindings, by name. */
             data: components["schemas"]["io.kubevision.dashboard.v1alpha1.RoleBinding"][] | null;
             /**
-             * @description message is the outcome for a person to read.
+             * @description message describes the result.
              * @default
              */
             message: string;
             /**
-             * @description meta is what there is to say beside the data.
+             * @description meta contains information about the response.
              * @default {}
              */
             meta: components["schemas"]["io.kubevision.dashboard.v1alpha1.Meta"];
@@ -4450,21 +4450,21 @@ export interface components {
              */
             name: string;
         };
-        /** @description RoleBindingStatus says what was applied. */
+        /** @description RoleBindingStatus is the applied state of a role binding. */
         "io.kubevision.dashboard.v1alpha1.RoleBindingStatus": {
-            /** @description clusters says what was applied on each cluster. */
+            /** @description clusters contains the applied state on each cluster. */
             clusters: components["schemas"]["io.kubevision.dashboard.v1alpha1.RoleBindingClusterStatus"][];
             /** @description conditions of the role binding. */
             conditions?: components["schemas"]["io.k8s.apimachinery.pkg.apis.meta.v1.Condition"][];
             /**
-             * @description ready is true when the role binding is in force everywhere.
+             * @description ready is true if the role binding is in force on all selected clusters that can be reached.
              * @default false
              */
             ready: boolean;
-            /** @description summary is the spec in a few words. */
+            /** @description summary is a short form of the spec. */
             summary?: components["schemas"]["io.kubevision.dashboard.v1alpha1.RoleBindingSummary"];
         };
-        /** @description RoleBindingSubject is somebody who gets a role. */
+        /** @description RoleBindingSubject is a user, group or account that gets a role. */
         "io.kubevision.dashboard.v1alpha1.RoleBindingSubject": {
             /**
              * @description kind is KubeVisionUser, KubeVisionGroup, User, Group or ServiceAccount.
@@ -4479,15 +4479,15 @@ export interface components {
             /** @description namespace of a ServiceAccount. */
             namespace?: string;
         };
-        /** @description RoleBindingSummary is a spec in a few words. */
+        /** @description RoleBindingSummary is a short form of a spec. */
         "io.kubevision.dashboard.v1alpha1.RoleBindingSummary": {
             /**
-             * @description clusters that it selects.
+             * @description clusters that the binding selects.
              * @default
              */
             clusters: string;
             /**
-             * @description namespaces that it selects.
+             * @description namespaces that the binding selects.
              * @default
              */
             namespaces: string;
@@ -4497,40 +4497,40 @@ export interface components {
              */
             subjects: string;
         };
-        /** @description RoleBindingTargets are clusters or namespaces, by name or by label: one of the two. */
+        /** @description RoleBindingTargets selects clusters or namespaces, either by name or by label. */
         "io.kubevision.dashboard.v1alpha1.RoleBindingTargets": {
             /** @description names of the targets. */
             names?: string[];
             /** @description selector matches the labels of the targets; an empty one matches all. */
             selector?: components["schemas"]["io.k8s.apimachinery.pkg.apis.meta.v1.LabelSelector"];
         };
-        /** @description Rollback is what a rollback has done. */
+        /** @description Rollback is the result of a rollback. */
         "io.kubevision.dashboard.v1alpha1.Rollback": {
             /**
-             * @description changed is false where that revision was in force already.
+             * @description changed is false if the workload already had that revision.
              * @default false
              */
             changed: boolean;
             /**
              * Format: int64
-             * @description revision that was gone back to.
+             * @description revision is the target of the rollback.
              * @default 0
              */
             revision: number;
         };
-        /** @description RollbackEnvelope is the answer to POST .../rollback. */
+        /** @description RollbackEnvelope is the response to POST .../rollback. */
         "io.kubevision.dashboard.v1alpha1.RollbackEnvelope": {
-            /** @description code is the outcome; 0 is success. */
+            /** @description code is the result; 0 is success. */
             code: components["schemas"]["io.kubevision.dashboard.v1alpha1.Code"];
-            /** @description data is what was done. */
+            /** @description data is the result. */
             data: components["schemas"]["io.kubevision.dashboard.v1alpha1.Rollback"] | null;
             /**
-             * @description message is the outcome for a person to read.
+             * @description message describes the result.
              * @default
              */
             message: string;
             /**
-             * @description meta is what there is to say beside the data.
+             * @description meta contains information about the response.
              * @default {}
              */
             meta: components["schemas"]["io.kubevision.dashboard.v1alpha1.Meta"];
@@ -4539,38 +4539,38 @@ export interface components {
         "io.kubevision.dashboard.v1alpha1.RollbackRequest": {
             /**
              * Format: int64
-             * @description revision to go back to; 0 is the one before the current one.
+             * @description revision is the target of the rollback; 0 is the one before the current revision.
              */
             revision: number;
         };
-        /** @description Scale is how many replicas an object has. */
+        /** @description Scale contains the numbers of replicas of an object. */
         "io.kubevision.dashboard.v1alpha1.Scale": {
             /**
              * Format: int32
-             * @description currentReplicas is how many there are, as far as is known.
+             * @description currentReplicas is the observed number of replicas.
              * @default 0
              */
             currentReplicas: number;
             /**
              * Format: int32
-             * @description replicas is how many there shall be.
+             * @description replicas is the desired number of replicas.
              * @default 0
              */
             replicas: number;
         };
-        /** @description ScaleEnvelope is the answer to PUT .../scale. */
+        /** @description ScaleEnvelope is the response to PUT .../scale. */
         "io.kubevision.dashboard.v1alpha1.ScaleEnvelope": {
-            /** @description code is the outcome; 0 is success. */
+            /** @description code is the result; 0 is success. */
             code: components["schemas"]["io.kubevision.dashboard.v1alpha1.Code"];
-            /** @description data are the numbers of replicas. */
+            /** @description data contains the numbers of replicas. */
             data: components["schemas"]["io.kubevision.dashboard.v1alpha1.Scale"] | null;
             /**
-             * @description message is the outcome for a person to read.
+             * @description message describes the result.
              * @default
              */
             message: string;
             /**
-             * @description meta is what there is to say beside the data.
+             * @description meta contains information about the response.
              * @default {}
              */
             meta: components["schemas"]["io.kubevision.dashboard.v1alpha1.Meta"];
@@ -4579,28 +4579,28 @@ export interface components {
         "io.kubevision.dashboard.v1alpha1.ScaleRequest": {
             /**
              * Format: int32
-             * @description replicas is how many there shall be.
+             * @description replicas is the desired number of replicas.
              */
             replicas: number;
         };
-        /** @description SearchEnvelope is the answer to a search. */
+        /** @description SearchEnvelope is the response to a search. */
         "io.kubevision.dashboard.v1alpha1.SearchEnvelope": {
-            /** @description code is the outcome; 0 is success. */
+            /** @description code is the result; 0 is success. */
             code: components["schemas"]["io.kubevision.dashboard.v1alpha1.Code"];
-            /** @description data are the objects found. */
+            /** @description data contains the matches. */
             data: components["schemas"]["io.kubevision.dashboard.v1alpha1.SearchResults"] | null;
             /**
-             * @description message is the outcome for a person to read.
+             * @description message describes the result.
              * @default
              */
             message: string;
             /**
-             * @description meta is what there is to say beside the data.
+             * @description meta contains information about the response.
              * @default {}
              */
             meta: components["schemas"]["io.kubevision.dashboard.v1alpha1.Meta"];
         };
-        /** @description SearchGroup are the objects of one kind that were found. */
+        /** @description SearchGroup contains the matches of one kind. */
         "io.kubevision.dashboard.v1alpha1.SearchGroup": {
             /** @description items are the best matches. */
             items: components["schemas"]["io.kubevision.dashboard.v1alpha1.SearchItem"][];
@@ -4616,14 +4616,14 @@ export interface components {
              */
             total: number;
         };
-        /** @description SearchItem is an object that was found. */
+        /** @description SearchItem is a match. */
         "io.kubevision.dashboard.v1alpha1.SearchItem": {
             /**
              * @description apiVersion is the object's group and version.
              * @default
              */
             apiVersion: string;
-            /** @description cluster is the name of the cluster, where several were searched. */
+            /** @description cluster is the name of the cluster, in a search of several clusters. */
             cluster?: string;
             /**
              * @description kind is the object's kind.
@@ -4647,20 +4647,20 @@ export interface components {
              */
             resourceType: string;
         };
-        /** @description SearchResults are the objects that a search has found. */
+        /** @description SearchResults contains the matches of a search. */
         "io.kubevision.dashboard.v1alpha1.SearchResults": {
-            /** @description clusters are those that were searched, where there may be several. */
+            /** @description clusters are the searched clusters, in a search of several clusters. */
             clusters?: components["schemas"]["io.kubevision.dashboard.v1alpha1.SearchedCluster"][];
-            /** @description results are by kind, in the order in which the kinds were asked for. */
+            /** @description results contains the matches of each kind, in the order of the requested kinds. */
             results: components["schemas"]["io.kubevision.dashboard.v1alpha1.SearchGroup"][];
             /**
              * Format: int64
-             * @description total is the number of objects found, of all kinds.
+             * @description total is the number of matches of all kinds.
              * @default 0
              */
             total: number;
         };
-        /** @description SearchedCluster says whether a cluster was searched. */
+        /** @description SearchedCluster is the state of the search on one cluster. */
         "io.kubevision.dashboard.v1alpha1.SearchedCluster": {
             /**
              * @description id is the cluster's name.
@@ -4672,7 +4672,7 @@ export interface components {
              * @default
              */
             name: string;
-            /** @description partial says that there are kinds or namespaces that the caller may not read. */
+            /** @description partial is true if there are kinds or namespaces that the caller may not read. */
             partial?: boolean;
             /**
              * @description status is reachable or unreachable.
@@ -4681,7 +4681,7 @@ export interface components {
             status: string;
             /**
              * Format: int64
-             * @description total is the number of objects found there.
+             * @description total is the number of matches on the cluster.
              * @default 0
              */
             total: number;
@@ -4689,18 +4689,18 @@ export interface components {
         /** @description Session is one login of the caller. */
         "io.kubevision.dashboard.v1alpha1.Session": {
             /**
-             * @description address is where the login came from.
+             * @description address is the client's address at the login.
              * @default
              */
             address: string;
             /** @description createdAt is the time of the login. */
             createdAt: components["schemas"]["io.k8s.apimachinery.pkg.apis.meta.v1.Time"];
             /**
-             * @description current is true for the session that this very request belongs to.
+             * @description current is true for the session of this request.
              * @default false
              */
             current: boolean;
-            /** @description expiresAt is when the session ends unless it is renewed. */
+            /** @description expiresAt is the time at which the session ends unless it is refreshed. */
             expiresAt: components["schemas"]["io.k8s.apimachinery.pkg.apis.meta.v1.Time"];
             /**
              * @description id of the session.
@@ -4708,32 +4708,32 @@ export interface components {
              */
             id: string;
             /**
-             * @description userAgent is what the client called itself.
+             * @description userAgent is the client's User-Agent.
              * @default
              */
             userAgent: string;
         };
-        /** @description SessionListEnvelope is the answer to GET /users/me/sessions. */
+        /** @description SessionListEnvelope is the response to GET /users/me/sessions. */
         "io.kubevision.dashboard.v1alpha1.SessionListEnvelope": {
-            /** @description code is the outcome; 0 is success. */
+            /** @description code is the result; 0 is success. */
             code: components["schemas"]["io.kubevision.dashboard.v1alpha1.Code"];
-            /** @description data are the caller's sessions, the newest first. */
+            /** @description data contains the caller's sessions, the newest first. */
             data: components["schemas"]["io.kubevision.dashboard.v1alpha1.Session"][] | null;
             /**
-             * @description message is the outcome for a person to read.
+             * @description message describes the result.
              * @default
              */
             message: string;
             /**
-             * @description meta is what there is to say beside the data.
+             * @description meta contains information about the response.
              * @default {}
              */
             meta: components["schemas"]["io.kubevision.dashboard.v1alpha1.Meta"];
         };
-        /** @description Setup is a second factor that waits for its first code. It is shown once. */
+        /** @description Setup is a second factor before its activation with the first code. It is returned once. */
         "io.kubevision.dashboard.v1alpha1.Setup": {
             /**
-             * @description otpauthUrl is what the QR code holds.
+             * @description otpauthUrl is the content of the QR code.
              * @default
              */
             otpauthUrl: string;
@@ -4742,37 +4742,37 @@ export interface components {
              * @default
              */
             qrCode: string;
-            /** @description recoveryCodes are valid as soon as the second factor is. */
+            /** @description recoveryCodes become valid with the second factor. */
             recoveryCodes: string[];
             /**
-             * @description secret in base32, for typing.
+             * @description secret in base32, for manual input.
              * @default
              */
             secret: string;
         };
-        /** @description SetupEnvelope is the answer to POST /auth/2fa/setup. */
+        /** @description SetupEnvelope is the response to POST /auth/2fa/setup. */
         "io.kubevision.dashboard.v1alpha1.SetupEnvelope": {
-            /** @description code is the outcome; 0 is success. */
+            /** @description code is the result; 0 is success. */
             code: components["schemas"]["io.kubevision.dashboard.v1alpha1.Code"];
             /** @description data is the second factor. */
             data: components["schemas"]["io.kubevision.dashboard.v1alpha1.Setup"] | null;
             /**
-             * @description message is the outcome for a person to read.
+             * @description message describes the result.
              * @default
              */
             message: string;
             /**
-             * @description meta is what there is to say beside the data.
+             * @description meta contains information about the response.
              * @default {}
              */
             meta: components["schemas"]["io.kubevision.dashboard.v1alpha1.Meta"];
         };
         /** @description SetupRequest is the body of POST /auth/2fa/setup. */
         "io.kubevision.dashboard.v1alpha1.SetupRequest": {
-            /** @description password is needed to replace a second factor that is in force. */
+            /** @description password is required to replace an active second factor. */
             password?: string;
         };
-        /** @description Template is a manifest to begin with. */
+        /** @description Template is an example manifest. */
         "io.kubevision.dashboard.v1alpha1.Template": {
             /**
              * @description category is the group that the template belongs to.
@@ -4784,20 +4784,20 @@ export interface components {
              * @default
              */
             content: string;
-            /** @description createdAt is the time at which the ConfigMap was made. */
+            /** @description createdAt is the creation time of the ConfigMap. */
             createdAt: components["schemas"]["io.k8s.apimachinery.pkg.apis.meta.v1.Time"];
             /**
-             * @description id is the name of the ConfigMap that holds the template.
+             * @description id is the name of the ConfigMap that contains the template.
              * @default
              */
             id: string;
             /**
-             * @description isBuiltin is true for the templates that KubeVision brings along.
+             * @description isBuiltin is true for the templates that are a part of KubeVision.
              * @default false
              */
             isBuiltin: boolean;
             /**
-             * @description name of the template, to show.
+             * @description name is the displayed name of the template.
              * @default
              */
             name: string;
@@ -4807,19 +4807,19 @@ export interface components {
              */
             resourceType: string;
         };
-        /** @description TemplateListEnvelope is the answer to GET /templates. */
+        /** @description TemplateListEnvelope is the response to GET /templates. */
         "io.kubevision.dashboard.v1alpha1.TemplateListEnvelope": {
-            /** @description code is the outcome; 0 is success. */
+            /** @description code is the result; 0 is success. */
             code: components["schemas"]["io.kubevision.dashboard.v1alpha1.Code"];
-            /** @description data are the templates, by category and name. */
+            /** @description data contains the templates, by category and name. */
             data: components["schemas"]["io.kubevision.dashboard.v1alpha1.Template"][] | null;
             /**
-             * @description message is the outcome for a person to read.
+             * @description message describes the result.
              * @default
              */
             message: string;
             /**
-             * @description meta is what there is to say beside the data.
+             * @description meta contains information about the response.
              * @default {}
              */
             meta: components["schemas"]["io.kubevision.dashboard.v1alpha1.Meta"];
@@ -4828,52 +4828,52 @@ export interface components {
         "io.kubevision.dashboard.v1alpha1.Ticket": {
             /**
              * Format: int64
-             * @description expiresIn is how long it is good, in seconds.
+             * @description expiresIn is the lifetime of the ticket in seconds.
              * @default 0
              */
             expiresIn: number;
             /**
-             * @description ticket is the value of the query parameter ticket. It is good once.
+             * @description ticket is the value of the query parameter ticket. It is valid once.
              * @default
              */
             ticket: string;
         };
-        /** @description TicketEnvelope is the answer to POST /ws/ticket. */
+        /** @description TicketEnvelope is the response to POST /ws/ticket. */
         "io.kubevision.dashboard.v1alpha1.TicketEnvelope": {
-            /** @description code is the outcome; 0 is success. */
+            /** @description code is the result; 0 is success. */
             code: components["schemas"]["io.kubevision.dashboard.v1alpha1.Code"];
             /** @description data is the ticket. */
             data: components["schemas"]["io.kubevision.dashboard.v1alpha1.Ticket"] | null;
             /**
-             * @description message is the outcome for a person to read.
+             * @description message describes the result.
              * @default
              */
             message: string;
             /**
-             * @description meta is what there is to say beside the data.
+             * @description meta contains information about the response.
              * @default {}
              */
             meta: components["schemas"]["io.kubevision.dashboard.v1alpha1.Meta"];
         };
-        /** @description TicketRequest is the body of POST /ws/ticket. What it names, the ticket is good for only. */
+        /** @description TicketRequest is the body of POST /ws/ticket. Each field restricts the ticket to streams with that value. */
         "io.kubevision.dashboard.v1alpha1.TicketRequest": {
             /** @description cluster is the name of a cluster. */
             cluster?: string;
-            /** @description namespace is that of a pod. */
+            /** @description namespace is the namespace of a Pod. */
             namespace?: string;
-            /** @description pod is the name of a pod. */
+            /** @description pod is the name of a Pod. */
             pod?: string;
-            /** @description verb is what the stream does: watch, logs, exec, attach, portforward or copy. */
+            /** @description verb is the verb of the stream: watch, logs, exec, attach, portforward or copy. */
             verb?: string;
         };
-        /** @description Topology are the objects of a namespace and how they belong together, of what the caller may list. */
+        /** @description Topology contains the objects of a namespace that the caller may list, and their relations. */
         "io.kubevision.dashboard.v1alpha1.Topology": {
-            /** @description edges join two of the nodes. */
+            /** @description edges connect two nodes each. */
             edges: components["schemas"]["io.kubevision.dashboard.v1alpha1.TopologyEdge"][];
             /** @description nodes are the objects. */
             nodes: components["schemas"]["io.kubevision.dashboard.v1alpha1.TopologyNode"][];
         };
-        /** @description TopologyEdge joins two objects. */
+        /** @description TopologyEdge connects two objects. */
         "io.kubevision.dashboard.v1alpha1.TopologyEdge": {
             /**
              * @description relation is owns or selects.
@@ -4891,19 +4891,19 @@ export interface components {
              */
             target: string;
         };
-        /** @description TopologyEnvelope is the answer to GET /clusters/{cluster}/namespaces/{namespace}/topology. */
+        /** @description TopologyEnvelope is the response to GET /clusters/{cluster}/namespaces/{namespace}/topology. */
         "io.kubevision.dashboard.v1alpha1.TopologyEnvelope": {
-            /** @description code is the outcome; 0 is success. */
+            /** @description code is the result; 0 is success. */
             code: components["schemas"]["io.kubevision.dashboard.v1alpha1.Code"];
-            /** @description data are the objects and how they belong together. */
+            /** @description data contains the objects and their relations. */
             data: components["schemas"]["io.kubevision.dashboard.v1alpha1.Topology"] | null;
             /**
-             * @description message is the outcome for a person to read.
+             * @description message describes the result.
              * @default
              */
             message: string;
             /**
-             * @description meta is what there is to say beside the data.
+             * @description meta contains information about the response.
              * @default {}
              */
             meta: components["schemas"]["io.kubevision.dashboard.v1alpha1.Meta"];
@@ -4931,10 +4931,10 @@ export interface components {
             name: string;
             /** @description namespace is the object's namespace. */
             namespace?: string;
-            /** @description status is the phase of a Pod, and how many Pods of a workload are ready. */
+            /** @description status is the phase of a Pod, or the number of ready Pods of a workload. */
             status?: string;
         };
-        /** @description TwoFactorChallenge is the data of code 40102: what is due. */
+        /** @description TwoFactorChallenge is the data of code 40102: the next step of the login. */
         "io.kubevision.dashboard.v1alpha1.TwoFactorChallenge": {
             /** @description accessToken is the credential for the set-up. */
             accessToken?: string;
@@ -4943,77 +4943,77 @@ export interface components {
              * @description expiresIn is the lifetime of the access token in seconds.
              */
             expiresIn?: number;
-            /** @description refreshToken fetches the next access token, once. */
+            /** @description refreshToken can be exchanged once for the next access token. */
             refreshToken?: string;
             /**
-             * @description requires2fa is true when a code is due, together with the session token.
+             * @description requires2fa is true if a code is required together with the session token.
              * @default false
              */
             requires2fa: boolean;
-            /** @description reverify is true when the caller must prove once more who they are. */
+            /** @description reverify is true if the request requires a fresh code or the password. */
             reverify?: boolean;
-            /** @description sessionToken is sent with the code, within five minutes. Beside setupRequired, it gets the session for the set-up with any code. */
+            /** @description sessionToken is sent with the code, within five minutes. If setupRequired is true, it can be exchanged with any code for a session for the set-up. */
             sessionToken?: string;
-            /** @description setupRequired is true when the user must have a second factor and has not set one up. The tokens are good for nothing else. */
+            /** @description setupRequired is true if the user is required to have a second factor and has none. The tokens are restricted to the set-up. */
             setupRequired?: boolean;
             /** @description tempToken is another name of sessionToken. */
             tempToken?: string;
         };
-        /** @description UpdateClusterRequest is the body of PUT /clusters/{cluster}. What is not given stays as it is. */
+        /** @description UpdateClusterRequest is the body of PUT /clusters/{cluster}. Missing fields keep their values. */
         "io.kubevision.dashboard.v1alpha1.UpdateClusterRequest": {
-            /** @description displayName is the name to show. */
+            /** @description displayName is the displayed name. */
             displayName?: string;
-            /** @description kubeconfig replaces the one that the cluster is reached with. */
+            /** @description kubeconfig replaces the current kubeconfig. */
             kubeconfig?: string;
             /** @description labels replace all labels of the cluster. */
             labels?: {
                 [key: string]: string;
             };
-            /** @description resourceVersion must be that of the registration, where it is given. */
+            /** @description resourceVersion, if it is set, must be that of the registration. */
             resourceVersion?: string;
         };
-        /** @description UpdateRoleBindingRequest is the body of PUT /role-bindings/{binding}. It replaces all of the spec. */
+        /** @description UpdateRoleBindingRequest is the body of PUT /role-bindings/{binding}. It replaces the whole spec. */
         "io.kubevision.dashboard.v1alpha1.UpdateRoleBindingRequest": {
             /**
-             * @description clusters are where the subjects get it.
+             * @description clusters are the clusters on which the subjects get the role.
              * @default {}
              */
             clusters: components["schemas"]["io.kubevision.dashboard.v1alpha1.RoleBindingTargets"];
-            /** @description namespaces restrict the role to some of those clusters' namespaces. Without it the role holds in the whole cluster. */
+            /** @description namespaces restricts the role to some of those clusters' namespaces. Without it the role applies in the whole cluster. */
             namespaces?: components["schemas"]["io.kubevision.dashboard.v1alpha1.RoleBindingTargets"];
-            /** @description resourceVersion must be that of the role binding, where it is given. */
+            /** @description resourceVersion, if it is set, must be that of the role binding. */
             resourceVersion?: string;
             /**
              * @description roleRef is the role.
              * @default {}
              */
             roleRef: components["schemas"]["io.kubevision.dashboard.v1alpha1.RoleBindingRole"];
-            /** @description subjects are who gets the role. */
+            /** @description subjects are the users, groups and accounts that get the role. */
             subjects: components["schemas"]["io.kubevision.dashboard.v1alpha1.RoleBindingSubject"][];
         };
-        /** @description UpdateUserRequest is the body of PUT /users/{user}. What is not given stays as it is. */
+        /** @description UpdateUserRequest is the body of PUT /users/{user}. Missing fields keep their values. */
         "io.kubevision.dashboard.v1alpha1.UpdateUserRequest": {
-            /** @description displayName is the name to show. */
+            /** @description displayName is the displayed name. */
             displayName?: string;
             /** @description email is the user's mail address. */
             email?: string;
             /** @description groups replace all groups of the user. */
             groups?: string[];
-            /** @description isActive is false to end every session and refuse new ones. */
+            /** @description isActive is set to false to end all sessions and to reject new ones. */
             isActive?: boolean;
-            /** @description mustChangePassword asks the user to choose another password at the next login. */
+            /** @description mustChangePassword requires the user to choose another password at the next login. */
             mustChangePassword?: boolean;
-            /** @description resourceVersion must be that of the user, where it is given. */
+            /** @description resourceVersion, if it is set, must be that of the user. */
             resourceVersion?: string;
-            /** @description role that the user gets on every cluster, instead of the one that this API has given before. Other role bindings are left alone. */
+            /** @description role is the role that the user gets on every cluster instead of the one that this API has granted before. Other role bindings are not changed. */
             role?: string;
             /** @description twoFactor is the policy of the second factor: Optional or Required. */
             twoFactor?: string;
         };
-        /** @description User is a user as the dashboard shows them. */
+        /** @description User is a user as displayed by the dashboard. */
         "io.kubevision.dashboard.v1alpha1.User": {
             /**
-             * @description displayName is the name to show.
+             * @description displayName is the displayed name.
              * @default
              */
             displayName: string;
@@ -5022,7 +5022,7 @@ export interface components {
              * @default
              */
             email: string;
-            /** @description groups are the user's groups: of KubeVision for a KubeVisionUser, of Kubernetes for anybody else. */
+            /** @description groups are the user's groups: those of KubeVision for a KubeVisionUser, and those of Kubernetes otherwise. */
             groups: string[];
             /**
              * @description id is the user's name.
@@ -5030,12 +5030,12 @@ export interface components {
              */
             id: string;
             /**
-             * @description role is what the user's bindings on the host amount to, for showing and hiding buttons only: super-admin, admin, editor, viewer or custom.
+             * @description role is the role that the user's bindings give on the host: super-admin, admin, editor, viewer or custom. It is only for displaying and hiding buttons.
              * @default
              */
             role: string;
             /**
-             * @description totpEnabled says whether the user has a second factor.
+             * @description totpEnabled is true if the user has a second factor.
              * @default false
              */
             totpEnabled: boolean;
@@ -5045,36 +5045,36 @@ export interface components {
              */
             username: string;
         };
-        /** @description UserEnvelope is the answer to what is about one user. */
+        /** @description UserEnvelope is the response to requests for one user. */
         "io.kubevision.dashboard.v1alpha1.UserEnvelope": {
-            /** @description code is the outcome; 0 is success. */
+            /** @description code is the result; 0 is success. */
             code: components["schemas"]["io.kubevision.dashboard.v1alpha1.Code"];
             /** @description data is the user. */
             data: components["schemas"]["io.kubevision.dashboard.v1alpha1.ManagedUser"] | null;
             /**
-             * @description message is the outcome for a person to read.
+             * @description message describes the result.
              * @default
              */
             message: string;
             /**
-             * @description meta is what there is to say beside the data.
+             * @description meta contains information about the response.
              * @default {}
              */
             meta: components["schemas"]["io.kubevision.dashboard.v1alpha1.Meta"];
         };
-        /** @description UserListEnvelope is the answer to GET /users. */
+        /** @description UserListEnvelope is the response to GET /users. */
         "io.kubevision.dashboard.v1alpha1.UserListEnvelope": {
-            /** @description code is the outcome; 0 is success. */
+            /** @description code is the result; 0 is success. */
             code: components["schemas"]["io.kubevision.dashboard.v1alpha1.Code"];
-            /** @description data are the users, by name. */
+            /** @description data contains the users, by name. */
             data: components["schemas"]["io.kubevision.dashboard.v1alpha1.ManagedUser"][] | null;
             /**
-             * @description message is the outcome for a person to read.
+             * @description message describes the result.
              * @default
              */
             message: string;
             /**
-             * @description meta is what there is to say beside the data.
+             * @description meta contains information about the response.
              * @default {}
              */
             meta: components["schemas"]["io.kubevision.dashboard.v1alpha1.Meta"];
@@ -5086,7 +5086,7 @@ export interface components {
              * @default
              */
             code: string;
-            /** @description sessionToken is that of the login. */
+            /** @description sessionToken is the session token of the login. */
             sessionToken?: string;
             /** @description tempToken is another name of sessionToken. */
             tempToken?: string;
@@ -5109,7 +5109,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description An envelope; its code says what happened. */
+            /** @description An envelope. Its code is the result of the request. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -5129,7 +5129,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description An envelope; its code says what happened. */
+            /** @description An envelope. Its code is the result of the request. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -5149,7 +5149,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description An envelope; its code says what happened. */
+            /** @description An envelope. Its code is the result of the request. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -5173,7 +5173,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description An envelope; its code says what happened. */
+            /** @description An envelope. Its code is the result of the request. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -5197,7 +5197,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description An envelope; its code says what happened. */
+            /** @description An envelope. Its code is the result of the request. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -5221,7 +5221,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description An envelope; its code says what happened. */
+            /** @description An envelope. Its code is the result of the request. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -5245,7 +5245,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description An envelope; its code says what happened. */
+            /** @description An envelope. Its code is the result of the request. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -5269,7 +5269,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description An envelope; its code says what happened. */
+            /** @description An envelope. Its code is the result of the request. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -5293,7 +5293,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description An envelope; its code says what happened. */
+            /** @description An envelope. Its code is the result of the request. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -5317,7 +5317,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description An envelope; its code says what happened. */
+            /** @description An envelope. Its code is the result of the request. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -5341,7 +5341,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description An envelope; its code says what happened. */
+            /** @description An envelope. Its code is the result of the request. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -5361,7 +5361,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description An envelope; its code says what happened. */
+            /** @description An envelope. Its code is the result of the request. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -5381,7 +5381,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description An envelope; its code says what happened. */
+            /** @description An envelope. Its code is the result of the request. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -5401,7 +5401,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description An envelope; its code says what happened. */
+            /** @description An envelope. Its code is the result of the request. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -5425,7 +5425,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description An envelope; its code says what happened. */
+            /** @description An envelope. Its code is the result of the request. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -5445,7 +5445,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description An envelope; its code says what happened. */
+            /** @description An envelope. Its code is the result of the request. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -5469,7 +5469,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description An envelope; its code says what happened. */
+            /** @description An envelope. Its code is the result of the request. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -5492,7 +5492,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description An envelope; its code says what happened. */
+            /** @description An envelope. Its code is the result of the request. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -5519,7 +5519,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description An envelope; its code says what happened. */
+            /** @description An envelope. Its code is the result of the request. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -5542,7 +5542,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description An envelope; its code says what happened. */
+            /** @description An envelope. Its code is the result of the request. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -5565,7 +5565,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description An envelope; its code says what happened. */
+            /** @description An envelope. Its code is the result of the request. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -5599,7 +5599,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description An envelope; its code says what happened. */
+            /** @description An envelope. Its code is the result of the request. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -5626,7 +5626,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description An envelope; its code says what happened. */
+            /** @description An envelope. Its code is the result of the request. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -5649,7 +5649,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description An envelope; its code says what happened. */
+            /** @description An envelope. Its code is the result of the request. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -5672,7 +5672,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description An envelope; its code says what happened. */
+            /** @description An envelope. Its code is the result of the request. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -5695,7 +5695,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description An envelope; its code says what happened. */
+            /** @description An envelope. Its code is the result of the request. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -5718,7 +5718,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description An envelope; its code says what happened. */
+            /** @description An envelope. Its code is the result of the request. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -5741,7 +5741,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description An envelope; its code says what happened. */
+            /** @description An envelope. Its code is the result of the request. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -5787,7 +5787,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description An envelope; its code says what happened. */
+            /** @description An envelope. Its code is the result of the request. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -5821,7 +5821,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description An envelope; its code says what happened. */
+            /** @description An envelope. Its code is the result of the request. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -5852,7 +5852,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description An envelope; its code says what happened. */
+            /** @description An envelope. Its code is the result of the request. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -5888,7 +5888,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description An envelope; its code says what happened. */
+            /** @description An envelope. Its code is the result of the request. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -5924,7 +5924,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description An envelope; its code says what happened. */
+            /** @description An envelope. Its code is the result of the request. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -5960,7 +5960,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description An envelope; its code says what happened. */
+            /** @description An envelope. Its code is the result of the request. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -6001,7 +6001,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description An envelope; its code says what happened. */
+            /** @description An envelope. Its code is the result of the request. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -6034,7 +6034,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description An envelope; its code says what happened. */
+            /** @description An envelope. Its code is the result of the request. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -6073,7 +6073,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description An envelope; its code says what happened. */
+            /** @description An envelope. Its code is the result of the request. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -6102,7 +6102,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description An envelope; its code says what happened. */
+            /** @description An envelope. Its code is the result of the request. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -6131,7 +6131,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description An envelope; its code says what happened. */
+            /** @description An envelope. Its code is the result of the request. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -6164,7 +6164,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description An envelope; its code says what happened. */
+            /** @description An envelope. Its code is the result of the request. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -6197,7 +6197,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description An envelope; its code says what happened. */
+            /** @description An envelope. Its code is the result of the request. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -6222,7 +6222,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description An envelope; its code says what happened. */
+            /** @description An envelope. Its code is the result of the request. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -6251,7 +6251,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description An envelope; its code says what happened. */
+            /** @description An envelope. Its code is the result of the request. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -6280,7 +6280,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description An envelope; its code says what happened. */
+            /** @description An envelope. Its code is the result of the request. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -6313,7 +6313,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description An envelope; its code says what happened. */
+            /** @description An envelope. Its code is the result of the request. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -6346,7 +6346,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description An envelope; its code says what happened. */
+            /** @description An envelope. Its code is the result of the request. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -6369,7 +6369,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description An envelope; its code says what happened. */
+            /** @description An envelope. Its code is the result of the request. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -6392,7 +6392,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description An envelope; its code says what happened. */
+            /** @description An envelope. Its code is the result of the request. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -6406,7 +6406,7 @@ export interface operations {
     getQuotaSummary: {
         parameters: {
             query?: {
-                /** @description only quotas of this namespace */
+                /** @description only quotas in this namespace */
                 namespace?: string;
             };
             header?: never;
@@ -6418,7 +6418,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description An envelope; its code says what happened. */
+            /** @description An envelope. Its code is the result of the request. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -6445,7 +6445,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description An envelope; its code says what happened. */
+            /** @description An envelope. Its code is the result of the request. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -6470,7 +6470,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description An envelope; its code says what happened. */
+            /** @description An envelope. Its code is the result of the request. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -6499,7 +6499,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description An envelope; its code says what happened. */
+            /** @description An envelope. Its code is the result of the request. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -6524,7 +6524,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description An envelope; its code says what happened. */
+            /** @description An envelope. Its code is the result of the request. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -6570,7 +6570,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description An envelope; its code says what happened. */
+            /** @description An envelope. Its code is the result of the request. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -6604,7 +6604,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description An envelope; its code says what happened. */
+            /** @description An envelope. Its code is the result of the request. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -6636,7 +6636,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description An envelope; its code says what happened. */
+            /** @description An envelope. Its code is the result of the request. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -6672,7 +6672,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description An envelope; its code says what happened. */
+            /** @description An envelope. Its code is the result of the request. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -6708,7 +6708,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description An envelope; its code says what happened. */
+            /** @description An envelope. Its code is the result of the request. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -6744,7 +6744,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description An envelope; its code says what happened. */
+            /** @description An envelope. Its code is the result of the request. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -6785,7 +6785,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description An envelope; its code says what happened. */
+            /** @description An envelope. Its code is the result of the request. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -6819,7 +6819,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description An envelope; its code says what happened. */
+            /** @description An envelope. Its code is the result of the request. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -6858,7 +6858,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description An envelope; its code says what happened. */
+            /** @description An envelope. Its code is the result of the request. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -6888,7 +6888,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description An envelope; its code says what happened. */
+            /** @description An envelope. Its code is the result of the request. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -6918,7 +6918,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description An envelope; its code says what happened. */
+            /** @description An envelope. Its code is the result of the request. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -6952,7 +6952,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description An envelope; its code says what happened. */
+            /** @description An envelope. Its code is the result of the request. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -6986,7 +6986,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description An envelope; its code says what happened. */
+            /** @description An envelope. Its code is the result of the request. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -7000,15 +7000,15 @@ export interface operations {
     searchCluster: {
         parameters: {
             query?: {
-                /** @description the plurals of the kinds to search, by commas; without it, those of the sidebar */
+                /** @description comma-separated plurals of the kinds to search; the default is the kinds of the sidebar */
                 kinds?: string;
-                /** @description the most items of each kind; 20 where it is not given, 500 at most */
+                /** @description maximum number of items of each kind; default 20, at most 500 */
                 limit?: number;
-                /** @description only objects of this namespace */
+                /** @description only objects in this namespace */
                 namespace?: string;
-                /** @description what the name or a label must contain, in upper or lower case */
+                /** @description text that the name or a label must contain; case is ignored */
                 q?: string;
-                /** @description the same as kinds */
+                /** @description synonym of kinds */
                 types?: string;
             };
             header?: never;
@@ -7020,7 +7020,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description An envelope; its code says what happened. */
+            /** @description An envelope. Its code is the result of the request. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -7043,7 +7043,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description An envelope; its code says what happened. */
+            /** @description An envelope. Its code is the result of the request. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -7067,7 +7067,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description An envelope; its code says what happened. */
+            /** @description An envelope. Its code is the result of the request. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -7087,7 +7087,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description An envelope; its code says what happened. */
+            /** @description An envelope. Its code is the result of the request. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -7107,7 +7107,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description An envelope; its code says what happened. */
+            /** @description An envelope. Its code is the result of the request. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -7131,7 +7131,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description An envelope; its code says what happened. */
+            /** @description An envelope. Its code is the result of the request. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -7149,7 +7149,7 @@ export interface operations {
                 cluster_id?: string;
                 /** @description the name of the object */
                 name?: string;
-                /** @description the namespace of the object, where it has one */
+                /** @description the namespace of a namespaced object */
                 namespace?: string;
                 /** @description the plural name of the kind */
                 resource_type?: string;
@@ -7160,7 +7160,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description An envelope; its code says what happened. */
+            /** @description An envelope. Its code is the result of the request. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -7184,7 +7184,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description An envelope; its code says what happened. */
+            /** @description An envelope. Its code is the result of the request. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -7208,7 +7208,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description An envelope; its code says what happened. */
+            /** @description An envelope. Its code is the result of the request. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -7231,7 +7231,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description An envelope; its code says what happened. */
+            /** @description An envelope. Its code is the result of the request. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -7251,7 +7251,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description An envelope; its code says what happened. */
+            /** @description An envelope. Its code is the result of the request. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -7271,7 +7271,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description An envelope; its code says what happened. */
+            /** @description An envelope. Its code is the result of the request. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -7287,7 +7287,7 @@ export interface operations {
             query?: {
                 /** @description the name of the image */
                 image?: string;
-                /** @description ignored, since there are no tags */
+                /** @description ignored, because tags are not looked up */
                 limit?: string;
             };
             header?: never;
@@ -7296,7 +7296,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description An envelope; its code says what happened. */
+            /** @description An envelope. Its code is the result of the request. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -7316,7 +7316,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description An envelope; its code says what happened. */
+            /** @description An envelope. Its code is the result of the request. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -7340,7 +7340,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description An envelope; its code says what happened. */
+            /** @description An envelope. Its code is the result of the request. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -7363,7 +7363,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description An envelope; its code says what happened. */
+            /** @description An envelope. Its code is the result of the request. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -7390,7 +7390,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description An envelope; its code says what happened. */
+            /** @description An envelope. Its code is the result of the request. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -7413,7 +7413,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description An envelope; its code says what happened. */
+            /** @description An envelope. Its code is the result of the request. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -7427,17 +7427,17 @@ export interface operations {
     searchClusters: {
         parameters: {
             query?: {
-                /** @description the names of the clusters to search, by commas; without it, all that the caller may use */
+                /** @description comma-separated names of the clusters to search; the default is all clusters that the caller may use */
                 clusters?: string;
-                /** @description the plurals of the kinds to search, by commas; without it, those of the sidebar */
+                /** @description comma-separated plurals of the kinds to search; the default is the kinds of the sidebar */
                 kinds?: string;
-                /** @description the most items of each kind; 20 where it is not given, 500 at most */
+                /** @description maximum number of items of each kind; default 20, at most 500 */
                 limit?: number;
-                /** @description only objects of this namespace */
+                /** @description only objects in this namespace */
                 namespace?: string;
-                /** @description what the name or a label must contain, in upper or lower case */
+                /** @description text that the name or a label must contain; case is ignored */
                 q?: string;
-                /** @description the same as kinds */
+                /** @description synonym of kinds */
                 types?: string;
             };
             header?: never;
@@ -7446,7 +7446,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description An envelope; its code says what happened. */
+            /** @description An envelope. Its code is the result of the request. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -7460,7 +7460,7 @@ export interface operations {
     listSessions: {
         parameters: {
             query?: {
-                /** @description the name of a user, to see only theirs */
+                /** @description the name of a user, to list only that user's sessions */
                 user?: string;
             };
             header?: never;
@@ -7469,7 +7469,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description An envelope; its code says what happened. */
+            /** @description An envelope. Its code is the result of the request. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -7492,7 +7492,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description An envelope; its code says what happened. */
+            /** @description An envelope. Its code is the result of the request. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -7515,7 +7515,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description An envelope; its code says what happened. */
+            /** @description An envelope. Its code is the result of the request. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -7538,7 +7538,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description An envelope; its code says what happened. */
+            /** @description An envelope. Its code is the result of the request. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -7558,7 +7558,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description An envelope; its code says what happened. */
+            /** @description An envelope. Its code is the result of the request. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -7578,7 +7578,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description An envelope; its code says what happened. */
+            /** @description An envelope. Its code is the result of the request. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -7602,7 +7602,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description An envelope; its code says what happened. */
+            /** @description An envelope. Its code is the result of the request. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -7622,7 +7622,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description An envelope; its code says what happened. */
+            /** @description An envelope. Its code is the result of the request. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -7636,7 +7636,7 @@ export interface operations {
     getCurrentUserAccess: {
         parameters: {
             query?: {
-                /** @description the name of one cluster; without it, all that the caller may use */
+                /** @description the name of a cluster; the default is all clusters that the caller may use */
                 cluster?: string;
             };
             header?: never;
@@ -7645,7 +7645,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description An envelope; its code says what happened. */
+            /** @description An envelope. Its code is the result of the request. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -7669,7 +7669,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description An envelope; its code says what happened. */
+            /** @description An envelope. Its code is the result of the request. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -7689,7 +7689,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description An envelope; its code says what happened. */
+            /** @description An envelope. Its code is the result of the request. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -7712,7 +7712,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description An envelope; its code says what happened. */
+            /** @description An envelope. Its code is the result of the request. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -7735,7 +7735,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description An envelope; its code says what happened. */
+            /** @description An envelope. Its code is the result of the request. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -7762,7 +7762,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description An envelope; its code says what happened. */
+            /** @description An envelope. Its code is the result of the request. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -7785,7 +7785,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description An envelope; its code says what happened. */
+            /** @description An envelope. Its code is the result of the request. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -7808,7 +7808,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description An envelope; its code says what happened. */
+            /** @description An envelope. Its code is the result of the request. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -7835,7 +7835,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description An envelope; its code says what happened. */
+            /** @description An envelope. Its code is the result of the request. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -7858,7 +7858,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description An envelope; its code says what happened. */
+            /** @description An envelope. Its code is the result of the request. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -7878,7 +7878,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description An envelope; its code says what happened. */
+            /** @description An envelope. Its code is the result of the request. */
             200: {
                 headers: {
                     [name: string]: unknown;

@@ -12,10 +12,10 @@ import (
 	"k8s.io/apiserver/pkg/endpoints/responsewriter"
 )
 
-// Handler returns a handler that reports requests that have arrived to the listener: their headers do not count any
-// more, and neither do the read parts of their bodies, which have separate bounds. Responses are not reported: one
-// may be sent while the header of the next request arrives on the same connection. A connection whose first request
-// is proven to come from a trusted party does not count, and is never closed.
+// Handler returns a handler that reports received requests to the listener. The headers of a received request, and the
+// read parts of its body, do not count any more: they have separate bounds. Responses are not reported, because the
+// header of the next request may arrive at the same time. A connection whose first request comes from a trusted client
+// does not count, and is never closed.
 func (l *Listener) Handler(next http.Handler, isTrusted func(*http.Request) bool) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c, first := l.markArrived(r.RemoteAddr)
@@ -23,8 +23,8 @@ func (l *Listener) Handler(next http.Handler, isTrusted func(*http.Request) bool
 			l.trust(c)
 		}
 		if c != nil && r.Body != nil && r.Body != http.NoBody {
-			// A copy: net/http looks at the body of its own request to know whether the client may still be sending, and
-			// then waits with the end of the connection until the client has read the answer.
+			// The handler gets a copy. net/http checks the body of its own request to see whether the client may still
+			// be sending, and then keeps the connection open until the client has read the response.
 			counted := *r
 			counted.Body = &body{ReadCloser: r.Body, connection: c}
 			r = &counted
@@ -75,7 +75,8 @@ func (h *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	return conn, buffered, err //nolint:wrapcheck // as the connection says it
 }
 
-// markTakenOver counts what arrives on a connection no more: it is no header that waits in memory. The connection counts
+// markTakenOver counts what arrives on a connection no more: it is no header that waits in memory. The connection
+// counts
 // as an idle one.
 func (c *connection) markTakenOver() {
 	l := c.listener
@@ -87,7 +88,7 @@ func (c *connection) markTakenOver() {
 	}
 }
 
-// body is that of a request.
+// body is the body of a request.
 type body struct {
 	io.ReadCloser
 

@@ -17,8 +17,7 @@ const (
 	idleBytes = 64 << 10
 	// bytesPerByte is the memory of a byte of an unfinished header.
 	bytesPerByte = 3
-	// knownPart is the part of all bytes, one in this number, that known clients keep beside strangers, and strangers
-	// beside known clients.
+	// knownPart is the divisor of the part of all bytes that is reserved for known clients, and also for strangers.
 	knownPart = 2
 
 	keepAlivePeriod = 3 * time.Minute
@@ -42,7 +41,7 @@ type Listener struct {
 	options Options
 
 	mu sync.Mutex
-	// taken is the memory of all connections, and known that of known addresses.
+	// taken is the memory of all connections. known is the memory of connections from known addresses.
 	taken, known int64
 	networks     map[netip.Prefix]*network
 	connections  map[string]*connection
@@ -63,7 +62,8 @@ func Limit(l net.Listener, o Options) *Listener {
 	}
 }
 
-// Accept implements net.Listener. The error is that of the other listener: a server goes on after one that is temporary.
+// Accept implements net.Listener. It returns the error of the inner listener. A server continues after a temporary
+// error.
 func (l *Listener) Accept() (net.Conn, error) {
 	accepted, err := l.Listener.Accept()
 	if err != nil {
@@ -155,9 +155,9 @@ func (l *Listener) next() *connection {
 	return first
 }
 
-// closesBefore returns true if a connection is closed before another one: it compares the memory of their networks,
-// then of the connections, and then their age. Differences below the memory of an idle connection are ignored:
-// otherwise a client that starts a request beside many idle connections would be closed.
+// closesBefore returns true if a connection is closed before another one. It compares the memory of their networks,
+// then of the connections, and then their age. It ignores differences below the memory of an idle connection. Otherwise
+// a client that starts a request would be closed before clients with many idle connections.
 func (c *connection) closesBefore(other *connection) bool {
 	for i := range min(len(c.networks), len(other.networks)) {
 		if mine, others := c.networks[i].taken/idleBytes, other.networks[i].taken/idleBytes; mine != others {
@@ -204,7 +204,7 @@ type connection struct { //nolint:gocritic // the listener comes first, which ha
 	prefixes []netip.Prefix
 	networks []*network
 	known    bool
-	// asked is true once a request has arrived.
+	// asked is true after the first request.
 	asked   bool
 	taken   int64
 	used    uint64

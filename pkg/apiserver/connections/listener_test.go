@@ -184,7 +184,7 @@ func (failingListener) Accept() (net.Conn, error) {
 // net/http stops after other errors, and the program with it.
 func TestTemporaryErrors(t *testing.T) {
 	_, err := Limit(failingListener{}, Options{}).Accept()
-	if _, ok := errors.AsType[net.Error](err); ok {
+	if _, ok := errors.AsType[net.Error](err); !ok {
 		t.Errorf("the error is %T", err)
 	}
 }

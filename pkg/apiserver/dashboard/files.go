@@ -38,7 +38,7 @@ const (
 var script []byte
 
 // errTooLarge is returned for a file that exceeds its bound.
-var errTooLarge = errors.New("the file is too large to be served")
+var errTooLarge = errors.New("the file exceeds the size limit")
 
 // errNoFile is returned for a directory, a device or another special file.
 var errNoFile = errors.New("not a file")

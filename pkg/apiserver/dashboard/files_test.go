@@ -172,7 +172,8 @@ func TestFilesLeaveTheAPI(t *testing.T) {
 		}
 	}
 	for _, method := range []string{http.MethodPost, http.MethodPut, http.MethodDelete, http.MethodOptions, "BREW"} {
-		if r := ask(t, h, method, "/"); r.StatusCode != http.StatusMethodNotAllowed || r.Header.Get("Allow") != "GET, HEAD" {
+		if r := ask(t, h, method, "/"); r.StatusCode != http.StatusMethodNotAllowed ||
+			r.Header.Get("Allow") != "GET, HEAD" {
 			t.Errorf("%s: status %d, Allow %q", method, r.StatusCode, r.Header.Get("Allow"))
 		}
 	}
@@ -199,7 +200,8 @@ func TestConditions(t *testing.T) {
 	m.write(t, "..2/app.js", "won()")
 	for _, path := range []string{"/", "/app.js"} {
 		tag := ask(t, h, http.MethodGet, path).Header.Get("ETag")
-		if r = ask(t, h, http.MethodGet, path, "If-None-Match", tag); tag == "" || r.StatusCode != http.StatusNotModified {
+		if r = ask(t, h, http.MethodGet, path, "If-None-Match", tag); tag == "" ||
+			r.StatusCode != http.StatusNotModified {
 			t.Errorf("%s: tag %q, status %d", path, tag, r.StatusCode)
 		}
 		defer func() { //nolint:revive,gocritic // after the update below
@@ -295,10 +297,12 @@ func TestSlowReaders(t *testing.T) {
 	server.EnableHTTP2 = true
 	server.StartTLS()
 	defer server.Close()
-	for name, client := range map[string]*http.Client{"HTTP/2": server.Client(), "HTTP/1.1": {Transport: &http.Transport{
-		TLSClientConfig: &tls.Config{RootCAs: server.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs}, //nolint:errcheck // it is one
-		TLSNextProto:    map[string]func(string, *tls.Conn) http.RoundTripper{},
-	}}} {
+	roots := server.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs //nolint:errcheck // it is one
+	for name, client := range map[string]*http.Client{"HTTP/2": server.Client(),
+		"HTTP/1.1": {Transport: &http.Transport{
+			TLSClientConfig: &tls.Config{RootCAs: roots},
+			TLSNextProto:    map[string]func(string, *tls.Conn) http.RoundTripper{},
+		}}} {
 		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, server.URL+"/large.js", http.NoBody)
 		if err != nil {
 			t.Fatal(err)

@@ -42,7 +42,8 @@ const (
 	firstBytes = 4 << 10
 	// freeHeaderBytes is the size of headers above which they count with the body.
 	freeHeaderBytes = 4 << 10
-	// userStep is the least that a body of a user counts for, so that users have a bounded number of bodies under way, too.
+	// userStep is the least that a body of a user counts for, so that users have a bounded number of bodies under way,
+	// too.
 	userStep = 64 << 10
 )
 
@@ -93,7 +94,7 @@ func (b *Bodies) read(r *http.Request) (*budget.Account, error) {
 		return nil, nil //nolint:nilnil // nothing is held
 	}
 	if encoding := r.Header.Get("Content-Encoding"); encoding != "" && !strings.EqualFold(encoding, "identity") {
-		return nil, envelope.Invalid("Content-Encoding", "send the body as it is: an encoding is not accepted")
+		return nil, envelope.Invalid("Content-Encoding", "Content-Encoding is not accepted: send the body uncompressed")
 	}
 	limit, account := b.limit(r)
 	body, err := readWithHeaders(r, limit, account)
@@ -166,7 +167,8 @@ func readAll(from io.Reader, length, limit int64, account *budget.Account) ([]by
 		case errors.Is(err, io.EOF):
 			return body, nil
 		case err != nil:
-			return nil, envelope.Invalid("body", "the body did not arrive whole, or not within %s", bodyTimeout).WithCause(err)
+			return nil, envelope.Invalid("body", "the body was incomplete, or took longer than %s",
+				bodyTimeout).WithCause(err)
 		}
 	}
 }
@@ -176,7 +178,8 @@ func tooLarge(limit int64) error {
 }
 
 func noRoom(err error) error {
-	e := envelope.New(dashboardv1alpha1.CodeTooManyRequests, "too many bodies are under way: try again in a second").WithCause(err)
+	e := envelope.New(dashboardv1alpha1.CodeTooManyRequests,
+		"too many request bodies are in flight: try again in a second").WithCause(err)
 	e.RetryAfterSeconds = bodyRetrySeconds
 	return e
 }
@@ -199,13 +202,14 @@ func expectBody(w http.ResponseWriter, r *http.Request) (*arrival, error) {
 		return nil, nil //nolint:nilnil // nothing is expected
 	}
 	a := &arrival{connection: http.NewResponseController(w)}
-	if err := a.connection.SetReadDeadline(time.Now().Add(bodyTimeout)); err != nil && !errors.Is(err, http.ErrNotSupported) {
+	if err := a.connection.SetReadDeadline(time.Now().Add(bodyTimeout)); err != nil &&
+		!errors.Is(err, http.ErrNotSupported) {
 		return nil, envelope.Internal(err)
 	}
 	return a, nil
 }
 
-// answerTime is the time to write a response after a body did not arrive.
+// answerTime bounds the time to write a response after a body did not arrive.
 const answerTime = time.Second
 
 // withArrival returns a context with the arrival. A body that does not arrive cancels the context of its connection, in

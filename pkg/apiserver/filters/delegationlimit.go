@@ -19,7 +19,8 @@ func WithDelegationLimit(next http.Handler, questions DelegationLimit) http.Hand
 		done, ok := questions(r)
 		if !ok {
 			w.Header().Set("Retry-After", "1")
-			http.Error(w, "too many requests from your network were refused: try again later", http.StatusTooManyRequests)
+			http.Error(w, "too many requests from your network were refused: try again later",
+				http.StatusTooManyRequests)
 			return
 		}
 		noted := &statusWriter{ResponseWriter: w}

@@ -25,12 +25,12 @@ import (
 )
 
 // WithEnvelope is the outermost filter. Below the API's prefixes it assigns the request id, refuses ambiguous paths and
-// headers, and makes every response an envelope over HTTP 200, also those of the library's chain.
+// headers, and makes every response an envelope over HTTP 200, including responses of the library's chain.
 //
 // The library closes the connection of a client that is not authenticated. shared returns true for connections that
 // must stay open, because they carry the requests of many clients.
 //
-// Answers to clients that are not authenticated wait for their turn in refusals. Nil means no wait.
+// refusals delays responses to clients that are not authenticated. Nil means no delay.
 func WithEnvelope(next http.Handler, shared func(*http.Request) bool, refusals *Refusals) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !UnderAPI(r.URL.Path) {
@@ -39,7 +39,7 @@ func WithEnvelope(next http.Handler, shared func(*http.Request) bool, refusals *
 				return
 			}
 			if header := impersonationHeader(r.Header); header != "" {
-				http.Error(w, "the header "+header+" is not accepted here", http.StatusBadRequest)
+				http.Error(w, "the header "+header+" is not accepted", http.StatusBadRequest)
 				return
 			}
 			next.ServeHTTP(w, r)
@@ -54,7 +54,8 @@ func serveEnveloped(
 ) {
 	start := time.Now()
 	state := envelope.NewState()
-	ctx := klog.NewContext(envelope.WithState(r.Context(), state), klog.FromContext(r.Context()).WithValues("requestID", state.RequestID))
+	ctx := klog.NewContext(envelope.WithState(r.Context(), state),
+		klog.FromContext(r.Context()).WithValues("requestID", state.RequestID))
 	ew := &writer{ResponseWriter: w, requestID: state.RequestID, shared: func() bool { return shared(r) }}
 	r = r.WithContext(ctx)
 	// On direct requests, log lines and audit events of the library have the same id. kube-apiserver sends its own
@@ -76,7 +77,8 @@ func serveEnveloped(
 			return
 		}
 		observe(route, r.Method, strconv.Itoa(int(code)), time.Since(start))
-		klog.FromContext(ctx).V(2).Info("Served request", "method", r.Method, "route", route, "code", code, "duration", time.Since(start))
+		klog.FromContext(ctx).V(2).Info("Served request", "method", r.Method, "route", route, "code", code, "duration",
+			time.Since(start))
 	}()
 	if err := checkRequest(r); err != nil {
 		envelope.WriteError(ctx, ew, err)
@@ -132,13 +134,15 @@ func checkRequest(r *http.Request) error {
 		return envelope.Invalid("header", "%s", what)
 	}
 	if header := impersonationHeader(r.Header); header != "" {
-		return envelope.Invalid(header, "the header %s is not accepted: permissions are those of the caller", header)
+		return envelope.Invalid(header, "the header %s is not accepted: requests have the permissions of the caller",
+			header)
 	}
 	if what := malformed(r); what != "" {
 		return envelope.Invalid("path", "%s", what)
 	}
 	if credentialInURL(r.URL) {
-		return envelope.New(dashboardv1alpha1.CodeUnauthenticated, "a token in the URL is not accepted: URLs are logged; send it in a header")
+		return envelope.New(dashboardv1alpha1.CodeUnauthenticated,
+			"a token in the URL is not accepted: URLs are logged; send it in a header")
 	}
 	return nil
 }
@@ -220,7 +224,8 @@ func (w *writer) unanswered(state *envelope.State, method string) error {
 	}
 	h := w.Header()
 	retryAfter, _ := strconv.ParseInt(h.Get("Retry-After"), 10, 64)
-	for _, name := range []string{"Content-Length", "Content-Encoding", "Content-Type", "Location", "Www-Authenticate", "Retry-After", "Allow"} {
+	for _, name := range []string{"Content-Length", "Content-Encoding", "Content-Type", "Location", "Www-Authenticate",
+		"Retry-After", "Allow"} {
 		h.Del(name)
 	}
 	switch {

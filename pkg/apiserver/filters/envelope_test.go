@@ -81,7 +81,8 @@ func request(method, target string) *http.Request {
 // TestAnyStatusOfTheChainBecomesAnEnvelope verifies that the responses of the library's filters become envelopes.
 func TestAnyStatusOfTheChainBecomesAnEnvelope(t *testing.T) {
 	for status, want := range map[int]int{
-		301: 40400, 302: 40400, 307: 40400, 400: 40002, 401: 40100, 403: 40300, 404: 40400, 405: 40400, 406: 40002, 409: 40002, 413: 40002,
+		301: 40400, 302: 40400, 307: 40400, 400: 40002, 401: 40100, 403: 40300, 404: 40400, 405: 40400, 406: 40002,
+		409: 40002, 413: 40002,
 		415: 40002, 418: 40002, 429: 42900, 500: 50000, 501: 50000, 503: 50000, 504: 50200,
 	} {
 		got := send(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -121,14 +122,16 @@ func TestClientsThatHangUp(t *testing.T) {
 	}
 	want := map[string]float64{codeCanceled: 1, "50000": 0, "50200": 0}
 	for code, n := range want {
-		if got, err := testutil.GetCounterMetricValue(requests.WithLabelValues("hang up", http.MethodGet, code)); err != nil || got != n {
+		if got, err := testutil.GetCounterMetricValue(requests.WithLabelValues("hang up", http.MethodGet,
+			code)); err != nil || got != n {
 			t.Errorf("%s is counted %v times (%v), want %v", code, got, err, n)
 		}
 	}
 }
 
 func TestNoAnswerIsAnInternalError(t *testing.T) {
-	if got := send(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}), request(http.MethodGet, "/api/v1/x")); got.Code != 50000 {
+	if got := send(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}),
+		request(http.MethodGet, "/api/v1/x")); got.Code != 50000 {
 		t.Errorf("code %d, want 50000", got.Code)
 	}
 }
@@ -141,7 +144,8 @@ func TestAPanicIsAnInternalError(t *testing.T) {
 			panic("secret")
 		},
 	} {
-		if got := send(t, handler, request(http.MethodGet, "/api/v1/x")); got.Code != 50000 || strings.Contains(got.Message, "secret") {
+		if got := send(t, handler, request(http.MethodGet, "/api/v1/x")); got.Code != 50000 ||
+			strings.Contains(got.Message, "secret") {
 			t.Errorf("%s: code %d, %q", name, got.Code, got.Message)
 		}
 	}
@@ -160,7 +164,8 @@ func TestAnAnswerThatHasBegunIsCut(t *testing.T) {
 					t.Error("the connection would go on")
 				}
 			}()
-			WithEnvelope(handler, notShared, nil).ServeHTTP(httptest.NewRecorder(), request(http.MethodGet, "/api/v1/x"))
+			WithEnvelope(handler, notShared, nil).ServeHTTP(httptest.NewRecorder(),
+				request(http.MethodGet, "/api/v1/x"))
 		})
 	}
 }
@@ -182,7 +187,9 @@ func TestTheDirectPrefixIsRewritten(t *testing.T) {
 		"/apis/dashboard.kubevision.io/v1alpha1/clusters": "/apis/dashboard.kubevision.io/v1alpha1/clusters",
 	} {
 		var got *http.Request
-		send(t, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { got = r }), request(http.MethodGet, target))
+		send(t, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			got = r
+		}), request(http.MethodGet, target))
 		if got == nil || got.URL.Path != want {
 			t.Errorf("%s: got %v, want the path %s", target, got, want)
 		}
@@ -194,7 +201,8 @@ func TestTheDirectPrefixIsRewritten(t *testing.T) {
 
 func TestWhatLiesOutsideIsLeftAlone(t *testing.T) {
 	for _, target := range []string{
-		"/", "/api", "/apis", "/apis/dashboard.kubevision.io", "/apis/dashboard.kubevision.io/v1alpha1", "/apis/dashboard.kubevision.io/v1alpha1/", "/readyz", "/metrics", "/openapi/v3",
+		"/", "/api", "/apis", "/apis/dashboard.kubevision.io", "/apis/dashboard.kubevision.io/v1alpha1",
+		"/apis/dashboard.kubevision.io/v1alpha1/", "/readyz", "/metrics", "/openapi/v3",
 		"/api/v1beta1/x", "/apiv1", "/version",
 	} {
 		recorder := httptest.NewRecorder()
@@ -209,11 +217,15 @@ func TestWhatLiesOutsideIsLeftAlone(t *testing.T) {
 
 func TestAmbiguousPathsReachNobody(t *testing.T) {
 	for _, path := range []string{
-		"/clusters//pods", "/clusters/", "//clusters", "/clusters/../users", "/clusters/..", "/clusters/./x", "/clusters/a%2fb", "/clusters/a%2Fb",
-		"/clusters/%2e%2e/x", "/clusters/..%2f..", "/clusters/%252e", "/clusters/a%5cb", "/clusters/a%00", "/clusters/a%0d%0ab", "/clusters/a%7f", "/clusters/100%25",
+		"/clusters//pods", "/clusters/", "//clusters", "/clusters/../users", "/clusters/..", "/clusters/./x",
+		"/clusters/a%2fb", "/clusters/a%2Fb",
+		"/clusters/%2e%2e/x", "/clusters/..%2f..", "/clusters/%252e", "/clusters/a%5cb", "/clusters/a%00",
+		"/clusters/a%0d%0ab", "/clusters/a%7f", "/clusters/100%25",
 	} {
 		reached := false
-		got := send(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) { reached = true }), request(http.MethodGet, "/api/v1"+path))
+		got := send(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+			reached = true
+		}), request(http.MethodGet, "/api/v1"+path))
 		if got.Code != 40002 || reached {
 			t.Errorf("%s: code %d, reached %v; want 40002 and nobody", path, got.Code, reached)
 		}
@@ -222,10 +234,13 @@ func TestAmbiguousPathsReachNobody(t *testing.T) {
 
 func TestCredentialsInTheURLReachNobody(t *testing.T) {
 	for query, want := range map[string]int{
-		"token=x": 40100, "Token=x": 40100, "access_token=": 40100, "a=b&Authorization=Bearer+x": 40100, "tokens=x": 50000,
+		"token=x": 40100, "Token=x": 40100, "access_token=": 40100, "a=b&Authorization=Bearer+x": 40100,
+		"tokens=x": 50000,
 	} {
 		reached := false
-		got := send(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) { reached = true }), request(http.MethodGet, "/api/v1/users/me?"+query))
+		got := send(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+			reached = true
+		}), request(http.MethodGet, "/api/v1/users/me?"+query))
 		if got.Code != want || reached != (want == 50000) {
 			t.Errorf("?%s: code %d, reached %v", query, got.Code, reached)
 		}
@@ -233,12 +248,14 @@ func TestCredentialsInTheURLReachNobody(t *testing.T) {
 }
 
 func TestImpersonationHeadersReachNobody(t *testing.T) {
-	for _, header := range []string{"Impersonate-User", "Impersonate-Group", "Impersonate-Uid", "Impersonate-Extra-X", "impersonate-anything", "IMPERSONATE-USER"} {
+	for _, header := range []string{"Impersonate-User", "Impersonate-Group", "Impersonate-Uid", "Impersonate-Extra-X",
+		"impersonate-anything", "IMPERSONATE-USER"} {
 		for _, target := range []string{"/api/v1/x", "/apis/dashboard.kubevision.io/v1alpha1/x"} {
 			r := request(http.MethodGet, target)
 			r.Header[header] = []string{"admin"} // unchanged, whatever its case
 			reached := false
-			if got := send(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) { reached = true }), r); got.Code != 40002 || reached {
+			if got := send(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) { reached = true }),
+				r); got.Code != 40002 || reached {
 				t.Errorf("%s at %s: code %d, reached %v; want 40002 and nobody", header, target, got.Code, reached)
 			}
 		}
@@ -257,12 +274,14 @@ func FuzzMalformed(f *testing.F) {
 	f.Add("/api/v1/%2e%2e/x")
 	f.Add("/api/v1//")
 	f.Fuzz(func(t *testing.T, target string) {
-		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://localhost/api/v1/"+target, http.NoBody)
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://localhost/api/v1/"+target,
+			http.NoBody)
 		if err != nil || malformed(r) != "" {
 			return
 		}
 		for i, segment := range strings.Split(r.URL.Path, "/") {
-			if (i > 0 && segment == "") || segment == "." || segment == ".." || strings.ContainsAny(segment, "\\%\x00\r\n") {
+			if (i > 0 && segment == "") || segment == "." || segment == ".." ||
+				strings.ContainsAny(segment, "\\%\x00\r\n") {
 				t.Errorf("%q has the segment %q", target, segment)
 			}
 		}
@@ -281,7 +300,8 @@ func TestASharedConnectionStaysOpen(t *testing.T) {
 	})
 	for _, shared := range []bool{false, true} {
 		recorder := httptest.NewRecorder()
-		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, dashboardv1alpha1.RootPath+"/users/me", http.NoBody)
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, dashboardv1alpha1.RootPath+"/users/me",
+			http.NoBody)
 		WithEnvelope(closing, func(*http.Request) bool { return shared }, nil).ServeHTTP(recorder, r)
 		if closed := recorder.Header().Get("Connection") == "close"; closed == shared {
 			t.Errorf("shared %t: the header Connection is %q", shared, recorder.Header().Get("Connection"))

@@ -20,15 +20,16 @@ var (
 		Subsystem: "apiserver",
 		Name:      "requests_total",
 		Help: "Requests by route template, method and the code in the envelope, " +
-			"which is \"canceled\" where the client hung up before the response.",
+			"which is \"canceled\" if the client disconnected before the response.",
 		StabilityLevel: metrics.ALPHA,
 	}, []string{"route", "method", "code"})
 
 	durations = metrics.NewHistogramVec(&metrics.HistogramOpts{
-		Namespace:      "kubevision",
-		Subsystem:      "apiserver",
-		Name:           "request_duration_seconds",
-		Help:           "Time from the first byte of a request to the last byte of its envelope, by route template and method.",
+		Namespace: "kubevision",
+		Subsystem: "apiserver",
+		Name:      "request_duration_seconds",
+		Help: "Time from the first byte of a request to the last byte of its envelope, by route template " +
+			"and method.",
 		Buckets:        []float64{0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60},
 		StabilityLevel: metrics.ALPHA,
 	}, []string{"route", "method"})

@@ -11,7 +11,7 @@ import (
 	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
 )
 
-// UnderAPI returns true for paths that are answered with an envelope: everything below the two prefixes. Discovery,
+// UnderAPI returns true for paths that are answered with an envelope: all paths below the two prefixes. Discovery,
 // OpenAPI, health and metrics keep the formats of Kubernetes, since the aggregator reads them.
 func UnderAPI(path string) bool {
 	below, ok := strings.CutPrefix(path, dashboardv1alpha1.RootPath+"/")

@@ -18,9 +18,9 @@ const (
 	waitingRefusals = 256
 )
 
-// Refusals paces the answers to clients that are not authenticated (40100). Such an answer costs its sender nothing but
-// a request: clients that try invented tokens one after the other would otherwise keep the processors busy and slow
-// down users. A refusal waits after the request has left all other limits.
+// Refusals paces the responses to clients that are not authenticated (40100). Such a response costs the client only a
+// request: clients that try forged tokens in a loop would otherwise occupy the processors and slow down users. A
+// refusal waits after the request has left all other limits.
 type Refusals struct {
 	limiter *rate.Limiter
 	waiting chan struct{}

@@ -15,8 +15,8 @@ import (
 // tokenParameter is the query parameter with an access token.
 const tokenParameter = "token"
 
-// credentialInURL returns true for query parameters that clients use for credentials. The request ends here, so that
-// nothing logs its URL.
+// credentialInURL returns true if the URL has a query parameter that clients use for credentials. The request is then
+// refused before its URL is logged.
 func credentialInURL(u *url.URL) bool {
 	for name := range u.Query() {
 		switch strings.ToLower(name) {
@@ -27,7 +27,7 @@ func credentialInURL(u *url.URL) bool {
 	return false
 }
 
-// withoutCredentials takes a ticket out of the URL, before anything can log it, and puts it into the context.
+// withoutCredentials moves a ticket from the URL to the context, before the URL is logged.
 func withoutCredentials(r *http.Request) *http.Request {
 	query := r.URL.Query()
 	before := streams.CredentialsFrom(r.Context())
@@ -53,8 +53,8 @@ func withQuery(r *http.Request, query url.Values) *http.Request {
 	return r2
 }
 
-// WithTokenInQuery lets an access token in the query open the watch, and nothing else. It takes the token out of the URL
-// before anything can log it. It stands outside of WithEnvelope, which refuses such tokens.
+// WithTokenInQuery accepts an access token in the query of the watch, and of no other request. It removes the token
+// from the URL before the URL is logged. It must wrap WithEnvelope, which refuses such tokens.
 func WithTokenInQuery(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		below, ok := strings.CutPrefix(r.URL.Path, dashboardv1alpha1.DirectRootPath)

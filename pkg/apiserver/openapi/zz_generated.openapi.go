@@ -231,7 +231,7 @@ func schema_pkg_apis_dashboard_v1alpha1_AIConfig(ref common.ReferenceCallback) c
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "AIConfig says that there is no assistant.",
+				Description: "AIConfig contains the settings of an assistant, which KubeVision does not have.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"enabled": {
@@ -285,12 +285,12 @@ func schema_pkg_apis_dashboard_v1alpha1_AIConfigEnvelope(ref common.ReferenceCal
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "AIConfigEnvelope is the answer to GET /ai/config.",
+				Description: "AIConfigEnvelope is the response to GET /ai/config.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"code": {
 						SchemaProps: spec.SchemaProps{
-							Description: "code is the outcome; 0 is success.",
+							Description: "code is the result; 0 is success.",
 							Default:     0,
 							Type:        []string{"integer"},
 							Format:      "int32",
@@ -298,7 +298,7 @@ func schema_pkg_apis_dashboard_v1alpha1_AIConfigEnvelope(ref common.ReferenceCal
 					},
 					"message": {
 						SchemaProps: spec.SchemaProps{
-							Description: "message is the outcome for a person to read.",
+							Description: "message describes the result.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -306,13 +306,13 @@ func schema_pkg_apis_dashboard_v1alpha1_AIConfigEnvelope(ref common.ReferenceCal
 					},
 					"data": {
 						SchemaProps: spec.SchemaProps{
-							Description: "data says that there is no assistant.",
+							Description: "data contains the settings.",
 							Ref:         ref(v1alpha1.AIConfig{}.OpenAPIModelName()),
 						},
 					},
 					"meta": {
 						SchemaProps: spec.SchemaProps{
-							Description: "meta is what there is to say beside the data.",
+							Description: "meta contains information about the response.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(v1alpha1.Meta{}.OpenAPIModelName()),
 						},
@@ -359,7 +359,7 @@ func schema_pkg_apis_dashboard_v1alpha1_APIResource(ref common.ReferenceCallback
 					},
 					"apiVersion": {
 						SchemaProps: spec.SchemaProps{
-							Description: "apiVersion is group and version, as objects have it.",
+							Description: "apiVersion is the group and version, in the form of objects.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -375,7 +375,7 @@ func schema_pkg_apis_dashboard_v1alpha1_APIResource(ref common.ReferenceCallback
 					},
 					"namespaced": {
 						SchemaProps: spec.SchemaProps{
-							Description: "namespaced says whether the objects are in namespaces.",
+							Description: "namespaced is true if the objects are namespaced.",
 							Default:     false,
 							Type:        []string{"boolean"},
 							Format:      "",
@@ -388,7 +388,7 @@ func schema_pkg_apis_dashboard_v1alpha1_APIResource(ref common.ReferenceCallback
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "verbs are what the cluster offers.",
+							Description: "verbs are the verbs that the cluster supports.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -407,7 +407,7 @@ func schema_pkg_apis_dashboard_v1alpha1_APIResource(ref common.ReferenceCallback
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "shortNames are other names that kubectl takes.",
+							Description: "shortNames are other names that kubectl accepts.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -445,7 +445,7 @@ func schema_pkg_apis_dashboard_v1alpha1_APIResource(ref common.ReferenceCallback
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "subresources are what is served below an object, such as scale.",
+							Description: "subresources are the subresources of an object, such as scale.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -468,12 +468,12 @@ func schema_pkg_apis_dashboard_v1alpha1_APIResourceListEnvelope(ref common.Refer
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "APIResourceListEnvelope is the answer to GET /clusters/{cluster}/api-resources.",
+				Description: "APIResourceListEnvelope is the response to GET /clusters/{cluster}/api-resources.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"code": {
 						SchemaProps: spec.SchemaProps{
-							Description: "code is the outcome; 0 is success.",
+							Description: "code is the result; 0 is success.",
 							Default:     0,
 							Type:        []string{"integer"},
 							Format:      "int32",
@@ -481,7 +481,7 @@ func schema_pkg_apis_dashboard_v1alpha1_APIResourceListEnvelope(ref common.Refer
 					},
 					"message": {
 						SchemaProps: spec.SchemaProps{
-							Description: "message is the outcome for a person to read.",
+							Description: "message describes the result.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -494,7 +494,7 @@ func schema_pkg_apis_dashboard_v1alpha1_APIResourceListEnvelope(ref common.Refer
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "data are the kinds, in the order in which the cluster prefers them.",
+							Description: "data contains the kinds, in the cluster's order of preference.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -507,7 +507,7 @@ func schema_pkg_apis_dashboard_v1alpha1_APIResourceListEnvelope(ref common.Refer
 					},
 					"meta": {
 						SchemaProps: spec.SchemaProps{
-							Description: "meta is what there is to say beside the data.",
+							Description: "meta contains information about the response.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(v1alpha1.Meta{}.OpenAPIModelName()),
 						},
@@ -525,7 +525,7 @@ func schema_pkg_apis_dashboard_v1alpha1_AbsentFeature(ref common.ReferenceCallba
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "AbsentFeature says that KubeVision does not have a feature.",
+				Description: "AbsentFeature describes a feature that KubeVision does not have.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"enabled": {
@@ -547,12 +547,12 @@ func schema_pkg_apis_dashboard_v1alpha1_AbsentFeatureEnvelope(ref common.Referen
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "AbsentFeatureEnvelope is the answer where a dashboard asks whether there is a feature that KubeVision does not have.",
+				Description: "AbsentFeatureEnvelope is the response to a request for the state of a feature that KubeVision does not have.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"code": {
 						SchemaProps: spec.SchemaProps{
-							Description: "code is the outcome; 0 is success.",
+							Description: "code is the result; 0 is success.",
 							Default:     0,
 							Type:        []string{"integer"},
 							Format:      "int32",
@@ -560,7 +560,7 @@ func schema_pkg_apis_dashboard_v1alpha1_AbsentFeatureEnvelope(ref common.Referen
 					},
 					"message": {
 						SchemaProps: spec.SchemaProps{
-							Description: "message is the outcome for a person to read.",
+							Description: "message describes the result.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -568,13 +568,13 @@ func schema_pkg_apis_dashboard_v1alpha1_AbsentFeatureEnvelope(ref common.Referen
 					},
 					"data": {
 						SchemaProps: spec.SchemaProps{
-							Description: "data says that there is no such feature.",
+							Description: "data describes the missing feature.",
 							Ref:         ref(v1alpha1.AbsentFeature{}.OpenAPIModelName()),
 						},
 					},
 					"meta": {
 						SchemaProps: spec.SchemaProps{
-							Description: "meta is what there is to say beside the data.",
+							Description: "meta contains information about the response.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(v1alpha1.Meta{}.OpenAPIModelName()),
 						},
@@ -592,12 +592,12 @@ func schema_pkg_apis_dashboard_v1alpha1_AbsentListEnvelope(ref common.ReferenceC
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "AbsentListEnvelope is the answer where a dashboard lists objects of a feature that KubeVision does not have.",
+				Description: "AbsentListEnvelope is the response to a list of objects of a feature that KubeVision does not have.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"code": {
 						SchemaProps: spec.SchemaProps{
-							Description: "code is the outcome; 0 is success.",
+							Description: "code is the result; 0 is success.",
 							Default:     0,
 							Type:        []string{"integer"},
 							Format:      "int32",
@@ -605,7 +605,7 @@ func schema_pkg_apis_dashboard_v1alpha1_AbsentListEnvelope(ref common.ReferenceC
 					},
 					"message": {
 						SchemaProps: spec.SchemaProps{
-							Description: "message is the outcome for a person to read.",
+							Description: "message describes the result.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -632,7 +632,7 @@ func schema_pkg_apis_dashboard_v1alpha1_AbsentListEnvelope(ref common.ReferenceC
 					},
 					"meta": {
 						SchemaProps: spec.SchemaProps{
-							Description: "meta is what there is to say beside the data.",
+							Description: "meta contains information about the response.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(v1alpha1.Meta{}.OpenAPIModelName()),
 						},
@@ -650,7 +650,7 @@ func schema_pkg_apis_dashboard_v1alpha1_Access(ref common.ReferenceCallback) com
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "Access is what the caller may reach.",
+				Description: "Access describes the caller's access.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"clusters": {
@@ -660,7 +660,7 @@ func schema_pkg_apis_dashboard_v1alpha1_Access(ref common.ReferenceCallback) com
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "clusters are those that the caller may use, by name.",
+							Description: "clusters are the clusters that the caller may use, by name.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -684,12 +684,12 @@ func schema_pkg_apis_dashboard_v1alpha1_AccessEnvelope(ref common.ReferenceCallb
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "AccessEnvelope is the answer to GET /users/me/access.",
+				Description: "AccessEnvelope is the response to GET /users/me/access.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"code": {
 						SchemaProps: spec.SchemaProps{
-							Description: "code is the outcome; 0 is success.",
+							Description: "code is the result; 0 is success.",
 							Default:     0,
 							Type:        []string{"integer"},
 							Format:      "int32",
@@ -697,7 +697,7 @@ func schema_pkg_apis_dashboard_v1alpha1_AccessEnvelope(ref common.ReferenceCallb
 					},
 					"message": {
 						SchemaProps: spec.SchemaProps{
-							Description: "message is the outcome for a person to read.",
+							Description: "message describes the result.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -705,13 +705,13 @@ func schema_pkg_apis_dashboard_v1alpha1_AccessEnvelope(ref common.ReferenceCallb
 					},
 					"data": {
 						SchemaProps: spec.SchemaProps{
-							Description: "data is what the caller may reach.",
+							Description: "data is the caller's access.",
 							Ref:         ref(v1alpha1.Access{}.OpenAPIModelName()),
 						},
 					},
 					"meta": {
 						SchemaProps: spec.SchemaProps{
-							Description: "meta is what there is to say beside the data.",
+							Description: "meta contains information about the response.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(v1alpha1.Meta{}.OpenAPIModelName()),
 						},
@@ -729,7 +729,7 @@ func schema_pkg_apis_dashboard_v1alpha1_Apply(ref common.ReferenceCallback) comm
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "Apply is what became of several objects.",
+				Description: "Apply is the result for several objects.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"dryRun": {
@@ -742,7 +742,7 @@ func schema_pkg_apis_dashboard_v1alpha1_Apply(ref common.ReferenceCallback) comm
 					},
 					"applied": {
 						SchemaProps: spec.SchemaProps{
-							Description: "applied is the number of objects that are now as their manifests say, or in a dry run would be.",
+							Description: "applied is the number of objects that equal their manifests now, or would do so without the dry run.",
 							Default:     0,
 							Type:        []string{"integer"},
 							Format:      "int32",
@@ -750,7 +750,7 @@ func schema_pkg_apis_dashboard_v1alpha1_Apply(ref common.ReferenceCallback) comm
 					},
 					"failed": {
 						SchemaProps: spec.SchemaProps{
-							Description: "failed is the number of objects that were refused.",
+							Description: "failed is the number of rejected objects.",
 							Default:     0,
 							Type:        []string{"integer"},
 							Format:      "int32",
@@ -763,7 +763,7 @@ func schema_pkg_apis_dashboard_v1alpha1_Apply(ref common.ReferenceCallback) comm
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "results has one result per object, in the order of the request.",
+							Description: "results contains one result for each object, in the order of the request.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -787,12 +787,12 @@ func schema_pkg_apis_dashboard_v1alpha1_ApplyEnvelope(ref common.ReferenceCallba
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "ApplyEnvelope is the answer to POST .../apply.",
+				Description: "ApplyEnvelope is the response to POST .../apply.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"code": {
 						SchemaProps: spec.SchemaProps{
-							Description: "code is the outcome; 0 is success.",
+							Description: "code is the result; 0 is success.",
 							Default:     0,
 							Type:        []string{"integer"},
 							Format:      "int32",
@@ -800,7 +800,7 @@ func schema_pkg_apis_dashboard_v1alpha1_ApplyEnvelope(ref common.ReferenceCallba
 					},
 					"message": {
 						SchemaProps: spec.SchemaProps{
-							Description: "message is the outcome for a person to read.",
+							Description: "message describes the result.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -808,13 +808,13 @@ func schema_pkg_apis_dashboard_v1alpha1_ApplyEnvelope(ref common.ReferenceCallba
 					},
 					"data": {
 						SchemaProps: spec.SchemaProps{
-							Description: "data is what became of the objects.",
+							Description: "data contains the results.",
 							Ref:         ref(v1alpha1.Apply{}.OpenAPIModelName()),
 						},
 					},
 					"meta": {
 						SchemaProps: spec.SchemaProps{
-							Description: "meta is what there is to say beside the data.",
+							Description: "meta contains information about the response.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(v1alpha1.Meta{}.OpenAPIModelName()),
 						},
@@ -832,7 +832,7 @@ func schema_pkg_apis_dashboard_v1alpha1_ApplyResult(ref common.ReferenceCallback
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "ApplyResult is what became of one object.",
+				Description: "ApplyResult is the result for one object.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"apiVersion": {
@@ -861,7 +861,7 @@ func schema_pkg_apis_dashboard_v1alpha1_ApplyResult(ref common.ReferenceCallback
 					},
 					"namespace": {
 						SchemaProps: spec.SchemaProps{
-							Description: "namespace of the object; empty for what is in none.",
+							Description: "namespace of the object; empty for cluster-scoped kinds.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -869,7 +869,7 @@ func schema_pkg_apis_dashboard_v1alpha1_ApplyResult(ref common.ReferenceCallback
 					},
 					"operation": {
 						SchemaProps: spec.SchemaProps{
-							Description: "operation is what was done.\n\nPossible enum values:\n - `\"configured\"` is an object that was changed.\n - `\"created\"` is an object that was not there.\n - `\"deferred\"` is an object that a dry run cannot try: its namespace or its kind is in the same request, and not in the cluster yet.\n - `\"failed\"` is an object that was refused.\n - `\"skipped\"` is an object that was not applied because of others.\n - `\"unchanged\"` is an object that is as the manifest says.",
+							Description: "operation is the operation that was performed.\n\nPossible enum values:\n - `\"configured\"` is a change of an object.\n - `\"created\"` is the creation of an object.\n - `\"deferred\"` is an object that a dry run cannot test: its namespace or its kind is in the same request, and not in the cluster yet.\n - `\"failed\"` is an object that was rejected.\n - `\"skipped\"` is an object that was not applied because of other objects.\n - `\"unchanged\"` is no change: the object equals the manifest.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -883,7 +883,7 @@ func schema_pkg_apis_dashboard_v1alpha1_ApplyResult(ref common.ReferenceCallback
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "paths are the fields that differ from what was there before.",
+							Description: "paths are the changed fields.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -897,7 +897,7 @@ func schema_pkg_apis_dashboard_v1alpha1_ApplyResult(ref common.ReferenceCallback
 					},
 					"success": {
 						SchemaProps: spec.SchemaProps{
-							Description: "success is true where it was done.",
+							Description: "success is true if the item was processed successfully.",
 							Default:     false,
 							Type:        []string{"boolean"},
 							Format:      "",
@@ -905,7 +905,7 @@ func schema_pkg_apis_dashboard_v1alpha1_ApplyResult(ref common.ReferenceCallback
 					},
 					"code": {
 						SchemaProps: spec.SchemaProps{
-							Description: "code is the outcome; 0 is success.",
+							Description: "code is the result; 0 is success.",
 							Default:     0,
 							Type:        []string{"integer"},
 							Format:      "int32",
@@ -913,7 +913,7 @@ func schema_pkg_apis_dashboard_v1alpha1_ApplyResult(ref common.ReferenceCallback
 					},
 					"error": {
 						SchemaProps: spec.SchemaProps{
-							Description: "error is the outcome for a person to read, where it is no success.",
+							Description: "error describes a failure.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
@@ -929,12 +929,12 @@ func schema_pkg_apis_dashboard_v1alpha1_BatchDeleteEnvelope(ref common.Reference
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "BatchDeleteEnvelope is the answer to POST .../batch-delete.",
+				Description: "BatchDeleteEnvelope is the response to POST .../batch-delete.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"code": {
 						SchemaProps: spec.SchemaProps{
-							Description: "code is the outcome; 0 is success.",
+							Description: "code is the result; 0 is success.",
 							Default:     0,
 							Type:        []string{"integer"},
 							Format:      "int32",
@@ -942,7 +942,7 @@ func schema_pkg_apis_dashboard_v1alpha1_BatchDeleteEnvelope(ref common.Reference
 					},
 					"message": {
 						SchemaProps: spec.SchemaProps{
-							Description: "message is the outcome for a person to read.",
+							Description: "message describes the result.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -955,7 +955,7 @@ func schema_pkg_apis_dashboard_v1alpha1_BatchDeleteEnvelope(ref common.Reference
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "data has one result per item, in their order.",
+							Description: "data contains one result for each item, in the order of the request.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -968,7 +968,7 @@ func schema_pkg_apis_dashboard_v1alpha1_BatchDeleteEnvelope(ref common.Reference
 					},
 					"meta": {
 						SchemaProps: spec.SchemaProps{
-							Description: "meta is what there is to say beside the data.",
+							Description: "meta contains information about the response.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(v1alpha1.Meta{}.OpenAPIModelName()),
 						},
@@ -1007,7 +1007,7 @@ func schema_pkg_apis_dashboard_v1alpha1_BatchDeleteItem(ref common.ReferenceCall
 					},
 					"namespace": {
 						SchemaProps: spec.SchemaProps{
-							Description: "namespace of the object; empty for what is in none.",
+							Description: "namespace of the object; empty for cluster-scoped kinds.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -1024,7 +1024,7 @@ func schema_pkg_apis_dashboard_v1alpha1_BatchDeleteResult(ref common.ReferenceCa
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "BatchDeleteResult is what became of an object to delete.",
+				Description: "BatchDeleteResult is the result of a deletion.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"resource": {
@@ -1045,7 +1045,7 @@ func schema_pkg_apis_dashboard_v1alpha1_BatchDeleteResult(ref common.ReferenceCa
 					},
 					"namespace": {
 						SchemaProps: spec.SchemaProps{
-							Description: "namespace of the object; empty for what is in none.",
+							Description: "namespace of the object; empty for cluster-scoped kinds.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -1053,7 +1053,7 @@ func schema_pkg_apis_dashboard_v1alpha1_BatchDeleteResult(ref common.ReferenceCa
 					},
 					"success": {
 						SchemaProps: spec.SchemaProps{
-							Description: "success is true where it was done.",
+							Description: "success is true if the item was processed successfully.",
 							Default:     false,
 							Type:        []string{"boolean"},
 							Format:      "",
@@ -1061,7 +1061,7 @@ func schema_pkg_apis_dashboard_v1alpha1_BatchDeleteResult(ref common.ReferenceCa
 					},
 					"code": {
 						SchemaProps: spec.SchemaProps{
-							Description: "code is the outcome; 0 is success.",
+							Description: "code is the result; 0 is success.",
 							Default:     0,
 							Type:        []string{"integer"},
 							Format:      "int32",
@@ -1069,7 +1069,7 @@ func schema_pkg_apis_dashboard_v1alpha1_BatchDeleteResult(ref common.ReferenceCa
 					},
 					"error": {
 						SchemaProps: spec.SchemaProps{
-							Description: "error is the outcome for a person to read, where it is no success.",
+							Description: "error describes a failure.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
@@ -1085,12 +1085,12 @@ func schema_pkg_apis_dashboard_v1alpha1_BatchOutcome(ref common.ReferenceCallbac
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "BatchOutcome is what became of one item.",
+				Description: "BatchOutcome is the result of one item.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"success": {
 						SchemaProps: spec.SchemaProps{
-							Description: "success is true where it was done.",
+							Description: "success is true if the item was processed successfully.",
 							Default:     false,
 							Type:        []string{"boolean"},
 							Format:      "",
@@ -1098,7 +1098,7 @@ func schema_pkg_apis_dashboard_v1alpha1_BatchOutcome(ref common.ReferenceCallbac
 					},
 					"code": {
 						SchemaProps: spec.SchemaProps{
-							Description: "code is the outcome; 0 is success.",
+							Description: "code is the result; 0 is success.",
 							Default:     0,
 							Type:        []string{"integer"},
 							Format:      "int32",
@@ -1106,7 +1106,7 @@ func schema_pkg_apis_dashboard_v1alpha1_BatchOutcome(ref common.ReferenceCallbac
 					},
 					"error": {
 						SchemaProps: spec.SchemaProps{
-							Description: "error is the outcome for a person to read, where it is no success.",
+							Description: "error describes a failure.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
@@ -1122,12 +1122,12 @@ func schema_pkg_apis_dashboard_v1alpha1_BatchRestartEnvelope(ref common.Referenc
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "BatchRestartEnvelope is the answer to POST .../batch-restart.",
+				Description: "BatchRestartEnvelope is the response to POST .../batch-restart.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"code": {
 						SchemaProps: spec.SchemaProps{
-							Description: "code is the outcome; 0 is success.",
+							Description: "code is the result; 0 is success.",
 							Default:     0,
 							Type:        []string{"integer"},
 							Format:      "int32",
@@ -1135,7 +1135,7 @@ func schema_pkg_apis_dashboard_v1alpha1_BatchRestartEnvelope(ref common.Referenc
 					},
 					"message": {
 						SchemaProps: spec.SchemaProps{
-							Description: "message is the outcome for a person to read.",
+							Description: "message describes the result.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -1148,7 +1148,7 @@ func schema_pkg_apis_dashboard_v1alpha1_BatchRestartEnvelope(ref common.Referenc
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "data has one result per item, in their order.",
+							Description: "data contains one result for each item, in the order of the request.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -1161,7 +1161,7 @@ func schema_pkg_apis_dashboard_v1alpha1_BatchRestartEnvelope(ref common.Referenc
 					},
 					"meta": {
 						SchemaProps: spec.SchemaProps{
-							Description: "meta is what there is to say beside the data.",
+							Description: "meta contains information about the response.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(v1alpha1.Meta{}.OpenAPIModelName()),
 						},
@@ -1217,7 +1217,7 @@ func schema_pkg_apis_dashboard_v1alpha1_BatchRestartResult(ref common.ReferenceC
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "BatchRestartResult is what became of a workload to restart.",
+				Description: "BatchRestartResult is the result of a restart.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"kind": {
@@ -1246,7 +1246,7 @@ func schema_pkg_apis_dashboard_v1alpha1_BatchRestartResult(ref common.ReferenceC
 					},
 					"success": {
 						SchemaProps: spec.SchemaProps{
-							Description: "success is true where it was done.",
+							Description: "success is true if the item was processed successfully.",
 							Default:     false,
 							Type:        []string{"boolean"},
 							Format:      "",
@@ -1254,7 +1254,7 @@ func schema_pkg_apis_dashboard_v1alpha1_BatchRestartResult(ref common.ReferenceC
 					},
 					"code": {
 						SchemaProps: spec.SchemaProps{
-							Description: "code is the outcome; 0 is success.",
+							Description: "code is the result; 0 is success.",
 							Default:     0,
 							Type:        []string{"integer"},
 							Format:      "int32",
@@ -1262,7 +1262,7 @@ func schema_pkg_apis_dashboard_v1alpha1_BatchRestartResult(ref common.ReferenceC
 					},
 					"error": {
 						SchemaProps: spec.SchemaProps{
-							Description: "error is the outcome for a person to read, where it is no success.",
+							Description: "error describes a failure.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
@@ -1278,7 +1278,7 @@ func schema_pkg_apis_dashboard_v1alpha1_Binding(ref common.ReferenceCallback) co
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "Binding is a role binding, as somebody sees it who is bound by it.",
+				Description: "Binding is a role binding, for its subjects.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"name": {
@@ -1291,7 +1291,7 @@ func schema_pkg_apis_dashboard_v1alpha1_Binding(ref common.ReferenceCallback) co
 					},
 					"role": {
 						SchemaProps: spec.SchemaProps{
-							Description: "role that it grants.",
+							Description: "role that the binding grants.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -1304,7 +1304,7 @@ func schema_pkg_apis_dashboard_v1alpha1_Binding(ref common.ReferenceCallback) co
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "clusters where it holds.",
+							Description: "clusters on which the binding applies.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -1323,7 +1323,7 @@ func schema_pkg_apis_dashboard_v1alpha1_Binding(ref common.ReferenceCallback) co
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "namespaces where it holds, by name; empty where it holds in the whole cluster or in namespaces chosen by label.",
+							Description: "namespaces in which the binding applies, by name. It is empty if the binding applies in the whole cluster or selects namespaces by label.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -1337,7 +1337,7 @@ func schema_pkg_apis_dashboard_v1alpha1_Binding(ref common.ReferenceCallback) co
 					},
 					"namespaceSelector": {
 						SchemaProps: spec.SchemaProps{
-							Description: "namespaceSelector is the label selector of the namespaces where it holds.",
+							Description: "namespaceSelector is the label selector of the namespaces in which the binding applies.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
@@ -1374,7 +1374,7 @@ func schema_pkg_apis_dashboard_v1alpha1_Cluster(ref common.ReferenceCallback) co
 					},
 					"displayName": {
 						SchemaProps: spec.SchemaProps{
-							Description: "displayName is the name to show.",
+							Description: "displayName is the displayed name.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -1406,13 +1406,13 @@ func schema_pkg_apis_dashboard_v1alpha1_Cluster(ref common.ReferenceCallback) co
 					},
 					"createdAt": {
 						SchemaProps: spec.SchemaProps{
-							Description: "createdAt is when the cluster was registered.",
+							Description: "createdAt is the time of the registration.",
 							Ref:         ref(v1.Time{}.OpenAPIModelName()),
 						},
 					},
 					"authType": {
 						SchemaProps: spec.SchemaProps{
-							Description: "authType says how the cluster is reached: kubeconfig or in-cluster.",
+							Description: "authType is the kind of the connection: kubeconfig or in-cluster.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
@@ -1425,7 +1425,7 @@ func schema_pkg_apis_dashboard_v1alpha1_Cluster(ref common.ReferenceCallback) co
 					},
 					"labels": {
 						SchemaProps: spec.SchemaProps{
-							Description: "labels are what the selectors of role bindings match.",
+							Description: "labels are matched by the selectors of role bindings.",
 							Type:        []string{"object"},
 							AdditionalProperties: &spec.SchemaOrBool{
 								Allows: true,
@@ -1479,7 +1479,7 @@ func schema_pkg_apis_dashboard_v1alpha1_ClusterAccess(ref common.ReferenceCallba
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "ClusterAccess is what the caller may reach on one cluster.",
+				Description: "ClusterAccess describes the caller's access to one cluster.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"id": {
@@ -1500,7 +1500,7 @@ func schema_pkg_apis_dashboard_v1alpha1_ClusterAccess(ref common.ReferenceCallba
 					},
 					"status": {
 						SchemaProps: spec.SchemaProps{
-							Description: "status is reachable or unreachable. Of a cluster that is unreachable, the namespaces are not known.",
+							Description: "status is reachable or unreachable. The namespaces of an unreachable cluster are unknown.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -1513,7 +1513,7 @@ func schema_pkg_apis_dashboard_v1alpha1_ClusterAccess(ref common.ReferenceCallba
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "roles are those that bindings give the caller there, for showing only.",
+							Description: "roles are the roles that bindings give the caller there. They are for display only.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -1527,7 +1527,7 @@ func schema_pkg_apis_dashboard_v1alpha1_ClusterAccess(ref common.ReferenceCallba
 					},
 					"allNamespaces": {
 						SchemaProps: spec.SchemaProps{
-							Description: "allNamespaces says that the caller may list the namespaces of the cluster, all of which follow.",
+							Description: "allNamespaces is true if the caller may list the namespaces of the cluster. Then namespaces contains all of them.",
 							Default:     false,
 							Type:        []string{"boolean"},
 							Format:      "",
@@ -1540,7 +1540,7 @@ func schema_pkg_apis_dashboard_v1alpha1_ClusterAccess(ref common.ReferenceCallba
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "namespaces are those that the caller may read, by name.",
+							Description: "namespaces are the namespaces that the caller may read, by name.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -1563,12 +1563,12 @@ func schema_pkg_apis_dashboard_v1alpha1_ClusterEnvelope(ref common.ReferenceCall
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "ClusterEnvelope is the answer to what is about one cluster.",
+				Description: "ClusterEnvelope is the response to requests for one cluster.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"code": {
 						SchemaProps: spec.SchemaProps{
-							Description: "code is the outcome; 0 is success.",
+							Description: "code is the result; 0 is success.",
 							Default:     0,
 							Type:        []string{"integer"},
 							Format:      "int32",
@@ -1576,7 +1576,7 @@ func schema_pkg_apis_dashboard_v1alpha1_ClusterEnvelope(ref common.ReferenceCall
 					},
 					"message": {
 						SchemaProps: spec.SchemaProps{
-							Description: "message is the outcome for a person to read.",
+							Description: "message describes the result.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -1590,7 +1590,7 @@ func schema_pkg_apis_dashboard_v1alpha1_ClusterEnvelope(ref common.ReferenceCall
 					},
 					"meta": {
 						SchemaProps: spec.SchemaProps{
-							Description: "meta is what there is to say beside the data.",
+							Description: "meta contains information about the response.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(v1alpha1.Meta{}.OpenAPIModelName()),
 						},
@@ -1608,12 +1608,12 @@ func schema_pkg_apis_dashboard_v1alpha1_ClusterListEnvelope(ref common.Reference
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "ClusterListEnvelope is the answer to GET /clusters.",
+				Description: "ClusterListEnvelope is the response to GET /clusters.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"code": {
 						SchemaProps: spec.SchemaProps{
-							Description: "code is the outcome; 0 is success.",
+							Description: "code is the result; 0 is success.",
 							Default:     0,
 							Type:        []string{"integer"},
 							Format:      "int32",
@@ -1621,7 +1621,7 @@ func schema_pkg_apis_dashboard_v1alpha1_ClusterListEnvelope(ref common.Reference
 					},
 					"message": {
 						SchemaProps: spec.SchemaProps{
-							Description: "message is the outcome for a person to read.",
+							Description: "message describes the result.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -1634,7 +1634,7 @@ func schema_pkg_apis_dashboard_v1alpha1_ClusterListEnvelope(ref common.Reference
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "data are the clusters that the caller may use, by name.",
+							Description: "data contains the clusters that the caller may use, by name.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -1647,7 +1647,7 @@ func schema_pkg_apis_dashboard_v1alpha1_ClusterListEnvelope(ref common.Reference
 					},
 					"meta": {
 						SchemaProps: spec.SchemaProps{
-							Description: "meta is what there is to say beside the data.",
+							Description: "meta contains information about the response.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(v1alpha1.Meta{}.OpenAPIModelName()),
 						},
@@ -1695,12 +1695,12 @@ func schema_pkg_apis_dashboard_v1alpha1_ClusterOperatorView(ref common.Reference
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "ClusterOperatorView is what only those see of a cluster who may read KubeVisionClusters.",
+				Description: "ClusterOperatorView contains the fields that are returned only to callers who may read KubeVisionClusters.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"authType": {
 						SchemaProps: spec.SchemaProps{
-							Description: "authType says how the cluster is reached: kubeconfig or in-cluster.",
+							Description: "authType is the kind of the connection: kubeconfig or in-cluster.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
@@ -1713,7 +1713,7 @@ func schema_pkg_apis_dashboard_v1alpha1_ClusterOperatorView(ref common.Reference
 					},
 					"labels": {
 						SchemaProps: spec.SchemaProps{
-							Description: "labels are what the selectors of role bindings match.",
+							Description: "labels are matched by the selectors of role bindings.",
 							Type:        []string{"object"},
 							AdditionalProperties: &spec.SchemaOrBool{
 								Allows: true,
@@ -1766,12 +1766,12 @@ func schema_pkg_apis_dashboard_v1alpha1_ClusterTest(ref common.ReferenceCallback
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "ClusterTest is what a look at a cluster found. What was not found out is false.",
+				Description: "ClusterTest is the result of a test of a cluster. Fields that could not be determined are false.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"reachable": {
 						SchemaProps: spec.SchemaProps{
-							Description: "reachable says that an API server answers.",
+							Description: "reachable is true if an API server responds.",
 							Default:     false,
 							Type:        []string{"boolean"},
 							Format:      "",
@@ -1779,7 +1779,7 @@ func schema_pkg_apis_dashboard_v1alpha1_ClusterTest(ref common.ReferenceCallback
 					},
 					"credentialsValid": {
 						SchemaProps: spec.SchemaProps{
-							Description: "credentialsValid says that it accepts the registered credentials.",
+							Description: "credentialsValid is true if the API server accepts the registered credentials.",
 							Default:     false,
 							Type:        []string{"boolean"},
 							Format:      "",
@@ -1787,7 +1787,7 @@ func schema_pkg_apis_dashboard_v1alpha1_ClusterTest(ref common.ReferenceCallback
 					},
 					"impersonationReady": {
 						SchemaProps: spec.SchemaProps{
-							Description: "impersonationReady says that requests of users can be made there.",
+							Description: "impersonationReady is true if requests can be made as users.",
 							Default:     false,
 							Type:        []string{"boolean"},
 							Format:      "",
@@ -1802,7 +1802,7 @@ func schema_pkg_apis_dashboard_v1alpha1_ClusterTest(ref common.ReferenceCallback
 					},
 					"message": {
 						SchemaProps: spec.SchemaProps{
-							Description: "message says what to do where something is not as it should be.",
+							Description: "message describes a problem and its solution.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
@@ -1818,12 +1818,12 @@ func schema_pkg_apis_dashboard_v1alpha1_ClusterTestEnvelope(ref common.Reference
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "ClusterTestEnvelope is the answer to POST /clusters/{cluster}/test.",
+				Description: "ClusterTestEnvelope is the response to POST /clusters/{cluster}/test.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"code": {
 						SchemaProps: spec.SchemaProps{
-							Description: "code is the outcome; 0 is success.",
+							Description: "code is the result; 0 is success.",
 							Default:     0,
 							Type:        []string{"integer"},
 							Format:      "int32",
@@ -1831,7 +1831,7 @@ func schema_pkg_apis_dashboard_v1alpha1_ClusterTestEnvelope(ref common.Reference
 					},
 					"message": {
 						SchemaProps: spec.SchemaProps{
-							Description: "message is the outcome for a person to read.",
+							Description: "message describes the result.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -1839,13 +1839,13 @@ func schema_pkg_apis_dashboard_v1alpha1_ClusterTestEnvelope(ref common.Reference
 					},
 					"data": {
 						SchemaProps: spec.SchemaProps{
-							Description: "data are the findings.",
+							Description: "data is the result of the test.",
 							Ref:         ref(v1alpha1.ClusterTest{}.OpenAPIModelName()),
 						},
 					},
 					"meta": {
 						SchemaProps: spec.SchemaProps{
-							Description: "meta is what there is to say beside the data.",
+							Description: "meta contains information about the response.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(v1alpha1.Meta{}.OpenAPIModelName()),
 						},
@@ -1863,7 +1863,7 @@ func schema_pkg_apis_dashboard_v1alpha1_CodeRequest(ref common.ReferenceCallback
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "CodeRequest is a body that holds a one-time code.",
+				Description: "CodeRequest is a body with a one-time code.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"code": {
@@ -1885,12 +1885,12 @@ func schema_pkg_apis_dashboard_v1alpha1_CompareEnvelope(ref common.ReferenceCall
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "CompareEnvelope is the answer to POST /compare.",
+				Description: "CompareEnvelope is the response to POST /compare.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"code": {
 						SchemaProps: spec.SchemaProps{
-							Description: "code is the outcome; 0 is success.",
+							Description: "code is the result; 0 is success.",
 							Default:     0,
 							Type:        []string{"integer"},
 							Format:      "int32",
@@ -1898,7 +1898,7 @@ func schema_pkg_apis_dashboard_v1alpha1_CompareEnvelope(ref common.ReferenceCall
 					},
 					"message": {
 						SchemaProps: spec.SchemaProps{
-							Description: "message is the outcome for a person to read.",
+							Description: "message describes the result.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -1906,13 +1906,13 @@ func schema_pkg_apis_dashboard_v1alpha1_CompareEnvelope(ref common.ReferenceCall
 					},
 					"data": {
 						SchemaProps: spec.SchemaProps{
-							Description: "data are the two objects.",
+							Description: "data contains the two objects.",
 							Ref:         ref(v1alpha1.Comparison{}.OpenAPIModelName()),
 						},
 					},
 					"meta": {
 						SchemaProps: spec.SchemaProps{
-							Description: "meta is what there is to say beside the data.",
+							Description: "meta contains information about the response.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(v1alpha1.Meta{}.OpenAPIModelName()),
 						},
@@ -1969,7 +1969,7 @@ func schema_pkg_apis_dashboard_v1alpha1_Comparison(ref common.ReferenceCallback)
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "Comparison are two objects as YAML, without what is different of any two objects and says nothing.",
+				Description: "Comparison contains two objects as YAML, without the metadata that differ between any two objects.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"sourceYaml": {
@@ -1990,7 +1990,7 @@ func schema_pkg_apis_dashboard_v1alpha1_Comparison(ref common.ReferenceCallback)
 					},
 					"sourceRef": {
 						SchemaProps: spec.SchemaProps{
-							Description: "sourceRef says in one word which object sourceYaml is: the cluster, the namespace if there is one, the resource and the name, joined by slashes.",
+							Description: "sourceRef identifies the object of sourceYaml: the cluster, the namespace if there is one, the resource and the name, joined by slashes.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -1998,7 +1998,7 @@ func schema_pkg_apis_dashboard_v1alpha1_Comparison(ref common.ReferenceCallback)
 					},
 					"targetRef": {
 						SchemaProps: spec.SchemaProps{
-							Description: "targetRef says in one word which object targetYaml is.",
+							Description: "targetRef identifies the object of targetYaml, like sourceRef.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -2006,14 +2006,14 @@ func schema_pkg_apis_dashboard_v1alpha1_Comparison(ref common.ReferenceCallback)
 					},
 					"source": {
 						SchemaProps: spec.SchemaProps{
-							Description: "source says which object sourceYaml is.",
+							Description: "source identifies the object of sourceYaml.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(v1alpha1.ObjectReference{}.OpenAPIModelName()),
 						},
 					},
 					"target": {
 						SchemaProps: spec.SchemaProps{
-							Description: "target says which object targetYaml is.",
+							Description: "target identifies the object of targetYaml.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(v1alpha1.ObjectReference{}.OpenAPIModelName()),
 						},
@@ -2077,7 +2077,7 @@ func schema_pkg_apis_dashboard_v1alpha1_ContainerMetrics(ref common.ReferenceCal
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "ContainerMetrics is what a container uses.",
+				Description: "ContainerMetrics contains the usage of a container.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"name": {
@@ -2090,7 +2090,7 @@ func schema_pkg_apis_dashboard_v1alpha1_ContainerMetrics(ref common.ReferenceCal
 					},
 					"cpuMilli": {
 						SchemaProps: spec.SchemaProps{
-							Description: "cpuMilli is the use of CPU, in thousandths of one.",
+							Description: "cpuMilli is the usage of CPU, in thousandths of a CPU.",
 							Default:     0,
 							Type:        []string{"integer"},
 							Format:      "int64",
@@ -2098,7 +2098,7 @@ func schema_pkg_apis_dashboard_v1alpha1_ContainerMetrics(ref common.ReferenceCal
 					},
 					"memoryBytes": {
 						SchemaProps: spec.SchemaProps{
-							Description: "memoryBytes is the memory in use.",
+							Description: "memoryBytes is the usage of memory.",
 							Default:     0,
 							Type:        []string{"integer"},
 							Format:      "int64",
@@ -2106,28 +2106,28 @@ func schema_pkg_apis_dashboard_v1alpha1_ContainerMetrics(ref common.ReferenceCal
 					},
 					"cpuRequestMilli": {
 						SchemaProps: spec.SchemaProps{
-							Description: "cpuRequestMilli is the CPU requested.",
+							Description: "cpuRequestMilli is the request of CPU.",
 							Type:        []string{"integer"},
 							Format:      "int64",
 						},
 					},
 					"cpuLimitMilli": {
 						SchemaProps: spec.SchemaProps{
-							Description: "cpuLimitMilli is the CPU allowed at most.",
+							Description: "cpuLimitMilli is the limit of CPU.",
 							Type:        []string{"integer"},
 							Format:      "int64",
 						},
 					},
 					"memoryRequestBytes": {
 						SchemaProps: spec.SchemaProps{
-							Description: "memoryRequestBytes is the memory requested.",
+							Description: "memoryRequestBytes is the request of memory.",
 							Type:        []string{"integer"},
 							Format:      "int64",
 						},
 					},
 					"memoryLimitBytes": {
 						SchemaProps: spec.SchemaProps{
-							Description: "memoryLimitBytes is the memory allowed at most.",
+							Description: "memoryLimitBytes is the limit of memory.",
 							Type:        []string{"integer"},
 							Format:      "int64",
 						},
@@ -2148,7 +2148,7 @@ func schema_pkg_apis_dashboard_v1alpha1_CreateClusterRequest(ref common.Referenc
 				Properties: map[string]spec.Schema{
 					"name": {
 						SchemaProps: spec.SchemaProps{
-							Description: "name of the cluster, its id from then on.",
+							Description: "name of the cluster, which is also its id.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -2156,14 +2156,14 @@ func schema_pkg_apis_dashboard_v1alpha1_CreateClusterRequest(ref common.Referenc
 					},
 					"displayName": {
 						SchemaProps: spec.SchemaProps{
-							Description: "displayName is the name to show. Defaults to the name.",
+							Description: "displayName is the displayed name. Defaults to the name.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
 					},
 					"authType": {
 						SchemaProps: spec.SchemaProps{
-							Description: "authType says how the cluster is reached: kubeconfig or in-cluster.",
+							Description: "authType is the kind of the connection: kubeconfig or in-cluster.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -2171,14 +2171,14 @@ func schema_pkg_apis_dashboard_v1alpha1_CreateClusterRequest(ref common.Referenc
 					},
 					"kubeconfig": {
 						SchemaProps: spec.SchemaProps{
-							Description: "kubeconfig for the cluster, with inline certificate data or a token and nothing else. No answer ever holds it.",
+							Description: "kubeconfig for the cluster, with only inline certificate data or a token. It is never returned.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
 					},
 					"labels": {
 						SchemaProps: spec.SchemaProps{
-							Description: "labels are what the selectors of role bindings match.",
+							Description: "labels are matched by the selectors of role bindings.",
 							Type:        []string{"object"},
 							AdditionalProperties: &spec.SchemaOrBool{
 								Allows: true,
@@ -2207,7 +2207,7 @@ func schema_pkg_apis_dashboard_v1alpha1_CreateRoleBindingRequest(ref common.Refe
 				Properties: map[string]spec.Schema{
 					"name": {
 						SchemaProps: spec.SchemaProps{
-							Description: "name of the role binding, its id from then on.",
+							Description: "name of the role binding, which is also its id.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -2220,7 +2220,7 @@ func schema_pkg_apis_dashboard_v1alpha1_CreateRoleBindingRequest(ref common.Refe
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "subjects are who gets the role.",
+							Description: "subjects are the users, groups and accounts that get the role.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -2240,14 +2240,14 @@ func schema_pkg_apis_dashboard_v1alpha1_CreateRoleBindingRequest(ref common.Refe
 					},
 					"clusters": {
 						SchemaProps: spec.SchemaProps{
-							Description: "clusters are where the subjects get it.",
+							Description: "clusters are the clusters on which the subjects get the role.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(v1alpha1.RoleBindingTargets{}.OpenAPIModelName()),
 						},
 					},
 					"namespaces": {
 						SchemaProps: spec.SchemaProps{
-							Description: "namespaces restrict the role to some of those clusters' namespaces. Without it the role holds in the whole cluster.",
+							Description: "namespaces restricts the role to some of those clusters' namespaces. Without it the role applies in the whole cluster.",
 							Ref:         ref(v1alpha1.RoleBindingTargets{}.OpenAPIModelName()),
 						},
 					},
@@ -2269,7 +2269,7 @@ func schema_pkg_apis_dashboard_v1alpha1_CreateUserRequest(ref common.ReferenceCa
 				Properties: map[string]spec.Schema{
 					"username": {
 						SchemaProps: spec.SchemaProps{
-							Description: "username is what the user types to log in.",
+							Description: "username is the name with which the user logs in.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -2277,7 +2277,7 @@ func schema_pkg_apis_dashboard_v1alpha1_CreateUserRequest(ref common.ReferenceCa
 					},
 					"password": {
 						SchemaProps: spec.SchemaProps{
-							Description: "password of the user: 12 characters or more, and not easily guessed.",
+							Description: "password of the user. It must have at least 12 characters and must not be easy to guess.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -2292,7 +2292,7 @@ func schema_pkg_apis_dashboard_v1alpha1_CreateUserRequest(ref common.ReferenceCa
 					},
 					"displayName": {
 						SchemaProps: spec.SchemaProps{
-							Description: "displayName is the name to show. Defaults to the user name.",
+							Description: "displayName is the displayed name. Defaults to the user name.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
@@ -2318,7 +2318,7 @@ func schema_pkg_apis_dashboard_v1alpha1_CreateUserRequest(ref common.ReferenceCa
 					},
 					"role": {
 						SchemaProps: spec.SchemaProps{
-							Description: "role that the user gets on every cluster: super-admin, admin, editor or viewer; custom, the default, gives none.",
+							Description: "role is the role that the user gets on every cluster: super-admin, admin, editor or viewer; custom, the default, means none.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
@@ -2332,7 +2332,7 @@ func schema_pkg_apis_dashboard_v1alpha1_CreateUserRequest(ref common.ReferenceCa
 					},
 					"mustChangePassword": {
 						SchemaProps: spec.SchemaProps{
-							Description: "mustChangePassword asks the user to choose another password at the first login. Defaults to true.",
+							Description: "mustChangePassword requires the user to choose another password at the first login. Defaults to true.",
 							Type:        []string{"boolean"},
 							Format:      "",
 						},
@@ -2348,7 +2348,7 @@ func schema_pkg_apis_dashboard_v1alpha1_CurrentUser(ref common.ReferenceCallback
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "CurrentUser is the caller, as the caller sees themselves.",
+				Description: "CurrentUser is the caller.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"id": {
@@ -2369,7 +2369,7 @@ func schema_pkg_apis_dashboard_v1alpha1_CurrentUser(ref common.ReferenceCallback
 					},
 					"displayName": {
 						SchemaProps: spec.SchemaProps{
-							Description: "displayName is the name to show.",
+							Description: "displayName is the displayed name.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -2385,7 +2385,7 @@ func schema_pkg_apis_dashboard_v1alpha1_CurrentUser(ref common.ReferenceCallback
 					},
 					"role": {
 						SchemaProps: spec.SchemaProps{
-							Description: "role is what the user's bindings on the host amount to, for showing and hiding buttons only: super-admin, admin, editor, viewer or custom.",
+							Description: "role is the role that the user's bindings give on the host: super-admin, admin, editor, viewer or custom. It is only for displaying and hiding buttons.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -2398,7 +2398,7 @@ func schema_pkg_apis_dashboard_v1alpha1_CurrentUser(ref common.ReferenceCallback
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "groups are the user's groups: of KubeVision for a KubeVisionUser, of Kubernetes for anybody else.",
+							Description: "groups are the user's groups: those of KubeVision for a KubeVisionUser, and those of Kubernetes otherwise.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -2412,7 +2412,7 @@ func schema_pkg_apis_dashboard_v1alpha1_CurrentUser(ref common.ReferenceCallback
 					},
 					"totpEnabled": {
 						SchemaProps: spec.SchemaProps{
-							Description: "totpEnabled says whether the user has a second factor.",
+							Description: "totpEnabled is true if the user has a second factor.",
 							Default:     false,
 							Type:        []string{"boolean"},
 							Format:      "",
@@ -2433,7 +2433,7 @@ func schema_pkg_apis_dashboard_v1alpha1_CurrentUser(ref common.ReferenceCallback
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "bindings are the role bindings that name the caller or a group of theirs.",
+							Description: "bindings are the role bindings that name the caller or one of the caller's groups.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -2457,12 +2457,12 @@ func schema_pkg_apis_dashboard_v1alpha1_CurrentUserEnvelope(ref common.Reference
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "CurrentUserEnvelope is the answer to GET /users/me.",
+				Description: "CurrentUserEnvelope is the response to GET /users/me.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"code": {
 						SchemaProps: spec.SchemaProps{
-							Description: "code is the outcome; 0 is success.",
+							Description: "code is the result; 0 is success.",
 							Default:     0,
 							Type:        []string{"integer"},
 							Format:      "int32",
@@ -2470,7 +2470,7 @@ func schema_pkg_apis_dashboard_v1alpha1_CurrentUserEnvelope(ref common.Reference
 					},
 					"message": {
 						SchemaProps: spec.SchemaProps{
-							Description: "message is the outcome for a person to read.",
+							Description: "message describes the result.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -2484,7 +2484,7 @@ func schema_pkg_apis_dashboard_v1alpha1_CurrentUserEnvelope(ref common.Reference
 					},
 					"meta": {
 						SchemaProps: spec.SchemaProps{
-							Description: "meta is what there is to say beside the data.",
+							Description: "meta contains information about the response.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(v1alpha1.Meta{}.OpenAPIModelName()),
 						},
@@ -2547,7 +2547,7 @@ func schema_pkg_apis_dashboard_v1alpha1_CustomResource(ref common.ReferenceCallb
 					},
 					"namespaced": {
 						SchemaProps: spec.SchemaProps{
-							Description: "namespaced says whether the objects are in namespaces.",
+							Description: "namespaced is true if the objects are namespaced.",
 							Default:     false,
 							Type:        []string{"boolean"},
 							Format:      "",
@@ -2583,12 +2583,12 @@ func schema_pkg_apis_dashboard_v1alpha1_CustomResourceListEnvelope(ref common.Re
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "CustomResourceListEnvelope is the answer to GET /clusters/{cluster}/crds.",
+				Description: "CustomResourceListEnvelope is the response to GET /clusters/{cluster}/crds.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"code": {
 						SchemaProps: spec.SchemaProps{
-							Description: "code is the outcome; 0 is success.",
+							Description: "code is the result; 0 is success.",
 							Default:     0,
 							Type:        []string{"integer"},
 							Format:      "int32",
@@ -2596,7 +2596,7 @@ func schema_pkg_apis_dashboard_v1alpha1_CustomResourceListEnvelope(ref common.Re
 					},
 					"message": {
 						SchemaProps: spec.SchemaProps{
-							Description: "message is the outcome for a person to read.",
+							Description: "message describes the result.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -2609,7 +2609,7 @@ func schema_pkg_apis_dashboard_v1alpha1_CustomResourceListEnvelope(ref common.Re
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "data are the kinds that CustomResourceDefinitions define.",
+							Description: "data contains the kinds that CustomResourceDefinitions define.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -2622,7 +2622,7 @@ func schema_pkg_apis_dashboard_v1alpha1_CustomResourceListEnvelope(ref common.Re
 					},
 					"meta": {
 						SchemaProps: spec.SchemaProps{
-							Description: "meta is what there is to say beside the data.",
+							Description: "meta contains information about the response.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(v1alpha1.Meta{}.OpenAPIModelName()),
 						},
@@ -2640,12 +2640,12 @@ func schema_pkg_apis_dashboard_v1alpha1_Diff(ref common.ReferenceCallback) commo
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "Diff is what differs between two versions of an object. What Kubernetes keeps for itself, such as resourceVersion, is left out.",
+				Description: "Diff is the difference between two versions of an object. It omits the metadata that Kubernetes maintains, such as resourceVersion.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"unified": {
 						SchemaProps: spec.SchemaProps{
-							Description: "unified is the difference of both as YAML, in unified format; empty where there is none.",
+							Description: "unified is the difference of both as YAML, in unified format. It is empty if there is none.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -2681,7 +2681,7 @@ func schema_pkg_apis_dashboard_v1alpha1_DirectoryConfig(ref common.ReferenceCall
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "DirectoryConfig says that no directory of users is asked, in the form in which dashboards show the settings of one.",
+				Description: "DirectoryConfig contains the settings of a user directory, which KubeVision does not use.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"enabled": {
@@ -2858,12 +2858,12 @@ func schema_pkg_apis_dashboard_v1alpha1_DirectoryConfigEnvelope(ref common.Refer
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "DirectoryConfigEnvelope is the answer to GET /directory/config.",
+				Description: "DirectoryConfigEnvelope is the response to GET /directory/config.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"code": {
 						SchemaProps: spec.SchemaProps{
-							Description: "code is the outcome; 0 is success.",
+							Description: "code is the result; 0 is success.",
 							Default:     0,
 							Type:        []string{"integer"},
 							Format:      "int32",
@@ -2871,7 +2871,7 @@ func schema_pkg_apis_dashboard_v1alpha1_DirectoryConfigEnvelope(ref common.Refer
 					},
 					"message": {
 						SchemaProps: spec.SchemaProps{
-							Description: "message is the outcome for a person to read.",
+							Description: "message describes the result.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -2879,13 +2879,13 @@ func schema_pkg_apis_dashboard_v1alpha1_DirectoryConfigEnvelope(ref common.Refer
 					},
 					"data": {
 						SchemaProps: spec.SchemaProps{
-							Description: "data says that no directory is asked.",
+							Description: "data contains the settings.",
 							Ref:         ref(v1alpha1.DirectoryConfig{}.OpenAPIModelName()),
 						},
 					},
 					"meta": {
 						SchemaProps: spec.SchemaProps{
-							Description: "meta is what there is to say beside the data.",
+							Description: "meta contains information about the response.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(v1alpha1.Meta{}.OpenAPIModelName()),
 						},
@@ -2903,7 +2903,7 @@ func schema_pkg_apis_dashboard_v1alpha1_Disabled(ref common.ReferenceCallback) c
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "Disabled says that there is no second factor any more.",
+				Description: "Disabled confirms that there is no second factor any more.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"disabled": {
@@ -2925,12 +2925,12 @@ func schema_pkg_apis_dashboard_v1alpha1_DisabledEnvelope(ref common.ReferenceCal
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "DisabledEnvelope is the answer to POST /auth/2fa/disable.",
+				Description: "DisabledEnvelope is the response to POST /auth/2fa/disable.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"code": {
 						SchemaProps: spec.SchemaProps{
-							Description: "code is the outcome; 0 is success.",
+							Description: "code is the result; 0 is success.",
 							Default:     0,
 							Type:        []string{"integer"},
 							Format:      "int32",
@@ -2938,7 +2938,7 @@ func schema_pkg_apis_dashboard_v1alpha1_DisabledEnvelope(ref common.ReferenceCal
 					},
 					"message": {
 						SchemaProps: spec.SchemaProps{
-							Description: "message is the outcome for a person to read.",
+							Description: "message describes the result.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -2946,13 +2946,13 @@ func schema_pkg_apis_dashboard_v1alpha1_DisabledEnvelope(ref common.ReferenceCal
 					},
 					"data": {
 						SchemaProps: spec.SchemaProps{
-							Description: "data says that there is no second factor any more.",
+							Description: "data confirms that there is no second factor any more.",
 							Ref:         ref(v1alpha1.Disabled{}.OpenAPIModelName()),
 						},
 					},
 					"meta": {
 						SchemaProps: spec.SchemaProps{
-							Description: "meta is what there is to say beside the data.",
+							Description: "meta contains information about the response.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(v1alpha1.Meta{}.OpenAPIModelName()),
 						},
@@ -2970,7 +2970,7 @@ func schema_pkg_apis_dashboard_v1alpha1_Drain(ref common.ReferenceCallback) comm
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "Drain is what a drain has done.",
+				Description: "Drain is the result of a drain.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"name": {
@@ -2983,7 +2983,7 @@ func schema_pkg_apis_dashboard_v1alpha1_Drain(ref common.ReferenceCallback) comm
 					},
 					"completed": {
 						SchemaProps: spec.SchemaProps{
-							Description: "completed is true where no Pod is left that has to go. Otherwise the drain can be called again, and goes on.",
+							Description: "completed is true if no Pod is left to evict. Otherwise the call can be repeated to continue.",
 							Default:     false,
 							Type:        []string{"boolean"},
 							Format:      "",
@@ -2991,7 +2991,7 @@ func schema_pkg_apis_dashboard_v1alpha1_Drain(ref common.ReferenceCallback) comm
 					},
 					"dryRun": {
 						SchemaProps: spec.SchemaProps{
-							Description: "dryRun is true where nothing was changed.",
+							Description: "dryRun is true if nothing was changed.",
 							Default:     false,
 							Type:        []string{"boolean"},
 							Format:      "",
@@ -3028,12 +3028,12 @@ func schema_pkg_apis_dashboard_v1alpha1_DrainEnvelope(ref common.ReferenceCallba
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "DrainEnvelope is the answer to POST .../drain.",
+				Description: "DrainEnvelope is the response to POST .../drain.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"code": {
 						SchemaProps: spec.SchemaProps{
-							Description: "code is the outcome; 0 is success.",
+							Description: "code is the result; 0 is success.",
 							Default:     0,
 							Type:        []string{"integer"},
 							Format:      "int32",
@@ -3041,7 +3041,7 @@ func schema_pkg_apis_dashboard_v1alpha1_DrainEnvelope(ref common.ReferenceCallba
 					},
 					"message": {
 						SchemaProps: spec.SchemaProps{
-							Description: "message is the outcome for a person to read.",
+							Description: "message describes the result.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -3049,13 +3049,13 @@ func schema_pkg_apis_dashboard_v1alpha1_DrainEnvelope(ref common.ReferenceCallba
 					},
 					"data": {
 						SchemaProps: spec.SchemaProps{
-							Description: "data is what was done.",
+							Description: "data is the result.",
 							Ref:         ref(v1alpha1.Drain{}.OpenAPIModelName()),
 						},
 					},
 					"meta": {
 						SchemaProps: spec.SchemaProps{
-							Description: "meta is what there is to say beside the data.",
+							Description: "meta contains information about the response.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(v1alpha1.Meta{}.OpenAPIModelName()),
 						},
@@ -3073,40 +3073,40 @@ func schema_pkg_apis_dashboard_v1alpha1_DrainRequest(ref common.ReferenceCallbac
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "DrainRequest is the body of POST .../drain. It may be left out.",
+				Description: "DrainRequest is the optional body of POST .../drain.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"gracePeriodSeconds": {
 						SchemaProps: spec.SchemaProps{
-							Description: "gracePeriodSeconds is how long Pods may take to end. Defaults to what each of them asks for.",
+							Description: "gracePeriodSeconds is the grace period of the Pods. Defaults to that of each Pod.",
 							Type:        []string{"integer"},
 							Format:      "int64",
 						},
 					},
 					"timeoutSeconds": {
 						SchemaProps: spec.SchemaProps{
-							Description: "timeoutSeconds is for how long evictions are tried that a PodDisruptionBudget does not allow yet: 1 to 45. Defaults to 30.",
+							Description: "timeoutSeconds is the time for which evictions that a PodDisruptionBudget blocks are retried: 1 to 45. Defaults to 30.",
 							Type:        []string{"integer"},
 							Format:      "int64",
 						},
 					},
 					"deleteEmptyDirData": {
 						SchemaProps: spec.SchemaProps{
-							Description: "deleteEmptyDirData evicts Pods too whose data in emptyDir volumes is lost by that.",
+							Description: "deleteEmptyDirData also evicts Pods with emptyDir volumes, whose data are lost.",
 							Type:        []string{"boolean"},
 							Format:      "",
 						},
 					},
 					"force": {
 						SchemaProps: spec.SchemaProps{
-							Description: "force evicts Pods too that no controller makes again.",
+							Description: "force also evicts Pods that no controller creates again.",
 							Type:        []string{"boolean"},
 							Format:      "",
 						},
 					},
 					"dryRun": {
 						SchemaProps: spec.SchemaProps{
-							Description: "dryRun changes nothing, and says what would be done.",
+							Description: "dryRun changes nothing, and returns the expected result.",
 							Type:        []string{"boolean"},
 							Format:      "",
 						},
@@ -3121,7 +3121,7 @@ func schema_pkg_apis_dashboard_v1alpha1_DrainedPod(ref common.ReferenceCallback)
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "DrainedPod is what became of one Pod.",
+				Description: "DrainedPod is the result for one Pod.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"namespace": {
@@ -3150,14 +3150,14 @@ func schema_pkg_apis_dashboard_v1alpha1_DrainedPod(ref common.ReferenceCallback)
 					},
 					"reason": {
 						SchemaProps: spec.SchemaProps{
-							Description: "reason says why, for a person to read.",
+							Description: "reason describes the cause of the status.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
 					},
 					"code": {
 						SchemaProps: spec.SchemaProps{
-							Description: "code is the outcome where the status is failed.",
+							Description: "code is the error code if the status is failed.",
 							Type:        []string{"integer"},
 							Format:      "int32",
 						},
@@ -3173,24 +3173,24 @@ func schema_pkg_apis_dashboard_v1alpha1_DryRun(ref common.ReferenceCallback) com
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "DryRun is what a change would do. Nothing was written.",
+				Description: "DryRun is the result of a dry run. Nothing was written.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"current": {
 						SchemaProps: spec.SchemaProps{
-							Description: "current is the object as it is; null where there is none, or the caller may not get it.",
+							Description: "current is the stored object. It is null if the object does not exist, or if the caller may not get it.",
 							Ref:         ref(v1alpha1.DryRunObject{}.OpenAPIModelName()),
 						},
 					},
 					"proposed": {
 						SchemaProps: spec.SchemaProps{
-							Description: "proposed is the object as it would be; null where it was refused.",
+							Description: "proposed is the object after the change. It is null if the change was rejected.",
 							Ref:         ref(v1alpha1.DryRunObject{}.OpenAPIModelName()),
 						},
 					},
 					"valid": {
 						SchemaProps: spec.SchemaProps{
-							Description: "valid says that the API server would accept it.",
+							Description: "valid is true if the API server would accept the change.",
 							Default:     false,
 							Type:        []string{"boolean"},
 							Format:      "",
@@ -3203,7 +3203,7 @@ func schema_pkg_apis_dashboard_v1alpha1_DryRun(ref common.ReferenceCallback) com
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "errors are the API server's reasons to refuse it.",
+							Description: "errors are the API server's reasons for a rejection.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -3222,7 +3222,7 @@ func schema_pkg_apis_dashboard_v1alpha1_DryRun(ref common.ReferenceCallback) com
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "warnings are what the API server warned of.",
+							Description: "warnings are the warnings of the API server.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -3236,7 +3236,7 @@ func schema_pkg_apis_dashboard_v1alpha1_DryRun(ref common.ReferenceCallback) com
 					},
 					"diff": {
 						SchemaProps: spec.SchemaProps{
-							Description: "diff is what would change; null where there is nothing to compare.",
+							Description: "diff is the difference. It is null if there is nothing to compare.",
 							Ref:         ref(v1alpha1.Diff{}.OpenAPIModelName()),
 						},
 					},
@@ -3253,12 +3253,12 @@ func schema_pkg_apis_dashboard_v1alpha1_DryRunEnvelope(ref common.ReferenceCallb
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "DryRunEnvelope is what a change would do.",
+				Description: "DryRunEnvelope is the response to a dry run.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"code": {
 						SchemaProps: spec.SchemaProps{
-							Description: "code is the outcome; 0 is success.",
+							Description: "code is the result; 0 is success.",
 							Default:     0,
 							Type:        []string{"integer"},
 							Format:      "int32",
@@ -3266,7 +3266,7 @@ func schema_pkg_apis_dashboard_v1alpha1_DryRunEnvelope(ref common.ReferenceCallb
 					},
 					"message": {
 						SchemaProps: spec.SchemaProps{
-							Description: "message is the outcome for a person to read.",
+							Description: "message describes the result.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -3274,13 +3274,13 @@ func schema_pkg_apis_dashboard_v1alpha1_DryRunEnvelope(ref common.ReferenceCallb
 					},
 					"data": {
 						SchemaProps: spec.SchemaProps{
-							Description: "data is what the change would do.",
+							Description: "data is the result of the dry run.",
 							Ref:         ref(v1alpha1.DryRun{}.OpenAPIModelName()),
 						},
 					},
 					"meta": {
 						SchemaProps: spec.SchemaProps{
-							Description: "meta is what there is to say beside the data.",
+							Description: "meta contains information about the response.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(v1alpha1.Meta{}.OpenAPIModelName()),
 						},
@@ -3298,7 +3298,7 @@ func schema_pkg_apis_dashboard_v1alpha1_DryRunObject(ref common.ReferenceCallbac
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "DryRunObject is an object beside which its names stand.",
+				Description: "DryRunObject is an object together with its names.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"apiVersion": {
@@ -3334,7 +3334,7 @@ func schema_pkg_apis_dashboard_v1alpha1_DryRunObject(ref common.ReferenceCallbac
 					},
 					"raw": {
 						SchemaProps: spec.SchemaProps{
-							Description: "raw is the object as Kubernetes writes it, without managedFields.",
+							Description: "raw is the object in Kubernetes' format, without managedFields.",
 							Ref:         ref(runtime.RawExtension{}.OpenAPIModelName()),
 						},
 					},
@@ -3351,7 +3351,7 @@ func schema_pkg_apis_dashboard_v1alpha1_Enabled(ref common.ReferenceCallback) co
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "Enabled says that the second factor is in force.",
+				Description: "Enabled confirms that the second factor is active.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"enabled": {
@@ -3373,12 +3373,12 @@ func schema_pkg_apis_dashboard_v1alpha1_EnabledEnvelope(ref common.ReferenceCall
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "EnabledEnvelope is the answer to POST /auth/2fa/enable.",
+				Description: "EnabledEnvelope is the response to POST /auth/2fa/enable.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"code": {
 						SchemaProps: spec.SchemaProps{
-							Description: "code is the outcome; 0 is success.",
+							Description: "code is the result; 0 is success.",
 							Default:     0,
 							Type:        []string{"integer"},
 							Format:      "int32",
@@ -3386,7 +3386,7 @@ func schema_pkg_apis_dashboard_v1alpha1_EnabledEnvelope(ref common.ReferenceCall
 					},
 					"message": {
 						SchemaProps: spec.SchemaProps{
-							Description: "message is the outcome for a person to read.",
+							Description: "message describes the result.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -3394,13 +3394,13 @@ func schema_pkg_apis_dashboard_v1alpha1_EnabledEnvelope(ref common.ReferenceCall
 					},
 					"data": {
 						SchemaProps: spec.SchemaProps{
-							Description: "data says that the second factor is in force.",
+							Description: "data confirms that the second factor is active.",
 							Ref:         ref(v1alpha1.Enabled{}.OpenAPIModelName()),
 						},
 					},
 					"meta": {
 						SchemaProps: spec.SchemaProps{
-							Description: "meta is what there is to say beside the data.",
+							Description: "meta contains information about the response.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(v1alpha1.Meta{}.OpenAPIModelName()),
 						},
@@ -3418,12 +3418,12 @@ func schema_pkg_apis_dashboard_v1alpha1_Envelope(ref common.ReferenceCallback) c
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "Envelope is a response whose data depend on the outcome.",
+				Description: "Envelope is a response whose data depend on the result.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"code": {
 						SchemaProps: spec.SchemaProps{
-							Description: "code is the outcome; 0 is success.",
+							Description: "code is the result; 0 is success.",
 							Default:     0,
 							Type:        []string{"integer"},
 							Format:      "int32",
@@ -3431,7 +3431,7 @@ func schema_pkg_apis_dashboard_v1alpha1_Envelope(ref common.ReferenceCallback) c
 					},
 					"message": {
 						SchemaProps: spec.SchemaProps{
-							Description: "message is the outcome for a person to read.",
+							Description: "message describes the result.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -3439,13 +3439,13 @@ func schema_pkg_apis_dashboard_v1alpha1_Envelope(ref common.ReferenceCallback) c
 					},
 					"data": {
 						SchemaProps: spec.SchemaProps{
-							Description: "data is null where there is nothing to say.",
+							Description: "data is null if there are no data.",
 							Ref:         ref(runtime.RawExtension{}.OpenAPIModelName()),
 						},
 					},
 					"meta": {
 						SchemaProps: spec.SchemaProps{
-							Description: "meta is what there is to say beside the data.",
+							Description: "meta contains information about the response.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(v1alpha1.Meta{}.OpenAPIModelName()),
 						},
@@ -3468,7 +3468,7 @@ func schema_pkg_apis_dashboard_v1alpha1_Favorite(ref common.ReferenceCallback) c
 				Properties: map[string]spec.Schema{
 					"id": {
 						SchemaProps: spec.SchemaProps{
-							Description: "id is a number that the user has for no other favorite.",
+							Description: "id is a number that is unique among the user's favorites.",
 							Default:     0,
 							Type:        []string{"integer"},
 							Format:      "int64",
@@ -3498,7 +3498,7 @@ func schema_pkg_apis_dashboard_v1alpha1_Favorite(ref common.ReferenceCallback) c
 					},
 					"namespace": {
 						SchemaProps: spec.SchemaProps{
-							Description: "namespace of the object, empty for kinds without namespaces.",
+							Description: "namespace of the object, empty for cluster-scoped kinds.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -3522,7 +3522,7 @@ func schema_pkg_apis_dashboard_v1alpha1_Favorite(ref common.ReferenceCallback) c
 					},
 					"displayName": {
 						SchemaProps: spec.SchemaProps{
-							Description: "displayName is the name to show.",
+							Description: "displayName is the displayed name.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -3530,7 +3530,7 @@ func schema_pkg_apis_dashboard_v1alpha1_Favorite(ref common.ReferenceCallback) c
 					},
 					"sortOrder": {
 						SchemaProps: spec.SchemaProps{
-							Description: "sortOrder is the place in the list, from 0.",
+							Description: "sortOrder is the position in the list, from 0.",
 							Default:     0,
 							Type:        []string{"integer"},
 							Format:      "int32",
@@ -3549,12 +3549,12 @@ func schema_pkg_apis_dashboard_v1alpha1_FavoriteEnvelope(ref common.ReferenceCal
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "FavoriteEnvelope is the answer to POST /favorites.",
+				Description: "FavoriteEnvelope is the response to POST /favorites.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"code": {
 						SchemaProps: spec.SchemaProps{
-							Description: "code is the outcome; 0 is success.",
+							Description: "code is the result; 0 is success.",
 							Default:     0,
 							Type:        []string{"integer"},
 							Format:      "int32",
@@ -3562,7 +3562,7 @@ func schema_pkg_apis_dashboard_v1alpha1_FavoriteEnvelope(ref common.ReferenceCal
 					},
 					"message": {
 						SchemaProps: spec.SchemaProps{
-							Description: "message is the outcome for a person to read.",
+							Description: "message describes the result.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -3576,7 +3576,7 @@ func schema_pkg_apis_dashboard_v1alpha1_FavoriteEnvelope(ref common.ReferenceCal
 					},
 					"meta": {
 						SchemaProps: spec.SchemaProps{
-							Description: "meta is what there is to say beside the data.",
+							Description: "meta contains information about the response.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(v1alpha1.Meta{}.OpenAPIModelName()),
 						},
@@ -3594,12 +3594,12 @@ func schema_pkg_apis_dashboard_v1alpha1_FavoriteListEnvelope(ref common.Referenc
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "FavoriteListEnvelope is the answer to GET /favorites.",
+				Description: "FavoriteListEnvelope is the response to GET /favorites.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"code": {
 						SchemaProps: spec.SchemaProps{
-							Description: "code is the outcome; 0 is success.",
+							Description: "code is the result; 0 is success.",
 							Default:     0,
 							Type:        []string{"integer"},
 							Format:      "int32",
@@ -3607,7 +3607,7 @@ func schema_pkg_apis_dashboard_v1alpha1_FavoriteListEnvelope(ref common.Referenc
 					},
 					"message": {
 						SchemaProps: spec.SchemaProps{
-							Description: "message is the outcome for a person to read.",
+							Description: "message describes the result.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -3620,7 +3620,7 @@ func schema_pkg_apis_dashboard_v1alpha1_FavoriteListEnvelope(ref common.Referenc
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "data are the favorites of the caller, in their order.",
+							Description: "data contains the favorites of the caller, in their order.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -3633,7 +3633,7 @@ func schema_pkg_apis_dashboard_v1alpha1_FavoriteListEnvelope(ref common.Referenc
 					},
 					"meta": {
 						SchemaProps: spec.SchemaProps{
-							Description: "meta is what there is to say beside the data.",
+							Description: "meta contains information about the response.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(v1alpha1.Meta{}.OpenAPIModelName()),
 						},
@@ -3661,7 +3661,7 @@ func schema_pkg_apis_dashboard_v1alpha1_FavoriteOrder(ref common.ReferenceCallba
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "orderedIds are the ids of favorites. Those that are left out come after them.",
+							Description: "orderedIds are the ids of favorites. The other favorites follow.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -3697,7 +3697,7 @@ func schema_pkg_apis_dashboard_v1alpha1_FavoriteRequest(ref common.ReferenceCall
 					},
 					"namespace": {
 						SchemaProps: spec.SchemaProps{
-							Description: "namespace of the object, left out for kinds without namespaces.",
+							Description: "namespace of the object, absent for cluster-scoped kinds.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
@@ -3720,7 +3720,7 @@ func schema_pkg_apis_dashboard_v1alpha1_FavoriteRequest(ref common.ReferenceCall
 					},
 					"displayName": {
 						SchemaProps: spec.SchemaProps{
-							Description: "displayName is the name to show; defaults to that of the object.",
+							Description: "displayName is the displayed name. Defaults to the name of the object.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
@@ -3736,12 +3736,12 @@ func schema_pkg_apis_dashboard_v1alpha1_FavoriteState(ref common.ReferenceCallba
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "FavoriteState says whether an object is a favorite.",
+				Description: "FavoriteState is the state of an object with regard to favorites.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"favorited": {
 						SchemaProps: spec.SchemaProps{
-							Description: "favorited is true for a favorite.",
+							Description: "favorited is true if the object is a favorite.",
 							Default:     false,
 							Type:        []string{"boolean"},
 							Format:      "",
@@ -3749,7 +3749,7 @@ func schema_pkg_apis_dashboard_v1alpha1_FavoriteState(ref common.ReferenceCallba
 					},
 					"favorite": {
 						SchemaProps: spec.SchemaProps{
-							Description: "favorite is the favorite that it is.",
+							Description: "favorite is the favorite, if the object is one.",
 							Ref:         ref(v1alpha1.Favorite{}.OpenAPIModelName()),
 						},
 					},
@@ -3766,12 +3766,12 @@ func schema_pkg_apis_dashboard_v1alpha1_FavoriteStateEnvelope(ref common.Referen
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "FavoriteStateEnvelope is the answer to GET /favorites/check and POST /favorites/toggle.",
+				Description: "FavoriteStateEnvelope is the response to GET /favorites/check and POST /favorites/toggle.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"code": {
 						SchemaProps: spec.SchemaProps{
-							Description: "code is the outcome; 0 is success.",
+							Description: "code is the result; 0 is success.",
 							Default:     0,
 							Type:        []string{"integer"},
 							Format:      "int32",
@@ -3779,7 +3779,7 @@ func schema_pkg_apis_dashboard_v1alpha1_FavoriteStateEnvelope(ref common.Referen
 					},
 					"message": {
 						SchemaProps: spec.SchemaProps{
-							Description: "message is the outcome for a person to read.",
+							Description: "message describes the result.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -3787,13 +3787,13 @@ func schema_pkg_apis_dashboard_v1alpha1_FavoriteStateEnvelope(ref common.Referen
 					},
 					"data": {
 						SchemaProps: spec.SchemaProps{
-							Description: "data says whether the object is a favorite.",
+							Description: "data is the state of the object.",
 							Ref:         ref(v1alpha1.FavoriteState{}.OpenAPIModelName()),
 						},
 					},
 					"meta": {
 						SchemaProps: spec.SchemaProps{
-							Description: "meta is what there is to say beside the data.",
+							Description: "meta contains information about the response.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(v1alpha1.Meta{}.OpenAPIModelName()),
 						},
@@ -3811,12 +3811,12 @@ func schema_pkg_apis_dashboard_v1alpha1_Header(ref common.ReferenceCallback) com
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "Header is what every envelope begins with.",
+				Description: "Header contains the first fields of every envelope.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"code": {
 						SchemaProps: spec.SchemaProps{
-							Description: "code is the outcome; 0 is success.",
+							Description: "code is the result; 0 is success.",
 							Default:     0,
 							Type:        []string{"integer"},
 							Format:      "int32",
@@ -3824,7 +3824,7 @@ func schema_pkg_apis_dashboard_v1alpha1_Header(ref common.ReferenceCallback) com
 					},
 					"message": {
 						SchemaProps: spec.SchemaProps{
-							Description: "message is the outcome for a person to read.",
+							Description: "message describes the result.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -3841,7 +3841,7 @@ func schema_pkg_apis_dashboard_v1alpha1_ImageReference(ref common.ReferenceCallb
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "ImageReference is the name of a container image, in its parts.",
+				Description: "ImageReference contains the parts of the name of a container image.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"registry": {
@@ -3862,14 +3862,14 @@ func schema_pkg_apis_dashboard_v1alpha1_ImageReference(ref common.ReferenceCallb
 					},
 					"tag": {
 						SchemaProps: spec.SchemaProps{
-							Description: "tag is the tag that the name has.",
+							Description: "tag is the tag in the name.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
 					},
 					"digest": {
 						SchemaProps: spec.SchemaProps{
-							Description: "digest is the digest that the name has.",
+							Description: "digest is the digest in the name.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
@@ -3885,7 +3885,7 @@ func schema_pkg_apis_dashboard_v1alpha1_Login(ref common.ReferenceCallback) comm
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "Login is the data of a login or a refresh that succeeded.",
+				Description: "Login is the data of a successful login or refresh.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"accessToken": {
@@ -3898,7 +3898,7 @@ func schema_pkg_apis_dashboard_v1alpha1_Login(ref common.ReferenceCallback) comm
 					},
 					"refreshToken": {
 						SchemaProps: spec.SchemaProps{
-							Description: "refreshToken fetches the next access token, once.",
+							Description: "refreshToken can be exchanged once for the next access token.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -3914,28 +3914,28 @@ func schema_pkg_apis_dashboard_v1alpha1_Login(ref common.ReferenceCallback) comm
 					},
 					"deviceToken": {
 						SchemaProps: spec.SchemaProps{
-							Description: "deviceToken is to be kept after the logout too, and sent with the next login. It lets nobody in.",
+							Description: "deviceToken must be kept after the logout and sent with the next login. It does not grant access.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
 					},
 					"user": {
 						SchemaProps: spec.SchemaProps{
-							Description: "user is who has logged in.",
+							Description: "user is the user who has logged in.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(v1alpha1.User{}.OpenAPIModelName()),
 						},
 					},
 					"passwordChangeRequired": {
 						SchemaProps: spec.SchemaProps{
-							Description: "passwordChangeRequired is true when the session is good for nothing but choosing another password.",
+							Description: "passwordChangeRequired is true if the session is restricted to a change of the password.",
 							Type:        []string{"boolean"},
 							Format:      "",
 						},
 					},
 					"setupRequired": {
 						SchemaProps: spec.SchemaProps{
-							Description: "setupRequired is true when the session is good for nothing but setting up a second factor.",
+							Description: "setupRequired is true if the session is restricted to the set-up of a second factor.",
 							Type:        []string{"boolean"},
 							Format:      "",
 						},
@@ -3953,12 +3953,12 @@ func schema_pkg_apis_dashboard_v1alpha1_LoginEnvelope(ref common.ReferenceCallba
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "LoginEnvelope is the answer to a login or a refresh. With code 40102, data is a TwoFactorChallenge.",
+				Description: "LoginEnvelope is the response to a login or a refresh. With code 40102, data is a TwoFactorChallenge.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"code": {
 						SchemaProps: spec.SchemaProps{
-							Description: "code is the outcome; 0 is success.",
+							Description: "code is the result; 0 is success.",
 							Default:     0,
 							Type:        []string{"integer"},
 							Format:      "int32",
@@ -3966,7 +3966,7 @@ func schema_pkg_apis_dashboard_v1alpha1_LoginEnvelope(ref common.ReferenceCallba
 					},
 					"message": {
 						SchemaProps: spec.SchemaProps{
-							Description: "message is the outcome for a person to read.",
+							Description: "message describes the result.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -3974,13 +3974,13 @@ func schema_pkg_apis_dashboard_v1alpha1_LoginEnvelope(ref common.ReferenceCallba
 					},
 					"data": {
 						SchemaProps: spec.SchemaProps{
-							Description: "data is the login; null where it failed.",
+							Description: "data is the login, or null if it has failed.",
 							Ref:         ref(v1alpha1.Login{}.OpenAPIModelName()),
 						},
 					},
 					"meta": {
 						SchemaProps: spec.SchemaProps{
-							Description: "meta is what there is to say beside the data.",
+							Description: "meta contains information about the response.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(v1alpha1.Meta{}.OpenAPIModelName()),
 						},
@@ -4019,14 +4019,14 @@ func schema_pkg_apis_dashboard_v1alpha1_LoginRequest(ref common.ReferenceCallbac
 					},
 					"provider": {
 						SchemaProps: spec.SchemaProps{
-							Description: "provider is the directory that knows the user. Only \"local\" is served.",
+							Description: "provider is the user directory. Only \"local\" is supported.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
 					},
 					"deviceToken": {
 						SchemaProps: spec.SchemaProps{
-							Description: "deviceToken is that of the last login from this client, which tells it from strangers where many of them try to log in. The header X-KubeVision-Device is another place for it, here and in all calls that answer with one.",
+							Description: "deviceToken is the token of the last login from this client. It identifies the client as known when many unknown clients try to log in. It can also be sent in the header X-KubeVision-Device, here and in all calls that return one.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
@@ -4042,7 +4042,7 @@ func schema_pkg_apis_dashboard_v1alpha1_ManagedSession(ref common.ReferenceCallb
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "ManagedSession is a login of anybody's, as those see it who manage sessions.",
+				Description: "ManagedSession is a session of any user, for callers who manage sessions.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"id": {
@@ -4061,13 +4061,13 @@ func schema_pkg_apis_dashboard_v1alpha1_ManagedSession(ref common.ReferenceCallb
 					},
 					"expiresAt": {
 						SchemaProps: spec.SchemaProps{
-							Description: "expiresAt is when the session ends unless it is renewed.",
+							Description: "expiresAt is the time at which the session ends unless it is refreshed.",
 							Ref:         ref(v1.Time{}.OpenAPIModelName()),
 						},
 					},
 					"address": {
 						SchemaProps: spec.SchemaProps{
-							Description: "address is where the login came from.",
+							Description: "address is the client's address at the login.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -4075,7 +4075,7 @@ func schema_pkg_apis_dashboard_v1alpha1_ManagedSession(ref common.ReferenceCallb
 					},
 					"userAgent": {
 						SchemaProps: spec.SchemaProps{
-							Description: "userAgent is what the client called itself.",
+							Description: "userAgent is the client's User-Agent.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -4083,7 +4083,7 @@ func schema_pkg_apis_dashboard_v1alpha1_ManagedSession(ref common.ReferenceCallb
 					},
 					"current": {
 						SchemaProps: spec.SchemaProps{
-							Description: "current is true for the session that this very request belongs to.",
+							Description: "current is true for the session of this request.",
 							Default:     false,
 							Type:        []string{"boolean"},
 							Format:      "",
@@ -4104,7 +4104,7 @@ func schema_pkg_apis_dashboard_v1alpha1_ManagedSession(ref common.ReferenceCallb
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "authenticationMethods are how the user proved to be who they say: pwd for a password, otp for a one-time code.",
+							Description: "authenticationMethods are the methods of authentication: pwd for a password, otp for a one-time code.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -4129,12 +4129,12 @@ func schema_pkg_apis_dashboard_v1alpha1_ManagedSessionEnvelope(ref common.Refere
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "ManagedSessionEnvelope is the answer to GET /sessions/{session}.",
+				Description: "ManagedSessionEnvelope is the response to GET /sessions/{session}.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"code": {
 						SchemaProps: spec.SchemaProps{
-							Description: "code is the outcome; 0 is success.",
+							Description: "code is the result; 0 is success.",
 							Default:     0,
 							Type:        []string{"integer"},
 							Format:      "int32",
@@ -4142,7 +4142,7 @@ func schema_pkg_apis_dashboard_v1alpha1_ManagedSessionEnvelope(ref common.Refere
 					},
 					"message": {
 						SchemaProps: spec.SchemaProps{
-							Description: "message is the outcome for a person to read.",
+							Description: "message describes the result.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -4156,7 +4156,7 @@ func schema_pkg_apis_dashboard_v1alpha1_ManagedSessionEnvelope(ref common.Refere
 					},
 					"meta": {
 						SchemaProps: spec.SchemaProps{
-							Description: "meta is what there is to say beside the data.",
+							Description: "meta contains information about the response.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(v1alpha1.Meta{}.OpenAPIModelName()),
 						},
@@ -4174,12 +4174,12 @@ func schema_pkg_apis_dashboard_v1alpha1_ManagedSessionListEnvelope(ref common.Re
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "ManagedSessionListEnvelope is the answer to GET /sessions.",
+				Description: "ManagedSessionListEnvelope is the response to GET /sessions.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"code": {
 						SchemaProps: spec.SchemaProps{
-							Description: "code is the outcome; 0 is success.",
+							Description: "code is the result; 0 is success.",
 							Default:     0,
 							Type:        []string{"integer"},
 							Format:      "int32",
@@ -4187,7 +4187,7 @@ func schema_pkg_apis_dashboard_v1alpha1_ManagedSessionListEnvelope(ref common.Re
 					},
 					"message": {
 						SchemaProps: spec.SchemaProps{
-							Description: "message is the outcome for a person to read.",
+							Description: "message describes the result.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -4200,7 +4200,7 @@ func schema_pkg_apis_dashboard_v1alpha1_ManagedSessionListEnvelope(ref common.Re
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "data are the sessions, the newest first.",
+							Description: "data contains the sessions, the newest first.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -4213,7 +4213,7 @@ func schema_pkg_apis_dashboard_v1alpha1_ManagedSessionListEnvelope(ref common.Re
 					},
 					"meta": {
 						SchemaProps: spec.SchemaProps{
-							Description: "meta is what there is to say beside the data.",
+							Description: "meta contains information about the response.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(v1alpha1.Meta{}.OpenAPIModelName()),
 						},
@@ -4231,7 +4231,7 @@ func schema_pkg_apis_dashboard_v1alpha1_ManagedUser(ref common.ReferenceCallback
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "ManagedUser is a user as those see them who manage users. The role is empty for those who may not list role bindings.",
+				Description: "ManagedUser is a user, for callers who manage users. The role is empty for callers who may not list role bindings.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"id": {
@@ -4252,7 +4252,7 @@ func schema_pkg_apis_dashboard_v1alpha1_ManagedUser(ref common.ReferenceCallback
 					},
 					"displayName": {
 						SchemaProps: spec.SchemaProps{
-							Description: "displayName is the name to show.",
+							Description: "displayName is the displayed name.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -4268,7 +4268,7 @@ func schema_pkg_apis_dashboard_v1alpha1_ManagedUser(ref common.ReferenceCallback
 					},
 					"role": {
 						SchemaProps: spec.SchemaProps{
-							Description: "role is what the user's bindings on the host amount to, for showing and hiding buttons only: super-admin, admin, editor, viewer or custom.",
+							Description: "role is the role that the user's bindings give on the host: super-admin, admin, editor, viewer or custom. It is only for displaying and hiding buttons.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -4281,7 +4281,7 @@ func schema_pkg_apis_dashboard_v1alpha1_ManagedUser(ref common.ReferenceCallback
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "groups are the user's groups: of KubeVision for a KubeVisionUser, of Kubernetes for anybody else.",
+							Description: "groups are the user's groups: those of KubeVision for a KubeVisionUser, and those of Kubernetes otherwise.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -4295,7 +4295,7 @@ func schema_pkg_apis_dashboard_v1alpha1_ManagedUser(ref common.ReferenceCallback
 					},
 					"totpEnabled": {
 						SchemaProps: spec.SchemaProps{
-							Description: "totpEnabled says whether the user has a second factor.",
+							Description: "totpEnabled is true if the user has a second factor.",
 							Default:     false,
 							Type:        []string{"boolean"},
 							Format:      "",
@@ -4319,7 +4319,7 @@ func schema_pkg_apis_dashboard_v1alpha1_ManagedUser(ref common.ReferenceCallback
 					},
 					"isActive": {
 						SchemaProps: spec.SchemaProps{
-							Description: "isActive is false for a user who is disabled.",
+							Description: "isActive is false for a disabled user.",
 							Default:     false,
 							Type:        []string{"boolean"},
 							Format:      "",
@@ -4335,7 +4335,7 @@ func schema_pkg_apis_dashboard_v1alpha1_ManagedUser(ref common.ReferenceCallback
 					},
 					"mustChangePassword": {
 						SchemaProps: spec.SchemaProps{
-							Description: "mustChangePassword asks the user to choose another password at the next login.",
+							Description: "mustChangePassword requires the user to choose another password at the next login.",
 							Default:     false,
 							Type:        []string{"boolean"},
 							Format:      "",
@@ -4349,13 +4349,13 @@ func schema_pkg_apis_dashboard_v1alpha1_ManagedUser(ref common.ReferenceCallback
 					},
 					"lockedUntil": {
 						SchemaProps: spec.SchemaProps{
-							Description: "lockedUntil is when logins are accepted again.",
+							Description: "lockedUntil is the time at which logins are accepted again.",
 							Ref:         ref(v1.Time{}.OpenAPIModelName()),
 						},
 					},
 					"createdAt": {
 						SchemaProps: spec.SchemaProps{
-							Description: "createdAt is when the user was made.",
+							Description: "createdAt is the creation time of the user.",
 							Ref:         ref(v1.Time{}.OpenAPIModelName()),
 						},
 					},
@@ -4401,7 +4401,7 @@ func schema_pkg_apis_dashboard_v1alpha1_Manifest(ref common.ReferenceCallback) c
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "Manifest is an object, as a body: as JSON, as YAML, or with {\"manifest\": ...} around it.",
+				Description: "Manifest is an object in a body: as JSON, as YAML, or inside of {\"manifest\": ...}.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"apiVersion": {
@@ -4422,7 +4422,7 @@ func schema_pkg_apis_dashboard_v1alpha1_Manifest(ref common.ReferenceCallback) c
 					},
 					"metadata": {
 						SchemaProps: spec.SchemaProps{
-							Description: "metadata has the name of the object, and its namespace unless the URL says it.",
+							Description: "metadata contains the name of the object, and its namespace unless the URL contains it.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(v1.ObjectMeta{}.OpenAPIModelName()),
 						},
@@ -4440,12 +4440,12 @@ func schema_pkg_apis_dashboard_v1alpha1_Meta(ref common.ReferenceCallback) commo
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "Meta is what an envelope says beside the data.",
+				Description: "Meta contains information about a response.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"requestId": {
 						SchemaProps: spec.SchemaProps{
-							Description: "requestId names this request in the server's logs: \"req_\" and a ULID.",
+							Description: "requestId identifies this request in the server's logs: \"req_\" and a ULID.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -4453,14 +4453,14 @@ func schema_pkg_apis_dashboard_v1alpha1_Meta(ref common.ReferenceCallback) commo
 					},
 					"source": {
 						SchemaProps: spec.SchemaProps{
-							Description: "source says where a read was answered: cache or apiserver.",
+							Description: "source is the source of a read: cache or apiserver.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
 					},
 					"stale": {
 						SchemaProps: spec.SchemaProps{
-							Description: "stale is true when the data come from a cache that has lost its connection.",
+							Description: "stale is true if the data come from a cache that has lost its connection.",
 							Type:        []string{"boolean"},
 							Format:      "",
 						},
@@ -4480,21 +4480,21 @@ func schema_pkg_apis_dashboard_v1alpha1_Meta(ref common.ReferenceCallback) commo
 					},
 					"total": {
 						SchemaProps: spec.SchemaProps{
-							Description: "total is the number of items that match, where that is known.",
+							Description: "total is the number of matching items, if it is known.",
 							Type:        []string{"integer"},
 							Format:      "int64",
 						},
 					},
 					"continue": {
 						SchemaProps: spec.SchemaProps{
-							Description: "continue is the token that fetches the next page.",
+							Description: "continue is the token for the next page.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
 					},
 					"partial": {
 						SchemaProps: spec.SchemaProps{
-							Description: "partial is true where the caller may not read the whole cluster, and the data are those of the namespaces that they may read.",
+							Description: "partial is true if the caller may not read the whole cluster. The data cover only the namespaces that the caller may read.",
 							Type:        []string{"boolean"},
 							Format:      "",
 						},
@@ -4506,7 +4506,7 @@ func schema_pkg_apis_dashboard_v1alpha1_Meta(ref common.ReferenceCallback) commo
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "namespaces are those that were read where the data are partial.",
+							Description: "namespaces are the namespaces of partial data.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -4520,7 +4520,7 @@ func schema_pkg_apis_dashboard_v1alpha1_Meta(ref common.ReferenceCallback) commo
 					},
 					"field": {
 						SchemaProps: spec.SchemaProps{
-							Description: "field names the part of the request that is missing or malformed.",
+							Description: "field names the missing or malformed part of the request.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
@@ -4532,7 +4532,7 @@ func schema_pkg_apis_dashboard_v1alpha1_Meta(ref common.ReferenceCallback) commo
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "warnings are what the cluster's API server warned of.",
+							Description: "warnings are the warnings of the cluster's API server.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -4546,7 +4546,7 @@ func schema_pkg_apis_dashboard_v1alpha1_Meta(ref common.ReferenceCallback) commo
 					},
 					"retryAfterSeconds": {
 						SchemaProps: spec.SchemaProps{
-							Description: "retryAfterSeconds is the time to wait before the next try.",
+							Description: "retryAfterSeconds is the time to wait before a retry.",
 							Type:        []string{"integer"},
 							Format:      "int64",
 						},
@@ -4564,7 +4564,7 @@ func schema_pkg_apis_dashboard_v1alpha1_NamespaceQuotas(ref common.ReferenceCall
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "NamespaceQuotas are the quotas of a namespace.",
+				Description: "NamespaceQuotas contains the quotas of a namespace.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"namespace": {
@@ -4609,7 +4609,7 @@ func schema_pkg_apis_dashboard_v1alpha1_NodeScheduling(ref common.ReferenceCallb
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "NodeScheduling says whether Pods are placed on a node.",
+				Description: "NodeScheduling describes whether Pods are scheduled to a node.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"name": {
@@ -4622,7 +4622,7 @@ func schema_pkg_apis_dashboard_v1alpha1_NodeScheduling(ref common.ReferenceCallb
 					},
 					"unschedulable": {
 						SchemaProps: spec.SchemaProps{
-							Description: "unschedulable is true where no new Pods are placed on it.",
+							Description: "unschedulable is true if no new Pods are scheduled to the node.",
 							Default:     false,
 							Type:        []string{"boolean"},
 							Format:      "",
@@ -4639,12 +4639,12 @@ func schema_pkg_apis_dashboard_v1alpha1_NodeSchedulingEnvelope(ref common.Refere
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "NodeSchedulingEnvelope is the answer to POST .../cordon and .../uncordon.",
+				Description: "NodeSchedulingEnvelope is the response to POST .../cordon and .../uncordon.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"code": {
 						SchemaProps: spec.SchemaProps{
-							Description: "code is the outcome; 0 is success.",
+							Description: "code is the result; 0 is success.",
 							Default:     0,
 							Type:        []string{"integer"},
 							Format:      "int32",
@@ -4652,7 +4652,7 @@ func schema_pkg_apis_dashboard_v1alpha1_NodeSchedulingEnvelope(ref common.Refere
 					},
 					"message": {
 						SchemaProps: spec.SchemaProps{
-							Description: "message is the outcome for a person to read.",
+							Description: "message describes the result.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -4666,7 +4666,7 @@ func schema_pkg_apis_dashboard_v1alpha1_NodeSchedulingEnvelope(ref common.Refere
 					},
 					"meta": {
 						SchemaProps: spec.SchemaProps{
-							Description: "meta is what there is to say beside the data.",
+							Description: "meta contains information about the response.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(v1alpha1.Meta{}.OpenAPIModelName()),
 						},
@@ -4684,7 +4684,7 @@ func schema_pkg_apis_dashboard_v1alpha1_Object(ref common.ReferenceCallback) com
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "Object is an object of a cluster as Kubernetes writes it, without managedFields. It has further fields, which depend on its kind.",
+				Description: "Object is an object of a cluster in Kubernetes' format, without managedFields. It has further fields, which depend on its kind.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"apiVersion": {
@@ -4712,13 +4712,13 @@ func schema_pkg_apis_dashboard_v1alpha1_Object(ref common.ReferenceCallback) com
 					},
 					"metrics": {
 						SchemaProps: spec.SchemaProps{
-							Description: "metrics are what a Pod uses, where the request asks for them.",
+							Description: "metrics is the usage of a Pod, on request.",
 							Ref:         ref(v1alpha1.PodMetrics{}.OpenAPIModelName()),
 						},
 					},
 					"metricsStatus": {
 						SchemaProps: spec.SchemaProps{
-							Description: "metricsStatus says whether there are metrics of a Pod, where the request asks for them: available, pending or unavailable.",
+							Description: "metricsStatus is the state of the metrics of a Pod, on request: available, pending or unavailable.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
@@ -4741,7 +4741,7 @@ func schema_pkg_apis_dashboard_v1alpha1_ObjectEnvelope(ref common.ReferenceCallb
 				Properties: map[string]spec.Schema{
 					"code": {
 						SchemaProps: spec.SchemaProps{
-							Description: "code is the outcome; 0 is success.",
+							Description: "code is the result; 0 is success.",
 							Default:     0,
 							Type:        []string{"integer"},
 							Format:      "int32",
@@ -4749,7 +4749,7 @@ func schema_pkg_apis_dashboard_v1alpha1_ObjectEnvelope(ref common.ReferenceCallb
 					},
 					"message": {
 						SchemaProps: spec.SchemaProps{
-							Description: "message is the outcome for a person to read.",
+							Description: "message describes the result.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -4757,13 +4757,13 @@ func schema_pkg_apis_dashboard_v1alpha1_ObjectEnvelope(ref common.ReferenceCallb
 					},
 					"data": {
 						SchemaProps: spec.SchemaProps{
-							Description: "data is the object as Kubernetes writes it, without managedFields.",
+							Description: "data is the object in Kubernetes' format, without managedFields.",
 							Ref:         ref(v1alpha1.Object{}.OpenAPIModelName()),
 						},
 					},
 					"meta": {
 						SchemaProps: spec.SchemaProps{
-							Description: "meta is what there is to say beside the data.",
+							Description: "meta contains information about the response.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(v1alpha1.Meta{}.OpenAPIModelName()),
 						},
@@ -4786,7 +4786,7 @@ func schema_pkg_apis_dashboard_v1alpha1_ObjectListEnvelope(ref common.ReferenceC
 				Properties: map[string]spec.Schema{
 					"code": {
 						SchemaProps: spec.SchemaProps{
-							Description: "code is the outcome; 0 is success.",
+							Description: "code is the result; 0 is success.",
 							Default:     0,
 							Type:        []string{"integer"},
 							Format:      "int32",
@@ -4794,7 +4794,7 @@ func schema_pkg_apis_dashboard_v1alpha1_ObjectListEnvelope(ref common.ReferenceC
 					},
 					"message": {
 						SchemaProps: spec.SchemaProps{
-							Description: "message is the outcome for a person to read.",
+							Description: "message describes the result.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -4807,7 +4807,7 @@ func schema_pkg_apis_dashboard_v1alpha1_ObjectListEnvelope(ref common.ReferenceC
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "data are the objects as Kubernetes writes them, without managedFields.",
+							Description: "data contains the objects in Kubernetes' format, without managedFields.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -4820,7 +4820,7 @@ func schema_pkg_apis_dashboard_v1alpha1_ObjectListEnvelope(ref common.ReferenceC
 					},
 					"meta": {
 						SchemaProps: spec.SchemaProps{
-							Description: "meta is what there is to say beside the data.",
+							Description: "meta contains information about the response.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(v1alpha1.Meta{}.OpenAPIModelName()),
 						},
@@ -4838,7 +4838,7 @@ func schema_pkg_apis_dashboard_v1alpha1_ObjectReference(ref common.ReferenceCall
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "ObjectReference says which object of which cluster.",
+				Description: "ObjectReference identifies an object of a cluster.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"cluster": {
@@ -4858,7 +4858,7 @@ func schema_pkg_apis_dashboard_v1alpha1_ObjectReference(ref common.ReferenceCall
 					},
 					"resource": {
 						SchemaProps: spec.SchemaProps{
-							Description: "resource is the plural of the kind, with its group where that is needed.",
+							Description: "resource is the plural of the kind, with its group if it is ambiguous.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -4883,7 +4883,7 @@ func schema_pkg_apis_dashboard_v1alpha1_Overview(ref common.ReferenceCallback) c
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "Overview are the numbers of a cluster, of what the caller may list.",
+				Description: "Overview contains the numbers of the objects of a cluster that the caller may list.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"pods": {
@@ -4912,7 +4912,7 @@ func schema_pkg_apis_dashboard_v1alpha1_Overview(ref common.ReferenceCallback) c
 					},
 					"readyDeployments": {
 						SchemaProps: spec.SchemaProps{
-							Description: "readyDeployments is the number of those with all replicas ready.",
+							Description: "readyDeployments is the number of Deployments with all replicas ready.",
 							Default:     0,
 							Type:        []string{"integer"},
 							Format:      "int64",
@@ -4952,7 +4952,7 @@ func schema_pkg_apis_dashboard_v1alpha1_Overview(ref common.ReferenceCallback) c
 					},
 					"activeNamespaces": {
 						SchemaProps: spec.SchemaProps{
-							Description: "activeNamespaces is the number of those that are not being removed.",
+							Description: "activeNamespaces is the number of namespaces that are not being deleted.",
 							Default:     0,
 							Type:        []string{"integer"},
 							Format:      "int64",
@@ -4968,7 +4968,7 @@ func schema_pkg_apis_dashboard_v1alpha1_Overview(ref common.ReferenceCallback) c
 					},
 					"readyStatefulSets": {
 						SchemaProps: spec.SchemaProps{
-							Description: "readyStatefulSets is the number of those with all replicas ready.",
+							Description: "readyStatefulSets is the number of StatefulSets with all replicas ready.",
 							Default:     0,
 							Type:        []string{"integer"},
 							Format:      "int64",
@@ -4984,7 +4984,7 @@ func schema_pkg_apis_dashboard_v1alpha1_Overview(ref common.ReferenceCallback) c
 					},
 					"readyDaemonSets": {
 						SchemaProps: spec.SchemaProps{
-							Description: "readyDaemonSets is the number of those that are ready on every node.",
+							Description: "readyDaemonSets is the number of DaemonSets that are ready on every node.",
 							Default:     0,
 							Type:        []string{"integer"},
 							Format:      "int64",
@@ -5024,7 +5024,7 @@ func schema_pkg_apis_dashboard_v1alpha1_Overview(ref common.ReferenceCallback) c
 					},
 					"activeCronJobs": {
 						SchemaProps: spec.SchemaProps{
-							Description: "activeCronJobs is the number of those that are not suspended.",
+							Description: "activeCronJobs is the number of CronJobs that are not suspended.",
 							Default:     0,
 							Type:        []string{"integer"},
 							Format:      "int64",
@@ -5048,7 +5048,7 @@ func schema_pkg_apis_dashboard_v1alpha1_Overview(ref common.ReferenceCallback) c
 					},
 					"boundPVs": {
 						SchemaProps: spec.SchemaProps{
-							Description: "boundPVs is the number of those that are bound.",
+							Description: "boundPVs is the number of bound PersistentVolumes.",
 							Default:     0,
 							Type:        []string{"integer"},
 							Format:      "int64",
@@ -5056,7 +5056,7 @@ func schema_pkg_apis_dashboard_v1alpha1_Overview(ref common.ReferenceCallback) c
 					},
 					"availablePVs": {
 						SchemaProps: spec.SchemaProps{
-							Description: "availablePVs is the number of those that are available.",
+							Description: "availablePVs is the number of available PersistentVolumes.",
 							Default:     0,
 							Type:        []string{"integer"},
 							Format:      "int64",
@@ -5064,7 +5064,7 @@ func schema_pkg_apis_dashboard_v1alpha1_Overview(ref common.ReferenceCallback) c
 					},
 					"releasedPVs": {
 						SchemaProps: spec.SchemaProps{
-							Description: "releasedPVs is the number of those that are released.",
+							Description: "releasedPVs is the number of released PersistentVolumes.",
 							Default:     0,
 							Type:        []string{"integer"},
 							Format:      "int64",
@@ -5080,7 +5080,7 @@ func schema_pkg_apis_dashboard_v1alpha1_Overview(ref common.ReferenceCallback) c
 					},
 					"boundPVCs": {
 						SchemaProps: spec.SchemaProps{
-							Description: "boundPVCs is the number of those that are bound.",
+							Description: "boundPVCs is the number of bound PersistentVolumeClaims.",
 							Default:     0,
 							Type:        []string{"integer"},
 							Format:      "int64",
@@ -5088,7 +5088,7 @@ func schema_pkg_apis_dashboard_v1alpha1_Overview(ref common.ReferenceCallback) c
 					},
 					"pendingPVCs": {
 						SchemaProps: spec.SchemaProps{
-							Description: "pendingPVCs is the number of those that are pending.",
+							Description: "pendingPVCs is the number of pending PersistentVolumeClaims.",
 							Default:     0,
 							Type:        []string{"integer"},
 							Format:      "int64",
@@ -5104,7 +5104,7 @@ func schema_pkg_apis_dashboard_v1alpha1_Overview(ref common.ReferenceCallback) c
 					},
 					"allocatedStorageBytes": {
 						SchemaProps: spec.SchemaProps{
-							Description: "allocatedStorageBytes is the capacity of those that are bound.",
+							Description: "allocatedStorageBytes is the capacity of the bound PersistentVolumes.",
 							Default:     0,
 							Type:        []string{"integer"},
 							Format:      "int64",
@@ -5112,7 +5112,7 @@ func schema_pkg_apis_dashboard_v1alpha1_Overview(ref common.ReferenceCallback) c
 					},
 					"usedStorageBytes": {
 						SchemaProps: spec.SchemaProps{
-							Description: "usedStorageBytes is what bound PersistentVolumeClaims ask for.",
+							Description: "usedStorageBytes is the sum of the requests of bound PersistentVolumeClaims.",
 							Default:     0,
 							Type:        []string{"integer"},
 							Format:      "int64",
@@ -5120,14 +5120,14 @@ func schema_pkg_apis_dashboard_v1alpha1_Overview(ref common.ReferenceCallback) c
 					},
 					"resources": {
 						SchemaProps: spec.SchemaProps{
-							Description: "resources are the compute resources.",
+							Description: "resources contains the compute resources.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(v1alpha1.OverviewResources{}.OpenAPIModelName()),
 						},
 					},
 					"podStatusDistribution": {
 						SchemaProps: spec.SchemaProps{
-							Description: "podStatusDistribution are the Pods by phase.",
+							Description: "podStatusDistribution contains the number of Pods in each phase.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(v1alpha1.PodPhases{}.OpenAPIModelName()),
 						},
@@ -5163,12 +5163,12 @@ func schema_pkg_apis_dashboard_v1alpha1_OverviewEnvelope(ref common.ReferenceCal
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "OverviewEnvelope is the answer to GET /clusters/{cluster}/overview.",
+				Description: "OverviewEnvelope is the response to GET /clusters/{cluster}/overview.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"code": {
 						SchemaProps: spec.SchemaProps{
-							Description: "code is the outcome; 0 is success.",
+							Description: "code is the result; 0 is success.",
 							Default:     0,
 							Type:        []string{"integer"},
 							Format:      "int32",
@@ -5176,7 +5176,7 @@ func schema_pkg_apis_dashboard_v1alpha1_OverviewEnvelope(ref common.ReferenceCal
 					},
 					"message": {
 						SchemaProps: spec.SchemaProps{
-							Description: "message is the outcome for a person to read.",
+							Description: "message describes the result.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -5184,13 +5184,13 @@ func schema_pkg_apis_dashboard_v1alpha1_OverviewEnvelope(ref common.ReferenceCal
 					},
 					"data": {
 						SchemaProps: spec.SchemaProps{
-							Description: "data are the numbers.",
+							Description: "data contains the numbers.",
 							Ref:         ref(v1alpha1.Overview{}.OpenAPIModelName()),
 						},
 					},
 					"meta": {
 						SchemaProps: spec.SchemaProps{
-							Description: "meta is what there is to say beside the data.",
+							Description: "meta contains information about the response.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(v1alpha1.Meta{}.OpenAPIModelName()),
 						},
@@ -5221,7 +5221,7 @@ func schema_pkg_apis_dashboard_v1alpha1_OverviewEvent(ref common.ReferenceCallba
 					},
 					"reason": {
 						SchemaProps: spec.SchemaProps{
-							Description: "reason is why the event was written, in one word.",
+							Description: "reason is the machine-readable cause of the event.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -5229,7 +5229,7 @@ func schema_pkg_apis_dashboard_v1alpha1_OverviewEvent(ref common.ReferenceCallba
 					},
 					"message": {
 						SchemaProps: spec.SchemaProps{
-							Description: "message is what has happened.",
+							Description: "message describes the event.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -5237,7 +5237,7 @@ func schema_pkg_apis_dashboard_v1alpha1_OverviewEvent(ref common.ReferenceCallba
 					},
 					"objectKind": {
 						SchemaProps: spec.SchemaProps{
-							Description: "objectKind is the kind of the object that it happened to.",
+							Description: "objectKind is the kind of the regarding object.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -5260,7 +5260,7 @@ func schema_pkg_apis_dashboard_v1alpha1_OverviewEvent(ref common.ReferenceCallba
 					},
 					"timestamp": {
 						SchemaProps: spec.SchemaProps{
-							Description: "timestamp is when it has happened last.",
+							Description: "timestamp is the time of the last occurrence.",
 							Ref:         ref(v1.Time{}.OpenAPIModelName()),
 						},
 					},
@@ -5282,7 +5282,7 @@ func schema_pkg_apis_dashboard_v1alpha1_OverviewResource(ref common.ReferenceCal
 				Properties: map[string]spec.Schema{
 					"allocatable": {
 						SchemaProps: spec.SchemaProps{
-							Description: "allocatable is what the nodes have for Pods.",
+							Description: "allocatable is the sum of the nodes' allocatable resources.",
 							Default:     0,
 							Type:        []string{"integer"},
 							Format:      "int64",
@@ -5290,7 +5290,7 @@ func schema_pkg_apis_dashboard_v1alpha1_OverviewResource(ref common.ReferenceCal
 					},
 					"usage": {
 						SchemaProps: spec.SchemaProps{
-							Description: "usage is what is used.",
+							Description: "usage is the current usage.",
 							Default:     0,
 							Type:        []string{"integer"},
 							Format:      "int64",
@@ -5298,7 +5298,7 @@ func schema_pkg_apis_dashboard_v1alpha1_OverviewResource(ref common.ReferenceCal
 					},
 					"requests": {
 						SchemaProps: spec.SchemaProps{
-							Description: "requests are what Pods that are not finished ask for.",
+							Description: "requests is the sum of the requests of Pods that have not finished.",
 							Default:     0,
 							Type:        []string{"integer"},
 							Format:      "int64",
@@ -5306,7 +5306,7 @@ func schema_pkg_apis_dashboard_v1alpha1_OverviewResource(ref common.ReferenceCal
 					},
 					"limits": {
 						SchemaProps: spec.SchemaProps{
-							Description: "limits are what those Pods may use at most.",
+							Description: "limits is the sum of the limits of those Pods.",
 							Default:     0,
 							Type:        []string{"integer"},
 							Format:      "int64",
@@ -5323,12 +5323,12 @@ func schema_pkg_apis_dashboard_v1alpha1_OverviewResources(ref common.ReferenceCa
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "OverviewResources are the compute resources of a cluster.",
+				Description: "OverviewResources contains the compute resources of a cluster.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"cpu": {
 						SchemaProps: spec.SchemaProps{
-							Description: "cpu is in thousandths of one.",
+							Description: "cpu is in thousandths of a CPU.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(v1alpha1.OverviewResource{}.OpenAPIModelName()),
 						},
@@ -5342,7 +5342,7 @@ func schema_pkg_apis_dashboard_v1alpha1_OverviewResources(ref common.ReferenceCa
 					},
 					"metricsAvailable": {
 						SchemaProps: spec.SchemaProps{
-							Description: "metricsAvailable says whether the usage is known.",
+							Description: "metricsAvailable is true if the usage is known.",
 							Default:     false,
 							Type:        []string{"boolean"},
 							Format:      "",
@@ -5361,7 +5361,7 @@ func schema_pkg_apis_dashboard_v1alpha1_PasswordChangeRequired(ref common.Refere
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "PasswordChangeRequired is the data of code 40900 in a session that is good for nothing but choosing another password.",
+				Description: "PasswordChangeRequired is the data of code 40900 in a session that is restricted to a change of the password.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"passwordChangeRequired": {
@@ -5388,7 +5388,7 @@ func schema_pkg_apis_dashboard_v1alpha1_PasswordRequest(ref common.ReferenceCall
 				Properties: map[string]spec.Schema{
 					"oldPassword": {
 						SchemaProps: spec.SchemaProps{
-							Description: "oldPassword is the one in force.",
+							Description: "oldPassword is the current password.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -5396,7 +5396,7 @@ func schema_pkg_apis_dashboard_v1alpha1_PasswordRequest(ref common.ReferenceCall
 					},
 					"newPassword": {
 						SchemaProps: spec.SchemaProps{
-							Description: "newPassword is the one to come: 12 characters or more, and not easily guessed.",
+							Description: "newPassword is the new password. It must have at least 12 characters and must not be easy to guess.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -5413,12 +5413,12 @@ func schema_pkg_apis_dashboard_v1alpha1_PodMetrics(ref common.ReferenceCallback)
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "PodMetrics is what a Pod uses, beside what it asked for.",
+				Description: "PodMetrics contains the usage, the requests and the limits of a Pod.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"cpuMilli": {
 						SchemaProps: spec.SchemaProps{
-							Description: "cpuMilli is the use of CPU, in thousandths of one.",
+							Description: "cpuMilli is the usage of CPU, in thousandths of a CPU.",
 							Default:     0,
 							Type:        []string{"integer"},
 							Format:      "int64",
@@ -5426,7 +5426,7 @@ func schema_pkg_apis_dashboard_v1alpha1_PodMetrics(ref common.ReferenceCallback)
 					},
 					"memoryBytes": {
 						SchemaProps: spec.SchemaProps{
-							Description: "memoryBytes is the memory in use.",
+							Description: "memoryBytes is the usage of memory.",
 							Default:     0,
 							Type:        []string{"integer"},
 							Format:      "int64",
@@ -5434,35 +5434,35 @@ func schema_pkg_apis_dashboard_v1alpha1_PodMetrics(ref common.ReferenceCallback)
 					},
 					"cpuRequestMilli": {
 						SchemaProps: spec.SchemaProps{
-							Description: "cpuRequestMilli is the CPU requested.",
+							Description: "cpuRequestMilli is the request of CPU.",
 							Type:        []string{"integer"},
 							Format:      "int64",
 						},
 					},
 					"cpuLimitMilli": {
 						SchemaProps: spec.SchemaProps{
-							Description: "cpuLimitMilli is the CPU allowed at most.",
+							Description: "cpuLimitMilli is the limit of CPU.",
 							Type:        []string{"integer"},
 							Format:      "int64",
 						},
 					},
 					"memoryRequestBytes": {
 						SchemaProps: spec.SchemaProps{
-							Description: "memoryRequestBytes is the memory requested.",
+							Description: "memoryRequestBytes is the request of memory.",
 							Type:        []string{"integer"},
 							Format:      "int64",
 						},
 					},
 					"memoryLimitBytes": {
 						SchemaProps: spec.SchemaProps{
-							Description: "memoryLimitBytes is the memory allowed at most.",
+							Description: "memoryLimitBytes is the limit of memory.",
 							Type:        []string{"integer"},
 							Format:      "int64",
 						},
 					},
 					"timestamp": {
 						SchemaProps: spec.SchemaProps{
-							Description: "timestamp is the end of the interval in which it was measured.",
+							Description: "timestamp is the end of the measured interval.",
 							Ref:         ref(v1.Time{}.OpenAPIModelName()),
 						},
 					},
@@ -5483,7 +5483,7 @@ func schema_pkg_apis_dashboard_v1alpha1_PodMetrics(ref common.ReferenceCallback)
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "containers are what each of them uses.",
+							Description: "containers contains the usage of each container.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -5507,12 +5507,12 @@ func schema_pkg_apis_dashboard_v1alpha1_PodPhases(ref common.ReferenceCallback) 
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "PodPhases are numbers of Pods by phase.",
+				Description: "PodPhases contains the number of Pods in each phase.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"running": {
 						SchemaProps: spec.SchemaProps{
-							Description: "running is the number of those that run.",
+							Description: "running is the number of running Pods.",
 							Default:     0,
 							Type:        []string{"integer"},
 							Format:      "int64",
@@ -5520,7 +5520,7 @@ func schema_pkg_apis_dashboard_v1alpha1_PodPhases(ref common.ReferenceCallback) 
 					},
 					"pending": {
 						SchemaProps: spec.SchemaProps{
-							Description: "pending is the number of those that do not run yet.",
+							Description: "pending is the number of pending Pods.",
 							Default:     0,
 							Type:        []string{"integer"},
 							Format:      "int64",
@@ -5528,7 +5528,7 @@ func schema_pkg_apis_dashboard_v1alpha1_PodPhases(ref common.ReferenceCallback) 
 					},
 					"succeeded": {
 						SchemaProps: spec.SchemaProps{
-							Description: "succeeded is the number of those that have ended well.",
+							Description: "succeeded is the number of Pods that have succeeded.",
 							Default:     0,
 							Type:        []string{"integer"},
 							Format:      "int64",
@@ -5536,7 +5536,7 @@ func schema_pkg_apis_dashboard_v1alpha1_PodPhases(ref common.ReferenceCallback) 
 					},
 					"failed": {
 						SchemaProps: spec.SchemaProps{
-							Description: "failed is the number of those that have not.",
+							Description: "failed is the number of Pods that have failed.",
 							Default:     0,
 							Type:        []string{"integer"},
 							Format:      "int64",
@@ -5544,7 +5544,7 @@ func schema_pkg_apis_dashboard_v1alpha1_PodPhases(ref common.ReferenceCallback) 
 					},
 					"unknown": {
 						SchemaProps: spec.SchemaProps{
-							Description: "unknown is the number of all others.",
+							Description: "unknown is the number of Pods in an unknown phase.",
 							Default:     0,
 							Type:        []string{"integer"},
 							Format:      "int64",
@@ -5574,7 +5574,7 @@ func schema_pkg_apis_dashboard_v1alpha1_Quota(ref common.ReferenceCallback) comm
 					},
 					"hard": {
 						SchemaProps: spec.SchemaProps{
-							Description: "hard is what may be used at most, by resource.",
+							Description: "hard is the limit of each resource.",
 							Type:        []string{"object"},
 							AdditionalProperties: &spec.SchemaOrBool{
 								Allows: true,
@@ -5589,7 +5589,7 @@ func schema_pkg_apis_dashboard_v1alpha1_Quota(ref common.ReferenceCallback) comm
 					},
 					"used": {
 						SchemaProps: spec.SchemaProps{
-							Description: "used is what is used, by resource.",
+							Description: "used is the usage of each resource.",
 							Type:        []string{"object"},
 							AdditionalProperties: &spec.SchemaOrBool{
 								Allows: true,
@@ -5613,7 +5613,7 @@ func schema_pkg_apis_dashboard_v1alpha1_QuotaSummary(ref common.ReferenceCallbac
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "QuotaSummary are the quotas of the namespaces that the caller may read.",
+				Description: "QuotaSummary contains the quotas of the namespaces that the caller may read.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"namespaces": {
@@ -5626,7 +5626,7 @@ func schema_pkg_apis_dashboard_v1alpha1_QuotaSummary(ref common.ReferenceCallbac
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "namespaces are those with quotas, by name.",
+							Description: "namespaces are the namespaces with quotas, by name.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -5650,12 +5650,12 @@ func schema_pkg_apis_dashboard_v1alpha1_QuotaSummaryEnvelope(ref common.Referenc
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "QuotaSummaryEnvelope is the answer to GET /clusters/{cluster}/quota-summary.",
+				Description: "QuotaSummaryEnvelope is the response to GET /clusters/{cluster}/quota-summary.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"code": {
 						SchemaProps: spec.SchemaProps{
-							Description: "code is the outcome; 0 is success.",
+							Description: "code is the result; 0 is success.",
 							Default:     0,
 							Type:        []string{"integer"},
 							Format:      "int32",
@@ -5663,7 +5663,7 @@ func schema_pkg_apis_dashboard_v1alpha1_QuotaSummaryEnvelope(ref common.Referenc
 					},
 					"message": {
 						SchemaProps: spec.SchemaProps{
-							Description: "message is the outcome for a person to read.",
+							Description: "message describes the result.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -5671,13 +5671,13 @@ func schema_pkg_apis_dashboard_v1alpha1_QuotaSummaryEnvelope(ref common.Referenc
 					},
 					"data": {
 						SchemaProps: spec.SchemaProps{
-							Description: "data are the quotas.",
+							Description: "data contains the quotas.",
 							Ref:         ref(v1alpha1.QuotaSummary{}.OpenAPIModelName()),
 						},
 					},
 					"meta": {
 						SchemaProps: spec.SchemaProps{
-							Description: "meta is what there is to say beside the data.",
+							Description: "meta contains information about the response.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(v1alpha1.Meta{}.OpenAPIModelName()),
 						},
@@ -5695,7 +5695,7 @@ func schema_pkg_apis_dashboard_v1alpha1_RecoveryCodes(ref common.ReferenceCallba
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "RecoveryCodes are codes that stand in for a lost second factor, each once.",
+				Description: "RecoveryCodes contains codes that replace a lost second factor, each once.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"recoveryCodes": {
@@ -5705,7 +5705,7 @@ func schema_pkg_apis_dashboard_v1alpha1_RecoveryCodes(ref common.ReferenceCallba
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "recoveryCodes are shown once.",
+							Description: "recoveryCodes are returned once.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -5728,12 +5728,12 @@ func schema_pkg_apis_dashboard_v1alpha1_RecoveryCodesEnvelope(ref common.Referen
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "RecoveryCodesEnvelope is the answer to POST /auth/2fa/recovery-codes.",
+				Description: "RecoveryCodesEnvelope is the response to POST /auth/2fa/recovery-codes.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"code": {
 						SchemaProps: spec.SchemaProps{
-							Description: "code is the outcome; 0 is success.",
+							Description: "code is the result; 0 is success.",
 							Default:     0,
 							Type:        []string{"integer"},
 							Format:      "int32",
@@ -5741,7 +5741,7 @@ func schema_pkg_apis_dashboard_v1alpha1_RecoveryCodesEnvelope(ref common.Referen
 					},
 					"message": {
 						SchemaProps: spec.SchemaProps{
-							Description: "message is the outcome for a person to read.",
+							Description: "message describes the result.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -5749,13 +5749,13 @@ func schema_pkg_apis_dashboard_v1alpha1_RecoveryCodesEnvelope(ref common.Referen
 					},
 					"data": {
 						SchemaProps: spec.SchemaProps{
-							Description: "data are the new codes.",
+							Description: "data contains the new codes.",
 							Ref:         ref(v1alpha1.RecoveryCodes{}.OpenAPIModelName()),
 						},
 					},
 					"meta": {
 						SchemaProps: spec.SchemaProps{
-							Description: "meta is what there is to say beside the data.",
+							Description: "meta contains information about the response.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(v1alpha1.Meta{}.OpenAPIModelName()),
 						},
@@ -5778,7 +5778,7 @@ func schema_pkg_apis_dashboard_v1alpha1_RecoveryRequest(ref common.ReferenceCall
 				Properties: map[string]spec.Schema{
 					"sessionToken": {
 						SchemaProps: spec.SchemaProps{
-							Description: "sessionToken is that of the login.",
+							Description: "sessionToken is the session token of the login.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
@@ -5819,7 +5819,7 @@ func schema_pkg_apis_dashboard_v1alpha1_RefreshRequest(ref common.ReferenceCallb
 				Properties: map[string]spec.Schema{
 					"refreshToken": {
 						SchemaProps: spec.SchemaProps{
-							Description: "refreshToken is the one that the last login or refresh gave.",
+							Description: "refreshToken is the token of the last login or refresh.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -5836,7 +5836,7 @@ func schema_pkg_apis_dashboard_v1alpha1_RegistryTags(ref common.ReferenceCallbac
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "RegistryTags are the tags of a container image.",
+				Description: "RegistryTags contains the tags of a container image.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"reference": {
@@ -5853,7 +5853,7 @@ func schema_pkg_apis_dashboard_v1alpha1_RegistryTags(ref common.ReferenceCallbac
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "tags is always empty: KubeVision asks no registries.",
+							Description: "tags is always empty, because KubeVision does not contact registries.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -5886,12 +5886,12 @@ func schema_pkg_apis_dashboard_v1alpha1_RegistryTagsEnvelope(ref common.Referenc
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "RegistryTagsEnvelope is the answer to GET /registry-tags.",
+				Description: "RegistryTagsEnvelope is the response to GET /registry-tags.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"code": {
 						SchemaProps: spec.SchemaProps{
-							Description: "code is the outcome; 0 is success.",
+							Description: "code is the result; 0 is success.",
 							Default:     0,
 							Type:        []string{"integer"},
 							Format:      "int32",
@@ -5899,7 +5899,7 @@ func schema_pkg_apis_dashboard_v1alpha1_RegistryTagsEnvelope(ref common.Referenc
 					},
 					"message": {
 						SchemaProps: spec.SchemaProps{
-							Description: "message is the outcome for a person to read.",
+							Description: "message describes the result.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -5907,13 +5907,13 @@ func schema_pkg_apis_dashboard_v1alpha1_RegistryTagsEnvelope(ref common.Referenc
 					},
 					"data": {
 						SchemaProps: spec.SchemaProps{
-							Description: "data are the tags.",
+							Description: "data contains the tags.",
 							Ref:         ref(v1alpha1.RegistryTags{}.OpenAPIModelName()),
 						},
 					},
 					"meta": {
 						SchemaProps: spec.SchemaProps{
-							Description: "meta is what there is to say beside the data.",
+							Description: "meta contains information about the response.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(v1alpha1.Meta{}.OpenAPIModelName()),
 						},
@@ -5936,7 +5936,7 @@ func schema_pkg_apis_dashboard_v1alpha1_ResetPasswordRequest(ref common.Referenc
 				Properties: map[string]spec.Schema{
 					"newPassword": {
 						SchemaProps: spec.SchemaProps{
-							Description: "newPassword is what the user logs in with next.",
+							Description: "newPassword is the new password of the user.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
@@ -5950,7 +5950,7 @@ func schema_pkg_apis_dashboard_v1alpha1_ResetPasswordRequest(ref common.Referenc
 					},
 					"mustChangePassword": {
 						SchemaProps: spec.SchemaProps{
-							Description: "mustChangePassword asks the user to choose another one at the next login. Defaults to true.",
+							Description: "mustChangePassword requires the user to choose another password at the next login. Defaults to true.",
 							Type:        []string{"boolean"},
 							Format:      "",
 						},
@@ -5965,12 +5965,12 @@ func schema_pkg_apis_dashboard_v1alpha1_ResourceUse(ref common.ReferenceCallback
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "ResourceUse is what is used, requested and allowed at most.",
+				Description: "ResourceUse contains the usage, the requests and the limits of resources.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"cpuMilli": {
 						SchemaProps: spec.SchemaProps{
-							Description: "cpuMilli is the use of CPU, in thousandths of one.",
+							Description: "cpuMilli is the usage of CPU, in thousandths of a CPU.",
 							Default:     0,
 							Type:        []string{"integer"},
 							Format:      "int64",
@@ -5978,7 +5978,7 @@ func schema_pkg_apis_dashboard_v1alpha1_ResourceUse(ref common.ReferenceCallback
 					},
 					"memoryBytes": {
 						SchemaProps: spec.SchemaProps{
-							Description: "memoryBytes is the memory in use.",
+							Description: "memoryBytes is the usage of memory.",
 							Default:     0,
 							Type:        []string{"integer"},
 							Format:      "int64",
@@ -5986,28 +5986,28 @@ func schema_pkg_apis_dashboard_v1alpha1_ResourceUse(ref common.ReferenceCallback
 					},
 					"cpuRequestMilli": {
 						SchemaProps: spec.SchemaProps{
-							Description: "cpuRequestMilli is the CPU requested.",
+							Description: "cpuRequestMilli is the request of CPU.",
 							Type:        []string{"integer"},
 							Format:      "int64",
 						},
 					},
 					"cpuLimitMilli": {
 						SchemaProps: spec.SchemaProps{
-							Description: "cpuLimitMilli is the CPU allowed at most.",
+							Description: "cpuLimitMilli is the limit of CPU.",
 							Type:        []string{"integer"},
 							Format:      "int64",
 						},
 					},
 					"memoryRequestBytes": {
 						SchemaProps: spec.SchemaProps{
-							Description: "memoryRequestBytes is the memory requested.",
+							Description: "memoryRequestBytes is the request of memory.",
 							Type:        []string{"integer"},
 							Format:      "int64",
 						},
 					},
 					"memoryLimitBytes": {
 						SchemaProps: spec.SchemaProps{
-							Description: "memoryLimitBytes is the memory allowed at most.",
+							Description: "memoryLimitBytes is the limit of memory.",
 							Type:        []string{"integer"},
 							Format:      "int64",
 						},
@@ -6023,7 +6023,7 @@ func schema_pkg_apis_dashboard_v1alpha1_Reverified(ref common.ReferenceCallback)
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "Reverified says how long no fresh code is asked for in the session.",
+				Description: "Reverified contains the time for which the session needs no fresh code.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"reverified": {
@@ -6053,12 +6053,12 @@ func schema_pkg_apis_dashboard_v1alpha1_ReverifiedEnvelope(ref common.ReferenceC
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "ReverifiedEnvelope is the answer to POST /auth/2fa/reverify.",
+				Description: "ReverifiedEnvelope is the response to POST /auth/2fa/reverify.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"code": {
 						SchemaProps: spec.SchemaProps{
-							Description: "code is the outcome; 0 is success.",
+							Description: "code is the result; 0 is success.",
 							Default:     0,
 							Type:        []string{"integer"},
 							Format:      "int32",
@@ -6066,7 +6066,7 @@ func schema_pkg_apis_dashboard_v1alpha1_ReverifiedEnvelope(ref common.ReferenceC
 					},
 					"message": {
 						SchemaProps: spec.SchemaProps{
-							Description: "message is the outcome for a person to read.",
+							Description: "message describes the result.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -6074,13 +6074,13 @@ func schema_pkg_apis_dashboard_v1alpha1_ReverifiedEnvelope(ref common.ReferenceC
 					},
 					"data": {
 						SchemaProps: spec.SchemaProps{
-							Description: "data says how long no fresh code is asked for in the session.",
+							Description: "data contains the time for which the session needs no fresh code.",
 							Ref:         ref(v1alpha1.Reverified{}.OpenAPIModelName()),
 						},
 					},
 					"meta": {
 						SchemaProps: spec.SchemaProps{
-							Description: "meta is what there is to say beside the data.",
+							Description: "meta contains information about the response.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(v1alpha1.Meta{}.OpenAPIModelName()),
 						},
@@ -6098,7 +6098,7 @@ func schema_pkg_apis_dashboard_v1alpha1_Revision(ref common.ReferenceCallback) c
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "Revision is a state of a workload's Pod template that it can be rolled back to.",
+				Description: "Revision is a recorded state of a workload's Pod template, to which the workload can be rolled back.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"revision": {
@@ -6111,7 +6111,7 @@ func schema_pkg_apis_dashboard_v1alpha1_Revision(ref common.ReferenceCallback) c
 					},
 					"changeCause": {
 						SchemaProps: spec.SchemaProps{
-							Description: "changeCause is what the annotation kubernetes.io/change-cause said of it.",
+							Description: "changeCause is the value of the annotation kubernetes.io/change-cause at that revision.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -6119,7 +6119,7 @@ func schema_pkg_apis_dashboard_v1alpha1_Revision(ref common.ReferenceCallback) c
 					},
 					"name": {
 						SchemaProps: spec.SchemaProps{
-							Description: "name of the ReplicaSet or ControllerRevision that holds it.",
+							Description: "name of the ReplicaSet or ControllerRevision that contains the revision.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -6127,13 +6127,13 @@ func schema_pkg_apis_dashboard_v1alpha1_Revision(ref common.ReferenceCallback) c
 					},
 					"createdAt": {
 						SchemaProps: spec.SchemaProps{
-							Description: "createdAt is when that was made.",
+							Description: "createdAt is the creation time of that object.",
 							Ref:         ref(v1.Time{}.OpenAPIModelName()),
 						},
 					},
 					"current": {
 						SchemaProps: spec.SchemaProps{
-							Description: "current is true for the revision that is in force.",
+							Description: "current is true for the current revision.",
 							Default:     false,
 							Type:        []string{"boolean"},
 							Format:      "",
@@ -6146,7 +6146,7 @@ func schema_pkg_apis_dashboard_v1alpha1_Revision(ref common.ReferenceCallback) c
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "images of its containers.",
+							Description: "images of the containers.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -6171,12 +6171,12 @@ func schema_pkg_apis_dashboard_v1alpha1_RevisionListEnvelope(ref common.Referenc
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "RevisionListEnvelope is the answer to GET .../history.",
+				Description: "RevisionListEnvelope is the response to GET .../history.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"code": {
 						SchemaProps: spec.SchemaProps{
-							Description: "code is the outcome; 0 is success.",
+							Description: "code is the result; 0 is success.",
 							Default:     0,
 							Type:        []string{"integer"},
 							Format:      "int32",
@@ -6184,7 +6184,7 @@ func schema_pkg_apis_dashboard_v1alpha1_RevisionListEnvelope(ref common.Referenc
 					},
 					"message": {
 						SchemaProps: spec.SchemaProps{
-							Description: "message is the outcome for a person to read.",
+							Description: "message describes the result.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -6197,7 +6197,7 @@ func schema_pkg_apis_dashboard_v1alpha1_RevisionListEnvelope(ref common.Referenc
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "data are the revisions, the oldest first.",
+							Description: "data contains the revisions, the oldest first.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -6210,7 +6210,7 @@ func schema_pkg_apis_dashboard_v1alpha1_RevisionListEnvelope(ref common.Referenc
 					},
 					"meta": {
 						SchemaProps: spec.SchemaProps{
-							Description: "meta is what there is to say beside the data.",
+							Description: "meta contains information about the response.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(v1alpha1.Meta{}.OpenAPIModelName()),
 						},
@@ -6228,7 +6228,7 @@ func schema_pkg_apis_dashboard_v1alpha1_Revoked(ref common.ReferenceCallback) co
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "Revoked says how many sessions have ended.",
+				Description: "Revoked contains the number of ended sessions.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"revoked": {
@@ -6250,12 +6250,12 @@ func schema_pkg_apis_dashboard_v1alpha1_RevokedEnvelope(ref common.ReferenceCall
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "RevokedEnvelope is the answer to POST /users/{user}/revoke-sessions.",
+				Description: "RevokedEnvelope is the response to POST /users/{user}/revoke-sessions.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"code": {
 						SchemaProps: spec.SchemaProps{
-							Description: "code is the outcome; 0 is success.",
+							Description: "code is the result; 0 is success.",
 							Default:     0,
 							Type:        []string{"integer"},
 							Format:      "int32",
@@ -6263,7 +6263,7 @@ func schema_pkg_apis_dashboard_v1alpha1_RevokedEnvelope(ref common.ReferenceCall
 					},
 					"message": {
 						SchemaProps: spec.SchemaProps{
-							Description: "message is the outcome for a person to read.",
+							Description: "message describes the result.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -6271,13 +6271,13 @@ func schema_pkg_apis_dashboard_v1alpha1_RevokedEnvelope(ref common.ReferenceCall
 					},
 					"data": {
 						SchemaProps: spec.SchemaProps{
-							Description: "data says how many sessions have ended.",
+							Description: "data contains the number of ended sessions.",
 							Ref:         ref(v1alpha1.Revoked{}.OpenAPIModelName()),
 						},
 					},
 					"meta": {
 						SchemaProps: spec.SchemaProps{
-							Description: "meta is what there is to say beside the data.",
+							Description: "meta contains information about the response.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(v1alpha1.Meta{}.OpenAPIModelName()),
 						},
@@ -6295,7 +6295,7 @@ func schema_pkg_apis_dashboard_v1alpha1_RoleBinding(ref common.ReferenceCallback
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "RoleBinding is a role binding and what has become of it.",
+				Description: "RoleBinding is a role binding with its status.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"id": {
@@ -6321,7 +6321,7 @@ func schema_pkg_apis_dashboard_v1alpha1_RoleBinding(ref common.ReferenceCallback
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "subjects are who gets the role.",
+							Description: "subjects are the users, groups and accounts that get the role.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -6341,27 +6341,27 @@ func schema_pkg_apis_dashboard_v1alpha1_RoleBinding(ref common.ReferenceCallback
 					},
 					"clusters": {
 						SchemaProps: spec.SchemaProps{
-							Description: "clusters are where the subjects get it.",
+							Description: "clusters are the clusters on which the subjects get the role.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(v1alpha1.RoleBindingTargets{}.OpenAPIModelName()),
 						},
 					},
 					"namespaces": {
 						SchemaProps: spec.SchemaProps{
-							Description: "namespaces restrict the role to some of those clusters' namespaces. Without it the role holds in the whole cluster.",
+							Description: "namespaces restricts the role to some of those clusters' namespaces. Without it the role applies in the whole cluster.",
 							Ref:         ref(v1alpha1.RoleBindingTargets{}.OpenAPIModelName()),
 						},
 					},
 					"status": {
 						SchemaProps: spec.SchemaProps{
-							Description: "status is what was applied.",
+							Description: "status is the applied state.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(v1alpha1.RoleBindingStatus{}.OpenAPIModelName()),
 						},
 					},
 					"createdAt": {
 						SchemaProps: spec.SchemaProps{
-							Description: "createdAt is when the role binding was made.",
+							Description: "createdAt is the creation time of the role binding.",
 							Ref:         ref(v1.Time{}.OpenAPIModelName()),
 						},
 					},
@@ -6386,7 +6386,7 @@ func schema_pkg_apis_dashboard_v1alpha1_RoleBindingClusterStatus(ref common.Refe
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "RoleBindingClusterStatus says what was applied on one cluster.",
+				Description: "RoleBindingClusterStatus is the applied state on one cluster.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"name": {
@@ -6399,7 +6399,7 @@ func schema_pkg_apis_dashboard_v1alpha1_RoleBindingClusterStatus(ref common.Refe
 					},
 					"status": {
 						SchemaProps: spec.SchemaProps{
-							Description: "status is True when the role binding is in force there.",
+							Description: "status is True if the role binding is in force there.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -6407,28 +6407,28 @@ func schema_pkg_apis_dashboard_v1alpha1_RoleBindingClusterStatus(ref common.Refe
 					},
 					"reason": {
 						SchemaProps: spec.SchemaProps{
-							Description: "reason of the status, one word.",
+							Description: "reason is the machine-readable cause of the status.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
 					},
 					"message": {
 						SchemaProps: spec.SchemaProps{
-							Description: "message says what an operator may do about it.",
+							Description: "message describes the cause and its solution.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
 					},
 					"clusterRole": {
 						SchemaProps: spec.SchemaProps{
-							Description: "clusterRole that the subjects were bound to.",
+							Description: "clusterRole is the ClusterRole to which the subjects are bound.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
 					},
 					"namespaceCount": {
 						SchemaProps: spec.SchemaProps{
-							Description: "namespaceCount is the number of namespaces with a RoleBinding; absent where the role holds in all.",
+							Description: "namespaceCount is the number of namespaces with a RoleBinding. It is absent if the role applies in all.",
 							Type:        []string{"integer"},
 							Format:      "int32",
 						},
@@ -6440,7 +6440,7 @@ func schema_pkg_apis_dashboard_v1alpha1_RoleBindingClusterStatus(ref common.Refe
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "namespaces are those with a RoleBinding, the first 256 where there are more.",
+							Description: "namespaces are the namespaces with a RoleBinding, at most the first 256.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -6463,12 +6463,12 @@ func schema_pkg_apis_dashboard_v1alpha1_RoleBindingEnvelope(ref common.Reference
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "RoleBindingEnvelope is the answer to what is about one role binding.",
+				Description: "RoleBindingEnvelope is the response to requests for one role binding.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"code": {
 						SchemaProps: spec.SchemaProps{
-							Description: "code is the outcome; 0 is success.",
+							Description: "code is the result; 0 is success.",
 							Default:     0,
 							Type:        []string{"integer"},
 							Format:      "int32",
@@ -6476,7 +6476,7 @@ func schema_pkg_apis_dashboard_v1alpha1_RoleBindingEnvelope(ref common.Reference
 					},
 					"message": {
 						SchemaProps: spec.SchemaProps{
-							Description: "message is the outcome for a person to read.",
+							Description: "message describes the result.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -6490,7 +6490,7 @@ func schema_pkg_apis_dashboard_v1alpha1_RoleBindingEnvelope(ref common.Reference
 					},
 					"meta": {
 						SchemaProps: spec.SchemaProps{
-							Description: "meta is what there is to say beside the data.",
+							Description: "meta contains information about the response.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(v1alpha1.Meta{}.OpenAPIModelName()),
 						},
@@ -6508,12 +6508,12 @@ func schema_pkg_apis_dashboard_v1alpha1_RoleBindingListEnvelope(ref common.Refer
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "RoleBindingListEnvelope is the answer to GET /role-bindings.",
+				Description: "RoleBindingListEnvelope is the response to GET /role-bindings.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"code": {
 						SchemaProps: spec.SchemaProps{
-							Description: "code is the outcome; 0 is success.",
+							Description: "code is the result; 0 is success.",
 							Default:     0,
 							Type:        []string{"integer"},
 							Format:      "int32",
@@ -6521,7 +6521,7 @@ func schema_pkg_apis_dashboard_v1alpha1_RoleBindingListEnvelope(ref common.Refer
 					},
 					"message": {
 						SchemaProps: spec.SchemaProps{
-							Description: "message is the outcome for a person to read.",
+							Description: "message describes the result.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -6534,7 +6534,7 @@ func schema_pkg_apis_dashboard_v1alpha1_RoleBindingListEnvelope(ref common.Refer
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "data are the role bindings, by name.",
+							Description: "data contains the role bindings, by name.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -6547,7 +6547,7 @@ func schema_pkg_apis_dashboard_v1alpha1_RoleBindingListEnvelope(ref common.Refer
 					},
 					"meta": {
 						SchemaProps: spec.SchemaProps{
-							Description: "meta is what there is to say beside the data.",
+							Description: "meta contains information about the response.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(v1alpha1.Meta{}.OpenAPIModelName()),
 						},
@@ -6594,7 +6594,7 @@ func schema_pkg_apis_dashboard_v1alpha1_RoleBindingSpec(ref common.ReferenceCall
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "RoleBindingSpec says who gets which role where, as the spec of a KubeVisionRoleBinding does.",
+				Description: "RoleBindingSpec is the spec of a KubeVisionRoleBinding: a role, its subjects, and the clusters and namespaces in which it applies.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"subjects": {
@@ -6604,7 +6604,7 @@ func schema_pkg_apis_dashboard_v1alpha1_RoleBindingSpec(ref common.ReferenceCall
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "subjects are who gets the role.",
+							Description: "subjects are the users, groups and accounts that get the role.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -6624,14 +6624,14 @@ func schema_pkg_apis_dashboard_v1alpha1_RoleBindingSpec(ref common.ReferenceCall
 					},
 					"clusters": {
 						SchemaProps: spec.SchemaProps{
-							Description: "clusters are where the subjects get it.",
+							Description: "clusters are the clusters on which the subjects get the role.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(v1alpha1.RoleBindingTargets{}.OpenAPIModelName()),
 						},
 					},
 					"namespaces": {
 						SchemaProps: spec.SchemaProps{
-							Description: "namespaces restrict the role to some of those clusters' namespaces. Without it the role holds in the whole cluster.",
+							Description: "namespaces restricts the role to some of those clusters' namespaces. Without it the role applies in the whole cluster.",
 							Ref:         ref(v1alpha1.RoleBindingTargets{}.OpenAPIModelName()),
 						},
 					},
@@ -6648,12 +6648,12 @@ func schema_pkg_apis_dashboard_v1alpha1_RoleBindingStatus(ref common.ReferenceCa
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "RoleBindingStatus says what was applied.",
+				Description: "RoleBindingStatus is the applied state of a role binding.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"ready": {
 						SchemaProps: spec.SchemaProps{
-							Description: "ready is true when the role binding is in force everywhere.",
+							Description: "ready is true if the role binding is in force on all selected clusters that can be reached.",
 							Default:     false,
 							Type:        []string{"boolean"},
 							Format:      "",
@@ -6661,7 +6661,7 @@ func schema_pkg_apis_dashboard_v1alpha1_RoleBindingStatus(ref common.ReferenceCa
 					},
 					"summary": {
 						SchemaProps: spec.SchemaProps{
-							Description: "summary is the spec in a few words.",
+							Description: "summary is a short form of the spec.",
 							Ref:         ref(v1alpha1.RoleBindingSummary{}.OpenAPIModelName()),
 						},
 					},
@@ -6693,7 +6693,7 @@ func schema_pkg_apis_dashboard_v1alpha1_RoleBindingStatus(ref common.ReferenceCa
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "clusters says what was applied on each cluster.",
+							Description: "clusters contains the applied state on each cluster.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -6717,7 +6717,7 @@ func schema_pkg_apis_dashboard_v1alpha1_RoleBindingSubject(ref common.ReferenceC
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "RoleBindingSubject is somebody who gets a role.",
+				Description: "RoleBindingSubject is a user, group or account that gets a role.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"kind": {
@@ -6754,7 +6754,7 @@ func schema_pkg_apis_dashboard_v1alpha1_RoleBindingSummary(ref common.ReferenceC
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "RoleBindingSummary is a spec in a few words.",
+				Description: "RoleBindingSummary is a short form of a spec.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"subjects": {
@@ -6767,7 +6767,7 @@ func schema_pkg_apis_dashboard_v1alpha1_RoleBindingSummary(ref common.ReferenceC
 					},
 					"clusters": {
 						SchemaProps: spec.SchemaProps{
-							Description: "clusters that it selects.",
+							Description: "clusters that the binding selects.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -6775,7 +6775,7 @@ func schema_pkg_apis_dashboard_v1alpha1_RoleBindingSummary(ref common.ReferenceC
 					},
 					"namespaces": {
 						SchemaProps: spec.SchemaProps{
-							Description: "namespaces that it selects.",
+							Description: "namespaces that the binding selects.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -6792,7 +6792,7 @@ func schema_pkg_apis_dashboard_v1alpha1_RoleBindingTargets(ref common.ReferenceC
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "RoleBindingTargets are clusters or namespaces, by name or by label: one of the two.",
+				Description: "RoleBindingTargets selects clusters or namespaces, either by name or by label.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"names": {
@@ -6832,12 +6832,12 @@ func schema_pkg_apis_dashboard_v1alpha1_Rollback(ref common.ReferenceCallback) c
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "Rollback is what a rollback has done.",
+				Description: "Rollback is the result of a rollback.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"revision": {
 						SchemaProps: spec.SchemaProps{
-							Description: "revision that was gone back to.",
+							Description: "revision is the target of the rollback.",
 							Default:     0,
 							Type:        []string{"integer"},
 							Format:      "int64",
@@ -6845,7 +6845,7 @@ func schema_pkg_apis_dashboard_v1alpha1_Rollback(ref common.ReferenceCallback) c
 					},
 					"changed": {
 						SchemaProps: spec.SchemaProps{
-							Description: "changed is false where that revision was in force already.",
+							Description: "changed is false if the workload already had that revision.",
 							Default:     false,
 							Type:        []string{"boolean"},
 							Format:      "",
@@ -6862,12 +6862,12 @@ func schema_pkg_apis_dashboard_v1alpha1_RollbackEnvelope(ref common.ReferenceCal
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "RollbackEnvelope is the answer to POST .../rollback.",
+				Description: "RollbackEnvelope is the response to POST .../rollback.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"code": {
 						SchemaProps: spec.SchemaProps{
-							Description: "code is the outcome; 0 is success.",
+							Description: "code is the result; 0 is success.",
 							Default:     0,
 							Type:        []string{"integer"},
 							Format:      "int32",
@@ -6875,7 +6875,7 @@ func schema_pkg_apis_dashboard_v1alpha1_RollbackEnvelope(ref common.ReferenceCal
 					},
 					"message": {
 						SchemaProps: spec.SchemaProps{
-							Description: "message is the outcome for a person to read.",
+							Description: "message describes the result.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -6883,13 +6883,13 @@ func schema_pkg_apis_dashboard_v1alpha1_RollbackEnvelope(ref common.ReferenceCal
 					},
 					"data": {
 						SchemaProps: spec.SchemaProps{
-							Description: "data is what was done.",
+							Description: "data is the result.",
 							Ref:         ref(v1alpha1.Rollback{}.OpenAPIModelName()),
 						},
 					},
 					"meta": {
 						SchemaProps: spec.SchemaProps{
-							Description: "meta is what there is to say beside the data.",
+							Description: "meta contains information about the response.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(v1alpha1.Meta{}.OpenAPIModelName()),
 						},
@@ -6912,7 +6912,7 @@ func schema_pkg_apis_dashboard_v1alpha1_RollbackRequest(ref common.ReferenceCall
 				Properties: map[string]spec.Schema{
 					"revision": {
 						SchemaProps: spec.SchemaProps{
-							Description: "revision to go back to; 0 is the one before the current one.",
+							Description: "revision is the target of the rollback; 0 is the one before the current revision.",
 							Type:        []string{"integer"},
 							Format:      "int64",
 						},
@@ -6928,12 +6928,12 @@ func schema_pkg_apis_dashboard_v1alpha1_Scale(ref common.ReferenceCallback) comm
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "Scale is how many replicas an object has.",
+				Description: "Scale contains the numbers of replicas of an object.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"replicas": {
 						SchemaProps: spec.SchemaProps{
-							Description: "replicas is how many there shall be.",
+							Description: "replicas is the desired number of replicas.",
 							Default:     0,
 							Type:        []string{"integer"},
 							Format:      "int32",
@@ -6941,7 +6941,7 @@ func schema_pkg_apis_dashboard_v1alpha1_Scale(ref common.ReferenceCallback) comm
 					},
 					"currentReplicas": {
 						SchemaProps: spec.SchemaProps{
-							Description: "currentReplicas is how many there are, as far as is known.",
+							Description: "currentReplicas is the observed number of replicas.",
 							Default:     0,
 							Type:        []string{"integer"},
 							Format:      "int32",
@@ -6958,12 +6958,12 @@ func schema_pkg_apis_dashboard_v1alpha1_ScaleEnvelope(ref common.ReferenceCallba
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "ScaleEnvelope is the answer to PUT .../scale.",
+				Description: "ScaleEnvelope is the response to PUT .../scale.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"code": {
 						SchemaProps: spec.SchemaProps{
-							Description: "code is the outcome; 0 is success.",
+							Description: "code is the result; 0 is success.",
 							Default:     0,
 							Type:        []string{"integer"},
 							Format:      "int32",
@@ -6971,7 +6971,7 @@ func schema_pkg_apis_dashboard_v1alpha1_ScaleEnvelope(ref common.ReferenceCallba
 					},
 					"message": {
 						SchemaProps: spec.SchemaProps{
-							Description: "message is the outcome for a person to read.",
+							Description: "message describes the result.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -6979,13 +6979,13 @@ func schema_pkg_apis_dashboard_v1alpha1_ScaleEnvelope(ref common.ReferenceCallba
 					},
 					"data": {
 						SchemaProps: spec.SchemaProps{
-							Description: "data are the numbers of replicas.",
+							Description: "data contains the numbers of replicas.",
 							Ref:         ref(v1alpha1.Scale{}.OpenAPIModelName()),
 						},
 					},
 					"meta": {
 						SchemaProps: spec.SchemaProps{
-							Description: "meta is what there is to say beside the data.",
+							Description: "meta contains information about the response.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(v1alpha1.Meta{}.OpenAPIModelName()),
 						},
@@ -7008,7 +7008,7 @@ func schema_pkg_apis_dashboard_v1alpha1_ScaleRequest(ref common.ReferenceCallbac
 				Properties: map[string]spec.Schema{
 					"replicas": {
 						SchemaProps: spec.SchemaProps{
-							Description: "replicas is how many there shall be.",
+							Description: "replicas is the desired number of replicas.",
 							Type:        []string{"integer"},
 							Format:      "int32",
 						},
@@ -7024,12 +7024,12 @@ func schema_pkg_apis_dashboard_v1alpha1_SearchEnvelope(ref common.ReferenceCallb
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "SearchEnvelope is the answer to a search.",
+				Description: "SearchEnvelope is the response to a search.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"code": {
 						SchemaProps: spec.SchemaProps{
-							Description: "code is the outcome; 0 is success.",
+							Description: "code is the result; 0 is success.",
 							Default:     0,
 							Type:        []string{"integer"},
 							Format:      "int32",
@@ -7037,7 +7037,7 @@ func schema_pkg_apis_dashboard_v1alpha1_SearchEnvelope(ref common.ReferenceCallb
 					},
 					"message": {
 						SchemaProps: spec.SchemaProps{
-							Description: "message is the outcome for a person to read.",
+							Description: "message describes the result.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -7045,13 +7045,13 @@ func schema_pkg_apis_dashboard_v1alpha1_SearchEnvelope(ref common.ReferenceCallb
 					},
 					"data": {
 						SchemaProps: spec.SchemaProps{
-							Description: "data are the objects found.",
+							Description: "data contains the matches.",
 							Ref:         ref(v1alpha1.SearchResults{}.OpenAPIModelName()),
 						},
 					},
 					"meta": {
 						SchemaProps: spec.SchemaProps{
-							Description: "meta is what there is to say beside the data.",
+							Description: "meta contains information about the response.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(v1alpha1.Meta{}.OpenAPIModelName()),
 						},
@@ -7069,7 +7069,7 @@ func schema_pkg_apis_dashboard_v1alpha1_SearchGroup(ref common.ReferenceCallback
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "SearchGroup are the objects of one kind that were found.",
+				Description: "SearchGroup contains the matches of one kind.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"resource_type": {
@@ -7119,7 +7119,7 @@ func schema_pkg_apis_dashboard_v1alpha1_SearchItem(ref common.ReferenceCallback)
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "SearchItem is an object that was found.",
+				Description: "SearchItem is a match.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"name": {
@@ -7178,7 +7178,7 @@ func schema_pkg_apis_dashboard_v1alpha1_SearchItem(ref common.ReferenceCallback)
 					},
 					"cluster": {
 						SchemaProps: spec.SchemaProps{
-							Description: "cluster is the name of the cluster, where several were searched.",
+							Description: "cluster is the name of the cluster, in a search of several clusters.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
@@ -7194,7 +7194,7 @@ func schema_pkg_apis_dashboard_v1alpha1_SearchResults(ref common.ReferenceCallba
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "SearchResults are the objects that a search has found.",
+				Description: "SearchResults contains the matches of a search.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"results": {
@@ -7204,7 +7204,7 @@ func schema_pkg_apis_dashboard_v1alpha1_SearchResults(ref common.ReferenceCallba
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "results are by kind, in the order in which the kinds were asked for.",
+							Description: "results contains the matches of each kind, in the order of the requested kinds.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -7217,7 +7217,7 @@ func schema_pkg_apis_dashboard_v1alpha1_SearchResults(ref common.ReferenceCallba
 					},
 					"total": {
 						SchemaProps: spec.SchemaProps{
-							Description: "total is the number of objects found, of all kinds.",
+							Description: "total is the number of matches of all kinds.",
 							Default:     0,
 							Type:        []string{"integer"},
 							Format:      "int64",
@@ -7233,7 +7233,7 @@ func schema_pkg_apis_dashboard_v1alpha1_SearchResults(ref common.ReferenceCallba
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "clusters are those that were searched, where there may be several.",
+							Description: "clusters are the searched clusters, in a search of several clusters.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -7257,7 +7257,7 @@ func schema_pkg_apis_dashboard_v1alpha1_SearchedCluster(ref common.ReferenceCall
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "SearchedCluster says whether a cluster was searched.",
+				Description: "SearchedCluster is the state of the search on one cluster.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"id": {
@@ -7286,7 +7286,7 @@ func schema_pkg_apis_dashboard_v1alpha1_SearchedCluster(ref common.ReferenceCall
 					},
 					"total": {
 						SchemaProps: spec.SchemaProps{
-							Description: "total is the number of objects found there.",
+							Description: "total is the number of matches on the cluster.",
 							Default:     0,
 							Type:        []string{"integer"},
 							Format:      "int64",
@@ -7294,7 +7294,7 @@ func schema_pkg_apis_dashboard_v1alpha1_SearchedCluster(ref common.ReferenceCall
 					},
 					"partial": {
 						SchemaProps: spec.SchemaProps{
-							Description: "partial says that there are kinds or namespaces that the caller may not read.",
+							Description: "partial is true if there are kinds or namespaces that the caller may not read.",
 							Type:        []string{"boolean"},
 							Format:      "",
 						},
@@ -7329,13 +7329,13 @@ func schema_pkg_apis_dashboard_v1alpha1_Session(ref common.ReferenceCallback) co
 					},
 					"expiresAt": {
 						SchemaProps: spec.SchemaProps{
-							Description: "expiresAt is when the session ends unless it is renewed.",
+							Description: "expiresAt is the time at which the session ends unless it is refreshed.",
 							Ref:         ref(v1.Time{}.OpenAPIModelName()),
 						},
 					},
 					"address": {
 						SchemaProps: spec.SchemaProps{
-							Description: "address is where the login came from.",
+							Description: "address is the client's address at the login.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -7343,7 +7343,7 @@ func schema_pkg_apis_dashboard_v1alpha1_Session(ref common.ReferenceCallback) co
 					},
 					"userAgent": {
 						SchemaProps: spec.SchemaProps{
-							Description: "userAgent is what the client called itself.",
+							Description: "userAgent is the client's User-Agent.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -7351,7 +7351,7 @@ func schema_pkg_apis_dashboard_v1alpha1_Session(ref common.ReferenceCallback) co
 					},
 					"current": {
 						SchemaProps: spec.SchemaProps{
-							Description: "current is true for the session that this very request belongs to.",
+							Description: "current is true for the session of this request.",
 							Default:     false,
 							Type:        []string{"boolean"},
 							Format:      "",
@@ -7370,12 +7370,12 @@ func schema_pkg_apis_dashboard_v1alpha1_SessionListEnvelope(ref common.Reference
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "SessionListEnvelope is the answer to GET /users/me/sessions.",
+				Description: "SessionListEnvelope is the response to GET /users/me/sessions.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"code": {
 						SchemaProps: spec.SchemaProps{
-							Description: "code is the outcome; 0 is success.",
+							Description: "code is the result; 0 is success.",
 							Default:     0,
 							Type:        []string{"integer"},
 							Format:      "int32",
@@ -7383,7 +7383,7 @@ func schema_pkg_apis_dashboard_v1alpha1_SessionListEnvelope(ref common.Reference
 					},
 					"message": {
 						SchemaProps: spec.SchemaProps{
-							Description: "message is the outcome for a person to read.",
+							Description: "message describes the result.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -7396,7 +7396,7 @@ func schema_pkg_apis_dashboard_v1alpha1_SessionListEnvelope(ref common.Reference
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "data are the caller's sessions, the newest first.",
+							Description: "data contains the caller's sessions, the newest first.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -7409,7 +7409,7 @@ func schema_pkg_apis_dashboard_v1alpha1_SessionListEnvelope(ref common.Reference
 					},
 					"meta": {
 						SchemaProps: spec.SchemaProps{
-							Description: "meta is what there is to say beside the data.",
+							Description: "meta contains information about the response.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(v1alpha1.Meta{}.OpenAPIModelName()),
 						},
@@ -7427,12 +7427,12 @@ func schema_pkg_apis_dashboard_v1alpha1_Setup(ref common.ReferenceCallback) comm
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "Setup is a second factor that waits for its first code. It is shown once.",
+				Description: "Setup is a second factor before its activation with the first code. It is returned once.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"secret": {
 						SchemaProps: spec.SchemaProps{
-							Description: "secret in base32, for typing.",
+							Description: "secret in base32, for manual input.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -7440,7 +7440,7 @@ func schema_pkg_apis_dashboard_v1alpha1_Setup(ref common.ReferenceCallback) comm
 					},
 					"otpauthUrl": {
 						SchemaProps: spec.SchemaProps{
-							Description: "otpauthUrl is what the QR code holds.",
+							Description: "otpauthUrl is the content of the QR code.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -7461,7 +7461,7 @@ func schema_pkg_apis_dashboard_v1alpha1_Setup(ref common.ReferenceCallback) comm
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "recoveryCodes are valid as soon as the second factor is.",
+							Description: "recoveryCodes become valid with the second factor.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -7484,12 +7484,12 @@ func schema_pkg_apis_dashboard_v1alpha1_SetupEnvelope(ref common.ReferenceCallba
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "SetupEnvelope is the answer to POST /auth/2fa/setup.",
+				Description: "SetupEnvelope is the response to POST /auth/2fa/setup.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"code": {
 						SchemaProps: spec.SchemaProps{
-							Description: "code is the outcome; 0 is success.",
+							Description: "code is the result; 0 is success.",
 							Default:     0,
 							Type:        []string{"integer"},
 							Format:      "int32",
@@ -7497,7 +7497,7 @@ func schema_pkg_apis_dashboard_v1alpha1_SetupEnvelope(ref common.ReferenceCallba
 					},
 					"message": {
 						SchemaProps: spec.SchemaProps{
-							Description: "message is the outcome for a person to read.",
+							Description: "message describes the result.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -7511,7 +7511,7 @@ func schema_pkg_apis_dashboard_v1alpha1_SetupEnvelope(ref common.ReferenceCallba
 					},
 					"meta": {
 						SchemaProps: spec.SchemaProps{
-							Description: "meta is what there is to say beside the data.",
+							Description: "meta contains information about the response.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(v1alpha1.Meta{}.OpenAPIModelName()),
 						},
@@ -7534,7 +7534,7 @@ func schema_pkg_apis_dashboard_v1alpha1_SetupRequest(ref common.ReferenceCallbac
 				Properties: map[string]spec.Schema{
 					"password": {
 						SchemaProps: spec.SchemaProps{
-							Description: "password is needed to replace a second factor that is in force.",
+							Description: "password is required to replace an active second factor.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
@@ -7549,12 +7549,12 @@ func schema_pkg_apis_dashboard_v1alpha1_Template(ref common.ReferenceCallback) c
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "Template is a manifest to begin with.",
+				Description: "Template is an example manifest.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"id": {
 						SchemaProps: spec.SchemaProps{
-							Description: "id is the name of the ConfigMap that holds the template.",
+							Description: "id is the name of the ConfigMap that contains the template.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -7562,13 +7562,13 @@ func schema_pkg_apis_dashboard_v1alpha1_Template(ref common.ReferenceCallback) c
 					},
 					"createdAt": {
 						SchemaProps: spec.SchemaProps{
-							Description: "createdAt is the time at which the ConfigMap was made.",
+							Description: "createdAt is the creation time of the ConfigMap.",
 							Ref:         ref(v1.Time{}.OpenAPIModelName()),
 						},
 					},
 					"name": {
 						SchemaProps: spec.SchemaProps{
-							Description: "name of the template, to show.",
+							Description: "name is the displayed name of the template.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -7600,7 +7600,7 @@ func schema_pkg_apis_dashboard_v1alpha1_Template(ref common.ReferenceCallback) c
 					},
 					"isBuiltin": {
 						SchemaProps: spec.SchemaProps{
-							Description: "isBuiltin is true for the templates that KubeVision brings along.",
+							Description: "isBuiltin is true for the templates that are a part of KubeVision.",
 							Default:     false,
 							Type:        []string{"boolean"},
 							Format:      "",
@@ -7619,12 +7619,12 @@ func schema_pkg_apis_dashboard_v1alpha1_TemplateListEnvelope(ref common.Referenc
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "TemplateListEnvelope is the answer to GET /templates.",
+				Description: "TemplateListEnvelope is the response to GET /templates.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"code": {
 						SchemaProps: spec.SchemaProps{
-							Description: "code is the outcome; 0 is success.",
+							Description: "code is the result; 0 is success.",
 							Default:     0,
 							Type:        []string{"integer"},
 							Format:      "int32",
@@ -7632,7 +7632,7 @@ func schema_pkg_apis_dashboard_v1alpha1_TemplateListEnvelope(ref common.Referenc
 					},
 					"message": {
 						SchemaProps: spec.SchemaProps{
-							Description: "message is the outcome for a person to read.",
+							Description: "message describes the result.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -7645,7 +7645,7 @@ func schema_pkg_apis_dashboard_v1alpha1_TemplateListEnvelope(ref common.Referenc
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "data are the templates, by category and name.",
+							Description: "data contains the templates, by category and name.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -7658,7 +7658,7 @@ func schema_pkg_apis_dashboard_v1alpha1_TemplateListEnvelope(ref common.Referenc
 					},
 					"meta": {
 						SchemaProps: spec.SchemaProps{
-							Description: "meta is what there is to say beside the data.",
+							Description: "meta contains information about the response.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(v1alpha1.Meta{}.OpenAPIModelName()),
 						},
@@ -7681,7 +7681,7 @@ func schema_pkg_apis_dashboard_v1alpha1_Ticket(ref common.ReferenceCallback) com
 				Properties: map[string]spec.Schema{
 					"ticket": {
 						SchemaProps: spec.SchemaProps{
-							Description: "ticket is the value of the query parameter ticket. It is good once.",
+							Description: "ticket is the value of the query parameter ticket. It is valid once.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -7689,7 +7689,7 @@ func schema_pkg_apis_dashboard_v1alpha1_Ticket(ref common.ReferenceCallback) com
 					},
 					"expiresIn": {
 						SchemaProps: spec.SchemaProps{
-							Description: "expiresIn is how long it is good, in seconds.",
+							Description: "expiresIn is the lifetime of the ticket in seconds.",
 							Default:     0,
 							Type:        []string{"integer"},
 							Format:      "int64",
@@ -7706,12 +7706,12 @@ func schema_pkg_apis_dashboard_v1alpha1_TicketEnvelope(ref common.ReferenceCallb
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "TicketEnvelope is the answer to POST /ws/ticket.",
+				Description: "TicketEnvelope is the response to POST /ws/ticket.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"code": {
 						SchemaProps: spec.SchemaProps{
-							Description: "code is the outcome; 0 is success.",
+							Description: "code is the result; 0 is success.",
 							Default:     0,
 							Type:        []string{"integer"},
 							Format:      "int32",
@@ -7719,7 +7719,7 @@ func schema_pkg_apis_dashboard_v1alpha1_TicketEnvelope(ref common.ReferenceCallb
 					},
 					"message": {
 						SchemaProps: spec.SchemaProps{
-							Description: "message is the outcome for a person to read.",
+							Description: "message describes the result.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -7733,7 +7733,7 @@ func schema_pkg_apis_dashboard_v1alpha1_TicketEnvelope(ref common.ReferenceCallb
 					},
 					"meta": {
 						SchemaProps: spec.SchemaProps{
-							Description: "meta is what there is to say beside the data.",
+							Description: "meta contains information about the response.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(v1alpha1.Meta{}.OpenAPIModelName()),
 						},
@@ -7751,7 +7751,7 @@ func schema_pkg_apis_dashboard_v1alpha1_TicketRequest(ref common.ReferenceCallba
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "TicketRequest is the body of POST /ws/ticket. What it names, the ticket is good for only.",
+				Description: "TicketRequest is the body of POST /ws/ticket. Each field restricts the ticket to streams with that value.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"cluster": {
@@ -7763,21 +7763,21 @@ func schema_pkg_apis_dashboard_v1alpha1_TicketRequest(ref common.ReferenceCallba
 					},
 					"namespace": {
 						SchemaProps: spec.SchemaProps{
-							Description: "namespace is that of a pod.",
+							Description: "namespace is the namespace of a Pod.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
 					},
 					"pod": {
 						SchemaProps: spec.SchemaProps{
-							Description: "pod is the name of a pod.",
+							Description: "pod is the name of a Pod.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
 					},
 					"verb": {
 						SchemaProps: spec.SchemaProps{
-							Description: "verb is what the stream does: watch, logs, exec, attach, portforward or copy.",
+							Description: "verb is the verb of the stream: watch, logs, exec, attach, portforward or copy.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
@@ -7792,7 +7792,7 @@ func schema_pkg_apis_dashboard_v1alpha1_Topology(ref common.ReferenceCallback) c
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "Topology are the objects of a namespace and how they belong together, of what the caller may list.",
+				Description: "Topology contains the objects of a namespace that the caller may list, and their relations.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"nodes": {
@@ -7823,7 +7823,7 @@ func schema_pkg_apis_dashboard_v1alpha1_Topology(ref common.ReferenceCallback) c
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "edges join two of the nodes.",
+							Description: "edges connect two nodes each.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -7847,7 +7847,7 @@ func schema_pkg_apis_dashboard_v1alpha1_TopologyEdge(ref common.ReferenceCallbac
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "TopologyEdge joins two objects.",
+				Description: "TopologyEdge connects two objects.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"source": {
@@ -7885,12 +7885,12 @@ func schema_pkg_apis_dashboard_v1alpha1_TopologyEnvelope(ref common.ReferenceCal
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "TopologyEnvelope is the answer to GET /clusters/{cluster}/namespaces/{namespace}/topology.",
+				Description: "TopologyEnvelope is the response to GET /clusters/{cluster}/namespaces/{namespace}/topology.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"code": {
 						SchemaProps: spec.SchemaProps{
-							Description: "code is the outcome; 0 is success.",
+							Description: "code is the result; 0 is success.",
 							Default:     0,
 							Type:        []string{"integer"},
 							Format:      "int32",
@@ -7898,7 +7898,7 @@ func schema_pkg_apis_dashboard_v1alpha1_TopologyEnvelope(ref common.ReferenceCal
 					},
 					"message": {
 						SchemaProps: spec.SchemaProps{
-							Description: "message is the outcome for a person to read.",
+							Description: "message describes the result.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -7906,13 +7906,13 @@ func schema_pkg_apis_dashboard_v1alpha1_TopologyEnvelope(ref common.ReferenceCal
 					},
 					"data": {
 						SchemaProps: spec.SchemaProps{
-							Description: "data are the objects and how they belong together.",
+							Description: "data contains the objects and their relations.",
 							Ref:         ref(v1alpha1.Topology{}.OpenAPIModelName()),
 						},
 					},
 					"meta": {
 						SchemaProps: spec.SchemaProps{
-							Description: "meta is what there is to say beside the data.",
+							Description: "meta contains information about the response.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(v1alpha1.Meta{}.OpenAPIModelName()),
 						},
@@ -7966,7 +7966,7 @@ func schema_pkg_apis_dashboard_v1alpha1_TopologyNode(ref common.ReferenceCallbac
 					},
 					"status": {
 						SchemaProps: spec.SchemaProps{
-							Description: "status is the phase of a Pod, and how many Pods of a workload are ready.",
+							Description: "status is the phase of a Pod, or the number of ready Pods of a workload.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
@@ -7997,12 +7997,12 @@ func schema_pkg_apis_dashboard_v1alpha1_TwoFactorChallenge(ref common.ReferenceC
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "TwoFactorChallenge is the data of code 40102: what is due.",
+				Description: "TwoFactorChallenge is the data of code 40102: the next step of the login.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"requires2fa": {
 						SchemaProps: spec.SchemaProps{
-							Description: "requires2fa is true when a code is due, together with the session token.",
+							Description: "requires2fa is true if a code is required together with the session token.",
 							Default:     false,
 							Type:        []string{"boolean"},
 							Format:      "",
@@ -8010,7 +8010,7 @@ func schema_pkg_apis_dashboard_v1alpha1_TwoFactorChallenge(ref common.ReferenceC
 					},
 					"sessionToken": {
 						SchemaProps: spec.SchemaProps{
-							Description: "sessionToken is sent with the code, within five minutes. Beside setupRequired, it gets the session for the set-up with any code.",
+							Description: "sessionToken is sent with the code, within five minutes. If setupRequired is true, it can be exchanged with any code for a session for the set-up.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
@@ -8024,7 +8024,7 @@ func schema_pkg_apis_dashboard_v1alpha1_TwoFactorChallenge(ref common.ReferenceC
 					},
 					"setupRequired": {
 						SchemaProps: spec.SchemaProps{
-							Description: "setupRequired is true when the user must have a second factor and has not set one up. The tokens are good for nothing else.",
+							Description: "setupRequired is true if the user is required to have a second factor and has none. The tokens are restricted to the set-up.",
 							Type:        []string{"boolean"},
 							Format:      "",
 						},
@@ -8038,7 +8038,7 @@ func schema_pkg_apis_dashboard_v1alpha1_TwoFactorChallenge(ref common.ReferenceC
 					},
 					"refreshToken": {
 						SchemaProps: spec.SchemaProps{
-							Description: "refreshToken fetches the next access token, once.",
+							Description: "refreshToken can be exchanged once for the next access token.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
@@ -8052,7 +8052,7 @@ func schema_pkg_apis_dashboard_v1alpha1_TwoFactorChallenge(ref common.ReferenceC
 					},
 					"reverify": {
 						SchemaProps: spec.SchemaProps{
-							Description: "reverify is true when the caller must prove once more who they are.",
+							Description: "reverify is true if the request requires a fresh code or the password.",
 							Type:        []string{"boolean"},
 							Format:      "",
 						},
@@ -8068,12 +8068,12 @@ func schema_pkg_apis_dashboard_v1alpha1_UpdateClusterRequest(ref common.Referenc
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "UpdateClusterRequest is the body of PUT /clusters/{cluster}. What is not given stays as it is.",
+				Description: "UpdateClusterRequest is the body of PUT /clusters/{cluster}. Missing fields keep their values.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"displayName": {
 						SchemaProps: spec.SchemaProps{
-							Description: "displayName is the name to show.",
+							Description: "displayName is the displayed name.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
@@ -8095,14 +8095,14 @@ func schema_pkg_apis_dashboard_v1alpha1_UpdateClusterRequest(ref common.Referenc
 					},
 					"kubeconfig": {
 						SchemaProps: spec.SchemaProps{
-							Description: "kubeconfig replaces the one that the cluster is reached with.",
+							Description: "kubeconfig replaces the current kubeconfig.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
 					},
 					"resourceVersion": {
 						SchemaProps: spec.SchemaProps{
-							Description: "resourceVersion must be that of the registration, where it is given.",
+							Description: "resourceVersion, if it is set, must be that of the registration.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
@@ -8117,7 +8117,7 @@ func schema_pkg_apis_dashboard_v1alpha1_UpdateRoleBindingRequest(ref common.Refe
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "UpdateRoleBindingRequest is the body of PUT /role-bindings/{binding}. It replaces all of the spec.",
+				Description: "UpdateRoleBindingRequest is the body of PUT /role-bindings/{binding}. It replaces the whole spec.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"subjects": {
@@ -8127,7 +8127,7 @@ func schema_pkg_apis_dashboard_v1alpha1_UpdateRoleBindingRequest(ref common.Refe
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "subjects are who gets the role.",
+							Description: "subjects are the users, groups and accounts that get the role.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -8147,20 +8147,20 @@ func schema_pkg_apis_dashboard_v1alpha1_UpdateRoleBindingRequest(ref common.Refe
 					},
 					"clusters": {
 						SchemaProps: spec.SchemaProps{
-							Description: "clusters are where the subjects get it.",
+							Description: "clusters are the clusters on which the subjects get the role.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(v1alpha1.RoleBindingTargets{}.OpenAPIModelName()),
 						},
 					},
 					"namespaces": {
 						SchemaProps: spec.SchemaProps{
-							Description: "namespaces restrict the role to some of those clusters' namespaces. Without it the role holds in the whole cluster.",
+							Description: "namespaces restricts the role to some of those clusters' namespaces. Without it the role applies in the whole cluster.",
 							Ref:         ref(v1alpha1.RoleBindingTargets{}.OpenAPIModelName()),
 						},
 					},
 					"resourceVersion": {
 						SchemaProps: spec.SchemaProps{
-							Description: "resourceVersion must be that of the role binding, where it is given.",
+							Description: "resourceVersion, if it is set, must be that of the role binding.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
@@ -8178,7 +8178,7 @@ func schema_pkg_apis_dashboard_v1alpha1_UpdateUserRequest(ref common.ReferenceCa
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "UpdateUserRequest is the body of PUT /users/{user}. What is not given stays as it is.",
+				Description: "UpdateUserRequest is the body of PUT /users/{user}. Missing fields keep their values.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"email": {
@@ -8190,7 +8190,7 @@ func schema_pkg_apis_dashboard_v1alpha1_UpdateUserRequest(ref common.ReferenceCa
 					},
 					"displayName": {
 						SchemaProps: spec.SchemaProps{
-							Description: "displayName is the name to show.",
+							Description: "displayName is the displayed name.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
@@ -8216,14 +8216,14 @@ func schema_pkg_apis_dashboard_v1alpha1_UpdateUserRequest(ref common.ReferenceCa
 					},
 					"role": {
 						SchemaProps: spec.SchemaProps{
-							Description: "role that the user gets on every cluster, instead of the one that this API has given before. Other role bindings are left alone.",
+							Description: "role is the role that the user gets on every cluster instead of the one that this API has granted before. Other role bindings are not changed.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
 					},
 					"isActive": {
 						SchemaProps: spec.SchemaProps{
-							Description: "isActive is false to end every session and refuse new ones.",
+							Description: "isActive is set to false to end all sessions and to reject new ones.",
 							Type:        []string{"boolean"},
 							Format:      "",
 						},
@@ -8237,14 +8237,14 @@ func schema_pkg_apis_dashboard_v1alpha1_UpdateUserRequest(ref common.ReferenceCa
 					},
 					"mustChangePassword": {
 						SchemaProps: spec.SchemaProps{
-							Description: "mustChangePassword asks the user to choose another password at the next login.",
+							Description: "mustChangePassword requires the user to choose another password at the next login.",
 							Type:        []string{"boolean"},
 							Format:      "",
 						},
 					},
 					"resourceVersion": {
 						SchemaProps: spec.SchemaProps{
-							Description: "resourceVersion must be that of the user, where it is given.",
+							Description: "resourceVersion, if it is set, must be that of the user.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
@@ -8259,7 +8259,7 @@ func schema_pkg_apis_dashboard_v1alpha1_User(ref common.ReferenceCallback) commo
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "User is a user as the dashboard shows them.",
+				Description: "User is a user as displayed by the dashboard.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"id": {
@@ -8280,7 +8280,7 @@ func schema_pkg_apis_dashboard_v1alpha1_User(ref common.ReferenceCallback) commo
 					},
 					"displayName": {
 						SchemaProps: spec.SchemaProps{
-							Description: "displayName is the name to show.",
+							Description: "displayName is the displayed name.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -8296,7 +8296,7 @@ func schema_pkg_apis_dashboard_v1alpha1_User(ref common.ReferenceCallback) commo
 					},
 					"role": {
 						SchemaProps: spec.SchemaProps{
-							Description: "role is what the user's bindings on the host amount to, for showing and hiding buttons only: super-admin, admin, editor, viewer or custom.",
+							Description: "role is the role that the user's bindings give on the host: super-admin, admin, editor, viewer or custom. It is only for displaying and hiding buttons.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -8309,7 +8309,7 @@ func schema_pkg_apis_dashboard_v1alpha1_User(ref common.ReferenceCallback) commo
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "groups are the user's groups: of KubeVision for a KubeVisionUser, of Kubernetes for anybody else.",
+							Description: "groups are the user's groups: those of KubeVision for a KubeVisionUser, and those of Kubernetes otherwise.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -8323,7 +8323,7 @@ func schema_pkg_apis_dashboard_v1alpha1_User(ref common.ReferenceCallback) commo
 					},
 					"totpEnabled": {
 						SchemaProps: spec.SchemaProps{
-							Description: "totpEnabled says whether the user has a second factor.",
+							Description: "totpEnabled is true if the user has a second factor.",
 							Default:     false,
 							Type:        []string{"boolean"},
 							Format:      "",
@@ -8340,12 +8340,12 @@ func schema_pkg_apis_dashboard_v1alpha1_UserEnvelope(ref common.ReferenceCallbac
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "UserEnvelope is the answer to what is about one user.",
+				Description: "UserEnvelope is the response to requests for one user.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"code": {
 						SchemaProps: spec.SchemaProps{
-							Description: "code is the outcome; 0 is success.",
+							Description: "code is the result; 0 is success.",
 							Default:     0,
 							Type:        []string{"integer"},
 							Format:      "int32",
@@ -8353,7 +8353,7 @@ func schema_pkg_apis_dashboard_v1alpha1_UserEnvelope(ref common.ReferenceCallbac
 					},
 					"message": {
 						SchemaProps: spec.SchemaProps{
-							Description: "message is the outcome for a person to read.",
+							Description: "message describes the result.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -8367,7 +8367,7 @@ func schema_pkg_apis_dashboard_v1alpha1_UserEnvelope(ref common.ReferenceCallbac
 					},
 					"meta": {
 						SchemaProps: spec.SchemaProps{
-							Description: "meta is what there is to say beside the data.",
+							Description: "meta contains information about the response.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(v1alpha1.Meta{}.OpenAPIModelName()),
 						},
@@ -8385,12 +8385,12 @@ func schema_pkg_apis_dashboard_v1alpha1_UserListEnvelope(ref common.ReferenceCal
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "UserListEnvelope is the answer to GET /users.",
+				Description: "UserListEnvelope is the response to GET /users.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"code": {
 						SchemaProps: spec.SchemaProps{
-							Description: "code is the outcome; 0 is success.",
+							Description: "code is the result; 0 is success.",
 							Default:     0,
 							Type:        []string{"integer"},
 							Format:      "int32",
@@ -8398,7 +8398,7 @@ func schema_pkg_apis_dashboard_v1alpha1_UserListEnvelope(ref common.ReferenceCal
 					},
 					"message": {
 						SchemaProps: spec.SchemaProps{
-							Description: "message is the outcome for a person to read.",
+							Description: "message describes the result.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -8411,7 +8411,7 @@ func schema_pkg_apis_dashboard_v1alpha1_UserListEnvelope(ref common.ReferenceCal
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "data are the users, by name.",
+							Description: "data contains the users, by name.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -8424,7 +8424,7 @@ func schema_pkg_apis_dashboard_v1alpha1_UserListEnvelope(ref common.ReferenceCal
 					},
 					"meta": {
 						SchemaProps: spec.SchemaProps{
-							Description: "meta is what there is to say beside the data.",
+							Description: "meta contains information about the response.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(v1alpha1.Meta{}.OpenAPIModelName()),
 						},
@@ -8447,7 +8447,7 @@ func schema_pkg_apis_dashboard_v1alpha1_VerifyRequest(ref common.ReferenceCallba
 				Properties: map[string]spec.Schema{
 					"sessionToken": {
 						SchemaProps: spec.SchemaProps{
-							Description: "sessionToken is that of the login.",
+							Description: "sessionToken is the session token of the login.",
 							Type:        []string{"string"},
 							Format:      "",
 						},

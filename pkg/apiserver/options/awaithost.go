@@ -19,7 +19,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/hostwait"
 )
 
-// awaitHost returns when the host is ready. Until then, the port of the program says that it is not.
+// awaitHost returns when the host is ready. Until then, the port of the program responds that it is not ready.
 func (o *Options) awaitHost(ctx context.Context) error {
 	config, err := clientcmd.BuildConfigFromFlags("", o.CoreAPI.CoreAPIKubeconfigPath)
 	if err != nil {
@@ -59,7 +59,7 @@ func waiting() http.Handler {
 			return
 		}
 		envelope.WriteError(r.Context(), w, envelope.New(dashboardv1alpha1.CodeUnreachable,
-			"KubeVision starts, and waits for the API server of the cluster that it runs in: try again shortly"))
+			"KubeVision is starting and waits for the API server of the host cluster: try again shortly"))
 	})
 	return filters.WithEnvelope(refuse, func(*http.Request) bool { return false }, nil)
 }

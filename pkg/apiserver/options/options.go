@@ -37,7 +37,8 @@ const (
 	// maxPasswordHashes is the largest default of passwords hashed at once: about 200 logins a second.
 	maxPasswordHashes = 4
 
-	// minBytesInFlight has room for the largest body of one user, who may have half of five eighths.
+	// minBytesInFlight is the smallest limit with which the largest body of a user fits: a user may use half of five
+	// eighths of the limit.
 	minBytesInFlight = 16 << 20
 
 	minTokenTTL = time.Minute
@@ -60,7 +61,7 @@ type Options struct {
 	AccessTokenTTL time.Duration
 	// RequestsPerUser bounds the requests in flight of one user.
 	RequestsPerUser int
-	// BodyBytesInFlight bounds the bytes of request bodies in memory, ResponseBytesInFlight those of responses of
+	// BodyBytesInFlight bounds the bytes of request bodies in memory, ResponseBytesInFlight the bytes of responses of
 	// clusters.
 	BodyBytesInFlight, ResponseBytesInFlight int64
 	// ReadCacheBytes bounds the memory of the read cache; 0 for none.
@@ -81,7 +82,7 @@ type Options struct {
 	TwoFactorRoles []string
 	// LoginCodeTTL is the time for which the one-time code of a login replaces fresh codes in its session.
 	LoginCodeTTL time.Duration
-	// RefusedDryRunsAsData answers pages of this origin with code 0 if a dry run was refused.
+	// RefusedDryRunsAsData returns code 0 to pages of this origin if a dry run was rejected.
 	RefusedDryRunsAsData bool
 	// ClusterAddresses restricts the addresses of clusters.
 	ClusterAddresses addresspolicy.Flags
@@ -115,10 +116,12 @@ func New() *Options {
 		ResponseBytesInFlight:   192 << 20,
 		ConnectionBytes:         192 << 20,
 		Streams:                 newStreamOptions(),
-		SessionLimits:           sessionindex.Limits{PerUser: sessionindex.DefaultPerUser, Total: sessionindex.DefaultTotal},
+		SessionLimits: sessionindex.Limits{PerUser: sessionindex.DefaultPerUser,
+			Total: sessionindex.DefaultTotal},
 	}
 	o.SecureServing.BindPort = defaultPort
-	// A certificate that is made up without --tls-cert-file stays in memory: its key is not written to the working directory.
+	// A certificate that is made up without --tls-cert-file stays in memory: its key is not written to the working
+	// directory.
 	o.SecureServing.ServerCert.CertDirectory = ""
 	// Each stream may hold 256 KiB of unread data. kube-apiserver opens another connection when all streams are in
 	// use.
@@ -142,47 +145,53 @@ func (o *Options) AddFlags(fs *pflag.FlagSet) {
 	logsapi.AddFlags(o.Logs, fs)
 	fs.DurationVar(&o.AccessTokenTTL, "access-token-ttl", o.AccessTokenTTL, "Lifetime of an access token.")
 	fs.IntVar(&o.RequestsPerUser, "requests-per-user", o.RequestsPerUser,
-		"Number of requests of one user that may be in flight on this replica. Further ones are asked to come back in a second.")
+		"Number of requests of a user in flight on this replica. Further requests get code 42900.")
 	fs.Int64Var(&o.BodyBytesInFlight, "body-bytes-in-flight", o.BodyBytesInFlight,
-		"Number of bytes of requests' bodies that may be in memory on this replica. "+
-			"Those who are not logged in have a quarter of them, and an eighth in networks from which somebody is logged in.")
+		"Number of bytes of request bodies in memory on this replica. "+
+			"Clients that are not logged in may use a quarter, and from networks of logged-in users another eighth.")
 	fs.Int64Var(&o.ResponseBytesInFlight, "response-bytes-in-flight", o.ResponseBytesInFlight,
-		"Number of bytes of clusters' answers that may be in memory on this replica. One user may have half of what is left.")
+		"Number of bytes of responses of clusters in memory on this replica. One user may use as much as is left free.")
 	fs.Int64Var(&o.ReadCacheBytes, "read-cache-bytes", o.ReadCacheBytes,
-		"Number of bytes of clusters' objects that are kept on this replica to answer reads from memory, as each cluster's RBAC "+
-			"allows. A kind that does not fit is read from its cluster each time, and so is everything if it is 0.")
+		"Number of bytes of objects of clusters that this replica caches. "+
+			"The RBAC of each cluster decides who may read them. A kind that does not fit is read from its cluster. "+
+			"0 disables the cache.")
 	fs.Int64Var(&o.ConnectionBytes, "connection-bytes", o.ConnectionBytes,
-		"Number of bytes that connections of clients may take on this replica: 64 KiB each, and three times what has arrived of requests "+
-			"that are not complete. Where it is more, connections of the network that takes most are closed.")
+		"Number of bytes of client connections on this replica: 64 KiB each, and three times the received bytes of "+
+			"incomplete requests. Beyond the limit, connections of the network with the most bytes are closed.")
 	fs.IntVar(&o.LoginFailuresPerAddress, "login-failures-per-address", o.LoginFailuresPerAddress,
-		"Number of logins that may fail from one address before the next must wait. One of them is forgiven every minute.")
+		"Number of failed logins from an address that cause no delay. One failure is forgiven per minute.")
 	fs.IntVar(&o.LoginFailureCounters, "login-failure-counters", o.LoginFailureCounters,
-		"Number of names that no user has, and of addresses, whose failed logins are counted. Where there are more, those with the fewest give way.")
+		"Number of counters of failed logins for unknown names, and for addresses. "+
+			"Beyond it, the counters with the fewest failures are deleted.")
 	fs.StringSliceVar(&o.TrustedLoginNetworks, "trusted-login-networks", nil,
-		"Networks (CIDR) whose logins have places of their own, so that no flood of logins from elsewhere keeps them waiting.")
+		"Networks (CIDR) whose logins have a separate queue, so that a flood of logins from other networks "+
+			"does not delay them.")
 	o.SessionLimits.AddFlags(fs)
 	fs.StringSliceVar(&o.TrustedProxies, "trusted-proxies", nil,
-		"Networks (CIDR) of the proxies whose X-Forwarded-For header says where a request comes from. Without any, it is where the connection comes from.")
+		"Networks (CIDR) of trusted proxies. Their X-Forwarded-For header determines the address of the client. "+
+			"Without any, it is the address of the connection.")
 	fs.StringSliceVar(&o.TwoFactorRoles, "two-factor-roles", nil,
 		"Roles whose holders must have a second factor: admin, ops, dev, readonly, or names of ClusterRoles.")
 	fs.DurationVar(&o.LoginCodeTTL, "login-code-ttl", o.LoginCodeTTL,
-		"Time for which the one-time code of a login stands for the fresh codes of its session, at most 5m; 0 if it "+
-			"does not. It is for dashboards that ask for a code at the login only.")
+		"Time after a login with a one-time code during which its session needs no fresh codes, at most 5m; "+
+			"0 disables it. It is for dashboards that ask for a code only at the login.")
 	fs.BoolVar(&o.RefusedDryRunsAsData, "refused-dry-runs-as-data", o.RefusedDryRunsAsData,
-		"Answer with code 0 and valid=false, instead of 42201, if a page of the same origin tries a change that the "+
-			"cluster refuses. It is for dashboards that show the reasons only then.")
+		"Respond with code 0 and valid=false, instead of 42201, if a page of the same origin makes a dry run that the "+
+			"cluster rejects. It is for dashboards that show the reasons only for code 0.")
 	o.ClusterAddresses.AddFlags(fs)
 	fs.StringVar(&o.DashboardDir, "dashboard-dir", o.DashboardDir,
-		"Directory of a single-page application, with index.html, that is served beside the API to everybody. "+
-			"Empty serves none.")
+		"Directory with a single-page application and its index.html, which is served without authentication. "+
+			"Empty disables it.")
 	o.Streams.addFlags(fs)
 	fs.DurationVar(&o.ShutdownDelay, "shutdown-delay-duration", o.ShutdownDelay,
-		"Time to go on serving after a signal to stop, while /readyz already fails, so that load balancers notice.")
+		"Time during which the server still accepts requests after a stop signal. "+
+			"/readyz fails in that time, so that load balancers remove the replica.")
 }
 
 // Complete sets options that follow from others.
 func (o *Options) Complete() {
-	o.Authentication.RemoteKubeConfigFile = cmp.Or(o.Authentication.RemoteKubeConfigFile, o.CoreAPI.CoreAPIKubeconfigPath)
+	o.Authentication.RemoteKubeConfigFile = cmp.Or(o.Authentication.RemoteKubeConfigFile,
+		o.CoreAPI.CoreAPIKubeconfigPath)
 	o.Authorization.RemoteKubeConfigFile = cmp.Or(o.Authorization.RemoteKubeConfigFile, o.CoreAPI.CoreAPIKubeconfigPath)
 }
 
@@ -227,7 +236,8 @@ func (o *Options) Validate() error {
 		errs = append(errs, errors.New("--shutdown-delay-duration must not be negative"))
 	}
 	if o.Features.EnablePriorityAndFairness {
-		errs = append(errs, errors.New("--enable-priority-and-fairness is not supported: requests are limited by number"))
+		errs = append(errs,
+			errors.New("--enable-priority-and-fairness is not supported: requests are limited by number"))
 	}
 	return utilerrors.NewAggregate(errs)
 }
@@ -240,7 +250,8 @@ func (o *Options) validateBounds() []error {
 	}
 	if min(o.BodyBytesInFlight, o.ResponseBytesInFlight, o.ConnectionBytes) < minBytesInFlight {
 		errs = append(errs, fmt.Errorf(
-			"--body-bytes-in-flight, --response-bytes-in-flight and --connection-bytes must be at least %d", minBytesInFlight))
+			"--body-bytes-in-flight, --response-bytes-in-flight and --connection-bytes must be at least %d",
+			minBytesInFlight))
 	}
 	if o.ReadCacheBytes < 0 {
 		errs = append(errs, errors.New("--read-cache-bytes must not be negative"))
@@ -248,7 +259,8 @@ func (o *Options) validateBounds() []error {
 	return errs
 }
 
-// effectiveVersion behaves like the release of Kubernetes that the library is of, and reports the version of KubeVision at /version.
+// effectiveVersion behaves like the release of Kubernetes that the library is of, and reports the version of KubeVision
+// at /version.
 type effectiveVersion struct {
 	basecompatibility.EffectiveVersion
 }
@@ -259,9 +271,10 @@ func (effectiveVersion) Info() *apimachineryversion.Info {
 	return &info
 }
 
-// Config is the configuration that the flags mean.
+// Config returns the configuration of the flags.
 func (o *Options) Config(ctx context.Context) (apiserver.CompletedConfig, error) {
-	if err := o.SecureServing.MaybeDefaultWithSelfSignedCerts("localhost", nil, []net.IP{net.IPv4(127, 0, 0, 1)}); err != nil {
+	if err := o.SecureServing.MaybeDefaultWithSelfSignedCerts("localhost", nil,
+		[]net.IP{net.IPv4(127, 0, 0, 1)}); err != nil {
 		return apiserver.CompletedConfig{}, fmt.Errorf("making a self-signed certificate: %w", err)
 	}
 	if err := o.awaitHost(ctx); err != nil {
@@ -293,10 +306,12 @@ func (o *Options) Config(ctx context.Context) (apiserver.CompletedConfig, error)
 	c := &apiserver.Config{
 		GenericConfig: generic,
 		ExtraConfig: apiserver.ExtraConfig{
-			AccessTokenTTL: o.AccessTokenTTL, RequestsPerUser: o.RequestsPerUser, LoginFailuresPerAddress: o.LoginFailuresPerAddress,
-			LoginFailureCounters: o.LoginFailureCounters, BodyBytesInFlight: o.BodyBytesInFlight,
-			ResponseBytesInFlight: o.ResponseBytesInFlight, ReadCacheBytes: o.ReadCacheBytes, ConnectionBytes: o.ConnectionBytes,
-			LoginCodeTTL: o.LoginCodeTTL, RefusedDryRunsAsData: o.RefusedDryRunsAsData,
+			AccessTokenTTL: o.AccessTokenTTL, RequestsPerUser: o.RequestsPerUser,
+			LoginFailuresPerAddress: o.LoginFailuresPerAddress,
+			LoginFailureCounters:    o.LoginFailureCounters, BodyBytesInFlight: o.BodyBytesInFlight,
+			ResponseBytesInFlight: o.ResponseBytesInFlight, ReadCacheBytes: o.ReadCacheBytes,
+			ConnectionBytes: o.ConnectionBytes,
+			LoginCodeTTL:    o.LoginCodeTTL, RefusedDryRunsAsData: o.RefusedDryRunsAsData,
 			TrustedLoginNetworks: trusted, SessionLimits: o.SessionLimits,
 			TrustedProxies: proxies, TwoFactorRoles: o.TwoFactorRoles, ClusterAddresses: addresses,
 			DashboardDir: o.DashboardDir, Streams: streams,

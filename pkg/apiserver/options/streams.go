@@ -12,12 +12,12 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/streams"
 )
 
-// minStreamBytes has room for the streams of one user.
+// minStreamBytes is the memory of the streams of one user.
 const minStreamBytes = 4 << 20
 
 // StreamOptions are the flags of streams.
 type StreamOptions struct {
-	// AllowedOrigins are the origins whose pages may open streams; the same origin if there are none.
+	// AllowedOrigins are the origins whose pages may open streams. If there are none, pages of the same origin may.
 	AllowedOrigins []string
 	// PerUser bounds the streams of one user, and Total those of all users.
 	PerUser, Total int
@@ -33,7 +33,8 @@ func newStreamOptions() StreamOptions {
 
 func (o *StreamOptions) addFlags(fs *pflag.FlagSet) {
 	fs.StringSliceVar(&o.AllowedOrigins, "allowed-origins", nil,
-		"Origins (https://dashboard.example.com) whose pages may open streams. Without any, those of the same origin may.")
+		"Origins (https://dashboard.example.com) whose pages may open streams. Without any, those of the same origin "+
+			"may.")
 	fs.BoolVar(&o.WatchTokenInQuery, "watch-token-in-query", o.WatchTokenInQuery,
 		"Let an access token in the query (?token=) open the watch. It is for dashboards that get no tickets: whatever "+
 			"is in front of this server may log URLs.")

@@ -93,7 +93,8 @@ func (l *Log) Record(ctx context.Context, e Event) {
 	}
 	apiserveraudit.AddAuditAnnotation(ctx, annotation, string(e.Reason))
 	fields := []any{"reason", string(e.Reason)}
-	for _, f := range [][2]string{{"user", userName(e.User)}, {"actor", e.Actor}, {"address", e.Address}, {"session", e.Session}, {"detail", e.Detail}} {
+	for _, f := range [][2]string{{"user", userName(e.User)}, {"actor", e.Actor}, {"address", e.Address},
+		{"session", e.Session}, {"detail", e.Detail}} {
 		if f[1] != "" {
 			fields = append(fields, f[0], f[1])
 		}
@@ -116,7 +117,8 @@ func userName(u *kubevisionv1alpha1.KubeVisionUser) string {
 // read them. The reference has no resource version, so that repeated Events are counted in one Event.
 func Reference(u *kubevisionv1alpha1.KubeVisionUser) runtime.Object {
 	return &corev1.ObjectReference{
-		APIVersion: kubevisionv1alpha1.SchemeGroupVersion.String(), Kind: "KubeVisionUser", Namespace: names.Namespace, Name: u.Name, UID: u.UID,
+		APIVersion: kubevisionv1alpha1.SchemeGroupVersion.String(), Kind: "KubeVisionUser", Namespace: names.Namespace,
+		Name: u.Name, UID: u.UID,
 	}
 }
 
@@ -124,8 +126,8 @@ func emitsEvent(r Reason) bool { return r != SecondFactorDue && r != SecondFacto
 
 func severity(r Reason) string {
 	switch r {
-	case LoginFailed, AccountLocked, SecondFactorFailed, SecondFactorBlocked, SecondFactorSetUpRefused, FreshCodeFailed, FreshCodeBlocked,
-		RefreshTokenReused, PasswordChangeRefused, PasswordChangeBlocked:
+	case LoginFailed, AccountLocked, SecondFactorFailed, SecondFactorBlocked, SecondFactorSetUpRefused,
+		FreshCodeFailed, FreshCodeBlocked, RefreshTokenReused, PasswordChangeRefused, PasswordChangeBlocked:
 		return corev1.EventTypeWarning
 	default:
 		return corev1.EventTypeNormal
@@ -140,24 +142,25 @@ func note(e Event) string {
 		AccountLocked:            "too many logins failed: further ones must wait",
 		SecondFactorFailed:       "a code of the second factor was not accepted",
 		SecondFactorBlocked:      "too many codes were wrong: further ones must wait",
-		SecondFactorSetUpRefused: "a second factor was to be set up, with a wrong password",
+		SecondFactorSetUpRefused: "a second factor was not set up, because the password was wrong",
 		FreshCodeFailed:          "a code for a sensitive operation was not accepted",
 		FreshCodeBlocked:         "too many codes were wrong: the session must wait",
 		SecondFactorEnabled:      "a second factor is in force",
-		SecondFactorDisabled:     "the second factor was taken away",
-		SecondFactorVerified:     "a fresh code was given for a sensitive operation",
-		SessionVerified:          "a code was given for all sensitive operations of a session within five minutes",
-		VerifiedSessionUsed:      "a sensitive operation of a session for which a code was given",
-		RecoveryCodeUsed:         "a recovery code was used",
-		RecoveryCodesRenewed:     "the recovery codes were replaced",
-		PasswordChanged:          "the password was changed",
-		PasswordChangeRefused:    "the password was to be changed, with a wrong old one",
-		PasswordChangeBlocked:    "too many passwords were wrong: the session must wait",
-		PasswordReset:            "the password was reset",
-		SecondFactorReset:        "the second factor was reset",
-		RefreshTokenReused:       "a spent refresh token was used again: the session has ended",
-		SessionEnded:             "a session was ended",
-		SessionDisplaced:         "there were too many sessions: the session that was idle for longest has ended",
+		SecondFactorDisabled:     "the second factor was removed",
+		SecondFactorVerified:     "a fresh code allowed a sensitive operation",
+		SessionVerified: "a code verified the session: sensitive operations need no fresh code for five " +
+			"minutes",
+		VerifiedSessionUsed:   "a verified session made a sensitive operation",
+		RecoveryCodeUsed:      "a recovery code was used",
+		RecoveryCodesRenewed:  "the recovery codes were replaced",
+		PasswordChanged:       "the password was changed",
+		PasswordChangeRefused: "the password was not changed, because the old password was wrong",
+		PasswordChangeBlocked: "too many passwords were wrong: the session must wait",
+		PasswordReset:         "the password was reset",
+		SecondFactorReset:     "the second factor was reset",
+		RefreshTokenReused:    "a spent refresh token was used again: the session has ended",
+		SessionEnded:          "a session was ended",
+		SessionDisplaced:      "there were too many sessions: the least recently used session has ended",
 	}[e.Reason]
 	if e.Actor != "" {
 		out += " (by " + e.Actor + ")"

@@ -10,7 +10,7 @@ import (
 
 var recorded = metrics.NewCounterVec(&metrics.CounterOpts{
 	Namespace: "kubevision", Subsystem: "authentication", Name: "events_total", StabilityLevel: metrics.ALPHA,
-	Help: "Number of logins, failures and changes of credentials, by what happened.",
+	Help: "Number of authentication events, by reason.",
 }, []string{"reason"})
 
 // RegisterMetrics registers the metrics of the package.

@@ -125,5 +125,7 @@ func (f *SecondFactor) RemoveChallenge(id string) {
 }
 
 func (f *SecondFactor) dropExpired(now time.Time) {
-	f.Challenges = slices.DeleteFunc(f.Challenges, func(c Challenge) bool { return !now.Before(c.Expires) || c.Tries >= ChallengeTries })
+	f.Challenges = slices.DeleteFunc(f.Challenges, func(c Challenge) bool {
+		return !now.Before(c.Expires) || c.Tries >= ChallengeTries
+	})
 }

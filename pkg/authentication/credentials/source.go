@@ -16,7 +16,8 @@ import (
 // not use it to compare or replace the password of that user.
 func BelongsToOther(secret *corev1.Secret, user string) bool {
 	owner, labelled := secret.Labels[names.UserLabel]
-	return (labelled && owner != user) || slices.ContainsFunc(secret.OwnerReferences, func(r metav1.OwnerReference) bool {
-		return r.Kind == "KubeVisionUser" && r.Name != user
-	})
+	return (labelled && owner != user) ||
+		slices.ContainsFunc(secret.OwnerReferences, func(r metav1.OwnerReference) bool {
+			return r.Kind == "KubeVisionUser" && r.Name != user
+		})
 }

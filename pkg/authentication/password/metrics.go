@@ -9,9 +9,10 @@ import (
 )
 
 var hashes = metrics.NewHistogram(&metrics.HistogramOpts{
-	Namespace: "kubevision", Subsystem: "authentication", Name: "password_hash_duration_seconds", StabilityLevel: metrics.ALPHA,
-	Help:    "Time that hashing a password took, without the wait for a place.",
-	Buckets: []float64{0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5},
+	Namespace: "kubevision", Subsystem: "authentication", Name: "password_hash_duration_seconds",
+	StabilityLevel: metrics.ALPHA,
+	Help:           "Duration of a password hash, without the time in the queue.",
+	Buckets:        []float64{0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5},
 })
 
 // RegisterMetrics registers the metrics of the package.

@@ -108,7 +108,7 @@ func (h *Hasher) Hash(ctx context.Context, password string) (Hash, error) {
 
 // Verify compares a password with a hash in constant time. It returns ErrMismatch for a wrong password.
 func (h *Hasher) Verify(ctx context.Context, password string, hash Hash) error {
-	key, err := h.derive(ctx, password, hash.salt, hash.params, uint32(len(hash.key))) //nolint:gosec // Parse bounds it by maxKey
+	key, err := h.derive(ctx, password, hash.salt, hash.params, uint32(len(hash.key))) //nolint:gosec // at most maxKey
 	if err != nil {
 		return err
 	}
@@ -126,7 +126,9 @@ func (h *Hasher) VerifyDummy(ctx context.Context, password string) error {
 	return ErrMismatch
 }
 
-func (h *Hasher) derive(ctx context.Context, password string, salt []byte, p Parameters, length uint32) ([]byte, error) {
+func (h *Hasher) derive(
+	ctx context.Context, password string, salt []byte, p Parameters, length uint32,
+) ([]byte, error) {
 	if len(password) > MaxLength {
 		return nil, ErrMismatch
 	}
@@ -176,7 +178,8 @@ func (h *Hasher) enter(ctx context.Context) error {
 
 // String returns the hash in PHC string format.
 func (h Hash) String() string {
-	return fmt.Sprintf("$argon2id$v=%d$m=%d,t=%d,p=%d$%s$%s", argon2.Version, h.params.Memory, h.params.Time, h.params.Threads,
+	return fmt.Sprintf("$argon2id$v=%d$m=%d,t=%d,p=%d$%s$%s", argon2.Version, h.params.Memory, h.params.Time,
+		h.params.Threads,
 		base64.RawStdEncoding.EncodeToString(h.salt), base64.RawStdEncoding.EncodeToString(h.key))
 }
 
@@ -193,7 +196,7 @@ func IsHash(value string) bool { return strings.HasPrefix(value, "$argon2") }
 func Parse(value string) (Hash, error) {
 	parts := strings.Split(value, "$")
 	if strings.ContainsAny(value, "\r\n") { // the base64 decoder ignores line breaks
-		return Hash{}, errors.New("a hash has one line, without a line feed at its end")
+		return Hash{}, errors.New("a hash must be one line without a trailing line feed")
 	}
 	if len(parts) != 6 || parts[0] != "" || parts[1] != "argon2id" {
 		return Hash{}, errors.New("not an argon2id hash in PHC string format")
@@ -239,7 +242,7 @@ func parseParameters(value string) (Parameters, error) {
 	if memory*passes > maxWork {
 		return Parameters{}, fmt.Errorf("m times t must be at most %d", maxWork)
 	}
-	return Parameters{Memory: memory, Time: passes, Threads: uint8(threads)}, nil //nolint:gosec // parameter bounds it by maxThreads
+	return Parameters{Memory: memory, Time: passes, Threads: uint8(threads)}, nil //nolint:gosec // bounded
 }
 
 func parameter(field, prefix string, least, most uint32) (uint32, error) {

@@ -164,7 +164,8 @@ func FuzzParse(f *testing.F) {
 		if hash.String() != value {
 			t.Errorf("%q is read as %q", value, hash.String())
 		}
-		if p := hash.params; p.Memory > maxMemory || p.Time > maxTime || p.Threads > maxThreads || p.Time == 0 || p.Threads == 0 || p.Memory*p.Time > maxWork {
+		if p := hash.params; p.Memory > maxMemory || p.Time > maxTime || p.Threads > maxThreads || p.Time == 0 ||
+			p.Threads == 0 || p.Memory*p.Time > maxWork {
 			t.Errorf("%q asks for %+v", value, p)
 		}
 	})

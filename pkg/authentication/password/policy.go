@@ -49,7 +49,9 @@ func CheckStrength(password string, known ...string) error {
 	}
 	words := []string{product}
 	for _, k := range known {
-		words = append(words, strings.FieldsFunc(strings.ToLower(k), func(r rune) bool { return strings.ContainsRune(" @.-_", r) })...)
+		words = append(words, strings.FieldsFunc(strings.ToLower(k), func(r rune) bool {
+			return strings.ContainsRune(" @.-_", r)
+		})...)
 	}
 	if zxcvbn.PasswordStrength(firstCharacters(password), words).Score < minScore {
 		return &WeakError{"is easily guessed: use several unrelated words, or a password manager"}

@@ -21,27 +21,29 @@ func TestCheckStrength(t *testing.T) {
 		"not Latin":                     {"горох сливки барсук топор", true},
 		"twelve characters in 36 bytes": {"鯨傘鍵森橋琴雷筆砂塔翼錨", true},
 		"with blanks around":            {" tundra velvet quaver ", true},
-		"the longest":                   {strings.Repeat("lamp orbit walnut seldom ", 40) + strings.Repeat("q", MaxLength-1000), true},
+		"the longest": {strings.Repeat("lamp orbit walnut seldom ", 40) +
+			strings.Repeat("q", MaxLength-1000), true},
 		"a NUL":                         {"lamp\x00orbit walnut seldom", true},
 		"eleven characters":             {"kU9fQ2mXz7L", false},
 		"eleven characters in 33 bytes": {"鯨傘鍵森橋琴雷筆砂塔翼", false},
 		"empty":                         {"", false},
-		"a byte too long":               {strings.Repeat("lamp orbit walnut seldom ", 40) + strings.Repeat("q", MaxLength-999), false},
-		"not UTF-8":                     {"lamp orbit walnut \xff seldom", false},
-		"one character":                 {strings.Repeat("a", 64), false},
-		"one word, often":               {strings.Repeat("password", 8), false},
-		"a famous one":                  {"password1234", false},
-		"in capitals":                   {"PASSWORD1234", false},
-		"with the usual replacements":   {"P@ssw0rd1234", false},
-		"keyboard":                      {"qwertyuiop[]", false},
-		"digits":                        {"123456789012", false},
-		"a date":                        {"01.02.199001", false},
-		"product":                       {"kubevision2026", false},
-		"product in capitals":           {"KubeVision123!", false},
-		"the user's name":               {"janeappleseed", false},
-		"the display name":              {"Wunderlich1234", false},
-		"the mail address":              {"industries1234", false},
-		"all that is known":             {"jane wunderlich", false},
+		"a byte too long": {strings.Repeat("lamp orbit walnut seldom ", 40) +
+			strings.Repeat("q", MaxLength-999), false},
+		"not UTF-8":                   {"lamp orbit walnut \xff seldom", false},
+		"one character":               {strings.Repeat("a", 64), false},
+		"one word, often":             {strings.Repeat("password", 8), false},
+		"a famous one":                {"password1234", false},
+		"in capitals":                 {"PASSWORD1234", false},
+		"with the usual replacements": {"P@ssw0rd1234", false},
+		"keyboard":                    {"qwertyuiop[]", false},
+		"digits":                      {"123456789012", false},
+		"a date":                      {"01.02.199001", false},
+		"product":                     {"kubevision2026", false},
+		"product in capitals":         {"KubeVision123!", false},
+		"the user's name":             {"janeappleseed", false},
+		"the display name":            {"Wunderlich1234", false},
+		"the mail address":            {"industries1234", false},
+		"all that is known":           {"jane wunderlich", false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			err := CheckStrength(tc.password, known...)
@@ -73,7 +75,8 @@ func TestKnownWordsMatter(t *testing.T) {
 
 // TestEstimatesAreQuick, whatever is sent: somebody who is logged in chooses it.
 func TestEstimatesAreQuick(t *testing.T) {
-	known := []string{strings.Repeat("a", 63), strings.Repeat("ab ", 85), strings.Repeat("a.", 120) + "@" + strings.Repeat("b-", 30)}
+	known := []string{strings.Repeat("a", 63), strings.Repeat("ab ", 85), strings.Repeat("a.", 120) + "@" +
+		strings.Repeat("b-", 30)}
 	for name, password := range map[string]string{
 		"one character":   strings.Repeat("a", MaxLength),
 		"digits":          strings.Repeat("1", MaxLength),

@@ -23,11 +23,15 @@ func TestCodes(t *testing.T) {
 		if !form.MatchString(code) {
 			t.Errorf("code %d has another form: %d characters", i, len(code))
 		}
-		if slices.ContainsFunc(hashes, func(h string) bool { return strings.Contains(h, strings.ReplaceAll(code, "-", "")) }) {
+		if slices.ContainsFunc(hashes, func(h string) bool {
+			return strings.Contains(h,
+				strings.ReplaceAll(code, "-", ""))
+		}) {
 			t.Errorf("code %d stands in clear among the hashes", i)
 		}
 	}
-	for _, typed := range []string{codes[0], strings.ToUpper(codes[0]), strings.ReplaceAll(codes[0], "-", " "), strings.ReplaceAll(codes[0], "-", "")} {
+	for _, typed := range []string{codes[0], strings.ToUpper(codes[0]), strings.ReplaceAll(codes[0], "-", " "),
+		strings.ReplaceAll(codes[0], "-", "")} {
 		rest, ok := Redeem(hashes, "uid-1", typed)
 		if !ok || len(rest) != Count-1 {
 			t.Errorf("%d of %d left, %v", len(rest), Count, ok)

@@ -24,7 +24,7 @@ func End(ctx context.Context, c client.Client, log *audit.Log, s Session) error 
 		return nil
 	}
 	if err != nil {
-		return fmt.Errorf("ending session %s, which is one too many: %w", s.Name, err)
+		return fmt.Errorf("ending session %s beyond the limit: %w", s.Name, err)
 	}
 	owner := &kubevisionv1alpha1.KubeVisionUser{ObjectMeta: metav1.ObjectMeta{Name: s.UserName, UID: s.UserUID}}
 	log.Record(ctx, audit.Event{Reason: audit.SessionDisplaced, User: owner, Session: s.Name})
@@ -32,7 +32,9 @@ func End(ctx context.Context, c client.Client, log *audit.Log, s Session) error 
 }
 
 // EndAll deletes sessions and returns the number of deleted ones. It continues after an error.
-func EndAll(ctx context.Context, c client.Writer, sessions []kubevisionv1alpha1.KubeVisionSession) (ended int32, err error) {
+func EndAll(
+	ctx context.Context, c client.Writer, sessions []kubevisionv1alpha1.KubeVisionSession,
+) (ended int32, err error) {
 	var errs []error
 	for i := range sessions {
 		err := c.Delete(ctx, &sessions[i])

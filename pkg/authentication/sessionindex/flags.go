@@ -12,9 +12,10 @@ import (
 // AddFlags adds the flags of the limits. The current values are the defaults.
 func (l *Limits) AddFlags(fs *pflag.FlagSet) {
 	fs.IntVar(&l.PerUser, "sessions-per-user", l.PerUser,
-		"Number of sessions of one user. The one that was not used for longest ends where there are more. Set it on both programs.")
+		"Number of sessions of a user. Beyond it, the least recently used session ends. Set it on both programs.")
 	fs.IntVar(&l.Total, "sessions", l.Total,
-		"Number of sessions of all users. Where there are more, the user with the most loses the one that was not used for longest. "+
+		"Number of sessions of all users. Beyond it, the least recently used session of the user with the most "+
+			"sessions ends. "+
 			"Set it on both programs.")
 }
 

@@ -80,7 +80,8 @@ func (i *Index) Handler() toolscache.ResourceEventHandler {
 // Observe adds or updates a session.
 func (i *Index) Observe(s *kubevisionv1alpha1.KubeVisionSession) {
 	seen := Session{
-		Name: s.Name, UID: s.UID, ResourceVersion: s.ResourceVersion, UserName: s.Spec.UserName, UserUID: s.Spec.UserUID,
+		Name: s.Name, UID: s.UID, ResourceVersion: s.ResourceVersion, UserName: s.Spec.UserName,
+		UserUID:  s.Spec.UserUID,
 		LastUsed: s.CreationTimestamp.Time,
 	}
 	if s.Spec.RotationTime != nil {
@@ -93,7 +94,8 @@ func (i *Index) Observe(s *kubevisionv1alpha1.KubeVisionSession) {
 	defer i.mu.Unlock()
 	i.remove(s.Name)
 	if i.names == nil {
-		i.names, i.users, i.networks = map[string]types.UID{}, map[types.UID]map[string]Session{}, map[netip.Prefix]int{}
+		i.names, i.users = map[string]types.UID{}, map[types.UID]map[string]Session{}
+		i.networks = map[netip.Prefix]int{}
 	}
 	i.names[s.Name] = seen.UserUID
 	if i.users[seen.UserUID] == nil {
@@ -164,6 +166,8 @@ func (i *Index) oldest(user types.UID, n int) []Session {
 	for _, s := range i.users[user] {
 		all = append(all, s)
 	}
-	slices.SortFunc(all, func(a, b Session) int { return cmp.Or(a.LastUsed.Compare(b.LastUsed), strings.Compare(a.Name, b.Name)) })
+	slices.SortFunc(all, func(a, b Session) int {
+		return cmp.Or(a.LastUsed.Compare(b.LastUsed), strings.Compare(a.Name, b.Name))
+	})
 	return all[:min(n, len(all))]
 }

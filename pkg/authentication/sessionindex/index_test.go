@@ -38,7 +38,8 @@ func named(t *testing.T, found []Session, want ...string) {
 	}
 }
 
-// TestExcess ends the sessions that were not used for longest: those of the user who has too many, or of the user with the most.
+// TestExcess ends the sessions that were not used for longest: those of the user who has too many, or of the user with
+// the most.
 func TestExcess(t *testing.T) {
 	index := &Index{}
 	handler := index.Handler()
@@ -59,7 +60,8 @@ func TestExcess(t *testing.T) {
 	named(t, index.Excess("c", 1, Limits{PerUser: 1, Total: 100}))
 
 	for address, want := range map[string]bool{
-		"192.0.2.1": true, "::ffff:192.0.2.1": true, "192.0.2.2": false, "2001:db8:1:2:ffff::9": true, "2001:db8:1:3::1": false,
+		"192.0.2.1": true, "::ffff:192.0.2.1": true, "192.0.2.2": false, "2001:db8:1:2:ffff::9": true,
+		"2001:db8:1:3::1": false,
 	} {
 		if got := index.HasSessionFrom(netip.MustParseAddr(address)); got != want {
 			t.Errorf("%s is known: %v", address, got)
@@ -70,7 +72,8 @@ func TestExcess(t *testing.T) {
 	}
 	handler.OnDelete(session("b0", "b", 0, ""))
 	handler.OnDelete(session("b0", "b", 0, ""))
-	if index.HasSessionFrom(netip.MustParseAddr("192.0.2.1")) || index.HasSessionFrom(netip.Addr{}) || index.Has("a0") ||
+	if index.HasSessionFrom(netip.MustParseAddr("192.0.2.1")) || index.HasSessionFrom(netip.Addr{}) ||
+		index.Has("a0") ||
 		len(index.names)+len(index.users)+len(index.networks) > 0 {
 		t.Errorf("left behind: %v, %v, %v", index.names, index.users, index.networks)
 	}

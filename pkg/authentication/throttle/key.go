@@ -74,7 +74,8 @@ func userKey(u *kubevisionv1alpha1.KubeVisionUser) key {
 		name: NameOfUser(u.Name), policy: accountPolicy(),
 		labels: map[string]string{names.UserLabel: u.Name},
 		owner:  kubevisionv1alpha1.OwnerReferences("KubeVisionUser", u),
-		spec:   kubevisionv1alpha1.KubeVisionLoginThrottleSpec{Target: kubevisionv1alpha1.ThrottleUser, UserName: u.Name},
+		spec: kubevisionv1alpha1.KubeVisionLoginThrottleSpec{Target: kubevisionv1alpha1.ThrottleUser,
+			UserName: u.Name},
 	}
 }
 
@@ -93,7 +94,8 @@ func nameKey(name string, secret []byte) key {
 func sessionKey(u *kubevisionv1alpha1.KubeVisionUser, session string) key {
 	k := userKey(u)
 	k.name = "session-" + session
-	k.spec = kubevisionv1alpha1.KubeVisionLoginThrottleSpec{Target: kubevisionv1alpha1.ThrottleSession, Session: session}
+	k.spec = kubevisionv1alpha1.KubeVisionLoginThrottleSpec{Target: kubevisionv1alpha1.ThrottleSession,
+		Session: session}
 	return k
 }
 
@@ -116,7 +118,8 @@ func addressKeys(address netip.Addr, free int) []key {
 		}
 		keys = append(keys, key{
 			name: "address-" + networkName(n.Prefix), policy: addressPolicy(free, n.Clients),
-			spec: kubevisionv1alpha1.KubeVisionLoginThrottleSpec{Target: kubevisionv1alpha1.ThrottleAddress, Address: shown},
+			spec: kubevisionv1alpha1.KubeVisionLoginThrottleSpec{Target: kubevisionv1alpha1.ThrottleAddress,
+				Address: shown},
 		})
 	}
 	return keys

@@ -22,7 +22,8 @@ var start = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 func TestWaitsOfAnAccount(t *testing.T) {
 	now, counter := start, Counter{}
 	want := []time.Duration{
-		0, 0, 0, 0, 30 * time.Second, time.Minute, 2 * time.Minute, 4 * time.Minute, 8 * time.Minute, 15 * time.Minute, 15 * time.Minute, 15 * time.Minute,
+		0, 0, 0, 0, 30 * time.Second, time.Minute, 2 * time.Minute, 4 * time.Minute, 8 * time.Minute, 15 * time.Minute,
+		15 * time.Minute, 15 * time.Minute,
 	}
 	for i, pause := range want {
 		counter = accountPolicy().Add(counter, now)
@@ -102,7 +103,8 @@ func TestPatienceDoesNotPay(t *testing.T) {
 
 // TestForgiven is when the object may be removed: not while it still blocks or counts.
 func TestForgiven(t *testing.T) {
-	object := func(target kubevisionv1alpha1.ThrottleTarget, failures int32, until *metav1.Time) *kubevisionv1alpha1.KubeVisionLoginThrottle {
+	object := func(target kubevisionv1alpha1.ThrottleTarget, failures int32,
+		until *metav1.Time) *kubevisionv1alpha1.KubeVisionLoginThrottle {
 		return &kubevisionv1alpha1.KubeVisionLoginThrottle{Spec: kubevisionv1alpha1.KubeVisionLoginThrottleSpec{
 			Target: target, Failures: failures, LastFailureTime: metav1.NewMicroTime(start), BlockedUntil: until,
 		}}
@@ -127,17 +129,23 @@ func TestForgiven(t *testing.T) {
 	}
 }
 
-// TestAddresses that are one client's count together, and others do not. Of IPv6 the networks count that one customer may have, each for four
+// TestAddresses that are one client's count together, and others do not. Of IPv6 the networks count that one customer
+// may have, each for four
 // of the smaller ones.
 func TestAddresses(t *testing.T) {
 	for address, want := range map[string][]string{
-		"203.0.113.7":                {"203.0.113.7 203.0.113.7"},
-		"::ffff:203.0.113.7":         {"203.0.113.7 203.0.113.7"},
-		"2001:db8:1:2::1":            {"2001-0db8-0001-0002 2001:db8:1:2::/64", "2001-0db8-0001-0000-56 2001:db8:1::/56", "2001-0db8-0001-0000-48 2001:db8:1::/48"},
-		"2001:db8:1:2:ffff:ff:f:abc": {"2001-0db8-0001-0002 2001:db8:1:2::/64", "2001-0db8-0001-0000-56 2001:db8:1::/56", "2001-0db8-0001-0000-48 2001:db8:1::/48"},
-		"2001:db8:1:af03::1":         {"2001-0db8-0001-af03 2001:db8:1:af03::/64", "2001-0db8-0001-af00-56 2001:db8:1:af00::/56", "2001-0db8-0001-0000-48 2001:db8:1::/48"},
-		"fe80::1%eth0":               {"fe80-0000-0000-0000 fe80::/64", "fe80-0000-0000-0000-56 fe80::/56", "fe80-0000-0000-0000-48 fe80::/48"},
-		"::1":                        {"0000-0000-0000-0000 ::/64", "0000-0000-0000-0000-56 ::/56", "0000-0000-0000-0000-48 ::/48"},
+		"203.0.113.7":        {"203.0.113.7 203.0.113.7"},
+		"::ffff:203.0.113.7": {"203.0.113.7 203.0.113.7"},
+		"2001:db8:1:2::1": {"2001-0db8-0001-0002 2001:db8:1:2::/64",
+			"2001-0db8-0001-0000-56 2001:db8:1::/56", "2001-0db8-0001-0000-48 2001:db8:1::/48"},
+		"2001:db8:1:2:ffff:ff:f:abc": {"2001-0db8-0001-0002 2001:db8:1:2::/64",
+			"2001-0db8-0001-0000-56 2001:db8:1::/56", "2001-0db8-0001-0000-48 2001:db8:1::/48"},
+		"2001:db8:1:af03::1": {"2001-0db8-0001-af03 2001:db8:1:af03::/64",
+			"2001-0db8-0001-af00-56 2001:db8:1:af00::/56", "2001-0db8-0001-0000-48 2001:db8:1::/48"},
+		"fe80::1%eth0": {"fe80-0000-0000-0000 fe80::/64", "fe80-0000-0000-0000-56 fe80::/56",
+			"fe80-0000-0000-0000-48 fe80::/48"},
+		"::1": {"0000-0000-0000-0000 ::/64", "0000-0000-0000-0000-56 ::/56",
+			"0000-0000-0000-0000-48 ::/48"},
 	} {
 		clients := 1
 		keys := addressKeys(netip.MustParseAddr(address), 30)
@@ -145,7 +153,8 @@ func TestAddresses(t *testing.T) {
 			t.Fatalf("%s is counted as %v", address, keys)
 		}
 		for i, k := range keys {
-			if got := strings.TrimPrefix(k.name, "address-") + " " + k.spec.Address; got != want[i] || k.spec.Target != kubevisionv1alpha1.ThrottleAddress {
+			if got := strings.TrimPrefix(k.name, "address-") + " " + k.spec.Address; got != want[i] ||
+				k.spec.Target != kubevisionv1alpha1.ThrottleAddress {
 				t.Errorf("%s is counted as %s, want %s", address, got, want[i])
 			}
 			if problems := utilvalidation.IsDNS1123Subdomain(k.name); len(problems) > 0 {
@@ -164,13 +173,15 @@ func TestAddresses(t *testing.T) {
 
 // TestUnknownNamesAreNotKept: what was typed may be a password.
 func TestUnknownNamesAreNotKept(t *testing.T) {
-	for _, typed := range []string{"", "hunter2hunter2", "../../x", strings.Repeat("a", 5000), "user-admin", "\x00", "ADMIN", "日本"} {
+	for _, typed := range []string{"", "hunter2hunter2", "../../x", strings.Repeat("a", 5000), "user-admin", "\x00",
+		"ADMIN", "日本"} {
 		k := nameKey(typed, []byte("secret"))
 		o := k.object(Counter{Failures: 5, Last: start}, start)
 		if problems := utilvalidation.IsDNS1123Subdomain(o.Name); len(problems) > 0 {
 			t.Errorf("%.20q: no object can have the name %s: %v", typed, o.Name, problems)
 		}
-		if len(o.Name) != len("unknown-")+2*nameBytes || o.Name == nameKey(typed, []byte("another secret")).name || o.Spec.UserName != "" || o.Labels["kubevision.io/user"] != "" {
+		if len(o.Name) != len("unknown-")+2*nameBytes || o.Name == nameKey(typed, []byte("another secret")).name ||
+			o.Spec.UserName != "" || o.Labels["kubevision.io/user"] != "" {
 			t.Errorf("%.20q is kept in %+v", typed, o)
 		}
 		if o.Spec.BlockedUntil == nil || !o.Spec.BlockedUntil.Time.Equal(start.Add(firstWait)) {

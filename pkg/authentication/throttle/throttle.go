@@ -324,8 +324,9 @@ func (t *Throttle) record(ctx context.Context, counted keyedCounter) (pause time
 
 func (k key) object(c Counter, now time.Time) *kubevisionv1alpha1.KubeVisionLoginThrottle {
 	o := &kubevisionv1alpha1.KubeVisionLoginThrottle{
-		ObjectMeta: metav1.ObjectMeta{Name: k.name, Labels: map[string]string{names.ManagedByLabel: names.ManagedBy}, OwnerReferences: k.owner},
-		Spec:       k.spec,
+		ObjectMeta: metav1.ObjectMeta{Name: k.name, Labels: map[string]string{names.ManagedByLabel: names.ManagedBy},
+			OwnerReferences: k.owner},
+		Spec: k.spec,
 	}
 	maps.Copy(o.Labels, k.labels)
 	o.Spec.Failures = int32(min(c.Failures, 1<<30)) //nolint:gosec // bounded

@@ -62,7 +62,8 @@ func TestTurns(t *testing.T) {
 	other.end(false)
 	turn.end(false)
 	if len(turns.busy) != 0 || turns.strangers.free != defaultPlaces || turns.strangers.waiting() != 0 {
-		t.Errorf("left behind: %v, %d free places, %d waiting", turns.busy, turns.strangers.free, turns.strangers.waiting())
+		t.Errorf("left behind: %v, %d free places, %d waiting", turns.busy, turns.strangers.free,
+			turns.strangers.waiting())
 	}
 }
 
@@ -79,7 +80,8 @@ func fill(t *testing.T, turns *turns) (inside []*turn) {
 	return inside
 }
 
-// TestStrangersAreBounded: those beyond the bound are refused at once, and told when to come back; those who are known have places of
+// TestStrangersAreBounded: those beyond the bound are refused at once, and told when to come back; those who are known
+// have places of
 // their own, and are let in at once.
 func TestStrangersAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -119,12 +121,14 @@ func TestStrangersAreBounded(t *testing.T) {
 			turn.end(false)
 		}
 		if turns.strangers.waiting() != 0 || turns.strangers.free != defaultPlaces || len(turns.busy) != 0 {
-			t.Errorf("left behind: %d waiting, %d free, %v", turns.strangers.waiting(), turns.strangers.free, turns.busy)
+			t.Errorf("left behind: %d waiting, %d free, %v", turns.strangers.waiting(), turns.strangers.free,
+				turns.busy)
 		}
 	})
 }
 
-// TestANewcomerIsServed in time, whatever the many do: come from networks that they share, from an address each, or for one account.
+// TestANewcomerIsServed in time, whatever the many do: come from networks that they share, from an address each, or for
+// one account.
 func TestANewcomerIsServed(t *testing.T) {
 	const hash = 40 * time.Millisecond
 	for name, tc := range map[string]struct {
@@ -133,11 +137,19 @@ func TestANewcomerIsServed(t *testing.T) {
 		account   func(n int) string
 		within    time.Duration
 	}{
-		"an address each":           {60, func(n int) string { return "203." + octets(n) }, unique, 4 * time.Second},
-		"one /48 of IPv6":           {100, func(n int) string { return "2001:db8:bad:" + strconv.FormatInt(int64(n%65536), 16) + "::1" }, unique, time.Second},
-		"one /24 of IPv4":           {100, func(n int) string { return "203.0.113." + strconv.Itoa(n%256) }, unique, time.Second},
-		"many networks, again":      {100, func(n int) string { return "203.0." + strconv.Itoa(n%40) + ".7" }, unique, 4 * time.Second},
-		"an address each, one name": {100, func(n int) string { return "203." + octets(n) }, func(int) string { return "victim" }, time.Second},
+		"an address each": {60, func(n int) string { return "203." + octets(n) }, unique, 4 * time.Second},
+		"one /48 of IPv6": {100, func(n int) string {
+			return "2001:db8:bad:" + strconv.FormatInt(int64(n%65536), 16) + "::1"
+		}, unique, time.Second},
+		"one /24 of IPv4": {100, func(n int) string {
+			return "203.0.113." + strconv.Itoa(n%256)
+		}, unique, time.Second},
+		"many networks, again": {100, func(n int) string {
+			return "203.0." + strconv.Itoa(n%40) + ".7"
+		}, unique, 4 * time.Second},
+		"an address each, one name": {100, func(n int) string {
+			return "203." + octets(n)
+		}, func(int) string { return "victim" }, time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -149,7 +161,8 @@ func TestANewcomerIsServed(t *testing.T) {
 						for ctx.Err() == nil {
 							n := int(sent.Add(1))
 							patient, done := context.WithTimeout(ctx, patience)
-							turn, err := turns.enter(patient, Stranger, tc.account(n), flowsFrom(tc.address(n), tc.account(n)))
+							turn, err := turns.enter(patient, Stranger, tc.account(n),
+								flowsFrom(tc.address(n), tc.account(n)))
 							if err == nil {
 								time.Sleep(hash)
 								turn.end(true)
@@ -195,7 +208,8 @@ func octets(n int) string {
 	return strconv.Itoa(n>>16&255) + "." + strconv.Itoa(n>>8&255) + "." + strconv.Itoa(n&255)
 }
 
-// TestTurnsRest: the place of an attempt that failed stays empty for a while, but its account may queue again; that of any other is free at
+// TestTurnsRest: the place of an attempt that failed stays empty for a while, but its account may queue again; that of
+// any other is free at
 // once.
 func TestTurnsRest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

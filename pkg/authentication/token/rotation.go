@@ -21,7 +21,9 @@ const (
 // Rotate returns the data that the Secret should have. It adds a key if the newest one is older than period, and
 // removes keys that are not needed any more. It also returns whether the data has changed, and the time of the next
 // change.
-func Rotate(data map[string][]byte, now time.Time, period time.Duration) (rotated map[string][]byte, changed bool, next time.Time, err error) {
+func Rotate(
+	data map[string][]byte, now time.Time, period time.Duration,
+) (rotated map[string][]byte, changed bool, next time.Time, err error) {
 	keys, err := ParseKeys(data)
 	if err != nil {
 		return nil, false, time.Time{}, err

@@ -40,21 +40,29 @@ func TestRotate(t *testing.T) {
 		made    bool
 		nextDue time.Duration
 	}{
-		"no key":                              {nil, month, nil, true, month},
-		"a new key":                           {[]time.Duration{0}, month, nil, false, month},
-		"a key of a day":                      {[]time.Duration{24 * time.Hour}, month, nil, false, month - 24*time.Hour},
-		"a moment before its time":            {[]time.Duration{month - time.Millisecond}, month, nil, false, time.Millisecond},
-		"at its time":                         {[]time.Duration{month}, month, nil, true, month},
-		"long after its time":                 {[]time.Duration{12 * month}, month, nil, true, month},
-		"its successor has just been made":    {[]time.Duration{month, 0}, month, nil, false, month},
-		"its successor signs":                 {[]time.Duration{month, propagation}, month, nil, false, signs},
-		"a moment before it can be forgotten": {[]time.Duration{2 * month, kept - time.Millisecond, kept - month}, month, nil, false, time.Millisecond},
-		"it can be forgotten":                 {[]time.Duration{2 * month, kept, kept - month}, month, []int{0}, false, 2*month - kept},
-		"several can be forgotten":            {[]time.Duration{4 * month, 3 * month, 2 * month, 24 * time.Hour}, month, []int{0, 1}, false, month - 24*time.Hour},
-		"several after a long rest":           {[]time.Duration{4 * month, 3 * month, 2 * month}, month, []int{0, 1}, true, month},
-		"from the future":                     {[]time.Duration{-time.Hour}, month, nil, false, month + time.Hour},
-		"the successor is from the future":    {[]time.Duration{2 * month, -time.Hour}, month, nil, false, month + time.Hour},
-		"a short period":                      {[]time.Duration{10 * time.Minute}, 10 * time.Minute, nil, true, 10 * time.Minute},
+		"no key":    {nil, month, nil, true, month},
+		"a new key": {[]time.Duration{0}, month, nil, false, month},
+		"a key of a day": {[]time.Duration{24 * time.Hour}, month, nil, false,
+			month - 24*time.Hour},
+		"a moment before its time": {[]time.Duration{month - time.Millisecond}, month, nil, false,
+			time.Millisecond},
+		"at its time":                      {[]time.Duration{month}, month, nil, true, month},
+		"long after its time":              {[]time.Duration{12 * month}, month, nil, true, month},
+		"its successor has just been made": {[]time.Duration{month, 0}, month, nil, false, month},
+		"its successor signs":              {[]time.Duration{month, propagation}, month, nil, false, signs},
+		"a moment before it can be forgotten": {[]time.Duration{2 * month, kept - time.Millisecond, kept - month},
+			month, nil, false, time.Millisecond},
+		"it can be forgotten": {[]time.Duration{2 * month, kept, kept - month}, month, []int{0}, false,
+			2*month - kept},
+		"several can be forgotten": {[]time.Duration{4 * month, 3 * month, 2 * month, 24 * time.Hour}, month,
+			[]int{0, 1}, false, month - 24*time.Hour},
+		"several after a long rest": {[]time.Duration{4 * month, 3 * month, 2 * month}, month, []int{0, 1},
+			true, month},
+		"from the future": {[]time.Duration{-time.Hour}, month, nil, false, month + time.Hour},
+		"the successor is from the future": {[]time.Duration{2 * month, -time.Hour}, month, nil, false, month +
+			time.Hour},
+		"a short period": {[]time.Duration{10 * time.Minute}, 10 * time.Minute, nil, true,
+			10 * time.Minute},
 	} {
 		t.Run(name, func(t *testing.T) {
 			data, named := keysOf(t, tc.ages...)
@@ -70,7 +78,8 @@ func TestRotate(t *testing.T) {
 				t.Errorf("changed is %v, want %v", changed, want)
 			}
 			for i, key := range named {
-				if value, ok := rotated[key]; ok == slices.Contains(tc.gone, i) || (ok && !bytes.Equal(value, data[key])) {
+				if value, ok := rotated[key]; ok == slices.Contains(tc.gone, i) ||
+					(ok && !bytes.Equal(value, data[key])) {
 					t.Errorf("the key of age %s: still there is %v", tc.ages[i], ok)
 				}
 			}
@@ -111,7 +120,8 @@ func TestRotateLeavesAloneWhatItCannotRead(t *testing.T) {
 	}
 }
 
-// TestNoTokenDiesOfARotation lets a year go by, in which the Secret is looked at when Rotate has said. Every token is good on every replica
+// TestNoTokenDiesOfARotation lets a year go by, in which the Secret is looked at when Rotate has said. Every token is
+// good on every replica
 // as long as it lives, also on one that learns of new keys last.
 func TestNoTokenDiesOfARotation(t *testing.T) {
 	const longest = time.Hour // the most that --access-token-ttl takes
@@ -133,7 +143,8 @@ func TestNoTokenDiesOfARotation(t *testing.T) {
 					if err != nil || !due.After(now) {
 						t.Fatalf("next is %s after now (%v)", due.Sub(now), err)
 					}
-					if again, twice, _, err := Rotate(rotated, now, period); twice || err != nil || len(again) != len(rotated) {
+					if again, twice, _, err := Rotate(rotated, now, period); twice || err != nil ||
+						len(again) != len(rotated) {
 						t.Fatalf("to rotate again at once changes something (was changed: %v, %v)", changed, err)
 					}
 					data, next = rotated, due

@@ -142,7 +142,8 @@ func (s *Service) Verify(raw string) (Claims, error) {
 		if content, err = s.parse(raw); err != nil {
 			return Claims{}, err
 		}
-	} else if key, ok := s.keys.Find(content.keyID); !ok || key.Private != content.key && !key.Private.Equal(content.key) {
+	} else if key, ok := s.keys.Find(content.keyID); !ok || key.Private != content.key &&
+		!key.Private.Equal(content.key) {
 		return Claims{}, errUnknownKey
 	}
 	standard, private := content.standard, content.private
@@ -153,7 +154,8 @@ func (s *Service) Verify(raw string) (Claims, error) {
 		s.verified.add(raw, content)
 	}
 	claims := Claims{
-		Subject: standard.Subject, UserUID: private.UserUID, Session: private.Session, Methods: private.Methods, Expires: standard.Expiry.Time(),
+		Subject: standard.Subject, UserUID: private.UserUID, Session: private.Session, Methods: private.Methods,
+		Expires: standard.Expiry.Time(),
 	}
 	if private.AuthTime != nil {
 		claims.AuthTime = private.AuthTime.Time()

@@ -54,7 +54,8 @@ func (f *fixture) load(t *testing.T, created ...time.Time) {
 
 func (f *fixture) sign(t *testing.T) string {
 	t.Helper()
-	raw, err := f.service.Sign(Claims{Subject: "alice", UserUID: "uid-1", Session: "session-1", Methods: []string{"pwd"}})
+	raw, err := f.service.Sign(Claims{Subject: "alice", UserUID: "uid-1", Session: "session-1",
+		Methods: []string{"pwd"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -67,12 +68,14 @@ func TestSignAndVerify(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if claims.Subject != "alice" || claims.UserUID != "uid-1" || claims.Session != "session-1" || !claims.Expires.Equal(start.Add(15*time.Minute)) {
+	if claims.Subject != "alice" || claims.UserUID != "uid-1" || claims.Session != "session-1" ||
+		!claims.Expires.Equal(start.Add(15*time.Minute)) {
 		t.Errorf("claims are %+v", claims)
 	}
 }
 
-// TestVerifiedAgain verifies that a token that was verified before is still refused when it is too old, and when its key
+// TestVerifiedAgain verifies that a token that was verified before is still refused when it is too old, and when its
+// key
 // is not in force any more.
 func TestVerifiedAgain(t *testing.T) {
 	verified := func(t *testing.T) (*fixture, string) {
@@ -196,27 +199,32 @@ func TestVerifyRefuses(t *testing.T) {
 	strange := Key{ID: key.ID, Private: stranger}
 	good := f.sign(t)
 	cases := map[string]string{
-		"refresh token type":      f.forge(t, key, headers(map[jose.HeaderKey]any{"typ": "rt+jwt"}), claims(nil)),
-		"plain JWT type":          f.forge(t, key, headers(map[jose.HeaderKey]any{"typ": "JWT"}), claims(nil)),
-		"no type":                 f.forge(t, key, map[jose.HeaderKey]any{"kid": key.ID}, claims(nil)),
-		"unknown key id":          f.forge(t, key, headers(map[jose.HeaderKey]any{"kid": "other"}), claims(nil)),
-		"no key id":               f.forge(t, key, map[jose.HeaderKey]any{"typ": string(Access)}, claims(nil)),
-		"another's key":           f.forge(t, strange, headers(nil), claims(nil)),
-		"another's embedded key":  f.forge(t, strange, headers(map[jose.HeaderKey]any{"jwk": jose.JSONWebKey{Key: stranger.Public()}}), claims(nil)),
-		"another's key by URL":    f.forge(t, strange, headers(map[jose.HeaderKey]any{"jku": "https://example.com/jwks"}), claims(nil)),
-		"wrong issuer":            f.forge(t, key, headers(nil), claims(map[string]any{"iss": "https://example.com"})),
-		"no issuer":               f.forge(t, key, headers(nil), claims(map[string]any{"iss": nil})),
-		"wrong audience":          f.forge(t, key, headers(nil), claims(map[string]any{"aud": "another"})),
-		"no audience":             f.forge(t, key, headers(nil), claims(map[string]any{"aud": nil})),
-		"no expiry":               f.forge(t, key, headers(nil), claims(map[string]any{"exp": nil})),
-		"no begin":                f.forge(t, key, headers(nil), claims(map[string]any{"nbf": nil})),
-		"no issue time":           f.forge(t, key, headers(nil), claims(map[string]any{"iat": nil})),
-		"not yet valid":           f.forge(t, key, headers(nil), claims(map[string]any{"nbf": start.Add(time.Hour).Unix()})),
-		"issued in the future":    f.forge(t, key, headers(nil), claims(map[string]any{"iat": start.Add(time.Hour).Unix()})),
-		"no subject":              f.forge(t, key, headers(nil), claims(map[string]any{"sub": nil})),
-		"no user UID":             f.forge(t, key, headers(nil), claims(map[string]any{"uid": nil})),
-		"no session":              f.forge(t, key, headers(nil), claims(map[string]any{"sid": nil})),
-		"no algorithm":            unsigned(t, map[string]any{"alg": "none", "typ": string(Access), "kid": key.ID}, claims(nil)),
+		"refresh token type": f.forge(t, key, headers(map[jose.HeaderKey]any{"typ": "rt+jwt"}), claims(nil)),
+		"plain JWT type":     f.forge(t, key, headers(map[jose.HeaderKey]any{"typ": "JWT"}), claims(nil)),
+		"no type":            f.forge(t, key, map[jose.HeaderKey]any{"kid": key.ID}, claims(nil)),
+		"unknown key id":     f.forge(t, key, headers(map[jose.HeaderKey]any{"kid": "other"}), claims(nil)),
+		"no key id":          f.forge(t, key, map[jose.HeaderKey]any{"typ": string(Access)}, claims(nil)),
+		"another's key":      f.forge(t, strange, headers(nil), claims(nil)),
+		"another's embedded key": f.forge(t, strange,
+			headers(map[jose.HeaderKey]any{"jwk": jose.JSONWebKey{Key: stranger.Public()}}), claims(nil)),
+		"another's key by URL": f.forge(t, strange,
+			headers(map[jose.HeaderKey]any{"jku": "https://example.com/jwks"}), claims(nil)),
+		"wrong issuer":   f.forge(t, key, headers(nil), claims(map[string]any{"iss": "https://example.com"})),
+		"no issuer":      f.forge(t, key, headers(nil), claims(map[string]any{"iss": nil})),
+		"wrong audience": f.forge(t, key, headers(nil), claims(map[string]any{"aud": "another"})),
+		"no audience":    f.forge(t, key, headers(nil), claims(map[string]any{"aud": nil})),
+		"no expiry":      f.forge(t, key, headers(nil), claims(map[string]any{"exp": nil})),
+		"no begin":       f.forge(t, key, headers(nil), claims(map[string]any{"nbf": nil})),
+		"no issue time":  f.forge(t, key, headers(nil), claims(map[string]any{"iat": nil})),
+		"not yet valid": f.forge(t, key, headers(nil),
+			claims(map[string]any{"nbf": start.Add(time.Hour).Unix()})),
+		"issued in the future": f.forge(t, key, headers(nil),
+			claims(map[string]any{"iat": start.Add(time.Hour).Unix()})),
+		"no subject":  f.forge(t, key, headers(nil), claims(map[string]any{"sub": nil})),
+		"no user UID": f.forge(t, key, headers(nil), claims(map[string]any{"uid": nil})),
+		"no session":  f.forge(t, key, headers(nil), claims(map[string]any{"sid": nil})),
+		"no algorithm": unsigned(t, map[string]any{"alg": "none", "typ": string(Access), "kid": key.ID},
+			claims(nil)),
 		"symmetric algorithm":     symmetric(t, key, claims(nil)),
 		"empty":                   "",
 		"two segments":            strings.Join(strings.Split(good, ".")[:2], "."),

@@ -11,10 +11,10 @@ import (
 	"k8s.io/utils/lru"
 )
 
-// maxVerified bounds the tokens whose signatures are not verified again. Each takes less than a kilobyte.
+// maxVerified bounds the cached verifications. Each takes less than a kilobyte.
 const maxVerified = 4096
 
-// signed is the content of a genuine token. The key and the age of the token are checked at each use.
+// signed is the content of a genuine token. The key and the expiry are checked at each use.
 type signed struct {
 	keyID    string
 	key      *ecdsa.PrivateKey
@@ -22,8 +22,8 @@ type signed struct {
 	private  privateClaims
 }
 
-// verifiedTokens remembers genuine tokens by their digests, since a signature takes longer to verify than the rest of
-// a request. The token that was used least recently gives way.
+// verifiedTokens caches genuine tokens by their digests, since the verification of a signature takes longer than the
+// rest of a request. A new token replaces the least recently used one.
 type verifiedTokens struct {
 	tokens *lru.Cache
 }

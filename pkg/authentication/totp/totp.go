@@ -45,7 +45,8 @@ type Enrolment struct {
 
 // Enrol makes a new secret for an account.
 func Enrol(account string) (Enrolment, error) {
-	key, err := totp.Generate(totp.GenerateOpts{Issuer: issuer, AccountName: account, Period: period, SecretSize: secretBytes})
+	key, err := totp.Generate(totp.GenerateOpts{Issuer: issuer, AccountName: account, Period: period,
+		SecretSize: secretBytes})
 	if err != nil {
 		return Enrolment{}, fmt.Errorf("generating a secret: %w", err)
 	}
@@ -73,7 +74,8 @@ func Check(code, secret string, last int64, now time.Time) (int64, bool) {
 	current := now.Unix() / period
 	step, found := int64(0), false
 	for candidate := current - drift; candidate <= current+drift; candidate++ {
-		ok, err := hotp.ValidateCustom(code, counter(candidate), secret, hotp.ValidateOpts{Digits: otp.DigitsSix, Algorithm: otp.AlgorithmSHA1})
+		ok, err := hotp.ValidateCustom(code, counter(candidate), secret,
+			hotp.ValidateOpts{Digits: otp.DigitsSix, Algorithm: otp.AlgorithmSHA1})
 		if err == nil && ok && candidate > last && !found {
 			step, found = candidate, true
 		}

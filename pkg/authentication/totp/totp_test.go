@@ -20,7 +20,8 @@ const secret = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ"
 
 func TestVectorsOfTheRFC(t *testing.T) {
 	for seconds, code := range map[int64]string{
-		59: "287082", 1111111109: "081804", 1111111111: "050471", 1234567890: "005924", 2000000000: "279037", 20000000000: "353130",
+		59: "287082", 1111111109: "081804", 1111111111: "050471", 1234567890: "005924", 2000000000: "279037",
+		20000000000: "353130",
 	} {
 		if step, ok := Check(code, secret, 0, time.Unix(seconds, 0)); !ok || step != seconds/period {
 			t.Errorf("at %d: step %d, %v", seconds, step, ok)
@@ -35,7 +36,8 @@ func TestWindow(t *testing.T) {
 		t.Fatal(err)
 	}
 	for offset, want := range map[time.Duration]bool{
-		-61 * time.Second: false, -31 * time.Second: false, -30 * time.Second: true, -time.Second: true, 0: true, 29 * time.Second: true,
+		-61 * time.Second: false, -31 * time.Second: false, -30 * time.Second: true, -time.Second: true, 0: true,
+		29 * time.Second: true,
 		30 * time.Second: true, 59 * time.Second: true, 60 * time.Second: false, 61 * time.Second: false,
 	} {
 		if _, ok := Check(code, secret, 0, made.Add(offset)); ok != want {
@@ -68,7 +70,8 @@ func TestACodeIsGoodOnce(t *testing.T) {
 
 func TestWrongCodes(t *testing.T) {
 	now := time.Unix(59, 0)
-	for _, code := range []string{"", "287083", "28708", "2870820", " 287082", "287082 ", "２８７０８２", "abcdef", "-87082"} {
+	for _, code := range []string{"", "287083", "28708", "2870820", " 287082", "287082 ", "２８７０８２", "abcdef",
+		"-87082"} {
 		if _, ok := Check(code, secret, 0, now); ok {
 			t.Errorf("%q is good", code)
 		}

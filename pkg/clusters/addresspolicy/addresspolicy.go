@@ -28,7 +28,7 @@ const (
 )
 
 // ErrRefused is returned for an address that may not be dialled.
-var ErrRefused = errors.New("the address may not be dialled")
+var ErrRefused = errors.New("the address is not allowed")
 
 // Policy decides which addresses may be dialled. Allowed networks are exceptions to denied ones.
 type Policy struct {
@@ -75,10 +75,11 @@ type Flags struct {
 // AddFlags adds the flags of a policy.
 func (f *Flags) AddFlags(fs *pflag.FlagSet) {
 	fs.StringSliceVar(&f.denied, "cluster-addresses-denied", defaultDenied(),
-		"Networks (CIDR) in which no cluster may be registered. \"self\" stands for the addresses of the program's own network interfaces, \"host\" for "+
-			"the API server of the cluster that it runs in. Add the ranges of Pods and Services that are nobody's business.")
+		"Networks (CIDR) in which no cluster may be registered. \"self\" stands for the program's own addresses, "+
+			"\"host\" for "+
+			"the API server of the host cluster. Add the networks of Pods and Services that users must not reach.")
 	fs.StringSliceVar(&f.allowed, "cluster-addresses-allowed", nil,
-		"Networks (CIDR) in which clusters may be registered in spite of --cluster-addresses-denied.")
+		"Networks (CIDR) in which clusters may be registered, as exceptions to --cluster-addresses-denied.")
 }
 
 // Policy returns the policy of the flags.
@@ -92,7 +93,8 @@ func (f *Flags) Policy() (Policy, error) {
 	if err != nil {
 		return Policy{}, fmt.Errorf("--cluster-addresses-allowed: %w", err)
 	}
-	p := Policy{Denied: denied, Allowed: allowed, Self: slices.Contains(f.denied, self), Host: slices.Contains(f.denied, host)}
+	p := Policy{Denied: denied, Allowed: allowed, Self: slices.Contains(f.denied, self),
+		Host: slices.Contains(f.denied, host)}
 	return p.withService(os.Getenv("KUBERNETES_SERVICE_HOST")), nil
 }
 
@@ -102,14 +104,14 @@ func ParseNetworks(values []string) ([]netip.Prefix, error) {
 	for _, v := range values {
 		p, err := netip.ParsePrefix(v)
 		if err != nil {
-			return nil, fmt.Errorf("%q is no network in CIDR notation", v)
+			return nil, fmt.Errorf("%q is not a network in CIDR notation", v)
 		}
 		out = append(out, p.Masked())
 	}
 	return out, nil
 }
 
-// Check returns ErrRefused if the address may not be dialled at any port.
+// Check returns ErrRefused if the address may not be dialed at any port.
 func (p Policy) Check(address netip.Addr) error {
 	return p.check(netip.AddrPortFrom(address, 0), nil)
 }
@@ -121,7 +123,8 @@ func (p Policy) check(to netip.AddrPort, looked []netip.AddrPort) error {
 		if slices.ContainsFunc(p.Allowed, contains) {
 			continue
 		}
-		refused = refused || slices.ContainsFunc(p.Denied, contains) || p.isHost(address, to.Port(), looked) || (p.Self && isOwnAddress(address))
+		refused = refused || slices.ContainsFunc(p.Denied, contains) || p.isHost(address, to.Port(), looked) ||
+			(p.Self && isOwnAddress(address))
 	}
 	if refused {
 		return ErrRefused

@@ -27,19 +27,23 @@ func policy(t *testing.T, args ...string) Policy {
 	return p
 }
 
-// TestCheck: no way of writing an address of the machine itself, or of a metadata service, is allowed; private networks are.
+// TestCheck: no way of writing an address of the machine itself, or of a metadata service, is allowed; private networks
+// are.
 func TestCheck(t *testing.T) {
 	p := policy(t)
 	for _, refused := range []string{
-		"127.0.0.1", "127.8.8.8", "::1", "0.0.0.0", "::", "169.254.169.254", "fe80::1", "fe80::1%eth0", "::ffff:127.0.0.1",
-		"::ffff:169.254.169.254", "224.0.0.1", "255.255.255.255", "ff02::1", "fd00:ec2::254", "64:ff9b::7f00:1", "64:ff9b::a9fe:a9fe",
+		"127.0.0.1", "127.8.8.8", "::1", "0.0.0.0", "::", "169.254.169.254", "fe80::1", "fe80::1%eth0",
+		"::ffff:127.0.0.1",
+		"::ffff:169.254.169.254", "224.0.0.1", "255.255.255.255", "ff02::1", "fd00:ec2::254", "64:ff9b::7f00:1",
+		"64:ff9b::a9fe:a9fe",
 		"64:ff9b:1::7f00:1", "2002:7f00:1::", "100.100.100.200",
 	} {
 		if err := p.Check(netip.MustParseAddr(refused)); !errors.Is(err, ErrRefused) {
 			t.Errorf("%s: %v, want it to be refused", refused, err)
 		}
 	}
-	for _, allowed := range []string{"10.0.0.1", "192.168.1.1", "172.16.0.1", "203.0.113.7", "2001:db8::1", "fd12::1", "64:ff9b::cb00:7107"} {
+	for _, allowed := range []string{"10.0.0.1", "192.168.1.1", "172.16.0.1", "203.0.113.7", "2001:db8::1", "fd12::1",
+		"64:ff9b::cb00:7107"} {
 		if err := p.Check(netip.MustParseAddr(allowed)); err != nil {
 			t.Errorf("%s: %v", allowed, err)
 		}
@@ -49,7 +53,8 @@ func TestCheck(t *testing.T) {
 // TestCheckAllowed: an exception is as narrow as it is written, and other denials add to it.
 func TestCheckAllowed(t *testing.T) {
 	p := policy(t, "--cluster-addresses-denied=10.0.0.0/8,127.0.0.0/8", "--cluster-addresses-allowed=10.1.0.0/16")
-	for address, want := range map[string]error{"10.1.2.3": nil, "10.2.2.3": ErrRefused, "127.0.0.1": ErrRefused, "169.254.169.254": nil} {
+	for address, want := range map[string]error{"10.1.2.3": nil, "10.2.2.3": ErrRefused, "127.0.0.1": ErrRefused,
+		"169.254.169.254": nil} {
 		if err := p.Check(netip.MustParseAddr(address)); !errors.Is(err, want) {
 			t.Errorf("%s: %v, want %v", address, err, want)
 		}
@@ -91,9 +96,12 @@ func TestCheckServer(t *testing.T) {
 	t.Setenv("KUBERNETES_SERVICE_HOST", "10.96.0.1")
 	p := policy(t).WithHost("https://192.0.2.10:6443").WithHost("https://API.host.example/x")
 	for _, refused := range []string{
-		"127.0.0.1", "127.1", "127.0.1", "0x7f.1", "0x7f000001", "2130706433", "0177.0.0.1", "017700000001", "127.1.", "[::1]", "[::ffff:127.0.0.1]",
-		"[64:ff9b::7f00:1]", "[64:ff9b:1:7f00:0:100::]", "[::127.0.0.1]", "0", "0.0", "0xa9fea9fe", "169.254.169.254:80", "localhost", "LOCALHOST.",
-		"a.localhost:6443", "localhost.localdomain", "10.96.0.1", "10.96.0.1:6443", "[::ffff:10.96.0.1]", "0x0a600001", "192.0.2.10:6443",
+		"127.0.0.1", "127.1", "127.0.1", "0x7f.1", "0x7f000001", "2130706433", "0177.0.0.1", "017700000001", "127.1.",
+		"[::1]", "[::ffff:127.0.0.1]",
+		"[64:ff9b::7f00:1]", "[64:ff9b:1:7f00:0:100::]", "[::127.0.0.1]", "0", "0.0", "0xa9fea9fe",
+		"169.254.169.254:80", "localhost", "LOCALHOST.",
+		"a.localhost:6443", "localhost.localdomain", "10.96.0.1", "10.96.0.1:6443", "[::ffff:10.96.0.1]", "0x0a600001",
+		"192.0.2.10:6443",
 		"kubernetes.default.svc", "kubernetes:443", "api.host.example", "api.host.example.:443", "224.0.0.1",
 	} {
 		if err := p.CheckServer(refused); !errors.Is(err, ErrRefused) {
@@ -101,7 +109,8 @@ func TestCheckServer(t *testing.T) {
 		}
 	}
 	for _, allowed := range []string{
-		"192.0.2.10:7443", "10.96.0.2", "api.host.example:6443", "member.example", "kubernetes.example", "[2001:db8::1]:6443", "127.example", "1.2.3.4.5",
+		"192.0.2.10:7443", "10.96.0.2", "api.host.example:6443", "member.example", "kubernetes.example",
+		"[2001:db8::1]:6443", "127.example", "1.2.3.4.5",
 	} {
 		if err := p.CheckServer(allowed); err != nil {
 			t.Errorf("%s: %v", allowed, err)

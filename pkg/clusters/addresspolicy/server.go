@@ -69,7 +69,8 @@ func (p Policy) CheckServer(address string) error {
 	if name == "localhost" || strings.HasSuffix(name, ".localhost") || name == "localhost.localdomain" {
 		return p.Check(loopback)
 	}
-	service := []string{"kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local"}
+	service := []string{"kubernetes", "kubernetes.default", "kubernetes.default.svc",
+		"kubernetes.default.svc.cluster.local"}
 	isHost := func(e endpoint) bool { return strings.EqualFold(e.name, name) && (e.port == "" || e.port == port) }
 	if p.Host && (slices.Contains(service, name) || slices.ContainsFunc(p.hosts, isHost)) {
 		return ErrRefused
@@ -132,7 +133,10 @@ func (p Policy) isHost(address netip.Addr, port uint16, looked []netip.AddrPort)
 	if !p.Host {
 		return false
 	}
-	if slices.ContainsFunc(looked, func(a netip.AddrPort) bool { return a.Addr() == address && (port == 0 || a.Port() == port) }) {
+	if slices.ContainsFunc(looked, func(a netip.AddrPort) bool {
+		return a.Addr() == address &&
+			(port == 0 || a.Port() == port)
+	}) {
 		return true
 	}
 	return slices.ContainsFunc(p.hosts, func(e endpoint) bool {

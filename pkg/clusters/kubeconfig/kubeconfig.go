@@ -118,7 +118,7 @@ func Parse(data []byte) (*Kubeconfig, error) {
 		return nil, err
 	}
 	if len(c.CAData) > 0 && !x509.NewCertPool().AppendCertsFromPEM(c.CAData) {
-		return nil, errors.New("clusters[].cluster.certificate-authority-data holds no certificate in PEM")
+		return nil, errors.New("clusters[].cluster.certificate-authority-data must contain a certificate in PEM")
 	}
 	k := &Kubeconfig{Server: strings.TrimSuffix(c.Server, "/"), ServerName: c.TLSServerName, CA: c.CAData}
 	if err := k.setCredential(u); err != nil {
@@ -142,7 +142,7 @@ func decode(data []byte) (*file, error) {
 	f := &file{}
 	refused, err := kjson.UnmarshalStrict(text, f)
 	if err != nil {
-		return nil, errors.New("the kubeconfig does not have the form of one: a field has the wrong type, or data are not base64")
+		return nil, errors.New("the kubeconfig is malformed: a field has the wrong type, or data is not base64")
 	}
 	if len(refused) == 0 {
 		return f, nil
@@ -156,7 +156,8 @@ func decode(data []byte) (*file, error) {
 		fields = append(fields, field)
 	}
 	slices.Sort(fields)
-	return nil, fmt.Errorf("not allowed: %s; a kubeconfig for KubeVision has inline certificate data or a token, and nothing else",
+	return nil, fmt.Errorf("not allowed: %s; a kubeconfig for KubeVision may only contain inline certificate data or "+
+		"a token",
 		strings.Join(slices.Compact(fields), ", "))
 }
 
@@ -191,7 +192,7 @@ func checkServer(server string) error {
 	u, err := url.Parse(server)
 	switch {
 	case err != nil || u.Host == "" || u.Hostname() == "":
-		return errors.New(field + " is not a URL with a host")
+		return errors.New(field + " must be a URL with a host")
 	case u.Scheme != "https":
 		return errors.New(field + " must begin with https://")
 	case u.User != nil || u.RawQuery != "" || u.Fragment != "" || u.ForceQuery:
@@ -207,18 +208,20 @@ func (k *Kubeconfig) setCredential(u *userFields) error {
 	case len(u.CertificateData) > 0 || len(u.KeyData) > 0:
 		pair, err := tls.X509KeyPair(u.CertificateData, u.KeyData)
 		if err != nil {
-			return errors.New("users[].user.client-certificate-data and client-key-data are no certificate with its key in PEM")
+			return errors.New(
+				"users[].user.client-certificate-data and client-key-data must be a certificate and its key in PEM")
 		}
 		k.Certificate, k.Key, k.Expires = u.CertificateData, u.KeyData, expiryOf(pair)
 		return nil
 	case u.Token != "":
 		if strings.TrimSpace(u.Token) != u.Token || strings.ContainsAny(u.Token, "\r\n\x00 ") {
-			return errors.New("users[].user.token has blanks or line feeds in it")
+			return errors.New("users[].user.token must not contain blanks or line feeds")
 		}
 		k.Token, k.Expires = u.Token, tokenExpiry(u.Token)
 		return nil
 	default:
-		return errors.New("users[].user has no credential: give a token, or client-certificate-data with client-key-data")
+		return errors.New("users[].user has no credential: give a token, or client-certificate-data with " +
+			"client-key-data")
 	}
 }
 
@@ -249,6 +252,7 @@ func (k *Kubeconfig) CheckExpiry(now time.Time) error {
 func (k *Kubeconfig) Config() *rest.Config {
 	return &rest.Config{
 		Host: k.Server, BearerToken: k.Token,
-		TLSClientConfig: rest.TLSClientConfig{ServerName: k.ServerName, CAData: k.CA, CertData: k.Certificate, KeyData: k.Key},
+		TLSClientConfig: rest.TLSClientConfig{ServerName: k.ServerName, CAData: k.CA, CertData: k.Certificate,
+			KeyData: k.Key},
 	}
 }

@@ -5,36 +5,24 @@ package kubeconfig
 
 import (
 	"bytes"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/x509"
 	"encoding/base64"
-	"encoding/pem"
 	"fmt"
-	"math/big"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/kubevision-io/kubevision/pkg/certificates"
 )
 
 // pair is a certificate with its key, in PEM, that ends at a time.
 func pair(tb testing.TB, expires time.Time) (certificate, key []byte) {
 	tb.Helper()
-	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	issued, err := certificates.SelfSigned(&x509.Certificate{NotAfter: expires})
 	if err != nil {
 		tb.Fatal(err)
 	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: expires}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, private.Public(), private)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	keyDER, err := x509.MarshalPKCS8PrivateKey(private)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: keyDER})
+	return issued.CertPEM, issued.KeyPEM
 }
 
 // written is a kubeconfig with more fields in its cluster, user or at the top.
@@ -64,12 +52,16 @@ func TestParse(t *testing.T) {
 	expires := time.Now().Add(time.Hour).Truncate(time.Second)
 	certificate, key := pair(t, expires)
 	encode := base64.StdEncoding.EncodeToString
-	k, err := Parse([]byte(written("    certificate-authority-data: "+encode(certificate)+"\n    tls-server-name: other.example",
-		"    client-certificate-data: "+encode(certificate)+"\n    client-key-data: "+encode(key), "preferences: {colors: true}")))
+	k,
+		err := Parse([]byte(written("    certificate-authority-data: "+encode(
+		certificate)+"\n    tls-server-name: other.example",
+		"    client-certificate-data: "+encode(certificate)+"\n    client-key-data: "+encode(
+			key), "preferences: {colors: true}")))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if k.Server != "https://kube.example:6443" || k.ServerName != "other.example" || !bytes.Equal(k.CA, certificate) || !k.Expires.Equal(expires) {
+	if k.Server != "https://kube.example:6443" || k.ServerName != "other.example" || !bytes.Equal(k.CA, certificate) ||
+		!k.Expires.Equal(expires) {
 		t.Errorf("read as %+v", k)
 	}
 	claims := base64.RawURLEncoding.EncodeToString(fmt.Appendf(nil, `{"exp":%d}`, expires.Unix()))
@@ -85,11 +77,15 @@ func TestParse(t *testing.T) {
 // TestHarmlessFields: what turns nothing on is not refused.
 func TestHarmlessFields(t *testing.T) {
 	for name, text := range map[string]string{
-		"no exec plugin":          written("", token+"\n    exec: null\n    auth-provider: {}\n    as-groups: []\n    tokenFile: ''", ""),
-		"TLS is verified":         written("    insecure-skip-tls-verify: false\n    proxy-url: ''\n    certificate-authority: null", token, ""),
-		"a user who is not used":  written("", token+"\n- name: other\n  user: {exec: null, username: ''}", "server: null"),
+		"no exec plugin": written("",
+			token+"\n    exec: null\n    auth-provider: {}\n    as-groups: []\n    tokenFile: ''", ""),
+		"TLS is verified": written(
+			"    insecure-skip-tls-verify: false\n    proxy-url: ''\n    certificate-authority: null", token, ""),
+		"a user who is not used": written("", token+"\n- name: other\n  user: {exec: null, username: ''}",
+			"server: null"),
 		"one context, not chosen": strings.Replace(written("", token, ""), "current-context: main\n", "", 1),
-		"an empty choice":         strings.Replace(written("", token, ""), "current-context: main\n", "current-context: ''\n", 1),
+		"an empty choice": strings.Replace(written("", token, ""), "current-context: main\n",
+			"current-context: ''\n", 1),
 	} {
 		t.Run(name, func(t *testing.T) {
 			k, err := Parse([]byte(text))
@@ -139,26 +135,37 @@ func TestExpiry(t *testing.T) {
 func TestRefusedFieldsAreNamed(t *testing.T) {
 	const path = "/var/run/secrets/s3cr3t-canary"
 	for name, tc := range map[string]struct{ cluster, user, top, want string }{
-		"a program":                    {"", token + "\n    exec: {apiVersion: v1, command: s3cr3t-canary}", "", "users[0].user.exec"},
-		"an auth provider":             {"", token + "\n    auth-provider: {name: gcp}", "", "users[0].user.auth-provider"},
-		"a token's file":               {"", "    tokenFile: " + path, "", "users[0].user.tokenFile"},
-		"a certificate's file":         {"", token + "\n    client-certificate: " + path, "", "users[0].user.client-certificate"},
-		"a key's file":                 {"", token + "\n    client-key: " + path, "", "users[0].user.client-key"},
-		"a user name":                  {"", "    username: u\n    password: s3cr3t-canary", "", "users[0].user.password, users[0].user.username"},
-		"somebody to act as":           {"", token + "\n    as: admin", "", "users[0].user.as"},
-		"groups to act in":             {"", token + "\n    as-groups: [system:masters]", "", "users[0].user.as-groups"},
-		"a UID to act as":              {"", token + "\n    as-uid: x", "", "users[0].user.as-uid"},
-		"more to act as":               {"", token + "\n    as-user-extra: {a: [b]}", "", "users[0].user.as-user-extra"},
-		"an authority's file":          {"    certificate-authority: " + path, token, "", "clusters[0].cluster.certificate-authority"},
-		"no verification":              {"    insecure-skip-tls-verify: true", token, "", "clusters[0].cluster.insecure-skip-tls-verify"},
-		"a proxy":                      {"    proxy-url: http://127.0.0.1", token, "", "clusters[0].cluster.proxy-url"},
-		"an unknown field":             {"", token, "server: x", "server"},
-		"a field in other capitals":    {"", "    Token: s3cr3t-canary", "", "users[0].user.Token"},
-		"a user who is not used":       {"", token + "\n- name: other\n  user: {exec: {command: x}}", "", "users[1].user.exec"},
-		"two credentials":              {"", token + "\n    client-certificate-data: YQ==", "", "both"},
-		"a certificate of rubbish":     {"", "    client-certificate-data: YQ==\n    client-key-data: YQ==", "", "no certificate"},
-		"a certificate without a key":  {"", "    client-certificate-data: YQ==", "", "no certificate"},
-		"an authority of rubbish":      {"    certificate-authority-data: YQ==", token, "", "certificate-authority-data"},
+		"a program": {"", token + "\n    exec: {apiVersion: v1, command: s3cr3t-canary}", "",
+			"users[0].user.exec"},
+		"an auth provider": {"", token + "\n    auth-provider: {name: gcp}", "",
+			"users[0].user.auth-provider"},
+		"a token's file": {"", "    tokenFile: " + path, "", "users[0].user.tokenFile"},
+		"a certificate's file": {"", token + "\n    client-certificate: " + path, "",
+			"users[0].user.client-certificate"},
+		"a key's file": {"", token + "\n    client-key: " + path, "", "users[0].user.client-key"},
+		"a user name": {"", "    username: u\n    password: s3cr3t-canary", "",
+			"users[0].user.password, users[0].user.username"},
+		"somebody to act as": {"", token + "\n    as: admin", "", "users[0].user.as"},
+		"groups to act in": {"", token + "\n    as-groups: [system:masters]", "",
+			"users[0].user.as-groups"},
+		"a UID to act as": {"", token + "\n    as-uid: x", "", "users[0].user.as-uid"},
+		"more to act as": {"", token + "\n    as-user-extra: {a: [b]}", "",
+			"users[0].user.as-user-extra"},
+		"an authority's file": {"    certificate-authority: " + path, token, "",
+			"clusters[0].cluster.certificate-authority"},
+		"no verification": {"    insecure-skip-tls-verify: true", token, "",
+			"clusters[0].cluster.insecure-skip-tls-verify"},
+		"a proxy":                   {"    proxy-url: http://127.0.0.1", token, "", "clusters[0].cluster.proxy-url"},
+		"an unknown field":          {"", token, "server: x", "server"},
+		"a field in other capitals": {"", "    Token: s3cr3t-canary", "", "users[0].user.Token"},
+		"a user who is not used": {"", token + "\n- name: other\n  user: {exec: {command: x}}", "",
+			"users[1].user.exec"},
+		"two credentials": {"", token + "\n    client-certificate-data: YQ==", "", "both"},
+		"a certificate of rubbish": {"", "    client-certificate-data: YQ==\n    client-key-data: YQ==", "",
+			"must be a certificate"},
+		"a certificate without a key": {"", "    client-certificate-data: YQ==", "", "must be a certificate"},
+		"an authority of rubbish": {"    certificate-authority-data: YQ==", token, "",
+			"certificate-authority-data"},
 		"what is not base64":           {"    certificate-authority-data: '!'", token, "", "base64"},
 		"no credential":                {"", "    extensions: []", "", "no credential"},
 		"a token of two lines":         {"", `    token: "s3cr3t-canary\nx"`, "", "line feeds"},
@@ -173,7 +180,8 @@ func TestRefusedFieldsAreNamed(t *testing.T) {
 			case "another kind":
 				text, tc.want = strings.Replace(text, "kind: Config", "kind: Pod", 1), "kind must be Config"
 			case "a current context of nothing":
-				text, tc.want = strings.Replace(text, "current-context: main", "current-context: x", 1), "current-context"
+				text, tc.want = strings.Replace(text, "current-context: main", "current-context: x",
+					1), "current-context"
 			}
 			_, err := Parse([]byte(text))
 			if err == nil || !strings.Contains(err.Error(), tc.want) {
@@ -211,7 +219,8 @@ func TestServers(t *testing.T) {
 }
 
 func TestSizes(t *testing.T) {
-	if _, err := Parse([]byte(written("", token, "") + strings.Repeat("#", MaxSize))); err == nil || !strings.Contains(err.Error(), "larger") {
+	if _, err := Parse([]byte(written("", token, "") + strings.Repeat("#", MaxSize))); err == nil ||
+		!strings.Contains(err.Error(), "larger") {
 		t.Errorf("too large: %v", err)
 	}
 	bomb := "a: &a [" + strings.Repeat("x,", 5000) + "]\nb: [" + strings.Repeat("*a,", 1000) + "]\n"
@@ -230,7 +239,8 @@ func FuzzParse(f *testing.F) {
 			return
 		}
 		c := k.Config()
-		if !strings.HasPrefix(c.Host, "https://") || c.ExecProvider != nil || c.AuthProvider != nil || c.BearerTokenFile != "" || c.Insecure || c.Impersonate.UserName != "" {
+		if !strings.HasPrefix(c.Host, "https://") || c.ExecProvider != nil || c.AuthProvider != nil ||
+			c.BearerTokenFile != "" || c.Insecure || c.Impersonate.UserName != "" {
 			t.Errorf("%q became %+v", data, c)
 		}
 	})

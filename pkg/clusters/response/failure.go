@@ -69,7 +69,7 @@ func describe(err error) string {
 	}
 	timeout, ok := errors.AsType[net.Error](err)
 	if ok && timeout.Timeout() || errors.Is(err, context.DeadlineExceeded) {
-		return "there was no answer in time"
+		return "there was no response in time"
 	}
 	if _, ok := errors.AsType[*net.DNSError](err); ok {
 		return "the name of the server cannot be resolved"
@@ -118,8 +118,8 @@ func Error(ctx context.Context, err error) error {
 	if failed || sent || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		return err
 	}
-	klog.FromContext(ctx).Info("The answer of a cluster cannot be read", "error", quote(err.Error()))
-	return NewFailure("the answer of the cluster cannot be read", err)
+	klog.FromContext(ctx).Info("The response of a cluster cannot be decoded", "error", quote(err.Error()))
+	return NewFailure("the response of the cluster cannot be decoded", err)
 }
 
 func statusOf(err error) (metav1.Status, bool) {

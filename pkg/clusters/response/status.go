@@ -139,7 +139,7 @@ func untypedStatus(code int, method string) *metav1.Status {
 }
 
 func withoutMessage(code int) string {
-	return fmt.Sprintf("the cluster answered with the HTTP status %d and said no more", code)
+	return fmt.Sprintf("the cluster responded with HTTP status %d without a message", code)
 }
 
 // IsTyped returns true if an error is the response of an API server. Other servers may answer with any HTTP status.

@@ -43,7 +43,7 @@ type Transport struct {
 func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	response, err := t.Next.RoundTrip(r)
 	if err != nil {
-		klog.FromContext(r.Context()).V(2).Info("No answer of a cluster",
+		klog.FromContext(r.Context()).V(2).Info("No response of a cluster",
 			"host", r.URL.Host, "error", redact(r, err.Error()))
 		return nil, connectionFailure(err)
 	}
@@ -77,7 +77,7 @@ func errorResponse(r *http.Request, response *http.Response) (*http.Response, er
 	} else {
 		status = untypedStatus(response.StatusCode, r.Method)
 		if !isConfidential(r.URL.Path) {
-			klog.FromContext(r.Context()).Info("A cluster answered with an error that is none of an API server",
+			klog.FromContext(r.Context()).Info("A cluster responded with an error that is not from an API server",
 				"host", r.URL.Host, "status", response.StatusCode, "body", redact(r, string(raw)))
 		}
 	}
@@ -127,7 +127,7 @@ func (b *body) Read(p []byte) (int, error) {
 	if err == nil || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		return n, err //nolint:wrapcheck // io.EOF must not be wrapped
 	}
-	klog.FromContext(b.request.Context()).V(2).Info("The answer of a cluster has ended early",
+	klog.FromContext(b.request.Context()).V(2).Info("The response of a cluster ended early",
 		"host", b.request.URL.Host, "error", redact(b.request, err.Error()))
 	return n, connectionFailure(err)
 }

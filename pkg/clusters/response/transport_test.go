@@ -28,8 +28,10 @@ func get(t *testing.T, handler http.HandlerFunc, accept string) rest.Result {
 	t.Helper()
 	server := httptest.NewServer(handler)
 	t.Cleanup(server.Close)
-	config := &rest.Config{Host: server.URL, ContentConfig: rest.ContentConfig{NegotiatedSerializer: scheme.Codecs.WithoutConversion()}}
-	client, err := rest.UnversionedRESTClientForConfigAndClient(config, &http.Client{Transport: &Transport{Next: server.Client().Transport}})
+	config := &rest.Config{Host: server.URL,
+		ContentConfig: rest.ContentConfig{NegotiatedSerializer: scheme.Codecs.WithoutConversion()}}
+	client, err := rest.UnversionedRESTClientForConfigAndClient(config,
+		&http.Client{Transport: &Transport{Next: server.Client().Transport}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -48,24 +50,28 @@ func answering(code int, contentType, body string, header ...string) http.Handle
 }
 
 func statusJSON(kind, version, status string, code int) string {
-	return fmt.Sprintf(`{"kind":%q,"apiVersion":%q,"status":%q,"message":%q,"reason":"Forbidden","code":%d}`, kind, version, status, canary, code)
+	return fmt.Sprintf(`{"kind":%q,"apiVersion":%q,"status":%q,"message":%q,"reason":"Forbidden","code":%d}`, kind,
+		version, status, canary, code)
 }
 
 // TestUntyped: of an answer that is none of an API server, nothing passes but the HTTP status.
 func TestUntyped(t *testing.T) {
-	for _, code := range []int{300, 301, 302, 307, 308, 299, 400, 401, 403, 404, 405, 406, 409, 413, 415, 418, 422, 429, 500, 502, 503, 504, 599} {
+	for _, code := range []int{300, 301, 302, 307, 308, 299, 400, 401, 403, 404, 405, 406, 409, 413, 415, 418, 422, 429,
+		500, 502, 503, 504, 599} {
 		for name, handler := range map[string]http.HandlerFunc{
-			"text":          answering(code, "text/plain", canary, "Location", "https://192.0.2.1/"+canary),
-			"no type":       answering(code, "", canary, "Location", "%zz"+canary),
-			"HTML":          answering(code, "text/html", canary, "Warning", `199 - "`+canary+`"`),
-			"JSON":          answering(code, "application/json", `"`+canary+`"`),
-			"another kind":  answering(code, "application/json", statusJSON("Pod", "v1", "Failure", code)),
-			"another group": answering(code, "application/json", statusJSON("Status", "example.com/v1", "Failure", code)),
-			"success":       answering(code, "application/json", statusJSON("Status", "v1", "Success", code)),
-			"as text":       answering(code, "text/plain", statusJSON("Status", "v1", "Failure", code)),
-			"another type":  answering(code, canary+"/"+canary, statusJSON("Status", "v1", "Failure", code)),
-			"huge":          answering(code, "application/json", statusJSON("Status", "v1", "Failure", code)+strings.Repeat(" ", maxErrorBytes)),
-			"protobuf":      answering(code, "application/vnd.kubernetes.protobuf", "k8s\x00"+canary),
+			"text":         answering(code, "text/plain", canary, "Location", "https://192.0.2.1/"+canary),
+			"no type":      answering(code, "", canary, "Location", "%zz"+canary),
+			"HTML":         answering(code, "text/html", canary, "Warning", `199 - "`+canary+`"`),
+			"JSON":         answering(code, "application/json", `"`+canary+`"`),
+			"another kind": answering(code, "application/json", statusJSON("Pod", "v1", "Failure", code)),
+			"another group": answering(code, "application/json",
+				statusJSON("Status", "example.com/v1", "Failure", code)),
+			"success":      answering(code, "application/json", statusJSON("Status", "v1", "Success", code)),
+			"as text":      answering(code, "text/plain", statusJSON("Status", "v1", "Failure", code)),
+			"another type": answering(code, canary+"/"+canary, statusJSON("Status", "v1", "Failure", code)),
+			"huge": answering(code, "application/json",
+				statusJSON("Status", "v1", "Failure", code)+strings.Repeat(" ", maxErrorBytes)),
+			"protobuf": answering(code, "application/vnd.kubernetes.protobuf", "k8s\x00"+canary),
 		} {
 			t.Run(fmt.Sprint(code, " ", name), func(t *testing.T) {
 				err := get(t, handler, "").Error()
@@ -81,7 +87,8 @@ func TestUntyped(t *testing.T) {
 				if got := int(s.Code); got != want || s.Message == "" {
 					t.Errorf("code %d and message %q, want %d", got, s.Message, want)
 				}
-				if text := fmt.Sprintf("%v %+v", err, s); strings.Contains(text, canary) || strings.Contains(text, "192.0.2.1") {
+				if text := fmt.Sprintf("%v %+v", err, s); strings.Contains(text, canary) ||
+					strings.Contains(text, "192.0.2.1") {
 					t.Errorf("it says %s", text)
 				}
 			})
@@ -91,11 +98,14 @@ func TestUntyped(t *testing.T) {
 
 // TestTyped: the Status of an API server passes, with the code of the answer, bounded and cleaned.
 func TestTyped(t *testing.T) {
-	cause := metav1.StatusCause{Type: "FieldValueInvalid", Field: "spec.a\x1b", Message: strings.Repeat("c", 10_000) + " the reason"}
+	cause := metav1.StatusCause{Type: "FieldValueInvalid", Field: "spec.a\x1b", Message: strings.Repeat("c", 10_000) +
+		" the reason"}
 	status := &metav1.Status{
-		TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Status"}, Status: metav1.StatusFailure, Reason: metav1.StatusReasonInvalid, Code: 200,
+		TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Status"}, Status: metav1.StatusFailure,
+		Reason: metav1.StatusReasonInvalid, Code: 200,
 		Message: canary + "\n\u202e" + strings.Repeat("m", 10_000),
-		Details: &metav1.StatusDetails{Name: "n\n", Kind: "pods", Causes: slices.Repeat([]metav1.StatusCause{cause}, 100), RetryAfterSeconds: 1 << 30},
+		Details: &metav1.StatusDetails{Name: "n\n", Kind: "pods",
+			Causes: slices.Repeat([]metav1.StatusCause{cause}, 100), RetryAfterSeconds: 1 << 30},
 	}
 	for _, mediaType := range []string{"application/json", "application/vnd.kubernetes.protobuf"} {
 		t.Run(mediaType, func(t *testing.T) {
@@ -114,14 +124,17 @@ func TestTyped(t *testing.T) {
 			var api apierrors.APIStatus
 			errors.As(err, &api)
 			s := api.Status()
-			if s.Code != http.StatusUnprocessableEntity || !strings.HasPrefix(s.Message, canary+" mmm") || len(s.Message) > maxMessage {
+			if s.Code != http.StatusUnprocessableEntity || !strings.HasPrefix(s.Message, canary+" mmm") ||
+				len(s.Message) > maxMessage {
 				t.Errorf("code %d, message %q of %d bytes", s.Code, s.Message[:50], len(s.Message))
 			}
 			d := s.Details
-			if d.Name != "n" || d.Kind != "pods" || len(d.Causes) != maxCauses || d.RetryAfterSeconds != maxRetrySeconds {
+			if d.Name != "n" || d.Kind != "pods" || len(d.Causes) != maxCauses ||
+				d.RetryAfterSeconds != maxRetrySeconds {
 				t.Errorf("%d causes, name %q, retry after %d", len(d.Causes), d.Name, d.RetryAfterSeconds)
 			}
-			if c := d.Causes[0]; c.Field != "spec.a" || len(c.Message) > maxCause || !strings.HasSuffix(c.Message, " the reason") {
+			if c := d.Causes[0]; c.Field != "spec.a" || len(c.Message) > maxCause ||
+				!strings.HasSuffix(c.Message, " the reason") {
 				t.Errorf("field %q, message of %d bytes", c.Field, len(c.Message))
 			}
 		})
@@ -146,7 +159,8 @@ func TestElementsOfAStatus(t *testing.T) {
 			t.Errorf("%s: %t", name, ok)
 		}
 	}
-	causes := metav1.Status{Status: metav1.StatusFailure, Details: &metav1.StatusDetails{Causes: make([]metav1.StatusCause, many)}}
+	causes := metav1.Status{Status: metav1.StatusFailure,
+		Details: &metav1.StatusDetails{Causes: make([]metav1.StatusCause, many)}}
 	raw, err := causes.Marshal()
 	if err != nil {
 		t.Fatal(err)
@@ -163,7 +177,8 @@ func TestElementsOfAStatus(t *testing.T) {
 // TestWarnings are text of a cluster too.
 func TestWarnings(t *testing.T) {
 	header := []string{
-		"Warning", `299 - "one` + "\u202e" + `two"`, "Warning", `199 - "another code"`, "Warning", "malformed", "Warning", `299 - "` + strings.Repeat("w", 5000) + `"`,
+		"Warning", `299 - "one` + "\u202e" + `two"`, "Warning", `199 - "another code"`, "Warning", "malformed",
+		"Warning", `299 - "` + strings.Repeat("w", 5000) + `"`,
 	}
 	for range 100 {
 		header = append(header, "Warning", `299 - "more"`)
@@ -188,7 +203,8 @@ func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { retur
 func TestFailures(t *testing.T) {
 	request := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "https://member/api", nil)
 	for _, cause := range []error{
-		fmt.Errorf("malformed HTTP response %q", canary), context.DeadlineExceeded, fmt.Errorf("GOAWAY, debug=%q: %w", canary, io.ErrUnexpectedEOF),
+		fmt.Errorf("malformed HTTP response %q", canary), context.DeadlineExceeded,
+		fmt.Errorf("GOAWAY, debug=%q: %w", canary, io.ErrUnexpectedEOF),
 	} {
 		transport := &Transport{Next: roundTripper(func(*http.Request) (*http.Response, error) { return nil, cause })}
 		response, err := transport.RoundTrip(request)
@@ -199,13 +215,15 @@ func TestFailures(t *testing.T) {
 			t.Errorf("%q, want the cause %v and nothing of its text", err, cause)
 		}
 		transport.Next = roundTripper(func(*http.Request) (*http.Response, error) {
-			return &http.Response{StatusCode: http.StatusOK, Body: io.NopCloser(io.MultiReader(strings.NewReader("{"), failing{cause}))}, nil
+			return &http.Response{StatusCode: http.StatusOK,
+				Body: io.NopCloser(io.MultiReader(strings.NewReader("{"), failing{cause}))}, nil
 		})
 		response, err = transport.RoundTrip(request)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := io.ReadAll(response.Body); err == nil || (strings.Contains(err.Error(), canary) && !errors.Is(err, io.ErrUnexpectedEOF)) {
+		if _, err := io.ReadAll(response.Body); err == nil ||
+			(strings.Contains(err.Error(), canary) && !errors.Is(err, io.ErrUnexpectedEOF)) {
 			t.Errorf("reading the body: %v", err)
 		}
 		if err := response.Body.Close(); err != nil {
@@ -225,8 +243,10 @@ func TestError(t *testing.T) {
 	if strings.Contains(err.Error(), canary) || !errors.Is(err, cause) {
 		t.Errorf("%q", err)
 	}
-	status := &apierrors.StatusError{ErrStatus: metav1.Status{Message: "a\nb", Code: 403, Reason: metav1.StatusReasonForbidden}}
-	if err := Error(t.Context(), fmt.Errorf("wrapped: %w", status)); err.Error() != "a b" || !apierrors.IsForbidden(err) {
+	status := &apierrors.StatusError{ErrStatus: metav1.Status{Message: "a\nb", Code: 403,
+		Reason: metav1.StatusReasonForbidden}}
+	if err := Error(t.Context(), fmt.Errorf("wrapped: %w", status)); err.Error() != "a b" ||
+		!apierrors.IsForbidden(err) {
 		t.Errorf("%q", err)
 	}
 	status.ErrStatus.Code = http.StatusOK

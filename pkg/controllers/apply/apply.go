@@ -1,8 +1,8 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package apply writes KubeVision's objects on a cluster: by server-side apply, only after a change, and never over an
-// object that somebody else has created under the same name.
+// Package apply writes KubeVision's objects to a cluster with server-side apply. It writes only if something differs,
+// and never overwrites an object that KubeVision did not create.
 package apply
 
 import (
@@ -34,7 +34,7 @@ type Writer struct {
 	Live client.Reader
 }
 
-// Apply makes the object equal to the desired one. It makes no call if it is equal already.
+// Apply makes the object equal to the desired one. It makes no write if they are already equal.
 func (w *Writer) Apply(ctx context.Context, desired client.Object) error {
 	setLabel(desired)
 	existing, err := w.cached(ctx, desired)
@@ -63,8 +63,7 @@ func (w *Writer) Apply(ctx context.Context, desired client.Object) error {
 	return w.apply(ctx, desired)
 }
 
-// create fails if an object of that name exists, whoever created it: an apply would take over an object of somebody
-// else.
+// create fails if an object of that name exists. An apply would overwrite an object of another owner.
 func (w *Writer) create(ctx context.Context, desired client.Object) error {
 	o, ok := desired.DeepCopyObject().(client.Object) // the response is decoded into it
 	if !ok {
@@ -76,7 +75,7 @@ func (w *Writer) create(ctx context.Context, desired client.Object) error {
 	return nil
 }
 
-// Delete deletes the object, unless it belongs to somebody else.
+// Delete deletes the object, unless it has another owner.
 func (w *Writer) Delete(ctx context.Context, object client.Object) error {
 	if !isOwn(object) {
 		return nil
@@ -108,8 +107,8 @@ func (w *Writer) delete(ctx context.Context, object client.Object) error {
 	return nil
 }
 
-// find asks the cluster only about objects that are not in the cache, or are there without the label: only the cluster
-// knows who has applied an object.
+// find returns the object from the cache. It reads from the cluster only if the cache does not have the object: the
+// object may have lost its label, and only the cluster knows its field managers.
 func (w *Writer) find(ctx context.Context, desired client.Object) (client.Object, error) {
 	existing, err := w.cached(ctx, desired)
 	if err != nil || existing != nil {
@@ -129,7 +128,7 @@ func (w *Writer) find(ctx context.Context, desired client.Object) (client.Object
 	return existing, nil
 }
 
-// cached returns the object in the cache, or nil if the cache has none of KubeVision's.
+// cached returns KubeVision's object from the cache, or nil.
 func (w *Writer) cached(ctx context.Context, desired client.Object) (client.Object, error) {
 	existing, err := w.emptyLike(desired)
 	if err != nil {
@@ -181,7 +180,8 @@ func (w *Writer) apply(ctx context.Context, desired client.Object) error {
 			delete(u.Object, "rules") // they belong to the controller that aggregates them
 		}
 	}
-	err = w.Client.Apply(ctx, client.ApplyConfigurationFromUnstructured(u), client.ForceOwnership, client.FieldOwner(names.FieldManager))
+	err = w.Client.Apply(ctx, client.ApplyConfigurationFromUnstructured(u), client.ForceOwnership,
+		client.FieldOwner(names.FieldManager))
 	if err != nil {
 		return fmt.Errorf("applying %s: %w", w.describe(desired), err)
 	}
@@ -201,8 +201,8 @@ func setLabel(o client.Object) {
 	o.SetLabels(labels)
 }
 
-// isOwn returns true if the object has the label, or if KubeVision's field manager has written it and somebody has
-// removed the label. Objects in the cache have the label.
+// isOwn returns true if the object has the label, or if KubeVision's field manager has written it and the label was
+// removed. Objects in the cache have the label.
 func isOwn(o client.Object) bool {
 	return o.GetLabels()[names.ManagedByLabel] == names.ManagedBy ||
 		slices.ContainsFunc(o.GetManagedFields(), func(e metav1.ManagedFieldsEntry) bool {
@@ -210,8 +210,8 @@ func isOwn(o client.Object) bool {
 		})
 }
 
-// isRemade returns true for a ClusterRole that the controller which aggregates rules has made again after KubeVision
-// deleted it. It has the rules alone, which are aggregated anew once it is applied.
+// isRemade returns true for a ClusterRole that the aggregation controller has recreated after KubeVision deleted it. It
+// has only rules, which are aggregated again once it is applied.
 func isRemade(existing, desired client.Object) bool {
 	const aggregator = "clusterrole-aggregation-controller"
 	e, isRole := existing.(*rbacv1.ClusterRole)
@@ -236,7 +236,7 @@ func (w *Writer) describe(o client.Object) string {
 	return kind + " " + o.GetName()
 }
 
-// matches compares the fields that KubeVision decides.
+// matches compares the fields that KubeVision sets.
 func matches(existing, desired client.Object) bool {
 	for k, v := range desired.GetLabels() {
 		if existing.GetLabels()[k] != v {
@@ -247,7 +247,8 @@ func matches(existing, desired client.Object) bool {
 	switch d := desired.(type) {
 	case *rbacv1.ClusterRole:
 		e, ok := existing.(*rbacv1.ClusterRole)
-		return ok && equal(e.AggregationRule, d.AggregationRule) && (d.AggregationRule != nil || equalRules(e.Rules, d.Rules))
+		return ok && equal(e.AggregationRule, d.AggregationRule) &&
+			(d.AggregationRule != nil || equalRules(e.Rules, d.Rules))
 	case *rbacv1.Role:
 		e, ok := existing.(*rbacv1.Role)
 		return ok && equalRules(e.Rules, d.Rules)
@@ -262,8 +263,8 @@ func matches(existing, desired client.Object) bool {
 	}
 }
 
-// immutableDiffers returns true if the object must be created anew: a binding cannot change its role, and an apply
-// keeps subjects that somebody else has added.
+// immutableDiffers returns true if the object must be recreated: the role of a binding is immutable, and an apply keeps
+// subjects that other managers have added.
 func immutableDiffers(existing, desired client.Object) bool {
 	switch d := desired.(type) {
 	case *rbacv1.ClusterRole:

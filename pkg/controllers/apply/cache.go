@@ -75,9 +75,9 @@ func ShareMemory() toolscache.TransformFunc {
 	}
 }
 
-// Trim returns a transform for a cache of RBAC objects with KubeVision's label. Anybody who may write such objects in
-// one namespace may label them, and make them as large as etcd accepts. The cache keeps no more of an object than
-// KubeVision could have written.
+// Trim returns a transform for a cache of RBAC objects with KubeVision's label. A tenant who may write such objects in
+// one namespace may label them, and make them as large as etcd accepts. The cache keeps only what KubeVision could have
+// written.
 func Trim() toolscache.TransformFunc {
 	return func(o any) (any, error) {
 		if object, ok := o.(client.Object); ok {
@@ -87,7 +87,8 @@ func Trim() toolscache.TransformFunc {
 	}
 }
 
-// TrimMetadata returns a transform for a cache of the metadata of objects that others make. It keeps names and labels.
+// TrimMetadata returns a transform for a cache of metadata of objects that KubeVision does not own. It keeps names and
+// labels.
 func TrimMetadata() toolscache.TransformFunc {
 	return func(o any) (any, error) {
 		if object, ok := o.(client.Object); ok {
@@ -105,12 +106,12 @@ const (
 	maxFinalizers = 4
 	// maxPartBytes bounds the rules or subjects that are kept: several times the size of those that KubeVision writes.
 	maxPartBytes = 1 << 20
-	// perString and perRule are the sizes of a string and a rule beside their text.
+	// perString and perRule are the sizes of a string and a rule in addition to their text.
 	perString, perRule = 16, 120
 )
 
-// trim replaces dropped rules or subjects with an empty one, which shows that the object grants something and differs
-// from what KubeVision writes.
+// trim replaces omitted rules or subjects with an empty one. So the object still counts as granting something, and
+// differs from what KubeVision writes.
 func trim(o client.Object) {
 	o.SetManagedFields(nil)
 	o.SetAnnotations(nil)

@@ -45,10 +45,11 @@ func TestTrim(t *testing.T) {
 		subjects[i] = rbacv1.Subject{Kind: rbacv1.UserKind, APIGroup: rbacv1.GroupName, Name: fmt.Sprint("user", i)}
 	}
 	for name, object := range map[string]client.Object{
-		"a role":                              &rbacv1.Role{ObjectMeta: large("x"), Rules: rules},
-		"a role of the impersonator's name":   &rbacv1.Role{ObjectMeta: large(names.Impersonator), Rules: rules},
-		"a binding":                           &rbacv1.RoleBinding{ObjectMeta: large("x"), Subjects: subjects[:10]},
-		"a binding with a name of KubeVision": &rbacv1.RoleBinding{ObjectMeta: large(names.GrantedRole("x")), Subjects: subjects},
+		"a role":                            &rbacv1.Role{ObjectMeta: large("x"), Rules: rules},
+		"a role of the impersonator's name": &rbacv1.Role{ObjectMeta: large(names.Impersonator), Rules: rules},
+		"a binding":                         &rbacv1.RoleBinding{ObjectMeta: large("x"), Subjects: subjects[:10]},
+		"a binding with a name of KubeVision": &rbacv1.RoleBinding{ObjectMeta: large(names.GrantedRole("x")),
+			Subjects: subjects},
 		"a binding of a role with a large name": &rbacv1.RoleBinding{
 			ObjectMeta: large("x"), RoleRef: rbacv1.RoleRef{Name: strings.Repeat("x", 1<<20)}, Subjects: subjects[:1],
 		},
@@ -77,8 +78,9 @@ func TestTrimMetadata(t *testing.T) {
 	o := &metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{
 		Name: "n", UID: "1", Labels: map[string]string{"team": "web"},
 		Annotations:     map[string]string{"a": strings.Repeat("x", 256<<10)},
-		OwnerReferences: []metav1.OwnerReference{{Name: strings.Repeat("x", 1<<20)}}, Finalizers: []string{"example.com/x"},
-		ManagedFields: []metav1.ManagedFieldsEntry{{Manager: "m"}},
+		OwnerReferences: []metav1.OwnerReference{{Name: strings.Repeat("x", 1<<20)}},
+		Finalizers:      []string{"example.com/x"},
+		ManagedFields:   []metav1.ManagedFieldsEntry{{Manager: "m"}},
 	}}
 	want := &metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{
 		Name: "n", UID: "1", Labels: map[string]string{"team": "web"},
@@ -108,7 +110,8 @@ func TestTrimOwn(t *testing.T) {
 	meta.Name = names.GrantedRole("x")
 	binding := &rbacv1.RoleBinding{ObjectMeta: meta, RoleRef: rbacv1.RoleRef{Name: "view"}}
 	for range 256 {
-		binding.Subjects = append(binding.Subjects, rbacv1.Subject{Kind: rbacv1.UserKind, Name: strings.Repeat("u", 253)})
+		binding.Subjects = append(binding.Subjects,
+			rbacv1.Subject{Kind: rbacv1.UserKind, Name: strings.Repeat("u", 253)})
 	}
 	bound := binding.DeepCopy()
 	if _, err := ShareMemory()(binding); err != nil || !reflect.DeepEqual(binding, bound) {

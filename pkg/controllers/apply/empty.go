@@ -14,9 +14,9 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// removeRights removes all rights from an RBAC object with finalizers. RBAC evaluates objects that are being deleted, and
-// their authors may keep them with a finalizer. It returns true if it has changed the object. With a version, it does
-// not change an object that has changed since.
+// removeRights removes all rights from an RBAC object with finalizers. RBAC evaluates objects that are being deleted,
+// and a finalizer can keep them for any time. It returns true if it has changed the object. With a version, it does not
+// change an object that has changed since.
 func (w *Writer) removeRights(ctx context.Context, object client.Object, version string) (bool, error) {
 	fields := rightFields(object)
 	if len(object.GetFinalizers()) == 0 || len(fields) == 0 {

@@ -48,7 +48,7 @@ func Narrows(existing, desired client.Object) bool {
 	return changed
 }
 
-// Remove deletes an object by name, unless it does not exist or belongs to somebody else.
+// Remove deletes an object by name, unless it does not exist or has another owner.
 func (w *Writer) Remove(ctx context.Context, object client.Object) error {
 	existing, err := w.find(ctx, object)
 	if err != nil || existing == nil {
@@ -57,7 +57,7 @@ func (w *Writer) Remove(ctx context.Context, object client.Object) error {
 	return w.Delete(ctx, existing)
 }
 
-// Find returns true if the object exists and is KubeVision's, and ErrForeign if it belongs to somebody else.
+// Find returns true if the object exists and belongs to KubeVision, and ErrForeign if it has another owner.
 func (w *Writer) Find(ctx context.Context, object client.Object) (bool, error) {
 	existing, err := w.find(ctx, object)
 	if err != nil || existing == nil {
@@ -82,7 +82,8 @@ func narrow(existing, desired client.Object) (client.Object, bool) {
 		if len(kept) == 0 {
 			return nil, changed
 		}
-		return &rbacv1.ClusterRoleBinding{ObjectMeta: *d.ObjectMeta.DeepCopy(), RoleRef: d.RoleRef, Subjects: kept}, changed
+		return &rbacv1.ClusterRoleBinding{ObjectMeta: *d.ObjectMeta.DeepCopy(), RoleRef: d.RoleRef,
+			Subjects: kept}, changed
 	case *rbacv1.RoleBinding:
 		e, ok := existing.(*rbacv1.RoleBinding)
 		if !ok {
@@ -186,6 +187,7 @@ func equalRules(a, b []rbacv1.PolicyRule) bool {
 }
 
 func equalButNames(a, b rbacv1.PolicyRule) bool {
-	return slices.Equal(a.Verbs, b.Verbs) && slices.Equal(a.APIGroups, b.APIGroups) && slices.Equal(a.Resources, b.Resources) &&
+	return slices.Equal(a.Verbs, b.Verbs) && slices.Equal(a.APIGroups, b.APIGroups) &&
+		slices.Equal(a.Resources, b.Resources) &&
 		slices.Equal(a.NonResourceURLs, b.NonResourceURLs)
 }

@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package bootstrap creates the first user of an empty installation, once: an administrator with a random password. It
-// registers the host, too, without which nobody has rights in the dashboard.
+// also registers the host, because nobody has rights in the dashboard without a registered cluster.
 package bootstrap
 
 import (
@@ -27,7 +27,7 @@ import (
 
 const (
 	stateKey = "state"
-	// begun lets a program continue that was killed in the middle. done keeps a deleted user from being created again.
+	// begun allows a program that was killed to continue. done prevents that a deleted user is created again.
 	begun = "begun"
 	done  = "done"
 
@@ -42,7 +42,8 @@ type Admin struct {
 	Live client.Reader
 	// KeepsPassword lets the user keep the random password. Otherwise the user must change it first.
 	KeepsPassword bool
-	// HostCluster is the name by which the host is registered, unless it is registered already. If it is empty, the host
+	// HostCluster is the name by which the host is registered, unless it is registered already. If it is empty, the
+	// host
 	// is not registered.
 	HostCluster string
 }
@@ -55,7 +56,7 @@ func (a *Admin) Start(ctx context.Context) error {
 	logger := ctrl.LoggerFrom(ctx).WithName("bootstrap")
 	err := wait.PollUntilContextCancel(ctx, retryPeriod, true, func(ctx context.Context) (bool, error) {
 		if err := a.ensure(ctx); err != nil {
-			logger.Error(err, "Making the first user; trying again")
+			logger.Error(err, "Creating the first user; retrying")
 			return false, nil
 		}
 		return true, nil
@@ -98,7 +99,7 @@ func (a *Admin) ensure(ctx context.Context) error {
 	return a.setState(ctx, done)
 }
 
-// registerHost registers the host if nobody else has done so. A member may have the name.
+// registerHost registers the host, unless it is registered already. A member may have the name.
 func (a *Admin) registerHost(ctx context.Context) error {
 	if a.HostCluster == "" {
 		return nil
@@ -120,9 +121,8 @@ func (a *Admin) registerHost(ctx context.Context) error {
 	return nil
 }
 
-// checkOwn returns an error unless an existing user or binding was created by an earlier attempt: a user of somebody
-// else must not get the binding. The password may be prepared, since only administrators write Secrets in this
-// namespace.
+// checkOwn returns an error unless an earlier attempt created the existing user or binding: another user must not get
+// the binding. The password may exist already, since only administrators write Secrets in this namespace.
 func (a *Admin) checkOwn(ctx context.Context, o client.Object) error {
 	if _, isPassword := o.(*corev1.Secret); isPassword {
 		return nil
@@ -148,16 +148,19 @@ func (a *Admin) objects() []client.Object {
 		&kubevisionv1alpha1.KubeVisionUser{
 			ObjectMeta: metav1.ObjectMeta{Name: names.AdminUser, Labels: labels},
 			Spec: kubevisionv1alpha1.KubeVisionUserSpec{
-				DisplayName:        "Administrator",
-				PasswordSecretRef:  &kubevisionv1alpha1.SecretKeyReference{Name: names.AdminPasswordSecret, Key: names.PasswordKey},
+				DisplayName: "Administrator",
+				PasswordSecretRef: &kubevisionv1alpha1.SecretKeyReference{Name: names.AdminPasswordSecret,
+					Key: names.PasswordKey},
 				MustChangePassword: !a.KeepsPassword,
 			},
 		},
 		&kubevisionv1alpha1.KubeVisionRoleBinding{
 			ObjectMeta: metav1.ObjectMeta{Name: names.AdminUser, Labels: labels},
 			Spec: kubevisionv1alpha1.KubeVisionRoleBindingSpec{
-				Subjects: []kubevisionv1alpha1.Subject{{Kind: kubevisionv1alpha1.SubjectKubeVisionUser, Name: names.AdminUser}},
-				RoleRef:  kubevisionv1alpha1.RoleReference{Kind: kubevisionv1alpha1.RoleKubeVision, Name: kubevisionv1alpha1.RoleAdmin},
+				Subjects: []kubevisionv1alpha1.Subject{{Kind: kubevisionv1alpha1.SubjectKubeVisionUser,
+					Name: names.AdminUser}},
+				RoleRef: kubevisionv1alpha1.RoleReference{Kind: kubevisionv1alpha1.RoleKubeVision,
+					Name: kubevisionv1alpha1.RoleAdmin},
 				Clusters: kubevisionv1alpha1.ClusterTargets{Selector: &metav1.LabelSelector{}},
 			},
 		},
@@ -184,7 +187,8 @@ func (a *Admin) state(ctx context.Context) (string, error) {
 func (a *Admin) setState(ctx context.Context, state string) error {
 	marker := &corev1.ConfigMap{
 		ObjectMeta: metav1.ObjectMeta{
-			Namespace: names.Namespace, Name: names.BootstrapConfigMap, Labels: map[string]string{names.ManagedByLabel: names.ManagedBy},
+			Namespace: names.Namespace, Name: names.BootstrapConfigMap,
+			Labels: map[string]string{names.ManagedByLabel: names.ManagedBy},
 		},
 		Data: map[string]string{stateKey: state},
 	}

@@ -43,12 +43,12 @@ import (
 const (
 	finalizerName = "kubevision.io/cluster"
 
-	// probePeriod is the time between two probes. probeJitter is the part of it by which probes of many clusters
-	// spread.
+	// probePeriod is the time between two probes. probeJitter is the random part of it, which spreads the probes of
+	// many clusters.
 	probePeriod = 30 * time.Second
 	probeJitter = 0.2
 
-	// DefaultConcurrency lets other clusters be reconciled while some do not answer.
+	// DefaultConcurrency allows other clusters to be reconciled while some do not respond.
 	DefaultConcurrency = 16
 )
 
@@ -67,7 +67,7 @@ type Reconciler struct {
 	Concurrency int
 
 	retries retries
-	// cleaned has the UIDs of the clusters from which everything was removed.
+	// cleaned contains the UIDs of the clusters that were cleaned up.
 	cleaned  sync.Map
 	statuses condition.Patcher
 }
@@ -82,13 +82,15 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	component := handler.EnqueueRequestsFromMapFunc(r.requestsForHosts)
 	later := builder.WithPredicates(predicates.SkipInitialList())
 	specChanged := builder.WithPredicates(predicates.SkipInitialList(), predicate.GenerationChangedPredicate{})
-	changed := builder.WithPredicates(predicate.Or(predicate.GenerationChangedPredicate{}, predicate.AnnotationChangedPredicate{}))
+	changed := builder.WithPredicates(predicate.Or(predicate.GenerationChangedPredicate{},
+		predicate.AnnotationChangedPredicate{}))
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("cluster").
 		WithOptions(controller.Options{MaxConcurrentReconciles: r.Concurrency}).
 		For(&kubevisionv1alpha1.KubeVisionCluster{}, changed).
 		Watches(&kubevisionv1alpha1.KubeVisionRoleBinding{}, all, specChanged).
-		Watches(&kubevisionv1alpha1.KubeVisionUser{}, all, builder.WithPredicates(predicates.SkipInitialList(), membershipChanged())).
+		Watches(&kubevisionv1alpha1.KubeVisionUser{}, all,
+			builder.WithPredicates(predicates.SkipInitialList(), membershipChanged())).
 		Watches(&corev1.Secret{}, handler.EnqueueRequestsFromMapFunc(r.requestsForSecret), later).
 		Watches(&corev1.ServiceAccount{}, component).
 		Watches(&rbacv1.ClusterRole{}, component).
@@ -109,7 +111,7 @@ func membershipChanged() predicate.Predicate {
 	}}
 }
 
-// requestsForHosts handles both sides of a change, so that it notices an object whose label is removed.
+// requestsForHosts handles both sides of a change, so that the removal of a label is noticed.
 func (r *Reconciler) requestsForHosts(ctx context.Context, o client.Object) []reconcile.Request {
 	if o.GetLabels()[names.ComponentLabel] == "" {
 		return nil
@@ -117,12 +119,14 @@ func (r *Reconciler) requestsForHosts(ctx context.Context, o client.Object) []re
 	return r.requestsFor(ctx, func(c *kubevisionv1alpha1.KubeVisionCluster) bool { return c.Spec.InCluster })
 }
 
-// requestsForMembers returns requests for the clusters that a change on a member concerns: all members if the object was not
-// created for one binding, the clusters that are being compared with another one if members were connected or closed,
-// and the cluster whose identity is disputed or that has sent too much.
+// requestsForMembers returns requests for the clusters that a change on a member affects: all members if the object was
+// not created for one binding, the clusters that are being compared if members were connected or closed, and the
+// cluster whose identity is disputed or that has exceeded its limit.
 func (r *Reconciler) requestsForMembers(ctx context.Context, o client.Object) []reconcile.Request {
 	if o == nil {
-		return r.requestsFor(ctx, func(c *kubevisionv1alpha1.KubeVisionCluster) bool { return r.Targets.IsWaiting(c.UID) })
+		return r.requestsFor(ctx, func(c *kubevisionv1alpha1.KubeVisionCluster) bool {
+			return r.Targets.IsWaiting(c.UID)
+		})
 	}
 	if c, ok := o.(*kubevisionv1alpha1.KubeVisionCluster); ok {
 		return []reconcile.Request{{NamespacedName: client.ObjectKeyFromObject(c)}}
@@ -137,7 +141,9 @@ func (r *Reconciler) requestsForAll(ctx context.Context, _ client.Object) []reco
 	return r.requestsFor(ctx, func(*kubevisionv1alpha1.KubeVisionCluster) bool { return true })
 }
 
-func (r *Reconciler) requestsFor(ctx context.Context, wanted func(*kubevisionv1alpha1.KubeVisionCluster) bool) []reconcile.Request {
+func (r *Reconciler) requestsFor(
+	ctx context.Context, wanted func(*kubevisionv1alpha1.KubeVisionCluster) bool,
+) []reconcile.Request {
 	all, err := r.listClusters(ctx)
 	if err != nil {
 		ctrl.LoggerFrom(ctx).Error(err, "Listing clusters")
@@ -213,20 +219,25 @@ func (r *Reconciler) listClusters(ctx context.Context) ([]kubevisionv1alpha1.Kub
 	return all.Items, nil
 }
 
-// probeDue returns true after a change of the cluster, and not after changes of users and bindings, which are frequent.
+// probeDue returns true if the cluster has changed since its last probe. Changes of users and bindings, which are
+// frequent, cause no probe.
 func (r *Reconciler) probeDue(c *kubevisionv1alpha1.KubeVisionCluster) bool {
 	last := c.Status.LastProbeTime
 	return last == nil || c.Status.ObservedGeneration != c.Generation || r.Clock.Since(last.Time) >= probePeriod
 }
 
 // applyObjects applies the built-in roles, the impersonating account and the account of the read cache.
-func (r *Reconciler) applyObjects(ctx context.Context, c *kubevisionv1alpha1.KubeVisionCluster, t *clustercache.Cluster) error {
+func (r *Reconciler) applyObjects(
+	ctx context.Context, c *kubevisionv1alpha1.KubeVisionCluster, t *clustercache.Cluster,
+) error {
 	err := errors.Join(applyRoles(ctx, t), t.Impersonator.Ensure(ctx))
-	status, reason, message := metav1.ConditionTrue, kubevisionv1alpha1.ReasonImpersonatorApplied, "the account that acts for users is in place"
+	status, reason := metav1.ConditionTrue, kubevisionv1alpha1.ReasonImpersonatorApplied
+	message := "the impersonating account exists"
 	if err != nil {
 		status, reason, message = metav1.ConditionFalse, kubevisionv1alpha1.ReasonApplyFailed, err.Error()
 	}
-	condition.Set(&c.Status.Conditions, c.Generation, kubevisionv1alpha1.ClusterImpersonationCondition, status, reason, message)
+	condition.Set(&c.Status.Conditions, c.Generation, kubevisionv1alpha1.ClusterImpersonationCondition, status, reason,
+		message)
 	r.placeReader(ctx, c, t)
 	return err
 }
@@ -234,13 +245,17 @@ func (r *Reconciler) applyObjects(ctx context.Context, c *kubevisionv1alpha1.Kub
 // summarize sets Ready to false with the reason of the first condition that is not true.
 func (r *Reconciler) summarize(c *kubevisionv1alpha1.KubeVisionCluster) {
 	for _, t := range []string{
-		kubevisionv1alpha1.ClusterReachableCondition, kubevisionv1alpha1.ClusterCredentialsCondition, kubevisionv1alpha1.ClusterImpersonationCondition,
+		kubevisionv1alpha1.ClusterReachableCondition, kubevisionv1alpha1.ClusterCredentialsCondition,
+		kubevisionv1alpha1.ClusterImpersonationCondition,
 	} {
-		if found := meta.FindStatusCondition(c.Status.Conditions, t); found != nil && found.Status != metav1.ConditionTrue {
-			condition.Set(&c.Status.Conditions, c.Generation, kubevisionv1alpha1.ReadyCondition, metav1.ConditionFalse, found.Reason, found.Message)
+		if found := meta.FindStatusCondition(c.Status.Conditions, t); found != nil &&
+			found.Status != metav1.ConditionTrue {
+			condition.Set(&c.Status.Conditions, c.Generation, kubevisionv1alpha1.ReadyCondition, metav1.ConditionFalse,
+				found.Reason, found.Message)
 			return
 		}
 	}
-	condition.Set(&c.Status.Conditions, c.Generation, kubevisionv1alpha1.ReadyCondition, metav1.ConditionTrue, kubevisionv1alpha1.ReasonReady,
+	condition.Set(&c.Status.Conditions, c.Generation, kubevisionv1alpha1.ReadyCondition, metav1.ConditionTrue,
+		kubevisionv1alpha1.ReasonReady,
 		"the cluster can be used")
 }

@@ -27,15 +27,15 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/names"
 )
 
-// abandonAfter is how long the deletion of a cluster that cannot be reached waits. Objects of KubeVision stay there
-// afterwards.
+// abandonAfter is how long the deletion of an unreachable cluster waits. After it, the objects of KubeVision stay on
+// the cluster.
 const abandonAfter = 10 * time.Minute
 
 // errUnconfirmed is returned by clean if the identity of the cluster is not confirmed any more. It removes nothing.
-var errUnconfirmed = errors.New("it is not proven that the kubeconfig leads to the cluster that was registered")
+var errUnconfirmed = errors.New("it is not verified that the kubeconfig connects to the registered cluster")
 
-// finalize removes the objects of KubeVision from the cluster, unless another registration is proven to lead there and
-// uses them. It retries for abandonAfter if the cluster cannot be reached.
+// finalize removes the objects of KubeVision from the cluster, unless another registration uses them and is proven to
+// lead to the same cluster. It retries for abandonAfter if the cluster is unreachable.
 func (r *Reconciler) finalize(ctx context.Context, c *kubevisionv1alpha1.KubeVisionCluster) (ctrl.Result, error) {
 	if _, done := r.cleaned.Load(c.UID); done { // the object in the cache is older than the cleanup
 		return ctrl.Result{}, nil
@@ -48,12 +48,14 @@ func (r *Reconciler) finalize(ctx context.Context, c *kubevisionv1alpha1.KubeVis
 			return left
 		}
 		r.Recorder.Eventf(c, nil, corev1.EventTypeWarning, kubevisionv1alpha1.ReasonLeftBehind, "Delete",
-			"the cluster could not be cleaned up: delete there what is labelled %s=%s (%s)", names.ManagedByLabel, names.ManagedBy, condition.Truncate(left.Error()))
+			"the cluster could not be cleaned up: delete the objects with the label %s=%s there (%s)",
+			names.ManagedByLabel, names.ManagedBy, condition.Truncate(left.Error()))
 		return nil
 	})
 	if left != nil && err != nil {
 		ctrl.LoggerFrom(ctx).Info("The cluster cannot be cleaned up yet", "reason", err.Error())
-		return ctrl.Result{RequeueAfter: r.retries.next(c.UID, clusters.Revision{}, r.Clock.Now())}, r.reportLeft(ctx, c, left)
+		return ctrl.Result{RequeueAfter: r.retries.next(c.UID, clusters.Revision{}, r.Clock.Now())}, r.reportLeft(ctx,
+			c, left)
 	}
 	if err == nil {
 		r.cleaned.Store(c.UID, true)
@@ -68,11 +70,15 @@ func (r *Reconciler) isAbandoned(c *kubevisionv1alpha1.KubeVisionCluster) bool {
 	return asked || r.Clock.Since(c.DeletionTimestamp.Time) >= abandonAfter
 }
 
-func (r *Reconciler) reportLeft(ctx context.Context, c *kubevisionv1alpha1.KubeVisionCluster, left error) (reterr error) {
+func (r *Reconciler) reportLeft(
+	ctx context.Context, c *kubevisionv1alpha1.KubeVisionCluster, left error,
+) (reterr error) {
 	patchStatus := r.statuses.Patch(ctx, r.Client, r.Recorder, c, &c.Status.Conditions, &reterr)
 	defer patchStatus()
-	condition.Set(&c.Status.Conditions, c.Generation, kubevisionv1alpha1.ReadyCondition, metav1.ConditionFalse, kubevisionv1alpha1.ReasonCleanupFailed,
-		fmt.Sprintf("what KubeVision has placed on the cluster cannot be removed: %v; annotate the cluster with %s to leave it there", left, names.AbandonAnnotation))
+	condition.Set(&c.Status.Conditions, c.Generation, kubevisionv1alpha1.ReadyCondition, metav1.ConditionFalse,
+		kubevisionv1alpha1.ReasonCleanupFailed,
+		fmt.Sprintf("the objects that KubeVision has created on the cluster cannot be removed: %v; annotate the "+
+			"cluster with %s to leave them there", left, names.AbandonAnnotation))
 	return nil
 }
 
@@ -129,7 +135,7 @@ func (r *Reconciler) isInUse(c *kubevisionv1alpha1.KubeVisionCluster, all []kube
 	return false
 }
 
-// aggregates returns 1 for a role that has the rules of others, and 0 for any other.
+// aggregates returns 1 for a role that aggregates rules, and 0 for any other.
 func aggregates(role *rbacv1.ClusterRole) int {
 	if role.AggregationRule != nil {
 		return 1
@@ -137,19 +143,20 @@ func aggregates(role *rbacv1.ClusterRole) int {
 	return 0
 }
 
-// deleteOwnObjects deletes the objects of KubeVision, whatever binding they were created for. It deletes grants first, and roles
-// that aggregate others before those: the controller that aggregates them would make them again.
+// deleteOwnObjects deletes all objects of KubeVision. It deletes bindings first, and aggregating roles before the roles
+// that they aggregate: the aggregation controller would recreate them.
 func deleteOwnObjects(ctx context.Context, t *clustercache.Cluster) error {
 	var errs []error
 	for _, list := range []client.ObjectList{
-		&rbacv1.ClusterRoleBindingList{}, &rbacv1.RoleBindingList{}, &rbacv1.ClusterRoleList{}, &corev1.ServiceAccountList{},
+		&rbacv1.ClusterRoleBindingList{}, &rbacv1.RoleBindingList{}, &rbacv1.ClusterRoleList{},
+		&corev1.ServiceAccountList{},
 	} {
 		selection := []client.ListOption{client.MatchingLabels{names.ManagedByLabel: names.ManagedBy}}
 		if _, ok := list.(*corev1.ServiceAccountList); ok {
 			selection = append(selection, client.InNamespace(names.Namespace))
 		}
 		if err := t.Writer.Live.List(ctx, list, selection...); err != nil {
-			return fmt.Errorf("listing what is to be removed: %w", err)
+			return fmt.Errorf("listing the objects to remove: %w", err)
 		}
 		if roles, ok := list.(*rbacv1.ClusterRoleList); ok {
 			slices.SortStableFunc(roles.Items, func(a, b rbacv1.ClusterRole) int {

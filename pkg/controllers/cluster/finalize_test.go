@@ -32,7 +32,8 @@ import (
 // the cluster is in use. The client is a fake, because no API server fails a List of a cache.
 func TestListErrorKeepsTheFinalizer(t *testing.T) {
 	scheme := runtime.NewScheme()
-	for _, add := range []func(*runtime.Scheme) error{kubevisionv1alpha1.AddToScheme, rbacv1.AddToScheme, corev1.AddToScheme} {
+	for _, add := range []func(*runtime.Scheme) error{kubevisionv1alpha1.AddToScheme, rbacv1.AddToScheme,
+		corev1.AddToScheme} {
 		if err := add(scheme); err != nil {
 			t.Fatal(err)
 		}
@@ -50,7 +51,8 @@ func TestListErrorKeepsTheFinalizer(t *testing.T) {
 			}
 			host := fake.NewClientBuilder().WithScheme(scheme).WithObjects(c).WithStatusSubresource(c).
 				WithInterceptorFuncs(interceptor.Funcs{
-					List: func(ctx context.Context, w client.WithWatch, list client.ObjectList, options ...client.ListOption) error {
+					List: func(ctx context.Context, w client.WithWatch, list client.ObjectList,
+						options ...client.ListOption) error {
 						if _, ok := list.(*kubevisionv1alpha1.KubeVisionClusterList); ok {
 							return errors.New("the cache is stopped")
 						}
@@ -62,14 +64,16 @@ func TestListErrorKeepsTheFinalizer(t *testing.T) {
 			r := &Reconciler{
 				Client: host, Recorder: events.NewFakeRecorder(10), Clock: clock.RealClock{},
 				Targets: clustercache.NewRegistry(&clustercache.Cluster{
-					ID: "host", Writer: writer, Impersonator: &impersonation.AccountManager{Source: named, Writer: writer},
+					ID: "host", Writer: writer, Impersonator: &impersonation.AccountManager{Source: named,
+						Writer: writer},
 				}, scheme, host, named, addresspolicy.Policy{}, clusters.NewPool(clusters.DefaultMemberCacheBytes)),
 			}
 			result, err := r.Reconcile(t.Context(), ctrl.Request{NamespacedName: client.ObjectKeyFromObject(c)})
 			if err != nil || result.RequeueAfter == 0 {
 				t.Errorf("the next attempt is after %s (%v)", result.RequeueAfter, err)
 			}
-			if err := host.Get(t.Context(), client.ObjectKeyFromObject(c), c); err != nil || !slices.Contains(c.Finalizers, finalizerName) {
+			if err := host.Get(t.Context(), client.ObjectKeyFromObject(c), c); err != nil ||
+				!slices.Contains(c.Finalizers, finalizerName) {
 				t.Errorf("the finalizers are %v (%v)", c.Finalizers, err)
 			}
 		})

@@ -28,17 +28,18 @@ const (
 	maxRivals = 10
 )
 
-// confirmIdentity writes the identity of the cluster into its status, once it is proved. It does so before anything is created
-// on the cluster, so that all objects there are removed with the registration.
+// confirmIdentity writes the proved identity of the cluster to its status. It does so before KubeVision creates objects
+// on the cluster, so that all of them are removed with the registration.
 func (r *Reconciler) confirmIdentity(ctx context.Context, c *kubevisionv1alpha1.KubeVisionCluster, id string) error {
 	if id == "" || len(id) > maxIdentity {
-		return reportUnreachable(c, kubevisionv1alpha1.ReasonProbeFailed, "namespace kube-system has no UID: the server is not an API server of Kubernetes")
+		return reportUnreachable(c, kubevisionv1alpha1.ReasonProbeFailed,
+			"namespace kube-system has no UID: the server is not a Kubernetes API server")
 	}
 	if c.Status.ClusterID != "" && c.Status.ClusterID != id {
 		r.Targets.EndConflict(c.UID)
 		meta.RemoveStatusCondition(&c.Status.Conditions, kubevisionv1alpha1.ClusterIdentityConflictCondition)
 		return reportUnreachable(c, kubevisionv1alpha1.ReasonClusterChanged,
-			"the kubeconfig leads to another cluster than before: register that one under a name of its own")
+			"the kubeconfig connects to another cluster than before: register that cluster with a name of its own")
 	}
 	all, err := r.listClusters(ctx)
 	if err != nil {
@@ -51,7 +52,7 @@ func (r *Reconciler) confirmIdentity(ctx context.Context, c *kubevisionv1alpha1.
 		return nil
 	}
 	patch, err := json.Marshal(map[string]any{
-		// Not that of a later registration with the same name.
+		// The precondition excludes a later registration of the same name.
 		"metadata": map[string]any{"resourceVersion": c.ResourceVersion},
 		"status":   map[string]any{"clusterID": id},
 	})
@@ -67,7 +68,8 @@ func (r *Reconciler) confirmIdentity(ctx context.Context, c *kubevisionv1alpha1.
 }
 
 func reportUnreachable(c *kubevisionv1alpha1.KubeVisionCluster, reason, message string) error {
-	condition.Set(&c.Status.Conditions, c.Generation, kubevisionv1alpha1.ClusterReachableCondition, metav1.ConditionFalse, reason, message)
+	condition.Set(&c.Status.Conditions, c.Generation, kubevisionv1alpha1.ClusterReachableCondition,
+		metav1.ConditionFalse, reason, message)
 	return errors.New(message)
 }
 
@@ -75,15 +77,16 @@ func reportUnreachable(c *kubevisionv1alpha1.KubeVisionCluster, reason, message 
 // Event is that of the condition Ready.
 func reportConflict(c *kubevisionv1alpha1.KubeVisionCluster, conflict *clustercache.ConflictError) {
 	reportNotApplied(c)
-	condition.Set(&c.Status.Conditions, c.Generation, kubevisionv1alpha1.ClusterIdentityConflictCondition, metav1.ConditionTrue,
+	condition.Set(&c.Status.Conditions, c.Generation, kubevisionv1alpha1.ClusterIdentityConflictCondition,
+		metav1.ConditionTrue,
 		kubevisionv1alpha1.ReasonIdentityConflict, conflict.Message)
 	condition.Set(&c.Status.Conditions, c.Generation, kubevisionv1alpha1.ReadyCondition, metav1.ConditionFalse,
 		kubevisionv1alpha1.ReasonIdentityConflict, conflict.Message)
 	c.Status.ObservedGeneration = c.Generation
 }
 
-// reportRivals sets the condition that names other clusters that claim the identity of this one, with an Event for a
-// change. This cluster stays in use.
+// reportRivals sets the condition that names other registrations that claim the identity of this one, with an Event for
+// a change. This cluster stays in use.
 func (r *Reconciler) reportRivals(c *kubevisionv1alpha1.KubeVisionCluster) {
 	rivals := r.Targets.Rivals(c)
 	if len(rivals) == 0 {
@@ -94,13 +97,15 @@ func (r *Reconciler) reportRivals(c *kubevisionv1alpha1.KubeVisionCluster) {
 	if more := len(rivals) - maxRivals; more > 0 {
 		named += fmt.Sprintf(" and %d more", more)
 	}
-	message := "the identity of this cluster is claimed without proof by what is registered as " + named +
-		", which is not used: find out who has registered that, and delete it"
+	message := "the identity of this cluster is claimed without proof by the registration " + named +
+		", which is disabled: find out who created it, and delete it"
 	before := meta.FindStatusCondition(c.Status.Conditions, kubevisionv1alpha1.ClusterIdentityConflictCondition)
 	isKnown := before != nil && before.Status == metav1.ConditionTrue && before.Message == condition.Truncate(message)
-	condition.Set(&c.Status.Conditions, c.Generation, kubevisionv1alpha1.ClusterIdentityConflictCondition, metav1.ConditionTrue,
+	condition.Set(&c.Status.Conditions, c.Generation, kubevisionv1alpha1.ClusterIdentityConflictCondition,
+		metav1.ConditionTrue,
 		kubevisionv1alpha1.ReasonIdentityConflict, message)
 	if !isKnown {
-		r.Recorder.Eventf(c, nil, corev1.EventTypeWarning, kubevisionv1alpha1.ReasonIdentityConflict, "Reconcile", "%s", message)
+		r.Recorder.Eventf(c, nil, corev1.EventTypeWarning, kubevisionv1alpha1.ReasonIdentityConflict, "Reconcile", "%s",
+			message)
 	}
 }

@@ -34,8 +34,8 @@ const (
 	acceptTable = "application/json;as=Table;v=v1;g=meta.k8s.io"
 )
 
-// errNodes is returned for a response that is no table of nodes, or is too large.
-var errNodes = errors.New("the answer is no table of nodes, or is too large")
+// errNodes is returned for a response that is not a table of nodes, or is too large.
+var errNodes = errors.New("the response is not a table of nodes, or is too large")
 
 // nodeTable is the part of a table of nodes that is read.
 type nodeTable struct {

@@ -37,7 +37,8 @@ func table(next string, statuses ...string) string {
 	for _, s := range statuses {
 		rows = append(rows, fmt.Sprintf(`{"cells":["a",%q,"<none>","1d","v1.36.3"]}`, s))
 	}
-	return fmt.Sprintf(`{"kind":"Table","metadata":{"continue":%q},"columnDefinitions":[{"name":"Name"},{"name":"Status"}],"rows":[%s]}`, next, strings.Join(rows, ","))
+	return fmt.Sprintf(`{"kind":"Table","metadata":{"continue":%q},"columnDefinitions":[{"name":"Name"},`+
+		`{"name":"Status"}],"rows":[%s]}`, next, strings.Join(rows, ","))
 }
 
 func TestCountNodes(t *testing.T) {
@@ -81,7 +82,9 @@ func TestCountNodesOfHostileServers(t *testing.T) {
 			_ = z.Close()
 		}),
 		"endless pages": asJSON(func(w http.ResponseWriter) { _, _ = io.WriteString(w, table("next", "Ready")) }),
-		"no table":      asJSON(func(w http.ResponseWriter) { _, _ = io.WriteString(w, `{"kind":"NodeList","items":[]}`) }),
+		"no table": asJSON(func(w http.ResponseWriter) {
+			_, _ = io.WriteString(w, `{"kind":"NodeList","items":[]}`)
+		}),
 		"no status": asJSON(func(w http.ResponseWriter) {
 			_, _ = io.WriteString(w, `{"kind":"Table","rows":[`+strings.Repeat("{},", 1_000_000)+`{}]}`)
 		}),

@@ -65,7 +65,9 @@ func Probe(ctx context.Context, kube kubernetes.Interface) (ProbeResult, error) 
 
 // probe writes the result of a probe to the status, except the claimed identity. A cluster that cannot be reached is a
 // result: the error tells the caller not to continue.
-func (r *Reconciler) probe(ctx context.Context, c *kubevisionv1alpha1.KubeVisionCluster, kube kubernetes.Interface) (ProbeResult, error) {
+func (r *Reconciler) probe(
+	ctx context.Context, c *kubevisionv1alpha1.KubeVisionCluster, kube kubernetes.Interface,
+) (ProbeResult, error) {
 	found, err := Probe(ctx, kube)
 	c.Status.LastProbeTime = &metav1.Time{Time: r.Clock.Now().Truncate(time.Second)}
 	if err == nil {
@@ -80,35 +82,42 @@ func reportProbe(c *kubevisionv1alpha1.KubeVisionCluster, err error) {
 		condition.Set(&c.Status.Conditions, c.Generation, conditionType, status, reason, message)
 	}
 	reachable := func() {
-		set(kubevisionv1alpha1.ClusterReachableCondition, metav1.ConditionTrue, kubevisionv1alpha1.ReasonProbeSucceeded, "the API server answers")
+		set(kubevisionv1alpha1.ClusterReachableCondition, metav1.ConditionTrue, kubevisionv1alpha1.ReasonProbeSucceeded,
+			"the API server responds")
 	}
 	var status apierrors.APIStatus
 	switch typed := response.IsTyped(err); {
 	case err == nil:
 		reachable()
-		set(kubevisionv1alpha1.ClusterCredentialsCondition, metav1.ConditionTrue, kubevisionv1alpha1.ReasonAccepted, "the API server accepts the credentials")
+		set(kubevisionv1alpha1.ClusterCredentialsCondition, metav1.ConditionTrue, kubevisionv1alpha1.ReasonAccepted,
+			"the API server accepts the credentials")
 	case typed && apierrors.IsUnauthorized(err):
 		reachable()
-		set(kubevisionv1alpha1.ClusterCredentialsCondition, metav1.ConditionFalse, kubevisionv1alpha1.ReasonUnauthorized,
-			"the API server does not accept the credentials: put a kubeconfig with valid ones into the Secret")
+		set(kubevisionv1alpha1.ClusterCredentialsCondition, metav1.ConditionFalse,
+			kubevisionv1alpha1.ReasonUnauthorized,
+			"the API server does not accept the credentials: write a kubeconfig with valid credentials to the Secret")
 	case typed && apierrors.IsForbidden(err):
 		reachable()
 		set(kubevisionv1alpha1.ClusterCredentialsCondition, metav1.ConditionFalse, kubevisionv1alpha1.ReasonForbidden,
-			"the credentials do not allow "+failedStep(err)+": they need the rights of a cluster administrator")
+			"the credentials do not allow "+failedStep(err)+": they must have the rights of a cluster administrator")
 	case errors.Is(err, addresspolicy.ErrRefused):
-		set(kubevisionv1alpha1.ClusterReachableCondition, metav1.ConditionFalse, kubevisionv1alpha1.ReasonAddressRefused,
+		set(kubevisionv1alpha1.ClusterReachableCondition, metav1.ConditionFalse,
+			kubevisionv1alpha1.ReasonAddressRefused,
 			"KubeVision may not connect to this address; an operator can allow it with --cluster-addresses-allowed")
-		set(kubevisionv1alpha1.ClusterCredentialsCondition, metav1.ConditionUnknown, kubevisionv1alpha1.ReasonAddressRefused, "the API server was not asked")
+		set(kubevisionv1alpha1.ClusterCredentialsCondition, metav1.ConditionUnknown,
+			kubevisionv1alpha1.ReasonAddressRefused, "the API server was not called")
 	default:
 		message := err.Error()
 		if errors.As(err, &status) { // a server that may be no API server is not quoted
-			message = fmt.Sprintf("%s: the answer was HTTP status %d", failedStep(err), status.Status().Code)
+			message = fmt.Sprintf("%s: the response had HTTP status %d", failedStep(err), status.Status().Code)
 		}
 		if typed && errors.As(err, &status) {
 			message += ": " + status.Status().Message
 		}
-		set(kubevisionv1alpha1.ClusterReachableCondition, metav1.ConditionFalse, kubevisionv1alpha1.ReasonProbeFailed, message)
-		set(kubevisionv1alpha1.ClusterCredentialsCondition, metav1.ConditionUnknown, kubevisionv1alpha1.ReasonProbeFailed, "the API server could not be asked")
+		set(kubevisionv1alpha1.ClusterReachableCondition, metav1.ConditionFalse, kubevisionv1alpha1.ReasonProbeFailed,
+			message)
+		set(kubevisionv1alpha1.ClusterCredentialsCondition, metav1.ConditionUnknown,
+			kubevisionv1alpha1.ReasonProbeFailed, "the API server could not be called")
 	}
 }
 

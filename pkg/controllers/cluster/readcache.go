@@ -22,8 +22,8 @@ import (
 
 const (
 	readerComponent = "reader"
-	// viewRole is the cluster's own role for readers of namespaced objects. It leaves Secrets out, and grows with what
-	// CustomResourceDefinitions add to it.
+	// viewRole is the cluster's own role for readers of namespaced objects. It excludes Secrets.
+	// CustomResourceDefinitions can add rules to it.
 	viewRole = "view"
 	// readerViewBinding binds viewRole. A binding of the name names.Reader binds the role of that name.
 	readerViewBinding = names.Reader + "-" + viewRole
@@ -34,8 +34,8 @@ func readerAccount() *corev1.ServiceAccount {
 	return &corev1.ServiceAccount{ObjectMeta: readerMetadata(names.Namespace, names.Reader)}
 }
 
-// readerRole returns the ClusterRole for the cluster-scoped kinds that dashboards show and viewRole leaves out, and for
-// the RBAC objects, whose changes end verdicts. RBAC cannot say that metadata is enough.
+// readerRole returns the ClusterRole for the cluster-scoped kinds that dashboards show and viewRole omits, and for RBAC
+// objects, whose changes invalidate verdicts. RBAC cannot restrict the account to metadata.
 func readerRole() *rbacv1.ClusterRole {
 	rule := func(group string, resources ...string) rbacv1.PolicyRule {
 		return rbacv1.PolicyRule{APIGroups: []string{group}, Resources: resources, Verbs: readVerbs()}
@@ -63,8 +63,8 @@ func readerMetadata(namespace, name string) metav1.ObjectMeta {
 	return metav1.ObjectMeta{Namespace: namespace, Name: name, Labels: labels}
 }
 
-// ensureReader applies the account and its rights. An account or a role of somebody else gets or gives no rights: the
-// owner of an account may hold its tokens.
+// ensureReader applies the account and its rights. It never binds an account of another owner, who may hold its tokens,
+// or a role of another owner.
 func ensureReader(ctx context.Context, t *clustercache.Cluster) error {
 	if err := t.Writer.Apply(ctx, readerAccount()); err != nil {
 		if errors.Is(err, apply.ErrForeign) {
@@ -95,8 +95,8 @@ func removeReaderBindings(ctx context.Context, t *clustercache.Cluster) error {
 		t.Writer.Remove(ctx, readerBinding(names.Reader, names.Reader)))
 }
 
-// placeReader places or removes the account of the read cache, and sets the condition. Without the account, the cluster
-// is read live, so that a failure does not make it less ready.
+// placeReader creates or removes the account of the read cache, and sets the condition. A cluster without the account
+// is read without the cache, so a failure does not affect Ready.
 func (r *Reconciler) placeReader(
 	ctx context.Context, c *kubevisionv1alpha1.KubeVisionCluster, t *clustercache.Cluster,
 ) {
@@ -110,20 +110,20 @@ func (r *Reconciler) placeReader(
 	case disabledBy != "":
 		err = removeReader(ctx, t)
 		set(metav1.ConditionFalse, kubevisionv1alpha1.ReasonDisabled,
-			"reads are live: spec.readCache of "+disabledBy+" is Disabled")
+			"the read cache is not used: spec.readCache of "+disabledBy+" is Disabled")
 	default:
 		err = ensureReader(ctx, t)
-		set(metav1.ConditionTrue, kubevisionv1alpha1.ReasonReaderApplied, "the account that reads for the cache is in place")
+		set(metav1.ConditionTrue, kubevisionv1alpha1.ReasonReaderApplied, "the account of the read cache exists")
 	}
 	if err == nil {
 		return
 	}
-	ctrl.LoggerFrom(ctx).Info("The read cache has no account, or still has one", "reason", err.Error())
+	ctrl.LoggerFrom(ctx).Info("The account of the read cache cannot be reconciled", "reason", err.Error())
 	reason := kubevisionv1alpha1.ReasonApplyFailed
 	if apierrors.IsForbidden(err) {
 		reason = kubevisionv1alpha1.ReasonForbidden
 	}
-	set(metav1.ConditionFalse, reason, "reads are live: "+err.Error())
+	set(metav1.ConditionFalse, reason, "the read cache is not used: "+err.Error())
 }
 
 // readCacheDisabledBy returns the name of a registration that is proven to lead to the cluster and disables the read

@@ -32,18 +32,20 @@ const (
 	// maxRetry.
 	firstRetry = 5 * time.Second
 	maxRetry   = time.Minute
-	// undecidedRetry is the time until the next comparison with a cluster that is being connected.
+	// undecidedRetry is the time until the comparison with a cluster that is still connecting is retried.
 	undecidedRetry = time.Second
 	// expiryWarning is how long before its expiry a credential causes a warning.
 	expiryWarning = 7 * 24 * time.Hour
 )
 
 // errNoKubeconfig is returned if the Secret has no usable kubeconfig. The conditions tell why.
-var errNoKubeconfig = errors.New("there is no kubeconfig that may be used")
+var errNoKubeconfig = errors.New("there is no valid kubeconfig")
 
 // reconcileRegistered reconciles a cluster that is registered by kubeconfig. An unreachable cluster is a result and no
 // error.
-func (r *Reconciler) reconcileRegistered(ctx context.Context, c *kubevisionv1alpha1.KubeVisionCluster) (ctrl.Result, error) {
+func (r *Reconciler) reconcileRegistered(
+	ctx context.Context, c *kubevisionv1alpha1.KubeVisionCluster,
+) (ctrl.Result, error) {
 	secret, k, err := r.readKubeconfig(ctx, c)
 	if errors.Is(err, errNoKubeconfig) {
 		return ctrl.Result{}, nil // changes of the Secret are watched
@@ -55,7 +57,8 @@ func (r *Reconciler) reconcileRegistered(ctx context.Context, c *kubevisionv1alp
 	if r.isSettled(c, revision) {
 		return ctrl.Result{RequeueAfter: wait.Jitter(probePeriod, probeJitter)}, nil
 	}
-	if left := r.retries.remaining(c.UID, revision, r.Clock.Now()); left > 0 && c.Status.ObservedGeneration == c.Generation {
+	if left := r.retries.remaining(c.UID, revision, r.Clock.Now()); left > 0 &&
+		c.Status.ObservedGeneration == c.Generation {
 		return ctrl.Result{RequeueAfter: left}, nil
 	}
 	before := meta.FindStatusCondition(c.Status.Conditions, kubevisionv1alpha1.ClusterCredentialsCondition)
@@ -82,8 +85,8 @@ func (r *Reconciler) reconcileRegistered(ctx context.Context, c *kubevisionv1alp
 	return ctrl.Result{RequeueAfter: after}, nil
 }
 
-// isSettled returns true if a conflict is unchanged, so that changes of bindings and users, which are frequent, cause
-// no comparison.
+// isSettled returns true if a conflict is unchanged, so that frequent changes of bindings and users cause no
+// comparison.
 func (r *Reconciler) isSettled(c *kubevisionv1alpha1.KubeVisionCluster, revision clusters.Revision) bool {
 	return clusters.IsRefused(c) && r.Targets.Conflict(c.UID, revision) != nil && !r.probeDue(c)
 }
@@ -147,11 +150,12 @@ func (r *Reconciler) connect(
 	return nil
 }
 
-// reportExpiry reports the end of the credential where it is the reason for which a probe failed.
+// reportExpiry reports that the credential has expired, if this is why a probe failed.
 func (r *Reconciler) reportExpiry(c *kubevisionv1alpha1.KubeVisionCluster, k *kubeconfig.Kubeconfig, err error) {
 	if expired := k.CheckExpiry(r.Clock.Now()); expired != nil && clusters.RefusesCredential(err) {
-		condition.Set(&c.Status.Conditions, c.Generation, kubevisionv1alpha1.ClusterCredentialsCondition, metav1.ConditionFalse,
-			kubevisionv1alpha1.ReasonExpired, expired.Error()+": put a kubeconfig with a new one into the Secret")
+		condition.Set(&c.Status.Conditions, c.Generation, kubevisionv1alpha1.ClusterCredentialsCondition,
+			metav1.ConditionFalse,
+			kubevisionv1alpha1.ReasonExpired, expired.Error()+": write a kubeconfig with a new one to the Secret")
 	}
 }
 
@@ -167,14 +171,17 @@ func reportNotApplied(c *kubevisionv1alpha1.KubeVisionCluster) {
 	for _, t := range []string{
 		kubevisionv1alpha1.ClusterImpersonationCondition, kubevisionv1alpha1.ClusterReadCacheCondition,
 	} {
-		condition.Set(&c.Status.Conditions, c.Generation, t, metav1.ConditionUnknown, kubevisionv1alpha1.ReasonNotConnected,
+		condition.Set(&c.Status.Conditions, c.Generation, t, metav1.ConditionUnknown,
+			kubevisionv1alpha1.ReasonNotConnected,
 			"there is no connection to the cluster")
 	}
 }
 
 // readKubeconfig returns errNoKubeconfig if the Secret has no usable kubeconfig. The conditions tell why, without the
 // contents.
-func (r *Reconciler) readKubeconfig(ctx context.Context, c *kubevisionv1alpha1.KubeVisionCluster) (*corev1.Secret, *kubeconfig.Kubeconfig, error) {
+func (r *Reconciler) readKubeconfig(
+	ctx context.Context, c *kubevisionv1alpha1.KubeVisionCluster,
+) (*corev1.Secret, *kubeconfig.Kubeconfig, error) {
 	if err := clusters.CheckReference(c); err != nil {
 		r.reportUnusable(c, kubevisionv1alpha1.ReasonSecretInvalid, err.Error())
 		return nil, nil, errNoKubeconfig
@@ -183,7 +190,8 @@ func (r *Reconciler) readKubeconfig(ctx context.Context, c *kubevisionv1alpha1.K
 	ref := c.Spec.KubeconfigSecretRef
 	err := r.Client.Get(ctx, types.NamespacedName{Namespace: names.Namespace, Name: ref.Name}, secret)
 	if apierrors.IsNotFound(err) {
-		r.reportUnusable(c, kubevisionv1alpha1.ReasonSecretNotFound, fmt.Sprintf("there is no Secret %s in namespace %s", ref.Name, names.Namespace))
+		r.reportUnusable(c, kubevisionv1alpha1.ReasonSecretNotFound,
+			fmt.Sprintf("there is no Secret %s in namespace %s", ref.Name, names.Namespace))
 		return nil, nil, errNoKubeconfig
 	}
 	if err != nil {
@@ -213,18 +221,20 @@ func (r *Reconciler) reportUnusable(c *kubevisionv1alpha1.KubeVisionCluster, rea
 	c.Status.ObservedGeneration = c.Generation
 }
 
-// warnOfExpiry reports that a credential expires soon, with an Event the first time. The API server refuses a
-// credential that has expired.
+// warnOfExpiry reports that a credential expires soon, with an Event the first time.
 func (r *Reconciler) warnOfExpiry(c *kubevisionv1alpha1.KubeVisionCluster, warned bool) {
 	ends := c.Status.CredentialsExpirationTime
 	if ends == nil || ends.Sub(r.Clock.Now()) > expiryWarning {
 		return
 	}
-	message := "the credentials in the kubeconfig end at " + ends.UTC().Format(time.RFC3339) + ": put a kubeconfig with new ones into the Secret"
-	condition.Set(&c.Status.Conditions, c.Generation, kubevisionv1alpha1.ClusterCredentialsCondition, metav1.ConditionTrue,
+	message := "the credentials in the kubeconfig expire at " + ends.UTC().Format(time.RFC3339) +
+		": write a kubeconfig with new credentials to the Secret"
+	condition.Set(&c.Status.Conditions, c.Generation, kubevisionv1alpha1.ClusterCredentialsCondition,
+		metav1.ConditionTrue,
 		kubevisionv1alpha1.ReasonExpiresSoon, message)
 	if !warned {
-		r.Recorder.Eventf(c, nil, corev1.EventTypeWarning, kubevisionv1alpha1.ReasonExpiresSoon, "Reconcile", "%s", message)
+		r.Recorder.Eventf(c, nil, corev1.EventTypeWarning, kubevisionv1alpha1.ReasonExpiresSoon, "Reconcile", "%s",
+			message)
 	}
 }
 

@@ -22,7 +22,7 @@ type retries struct {
 type retry struct {
 	failures int
 	until    time.Time
-	// revision is the kubeconfig of the probe. Another one is tried at once.
+	// revision is the kubeconfig of the probe. A new kubeconfig is tried at once.
 	revision clusters.Revision
 }
 
@@ -39,8 +39,8 @@ func (r *retries) next(cluster types.UID, revision clusters.Revision, now time.T
 	return pause
 }
 
-// remaining returns the remaining time until the next probe, so that changes of bindings and users, which are frequent,
-// cause no probes.
+// remaining returns the remaining time until the next probe, so that frequent changes of bindings and users cause no
+// probes.
 func (r *retries) remaining(cluster types.UID, revision clusters.Revision, now time.Time) time.Duration {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -35,7 +35,8 @@ const (
 // kubevision.io/aggregate-to-<role>. The roles dev-cluster and ops-cluster also apply to protected namespaces, and
 // therefore have only view rules and rules for cluster-scoped resources.
 func builtInRoles() []*rbacv1.ClusterRole {
-	readNodes := rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{"nodes", "persistentvolumes", "namespaces"}, Verbs: readVerbs()}
+	readNodes := rbacv1.PolicyRule{APIGroups: []string{""},
+		Resources: []string{"nodes", "persistentvolumes", "namespaces"}, Verbs: readVerbs()}
 	return []*rbacv1.ClusterRole{
 		clusterRole(bindings.BuiltInClusterRole(kubevisionv1alpha1.RoleAdmin), nil,
 			rbacv1.PolicyRule{APIGroups: []string{"*"}, Resources: []string{"*"}, Verbs: []string{"*"}},
@@ -56,15 +57,24 @@ func builtInRoles() []*rbacv1.ClusterRole {
 				kubevisionAggregate + opsCluster:                      "true",
 			},
 			readNodes,
-			rbacv1.PolicyRule{APIGroups: []string{"storage.k8s.io"}, Resources: []string{"storageclasses", "volumeattachments", "csidrivers", "csinodes"}, Verbs: readVerbs()},
-			rbacv1.PolicyRule{APIGroups: []string{"apiextensions.k8s.io"}, Resources: []string{"customresourcedefinitions"}, Verbs: readVerbs()},
-			rbacv1.PolicyRule{APIGroups: []string{"networking.k8s.io"}, Resources: []string{"ingressclasses"}, Verbs: readVerbs()},
-			rbacv1.PolicyRule{APIGroups: []string{"scheduling.k8s.io"}, Resources: []string{"priorityclasses"}, Verbs: readVerbs()},
-			rbacv1.PolicyRule{APIGroups: []string{"metrics.k8s.io"}, Resources: []string{"nodes", "pods"}, Verbs: readVerbs()}),
+			rbacv1.PolicyRule{APIGroups: []string{"storage.k8s.io"},
+				Resources: []string{"storageclasses", "volumeattachments", "csidrivers", "csinodes"},
+				Verbs:     readVerbs()},
+			rbacv1.PolicyRule{APIGroups: []string{"apiextensions.k8s.io"},
+				Resources: []string{"customresourcedefinitions"}, Verbs: readVerbs()},
+			rbacv1.PolicyRule{APIGroups: []string{"networking.k8s.io"}, Resources: []string{"ingressclasses"},
+				Verbs: readVerbs()},
+			rbacv1.PolicyRule{APIGroups: []string{"scheduling.k8s.io"}, Resources: []string{"priorityclasses"},
+				Verbs: readVerbs()},
+			rbacv1.PolicyRule{APIGroups: []string{"metrics.k8s.io"}, Resources: []string{"nodes", "pods"},
+				Verbs: readVerbs()}),
 		clusterRole("kubevision:aggregate-operate-nodes",
-			map[string]string{kubevisionAggregate + kubevisionv1alpha1.RoleOps: "true", kubevisionAggregate + opsCluster: "true"},
-			rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{"nodes"}, Verbs: []string{"patch", "update"}},
-			rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{"pods/eviction"}, Verbs: []string{"create"}}),
+			map[string]string{kubevisionAggregate + kubevisionv1alpha1.RoleOps: "true", kubevisionAggregate +
+				opsCluster: "true"},
+			rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{"nodes"},
+				Verbs: []string{"patch", "update"}},
+			rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{"pods/eviction"},
+				Verbs: []string{"create"}}),
 	}
 }
 

@@ -1,8 +1,8 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package clustercache connects the controllers to the clusters that they write to: the host, and every member that can be
-// reached.
+// Package clustercache connects the controllers to the clusters that they write to: the host, and every reachable
+// member.
 package clustercache
 
 import (
@@ -58,7 +58,7 @@ type Registry struct {
 	registrations client.Reader
 	// named reads the names to impersonate, for all members.
 	named *impersonation.Source
-	// kept bounds the memory of the objects that are read of members.
+	// kept bounds the memory of the objects that are cached from members.
 	kept *clusters.Pool
 
 	mu          sync.RWMutex
@@ -71,7 +71,8 @@ type Registry struct {
 
 // NewRegistry returns a Registry with the host and no member.
 func NewRegistry(
-	host *Cluster, scheme *runtime.Scheme, reader client.Reader, named *impersonation.Source, policy addresspolicy.Policy,
+	host *Cluster, scheme *runtime.Scheme, reader client.Reader, named *impersonation.Source,
+	policy addresspolicy.Policy,
 	kept *clusters.Pool,
 ) *Registry {
 	return &Registry{
@@ -103,7 +104,7 @@ func (r *Registry) member(c *kubevisionv1alpha1.KubeVisionCluster) (*member, err
 }
 
 // Retire begins the removal of a registration: requests to the cluster end, and Get and All do not return it any more.
-// Otherwise a controller could create an object there after the cleanup.
+// Otherwise a controller could create an object after the cleanup.
 func (r *Registry) Retire(c *kubevisionv1alpha1.KubeVisionCluster) {
 	r.mu.Lock()
 	known := r.retired.Has(c.UID)
@@ -261,9 +262,9 @@ func (r *Registry) CloseAll() {
 	}
 }
 
-// Source makes requests of changes on members: of an object of KubeVision, of a namespace or of a ClusterRole. A nil
-// object means that another set of members can be reached. A KubeVisionCluster means that its identity is disputed, or
-// no longer disputed, or that it has sent too much.
+// Source enqueues requests for changes on members: of an object of KubeVision, a namespace or a ClusterRole. A nil
+// object means that the set of reachable members has changed. A KubeVisionCluster means that its identity is disputed,
+// or no longer disputed, or that it has exceeded its limit.
 func (r *Registry) Source(requests func(context.Context, client.Object) []reconcile.Request) source.Source {
 	return source.Func(func(ctx context.Context, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) error {
 		r.mu.Lock()

@@ -139,7 +139,8 @@ func TestOneRegistrationOfTheHost(t *testing.T) {
 // after a restart the oldest one that had it holds it.
 func TestClaims(t *testing.T) {
 	a, b, c := registered("a", 3), registered("b", 2), registered("c", 1)
-	wants := func(r *Registry, claims, want *kubevisionv1alpha1.KubeVisionCluster, all ...*kubevisionv1alpha1.KubeVisionCluster) {
+	wants := func(r *Registry, claims, want *kubevisionv1alpha1.KubeVisionCluster,
+		all ...*kubevisionv1alpha1.KubeVisionCluster) {
 		t.Helper()
 		var items []kubevisionv1alpha1.KubeVisionCluster
 		for _, one := range all {

@@ -24,24 +24,24 @@ import (
 var ErrUndecided = errors.New("the cluster that holds the identity is not connected yet")
 
 // ConflictError is returned by Confirm when a cluster claims an identity that another registration holds, without a
-// proof that both are one cluster.
+// proof that both are the same cluster.
 type ConflictError struct {
 	// Holder is the name of the other registration. It is empty if the identity is that of the host, and the host is
 	// not registered.
 	Holder string
-	// Message describes the conflict and how to resolve it. It repeats nothing from a server except the identity.
+	// Message describes the conflict and its solution. It contains no text from a server except the identity.
 	Message string
 }
 
 // Error returns the message.
 func (e *ConflictError) Error() string { return e.Message }
 
-// identities records which registration holds which identity. A server chooses the identity that it shows, so the
+// identities records which registration holds which identity. A server can choose the identity that it shows, so the
 // identity alone proves nothing.
 type identities struct {
 	// holders are the registrations that hold an identity, by identity.
 	holders map[string]registration
-	// proofs are the proofs of registrations whose cluster another registration holds, by UID.
+	// proofs are the proofs of registrations that share the cluster of the holder, by UID.
 	proofs map[types.UID]proof
 	// conflicts are the claims of registrations to an identity that another registration holds, by UID.
 	conflicts map[types.UID]conflict
@@ -71,8 +71,8 @@ func newIdentities() identities {
 }
 
 // Confirm returns nil if the open connection to a cluster leads to the cluster that it claims to be. The first
-// registration that claims an identity holds it. Any other registration needs a proof that both lead to one cluster.
-// Without it, Confirm returns a ConflictError or ErrUndecided.
+// registration that claims an identity holds it. Any other registration needs a proof that both lead to the same
+// cluster. Without it, Confirm returns a ConflictError or ErrUndecided.
 func (r *Registry) Confirm(
 	ctx context.Context, c *kubevisionv1alpha1.KubeVisionCluster, id string, all []kubevisionv1alpha1.KubeVisionCluster,
 ) error {
@@ -88,17 +88,17 @@ func (r *Registry) Confirm(
 }
 
 func claimsHost(id string, inForce *kubevisionv1alpha1.KubeVisionCluster) *ConflictError {
-	e := &ConflictError{Message: fmt.Sprintf("the cluster claims to be the one that KubeVision runs in (%s): ", id)}
+	e := &ConflictError{Message: fmt.Sprintf("the cluster claims to be the host cluster (%s): ", id)}
 	if inForce == nil {
-		e.Message += "register that one with inCluster, and delete this registration"
+		e.Message += "register the host with inCluster, and delete this registration"
 		return e
 	}
 	e.Holder = inForce.Name
-	e.Message += fmt.Sprintf("that one is registered with inCluster, as %s; delete this registration", inForce.Name)
+	e.Message += fmt.Sprintf("the host is registered with inCluster as %s; delete this registration", inForce.Name)
 	return e
 }
 
-// claim returns the registration that holds an identity, and lets c hold it if there is none. After a restart, the
+// claim returns the registration that holds an identity. If there is none, c becomes the holder. After a restart, the
 // holder is the oldest registration whose status has the identity.
 func (r *Registry) claim(
 	c *kubevisionv1alpha1.KubeVisionCluster, id string, all []kubevisionv1alpha1.KubeVisionCluster,
@@ -128,8 +128,10 @@ func (r *Registry) claim(
 	return holder
 }
 
-// prove compares the connections of two registrations that claim one identity.
-func (r *Registry) prove(ctx context.Context, c *kubevisionv1alpha1.KubeVisionCluster, id string, holder registration) error {
+// prove compares the connections of two registrations that claim the same identity.
+func (r *Registry) prove(
+	ctx context.Context, c *kubevisionv1alpha1.KubeVisionCluster, id string, holder registration,
+) error {
 	r.mu.RLock()
 	own, other := r.members[c.Name], r.connected(holder, id)
 	isOpen := r.members[holder.name] != nil && r.members[holder.name].revision.Cluster == holder.uid
@@ -139,27 +141,31 @@ func (r *Registry) prove(ctx context.Context, c *kubevisionv1alpha1.KubeVisionCl
 	switch {
 	case own == nil || own.revision.Cluster != c.UID:
 		return fmt.Errorf("%w: %s was closed", clusters.ErrNotConnected, c.Name)
-	case isProven && known.own == own.revision && known.holder.Cluster == holder.uid && (other == nil || other.revision == known.holder):
+	case isProven && known.own == own.revision && known.holder.Cluster == holder.uid &&
+		(other == nil || other.revision == known.holder):
 		r.EndConflict(c.UID)
 		return nil
 	case other == nil && (isOpen || !isExamined):
 		return ErrUndecided
 	}
 	refused := func(format string, arguments ...any) error {
-		e := &ConflictError{Holder: holder.name, Message: fmt.Sprintf(
-			"the cluster claims the identity of cluster %s (%s), without proof that both are one: ", holder.name, id) + fmt.Sprintf(format, arguments...)}
+		claim := fmt.Sprintf("the cluster claims the identity of cluster %s (%s), without proof that both are "+
+			"the same: ", holder.name, id)
+		e := &ConflictError{Holder: holder.name, Message: claim + fmt.Sprintf(format, arguments...)}
 		return r.dispute(c, id, revisionOf(other), e)
 	}
 	if other == nil {
-		return refused("they are compared as soon as cluster %s is connected", holder.name)
+		return refused("they are compared when cluster %s is connected", holder.name)
 	}
 	same, err := r.compare(ctx, other, own)
 	switch {
 	case err != nil:
 		ctrl.LoggerFrom(ctx).Error(err, "Comparing two registrations that claim one identity", "holder", holder.name)
-		return refused("they could not be compared, which takes the right to write and read Secrets in both; it will be tried again")
+		return refused("they could not be compared, which requires the right to write and read Secrets in both; the " +
+			"comparison is repeated")
 	case !same:
-		return refused("a Secret that was written through one was not there through the other; delete the registration that is wrong")
+		return refused("a Secret that was written through one does not exist in the other; delete the wrong " +
+			"registration")
 	}
 	r.mu.Lock()
 	r.identities.proofs[c.UID] = proof{own: own.revision, holder: other.revision}
@@ -180,7 +186,8 @@ func (r *Registry) compare(ctx context.Context, holder, other *member) (bool, er
 // holds the lock.
 func (r *Registry) connected(holder registration, id string) *member {
 	m := r.members[holder.name]
-	if m == nil || m.cluster == nil || m.cluster.ID != id || m.revision.Cluster != holder.uid || r.retired.Has(holder.uid) {
+	if m == nil || m.cluster == nil || m.cluster.ID != id || m.revision.Cluster != holder.uid ||
+		r.retired.Has(holder.uid) {
 		return nil
 	}
 	return m
@@ -200,7 +207,8 @@ func (r *Registry) dispute(
 	r.mu.Lock()
 	before, isKnown := r.identities.conflicts[c.UID]
 	delete(r.identities.proofs, c.UID)
-	r.identities.conflicts[c.UID] = conflict{id: id, name: c.Name, own: revisionOf(r.members[c.Name]), holder: holder, err: e}
+	r.identities.conflicts[c.UID] = conflict{id: id, name: c.Name, own: revisionOf(r.members[c.Name]), holder: holder,
+		err: e}
 	r.mu.Unlock()
 	if !isKnown || before.err.Holder != e.Holder {
 		r.wake(e.Holder)
@@ -211,7 +219,8 @@ func (r *Registry) dispute(
 // DisputeHost records that a registration claims the identity of the host, which another registration holds.
 func (r *Registry) DisputeHost(c, inForce *kubevisionv1alpha1.KubeVisionCluster) *ConflictError {
 	return r.dispute(c, r.host.ID, clusters.Revision{}, &ConflictError{Holder: inForce.Name, Message: fmt.Sprintf(
-		"the cluster that KubeVision runs in is registered as %s already, and only once: delete one of the two", inForce.Name)})
+		"the host cluster is already registered as %s, and may be registered only once: delete one of the two",
+		inForce.Name)})
 }
 
 // EndConflict ends the conflict of a registration, and enqueues the registration that holds the identity.
@@ -322,9 +331,8 @@ func (r *Registry) Release(uid types.UID, name string) {
 	r.notify(nil)
 }
 
-// transferIdentity makes a registration the holder that is proven to lead to the same cluster. Other registrations that were
-// proven by the same connection of the old holder count as proven by the connection of the new one. The caller holds
-// the lock.
+// transferIdentity selects a new holder among the registrations that are proven to lead to the same cluster. Proofs by
+// the connection of the old holder become proofs by the connection of the new one. The caller holds the lock.
 func (r *Registry) transferIdentity(id string, holder registration) {
 	delete(r.identities.holders, id)
 	for _, name := range slices.Sorted(maps.Keys(r.members)) {

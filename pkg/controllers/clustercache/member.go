@@ -39,12 +39,13 @@ import (
 // fillTimeout bounds the time to fill the caches of a cluster.
 const fillTimeout = 15 * time.Second
 
-var errNotFilled = errors.New("the cluster's RBAC objects and namespaces could not be read in time")
+var errNotFilled = errors.New("the RBAC objects and namespaces of the cluster could not be read in time")
 
-// ErrLimitExceeded is returned for a cluster that is not read because it has sent too much.
-var ErrLimitExceeded = errors.New("the cluster sends more RBAC objects or namespaces, or larger ones, than are kept of one cluster, " +
-	"or all clusters together send more than are kept: remove what does not belong to KubeVision and is labelled " +
-	names.ManagedByLabel + "=" + names.ManagedBy + ", or raise --member-cache-bytes")
+// ErrLimitExceeded is returned for a cluster that is not read because it has exceeded its limit.
+var ErrLimitExceeded = errors.New(
+	"the RBAC objects and namespaces of the cluster exceed the cache limit of a cluster, " +
+		"or those of all clusters the total limit: remove objects that are not KubeVision's and have the label " +
+		names.ManagedByLabel + "=" + names.ManagedBy + ", or raise --member-cache-bytes")
 
 // member is an open connection. It has a cluster once its caches are filled.
 type member struct {
@@ -59,12 +60,13 @@ type member struct {
 	// caches are running. No more are started once the connection is closed.
 	startMu sync.Mutex
 	caches  sync.WaitGroup
-	// exceeded is true if the cluster has sent more than the bound for one cluster.
+	// exceeded is true if the cluster has exceeded the limit of one cluster.
 	exceeded atomic.Bool
 }
 
 func newMember(
-	revision clusters.Revision, k *kubeconfig.Kubeconfig, policy addresspolicy.Policy, limits clusters.Limits, exceeded func(*member),
+	revision clusters.Revision, k *kubeconfig.Kubeconfig, policy addresspolicy.Policy, limits clusters.Limits,
+	exceeded func(*member),
 ) (*member, error) {
 	m := &member{revision: revision, opened: time.Now()}
 	way, err := clusters.NewMember(k, policy, limits, func() {
@@ -83,7 +85,7 @@ func newMember(
 	return m, nil
 }
 
-// close closes the connection. Its memory is given back when its caches have ended.
+// close closes the connection. Its memory is released when its caches have ended.
 func (m *member) close() {
 	m.startMu.Lock()
 	m.stop()
@@ -107,7 +109,7 @@ func (m *member) start(caches ...func(context.Context) error) {
 	}
 }
 
-// connect fills the caches, and reports changes afterwards. It reports labelled objects of KubeVision from the start,
+// connect fills the caches, and then reports changes. It reports labelled objects of KubeVision in the initial list,
 // since their binding may not exist any more.
 func (m *member) connect(
 	ctx context.Context, scheme *runtime.Scheme, named *impersonation.Source, id string, tell func(client.Object),
@@ -121,7 +123,8 @@ func (m *member) connect(
 		return nil, fmt.Errorf("making a client: %w", err)
 	}
 	others, err := cache.New(m.way.Config, cache.Options{
-		Scheme: scheme, HTTPClient: m.way.Registered, Mapper: mapper, DefaultTransform: cache.TransformStripManagedFields(),
+		Scheme: scheme, HTTPClient: m.way.Registered, Mapper: mapper,
+		DefaultTransform: cache.TransformStripManagedFields(),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("making a cache: %w", err)
@@ -187,8 +190,9 @@ func watchOwn(ctx context.Context, c cache.Cache, tell func(client.Object)) erro
 		DeleteFunc: func(o any) { notifyOf(o, tell) },
 	}
 	for resource, kind := range map[string]client.Object{
-		"serviceaccounts": &corev1.ServiceAccount{}, "clusterroles": &rbacv1.ClusterRole{}, "clusterrolebindings": &rbacv1.ClusterRoleBinding{},
-		"rolebindings": &rbacv1.RoleBinding{},
+		"serviceaccounts": &corev1.ServiceAccount{}, "clusterroles": &rbacv1.ClusterRole{},
+		"clusterrolebindings": &rbacv1.ClusterRoleBinding{},
+		"rolebindings":        &rbacv1.RoleBinding{},
 	} {
 		if err := watch(ctx, c, resource, kind, handler); err != nil {
 			return err
@@ -197,7 +201,7 @@ func watchOwn(ctx context.Context, c cache.Cache, tell func(client.Object)) erro
 	return nil
 }
 
-// watchOthers does not report the objects that exist from the start: the new connection is reported instead.
+// watchOthers does not report the objects of the initial list: the new connection is reported instead.
 func watchOthers(ctx context.Context, c cache.Cache, tell func(client.Object)) error {
 	for _, gvk := range []schema.GroupVersionKind{
 		corev1.SchemeGroupVersion.WithKind("Namespace"), rbacv1.SchemeGroupVersion.WithKind("ClusterRole"),
@@ -213,7 +217,8 @@ func watchOthers(ctx context.Context, c cache.Cache, tell func(client.Object)) e
 			UpdateFunc: func(was, is any) {
 				before, ok := was.(client.Object)
 				after, ok2 := is.(client.Object)
-				if ok && ok2 && (!equality.Semantic.DeepEqual(before.GetLabels(), after.GetLabels()) || after.GetDeletionTimestamp() != nil) {
+				if ok && ok2 && (!equality.Semantic.DeepEqual(before.GetLabels(), after.GetLabels()) ||
+					after.GetDeletionTimestamp() != nil) {
 					tell(after)
 				}
 			},
@@ -226,7 +231,9 @@ func watchOthers(ctx context.Context, c cache.Cache, tell func(client.Object)) e
 	return nil
 }
 
-func watch(ctx context.Context, c cache.Cache, resource string, kind client.Object, handler toolscache.ResourceEventHandler) error {
+func watch(
+	ctx context.Context, c cache.Cache, resource string, kind client.Object, handler toolscache.ResourceEventHandler,
+) error {
 	informer, err := c.GetInformer(ctx, kind, cache.BlockUntilSynced(false))
 	if err == nil {
 		_, err = informer.AddEventHandler(handler)

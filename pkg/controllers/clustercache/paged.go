@@ -19,11 +19,11 @@ import (
 const (
 	// pageSize is the number of objects in a page of a list.
 	pageSize = 500
-	// pageDivisor is the divisor of the size of pages whose responses are too large. A page of one object never is.
+	// pageDivisor divides the page size after a response that is too large. A page of one object always fits.
 	pageDivisor = 8
 )
 
-// pagedReader reads lists in pages. During a read, its result counts against the member.
+// pagedReader reads lists in pages. The memory of a list is charged to the member during the read.
 type pagedReader struct {
 	client.Reader
 }
@@ -37,7 +37,7 @@ func (r *pagedReader) List(ctx context.Context, list client.ObjectList, options 
 	for {
 		page, ok := list.DeepCopyObject().(client.ObjectList)
 		if !ok {
-			return fmt.Errorf("%T is no list", list)
+			return fmt.Errorf("%T is not a list", list)
 		}
 		paged := append(slices.Clone(options), client.Limit(size), client.Continue(list.GetContinue()))
 		err := r.Reader.List(ctx, page, paged...)

@@ -10,11 +10,11 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/clusters"
 )
 
-// penalty is how long a cluster is not read after it has sent too much, or has given way to others.
+// penalty is how long a cluster is not read after it has exceeded its limit, or has given way to others.
 const penalty = 30 * time.Second
 
-// penalize delays the next read of a cluster, unless it took longer than patience to send too much: the changes of a
-// busy cluster add up.
+// penalize delays the next read of a cluster that has exceeded its limit within patience. A busy cluster may exceed it
+// later without a penalty, because its changes add up.
 func (r *Registry) penalize(m *member) {
 	if time.Since(m.opened) > patience {
 		return
@@ -26,7 +26,7 @@ func (r *Registry) penalize(m *member) {
 	r.penalties[m.revision] = now.Add(penalty)
 }
 
-// patience is the time within which a cluster must not send too much.
+// patience is the time within which a cluster must not exceed its limit.
 const patience = 10 * time.Minute
 
 func (r *Registry) isPenalized(revision clusters.Revision) bool {

@@ -29,14 +29,14 @@ const (
 	nonceBytes = 32
 )
 
-// proof records that two connections lead to one cluster. It is valid for these revisions only.
+// proof records that two connections lead to the same cluster. It is valid for these revisions only.
 type proof struct {
 	own, holder clusters.Revision
 }
 
-// sameCluster returns true if two connections lead to one cluster: a nonce that is written through one of them is read
-// through the other, in both directions. The nonce is in a Secret that only administrators of the cluster may read or
-// write. It is written through the holder first, so that nothing is written through a connection that leads elsewhere.
+// sameCluster returns true if two connections lead to the same cluster: a nonce that is written through one of them is
+// read through the other, in both directions. The nonce is in a Secret that only administrators of the cluster may read
+// or write. It is first written through the holder, so that nothing is written through a connection to another cluster.
 func sameCluster(ctx context.Context, holder, other kubernetes.Interface, secret string) (bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, proofTimeout)
 	defer cancel()

@@ -15,9 +15,9 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/clusters"
 )
 
-// View is the set of clusters that can be reached at one moment. Connections come and go at any time. A controller that
-// plans and then acts must use one view for both, or it would treat a cluster that was connected in between as one for
-// which nothing was planned.
+// View is the set of clusters that are reachable at one moment. Connections may open and close at any time. A
+// controller that plans and then acts must use the same view for both. Otherwise it would treat a cluster that was
+// connected in between as one without planned objects.
 type View struct {
 	all        []*Cluster
 	registered map[types.UID]*Cluster
@@ -25,7 +25,7 @@ type View struct {
 	host types.UID
 }
 
-// View returns the clusters that can be reached now. Registrations that are proven to lead to one cluster share one
+// View returns the clusters that are reachable now. Registrations that are proven to lead to the same cluster share one
 // Cluster.
 func (r *Registry) View() *View {
 	host := r.hostRegistration()
@@ -52,8 +52,8 @@ func (r *Registry) View() *View {
 }
 
 // clusterOf returns the Cluster of a member: that of the registration that holds the identity, if the member is proven
-// to be the same cluster and the holder is connected. Otherwise, members that are proven to be one cluster share an
-// entry in alone. It returns nil without a proof. The caller holds the lock.
+// to be the same cluster and the holder is connected. Otherwise, members that are proven to be the same cluster share
+// an entry in alone. It returns nil without a proof. The caller holds the lock.
 func (r *Registry) clusterOf(m *member, alone map[clusters.Revision]*Cluster) *Cluster {
 	holder, ok := r.identities.holders[m.cluster.ID]
 	switch {
@@ -74,9 +74,9 @@ func (r *Registry) clusterOf(m *member, alone map[clusters.Revision]*Cluster) *C
 	return alone[with]
 }
 
-// Get returns the cluster of a registration, which is the same for all registrations that are proven to lead there. It
-// returns clusters.ErrNotConnected if the cluster cannot be reached, is being cleaned up, or claims the identity of
-// another registration.
+// Get returns the cluster of a registration. Registrations that are proven to lead to the same cluster have the same
+// one. It returns clusters.ErrNotConnected if the cluster is unreachable, is being cleaned up, or claims the identity
+// of another registration.
 func (v *View) Get(c *kubevisionv1alpha1.KubeVisionCluster) (*Cluster, error) {
 	if c.Spec.InCluster && c.UID == v.host {
 		return v.all[0], nil
@@ -87,5 +87,5 @@ func (v *View) Get(c *kubevisionv1alpha1.KubeVisionCluster) (*Cluster, error) {
 	return nil, fmt.Errorf("%w: %s", clusters.ErrNotConnected, c.Name)
 }
 
-// All returns the clusters that can be reached: the host, and each member once, however often it is registered.
+// All returns the reachable clusters: the host, and each member once, however often it is registered.
 func (v *View) All() []*Cluster { return v.all }

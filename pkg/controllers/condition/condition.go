@@ -16,7 +16,10 @@ import (
 const maxMessage = 1024
 
 // Set sets a condition for an observed generation. The time of the last transition changes only with the status.
-func Set(conditions *[]metav1.Condition, generation int64, conditionType string, status metav1.ConditionStatus, reason, message string) {
+func Set(
+	conditions *[]metav1.Condition, generation int64, conditionType string, status metav1.ConditionStatus,
+	reason, message string,
+) {
 	if len(*conditions) == 0 { // Ready is shown first, whichever condition is set first
 		*conditions = []metav1.Condition{{Type: kubevisionv1alpha1.ReadyCondition}}
 	}

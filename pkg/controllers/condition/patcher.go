@@ -26,7 +26,7 @@ import (
 // CatchUp is the pause before a controller checks again whether its cache has caught up.
 const CatchUp = 20 * time.Millisecond
 
-// Patcher writes statuses, and knows which of them are not in the cache yet: a merge patch that is computed from an
+// Patcher writes statuses, and records which of them are not in the cache yet. A merge patch that is computed from an
 // older status would omit fields that differ only from the newer one. The zero value is ready for use.
 type Patcher struct {
 	mu      sync.Mutex
@@ -42,7 +42,8 @@ func (p *Patcher) IsStale(object client.Object) bool {
 	if !ok {
 		return false
 	}
-	if order, err := resourceversion.CompareResourceVersion(object.GetResourceVersion(), written); err == nil && order < 0 {
+	if order, err := resourceversion.CompareResourceVersion(object.GetResourceVersion(), written); err == nil &&
+		order < 0 {
 		return true
 	}
 	delete(p.written, object.GetUID())
@@ -58,10 +59,12 @@ func (p *Patcher) note(object client.Object) {
 	p.written[object.GetUID()] = object.GetResourceVersion()
 }
 
-// Patch remembers an object, and returns a function that writes the status of the object, if it has changed by then, and
-// an Event if the Ready condition has changed. A Reconcile function defers it, and adds the error to its own.
+// Patch records the current state of an object. It returns a function that writes the status of the object if it has
+// changed by then, and an Event if the Ready condition has changed. A Reconcile function defers that function, which
+// adds its error to the result.
 func (p *Patcher) Patch(
-	ctx context.Context, c client.Client, recorder events.EventRecorder, object client.Object, conditions *[]metav1.Condition,
+	ctx context.Context, c client.Client, recorder events.EventRecorder, object client.Object,
+	conditions *[]metav1.Condition,
 	reterr *error, //nolint:gocritic // the caller's result is changed
 ) func() {
 	original, ok := object.DeepCopyObject().(client.Object)

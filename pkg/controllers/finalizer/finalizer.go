@@ -22,7 +22,9 @@ func Ensure(ctx context.Context, c client.Client, object client.Object, name str
 }
 
 // Finish calls clean and, if that succeeds, removes the finalizer. It does neither if the finalizer is gone already.
-func Finish(ctx context.Context, c client.Client, object client.Object, name string, clean func(context.Context) error) error {
+func Finish(
+	ctx context.Context, c client.Client, object client.Object, name string, clean func(context.Context) error,
+) error {
 	if !controllerutil.ContainsFinalizer(object, name) {
 		return nil
 	}

@@ -33,7 +33,8 @@ func recorded(t *testing.T, bodies *[]map[string]any, objects ...client.Object) 
 			t.Error("an update drops fields that the binary does not know")
 			return nil
 		},
-		Patch: func(ctx context.Context, c client.WithWatch, o client.Object, p client.Patch, options ...client.PatchOption) error {
+		Patch: func(ctx context.Context, c client.WithWatch, o client.Object, p client.Patch,
+			options ...client.PatchOption) error {
 			data, err := p.Data(o)
 			if err != nil {
 				return err

@@ -51,8 +51,8 @@ type pass struct {
 }
 
 // Ensure allows the account to impersonate exactly the names in role bindings. It revokes before it grants. Concurrent
-// calls are coalesced. If a namespace refuses the Role or its binding, or they belong to somebody else, the account
-// cannot impersonate the ServiceAccounts of that namespace. Ensure logs such a failure and returns no error.
+// calls are coalesced. If a namespace rejects the Role or its binding, or they have another owner, the account cannot
+// impersonate the ServiceAccounts of that namespace. Ensure logs such a failure and returns no error.
 func (k *AccountManager) Ensure(ctx context.Context) error {
 	p, mine := k.join()
 	if !mine {
@@ -83,7 +83,7 @@ func (k *AccountManager) join() (p *pass, mine bool) {
 	return k.next, true
 }
 
-// Narrow revokes the names that are in no role binding any more, and grants nothing.
+// Narrow revokes the names that are in no role binding any more. It grants nothing.
 func (k *AccountManager) Narrow(ctx context.Context) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -131,8 +131,8 @@ func (k *AccountManager) bindRole(ctx context.Context, role, binding client.Obje
 	return k.Writer.Apply(ctx, binding)
 }
 
-// bindRoleInNamespace skips a namespace that does not exist, that is being deleted, in which somebody else owns the role, or that
-// refuses the role: administrators of one namespace may create a quota, or keep an object of that name with a
+// bindRoleInNamespace skips a namespace that does not exist, is being deleted, rejects the role, or has a role of that
+// name with another owner. An administrator of a namespace can create a quota, or an object of that name with a
 // finalizer.
 func (k *AccountManager) bindRoleInNamespace(ctx context.Context, s *shard) error {
 	err := k.bindRole(ctx, s.role(), s.roleBinding())
@@ -140,13 +140,14 @@ func (k *AccountManager) bindRoleInNamespace(ctx context.Context, s *shard) erro
 	case apierrors.IsNotFound(err), apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause):
 		return nil
 	case errors.Is(err, apply.ErrForeign), apierrors.IsForbidden(err), apierrors.IsInvalid(err):
-		ctrl.LoggerFrom(ctx).Error(err, "Nobody can act for the ServiceAccounts of a namespace", "namespace", s.namespace)
+		ctrl.LoggerFrom(ctx).Error(err, "The ServiceAccounts of a namespace cannot be impersonated", "namespace",
+			s.namespace)
 		return nil
 	}
 	return err
 }
 
-// ensureAccount creates the ServiceAccount. A ServiceAccount of somebody else must not be able to impersonate: its
+// ensureAccount creates the ServiceAccount. A ServiceAccount of another owner must not be able to impersonate: the
 // owner may hold its tokens.
 func (k *AccountManager) ensureAccount(ctx context.Context) error {
 	if err := k.ensureNamespace(ctx); err != nil {
@@ -171,12 +172,12 @@ func (k *AccountManager) ensureNamespace(ctx context.Context) error {
 		names.ManagedByLabel: names.ManagedBy, names.ComponentLabel: component,
 	}}}
 	if err := k.Writer.Client.Create(ctx, namespace); err != nil && !apierrors.IsAlreadyExists(err) {
-		return fmt.Errorf("making namespace %s: %w", names.Namespace, err)
+		return fmt.Errorf("creating namespace %s: %w", names.Namespace, err)
 	}
 	return nil
 }
 
-// removeNamespace deletes the namespace, unless it belongs to somebody else.
+// removeNamespace deletes the namespace, unless it has another owner.
 func (k *AccountManager) removeNamespace(ctx context.Context) error {
 	namespace := &corev1.Namespace{}
 	err := k.Writer.Live.Get(ctx, types.NamespacedName{Name: names.Namespace}, namespace)
@@ -205,5 +206,6 @@ func (k *AccountManager) Remove(ctx context.Context) error {
 }
 
 func metadata(namespace, name string) metav1.ObjectMeta {
-	return metav1.ObjectMeta{Namespace: namespace, Name: name, Labels: map[string]string{names.ComponentLabel: component}}
+	return metav1.ObjectMeta{Namespace: namespace, Name: name,
+		Labels: map[string]string{names.ComponentLabel: component}}
 }

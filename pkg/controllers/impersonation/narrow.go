@@ -64,7 +64,7 @@ func (p *existingObjects) all() []client.Object {
 }
 
 // narrow removes from each role the names that no desired role has. A name that has moved to another desired role
-// stays, so that its user is not refused in the meantime.
+// stays, so that its user is not denied in the meantime.
 func (k *AccountManager) narrow(ctx context.Context, desired *roles) error {
 	found, err := k.read(ctx)
 	if err != nil {
@@ -94,7 +94,9 @@ func (k *AccountManager) narrow(ctx context.Context, desired *roles) error {
 	return errors.Join(errs...)
 }
 
-func (k *AccountManager) narrowRole(ctx context.Context, desired *roles, existing client.Object, rules []rbacv1.PolicyRule) error {
+func (k *AccountManager) narrowRole(
+	ctx context.Context, desired *roles, existing client.Object, rules []rbacv1.PolicyRule,
+) error {
 	kept := make([]rbacv1.PolicyRule, 0, len(rules))
 	for _, r := range rules {
 		if len(r.Resources) != 1 {

@@ -21,9 +21,9 @@ const (
 
 	// shardBytes bounds the names in one role. etcd refuses requests of more than 1.5 MiB.
 	shardBytes = 256 << 10
-	// hashBits is how often a shard can be split.
+	// hashBits bounds the number of splits of a shard.
 	hashBits = 64
-	// entryOverhead is the size of a name beside its characters.
+	// entryOverhead is the size of a name in addition to its characters.
 	entryOverhead = 8
 )
 
@@ -50,7 +50,9 @@ type shard struct {
 // the names: a name keeps its place while others are added and removed, and no user can choose names that all fall
 // into one shard.
 func split(entries []entry, namespace string) []*shard {
-	slices.SortFunc(entries, func(a, b entry) int { return cmp.Or(cmp.Compare(a.resource, b.resource), cmp.Compare(a.name, b.name)) })
+	slices.SortFunc(entries, func(a, b entry) int {
+		return cmp.Or(cmp.Compare(a.resource, b.resource), cmp.Compare(a.name, b.name))
+	})
 	return halve(&shard{namespace: namespace, entries: entries})
 }
 
@@ -63,7 +65,8 @@ func halve(s *shard) []*shard {
 	if bytes <= shardBytes || depth >= hashBits {
 		return []*shard{s}
 	}
-	zeros, ones := &shard{namespace: s.namespace, bits: s.bits + "0"}, &shard{namespace: s.namespace, bits: s.bits + "1"}
+	zeros, ones := &shard{namespace: s.namespace, bits: s.bits + "0"}, &shard{namespace: s.namespace,
+		bits: s.bits + "1"}
 	for _, e := range s.entries {
 		half := zeros
 		if e.hash>>(hashBits-1-depth)&1 == 1 {
@@ -106,7 +109,8 @@ func (s *shard) rules() []rbacv1.PolicyRule {
 }
 
 func rule(resource string, resourceNames []string) rbacv1.PolicyRule {
-	return rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{resource}, ResourceNames: resourceNames, Verbs: []string{verb}}
+	return rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{resource}, ResourceNames: resourceNames,
+		Verbs: []string{verb}}
 }
 
 func (s *shard) clusterRole() *rbacv1.ClusterRole {

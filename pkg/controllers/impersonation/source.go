@@ -60,7 +60,7 @@ func NewSource(reader client.Reader) *Source {
 	return &Source{Reader: reader, seed: maphash.MakeSeed()}
 }
 
-// Read returns the current desired state. It reads the objects each time and compares what identifies them, since an
+// Read returns the current desired state. It reads the objects each time and compares a checksum of their versions. An
 // event handler that marks a change could run after the caller's own.
 func (s *Source) Read(ctx context.Context) (*Desired, error) {
 	s.mu.Lock()
@@ -101,7 +101,9 @@ func (s *Source) identify(o *metav1.ObjectMeta) uint64 {
 	return h.Sum64()
 }
 
-func newDesired(all []kubevisionv1alpha1.KubeVisionRoleBinding, users []kubevisionv1alpha1.KubeVisionUser, budget int) *Desired {
+func newDesired(
+	all []kubevisionv1alpha1.KubeVisionRoleBinding, users []kubevisionv1alpha1.KubeVisionUser, budget int,
+) *Desired {
 	named, left := bindings.CollectImpersonation(all, users, budget)
 	return &Desired{left: left, host: newRoles(named), member: newRoles(named.OnMember())}
 }

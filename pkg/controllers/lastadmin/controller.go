@@ -48,7 +48,8 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 		return []reconcile.Request{{NamespacedName: configMapKey()}}
 	})
 	specChanged := builder.WithPredicates(predicate.GenerationChangedPredicate{})
-	selectionChanged := builder.WithPredicates(predicate.Or(predicate.GenerationChangedPredicate{}, predicate.LabelChangedPredicate{}))
+	selectionChanged := builder.WithPredicates(predicate.Or(predicate.GenerationChangedPredicate{},
+		predicate.LabelChangedPredicate{}))
 	holdsCredentials := builder.WithPredicates(predicate.NewPredicateFuncs(func(o client.Object) bool {
 		_, ok := names.CredentialsOwner(o.GetName())
 		return ok
@@ -93,7 +94,8 @@ func (r *Reconciler) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Result
 func (r *Reconciler) create(ctx context.Context, data map[string]string) error {
 	made := &corev1.ConfigMap{
 		ObjectMeta: metav1.ObjectMeta{
-			Namespace: names.Namespace, Name: names.LastAdminConfigMap, Labels: map[string]string{names.ManagedByLabel: names.ManagedBy},
+			Namespace: names.Namespace, Name: names.LastAdminConfigMap,
+			Labels: map[string]string{names.ManagedByLabel: names.ManagedBy},
 		},
 		Data: data,
 	}
@@ -151,7 +153,8 @@ func (r *Reconciler) usable(ctx context.Context, grants []grant) ([]grant, error
 
 func (r *Reconciler) hasPassword(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser) (bool, error) {
 	secret := &corev1.Secret{}
-	err := r.Client.Get(ctx, types.NamespacedName{Namespace: names.Namespace, Name: names.CredentialsSecret(u.Name)}, secret)
+	err := r.Client.Get(ctx, types.NamespacedName{Namespace: names.Namespace, Name: names.CredentialsSecret(u.Name)},
+		secret)
 	if client.IgnoreNotFound(err) != nil {
 		return false, fmt.Errorf("reading the credentials of user %s: %w", u.Name, err)
 	}

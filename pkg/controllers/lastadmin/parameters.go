@@ -12,27 +12,27 @@ import (
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 )
 
-// The keys of the ConfigMap, which the policies in config/admission read. An absent key forbids nothing.
+// Keys of the ConfigMap, which the policies in config/admission read. An absent key restricts nothing.
 const (
 	// userKey is the user without whom there is no usable administrator.
 	userKey = "user"
-	// userGroupsKey are the groups of which that user must keep one. It is absent if a binding names the user.
+	// userGroupsKey are the groups of that user of which at least one must remain. It is absent if a binding names the
+	// user.
 	userGroupsKey = "userGroups"
 	// bindingKey is the binding without which there is no usable administrator.
 	bindingKey = "binding"
-	// bindingSubjectsKey are the subjects, as <kind>/<name>, of which that binding must keep one.
+	// bindingSubjectsKey are the subjects of that binding, as <kind>/<name>, of which at least one must remain.
 	bindingSubjectsKey = "bindingSubjects"
-	// adminsKey are the usable administrators, for people to read: the first maxAdmins, and an ellipsis if there are
-	// more.
+	// adminsKey are the usable administrators, for information: the first maxAdmins, and an ellipsis if there are more.
 	adminsKey = "admins"
 	maxAdmins = 256
 	ellipsis  = "..."
 
-	// separator is no part of the name of a user or group.
+	// separator does not occur in names of users and groups.
 	separator = ","
 )
 
-// grant makes a user an administrator, by one subject of one binding.
+// grant is a subject of a binding that makes a user an administrator.
 type grant struct {
 	user    *kubevisionv1alpha1.KubeVisionUser
 	binding string

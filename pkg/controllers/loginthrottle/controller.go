@@ -28,7 +28,8 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	if r.Client == nil || r.Clock == nil {
 		return errors.New("the login throttle controller needs a client and a clock")
 	}
-	return ctrl.NewControllerManagedBy(mgr).Named("loginthrottle").For(&kubevisionv1alpha1.KubeVisionLoginThrottle{}).Complete(r)
+	return ctrl.NewControllerManagedBy(mgr).Named("loginthrottle").For(&kubevisionv1alpha1.KubeVisionLoginThrottle{}).
+		Complete(r)
 }
 
 // Reconcile deletes a throttle whose failures are forgiven, unless a failure is being counted, or requeues it.

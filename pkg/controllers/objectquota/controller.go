@@ -99,7 +99,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Result
 	}
 	for key, why := range refusals {
 		if r.written[key] == "" {
-			ctrl.LoggerFrom(ctx).Info("Further objects are refused", "limit", key, "why", why)
+			ctrl.LoggerFrom(ctx).Info("Further objects are rejected", "limit", key, "why", why)
 		}
 	}
 	r.written, r.at = refusals, at
@@ -141,7 +141,7 @@ func (r *Reconciler) count(ctx context.Context) (counts, error) {
 	)
 	for _, list := range []client.ObjectList{&users, &clusters, &bindings} {
 		if err := r.Client.List(ctx, list, client.UnsafeDisableDeepCopy); err != nil {
-			return counts{}, fmt.Errorf("listing what is counted: %w", err)
+			return counts{}, fmt.Errorf("listing the counted objects: %w", err)
 		}
 	}
 	out := counts{users: len(users.Items), clusters: len(clusters.Items), roleBindings: len(bindings.Items)}

@@ -43,19 +43,21 @@ func (c counts) refusals(l Limits) map[string]string {
 		{kubevisionv1alpha1.ResourceRoleBindings, "--max-role-bindings", c.roleBindings, l.RoleBindings},
 	} {
 		if kind.number >= kind.limit {
-			out[kind.resource] = fmt.Sprintf("there are as many %s as %s of kubevision-controller-manager allows, %d: "+
-				"delete those that nobody needs, or raise the flag", kind.resource, kind.flag, kind.limit)
+			out[kind.resource] = fmt.Sprintf("the number of %s has reached %s of kubevision-controller-manager, %d: "+
+				"delete those that are not needed, or raise the flag", kind.resource, kind.flag, kind.limit)
 		}
 	}
 	if c.bytes >= l.Bytes {
-		out[bytesKey] = fmt.Sprintf("the users, clusters and role bindings of KubeVision take as many bytes as --max-object-bytes "+
-			"of kubevision-controller-manager allows, %d: delete those that nobody needs, or raise the flag", l.Bytes)
+		out[bytesKey] = fmt.Sprintf(
+			"the size of the users, clusters and role bindings of KubeVision has reached --max-object-bytes "+
+				"of kubevision-controller-manager, %d: delete those that are not needed, or raise the flag", l.Bytes)
 	}
 	return out
 }
 
 func (c counts) String() string {
-	return fmt.Sprintf("%d users, %d clusters, %d role bindings, %d bytes", c.users, c.clusters, c.roleBindings, c.bytes)
+	return fmt.Sprintf("%d users, %d clusters, %d role bindings, %d bytes", c.users, c.clusters, c.roleBindings,
+		c.bytes)
 }
 
 // size is the size of one version of an object.

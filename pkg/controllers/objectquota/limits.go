@@ -31,19 +31,20 @@ type Limits struct {
 
 // DefaultLimits returns the limits for which the memory of both programs is dimensioned.
 func DefaultLimits() Limits {
-	return Limits{Users: DefaultUsers, Clusters: DefaultClusters, RoleBindings: DefaultRoleBindings, Bytes: DefaultBytes}
+	return Limits{Users: DefaultUsers, Clusters: DefaultClusters, RoleBindings: DefaultRoleBindings,
+		Bytes: DefaultBytes}
 }
 
 // AddFlags adds a flag for each limit.
 func (l *Limits) AddFlags(fs *pflag.FlagSet) {
-	const rest = " Where there are as many, the host refuses further ones; none is deleted."
-	fs.IntVar(&l.Users, "max-users", l.Users, "Number of KubeVisionUsers that there may be."+rest)
-	fs.IntVar(&l.Clusters, "max-clusters", l.Clusters, "Number of KubeVisionClusters that there may be."+rest)
+	const rest = " The host rejects further ones. Existing ones are not deleted."
+	fs.IntVar(&l.Users, "max-users", l.Users, "Maximum number of KubeVisionUsers."+rest)
+	fs.IntVar(&l.Clusters, "max-clusters", l.Clusters, "Maximum number of KubeVisionClusters."+rest)
 	fs.IntVar(&l.RoleBindings, "max-role-bindings", l.RoleBindings,
-		"Number of KubeVisionRoleBindings that there may be."+rest)
-	fs.Int64Var(&l.Bytes, "max-object-bytes", l.Bytes, "Size of all KubeVisionUsers, KubeVisionClusters and "+
-		"KubeVisionRoleBindings in bytes, as JSON without managed fields. Beyond it, the host refuses further ones "+
-		"and those that grow. Both programs hold them in memory.")
+		"Maximum number of KubeVisionRoleBindings."+rest)
+	fs.Int64Var(&l.Bytes, "max-object-bytes", l.Bytes, "Maximum size of all KubeVisionUsers, KubeVisionClusters and "+
+		"KubeVisionRoleBindings in bytes, as JSON without managed fields. Beyond it, the host rejects new objects "+
+		"and objects that grow. Both programs cache all objects.")
 }
 
 // Validate returns an error if a limit is not positive.

@@ -21,7 +21,8 @@ func Named(key types.NamespacedName) predicate.Predicate {
 	return predicate.NewPredicateFuncs(func(o client.Object) bool { return client.ObjectKeyFromObject(o) == key })
 }
 
-// OnStart returns a source with one request for the object at the start of the controller, since an object that does not
+// OnStart returns a source with one request for the object at the start of the controller, since an object that does
+// not
 // exist causes no event.
 func OnStart(key types.NamespacedName) source.Source {
 	return source.Func(func(_ context.Context, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) error {

@@ -58,10 +58,11 @@ func newBudgets() *budgets {
 }
 
 // admit returns an empty string if the budget of the cluster covers the binding, and a reason otherwise. Bindings are
-// served in the order of their creation, and each binding keeps the bytes that it already holds, so a binding that
-// grows takes nothing from others. The bindings of one role get at most bindings.RoleShare of the budget.
+// served in the order of their creation. Each binding keeps the bytes that it already holds, so that a growing binding
+// takes nothing from others. The bindings of one role get at most bindings.RoleShare of the budget.
 func (l *budgets) admit(
-	ctx context.Context, reader client.Reader, view *clustercache.View, t *clustercache.Cluster, b *kubevisionv1alpha1.KubeVisionRoleBinding,
+	ctx context.Context, reader client.Reader, view *clustercache.View, t *clustercache.Cluster,
+	b *kubevisionv1alpha1.KubeVisionRoleBinding,
 	registered []kubevisionv1alpha1.KubeVisionCluster, namespaces namespaceList,
 ) (string, error) {
 	var all kubevisionv1alpha1.KubeVisionRoleBindingList
@@ -80,7 +81,8 @@ func (l *budgets) admit(
 	}, fingerprint)
 	own := charges[b.UID]
 	if own == nil || own.wanted > bindingBudget {
-		return fmt.Sprintf("its objects would take more than %d MiB, the budget of one binding on one cluster: bind groups "+
+		return fmt.Sprintf("its objects would take more than %d MiB, the budget of one binding on one cluster: bind "+
+			"groups "+
 			"instead of users, or fewer namespaces", bindingBudget>>20), nil
 	}
 	if isWithinBudget(charges) {
@@ -92,8 +94,9 @@ func (l *budgets) admit(
 	}
 	allocate(bindings.SortByCreation(all.Items), charges)
 	if own.held < own.wanted {
-		return fmt.Sprintf("the objects of all bindings would take more than %d MiB, the budget of a cluster, or those of this role "+
-			"more than %d MiB, and this binding is one of the newest: bind groups instead of users, or fewer namespaces",
+		return fmt.Sprintf("the objects of all bindings would take more than %d MiB, the budget of a cluster, or "+
+			"those of this role more than %d MiB, and this binding is one of the newest: bind groups instead of "+
+			"users, or fewer namespaces",
 			clusterBudget>>20, bindings.RoleShare(clusterBudget)>>20), nil
 	}
 	return "", nil
@@ -124,7 +127,10 @@ func (l *budgets) refresh(
 }
 
 // settle records the size that a binding holds after all objects that it does not grant any more were deleted.
-func (l *budgets) settle(t *clustercache.Cluster, b *kubevisionv1alpha1.KubeVisionRoleBinding, admitted bool, existing map[objectKey]client.Object) {
+func (l *budgets) settle(
+	t *clustercache.Cluster, b *kubevisionv1alpha1.KubeVisionRoleBinding, admitted bool,
+	existing map[objectKey]client.Object,
+) {
 	held := bytesOf(existing)
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -166,8 +172,11 @@ func (s *spending) add(role string, more int64) {
 	s.ofRole[role] += more
 }
 
-// readHeld reads the size of the existing objects of all bindings for which it is not known.
-func readHeld(ctx context.Context, t *clustercache.Cluster, all []kubevisionv1alpha1.KubeVisionRoleBinding, charges map[types.UID]*charge) error {
+// readHeld reads the size of the existing objects of bindings whose size is not known.
+func readHeld(
+	ctx context.Context, t *clustercache.Cluster, all []kubevisionv1alpha1.KubeVisionRoleBinding,
+	charges map[types.UID]*charge,
+) error {
 	for i := range all {
 		c := charges[all[i].UID]
 		if c.held >= 0 {
@@ -182,7 +191,7 @@ func readHeld(ctx context.Context, t *clustercache.Cluster, all []kubevisionv1al
 	return nil
 }
 
-// allocate grants the wanted size to each binding in turn, as long as the budget and the share of its role allow it.
+// allocate grants the wanted size to each binding in turn, unless it exceeds the budget or the share of its role.
 func allocate(ordered []*kubevisionv1alpha1.KubeVisionRoleBinding, charges map[types.UID]*charge) {
 	s := newSpending()
 	for _, c := range charges {
@@ -203,7 +212,8 @@ func registrationsOf(
 ) []*kubevisionv1alpha1.KubeVisionCluster {
 	var out []*kubevisionv1alpha1.KubeVisionCluster
 	for i := range registered {
-		if found, err := view.Get(&registered[i]); err == nil && found == t && registered[i].DeletionTimestamp.IsZero() {
+		if found, err := view.Get(&registered[i]); err == nil && found == t &&
+			registered[i].DeletionTimestamp.IsZero() {
 			out = append(out, &registered[i])
 		}
 	}
@@ -213,7 +223,8 @@ func registrationsOf(
 // desiredBytes returns the size of the objects that a binding requires on a cluster. Subjects that do not exist
 // count, because they may be created later.
 func desiredBytes(
-	b *kubevisionv1alpha1.KubeVisionRoleBinding, leading []*kubevisionv1alpha1.KubeVisionCluster, namespaces namespaceList,
+	b *kubevisionv1alpha1.KubeVisionRoleBinding, leading []*kubevisionv1alpha1.KubeVisionCluster,
+	namespaces namespaceList,
 ) int64 {
 	selected := false
 	for _, c := range leading {

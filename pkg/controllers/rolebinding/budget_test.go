@@ -46,11 +46,15 @@ func TestBudgetIsSpentInTheOrderOfCreation(t *testing.T) {
 		entries [][2]int64
 		want    []bool
 	}{
-		"the newest is left out":          {append(full[:8:8], [2]int64{1, 0}), []bool{true, true, true, true, true, true, true, true, false}},
-		"no objects exist":                {[][2]int64{{16, 0}, {16, 0}, {16, 0}, {16, 0}, {16, 0}, {16, 0}, {16, 0}, {10, 0}, {10, 0}, {6, 0}}, []bool{true, true, true, true, true, true, true, true, false, true}},
-		"others keep their objects":       {append([][2]int64{{16, 1}}, full[:8:8]...), []bool{false, true, true, true, true, true, true, true, true}},
-		"one binding is too large":        {[][2]int64{{17, 0}, {1, 0}}, []bool{false, true}},
-		"one that shrinks is not refused": {append(full[:7:7], [2]int64{2, 16}), []bool{true, true, true, true, true, true, true, true}},
+		"the newest is left out": {append(full[:8:8], [2]int64{1, 0}),
+			[]bool{true, true, true, true, true, true, true, true, false}},
+		"no objects exist": {[][2]int64{{16, 0}, {16, 0}, {16, 0}, {16, 0}, {16, 0}, {16, 0}, {16, 0},
+			{10, 0}, {10, 0}, {6, 0}}, []bool{true, true, true, true, true, true, true, true, false, true}},
+		"others keep their objects": {append([][2]int64{{16, 1}}, full[:8:8]...),
+			[]bool{false, true, true, true, true, true, true, true, true}},
+		"one binding is too large": {[][2]int64{{17, 0}, {1, 0}}, []bool{false, true}},
+		"one that shrinks is not refused": {append(full[:7:7], [2]int64{2, 16}),
+			[]bool{true, true, true, true, true, true, true, true}},
 	} {
 		got, total := served(tc.entries)
 		if fmt.Sprint(got) != fmt.Sprint(tc.want) {

@@ -46,7 +46,7 @@ const (
 	failedPeriod = 15 * time.Second
 	// nextTurn is the pause before a binding writes its next objects. It lets the cache receive the previous ones.
 	nextTurn = 50 * time.Millisecond
-	// DefaultConcurrency lets other bindings be reconciled while clusters of some answer slowly.
+	// DefaultConcurrency allows other bindings to be reconciled while some wait for slow clusters.
 	DefaultConcurrency = 8
 )
 
@@ -86,13 +86,15 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	}
 	all := handler.EnqueueRequestsFromMapFunc(r.requestsForAll)
 	later := builder.WithPredicates(predicates.SkipInitialList())
-	specChanged := builder.WithPredicates(predicates.SkipInitialList(), predicate.Or(predicate.GenerationChangedPredicate{}, predicate.LabelChangedPredicate{}))
+	specChanged := builder.WithPredicates(predicates.SkipInitialList(),
+		predicate.Or(predicate.GenerationChangedPredicate{}, predicate.LabelChangedPredicate{}))
 	namespace := &metav1.PartialObjectMetadata{}
 	namespace.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Namespace"))
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("rolebinding").
 		WithOptions(controller.Options{MaxConcurrentReconciles: r.Concurrency}).
-		For(&kubevisionv1alpha1.KubeVisionRoleBinding{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
+		For(&kubevisionv1alpha1.KubeVisionRoleBinding{},
+			builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		Watches(&kubevisionv1alpha1.KubeVisionUser{}, r.userHandler(), later).
 		Watches(&kubevisionv1alpha1.KubeVisionCluster{}, all, specChanged).
 		Watches(&kubevisionv1alpha1.KubeVisionCluster{}, handler.EnqueueRequestsFromMapFunc(r.requestsForCluster),
@@ -103,9 +105,12 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 		Watches(&rbacv1.ClusterRole{}, r.ownRoleHandler(), later).
 		Watches(&rbacv1.ClusterRoleBinding{}, madeObjectHandler()).
 		Watches(&rbacv1.RoleBinding{}, madeObjectHandler()).
-		WatchesRawSource(source.Kind(r.Roles, clusterRoleMetadata(), handler.TypedEnqueueRequestsFromMapFunc(r.requestsForRoleMetadata),
+		WatchesRawSource(source.Kind(r.Roles, clusterRoleMetadata(),
+			handler.TypedEnqueueRequestsFromMapFunc(r.requestsForRoleMetadata),
 			predicate.TypedFuncs[*metav1.PartialObjectMetadata]{
-				CreateFunc: func(e event.TypedCreateEvent[*metav1.PartialObjectMetadata]) bool { return !e.IsInInitialList },
+				CreateFunc: func(e event.TypedCreateEvent[*metav1.PartialObjectMetadata]) bool {
+					return !e.IsInInitialList
+				},
 				UpdateFunc: func(event.TypedUpdateEvent[*metav1.PartialObjectMetadata]) bool { return false },
 			})).
 		WatchesRawSource(r.Targets.Source(r.requestsForMember)).
@@ -113,7 +118,9 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 		Complete(r)
 }
 
-func (r *Reconciler) requestsForRoleMetadata(ctx context.Context, role *metav1.PartialObjectMetadata) []reconcile.Request {
+func (r *Reconciler) requestsForRoleMetadata(
+	ctx context.Context, role *metav1.PartialObjectMetadata,
+) []reconcile.Request {
 	return r.requestsForRole(ctx, role)
 }
 
@@ -155,7 +162,8 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (_ ctr
 	if err == nil && p.waiting() {
 		return ctrl.Result{RequeueAfter: nextTurn, Priority: new(handler.LowPriority)}, nil
 	}
-	if err == nil || errors.Is(err, apply.ErrForeign) { // a retry does not change the owner of a foreign object; the condition explains what to do
+	// a retry does not change the owner of a foreign object; the condition explains what to do
+	if err == nil || errors.Is(err, apply.ErrForeign) {
 		return ctrl.Result{RequeueAfter: r.requeueAfter(b, p), Priority: new(0)}, nil
 	}
 	return ctrl.Result{}, err
@@ -164,7 +172,8 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (_ ctr
 // requeueAfter returns the time after which a binding is reconciled again without a change, because it waits for
 // something that is not watched.
 func (r *Reconciler) requeueAfter(b *kubevisionv1alpha1.KubeVisionRoleBinding, p *plan) time.Duration {
-	if isBlockedByForeign(meta.FindStatusCondition(b.Status.Conditions, kubevisionv1alpha1.RoleBindingAppliedCondition)) {
+	if isBlockedByForeign(meta.FindStatusCondition(b.Status.Conditions,
+		kubevisionv1alpha1.RoleBindingAppliedCondition)) {
 		return unwatchedPeriod
 	}
 	if p.leftOut || slices.ContainsFunc(p.grants, func(g *grant) bool { return g.err != nil || g.excess != "" }) {

@@ -125,8 +125,8 @@ func (r *Reconciler) requestsForMember(ctx context.Context, o client.Object) []r
 	}
 }
 
-// ownRoleHandler enqueues the bindings of a built-in role that has appeared, is gone, is somebody else's from now on, or has
-// got its first rules. The cache of what is KubeVision's loses one that has changed its owner.
+// ownRoleHandler enqueues the bindings of a built-in role that was created, deleted, or has lost KubeVision's label, or
+// that has got its first rules. The cache of KubeVision's objects drops a role that loses the label.
 func (r *Reconciler) ownRoleHandler() handler.EventHandler {
 	add := func(ctx context.Context, q queue, o client.Object) {
 		for _, request := range r.requestsForOwnRole(ctx, o) {
@@ -180,7 +180,9 @@ func (r *Reconciler) requestsForOrphans(ctx context.Context) []reconcile.Request
 func (r *Reconciler) requestsForNamespace(ctx context.Context, namespace client.Object) []reconcile.Request {
 	return r.requestsFor(ctx, func(b *kubevisionv1alpha1.KubeVisionRoleBinding) bool {
 		return b.Spec.Namespaces != nil || bindings.SparesProtected(b.Spec.RoleRef) ||
-			slices.ContainsFunc(b.Spec.Subjects, func(s kubevisionv1alpha1.Subject) bool { return s.Namespace == namespace.GetName() })
+			slices.ContainsFunc(b.Spec.Subjects, func(s kubevisionv1alpha1.Subject) bool {
+				return s.Namespace == namespace.GetName()
+			})
 	})
 }
 
@@ -203,7 +205,9 @@ func (r *Reconciler) requestsForAll(ctx context.Context, _ client.Object) []reco
 	return r.requestsFor(ctx, func(*kubevisionv1alpha1.KubeVisionRoleBinding) bool { return true })
 }
 
-func (r *Reconciler) requestsFor(ctx context.Context, wanted func(*kubevisionv1alpha1.KubeVisionRoleBinding) bool) []reconcile.Request {
+func (r *Reconciler) requestsFor(
+	ctx context.Context, wanted func(*kubevisionv1alpha1.KubeVisionRoleBinding) bool,
+) []reconcile.Request {
 	var list kubevisionv1alpha1.KubeVisionRoleBindingList
 	if err := r.Client.List(ctx, &list, client.UnsafeDisableDeepCopy); err != nil {
 		ctrl.LoggerFrom(ctx).Error(err, "Listing role bindings")

@@ -34,13 +34,13 @@ const (
 	// higher bound because they revoke rights.
 	parallelDeletes = 8
 	parallelWrites  = 4
-	// turn is the number of objects that are written to one cluster before other bindings get their turn.
+	// turn is the number of objects that are written to a cluster for one binding before other bindings are served.
 	turn = 64
 )
 
-// execute revokes on every cluster what the binding does not grant any more, and grants afterwards. A revocation on
-// one cluster never waits for a grant on another. The permission to use the clusters is granted last. A failure on a
-// member is recorded in its grant and does not stop the others; the returned error is that of the host.
+// execute first revokes rights on every cluster that the binding does not grant any more, and then grants. A revocation
+// on one cluster never waits for a grant on another. The permission to use the clusters is granted last. A failure on a
+// member is recorded in its grant and does not stop the others. The returned error is that of the host.
 func (r *Reconciler) execute(ctx context.Context, b *kubevisionv1alpha1.KubeVisionRoleBinding, p *plan) error {
 	host := r.Targets.Host()
 	all := p.view.All()
@@ -66,9 +66,10 @@ func (r *Reconciler) execute(ctx context.Context, b *kubevisionv1alpha1.KubeVisi
 		case result == nil:
 		case g != nil:
 			g.err = errors.Join(result, g.err)
-			ctrl.LoggerFrom(ctx).Info("The binding is not in force on a cluster", "clusterID", t.ID, "reason", result.Error())
+			ctrl.LoggerFrom(ctx).Info("The binding is not applied on a cluster", "clusterID", t.ID, "reason",
+				result.Error())
 		default:
-			ctrl.LoggerFrom(ctx).Error(result, "Taking back what was granted on a cluster", "clusterID", t.ID)
+			ctrl.LoggerFrom(ctx).Error(result, "Revoking the rights on a cluster", "clusterID", t.ID)
 		}
 	}
 	if ctx.Err() == nil {
@@ -136,8 +137,8 @@ func (r *Reconciler) grantOnCluster(ctx context.Context, g *grant) error {
 	return nil
 }
 
-// finalize removes all objects of the binding. It does not wait for members that cannot be reached: without the right
-// to use a member no subject gets there, and the remaining objects are removed when it can be reached again.
+// finalize removes all objects of the binding. It does not wait for unreachable members: without the right to use a
+// member no subject gets there, and the remaining objects are removed when it is reachable again.
 func (r *Reconciler) finalize(ctx context.Context, b *kubevisionv1alpha1.KubeVisionRoleBinding) error {
 	return finalizer.Finish(ctx, r.Client, b, finalizerName, func(ctx context.Context) error {
 		err := errors.Join(r.removeAll(ctx, r.Targets.Host(), b.Name), r.removeFromMembers(ctx, b.Name))
@@ -164,7 +165,9 @@ func (r *Reconciler) removeOrphans(ctx context.Context, binding string) error {
 // removeFromMembers removes the objects of the binding from all members. It returns an error only for members that
 // can be reached.
 func (r *Reconciler) removeFromMembers(ctx context.Context, binding string) error {
-	members := slices.DeleteFunc(slices.Clone(r.Targets.All()), func(t *clustercache.Cluster) bool { return t == r.Targets.Host() })
+	members := slices.DeleteFunc(slices.Clone(r.Targets.All()), func(t *clustercache.Cluster) bool {
+		return t == r.Targets.Host()
+	})
 	return removeFromEach(ctx, members, func(ctx context.Context, t *clustercache.Cluster) error {
 		if err := r.removeAll(ctx, t, binding); err != nil && slices.Contains(r.Targets.All(), t) {
 			return err
@@ -175,7 +178,9 @@ func (r *Reconciler) removeFromMembers(ctx context.Context, binding string) erro
 
 // removeFromEach calls remove for several clusters concurrently, with removalTimeout for each of them. An error on
 // one cluster does not stop the others.
-func removeFromEach(ctx context.Context, targets []*clustercache.Cluster, remove func(context.Context, *clustercache.Cluster) error) error {
+func removeFromEach(
+	ctx context.Context, targets []*clustercache.Cluster, remove func(context.Context, *clustercache.Cluster) error,
+) error {
 	errs := make([]error, len(targets))
 	err := fanout.Each(ctx, len(targets), parallelRemovals, func(ctx context.Context, i int) error {
 		ctx, cancel := context.WithTimeout(ctx, removalTimeout)

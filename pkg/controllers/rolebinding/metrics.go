@@ -29,7 +29,7 @@ func newRevocations() (*revocations, error) {
 	r := &revocations{
 		failures: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "kubevision_rolebinding_revocation_failures_total",
-			Help: "Number of times that rights which a role binding does not grant any more could not be taken away.",
+			Help: "Number of failed attempts to revoke rights that a role binding does not grant any more.",
 		}),
 	}
 	if err := register(r.failures); err != nil {
@@ -37,7 +37,7 @@ func newRevocations() (*revocations, error) {
 	}
 	var err error
 	r.pending, err = newBindingGauge("kubevision_rolebinding_pending_revocations",
-		"Number of role bindings whose rights could not be taken away at the last attempt.")
+		"Number of role bindings whose rights could not be revoked at the last attempt.")
 	return r, err
 }
 
@@ -66,7 +66,8 @@ type bindingGauge struct {
 }
 
 func newBindingGauge(name, help string) (*bindingGauge, error) {
-	g := &bindingGauge{gauge: prometheus.NewGauge(prometheus.GaugeOpts{Name: name, Help: help}), names: sets.New[string]()}
+	g := &bindingGauge{gauge: prometheus.NewGauge(prometheus.GaugeOpts{Name: name, Help: help}),
+		names: sets.New[string]()}
 	return g, register(g.gauge)
 }
 

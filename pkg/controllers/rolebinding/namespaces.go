@@ -88,7 +88,9 @@ func (l namespaceList) absent(targets *kubevisionv1alpha1.NamespaceTargets) []st
 	}
 	var out []string
 	for _, name := range targets.Names {
-		_, found := slices.BinarySearchFunc(l.items, name, func(n namespace, name string) int { return strings.Compare(n.name, name) })
+		_, found := slices.BinarySearchFunc(l.items, name, func(n namespace, name string) int {
+			return strings.Compare(n.name, name)
+		})
 		if !found {
 			out = append(out, name)
 		}

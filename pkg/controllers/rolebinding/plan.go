@@ -62,22 +62,22 @@ type grant struct {
 	roleMissing bool
 	// roles maps each built-in ClusterRole that the objects bind to whether it exists.
 	roles map[string]bool
-	// ruleless are those of them that are to aggregate the rules of others, and into which none were aggregated.
+	// ruleless contains the aggregating roles among them that have no rules yet.
 	ruleless map[string]bool
-	// unread is the error of reading the namespaces. Existing RoleBindings then stay, as far as the subjects and the
-	// role allow it.
+	// unread is the error of reading the namespaces. Existing RoleBindings are then kept, but not for removed subjects
+	// or another role.
 	unread error
 	// excess is the reason for which the budget does not cover the objects.
 	excess string
 	// existing are the objects on the cluster after the revocation.
 	existing map[objectKey]client.Object
-	// waiting counts the objects that are left for the next turn.
+	// waiting is the number of objects that are left for the next turn.
 	waiting int
 	// err is the error with which the grant failed.
 	err error
 }
 
-// mayGive returns true unless a budget forbids any grant on the cluster.
+// mayGive returns false if a budget forbids all grants on the cluster.
 func (p *plan) mayGive(g *grant) bool { return !p.leftOut && g.excess == "" }
 
 // exceeds returns true if the budget of a cluster forbids any grant on it.
@@ -159,7 +159,9 @@ func (r *Reconciler) subjectsOn(t *clustercache.Cluster, p *plan) []rbacv1.Subje
 }
 
 // subjectUsers returns the KubeVisionUsers that are subjects of the binding.
-func (r *Reconciler) subjectUsers(ctx context.Context, b *kubevisionv1alpha1.KubeVisionRoleBinding) (bindings.Users, error) {
+func (r *Reconciler) subjectUsers(
+	ctx context.Context, b *kubevisionv1alpha1.KubeVisionRoleBinding,
+) (bindings.Users, error) {
 	users := bindings.Users{}
 	for _, s := range b.Spec.Subjects {
 		if s.Kind != kubevisionv1alpha1.SubjectKubeVisionUser {
@@ -230,7 +232,9 @@ func (r *Reconciler) selectClusters(
 			p.clusters = append(p.clusters, *c)
 		}
 	}
-	slices.SortFunc(p.clusters, func(a, b kubevisionv1alpha1.KubeVisionCluster) int { return strings.Compare(a.Name, b.Name) })
+	slices.SortFunc(p.clusters, func(a, b kubevisionv1alpha1.KubeVisionCluster) int {
+		return strings.Compare(a.Name, b.Name)
+	})
 	for _, name := range b.Spec.Clusters.Names {
 		if !known[name] {
 			p.unknown = append(p.unknown, name)
@@ -263,7 +267,8 @@ func findRole(ctx context.Context, b *kubevisionv1alpha1.KubeVisionRoleBinding, 
 		}
 		return errors.Join(errs...)
 	}
-	err := g.target.Metadata.ClusterRoles.Get(ctx, types.NamespacedName{Name: b.Spec.RoleRef.Name}, clusterRoleMetadata())
+	err := g.target.Metadata.ClusterRoles.Get(ctx, types.NamespacedName{Name: b.Spec.RoleRef.Name},
+		clusterRoleMetadata())
 	if apierrors.IsNotFound(err) {
 		g.roleMissing = true
 		return nil
@@ -274,8 +279,8 @@ func findRole(ctx context.Context, b *kubevisionv1alpha1.KubeVisionRoleBinding, 
 	return nil
 }
 
-// lacksRules returns whether nobody has aggregated rules into a role. A role that the cache does not have yet is looked
-// at again with its event.
+// lacksRules returns true if no rules are aggregated into a role yet. It returns false for a role that the cache does
+// not have yet, whose event causes another check.
 func lacksRules(ctx context.Context, g *grant, name string) (bool, error) {
 	role := &rbacv1.ClusterRole{}
 	err := g.target.Writer.Client.Get(ctx, types.NamespacedName{Name: name}, role, client.UnsafeDisableDeepCopy)
@@ -313,7 +318,7 @@ func (g *grant) unready() []string {
 	return out
 }
 
-// withoutRules returns the names of the roles that give nothing yet.
+// withoutRules returns the names of the roles that grant nothing yet.
 func (g *grant) withoutRules() []string {
 	var out []string
 	for _, o := range g.objects {
@@ -337,7 +342,9 @@ func boundRole(o client.Object) string {
 
 // newGrants returns the objects that bind the subjects: a ClusterRoleBinding unless the binding names namespaces, and
 // a RoleBinding in each of the namespaces.
-func newGrants(b *kubevisionv1alpha1.KubeVisionRoleBinding, namespaces []namespace, subjects []rbacv1.Subject) []client.Object {
+func newGrants(
+	b *kubevisionv1alpha1.KubeVisionRoleBinding, namespaces []namespace, subjects []rbacv1.Subject,
+) []client.Object {
 	out := make([]client.Object, 0, len(namespaces)+1)
 	if b.Spec.Namespaces == nil {
 		out = append(out, &rbacv1.ClusterRoleBinding{
@@ -355,7 +362,8 @@ func roleBinding(
 	b *kubevisionv1alpha1.KubeVisionRoleBinding, namespace, role string, subjects []rbacv1.Subject,
 ) *rbacv1.RoleBinding {
 	return &rbacv1.RoleBinding{
-		ObjectMeta: metadata(b, namespace, names.GrantedRole(b.Name)), RoleRef: clusterRoleRef(role), Subjects: subjects,
+		ObjectMeta: metadata(b, namespace, names.GrantedRole(b.Name)), RoleRef: clusterRoleRef(role),
+		Subjects: subjects,
 	}
 }
 
@@ -386,10 +394,12 @@ func (r *Reconciler) planUses(ctx context.Context, b *kubevisionv1alpha1.KubeVis
 		return
 	}
 	p.uses = []client.Object{
-		role, &rbacv1.ClusterRoleBinding{ObjectMeta: metadata(b, "", name), RoleRef: clusterRoleRef(name), Subjects: p.subjects},
+		role, &rbacv1.ClusterRoleBinding{ObjectMeta: metadata(b, "", name), RoleRef: clusterRoleRef(name),
+			Subjects: p.subjects},
 	}
 }
 
 func metadata(b *kubevisionv1alpha1.KubeVisionRoleBinding, namespace, name string) metav1.ObjectMeta {
-	return metav1.ObjectMeta{Namespace: namespace, Name: name, Labels: map[string]string{names.RoleBindingLabel: b.Name}}
+	return metav1.ObjectMeta{Namespace: namespace, Name: name,
+		Labels: map[string]string{names.RoleBindingLabel: b.Name}}
 }

@@ -24,11 +24,11 @@ import (
 )
 
 // errRevocation marks a failed revocation.
-var errRevocation = errors.New("what the binding does not grant any more could not be taken away")
+var errRevocation = errors.New("rights that the binding does not grant any more could not be revoked")
 
-// revokeOnCluster revokes on a cluster what the binding does not grant there any more, and grants nothing: it deletes
-// objects that are not wanted or that bind another role, and narrows the subjects of the others. Cluster-wide objects
-// go first. A failure does not stop the rest.
+// revokeOnCluster revokes rights on a cluster that the binding does not grant there any more, and grants nothing: it
+// deletes objects that are not wanted or that bind another role, and narrows the subjects of the others. Cluster-wide
+// objects go first. A failure does not stop the rest.
 func (r *Reconciler) revokeOnCluster(
 	ctx context.Context, b *kubevisionv1alpha1.KubeVisionRoleBinding, p *plan, t *clustercache.Cluster, g *grant,
 ) error {
@@ -104,7 +104,7 @@ func wantedObjects(p *plan, g *grant, onHost bool) map[objectKey]client.Object {
 	return wanted
 }
 
-// keep returns the form in which a RoleBinding stays while it is not known whether its namespace is still selected.
+// keep returns the RoleBinding to keep while it is not known whether its namespace is still selected.
 func (g *grant) keep(b *kubevisionv1alpha1.KubeVisionRoleBinding, o client.Object) client.Object {
 	existing, ok := o.(*rbacv1.RoleBinding)
 	if !ok || (b.Spec.Namespaces == nil && !bindings.SparesProtected(b.Spec.RoleRef)) {
@@ -119,8 +119,8 @@ func (g *grant) keep(b *kubevisionv1alpha1.KubeVisionRoleBinding, o client.Objec
 	return roleBinding(b, existing.Namespace, role, g.subjects)
 }
 
-// existing returns the objects with the binding's label. After a change of the spec it reads from the cluster, so
-// that objects that were created a moment ago are not missed. Otherwise it reads from the cache.
+// existing returns the objects with the binding's label. After a change of the spec it reads from the cluster, so that
+// newly created objects are not missed. Otherwise it reads from the cache.
 func (r *Reconciler) existing(
 	ctx context.Context, b *kubevisionv1alpha1.KubeVisionRoleBinding, t *clustercache.Cluster,
 ) (map[objectKey]client.Object, error) {
@@ -130,8 +130,8 @@ func (r *Reconciler) existing(
 	return listMade(ctx, t.Writer.Client, indexed(b.Name))
 }
 
-// removeAll removes all objects of the binding. It finds them by label and by name, since access must also end if
-// somebody has removed the labels.
+// removeAll removes all objects of the binding. It finds them by label and by name, since access must also end if a
+// label was removed.
 func (r *Reconciler) removeAll(ctx context.Context, t *clustercache.Cluster, binding string) error {
 	found := map[objectKey]client.Object{}
 	for _, selection := range []client.ListOption{
@@ -190,16 +190,19 @@ func indexed(binding string) client.ListOption {
 }
 
 // listMade lists RBAC objects from a reader. The caller must not modify them.
-func listMade(ctx context.Context, reader client.Reader, selection client.ListOption) (map[objectKey]client.Object, error) {
+func listMade(
+	ctx context.Context, reader client.Reader, selection client.ListOption,
+) (map[objectKey]client.Object, error) {
 	var clusterRoles rbacv1.ClusterRoleList
 	var clusterRoleBindings rbacv1.ClusterRoleBindingList
 	var roleBindings rbacv1.RoleBindingList
 	for _, list := range []client.ObjectList{&clusterRoles, &clusterRoleBindings, &roleBindings} {
 		if err := reader.List(ctx, list, selection, client.UnsafeDisableDeepCopy); err != nil {
-			return nil, fmt.Errorf("listing what was made for the binding: %w", err)
+			return nil, fmt.Errorf("listing the objects of the binding: %w", err)
 		}
 	}
-	found := make(map[objectKey]client.Object, len(roleBindings.Items)+len(clusterRoleBindings.Items)+len(clusterRoles.Items))
+	found := make(map[objectKey]client.Object,
+		len(roleBindings.Items)+len(clusterRoleBindings.Items)+len(clusterRoles.Items))
 	for i := range clusterRoleBindings.Items {
 		found[keyOf(&clusterRoleBindings.Items[i])] = &clusterRoleBindings.Items[i]
 	}

@@ -47,12 +47,12 @@ func unreachable(p *plan) sets.Set[string] {
 func reachVerdict(selected int, unreachable sets.Set[string]) verdict {
 	if len(unreachable) == 0 {
 		return verdict{
-			metav1.ConditionTrue, kubevisionv1alpha1.ReasonConnected, "every cluster that the binding selects can be reached",
+			metav1.ConditionTrue, kubevisionv1alpha1.ReasonConnected, "all selected clusters are reachable",
 		}
 	}
 	return verdict{
 		metav1.ConditionFalse, kubevisionv1alpha1.ReasonNotConnected,
-		fmt.Sprintf("%d of %d clusters cannot be reached, and the binding is applied there when they can be: %s",
+		fmt.Sprintf("%d of %d clusters are unreachable; the binding is applied there when they are reachable: %s",
 			len(unreachable), selected, strings.Join(sets.List(unreachable), ", ")),
 	}
 }

@@ -27,7 +27,7 @@ type verdict struct {
 	message string
 }
 
-// report writes the outcome into the status.
+// report writes the outcome to the status.
 func (r *Reconciler) report(b *kubevisionv1alpha1.KubeVisionRoleBinding, p *plan, err error) {
 	b.Status.ObservedGeneration = b.Generation
 	b.Status.Summary = summary(b)
@@ -36,7 +36,8 @@ func (r *Reconciler) report(b *kubevisionv1alpha1.KubeVisionRoleBinding, p *plan
 	applied := appliedVerdict(p, clusters, unreachable, err)
 	resolved := verdict{metav1.ConditionTrue, kubevisionv1alpha1.ReasonSubjectsResolved, "every subject exists"}
 	if len(p.missing) > 0 {
-		resolved = verdict{metav1.ConditionFalse, kubevisionv1alpha1.ReasonSubjectNotFound, "there is no KubeVisionUser " + strings.Join(p.missing, ", ")}
+		resolved = verdict{metav1.ConditionFalse, kubevisionv1alpha1.ReasonSubjectNotFound,
+			"there is no KubeVisionUser " + strings.Join(p.missing, ", ")}
 	}
 	ready := verdict{metav1.ConditionTrue, kubevisionv1alpha1.ReasonReady, "the binding is in force"}
 	for _, v := range []verdict{applied, resolved} {
@@ -69,9 +70,11 @@ func appliedVerdict(
 	case p.invalid != nil:
 		return verdict{metav1.ConditionFalse, kubevisionv1alpha1.ReasonInvalidSelector, p.invalid.Error()}
 	case len(p.unknown) > 0:
-		return verdict{metav1.ConditionFalse, kubevisionv1alpha1.ReasonClusterNotFound, "there is no KubeVisionCluster " + strings.Join(p.unknown, ", ")}
+		return verdict{metav1.ConditionFalse, kubevisionv1alpha1.ReasonClusterNotFound,
+			"there is no KubeVisionCluster " + strings.Join(p.unknown, ", ")}
 	case len(p.clusters) == 0:
-		return verdict{metav1.ConditionFalse, kubevisionv1alpha1.ReasonNoClusterMatches, "no KubeVisionCluster matches the selector"}
+		return verdict{metav1.ConditionFalse, kubevisionv1alpha1.ReasonNoClusterMatches,
+			"no KubeVisionCluster matches the selector"}
 	}
 	for _, c := range clusters {
 		if len(unreachable) < len(clusters) && unreachable.Has(c.Name) {
@@ -83,11 +86,13 @@ func appliedVerdict(
 	}
 	return verdict{
 		metav1.ConditionTrue, kubevisionv1alpha1.ReasonApplied,
-		"the binding was applied on every cluster that it selects and that can be reached",
+		"the binding is applied on all selected clusters that are reachable",
 	}
 }
 
-func (r *Reconciler) clusterStatuses(b *kubevisionv1alpha1.KubeVisionRoleBinding, p *plan, err error) []kubevisionv1alpha1.RoleBindingClusterStatus {
+func (r *Reconciler) clusterStatuses(
+	b *kubevisionv1alpha1.KubeVisionRoleBinding, p *plan, err error,
+) []kubevisionv1alpha1.RoleBindingClusterStatus {
 	out := make([]kubevisionv1alpha1.RoleBindingClusterStatus, 0, len(p.clusters))
 	for i := range p.clusters {
 		s := kubevisionv1alpha1.RoleBindingClusterStatus{Name: p.clusters[i].Name, ClusterRole: roleName(b)}
@@ -127,8 +132,9 @@ func (g *grant) verdict(b *kubevisionv1alpha1.KubeVisionRoleBinding, leftOut boo
 		return failureVerdict(err)
 	case leftOut:
 		return verdict{
-			metav1.ConditionFalse, kubevisionv1alpha1.ReasonTooLarge, fmt.Sprintf("KubeVision may act for names of %d MiB in all, and "+
-				"those of this binding, which is one of the newest, exceed that: bind Kubernetes groups instead of users",
+			metav1.ConditionFalse, kubevisionv1alpha1.ReasonTooLarge, fmt.Sprintf(
+				"KubeVision may impersonate names of up to %d MiB in total, and those of this binding, which is one "+
+					"of the newest, exceed that: bind Kubernetes groups instead of users",
 				bindings.ImpersonationBudget>>20),
 		}
 	case g.excess != "":
@@ -141,22 +147,25 @@ func (g *grant) verdict(b *kubevisionv1alpha1.KubeVisionRoleBinding, leftOut boo
 	case len(g.withoutRules()) > 0:
 		return verdict{
 			metav1.ConditionFalse, kubevisionv1alpha1.ReasonDependencyNotReady,
-			"the cluster has aggregated no rules into ClusterRole " + strings.Join(g.withoutRules(), ", ") +
-				": look whether its kube-controller-manager runs",
+			"the cluster has not aggregated any rules into ClusterRole " + strings.Join(g.withoutRules(), ", ") +
+				": check that its kube-controller-manager is running",
 		}
 	case g.waiting > 0:
-		return verdict{metav1.ConditionFalse, kubevisionv1alpha1.ReasonApplying, "the RoleBindings in its namespaces are being made"}
+		return verdict{metav1.ConditionFalse, kubevisionv1alpha1.ReasonApplying,
+			"the RoleBindings in its namespaces are being created"}
 	case g.roleMissing:
-		return verdict{metav1.ConditionFalse, kubevisionv1alpha1.ReasonRoleNotFound, "there is no ClusterRole " + b.Spec.RoleRef.Name}
+		return verdict{metav1.ConditionFalse, kubevisionv1alpha1.ReasonRoleNotFound, "there is no ClusterRole " +
+			b.Spec.RoleRef.Name}
 	case len(g.absent) > 0:
-		return verdict{metav1.ConditionFalse, kubevisionv1alpha1.ReasonNamespaceNotFound, "there is no namespace " + strings.Join(g.absent, ", ")}
+		return verdict{metav1.ConditionFalse, kubevisionv1alpha1.ReasonNamespaceNotFound, "there is no namespace " +
+			strings.Join(g.absent, ", ")}
 	default:
 		return g.applied(b)
 	}
 }
 
-// applied returns the outcome of a grant. For a role that excludes protected namespaces it names those that the
-// binding selects.
+// applied returns the outcome of a grant. For a role that excludes protected namespaces, it names the selected
+// protected namespaces.
 func (g *grant) applied(b *kubevisionv1alpha1.KubeVisionRoleBinding) verdict {
 	var protected []string
 	for _, n := range g.namespaces {
@@ -177,7 +186,8 @@ func failureVerdict(err error) verdict {
 		return verdict{metav1.ConditionFalse, kubevisionv1alpha1.ReasonRevocationFailed, err.Error()}
 	case errors.Is(err, apply.ErrForeign):
 		return verdict{
-			metav1.ConditionFalse, kubevisionv1alpha1.ReasonNameConflict, err.Error() + "; rename the binding, or remove that object",
+			metav1.ConditionFalse, kubevisionv1alpha1.ReasonNameConflict,
+			err.Error() + "; rename the binding, or delete that object",
 		}
 	default:
 		return verdict{metav1.ConditionFalse, kubevisionv1alpha1.ReasonApplyFailed, err.Error()}

@@ -33,7 +33,8 @@ func TestStatusOfManyClusters(t *testing.T) {
 			t.Errorf("the status of %d clusters has %d bytes: %v", count, len(raw), err)
 		}
 		for _, c := range all {
-			if isWhole := len(c.Namespaces) == maxNamespaces && len(c.Message) == 1024; isWhole != whole || len(c.Namespaces) == 0 {
+			if isWhole := len(c.Namespaces) == maxNamespaces && len(c.Message) == 1024; isWhole != whole ||
+				len(c.Namespaces) == 0 {
 				t.Fatalf("of %d clusters, one names %d namespaces and has a message of %d bytes",
 					count, len(c.Namespaces), len(c.Message))
 			}

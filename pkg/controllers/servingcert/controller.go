@@ -1,8 +1,8 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package servingcert maintains the serving certificate of kubevision-apiserver and the CA bundle of its APIService, so
-// that an installation needs no other tool for certificates, and never disables verification.
+// Package servingcert maintains the serving certificate of kubevision-apiserver and the CA bundle of its APIService. An
+// installation needs no other tool for certificates, and never disables verification.
 package servingcert
 
 import (
@@ -45,7 +45,7 @@ type Reconciler struct {
 	// Live reads from the host: a cache that lags behind must not cause a second certificate.
 	Live  client.Reader
 	Clock clock.PassiveClock
-	// ExtraHosts are names and addresses in the certificate, beside those of the Service.
+	// ExtraHosts are additional names and addresses in the certificate.
 	ExtraHosts []string
 }
 
@@ -59,21 +59,23 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("servingcert").
 		For(&corev1.Secret{}, builder.WithPredicates(predicates.Named(secretKey()))).
-		WatchesMetadata(apiService, handler.EnqueueRequestsFromMapFunc(func(context.Context, client.Object) []reconcile.Request {
-			return []reconcile.Request{{NamespacedName: secretKey()}}
-		}), builder.WithPredicates(predicates.Named(apiServiceKey()))).
+		WatchesMetadata(apiService,
+			handler.EnqueueRequestsFromMapFunc(func(context.Context, client.Object) []reconcile.Request {
+				return []reconcile.Request{{NamespacedName: secretKey()}}
+			}), builder.WithPredicates(predicates.Named(apiServiceKey()))).
 		WatchesRawSource(predicates.OnStart(secretKey())).
 		Complete(r)
 }
 
 func (r *Reconciler) hosts() []string {
 	service := names.APIServerService + "." + names.Namespace + ".svc"
-	return append([]string{service, names.APIServerService, names.APIServerService + "." + names.Namespace, service + ".cluster.local"}, r.ExtraHosts...)
+	return append([]string{service, names.APIServerService, names.APIServerService + "." + names.Namespace, service +
+		".cluster.local"}, r.ExtraHosts...)
 }
 
-// Reconcile makes a certificate if there is no usable one, or the one in use is said to be compromised, and requeues for
-// its renewal. Clients go on to trust the previous CA, unless it is compromised: replicas serve the previous certificate
-// until the new one has reached them.
+// Reconcile issues a certificate if there is no usable one, or if the current one is marked as compromised, and
+// requeues for its renewal. Clients continue to trust the previous CA, unless it is compromised: replicas serve the
+// previous certificate until they have loaded the new one.
 func (r *Reconciler) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Result, error) {
 	secret := &corev1.Secret{}
 	err := r.Live.Get(ctx, secretKey(), secret)
@@ -85,14 +87,15 @@ func (r *Reconciler) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Result
 	if err != nil {
 		return ctrl.Result{}, err
 	}
-	left, problem := remainingUse(secret.Data[corev1.TLSCertKey], secret.Data[corev1.TLSPrivateKeyKey], secret.Data[caKey], r.hosts(), r.Clock.Now())
+	left, problem := remainingUse(secret.Data[corev1.TLSCertKey], secret.Data[corev1.TLSPrivateKeyKey],
+		secret.Data[caKey], r.hosts(), r.Clock.Now())
 	if isCompromised(apiService) {
-		problem = errors.New("the APIService says that the certificate is compromised")
+		problem = errors.New("the APIService is annotated with a compromised certificate")
 	}
 	if problem == nil {
 		return ctrl.Result{RequeueAfter: left}, r.writeCABundle(ctx, apiService, secret.Data[caKey])
 	}
-	ctrl.LoggerFrom(ctx).Info("Making a serving certificate", "reason", problem.Error())
+	ctrl.LoggerFrom(ctx).Info("Issuing a serving certificate", "reason", problem.Error())
 	made, err := issue(r.hosts(), r.Clock.Now())
 	if err != nil {
 		return ctrl.Result{}, err
@@ -111,7 +114,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Result
 	return ctrl.Result{RequeueAfter: lifetime - renewBefore - time.Minute}, err
 }
 
-// previous returns the CAs that clients go on to trust: none if the certificate in use is compromised.
+// previous returns the CAs that clients continue to trust: none if the current certificate is compromised.
 func (r *Reconciler) previous(secret *corev1.Secret, apiService *unstructured.Unstructured) []byte {
 	switch ca := secret.Data[caKey]; {
 	case isCompromised(apiService):
@@ -123,7 +126,7 @@ func (r *Reconciler) previous(secret *corev1.Secret, apiService *unstructured.Un
 	}
 }
 
-// isCompromised returns whether somebody has marked the certificate in use.
+// isCompromised returns true if an annotation marks the current certificate as compromised.
 func isCompromised(apiService *unstructured.Unstructured) bool {
 	if apiService == nil {
 		return false
@@ -132,7 +135,7 @@ func isCompromised(apiService *unstructured.Unstructured) bool {
 	return marked
 }
 
-// unmark removes the mark.
+// unmark removes the annotation.
 func (r *Reconciler) unmark(ctx context.Context, apiService *unstructured.Unstructured) error {
 	marked := &unstructured.Unstructured{}
 	marked.SetGroupVersionKind(apiServiceGVK)
@@ -159,7 +162,7 @@ func (r *Reconciler) apiService(ctx context.Context) (*unstructured.Unstructured
 	return existing, nil
 }
 
-// caBundleOf returns the CAs by which clients verify the certificate now.
+// caBundleOf returns the CAs with which clients verify the certificate now.
 func caBundleOf(apiService *unstructured.Unstructured) []byte {
 	if apiService == nil {
 		return nil
@@ -190,7 +193,8 @@ func (r *Reconciler) store(ctx context.Context, secret *corev1.Secret, absent bo
 	return nil
 }
 
-// writeCABundle writes the CA into the APIService. It does nothing if there is no APIService, whose creation is watched.
+// writeCABundle writes the CA bundle to the APIService. It does nothing if there is no APIService. Its creation is
+// watched.
 func (r *Reconciler) writeCABundle(ctx context.Context, existing *unstructured.Unstructured, ca []byte) error {
 	if existing == nil {
 		return nil
@@ -201,10 +205,12 @@ func (r *Reconciler) writeCABundle(ctx context.Context, existing *unstructured.U
 	if current == encoded && !insecure {
 		return nil
 	}
-	desired := &unstructured.Unstructured{Object: map[string]any{"spec": map[string]any{"caBundle": encoded, "insecureSkipTLSVerify": false}}}
+	desired := &unstructured.Unstructured{Object: map[string]any{"spec": map[string]any{"caBundle": encoded,
+		"insecureSkipTLSVerify": false}}}
 	desired.SetGroupVersionKind(apiServiceGVK)
 	desired.SetName(names.APIService)
-	err := r.Client.Apply(ctx, client.ApplyConfigurationFromUnstructured(desired), client.ForceOwnership, client.FieldOwner(names.FieldManager))
+	err := r.Client.Apply(ctx, client.ApplyConfigurationFromUnstructured(desired), client.ForceOwnership,
+		client.FieldOwner(names.FieldManager))
 	if err != nil {
 		return fmt.Errorf("applying the caBundle of the APIService: %w", err)
 	}

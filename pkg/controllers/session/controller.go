@@ -21,11 +21,11 @@ import (
 )
 
 // retention is how long an expired session is kept, so that its refresh token is reported as expired and not as
-// unknown.
+// invalid.
 const retention = 24 * time.Hour
 
 const (
-	// indexLag is the pause before the index is asked again about a session that it does not have yet.
+	// indexLag is the pause before the next look at an index that does not contain the session yet.
 	indexLag = 100 * time.Millisecond
 	// endLag is the time after which sessions beyond the limits should be deleted.
 	endLag = time.Second
@@ -48,7 +48,8 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager) err
 	if r.Client == nil || r.Clock == nil || r.Audit == nil {
 		return errors.New("the session controller lacks a dependency")
 	}
-	informer, err := mgr.GetCache().GetInformer(ctx, &kubevisionv1alpha1.KubeVisionSession{}, cache.BlockUntilSynced(false))
+	informer, err := mgr.GetCache().GetInformer(ctx, &kubevisionv1alpha1.KubeVisionSession{},
+		cache.BlockUntilSynced(false))
 	if err == nil {
 		_, err = informer.AddEventHandler(r.index.Handler())
 	}
@@ -82,7 +83,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 }
 
 // enforceLimits deletes the sessions beyond the limits, and returns the time until the next check, or 0.
-func (r *Reconciler) enforceLimits(ctx context.Context, s *kubevisionv1alpha1.KubeVisionSession) (time.Duration, error) {
+func (r *Reconciler) enforceLimits(
+	ctx context.Context, s *kubevisionv1alpha1.KubeVisionSession,
+) (time.Duration, error) {
 	if !r.index.Has(s.Name) {
 		return indexLag, nil
 	}

@@ -31,7 +31,7 @@ type Reconciler struct {
 	// Live reads from the host: a cache that lags behind must not cause a second key.
 	Live  client.Reader
 	Clock clock.PassiveClock
-	// Period is how long a key signs before the next one does.
+	// Period is the time after which a new key signs.
 	Period time.Duration
 }
 
@@ -51,8 +51,8 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 		Complete(r)
 }
 
-// Reconcile creates the first key, and further keys in time. It does not change a Secret whose keys cannot be read: a
-// replacement would end every session.
+// Reconcile creates the first key, and rotates keys when they are due. It does not replace keys that cannot be parsed:
+// this would end every session.
 func (r *Reconciler) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Result, error) {
 	secret := &corev1.Secret{}
 	err := r.Live.Get(ctx, secretKey(), secret)
@@ -81,7 +81,8 @@ func (r *Reconciler) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Result
 }
 
 func (r *Reconciler) reportUnreadable(err error) error {
-	return fmt.Errorf("secret %s holds no readable signing keys; delete it to have new ones made, which ends every session: %w", secretKey(), err)
+	return fmt.Errorf("secret %s contains no valid signing keys; delete it to generate new keys, which ends all "+
+		"sessions: %w", secretKey(), err)
 }
 
 func (r *Reconciler) create(ctx context.Context) error {
@@ -91,13 +92,14 @@ func (r *Reconciler) create(ctx context.Context) error {
 	}
 	secret := &corev1.Secret{
 		ObjectMeta: metav1.ObjectMeta{
-			Namespace: names.Namespace, Name: names.SigningKeysSecret, Labels: map[string]string{names.ManagedByLabel: names.ManagedBy},
+			Namespace: names.Namespace, Name: names.SigningKeysSecret,
+			Labels: map[string]string{names.ManagedByLabel: names.ManagedBy},
 		},
 		Data: map[string][]byte{name: value},
 	}
 	if err := r.Client.Create(ctx, secret); err != nil {
 		return fmt.Errorf("creating the signing keys: %w", err)
 	}
-	ctrl.LoggerFrom(ctx).Info("Signing key made", "key", name)
+	ctrl.LoggerFrom(ctx).Info("Signing key generated", "key", name)
 	return nil
 }

@@ -18,12 +18,12 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/names"
 )
 
-// adoptCredentials makes restored credentials and favorites those of the user where an annotation asks for it, and
-// takes the annotation away. It returns whether one did.
+// adoptCredentials makes the user the owner of restored credentials and favorites if an annotation requests it, and
+// removes the annotation. It returns true if there was one.
 //
-// A restored user has a new UID and so counts as another person: a new user with the name of an earlier one must not
-// be able to log in with that person's password. The author of the annotation vouches that the name means the same
-// person, which requires the right to bind each role that the user holds.
+// A restored user has a new UID and so counts as another user: a new user with the name of a deleted one must not be
+// able to log in with the old password. The author of the annotation confirms that both are the same person. This
+// requires the right to bind each role that the user holds.
 func (r *Reconciler) adoptCredentials(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser) (bool, error) {
 	if _, asked := u.Annotations[names.AdoptCredentialsAnnotation]; !asked {
 		return false, nil
@@ -32,7 +32,8 @@ func (r *Reconciler) adoptCredentials(ctx context.Context, u *kubevisionv1alpha1
 		return false, err
 	}
 	secret := &corev1.Secret{}
-	err := r.Live.Get(ctx, types.NamespacedName{Namespace: names.Namespace, Name: names.CredentialsSecret(u.Name)}, secret)
+	err := r.Live.Get(ctx, types.NamespacedName{Namespace: names.Namespace, Name: names.CredentialsSecret(u.Name)},
+		secret)
 	if client.IgnoreNotFound(err) != nil {
 		return false, fmt.Errorf("reading the restored credentials: %w", err)
 	}
@@ -52,7 +53,7 @@ func (r *Reconciler) adoptCredentials(ctx context.Context, u *kubevisionv1alpha1
 	}
 	if adopted {
 		r.Recorder.Eventf(u, nil, corev1.EventTypeNormal, "CredentialsAdopted", "Reconcile",
-			"the password and the second factor are those that were restored")
+			"the restored password and second factor are in force")
 	}
 	return true, nil
 }
@@ -63,7 +64,7 @@ func isRestored(secret *corev1.Secret, u *kubevisionv1alpha1.KubeVisionUser) boo
 	return secret.Type == credentials.SecretType && belongsToNobody(secret, u)
 }
 
-// belongsToNobody returns true if an object was made for a user of that name and has no owner.
+// belongsToNobody returns true if an object was created for a user of that name and has no owner.
 func belongsToNobody(o client.Object, u *kubevisionv1alpha1.KubeVisionUser) bool {
 	return o.GetLabels()[names.UserLabel] == u.Name &&
 		len(o.GetOwnerReferences()) == 0 && o.GetDeletionTimestamp().IsZero()
@@ -96,7 +97,7 @@ func ownedBy(u *kubevisionv1alpha1.KubeVisionUser) []metav1.OwnerReference {
 	}
 }
 
-// adopt makes a user the owner of credentials, and ends pending logins and setups of a second factor.
+// adopt makes a user the owner of credentials, and ends pending logins and set-ups of a second factor.
 func adopt(secret *corev1.Secret, u *kubevisionv1alpha1.KubeVisionUser) error {
 	factor, err := credentials.ReadSecondFactor(secret)
 	if err != nil {

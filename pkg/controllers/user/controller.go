@@ -1,8 +1,7 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package user reconciles KubeVisionUsers: it takes passwords over from Secrets, and ends the sessions of disabled
-// users.
+// Package user reconciles KubeVisionUsers: it imports passwords from Secrets, and ends the sessions of disabled users.
 package user
 
 import (
@@ -49,20 +48,22 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager) err
 	}
 	r.Recorder = recorder{r.Recorder}
 	indexer := mgr.GetFieldIndexer()
-	if err := indexer.IndexField(ctx, &kubevisionv1alpha1.KubeVisionUser{}, passwordSecretIndex, func(o client.Object) []string {
-		if u, ok := o.(*kubevisionv1alpha1.KubeVisionUser); ok && u.Spec.PasswordSecretRef != nil {
-			return []string{u.Spec.PasswordSecretRef.Name}
-		}
-		return nil
-	}); err != nil {
+	if err := indexer.IndexField(ctx, &kubevisionv1alpha1.KubeVisionUser{}, passwordSecretIndex,
+		func(o client.Object) []string {
+			if u, ok := o.(*kubevisionv1alpha1.KubeVisionUser); ok && u.Spec.PasswordSecretRef != nil {
+				return []string{u.Spec.PasswordSecretRef.Name}
+			}
+			return nil
+		}); err != nil {
 		return fmt.Errorf("indexing users by password secret: %w", err)
 	}
-	if err := indexer.IndexField(ctx, &kubevisionv1alpha1.KubeVisionSession{}, sessionUserIndex, func(o client.Object) []string {
-		if s, ok := o.(*kubevisionv1alpha1.KubeVisionSession); ok {
-			return []string{s.Spec.UserName}
-		}
-		return nil
-	}); err != nil {
+	if err := indexer.IndexField(ctx, &kubevisionv1alpha1.KubeVisionSession{}, sessionUserIndex,
+		func(o client.Object) []string {
+			if s, ok := o.(*kubevisionv1alpha1.KubeVisionSession); ok {
+				return []string{s.Spec.UserName}
+			}
+			return nil
+		}); err != nil {
 		return fmt.Errorf("indexing sessions by user: %w", err)
 	}
 	return ctrl.NewControllerManagedBy(mgr).
@@ -85,7 +86,8 @@ func (r *Reconciler) usersOfSecret(ctx context.Context, secret client.Object) []
 		return nil
 	}
 	requests := make([]reconcile.Request, 0, len(users.Items)+1)
-	if name, ok := names.CredentialsOwner(secret.GetName()); ok { // a Secret that occupies the name of a user's credentials may have another owner
+	// a Secret that occupies the name of a user's credentials may have another owner
+	if name, ok := names.CredentialsOwner(secret.GetName()); ok {
 		requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKey{Name: name}})
 	}
 	for i := range users.Items {

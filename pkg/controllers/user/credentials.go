@@ -31,8 +31,8 @@ type outcome struct {
 	message string
 }
 
-// reconcileCredentials takes the password over from the Secret that the spec refers to if that Secret has changed
-// since the last time. A password that the user has chosen since stays in force until then.
+// reconcileCredentials imports the password from the Secret that the spec refers to, if that Secret has changed since
+// the last import. A password that the user has set since stays in force until then.
 func (r *Reconciler) reconcileCredentials(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser) error {
 	result, err := r.readPassword(ctx, u)
 	if err != nil {
@@ -40,15 +40,19 @@ func (r *Reconciler) reconcileCredentials(ctx context.Context, u *kubevisionv1al
 	}
 	generation := u.Generation
 	conditions := &u.Status.Conditions
-	condition.Set(conditions, generation, kubevisionv1alpha1.UserCredentialsCondition, result.status, result.reason, result.message)
+	condition.Set(conditions, generation, kubevisionv1alpha1.UserCredentialsCondition, result.status, result.reason,
+		result.message)
 	switch {
 	case u.Spec.Disabled:
-		condition.Set(conditions, generation, kubevisionv1alpha1.ReadyCondition, metav1.ConditionTrue, kubevisionv1alpha1.ReasonUserDisabled,
+		condition.Set(conditions, generation, kubevisionv1alpha1.ReadyCondition, metav1.ConditionTrue,
+			kubevisionv1alpha1.ReasonUserDisabled,
 			"the user is disabled and cannot log in")
 	case result.status != metav1.ConditionTrue:
-		condition.Set(conditions, generation, kubevisionv1alpha1.ReadyCondition, metav1.ConditionFalse, result.reason, result.message)
+		condition.Set(conditions, generation, kubevisionv1alpha1.ReadyCondition, metav1.ConditionFalse, result.reason,
+			result.message)
 	default:
-		condition.Set(conditions, generation, kubevisionv1alpha1.ReadyCondition, metav1.ConditionTrue, kubevisionv1alpha1.ReasonReady,
+		condition.Set(conditions, generation, kubevisionv1alpha1.ReadyCondition, metav1.ConditionTrue,
+			kubevisionv1alpha1.ReasonReady,
 			"the user can log in")
 	}
 	u.Status.ObservedGeneration = generation
@@ -64,17 +68,20 @@ func (r *Reconciler) readPassword(ctx context.Context, u *kubevisionv1alpha1.Kub
 		return outcome{}, err
 	}
 	if err := noteSecondFactor(u, stored); err != nil {
-		return outcome{metav1.ConditionFalse, kubevisionv1alpha1.ReasonSecretInvalid, err.Error()}, nil //nolint:nilerr // shown in a condition
+		//nolint:nilerr // the condition contains the error
+		return outcome{metav1.ConditionFalse, kubevisionv1alpha1.ReasonSecretInvalid, err.Error()}, nil
 	}
 	ref := u.Spec.PasswordSecretRef
 	if ref == nil {
 		if stored != nil && len(stored.Data[credentials.PasswordHashKey]) > 0 {
 			return outcome{metav1.ConditionTrue, kubevisionv1alpha1.ReasonPasswordSet, "the user has a password"}, nil
 		}
-		return outcome{metav1.ConditionFalse, kubevisionv1alpha1.ReasonNoPassword, "the user has no password; name a Secret in spec.passwordSecretRef"}, nil
+		return outcome{metav1.ConditionFalse, kubevisionv1alpha1.ReasonNoPassword,
+			"the user has no password; name a Secret in spec.passwordSecretRef"}, nil
 	}
 	if names.OwnSecret(ref.Name) {
-		return outcome{metav1.ConditionFalse, kubevisionv1alpha1.ReasonSecretInvalid, "Secret " + ref.Name + " is KubeVision's own; make one for the password and name that"}, nil
+		return outcome{metav1.ConditionFalse, kubevisionv1alpha1.ReasonSecretInvalid, "Secret " + ref.Name +
+			" is reserved for KubeVision; create another one for the password"}, nil
 	}
 	source := &corev1.Secret{}
 	err = r.Client.Get(ctx, types.NamespacedName{Namespace: names.Namespace, Name: ref.Name}, source)
@@ -87,7 +94,7 @@ func (r *Reconciler) readPassword(ctx context.Context, u *kubevisionv1alpha1.Kub
 	}
 	if credentials.BelongsToOther(source, u.Name) {
 		return outcome{metav1.ConditionFalse, kubevisionv1alpha1.ReasonSecretInvalid,
-			"Secret " + ref.Name + " holds the password of another user; make one for this user and name that"}, nil
+			"Secret " + ref.Name + " contains the password of another user; create another one for this user"}, nil
 	}
 	version := fmt.Sprintf("%s/%s/%s", source.UID, source.ResourceVersion, passwordKey(ref))
 	if stored == nil || stored.Annotations[credentials.PasswordSourceAnnotation] != version {
@@ -95,13 +102,14 @@ func (r *Reconciler) readPassword(ctx context.Context, u *kubevisionv1alpha1.Kub
 	}
 	if !isReadable(stored) { // the Secret may hold an older password than the one that the user has chosen since
 		return outcome{metav1.ConditionFalse, kubevisionv1alpha1.ReasonSecretInvalid,
-			"the stored hash cannot be read, or costs too much: put another password into Secret " + ref.Name}, nil
+			"the stored hash is invalid or too expensive: write another password to Secret " + ref.Name}, nil
 	}
-	return outcome{metav1.ConditionTrue, kubevisionv1alpha1.ReasonPasswordSet, "the password is that of Secret " + ref.Name + ", or one that the user has chosen since"}, nil
+	return outcome{metav1.ConditionTrue, kubevisionv1alpha1.ReasonPasswordSet, "the password comes from Secret " +
+		ref.Name + ", or the user has changed it since"}, nil
 }
 
-// isReadable returns true if a login can verify a password against the stored hash. An earlier version may have taken
-// over a hash whose cost exceeds the limit.
+// isReadable returns true if a login can verify a password against the stored hash. An earlier version may have
+// imported a hash whose cost exceeds the limit.
 func isReadable(stored *corev1.Secret) bool {
 	_, _, err := credentials.PasswordHash(stored)
 	return err == nil
@@ -124,12 +132,14 @@ func noteSecondFactor(u *kubevisionv1alpha1.KubeVisionUser, stored *corev1.Secre
 	return nil
 }
 
-// importPassword takes over the password of the Secret if the password has changed, and ignores changes of other
-// fields.
-func (r *Reconciler) importPassword(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, stored, source *corev1.Secret, version string) (outcome, error) {
+// importPassword imports the password of the Secret if the password has changed. It ignores changes of other fields.
+func (r *Reconciler) importPassword(
+	ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, stored, source *corev1.Secret, version string,
+) (outcome, error) {
 	key := passwordKey(u.Spec.PasswordSecretRef)
 	value := trimLineEnd(string(source.Data[key]))
-	result := outcome{metav1.ConditionTrue, kubevisionv1alpha1.ReasonPasswordSet, "the password is that of Secret " + source.Name}
+	result := outcome{metav1.ConditionTrue, kubevisionv1alpha1.ReasonPasswordSet, "the password comes from Secret " +
+		source.Name}
 	same, err := r.isImported(ctx, stored, value)
 	if err != nil {
 		return outcome{}, err
@@ -142,7 +152,8 @@ func (r *Reconciler) importPassword(ctx context.Context, u *kubevisionv1alpha1.K
 		return outcome{}, err
 	}
 	if problem != "" {
-		return outcome{metav1.ConditionFalse, kubevisionv1alpha1.ReasonSecretInvalid, fmt.Sprintf("key %s of Secret %s %s", key, source.Name, problem)}, nil
+		return outcome{metav1.ConditionFalse, kubevisionv1alpha1.ReasonSecretInvalid,
+			fmt.Sprintf("key %s of Secret %s %s", key, source.Name, problem)}, nil
 	}
 	if stored == nil {
 		err = r.create(ctx, u, version, hash)
@@ -152,13 +163,13 @@ func (r *Reconciler) importPassword(ctx context.Context, u *kubevisionv1alpha1.K
 	if err != nil {
 		return outcome{}, err
 	}
-	ctrl.LoggerFrom(ctx).Info("Password taken over", "secret", source.Name)
+	ctrl.LoggerFrom(ctx).Info("Password updated from a Secret", "secret", source.Name)
 	r.warnOfWeakness(u, value)
 	return result, nil
 }
 
-// warnOfWeakness emits an event if a password in clear text is easy to guess. The password is taken over
-// nevertheless: the author of the Secret decides.
+// warnOfWeakness emits an event if a clear-text password is easy to guess. The password is imported nevertheless: the
+// author of the Secret decides.
 func (r *Reconciler) warnOfWeakness(u *kubevisionv1alpha1.KubeVisionUser, value string) {
 	if password.IsHash(value) {
 		return
@@ -168,7 +179,7 @@ func (r *Reconciler) warnOfWeakness(u *kubevisionv1alpha1.KubeVisionUser, value 
 	}
 }
 
-// isImported returns true if the value is the one that was last taken over.
+// isImported returns true if the value was imported last.
 func (r *Reconciler) isImported(ctx context.Context, stored *corev1.Secret, value string) (bool, error) {
 	if stored == nil || len(stored.Data[credentials.PasswordSourceHashKey]) == 0 || !isReadable(stored) {
 		return false, nil
@@ -186,7 +197,7 @@ func (r *Reconciler) isImported(ctx context.Context, stored *corev1.Secret, valu
 		return false, nil
 	}
 	if err != nil {
-		return false, fmt.Errorf("comparing the password with the last one: %w", err)
+		return false, fmt.Errorf("comparing the password with the previous one: %w", err)
 	}
 	return true, nil
 }
@@ -200,7 +211,7 @@ func (r *Reconciler) hash(ctx context.Context, value string) (hash password.Hash
 	case password.IsHash(value):
 		parsed, err := password.Parse(value)
 		if err != nil {
-			return password.Hash{}, "is not a valid hash: " + err.Error(), nil //nolint:nilerr // the user's mistake, shown in a condition
+			return password.Hash{}, "is not a valid hash: " + err.Error(), nil //nolint:nilerr // a condition
 		}
 		return parsed, "", nil
 	default:
@@ -215,13 +226,16 @@ func (r *Reconciler) hash(ctx context.Context, value string) (hash password.Hash
 var errForeign = errors.New("exists already and does not belong to this user")
 
 // errRestored is errForeign for a Secret that was restored from a backup.
-var errRestored = fmt.Errorf("%w: if it was restored, and the user is the same person, set the annotation %s on the "+
+var errRestored = fmt.Errorf("%w: if it was restored from a backup of the same user, set the annotation %s on the "+
 	"user; otherwise delete it", errForeign, names.AdoptCredentialsAnnotation)
 
 // readCredentials returns the user's credentials, or nil if there are none yet.
-func (r *Reconciler) readCredentials(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser) (*corev1.Secret, error) {
+func (r *Reconciler) readCredentials(
+	ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser,
+) (*corev1.Secret, error) {
 	secret := &corev1.Secret{}
-	err := r.Client.Get(ctx, types.NamespacedName{Namespace: names.Namespace, Name: names.CredentialsSecret(u.Name)}, secret)
+	err := r.Client.Get(ctx, types.NamespacedName{Namespace: names.Namespace, Name: names.CredentialsSecret(u.Name)},
+		secret)
 	if apierrors.IsNotFound(err) {
 		return nil, nil //nolint:nilnil // no credentials yet is an answer
 	}
@@ -240,13 +254,16 @@ func (r *Reconciler) readCredentials(ctx context.Context, u *kubevisionv1alpha1.
 	return secret, nil
 }
 
-func (r *Reconciler) create(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, version string, hash password.Hash) error {
+func (r *Reconciler) create(
+	ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, version string, hash password.Hash,
+) error {
 	secret := &corev1.Secret{
 		ObjectMeta: metav1.ObjectMeta{
 			Namespace: names.Namespace, Name: names.CredentialsSecret(u.Name),
-			Labels:          map[string]string{names.ManagedByLabel: names.ManagedBy, names.UserLabel: u.Name},
-			Annotations:     map[string]string{credentials.PasswordSourceAnnotation: version},
-			OwnerReferences: []metav1.OwnerReference{*metav1.NewControllerRef(u, kubevisionv1alpha1.SchemeGroupVersion.WithKind("KubeVisionUser"))},
+			Labels:      map[string]string{names.ManagedByLabel: names.ManagedBy, names.UserLabel: u.Name},
+			Annotations: map[string]string{credentials.PasswordSourceAnnotation: version},
+			OwnerReferences: []metav1.OwnerReference{*metav1.NewControllerRef(u,
+				kubevisionv1alpha1.SchemeGroupVersion.WithKind("KubeVisionUser"))},
 		},
 		Type: credentials.SecretType,
 	}
@@ -259,8 +276,8 @@ func (r *Reconciler) create(ctx context.Context, u *kubevisionv1alpha1.KubeVisio
 	return nil
 }
 
-// update writes the version, and the password if there is one. It is not a patch, so that it fails if the credentials
-// have changed since they were read.
+// update writes the version, and the password if there is one. It is an update and not a patch, so that it fails if the
+// credentials have changed since they were read.
 func (r *Reconciler) update(ctx context.Context, stored *corev1.Secret, version string, hash *password.Hash) error {
 	updated := stored.DeepCopy()
 	if updated.Annotations == nil {
@@ -278,7 +295,7 @@ func (r *Reconciler) update(ctx context.Context, stored *corev1.Secret, version 
 	return nil
 }
 
-// trimLineEnd removes one line end, which editors and echo append. No client can send a password that ends in one.
+// trimLineEnd removes one line end, which editors and echo append. Clients cannot send a password that ends in one.
 func trimLineEnd(value string) string {
 	return strings.TrimSuffix(strings.TrimSuffix(value, "\n"), "\r")
 }
@@ -287,7 +304,7 @@ func passwordKey(ref *kubevisionv1alpha1.SecretKeyReference) string {
 	return cmp.Or(ref.Key, names.PasswordKey)
 }
 
-// setPassword puts the password of a Secret in force, and ends everything that was started with another password.
+// setPassword puts the password of a Secret in force, and ends everything that was started with the previous password.
 func setPassword(secret *corev1.Secret, hash password.Hash) error {
 	if err := credentials.ReplacePassword(secret, hash, false); err != nil {
 		return fmt.Errorf("replacing the password: %w", err)

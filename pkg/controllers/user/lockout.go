@@ -16,7 +16,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/authentication/throttle"
 )
 
-// noteLockout writes the end of the user's lockout into the status, and returns the time until then.
+// noteLockout writes the end of the user's lockout to the status, and returns the time until then.
 func (r *Reconciler) noteLockout(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser) (time.Duration, error) {
 	u.Status.LockedUntil = nil
 	t := &kubevisionv1alpha1.KubeVisionLoginThrottle{}

@@ -11,7 +11,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/authentication/audit"
 )
 
-// recorder emits the events of users in the namespace in which the events about their logins are.
+// recorder emits the events of users in the namespace of their login events.
 type recorder struct {
 	events.EventRecorder
 }

@@ -33,7 +33,7 @@ func (r *Reconciler) resetTwoFactor(ctx context.Context, u *kubevisionv1alpha1.K
 		}
 		credentials.BeginEpoch(stored, "")
 		if err := r.Client.Update(ctx, stored); err != nil {
-			return false, fmt.Errorf("taking the second factor away: %w", err)
+			return false, fmt.Errorf("removing the second factor: %w", err)
 		}
 	}
 	done := u.DeepCopy()
@@ -41,6 +41,7 @@ func (r *Reconciler) resetTwoFactor(ctx context.Context, u *kubevisionv1alpha1.K
 	if err := r.Client.Patch(ctx, done, client.MergeFrom(u)); client.IgnoreNotFound(err) != nil {
 		return false, fmt.Errorf("removing the annotation %s: %w", names.ResetTwoFactorAnnotation, err)
 	}
-	r.Recorder.Eventf(u, nil, corev1.EventTypeNormal, "SecondFactorReset", "Reconcile", "the second factor was taken away, and all sessions end")
+	r.Recorder.Eventf(u, nil, corev1.EventTypeNormal, "SecondFactorReset", "Reconcile",
+		"the second factor was removed, and all sessions end")
 	return true, nil
 }

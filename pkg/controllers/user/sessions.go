@@ -45,7 +45,8 @@ func (r *Reconciler) reconcileSessions(ctx context.Context, u *kubevisionv1alpha
 func noteLogin(u *kubevisionv1alpha1.KubeVisionUser, sessions []kubevisionv1alpha1.KubeVisionSession) {
 	for i := range sessions {
 		created := sessions[i].CreationTimestamp
-		if sessions[i].Spec.UserUID == u.UID && (u.Status.LastLoginTime == nil || u.Status.LastLoginTime.Before(&created)) {
+		if sessions[i].Spec.UserUID == u.UID &&
+			(u.Status.LastLoginTime == nil || u.Status.LastLoginTime.Before(&created)) {
 			u.Status.LastLoginTime = &created
 		}
 	}
@@ -54,10 +55,12 @@ func noteLogin(u *kubevisionv1alpha1.KubeVisionUser, sessions []kubevisionv1alph
 // endedSessions returns the sessions that are invalid according to the user's credentials. Without credentials all
 // are invalid.
 func (r *Reconciler) endedSessions(
-	ctx context.Context, reader client.Reader, u *kubevisionv1alpha1.KubeVisionUser, sessions []kubevisionv1alpha1.KubeVisionSession,
+	ctx context.Context, reader client.Reader, u *kubevisionv1alpha1.KubeVisionUser,
+	sessions []kubevisionv1alpha1.KubeVisionSession,
 ) ([]kubevisionv1alpha1.KubeVisionSession, error) {
 	secret := &corev1.Secret{}
-	err := reader.Get(ctx, types.NamespacedName{Namespace: names.Namespace, Name: names.CredentialsSecret(u.Name)}, secret)
+	err := reader.Get(ctx, types.NamespacedName{Namespace: names.Namespace, Name: names.CredentialsSecret(u.Name)},
+		secret)
 	if client.IgnoreNotFound(err) != nil {
 		return nil, fmt.Errorf("reading the credentials: %w", err)
 	}

@@ -43,7 +43,8 @@ func batchDelete(r *routes.Request, caller *clusters.Client) (routes.Result, err
 	if err != nil {
 		return routes.Result{}, err
 	}
-	if err := requireFreshCode(r.Context(), caller, items, func(objectref.Target) string { return http.MethodDelete }); err != nil {
+	if err := requireFreshCode(r.Context(), caller, items,
+		func(objectref.Target) string { return http.MethodDelete }); err != nil {
 		return routes.Result{}, err
 	}
 	out := make([]dashboardv1alpha1.BatchDeleteResult, len(items))
@@ -62,7 +63,8 @@ func batchDelete(r *routes.Request, caller *clusters.Client) (routes.Result, err
 
 func batchRestart(r *routes.Request, caller *clusters.Client) (routes.Result, error) {
 	named, items, err := readBatch(r, caller, func(i dashboardv1alpha1.BatchRestartItem) itemReference {
-		return itemReference{kindField: "kind", kind: i.Kind, namespace: i.Namespace, name: i.Name, verb: "get", check: checkRestart}
+		return itemReference{kindField: "kind", kind: i.Kind, namespace: i.Namespace, name: i.Name, verb: "get",
+			check: checkRestart}
 	})
 	if err != nil {
 		return routes.Result{}, err
@@ -84,7 +86,9 @@ func batchRestart(r *routes.Request, caller *clusters.Client) (routes.Result, er
 }
 
 // requireFreshCode requires a fresh code before the first change if one of the items needs it.
-func requireFreshCode(ctx context.Context, caller *clusters.Client, items []item, method func(objectref.Target) string) error {
+func requireFreshCode(
+	ctx context.Context, caller *clusters.Client, items []item, method func(objectref.Target) string,
+) error {
 	for i := range items {
 		if items[i].err != nil {
 			continue
@@ -127,7 +131,8 @@ func readBatch[T any](r *routes.Request, caller *clusters.Client, name func(T) i
 		return nil, nil, envelope.Required("body")
 	}
 	if len(named) > maxItems {
-		return nil, nil, envelope.Invalid("body", "there are %d items, and at most %d may be sent at once", len(named), maxItems)
+		return nil, nil, envelope.Invalid("body", "there are %d items, and at most %d may be sent at once", len(named),
+			maxItems)
 	}
 	items := make([]item, 0, len(named))
 	for i := range named {

@@ -72,7 +72,8 @@ func patch(ctx context.Context, caller *clusters.Client, t objectref.Target, c c
 // remove deletes the target. Its dependents are deleted in the background.
 func remove(ctx context.Context, caller *clusters.Client, t objectref.Target) (clusters.Response, error) {
 	call := t.Call(http.MethodDelete)
-	call.Query = url.Values{"propagationPolicy": {"Background"}} // as kubectl: the default of some kinds orphans the dependents
+	// as kubectl: the default of some kinds orphans the dependents
+	call.Query = url.Values{"propagationPolicy": {"Background"}}
 	answer, err := caller.Do(ctx, call)
 	return answer, authorization.CallError(ctx, caller, t.Attributes("delete"), err)
 }

@@ -52,7 +52,8 @@ func drain(r *routes.Request, caller *clusters.Client) (routes.Result, error) {
 	if err != nil {
 		return routes.Result{}, err
 	}
-	d := &draining{caller: caller, pods: pods, options: options, until: time.Now().Add(time.Duration(*options.TimeoutSeconds) * time.Second)}
+	d := &draining{caller: caller, pods: pods, options: options,
+		until: time.Now().Add(time.Duration(*options.TimeoutSeconds) * time.Second)}
 	// As kubectl does, the node is cordoned first. This also checks whether the caller may change the node.
 	answer, err := setUnschedulable(ctx, caller, node, true, dryRunQuery(options.DryRun))
 	if err != nil {
@@ -70,7 +71,8 @@ func drain(r *routes.Request, caller *clusters.Client) (routes.Result, error) {
 		return routes.Result{}, err
 	}
 	data := d.data(node.Name, left == 0)
-	return routes.Result{Data: data, Meta: dashboardv1alpha1.Meta{Warnings: answer.Warnings}}, d.nothingEvictedError(waiting, data)
+	return routes.Result{Data: data,
+		Meta: dashboardv1alpha1.Meta{Warnings: answer.Warnings}}, d.nothingEvictedError(waiting, data)
 }
 
 // drainOptions reads the optional body.
@@ -82,13 +84,15 @@ func drainOptions(r *routes.Request) (dashboardv1alpha1.DrainRequest, error) {
 		}
 	}
 	if options.GracePeriodSeconds != nil && *options.GracePeriodSeconds < 0 {
-		return options, envelope.Invalid("gracePeriodSeconds", "gracePeriodSeconds must be 0 or more; without it each pod has what it asks for")
+		return options, envelope.Invalid("gracePeriodSeconds",
+			"gracePeriodSeconds must be 0 or more; by default each pod has its own grace period")
 	}
 	if options.TimeoutSeconds == nil {
 		options.TimeoutSeconds = new(int64(defaultDrainTime))
 	}
 	if *options.TimeoutSeconds < 1 || *options.TimeoutSeconds > maxDrainTime {
-		return options, envelope.Invalid("timeoutSeconds", "timeoutSeconds must be 1 to %d; call the drain again to go on", maxDrainTime)
+		return options, envelope.Invalid("timeoutSeconds",
+			"timeoutSeconds must be 1 to %d; repeat the drain to continue it", maxDrainTime)
 	}
 	return options, nil
 }

@@ -24,13 +24,15 @@ func podOf(name string, change func(*corev1.Pod)) corev1.Pod {
 
 func owned(apiVersion, kind string) func(*corev1.Pod) {
 	return func(p *corev1.Pod) {
-		p.OwnerReferences = []metav1.OwnerReference{{APIVersion: apiVersion, Kind: kind, Name: "owner", Controller: new(true)}}
+		p.OwnerReferences = []metav1.OwnerReference{{APIVersion: apiVersion, Kind: kind, Name: "owner",
+			Controller: new(true)}}
 	}
 }
 
 func withEmptyDir(p *corev1.Pod) {
 	owned("apps/v1", "ReplicaSet")(p)
-	p.Spec.Volumes = []corev1.Volume{{Name: "tmp", VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}}}
+	p.Spec.Volumes = []corev1.Volume{{Name: "tmp",
+		VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}}}
 }
 
 func planned(options dashboardv1alpha1.DrainRequest, pods ...corev1.Pod) (*draining, []int, error) {
@@ -44,31 +46,42 @@ func planned(options dashboardv1alpha1.DrainRequest, pods ...corev1.Pod) (*drain
 
 func TestPlan(t *testing.T) {
 	const goes = "" // the status is set by the eviction
-	force, withData := dashboardv1alpha1.DrainRequest{Force: true}, dashboardv1alpha1.DrainRequest{DeleteEmptyDirData: true}
+	force, withData := dashboardv1alpha1.DrainRequest{Force: true}, dashboardv1alpha1.DrainRequest{
+		DeleteEmptyDirData: true}
 	for name, tc := range map[string]struct {
 		pod     func(*corev1.Pod)
 		options dashboardv1alpha1.DrainRequest
 		status  string
 		refused bool
 	}{
-		"of a ReplicaSet":            {owned("apps/v1", "ReplicaSet"), dashboardv1alpha1.DrainRequest{}, goes, false},
-		"of a DaemonSet":             {owned("apps/v1", "DaemonSet"), dashboardv1alpha1.DrainRequest{}, dashboardv1alpha1.DrainSkipped, false},
-		"of another's DaemonSet":     {owned("example.com/v1", "DaemonSet"), dashboardv1alpha1.DrainRequest{}, goes, false},
-		"static":                     {func(p *corev1.Pod) { p.Annotations = map[string]string{corev1.MirrorPodAnnotationKey: "x"} }, force, dashboardv1alpha1.DrainSkipped, false},
-		"unmanaged":                  {func(*corev1.Pod) {}, withData, dashboardv1alpha1.DrainBlocked, true},
-		"unmanaged, forced":          {func(*corev1.Pod) {}, force, goes, false},
-		"unmanaged, failed":          {func(p *corev1.Pod) { p.Status.Phase = corev1.PodFailed }, dashboardv1alpha1.DrainRequest{}, goes, false},
-		"with an emptyDir":           {withEmptyDir, force, dashboardv1alpha1.DrainBlocked, true},
-		"with an emptyDir to lose":   {withEmptyDir, withData, goes, false},
-		"with an emptyDir, finished": {func(p *corev1.Pod) { withEmptyDir(p); p.Status.Phase = corev1.PodSucceeded }, force, goes, false},
-		"ending":                     {func(p *corev1.Pod) { p.DeletionTimestamp = new(metav1.Now()) }, dashboardv1alpha1.DrainRequest{}, dashboardv1alpha1.DrainEvicted, false},
+		"of a ReplicaSet": {owned("apps/v1", "ReplicaSet"), dashboardv1alpha1.DrainRequest{}, goes, false},
+		"of a DaemonSet": {owned("apps/v1", "DaemonSet"), dashboardv1alpha1.DrainRequest{},
+			dashboardv1alpha1.DrainSkipped, false},
+		"of another's DaemonSet": {owned("example.com/v1", "DaemonSet"), dashboardv1alpha1.DrainRequest{}, goes,
+			false},
+		"static": {func(p *corev1.Pod) {
+			p.Annotations = map[string]string{corev1.MirrorPodAnnotationKey: "x"}
+		}, force, dashboardv1alpha1.DrainSkipped, false},
+		"unmanaged":         {func(*corev1.Pod) {}, withData, dashboardv1alpha1.DrainBlocked, true},
+		"unmanaged, forced": {func(*corev1.Pod) {}, force, goes, false},
+		"unmanaged, failed": {func(p *corev1.Pod) {
+			p.Status.Phase = corev1.PodFailed
+		}, dashboardv1alpha1.DrainRequest{}, goes, false},
+		"with an emptyDir":         {withEmptyDir, force, dashboardv1alpha1.DrainBlocked, true},
+		"with an emptyDir to lose": {withEmptyDir, withData, goes, false},
+		"with an emptyDir, finished": {func(p *corev1.Pod) { withEmptyDir(p); p.Status.Phase = corev1.PodSucceeded },
+			force, goes, false},
+		"ending": {func(p *corev1.Pod) {
+			p.DeletionTimestamp = new(metav1.Now())
+		}, dashboardv1alpha1.DrainRequest{}, dashboardv1alpha1.DrainEvicted, false},
 		"owned, but not controlled": {func(p *corev1.Pod) {
 			p.OwnerReferences = []metav1.OwnerReference{{APIVersion: "v1", Kind: "ConfigMap", Name: "x"}}
 		}, dashboardv1alpha1.DrainRequest{}, dashboardv1alpha1.DrainBlocked, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			d, waiting, err := planned(tc.options, podOf("a", tc.pod))
-			if (err != nil) != tc.refused || d.results[0].Status != tc.status || (len(waiting) == 1) != (tc.status == goes || tc.refused) {
+			if (err != nil) != tc.refused || d.results[0].Status != tc.status ||
+				(len(waiting) == 1) != (tc.status == goes || tc.refused) {
 				t.Errorf("status %q (%s), waiting %v, error %v", d.results[0].Status, d.results[0].Reason, waiting, err)
 			}
 		})
@@ -82,7 +95,8 @@ func TestPlanNamesOnlySome(t *testing.T) {
 	}
 	_, _, err := planned(dashboardv1alpha1.DrainRequest{}, append(pods, podOf("z", withEmptyDir))...)
 	e := envelope.As(err)
-	if e.Code != dashboardv1alpha1.CodeConflict || !strings.Contains(e.Message, "ns/a, ns/b, ns/c, ns/d, ns/e, 3 more") || !strings.Contains(e.Message, "ns/z") {
+	if e.Code != dashboardv1alpha1.CodeConflict ||
+		!strings.Contains(e.Message, "ns/a, ns/b, ns/c, ns/d, ns/e, 3 more") || !strings.Contains(e.Message, "ns/z") {
 		t.Errorf("%d: %s", e.Code, e.Message)
 	}
 	if data, ok := e.Data.(dashboardv1alpha1.Drain); !ok || len(data.Pods) != 9 || data.Completed {
@@ -111,7 +125,8 @@ func TestHopeless(t *testing.T) {
 			waiting = append(waiting, i)
 		}
 		err := (&draining{results: tc.results}).nothingEvictedError(waiting, dashboardv1alpha1.Drain{})
-		if got := err != nil; got != (tc.want != dashboardv1alpha1.CodeOK) || (got && envelope.As(err).Code != tc.want) {
+		if got := err != nil; got != (tc.want != dashboardv1alpha1.CodeOK) ||
+			(got && envelope.As(err).Code != tc.want) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -122,13 +137,15 @@ func TestHopeless(t *testing.T) {
 func TestNoTimeLeft(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), reserve-time.Second)
 	defer cancel()
-	d, waiting, err := planned(dashboardv1alpha1.DrainRequest{Force: true}, podOf("a", func(*corev1.Pod) {}), podOf("b", func(*corev1.Pod) {}))
+	d, waiting, err := planned(dashboardv1alpha1.DrainRequest{Force: true}, podOf("a", func(*corev1.Pod) {}),
+		podOf("b", func(*corev1.Pod) {}))
 	if err != nil {
 		t.Fatal(err)
 	}
 	d.results[1].Status, d.results[1].Reason = dashboardv1alpha1.DrainBlocked, "budget"
 	left, err := d.evictAll(ctx, waiting)
-	if err != nil || left != 2 || d.results[0].Status != dashboardv1alpha1.DrainBlocked || d.results[1].Reason != "budget" {
+	if err != nil || left != 2 || d.results[0].Status != dashboardv1alpha1.DrainBlocked ||
+		d.results[1].Reason != "budget" {
 		t.Errorf("%d left: %+v, %v", left, d.results, err)
 	}
 }

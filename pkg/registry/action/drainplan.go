@@ -31,7 +31,7 @@ func (d *draining) plan(node string) ([]int, error) {
 			continue
 		}
 		if pod.DeletionTimestamp != nil {
-			result.Status, result.Reason = dashboardv1alpha1.DrainEvicted, "it is ending already"
+			result.Status, result.Reason = dashboardv1alpha1.DrainEvicted, "it is already terminating"
 			continue
 		}
 		waiting = append(waiting, i)
@@ -44,7 +44,7 @@ func (d *draining) plan(node string) ([]int, error) {
 		}
 		if !d.options.Force && metav1.GetControllerOf(pod) == nil {
 			unmanaged = append(unmanaged, i)
-			d.refuse(i, "no controller would make it again")
+			d.refuse(i, "no controller would recreate it")
 		}
 	}
 	return waiting, d.refusedError(node, withData, unmanaged)
@@ -57,7 +57,7 @@ func skipReason(pod *corev1.Pod) string {
 	}
 	owner := metav1.GetControllerOf(pod)
 	if owner != nil && owner.Kind == "DaemonSet" && strings.HasPrefix(owner.APIVersion, appsv1.GroupName+"/") {
-		return fmt.Sprintf("it belongs to DaemonSet %q, which would place it here again", owner.Name)
+		return fmt.Sprintf("it belongs to DaemonSet %q, which would recreate it on this node", owner.Name)
 	}
 	return ""
 }
@@ -86,19 +86,19 @@ func (d *draining) refusedError(node string, withData, unmanaged []int) error {
 		why = append(why, d.podNames(withData)+" would lose data in emptyDir volumes (deleteEmptyDirData allows it)")
 	}
 	if len(unmanaged) > 0 {
-		why = append(why, d.podNames(unmanaged)+" would not be made again by any controller (force allows it)")
+		why = append(why, d.podNames(unmanaged)+" would not be recreated by a controller (force allows it)")
 	}
 	if len(why) == 0 {
 		return nil
 	}
 	said := "nothing was evicted"
 	if !d.options.DryRun {
-		said += ", but no new pods are placed on the node"
+		said += ", but no new pods are scheduled on the node"
 	}
 	e := envelope.New(dashboardv1alpha1.CodeConflict, "%s: %s", said, strings.Join(why, "; "))
 	for i := range d.results {
 		if d.results[i].Status == "" {
-			d.results[i].Status, d.results[i].Reason = dashboardv1alpha1.DrainBlocked, "other pods keep the drain from beginning"
+			d.results[i].Status, d.results[i].Reason = dashboardv1alpha1.DrainBlocked, "other pods block the drain"
 		}
 	}
 	e.Data = d.data(node, false)

@@ -79,7 +79,8 @@ func (d *draining) evict(ctx context.Context, i int) {
 	pod, result := &d.found[i], &d.results[i]
 	if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) < reserve {
 		if result.Status == "" {
-			result.Status, result.Reason = dashboardv1alpha1.DrainBlocked, "time was up before its turn: call the drain again"
+			result.Status, result.Reason = dashboardv1alpha1.DrainBlocked, "the time was over before its eviction: "+
+				"repeat the drain"
 		}
 		return
 	}
@@ -91,7 +92,7 @@ func (d *draining) evict(ctx context.Context, i int) {
 			result.Reason = "dry run"
 		}
 	case apierrors.IsNotFound(err), apierrors.IsConflict(err): // a conflict means that another Pod has the name by now
-		result.Reason = "it was gone already"
+		result.Reason = "it was already deleted"
 	case apierrors.IsTooManyRequests(err), apierrors.IsTimeout(err), apierrors.IsServerTimeout(err):
 		result.Status, result.Reason = dashboardv1alpha1.DrainBlocked, blockedBy(err)
 	default:
@@ -109,7 +110,8 @@ func (d *draining) callEviction(ctx context.Context, pod *corev1.Pod) error {
 		TypeMeta:   metav1.TypeMeta{APIVersion: policyv1.SchemeGroupVersion.String(), Kind: "Eviction"},
 		ObjectMeta: metav1.ObjectMeta{Namespace: pod.Namespace, Name: pod.Name},
 		DeleteOptions: &metav1.DeleteOptions{
-			GracePeriodSeconds: d.options.GracePeriodSeconds, Preconditions: metav1.NewUIDPreconditions(string(pod.UID)),
+			GracePeriodSeconds: d.options.GracePeriodSeconds,
+			Preconditions:      metav1.NewUIDPreconditions(string(pod.UID)),
 		},
 	}
 	body, err := json.Marshal(eviction)
@@ -125,15 +127,16 @@ func (d *draining) callEviction(ctx context.Context, pod *corev1.Pod) error {
 // blockedBy returns a description of the PodDisruptionBudget that blocks an eviction.
 func blockedBy(err error) string {
 	if cause, ok := apierrors.StatusCause(err, policyv1.DisruptionBudgetCause); ok {
-		return "a PodDisruptionBudget does not allow it now: " + cause.Message
+		return "a PodDisruptionBudget does not allow the eviction now: " + cause.Message
 	}
-	return "the cluster has too much to do"
+	return "the cluster is overloaded"
 }
 
 // failure returns the outcome of an eviction that must not be retried.
 func (d *draining) failure(ctx context.Context, pod *corev1.Pod, err error) *envelope.Error {
 	if apierrors.IsInternalError(err) && strings.Contains(err.Error(), "PodDisruptionBudget") {
-		return envelope.New(dashboardv1alpha1.CodeConflict, "more than one PodDisruptionBudget selects it, and then Kubernetes evicts nothing").WithCause(err)
+		return envelope.New(dashboardv1alpha1.CodeConflict,
+			"more than one PodDisruptionBudget selects it, so Kubernetes does not evict it").WithCause(err)
 	}
 	t := d.target(pod)
 	attributes := t.Attributes("create")

@@ -44,8 +44,11 @@ func schedule(r *routes.Request, caller *clusters.Client, unschedulable bool) (r
 	}, err
 }
 
-func setUnschedulable(ctx context.Context, caller *clusters.Client, node objectref.Target, value bool, query url.Values) (clusters.Response, error) {
-	return patch(ctx, caller, node, change{kind: types.MergePatchType, body: object{"spec": object{"unschedulable": value}}, query: query})
+func setUnschedulable(
+	ctx context.Context, caller *clusters.Client, node objectref.Target, value bool, query url.Values,
+) (clusters.Response, error) {
+	return patch(ctx, caller, node, change{kind: types.MergePatchType,
+		body: object{"spec": object{"unschedulable": value}}, query: query})
 }
 
 // dryRunQuery returns the query of a dry run.

@@ -62,7 +62,8 @@ func checkRestart(t objectref.Target) error {
 	if isPod(t) || hasTemplate(t) {
 		return nil
 	}
-	return envelope.Invalid(objectref.Resource, "%s cannot be restarted: deployments, statefulsets, daemonsets and pods can", plural(t))
+	return envelope.Invalid(objectref.Resource,
+		"%s cannot be restarted: deployments, statefulsets, daemonsets and pods can", plural(t))
 }
 
 // restartMethod returns the HTTP method with which restartTarget changes the target.
@@ -87,9 +88,10 @@ func restartTarget(ctx context.Context, caller *clusters.Client, t objectref.Tar
 			return nil, checkNotPaused(t)
 		}
 	}
-	answer, err := patch(ctx, caller, t, change{kind: types.MergePatchType, body: object{"spec": object{"template": object{
-		"metadata": object{"annotations": object{restartedAt: time.Now().UTC().Format(time.RFC3339)}},
-	}}}})
+	answer, err := patch(ctx, caller, t,
+		change{kind: types.MergePatchType, body: object{"spec": object{"template": object{
+			"metadata": object{"annotations": object{restartedAt: time.Now().UTC().Format(time.RFC3339)}},
+		}}}})
 	if err != nil {
 		return nil, err
 	}
@@ -105,7 +107,8 @@ func restartTarget(ctx context.Context, caller *clusters.Client, t objectref.Tar
 	}
 	warnings := answer.Warnings
 	if changed.Spec.UpdateStrategy.Type == string(appsv1.OnDeleteStatefulSetStrategyType) {
-		warnings = append(warnings, fmt.Sprintf("the update strategy of %q is OnDelete: its Pods restart when they are deleted", t.Name))
+		warnings = append(warnings,
+			fmt.Sprintf("the update strategy of %q is OnDelete: its Pods restart when they are deleted", t.Name))
 	}
 	return warnings, nil
 }
@@ -122,12 +125,13 @@ func restartPod(ctx context.Context, caller *clusters.Client, t objectref.Target
 	}
 	warnings := answer.Warnings
 	if deleted.Kind == "Pod" && metav1.GetControllerOf(&deleted) == nil {
-		warnings = append(warnings, fmt.Sprintf("pod %q had no controller that makes it again", t.Name))
+		warnings = append(warnings, fmt.Sprintf("pod %q has no controller that would recreate it", t.Name))
 	}
 	return warnings, nil
 }
 
 // checkNotPaused returns the error for a workload that does not roll out changes because it is paused.
 func checkNotPaused(t objectref.Target) error {
-	return envelope.New(dashboardv1alpha1.CodeConflict, "deployment %q is paused: resume it first (set spec.paused to false)", t.Name)
+	return envelope.New(dashboardv1alpha1.CodeConflict,
+		"deployment %q is paused: resume it first (set spec.paused to false)", t.Name)
 }

@@ -109,7 +109,8 @@ func readRecords(ctx context.Context, caller *clusters.Client, t objectref.Targe
 func (r *record) revision(ofDeployment bool) (revision, bool) {
 	if !ofDeployment {
 		delete(r.Data.Spec.Template, "$patch") // the record is a patch and contains its directive
-		return revision{number: r.Revision, metadata: r.Metadata, template: r.Data.Spec.Template}, r.Data.Spec.Template != nil
+		return revision{number: r.Revision, metadata: r.Metadata,
+			template: r.Data.Spec.Template}, r.Data.Spec.Template != nil
 	}
 	number, err := strconv.ParseInt(r.Metadata.Annotations[revisionAnnotation], 10, 64)
 	unstructured.RemoveNestedField(r.Spec.Template, "metadata", "labels", "pod-template-hash")

@@ -33,7 +33,8 @@ func rollback(r *routes.Request, caller *clusters.Client) (routes.Result, error)
 		return routes.Result{}, envelope.Required(fieldRevision)
 	}
 	if *request.Revision < 0 {
-		return routes.Result{}, envelope.Invalid(fieldRevision, "revision must be 0 or more; 0 is the one before the current one")
+		return routes.Result{}, envelope.Invalid(fieldRevision,
+			"revision must be 0 or more; 0 is the previous revision")
 	}
 	t, w, revisions, err := readRevisions(r, caller)
 	if err != nil {
@@ -50,17 +51,20 @@ func rollback(r *routes.Request, caller *clusters.Client) (routes.Result, error)
 	// A rollback without a change is sent too, so that the cluster checks the caller's permission.
 	answer, err := rollbackTo(r.Context(), caller, t, w, chosen, changed && isDeployment(t))
 	return routes.Result{
-		Data: dashboardv1alpha1.Rollback{Revision: chosen.number, Changed: changed}, Meta: dashboardv1alpha1.Meta{Warnings: answer.Warnings},
+		Data: dashboardv1alpha1.Rollback{Revision: chosen.number, Changed: changed},
+		Meta: dashboardv1alpha1.Meta{Warnings: answer.Warnings},
 	}, err
 }
 
 // rollbackTo patches the workload. It retries after a conflict if only the status has changed, which happens often
 // during a rollout.
 func rollbackTo(
-	ctx context.Context, caller *clusters.Client, t objectref.Target, w *workload, chosen *revision, withAnnotations bool,
+	ctx context.Context, caller *clusters.Client, t objectref.Target, w *workload, chosen *revision,
+	withAnnotations bool,
 ) (answer clusters.Response, err error) {
 	for range maxTries {
-		answer, err = patch(ctx, caller, t, change{kind: types.JSONPatchType, body: patchSteps(w, chosen, withAnnotations)})
+		answer, err = patch(ctx, caller, t,
+			change{kind: types.JSONPatchType, body: patchSteps(w, chosen, withAnnotations)})
 		if err == nil || envelope.As(err).Code != dashboardv1alpha1.CodeStale {
 			return answer, err
 		}
@@ -80,13 +84,13 @@ func rollbackTo(
 func findRevision(t objectref.Target, revisions []revision, number int64) (*revision, error) {
 	if number == 0 {
 		if len(revisions) < 2 {
-			return nil, envelope.New(dashboardv1alpha1.CodeConflict, "%q has no revision before the current one", t.Name)
+			return nil, envelope.New(dashboardv1alpha1.CodeConflict, "%q has no previous revision", t.Name)
 		}
 		return &revisions[len(revisions)-2], nil
 	}
 	i := slices.IndexFunc(revisions, func(r revision) bool { return r.number == number })
 	if i < 0 {
-		return nil, envelope.New(dashboardv1alpha1.CodeNotFound, "%q has no revision %d, or not any more", t.Name, number)
+		return nil, envelope.New(dashboardv1alpha1.CodeNotFound, "%q has no revision %d", t.Name, number)
 	}
 	return &revisions[i], nil
 }
@@ -115,7 +119,8 @@ func patchSteps(w *workload, chosen *revision, withAnnotations bool) []step {
 // annotations with which the Deployment controller keeps its state stay.
 func annotations(w *workload, chosen *revision) map[string]string {
 	bookkeeping := []string{
-		corev1.LastAppliedConfigAnnotation, revisionAnnotation, "deployment.kubernetes.io/revision-history", "deployment.kubernetes.io/desired-replicas",
+		corev1.LastAppliedConfigAnnotation, revisionAnnotation, "deployment.kubernetes.io/revision-history",
+		"deployment.kubernetes.io/desired-replicas",
 		"deployment.kubernetes.io/max-replicas", "deprecated.deployment.rollback.to",
 	}
 	out := map[string]string{}

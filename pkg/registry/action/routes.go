@@ -33,20 +33,24 @@ func (p *Provider) Routes() []routes.Route {
 func (p *Provider) workloadRoutes() []routes.Route {
 	return slices.Concat(
 		onObject("scale", routes.Route{
-			Method: http.MethodPut, Doc: "set the number of replicas, of any kind that has a scale subresource",
-			Reads: dashboardv1alpha1.ScaleRequest{}, Returns: dashboardv1alpha1.ScaleEnvelope{}, Endpoint: routes.Reviewed(p.Access.Cluster, scale),
+			Method: http.MethodPut, Doc: "set the number of replicas of an object with a scale subresource",
+			Reads: dashboardv1alpha1.ScaleRequest{}, Returns: dashboardv1alpha1.ScaleEnvelope{},
+			Endpoint: routes.Reviewed(p.Access.Cluster, scale),
 		}),
 		onObject("restart", routes.Route{
-			Method: http.MethodPost, Doc: "restart the Pods of a Deployment, StatefulSet or DaemonSet, or one Pod",
+			Method: http.MethodPost, Doc: "restart the Pods of a Deployment, StatefulSet or DaemonSet, or a single Pod",
 			Returns: dashboardv1alpha1.Envelope{}, Endpoint: routes.Reviewed(p.Access.Cluster, restart),
 		}),
 		onObject("history", routes.Route{
-			Method: http.MethodGet, Doc: "list the revisions of a Deployment, StatefulSet or DaemonSet, the oldest first",
+			Method:  http.MethodGet,
+			Doc:     "list the revisions of a Deployment, StatefulSet or DaemonSet, the oldest first",
 			Returns: dashboardv1alpha1.RevisionListEnvelope{}, Endpoint: routes.Reviewed(p.Access.Cluster, history),
 		}),
 		onObject("rollback", routes.Route{
-			Method: http.MethodPost, Doc: "go back to a revision of a Deployment, StatefulSet or DaemonSet; 0 is the one before the current one",
-			Reads: dashboardv1alpha1.RollbackRequest{}, Returns: dashboardv1alpha1.RollbackEnvelope{}, Endpoint: routes.Reviewed(p.Access.Cluster, rollback),
+			Method: http.MethodPost,
+			Doc:    "roll back a Deployment, StatefulSet or DaemonSet to a revision; 0 is the previous one",
+			Reads:  dashboardv1alpha1.RollbackRequest{}, Returns: dashboardv1alpha1.RollbackEnvelope{},
+			Endpoint: routes.Reviewed(p.Access.Cluster, rollback),
 		}),
 	)
 }
@@ -76,15 +80,15 @@ func (p *Provider) nodeRoutes() []routes.Route {
 	}
 	return []routes.Route{
 		onNode("cordon", routes.Route{
-			Doc:     "place no new Pods on a node",
+			Doc:     "cordon a node, so that no new Pods are scheduled on it",
 			Returns: dashboardv1alpha1.NodeSchedulingEnvelope{}, Endpoint: routes.Reviewed(p.Access.Cluster, cordon),
 		}),
 		onNode("uncordon", routes.Route{
-			Doc:     "place Pods on a node again",
+			Doc:     "uncordon a node, so that Pods are scheduled on it",
 			Returns: dashboardv1alpha1.NodeSchedulingEnvelope{}, Endpoint: routes.Reviewed(p.Access.Cluster, uncordon),
 		}),
 		onNode("drain", routes.Route{
-			Doc:   "place no new Pods on a node, and evict those that are there",
+			Doc:   "cordon a node, and evict its Pods",
 			Reads: dashboardv1alpha1.DrainRequest{}, BodyOptional: true, Returns: dashboardv1alpha1.DrainEnvelope{},
 			Endpoint: routes.Reviewed(p.Access.Cluster, drain),
 		}),
@@ -96,12 +100,14 @@ func (p *Provider) batchRoutes() []routes.Route {
 		{
 			Method: http.MethodPost, Path: cluster + "/resources/batch-delete", Operation: "batchDelete",
 			Doc: "delete up to 100 objects", Parameters: parameters(cluster),
-			Reads: dashboardv1alpha1.BatchDelete{}, Returns: dashboardv1alpha1.BatchDeleteEnvelope{}, Endpoint: routes.Reviewed(p.Access.Cluster, batchDelete),
+			Reads: dashboardv1alpha1.BatchDelete{}, Returns: dashboardv1alpha1.BatchDeleteEnvelope{},
+			Endpoint: routes.Reviewed(p.Access.Cluster, batchDelete),
 		},
 		{
 			Method: http.MethodPost, Path: cluster + "/batch-restart", Operation: "batchRestart",
 			Doc: "restart up to 100 workloads", Parameters: parameters(cluster),
-			Reads: dashboardv1alpha1.BatchRestart{}, Returns: dashboardv1alpha1.BatchRestartEnvelope{}, Endpoint: routes.Reviewed(p.Access.Cluster, batchRestart),
+			Reads: dashboardv1alpha1.BatchRestart{}, Returns: dashboardv1alpha1.BatchRestartEnvelope{},
+			Endpoint: routes.Reviewed(p.Access.Cluster, batchRestart),
 		},
 	}
 }

@@ -35,7 +35,8 @@ func scale(r *routes.Request, caller *clusters.Client) (routes.Result, error) {
 		return routes.Result{}, envelope.Invalid(field, "replicas must be 0 or more")
 	}
 	answer, err := patch(r.Context(), caller, t, change{
-		subresource: subresourceScale, kind: types.MergePatchType, body: object{"spec": object{"replicas": *request.Replicas}},
+		subresource: subresourceScale, kind: types.MergePatchType,
+		body: object{"spec": object{"replicas": *request.Replicas}},
 	})
 	if err != nil {
 		return routes.Result{}, err

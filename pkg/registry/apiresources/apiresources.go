@@ -30,17 +30,18 @@ func (p *Provider) Routes() []routes.Route {
 	return []routes.Route{
 		{
 			Method: http.MethodGet, Path: "/clusters/{cluster}/api-resources", Operation: "listAPIResources",
-			Doc: "list the kinds of objects that the cluster serves", Returns: dashboardv1alpha1.APIResourceListEnvelope{},
+			Doc: "list the resources that the cluster serves", Returns: dashboardv1alpha1.APIResourceListEnvelope{},
 			Endpoint: routes.Reviewed(p.Access.Cluster, apiResources),
 		},
 		{
 			Method: http.MethodGet, Path: "/clusters/{cluster}/crds", Operation: "listCustomResources",
-			Doc: "list the kinds that CustomResourceDefinitions define", Returns: dashboardv1alpha1.CustomResourceListEnvelope{},
+			Doc:      "list the custom resources that the cluster serves",
+			Returns:  dashboardv1alpha1.CustomResourceListEnvelope{},
 			Endpoint: routes.Reviewed(p.Access.Cluster, customResources),
 		},
 		{
 			Method: http.MethodPost, Path: "/clusters/{cluster}/crds/refresh", Operation: "refreshCustomResources",
-			Doc:      "ask the cluster anew what it serves, and list the kinds that CustomResourceDefinitions define",
+			Doc:      "read the resources of the cluster again, and list its custom resources",
 			Returns:  dashboardv1alpha1.CustomResourceListEnvelope{},
 			Endpoint: routes.Reviewed(p.Access.Cluster, refresh),
 		},
@@ -61,8 +62,10 @@ func apiResources(r *routes.Request, caller *scopedlist.Client) (routes.Result, 
 
 func describe(r *clusters.Resource) dashboardv1alpha1.APIResource {
 	return dashboardv1alpha1.APIResource{
-		Name: r.GroupVersionResource.Resource, Group: r.Group, Version: r.Version, APIVersion: r.GroupVersion().String(), Kind: r.Kind,
-		Namespaced: r.Namespaced, Verbs: append([]string{}, r.Verbs...), ShortNames: r.ShortNames, Categories: r.Categories, Subresources: r.Subresources,
+		Name: r.GroupVersionResource.Resource, Group: r.Group, Version: r.Version,
+		APIVersion: r.GroupVersion().String(), Kind: r.Kind,
+		Namespaced: r.Namespaced, Verbs: append([]string{}, r.Verbs...), ShortNames: r.ShortNames,
+		Categories: r.Categories, Subresources: r.Subresources,
 	}
 }
 
@@ -109,7 +112,8 @@ func list(r *routes.Request, caller *scopedlist.Client, prepare func() error) (r
 		}
 	}
 	return routes.Result{
-		Data: data, Meta: dashboardv1alpha1.Meta{Source: dashboardv1alpha1.SourceAPIServer, Total: new(int64(len(data)))},
+		Data: data, Meta: dashboardv1alpha1.Meta{Source: dashboardv1alpha1.SourceAPIServer,
+			Total: new(int64(len(data)))},
 	}, nil
 }
 

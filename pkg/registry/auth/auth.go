@@ -41,20 +41,21 @@ func (e *Provider) Routes() []routes.Route {
 	return slices.Concat(e.verifyRoutes(), e.factorRoutes(), []routes.Route{
 		{
 			Method: http.MethodPost, Path: "/auth/login", Operation: "login",
-			Doc:   "log in with user name and password",
+			Doc:   "log in with a user name and a password",
 			Reads: dashboardv1alpha1.LoginRequest{}, Returns: dashboardv1alpha1.LoginEnvelope{},
 			Endpoint: routes.Public(e.login),
 		},
 		{
 			Method: http.MethodPost, Path: "/auth/refresh", Operation: "refresh",
-			Doc:   "renew a session with its refresh token, which is spent by that",
+			Doc:   "renew a session with its refresh token, which is valid once",
 			Reads: dashboardv1alpha1.RefreshRequest{}, Returns: dashboardv1alpha1.LoginEnvelope{},
 			Endpoint: routes.Public(e.refresh),
 		},
 		{
-			Method: http.MethodPut, Path: "/users/me/password", Operation: "changeOwnPassword", DuringPasswordChange: true,
-			Doc:   "choose another password; the caller's other sessions end",
-			Reads: dashboardv1alpha1.PasswordRequest{}, Returns: dashboardv1alpha1.Envelope{},
+			Method: http.MethodPut, Path: "/users/me/password", Operation: "changeOwnPassword",
+			DuringPasswordChange: true,
+			Doc:                  "change the caller's password; the caller's other sessions end",
+			Reads:                dashboardv1alpha1.PasswordRequest{}, Returns: dashboardv1alpha1.Envelope{},
 			Endpoint: routes.Self(e.changePassword),
 		},
 	})
@@ -91,7 +92,7 @@ func (e *Provider) refresh(r *routes.Request) (routes.Result, error) {
 	return e.loginResult(r, session, err)
 }
 
-// loginResult answers with a session, or asks for a second factor to be set up, which is all that the session is good for then.
+// loginResult returns the data of a session, or a request to set up a second factor if the session allows nothing else.
 func (e *Provider) loginResult(r *routes.Request, session *authentication.Session, err error) (routes.Result, error) {
 	if err != nil {
 		return routes.Result{}, autherrors.Map(err)
@@ -100,14 +101,15 @@ func (e *Provider) loginResult(r *routes.Request, session *authentication.Sessio
 		due := autherrors.SetupRequired(dashboardv1alpha1.CodeTwoFactorRequired)
 		due.Data = dashboardv1alpha1.TwoFactorChallenge{
 			SetupRequired: true, AccessToken: session.AccessToken, RefreshToken: session.RefreshToken,
-			ExpiresIn: int64(session.ExpiresIn.Seconds()), SessionToken: session.SetupToken, TempToken: session.SetupToken,
+			ExpiresIn: int64(session.ExpiresIn.Seconds()), SessionToken: session.SetupToken,
+			TempToken: session.SetupToken,
 		}
 		return routes.Result{}, due
 	}
 	return e.sessionResult(r, session)
 }
 
-// verifyResult answers with the session with which a login has ended.
+// verifyResult returns the data of the session that a login has started.
 func (e *Provider) verifyResult(r *routes.Request, session *authentication.Session, err error) (routes.Result, error) {
 	if err != nil {
 		return routes.Result{}, autherrors.Map(err)
@@ -121,7 +123,8 @@ func (e *Provider) sessionResult(r *routes.Request, session *authentication.Sess
 		return routes.Result{}, err
 	}
 	return routes.Result{Data: dashboardv1alpha1.Login{
-		AccessToken: session.AccessToken, RefreshToken: session.RefreshToken, ExpiresIn: int64(session.ExpiresIn.Seconds()),
+		AccessToken: session.AccessToken, RefreshToken: session.RefreshToken,
+		ExpiresIn:   int64(session.ExpiresIn.Seconds()),
 		DeviceToken: session.DeviceToken, User: current.User,
 		PasswordChangeRequired: session.PasswordChangeRequired, SetupRequired: session.SetupRequired,
 	}}, nil

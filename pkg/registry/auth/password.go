@@ -34,7 +34,8 @@ func (e *Provider) changePassword(r *routes.Request, u user.Info) (routes.Result
 	return routes.Result{}, autherrors.Map(err)
 }
 
-// Prove returns a function that checks the fresh code of a request. Callers whom kube-apiserver has authenticated have no
+// Prove returns a function that checks the fresh code of a request. Callers whom kube-apiserver has authenticated have
+// no
 // second factor here.
 func Prove(
 	factors *authentication.SecondFactors, origin func(*http.Request) authentication.Client,
@@ -54,5 +55,5 @@ func principal(u user.Info) (*authentication.Principal, error) {
 		return p, nil
 	}
 	return nil, envelope.New(dashboardv1alpha1.CodeConflict,
-		"only users of KubeVision have a password and a second factor here: Kubernetes has authenticated you by other means")
+		"only KubeVision users have a password and a second factor: you are authenticated by Kubernetes")
 }

@@ -23,19 +23,20 @@ func (e *Provider) verifyRoutes() []routes.Route {
 	return []routes.Route{
 		{
 			Method: http.MethodPost, Path: "/auth/2fa/verify", Operation: "verifyTwoFactor",
-			Doc:   "end a login with a one-time code",
+			Doc:   "complete a login with a one-time code",
 			Reads: dashboardv1alpha1.VerifyRequest{}, Returns: dashboardv1alpha1.LoginEnvelope{},
 			Endpoint: routes.Public(func(r *routes.Request) (routes.Result, error) {
 				var body dashboardv1alpha1.VerifyRequest
 				if err := r.ReadJSON(&body); err != nil {
 					return routes.Result{}, err
 				}
-				return e.verify(r, cmp.Or(body.SessionToken, body.TempToken), "code", body.Code, e.SecondFactors.VerifyTOTP)
+				return e.verify(r, cmp.Or(body.SessionToken, body.TempToken), "code", body.Code,
+					e.SecondFactors.VerifyTOTP)
 			}),
 		},
 		{
 			Method: http.MethodPost, Path: "/auth/2fa/recovery", Operation: "recoverTwoFactor",
-			Doc:   "end a login with a recovery code, which is spent by that",
+			Doc:   "complete a login with a recovery code, which is valid once",
 			Reads: dashboardv1alpha1.RecoveryRequest{}, Returns: dashboardv1alpha1.LoginEnvelope{},
 			Endpoint: routes.Public(func(r *routes.Request) (routes.Result, error) {
 				var body dashboardv1alpha1.RecoveryRequest
@@ -43,13 +44,15 @@ func (e *Provider) verifyRoutes() []routes.Route {
 					return routes.Result{}, err
 				}
 				code := cmp.Or(body.RecoveryCode, body.Code)
-				return e.verify(r, cmp.Or(body.SessionToken, body.TempToken), "recoveryCode", code, e.SecondFactors.VerifyRecoveryCode)
+				return e.verify(r, cmp.Or(body.SessionToken, body.TempToken), "recoveryCode", code,
+					e.SecondFactors.VerifyRecoveryCode)
 			}),
 		},
 	}
 }
 
-type verifyFunc func(ctx context.Context, challenge, code string, from authentication.Client) (*authentication.Session, error)
+type verifyFunc func(ctx context.Context, challenge, code string, from authentication.Client) (*authentication.Session,
+	error)
 
 func (e *Provider) verify(r *routes.Request, challenge, field, code string, answer verifyFunc) (routes.Result, error) {
 	switch {
@@ -62,45 +65,55 @@ func (e *Provider) verify(r *routes.Request, challenge, field, code string, answ
 	return e.verifyResult(r, session, err)
 }
 
-// factorRoutes are about the caller's own second factor.
+// factorRoutes returns the routes for the caller's own second factor.
 func (e *Provider) factorRoutes() []routes.Route {
 	return []routes.Route{
 		{
-			Method: http.MethodPost, Path: "/auth/2fa/setup", Operation: "setUpTwoFactor", DuringSetup: true, DuringPasswordChange: true,
-			Doc:   "make a second factor, which is in force once it is proved",
-			Reads: dashboardv1alpha1.SetupRequest{}, BodyOptional: true, Returns: dashboardv1alpha1.SetupEnvelope{},
+			Method: http.MethodPost, Path: "/auth/2fa/setup", Operation: "setUpTwoFactor", DuringSetup: true,
+			DuringPasswordChange: true,
+			Doc:                  "set up a second factor, which is in force after its first code",
+			Reads:                dashboardv1alpha1.SetupRequest{}, BodyOptional: true,
+			Returns:  dashboardv1alpha1.SetupEnvelope{},
 			Endpoint: routes.Self(e.setUp),
 		},
 		{
-			Method: http.MethodPost, Path: "/auth/2fa/enable", Operation: "enableTwoFactor", DuringSetup: true, DuringPasswordChange: true,
-			Doc:   "put the second factor into force with its first code; the caller's other sessions end",
-			Reads: dashboardv1alpha1.CodeRequest{}, Returns: dashboardv1alpha1.EnabledEnvelope{},
-			Endpoint: routes.Self(withCode(func(r *routes.Request, p *authentication.Principal, code string) (any, error) {
-				return dashboardv1alpha1.Enabled{Enabled: true}, e.SecondFactors.Enable(r.Context(), p, code, e.Client(r.Request))
+			Method: http.MethodPost, Path: "/auth/2fa/enable", Operation: "enableTwoFactor", DuringSetup: true,
+			DuringPasswordChange: true,
+			Doc:                  "enable the second factor with its first code; the caller's other sessions end",
+			Reads:                dashboardv1alpha1.CodeRequest{}, Returns: dashboardv1alpha1.EnabledEnvelope{},
+			Endpoint: routes.Self(withCode(func(r *routes.Request, p *authentication.Principal, code string) (any,
+				error) {
+				return dashboardv1alpha1.Enabled{Enabled: true}, e.SecondFactors.Enable(r.Context(), p, code,
+					e.Client(r.Request))
 			})),
 		},
 		{
 			Method: http.MethodPost, Path: "/auth/2fa/disable", Operation: "disableTwoFactor",
-			Doc:   "take the second factor away with one of its codes; the caller's other sessions end",
+			Doc:   "disable the second factor with one of its codes; the caller's other sessions end",
 			Reads: dashboardv1alpha1.CodeRequest{}, Returns: dashboardv1alpha1.DisabledEnvelope{},
-			Endpoint: routes.Self(withCode(func(r *routes.Request, p *authentication.Principal, code string) (any, error) {
-				return dashboardv1alpha1.Disabled{Disabled: true}, e.SecondFactors.Disable(r.Context(), p, code, e.Client(r.Request))
+			Endpoint: routes.Self(withCode(func(r *routes.Request, p *authentication.Principal, code string) (any,
+				error) {
+				return dashboardv1alpha1.Disabled{Disabled: true}, e.SecondFactors.Disable(r.Context(), p, code,
+					e.Client(r.Request))
 			})),
 		},
 		{
 			Method: http.MethodPost, Path: "/auth/2fa/reverify", Operation: "reverifyTwoFactor",
-			Doc:   "give a code of the second factor for all requests of this session within five minutes that take a fresh one",
+			Doc:   "verify the session with a code of the second factor; requests need no fresh code for five minutes",
 			Reads: dashboardv1alpha1.CodeRequest{}, Returns: dashboardv1alpha1.ReverifiedEnvelope{},
-			Endpoint: routes.Self(withCode(func(r *routes.Request, p *authentication.Principal, code string) (any, error) {
-				answer := dashboardv1alpha1.Reverified{Reverified: true, ExpiresIn: int64(credentials.VerifiedTTL.Seconds())}
+			Endpoint: routes.Self(withCode(func(r *routes.Request, p *authentication.Principal, code string) (any,
+				error) {
+				answer := dashboardv1alpha1.Reverified{Reverified: true,
+					ExpiresIn: int64(credentials.VerifiedTTL.Seconds())}
 				return answer, e.SecondFactors.Reverify(r.Context(), p, code, e.Client(r.Request))
 			})),
 		},
 		{
 			Method: http.MethodPost, Path: "/auth/2fa/recovery-codes", Operation: "renewRecoveryCodes",
-			Doc:   "replace the recovery codes, with a code of the second factor",
+			Doc:   "replace the recovery codes with a code of the second factor",
 			Reads: dashboardv1alpha1.CodeRequest{}, Returns: dashboardv1alpha1.RecoveryCodesEnvelope{},
-			Endpoint: routes.Self(withCode(func(r *routes.Request, p *authentication.Principal, code string) (any, error) {
+			Endpoint: routes.Self(withCode(func(r *routes.Request, p *authentication.Principal, code string) (any,
+				error) {
 				codes, err := e.SecondFactors.RenewRecoveryCodes(r.Context(), p, code, e.Client(r.Request))
 				return dashboardv1alpha1.RecoveryCodes{RecoveryCodes: codes}, err
 			})),
@@ -127,7 +140,9 @@ func (e *Provider) setUp(r *routes.Request, u user.Info) (routes.Result, error) 
 }
 
 // withCode returns a handler that requires a KubeVisionUser and a code.
-func withCode(do func(*routes.Request, *authentication.Principal, string) (any, error)) func(*routes.Request, user.Info) (routes.Result, error) {
+func withCode(
+	do func(*routes.Request, *authentication.Principal, string) (any, error),
+) func(*routes.Request, user.Info) (routes.Result, error) {
 	return func(r *routes.Request, u user.Info) (routes.Result, error) {
 		p, err := principal(u)
 		if err != nil {

@@ -25,7 +25,8 @@ const busy = "too many logins at once: try again shortly"
 // Map returns the error for the client. It returns unknown errors unchanged.
 func Map(err error) error {
 	if e, ok := errors.AsType[*authentication.ChallengeError](err); ok {
-		due := envelope.New(dashboardv1alpha1.CodeTwoFactorRequired, "the second factor is due: send a code with the session token")
+		due := envelope.New(dashboardv1alpha1.CodeTwoFactorRequired,
+			"a second factor is required: send a code with the session token")
 		due.Data = dashboardv1alpha1.TwoFactorChallenge{Requires2FA: true, SessionToken: e.Token, TempToken: e.Token}
 		return due
 	}
@@ -56,21 +57,24 @@ func mapSentinel(err error) error {
 	case errors.Is(err, authentication.ErrSessionEnded):
 		return envelope.SessionEnded().WithCause(err)
 	case errors.Is(err, authentication.ErrRevoked):
-		return envelope.New(dashboardv1alpha1.CodeUnauthenticated, "the token is not valid: log in again").WithCause(err)
+		return envelope.New(dashboardv1alpha1.CodeUnauthenticated,
+			"the token is not valid: log in again").WithCause(err)
 	case errors.Is(err, authentication.ErrNoSecondFactor):
 		return envelope.New(dashboardv1alpha1.CodeConflict, "you have no second factor: set one up first")
 	case errors.Is(err, authentication.ErrPolicy):
-		return envelope.New(dashboardv1alpha1.CodeConflict, "you must have a second factor: whoever runs KubeVision demands it")
+		return envelope.New(dashboardv1alpha1.CodeConflict,
+			"you must have a second factor: your administrator requires it")
 	case errors.Is(err, authentication.ErrPasswordRequired):
-		e := reverify("send your password: a second factor is in force, or you logged in more than five minutes ago")
+		e := reverify("send your password: it is required if a second factor is in force, or if your login is older " +
+			"than five minutes")
 		e.Field = "password"
 		return e
 	case errors.Is(err, authentication.ErrFreshCodeRequired):
-		return reverify("this takes a fresh code of your second factor: send it in the header " +
+		return reverify("a fresh code of your second factor is required: send it in the header " +
 			dashboardv1alpha1.CodeHeader + " or as " + dashboardv1alpha1.CodeField +
-			" in the body, or once for five minutes with POST /auth/2fa/reverify")
+			" in the body, or verify the session for five minutes with POST /auth/2fa/reverify")
 	case errors.Is(err, authentication.ErrSamePassword):
-		return envelope.Invalid(newPassword, "the new password is the old one")
+		return envelope.Invalid(newPassword, "the new password equals the old one")
 	case errors.Is(err, authentication.ErrBusy):
 		return tooMany(busy, time.Second)
 	default:
@@ -80,8 +84,9 @@ func mapSentinel(err error) error {
 
 // SetupRequired returns the error for a session that is restricted to the set-up of a second factor.
 func SetupRequired(code dashboardv1alpha1.Code) *envelope.Error {
-	e := envelope.New(code, "you must set up a second factor before anything else: within five minutes of the login in "+
-		"the dashboard's security settings, or with POST /auth/2fa/setup")
+	e := envelope.New(code,
+		"you must set up a second factor before any other request: within five minutes of the login in "+
+			"the dashboard's security settings, or with POST /auth/2fa/setup")
 	e.Data = dashboardv1alpha1.TwoFactorChallenge{SetupRequired: true}
 	return e
 }
@@ -89,7 +94,7 @@ func SetupRequired(code dashboardv1alpha1.Code) *envelope.Error {
 // PasswordChangeRequired returns the error for a session that is restricted to a change of the password. It is a
 // state that prevents the request, and not a missing right: dashboards display that code's message.
 func PasswordChangeRequired() *envelope.Error {
-	e := envelope.New(dashboardv1alpha1.CodeConflict, "you must choose another password before anything else: in the "+
+	e := envelope.New(dashboardv1alpha1.CodeConflict, "you must change your password before any other request: in the "+
 		"dashboard's security settings, or with PUT /users/me/password")
 	e.Data = dashboardv1alpha1.PasswordChangeRequired{PasswordChangeRequired: true}
 	return e

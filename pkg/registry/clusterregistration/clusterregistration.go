@@ -48,7 +48,7 @@ func (e *Provider) Routes() []routes.Route {
 		},
 		{
 			Method: http.MethodPost, Path: "/clusters", Operation: "createCluster",
-			Doc:   "register a cluster; no answer ever holds its kubeconfig",
+			Doc:   "register a cluster; no response contains its kubeconfig",
 			Reads: dashboardv1alpha1.CreateClusterRequest{}, Returns: dashboardv1alpha1.ClusterEnvelope{},
 			Endpoint: routes.AsCaller(e.Host.Connect, e.create),
 		},
@@ -59,24 +59,24 @@ func (e *Provider) Routes() []routes.Route {
 		},
 		{
 			Method: http.MethodPut, Path: "/clusters/{cluster}", Operation: "updateCluster",
-			Doc:   "change a registration, or replace its kubeconfig; what is not given stays as it is",
+			Doc:   "change a registration, or replace its kubeconfig; absent fields are not changed",
 			Reads: dashboardv1alpha1.UpdateClusterRequest{}, Returns: dashboardv1alpha1.ClusterEnvelope{},
 			Endpoint: routes.AsCaller(e.connect, e.update),
 		},
 		{
 			Method: http.MethodDelete, Path: "/clusters/{cluster}", Operation: "deleteCluster",
-			Doc: "take a registration back, with its kubeconfig", Returns: dashboardv1alpha1.Envelope{},
+			Doc: "delete a registration and its kubeconfig", Returns: dashboardv1alpha1.Envelope{},
 			Endpoint: routes.AsCaller(e.connect, e.remove),
 		},
 		{
 			Method: http.MethodPost, Path: "/clusters/{cluster}/test", Operation: "testCluster",
-			Doc: "look whether the cluster can be reached now", Returns: dashboardv1alpha1.ClusterTestEnvelope{},
+			Doc: "test the connection to a cluster", Returns: dashboardv1alpha1.ClusterTestEnvelope{},
 			Endpoint: routes.Reviewed(e.review, e.test),
 		},
 	}
 }
 
-// view is what a caller may know about one cluster.
+// view is the part of a cluster that the caller may see.
 type view struct {
 	operator bool
 }
@@ -131,8 +131,9 @@ func (e *Provider) test(r *routes.Request, _ *view) (routes.Result, error) {
 		return routes.Result{}, err
 	}
 	return routes.Result{Data: dashboardv1alpha1.ClusterTest{
-		Reachable: found.Reachable, CredentialsValid: found.CredentialsValid, ImpersonationReady: found.ImpersonationReady,
-		Version: found.Version, Message: found.Message,
+		Reachable: found.Reachable, CredentialsValid: found.CredentialsValid,
+		ImpersonationReady: found.ImpersonationReady,
+		Version:            found.Version, Message: found.Message,
 	}}, nil
 }
 
@@ -150,5 +151,6 @@ func (e *Provider) remove(r *routes.Request, a *hostobjects.Client) (routes.Resu
 	if apierrors.IsNotFound(err) {
 		return routes.Result{}, authorization.NewClusterNotFound(c.Name).WithCause(err)
 	}
-	return routes.Result{}, a.WriteError(r.Context(), err, hostobjects.Action("delete", kubevisionv1alpha1.ResourceClusters, c.Name))
+	return routes.Result{}, a.WriteError(r.Context(), err,
+		hostobjects.Action("delete", kubevisionv1alpha1.ResourceClusters, c.Name))
 }

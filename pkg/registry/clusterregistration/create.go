@@ -63,13 +63,14 @@ func (e *Provider) checkNew(body *dashboardv1alpha1.CreateClusterRequest) error 
 	case body.AuthType == "":
 		return envelope.Required("authType")
 	case body.AuthType == dashboardv1alpha1.AuthTypeInCluster && body.Kubeconfig != "":
-		return envelope.Invalid(field, "the cluster that KubeVision runs in needs no kubeconfig")
+		return envelope.Invalid(field, "the host cluster needs no kubeconfig")
 	case body.AuthType == dashboardv1alpha1.AuthTypeInCluster:
 		return nil
 	case body.AuthType == dashboardv1alpha1.AuthTypeKubeconfig:
 		return e.checkKubeconfig(body.Kubeconfig)
 	default:
-		return envelope.Invalid("authType", "authType must be %s or %s", dashboardv1alpha1.AuthTypeKubeconfig, dashboardv1alpha1.AuthTypeInCluster)
+		return envelope.Invalid("authType", "authType must be %s or %s", dashboardv1alpha1.AuthTypeKubeconfig,
+			dashboardv1alpha1.AuthTypeInCluster)
 	}
 }
 
@@ -90,8 +91,9 @@ func (e *Provider) checkKubeconfig(text string) error {
 		err = e.Policy.CheckServer(server.Host)
 	}
 	if err != nil {
-		return envelope.Invalid(field, "clusters[].cluster.server is at an address that KubeVision may not connect to; "+
-			"an operator can allow it with --cluster-addresses-allowed").WithCause(err)
+		return envelope.Invalid(field,
+			"clusters[].cluster.server is at an address that KubeVision may not connect to; "+
+				"an operator can allow it with --cluster-addresses-allowed").WithCause(err)
 	}
 	return nil
 }
@@ -114,7 +116,8 @@ func newCluster(body *dashboardv1alpha1.CreateClusterRequest) *kubevisionv1alpha
 func newSecret(c *kubevisionv1alpha1.KubeVisionCluster, name, key, text string) *corev1.Secret {
 	return &corev1.Secret{
 		ObjectMeta: metav1.ObjectMeta{
-			Namespace: names.Namespace, Name: name, OwnerReferences: kubevisionv1alpha1.OwnerReferences("KubeVisionCluster", c),
+			Namespace: names.Namespace, Name: name,
+			OwnerReferences: kubevisionv1alpha1.OwnerReferences("KubeVisionCluster", c),
 		},
 		Data: map[string][]byte{key: []byte(text)},
 	}

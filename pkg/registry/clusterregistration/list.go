@@ -16,7 +16,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/routes"
 )
 
-// visible is what a caller may know about the clusters.
+// visible is the part of the clusters that the caller may see.
 type visible struct {
 	clusters []kubevisionv1alpha1.KubeVisionCluster
 	// operator is true for a caller who may list the objects, and therefore sees their conditions.
@@ -27,8 +27,10 @@ func (e *Provider) visible(r *routes.Request, u user.Info) (*visible, error) {
 	return usable(r.Context(), e.Reader, e.Host.Reviewer, u)
 }
 
-// usable returns all clusters for an operator, and for other callers those that they may use.
-func usable(ctx context.Context, reader client.Reader, reviewer *authorization.Reviewer, u user.Info) (*visible, error) {
+// usable returns all clusters for an operator, and for other callers the clusters that they may use.
+func usable(
+	ctx context.Context, reader client.Reader, reviewer *authorization.Reviewer, u user.Info,
+) (*visible, error) {
 	all, err := authorization.ListClusters(ctx, reader)
 	if err != nil {
 		return nil, err

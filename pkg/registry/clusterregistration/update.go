@@ -54,7 +54,8 @@ func (e *Provider) update(r *routes.Request, a *hostobjects.Client) (routes.Resu
 }
 
 func changes(
-	ctx context.Context, a *hostobjects.Client, c *kubevisionv1alpha1.KubeVisionCluster, body *dashboardv1alpha1.UpdateClusterRequest,
+	ctx context.Context, a *hostobjects.Client, c *kubevisionv1alpha1.KubeVisionCluster,
+	body *dashboardv1alpha1.UpdateClusterRequest,
 ) ([]hostobjects.Step, error) {
 	changed := c.DeepCopy()
 	if body.DisplayName != nil {
@@ -73,11 +74,13 @@ func changes(
 }
 
 // rotate returns the step that replaces the kubeconfig in the Secret of the cluster. It creates a missing Secret, and
-// does not overwrite a key that is no kubeconfig.
-func rotate(ctx context.Context, a *hostobjects.Client, c *kubevisionv1alpha1.KubeVisionCluster, text string) (hostobjects.Step, error) {
+// does not overwrite a key that does not contain a kubeconfig.
+func rotate(
+	ctx context.Context, a *hostobjects.Client, c *kubevisionv1alpha1.KubeVisionCluster, text string,
+) (hostobjects.Step, error) {
 	ref := c.Spec.KubeconfigSecretRef
 	if ref == nil {
-		return hostobjects.Step{}, envelope.Invalid(field, "the cluster that KubeVision runs in needs no kubeconfig")
+		return hostobjects.Step{}, envelope.Invalid(field, "the host cluster needs no kubeconfig")
 	}
 	key := cmp.Or(ref.Key, field)
 	secret := &corev1.Secret{}
@@ -89,7 +92,8 @@ func rotate(ctx context.Context, a *hostobjects.Client, c *kubevisionv1alpha1.Ku
 	case err != nil:
 		return hostobjects.Step{}, envelope.FromAPIError(err)
 	case len(secret.Data[key]) == 0:
-		return hostobjects.Step{}, envelope.New(dashboardv1alpha1.CodeConflict, "the Secret %s has no key %s: mend it with kubectl", ref.Name, key)
+		return hostobjects.Step{}, envelope.New(dashboardv1alpha1.CodeConflict,
+			"the Secret %s has no key %s: correct it with kubectl", ref.Name, key)
 	}
 	return hostobjects.Step{What: "Secret " + ref.Name, Do: func(ctx context.Context, w client.Client) error {
 		written := secret.DeepCopy()

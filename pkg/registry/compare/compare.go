@@ -33,7 +33,7 @@ type Provider struct {
 func (e *Provider) Routes() []routes.Route {
 	return []routes.Route{{
 		Method: http.MethodPost, Path: "/compare", Operation: "compareObjects",
-		Doc:   "show two objects as YAML, without what differs of any two",
+		Doc:   "show two objects as YAML, without fields that always differ",
 		Reads: dashboardv1alpha1.CompareRequest{}, Returns: dashboardv1alpha1.CompareEnvelope{},
 		Endpoint: routes.Reviewed(e.review, compare),
 	}}
@@ -49,7 +49,7 @@ type side struct {
 	body     []byte
 }
 
-// review reads which objects are meant: the clusters that the caller must be allowed to use are in the body.
+// review reads the references to the objects from the body. The caller must be allowed to use their clusters.
 func (e *Provider) review(r *routes.Request, u user.Info) ([]side, error) {
 	var request dashboardv1alpha1.CompareRequest
 	if err := r.ReadJSON(&request); err != nil {
@@ -76,13 +76,14 @@ func (e *Provider) review(r *routes.Request, u user.Info) ([]side, error) {
 func pick(name, alias string, named, aliased *dashboardv1alpha1.ObjectReference) (side, error) {
 	switch {
 	case named != nil && aliased != nil:
-		return side{}, envelope.Invalid(alias, "%s and %s are two names of one thing: send one of them", name, alias)
+		return side{}, envelope.Invalid(alias, "%s and %s are synonyms: send only one of them", name, alias)
 	case named == nil && aliased == nil:
 		return side{}, envelope.Required(name)
 	case named == nil:
 		name, named = alias, aliased
 	}
-	for field, value := range map[string]string{"cluster": named.Cluster, "resource": named.Resource, "name": named.Name} {
+	for field, value := range map[string]string{"cluster": named.Cluster, "resource": named.Resource,
+		"name": named.Name} {
 		if value == "" {
 			return side{}, envelope.Required(name + "." + field)
 		}

@@ -39,28 +39,29 @@ func (e *Provider) Routes() []routes.Route {
 		},
 		{
 			Method: http.MethodGet, Path: "/favorites/check", Operation: "checkFavorite",
-			Doc: "say whether an object is a favorite of the caller", Returns: dashboardv1alpha1.FavoriteStateEnvelope{},
+			Doc:     "check whether an object is a favorite of the caller",
+			Returns: dashboardv1alpha1.FavoriteStateEnvelope{},
 			Parameters: map[string]string{
 				"cluster_id": "the name of the cluster", "resource_type": "the plural name of the kind",
-				"name": "the name of the object", "namespace": "the namespace of the object, where it has one",
+				"name": "the name of the object", "namespace": "the namespace of a namespaced object",
 			},
 			Endpoint: routes.Self(e.check),
 		},
 		{
 			Method: http.MethodPost, Path: "/favorites", Operation: "addFavorite",
-			Doc:   "make an object a favorite of the caller",
+			Doc:   "add an object to the favorites of the caller",
 			Reads: dashboardv1alpha1.FavoriteRequest{}, Returns: dashboardv1alpha1.FavoriteEnvelope{},
 			Endpoint: routes.Self(forUser(e.add)),
 		},
 		{
 			Method: http.MethodPost, Path: "/favorites/toggle", Operation: "toggleFavorite",
-			Doc:   "make an object a favorite of the caller, or one no more",
+			Doc:   "add an object to the favorites of the caller, or remove it",
 			Reads: dashboardv1alpha1.FavoriteRequest{}, Returns: dashboardv1alpha1.FavoriteStateEnvelope{},
 			Endpoint: routes.Self(forUser(e.toggle)),
 		},
 		{
 			Method: http.MethodPut, Path: "/favorites/reorder", Operation: "reorderFavorites",
-			Doc:   "put the favorites of the caller into another order",
+			Doc:   "reorder the favorites of the caller",
 			Reads: dashboardv1alpha1.FavoriteOrder{}, Returns: dashboardv1alpha1.Envelope{},
 			Endpoint: routes.Self(forUser(e.reorder)),
 		},
@@ -81,7 +82,7 @@ func forUser(
 		p, ok := u.(*authentication.Principal)
 		if !ok {
 			return routes.Result{}, envelope.New(dashboardv1alpha1.CodeConflict,
-				"only users of KubeVision have favorites: Kubernetes has authenticated you by other means")
+				"only KubeVision users have favorites: you are authenticated by Kubernetes")
 		}
 		return handle(r, p)
 	}
@@ -145,7 +146,7 @@ func (e *Provider) add(r *routes.Request, p *authentication.Principal) (routes.R
 	var added dashboardv1alpha1.Favorite
 	err = e.change(r.Context(), p.User, func(kept *favorites) error {
 		if kept.find(o) >= 0 {
-			return envelope.New(dashboardv1alpha1.CodeConflict, "%q is a favorite already", o.Name)
+			return envelope.New(dashboardv1alpha1.CodeConflict, "%q is already a favorite", o.Name)
 		}
 		err := kept.add(o, displayName)
 		added = kept.describe(p.User.Name, len(kept.Items)-1)

@@ -60,7 +60,7 @@ func checkDisplayName(name string) error { return checkText("displayName", name)
 
 func checkText(field, text string) error {
 	if len(text) > maxNameBytes || strings.ContainsFunc(text, unicode.IsControl) {
-		return envelope.Invalid(field, "%s has at most %d bytes, and no control characters", field, maxNameBytes)
+		return envelope.Invalid(field, "%s must have at most %d bytes and no control characters", field, maxNameBytes)
 	}
 	return nil
 }
@@ -87,7 +87,8 @@ func (f *favorites) find(o object) int {
 
 func (f *favorites) add(o object, displayName string) error {
 	if len(f.Items) >= maxFavorites {
-		return envelope.New(dashboardv1alpha1.CodeConflict, "you have %d favorites: remove one of them first", maxFavorites)
+		return envelope.New(dashboardv1alpha1.CodeConflict, "you have %d favorites: remove one of them first",
+			maxFavorites)
 	}
 	f.LastID++
 	f.Items = append(f.Items, item{object: o, ID: f.LastID, CreatedAt: metav1.Now(), DisplayName: displayName})

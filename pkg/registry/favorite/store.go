@@ -36,7 +36,7 @@ func contention() wait.Backoff {
 	return wait.Backoff{Steps: 8, Duration: 10 * time.Millisecond, Factor: 2, Jitter: 0.5}
 }
 
-// load reads the favorites of a user, and the ConfigMap that holds them; it is nil where there is none yet.
+// load reads the favorites of a user, and the ConfigMap that contains them, which is nil if it does not exist yet.
 func (e *Provider) load(
 	ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser,
 ) (*corev1.ConfigMap, *favorites, error) {
@@ -50,7 +50,7 @@ func (e *Provider) load(
 		return nil, nil, fmt.Errorf("reading favorites: %w", err)
 	case found.Labels[names.ManagedByLabel] != names.ManagedBy:
 		return nil, nil, envelope.New(dashboardv1alpha1.CodeConflict,
-			"the ConfigMap %q is not one of KubeVision: favorites cannot be kept", name)
+			"the ConfigMap %q does not belong to KubeVision: favorites cannot be stored", name)
 	case !hostobjects.IsOwnedBy(found, u):
 		return found, kept, nil // those of a user of the same name, whose data nobody has asked to adopt
 	}
@@ -61,8 +61,8 @@ func (e *Provider) load(
 	return found, kept, nil
 }
 
-// change reads the favorites of a user, changes them, and writes them unless somebody else has written meanwhile, when
-// it begins again. An error of the change ends it.
+// change reads the favorites of a user, changes them, and writes them. After a conflict it starts again. An error of
+// the change ends it.
 func (e *Provider) change(
 	ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, change func(*favorites) error,
 ) error {
@@ -85,7 +85,8 @@ func (e *Provider) change(
 		return e.save(ctx, u, found, string(text))
 	})
 	if isInterrupted(err) {
-		return envelope.New(dashboardv1alpha1.CodeStale, "your favorites are being changed: try again").WithCause(err)
+		return envelope.New(dashboardv1alpha1.CodeStale,
+			"your favorites were changed concurrently: try again").WithCause(err)
 	}
 	return err
 }

@@ -48,7 +48,9 @@ func (h *Host) Connect(r *routes.Request, u user.Info) (*Client, error) {
 }
 
 // Named is like connect, for routes with the name of an object in their path.
-func Named(parameter string, connect func(*routes.Request, user.Info) (*Client, error)) func(*routes.Request, user.Info) (*Client, error) {
+func Named(
+	parameter string, connect func(*routes.Request, user.Info) (*Client, error),
+) func(*routes.Request, user.Info) (*Client, error) {
 	return func(r *routes.Request, u user.Info) (*Client, error) {
 		if err := routes.CheckSubdomain(parameter, r.Path(parameter)); err != nil {
 			return nil, err
@@ -70,7 +72,8 @@ func (c *Client) Find(ctx context.Context, name string, into client.Object, miss
 	}
 }
 
-// WriteError returns the error of a failed write, with its code. If RBAC allows each of the actions, an admission plugin
+// WriteError returns the error of a failed write, with its code. If RBAC allows each of the actions, an admission
+// plugin
 // has refused the write: the code is 42201, unless a policy of KubeVision requires a right.
 func (c *Client) WriteError(ctx context.Context, err error, actions ...authorizationv1.ResourceAttributes) error {
 	if err == nil {
@@ -99,19 +102,22 @@ func (c *Client) WriteErrorFor(actions ...authorizationv1.ResourceAttributes) fu
 
 // SecretAction returns the attributes of a verb on a Secret in KubeVision's namespace.
 func SecretAction(verb, name string) authorizationv1.ResourceAttributes {
-	return authorizationv1.ResourceAttributes{Version: "v1", Resource: "secrets", Verb: verb, Namespace: names.Namespace, Name: name}
+	return authorizationv1.ResourceAttributes{Version: "v1", Resource: "secrets", Verb: verb,
+		Namespace: names.Namespace, Name: name}
 }
 
 // Action returns the attributes of a verb on one of KubeVision's own objects.
 func Action(verb, resource, name string) authorizationv1.ResourceAttributes {
-	return authorizationv1.ResourceAttributes{Group: kubevisionv1alpha1.GroupName, Resource: resource, Verb: verb, Name: name}
+	return authorizationv1.ResourceAttributes{Group: kubevisionv1alpha1.GroupName, Resource: resource, Verb: verb,
+		Name: name}
 }
 
 // CheckVersion returns an error if a client has read another version than the current one. A client that sends no
 // version changes any version.
 func CheckVersion(given string, object client.Object) error {
 	if given != "" && given != object.GetResourceVersion() {
-		return envelope.New(dashboardv1alpha1.CodeStale, "%q was changed meanwhile: read it again", object.GetName())
+		return envelope.New(dashboardv1alpha1.CodeStale, "%q was changed in the meantime: read it again",
+			object.GetName())
 	}
 	return nil
 }

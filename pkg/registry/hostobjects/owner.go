@@ -12,7 +12,9 @@ import (
 
 // IsOwnedBy returns true if an object was made for its owner, and not for a deleted one with the same name.
 func IsOwnedBy(object, owner client.Object) bool {
-	return slices.ContainsFunc(object.GetOwnerReferences(), func(r metav1.OwnerReference) bool { return r.UID == owner.GetUID() })
+	return slices.ContainsFunc(object.GetOwnerReferences(), func(r metav1.OwnerReference) bool {
+		return r.UID == owner.GetUID()
+	})
 }
 
 // UIDPrecondition limits a delete to the object that was read.

@@ -58,7 +58,8 @@ func Patch(what string, from, to client.Object, given string, refused func(conte
 	}
 }
 
-// PatchFrom returns the patch that changes an object. If the client has given a version, it fails for any other version.
+// PatchFrom returns the patch that changes an object. If the client has given a version, it fails for any other
+// version.
 func PatchFrom(from client.Object, given string) client.Patch {
 	if given == "" {
 		return client.MergeFrom(from)
@@ -105,13 +106,13 @@ func (c *Client) undo(ctx context.Context, done []Step, cause error) error {
 	for _, s := range slices.Backward(done) {
 		if err := s.Undo(ctx, c.Client); client.IgnoreNotFound(err) != nil {
 			left = append(left, s.What)
-			errs = append(errs, fmt.Errorf("taking back %s: %w", s.What, err))
+			errs = append(errs, fmt.Errorf("reverting %s: %w", s.What, err))
 		}
 	}
 	if len(left) == 0 {
 		return cause
 	}
 	e := *envelope.As(cause)
-	e.Message += "; and this could not be taken back: " + strings.Join(left, ", ")
+	e.Message += "; and this could not be reverted: " + strings.Join(left, ", ")
 	return (&e).WithCause(errors.Join(append(errs, cause)...))
 }

@@ -38,14 +38,17 @@ func TestDo(t *testing.T) {
 		want        []string
 		message     string
 	}{
-		"all is well":          {nil, nil, []string{"do a", "do b", "do c"}, ""},
-		"the last fails":       {refused, nil, []string{"do a", "do b", "do c", "undo b", "undo a"}, "you may not"},
-		"and cannot be undone": {refused, broken, []string{"do a", "do b", "do c", "undo b", "undo a"}, "you may not; and this could not be taken back: b"},
-		"an unexpected error":  {broken, nil, []string{"do a", "do b", "do c", "undo b", "undo a"}, "internal server error: give the request id to whoever runs KubeVision"},
+		"all is well":    {nil, nil, []string{"do a", "do b", "do c"}, ""},
+		"the last fails": {refused, nil, []string{"do a", "do b", "do c", "undo b", "undo a"}, "you may not"},
+		"and cannot be undone": {refused, broken, []string{"do a", "do b", "do c", "undo b", "undo a"},
+			"you may not; and this could not be reverted: b"},
+		"an unexpected error": {broken, nil, []string{"do a", "do b", "do c", "undo b", "undo a"},
+			"internal server error: report the request id to your administrator"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var h history
-			err := (&hostobjects.Client{}).Execute(t.Context(), h.step("a", nil, nil), h.step("b", nil, tc.undo), h.step("c", tc.third, nil))
+			err := (&hostobjects.Client{}).Execute(t.Context(), h.step("a", nil, nil), h.step("b", nil, tc.undo),
+				h.step("c", tc.third, nil))
 			if !slices.Equal(h, tc.want) {
 				t.Errorf("done was %v, want %v", []string(h), tc.want)
 			}

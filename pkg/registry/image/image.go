@@ -30,9 +30,11 @@ type Provider struct{}
 func (*Provider) Routes() []routes.Route {
 	return []routes.Route{{
 		Method: http.MethodGet, Path: "/registry-tags", Operation: "listImageTags",
-		Doc: "take the name of an image apart; its tags are not looked up", Returns: dashboardv1alpha1.RegistryTagsEnvelope{},
-		Parameters: map[string]string{queryImage: "the name of the image", "limit": "ignored, since there are no tags"},
-		Endpoint:   routes.Self(tags),
+		Doc:     "parse the name of an image; its tags are not looked up",
+		Returns: dashboardv1alpha1.RegistryTagsEnvelope{},
+		Parameters: map[string]string{queryImage: "the name of the image",
+			"limit": "ignored, because tags are not looked up"},
+		Endpoint: routes.Self(tags),
 	}}
 }
 

@@ -58,9 +58,10 @@ func (t Target) Call(method string) clusters.Call {
 	return clusters.Call{Method: method, Resource: t.Resource, Namespace: t.Namespace, Name: t.Name}
 }
 
-// Read reads the target of a request from its path, and the namespace from its query if the path has none. The verb is
-// one that the cluster must offer. The kind is found by discovery only, never built into a URL as it was sent. In a
-// query, a namespace is ignored if the kind has none, as with kubectl: clients send the one that they show.
+// Read reads the reference of a request from its path, and the namespace from its query if the path has none. The
+// cluster must support the verb. The kind is found by discovery, and never inserted into a URL as it was sent. A
+// namespace in the query is ignored if the kind has none, as with kubectl: clients send the namespace that they
+// display.
 func Read(r *routes.Request, caller *clusters.Client, verb string) (Target, error) {
 	return find(r.Context(), caller, requested(r, verb))
 }
@@ -88,7 +89,8 @@ func ReadSubresource(r *routes.Request, caller *clusters.Client, verb, subresour
 // CheckNamespaced is an error for a target without the namespace that objects of its kind are in.
 func (t Target) CheckNamespaced() error {
 	if t.Resource.Namespaced && t.Namespace == "" {
-		return envelope.Invalid(Namespace, "%s are in namespaces: say in which one", t.Resource.GroupVersionResource.Resource)
+		return envelope.Invalid(Namespace, "%s are namespaced: name the namespace",
+			t.Resource.GroupVersionResource.Resource)
 	}
 	return nil
 }
@@ -138,11 +140,11 @@ func (w wanted) check() error {
 func (w wanted) mismatch(r *clusters.Resource) error {
 	switch {
 	case !slices.Contains(r.Verbs, w.verb):
-		return envelope.New(dashboardv1alpha1.CodeNotFound, "the cluster offers no %s of %s", w.verb, w.kind)
+		return envelope.New(dashboardv1alpha1.CodeNotFound, "the cluster does not support %s of %s", w.verb, w.kind)
 	case w.subresource != "" && !slices.Contains(r.Subresources, w.subresource):
 		return envelope.New(dashboardv1alpha1.CodeNotFound, "the cluster serves no %s of %s", w.subresource, w.kind)
 	case !r.Namespaced && w.namespaced:
-		return envelope.Invalid(Namespace, "%s are not in namespaces: leave the namespace out", w.kind)
+		return envelope.Invalid(Namespace, "%s are not namespaced: omit the namespace", w.kind)
 	default:
 		return nil
 	}

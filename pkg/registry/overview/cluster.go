@@ -73,8 +73,9 @@ func describe(e *corev1.Event) dashboardv1alpha1.OverviewEvent {
 		latest = metav1.NewTime(e.Series.LastObservedTime.Time)
 	}
 	return dashboardv1alpha1.OverviewEvent{
-		Type: e.Type, Reason: e.Reason, Message: e.Message, ObjectKind: e.InvolvedObject.Kind, ObjectName: e.InvolvedObject.Name,
-		Namespace: e.InvolvedObject.Namespace, Timestamp: latest,
+		Type: e.Type, Reason: e.Reason, Message: e.Message, ObjectKind: e.InvolvedObject.Kind,
+		ObjectName: e.InvolvedObject.Name,
+		Namespace:  e.InvolvedObject.Namespace, Timestamp: latest,
 	}
 }
 

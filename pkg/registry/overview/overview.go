@@ -27,7 +27,7 @@ type Provider struct {
 func (p *Provider) Routes() []routes.Route {
 	return []routes.Route{{
 		Method: http.MethodGet, Path: "/clusters/{cluster}/overview", Operation: "getClusterOverview",
-		Doc: "count what is on a cluster, of what the caller may list", Returns: dashboardv1alpha1.OverviewEnvelope{},
+		Doc: "count the objects of a cluster that the caller may list", Returns: dashboardv1alpha1.OverviewEnvelope{},
 		Endpoint: routes.Reviewed(p.Access.Cluster, get),
 	}}
 }
@@ -35,7 +35,8 @@ func (p *Provider) Routes() []routes.Route {
 func get(r *routes.Request, caller *scopedlist.Client) (routes.Result, error) {
 	data := dashboardv1alpha1.Overview{RecentEvents: []dashboardv1alpha1.OverviewEvent{}}
 	use := &usage{}
-	kinds := slices.Concat(workloadKinds(&data), storageKinds(&data), infrastructureKinds(&data), []scopedlist.Kind{use.nodeKind()})
+	kinds := slices.Concat(workloadKinds(&data), storageKinds(&data), infrastructureKinds(&data),
+		[]scopedlist.Kind{use.nodeKind()})
 	meta, err := caller.Survey(r.Context(), "", kinds)
 	if err != nil {
 		return routes.Result{}, err

@@ -42,30 +42,32 @@ type usage struct {
 
 // nodeKind returns the kind that reads the usage of the nodes.
 func (u *usage) nodeKind() scopedlist.Kind {
-	return scopedlist.Kind{Resource: "nodes.metrics.k8s.io", Read: func(ctx context.Context, _ clusters.Resource, a scopedlist.Result) error {
-		items, err := scopedlist.Items[struct {
-			Usage corev1.ResourceList `json:"usage"`
-		}](ctx, a)
-		for i := range items {
-			u.amount = u.plus(amountOf(items[i].Usage))
-		}
-		u.known = err == nil && len(items) > 0
-		return err
-	}}
+	return scopedlist.Kind{Resource: "nodes.metrics.k8s.io",
+		Read: func(ctx context.Context, _ clusters.Resource, a scopedlist.Result) error {
+			items, err := scopedlist.Items[struct {
+				Usage corev1.ResourceList `json:"usage"`
+			}](ctx, a)
+			for i := range items {
+				u.amount = u.plus(amountOf(items[i].Usage))
+			}
+			u.known = err == nil && len(items) > 0
+			return err
+		}}
 }
 
-// podKind returns the kind that reads the usage of the Pods, for callers who may not read that of the nodes.
+// podKind returns the kind that reads the usage of the Pods, for callers who may not read the usage of the nodes.
 func (u *usage) podKind() scopedlist.Kind {
-	return scopedlist.Kind{Resource: podmetrics.Resource, Read: func(ctx context.Context, _ clusters.Resource, a scopedlist.Result) error {
-		items, err := scopedlist.Items[podmetrics.Measured](ctx, a)
-		for i := range items {
-			for _, c := range items[i].Containers {
-				u.amount = u.plus(amountOf(c.Usage))
+	return scopedlist.Kind{Resource: podmetrics.Resource,
+		Read: func(ctx context.Context, _ clusters.Resource, a scopedlist.Result) error {
+			items, err := scopedlist.Items[podmetrics.Measured](ctx, a)
+			for i := range items {
+				for _, c := range items[i].Containers {
+					u.amount = u.plus(amountOf(c.Usage))
+				}
 			}
-		}
-		u.known = err == nil && len(items) > 0
-		return err
-	}}
+			u.known = err == nil && len(items) > 0
+			return err
+		}}
 }
 
 func (u *usage) report(out *dashboardv1alpha1.OverviewResources) {

@@ -35,7 +35,8 @@ func readOne(ctx context.Context, caller *scopedlist.Client, t objectref.Target)
 
 // describe returns the measured usage with the requests and limits of the containers. The values of the Pod are sums.
 func describe(p pod, m Measured) *dashboardv1alpha1.PodMetrics {
-	out := &dashboardv1alpha1.PodMetrics{Timestamp: m.Timestamp, Window: m.Window, Containers: []dashboardv1alpha1.ContainerMetrics{}}
+	out := &dashboardv1alpha1.PodMetrics{Timestamp: m.Timestamp, Window: m.Window,
+		Containers: []dashboardv1alpha1.ContainerMetrics{}}
 	wanted := make(map[string]corev1.ResourceRequirements, len(p.Spec.Containers))
 	for _, c := range p.Spec.Containers {
 		wanted[c.Name] = c.Resources

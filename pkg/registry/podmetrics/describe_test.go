@@ -11,13 +11,17 @@ import (
 )
 
 const (
-	spec = `{"containers":[{"name":"main","resources":{"requests":{"cpu":"250m","memory":"64Mi"},"limits":{"memory":"128Mi"}}},{"name":"side",
-		"resources":{"requests":{"cpu":"1"}}}]}`
-	measured = `{"metadata":{"namespace":"n","name":"p"},"timestamp":"2026-01-01T00:00:00Z","window":"30s","containers":[
-		{"name":"main","usage":{"cpu":"1500u","memory":"32Mi"}},{"name":"side","usage":{"cpu":"2","memory":"1Ki"}}]}`
-	want = `{"cpuMilli":2002,"memoryBytes":33555456,"cpuRequestMilli":1250,"memoryRequestBytes":67108864,"memoryLimitBytes":134217728,` +
+	spec = `{"containers":[
+		{"name":"main","resources":{"requests":{"cpu":"250m","memory":"64Mi"},"limits":{"memory":"128Mi"}}},
+		{"name":"side","resources":{"requests":{"cpu":"1"}}}]}`
+	measured = `{"metadata":{"namespace":"n","name":"p"},"timestamp":"2026-01-01T00:00:00Z","window":"30s",
+		"containers":[{"name":"main","usage":{"cpu":"1500u","memory":"32Mi"}},
+		{"name":"side","usage":{"cpu":"2","memory":"1Ki"}}]}`
+	want = `{"cpuMilli":2002,"memoryBytes":33555456,"cpuRequestMilli":1250,"memoryRequestBytes":67108864,` +
+		`"memoryLimitBytes":134217728,` +
 		`"timestamp":"2026-01-01T00:00:00Z","window":"30s","containers":[` +
-		`{"name":"main","cpuMilli":2,"memoryBytes":33554432,"cpuRequestMilli":250,"memoryRequestBytes":67108864,"memoryLimitBytes":134217728},` +
+		`{"name":"main","cpuMilli":2,"memoryBytes":33554432,"cpuRequestMilli":250,"memoryRequestBytes":67108864,` +
+		`"memoryLimitBytes":134217728},` +
 		`{"name":"side","cpuMilli":2000,"memoryBytes":1024,"cpuRequestMilli":1000}]}`
 )
 

@@ -79,7 +79,8 @@ type Metrics struct {
 func Read(ctx context.Context, caller *scopedlist.Client, t objectref.Target) *Metrics {
 	known, err := read(ctx, caller, t)
 	if err != nil {
-		klog.FromContext(ctx).V(3).Info("There are no metrics of Pods", "cluster", caller.Cluster(), "reason", err.Error())
+		klog.FromContext(ctx).V(3).Info("There are no metrics of Pods", "cluster", caller.Cluster(), "reason",
+			err.Error())
 	}
 	return &Metrics{known: known, err: err}
 }

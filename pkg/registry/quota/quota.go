@@ -25,9 +25,10 @@ type Provider struct {
 func (p *Provider) Routes() []routes.Route {
 	return []routes.Route{{
 		Method: http.MethodGet, Path: "/clusters/{cluster}/quota-summary", Operation: "getQuotaSummary",
-		Doc: "show the quotas of the namespaces that the caller may read", Returns: dashboardv1alpha1.QuotaSummaryEnvelope{},
+		Doc:     "show the quotas of the namespaces that the caller may read",
+		Returns: dashboardv1alpha1.QuotaSummaryEnvelope{},
 		Parameters: map[string]string{
-			objectref.Namespace: "only quotas of this namespace",
+			objectref.Namespace: "only quotas in this namespace",
 		},
 		Endpoint: routes.Reviewed(p.Access.Cluster, get),
 	}}
@@ -67,7 +68,8 @@ func get(r *routes.Request, caller *scopedlist.Client) (routes.Result, error) {
 
 func summary(items []resourceQuota) dashboardv1alpha1.QuotaSummary {
 	slices.SortFunc(items, func(a, b resourceQuota) int {
-		return cmp.Or(cmp.Compare(a.Metadata.Namespace, b.Metadata.Namespace), cmp.Compare(a.Metadata.Name, b.Metadata.Name))
+		return cmp.Or(cmp.Compare(a.Metadata.Namespace, b.Metadata.Namespace),
+			cmp.Compare(a.Metadata.Name, b.Metadata.Name))
 	})
 	out := dashboardv1alpha1.QuotaSummary{Namespaces: []dashboardv1alpha1.NamespaceQuotas{}}
 	for i := range items {

@@ -154,7 +154,7 @@ func (m manifestObject) conform(t *objectref.Target) error {
 		t.Namespace = namespace
 	}
 	if !t.Resource.Namespaced && namespace != "" {
-		return envelope.Invalid("metadata.namespace", "%s are not in namespaces: leave the namespace out", t.Resource.GroupVersionResource.Resource)
+		return envelope.Invalid("metadata.namespace", "%s are not namespaced: omit the namespace", t.Resource.GroupVersionResource.Resource)
 	}
 	if err := t.CheckNamespaced(); err != nil {
 		return err

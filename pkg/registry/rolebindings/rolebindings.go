@@ -46,19 +46,22 @@ func (e *Provider) Routes() []routes.Route {
 			Endpoint: routes.AsCaller(e.Host.Connect, create),
 		},
 		{
-			Method: http.MethodGet, Path: "/role-bindings/{binding}", Operation: "getRoleBinding", Parameters: parameters,
-			Doc: "show a role binding", Returns: dashboardv1alpha1.RoleBindingEnvelope{},
+			Method: http.MethodGet, Path: "/role-bindings/{binding}", Operation: "getRoleBinding",
+			Parameters: parameters,
+			Doc:        "show a role binding", Returns: dashboardv1alpha1.RoleBindingEnvelope{},
 			Endpoint: routes.AsCaller(hostobjects.Named(paramBinding, e.Host.Connect), show),
 		},
 		{
-			Method: http.MethodPut, Path: "/role-bindings/{binding}", Operation: "updateRoleBinding", Parameters: parameters,
-			Doc:   "replace all of what a role binding grants",
-			Reads: dashboardv1alpha1.UpdateRoleBindingRequest{}, Returns: dashboardv1alpha1.RoleBindingEnvelope{},
+			Method: http.MethodPut, Path: "/role-bindings/{binding}", Operation: "updateRoleBinding",
+			Parameters: parameters,
+			Doc:        "replace the grants of a role binding",
+			Reads:      dashboardv1alpha1.UpdateRoleBindingRequest{}, Returns: dashboardv1alpha1.RoleBindingEnvelope{},
 			Endpoint: routes.AsCaller(hostobjects.Named(paramBinding, e.Host.Connect), update),
 		},
 		{
-			Method: http.MethodDelete, Path: "/role-bindings/{binding}", Operation: "deleteRoleBinding", Parameters: parameters,
-			Doc: "take back what a role binding grants", Returns: dashboardv1alpha1.Envelope{},
+			Method: http.MethodDelete, Path: "/role-bindings/{binding}", Operation: "deleteRoleBinding",
+			Parameters: parameters,
+			Doc:        "delete a role binding and its grants", Returns: dashboardv1alpha1.Envelope{},
 			Endpoint: routes.AsCaller(hostobjects.Named(paramBinding, e.Host.Connect), remove),
 		},
 	}
@@ -112,7 +115,8 @@ func create(r *routes.Request, a *hostobjects.Client) (routes.Result, error) {
 	b := &kubevisionv1alpha1.KubeVisionRoleBinding{Spec: spec(&body.RoleBindingSpec)}
 	b.Name = body.Name
 	if err := a.Create(r.Context(), b); err != nil {
-		return routes.Result{}, a.WriteError(r.Context(), err, hostobjects.Action("create", kubevisionv1alpha1.ResourceRoleBindings, ""))
+		return routes.Result{}, a.WriteError(r.Context(), err,
+			hostobjects.Action("create", kubevisionv1alpha1.ResourceRoleBindings, ""))
 	}
 	return routes.Result{Data: describe(b)}, nil
 }
@@ -136,7 +140,8 @@ func update(r *routes.Request, a *hostobjects.Client) (routes.Result, error) {
 	changed := b.DeepCopy()
 	changed.Spec = spec(&body.RoleBindingSpec)
 	if err := a.Patch(ctx, changed, hostobjects.PatchFrom(b, body.ResourceVersion)); err != nil {
-		return routes.Result{}, a.WriteError(ctx, err, hostobjects.Action("patch", kubevisionv1alpha1.ResourceRoleBindings, b.Name))
+		return routes.Result{}, a.WriteError(ctx, err,
+			hostobjects.Action("patch", kubevisionv1alpha1.ResourceRoleBindings, b.Name))
 	}
 	return routes.Result{Data: describe(changed)}, nil
 }
@@ -148,5 +153,6 @@ func remove(r *routes.Request, a *hostobjects.Client) (routes.Result, error) {
 	if apierrors.IsNotFound(err) {
 		return routes.Result{}, notFound(b.Name).WithCause(err)
 	}
-	return routes.Result{}, a.WriteError(r.Context(), err, hostobjects.Action("delete", kubevisionv1alpha1.ResourceRoleBindings, b.Name))
+	return routes.Result{}, a.WriteError(r.Context(), err,
+		hostobjects.Action("delete", kubevisionv1alpha1.ResourceRoleBindings, b.Name))
 }

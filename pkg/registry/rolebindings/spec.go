@@ -38,7 +38,8 @@ func check(s *dashboardv1alpha1.RoleBindingSpec) error {
 
 func spec(s *dashboardv1alpha1.RoleBindingSpec) kubevisionv1alpha1.KubeVisionRoleBindingSpec {
 	out := kubevisionv1alpha1.KubeVisionRoleBindingSpec{
-		RoleRef:    kubevisionv1alpha1.RoleReference{Kind: kubevisionv1alpha1.RoleKind(s.RoleRef.Kind), Name: s.RoleRef.Name},
+		RoleRef: kubevisionv1alpha1.RoleReference{Kind: kubevisionv1alpha1.RoleKind(s.RoleRef.Kind),
+			Name: s.RoleRef.Name},
 		Clusters:   kubevisionv1alpha1.ClusterTargets(s.Clusters),
 		Namespaces: (*kubevisionv1alpha1.NamespaceTargets)(s.Namespaces),
 	}
@@ -62,7 +63,8 @@ func describe(b *kubevisionv1alpha1.KubeVisionRoleBinding) dashboardv1alpha1.Rol
 		Status: describeStatus(&b.Status),
 	}
 	for _, s := range b.Spec.Subjects {
-		out.Subjects = append(out.Subjects, dashboardv1alpha1.RoleBindingSubject{Kind: string(s.Kind), Name: s.Name, Namespace: s.Namespace})
+		out.Subjects = append(out.Subjects,
+			dashboardv1alpha1.RoleBindingSubject{Kind: string(s.Kind), Name: s.Name, Namespace: s.Namespace})
 	}
 	return out
 }

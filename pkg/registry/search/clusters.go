@@ -47,7 +47,9 @@ func (e *Provider) searchOne(r *routes.Request, caller *scopedlist.Client) (rout
 }
 
 // search returns the matches of each kind, in the order of the kinds.
-func search(ctx context.Context, caller *scopedlist.Client, w query, cluster string) ([][]match, dashboardv1alpha1.Meta, error) {
+func search(
+	ctx context.Context, caller *scopedlist.Client, w query, cluster string,
+) ([][]match, dashboardv1alpha1.Meta, error) {
 	unserved, err := unservedWarnings(ctx, caller, w)
 	if err != nil {
 		return nil, dashboardv1alpha1.Meta{}, err
@@ -55,16 +57,17 @@ func search(ctx context.Context, caller *scopedlist.Client, w query, cluster str
 	found := make([][]match, len(w.kinds))
 	kinds := make([]scopedlist.Kind, 0, len(w.kinds))
 	for i, name := range w.kinds {
-		kinds = append(kinds, scopedlist.Kind{Resource: name, Accept: scopedlist.MetadataOnly, FromCache: true, Read: func(ctx context.Context, r clusters.Resource, a scopedlist.Result) error {
-			if a.Cached != nil {
-				all, err := cached(ctx, a.Cached, w.text)
+		kinds = append(kinds, scopedlist.Kind{Resource: name, Accept: scopedlist.MetadataOnly, FromCache: true,
+			Read: func(ctx context.Context, r clusters.Resource, a scopedlist.Result) error {
+				if a.Cached != nil {
+					all, err := cached(ctx, a.Cached, w.text)
+					found[i] = matching(all, r, cluster, w.text)
+					return err
+				}
+				all, err := scopedlist.Items[object](ctx, a)
 				found[i] = matching(all, r, cluster, w.text)
 				return err
-			}
-			all, err := scopedlist.Items[object](ctx, a)
-			found[i] = matching(all, r, cluster, w.text)
-			return err
-		}})
+			}})
 	}
 	meta, err := caller.Survey(ctx, w.namespace, kinds)
 	meta.Warnings = append(meta.Warnings, unserved...)
@@ -94,7 +97,7 @@ func cached(ctx context.Context, c *scopedlist.Cached, text string) ([]object, e
 	return all, nil
 }
 
-// withoutRepeats leaves out what was found before: a kind may be named in two ways.
+// withoutRepeats removes objects that were found twice, because a kind can be named in two ways.
 func withoutRepeats(found [][]match) [][]match {
 	seen := sets.New[string]()
 	for i, matches := range found {
@@ -126,7 +129,7 @@ func unservedWarnings(ctx context.Context, caller *scopedlist.Client, w query) (
 		case !served:
 			warnings = append(warnings, fmt.Sprintf("the cluster serves no resource %q", name))
 		case !listable(&found):
-			warnings = append(warnings, fmt.Sprintf("the cluster offers no list of %s", name))
+			warnings = append(warnings, fmt.Sprintf("the cluster does not support list of %s", name))
 		}
 	}
 	return warnings, nil
@@ -154,7 +157,8 @@ type usableClusters struct {
 	names []string
 }
 
-// review finds the clusters to search: those that are named, all of which the caller must be allowed to use, or all that they may use.
+// review finds the clusters to search: the named ones, all of which the caller must be allowed to use, or all clusters
+// that the caller may use.
 func (e *Provider) review(r *routes.Request, u user.Info) (*usableClusters, error) {
 	ctx, reviewer := r.Context(), e.access.Reviewer
 	names, fits := split(r.Query(queryClusters), maxClusters)
@@ -199,7 +203,7 @@ type searched struct {
 	warnings []string
 }
 
-// searchSeveral asks many clusters at once, so that one that does not answer keeps nobody from the others.
+// searchSeveral searches many clusters concurrently, so that a cluster that does not respond does not delay the others.
 func (e *Provider) searchSeveral(r *routes.Request, reached *usableClusters) (routes.Result, error) {
 	w, err := read(r)
 	if err != nil {
@@ -207,7 +211,9 @@ func (e *Provider) searchSeveral(r *routes.Request, reached *usableClusters) (ro
 	}
 	all := make([]searched, len(reached.names))
 	err = fanout.Each(r.Context(), len(all), clustersAtOnce, func(ctx context.Context, i int) error {
-		return e.inTurn(ctx, reached.GetName(), func() { all[i] = e.searchOneOfSeveral(ctx, reached, reached.names[i], w) })
+		return e.inTurn(ctx, reached.GetName(), func() {
+			all[i] = e.searchOneOfSeveral(ctx, reached, reached.names[i], w)
+		})
 	})
 	if err != nil {
 		return routes.Result{}, err
@@ -228,12 +234,13 @@ func (e *Provider) searchSeveral(r *routes.Request, reached *usableClusters) (ro
 	return routes.Result{Data: data, Meta: meta}, nil
 }
 
-// inTurn waits while the replica searches as many clusters as it may, or as many for one user: 42900 where the request's
-// time ends before its turn comes.
+// inTurn waits while the limit of concurrent searches, of the replica or of the user, is reached. It returns 42900 if
+// the request ends before its turn.
 func (e *Provider) inTurn(ctx context.Context, user string, search func()) error {
 	leave, err := e.turns.enter(ctx, user)
 	if err != nil {
-		busy := envelope.New(dashboardv1alpha1.CodeTooManyRequests, "too many clusters are being searched: try again later")
+		busy := envelope.New(dashboardv1alpha1.CodeTooManyRequests,
+			"too many clusters are being searched: try again later")
 		busy.RetryAfterSeconds = retrySeconds
 		return busy.WithCause(err)
 	}
@@ -242,11 +249,13 @@ func (e *Provider) inTurn(ctx context.Context, user string, search func()) error
 	return nil
 }
 
-// searchOneOfSeveral searches one of several clusters. That it does not answer is an answer too, and so is that nobody may be acted for there.
+// searchOneOfSeveral searches one of several clusters. It reports a cluster that does not respond, or on which
+// KubeVision may not act for the user, as a result and not as an error.
 func (e *Provider) searchOneOfSeveral(ctx context.Context, u user.Info, name string, w query) searched {
 	ctx, cancel := context.WithTimeoutCause(ctx, clusterTimeout, clusters.ErrImpatient)
 	defer cancel()
-	out := searched{SearchedCluster: dashboardv1alpha1.SearchedCluster{ID: name, Name: name, Status: dashboardv1alpha1.AccessReachable}}
+	out := searched{SearchedCluster: dashboardv1alpha1.SearchedCluster{ID: name, Name: name,
+		Status: dashboardv1alpha1.AccessReachable}}
 	caller, err := e.access.ClusterByName(ctx, u, name)
 	var meta dashboardv1alpha1.Meta
 	if err == nil {

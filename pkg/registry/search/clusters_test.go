@@ -20,12 +20,14 @@ func TestInTurn(t *testing.T) {
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
 	err := e.inTurn(ended, "x", func() { t.Error("it was searched out of turn") })
-	if got := envelope.As(err); got.Code != dashboardv1alpha1.CodeTooManyRequests || got.RetryAfterSeconds != retrySeconds {
+	if got := envelope.As(err); got.Code != dashboardv1alpha1.CodeTooManyRequests ||
+		got.RetryAfterSeconds != retrySeconds {
 		t.Errorf("got %+v", got)
 	}
 	<-e.turns.all
 	searched := false
-	if err := e.inTurn(t.Context(), "x", func() { searched = true }); err != nil || !searched || len(e.turns.all) != searchesAtOnce-1 {
+	if err := e.inTurn(t.Context(), "x", func() { searched = true }); err != nil || !searched ||
+		len(e.turns.all) != searchesAtOnce-1 {
 		t.Errorf("searched %t, %d places are taken: %v", searched, len(e.turns.all), err)
 	}
 }

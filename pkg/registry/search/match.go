@@ -72,7 +72,8 @@ func matching(all []object, r clusters.Resource, cluster, text string) []match {
 // group converts the matches of one kind to the response, the best first.
 func group(plural string, found []match, limit int) dashboardv1alpha1.SearchGroup {
 	slices.SortFunc(found, func(a, b match) int {
-		return cmp.Or(cmp.Compare(a.rank, b.rank), cmp.Compare(a.Name, b.Name), cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Cluster, b.Cluster))
+		return cmp.Or(cmp.Compare(a.rank, b.rank), cmp.Compare(a.Name, b.Name), cmp.Compare(a.Namespace, b.Namespace),
+			cmp.Compare(a.Cluster, b.Cluster))
 	})
 	out := dashboardv1alpha1.SearchGroup{ResourceType: plural, Total: int64(len(found))}
 	for _, m := range found[:min(limit, len(found))] {

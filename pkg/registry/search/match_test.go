@@ -21,12 +21,14 @@ func find(tb testing.TB, text string, bodies ...string) []match {
 			tb.Fatal(err)
 		}
 	}
-	return matching(all, clusters.Resource{GroupVersionResource: schema.GroupVersionResource{Version: "v1", Resource: "pods"}, Kind: "Pod"}, "", text)
+	return matching(all, clusters.Resource{GroupVersionResource: schema.GroupVersionResource{Version: "v1",
+		Resource: "pods"}, Kind: "Pod"}, "", text)
 }
 
 func TestTheBestMatchesComeFirst(t *testing.T) {
 	found := find(t, "web",
-		`{"name":"other"}`, `{"name":"a","labels":{"app":"Web"}}`, `{"name":"my-WEB"}`, `{"name":"web-2"}`, `{"name":"web-1"}`, `{"name":"web"}`,
+		`{"name":"other"}`, `{"name":"a","labels":{"app":"Web"}}`, `{"name":"my-WEB"}`, `{"name":"web-2"}`,
+		`{"name":"web-1"}`, `{"name":"web"}`,
 		`{"name":"b","annotations":{"web":"web"}}`)
 	got := group("pods", found, 4)
 	var names []string
@@ -43,7 +45,8 @@ func TestTheBestMatchesComeFirst(t *testing.T) {
 
 func TestAKindOfTwoNamesCountsOnce(t *testing.T) {
 	one := find(t, "web", `{"name":"web"}`)
-	if got := results(query{limit: 1}, withoutRepeats([][]match{one, nil, one})); got.Total != 1 || len(got.Results) != 1 {
+	if got := results(query{limit: 1}, withoutRepeats([][]match{one, nil, one})); got.Total != 1 ||
+		len(got.Results) != 1 {
 		t.Errorf("got %+v", got)
 	}
 }

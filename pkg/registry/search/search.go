@@ -44,8 +44,10 @@ const (
 // defaultKinds returns the kinds that are searched if the request names none.
 func defaultKinds() []string {
 	return []string{
-		"pods", "deployments.apps", "statefulsets.apps", "daemonsets.apps", "jobs.batch", "cronjobs.batch", "services", "ingresses.networking.k8s.io",
-		"configmaps", "secrets", "persistentvolumes", "persistentvolumeclaims", "storageclasses.storage.k8s.io", "nodes", "namespaces", "limitranges",
+		"pods", "deployments.apps", "statefulsets.apps", "daemonsets.apps", "jobs.batch", "cronjobs.batch", "services",
+		"ingresses.networking.k8s.io",
+		"configmaps", "secrets", "persistentvolumes", "persistentvolumeclaims", "storageclasses.storage.k8s.io",
+		"nodes", "namespaces", "limitranges",
 		"resourcequotas",
 	}
 }
@@ -64,25 +66,28 @@ func NewProvider(access *scopedlist.Access) *Provider {
 // Routes implements routes.Provider.
 func (e *Provider) Routes() []routes.Route {
 	queries := map[string]string{
-		queryText:      "what the name or a label must contain, in upper or lower case",
-		queryKinds:     "the plurals of the kinds to search, by commas; without it, those of the sidebar",
-		queryTypes:     "the same as kinds",
-		queryNamespace: "only objects of this namespace",
-		queryLimit:     "the most items of each kind; 20 where it is not given, 500 at most",
+		queryText:      "text that the name or a label must contain; case is ignored",
+		queryKinds:     "comma-separated plurals of the kinds to search; the default is the kinds of the sidebar",
+		queryTypes:     "synonym of kinds",
+		queryNamespace: "only objects in this namespace",
+		queryLimit:     "maximum number of items of each kind; default 20, at most 500",
 	}
 	several := maps.Clone(queries)
 	types := map[string]routes.Type{queryLimit: routes.Integer()}
-	several[queryClusters] = "the names of the clusters to search, by commas; without it, all that the caller may use"
+	several[queryClusters] = "comma-separated names of the clusters to search; the default is all clusters that the " +
+		"caller may use"
 	return []routes.Route{
 		{
 			Method: http.MethodGet, Path: "/clusters/{cluster}/search", Operation: "searchCluster",
-			Doc: "find objects of a cluster by name or label", Returns: dashboardv1alpha1.SearchEnvelope{}, Parameters: queries,
-			Types: types, Endpoint: routes.Reviewed(e.access.Cluster, e.searchOne),
+			Doc: "find objects of a cluster by name or label", Returns: dashboardv1alpha1.SearchEnvelope{},
+			Parameters: queries,
+			Types:      types, Endpoint: routes.Reviewed(e.access.Cluster, e.searchOne),
 		},
 		{
 			Method: http.MethodGet, Path: "/search", Operation: "searchClusters",
-			Doc: "find objects of several clusters by name or label", Returns: dashboardv1alpha1.SearchEnvelope{}, Parameters: several,
-			Types: types, Endpoint: routes.Reviewed(e.review, e.searchSeveral),
+			Doc: "find objects of several clusters by name or label", Returns: dashboardv1alpha1.SearchEnvelope{},
+			Parameters: several,
+			Types:      types, Endpoint: routes.Reviewed(e.review, e.searchSeveral),
 		},
 	}
 }
@@ -98,12 +103,13 @@ type query struct {
 }
 
 func read(r *routes.Request) (query, error) {
-	w := query{text: strings.ToLower(strings.TrimSpace(r.Query(queryText))), namespace: r.Query(queryNamespace), limit: defaultLimit}
+	w := query{text: strings.ToLower(strings.TrimSpace(r.Query(queryText))), namespace: r.Query(queryNamespace),
+		limit: defaultLimit}
 	switch {
 	case w.text == "":
 		return query{}, envelope.Required(queryText)
 	case len(w.text) > maxText:
-		return query{}, envelope.Invalid(queryText, "q has at most %d characters", maxText)
+		return query{}, envelope.Invalid(queryText, "q must have at most %d characters", maxText)
 	}
 	if w.namespace != "" {
 		if err := routes.CheckLabel(queryNamespace, w.namespace); err != nil {
@@ -113,7 +119,7 @@ func read(r *routes.Request) (query, error) {
 	if value := r.Query(queryLimit); value != "" {
 		limit, err := strconv.Atoi(value)
 		if err != nil || limit < 0 {
-			return query{}, envelope.Invalid(queryLimit, "limit must be a whole number, 0 or more")
+			return query{}, envelope.Invalid(queryLimit, "limit must be an integer, 0 or more")
 		}
 		if limit > 0 {
 			w.limit = min(limit, maxLimit)
@@ -134,7 +140,7 @@ func readKinds(r *routes.Request) (kinds []string, named bool, err error) {
 	}
 	kinds, fits := split(value, maxKinds)
 	if !fits {
-		return nil, false, envelope.Invalid(field, "%s names at most %d kinds", field, maxKinds)
+		return nil, false, envelope.Invalid(field, "%s may name at most %d kinds", field, maxKinds)
 	}
 	for _, kind := range kinds {
 		if problems := utilvalidation.IsDNS1123Subdomain(kind); len(problems) > 0 {

@@ -43,19 +43,20 @@ func (e *Provider) Routes() []routes.Route {
 		{
 			Method: http.MethodGet, Path: "/sessions", Operation: "listSessions",
 			Doc: "list the sessions of all users, or of one", Returns: dashboardv1alpha1.ManagedSessionListEnvelope{},
-			Parameters: map[string]string{paramUser: "the name of a user, to see only theirs"},
+			Parameters: map[string]string{paramUser: "the name of a user, to list only that user's sessions"},
 			Endpoint:   routes.AsCaller(e.Host.Connect, list),
 		},
 		{
 			Method: http.MethodGet, Path: "/sessions/{session}", Operation: "getSession",
 			Doc: "show a session", Returns: dashboardv1alpha1.ManagedSessionEnvelope{},
-			Endpoint: routes.AsCaller(hostobjects.Named(paramSession, e.Host.Connect), func(r *routes.Request, a *hostobjects.Client) (routes.Result, error) {
-				s, err := find(r.Context(), a, r.Path(paramSession))
-				if err != nil {
-					return routes.Result{}, err
-				}
-				return routes.Result{Data: describeManaged(s, a.Info)}, nil
-			}),
+			Endpoint: routes.AsCaller(hostobjects.Named(paramSession, e.Host.Connect),
+				func(r *routes.Request, a *hostobjects.Client) (routes.Result, error) {
+					s, err := find(r.Context(), a, r.Path(paramSession))
+					if err != nil {
+						return routes.Result{}, err
+					}
+					return routes.Result{Data: describeManaged(s, a.Info)}, nil
+				}),
 		},
 		{
 			Method: http.MethodDelete, Path: "/sessions/{session}", Operation: "endSession",
@@ -81,7 +82,9 @@ func list(r *routes.Request, a *hostobjects.Client) (routes.Result, error) {
 	for i := range all.Items {
 		out = append(out, describeManaged(&all.Items[i], a.Info))
 	}
-	slices.SortFunc(out, func(a, b dashboardv1alpha1.ManagedSession) int { return b.CreatedAt.Compare(a.CreatedAt.Time) })
+	slices.SortFunc(out, func(a, b dashboardv1alpha1.ManagedSession) int {
+		return b.CreatedAt.Compare(a.CreatedAt.Time)
+	})
 	return hostobjects.List(out), nil
 }
 
@@ -99,12 +102,14 @@ func (e *Provider) end(r *routes.Request, a *hostobjects.Client) (routes.Result,
 	}
 	err = client.IgnoreNotFound(a.Delete(ctx, s, hostobjects.UIDPrecondition(s)))
 	if err != nil {
-		return routes.Result{}, a.WriteError(ctx, err, hostobjects.Action("delete", kubevisionv1alpha1.ResourceSessions, s.Name))
+		return routes.Result{}, a.WriteError(ctx, err,
+			hostobjects.Action("delete", kubevisionv1alpha1.ResourceSessions, s.Name))
 	}
 	owner := &kubevisionv1alpha1.KubeVisionUser{}
 	owner.Name, owner.UID = s.Spec.UserName, s.Spec.UserUID
 	e.Audit.Record(ctx, audit.Event{
-		Reason: audit.SessionEnded, User: owner, Actor: a.GetName(), Session: s.Name, Address: e.Client(r.Request).Address.String(),
+		Reason: audit.SessionEnded, User: owner, Actor: a.GetName(), Session: s.Name,
+		Address: e.Client(r.Request).Address.String(),
 	})
 	return routes.Result{}, nil
 }

@@ -54,7 +54,7 @@ type Provider struct {
 func (e *Provider) Routes() []routes.Route {
 	return []routes.Route{{
 		Method: http.MethodGet, Path: "/templates", Operation: "listTemplates",
-		Doc: "list manifests to begin with", Returns: dashboardv1alpha1.TemplateListEnvelope{},
+		Doc: "list template manifests", Returns: dashboardv1alpha1.TemplateListEnvelope{},
 		Parameters: map[string]string{queryCategory: "only templates of this category"},
 		Endpoint:   routes.Self(e.list),
 	}}
@@ -74,14 +74,15 @@ func Trim(o any) (any, error) {
 	for _, key := range []string{keyName, keyCategory, keyResource} {
 		trimmed.Data[key] = cut(c.Data[key], maxValueBytes)
 	}
-	trimmed.Data[keyManifest] = cut(c.Data[keyManifest], maxManifestBytes+1) // one more byte shows that the manifest is too long
+	// one more byte shows that the manifest is too long
+	trimmed.Data[keyManifest] = cut(c.Data[keyManifest], maxManifestBytes+1)
 	return trimmed, nil
 }
 
 // cut returns a copy of the first limit bytes, which does not keep the whole text in memory.
 func cut(text string, limit int) string { return string([]byte(text[:min(len(text), limit)])) }
 
-// list leaves templates out that cannot be read, with a warning. Nobody but their author can mend them.
+// list omits templates that cannot be read, with a warning. Only their author can correct them.
 func (e *Provider) list(r *routes.Request, _ user.Info) (routes.Result, error) {
 	var found corev1.ConfigMapList
 	err := e.Reader.List(r.Context(), &found, client.InNamespace(names.Namespace), client.UnsafeDisableDeepCopy)
@@ -94,7 +95,7 @@ func (e *Provider) list(r *routes.Request, _ user.Info) (routes.Result, error) {
 		t, err := read(&found.Items[i])
 		switch {
 		case err != nil:
-			warnings = append(warnings, fmt.Sprintf("the template %q is left out: %s", found.Items[i].Name, err))
+			warnings = append(warnings, fmt.Sprintf("the template %q is omitted: %s", found.Items[i].Name, err))
 		case r.Query(queryCategory) == "" || r.Query(queryCategory) == t.Category:
 			out = append(out, t)
 		}

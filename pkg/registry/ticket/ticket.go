@@ -1,7 +1,8 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package ticket has the endpoint for tickets, with which browsers open streams: they can set no headers on a WebSocket.
+// Package ticket has the endpoint for tickets, with which browsers open streams: they can set no headers on a
+// WebSocket.
 package ticket
 
 import (

@@ -26,8 +26,10 @@ type Provider struct {
 // Routes implements routes.Provider.
 func (p *Provider) Routes() []routes.Route {
 	return []routes.Route{{
-		Method: http.MethodGet, Path: "/clusters/{cluster}/namespaces/{namespace}/topology", Operation: "getNamespaceTopology",
-		Doc: "show how the objects of a namespace belong together", Returns: dashboardv1alpha1.TopologyEnvelope{},
+		Method: http.MethodGet, Path: "/clusters/{cluster}/namespaces/{namespace}/topology",
+		Operation: "getNamespaceTopology",
+		Doc:       "show the relations between the objects of a namespace",
+		Returns:   dashboardv1alpha1.TopologyEnvelope{},
 		Parameters: map[string]string{
 			objectref.Namespace: "the namespace",
 		},
@@ -38,7 +40,8 @@ func (p *Provider) Routes() []routes.Route {
 // plurals returns the resource names of the kinds in a topology.
 func plurals() []string {
 	return []string{
-		"ingresses.networking.k8s.io", "services", "deployments.apps", "replicasets.apps", "statefulsets.apps", "daemonsets.apps", "cronjobs.batch",
+		"ingresses.networking.k8s.io", "services", "deployments.apps", "replicasets.apps", "statefulsets.apps",
+		"daemonsets.apps", "cronjobs.batch",
 		"jobs.batch", "pods",
 	}
 }
@@ -52,14 +55,15 @@ func get(r *routes.Request, caller *scopedlist.Client) (routes.Result, error) {
 	found := make([][]object, len(names))
 	kinds := make([]scopedlist.Kind, 0, len(names))
 	for i, name := range names {
-		kinds = append(kinds, scopedlist.Kind{Resource: name, FromCache: true, Read: func(ctx context.Context, kind clusters.Resource, a scopedlist.Result) error {
-			items, err := scopedlist.Items[object](ctx, a)
-			for j := range items {
-				items[j].plural = kind.GroupVersionResource.Resource
-			}
-			found[i] = items
-			return err
-		}})
+		kinds = append(kinds, scopedlist.Kind{Resource: name, FromCache: true,
+			Read: func(ctx context.Context, kind clusters.Resource, a scopedlist.Result) error {
+				items, err := scopedlist.Items[object](ctx, a)
+				for j := range items {
+					items[j].plural = kind.GroupVersionResource.Resource
+				}
+				found[i] = items
+				return err
+			}})
 	}
 	meta, err := caller.Survey(r.Context(), namespace, kinds)
 	if err != nil {
@@ -80,7 +84,8 @@ func draw(all []object) dashboardv1alpha1.Topology {
 		o := &all[i]
 		byUID[o.Metadata.UID] = o
 		out.Nodes = append(out.Nodes, dashboardv1alpha1.TopologyNode{
-			ID: o.id(), Kind: o.plural, Name: o.Metadata.Name, Namespace: o.Metadata.Namespace, Status: o.status(), Labels: o.Metadata.Labels,
+			ID: o.id(), Kind: o.plural, Name: o.Metadata.Name, Namespace: o.Metadata.Namespace, Status: o.status(),
+			Labels: o.Metadata.Labels,
 		})
 	}
 	for i := range all {
@@ -92,7 +97,8 @@ func draw(all []object) dashboardv1alpha1.Topology {
 	}
 	out.Edges = append(out.Edges, selections(all)...)
 	slices.SortFunc(out.Edges, func(a, b dashboardv1alpha1.TopologyEdge) int {
-		return cmp.Or(cmp.Compare(a.Source, b.Source), cmp.Compare(a.Target, b.Target), cmp.Compare(a.Relation, b.Relation))
+		return cmp.Or(cmp.Compare(a.Source, b.Source), cmp.Compare(a.Target, b.Target),
+			cmp.Compare(a.Relation, b.Relation))
 	})
 	out.Edges = slices.Compact(out.Edges)
 	return out

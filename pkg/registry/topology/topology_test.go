@@ -14,11 +14,16 @@ import (
 func TestDraw(t *testing.T) {
 	var all []object
 	for _, o := range []struct{ plural, body string }{
-		{pods, `{"metadata":{"name":"p","uid":"1","labels":{"app":"web"},"ownerReferences":[{"uid":"2"},{"uid":"9","name":"unseen"}]},"status":{"phase":"Running"}}`},
-		{"replicasets", `{"metadata":{"name":"r","uid":"2"},"spec":{"replicas":3,"selector":{"matchLabels":{"app":"web"}}},"status":{"readyReplicas":2}}`},
+		{pods,
+			`{"metadata":{"name":"p","uid":"1","labels":{"app":"web"},"ownerReferences":[{"uid":"2"},{"uid":"9",` +
+				`"name":"unseen"}]},"status":{"phase":"Running"}}`},
+		{"replicasets",
+			`{"metadata":{"name":"r","uid":"2"},"spec":{"replicas":3,"selector":{"matchLabels":{"app":"web"}}},` +
+				`"status":{"readyReplicas":2}}`},
 		{services, `{"metadata":{"name":"s","uid":"3"},"spec":{"selector":{"app":"web"}}}`},
 		{services, `{"metadata":{"name":"all","uid":"4"},"spec":{}}`},
-		{ingresses, `{"metadata":{"name":"i","uid":"5"},"spec":{"rules":[{"http":{"paths":[{"backend":{"service":{"name":"s"}}},{"backend":{"service":{"name":"s"}}},
+		{ingresses, `{"metadata":{"name":"i","uid":"5"},"spec":{"rules":[{"http":{"paths":[
+			{"backend":{"service":{"name":"s"}}},{"backend":{"service":{"name":"s"}}},
 			{"backend":{"service":{"name":"unseen"}}},{"backend":{"resource":{"name":"x"}}}]}}]}}`},
 	} {
 		made := object{plural: o.plural}

@@ -1,8 +1,8 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package unsupported answers what dashboards ask of features that KubeVision does not have: nothing to show is an empty
-// list, and anything to do is an error that says so.
+// Package unsupported serves the endpoints of features that KubeVision does not have. Reads return an empty list, and
+// writes return an error that names the missing feature.
 package unsupported
 
 import (
@@ -30,15 +30,15 @@ func features() []feature {
 	)
 	return []feature{
 		{"/auth/public-key", "KubeVision has no passkeys: log in with a password and a one-time code"},
-		{"/auth/oauth", "KubeVision has no other identity providers: log in with a password"},
+		{"/auth/oauth", "KubeVision has no external identity providers: log in with a password"},
 		{"/ai", "KubeVision has no assistant"},
-		{"/operations", "KubeVision keeps no operations: a request is answered when it is done"},
+		{"/operations", "KubeVision has no long-running operations: the response is sent when the request is complete"},
 		{"/plugins", "KubeVision has no plugins"},
 		{"/webhooks", "KubeVision calls no webhooks"},
 		{"/terminal-sessions", "KubeVision records no terminals"},
 		{"/api-keys", "KubeVision has no API keys: use an access token, or a Kubernetes credential"},
-		{"/audit-logs", "KubeVision shows no audit log: kubevision-apiserver and each cluster write their own"},
-		{"/directory", "KubeVision asks no directory of users: they are KubeVisionUsers"},
+		{"/audit-logs", "KubeVision has no API for audit logs: kubevision-apiserver and each cluster write their own"},
+		{"/directory", "KubeVision has no user directories: users are KubeVisionUsers"},
 		{ofPod + "/exec", "KubeVision opens no terminals: use kubectl exec"},
 		{ofPod + "/logs", "KubeVision shows no logs of containers: use kubectl logs"},
 		{ofCluster + "/package-releases", noCharts},
@@ -70,7 +70,7 @@ func below(path, pattern string) bool {
 	return true
 }
 
-// Provider provides the endpoints that dashboards call before anybody asks for such a feature.
+// Provider provides endpoints that dashboards call even if no user has requested such a feature.
 type Provider struct {
 	// Access connects callers to clusters.
 	Access *authorization.Access
@@ -81,26 +81,27 @@ func (p *Provider) Routes() []routes.Route {
 	out := []routes.Route{ //nolint:prealloc // once, at the start
 		{
 			Method: http.MethodGet, Path: "/auth/public-key/config", Operation: "getPublicKeyConfig",
-			Doc: "say that there are no passkeys", Returns: dashboardv1alpha1.AbsentFeatureEnvelope{},
+			Doc: "respond that there are no passkeys", Returns: dashboardv1alpha1.AbsentFeatureEnvelope{},
 			Endpoint: routes.Public(func(*routes.Request) (routes.Result, error) {
 				return routes.Result{Data: dashboardv1alpha1.AbsentFeature{}}, nil
 			}),
 		},
 		{
 			Method: http.MethodGet, Path: "/auth/oauth/providers", Operation: "listOAuthProviders",
-			Doc: "say that there are no other identity providers", Returns: dashboardv1alpha1.AbsentListEnvelope{},
+			Doc:      "respond that there are no external identity providers",
+			Returns:  dashboardv1alpha1.AbsentListEnvelope{},
 			Endpoint: routes.Public(func(*routes.Request) (routes.Result, error) { return empty(), nil }),
 		},
 		{
 			Method: http.MethodGet, Path: "/ai/config", Operation: "getAIConfig", Ambient: true,
-			Doc: "say that there is no assistant", Returns: dashboardv1alpha1.AIConfigEnvelope{},
+			Doc: "respond that there is no assistant", Returns: dashboardv1alpha1.AIConfigEnvelope{},
 			Endpoint: routes.Self(func(*routes.Request, user.Info) (routes.Result, error) {
 				return routes.Result{Data: dashboardv1alpha1.AIConfig{}}, nil
 			}),
 		},
 		{
 			Method: http.MethodGet, Path: "/directory/config", Operation: "getDirectoryConfig",
-			Doc: "say that no directory of users is asked", Returns: dashboardv1alpha1.DirectoryConfigEnvelope{},
+			Doc: "respond that there is no user directory", Returns: dashboardv1alpha1.DirectoryConfigEnvelope{},
 			Endpoint: routes.Self(func(*routes.Request, user.Info) (routes.Result, error) {
 				return routes.Result{Data: dashboardv1alpha1.DirectoryConfig{
 					StartTLS: true, Mappings: []string{},
@@ -123,7 +124,7 @@ func lists() []routes.Route {
 		{"/audit-logs", "listAuditLogs", "records of an audit log"},
 	} {
 		out = append(out, routes.Route{
-			Method: http.MethodGet, Path: l.path, Operation: l.operation, Doc: "say that there are no " + l.what,
+			Method: http.MethodGet, Path: l.path, Operation: l.operation, Doc: "respond that there are no " + l.what,
 			Returns:  dashboardv1alpha1.AbsentListEnvelope{},
 			Endpoint: routes.Self(func(*routes.Request, user.Info) (routes.Result, error) { return empty(), nil }),
 		})
@@ -131,7 +132,7 @@ func lists() []routes.Route {
 	return out
 }
 
-// clusterLists are those of a cluster. They are empty for those who may use the cluster.
+// clusterLists returns the routes of a cluster. They return empty lists to callers who may use the cluster.
 func (p *Provider) clusterLists() []routes.Route {
 	var out []routes.Route //nolint:prealloc // once, at the start
 	for _, l := range []struct{ path, operation, what string }{
@@ -142,7 +143,7 @@ func (p *Provider) clusterLists() []routes.Route {
 	} {
 		out = append(out, routes.Route{
 			Method: http.MethodGet, Path: "/clusters/{cluster}" + l.path, Operation: l.operation,
-			Doc: "say that there are no " + l.what, Returns: dashboardv1alpha1.AbsentListEnvelope{},
+			Doc: "respond that there are no " + l.what, Returns: dashboardv1alpha1.AbsentListEnvelope{},
 			Endpoint: routes.Reviewed(p.Access.Cluster, func(*routes.Request, *clusters.Client) (routes.Result, error) {
 				return empty(), nil
 			}),

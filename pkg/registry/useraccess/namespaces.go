@@ -27,16 +27,20 @@ import (
 // clusterTimeout bounds the reviews of the caller's access on one cluster.
 const clusterTimeout = 2 * time.Second
 
-// describeAccess asks one cluster. No answer is a result, too.
-func (e *Provider) describeAccess(ctx context.Context, g *access, c *kubevisionv1alpha1.KubeVisionCluster) dashboardv1alpha1.ClusterAccess {
+// describeAccess asks one cluster. A missing response is a result, too.
+func (e *Provider) describeAccess(
+	ctx context.Context, g *access, c *kubevisionv1alpha1.KubeVisionCluster,
+) dashboardv1alpha1.ClusterAccess {
 	ctx, cancel := context.WithTimeoutCause(ctx, clusterTimeout, clusters.ErrImpatient)
 	defer cancel()
 	bound := bindings.SelectForCluster(g.bindings, c)
-	out := dashboardv1alpha1.ClusterAccess{ID: c.Name, Name: c.Name, Status: dashboardv1alpha1.AccessReachable, Roles: roles(bound)}
+	out := dashboardv1alpha1.ClusterAccess{ID: c.Name, Name: c.Name, Status: dashboardv1alpha1.AccessReachable,
+		Roles: roles(bound)}
 	readable, all, err := e.readable(ctx, g, c, bound)
 	if err != nil {
 		if !errors.Is(err, clusters.ErrNotConnected) {
-			klog.FromContext(ctx).Info("A cluster does not say what a user may read", "cluster", c.Name, "err", err)
+			klog.FromContext(ctx).Info("The namespaces that a user may read on a cluster are unknown", "cluster",
+				c.Name, "err", err)
 		}
 		out.Status, readable, all = dashboardv1alpha1.AccessUnreachable, nil, false
 	}
@@ -47,7 +51,8 @@ func (e *Provider) describeAccess(ctx context.Context, g *access, c *kubevisionv
 // readable returns the namespaces that the user may read: all namespaces if the user may list them, and otherwise those
 // in bindings that the user may get.
 func (e *Provider) readable(
-	ctx context.Context, g *access, c *kubevisionv1alpha1.KubeVisionCluster, bound []kubevisionv1alpha1.KubeVisionRoleBinding,
+	ctx context.Context, g *access, c *kubevisionv1alpha1.KubeVisionCluster,
+	bound []kubevisionv1alpha1.KubeVisionRoleBinding,
 ) (names []string, all bool, err error) {
 	connection, err := e.Access.Connections.Get(ctx, c.Name)
 	if err != nil {

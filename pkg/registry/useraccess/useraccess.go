@@ -1,8 +1,8 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package useraccess serves the clusters and namespaces that callers may access. Each answer comes from Kubernetes: from a
-// review of the verb "use" on the host, and from the cluster itself.
+// Package useraccess serves the clusters and namespaces that callers may access. Each result comes from Kubernetes:
+// from a review of the verb "use" on the host, and from the cluster itself.
 package useraccess
 
 import (
@@ -40,9 +40,11 @@ type Provider struct {
 func (e *Provider) Routes() []routes.Route {
 	return []routes.Route{{
 		Method: http.MethodGet, Path: "/users/me/access", Operation: "getCurrentUserAccess",
-		Doc: "say which clusters the caller may use, and which namespaces they may read there", Returns: dashboardv1alpha1.AccessEnvelope{},
-		Parameters: map[string]string{queryCluster: "the name of one cluster; without it, all that the caller may use"},
-		Endpoint:   routes.Reviewed(e.review, e.get),
+		Doc:     "list the clusters that the caller may use, and the namespaces that the caller may read there",
+		Returns: dashboardv1alpha1.AccessEnvelope{},
+		Parameters: map[string]string{
+			queryCluster: "the name of a cluster; the default is all clusters that the caller may use"},
+		Endpoint: routes.Reviewed(e.review, e.get),
 	}}
 }
 
@@ -87,7 +89,7 @@ func (e *Provider) clusters(r *routes.Request, u user.Info) ([]kubevisionv1alpha
 	return all[i : i+1], nil
 }
 
-// get asks many clusters concurrently, so that one that does not answer does not delay the others.
+// get asks many clusters concurrently, so that a cluster that does not respond does not delay the others.
 func (e *Provider) get(r *routes.Request, g *access) (routes.Result, error) {
 	out := make([]dashboardv1alpha1.ClusterAccess, len(g.clusters))
 	err := fanout.Each(r.Context(), len(out), clustersAtOnce, func(ctx context.Context, i int) error {

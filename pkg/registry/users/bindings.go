@@ -90,8 +90,11 @@ func selected(b *kubevisionv1alpha1.KubeVisionRoleBinding, clusters []kubevision
 	return out
 }
 
-func describe(b *kubevisionv1alpha1.KubeVisionRoleBinding, clusters []kubevisionv1alpha1.KubeVisionCluster) dashboardv1alpha1.Binding {
-	out := dashboardv1alpha1.Binding{Name: b.Name, Role: b.Spec.RoleRef.Name, Clusters: selected(b, clusters), Namespaces: []string{}}
+func describe(
+	b *kubevisionv1alpha1.KubeVisionRoleBinding, clusters []kubevisionv1alpha1.KubeVisionCluster,
+) dashboardv1alpha1.Binding {
+	out := dashboardv1alpha1.Binding{Name: b.Name, Role: b.Spec.RoleRef.Name, Clusters: selected(b, clusters),
+		Namespaces: []string{}}
 	if n := b.Spec.Namespaces; n != nil {
 		out.Namespaces = append(out.Namespaces, n.Names...)
 		if n.Selector != nil {

@@ -23,7 +23,7 @@ import (
 
 const longestName = 63
 
-// create makes the user, the Secret of the password and the binding of the role, or none of them.
+// create creates the user, the Secret of the password and the binding of the role, or none of them.
 func (e *Provider) create(r *routes.Request, a *administrator) (routes.Result, error) {
 	var body dashboardv1alpha1.CreateUserRequest
 	if err := r.ReadJSON(&body); err != nil {
@@ -36,7 +36,8 @@ func (e *Provider) create(r *routes.Request, a *administrator) (routes.Result, e
 	ctx := r.Context()
 	u := &kubevisionv1alpha1.KubeVisionUser{}
 	made := a.createUser(&body, u)
-	if err := made.Do(ctx, client.NewDryRunClient(a.Client.Client)); err != nil { // hashing is more expensive than a dry run
+	// hashing is more expensive than a dry run
+	if err := made.Do(ctx, client.NewDryRunClient(a.Client.Client)); err != nil {
 		return routes.Result{}, err
 	}
 	hash, err := e.Hash(ctx, body.Password)
@@ -64,7 +65,7 @@ func checkNew(body *dashboardv1alpha1.CreateUserRequest) error {
 	case len(body.Username) > longestName:
 		return envelope.Invalid("username", "username: must be no more than %d characters", longestName)
 	case body.Username == self:
-		return envelope.Invalid("username", "username: %q stands for whoever asks", self)
+		return envelope.Invalid("username", "username: %q is reserved for the caller", self)
 	case body.Password == "":
 		return envelope.Required("password")
 	}
@@ -82,17 +83,21 @@ func checkTwoFactor(policy string) error {
 	case "", kubevisionv1alpha1.TwoFactorOptional, kubevisionv1alpha1.TwoFactorRequired:
 		return nil
 	default:
-		return envelope.Invalid("twoFactor", "twoFactor must be %s or %s", kubevisionv1alpha1.TwoFactorOptional, kubevisionv1alpha1.TwoFactorRequired)
+		return envelope.Invalid("twoFactor", "twoFactor must be %s or %s", kubevisionv1alpha1.TwoFactorOptional,
+			kubevisionv1alpha1.TwoFactorRequired)
 	}
 }
 
 // createUser returns the step that creates the user and stores the result in into.
-func (a *administrator) createUser(body *dashboardv1alpha1.CreateUserRequest, into *kubevisionv1alpha1.KubeVisionUser) hostobjects.Step {
+func (a *administrator) createUser(
+	body *dashboardv1alpha1.CreateUserRequest, into *kubevisionv1alpha1.KubeVisionUser,
+) hostobjects.Step {
 	object := func() client.Object {
 		*into = kubevisionv1alpha1.KubeVisionUser{
 			ObjectMeta: metav1.ObjectMeta{Name: body.Username},
 			Spec: kubevisionv1alpha1.KubeVisionUserSpec{
-				DisplayName: body.DisplayName, Email: body.Email, Groups: body.Groups, TwoFactor: kubevisionv1alpha1.TwoFactorPolicy(body.TwoFactor),
+				DisplayName: body.DisplayName, Email: body.Email, Groups: body.Groups,
+				TwoFactor:          kubevisionv1alpha1.TwoFactorPolicy(body.TwoFactor),
 				PasswordSecretRef:  &kubevisionv1alpha1.SecretKeyReference{Name: passwordSecret(body.Username)},
 				MustChangePassword: body.MustChangePassword == nil || *body.MustChangePassword,
 			},

@@ -18,7 +18,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/routes"
 )
 
-// remove deletes the user; what was made for the user goes with the user, and nothing else.
+// remove deletes the user. Objects that were created for the user are deleted with the user, and no others.
 func (e *Provider) remove(r *routes.Request, a *administrator) (routes.Result, error) {
 	ctx := r.Context()
 	u, err := a.find(ctx, r.Path(paramUser))
@@ -26,7 +26,8 @@ func (e *Provider) remove(r *routes.Request, a *administrator) (routes.Result, e
 		return routes.Result{}, err
 	}
 	step := hostobjects.Step{What: "user " + u.Name, Do: func(ctx context.Context, c client.Client) error {
-		return a.WriteError(ctx, client.IgnoreNotFound(c.Delete(ctx, u, hostobjects.UIDPrecondition(u))), hostobjects.Action("delete", kubevisionv1alpha1.ResourceUsers, u.Name))
+		return a.WriteError(ctx, client.IgnoreNotFound(c.Delete(ctx, u, hostobjects.UIDPrecondition(u))),
+			hostobjects.Action("delete", kubevisionv1alpha1.ResourceUsers, u.Name))
 	}}
 	if err := a.Apply(ctx, step); err != nil {
 		return routes.Result{}, err
@@ -52,7 +53,8 @@ func (a *administrator) deleteDependents(ctx context.Context, u *kubevisionv1alp
 			err = a.Delete(ctx, object, hostobjects.UIDPrecondition(object))
 		}
 		if client.IgnoreNotFound(err) != nil {
-			klog.FromContext(ctx).V(2).Info("Left to the garbage collector", "object", key.String(), "error", err.Error())
+			klog.FromContext(ctx).V(2).Info("Left to the garbage collector", "object", key.String(), "error",
+				err.Error())
 		}
 	}
 }

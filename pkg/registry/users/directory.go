@@ -30,14 +30,16 @@ type grant struct {
 }
 
 func newDirectory(
-	users []kubevisionv1alpha1.KubeVisionUser, all []kubevisionv1alpha1.KubeVisionRoleBinding, clusters []kubevisionv1alpha1.KubeVisionCluster,
+	users []kubevisionv1alpha1.KubeVisionUser, all []kubevisionv1alpha1.KubeVisionRoleBinding,
+	clusters []kubevisionv1alpha1.KubeVisionCluster,
 ) *directory {
 	index, hosts := bindings.IndexUsers(users), hostsOf(clusters)
 	d := &directory{}
 	for i := range all {
 		if all[i].DeletionTimestamp.IsZero() {
 			subjects, _ := bindings.Subjects(all[i].Spec.Subjects, index)
-			d.grants = append(d.grants, grant{binding: all[i].Name, subjects: subjects, weight: displayRank(&all[i], hosts)})
+			d.grants = append(d.grants, grant{binding: all[i].Name, subjects: subjects,
+				weight: displayRank(&all[i], hosts)})
 		}
 	}
 	return d
@@ -64,8 +66,11 @@ func (d *directory) role(u *kubevisionv1alpha1.KubeVisionUser) string {
 	return displayRoles()[best]
 }
 
-// directory is what the caller may know of the roles of users: nothing, where the caller may not list role bindings.
-func (e *Provider) directory(ctx context.Context, a *administrator, users []kubevisionv1alpha1.KubeVisionUser) (*directory, error) {
+// directory returns the roles of users as far as the caller may see them: none if the caller may not list role
+// bindings.
+func (e *Provider) directory(
+	ctx context.Context, a *administrator, users []kubevisionv1alpha1.KubeVisionUser,
+) (*directory, error) {
 	d, err := e.readDirectory(ctx, a, users)
 	if apierrors.IsForbidden(err) {
 		return nil, nil //nolint:nilnil // no directory is what the caller may know

@@ -51,7 +51,8 @@ func checkRole(role string) error {
 func newGrant(u *kubevisionv1alpha1.KubeVisionUser, role string) *kubevisionv1alpha1.KubeVisionRoleBinding {
 	return &kubevisionv1alpha1.KubeVisionRoleBinding{
 		ObjectMeta: metav1.ObjectMeta{
-			Name: names.UserGrant(u.Name), Labels: map[string]string{names.UserLabel: u.Name}, OwnerReferences: kubevisionv1alpha1.OwnerReferences(kind, u),
+			Name: names.UserGrant(u.Name), Labels: map[string]string{names.UserLabel: u.Name},
+			OwnerReferences: kubevisionv1alpha1.OwnerReferences(kind, u),
 		},
 		Spec: kubevisionv1alpha1.KubeVisionRoleBindingSpec{
 			Subjects: []kubevisionv1alpha1.Subject{{Kind: kubevisionv1alpha1.SubjectKubeVisionUser, Name: u.Name}},
@@ -63,7 +64,9 @@ func newGrant(u *kubevisionv1alpha1.KubeVisionUser, role string) *kubevisionv1al
 
 // findGrant returns the binding that this API has created for the user, or nil. It never returns a binding of that
 // name that has another author.
-func (a *administrator) findGrant(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser) (*kubevisionv1alpha1.KubeVisionRoleBinding, error) {
+func (a *administrator) findGrant(
+	ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser,
+) (*kubevisionv1alpha1.KubeVisionRoleBinding, error) {
 	b := &kubevisionv1alpha1.KubeVisionRoleBinding{}
 	err := a.Get(ctx, types.NamespacedName{Name: names.UserGrant(u.Name)}, b)
 	switch {
@@ -73,15 +76,16 @@ func (a *administrator) findGrant(ctx context.Context, u *kubevisionv1alpha1.Kub
 		return nil, envelope.FromAPIError(err)
 	case b.Labels[names.UserLabel] != u.Name || !hostobjects.IsOwnedBy(b, u):
 		return nil, envelope.New(dashboardv1alpha1.CodeConflict,
-			"there is a role binding %q that was not made for the user's role: change or remove it", b.Name)
+			"the role binding %q exists and does not belong to the user's role: change or remove it", b.Name)
 	default:
 		return b, nil
 	}
 }
 
-// changeRole returns the step that makes the role of a user another one, nil if it is shown already. It changes
-// nothing but the binding that this API makes, on every cluster: if other bindings name the user, it makes none beside
-// them, and changes it only if the role is shown then. Otherwise it returns a conflict that names those bindings.
+// changeRole returns the step that changes the displayed role of the user, or nil if the user has that role already. It
+// changes only the binding that this API creates, on every cluster. If other bindings name the user, it creates none,
+// and changes the existing one only if this changes the displayed role. Otherwise it returns a conflict that names
+// those bindings.
 func (e *Provider) changeRole(
 	ctx context.Context, a *administrator, u *kubevisionv1alpha1.KubeVisionUser, role string,
 ) (*hostobjects.Step, error) {
@@ -98,14 +102,14 @@ func (e *Provider) changeRole(
 	}
 	if others := d.decidingBindings(u, role, made != nil); len(others) > 0 {
 		return nil, envelope.New(dashboardv1alpha1.CodeConflict,
-			"other role bindings decide what user %q may do: %s; change these, or the groups of the user",
+			"other role bindings grant rights to user %q: %s; change these, or the groups of the user",
 			u.Name, joinNames(others))
 	}
 	return a.changeGrant(u, made, role), nil
 }
 
 // decidingBindings returns the names of the bindings that prevent a role from being displayed: all other bindings if
-// this API has created none for the user, and otherwise those that give a higher role.
+// this API has created none for the user, and otherwise the bindings that grant a higher role.
 func (d *directory) decidingBindings(u *kubevisionv1alpha1.KubeVisionUser, role string, made bool) []string {
 	own, asked := names.UserGrant(u.Name), slices.Index(displayRoles(), role)
 	var out []string
@@ -130,12 +134,16 @@ func joinNames(all []string) string {
 
 // createGrant returns the step that creates the binding of a role. A previous step may create the user.
 func (a *administrator) createGrant(u *kubevisionv1alpha1.KubeVisionUser, role string) hostobjects.Step {
-	return hostobjects.Create("role binding "+names.UserGrant(u.Name), func() client.Object { return newGrant(u, role) },
+	return hostobjects.Create("role binding "+names.UserGrant(u.Name), func() client.Object {
+		return newGrant(u, role)
+	},
 		a.WriteErrorFor(hostobjects.Action("create", kubevisionv1alpha1.ResourceRoleBindings, "")))
 }
 
 // changeGrant returns the step that changes the role of the binding, or nil if it has that role already.
-func (a *administrator) changeGrant(u *kubevisionv1alpha1.KubeVisionUser, b *kubevisionv1alpha1.KubeVisionRoleBinding, role string) *hostobjects.Step {
+func (a *administrator) changeGrant(
+	u *kubevisionv1alpha1.KubeVisionUser, b *kubevisionv1alpha1.KubeVisionRoleBinding, role string,
+) *hostobjects.Step {
 	step := hostobjects.Step{What: "role binding " + names.UserGrant(u.Name)}
 	switch {
 	case b == nil && role == roleCustom:
@@ -145,7 +153,8 @@ func (a *administrator) changeGrant(u *kubevisionv1alpha1.KubeVisionUser, b *kub
 	case role == roleCustom:
 		step.Do = func(ctx context.Context, c client.Client) error {
 			err := c.Delete(ctx, b, hostobjects.UIDPrecondition(b))
-			return a.WriteError(ctx, client.IgnoreNotFound(err), hostobjects.Action("delete", kubevisionv1alpha1.ResourceRoleBindings, b.Name))
+			return a.WriteError(ctx, client.IgnoreNotFound(err),
+				hostobjects.Action("delete", kubevisionv1alpha1.ResourceRoleBindings, b.Name))
 		}
 	default:
 		step.Do = func(ctx context.Context, c client.Client) error {

@@ -35,32 +35,35 @@ type administrator struct {
 	*hostobjects.Client
 }
 
-// manageRoutes are about the logins of others.
+// manageRoutes returns the routes for the logins of other users.
 func (e *Provider) manageRoutes() []routes.Route {
 	parameters := map[string]string{paramUser: "the name of the user"}
 	return []routes.Route{
 		{
-			Method: http.MethodPut, Path: "/users/{user}/reset-password", Operation: "resetPassword", Parameters: parameters,
-			Doc:   "give a user another password; all sessions of the user end",
-			Reads: dashboardv1alpha1.ResetPasswordRequest{}, Returns: dashboardv1alpha1.Envelope{},
+			Method: http.MethodPut, Path: "/users/{user}/reset-password", Operation: "resetPassword",
+			Parameters: parameters,
+			Doc:        "reset the password of a user; all sessions of the user end",
+			Reads:      dashboardv1alpha1.ResetPasswordRequest{}, Returns: dashboardv1alpha1.Envelope{},
 			Endpoint: routes.AsCaller(e.administrator, e.resetPassword),
 		},
 		{
-			Method: http.MethodPost, Path: "/users/{user}/reset-2fa", Operation: "resetTwoFactor", Parameters: parameters,
-			Doc:      "take a user's second factor away; all sessions of the user end",
-			Returns:  dashboardv1alpha1.Envelope{},
-			Endpoint: routes.AsCaller(e.administrator, e.resetTwoFactor),
+			Method: http.MethodPost, Path: "/users/{user}/reset-2fa", Operation: "resetTwoFactor",
+			Parameters: parameters,
+			Doc:        "remove the second factor of a user; all sessions of the user end",
+			Returns:    dashboardv1alpha1.Envelope{},
+			Endpoint:   routes.AsCaller(e.administrator, e.resetTwoFactor),
 		},
 		{
-			Method: http.MethodPost, Path: "/users/{user}/revoke-sessions", Operation: "revokeSessions", Parameters: parameters,
-			Doc:      "end all sessions of a user",
-			Returns:  dashboardv1alpha1.RevokedEnvelope{},
-			Endpoint: routes.AsCaller(e.administrator, e.revokeSessions),
+			Method: http.MethodPost, Path: "/users/{user}/revoke-sessions", Operation: "revokeSessions",
+			Parameters: parameters,
+			Doc:        "end all sessions of a user",
+			Returns:    dashboardv1alpha1.RevokedEnvelope{},
+			Endpoint:   routes.AsCaller(e.administrator, e.revokeSessions),
 		},
 	}
 }
 
-// administrator connects whoever manages the user in the path. Nobody is managed under the name by which everybody finds themselves.
+// administrator connects a caller who manages the user in the path. The name that stands for the caller is rejected.
 func (e *Provider) administrator(r *routes.Request, u user.Info) (*administrator, error) {
 	if r.Path(paramUser) == self {
 		return nil, envelope.New(dashboardv1alpha1.CodeNotFound, "there is no such endpoint")
@@ -102,7 +105,9 @@ func (e *Provider) resetPassword(r *routes.Request, a *administrator) (routes.Re
 		return routes.Result{}, err
 	}
 	e.record(r, audit.PasswordReset, a, u, "")
-	return e.waitUntilInForce(ctx, "the new password", func(ctx context.Context) (bool, error) { return e.isImported(ctx, u, version) })
+	return e.waitUntilInForce(ctx, "the new password", func(ctx context.Context) (bool, error) {
+		return e.isImported(ctx, u, version)
+	})
 }
 
 func (e *Provider) resetTwoFactor(r *routes.Request, a *administrator) (routes.Result, error) {
@@ -151,6 +156,9 @@ func (e *Provider) revokeSessions(r *routes.Request, a *administrator) (routes.R
 	return routes.Result{Data: dashboardv1alpha1.Revoked{Revoked: revoked}}, nil
 }
 
-func (e *Provider) record(r *routes.Request, reason audit.Reason, a *administrator, u *kubevisionv1alpha1.KubeVisionUser, detail string) {
-	e.Audit.Record(r.Context(), audit.Event{Reason: reason, User: u, Actor: a.GetName(), Address: e.Client(r.Request).Address.String(), Detail: detail})
+func (e *Provider) record(
+	r *routes.Request, reason audit.Reason, a *administrator, u *kubevisionv1alpha1.KubeVisionUser, detail string,
+) {
+	e.Audit.Record(r.Context(), audit.Event{Reason: reason, User: u, Actor: a.GetName(),
+		Address: e.Client(r.Request).Address.String(), Detail: detail})
 }

@@ -43,7 +43,7 @@ type Provider struct {
 func (e *Provider) Routes() []routes.Route {
 	return append(slices.Concat(e.sessionRoutes(), e.manageRoutes(), e.readRoutes(), e.writeRoutes()), routes.Route{
 		Method: http.MethodGet, Path: "/users/me", Operation: "getCurrentUser", DuringPasswordChange: true,
-		Doc: "say who the caller is", Returns: dashboardv1alpha1.CurrentUserEnvelope{},
+		Doc: "show the caller", Returns: dashboardv1alpha1.CurrentUserEnvelope{},
 		Endpoint: routes.Self(func(r *routes.Request, u user.Info) (routes.Result, error) {
 			current, err := Describe(r.Context(), e.Reader, u)
 			return routes.Result{Data: current}, err
@@ -55,7 +55,8 @@ func (e *Provider) Routes() []routes.Route {
 // authenticated.
 func Describe(ctx context.Context, reader client.Reader, u user.Info) (*dashboardv1alpha1.CurrentUser, error) {
 	out := &dashboardv1alpha1.CurrentUser{User: dashboardv1alpha1.User{
-		ID: u.GetName(), Username: u.GetName(), DisplayName: u.GetName(), Groups: slices.Sorted(slices.Values(u.GetGroups())),
+		ID: u.GetName(), Username: u.GetName(), DisplayName: u.GetName(),
+		Groups: slices.Sorted(slices.Values(u.GetGroups())),
 	}}
 	if p, ok := u.(*authentication.Principal); ok {
 		out.User = describeUser(p.User)
@@ -83,7 +84,10 @@ func describeUser(u *kubevisionv1alpha1.KubeVisionUser) dashboardv1alpha1.User {
 	}
 }
 
-func addBindings(out *dashboardv1alpha1.CurrentUser, bound []kubevisionv1alpha1.KubeVisionRoleBinding, clusters []kubevisionv1alpha1.KubeVisionCluster) {
+func addBindings(
+	out *dashboardv1alpha1.CurrentUser, bound []kubevisionv1alpha1.KubeVisionRoleBinding,
+	clusters []kubevisionv1alpha1.KubeVisionCluster,
+) {
 	out.Role = displayRole(bound, hostsOf(clusters))
 	out.Bindings = make([]dashboardv1alpha1.Binding, 0, len(bound))
 	for i := range bound {

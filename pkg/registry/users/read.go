@@ -20,7 +20,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/routes"
 )
 
-// readRoutes show users to those who may read KubeVisionUsers.
+// readRoutes returns the routes for callers who may read KubeVisionUsers.
 func (e *Provider) readRoutes() []routes.Route {
 	all := func(r *routes.Request, u user.Info) (*administrator, error) {
 		c, err := e.Host.Connect(r, u)
@@ -33,11 +33,13 @@ func (e *Provider) readRoutes() []routes.Route {
 			Endpoint: routes.AsCaller(all, e.list),
 		},
 		{
-			Method: http.MethodGet, Path: "/users/{user}", Operation: "getUser", Parameters: map[string]string{paramUser: "the name of the user"},
-			Doc: "show a user", Returns: dashboardv1alpha1.UserEnvelope{},
-			Endpoint: routes.AsCaller(e.administrator, func(r *routes.Request, a *administrator) (routes.Result, error) {
-				return e.show(r.Context(), a, r.Path(paramUser))
-			}),
+			Method: http.MethodGet, Path: "/users/{user}", Operation: "getUser",
+			Parameters: map[string]string{paramUser: "the name of the user"},
+			Doc:        "show a user", Returns: dashboardv1alpha1.UserEnvelope{},
+			Endpoint: routes.AsCaller(e.administrator,
+				func(r *routes.Request, a *administrator) (routes.Result, error) {
+					return e.show(r.Context(), a, r.Path(paramUser))
+				}),
 		},
 	}
 }
@@ -51,7 +53,9 @@ func (e *Provider) list(r *routes.Request, a *administrator) (routes.Result, err
 	if err != nil {
 		return routes.Result{}, err
 	}
-	slices.SortFunc(all.Items, func(a, b kubevisionv1alpha1.KubeVisionUser) int { return strings.Compare(a.Name, b.Name) })
+	slices.SortFunc(all.Items, func(a, b kubevisionv1alpha1.KubeVisionUser) int {
+		return strings.Compare(a.Name, b.Name)
+	})
 	out := make([]dashboardv1alpha1.ManagedUser, 0, len(all.Items))
 	for i := range all.Items {
 		out = append(out, describeManaged(&all.Items[i], roles))
@@ -75,7 +79,8 @@ func describeManaged(u *kubevisionv1alpha1.KubeVisionUser, roles *directory) das
 	out := dashboardv1alpha1.ManagedUser{
 		User: describeUser(u), Name: u.Name, Status: dashboardv1alpha1.UserActive, IsActive: !u.Spec.Disabled,
 		TwoFactor:          string(cmp.Or(u.Spec.TwoFactor, kubevisionv1alpha1.TwoFactorOptional)),
-		MustChangePassword: u.Spec.MustChangePassword, LastLogin: u.Status.LastLoginTime, CreatedAt: u.CreationTimestamp,
+		MustChangePassword: u.Spec.MustChangePassword, LastLogin: u.Status.LastLoginTime,
+		CreatedAt:       u.CreationTimestamp,
 		ResourceVersion: u.ResourceVersion, Conditions: u.Status.Conditions,
 	}
 	if roles != nil {

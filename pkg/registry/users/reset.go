@@ -37,7 +37,9 @@ const (
 // Secret. The user is updated first: no one must be able to log in with the new password before the obligation to
 // change it is set. Dry runs of both writes come first, so that nothing changes if the caller may do only one of the
 // two.
-func (a *administrator) replacePassword(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, hash string, mustChange bool) (string, error) {
+func (a *administrator) replacePassword(
+	ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, hash string, mustChange bool,
+) (string, error) {
 	ref := u.Spec.PasswordSecretRef
 	if ref == nil {
 		ref = &kubevisionv1alpha1.SecretKeyReference{Name: passwordSecret(u.Name)}
@@ -71,7 +73,9 @@ func (a *administrator) replacePassword(ctx context.Context, u *kubevisionv1alph
 	return string(secret.UID) + "/" + secret.ResourceVersion + "/", nil
 }
 
-func (a *administrator) writeSecret(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, name, key, value string) (*corev1.Secret, error) {
+func (a *administrator) writeSecret(
+	ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, name, key, value string,
+) (*corev1.Secret, error) {
 	secret := &corev1.Secret{}
 	err := a.Get(ctx, types.NamespacedName{Namespace: names.Namespace, Name: name}, secret)
 	switch {
@@ -80,11 +84,14 @@ func (a *administrator) writeSecret(ctx context.Context, u *kubevisionv1alpha1.K
 		err = a.Create(ctx, secret)
 	case err != nil:
 	case u.Spec.PasswordSecretRef == nil:
-		return nil, envelope.New(dashboardv1alpha1.CodeConflict, "there is a Secret %s already, which is not the user's: name one in spec.passwordSecretRef", name)
+		return nil, envelope.New(dashboardv1alpha1.CodeConflict,
+			"the Secret %s exists and does not belong to the user: name another one in spec.passwordSecretRef", name)
 	case credentials.BelongsToOther(secret, u.Name):
-		return nil, envelope.New(dashboardv1alpha1.CodeConflict, "the Secret %s holds the password of another user: name another one in spec.passwordSecretRef", name)
+		return nil, envelope.New(dashboardv1alpha1.CodeConflict,
+			"the Secret %s contains the password of another user: name another one in spec.passwordSecretRef", name)
 	case len(secret.Data[key]) == 0: // a Secret without the key does not hold a password, and must not become one
-		return nil, envelope.New(dashboardv1alpha1.CodeConflict, "the Secret %s has no key %s: mend it, or name another one in spec.passwordSecretRef", name, key)
+		return nil, envelope.New(dashboardv1alpha1.CodeConflict,
+			"the Secret %s has no key %s: correct it, or name another one in spec.passwordSecretRef", name, key)
 	default:
 		secret.Data[key] = []byte(value)
 		err = a.Update(ctx, secret)
@@ -108,11 +115,12 @@ func newPasswordSecret(u *kubevisionv1alpha1.KubeVisionUser, name, key, value st
 	}
 }
 
-// isImported says whether the user's password was taken from a version of a Secret, of any where it is empty, and whether no session from before
-// is left.
+// isImported returns true if the user's password was imported from a version of a Secret and no earlier session is
+// left. An empty version matches any version.
 func (e *Provider) isImported(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, version string) (bool, error) {
 	secret := &corev1.Secret{}
-	err := e.Live.Get(ctx, types.NamespacedName{Namespace: names.Namespace, Name: names.CredentialsSecret(u.Name)}, secret)
+	err := e.Live.Get(ctx, types.NamespacedName{Namespace: names.Namespace, Name: names.CredentialsSecret(u.Name)},
+		secret)
 	if err != nil { // a user without credentials has no sessions
 		return version == "", client.IgnoreNotFound(err)
 	}
@@ -126,12 +134,16 @@ func (e *Provider) isImported(ctx context.Context, u *kubevisionv1alpha1.KubeVis
 	return !old && strings.HasPrefix(secret.Annotations[credentials.PasswordSourceAnnotation], version), nil
 }
 
-// waitUntilInForce waits until what was asked for is in force. Where that takes too long, the answer says so: it was accepted, and will be.
-func (e *Provider) waitUntilInForce(ctx context.Context, what string, check wait.ConditionWithContextFunc) (routes.Result, error) {
+// waitUntilInForce waits until a change is in force. After a timeout, the response reports that the change was accepted
+// and is not in force yet.
+func (e *Provider) waitUntilInForce(
+	ctx context.Context, what string, check wait.ConditionWithContextFunc,
+) (routes.Result, error) {
 	err := wait.PollUntilContextTimeout(ctx, interval, patience, true, check)
 	if wait.Interrupted(err) {
 		return routes.Result{Meta: dashboardv1alpha1.Meta{
-			Warnings: []string{what + " is accepted, but not in force yet: kubevision-controller-manager has not come to it"},
+			Warnings: []string{what +
+				" is accepted, but not in force yet: kubevision-controller-manager has not processed it"},
 		}}, nil
 	}
 	return routes.Result{}, err

@@ -26,12 +26,14 @@ import (
 
 const paramSession = "session"
 
-// sessionRoutes are about the caller's own sessions. Whoever kube-apiserver has authenticated has none.
+// sessionRoutes returns the routes for the caller's own sessions. A caller that kube-apiserver has authenticated has
+// none.
 func (e *Provider) sessionRoutes() []routes.Route {
 	return []routes.Route{
 		{
-			Method: http.MethodPost, Path: "/auth/logout", Operation: "logout", DuringSetup: true, DuringPasswordChange: true,
-			Doc: "end the session that the request belongs to", Returns: dashboardv1alpha1.Envelope{},
+			Method: http.MethodPost, Path: "/auth/logout", Operation: "logout", DuringSetup: true,
+			DuringPasswordChange: true,
+			Doc:                  "end the session of the request", Returns: dashboardv1alpha1.Envelope{},
 			Endpoint: routes.Self(func(r *routes.Request, u user.Info) (routes.Result, error) {
 				p, ok := u.(*authentication.Principal)
 				if !ok {
@@ -84,7 +86,7 @@ func listSessions(ctx context.Context, c client.Reader, u user.Info) (routes.Res
 	return routes.Result{Data: out, Meta: dashboardv1alpha1.Meta{Total: new(int64(len(out)))}}, nil
 }
 
-// endSession ends a session of the caller's. Those of others are not there for them.
+// endSession ends a session of the caller. Sessions of other users are not found.
 func (e *Provider) endSession(r *routes.Request, p *authentication.Principal, id string) error {
 	ctx := r.Context()
 	s := &kubevisionv1alpha1.KubeVisionSession{}
@@ -98,7 +100,8 @@ func (e *Provider) endSession(r *routes.Request, p *authentication.Principal, id
 	if err := e.Live.Delete(ctx, s, client.Preconditions{UID: &s.UID}); client.IgnoreNotFound(err) != nil {
 		return fmt.Errorf("ending the session: %w", err)
 	}
-	e.Audit.Record(ctx, audit.Event{Reason: audit.SessionEnded, User: p.User, Session: id, Address: e.Client(r.Request).Address.String()})
+	e.Audit.Record(ctx, audit.Event{Reason: audit.SessionEnded, User: p.User, Session: id,
+		Address: e.Client(r.Request).Address.String()})
 	return nil
 }
 

@@ -22,19 +22,19 @@ func (e *Provider) writeRoutes() []routes.Route {
 	return []routes.Route{
 		{
 			Method: http.MethodPost, Path: "/users", Operation: "createUser",
-			Doc:   "make a user with a password and, perhaps, a role on every cluster",
+			Doc:   "create a user with a password and an optional role on every cluster",
 			Reads: dashboardv1alpha1.CreateUserRequest{}, Returns: dashboardv1alpha1.UserEnvelope{},
 			Endpoint: routes.AsCaller(connect, e.create),
 		},
 		{
 			Method: http.MethodPut, Path: "/users/{user}", Operation: "updateUser", Parameters: parameters,
-			Doc:   "change a user, and the role that this API has given; what is not given stays as it is",
+			Doc:   "change a user, and the role that this API has granted; absent fields are not changed",
 			Reads: dashboardv1alpha1.UpdateUserRequest{}, Returns: dashboardv1alpha1.UserEnvelope{},
 			Endpoint: routes.AsCaller(e.administrator, e.update),
 		},
 		{
 			Method: http.MethodDelete, Path: "/users/{user}", Operation: "deleteUser", Parameters: parameters,
-			Doc:      "delete a user, with the password and the role that this API has given",
+			Doc:      "delete a user, its password and the role that this API has granted",
 			Returns:  dashboardv1alpha1.Envelope{},
 			Endpoint: routes.AsCaller(e.administrator, e.remove),
 		},

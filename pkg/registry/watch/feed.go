@@ -43,7 +43,8 @@ type entry struct {
 // gap is the time between two lists of which only the difference is known.
 type gap struct{ from, to string }
 
-// feed is the log of the changes of one kind of one cluster, which all clients share. An entry has the object only while
+// feed is the log of the changes of one kind of one cluster, which all clients share. An entry has the object only
+// while
 // it is current: whoever is late gets the last state of each object, and the log takes no memory for objects.
 type feed struct {
 	connection   *clusters.Connection
@@ -67,7 +68,8 @@ type feed struct {
 }
 
 func newFeed(c *clusters.Connection) *feed {
-	return &feed{connection: c, base: 1, latest: map[[2]string]uint64{}, followers: map[*topic]bool{}, abandoned: time.Now()}
+	return &feed{connection: c, base: 1, latest: map[[2]string]uint64{}, followers: map[*topic]bool{},
+		abandoned: time.Now()}
 }
 
 // head returns the sequence number of the last entry. The caller holds the lock.

@@ -120,7 +120,8 @@ func isNewer(a, b string) bool {
 func TestReadersHaveWhatTheServerHas(t *testing.T) {
 	random := rand.New(rand.NewPCG(3, 4)) //nolint:gosec // the same each time
 	w := newWorld()
-	readers := []*reader{{copy: map[string]*readcache.Object{}}, {copy: map[string]*readcache.Object{}}, {copy: map[string]*readcache.Object{}}}
+	readers := []*reader{{copy: map[string]*readcache.Object{}}, {copy: map[string]*readcache.Object{}},
+		{copy: map[string]*readcache.Object{}}}
 	for i := range 20_000 {
 		w.step(random)
 		for n, r := range readers { // one that is prompt, one that is late, one that is very late
@@ -195,11 +196,13 @@ func (r *reader) readLeniently(f *feed) (version string, ok bool) {
 	}
 }
 
-// TestGapsAreNotResumed: an object may have come and gone between two lists. Whoever has seen it elsewhere is told to list.
+// TestGapsAreNotResumed: an object may have come and gone between two lists. Whoever has seen it elsewhere is told to
+// list.
 func TestGapsAreNotResumed(t *testing.T) {
 	w := newWorld()
 	w.feed.deliver(readcache.Changes{Version: "110", Relisted: true})
-	for version, want := range map[string]bool{"99": false, "100": true, "101": false, "109": false, "110": true, "111": true, "x": false} {
+	for version, want := range map[string]bool{"99": false, "100": true, "101": false, "109": false, "110": true,
+		"111": true, "x": false} {
 		if _, ok := w.feed.resume(version); ok != want {
 			t.Errorf("from %s: %v", version, ok)
 		}

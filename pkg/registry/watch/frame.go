@@ -57,7 +57,8 @@ type summaryMeta struct {
 
 // appendEvent appends an event of a topic. Events of a message are separated by a line feed.
 func (t *topic) appendEvent(out []byte, e event) []byte {
-	head := encode(frame{Type: e.kind, ClusterID: t.cluster, Resource: t.resource, Namespace: e.namespace, Name: e.name})
+	head := encode(frame{Type: e.kind, ClusterID: t.cluster, Resource: t.resource, Namespace: e.namespace,
+		Name: e.name})
 	if len(out) > 0 {
 		out = append(out, '\n')
 	}

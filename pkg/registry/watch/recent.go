@@ -21,7 +21,8 @@ const (
 	maxSessions = 4096
 )
 
-// Recent remembers what sessions have listed through this replica: the topics of streams whose clients do not subscribe.
+// Recent remembers what sessions have listed through this replica: the topics of streams whose clients do not
+// subscribe.
 type Recent struct {
 	mu       sync.Mutex
 	sessions *lru.Cache

@@ -22,7 +22,8 @@ func TestRecent(t *testing.T) {
 	other := &authentication.Principal{DefaultInfo: user.DefaultInfo{Name: "u"}, Session: "two"}
 	r.Note(mine, "c", "pods", objectref.Target{Namespace: "n"})
 	pods := topicName{"c", "pods", "n"}
-	if !r.has(sessionOf(mine), pods) || r.has(sessionOf(other), pods) || r.has(sessionOf(mine), topicName{"c", "pods", ""}) {
+	if !r.has(sessionOf(mine), pods) || r.has(sessionOf(other), pods) ||
+		r.has(sessionOf(mine), topicName{"c", "pods", ""}) {
 		t.Error("another topic or another session is known")
 	}
 	topics, _ := r.get(sessionOf(mine))

@@ -41,7 +41,9 @@ type Provider struct {
 }
 
 // NewProvider returns a provider. Run must be called for its streams.
-func NewProvider(access *scopedlist.Access, v *verdicts.Cache, recent *Recent, tokens *authentication.Tokens) *Provider {
+func NewProvider(
+	access *scopedlist.Access, v *verdicts.Cache, recent *Recent, tokens *authentication.Tokens,
+) *Provider {
 	return &Provider{Access: access, Verdicts: v, Recent: recent, Tokens: tokens, feeds: feeds{cache: access.Cache}}
 }
 
@@ -66,15 +68,18 @@ func (p *Provider) Routes() []routes.Route {
 	return []routes.Route{
 		{
 			Method: http.MethodGet, Path: dashboardv1alpha1.WatchPath, Operation: "watch", Verb: streams.VerbWatch,
-			Doc: "open a WebSocket with the changes of objects", Returns: dashboardv1alpha1.Envelope{}, Parameters: ticket,
-			Endpoint: routes.Self(p.socket),
+			Doc: "open a WebSocket with the changes of objects", Returns: dashboardv1alpha1.Envelope{},
+			Parameters: ticket,
+			Endpoint:   routes.Self(p.socket),
 		},
 		{
 			// kube-apiserver takes requests below watch for watches, which have no time limit.
-			Method: http.MethodGet, Path: "/watch/events", Operation: "watchEvents", Verb: streams.VerbWatch, Events: true,
-			Doc: "get the changes of objects as server-sent events", Returns: dashboardv1alpha1.Envelope{}, Parameters: queries,
-			Types:    map[string]routes.Type{querySummary: routes.Boolean(), queryInitial: routes.Boolean()},
-			Endpoint: routes.Self(p.events),
+			Method: http.MethodGet, Path: "/watch/events", Operation: "watchEvents", Verb: streams.VerbWatch,
+			Events: true,
+			Doc:    "get the changes of objects as server-sent events", Returns: dashboardv1alpha1.Envelope{},
+			Parameters: queries,
+			Types:      map[string]routes.Type{querySummary: routes.Boolean(), queryInitial: routes.Boolean()},
+			Endpoint:   routes.Self(p.events),
 		},
 	}
 }
@@ -138,7 +143,8 @@ func (p *Provider) handler(u user.Info) (*client, *streams.Handler) {
 	return c, h
 }
 
-// epoch identifies the objects of a kind of a cluster, so that no bookmark is used for those of another cluster that was
+// epoch identifies the objects of a kind of a cluster, so that no bookmark is used for those of another cluster that
+// was
 // registered under the same name.
 func (p *Provider) epoch(ctx context.Context, cluster string, r clusters.Resource) (string, error) {
 	found := &kubevisionv1alpha1.KubeVisionCluster{}

@@ -52,7 +52,9 @@ func New(base string, authorityPEM []byte, certificates ...tls.Certificate) (*Cl
 	}
 	config := &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
 	if len(certificates) > 0 { // presented even if the server does not list their authority
-		config.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &certificates[0], nil }
+		config.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+			return &certificates[0], nil
+		}
 	}
 	// HTTP/2 is disabled because its client refuses to send some of the malformed requests.
 	transport := &http.Transport{TLSClientConfig: config, MaxIdleConnsPerHost: 64, IdleConnTimeout: timeout}

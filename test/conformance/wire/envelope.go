@@ -44,8 +44,10 @@ const (
 // Codes returns all codes of the contract.
 func Codes() []int {
 	return []int{
-		OK, Required, Invalid, Unauthenticated, TokenExpired, TwoFactorRequired, TwoFactorFailed, Forbidden, ClusterForbidden, NamespaceForbidden,
-		NotFound, UserNotFound, ClusterNotFound, Conflict, Stale, Unparseable, Rejected, TooManyRequests, Internal, Unreachable,
+		OK, Required, Invalid, Unauthenticated, TokenExpired, TwoFactorRequired, TwoFactorFailed, Forbidden,
+		ClusterForbidden, NamespaceForbidden,
+		NotFound, UserNotFound, ClusterNotFound, Conflict, Stale, Unparseable, Rejected, TooManyRequests, Internal,
+		Unreachable,
 	}
 }
 

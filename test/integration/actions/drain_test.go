@@ -195,7 +195,9 @@ func TestDrain(t *testing.T) {
 		p.Spec.Volumes = []corev1.Volume{{Name: "tmp",
 			VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}}}
 	})
-	mirror := bare(t, ns, "mirror", n, func(p *corev1.Pod) { p.Annotations = map[string]string{corev1.MirrorPodAnnotationKey: "x"} })
+	mirror := bare(t, ns, "mirror", n, func(p *corev1.Pod) {
+		p.Annotations = map[string]string{corev1.MirrorPodAnnotationKey: "x"}
+	})
 
 	d, message := ops.drain(t, n, wire.Conflict, `{"dryRun":true}`)
 	if !strings.Contains(message, ns+"/alone") || !strings.Contains(message, ns+"/scratch") ||

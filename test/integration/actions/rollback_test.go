@@ -49,8 +49,11 @@ func TestRollbackDeployment(t *testing.T) {
 	path := "/namespaces/" + ns + "/deployments/web"
 	refused(t, dev.post(t, path+"/rollback", `{"revision":0}`), wire.Conflict, "")
 
-	update(t, d, `{"metadata":{"annotations":{"kubernetes.io/change-cause":"two"}},"spec":{"template":{"metadata":{"annotations":{"added":"x"}},`+
-		`"spec":{"terminationGracePeriodSeconds":7,"containers":[{"name":"main","image":"web:2"},{"name":"side","image":"side:2"}]}}}}`)
+	update(t, d,
+		`{"metadata":{"annotations":{"kubernetes.io/change-cause":"two"}},`+
+			`"spec":{"template":{"metadata":{"annotations":{"added":"x"}},`+
+			`"spec":{"terminationGracePeriodSeconds":7,"containers":[{"name":"main","image":"web:2"},{"name":"side",`+
+			`"image":"side:2"}]}}}}`)
 	atRevision(t, d, 2)
 	list, short := history(t, dev, path)
 	if short != "1:[web:1] 2:[web:2 side:2] " || *list[1].ChangeCause != "two" || *list[0].ChangeCause != "" {

@@ -55,8 +55,12 @@ func TestViewers(t *testing.T) {
 		}
 	}
 	for path, body := range map[string]string{
-		"/resources/batch-delete": fmt.Sprintf(`[{"resource":"configmaps","name":"config","namespace":%q},{"resource":"pods","name":"alone","namespace":%q}]`, ns, ns),
-		"/batch-restart":          fmt.Sprintf(`[{"kind":"deployments","name":"web","namespace":%q},{"kind":"pods","name":"alone","namespace":%q}]`, ns, ns),
+		"/resources/batch-delete": fmt.Sprintf(
+			`[{"resource":"configmaps","name":"config","namespace":%q},{"resource":"pods","name":"alone",`+
+				`"namespace":%q}]`, ns, ns),
+		"/batch-restart": fmt.Sprintf(
+			`[{"kind":"deployments","name":"web","namespace":%q},{"kind":"pods","name":"alone","namespace":%q}]`,
+			ns, ns),
 	} {
 		var out []outcome
 		viewer.post(t, path, body).Want(t, wire.OK).Into(t, &out)

@@ -108,10 +108,11 @@ func TestAccessByLabel(t *testing.T) {
 	b := &kubevisionv1alpha1.KubeVisionRoleBinding{
 		ObjectMeta: metav1.ObjectMeta{Name: fixture.Name("label")},
 		Spec: kubevisionv1alpha1.KubeVisionRoleBindingSpec{
-			Subjects:   fixture.KubeVisionUsers(a.User),
-			RoleRef:    kubevisionv1alpha1.RoleReference{Name: "dev"},
-			Clusters:   kubevisionv1alpha1.ClusterTargets{Names: []string{host}},
-			Namespaces: &kubevisionv1alpha1.NamespaceTargets{Selector: &metav1.LabelSelector{MatchLabels: map[string]string{"team": team}}},
+			Subjects: fixture.KubeVisionUsers(a.User),
+			RoleRef:  kubevisionv1alpha1.RoleReference{Name: "dev"},
+			Clusters: kubevisionv1alpha1.ClusterTargets{Names: []string{host}},
+			Namespaces: &kubevisionv1alpha1.NamespaceTargets{
+				Selector: &metav1.LabelSelector{MatchLabels: map[string]string{"team": team}}},
 		},
 	}
 	set().Create(t, b)

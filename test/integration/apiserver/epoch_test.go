@@ -64,7 +64,8 @@ func endings(manager actor) map[string]ending {
 			}).Want(t, wire.OK)
 		}
 	}
-	own := func(path string, body func(*testing.T, actor, enrolment) map[string]string) func(*testing.T, actor, enrolment) {
+	own := func(path string, body func(*testing.T, actor, enrolment) map[string]string) func(*testing.T, actor,
+		enrolment) {
 		return func(t *testing.T, a actor, made enrolment) {
 			t.Helper()
 			direct(t).Call(t, as(a.AccessToken, post(t, path, body(t, a, made)))).Want(t, wire.OK)
@@ -86,8 +87,10 @@ func endings(manager actor) map[string]ending {
 		"password changed": {keeps: true, end: func(t *testing.T, a actor, _ enrolment) {
 			direct(t).Call(t, changePassword(t, a.AccessToken, a.Password, anotherPassword)).Want(t, wire.OK)
 		}},
-		"password reset":  {end: calls("PUT", "/reset-password", map[string]any{"newPassword": anotherPassword})},
-		"Secret changed":  {end: func(t *testing.T, a actor, _ enrolment) { replaceSecret(t, a.User, anotherPassword) }},
+		"password reset": {end: calls("PUT", "/reset-password", map[string]any{"newPassword": anotherPassword})},
+		"Secret changed": {end: func(t *testing.T, a actor, _ enrolment) {
+			replaceSecret(t, a.User, anotherPassword)
+		}},
 		"sessions ended":  {end: calls("POST", "/revoke-sessions", nil)},
 		"2FA reset":       {enrolled: true, end: calls("POST", "/reset-2fa", nil)},
 		"2FA reset, none": {end: calls("POST", "/reset-2fa", nil)},

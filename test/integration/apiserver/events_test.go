@@ -76,7 +76,10 @@ func wantLogged(t *testing.T, u fixture.User, reasons map[string]string) {
 	t.Helper()
 	lines := logged(t, `user="`+u.Name+`"`)
 	for reason, text := range reasons {
-		if !slices.ContainsFunc(lines, func(l string) bool { return strings.Contains(l, `reason="`+reason+`"`) && strings.Contains(l, text) }) {
+		if !slices.ContainsFunc(lines, func(l string) bool {
+			return strings.Contains(l, `reason="`+reason+`"`) &&
+				strings.Contains(l, text)
+		}) {
 			t.Errorf("the log does not contain %s (%s):\n%s", reason, text, strings.Join(lines, ""))
 		}
 	}

@@ -90,7 +90,8 @@ func TestStartWithoutTheHost(t *testing.T) {
 		started, resume := startInOutage(t, replica.Program)
 		client := at(t, replica.Endpoint())
 		for path, want := range map[string]int{
-			"/livez": http.StatusOK, "/readyz": http.StatusServiceUnavailable, "/version": http.StatusServiceUnavailable,
+			"/livez": http.StatusOK, "/readyz": http.StatusServiceUnavailable,
+			"/version": http.StatusServiceUnavailable,
 		} {
 			if got := client.Send(t, wire.Request{Path: path}); got.Status != want {
 				t.Errorf("%s: HTTP %d, want %d", path, got.Status, want)
@@ -136,7 +137,7 @@ func TestHostThatDoesNotAnswer(t *testing.T) {
 					return
 				}
 				e, err := response.Parse()
-				if err != nil || e.Code != wire.Unreachable || !strings.Contains(e.Message, "KubeVision runs in") {
+				if err != nil || e.Code != wire.Unreachable || !strings.Contains(e.Message, "host cluster") {
 					t.Errorf("code %d %q (%v)", e.Code, e.Message, err)
 				}
 				if took := time.Since(begun); took > outageAnswer {

@@ -57,11 +57,15 @@ func TestInventedRefreshTokens(t *testing.T) {
 	becomes(t, c, wire.OK, whoami(a.AccessToken))
 	before := reads(t, "kubevisionsessions")
 	for name, invent := range map[string]func() string{
-		"all of it":                func() string { return strings.ToLower(ulid.Make().String()) + "." + random(32) + "." + random(16) },
+		"all of it": func() string {
+			return strings.ToLower(ulid.Make().String()) + "." + random(32) + "." + random(16)
+		},
 		"of an earlier version":    func() string { return strings.ToLower(ulid.Make().String()) + "." + random(32) },
 		"the secret":               func() string { return session + "." + random(32) + "." + mac },
 		"the secret, without code": func() string { return session + "." + random(32) },
-		"the code":                 func() string { return strings.ToLower(ulid.Make().String()) + "." + secret + "." + mac },
+		"the code": func() string {
+			return strings.ToLower(ulid.Make().String()) + "." + secret + "." + mac
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			address, codes := anywhere(), map[int]int{}

@@ -138,7 +138,7 @@ func TestCreateUserLeavesNothingHalfDone(t *testing.T) {
 					set().Delete(t, user)
 					continue
 				}
-				if strings.Contains(e.Message, "taken back") {
+				if strings.Contains(e.Message, "reverted") {
 					t.Errorf("objects are left: %s", e.Message)
 				}
 				absent(t, user, secret, grant)

@@ -174,7 +174,8 @@ func TestBodiesHaveNoOtherFields(t *testing.T) {
 func TestNobodyPromotesThemselves(t *testing.T) {
 	c, a := direct(t), newActor(t, "dev")
 	before, credentials := currentSpec(t, a), storedCredentials(t, a.User).ResourceVersion
-	body := `{"role":"admin","groups":["admins"],"uid":"x","totpEnabled":true,"spec":{"groups":["admins"],"twoFactor":"Optional"},"isActive":true}`
+	body := `{"role":"admin","groups":["admins"],"uid":"x","totpEnabled":true,"spec":{"groups":["admins"],` +
+		`"twoFactor":"Optional"},"isActive":true}`
 	for _, path := range []string{me, "/users/" + a.Name, "/users", "/role-bindings", "/sessions"} {
 		for _, method := range []string{"PUT", "POST", "PATCH"} {
 			for _, base := range []string{wire.DirectPath, wire.GroupPath} {

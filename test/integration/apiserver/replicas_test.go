@@ -25,7 +25,9 @@ func newReplica(t *testing.T) *localcluster.APIServer {
 }
 
 // second is another replica, for all tests that do not change it.
-var second = sync.OnceValues(func() (*localcluster.APIServer, error) { return env.KubeVision.StartAPIServer(context.Background(), 0) })
+var second = sync.OnceValues(func() (*localcluster.APIServer, error) {
+	return env.KubeVision.StartAPIServer(context.Background(), 0)
+})
 
 // another returns a client of another replica.
 func another(t *testing.T) *wire.Client {

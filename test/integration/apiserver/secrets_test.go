@@ -19,11 +19,16 @@ func TestSecretsKeepTheirValues(t *testing.T) {
 	namespace := set().Namespace(t, "secrets")
 	canary := "canary-" + rand.Text()
 	encoded := base64.StdEncoding.EncodeToString([]byte(canary))
-	manifests := `{"apiVersion":"v1","kind":"Secret","metadata":{"name":"applied","namespace":"` + namespace + `","labels":{"a":"b"}},"stringData":{"key":"` + canary + `"},"data":{"other":"` + encoded + `"}}
+	manifests := `{"apiVersion":"v1","kind":"Secret","metadata":{
+  "name":"applied","namespace":"` + namespace + `","labels":{"a":"b"}},
+  "stringData":{"key":"` + canary + `"},"data":{"other":"` + encoded + `"}}
 ---
-{"apiVersion":"v1","kind":"Secret","metadata":{"name":"typed","namespace":"` + namespace + `"},"type":"kubernetes.io/basic-auth","stringData":{"username":"` + canary + `","password":"` + canary + `"}}
+{"apiVersion":"v1","kind":"Secret","metadata":{"name":"typed","namespace":"` + namespace + `"},
+  "type":"kubernetes.io/basic-auth","stringData":{"username":"` + canary + `","password":"` + canary + `"}}
 ---
-{"apiVersion":"v1","kind":"Secret","metadata":{"name":"immutable","namespace":"` + namespace + `","annotations":{"note":"kept"}},"immutable":true,"data":{"key":"` + encoded + `"}}
+{"apiVersion":"v1","kind":"Secret","metadata":{
+  "name":"immutable","namespace":"` + namespace + `","annotations":{"note":"kept"}},
+  "immutable":true,"data":{"key":"` + encoded + `"}}
 `
 	if _, stderr, err := kubectl(t, manifests, "apply", "-f", "-"); err != nil {
 		t.Fatalf("%v: %s", err, stderr)

@@ -48,8 +48,9 @@ func TestManagersGrantNothing(t *testing.T) {
 		Spec: kubevisionv1alpha1.KubeVisionRoleBindingSpec{
 			Subjects: append(subject(kubevisionv1alpha1.SubjectKubeVisionGroup, team),
 				subject(kubevisionv1alpha1.SubjectKubeVisionUser, listed)...),
-			RoleRef:  kubevisionv1alpha1.RoleReference{Kind: kubevisionv1alpha1.RoleClusterRole, Name: powerful},
-			Clusters: kubevisionv1alpha1.ClusterTargets{Selector: &metav1.LabelSelector{MatchLabels: map[string]string{zone: "sandbox"}}},
+			RoleRef: kubevisionv1alpha1.RoleReference{Kind: kubevisionv1alpha1.RoleClusterRole, Name: powerful},
+			Clusters: kubevisionv1alpha1.ClusterTargets{
+				Selector: &metav1.LabelSelector{MatchLabels: map[string]string{zone: "sandbox"}}},
 		},
 	})
 	registered := fields{"name": fixture.Name("cluster"), "authType": "kubeconfig",

@@ -98,7 +98,8 @@ func adminCanLogIn(tb testing.TB) {
 		tb.Error("the first user is not required to change the password")
 	}
 	awaitReady(tb, admin)
-	source := read(tb, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: names.Namespace, Name: names.AdminPasswordSecret}})
+	source := read(tb, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: names.Namespace,
+		Name: names.AdminPasswordSecret}})
 	value := string(source.Data[names.PasswordKey])
 	if len(value) < 20 {
 		tb.Errorf("the first user's password has %d characters", len(value))
@@ -142,7 +143,8 @@ func TestFirstUserHalfMadeIsFinished(t *testing.T) {
 	withoutAdmin(t)
 	value := newPassword()
 	if err := env.Client.Create(t.Context(), &corev1.Secret{
-		ObjectMeta: metav1.ObjectMeta{Namespace: names.Namespace, Name: names.AdminPasswordSecret}, Data: map[string][]byte{names.PasswordKey: []byte(value)},
+		ObjectMeta: metav1.ObjectMeta{Namespace: names.Namespace, Name: names.AdminPasswordSecret},
+		Data:       map[string][]byte{names.PasswordKey: []byte(value)},
 	}); err != nil {
 		t.Fatal(err)
 	}

@@ -75,7 +75,9 @@ func TestForeignObjectOutlivesTheBinding(t *testing.T) {
 	create(t, b)
 	awaitNotReady(t, b, kubevisionv1alpha1.ReasonNameConflict)
 	remove(t, b)
-	if now := read(t, &rbacv1.ClusterRoleBinding{ObjectMeta: metav1.ObjectMeta{Name: foreign.Name}}); now.ResourceVersion != foreign.ResourceVersion {
+	if now := read(t,
+		&rbacv1.ClusterRoleBinding{ObjectMeta: metav1.ObjectMeta{
+			Name: foreign.Name}}); now.ResourceVersion != foreign.ResourceVersion {
 		t.Errorf("the object was touched: %+v", now)
 	}
 }

@@ -93,13 +93,14 @@ func TestKilledAtAnyMoment(t *testing.T) {
 	host(t)
 	n := newNamespace(t, nil)
 	everybody := people(t, 20, n)
-	random := rand.New(rand.NewPCG(uint64(time.Now().UnixNano()), 1)) //nolint:gosec // any moments will do
+	random := rand.New(rand.NewPCG(uint64(time.Now().UnixNano()), 1)) //nolint:gosec // a test
 	work, ctx := errgroup.WithContext(t.Context())
 	work.SetLimit(4)
 	done := make(chan error, 1)
 	go func() {
 		for _, p := range everybody {
-			work.Go(func() error { return p.live(ctx, func() { time.Sleep(rand.N(400 * time.Millisecond)) }) }) //nolint:gosec // any moments will do
+			pause := func() { time.Sleep(rand.N(400 * time.Millisecond)) } //nolint:gosec // a test
+			work.Go(func() error { return p.live(ctx, pause) })
 		}
 		done <- work.Wait()
 	}()

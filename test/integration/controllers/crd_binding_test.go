@@ -18,12 +18,11 @@ func bindingSpec() object {
 
 func TestBindingSubjectValidation(t *testing.T) {
 	const (
-		namespaceRule = "namespace is required for a ServiceAccount, and for nothing else"
-		nameRule      = "has a name of lower case letters"
-		prefixRule    = "names that begin with 'kubevision:' belong to KubeVision"
-		userRule      = "users that begin with 'system:' belong to Kubernetes"
-		groupRule     = "of the groups that begin with 'system:' only system:authenticated and " +
-			"system:serviceaccounts may be bound"
+		namespaceRule = "namespace is required for a ServiceAccount, and not allowed for other kinds"
+		nameRule      = "may only contain lower case letters"
+		prefixRule    = "names that begin with 'kubevision:' are reserved"
+		userRule      = "users that begin with 'system:' are reserved"
+		groupRule     = "groups that begin with 'system:' are reserved"
 	)
 	table := map[string]verdict{}
 	for name, tc := range map[string]struct {
@@ -76,7 +75,7 @@ func TestBindingSubjectValidation(t *testing.T) {
 func TestBindingValidation(t *testing.T) {
 	const (
 		oneOf    = "exactly one of names and selector must be set"
-		roleRule = "a KubeVisionRole is one of admin, ops, dev, readonly"
+		roleRule = "a KubeVisionRole must be admin, ops, dev or readonly"
 	)
 	role := func(kind, name string) object {
 		ref := object{"name": name}
@@ -92,7 +91,7 @@ func TestBindingValidation(t *testing.T) {
 		"least":      {spec: bindingSpec()},
 		"name of 63": {name: strings.Repeat("b", 63), spec: bindingSpec()},
 		"name of 64": {name: strings.Repeat("b", 64), spec: bindingSpec(),
-			want: "the name of a role binding has at most 63 characters"},
+			want: "the name of a role binding must have at most 63 characters"},
 		"no subjects":              {spec: with(bindingSpec(), object{"subjects": []any{}}), want: "spec.subjects"},
 		"subjects absent":          {spec: with(bindingSpec(), object{"subjects": nil}), want: "spec.subjects"},
 		"built-in role by kind":    {spec: role("KubeVisionRole", "readonly")},

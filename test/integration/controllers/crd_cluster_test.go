@@ -21,7 +21,7 @@ func TestClusterValidation(t *testing.T) {
 		"no spec":              {spec: nil, want: "spec"},
 		"name of 63":           {name: strings.Repeat("c", 63), spec: object{"inCluster": true}},
 		"name of 64": {name: strings.Repeat("c", 64), spec: object{"inCluster": true},
-			want: "a cluster name has at most 63 characters"},
+			want: "a cluster name must have at most 63 characters"},
 		"name with a slash": {name: "a/b", spec: object{"inCluster": true}, want: "Invalid value"},
 		"secret with a slash": {spec: object{"kubeconfigSecretRef": object{"name": "a/b"}},
 			want: "spec.kubeconfigSecretRef.name"},

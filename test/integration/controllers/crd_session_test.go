@@ -44,7 +44,7 @@ func TestSessionValidation(t *testing.T) {
 }
 
 func TestSessionCannotChangeHands(t *testing.T) {
-	const rule = "a session cannot change hands"
+	const rule = "the user of a session is immutable"
 	for name, tc := range map[string]struct {
 		changes object
 		want    string

@@ -32,13 +32,13 @@ func TestThrottleValidation(t *testing.T) {
 		"no target":              {spec: with(throttleSpec(), object{"target": nil}), want: "spec.target"},
 		"an unknown target":      {spec: with(throttleSpec(), object{"target": "Network"}), want: "spec.target"},
 		"no failures":            {spec: with(throttleSpec(), object{"failures": int64(0)}), want: "spec.failures"},
-		"an address without one": {spec: with(throttleSpec(), object{"address": nil}), want: "address is given"},
+		"an address without one": {spec: with(throttleSpec(), object{"address": nil}), want: "address must be set"},
 		"a user without a name": {spec: with(throttleSpec(), object{"target": "User", "address": nil}),
-			want: "userName is given"},
+			want: "userName must be set"},
 		"a user and an address": {spec: with(throttleSpec(), object{"target": "User", "userName": "alice"}),
-			want: "address is given"},
+			want: "address must be set"},
 		"a session without one": {spec: with(throttleSpec(), object{"target": "Session", "address": nil}),
-			want: "session is given"},
+			want: "session must be set"},
 	})
 }
 

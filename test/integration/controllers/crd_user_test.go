@@ -20,7 +20,7 @@ func TestUserValidation(t *testing.T) {
 			"passwordSecretRef": object{"name": "p", "key": "a.b_c-D"}, "mustChangePassword": true}},
 		"name of 63": {name: strings.Repeat("a", 63), spec: object{}},
 		"name of 64": {name: strings.Repeat("a", 64), spec: object{},
-			want: "a user name has at most 63 characters"},
+			want: "a user name must have at most 63 characters"},
 		"name with a colon":       {name: "system:admin", spec: object{}, want: "Invalid value"},
 		"name in upper case":      {name: "Alice", spec: object{}, want: "lowercase RFC 1123"},
 		"email without at":        {spec: object{"email": "zoe"}, want: "spec.email"},

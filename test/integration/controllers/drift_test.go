@@ -84,7 +84,8 @@ func patched(how func(client.Object) bool) func(testing.TB, client.Object) {
 		if !ok || !how(o) {
 			tb.Skip("does not apply")
 		}
-		if err := env.Client.Patch(tb.Context(), o, client.MergeFrom(before), client.FieldOwner("by-hand")); err != nil {
+		if err := env.Client.Patch(tb.Context(), o, client.MergeFrom(before),
+			client.FieldOwner("by-hand")); err != nil {
 			tb.Fatal(err)
 		}
 	}
@@ -115,7 +116,8 @@ func widen(o client.Object) bool {
 	switch o := o.(type) {
 	case *rbacv1.ClusterRole:
 		if o.AggregationRule != nil {
-			o.AggregationRule.ClusterRoleSelectors = append(o.AggregationRule.ClusterRoleSelectors, metav1.LabelSelector{MatchLabels: map[string]string{"no": "body"}})
+			o.AggregationRule.ClusterRoleSelectors = append(o.AggregationRule.ClusterRoleSelectors,
+				metav1.LabelSelector{MatchLabels: map[string]string{"no": "body"}})
 		} else {
 			o.Rules = append(o.Rules, everything)
 		}
@@ -137,7 +139,8 @@ func aggregate(o client.Object) bool {
 	if !ok || role.AggregationRule != nil {
 		return false
 	}
-	role.AggregationRule = &rbacv1.AggregationRule{ClusterRoleSelectors: []metav1.LabelSelector{{MatchLabels: map[string]string{"no": "body"}}}}
+	role.AggregationRule = &rbacv1.AggregationRule{
+		ClusterRoleSelectors: []metav1.LabelSelector{{MatchLabels: map[string]string{"no": "body"}}}}
 	return true
 }
 
@@ -166,14 +169,19 @@ func TestDriftOfABindingIsRepaired(t *testing.T) {
 	host(t)
 	n := newNamespace(t, nil)
 	u := newUser(t, "")
-	whole, inOne := newBinding(t, kubevisionv1alpha1.RoleReadonly, nil, toUser(u.Name)), newBinding(t, kubevisionv1alpha1.RoleDev, inNames(n), toUser(u.Name))
+	whole, inOne := newBinding(t, kubevisionv1alpha1.RoleReadonly, nil, toUser(u.Name)), newBinding(t,
+		kubevisionv1alpha1.RoleDev, inNames(n), toUser(u.Name))
 	awaitReady(t, whole)
 	awaitReady(t, inOne)
 	for name, o := range map[string]client.Object{
-		"ClusterRoleBinding":         &rbacv1.ClusterRoleBinding{ObjectMeta: metav1.ObjectMeta{Name: "kubevision:binding:" + whole.Name}},
-		"RoleBinding":                &rbacv1.RoleBinding{ObjectMeta: metav1.ObjectMeta{Namespace: n, Name: "kubevision:binding:" + inOne.Name}},
-		"ClusterRole for use":        &rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: "kubevision:use:" + whole.Name}},
-		"ClusterRoleBinding for use": &rbacv1.ClusterRoleBinding{ObjectMeta: metav1.ObjectMeta{Name: "kubevision:use:" + whole.Name}},
+		"ClusterRoleBinding": &rbacv1.ClusterRoleBinding{ObjectMeta: metav1.ObjectMeta{Name: "kubevision:binding:" +
+			whole.Name}},
+		"RoleBinding": &rbacv1.RoleBinding{ObjectMeta: metav1.ObjectMeta{Namespace: n,
+			Name: "kubevision:binding:" + inOne.Name}},
+		"ClusterRole for use": &rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: "kubevision:use:" +
+			whole.Name}},
+		"ClusterRoleBinding for use": &rbacv1.ClusterRoleBinding{ObjectMeta: metav1.ObjectMeta{Name: "kubevision:use:" +
+			whole.Name}},
 	} {
 		checkDrift(t, name, o)
 	}
@@ -187,12 +195,16 @@ func TestCopyOfAGrantIsRemoved(t *testing.T) {
 	u := newUser(t, "")
 	b := newBinding(t, kubevisionv1alpha1.RoleDev, inNames(n), toUser(u.Name))
 	awaitReady(t, b)
-	original := read(t, &rbacv1.RoleBinding{ObjectMeta: metav1.ObjectMeta{Namespace: n, Name: "kubevision:binding:" + b.Name}})
+	original := read(t, &rbacv1.RoleBinding{ObjectMeta: metav1.ObjectMeta{Namespace: n, Name: "kubevision:binding:" +
+		b.Name}})
 	stray := &rbacv1.RoleBinding{
-		ObjectMeta: metav1.ObjectMeta{Namespace: other, Name: "copy", Labels: original.Labels}, RoleRef: original.RoleRef, Subjects: original.Subjects,
+		ObjectMeta: metav1.ObjectMeta{Namespace: other, Name: "copy", Labels: original.Labels},
+		RoleRef:    original.RoleRef, Subjects: original.Subjects,
 	}
 	create(t, stray)
-	eventually(t, repairTime, "wait until the copy is gone", func(ctx context.Context) error { return absent(ctx, stray) })
+	eventually(t, repairTime, "wait until the copy is gone", func(ctx context.Context) error {
+		return absent(ctx, stray)
+	})
 	awaitMade(t, b, inNamespaces(b, dev, user(u.Name), n), using(b, hostName, user(u.Name)))
 }
 
@@ -204,16 +216,21 @@ func TestDriftOfWhatIsPlacedIsRepaired(t *testing.T) {
 		kubevisionv1alpha1.Subject{Kind: kubevisionv1alpha1.SubjectServiceAccount, Namespace: n, Name: "robot"}))
 	impersonator := metav1.ObjectMeta{Name: names.Impersonator}
 	for name, o := range map[string]client.Object{
-		"built-in role":                   clusterRole("kubevision:admin"),
-		"aggregated role":                 clusterRole("kubevision:readonly"),
-		"an aggregated role":              clusterRole("kubevision:aggregate-operate-nodes"),
-		"impersonator":                    clusterRole(names.Impersonator),
-		"binding of the impersonator":     &rbacv1.ClusterRoleBinding{ObjectMeta: impersonator},
-		"impersonator's ServiceAccount":   &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: names.Namespace, Name: names.Impersonator}},
-		"reader's view":                   &rbacv1.ClusterRoleBinding{ObjectMeta: metav1.ObjectMeta{Name: names.Reader + "-view"}},
-		"reader's ServiceAccount":         &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: names.Namespace, Name: names.Reader}},
-		"impersonator in a namespace":     &rbacv1.Role{ObjectMeta: metav1.ObjectMeta{Namespace: n, Name: names.Impersonator}},
-		"impersonator bound in namespace": &rbacv1.RoleBinding{ObjectMeta: metav1.ObjectMeta{Namespace: n, Name: names.Impersonator}},
+		"built-in role":               clusterRole("kubevision:admin"),
+		"aggregated role":             clusterRole("kubevision:readonly"),
+		"an aggregated role":          clusterRole("kubevision:aggregate-operate-nodes"),
+		"impersonator":                clusterRole(names.Impersonator),
+		"binding of the impersonator": &rbacv1.ClusterRoleBinding{ObjectMeta: impersonator},
+		"impersonator's ServiceAccount": &corev1.ServiceAccount{
+			ObjectMeta: metav1.ObjectMeta{Namespace: names.Namespace, Name: names.Impersonator}},
+		"reader's view": &rbacv1.ClusterRoleBinding{ObjectMeta: metav1.ObjectMeta{Name: names.Reader +
+			"-view"}},
+		"reader's ServiceAccount": &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: names.Namespace,
+			Name: names.Reader}},
+		"impersonator in a namespace": &rbacv1.Role{ObjectMeta: metav1.ObjectMeta{Namespace: n,
+			Name: names.Impersonator}},
+		"impersonator bound in namespace": &rbacv1.RoleBinding{ObjectMeta: metav1.ObjectMeta{Namespace: n,
+			Name: names.Impersonator}},
 	} {
 		checkDrift(t, name, o)
 	}

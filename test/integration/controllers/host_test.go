@@ -63,7 +63,8 @@ func hostAgain(tb testing.TB) {
 // memberKubeconfig returns a valid kubeconfig with an additional line for its user.
 func memberKubeconfig(line string) string {
 	return `{current-context: x, contexts: [{name: x, context: {cluster: c, user: u}}],
-clusters: [{name: c, cluster: {server: "https://member.example:6443"}}], users: [{name: u, user: {token: s3cr3t-canary` + line + `}}]}`
+clusters: [{name: c, cluster: {server: "https://member.example:6443"}}],
+users: [{name: u, user: {token: s3cr3t-canary` + line + `}}]}`
 }
 
 // kubeconfigCluster creates a cluster that cannot be reached.

@@ -117,8 +117,10 @@ func TestImpersonatorNamesExactlyTheBound(t *testing.T) {
 		"joins the group": func() {
 			change(t, outsider, func(u *kubevisionv1alpha1.KubeVisionUser) { u.Spec.Groups = []string{team} })
 		},
-		"leaves the group": func() { change(t, one, func(u *kubevisionv1alpha1.KubeVisionUser) { u.Spec.Groups = nil }) },
-		"is deleted":       func() { remove(t, two) },
+		"leaves the group": func() {
+			change(t, one, func(u *kubevisionv1alpha1.KubeVisionUser) { u.Spec.Groups = nil })
+		},
+		"is deleted": func() { remove(t, two) },
 		"is unbound": func() {
 			change(t, b, func(b *kubevisionv1alpha1.KubeVisionRoleBinding) { b.Spec.Subjects = b.Spec.Subjects[1:2] })
 		},

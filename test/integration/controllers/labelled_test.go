@@ -30,7 +30,9 @@ func TestOnlyKubeVisionLabelsRoles(t *testing.T) {
 	role := func(labels map[string]string) *rbacv1.Role {
 		return &rbacv1.Role{ObjectMeta: metav1.ObjectMeta{Namespace: n, Name: unique("role"), Labels: labels}}
 	}
-	eventually(t, soon, "write a Role", func(ctx context.Context) error { return as.Create(ctx, role(nil), client.DryRunAll) })
+	eventually(t, soon, "write a Role", func(ctx context.Context) error {
+		return as.Create(ctx, role(nil), client.DryRunAll)
+	})
 	labelled := map[string]string{names.ManagedByLabel: names.ManagedBy}
 	if err := refusedBy(grantedObjectsPolicy, as.Create(t.Context(), role(labelled), client.DryRunAll)); err != nil {
 		t.Errorf("creating a Role with the label: %v", err)

@@ -143,7 +143,9 @@ func TestFirstUserIsTheLastAdmin(t *testing.T) {
 	awaitLastAdmin(t, "admins", strings.Join(sorted(names.AdminUser, other.Name), ","))
 	accepted(t, "delete the first user beside another", deletion(u))
 	accepted(t, "delete the other", deletion(other))
-	change(t, otherBinding, func(b *kubevisionv1alpha1.KubeVisionRoleBinding) { b.Spec.Namespaces = inNames("default") })
+	change(t, otherBinding, func(b *kubevisionv1alpha1.KubeVisionRoleBinding) {
+		b.Spec.Namespaces = inNames("default")
+	})
 	awaitLastAdmin(t, "admins", names.AdminUser)
 	refused(t, "delete the first user", deletion(u))
 	accepted(t, "delete the other", deletion(other))
@@ -154,7 +156,8 @@ func TestLastAdmin(t *testing.T) {
 	guard(t)
 	host(t)
 	withoutAdmin(t)
-	for name, subject := range map[string]func(*kubevisionv1alpha1.KubeVisionUser) kubevisionv1alpha1.Subject{"by name": byName, "by group": byGroup} {
+	for name, subject := range map[string]func(*kubevisionv1alpha1.KubeVisionUser) kubevisionv1alpha1.Subject{
+		"by name": byName, "by group": byGroup} {
 		t.Run(name, func(t *testing.T) {
 			u, b := newAdmin(t, subject)
 			awaitLastAdmin(t, "user", u.Name)
@@ -166,11 +169,15 @@ func TestLastAdmin(t *testing.T) {
 				"another subject": func(b *kubevisionv1alpha1.KubeVisionRoleBinding) {
 					b.Spec.Subjects = []kubevisionv1alpha1.Subject{toUser("somebody")}
 				},
-				"another role": func(b *kubevisionv1alpha1.KubeVisionRoleBinding) { b.Spec.RoleRef.Name = kubevisionv1alpha1.RoleOps },
+				"another role": func(b *kubevisionv1alpha1.KubeVisionRoleBinding) {
+					b.Spec.RoleRef.Name = kubevisionv1alpha1.RoleOps
+				},
 				"a ClusterRole": func(b *kubevisionv1alpha1.KubeVisionRoleBinding) {
 					b.Spec.RoleRef.Kind = kubevisionv1alpha1.RoleClusterRole
 				},
-				"a namespace": func(b *kubevisionv1alpha1.KubeVisionRoleBinding) { b.Spec.Namespaces = inNames("default") },
+				"a namespace": func(b *kubevisionv1alpha1.KubeVisionRoleBinding) {
+					b.Spec.Namespaces = inNames("default")
+				},
 				"other clusters": func(b *kubevisionv1alpha1.KubeVisionRoleBinding) {
 					b.Spec.Clusters = kubevisionv1alpha1.ClusterTargets{Names: []string{"elsewhere"}}
 				},

@@ -25,10 +25,14 @@ func TestMetadataIsBounded(t *testing.T) {
 		change  func(o *metav1.ObjectMeta)
 		allowed bool
 	}{
-		"annotations of 63 KiB": {func(o *metav1.ObjectMeta) { o.Annotations = map[string]string{"a": strings.Repeat("x", 63<<10)} }, true},
-		"annotations of 64 KiB": {func(o *metav1.ObjectMeta) { o.Annotations = map[string]string{"a": strings.Repeat("x", 64<<10)} }, false},
-		"64 labels":             {func(o *metav1.ObjectMeta) { o.Labels = numbered(64) }, true},
-		"65 labels":             {func(o *metav1.ObjectMeta) { o.Labels = numbered(65) }, false},
+		"annotations of 63 KiB": {func(o *metav1.ObjectMeta) {
+			o.Annotations = map[string]string{"a": strings.Repeat("x", 63<<10)}
+		}, true},
+		"annotations of 64 KiB": {func(o *metav1.ObjectMeta) {
+			o.Annotations = map[string]string{"a": strings.Repeat("x", 64<<10)}
+		}, false},
+		"64 labels": {func(o *metav1.ObjectMeta) { o.Labels = numbered(64) }, true},
+		"65 labels": {func(o *metav1.ObjectMeta) { o.Labels = numbered(65) }, false},
 		"17 finalizers": {func(o *metav1.ObjectMeta) {
 			for i := range 17 {
 				o.Finalizers = append(o.Finalizers, fmt.Sprintf("example.com/%d", i))

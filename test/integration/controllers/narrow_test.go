@@ -32,13 +32,14 @@ func refuse(
 	create(tb, &admissionregistrationv1.ValidatingAdmissionPolicy{
 		ObjectMeta: metav1.ObjectMeta{Name: name},
 		Spec: admissionregistrationv1.ValidatingAdmissionPolicySpec{
-			MatchConstraints: &admissionregistrationv1.MatchResources{ResourceRules: []admissionregistrationv1.NamedRuleWithOperations{{
-				RuleWithOperations: admissionregistrationv1.RuleWithOperations{Operations: operations,
-					Rule: admissionregistrationv1.Rule{
-						APIGroups: []string{rbacv1.GroupName}, APIVersions: []string{"*"},
-						Resources: []string{resource},
-					}},
-			}}},
+			MatchConstraints: &admissionregistrationv1.MatchResources{
+				ResourceRules: []admissionregistrationv1.NamedRuleWithOperations{{
+					RuleWithOperations: admissionregistrationv1.RuleWithOperations{Operations: operations,
+						Rule: admissionregistrationv1.Rule{
+							APIGroups: []string{rbacv1.GroupName}, APIVersions: []string{"*"},
+							Resources: []string{resource},
+						}},
+				}}},
 			MatchConditions: []admissionregistrationv1.MatchCondition{{Name: "ours", Expression: condition}},
 			Validations: []admissionregistrationv1.Validation{{Expression: expression,
 				Message: "refused by the test"}},
@@ -47,7 +48,8 @@ func refuse(
 	create(tb, &admissionregistrationv1.ValidatingAdmissionPolicyBinding{
 		ObjectMeta: metav1.ObjectMeta{Name: name},
 		Spec: admissionregistrationv1.ValidatingAdmissionPolicyBindingSpec{
-			PolicyName: name, ValidationActions: []admissionregistrationv1.ValidationAction{admissionregistrationv1.Deny},
+			PolicyName:        name,
+			ValidationActions: []admissionregistrationv1.ValidationAction{admissionregistrationv1.Deny},
 		},
 	})
 }

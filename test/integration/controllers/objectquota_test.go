@@ -85,7 +85,7 @@ func TestObjectsAreFew(t *testing.T) {
 			return env.Client.Create(ctx, next, client.DryRunAll)
 		}
 		eventually(t, lease, "reach "+flag, func(ctx context.Context) error {
-			return overQuota(try(ctx), flag+" of kubevision-controller-manager allows")
+			return overQuota(try(ctx), flag+" of kubevision-controller-manager")
 		})
 		longer := merge(`{"metadata":{"labels":{"team":"a-longer-label"}}}`)
 		if err := env.Client.Patch(t.Context(), tc.existing, longer); err != nil {

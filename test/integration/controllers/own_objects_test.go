@@ -138,7 +138,8 @@ func TestOnlyKubeVisionChangesItsOwnObjects(t *testing.T) {
 				content[o.GetKind()], `{"metadata":{"labels":{"kubevision.io/user":"mallory"}}}`,
 				`{"metadata":{"labels":{"app.kubernetes.io/managed-by":null}}}`,
 				`{"metadata":{"annotations":{"kubevision.io/password-source":"x"}}}`,
-				`{"metadata":{"ownerReferences":[{"apiVersion":"v1","kind":"Node","name":"x","uid":"x","controller":true}]}}`,
+				`{"metadata":{"ownerReferences":[{"apiVersion":"v1","kind":"Node","name":"x","uid":"x",` +
+					`"controller":true}]}}`,
 			} {
 				if strings.Contains(body, "managed-by") && (what == "session" || what == "throttle") {
 					continue // these have none

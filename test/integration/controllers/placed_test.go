@@ -72,11 +72,14 @@ func arePlaced(want ...string) func(context.Context) error {
 // onEveryHost returns the objects that the registration of the host creates there.
 func onEveryHost() []string {
 	return sorted(
-		"*v1.ClusterRole /kubevision:admin", "*v1.ClusterRole /kubevision:ops", "*v1.ClusterRole /kubevision:ops-cluster", "*v1.ClusterRole /kubevision:dev", "*v1.ClusterRole /kubevision:dev-cluster", "*v1.ClusterRole /kubevision:readonly",
+		"*v1.ClusterRole /kubevision:admin", "*v1.ClusterRole /kubevision:ops",
+		"*v1.ClusterRole /kubevision:ops-cluster", "*v1.ClusterRole /kubevision:dev",
+		"*v1.ClusterRole /kubevision:dev-cluster", "*v1.ClusterRole /kubevision:readonly",
 		"*v1.ClusterRole /kubevision:aggregate-cluster-view", "*v1.ClusterRole /kubevision:aggregate-operate-nodes",
 		"*v1.ClusterRole /kubevision-impersonator", "*v1.ClusterRoleBinding /kubevision-impersonator",
 		"*v1.ServiceAccount kubevision-system/kubevision-impersonator",
-		"*v1.ClusterRole /kubevision-reader", "*v1.ClusterRoleBinding /kubevision-reader", "*v1.ClusterRoleBinding /kubevision-reader-view",
+		"*v1.ClusterRole /kubevision-reader", "*v1.ClusterRoleBinding /kubevision-reader",
+		"*v1.ClusterRoleBinding /kubevision-reader-view",
 		"*v1.ServiceAccount kubevision-system/kubevision-reader")
 }
 
@@ -88,7 +91,8 @@ func TestLastRegistrationOfTheHostTakesEverythingAlong(t *testing.T) {
 		kubevisionv1alpha1.Subject{Kind: kubevisionv1alpha1.SubjectServiceAccount, Namespace: namespace, Name: "robot"})
 	awaitReady(t, b)
 	eventually(t, soon, "wait for the placed objects", arePlaced(sorted(append(onEveryHost(),
-		"*v1.Role "+namespace+"/kubevision-impersonator", "*v1.RoleBinding "+namespace+"/kubevision-impersonator")...)...))
+		"*v1.Role "+namespace+"/kubevision-impersonator",
+		"*v1.RoleBinding "+namespace+"/kubevision-impersonator")...)...))
 
 	noHost(t)
 	eventually(t, soon, "wait until nothing is placed", arePlaced())
@@ -97,7 +101,8 @@ func TestLastRegistrationOfTheHostTakesEverythingAlong(t *testing.T) {
 
 	c := host(t)
 	eventually(t, soon, "wait for the placed objects", arePlaced(sorted(append(onEveryHost(),
-		"*v1.Role "+namespace+"/kubevision-impersonator", "*v1.RoleBinding "+namespace+"/kubevision-impersonator")...)...))
+		"*v1.Role "+namespace+"/kubevision-impersonator",
+		"*v1.RoleBinding "+namespace+"/kubevision-impersonator")...)...))
 	awaitReady(t, b)
 	awaitReady(t, c)
 }
@@ -106,7 +111,8 @@ func TestOtherRegistrationOfTheHostKeepsEverything(t *testing.T) {
 	guard(t)
 	host(t)
 	before := versions(t)
-	for name, goes := range map[string]func(second *kubevisionv1alpha1.KubeVisionCluster) *kubevisionv1alpha1.KubeVisionCluster{
+	type cluster = kubevisionv1alpha1.KubeVisionCluster
+	for name, goes := range map[string]func(second *cluster) *cluster{
 		"the second goes": func(second *kubevisionv1alpha1.KubeVisionCluster) *kubevisionv1alpha1.KubeVisionCluster {
 			return second
 		},

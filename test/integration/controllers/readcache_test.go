@@ -39,7 +39,9 @@ func setReadCache(tb testing.TB, c *kubevisionv1alpha1.KubeVisionCluster, mode k
 	}
 }
 
-func awaitReadCache(tb testing.TB, c *kubevisionv1alpha1.KubeVisionCluster, status metav1.ConditionStatus, reason string) {
+func awaitReadCache(
+	tb testing.TB, c *kubevisionv1alpha1.KubeVisionCluster, status metav1.ConditionStatus, reason string,
+) {
 	tb.Helper()
 	awaitCondition(tb, c, kubevisionv1alpha1.ClusterReadCacheCondition, status, reason)
 }
@@ -49,15 +51,18 @@ func TestReaderSeesNoSecrets(t *testing.T) {
 	guard(t)
 	awaitReadCache(t, host(t), metav1.ConditionTrue, kubevisionv1alpha1.ReasonReaderApplied)
 	for _, yes := range []authorizationv1.ResourceAttributes{
-		{Verb: "list", Resource: "pods"}, {Verb: "watch", Group: "apps", Resource: "deployments"}, {Verb: "list", Resource: "nodes"},
+		{Verb: "list", Resource: "pods"}, {Verb: "watch", Group: "apps", Resource: "deployments"},
+		{Verb: "list", Resource: "nodes"},
 		{Verb: "watch", Group: rbacv1.GroupName, Resource: "clusterrolebindings"},
 	} {
 		eventually(t, soon, "be allowed to "+yes.Verb+" "+yes.Resource, may(readerUser, yes, true))
 	}
 	for _, no := range []authorizationv1.ResourceAttributes{
-		listSecrets(""), listSecrets(names.Namespace), {Verb: "get", Resource: "secrets", Namespace: "default", Name: "x"},
+		listSecrets(""), listSecrets(names.Namespace), {Verb: "get", Resource: "secrets", Namespace: "default",
+			Name: "x"},
 		impersonateAttributes("users", "kubernetes-admin"), {Verb: "create", Resource: "pods", Namespace: "default"},
-		{Verb: "create", Resource: "serviceaccounts", Subresource: "token", Namespace: names.Namespace, Name: names.Impersonator},
+		{Verb: "create", Resource: "serviceaccounts", Subresource: "token", Namespace: names.Namespace,
+			Name: names.Impersonator},
 		{Verb: "list", Group: kubevisionv1alpha1.GroupName, Resource: "kubevisionsessions"},
 	} {
 		if err := may(readerUser, no, false)(t.Context()); err != nil {
@@ -104,7 +109,8 @@ func TestForeignReaderGetsNoRights(t *testing.T) {
 		without []client.Object
 	}{
 		"account": {readerObjects()[0], readerObjects()[2:]},
-		"role":    {&rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: names.Reader}, Rules: allSecrets()}, readerObjects()[2:3]},
+		"role": {&rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: names.Reader}, Rules: allSecrets()},
+			readerObjects()[2:3]},
 	} {
 		t.Run(name, func(t *testing.T) {
 			setReadCache(t, c, kubevisionv1alpha1.ReadCacheDisabled)

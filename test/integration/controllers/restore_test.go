@@ -141,7 +141,8 @@ func TestRestoredUser(t *testing.T) {
 func favoritesOf(u *kubevisionv1alpha1.KubeVisionUser) *corev1.ConfigMap {
 	return &corev1.ConfigMap{
 		ObjectMeta: metav1.ObjectMeta{
-			Namespace: names.Namespace, Name: names.FavoritesConfigMap(u.Name), Labels: labelSet{names.UserLabel: u.Name},
+			Namespace: names.Namespace, Name: names.FavoritesConfigMap(u.Name),
+			Labels: labelSet{names.UserLabel: u.Name},
 		},
 		Data: map[string]string{"favorites": `{"lastId":0,"items":[]}`},
 	}
@@ -156,7 +157,8 @@ func TestRestoredFavorites(t *testing.T) {
 	}
 	t.Cleanup(func() { remove(t, favorites) })
 	annotate(t, u)
-	if got := read(t, favorites); !metav1.IsControlledBy(got, u) || got.Labels[names.ManagedByLabel] != names.ManagedBy {
+	if got := read(t, favorites); !metav1.IsControlledBy(got, u) ||
+		got.Labels[names.ManagedByLabel] != names.ManagedBy {
 		t.Errorf("the favorites belong to %v and have the labels %v", got.OwnerReferences, got.Labels)
 	}
 

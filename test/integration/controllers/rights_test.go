@@ -28,7 +28,8 @@ func rights(tb testing.TB, account string) []string {
 	}
 	isOurs := func(s rbacv1.Subject) bool {
 		return s.Kind == rbacv1.ServiceAccountKind && s.Namespace == "kubevision-system" && s.Name == account ||
-			s.Name == "system:serviceaccounts:kubevision-system" || s.Name == "system:serviceaccount:kubevision-system:"+account
+			s.Name == "system:serviceaccounts:kubevision-system" ||
+			s.Name == "system:serviceaccount:kubevision-system:"+account
 	}
 	for _, b := range clusterBindings.Items {
 		if slices.ContainsFunc(b.Subjects, isOurs) {
@@ -59,7 +60,8 @@ func rulesOf(tb testing.TB, where string, ref rbacv1.RoleRef, namespace string) 
 	}
 	out := make([]string, 0, len(rules))
 	for _, r := range rules {
-		line := fmt.Sprintf("%s: %s %s/%s", where, strings.Join(r.Verbs, ","), strings.Join(r.APIGroups, ","), strings.Join(r.Resources, ","))
+		line := fmt.Sprintf("%s: %s %s/%s", where, strings.Join(r.Verbs, ","), strings.Join(r.APIGroups, ","),
+			strings.Join(r.Resources, ","))
 		if len(r.ResourceNames) > 0 {
 			line += " " + strings.Join(r.ResourceNames, ",")
 		}
@@ -97,12 +99,14 @@ func TestRightsOfThePrograms(t *testing.T) {
 			"everywhere: get,list,watch /namespaces",
 			"everywhere: get,list,watch,create,patch kubevision.io/kubevisionclusters",
 			"everywhere: get,list,watch,create,patch kubevision.io/kubevisionusers,kubevisionrolebindings",
-			"everywhere: get,list,watch,create,patch,delete rbac.authorization.k8s.io/clusterroles,clusterrolebindings,roles,rolebindings",
+			"everywhere: get,list,watch,create,patch,delete " +
+				"rbac.authorization.k8s.io/clusterroles,clusterrolebindings,roles,rolebindings",
 			"everywhere: get,list,watch,delete kubevision.io/kubevisionsessions,kubevisionloginthrottles",
 			"everywhere: get,patch apiregistration.k8s.io/apiservices v1alpha1.dashboard.kubevision.io",
 			"everywhere: list /nodes",
 			"everywhere: list,watch apiregistration.k8s.io/apiservices",
-			"everywhere: patch kubevision.io/kubevisionusers/status,kubevisionclusters/status,kubevisionrolebindings/status",
+			"everywhere: patch " +
+				"kubevision.io/kubevisionusers/status,kubevisionclusters/status,kubevisionrolebindings/status",
 			"everywhere: update kubevision.io/kubevisionusers/finalizers",
 			"in kubevision-system: create,patch /events",
 			"in kubevision-system: get,create,update /configmaps",

@@ -114,7 +114,9 @@ func TestSigningKeysRotate(t *testing.T) {
 	defer change(t, ownSecret(names.SigningKeysSecret), func(s *corev1.Secret) { s.Data = before })
 	gone, goneKey := aged(t, 70*day)
 	old, oldKey := aged(t, 31*day)
-	change(t, ownSecret(names.SigningKeysSecret), func(s *corev1.Secret) { s.Data = map[string][]byte{gone: goneKey, old: oldKey} })
+	change(t, ownSecret(names.SigningKeysSecret), func(s *corev1.Secret) {
+		s.Data = map[string][]byte{gone: goneKey, old: oldKey}
+	})
 	eventually(t, soon, "find another key", func(ctx context.Context) error {
 		s := ownSecret(names.SigningKeysSecret)
 		if err := env.Client.Get(ctx, client.ObjectKeyFromObject(s), s); err != nil {

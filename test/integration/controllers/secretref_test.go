@@ -24,7 +24,7 @@ func ownSecrets() []string {
 // TestSecretsOfKubeVisionCannotBeNamed verifies that a user cannot refer to KubeVision's own Secrets: with the
 // signing key as the password, its holder could forge any session.
 func TestSecretsOfKubeVisionCannotBeNamed(t *testing.T) {
-	const own = "this Secret is KubeVision's own; make one for this purpose and name that"
+	const own = "this Secret is reserved for KubeVision; create another one"
 	users, clusters := map[string]verdict{}, map[string]verdict{}
 	for _, name := range ownSecrets() {
 		users[name] = verdict{spec: object{"passwordSecretRef": object{"name": name}}, want: own}
@@ -98,7 +98,7 @@ func TestSecretsOfKubeVisionAreNotRead(t *testing.T) {
 				o := tc.object(secret)
 				create(t, o)
 				c := awaitNotReady(t, o, kubevisionv1alpha1.ReasonSecretInvalid)
-				if !strings.Contains(c.Message, "KubeVision's own") {
+				if !strings.Contains(c.Message, "reserved for KubeVision") {
 					t.Errorf("%s: the message is %q", secret, c.Message)
 				}
 			}

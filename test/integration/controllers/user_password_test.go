@@ -38,7 +38,11 @@ func TestPasswordIsTakenOver(t *testing.T) {
 		"in clear":                  func(_ testing.TB, value string) string { return value },
 		"as hash":                   hashOf,
 		"in clear, with a line end": func(_ testing.TB, value string) string { return value + "\n" },
-		"as hash, with a line end":  func(tb testing.TB, value string) string { tb.Helper(); return hashOf(tb, value) + "\r\n" },
+		"as hash, with a line end": func(tb testing.TB,
+			value string) string {
+			tb.Helper()
+			return hashOf(tb, value) + "\r\n"
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			guard(t)
@@ -174,7 +178,9 @@ func TestChangeOfTheSecretChangesThePassword(t *testing.T) {
 // choose sets a password as the user would, without a change of the Secret.
 func choose(tb testing.TB, u *kubevisionv1alpha1.KubeVisionUser, value string) {
 	tb.Helper()
-	change(tb, credentialsOf(u.Name), func(s *corev1.Secret) { s.Data[credentials.PasswordHashKey] = []byte(hashOf(tb, value)) })
+	change(tb, credentialsOf(u.Name), func(s *corev1.Secret) {
+		s.Data[credentials.PasswordHashKey] = []byte(hashOf(tb, value))
+	})
 }
 
 func TestLabelOfTheSecretDoesNotUndoTheUsersChoice(t *testing.T) {
@@ -182,7 +188,11 @@ func TestLabelOfTheSecretDoesNotUndoTheUsersChoice(t *testing.T) {
 		"in clear":                  func(_ testing.TB, value string) string { return value },
 		"as hash":                   hashOf,
 		"in clear, with a line end": func(_ testing.TB, value string) string { return value + "\n" },
-		"as hash, with a line end":  func(tb testing.TB, value string) string { tb.Helper(); return hashOf(tb, value) + "\r\n" },
+		"as hash, with a line end": func(tb testing.TB,
+			value string) string {
+			tb.Helper()
+			return hashOf(tb, value) + "\r\n"
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			guard(t)

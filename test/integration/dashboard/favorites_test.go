@@ -68,7 +68,8 @@ func TestFavorites(t *testing.T) {
 		}
 		ids[name] = state.Favorite.ID
 	}
-	if got := read[dashboardv1alpha1.FavoriteState](t, b, checkPath("b")); !got.Favorited || got.Favorite.ID != ids["b"] {
+	if got := read[dashboardv1alpha1.FavoriteState](t, b, checkPath("b")); !got.Favorited ||
+		got.Favorite.ID != ids["b"] {
 		t.Errorf("b is %+v", got)
 	}
 	order := dashboardv1alpha1.FavoriteOrder{OrderedIDs: []int64{ids["c"], ids["a"], 4711}}
@@ -117,7 +118,8 @@ func TestFavoritesRefuse(t *testing.T) {
 		body := favorite("x")
 		change(&body)
 		e := b.call(t, http.MethodPost, "/favorites/toggle", body)
-		if want := map[bool]int{true: wire.Required, false: wire.Invalid}[strings.HasPrefix(name, "no ")]; e.Code != want {
+		if want := map[bool]int{true: wire.Required,
+			false: wire.Invalid}[strings.HasPrefix(name, "no ")]; e.Code != want {
 			t.Errorf("%s: code %d (%s), want %d", name, e.Code, e.Message, want)
 		}
 	}
@@ -166,7 +168,8 @@ func TestFavoritesAtOnce(t *testing.T) {
 	}
 }
 
-// TestFavoritesOfOthers shows no favorites of an earlier user of the same name, restored ones included, and writes to no
+// TestFavoritesOfOthers shows no favorites of an earlier user of the same name, restored ones included, and writes to
+// no
 // ConfigMap of somebody else.
 func TestFavoritesOfOthers(t *testing.T) {
 	b := newBrowser(t, "")

@@ -108,15 +108,16 @@ func TestMemberDrift(t *testing.T) {
 			}
 			gone := o.GetUID()
 			member.set().Delete(t, o)
-			if err := localcluster.Poll(t.Context(), repairTime, "wait for the recreation", func(ctx context.Context) error {
-				if err := member.admin.Get(ctx, key, o); err != nil {
-					return fmt.Errorf("reading it: %w", err)
-				}
-				if o.GetUID() == gone {
-					return errors.New("it is the old one")
-				}
-				return nil
-			}); err != nil {
+			if err := localcluster.Poll(t.Context(), repairTime, "wait for the recreation",
+				func(ctx context.Context) error {
+					if err := member.admin.Get(ctx, key, o); err != nil {
+						return fmt.Errorf("reading it: %w", err)
+					}
+					if o.GetUID() == gone {
+						return errors.New("it is the old one")
+					}
+					return nil
+				}); err != nil {
 				t.Fatal(err)
 			}
 			p.becomes(t, repairTime, c.Name, path, wire.OK)

@@ -63,7 +63,8 @@ func TestRemadeRoles(t *testing.T) {
 	member := theOther(t)
 	remade := func(name, manager string) *rbacv1.ClusterRole {
 		t.Helper()
-		text := `{"apiVersion":"rbac.authorization.k8s.io/v1","kind":"ClusterRole","metadata":{"name":"` + name + `"},` +
+		text := `{"apiVersion":"rbac.authorization.k8s.io/v1","kind":"ClusterRole","metadata":{"name":"` + name +
+			`"},` +
 			`"rules":[{"apiGroups":[""],"resources":["pods"],"verbs":["get"]}]}`
 		role := &rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: name}}
 		patch := client.RawPatch(types.ApplyPatchType, []byte(text))
@@ -124,7 +125,8 @@ func TestRolesWithoutRules(t *testing.T) {
 		t.Fatal(err)
 	}
 	b := set().Bind(t, "ruleless", fixture.Grant{
-		Role: kubevisionv1alpha1.RoleReadonly, Subjects: fixture.KubeVisionUsers(set().User(t, "ruleless")), Cluster: c.Name,
+		Role: kubevisionv1alpha1.RoleReadonly, Subjects: fixture.KubeVisionUsers(set().User(t, "ruleless")),
+		Cluster:  c.Name,
 		Hopeless: true,
 	})
 	becomes := func(status metav1.ConditionStatus, text string) {
@@ -141,7 +143,7 @@ func TestRolesWithoutRules(t *testing.T) {
 			return fmt.Errorf("the status is %+v", b.Status.Clusters)
 		})
 	}
-	becomes(metav1.ConditionFalse, "no rules")
+	becomes(metav1.ConditionFalse, "any rules")
 	start()
 	becomes(metav1.ConditionTrue, "")
 }

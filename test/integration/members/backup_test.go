@@ -225,7 +225,8 @@ func TestPageOnBackup(t *testing.T) {
 	}).Want(t, wire.OK).Into(t, &login)
 	for path, want := range map[string]string{"/favorites": `"resourceName":"web"`, "/templates": `"house-style"`} {
 		fixture.Eventually(t, "find what was restored in "+path, func(context.Context) error {
-			e := wireClient.Call(t, wire.Request{Path: wire.DirectPath + path, Bearer: login.AccessToken}).Want(t, wire.OK)
+			e := wireClient.Call(t, wire.Request{Path: wire.DirectPath + path, Bearer: login.AccessToken}).Want(t,
+				wire.OK)
 			if !strings.Contains(string(e.Data), want) {
 				return fmt.Errorf("got %s", e.Data)
 			}

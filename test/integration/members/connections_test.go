@@ -24,7 +24,8 @@ import (
 func newConnections(tb testing.TB) *clusters.Connections {
 	tb.Helper()
 	scheme := runtime.NewScheme()
-	if err := errors.Join(kubevisionv1alpha1.AddToScheme(scheme), corev1.AddToScheme(scheme), metav1.AddMetaToScheme(scheme)); err != nil {
+	if err := errors.Join(kubevisionv1alpha1.AddToScheme(scheme), corev1.AddToScheme(scheme),
+		metav1.AddMetaToScheme(scheme)); err != nil {
 		tb.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(tb.Context())

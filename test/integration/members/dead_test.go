@@ -84,7 +84,8 @@ func TestNoToken(t *testing.T) {
 	s.answer(tokenPath, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		w.WriteHeader(http.StatusNotFound)
-		_, _ = io.WriteString(w, `{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"NotFound","code":404,"message":"canary"}`)
+		_, _ = io.WriteString(w,
+			`{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"NotFound","code":404,"message":"canary"}`)
 	})
 	c := register(t, s.config(registeredToken), nil)
 	p := login(t, "tokenless")

@@ -19,7 +19,8 @@ import (
 
 // served matches the counters of requests for Pods, by their code.
 var served = regexp.MustCompile(
-	`(?m)^kubevision_apiserver_requests_total\{code="(\w+)",method="GET",route="/clusters/\{cluster\}/namespaces/[^"]*"\} (\d+)$`)
+	`(?m)^kubevision_apiserver_requests_total\{code="(\w+)",method="GET",` +
+		`route="/clusters/\{cluster\}/namespaces/[^"]*"\} (\d+)$`)
 
 // counts returns the numbers of requests for objects of a namespace, by their code.
 func counts(ctx context.Context, metrics *wire.Client) (map[string]string, error) {

@@ -46,7 +46,8 @@ func TestMemoryOfTheServer(t *testing.T) {
 		"the namespaces of nothings": {"GET", "/users/me/access", "/api/v1/namespaces",
 			`{"kind":"NamespaceList","apiVersion":"v1","metadata":{},"items":[{}`, ",{}", 60 << 20, 1},
 		"an access review of nothings": {"GET", "/namespaces/default/resources/pods/refused", reviewPath,
-			`{"kind":"SelfSubjectAccessReview","apiVersion":"authorization.k8s.io/v1","metadata":{},"status":{"allowed":true},"metadata":{"managedFields":[{}`,
+			`{"kind":"SelfSubjectAccessReview","apiVersion":"authorization.k8s.io/v1","metadata":{},` +
+				`"status":{"allowed":true},"metadata":{"managedFields":[{}`,
 			",{}", 60 << 20, 1},
 		"kinds of nothings": {"GET", "/namespaces/default/resources/nothings", "/api/v1",
 			`{"kind":"APIResourceList","groupVersion":"v1","resources":[{}`, ",{}", 7 << 20, 1},

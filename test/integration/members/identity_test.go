@@ -59,7 +59,8 @@ func registerAs(
 	set().Create(t, secret)
 	c := &kubevisionv1alpha1.KubeVisionCluster{
 		ObjectMeta: metav1.ObjectMeta{Name: name, Labels: clusterLabels},
-		Spec:       kubevisionv1alpha1.KubeVisionClusterSpec{KubeconfigSecretRef: &kubevisionv1alpha1.SecretKeyReference{Name: secret.Name}},
+		Spec: kubevisionv1alpha1.KubeVisionClusterSpec{
+			KubeconfigSecretRef: &kubevisionv1alpha1.SecretKeyReference{Name: secret.Name}},
 	}
 	if err := env.Client.Create(t.Context(), c); err != nil {
 		t.Fatal(err)
@@ -84,7 +85,8 @@ func disputed(t *testing.T, newer, older *kubevisionv1alpha1.KubeVisionCluster) 
 	condition(t, older, fixture.Patience, kubevisionv1alpha1.ClusterIdentityConflictCondition,
 		metav1.ConditionTrue, reason)
 	condition(t, older, fixture.Patience, kubevisionv1alpha1.ReadyCondition, metav1.ConditionTrue, "")
-	for one, other := range map[*kubevisionv1alpha1.KubeVisionCluster]*kubevisionv1alpha1.KubeVisionCluster{newer: older, older: newer} {
+	for one, other := range map[*kubevisionv1alpha1.KubeVisionCluster]*kubevisionv1alpha1.KubeVisionCluster{
+		newer: older, older: newer} {
 		found := meta.FindStatusCondition(one.Status.Conditions, kubevisionv1alpha1.ClusterIdentityConflictCondition)
 		if !strings.Contains(found.Message, other.Name) {
 			t.Errorf("the condition of %s does not name %s: %s", one.Name, other.Name, found.Message)

@@ -104,7 +104,8 @@ func registerText(
 	})
 	c := &kubevisionv1alpha1.KubeVisionCluster{
 		ObjectMeta: metav1.ObjectMeta{Name: name, Labels: clusterLabels},
-		Spec:       kubevisionv1alpha1.KubeVisionClusterSpec{KubeconfigSecretRef: &kubevisionv1alpha1.SecretKeyReference{Name: name}},
+		Spec: kubevisionv1alpha1.KubeVisionClusterSpec{
+			KubeconfigSecretRef: &kubevisionv1alpha1.SecretKeyReference{Name: name}},
 	}
 	if err := env.Client.Create(tb.Context(), c); err != nil {
 		tb.Fatal(err)
@@ -134,7 +135,8 @@ func unregister(tb testing.TB, c *kubevisionv1alpha1.KubeVisionCluster) {
 
 // condition waits until a condition of the cluster has a status and, unless it is empty, a reason.
 func condition(
-	tb testing.TB, c *kubevisionv1alpha1.KubeVisionCluster, within time.Duration, name string, status metav1.ConditionStatus, reason string,
+	tb testing.TB, c *kubevisionv1alpha1.KubeVisionCluster, within time.Duration, name string,
+	status metav1.ConditionStatus, reason string,
 ) {
 	tb.Helper()
 	what := fmt.Sprintf("wait for %s=%s %s of cluster %s", name, status, reason, c.Name)

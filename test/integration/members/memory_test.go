@@ -91,53 +91,64 @@ func TestMemoryOfControllers(t *testing.T) {
 	t.Logf("%d MiB before", peak(t, pid))
 	watching := func(r *http.Request) bool { return r.URL.Query().Get("watch") != "" }
 	const roles = "/apis/rbac.authorization.k8s.io/v1/clusterroles"
-	item, event := `{"metadata":{"name":"a"}},`, `{"type":"ADDED","object":{"kind":"PartialObjectMetadata","apiVersion":"meta.k8s.io/v1","metadata":{"name":"%d","resourceVersion":"1"}}}`
+	item, event := `{"metadata":{"name":"a"}},`, `{"type":"ADDED","object":{"kind":"PartialObjectMetadata",`+
+		`"apiVersion":"meta.k8s.io/v1","metadata":{"name":"%d","resourceVersion":"1"}}}`
 	for name, test := range map[string]struct {
 		matches func(*http.Request) bool
 		answer  http.HandlerFunc
 	}{
-		"nodes": {func(r *http.Request) bool { return r.URL.Path == "/api/v1/nodes" }, func(w http.ResponseWriter, _ *http.Request) {
-			pour(w, false, `{"kind":"NodeList","apiVersion":"v1","items":[`, item)
-		}},
-		"compressed nodes": {func(r *http.Request) bool { return r.URL.Path == "/api/v1/nodes" }, func(w http.ResponseWriter, _ *http.Request) {
-			pour(w, true, `{"kind":"Table","apiVersion":"meta.k8s.io/v1","rows":[`,
-				`{"cells":["`+strings.Repeat("x", 1000)+`"]},`)
-		}},
-		"version": {func(r *http.Request) bool { return r.URL.Path == "/version" }, func(w http.ResponseWriter, _ *http.Request) {
-			pour(w, true, `{"gitVersion":"v1.36.3`, "x")
-		}},
-		"namespace": {func(r *http.Request) bool { return strings.HasSuffix(r.URL.Path, "/kube-system") }, func(w http.ResponseWriter, _ *http.Request) {
-			pour(w, true, `{"kind":"Namespace","apiVersion":"v1","metadata":{"finalizers":[`, `"",`)
-		}},
-		"one list": {func(r *http.Request) bool { return r.URL.Path == roles }, func(w http.ResponseWriter, r *http.Request) {
-			if watching(r) {
-				answering(http.StatusUnprocessableEntity, "application/json",
-					status(http.StatusUnprocessableEntity, metav1.StatusReasonInvalid))(w, r)
-				return
-			}
-			pour(w, true, `{"kind":"ClusterRoleList","apiVersion":"rbac.authorization.k8s.io/v1","metadata":{"resourceVersion":"1"},"items":[`, "{},")
-		}},
-		"endless pages": {func(r *http.Request) bool { return r.URL.Path == roles }, func(w http.ResponseWriter, r *http.Request) {
-			if watching(r) {
-				answering(http.StatusUnprocessableEntity, "application/json",
-					status(http.StatusUnprocessableEntity, metav1.StatusReasonInvalid))(w, r)
-				return
-			}
-			w.Header().Set("Content-Type", "application/json")
-			_, _ = io.WriteString(w, `{"kind":"ClusterRoleList","apiVersion":"rbac.authorization.k8s.io/v1","metadata":{"resourceVersion":"1","continue":"next"},"items":[`+
-				strings.Repeat(item, 10_000)+`{}]}`)
-		}},
-		"endless events": {func(r *http.Request) bool { return r.URL.Path == roles && watching(r) }, func(w http.ResponseWriter, _ *http.Request) {
-			w.Header().Set("Content-Type", "application/json")
-			for i := range 10_000_000 {
-				if _, err := fmt.Fprintf(w, event, i); err != nil {
+		"nodes": {func(r *http.Request) bool { return r.URL.Path == "/api/v1/nodes" },
+			func(w http.ResponseWriter, _ *http.Request) {
+				pour(w, false, `{"kind":"NodeList","apiVersion":"v1","items":[`, item)
+			}},
+		"compressed nodes": {func(r *http.Request) bool { return r.URL.Path == "/api/v1/nodes" },
+			func(w http.ResponseWriter, _ *http.Request) {
+				pour(w, true, `{"kind":"Table","apiVersion":"meta.k8s.io/v1","rows":[`,
+					`{"cells":["`+strings.Repeat("x", 1000)+`"]},`)
+			}},
+		"version": {func(r *http.Request) bool { return r.URL.Path == "/version" },
+			func(w http.ResponseWriter, _ *http.Request) {
+				pour(w, true, `{"gitVersion":"v1.36.3`, "x")
+			}},
+		"namespace": {func(r *http.Request) bool { return strings.HasSuffix(r.URL.Path, "/kube-system") },
+			func(w http.ResponseWriter, _ *http.Request) {
+				pour(w, true, `{"kind":"Namespace","apiVersion":"v1","metadata":{"finalizers":[`, `"",`)
+			}},
+		"one list": {func(r *http.Request) bool { return r.URL.Path == roles },
+			func(w http.ResponseWriter, r *http.Request) {
+				if watching(r) {
+					answering(http.StatusUnprocessableEntity, "application/json",
+						status(http.StatusUnprocessableEntity, metav1.StatusReasonInvalid))(w, r)
 					return
 				}
-			}
-		}},
-		"one event": {func(r *http.Request) bool { return r.URL.Path == roles && watching(r) }, func(w http.ResponseWriter, _ *http.Request) {
-			pour(w, true, `{"type":"ADDED","object":{"metadata":{"name":"a","finalizers":[`, `"",`)
-		}},
+				pour(w, true, `{"kind":"ClusterRoleList","apiVersion":"rbac.authorization.k8s.io/v1",`+
+					`"metadata":{"resourceVersion":"1"},"items":[`, "{},")
+			}},
+		"endless pages": {func(r *http.Request) bool { return r.URL.Path == roles },
+			func(w http.ResponseWriter, r *http.Request) {
+				if watching(r) {
+					answering(http.StatusUnprocessableEntity, "application/json",
+						status(http.StatusUnprocessableEntity, metav1.StatusReasonInvalid))(w, r)
+					return
+				}
+				w.Header().Set("Content-Type", "application/json")
+				_, _ = io.WriteString(w, `{"kind":"ClusterRoleList","apiVersion":"rbac.authorization.k8s.io/v1",`+
+					`"metadata":{"resourceVersion":"1","continue":"next"},"items":[`+
+					strings.Repeat(item, 10_000)+`{}]}`)
+			}},
+		"endless events": {func(r *http.Request) bool { return r.URL.Path == roles && watching(r) },
+			func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set("Content-Type", "application/json")
+				for i := range 10_000_000 {
+					if _, err := fmt.Fprintf(w, event, i); err != nil {
+						return
+					}
+				}
+			}},
+		"one event": {func(r *http.Request) bool { return r.URL.Path == roles && watching(r) },
+			func(w http.ResponseWriter, _ *http.Request) {
+				pour(w, true, `{"type":"ADDED","object":{"metadata":{"name":"a","finalizers":[`, `"",`)
+			}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := newFalseServer(t, member.Config())
@@ -215,7 +226,8 @@ func TestMemoryOfManyMembers(t *testing.T) {
 // Labels need more memory than other parts of objects.
 func manyRoles(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
-	const object = `{"type":"%s","object":{"kind":"PartialObjectMetadata","apiVersion":"meta.k8s.io/v1","metadata":{%s"resourceVersion":"1"}}}`
+	const object = `{"type":"%s","object":{"kind":"PartialObjectMetadata","apiVersion":"meta.k8s.io/v1",` +
+		`"metadata":{%s"resourceVersion":"1"}}}`
 	var labels strings.Builder
 	for i := range 500 {
 		fmt.Fprintf(&labels, `"l%d":"v",`, i)

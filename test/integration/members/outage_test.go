@@ -110,16 +110,17 @@ func TestMemberRemoved(t *testing.T) {
 // nothingLeft fails if the cluster has any objects of KubeVision.
 func nothingLeft(t *testing.T, member *plane) {
 	t.Helper()
-	if err := localcluster.Poll(t.Context(), collection, "wait for everything to be removed", func(ctx context.Context) error {
-		left, err := ofKubeVision(ctx, member)
-		if err != nil {
-			return err
-		}
-		if len(left) > 0 {
-			return fmt.Errorf("left: %v", left)
-		}
-		return nil
-	}); err != nil {
+	if err := localcluster.Poll(t.Context(), collection, "wait for everything to be removed",
+		func(ctx context.Context) error {
+			left, err := ofKubeVision(ctx, member)
+			if err != nil {
+				return err
+			}
+			if len(left) > 0 {
+				return fmt.Errorf("left: %v", left)
+			}
+			return nil
+		}); err != nil {
 		t.Fatal(err)
 	}
 }

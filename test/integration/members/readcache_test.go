@@ -33,7 +33,8 @@ func readerRights(tb testing.TB, member *plane) []string {
 	var out []string
 	var all rbacv1.ClusterRoleBindingList
 	var inNamespaces rbacv1.RoleBindingList
-	if err := errors.Join(member.admin.List(tb.Context(), &all), member.admin.List(tb.Context(), &inNamespaces)); err != nil {
+	if err := errors.Join(member.admin.List(tb.Context(), &all),
+		member.admin.List(tb.Context(), &inNamespaces)); err != nil {
 		tb.Fatal(err)
 	}
 	for _, b := range all.Items {
@@ -63,8 +64,10 @@ func TestReaderOfAMember(t *testing.T) {
 	member := theOther(t)
 	c := register(t, member.Config(), nil)
 	ready(t, c)
-	condition(t, c, fixture.Patience, kubevisionv1alpha1.ClusterReadCacheCondition, metav1.ConditionTrue, kubevisionv1alpha1.ReasonReaderApplied)
-	if diff := cmp.Diff([]string{"ClusterRole " + readerName, "ClusterRole view"}, readerRights(t, member)); diff != "" {
+	condition(t, c, fixture.Patience, kubevisionv1alpha1.ClusterReadCacheCondition, metav1.ConditionTrue,
+		kubevisionv1alpha1.ReasonReaderApplied)
+	if diff := cmp.Diff([]string{"ClusterRole " + readerName, "ClusterRole view"},
+		readerRights(t, member)); diff != "" {
 		t.Errorf("the rights (-want +got):\n%s", diff)
 	}
 	connections := newConnections(t)
@@ -73,14 +76,16 @@ func TestReaderOfAMember(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	fixture.Eventually(t, "read Pods and nodes", func(context.Context) error { // as soon as the API server knows the bindings
+	// as soon as the API server knows the bindings
+	fixture.Eventually(t, "read Pods and nodes", func(context.Context) error {
 		if !reads(t, reader, "/api/v1/pods?limit=1") || !reads(t, reader, "/api/v1/nodes?limit=1") {
 			return errors.New("they are not read")
 		}
 		return nil
 	})
 	for path, want := range map[string]bool{
-		"/api/v1/pods?limit=1": true, "/api/v1/nodes?limit=1": true, "/apis/rbac.authorization.k8s.io/v1/clusterroles?limit=1": true,
+		"/api/v1/pods?limit=1": true, "/api/v1/nodes?limit=1": true,
+		"/apis/rbac.authorization.k8s.io/v1/clusterroles?limit=1":         true,
 		"/apis/apiextensions.k8s.io/v1/customresourcedefinitions?limit=1": true,
 		"/api/v1/secrets":                          false,
 		"/api/v1/namespaces/default/secrets/x":     false,
@@ -96,7 +101,8 @@ func TestReaderOfAMember(t *testing.T) {
 			t.Errorf("%s is read: %t", path, got)
 		}
 	}
-	post, err := http.NewRequestWithContext(t.Context(), http.MethodPost, reader.Config.Host+"/api/v1/namespaces/default/pods", strings.NewReader("{}"))
+	post, err := http.NewRequestWithContext(t.Context(), http.MethodPost,
+		reader.Config.Host+"/api/v1/namespaces/default/pods", strings.NewReader("{}"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -106,15 +112,18 @@ func TestReaderOfAMember(t *testing.T) {
 	}
 
 	setReadCache(t, c, kubevisionv1alpha1.ReadCacheDisabled)
-	condition(t, c, fixture.Patience, kubevisionv1alpha1.ClusterReadCacheCondition, metav1.ConditionFalse, kubevisionv1alpha1.ReasonDisabled)
+	condition(t, c, fixture.Patience, kubevisionv1alpha1.ClusterReadCacheCondition, metav1.ConditionFalse,
+		kubevisionv1alpha1.ReasonDisabled)
 	ready(t, c)
 	if left := readerRights(t, member); len(left) > 0 {
 		t.Errorf("the account still has %v", left)
 	}
 	for _, o := range []client.Object{
-		named(&corev1.ServiceAccount{}, fixture.SystemNamespace, readerName), named(&rbacv1.ClusterRole{}, "", readerName),
+		named(&corev1.ServiceAccount{}, fixture.SystemNamespace, readerName),
+		named(&rbacv1.ClusterRole{}, "", readerName),
 	} {
-		if err := member.admin.Get(t.Context(), client.ObjectKeyFromObject(o), o); client.IgnoreNotFound(err) != nil || err == nil {
+		if err := member.admin.Get(t.Context(), client.ObjectKeyFromObject(o), o); client.IgnoreNotFound(err) != nil ||
+			err == nil {
 			t.Errorf("%T is left: %v", o, err)
 		}
 	}
@@ -140,24 +149,29 @@ func reads(tb testing.TB, reader *clusters.Reader, path string) bool {
 // TestMemberWithoutTheRightToBind: a kubeconfig that may not place the account makes the cluster no less ready.
 func TestMemberWithoutTheRightToBind(t *testing.T) {
 	member := theOther(t)
-	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: metav1.NamespaceDefault, Name: fixture.Name("modest")}}
+	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: metav1.NamespaceDefault,
+		Name: fixture.Name("modest")}}
 	member.set().Create(t, account)
 	rule := func(group, resources, verbs string, resourceNames ...string) rbacv1.PolicyRule {
 		return rbacv1.PolicyRule{
-			APIGroups: []string{group}, Resources: strings.Split(resources, ","), Verbs: strings.Split(verbs, ","), ResourceNames: resourceNames,
+			APIGroups: []string{group}, Resources: strings.Split(resources, ","), Verbs: strings.Split(verbs, ","),
+			ResourceNames: resourceNames,
 		}
 	}
 	const writing = "get,list,watch,create,patch,delete"
-	member.set().Create(t, &rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: account.Name}, Rules: []rbacv1.PolicyRule{
-		rule("", "namespaces,serviceaccounts,secrets", writing), rule("", "nodes", "list"), rule("", "serviceaccounts/token", "create"),
-		rule(rbacv1.GroupName, "roles,rolebindings,clusterroles,clusterrolebindings", writing),
-		rule(rbacv1.GroupName, "roles,clusterroles", "escalate"), rule(rbacv1.GroupName, "roles", "bind"),
-		rule(rbacv1.GroupName, "clusterroles", "bind", "kubevision-impersonator", readerName),
-	}})
+	member.set().Create(t, &rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: account.Name},
+		Rules: []rbacv1.PolicyRule{
+			rule("", "namespaces,serviceaccounts,secrets", writing), rule("", "nodes", "list"),
+			rule("", "serviceaccounts/token", "create"),
+			rule(rbacv1.GroupName, "roles,rolebindings,clusterroles,clusterrolebindings", writing),
+			rule(rbacv1.GroupName, "roles,clusterroles", "escalate"), rule(rbacv1.GroupName, "roles", "bind"),
+			rule(rbacv1.GroupName, "clusterroles", "bind", "kubevision-impersonator", readerName),
+		}})
 	member.set().Create(t, &rbacv1.ClusterRoleBinding{
 		ObjectMeta: metav1.ObjectMeta{Name: account.Name},
 		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: account.Name},
-		Subjects:   []rbacv1.Subject{{Kind: rbacv1.ServiceAccountKind, Namespace: account.Namespace, Name: account.Name}},
+		Subjects: []rbacv1.Subject{{Kind: rbacv1.ServiceAccountKind, Namespace: account.Namespace,
+			Name: account.Name}},
 	})
 	config := member.AnonymousConfig()
 	config.BearerToken = tokenOf(t, member.Config(), account)
@@ -166,7 +180,8 @@ func TestMemberWithoutTheRightToBind(t *testing.T) {
 		t.Fatal(err)
 	}
 	c := registerText(t, string(text), nil)
-	condition(t, c, collection, kubevisionv1alpha1.ClusterReadCacheCondition, metav1.ConditionFalse, kubevisionv1alpha1.ReasonForbidden)
+	condition(t, c, collection, kubevisionv1alpha1.ClusterReadCacheCondition, metav1.ConditionFalse,
+		kubevisionv1alpha1.ReasonForbidden)
 	ready(t, c)
 }
 

@@ -30,8 +30,8 @@ type refusedKubeconfig struct {
 
 func refusedKubeconfigs(marker, file, noFile string) map[string]refusedKubeconfig {
 	field := func(name string) string {
-		return "not allowed: " + name + "; a kubeconfig for KubeVision has inline certificate data or a token, and " +
-			"nothing else"
+		return "not allowed: " + name + "; a kubeconfig for KubeVision may only contain inline certificate data " +
+			"or a token"
 	}
 	const user, cluster = "users[0].user.", "clusters[0].cluster."
 	out := map[string]refusedKubeconfig{

@@ -138,12 +138,13 @@ func TestRemovalEndsConnections(t *testing.T) {
 		t.Fatalf("there are %d connections, want one of each program at least", n)
 	}
 	unregister(t, c)
-	if err := localcluster.Poll(t.Context(), endTime, "wait for the end of the connections", func(context.Context) error {
-		if n, _ := f.traffic(); n > 0 {
-			return fmt.Errorf("there are %d", n)
-		}
-		return nil
-	}); err != nil {
+	if err := localcluster.Poll(t.Context(), endTime, "wait for the end of the connections",
+		func(context.Context) error {
+			if n, _ := f.traffic(); n > 0 {
+				return fmt.Errorf("there are %d", n)
+			}
+			return nil
+		}); err != nil {
 		t.Fatal(err)
 	}
 	_, before := f.traffic()

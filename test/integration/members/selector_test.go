@@ -37,10 +37,12 @@ func TestMemberSelectors(t *testing.T) {
 	set().Create(t, &kubevisionv1alpha1.KubeVisionRoleBinding{
 		ObjectMeta: metav1.ObjectMeta{Name: fixture.Name("selected")},
 		Spec: kubevisionv1alpha1.KubeVisionRoleBindingSpec{
-			Subjects:   fixture.KubeVisionUsers(p.User),
-			RoleRef:    kubevisionv1alpha1.RoleReference{Name: kubevisionv1alpha1.RoleReadonly},
-			Clusters:   kubevisionv1alpha1.ClusterTargets{Selector: &metav1.LabelSelector{MatchLabels: map[string]string{key: value}}},
-			Namespaces: &kubevisionv1alpha1.NamespaceTargets{Selector: &metav1.LabelSelector{MatchLabels: map[string]string{key: value}}},
+			Subjects: fixture.KubeVisionUsers(p.User),
+			RoleRef:  kubevisionv1alpha1.RoleReference{Name: kubevisionv1alpha1.RoleReadonly},
+			Clusters: kubevisionv1alpha1.ClusterTargets{
+				Selector: &metav1.LabelSelector{MatchLabels: map[string]string{key: value}}},
+			Namespaces: &kubevisionv1alpha1.NamespaceTargets{
+				Selector: &metav1.LabelSelector{MatchLabels: map[string]string{key: value}}},
 		},
 	})
 	c := register(t, member.Config(), map[string]string{key: value})

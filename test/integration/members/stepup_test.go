@@ -30,7 +30,8 @@ func TestAMemberTakesACode(t *testing.T) {
 	grant := wire.Request{
 		Method: http.MethodPost, Path: wire.DirectPath + "/clusters/" + c.Name + "/resources/clusterrolebindings",
 		Bearer: p.token,
-		Body: `{"apiVersion":"rbac.authorization.k8s.io/v1","kind":"ClusterRoleBinding","metadata":{"name":"` + made.Name + `"},
+		Body: `{"apiVersion":"rbac.authorization.k8s.io/v1","kind":"ClusterRoleBinding",
+			"metadata":{"name":"` + made.Name + `"},
 			"roleRef":{"apiGroup":"rbac.authorization.k8s.io","kind":"ClusterRole","name":"view"},
 			"subjects":[{"apiGroup":"rbac.authorization.k8s.io","kind":"User","name":"nobody"}]}`,
 	}

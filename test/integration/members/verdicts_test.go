@@ -94,7 +94,8 @@ func ofReader(r *http.Request) bool {
 		return false
 	}
 	claims, err := base64.RawURLEncoding.DecodeString(parts[1])
-	return err == nil && strings.Contains(string(claims), "system:serviceaccount:"+fixture.SystemNamespace+":"+readerName)
+	return err == nil && strings.Contains(string(claims),
+		"system:serviceaccount:"+fixture.SystemNamespace+":"+readerName)
 }
 
 // judged is somebody on a member behind a front, and the verdicts about them.
@@ -111,7 +112,8 @@ func newJudged(t *testing.T) *judged {
 	t.Helper()
 	member := theOther(t)
 	f := newFront(t, member)
-	j := &judged{reviewer: &reviewer{}, member: member, cache: verdicts.New(), namespace: member.set().Namespace(t, "judged")}
+	j := &judged{reviewer: &reviewer{}, member: member, cache: verdicts.New(),
+		namespace: member.set().Namespace(t, "judged")}
 	j.mend()
 	f.set(j.serve)
 	c := register(t, f.config(member.token(t)), nil)
@@ -119,7 +121,8 @@ func newJudged(t *testing.T) *judged {
 	condition(t, c, fixture.Patience, kubevisionv1alpha1.ClusterReadCacheCondition, metav1.ConditionTrue, "")
 	u := set().User(t, "judged")
 	set().Bind(t, "judged", fixture.Grant{ // somewhere else, so that the member lets KubeVision act for the user
-		Role: kubevisionv1alpha1.RoleReadonly, Subjects: fixture.KubeVisionUsers(u), Cluster: c.Name, Namespaces: []string{"default"},
+		Role: kubevisionv1alpha1.RoleReadonly, Subjects: fixture.KubeVisionUsers(u), Cluster: c.Name,
+		Namespaces: []string{"default"},
 	})
 	t.Cleanup(j.cache.Stop)
 	j.caller = callerOf(t, connect(t, newConnections(t), c.Name), u.Name)
@@ -180,7 +183,8 @@ func (j *judged) binding(role string) *rbacv1.RoleBinding {
 	return &rbacv1.RoleBinding{
 		ObjectMeta: metav1.ObjectMeta{Namespace: j.namespace, Name: fixture.Name("direct")},
 		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: role},
-		Subjects:   []rbacv1.Subject{{Kind: rbacv1.UserKind, APIGroup: rbacv1.GroupName, Name: j.caller.Identity().UserName}},
+		Subjects: []rbacv1.Subject{{Kind: rbacv1.UserKind, APIGroup: rbacv1.GroupName,
+			Name: j.caller.Identity().UserName}},
 	}
 }
 
@@ -191,7 +195,8 @@ func TestRevokedRightsEndVerdicts(t *testing.T) {
 	admin := j.member.admin
 	role := &rbacv1.ClusterRole{
 		ObjectMeta: metav1.ObjectMeta{Name: fixture.Name("direct")},
-		Rules:      []rbacv1.PolicyRule{{APIGroups: []string{""}, Resources: []string{"pods"}, Verbs: []string{"list"}}},
+		Rules: []rbacv1.PolicyRule{{APIGroups: []string{""}, Resources: []string{"pods"},
+			Verbs: []string{"list"}}},
 	}
 	j.member.set().Create(t, role)
 	rules := role.Rules
@@ -286,11 +291,13 @@ func TestVerdictsOfAMemberThatIsGone(t *testing.T) {
 	if code := envelope.As(err).Code; code != dashboardv1alpha1.CodeUnreachable {
 		t.Errorf("the code is %d: %v", code, err)
 	}
-	if allowed, err := j.cache.AllowedStale(t.Context(), j.caller, listPodsIn(j.namespace), time.Now()); err != nil || !allowed {
+	if allowed, err := j.cache.AllowedStale(t.Context(), j.caller, listPodsIn(j.namespace), time.Now()); err != nil ||
+		!allowed {
 		t.Errorf("who was allowed before is not: %t, %v", allowed, err)
 	}
 	for what, a := range map[string]authorizationv1.ResourceAttributes{
-		"what was never asked": listPodsIn("kube-system"), "another verb": {Verb: "watch", Version: "v1", Resource: "pods", Namespace: j.namespace},
+		"what was never asked": listPodsIn("kube-system"), "another verb": {Verb: "watch", Version: "v1",
+			Resource: "pods", Namespace: j.namespace},
 	} {
 		allowed, err := j.cache.AllowedStale(t.Context(), j.caller, a, time.Now())
 		if allowed || err == nil || envelope.As(err).Code != dashboardv1alpha1.CodeUnreachable {

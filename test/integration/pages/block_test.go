@@ -142,8 +142,10 @@ func lastOfCommand(lines []string) int {
 }
 
 func TestParse(t *testing.T) {
-	const page = "Text.\n\n    $ kubectl get \\\n        kvu\n    NAME\n    alice\n    $ cat <<X\n    a\n    X\n    a\n\n" +
-		"More:\n\n    $ two\n    A\n\n    B\n\n<!-- not run: it takes an hour -->\n\n    make everything\n\n```yaml\napiVersion: v1\nkind: Namespace\n```\n\n    {\"code\": 0}\n"
+	const page = "Text.\n\n    $ kubectl get \\\n        kvu\n    NAME\n    alice\n    $ cat <<X\n    a\n    X\n    " +
+		"a\n\n" +
+		"More:\n\n    $ two\n    A\n\n    B\n\n<!-- not run: it takes an hour -->\n\n    make " +
+		"everything\n\n```yaml\napiVersion: v1\nkind: Namespace\n```\n\n    {\"code\": 0}\n"
 	var got []string
 	for _, b := range parse(page) {
 		text := fmt.Sprint(b.line, " ", b.skipped)

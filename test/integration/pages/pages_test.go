@@ -162,7 +162,10 @@ for word in "${@:2}"; do
   esac
 done
 case "${target}" in
-run) exec "${PAGES_RUN}" --port="${PAGES_PORT}" --kube-port="${PAGES_KUBE_PORT}" --member-port="${PAGES_MEMBER_PORT}" "${args[@]}" ;;
+run)
+  exec "${PAGES_RUN}" --port="${PAGES_PORT}" --kube-port="${PAGES_KUBE_PORT}" --member-port="${PAGES_MEMBER_PORT}" \
+    "${args[@]}"
+  ;;
 stop) exec "${PAGES_RUN}" --stop ;;
 *) echo "the test of the pages does not run make ${target}" >&2; exit 1 ;;
 esac

@@ -102,7 +102,10 @@ spec:
   - name: v1
     served: true
     storage: true
-    schema: {openAPIV3Schema: {type: object, properties: {spec: {type: object, properties: {size: {type: integer, maximum: 5}}}}}}
+    schema:
+      openAPIV3Schema:
+        type: object
+        properties: {spec: {type: object, properties: {size: {type: integer, maximum: 5}}}}
 ---
 apiVersion: v1
 kind: Namespace
@@ -170,7 +173,8 @@ func TestNothingIsAppliedUnlessAllIsAccepted(t *testing.T) {
 		"an unknown field": {wire.Invalid, "*", good + configMapText(ns, "b", "a") + "datum: {}\n",
 			"skipped failed"},
 		"fields of another manager": {wire.Stale, "", good + configMapText(ns, "theirs", "mine"), "skipped failed"},
-		"another's namespace":       {wire.NamespaceForbidden, "", configMapText(foreign, "x", "a") + good, "failed skipped"},
+		"another's namespace": {wire.NamespaceForbidden, "", configMapText(foreign, "x", "a") + good,
+			"failed skipped"},
 		"an unknown kind": {wire.NotFound, "",
 			good + "---\napiVersion: example.com/v1\nkind: Nothing\nmetadata: {name: x}\n", ""},
 		"the same twice": {wire.Invalid, "[1].metadata.name", good + good, ""},
@@ -207,7 +211,8 @@ func TestNothingIsAppliedUnlessAllIsAccepted(t *testing.T) {
 	dev.send(t, http.MethodPost, "/apply?dryRun=Some", yamlType, good).Want(t, wire.Invalid)
 	dev.get(t, in(ns, "configmaps", "good")).Want(t, wire.NotFound)
 	// Options in the query, a List in JSON, and force.
-	list := `{"apiVersion":"v1","kind":"ConfigMapList","items":[{"metadata":{"name":"theirs"},"data":{"key":"mine"}},{"metadata":{"name":"good"}}]}`
+	list := `{"apiVersion":"v1","kind":"ConfigMapList","items":[{"metadata":{"name":"theirs"},"data":{"key":"mine"}},` +
+		`{"metadata":{"name":"good"}}]}`
 	_, got := operations(t, dev.send(t, http.MethodPost, "/apply?force=true&namespace="+ns, jsonType,
 		list).Want(t, wire.OK))
 	if got != "configured created" {

@@ -126,7 +126,7 @@ func TestAKindThatChanges(t *testing.T) {
 	d = newDefinition(plural, "Pot", "Cluster", version("v2", true, true))
 	set().Create(t, d.object)
 	admin.becomes(t, "/resources/"+plural, wire.OK, "[]")
-	admin.becomes(t, in(ns, plural), wire.Invalid, "not in namespaces")
+	admin.becomes(t, in(ns, plural), wire.Invalid, "not namespaced")
 	admin.send(t, http.MethodPost, "/resources/"+plural, yamlType, body("Pot", "v2", "a")).Want(t, wire.OK)
 	admin.becomes(t, "/resources/"+plural+"/a", wire.OK, `"kind":"Pot"`)
 

@@ -141,7 +141,8 @@ func TestOrderAsKubectl(t *testing.T) {
 			ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: strings.ToLower(size)},
 			Spec: corev1.PersistentVolumeClaimSpec{
 				AccessModes: []corev1.PersistentVolumeAccessMode{corev1.ReadWriteOnce},
-				Resources:   corev1.VolumeResourceRequirements{Requests: corev1.ResourceList{"storage": resource.MustParse(size)}},
+				Resources: corev1.VolumeResourceRequirements{
+					Requests: corev1.ResourceList{"storage": resource.MustParse(size)}},
 			},
 		})
 	}

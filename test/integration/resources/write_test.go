@@ -244,7 +244,8 @@ func TestWhereAManifestMayGo(t *testing.T) {
 			`{"manifest":"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: e}\n"}`},
 		"another version than the preferred one": {in(ns, "horizontalpodautoscalers"),
 			`{"apiVersion":"autoscaling/v1","kind":"HorizontalPodAutoscaler",` +
-				`"metadata":{"name":"f"},"spec":{"maxReplicas":2,"scaleTargetRef":{"kind":"Deployment","name":"x","apiVersion":"apps/v1"}}}`},
+				`"metadata":{"name":"f"},"spec":{"maxReplicas":2,"scaleTargetRef":{"kind":"Deployment","name":"x",` +
+				`"apiVersion":"apps/v1"}}}`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			o := decoded(t, dev.send(t, http.MethodPost, tc.url, jsonType, tc.body))

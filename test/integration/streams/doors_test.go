@@ -93,7 +93,8 @@ func TestStreamEndsWithItsSession(t *testing.T) {
 		},
 		"logged out": func(t *testing.T, p person) {
 			t.Helper()
-			p.client.Call(t, wire.Request{Method: "POST", Path: p.base + "/auth/logout", Bearer: p.AccessToken}).Want(t, wire.OK)
+			p.client.Call(t, wire.Request{Method: "POST", Path: p.base + "/auth/logout", Bearer: p.AccessToken}).Want(t,
+				wire.OK)
 		},
 		"user disabled": func(t *testing.T, p person) {
 			t.Helper()
@@ -121,7 +122,8 @@ func TestStreamEndsWithItsSession(t *testing.T) {
 				want = "forbidden"
 			}
 			for _, s := range []*socket{s, ticketed} {
-				if status, reason := s.awaitEnd(t, promptly); status != websocket.ClosePolicyViolation || reason != want {
+				if status, reason := s.awaitEnd(t, promptly); status != websocket.ClosePolicyViolation ||
+					reason != want {
 					t.Errorf("it ends with %d %s", status, reason)
 				}
 			}
@@ -199,11 +201,12 @@ func TestMalformed(t *testing.T) {
 		status  int
 		reason  string
 	}{
-		"no JSON":    {"{", websocket.ClosePolicyViolation, "malformed"},
-		"no action":  {`{"action":"fly"}`, websocket.ClosePolicyViolation, "malformed"},
-		"too large":  {`{"action":"` + string(make([]byte, 100_000)) + `"}`, websocket.CloseMessageTooBig, ""},
-		"bad token":  {`{"action":"token","token":"x"}`, websocket.ClosePolicyViolation, "session-ended"},
-		"other user": {`{"action":"token","token":"` + newPerson(t, "else").AccessToken + `"}`, websocket.ClosePolicyViolation, "session-ended"},
+		"no JSON":   {"{", websocket.ClosePolicyViolation, "malformed"},
+		"no action": {`{"action":"fly"}`, websocket.ClosePolicyViolation, "malformed"},
+		"too large": {`{"action":"` + string(make([]byte, 100_000)) + `"}`, websocket.CloseMessageTooBig, ""},
+		"bad token": {`{"action":"token","token":"x"}`, websocket.ClosePolicyViolation, "session-ended"},
+		"other user": {`{"action":"token","token":"` + newPerson(t, "else").AccessToken + `"}`,
+			websocket.ClosePolicyViolation, "session-ended"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := open(t, p.client, wire.Request{Path: p.base + watchPath, Bearer: p.AccessToken})

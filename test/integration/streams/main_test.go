@@ -29,7 +29,9 @@ const (
 var env *environment.Environment
 
 func TestMain(m *testing.M) {
-	os.Exit(environment.MainWith(m, []string{"--read-cache-bytes=67108864"}, func(e *environment.Environment) { env = e }))
+	os.Exit(environment.MainWith(m, []string{"--read-cache-bytes=67108864"}, func(e *environment.Environment) {
+		env = e
+	}))
 }
 
 func set() fixture.Set { return fixture.Set{Client: env.Client, Programs: env.Programs} }
@@ -79,7 +81,8 @@ func (p person) ticket(tb testing.TB, body string) string {
 		Ticket    string `json:"ticket"`
 		ExpiresIn int    `json:"expiresIn"`
 	}
-	p.client.Call(tb, wire.Request{Method: http.MethodPost, Path: p.base + "/ws/ticket", Bearer: p.AccessToken, Body: body}).
+	p.client.Call(tb, wire.Request{Method: http.MethodPost, Path: p.base + "/ws/ticket", Bearer: p.AccessToken,
+		Body: body}).
 		Want(tb, wire.OK).Into(tb, &out)
 	if out.Ticket == "" || out.ExpiresIn != 30 {
 		tb.Fatalf("the ticket is %+v", out)

@@ -69,7 +69,8 @@ func TestTicketsAtOnce(t *testing.T) {
 	}
 }
 
-// TestTicketIsBound: a ticket opens nothing but the stream that it names, is worth nothing if any part of it is changed,
+// TestTicketIsBound: a ticket opens nothing but the stream that it names, is worth nothing if any part of it is
+// changed,
 // is no access token, and ends with its session.
 func TestTicketIsBound(t *testing.T) {
 	p := newPerson(t, "bound")
@@ -94,7 +95,8 @@ func TestTicketIsBound(t *testing.T) {
 	}
 	p.client.Call(t, wire.Request{Path: p.base + "/users/me?ticket=" + ticket}).Want(t, wire.Unauthenticated)
 	p.client.Call(t, wire.Request{Path: p.base + "/users/me", Bearer: ticket}).Want(t, wire.Unauthenticated)
-	p.client.Call(t, wire.Request{Method: "POST", Path: p.base + "/auth/logout", Bearer: p.AccessToken}).Want(t, wire.OK)
+	p.client.Call(t, wire.Request{Method: "POST", Path: p.base + "/auth/logout", Bearer: p.AccessToken}).Want(t,
+		wire.OK)
 	refused(t, p.client, withTicket(p, ticket)).Want(t, wire.TokenExpired)
 }
 
@@ -138,7 +140,8 @@ func TestTicketIsNowhere(t *testing.T) {
 	if err := os.WriteFile(policy, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	replica, err := env.KubeVision.StartAPIServer(t.Context(), 0, "-v=9", "--audit-log-path="+audit, "--audit-policy-file="+policy)
+	replica, err := env.KubeVision.StartAPIServer(t.Context(), 0, "-v=9", "--audit-log-path="+audit,
+		"--audit-policy-file="+policy)
 	if err != nil {
 		t.Fatal(err)
 	}

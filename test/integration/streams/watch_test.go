@@ -174,7 +174,8 @@ func TestWatch(t *testing.T) {
 		t.Errorf("it took %s", took)
 	}
 	data, _ := e.Object["data"].(object)
-	if e.ClusterID != host || e.Resource != "configmaps" || e.Namespace != ns || data["value"] != "1" || e.Object["kind"] != "ConfigMap" {
+	if e.ClusterID != host || e.Resource != "configmaps" || e.Namespace != ns || data["value"] != "1" ||
+		e.Object["kind"] != "ConfigMap" {
 		t.Errorf("the event is %+v", e)
 	}
 	e = short.until(t, "ADDED", "first")
@@ -251,7 +252,8 @@ func TestWatchScope(t *testing.T) {
 	w.nothing(t, 200*time.Millisecond, "hidden")
 }
 
-// TestWatchLosesTheRight: a right that is taken away ends that topic within a second with a reason, sends nothing more of
+// TestWatchLosesTheRight: a right that is taken away ends that topic within a second with a reason, sends nothing more
+// of
 // it, and leaves the others.
 func TestWatchLosesTheRight(t *testing.T) {
 	first, second := set().Namespace(t, "first"), set().Namespace(t, "second")
@@ -273,7 +275,8 @@ func TestWatchLosesTheRight(t *testing.T) {
 	fixture.Eventually(t, "wait for the RoleBinding to go", func(ctx context.Context) error {
 		gone = time.Now()
 		response, err := p.client.Do(ctx, wire.Request{
-			Path: p.base + "/clusters/" + host + "/namespaces/" + first + "/resources/configmaps?source=live", Bearer: p.AccessToken,
+			Path:   p.base + "/clusters/" + host + "/namespaces/" + first + "/resources/configmaps?source=live",
+			Bearer: p.AccessToken,
 		})
 		if err != nil {
 			return err
@@ -302,7 +305,8 @@ func TestWatchLosesTheRight(t *testing.T) {
 	w.nothing(t, 300*time.Millisecond, "after")
 }
 
-// TestWatchWithoutSubscription: a client that does not subscribe gets at most one event a second of what its session has
+// TestWatchWithoutSubscription: a client that does not subscribe gets at most one event a second of what its session
+// has
 // listed, and nothing of what others have.
 func TestWatchWithoutSubscription(t *testing.T) {
 	ns := set().Namespace(t, "listed")
@@ -346,7 +350,8 @@ func TestWatchInitial(t *testing.T) {
 		configMap(t, ns, fmt.Sprintf("o%03d", i), "1")
 	}
 	w := p.watch(t)
-	w.send(t, fields{"action": "subscribe", "topics": []string{host + ":configmaps:" + ns}, "initial": true, "summary": true})
+	w.send(t, fields{"action": "subscribe", "topics": []string{host + ":configmaps:" + ns}, "initial": true,
+		"summary": true})
 	seen := map[string]bool{}
 	for {
 		e := w.next(t)

@@ -33,7 +33,8 @@ func podThatWants(namespace, name string, resources corev1.ResourceRequirements)
 	return func(ctx context.Context) error {
 		return env.Client.Create(ctx, &corev1.Pod{
 			ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name},
-			Spec:       corev1.PodSpec{Containers: []corev1.Container{{Name: "main", Image: "none", Resources: resources}}},
+			Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "main", Image: "none",
+				Resources: resources}}},
 		})
 	}
 }
@@ -57,12 +58,15 @@ func serveMetrics(tb testing.TB, namespace, node string) {
 	// A metrics server installs such a role.
 	set().Create(tb, &rbacv1.ClusterRole{
 		ObjectMeta: metav1.ObjectMeta{
-			Name: fixture.Name("metrics"), Labels: map[string]string{"rbac.authorization.k8s.io/aggregate-to-edit": "true"},
+			Name:   fixture.Name("metrics"),
+			Labels: map[string]string{"rbac.authorization.k8s.io/aggregate-to-edit": "true"},
 		},
-		Rules: []rbacv1.PolicyRule{{APIGroups: []string{metricsVersion.Group}, Resources: []string{"pods"}, Verbs: []string{"get", "list"}}},
+		Rules: []rbacv1.PolicyRule{{APIGroups: []string{metricsVersion.Group}, Resources: []string{"pods"},
+			Verbs: []string{"get", "list"}}},
 	})
 	create(tb, object(metricsVersion.WithKind("NodeMetrics"), "", node, map[string]any{
-		"timestamp": "2026-01-01T00:00:00Z", "window": "30s", "usage": map[string]any{"cpu": "1500m", "memory": "512Mi"},
+		"timestamp": "2026-01-01T00:00:00Z", "window": "30s",
+		"usage": map[string]any{"cpu": "1500m", "memory": "512Mi"},
 	}))
 	measure(tb, namespace, "wanting", "100m", "32Mi")
 }
@@ -94,7 +98,8 @@ func defineIn(tb testing.TB, version schema.GroupVersion, plural, kind, scope st
 		"group": version.Group, "scope": scope, "names": map[string]any{"plural": plural, "kind": kind},
 		"versions": []any{map[string]any{
 			"name": version.Version, "served": true, "storage": true,
-			"schema": map[string]any{"openAPIV3Schema": map[string]any{"type": "object", "x-kubernetes-preserve-unknown-fields": true}},
+			"schema": map[string]any{"openAPIV3Schema": map[string]any{"type": "object",
+				"x-kubernetes-preserve-unknown-fields": true}},
 		}},
 	}})
 	definition.SetAnnotations(map[string]string{"api-approved.kubernetes.io": "unapproved, for tests"})

@@ -167,8 +167,10 @@ func TestCompare(t *testing.T) {
 			`}`: wire.Invalid,
 		`{"source":` + ours + `,"target":` + ref(w.mine, "pods", "none") +
 			`}`: wire.NotFound,
-		`{"source":` + ours + `,"target":{"cluster":"other","resource":"pods","namespace":"x","name":"x"}}`: wire.ClusterForbidden,
-		`{"source":` + ours + `,"target":{"cluster":"host","resource":"pods","kind":"x"}}`:                  wire.Invalid,
+		`{"source":` + ours +
+			`,"target":{"cluster":"other","resource":"pods","namespace":"x","name":"x"}}`: wire.ClusterForbidden,
+		`{"source":` + ours +
+			`,"target":{"cluster":"host","resource":"pods","kind":"x"}}`: wire.Invalid,
 	} {
 		if e := limited.post(t, "/compare", body); e.Code != code {
 			t.Errorf("%s: code %d, want %d", body, e.Code, code)

@@ -66,7 +66,8 @@ func TestOverviewCountsWhatMayBeListed(t *testing.T) {
 	e := limited.get(t, onHost+"/overview")
 	w.keeps(t, "the overview", e)
 	got, meta := read[dashboardv1alpha1.Overview](t, limited, onHost+"/overview")
-	if got.Pods != 1 || got.PodStatusDistribution.Pending != 1 || got.Services != 1 || got.Nodes != 0 || got.Namespaces != 1 || got.ActiveNamespaces != 1 {
+	if got.Pods != 1 || got.PodStatusDistribution.Pending != 1 || got.Services != 1 || got.Nodes != 0 ||
+		got.Namespaces != 1 || got.ActiveNamespaces != 1 {
 		t.Errorf("the limited user sees %+v", got)
 	}
 	if len(meta.Warnings) > 0 || !meta.Partial || !slices.Equal(meta.Namespaces, []string{w.mine}) {
@@ -76,12 +77,14 @@ func TestOverviewCountsWhatMayBeListed(t *testing.T) {
 		t.Fatalf("events are %+v", got.RecentEvents)
 	}
 	for i, e := range got.RecentEvents {
-		if want := fmt.Sprintf("event-%02d", 11-i); e.ObjectName != want || e.Namespace != w.mine || e.Type != "Warning" || e.Timestamp.IsZero() {
+		if want := fmt.Sprintf("event-%02d", 11-i); e.ObjectName != want || e.Namespace != w.mine ||
+			e.Type != "Warning" || e.Timestamp.IsZero() {
 			t.Errorf("event %d is %+v, want %s", i, e, want)
 		}
 	}
 	more, meta := read[dashboardv1alpha1.Overview](t, all, onHost+"/overview")
-	if more.Pods < 2 || more.Services < 3 || more.Namespaces < 5 || more.RecentEvents[0].ObjectName != w.hidden || meta.Partial {
+	if more.Pods < 2 || more.Services < 3 || more.Namespaces < 5 || more.RecentEvents[0].ObjectName != w.hidden ||
+		meta.Partial {
 		t.Errorf("the other sees %+v, %+v", more, meta)
 	}
 	if more.Pods != pods(t) {
@@ -137,7 +140,8 @@ func TestOverviewResources(t *testing.T) {
 	fixture.Eventually(t, "make a Pod that asks for something", wantingPod(mine))
 	becomes(t, all, onHost+"/overview", func(got dashboardv1alpha1.Overview) error {
 		r := got.Resources
-		if got.Nodes < 1 || got.ReadyNodes < 1 || r.CPU.Allocatable < 2000 || r.Memory.Allocatable < 1<<30 || r.CPU.Requests < 250 || r.MetricsAvailable {
+		if got.Nodes < 1 || got.ReadyNodes < 1 || r.CPU.Allocatable < 2000 || r.Memory.Allocatable < 1<<30 ||
+			r.CPU.Requests < 250 || r.MetricsAvailable {
 			return fmt.Errorf("got %+v", got)
 		}
 		return nil
@@ -186,7 +190,8 @@ func TestMetricsBesideThePods(t *testing.T) {
 	set().Create(t, &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: node}})
 	serveMetrics(t, mine, node)
 	check := func(p pod) error {
-		if p.MetricsStatus != "available" || p.Metrics == nil || p.Metrics.CPUMilli == 0 || p.Metrics.CPURequestMilli != 250 || len(p.Metrics.Containers) != 1 {
+		if p.MetricsStatus != "available" || p.Metrics == nil || p.Metrics.CPUMilli == 0 ||
+			p.Metrics.CPURequestMilli != 250 || len(p.Metrics.Containers) != 1 {
 			return fmt.Errorf("got %+v", p)
 		}
 		return nil
@@ -196,7 +201,8 @@ func TestMetricsBesideThePods(t *testing.T) {
 	sortByUsage(t, limited, mine)
 }
 
-// sortByUsage checks that Pods beside which metrics are shown are sorted by what they use, and not by what they ask for.
+// sortByUsage checks that Pods beside which metrics are shown are sorted by what they use, and not by what they ask
+// for.
 // Pods that were not measured come last.
 func sortByUsage(t *testing.T, v *viewer, namespace string) {
 	t.Helper()

@@ -168,7 +168,8 @@ func TestSearchWaitsForNobody(t *testing.T) {
 	})
 	set().Create(t, &kubevisionv1alpha1.KubeVisionCluster{
 		ObjectMeta: metav1.ObjectMeta{Name: name},
-		Spec:       kubevisionv1alpha1.KubeVisionClusterSpec{KubeconfigSecretRef: &kubevisionv1alpha1.SecretKeyReference{Name: name}},
+		Spec: kubevisionv1alpha1.KubeVisionClusterSpec{
+			KubeconfigSecretRef: &kubevisionv1alpha1.SecretKeyReference{Name: name}},
 	})
 	set().Bind(t, "silent", fixture.Grant{Role: "dev", Subjects: fixture.KubeVisionUsers(limited.user), Cluster: name,
 		Hopeless: true})

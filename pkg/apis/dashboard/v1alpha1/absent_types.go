@@ -3,36 +3,34 @@
 
 package v1alpha1
 
-// AbsentListEnvelope is the answer where a dashboard lists objects of a
-// feature that KubeVision does not have.
+// AbsentListEnvelope is the response to a list of objects of a feature that KubeVision does not have.
 type AbsentListEnvelope struct {
 	Header `json:",inline"`
 	// data is always empty.
 	// +optional
 	// +listType=atomic
 	Data []string `json:"data"`
-	// meta is what there is to say beside the data.
+	// meta contains information about the response.
 	Meta Meta `json:"meta"`
 }
 
-// AbsentFeature says that KubeVision does not have a feature.
+// AbsentFeature describes a feature that KubeVision does not have.
 type AbsentFeature struct {
 	// enabled is always false.
 	Enabled bool `json:"enabled"`
 }
 
-// AbsentFeatureEnvelope is the answer where a dashboard asks whether there is
-// a feature that KubeVision does not have.
+// AbsentFeatureEnvelope is the response to a request for the state of a feature that KubeVision does not have.
 type AbsentFeatureEnvelope struct {
 	Header `json:",inline"`
-	// data says that there is no such feature.
+	// data describes the missing feature.
 	// +optional
 	Data *AbsentFeature `json:"data"`
-	// meta is what there is to say beside the data.
+	// meta contains information about the response.
 	Meta Meta `json:"meta"`
 }
 
-// AIConfig says that there is no assistant.
+// AIConfig contains the settings of an assistant, which KubeVision does not have.
 type AIConfig struct {
 	// enabled is always false.
 	Enabled bool `json:"enabled"`
@@ -46,18 +44,17 @@ type AIConfig struct {
 	HasAPIKey bool `json:"hasApiKey"`
 }
 
-// AIConfigEnvelope is the answer to GET /ai/config.
+// AIConfigEnvelope is the response to GET /ai/config.
 type AIConfigEnvelope struct {
 	Header `json:",inline"`
-	// data says that there is no assistant.
+	// data contains the settings.
 	// +optional
 	Data *AIConfig `json:"data"`
-	// meta is what there is to say beside the data.
+	// meta contains information about the response.
 	Meta Meta `json:"meta"`
 }
 
-// DirectoryConfig says that no directory of users is asked, in the form in
-// which dashboards show the settings of one.
+// DirectoryConfig contains the settings of a user directory, which KubeVision does not use.
 type DirectoryConfig struct {
 	// enabled is always false.
 	Enabled bool `json:"enabled"`
@@ -100,12 +97,12 @@ type DirectoryConfig struct {
 	Mappings []string `json:"mappings"`
 }
 
-// DirectoryConfigEnvelope is the answer to GET /directory/config.
+// DirectoryConfigEnvelope is the response to GET /directory/config.
 type DirectoryConfigEnvelope struct {
 	Header `json:",inline"`
-	// data says that no directory is asked.
+	// data contains the settings.
 	// +optional
 	Data *DirectoryConfig `json:"data"`
-	// meta is what there is to say beside the data.
+	// meta contains information about the response.
 	Meta Meta `json:"meta"`
 }

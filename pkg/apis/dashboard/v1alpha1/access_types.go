@@ -11,39 +11,38 @@ const (
 	AccessUnreachable = "unreachable"
 )
 
-// Access is what the caller may reach.
+// Access describes the caller's access.
 type Access struct {
-	// clusters are those that the caller may use, by name.
+	// clusters are the clusters that the caller may use, by name.
 	// +listType=atomic
 	Clusters []ClusterAccess `json:"clusters"`
 }
 
-// ClusterAccess is what the caller may reach on one cluster.
+// ClusterAccess describes the caller's access to one cluster.
 type ClusterAccess struct {
 	// id is the cluster's name.
 	ID string `json:"id"`
 	// name is the cluster's name.
 	Name string `json:"name"`
-	// status is reachable or unreachable. Of a cluster that is unreachable, the
-	// namespaces are not known.
+	// status is reachable or unreachable. The namespaces of an unreachable cluster are unknown.
 	Status string `json:"status"`
-	// roles are those that bindings give the caller there, for showing only.
+	// roles are the roles that bindings give the caller there. They are for display only.
 	// +listType=atomic
 	Roles []string `json:"roles"`
-	// allNamespaces says that the caller may list the namespaces of the cluster,
-	// all of which follow.
+	// allNamespaces is true if the caller may list the namespaces of the cluster. Then namespaces contains all of
+	// them.
 	AllNamespaces bool `json:"allNamespaces"`
-	// namespaces are those that the caller may read, by name.
+	// namespaces are the namespaces that the caller may read, by name.
 	// +listType=atomic
 	Namespaces []string `json:"namespaces"`
 }
 
-// AccessEnvelope is the answer to GET /users/me/access.
+// AccessEnvelope is the response to GET /users/me/access.
 type AccessEnvelope struct {
 	Header `json:",inline"`
-	// data is what the caller may reach.
+	// data is the caller's access.
 	// +optional
 	Data *Access `json:"data"`
-	// meta is what there is to say beside the data.
+	// meta contains information about the response.
 	Meta Meta `json:"meta"`
 }

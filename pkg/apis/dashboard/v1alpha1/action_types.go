@@ -7,78 +7,77 @@ import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 // ScaleRequest is the body of PUT .../scale.
 type ScaleRequest struct {
-	// replicas is how many there shall be.
+	// replicas is the desired number of replicas.
 	Replicas *int32 `json:"replicas"`
 }
 
-// Scale is how many replicas an object has.
+// Scale contains the numbers of replicas of an object.
 type Scale struct {
-	// replicas is how many there shall be.
+	// replicas is the desired number of replicas.
 	Replicas int32 `json:"replicas"`
-	// currentReplicas is how many there are, as far as is known.
+	// currentReplicas is the observed number of replicas.
 	CurrentReplicas int32 `json:"currentReplicas"`
 }
 
-// ScaleEnvelope is the answer to PUT .../scale.
+// ScaleEnvelope is the response to PUT .../scale.
 type ScaleEnvelope struct {
 	Header `json:",inline"`
-	// data are the numbers of replicas.
+	// data contains the numbers of replicas.
 	// +optional
 	Data *Scale `json:"data"`
-	// meta is what there is to say beside the data.
+	// meta contains information about the response.
 	Meta Meta `json:"meta"`
 }
 
-// Revision is a state of a workload's Pod template that it can be rolled back
-// to.
+// Revision is a recorded state of a workload's Pod template, to which the workload can be rolled back.
 type Revision struct {
 	// revision is the number of the revision.
 	Revision int64 `json:"revision"`
-	// changeCause is what the annotation kubernetes.io/change-cause said of it.
+	// changeCause is the value of the annotation kubernetes.io/change-cause at that revision.
 	ChangeCause string `json:"changeCause"`
-	// name of the ReplicaSet or ControllerRevision that holds it.
+	// name of the ReplicaSet or ControllerRevision that contains the revision.
 	Name string `json:"name"`
-	// createdAt is when that was made.
+	// createdAt is the creation time of that object.
 	CreatedAt metav1.Time `json:"createdAt"`
-	// current is true for the revision that is in force.
+	// current is true for the current revision.
 	Current bool `json:"current"`
-	// images of its containers.
+	// images of the containers.
 	// +listType=atomic
 	Images []string `json:"images"`
 }
 
-// RevisionListEnvelope is the answer to GET .../history.
+// RevisionListEnvelope is the response to GET .../history.
 type RevisionListEnvelope struct {
 	Header `json:",inline"`
-	// data are the revisions, the oldest first.
+	// data contains the revisions, the oldest first.
 	// +optional
 	// +listType=atomic
 	Data []Revision `json:"data"`
-	// meta is what there is to say beside the data.
+	// meta contains information about the response.
 	Meta Meta `json:"meta"`
 }
 
 // RollbackRequest is the body of POST .../rollback.
 type RollbackRequest struct {
-	// revision to go back to; 0 is the one before the current one.
+	// revision is the target of the rollback; 0 is the one before the current revision.
 	Revision *int64 `json:"revision"`
 }
 
-// Rollback is what a rollback has done.
+// Rollback is the result of a rollback.
 type Rollback struct {
-	// revision that was gone back to.
+	// revision is the target of the rollback.
 	Revision int64 `json:"revision"`
-	// changed is false where that revision was in force already.
+	// changed is false if the workload already had that revision.
 	Changed bool `json:"changed"`
 }
 
-// RollbackEnvelope is the answer to POST .../rollback.
+// RollbackEnvelope is the response to POST .../rollback.
 type RollbackEnvelope struct {
 	Header `json:",inline"`
-	// data is what was done.
+	// data is the result.
 	// +optional
 	Data *Rollback `json:"data"`
-	// meta is what there is to say beside the data.
+	// meta contains information about the response.
 	Meta Meta `json:"meta"`
 }
 
@@ -88,7 +87,7 @@ type BatchDeleteItem struct {
 	Resource string `json:"resource"`
 	// name of the object.
 	Name string `json:"name"`
-	// namespace of the object; empty for what is in none.
+	// namespace of the object; empty for cluster-scoped kinds.
 	// +optional
 	Namespace string `json:"namespace"`
 }
@@ -103,47 +102,47 @@ type BatchRestartItem struct {
 	Namespace string `json:"namespace"`
 }
 
-// BatchOutcome is what became of one item.
+// BatchOutcome is the result of one item.
 type BatchOutcome struct {
-	// success is true where it was done.
+	// success is true if the item was processed successfully.
 	Success bool `json:"success"`
-	// code is the outcome; 0 is success.
+	// code is the result; 0 is success.
 	Code Code `json:"code"`
-	// error is the outcome for a person to read, where it is no success.
+	// error describes a failure.
 	// +optional
 	Error string `json:"error,omitempty"`
 }
 
-// BatchDeleteResult is what became of an object to delete.
+// BatchDeleteResult is the result of a deletion.
 type BatchDeleteResult struct {
 	BatchDeleteItem `json:",inline"`
 	BatchOutcome    `json:",inline"`
 }
 
-// BatchDeleteEnvelope is the answer to POST .../batch-delete.
+// BatchDeleteEnvelope is the response to POST .../batch-delete.
 type BatchDeleteEnvelope struct {
 	Header `json:",inline"`
-	// data has one result per item, in their order.
+	// data contains one result for each item, in the order of the request.
 	// +optional
 	// +listType=atomic
 	Data []BatchDeleteResult `json:"data"`
-	// meta is what there is to say beside the data.
+	// meta contains information about the response.
 	Meta Meta `json:"meta"`
 }
 
-// BatchRestartResult is what became of a workload to restart.
+// BatchRestartResult is the result of a restart.
 type BatchRestartResult struct {
 	BatchRestartItem `json:",inline"`
 	BatchOutcome     `json:",inline"`
 }
 
-// BatchRestartEnvelope is the answer to POST .../batch-restart.
+// BatchRestartEnvelope is the response to POST .../batch-restart.
 type BatchRestartEnvelope struct {
 	Header `json:",inline"`
-	// data has one result per item, in their order.
+	// data contains one result for each item, in the order of the request.
 	// +optional
 	// +listType=atomic
 	Data []BatchRestartResult `json:"data"`
-	// meta is what there is to say beside the data.
+	// meta contains information about the response.
 	Meta Meta `json:"meta"`
 }

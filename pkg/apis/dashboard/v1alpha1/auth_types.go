@@ -9,49 +9,44 @@ type LoginRequest struct {
 	Username string `json:"username"`
 	// password of the user.
 	Password string `json:"password"`
-	// provider is the directory that knows the user. Only "local" is served.
+	// provider is the user directory. Only "local" is supported.
 	// +optional
 	Provider string `json:"provider,omitempty"`
-	// deviceToken is that of the last login from this client, which tells it
-	// from strangers where many of them try to log in. The header
-	// X-KubeVision-Device is another place for it, here and in all calls that
-	// answer with one.
+	// deviceToken is the token of the last login from this client. It identifies the client as known when many
+	// unknown clients try to log in. It can also be sent in the header X-KubeVision-Device, here and in all calls
+	// that return one.
 	// +optional
 	DeviceToken string `json:"deviceToken,omitempty"`
 }
 
 // RefreshRequest is the body of POST /auth/refresh.
 type RefreshRequest struct {
-	// refreshToken is the one that the last login or refresh gave.
+	// refreshToken is the token of the last login or refresh.
 	RefreshToken string `json:"refreshToken"`
 }
 
-// Login is the data of a login or a refresh that succeeded.
+// Login is the data of a successful login or refresh.
 type Login struct {
 	// accessToken is the credential for the next requests.
 	AccessToken string `json:"accessToken"`
-	// refreshToken fetches the next access token, once.
+	// refreshToken can be exchanged once for the next access token.
 	RefreshToken string `json:"refreshToken"`
 	// expiresIn is the lifetime of the access token in seconds.
 	ExpiresIn int64 `json:"expiresIn"`
-	// deviceToken is to be kept after the logout too, and sent with the next
-	// login. It lets nobody in.
+	// deviceToken must be kept after the logout and sent with the next login. It does not grant access.
 	// +optional
 	DeviceToken string `json:"deviceToken,omitempty"`
-	// user is who has logged in.
+	// user is the user who has logged in.
 	User User `json:"user"`
-	// passwordChangeRequired is true when the session is good for nothing but
-	// choosing another password.
+	// passwordChangeRequired is true if the session is restricted to a change of the password.
 	// +optional
 	PasswordChangeRequired bool `json:"passwordChangeRequired,omitempty"`
-	// setupRequired is true when the session is good for nothing but setting up
-	// a second factor.
+	// setupRequired is true if the session is restricted to the set-up of a second factor.
 	// +optional
 	SetupRequired bool `json:"setupRequired,omitempty"`
 }
 
-// PasswordChangeRequired is the data of code 40900 in a session that is good
-// for nothing but choosing another password.
+// PasswordChangeRequired is the data of code 40900 in a session that is restricted to a change of the password.
 type PasswordChangeRequired struct {
 	// passwordChangeRequired is true.
 	PasswordChangeRequired bool `json:"passwordChangeRequired"`
@@ -59,57 +54,54 @@ type PasswordChangeRequired struct {
 
 // PasswordRequest is the body of PUT /users/me/password.
 type PasswordRequest struct {
-	// oldPassword is the one in force.
+	// oldPassword is the current password.
 	OldPassword string `json:"oldPassword"`
-	// newPassword is the one to come: 12 characters or more, and not easily
-	// guessed.
+	// newPassword is the new password. It must have at least 12 characters and must not be easy to guess.
 	NewPassword string `json:"newPassword"`
 }
 
 // ResetPasswordRequest is the body of PUT /users/{user}/reset-password.
 type ResetPasswordRequest struct {
-	// newPassword is what the user logs in with next.
+	// newPassword is the new password of the user.
 	// +optional
 	NewPassword string `json:"newPassword,omitempty"`
 	// password is another name of newPassword.
 	// +optional
 	Password string `json:"password,omitempty"`
-	// mustChangePassword asks the user to choose another one at the next
-	// login. Defaults to true.
+	// mustChangePassword requires the user to choose another password at the next login. Defaults to true.
 	// +optional
 	MustChangePassword *bool `json:"mustChangePassword,omitempty"`
 }
 
-// Revoked says how many sessions have ended.
+// Revoked contains the number of ended sessions.
 type Revoked struct {
 	// revoked is the number of sessions.
 	Revoked int32 `json:"revoked"`
 }
 
-// RevokedEnvelope is the answer to POST /users/{user}/revoke-sessions.
+// RevokedEnvelope is the response to POST /users/{user}/revoke-sessions.
 type RevokedEnvelope struct {
 	Header `json:",inline"`
-	// data says how many sessions have ended.
+	// data contains the number of ended sessions.
 	// +optional
 	Data *Revoked `json:"data"`
-	// meta is what there is to say beside the data.
+	// meta contains information about the response.
 	Meta Meta `json:"meta"`
 }
 
-// LoginEnvelope is the answer to a login or a refresh. With code 40102, data is a
-// TwoFactorChallenge.
+// LoginEnvelope is the response to a login or a refresh. With code 40102, data is a TwoFactorChallenge.
 type LoginEnvelope struct {
 	Header `json:",inline"`
-	// data is the login; null where it failed.
+	// data is the login, or null if it has failed.
 	// +optional
 	Data *Login `json:"data"`
-	// meta is what there is to say beside the data.
+	// meta contains information about the response.
 	Meta Meta `json:"meta"`
 }
 
 // VerifyRequest is the body of POST /auth/2fa/verify.
 type VerifyRequest struct {
-	// sessionToken is that of the login.
+	// sessionToken is the session token of the login.
 	// +optional
 	SessionToken string `json:"sessionToken,omitempty"`
 	// tempToken is another name of sessionToken.
@@ -121,7 +113,7 @@ type VerifyRequest struct {
 
 // RecoveryRequest is the body of POST /auth/2fa/recovery.
 type RecoveryRequest struct {
-	// sessionToken is that of the login.
+	// sessionToken is the session token of the login.
 	// +optional
 	SessionToken string `json:"sessionToken,omitempty"`
 	// tempToken is another name of sessionToken.
@@ -135,13 +127,13 @@ type RecoveryRequest struct {
 	Code string `json:"code,omitempty"`
 }
 
-// CodeRequest is a body that holds a one-time code.
+// CodeRequest is a body with a one-time code.
 type CodeRequest struct {
 	// code is the one-time code: six digits.
 	Code string `json:"code"`
 }
 
-// Reverified says how long no fresh code is asked for in the session.
+// Reverified contains the time for which the session needs no fresh code.
 type Reverified struct {
 	// reverified is true.
 	Reverified bool `json:"reverified"`
@@ -149,120 +141,120 @@ type Reverified struct {
 	ExpiresIn int64 `json:"expiresIn"`
 }
 
-// ReverifiedEnvelope is the answer to POST /auth/2fa/reverify.
+// ReverifiedEnvelope is the response to POST /auth/2fa/reverify.
 type ReverifiedEnvelope struct {
 	Header `json:",inline"`
-	// data says how long no fresh code is asked for in the session.
+	// data contains the time for which the session needs no fresh code.
 	// +optional
 	Data *Reverified `json:"data"`
-	// meta is what there is to say beside the data.
+	// meta contains information about the response.
 	Meta Meta `json:"meta"`
 }
 
 // SetupRequest is the body of POST /auth/2fa/setup.
 type SetupRequest struct {
-	// password is needed to replace a second factor that is in force.
+	// password is required to replace an active second factor.
 	// +optional
 	Password string `json:"password,omitempty"`
 }
 
-// Setup is a second factor that waits for its first code. It is shown once.
+// Setup is a second factor before its activation with the first code. It is returned once.
 type Setup struct {
-	// secret in base32, for typing.
+	// secret in base32, for manual input.
 	Secret string `json:"secret"`
-	// otpauthUrl is what the QR code holds.
+	// otpauthUrl is the content of the QR code.
 	OTPAuthURL string `json:"otpauthUrl"`
 	// qrCode is a PNG as a data URI.
 	QRCode string `json:"qrCode"`
-	// recoveryCodes are valid as soon as the second factor is.
+	// recoveryCodes become valid with the second factor.
 	// +listType=atomic
 	RecoveryCodes []string `json:"recoveryCodes"`
 }
 
-// SetupEnvelope is the answer to POST /auth/2fa/setup.
+// SetupEnvelope is the response to POST /auth/2fa/setup.
 type SetupEnvelope struct {
 	Header `json:",inline"`
 	// data is the second factor.
 	// +optional
 	Data *Setup `json:"data"`
-	// meta is what there is to say beside the data.
+	// meta contains information about the response.
 	Meta Meta `json:"meta"`
 }
 
-// Enabled says that the second factor is in force.
+// Enabled confirms that the second factor is active.
 type Enabled struct {
 	// enabled is true.
 	Enabled bool `json:"enabled"`
 }
 
-// EnabledEnvelope is the answer to POST /auth/2fa/enable.
+// EnabledEnvelope is the response to POST /auth/2fa/enable.
 type EnabledEnvelope struct {
 	Header `json:",inline"`
-	// data says that the second factor is in force.
+	// data confirms that the second factor is active.
 	// +optional
 	Data *Enabled `json:"data"`
-	// meta is what there is to say beside the data.
+	// meta contains information about the response.
 	Meta Meta `json:"meta"`
 }
 
-// Disabled says that there is no second factor any more.
+// Disabled confirms that there is no second factor any more.
 type Disabled struct {
 	// disabled is true.
 	Disabled bool `json:"disabled"`
 }
 
-// DisabledEnvelope is the answer to POST /auth/2fa/disable.
+// DisabledEnvelope is the response to POST /auth/2fa/disable.
 type DisabledEnvelope struct {
 	Header `json:",inline"`
-	// data says that there is no second factor any more.
+	// data confirms that there is no second factor any more.
 	// +optional
 	Data *Disabled `json:"data"`
-	// meta is what there is to say beside the data.
+	// meta contains information about the response.
 	Meta Meta `json:"meta"`
 }
 
-// RecoveryCodes are codes that stand in for a lost second factor, each once.
+// RecoveryCodes contains codes that replace a lost second factor, each once.
 type RecoveryCodes struct {
-	// recoveryCodes are shown once.
+	// recoveryCodes are returned once.
 	// +listType=atomic
 	RecoveryCodes []string `json:"recoveryCodes"`
 }
 
-// RecoveryCodesEnvelope is the answer to POST /auth/2fa/recovery-codes.
+// RecoveryCodesEnvelope is the response to POST /auth/2fa/recovery-codes.
 type RecoveryCodesEnvelope struct {
 	Header `json:",inline"`
-	// data are the new codes.
+	// data contains the new codes.
 	// +optional
 	Data *RecoveryCodes `json:"data"`
-	// meta is what there is to say beside the data.
+	// meta contains information about the response.
 	Meta Meta `json:"meta"`
 }
 
-// TwoFactorChallenge is the data of code 40102: what is due.
+// TwoFactorChallenge is the data of code 40102: the next step of the login.
 type TwoFactorChallenge struct {
-	// requires2fa is true when a code is due, together with the session token.
+	// requires2fa is true if a code is required together with the session token.
 	Requires2FA bool `json:"requires2fa"`
-	// sessionToken is sent with the code, within five minutes. Beside
-	// setupRequired, it gets the session for the set-up with any code.
+	// sessionToken is sent with the code, within five minutes. If setupRequired is true, it can be exchanged with any
+	// code for a session for the set-up.
 	// +optional
 	SessionToken string `json:"sessionToken,omitempty"`
 	// tempToken is another name of sessionToken.
 	// +optional
 	TempToken string `json:"tempToken,omitempty"`
-	// setupRequired is true when the user must have a second factor and has
-	// not set one up. The tokens are good for nothing else.
+	// setupRequired is true if the user is required to have a second factor and has none. The tokens are restricted
+	// to the set-up.
 	// +optional
 	SetupRequired bool `json:"setupRequired,omitempty"`
 	// accessToken is the credential for the set-up.
 	// +optional
 	AccessToken string `json:"accessToken,omitempty"`
-	// refreshToken fetches the next access token, once.
+	// refreshToken can be exchanged once for the next access token.
 	// +optional
 	RefreshToken string `json:"refreshToken,omitempty"`
 	// expiresIn is the lifetime of the access token in seconds.
 	// +optional
 	ExpiresIn int64 `json:"expiresIn,omitempty"`
-	// reverify is true when the caller must prove once more who they are.
+	// reverify is true if the request requires a fresh code or the password.
 	// +optional
 	Reverify bool `json:"reverify,omitempty"`
 }

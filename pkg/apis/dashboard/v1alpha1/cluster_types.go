@@ -21,7 +21,7 @@ type Cluster struct {
 	ID string `json:"id"`
 	// name is the cluster's name.
 	Name string `json:"name"`
-	// displayName is the name to show.
+	// displayName is the displayed name.
 	DisplayName string `json:"displayName"`
 	// status is healthy, unhealthy or pending.
 	Status string `json:"status"`
@@ -29,21 +29,20 @@ type Cluster struct {
 	Version string `json:"version"`
 	// apiServer is the URL of the cluster's API server.
 	APIServer string `json:"apiServer"`
-	// createdAt is when the cluster was registered.
+	// createdAt is the time of the registration.
 	CreatedAt           metav1.Time `json:"createdAt"`
 	ClusterOperatorView `json:",inline"`
 }
 
-// ClusterOperatorView is what only those see of a cluster who may read
-// KubeVisionClusters.
+// ClusterOperatorView contains the fields that are returned only to callers who may read KubeVisionClusters.
 type ClusterOperatorView struct {
-	// authType says how the cluster is reached: kubeconfig or in-cluster.
+	// authType is the kind of the connection: kubeconfig or in-cluster.
 	// +optional
 	AuthType string `json:"authType,omitempty"`
 	// nodes counts the cluster's nodes.
 	// +optional
 	Nodes *ClusterNodes `json:"nodes,omitempty"`
-	// labels are what the selectors of role bindings match.
+	// labels are matched by the selectors of role bindings.
 	// +optional
 	Labels map[string]string `json:"labels,omitempty"`
 	// resourceVersion is the version of the registration.
@@ -74,83 +73,80 @@ const (
 
 // CreateClusterRequest is the body of POST /clusters.
 type CreateClusterRequest struct {
-	// name of the cluster, its id from then on.
+	// name of the cluster, which is also its id.
 	Name string `json:"name"`
-	// displayName is the name to show. Defaults to the name.
+	// displayName is the displayed name. Defaults to the name.
 	// +optional
 	DisplayName string `json:"displayName,omitempty"`
-	// authType says how the cluster is reached: kubeconfig or in-cluster.
+	// authType is the kind of the connection: kubeconfig or in-cluster.
 	AuthType string `json:"authType"`
-	// kubeconfig for the cluster, with inline certificate data or a token and
-	// nothing else. No answer ever holds it.
+	// kubeconfig for the cluster, with only inline certificate data or a token. It is never returned.
 	// +optional
 	Kubeconfig string `json:"kubeconfig,omitempty"`
-	// labels are what the selectors of role bindings match.
+	// labels are matched by the selectors of role bindings.
 	// +optional
 	Labels map[string]string `json:"labels,omitempty"`
 }
 
-// UpdateClusterRequest is the body of PUT /clusters/{cluster}. What is not
-// given stays as it is.
+// UpdateClusterRequest is the body of PUT /clusters/{cluster}. Missing fields keep their values.
 type UpdateClusterRequest struct {
-	// displayName is the name to show.
+	// displayName is the displayed name.
 	// +optional
 	DisplayName *string `json:"displayName,omitempty"`
 	// labels replace all labels of the cluster.
 	// +optional
 	Labels map[string]string `json:"labels,omitempty"`
-	// kubeconfig replaces the one that the cluster is reached with.
+	// kubeconfig replaces the current kubeconfig.
 	// +optional
 	Kubeconfig *string `json:"kubeconfig,omitempty"`
-	// resourceVersion must be that of the registration, where it is given.
+	// resourceVersion, if it is set, must be that of the registration.
 	// +optional
 	ResourceVersion string `json:"resourceVersion,omitempty"`
 }
 
-// ClusterTest is what a look at a cluster found. What was not found out is
-// false.
+// ClusterTest is the result of a test of a cluster. Fields that could not be determined are false.
 type ClusterTest struct {
-	// reachable says that an API server answers.
+	// reachable is true if an API server responds.
 	Reachable bool `json:"reachable"`
-	// credentialsValid says that it accepts the registered credentials.
+	// credentialsValid is true if the API server accepts the registered credentials.
 	CredentialsValid bool `json:"credentialsValid"`
-	// impersonationReady says that requests of users can be made there.
+	// impersonationReady is true if requests can be made as users.
 	ImpersonationReady bool `json:"impersonationReady"`
 	// version of the API server.
 	// +optional
 	Version string `json:"version,omitempty"`
-	// message says what to do where something is not as it should be.
+	// message describes a problem and its solution.
 	// +optional
 	Message string `json:"message,omitempty"`
 }
 
-// ClusterTestEnvelope is the answer to POST /clusters/{cluster}/test.
+// ClusterTestEnvelope is the response to POST /clusters/{cluster}/test.
 type ClusterTestEnvelope struct {
 	Header `json:",inline"`
-	// data are the findings.
+	// data is the result of the test.
 	// +optional
 	Data *ClusterTest `json:"data"`
-	// meta is what there is to say beside the data.
+	// meta contains information about the response.
 	Meta Meta `json:"meta"`
 }
 
-// ClusterEnvelope is the answer to what is about one cluster.
+// ClusterEnvelope is the response to requests for one cluster.
 type ClusterEnvelope struct {
 	Header `json:",inline"`
 	// data is the cluster.
 	// +optional
 	Data *Cluster `json:"data"`
-	// meta is what there is to say beside the data.
+	// meta contains information about the response.
 	Meta Meta `json:"meta"`
 }
 
-// ClusterListEnvelope is the answer to GET /clusters.
+// ClusterListEnvelope is the response to GET /clusters.
 type ClusterListEnvelope struct {
 	Header `json:",inline"`
-	// data are the clusters that the caller may use, by name.
+	// data contains the clusters that the caller may use, by name.
 	// +optional
 	// +listType=atomic
 	Data []Cluster `json:"data"`
-	// meta is what there is to say beside the data.
+	// meta contains information about the response.
 	Meta Meta `json:"meta"`
 }

@@ -3,14 +3,14 @@
 
 package v1alpha1
 
-// ObjectReference says which object of which cluster.
+// ObjectReference identifies an object of a cluster.
 type ObjectReference struct {
 	// cluster is the name of the cluster.
 	Cluster string `json:"cluster"`
 	// namespace is the object's namespace.
 	// +optional
 	Namespace string `json:"namespace,omitempty"`
-	// resource is the plural of the kind, with its group where that is needed.
+	// resource is the plural of the kind, with its group if it is ambiguous.
 	Resource string `json:"resource"`
 	// name is the object's name.
 	Name string `json:"name"`
@@ -32,21 +32,20 @@ type CompareRequest struct {
 	Right *ObjectReference `json:"right,omitempty"`
 }
 
-// Comparison are two objects as YAML, without what is different of any two
-// objects and says nothing.
+// Comparison contains two objects as YAML, without the metadata that differ between any two objects.
 type Comparison struct {
 	// sourceYaml is one object.
 	SourceYaml string `json:"sourceYaml"`
 	// targetYaml is the other object.
 	TargetYaml string `json:"targetYaml"`
-	// sourceRef says in one word which object sourceYaml is: the cluster, the
-	// namespace if there is one, the resource and the name, joined by slashes.
+	// sourceRef identifies the object of sourceYaml: the cluster, the namespace if there is one, the resource and the
+	// name, joined by slashes.
 	SourceRef string `json:"sourceRef"`
-	// targetRef says in one word which object targetYaml is.
+	// targetRef identifies the object of targetYaml, like sourceRef.
 	TargetRef string `json:"targetRef"`
-	// source says which object sourceYaml is.
+	// source identifies the object of sourceYaml.
 	Source ObjectReference `json:"source"`
-	// target says which object targetYaml is.
+	// target identifies the object of targetYaml.
 	Target ObjectReference `json:"target"`
 	// leftYaml is sourceYaml.
 	LeftYaml string `json:"leftYaml"`
@@ -62,12 +61,12 @@ type Comparison struct {
 	Right ObjectReference `json:"right"`
 }
 
-// CompareEnvelope is the answer to POST /compare.
+// CompareEnvelope is the response to POST /compare.
 type CompareEnvelope struct {
 	Header `json:",inline"`
-	// data are the two objects.
+	// data contains the two objects.
 	// +optional
 	Data *Comparison `json:"data"`
-	// meta is what there is to say beside the data.
+	// meta contains information about the response.
 	Meta Meta `json:"meta"`
 }

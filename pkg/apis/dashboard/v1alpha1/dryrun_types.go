@@ -8,41 +8,38 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 )
 
-// Manifest is an object, as a body: as JSON, as YAML, or with
-// {"manifest": ...} around it.
+// Manifest is an object in a body: as JSON, as YAML, or inside of {"manifest": ...}.
 type Manifest struct {
 	// apiVersion is the group and version of the object.
 	APIVersion string `json:"apiVersion"`
 	// kind is the kind of the object.
 	Kind string `json:"kind"`
-	// metadata has the name of the object, and its namespace unless the URL
-	// says it.
+	// metadata contains the name of the object, and its namespace unless the URL contains it.
 	Metadata metav1.ObjectMeta `json:"metadata"`
 }
 
-// DryRun is what a change would do. Nothing was written.
+// DryRun is the result of a dry run. Nothing was written.
 type DryRun struct {
-	// current is the object as it is; null where there is none, or the
-	// caller may not get it.
+	// current is the stored object. It is null if the object does not exist, or if the caller may not get it.
 	// +optional
 	Current *DryRunObject `json:"current"`
-	// proposed is the object as it would be; null where it was refused.
+	// proposed is the object after the change. It is null if the change was rejected.
 	// +optional
 	Proposed *DryRunObject `json:"proposed"`
-	// valid says that the API server would accept it.
+	// valid is true if the API server would accept the change.
 	Valid bool `json:"valid"`
-	// errors are the API server's reasons to refuse it.
+	// errors are the API server's reasons for a rejection.
 	// +listType=atomic
 	Errors []string `json:"errors"`
-	// warnings are what the API server warned of.
+	// warnings are the warnings of the API server.
 	// +listType=atomic
 	Warnings []string `json:"warnings"`
-	// diff is what would change; null where there is nothing to compare.
+	// diff is the difference. It is null if there is nothing to compare.
 	// +optional
 	Diff *Diff `json:"diff"`
 }
 
-// DryRunObject is an object beside which its names stand.
+// DryRunObject is an object together with its names.
 type DryRunObject struct {
 	// apiVersion is the group and version of the object.
 	APIVersion string `json:"apiVersion"`
@@ -53,27 +50,26 @@ type DryRunObject struct {
 	// namespace is the namespace of the object.
 	// +optional
 	Namespace string `json:"namespace,omitempty"`
-	// raw is the object as Kubernetes writes it, without managedFields.
+	// raw is the object in Kubernetes' format, without managedFields.
 	Raw runtime.RawExtension `json:"raw"`
 }
 
-// Diff is what differs between two versions of an object. What Kubernetes
-// keeps for itself, such as resourceVersion, is left out.
+// Diff is the difference between two versions of an object. It omits the metadata that Kubernetes maintains, such as
+// resourceVersion.
 type Diff struct {
-	// unified is the difference of both as YAML, in unified format; empty
-	// where there is none.
+	// unified is the difference of both as YAML, in unified format. It is empty if there is none.
 	Unified string `json:"unified"`
 	// paths are the fields that differ: .spec.replicas
 	// +listType=atomic
 	Paths []string `json:"paths"`
 }
 
-// DryRunEnvelope is what a change would do.
+// DryRunEnvelope is the response to a dry run.
 type DryRunEnvelope struct {
 	Header `json:",inline"`
-	// data is what the change would do.
+	// data is the result of the dry run.
 	// +optional
 	Data *DryRun `json:"data"`
-	// meta is what there is to say beside the data.
+	// meta contains information about the response.
 	Meta Meta `json:"meta"`
 }

@@ -8,15 +8,14 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 )
 
-// Meta is what an envelope says beside the data.
+// Meta contains information about a response.
 type Meta struct {
-	// requestId names this request in the server's logs: "req_" and a ULID.
+	// requestId identifies this request in the server's logs: "req_" and a ULID.
 	RequestID string `json:"requestId"`
-	// source says where a read was answered: cache or apiserver.
+	// source is the source of a read: cache or apiserver.
 	// +optional
 	Source string `json:"source,omitempty"`
-	// stale is true when the data come from a cache that has lost its
-	// connection.
+	// stale is true if the data come from a cache that has lost its connection.
 	// +optional
 	Stale bool `json:"stale,omitempty"`
 	// asOf is the last time at which stale data were known to be current.
@@ -26,28 +25,28 @@ type Meta struct {
 	// has sent in If-None-Match. They are null then.
 	// +optional
 	NotModified bool `json:"notModified,omitempty"`
-	// total is the number of items that match, where that is known.
+	// total is the number of matching items, if it is known.
 	// +optional
 	Total *int64 `json:"total,omitempty"`
-	// continue is the token that fetches the next page.
+	// continue is the token for the next page.
 	// +optional
 	Continue string `json:"continue,omitempty"`
-	// partial is true where the caller may not read the whole cluster, and the
-	// data are those of the namespaces that they may read.
+	// partial is true if the caller may not read the whole cluster. The data cover only the namespaces that the
+	// caller may read.
 	// +optional
 	Partial bool `json:"partial,omitempty"`
-	// namespaces are those that were read where the data are partial.
+	// namespaces are the namespaces of partial data.
 	// +optional
 	// +listType=set
 	Namespaces []string `json:"namespaces,omitempty"`
-	// field names the part of the request that is missing or malformed.
+	// field names the missing or malformed part of the request.
 	// +optional
 	Field string `json:"field,omitempty"`
-	// warnings are what the cluster's API server warned of.
+	// warnings are the warnings of the cluster's API server.
 	// +optional
 	// +listType=atomic
 	Warnings []string `json:"warnings,omitempty"`
-	// retryAfterSeconds is the time to wait before the next try.
+	// retryAfterSeconds is the time to wait before a retry.
 	// +optional
 	RetryAfterSeconds int64 `json:"retryAfterSeconds,omitempty"`
 }
@@ -56,24 +55,24 @@ type Meta struct {
 const (
 	// SourceAPIServer means that the cluster's API server has answered this request.
 	SourceAPIServer = "apiserver"
-	// SourceCache is what a watch of the cluster has brought.
+	// SourceCache means that the data come from the read cache.
 	SourceCache = "cache"
 )
 
-// Header is what every envelope begins with.
+// Header contains the first fields of every envelope.
 type Header struct {
-	// code is the outcome; 0 is success.
+	// code is the result; 0 is success.
 	Code Code `json:"code"`
-	// message is the outcome for a person to read.
+	// message describes the result.
 	Message string `json:"message"`
 }
 
-// Envelope is a response whose data depend on the outcome.
+// Envelope is a response whose data depend on the result.
 type Envelope struct {
 	Header `json:",inline"`
-	// data is null where there is nothing to say.
+	// data is null if there are no data.
 	// +optional
 	Data runtime.RawExtension `json:"data"`
-	// meta is what there is to say beside the data.
+	// meta contains information about the response.
 	Meta Meta `json:"meta"`
 }

@@ -7,7 +7,7 @@ import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 // Favorite is an object that a user has marked to find it again.
 type Favorite struct {
-	// id is a number that the user has for no other favorite.
+	// id is a number that is unique among the user's favorites.
 	ID int64 `json:"id"`
 	// createdAt is the time at which the object was marked.
 	CreatedAt metav1.Time `json:"createdAt"`
@@ -15,15 +15,15 @@ type Favorite struct {
 	UserID string `json:"userId"`
 	// clusterId is the name of the cluster.
 	ClusterID string `json:"clusterId"`
-	// namespace of the object, empty for kinds without namespaces.
+	// namespace of the object, empty for cluster-scoped kinds.
 	Namespace string `json:"namespace"`
 	// resourceType is the plural name of the kind.
 	ResourceType string `json:"resourceType"`
 	// resourceName is the name of the object.
 	ResourceName string `json:"resourceName"`
-	// displayName is the name to show.
+	// displayName is the displayed name.
 	DisplayName string `json:"displayName"`
-	// sortOrder is the place in the list, from 0.
+	// sortOrder is the position in the list, from 0.
 	SortOrder int32 `json:"sortOrder"`
 }
 
@@ -31,63 +31,61 @@ type Favorite struct {
 type FavoriteRequest struct {
 	// clusterId is the name of the cluster.
 	ClusterID string `json:"clusterId"`
-	// namespace of the object, left out for kinds without namespaces.
+	// namespace of the object, absent for cluster-scoped kinds.
 	// +optional
 	Namespace string `json:"namespace,omitempty"`
 	// resourceType is the plural name of the kind.
 	ResourceType string `json:"resourceType"`
 	// resourceName is the name of the object.
 	ResourceName string `json:"resourceName"`
-	// displayName is the name to show; defaults to that of the object.
+	// displayName is the displayed name. Defaults to the name of the object.
 	// +optional
 	DisplayName string `json:"displayName,omitempty"`
 }
 
-// FavoriteState says whether an object is a favorite.
+// FavoriteState is the state of an object with regard to favorites.
 type FavoriteState struct {
-	// favorited is true for a favorite.
+	// favorited is true if the object is a favorite.
 	Favorited bool `json:"favorited"`
-	// favorite is the favorite that it is.
+	// favorite is the favorite, if the object is one.
 	// +optional
 	Favorite *Favorite `json:"favorite,omitempty"`
 }
 
 // FavoriteOrder is the body of PUT /favorites/reorder.
 type FavoriteOrder struct {
-	// orderedIds are the ids of favorites. Those that are left out come after
-	// them.
+	// orderedIds are the ids of favorites. The other favorites follow.
 	// +listType=set
 	OrderedIDs []int64 `json:"orderedIds"`
 }
 
-// FavoriteListEnvelope is the answer to GET /favorites.
+// FavoriteListEnvelope is the response to GET /favorites.
 type FavoriteListEnvelope struct {
 	Header `json:",inline"`
-	// data are the favorites of the caller, in their order.
+	// data contains the favorites of the caller, in their order.
 	// +optional
 	// +listType=atomic
 	Data []Favorite `json:"data"`
-	// meta is what there is to say beside the data.
+	// meta contains information about the response.
 	Meta Meta `json:"meta"`
 }
 
-// FavoriteEnvelope is the answer to POST /favorites.
+// FavoriteEnvelope is the response to POST /favorites.
 type FavoriteEnvelope struct {
 	Header `json:",inline"`
 	// data is the favorite.
 	// +optional
 	Data *Favorite `json:"data"`
-	// meta is what there is to say beside the data.
+	// meta contains information about the response.
 	Meta Meta `json:"meta"`
 }
 
-// FavoriteStateEnvelope is the answer to GET /favorites/check and POST
-// /favorites/toggle.
+// FavoriteStateEnvelope is the response to GET /favorites/check and POST /favorites/toggle.
 type FavoriteStateEnvelope struct {
 	Header `json:",inline"`
-	// data says whether the object is a favorite.
+	// data is the state of the object.
 	// +optional
 	Data *FavoriteState `json:"data"`
-	// meta is what there is to say beside the data.
+	// meta contains information about the response.
 	Meta Meta `json:"meta"`
 }

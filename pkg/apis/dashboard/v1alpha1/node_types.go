@@ -3,42 +3,40 @@
 
 package v1alpha1
 
-// NodeScheduling says whether Pods are placed on a node.
+// NodeScheduling describes whether Pods are scheduled to a node.
 type NodeScheduling struct {
 	// name of the node.
 	Name string `json:"name"`
-	// unschedulable is true where no new Pods are placed on it.
+	// unschedulable is true if no new Pods are scheduled to the node.
 	Unschedulable bool `json:"unschedulable"`
 }
 
-// NodeSchedulingEnvelope is the answer to POST .../cordon and .../uncordon.
+// NodeSchedulingEnvelope is the response to POST .../cordon and .../uncordon.
 type NodeSchedulingEnvelope struct {
 	Header `json:",inline"`
 	// data is the node.
 	// +optional
 	Data *NodeScheduling `json:"data"`
-	// meta is what there is to say beside the data.
+	// meta contains information about the response.
 	Meta Meta `json:"meta"`
 }
 
-// DrainRequest is the body of POST .../drain. It may be left out.
+// DrainRequest is the optional body of POST .../drain.
 type DrainRequest struct {
-	// gracePeriodSeconds is how long Pods may take to end. Defaults to what
-	// each of them asks for.
+	// gracePeriodSeconds is the grace period of the Pods. Defaults to that of each Pod.
 	// +optional
 	GracePeriodSeconds *int64 `json:"gracePeriodSeconds,omitempty"`
-	// timeoutSeconds is for how long evictions are tried that a
-	// PodDisruptionBudget does not allow yet: 1 to 45. Defaults to 30.
+	// timeoutSeconds is the time for which evictions that a PodDisruptionBudget blocks are retried: 1 to 45. Defaults
+	// to 30.
 	// +optional
 	TimeoutSeconds *int64 `json:"timeoutSeconds,omitempty"`
-	// deleteEmptyDirData evicts Pods too whose data in emptyDir volumes is
-	// lost by that.
+	// deleteEmptyDirData also evicts Pods with emptyDir volumes, whose data are lost.
 	// +optional
 	DeleteEmptyDirData bool `json:"deleteEmptyDirData,omitempty"`
-	// force evicts Pods too that no controller makes again.
+	// force also evicts Pods that no controller creates again.
 	// +optional
 	Force bool `json:"force,omitempty"`
-	// dryRun changes nothing, and says what would be done.
+	// dryRun changes nothing, and returns the expected result.
 	// +optional
 	DryRun bool `json:"dryRun,omitempty"`
 }
@@ -55,7 +53,7 @@ const (
 	DrainFailed = "failed"
 )
 
-// DrainedPod is what became of one Pod.
+// DrainedPod is the result for one Pod.
 type DrainedPod struct {
 	// namespace of the Pod.
 	Namespace string `json:"namespace"`
@@ -63,34 +61,33 @@ type DrainedPod struct {
 	Name string `json:"name"`
 	// status is evicted, skipped, blocked or failed.
 	Status string `json:"status"`
-	// reason says why, for a person to read.
+	// reason describes the cause of the status.
 	// +optional
 	Reason string `json:"reason,omitempty"`
-	// code is the outcome where the status is failed.
+	// code is the error code if the status is failed.
 	// +optional
 	Code Code `json:"code,omitempty"`
 }
 
-// Drain is what a drain has done.
+// Drain is the result of a drain.
 type Drain struct {
 	// name of the node.
 	Name string `json:"name"`
-	// completed is true where no Pod is left that has to go. Otherwise the
-	// drain can be called again, and goes on.
+	// completed is true if no Pod is left to evict. Otherwise the call can be repeated to continue.
 	Completed bool `json:"completed"`
-	// dryRun is true where nothing was changed.
+	// dryRun is true if nothing was changed.
 	DryRun bool `json:"dryRun"`
 	// pods of the node, by namespace and name.
 	// +listType=atomic
 	Pods []DrainedPod `json:"pods"`
 }
 
-// DrainEnvelope is the answer to POST .../drain.
+// DrainEnvelope is the response to POST .../drain.
 type DrainEnvelope struct {
 	Header `json:",inline"`
-	// data is what was done.
+	// data is the result.
 	// +optional
 	Data *Drain `json:"data"`
-	// meta is what there is to say beside the data.
+	// meta contains information about the response.
 	Meta Meta `json:"meta"`
 }

@@ -5,8 +5,8 @@ package v1alpha1
 
 import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-// Object is an object of a cluster as Kubernetes writes it, without
-// managedFields. It has further fields, which depend on its kind.
+// Object is an object of a cluster in Kubernetes' format, without managedFields. It has further fields, which depend
+// on its kind.
 type Object struct {
 	// apiVersion is the group and version of the object.
 	APIVersion string `json:"apiVersion"`
@@ -14,11 +14,10 @@ type Object struct {
 	Kind string `json:"kind"`
 	// metadata is the metadata of the object.
 	Metadata metav1.ObjectMeta `json:"metadata"`
-	// metrics are what a Pod uses, where the request asks for them.
+	// metrics is the usage of a Pod, on request.
 	// +optional
 	Metrics *PodMetrics `json:"metrics,omitempty"`
-	// metricsStatus says whether there are metrics of a Pod, where the request
-	// asks for them: available, pending or unavailable.
+	// metricsStatus is the state of the metrics of a Pod, on request: available, pending or unavailable.
 	// +optional
 	MetricsStatus string `json:"metricsStatus,omitempty"`
 }
@@ -26,20 +25,20 @@ type Object struct {
 // ObjectListEnvelope is a list of objects of a cluster.
 type ObjectListEnvelope struct {
 	Header `json:",inline"`
-	// data are the objects as Kubernetes writes them, without managedFields.
+	// data contains the objects in Kubernetes' format, without managedFields.
 	// +optional
 	// +listType=atomic
 	Data []Object `json:"data"`
-	// meta is what there is to say beside the data.
+	// meta contains information about the response.
 	Meta Meta `json:"meta"`
 }
 
 // ObjectEnvelope is one object of a cluster.
 type ObjectEnvelope struct {
 	Header `json:",inline"`
-	// data is the object as Kubernetes writes it, without managedFields.
+	// data is the object in Kubernetes' format, without managedFields.
 	// +optional
 	Data *Object `json:"data"`
-	// meta is what there is to say beside the data.
+	// meta contains information about the response.
 	Meta Meta `json:"meta"`
 }

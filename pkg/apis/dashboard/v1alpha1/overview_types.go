@@ -5,7 +5,7 @@ package v1alpha1
 
 import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-// Overview are the numbers of a cluster, of what the caller may list.
+// Overview contains the numbers of the objects of a cluster that the caller may list.
 type Overview struct {
 	// pods is the number of Pods.
 	Pods int64 `json:"pods"`
@@ -13,7 +13,7 @@ type Overview struct {
 	RunningPods int64 `json:"runningPods"`
 	// deployments is the number of Deployments.
 	Deployments int64 `json:"deployments"`
-	// readyDeployments is the number of those with all replicas ready.
+	// readyDeployments is the number of Deployments with all replicas ready.
 	ReadyDeployments int64 `json:"readyDeployments"`
 	// services is the number of Services.
 	Services int64 `json:"services"`
@@ -23,15 +23,15 @@ type Overview struct {
 	ReadyNodes int64 `json:"readyNodes"`
 	// namespaces is the number of namespaces.
 	Namespaces int64 `json:"namespaces"`
-	// activeNamespaces is the number of those that are not being removed.
+	// activeNamespaces is the number of namespaces that are not being deleted.
 	ActiveNamespaces int64 `json:"activeNamespaces"`
 	// statefulSets is the number of StatefulSets.
 	StatefulSets int64 `json:"statefulSets"`
-	// readyStatefulSets is the number of those with all replicas ready.
+	// readyStatefulSets is the number of StatefulSets with all replicas ready.
 	ReadyStatefulSets int64 `json:"readyStatefulSets"`
 	// daemonSets is the number of DaemonSets.
 	DaemonSets int64 `json:"daemonSets"`
-	// readyDaemonSets is the number of those that are ready on every node.
+	// readyDaemonSets is the number of DaemonSets that are ready on every node.
 	ReadyDaemonSets int64 `json:"readyDaemonSets"`
 	// jobs is the number of Jobs.
 	Jobs int64 `json:"jobs"`
@@ -41,72 +41,72 @@ type Overview struct {
 	FailedJobs int64 `json:"failedJobs"`
 	// cronJobs is the number of CronJobs.
 	CronJobs int64 `json:"cronJobs"`
-	// activeCronJobs is the number of those that are not suspended.
+	// activeCronJobs is the number of CronJobs that are not suspended.
 	ActiveCronJobs int64 `json:"activeCronJobs"`
 	// ingresses is the number of Ingresses.
 	Ingresses int64 `json:"ingresses"`
 	// persistentVolumes is the number of PersistentVolumes.
 	PersistentVolumes int64 `json:"persistentVolumes"`
-	// boundPVs is the number of those that are bound.
+	// boundPVs is the number of bound PersistentVolumes.
 	BoundPVs int64 `json:"boundPVs"`
-	// availablePVs is the number of those that are available.
+	// availablePVs is the number of available PersistentVolumes.
 	AvailablePVs int64 `json:"availablePVs"`
-	// releasedPVs is the number of those that are released.
+	// releasedPVs is the number of released PersistentVolumes.
 	ReleasedPVs int64 `json:"releasedPVs"`
 	// persistentVolumeClaims is the number of PersistentVolumeClaims.
 	PersistentVolumeClaims int64 `json:"persistentVolumeClaims"`
-	// boundPVCs is the number of those that are bound.
+	// boundPVCs is the number of bound PersistentVolumeClaims.
 	BoundPVCs int64 `json:"boundPVCs"`
-	// pendingPVCs is the number of those that are pending.
+	// pendingPVCs is the number of pending PersistentVolumeClaims.
 	PendingPVCs int64 `json:"pendingPVCs"`
 	// totalStorageBytes is the capacity of all PersistentVolumes.
 	TotalStorageBytes int64 `json:"totalStorageBytes"`
-	// allocatedStorageBytes is the capacity of those that are bound.
+	// allocatedStorageBytes is the capacity of the bound PersistentVolumes.
 	AllocatedStorageBytes int64 `json:"allocatedStorageBytes"`
-	// usedStorageBytes is what bound PersistentVolumeClaims ask for.
+	// usedStorageBytes is the sum of the requests of bound PersistentVolumeClaims.
 	UsedStorageBytes int64 `json:"usedStorageBytes"`
-	// resources are the compute resources.
+	// resources contains the compute resources.
 	Resources OverviewResources `json:"resources"`
-	// podStatusDistribution are the Pods by phase.
+	// podStatusDistribution contains the number of Pods in each phase.
 	PodStatusDistribution PodPhases `json:"podStatusDistribution"`
 	// recentEvents are the newest events, the newest first.
 	// +listType=atomic
 	RecentEvents []OverviewEvent `json:"recentEvents"`
 }
 
-// OverviewResources are the compute resources of a cluster.
+// OverviewResources contains the compute resources of a cluster.
 type OverviewResources struct {
-	// cpu is in thousandths of one.
+	// cpu is in thousandths of a CPU.
 	CPU OverviewResource `json:"cpu"`
 	// memory is in bytes.
 	Memory OverviewResource `json:"memory"`
-	// metricsAvailable says whether the usage is known.
+	// metricsAvailable is true if the usage is known.
 	MetricsAvailable bool `json:"metricsAvailable"`
 }
 
 // OverviewResource is one compute resource.
 type OverviewResource struct {
-	// allocatable is what the nodes have for Pods.
+	// allocatable is the sum of the nodes' allocatable resources.
 	Allocatable int64 `json:"allocatable"`
-	// usage is what is used.
+	// usage is the current usage.
 	Usage int64 `json:"usage"`
-	// requests are what Pods that are not finished ask for.
+	// requests is the sum of the requests of Pods that have not finished.
 	Requests int64 `json:"requests"`
-	// limits are what those Pods may use at most.
+	// limits is the sum of the limits of those Pods.
 	Limits int64 `json:"limits"`
 }
 
-// PodPhases are numbers of Pods by phase.
+// PodPhases contains the number of Pods in each phase.
 type PodPhases struct {
-	// running is the number of those that run.
+	// running is the number of running Pods.
 	Running int64 `json:"running"`
-	// pending is the number of those that do not run yet.
+	// pending is the number of pending Pods.
 	Pending int64 `json:"pending"`
-	// succeeded is the number of those that have ended well.
+	// succeeded is the number of Pods that have succeeded.
 	Succeeded int64 `json:"succeeded"`
-	// failed is the number of those that have not.
+	// failed is the number of Pods that have failed.
 	Failed int64 `json:"failed"`
-	// unknown is the number of all others.
+	// unknown is the number of Pods in an unknown phase.
 	Unknown int64 `json:"unknown"`
 }
 
@@ -114,27 +114,27 @@ type PodPhases struct {
 type OverviewEvent struct {
 	// type is Normal or Warning.
 	Type string `json:"type"`
-	// reason is why the event was written, in one word.
+	// reason is the machine-readable cause of the event.
 	Reason string `json:"reason"`
-	// message is what has happened.
+	// message describes the event.
 	Message string `json:"message"`
-	// objectKind is the kind of the object that it happened to.
+	// objectKind is the kind of the regarding object.
 	ObjectKind string `json:"objectKind"`
 	// objectName is the name of that object.
 	ObjectName string `json:"objectName"`
 	// namespace is the namespace of that object.
 	// +optional
 	Namespace string `json:"namespace,omitempty"`
-	// timestamp is when it has happened last.
+	// timestamp is the time of the last occurrence.
 	Timestamp metav1.Time `json:"timestamp"`
 }
 
-// OverviewEnvelope is the answer to GET /clusters/{cluster}/overview.
+// OverviewEnvelope is the response to GET /clusters/{cluster}/overview.
 type OverviewEnvelope struct {
 	Header `json:",inline"`
-	// data are the numbers.
+	// data contains the numbers.
 	// +optional
 	Data *Overview `json:"data"`
-	// meta is what there is to say beside the data.
+	// meta contains information about the response.
 	Meta Meta `json:"meta"`
 }

@@ -15,43 +15,43 @@ const (
 	MetricsUnavailable = "unavailable"
 )
 
-// PodMetrics is what a Pod uses, beside what it asked for.
+// PodMetrics contains the usage, the requests and the limits of a Pod.
 type PodMetrics struct {
 	ResourceUse `json:",inline"`
-	// timestamp is the end of the interval in which it was measured.
+	// timestamp is the end of the measured interval.
 	Timestamp metav1.Time `json:"timestamp"`
 	// window is the length of the interval.
 	// +optional
 	Window string `json:"window,omitempty"`
-	// containers are what each of them uses.
+	// containers contains the usage of each container.
 	// +listType=map
 	// +listMapKey=name
 	Containers []ContainerMetrics `json:"containers"`
 }
 
-// ContainerMetrics is what a container uses.
+// ContainerMetrics contains the usage of a container.
 type ContainerMetrics struct {
 	// name is the name of the container.
 	Name        string `json:"name"`
 	ResourceUse `json:",inline"`
 }
 
-// ResourceUse is what is used, requested and allowed at most.
+// ResourceUse contains the usage, the requests and the limits of resources.
 type ResourceUse struct {
-	// cpuMilli is the use of CPU, in thousandths of one.
+	// cpuMilli is the usage of CPU, in thousandths of a CPU.
 	CPUMilli int64 `json:"cpuMilli"`
-	// memoryBytes is the memory in use.
+	// memoryBytes is the usage of memory.
 	MemoryBytes int64 `json:"memoryBytes"`
-	// cpuRequestMilli is the CPU requested.
+	// cpuRequestMilli is the request of CPU.
 	// +optional
 	CPURequestMilli *int64 `json:"cpuRequestMilli,omitempty"`
-	// cpuLimitMilli is the CPU allowed at most.
+	// cpuLimitMilli is the limit of CPU.
 	// +optional
 	CPULimitMilli *int64 `json:"cpuLimitMilli,omitempty"`
-	// memoryRequestBytes is the memory requested.
+	// memoryRequestBytes is the request of memory.
 	// +optional
 	MemoryRequestBytes *int64 `json:"memoryRequestBytes,omitempty"`
-	// memoryLimitBytes is the memory allowed at most.
+	// memoryLimitBytes is the limit of memory.
 	// +optional
 	MemoryLimitBytes *int64 `json:"memoryLimitBytes,omitempty"`
 }

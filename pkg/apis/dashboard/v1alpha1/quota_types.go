@@ -3,15 +3,15 @@
 
 package v1alpha1
 
-// QuotaSummary are the quotas of the namespaces that the caller may read.
+// QuotaSummary contains the quotas of the namespaces that the caller may read.
 type QuotaSummary struct {
-	// namespaces are those with quotas, by name.
+	// namespaces are the namespaces with quotas, by name.
 	// +listType=map
 	// +listMapKey=namespace
 	Namespaces []NamespaceQuotas `json:"namespaces"`
 }
 
-// NamespaceQuotas are the quotas of a namespace.
+// NamespaceQuotas contains the quotas of a namespace.
 type NamespaceQuotas struct {
 	// namespace is the name of the namespace.
 	Namespace string `json:"namespace"`
@@ -25,19 +25,18 @@ type NamespaceQuotas struct {
 type Quota struct {
 	// name is the name of the ResourceQuota.
 	Name string `json:"name"`
-	// hard is what may be used at most, by resource.
+	// hard is the limit of each resource.
 	Hard map[string]string `json:"hard"`
-	// used is what is used, by resource.
+	// used is the usage of each resource.
 	Used map[string]string `json:"used"`
 }
 
-// QuotaSummaryEnvelope is the answer to GET
-// /clusters/{cluster}/quota-summary.
+// QuotaSummaryEnvelope is the response to GET /clusters/{cluster}/quota-summary.
 type QuotaSummaryEnvelope struct {
 	Header `json:",inline"`
-	// data are the quotas.
+	// data contains the quotas.
 	// +optional
 	Data *QuotaSummary `json:"data"`
-	// meta is what there is to say beside the data.
+	// meta contains information about the response.
 	Meta Meta `json:"meta"`
 }

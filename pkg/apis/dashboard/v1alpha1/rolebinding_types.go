@@ -5,23 +5,23 @@ package v1alpha1
 
 import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-// RoleBindingSpec says who gets which role where, as the spec of a
-// KubeVisionRoleBinding does.
+// RoleBindingSpec is the spec of a KubeVisionRoleBinding: a role, its subjects, and the clusters and namespaces in
+// which it applies.
 type RoleBindingSpec struct {
-	// subjects are who gets the role.
+	// subjects are the users, groups and accounts that get the role.
 	// +listType=atomic
 	Subjects []RoleBindingSubject `json:"subjects"`
 	// roleRef is the role.
 	RoleRef RoleBindingRole `json:"roleRef"`
-	// clusters are where the subjects get it.
+	// clusters are the clusters on which the subjects get the role.
 	Clusters RoleBindingTargets `json:"clusters"`
-	// namespaces restrict the role to some of those clusters' namespaces.
-	// Without it the role holds in the whole cluster.
+	// namespaces restricts the role to some of those clusters' namespaces. Without it the role applies in the whole
+	// cluster.
 	// +optional
 	Namespaces *RoleBindingTargets `json:"namespaces,omitempty"`
 }
 
-// RoleBindingSubject is somebody who gets a role.
+// RoleBindingSubject is a user, group or account that gets a role.
 type RoleBindingSubject struct {
 	// kind is KubeVisionUser, KubeVisionGroup, User, Group or ServiceAccount.
 	Kind string `json:"kind"`
@@ -41,8 +41,7 @@ type RoleBindingRole struct {
 	Name string `json:"name"`
 }
 
-// RoleBindingTargets are clusters or namespaces, by name or by label: one of
-// the two.
+// RoleBindingTargets selects clusters or namespaces, either by name or by label.
 type RoleBindingTargets struct {
 	// names of the targets.
 	// +optional
@@ -55,43 +54,42 @@ type RoleBindingTargets struct {
 
 // CreateRoleBindingRequest is the body of POST /role-bindings.
 type CreateRoleBindingRequest struct {
-	// name of the role binding, its id from then on.
+	// name of the role binding, which is also its id.
 	Name string `json:"name"`
-	// spec says who gets which role where.
+	// spec is the role, its subjects, and the clusters and namespaces in which it applies.
 	RoleBindingSpec `json:",inline"`
 }
 
-// UpdateRoleBindingRequest is the body of PUT /role-bindings/{binding}. It
-// replaces all of the spec.
+// UpdateRoleBindingRequest is the body of PUT /role-bindings/{binding}. It replaces the whole spec.
 type UpdateRoleBindingRequest struct {
-	// spec says who gets which role where.
+	// spec is the role, its subjects, and the clusters and namespaces in which it applies.
 	RoleBindingSpec `json:",inline"`
-	// resourceVersion must be that of the role binding, where it is given.
+	// resourceVersion, if it is set, must be that of the role binding.
 	// +optional
 	ResourceVersion string `json:"resourceVersion,omitempty"`
 }
 
-// RoleBinding is a role binding and what has become of it.
+// RoleBinding is a role binding with its status.
 type RoleBinding struct {
 	// id is the name of the role binding.
 	ID string `json:"id"`
 	// name of the role binding.
 	Name string `json:"name"`
-	// spec says who gets which role where.
+	// spec is the role, its subjects, and the clusters and namespaces in which it applies.
 	RoleBindingSpec `json:",inline"`
-	// status is what was applied.
+	// status is the applied state.
 	Status RoleBindingStatus `json:"status"`
-	// createdAt is when the role binding was made.
+	// createdAt is the creation time of the role binding.
 	CreatedAt metav1.Time `json:"createdAt"`
 	// resourceVersion is the version of the role binding.
 	ResourceVersion string `json:"resourceVersion"`
 }
 
-// RoleBindingStatus says what was applied.
+// RoleBindingStatus is the applied state of a role binding.
 type RoleBindingStatus struct {
-	// ready is true when the role binding is in force everywhere.
+	// ready is true if the role binding is in force on all selected clusters that can be reached.
 	Ready bool `json:"ready"`
-	// summary is the spec in a few words.
+	// summary is a short form of the spec.
 	// +optional
 	Summary *RoleBindingSummary `json:"summary,omitempty"`
 	// conditions of the role binding.
@@ -99,64 +97,62 @@ type RoleBindingStatus struct {
 	// +listType=map
 	// +listMapKey=type
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
-	// clusters says what was applied on each cluster.
+	// clusters contains the applied state on each cluster.
 	// +listType=atomic
 	Clusters []RoleBindingClusterStatus `json:"clusters"`
 }
 
-// RoleBindingSummary is a spec in a few words.
+// RoleBindingSummary is a short form of a spec.
 type RoleBindingSummary struct {
 	// subjects of the role binding.
 	Subjects string `json:"subjects"`
-	// clusters that it selects.
+	// clusters that the binding selects.
 	Clusters string `json:"clusters"`
-	// namespaces that it selects.
+	// namespaces that the binding selects.
 	Namespaces string `json:"namespaces"`
 }
 
-// RoleBindingClusterStatus says what was applied on one cluster.
+// RoleBindingClusterStatus is the applied state on one cluster.
 type RoleBindingClusterStatus struct {
 	// name of the cluster.
 	Name string `json:"name"`
-	// status is True when the role binding is in force there.
+	// status is True if the role binding is in force there.
 	Status string `json:"status"`
-	// reason of the status, one word.
+	// reason is the machine-readable cause of the status.
 	// +optional
 	Reason string `json:"reason,omitempty"`
-	// message says what an operator may do about it.
+	// message describes the cause and its solution.
 	// +optional
 	Message string `json:"message,omitempty"`
-	// clusterRole that the subjects were bound to.
+	// clusterRole is the ClusterRole to which the subjects are bound.
 	// +optional
 	ClusterRole string `json:"clusterRole,omitempty"`
-	// namespaceCount is the number of namespaces with a RoleBinding; absent
-	// where the role holds in all.
+	// namespaceCount is the number of namespaces with a RoleBinding. It is absent if the role applies in all.
 	// +optional
 	NamespaceCount *int32 `json:"namespaceCount,omitempty"`
-	// namespaces are those with a RoleBinding, the first 256 where there are
-	// more.
+	// namespaces are the namespaces with a RoleBinding, at most the first 256.
 	// +optional
 	// +listType=atomic
 	Namespaces []string `json:"namespaces,omitempty"`
 }
 
-// RoleBindingEnvelope is the answer to what is about one role binding.
+// RoleBindingEnvelope is the response to requests for one role binding.
 type RoleBindingEnvelope struct {
 	Header `json:",inline"`
 	// data is the role binding.
 	// +optional
 	Data *RoleBinding `json:"data"`
-	// meta is what there is to say beside the data.
+	// meta contains information about the response.
 	Meta Meta `json:"meta"`
 }
 
-// RoleBindingListEnvelope is the answer to GET /role-bindings.
+// RoleBindingListEnvelope is the response to GET /role-bindings.
 type RoleBindingListEnvelope struct {
 	Header `json:",inline"`
-	// data are the role bindings, by name.
+	// data contains the role bindings, by name.
 	// +optional
 	// +listType=atomic
 	Data []RoleBinding `json:"data"`
-	// meta is what there is to say beside the data.
+	// meta contains information about the response.
 	Meta Meta `json:"meta"`
 }

@@ -3,21 +3,21 @@
 
 package v1alpha1
 
-// SearchResults are the objects that a search has found.
+// SearchResults contains the matches of a search.
 type SearchResults struct {
-	// results are by kind, in the order in which the kinds were asked for.
+	// results contains the matches of each kind, in the order of the requested kinds.
 	// +listType=atomic
 	Results []SearchGroup `json:"results"`
-	// total is the number of objects found, of all kinds.
+	// total is the number of matches of all kinds.
 	Total int64 `json:"total"`
-	// clusters are those that were searched, where there may be several.
+	// clusters are the searched clusters, in a search of several clusters.
 	// +optional
 	// +listType=map
 	// +listMapKey=id
 	Clusters []SearchedCluster `json:"clusters,omitempty"`
 }
 
-// SearchGroup are the objects of one kind that were found.
+// SearchGroup contains the matches of one kind.
 type SearchGroup struct {
 	// resource_type is the plural name of the kind.
 	ResourceType string `json:"resource_type"`
@@ -28,7 +28,7 @@ type SearchGroup struct {
 	Total int64 `json:"total"`
 }
 
-// SearchItem is an object that was found.
+// SearchItem is a match.
 type SearchItem struct {
 	// name is the object's name.
 	Name string `json:"name"`
@@ -44,12 +44,12 @@ type SearchItem struct {
 	// labels are the object's labels.
 	// +optional
 	Labels map[string]string `json:"labels,omitempty"`
-	// cluster is the name of the cluster, where several were searched.
+	// cluster is the name of the cluster, in a search of several clusters.
 	// +optional
 	Cluster string `json:"cluster,omitempty"`
 }
 
-// SearchedCluster says whether a cluster was searched.
+// SearchedCluster is the state of the search on one cluster.
 type SearchedCluster struct {
 	// id is the cluster's name.
 	ID string `json:"id"`
@@ -57,20 +57,19 @@ type SearchedCluster struct {
 	Name string `json:"name"`
 	// status is reachable or unreachable.
 	Status string `json:"status"`
-	// total is the number of objects found there.
+	// total is the number of matches on the cluster.
 	Total int64 `json:"total"`
-	// partial says that there are kinds or namespaces that the caller may not
-	// read.
+	// partial is true if there are kinds or namespaces that the caller may not read.
 	// +optional
 	Partial bool `json:"partial,omitempty"`
 }
 
-// SearchEnvelope is the answer to a search.
+// SearchEnvelope is the response to a search.
 type SearchEnvelope struct {
 	Header `json:",inline"`
-	// data are the objects found.
+	// data contains the matches.
 	// +optional
 	Data *SearchResults `json:"data"`
-	// meta is what there is to say beside the data.
+	// meta contains information about the response.
 	Meta Meta `json:"meta"`
 }

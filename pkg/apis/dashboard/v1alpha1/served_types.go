@@ -11,16 +11,16 @@ type APIResource struct {
 	Group string `json:"group"`
 	// version is the version of the group.
 	Version string `json:"version"`
-	// apiVersion is group and version, as objects have it.
+	// apiVersion is the group and version, in the form of objects.
 	APIVersion string `json:"apiVersion"`
 	// kind is the name of the kind.
 	Kind string `json:"kind"`
-	// namespaced says whether the objects are in namespaces.
+	// namespaced is true if the objects are namespaced.
 	Namespaced bool `json:"namespaced"`
-	// verbs are what the cluster offers.
+	// verbs are the verbs that the cluster supports.
 	// +listType=atomic
 	Verbs []string `json:"verbs"`
-	// shortNames are other names that kubectl takes.
+	// shortNames are other names that kubectl accepts.
 	// +optional
 	// +listType=atomic
 	ShortNames []string `json:"shortNames,omitempty"`
@@ -28,21 +28,20 @@ type APIResource struct {
 	// +optional
 	// +listType=atomic
 	Categories []string `json:"categories,omitempty"`
-	// subresources are what is served below an object, such as scale.
+	// subresources are the subresources of an object, such as scale.
 	// +optional
 	// +listType=atomic
 	Subresources []string `json:"subresources,omitempty"`
 }
 
-// APIResourceListEnvelope is the answer to GET
-// /clusters/{cluster}/api-resources.
+// APIResourceListEnvelope is the response to GET /clusters/{cluster}/api-resources.
 type APIResourceListEnvelope struct {
 	Header `json:",inline"`
-	// data are the kinds, in the order in which the cluster prefers them.
+	// data contains the kinds, in the cluster's order of preference.
 	// +optional
 	// +listType=atomic
 	Data []APIResource `json:"data"`
-	// meta is what there is to say beside the data.
+	// meta contains information about the response.
 	Meta Meta `json:"meta"`
 }
 
@@ -58,7 +57,7 @@ type CustomResource struct {
 	Kind string `json:"kind"`
 	// plural is the plural name of the kind.
 	Plural string `json:"plural"`
-	// namespaced says whether the objects are in namespaces.
+	// namespaced is true if the objects are namespaced.
 	Namespaced bool `json:"namespaced"`
 	// categories are names of groups of kinds, such as all.
 	// +optional
@@ -66,14 +65,13 @@ type CustomResource struct {
 	Categories []string `json:"categories,omitempty"`
 }
 
-// CustomResourceListEnvelope is the answer to GET
-// /clusters/{cluster}/crds.
+// CustomResourceListEnvelope is the response to GET /clusters/{cluster}/crds.
 type CustomResourceListEnvelope struct {
 	Header `json:",inline"`
-	// data are the kinds that CustomResourceDefinitions define.
+	// data contains the kinds that CustomResourceDefinitions define.
 	// +optional
 	// +listType=atomic
 	Data []CustomResource `json:"data"`
-	// meta is what there is to say beside the data.
+	// meta contains information about the response.
 	Meta Meta `json:"meta"`
 }

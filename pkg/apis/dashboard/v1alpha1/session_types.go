@@ -3,34 +3,33 @@
 
 package v1alpha1
 
-// ManagedSession is a login of anybody's, as those see it who manage sessions.
+// ManagedSession is a session of any user, for callers who manage sessions.
 type ManagedSession struct {
 	Session `json:",inline"`
 	// user is the name of the user who has logged in.
 	User string `json:"user"`
-	// authenticationMethods are how the user proved to be who they say: pwd for
-	// a password, otp for a one-time code.
+	// authenticationMethods are the methods of authentication: pwd for a password, otp for a one-time code.
 	// +listType=atomic
 	AuthenticationMethods []string `json:"authenticationMethods"`
 }
 
-// ManagedSessionEnvelope is the answer to GET /sessions/{session}.
+// ManagedSessionEnvelope is the response to GET /sessions/{session}.
 type ManagedSessionEnvelope struct {
 	Header `json:",inline"`
 	// data is the session.
 	// +optional
 	Data *ManagedSession `json:"data"`
-	// meta is what there is to say beside the data.
+	// meta contains information about the response.
 	Meta Meta `json:"meta"`
 }
 
-// ManagedSessionListEnvelope is the answer to GET /sessions.
+// ManagedSessionListEnvelope is the response to GET /sessions.
 type ManagedSessionListEnvelope struct {
 	Header `json:",inline"`
-	// data are the sessions, the newest first.
+	// data contains the sessions, the newest first.
 	// +optional
 	// +listType=atomic
 	Data []ManagedSession `json:"data"`
-	// meta is what there is to say beside the data.
+	// meta contains information about the response.
 	Meta Meta `json:"meta"`
 }

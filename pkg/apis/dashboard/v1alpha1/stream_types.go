@@ -9,38 +9,36 @@ const TicketParameter = "ticket"
 // WatchPath is the path of the watch below the root of the API.
 const WatchPath = "/ws/watch"
 
-// TicketRequest is the body of POST /ws/ticket. What it names, the ticket is
-// good for only.
+// TicketRequest is the body of POST /ws/ticket. Each field restricts the ticket to streams with that value.
 type TicketRequest struct {
 	// cluster is the name of a cluster.
 	// +optional
 	Cluster string `json:"cluster,omitempty"`
-	// namespace is that of a pod.
+	// namespace is the namespace of a Pod.
 	// +optional
 	Namespace string `json:"namespace,omitempty"`
-	// pod is the name of a pod.
+	// pod is the name of a Pod.
 	// +optional
 	Pod string `json:"pod,omitempty"`
-	// verb is what the stream does: watch, logs, exec, attach, portforward or
-	// copy.
+	// verb is the verb of the stream: watch, logs, exec, attach, portforward or copy.
 	// +optional
 	Verb string `json:"verb,omitempty"`
 }
 
 // Ticket opens one stream.
 type Ticket struct {
-	// ticket is the value of the query parameter ticket. It is good once.
+	// ticket is the value of the query parameter ticket. It is valid once.
 	Ticket string `json:"ticket"`
-	// expiresIn is how long it is good, in seconds.
+	// expiresIn is the lifetime of the ticket in seconds.
 	ExpiresIn int64 `json:"expiresIn"`
 }
 
-// TicketEnvelope is the answer to POST /ws/ticket.
+// TicketEnvelope is the response to POST /ws/ticket.
 type TicketEnvelope struct {
 	Header `json:",inline"`
 	// data is the ticket.
 	// +optional
 	Data *Ticket `json:"data"`
-	// meta is what there is to say beside the data.
+	// meta contains information about the response.
 	Meta Meta `json:"meta"`
 }

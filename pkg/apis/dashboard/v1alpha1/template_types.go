@@ -5,13 +5,13 @@ package v1alpha1
 
 import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-// Template is a manifest to begin with.
+// Template is an example manifest.
 type Template struct {
-	// id is the name of the ConfigMap that holds the template.
+	// id is the name of the ConfigMap that contains the template.
 	ID string `json:"id"`
-	// createdAt is the time at which the ConfigMap was made.
+	// createdAt is the creation time of the ConfigMap.
 	CreatedAt metav1.Time `json:"createdAt"`
-	// name of the template, to show.
+	// name is the displayed name of the template.
 	Name string `json:"name"`
 	// category is the group that the template belongs to.
 	Category string `json:"category"`
@@ -19,52 +19,52 @@ type Template struct {
 	ResourceType string `json:"resourceType"`
 	// content is the manifest, as JSON text.
 	Content string `json:"content"`
-	// isBuiltin is true for the templates that KubeVision brings along.
+	// isBuiltin is true for the templates that are a part of KubeVision.
 	IsBuiltin bool `json:"isBuiltin"`
 }
 
-// TemplateListEnvelope is the answer to GET /templates.
+// TemplateListEnvelope is the response to GET /templates.
 type TemplateListEnvelope struct {
 	Header `json:",inline"`
-	// data are the templates, by category and name.
+	// data contains the templates, by category and name.
 	// +optional
 	// +listType=atomic
 	Data []Template `json:"data"`
-	// meta is what there is to say beside the data.
+	// meta contains information about the response.
 	Meta Meta `json:"meta"`
 }
 
-// ImageReference is the name of a container image, in its parts.
+// ImageReference contains the parts of the name of a container image.
 type ImageReference struct {
 	// registry is the host that serves the image.
 	Registry string `json:"registry"`
 	// repository is the path of the image there.
 	Repository string `json:"repository"`
-	// tag is the tag that the name has.
+	// tag is the tag in the name.
 	// +optional
 	Tag string `json:"tag,omitempty"`
-	// digest is the digest that the name has.
+	// digest is the digest in the name.
 	// +optional
 	Digest string `json:"digest,omitempty"`
 }
 
-// RegistryTags are the tags of a container image.
+// RegistryTags contains the tags of a container image.
 type RegistryTags struct {
 	// reference is the name of the image.
 	Reference ImageReference `json:"reference"`
-	// tags is always empty: KubeVision asks no registries.
+	// tags is always empty, because KubeVision does not contact registries.
 	// +listType=atomic
 	Tags []string `json:"tags"`
 	// cached is always false.
 	Cached bool `json:"cached"`
 }
 
-// RegistryTagsEnvelope is the answer to GET /registry-tags.
+// RegistryTagsEnvelope is the response to GET /registry-tags.
 type RegistryTagsEnvelope struct {
 	Header `json:",inline"`
-	// data are the tags.
+	// data contains the tags.
 	// +optional
 	Data *RegistryTags `json:"data"`
-	// meta is what there is to say beside the data.
+	// meta contains information about the response.
 	Meta Meta `json:"meta"`
 }

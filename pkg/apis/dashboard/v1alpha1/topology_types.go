@@ -11,14 +11,13 @@ const (
 	RelationSelects = "selects"
 )
 
-// Topology are the objects of a namespace and how they belong together, of
-// what the caller may list.
+// Topology contains the objects of a namespace that the caller may list, and their relations.
 type Topology struct {
 	// nodes are the objects.
 	// +listType=map
 	// +listMapKey=id
 	Nodes []TopologyNode `json:"nodes"`
-	// edges join two of the nodes.
+	// edges connect two nodes each.
 	// +listType=atomic
 	Edges []TopologyEdge `json:"edges"`
 }
@@ -34,7 +33,7 @@ type TopologyNode struct {
 	// namespace is the object's namespace.
 	// +optional
 	Namespace string `json:"namespace,omitempty"`
-	// status is the phase of a Pod, and how many Pods of a workload are ready.
+	// status is the phase of a Pod, or the number of ready Pods of a workload.
 	// +optional
 	Status string `json:"status,omitempty"`
 	// labels are the object's labels.
@@ -42,7 +41,7 @@ type TopologyNode struct {
 	Labels map[string]string `json:"labels,omitempty"`
 }
 
-// TopologyEdge joins two objects.
+// TopologyEdge connects two objects.
 type TopologyEdge struct {
 	// source is the id of the node that owns or selects.
 	Source string `json:"source"`
@@ -52,13 +51,12 @@ type TopologyEdge struct {
 	Relation string `json:"relation"`
 }
 
-// TopologyEnvelope is the answer to GET
-// /clusters/{cluster}/namespaces/{namespace}/topology.
+// TopologyEnvelope is the response to GET /clusters/{cluster}/namespaces/{namespace}/topology.
 type TopologyEnvelope struct {
 	Header `json:",inline"`
-	// data are the objects and how they belong together.
+	// data contains the objects and their relations.
 	// +optional
 	Data *Topology `json:"data"`
-	// meta is what there is to say beside the data.
+	// meta contains information about the response.
 	Meta Meta `json:"meta"`
 }

@@ -15,28 +15,26 @@ const (
 	UserDisabled = "disabled"
 )
 
-// ManagedUser is a user as those see them who manage users. The role is empty
-// for those who may not list role bindings.
+// ManagedUser is a user, for callers who manage users. The role is empty for callers who may not list role bindings.
 type ManagedUser struct {
 	User `json:",inline"`
 	// name is the user's name.
 	Name string `json:"name"`
 	// status is active, locked or disabled.
 	Status string `json:"status"`
-	// isActive is false for a user who is disabled.
+	// isActive is false for a disabled user.
 	IsActive bool `json:"isActive"`
 	// twoFactor is the policy of the second factor: Optional or Required.
 	TwoFactor string `json:"twoFactor"`
-	// mustChangePassword asks the user to choose another password at the next
-	// login.
+	// mustChangePassword requires the user to choose another password at the next login.
 	MustChangePassword bool `json:"mustChangePassword"`
 	// lastLogin is the time of the last complete login.
 	// +optional
 	LastLogin *metav1.Time `json:"lastLogin,omitempty"`
-	// lockedUntil is when logins are accepted again.
+	// lockedUntil is the time at which logins are accepted again.
 	// +optional
 	LockedUntil *metav1.Time `json:"lockedUntil,omitempty"`
-	// createdAt is when the user was made.
+	// createdAt is the creation time of the user.
 	CreatedAt metav1.Time `json:"createdAt"`
 	// resourceVersion is the version of the user.
 	ResourceVersion string `json:"resourceVersion"`
@@ -49,82 +47,79 @@ type ManagedUser struct {
 
 // CreateUserRequest is the body of POST /users.
 type CreateUserRequest struct {
-	// username is what the user types to log in.
+	// username is the name with which the user logs in.
 	Username string `json:"username"`
-	// password of the user: 12 characters or more, and not easily guessed.
+	// password of the user. It must have at least 12 characters and must not be easy to guess.
 	Password string `json:"password"`
 	// email is the user's mail address.
 	// +optional
 	Email string `json:"email,omitempty"`
-	// displayName is the name to show. Defaults to the user name.
+	// displayName is the displayed name. Defaults to the user name.
 	// +optional
 	DisplayName string `json:"displayName,omitempty"`
 	// groups are the user's groups.
 	// +optional
 	// +listType=atomic
 	Groups []string `json:"groups,omitempty"`
-	// role that the user gets on every cluster: super-admin, admin, editor or
-	// viewer; custom, the default, gives none.
+	// role is the role that the user gets on every cluster: super-admin, admin, editor or viewer; custom, the
+	// default, means none.
 	// +optional
 	Role string `json:"role,omitempty"`
 	// twoFactor is the policy of the second factor: Optional or Required.
 	// +optional
 	TwoFactor string `json:"twoFactor,omitempty"`
-	// mustChangePassword asks the user to choose another password at the first
-	// login. Defaults to true.
+	// mustChangePassword requires the user to choose another password at the first login. Defaults to true.
 	// +optional
 	MustChangePassword *bool `json:"mustChangePassword,omitempty"`
 }
 
-// UpdateUserRequest is the body of PUT /users/{user}. What is not given stays
-// as it is.
+// UpdateUserRequest is the body of PUT /users/{user}. Missing fields keep their values.
 type UpdateUserRequest struct {
 	// email is the user's mail address.
 	// +optional
 	Email *string `json:"email,omitempty"`
-	// displayName is the name to show.
+	// displayName is the displayed name.
 	// +optional
 	DisplayName *string `json:"displayName,omitempty"`
 	// groups replace all groups of the user.
 	// +optional
 	// +listType=atomic
 	Groups *[]string `json:"groups,omitempty"`
-	// role that the user gets on every cluster, instead of the one that this
-	// API has given before. Other role bindings are left alone.
+	// role is the role that the user gets on every cluster instead of the one that this API has granted before. Other
+	// role bindings are not changed.
 	// +optional
 	Role *string `json:"role,omitempty"`
-	// isActive is false to end every session and refuse new ones.
+	// isActive is set to false to end all sessions and to reject new ones.
 	// +optional
 	IsActive *bool `json:"isActive,omitempty"`
 	// twoFactor is the policy of the second factor: Optional or Required.
 	// +optional
 	TwoFactor *string `json:"twoFactor,omitempty"`
-	// mustChangePassword asks the user to choose another password at the next
-	// login.
+	// mustChangePassword requires the user to choose another password at the next login.
 	// +optional
 	MustChangePassword *bool `json:"mustChangePassword,omitempty"`
-	// resourceVersion must be that of the user, where it is given.
+	// resourceVersion, if it is set, must be that of the user.
 	// +optional
 	ResourceVersion string `json:"resourceVersion,omitempty"`
 }
 
-// UserEnvelope is the answer to what is about one user.
+// UserEnvelope is the response to requests for one user.
 type UserEnvelope struct {
 	Header `json:",inline"`
 	// data is the user.
 	// +optional
 	Data *ManagedUser `json:"data"`
-	// meta is what there is to say beside the data.
+	// meta contains information about the response.
 	Meta Meta `json:"meta"`
 }
 
-// UserListEnvelope is the answer to GET /users.
+// UserListEnvelope is the response to GET /users.
 type UserListEnvelope struct {
 	Header `json:",inline"`
-	// data are the users, by name.
+	// data contains the users, by name.
 	// +optional
 	// +listType=atomic
 	Data []ManagedUser `json:"data"`
-	// meta is what there is to say beside the data.
+	// meta contains information about the response.
 	Meta Meta `json:"meta"`
 }

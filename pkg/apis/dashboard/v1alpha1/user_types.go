@@ -5,51 +5,50 @@ package v1alpha1
 
 import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-// User is a user as the dashboard shows them.
+// User is a user as displayed by the dashboard.
 type User struct {
 	// id is the user's name.
 	ID string `json:"id"`
 	// username is the user's name.
 	Username string `json:"username"`
-	// displayName is the name to show.
+	// displayName is the displayed name.
 	DisplayName string `json:"displayName"`
 	// email is the user's mail address.
 	Email string `json:"email"`
-	// role is what the user's bindings on the host amount to, for showing and
-	// hiding buttons only: super-admin, admin, editor, viewer or custom.
+	// role is the role that the user's bindings give on the host: super-admin, admin, editor, viewer or custom. It is
+	// only for displaying and hiding buttons.
 	Role string `json:"role"`
-	// groups are the user's groups: of KubeVision for a KubeVisionUser, of
-	// Kubernetes for anybody else.
+	// groups are the user's groups: those of KubeVision for a KubeVisionUser, and those of Kubernetes otherwise.
 	// +listType=atomic
 	Groups []string `json:"groups"`
-	// totpEnabled says whether the user has a second factor.
+	// totpEnabled is true if the user has a second factor.
 	TOTPEnabled bool `json:"totpEnabled"`
 }
 
-// CurrentUser is the caller, as the caller sees themselves.
+// CurrentUser is the caller.
 type CurrentUser struct {
 	User `json:",inline"`
 	// recoveryCodesRemaining is the number of unused recovery codes.
 	RecoveryCodesRemaining int32 `json:"recoveryCodesRemaining"`
-	// bindings are the role bindings that name the caller or a group of theirs.
+	// bindings are the role bindings that name the caller or one of the caller's groups.
 	// +listType=atomic
 	Bindings []Binding `json:"bindings"`
 }
 
-// Binding is a role binding, as somebody sees it who is bound by it.
+// Binding is a role binding, for its subjects.
 type Binding struct {
 	// name of the KubeVisionRoleBinding.
 	Name string `json:"name"`
-	// role that it grants.
+	// role that the binding grants.
 	Role string `json:"role"`
-	// clusters where it holds.
+	// clusters on which the binding applies.
 	// +listType=atomic
 	Clusters []string `json:"clusters"`
-	// namespaces where it holds, by name; empty where it holds in the whole
-	// cluster or in namespaces chosen by label.
+	// namespaces in which the binding applies, by name. It is empty if the binding applies in the whole cluster or
+	// selects namespaces by label.
 	// +listType=atomic
 	Namespaces []string `json:"namespaces"`
-	// namespaceSelector is the label selector of the namespaces where it holds.
+	// namespaceSelector is the label selector of the namespaces in which the binding applies.
 	// +optional
 	NamespaceSelector string `json:"namespaceSelector,omitempty"`
 }
@@ -60,33 +59,33 @@ type Session struct {
 	ID string `json:"id"`
 	// createdAt is the time of the login.
 	CreatedAt metav1.Time `json:"createdAt"`
-	// expiresAt is when the session ends unless it is renewed.
+	// expiresAt is the time at which the session ends unless it is refreshed.
 	ExpiresAt metav1.Time `json:"expiresAt"`
-	// address is where the login came from.
+	// address is the client's address at the login.
 	Address string `json:"address"`
-	// userAgent is what the client called itself.
+	// userAgent is the client's User-Agent.
 	UserAgent string `json:"userAgent"`
-	// current is true for the session that this very request belongs to.
+	// current is true for the session of this request.
 	Current bool `json:"current"`
 }
 
-// SessionListEnvelope is the answer to GET /users/me/sessions.
+// SessionListEnvelope is the response to GET /users/me/sessions.
 type SessionListEnvelope struct {
 	Header `json:",inline"`
-	// data are the caller's sessions, the newest first.
+	// data contains the caller's sessions, the newest first.
 	// +optional
 	// +listType=atomic
 	Data []Session `json:"data"`
-	// meta is what there is to say beside the data.
+	// meta contains information about the response.
 	Meta Meta `json:"meta"`
 }
 
-// CurrentUserEnvelope is the answer to GET /users/me.
+// CurrentUserEnvelope is the response to GET /users/me.
 type CurrentUserEnvelope struct {
 	Header `json:",inline"`
 	// data is the caller.
 	// +optional
 	Data *CurrentUser `json:"data"`
-	// meta is what there is to say beside the data.
+	// meta contains information about the response.
 	Meta Meta `json:"meta"`
 }

@@ -5,9 +5,8 @@ package v1alpha1
 
 import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-// KubeVisionCluster is a cluster that the dashboard shows. Who may use it is
-// decided by the verb "use" on this resource, which KubeVisionRoleBindings
-// grant.
+// KubeVisionCluster is a cluster in the dashboard. Using it requires the verb "use" on this resource, which
+// KubeVisionRoleBindings grant.
 //
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status
@@ -20,60 +19,56 @@ import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 // +kubebuilder:printcolumn:name="API Server",type=string,JSONPath=`.status.apiServer`,priority=1
 // +kubebuilder:printcolumn:name="Last Probe",type=date,JSONPath=`.status.lastProbeTime`,priority=1
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
-// +kubebuilder:validation:XValidation:rule="self.metadata.name.size() <= 63",message="a cluster name has at most 63 characters"
-// +kubebuilder:validation:XValidation:rule=`oldSelf.hasValue() || !self.metadata.name.matches('(^|[.])xn--')`,optionalOldSelf=true,message="a name with 'xn--' is shown as another one by what decodes it; choose one without"
-// +kubebuilder:validation:XValidation:rule=`oldSelf.hasValue() || self.metadata.name.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')`,optionalOldSelf=true,message="a cluster name is part of URLs: lower case letters, digits and '-', without '.'"
+// +kubebuilder:validation:XValidation:rule="self.metadata.name.size() <= 63",message="a cluster name must have at most 63 characters"
+// +kubebuilder:validation:XValidation:rule=`oldSelf.hasValue() || !self.metadata.name.matches('(^|[.])xn--')`,optionalOldSelf=true,message="the name must not contain 'xn--', which programs that decode Punycode display as another name"
+// +kubebuilder:validation:XValidation:rule=`oldSelf.hasValue() || self.metadata.name.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')`,optionalOldSelf=true,message="a cluster name is part of URLs, and may only contain lower case letters, digits and '-'"
 type KubeVisionCluster struct {
 	metav1.TypeMeta `json:",inline"`
-	// metadata is the standard object metadata. Its name is the cluster's id in
-	// every URL; its labels are what the selectors of role bindings match.
+	// metadata is the standard object metadata. The name is the cluster's id in every URL; the labels are matched by
+	// the selectors of role bindings.
 	// +optional
 	metav1.ObjectMeta `json:"metadata,omitempty"`
 
-	// spec says how the cluster is reached.
+	// spec describes the connection to the cluster.
 	// +required
 	Spec KubeVisionClusterSpec `json:"spec"`
-	// status is what the last probe found. It is written by KubeVision only.
+	// status is the result of the last probe. Only KubeVision writes it.
 	// +optional
 	Status KubeVisionClusterStatus `json:"status,omitempty"`
 }
 
-// KubeVisionClusterSpec says how a cluster is reached: exactly one of
-// inCluster and kubeconfigSecretRef.
+// KubeVisionClusterSpec describes the connection to a cluster: exactly one of inCluster and kubeconfigSecretRef is
+// set.
 //
 // +kubebuilder:validation:XValidation:rule="(has(self.inCluster) && self.inCluster) != has(self.kubeconfigSecretRef)",message="exactly one of inCluster: true and kubeconfigSecretRef must be set"
 // +kubebuilder:validation:XValidation:rule="(has(self.inCluster) && self.inCluster) == (has(oldSelf.inCluster) && oldSelf.inCluster)",message="inCluster cannot be changed; register the cluster under another name"
 type KubeVisionClusterSpec struct {
-	// displayName is the name that the dashboard shows. Defaults to the name of
-	// the object.
+	// displayName is the name that the dashboard displays. Defaults to the name of the object.
 	// +optional
 	// +kubebuilder:validation:MaxLength=256
 	DisplayName string `json:"displayName,omitempty"`
 
-	// inCluster registers the cluster in which KubeVision itself runs. Of
-	// several such registrations the oldest one is in force.
+	// inCluster registers the cluster in which KubeVision runs. Of several such registrations the oldest one is
+	// active.
 	// +optional
 	InCluster bool `json:"inCluster,omitempty"`
 
-	// kubeconfigSecretRef names the Secret with a kubeconfig for the cluster, in
-	// the namespace kubevision-system. Only inline certificate data and tokens are accepted in it; exec and
-	// auth-provider plugins, file paths, impersonation and proxies are refused.
+	// kubeconfigSecretRef names the Secret with a kubeconfig for the cluster, in the namespace kubevision-system. The
+	// kubeconfig may contain only inline certificate data or a token; exec and auth-provider plugins, file paths,
+	// impersonation and proxies are rejected.
 	// +optional
 	KubeconfigSecretRef *SecretKeyReference `json:"kubeconfigSecretRef,omitempty"`
 
-	// readCache is Enabled where KubeVision may answer reads of the cluster from
-	// a copy that it keeps in memory. To fill the copy, it places the
-	// ServiceAccount kubevision-reader on the cluster, which may read what the
-	// cluster's ClusterRole view allows, and no Secrets. Disabled removes the
-	// account and its rights, and every read asks the cluster's API server.
-	// Whether a user may read an object is decided by the cluster's RBAC either
-	// way. Defaults to Enabled.
+	// readCache is Enabled if KubeVision may answer reads of the cluster from a copy in memory. To fill the copy, it
+	// creates the ServiceAccount kubevision-reader on the cluster, which has the rights of the cluster's ClusterRole
+	// view, and no access to Secrets. Disabled removes the account and its rights, and every read calls the cluster's
+	// API server. In both cases the cluster's RBAC decides whether a user may read an object. Defaults to Enabled.
 	// +optional
 	// +kubebuilder:default=Enabled
 	ReadCache ReadCacheMode `json:"readCache,omitempty"`
 }
 
-// ReadCacheMode says whether reads of a cluster may be answered from a cache.
+// ReadCacheMode is the mode of the read cache of a cluster.
 //
 // +kubebuilder:validation:Enum=Enabled;Disabled
 type ReadCacheMode string
@@ -84,18 +79,16 @@ const (
 	ReadCacheDisabled ReadCacheMode = "Disabled"
 )
 
-// KubeVisionClusterStatus is what the last probe found.
+// KubeVisionClusterStatus is the result of the last probe.
 type KubeVisionClusterStatus struct {
-	// conditions of the cluster: Ready, Reachable, CredentialsValid,
-	// ImpersonationReady, ReadCache and, where another registration claims to be
-	// the same cluster, IdentityConflict. Ready does not depend on ReadCache.
+	// conditions of the cluster: Ready, Reachable, CredentialsValid, ImpersonationReady, ReadCache and, if another
+	// registration claims to be the same cluster, IdentityConflict. Ready does not depend on ReadCache.
 	// +optional
 	// +listType=map
 	// +listMapKey=type
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
 
-	// observedGeneration is the generation of the spec that the conditions speak
-	// of.
+	// observedGeneration is the generation of the spec to which the conditions refer.
 	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
 
@@ -103,9 +96,8 @@ type KubeVisionClusterStatus struct {
 	// +optional
 	Version string `json:"version,omitempty"`
 
-	// clusterID is the UID of the cluster's namespace kube-system. It is set
-	// when the registration is the first one of that cluster, or is proven to
-	// lead to the same cluster as the first one.
+	// clusterID is the UID of the cluster's namespace kube-system. It is set if the registration is the first one of
+	// that cluster, or is proven to lead to the same cluster as the first one.
 	// +optional
 	ClusterID string `json:"clusterID,omitempty"`
 
@@ -117,8 +109,7 @@ type KubeVisionClusterStatus struct {
 	// +optional
 	Nodes *NodeCount `json:"nodes,omitempty"`
 
-	// credentialsExpirationTime is when the registered certificate or token
-	// ends, where it says so.
+	// credentialsExpirationTime is the time at which the registered certificate or token expires, if it contains one.
 	// +optional
 	CredentialsExpirationTime *metav1.Time `json:"credentialsExpirationTime,omitempty"`
 

@@ -5,7 +5,7 @@ package v1alpha1
 
 import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-// ThrottleTarget says whose failed logins are counted.
+// ThrottleTarget is the kind of the party whose failed logins are counted.
 //
 // +kubebuilder:validation:Enum=User;UnknownName;Address;Session;Device
 type ThrottleTarget string
@@ -26,10 +26,9 @@ const (
 	ThrottleDevice ThrottleTarget = "Device"
 )
 
-// KubeVisionLoginThrottle counts the failed logins of a user, of a name that
-// is nobody's, or of a client address, and the wrong passwords given in a
-// session. Once there are too many, the next must wait. Deleting it lets them
-// go on at once.
+// KubeVisionLoginThrottle counts the failed logins of a user, of an unknown name, of a device or of a client address,
+// or the wrong passwords in a session. After too many failures, logins are locked for a time. Deleting the throttle
+// ends the lock.
 //
 // +kubebuilder:object:root=true
 // +kubebuilder:resource:scope=Cluster,shortName=kvlt,categories=kubevision
@@ -41,57 +40,54 @@ const (
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 type KubeVisionLoginThrottle struct {
 	metav1.TypeMeta `json:",inline"`
-	// metadata is the standard object metadata. The name follows from the
-	// target.
+	// metadata is the standard object metadata. The name is derived from the target.
 	// +optional
 	metav1.ObjectMeta `json:"metadata,omitempty"`
 
-	// spec is what was counted. It is written by KubeVision only.
+	// spec is the count. Only KubeVision writes it.
 	// +required
 	Spec KubeVisionLoginThrottleSpec `json:"spec"`
 }
 
 // KubeVisionLoginThrottleSpec is a count of failed logins.
 //
-// +kubebuilder:validation:XValidation:rule="has(self.userName) == (self.target == 'User')",message="userName is given for the target User only"
-// +kubebuilder:validation:XValidation:rule="has(self.address) == (self.target == 'Address')",message="address is given for the target Address only"
-// +kubebuilder:validation:XValidation:rule="has(self.session) == (self.target == 'Session')",message="session is given for the target Session only"
-// +kubebuilder:validation:XValidation:rule="has(self.device) == (self.target == 'Device')",message="device is given for the target Device only"
-// +kubebuilder:validation:XValidation:rule="self.target == oldSelf.target && (!has(self.userName) || self.userName == oldSelf.userName)",message="a throttle cannot change its target"
+// +kubebuilder:validation:XValidation:rule="has(self.userName) == (self.target == 'User')",message="userName must be set exactly for the target User"
+// +kubebuilder:validation:XValidation:rule="has(self.address) == (self.target == 'Address')",message="address must be set exactly for the target Address"
+// +kubebuilder:validation:XValidation:rule="has(self.session) == (self.target == 'Session')",message="session must be set exactly for the target Session"
+// +kubebuilder:validation:XValidation:rule="has(self.device) == (self.target == 'Device')",message="device must be set exactly for the target Device"
+// +kubebuilder:validation:XValidation:rule="self.target == oldSelf.target && (!has(self.userName) || self.userName == oldSelf.userName)",message="the target of a throttle is immutable"
 type KubeVisionLoginThrottleSpec struct {
-	// target says whose failures are counted.
+	// target is the kind of the party whose failures are counted.
 	// +required
 	Target ThrottleTarget `json:"target"`
 
-	// userName is the KubeVisionUser, where the target is one. The name that
-	// is nobody's is not kept: it may be a password in the wrong field.
+	// userName is the KubeVisionUser, if the target is one. An unknown name is not stored, because it may be a
+	// mistyped password.
 	// +optional
 	// +kubebuilder:validation:MaxLength=63
 	UserName string `json:"userName,omitempty"`
 
-	// session is the KubeVisionSession, where the target is one.
+	// session is the KubeVisionSession, if the target is one.
 	// +optional
 	// +kubebuilder:validation:MaxLength=63
 	Session string `json:"session,omitempty"`
 
-	// device is the id of the device, where the target is one.
+	// device is the id of the device, if the target is one.
 	// +optional
 	// +kubebuilder:validation:MaxLength=63
 	Device string `json:"device,omitempty"`
 
-	// address is the client address, where the target is one; of IPv6, the
-	// network of 64, 56 or 48 bits.
+	// address is the client address, if the target is one; for IPv6, the network of 64, 56 or 48 bits.
 	// +optional
 	// +kubebuilder:validation:MaxLength=64
 	Address string `json:"address,omitempty"`
 
-	// failures is the number of failed logins that are not forgiven yet, as of
-	// lastFailureTime.
+	// failures is the number of failed logins that were not forgiven at lastFailureTime.
 	// +required
 	// +kubebuilder:validation:Minimum=1
 	Failures int32 `json:"failures"`
 
-	// lastFailureTime is when a login failed last.
+	// lastFailureTime is the time of the last failed login.
 	// +required
 	LastFailureTime metav1.MicroTime `json:"lastFailureTime"`
 

@@ -5,7 +5,7 @@ package v1alpha1
 
 import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-// SubjectKind says what a subject's name means.
+// SubjectKind is the kind of a subject.
 //
 // +kubebuilder:validation:Enum=KubeVisionUser;KubeVisionGroup;User;Group;ServiceAccount
 type SubjectKind string
@@ -24,7 +24,7 @@ const (
 	SubjectServiceAccount SubjectKind = "ServiceAccount"
 )
 
-// RoleKind says what a role's name means.
+// RoleKind is the kind of a role.
 //
 // +kubebuilder:validation:Enum=KubeVisionRole;ClusterRole
 type RoleKind string
@@ -53,10 +53,8 @@ const (
 	RoleReadonly = "readonly"
 )
 
-// KubeVisionRoleBinding grants a role to subjects, on any number of
-// clusters. KubeVision makes it true with RoleBindings and
-// ClusterRoleBindings on those clusters, whose own RBAC then decides;
-// removing it takes all of them away.
+// KubeVisionRoleBinding grants a role to subjects, on any number of clusters. KubeVision creates RoleBindings and
+// ClusterRoleBindings on those clusters, whose own RBAC then decides, and deletes them with the binding.
 //
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status
@@ -69,25 +67,25 @@ const (
 // +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`
 // +kubebuilder:printcolumn:name="Unreachable",type=integer,JSONPath=`.status.unreachableClusters`
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
-// +kubebuilder:validation:XValidation:rule="self.metadata.name.size() <= 63",message="the name of a role binding has at most 63 characters"
-// +kubebuilder:validation:XValidation:rule=`oldSelf.hasValue() || !self.metadata.name.matches('(^|[.])xn--')`,optionalOldSelf=true,message="a name with 'xn--' is shown as another one by what decodes it; choose one without"
+// +kubebuilder:validation:XValidation:rule="self.metadata.name.size() <= 63",message="the name of a role binding must have at most 63 characters"
+// +kubebuilder:validation:XValidation:rule=`oldSelf.hasValue() || !self.metadata.name.matches('(^|[.])xn--')`,optionalOldSelf=true,message="the name must not contain 'xn--', which programs that decode Punycode display as another name"
 type KubeVisionRoleBinding struct {
 	metav1.TypeMeta `json:",inline"`
 	// metadata is the standard object metadata.
 	// +optional
 	metav1.ObjectMeta `json:"metadata,omitempty"`
 
-	// spec says who gets which role where.
+	// spec is the role, its subjects, and the clusters and namespaces in which it applies.
 	// +required
 	Spec KubeVisionRoleBindingSpec `json:"spec"`
-	// status says what was applied. It is written by KubeVision only.
+	// status is the applied state. Only KubeVision writes it.
 	// +optional
 	Status KubeVisionRoleBindingStatus `json:"status,omitempty"`
 }
 
-// KubeVisionRoleBindingSpec says who gets which role where.
+// KubeVisionRoleBindingSpec describes a role, its subjects, and the clusters and namespaces in which it applies.
 type KubeVisionRoleBindingSpec struct {
-	// subjects are who gets the role.
+	// subjects are the users, groups and accounts that get the role.
 	// +required
 	// +listType=atomic
 	// +kubebuilder:validation:MinItems=1
@@ -98,28 +96,27 @@ type KubeVisionRoleBindingSpec struct {
 	// +required
 	RoleRef RoleReference `json:"roleRef"`
 
-	// clusters are where the subjects get it, by name or by label.
+	// clusters are the clusters on which the subjects get the role, by name or by label.
 	// +required
 	Clusters ClusterTargets `json:"clusters"`
 
-	// namespaces restrict the role to namespaces of those clusters, by name or
-	// by label. Without it the role holds in the whole cluster.
+	// namespaces restricts the role to namespaces of those clusters, by name or by label. Without it the role applies
+	// in the whole cluster.
 	// +optional
 	Namespaces *NamespaceTargets `json:"namespaces,omitempty"`
 }
 
-// Subject is somebody who gets a role.
+// Subject is a user, group or account that gets a role.
 //
-// +kubebuilder:validation:XValidation:rule="self.kind == 'ServiceAccount' ? has(self.__namespace__) : !has(self.__namespace__)",message="namespace is required for a ServiceAccount, and for nothing else"
-// +kubebuilder:validation:XValidation:rule="!(self.kind in ['KubeVisionUser','KubeVisionGroup','ServiceAccount']) || self.name.matches('^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$')",message="a KubeVisionUser, KubeVisionGroup or ServiceAccount has a name of lower case letters, digits, '-' and '.'"
-// +kubebuilder:validation:XValidation:rule="!(self.kind in ['User','Group']) || !self.name.lowerAscii().startsWith('kubevision:')",message="names that begin with 'kubevision:' belong to KubeVision; use kind KubeVisionUser or KubeVisionGroup with the name alone"
-// +kubebuilder:validation:XValidation:rule="self.kind != 'User' || !self.name.lowerAscii().startsWith('system:')",message="users that begin with 'system:' belong to Kubernetes; use kind ServiceAccount for a service account"
-// +kubebuilder:validation:XValidation:rule="self.kind != 'Group' || !self.name.lowerAscii().startsWith('system:') || self.name in ['system:authenticated','system:serviceaccounts'] || self.name.startsWith('system:serviceaccounts:')",message="of the groups that begin with 'system:' only system:authenticated and system:serviceaccounts may be bound"
-// +kubebuilder:validation:XValidation:rule=`!(self.kind in ['User','Group']) || self.name.matches(r'^[^\pC\pZ]+( +[^\pC\pZ]+)*$')`,message="a User or Group has a name without control characters, invisible characters, or blanks at its ends"
+// +kubebuilder:validation:XValidation:rule="self.kind == 'ServiceAccount' ? has(self.__namespace__) : !has(self.__namespace__)",message="namespace is required for a ServiceAccount, and not allowed for other kinds"
+// +kubebuilder:validation:XValidation:rule="!(self.kind in ['KubeVisionUser','KubeVisionGroup','ServiceAccount']) || self.name.matches('^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$')",message="the name of a KubeVisionUser, KubeVisionGroup or ServiceAccount may only contain lower case letters, digits, '-' and '.'"
+// +kubebuilder:validation:XValidation:rule="!(self.kind in ['User','Group']) || !self.name.lowerAscii().startsWith('kubevision:')",message="names that begin with 'kubevision:' are reserved; use kind KubeVisionUser or KubeVisionGroup and omit the prefix"
+// +kubebuilder:validation:XValidation:rule="self.kind != 'User' || !self.name.lowerAscii().startsWith('system:')",message="users that begin with 'system:' are reserved; use kind ServiceAccount for a service account"
+// +kubebuilder:validation:XValidation:rule="self.kind != 'Group' || !self.name.lowerAscii().startsWith('system:') || self.name in ['system:authenticated','system:serviceaccounts'] || self.name.startsWith('system:serviceaccounts:')",message="groups that begin with 'system:' are reserved, except system:authenticated and system:serviceaccounts"
+// +kubebuilder:validation:XValidation:rule=`!(self.kind in ['User','Group']) || self.name.matches(r'^[^\pC\pZ]+( +[^\pC\pZ]+)*$')`,message="the name of a User or Group must not contain control or invisible characters, or begin or end with a blank"
 type Subject struct {
-	// kind says what the name means: KubeVisionUser or KubeVisionGroup for those
-	// who log in to KubeVision, User, Group or ServiceAccount for those whom the
-	// host's kube-apiserver authenticates.
+	// kind of the subject: KubeVisionUser or KubeVisionGroup for users who log in to KubeVision; User, Group or
+	// ServiceAccount for callers whom the host's kube-apiserver authenticates.
 	// +required
 	Kind SubjectKind `json:"kind"`
 
@@ -138,8 +135,8 @@ type Subject struct {
 
 // RoleReference names a role.
 //
-// +kubebuilder:validation:XValidation:rule="!has(self.kind) || self.kind != 'KubeVisionRole' || self.name in ['admin','ops','dev','readonly']",message="a KubeVisionRole is one of admin, ops, dev, readonly"
-// +kubebuilder:validation:XValidation:rule="!(self.name in ['.','..'])",message="no ClusterRole has the name . or .."
+// +kubebuilder:validation:XValidation:rule="!has(self.kind) || self.kind != 'KubeVisionRole' || self.name in ['admin','ops','dev','readonly']",message="a KubeVisionRole must be admin, ops, dev or readonly"
+// +kubebuilder:validation:XValidation:rule="!(self.name in ['.','..'])",message="the name of a ClusterRole must not be . or .."
 type RoleReference struct {
 	// kind of the role. Without it, admin, ops, dev and readonly are the
 	// built-in roles, and any other name is a ClusterRole of the target cluster.
@@ -169,8 +166,8 @@ type ClusterTargets struct {
 	// +kubebuilder:validation:items:Pattern=`^[a-z0-9]([-a-z0-9]*[a-z0-9])?$`
 	Names []string `json:"names,omitempty"`
 
-	// selector matches the labels of KubeVisionClusters. An empty one matches
-	// every cluster, those registered later included.
+	// selector matches the labels of KubeVisionClusters. An empty selector matches every cluster, including clusters
+	// that are registered later.
 	// +optional
 	Selector *metav1.LabelSelector `json:"selector,omitempty"`
 }
@@ -179,8 +176,7 @@ type ClusterTargets struct {
 //
 // +kubebuilder:validation:XValidation:rule="has(self.names) != has(self.selector)",message="exactly one of names and selector must be set"
 type NamespaceTargets struct {
-	// names of namespaces. One that does not exist yet gets its grant when it
-	// appears.
+	// names of namespaces. A namespace that does not exist yet gets the grant after its creation.
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MinItems=1
@@ -190,82 +186,79 @@ type NamespaceTargets struct {
 	// +kubebuilder:validation:items:Pattern=`^[a-z0-9]([-a-z0-9]*[a-z0-9])?$`
 	Names []string `json:"names,omitempty"`
 
-	// selector matches the labels of namespaces. An empty one matches every
-	// namespace, those made later included.
+	// selector matches the labels of namespaces. An empty selector matches every namespace, including namespaces that
+	// are created later.
 	// +optional
 	Selector *metav1.LabelSelector `json:"selector,omitempty"`
 }
 
-// KubeVisionRoleBindingStatus says what was applied.
+// KubeVisionRoleBindingStatus is the applied state of a binding.
 type KubeVisionRoleBindingStatus struct {
-	// conditions of the binding: Ready, SubjectsResolved, Applied and
-	// ClustersReachable. Ready speaks of the clusters that can be reached; where
-	// none can be, it is False.
+	// conditions of the binding: Ready, SubjectsResolved, Applied and ClustersReachable. Ready refers to the clusters
+	// that can be reached; if there is none, it is False.
 	// +optional
 	// +listType=map
 	// +listMapKey=type
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
 
-	// observedGeneration is the generation of the spec that the conditions speak
-	// of.
+	// observedGeneration is the generation of the spec to which the conditions refer.
 	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
 
-	// summary is the spec in a few words, for tables.
+	// summary is a short form of the spec, for tables.
 	// +optional
 	Summary *RoleBindingSummary `json:"summary,omitempty"`
 
-	// unreachableClusters is the number of clusters that the binding selects and
-	// that cannot be reached. It is applied there when they can be.
+	// unreachableClusters is the number of selected clusters that cannot be reached. The binding is applied there as
+	// soon as they can be reached.
 	// +optional
 	UnreachableClusters *int32 `json:"unreachableClusters,omitempty"`
 
-	// clusters says what was applied on each cluster.
+	// clusters contains the applied state on each cluster.
 	// +optional
 	// +listType=map
 	// +listMapKey=name
 	Clusters []RoleBindingClusterStatus `json:"clusters,omitempty"`
 }
 
-// RoleBindingSummary is a spec in a few words.
+// RoleBindingSummary is a short form of a spec.
 type RoleBindingSummary struct {
 	// subjects of the binding.
 	// +optional
 	Subjects string `json:"subjects,omitempty"`
-	// clusters that it selects.
+	// clusters that the binding selects.
 	// +optional
 	Clusters string `json:"clusters,omitempty"`
-	// namespaces that it selects; <all> for the whole cluster.
+	// namespaces that the binding selects; <all> for the whole cluster.
 	// +optional
 	Namespaces string `json:"namespaces,omitempty"`
 }
 
-// RoleBindingClusterStatus says what was applied on one cluster.
+// RoleBindingClusterStatus is the applied state on one cluster.
 type RoleBindingClusterStatus struct {
 	// name of the cluster.
 	// +required
 	Name string `json:"name"`
-	// status is True when the binding is in force there.
+	// status is True if the binding is in force there.
 	// +required
 	// +kubebuilder:validation:Enum=True;False;Unknown
 	Status metav1.ConditionStatus `json:"status"`
-	// reason of the status, one word.
+	// reason is the machine-readable cause of the status.
 	// +optional
 	Reason string `json:"reason,omitempty"`
-	// message says what an operator may do about it.
+	// message describes the cause and its solution.
 	// +optional
 	// +kubebuilder:validation:MaxLength=1024
 	Message string `json:"message,omitempty"`
-	// clusterRole that the subjects were bound to.
+	// clusterRole is the ClusterRole to which the subjects are bound.
 	// +optional
 	ClusterRole string `json:"clusterRole,omitempty"`
-	// namespaceCount is the number of namespaces with a RoleBinding; absent
-	// where a ClusterRoleBinding alone holds in all.
+	// namespaceCount is the number of namespaces with a RoleBinding. It is absent if a ClusterRoleBinding alone
+	// covers all.
 	// +optional
 	NamespaceCount *int32 `json:"namespaceCount,omitempty"`
-	// namespaces are those with a RoleBinding that spec.namespaces selects, in
-	// alphabetical order; the first ones where there are more than 256, or
-	// where many clusters share the room that one status has.
+	// namespaces are the namespaces with a RoleBinding that spec.namespaces selects, in alphabetical order. The list
+	// is truncated at 256, or earlier if many clusters share the size of one status.
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MaxItems=256

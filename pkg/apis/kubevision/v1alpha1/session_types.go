@@ -8,8 +8,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// KubeVisionSession is one login. Deleting it logs the user out of that
-// client, on every replica.
+// KubeVisionSession is one login. Deleting it logs that client out on every replica.
 //
 // +kubebuilder:object:root=true
 // +kubebuilder:resource:scope=Cluster,shortName=kvsession,categories=kubevision
@@ -20,19 +19,18 @@ import (
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 type KubeVisionSession struct {
 	metav1.TypeMeta `json:",inline"`
-	// metadata is the standard object metadata. Its name is the session id that
-	// access tokens carry.
+	// metadata is the standard object metadata. The name is the session id in access tokens.
 	// +optional
 	metav1.ObjectMeta `json:"metadata,omitempty"`
 
-	// spec is the login. It is written by KubeVision only.
+	// spec is the login. Only KubeVision writes it.
 	// +required
 	Spec KubeVisionSessionSpec `json:"spec"`
 }
 
 // KubeVisionSessionSpec describes a login.
 //
-// +kubebuilder:validation:XValidation:rule="self.userName == oldSelf.userName && self.userUID == oldSelf.userUID",message="a session cannot change hands"
+// +kubebuilder:validation:XValidation:rule="self.userName == oldSelf.userName && self.userUID == oldSelf.userUID",message="the user of a session is immutable"
 type KubeVisionSessionSpec struct {
 	// userName is the name of the KubeVisionUser.
 	// +required
@@ -40,37 +38,35 @@ type KubeVisionSessionSpec struct {
 	// +kubebuilder:validation:MaxLength=63
 	UserName string `json:"userName"`
 
-	// userUID is the UID of the KubeVisionUser. A user that was deleted and made
-	// again under the same name has none of the old sessions.
+	// userUID is the UID of the KubeVisionUser. A new user with the name of a deleted one has none of the old
+	// sessions.
 	// +required
 	UserUID types.UID `json:"userUID"`
 
-	// client is where the login came from.
+	// client describes the client of the login.
 	// +optional
 	Client SessionClient `json:"client,omitempty"`
 
-	// authenticationMethods are how the user proved to be who they say (RFC
-	// 8176): pwd for a password, otp for a one-time code.
+	// authenticationMethods are the methods of authentication (RFC 8176): pwd for a password, otp for a one-time
+	// code.
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MaxItems=8
 	// +kubebuilder:validation:items:MaxLength=16
 	AuthenticationMethods []string `json:"authenticationMethods,omitempty"`
 
-	// expirationTime is when the session ends unless it is renewed.
+	// expirationTime is the time at which the session ends unless it is refreshed.
 	// +required
 	ExpirationTime metav1.Time `json:"expirationTime"`
 
-	// refreshTokenHash is the SHA-256 hash, in hexadecimal digits, of the
-	// refresh token that is valid now.
+	// refreshTokenHash is the SHA-256 hash, in hexadecimal digits, of the current refresh token.
 	// +required
 	// +kubebuilder:validation:MaxLength=64
 	// +kubebuilder:validation:Pattern=`^[0-9a-f]{64}$`
 	RefreshTokenHash string `json:"refreshTokenHash"`
 
-	// previousRefreshTokenHashes are the hashes of the refresh tokens before,
-	// the last one first. One of them that is used again, later than a moment
-	// after the rotation, ends the session: somebody has a copy.
+	// previousRefreshTokenHashes are the hashes of the previous refresh tokens, the latest first. The reuse of one of
+	// them, except shortly after the rotation, ends the session, because it means that the token was copied.
 	// +optional
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=16
@@ -78,27 +74,24 @@ type KubeVisionSessionSpec struct {
 	// +kubebuilder:validation:items:Pattern=`^[0-9a-f]{64}$`
 	PreviousRefreshTokenHashes []string `json:"previousRefreshTokenHashes,omitempty"`
 
-	// rotationSalt is what the refresh token that is valid now was derived with
-	// from the one before, so that two uses of that one at the same time give
-	// the same. It is of no use without the token.
+	// rotationSalt is the salt with which the current refresh token was derived from the previous one, so that two
+	// concurrent uses of the previous one return the same token. It is useless without the token.
 	// +optional
 	// +kubebuilder:validation:MaxLength=64
 	// +kubebuilder:validation:Pattern=`^[0-9a-f]{64}$`
 	RotationSalt string `json:"rotationSalt,omitempty"`
 
-	// credentialsEpoch is the state of the user's credentials in which the login
-	// was made. Once it is another, because the password or the second factor
-	// has changed, the session ends.
+	// credentialsEpoch is the epoch of the user's credentials at the login. The session ends when the epoch changes,
+	// because the password or the second factor has changed.
 	// +optional
 	// +kubebuilder:validation:MaxLength=64
 	CredentialsEpoch string `json:"credentialsEpoch,omitempty"`
 
-	// passwordChangeRequired lets the session do nothing but choose a new
-	// password.
+	// passwordChangeRequired restricts the session to a change of the password.
 	// +optional
 	PasswordChangeRequired bool `json:"passwordChangeRequired,omitempty"`
 
-	// rotationTime is when the refresh token was last rotated.
+	// rotationTime is the time of the last rotation of the refresh token.
 	// +optional
 	RotationTime *metav1.Time `json:"rotationTime,omitempty"`
 
@@ -126,13 +119,13 @@ type SpentTicket struct {
 	ExpirationTime metav1.Time `json:"expirationTime"`
 }
 
-// SessionClient is where a login came from.
+// SessionClient describes the client of a login.
 type SessionClient struct {
 	// address is the IP address of the client.
 	// +optional
 	// +kubebuilder:validation:MaxLength=64
 	Address string `json:"address,omitempty"`
-	// userAgent is what the client called itself.
+	// userAgent is the client's User-Agent.
 	// +optional
 	// +kubebuilder:validation:MaxLength=256
 	UserAgent string `json:"userAgent,omitempty"`

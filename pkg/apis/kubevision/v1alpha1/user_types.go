@@ -5,7 +5,7 @@ package v1alpha1
 
 import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-// TwoFactorPolicy says whether a user must use a second factor.
+// TwoFactorPolicy is the policy for a user's second factor.
 //
 // +kubebuilder:validation:Enum=Optional;Required
 type TwoFactorPolicy string
@@ -33,28 +33,26 @@ const (
 // +kubebuilder:printcolumn:name="Locked Until",type=string,format=date-time,JSONPath=`.status.lockedUntil`
 // +kubebuilder:printcolumn:name="Groups",type=string,JSONPath=`.spec.groups`,priority=1
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
-// +kubebuilder:validation:XValidation:rule="self.metadata.name.size() <= 63",message="a user name has at most 63 characters"
-// +kubebuilder:validation:XValidation:rule=`oldSelf.hasValue() || !self.metadata.name.matches('(^|[.])xn--')`,optionalOldSelf=true,message="a name with 'xn--' is shown as another one by what decodes it; choose one without"
-// +kubebuilder:validation:XValidation:rule=`oldSelf.hasValue() || !(self.metadata.name == 'users' || self.metadata.name.startsWith('kubevision-'))`,optionalOldSelf=true,message="the user name 'users', and those that begin with 'kubevision-', belong to KubeVision"
+// +kubebuilder:validation:XValidation:rule="self.metadata.name.size() <= 63",message="a user name must have at most 63 characters"
+// +kubebuilder:validation:XValidation:rule=`oldSelf.hasValue() || !self.metadata.name.matches('(^|[.])xn--')`,optionalOldSelf=true,message="the name must not contain 'xn--', which programs that decode Punycode display as another name"
+// +kubebuilder:validation:XValidation:rule=`oldSelf.hasValue() || !(self.metadata.name == 'users' || self.metadata.name.startsWith('kubevision-'))`,optionalOldSelf=true,message="the user name 'users' and names that begin with 'kubevision-' are reserved"
 type KubeVisionUser struct {
 	metav1.TypeMeta `json:",inline"`
-	// metadata is the standard object metadata. Its name is what the user types
-	// to log in.
+	// metadata is the standard object metadata. The name is the name with which the user logs in.
 	// +optional
 	metav1.ObjectMeta `json:"metadata,omitempty"`
 
-	// spec is what is wanted of this user.
+	// spec describes the user.
 	// +optional
 	Spec KubeVisionUserSpec `json:"spec,omitempty"`
-	// status is what the controllers observed. It is written by KubeVision only.
+	// status is the observed state. Only KubeVision writes it.
 	// +optional
 	Status KubeVisionUserStatus `json:"status,omitempty"`
 }
 
-// KubeVisionUserSpec describes a user. It never holds a password.
+// KubeVisionUserSpec describes a user. It never contains a password.
 type KubeVisionUserSpec struct {
-	// displayName is the name that the dashboard shows. Defaults to the name of
-	// the object.
+	// displayName is the name that the dashboard displays. Defaults to the name of the object.
 	// +optional
 	// +kubebuilder:validation:MaxLength=256
 	DisplayName string `json:"displayName,omitempty"`
@@ -72,39 +70,33 @@ type KubeVisionUserSpec struct {
 	// +kubebuilder:validation:MaxItems=64
 	// +kubebuilder:validation:items:MaxLength=63
 	// +kubebuilder:validation:items:Pattern=`^[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*$`
-	// +kubebuilder:validation:XValidation:rule=`!self.exists(g, g.matches('(^|[.])xn--'))`,message="a group with 'xn--' is shown as another one by what decodes it; choose one without"
+	// +kubebuilder:validation:XValidation:rule=`!self.exists(g, g.matches('(^|[.])xn--'))`,message="a group must not contain 'xn--', which programs that decode Punycode display as another name"
 	Groups []string `json:"groups,omitempty"`
 
-	// disabled ends every session of the user and refuses new ones.
+	// disabled ends all sessions of the user and rejects new ones.
 	// +optional
 	Disabled bool `json:"disabled,omitempty"`
 
-	// twoFactor says whether the user must have a second factor. Defaults to
-	// Optional.
+	// twoFactor is the policy for the user's second factor. Defaults to Optional.
 	// +optional
 	// +kubebuilder:default=Optional
 	TwoFactor TwoFactorPolicy `json:"twoFactor,omitempty"`
 
-	// passwordSecretRef names the Secret with the user's password, in the
-	// namespace kubevision-system. The password is either in clear or an
-	// argon2id hash in PHC string format. One line end after it is ignored. It
-	// is read when the Secret is created and when it changes. A user without a
-	// password cannot log in.
+	// passwordSecretRef names the Secret with the user's password, in the namespace kubevision-system. The value is
+	// either the password in clear text or its argon2id hash in PHC string format. One line end after it is ignored.
+	// It is read when the Secret is created and when it changes. A user without a password cannot log in.
 	// +optional
 	PasswordSecretRef *SecretKeyReference `json:"passwordSecretRef,omitempty"`
 
-	// mustChangePassword asks the user to choose a new password at the next
-	// login.
+	// mustChangePassword requires the user to choose a new password at the next login.
 	// +optional
 	MustChangePassword bool `json:"mustChangePassword,omitempty"`
 }
 
-// SecretKeyReference names one key of a Secret in the namespace in which
-// KubeVision is installed. Other namespaces cannot be named, so that nobody
-// can make KubeVision read a Secret for them; neither can the Secrets that
-// KubeVision keeps for itself.
+// SecretKeyReference names a key of a Secret in the namespace in which KubeVision is installed. Other namespaces and
+// KubeVision's own Secrets cannot be named, so that no user can make KubeVision read a Secret for them.
 //
-// +kubebuilder:validation:XValidation:rule=`!(self.name in ['kubevision-signing-keys','kubevision-apiserver-tls'] || self.name.startsWith('kubevision-credentials-'))`,message="this Secret is KubeVision's own; make one for this purpose and name that"
+// +kubebuilder:validation:XValidation:rule=`!(self.name in ['kubevision-signing-keys','kubevision-apiserver-tls'] || self.name.startsWith('kubevision-credentials-'))`,message="this Secret is reserved for KubeVision; create another one"
 type SecretKeyReference struct {
 	// name of the Secret, in the namespace kubevision-system.
 	// +required
@@ -121,7 +113,7 @@ type SecretKeyReference struct {
 	Key string `json:"key,omitempty"`
 }
 
-// KubeVisionUserStatus is what KubeVision knows of a user.
+// KubeVisionUserStatus is the observed state of a user.
 type KubeVisionUserStatus struct {
 	// conditions of the user: Ready and CredentialsReady.
 	// +optional
@@ -129,17 +121,15 @@ type KubeVisionUserStatus struct {
 	// +listMapKey=type
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
 
-	// observedGeneration is the generation of the spec that the conditions speak
-	// of.
+	// observedGeneration is the generation of the spec to which the conditions refer.
 	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
 
-	// twoFactorEnabled says whether the user has proved a second factor.
+	// twoFactorEnabled is true if the user has an active second factor.
 	// +optional
 	TwoFactorEnabled bool `json:"twoFactorEnabled,omitempty"`
 
-	// recoveryCodesRemaining is the number of unused recovery codes. Absent
-	// without a second factor.
+	// recoveryCodesRemaining is the number of unused recovery codes. It is absent without a second factor.
 	// +optional
 	RecoveryCodesRemaining *int32 `json:"recoveryCodesRemaining,omitempty"`
 
@@ -147,8 +137,7 @@ type KubeVisionUserStatus struct {
 	// +optional
 	LastLoginTime *metav1.Time `json:"lastLoginTime,omitempty"`
 
-	// lockedUntil is the time before which no login is accepted, because too
-	// many have failed.
+	// lockedUntil is the time before which no login is accepted, because too many logins have failed.
 	// +optional
 	LockedUntil *metav1.Time `json:"lockedUntil,omitempty"`
 }
