@@ -2,8 +2,8 @@
 # Copyright The KubeVision Authors.
 # SPDX-License-Identifier: Apache-2.0
 
-# Fails if a kustomization of config/ does not render. The kubectl is that of the local control plane. A Component, which
-# does not render by itself, is rendered as an addition to config/default.
+# Fails if a kustomization of config/ does not render. The kubectl is that of the local control plane. A Component,
+# which does not render by itself, is rendered as an addition to config/default.
 
 # shellcheck source=hack/lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"

@@ -2,8 +2,8 @@
 # Copyright The KubeVision Authors.
 # SPDX-License-Identifier: Apache-2.0
 
-# Fails if the Helm chart and config/ render different objects, if a test of the release's tool fails, or if two releases
-# of the same source differ. The releases are for the machine's architecture only.
+# Fails if the Helm chart and config/ render different objects, if a test of the release's tool fails, or if two
+# releases of the same source differ. The releases are for the machine's architecture only.
 
 # shellcheck source=hack/lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
@@ -28,5 +28,6 @@ if ! diff -r "${scratch}/first" "${scratch}/second" >"${scratch}/differences"; t
 fi
 (cd "${scratch}/first" && sha256sum --quiet --check SHA256SUMS) || die "SHA256SUMS is wrong"
 for name in install.yaml remove.yaml; do
-  grep -q 'image: kubevision:v0.0.0-verify$' "${scratch}/first/${name}" || die "${name} does not name the release's image"
+  grep -q 'image: kubevision:v0.0.0-verify$' "${scratch}/first/${name}" ||
+    die "${name} does not name the image of the release"
 done

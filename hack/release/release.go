@@ -51,7 +51,7 @@ func (r *release) addFlags(fs *flag.FlagSet) {
 
 func (r *release) complete() error {
 	if r.version == "" || !strings.HasPrefix(r.version, "v") || strings.Contains(r.version, "+") {
-		return fmt.Errorf("the version %q must begin with a v and can have no +, since it is the tag of an image", r.version)
+		return fmt.Errorf("the version %q must begin with a v and can have no +: it is the tag of an image", r.version)
 	}
 	if r.output == "" {
 		return errors.New("name the folder of the release by -output")

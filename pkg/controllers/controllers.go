@@ -172,8 +172,8 @@ func setupGrants(ctx context.Context, mgr ctrl.Manager, roles cache.Cache, o Opt
 	}
 	c, recorder := mgr.GetClient(), mgr.GetEventRecorder(names.FieldManager)
 	members := &cluster.Reconciler{
-		Client: c, Recorder: recorder, Targets: targets, Host: host, HostURL: mgr.GetConfig().Host, Clock: clock.RealClock{},
-		Concurrency: o.ConcurrentClusterSyncs,
+		Client: c, Recorder: recorder, Targets: targets, Host: host, HostURL: mgr.GetConfig().Host,
+		Clock: clock.RealClock{}, Concurrency: o.ConcurrentClusterSyncs,
 	}
 	if err := members.SetupWithManager(mgr); err != nil {
 		return fmt.Errorf("setting up the cluster controller: %w", err)

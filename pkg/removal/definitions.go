@@ -15,8 +15,9 @@ import (
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 )
 
-// defineMissing waits until the host serves all kinds that the controllers watch. Somebody may have deleted the definitions:
-// those whose objects have finalizers last, and the others are gone. It replaces these, for as long as the removal takes.
+// defineMissing waits until the host serves all kinds that the controllers watch. Somebody may have deleted the
+// definitions: those whose objects have finalizers last, and the others are gone. It replaces these, for as long as the
+// removal takes.
 func (r *Remover) defineMissing(ctx context.Context) error {
 	return await(ctx, func(ctx context.Context) ([]string, error) {
 		var waiting []string

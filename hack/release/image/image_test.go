@@ -76,7 +76,8 @@ func TestBuild(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if config.Config.User != User || config.Architecture != "arm64" || config.Config.Labels["org.opencontainers.image.version"] != "v1.2.3" {
+	version := config.Config.Labels["org.opencontainers.image.version"]
+	if config.Config.User != User || config.Architecture != "arm64" || version != "v1.2.3" {
 		t.Errorf("the configuration is %+v", config)
 	}
 	files := filesOf(t, first)

@@ -112,7 +112,8 @@ func Describe(programs []Program, version string, at time.Time) (*Document, erro
 func (d *Document) add(p Program, sum, version string, info *debug.BuildInfo, modules map[string]bool) {
 	program := Package{
 		SPDXID: id("Program", p.Name, ""), Name: p.Name, VersionInfo: version, DownloadLocation: noAssertion,
-		LicenseConcluded: "Apache-2.0", LicenseDeclared: "Apache-2.0", CopyrightText: "Copyright The KubeVision Authors",
+		LicenseConcluded: "Apache-2.0", LicenseDeclared: "Apache-2.0",
+		CopyrightText:  "Copyright The KubeVision Authors",
 		PrimaryPurpose: "APPLICATION", Checksums: []Checksum{{Algorithm: "SHA256", Value: sum}},
 	}
 	d.Packages = append(d.Packages, program)
@@ -145,7 +146,8 @@ func modulePackage(id string, m *debug.Module) Package {
 		LicenseConcluded: noAssertion, LicenseDeclared: noAssertion, CopyrightText: noAssertion,
 		PrimaryPurpose: "LIBRARY",
 		ExternalRefs: []ExternalRef{{
-			Category: "PACKAGE-MANAGER", Type: "purl", Locator: "pkg:golang/" + strings.ToLower(m.Path) + "@" + m.Version,
+			Category: "PACKAGE-MANAGER", Type: "purl",
+			Locator: "pkg:golang/" + strings.ToLower(m.Path) + "@" + m.Version,
 		}},
 	}
 }

@@ -1,7 +1,8 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package installation installs, upgrades and removes KubeVision by its manifests, without its programs: Pods need nodes.
+// Package installation installs, upgrades and removes KubeVision by its manifests, without its programs: Pods need
+// nodes.
 package installation
 
 import (

@@ -37,8 +37,8 @@ func foreign() map[string][]string {
 	}
 }
 
-// TestManifests: kube-apiserver accepts every object of every kustomization without a warning, and every Pod in a namespace
-// that enforces the profile "restricted".
+// TestManifests: kube-apiserver accepts every object of every kustomization without a warning, and every Pod in a
+// namespace that enforces the profile "restricted".
 func TestManifests(t *testing.T) {
 	defineForeign(t)
 	host.must(t, "apply", "--server-side", "-k", "config/crd")
@@ -52,7 +52,8 @@ func TestManifests(t *testing.T) {
 	}
 	var folders, pods int
 	for _, folder := range kustomizations(t) {
-		got := host.kubectl(t.Context(), "apply", "--server-side", "--force-conflicts", "--dry-run=server", "-k", folder)
+		got := host.kubectl(t.Context(),
+			"apply", "--server-side", "--force-conflicts", "--dry-run=server", "-k", folder)
 		if got.err != nil || strings.Contains(got.output, "Warning") {
 			t.Errorf("%s: %v\n%s", folder, got.err, got.output)
 			continue
@@ -129,7 +130,8 @@ func checkPods(t *testing.T, folder string) int {
 		}
 		count++
 		pod := &corev1.Pod{
-			ObjectMeta: metav1.ObjectMeta{Namespace: "kubevision-system", GenerateName: "dry-run-"}, Spec: template.Spec,
+			ObjectMeta: metav1.ObjectMeta{Namespace: "kubevision-system", GenerateName: "dry-run-"},
+			Spec:       template.Spec,
 		}
 		pod.Spec.ServiceAccountName, pod.Spec.PriorityClassName = "", ""
 		if err := host.admin.Create(t.Context(), pod, client.DryRunAll); err != nil {
