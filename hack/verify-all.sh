@@ -17,6 +17,7 @@ readonly checks=(
   verify-rules
   lint
   verify-kustomize
+  verify-release
 )
 
 failed=()

@@ -133,12 +133,9 @@ func runStale(m *testing.M, options localcluster.KubeVisionOptions, stale bool, 
 		}
 		fmt.Fprintln(os.Stderr, "logs are in", dir)
 	}()
-	programs := os.Getenv(programsVariable)
-	if programs == "" {
-		programs = filepath.Join(dir, "bin")
-		if err := build(ctx, programs); err != nil {
-			return failed(err)
-		}
+	programs, err := Programs(ctx, filepath.Join(dir, "bin"))
+	if err != nil {
+		return failed(err)
 	}
 	options.ControllerManagerArgs = []string{noHostCluster}
 	cluster, err := localcluster.Start(ctx, localcluster.Options{Dir: filepath.Join(dir, "cluster"), Log: os.Stderr})
@@ -170,6 +167,14 @@ func runStale(m *testing.M, options localcluster.KubeVisionOptions, stale bool, 
 	}
 	use(e)
 	return m.Run()
+}
+
+// Programs returns the folder of the programs under test. It builds them into dir unless they are built already.
+func Programs(ctx context.Context, dir string) (string, error) {
+	if programs := os.Getenv(programsVariable); programs != "" {
+		return programs, nil
+	}
+	return dir, build(ctx, dir)
 }
 
 func failed(err error) int {

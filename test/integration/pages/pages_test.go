@@ -33,7 +33,7 @@ func order() []string {
 		"README.md", "docs/quickstart-dashboard.md", "docs/quickstart-operator.md", "docs/users.md", "docs/clusters.md",
 		"docs/role-bindings.md", "docs/rbac.md", "docs/authentication.md", "docs/workloads.md", "docs/api.md",
 		"docs/reference.md", "docs/performance.md", "docs/conformance.md", "CONTRIBUTING.md",
-		"docs/quickstart-developer.md", "docs/install.md",
+		"docs/quickstart-developer.md", "docs/operations.md", "docs/install.md",
 	}
 }
 
