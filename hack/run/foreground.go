@@ -128,6 +128,16 @@ func use(
 	ctx context.Context, root, programs string, files state, wanted settings, cluster, member *localcluster.Cluster,
 	steps *progress,
 ) error {
+	if wanted.nodes > 0 {
+		if err := cluster.StartNodes(ctx, wanted.nodes); err != nil {
+			return err
+		}
+		stopLogs, err := writeLogs(ctx, cluster)
+		if err != nil {
+			return err
+		}
+		defer stopLogs()
+	}
 	var arguments []string
 	if wanted.dashboardDir != "" {
 		arguments = append(arguments, "--dashboard-dir="+wanted.dashboardDir)
@@ -145,16 +155,6 @@ func use(
 	}
 	if err := publish(ctx, files, cluster, vision); err != nil {
 		return err
-	}
-	if wanted.nodes > 0 {
-		if err := cluster.StartNodes(ctx, wanted.nodes); err != nil {
-			return err
-		}
-		stopLogs, err := writeLogs(ctx, cluster)
-		if err != nil {
-			return err
-		}
-		defer stopLogs()
 	}
 	// Allows trying both access paths: by default kube-apiserver rejects requests without credentials.
 	if err := cluster.Apply(ctx, filepath.Join(root, "config", "anonymous")); err != nil {
