@@ -185,7 +185,8 @@ func (l *library) contenders(b *testing.B, q question) []*contender {
 	live := l.contender(b, "live", q.path+"?source=live", "")
 	cached := l.contender(b, "cached", q.path, "")
 	body, tag := l.fromCache(b, cached)
-	limit := &contender{name: "limit", client: plainClient(&tls.Config{InsecureSkipVerify: true})} //nolint:gosec // a copy
+	insecure := &tls.Config{InsecureSkipVerify: true} //nolint:gosec // the server is a copy
+	limit := &contender{name: "limit", client: plainClient(insecure)}
 	var pid int
 	limit.url, pid = newBareLimit(b, body)
 	limit.pids = []int{pid}

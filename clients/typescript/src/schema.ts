@@ -2981,7 +2981,7 @@ export interface components {
         };
         /**
          * Format: int32
-         * @description Code is the outcome of a request. The HTTP status is always 200; 0 means success.
+         * @description Code is the result of a request. The HTTP status is always 200; 0 means success.
          * @enum {integer}
          */
         "io.kubevision.dashboard.v1alpha1.Code": 0 | 40001 | 40002 | 40100 | 40101 | 40102 | 40103 | 40300 | 40301 | 40302 | 40400 | 40401 | 40402 | 40900 | 40901 | 42200 | 42201 | 42900 | 50000 | 50200;
