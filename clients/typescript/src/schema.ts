@@ -1748,6 +1748,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/apis/dashboard.kubevision.io/v1alpha1/watch/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description get the changes of objects as server-sent events */
+        get: operations["watchEvents"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/apis/dashboard.kubevision.io/v1alpha1/webhooks": {
         parameters: {
             query?: never;
@@ -7869,6 +7886,35 @@ export interface operations {
             };
         };
     };
+    watchEvents: {
+        parameters: {
+            query?: {
+                /** @description true for the objects that are there already, before the changes */
+                initial?: boolean;
+                /** @description true for metadata instead of objects */
+                summary?: boolean;
+                /** @description a ticket, if no header has a token */
+                ticket?: string;
+                /** @description cluster:resource or cluster:resource:namespace, each with @ and a bookmark to resume from it; several are separated by commas */
+                topics?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description An envelope; its code says what happened. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["io.kubevision.dashboard.v1alpha1.Envelope"];
+                };
+            };
+        };
+    };
     listWebhooks: {
         parameters: {
             query?: never;
@@ -7915,7 +7961,10 @@ export interface operations {
     };
     watch: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description a ticket, if no header has a token */
+                ticket?: string;
+            };
             header?: never;
             path?: never;
             cookie?: never;
