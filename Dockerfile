@@ -18,10 +18,19 @@ RUN --mount=type=cache,target=/go/pkg/mod \
     CGO_ENABLED=0 GOOS=$TARGETOS GOARCH=$TARGETARCH \
     go build -trimpath -buildvcs=false -ldflags "-s -w $LDFLAGS" -o /out/ ./cmd/...
 
-# The image has no shell and no package manager: it contains two static programs, certificates and time zones.
-FROM gcr.io/distroless/static:nonroot
+RUN --mount=type=cache,target=/go/pkg/mod \
+    --mount=type=cache,target=/root/.cache/go-build \
+    cd hack/release && CGO_ENABLED=0 go run . rootfs -output /rootfs
 
+# The files are those of "make release": two static programs, certificates, time zones and accounts. There is no shell
+# and no package manager.
+FROM scratch
+
+COPY --from=build /rootfs/ /
 COPY --from=build /out/ /usr/local/bin/
+
+ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
+    SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt
 
 USER 65532:65532
 

@@ -15,6 +15,8 @@ UNIT_PKG = $(if $(filter ./...,$(PKG)),./cmd/... ./hack/... ./pkg/... ./test/doc
 # Secret; $KUBECONFIG is that of an administrator of its cluster.
 URL ?=
 CA ?=
+# The read cache of an installation that "make conformance" starts: on, off or stale.
+READ_CACHE ?= on
 # The duration of each flood, and of each attack of a member, in "make test-limits" and "make bench"; published
 # results use a minute.
 FLOOD ?= 10s
@@ -22,11 +24,12 @@ FLOOD ?= 10s
 FUZZTIME ?= 10s
 # The name of the image that "make image" builds, by default that of config/default.
 IMAGE ?= kubevision:v0.1.0
+REPOSITORY = $(shell echo '$(IMAGE)' | sed 's|:[^:/]*$$||')
 
 MODULE := github.com/kubevision-io/kubevision
 
 # A history without tags gets a version with the commit.
-VERSION ?= $(shell git describe --tags --match 'v*' --dirty 2>/dev/null || echo "v0.0.0-$$(git describe --always --dirty 2>/dev/null || echo unknown)")
+VERSION ?= $(shell git describe --tags --match 'v*' --dirty 2>/dev/null || echo "v0.0.0-g$$(git describe --always --dirty 2>/dev/null || echo unknown)")
 COMMIT ?= $(shell git rev-parse --verify --quiet HEAD 2>/dev/null || echo unknown)
 # The commit's time instead of the current time: the same commit always results in the same programs.
 BUILD_DATE ?= $(shell TZ=UTC0 git log -1 --date=format-local:%Y-%m-%dT%H:%M:%SZ --format=%cd 2>/dev/null || echo unknown)
@@ -116,7 +119,7 @@ test-unit: ## Run the tests that need no control plane.
 # Without a package argument, go test prints the output of a passing test: the table of codes.
 conformance: ## Run the conformance tests only; URL= and CA= point them at an installation that is there already (docs/conformance.md).
 	@$(CHOOSE_RACE); if [ -z "$(URL)" ]; then $(CONTROL_PLANE); fi && \
-	cd test/conformance && $(TEST_ENV) go test $$race -count 1 -timeout 30m $(TESTFLAGS) -args -url=$(URL) -ca=$(abspath $(CA))
+	cd test/conformance && $(TEST_ENV) go test $$race -count 1 -timeout 30m $(TESTFLAGS) -args -url=$(URL) -ca=$(abspath $(CA)) -read-cache=$(READ_CACHE)
 
 .PHONY: bench
 bench: ## Run the benchmarks.
@@ -138,9 +141,11 @@ lint: ## Run the linters; ARGS=--fix applies what they can correct.
 	@hack/lint.sh $(ARGS)
 
 .PHONY: generate
-generate: ## Generate what is made from types and routes: deep copies, CustomResourceDefinitions, OpenAPI, the client's types.
+generate: ## Generate what is made from types, routes, metrics and config/: definitions, OpenAPI, clients, the chart.
 	@hack/update-codegen.sh
 	@hack/update-clients.sh
+	@hack/update-metrics.sh
+	@hack/update-chart.sh
 
 ##@ Building
 
@@ -152,6 +157,16 @@ build: ## Build the programs into bin/.
 .PHONY: image
 image: ## Build the container image IMAGE.
 	docker build --build-arg 'LDFLAGS=$(VERSION_FLAGS)' --tag $(IMAGE) .
+
+.PHONY: release
+# Without a container runtime. The image has the name IMAGE without its tag, and the tag VERSION.
+release: ## Build a release into bin/release-VERSION: image for amd64 and arm64, manifests, chart, bill of materials.
+	@hack/release.sh all -output bin/release-$(VERSION) -repository $(REPOSITORY) -version $(VERSION) -commit $(COMMIT) \
+		-date $(BUILD_DATE) -ldflags '$(VERSION_FLAGS)'
+
+.PHONY: manifests
+manifests: ## Print the manifests of an installation with the image IMAGE, for "kubectl apply -f -".
+	@hack/release.sh manifests -image $(IMAGE)
 
 .PHONY: client
 client: ## Build the TypeScript client and pack it into bin/.

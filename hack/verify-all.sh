@@ -13,8 +13,11 @@ readonly checks=(
   verify-gomod
   verify-codegen
   verify-clients
+  verify-metrics
+  verify-rules
   lint
   verify-kustomize
+  verify-release
 )
 
 failed=()

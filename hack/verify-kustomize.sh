@@ -2,7 +2,8 @@
 # Copyright The KubeVision Authors.
 # SPDX-License-Identifier: Apache-2.0
 
-# Fails if a kustomization of config/ does not render. The kubectl is that of the local control plane.
+# Fails if a kustomization of config/ does not render. The kubectl is that of the local control plane. A Component,
+# which does not render by itself, is rendered as an addition to config/default.
 
 # shellcheck source=hack/lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
@@ -13,11 +14,15 @@ make_scratch
 failed=""
 while IFS= read -r -d '' file; do
   folder="$(dirname "${file}")"
-  # A Component is a part of other kustomizations and does not render by itself.
+  rendered="${root}/${folder}"
   if grep -qE '^kind: *Component *$' "${root}/${file}"; then
-    continue
+    rendered="${scratch}/component"
+    mkdir -p "${rendered}"
+    relative="$(realpath --relative-to="${rendered}" "${root}")"
+    printf 'resources: [%s]\ncomponents: [%s]\n' "${relative}/config/default" "${relative}/${folder}" \
+      >"${rendered}/kustomization.yaml"
   fi
-  if ! "${assets}/kubectl" kustomize "${root}/${folder}" >"${scratch}/rendered.yaml"; then
+  if ! "${assets}/kubectl" kustomize "${rendered}" >"${scratch}/rendered.yaml"; then
     say "error: ${folder} does not render; run \"kubectl kustomize ${folder}\""
     failed="yes"
   elif [[ ! -s "${scratch}/rendered.yaml" ]]; then

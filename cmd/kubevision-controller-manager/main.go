@@ -100,6 +100,7 @@ func newCommand() *cobra.Command {
 	o.controllers.SessionLimits.AddFlags(fs)
 	o.controllers.ObjectLimits.AddFlags(fs)
 	o.addresses.AddFlags(fs)
+	cmd.AddCommand(newRemoveCommand())
 	cmd.SetContext(ctrl.SetupSignalHandler())
 	return cmd
 }

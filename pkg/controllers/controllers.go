@@ -151,8 +151,47 @@ type reconciler interface {
 	SetupWithManager(mgr ctrl.Manager) error
 }
 
+// SetupRemoval adds the controllers that take back what was placed on clusters, and no other one.
+func SetupRemoval(ctx context.Context, mgr ctrl.Manager, o Options) error {
+	roles, err := newRoleCache(mgr)
+	if err != nil {
+		return err
+	}
+	return setupGrants(ctx, mgr, roles, o)
+}
+
+// setupGrants adds the controllers of clusters and role bindings.
+func setupGrants(ctx context.Context, mgr ctrl.Manager, roles cache.Cache, o Options) error {
+	host, err := kubernetes.NewForConfigAndClient(mgr.GetConfig(), mgr.GetHTTPClient())
+	if err != nil {
+		return fmt.Errorf("making a client for the host: %w", err)
+	}
+	targets, err := newClusterCache(ctx, mgr, host, roles, o)
+	if err != nil {
+		return err
+	}
+	c, recorder := mgr.GetClient(), mgr.GetEventRecorder(names.FieldManager)
+	members := &cluster.Reconciler{
+		Client: c, Recorder: recorder, Targets: targets, Host: host, HostURL: mgr.GetConfig().Host,
+		Clock: clock.RealClock{}, Concurrency: o.ConcurrentClusterSyncs,
+	}
+	if err := members.SetupWithManager(mgr); err != nil {
+		return fmt.Errorf("setting up the cluster controller: %w", err)
+	}
+	grants := &rolebinding.Reconciler{
+		Client: c, Recorder: recorder, Targets: targets, Roles: roles, Concurrency: o.ConcurrentRoleBindingSyncs,
+	}
+	if err := grants.SetupWithManager(mgr); err != nil {
+		return fmt.Errorf("setting up the role binding controller: %w", err)
+	}
+	return nil
+}
+
 // Setup adds every controller to the manager.
 func Setup(ctx context.Context, mgr ctrl.Manager, o Options) error {
+	if err := registerMetrics(mgr.GetClient()); err != nil {
+		return err
+	}
 	hasher, err := password.NewHasher(ctx, runtime.GOMAXPROCS(0))
 	if err != nil {
 		return err
@@ -171,12 +210,7 @@ func Setup(ctx context.Context, mgr ctrl.Manager, o Options) error {
 	if err != nil {
 		return err
 	}
-	host, err := kubernetes.NewForConfigAndClient(mgr.GetConfig(), mgr.GetHTTPClient())
-	if err != nil {
-		return fmt.Errorf("making a client for the host: %w", err)
-	}
-	targets, err := newClusterCache(ctx, mgr, host, roles, o)
-	if err != nil {
+	if err := setupGrants(ctx, mgr, roles, o); err != nil {
 		return err
 	}
 	now := clock.RealClock{}
@@ -186,13 +220,6 @@ func Setup(ctx context.Context, mgr ctrl.Manager, o Options) error {
 		reconciler
 	}{
 		{"login throttle", &loginthrottle.Reconciler{Client: c, Clock: now}},
-		{"cluster", &cluster.Reconciler{
-			Client: c, Recorder: recorder, Targets: targets, Host: host, HostURL: mgr.GetConfig().Host, Clock: now,
-			Concurrency: o.ConcurrentClusterSyncs,
-		}},
-		{"role binding", &rolebinding.Reconciler{
-			Client: c, Recorder: recorder, Targets: targets, Roles: roles, Concurrency: o.ConcurrentRoleBindingSyncs,
-		}},
 		{"last admin", &lastadmin.Reconciler{Client: c}},
 		{"object quota", &objectquota.Reconciler{Client: c, Live: live, Clock: now, Limits: o.ObjectLimits}},
 		{"signing key", &signingkey.Reconciler{Client: c, Live: live, Clock: now, Period: o.SigningKeyPeriod}},

@@ -53,8 +53,8 @@ func (c *Cache) Subscribe(
 	if c == nil || !cacheable(r) {
 		return nil, false
 	}
-	k := c.kind(kindKey{cluster, r}, kindName) //nolint:contextcheck // the watch outlives the request
-	if k == nil {
+	k, started := c.kind(kindKey{cluster, r}, kindName) //nolint:contextcheck // the watch outlives the request
+	if k == nil || (started && c.makeRoom(k) != nil) {
 		return nil, false
 	}
 	if _, ok := k.first(ctx); !ok {

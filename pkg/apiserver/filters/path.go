@@ -49,7 +49,7 @@ func canonical(r *http.Request) *http.Request {
 	}
 	r2 := r.WithContext(r.Context())
 	r2.URL = &u
-	r2.RequestURI = u.RequestURI()
+	r2.RequestURI = u.EscapedPath() // which the library logs, and values of the query may be confidential
 	return r2
 }
 

@@ -33,7 +33,7 @@ func order() []string {
 		"README.md", "docs/quickstart-dashboard.md", "docs/quickstart-operator.md", "docs/users.md", "docs/clusters.md",
 		"docs/role-bindings.md", "docs/rbac.md", "docs/authentication.md", "docs/workloads.md", "docs/api.md",
 		"docs/reference.md", "docs/performance.md", "docs/conformance.md", "CONTRIBUTING.md",
-		"docs/quickstart-developer.md", "docs/install.md",
+		"docs/quickstart-developer.md", "docs/operations.md", "docs/install.md",
 	}
 }
 
@@ -53,6 +53,10 @@ func TestPages(t *testing.T) {
 	}
 	root, err := localcluster.ModuleRoot()
 	if err != nil {
+		t.Fatal(err)
+	}
+	// A cold build would take longer than a command may.
+	if _, err := localcluster.NodeAssets(t.Context(), t.Output()); err != nil {
 		t.Fatal(err)
 	}
 	dir, env := prepare(t, root)

@@ -1,0 +1,17 @@
+#!/usr/bin/env bash
+# Copyright The KubeVision Authors.
+# SPDX-License-Identifier: Apache-2.0
+
+# Runs a command of the release's tool: all, chart, manifests or rootfs.
+#
+#   hack/release.sh <command> [<flag>...]
+
+# shellcheck source=hack/lib.sh
+source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+[[ $# -ge 1 ]] || die "name a command: all, chart, manifests or rootfs"
+command="$1"
+shift
+build_tool hack/release . release
+cd "${root}"
+exec bin/release "${command}" -root "${root}" "$@"

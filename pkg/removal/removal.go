@@ -1,0 +1,74 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package removal removes an installation of KubeVision: first the users, clusters and role bindings, so that the
+// controllers take back what they have placed on members, and then everything else. Each step may find that an earlier
+// attempt, or somebody else, has done a part of it.
+package removal
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/klog/v2"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+)
+
+const pollInterval = 500 * time.Millisecond
+
+// Remover removes the installation of one cluster.
+type Remover struct {
+	// Client reads and writes without a cache, with the rights of a cluster administrator.
+	Client client.Client
+	Log    klog.Logger
+	// Controllers runs the controllers that take back grants until its context ends. It is called only if no
+	// kubevision-controller-manager is available.
+	Controllers func(context.Context) error
+	// Abandon names the clusters that are let go although what is placed there cannot be removed.
+	Abandon []string
+	// Timeout bounds the removal of users, clusters and role bindings, and that of the rest.
+	Timeout time.Duration
+}
+
+// Remove removes everything, or returns an error that says what is left. If the objects on a member cannot be removed,
+// the installation stays: nobody would know about the grants there.
+func (r *Remover) Remove(ctx context.Context) error {
+	if err := r.bounded(ctx, r.removeObjects); err != nil {
+		return err
+	}
+	return r.bounded(ctx, r.removeInstallation)
+}
+
+func (r *Remover) bounded(ctx context.Context, step func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, r.Timeout)
+	defer cancel()
+	return step(ctx)
+}
+
+// await polls until left returns nothing. Otherwise its error contains what is left.
+func await(ctx context.Context, left func(context.Context) ([]string, error)) error {
+	var remaining []string
+	var failure error
+	err := wait.PollUntilContextCancel(ctx, pollInterval, true, func(ctx context.Context) (bool, error) {
+		found, err := left(ctx)
+		if err != nil {
+			if ctx.Err() == nil {
+				failure = err
+			}
+			return false, nil
+		}
+		remaining, failure = found, nil
+		return len(remaining) == 0, nil
+	})
+	if err == nil {
+		return nil
+	}
+	errs := []error{failure}
+	for _, text := range remaining {
+		errs = append(errs, errors.New(text))
+	}
+	return fmt.Errorf("some objects were not removed in time: %w", errors.Join(errs...))
+}

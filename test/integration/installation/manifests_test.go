@@ -1,0 +1,161 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package installation
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	appsv1 "k8s.io/api/apps/v1"
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/yaml"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+)
+
+// foreign are the definitions of others that additions to an installation need, by module.
+func foreign() map[string][]string {
+	return map[string][]string{
+		"sigs.k8s.io/gateway-api@v1.6.0": {
+			"config/crd/standard/gateway.networking.k8s.io_gateways.yaml",
+			"config/crd/standard/gateway.networking.k8s.io_tlsroutes.yaml",
+		},
+		"github.com/cert-manager/cert-manager@v1.21.2": {"deploy/crds/cert-manager.io_certificates.yaml"},
+		"github.com/prometheus-operator/prometheus-operator@v0.85.0": {
+			"example/prometheus-operator-crd/monitoring.coreos.com_servicemonitors.yaml",
+			"example/prometheus-operator-crd/monitoring.coreos.com_prometheusrules.yaml",
+		},
+	}
+}
+
+// TestManifests: kube-apiserver accepts every object of every kustomization without a warning, and every Pod in a
+// namespace that enforces the profile "restricted".
+func TestManifests(t *testing.T) {
+	defineForeign(t)
+	host.must(t, "apply", "--server-side", "-k", "config/crd")
+	host.must(t, "wait", "--for=condition=Established", "crd", "-l", "app.kubernetes.io/part-of=kubevision")
+	host.must(t, "apply", "--server-side", "-k", "config/rbac")
+	// The namespaces that only a dry run creates.
+	for _, name := range []string{"kubevision-removal", "demo"} {
+		n := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}
+		create(t, host.admin, n)
+		t.Cleanup(func() { _ = host.admin.Delete(t.Context(), n) })
+	}
+	var folders, pods int
+	for _, folder := range kustomizations(t) {
+		got := host.kubectl(t.Context(),
+			"apply", "--server-side", "--force-conflicts", "--dry-run=server", "-k", folder)
+		if got.err != nil || strings.Contains(got.output, "Warning") {
+			t.Errorf("%s: %v\n%s", folder, got.err, got.output)
+			continue
+		}
+		folders++
+		pods += checkPods(t, folder)
+	}
+	if folders < 15 || pods < 8 {
+		t.Errorf("%d kustomizations with %d Pods were checked", folders, pods)
+	}
+	if got := remove(t); got.err != nil {
+		t.Fatalf("%v\n%s", got.err, got.output)
+	}
+}
+
+// kustomizations returns the folders of config/ that render by themselves. Those with users, clusters or bindings need
+// the programs.
+func kustomizations(t *testing.T) []string {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(root, "config", "*", "kustomization.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out []string
+	for _, f := range files {
+		text, err := os.ReadFile(f) //nolint:gosec // a file of the project
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Contains(text, []byte("kind: Component")) {
+			out = append(out, "config/"+filepath.Base(filepath.Dir(f)))
+		}
+	}
+	return out
+}
+
+func defineForeign(t *testing.T) {
+	t.Helper()
+	for module, files := range foreign() {
+		cmd := exec.CommandContext(t.Context(), "go", "mod", "download", "-json", module) //nolint:gosec // pinned above
+		cmd.Dir = t.TempDir()                                                             // outside of the module
+		text, err := cmd.Output()
+		if err != nil {
+			t.Fatalf("downloading %s: %v\n%s", module, err, text)
+		}
+		var downloaded struct{ Dir string }
+		if err := json.Unmarshal(text, &downloaded); err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range files {
+			path := filepath.Join(downloaded.Dir, f)
+			host.must(t, "apply", "--server-side", "-f", path)
+			t.Cleanup(func() { host.kubectl(t.Context(), "delete", "--wait=false", "-f", path) })
+		}
+	}
+	host.must(t, "wait", "--for=condition=Established", "crd", "--all")
+}
+
+// checkPods creates the Pods of a kustomization in a dry run, and returns their number: kube-apiserver enforces the
+// profile for Pods only.
+func checkPods(t *testing.T, folder string) int {
+	t.Helper()
+	text := host.must(t, "kustomize", folder)
+	decoder := yaml.NewYAMLOrJSONDecoder(strings.NewReader(text), 4096)
+	var count int
+	for {
+		o := &unstructured.Unstructured{}
+		if err := decoder.Decode(o); err != nil {
+			return count
+		}
+		template := podTemplate(t, o)
+		if template == nil || o.GetNamespace() == "demo" { // an example of a workload
+			continue
+		}
+		count++
+		pod := &corev1.Pod{
+			ObjectMeta: metav1.ObjectMeta{Namespace: "kubevision-system", GenerateName: "dry-run-"},
+			Spec:       template.Spec,
+		}
+		pod.Spec.ServiceAccountName, pod.Spec.PriorityClassName = "", ""
+		if err := host.admin.Create(t.Context(), pod, client.DryRunAll); err != nil {
+			t.Errorf("%s: the Pods of %s are rejected: %v", folder, o.GetName(), err)
+		}
+	}
+}
+
+func podTemplate(t *testing.T, o *unstructured.Unstructured) *corev1.PodTemplateSpec {
+	t.Helper()
+	decode := func(into any) {
+		if err := runtime.DefaultUnstructuredConverter.FromUnstructured(o.Object, into); err != nil {
+			t.Fatal(err)
+		}
+	}
+	switch o.GetKind() {
+	case "Deployment":
+		d := &appsv1.Deployment{}
+		decode(d)
+		return &d.Spec.Template
+	case "Job":
+		j := &batchv1.Job{}
+		decode(j)
+		return &j.Spec.Template
+	}
+	return nil
+}

@@ -1,0 +1,269 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package installation
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/kubevision-io/kubevision/hack/localcluster"
+	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/names"
+)
+
+const (
+	memberName = "edge"
+	// hang is how long a command of somebody careless waits. kubectl would wait for ever.
+	hang = "--timeout=3s"
+)
+
+// careless are the commands by which somebody may try to remove an installation.
+func careless() map[string][]string {
+	return map[string][]string{
+		"objects": {
+			"delete", "kubevisionrolebindings,kubevisionclusters,kubevisionusers", "--all", "--ignore-not-found", hang,
+		},
+		"manifests": {"delete", "-k", "config/default", "--ignore-not-found", hang},
+		"namespace": {"delete", "namespace", names.Namespace, "--ignore-not-found", hang},
+	}
+}
+
+// TestRemovalInEveryOrder deletes parts of an installation in every order while its programs do not run, and before
+// kube-apiserver guards it. No command hangs, and "remove" ends what they began, on the member, too.
+func TestRemovalInEveryOrder(t *testing.T) {
+	for _, order := range [][]string{
+		{"objects", "manifests", "namespace"}, {"objects", "namespace", "manifests"},
+		{"manifests", "objects", "namespace"}, {"manifests", "namespace", "objects"},
+		{"namespace", "objects", "manifests"}, {"namespace", "manifests", "objects"},
+	} {
+		t.Run(strings.Join(order, ", "), func(t *testing.T) {
+			install(t)
+			for _, name := range order {
+				if got := host.kubectl(t.Context(), careless()[name]...); got.took > patience-5*time.Second {
+					t.Errorf("deleting the %s took %s: %s", name, got.took, got.output)
+				}
+			}
+			lost := isGone(t, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: names.Namespace, Name: memberName}})
+			if lost {
+				// The kubeconfig is gone, and with it the way to the member.
+				got := remove(t, "--timeout=20s")
+				if got.err == nil || !strings.Contains(got.output, "KubeVisionCluster "+memberName) {
+					t.Errorf("the grants on the member were lost without a word: %v\n%s", got.err, got.output)
+				}
+			}
+			if got := remove(t, "--abandon="+memberName); got.err != nil {
+				t.Fatalf("%v\n%s", got.err, got.output)
+			}
+			nothingLeft(t)
+			checkMember(t, lost)
+		})
+	}
+}
+
+// TestRemove: one command removes an installation that nobody has touched, and says nothing is left when it is run again.
+func TestRemove(t *testing.T) {
+	install(t)
+	for range 2 {
+		if got := remove(t); got.err != nil {
+			t.Fatalf("%v\n%s", got.err, got.output)
+		}
+		nothingLeft(t)
+	}
+	checkMember(t, false)
+}
+
+// TestCarelessRemovalKeepsData: deleting the manifests or the namespace of an installation that has objects is rejected,
+// and applying the manifests again brings the installation back.
+func TestCarelessRemovalKeepsData(t *testing.T) {
+	install(t)
+	guarded(t)
+	for _, name := range []string{"namespace", "manifests"} {
+		got := host.kubectl(t.Context(), careless()[name]...)
+		if got.err == nil || !strings.Contains(got.output, "remove.yaml") {
+			t.Errorf("deleting the %s: %v\n%s", name, got.err, got.output)
+		}
+	}
+	host.must(t, "apply", "--server-side", "--force-conflicts", "-k", "config/default")
+	user := &kubevisionv1alpha1.KubeVisionUser{}
+	if err := host.admin.Get(t.Context(), client.ObjectKey{Name: "alice"}, user); err != nil || user.DeletionTimestamp != nil {
+		t.Errorf("the user is lost: %v", err)
+	}
+	if isGone(t, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: names.Namespace, Name: memberName}}) {
+		t.Error("the kubeconfig is lost")
+	}
+	if got := remove(t); got.err != nil {
+		t.Fatalf("%v\n%s", got.err, got.output)
+	}
+	nothingLeft(t)
+	checkMember(t, false)
+}
+
+// guarded waits until kube-apiserver has found the kinds to which the policies refer.
+func guarded(t *testing.T) {
+	t.Helper()
+	if err := localcluster.Poll(t.Context(), patience, "be guarded", func(ctx context.Context) error {
+		for _, name := range []string{"namespace/" + names.Namespace, "crd/kubevisionusers.kubevision.io"} {
+			if got := host.kubectl(ctx, "delete", "--dry-run=server", name); !strings.Contains(got.output, "remove.yaml") {
+				return fmt.Errorf("deleting %s: %s", name, got.output)
+			}
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// install applies the manifests, with a user, a binding, and a member on which a grant was placed. It writes the objects
+// before the policies: kube-apiserver may need 30 seconds to find the kinds to which those refer.
+func install(t *testing.T) {
+	t.Helper()
+	host.must(t, "apply", "--server-side", "-k", "config/crd")
+	host.must(t, "wait", "--for=condition=Established", "crd", "-l", "app.kubernetes.io/part-of=kubevision")
+	host.must(t, "apply", "--server-side", "-k", "config/rbac")
+	kubeconfig, err := localcluster.Kubeconfig(member.Config())
+	if err != nil {
+		t.Fatal(err)
+	}
+	cluster := &kubevisionv1alpha1.KubeVisionCluster{
+		ObjectMeta: metav1.ObjectMeta{Name: memberName, Finalizers: []string{"kubevision.io/cluster"}},
+		Spec: kubevisionv1alpha1.KubeVisionClusterSpec{
+			KubeconfigSecretRef: &kubevisionv1alpha1.SecretKeyReference{Name: memberName},
+		},
+	}
+	binding := &kubevisionv1alpha1.KubeVisionRoleBinding{
+		ObjectMeta: metav1.ObjectMeta{Name: "alice", Finalizers: []string{"kubevision.io/role-binding"}},
+		Spec: kubevisionv1alpha1.KubeVisionRoleBindingSpec{
+			Subjects: []kubevisionv1alpha1.Subject{{Kind: kubevisionv1alpha1.SubjectKubeVisionUser, Name: "alice"}},
+			RoleRef:  kubevisionv1alpha1.RoleReference{Name: "readonly"},
+			Clusters: kubevisionv1alpha1.ClusterTargets{Names: []string{memberName}},
+		},
+	}
+	for _, o := range []client.Object{
+		&corev1.Secret{
+			ObjectMeta: metav1.ObjectMeta{Namespace: names.Namespace, Name: memberName},
+			Data:       map[string][]byte{"kubeconfig": kubeconfig},
+		},
+		&kubevisionv1alpha1.KubeVisionUser{ObjectMeta: metav1.ObjectMeta{Name: "alice"}}, cluster, binding,
+	} {
+		create(t, host.admin, o)
+	}
+	system := &corev1.Namespace{}
+	if err := member.admin.Get(t.Context(), client.ObjectKey{Name: metav1.NamespaceSystem}, system); err != nil {
+		t.Fatal(err)
+	}
+	cluster.Status.ClusterID = string(system.UID)
+	if err := host.programs.Status().Update(t.Context(), cluster); err != nil {
+		t.Fatal(err)
+	}
+	create(t, member.admin, grant())
+	host.must(t, "apply", "--server-side", "-k", "config/default")
+}
+
+func create(t *testing.T, c client.Client, o client.Object) {
+	t.Helper()
+	if err := localcluster.Poll(t.Context(), patience, "create "+o.GetName(), func(ctx context.Context) error {
+		return c.Create(ctx, o)
+	}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// grant is what the controllers have placed on the member.
+func grant() *rbacv1.ClusterRoleBinding {
+	return &rbacv1.ClusterRoleBinding{
+		ObjectMeta: metav1.ObjectMeta{
+			Name:   "kubevision:alice",
+			Labels: map[string]string{names.ManagedByLabel: names.ManagedBy, names.RoleBindingLabel: "alice"},
+		},
+		RoleRef:  rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "view"},
+		Subjects: []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: rbacv1.UserKind, Name: "alice"}},
+	}
+}
+
+// checkMember expects the grant to be gone, or to be there if the member was abandoned. It deletes it.
+func checkMember(t *testing.T, abandoned bool) {
+	t.Helper()
+	err := member.admin.Delete(t.Context(), grant())
+	if client.IgnoreNotFound(err) != nil {
+		t.Fatal(err)
+	}
+	if found := err == nil; found != abandoned {
+		t.Errorf("the grant is on the member: %v, want %v", found, abandoned)
+	}
+}
+
+// remove runs the program as an administrator. The clusters of the test are on loopback addresses.
+func remove(t *testing.T, args ...string) outcome {
+	t.Helper()
+	args = append([]string{
+		"remove", "--kubeconfig=" + host.kubeconfig, "--cluster-addresses-denied=169.254.0.0/16", "--timeout=45s",
+	}, args...)
+	got := host.run(t.Context(), filepath.Join(bin, "kubevision-controller-manager"), args...)
+	t.Logf("remove took %s", got.took.Round(time.Millisecond))
+	return got
+}
+
+func isGone(t *testing.T, o client.Object) bool {
+	t.Helper()
+	err := host.admin.Get(t.Context(), client.ObjectKeyFromObject(o), o)
+	if client.IgnoreNotFound(err) != nil {
+		t.Fatal(err)
+	}
+	return apierrors.IsNotFound(err)
+}
+
+// nothingLeft verifies that the host has no object of an installation.
+func nothingLeft(t *testing.T) {
+	t.Helper()
+	const kinds = "customresourcedefinitions,validatingadmissionpolicies,validatingadmissionpolicybindings,apiservices," +
+		"clusterroles,clusterrolebindings,roles,rolebindings,priorityclasses,deployments,services,configmaps"
+	for _, label := range []string{"app.kubernetes.io/part-of=kubevision", names.ManagedByLabel + "=" + names.ManagedBy} {
+		if out := host.must(t, "get", kinds, "--all-namespaces", "-l", label, "-o", "name"); out != "" {
+			t.Errorf("left, with the label %s:\n%s", label, out)
+		}
+	}
+	for _, name := range []string{
+		"namespace/" + names.Namespace, "apiservice/" + names.APIService, "crd/kubevisionusers.kubevision.io",
+	} {
+		if out := host.must(t, "get", name, "--ignore-not-found", "-o", "name"); out != "" {
+			t.Errorf("%s is left", out)
+		}
+	}
+	if err := namespaces(t.Context()); err != nil {
+		t.Errorf("namespaces cannot be used: %v", err)
+	}
+}
+
+// namespaces creates, changes and deletes a namespace, and waits for its end.
+func namespaces(ctx context.Context) error {
+	n := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "after-"}}
+	if err := host.admin.Create(ctx, n); err != nil {
+		return fmt.Errorf("creating a namespace: %w", err)
+	}
+	n.Labels = map[string]string{"team": "shop"}
+	if err := host.admin.Update(ctx, n); err != nil {
+		return fmt.Errorf("changing a namespace: %w", err)
+	}
+	if err := host.admin.Delete(ctx, n); err != nil {
+		return fmt.Errorf("deleting a namespace: %w", err)
+	}
+	return localcluster.Poll(ctx, patience, "see the end of a namespace", func(ctx context.Context) error {
+		err := host.admin.Get(ctx, client.ObjectKeyFromObject(n), n)
+		if !apierrors.IsNotFound(err) {
+			return errors.Join(errors.New("it is there"), err)
+		}
+		return nil
+	})
+}
