@@ -15,6 +15,8 @@ UNIT_PKG = $(if $(filter ./...,$(PKG)),./cmd/... ./hack/... ./pkg/... ./test/doc
 # Secret; $KUBECONFIG is that of an administrator of its cluster.
 URL ?=
 CA ?=
+# The read cache of an installation that "make conformance" starts: on, off or stale.
+READ_CACHE ?= on
 # The duration of each flood, and of each attack of a member, in "make test-limits" and "make bench"; published
 # results use a minute.
 FLOOD ?= 10s
@@ -117,7 +119,7 @@ test-unit: ## Run the tests that need no control plane.
 # Without a package argument, go test prints the output of a passing test: the table of codes.
 conformance: ## Run the conformance tests only; URL= and CA= point them at an installation that is there already (docs/conformance.md).
 	@$(CHOOSE_RACE); if [ -z "$(URL)" ]; then $(CONTROL_PLANE); fi && \
-	cd test/conformance && $(TEST_ENV) go test $$race -count 1 -timeout 30m $(TESTFLAGS) -args -url=$(URL) -ca=$(abspath $(CA))
+	cd test/conformance && $(TEST_ENV) go test $$race -count 1 -timeout 30m $(TESTFLAGS) -args -url=$(URL) -ca=$(abspath $(CA)) -read-cache=$(READ_CACHE)
 
 .PHONY: bench
 bench: ## Run the benchmarks.
@@ -139,9 +141,10 @@ lint: ## Run the linters; ARGS=--fix applies what they can correct.
 	@hack/lint.sh $(ARGS)
 
 .PHONY: generate
-generate: ## Generate what is made from types, routes and config/: deep copies, definitions, OpenAPI, clients, the chart.
+generate: ## Generate what is made from types, routes, metrics and config/: definitions, OpenAPI, clients, the chart.
 	@hack/update-codegen.sh
 	@hack/update-clients.sh
+	@hack/update-metrics.sh
 	@hack/update-chart.sh
 
 ##@ Building

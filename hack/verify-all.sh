@@ -13,6 +13,8 @@ readonly checks=(
   verify-gomod
   verify-codegen
   verify-clients
+  verify-metrics
+  verify-rules
   lint
   verify-kustomize
   verify-release

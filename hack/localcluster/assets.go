@@ -26,14 +26,24 @@ const (
 // Assets returns the folder of the control plane's programs, and builds them if they are missing. It writes progress
 // and the reason of a failure to out; with io.Discard the error contains the reason.
 func Assets(ctx context.Context, out io.Writer) (string, error) {
+	return buildPrograms(ctx, out, "control plane", "controlplane")
+}
+
+// NodeAssets is like Assets, for the programs of simulated nodes: those that are named, or all.
+func NodeAssets(ctx context.Context, out io.Writer, names ...string) (string, error) {
+	return buildPrograms(ctx, out, "programs of nodes", "nodes", names...)
+}
+
+// buildPrograms runs the script build.sh of a module below hack, and returns the folder that it prints.
+func buildPrograms(ctx context.Context, out io.Writer, what, module string, names ...string) (string, error) {
 	root, err := ModuleRoot()
 	if err != nil {
 		return "", err
 	}
 	ctx, cancel := context.WithTimeout(ctx, buildTimeout)
 	defer cancel()
-	script := filepath.Join(root, "hack", "controlplane", "build.sh")
-	cmd := exec.CommandContext(ctx, "bash", script) //nolint:gosec // a script of this repository
+	script := filepath.Join(root, "hack", module, "build.sh")
+	cmd := exec.CommandContext(ctx, "bash", append([]string{script}, names...)...) //nolint:gosec // a script of this repository
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout = &stdout
 	cmd.Stderr = io.MultiWriter(out, &stderr)
@@ -44,7 +54,7 @@ func Assets(ctx context.Context, out io.Writer) (string, error) {
 		if out == io.Discard {
 			err = fmt.Errorf("%w\n%s", err, strings.TrimSpace(stderr.String()))
 		}
-		return "", fmt.Errorf("build the control plane: %w", err)
+		return "", fmt.Errorf("build the %s: %w", what, err)
 	}
 	return strings.TrimSpace(stdout.String()), nil
 }

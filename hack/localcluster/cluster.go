@@ -118,7 +118,7 @@ func (c *Cluster) prepareDir() error {
 		return fmt.Errorf("find the folder of the cluster: %w", err)
 	}
 	c.dir = absolute
-	for _, name := range []string{pkiDir, logsDir, etcdDataDir} {
+	for _, name := range []string{pkiDir, logsDir, etcdDataDir, podsDir} {
 		path := filepath.Join(c.dir, name)
 		if name == logsDir || !c.keep {
 			if err := os.RemoveAll(path); err != nil {

@@ -95,6 +95,10 @@ func (c *Cluster) startKubeAPIServer(ctx context.Context, etcdURL string) error 
 		"--tls-cert-file=" + c.pkiFile("apiserver.crt"),
 		"--tls-private-key-file=" + c.pkiFile("apiserver.key"),
 		"--client-ca-file=" + c.pkiFile("ca.crt"),
+		"--kubelet-certificate-authority=" + c.pkiFile("ca.crt"),
+		"--kubelet-client-certificate=" + c.pkiFile("kubelet-client.crt"),
+		"--kubelet-client-key=" + c.pkiFile("kubelet-client.key"),
+		"--kubelet-preferred-address-types=InternalIP",
 		"--anonymous-auth=true",
 		"--authorization-mode=Node,RBAC",
 		"--allow-privileged=true",
@@ -164,12 +168,19 @@ func (c *Cluster) startControllerManager(ctx context.Context) error {
 	})
 }
 
-// startProgram starts a program of the assets folder and waits until it is ready.
+// startProgram starts a program of the control plane and waits until it is ready.
 func (c *Cluster) startProgram(
 	ctx context.Context, name string, ready func(context.Context) error, args []string,
 ) error {
+	return c.startProgramOf(ctx, c.assets, name, ready, args)
+}
+
+// startProgramOf starts a program of a folder and waits until it is ready.
+func (c *Cluster) startProgramOf(
+	ctx context.Context, folder, name string, ready func(context.Context) error, args []string,
+) error {
 	begun := time.Now()
-	program := c.newProgram(name, filepath.Join(c.assets, name), ready, args)
+	program := c.newProgram(name, filepath.Join(folder, name), ready, args)
 	if err := program.Start(ctx); err != nil {
 		return err
 	}

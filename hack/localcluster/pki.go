@@ -40,6 +40,7 @@ type pki struct {
 	frontProxyClient  KeyPair
 	controllerManager KeyPair
 	etcdClient        KeyPair
+	kubeletClient     KeyPair
 }
 
 // newPKI creates the keys of a cluster. It reuses the authorities of an earlier run in dir, so that kubeconfigs of
@@ -73,6 +74,7 @@ func newPKI(dir string) (*pki, error) {
 		{keys.cluster, &keys.controllerManager, controllerManagerUser, nil},
 		{keys.frontProxy, &keys.frontProxyClient, FrontProxyName, nil},
 		{keys.etcd, &keys.etcdClient, "kube-apiserver", nil},
+		{keys.cluster, &keys.kubeletClient, kubeletClientName, nil},
 	} {
 		pair, err := client.authority.IssueClient(client.name, client.groups...)
 		if err != nil {
@@ -98,6 +100,10 @@ func (keys *pki) write(dir string) error {
 	if err != nil {
 		return err
 	}
+	kubelet, err := keys.cluster.IssueServing("localhost", loopback)
+	if err != nil {
+		return err
+	}
 	for name, pair := range map[string]KeyPair{
 		clusterCA:                    keys.cluster,
 		etcdCA:                       keys.etcd,
@@ -107,6 +113,8 @@ func (keys *pki) write(dir string) error {
 		"front-proxy-client":         keys.frontProxyClient,
 		"apiserver":                  apiServer,
 		"controller-manager-serving": controllerManager,
+		"kubelet":                    kubelet,
+		"kubelet-client":             keys.kubeletClient,
 	} {
 		if err := pair.write(dir, name); err != nil {
 			return err

@@ -128,6 +128,16 @@ func use(
 	ctx context.Context, root, programs string, files state, wanted settings, cluster, member *localcluster.Cluster,
 	steps *progress,
 ) error {
+	if wanted.nodes > 0 {
+		if err := cluster.StartNodes(ctx, wanted.nodes); err != nil {
+			return err
+		}
+		stopLogs, err := writeLogs(ctx, cluster)
+		if err != nil {
+			return err
+		}
+		defer stopLogs()
+	}
 	var arguments []string
 	if wanted.dashboardDir != "" {
 		arguments = append(arguments, "--dashboard-dir="+wanted.dashboardDir)
@@ -151,7 +161,7 @@ func use(
 		return err
 	}
 	if !files.kept() {
-		if err := applySamples(ctx, root, files, cluster, steps); err != nil {
+		if err := applySamples(ctx, root, files, wanted, cluster, steps); err != nil {
 			return err
 		}
 		if err := files.keep(); err != nil {
@@ -159,7 +169,7 @@ func use(
 		}
 	}
 	steps.say("ready")
-	if _, err := io.WriteString(steps.out, nextSteps(vision.Endpoint(), member != nil)); err != nil {
+	if _, err := io.WriteString(steps.out, nextSteps(vision.Endpoint(), wanted.nodes, member != nil)); err != nil {
 		return fmt.Errorf("print the next steps: %w", err)
 	}
 	// This file is last: a process that waits for it finds everything ready.
@@ -269,7 +279,11 @@ func build(ctx context.Context, root string, files state, steps *progress) (stri
 	return bin, nil
 }
 
-func nextSteps(endpoint string, member bool) string {
+func nextSteps(endpoint string, nodes int, member bool) string {
+	pods := "No containers run: the nodes are simulated. A shell in a Pod is a shell on this machine."
+	if nodes == 0 {
+		pods = "Pods stay Pending: the cluster has no nodes."
+	}
 	text := fmt.Sprintf(`
 KubeVision runs at %[1]s. From the root of the repository:
 
@@ -277,9 +291,9 @@ KUBECONFIG=%[2]s/kubeconfig %[2]s/bin/kubectl get kubevisionusers
 TOKEN=$(curl -fsS --cacert %[2]s/ca.crt -H 'Content-Type: application/json' -d "{\"username\":\"alice\",\"password\":\"$(cat %[2]s/alice-password)\"}" %[1]s/api/v1/auth/login | sed -n 's/.*"accessToken": *"\([^"]*\)".*/\1/p')
 curl -fsS --cacert %[2]s/ca.crt -H "Authorization: Bearer $TOKEN" %[1]s/api/v1/clusters/local/namespaces/demo/resources/pods
 
-The password of "admin" is in %[2]s/admin-password. Pods stay Pending: the cluster has no nodes.
+The password of "admin" is in %[2]s/admin-password. %[4]s
 Logs are in %[2]s/%[3]s/logs. To stop: make stop. The next "make run" continues with the same data.
-`, endpoint, stateDir, clusterDir)
+`, endpoint, stateDir, clusterDir, pods)
 	if member {
 		text += fmt.Sprintf("The kubeconfig of the second cluster is %s/%s; its logs are in %s/%s/logs.\n", stateDir,
 			memberFile, stateDir, memberDir)

@@ -101,7 +101,7 @@ func TestNextSteps(t *testing.T) {
 		}
 	}
 	var commands []string
-	for line := range strings.Lines(nextSteps("https://localhost:9443", true)) {
+	for line := range strings.Lines(nextSteps("https://localhost:9443", 2, true)) {
 		if strings.HasPrefix(line, "KUBECONFIG=") || strings.HasPrefix(line, "TOKEN=") ||
 			strings.HasPrefix(line, "curl ") {
 			commands = append(commands, line)

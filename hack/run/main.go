@@ -1,8 +1,8 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Command run starts KubeVision on this machine: a Kubernetes control plane, the two KubeVision programs and the
-// sample objects.
+// Command run starts KubeVision on this machine: a Kubernetes control plane with simulated nodes, the two KubeVision
+// programs and the sample objects.
 //
 // "make run" and "make stop" call it. Its files are in the folder .kubevision at the root of the repository.
 package main
@@ -30,6 +30,8 @@ type settings struct {
 	port       int
 	kubePort   int
 	memberPort int
+	// nodes is the number of simulated nodes.
+	nodes int
 	// dashboardDir is the folder of a dashboard that kubevision-apiserver serves, or empty.
 	dashboardDir string
 }
@@ -78,6 +80,7 @@ func parse(args []string, errOut io.Writer) (settings, error) {
 	flags.BoolVar(&wanted.fresh, "fresh", false, "discard the data of earlier runs, and start with the samples")
 	flags.BoolVar(&wanted.member, "member", false,
 		"also start a second cluster, without KubeVision, for you to register")
+	flags.IntVar(&wanted.nodes, "nodes", 2, "number of simulated nodes, on which Pods run; 0 leaves out their programs")
 	flags.IntVar(&wanted.port, "port", 9443, "port of kubevision-apiserver")
 	flags.IntVar(&wanted.kubePort, "kube-port", 16443, "port of kube-apiserver")
 	flags.IntVar(&wanted.memberPort, "member-port", 17443, "port of the kube-apiserver of the second cluster")

@@ -22,7 +22,9 @@ const (
 )
 
 // applySamples applies the sample objects and waits until they are ready.
-func applySamples(ctx context.Context, root string, files state, cluster *localcluster.Cluster, steps *progress) error {
+func applySamples(
+	ctx context.Context, root string, files state, wanted settings, cluster *localcluster.Cluster, steps *progress,
+) error {
 	steps.say("applying the samples")
 	if err := cluster.Apply(ctx, filepath.Join(root, "config", "samples")); err != nil {
 		return err
@@ -45,17 +47,17 @@ func applySamples(ctx context.Context, root string, files state, cluster *localc
 	if err != nil {
 		return fmt.Errorf("make a client: %w", err)
 	}
-	return waitForPods(ctx, client)
+	return waitForPods(ctx, client, wanted.nodes > 0)
 }
 
-// waitForPods waits until the sample Deployments have their Pods, which stay Pending because there is no node.
-func waitForPods(ctx context.Context, client kubernetes.Interface) error {
+// waitForPods waits until the sample Deployments have their Pods, and with nodes, until those are ready.
+func waitForPods(ctx context.Context, client kubernetes.Interface, nodes bool) error {
 	return localcluster.Poll(ctx, samplesTimeout, "wait for the Pods of the samples", func(ctx context.Context) error {
-		return checkPods(ctx, client)
+		return checkPods(ctx, client, nodes)
 	})
 }
 
-func checkPods(ctx context.Context, client kubernetes.Interface) error {
+func checkPods(ctx context.Context, client kubernetes.Interface, nodes bool) error {
 	deployments, err := client.AppsV1().Deployments(demoNamespace).List(ctx, metav1.ListOptions{})
 	if err != nil {
 		return fmt.Errorf("list the Deployments: %w", err)
@@ -65,9 +67,11 @@ func checkPods(ctx context.Context, client kubernetes.Interface) error {
 	}
 	for i := range deployments.Items {
 		deployment := &deployments.Items[i]
-		wanted := *deployment.Spec.Replicas
-		if has := deployment.Status.Replicas; has != wanted ||
-			deployment.Status.ObservedGeneration != deployment.Generation {
+		wanted, has := *deployment.Spec.Replicas, deployment.Status.Replicas
+		if nodes {
+			has = deployment.Status.ReadyReplicas
+		}
+		if has != wanted || deployment.Status.ObservedGeneration != deployment.Generation {
 			return fmt.Errorf("deployment %s has %d of %d Pods", deployment.Name, has, wanted)
 		}
 	}

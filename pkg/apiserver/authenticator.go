@@ -54,6 +54,14 @@ func (a *requestAuthenticator) AuthenticateRequest(r *http.Request) (*authentica
 	if !filters.UnderAPI(r.URL.Path) {
 		return a.delegated.AuthenticateRequest(r)
 	}
+	response, ok, err := a.authenticate(r)
+	if state := envelope.StateFrom(r.Context()); state != nil && ok {
+		state.SetUser(response.User.GetName())
+	}
+	return response, ok, err
+}
+
+func (a *requestAuthenticator) authenticate(r *http.Request) (*authenticator.Response, bool, error) {
 	raw, present := accessToken(r.Header)
 	r.Header.Del(dashboardv1alpha1.TokenHeader)
 	if present {

@@ -71,7 +71,7 @@ func describeCodes(out map[string]common.OpenAPIDefinition, ref common.Reference
 // codeSchema names the codes for the generators that make constants of them.
 func codeSchema() spec.Schema {
 	schema := spec.Schema{SchemaProps: spec.SchemaProps{
-		Description: "Code is the outcome of a request. The HTTP status is always 200; 0 means success.",
+		Description: "Code is the result of a request. The HTTP status is always 200; 0 means success.",
 		Type:        []string{"integer"}, Format: "int32",
 	}}
 	named := dashboardv1alpha1.CodeNames()

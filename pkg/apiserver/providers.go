@@ -21,10 +21,13 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/registry/auth"
 	"github.com/kubevision-io/kubevision/pkg/registry/clusterregistration"
 	"github.com/kubevision-io/kubevision/pkg/registry/compare"
+	"github.com/kubevision-io/kubevision/pkg/registry/containerlogs"
 	"github.com/kubevision-io/kubevision/pkg/registry/favorite"
 	"github.com/kubevision-io/kubevision/pkg/registry/hostobjects"
+	"github.com/kubevision-io/kubevision/pkg/registry/httpproxy"
 	"github.com/kubevision-io/kubevision/pkg/registry/image"
 	"github.com/kubevision-io/kubevision/pkg/registry/overview"
+	"github.com/kubevision-io/kubevision/pkg/registry/portforward"
 	"github.com/kubevision-io/kubevision/pkg/registry/quota"
 	"github.com/kubevision-io/kubevision/pkg/registry/resource"
 	"github.com/kubevision-io/kubevision/pkg/registry/rolebindings"
@@ -32,6 +35,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/registry/search"
 	"github.com/kubevision-io/kubevision/pkg/registry/sessions"
 	"github.com/kubevision-io/kubevision/pkg/registry/template"
+	"github.com/kubevision-io/kubevision/pkg/registry/terminal"
 	"github.com/kubevision-io/kubevision/pkg/registry/ticket"
 	"github.com/kubevision-io/kubevision/pkg/registry/topology"
 	"github.com/kubevision-io/kubevision/pkg/registry/unsupported"
@@ -83,6 +87,10 @@ func (c *ExtraConfig) providers(s *state, v *services, clients *clientFinder) []
 		&template.Provider{Reader: s.cache},
 		&image.Provider{},
 		v.watch,
+		&containerlogs.Provider{Access: v.access, Session: sessionCheck(v.tokens)},
+		&terminal.Provider{Access: v.access, IdleTime: terminal.DefaultIdleTime, MaxTime: terminal.DefaultMaxTime},
+		&portforward.Provider{Access: v.access},
+		&httpproxy.Provider{Access: v.access},
 		&ticket.Provider{Tickets: newTickets(s, v.tokens)},
 		&unsupported.Provider{Access: v.access},
 	}

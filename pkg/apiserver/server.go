@@ -19,16 +19,15 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/serializer"
 	genericapiserver "k8s.io/apiserver/pkg/server"
 	genericfilters "k8s.io/apiserver/pkg/server/filters"
+	"k8s.io/component-base/tracing"
+	"k8s.io/klog/v2"
 
 	"github.com/kubevision-io/kubevision/pkg/apiserver/connections"
 	"github.com/kubevision-io/kubevision/pkg/apiserver/dashboard"
 	"github.com/kubevision-io/kubevision/pkg/apiserver/filters"
-	"github.com/kubevision-io/kubevision/pkg/authentication/audit"
-	"github.com/kubevision-io/kubevision/pkg/authentication/password"
 	"github.com/kubevision-io/kubevision/pkg/authentication/sessionindex"
 	"github.com/kubevision-io/kubevision/pkg/authentication/throttle"
 	"github.com/kubevision-io/kubevision/pkg/authorization/verdicts"
-	"github.com/kubevision-io/kubevision/pkg/budget"
 	"github.com/kubevision-io/kubevision/pkg/clusters"
 	"github.com/kubevision-io/kubevision/pkg/clusters/addresspolicy"
 	"github.com/kubevision-io/kubevision/pkg/readcache"
@@ -83,6 +82,10 @@ type ExtraConfig struct {
 	ClusterAddresses addresspolicy.Policy
 	// DashboardDir is the directory of a dashboard that is served together with the API, or empty.
 	DashboardDir string
+	// Tracer makes the spans of requests. It is not that of the library, whose spans contain the query of a request.
+	Tracer tracing.TracerProvider
+	// TracedClusters are the clusters that get the trace context of calls; "*" is all of them.
+	TracedClusters []string
 	// Streams bounds streams, and the origins that may open them.
 	Streams streams.Options
 	// WatchTokenInQuery lets an access token in the query open the watch.
@@ -100,6 +103,7 @@ type completedConfig struct {
 	state   *state
 	table   *routes.Table
 	codecs  serializer.CodecFactory
+	tracer  tracing.TracerProvider
 }
 
 // CompletedConfig is made by Complete.
@@ -112,8 +116,7 @@ type CompletedConfig struct {
 func (c *Config) Complete(ctx context.Context) (completed CompletedConfig, err error) {
 	generic := c.GenericConfig
 	scheme, codecs := NewCodecs()
-	state, err := newState(ctx, generic.ClientConfig, c.ExtraConfig.ClusterAddresses,
-		budget.New(c.ExtraConfig.ResponseBytesInFlight))
+	state, err := newState(ctx, generic.ClientConfig, &c.ExtraConfig)
 	if err != nil {
 		return CompletedConfig{}, err
 	}
@@ -171,26 +174,24 @@ func (c *Config) Complete(ctx context.Context) (completed CompletedConfig, err e
 	})
 	generic.SecureServing.Listener = listener
 	tokenInQuery := c.ExtraConfig.WatchTokenInQuery
-	generic.BuildHandlerChainFunc = func(handler http.Handler, c *genericapiserver.Config) http.Handler {
+	generic.BuildHandlerChainFunc = func(handler http.Handler, g *genericapiserver.Config) http.Handler {
 		refusals, questions := filters.NewRefusals(), clients.delegationLimit()
-		inner := files(handlerChains(handler, c, bodies, questions))
-		enveloped := filters.WithEnvelope(inner, clients.isKubeAPIServer, refusals)
+		inner := files(handlerChains(handler, g, bodies, questions))
+		shared := func(r *http.Request) bool { return state.credential.check(r) == nil && clients.isKubeAPIServer(r) }
+		enveloped := filters.WithEnvelope(inner, shared, refusals)
 		if tokenInQuery {
 			enveloped = filters.WithTokenInQuery(enveloped)
 		}
-		return listener.Handler(enveloped, clients.isKubeAPIServer)
+		traced := filters.WithTracing(state.credential.closeConnections(enveloped), c.ExtraConfig.Tracer, clients.isKubeAPIServer)
+		return listener.Handler(traced, clients.isKubeAPIServer)
 	}
 	// Nothing in this program calls the server over its loopback, so the loopback token must not be valid.
 	generic.LoopbackClientConfig.BearerToken = ""
 	setOpenAPI(&generic.Config, scheme, table)
 	generic.AddReadyzChecks(state.readyzChecks()...)
-	filters.RegisterMetrics()
-	readcache.RegisterMetrics()
-	streams.RegisterMetrics()
-	audit.RegisterMetrics()
-	password.RegisterMetrics()
+	registerMetrics()
 	return CompletedConfig{&completedConfig{
-		generic: generic.Complete(), state: state, table: table, codecs: codecs,
+		generic: generic.Complete(), state: state, table: table, codecs: codecs, tracer: c.ExtraConfig.Tracer,
 	}}, nil
 }
 
@@ -203,7 +204,7 @@ func handlerChains(
 		c.LongRunningFunc)
 	own := *c
 	own.MaxRequestsInFlight, own.MaxMutatingRequestsInFlight = 0, 0
-	enveloped := genericapiserver.DefaultBuildHandlerChain(filters.WithBody(inFlight, bodies), &own)
+	enveloped := genericapiserver.DefaultBuildHandlerChain(filters.WithSpan(filters.WithBody(inFlight, bodies)), &own)
 	others := filters.WithDelegationLimit(genericapiserver.DefaultBuildHandlerChain(handler, c), questions)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if filters.UnderAPI(r.URL.Path) {
@@ -219,6 +220,7 @@ type Server struct {
 	GenericAPIServer *genericapiserver.GenericAPIServer
 	state            *state
 	table            *routes.Table
+	tracer           tracing.TracerProvider
 }
 
 // New makes the server.
@@ -232,7 +234,7 @@ func (c CompletedConfig) New() (*Server, error) {
 		c.state.stop()
 		return nil, err
 	}
-	return &Server{GenericAPIServer: s, state: c.state, table: c.table}, nil
+	return &Server{GenericAPIServer: s, state: c.state, table: c.table, tracer: c.tracer}, nil
 }
 
 // Routes returns the endpoints of the server.
@@ -245,6 +247,7 @@ func (s *Server) Run(ctx context.Context) error {
 		return err
 	}
 	defer s.state.stop()
+	defer s.flushTraces(ctx)
 	ended := s.endStreams(ctx)
 	err := s.GenericAPIServer.PrepareRun().RunWithContext(ctx)
 	<-ended
@@ -264,4 +267,13 @@ func (s *Server) endStreams(ctx context.Context) <-chan struct{} {
 		s.state.streams.Shutdown(bounded)
 	}()
 	return ended
+}
+
+// flushTraces sends the spans that have not been sent yet.
+func (s *Server) flushTraces(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopPatience)
+	defer cancel()
+	if err := s.tracer.Shutdown(ctx); err != nil {
+		klog.FromContext(ctx).Error(err, "Sending the last spans")
+	}
 }

@@ -37,6 +37,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/registry/template"
 	"github.com/kubevision-io/kubevision/pkg/registry/watch"
 	"github.com/kubevision-io/kubevision/pkg/streams"
+	"github.com/kubevision-io/kubevision/pkg/tracing"
 )
 
 // component is the name of the program in Events.
@@ -53,7 +54,9 @@ const (
 // other state, so that any replica can serve any request.
 type state struct {
 	config *rest.Config
-	cache  cache.Cache
+	// credential knows whether the host accepts the credential in config.
+	credential *hostCredential
+	cache      cache.Cache
 	// secrets reads the metadata of the Secrets in KubeVision's namespace, which shows new kubeconfigs.
 	secrets cache.Cache
 	client  client.Client
@@ -85,11 +88,18 @@ type state struct {
 	cancel  context.CancelFunc
 }
 
-func newState(
-	ctx context.Context, config *rest.Config, policy addresspolicy.Policy, memory *budget.Budget,
-) (*state, error) {
+func newState(ctx context.Context, config *rest.Config, c *ExtraConfig) (*state, error) {
+	policy, memory := c.ClusterAddresses, budget.New(c.ResponseBytesInFlight)
 	config = rest.CopyConfig(config)
+	// The wrapper of the library would send the trace context to the host.
+	config.WrapTransport = func(next http.RoundTripper) http.RoundTripper {
+		return &tracing.RoundTripper{Next: next}
+	}
 	config.QPS = -1 // each request causes reviews on the host, which client-side flow control would queue
+	credential, err := newHostCredential(config)
+	if err != nil {
+		return nil, err
+	}
 	scheme := runtime.NewScheme()
 	for _, add := range []func(*runtime.Scheme) error{kubevisionv1alpha1.AddToScheme, corev1.AddToScheme} {
 		if err := add(scheme); err != nil {
@@ -131,13 +141,17 @@ func newState(
 	if err != nil {
 		return nil, fmt.Errorf("making a client for events: %w", err)
 	}
-	s := &state{config: config, cache: cached, secrets: secrets, client: live, keys: token.NewKeySet(clock.RealClock{}),
+	s := &state{config: config, credential: credential, cache: cached, secrets: secrets, client: live, keys: token.NewKeySet(clock.RealClock{}),
 		sessions: &sessionindex.Index{}, policy: policy.WithHost(config.Host), memory: memory}
 	if err := s.watch(ctx); err != nil {
 		return nil, err
 	}
+	if err := forgetMetrics(ctx, cached, forgetAfter); err != nil {
+		return nil, err
+	}
 	s.connections, err = clusters.NewConnections(ctx, clusters.Options{
 		Config: config, Cache: cached, Secrets: secrets, Live: live, Bound: s.bound, Policy: s.policy, Memory: memory,
+		TracedClusters: c.TracedClusters,
 	})
 	if err != nil {
 		return nil, err
@@ -200,6 +214,7 @@ func (s *state) start(ctx context.Context) error {
 		return fmt.Errorf("recording events: %w", err)
 	}
 	s.running.Go(func() { s.reads.Run(ctx) })
+	s.running.Go(func() { s.credential.run(ctx) })
 	s.running.Go(func() { s.watches.Run(ctx) })
 	for _, c := range []cache.Cache{s.cache, s.secrets} {
 		s.running.Go(func() {
@@ -236,6 +251,7 @@ func (s *state) stop() {
 // readyzChecks returns the checks that make the server not ready until it can serve requests.
 func (s *state) readyzChecks() []healthz.HealthChecker {
 	return []healthz.HealthChecker{
+		healthz.NamedCheck("kubevision-host-credential", s.credential.check),
 		healthz.NamedCheck("kubevision-signing-keys", func(*http.Request) error {
 			_, err := s.keys.Current()
 			return err

@@ -86,6 +86,11 @@ func ticketError(message string) *envelope.Error {
 	return envelope.New(dashboardv1alpha1.CodeUnauthenticated, "%s", message)
 }
 
+// sessionCheck returns a function that calls checkSession.
+func sessionCheck(tokens *authentication.Tokens) func(context.Context, user.Info) error {
+	return func(ctx context.Context, u user.Info) error { return checkSession(ctx, tokens, u) }
+}
+
 // checkSession returns an error if the session of a stream has ended, or its user has been replaced. Callers whom
 // kube-apiserver has authenticated have no session. For them, only rights are checked.
 func checkSession(ctx context.Context, tokens *authentication.Tokens, u user.Info) error {

@@ -94,7 +94,8 @@ func (t *Tokens) Recheck(ctx context.Context, p *Principal) (*Principal, error) 
 // inSession returns the user of a session that was named by something genuine.
 func (t *Tokens) inSession(ctx context.Context, session, uid, name string) (*Principal, error) {
 	s := &kubevisionv1alpha1.KubeVisionSession{}
-	if err := t.get(ctx, session, session, s); err != nil {
+	// The session shares the memory of the cache.
+	if err := t.get(ctx, session, session, s, client.UnsafeDisableDeepCopy); err != nil {
 		return nil, err
 	}
 	if string(s.Spec.UserUID) != uid || s.Spec.UserName != name {
@@ -113,7 +114,11 @@ func (t *Tokens) inSession(ctx context.Context, session, uid, name string) (*Pri
 	p, err := t.principal(ctx, u, s)
 	// The user may have just met the requirement, and the cache may lag behind.
 	if err == nil && (p.SetupRequired || p.PasswordChangeRequired) {
-		if err := t.Live.Get(ctx, types.NamespacedName{Name: s.Name}, s); client.IgnoreNotFound(err) != nil {
+		live := &kubevisionv1alpha1.KubeVisionSession{}
+		switch err := t.Live.Get(ctx, types.NamespacedName{Name: s.Name}, live); {
+		case err == nil:
+			s = live
+		case !apierrors.IsNotFound(err):
 			return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
 		}
 		p, err = t.principal(ctx, u, s)
@@ -149,9 +154,11 @@ func NewPrincipal(u *kubevisionv1alpha1.KubeVisionUser) *Principal {
 // get reads an object from the cache. It calls the API server only for names in a genuine token that the cache does not
 // have, and once for names that do not exist. So neither forged tokens nor a token of a deleted session can cause many
 // calls.
-func (t *Tokens) get(ctx context.Context, name, identity string, into client.Object) error {
+func (t *Tokens) get(
+	ctx context.Context, name, identity string, into client.Object, options ...client.GetOption,
+) error {
 	key := types.NamespacedName{Name: name}
-	err := t.Cache.Get(ctx, key, into)
+	err := t.Cache.Get(ctx, key, into, options...)
 	if apierrors.IsNotFound(err) {
 		if t.Gone.has(identity) {
 			return ErrSessionEnded

@@ -46,7 +46,18 @@ type Access struct {
 // Cluster is the access review of every route below /clusters/{cluster}. The caller must be allowed to use the cluster,
 // and gets a client that acts there as the caller. Only callers who may use the cluster learn whether it exists.
 func (a *Access) Cluster(r *routes.Request, u user.Info) (*clusters.Client, error) {
-	return a.ClusterByName(r.Context(), u, r.Path(ClusterParameter))
+	name := r.Path(ClusterParameter)
+	caller, err := a.ClusterByName(r.Context(), u, name)
+	// A name that is not registered is an invention of the client, and no label of metrics.
+	if s := envelope.StateFrom(r.Context()); s != nil && isRegistered(err) {
+		s.SetCluster(name)
+	}
+	return caller, err
+}
+
+// isRegistered returns whether an error of ClusterByName is about a cluster that is registered.
+func isRegistered(err error) bool {
+	return err == nil || errors.Is(err, clusters.ErrNotConnected) || errors.Is(err, clusters.ErrNobodyToActAs)
 }
 
 // ClusterByName is like Cluster, for a cluster that is not named in the path.

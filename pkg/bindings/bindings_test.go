@@ -180,3 +180,29 @@ func TestSelects(t *testing.T) {
 		t.Errorf("names of namespaces select otherwise: %v", err)
 	}
 }
+
+// TestReaches: a binding covers the namespaces that it names, those that its selector matched on this very cluster, or
+// the whole cluster.
+func TestReaches(t *testing.T) {
+	binding := func(targets *kubevisionv1alpha1.NamespaceTargets, cluster string, applied ...string) kubevisionv1alpha1.KubeVisionRoleBinding {
+		b := kubevisionv1alpha1.KubeVisionRoleBinding{}
+		b.Spec.Namespaces = targets
+		b.Status.Clusters = []kubevisionv1alpha1.RoleBindingClusterStatus{{Name: cluster, Namespaces: applied}}
+		return b
+	}
+	named := binding(&kubevisionv1alpha1.NamespaceTargets{Names: []string{"a"}}, "one", "a", "taken-away")
+	selected := binding(&kubevisionv1alpha1.NamespaceTargets{Selector: &metav1.LabelSelector{}}, "one", "b")
+	elsewhere := binding(&kubevisionv1alpha1.NamespaceTargets{Selector: &metav1.LabelSelector{}}, "two", "c")
+	some := []kubevisionv1alpha1.KubeVisionRoleBinding{named, selected, elsewhere}
+	for namespace, want := range map[string]bool{"a": true, "b": true, "c": false, "taken-away": false, "": false} {
+		if got := Reaches(some, "one", namespace); got != want {
+			t.Errorf("namespace %q: %t, want %t", namespace, got, want)
+		}
+		if !Reaches(append(some[:3:3], binding(nil, "one")), "one", namespace) {
+			t.Errorf("a binding of the whole cluster does not reach namespace %q", namespace)
+		}
+	}
+	if Reaches(nil, "one", "") || Reaches(nil, "one", "a") {
+		t.Error("no binding reaches something")
+	}
+}

@@ -4,6 +4,8 @@
 package bindings
 
 import (
+	"slices"
+
 	"k8s.io/apimachinery/pkg/util/sets"
 
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
@@ -36,4 +38,24 @@ func BoundNamespaces(bound []kubevisionv1alpha1.KubeVisionRoleBinding, cluster s
 		}
 	}
 	return sets.List(names)
+}
+
+// Reaches returns whether one of the bindings covers a namespace of a cluster, or the whole cluster for no namespace.
+// Namespaces that a binding selects by label are those in its status.
+func Reaches(bound []kubevisionv1alpha1.KubeVisionRoleBinding, cluster, namespace string) bool {
+	for i := range bound {
+		targets := bound[i].Spec.Namespaces
+		switch {
+		case targets == nil, namespace != "" && slices.Contains(targets.Names, namespace):
+			return true
+		case namespace == "" || targets.Selector == nil:
+			continue
+		}
+		for _, applied := range bound[i].Status.Clusters {
+			if applied.Name == cluster && slices.Contains(applied.Namespaces, namespace) {
+				return true
+			}
+		}
+	}
+	return false
 }

@@ -37,8 +37,8 @@ const (
 // ErrTooLarge is returned when a response exceeds its bound.
 var ErrTooLarge error = response.NewFailure("the response is too large", nil)
 
-// boundedRoundTripper limits the duration and the size of responses. It does not limit the duration of a watch, nor the
-// size of a watch of the read cache, which bounds each event.
+// boundedRoundTripper limits the duration and the size of responses. It does not limit the duration of a watch or of a
+// log that is followed, nor the size of such a log or of a watch of the read cache, whose readers bound each line or event.
 type boundedRoundTripper struct {
 	next    http.RoundTripper
 	timeout time.Duration
@@ -48,7 +48,7 @@ type boundedRoundTripper struct {
 // RoundTrip sends a request with a deadline.
 func (b *boundedRoundTripper) RoundTrip(r *http.Request) (*http.Response, error) {
 	cancel := context.CancelFunc(func() {})
-	if !isWatch(r) {
+	if !isEndless(r) {
 		var ctx context.Context
 		ctx, cancel = context.WithTimeout(r.Context(), b.timeout)
 		r = r.WithContext(ctx)
@@ -63,7 +63,7 @@ func (b *boundedRoundTripper) RoundTrip(r *http.Request) (*http.Response, error)
 		response.Header.Del(retryAfterHeader)
 	}
 	left := b.bytes
-	if isWatch(r) && isReader(r.Context()) {
+	if isFollowed(r.Context()) || isWatch(r) && isReader(r.Context()) {
 		left = math.MaxInt64 - 1
 	}
 	if response.StatusCode >= http.StatusBadRequest {

@@ -39,6 +39,8 @@ type Call struct {
 // Response is the response of a cluster's API server.
 type Response struct {
 	Body []byte
+	// ContentType is its media type.
+	ContentType string
 	// Warnings are the warning headers of the response.
 	Warnings []string
 }
@@ -78,6 +80,7 @@ func (c *Client) do(ctx context.Context, call Call) (Response, error) {
 	for _, w := range result.Warnings() {
 		out.Warnings = append(out.Warnings, w.Text)
 	}
+	result.ContentType(&out.ContentType)
 	var err error
 	out.Body, err = result.Raw()
 	return out, err
@@ -99,7 +102,9 @@ func (c *Client) Stream(ctx context.Context, call Call) (io.ReadCloser, error) {
 	return c.request(call).Stream(ctx)
 }
 
-func (c *Client) request(call Call) *rest.Request {
+func (c *Client) request(call Call) *rest.Request { return requestOf(c.rest, call) }
+
+func requestOf(client rest.Interface, call Call) *rest.Request {
 	method, accept, contentType := call.Method, call.Accept, call.ContentType
 	if method == "" {
 		method = http.MethodGet
@@ -111,7 +116,7 @@ func (c *Client) request(call Call) *rest.Request {
 	if call.Once {
 		retries = 0
 	}
-	request := c.rest.Verb(method).AbsPath(path(call)...).SetHeader("Accept", accept).MaxRetries(retries).
+	request := client.Verb(method).AbsPath(path(call)...).SetHeader("Accept", accept).MaxRetries(retries).
 		WarningHandler(rest.NoWarnings{})
 	for key, values := range call.Query {
 		for _, value := range values {

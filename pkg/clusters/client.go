@@ -24,6 +24,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/budget"
 	"github.com/kubevision-io/kubevision/pkg/clusters/response"
 	"github.com/kubevision-io/kubevision/pkg/stepup"
+	"github.com/kubevision-io/kubevision/pkg/tracing"
 )
 
 // Client acts on one cluster as one user.
@@ -32,9 +33,11 @@ type Client struct {
 	user       string
 	identity   transport.ImpersonationConfig
 
-	config    *rest.Config
-	http      *http.Client
-	rest      rest.Interface
+	config *rest.Config
+	http   *http.Client
+	rest   rest.Interface
+	// endless is for responses without an end.
+	endless   rest.Interface
 	resources *resourceMapper
 	// wrote is called after each change, unless it is nil.
 	wrote func(Call, Response)
@@ -54,16 +57,24 @@ func newClient(c *Connection, user string, identity transport.ImpersonationConfi
 			next: &chargingRoundTripper{next: c.transport, each: budget.Buffered}, turns: c.turns, large: c.large,
 			calls: c.calls, lists: c.lists, sizes: c.sizes, user: user,
 		})
-	named := transport.NewUserAgentRoundTripper(userAgent(), asUser)
+	measured := &measuredRoundTripper{next: asUser, cluster: c.name()}
+	traced := &tracing.RoundTripper{Next: measured, Cluster: c.name(), Propagate: c.propagates()}
+	named := transport.NewUserAgentRoundTripper(userAgent(), traced)
 	httpClient := &http.Client{Transport: &stepup.RoundTripper{Next: named}, Timeout: callTimeout,
 		CheckRedirect: refuseRedirect}
 	restClient, err := rest.UnversionedRESTClientForConfigAndClient(c.config, httpClient)
 	if err != nil {
 		return nil, fmt.Errorf("making a client for the cluster: %w", err)
 	}
+	endless, err := rest.UnversionedRESTClientForConfigAndClient(c.config, &http.Client{
+		Transport: httpClient.Transport, CheckRedirect: refuseRedirect,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("making a client for the cluster: %w", err)
+	}
 	return &Client{
 		connection: c, user: user, identity: identity,
-		config: c.config, http: httpClient, rest: restClient, resources: c.resources,
+		config: c.config, http: httpClient, rest: restClient, endless: endless, resources: c.resources,
 	}, nil
 }
 

@@ -11,6 +11,8 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"slices"
+	"sync/atomic"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -78,6 +80,8 @@ type Options struct {
 	Policy addresspolicy.Policy
 	// Memory bounds the memory of discovery. Nil means no bound.
 	Memory *budget.Budget
+	// TracedClusters are the clusters that get the trace context of calls; "*" is all of them.
+	TracedClusters []string
 }
 
 // NewConnections connects to the host. Other clusters are connected on first use.
@@ -92,7 +96,7 @@ func NewConnections(ctx context.Context, o Options) (*Connections, error) {
 	}
 	m := &members{
 		secrets: o.Secrets, live: o.Live, policy: o.Policy, bound: o.Bound, memory: o.Memory, turns: host.turns,
-		discovered: newCatalogBudget(maxAllDiscovered), open: map[string]*openMember{},
+		discovered: newCatalogBudget(maxAllDiscovered), open: map[string]*openMember{}, traced: o.TracedClusters,
 	}
 	if err := m.watch(ctx, o.Cache, o.Secrets); err != nil {
 		return nil, err
@@ -110,7 +114,7 @@ func (c *Connections) Close() {
 // Get returns the connection to a registered cluster. It returns ErrNotRegistered or ErrNotConnected if there is none.
 func (c *Connections) Get(ctx context.Context, name string) (*Connection, error) {
 	cluster := &kubevisionv1alpha1.KubeVisionCluster{}
-	err := c.reader.Get(ctx, types.NamespacedName{Name: name}, cluster)
+	err := c.reader.Get(ctx, types.NamespacedName{Name: name}, cluster, client.UnsafeDisableDeepCopy)
 	if apierrors.IsNotFound(err) {
 		return nil, fmt.Errorf("%w: %s", ErrNotRegistered, name)
 	}
@@ -148,7 +152,7 @@ func (c *Connections) hostBy(
 	if inForce := HostRegistration(all.Items); inForce == nil || inForce.UID != registration.UID {
 		return nil, fmt.Errorf("%w: %s", ErrIdentityConflict, registration.Name)
 	}
-	return c.host.with(registration.Spec.ReadCache), nil
+	return c.host.named(registration.Name).with(registration.Spec.ReadCache), nil
 }
 
 // Host returns the connection to the cluster that KubeVision runs in.
@@ -168,11 +172,19 @@ func (c *Connections) HostAs(ctx context.Context, u user.Info) (client.Client, e
 type Connection struct {
 	config    *rest.Config
 	transport http.RoundTripper
-	resources *resourceMapper
-	bound     *BoundNames
+	// dialer returns the transport whose settings are those of connections that are upgraded, and authenticate adds the
+	// credential to a request for one.
+	dialer       func() *http.Transport
+	authenticate transport.WrapperFunc
+	resources    *resourceMapper
+	bound        *BoundNames
 	// tokens and robot use the impersonating account without impersonation.
 	tokens *tokenSource
 	robot  discovery.DiscoveryInterfaceWithContext
+	// registration is the name by which the cluster is registered.
+	registration atomic.Pointer[string]
+	// traced are the clusters that get the trace context of calls.
+	traced []string
 	// member is false for the host. The host has no kubeconfig.
 	member     bool
 	kubeconfig *kubeconfig.Kubeconfig
@@ -199,7 +211,9 @@ func connect(o Options, accounts corev1client.ServiceAccountsGetter) (*Connectio
 	if anonymous.Dial == nil { // a dialer of its own, so that the transport is not shared with other clients
 		anonymous.Dial = (&net.Dialer{Timeout: callTimeout, KeepAlive: hostKeepAlive}).DialContext
 	}
+	var dialer func() *http.Transport
 	anonymous.Wrap(func(next http.RoundTripper) http.RoundTripper {
+		dialer = func() *http.Transport { return innermost(next) }
 		if t := innermost(next); t != nil {
 			http2 := windows()
 			t.HTTP2 = &http2
@@ -212,11 +226,13 @@ func connect(o Options, accounts corev1client.ServiceAccountsGetter) (*Connectio
 	}
 	safe, tokens := &response.Transport{Next: base}, newTokenSource(accounts)
 	ofUsers := newBreaker(clock.RealClock{}, maxHostPause, safe)
-	c, err := newConnection(anonymous, authenticated(ofUsers, tokens), tokens, o.Bound, o.Memory)
+	authenticate := authenticated(tokens)
+	c, err := newConnection(anonymous, authenticate(ofUsers), tokens, o.Bound, o.Memory)
 	if err != nil {
 		return nil, err
 	}
-	c.reader = newReaderAccount(anonymous, safe, accounts)
+	c.dialer, c.authenticate = dialer, authenticate
+	c.reader, c.traced = newReaderAccount(anonymous, safe, accounts), o.TracedClusters
 	return c, nil
 }
 
@@ -234,9 +250,9 @@ func innermost(rt http.RoundTripper) *http.Transport {
 	}
 }
 
-// authenticated authenticates requests with tokens of the impersonating account only.
-func authenticated(base http.RoundTripper, tokens *tokenSource) http.RoundTripper {
-	return transport.ResettableTokenSourceWrapTransport(transport.NewCachedTokenSource(tokens))(base)
+// authenticated returns a function that authenticates requests with tokens of the impersonating account only.
+func authenticated(tokens *tokenSource) transport.WrapperFunc {
+	return transport.ResettableTokenSourceWrapTransport(transport.NewCachedTokenSource(tokens))
 }
 
 // newConnection makes a connection on a transport that authenticates.
@@ -268,6 +284,27 @@ func newConnection(
 
 func refuseRedirect(*http.Request, []*http.Request) error {
 	return errors.New("the cluster's API server answered with a redirect")
+}
+
+// named records the name by which the cluster is registered. The host may be registered under another name later.
+func (c *Connection) named(name string) *Connection {
+	if c.name() != name {
+		c.registration.Store(&name)
+	}
+	return c
+}
+
+// name returns the name by which the cluster is registered, or an empty string for a host that is not.
+func (c *Connection) name() string {
+	if name := c.registration.Load(); name != nil {
+		return *name
+	}
+	return ""
+}
+
+// propagates returns whether the cluster gets the trace context of calls.
+func (c *Connection) propagates() bool {
+	return slices.Contains(c.traced, "*") || slices.Contains(c.traced, c.name())
 }
 
 // Done returns a channel that is closed when the connection is closed: the registration is deleted, or another

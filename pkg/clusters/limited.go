@@ -14,8 +14,8 @@ import (
 // member that does not answer leaves room for requests to others.
 const maxAtOnce = 100
 
-// inFlightRoundTripper bounds the requests in flight, up to the end of the response. A watch counts until its response
-// begins.
+// inFlightRoundTripper bounds the requests in flight, up to the end of the response. A response
+// without an end counts until it begins.
 type inFlightRoundTripper struct {
 	next   http.RoundTripper
 	places chan struct{}
@@ -38,7 +38,7 @@ func (l *inFlightRoundTripper) RoundTrip(r *http.Request) (*http.Response, error
 		leave()
 		return nil, err
 	}
-	if isWatch(r) {
+	if isEndless(r) {
 		leave()
 	}
 	response.Body = &placedBody{ReadCloser: response.Body, leave: leave}

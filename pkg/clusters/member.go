@@ -38,9 +38,11 @@ type Member struct {
 	Registered *http.Client
 
 	anonymous http.RoundTripper
-	closers   []func()
-	dialer    *dialer
-	limits    Limits
+	// dialed makes the connections of anonymous.
+	dialed  *http.Transport
+	closers []func()
+	dialer  *dialer
+	limits  Limits
 	// share is nil if no objects of the member may be cached.
 	share *share
 }
@@ -66,11 +68,11 @@ func NewMember(k *kubeconfig.Kubeconfig, policy addresspolicy.Policy, limits Lim
 
 func (m *Member) prepare(full *rest.Config) error {
 	var err error
-	if m.anonymous, err = m.transport(m.Config); err != nil {
+	if m.anonymous, m.dialed, err = m.transport(m.Config); err != nil {
 		return err
 	}
 	// A client certificate belongs to a connection, so requests of users need a transport without it.
-	registered, err := m.transport(full)
+	registered, _, err := m.transport(full)
 	if err != nil {
 		return err
 	}
@@ -82,10 +84,11 @@ func (m *Member) prepare(full *rest.Config) error {
 	return nil
 }
 
-func (m *Member) transport(config *rest.Config) (http.RoundTripper, error) {
+// transport returns a transport to the cluster, and the part of it that makes the connections.
+func (m *Member) transport(config *rest.Config) (http.RoundTripper, *http.Transport, error) {
 	tlsConfig, err := rest.TLSConfigFor(config)
 	if err != nil {
-		return nil, fmt.Errorf("making a TLS configuration: %w", err)
+		return nil, nil, fmt.Errorf("making a TLS configuration: %w", err)
 	}
 	http2 := windows()
 	t := &http.Transport{
@@ -99,11 +102,11 @@ func (m *Member) transport(config *rest.Config) (http.RoundTripper, error) {
 	named := transport.NewUserAgentRoundTripper(rest.DefaultKubernetesUserAgent(), t)
 	safe := http.RoundTripper(&response.Transport{Next: named})
 	if m.share == nil {
-		return &boundedRoundTripper{next: safe, timeout: callTimeout, bytes: m.limits.Response}, nil
+		return &boundedRoundTripper{next: safe, timeout: callTimeout, bytes: m.limits.Response}, t, nil
 	}
 	// A watch has no end. The meter bounds its events.
 	counted := &meter{next: safe, response: m.limits.Response, share: m.share}
-	return &boundedRoundTripper{next: counted, timeout: callTimeout, bytes: math.MaxInt64 - 1}, nil
+	return &boundedRoundTripper{next: counted, timeout: callTimeout, bytes: math.MaxInt64 - 1}, t, nil
 }
 
 // guarded adds the limit of requests in flight and the circuit breaker. They also apply to token requests.

@@ -8,6 +8,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"fmt"
+	"net/http"
 	"sync"
 	"time"
 
@@ -91,6 +92,8 @@ type members struct {
 	bound   *BoundNames
 	memory  *budget.Budget
 	turns   *gates
+	// traced are the clusters that get the trace context of calls.
+	traced []string
 	// discovered bounds the memory of the catalogs of all members.
 	discovered *catalogBudget
 
@@ -211,14 +214,16 @@ func (m *members) connect(
 		return nil, fmt.Errorf("making a client: %w", err)
 	}
 	tokens := newTokenSource(accounts)
-	connection, err := newConnection(member.Config, guarded(authenticated(member.anonymous, tokens)), tokens, m.bound,
+	authenticate := authenticated(tokens)
+	connection, err := newConnection(member.Config, guarded(authenticate(member.anonymous)), tokens, m.bound,
 		m.memory)
 	if err != nil {
 		return nil, err
 	}
-	connection.member, connection.kubeconfig = true, k
+	connection.dialer, connection.authenticate = func() *http.Transport { return member.dialed }, authenticate
+	connection.named(c.Name).member, connection.kubeconfig = true, k
 	connection.reader = newReaderAccount(member.Config, member.anonymous, accounts)
-	connection.turns, connection.resources.kept = m.turns, m.discovered
+	connection.turns, connection.resources.kept, connection.traced = m.turns, m.discovered, m.traced
 	revision := RevisionOf(c, secret)
 	return &openMember{
 		revision: revision, digest: sha256.Sum256(secret.Data[revision.Key]), member: member, connection: connection,

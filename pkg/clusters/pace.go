@@ -146,6 +146,10 @@ func (p *pacedRoundTripper) RoundTrip(r *http.Request) (*http.Response, error) {
 		body.leave()
 		return nil, err
 	}
+	if isFollowed(r.Context()) { // its reader bounds it
+		body.leave()
+		return response, nil
+	}
 	body.ReadCloser = response.Body
 	response.Body = body
 	return response, nil

@@ -162,12 +162,11 @@ func TestCallsOfOneUser(t *testing.T) {
 func TestMembersOfOneGroup(t *testing.T) {
 	config := &rest.Config{Host: "https://cluster"}
 	config.NegotiatedSerializer = scheme.Codecs.WithoutConversion()
-	for name, gates := range map[string]Connection{
+	for name, c := range map[string]*Connection{
 		"calls":           {calls: newGates(1), large: newGates(9), turns: newGates(9)},
 		"large responses": {calls: newGates(9), large: newGates(1), turns: newGates(9)},
 	} {
 		t.Run(name, func(t *testing.T) {
-			c := &gates
 			c.config, c.bound = config, &BoundNames{current: bindings.Impersonation{Groups: sets.New("web")}}
 			c.transport = answering(func(r *http.Request) (*http.Response, error) {
 				if got := r.Header.Get("Impersonate-User"); got != identity.GroupMember {

@@ -48,10 +48,10 @@ func TestTokenRefused(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := newBreaker(clocktesting.NewFakePassiveClock(time.Now()), maxPause,
-				authenticated(answering(func(*http.Request) (*http.Response, error) {
+				authenticated(tokens(nil, test.err))(answering(func(*http.Request) (*http.Response, error) {
 					t.Error("a request was sent without a token")
 					return nil, refused
-				}), tokens(nil, test.err)))
+				})))
 			for range circuitbreaker.After {
 				response, err := b.RoundTrip(httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil))
 				if err == nil {

@@ -189,6 +189,9 @@ func setupGrants(ctx context.Context, mgr ctrl.Manager, roles cache.Cache, o Opt
 
 // Setup adds every controller to the manager.
 func Setup(ctx context.Context, mgr ctrl.Manager, o Options) error {
+	if err := registerMetrics(mgr.GetClient()); err != nil {
+		return err
+	}
 	hasher, err := password.NewHasher(ctx, runtime.GOMAXPROCS(0))
 	if err != nil {
 		return err

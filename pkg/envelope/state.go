@@ -23,6 +23,8 @@ type State struct {
 	mu      sync.Mutex
 	code    dashboardv1alpha1.Code
 	route   string
+	cluster string
+	user    string
 	failure *Error
 	// streamed is true once something other than an envelope was begun.
 	streamed bool
@@ -50,6 +52,34 @@ func (s *State) SetRoute(route string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.route = route
+}
+
+// SetCluster records the registered cluster that the request is about, for metrics.
+func (s *State) SetCluster(name string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.cluster = name
+}
+
+// Cluster returns the name of SetCluster, or an empty string.
+func (s *State) Cluster() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.cluster
+}
+
+// SetUser records the name of the caller, for the log.
+func (s *State) SetUser(name string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.user = name
+}
+
+// User returns the name of SetUser, or an empty string.
+func (s *State) User() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.user
 }
 
 // SetFailure records why the caller is not authenticated, for the filter that converts the library's plain 401 to an

@@ -46,20 +46,27 @@ func Each[T any](body []byte, account *budget.Account, visit func(*T) error) err
 }
 
 func each[T any](body []byte, account *budget.Account, elementBytes int64, visit func(*T) error) error {
-	return eachItem(body, func(raw []byte) error {
-		if len(raw) > smallItem {
-			size := elements(raw) * elementBytes
-			if err := account.Take(size); err != nil {
-				return fmt.Errorf("reading an object of a list: %w", err)
-			}
-			defer account.Give(size)
+	return eachItem(body, func(raw []byte) error { return item(raw, account, elementBytes, visit) })
+}
+
+// Item decodes an object of a list into a type of any size. The account is charged for it until visit returns.
+func Item[T any](raw []byte, account *budget.Account, visit func(*T) error) error {
+	return item(raw, account, ElementBytes, visit)
+}
+
+func item[T any](raw []byte, account *budget.Account, elementBytes int64, visit func(*T) error) error {
+	if len(raw) > smallItem {
+		size := elements(raw) * elementBytes
+		if err := account.Take(size); err != nil {
+			return fmt.Errorf("reading an object of a list: %w", err)
 		}
-		var item T
-		if err := read(raw, &item); err != nil {
-			return err
-		}
-		return visit(&item)
-	})
+		defer account.Give(size)
+	}
+	var out T
+	if err := read(raw, &out); err != nil {
+		return err
+	}
+	return visit(&out)
 }
 
 // HoldItem charges the account for an object that is kept.

@@ -23,7 +23,11 @@ type account struct {
 	mu sync.Mutex
 	// loading is the memory of objects of a list that is not complete, kept that of the store.
 	loading, kept int64
-	closed        bool
+	// held is the memory of objects that were replaced and that answers still refer to.
+	held int64
+	// buffered is the memory of the watch, and of an event that has not arrived completely.
+	buffered int64
+	closed   bool
 }
 
 // load counts an object of a list.
@@ -64,10 +68,30 @@ func (a *account) add(bytes int64) {
 	}
 }
 
+// buffer counts more bytes of the watch, or fewer.
+func (a *account) buffer(bytes int64) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if !a.closed {
+		a.buffered += bytes
+		a.pool.used.Add(bytes)
+	}
+}
+
+// hold counts the bytes that answers hold of objects that were replaced.
+func (a *account) hold(bytes int64) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if !a.closed {
+		a.pool.used.Add(bytes - a.held)
+		a.held = bytes
+	}
+}
+
 // close gives all bytes back, and counts no more.
 func (a *account) close() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.pool.used.Add(-a.loading - a.kept)
-	a.loading, a.kept, a.closed = 0, 0, true
+	a.pool.used.Add(-a.loading - a.kept - a.held - a.buffered)
+	a.loading, a.kept, a.held, a.buffered, a.closed = 0, 0, 0, 0, true
 }

@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package readcache keeps the objects of clusters as the JSON that is sent, so that a list is a concatenation. It knows
-// no users: whoever reads from it must have asked the cluster whether this user may read that.
+// no rights: before a caller shows objects to a user, the cluster must have allowed that user the read.
 package readcache
 
 import (
@@ -39,8 +39,11 @@ type Cluster interface {
 }
 
 const (
-	// firstListTimeout bounds the wait of a request for the first list of a kind, after which it is read live.
+	// firstListTimeout bounds the wait of a request for the first list of a kind, after which it is read live. The
+	// request waits longer, up to longestFirstList, while objects arrive at most progressTimeout after each other.
 	firstListTimeout = 5 * time.Second
+	progressTimeout  = time.Second
+	longestFirstList = 20 * time.Second
 	// idleTimeout is how long a kind is kept that nobody reads.
 	idleTimeout = 10 * time.Minute
 	// inUse is how long after it was read a kind does not give way to others.
@@ -48,10 +51,14 @@ const (
 	// refusedFor is how long a kind is read live that could not be cached, and tooLargeFor one that did not fit.
 	refusedFor  = 30 * time.Second
 	tooLargeFor = 2 * time.Minute
+	// maxStale is how long the objects of a kind are shown whose watch is broken. After it, they are read live.
+	maxStale = 5 * time.Minute
 	// sweepInterval is the time between two searches for kinds that nobody reads.
 	sweepInterval = 15 * time.Second
 	// maxKinds bounds the kinds that are kept, and those that are known to be refused.
 	maxKinds = 4096
+	// watchBytes is the memory of a kind without objects: its goroutines, and the buffers of its watch.
+	watchBytes = 128 << 10
 	// maxWrites bounds the writes that are remembered for the next read.
 	maxWrites = 4096
 )
@@ -85,7 +92,7 @@ func New(bytes int64) *Cache {
 	}
 }
 
-// Run stops kinds that nobody reads, until the context ends. Then it stops all.
+// Run stops kinds that nobody reads until the context ends. Then it stops all kinds.
 func (c *Cache) Run(ctx context.Context) {
 	if c == nil {
 		return
@@ -137,29 +144,31 @@ func (c *Cache) sweep(since time.Time) {
 	}
 }
 
-// cacheable returns whether objects of a kind may be kept at all. Secrets are read by those who may read them, whatever
-// the account of the cache may do. The others have no list that a watch could follow.
+// cacheable returns true if objects of a kind may be kept. Secrets are always read as the user, whatever the account of
+// the cache may do.
 func cacheable(r schema.GroupVersionResource) bool {
 	return r.GroupResource() != corev1.Resource("secrets")
 }
 
-// View is what the cache has of a kind.
+// View is the content of the cache for a kind.
 type View struct {
 	*Snapshot
 
 	// Stale is true if the watch is broken. AsOf is then the last time at which it was not.
 	Stale bool
 	AsOf  time.Time
+
+	store *store
 }
 
-// Get returns the objects of a kind, with what a user has written before. It is false if the kind must be read live. It
-// starts to cache the kind at the first call.
+// Get returns the objects of a kind, including what a user has written before. It returns false if the kind must be read
+// live. It starts to cache the kind at the first call.
 func (c *Cache) Get(ctx context.Context, cluster Cluster, r schema.GroupVersionResource, kindName, user string) (View, bool) {
 	if c == nil || !cacheable(r) {
 		return View{}, false
 	}
-	k := c.kind(kindKey{cluster, r}, kindName) //nolint:contextcheck // the watch outlives the request
-	if k == nil {
+	k, started := c.kind(kindKey{cluster, r}, kindName) //nolint:contextcheck // the watch outlives the request
+	if k == nil || (started && c.makeRoom(k) != nil) {
 		requests.WithLabelValues(resultRefused).Inc()
 		return View{}, false
 	}
@@ -171,40 +180,44 @@ func (c *Cache) Get(ctx context.Context, cluster Cluster, r schema.GroupVersionR
 		requests.WithLabelValues(resultMissed).Inc()
 		return View{}, false
 	}
-	v := View{Snapshot: snapshot}
+	v := View{Snapshot: snapshot, store: k.store}
 	v.AsOf, v.Stale = k.source.stale()
-	if v.Stale {
+	switch {
+	case v.Stale && time.Since(v.AsOf) > maxStale:
+		requests.WithLabelValues(resultMissed).Inc()
+		return View{}, false
+	case v.Stale:
 		requests.WithLabelValues(resultStale).Inc()
-	} else {
+	default:
 		requests.WithLabelValues(resultHit).Inc()
 	}
 	return v, true
 }
 
-// Holds returns whether a kind is cached.
+// Holds returns true if a kind is cached.
 func (c *Cache) Holds(cluster Cluster, r schema.GroupVersionResource) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.kinds[kindKey{cluster, r}] != nil
 }
 
-// kind returns a kind that is cached, or nil.
-func (c *Cache) kind(key kindKey, name string) *kind {
+// kind returns a kind that is cached, or nil, and true if it was not cached before.
+func (c *Cache) kind(key kindKey, name string) (k *kind, started bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	k := c.kinds[key]
+	k = c.kinds[key]
 	if k == nil {
 		if until, ok := c.refused.Get(key); ok && time.Now().Before(until.(time.Time)) { //nolint:forcetypeassert,errcheck // nothing else is put
-			return nil
+			return nil, false
 		}
 		if c.closed || len(c.kinds) >= maxKinds {
-			return nil
+			return nil, false
 		}
-		k = c.start(key, name)
+		k, started = c.start(key, name), true
 		c.kinds[key] = k
 	}
 	k.used.Store(time.Now().UnixNano())
-	return k
+	return k, started
 }
 
 // stop ends the watch of a kind and forgets its objects. It is not cached again for a while.
@@ -226,8 +239,8 @@ func (c *Cache) stop(k *kind, why error, pause time.Duration) {
 	}
 }
 
-// makeRoom stops kinds that were not read lately, the oldest first, until the rest fits. It is an error if it never
-// does.
+// makeRoom stops kinds that were not read lately, the oldest first, until the rest fits. If that does not suffice, it
+// stops the newcomer and returns an error.
 func (c *Cache) makeRoom(newcomer *kind) error {
 	for c.pool.over() {
 		c.mu.Lock()

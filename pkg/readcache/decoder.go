@@ -39,6 +39,8 @@ type decoder struct {
 	// reason of the end.
 	read   func(endsInitial bool)
 	closed func(error)
+	// buffered is called before the memory of an event grows by so many bytes, and with a negative number when it shrinks.
+	buffered func(bytes int64) error
 
 	body   io.ReadCloser
 	lines  *bufio.Reader
@@ -48,19 +50,28 @@ type decoder struct {
 var _ watch.Decoder = &decoder{}
 
 func newDecoder(body io.ReadCloser, kind schema.GroupVersionKind) *decoder {
-	return &decoder{kind: kind, body: body, lines: bufio.NewReaderSize(body, readBytes)}
+	return &decoder{
+		kind: kind, body: body, lines: bufio.NewReaderSize(body, readBytes), buffered: func(int64) error { return nil },
+	}
 }
 
 // Decode returns the next event.
 func (d *decoder) Decode() (watch.EventType, runtime.Object, error) {
 	event, object, err := d.next()
 	if err != nil {
+		d.release()
 		d.closed(err)
 		return "", nil, err
 	}
 	o, ok := object.(*Object)
 	d.read(ok && o.endsInitial)
 	return event, object, nil
+}
+
+// release gives the memory of an incomplete event back.
+func (d *decoder) release() {
+	_ = d.buffered(-int64(cap(d.buffer))) // giving back cannot fail
+	d.buffer = nil
 }
 
 // Close ends the watch.
@@ -145,7 +156,7 @@ func (*decoder) control(event watch.EventType, text []byte) (watch.EventType, ru
 // line returns the next line, until the next call.
 func (d *decoder) line() ([]byte, error) {
 	if d.buffer = d.buffer[:0]; cap(d.buffer) > maxKeptBuffer {
-		d.buffer = nil
+		d.release()
 	}
 	for {
 		part, err := d.lines.ReadSlice('\n')
@@ -159,10 +170,32 @@ func (d *decoder) line() ([]byte, error) {
 			}
 			continue
 		case err == nil:
-			return append(d.buffer, part...), nil
+			if err := d.grow(len(part)); err != nil {
+				return nil, err
+			}
+			d.buffer = append(d.buffer, part...)
+			return d.buffer, nil
+		case errors.Is(err, io.EOF):
+			return nil, io.EOF
 		case !errors.Is(err, bufio.ErrBufferFull):
-			return nil, err //nolint:wrapcheck // the Reflector must know io.EOF
+			return nil, io.ErrUnexpectedEOF // a Reflector continues the watch after this error, and lists again after others
+		}
+		if err := d.grow(len(part)); err != nil {
+			return nil, err
 		}
 		d.buffer = append(d.buffer, part...)
 	}
+}
+
+// grow makes room for more bytes of an event.
+func (d *decoder) grow(bytes int) error {
+	if cap(d.buffer)-len(d.buffer) >= bytes {
+		return nil
+	}
+	size := max(len(d.buffer)+bytes, min(2*cap(d.buffer), maxEventBytes)) //nolint:mnd // twice as much
+	if err := d.buffered(int64(size - cap(d.buffer))); err != nil {
+		return err
+	}
+	d.buffer = append(make([]byte, 0, size), d.buffer...)
+	return nil
 }

@@ -17,8 +17,8 @@ const (
 	namespaceField = "metadata.namespace"
 )
 
-// selectable returns fields of a kind by which API servers select, beside its name and namespace, and which are the
-// value at their path. Others are selected by the API server.
+// selectable returns the fields of a kind, beside its name and namespace, by which API servers select and whose value is
+// that at their path. Only the API server selects by others.
 func selectable(r schema.GroupVersionResource) []string {
 	if r.Version != "v1" || r.Group != "" {
 		return nil
@@ -42,8 +42,8 @@ func selectable(r schema.GroupVersionResource) []string {
 	}
 }
 
-// FieldMatcher returns a function that tells whether an object matches a field selector, and false if only the API
-// server can tell.
+// FieldMatcher returns a function that returns true for objects that match a field selector. It returns false if only the
+// API server can select by it.
 func FieldMatcher(r schema.GroupVersionResource, namespaced bool, selector fields.Selector) (func(*Object) bool, bool) {
 	if selector.Empty() {
 		return func(*Object) bool { return true }, true

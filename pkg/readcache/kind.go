@@ -56,6 +56,14 @@ func (c *Cache) start(key kindKey, name string) *kind {
 		}
 		return o, c.makeRoom(k)
 	}
+	k.source.buffered = func(bytes int64) error {
+		account.buffer(bytes)
+		if bytes < 0 {
+			return nil
+		}
+		return c.makeRoom(k)
+	}
+	account.buffer(watchBytes)
 	k.source.noted = func() {
 		if err := k.source.failed(); err != nil && refused(err) {
 			c.stop(k, err, refusedFor)
@@ -77,7 +85,7 @@ func (c *Cache) start(key kindKey, name string) *kind {
 	return k
 }
 
-// refused returns whether an error says that the account may not follow the kind, or that there is none.
+// refused returns true if an error means that the account may not watch the kind, or that there is no such kind.
 func refused(err error) bool {
 	return errors.Is(err, ErrNotCached) || apierrors.IsForbidden(err) || apierrors.IsNotFound(err) ||
 		apierrors.IsMethodNotSupported(err) || apierrors.IsNotAcceptable(err) || errors.Is(err, errNoMetadata)
@@ -90,21 +98,38 @@ func (k *kind) end() {
 	k.ended.Store(true)
 	k.cancel()
 	k.store.account.close()
+	k.store.mu.Lock()
+	k.store.dropHolds(0)
+	k.store.mu.Unlock()
 	k.store.wake()
 	k.store.endSubscriptions()
 }
 
-// first returns the content. It waits for the first list, unless that cannot be had now.
+// first returns the content. It waits for the first list, unless the cluster cannot be read now.
 func (k *kind) first(ctx context.Context) (*Snapshot, bool) {
 	if s := k.store.snapshot(); s != nil {
 		return s, !k.ended.Load()
 	}
-	ctx, cancel := context.WithDeadline(ctx, k.started.Add(firstListTimeout))
+	last := k.started.Add(longestFirstList)
+	for deadline := k.started.Add(firstListTimeout); ; {
+		s, ok := k.firstBefore(ctx, deadline)
+		deadline = k.source.lastSign().Add(progressTimeout)
+		if deadline.After(last) {
+			deadline = last
+		}
+		if ok || ctx.Err() != nil || !deadline.After(time.Now()) {
+			return s, ok && s != nil && !k.ended.Load()
+		}
+	}
+}
+
+// firstBefore waits for the first list, or the reason why there is none. It returns false if neither is there in time.
+func (k *kind) firstBefore(ctx context.Context, deadline time.Time) (*Snapshot, bool) {
+	ctx, cancel := context.WithDeadline(ctx, deadline)
 	defer cancel()
-	s, ok := k.store.await(ctx, func(s *Snapshot) bool {
+	return k.store.await(ctx, func(s *Snapshot) bool {
 		return s != nil || k.ended.Load() || k.source.failed() != nil
 	})
-	return s, ok && s != nil && !k.ended.Load()
 }
 
 // same returns an object that is kept already, or nil.

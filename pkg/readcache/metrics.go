@@ -3,10 +3,7 @@
 
 package readcache
 
-import (
-	"k8s.io/component-base/metrics"
-	"k8s.io/component-base/metrics/legacyregistry"
-)
+import "k8s.io/component-base/metrics"
 
 // The results of a look into the cache.
 const (
@@ -32,15 +29,19 @@ var (
 		Help: "Number of reads that could be answered from the cache, by result: hit, stale (the watch is broken), miss " +
 			"(not complete yet, or older than what the user has written), refused (the kind cannot be cached).",
 	}, []string{"result"})
+	droppedAnswers = metrics.NewCounter(&metrics.CounterOpts{
+		Namespace: "kubevision", Subsystem: "readcache", Name: "dropped_answers_total", StabilityLevel: metrics.ALPHA,
+		Help: "Number of answers that ended early because a slow client held too many objects that were replaced meanwhile.",
+	})
 	evictions = metrics.NewCounter(&metrics.CounterOpts{
 		Namespace: "kubevision", Subsystem: "readcache", Name: "evictions_total", StabilityLevel: metrics.ALPHA,
 		Help: "Number of kinds that have given way to others, or did not fit.",
 	})
 )
 
-// RegisterMetrics registers the metrics of the package.
-func RegisterMetrics() {
-	legacyregistry.MustRegister(bytesGauge, objectsGauge, kindsGauge, staleGauge, requests, evictions)
+// Metrics returns the metrics of the package.
+func Metrics() []metrics.Registerable {
+	return []metrics.Registerable{bytesGauge, objectsGauge, kindsGauge, staleGauge, requests, evictions, droppedAnswers}
 }
 
 // measure sets the gauges.

@@ -36,15 +36,21 @@ type Object struct {
 	endsInitial bool
 }
 
-// objectBytes is the memory of an Object beside its JSON, without labels: the Object itself, its name and version, and
-// its place in a group.
-const objectBytes = 256
+// objectBytes is the memory of an Object beside its texts: the Object itself, and its place in a group. labelBytes is
+// the same for a label.
+const (
+	objectBytes = 192
+	labelBytes  = 64
+)
 
-// labelBytes is the memory of a label. The texts of keys and values are shared among objects.
-const labelBytes = 64
-
+// memory returns the memory of the object. Texts that objects share are counted for each, since a cluster may send
+// objects that share none.
 func (o *Object) memory() int64 {
-	return int64(len(o.JSON)) + objectBytes + labelBytes*int64(len(o.Labels))
+	size := objectBytes + len(o.JSON) + len(o.Namespace) + len(o.Name) + len(o.ResourceVersion)
+	for _, l := range o.Labels {
+		size += labelBytes + len(l.Key) + len(l.Value)
+	}
+	return int64(size)
 }
 
 // Label is a label of an object.
@@ -192,6 +198,19 @@ func rewriteObject(s *rawjson.Scanner, visit func(key rawjson.Quoted) (rawjson.M
 		return nil, errNoMetadata
 	}
 	return s.Rewrite(visit) //nolint:wrapcheck // the error is that of the text
+}
+
+// Members returns the values of the members of the object.
+func (o *Object) Members() map[string]json.RawMessage {
+	out := map[string]json.RawMessage{}
+	s := rawjson.NewScanner(o.JSON)
+	_ = s.Members(func(key rawjson.Quoted) error { // an Object has valid JSON
+		begin := s.Pos()
+		err := s.Value()
+		out[key.Text()] = s.Since(begin)
+		return err //nolint:wrapcheck // it is ignored
+	})
+	return out
 }
 
 // GetObjectKind implements runtime.Object.

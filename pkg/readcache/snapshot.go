@@ -32,6 +32,7 @@ type Group struct {
 
 	mu         sync.Mutex
 	compressed *gzipmember.Segment
+	summary    *Summary
 	dropped    bool
 }
 
@@ -68,20 +69,22 @@ func (g *Group) Compressed() gzipmember.Segment {
 	}
 	s := Compress(g.Objects)
 	g.compressed = &s
-	if !g.dropped && g.account != nil {
-		g.account.add(int64(len(s.Deflated)))
-	}
+	g.count(int64(len(s.Deflated)))
 	return s
 }
 
-// drop stops to count what the group has compressed.
-func (g *Group) drop() {
+// drop ends the counting of the memory of the group beside its objects, and returns that memory: the group is no longer
+// part of the store.
+func (g *Group) drop() int64 {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.compressed != nil && !g.dropped {
-		g.account.add(-int64(len(g.compressed.Deflated)))
+	bytes := g.summary.memory()
+	if g.compressed != nil {
+		bytes += int64(len(g.compressed.Deflated))
 	}
+	g.count(-bytes)
 	g.dropped = true
+	return bytes
 }
 
 // Compress compresses the JSON of objects, with a comma between two.
@@ -112,6 +115,9 @@ type Snapshot struct {
 	Groups []*Group
 	// Count is the number of objects.
 	Count int
+
+	// replaced is the memory of all objects of the store that were replaced before.
+	replaced int64
 }
 
 // compareNamespaces orders namespaces as API servers list them: as if a slash followed each.
@@ -179,6 +185,20 @@ func (g *Group) Behind(namespace, name string) []*Object {
 		return compareKeys(g.Objects[i].Namespace, g.Objects[i].Name, namespace, name) > 0
 	})
 	return g.Objects[i:]
+}
+
+// drop drops all groups, and returns their memory and that of the objects that are not part of the next snapshot.
+func (s *Snapshot) drop(next *Snapshot) int64 {
+	var bytes int64
+	for _, g := range s.Groups {
+		bytes += g.drop()
+		for _, o := range g.Objects {
+			if next.Get(o.Namespace, o.Name) != o {
+				bytes += o.memory()
+			}
+		}
+	}
+	return bytes
 }
 
 // All visits the objects of groups in order.

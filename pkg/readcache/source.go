@@ -19,6 +19,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/watch"
+	"k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
 	toolscache "k8s.io/client-go/tools/cache"
 
@@ -34,15 +35,19 @@ type source struct {
 	// belongs to a list.
 	begin func()
 	keep  func(o *Object, listed bool) (*Object, error)
+	// buffered is called when the memory of an event grows or shrinks.
+	buffered func(bytes int64) error
 	// noted is called when the connection is made or lost.
 	noted func()
 
 	mu        sync.Mutex
 	connected bool
-	// alive is the time of the last sign of the watch.
+	// alive is the last time at which the watch is known to have worked.
 	alive time.Time
-	// failure is why there is no connection.
+	// failure is the reason why there is no connection.
 	failure error
+	// redefined is true if the kind may have another definition since the last list.
+	redefined bool
 }
 
 var (
@@ -60,7 +65,7 @@ type list struct {
 // GetObjectKind implements runtime.Object.
 func (*list) GetObjectKind() schema.ObjectKind { return schema.EmptyObjectKind }
 
-// DeepCopyObject implements runtime.Object. Nobody changes a list.
+// DeepCopyObject implements runtime.Object. A list is never changed.
 func (l *list) DeepCopyObject() runtime.Object { return l }
 
 // List implements toolscache.ListerWatcher.
@@ -77,6 +82,7 @@ func (s *source) Watch(options metav1.ListOptions) (watch.Interface, error) {
 func (s *source) ListWithContext(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
 	if options.Continue == "" {
 		s.begin()
+		s.mustList(true)
 	}
 	body, err := s.open(ctx, options)
 	if err != nil {
@@ -98,6 +104,10 @@ func (s *source) WatchWithContext(ctx context.Context, options metav1.ListOption
 	if listing {
 		s.begin()
 	}
+	if s.mustList(listing) {
+		return nil, apierrors.NewResourceExpired("the kind may have another definition")
+	}
+	begun := time.Now()
 	options.Watch = true
 	body, err := s.open(ctx, options)
 	if err != nil {
@@ -107,8 +117,14 @@ func (s *source) WatchWithContext(ctx context.Context, options metav1.ListOption
 	s.found(!listing)
 	var end sync.Once
 	d := newDecoder(body, s.kind)
+	d.buffered = s.buffered
 	d.keep = func(o *Object) (*Object, error) { return s.keep(o, listing) }
-	d.closed = func(err error) { end.Do(func() { s.lost(err) }) }
+	d.closed = func(err error) {
+		end.Do(func() {
+			s.lost(err)
+			s.closed(err, begun, options.TimeoutSeconds)
+		})
+	}
 	d.read = func(ended bool) {
 		if ended {
 			listing = false
@@ -118,7 +134,29 @@ func (s *source) WatchWithContext(ctx context.Context, options metav1.ListOption
 	return watch.NewStreamWatcher(d, apierrors.NewClientErrorReporter(http.StatusInternalServerError, "GET", "ClientWatchDecoding")), nil
 }
 
-// retriable makes a Reflector try again where it was, instead of listing again, if the API server was not reached.
+// mustList returns whether the kind must be listed before it is watched again.
+func (s *source) mustList(lists bool) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if lists {
+		s.redefined = false
+	}
+	return s.redefined
+}
+
+// closed notes whether the API server has ended a watch of a custom resource before its time. It does so when the
+// definition changes, and sends no event, although the same objects may then be read with another content.
+func (s *source) closed(err error, begun time.Time, seconds *int64) {
+	custom := !scheme.Scheme.IsGroupRegistered(s.resource.Group)
+	early := seconds == nil || time.Since(begun) < time.Duration(*seconds)*time.Second-time.Second
+	if custom && early && errors.Is(err, io.EOF) {
+		s.mu.Lock()
+		s.redefined = true
+		s.mu.Unlock()
+	}
+}
+
+// retriable makes a Reflector continue the watch, instead of listing again, if the API server was not reached.
 func retriable(err error) error {
 	var status apierrors.APIStatus
 	if errors.As(err, &status) || errors.Is(err, context.Canceled) {
@@ -130,7 +168,7 @@ func retriable(err error) error {
 func (s *source) open(ctx context.Context, options metav1.ListOptions) (io.ReadCloser, error) {
 	client, err := s.cluster.Reader(ctx)
 	if err != nil {
-		return nil, err //nolint:wrapcheck // it says what there is to say
+		return nil, err //nolint:wrapcheck // it has its context
 	}
 	prefix := []string{"/apis", s.resource.Group, s.resource.Version, s.resource.Resource}
 	if s.resource.Group == "" {
@@ -186,6 +224,7 @@ func (s *source) items(decoder *json.Decoder, page *list) error {
 		if o, err = s.keep(o, true); err != nil {
 			return err
 		}
+		s.found(false)
 		page.Items = append(page.Items, o)
 	}
 	return delimiter(decoder, ']')
@@ -202,7 +241,7 @@ func delimiter(decoder *json.Decoder, want json.Delim) error {
 	return nil
 }
 
-// unreadable keeps the text of a cluster out of errors about its syntax.
+// unreadable replaces errors that contain text of a cluster.
 func unreadable(err error) error {
 	if _, ok := errors.AsType[*json.SyntaxError](err); ok {
 		return rawjson.ErrSyntax
@@ -213,7 +252,7 @@ func unreadable(err error) error {
 	return err
 }
 
-// found records a sign of the watch. The store is current once the list is complete.
+// found records that the watch works. The store is current once the list is complete.
 func (s *source) found(complete bool) {
 	s.mu.Lock()
 	s.alive = time.Now()
@@ -227,6 +266,13 @@ func (s *source) found(complete bool) {
 	}
 }
 
+// lastSign returns the time of the last event or listed object.
+func (s *source) lastSign() time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.alive
+}
+
 // lost records that the watch has ended. API servers end each watch after some minutes without an error.
 func (s *source) lost(err error) {
 	s.mu.Lock()
@@ -238,11 +284,11 @@ func (s *source) lost(err error) {
 	s.noted()
 }
 
-// reconnect is how long a watch may be away before what it has brought is called stale. API servers end each watch
-// after some minutes, and a Reflector begins another one at once.
+// reconnect is the time without a watch after which its objects are stale. API servers end each watch after some
+// minutes, and a Reflector begins another one at once.
 const reconnect = time.Second
 
-// stale returns whether the watch is broken, and when it was not.
+// stale returns true if the watch is broken, and the last time at which it worked.
 func (s *source) stale() (asOf time.Time, stale bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

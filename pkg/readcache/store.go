@@ -20,10 +20,11 @@ type store struct {
 	account *account
 	current atomic.Pointer[Snapshot]
 
-	// mu is held by writers, and guards changed.
+	// mu is held by writers, and guards changed and holds.
 	mu sync.Mutex
-	// changed is closed at the next change if somebody waits for it.
+	// changed is closed at the next change. It is nil unless a reader waits for it.
 	changed chan struct{}
+	holds   holds
 	// subscriptions are told each change.
 	subscriptions map[*Subscription]bool
 }
@@ -36,9 +37,13 @@ var (
 // snapshot returns the content, or nil before the first list.
 func (s *store) snapshot() *Snapshot { return s.current.Load() }
 
-// publish replaces the snapshot. The caller holds the lock.
-func (s *store) publish(next *Snapshot) {
+// publish replaces the snapshot, whose objects before took so much memory that are no part of the next one. The caller
+// holds the lock.
+func (s *store) publish(next *Snapshot, replaced int64) {
+	s.holds.replaced += replaced
+	next.replaced = s.holds.replaced
 	s.current.Store(next)
+	s.dropHolds(s.account.pool.limit / holdPart)
 	if s.changed != nil {
 		close(s.changed)
 		s.changed = nil
@@ -74,13 +79,12 @@ func (s *store) Replace(list []any, version string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	old := s.snapshot()
+	var replaced int64
 	if old != nil {
-		for _, g := range old.Groups {
-			g.drop()
-		}
+		replaced = old.drop(next)
 	}
 	s.account.replace(bytes)
-	s.publish(next)
+	s.publish(next, replaced)
 	s.tellReplaced(old, next)
 	return nil
 }
@@ -121,7 +125,7 @@ func (s *store) UpdateResourceVersion(version string) {
 	if old := s.snapshot(); old != nil && old.ResourceVersion != version {
 		next := *old
 		next.ResourceVersion = version
-		s.publish(&next)
+		s.publish(&next, 0)
 	}
 }
 
@@ -136,11 +140,12 @@ func (s *store) change(namespace, name string, o *Object, version string) {
 	next := *old
 	index, found := old.place(namespace, name)
 	var before []*Object
+	var freed int64
 	if found {
 		before = old.Groups[index].Objects
-		old.Groups[index].drop()
+		freed = old.Groups[index].drop()
 	}
-	after, delta := changed(before, name, o)
+	after, delta, replaced := changed(before, name, o)
 	next.Count += len(after) - len(before)
 	groups := s.grouped(after)
 	end := index
@@ -149,7 +154,7 @@ func (s *store) change(namespace, name string, o *Object, version string) {
 	}
 	next.Groups = slices.Concat(old.Groups[:index], groups, old.Groups[end:])
 	s.account.add(delta)
-	s.publish(&next)
+	s.publish(&next, freed+replaced)
 	s.tellChanged(namespace, name, old, o, version)
 }
 
@@ -166,20 +171,20 @@ func (s *Snapshot) place(namespace, name string) (index int, found bool) {
 	}
 }
 
-// changed returns the objects with another one in the place of the one with its name, and how much more memory they
-// take.
-func changed(objects []*Object, name string, o *Object) (after []*Object, delta int64) {
+// changed returns the objects with another one in the place of the one with its name, how much more memory they take,
+// and the memory of the one that was replaced.
+func changed(objects []*Object, name string, o *Object) (after []*Object, delta, replaced int64) {
 	g := Group{Objects: objects}
 	i, found := g.find(name)
 	rest := objects[i:]
 	if found {
-		delta = -objects[i].memory()
+		replaced = objects[i].memory()
 		rest = objects[i+1:]
 	}
 	if o == nil {
-		return slices.Concat(objects[:i], rest), delta
+		return slices.Concat(objects[:i], rest), -replaced, replaced
 	}
-	return slices.Concat(objects[:i], []*Object{o}, rest), delta + o.memory()
+	return slices.Concat(objects[:i], []*Object{o}, rest), o.memory() - replaced, replaced
 }
 
 // grouped returns no group for no objects, and two for too many.
@@ -216,7 +221,7 @@ func (s *store) await(ctx context.Context, holds func(*Snapshot) bool) (*Snapsho
 	}
 }
 
-// reaches returns whether a snapshot is at least as new as a version. It is false for versions that have no order.
+// reaches returns true if a snapshot is at least as new as a version. It is false for versions that have no order.
 func (s *Snapshot) reaches(version string) bool {
 	if s == nil {
 		return false
@@ -225,7 +230,7 @@ func (s *Snapshot) reaches(version string) bool {
 	return err == nil && c >= 0
 }
 
-// wake makes those who wait look again.
+// wake makes all that wait check their condition again.
 func (s *store) wake() {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -25,8 +25,9 @@ type Change struct {
 // Changes are what a store has learned at once.
 type Changes struct {
 	All []Change
-	// Version is the resource version of the kind afterwards.
+	// Version is the resource version of the kind afterwards, and After its content.
 	Version string
+	After   *Snapshot
 	// Relisted is true if the changes are the difference between two lists, between which others may have been missed
 	// that have no effect any more.
 	Relisted bool
@@ -43,8 +44,8 @@ type Subscription struct {
 	ended   chan struct{}
 }
 
-// Subscribe follows a kind. deliver is called with all changes after the snapshot, in order, while the store is locked: it
-// must not wait, and must not call the cache. It is false if the kind is not cached. The kind is kept while somebody
+// Subscribe follows a kind. deliver is called with all changes after the snapshot, in order, while the store is locked:
+// it must not wait, and must not call the cache. It is false if the kind is not cached. The kind is kept while somebody
 // follows it, unless the bytes are needed for others.
 func (c *Cache) Subscribe(
 	ctx context.Context, cluster Cluster, r schema.GroupVersionResource, kindName string, deliver func(Changes),
@@ -52,8 +53,8 @@ func (c *Cache) Subscribe(
 	if c == nil || !cacheable(r) {
 		return nil, false
 	}
-	k := c.kind(kindKey{cluster, r}, kindName) //nolint:contextcheck // the watch outlives the request
-	if k == nil {
+	k, started := c.kind(kindKey{cluster, r}, kindName) //nolint:contextcheck // the watch outlives the request
+	if k == nil || (started && c.makeRoom(k) != nil) {
 		return nil, false
 	}
 	if _, ok := k.first(ctx); !ok {
@@ -135,7 +136,7 @@ func (s *store) tellChanged(namespace, name string, before *Snapshot, o *Object,
 		return
 	}
 	change := Change{Namespace: namespace, Name: name, Object: o, Created: !existed, Version: version}
-	s.tell(Changes{All: []Change{change}, Version: version})
+	s.tell(Changes{All: []Change{change}, Version: version, After: s.snapshot()})
 }
 
 // tellReplaced delivers the difference of two lists. The caller holds the lock.
@@ -143,10 +144,11 @@ func (s *store) tellReplaced(before, after *Snapshot) {
 	if len(s.subscriptions) == 0 || before == nil {
 		return
 	}
-	changes := Changes{Version: after.ResourceVersion, Relisted: true}
+	changes := Changes{Version: after.ResourceVersion, After: after, Relisted: true}
 	for o := range All(before.Groups) {
 		if after.Get(o.Namespace, o.Name) == nil {
-			changes.All = append(changes.All, Change{Namespace: o.Namespace, Name: o.Name, Version: after.ResourceVersion})
+			deleted := Change{Namespace: o.Namespace, Name: o.Name, Version: after.ResourceVersion}
+			changes.All = append(changes.All, deleted)
 		}
 	}
 	for o := range All(after.Groups) {

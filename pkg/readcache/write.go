@@ -45,7 +45,7 @@ type written struct {
 	version string
 	// deleted are the objects that the store must not have, by namespace and name.
 	deleted [][2]string
-	// unknown is true if the API server did not say what there is to wait for.
+	// unknown is true if the response has no version to wait for.
 	unknown bool
 	expires time.Time
 }
@@ -93,8 +93,8 @@ func versionOf(object []byte) string {
 	return version
 }
 
-// awaitWrite waits until the content shows what the user has written, and returns it. It is false if it does not show
-// that in time.
+// awaitWrite waits until the content shows what the user has written, and returns it. It returns false if that takes too
+// long.
 func (c *Cache) awaitWrite(ctx context.Context, k *kind, s *Snapshot, user string) (*Snapshot, bool) {
 	key := writeKey{k.key.cluster, k.key.resource.GroupResource(), user}
 	value, _ := c.writes.Get(key)
@@ -117,7 +117,7 @@ func (c *Cache) awaitWrite(ctx context.Context, k *kind, s *Snapshot, user strin
 	return s, true
 }
 
-// shownBy returns whether a content shows the write.
+// shownBy returns true if a content shows the write.
 func (w *written) shownBy(s *Snapshot) bool {
 	if s == nil || w.unknown || (w.version != "" && !s.reaches(w.version)) {
 		return false
@@ -130,8 +130,7 @@ func (w *written) shownBy(s *Snapshot) bool {
 	return true
 }
 
-// terminating returns whether an object is being deleted. The answer to a deletion may have the version of the object
-// before.
+// terminating returns true if an object is being deleted. The response to a deletion may have the version from before.
 func (o *Object) terminating() bool {
 	_, ok := rawjson.Lookup(o.JSON, "metadata", "deletionTimestamp")
 	return ok

@@ -37,6 +37,8 @@ type Result struct {
 	Data any
 	// Meta is the meta of the envelope. The request id is added to it.
 	Meta dashboardv1alpha1.Meta
+	// Raw takes the place of the envelope.
+	Raw *Raw
 	// Stream takes the place of the envelope, in a route with a Verb.
 	Stream *streams.Handler
 	// Tag identifies the data for this caller, if it is not empty. The data are not sent to a client that has them.

@@ -55,6 +55,8 @@ type Route struct {
 	DuringPasswordChange bool
 	// Verb is the verb of a stream. A route with a verb opens a WebSocket.
 	Verb string
+	// Endless is true for a response that may take longer than other requests may. It is no envelope.
+	Endless bool
 	// Events opens a stream of server-sent events instead of a WebSocket.
 	Events bool
 	// Parameters documents the path and query parameters by name. Names in braces in the path are path parameters. Add
@@ -199,7 +201,7 @@ const handlerTimeout = 55 * time.Second
 
 func (t *Table) serve(r Route, fair *fairness) restful.RouteFunction {
 	return func(req *restful.Request, resp *restful.Response) {
-		ctx, cancel := context.WithTimeout(req.Request.Context(), handlerTimeout)
+		ctx, cancel := withTimeout(req.Request.Context(), r)
 		defer cancel()
 		if s := envelope.StateFrom(ctx); s != nil {
 			s.SetRoute(r.Path)
@@ -242,8 +244,20 @@ func (t *Table) serve(r Route, fair *fairness) restful.RouteFunction {
 			t.openStream(ctx, resp.ResponseWriter, req.Request, r, result.Stream)
 			return
 		}
+		if result.Raw != nil {
+			writeRaw(ctx, resp.ResponseWriter, result.Raw)
+			return
+		}
 		t.writeAnswer(ctx, resp.ResponseWriter, req.Request, result)
 	}
+}
+
+// withTimeout bounds the time of a handler, unless its response has no end.
+func withTimeout(ctx context.Context, r Route) (context.Context, context.CancelFunc) {
+	if r.Endless {
+		return context.WithCancel(ctx)
+	}
+	return context.WithTimeout(ctx, handlerTimeout)
 }
 
 // writeFailure writes an error. It leaves the refusal of an anonymous request to the outermost filter, which paces

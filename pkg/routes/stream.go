@@ -56,11 +56,12 @@ func (t *Table) openStream(
 	}
 }
 
-// IsStream returns whether a request is to a route that opens a stream. The path is relative to the root of the API.
+// IsStream returns whether a request is to a route that opens a stream or has a response without an end. The path is
+// relative to the root of the API.
 func (t *Table) IsStream(method, path string) bool {
 	parts := segments(path)
 	for _, r := range t.routes {
-		if r.Verb != "" && r.Method == method && matches(segments(r.Path), parts) {
+		if (r.Verb != "" || r.Endless) && r.Method == method && matches(segments(r.Path), parts) {
 			return true
 		}
 	}

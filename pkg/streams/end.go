@@ -89,6 +89,7 @@ func EndOf(err error) *End {
 		reason = Malformed
 	case dashboardv1alpha1.CodeTooManyRequests:
 		reason = TooLarge
+	default:
 	}
 	return NewEnd(reason, known.Message)
 }

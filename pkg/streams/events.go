@@ -46,6 +46,9 @@ func (e *events) flush(data []byte, timeout time.Duration) error {
 	if err == nil {
 		err = e.connection.Flush()
 	}
+	if err == nil { // HTTP/2 ends a stream at its deadline, whether or not something is being sent
+		err = e.connection.SetWriteDeadline(time.Time{})
+	}
 	if err != nil {
 		return fmt.Errorf("sending an event: %w", err)
 	}

@@ -3,10 +3,7 @@
 
 package streams
 
-import (
-	"k8s.io/component-base/metrics"
-	"k8s.io/component-base/metrics/legacyregistry"
-)
+import "k8s.io/component-base/metrics"
 
 var (
 	openGauge = metrics.NewGaugeVec(&metrics.GaugeOpts{
@@ -37,7 +34,7 @@ const (
 	directionOut = "out"
 )
 
-// RegisterMetrics registers the metrics of the package.
-func RegisterMetrics() {
-	legacyregistry.MustRegister(openGauge, frames, frameBytes, ended, refused)
+// Metrics returns the metrics of the package.
+func Metrics() []metrics.Registerable {
+	return []metrics.Registerable{openGauge, frames, frameBytes, ended, refused}
 }

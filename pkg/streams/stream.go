@@ -213,25 +213,26 @@ func failedRead(err error) *End {
 // start arms the timers of a stream.
 func (s *Stream) start() {
 	s.used.Store(time.Now().UnixNano())
-	s.every(pingInterval, s.ping)
+	always := func(interval time.Duration) func() time.Duration { return func() time.Duration { return interval } }
+	s.every(always(pingInterval), s.ping)
 	if s.handler.MaxTime > 0 {
-		s.every(s.handler.MaxTime, func() { s.End(NewEnd(TooLong, "the stream has reached its longest time")) })
+		s.every(always(s.handler.MaxTime), func() { s.End(NewEnd(TooLong, "the stream has reached its longest time")) })
 	}
 	if s.handler.IdleTime > 0 {
-		s.every(s.handler.IdleTime/4, s.endIdle) //nolint:mnd // it ends at most a quarter late
+		s.every(always(s.handler.IdleTime/4), s.endIdle) //nolint:mnd // it ends at most a quarter late
 	}
-	s.every(s.manager.recheckEvery(s), s.recheck)
+	s.every(func() time.Duration { return s.manager.recheckEvery(s) }, s.recheck)
 }
 
 // every calls a function again and again, until the stream ends.
-func (s *Stream) every(interval time.Duration, call func()) {
+func (s *Stream) every(interval func() time.Duration, call func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var timer *time.Timer
-	timer = time.AfterFunc(interval, func() {
+	timer = time.AfterFunc(interval(), func() {
 		if s.done.Err() == nil {
 			call()
-			timer.Reset(interval)
+			timer.Reset(interval())
 		}
 	})
 	s.timers = append(s.timers, timer)

@@ -260,7 +260,7 @@ func TestVanishedClients(t *testing.T) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if len(m.streams)+len(m.users)+len(m.places)+len(m.clusters) > 0 {
-		t.Errorf("left behind: %v %v %v %v", m.streams, m.users, m.places, m.clusters)
+		t.Errorf("left behind: %d %d %d %d", len(m.streams), len(m.users), len(m.places), len(m.clusters))
 	}
 }
 

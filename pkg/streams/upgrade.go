@@ -67,7 +67,8 @@ func (m *Manager) newStream(ctx context.Context, t transport, u user.Info, verb 
 	if state := envelope.StateFrom(ctx); state != nil {
 		logger = klog.LoggerWithValues(logger, "requestID", state.RequestID)
 	}
-	s.done, s.cancel = context.WithCancelCause(klog.NewContext(context.Background(), logger)) //nolint:contextcheck // as above
+	background := klog.NewContext(context.Background(), logger)
+	s.done, s.cancel = context.WithCancelCause(background) //nolint:contextcheck // it outlives the request
 	return s
 }
 

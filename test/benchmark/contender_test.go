@@ -38,9 +38,13 @@ type contender struct {
 	cpu     time.Duration
 }
 
+// turnPause lets the collector of the contender before finish.
+const turnPause = 100 * time.Millisecond
+
 // send sends requests of several clients for one turn.
 func (c *contender) send(b *testing.B, clients int) {
 	b.Helper()
+	time.Sleep(turnPause)
 	before := c.processorTime(b)
 	begun := time.Now()
 	var group errgroup.Group

@@ -34,7 +34,7 @@ func (l *library) fill(b *testing.B, total int) (first string) {
 				if i == 0 {
 					return nil
 				}
-				return set().Client.Create(b.Context(), crowdedPod(namespace, i)) //nolint:wrapcheck // it has the request
+				return set().Client.Create(b.Context(), crowdedPod(namespace, i)) //nolint:wrapcheck // complete
 			})
 		}
 		l.pods += crowdedPods

@@ -36,6 +36,7 @@ func TestCodes(t *testing.T) {
 		}
 	}
 	results.done(t)
+	testOtherCaches(t, c)
 }
 
 func checkField(t *testing.T, tc probe, e wire.Envelope) {

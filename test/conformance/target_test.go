@@ -37,8 +37,10 @@ type Target struct {
 	Kubernetes func(user string, groups ...string) (*rest.Config, error)
 	// Host is the name of the KubeVisionCluster of the cluster that KubeVision runs in.
 	Host string
-	// Ours is true if the installation was started for these tests, so that they may reconfigure it.
-	Ours bool
+	// Ours is true if the installation was started for these tests, so that they may reconfigure it. Environment is nil
+	// otherwise.
+	Ours        bool
+	Environment *environment.Environment
 
 	// older holds the throttles that existed before the tests, and the last failure of each.
 	older map[types.UID]metav1.MicroTime
@@ -52,13 +54,24 @@ func TestMain(m *testing.M) {
 	if *installationURL != "" {
 		os.Exit(runForeign(m))
 	}
-	os.Exit(environment.Main(m, func(e *environment.Environment) {
+	use := func(e *environment.Environment) {
 		target = Target{
 			DirectURL: e.KubeVision.Endpoint(), DirectCA: e.KubeVision.CAPEM(),
 			Admin: e.Client, Programs: e.Programs, Anonymous: e.Cluster.AnonymousConfig(),
-			Kubernetes: e.Cluster.UserConfig, Host: "host", Ours: true,
+			Kubernetes: e.Cluster.UserConfig, Host: "host", Ours: true, Environment: e,
 		}
-	}))
+	}
+	switch *readCache {
+	case "on":
+		os.Exit(environment.MainWith(m, []string{cacheOn}, use))
+	case "off":
+		os.Exit(environment.MainWith(m, []string{cacheOff}, use))
+	case "stale":
+		os.Exit(environment.MainStale(m, []string{cacheOn}, use))
+	default:
+		fmt.Fprintln(os.Stderr, "error: -read-cache must be on, off or stale")
+		os.Exit(1)
+	}
 }
 
 func (target Target) set() fixture.Set {

@@ -99,14 +99,22 @@ func MainWith(m *testing.M, apiServerArgs []string, use func(*Environment)) int 
 	return run(m, localcluster.KubeVisionOptions{APIServerArgs: apiServerArgs}, use)
 }
 
+// MainStale is Main with a read cache whose watches break again and again, so that most of its answers are stale.
+func MainStale(m *testing.M, apiServerArgs []string, use func(*Environment)) int {
+	return runStale(m, localcluster.KubeVisionOptions{APIServerArgs: apiServerArgs}, true, use)
+}
+
 // MainConfined is Main with the programs under the memory limits of config/. With the race detector, which takes
-// several
-// times the memory, they are not.
+// several times the memory, they are not.
 func MainConfined(m *testing.M, use func(*Environment)) int {
 	return run(m, localcluster.KubeVisionOptions{ConfineMemory: !RaceEnabled}, use)
 }
 
-func run(m *testing.M, options localcluster.KubeVisionOptions, use func(*Environment)) (code int) {
+func run(m *testing.M, options localcluster.KubeVisionOptions, use func(*Environment)) int {
+	return runStale(m, options, false, use)
+}
+
+func runStale(m *testing.M, options localcluster.KubeVisionOptions, stale bool, use func(*Environment)) (code int) {
 	flag.Parse()
 	if testing.Short() {
 		fmt.Fprintln(os.Stderr, "skipped: these tests need a control plane, and -short was given")
@@ -150,6 +158,13 @@ func run(m *testing.M, options localcluster.KubeVisionOptions, use func(*Environ
 			code = max(code, failed(err))
 		}
 	}()
+	if stale {
+		stop, err := e.makeStale(ctx)
+		if err != nil {
+			return failed(err)
+		}
+		defer stop()
+	}
 	use(e)
 	return m.Run()
 }

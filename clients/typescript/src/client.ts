@@ -6,6 +6,7 @@ import { ApiError } from "./errors.js";
 import { Session, type SessionOptions } from "./session.js";
 import { target, Transport, type Values } from "./transport.js";
 import type { Answer, Arguments, CallOptions, Data, Item, ListPath, Method, Model, Options, PathOf } from "./types.js";
+import { watch, type WatchEvent, type WatchOptions } from "./watch.js";
 
 /** SecondFactor is the response to the challenge of a login. */
 export type SecondFactor = { code: string } | { recoveryCode: string };
@@ -34,11 +35,13 @@ export type Credentials = Pick<Model<"LoginRequest">, "username" | "password">;
 export class Client {
   readonly #session: Session;
   readonly #secondFactor: ClientOptions["secondFactor"];
+  readonly #baseUrl: string;
 
   constructor(options: ClientOptions) {
     const direct = !new URL(options.baseUrl, "http://localhost").pathname.startsWith("/apis/");
     this.#session = new Session(new Transport(options.baseUrl, options.headers, options.fetch), options, direct);
     this.#secondFactor = options.secondFactor;
+    this.#baseUrl = options.baseUrl;
   }
 
   /** loggedIn returns true if there is an access token, which may have expired. */
@@ -80,6 +83,18 @@ export class Client {
       yield* answer.data as Item<P>[];
       next = answer.meta.continue;
     } while (next);
+  }
+
+  /**
+   * watch yields the changes of topics: cluster:resource, or cluster:resource:namespace. It connects again after each
+   * end of a connection, and goes on where it was.
+   */
+  watch(topics: readonly string[], options: WatchOptions = {}): AsyncGenerator<WatchEvent, void, undefined> {
+    const ticket = async () => {
+      const { data } = await this.#call<{ ticket: string }>("post", "/ws/ticket", { body: { verb: "watch" } });
+      return data.ticket;
+    };
+    return watch(this.#baseUrl, ticket, topics, options);
   }
 
   /**

@@ -20,3 +20,4 @@ export type {
   Options,
   PathOf,
 } from "./types.js";
+export type { WatchEvent, WatchOptions, WatchSocket } from "./watch.js";

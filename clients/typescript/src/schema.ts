@@ -469,6 +469,336 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/apis/dashboard.kubevision.io/v1alpha1/clusters/{cluster}/log/namespaces/{namespace}/pods": {
+        parameters: {
+            query?: {
+                /** @description the name of a container; it may be omitted for a Pod with one, and means all containers for several Pods */
+                container?: string;
+                /** @description go on with new lines, also after the container has restarted */
+                follow?: boolean;
+                /** @description send a compressed file */
+                gzip?: boolean;
+                /** @description the labels of the Pods; empty for all */
+                labelSelector?: string;
+                /** @description read the log of the container before its last restart */
+                previous?: boolean;
+                /** @description begin with lines that are at most so old */
+                sinceSeconds?: number;
+                /** @description begin with lines since a time in RFC 3339 */
+                sinceTime?: string;
+                /** @description begin with so many lines from the end of the log */
+                tailLines?: number;
+                /** @description begin each line with its time */
+                timestamps?: boolean;
+            };
+            header?: never;
+            path: {
+                /** @description the name of the cluster */
+                cluster: string;
+                /** @description the namespace */
+                namespace: string;
+            };
+            cookie?: never;
+        };
+        /** @description send the logs of the Pods that labelSelector matches, merged, as text */
+        get: operations["getSelectorLog"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/apis/dashboard.kubevision.io/v1alpha1/clusters/{cluster}/log/namespaces/{namespace}/pods/{name}": {
+        parameters: {
+            query?: {
+                /** @description the name of a container; it may be omitted for a Pod with one, and means all containers for several Pods */
+                container?: string;
+                /** @description go on with new lines, also after the container has restarted */
+                follow?: boolean;
+                /** @description send a compressed file */
+                gzip?: boolean;
+                /** @description read the log of the container before its last restart */
+                previous?: boolean;
+                /** @description begin with lines that are at most so old */
+                sinceSeconds?: number;
+                /** @description begin with lines since a time in RFC 3339 */
+                sinceTime?: string;
+                /** @description begin with so many lines from the end of the log */
+                tailLines?: number;
+                /** @description begin each line with its time */
+                timestamps?: boolean;
+            };
+            header?: never;
+            path: {
+                /** @description the name of the cluster */
+                cluster: string;
+                /** @description the name of the object */
+                name: string;
+                /** @description the namespace */
+                namespace: string;
+            };
+            cookie?: never;
+        };
+        /** @description send the log of a container of a Pod, as text */
+        get: operations["getPodLog"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/apis/dashboard.kubevision.io/v1alpha1/clusters/{cluster}/log/namespaces/{namespace}/{resource}/{name}": {
+        parameters: {
+            query?: {
+                /** @description the name of a container; it may be omitted for a Pod with one, and means all containers for several Pods */
+                container?: string;
+                /** @description go on with new lines, also after the container has restarted */
+                follow?: boolean;
+                /** @description send a compressed file */
+                gzip?: boolean;
+                /** @description read the log of the container before its last restart */
+                previous?: boolean;
+                /** @description begin with lines that are at most so old */
+                sinceSeconds?: number;
+                /** @description begin with lines since a time in RFC 3339 */
+                sinceTime?: string;
+                /** @description begin with so many lines from the end of the log */
+                tailLines?: number;
+                /** @description begin each line with its time */
+                timestamps?: boolean;
+            };
+            header?: never;
+            path: {
+                /** @description the name of the cluster */
+                cluster: string;
+                /** @description the name of the object */
+                name: string;
+                /** @description the namespace */
+                namespace: string;
+                /** @description the plural name of the kind: pods, deployments.apps or deployments.v1.apps */
+                resource: string;
+            };
+            cookie?: never;
+        };
+        /** @description send the logs of the Pods of a workload, merged, as text */
+        get: operations["getWorkloadLog"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/apis/dashboard.kubevision.io/v1alpha1/clusters/{cluster}/namespaces/{namespace}/logs": {
+        parameters: {
+            query?: {
+                /** @description the name of a container; it may be omitted for a Pod with one, and means all containers for several Pods */
+                container?: string;
+                /** @description go on with new lines, also after the container has restarted */
+                follow?: boolean;
+                /** @description the labels of the Pods; empty for all */
+                labelSelector?: string;
+                /** @description read the log of the container before its last restart */
+                previous?: boolean;
+                /** @description begin with lines that are at most so old */
+                sinceSeconds?: number;
+                /** @description begin with lines since a time in RFC 3339 */
+                sinceTime?: string;
+                /** @description begin with so many lines from the end of the log */
+                tailLines?: number;
+                /** @description begin each line with its time */
+                timestamps?: boolean;
+            };
+            header?: never;
+            path: {
+                /** @description the name of the cluster */
+                cluster: string;
+                /** @description the namespace */
+                namespace: string;
+            };
+            cookie?: never;
+        };
+        /** @description open a WebSocket with the logs of the Pods that labelSelector matches, merged */
+        get: operations["openSelectorLog"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/apis/dashboard.kubevision.io/v1alpha1/clusters/{cluster}/namespaces/{namespace}/pods/{name}/attach": {
+        parameters: {
+            query?: {
+                /** @description send and receive binary messages, whose first byte is 0 for input, 1 for output and 2 for errors */
+                binary?: boolean;
+                /** @description the name of a container; it may be omitted for a Pod with one */
+                container?: string;
+                /** @description send input; true by default */
+                stdin?: boolean;
+                /** @description open a terminal; true by default */
+                tty?: boolean;
+            };
+            header?: never;
+            path: {
+                /** @description the name of the cluster */
+                cluster: string;
+                /** @description the name of the Pod */
+                name: string;
+                /** @description the namespace */
+                namespace: string;
+            };
+            cookie?: never;
+        };
+        /** @description attach to the main process of a container of a Pod, through a WebSocket */
+        get: operations["attachPod"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/apis/dashboard.kubevision.io/v1alpha1/clusters/{cluster}/namespaces/{namespace}/pods/{name}/exec": {
+        parameters: {
+            query?: {
+                /** @description send and receive binary messages, whose first byte is 0 for input, 1 for output and 2 for errors */
+                binary?: boolean;
+                /** @description a word of the command; it may be repeated. The default is a shell */
+                command?: string;
+                /** @description the name of a container; it may be omitted for a Pod with one */
+                container?: string;
+                /** @description send input; true by default */
+                stdin?: boolean;
+                /** @description open a terminal; true by default */
+                tty?: boolean;
+            };
+            header?: never;
+            path: {
+                /** @description the name of the cluster */
+                cluster: string;
+                /** @description the name of the Pod */
+                name: string;
+                /** @description the namespace */
+                namespace: string;
+            };
+            cookie?: never;
+        };
+        /** @description run a command in a container of a Pod, through a WebSocket */
+        get: operations["execPod"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/apis/dashboard.kubevision.io/v1alpha1/clusters/{cluster}/namespaces/{namespace}/pods/{name}/logs": {
+        parameters: {
+            query?: {
+                /** @description the name of a container; it may be omitted for a Pod with one, and means all containers for several Pods */
+                container?: string;
+                /** @description go on with new lines, also after the container has restarted */
+                follow?: boolean;
+                /** @description read the log of the container before its last restart */
+                previous?: boolean;
+                /** @description begin with lines that are at most so old */
+                sinceSeconds?: number;
+                /** @description begin with lines since a time in RFC 3339 */
+                sinceTime?: string;
+                /** @description begin with so many lines from the end of the log */
+                tailLines?: number;
+                /** @description begin each line with its time */
+                timestamps?: boolean;
+            };
+            header?: never;
+            path: {
+                /** @description the name of the cluster */
+                cluster: string;
+                /** @description the name of the object */
+                name: string;
+                /** @description the namespace */
+                namespace: string;
+            };
+            cookie?: never;
+        };
+        /** @description open a WebSocket with the log of a container of a Pod */
+        get: operations["openPodLog"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/apis/dashboard.kubevision.io/v1alpha1/clusters/{cluster}/namespaces/{namespace}/pods/{name}/portforward": {
+        parameters: {
+            query?: {
+                /** @description the ports, separated by commas */
+                ports?: string;
+            };
+            header?: never;
+            path: {
+                /** @description the name of the cluster */
+                cluster: string;
+                /** @description the name of the Pod */
+                name: string;
+                /** @description the namespace */
+                namespace: string;
+            };
+            cookie?: never;
+        };
+        /** @description connect to ports of a Pod, through a WebSocket with the subprotocol v4.channel.k8s.io */
+        get: operations["forwardPorts"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/apis/dashboard.kubevision.io/v1alpha1/clusters/{cluster}/namespaces/{namespace}/pods/{name}/proxy": {
+        parameters: {
+            query?: {
+                /** @description the path and the query; / by default */
+                path?: string;
+                /** @description the number or the name of the port */
+                port?: string;
+                /** @description http by default */
+                scheme?: "http" | "https";
+            };
+            header?: never;
+            path: {
+                /** @description the name of the cluster */
+                cluster: string;
+                /** @description the name of the object */
+                name: string;
+                /** @description the namespace */
+                namespace: string;
+            };
+            cookie?: never;
+        };
+        /** @description send what an HTTP server at a port of a Pod answers */
+        get: operations["getThroughPod"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        /** @description send what an HTTP server at a port of a Pod answers */
+        head: operations["headThroughPod"];
+        patch?: never;
+        trace?: never;
+    };
     "/apis/dashboard.kubevision.io/v1alpha1/clusters/{cluster}/namespaces/{namespace}/resources/{resource}": {
         parameters: {
             query?: never;
@@ -678,6 +1008,38 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/apis/dashboard.kubevision.io/v1alpha1/clusters/{cluster}/namespaces/{namespace}/services/{name}/proxy": {
+        parameters: {
+            query?: {
+                /** @description the path and the query; / by default */
+                path?: string;
+                /** @description the number or the name of the port */
+                port?: string;
+                /** @description http by default */
+                scheme?: "http" | "https";
+            };
+            header?: never;
+            path: {
+                /** @description the name of the cluster */
+                cluster: string;
+                /** @description the name of the object */
+                name: string;
+                /** @description the namespace */
+                namespace: string;
+            };
+            cookie?: never;
+        };
+        /** @description send what an HTTP server at a port of a Service answers */
+        get: operations["getThroughService"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        /** @description send what an HTTP server at a port of a Service answers */
+        head: operations["headThroughService"];
+        patch?: never;
+        trace?: never;
+    };
     "/apis/dashboard.kubevision.io/v1alpha1/clusters/{cluster}/namespaces/{namespace}/topology": {
         parameters: {
             query?: never;
@@ -718,6 +1080,47 @@ export interface paths {
         };
         /** @description list the revisions of a Deployment, StatefulSet or DaemonSet, the oldest first */
         get: operations["historyNamespaceKind"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/apis/dashboard.kubevision.io/v1alpha1/clusters/{cluster}/namespaces/{namespace}/{resource}/{name}/logs": {
+        parameters: {
+            query?: {
+                /** @description the name of a container; it may be omitted for a Pod with one, and means all containers for several Pods */
+                container?: string;
+                /** @description go on with new lines, also after the container has restarted */
+                follow?: boolean;
+                /** @description read the log of the container before its last restart */
+                previous?: boolean;
+                /** @description begin with lines that are at most so old */
+                sinceSeconds?: number;
+                /** @description begin with lines since a time in RFC 3339 */
+                sinceTime?: string;
+                /** @description begin with so many lines from the end of the log */
+                tailLines?: number;
+                /** @description begin each line with its time */
+                timestamps?: boolean;
+            };
+            header?: never;
+            path: {
+                /** @description the name of the cluster */
+                cluster: string;
+                /** @description the name of the object */
+                name: string;
+                /** @description the namespace */
+                namespace: string;
+                /** @description the plural name of the kind: pods, deployments.apps or deployments.v1.apps */
+                resource: string;
+            };
+            cookie?: never;
+        };
+        /** @description open a WebSocket with the logs of the Pods of a workload, merged */
+        get: operations["openWorkloadLog"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1748,6 +2151,32 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/apis/dashboard.kubevision.io/v1alpha1/watch/events": {
+        parameters: {
+            query?: {
+                /** @description true for the objects that are there already, before the changes */
+                initial?: boolean;
+                /** @description true for metadata instead of objects */
+                summary?: boolean;
+                /** @description a ticket, if no header has a token */
+                ticket?: string;
+                /** @description cluster:resource or cluster:resource:namespace, each with @ and a bookmark to resume from it; several are separated by commas */
+                topics?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description get the changes of objects as server-sent events */
+        get: operations["watchEvents"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/apis/dashboard.kubevision.io/v1alpha1/webhooks": {
         parameters: {
             query?: never;
@@ -1784,7 +2213,10 @@ export interface paths {
     };
     "/apis/dashboard.kubevision.io/v1alpha1/ws/watch": {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description a ticket, if no header has a token */
+                ticket?: string;
+            };
             header?: never;
             path?: never;
             cookie?: never;
@@ -2549,7 +2981,7 @@ export interface components {
         };
         /**
          * Format: int32
-         * @description Code is the outcome of a request. The HTTP status is always 200; 0 means success.
+         * @description Code is the result of a request. The HTTP status is always 200; 0 means success.
          * @enum {integer}
          */
         "io.kubevision.dashboard.v1alpha1.Code": 0 | 40001 | 40002 | 40100 | 40101 | 40102 | 40103 | 40300 | 40301 | 40302 | 40400 | 40401 | 40402 | 40900 | 40901 | 42200 | 42201 | 42900 | 50000 | 50200;
@@ -5752,6 +6184,396 @@ export interface operations {
             };
         };
     };
+    getSelectorLog: {
+        parameters: {
+            query?: {
+                /** @description the name of a container; it may be omitted for a Pod with one, and means all containers for several Pods */
+                container?: string;
+                /** @description go on with new lines, also after the container has restarted */
+                follow?: boolean;
+                /** @description send a compressed file */
+                gzip?: boolean;
+                /** @description the labels of the Pods; empty for all */
+                labelSelector?: string;
+                /** @description read the log of the container before its last restart */
+                previous?: boolean;
+                /** @description begin with lines that are at most so old */
+                sinceSeconds?: number;
+                /** @description begin with lines since a time in RFC 3339 */
+                sinceTime?: string;
+                /** @description begin with so many lines from the end of the log */
+                tailLines?: number;
+                /** @description begin each line with its time */
+                timestamps?: boolean;
+            };
+            header?: never;
+            path: {
+                /** @description the name of the cluster */
+                cluster: string;
+                /** @description the namespace */
+                namespace: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description An envelope. Its code is the result of the request. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["io.kubevision.dashboard.v1alpha1.Envelope"];
+                };
+            };
+        };
+    };
+    getPodLog: {
+        parameters: {
+            query?: {
+                /** @description the name of a container; it may be omitted for a Pod with one, and means all containers for several Pods */
+                container?: string;
+                /** @description go on with new lines, also after the container has restarted */
+                follow?: boolean;
+                /** @description send a compressed file */
+                gzip?: boolean;
+                /** @description read the log of the container before its last restart */
+                previous?: boolean;
+                /** @description begin with lines that are at most so old */
+                sinceSeconds?: number;
+                /** @description begin with lines since a time in RFC 3339 */
+                sinceTime?: string;
+                /** @description begin with so many lines from the end of the log */
+                tailLines?: number;
+                /** @description begin each line with its time */
+                timestamps?: boolean;
+            };
+            header?: never;
+            path: {
+                /** @description the name of the cluster */
+                cluster: string;
+                /** @description the name of the object */
+                name: string;
+                /** @description the namespace */
+                namespace: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description An envelope. Its code is the result of the request. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["io.kubevision.dashboard.v1alpha1.Envelope"];
+                };
+            };
+        };
+    };
+    getWorkloadLog: {
+        parameters: {
+            query?: {
+                /** @description the name of a container; it may be omitted for a Pod with one, and means all containers for several Pods */
+                container?: string;
+                /** @description go on with new lines, also after the container has restarted */
+                follow?: boolean;
+                /** @description send a compressed file */
+                gzip?: boolean;
+                /** @description read the log of the container before its last restart */
+                previous?: boolean;
+                /** @description begin with lines that are at most so old */
+                sinceSeconds?: number;
+                /** @description begin with lines since a time in RFC 3339 */
+                sinceTime?: string;
+                /** @description begin with so many lines from the end of the log */
+                tailLines?: number;
+                /** @description begin each line with its time */
+                timestamps?: boolean;
+            };
+            header?: never;
+            path: {
+                /** @description the name of the cluster */
+                cluster: string;
+                /** @description the name of the object */
+                name: string;
+                /** @description the namespace */
+                namespace: string;
+                /** @description the plural name of the kind: pods, deployments.apps or deployments.v1.apps */
+                resource: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description An envelope. Its code is the result of the request. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["io.kubevision.dashboard.v1alpha1.Envelope"];
+                };
+            };
+        };
+    };
+    openSelectorLog: {
+        parameters: {
+            query?: {
+                /** @description the name of a container; it may be omitted for a Pod with one, and means all containers for several Pods */
+                container?: string;
+                /** @description go on with new lines, also after the container has restarted */
+                follow?: boolean;
+                /** @description the labels of the Pods; empty for all */
+                labelSelector?: string;
+                /** @description read the log of the container before its last restart */
+                previous?: boolean;
+                /** @description begin with lines that are at most so old */
+                sinceSeconds?: number;
+                /** @description begin with lines since a time in RFC 3339 */
+                sinceTime?: string;
+                /** @description begin with so many lines from the end of the log */
+                tailLines?: number;
+                /** @description begin each line with its time */
+                timestamps?: boolean;
+            };
+            header?: never;
+            path: {
+                /** @description the name of the cluster */
+                cluster: string;
+                /** @description the namespace */
+                namespace: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description An envelope. Its code is the result of the request. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["io.kubevision.dashboard.v1alpha1.Envelope"];
+                };
+            };
+        };
+    };
+    attachPod: {
+        parameters: {
+            query?: {
+                /** @description send and receive binary messages, whose first byte is 0 for input, 1 for output and 2 for errors */
+                binary?: boolean;
+                /** @description the name of a container; it may be omitted for a Pod with one */
+                container?: string;
+                /** @description send input; true by default */
+                stdin?: boolean;
+                /** @description open a terminal; true by default */
+                tty?: boolean;
+            };
+            header?: never;
+            path: {
+                /** @description the name of the cluster */
+                cluster: string;
+                /** @description the name of the Pod */
+                name: string;
+                /** @description the namespace */
+                namespace: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description An envelope. Its code is the result of the request. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["io.kubevision.dashboard.v1alpha1.Envelope"];
+                };
+            };
+        };
+    };
+    execPod: {
+        parameters: {
+            query?: {
+                /** @description send and receive binary messages, whose first byte is 0 for input, 1 for output and 2 for errors */
+                binary?: boolean;
+                /** @description a word of the command; it may be repeated. The default is a shell */
+                command?: string;
+                /** @description the name of a container; it may be omitted for a Pod with one */
+                container?: string;
+                /** @description send input; true by default */
+                stdin?: boolean;
+                /** @description open a terminal; true by default */
+                tty?: boolean;
+            };
+            header?: never;
+            path: {
+                /** @description the name of the cluster */
+                cluster: string;
+                /** @description the name of the Pod */
+                name: string;
+                /** @description the namespace */
+                namespace: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description An envelope. Its code is the result of the request. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["io.kubevision.dashboard.v1alpha1.Envelope"];
+                };
+            };
+        };
+    };
+    openPodLog: {
+        parameters: {
+            query?: {
+                /** @description the name of a container; it may be omitted for a Pod with one, and means all containers for several Pods */
+                container?: string;
+                /** @description go on with new lines, also after the container has restarted */
+                follow?: boolean;
+                /** @description read the log of the container before its last restart */
+                previous?: boolean;
+                /** @description begin with lines that are at most so old */
+                sinceSeconds?: number;
+                /** @description begin with lines since a time in RFC 3339 */
+                sinceTime?: string;
+                /** @description begin with so many lines from the end of the log */
+                tailLines?: number;
+                /** @description begin each line with its time */
+                timestamps?: boolean;
+            };
+            header?: never;
+            path: {
+                /** @description the name of the cluster */
+                cluster: string;
+                /** @description the name of the object */
+                name: string;
+                /** @description the namespace */
+                namespace: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description An envelope. Its code is the result of the request. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["io.kubevision.dashboard.v1alpha1.Envelope"];
+                };
+            };
+        };
+    };
+    forwardPorts: {
+        parameters: {
+            query?: {
+                /** @description the ports, separated by commas */
+                ports?: string;
+            };
+            header?: never;
+            path: {
+                /** @description the name of the cluster */
+                cluster: string;
+                /** @description the name of the Pod */
+                name: string;
+                /** @description the namespace */
+                namespace: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description An envelope. Its code is the result of the request. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["io.kubevision.dashboard.v1alpha1.Envelope"];
+                };
+            };
+        };
+    };
+    getThroughPod: {
+        parameters: {
+            query?: {
+                /** @description the path and the query; / by default */
+                path?: string;
+                /** @description the number or the name of the port */
+                port?: string;
+                /** @description http by default */
+                scheme?: "http" | "https";
+            };
+            header?: never;
+            path: {
+                /** @description the name of the cluster */
+                cluster: string;
+                /** @description the name of the object */
+                name: string;
+                /** @description the namespace */
+                namespace: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description An envelope. Its code is the result of the request. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["io.kubevision.dashboard.v1alpha1.Envelope"];
+                };
+            };
+        };
+    };
+    headThroughPod: {
+        parameters: {
+            query?: {
+                /** @description the path and the query; / by default */
+                path?: string;
+                /** @description the number or the name of the port */
+                port?: string;
+                /** @description http by default */
+                scheme?: "http" | "https";
+            };
+            header?: never;
+            path: {
+                /** @description the name of the cluster */
+                cluster: string;
+                /** @description the name of the object */
+                name: string;
+                /** @description the namespace */
+                namespace: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description An envelope. Its code is the result of the request. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["io.kubevision.dashboard.v1alpha1.Envelope"];
+                };
+            };
+        };
+    };
     listNamespaceObjects: {
         parameters: {
             query?: {
@@ -6208,6 +7030,74 @@ export interface operations {
             };
         };
     };
+    getThroughService: {
+        parameters: {
+            query?: {
+                /** @description the path and the query; / by default */
+                path?: string;
+                /** @description the number or the name of the port */
+                port?: string;
+                /** @description http by default */
+                scheme?: "http" | "https";
+            };
+            header?: never;
+            path: {
+                /** @description the name of the cluster */
+                cluster: string;
+                /** @description the name of the object */
+                name: string;
+                /** @description the namespace */
+                namespace: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description An envelope. Its code is the result of the request. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["io.kubevision.dashboard.v1alpha1.Envelope"];
+                };
+            };
+        };
+    };
+    headThroughService: {
+        parameters: {
+            query?: {
+                /** @description the path and the query; / by default */
+                path?: string;
+                /** @description the number or the name of the port */
+                port?: string;
+                /** @description http by default */
+                scheme?: "http" | "https";
+            };
+            header?: never;
+            path: {
+                /** @description the name of the cluster */
+                cluster: string;
+                /** @description the name of the object */
+                name: string;
+                /** @description the namespace */
+                namespace: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description An envelope. Its code is the result of the request. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["io.kubevision.dashboard.v1alpha1.Envelope"];
+                };
+            };
+        };
+    };
     getNamespaceTopology: {
         parameters: {
             query?: never;
@@ -6258,6 +7148,50 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["io.kubevision.dashboard.v1alpha1.RevisionListEnvelope"];
+                };
+            };
+        };
+    };
+    openWorkloadLog: {
+        parameters: {
+            query?: {
+                /** @description the name of a container; it may be omitted for a Pod with one, and means all containers for several Pods */
+                container?: string;
+                /** @description go on with new lines, also after the container has restarted */
+                follow?: boolean;
+                /** @description read the log of the container before its last restart */
+                previous?: boolean;
+                /** @description begin with lines that are at most so old */
+                sinceSeconds?: number;
+                /** @description begin with lines since a time in RFC 3339 */
+                sinceTime?: string;
+                /** @description begin with so many lines from the end of the log */
+                tailLines?: number;
+                /** @description begin each line with its time */
+                timestamps?: boolean;
+            };
+            header?: never;
+            path: {
+                /** @description the name of the cluster */
+                cluster: string;
+                /** @description the name of the object */
+                name: string;
+                /** @description the namespace */
+                namespace: string;
+                /** @description the plural name of the kind: pods, deployments.apps or deployments.v1.apps */
+                resource: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description An envelope. Its code is the result of the request. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["io.kubevision.dashboard.v1alpha1.Envelope"];
                 };
             };
         };
@@ -7869,6 +8803,35 @@ export interface operations {
             };
         };
     };
+    watchEvents: {
+        parameters: {
+            query?: {
+                /** @description true for the objects that are there already, before the changes */
+                initial?: boolean;
+                /** @description true for metadata instead of objects */
+                summary?: boolean;
+                /** @description a ticket, if no header has a token */
+                ticket?: string;
+                /** @description cluster:resource or cluster:resource:namespace, each with @ and a bookmark to resume from it; several are separated by commas */
+                topics?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description An envelope. Its code is the result of the request. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["io.kubevision.dashboard.v1alpha1.Envelope"];
+                };
+            };
+        };
+    };
     listWebhooks: {
         parameters: {
             query?: never;
@@ -7902,7 +8865,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description An envelope; its code says what happened. */
+            /** @description An envelope. Its code is the result of the request. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -7915,14 +8878,17 @@ export interface operations {
     };
     watch: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description a ticket, if no header has a token */
+                ticket?: string;
+            };
             header?: never;
             path?: never;
             cookie?: never;
         };
         requestBody?: never;
         responses: {
-            /** @description An envelope; its code says what happened. */
+            /** @description An envelope. Its code is the result of the request. */
             200: {
                 headers: {
                     [name: string]: unknown;

@@ -66,20 +66,8 @@ func serveEnveloped(
 	// The response is JSON, whatever the client accepts.
 	r.Header.Set("Accept", "application/json")
 
-	defer func() {
-		route, code := state.Outcome()
-		if code >= dashboardv1alpha1.CodeInternal && envelope.IsGone(ctx) {
-			observe(route, r.Method, codeCanceled, time.Since(start))
-			return
-		}
-		if state.Streamed() { // the time of a stream is no time of an answer
-			count(route, r.Method, strconv.Itoa(int(code)))
-			return
-		}
-		observe(route, r.Method, strconv.Itoa(int(code)), time.Since(start))
-		klog.FromContext(ctx).V(2).Info("Served request", "method", r.Method, "route", route, "code", code, "duration",
-			time.Since(start))
-	}()
+	method := r.Method
+	defer func() { observe(ctx, method, state, time.Since(start)) }()
 	if err := checkRequest(r); err != nil {
 		envelope.WriteError(ctx, ew, err)
 		return

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"testing"
 
+	"k8s.io/component-base/metrics/legacyregistry"
 	"k8s.io/component-base/metrics/testutil"
 
 	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
@@ -109,7 +110,7 @@ func TestAnyStatusOfTheChainBecomesAnEnvelope(t *testing.T) {
 
 // TestClientsThatHangUp are counted apart from failures. The library's chain answers them with HTTP 504.
 func TestClientsThatHangUp(t *testing.T) {
-	RegisterMetrics()
+	legacyregistry.MustRegister(Metrics()...)
 	ctx, hangUp := context.WithCancel(t.Context())
 	r := request(http.MethodGet, "/api/v1/x").WithContext(ctx)
 	got := send(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -6,8 +6,8 @@ package filters
 import (
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"k8s.io/component-base/metrics"
-	"k8s.io/component-base/metrics/legacyregistry"
 )
 
 // codeCanceled counts the requests whose client hung up before there was a response, other than a refusal.
@@ -19,10 +19,16 @@ var (
 		Namespace: "kubevision",
 		Subsystem: "apiserver",
 		Name:      "requests_total",
-		Help: "Requests by route template, method and the code in the envelope, " +
+		Help: "Number of requests by route template, method and the code in the envelope, " +
 			"which is \"canceled\" if the client disconnected before the response.",
 		StabilityLevel: metrics.ALPHA,
 	}, []string{"route", "method", "code"})
+
+	// The codes of each route on each cluster would be too many series.
+	clusterRequests = metrics.NewCounterVec(&metrics.CounterOpts{
+		Namespace: "kubevision", Subsystem: "apiserver", Name: "cluster_requests_total", StabilityLevel: metrics.ALPHA,
+		Help: "Number of requests about one registered cluster, by its name and the code in the envelope.",
+	}, []string{"cluster", "code"})
 
 	durations = metrics.NewHistogramVec(&metrics.HistogramOpts{
 		Namespace: "kubevision",
@@ -35,31 +41,25 @@ var (
 	}, []string{"route", "method"})
 )
 
-// RegisterMetrics registers the metrics of the package. It may be called twice.
-func RegisterMetrics() {
-	legacyregistry.MustRegister(requests, durations)
+// Metrics returns the metrics of the package.
+func Metrics() []metrics.Registerable {
+	return []metrics.Registerable{requests, clusterRequests, durations}
+}
+
+// ForgetMetrics removes the series of a cluster.
+func ForgetMetrics(cluster string) {
+	clusterRequests.DeletePartialMatch(prometheus.Labels{"cluster": cluster})
 }
 
 var knownMethods = map[string]bool{"GET": true, "HEAD": true, "POST": true, "PUT": true, "PATCH": true, "DELETE": true}
 
-func observe(route, method, code string, d time.Duration) {
-	count(route, method, code)
-	route, method = labelled(route, method)
-	durations.WithLabelValues(route, method).Observe(d.Seconds())
-}
-
-// count counts a request whose duration says nothing.
-func count(route, method, code string) {
-	route, method = labelled(route, method)
+// count counts a request. The duration of a stream says nothing.
+func count(route, method, cluster, code string, d time.Duration, streamed bool) {
 	requests.WithLabelValues(route, method, code).Inc()
-}
-
-func labelled(route, method string) (routeLabel, methodLabel string) {
-	if route == "" {
-		route = "none"
+	if cluster != "" {
+		clusterRequests.WithLabelValues(cluster, code).Inc()
 	}
-	if !knownMethods[method] { // clients can invent methods, and every label value takes memory for good
-		method = "other"
+	if !streamed {
+		durations.WithLabelValues(route, method).Observe(d.Seconds())
 	}
-	return route, method
 }

@@ -22,6 +22,9 @@ func isDirect(path string) bool {
 	return path == dashboardv1alpha1.DirectRootPath || strings.HasPrefix(path, dashboardv1alpha1.DirectRootPath+"/")
 }
 
+// proxySegment is the segment below which streams are reached through kube-apiserver.
+const proxySegment = "/proxy"
+
 // canonical returns the request below the one prefix of the routes, without the query parameters with which a client
 // could change the time limit of the library. It must be called before anything parses the path: /api/v1 would be taken
 // for the core API.
@@ -34,6 +37,11 @@ func canonical(r *http.Request) *http.Request {
 			u.Path += "/-" // no route has this path
 		}
 	}
+	// kube-apiserver takes requests below proxy for long ones, which have no place of its flow control.
+	below, ok := strings.CutPrefix(u.Path, dashboardv1alpha1.RootPath+proxySegment+"/")
+	if ok && r.Method == http.MethodGet {
+		u.Path, u.RawPath = dashboardv1alpha1.RootPath+"/"+below, ""
+	}
 	if query := u.Query(); query.Has("timeout") || query.Has("watch") {
 		query.Del("timeout")
 		query.Del("watch")
@@ -41,7 +49,7 @@ func canonical(r *http.Request) *http.Request {
 	}
 	r2 := r.WithContext(r.Context())
 	r2.URL = &u
-	r2.RequestURI = u.RequestURI()
+	r2.RequestURI = u.EscapedPath() // which the library logs, and values of the query may be confidential
 	return r2
 }
 

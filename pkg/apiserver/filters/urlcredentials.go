@@ -20,7 +20,8 @@ const tokenParameter = "token"
 func credentialInURL(u *url.URL) bool {
 	for name := range u.Query() {
 		switch strings.ToLower(name) {
-		case tokenParameter, "access_token", "accesstoken", "authorization", "refresh_token", "refreshtoken", "password":
+		case tokenParameter, "access_token", "accesstoken", "authorization", "refresh_token", "refreshtoken",
+			"password":
 			return true
 		}
 	}

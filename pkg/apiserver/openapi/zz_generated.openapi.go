@@ -84,6 +84,7 @@ func GetOpenAPIDefinitions(ref common.ReferenceCallback) map[string]common.OpenA
 		v1alpha1.FavoriteStateEnvelope{}.OpenAPIModelName():      schema_pkg_apis_dashboard_v1alpha1_FavoriteStateEnvelope(ref),
 		v1alpha1.Header{}.OpenAPIModelName():                     schema_pkg_apis_dashboard_v1alpha1_Header(ref),
 		v1alpha1.ImageReference{}.OpenAPIModelName():             schema_pkg_apis_dashboard_v1alpha1_ImageReference(ref),
+		v1alpha1.LogFrame{}.OpenAPIModelName():                   schema_pkg_apis_dashboard_v1alpha1_LogFrame(ref),
 		v1alpha1.Login{}.OpenAPIModelName():                      schema_pkg_apis_dashboard_v1alpha1_Login(ref),
 		v1alpha1.LoginEnvelope{}.OpenAPIModelName():              schema_pkg_apis_dashboard_v1alpha1_LoginEnvelope(ref),
 		v1alpha1.LoginRequest{}.OpenAPIModelName():               schema_pkg_apis_dashboard_v1alpha1_LoginRequest(ref),
@@ -154,6 +155,7 @@ func GetOpenAPIDefinitions(ref common.ReferenceCallback) map[string]common.OpenA
 		v1alpha1.SetupRequest{}.OpenAPIModelName():               schema_pkg_apis_dashboard_v1alpha1_SetupRequest(ref),
 		v1alpha1.Template{}.OpenAPIModelName():                   schema_pkg_apis_dashboard_v1alpha1_Template(ref),
 		v1alpha1.TemplateListEnvelope{}.OpenAPIModelName():       schema_pkg_apis_dashboard_v1alpha1_TemplateListEnvelope(ref),
+		v1alpha1.TerminalFrame{}.OpenAPIModelName():              schema_pkg_apis_dashboard_v1alpha1_TerminalFrame(ref),
 		v1alpha1.Ticket{}.OpenAPIModelName():                     schema_pkg_apis_dashboard_v1alpha1_Ticket(ref),
 		v1alpha1.TicketEnvelope{}.OpenAPIModelName():             schema_pkg_apis_dashboard_v1alpha1_TicketEnvelope(ref),
 		v1alpha1.TicketRequest{}.OpenAPIModelName():              schema_pkg_apis_dashboard_v1alpha1_TicketRequest(ref),
@@ -3876,6 +3878,57 @@ func schema_pkg_apis_dashboard_v1alpha1_ImageReference(ref common.ReferenceCallb
 					},
 				},
 				Required: []string{"registry", "repository"},
+			},
+		},
+	}
+}
+
+func schema_pkg_apis_dashboard_v1alpha1_LogFrame(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "LogFrame is a message of the socket of a log.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"type": {
+						SchemaProps: spec.SchemaProps{
+							Description: "type is log for a line, error for what went wrong, and close at the end, after which the client need not connect again.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"data": {
+						SchemaProps: spec.SchemaProps{
+							Description: "data is the line without its end, or a message.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"pod": {
+						SchemaProps: spec.SchemaProps{
+							Description: "pod is the name of the line's pod, where lines of several are sent.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"container": {
+						SchemaProps: spec.SchemaProps{
+							Description: "container is the name of the line's container, where lines of several pods are sent.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"cut": {
+						SchemaProps: spec.SchemaProps{
+							Description: "cut is true if the line was longer than is sent.",
+							Type:        []string{"boolean"},
+							Format:      "",
+						},
+					},
+				},
+				Required: []string{"type", "data"},
 			},
 		},
 	}
@@ -7669,6 +7722,77 @@ func schema_pkg_apis_dashboard_v1alpha1_TemplateListEnvelope(ref common.Referenc
 		},
 		Dependencies: []string{
 			v1alpha1.Meta{}.OpenAPIModelName(), v1alpha1.Template{}.OpenAPIModelName()},
+	}
+}
+
+func schema_pkg_apis_dashboard_v1alpha1_TerminalFrame(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "TerminalFrame is a message of the socket of a terminal, in either direction.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"type": {
+						SchemaProps: spec.SchemaProps{
+							Description: "type is input, resize or ping from the client, and output, info, error or close from the server. After close, the client need not connect again.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"data": {
+						SchemaProps: spec.SchemaProps{
+							Description: "data is the input, the output or a message.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"cols": {
+						SchemaProps: spec.SchemaProps{
+							Description: "cols is the new width of the terminal.",
+							Type:        []string{"integer"},
+							Format:      "int32",
+						},
+					},
+					"rows": {
+						SchemaProps: spec.SchemaProps{
+							Description: "rows is the new height of the terminal.",
+							Type:        []string{"integer"},
+							Format:      "int32",
+						},
+					},
+					"exitCode": {
+						SchemaProps: spec.SchemaProps{
+							Description: "exitCode is that of the command, in a frame of the type close.",
+							Type:        []string{"integer"},
+							Format:      "int32",
+						},
+					},
+					"reason": {
+						SchemaProps: spec.SchemaProps{
+							Description: "reason is why the terminal has ended, in a frame of the type close.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"idleSeconds": {
+						SchemaProps: spec.SchemaProps{
+							Description: "idleSeconds is the time after which a terminal ends in which nothing was typed or shown, in the frame of the type info.",
+							Type:        []string{"integer"},
+							Format:      "int64",
+						},
+					},
+					"maxSeconds": {
+						SchemaProps: spec.SchemaProps{
+							Description: "maxSeconds is the time after which the terminal ends, in the frame of the type info.",
+							Type:        []string{"integer"},
+							Format:      "int64",
+						},
+					},
+				},
+				Required: []string{"type"},
+			},
+		},
 	}
 }
 

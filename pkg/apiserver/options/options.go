@@ -54,7 +54,6 @@ type Options struct {
 	Features       *genericoptions.FeatureOptions
 	CoreAPI        *genericoptions.CoreAPIOptions
 	EgressSelector *genericoptions.EgressSelectorOptions
-	Traces         *genericoptions.TracingOptions
 	Logs           *logsapi.LoggingConfiguration
 
 	// AccessTokenTTL is the lifetime of an access token.
@@ -86,6 +85,8 @@ type Options struct {
 	RefusedDryRunsAsData bool
 	// ClusterAddresses restricts the addresses of clusters.
 	ClusterAddresses addresspolicy.Flags
+	// Tracing are the flags of traces.
+	Tracing TracingOptions
 	// DashboardDir is the directory of a dashboard to serve; empty for none.
 	DashboardDir string
 	// Streams bounds streams, and the origins that may open them.
@@ -105,7 +106,6 @@ func New() *Options {
 		Features:       genericoptions.NewFeatureOptions(),
 		CoreAPI:        genericoptions.NewCoreAPIOptions(),
 		EgressSelector: genericoptions.NewEgressSelectorOptions(),
-		Traces:         genericoptions.NewTracingOptions(),
 		Logs:           logsapi.NewLoggingConfiguration(),
 		AccessTokenTTL: 15 * time.Minute,
 
@@ -127,7 +127,8 @@ func New() *Options {
 	// use.
 	o.SecureServing.HTTP2MaxStreamsPerConnection = 100
 	o.Features.EnableProfiling = false
-	// Priority and fairness would queue requests by objects of the host, which know nothing of these routes.
+	// The host queues by priority and fairness what comes through it (config/flowcontrol). Here, each user, network and
+	// cluster has bounds of its own, which follow from what requests cost, and not from objects of the host.
 	o.Features.EnablePriorityAndFairness = false
 	return o
 }
@@ -141,7 +142,7 @@ func (o *Options) AddFlags(fs *pflag.FlagSet) {
 	o.Features.AddFlags(fs)
 	o.CoreAPI.AddFlags(fs)
 	o.EgressSelector.AddFlags(fs)
-	o.Traces.AddFlags(fs)
+	o.Tracing.AddFlags(fs)
 	logsapi.AddFlags(o.Logs, fs)
 	fs.DurationVar(&o.AccessTokenTTL, "access-token-ttl", o.AccessTokenTTL, "Lifetime of an access token.")
 	fs.IntVar(&o.RequestsPerUser, "requests-per-user", o.RequestsPerUser,
@@ -205,7 +206,6 @@ func (o *Options) Validate() error {
 	errs = append(errs, o.Features.Validate()...)
 	errs = append(errs, o.CoreAPI.Validate()...)
 	errs = append(errs, o.EgressSelector.Validate()...)
-	errs = append(errs, o.Traces.Validate()...)
 	if o.AccessTokenTTL < minTokenTTL || o.AccessTokenTTL > maxTokenTTL {
 		errs = append(errs, fmt.Errorf("--access-token-ttl must be from %s to %s", minTokenTTL, maxTokenTTL))
 	}
@@ -299,6 +299,10 @@ func (o *Options) Config(ctx context.Context) (apiserver.CompletedConfig, error)
 	if err != nil {
 		return apiserver.CompletedConfig{}, err
 	}
+	tracer, err := o.Tracing.Provider(ctx)
+	if err != nil {
+		return apiserver.CompletedConfig{}, err
+	}
 	streams, err := o.Streams.options()
 	if err != nil {
 		return apiserver.CompletedConfig{}, err
@@ -314,7 +318,7 @@ func (o *Options) Config(ctx context.Context) (apiserver.CompletedConfig, error)
 			LoginCodeTTL:    o.LoginCodeTTL, RefusedDryRunsAsData: o.RefusedDryRunsAsData,
 			TrustedLoginNetworks: trusted, SessionLimits: o.SessionLimits,
 			TrustedProxies: proxies, TwoFactorRoles: o.TwoFactorRoles, ClusterAddresses: addresses,
-			DashboardDir: o.DashboardDir, Streams: streams,
+			DashboardDir: o.DashboardDir, Tracer: tracer, TracedClusters: o.Tracing.Clusters, Streams: streams,
 			WatchTokenInQuery: o.Streams.WatchTokenInQuery,
 			// Half of the processors, so that a flood of logins leaves the others for other requests; and at most a
 			// few, since each hash needs memory.
@@ -330,7 +334,6 @@ func (o *Options) apply(generic *genericapiserver.RecommendedConfig) error {
 		apply func() error
 	}{
 		{"egress", func() error { return o.EgressSelector.ApplyTo(&generic.Config) }},
-		{"tracing", func() error { return o.Traces.ApplyTo(generic.EgressSelector, &generic.Config) }},
 		{"serving", func() error { return o.SecureServing.ApplyToConfig(&generic.Config) }},
 		{"authentication", func() error {
 			return o.Authentication.ApplyTo(&generic.Authentication, generic.SecureServing, nil)

@@ -33,11 +33,10 @@ func newStreamOptions() StreamOptions {
 
 func (o *StreamOptions) addFlags(fs *pflag.FlagSet) {
 	fs.StringSliceVar(&o.AllowedOrigins, "allowed-origins", nil,
-		"Origins (https://dashboard.example.com) whose pages may open streams. Without any, those of the same origin "+
-			"may.")
+		"Origins (https://dashboard.example.com) whose pages may open streams. The default is the same origin.")
 	fs.BoolVar(&o.WatchTokenInQuery, "watch-token-in-query", o.WatchTokenInQuery,
-		"Let an access token in the query (?token=) open the watch. It is for dashboards that get no tickets: whatever "+
-			"is in front of this server may log URLs.")
+		"Accept an access token in the query (?token=) of the watch. It is for dashboards that cannot get tickets. "+
+			"Proxies in front of this server may log URLs.")
 	fs.IntVar(&o.PerUser, "streams-per-user", o.PerUser,
 		"Number of streams (watches, logs, terminals) that one user may have open on this replica.")
 	fs.IntVar(&o.Total, "streams", o.Total, "Number of streams that all users may have open on this replica.")

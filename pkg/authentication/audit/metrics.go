@@ -3,15 +3,20 @@
 
 package audit
 
-import (
-	"k8s.io/component-base/metrics"
-	"k8s.io/component-base/metrics/legacyregistry"
-)
+import "k8s.io/component-base/metrics"
 
 var recorded = metrics.NewCounterVec(&metrics.CounterOpts{
 	Namespace: "kubevision", Subsystem: "authentication", Name: "events_total", StabilityLevel: metrics.ALPHA,
 	Help: "Number of authentication events, by reason.",
 }, []string{"reason"})
 
-// RegisterMetrics registers the metrics of the package.
-func RegisterMetrics() { legacyregistry.MustRegister(recorded) }
+// Metrics returns the metrics of the package.
+func Metrics() []metrics.Registerable { return []metrics.Registerable{recorded} }
+
+// InitializeMetrics sets the counters of lockouts, which must be registered, to 0. The first lockout would be no increase
+// otherwise.
+func InitializeMetrics() {
+	for _, reason := range []Reason{AccountLocked, AddressBlocked, SecondFactorBlocked, FreshCodeBlocked, PasswordChangeBlocked} {
+		recorded.WithLabelValues(string(reason))
+	}
+}

@@ -3,10 +3,7 @@
 
 package password
 
-import (
-	"k8s.io/component-base/metrics"
-	"k8s.io/component-base/metrics/legacyregistry"
-)
+import "k8s.io/component-base/metrics"
 
 var hashes = metrics.NewHistogram(&metrics.HistogramOpts{
 	Namespace: "kubevision", Subsystem: "authentication", Name: "password_hash_duration_seconds",
@@ -15,5 +12,5 @@ var hashes = metrics.NewHistogram(&metrics.HistogramOpts{
 	Buckets:        []float64{0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5},
 })
 
-// RegisterMetrics registers the metrics of the package.
-func RegisterMetrics() { legacyregistry.MustRegister(hashes) }
+// Metrics returns the metrics of the package.
+func Metrics() []metrics.Registerable { return []metrics.Registerable{hashes} }

@@ -1,8 +1,8 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package verdicts keeps the answers of clusters to the question whether a user may read something, for as long as no
-// RBAC object of the cluster changes. It makes no decision of its own, and an error is a denial.
+// Package verdicts caches the results of access reviews of users on clusters until an RBAC object of the cluster changes.
+// It makes no decision of its own, and an error is a denial.
 package verdicts
 
 import (
@@ -100,20 +100,24 @@ func (c *Cache) Allowed(
 
 // AllowedStale is like Allowed for objects that are no newer than asOf. While the cluster cannot be reached, it returns
 // true also to those who were allowed the read when the cluster was last reached: they saw these objects, or could
-// have.
+// have. They must still be bound on the host, which bound tells.
 func (c *Cache) AllowedStale(
 	ctx context.Context, caller *clusters.Client, attributes authorizationv1.ResourceAttributes, asOf time.Time,
+	bound func(context.Context) (bool, error),
 ) (bool, error) {
 	allowed, err := c.ask(ctx, caller, attributes)
-	switch {
-	case err == nil:
+	if err == nil {
 		return allowed, nil
-	//nolint:contextcheck // the watch of a scope outlives the request
-	case isOutage(err) && c.wasAllowed(caller.Connection(), newQuestion(caller.Identity(), &attributes), asOf):
-		return true, nil
-	default:
-		return false, authorization.NewReviewFailed(err)
 	}
+	//nolint:contextcheck // the watch of a scope outlives the request
+	if isOutage(err) && c.wasAllowed(caller.Connection(), newQuestion(caller.Identity(), &attributes), asOf) {
+		still, boundErr := bound(ctx)
+		if boundErr == nil && still {
+			return true, nil
+		}
+		err = errors.Join(err, boundErr)
+	}
+	return false, authorization.NewReviewFailed(err)
 }
 
 // isOutage returns true if the cluster has not answered.
@@ -188,7 +192,7 @@ type flight struct {
 	err     error
 }
 
-// join waits for a review that was begun after the last change of RBAC objects, or begins one.
+// join joins a review that was begun after the last change of RBAC objects, or begins one.
 func (c *Cache) join(ctx context.Context, key flightKey, review func(context.Context) (bool, error)) *flight {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -209,7 +213,7 @@ func (c *Cache) join(ctx context.Context, key flightKey, review func(context.Con
 	return f
 }
 
-// land lets nobody join the flight any more.
+// land removes the flight, so that no further request joins it.
 func (c *Cache) land(f *flight) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

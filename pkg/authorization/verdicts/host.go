@@ -13,15 +13,22 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/clusters"
 )
 
-// Reviewed is like Allowed for a review that is not made by a Caller: one of the user as the host knows them. The cluster
-// is the one that the review asks.
+// Reviewed is like Allowed for a review that is made by another account about a user, as the host knows the user. The
+// cluster is the one that the review asks. An error of the review is returned as it is.
 func (c *Cache) Reviewed(
 	ctx context.Context, cluster *clusters.Connection, u user.Info, attributes authorizationv1.ResourceAttributes,
+	review func(context.Context) (bool, error),
+) (bool, error) {
+	return c.reviewed(ctx, cluster, u, &attributes, review)
+}
+
+func (c *Cache) reviewed(
+	ctx context.Context, cluster connection, u user.Info, attributes *authorizationv1.ResourceAttributes,
 	review func(context.Context) (bool, error),
 ) (bool, error) {
 	identity := transport.ImpersonationConfig{
 		UserName: u.GetName(), UID: u.GetUID(), Groups: u.GetGroups(), Extra: u.GetExtra(),
 	}
 	//nolint:contextcheck // the watch of a scope outlives the request
-	return c.verdict(ctx, c.scopeOf(cluster), newQuestion(identity, &attributes), u.GetName(), review)
+	return c.verdict(ctx, c.scopeOf(cluster), newQuestion(identity, attributes), u.GetName(), review)
 }

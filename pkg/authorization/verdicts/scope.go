@@ -11,7 +11,7 @@ import (
 	"k8s.io/utils/clock"
 )
 
-// scope says which verdicts about one cluster are in force.
+// scope determines which verdicts about one cluster are in force.
 type scope struct {
 	clock clock.PassiveClock
 	stop  context.CancelFunc

@@ -25,7 +25,7 @@ const (
 	// firstPause is the time until the next attempt to watch after the first failure. It doubles with each one, up to
 	// maxPause.
 	firstPause = 100 * time.Millisecond
-	maxPause   = 10 * time.Second
+	maxPause   = 3 * time.Second
 	// watchSeconds is the least time after which an API server ends a watch. The time is spread up to the double.
 	watchSeconds = 300
 	// minWatch is the duration of a watch after which it is continued at once.

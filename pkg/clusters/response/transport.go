@@ -37,6 +37,8 @@ const (
 // Status with nothing but the HTTP status code. A redirect is an error. Connection errors quote nothing.
 type Transport struct {
 	Next http.RoundTripper
+	// Upgrades is true if the response may be another protocol.
+	Upgrades bool
 }
 
 // RoundTrip sends the request.
@@ -46,6 +48,9 @@ func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 		klog.FromContext(r.Context()).V(2).Info("No response of a cluster",
 			"host", r.URL.Host, "error", redact(r, err.Error()))
 		return nil, connectionFailure(err)
+	}
+	if response.StatusCode == http.StatusSwitchingProtocols && t.Upgrades {
+		return response, nil
 	}
 	response.Header = cleanHeader(response.Header)
 	if response.StatusCode == http.StatusNotModified && r.Header.Get("If-None-Match") != "" {

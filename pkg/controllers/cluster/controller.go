@@ -88,6 +88,8 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 		Named("cluster").
 		WithOptions(controller.Options{MaxConcurrentReconciles: r.Concurrency}).
 		For(&kubevisionv1alpha1.KubeVisionCluster{}, changed).
+		Watches(&kubevisionv1alpha1.KubeVisionCluster{},
+			handler.EnqueueRequestsFromMapFunc(r.requestsForTwins), builder.WithPredicates(readCacheChanged())).
 		Watches(&kubevisionv1alpha1.KubeVisionRoleBinding{}, all, specChanged).
 		Watches(&kubevisionv1alpha1.KubeVisionUser{}, all,
 			builder.WithPredicates(predicates.SkipInitialList(), membershipChanged())).

@@ -12,6 +12,10 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 	"github.com/kubevision-io/kubevision/pkg/controllers/apply"
@@ -150,4 +154,34 @@ func (r *Reconciler) readCacheDisabledBy(
 		}
 	}
 	return "", nil
+}
+
+// readCacheChanged returns a predicate for changes of a registration that may enable or disable the read cache of other
+// registrations of its cluster.
+func readCacheChanged() predicate.Predicate {
+	disables := func(o client.Object) bool {
+		c, ok := o.(*kubevisionv1alpha1.KubeVisionCluster)
+		return ok && c.Spec.ReadCache == kubevisionv1alpha1.ReadCacheDisabled && c.DeletionTimestamp.IsZero()
+	}
+	return predicate.Funcs{
+		CreateFunc: func(event.CreateEvent) bool { return false }, // nobody knows its cluster yet
+		DeleteFunc: func(e event.DeleteEvent) bool { return disables(e.Object) },
+		UpdateFunc: func(e event.UpdateEvent) bool {
+			before, ok := e.ObjectOld.(*kubevisionv1alpha1.KubeVisionCluster)
+			after, ok2 := e.ObjectNew.(*kubevisionv1alpha1.KubeVisionCluster)
+			return !ok || !ok2 || disables(before) != disables(after) ||
+				(disables(after) && before.Status.ClusterID != after.Status.ClusterID)
+		},
+	}
+}
+
+// requestsForTwins returns requests for the other registrations that claim to be the same cluster.
+func (r *Reconciler) requestsForTwins(ctx context.Context, o client.Object) []reconcile.Request {
+	changed, ok := o.(*kubevisionv1alpha1.KubeVisionCluster)
+	if !ok || changed.Status.ClusterID == "" {
+		return nil
+	}
+	return r.requestsFor(ctx, func(c *kubevisionv1alpha1.KubeVisionCluster) bool {
+		return c.UID != changed.UID && c.Status.ClusterID == changed.Status.ClusterID
+	})
 }

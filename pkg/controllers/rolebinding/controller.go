@@ -76,14 +76,8 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 		return errors.New("the role binding controller lacks a dependency")
 	}
 	r.budgets = newBudgets()
-	var err error
-	if r.revocations, err = newRevocations(); err != nil {
-		return err
-	}
-	if r.unreachable, err = newBindingGauge("kubevision_rolebinding_unreachable",
-		"Number of role bindings that select a cluster which cannot be reached."); err != nil {
-		return err
-	}
+	r.revocations = &revocations{pending: newBindingGauge(pendingRevocations)}
+	r.unreachable = newBindingGauge(unreachableBindings)
 	all := handler.EnqueueRequestsFromMapFunc(r.requestsForAll)
 	later := builder.WithPredicates(predicates.SkipInitialList())
 	specChanged := builder.WithPredicates(predicates.SkipInitialList(),

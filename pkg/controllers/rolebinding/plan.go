@@ -5,7 +5,6 @@ package rolebinding
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -18,7 +17,6 @@ import (
 
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 	"github.com/kubevision-io/kubevision/pkg/bindings"
-	"github.com/kubevision-io/kubevision/pkg/controllers/apply"
 	"github.com/kubevision-io/kubevision/pkg/controllers/clustercache"
 	"github.com/kubevision-io/kubevision/pkg/names"
 )
@@ -241,103 +239,6 @@ func (r *Reconciler) selectClusters(
 		}
 	}
 	return all.Items, nil
-}
-
-// findRole looks up the roles that the binding refers to. As in Kubernetes, a grant of a custom role is created
-// before the role exists, and takes effect with it. A built-in role must exist and be managed by KubeVision: a
-// foreign role of the same name would grant unintended rights.
-func findRole(ctx context.Context, b *kubevisionv1alpha1.KubeVisionRoleBinding, g *grant) error {
-	if _, ok := bindings.BuiltInRole(b.Spec.RoleRef); ok {
-		g.roles, g.ruleless = map[string]bool{}, map[string]bool{}
-		var errs []error
-		for _, name := range bindings.ClusterRoles(b.Spec.RoleRef) {
-			found, err := g.target.Writer.Find(ctx, &rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: name}})
-			if errors.Is(err, apply.ErrForeign) {
-				errs = append(errs, err)
-				continue
-			}
-			if err != nil {
-				errs = append(errs, err)
-			}
-			g.roles[name] = found
-			if found {
-				g.ruleless[name], err = lacksRules(ctx, g, name)
-				errs = append(errs, err)
-			}
-		}
-		return errors.Join(errs...)
-	}
-	err := g.target.Metadata.ClusterRoles.Get(ctx, types.NamespacedName{Name: b.Spec.RoleRef.Name},
-		clusterRoleMetadata())
-	if apierrors.IsNotFound(err) {
-		g.roleMissing = true
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("reading cluster role %s: %w", b.Spec.RoleRef.Name, err)
-	}
-	return nil
-}
-
-// lacksRules returns true if no rules are aggregated into a role yet. It returns false for a role that the cache does
-// not have yet, whose event causes another check.
-func lacksRules(ctx context.Context, g *grant, name string) (bool, error) {
-	role := &rbacv1.ClusterRole{}
-	err := g.target.Writer.Client.Get(ctx, types.NamespacedName{Name: name}, role, client.UnsafeDisableDeepCopy)
-	if apierrors.IsNotFound(err) {
-		return false, nil
-	}
-	if err != nil {
-		return false, fmt.Errorf("reading cluster role %s: %w", name, err)
-	}
-	return isRuleless(role), nil
-}
-
-func isRuleless(role *rbacv1.ClusterRole) bool {
-	return role.AggregationRule != nil && len(role.Rules) == 0
-}
-
-// bindable returns true if the role may be bound on the cluster now, or later if it is a built-in role that does not
-// exist yet.
-func (g *grant) bindable(role string) bool {
-	_, known := g.roles[role]
-	return g.roles == nil || known
-}
-
-// ready returns true if the role can be bound on the cluster now.
-func (g *grant) ready(role string) bool { return g.roles == nil || g.roles[role] }
-
-// unready returns the names of the roles that cannot be bound yet.
-func (g *grant) unready() []string {
-	var out []string
-	for _, o := range g.objects {
-		if role := boundRole(o); g.bindable(role) && !g.ready(role) && !slices.Contains(out, role) {
-			out = append(out, role)
-		}
-	}
-	return out
-}
-
-// withoutRules returns the names of the roles that grant nothing yet.
-func (g *grant) withoutRules() []string {
-	var out []string
-	for _, o := range g.objects {
-		if role := boundRole(o); g.ruleless[role] && !slices.Contains(out, role) {
-			out = append(out, role)
-		}
-	}
-	return out
-}
-
-func boundRole(o client.Object) string {
-	switch o := o.(type) {
-	case *rbacv1.ClusterRoleBinding:
-		return o.RoleRef.Name
-	case *rbacv1.RoleBinding:
-		return o.RoleRef.Name
-	default:
-		return ""
-	}
 }
 
 // newGrants returns the objects that bind the subjects: a ClusterRoleBinding unless the binding names namespaces, and

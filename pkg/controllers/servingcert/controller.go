@@ -93,6 +93,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Result
 		problem = errors.New("the APIService is annotated with a compromised certificate")
 	}
 	if problem == nil {
+		setExpiration(secret.Data[corev1.TLSCertKey])
 		return ctrl.Result{RequeueAfter: left}, r.writeCABundle(ctx, apiService, secret.Data[caKey])
 	}
 	ctrl.LoggerFrom(ctx).Info("Issuing a serving certificate", "reason", problem.Error())
@@ -108,6 +109,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Result
 	if err := r.store(ctx, secret, absent, made, bundle); err != nil {
 		return ctrl.Result{}, err
 	}
+	setExpiration(made.cert)
 	if isCompromised(apiService) {
 		err = r.unmark(ctx, apiService)
 	}

@@ -23,22 +23,22 @@ const recentEvents = 10
 const manyEvents = 100 * recentEvents
 
 // infrastructureKinds returns the kinds that workloads run in.
-func infrastructureKinds(out *dashboardv1alpha1.Overview) []scopedlist.Kind {
+func (t *tally) infrastructureKinds() []scopedlist.Kind {
 	return []scopedlist.Kind{
-		countedKind("services", &out.Services),
-		countedKind("ingresses.networking.k8s.io", &out.Ingresses),
-		typedKind("namespaces", func(n *corev1.Namespace) {
+		t.countedKind("services", func(out *dashboardv1alpha1.Overview, n int64) { out.Services = n }),
+		t.countedKind("ingresses.networking.k8s.io", func(out *dashboardv1alpha1.Overview, n int64) { out.Ingresses = n }),
+		typedKind(t, "namespaces", func(n *corev1.Namespace, out *dashboardv1alpha1.Overview) {
 			out.Namespaces++
 			addIf(&out.ActiveNamespaces, n.Status.Phase == corev1.NamespaceActive)
 		}),
-		typedKind("nodes", func(n *corev1.Node) {
+		typedKind(t, "nodes", func(n *corev1.Node, out *dashboardv1alpha1.Overview) {
 			out.Nodes++
 			addIf(&out.ReadyNodes, isReady(n))
 			has := amountOf(n.Status.Allocatable)
 			out.Resources.CPU.Allocatable += has.cpu
 			out.Resources.Memory.Allocatable += has.memory
 		}),
-		typedKind("events.v1.", func(e *corev1.Event) {
+		typedKind(t, "events.v1.", func(e *corev1.Event, out *dashboardv1alpha1.Overview) {
 			if isOwn(e) {
 				return
 			}
@@ -87,9 +87,9 @@ func newest(all []dashboardv1alpha1.OverviewEvent) []dashboardv1alpha1.OverviewE
 }
 
 // storageKinds returns volumes and claims.
-func storageKinds(out *dashboardv1alpha1.Overview) []scopedlist.Kind {
+func (t *tally) storageKinds() []scopedlist.Kind {
 	return []scopedlist.Kind{
-		typedKind("persistentvolumes", func(v *corev1.PersistentVolume) {
+		typedKind(t, "persistentvolumes", func(v *corev1.PersistentVolume, out *dashboardv1alpha1.Overview) {
 			bytes := v.Spec.Capacity.Storage().Value()
 			out.PersistentVolumes++
 			out.TotalStorageBytes += bytes
@@ -100,7 +100,7 @@ func storageKinds(out *dashboardv1alpha1.Overview) []scopedlist.Kind {
 				out.AllocatedStorageBytes += bytes
 			}
 		}),
-		typedKind("persistentvolumeclaims", func(c *corev1.PersistentVolumeClaim) {
+		typedKind(t, "persistentvolumeclaims", func(c *corev1.PersistentVolumeClaim, out *dashboardv1alpha1.Overview) {
 			out.PersistentVolumeClaims++
 			addIf(&out.PendingPVCs, c.Status.Phase == corev1.ClaimPending)
 			if c.Status.Phase == corev1.ClaimBound {

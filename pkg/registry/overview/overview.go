@@ -33,9 +33,9 @@ func (p *Provider) Routes() []routes.Route {
 }
 
 func get(r *routes.Request, caller *scopedlist.Client) (routes.Result, error) {
-	data := dashboardv1alpha1.Overview{RecentEvents: []dashboardv1alpha1.OverviewEvent{}}
-	use := &usage{}
-	kinds := slices.Concat(workloadKinds(&data), storageKinds(&data), infrastructureKinds(&data),
+	all, use := &tally{}, &usage{}
+	all.sum.RecentEvents = []dashboardv1alpha1.OverviewEvent{} // an empty list in JSON
+	kinds := slices.Concat(all.workloadKinds(), all.storageKinds(), all.infrastructureKinds(),
 		[]scopedlist.Kind{use.nodeKind()})
 	meta, err := caller.Survey(r.Context(), "", kinds)
 	if err != nil {
@@ -45,40 +45,51 @@ func get(r *routes.Request, caller *scopedlist.Client) (routes.Result, error) {
 		// Metrics are optional.
 		_, _ = caller.Survey(r.Context(), "", []scopedlist.Kind{use.podKind()})
 	}
-	use.report(&data.Resources)
-	data.RecentEvents = newest(data.RecentEvents)
-	return routes.Result{Data: data, Meta: meta}, nil
+	use.report(&all.sum.Resources)
+	all.sum.RecentEvents = newest(all.sum.RecentEvents)
+	return routes.Result{Data: all.sum, Meta: meta}, nil
 }
 
-// countedKind returns a kind of which only the number is needed.
-func countedKind(resource string, n *int64) scopedlist.Kind {
+// countedKind returns a kind of which only the number is needed. set puts it into an overview.
+func (t *tally) countedKind(resource string, set func(*dashboardv1alpha1.Overview, int64)) scopedlist.Kind {
 	read := func(ctx context.Context, _ clusters.Resource, a scopedlist.Result) error {
+		part := &dashboardv1alpha1.Overview{}
 		if a.Cached != nil {
-			*n = int64(a.Cached.Count())
+			set(part, int64(a.Cached.Count()))
+			t.add(part)
 			return nil
 		}
 		items, err := scopedlist.Items[struct{}](ctx, a)
-		*n = int64(len(items))
+		set(part, int64(len(items)))
+		t.add(part)
 		return err
 	}
 	return scopedlist.Kind{Resource: resource, Accept: scopedlist.MetadataOnly, FromCache: true, Read: read}
 }
 
-// typedKind returns a built-in kind whose objects are visited and not kept.
+// typedKind returns a built-in kind. look counts one of its objects, none of which is kept.
 func typedKind[T any, P interface {
 	*T
 	Unmarshal(data []byte) error
-}](resource string, look func(P),
+}](t *tally, resource string, look func(P, *dashboardv1alpha1.Overview),
 ) scopedlist.Kind {
 	read := func(ctx context.Context, _ clusters.Resource, a scopedlist.Result) error {
-		for _, body := range a.Bodies {
-			if err := each(body, budget.AccountFrom(ctx), look); err != nil {
+		part, account := &dashboardv1alpha1.Overview{}, budget.AccountFrom(ctx)
+		if a.Cached != nil {
+			err := addGroups(part, a.Cached.Groups, account, func(o *T, out *dashboardv1alpha1.Overview) { look(o, out) })
+			if err != nil {
 				return err
 			}
 		}
+		for _, body := range a.Bodies {
+			if err := each(body, account, func(o P) { look(o, part) }); err != nil {
+				return err
+			}
+		}
+		t.add(part)
 		return nil
 	}
-	return scopedlist.Kind{Resource: resource, Accept: scopedlist.Protobuf, Read: read}
+	return scopedlist.Kind{Resource: resource, Accept: scopedlist.Protobuf, FromCache: true, Read: read}
 }
 
 func each[T any, P interface {

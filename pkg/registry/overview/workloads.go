@@ -13,27 +13,27 @@ import (
 )
 
 // workloadKinds returns the kinds that run Pods.
-func workloadKinds(out *dashboardv1alpha1.Overview) []scopedlist.Kind {
+func (t *tally) workloadKinds() []scopedlist.Kind {
 	return []scopedlist.Kind{
-		typedKind("pods", func(pod *corev1.Pod) { countPod(pod, out) }),
-		typedKind("deployments.v1.apps", func(d *appsv1.Deployment) {
+		typedKind(t, "pods", countPod),
+		typedKind(t, "deployments.v1.apps", func(d *appsv1.Deployment, out *dashboardv1alpha1.Overview) {
 			out.Deployments++
 			addIf(&out.ReadyDeployments, d.Status.ReadyReplicas >= wantedReplicas(d.Spec.Replicas))
 		}),
-		typedKind("statefulsets.v1.apps", func(s *appsv1.StatefulSet) {
+		typedKind(t, "statefulsets.v1.apps", func(s *appsv1.StatefulSet, out *dashboardv1alpha1.Overview) {
 			out.StatefulSets++
 			addIf(&out.ReadyStatefulSets, s.Status.ReadyReplicas >= wantedReplicas(s.Spec.Replicas))
 		}),
-		typedKind("daemonsets.v1.apps", func(d *appsv1.DaemonSet) {
+		typedKind(t, "daemonsets.v1.apps", func(d *appsv1.DaemonSet, out *dashboardv1alpha1.Overview) {
 			out.DaemonSets++
 			addIf(&out.ReadyDaemonSets, d.Status.NumberReady >= d.Status.DesiredNumberScheduled)
 		}),
-		typedKind("jobs.v1.batch", func(j *batchv1.Job) {
+		typedKind(t, "jobs.v1.batch", func(j *batchv1.Job, out *dashboardv1alpha1.Overview) {
 			out.Jobs++
 			addIf(&out.SucceededJobs, hasJobCondition(j, batchv1.JobComplete))
 			addIf(&out.FailedJobs, hasJobCondition(j, batchv1.JobFailed))
 		}),
-		typedKind("cronjobs.v1.batch", func(c *batchv1.CronJob) {
+		typedKind(t, "cronjobs.v1.batch", func(c *batchv1.CronJob, out *dashboardv1alpha1.Overview) {
 			out.CronJobs++
 			addIf(&out.ActiveCronJobs, c.Spec.Suspend == nil || !*c.Spec.Suspend)
 		}),

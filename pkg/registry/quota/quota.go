@@ -53,7 +53,7 @@ func get(r *routes.Request, caller *scopedlist.Client) (routes.Result, error) {
 	if err != nil {
 		return routes.Result{}, err
 	}
-	answer, err := caller.List(r.Context(), t, nil)
+	answer, err := caller.ListCached(r.Context(), t)
 	if err != nil {
 		return routes.Result{}, err
 	}

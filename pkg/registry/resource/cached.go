@@ -35,13 +35,13 @@ type cachedQuery struct {
 	selected func(*readcache.Object) bool
 	// filtered is true if some objects may not match.
 	filtered bool
-	// of is the list that pages are of.
+	// of identifies the list to which pages belong.
 	of string
 	// after is the position behind which the page begins, or nil.
 	after *keyToken
 }
 
-// fromCache answers a list from the cache. It is false if the list must be read live.
+// fromCache returns a list from the cache, and false if it must be read live.
 func (o *listOptions) fromCache(
 	ctx context.Context, caller *scopedlist.Client, t objectref.Target,
 ) (routes.Result, bool, error) {
@@ -66,10 +66,11 @@ func (o *listOptions) fromCache(
 	if err != nil {
 		return routes.Result{}, false, err
 	}
+	context.AfterFunc(ctx, found.Hold(body.drop))
 	return routes.Result{Data: body.data(), Meta: meta, Tag: q.tag(caller, found)}, true, nil
 }
 
-// cachedQuery returns false if the cache would not answer as the API server does.
+// cachedQuery returns the query of a list, and false if the cache cannot answer it as the API server does.
 func (o *listOptions) cachedQuery(t objectref.Target) (*cachedQuery, bool, error) {
 	if o.live || o.metrics {
 		return nil, false, nil
@@ -77,7 +78,7 @@ func (o *listOptions) cachedQuery(t objectref.Target) (*cachedQuery, bool, error
 	byLabels, err := labels.Parse(o.query.Get(queryLabelSelector))
 	byFields, err2 := fields.ParseSelector(o.query.Get(queryFieldSelector))
 	if err != nil || err2 != nil {
-		return nil, false, nil //nolint:nilerr // the API server says what is wrong
+		return nil, false, nil //nolint:nilerr // the API server writes the error
 	}
 	matches, ok := readcache.FieldMatcher(t.Resource.GroupVersionResource, t.Resource.Namespaced, byFields)
 	if !ok {
@@ -88,7 +89,7 @@ func (o *listOptions) cachedQuery(t objectref.Target) (*cachedQuery, bool, error
 		of: strings.Join([]string{o.view.of, t.Resource.String(), t.Namespace}, "/"),
 	}
 	if text := o.query.Get(queryContinue); text != "" {
-		if q.after, ok = decodeKeyToken(text); !ok { // it is of the API server
+		if q.after, ok = decodeKeyToken(text); !ok { // the token is one of the API server
 			return nil, false, nil
 		}
 		if q.after.Of != q.of {
@@ -102,7 +103,7 @@ func notOfThisList() error {
 	return envelope.Invalid(queryContinue, "continue is not of this list: begin without it")
 }
 
-// matching returns those of the objects that match.
+// matching returns the objects that match.
 func (q *cachedQuery) matching(objects []*readcache.Object) []*readcache.Object {
 	if !q.filtered {
 		return objects
@@ -116,8 +117,8 @@ func (q *cachedQuery) matching(objects []*readcache.Object) []*readcache.Object 
 	return out
 }
 
-// page adds a page in the order of the API server. The next page begins behind its last object, whatever has changed by
-// then.
+// page adds a page in the order of the API server. The next page begins after its last object, even if objects are
+// created or deleted in the meantime.
 func (q *cachedQuery) page(groups []*readcache.Group, body *cachedBody, meta *dashboardv1alpha1.Meta) error {
 	var total int64
 	var last *readcache.Object
@@ -171,7 +172,7 @@ func (q *cachedQuery) tag(caller *scopedlist.Client, found *scopedlist.Cached) s
 // tagBytes is the length of the hash in an entity tag.
 const tagBytes = 18
 
-// keyToken is where the next page of a list of the cache begins.
+// keyToken holds the last object of a page of the cache.
 type keyToken struct {
 	Version   string `json:"v"`
 	Of        string `json:"of"`
@@ -202,9 +203,15 @@ func decodeKeyToken(text string) (*keyToken, bool) {
 func objectTag(caller *scopedlist.Client, t objectref.Target, o *readcache.Object) string {
 	sum := sha256.New()
 	identity := caller.Identity()
-	_, _ = fmt.Fprintf(sum, "%q\n", []any{ // as above
-		caller.Cluster(), t.Resource.String(), o.Namespace, o.Name, o.ResourceVersion, identity.UserName, identity.Groups,
-	})
+	text := make([]byte, 0, 256) //nolint:mnd // of a usual identity
+	for _, part := range append([]string{
+		caller.Cluster(), t.Resource.String(), o.Namespace, o.Name, o.ResourceVersion, identity.UserName,
+	}, identity.Groups...) {
+		text = binary.AppendUvarint(text, uint64(len(part)))
+		text = append(text, part...)
+	}
+	_, _ = sum.Write(text)   // a hash takes everything
+	_, _ = sum.Write(o.JSON) // a kind that is defined anew may show another content with the same version
 	return tagOf(sum)
 }
 

@@ -6,7 +6,9 @@ package resource
 import (
 	"io"
 	"iter"
+	"net/http"
 	"slices"
+	"sync"
 
 	"github.com/kubevision-io/kubevision/pkg/envelope"
 	"github.com/kubevision-io/kubevision/pkg/gzipmember"
@@ -20,11 +22,43 @@ const (
 	maxCompressed = 1000
 )
 
-// cachedBody is an array of objects of the cache. It refers to their bytes.
+// cachedBody is an array of objects of the cache. It refers to their bytes, until it is dropped.
 type cachedBody struct {
-	parts []part
 	// loose is the number of objects that are not in whole groups.
 	loose int
+
+	mu      sync.Mutex
+	parts   []part
+	dropped bool
+}
+
+// drop lets go of the objects. The response ends early.
+func (b *cachedBody) drop() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.parts, b.dropped = nil, true
+}
+
+// part returns a part, and false behind the last one.
+func (b *cachedBody) part(i int) (part, bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.dropped {
+		panic(http.ErrAbortHandler) // the client must not take it for a complete response
+	}
+	if i >= len(b.parts) {
+		return part{}, false
+	}
+	return b.parts[i], true
+}
+
+// object returns an object of a part, and false behind the last one.
+func (b *cachedBody) object(i, j int) (*readcache.Object, bool) {
+	p, ok := b.part(i)
+	if !ok || j >= len(p.objects) {
+		return nil, false
+	}
+	return p.objects[j], true
 }
 
 // data returns the body for an answer: one that may be compressed, unless that takes too long.
@@ -77,6 +111,8 @@ func (p *part) size() int64 {
 
 // Size implements envelope.Body.
 func (b *cachedBody) Size() int64 {
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	size := int64(len("[]")) + max(int64(len(b.parts))-1, 0)
 	for i := range b.parts {
 		size += b.parts[i].size()
@@ -84,55 +120,77 @@ func (b *cachedBody) Size() int64 {
 	return size
 }
 
-// WriteTo implements envelope.Body.
+// WriteTo implements envelope.Body. It refers to one object at a time, so that no more are held after drop.
 func (b *cachedBody) WriteTo(w io.Writer) (int64, error) {
 	counted := &countingWriter{next: w}
-	separator := []byte{'['}
-	for i := range b.parts {
-		if _, err := counted.Write(separator); err != nil {
-			return counted.written, err
+	separator, comma := []byte{'['}, []byte{','}
+	for i := 0; ; i++ {
+		if _, ok := b.part(i); !ok {
+			break
 		}
-		if err := readcache.WriteObjects(counted, b.parts[i].objects); err != nil {
-			return counted.written, err
+		for j := 0; ; j++ {
+			o, ok := b.object(i, j)
+			if !ok {
+				break
+			}
+			if _, err := counted.Write(separator); err != nil {
+				return counted.written, err
+			}
+			if _, err := counted.Write(o.JSON); err != nil {
+				return counted.written, err
+			}
+			separator = comma
 		}
-		separator = []byte{','}
 	}
-	_, err := counted.Write(b.end())
+	_, err := counted.Write(end(separator))
 	return counted.written, err
 }
 
-func (b *cachedBody) end() []byte {
-	if len(b.parts) == 0 {
+// end returns the end of an array, of which the last separator was written.
+func end(separator []byte) []byte {
+	if separator[0] == '[' {
 		return []byte("[]")
 	}
 	return []byte{']'}
 }
 
-// Segments implements envelope.Compressible.
+// Segments implements envelope.Compressible. It refers to one segment at a time.
 func (b *cachedBody) Segments() iter.Seq[gzipmember.Segment] {
 	comma := gzipmember.Store([]byte{','})
 	return func(yield func(gzipmember.Segment) bool) {
-		separator := gzipmember.Store([]byte{'['})
-		for i := range b.parts {
-			if !yield(separator) || !yield(b.parts[i].segment()) {
+		begin, separator := []byte{'['}, gzipmember.Store([]byte{'['})
+		for i := 0; ; i++ {
+			segment, ok := b.segment(i)
+			if !ok {
+				break
+			}
+			if !yield(separator) || !yield(segment) {
 				return
 			}
-			separator = comma
+			begin, separator = []byte{','}, comma
 		}
-		yield(gzipmember.Store(b.end()))
+		yield(gzipmember.Store(end(begin)))
 	}
 }
 
-func (p *part) segment() gzipmember.Segment {
-	if p.compressed != nil {
-		return *p.compressed
-	}
-	if p.group != nil {
-		return p.group.Compressed()
+// segment returns a compressed part, and false behind the last one.
+func (b *cachedBody) segment(i int) (gzipmember.Segment, bool) {
+	p, ok := b.part(i)
+	switch {
+	case !ok:
+		return gzipmember.Segment{}, false
+	case p.compressed != nil:
+		return *p.compressed, true
+	case p.group != nil:
+		return p.group.Compressed(), true
 	}
 	s := readcache.Compress(p.objects)
-	p.compressed = &s
-	return s
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !b.dropped {
+		b.parts[i].compressed = &s
+	}
+	return s, true
 }
 
 type countingWriter struct {

@@ -8,6 +8,7 @@ import (
 	"compress/gzip"
 	"fmt"
 	"io"
+	"net/http"
 	"testing"
 
 	"github.com/kubevision-io/kubevision/pkg/envelope"
@@ -52,4 +53,45 @@ func TestLooseObjects(t *testing.T) {
 			t.Errorf("%d objects: %.60s instead of %.60s, %v", n, got, plain.Bytes(), err)
 		}
 	}
+}
+
+// TestDroppedBodies: a response that is dropped ends early, and refers to no object afterwards.
+func TestDroppedBodies(t *testing.T) {
+	for name, write := range map[string]func(*cachedBody, func()) error{
+		"plain": func(b *cachedBody, drop func()) error {
+			_, err := b.WriteTo(writer(func([]byte) { drop() }))
+			return err
+		},
+		"compressed": func(b *cachedBody, drop func()) error {
+			_, err := gzipmember.Member{Segments: b.Segments()}.WriteTo(writer(func([]byte) { drop() }))
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := &cachedBody{}
+			b.addObjects(numbered(3 * compressedTogether))
+			writes := 0
+			defer func() {
+				if got := recover(); got != http.ErrAbortHandler { //nolint:errorlint // net/http compares it so
+					t.Errorf("the response ends with %v", got)
+				}
+				if b.parts != nil {
+					t.Error("the objects are held")
+				}
+			}()
+			err := write(b, func() {
+				if writes++; writes == 5 {
+					b.drop()
+				}
+			})
+			t.Errorf("the response is complete: %v", err)
+		})
+	}
+}
+
+type writer func([]byte)
+
+func (w writer) Write(p []byte) (int, error) {
+	w(p)
+	return len(p), nil
 }

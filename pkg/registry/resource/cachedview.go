@@ -4,14 +4,12 @@
 package resource
 
 import (
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
 
 	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
 	"github.com/kubevision-io/kubevision/pkg/budget"
-	"github.com/kubevision-io/kubevision/pkg/objects"
 	"github.com/kubevision-io/kubevision/pkg/readcache"
 )
 
@@ -21,7 +19,7 @@ type ranked struct {
 	key    sortKey
 }
 
-// rankedBytes is what a ranked object takes beside its key.
+// rankedBytes is the memory of a ranked object beside its key.
 const rankedBytes = 64
 
 // view adds a page of a search, of an order, or of the namespaces that the caller may read.
@@ -59,7 +57,7 @@ func (q *cachedQuery) view(
 	return q.addPage(found, body, meta)
 }
 
-// addPage adds the objects of the page, and says where the next one begins.
+// addPage adds the objects of the page, and sets the token of the next page.
 func (q *cachedQuery) addPage(found []ranked, body *cachedBody, meta *dashboardv1alpha1.Meta) error {
 	v := &q.listOptions.view
 	meta.Total = new(int64(len(found)))
@@ -79,7 +77,7 @@ func (q *cachedQuery) addPage(found []ranked, body *cachedBody, meta *dashboardv
 	return nil
 }
 
-// finds is matches for an object of the cache.
+// finds is like matches, for an object of the cache.
 func (v *view) finds(o *readcache.Object) bool {
 	contains := func(text string) bool { return strings.Contains(strings.ToLower(text), v.search) }
 	if contains(o.Name) || contains(o.Namespace) {
@@ -88,22 +86,15 @@ func (v *view) finds(o *readcache.Object) bool {
 	return slices.ContainsFunc(o.Labels, func(l readcache.Label) bool { return contains(l.Key + "=" + l.Value) })
 }
 
-// cachedKey is key for an object of the cache. Only orders by other values than metadata decode the object.
+// cachedKey is like key, for an object of the cache. It decodes no other value of the object.
 func (o *order) cachedKey(item *readcache.Object) (sortKey, error) {
 	if o.derived == nil && len(o.path) == 2 && o.path[0] == "metadata" {
-		switch o.path[1] {
-		case "name":
+		switch {
+		case o.path[1] == "name":
 			return textKey(item.Name), nil
-		case "namespace":
-			if item.Namespace == "" {
-				return missing(), nil
-			}
+		case o.path[1] == "namespace" && item.Namespace != "":
 			return textKey(item.Namespace), nil
 		}
 	}
-	var decoded objects.Object
-	if err := json.Unmarshal(item.JSON, &decoded); err != nil {
-		return sortKey{}, fmt.Errorf("decoding an object of the cache: %w", err)
-	}
-	return o.key(decoded)
+	return o.key(item.Members())
 }

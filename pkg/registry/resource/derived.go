@@ -25,7 +25,7 @@ const (
 	sortByMemory   = "memory"
 )
 
-// derivedValues returns the values of a kind that are in no one field, by the names that callers sort by.
+// derivedValues returns functions for the values of a kind that are no single field, by the names that callers sort by.
 func derivedValues(r clusters.Resource) (map[string]func(objects.Object) sortKey, bool) {
 	requested := func(name corev1.ResourceName) func(objects.Object) sortKey {
 		return func(o objects.Object) sortKey { return requestedBy(o, name) }
@@ -47,7 +47,7 @@ func derivedValues(r clusters.Resource) (map[string]func(objects.Object) sortKey
 	}
 }
 
-// decodeOrZero decodes a part of an object. What cannot be decoded is as good as absent.
+// decodeOrZero decodes a part of an object, or returns the zero value if that fails.
 func decodeOrZero[T any](raw json.RawMessage) T {
 	var out T
 	if err := json.Unmarshal(raw, &out); err != nil {
@@ -61,7 +61,7 @@ type containerStatus struct {
 	RestartCount int64  `json:"restartCount"`
 }
 
-// restartsOf counts as kubectl does: the restarts of the containers and of those init containers that keep running, and
+// restartsOf returns the number of restarts as kubectl counts them: the restarts of the containers and of those init containers that keep running, and
 // before the Pod is initialized, those of all init containers.
 func restartsOf(o objects.Object) sortKey {
 	status := decodeOrZero[struct {
@@ -116,10 +116,10 @@ func lastSeen(o objects.Object) sortKey {
 	return missing()
 }
 
-// quantities are those of a list of resources, as they are written.
+// quantities are those of a ResourceList, in JSON.
 type quantities map[corev1.ResourceName]json.RawMessage
 
-// requestedBy adds up what the containers of a Pod ask for.
+// requestedBy returns the sum of the requests of the containers of a Pod.
 func requestedBy(o objects.Object, name corev1.ResourceName) sortKey {
 	var lists []quantities //nolint:prealloc // few
 	for _, c := range decodeOrZero[struct {
@@ -134,7 +134,7 @@ func requestedBy(o objects.Object, name corev1.ResourceName) sortKey {
 	return sum(name, lists...)
 }
 
-// usedBy returns the usage of a node, or adds up that of the containers of a Pod.
+// usedBy returns the usage of a node, or the sum of the usage of the containers of a Pod.
 func usedBy(o objects.Object, name corev1.ResourceName) sortKey {
 	lists := []quantities{decodeOrZero[quantities](o["usage"])} //nolint:prealloc // few
 	for _, c := range decodeOrZero[[]struct {
@@ -155,7 +155,7 @@ func sum(name corev1.ResourceName, lists ...quantities) sortKey {
 	return number(total)
 }
 
-// byUsage makes an order of Pods by cpu or memory one by what they use, which is shown beside them.
+// byUsage makes an order of Pods by cpu or memory an order by their usage, which is shown with them.
 func (o *order) byUsage(metrics *podmetrics.Metrics) error {
 	if o.sortBy != sortByCPU && o.sortBy != sortByMemory {
 		return nil

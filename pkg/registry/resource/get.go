@@ -11,6 +11,7 @@ import (
 	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
 	"github.com/kubevision-io/kubevision/pkg/authentication/audit"
 	"github.com/kubevision-io/kubevision/pkg/authorization"
+	"github.com/kubevision-io/kubevision/pkg/budget"
 	"github.com/kubevision-io/kubevision/pkg/envelope"
 	"github.com/kubevision-io/kubevision/pkg/objects"
 	"github.com/kubevision-io/kubevision/pkg/registry/objectref"
@@ -20,7 +21,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/stepup"
 )
 
-// reviewRead is the review of somebody who gets one object. The values of a Secret take a fresh code.
+// reviewRead is the access review of a read of one object. The values of a Secret require a fresh code.
 func (e *Provider) reviewRead(r *routes.Request, u user.Info) (*scopedlist.Client, error) {
 	reveal, err := flag(r, queryReveal)
 	if err != nil {
@@ -82,12 +83,16 @@ func (e *Provider) get( //nolint:gocyclo // one option after the other
 	return routes.Result{Data: envelope.Raw(encoded), Meta: dashboardv1alpha1.Meta{Source: dashboardv1alpha1.SourceAPIServer}}, err
 }
 
-// cachedObject answers from the cache. It is false if the object must be read live, which it is if the cache has none:
-// the API server says so in its own words.
+// cachedObject returns an object of the cache, and false if it must be read live. That includes an object that the cache
+// does not have, so that the API server writes the error.
 func cachedObject(ctx context.Context, caller *scopedlist.Client, t objectref.Target) (routes.Result, bool, error) {
 	found, meta, ok, err := caller.CachedObject(ctx, t)
 	if err != nil || !ok || found == nil {
 		return routes.Result{}, false, err
+	}
+	// A slow client may hold the object long after it was replaced in the cache.
+	if err := budget.AccountFrom(ctx).Take(int64(len(found.JSON))); err != nil {
+		return routes.Result{}, false, envelope.OutOfMemory(err)
 	}
 	return routes.Result{Data: envelope.Raw(found.JSON), Meta: meta, Tag: objectTag(caller, t, found)}, true, nil
 }

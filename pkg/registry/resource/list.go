@@ -22,12 +22,12 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/routes"
 )
 
-// listOptions are the query of a list: what the cluster's API server looks after, and what is looked after here.
+// listOptions are the options of a list: those for the API server of the cluster, and those that are handled here.
 type listOptions struct {
 	query   url.Values
 	view    view
 	metrics bool
-	// live is true if the caller wants to hear the API server.
+	// live is true if the API server must answer.
 	live bool
 	// encoded is the whole query.
 	encoded string
@@ -82,7 +82,7 @@ func (o *listOptions) list(r *routes.Request, caller *scopedlist.Client, t objec
 	return routes.Result{Data: data, Meta: meta}, err
 }
 
-// pass writes each object as soon as it is read: a list of all there is must not be held twice.
+// pass writes each object as soon as it is read, so that a large list is not held twice.
 func (o *listOptions) pass(ctx context.Context, listing *scopedlist.Listing, meta *dashboardv1alpha1.Meta) (envelope.Pieces, error) {
 	out := envelope.NewBuffer(budget.AccountFrom(ctx))
 	separator := []byte{'['}
@@ -115,7 +115,7 @@ func (o *listOptions) pass(ctx context.Context, listing *scopedlist.Listing, met
 	return out.Pieces(), err
 }
 
-// collect holds the objects of the page, for what must see all objects before it knows the first.
+// collect holds the objects of the page, for views that need all objects to find the first one.
 func (o *listOptions) collect(
 	ctx context.Context, t objectref.Target, listing *scopedlist.Listing, metrics *podmetrics.Metrics, meta *dashboardv1alpha1.Meta,
 ) (envelope.Pieces, error) {
@@ -150,7 +150,8 @@ func (o *listOptions) count(page objects.Page, meta *dashboardv1alpha1.Meta) {
 	}
 }
 
-// nameField says which query parameter the cluster's API server did not like. It checks continue before fieldSelector, and names neither.
+// nameField adds the query parameter that the API server has rejected to an error. The API server checks continue before
+// fieldSelector, and names neither.
 func nameField(err error, query url.Values) error {
 	e, ok := errors.AsType[*envelope.Error](err)
 	if !ok || e.Code != dashboardv1alpha1.CodeInvalid || e.Field != "" {

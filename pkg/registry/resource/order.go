@@ -12,14 +12,14 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/objects"
 )
 
-// order is by one value of each object. Numbers come before texts, and objects without the value come last, whatever
-// the direction.
+// order sorts objects by a value of each. Numbers come before texts, and objects without the value come last in both
+// directions.
 type order struct {
 	// sortBy is what the caller has sent; empty for no order.
 	sortBy     string
 	path       []string
 	descending bool
-	// derived computes the value where it is none of the object's own.
+	// derived computes a value that is no field of the object, or is nil.
 	derived func(objects.Object) sortKey
 }
 
@@ -51,15 +51,14 @@ func readOrder(sortBy, direction string) (order, error) {
 
 func (o *order) isSet() bool { return o.sortBy != "" }
 
-// forResource makes the order one of a kind, for which a name may stand for what is computed.
+// forResource makes the order one of a kind. For some kinds, a name stands for a computed value.
 func (o *order) forResource(r clusters.Resource) {
 	if values, ok := derivedValues(r); ok && values[o.sortBy] != nil {
 		o.derived = values[o.sortBy]
 	}
 }
 
-// check returns an error for an order by what none of the objects has. One of Kubernetes' own kinds may have a field
-// that no object has.
+// check returns an error for an order by a field that no object has, unless the kind is known to have the field.
 func (o *order) check(r clusters.Resource, found int, keyed bool) error {
 	if !o.isSet() || o.derived != nil || keyed {
 		return nil
@@ -71,7 +70,7 @@ func (o *order) check(r clusters.Resource, found int, keyed bool) error {
 	return envelope.Invalid(querySortBy, "no object of the list has a field %s to sort by", strings.Join(o.path, "."))
 }
 
-// compare is negative where a comes before b, and 0 where the order does not say.
+// compare returns a negative number if a comes before b, and 0 if they are equal in the order.
 func (o *order) compare(a, b sortKey) int {
 	if !o.isSet() {
 		return 0

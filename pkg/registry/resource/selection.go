@@ -18,13 +18,13 @@ import (
 )
 
 const (
-	// heldBytes is what an object takes that is held, beside its text.
+	// heldBytes is the memory of an object that is held, beside its text.
 	heldBytes = 128
 	// decodedBytes is how many bytes of memory a byte of an object takes while it is decoded and encoded again.
 	decodedBytes = 3
 )
 
-// encodedObject is an object of a list, ready to be sent.
+// encodedObject is an object of a list as it is sent.
 type encodedObject struct {
 	key     sortKey
 	index   int
@@ -33,8 +33,8 @@ type encodedObject struct {
 
 func (h encodedObject) bytes() int64 { return int64(len(h.encoded)) + h.key.bytes() + heldBytes }
 
-// selection holds the objects of a list that a page may show, in the order of its view: all, or where the page ends somewhere, the first that
-// were seen until there. What is counted is what was found.
+// selection holds the objects of a list that a page may show, in the order of its view: all of them, or the first ones
+// up to the end of the page.
 type selection struct {
 	view    view
 	account *budget.Account
@@ -45,7 +45,7 @@ type selection struct {
 	items []encodedObject
 }
 
-// most is how many objects the page and those before it have, 0 where all are needed.
+// most returns the number of objects of the page and of those before it, or 0 if all are needed.
 func (s *selection) most() int {
 	if s.view.limit == 0 {
 		return 0
@@ -53,7 +53,7 @@ func (s *selection) most() int {
 	return s.view.offset + s.view.limit
 }
 
-// add looks at the next object of the list.
+// add adds the next object of the list if it matches.
 func (s *selection) add(o objects.Object) error {
 	if s.view.search != "" {
 		if ok, err := s.view.matches(o); err != nil || !ok {
@@ -96,7 +96,7 @@ func (s *selection) add(o objects.Object) error {
 	return nil
 }
 
-// compare is the order of the page. Objects with the same key stay in the order of the list.
+// compare compares two objects in the order of the page. Objects with the same key stay in the order of the list.
 func (s *selection) compare(a, b encodedObject) int {
 	if c := s.view.order.compare(a.key, b.key); c != 0 {
 		return c
@@ -106,7 +106,7 @@ func (s *selection) compare(a, b encodedObject) int {
 
 func (s *selection) sort() { slices.SortFunc(s.items, s.compare) }
 
-// page leaves the objects of the page, and says where the next one begins.
+// page removes the objects of other pages, and sets the token of the next page.
 func (s *selection) page(meta *dashboardv1alpha1.Meta) error {
 	s.sort()
 	meta.Total = new(int64(s.found))
@@ -122,7 +122,7 @@ func (s *selection) page(meta *dashboardv1alpha1.Meta) error {
 	return nil
 }
 
-// addMetrics puts what Pods use beside them.
+// addMetrics adds their metrics to Pods.
 func (s *selection) addMetrics(metrics *podmetrics.Metrics) error {
 	var size int64
 	for _, h := range s.items {
@@ -149,7 +149,7 @@ func (s *selection) addMetrics(metrics *podmetrics.Metrics) error {
 	return nil
 }
 
-// pieces are the objects as an array.
+// pieces returns the objects as an array.
 func (s *selection) pieces() envelope.Pieces {
 	out := make(envelope.Pieces, 0, 2*len(s.items)+2)
 	out = append(out, []byte{'['})
@@ -165,10 +165,10 @@ func (s *selection) pieces() envelope.Pieces {
 // Len, Less, Swap, Push and Pop implement heap.Interface, with the last of the page at the top.
 func (s *selection) Len() int { return len(s.items) }
 
-// Less says that an object stands behind another.
+// Less returns true if an object comes after another.
 func (s *selection) Less(i, j int) bool { return s.compare(s.items[i], s.items[j]) > 0 }
 
-// Swap exchanges two objects.
+// Swap swaps two objects.
 func (s *selection) Swap(i, j int) { s.items[i], s.items[j] = s.items[j], s.items[i] }
 
 // Push adds an object at the end.
@@ -178,7 +178,7 @@ func (s *selection) Push(x any) {
 	}
 }
 
-// Pop takes the last object away.
+// Pop removes the last object.
 func (s *selection) Pop() any {
 	last := s.items[len(s.items)-1]
 	s.items = s.items[:len(s.items)-1]

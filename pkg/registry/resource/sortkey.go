@@ -27,7 +27,7 @@ const (
 	classMissing
 )
 
-// numberBytes is what a number takes in memory, with the digits that it may have.
+// numberBytes is the memory of a number with the most digits that it may have.
 const numberBytes = 512
 
 func (k sortKey) bytes() int64 {
@@ -41,8 +41,8 @@ func missing() sortKey { return sortKey{class: classMissing} }
 
 func number(n *big.Rat) sortKey { return sortKey{class: classNumber, number: n} }
 
-// keyOf is false for objects and lists, which have no order. A text that is a quantity counts as a number, as with
-// kubectl.
+// keyOf returns the key of a value, and false for objects and lists, which have no order. A text that is a quantity
+// counts as a number, as with kubectl.
 func keyOf(raw json.RawMessage) (sortKey, bool) {
 	if len(raw) == 0 {
 		return missing(), true
@@ -85,8 +85,8 @@ func numberKey(text string) sortKey {
 	return missing()
 }
 
-// quantity is a number with one of the suffixes of Kubernetes. The digits are bounded, so that the exponent of a text
-// that somebody has written does not fill the memory.
+// quantity matches a number with one of the suffixes of Kubernetes. The digits are bounded, so that a large exponent
+// does not fill the memory.
 var quantity = regexp.MustCompile(`^([+-]?(?:\d{1,40}(?:\.\d{0,40})?|\.\d{1,40})(?:[eE][+-]?\d{1,2})?)([numkMGTPE]|[KMGTPE]i)?$`)
 
 // parseQuantity reads a number or a quantity such as 500Mi.
@@ -102,7 +102,7 @@ func parseQuantity(text string) (*big.Rat, bool) {
 	return n.Mul(n, multiplier(parts[2])), true
 }
 
-// multiplier returns what a suffix stands for.
+// multiplier returns the factor of a suffix.
 func multiplier(suffix string) *big.Rat {
 	const thousand, binary = 1000, 1024
 	one := big.NewInt(1)

@@ -15,17 +15,17 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/routes"
 )
 
-// view is what Kubernetes has no query for: a search, an order, and pages of what came of them. It takes the whole list.
+// view is a search, an order and pages of the result, for which Kubernetes has no query. It needs the whole list.
 type view struct { //nolint:recvcheck // only finds needs a pointer
 	search string
 	order  order
 	// offset is where the page begins, and limit its length; 0 is no limit.
 	offset, limit int
-	// of is what the pages are of: the offset means nothing in another list.
+	// of identifies the list to which the offset belongs.
 	of string
 }
 
-// pageToken is where the next page begins. Kubernetes' own tokens have another version.
+// pageToken holds the beginning of the next page. Tokens of Kubernetes have another version.
 type pageToken struct {
 	Version string `json:"v"`
 	Offset  int    `json:"offset"`
@@ -64,10 +64,10 @@ func decodePageToken(text string) (pageToken, bool) {
 	return token, token.Version == pageTokenVersion
 }
 
-// needsWholeList says whether the page is of something that must be made of the whole list.
+// needsWholeList returns true if the page cannot be made without the whole list.
 func (v view) needsWholeList() bool { return v.search != "" || v.order.isSet() || v.offset > 0 }
 
-// next is the token of the page that begins at an offset.
+// next returns the token of the page that begins at an offset.
 func (v view) next(offset int) (string, error) {
 	token, err := json.Marshal(pageToken{Version: pageTokenVersion, Offset: offset, Of: v.of})
 	if err != nil {
@@ -76,7 +76,7 @@ func (v view) next(offset int) (string, error) {
 	return base64.RawURLEncoding.EncodeToString(token), nil
 }
 
-// matches looks at names and labels, and at nothing that might be secret.
+// matches returns true if a name or a label contains the text. Values may be secret, and are not searched.
 func (v view) matches(o objects.Object) (bool, error) {
 	metadata, err := o.Metadata()
 	if err != nil {

@@ -111,6 +111,18 @@ func (c *Client) Namespaces(ctx context.Context) ([]string, error) {
 
 // bound returns the namespaces that the user's bindings name.
 func (c *Client) bound(ctx context.Context) ([]string, error) {
+	bound, err := c.bindings(ctx)
+	return bindings.BoundNamespaces(bound, c.cluster), err
+}
+
+// isBound returns whether a binding gives the user rights in a namespace of the cluster, or in all for none.
+func (c *Client) isBound(ctx context.Context, namespace string) (bool, error) {
+	bound, err := c.bindings(ctx)
+	return bindings.Reaches(bound, c.cluster, namespace), err
+}
+
+// bindings returns the bindings of the user on the cluster.
+func (c *Client) bindings(ctx context.Context) ([]kubevisionv1alpha1.KubeVisionRoleBinding, error) {
 	cluster := &kubevisionv1alpha1.KubeVisionCluster{}
 	if err := c.reader.Get(ctx, types.NamespacedName{Name: c.cluster}, cluster); err != nil {
 		return nil, fmt.Errorf("reading cluster %s: %w", c.cluster, err)
@@ -119,7 +131,7 @@ func (c *Client) bound(ctx context.Context) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	return bindings.BoundNamespaces(bindings.SelectForCluster(bound, cluster), c.cluster), nil
+	return bindings.SelectForCluster(bound, cluster), nil
 }
 
 // Do is like clusters.Client.Do. It waits while CallsAtOnce calls of the request are in flight.

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"time"
 
 	authorizationv1 "k8s.io/api/authorization/v1"
@@ -22,12 +23,13 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/registry/objectref"
 )
 
-// Verdicts tell what clusters allow users. An error is a denial.
+// Verdicts decides whether clusters allow reads of users. An error is a denial.
 type Verdicts interface {
-	// AllowedStale asks the cluster of the caller about data that were current at a time. It may use an older verdict
-	// while the cluster cannot be reached.
+	// AllowedStale asks the cluster of the caller about data that were current at a time. While the cluster cannot be
+	// reached, it may use an older verdict for a caller of whom bound returns true.
 	AllowedStale(
 		ctx context.Context, caller *clusters.Client, attributes authorizationv1.ResourceAttributes, asOf time.Time,
+		bound func(context.Context) (bool, error),
 	) (bool, error)
 }
 
@@ -41,7 +43,7 @@ func (c Connected) Reader(ctx context.Context) (rest.Interface, error) {
 		return nil, fmt.Errorf("%w: %w", readcache.ErrNotCached, err)
 	}
 	if err != nil {
-		return nil, err //nolint:wrapcheck // it says what there is to say
+		return nil, err //nolint:wrapcheck // it has its context
 	}
 	client, err := rest.UnversionedRESTClientForConfigAndClient(reader.Config, reader.Client)
 	if err != nil {
@@ -64,7 +66,7 @@ func (c Connected) enabled(ctx context.Context) bool {
 // Done implements readcache.Cluster.
 func (c Connected) Done() <-chan struct{} { return c.Connection.Done() }
 
-// Wrote returns a function for authorization.Access, so that users read what they have written.
+// Wrote returns a function for authorization.Access that records writes, so that users read what they have written.
 func Wrote(cache *readcache.Cache) func(*clusters.Client, clusters.Call, clusters.Response) {
 	return func(caller *clusters.Client, call clusters.Call, answer clusters.Response) {
 		cache.Wrote(Connected{caller.Connection()}, caller.User(), readcache.Write{
@@ -127,14 +129,15 @@ func metaOf(v readcache.View) dashboardv1alpha1.Meta {
 	return meta
 }
 
-// Cached returns the objects of a collection that the caller may list, from the cache. It is false if they must be read
-// live: they are not cached, or the caller may list none, which is for the cluster to say.
+// Cached returns the objects of a collection that the caller may list, from the cache. It returns false if they must be
+// read live: they are not cached, or the caller may list none, and the cluster writes the error.
 func (c *Client) Cached(ctx context.Context, t objectref.Target) (*Cached, bool, error) {
 	allowed := func(v readcache.View) (*Cached, bool, error) { return c.listable(ctx, t, v) }
 	return viewed(ctx, c, t, allowed)
 }
 
-// CachedObject returns an object from the cache, or nil if there is none. It is false if the object must be read live.
+// CachedObject returns an object from the cache, or nil if there is none. It returns false if the object must be read
+// live.
 func (c *Client) CachedObject(
 	ctx context.Context, t objectref.Target,
 ) (*readcache.Object, dashboardv1alpha1.Meta, bool, error) {
@@ -152,12 +155,12 @@ func (c *Client) CachedObject(
 	return found.Get(t.Namespace, t.Name), metaOf(found), true, nil
 }
 
-// viewed returns what a review leaves of what the cache has. It reviews before, so that nobody makes the cache read what
-// they may not, and again after a wait.
+// viewed returns the part of a kind in the cache that a review allows. A kind that is not cached is reviewed before, so
+// that only callers who may read a kind make the cache read it.
 func viewed[T any](
 	ctx context.Context, c *Client, t objectref.Target, review func(readcache.View) (T, bool, error),
 ) (out T, ok bool, err error) {
-	if c.cache == nil || c.verdicts == nil {
+	if c.cache == nil || c.verdicts == nil || !slices.Contains(t.Resource.Verbs, "watch") {
 		return out, false, nil
 	}
 	cluster := Connected{c.Connection()}
@@ -180,11 +183,12 @@ func viewed[T any](
 	return review(view)
 }
 
-// may returns whether the cluster lets the caller do that now.
+// may returns true if the cluster allows the caller a read of a view.
 func (c *Client) may(ctx context.Context, attributes authorizationv1.ResourceAttributes, v readcache.View) (bool, error) {
 	asOf := time.Now()
 	if v.Stale {
 		asOf = v.AsOf
 	}
-	return c.verdicts.AllowedStale(ctx, c.Client, attributes, asOf) //nolint:wrapcheck // it has its code
+	bound := func(ctx context.Context) (bool, error) { return c.isBound(ctx, attributes.Namespace) }
+	return c.verdicts.AllowedStale(ctx, c.Client, attributes, asOf, bound) //nolint:wrapcheck // it has its code
 }

@@ -35,6 +35,9 @@ type Result struct {
 
 // Meta returns the meta of the envelope.
 func (a Result) Meta() dashboardv1alpha1.Meta {
+	if a.Cached != nil {
+		return a.Cached.Meta()
+	}
 	return dashboardv1alpha1.Meta{Source: dashboardv1alpha1.SourceAPIServer, Partial: a.Partial, Namespaces: a.Namespaces}
 }
 
@@ -74,13 +77,30 @@ func Items[T any](ctx context.Context, a Result) ([]T, error) {
 	return all, nil
 }
 
-// List lists a collection as the caller: in one call if the target has a namespace, its kind is in none, or the caller
-// may list it everywhere. Otherwise it lists the namespaces that the caller may read, whole: limit and continue are of
-// one list, and do not count there. Of Namespaces it gives those that the caller may read. A caller who may list the
-// kind nowhere gets the error that the first call ended with, which has its code.
+// List lists a collection as the caller: in one call if the target has a namespace, its kind is cluster-scoped, or the
+// caller may list it in all namespaces. Otherwise it lists each namespace that the caller may read, without limit and
+// continue, which belong to one list. Of Namespaces it returns those that the caller may read. If the caller may list
+// the kind nowhere, it returns the error of the first call, with its code.
 func (c *Client) List(ctx context.Context, t objectref.Target, query url.Values) (Result, error) {
 	answer, err := c.list(ctx, t, query, "")
 	return answer, authorization.CallError(ctx, c.Client, t.Attributes("list"), err)
+}
+
+// ListCached is like List, and takes the objects of the read cache where that is possible.
+func (c *Client) ListCached(ctx context.Context, t objectref.Target) (Result, error) {
+	if answer, ok, err := c.cachedResult(ctx, t); ok || err != nil {
+		return answer, err
+	}
+	return c.List(ctx, t, nil)
+}
+
+// cachedResult is false if the list must be read live.
+func (c *Client) cachedResult(ctx context.Context, t objectref.Target) (Result, bool, error) {
+	found, ok, err := c.Cached(ctx, t)
+	if err != nil || !ok {
+		return Result{}, false, err
+	}
+	return Result{Cached: found, Partial: found.Partial, Namespaces: found.Namespaces}, true, nil
 }
 
 // ListVisible is like List, for views of several kinds, with a choice of the media type. If the caller may list the kind in

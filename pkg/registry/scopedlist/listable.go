@@ -14,8 +14,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/registry/objectref"
 )
 
-// listable returns the objects of a view that the caller may list. It is false if there are none, or if the caller may
-// not list the one namespace that is meant.
+// listable returns the objects of a view that the caller may list. It returns false if the caller may list the kind in no
+// namespace, or not in that of the target.
 func (c *Client) listable(ctx context.Context, t objectref.Target, v readcache.View) (*Cached, bool, error) {
 	out := &Cached{View: v}
 	allowed, err := c.may(ctx, t.Attributes("list"), v)
@@ -54,7 +54,7 @@ func (c *Client) listable(ctx context.Context, t objectref.Target, v readcache.V
 	return out, len(out.Namespaces) > 0, nil
 }
 
-// own leaves of all Namespaces those that the caller may get.
+// own selects the Namespaces of these names, which the caller may get.
 func (c *Cached) own(names []string) {
 	var objects []*readcache.Object
 	for _, name := range names {
@@ -68,7 +68,7 @@ func (c *Cached) own(names []string) {
 	}
 }
 
-// namespacesIn is like Namespaces, by verdicts that may be some seconds old.
+// namespacesIn is like Namespaces, with verdicts that may be some seconds old.
 func (c *Client) namespacesIn(ctx context.Context, v readcache.View) ([]string, error) {
 	bound, err := c.bound(ctx)
 	if err != nil {
@@ -81,7 +81,7 @@ func (c *Client) namespacesIn(ctx context.Context, v readcache.View) ([]string, 
 	})
 }
 
-// allowedOf returns those of the namespaces in which the caller may do something.
+// allowedOf returns the namespaces for which a review allows the caller a read.
 func (c *Client) allowedOf(
 	ctx context.Context, v readcache.View, namespaces []string, attributes func(string) authorizationv1.ResourceAttributes,
 ) ([]string, error) {

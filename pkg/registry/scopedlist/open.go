@@ -40,9 +40,9 @@ func (c *Client) Open(ctx context.Context, t objectref.Target, query url.Values)
 	return &Listing{Result: answer, target: t, account: budget.AccountFrom(ctx)}, nil
 }
 
-// Each visits the objects, and ends the reading: whoever calls the cluster again afterwards must not hold the places of
-// a large response. It visits those of one namespace after the other where the answer is partial. The page is that of
-// the only list there is otherwise.
+// Each visits the objects and closes the listing, so that later calls of the request do not wait for the places of a
+// large response. If the answer is partial, it visits one namespace after the other. Otherwise it returns the page of the
+// list.
 func (l *Listing) Each(visit func(objects.Object) error) (objects.Page, error) {
 	defer l.Close()
 	if l.stream != nil {
@@ -60,6 +60,6 @@ func (l *Listing) Each(visit func(objects.Object) error) (objects.Page, error) {
 func (l *Listing) Close() {
 	if l.stream != nil && !l.closed {
 		l.closed = true
-		_ = l.stream.Close() // what was not read is not wanted
+		_ = l.stream.Close() // the rest is not needed
 	}
 }

@@ -119,12 +119,8 @@ func (c *Client) listKind(ctx context.Context, s *survey, namespace string, kind
 // visible lists one kind, from the cache if that is possible.
 func (c *Client) visible(ctx context.Context, t objectref.Target, kind Kind) (Result, error) {
 	if kind.FromCache {
-		found, ok, err := c.Cached(ctx, t)
-		if err != nil {
-			return Result{}, err
-		}
-		if ok {
-			return Result{Cached: found, Partial: found.Partial, Namespaces: found.Namespaces}, nil
+		if answer, ok, err := c.cachedResult(ctx, t); ok || err != nil {
+			return answer, err
 		}
 	}
 	return c.ListVisible(ctx, t, nil, kind.Accept)

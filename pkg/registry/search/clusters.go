@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"k8s.io/apimachinery/pkg/util/sets"
@@ -78,6 +79,9 @@ func search(
 func cached(ctx context.Context, c *scopedlist.Cached, text string) ([]object, error) {
 	account, all := budget.AccountFrom(ctx), []object(nil)
 	for o := range readcache.All(c.Groups) {
+		if !mayMatch(o, text) {
+			continue
+		}
 		var item object
 		item.Metadata.Name, item.Metadata.Namespace = o.Name, o.Namespace
 		if len(o.Labels) > 0 {
@@ -86,15 +90,20 @@ func cached(ctx context.Context, c *scopedlist.Cached, text string) ([]object, e
 		for _, l := range o.Labels {
 			item.Metadata.Labels[l.Key] = l.Value
 		}
-		if rank(&item, text) == rankNone {
-			continue
-		}
 		if err := objects.HoldItem(account, &item); err != nil {
 			return nil, fmt.Errorf("searching the read cache: %w", err)
 		}
 		all = append(all, item)
 	}
 	return all, nil
+}
+
+// mayMatch returns whether rank finds the text in an object of the read cache.
+func mayMatch(o *readcache.Object, text string) bool {
+	return strings.Contains(strings.ToLower(o.Name), text) ||
+		slices.ContainsFunc(o.Labels, func(l readcache.Label) bool {
+			return strings.Contains(strings.ToLower(l.Key+"="+l.Value), text)
+		})
 }
 
 // withoutRepeats removes objects that were found twice, because a kind can be named in two ways.

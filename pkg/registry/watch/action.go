@@ -197,7 +197,7 @@ func (t *topic) begin(initial bool, from string) error {
 	defer t.feed.mu.RUnlock()
 	t.cursor, t.version = t.feed.head(), t.feed.version
 	if initial && from == "" {
-		snapshot := t.feed.subscription.Current()
+		snapshot := t.feed.content // and not a newer one, whose changes are still to come
 		t.initial, t.initialUntil = snapshot.Groups, time.Now().Add(initialPatience)
 		if t.target.Namespace != "" {
 			t.initial = snapshot.In(t.target.Namespace)

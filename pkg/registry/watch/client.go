@@ -174,7 +174,8 @@ func (c *client) advanceReviewed(ctx context.Context, t *topic) error {
 		if wait, err := c.reviewed(ctx, t); err != nil || wait {
 			return err
 		}
-		if t.gathered && time.Since(t.sent) < gatherInterval {
+		if wait := gatherInterval - time.Since(t.sent); t.gathered && wait > 0 {
+			c.later(wait)
 			return nil
 		}
 		more, err := c.sendBatch(t)

@@ -51,6 +51,8 @@ type feed struct {
 	subscription *readcache.Subscription
 
 	mu sync.RWMutex
+	// content is that after the last entry.
+	content *readcache.Snapshot
 	// entries have the sequence numbers from base on.
 	entries []entry
 	base    uint64
@@ -88,7 +90,7 @@ func (f *feed) deliver(changes readcache.Changes) {
 	for i := range changes.All {
 		f.append(&changes.All[i])
 	}
-	f.version = changes.Version
+	f.version, f.content = changes.Version, changes.After
 	if len(f.entries) > maxEntries {
 		f.forget(len(f.entries) - maxEntries/2) //nolint:mnd // the older half
 	}
@@ -167,11 +169,16 @@ func (f *feed) resume(version string) (cursor uint64, ok bool) {
 	if f.inGap(version) {
 		return 0, false
 	}
+	return f.after(version), true
+}
+
+// after returns the sequence number of the last entry up to a version. The caller holds the lock.
+func (f *feed) after(version string) uint64 {
 	i := sort.Search(len(f.entries), func(i int) bool {
 		c, ok := compare(f.entries[i].version, version)
 		return ok && c > 0
 	})
-	return f.base + uint64(i) - 1, true
+	return f.base + uint64(i) - 1
 }
 
 // inGap returns whether a version is between two lists: objects may have come and gone since that neither has.
@@ -248,6 +255,9 @@ func (f *feed) collect(cursor uint64, seen string, selected func(namespace, name
 	if cursor+1 < f.base || (seen != "" && f.inGap(seen)) {
 		return batch{expired: true}
 	}
+	if seen != "" {
+		cursor = max(cursor, f.after(seen))
+	}
 	out := batch{cursor: cursor}
 	for i := cursor + 1 - f.base; i < uint64(len(f.entries)); i++ {
 		if len(out.events) >= batchEvents {
@@ -255,21 +265,16 @@ func (f *feed) collect(cursor uint64, seen string, selected func(namespace, name
 		}
 		e := &f.entries[i]
 		out.cursor = f.base + i
-		if e.superseded || !selected(e.namespace, e.name) || e.isSeen(seen) {
+		if e.superseded || !selected(e.namespace, e.name) {
 			continue
 		}
 		out.events = e.appendEvents(out.events, cursor)
 	}
 	out.version, out.last = f.version, true
-	return out
-}
-
-func (e *entry) isSeen(seen string) bool {
-	if seen == "" {
-		return false
+	if c, ok := compare(f.version, seen); ok && c < 0 { // the client knows more than this replica
+		out.version = seen
 	}
-	c, ok := compare(e.version, seen)
-	return ok && c <= 0
+	return out
 }
 
 // appendEvents appends what the entry means for a client that knows all up to a cursor.

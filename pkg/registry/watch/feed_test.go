@@ -232,3 +232,51 @@ func TestForgottenChanges(t *testing.T) {
 		t.Errorf("%d entries, %d names", len(w.feed.entries), len(w.feed.latest))
 	}
 }
+
+// TestReplicaBehindTheClient: a client that goes on at a replica that is behind it neither goes back nor keeps what is
+// deleted later.
+func TestReplicaBehindTheClient(t *testing.T) {
+	random := rand.New(rand.NewPCG(8, 9)) //nolint:gosec // as above
+	for range 500 {
+		w := newWorld()
+		behind := newWorld().feed
+		var history []readcache.Changes
+		record := func(n int) {
+			for range n {
+				names := []string{"a", "b", "c"}
+				name := names[random.IntN(len(names))]
+				deletion := random.IntN(2) == 0
+				if deletion && w.objects[name] == nil {
+					continue
+				}
+				c := w.change(name, deletion)
+				history = append(history, readcache.Changes{All: []readcache.Change{c}, Version: c.Version})
+			}
+		}
+		record(random.IntN(10))
+		for _, changes := range history {
+			behind.deliver(changes)
+		}
+		known := len(history)
+		record(random.IntN(10))
+		r := &reader{copy: maps.Clone(w.objects), seen: strconv.Itoa(w.version)}
+		cursor, ok := behind.resume(r.seen)
+		if !ok {
+			t.Fatal("it is refused")
+		}
+		r.cursor = cursor
+		record(10)
+		for _, changes := range history[known:] {
+			behind.deliver(changes)
+			if random.IntN(3) == 0 {
+				version, _ := r.read(t, behind)
+				if isNewer(r.seen, version) {
+					t.Fatalf("the bookmark goes back from %s to %s", r.seen, version)
+				}
+			}
+		}
+		if r.read(t, behind); !maps.Equal(r.copy, w.objects) {
+			t.Fatalf("%v instead of %v", r.copy, w.objects)
+		}
+	}
+}

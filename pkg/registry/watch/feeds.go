@@ -59,7 +59,8 @@ func (f *feeds) get(ctx context.Context, c *clusters.Connection, r clusters.Reso
 		next.mu.Unlock()
 		return nil, false
 	}
-	next.subscription, next.start, next.version = s, s.ResourceVersion, s.ResourceVersion
+	next.subscription, next.content = s, s.Snapshot
+	next.start, next.version = s.ResourceVersion, s.ResourceVersion
 	next.mu.Unlock()
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -93,7 +94,7 @@ func (f *feeds) awaitEnd(key feedKey, ended *feed) {
 }
 
 // run closes feeds that nobody follows, and reviews the rights on clusters whose RBAC objects cannot be watched.
-func (f *feeds) run(ctx context.Context, watched func(*clusters.Connection) bool) {
+func (f *feeds) run(ctx context.Context, host *clusters.Connection, watched func(*clusters.Connection) bool) {
 	ticker := time.NewTicker(tick)
 	defer ticker.Stop()
 	for n := 0; ; n++ {
@@ -102,13 +103,19 @@ func (f *feeds) run(ctx context.Context, watched func(*clusters.Connection) bool
 			return
 		case <-ticker.C:
 		}
-		for key, one := range f.all() {
+		all := f.all()
+		if len(all) == 0 {
+			continue
+		}
+		hostWatched := watched(host) // each question keeps the watch of RBAC objects
+		for key, one := range all {
 			if one.isAbandoned(time.Now().Add(-linger)) {
 				f.close(key, one)
 				continue
 			}
 			followers := one.count()
-			if followers > 0 && n%(1+followers/uncheckedPerSecond) == 0 && !watched(key.connection) {
+			isWatched := watched(key.connection) && hostWatched
+			if !isWatched && followers > 0 && n%(1+followers/uncheckedPerSecond) == 0 {
 				one.review()
 			}
 		}

@@ -69,7 +69,8 @@ func (t topicName) errorNotice(err error) notice {
 		return n
 	}
 	switch known.Code {
-	case dashboardv1alpha1.CodeForbidden, dashboardv1alpha1.CodeClusterForbidden, dashboardv1alpha1.CodeNamespaceForbidden:
+	case dashboardv1alpha1.CodeForbidden, dashboardv1alpha1.CodeClusterForbidden,
+		dashboardv1alpha1.CodeNamespaceForbidden:
 		n.Reason = reasonForbidden
 	case dashboardv1alpha1.CodeClusterNotFound:
 		n.Reason = reasonClusterGone

@@ -48,7 +48,9 @@ func NewProvider(
 }
 
 // Run keeps the feeds until the context ends.
-func (p *Provider) Run(ctx context.Context) { p.feeds.run(ctx, p.Verdicts.Watched) }
+func (p *Provider) Run(ctx context.Context) {
+	p.feeds.run(ctx, p.Access.Connections.Host(), p.Verdicts.Watched)
+}
 
 // ClusterChanged reviews the rights of topics: an RBAC object of the cluster has changed.
 func (p *Provider) ClusterChanged(c *clusters.Connection) {

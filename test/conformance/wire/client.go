@@ -228,6 +228,22 @@ func (c *Client) Dial(tb testing.TB) *tls.Conn {
 	return secured
 }
 
+// Open sends a request, and returns the response, whose body does not end until the test does.
+func (c *Client) Open(tb testing.TB, r Request) *http.Response {
+	tb.Helper()
+	request, err := c.request(tb.Context(), r)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	request.Header.Set("Accept", "text/event-stream")
+	response, err := c.http.Do(request)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { _ = response.Body.Close() })
+	return response
+}
+
 // WebSocket opens a WebSocket. If the server does not upgrade the request, it returns the response instead.
 func (c *Client) WebSocket(ctx context.Context, r Request, subprotocols ...string) (*websocket.Conn, *Response, error) {
 	request, err := c.request(ctx, r)

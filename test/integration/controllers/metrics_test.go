@@ -7,16 +7,25 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
+
+	"github.com/kubevision-io/kubevision/hack/localcluster"
+	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/names"
 )
 
 // metrics reads the metrics of kubevision-controller-manager as an account that may read them.
@@ -82,5 +91,65 @@ func (m metrics) is(name string, want float64) func(context.Context) error {
 			return fmt.Errorf("%s is %g, want %g", name, got, want)
 		}
 		return err
+	}
+}
+
+// TestMetricsOfClusters verifies the metrics of a cluster, which end with its registration, and that all metrics of the
+// program have a stability level and are documented.
+func TestMetricsOfClusters(t *testing.T) {
+	m := newMetrics(t)
+	secret := &corev1.Secret{
+		ObjectMeta: metav1.ObjectMeta{Namespace: names.Namespace, Name: unique("no-kubeconfig")},
+		StringData: map[string]string{"kubeconfig": "none"},
+	}
+	create(t, secret)
+	c := &kubevisionv1alpha1.KubeVisionCluster{
+		ObjectMeta: metav1.ObjectMeta{Name: unique("measured")},
+		Spec: kubevisionv1alpha1.KubeVisionClusterSpec{
+			KubeconfigSecretRef: &kubevisionv1alpha1.SecretKeyReference{Name: secret.Name},
+		},
+	}
+	create(t, c)
+	ready := `kubevision_cluster_condition{cluster="` + c.Name + `",condition="Ready"}`
+	eventually(t, soon, "measure the cluster", m.is(ready, 0))
+	ends, err := m.read(t.Context(), "kubevision_serving_certificate_expiration_timestamp_seconds")
+	if err != nil || time.Unix(int64(ends), 0).Before(time.Now()) {
+		t.Errorf("the certificate ends at %v (%v)", ends, err)
+	}
+	if err := env.Client.Delete(t.Context(), c); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, soon, "forget the cluster", func(ctx context.Context) error {
+		if _, err := m.read(ctx, ready); err == nil {
+			return errors.New("it still has metrics")
+		}
+		return nil
+	})
+
+	root, err := localcluster.ModuleRoot()
+	if err != nil {
+		t.Fatal(err)
+	}
+	page, err := os.ReadFile(filepath.Join(root, "docs", "metrics.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := m.client.Get().AbsPath("/metrics").DoRaw(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := regexp.MustCompile(`(?m)^# HELP (kubevision_\S+) (\S+) `).FindAllStringSubmatch(string(text), -1)
+	if len(found) < 5 {
+		t.Errorf("only %d metrics were found", len(found))
+	}
+	for _, metric := range found {
+		if !strings.Contains(string(page), "`"+metric[1]+"`") || !regexp.MustCompile(`^\[(ALPHA|BETA|STABLE)\]$`).MatchString(metric[2]) {
+			t.Errorf("docs/metrics.md lacks %s, or it has no stability level: %s", metric[1], metric[2])
+		}
+	}
+	for _, library := range []string{"controller_runtime_reconcile_errors_total", "workqueue_depth", "go_goroutines"} {
+		if !strings.Contains(string(text), "# HELP "+library+" ") {
+			t.Errorf("the libraries have no metric %s", library)
+		}
 	}
 }

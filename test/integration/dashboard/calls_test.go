@@ -188,7 +188,5 @@ func absentCalls() []call {
 		{"GET", "/auth/oauth/x/authorize", "", refused, ""},
 		{"POST", "/ws/ticket", "", wire.OK, ""},
 		{"GET", "/ws/watch?token=x", "", wire.Unauthenticated, ""}, // a token in a URL is ignored
-		{"GET", "/clusters/host/namespaces/NAMESPACE/pods/x/exec?ticket=x&container=y", "", refused, ""},
-		{"GET", "/clusters/host/namespaces/NAMESPACE/pods/x/logs?ticket=x&container=y&follow=true", "", refused, ""},
 	}
 }

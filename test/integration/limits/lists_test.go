@@ -69,8 +69,8 @@ func TestManyLargeLists(t *testing.T) {
 		query  string
 		atOnce int
 	}{
-		"lists": {"", 24}, "sorted": {"?sortBy=age", 24}, "sorted pages": {"?sortBy=name&limit=5", 48},
-		"searched": {"?q=large", 48},
+		"lists": {"?source=live", 24}, "sorted": {"?source=live&sortBy=age", 24},
+		"sorted pages": {"?source=live&sortBy=name&limit=5", 48}, "searched": {"?source=live&q=large", 48},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := replica(t)
@@ -78,7 +78,7 @@ func TestManyLargeLists(t *testing.T) {
 			path := "/clusters/" + host + "/namespaces/" + ns + "/resources/configmaps"
 			done := make(chan map[int]int)
 			go func() {
-				done <- flood(t, client(t), 1, get(r.Endpoint(), path+"?limit=3", other))
+				done <- flood(t, client(t), 1, get(r.Endpoint(), path+"?source=live&limit=3", other))
 			}()
 			codes := flood(t, client(t), tc.atOnce, get(r.Endpoint(), path+tc.query, greedy))
 			beside := <-done
@@ -99,7 +99,7 @@ func TestManySmallObjects(t *testing.T) {
 	ns := stored(t, "small", 1500, 6<<10)
 	r := replica(t)
 	path := "/clusters/" + host + "/namespaces/" + ns + "/resources/configmaps"
-	for _, query := range []string{"", "?sortBy=age"} {
+	for _, query := range []string{"", "?sortBy=age", "?source=live", "?source=live&sortBy=age"} {
 		list := get(r.Endpoint(), path+query, token(t, r, "dev", ns))
 		flood(t, client(t), 48, list)
 		answered(t, list)

@@ -40,10 +40,10 @@ func TestMain(m *testing.M) {
 
 func set() fixture.Set { return fixture.Set{Client: env.Client} }
 
-// replica starts an API server for one test, with default flags.
-func replica(t *testing.T) *localcluster.APIServer {
+// replica starts an API server for one test, with default flags and others.
+func replica(t *testing.T, args ...string) *localcluster.APIServer {
 	t.Helper()
-	r, err := env.KubeVision.StartAPIServer(t.Context(), 0)
+	r, err := env.KubeVision.StartAPIServer(t.Context(), 0, args...)
 	if err != nil {
 		t.Fatal(err)
 	}

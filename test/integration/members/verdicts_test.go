@@ -291,7 +291,7 @@ func TestVerdictsOfAMemberThatIsGone(t *testing.T) {
 	if code := envelope.As(err).Code; code != dashboardv1alpha1.CodeUnreachable {
 		t.Errorf("the code is %d: %v", code, err)
 	}
-	if allowed, err := j.cache.AllowedStale(t.Context(), j.caller, listPodsIn(j.namespace), time.Now()); err != nil ||
+	if allowed, err := j.cache.AllowedStale(t.Context(), j.caller, listPodsIn(j.namespace), time.Now(), stillBound); err != nil ||
 		!allowed {
 		t.Errorf("who was allowed before is not: %t, %v", allowed, err)
 	}
@@ -299,7 +299,7 @@ func TestVerdictsOfAMemberThatIsGone(t *testing.T) {
 		"what was never asked": listPodsIn("kube-system"), "another verb": {Verb: "watch", Version: "v1",
 			Resource: "pods", Namespace: j.namespace},
 	} {
-		allowed, err := j.cache.AllowedStale(t.Context(), j.caller, a, time.Now())
+		allowed, err := j.cache.AllowedStale(t.Context(), j.caller, a, time.Now(), stillBound)
 		if allowed || err == nil || envelope.As(err).Code != dashboardv1alpha1.CodeUnreachable {
 			t.Errorf("%s: allowed: %t, %v", what, allowed, err)
 		}
@@ -308,3 +308,6 @@ func TestVerdictsOfAMemberThatIsGone(t *testing.T) {
 	j.mend()
 	j.awaitKept(t, true)
 }
+
+// stillBound reports a caller whose binding on the host is in force.
+func stillBound(context.Context) (bool, error) { return true, nil }

@@ -55,6 +55,10 @@ func TestPages(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	// A cold build would take longer than a command may.
+	if _, err := localcluster.NodeAssets(t.Context(), t.Output()); err != nil {
+		t.Fatal(err)
+	}
 	dir, env := prepare(t, root)
 	for _, page := range order() {
 		text, err := os.ReadFile(filepath.Join(root, page))

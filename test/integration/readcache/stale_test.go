@@ -7,15 +7,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"net"
-	"net/url"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/rest"
@@ -25,79 +24,8 @@ import (
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 	"github.com/kubevision-io/kubevision/test/conformance/fixture"
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
+	"github.com/kubevision-io/kubevision/test/environment"
 )
-
-// line is a network in front of a cluster that can be cut.
-type line struct {
-	listener net.Listener
-	target   string
-
-	mu    sync.Mutex
-	cut   bool
-	ends  map[net.Conn]bool
-	bytes int64
-}
-
-func newLine(tb testing.TB, target string) *line {
-	tb.Helper()
-	listener, err := (&net.ListenConfig{}).Listen(tb.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		tb.Fatal(err)
-	}
-	l := &line{listener: listener, target: target, ends: map[net.Conn]bool{}}
-	tb.Cleanup(func() {
-		_ = listener.Close()
-		l.set(true)
-	})
-	go func() {
-		for {
-			conn, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			go l.carry(conn)
-		}
-	}()
-	return l
-}
-
-func (l *line) carry(from net.Conn) {
-	defer func() { _ = from.Close() }()
-	to, err := (&net.Dialer{}).DialContext(context.Background(), "tcp", l.target)
-	if err != nil {
-		return
-	}
-	defer func() { _ = to.Close() }()
-	l.mu.Lock()
-	if l.cut {
-		l.mu.Unlock()
-		return
-	}
-	l.ends[from], l.ends[to] = true, true
-	l.mu.Unlock()
-	go func() {
-		_, _ = io.Copy(to, from)
-		_ = to.Close()
-	}()
-	n, _ := io.Copy(from, to)
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.bytes += n
-	delete(l.ends, from)
-	delete(l.ends, to)
-}
-
-// set cuts the line, or mends it.
-func (l *line) set(cut bool) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.cut = cut
-	if cut {
-		for conn := range l.ends {
-			_ = conn.Close()
-		}
-	}
-}
 
 // register registers a cluster, and waits until it is ready.
 func register(tb testing.TB, config *rest.Config, mode kubevisionv1alpha1.ReadCacheMode) *kubevisionv1alpha1.KubeVisionCluster {
@@ -137,82 +65,257 @@ func register(tb testing.TB, config *rest.Config, mode kubevisionv1alpha1.ReadCa
 	return c
 }
 
-// TestStale: while the cluster is out of reach, answers go on for those who had them, and say how old they are. What
-// happened meanwhile is there soon after.
-func TestStale(t *testing.T) {
-	member, err := env.StartCluster(t.Context())
+// remote is a member behind a proxy.
+type remote struct {
+	*localcluster.Cluster
+
+	proxy   *environment.WatchProxy
+	admin   client.Client
+	cluster *kubevisionv1alpha1.KubeVisionCluster
+}
+
+// newRemote registers another cluster through a proxy. The kubeconfig has a token, since the proxy ends TLS.
+func newRemote(t *testing.T) *remote {
+	t.Helper()
+	r := &remote{}
+	var err error
+	if r.Cluster, err = env.StartCluster(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if r.admin, err = client.New(r.Config(), client.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	if r.proxy, err = environment.NewWatchProxy(r.Config()); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(r.proxy.Close)
+	const account = "registrar"
+	subject := rbacv1.Subject{Kind: rbacv1.ServiceAccountKind, Namespace: metav1.NamespaceDefault, Name: account}
+	for _, object := range []client.Object{
+		&corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: metav1.NamespaceDefault, Name: account}},
+		&rbacv1.ClusterRoleBinding{
+			ObjectMeta: metav1.ObjectMeta{Name: account}, Subjects: []rbacv1.Subject{subject},
+			RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "cluster-admin"},
+		},
+	} {
+		if err := r.admin.Create(t.Context(), object); err != nil {
+			t.Fatal(err)
+		}
+	}
+	config, err := r.ServiceAccountConfig(t.Context(), metav1.NamespaceDefault, account)
 	if err != nil {
 		t.Fatal(err)
 	}
-	config := rest.CopyConfig(member.Config())
-	address, err := url.Parse(config.Host)
-	if err != nil {
+	r.cluster = register(t, r.proxy.Through(config), "")
+	return r
+}
+
+// reader makes a user who may read a namespace of the member.
+func (r *remote) reader(t *testing.T, namespace string) person {
+	t.Helper()
+	p := newPerson(t, "remote")
+	p.cluster = r.cluster.Name
+	r.bind(t, p, namespace)
+	return p
+}
+
+func (r *remote) bind(t *testing.T, p person, namespace string) *kubevisionv1alpha1.KubeVisionRoleBinding {
+	t.Helper()
+	return set().Bind(t, "remote", fixture.Grant{
+		Role: "readonly", Subjects: fixture.KubeVisionUsers(p.User), Cluster: r.cluster.Name, Namespaces: []string{namespace},
+	})
+}
+
+func (r *remote) create(t *testing.T, namespace, name string) {
+	t.Helper()
+	if err := r.admin.Create(t.Context(), &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}}); err != nil {
 		t.Fatal(err)
 	}
-	wire1 := newLine(t, address.Host)
-	config.Host = "https://" + wire1.listener.Addr().String()
-	p, stranger := newPerson(t, "stale"), newPerson(t, "stranger")
-	c := register(t, config, "")
-	p.cluster, stranger.cluster = c.Name, c.Name
-	for _, who := range []person{p, stranger} {
-		set().Bind(t, "stale", fixture.Grant{Role: "readonly", Subjects: fixture.KubeVisionUsers(who.User), Cluster: c.Name, Namespaces: []string{"default"}})
+}
+
+// settle reads until verdicts are kept: once the RBAC objects are watched and have not changed for a moment.
+func (r *remote) settle(t *testing.T, p person, path string) wire.Envelope {
+	t.Helper()
+	var e wire.Envelope
+	fixture.Eventually(t, "wait for verdicts that are kept", func(context.Context) error {
+		e = p.cached(t, path)
+		time.Sleep(time.Second) // longer than a verdict is kept that was asked for soon after a change
+		e = p.cached(t, path)
+		before := r.proxy.Reviews()
+		if e = p.cached(t, path); r.proxy.Reviews() != before {
+			return errors.New("a verdict was asked for twice")
+		}
+		return nil
+	})
+	return e
+}
+
+// load reads a path by several requests at once, until stop is called. All answers must be from the cache.
+func (p person) load(t *testing.T, path string) (stop func() (answers, stale int64)) {
+	t.Helper()
+	var readers sync.WaitGroup
+	var answers, stale atomic.Int64
+	done := make(chan struct{})
+	for range 4 {
+		readers.Go(func() {
+			for {
+				select {
+				case <-done:
+					return
+				default:
+				}
+				e := p.get(t, path)
+				if e.Code != wire.OK || e.Meta.Source != fromCache {
+					t.Errorf("code %d (%s) from %q, stale %t", e.Code, e.Message, e.Meta.Source, e.Meta.Stale)
+					return
+				}
+				if (e.Meta.AsOf != "") != e.Meta.Stale {
+					t.Errorf("meta %+v", e.Meta)
+				}
+				answers.Add(1)
+				if e.Meta.Stale {
+					stale.Add(1)
+				}
+			}
+		})
 	}
-	admin, err := client.New(member.Config(), client.Options{})
-	if err != nil {
-		t.Fatal(err)
+	return func() (int64, int64) {
+		close(done)
+		readers.Wait()
+		return answers.Load(), stale.Load()
 	}
-	path := in("default", "configmaps")
-	for begun := time.Now(); time.Since(begun) < 2*time.Second; { // verdicts are kept once the RBAC objects are watched
-		p.cached(t, path)
-		time.Sleep(100 * time.Millisecond)
-	}
-	before := p.cached(t, path)
-	if before.Meta.Stale || before.Meta.AsOf != "" {
-		t.Errorf("meta %+v", before.Meta)
-	}
-	wire1.set(true)
-	cut := time.Now()
-	missed := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "missed"}}
-	if err := admin.Create(t.Context(), missed); err != nil {
-		t.Fatal(err)
-	}
-	fixture.Eventually(t, "wait for a stale answer", func(ctx context.Context) error {
+}
+
+// becomesStale waits until answers are stale, of which none may have another source.
+func (p person) becomesStale(t *testing.T, path string) {
+	t.Helper()
+	fixture.Eventually(t, "wait for a stale answer", func(context.Context) error {
 		e := p.get(t, path)
 		if e.Code != wire.OK || e.Meta.Source != fromCache {
-			t.Errorf("code %d (%s) from %q after %s", e.Code, e.Message, e.Meta.Source, time.Since(cut))
+			t.Errorf("code %d (%s) from %q", e.Code, e.Message, e.Meta.Source)
 		}
 		if !e.Meta.Stale {
 			return fmt.Errorf("meta %+v", e.Meta)
 		}
 		return nil
 	})
-	for time.Since(cut) < 15*time.Second { // longer than a verdict is used otherwise
-		e := p.get(t, path).Want(t, wire.OK)
-		asOf, err := time.Parse(time.RFC3339, e.Meta.AsOf)
-		if !e.Meta.Stale || err != nil || asOf.After(cut.Add(time.Second)) || canonical(t, e.Data) != canonical(t, before.Data) {
-			t.Errorf("meta %+v, cut at %s", e.Meta, cut)
-		}
-		stranger.get(t, path).Want(t, wire.Unreachable) // nobody has asked about them before
-		p.get(t, live(path)).Want(t, wire.Unreachable)
-		time.Sleep(500 * time.Millisecond)
-	}
-	wire1.set(false)
-	fixture.Eventually(t, "wait for what was missed", func(ctx context.Context) error {
+}
+
+// heals waits until answers are current and have an object.
+func (p person) heals(t *testing.T, path, name string) {
+	t.Helper()
+	fixture.Eventually(t, "wait for current answers", func(context.Context) error {
 		e := p.get(t, path)
-		if e.Code != wire.OK || e.Meta.Stale || !slices.Contains(names(t, e), "missed") || e.Meta.Source != fromCache {
+		if e.Code != wire.OK || e.Meta.Stale || e.Meta.Source != fromCache || !slices.Contains(names(t, e), name) {
 			return fmt.Errorf("code %d, %+v", e.Code, e.Meta)
 		}
 		return nil
 	})
-	// The owner of the registration may turn the cache off.
-	disabled := client.RawPatch(types.MergePatchType, []byte(`{"spec":{"readCache":"Disabled"}}`))
-	if err := env.Client.Patch(t.Context(), c, disabled); err != nil {
-		t.Fatal(err)
+}
+
+// TestOutages: while the watch is broken, the network is cut or the API server is gone, answers go on for those who had
+// them before, and say how old they are. What happened meanwhile is there soon after, without another list where the
+// API server can continue the watch.
+func TestOutages(t *testing.T) {
+	r := newRemote(t)
+	p, stranger := r.reader(t, "default"), r.reader(t, "default")
+	path := in("default", "configmaps")
+	before := r.settle(t, p, path)
+	if before.Meta.Stale || before.Meta.AsOf != "" {
+		t.Errorf("meta %+v", before.Meta)
 	}
-	fixture.Eventually(t, "wait for live answers", func(ctx context.Context) error {
-		if e := p.get(t, path); e.Code != wire.OK || e.Meta.Source != fromAPIServer {
-			return fmt.Errorf("code %d, %+v", e.Code, e.Meta)
+	lists := r.proxy.Lists("configmaps")
+	if lists == 0 {
+		t.Fatal("the proxy has seen no list")
+	}
+
+	t.Run("the watch is broken", func(t *testing.T) {
+		stop := p.load(t, path)
+		r.proxy.Break()
+		p.becomesStale(t, path)
+		stranger.get(t, path).Want(t, wire.OK) // reviews are answered
+		r.create(t, "default", "missed-by-the-watch")
+		if e := p.get(t, path); !e.Meta.Stale || canonical(t, e.Data) != canonical(t, before.Data) {
+			t.Errorf("meta %+v", e.Meta)
 		}
-		return nil
+		r.proxy.Mend()
+		p.heals(t, path, "missed-by-the-watch")
+		if answers, stale := stop(); stale == 0 || stale == answers {
+			t.Errorf("%d of %d answers are stale", stale, answers)
+		}
+	})
+
+	t.Run("the network is cut", func(t *testing.T) {
+		late, left := r.reader(t, "default"), r.reader(t, "kube-public")
+		leaving := r.bind(t, left, "default")
+		before := r.settle(t, p, path)
+		left.get(t, path).Want(t, wire.OK)
+		stop := p.load(t, path)
+		r.proxy.Cut()
+		cut := time.Now()
+		left.get(t, path).Want(t, wire.OK)
+		set().Delete(t, leaving)
+		fixture.Eventually(t, "wait for the end of a right", func(context.Context) error {
+			if e := left.get(t, path); e.Code != wire.Unreachable {
+				return fmt.Errorf("code %d, %+v", e.Code, e.Meta)
+			}
+			return nil
+		})
+		r.create(t, "default", "missed-by-the-network")
+		p.becomesStale(t, path)
+		for time.Since(cut) < 11*time.Second { // longer than a verdict is used otherwise
+			e := p.get(t, path).Want(t, wire.OK)
+			asOf, err := time.Parse(time.RFC3339, e.Meta.AsOf)
+			if !e.Meta.Stale || err != nil || asOf.After(cut.Add(time.Second)) || canonical(t, e.Data) != canonical(t, before.Data) {
+				t.Errorf("meta %+v, cut at %s", e.Meta, cut)
+			}
+			late.get(t, path).Want(t, wire.Unreachable) // nobody has asked about them before
+			p.get(t, live(path)).Want(t, wire.Unreachable)
+			time.Sleep(500 * time.Millisecond)
+		}
+		r.proxy.Mend()
+		p.heals(t, path, "missed-by-the-network")
+		if answers, stale := stop(); stale == 0 || answers == 0 {
+			t.Errorf("%d of %d answers are stale", stale, answers)
+		}
+	})
+	if n := r.proxy.Lists("configmaps"); n != lists {
+		t.Errorf("%d lists were needed after watches that could be continued", n-lists)
+	}
+
+	t.Run("the API server is gone", func(t *testing.T) {
+		r.settle(t, p, path)
+		if err := r.APIServer().Kill(); err != nil {
+			t.Fatal(err)
+		}
+		stop := p.load(t, path)
+		p.becomesStale(t, path)
+		time.Sleep(time.Second)
+		if _, stale := stop(); stale == 0 {
+			t.Error("no answer is stale")
+		}
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), time.Minute)
+		defer cancel()
+		if err := r.APIServer().Start(ctx); err != nil {
+			t.Fatal(err)
+		}
+		fixture.Eventually(t, "write to the API server that is back", func(ctx context.Context) error {
+			return r.admin.Create(ctx, &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "after"}})
+		})
+		p.heals(t, path, "after")
+		t.Logf("%d more lists of ConfigMaps", r.proxy.Lists("configmaps")-lists)
+	})
+
+	t.Run("the cache is disabled", func(t *testing.T) {
+		disabled := client.RawPatch(types.MergePatchType, []byte(`{"spec":{"readCache":"Disabled"}}`))
+		if err := env.Client.Patch(t.Context(), r.cluster, disabled); err != nil {
+			t.Fatal(err)
+		}
+		fixture.Eventually(t, "wait for live answers", func(context.Context) error {
+			if e := p.get(t, path); e.Code != wire.OK || e.Meta.Source != fromAPIServer {
+				return fmt.Errorf("code %d, %+v", e.Code, e.Meta)
+			}
+			return nil
+		})
 	})
 }

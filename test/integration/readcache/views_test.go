@@ -10,7 +10,6 @@ import (
 	"testing"
 
 	"github.com/kubevision-io/kubevision/test/conformance/fixture"
-	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
 // TestViewsEqualLive compares views on the cache with those of a replica without one.
@@ -22,21 +21,13 @@ func TestViewsEqualLive(t *testing.T) {
 		}
 		set().Pod(t, ns, "view-pod")
 	}
-	replica, err := env.KubeVision.StartAPIServer(t.Context(), 0, "--read-cache-bytes=0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = replica.Kill() })
-	without, err := wire.New(replica.Endpoint(), env.KubeVision.CAPEM())
-	if err != nil {
-		t.Fatal(err)
-	}
+	without := withoutCache(t)
 	for name, p := range map[string]person{
 		"everything": bound(t, "readonly"), "one namespace": bound(t, "readonly", own), "nothing": bound(t, "readonly", "default"),
 	} {
 		for _, path := range []string{
 			"/search?q=view-&types=configmaps,pods", "/search?q=view%3D" + own + "&types=configmaps", "/search?q=view-pod&types=pods&namespace=" + own,
-			"/namespaces/" + own + "/topology", "/overview",
+			"/namespaces/" + own + "/topology", "/overview", "/quota-summary",
 		} {
 			t.Run(name+" "+path, func(t *testing.T) {
 				fixture.Eventually(t, "wait for equal views", func(context.Context) error {

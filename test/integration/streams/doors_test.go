@@ -46,23 +46,30 @@ func doors(tb testing.TB) map[string]door {
 // TestBothDoors: a stream opens through both doors, with a token and with a ticket, and lives longer than requests may
 // take: kube-apiserver and this server both end those after a minute.
 func TestBothDoors(t *testing.T) {
-	p := newPerson(t, "doors")
+	ns := set().Namespace(t, "doors")
+	p := bound(t, "readonly", ns)
 	var all []*socket
+	var events []serverSent
 	for name, d := range doors(t) {
 		t.Log(name)
 		all = append(all,
 			open(t, d.client, wire.Request{Path: d.base + watchPath, Token: p.AccessToken}),
 			open(t, d.client, wire.Request{Path: d.base + watchPath + "?ticket=" + p.ticket(t, "")}))
+		events = append(events, openEvents(t, d, p, "topics="+host+":configmaps:"+ns))
 	}
 	for _, s := range all {
 		s.isAlive(t)
-	}
-	if testing.Short() {
-		return
 	}
 	time.Sleep(65 * time.Second)
 	for _, s := range all {
 		s.isAlive(t)
+	}
+	configMap(t, ns, "late", "1")
+	for i, s := range events {
+		t.Log("events", i)
+		for s.change(t).Name != "late" {
+			continue
+		}
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/kubevision-io/kubevision/hack/localcluster"
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
@@ -155,25 +156,35 @@ func TestTicketIsNowhere(t *testing.T) {
 	refused(t, c, withTicket(p, other)).Want(t, wire.Unauthenticated)
 	c.Call(t, wire.Request{Path: p.base + "/users/me?Ticket=" + other, Bearer: p.AccessToken}).Want(t, wire.OK)
 	c.Call(t, wire.Request{Path: p.base + watchPath + "?ticket=" + other}).Want(t, wire.Invalid)
-	if err := replica.Stop(); err != nil {
-		t.Fatal(err)
-	}
-	log, err := os.ReadFile(replica.LogFile())
-	if err != nil {
-		t.Fatal(err)
-	}
+	log := checkLog(t, replica, good)
 	events, err := os.ReadFile(audit)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !strings.Contains(string(events), watchPath) || !strings.Contains(string(log), watchPath) {
+	if !strings.Contains(string(events), watchPath) || !strings.Contains(log, watchPath) {
 		t.Error("the log and the audit log have nothing about the stream")
 	}
 	for _, ticket := range []string{good, spent, other} {
-		for where, text := range map[string]string{"log": string(log), "audit log": string(events)} {
+		for where, text := range map[string]string{"log": log, "audit log": string(events)} {
 			if strings.Contains(text, ticket) || strings.Contains(text, ticket[strings.Index(ticket, ".")+1:]) {
 				t.Errorf("the %s has a ticket", where)
 			}
 		}
 	}
+}
+
+// checkLog stops a replica, and returns its log, which must not have a secret.
+func checkLog(tb testing.TB, replica *localcluster.APIServer, secret string) string {
+	tb.Helper()
+	if err := replica.Stop(); err != nil {
+		tb.Fatal(err)
+	}
+	log, err := os.ReadFile(replica.LogFile())
+	if err != nil {
+		tb.Fatal(err)
+	}
+	if strings.Contains(string(log), secret) {
+		tb.Error("the log has a secret")
+	}
+	return string(log)
 }

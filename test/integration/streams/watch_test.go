@@ -208,13 +208,18 @@ func TestWatchRefused(t *testing.T) {
 	p := bound(t, "readonly", ns)
 	w := p.watch(t)
 	for topic, reason := range map[string]string{
-		host + ":secrets:" + ns: "not-cached", host + ":nodes": "forbidden", host + ":configmaps:default": "forbidden",
+		host + ":secrets:" + ns: "forbidden", host + ":nodes": "forbidden", host + ":configmaps:default": "forbidden",
 		"nowhere:pods": "forbidden", host + ":unicorns": "invalid", host + ":pods:Not Valid": "invalid",
 	} {
 		w.send(t, fields{"action": "subscribe", "topics": []string{topic}})
 		if e := w.next(t); e.Type != "ERROR" || e.Topic != topic || e.Reason != reason {
 			t.Errorf("%s: %+v", topic, e)
 		}
+	}
+	admin := bound(t, "admin").watch(t)
+	admin.send(t, fields{"action": "subscribe", "topics": []string{host + ":secrets"}})
+	if e := admin.next(t); e.Type != "ERROR" || e.Reason != "not-cached" || e.Code != wire.Conflict {
+		t.Errorf("Secrets: %+v", e)
 	}
 	w.subscribe(t, nil, host+":configmaps:"+ns)
 	configMap(t, ns, "seen", "1")

@@ -329,6 +329,11 @@ func (in ImageReference) OpenAPIModelName() string {
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
+func (in LogFrame) OpenAPIModelName() string {
+	return "io.kubevision.dashboard.v1alpha1.LogFrame"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
 func (in Login) OpenAPIModelName() string {
 	return "io.kubevision.dashboard.v1alpha1.Login"
 }
@@ -676,6 +681,11 @@ func (in Template) OpenAPIModelName() string {
 // OpenAPIModelName returns the OpenAPI model name for this type.
 func (in TemplateListEnvelope) OpenAPIModelName() string {
 	return "io.kubevision.dashboard.v1alpha1.TemplateListEnvelope"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in TerminalFrame) OpenAPIModelName() string {
+	return "io.kubevision.dashboard.v1alpha1.TerminalFrame"
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.

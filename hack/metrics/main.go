@@ -1,0 +1,139 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Command metrics prints docs/metrics.md: the metrics that the programs register, and those of the libraries that the
+// rules and the dashboard of config/monitoring use.
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"k8s.io/component-base/metrics"
+
+	"github.com/kubevision-io/kubevision/pkg/apiserver"
+	"github.com/kubevision-io/kubevision/pkg/controllers"
+)
+
+func main() {
+	if err := run(os.Stdout); err != nil {
+		fmt.Fprintln(os.Stderr, "error:", err)
+		os.Exit(1)
+	}
+}
+
+func run(out io.Writer) error {
+	ofServer, err := describeAll(apiserver.Metrics(), nil)
+	if err != nil {
+		return err
+	}
+	ofControllers, err := describeAll(controllers.Metrics(), controllers.Collectors(nil))
+	if err != nil {
+		return err
+	}
+	parts := []string{introduction, "## kubevision-apiserver\n", table(ofServer), "## kubevision-controller-manager\n",
+		table(ofControllers), librariesIntroduction, table(libraries())}
+	if _, err := io.WriteString(out, strings.Join(parts, "\n")); err != nil {
+		return fmt.Errorf("writing the page: %w", err)
+	}
+	return nil
+}
+
+// described is a row of a table.
+type described struct {
+	name, kind, labels, stability, help string
+}
+
+func describeAll(registerables []metrics.Registerable, collectors []metrics.StableCollector) ([]described, error) {
+	registry := metrics.NewKubeRegistry()
+	registry.MustRegister(registerables...)
+	registry.CustomMustRegister(collectors...)
+	var out []described
+	for _, metric := range registerables {
+		kind, err := kindOf(metric)
+		if err != nil {
+			return nil, err
+		}
+		rows, err := describe(metric, kind)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, rows...)
+	}
+	for _, collector := range collectors {
+		rows, err := describe(collector, "gauge")
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, rows...)
+	}
+	slices.SortFunc(out, func(a, b described) int { return strings.Compare(a.name, b.name) })
+	return out, nil
+}
+
+func kindOf(metric metrics.Registerable) (string, error) {
+	switch metric.(type) {
+	case *metrics.Counter, *metrics.CounterVec:
+		return "counter", nil
+	case *metrics.Gauge, *metrics.GaugeVec:
+		return "gauge", nil
+	case *metrics.Histogram, *metrics.HistogramVec:
+		return "histogram", nil
+	default:
+		return "", fmt.Errorf("metric %s is of type %T", metric.FQName(), metric)
+	}
+}
+
+// describe reads the descriptors of a collector, which has created its metrics.
+func describe(collector prometheus.Collector, kind string) ([]described, error) {
+	descriptors := make(chan *prometheus.Desc)
+	go func() {
+		defer close(descriptors)
+		collector.Describe(descriptors)
+	}()
+	var out []described
+	var errs []error
+	for d := range descriptors {
+		row, err := parse(d.String())
+		row.kind = kind
+		out, errs = append(out, row), append(errs, err)
+	}
+	return out, errors.Join(errs...)
+}
+
+// parse reads the text of a descriptor, which has no other form.
+func parse(text string) (described, error) {
+	const quoted = `("(?:[^"\\]|\\.)*")`
+	form := regexp.MustCompile(`^Desc\{fqName: ` + quoted + `, help: ` + quoted + `.* variableLabels: \{([^}]*)\}`)
+	found := form.FindStringSubmatch(text)
+	if found == nil {
+		return described{}, fmt.Errorf("reading %q", text)
+	}
+	name, nameErr := strconv.Unquote(found[1])
+	help, helpErr := strconv.Unquote(found[2])
+	stability, meaning, levelled := strings.Cut(strings.TrimPrefix(help, "["), "] ")
+	if nameErr != nil || helpErr != nil || !levelled {
+		return described{}, fmt.Errorf("%q has no name or no stability level", text)
+	}
+	row := described{name: name, stability: stability, help: meaning}
+	if labels := found[3]; labels != "" {
+		row.labels = "`" + strings.ReplaceAll(labels, ",", "`, `") + "`"
+	}
+	return row, nil
+}
+
+func table(rows []described) string {
+	var out strings.Builder
+	out.WriteString("| Name | Type | Labels | Stability | Meaning |\n|---|---|---|---|---|\n")
+	for _, r := range rows {
+		fmt.Fprintf(&out, "| `%s` | %s | %s | %s | %s |\n", r.name, r.kind, r.labels, r.stability, r.help)
+	}
+	return out.String()
+}

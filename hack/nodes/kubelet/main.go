@@ -1,0 +1,70 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Command kubelet serves the part of a kubelet's API that kube-apiserver calls for logs, commands, terminals and
+// forwarded ports, with the libraries of the real one. No container runs: logs are files, commands run on this
+// machine as the user who has started the program, and ports are those of the loopback interface.
+//
+// Only a client with a certificate of the cluster's authority gets an answer, since each may run commands.
+package main
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"flag"
+	"fmt"
+	"net/http"
+	"os"
+	"time"
+)
+
+const headerTimeout = 10 * time.Second
+
+func main() {
+	if err := run(os.Args[1:]); err != nil {
+		fmt.Fprintln(os.Stderr, "error: "+err.Error())
+		os.Exit(1)
+	}
+}
+
+func run(args []string) error {
+	flags := flag.NewFlagSet("kubelet", flag.ContinueOnError)
+	address := flags.String("address", "", "address and port to serve on")
+	dir := flags.String("dir", "", "directory with a directory for each Pod, NAMESPACE/NAME, in which CONTAINER.log is the log of a container")
+	clientCA := flags.String("client-ca-file", "", "authority of the certificates of clients")
+	clientName := flags.String("client-name", "", "common name in the certificate of the only client")
+	certFile := flags.String("tls-cert-file", "", "serving certificate")
+	keyFile := flags.String("tls-private-key-file", "", "key of the serving certificate")
+	if err := flags.Parse(args); err != nil {
+		return fmt.Errorf("read the command line: %w", err)
+	}
+	authority, err := os.ReadFile(*clientCA)
+	if err != nil {
+		return fmt.Errorf("read the authority of clients: %w", err)
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(authority) {
+		return errors.New("the authority of clients has no certificate")
+	}
+	server := &http.Server{
+		Addr: *address, Handler: onlyFrom(*clientName, handler(containers{dir: *dir})), ReadHeaderTimeout: headerTimeout,
+		TLSConfig: &tls.Config{
+			MinVersion: tls.VersionTLS12, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: pool,
+			NextProtos: []string{"http/1.1"}, // streams are upgraded connections
+		},
+	}
+	return fmt.Errorf("serve: %w", server.ListenAndServeTLS(*certFile, *keyFile))
+}
+
+// onlyFrom refuses clients with another name in their certificate: users of the cluster have certificates of the same
+// authority.
+func onlyFrom(name string, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.TLS == nil || len(r.TLS.PeerCertificates) == 0 || r.TLS.PeerCertificates[0].Subject.CommonName != name {
+			http.Error(w, "only kube-apiserver may call", http.StatusForbidden)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}

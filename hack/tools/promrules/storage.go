@@ -1,0 +1,86 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"slices"
+
+	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/promql"
+	"github.com/prometheus/prometheus/storage"
+	"github.com/prometheus/prometheus/util/annotations"
+)
+
+// memory keeps the series of one test.
+type memory struct {
+	series []*promql.Series
+}
+
+// add appends a sample to a series. Samples of a series come in the order of time.
+func (m *memory) add(metric labels.Labels, milliseconds int64, value float64) {
+	at := slices.IndexFunc(m.series, func(s *promql.Series) bool { return labels.Equal(s.Metric, metric) })
+	if at < 0 {
+		m.series = append(m.series, &promql.Series{Metric: metric})
+		at = len(m.series) - 1
+	}
+	m.series[at].Floats = append(m.series[at].Floats, promql.FPoint{T: milliseconds, F: value})
+}
+
+// Querier implements storage.Queryable.
+func (m *memory) Querier(int64, int64) (storage.Querier, error) { return querier{m}, nil }
+
+type querier struct{ *memory }
+
+// Select returns the series with all samples. The engine takes those of its range.
+func (q querier) Select(
+	_ context.Context, _ bool, _ *storage.SelectHints, matchers ...*labels.Matcher,
+) storage.SeriesSet {
+	set := &seriesSet{at: -1}
+	for _, s := range q.series {
+		mismatch := func(m *labels.Matcher) bool { return !m.Matches(s.Metric.Get(m.Name)) }
+		if !slices.ContainsFunc(matchers, mismatch) {
+			set.series = append(set.series, promql.NewStorageSeries(*s))
+		}
+	}
+	slices.SortFunc(set.series, func(a, b storage.Series) int { return labels.Compare(a.Labels(), b.Labels()) })
+	return set
+}
+
+// LabelValues and LabelNames are not used by the engine.
+func (querier) LabelValues(
+	context.Context, string, *storage.LabelHints, ...*labels.Matcher,
+) ([]string, annotations.Annotations, error) {
+	return nil, nil, nil
+}
+
+// LabelNames implements storage.Querier.
+func (querier) LabelNames(
+	context.Context, *storage.LabelHints, ...*labels.Matcher,
+) ([]string, annotations.Annotations, error) {
+	return nil, nil, nil
+}
+
+// Close implements storage.Querier.
+func (querier) Close() error { return nil }
+
+type seriesSet struct {
+	series []storage.Series
+	at     int
+}
+
+// Next implements storage.SeriesSet.
+func (s *seriesSet) Next() bool {
+	s.at++
+	return s.at < len(s.series)
+}
+
+// At implements storage.SeriesSet.
+func (s *seriesSet) At() storage.Series { return s.series[s.at] }
+
+// Err implements storage.SeriesSet.
+func (*seriesSet) Err() error { return nil }
+
+// Warnings implements storage.SeriesSet.
+func (*seriesSet) Warnings() annotations.Annotations { return nil }

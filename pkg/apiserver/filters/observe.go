@@ -1,0 +1,80 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package filters
+
+import (
+	"context"
+	"net/http"
+	"strconv"
+	"time"
+
+	"go.opentelemetry.io/otel/trace"
+	"k8s.io/klog/v2"
+
+	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/envelope"
+	"github.com/kubevision-io/kubevision/pkg/redaction"
+	"github.com/kubevision-io/kubevision/pkg/tracing"
+)
+
+const (
+	// requestLogLevel is the verbosity from which each request is logged.
+	requestLogLevel = 2
+	// maxLoggedName bounds a user name in the log, in bytes. Host clusters accept names of any length.
+	maxLoggedName = 256
+)
+
+// WithTracing makes a span of each request below the API's prefixes. Traces of trusted clients are continued.
+func WithTracing(next http.Handler, provider trace.TracerProvider, trusted func(*http.Request) bool) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !UnderAPI(r.URL.Path) {
+			next.ServeHTTP(w, r)
+			return
+		}
+		r, span := tracing.StartRequest(r, provider, trusted(r))
+		defer span.End()
+		next.ServeHTTP(w, r)
+	})
+}
+
+// WithSpan puts the span of WithTracing into the context again, behind the chain of the library.
+func WithSpan(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		next.ServeHTTP(w, r.WithContext(tracing.Restore(r.Context())))
+	})
+}
+
+// observe reports a request that has ended: in the metrics, in its span, and in one line of the log. No part of them is
+// a value of the client other than names of users and clusters that exist.
+func observe(ctx context.Context, method string, state *envelope.State, took time.Duration) {
+	route, code := state.Outcome()
+	if route == "" {
+		route = "none"
+	}
+	if !knownMethods[method] { // clients can invent methods, and every label value takes memory for good
+		method = "other"
+	}
+	cluster, label := state.Cluster(), strconv.Itoa(int(code))
+	failed := code >= dashboardv1alpha1.CodeInternal
+	gone := failed && envelope.IsGone(ctx)
+	if gone {
+		label = codeCanceled
+	}
+	count(route, method, cluster, label, took, state.Streamed())
+	tracing.Describe(ctx, tracing.Request{
+		ID: state.RequestID, Method: method, Route: route, Cluster: cluster, Code: int(code), Failed: failed && !gone,
+	})
+	logger := klog.FromContext(ctx).V(requestLogLevel)
+	if !logger.Enabled() {
+		return
+	}
+	fields := []any{
+		"method", method, "route", route, "code", label, "duration", took,
+		"user", redaction.CutTo(state.User(), maxLoggedName), "cluster", cluster,
+	}
+	if span := trace.SpanContextFromContext(ctx); span.IsSampled() {
+		fields = append(fields, "traceID", span.TraceID().String())
+	}
+	logger.Info("Served request", fields...)
+}

@@ -1,0 +1,120 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package apiserver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"sync/atomic"
+	"time"
+
+	"k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/client-go/rest"
+	"k8s.io/klog/v2"
+)
+
+const (
+	// credentialPeriod is the time between two questions whether the host accepts the credential.
+	credentialPeriod = 2 * time.Second
+	// credentialTimeout bounds a question.
+	credentialTimeout = 2 * time.Second
+)
+
+// errCredentialRefused makes the server not ready.
+var errCredentialRefused = errors.New("the API server of the host cluster refuses the credential of this program")
+
+// hostCredential knows whether the host accepts the credential of the program. The token of a Pod ends with the Pod
+// object, which somebody may delete before the program has ended. Such a program can answer no request, and must get
+// none.
+type hostCredential struct {
+	client  *http.Client
+	target  *url.URL
+	refused atomic.Bool
+}
+
+// newHostCredential adds itself to the transport of the configuration, so that each call is evidence.
+func newHostCredential(config *rest.Config) (*hostCredential, error) {
+	h := &hostCredential{}
+	config.Wrap(func(next http.RoundTripper) http.RoundTripper {
+		return &credentialRoundTripper{next: next, credential: h}
+	})
+	own := rest.CopyConfig(config)
+	own.Timeout = credentialTimeout
+	client, err := rest.HTTPClientFor(own)
+	if err != nil {
+		return nil, fmt.Errorf("making a client: %w", err)
+	}
+	base, _, err := rest.DefaultServerUrlFor(own)
+	if err != nil {
+		return nil, fmt.Errorf("reading the address of the host: %w", err)
+	}
+	h.client, h.target = client, base.JoinPath("version")
+	return h, nil
+}
+
+// run asks the host again and again, until the context ends.
+func (h *hostCredential) run(ctx context.Context) {
+	wait.UntilWithContext(ctx, h.ask, credentialPeriod)
+}
+
+func (h *hostCredential) ask(ctx context.Context) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, h.target.String(), http.NoBody)
+	if err != nil {
+		klog.FromContext(ctx).Error(err, "Asking the host")
+		return
+	}
+	if response, err := h.client.Do(request); err == nil {
+		_ = response.Body.Close()
+	}
+}
+
+// note records what the host has answered. No answer, and the failure of the host, say nothing.
+func (h *hostCredential) note(status int) {
+	switch {
+	case status == http.StatusUnauthorized:
+		if !h.refused.Swap(true) {
+			klog.Background().Error(errCredentialRefused, "Not ready")
+		}
+	case status < http.StatusInternalServerError && status != http.StatusTooManyRequests:
+		if h.refused.Swap(false) {
+			klog.Background().Info("The API server of the host cluster accepts the credential of this program again")
+		}
+	}
+}
+
+// check implements the readiness check.
+func (h *hostCredential) check(*http.Request) error {
+	if h.refused.Load() {
+		return errCredentialRefused
+	}
+	return nil
+}
+
+// closeConnections closes the connection of each request while the host refuses the credential, so that the next
+// request of the client reaches another replica.
+func (h *hostCredential) closeConnections(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if h.refused.Load() {
+			w.Header().Set("Connection", "close")
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+type credentialRoundTripper struct {
+	next       http.RoundTripper
+	credential *hostCredential
+}
+
+// RoundTrip sends the request.
+func (c *credentialRoundTripper) RoundTrip(r *http.Request) (*http.Response, error) {
+	response, err := c.next.RoundTrip(r)
+	if err == nil {
+		c.credential.note(response.StatusCode)
+	}
+	return response, err
+}

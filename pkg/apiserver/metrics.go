@@ -1,0 +1,74 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package apiserver
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
+	toolscache "k8s.io/client-go/tools/cache"
+	"k8s.io/component-base/metrics"
+	"k8s.io/component-base/metrics/legacyregistry"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/apiserver/filters"
+	"github.com/kubevision-io/kubevision/pkg/authentication/audit"
+	"github.com/kubevision-io/kubevision/pkg/authentication/password"
+	"github.com/kubevision-io/kubevision/pkg/clusters"
+	"github.com/kubevision-io/kubevision/pkg/readcache"
+	"github.com/kubevision-io/kubevision/pkg/streams"
+	"github.com/kubevision-io/kubevision/pkg/version"
+)
+
+// forgetAfter is the time after which the series of a removed cluster are dropped: the requests that are under way at
+// its removal have ended then.
+const forgetAfter = 2 * time.Minute
+
+// Metrics returns the metrics of kubevision-apiserver, beside those of the library.
+func Metrics() []metrics.Registerable {
+	return slices.Concat(version.Metrics(), filters.Metrics(), clusters.Metrics(), readcache.Metrics(),
+		streams.Metrics(), audit.Metrics(), password.Metrics())
+}
+
+func registerMetrics() {
+	legacyregistry.MustRegister(Metrics()...)
+	version.SetBuildInfo()
+	audit.InitializeMetrics()
+}
+
+// forgetMetrics drops the series of clusters that are not registered any more.
+func forgetMetrics(ctx context.Context, clusterCache cache.Cache, after time.Duration) error {
+	kind := &kubevisionv1alpha1.KubeVisionCluster{}
+	informer, err := clusterCache.GetInformer(ctx, kind, cache.BlockUntilSynced(false))
+	if err != nil {
+		return fmt.Errorf("watching clusters: %w", err)
+	}
+	_, err = informer.AddEventHandler(toolscache.ResourceEventHandlerFuncs{DeleteFunc: func(removed any) {
+		if final, ok := removed.(toolscache.DeletedFinalStateUnknown); ok {
+			removed = final.Obj
+		}
+		if c, ok := removed.(client.Object); ok {
+			time.AfterFunc(after, func() { forgetCluster(ctx, clusterCache, c.GetName()) })
+		}
+	}})
+	if err != nil {
+		return fmt.Errorf("watching clusters: %w", err)
+	}
+	return nil
+}
+
+// forgetCluster drops the series of a cluster unless it was registered again.
+func forgetCluster(ctx context.Context, reader client.Reader, name string) {
+	err := reader.Get(ctx, types.NamespacedName{Name: name}, &kubevisionv1alpha1.KubeVisionCluster{})
+	if apierrors.IsNotFound(err) {
+		filters.ForgetMetrics(name)
+		clusters.ForgetMetrics(name)
+	}
+}

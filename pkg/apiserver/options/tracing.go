@@ -1,0 +1,64 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package options
+
+import (
+	"context"
+	"fmt"
+	"os"
+
+	"github.com/spf13/pflag"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/sdk/resource"
+	genericoptions "k8s.io/apiserver/pkg/server/options"
+	utilfeature "k8s.io/apiserver/pkg/util/feature"
+	"k8s.io/component-base/tracing"
+	tracingapi "k8s.io/component-base/tracing/api/v1"
+
+	"github.com/kubevision-io/kubevision/pkg/version"
+)
+
+// TracingOptions are the flags of traces.
+type TracingOptions struct {
+	// ConfigFile is a TracingConfiguration of the group apiserver.config.k8s.io, as kube-apiserver reads it. Without it
+	// there are no traces.
+	ConfigFile string
+	// Clusters are the clusters that get the trace context of calls; "*" is all of them.
+	Clusters []string
+}
+
+// AddFlags adds the flags.
+func (o *TracingOptions) AddFlags(fs *pflag.FlagSet) {
+	fs.StringVar(&o.ConfigFile, "tracing-config-file", o.ConfigFile,
+		"File with a TracingConfiguration, as that of kube-apiserver. Without it, there are no traces.")
+	fs.StringSliceVar(&o.Clusters, "trace-context-clusters", nil,
+		"Names of the clusters whose API servers get the trace context of calls (the header traceparent); * for all.")
+}
+
+// Provider returns the provider that the flags configure.
+func (o *TracingOptions) Provider(ctx context.Context) (tracing.TracerProvider, error) {
+	if o.ConfigFile == "" {
+		return tracing.NewNoopTracerProvider(), nil
+	}
+	config, err := genericoptions.ReadTracingConfiguration(o.ConfigFile)
+	if err != nil {
+		return nil, fmt.Errorf("--tracing-config-file: %w", err)
+	}
+	if errs := tracingapi.ValidateTracingConfiguration(config, utilfeature.DefaultFeatureGate, nil); len(errs) > 0 {
+		return nil, fmt.Errorf("--tracing-config-file: %w", errs.ToAggregate())
+	}
+	instance, err := os.Hostname()
+	if err != nil {
+		return nil, fmt.Errorf("reading the name of the host: %w", err)
+	}
+	provider, err := tracing.NewProvider(ctx, config, nil, []resource.Option{resource.WithAttributes(
+		attribute.String("service.name", "kubevision-apiserver"),
+		attribute.String("service.version", version.Info().GitVersion),
+		attribute.String("service.instance.id", instance),
+	)})
+	if err != nil {
+		return nil, fmt.Errorf("configuring traces: %w", err)
+	}
+	return provider, nil
+}

@@ -1,0 +1,42 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package authorization
+
+import (
+	"context"
+
+	authorizationv1 "k8s.io/api/authorization/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
+	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/clusters"
+	"github.com/kubevision-io/kubevision/pkg/envelope"
+)
+
+// Require asks the cluster whether the caller may do something, before it is done or again while it is done. It returns
+// the error with its code if the caller may not. A review that fails is a denial.
+func Require(ctx context.Context, caller *clusters.Client, attributes authorizationv1.ResourceAttributes) error {
+	allowed, err := caller.Allowed(ctx, attributes)
+	switch {
+	case apierrors.IsForbidden(err): // the impersonating account may not act for this user
+		return envelope.New(dashboardv1alpha1.CodeForbidden,
+			"your role binding is not in force on this cluster: try again shortly").WithCause(err)
+	case err != nil:
+		return NewReviewFailed(err)
+	case allowed:
+		return nil
+	}
+	if attributes.Namespace != "" {
+		visible, err := MayRead(ctx, caller, attributes.Namespace)
+		if err != nil {
+			return NewReviewFailed(err)
+		}
+		if !visible {
+			return envelope.New(dashboardv1alpha1.CodeNamespaceForbidden,
+				"you may not %s in namespace %q, and you may not get the namespace",
+				describeAttributes(attributes), attributes.Namespace)
+		}
+	}
+	return envelope.New(dashboardv1alpha1.CodeForbidden, "you may not %s", describeAttributes(attributes))
+}

@@ -1,0 +1,200 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package verdicts
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	authorizationv1 "k8s.io/api/authorization/v1"
+)
+
+func TestVerdictsAreKeptUntilAChange(t *testing.T) {
+	h := newHarness(t, 10)
+	h.expect(t, "at first", true, 1)
+	h.after(maxAge - time.Millisecond)
+	h.expect(t, "before it is old", true, 1)
+	h.after(time.Millisecond)
+	h.expect(t, "when it is old", true, 2)
+	h.allowed.Store(false)
+	h.scope.hasChanged()
+	h.expect(t, "after a change", false, 3)
+	h.after(settleTime)
+	h.expect(t, "after the change has settled", false, 4)
+	h.after(time.Second)
+	h.expect(t, "a denial", false, 4)
+}
+
+// An API server may decide by the old RBAC objects for a moment after it has told the change.
+func TestVerdictsOfAnUnsettledChangeAreShort(t *testing.T) {
+	h := newHarness(t, 10)
+	h.scope.hasChanged()
+	h.expect(t, "just after a change", true, 1)
+	h.allowed.Store(false)
+	h.after(unsettledAge)
+	h.expect(t, "a moment later", false, 2)
+}
+
+func TestNoVerdictIsUsedWithoutAWatch(t *testing.T) {
+	h := newHarness(t, 10)
+	h.expect(t, "at first", true, 1)
+	h.scope.disconnected("roles")
+	h.expect(t, "while Roles are not watched", true, 2)
+	h.expect(t, "while Roles are not watched", true, 3)
+	h.scope.connected("roles")
+	h.expect(t, "when they are watched again", true, 4)
+	h.expect(t, "when they are watched again", true, 4)
+	h.scope.end()
+	h.expect(t, "at the end", true, 5)
+	h.expect(t, "at the end", true, 6)
+}
+
+func TestErrorsAreNotKept(t *testing.T) {
+	h := newHarness(t, 10)
+	for range 2 {
+		allowed, err := h.verdict(t.Context(), h.scope, number(1), "alice", func(context.Context) (bool, error) {
+			h.reviews.Add(1)
+			return true, errAsked
+		})
+		if !errors.Is(err, errAsked) {
+			t.Errorf("the verdict is %t, %v", allowed, err)
+		}
+	}
+	h.expect(t, "afterwards", true, 3)
+}
+
+// waiting are several requests with one question, whose review ends when the test lets it.
+
+func TestEqualQuestionsAreAskedOnce(t *testing.T) {
+	h := newHarness(t, 10)
+	w := newWaiting()
+	h.ask(t.Context(), w, "a", "b", "c", "d")
+	<-w.begun
+	h.awaitWaiting(t, 4)
+	w.release <- true
+	w.group.Wait()
+	if n := h.reviews.Load(); n != 1 {
+		t.Errorf("%d reviews were made", n)
+	}
+	h.expect(t, "afterwards", true, 1)
+}
+
+// awaitWaiting waits until so many requests wait for reviews.
+
+// A verdict that was asked for before a change and answered after it is not kept, and nobody who comes after the
+// change waits for it.
+func TestVerdictsOfBeforeAChangeAreNotKept(t *testing.T) {
+	h := newHarness(t, 10)
+	before := newWaiting()
+	h.ask(t.Context(), before, "early")
+	<-before.begun
+	h.scope.hasChanged()
+	after := newWaiting()
+	h.ask(t.Context(), after, "late")
+	<-after.begun
+	after.release <- false
+	after.group.Wait()
+	before.release <- true
+	before.group.Wait()
+	if got, _ := after.results.Load("late"); got != "false true" {
+		t.Errorf("who asked after the change got %v", got)
+	}
+	h.expect(t, "afterwards", false, 2)
+}
+
+func TestReviewsEndWithTheLastRequest(t *testing.T) {
+	h := newHarness(t, 10)
+	w := newWaiting()
+	first, giveUp := context.WithCancel(t.Context())
+	h.ask(first, w, "first")
+	<-w.begun
+	h.ask(t.Context(), w, "second")
+	h.awaitWaiting(t, 2)
+	giveUp()
+	h.awaitWaiting(t, 1)
+	w.release <- true
+	w.group.Wait()
+	if got, _ := w.results.Load("second"); got != "true true" {
+		t.Errorf("who stayed got %v", got)
+	}
+	alone, giveUp := context.WithCancel(t.Context())
+	h.scope.hasChanged()
+	h.ask(alone, w, "third")
+	<-w.begun
+	giveUp()
+	w.group.Wait() // it ends, though nobody releases the review
+	select {
+	case <-w.ended:
+	case <-time.After(reviewTimeout / 2):
+		t.Error("the review goes on without anybody who waits for it")
+	}
+	h.awaitWaiting(t, 0)
+}
+
+func TestQuestionsDiffer(t *testing.T) {
+	seen := map[question]string{}
+	add := func(what string, q question) {
+		if other, ok := seen[q]; ok {
+			t.Errorf("%s is the question of %s", what, other)
+		}
+		seen[q] = what
+	}
+	identity := identityOf("alice", "a", "b")
+	add("nothing", newQuestion(identity, &authorizationv1.ResourceAttributes{}))
+	for what, a := range map[string]authorizationv1.ResourceAttributes{
+		"namespace": {Namespace: "x"}, "verb": {Verb: "x"}, "group": {Group: "x"}, "version": {Version: "x"}, "resource": {Resource: "x"},
+		"subresource": {Subresource: "x"}, "name": {Name: "x"}, "fields": {FieldSelector: &authorizationv1.FieldSelectorAttributes{RawSelector: "x"}},
+		"labels": {LabelSelector: &authorizationv1.LabelSelectorAttributes{RawSelector: "x"}},
+	} {
+		add(what, newQuestion(identity, &a))
+	}
+	for what, other := range identities() {
+		add(what, newQuestion(other, &authorizationv1.ResourceAttributes{}))
+	}
+}
+
+// Everything at once, for the race detector: no verdict is older than the last change that has settled.
+func TestConcurrentChanges(t *testing.T) {
+	h := newHarness(t, 50)
+	var group sync.WaitGroup
+	end := time.Now().Add(200 * time.Millisecond)
+	for i := range 8 {
+		group.Go(func() {
+			for n := 0; time.Now().Before(end); n++ {
+				if _, err := h.verdict(t.Context(), h.scope, number(n%100), strconv.Itoa(i), h.review); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	group.Go(func() {
+		for n := 0; time.Now().Before(end); n++ {
+			h.scope.hasChanged()
+			h.scope.disconnected("roles")
+			h.scope.connected("roles")
+			time.Sleep(time.Millisecond)
+		}
+	})
+	group.Wait()
+	if len(h.entries.verdicts) > 50 {
+		t.Error("too many verdicts are kept")
+	}
+}
+
+// TestEachQuestionIsAskedWithoutAWatch: a review that was begun earlier may know of fewer changes.
+func TestEachQuestionIsAskedWithoutAWatch(t *testing.T) {
+	h := newHarness(t, 10)
+	h.scope.disconnected("roles")
+	w := newWaiting()
+	h.ask(t.Context(), w, "early", "late")
+	<-w.begun
+	<-w.begun
+	w.release <- true
+	w.release <- true
+	w.group.Wait()
+}

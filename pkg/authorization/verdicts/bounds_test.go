@@ -1,0 +1,83 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package verdicts
+
+import (
+	"testing"
+	"time"
+)
+
+func TestVerdictsAreFew(t *testing.T) {
+	const size = 100
+	h := newHarness(t, size)
+	keep := func(n int, name string) {
+		if _, err := h.verdict(t.Context(), h.scope, number(n), name, h.review); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for n := range 10 {
+		keep(n, "modest")
+	}
+	for n := range 5 * size {
+		keep(1000+n, "greedy")
+		if n%20 == 0 {
+			keep(1000, "greedy") // it is used, and so stays
+		}
+	}
+	if n := len(h.entries.verdicts); n != size {
+		t.Errorf("there are %d verdicts", n)
+	}
+	before := h.reviews.Load()
+	for n := range 10 {
+		keep(n, "modest")
+	}
+	keep(1000, "greedy")
+	if h.reviews.Load() != before {
+		t.Error("the greedy user has taken verdicts of another one, or lost one in use")
+	}
+	h.entries.forget(h.scope)
+	if len(h.entries.verdicts) != 0 || len(h.entries.holders) != 0 || len(h.entries.largest) != 0 {
+		t.Error("something is kept of a cluster that is gone")
+	}
+}
+
+// TestWatchesAreFew: another cluster takes the place of the one that was not asked about for longest, and a cluster that
+// is gone leaves nothing.
+func TestWatchesAreFew(t *testing.T) {
+	h := newHarness(t, 10)
+	t.Cleanup(h.Stop)
+	connections := make([]*fakeConnection, maxWatched+1)
+	for i := range connections {
+		connections[i] = &fakeConnection{done: make(chan struct{})}
+		h.scopeOf(connections[i]).use(h.clock.Now().Add(time.Duration(i) * time.Millisecond))
+	}
+	h.awaitScopes(t, maxWatched)
+	h.mu.Lock()
+	_, first := h.scopes[connections[0]]
+	_, last := h.scopes[connections[maxWatched]]
+	h.mu.Unlock()
+	if first || !last {
+		t.Errorf("the first cluster is watched: %t, the last one: %t", first, last)
+	}
+	close(connections[maxWatched].done)
+	h.awaitScopes(t, maxWatched-1)
+	h.Stop()
+	h.awaitScopes(t, 0)
+	if _, healthy := h.scopeOf(connections[0]).use(h.clock.Now()); healthy {
+		t.Error("verdicts are kept after the end")
+	}
+}
+
+// fakeConnection is a cluster without an account of the read cache.
+
+// TestIdleWatchesEnd: nothing is watched of clusters that nobody asks about.
+func TestIdleWatchesEnd(t *testing.T) {
+	h := newHarness(t, 10)
+	t.Cleanup(h.Stop)
+	h.after(-idleTime) // a cluster that is asked about now was not asked about for longer when the watch looks
+	s := h.scopeOf(&fakeConnection{done: make(chan struct{})})
+	h.after(idleTime)
+	s.endWhenIdle(t.Context(), &fakeConnection{})
+	h.awaitScopes(t, 0)
+}

@@ -1,0 +1,111 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package verdicts
+
+import (
+	"context"
+	"errors"
+	"testing"
+
+	authorizationv1 "k8s.io/api/authorization/v1"
+	"k8s.io/apiserver/pkg/authentication/user"
+)
+
+// newReviewing returns a harness whose clusters are watched from the first question on.
+func newReviewing(t *testing.T) *harness {
+	t.Helper()
+	h := newHarness(t, 100)
+	h.follow = func(ctx context.Context, _ connection, s *scope) {
+		for _, resource := range rbacResources() {
+			s.connected(resource)
+		}
+		<-ctx.Done()
+	}
+	t.Cleanup(h.Stop)
+	return h
+}
+
+// watched waits until the RBAC objects of a cluster are watched, and the last change has settled.
+func (h *harness) watched(t *testing.T, cluster connection) *scope {
+	t.Helper()
+	s := h.scopeOf(cluster)
+	for range 1000 {
+		if _, healthy := s.use(h.clock.Now()); healthy {
+			h.after(settleTime)
+			return s
+		}
+		wait(t.Context(), firstPause/10)
+	}
+	t.Fatal("the RBAC objects are not watched")
+	return nil
+}
+
+// TestReviewed: the result of a review is kept for the very user, cluster and question, until an RBAC object changes.
+func TestReviewed(t *testing.T) {
+	h := newReviewing(t)
+	cluster, another := &fakeConnection{done: make(chan struct{})}, &fakeConnection{done: make(chan struct{})}
+	s := h.watched(t, cluster)
+	h.watched(t, another)
+	alice := user.DefaultInfo{Name: "alice", UID: "1", Groups: []string{"a"}, Extra: map[string][]string{"x": {"y"}}}
+	use := authorizationv1.ResourceAttributes{Verb: "use", Group: "kubevision.io", Resource: "kubevisionclusters", Name: "one"}
+	reviews := 0
+	expect := func(what string, c connection, u user.DefaultInfo, a authorizationv1.ResourceAttributes, allowed bool) {
+		t.Helper()
+		reviews++
+		for range 2 {
+			got, err := h.reviewed(t.Context(), c, &u, &a, h.review)
+			if err != nil || got != allowed || int(h.reviews.Load()) != reviews {
+				t.Errorf("%s: %t (%v) after %d reviews, want %t after %d", what, got, err, h.reviews.Load(), allowed, reviews)
+			}
+		}
+	}
+	expect("at first", cluster, alice, use, true)
+	h.allowed.Store(false)
+	expect("another cluster", another, alice, use, false)
+	for what, change := range map[string]func(*user.DefaultInfo){
+		"another name":    func(u *user.DefaultInfo) { u.Name = "bob" },
+		"another UID":     func(u *user.DefaultInfo) { u.UID = "2" },
+		"another group":   func(u *user.DefaultInfo) { u.Groups = []string{"b"} },
+		"another extra":   func(u *user.DefaultInfo) { u.Extra = map[string][]string{"x": {"z"}} },
+		"without a UID":   func(u *user.DefaultInfo) { u.UID = "" },
+		"without a group": func(u *user.DefaultInfo) { u.Groups = nil },
+		"without extra":   func(u *user.DefaultInfo) { u.Extra = nil },
+	} {
+		u := alice
+		change(&u)
+		expect(what, cluster, u, use, false)
+	}
+	two := use
+	two.Name = "two"
+	expect("another object", cluster, alice, two, false)
+	s.hasChanged()
+	h.after(settleTime)
+	expect("after a change", cluster, alice, use, false)
+	h.allowed.Store(true)
+	h.after(maxAge)
+	expect("when it is old", cluster, alice, use, true)
+}
+
+// TestReviewedFails: an error is returned, and not kept.
+func TestReviewedFails(t *testing.T) {
+	h := newReviewing(t)
+	cluster := &fakeConnection{done: make(chan struct{})}
+	h.watched(t, cluster)
+	ask := func(review func(context.Context) (bool, error)) (bool, error) {
+		return h.reviewed(t.Context(), cluster, &user.DefaultInfo{Name: "alice"}, &authorizationv1.ResourceAttributes{Verb: "use"}, review)
+	}
+	for range 2 {
+		asked := false
+		_, err := ask(func(context.Context) (bool, error) {
+			asked = true
+			return true, errAsked
+		})
+		if !errors.Is(err, errAsked) || !asked {
+			t.Errorf("the error is %v, after a review: %t", err, asked)
+		}
+	}
+	if allowed, err := ask(h.review); err != nil || !allowed {
+		t.Errorf("%t, %v", allowed, err)
+	}
+}

@@ -1,0 +1,48 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package clusters
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"time"
+)
+
+type endlessKey struct{}
+
+// isEndless returns whether a response may have no end: a watch, or the response of Follow.
+func isEndless(r *http.Request) bool { return isWatch(r) || isFollowed(r.Context()) }
+
+func isFollowed(ctx context.Context) bool { return ctx.Value(endlessKey{}) != nil }
+
+// Follow is like Stream, for a response without an end, such as a log that is followed. Its first byte must arrive in the
+// time of a call. The caller bounds the number of such responses, and the memory that they take.
+func (c *Client) Follow(ctx context.Context, call Call) (io.ReadCloser, error) {
+	ctx, cancel := context.WithCancelCause(context.WithValue(ctx, endlessKey{}, true))
+	late := time.AfterFunc(callTimeout, func() { cancel(context.DeadlineExceeded) })
+	stream, err := requestOf(c.endless, call).Stream(withStreamedResponse(ctx))
+	if !late.Stop() && err == nil {
+		_ = stream.Close()
+		err = context.DeadlineExceeded
+	}
+	if err != nil {
+		cancel(nil)
+		return nil, err
+	}
+	return &followed{ReadCloser: stream, cancel: cancel}, nil
+}
+
+// followed ends the request when it is closed.
+type followed struct {
+	io.ReadCloser
+
+	cancel context.CancelCauseFunc
+}
+
+// Close ends the response.
+func (f *followed) Close() error {
+	f.cancel(nil)
+	return f.ReadCloser.Close() //nolint:wrapcheck // as it is
+}

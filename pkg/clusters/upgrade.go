@@ -1,0 +1,132 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package clusters
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"time"
+
+	"k8s.io/apimachinery/pkg/util/httpstream"
+	httpstreamspdy "k8s.io/apimachinery/pkg/util/httpstream/spdy"
+	"k8s.io/client-go/tools/remotecommand"
+	"k8s.io/client-go/transport"
+	"k8s.io/client-go/transport/spdy"
+
+	"github.com/kubevision-io/kubevision/pkg/clusters/response"
+	"github.com/kubevision-io/kubevision/pkg/stepup"
+)
+
+// upgradePing is the time between two pings on an upgraded connection.
+const upgradePing = 5 * time.Second
+
+// Exec runs a command in a container, or attaches to one, as the user: the call is to the subresource exec or attach of
+// a Pod. It returns when the command has ended, or with the context. The error of a command that has failed is a
+// k8s.io/client-go/util/exec.CodeExitError.
+//
+// The request is a POST, for which API servers of all versions require the right to create the subresource. The
+// WebSocket client of client-go sends a GET, which older ones allow to those who may only get it, and makes connections
+// that the address policy would not see.
+func (c *Client) Exec(ctx context.Context, call Call, options remotecommand.StreamOptions) error {
+	u, err := c.upgrade(ctx, call)
+	if err != nil {
+		return err
+	}
+	defer u.close()
+	executor, err := remotecommand.NewSPDYExecutorRejectRedirects(u.client.Transport, u.upgrader, http.MethodPost, u.url)
+	if err != nil {
+		return fmt.Errorf("making a connection for streams: %w", err)
+	}
+	err = executor.StreamWithContext(u.ctx, options)
+	if u.conn.open() {
+		return err //nolint:wrapcheck // it is that of the command
+	}
+	return upgradeError(ctx, err)
+}
+
+// Forward opens a connection to the subresource portforward of a Pod, as the user. It ends with the context.
+func (c *Client) Forward(ctx context.Context, call Call, protocol string) (httpstream.Connection, error) {
+	u, err := c.upgrade(ctx, call)
+	if err != nil {
+		return nil, err
+	}
+	request, err := http.NewRequestWithContext(u.ctx, http.MethodPost, u.url.String(), http.NoBody)
+	if err != nil {
+		u.close()
+		return nil, fmt.Errorf("making a request: %w", err)
+	}
+	connection, _, err := spdy.Negotiate(u.upgrader, u.client, request, protocol)
+	if err != nil {
+		u.close()
+		return nil, upgradeError(ctx, err)
+	}
+	return connection, nil
+}
+
+// upgradeError returns an error with a text that may be shown.
+func upgradeError(ctx context.Context, err error) error {
+	if cause := context.Cause(ctx); cause != nil {
+		return cause
+	}
+	return response.Error(ctx, err)
+}
+
+// upgrade is a request that is upgraded to a connection with streams.
+type upgrade struct {
+	url      *url.URL
+	client   *http.Client
+	upgrader *httpstreamspdy.SpdyRoundTripper
+	conn     *upgradedConn
+	ctx      context.Context //nolint:containedctx // that of the connection
+	close    context.CancelFunc
+}
+
+// upgrade prepares a connection of its own for a call. It acts as the user as all other calls do.
+func (c *Client) upgrade(ctx context.Context, call Call) (*upgrade, error) {
+	target := c.rest.Post().AbsPath(path(call)...)
+	for key, values := range call.Query {
+		for _, value := range values {
+			target = target.Param(key, value)
+		}
+	}
+	u := &upgrade{url: target.URL(), conn: &upgradedConn{}}
+	dialed := c.connection.dialer()
+	if dialed == nil || dialed.TLSClientConfig == nil || dialed.DialContext == nil {
+		return nil, errors.New("there is no connection that can be upgraded")
+	}
+	u.ctx, u.close = context.WithCancel(ctx)
+	single := &http.Transport{TLSClientConfig: dialed.TLSClientConfig, DialContext: u.conn.dialWith(u.ctx, dialed.DialContext)}
+	var err error
+	if u.upgrader, err = httpstreamspdy.NewRoundTripperWithConfig(httpstreamspdy.RoundTripperConfig{
+		PingPeriod: upgradePing, UpgradeTransport: single,
+	}); err != nil {
+		u.close()
+		return nil, fmt.Errorf("making a connection for streams: %w", err)
+	}
+	opened := &openedRoundTripper{next: &response.Transport{Next: u.upgrader, Upgrades: true}, conn: u.conn}
+	asUser := transport.NewImpersonatingRoundTripper(c.identity, c.connection.authenticate(opened))
+	u.client = &http.Client{
+		Transport:     &stepup.RoundTripper{Next: transport.NewUserAgentRoundTripper(userAgent(), asUser)},
+		CheckRedirect: refuseRedirect,
+	}
+	return u, nil
+}
+
+// openedRoundTripper removes the bounds of the handshake from a connection that was upgraded.
+type openedRoundTripper struct {
+	next http.RoundTripper
+	conn *upgradedConn
+}
+
+// RoundTrip sends the request.
+func (o *openedRoundTripper) RoundTrip(r *http.Request) (*http.Response, error) {
+	answer, err := o.next.RoundTrip(r)
+	if err == nil && answer.StatusCode == http.StatusSwitchingProtocols {
+		err = o.conn.release()
+	}
+	return answer, err
+}

@@ -1,0 +1,47 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package readcache
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// TestFirstList verifies that a request waits for a first list while its objects arrive, up to a bound.
+func TestFirstList(t *testing.T) {
+	const interval = progressTimeout / 2
+	for name, tc := range map[string]struct {
+		arriving time.Duration
+		complete bool
+		want     time.Duration
+	}{
+		"none":     {0, false, firstListTimeout},
+		"short":    {firstListTimeout - interval, true, firstListTimeout - interval},
+		"long":     {12 * time.Second, true, 12 * time.Second},
+		"stopped":  {8 * time.Second, false, 8*time.Second + progressTimeout},
+		"too long": {time.Minute, true, longestFirstList},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				k := &kind{store: &store{account: &account{pool: &pool{limit: 1}}}, source: &source{}, started: time.Now()}
+				go func() {
+					for time.Since(k.started) < tc.arriving {
+						k.source.found(false)
+						time.Sleep(interval)
+					}
+					k.source.found(false)
+					if tc.complete {
+						_ = k.store.Replace(nil, "1")
+					}
+				}()
+				_, ok := k.first(t.Context())
+				if took := time.Since(k.started); took != tc.want || ok != (tc.complete && tc.want < longestFirstList) {
+					t.Errorf("it took %s: %v", took, ok)
+				}
+				time.Sleep(tc.arriving) // until the goroutine ends
+			})
+		})
+	}
+}

@@ -1,0 +1,148 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package readcache
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/rest"
+)
+
+// endingCluster is an API server that ends each watch when it is told to.
+type endingCluster struct {
+	server *httptest.Server
+
+	mu sync.Mutex
+	// lists and watches are the requests for all objects, and for changes only.
+	lists, watches int
+	// end ends the watches that are open: by the end of the response, or by that of the connection.
+	end   chan struct{}
+	abort bool
+}
+
+func newEndingCluster(t *testing.T) *endingCluster {
+	t.Helper()
+	e := &endingCluster{end: make(chan struct{})}
+	e.server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		e.mu.Lock()
+		listing, end := r.URL.Query().Get("sendInitialEvents") == "true", e.end
+		if listing {
+			e.lists++
+		} else {
+			e.watches++
+		}
+		content := e.lists
+		e.mu.Unlock()
+		w.Header().Set("Content-Type", "application/json")
+		if listing {
+			_, _ = fmt.Fprintf(w, `{"type":"ADDED","object":{"metadata":{"name":"o","namespace":"n","resourceVersion":"1"},"list":%d}}`+"\n", content)
+			_, _ = fmt.Fprintln(w, `{"type":"BOOKMARK","object":{"metadata":{"resourceVersion":"5","annotations":{"k8s.io/initial-events-end":"true"}}}}`)
+		}
+		if flusher, ok := w.(http.Flusher); ok {
+			flusher.Flush()
+		}
+		select {
+		case <-end:
+		case <-r.Context().Done():
+		}
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		if e.abort {
+			panic(http.ErrAbortHandler)
+		}
+	}))
+	e.server.EnableHTTP2 = true
+	e.server.StartTLS()
+	t.Cleanup(func() {
+		e.endWatches(false)
+		e.server.CloseClientConnections()
+		e.server.Close()
+	})
+	return e
+}
+
+func (e *endingCluster) endWatches(abort bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.abort = abort
+	close(e.end)
+	e.end = make(chan struct{})
+}
+
+func (e *endingCluster) Reader(context.Context) (rest.Interface, error) {
+	return rest.UnversionedRESTClientForConfigAndClient(&rest.Config{
+		Host: e.server.URL, ContentConfig: rest.ContentConfig{NegotiatedSerializer: scheme.Codecs.WithoutConversion()},
+	}, e.server.Client())
+}
+
+func (*endingCluster) Done() <-chan struct{} { return nil }
+
+// requests waits until there were more requests, and returns their numbers.
+func (e *endingCluster) requests(t *testing.T, before int) (lists, watches int) {
+	t.Helper()
+	for range 1000 {
+		e.mu.Lock()
+		lists, watches = e.lists, e.watches
+		e.mu.Unlock()
+		if lists+watches > before {
+			return lists, watches
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	t.Fatalf("there were only %d lists and %d watches", lists, watches)
+	return 0, 0
+}
+
+// TestEndsOfWatches: a watch that has ended is continued without a list, except that of a custom resource, whose
+// definition may have changed. A connection that has broken tells nothing about the definition.
+func TestEndsOfWatches(t *testing.T) {
+	for name, test := range map[string]struct {
+		group string
+		abort bool
+		lists int
+	}{
+		"a built-in kind":                   {"apps", false, 1},
+		"a built-in kind, by a broken line": {"apps", true, 1},
+		"a custom kind":                     {"example.com", false, 2},
+		"a custom kind, by a broken line":   {"example.com", true, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c, e := runCache(t, 1<<20), newEndingCluster(t)
+			r := schema.GroupVersionResource{Group: test.group, Version: "v1", Resource: "things"}
+			get := func() string {
+				v, ok := c.Get(t.Context(), e, r, "Thing", "u")
+				if !ok {
+					return ""
+				}
+				return string(v.Get("n", "o").JSON)
+			}
+			if text := get(); !strings.Contains(text, `"list":1`) {
+				t.Fatalf("got %q", text)
+			}
+			time.Sleep(1100 * time.Millisecond) // a Reflector lists after a watch that has ended within a second
+			e.endWatches(test.abort)
+			lists, watches := e.requests(t, 1)
+			if lists != test.lists || lists+watches != 2 {
+				t.Errorf("%d lists and %d watches, want %d lists", lists, watches, test.lists)
+			}
+			for range 100 {
+				if strings.Contains(get(), fmt.Sprintf(`"list":%d`, test.lists)) {
+					return
+				}
+				time.Sleep(10 * time.Millisecond)
+			}
+			t.Errorf("the cache has %s", get())
+		})
+	}
+}

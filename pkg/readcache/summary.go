@@ -1,0 +1,49 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package readcache
+
+// summaryBytes is the memory of a Summary beside its texts.
+const summaryBytes = 1 << 10
+
+// Summary is what a reader has computed from the objects of a group.
+type Summary struct {
+	Value any
+	// TextBytes is the length of the texts in the value.
+	TextBytes int64
+}
+
+func (s *Summary) memory() int64 {
+	if s == nil {
+		return 0
+	}
+	return summaryBytes + s.TextBytes
+}
+
+// Summarize returns the result of a function of the objects of the group. It is kept with the group, so that it is
+// computed again only after a change of one of the objects. There is one for each group: all callers must pass the same
+// function for the same kind.
+func (g *Group) Summarize(compute func([]*Object) (Summary, error)) (any, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.summary != nil {
+		return g.summary.Value, nil
+	}
+	s, err := compute(g.Objects)
+	if err != nil {
+		return nil, err
+	}
+	if g.account == nil { // the group is that of one request
+		return s.Value, nil
+	}
+	g.summary = &s
+	g.count(s.memory())
+	return s.Value, nil
+}
+
+// count counts memory of the group beside its objects. The caller holds the lock.
+func (g *Group) count(bytes int64) {
+	if !g.dropped && g.account != nil {
+		g.account.add(bytes)
+	}
+}

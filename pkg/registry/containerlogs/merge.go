@@ -1,0 +1,188 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package containerlogs
+
+import (
+	"context"
+	"errors"
+	"io"
+	"sync"
+	"time"
+
+	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/envelope"
+)
+
+const (
+	// maxSources bounds the containers whose logs are merged.
+	maxSources = 50
+	// sourceBytes is the memory of one open log: its buffer, that of the connection, and a line.
+	sourceBytes = 3 * (maxLine + maxStamp)
+	// rescanInterval is the time between two looks for new Pods.
+	rescanInterval = 3 * time.Second
+)
+
+// event is a line, or an error about one container that does not end the others.
+type event struct {
+	line Line
+	err  error
+}
+
+// byTime emits the lines of logs that have an end, in the order of their times.
+func byTime(sources []*source, opened []io.ReadCloser, emit func(event) error) error {
+	defer func() {
+		for _, o := range opened {
+			_ = o.Close()
+		}
+	}()
+	readers, next := make([]*lineReader, len(sources)), make([]*Line, len(sources))
+	for i, o := range opened {
+		readers[i] = newLineReader(o)
+		if err := advance(sources[i], readers[i], &next[i]); err != nil {
+			return err
+		}
+	}
+	for {
+		first := -1
+		for i, line := range next {
+			if line != nil && (first < 0 || line.at.Before(next[first].at)) {
+				first = i
+			}
+		}
+		if first < 0 {
+			return nil
+		}
+		if err := emit(event{line: *next[first]}); err != nil {
+			return err
+		}
+		if err := advance(sources[first], readers[first], &next[first]); err != nil {
+			return err
+		}
+	}
+}
+
+// advance reads the next line of a log. At the end of the log, it is nil.
+func advance(s *source, from *lineReader, into **Line) error {
+	for {
+		line, err := from.next()
+		if errors.Is(err, io.EOF) {
+			*into = nil
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if line.at.Before(s.options.since) {
+			continue
+		}
+		line.Pod, line.Container = s.pod, s.container
+		*into = &line
+		return nil
+	}
+}
+
+// follower follows the logs of several containers. A client that reads slowly stops the reading of all of them.
+type follower struct {
+	set  *selection
+	emit func(event) error
+
+	running sync.WaitGroup
+	events  chan event
+	mu      sync.Mutex
+	// known are the containers whose log was opened, by the UID of the Pod.
+	known map[string]bool
+	// places are those of logs that are open.
+	places chan struct{}
+}
+
+// follow emits the lines as they arrive, also those of Pods that are new. It returns with the context, or with the
+// error of emit.
+func (f *follower) follow(ctx context.Context, first []*source) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer f.running.Wait()
+	defer cancel()
+	f.events, f.places = make(chan event), make(chan struct{}, maxSources)
+	f.start(ctx, first)
+	rescan := time.NewTicker(rescanInterval)
+	defer rescan.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case e := <-f.events:
+			if err := f.emit(e); err != nil {
+				return err
+			}
+		case <-rescan.C:
+			f.running.Go(func() { f.rescan(ctx) })
+		}
+	}
+}
+
+// rescan starts the logs of new Pods, from their beginning.
+func (f *follower) rescan(ctx context.Context) {
+	found, err := f.set.sources(ctx)
+	if err != nil {
+		if refusal := envelope.As(err); refusal.Code < dashboardv1alpha1.CodeInternal && ctx.Err() == nil {
+			f.send(ctx, event{err: err})
+		}
+		return
+	}
+	for _, s := range found {
+		s.options.tail, s.options.since = -1, time.Time{}
+	}
+	f.start(ctx, found)
+}
+
+// start opens the logs that were not opened before. A log that has ended is not opened again.
+func (f *follower) start(ctx context.Context, found []*source) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	before := f.known
+	f.known = make(map[string]bool, len(found))
+	for _, s := range found {
+		key := s.uid + "/" + s.container
+		if before[key] {
+			f.known[key] = true
+			continue
+		}
+		select {
+		case f.places <- struct{}{}:
+		default: // those of Pods that are gone have not ended yet
+			continue
+		}
+		f.known[key] = true
+		f.running.Go(func() {
+			defer func() { <-f.places }()
+			f.run(ctx, s)
+		})
+	}
+}
+
+func (f *follower) run(ctx context.Context, s *source) {
+	opened, err := s.open(ctx)
+	if err != nil {
+		f.send(ctx, event{line: Line{Pod: s.pod, Container: s.container}, err: s.failed(ctx, err)})
+		return
+	}
+	err = s.read(ctx, opened, func(line Line) error {
+		if !f.send(ctx, event{line: line}) {
+			return context.Cause(ctx)
+		}
+		return nil
+	})
+	if err != nil && ctx.Err() == nil {
+		f.send(ctx, event{line: Line{Pod: s.pod, Container: s.container}, err: err})
+	}
+}
+
+// send returns false if nobody reads any more.
+func (f *follower) send(ctx context.Context, e event) bool {
+	select {
+	case f.events <- e:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}

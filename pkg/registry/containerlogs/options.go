@@ -1,0 +1,105 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package containerlogs
+
+import (
+	"net/url"
+	"strconv"
+	"time"
+
+	"github.com/kubevision-io/kubevision/pkg/envelope"
+	"github.com/kubevision-io/kubevision/pkg/routes"
+)
+
+// maxTail is the largest number of lines that are read from the end of a log: ten times those that dashboards keep. A
+// larger number means this one.
+const maxTail = 100_000
+
+// options say which part of a log is read.
+type options struct {
+	container                    string
+	follow, previous, timestamps bool
+	// tail is the number of lines from the end of the log, or -1 for all.
+	tail int64
+	// since is the time of the oldest line; zero means that of the log.
+	since time.Time
+}
+
+// optionParameters documents the query parameters of options.
+func optionParameters() (docs map[string]string, types map[string]routes.Type) {
+	return map[string]string{
+			"container":    "the name of a container; it may be omitted for a Pod with one, and means all containers for several Pods",
+			"follow":       "go on with new lines, also after the container has restarted",
+			"previous":     "read the log of the container before its last restart",
+			"timestamps":   "begin each line with its time",
+			"tailLines":    "begin with so many lines from the end of the log",
+			"sinceSeconds": "begin with lines that are at most so old",
+			"sinceTime":    "begin with lines since a time in RFC 3339",
+		}, map[string]routes.Type{
+			"follow": routes.Boolean(), "previous": routes.Boolean(), "timestamps": routes.Boolean(),
+			"tailLines": routes.Integer(), "sinceSeconds": routes.Integer(),
+		}
+}
+
+func parseOptions(r *routes.Request, now time.Time) (options, error) {
+	query := r.URL.Query()
+	o := options{container: query.Get("container"), tail: -1}
+	if o.container != "" {
+		if err := routes.CheckLabel("container", o.container); err != nil {
+			return o, err
+		}
+	}
+	for name, into := range map[string]*bool{"follow": &o.follow, "previous": &o.previous, "timestamps": &o.timestamps} {
+		value, err := parseFlag(query, name)
+		if err != nil {
+			return o, err
+		}
+		*into = value
+	}
+	if text := query.Get("tailLines"); text != "" {
+		lines, err := strconv.ParseUint(text, 10, 63)
+		if err != nil {
+			return o, envelope.Invalid("tailLines", "tailLines must be a number of lines")
+		}
+		o.tail = int64(min(lines, maxTail)) //nolint:gosec // it is small
+	}
+	if err := o.parseSince(query, now); err != nil {
+		return o, err
+	}
+	if o.previous && o.follow {
+		return o, envelope.Invalid("previous", "the log of a container that has ended cannot be followed")
+	}
+	return o, nil
+}
+
+func (o *options) parseSince(query url.Values, now time.Time) error {
+	if text := query.Get("sinceSeconds"); text != "" {
+		const longest = 100 * 365 * 24 * 60 * 60
+		seconds, err := strconv.ParseUint(text, 10, 63)
+		if err != nil || seconds == 0 {
+			return envelope.Invalid("sinceSeconds", "sinceSeconds must be a positive number of seconds")
+		}
+		o.since = now.Add(-time.Duration(min(seconds, longest)) * time.Second) //nolint:gosec // it is bounded
+	}
+	if text := query.Get("sinceTime"); text != "" {
+		since, err := time.Parse(time.RFC3339Nano, text)
+		if err != nil {
+			return envelope.Invalid("sinceTime", "sinceTime must be a time in RFC 3339")
+		}
+		o.since = since
+	}
+	return nil
+}
+
+func parseFlag(query url.Values, name string) (bool, error) {
+	text := query.Get(name)
+	if text == "" {
+		return false, nil
+	}
+	value, err := strconv.ParseBool(text)
+	if err != nil {
+		return false, envelope.Invalid(name, "%s must be true or false", name)
+	}
+	return value, nil
+}

@@ -1,0 +1,101 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package containerlogs
+
+import (
+	"encoding/json"
+	"io"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/kubevision-io/kubevision/pkg/objects"
+)
+
+// maxPodBytes bounds a Pod that is read: twice the limit of etcd for one object.
+const maxPodBytes = 3 << 20
+
+// pod is the part of a Pod that says which of its containers run.
+type pod struct {
+	Metadata struct {
+		Name              string       `json:"name"`
+		UID               string       `json:"uid"`
+		DeletionTimestamp *metav1.Time `json:"deletionTimestamp"`
+	} `json:"metadata"`
+	Spec struct {
+		RestartPolicy corev1.RestartPolicy `json:"restartPolicy"`
+	} `json:"spec"`
+	Status struct {
+		Phase      corev1.PodPhase `json:"phase"`
+		Containers []container     `json:"containerStatuses"`
+		Init       []container     `json:"initContainerStatuses"`
+		Ephemeral  []container     `json:"ephemeralContainerStatuses"`
+	} `json:"status"`
+}
+
+type container struct {
+	Name  string `json:"name"`
+	State state  `json:"state"`
+	Last  state  `json:"lastState"`
+}
+
+type state struct {
+	Running    *struct{} `json:"running"`
+	Terminated *struct {
+		ExitCode int32 `json:"exitCode"`
+	} `json:"terminated"`
+}
+
+// decodePod reads a Pod.
+func decodePod(from io.Reader) (*pod, error) {
+	p := &pod{}
+	if err := json.NewDecoder(io.LimitReader(from, maxPodBytes)).Decode(p); err != nil {
+		return nil, objects.Unreadable(err)
+	}
+	return p, nil
+}
+
+// podOf returns the Pod of an item of a list.
+func podOf(o objects.Object) (*pod, error) {
+	p := &pod{}
+	for field, into := range map[string]any{"metadata": &p.Metadata, "spec": &p.Spec, "status": &p.Status} {
+		if o[field] == nil {
+			continue
+		}
+		if err := json.Unmarshal(o[field], into); err != nil {
+			return nil, objects.Unreadable(err)
+		}
+	}
+	return p, nil
+}
+
+// started returns the containers that have a log.
+func (p *pod) started() []string {
+	var out []string
+	for _, c := range p.Status.Containers {
+		if c.State.Running != nil || c.State.Terminated != nil || c.Last.Terminated != nil {
+			out = append(out, c.Name)
+		}
+	}
+	return out
+}
+
+// isOver returns whether a container will not run again. An empty name is that of the only container.
+func (p *pod) isOver(name string) bool {
+	if p.Status.Phase == corev1.PodSucceeded || p.Status.Phase == corev1.PodFailed {
+		return true
+	}
+	ended := func(c container) bool { return (c.Name == name || name == "") && c.State.Terminated != nil }
+	if name != "" && slices.ContainsFunc(p.Status.Ephemeral, ended) {
+		return true // it never restarts
+	}
+	if name != "" && slices.ContainsFunc(p.Status.Init, func(c container) bool { return ended(c) && c.State.Terminated.ExitCode == 0 }) {
+		return true
+	}
+	return slices.ContainsFunc(p.Status.Containers, func(c container) bool {
+		return ended(c) && (p.Metadata.DeletionTimestamp != nil || p.Spec.RestartPolicy == corev1.RestartPolicyNever ||
+			p.Spec.RestartPolicy == corev1.RestartPolicyOnFailure && c.State.Terminated.ExitCode == 0)
+	})
+}

@@ -1,0 +1,179 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package containerlogs
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+
+	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/budget"
+	"github.com/kubevision-io/kubevision/pkg/envelope"
+	"github.com/kubevision-io/kubevision/pkg/routes"
+	"github.com/kubevision-io/kubevision/pkg/streams"
+)
+
+const (
+	// maxText bounds the time of a response over HTTP. Clients that follow for longer use a socket.
+	maxText = 15 * time.Minute
+	// recheckText is the time between two checks of the right to a response over HTTP. Sockets are checked at once when
+	// an RBAC object changes.
+	recheckText = time.Second
+)
+
+// The types of frames.
+const (
+	frameLog   = "log"
+	frameError = "error"
+	frameClose = "close"
+)
+
+// socket sends each line in a frame of its own.
+func (p *Provider) socket(_ *routes.Request, g *granted) (routes.Result, error) {
+	return routes.Result{Stream: &streams.Handler{
+		Check:   func(ctx context.Context) error { return p.check(ctx, g) },
+		Depends: []streams.Cluster{g.selection.caller.Connection()},
+		Last:    lastFrame,
+		Serve: func(ctx context.Context, s *streams.Stream) error {
+			if err := s.Account().Take(sourceBytes * int64(g.selection.sourcesAtMost())); err != nil {
+				return envelope.OutOfMemory(err)
+			}
+			err := g.selection.read(budget.WithAccount(ctx, s.Account()), func(e event) error {
+				return s.SendText(encode(g.frame(e)))
+			})
+			if err != nil && ctx.Err() == nil {
+				_ = s.SendText(encode(dashboardv1alpha1.LogFrame{Type: frameError, Data: envelope.As(err).Message}))
+			}
+			return err
+		},
+	}}, nil
+}
+
+// sourcesAtMost returns how many logs may be open.
+func (s *selection) sourcesAtMost() int {
+	if s.several() {
+		return maxSources
+	}
+	return 1
+}
+
+// frame returns the frame of an event.
+func (g *granted) frame(e event) dashboardv1alpha1.LogFrame {
+	f := dashboardv1alpha1.LogFrame{Type: frameLog, Data: e.line.Text, Cut: e.line.Cut}
+	if g.selection.options.timestamps && e.line.Time != "" {
+		f.Data = e.line.Time + " " + f.Data
+	}
+	if g.selection.several() {
+		f.Pod, f.Container = e.line.Pod, e.line.Container
+	}
+	if e.err != nil {
+		f.Type, f.Data = frameError, envelope.As(e.err).Message
+	}
+	return f
+}
+
+// lastFrame tells a client that it need not connect again, unless it should.
+func lastFrame(end streams.End) []byte {
+	if end.Reason == streams.Shutdown {
+		return nil
+	}
+	return encode(dashboardv1alpha1.LogFrame{Type: frameClose, Data: end.Message})
+}
+
+// encode encodes a frame. Angle brackets stay as they are.
+func encode(f dashboardv1alpha1.LogFrame) []byte {
+	var out bytes.Buffer
+	encoder := json.NewEncoder(&out)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(f); err != nil { // cannot happen: a frame has strings only
+		return nil
+	}
+	return bytes.TrimSuffix(out.Bytes(), []byte("\n"))
+}
+
+// text sends the lines as text, or as a compressed file.
+func (p *Provider) text(r *routes.Request, g *granted) (routes.Result, error) {
+	compressed, err := parseFlag(r.URL.Query(), gzipParameter)
+	if err != nil {
+		return routes.Result{}, err
+	}
+	header := http.Header{"Content-Type": {"text/plain; charset=utf-8"}}
+	if compressed {
+		name := fmt.Sprintf("attachment; filename=%q", g.fileName())
+		header = http.Header{"Content-Type": {"application/gzip"}, "Content-Disposition": {name}}
+	}
+	return routes.Result{Raw: &routes.Raw{Header: header, Write: func(ctx context.Context, w io.Writer) error {
+		ctx, cancel := context.WithTimeoutCause(ctx, maxText, streams.NewEnd(streams.TooLong, "the response has reached its longest time"))
+		defer cancel()
+		ctx, stop := p.watched(ctx, g)
+		defer stop()
+		if err := budget.AccountFrom(ctx).Take(sourceBytes * int64(g.selection.sourcesAtMost())); err != nil {
+			return envelope.OutOfMemory(err)
+		}
+		if !compressed {
+			return g.writeText(ctx, w)
+		}
+		packed := gzip.NewWriter(w)
+		if err := g.writeText(ctx, packed); err != nil {
+			return err
+		}
+		return packed.Close() //nolint:wrapcheck // the connection is cut
+	}}}, nil
+}
+
+// fileName is that of a file with the logs. All names in it were checked.
+func (g *granted) fileName() string {
+	name := g.selection.namespace
+	if g.selection.pod != "" {
+		name += "-" + g.selection.pod
+	}
+	return name + ".log.gz"
+}
+
+// writeText writes the lines. Those of several containers begin with the names of the Pod and the container.
+func (g *granted) writeText(ctx context.Context, w io.Writer) error {
+	return g.selection.read(ctx, func(e event) error {
+		f := g.frame(e)
+		if f.Type == frameError {
+			f.Data = "error: " + f.Data
+		}
+		if g.selection.several() {
+			f.Data = f.Pod + "/" + f.Container + " " + f.Data
+		}
+		_, err := io.WriteString(w, f.Data+"\n")
+		return err //nolint:wrapcheck // the connection is cut
+	})
+}
+
+// watched returns a context that ends when the caller loses the session or the right to the logs.
+func (p *Provider) watched(ctx context.Context, g *granted) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	go func() {
+		ticker := time.NewTicker(recheckText)
+		defer ticker.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-g.selection.caller.Connection().Done():
+				cancel(streams.NewEnd(streams.ClusterGone, "the cluster is not connected any more"))
+			case <-ticker.C:
+				err := p.Session(ctx, g.user)
+				if err == nil {
+					err = p.check(ctx, g)
+				}
+				if err != nil && ctx.Err() == nil {
+					cancel(err)
+				}
+			}
+		}
+	}()
+	return ctx, func() { cancel(context.Canceled) }
+}

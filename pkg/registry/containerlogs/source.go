@@ -1,0 +1,178 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package containerlogs
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/url"
+	"strconv"
+	"time"
+
+	authorizationv1 "k8s.io/api/authorization/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
+	"github.com/kubevision-io/kubevision/pkg/authorization"
+	"github.com/kubevision-io/kubevision/pkg/clusters"
+)
+
+const (
+	podResource    = "pods"
+	logSubresource = "log"
+
+	// firstWait and longestWait are the times after which a log is asked for again, while its container does not run.
+	firstWait   = 500 * time.Millisecond
+	longestWait = 5 * time.Second
+	// maxFailures is how often in a row the log of a container may not be answered.
+	maxFailures = 5
+)
+
+// source is the log of one container.
+type source struct {
+	caller                    *clusters.Client
+	resource                  clusters.Resource
+	namespace, pod, container string
+	// uid is that of the Pod, if it is known.
+	uid     string
+	options options
+
+	// last is the time of the last line, and repeated the number of lines with that time.
+	last     time.Time
+	repeated int
+}
+
+// attributes are those of a review of the right to the log.
+func attributes(namespace, pod string) authorizationv1.ResourceAttributes {
+	return authorizationv1.ResourceAttributes{
+		Namespace: namespace, Verb: "get", Version: "v1", Resource: podResource, Subresource: logSubresource, Name: pod,
+	}
+}
+
+// open opens the log after the last line that was read.
+func (s *source) open(ctx context.Context) (io.ReadCloser, error) {
+	query := url.Values{"timestamps": {"true"}}
+	if s.container != "" {
+		query.Set("container", s.container)
+	}
+	if s.options.follow {
+		query.Set("follow", "true")
+	}
+	if s.options.previous {
+		query.Set("previous", "true")
+	}
+	since := s.options.since
+	if !s.last.IsZero() {
+		since = s.last
+	} else if s.options.tail >= 0 {
+		query.Set("tailLines", strconv.FormatInt(s.options.tail, 10))
+	}
+	if !since.IsZero() { // the API knows seconds only
+		query.Set("sinceTime", since.UTC().Truncate(time.Second).Format(time.RFC3339))
+	}
+	return s.caller.Follow(ctx, clusters.Call{
+		Resource: s.resource, Namespace: s.namespace, Name: s.pod, Subresource: logSubresource, Query: query,
+		Accept: "*/*",
+	})
+}
+
+// read calls emit with each line. While the log is followed, it goes on after the container has restarted and after the
+// connection was lost, with the first line that was not read.
+func (s *source) read(ctx context.Context, opened io.ReadCloser, emit func(Line) error) error {
+	wait, failures := firstWait, 0
+	for {
+		some, err := s.copy(opened, emit)
+		if err != nil || !s.options.follow {
+			return err
+		}
+		if some {
+			wait, failures = firstWait, 0
+		}
+		for opened = nil; opened == nil; {
+			if over, err := s.isOver(ctx); err != nil || over {
+				return err
+			}
+			select {
+			case <-time.After(wait):
+			case <-ctx.Done():
+				return context.Cause(ctx)
+			}
+			wait = min(2*wait, longestWait)
+			opened, err = s.open(ctx)
+			if err == nil {
+				continue
+			}
+			if failures++; failures > maxFailures || isDenial(err) {
+				return s.failed(ctx, err)
+			}
+		}
+	}
+}
+
+// failed returns the error of a call for the log, with its code.
+func (s *source) failed(ctx context.Context, err error) error {
+	return authorization.CallError(ctx, s.caller, attributes(s.namespace, s.pod), err)
+}
+
+func isDenial(err error) bool { return apierrors.IsForbidden(err) || apierrors.IsUnauthorized(err) }
+
+// copy reads a response, and closes it. It returns whether it had lines that were not read before. That the response has
+// ended early is no error.
+func (s *source) copy(from io.ReadCloser, emit func(Line) error) (some bool, err error) {
+	defer func() { _ = from.Close() }()
+	lines, again, skip := newLineReader(from), s.last, s.repeated
+	for {
+		line, err := lines.next()
+		switch {
+		case err == nil:
+		case errors.Is(err, io.EOF), s.options.follow:
+			return some, nil
+		default:
+			return some, err
+		}
+		if !again.IsZero() && (line.at.Before(again) || line.at.Equal(again) && skip > 0) {
+			if line.at.Equal(again) {
+				skip--
+			}
+			continue
+		}
+		if !s.options.since.IsZero() && line.at.Before(s.options.since) {
+			continue
+		}
+		some = true
+		s.note(line.at)
+		line.Pod, line.Container = s.pod, s.container
+		if err := emit(line); err != nil {
+			return some, err
+		}
+	}
+}
+
+func (s *source) note(at time.Time) {
+	if at.Equal(s.last) {
+		s.repeated++
+		return
+	}
+	s.last, s.repeated = at, 1
+}
+
+// isOver returns whether the container will not run again, as far as the caller may know.
+func (s *source) isOver(ctx context.Context) (bool, error) {
+	if ctx.Err() != nil {
+		return true, context.Cause(ctx)
+	}
+	body, err := s.caller.Follow(ctx, clusters.Call{Resource: s.resource, Namespace: s.namespace, Name: s.pod})
+	switch {
+	case apierrors.IsNotFound(err), isDenial(err):
+		return true, nil
+	case err != nil:
+		return false, nil //nolint:nilerr // the log itself is asked for next
+	}
+	defer func() { _ = body.Close() }()
+	found, err := decodePod(body)
+	if err != nil {
+		return true, err
+	}
+	return (s.uid != "" && found.Metadata.UID != s.uid) || found.isOver(s.container), nil
+}

@@ -1,0 +1,162 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package httpproxy reads from HTTP servers in a cluster: a port of a Service or of a Pod, through the API server of the
+// cluster.
+package httpproxy
+
+import (
+	"context"
+	"io"
+	"mime"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+
+	authorizationv1 "k8s.io/api/authorization/v1"
+	utilvalidation "k8s.io/apimachinery/pkg/util/validation"
+
+	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/authorization"
+	"github.com/kubevision-io/kubevision/pkg/clusters"
+	"github.com/kubevision-io/kubevision/pkg/envelope"
+	"github.com/kubevision-io/kubevision/pkg/registry/objectref"
+	"github.com/kubevision-io/kubevision/pkg/routes"
+)
+
+const (
+	subresource = "proxy"
+	// maxPath bounds the path and the query of a request.
+	maxPath = 4 << 10
+	// policy keeps a page from acting as the dashboard: it has an origin of its own, runs no scripts and loads nothing.
+	policy = "sandbox; default-src 'none'; img-src data:; style-src 'unsafe-inline'; frame-ancestors 'none'"
+)
+
+// Provider provides the endpoints of this package.
+type Provider struct {
+	// Access connects callers to clusters.
+	Access *authorization.Access
+}
+
+// Routes implements routes.Provider.
+func (p *Provider) Routes() []routes.Route {
+	docs := objectref.Docs()
+	var out []routes.Route
+	for _, kind := range []struct{ plural, operation string }{{"services", "Service"}, {"pods", "Pod"}} {
+		for _, method := range []string{http.MethodGet, http.MethodHead} {
+			out = append(out, routes.Route{
+				Method: method, Path: "/clusters/{cluster}/namespaces/{namespace}/" + kind.plural + "/{name}/proxy",
+				Operation: strings.ToLower(method) + "Through" + kind.operation,
+				Doc:       "send what an HTTP server at a port of a " + kind.operation + " answers", Returns: dashboardv1alpha1.Envelope{},
+				Parameters: map[string]string{
+					objectref.Namespace: docs[objectref.Namespace], objectref.Name: docs[objectref.Name],
+					"port": "the number or the name of the port", "path": "the path and the query; / by default",
+					"scheme": "http by default",
+				},
+				Types: map[string]routes.Type{"scheme": routes.OneOf("http", "https")},
+				Endpoint: routes.Reviewed(p.Access.Cluster, func(r *routes.Request, caller *clusters.Client) (routes.Result, error) {
+					return read(r, caller, kind.plural)
+				}),
+			})
+		}
+	}
+	return out
+}
+
+// read sends what the server answers, without its headers.
+func read(r *routes.Request, caller *clusters.Client, plural string) (routes.Result, error) {
+	target, err := objectref.Find(r.Context(), caller, "get", plural, r.Path(objectref.Namespace), r.Path(objectref.Name))
+	if err != nil {
+		return routes.Result{}, err
+	}
+	attributes := target.Attributes("get")
+	attributes.Subresource = subresource
+	call, err := callOf(r, target)
+	if err != nil {
+		return routes.Result{}, err
+	}
+	sensitive := target.Call(http.MethodGet)
+	sensitive.Subresource = subresource
+	if err := caller.Prove(r.Context(), sensitive); err != nil {
+		return routes.Result{}, err
+	}
+	answer, err := caller.Do(r.Context(), call)
+	if err := failed(r.Context(), caller, attributes, err); err != nil {
+		return routes.Result{}, err
+	}
+	return routes.Result{Raw: &routes.Raw{Header: headerOf(answer.ContentType), Write: func(_ context.Context, w io.Writer) error {
+		_, err := w.Write(answer.Body)
+		return err //nolint:wrapcheck // the connection is cut
+	}}}, nil
+}
+
+func failed(ctx context.Context, caller *clusters.Client, a authorizationv1.ResourceAttributes, err error) error {
+	return authorization.CallError(ctx, caller, a, err)
+}
+
+// callOf returns the call for a request.
+func callOf(r *routes.Request, target objectref.Target) (clusters.Call, error) {
+	call := target.Call(http.MethodGet)
+	call.Accept, call.Once = "*/*", true
+	port, scheme := r.Query("port"), r.Query("scheme")
+	if port != "" {
+		number, err := strconv.ParseUint(port, 10, 16)
+		if (err != nil || number == 0) && len(utilvalidation.IsValidPortName(port)) > 0 {
+			return call, envelope.Invalid("port", "port must be a number or a name of a port")
+		}
+		call.Name += ":" + port
+	}
+	switch scheme {
+	case "", "http":
+	case "https":
+		call.Name = "https:" + call.Name
+		if port == "" {
+			call.Name += ":"
+		}
+	default:
+		return call, envelope.Invalid("scheme", "scheme must be http or https")
+	}
+	path, query, _ := strings.Cut(r.Query("path"), "?")
+	if err := checkPath(path); err != nil {
+		return call, err
+	}
+	parsed, err := url.ParseQuery(query)
+	if err != nil || len(query) > maxPath {
+		return call, envelope.Invalid("path", "the query of the path is malformed")
+	}
+	call.Query, call.Subresource = parsed, subresource+"/"+strings.TrimPrefix(path, "/")
+	return call, nil
+}
+
+// checkPath refuses what an API server could take for another path.
+func checkPath(path string) error {
+	if len(path) > maxPath || strings.ContainsAny(path, "%\\#") || strings.Contains(path, "//") {
+		return envelope.Invalid("path", "the path is too long, or has empty segments or characters that are not accepted")
+	}
+	for segment := range strings.SplitSeq(path, "/") {
+		if segment == "." || segment == ".." {
+			return envelope.Invalid("path", "the path must not contain the segments . and ..")
+		}
+	}
+	for i := range len(path) {
+		if path[i] < 0x20 || path[i] >= 0x7f {
+			return envelope.Invalid("path", "the path must be of printable ASCII characters")
+		}
+	}
+	return nil
+}
+
+// headerOf returns the header of a response. Nothing of the server's own header is passed on but its media type.
+func headerOf(contentType string) http.Header {
+	if _, _, err := mime.ParseMediaType(contentType); err != nil {
+		contentType = "application/octet-stream"
+	}
+	return http.Header{
+		"Content-Type":                 {contentType},
+		"Content-Security-Policy":      {policy},
+		"Cross-Origin-Resource-Policy": {"same-origin"},
+		"Referrer-Policy":              {"no-referrer"},
+		"X-Frame-Options":              {"DENY"},
+	}
+}

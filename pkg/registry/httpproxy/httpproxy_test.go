@@ -1,0 +1,37 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package httpproxy
+
+import (
+	"strings"
+	"testing"
+)
+
+// TestPaths verifies that no path reaches anything but the server.
+func TestPaths(t *testing.T) {
+	for path, want := range map[string]bool{
+		"": true, "/": true, "/metrics": true, "/a.b/c-d_e~f": true, "/a/../b": false, "..": false, "/./a": false,
+		"//a": false, "/a%2e%2e/b": false, `\a`: false, "/a\nb": false, "/ü": false, "/a#b": false,
+		"/" + strings.Repeat("x", maxPath): false,
+	} {
+		if err := checkPath(path); (err == nil) != want {
+			t.Errorf("%q: %v", path, err)
+		}
+	}
+}
+
+// TestHeader verifies that a page cannot act as the dashboard, whatever media type the server claims.
+func TestHeader(t *testing.T) {
+	for given, want := range map[string]string{
+		"text/html; charset=utf-8": "text/html; charset=utf-8", "": "application/octet-stream", "text/html\r\nSet-Cookie: a=b": "application/octet-stream",
+	} {
+		h := headerOf(given)
+		if got := h.Get("Content-Type"); got != want {
+			t.Errorf("%q becomes %q", given, got)
+		}
+		if !strings.HasPrefix(h.Get("Content-Security-Policy"), "sandbox;") {
+			t.Error("there is no sandbox")
+		}
+	}
+}

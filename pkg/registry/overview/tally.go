@@ -1,0 +1,89 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package overview
+
+import (
+	"fmt"
+	"reflect"
+	"sync"
+
+	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/budget"
+	"github.com/kubevision-io/kubevision/pkg/objects"
+	"github.com/kubevision-io/kubevision/pkg/readcache"
+)
+
+// tally adds up the overviews of kinds that are read concurrently.
+type tally struct {
+	mu  sync.Mutex
+	sum dashboardv1alpha1.Overview
+}
+
+func (t *tally) add(part *dashboardv1alpha1.Overview) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	addTo(&t.sum, part)
+}
+
+// addTo adds the numbers and the events of an overview to another.
+func addTo(out, part *dashboardv1alpha1.Overview) {
+	addNumbers(reflect.ValueOf(out).Elem(), reflect.ValueOf(part).Elem())
+	out.RecentEvents = append(out.RecentEvents, part.RecentEvents...)
+	if len(out.RecentEvents) >= manyEvents {
+		out.RecentEvents = newest(out.RecentEvents)
+	}
+}
+
+func addNumbers(out, part reflect.Value) {
+	for i := range out.NumField() {
+		switch field := out.Field(i); field.Kind() {
+		case reflect.Int64:
+			field.SetInt(field.Int() + part.Field(i).Int())
+		case reflect.Struct:
+			addNumbers(field, part.Field(i))
+		default: // neither a number nor a group of them
+		}
+	}
+}
+
+// addGroups adds objects of the read cache. The overview of a group is kept until one of its objects changes.
+func addGroups[T any](
+	out *dashboardv1alpha1.Overview, groups []*readcache.Group, account *budget.Account,
+	look func(*T, *dashboardv1alpha1.Overview),
+) error {
+	for _, g := range groups {
+		found, err := g.Summarize(func(all []*readcache.Object) (readcache.Summary, error) {
+			part := &dashboardv1alpha1.Overview{}
+			for _, o := range all {
+				err := objects.Item(o.JSON, account, func(item *T) error {
+					look(item, part)
+					return nil
+				})
+				if err != nil {
+					return readcache.Summary{}, err //nolint:wrapcheck // it has its code
+				}
+			}
+			part.RecentEvents = newest(part.RecentEvents)
+			return readcache.Summary{Value: part, TextBytes: eventBytes(part.RecentEvents)}, nil
+		})
+		if err != nil {
+			return fmt.Errorf("counting objects of the read cache: %w", err)
+		}
+		if part, ok := found.(*dashboardv1alpha1.Overview); ok {
+			addTo(out, part)
+		}
+	}
+	return nil
+}
+
+// eventBytes returns the memory of events.
+func eventBytes(all []dashboardv1alpha1.OverviewEvent) int64 {
+	var size int64
+	for i := range all {
+		e := &all[i]
+		size += int64(reflect.TypeFor[dashboardv1alpha1.OverviewEvent]().Size()) //nolint:gosec // the size of a type is small
+		size += int64(len(e.Type) + len(e.Reason) + len(e.Message) + len(e.ObjectKind) + len(e.ObjectName) + len(e.Namespace))
+	}
+	return size
+}

@@ -1,0 +1,176 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package portforward
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"sync"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/util/httpstream"
+	"k8s.io/apimachinery/pkg/util/portforward"
+
+	"github.com/kubevision-io/kubevision/pkg/authorization"
+	"github.com/kubevision-io/kubevision/pkg/clusters/response"
+	"github.com/kubevision-io/kubevision/pkg/envelope"
+	"github.com/kubevision-io/kubevision/pkg/stepup"
+	"github.com/kubevision-io/kubevision/pkg/streams"
+)
+
+const (
+	// maxMessage bounds a message of a client, and maxPiece one to it, in bytes.
+	maxMessage = 64 << 10
+	maxPiece   = 32 << 10
+	// maxError bounds the text on an error channel, in bytes.
+	maxError = 1 << 10
+	// channelsOfPort is the number of channels of a port: one with data, and one with the error.
+	channelsOfPort = 2
+)
+
+// forward is a connection to ports of a Pod.
+type forward struct {
+	request *request
+
+	// inputs are what the client sends to each port; the cluster reads the other ends.
+	mu     sync.Mutex
+	inputs []io.WriteCloser
+}
+
+// pipes makes the ways from the client to each port, once.
+func (f *forward) pipes() (reads []*io.PipeReader) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for range f.request.ports {
+		read, write := io.Pipe()
+		reads, f.inputs = append(reads, read), append(f.inputs, write)
+	}
+	return reads
+}
+
+// received passes a message on. It waits until the port has taken it.
+func (f *forward) received(ctx context.Context, _ *streams.Stream, m streams.Message) error {
+	if !m.Binary || len(m.Data) == 0 || m.Data[0]%channelsOfPort != 0 || int(m.Data[0])/channelsOfPort >= len(f.request.ports) {
+		return streams.NewEnd(streams.Malformed, "a message is binary, and begins with the number of a channel for data")
+	}
+	f.mu.Lock()
+	var input io.Writer
+	if i := int(m.Data[0]) / channelsOfPort; i < len(f.inputs) {
+		input = f.inputs[i]
+	}
+	f.mu.Unlock()
+	if input == nil {
+		return streams.NewEnd(streams.Malformed, "the first messages are those of the server")
+	}
+	if _, err := input.Write(m.Data[1:]); err != nil && ctx.Err() == nil && !errors.Is(err, io.ErrClosedPipe) {
+		return fmt.Errorf("passing on the data: %w", err)
+	}
+	return nil
+}
+
+// serve connects to all ports. It returns when all have ended.
+func (f *forward) serve(ctx context.Context, s *streams.Stream) error {
+	q := f.request
+	if err := s.Account().Take(forwardBytes * int64(len(q.ports))); err != nil {
+		return envelope.OutOfMemory(err)
+	}
+	if s.Subprotocol() != Subprotocol {
+		return streams.NewEnd(streams.Malformed, "ask for the subprotocol "+Subprotocol)
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	connection, err := q.caller.Forward(stepup.WithProof(ctx, q.proof), q.call, portforward.PortForwardV1Name)
+	if err != nil {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		return authorization.CallError(ctx, q.caller, q.attributes(), err)
+	}
+	defer func() { _ = connection.Close() }()
+	reads := f.pipes()
+	stop := context.AfterFunc(ctx, func() {
+		for _, read := range reads {
+			_ = read.Close()
+		}
+	})
+	defer stop()
+	if err := f.begin(s); err != nil {
+		return err
+	}
+	var ports sync.WaitGroup
+	for i, port := range q.ports {
+		ports.Go(func() {
+			defer func() { _ = reads[i].Close() }()
+			if err := forwardPort(ctx, s, connection, i, port, reads[i]); err != nil {
+				_ = s.SendBinary(append([]byte{byte(i*channelsOfPort + 1)}, response.Text(err.Error(), maxError)...))
+			}
+		})
+	}
+	ports.Wait()
+	return context.Cause(ctx)
+}
+
+// begin sends the number of its port on each channel, as the subprotocol has it.
+func (f *forward) begin(s *streams.Stream) error {
+	for i, port := range f.request.ports {
+		for channel := range channelsOfPort {
+			message := binary.LittleEndian.AppendUint16([]byte{byte(i*channelsOfPort + channel)}, port)
+			if err := s.SendBinary(message); err != nil {
+				return err //nolint:wrapcheck // it is an end
+			}
+		}
+	}
+	return nil
+}
+
+// forwardPort connects to one port. It returns what the cluster says of a connection that has failed.
+func forwardPort(
+	ctx context.Context, s *streams.Stream, connection httpstream.Connection, index int, port uint16, input io.Reader,
+) error {
+	header := http.Header{}
+	header.Set(corev1.PortHeader, strconv.Itoa(int(port)))
+	header.Set(corev1.PortForwardRequestIDHeader, strconv.Itoa(index))
+	header.Set(corev1.StreamType, corev1.StreamTypeError)
+	failure, err := connection.CreateStream(header)
+	if err != nil {
+		return errors.New("the cluster has not opened a stream")
+	}
+	defer connection.RemoveStreams(failure)
+	_ = failure.Close() // nothing is sent on it
+	header.Set(corev1.StreamType, corev1.StreamTypeData)
+	data, err := connection.CreateStream(header)
+	if err != nil {
+		return errors.New("the cluster has not opened a stream")
+	}
+	defer connection.RemoveStreams(data)
+	go func() {
+		_, _ = io.Copy(data, input)
+		_ = data.Close() // the port may still send
+	}()
+	buffer := make([]byte, maxPiece+1)
+	buffer[0] = byte(index * channelsOfPort) //nolint:gosec // there are few ports
+	for {
+		n, err := data.Read(buffer[1:])
+		if n > 0 {
+			if err := s.SendBinary(buffer[:n+1]); err != nil {
+				_ = data.Reset()
+				return nil //nolint:nilerr // the client is gone
+			}
+		}
+		if err != nil {
+			break
+		}
+	}
+	_ = data.Reset() // what was not sent would hold up the other stream
+	text, err := io.ReadAll(io.LimitReader(failure, maxError))
+	if err != nil || len(text) == 0 || ctx.Err() != nil {
+		return nil //nolint:nilerr // there is no message
+	}
+	return errors.New(string(text))
+}

@@ -1,0 +1,46 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package terminal
+
+import (
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/kubevision-io/kubevision/pkg/clusters"
+	"github.com/kubevision-io/kubevision/pkg/streams"
+)
+
+// TestCommands verifies that a command is passed on word by word, and has a bound.
+func TestCommands(t *testing.T) {
+	for name, test := range map[string]struct {
+		in, want []string
+		fails    bool
+	}{
+		"default":  {nil, shell(), false},
+		"words":    {[]string{"sh", "-c", "echo $HOME; exit"}, []string{"sh", "-c", "echo $HOME; exit"}, false},
+		"empty":    {[]string{""}, nil, true},
+		"too many": {slices.Repeat([]string{"x"}, maxCommand+1), nil, true},
+		"too long": {[]string{strings.Repeat("x", maxCommandBytes+1)}, nil, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := &request{call: clusters.Call{Subresource: streams.VerbExec}}
+			err := r.parse(url.Values{"command": test.in})
+			if (err != nil) != test.fails || !test.fails && !slices.Equal(r.call.Query["command"], test.want) {
+				t.Errorf("the command is %q (%v)", r.call.Query["command"], err)
+			}
+		})
+	}
+}
+
+// TestStreamsOfACommand verifies that a terminal has no stream for errors of its own, which API servers refuse.
+func TestStreamsOfACommand(t *testing.T) {
+	for tty, want := range map[string]string{"true": "false", "false": "true"} {
+		r := &request{call: clusters.Call{Subresource: streams.VerbExec}}
+		if err := r.parse(url.Values{"tty": {tty}}); err != nil || r.call.Query.Get("stderr") != want {
+			t.Errorf("tty=%s: %v (%v)", tty, r.call.Query, err)
+		}
+	}
+}

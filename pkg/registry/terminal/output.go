@@ -1,0 +1,98 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package terminal
+
+import (
+	"bytes"
+	"encoding/json"
+	"strings"
+	"unicode/utf8"
+
+	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
+)
+
+// The first byte of a binary message.
+const (
+	channelInput  = 0
+	channelOutput = 1
+	channelError  = 2
+)
+
+// maxFrame bounds the output in one frame, in bytes.
+const maxFrame = 32 << 10
+
+// sender sends messages to a client.
+type sender interface {
+	SendText(data []byte) error
+	SendBinary(data []byte) error
+}
+
+// output sends what a command writes. In text frames, a character that is split over two writes is sent whole, and what
+// is no UTF-8 is replaced.
+type output struct {
+	stream  sender
+	channel byte
+	binary  bool
+
+	// rest is the beginning of a character.
+	rest []byte
+}
+
+// Write implements io.Writer. It waits for a client that reads slowly.
+func (o *output) Write(p []byte) (int, error) {
+	for piece := p; len(piece) > 0; {
+		n := min(len(piece), maxFrame)
+		if err := o.send(piece[:n]); err != nil {
+			return len(p) - len(piece), err
+		}
+		piece = piece[n:]
+	}
+	return len(p), nil
+}
+
+func (o *output) send(p []byte) error {
+	if o.binary {
+		return o.stream.SendBinary(append([]byte{o.channel}, p...)) //nolint:wrapcheck // it is an end
+	}
+	whole := append(o.rest, p...) //nolint:gocritic // the rest is replaced below
+	end := len(whole) - incomplete(whole)
+	o.rest = bytes.Clone(whole[end:])
+	if end == 0 {
+		return nil
+	}
+	return o.stream.SendText(encode(dashboardv1alpha1.TerminalFrame{ //nolint:wrapcheck // it is an end
+		Type: frameOutput, Data: strings.ToValidUTF8(string(whole[:end]), "\uFFFD"),
+	}))
+}
+
+// flush sends the beginning of a character whose end will not come.
+func (o *output) flush() {
+	if len(o.rest) > 0 {
+		_ = o.stream.SendText(encode(dashboardv1alpha1.TerminalFrame{Type: frameOutput, Data: "\uFFFD"}))
+	}
+}
+
+// incomplete returns how many bytes at the end are the beginning of a character.
+func incomplete(p []byte) int {
+	for n := 1; n < utf8.UTFMax && n <= len(p); n++ {
+		if last := p[len(p)-n:]; utf8.RuneStart(last[0]) {
+			if !utf8.FullRune(last) {
+				return n
+			}
+			return 0
+		}
+	}
+	return 0
+}
+
+// encode encodes a frame. Angle brackets stay as they are.
+func encode(f dashboardv1alpha1.TerminalFrame) []byte {
+	var out bytes.Buffer
+	encoder := json.NewEncoder(&out)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(f); err != nil { // cannot happen: a frame has strings and numbers only
+		return nil
+	}
+	return bytes.TrimSuffix(out.Bytes(), []byte("\n"))
+}

@@ -1,0 +1,168 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package terminal
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"time"
+
+	"k8s.io/client-go/tools/remotecommand"
+	"k8s.io/client-go/util/exec"
+
+	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/authorization"
+	"github.com/kubevision-io/kubevision/pkg/envelope"
+	"github.com/kubevision-io/kubevision/pkg/routes"
+	"github.com/kubevision-io/kubevision/pkg/stepup"
+	"github.com/kubevision-io/kubevision/pkg/streams"
+)
+
+// The types of frames.
+const (
+	frameInput  = "input"
+	frameResize = "resize"
+	framePing   = "ping"
+	frameOutput = "output"
+	frameInfo   = "info"
+	frameError  = "error"
+	frameClose  = "close"
+)
+
+// session is an open terminal.
+type session struct {
+	request  *request
+	provider *Provider
+	sizes    *sizeQueue
+	// input is what the client types; the command reads the other end.
+	input     *io.PipeWriter
+	inputRead *io.PipeReader
+
+	mu sync.Mutex
+	// exitCode is that of the command, once it has ended.
+	exitCode *int
+}
+
+func newSession(t *request, p *Provider) *session {
+	s := &session{request: t, provider: p, sizes: newSizeQueue()}
+	s.inputRead, s.input = io.Pipe()
+	return s
+}
+
+func (s *session) handler() *streams.Handler {
+	return &streams.Handler{
+		Check:    func(ctx context.Context) error { return s.provider.check(ctx, s.request) },
+		Depends:  []streams.Cluster{s.request.caller.Connection()},
+		IdleTime: s.provider.IdleTime, MaxTime: s.provider.MaxTime,
+		Last: s.last, Received: s.received, Serve: s.serve, Ended: func(streams.End) { s.sizes.close() },
+	}
+}
+
+// received passes on what the client sends. It waits until the command has read it.
+func (s *session) received(_ context.Context, _ *streams.Stream, m streams.Message) error {
+	if m.Binary {
+		if len(m.Data) == 0 || m.Data[0] != channelInput {
+			return streams.NewEnd(streams.Malformed, "a binary message begins with the number of its channel")
+		}
+		return s.write(m.Data[1:])
+	}
+	var f dashboardv1alpha1.TerminalFrame
+	if err := routes.DecodeJSON(m.Data, &f); err != nil {
+		return err
+	}
+	switch f.Type {
+	case frameInput:
+		return s.write([]byte(f.Data))
+	case frameResize:
+		s.sizes.push(remotecommand.TerminalSize{Width: f.Cols, Height: f.Rows})
+		return nil
+	case framePing: // the message itself keeps the connection alive
+		return nil
+	default:
+		return streams.NewEnd(streams.Malformed, "there is no such type of frames")
+	}
+}
+
+func (s *session) write(p []byte) error {
+	if !s.request.stdin || len(p) == 0 {
+		return nil
+	}
+	if _, err := s.input.Write(p); err != nil && !errors.Is(err, io.ErrClosedPipe) {
+		return fmt.Errorf("passing on the input: %w", err)
+	}
+	return nil
+}
+
+// serve runs the command.
+func (s *session) serve(ctx context.Context, stream *streams.Stream) error {
+	defer func() { _ = s.inputRead.Close() }()
+	stop := context.AfterFunc(ctx, func() { _ = s.inputRead.Close() })
+	defer stop()
+	if err := stream.Account().Take(terminalBytes); err != nil {
+		return envelope.OutOfMemory(err)
+	}
+	if err := stream.SendText(encode(s.limits())); err != nil {
+		return err
+	}
+	out := &output{stream: stream, channel: channelOutput, binary: s.request.binary}
+	options := remotecommand.StreamOptions{Stdout: out, Tty: s.request.tty}
+	if s.request.stdin {
+		options.Stdin = s.inputRead
+	}
+	if s.request.tty {
+		options.TerminalSizeQueue = s.sizes
+	} else {
+		options.Stderr = &output{stream: stream, channel: channelError, binary: s.request.binary}
+	}
+	err := s.request.caller.Exec(stepup.WithProof(ctx, s.request.proof), s.request.call, options)
+	out.flush()
+	return s.ended(ctx, stream, err)
+}
+
+// limits are said in advance.
+func (s *session) limits() dashboardv1alpha1.TerminalFrame {
+	idle, longest := s.provider.IdleTime, s.provider.MaxTime
+	return dashboardv1alpha1.TerminalFrame{
+		Type:        frameInfo,
+		Data:        fmt.Sprintf("ends after %s without input and output, and after %s at the latest", idle, longest),
+		IdleSeconds: int64(idle / time.Second), MaxSeconds: int64(longest / time.Second),
+	}
+}
+
+// ended makes a frame of the error of a command. The exit code is no error.
+func (s *session) ended(ctx context.Context, stream *streams.Stream, err error) error {
+	code := 0
+	if exited, ok := errors.AsType[exec.CodeExitError](err); ok {
+		code, err = exited.Code, nil
+	}
+	if err == nil {
+		s.mu.Lock()
+		s.exitCode = &code
+		s.mu.Unlock()
+		return nil
+	}
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	err = authorization.CallError(ctx, s.request.caller, s.request.attributes(), err)
+	_ = stream.SendText(encode(dashboardv1alpha1.TerminalFrame{Type: frameError, Data: envelope.As(err).Message}))
+	return err
+}
+
+// last tells the client how the terminal has ended, and that it need not connect again, unless it should.
+func (s *session) last(end streams.End) []byte {
+	if end.Reason == streams.Shutdown {
+		return nil
+	}
+	f := dashboardv1alpha1.TerminalFrame{Type: frameClose, Data: end.Message, Reason: string(end.Reason)}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.exitCode != nil {
+		f.ExitCode, f.Data = s.exitCode, fmt.Sprintf("the command has ended with exit code %d", *s.exitCode)
+	}
+	return encode(f)
+}

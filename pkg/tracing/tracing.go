@@ -1,0 +1,132 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package tracing makes OpenTelemetry spans of requests and of the calls to clusters that they cause.
+package tracing
+
+import (
+	"context"
+	"errors"
+	"net/http"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/kubevision-io/kubevision/pkg/redaction"
+)
+
+const (
+	scope = "github.com/kubevision-io/kubevision"
+	// maxAttribute is the length of the longest attribute, in bytes.
+	maxAttribute = 512
+
+	// RequestIDKey, CodeKey and ClusterKey are attributes of spans.
+	RequestIDKey = attribute.Key("kubevision.request.id")
+	CodeKey      = attribute.Key("kubevision.code")
+	ClusterKey   = attribute.Key("kubevision.cluster")
+
+	methodKey = attribute.Key("http.request.method")
+	routeKey  = attribute.Key("http.route")
+	pathKey   = attribute.Key("url.path")
+	serverKey = attribute.Key("server.address")
+	statusKey = attribute.Key("http.response.status_code")
+)
+
+type requestKey struct{}
+
+// StartRequest begins the span of a request, and removes the trace context from its headers. The trace of a trusted
+// client goes on. A span of any other client is the root of a trace with a link to that of the client, so that clients
+// do not decide what is sampled.
+func StartRequest(r *http.Request, provider trace.TracerProvider, trusted bool) (*http.Request, trace.Span) {
+	var propagator propagation.TraceContext
+	ctx := r.Context()
+	remote := trace.SpanContextFromContext(propagator.Extract(ctx, propagation.HeaderCarrier(r.Header)))
+	for _, name := range append(propagator.Fields(), "baggage") {
+		r.Header.Del(name)
+	}
+	options := []trace.SpanStartOption{trace.WithSpanKind(trace.SpanKindServer)}
+	switch {
+	case !remote.IsValid():
+	case trusted:
+		ctx = trace.ContextWithRemoteSpanContext(ctx, remote)
+	default:
+		options = append(options, trace.WithNewRoot(), trace.WithLinks(trace.Link{SpanContext: remote}))
+	}
+	ctx, span := provider.Tracer(scope).Start(ctx, "request", options...)
+	return r.WithContext(context.WithValue(ctx, requestKey{}, span)), span
+}
+
+// Restore returns a context with the span of StartRequest. Filters of the library have replaced it by one that records
+// nothing.
+func Restore(ctx context.Context) context.Context {
+	if span, ok := ctx.Value(requestKey{}).(trace.Span); ok {
+		return trace.ContextWithSpan(ctx, span)
+	}
+	return ctx
+}
+
+// Request describes a request that has ended.
+type Request struct {
+	ID, Method, Route, Cluster string
+	Code                       int
+	// Failed is true if the server is at fault, or a cluster.
+	Failed bool
+}
+
+// Describe gives the span of a context a name and the attributes of its request. They contain no value of a client but
+// the name of a cluster that is registered.
+func Describe(ctx context.Context, r Request) {
+	span := trace.SpanFromContext(ctx)
+	if !span.IsRecording() {
+		return
+	}
+	span.SetName(r.Method + " " + r.Route)
+	span.SetAttributes(RequestIDKey.String(r.ID), CodeKey.Int(r.Code), methodKey.String(r.Method),
+		routeKey.String(r.Route))
+	if r.Cluster != "" {
+		span.SetAttributes(ClusterKey.String(r.Cluster))
+	}
+	if r.Failed {
+		span.SetStatus(codes.Error, "")
+	}
+}
+
+// RoundTripper makes a span of each call to a cluster, up to the beginning of the response. A call outside of a request
+// has none.
+type RoundTripper struct {
+	Next http.RoundTripper
+	// Cluster is the name of the registration, if there is one.
+	Cluster string
+	// Propagate sends the trace context to the cluster.
+	Propagate bool
+}
+
+// RoundTrip sends the request.
+func (t *RoundTripper) RoundTrip(r *http.Request) (*http.Response, error) {
+	parent := trace.SpanFromContext(r.Context())
+	if !parent.SpanContext().IsValid() {
+		return t.Next.RoundTrip(r)
+	}
+	tracer := parent.TracerProvider().Tracer(scope)
+	ctx, span := tracer.Start(r.Context(), r.Method, trace.WithSpanKind(trace.SpanKindClient))
+	defer span.End()
+	if span.IsRecording() { // without the query, whose values may be confidential
+		span.SetAttributes(methodKey.String(r.Method), serverKey.String(r.URL.Host),
+			pathKey.String(redaction.CutTo(r.URL.Path, maxAttribute)), ClusterKey.String(t.Cluster))
+	}
+	r = r.Clone(ctx)
+	if t.Propagate {
+		propagation.TraceContext{}.Inject(ctx, propagation.HeaderCarrier(r.Header))
+	}
+	response, err := t.Next.RoundTrip(r)
+	switch {
+	case errors.Is(err, context.Canceled):
+	case err != nil:
+		span.SetStatus(codes.Error, "no response") // the cause may repeat what a cluster has sent
+	default:
+		span.SetAttributes(statusKey.Int(response.StatusCode))
+	}
+	return response, err
+}

@@ -1,0 +1,110 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package tracing
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/sdk/trace/tracetest"
+	"go.opentelemetry.io/otel/trace"
+)
+
+const (
+	traceID     = "0af7651916cd43dd8448eb211c80319c"
+	traceparent = "00-" + traceID + "-b7ad6b7169203331-01"
+)
+
+func request() *http.Request {
+	r := httptest.NewRequest(http.MethodGet, "/api/v1/users/me", http.NoBody)
+	r.Header.Set("Traceparent", traceparent)
+	r.Header.Set("Tracestate", "vendor=x")
+	r.Header.Set("Baggage", "user=x")
+	return r
+}
+
+// TestClientsDoNotDecideWhatIsSampled: a client that marks its trace as sampled gets no span, and kube-apiserver does.
+func TestClientsDoNotDecideWhatIsSampled(t *testing.T) {
+	provider := sdktrace.NewTracerProvider(sdktrace.WithSampler(sdktrace.ParentBased(sdktrace.NeverSample())))
+	for trusted, want := range map[bool]bool{false: false, true: true} {
+		r, span := StartRequest(request(), provider, trusted)
+		if span.IsRecording() != want {
+			t.Errorf("trusted %t: recording is %t", trusted, span.IsRecording())
+		}
+		if same := span.SpanContext().TraceID().String() == traceID; same != trusted {
+			t.Errorf("trusted %t: the trace id is %s", trusted, span.SpanContext().TraceID())
+		}
+		for _, name := range []string{"Traceparent", "Tracestate", "Baggage"} {
+			if r.Header.Get(name) != "" {
+				t.Errorf("the header %s is passed on", name)
+			}
+		}
+	}
+}
+
+type recorder struct{ header http.Header }
+
+func (r *recorder) RoundTrip(request *http.Request) (*http.Response, error) {
+	r.header = request.Header
+	return &http.Response{StatusCode: http.StatusOK, Body: http.NoBody}, nil
+}
+
+// TestTraceContextIsSentWhereItIsWanted: a cluster gets the trace context of calls only if the operator wants that.
+func TestTraceContextIsSentWhereItIsWanted(t *testing.T) {
+	provider := sdktrace.NewTracerProvider()
+	for _, propagate := range []bool{false, true} {
+		inbound, span := StartRequest(request(), provider, false)
+		next := &recorder{}
+		call := httptest.NewRequest(http.MethodGet, "/api/v1/pods", http.NoBody).WithContext(inbound.Context())
+		response, err := (&RoundTripper{Next: next, Cluster: "member", Propagate: propagate}).RoundTrip(call)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = response.Body.Close()
+		if sent := next.header.Get("Traceparent") != ""; sent != propagate {
+			t.Errorf("propagate %t: the header is %q", propagate, next.header.Get("Traceparent"))
+		}
+		if call.Header.Get("Traceparent") != "" {
+			t.Error("the caller's request was changed")
+		}
+		span.End()
+	}
+}
+
+// TestRestore: the span is found again behind a filter that has replaced it.
+func TestRestore(t *testing.T) {
+	r, span := StartRequest(request(), sdktrace.NewTracerProvider(), false)
+	replaced := trace.ContextWithSpan(r.Context(), trace.SpanFromContext(t.Context()))
+	if trace.SpanFromContext(Restore(replaced)) != span {
+		t.Error("the span was lost")
+	}
+}
+
+// TestAttributesAreBounded: a path of any length makes a short attribute, and the query makes none.
+func TestAttributesAreBounded(t *testing.T) {
+	spans := tracetest.NewSpanRecorder()
+	provider := sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(spans))
+	inbound, span := StartRequest(request(), provider, false)
+	defer span.End()
+	call := httptest.NewRequest(http.MethodGet, "/"+strings.Repeat("a", 2*maxAttribute)+"?token=value", http.NoBody)
+	client := &RoundTripper{Next: &recorder{}, Cluster: "member"}
+	response, err := client.RoundTrip(call.WithContext(inbound.Context()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = response.Body.Close()
+	for _, ended := range spans.Ended() {
+		for _, attribute := range ended.Attributes() {
+			if text := attribute.Value.AsString(); len(text) > maxAttribute || strings.Contains(text, "value") {
+				t.Errorf("%s is %q", attribute.Key, text)
+			}
+		}
+	}
+	if len(spans.Ended()) != 1 {
+		t.Errorf("there are %d spans", len(spans.Ended()))
+	}
+}

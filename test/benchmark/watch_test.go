@@ -1,0 +1,291 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package benchmark_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"flag"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/gorilla/websocket"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/kubevision-io/kubevision/test/conformance/fixture"
+	"github.com/kubevision-io/kubevision/test/conformance/wire"
+)
+
+var (
+	watchClients = flag.Int("watchers", 1000, "the clients of BenchmarkWatch")
+	watchTime    = flag.Duration("watch", 10*time.Second, "how long BenchmarkWatch changes Pods")
+	idleClients  = flag.Int("idlers", 0, "the idle clients whose memory BenchmarkWatch measures, such as 10000")
+)
+
+// changesPerSecond is the rate of changes of BenchmarkWatch.
+const changesPerSecond = 100
+
+// BenchmarkWatch measures the time from an event of the API server to each of many clients that watch 5,000 Pods, and
+// the memory of the server. The first client does not read. "limit" is a loop that writes as many bytes to as many
+// clients.
+func BenchmarkWatch(b *testing.B) {
+	set().HostCluster(b, host)
+	l := newLibrary(b)
+	l.fill(b, manyPods)
+	if err := env.KubeVision.APIServer().RestartWith(b.Context(), "--read-cache-bytes=268435456",
+		"--streams-per-user=20000", "--streams=20000", "--connection-bytes=1073741824"); err != nil {
+		b.Fatal(err)
+	}
+	l.logIn(b)
+	pid := env.KubeVision.APIServer().PID()
+	before := readMemory(b, pid)
+	b.Run("idle", func(b *testing.B) {
+		n := max(*idleClients, *watchClients)
+		b.ReportMetric(0, "ns/op")
+		clients := l.watchers(b, n, "")
+		time.Sleep(2 * time.Second)
+		b.ReportMetric((readMemory(b, pid).resident-before.resident)*1024/float64(n), "KiB/client")
+		closeSockets(clients)
+	})
+	for _, mode := range []string{"summaries", "objects"} {
+		b.Run(mode, func(b *testing.B) { l.follow(b, mode, pid) })
+	}
+}
+
+// watchers opens streams, and subscribes them with a message unless it is empty.
+func (l *library) watchers(b *testing.B, n int, message string) []*websocket.Conn {
+	b.Helper()
+	out := make([]*websocket.Conn, n)
+	settings := &tls.Config{RootCAs: authority(b), NextProtos: []string{"http/1.1"}, MinVersion: tls.VersionTLS12}
+	dialer := websocket.Dialer{TLSClientConfig: settings, ReadBufferSize: 16 << 10}
+	address := "wss" + strings.TrimPrefix(env.KubeVision.Endpoint(), "https") + wire.DirectPath + "/ws/watch"
+	var group sync.WaitGroup
+	turns := make(chan struct{}, 16)
+	for i := range out {
+		group.Go(func() {
+			turns <- struct{}{}
+			defer func() { <-turns }()
+			header := http.Header{"Authorization": {"Bearer " + l.tokens[i%len(l.tokens)]}}
+			conn, answer, err := dialer.DialContext(b.Context(), address, header)
+			if err != nil {
+				b.Error(err)
+				return
+			}
+			_ = answer.Body.Close()
+			if message != "" {
+				if err := conn.WriteMessage(websocket.TextMessage, []byte(message)); err != nil {
+					b.Error(err)
+				}
+			}
+			out[i] = conn
+		})
+	}
+	group.Wait()
+	if b.Failed() {
+		b.FailNow()
+	}
+	return out
+}
+
+func closeSockets(all []*websocket.Conn) {
+	for _, conn := range all {
+		_ = conn.Close()
+	}
+}
+
+// arrivals are the times at which changes arrived at a watch of kube-apiserver, by resource version.
+type arrivals struct {
+	mu    sync.RWMutex
+	times map[string]time.Time
+}
+
+func (a *arrivals) get(version string) (time.Time, bool) {
+	a.mu.RLock()
+	defer a.mu.RUnlock()
+	at, ok := a.times[version]
+	return at, ok
+}
+
+// watchDirectly records the arrivals of changes at a watch of kube-apiserver.
+func watchDirectly(b *testing.B) *arrivals {
+	b.Helper()
+	kube, err := kubernetes.NewForConfig(env.Cluster.Config())
+	if err != nil {
+		b.Fatal(err)
+	}
+	w, err := kube.CoreV1().Pods("").Watch(b.Context(), metav1.ListOptions{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(w.Stop)
+	a := &arrivals{times: map[string]time.Time{}}
+	go func() {
+		for e := range w.ResultChan() {
+			if pod, ok := e.Object.(*corev1.Pod); ok {
+				a.mu.Lock()
+				a.times[pod.ResourceVersion] = time.Now()
+				a.mu.Unlock()
+			}
+		}
+	}()
+	return a
+}
+
+func (l *library) follow(b *testing.B, mode string, pid int) {
+	b.ReportMetric(0, "ns/op")
+	a := watchDirectly(b)
+	message := fmt.Sprintf(`{"action":"subscribe","topics":["%s:pods"],"summary":%t}`, host, mode == "summaries")
+	clients := l.watchers(b, *watchClients, message)
+	time.Sleep(time.Second) // the first bookmarks
+	forgetPeak(b, pid)
+	took, received := readAll(b, clients[1:], a, func() { changePods(b, *watchTime) })
+	memory := readMemory(b, pid)
+	closeSockets(clients)
+	b.ReportMetric(milliseconds(took.percentile(50)), "p50-ms")
+	b.ReportMetric(milliseconds(took.percentile(99)), "p99-ms")
+	b.ReportMetric(memory.resident, "resident-MiB")
+	b.ReportMetric(memory.peak, "peak-MiB")
+	b.ReportMetric(float64(len(took))/watchTime.Seconds(), "events/s")
+	limit := bareWatch(b, received/max(len(clients)-1, 1))
+	b.ReportMetric(milliseconds(limit.percentile(99)), "limit-p99-ms")
+}
+
+// readAll reads what arrives while something runs, and returns how late it was, and the bytes.
+func readAll(b *testing.B, clients []*websocket.Conn, a *arrivals, run func()) (took durations, received int) {
+	b.Helper()
+	var mu sync.Mutex
+	var group sync.WaitGroup
+	marker := []byte(`"resourceVersion":"`)
+	for _, conn := range clients {
+		group.Go(func() {
+			var mine durations
+			bytesRead := 0
+			for {
+				_, message, err := conn.ReadMessage()
+				if err != nil {
+					break
+				}
+				now := time.Now()
+				bytesRead += len(message)
+				for line := range bytes.SplitSeq(message, []byte{'\n'}) {
+					_, rest, ok := bytes.Cut(line, marker)
+					if !ok {
+						continue
+					}
+					version, _, _ := bytes.Cut(rest, []byte{'"'})
+					if at, ok := a.get(string(version)); ok {
+						mine = append(mine, now.Sub(at))
+					} else { // it is here before it arrived there
+						mine = append(mine, 0)
+					}
+				}
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			took, received = append(took, mine...), received+bytesRead
+		})
+	}
+	run()
+	time.Sleep(time.Second)
+	closeSockets(clients)
+	group.Wait()
+	return took, received
+}
+
+// changePods changes Pods at a rate.
+func changePods(b *testing.B, while time.Duration) {
+	b.Helper()
+	var pods corev1.PodList
+	if err := env.Client.List(b.Context(), &pods, client.Limit(changesPerSecond)); err != nil {
+		b.Fatal(err)
+	}
+	ticker := time.NewTicker(time.Second / changesPerSecond)
+	defer ticker.Stop()
+	var group sync.WaitGroup
+	end := time.Now().Add(while)
+	for i := 0; time.Now().Before(end); i++ {
+		<-ticker.C
+		pod := &pods.Items[i%len(pods.Items)]
+		patch := fmt.Appendf(nil, `{"metadata":{"annotations":{"%s":"%d"}}}`, benchmarkLabel, i)
+		group.Go(func() {
+			target := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: pod.Namespace, Name: pod.Name}}
+			change := client.RawPatch("application/merge-patch+json", patch)
+			_ = env.Client.Patch(context.WithoutCancel(b.Context()), target, change) // the next one may succeed
+		})
+	}
+	group.Wait()
+}
+
+// bareWatch writes as many bytes to as many clients over TLS as the server did, ten times a second, and returns how
+// late they were.
+func bareWatch(b *testing.B, bytesPerClient int) durations {
+	b.Helper()
+	const rate = 10
+	rounds := int(watchTime.Seconds() * rate)
+	message := bytes.Repeat([]byte("x"), max(bytesPerClient/max(rounds, 1), 32))
+	var mu sync.Mutex
+	var conns []*websocket.Conn
+	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		conn, err := (&websocket.Upgrader{}).Upgrade(w, r, nil)
+		if err != nil {
+			return
+		}
+		mu.Lock()
+		conns = append(conns, conn)
+		mu.Unlock()
+	}))
+	defer server.Close()
+	settings := &tls.Config{InsecureSkipVerify: true} //nolint:gosec // its own certificate
+	dialer := websocket.Dialer{TLSClientConfig: settings}
+	var began time.Time
+	var took durations
+	var group sync.WaitGroup
+	for range *watchClients {
+		conn, answer, err := dialer.DialContext(b.Context(), "wss"+strings.TrimPrefix(server.URL, "https"), nil)
+		if err != nil {
+			b.Fatal(err)
+		}
+		_ = answer.Body.Close()
+		group.Go(func() {
+			defer func() { _ = conn.Close() }()
+			for range rounds {
+				if _, _, err := conn.ReadMessage(); err != nil {
+					return
+				}
+				mu.Lock()
+				took = append(took, time.Since(began))
+				mu.Unlock()
+			}
+		})
+	}
+	fixture.Eventually(b, "wait for all connections", func(context.Context) error {
+		mu.Lock()
+		defer mu.Unlock()
+		if len(conns) < *watchClients {
+			return fmt.Errorf("%d connections", len(conns))
+		}
+		return nil
+	})
+	for range rounds {
+		next := time.Now().Add(time.Second / rate)
+		mu.Lock()
+		began = time.Now()
+		mu.Unlock()
+		for _, conn := range conns {
+			_ = conn.WriteMessage(websocket.TextMessage, message)
+		}
+		time.Sleep(time.Until(next))
+	}
+	group.Wait()
+	return took
+}

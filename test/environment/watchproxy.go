@@ -1,0 +1,253 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package environment
+
+import (
+	"context"
+	"crypto/tls"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"path"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"k8s.io/client-go/rest"
+
+	"github.com/kubevision-io/kubevision/hack/localcluster"
+)
+
+// WatchProxy is a proxy before the API server of a cluster. It can break the watches of the read cache, and nothing
+// else: reviews and the watches of RBAC objects go on. It can also end all connections.
+type WatchProxy struct {
+	server *httptest.Server
+	ca     []byte
+
+	mu       sync.Mutex
+	broken   func(*http.Request) bool
+	requests map[*http.Request]context.CancelFunc
+	// lists are the lists of the read cache by resource, streaming ones included.
+	lists map[string]int
+	// reviews is the number of access reviews of users.
+	reviews int
+}
+
+// NewWatchProxy starts a proxy before the API server of a client configuration.
+func NewWatchProxy(config *rest.Config) (*WatchProxy, error) {
+	target, err := url.Parse(config.Host)
+	if err != nil {
+		return nil, fmt.Errorf("reading the address of the API server: %w", err)
+	}
+	transport, err := rest.TransportFor(rest.AnonymousClientConfig(config))
+	if err != nil {
+		return nil, fmt.Errorf("making a transport: %w", err)
+	}
+	authority, err := localcluster.NewAuthority("watch-proxy")
+	if err != nil {
+		return nil, fmt.Errorf("making an authority: %w", err)
+	}
+	serving, err := authority.IssueServing("127.0.0.1")
+	if err != nil {
+		return nil, fmt.Errorf("issuing a certificate: %w", err)
+	}
+	certificate, err := tls.X509KeyPair(serving.CertPEM, serving.KeyPEM)
+	if err != nil {
+		return nil, fmt.Errorf("reading a certificate: %w", err)
+	}
+	p := &WatchProxy{
+		ca: authority.CertPEM, requests: map[*http.Request]context.CancelFunc{}, lists: map[string]int{},
+		broken: func(*http.Request) bool { return false },
+	}
+	next := &httputil.ReverseProxy{
+		Rewrite:       func(r *httputil.ProxyRequest) { r.SetURL(target) },
+		Transport:     transport,
+		FlushInterval: -1,
+		ErrorHandler:  func(http.ResponseWriter, *http.Request, error) { panic(http.ErrAbortHandler) },
+	}
+	p.server = httptest.NewUnstartedServer(p.handler(next))
+	p.server.EnableHTTP2 = true
+	p.server.TLS = &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12}
+	p.server.StartTLS()
+	return p, nil
+}
+
+// Through returns a client configuration with the address of the proxy.
+func (p *WatchProxy) Through(config *rest.Config) *rest.Config {
+	config = rest.CopyConfig(config)
+	config.Host, config.CAData = p.server.URL, p.ca
+	return config
+}
+
+// Break ends the watches of the read cache, and lets none begin until Mend.
+func (p *WatchProxy) Break() { p.end(isWatchOfReadCache) }
+
+// Cut ends all requests, and lets none begin until Mend.
+func (p *WatchProxy) Cut() { p.end(func(*http.Request) bool { return true }) }
+
+// Mend lets requests begin again.
+func (p *WatchProxy) Mend() { p.end(func(*http.Request) bool { return false }) }
+
+func (p *WatchProxy) end(broken func(*http.Request) bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.broken = broken
+	for r, cancel := range p.requests {
+		if broken(r) {
+			cancel()
+		}
+	}
+}
+
+// Lists returns how many times the read cache has asked for all objects of a resource.
+func (p *WatchProxy) Lists(resource string) int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.lists[resource]
+}
+
+// Close ends all requests.
+func (p *WatchProxy) Close() {
+	p.server.CloseClientConnections()
+	p.server.Close()
+}
+
+// Reviews returns how many access reviews of users were made.
+func (p *WatchProxy) Reviews() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.reviews
+}
+
+func (p *WatchProxy) handler(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		ctx, cancel := context.WithCancel(r.Context())
+		defer cancel()
+		if !p.enter(r, cancel) {
+			panic(http.ErrAbortHandler)
+		}
+		defer p.leave(r)
+		next.ServeHTTP(w, r.WithContext(ctx))
+	})
+}
+
+func (p *WatchProxy) enter(r *http.Request, cancel context.CancelFunc) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.broken(r) {
+		return false
+	}
+	p.requests[r] = cancel
+	if query := r.URL.Query(); isReadCache(r) && (query.Get("watch") != "true" || query.Get("sendInitialEvents") == "true") {
+		p.lists[path.Base(r.URL.Path)]++
+	}
+	if path.Base(r.URL.Path) == "selfsubjectaccessreviews" && r.Header.Get("Impersonate-User") != "" {
+		p.reviews++
+	}
+	return true
+}
+
+func (p *WatchProxy) leave(r *http.Request) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.requests, r)
+}
+
+func isWatchOfReadCache(r *http.Request) bool {
+	return r.URL.Query().Get("watch") == "true" && isReadCache(r)
+}
+
+// isReadCache returns whether a request is made by the account of the read cache, for others than RBAC objects.
+func isReadCache(r *http.Request) bool {
+	if strings.HasPrefix(r.URL.Path, "/apis/rbac.authorization.k8s.io/") {
+		return false
+	}
+	parts := strings.Split(r.Header.Get("Authorization"), ".")
+	if len(parts) != 3 { //nolint:mnd // the segments of a token
+		return false
+	}
+	claims, err := base64.RawURLEncoding.DecodeString(parts[1])
+	var token struct {
+		Subject string `json:"sub"`
+	}
+	return err == nil && json.Unmarshal(claims, &token) == nil && strings.HasSuffix(token.Subject, ":kubevision-reader")
+}
+
+// StartAPIServerThrough starts a replica of kubevision-apiserver that reaches the host through a proxy, on a free port
+// for 0.
+func (e *Environment) StartAPIServerThrough(
+	ctx context.Context, proxy *WatchProxy, port int, args ...string,
+) (*localcluster.APIServer, error) {
+	config, err := e.Cluster.ServiceAccountConfig(ctx, localcluster.Namespace, "kubevision-apiserver")
+	if err != nil {
+		return nil, fmt.Errorf("getting a token: %w", err)
+	}
+	kubeconfig := filepath.Join(e.dir, "watch-proxy.kubeconfig")
+	if err := localcluster.WriteKubeconfig(proxy.Through(config), kubeconfig); err != nil {
+		return nil, fmt.Errorf("writing a kubeconfig: %w", err)
+	}
+	server, err := e.KubeVision.StartAPIServer(ctx, port, append([]string{"--kubeconfig=" + kubeconfig}, args...)...)
+	if err != nil {
+		return nil, fmt.Errorf("starting a replica: %w", err)
+	}
+	return server, nil
+}
+
+const (
+	// brokenTime is how long the watches are broken of an environment with a stale read cache, which is longer than a
+	// watch may be away before its objects are called stale, and mendedTime how long they are not.
+	brokenTime = 3 * time.Second
+	mendedTime = time.Second
+)
+
+// makeStale restarts kubevision-apiserver behind a proxy that breaks the watches of its read cache again and again.
+func (e *Environment) makeStale(ctx context.Context) (stop func(), err error) {
+	proxy, err := NewWatchProxy(e.Cluster.AnonymousConfig())
+	if err != nil {
+		return nil, err
+	}
+	address, err := url.Parse(e.KubeVision.Endpoint())
+	if err != nil {
+		return nil, fmt.Errorf("reading the address of kubevision-apiserver: %w", err)
+	}
+	port, err := strconv.Atoi(address.Port())
+	if err != nil {
+		return nil, fmt.Errorf("reading the port of kubevision-apiserver: %w", err)
+	}
+	if err := e.KubeVision.APIServer().Stop(); err != nil {
+		return nil, fmt.Errorf("stopping kubevision-apiserver: %w", err)
+	}
+	if _, err := e.StartAPIServerThrough(ctx, proxy, port); err != nil {
+		return nil, errors.Join(err, e.KubeVision.Stop())
+	}
+	done := make(chan struct{})
+	var running sync.WaitGroup
+	running.Go(func() {
+		for {
+			for _, phase := range []struct {
+				begin    func()
+				duration time.Duration
+			}{{proxy.Mend, mendedTime}, {proxy.Break, brokenTime}} {
+				phase.begin()
+				select {
+				case <-time.After(phase.duration):
+				case <-done:
+					return
+				}
+			}
+		}
+	})
+	return func() {
+		close(done)
+		running.Wait()
+		proxy.Close()
+	}, nil
+}

@@ -1,0 +1,131 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package limits
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/kubevision-io/kubevision/hack/localcluster"
+	"github.com/kubevision-io/kubevision/test/conformance/fixture"
+	"github.com/kubevision-io/kubevision/test/conformance/wire"
+)
+
+// cachedMiB bounds the memory of the server during the floods of a full read cache: with the bounds of requests, whose
+// floods are measured without it, it must stay below the limit.
+const cachedMiB = 700
+
+// readCache is the size that the documentation gives for the limit of the Deployment.
+const readCache = "--read-cache-bytes=201326592"
+
+// fromCache waits until a path is answered from the read cache.
+func fromCache(t *testing.T, r *localcluster.APIServer, path, token string) {
+	t.Helper()
+	c, err := wire.New(r.Endpoint(), env.KubeVision.CAPEM())
+	if err != nil {
+		t.Fatal(err)
+	}
+	request := wire.Request{Path: wire.DirectPath + path, Bearer: token}
+	fixture.Eventually(t, "wait for the read cache", func(ctx context.Context) error {
+		response, err := c.Do(ctx, request)
+		if err != nil {
+			return err
+		}
+		e, err := response.Parse()
+		if err == nil && e.Meta.Source != "cache" {
+			err = fmt.Errorf("code %d from %q", e.Code, e.Meta.Source)
+		}
+		return err
+	})
+}
+
+func objectsOf(ns string) string {
+	return "/clusters/" + host + "/namespaces/" + ns + "/resources/configmaps"
+}
+
+// TestFullReadCache fills the read cache, lists from it and from the cluster at once, and brings more than it can keep.
+func TestFullReadCache(t *testing.T) {
+	ns := stored(t, "cached", 43, large) // 30 MB
+	r := replica(t, readCache)
+	token := token(t, r, "dev", ns)
+	path := objectsOf(ns)
+	fromCache(t, r, path, token)
+	codes := flood(t, client(t), 48, get(r.Endpoint(), path, token))
+	if codes[wire.OK] == 0 || codes[noAnswer] > 0 {
+		t.Errorf("lists of the cache: %v", codes)
+	}
+	more := stored(t, "more", 200, large) // 140 MB
+	codes = flood(t, client(t), 24, get(r.Endpoint(), path+"?sortBy=data.value&order=desc", token))
+	if codes[wire.OK] == 0 {
+		t.Errorf("sorted lists: %v", codes)
+	}
+	flood(t, client(t), 24, get(r.Endpoint(), path+"?source=live", token))
+	survives(t, r, cachedMiB)
+	evenMore := stored(t, "even-more", 100, large) // beyond what the cache keeps
+	flood(t, client(t), 24, get(r.Endpoint(), path, token))
+	answered(t, get(r.Endpoint(), path+"?limit=1", token))
+	survives(t, r, cachedMiB)
+	for _, name := range []string{more, evenMore} {
+		set().Delete(t, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}})
+	}
+}
+
+// TestSlowReadersOfTheCache lists by clients that do not read, while all objects are replaced again and again. No client
+// may hold many versions of them.
+func TestSlowReadersOfTheCache(t *testing.T) {
+	const objects, versions = 20, 24
+	ns := stored(t, "slow", objects, large) // 14 MB
+	r := replica(t, readCache)
+	token := token(t, r, "dev", ns)
+	path := objectsOf(ns)
+	fromCache(t, r, path, token)
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM(env.KubeVision.CAPEM())
+	var readers sync.WaitGroup
+	ctx, cancel := context.WithCancel(t.Context())
+	for version := range versions {
+		for range 2 {
+			request, err := get(r.Endpoint(), path, token)(ctx)
+			if err != nil {
+				t.Fatal(err)
+			}
+			transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}}
+			t.Cleanup(transport.CloseIdleConnections)
+			response, err := (&http.Client{Transport: transport}).Do(request)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, _ = io.CopyN(io.Discard, response.Body, 1<<10)
+			readers.Go(func() {
+				<-ctx.Done()
+				_ = response.Body.Close()
+			})
+		}
+		value := strings.Repeat(fmt.Sprintf("%016d", version), large/16)
+		for n := range objects {
+			if err := env.Client.Update(t.Context(), &corev1.ConfigMap{
+				ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: fmt.Sprintf("large-%d", n)},
+				Data:       map[string]string{"value": value},
+			}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	time.Sleep(time.Second) // the last events
+	survives(t, r, 400)
+	cancel()
+	readers.Wait()
+	answered(t, get(r.Endpoint(), path, token))
+}

@@ -1,0 +1,142 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package streams
+
+import (
+	"bufio"
+	"encoding/json"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
+	"github.com/kubevision-io/kubevision/test/conformance/wire"
+)
+
+// serverSent reads server-sent events.
+type serverSent struct{ lines *bufio.Scanner }
+
+// openEvents opens a stream of events, and closes it at the end of the test.
+func openEvents(tb testing.TB, d door, p person, query string) serverSent {
+	tb.Helper()
+	response := d.client.Open(tb, wire.Request{Path: d.base + "/watch/events?" + query, Token: p.AccessToken})
+	if kind := response.Header.Get("Content-Type"); kind != "text/event-stream" {
+		tb.Fatalf("the answer is %s", kind)
+	}
+	lines := bufio.NewScanner(response.Body)
+	lines.Buffer(nil, 1<<20)
+	return serverSent{lines}
+}
+
+// next returns the next event, and the name of its kind, which is empty for a change.
+func (s serverSent) next(tb testing.TB) (kind string, data []byte) {
+	tb.Helper()
+	for s.lines.Scan() {
+		line := s.lines.Text()
+		if text, ok := strings.CutPrefix(line, "event: "); ok {
+			kind = text
+		}
+		if text, ok := strings.CutPrefix(line, "data: "); ok {
+			return kind, []byte(text)
+		}
+	}
+	tb.Fatalf("the events end: %v", s.lines.Err())
+	return "", nil
+}
+
+func (s serverSent) change(tb testing.TB) event {
+	tb.Helper()
+	kind, data := s.next(tb)
+	var e event
+	if err := json.Unmarshal(data, &e); err != nil || kind != "" {
+		tb.Fatalf("%s %s: %v", kind, data, err)
+	}
+	return e
+}
+
+// TestEvents: the same changes arrive as server-sent events through both doors, which end with a reason, and go on from
+// a bookmark.
+func TestEvents(t *testing.T) {
+	ns := set().Namespace(t, "events")
+	p := bound(t, "readonly", ns)
+	topic := host + ":configmaps:" + ns
+	var all []serverSent
+	for name, d := range doors(t) {
+		s := openEvents(t, d, p, "topics="+topic)
+		place := s.change(t).Bookmark
+		configMap(t, ns, "of-"+name, "1")
+		for s.change(t).Name != "of-"+name {
+			continue
+		}
+		resumed := openEvents(t, d, p, "summary=true&topics="+topic+"@"+place)
+		for resumed.change(t).Name != "of-"+name {
+			continue
+		}
+		all = append(all, s, resumed)
+		invalid := wire.Request{Path: d.base + "/watch/events?topics=x", Token: p.AccessToken}
+		d.client.Call(t, invalid).Want(t, wire.Invalid)
+	}
+	set().Delete(t, &kubevisionv1alpha1.KubeVisionSession{ObjectMeta: metav1.ObjectMeta{Name: sessionOf(t, p)}})
+	for _, s := range all {
+		for {
+			kind, data := s.next(t)
+			if kind != "end" {
+				continue
+			}
+			if !strings.Contains(string(data), `"session-ended"`) {
+				t.Errorf("it ends with %s", data)
+			}
+			break
+		}
+	}
+}
+
+// TestTokenInQuery: an access token in the URL opens the watch if a flag allows that, nothing else, and is in no log.
+func TestTokenInQuery(t *testing.T) {
+	replica, err := env.KubeVision.StartAPIServer(t.Context(), 0, "--watch-token-in-query", "-v=9")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = replica.Kill() })
+	p := newPerson(t, "query")
+	lenient := at(t, replica.Endpoint())
+	query := "?token=" + p.AccessToken
+	refused(t, p.client, wire.Request{Path: p.base + watchPath + query}).Want(t, wire.Unauthenticated)
+	open(t, lenient, wire.Request{Path: p.base + watchPath + query}).isAlive(t)
+	open(t, lenient, wire.Request{Path: wire.GroupPath + watchPath + query}).isAlive(t)
+	refused(t, lenient, wire.Request{Path: p.base + watchPath + "?token=x"}).Want(t, wire.Unauthenticated)
+	foreign := http.Header{"Origin": {"https://evil.example.com"}}
+	refused(t, lenient, wire.Request{Path: p.base + watchPath + query, Header: foreign}).Want(t, wire.Forbidden)
+	for _, path := range []string{"/users/me", "/watch/events", "/ws/watch/", "/ws/ticket", "/clusters"} {
+		if e := lenient.Call(t, wire.Request{Path: p.base + path + query}); e.Code == wire.OK {
+			t.Errorf("%s is answered", path)
+		}
+	}
+	lenient.Call(t, wire.Request{Path: p.base + watchPath + query + "&token=x"}).Want(t, wire.Unauthenticated)
+	checkLog(t, replica, p.AccessToken)
+}
+
+// TestTokenExpires: a stream that an access token has opened ends with it, unless the client sends another one.
+func TestTokenExpires(t *testing.T) {
+	replica, err := env.KubeVision.StartAPIServer(t.Context(), 0, "--access-token-ttl=1m")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = replica.Kill() })
+	c := at(t, replica.Endpoint())
+	p := newPerson(t, "expires")
+	p.client = c
+	p.Login = p.User.Login(t, c, wire.DirectPath)
+	ends, renewed := p.watch(t), p.watch(t)
+	time.Sleep(55 * time.Second)
+	again := p.User.Login(t, c, wire.DirectPath)
+	renewed.send(t, fields{"action": "token", "token": again.AccessToken})
+	if _, reason := ends.awaitEnd(t, 20*time.Second); reason != "token-expired" {
+		t.Errorf("it ends with %s", reason)
+	}
+	renewed.isAlive(t)
+}

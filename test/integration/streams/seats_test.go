@@ -1,0 +1,57 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package streams
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/kubevision-io/kubevision/test/conformance/wire"
+)
+
+// executing returns the requests that take places of kube-apiserver's flow control, of all but its own clients.
+func executing(tb testing.TB, front *wire.Client) int {
+	tb.Helper()
+	const metric = "apiserver_flowcontrol_current_executing_requests{"
+	sum := 0
+	lines := bufio.NewScanner(bytes.NewReader(front.Send(tb, wire.Request{Path: "/metrics"}).Body))
+	lines.Buffer(nil, 1<<20)
+	for lines.Scan() {
+		line := lines.Text()
+		if !strings.HasPrefix(line, metric) {
+			continue
+		}
+		value, err := strconv.ParseFloat(line[strings.LastIndexByte(line, ' ')+1:], 64)
+		if err != nil {
+			tb.Fatal(err)
+		}
+		sum += int(value)
+	}
+	return sum
+}
+
+// TestStreamsTakeNoPlaces: streams through kube-apiserver on the paths for streams take no places of its flow control,
+// of which a level has some dozens.
+func TestStreamsTakeNoPlaces(t *testing.T) {
+	p, front := newPerson(t, "seats"), doors(t)["front"]
+	const streams, others = 12, 6
+	before := executing(t, front.client)
+	for range streams {
+		open(t, front.client, wire.Request{Path: front.base + "/proxy" + watchPath, Token: p.AccessToken}).isAlive(t)
+	}
+	time.Sleep(100 * time.Millisecond)
+	if after := executing(t, front.client); after > before+others {
+		t.Errorf("%d requests took places before, and %d do now", before, after)
+	}
+	for i := range others { // the path is for reads
+		front.client.Call(t, wire.Request{
+			Method: "POST", Path: fmt.Sprint(front.base, "/proxy/ws/ticket?i=", i), Token: p.AccessToken,
+		}).Want(t, wire.NotFound)
+	}
+}
