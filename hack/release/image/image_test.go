@@ -9,8 +9,8 @@ import (
 	"errors"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -28,7 +28,11 @@ func source() Source {
 
 func build(t *testing.T, architecture string) v1.Image {
 	t.Helper()
-	base, err := BaseFiles(runtime.GOROOT()) //nolint:staticcheck // the toolchain that runs the test
+	goroot, err := exec.CommandContext(t.Context(), "go", "env", "GOROOT").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	base, err := BaseFiles(strings.TrimSpace(string(goroot)))
 	if err != nil {
 		t.Fatal(err)
 	}
