@@ -43,7 +43,8 @@ func buildPrograms(ctx context.Context, out io.Writer, what, module string, name
 	ctx, cancel := context.WithTimeout(ctx, buildTimeout)
 	defer cancel()
 	script := filepath.Join(root, "hack", module, "build.sh")
-	cmd := exec.CommandContext(ctx, "bash", append([]string{script}, names...)...) //nolint:gosec // a script of this repository
+	args := append([]string{script}, names...)
+	cmd := exec.CommandContext(ctx, "bash", args...) //nolint:gosec // a script of this repository
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout = &stdout
 	cmd.Stderr = io.MultiWriter(out, &stderr)

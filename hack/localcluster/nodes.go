@@ -45,7 +45,8 @@ func (c *Cluster) StartNodes(ctx context.Context, count int) error {
 	if err := c.startScheduler(ctx, assets); err != nil {
 		return err
 	}
-	kwok := c.newProgram(kwokName, filepath.Join(assets, kwokName), func(context.Context) error { return nil }, []string{
+	ready := func(context.Context) error { return nil }
+	kwok := c.newProgram(kwokName, filepath.Join(assets, kwokName), ready, []string{
 		"--kubeconfig=" + c.adminKubeconfig(),
 		"--config=" + filepath.Join(assets, "stages.yaml"),
 		"--manage-all-nodes=true",
@@ -96,8 +97,8 @@ func createNode(ctx context.Context, client kubernetes.Interface, name string, p
 }
 
 // StartKubelet starts a program that serves logs, commands and ports of Pods as a kubelet does, and returns its port.
-// A Node with the address 127.0.0.1 and that port is served by it. Logs are the files PodsDir/NAMESPACE/POD/CONTAINER.log,
-// commands run on this machine, and ports are those of the loopback interface.
+// A Node with the address 127.0.0.1 and that port is served by it. Logs are the files
+// PodsDir/NAMESPACE/POD/CONTAINER.log, commands run on this machine, and ports are those of the loopback interface.
 func (c *Cluster) StartKubelet(ctx context.Context) (port int, err error) {
 	assets, err := NodeAssets(ctx, c.log, kubeletName)
 	if err != nil {

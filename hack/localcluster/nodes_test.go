@@ -4,7 +4,6 @@
 package localcluster
 
 import (
-	"context"
 	"fmt"
 	"net/http"
 	"strings"
@@ -29,7 +28,7 @@ func checkKubelet(t *testing.T, c *Cluster) {
 		t.Fatal(err)
 	}
 	node.Status.Addresses = []corev1.NodeAddress{{Type: corev1.NodeInternalIP, Address: loopback}}
-	node.Status.DaemonEndpoints.KubeletEndpoint.Port = int32(port)
+	node.Status.DaemonEndpoints.KubeletEndpoint.Port = int32(port) //nolint:gosec // a port
 	if _, err := client.CoreV1().Nodes().UpdateStatus(t.Context(), node, metav1.UpdateOptions{}); err != nil {
 		t.Fatal(err)
 	}
@@ -46,7 +45,8 @@ func checkKubelet(t *testing.T, c *Cluster) {
 	if got, err := c.Kubectl(t.Context(), "logs", "simulated"); err != nil || !strings.Contains(got, "simulated") {
 		t.Errorf("the log is %q (%v)", got, err)
 	}
-	if got, err := c.Kubectl(t.Context(), "exec", "simulated", "--", "sh", "-c", "echo $HOSTNAME"); err != nil || got != "simulated" {
+	got, err := c.Kubectl(t.Context(), "exec", "simulated", "--", "sh", "-c", "echo $HOSTNAME")
+	if err != nil || got != "simulated" {
 		t.Errorf("a command prints %q (%v)", got, err)
 	}
 	_, err = c.Kubectl(t.Context(), "exec", "simulated", "--", "sh", "-c", "exit 7")
@@ -54,8 +54,9 @@ func checkKubelet(t *testing.T, c *Cluster) {
 		t.Errorf("a command that fails: %v", err)
 	}
 
+	url := fmt.Sprintf("https://%s/containerLogs/default/simulated/main", address(port))
 	for name, pair := range map[string]KeyPair{"nobody": {}, "a user": c.keys.admin} {
-		check, err := probe(fmt.Sprintf("https://%s/containerLogs/default/simulated/main", address(port)), c.keys.cluster.CertPEM, pair)
+		check, err := probe(url, c.keys.cluster.CertPEM, pair)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -63,13 +64,13 @@ func checkKubelet(t *testing.T, c *Cluster) {
 			t.Errorf("%s gets an answer of the kubelet", name)
 		}
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
-	defer cancel()
-	plain, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address(port)+"/healthz", http.NoBody)
+	url = "http://" + address(port) + "/healthz"
+	plain, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, http.NoBody)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if answer, err := http.DefaultClient.Do(plain); err == nil {
+	withoutTLS := &http.Client{Timeout: 5 * time.Second}
+	if answer, err := withoutTLS.Do(plain); err == nil {
 		_ = answer.Body.Close()
 		if answer.StatusCode != http.StatusBadRequest {
 			t.Errorf("without TLS: %s", answer.Status)

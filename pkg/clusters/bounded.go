@@ -38,7 +38,8 @@ const (
 var ErrTooLarge error = response.NewFailure("the response is too large", nil)
 
 // boundedRoundTripper limits the duration and the size of responses. It does not limit the duration of a watch or of a
-// log that is followed, nor the size of such a log or of a watch of the read cache, whose readers bound each line or event.
+// log that is followed, nor the size of such a log or of a watch of the read cache, whose readers bound each line or
+// event.
 type boundedRoundTripper struct {
 	next    http.RoundTripper
 	timeout time.Duration

@@ -17,8 +17,8 @@ func isEndless(r *http.Request) bool { return isWatch(r) || isFollowed(r.Context
 
 func isFollowed(ctx context.Context) bool { return ctx.Value(endlessKey{}) != nil }
 
-// Follow is like Stream, for a response without an end, such as a log that is followed. Its first byte must arrive in the
-// time of a call. The caller bounds the number of such responses, and the memory that they take.
+// Follow is like Stream, for a response without an end, such as a log that is followed. Its first byte must arrive in
+// the time of a call. The caller bounds the number of such responses, and the memory that they take.
 func (c *Client) Follow(ctx context.Context, call Call) (io.ReadCloser, error) {
 	ctx, cancel := context.WithCancelCause(context.WithValue(ctx, endlessKey{}, true))
 	late := time.AfterFunc(callTimeout, func() { cancel(context.DeadlineExceeded) })

@@ -37,7 +37,8 @@ func begin(ctx context.Context, t *testing.T, p *pacedRoundTripper, url string) 
 	t.Helper()
 	ctx, cancel := context.WithTimeout(ctx, time.Millisecond)
 	defer cancel()
-	response, err := p.RoundTrip(httptest.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody))
+	request := httptest.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
+	response, err := p.RoundTrip(request) //nolint:bodyclose // the caller closes it
 	if err != nil {
 		if !errors.Is(err, context.DeadlineExceeded) {
 			t.Error(err)

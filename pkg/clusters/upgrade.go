@@ -11,11 +11,11 @@ import (
 	"net/url"
 	"time"
 
-	"k8s.io/apimachinery/pkg/util/httpstream"
-	httpstreamspdy "k8s.io/apimachinery/pkg/util/httpstream/spdy"
 	"k8s.io/client-go/tools/remotecommand"
 	"k8s.io/client-go/transport"
 	"k8s.io/client-go/transport/spdy"
+	"k8s.io/streaming/pkg/httpstream"
+	httpstreamspdy "k8s.io/streaming/pkg/httpstream/spdy"
 
 	"github.com/kubevision-io/kubevision/pkg/clusters/response"
 	"github.com/kubevision-io/kubevision/pkg/stepup"
@@ -37,11 +37,13 @@ func (c *Client) Exec(ctx context.Context, call Call, options remotecommand.Stre
 		return err
 	}
 	defer u.close()
-	executor, err := remotecommand.NewSPDYExecutorRejectRedirects(u.client.Transport, u.upgrader, http.MethodPost, u.url)
+	executor, err := remotecommand.NewSPDYExecutorRejectRedirects(
+		u.client.Transport, spdy.NewUpgraderForStreaming(u.upgrader), http.MethodPost, u.url,
+	)
 	if err != nil {
 		return fmt.Errorf("making a connection for streams: %w", err)
 	}
-	err = executor.StreamWithContext(u.ctx, options)
+	err = executor.StreamWithContext(u.ctx, options) //nolint:contextcheck // it is derived from ctx
 	if u.conn.open() {
 		return err //nolint:wrapcheck // it is that of the command
 	}
@@ -54,12 +56,14 @@ func (c *Client) Forward(ctx context.Context, call Call, protocol string) (https
 	if err != nil {
 		return nil, err
 	}
+	//nolint:contextcheck // it is derived from ctx
 	request, err := http.NewRequestWithContext(u.ctx, http.MethodPost, u.url.String(), http.NoBody)
 	if err != nil {
 		u.close()
 		return nil, fmt.Errorf("making a request: %w", err)
 	}
-	connection, _, err := spdy.Negotiate(u.upgrader, u.client, request, protocol)
+	upgrader := spdy.NewUpgraderForStreaming(u.upgrader)
+	connection, _, err := spdy.NegotiateStreaming(upgrader, u.client, request, protocol)
 	if err != nil {
 		u.close()
 		return nil, upgradeError(ctx, err)
@@ -99,7 +103,10 @@ func (c *Client) upgrade(ctx context.Context, call Call) (*upgrade, error) {
 		return nil, errors.New("there is no connection that can be upgraded")
 	}
 	u.ctx, u.close = context.WithCancel(ctx)
-	single := &http.Transport{TLSClientConfig: dialed.TLSClientConfig, DialContext: u.conn.dialWith(u.ctx, dialed.DialContext)}
+	single := &http.Transport{
+		TLSClientConfig: dialed.TLSClientConfig,
+		DialContext:     u.conn.dialWith(u.ctx, dialed.DialContext), //nolint:contextcheck // it is derived from ctx
+	}
 	var err error
 	if u.upgrader, err = httpstreamspdy.NewRoundTripperWithConfig(httpstreamspdy.RoundTripperConfig{
 		PingPeriod: upgradePing, UpgradeTransport: single,

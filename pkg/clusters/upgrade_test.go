@@ -6,6 +6,7 @@ package clusters
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -108,12 +109,16 @@ func TestUpgradeEndsWithItsContext(t *testing.T) {
 	ended := make(chan error)
 	go func() { ended <- c.Exec(ctx, execCall(), remotecommand.StreamOptions{Stdout: io.Discard}) }()
 	r := <-arrived
-	if r.Method != http.MethodPost || r.Header.Get("Impersonate-User") != "kubevision:alice" || r.URL.Path != "/api/v1/namespaces/team/pods/web/exec" {
+	if r.Method != http.MethodPost || r.Header.Get("Impersonate-User") != "kubevision:alice" ||
+		r.URL.Path != "/api/v1/namespaces/team/pods/web/exec" {
 		t.Errorf("%s %s as %q", r.Method, r.URL.Path, r.Header.Get("Impersonate-User"))
 	}
 	cancel()
 	select {
-	case <-ended:
+	case err := <-ended:
+		if !errors.Is(err, context.Canceled) {
+			t.Errorf("it ends with %v", err)
+		}
 	case <-time.After(5 * time.Second):
 		t.Error("it goes on")
 	}

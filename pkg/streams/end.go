@@ -50,7 +50,7 @@ const (
 )
 
 // End is the end of a stream. It is an error so that it can be the cause of a context and the result of a handler.
-type End struct {
+type End struct { //nolint:errname // not every end of a stream is a failure
 	Reason Reason
 	// Message is for the client. It contains no secret.
 	Message string

@@ -2,13 +2,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package streams serves WebSockets. It bounds them, ends them with a reason once the caller has lost the session or
-// the
-// right, and knows nothing of what is sent.
+// the right, and knows nothing of what is sent.
 package streams
 
 import (
 	"context"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -98,7 +98,8 @@ func (m *Manager) Admit(r *http.Request, u user.Info, target Target) error {
 func (m *Manager) enter(name, verb string) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	message, args := "", []any(nil)
+	var message string
+	var args []any
 	switch {
 	case m.stopping:
 		message = "this replica stops: connect again"
@@ -122,7 +123,8 @@ func (m *Manager) leave(name string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.total--
-	if m.places[name]--; m.places[name] <= 0 {
+	m.places[name]--
+	if m.places[name] <= 0 {
 		delete(m.places, name)
 	}
 	if m.stopping && m.total == 0 {
@@ -259,15 +261,18 @@ func (m *Manager) ClusterChanged(c Cluster) {
 // clusters whose changes are not reported, the longer it is, so that their checks do not load the clusters.
 func (m *Manager) recheckEvery(s *Stream) time.Duration {
 	const unwatchedPerSecond = 50
-	for _, c := range s.handler.Depends {
-		if m.options.Watched == nil || !m.options.Watched(c) {
-			m.mu.Lock()
-			defer m.mu.Unlock()
-			return min(max(unwatchedInterval, unwatchedInterval*time.Duration(len(m.streams))/unwatchedPerSecond),
-				recheckInterval)
-		}
+	if !slices.ContainsFunc(s.handler.Depends, m.isUnwatched) {
+		return recheckInterval
 	}
-	return recheckInterval
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return min(max(unwatchedInterval, unwatchedInterval*time.Duration(len(m.streams))/unwatchedPerSecond),
+		recheckInterval)
+}
+
+// isUnwatched returns whether changes of the RBAC objects of a cluster are not reported.
+func (m *Manager) isUnwatched(c Cluster) bool {
+	return m.options.Watched == nil || !m.options.Watched(c)
 }
 
 // Shutdown ends all streams, and lets none begin any more. Clients are told to connect again, which is then to another

@@ -163,7 +163,7 @@ func (s *Stream) run() {
 
 // recovered ends the stream after a panic of its handler.
 func (s *Stream) recovered() {
-	if p := recover(); p != nil {
+	if p := recover(); p != nil { //nolint:revive // every caller defers this method
 		klog.FromContext(s.done).Error(nil, "Observed a panic", "panic", p)
 		s.End(NewEnd(Failed, "the stream has failed"))
 	}

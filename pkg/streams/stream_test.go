@@ -40,7 +40,7 @@ func serveStreams(tb testing.TB, o Options, h *Handler) (*Manager, string) {
 		}
 	}))
 	tb.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(tb.Context()), 10*time.Second)
 		defer cancel()
 		m.Shutdown(ctx)
 		server.Close()
@@ -116,7 +116,7 @@ func TestEnds(t *testing.T) {
 		"cluster": {handler: Handler{Depends: []Cluster{cluster}}, end: func(*Manager) {
 			close(cluster.done)
 		}, code: 1011, reason: ClusterGone},
-		"shutdown": {end: func(m *Manager) { go m.Shutdown(context.Background()) }, code: 1012, reason: Shutdown},
+		"shutdown": {end: func(m *Manager) { go m.Shutdown(t.Context()) }, code: 1012, reason: Shutdown},
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := tc.handler

@@ -38,8 +38,7 @@ func CheckUpgrade(r *http.Request, verb string) error {
 }
 
 // Open upgrades a request, and serves the stream, which outlives the request. It returns an error before the upgrade,
-// and
-// nil afterwards.
+// and nil afterwards.
 func (m *Manager) Open(w http.ResponseWriter, r *http.Request, u user.Info, verb string, h *Handler) error {
 	if err := m.enter(u.GetName(), verb); err != nil {
 		return err
@@ -68,7 +67,7 @@ func (m *Manager) newStream(ctx context.Context, t transport, u user.Info, verb 
 		logger = klog.LoggerWithValues(logger, "requestID", state.RequestID)
 	}
 	background := klog.NewContext(context.Background(), logger)
-	s.done, s.cancel = context.WithCancelCause(background) //nolint:contextcheck // it outlives the request
+	s.done, s.cancel = context.WithCancelCause(background)
 	return s
 }
 

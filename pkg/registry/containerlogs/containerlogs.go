@@ -1,8 +1,8 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package containerlogs serves the logs of containers: of one Pod, or of the Pods of a workload or a selector, merged. A
-// log is followed across restarts of its container. Lines are data: they are cut and made valid UTF-8, and otherwise
+// Package containerlogs serves the logs of containers: of one Pod, or of the Pods of a workload or a selector, merged.
+// A log is followed across restarts of its container. Lines are data: they are cut and made valid UTF-8, and otherwise
 // passed on as they are.
 package containerlogs
 
@@ -50,13 +50,16 @@ func (p *Provider) Routes() []routes.Route {
 	}{
 		{"Pod", "/pods/{name}", "/pods/{name}/logs", "the log of a container of a Pod", onePod},
 		{"Selector", "/pods", "/logs", "the logs of the Pods that labelSelector matches, merged", bySelector},
-		{"Workload", "/{resource}/{name}", "/{resource}/{name}/logs", "the logs of the Pods of a workload, merged", ofWorkload},
+		{
+			"Workload", "/{resource}/{name}", "/{resource}/{name}/logs", "the logs of the Pods of a workload, merged",
+			ofWorkload,
+		},
 	}
-	var out []routes.Route
+	out := make([]routes.Route, 0, 2*len(forms))
 	for _, f := range forms {
 		socket := routes.Route{
-			Method: http.MethodGet, Path: onSocket + f.socket, Operation: "open" + f.operation + "Log", Verb: streams.VerbLogs,
-			Doc: "open a WebSocket with " + f.doc, Returns: dashboardv1alpha1.Envelope{},
+			Method: http.MethodGet, Path: onSocket + f.socket, Operation: "open" + f.operation + "Log",
+			Verb: streams.VerbLogs, Doc: "open a WebSocket with " + f.doc, Returns: dashboardv1alpha1.Envelope{},
 			Endpoint: reviewed(p, f.selects, p.socket),
 		}
 		socket.Parameters, socket.Types = parameters(socket.Path)
@@ -97,7 +100,9 @@ type granted struct {
 type selectFunc func(r *routes.Request, s *selection) error
 
 // reviewed returns an endpoint for callers who may read the logs that a request selects.
-func reviewed(p *Provider, selects selectFunc, serve func(*routes.Request, *granted) (routes.Result, error)) routes.Endpoint {
+func reviewed(
+	p *Provider, selects selectFunc, serve func(*routes.Request, *granted) (routes.Result, error),
+) routes.Endpoint {
 	return routes.Reviewed(func(r *routes.Request, u user.Info) (*granted, error) {
 		caller, err := p.Access.Cluster(r, u)
 		if err != nil {

@@ -83,7 +83,12 @@ func FuzzLine(f *testing.F) {
 // TestContinuesAfterTheLastLine verifies that a log that is opened again goes on with the first line that was not read,
 // although lines have the same time, and the API knows seconds only.
 func TestContinuesAfterTheLastLine(t *testing.T) {
-	const before, first, second, after = "2026-01-02T03:04:05.1Z ", "2026-01-02T03:04:05.2Z ", "2026-01-02T03:04:05.2Z ", "2026-01-02T03:04:05.3Z "
+	const (
+		before = "2026-01-02T03:04:05.1Z "
+		first  = "2026-01-02T03:04:05.2Z "
+		second = "2026-01-02T03:04:05.2Z "
+		after  = "2026-01-02T03:04:05.3Z "
+	)
 	s := &source{options: options{follow: true, tail: -1}}
 	var got []string
 	emit := func(line Line) error { got = append(got, line.Text); return nil }
@@ -130,17 +135,28 @@ func TestIsOver(t *testing.T) {
 		in   string
 		want bool
 	}{
-		"running":             {`{"spec":{"restartPolicy":"Always"},"status":{"containerStatuses":[{"name":"c","state":{"running":{}}}]}}`, false},
-		"restarts":            {`{"spec":{"restartPolicy":"Always"},"status":{"containerStatuses":[{"name":"c","state":{"terminated":{"exitCode":0}}}]}}`, false},
-		"never":               {`{"spec":{"restartPolicy":"Never"},"status":{"containerStatuses":[{"name":"c","state":{"terminated":{"exitCode":1}}}]}}`, true},
-		"on failure":          {`{"spec":{"restartPolicy":"OnFailure"},"status":{"containerStatuses":[{"name":"c","state":{"terminated":{"exitCode":1}}}]}}`, false},
-		"success":             {`{"spec":{"restartPolicy":"OnFailure"},"status":{"containerStatuses":[{"name":"c","state":{"terminated":{"exitCode":0}}}]}}`, true},
-		"another container":   {`{"spec":{"restartPolicy":"Never"},"status":{"containerStatuses":[{"name":"d","state":{"terminated":{"exitCode":0}}}]}}`, false},
-		"ephemeral container": {`{"spec":{"restartPolicy":"Always"},"status":{"ephemeralContainerStatuses":[{"name":"c","state":{"terminated":{"exitCode":0}}}]}}`, true},
-		"init container":      {`{"spec":{"restartPolicy":"Always"},"status":{"initContainerStatuses":[{"name":"c","state":{"terminated":{"exitCode":0}}}]}}`, true},
-		"init will repeat":    {`{"spec":{"restartPolicy":"Always"},"status":{"initContainerStatuses":[{"name":"c","state":{"terminated":{"exitCode":1}}}]}}`, false},
-		"failed pod":          {`{"status":{"phase":"Failed"}}`, true},
-		"pod that is removed": {`{"metadata":{"deletionTimestamp":"2026-01-02T03:04:05Z"},"spec":{"restartPolicy":"Always"},"status":{"containerStatuses":[{"name":"c","state":{"terminated":{"exitCode":0}}}]}}`, true},
+		"running": {`{"spec":{"restartPolicy":"Always"},
+			"status":{"containerStatuses":[{"name":"c","state":{"running":{}}}]}}`, false},
+		"restarts": {`{"spec":{"restartPolicy":"Always"},
+			"status":{"containerStatuses":[{"name":"c","state":{"terminated":{"exitCode":0}}}]}}`, false},
+		"never": {`{"spec":{"restartPolicy":"Never"},
+			"status":{"containerStatuses":[{"name":"c","state":{"terminated":{"exitCode":1}}}]}}`, true},
+		"on failure": {`{"spec":{"restartPolicy":"OnFailure"},
+			"status":{"containerStatuses":[{"name":"c","state":{"terminated":{"exitCode":1}}}]}}`, false},
+		"success": {`{"spec":{"restartPolicy":"OnFailure"},
+			"status":{"containerStatuses":[{"name":"c","state":{"terminated":{"exitCode":0}}}]}}`, true},
+		"another container": {`{"spec":{"restartPolicy":"Never"},
+			"status":{"containerStatuses":[{"name":"d","state":{"terminated":{"exitCode":0}}}]}}`, false},
+		"ephemeral container": {`{"spec":{"restartPolicy":"Always"},
+			"status":{"ephemeralContainerStatuses":[{"name":"c","state":{"terminated":{"exitCode":0}}}]}}`, true},
+		"init container": {`{"spec":{"restartPolicy":"Always"},
+			"status":{"initContainerStatuses":[{"name":"c","state":{"terminated":{"exitCode":0}}}]}}`, true},
+		"init will repeat": {`{"spec":{"restartPolicy":"Always"},
+			"status":{"initContainerStatuses":[{"name":"c","state":{"terminated":{"exitCode":1}}}]}}`, false},
+		"failed pod": {`{"status":{"phase":"Failed"}}`, true},
+		"pod that is removed": {`{"metadata":{"deletionTimestamp":"2026-01-02T03:04:05Z"},
+			"spec":{"restartPolicy":"Always"},
+			"status":{"containerStatuses":[{"name":"c","state":{"terminated":{"exitCode":0}}}]}}`, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p, err := decodePod(strings.NewReader(test.in))

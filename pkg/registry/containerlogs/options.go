@@ -29,7 +29,8 @@ type options struct {
 // optionParameters documents the query parameters of options.
 func optionParameters() (docs map[string]string, types map[string]routes.Type) {
 	return map[string]string{
-			"container":    "the name of a container; it may be omitted for a Pod with one, and means all containers for several Pods",
+			"container": "the name of a container; it may be omitted for a Pod with one, and means all containers " +
+				"for several Pods",
 			"follow":       "go on with new lines, also after the container has restarted",
 			"previous":     "read the log of the container before its last restart",
 			"timestamps":   "begin each line with its time",
@@ -50,7 +51,9 @@ func parseOptions(r *routes.Request, now time.Time) (options, error) {
 			return o, err
 		}
 	}
-	for name, into := range map[string]*bool{"follow": &o.follow, "previous": &o.previous, "timestamps": &o.timestamps} {
+	for name, into := range map[string]*bool{
+		"follow": &o.follow, "previous": &o.previous, "timestamps": &o.timestamps,
+	} {
 		value, err := parseFlag(query, name)
 		if err != nil {
 			return o, err
@@ -62,7 +65,7 @@ func parseOptions(r *routes.Request, now time.Time) (options, error) {
 		if err != nil {
 			return o, envelope.Invalid("tailLines", "tailLines must be a number of lines")
 		}
-		o.tail = int64(min(lines, maxTail)) //nolint:gosec // it is small
+		o.tail = int64(min(lines, maxTail))
 	}
 	if err := o.parseSince(query, now); err != nil {
 		return o, err
@@ -80,7 +83,7 @@ func (o *options) parseSince(query url.Values, now time.Time) error {
 		if err != nil || seconds == 0 {
 			return envelope.Invalid("sinceSeconds", "sinceSeconds must be a positive number of seconds")
 		}
-		o.since = now.Add(-time.Duration(min(seconds, longest)) * time.Second) //nolint:gosec // it is bounded
+		o.since = now.Add(-time.Duration(min(seconds, longest)) * time.Second)
 	}
 	if text := query.Get("sinceTime"); text != "" {
 		since, err := time.Parse(time.RFC3339Nano, text)

@@ -91,7 +91,8 @@ func (p *pod) isOver(name string) bool {
 	if name != "" && slices.ContainsFunc(p.Status.Ephemeral, ended) {
 		return true // it never restarts
 	}
-	if name != "" && slices.ContainsFunc(p.Status.Init, func(c container) bool { return ended(c) && c.State.Terminated.ExitCode == 0 }) {
+	succeeded := func(c container) bool { return ended(c) && c.State.Terminated.ExitCode == 0 }
+	if name != "" && slices.ContainsFunc(p.Status.Init, succeeded) {
 		return true
 	}
 	return slices.ContainsFunc(p.Status.Containers, func(c container) bool {

@@ -42,7 +42,9 @@ func (s *selection) sources(ctx context.Context) ([]*source, error) {
 	body, err := s.caller.Stream(ctx, clusters.Call{Resource: s.resource, Namespace: s.namespace, Query: url.Values{
 		"labelSelector": {s.selector}, "limit": {strconv.Itoa(maxSources)},
 	}})
-	list := authorizationv1.ResourceAttributes{Namespace: s.namespace, Verb: "list", Version: "v1", Resource: podResource}
+	list := authorizationv1.ResourceAttributes{
+		Namespace: s.namespace, Verb: "list", Version: "v1", Resource: podResource,
+	}
 	if err := authorization.CallError(ctx, s.caller, list, err); err != nil {
 		return nil, err
 	}
@@ -67,7 +69,8 @@ func (s *selection) sources(ctx context.Context) ([]*source, error) {
 
 func (s *selection) source(pod, container string) *source {
 	return &source{
-		caller: s.caller, resource: s.resource, namespace: s.namespace, pod: pod, container: container, options: s.options,
+		caller: s.caller, resource: s.resource, namespace: s.namespace, pod: pod, container: container,
+		options: s.options,
 	}
 }
 
@@ -83,7 +86,8 @@ func selectorOf(ctx context.Context, caller *clusters.Client, t objectref.Target
 		} `json:"spec"`
 	}
 	if err := objects.Read(body, budget.AccountFrom(ctx), &workload); err != nil {
-		return "", envelope.New(dashboardv1alpha1.CodeInvalid, "the selector of this object cannot be read").WithCause(err)
+		invalid := envelope.New(dashboardv1alpha1.CodeInvalid, "the selector of this object cannot be read")
+		return "", invalid.WithCause(err)
 	}
 	selector, err := metav1.LabelSelectorAsSelector(workload.Spec.Selector)
 	if err != nil || selector.Empty() || selector.String() == labels.Nothing().String() {

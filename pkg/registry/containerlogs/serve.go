@@ -110,7 +110,8 @@ func (p *Provider) text(r *routes.Request, g *granted) (routes.Result, error) {
 		header = http.Header{"Content-Type": {"application/gzip"}, "Content-Disposition": {name}}
 	}
 	return routes.Result{Raw: &routes.Raw{Header: header, Write: func(ctx context.Context, w io.Writer) error {
-		ctx, cancel := context.WithTimeoutCause(ctx, maxText, streams.NewEnd(streams.TooLong, "the response has reached its longest time"))
+		tooLong := streams.NewEnd(streams.TooLong, "the response has reached its longest time")
+		ctx, cancel := context.WithTimeoutCause(ctx, maxText, tooLong)
 		defer cancel()
 		ctx, stop := p.watched(ctx, g)
 		defer stop()

@@ -103,7 +103,8 @@ func (s *source) read(ctx context.Context, opened io.ReadCloser, emit func(Line)
 			if err == nil {
 				continue
 			}
-			if failures++; failures > maxFailures || isDenial(err) {
+			failures++
+			if failures > maxFailures || isDenial(err) {
 				return s.failed(ctx, err)
 			}
 		}
@@ -117,8 +118,8 @@ func (s *source) failed(ctx context.Context, err error) error {
 
 func isDenial(err error) bool { return apierrors.IsForbidden(err) || apierrors.IsUnauthorized(err) }
 
-// copy reads a response, and closes it. It returns whether it had lines that were not read before. That the response has
-// ended early is no error.
+// copy reads a response, and closes it. It returns whether it had lines that were not read before. That the response
+// has ended early is no error.
 func (s *source) copy(from io.ReadCloser, emit func(Line) error) (some bool, err error) {
 	defer func() { _ = from.Close() }()
 	lines, again, skip := newLineReader(from), s.last, s.repeated
@@ -167,7 +168,7 @@ func (s *source) isOver(ctx context.Context) (bool, error) {
 	case apierrors.IsNotFound(err), isDenial(err):
 		return true, nil
 	case err != nil:
-		return false, nil //nolint:nilerr // the log itself is asked for next
+		return false, nil // the log itself is asked for next
 	}
 	defer func() { _ = body.Close() }()
 	found, err := decodePod(body)

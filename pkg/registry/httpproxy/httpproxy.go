@@ -1,8 +1,8 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package httpproxy reads from HTTP servers in a cluster: a port of a Service or of a Pod, through the API server of the
-// cluster.
+// Package httpproxy reads from HTTP servers in a cluster: a port of a Service or of a Pod, through the API server of
+// the cluster.
 package httpproxy
 
 import (
@@ -42,22 +42,26 @@ type Provider struct {
 // Routes implements routes.Provider.
 func (p *Provider) Routes() []routes.Route {
 	docs := objectref.Docs()
-	var out []routes.Route
-	for _, kind := range []struct{ plural, operation string }{{"services", "Service"}, {"pods", "Pod"}} {
-		for _, method := range []string{http.MethodGet, http.MethodHead} {
+	kinds := []struct{ plural, operation string }{{"services", "Service"}, {"pods", "Pod"}}
+	methods := []string{http.MethodGet, http.MethodHead}
+	out := make([]routes.Route, 0, len(kinds)*len(methods))
+	for _, kind := range kinds {
+		endpoint := func(r *routes.Request, caller *clusters.Client) (routes.Result, error) {
+			return read(r, caller, kind.plural)
+		}
+		for _, method := range methods {
 			out = append(out, routes.Route{
 				Method: method, Path: "/clusters/{cluster}/namespaces/{namespace}/" + kind.plural + "/{name}/proxy",
 				Operation: strings.ToLower(method) + "Through" + kind.operation,
-				Doc:       "send what an HTTP server at a port of a " + kind.operation + " answers", Returns: dashboardv1alpha1.Envelope{},
+				Doc:       "send what an HTTP server at a port of a " + kind.operation + " answers",
+				Returns:   dashboardv1alpha1.Envelope{},
 				Parameters: map[string]string{
 					objectref.Namespace: docs[objectref.Namespace], objectref.Name: docs[objectref.Name],
 					"port": "the number or the name of the port", "path": "the path and the query; / by default",
 					"scheme": "http by default",
 				},
-				Types: map[string]routes.Type{"scheme": routes.OneOf("http", "https")},
-				Endpoint: routes.Reviewed(p.Access.Cluster, func(r *routes.Request, caller *clusters.Client) (routes.Result, error) {
-					return read(r, caller, kind.plural)
-				}),
+				Types:    map[string]routes.Type{"scheme": routes.OneOf("http", "https")},
+				Endpoint: routes.Reviewed(p.Access.Cluster, endpoint),
 			})
 		}
 	}
@@ -66,7 +70,9 @@ func (p *Provider) Routes() []routes.Route {
 
 // read sends what the server answers, without its headers.
 func read(r *routes.Request, caller *clusters.Client, plural string) (routes.Result, error) {
-	target, err := objectref.Find(r.Context(), caller, "get", plural, r.Path(objectref.Namespace), r.Path(objectref.Name))
+	target, err := objectref.Find(
+		r.Context(), caller, "get", plural, r.Path(objectref.Namespace), r.Path(objectref.Name),
+	)
 	if err != nil {
 		return routes.Result{}, err
 	}
@@ -85,10 +91,11 @@ func read(r *routes.Request, caller *clusters.Client, plural string) (routes.Res
 	if err := failed(r.Context(), caller, attributes, err); err != nil {
 		return routes.Result{}, err
 	}
-	return routes.Result{Raw: &routes.Raw{Header: headerOf(answer.ContentType), Write: func(_ context.Context, w io.Writer) error {
+	write := func(_ context.Context, w io.Writer) error {
 		_, err := w.Write(answer.Body)
 		return err //nolint:wrapcheck // the connection is cut
-	}}}, nil
+	}
+	return routes.Result{Raw: &routes.Raw{Header: headerOf(answer.ContentType), Write: write}}, nil
 }
 
 func failed(ctx context.Context, caller *clusters.Client, a authorizationv1.ResourceAttributes, err error) error {
@@ -132,7 +139,8 @@ func callOf(r *routes.Request, target objectref.Target) (clusters.Call, error) {
 // checkPath refuses what an API server could take for another path.
 func checkPath(path string) error {
 	if len(path) > maxPath || strings.ContainsAny(path, "%\\#") || strings.Contains(path, "//") {
-		return envelope.Invalid("path", "the path is too long, or has empty segments or characters that are not accepted")
+		return envelope.Invalid("path",
+			"the path is too long, or has empty segments or characters that are not accepted")
 	}
 	for segment := range strings.SplitSeq(path, "/") {
 		if segment == "." || segment == ".." {

@@ -24,7 +24,9 @@ func TestPaths(t *testing.T) {
 // TestHeader verifies that a page cannot act as the dashboard, whatever media type the server claims.
 func TestHeader(t *testing.T) {
 	for given, want := range map[string]string{
-		"text/html; charset=utf-8": "text/html; charset=utf-8", "": "application/octet-stream", "text/html\r\nSet-Cookie: a=b": "application/octet-stream",
+		"text/html; charset=utf-8":     "text/html; charset=utf-8",
+		"":                             "application/octet-stream",
+		"text/html\r\nSet-Cookie: a=b": "application/octet-stream",
 	} {
 		h := headerOf(given)
 		if got := h.Get("Content-Type"); got != want {

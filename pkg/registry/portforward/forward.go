@@ -14,8 +14,8 @@ import (
 	"sync"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/util/httpstream"
 	"k8s.io/apimachinery/pkg/util/portforward"
+	"k8s.io/streaming/pkg/httpstream"
 
 	"github.com/kubevision-io/kubevision/pkg/authorization"
 	"github.com/kubevision-io/kubevision/pkg/clusters/response"
@@ -56,8 +56,10 @@ func (f *forward) pipes() (reads []*io.PipeReader) {
 
 // received passes a message on. It waits until the port has taken it.
 func (f *forward) received(ctx context.Context, _ *streams.Stream, m streams.Message) error {
-	if !m.Binary || len(m.Data) == 0 || m.Data[0]%channelsOfPort != 0 || int(m.Data[0])/channelsOfPort >= len(f.request.ports) {
-		return streams.NewEnd(streams.Malformed, "a message is binary, and begins with the number of a channel for data")
+	if !m.Binary || len(m.Data) == 0 || m.Data[0]%channelsOfPort != 0 ||
+		int(m.Data[0])/channelsOfPort >= len(f.request.ports) {
+		return streams.NewEnd(streams.Malformed,
+			"a message is binary, and begins with the number of a channel for data")
 	}
 	f.mu.Lock()
 	var input io.Writer
@@ -108,7 +110,8 @@ func (f *forward) serve(ctx context.Context, s *streams.Stream) error {
 		ports.Go(func() {
 			defer func() { _ = reads[i].Close() }()
 			if err := forwardPort(ctx, s, connection, i, port, reads[i]); err != nil {
-				_ = s.SendBinary(append([]byte{byte(i*channelsOfPort + 1)}, response.Text(err.Error(), maxError)...))
+				channel := byte(i*channelsOfPort + 1) //nolint:gosec // there are few ports
+				_ = s.SendBinary(append([]byte{channel}, response.Text(err.Error(), maxError)...))
 			}
 		})
 	}
@@ -160,7 +163,7 @@ func forwardPort(
 		if n > 0 {
 			if err := s.SendBinary(buffer[:n+1]); err != nil {
 				_ = data.Reset()
-				return nil //nolint:nilerr // the client is gone
+				return nil // the client is gone
 			}
 		}
 		if err != nil {
@@ -170,7 +173,7 @@ func forwardPort(
 	_ = data.Reset() // what was not sent would hold up the other stream
 	text, err := io.ReadAll(io.LimitReader(failure, maxError))
 	if err != nil || len(text) == 0 || ctx.Err() != nil {
-		return nil //nolint:nilerr // there is no message
+		return nil // there is no message
 	}
 	return errors.New(string(text))
 }

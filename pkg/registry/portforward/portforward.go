@@ -85,11 +85,15 @@ func (p *Provider) review(r *routes.Request, u user.Info) (*request, error) {
 	if err != nil {
 		return nil, err
 	}
-	target, err := objectref.Find(r.Context(), caller, "get", podResource, r.Path(objectref.Namespace), r.Path(objectref.Name))
+	target, err := objectref.Find(
+		r.Context(), caller, "get", podResource, r.Path(objectref.Namespace), r.Path(objectref.Name),
+	)
 	if err != nil {
 		return nil, err
 	}
-	q := &request{caller: caller, user: u, cluster: r.Path(authorization.ClusterParameter), call: target.Call(http.MethodPost)}
+	q := &request{
+		caller: caller, user: u, cluster: r.Path(authorization.ClusterParameter), call: target.Call(http.MethodPost),
+	}
 	q.call.Subresource = subresource
 	if q.ports, err = parsePorts(r.Query("ports")); err != nil {
 		return nil, err
@@ -110,7 +114,8 @@ func parsePorts(text string) ([]uint16, error) {
 	for word := range strings.SplitSeq(text, ",") {
 		port, err := strconv.ParseUint(word, 10, 16)
 		if err != nil || port == 0 || len(out) == maxPorts {
-			return nil, envelope.Invalid("ports", "ports must be at most %d numbers between 1 and 65535, separated by commas", maxPorts)
+			return nil, envelope.Invalid("ports",
+				"ports must be at most %d numbers between 1 and 65535, separated by commas", maxPorts)
 		}
 		out = append(out, uint16(port))
 	}

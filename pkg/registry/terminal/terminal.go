@@ -67,15 +67,19 @@ func (p *Provider) Routes() []routes.Route {
 				"container": "the name of a container; it may be omitted for a Pod with one",
 				"stdin":     "send input; true by default",
 				"tty":       "open a terminal; true by default",
-				"binary":    "send and receive binary messages, whose first byte is 0 for input, 1 for output and 2 for errors",
+				"binary": "send and receive binary messages, whose first byte is 0 for input, 1 for output and 2 " +
+					"for errors",
 			},
-			Types:    map[string]routes.Type{"stdin": routes.Boolean(), "tty": routes.Boolean(), "binary": routes.Boolean()},
+			Types: map[string]routes.Type{
+				"stdin": routes.Boolean(), "tty": routes.Boolean(), "binary": routes.Boolean(),
+			},
 			Endpoint: routes.Reviewed(p.review(verb), p.open),
 		}
 	}
 	run := route(streams.VerbExec, "run a command in a container of a Pod, through a WebSocket")
 	run.Parameters["command"] = "a word of the command; it may be repeated. The default is a shell"
-	return []routes.Route{run, route(streams.VerbAttach, "attach to the main process of a container of a Pod, through a WebSocket")}
+	attach := route(streams.VerbAttach, "attach to the main process of a container of a Pod, through a WebSocket")
+	return []routes.Route{run, attach}
 }
 
 // request is a terminal that a caller may open.
@@ -94,8 +98,8 @@ type request struct {
 // takes the right to create the subresource.
 func (t *request) attributes() authorizationv1.ResourceAttributes {
 	return authorizationv1.ResourceAttributes{
-		Namespace: t.call.Namespace, Verb: "create", Version: "v1", Resource: podResource, Subresource: t.call.Subresource,
-		Name: t.call.Name,
+		Namespace: t.call.Namespace, Verb: "create", Version: "v1", Resource: podResource,
+		Subresource: t.call.Subresource, Name: t.call.Name,
 	}
 }
 
@@ -106,11 +110,16 @@ func (p *Provider) review(verb string) func(r *routes.Request, u user.Info) (*re
 		if err != nil {
 			return nil, err
 		}
-		target, err := objectref.Find(r.Context(), caller, "get", podResource, r.Path(objectref.Namespace), r.Path(objectref.Name))
+		target, err := objectref.Find(
+			r.Context(), caller, "get", podResource, r.Path(objectref.Namespace), r.Path(objectref.Name),
+		)
 		if err != nil {
 			return nil, err
 		}
-		t := &request{caller: caller, user: u, cluster: r.Path(authorization.ClusterParameter), call: target.Call(http.MethodPost)}
+		t := &request{
+			caller: caller, user: u, cluster: r.Path(authorization.ClusterParameter),
+			call: target.Call(http.MethodPost),
+		}
 		t.call.Subresource = verb
 		if err := t.parse(r.URL.Query()); err != nil {
 			return nil, err
