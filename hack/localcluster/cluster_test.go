@@ -75,8 +75,9 @@ func processIDs(t *testing.T, cluster *Cluster) []int {
 			pids = append(pids, pid)
 		}
 	}
-	if len(pids) != 3 {
-		t.Fatalf("%d processes run, want 3", len(pids))
+	const want = 4 // with the kubelet of checkKubelet
+	if len(pids) != want {
+		t.Fatalf("%d processes run, want %d", len(pids), want)
 	}
 	return pids
 }

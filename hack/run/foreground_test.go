@@ -23,8 +23,8 @@ func TestParse(t *testing.T) {
 	t.Parallel()
 	got, err := parse([]string{"--detach", "--fresh", "--member", "--port=1", "--kube-port", "2", "--member-port=3"},
 		io.Discard)
-	if want := (settings{detach: true, fresh: true, member: true, port: 1, kubePort: 2, memberPort: 3}); err != nil ||
-		got != want {
+	want := settings{detach: true, fresh: true, member: true, port: 1, kubePort: 2, memberPort: 3, nodes: 2}
+	if err != nil || got != want {
 		t.Errorf("settings are %+v (%v), want %+v", got, err, want)
 	}
 	if _, err := parse([]string{"detach"}, io.Discard); err == nil || !strings.Contains(err.Error(), `"detach"`) {

@@ -230,10 +230,14 @@ func (s *Stream) every(interval func() time.Duration, call func()) {
 	defer s.mu.Unlock()
 	var timer *time.Timer
 	timer = time.AfterFunc(interval(), func() {
-		if s.done.Err() == nil {
-			call()
-			timer.Reset(interval())
+		if s.done.Err() != nil {
+			return
 		}
+		call()
+		next := interval()
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		timer.Reset(next)
 	})
 	s.timers = append(s.timers, timer)
 }
