@@ -63,7 +63,7 @@ func TestSeriesEndWithTheRegistration(t *testing.T) {
 			envelope.WriteError(r.Context(), w, errors.New("failed"))
 		})
 		filters.WithEnvelope(handler, func(*http.Request) bool { return false }, nil).ServeHTTP(httptest.NewRecorder(),
-			httptest.NewRequest(http.MethodGet, "/api/v1/x", http.NoBody))
+			httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/api/v1/x", http.NoBody))
 		if !hasSeries(t, name) {
 			t.Fatalf("cluster %s has no series", name)
 		}

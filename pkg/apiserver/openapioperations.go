@@ -54,7 +54,8 @@ func describeOperations(document *spec3.OpenAPI, table *routes.Table) {
 
 func operationOf(path *spec3.Path, method string) *spec3.Operation {
 	return map[string]*spec3.Operation{
-		"GET": path.Get, "HEAD": path.Head, "POST": path.Post, "PUT": path.Put, "PATCH": path.Patch, "DELETE": path.Delete,
+		"GET": path.Get, "HEAD": path.Head, "POST": path.Post, "PUT": path.Put,
+		"PATCH": path.Patch, "DELETE": path.Delete,
 	}[method]
 }
 

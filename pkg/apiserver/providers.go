@@ -128,6 +128,7 @@ func (c *ExtraConfig) routes(
 	shared.lists.Listed = recent.Note
 	s.watches = watch.NewProvider(shared.lists, s.verdicts, recent, tokens)
 	shared.watch = s.watches
+	//nolint:contextcheck // the watch of a scope outlives the request
 	s.streams = newStreams(c.Streams, s, tokens, newTickets(s, tokens))
 	table := &routes.Table{
 		Streams: s.streams,

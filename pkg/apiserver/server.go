@@ -121,7 +121,7 @@ func (c *Config) Complete(ctx context.Context) (completed CompletedConfig, err e
 		return CompletedConfig{}, err
 	}
 	state.reads, state.verdicts = readcache.New(c.ExtraConfig.ReadCacheBytes), verdicts.New()
-	state.verdicts.OnChange(func(c *clusters.Connection) {
+	state.verdicts.OnChange(func(c *clusters.Connection) { //nolint:contextcheck // streams have contexts of their own
 		state.streams.ClusterChanged(c)
 		state.watches.ClusterChanged(c)
 	})
@@ -152,38 +152,8 @@ func (c *Config) Complete(ctx context.Context) (completed CompletedConfig, err e
 		delegated: generic.Authentication.Authenticator, table: table,
 	}
 	generic.Authorization.Authorizer = requestAuthorizer{generic.Authorization.Authorizer}
-	origin := func(r *http.Request) filters.Origin {
-		from := clients.find(r)
-		known := from.Trusted || state.sessions.HasSessionFrom(from.Address)
-		return filters.Origin{Network: throttle.ClientNetwork(from.Address).String(), Known: known}
-	}
-	bodies := filters.NewBodies(c.ExtraConfig.BodyBytesInFlight, origin)
-	files := func(next http.Handler) http.Handler { return next }
-	if dir := c.ExtraConfig.DashboardDir; dir != "" {
-		opened, err := dashboard.Open(dir, origin)
-		if err != nil {
-			return CompletedConfig{}, fmt.Errorf("--dashboard-dir: %w", err)
-		}
-		files = opened.Wrap
-	}
-	listener := connections.Limit(generic.SecureServing.Listener, connections.Options{
-		Bytes: c.ExtraConfig.ConnectionBytes, Networks: throttle.CountedPrefixes,
-		Known: func(a netip.Addr) bool {
-			return clients.isProxy(a) || contains(clients.trusted, a) || state.sessions.HasSessionFrom(a)
-		},
-	})
-	generic.SecureServing.Listener = listener
-	tokenInQuery := c.ExtraConfig.WatchTokenInQuery
-	generic.BuildHandlerChainFunc = func(handler http.Handler, g *genericapiserver.Config) http.Handler {
-		refusals, questions := filters.NewRefusals(), clients.delegationLimit()
-		inner := files(handlerChains(handler, g, bodies, questions))
-		shared := func(r *http.Request) bool { return state.credential.check(r) == nil && clients.isKubeAPIServer(r) }
-		enveloped := filters.WithEnvelope(inner, shared, refusals)
-		if tokenInQuery {
-			enveloped = filters.WithTokenInQuery(enveloped)
-		}
-		traced := filters.WithTracing(state.credential.closeConnections(enveloped), c.ExtraConfig.Tracer, clients.isKubeAPIServer)
-		return listener.Handler(traced, clients.isKubeAPIServer)
+	if err := c.installFilters(state, clients); err != nil {
+		return CompletedConfig{}, err
 	}
 	// Nothing in this program calls the server over its loopback, so the loopback token must not be valid.
 	generic.LoopbackClientConfig.BearerToken = ""
@@ -193,6 +163,46 @@ func (c *Config) Complete(ctx context.Context) (completed CompletedConfig, err e
 	return CompletedConfig{&completedConfig{
 		generic: generic.Complete(), state: state, table: table, codecs: codecs, tracer: c.ExtraConfig.Tracer,
 	}}, nil
+}
+
+// installFilters limits the connections, and installs KubeVision's filters around those of the library.
+func (c *Config) installFilters(s *state, clients *clientFinder) error {
+	generic := c.GenericConfig
+	origin := func(r *http.Request) filters.Origin {
+		from := clients.find(r)
+		known := from.Trusted || s.sessions.HasSessionFrom(from.Address)
+		return filters.Origin{Network: throttle.ClientNetwork(from.Address).String(), Known: known}
+	}
+	bodies := filters.NewBodies(c.ExtraConfig.BodyBytesInFlight, origin)
+	files := func(next http.Handler) http.Handler { return next }
+	if dir := c.ExtraConfig.DashboardDir; dir != "" {
+		opened, err := dashboard.Open(dir, origin)
+		if err != nil {
+			return fmt.Errorf("--dashboard-dir: %w", err)
+		}
+		files = opened.Wrap
+	}
+	listener := connections.Limit(generic.SecureServing.Listener, connections.Options{
+		Bytes: c.ExtraConfig.ConnectionBytes, Networks: throttle.CountedPrefixes,
+		Known: func(a netip.Addr) bool {
+			return clients.isProxy(a) || contains(clients.trusted, a) || s.sessions.HasSessionFrom(a)
+		},
+	})
+	generic.SecureServing.Listener = listener
+	tokenInQuery := c.ExtraConfig.WatchTokenInQuery
+	generic.BuildHandlerChainFunc = func(handler http.Handler, g *genericapiserver.Config) http.Handler {
+		refusals, questions := filters.NewRefusals(), clients.delegationLimit()
+		inner := files(handlerChains(handler, g, bodies, questions))
+		shared := func(r *http.Request) bool { return s.credential.check(r) == nil && clients.isKubeAPIServer(r) }
+		enveloped := filters.WithEnvelope(inner, shared, refusals)
+		if tokenInQuery {
+			enveloped = filters.WithTokenInQuery(enveloped)
+		}
+		traced := filters.WithTracing(s.credential.closeConnections(enveloped), c.ExtraConfig.Tracer,
+			clients.isKubeAPIServer)
+		return listener.Handler(traced, clients.isKubeAPIServer)
+	}
+	return nil
 }
 
 // handlerChains returns the library's handler chain twice: unchanged, and for enveloped requests, in which the limit

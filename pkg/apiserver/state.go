@@ -141,8 +141,9 @@ func newState(ctx context.Context, config *rest.Config, c *ExtraConfig) (*state,
 	if err != nil {
 		return nil, fmt.Errorf("making a client for events: %w", err)
 	}
-	s := &state{config: config, credential: credential, cache: cached, secrets: secrets, client: live, keys: token.NewKeySet(clock.RealClock{}),
-		sessions: &sessionindex.Index{}, policy: policy.WithHost(config.Host), memory: memory}
+	s := &state{config: config, credential: credential, cache: cached, secrets: secrets, client: live,
+		keys: token.NewKeySet(clock.RealClock{}), sessions: &sessionindex.Index{},
+		policy: policy.WithHost(config.Host), memory: memory}
 	if err := s.watch(ctx); err != nil {
 		return nil, err
 	}

@@ -170,8 +170,8 @@ func (t *Tickets) spendOnce(ctx context.Context, ticket *Ticket) error {
 	case len(kept) >= kubevisionv1alpha1.MaxSpentTickets:
 		return ErrTooManyTickets
 	}
-	s.Spec.SpentTickets = append(kept, kubevisionv1alpha1.SpentTicket{ID: ticket.ID,
-		ExpirationTime: metav1.NewTime(expires)})
+	kept = append(kept, kubevisionv1alpha1.SpentTicket{ID: ticket.ID, ExpirationTime: metav1.NewTime(expires)})
+	s.Spec.SpentTickets = kept
 	if err := t.Client.Update(ctx, s); err != nil {
 		if apierrors.IsNotFound(err) {
 			return ErrSessionEnded

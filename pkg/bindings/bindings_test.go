@@ -184,7 +184,9 @@ func TestSelects(t *testing.T) {
 // TestReaches: a binding covers the namespaces that it names, those that its selector matched on this very cluster, or
 // the whole cluster.
 func TestReaches(t *testing.T) {
-	binding := func(targets *kubevisionv1alpha1.NamespaceTargets, cluster string, applied ...string) kubevisionv1alpha1.KubeVisionRoleBinding {
+	binding := func(
+		targets *kubevisionv1alpha1.NamespaceTargets, cluster string, applied ...string,
+	) kubevisionv1alpha1.KubeVisionRoleBinding {
 		b := kubevisionv1alpha1.KubeVisionRoleBinding{}
 		b.Spec.Namespaces = targets
 		b.Status.Clusters = []kubevisionv1alpha1.RoleBindingClusterStatus{{Name: cluster, Namespaces: applied}}

@@ -173,15 +173,16 @@ func (q *Queue) giveUp(p *Place) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for e := p.lane.waiting.Front(); e != nil; e = e.Next() {
-		if e.Value == p {
-			p.lane.waiting.Remove(e)
-			if p.lane.waiting.Len() == 0 {
-				q.endTurn(p.lane)
-			}
-			q.forget(p.lane)
-			q.next()
-			return true
+		if e.Value != p {
+			continue
 		}
+		p.lane.waiting.Remove(e)
+		if p.lane.waiting.Len() == 0 {
+			q.endTurn(p.lane)
+		}
+		q.forget(p.lane)
+		q.next()
+		return true
 	}
 	return false
 }

@@ -6,8 +6,8 @@ package budget_test
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -146,7 +146,7 @@ func TestQueueUnderLoad(t *testing.T) {
 					cancel()
 				}
 				cost := int64(n%40 + 1)
-				p, err := q.Enter(ctx, fmt.Sprint(i%5), cost)
+				p, err := q.Enter(ctx, strconv.Itoa(i%5), cost)
 				if err == nil {
 					if used.Add(cost) > 100 {
 						t.Error("the total is exceeded")

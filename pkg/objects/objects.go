@@ -19,7 +19,7 @@ import (
 )
 
 // Object is a Kubernetes object of which only the necessary parts are decoded.
-type Object map[string]json.RawMessage
+type Object map[string]json.RawMessage //nolint:recvcheck // only decoding sets the map itself
 
 // UnmarshalJSON sets the members of the object. They share the memory of one copy of the text.
 func (o *Object) UnmarshalJSON(text []byte) error { return o.split(bytes.Clone(text)) }

@@ -91,7 +91,8 @@ func TestOldViews(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	defer old.Hold(func() {})()
+	release := old.Hold(func() {})
+	defer release()
 	if err := s.Update(filledObject("a", 1000, 3)); err != nil {
 		t.Fatal(err)
 	}

@@ -37,20 +37,22 @@ func parts() []part {
 	named := func(name string) func(*unstructured.Unstructured) bool {
 		return func(o *unstructured.Unstructured) bool { return o.GetName() == name }
 	}
-	out := []part{
+	labels := []string{partOfLabel, names.ManagedByLabel}
+	rights := []string{"ClusterRoleBinding", "RoleBinding", "ClusterRole", "Role"}
+	last := make([]part, 0, len(labels)*len(rights))
+	for _, label := range labels {
+		for _, k := range rights {
+			last = append(last, part{gvk: kind(rbac, k), label: label})
+		}
+	}
+	return append([]part{
 		{gvk: kind("apiregistration.k8s.io", "APIService"), selected: named(names.APIService)},
 		{gvk: kind("admissionregistration.k8s.io", "ValidatingAdmissionPolicyBinding"), label: partOfLabel},
 		{gvk: kind("admissionregistration.k8s.io", "ValidatingAdmissionPolicy"), label: partOfLabel},
 		{gvk: kind("apiextensions.k8s.io", "CustomResourceDefinition"), selected: isDefinition},
 		{gvk: kind("", "Namespace"), selected: named(names.Namespace)},
 		{gvk: kind("scheduling.k8s.io", "PriorityClass"), label: partOfLabel},
-	}
-	for _, label := range []string{partOfLabel, names.ManagedByLabel} {
-		for _, k := range []string{"ClusterRoleBinding", "RoleBinding", "ClusterRole", "Role"} {
-			out = append(out, part{gvk: kind(rbac, k), label: label})
-		}
-	}
-	return out
+	}, last...)
 }
 
 func kind(group, name string) schema.GroupVersionKind {

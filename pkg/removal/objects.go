@@ -146,22 +146,23 @@ func (r *Remover) annotate(ctx context.Context, o *unstructured.Unstructured, an
 
 // describe says why an object is still there, as far as its status tells.
 func describe(o *unstructured.Unstructured) string {
-	out := fmt.Sprintf("%s %s is left", o.GetKind(), o.GetName())
+	var out strings.Builder
+	fmt.Fprintf(&out, "%s %s is left", o.GetKind(), o.GetName())
 	if finalizers := o.GetFinalizers(); len(finalizers) > 0 {
-		out += ", with the finalizers " + strings.Join(finalizers, ", ")
+		out.WriteString(", with the finalizers " + strings.Join(finalizers, ", "))
 	}
 	conditions, _, err := unstructured.NestedSlice(o.Object, "status", "conditions")
 	if err != nil {
-		return out
+		return out.String()
 	}
 	for _, c := range conditions {
 		condition, ok := c.(map[string]any)
 		if ok && condition["type"] == kubevisionv1alpha1.ReadyCondition &&
 			condition["status"] != string(metav1.ConditionTrue) {
-			out += fmt.Sprintf(": %v", condition["message"])
+			fmt.Fprintf(&out, ": %v", condition["message"])
 		}
 	}
-	return out
+	return out.String()
 }
 
 // list returns the objects of a kind; none if the cluster does not know the kind.

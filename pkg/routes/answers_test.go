@@ -4,7 +4,6 @@
 package routes
 
 import (
-	"context"
 	"net/http"
 	"net/http/httptest"
 	"runtime"
@@ -40,7 +39,7 @@ func TestAnswersOfOneUser(t *testing.T) {
 		large, small := envelope.Pieces{[]byte(strings.Repeat("1", largestAnswer))}, envelope.Pieces{[]byte("1")}
 		answer := func(w http.ResponseWriter, name string, data any) time.Duration {
 			begun := time.Now()
-			ctx := genericapirequest.WithUser(context.Background(), &user.DefaultInfo{Name: name})
+			ctx := genericapirequest.WithUser(t.Context(), &user.DefaultInfo{Name: name})
 			r := httptest.NewRequestWithContext(ctx, http.MethodGet, "/", http.NoBody)
 			table.writeAnswer(ctx, w, r, Result{Data: data, Tag: `W/"tag"`})
 			return time.Since(begun)

@@ -22,10 +22,12 @@ const (
 	// maxAttribute is the length of the longest attribute, in bytes.
 	maxAttribute = 512
 
-	// RequestIDKey, CodeKey and ClusterKey are attributes of spans.
+	// RequestIDKey is the attribute with the ID of a request.
 	RequestIDKey = attribute.Key("kubevision.request.id")
-	CodeKey      = attribute.Key("kubevision.code")
-	ClusterKey   = attribute.Key("kubevision.cluster")
+	// CodeKey is the attribute with the code of the response.
+	CodeKey = attribute.Key("kubevision.code")
+	// ClusterKey is the attribute with the name of a cluster.
+	ClusterKey = attribute.Key("kubevision.cluster")
 
 	methodKey = attribute.Key("http.request.method")
 	routeKey  = attribute.Key("http.route")

@@ -19,8 +19,9 @@ const (
 	traceparent = "00-" + traceID + "-b7ad6b7169203331-01"
 )
 
-func request() *http.Request {
-	r := httptest.NewRequest(http.MethodGet, "/api/v1/users/me", http.NoBody)
+func request(t *testing.T) *http.Request {
+	t.Helper()
+	r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/api/v1/users/me", http.NoBody)
 	r.Header.Set("Traceparent", traceparent)
 	r.Header.Set("Tracestate", "vendor=x")
 	r.Header.Set("Baggage", "user=x")
@@ -31,7 +32,7 @@ func request() *http.Request {
 func TestClientsDoNotDecideWhatIsSampled(t *testing.T) {
 	provider := sdktrace.NewTracerProvider(sdktrace.WithSampler(sdktrace.ParentBased(sdktrace.NeverSample())))
 	for trusted, want := range map[bool]bool{false: false, true: true} {
-		r, span := StartRequest(request(), provider, trusted)
+		r, span := StartRequest(request(t), provider, trusted)
 		if span.IsRecording() != want {
 			t.Errorf("trusted %t: recording is %t", trusted, span.IsRecording())
 		}
@@ -57,9 +58,9 @@ func (r *recorder) RoundTrip(request *http.Request) (*http.Response, error) {
 func TestTraceContextIsSentWhereItIsWanted(t *testing.T) {
 	provider := sdktrace.NewTracerProvider()
 	for _, propagate := range []bool{false, true} {
-		inbound, span := StartRequest(request(), provider, false)
+		inbound, span := StartRequest(request(t), provider, false)
 		next := &recorder{}
-		call := httptest.NewRequest(http.MethodGet, "/api/v1/pods", http.NoBody).WithContext(inbound.Context())
+		call := httptest.NewRequestWithContext(inbound.Context(), http.MethodGet, "/api/v1/pods", http.NoBody)
 		response, err := (&RoundTripper{Next: next, Cluster: "member", Propagate: propagate}).RoundTrip(call)
 		if err != nil {
 			t.Fatal(err)
@@ -77,7 +78,7 @@ func TestTraceContextIsSentWhereItIsWanted(t *testing.T) {
 
 // TestRestore: the span is found again behind a filter that has replaced it.
 func TestRestore(t *testing.T) {
-	r, span := StartRequest(request(), sdktrace.NewTracerProvider(), false)
+	r, span := StartRequest(request(t), sdktrace.NewTracerProvider(), false)
 	replaced := trace.ContextWithSpan(r.Context(), trace.SpanFromContext(t.Context()))
 	if trace.SpanFromContext(Restore(replaced)) != span {
 		t.Error("the span was lost")
@@ -88,11 +89,12 @@ func TestRestore(t *testing.T) {
 func TestAttributesAreBounded(t *testing.T) {
 	spans := tracetest.NewSpanRecorder()
 	provider := sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(spans))
-	inbound, span := StartRequest(request(), provider, false)
+	inbound, span := StartRequest(request(t), provider, false)
 	defer span.End()
-	call := httptest.NewRequest(http.MethodGet, "/"+strings.Repeat("a", 2*maxAttribute)+"?token=value", http.NoBody)
+	call := httptest.NewRequestWithContext(inbound.Context(), http.MethodGet,
+		"/"+strings.Repeat("a", 2*maxAttribute)+"?token=value", http.NoBody)
 	client := &RoundTripper{Next: &recorder{}, Cluster: "member"}
-	response, err := client.RoundTrip(call.WithContext(inbound.Context()))
+	response, err := client.RoundTrip(call)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -45,7 +46,7 @@ func BenchmarkCachedList(b *testing.B) {
 			continue
 		}
 		namespace := l.fill(b, objects)
-		b.Run(fmt.Sprint(objects), func(b *testing.B) { l.measure(b, out, namespace, objects) })
+		b.Run(strconv.Itoa(objects), func(b *testing.B) { l.measure(b, out, namespace, objects) })
 	}
 }
 
@@ -76,6 +77,7 @@ type question struct {
 }
 
 func (l *library) measure(b *testing.B, out *table, namespace string, objects int) {
+	b.Helper()
 	b.Run("first-list", func(b *testing.B) {
 		for b.Loop() {
 			b.ReportMetric(l.restart(b).Seconds(), "first-list-s")
@@ -185,7 +187,7 @@ func (l *library) contenders(b *testing.B, q question) []*contender {
 	live := l.contender(b, "live", q.path+"?source=live", "")
 	cached := l.contender(b, "cached", q.path, "")
 	body, tag := l.fromCache(b, cached)
-	insecure := &tls.Config{InsecureSkipVerify: true} //nolint:gosec // the server is a copy
+	insecure := &tls.Config{InsecureSkipVerify: true}
 	limit := &contender{name: "limit", client: plainClient(insecure)}
 	var pid int
 	limit.url, pid = newBareLimit(b, body)
@@ -246,6 +248,7 @@ func (l *library) fromCache(b *testing.B, c *contender) (body []byte, tag string
 }
 
 func (l *library) ask(b *testing.B, out *table, q question, objects int) {
+	b.Helper()
 	all := l.contenders(b, q)
 	_, n, err := readResponse(must(b)(all[0].open(b.Context(), 0))) //nolint:bodyclose // readResponse closes it
 	if err != nil {
@@ -279,6 +282,7 @@ func (l *library) ask(b *testing.B, out *table, q question, objects int) {
 
 // views measures what is made of the cache's metadata.
 func (l *library) views(b *testing.B, out *table, objects int) {
+	b.Helper()
 	l.logIn(b)
 	all := []*contender{
 		l.contender(b, "overview", "/overview", ""),
@@ -306,6 +310,7 @@ func (l *library) views(b *testing.B, out *table, objects int) {
 
 // parallel measures the memory under many parallel lists of one user.
 func (l *library) parallel(b *testing.B, source string) {
+	b.Helper()
 	const atOnce = 48
 	pid := env.KubeVision.APIServer().PID()
 	l.logIn(b)
@@ -339,6 +344,7 @@ func reportRatios(b *testing.B, all []*contender) {
 
 // must returns a function that fails the benchmark on an error.
 func must(b *testing.B) func(*http.Response, error) *http.Response {
+	b.Helper()
 	return func(response *http.Response, err error) *http.Response {
 		b.Helper()
 		if err != nil {

@@ -68,7 +68,7 @@ func (c *contender) send(b *testing.B, clients int) {
 // request sends a request of a client, and counts the response.
 func (c *contender) request(ctx context.Context, client int) error {
 	begun := time.Now()
-	response, err := c.open(ctx, client)
+	response, err := c.open(ctx, client) //nolint:bodyclose // readResponse closes it
 	if err != nil {
 		return err
 	}

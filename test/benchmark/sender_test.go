@@ -76,7 +76,7 @@ func startProgram(b *testing.B, command []string, variable, value string) progra
 		b.Fatal(err)
 	}
 	command = append(command, self)
-	cmd := exec.Command(command[0], command[1:]...) //nolint:noctx,gosec // it ends when its input does
+	cmd := exec.Command(command[0], command[1:]...) //nolint:noctx // it ends when its input does
 	cmd.Env, cmd.Stderr = append(os.Environ(), variable+"="+value), os.Stderr
 	input, err := cmd.StdinPipe()
 	if err != nil {

@@ -146,7 +146,8 @@ func (p *WatchProxy) enter(r *http.Request, cancel context.CancelFunc) bool {
 		return false
 	}
 	p.requests[r] = cancel
-	if query := r.URL.Query(); isReadCache(r) && (query.Get("watch") != "true" || query.Get("sendInitialEvents") == "true") {
+	if query := r.URL.Query(); isReadCache(r) &&
+		(query.Get("watch") != "true" || query.Get("sendInitialEvents") == "true") {
 		p.lists[path.Base(r.URL.Path)]++
 	}
 	if path.Base(r.URL.Path) == "selfsubjectaccessreviews" && r.Header.Get("Impersonate-User") != "" {

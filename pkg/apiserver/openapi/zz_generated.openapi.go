@@ -7749,14 +7749,14 @@ func schema_pkg_apis_dashboard_v1alpha1_TerminalFrame(ref common.ReferenceCallba
 					},
 					"cols": {
 						SchemaProps: spec.SchemaProps{
-							Description: "cols is the new width of the terminal.",
+							Description: "cols is the new width of the terminal, from 0 to 65535.",
 							Type:        []string{"integer"},
 							Format:      "int32",
 						},
 					},
 					"rows": {
 						SchemaProps: spec.SchemaProps{
-							Description: "rows is the new height of the terminal.",
+							Description: "rows is the new height of the terminal, from 0 to 65535.",
 							Type:        []string{"integer"},
 							Format:      "int32",
 						},
@@ -8226,7 +8226,7 @@ func schema_pkg_apis_dashboard_v1alpha1_UpdateClusterRequest(ref common.Referenc
 					},
 					"resourceVersion": {
 						SchemaProps: spec.SchemaProps{
-							Description: "resourceVersion, if it is set, must be that of the registration.",
+							Description: "resourceVersion must be that of the registration, if it is set.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
@@ -8284,7 +8284,7 @@ func schema_pkg_apis_dashboard_v1alpha1_UpdateRoleBindingRequest(ref common.Refe
 					},
 					"resourceVersion": {
 						SchemaProps: spec.SchemaProps{
-							Description: "resourceVersion, if it is set, must be that of the role binding.",
+							Description: "resourceVersion must be that of the role binding, if it is set.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
@@ -8368,7 +8368,7 @@ func schema_pkg_apis_dashboard_v1alpha1_UpdateUserRequest(ref common.ReferenceCa
 					},
 					"resourceVersion": {
 						SchemaProps: spec.SchemaProps{
-							Description: "resourceVersion, if it is set, must be that of the user.",
+							Description: "resourceVersion must be that of the user, if it is set.",
 							Type:        []string{"string"},
 							Format:      "",
 						},

@@ -119,7 +119,7 @@ func TestReviewsEndWithTheLastRequest(t *testing.T) {
 	h.awaitWaiting(t, 1)
 	w.release <- true
 	w.group.Wait()
-	if got, _ := w.results.Load("second"); got != "true true" {
+	if got, _ := w.results.Load("second"); got != "true true" { //nolint:dupword // two results
 		t.Errorf("who stayed got %v", got)
 	}
 	alone, giveUp := context.WithCancel(t.Context())

@@ -26,7 +26,9 @@ const manyEvents = 100 * recentEvents
 func (t *tally) infrastructureKinds() []scopedlist.Kind {
 	return []scopedlist.Kind{
 		t.countedKind("services", func(out *dashboardv1alpha1.Overview, n int64) { out.Services = n }),
-		t.countedKind("ingresses.networking.k8s.io", func(out *dashboardv1alpha1.Overview, n int64) { out.Ingresses = n }),
+		t.countedKind("ingresses.networking.k8s.io", func(out *dashboardv1alpha1.Overview, n int64) {
+			out.Ingresses = n
+		}),
 		typedKind(t, "namespaces", func(n *corev1.Namespace, out *dashboardv1alpha1.Overview) {
 			out.Namespaces++
 			addIf(&out.ActiveNamespaces, n.Status.Phase == corev1.NamespaceActive)

@@ -76,7 +76,9 @@ func typedKind[T any, P interface {
 	read := func(ctx context.Context, _ clusters.Resource, a scopedlist.Result) error {
 		part, account := &dashboardv1alpha1.Overview{}, budget.AccountFrom(ctx)
 		if a.Cached != nil {
-			err := addGroups(part, a.Cached.Groups, account, func(o *T, out *dashboardv1alpha1.Overview) { look(o, out) })
+			err := addGroups(part, a.Cached.Groups, account, func(o *T, out *dashboardv1alpha1.Overview) {
+				look(o, out)
+			})
 			if err != nil {
 				return err
 			}

@@ -82,8 +82,9 @@ func eventBytes(all []dashboardv1alpha1.OverviewEvent) int64 {
 	var size int64
 	for i := range all {
 		e := &all[i]
-		size += int64(reflect.TypeFor[dashboardv1alpha1.OverviewEvent]().Size()) //nolint:gosec // the size of a type is small
-		size += int64(len(e.Type) + len(e.Reason) + len(e.Message) + len(e.ObjectKind) + len(e.ObjectName) + len(e.Namespace))
+		size += int64(reflect.TypeFor[dashboardv1alpha1.OverviewEvent]().Size()) //nolint:gosec // it is small
+		size += int64(len(e.Type) + len(e.Reason) + len(e.Message) +
+			len(e.ObjectKind) + len(e.ObjectName) + len(e.Namespace))
 	}
 	return size
 }

@@ -80,7 +80,8 @@ func TestDroppedBodies(t *testing.T) {
 				}
 			}()
 			err := write(b, func() {
-				if writes++; writes == 5 {
+				writes++
+				if writes == 5 {
 					b.drop()
 				}
 			})

@@ -74,11 +74,15 @@ func (s *session) received(_ context.Context, _ *streams.Stream, m streams.Messa
 	if err := routes.DecodeJSON(m.Data, &f); err != nil {
 		return err
 	}
+	size, err := sizeOf(&f)
+	if err != nil {
+		return err
+	}
 	switch f.Type {
 	case frameInput:
 		return s.write([]byte(f.Data))
 	case frameResize:
-		s.sizes.push(remotecommand.TerminalSize{Width: f.Cols, Height: f.Rows})
+		s.sizes.push(size)
 		return nil
 	case framePing: // the message itself keeps the connection alive
 		return nil
@@ -162,7 +166,8 @@ func (s *session) last(end streams.End) []byte {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.exitCode != nil {
-		f.ExitCode, f.Data = s.exitCode, fmt.Sprintf("the command has ended with exit code %d", *s.exitCode)
+		code := int32(*s.exitCode) //nolint:gosec // Kubernetes has 32 bits for it, too
+		f.ExitCode, f.Data = &code, fmt.Sprintf("the command has ended with exit code %d", *s.exitCode)
 	}
 	return encode(f)
 }

@@ -4,10 +4,32 @@
 package terminal
 
 import (
+	"math"
 	"sync"
 
 	"k8s.io/client-go/tools/remotecommand"
+
+	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/envelope"
 )
+
+// sizeOf returns the size in a frame. It is zero for a frame without one.
+func sizeOf(f *dashboardv1alpha1.TerminalFrame) (size remotecommand.TerminalSize, err error) {
+	if size.Width, err = dimension("cols", f.Cols); err != nil {
+		return remotecommand.TerminalSize{}, err
+	}
+	if size.Height, err = dimension("rows", f.Rows); err != nil {
+		return remotecommand.TerminalSize{}, err
+	}
+	return size, nil
+}
+
+func dimension(field string, n int32) (uint16, error) {
+	if n < 0 || n > math.MaxUint16 {
+		return 0, envelope.Invalid(field, "%s must be between 0 and %d", field, math.MaxUint16)
+	}
+	return uint16(n), nil
+}
 
 // sizeQueue holds the last size of a terminal that the command does not know yet.
 type sizeQueue struct {

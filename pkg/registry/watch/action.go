@@ -157,7 +157,7 @@ func (c *client) subscribeTo(ctx context.Context, name topicName, a action, from
 	if err := c.add(t); err != nil {
 		return err
 	}
-	c.wake()
+	c.wake() //nolint:contextcheck // the client has the context of its stream
 	return nil
 }
 

@@ -131,7 +131,7 @@ func (f *feed) forget(n int) {
 	}
 	f.start = f.entries[n-1].version
 	f.entries = slices.Clone(f.entries[n:])
-	f.base += uint64(n)
+	f.base += uint64(n) //nolint:gosec // it counts entries
 }
 
 // tell wakes all followers.
@@ -178,7 +178,7 @@ func (f *feed) after(version string) uint64 {
 		c, ok := compare(f.entries[i].version, version)
 		return ok && c > 0
 	})
-	return f.base + uint64(i) - 1
+	return f.base + uint64(i) - 1 //nolint:gosec // it is an index
 }
 
 // inGap returns whether a version is between two lists: objects may have come and gone since that neither has.

@@ -5,6 +5,7 @@ package watch
 
 import (
 	"context"
+	"maps"
 	"sync"
 	"time"
 
@@ -72,7 +73,7 @@ func (f *feeds) get(ctx context.Context, c *clusters.Connection, r clusters.Reso
 		f.feeds = map[feedKey]*feed{}
 	}
 	f.feeds[key] = next
-	go f.awaitEnd(key, next)
+	go f.awaitEnd(key, next) //nolint:contextcheck // clients have the contexts of their streams
 	return next, true
 }
 
@@ -116,7 +117,7 @@ func (f *feeds) run(ctx context.Context, host *clusters.Connection, watched func
 			followers := one.count()
 			isWatched := watched(key.connection) && hostWatched
 			if !isWatched && followers > 0 && n%(1+followers/uncheckedPerSecond) == 0 {
-				one.review()
+				one.review() //nolint:contextcheck // clients have the contexts of their streams
 			}
 		}
 	}
@@ -125,11 +126,7 @@ func (f *feeds) run(ctx context.Context, host *clusters.Connection, watched func
 func (f *feeds) all() map[feedKey]*feed {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	out := make(map[feedKey]*feed, len(f.feeds))
-	for key, one := range f.feeds {
-		out[key] = one
-	}
-	return out
+	return maps.Clone(f.feeds)
 }
 
 // close closes a feed, unless somebody has begun to follow it.

@@ -38,11 +38,11 @@ func parseTopic(text string) (topicName, error) {
 	return name, nil
 }
 
-func (n topicName) String() string {
-	if n.namespace == "" {
-		return n.cluster + ":" + n.resource
+func (t topicName) String() string {
+	if t.namespace == "" {
+		return t.cluster + ":" + t.resource
 	}
-	return n.cluster + ":" + n.resource + ":" + n.namespace
+	return t.cluster + ":" + t.resource + ":" + t.namespace
 }
 
 // topic is what one client follows.
@@ -84,6 +84,7 @@ type topic struct {
 
 // review finds out what the caller may list now.
 func (p *Provider) review(ctx context.Context, t *topic, u user.Info) error {
+	//nolint:contextcheck // the watch of a scope outlives the request
 	terms := [2]verdicts.Term{p.Verdicts.Term(p.Access.Connections.Host()), p.Verdicts.Term(t.feed.connection)}
 	caller, err := p.Access.ClusterByName(ctx, u, t.cluster)
 	if err != nil {

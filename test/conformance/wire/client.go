@@ -256,7 +256,7 @@ func (c *Client) WebSocket(ctx context.Context, r Request, subprotocols ...strin
 		TLSClientConfig: settings, HandshakeTimeout: timeout, Subprotocols: subprotocols, ReadBufferSize: 4096,
 	}
 	address := "wss://" + strings.TrimPrefix(c.base, "https://") + r.Path
-	conn, answer, err := dialer.DialContext(ctx, address, request.Header)
+	conn, answer, err := dialer.DialContext(ctx, address, request.Header) //nolint:bodyclose // the dialer closes it
 	if err == nil {
 		return conn, nil, nil
 	}

@@ -9,7 +9,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
-	"strings"
 	"testing"
 	"time"
 
@@ -94,7 +93,7 @@ func TestRequestLog(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, secret := range []string{confidential, a.AccessToken, a.RefreshToken, a.Password} {
-		if i := strings.Index(string(text), secret); i >= 0 {
+		if i := bytes.Index(text, []byte(secret)); i >= 0 {
 			t.Errorf("the log contains %q: %.300s", secret, text[max(0, i-200):])
 		}
 	}

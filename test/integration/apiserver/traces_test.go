@@ -5,11 +5,11 @@ package apiserver_test
 
 import (
 	"context"
-	"fmt"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -55,7 +55,7 @@ func attribute(attributes []*commonv1.KeyValue, key string) string {
 		if text, ok := a.GetValue().GetValue().(*commonv1.AnyValue_StringValue); ok {
 			return text.StringValue
 		}
-		return fmt.Sprint(a.GetValue().GetIntValue())
+		return strconv.FormatInt(a.GetValue().GetIntValue(), 10)
 	}
 	return ""
 }

@@ -143,7 +143,8 @@ func TestMetricsOfClusters(t *testing.T) {
 		t.Errorf("only %d metrics were found", len(found))
 	}
 	for _, metric := range found {
-		if !strings.Contains(string(page), "`"+metric[1]+"`") || !regexp.MustCompile(`^\[(ALPHA|BETA|STABLE)\]$`).MatchString(metric[2]) {
+		if !strings.Contains(string(page), "`"+metric[1]+"`") ||
+			!regexp.MustCompile(`^\[(ALPHA|BETA|STABLE)\]$`).MatchString(metric[2]) {
 			t.Errorf("docs/metrics.md lacks %s, or it has no stability level: %s", metric[1], metric[2])
 		}
 	}

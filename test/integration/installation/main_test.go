@@ -121,7 +121,7 @@ func (p *plane) kubectl(ctx context.Context, args ...string) outcome {
 func (p *plane) run(ctx context.Context, program string, args ...string) outcome {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, program, args...) //nolint:gosec // programs of the project
+	cmd := exec.CommandContext(ctx, program, args...)
 	cmd.Dir = root
 	begun := time.Now()
 	out, err := cmd.CombinedOutput()

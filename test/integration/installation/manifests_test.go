@@ -79,7 +79,7 @@ func kustomizations(t *testing.T) []string {
 	}
 	var out []string
 	for _, f := range files {
-		text, err := os.ReadFile(f) //nolint:gosec // a file of the project
+		text, err := os.ReadFile(f)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -93,8 +93,8 @@ func kustomizations(t *testing.T) []string {
 func defineForeign(t *testing.T) {
 	t.Helper()
 	for module, files := range foreign() {
-		cmd := exec.CommandContext(t.Context(), "go", "mod", "download", "-json", module) //nolint:gosec // pinned above
-		cmd.Dir = t.TempDir()                                                             // outside of the module
+		cmd := exec.CommandContext(t.Context(), "go", "mod", "download", "-json", module)
+		cmd.Dir = t.TempDir() // outside of the module
 		text, err := cmd.Output()
 		if err != nil {
 			t.Fatalf("downloading %s: %v\n%s", module, err, text)

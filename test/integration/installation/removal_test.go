@@ -55,7 +55,9 @@ func TestRemovalInEveryOrder(t *testing.T) {
 					t.Errorf("deleting the %s took %s: %s", name, got.took, got.output)
 				}
 			}
-			lost := isGone(t, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: names.Namespace, Name: memberName}})
+			lost := isGone(t, &corev1.Secret{
+				ObjectMeta: metav1.ObjectMeta{Namespace: names.Namespace, Name: memberName},
+			})
 			if lost {
 				// The kubeconfig is gone, and with it the way to the member.
 				got := remove(t, "--timeout=20s")
@@ -72,7 +74,8 @@ func TestRemovalInEveryOrder(t *testing.T) {
 	}
 }
 
-// TestRemove: one command removes an installation that nobody has touched, and says nothing is left when it is run again.
+// TestRemove: one command removes an installation that nobody has touched, and says nothing is left when it is run
+// again.
 func TestRemove(t *testing.T) {
 	install(t)
 	for range 2 {
@@ -84,8 +87,8 @@ func TestRemove(t *testing.T) {
 	checkMember(t, false)
 }
 
-// TestCarelessRemovalKeepsData: deleting the manifests or the namespace of an installation that has objects is rejected,
-// and applying the manifests again brings the installation back.
+// TestCarelessRemovalKeepsData: deleting the manifests or the namespace of an installation that has objects is
+// rejected, and applying the manifests again brings the installation back.
 func TestCarelessRemovalKeepsData(t *testing.T) {
 	install(t)
 	guarded(t)
@@ -97,7 +100,8 @@ func TestCarelessRemovalKeepsData(t *testing.T) {
 	}
 	host.must(t, "apply", "--server-side", "--force-conflicts", "-k", "config/default")
 	user := &kubevisionv1alpha1.KubeVisionUser{}
-	if err := host.admin.Get(t.Context(), client.ObjectKey{Name: "alice"}, user); err != nil || user.DeletionTimestamp != nil {
+	if err := host.admin.Get(t.Context(), client.ObjectKey{Name: "alice"}, user); err != nil ||
+		user.DeletionTimestamp != nil {
 		t.Errorf("the user is lost: %v", err)
 	}
 	if isGone(t, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: names.Namespace, Name: memberName}}) {
@@ -115,7 +119,8 @@ func guarded(t *testing.T) {
 	t.Helper()
 	if err := localcluster.Poll(t.Context(), patience, "be guarded", func(ctx context.Context) error {
 		for _, name := range []string{"namespace/" + names.Namespace, "crd/kubevisionusers.kubevision.io"} {
-			if got := host.kubectl(ctx, "delete", "--dry-run=server", name); !strings.Contains(got.output, "remove.yaml") {
+			got := host.kubectl(ctx, "delete", "--dry-run=server", name)
+			if !strings.Contains(got.output, "remove.yaml") {
 				return fmt.Errorf("deleting %s: %s", name, got.output)
 			}
 		}
@@ -125,8 +130,8 @@ func guarded(t *testing.T) {
 	}
 }
 
-// install applies the manifests, with a user, a binding, and a member on which a grant was placed. It writes the objects
-// before the policies: kube-apiserver may need 30 seconds to find the kinds to which those refer.
+// install applies the manifests, with a user, a binding, and a member on which a grant was placed. It writes the
+// objects before the policies: kube-apiserver may need 30 seconds to find the kinds to which those refer.
 func install(t *testing.T) {
 	t.Helper()
 	host.must(t, "apply", "--server-side", "-k", "config/crd")
@@ -227,9 +232,12 @@ func isGone(t *testing.T, o client.Object) bool {
 // nothingLeft verifies that the host has no object of an installation.
 func nothingLeft(t *testing.T) {
 	t.Helper()
-	const kinds = "customresourcedefinitions,validatingadmissionpolicies,validatingadmissionpolicybindings,apiservices," +
-		"clusterroles,clusterrolebindings,roles,rolebindings,priorityclasses,deployments,services,configmaps"
-	for _, label := range []string{"app.kubernetes.io/part-of=kubevision", names.ManagedByLabel + "=" + names.ManagedBy} {
+	const kinds = "customresourcedefinitions,validatingadmissionpolicies,validatingadmissionpolicybindings," +
+		"apiservices,clusterroles,clusterrolebindings,roles,rolebindings," +
+		"priorityclasses,deployments,services,configmaps"
+	for _, label := range []string{
+		"app.kubernetes.io/part-of=kubevision", names.ManagedByLabel + "=" + names.ManagedBy,
+	} {
 		if out := host.must(t, "get", kinds, "--all-namespaces", "-l", label, "-o", "name"); out != "" {
 			t.Errorf("left, with the label %s:\n%s", label, out)
 		}

@@ -19,8 +19,8 @@ import (
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 )
 
-// TestUpgradeAfterScale: an upgrade of an installation whose replicas somebody has scaled stops, and goes on as the page
-// says.
+// TestUpgradeAfterScale: an upgrade of an installation whose replicas somebody has scaled stops, and goes on as the
+// page says.
 func TestUpgradeAfterScale(t *testing.T) {
 	install(t)
 	const replicas = "jsonpath={.spec.replicas}"
@@ -37,8 +37,9 @@ func TestUpgradeAfterScale(t *testing.T) {
 	removeAll(t)
 }
 
-// TestUpgradeAndRollBack applies the manifests of the previous release over those of this one and back. Without a release,
-// it takes the oldest commit within reach. No object of users changes, and no rights stay that the manifests do not have.
+// TestUpgradeAndRollBack applies the manifests of the previous release over those of this one and back. Without a
+// release, it takes the oldest commit within reach. No object of users changes, and no rights stay that the manifests
+// do not have.
 func TestUpgradeAndRollBack(t *testing.T) {
 	install(t)
 	before := object(t)
@@ -49,7 +50,8 @@ func TestUpgradeAndRollBack(t *testing.T) {
 		if after.UID != before.UID || after.DeletionTimestamp != nil || after.Generation != before.Generation {
 			t.Errorf("with the manifests in %s, the cluster is %+v", config, after.ObjectMeta)
 		}
-		got := host.kubectl(t.Context(), "diff", "--server-side", "--force-conflicts", "-k", filepath.Join(config, "default"))
+		got := host.kubectl(t.Context(), "diff", "--server-side", "--force-conflicts",
+			"-k", filepath.Join(config, "default"))
 		if got.err != nil {
 			t.Errorf("the manifests in %s are not in force: %v\n%s", config, got.err, got.output)
 		}
@@ -78,7 +80,7 @@ func removeAll(t *testing.T) {
 func previousManifests(t *testing.T) string {
 	t.Helper()
 	git := func(args ...string) ([]byte, error) {
-		cmd := exec.CommandContext(t.Context(), "git", args...) //nolint:gosec // arguments of the test
+		cmd := exec.CommandContext(t.Context(), "git", args...)
 		cmd.Dir = root
 		return cmd.Output()
 	}

@@ -82,8 +82,8 @@ func TestFullReadCache(t *testing.T) {
 	}
 }
 
-// TestSlowReadersOfTheCache lists by clients that do not read, while all objects are replaced again and again. No client
-// may hold many versions of them.
+// TestSlowReadersOfTheCache lists by clients that do not read, while all objects are replaced again and again. No
+// client may hold many versions of them.
 func TestSlowReadersOfTheCache(t *testing.T) {
 	const objects, versions = 20, 24
 	ns := stored(t, "slow", objects, large) // 14 MB

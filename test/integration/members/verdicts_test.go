@@ -291,8 +291,8 @@ func TestVerdictsOfAMemberThatIsGone(t *testing.T) {
 	if code := envelope.As(err).Code; code != dashboardv1alpha1.CodeUnreachable {
 		t.Errorf("the code is %d: %v", code, err)
 	}
-	if allowed, err := j.cache.AllowedStale(t.Context(), j.caller, listPodsIn(j.namespace), time.Now(), stillBound); err != nil ||
-		!allowed {
+	allowed, err := j.cache.AllowedStale(t.Context(), j.caller, listPodsIn(j.namespace), time.Now(), stillBound)
+	if err != nil || !allowed {
 		t.Errorf("who was allowed before is not: %t, %v", allowed, err)
 	}
 	for what, a := range map[string]authorizationv1.ResourceAttributes{

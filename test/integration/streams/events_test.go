@@ -23,6 +23,7 @@ type serverSent struct{ lines *bufio.Scanner }
 // openEvents opens a stream of events, and closes it at the end of the test.
 func openEvents(tb testing.TB, d door, p person, query string) serverSent {
 	tb.Helper()
+	//nolint:bodyclose // Open closes it at the end of the test
 	response := d.client.Open(tb, wire.Request{Path: d.base + "/watch/events?" + query, Token: p.AccessToken})
 	if kind := response.Header.Get("Content-Type"); kind != "text/event-stream" {
 		tb.Fatalf("the answer is %s", kind)

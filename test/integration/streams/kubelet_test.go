@@ -27,7 +27,7 @@ import (
 const nodeName = "simulated"
 
 // kubelet starts the kubelet, and a Node that it serves, once.
-var kubelet = sync.OnceValue(func() error { //nolint:gochecknoglobals // all tests share it
+var kubelet = sync.OnceValue(func() error {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
 	defer cancel()
 	port, err := env.Cluster.StartKubelet(ctx)
@@ -39,7 +39,7 @@ var kubelet = sync.OnceValue(func() error { //nolint:gochecknoglobals // all tes
 		return err
 	}
 	node.Status.Addresses = []corev1.NodeAddress{{Type: corev1.NodeInternalIP, Address: "127.0.0.1"}}
-	node.Status.DaemonEndpoints.KubeletEndpoint.Port = int32(port) //nolint:gosec // a port
+	node.Status.DaemonEndpoints.KubeletEndpoint.Port = int32(port)
 	return env.Client.Status().Update(ctx, node)
 })
 
@@ -57,7 +57,8 @@ func runs(tb testing.TB, namespace, name string, labels map[string]string, conta
 	for _, c := range containers {
 		pod.Spec.Containers = append(pod.Spec.Containers, corev1.Container{Name: c, Image: "none"})
 		statuses = append(statuses, corev1.ContainerStatus{
-			Name: c, Ready: true, State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{StartedAt: metav1.Now()}},
+			Name: c, Ready: true,
+			State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{StartedAt: metav1.Now()}},
 		})
 	}
 	set().Create(tb, pod)
@@ -80,7 +81,8 @@ func writeLog(tb testing.TB, namespace, pod, container string, lines ...string) 
 		tb.Fatal(err)
 	}
 	for _, line := range lines {
-		if _, err := fmt.Fprintf(file, "%s stdout F %s\n", time.Now().UTC().Format(time.RFC3339Nano), line); err != nil {
+		now := time.Now().UTC().Format(time.RFC3339Nano)
+		if _, err := fmt.Fprintf(file, "%s stdout F %s\n", now, line); err != nil {
 			tb.Fatal(err)
 		}
 	}

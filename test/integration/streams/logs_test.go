@@ -50,7 +50,8 @@ func TestLogAsText(t *testing.T) {
 	if got := p.text(t, path+"&tailLines=1000000000000"); strings.Count(got, "\n") != 3 {
 		t.Errorf("a large tail is %q", got)
 	}
-	if got := p.text(t, path+"&tailLines=2&timestamps=true"); !strings.Contains(got, "Z two\n") || strings.Contains(got, "one") {
+	if got := p.text(t, path+"&tailLines=2&timestamps=true"); !strings.Contains(got, "Z two\n") ||
+		strings.Contains(got, "one") {
 		t.Errorf("the tail is %q", got)
 	}
 	if got := p.text(t, overHTTP(namespace, "/pods/web?container=side")); len(got) != 16<<10+1 {
@@ -96,7 +97,8 @@ func TestMergedLogs(t *testing.T) {
 	p.client.Call(t, p.get(overHTTP(namespace, "/pods?labelSelector=%3D%3D"))).Want(t, wire.Invalid)
 
 	// A Pod that starts later is followed, too.
-	conn := open(t, p.client, p.get("/clusters/"+host+"/namespaces/"+namespace+"/logs?follow=true&labelSelector=app%3Dshop"))
+	conn := open(t, p.client,
+		p.get("/clusters/"+host+"/namespaces/"+namespace+"/logs?follow=true&labelSelector=app%3Dshop"))
 	readUntil(t, conn, func(f frame) bool { return f.Pod == "b" && f.Data == "b2" })
 	runs(t, namespace, "c", labels, "main")
 	writeLog(t, namespace, "c", "main", "c0")
@@ -131,7 +133,9 @@ func TestFollowAcrossARestart(t *testing.T) {
 	}
 	// The end of the Pod is the end of the log.
 	pod.Status.Phase = corev1.PodSucceeded
-	if err := errors.Join(env.Client.Status().Update(t.Context(), pod), os.WriteFile(file+".exited", nil, 0o600)); err != nil {
+	if err := errors.Join(
+		env.Client.Status().Update(t.Context(), pod), os.WriteFile(file+".exited", nil, 0o600),
+	); err != nil {
 		t.Fatal(err)
 	}
 	readUntil(t, conn, func(f frame) bool { return f.Type == "close" })
@@ -185,7 +189,9 @@ func TestLogThroughKubeAPIServer(t *testing.T) {
 	}
 	path := wire.GroupPath + ofPod(namespace, "web", "logs?container=main&follow=true")
 	fixture.Eventually(t, "the right of the user", func(ctx context.Context) error {
-		return client.Answers(ctx, 0, wire.Request{Path: wire.GroupPath + "/clusters/" + host + "/namespaces/" + namespace + "/resources/pods"})
+		return client.Answers(ctx, 0, wire.Request{
+			Path: wire.GroupPath + "/clusters/" + host + "/namespaces/" + namespace + "/resources/pods",
+		})
 	})
 	conn := open(t, client, wire.Request{Path: path})
 	readUntil(t, conn, func(f frame) bool { return f.Data == "1" })

@@ -38,8 +38,11 @@ func TestPortForward(t *testing.T) {
 			go func() { _, _ = io.Copy(conn, conn) }()
 		}
 	}()
-	port := listener.Addr().(*net.TCPAddr).Port //nolint:forcetypeassert // it is one
-	path := ofPod(namespace, "web", fmt.Sprintf("portforward?ports=%d,1", port))
+	address, ok := listener.Addr().(*net.TCPAddr)
+	if !ok {
+		t.Fatalf("the address is %v", listener.Addr())
+	}
+	path := ofPod(namespace, "web", fmt.Sprintf("portforward?ports=%d,1", address.Port))
 	conn := open(t, p.client, p.get(path), channelSubprotocol)
 	if conn.Subprotocol() != channelSubprotocol {
 		t.Errorf("the subprotocol is %q", conn.Subprotocol())
@@ -53,7 +56,7 @@ func TestPortForward(t *testing.T) {
 		}
 	}
 	await(func() bool { return len(channels[0]) == 2 && len(channels[3]) >= 2 })
-	if got := binary.LittleEndian.Uint16(channels[0]); int(got) != port {
+	if got := binary.LittleEndian.Uint16(channels[0]); int(got) != address.Port {
 		t.Errorf("the port is %d", got)
 	}
 	data := bytes.Repeat([]byte{0, 1, 254, 255}, 8<<10)
@@ -67,7 +70,8 @@ func TestPortForward(t *testing.T) {
 	await(func() bool { return strings.Contains(string(channels[3]), "refused") })
 
 	for _, ports := range []string{"", "0", "65536", "x", "1,,2"} {
-		if code := refused(t, p.client, p.get(ofPod(namespace, "web", "portforward?ports="+ports))).Code; code != wire.Invalid && code != wire.Required {
+		code := refused(t, p.client, p.get(ofPod(namespace, "web", "portforward?ports="+ports))).Code
+		if code != wire.Invalid && code != wire.Required {
 			t.Errorf("ports %q: code %d", ports, code)
 		}
 	}

@@ -29,7 +29,9 @@ func TestTerminal(t *testing.T) {
 	p, namespace := inNamespace(t, "dev")
 	runs(t, namespace, "web", nil, "main")
 	ticket := p.ticket(t, `{"cluster":"`+host+`","namespace":"`+namespace+`","pod":"web","verb":"exec"}`)
-	conn := open(t, p.client, wire.Request{Path: p.base + ofPod(namespace, "web", "exec?container=main&command=sh&ticket="+ticket)})
+	conn := open(t, p.client, wire.Request{
+		Path: p.base + ofPod(namespace, "web", "exec?container=main&command=sh&ticket="+ticket),
+	})
 	limits := readUntil(t, conn, func(f frame) bool { return f.Type == "info" })
 	if f := limits[0]; f.IdleSeconds != 30*60 || f.MaxSeconds != 8*60*60 {
 		t.Errorf("the limits are %+v", f)
@@ -37,7 +39,9 @@ func TestTerminal(t *testing.T) {
 	conn.send(t, typed{Type: "ping"})
 	conn.send(t, typed{Type: "resize", Cols: 123, Rows: 45})
 	conn.send(t, typed{Type: "input", Data: "sleep 1; stty size; printf 'caf\\303'; sleep 0.3; printf '\\251\\n'\n"})
-	shown := ofType(readUntil(t, conn, func(f frame) bool { return strings.Contains(f.Data, "\u00e9") && f.Type == "output" }), "output")
+	shown := ofType(readUntil(t, conn, func(f frame) bool {
+		return strings.Contains(f.Data, "\u00e9") && f.Type == "output"
+	}), "output")
 	if !strings.Contains(shown, "45 123") || strings.Contains(shown, "\uFFFD") {
 		t.Errorf("the terminal shows %q", shown)
 	}
@@ -46,7 +50,8 @@ func TestTerminal(t *testing.T) {
 	if last := frames[len(frames)-1]; last.ExitCode == nil || *last.ExitCode != 7 || last.Reason != "done" {
 		t.Errorf("the end is %+v", last)
 	}
-	if code := refused(t, p.client, wire.Request{Path: p.base + ofPod(namespace, "web", "exec?ticket="+ticket)}).Code; code != wire.Unauthenticated {
+	again := wire.Request{Path: p.base + ofPod(namespace, "web", "exec?ticket="+ticket)}
+	if code := refused(t, p.client, again).Code; code != wire.Unauthenticated {
 		t.Errorf("the ticket again: code %d", code)
 	}
 }
@@ -56,7 +61,8 @@ func TestBinaryTerminal(t *testing.T) {
 	p, namespace := inNamespace(t, "dev")
 	runs(t, namespace, "web", nil, "main")
 	conn := open(t, p.client, p.get(ofPod(namespace, "web",
-		"exec?container=main&tty=false&binary=true&command=sh&command=-c&command=echo+error+%3E%262%3B+exec+head+-c+1024")))
+		"exec?container=main&tty=false&binary=true&command=sh&command=-c&"+
+			"command=echo+error+%3E%262%3B+exec+head+-c+1024")))
 	in := make([]byte, 1024)
 	for i := range in {
 		in[i] = byte(i)
@@ -86,15 +92,20 @@ func TestWhoMayHaveATerminal(t *testing.T) {
 	}
 	role := fixture.Name("getter")
 	set().Create(t, &rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: role}, Rules: []rbacv1.PolicyRule{
-		{APIGroups: []string{""}, Resources: []string{"pods", "pods/exec", "pods/attach"}, Verbs: []string{"get", "list"}},
+		{
+			APIGroups: []string{""}, Resources: []string{"pods", "pods/exec", "pods/attach"},
+			Verbs: []string{"get", "list"},
+		},
 	}})
 	getter := bound(t, role, namespace)
-	if code := refused(t, getter.client, getter.get(ofPod(namespace, "web", "exec"))).Code; code < 40300 || code > 40302 {
+	code := refused(t, getter.client, getter.get(ofPod(namespace, "web", "exec"))).Code
+	if code < 40300 || code > 40302 {
 		t.Errorf("with the right to get: code %d", code)
 	}
 	stranger := bound(t, "dev", set().Namespace(t, "other"))
 	for _, pod := range []string{"web", "none"} {
-		if code := refused(t, stranger.client, stranger.get(ofPod(namespace, pod, "exec"))).Code; code != wire.NamespaceForbidden {
+		code := refused(t, stranger.client, stranger.get(ofPod(namespace, pod, "exec"))).Code
+		if code != wire.NamespaceForbidden {
 			t.Errorf("a stranger, %s: code %d", pod, code)
 		}
 	}
@@ -108,7 +119,9 @@ func TestTerminalEndsWithItsRight(t *testing.T) {
 	}{
 		"binding": {func(t *testing.T, p person) { p.unbind(t) }, "forbidden"},
 		"session": {func(t *testing.T, p person) {
-			p.client.Call(t, wire.Request{Method: http.MethodPost, Path: p.base + "/auth/logout", Bearer: p.AccessToken}).Want(t, wire.OK)
+			p.client.Call(t, wire.Request{
+				Method: http.MethodPost, Path: p.base + "/auth/logout", Bearer: p.AccessToken,
+			}).Want(t, wire.OK)
 		}, "session-ended"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -7,7 +7,10 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"maps"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -62,9 +65,7 @@ type fields = map[string]any
 func (w *watcher) subscribe(tb testing.TB, more fields, topics ...string) map[string]string {
 	tb.Helper()
 	message := fields{"action": "subscribe", "topics": topics}
-	for key, value := range more {
-		message[key] = value
-	}
+	maps.Copy(message, more)
 	w.send(tb, message)
 	out := map[string]string{}
 	for len(out) < len(topics) {
@@ -288,7 +289,7 @@ func TestWatchLosesTheRight(t *testing.T) {
 		}
 		e, err := response.Parse()
 		if err == nil && e.Code == wire.OK {
-			err = fmt.Errorf("it is allowed")
+			err = errors.New("it is allowed")
 		}
 		return err
 	})
@@ -330,7 +331,7 @@ func TestWatchWithoutSubscription(t *testing.T) {
 	}
 	n, end := 0, time.Now().Add(3200*time.Millisecond)
 	for i := 0; time.Now().Before(end); i++ {
-		update(t, o, fmt.Sprint(i))
+		update(t, o, strconv.Itoa(i))
 		for {
 			if _, ok := w.within(t, time.Millisecond); !ok {
 				break

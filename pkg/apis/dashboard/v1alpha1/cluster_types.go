@@ -99,7 +99,7 @@ type UpdateClusterRequest struct {
 	// kubeconfig replaces the current kubeconfig.
 	// +optional
 	Kubeconfig *string `json:"kubeconfig,omitempty"`
-	// resourceVersion, if it is set, must be that of the registration.
+	// resourceVersion must be that of the registration, if it is set.
 	// +optional
 	ResourceVersion string `json:"resourceVersion,omitempty"`
 }

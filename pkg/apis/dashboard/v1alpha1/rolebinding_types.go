@@ -64,7 +64,7 @@ type CreateRoleBindingRequest struct {
 type UpdateRoleBindingRequest struct {
 	// spec is the role, its subjects, and the clusters and namespaces in which it applies.
 	RoleBindingSpec `json:",inline"`
-	// resourceVersion, if it is set, must be that of the role binding.
+	// resourceVersion must be that of the role binding, if it is set.
 	// +optional
 	ResourceVersion string `json:"resourceVersion,omitempty"`
 }

@@ -11,15 +11,15 @@ type TerminalFrame struct {
 	// data is the input, the output or a message.
 	// +optional
 	Data string `json:"data,omitempty"`
-	// cols is the new width of the terminal.
+	// cols is the new width of the terminal, from 0 to 65535.
 	// +optional
-	Cols uint16 `json:"cols,omitempty"`
-	// rows is the new height of the terminal.
+	Cols int32 `json:"cols,omitempty"`
+	// rows is the new height of the terminal, from 0 to 65535.
 	// +optional
-	Rows uint16 `json:"rows,omitempty"`
+	Rows int32 `json:"rows,omitempty"`
 	// exitCode is that of the command, in a frame of the type close.
 	// +optional
-	ExitCode *int `json:"exitCode,omitempty"`
+	ExitCode *int32 `json:"exitCode,omitempty"`
 	// reason is why the terminal has ended, in a frame of the type close.
 	// +optional
 	Reason string `json:"reason,omitempty"`

@@ -98,7 +98,7 @@ type UpdateUserRequest struct {
 	// mustChangePassword requires the user to choose another password at the next login.
 	// +optional
 	MustChangePassword *bool `json:"mustChangePassword,omitempty"`
-	// resourceVersion, if it is set, must be that of the user.
+	// resourceVersion must be that of the user, if it is set.
 	// +optional
 	ResourceVersion string `json:"resourceVersion,omitempty"`
 }
