@@ -5401,7 +5401,7 @@ export interface components {
             labels?: {
                 [key: string]: string;
             };
-            /** @description resourceVersion, if it is set, must be that of the registration. */
+            /** @description resourceVersion must be that of the registration, if it is set. */
             resourceVersion?: string;
         };
         /** @description UpdateRoleBindingRequest is the body of PUT /role-bindings/{binding}. It replaces the whole spec. */
@@ -5413,7 +5413,7 @@ export interface components {
             clusters: components["schemas"]["io.kubevision.dashboard.v1alpha1.RoleBindingTargets"];
             /** @description namespaces restricts the role to some of those clusters' namespaces. Without it the role applies in the whole cluster. */
             namespaces?: components["schemas"]["io.kubevision.dashboard.v1alpha1.RoleBindingTargets"];
-            /** @description resourceVersion, if it is set, must be that of the role binding. */
+            /** @description resourceVersion must be that of the role binding, if it is set. */
             resourceVersion?: string;
             /**
              * @description roleRef is the role.
@@ -5435,7 +5435,7 @@ export interface components {
             isActive?: boolean;
             /** @description mustChangePassword requires the user to choose another password at the next login. */
             mustChangePassword?: boolean;
-            /** @description resourceVersion, if it is set, must be that of the user. */
+            /** @description resourceVersion must be that of the user, if it is set. */
             resourceVersion?: string;
             /** @description role is the role that the user gets on every cluster instead of the one that this API has granted before. Other role bindings are not changed. */
             role?: string;
