@@ -48,6 +48,20 @@ func (r *Request) Query(name string) string {
 	return r.query.Get(name)
 }
 
+// ParseBool returns a query parameter that is true or false. It returns absent if the parameter is empty.
+func ParseBool(query url.Values, name string, absent bool) (bool, error) {
+	switch query.Get(name) {
+	case "":
+		return absent, nil
+	case "true":
+		return true, nil
+	case "false":
+		return false, nil
+	default:
+		return false, envelope.Invalid(name, "%s must be true or false", name)
+	}
+}
+
 // CheckLabel returns an error if a value is not a DNS label (RFC 1123), such as the name of a namespace.
 func CheckLabel(field, value string) error {
 	if value == "" {

@@ -98,6 +98,9 @@ func TestDocumentTypesQueries(t *testing.T) {
 	token := u.Login(t, direct, wire.DirectPath).AccessToken
 	typed := map[string]bool{}
 	each(d, func(method, path string, item *spec3.Path, o *spec3.Operation) {
+		if strings.Contains(o.Description, " a WebSocket") {
+			return // an upgrade must be requested before the parameters are read
+		}
 		for _, p := range slices.Concat(item.Parameters, o.Parameters) {
 			if p.In != "query" || (p.Schema.Type.Contains("string") && len(p.Schema.Enum) == 0) {
 				continue

@@ -54,7 +54,7 @@ func parseOptions(r *routes.Request, now time.Time) (options, error) {
 	for name, into := range map[string]*bool{
 		"follow": &o.follow, "previous": &o.previous, "timestamps": &o.timestamps,
 	} {
-		value, err := parseFlag(query, name)
+		value, err := routes.ParseBool(query, name, false)
 		if err != nil {
 			return o, err
 		}
@@ -93,16 +93,4 @@ func (o *options) parseSince(query url.Values, now time.Time) error {
 		o.since = since
 	}
 	return nil
-}
-
-func parseFlag(query url.Values, name string) (bool, error) {
-	text := query.Get(name)
-	if text == "" {
-		return false, nil
-	}
-	value, err := strconv.ParseBool(text)
-	if err != nil {
-		return false, envelope.Invalid(name, "%s must be true or false", name)
-	}
-	return value, nil
 }

@@ -100,7 +100,7 @@ func encode(f dashboardv1alpha1.LogFrame) []byte {
 
 // text sends the lines as text, or as a compressed file.
 func (p *Provider) text(r *routes.Request, g *granted) (routes.Result, error) {
-	compressed, err := parseFlag(r.URL.Query(), gzipParameter)
+	compressed, err := routes.ParseBool(r.URL.Query(), gzipParameter, false)
 	if err != nil {
 		return routes.Result{}, err
 	}

@@ -14,7 +14,6 @@ import (
 
 	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
 	"github.com/kubevision-io/kubevision/pkg/authentication/audit"
-	"github.com/kubevision-io/kubevision/pkg/envelope"
 	"github.com/kubevision-io/kubevision/pkg/registry/objectref"
 	"github.com/kubevision-io/kubevision/pkg/registry/scopedlist"
 	"github.com/kubevision-io/kubevision/pkg/routes"
@@ -159,14 +158,7 @@ func documented(path string, queries ...string) map[string]string {
 	return out
 }
 
-// flag reads a query parameter that is true or false, and false where it is absent.
+// flag returns a query parameter that is true or false, and false if it is absent.
 func flag(r *routes.Request, name string) (bool, error) {
-	switch value := r.Query(name); value {
-	case "", "false":
-		return false, nil
-	case "true":
-		return true, nil
-	default:
-		return false, envelope.Invalid(name, "%s must be true or false", name)
-	}
+	return routes.ParseBool(r.URL.Query(), name, false)
 }

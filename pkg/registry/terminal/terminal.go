@@ -136,13 +136,11 @@ func (p *Provider) review(verb string) func(r *routes.Request, u user.Info) (*re
 func (t *request) parse(query url.Values) error {
 	t.stdin, t.tty = true, true
 	for name, into := range map[string]*bool{"stdin": &t.stdin, "tty": &t.tty, "binary": &t.binary} {
-		if text := query.Get(name); text != "" {
-			value, err := strconv.ParseBool(text)
-			if err != nil {
-				return envelope.Invalid(name, "%s must be true or false", name)
-			}
-			*into = value
+		value, err := routes.ParseBool(query, name, *into)
+		if err != nil {
+			return err
 		}
+		*into = value
 	}
 	t.call.Query = url.Values{
 		"stdin": {strconv.FormatBool(t.stdin)}, "stdout": {"true"},

@@ -99,8 +99,15 @@ func (p *Provider) socket(_ *routes.Request, u user.Info) (routes.Result, error)
 }
 
 func (p *Provider) events(r *routes.Request, u user.Info) (routes.Result, error) {
-	a := action{Summary: r.Query(querySummary) == "true", Initial: r.Query(queryInitial) == "true"}
-	for _, value := range r.URL.Query()[queryTopics] {
+	a, query := action{}, r.URL.Query()
+	for name, into := range map[string]*bool{querySummary: &a.Summary, queryInitial: &a.Initial} {
+		value, err := routes.ParseBool(query, name, false)
+		if err != nil {
+			return routes.Result{}, err
+		}
+		*into = value
+	}
+	for _, value := range query[queryTopics] {
 		for text := range strings.SplitSeq(value, ",") {
 			if _, err := parseTopic(text); err != nil {
 				return routes.Result{}, err
@@ -146,8 +153,7 @@ func (p *Provider) handler(u user.Info) (*client, *streams.Handler) {
 }
 
 // epoch identifies the objects of a kind of a cluster, so that no bookmark is used for those of another cluster that
-// was
-// registered under the same name.
+// was registered under the same name.
 func (p *Provider) epoch(ctx context.Context, cluster string, r clusters.Resource) (string, error) {
 	found := &kubevisionv1alpha1.KubeVisionCluster{}
 	if err := p.Access.Reader.Get(ctx, types.NamespacedName{Name: cluster}, found); err != nil {
