@@ -108,6 +108,7 @@ test-limits: ## Load the programs to the limits of config/ and measure their mem
 	@export CGO_ENABLED=0 && go build -o $(TEST_PROGRAMS)/plain/ ./cmd/... && $(CONTROL_PLANE) && \
 	export KUBEVISION_PROGRAMS=$(TEST_PROGRAMS)/plain && \
 	go test -vet=off -count 1 -timeout 60m $(TESTFLAGS) .$(LIMITS) -flood=$(FLOOD) && \
+	go test -vet=off -count 1 -timeout 60m -run TestRemovalInEveryOrder ./test/integration/installation -every-order && \
 	go test -vet=off -count 1 -timeout 60m -run 'TestMemory|TestLimitExceeded|TestLabelled' $(TESTFLAGS) ./test/integration/members -flood=$(FLOOD)
 
 .PHONY: test-unit
