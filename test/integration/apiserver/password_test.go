@@ -163,7 +163,7 @@ func TestMustChangePassword(t *testing.T) {
 			PasswordChangeRequired bool `json:"passwordChangeRequired"`
 		}
 		e.Want(t, code).Into(t, &data)
-		if !data.PasswordChangeRequired || (code != wire.OK && !strings.Contains(e.Message, "another password")) {
+		if !data.PasswordChangeRequired || (code != wire.OK && !strings.Contains(e.Message, "change your password")) {
 			t.Errorf("the message contains no reason: %s", e.Raw)
 		}
 	}

@@ -48,7 +48,8 @@ func harmless() map[string]string {
 		"addFavorite":            favorites, "toggleFavorite": favorites, "reorderFavorites": favorites,
 		"deleteFavorite": favorites,
 		"cordonNode":     "gives nobody a right", "uncordonNode": "gives nobody a right",
-		"drainNode": "evicts Pods, which their controllers make again",
+		"createTicket": "opens a stream, for which the code is asked",
+		"drainNode":    "evicts Pods, which their controllers make again",
 	}
 	for _, operation := range []string{
 		"login", "refresh", "verifyTwoFactor", "recoverTwoFactor", "setUpTwoFactor", "enableTwoFactor",

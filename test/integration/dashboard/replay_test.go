@@ -63,7 +63,7 @@ func (r *replay) await(t *testing.T, namespace string) {
 	fixture.Eventually(t, "wait for the Deployment", func(context.Context) error {
 		got := read[map[string]any](t, r.browser, path)
 		if status, _ := got["status"].(map[string]any); status["observedGeneration"] == nil ||
-			status["conditions"] == nil {
+			status["conditions"] == nil || status["updatedReplicas"] == nil {
 			return fmt.Errorf("its status is %v", status)
 		}
 		got["raw"], got["name"] = map[string]any{"kind": "Deployment"}, "web"
