@@ -20,6 +20,8 @@ const maxTail = 100_000
 type options struct {
 	container                    string
 	follow, previous, timestamps bool
+	// compressed is true for a file. Sockets ignore it.
+	compressed bool
 	// tail is the number of lines from the end of the log, or -1 for all.
 	tail int64
 	// since is the time of the oldest line; zero means that of the log.
@@ -53,6 +55,7 @@ func parseOptions(r *routes.Request, now time.Time) (options, error) {
 	}
 	for name, into := range map[string]*bool{
 		"follow": &o.follow, "previous": &o.previous, "timestamps": &o.timestamps,
+		gzipParameter: &o.compressed,
 	} {
 		value, err := routes.ParseBool(query, name, false)
 		if err != nil {

@@ -99,11 +99,8 @@ func encode(f dashboardv1alpha1.LogFrame) []byte {
 }
 
 // text sends the lines as text, or as a compressed file.
-func (p *Provider) text(r *routes.Request, g *granted) (routes.Result, error) {
-	compressed, err := routes.ParseBool(r.URL.Query(), gzipParameter, false)
-	if err != nil {
-		return routes.Result{}, err
-	}
+func (p *Provider) text(_ *routes.Request, g *granted) (routes.Result, error) {
+	compressed := g.selection.options.compressed
 	header := http.Header{"Content-Type": {"text/plain; charset=utf-8"}}
 	if compressed {
 		name := fmt.Sprintf("attachment; filename=%q", g.fileName())
