@@ -50,7 +50,8 @@ func TestRemovalInEveryOrder(t *testing.T) {
 		{"objects", "manifests", "namespace"}, {"manifests", "namespace", "objects"},
 	}
 	if *everyOrder {
-		orders = append(orders, []string{"objects", "namespace", "manifests"}, []string{"manifests", "objects", "namespace"},
+		orders = append(orders,
+			[]string{"objects", "namespace", "manifests"}, []string{"manifests", "objects", "namespace"},
 			[]string{"namespace", "objects", "manifests"}, []string{"namespace", "manifests", "objects"})
 	}
 	for _, order := range orders {
