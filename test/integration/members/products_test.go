@@ -133,6 +133,9 @@ func TestOtherProductsKeepTheirNames(t *testing.T) {
 	member := theOther(t)
 	others := products()
 	for i, name := range segments(t) {
+		if name == "watch" || name == "proxy" {
+			continue // kube-apiserver reads these in paths as verbs, so that no kind can have such a name
+		}
 		kind := fmt.Sprintf("Neighbour%d", i)
 		others = append(others, product{name, strings.TrimSuffix(name, "s"), kind, "zz.example.com", nil})
 	}

@@ -43,6 +43,8 @@ func elsewhere() map[string]string {
 		"docs/backup.md":    "it restores into another control plane",
 		"docs/client.md":    "the tests of the TypeScript client run it",
 		"docs/dashboard.md": "the tests of the dashboard's files run it",
+		"docs/runbooks.md":  "its listing is a part of a configuration",
+		"docs/streams.md":   "the tests of streams send the messages of its client",
 	}
 }
 

@@ -104,12 +104,12 @@ func TestAllNamespacesOfSomebodyWithTwo(t *testing.T) {
 	one, two, foreign := set().Namespace(t, "one"), set().Namespace(t, "two"), set().Namespace(t, "foreign")
 	viewer := newPerson(t, "readonly", one, two)
 	for i, ns := range []string{one, two, foreign} {
-		labelled(t, ns, fmt.Sprintf("in%d", i), map[string]string{"union": one}, i)
+		labelled(t, ns, fmt.Sprintf("match%d", i), map[string]string{"union": one}, i)
 		labelled(t, ns, fmt.Sprintf("also%d", i), map[string]string{"union": one}, i)
 	}
 	list := "/resources/configmaps?labelSelector=union%3D" + one
 	e := viewer.get(t, list)
-	if got := names(t, e); !slices.Equal(got, []string{"also0", "in0", "also1", "in1"}) || e.Meta.Total == nil ||
+	if got := names(t, e); !slices.Equal(got, []string{"also0", "match0", "also1", "match1"}) || e.Meta.Total == nil ||
 		*e.Meta.Total != 4 {
 		t.Errorf("got %v, total %v", got, e.Meta.Total)
 	}
@@ -119,11 +119,11 @@ func TestAllNamespacesOfSomebodyWithTwo(t *testing.T) {
 	first := viewer.get(t, list+"&limit=3")
 	second := viewer.get(t, list+"&limit=3&continue="+url.QueryEscape(first.Meta.Continue))
 	if got := append(names(t, first), names(t, second)...); !slices.Equal(got,
-		[]string{"also0", "in0", "also1", "in1"}) || second.Meta.Continue != "" {
+		[]string{"also0", "match0", "also1", "match1"}) || second.Meta.Continue != "" {
 		t.Errorf("in pages: %v", got)
 	}
-	if got := names(t, viewer.get(t, list+"&sortBy=data.size&order=desc&q=in")); !slices.Equal(got,
-		[]string{"in1", "in0"}) {
+	if got := names(t, viewer.get(t, list+"&sortBy=data.size&order=desc&q=match")); !slices.Equal(got,
+		[]string{"match1", "match0"}) {
 		t.Errorf("sorted: %v", got)
 	}
 	viewer.get(t, "/resources/configmaps?namespace="+foreign).Want(t, wire.NamespaceForbidden)
