@@ -18,8 +18,6 @@ import (
 const (
 	// maxEntries bounds the changes that a feed remembers. When there are more, it forgets the older half.
 	maxEntries = 16 << 10
-	// maxGaps bounds the lists that a feed remembers.
-	maxGaps = 64
 	// perFollower is how long changes are gathered for each follower, at most maxGather: with many followers, several
 	// changes are sent together.
 	perFollower = 100 * time.Microsecond
@@ -40,12 +38,8 @@ type entry struct {
 	version string
 }
 
-// gap is the time between two lists of which only the difference is known.
-type gap struct{ from, to string }
-
 // feed is the log of the changes of one kind of one cluster, which all clients share. An entry has the object only
-// while
-// it is current: whoever is late gets the last state of each object, and the log takes no memory for objects.
+// while it is current: a late client gets the last state of each object, and the log takes no memory for objects.
 type feed struct {
 	connection   *clusters.Connection
 	subscription *readcache.Subscription
@@ -59,8 +53,10 @@ type feed struct {
 	latest  map[[2]string]uint64
 	// start is the resource version before all entries, version that of the last one.
 	start, version string
-	gaps           []gap
-	followers      map[*topic]bool
+	// relisted is the resource version of the last list after the first one. Only the difference between that list and
+	// the entries before it is known.
+	relisted  string
+	followers map[*topic]bool
 	// abandoned is the time at which the last follower has left.
 	abandoned time.Time
 	// scheduled is true if followers are about to be told, told the time at which they were last.
@@ -82,10 +78,7 @@ func (f *feed) deliver(changes readcache.Changes) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if changes.Relisted && f.version != changes.Version {
-		f.gaps = append(f.gaps, gap{from: f.version, to: changes.Version})
-		if len(f.gaps) > maxGaps {
-			f.gaps = slices.Delete(f.gaps, 0, 1)
-		}
+		f.relisted = changes.Version
 	}
 	for i := range changes.All {
 		f.append(&changes.All[i])
@@ -166,7 +159,7 @@ func (f *feed) resume(version string) (cursor uint64, ok bool) {
 	if c, ok := compare(version, f.start); !ok || c < 0 {
 		return 0, false
 	}
-	if f.inGap(version) {
+	if f.isRelistedAfter(version) {
 		return 0, false
 	}
 	return f.after(version), true
@@ -181,13 +174,15 @@ func (f *feed) after(version string) uint64 {
 	return f.base + uint64(i) - 1 //nolint:gosec // it is an index
 }
 
-// inGap returns whether a version is between two lists: objects may have come and gone since that neither has.
-func (f *feed) inGap(version string) bool {
-	return slices.ContainsFunc(f.gaps, func(g gap) bool {
-		from, ok := compare(version, g.from)
-		to, ok2 := compare(version, g.to)
-		return !ok || !ok2 || (from > 0 && to < 0)
-	})
+// isRelistedAfter returns whether the kind was listed again after a version. A client that resumes from the version may
+// have received changes after it from another replica. Among these may be an object that was created and deleted
+// before the list, and that this feed has never had. The caller holds the lock.
+func (f *feed) isRelistedAfter(version string) bool {
+	if f.relisted == "" {
+		return false
+	}
+	c, ok := compare(f.relisted, version)
+	return !ok || c > 0
 }
 
 // add adds a follower. It is false if the feed has ended.
@@ -248,11 +243,12 @@ type batch struct {
 // batchEvents bounds the events of a batch.
 const batchEvents = 256
 
-// collect returns what a client at a cursor is sent next. It leaves out what the client has seen on another replica.
+// collect returns the next events of a client at a cursor. For a client that has resumed, seen is the version of its
+// bookmark. The events up to that version are left out.
 func (f *feed) collect(cursor uint64, seen string, selected func(namespace, name string) bool) batch {
 	f.mu.RLock()
 	defer f.mu.RUnlock()
-	if cursor+1 < f.base || (seen != "" && f.inGap(seen)) {
+	if cursor+1 < f.base || (seen != "" && f.isRelistedAfter(seen)) {
 		return batch{expired: true}
 	}
 	if seen != "" {
@@ -268,7 +264,7 @@ func (f *feed) collect(cursor uint64, seen string, selected func(namespace, name
 		if e.superseded || !selected(e.namespace, e.name) {
 			continue
 		}
-		out.events = e.appendEvents(out.events, cursor)
+		out.events = e.appendEvents(out.events, cursor, seen != "")
 	}
 	out.version, out.last = f.version, true
 	if c, ok := compare(f.version, seen); ok && c < 0 { // the client knows more than this replica
@@ -277,12 +273,13 @@ func (f *feed) collect(cursor uint64, seen string, selected func(namespace, name
 	return out
 }
 
-// appendEvents appends what the entry means for a client that knows all up to a cursor.
-func (e *entry) appendEvents(events []event, cursor uint64) []event {
+// appendEvents appends the events of the entry for a client that has all entries up to a cursor. A client that has
+// resumed may have later ones too: it receives each deletion, also of objects that were created after the cursor.
+func (e *entry) appendEvents(events []event, cursor uint64, resumed bool) []event {
 	one := event{namespace: e.namespace, name: e.name, object: e.object}
 	isNew, wasThere := e.created > cursor, e.deleted > cursor
 	switch {
-	case e.object == nil && isNew && !wasThere: // it has come and gone
+	case e.object == nil && isNew && !wasThere && !resumed: // created and deleted in between
 		return events
 	case e.object == nil:
 		one.kind = deleted

@@ -128,8 +128,11 @@ func TestResume(t *testing.T) {
 	}
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
-	go churn(ctx, ns, rand.New(rand.NewPCG(1, random.Uint64()))) //nolint:gosec // as above
 	done := make(chan struct{})
+	go func() {
+		churn(ctx, ns, rand.New(rand.NewPCG(1, random.Uint64()))) //nolint:gosec // as above
+		done <- struct{}{}
+	}()
 	for _, c := range clients {
 		go func() {
 			defer func() { done <- struct{}{} }()
@@ -154,7 +157,7 @@ func TestResume(t *testing.T) {
 		}
 	}
 	stop()
-	for range clients {
+	for range len(clients) + 1 {
 		<-done
 	}
 	want := map[string]string{}
