@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"sync"
 	"testing"
@@ -94,10 +95,10 @@ const (
 type Options struct {
 	// APIServerArgs are further flags of kubevision-apiserver.
 	APIServerArgs []string
-	// DetectRaces starts programs with the race detector, provided that the tests are built with the race detector.
-	// Such programs take several times the time and the memory.
-	DetectRaces bool
-	// ConfineMemory limits the memory of the programs as config/ does, unless they have the race detector.
+	// DetectRaces names the programs that have the race detector if the tests have it. Such programs take several times
+	// the time and the memory.
+	DetectRaces []string
+	// ConfineMemory limits the memory of the programs as config/ does.
 	ConfineMemory bool
 	// Stale breaks the watches of the read cache again and again, so that most of its answers are stale.
 	Stale bool
@@ -113,7 +114,9 @@ func Main(m *testing.M, options Options, use func(*Environment)) (code int) {
 		fmt.Fprintln(os.Stderr, "skipped: these tests need a control plane, and -short was given")
 		return 0
 	}
-	options.DetectRaces = options.DetectRaces && RaceEnabled
+	if !RaceEnabled {
+		options.DetectRaces = nil
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
 	defer cancel()
 	dir, err := os.MkdirTemp("", "kubevision-test-")
@@ -134,7 +137,7 @@ func Main(m *testing.M, options Options, use func(*Environment)) (code int) {
 func runIn(
 	ctx context.Context, dir string, m *testing.M, options Options, use func(*Environment),
 ) (code int) {
-	programs, err := Programs(ctx, filepath.Join(dir, "bin"), options.DetectRaces)
+	programs, err := Programs(ctx, filepath.Join(dir, "bin"), options.DetectRaces...)
 	if err != nil {
 		return failed(err)
 	}
@@ -149,7 +152,7 @@ func runIn(
 	}()
 	e, err := install(ctx, cluster, localcluster.KubeVisionOptions{
 		BinDir: programs, APIServerArgs: options.APIServerArgs, ControllerManagerArgs: []string{noHostCluster},
-		ConfineMemory: options.ConfineMemory && !options.DetectRaces,
+		ConfineMemory: options.ConfineMemory,
 	})
 	if err != nil {
 		return failed(err)
@@ -171,18 +174,44 @@ func runIn(
 	return m.Run()
 }
 
-// Programs returns the folder of the programs under test, with or without the race detector. It builds the programs
-// into dir unless they are built already.
-func Programs(ctx context.Context, dir string, detectRaces bool) (string, error) {
-	programs := os.Getenv(programsVariable)
-	switch {
-	case programs == "":
-		return dir, build(ctx, dir, detectRaces)
-	case detectRaces:
-		return filepath.Join(programs, raceFolder), nil
-	default:
-		return programs, nil
+// The programs under test.
+const (
+	APIServer         = "kubevision-apiserver"
+	ControllerManager = "kubevision-controller-manager"
+)
+
+// Programs returns the folder of the programs under test, of which some may have the race detector. The folder is dir,
+// unless the programs are built already and none has the race detector.
+func Programs(ctx context.Context, dir string, detectRaces ...string) (string, error) {
+	built := os.Getenv(programsVariable)
+	if built != "" && len(detectRaces) == 0 {
+		return built, nil
 	}
+	if err := os.MkdirAll(dir, 0o750); err != nil {
+		return "", fmt.Errorf("creating the folder of the programs: %w", err)
+	}
+	for _, name := range []string{APIServer, ControllerManager} {
+		race := slices.Contains(detectRaces, name)
+		if err := provide(ctx, built, dir, name, race); err != nil {
+			return "", err
+		}
+	}
+	return dir, nil
+}
+
+// provide builds a program into dir, or links dir to a program that is built already.
+func provide(ctx context.Context, built, dir, name string, race bool) error {
+	program := filepath.Join(dir, name)
+	if built == "" {
+		return build(ctx, program, name, race)
+	}
+	if race {
+		built = filepath.Join(built, raceFolder)
+	}
+	if err := os.Symlink(filepath.Join(built, name), program); err != nil {
+		return fmt.Errorf("linking a program: %w", err)
+	}
+	return nil
 }
 
 func failed(err error) int {
@@ -190,17 +219,17 @@ func failed(err error) int {
 	return 1
 }
 
-// build builds the programs from the working tree.
-func build(ctx context.Context, bin string, detectRaces bool) error {
+// build builds a program from the working tree.
+func build(ctx context.Context, program, name string, race bool) error {
 	root, err := localcluster.ModuleRoot()
 	if err != nil {
 		return err
 	}
-	args := []string{"build", "-o", bin + string(filepath.Separator)}
-	if detectRaces {
+	args := []string{"build", "-o", program}
+	if race {
 		args = append(args, "-race")
 	}
-	cmd := exec.CommandContext(ctx, "go", append(args, "./cmd/...")...)
+	cmd := exec.CommandContext(ctx, "go", append(args, "./cmd/"+name)...)
 	cmd.Dir = root
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("building KubeVision: %w\n%s", err, out)

@@ -66,7 +66,7 @@ func run(m *testing.M) int {
 	if root, err = localcluster.ModuleRoot(); err != nil {
 		return failed(err)
 	}
-	if bin, err = environment.Programs(ctx, filepath.Join(dir, "bin"), false); err != nil {
+	if bin, err = environment.Programs(ctx, filepath.Join(dir, "bin")); err != nil {
 		return failed(err)
 	}
 	if host, err = start(ctx, filepath.Join(dir, "host")); err != nil {

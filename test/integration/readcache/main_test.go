@@ -31,7 +31,7 @@ var env *environment.Environment
 
 func TestMain(m *testing.M) {
 	os.Exit(environment.Main(m, environment.Options{
-		APIServerArgs: []string{"--read-cache-bytes=67108864"}, DetectRaces: true,
+		APIServerArgs: []string{"--read-cache-bytes=67108864"}, DetectRaces: []string{environment.APIServer},
 	}, func(e *environment.Environment) { env = e }))
 }
 
