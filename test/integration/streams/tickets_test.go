@@ -167,7 +167,8 @@ func TestTicketIsNowhere(t *testing.T) {
 	open(t, c, withTicket(p, spent)).isAlive(t)
 	refused(t, c, withTicket(p, spent)).Want(t, wire.Unauthenticated)
 	refused(t, c, withTicket(p, other)).Want(t, wire.Unauthenticated)
-	c.Call(t, wire.Request{Path: p.base + "/users/me?Ticket=" + other, Bearer: p.AccessToken}).Want(t, wire.OK)
+	c.Call(t, wire.Request{Path: p.base + "/users/me?Ticket=" + other, Bearer: p.AccessToken}).Want(t,
+		wire.Unauthenticated)
 	c.Call(t, wire.Request{Path: p.base + watchPath + "?ticket=" + other}).Want(t, wire.Invalid)
 	log := checkLog(t, replica, good)
 	events, err := os.ReadFile(audit)
