@@ -24,11 +24,12 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/controllers/cluster"
 	"github.com/kubevision-io/kubevision/pkg/controllers/rolebinding"
 	"github.com/kubevision-io/kubevision/pkg/logs"
+	"github.com/kubevision-io/kubevision/pkg/names"
 	"github.com/kubevision-io/kubevision/pkg/removal"
 )
 
 // removalName is the name of the namespace of the Job that removes an installation, and of its binding.
-const removalName = "kubevision-removal"
+const removalName = names.RemovalNamespace
 
 type removeOptions struct {
 	logs       *logsapi.LoggingConfiguration

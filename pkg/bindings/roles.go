@@ -81,11 +81,13 @@ func ClusterRoles(ref kubevisionv1alpha1.RoleReference) []string {
 	return []string{ClusterRole(ref), WholeClusterRole(ref), NamespaceRole(ref, true)}
 }
 
-// Protected returns true if a namespace is protected: KubeVision's own, the namespaces of Kubernetes except default,
-// and namespaces with ProtectedLabel. The Leases in kube-node-lease decide which nodes are alive.
+// Protected returns true if a namespace is protected: KubeVision's own, that of its removal, the namespaces of
+// Kubernetes except default, and namespaces with ProtectedLabel. The Leases in kube-node-lease decide which nodes are
+// alive.
 func Protected(name string, namespaceLabels map[string]string) bool {
 	switch name {
-	case names.Namespace, metav1.NamespaceSystem, metav1.NamespacePublic, corev1.NamespaceNodeLease:
+	case names.Namespace, names.RemovalNamespace,
+		metav1.NamespaceSystem, metav1.NamespacePublic, corev1.NamespaceNodeLease:
 		return true
 	}
 	value, labelled := namespaceLabels[names.ProtectedLabel]

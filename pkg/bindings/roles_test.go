@@ -23,6 +23,7 @@ func TestProtected(t *testing.T) {
 		"KubeVision's own":                {"kubevision-system", nil, true},
 		"KubeVision's, labelled otherwise": {"kubevision-system",
 			map[string]string{names.ProtectedLabel: "false"}, true},
+		"that of the removal":         {"kubevision-removal", map[string]string{names.ProtectedLabel: "false"}, true},
 		"ordinary":                    {"shop", map[string]string{"team": "shop"}, false},
 		"labelled":                    {"shop", map[string]string{names.ProtectedLabel: "true"}, true},
 		"labelled with nothing":       {"shop", map[string]string{names.ProtectedLabel: ""}, true},

@@ -14,6 +14,8 @@ const (
 	// Namespace is KubeVision's namespace. It is fixed, so that a reference to a Secret always refers to this
 	// namespace.
 	Namespace = "kubevision-system"
+	// RemovalNamespace is the namespace of the Job that removes an installation. Its ServiceAccount has all rights.
+	RemovalNamespace = "kubevision-removal"
 
 	// SigningKeysSecret holds the keys that sign access tokens.
 	SigningKeysSecret = "kubevision-signing-keys"

@@ -7,9 +7,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -26,7 +31,7 @@ const (
 type part struct {
 	gvk      schema.GroupVersionKind
 	label    string
-	selected func(*unstructured.Unstructured) bool
+	selected func(*metav1.PartialObjectMetadata) bool
 }
 
 // parts returns what an installation consists of, in the order of its removal. Without the APIService the deletion of
@@ -34,24 +39,24 @@ type part struct {
 // of the programs go last, with the namespace in which they run.
 func parts() []part {
 	const rbac = "rbac.authorization.k8s.io"
-	named := func(name string) func(*unstructured.Unstructured) bool {
-		return func(o *unstructured.Unstructured) bool { return o.GetName() == name }
+	named := func(name string) func(*metav1.PartialObjectMetadata) bool {
+		return func(o *metav1.PartialObjectMetadata) bool { return o.Name == name }
 	}
-	labels := []string{partOfLabel, names.ManagedByLabel}
+	selectors := []string{partOfLabel, names.ManagedByLabel}
 	rights := []string{"ClusterRoleBinding", "RoleBinding", "ClusterRole", "Role"}
-	last := make([]part, 0, len(labels)*len(rights))
-	for _, label := range labels {
+	last := make([]part, 0, len(selectors)*len(rights))
+	for _, label := range selectors {
 		for _, k := range rights {
-			last = append(last, part{gvk: kind(rbac, k), label: label})
+			last = append(last, part{gvk: kind(rbac, k), label: label, selected: isOwn})
 		}
 	}
 	return append([]part{
 		{gvk: kind("apiregistration.k8s.io", "APIService"), selected: named(names.APIService)},
-		{gvk: kind("admissionregistration.k8s.io", "ValidatingAdmissionPolicyBinding"), label: partOfLabel},
-		{gvk: kind("admissionregistration.k8s.io", "ValidatingAdmissionPolicy"), label: partOfLabel},
+		{gvk: kind("admissionregistration.k8s.io", "ValidatingAdmissionPolicyBinding"), label: partOfLabel, selected: isOwn},
+		{gvk: kind("admissionregistration.k8s.io", "ValidatingAdmissionPolicy"), label: partOfLabel, selected: isOwn},
 		{gvk: kind("apiextensions.k8s.io", "CustomResourceDefinition"), selected: isDefinition},
 		{gvk: kind("", "Namespace"), selected: named(names.Namespace)},
-		{gvk: kind("scheduling.k8s.io", "PriorityClass"), label: partOfLabel},
+		{gvk: kind("scheduling.k8s.io", "PriorityClass"), label: partOfLabel, selected: isOwn},
 	}, last...)
 }
 
@@ -59,9 +64,22 @@ func kind(group, name string) schema.GroupVersionKind {
 	return schema.GroupVersionKind{Group: group, Version: "v1", Kind: name}
 }
 
-func isDefinition(o *unstructured.Unstructured) bool {
-	group, _, err := unstructured.NestedString(o.Object, "spec", "group")
-	return err == nil && group == kubevisionv1alpha1.SchemeGroupVersion.Group
+func isDefinition(o *metav1.PartialObjectMetadata) bool {
+	return strings.HasSuffix(o.Name, "."+kubevisionv1alpha1.SchemeGroupVersion.Group)
+}
+
+// isOwn returns whether KubeVision or its manifests have made an object with the label of its parts. Other people may
+// set the label app.kubernetes.io/part-of, but an object of theirs has another name.
+func isOwn(o *metav1.PartialObjectMetadata) bool {
+	if o.Labels[names.ManagedByLabel] == names.ManagedBy {
+		return true // admission accepts this label from KubeVision only
+	}
+	switch o.Namespace {
+	case "", names.Namespace, metav1.NamespaceSystem:
+		return strings.HasPrefix(o.Name, partOf+"-") || strings.HasPrefix(o.Name, partOf+":")
+	default:
+		return false
+	}
 }
 
 // removeInstallation removes what is not an object of users.
@@ -78,42 +96,66 @@ func (r *Remover) removeInstallation(ctx context.Context) error {
 // removePart deletes the objects of a part, and waits for their end.
 func (r *Remover) removePart(ctx context.Context, p part) error {
 	return await(ctx, func(ctx context.Context) ([]string, error) {
-		items, err := r.selected(ctx, p)
-		if err != nil {
-			return nil, err
-		}
 		var left []string
 		var errs []error
-		for i := range items {
-			o := &items[i]
-			left = append(left, describe(o))
-			if !o.GetDeletionTimestamp().IsZero() {
-				continue
+		err := r.eachOf(ctx, p, func(o *metav1.PartialObjectMetadata) {
+			deleted := !o.DeletionTimestamp.IsZero()
+			if deleted && p.label != "" && len(o.Finalizers) > 0 {
+				// KubeVision sets no finalizers on these objects. Whoever has set this one finishes the deletion.
+				r.Log.Info("Another program has to finish the deletion", "kind", p.gvk.Kind, "namespace", o.Namespace,
+					"name", o.Name, "finalizers", o.Finalizers)
+				return
+			}
+			left = append(left, describeMetadata(p.gvk.Kind, o))
+			if deleted {
+				return
 			}
 			if err := r.Client.Delete(ctx, o); client.IgnoreNotFound(err) != nil {
-				errs = append(errs, fmt.Errorf("deleting %s %s: %w", o.GetKind(), o.GetName(), err))
+				errs = append(errs, fmt.Errorf("deleting %s %s: %w", p.gvk.Kind, o.Name, err))
 			}
-		}
-		return left, errors.Join(errs...)
+		})
+		return left, errors.Join(append(errs, err)...)
 	})
 }
 
-func (r *Remover) selected(ctx context.Context, p part) ([]unstructured.Unstructured, error) {
-	var options []client.ListOption
+// pageSize is the number of objects of a list that are held at once.
+const pageSize = 100
+
+// eachOf calls do for each object of a part.
+func (r *Remover) eachOf(ctx context.Context, p part, do func(*metav1.PartialObjectMetadata)) error {
+	options := client.ListOptions{Limit: pageSize}
 	if p.label != "" {
-		options = append(options, client.MatchingLabels{p.label: partOf})
+		options.LabelSelector = labels.SelectorFromSet(labels.Set{p.label: partOf})
 	}
-	all, err := r.list(ctx, p.gvk, options...)
-	if err != nil || p.selected == nil {
-		return all, err
-	}
-	var out []unstructured.Unstructured
-	for i := range all {
-		if p.selected(&all[i]) {
-			out = append(out, all[i])
+	for {
+		page := &metav1.PartialObjectMetadataList{}
+		page.SetGroupVersionKind(p.gvk.GroupVersion().WithKind(p.gvk.Kind + "List"))
+		err := r.Client.List(ctx, page, &options)
+		if meta.IsNoMatchError(err) || apierrors.IsNotFound(err) {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("listing objects of kind %s: %w", p.gvk.Kind, err)
+		}
+		for i := range page.Items {
+			o := &page.Items[i]
+			o.SetGroupVersionKind(p.gvk)
+			if p.selected(o) {
+				do(o)
+			}
+		}
+		if options.Continue = page.Continue; options.Continue == "" {
+			return nil
 		}
 	}
-	return out, nil
+}
+
+func describeMetadata(kind string, o *metav1.PartialObjectMetadata) string {
+	out := fmt.Sprintf("%s %s is left", kind, o.Name)
+	if len(o.Finalizers) > 0 {
+		out += ", with the finalizers " + strings.Join(o.Finalizers, ", ")
+	}
+	return out
 }
 
 // RemoveSelf deletes the namespace of a removal that runs in the cluster, and the binding by which it has its rights,

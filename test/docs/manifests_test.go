@@ -13,6 +13,9 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/yaml"
+
+	"github.com/kubevision-io/kubevision/pkg/bindings"
+	"github.com/kubevision-io/kubevision/pkg/names"
 )
 
 // TestImagesHaveAVersion: an image without a tag, or with "latest", is pulled at each start, and is another one each
@@ -75,4 +78,66 @@ func setsTag(t *testing.T, dir, image string) bool {
 		}
 	}
 	return false
+}
+
+// TestNamespacesOfRights verifies that a namespace in which the manifests give rights to a ServiceAccount of KubeVision
+// is protected: whoever may create Pods or tokens in a namespace has the rights of its ServiceAccounts.
+func TestNamespacesOfRights(t *testing.T) {
+	type object struct {
+		Kind     string
+		Metadata struct {
+			Name   string
+			Labels map[string]string
+		}
+		Subjects []struct{ Kind, Namespace, Name string }
+	}
+	var objects []object
+	for _, file := range manifests(t) {
+		for text := range strings.SplitSeq(file, "\n---\n") {
+			var o object
+			if err := yaml.Unmarshal([]byte(text), &o); err == nil {
+				objects = append(objects, o)
+			}
+		}
+	}
+	labels := map[string]map[string]string{}
+	for _, o := range objects {
+		if o.Kind == "Namespace" {
+			labels[o.Metadata.Name] = o.Metadata.Labels
+		}
+	}
+	found := map[string]bool{}
+	for _, o := range objects {
+		for _, s := range o.Subjects {
+			if s.Kind != "ServiceAccount" || !strings.HasPrefix(s.Name, "kubevision") {
+				continue
+			}
+			found[s.Namespace] = true
+			if !bindings.Protected(s.Namespace, labels[s.Namespace]) {
+				t.Errorf("%s %s gives rights to ServiceAccount %s in namespace %q, which is not protected", o.Kind,
+					o.Metadata.Name, s.Name, s.Namespace)
+			}
+		}
+	}
+	if !found[names.Namespace] || !found[names.RemovalNamespace] {
+		t.Errorf("only these namespaces were found: %v", found)
+	}
+}
+
+// manifests returns the texts of all manifests in config/.
+func manifests(t *testing.T) []string {
+	t.Helper()
+	var out []string
+	err := filepath.WalkDir(filepath.Join(readTree(t).root, "config"), func(path string, _ fs.DirEntry, err error) error {
+		if err != nil || filepath.Ext(path) != ".yaml" {
+			return err
+		}
+		text, err := os.ReadFile(path) //nolint:gosec // the tree is the project's own
+		out = append(out, string(text))
+		return err //nolint:wrapcheck // it names the file
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
 }

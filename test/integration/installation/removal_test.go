@@ -17,6 +17,7 @@ import (
 	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kubevision-io/kubevision/hack/localcluster"
@@ -83,16 +84,40 @@ func TestRemovalInEveryOrder(t *testing.T) {
 	}
 }
 
-// TestRemove: one command removes an installation that nobody has touched, and says nothing is left when it is run
-// again.
+// TestRemove verifies that one command removes an installation, and succeeds again when nothing is left. It neither
+// deletes an object of another owner with the label of KubeVision's parts, nor waits for one.
 func TestRemove(t *testing.T) {
 	install(t)
+	labels := map[string]string{"app.kubernetes.io/part-of": "kubevision"}
+	foreign := []client.Object{
+		&rbacv1.Role{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "kubevision-of-a-team", Labels: labels}},
+		&rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: "team:kubevision", Labels: labels}},
+	}
+	// Its deletion has begun, and another program has to finish it.
+	held := &rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{
+		Name: "kubevision-held", Labels: labels, Finalizers: []string{"example.com/held"},
+	}}
+	for _, o := range append(foreign, held) {
+		create(t, host.admin, o)
+	}
 	for range 2 {
 		if got := remove(t); got.err != nil {
 			t.Fatalf("%v\n%s", got.err, got.output)
 		}
-		nothingLeft(t)
 	}
+	if err := host.admin.Patch(t.Context(), held, client.RawPatch(types.MergePatchType,
+		[]byte(`{"metadata":{"finalizers":null}}`))); err != nil {
+		t.Error(err)
+	}
+	for _, o := range foreign {
+		if isGone(t, o) || !o.GetDeletionTimestamp().IsZero() {
+			t.Errorf("%s was deleted", o.GetName())
+		}
+		if err := host.admin.Delete(t.Context(), o); err != nil {
+			t.Error(err)
+		}
+	}
+	nothingLeft(t)
 	checkMember(t, false)
 }
 
