@@ -59,7 +59,7 @@ func TestManifests(t *testing.T) {
 			continue
 		}
 		folders++
-		pods += checkPods(t, folder)
+		pods += checkPods(t, host.must(t, "kustomize", folder))
 	}
 	if folders < 15 || pods < 8 {
 		t.Errorf("%d kustomizations with %d Pods were checked", folders, pods)
@@ -112,11 +112,10 @@ func defineForeign(t *testing.T) {
 	host.must(t, "wait", "--for=condition=Established", "crd", "--all")
 }
 
-// checkPods creates the Pods of a kustomization in a dry run, and returns their number: kube-apiserver enforces the
-// profile for Pods only.
-func checkPods(t *testing.T, folder string) int {
+// checkPods creates the Pods of manifests in a dry run, and returns their number: kube-apiserver enforces the profile
+// for Pods only.
+func checkPods(t *testing.T, text string) int {
 	t.Helper()
-	text := host.must(t, "kustomize", folder)
 	decoder := yaml.NewYAMLOrJSONDecoder(strings.NewReader(text), 4096)
 	var count int
 	for {
@@ -135,7 +134,7 @@ func checkPods(t *testing.T, folder string) int {
 		}
 		pod.Spec.ServiceAccountName, pod.Spec.PriorityClassName = "", ""
 		if err := host.admin.Create(t.Context(), pod, client.DryRunAll); err != nil {
-			t.Errorf("%s: the Pods of %s are rejected: %v", folder, o.GetName(), err)
+			t.Errorf("the Pods of %s are rejected: %v", o.GetName(), err)
 		}
 	}
 }
