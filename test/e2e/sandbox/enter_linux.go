@@ -6,6 +6,7 @@ package sandbox
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -89,7 +90,8 @@ func nameMachine() error {
 	if err := unix.Sethostname([]byte(Hostname)); err != nil {
 		return fmt.Errorf("set the name of the machine: %w", err)
 	}
-	return SetHosts(nil)
+	// There is no DNS server; kubelet requires a configuration, which may be a link into /run.
+	return errors.Join(replace("/etc/resolv.conf", nil), SetHosts(nil))
 }
 
 // SetHosts sets the names that resolve without a DNS server, by their address.
@@ -98,8 +100,17 @@ func SetHosts(names map[string]string) error {
 	for address, name := range names {
 		_, _ = fmt.Fprintln(text, address, name)
 	}
-	if err := os.WriteFile("/etc/hosts", text.Bytes(), 0o644); err != nil { //nolint:gosec // as everywhere
-		return fmt.Errorf("write the names of hosts: %w", err)
+	return replace("/etc/hosts", text.Bytes())
+}
+
+// replace replaces a file at once: others read it meanwhile.
+func replace(path string, content []byte) error {
+	next := path + ".e2e"
+	if err := os.WriteFile(next, content, 0o644); err != nil { //nolint:gosec // for all programs
+		return fmt.Errorf("replace %s: %w", path, err)
+	}
+	if err := os.Rename(next, path); err != nil {
+		return fmt.Errorf("replace %s: %w", path, err)
 	}
 	return nil
 }
