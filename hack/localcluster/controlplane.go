@@ -225,7 +225,9 @@ func (c *Cluster) Run(
 }
 
 // StartScheduler starts the kube-scheduler of a folder, and waits until it is ready.
-func (c *Cluster) StartScheduler(ctx context.Context, folder string) error { return c.startScheduler(ctx, folder) }
+func (c *Cluster) StartScheduler(ctx context.Context, folder string) error {
+	return c.startScheduler(ctx, folder)
+}
 
 // Etcd returns the process of etcd.
 func (c *Cluster) Etcd() *Program { return c.program(etcdName) }

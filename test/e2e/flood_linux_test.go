@@ -24,6 +24,8 @@ import (
 const (
 	// floodSize is the number of requests that one user sends at once.
 	floodSize = 300
+	// pause is the time between two requests of a sender: seats are to be scarce, not processors.
+	pause = 300 * time.Millisecond
 	// floodTime is the time for which they are sent.
 	floodTime = 6 * time.Second
 	// bystanderWaits bounds the requests of another user of the host.
@@ -47,6 +49,7 @@ func testFlood(t *testing.T) {
 			path := fmt.Sprintf("/clusters/%s/resources/pods?limit=%d", memberName, i+1)
 			for ctx.Err() == nil {
 				_, _ = d.client.Do(ctx, p.request(path)) // it fails, since the cluster does not respond
+				time.Sleep(pause)
 			}
 		})
 	}

@@ -8,7 +8,6 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"syscall"
@@ -89,7 +88,13 @@ func inSandbox(m *testing.M) int {
 	if err := sandbox.Enter(ctx, node.Shell(b.cluster)); err != nil {
 		return failed(err)
 	}
-	defer world.keepLogs()
+	if err := os.MkdirAll(keptLogs, 0o750); err != nil {
+		return failed(err)
+	}
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	defer world.saveLogs()
+	go followLogs(ctx)
 	if err := startClusters(ctx); err != nil {
 		return failed(err)
 	}
@@ -114,27 +119,6 @@ func startClusters(ctx context.Context) error {
 		}
 	}
 	return nil
-}
-
-// keepLogs copies the logs of the programs and of the Pods out of the sandbox.
-func (b build) keepLogs() {
-	err := os.MkdirAll(b.logs(), 0o750)
-	for _, path := range []string{
-		filepath.Join(sandbox.Dir, "host", "logs"), filepath.Join(sandbox.Dir, "member", "logs"), "/var/log/pods",
-	} {
-		if _, missing := os.Stat(path); missing != nil || err != nil {
-			continue
-		}
-		target := filepath.Join(b.logs(), filepath.Base(filepath.Dir(path)))
-		var out []byte
-		out, err = exec.Command("cp", "-rL", path, target).CombinedOutput() //nolint:gosec // directories of the sandbox
-		if err != nil {
-			err = fmt.Errorf("%w: %s", err, out)
-		}
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "the logs are lost:", err)
-	}
 }
 
 func startCluster(ctx context.Context, name, assets string) (*cluster, error) {

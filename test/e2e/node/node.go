@@ -14,9 +14,9 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
@@ -28,9 +28,6 @@ import (
 const (
 	// ShellImage is an image with a shell and common commands.
 	ShellImage = "localhost/shell:1"
-
-	socket   = "/run/containerd/containerd.sock"
-	patience = time.Minute
 )
 
 //go:embed config
@@ -56,7 +53,7 @@ func Start(ctx context.Context, cluster *localcluster.Cluster, assets string) (*
 		return nil, fmt.Errorf("make the directory of the node: %w", err)
 	}
 	for _, step := range []func(context.Context) error{
-		n.writeConfigs, n.startContainerd, n.importShell, n.startScheduler, n.startKubelet, n.startProxy,
+		n.writeConfigs, n.allowAPIServer, n.startContainerd, n.importShell, n.startScheduler, n.startKubelet, n.startProxy,
 	} {
 		if err := step(ctx); err != nil {
 			return nil, err
@@ -119,6 +116,24 @@ func (n *Node) writeConfigs(context.Context) error {
 	)
 }
 
+// allowAPIServer lets kube-apiserver use kubelets, as installers do.
+func (n *Node) allowAPIServer(ctx context.Context) error {
+	client, err := kubernetes.NewForConfig(n.cluster.Config())
+	if err != nil {
+		return fmt.Errorf("make a client: %w", err)
+	}
+	const name = "kube-apiserver-kubelet-client" // in the certificate of localcluster
+	_, err = client.RbacV1().ClusterRoleBindings().Create(ctx, &rbacv1.ClusterRoleBinding{
+		ObjectMeta: metav1.ObjectMeta{Name: name},
+		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "system:kubelet-api-admin"},
+		Subjects:   []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: rbacv1.UserKind, Name: name}},
+	}, metav1.CreateOptions{})
+	if err != nil {
+		return fmt.Errorf("let kube-apiserver use kubelets: %w", err)
+	}
+	return nil
+}
+
 func (n *Node) writeKubeconfig(name, user string, groups ...string) error {
 	config, err := n.cluster.UserConfig(user, groups...)
 	if err != nil {
@@ -137,7 +152,9 @@ func (n *Node) startContainerd(ctx context.Context) error {
 	return err
 }
 
-func (n *Node) startScheduler(ctx context.Context) error { return n.cluster.StartScheduler(ctx, n.assets) }
+func (n *Node) startScheduler(ctx context.Context) error {
+	return n.cluster.StartScheduler(ctx, n.assets)
+}
 
 func (n *Node) startKubelet(ctx context.Context) error {
 	_, err := n.cluster.Run(ctx, filepath.Join(n.assets, "kubelet"), nodeReady(n.cluster.Config()), n.env(),
