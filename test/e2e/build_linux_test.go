@@ -76,7 +76,7 @@ func (b build) make(ctx context.Context) error {
 			return err
 		}
 	}
-	return nil
+	return b.run(ctx, "go", "-C", "hack/release", "build", "-trimpath", "-o", b.helm(), "helm.sh/helm/v4/cmd/helm")
 }
 
 // previousSource extracts the source of the previous release, or of a commit a little before this one. Without a

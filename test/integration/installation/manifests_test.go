@@ -45,7 +45,7 @@ func TestManifests(t *testing.T) {
 	host.must(t, "wait", "--for=condition=Established", "crd", "-l", "app.kubernetes.io/part-of=kubevision")
 	host.must(t, "apply", "--server-side", "-k", "config/rbac")
 	// The namespaces that only a dry run creates.
-	for _, name := range []string{"kubevision-removal", "demo"} {
+	for _, name := range []string{"kubevision-removal", "demo", "monitoring"} {
 		n := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}
 		create(t, host.admin, n)
 		t.Cleanup(func() { _ = host.admin.Delete(t.Context(), n) })
@@ -64,6 +64,7 @@ func TestManifests(t *testing.T) {
 	if folders < 15 || pods < 8 {
 		t.Errorf("%d kustomizations with %d Pods were checked", folders, pods)
 	}
+	t.Run("chart", checkChart)
 	if got := remove(t); got.err != nil {
 		t.Fatalf("%v\n%s", got.err, got.output)
 	}
