@@ -50,9 +50,10 @@ func FuzzValue(f *testing.F) {
 	})
 }
 
-// TestRewrite verifies that members are omitted and replaced, and that others keep their text.
+// TestRewrite verifies that members are omitted and replaced, and that others keep their text, without white space
+// outside of strings.
 func TestRewrite(t *testing.T) {
-	s := rawjson.NewScanner([]byte(`{ "a" : 1 , "b":[ 2 ],"c":{"d":3}}`))
+	s := rawjson.NewScanner([]byte("{ \"a\" : 1 , \"b\":[ 2,\r\n\t\"x \\\" \\\\\", { } ],\"c\" :{\"d\":3}}"))
 	got, err := s.Rewrite(func(key rawjson.Quoted) (rawjson.Member, error) {
 		switch {
 		case key.Is("a"):
@@ -63,7 +64,7 @@ func TestRewrite(t *testing.T) {
 			return rawjson.Member{}, s.Value()
 		}
 	})
-	if diff := cmp.Diff(`{"b":[ 2 ],"c":4}`, string(got)); diff != "" || err != nil {
+	if diff := cmp.Diff(`{"b":[2,"x \" \\",{}],"c":4}`, string(got)); diff != "" || err != nil {
 		t.Errorf("(-want +got):\n%s%v", diff, err)
 	}
 }

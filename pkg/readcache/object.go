@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 	"unique"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -22,7 +23,8 @@ import (
 // Object is an object of a cluster as the JSON that is sent, beside the metadata that lists need. It must not be
 // changed.
 type Object struct {
-	// JSON is the object with apiVersion and kind, and without managedFields.
+	// JSON is the object with apiVersion and kind, and without managedFields. It is valid UTF-8 and one line: streams of
+	// changes send one event in a line.
 	JSON []byte
 
 	Namespace, Name string
@@ -82,7 +84,10 @@ func (l Labels) Lookup(key string) (string, bool) {
 	return l[i].Value, true
 }
 
-var errNoMetadata = errors.New("the API server has sent an object without a name")
+var (
+	errNoMetadata = errors.New("the API server has sent an object without a name")
+	errNotUTF8    = errors.New("the API server has sent an object that is not UTF-8")
+)
 
 // parse returns an object for the JSON of one, which may be reused afterwards.
 func parse(text []byte, kind schema.GroupVersionKind) (*Object, error) {
@@ -121,6 +126,8 @@ func scanObject(s *rawjson.Scanner, kind schema.GroupVersionKind) (*Object, erro
 		return nil, err
 	case o.Name == "":
 		return nil, errNoMetadata
+	case !utf8.Valid(body): // streams of changes must be
+		return nil, errNotUTF8
 	}
 	var head []byte
 	if !hasKind {
