@@ -6,6 +6,7 @@ package routes
 import (
 	"context"
 	"net/http"
+	"slices"
 
 	"github.com/emicklei/go-restful/v3"
 	genericapirequest "k8s.io/apiserver/pkg/endpoints/request"
@@ -60,10 +61,11 @@ func (t *Table) openStream(
 // relative to the root of the API.
 func (t *Table) IsStream(method, path string) bool {
 	parts := segments(path)
-	for _, r := range t.routes {
-		if (r.Verb != "" || r.Endless) && r.Method == method && matches(segments(r.Path), parts) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(t.streamPaths, func(p pattern) bool { return p.method == method && matches(p.path, parts) })
+}
+
+// pattern is the method and the segments of the path of a route.
+type pattern struct {
+	method string
+	path   []string
 }
