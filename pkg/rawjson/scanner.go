@@ -228,7 +228,10 @@ func (s *Scanner) quoted() (Quoted, error) {
 // escape consumes an escape sequence.
 func (s *Scanner) escape() bool {
 	s.pos++
-	c := s.Peek()
+	if s.pos == len(s.text) {
+		return false
+	}
+	c := s.text[s.pos]
 	s.pos++
 	switch c {
 	case '"', '\\', '/', 'b', 'f', 'n', 'r', 't':

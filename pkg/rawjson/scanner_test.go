@@ -5,6 +5,7 @@ package rawjson_test
 
 import (
 	"encoding/json"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -77,5 +78,18 @@ func TestDepth(t *testing.T) {
 	}
 	if err := rawjson.NewScanner(deep).Value(); err == nil {
 		t.Error("a deep text was accepted")
+	}
+}
+
+// TestEnds verifies that a text that ends within a value is refused, and that the part that was read can be looked at.
+func TestEnds(t *testing.T) {
+	whole := `{"a":"\\u00e9\n","b":[1.5e3,true,{"c":null}]}`
+	for end := range len(whole) {
+		text := slices.Clip([]byte(whole[:end]))
+		s := rawjson.NewScanner(text)
+		if err := s.Value(); err == nil {
+			t.Errorf("%q was accepted", text)
+		}
+		_ = s.Since(0)
 	}
 }

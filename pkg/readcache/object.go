@@ -6,6 +6,7 @@ package readcache
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -44,6 +45,9 @@ const (
 	objectBytes = 192
 	labelBytes  = 64
 )
+
+// maxLabels bounds the labels of an object. They are decoded before their memory is counted.
+const maxLabels = 1000
 
 // memory returns the memory of the object. Texts that objects share are counted for each, since a cluster may send
 // objects that share none.
@@ -86,6 +90,7 @@ func (l Labels) Lookup(key string) (string, bool) {
 
 var (
 	errNoMetadata = errors.New("the API server has sent an object without a name")
+	errManyLabels = fmt.Errorf("the API server has sent an object with more than %d labels", maxLabels)
 	errNotUTF8    = errors.New("the API server has sent an object that is not UTF-8")
 )
 
@@ -180,6 +185,9 @@ func (o *Object) labels(s *rawjson.Scanner) error {
 	}
 	err := s.Members(func(key rawjson.Quoted) error {
 		value, err := s.Text()
+		if len(o.Labels) == maxLabels {
+			return errManyLabels
+		}
 		o.Labels = append(o.Labels, Label{Key: shared(key.Text()), Value: shared(value)})
 		return err
 	})
@@ -207,14 +215,16 @@ func rewriteObject(s *rawjson.Scanner, visit func(key rawjson.Quoted) (rawjson.M
 	return s.Rewrite(visit) //nolint:wrapcheck // the error is that of the text
 }
 
-// Members returns the values of the members of the object.
-func (o *Object) Members() map[string]json.RawMessage {
-	out := map[string]json.RawMessage{}
+// Members returns the values of the members of the object that are named.
+func (o *Object) Members(names ...string) map[string]json.RawMessage {
+	out := make(map[string]json.RawMessage, len(names))
 	s := rawjson.NewScanner(o.JSON)
 	_ = s.Members(func(key rawjson.Quoted) error { // an Object has valid JSON
 		begin := s.Pos()
 		err := s.Value()
-		out[key.Text()] = s.Since(begin)
+		if i := slices.IndexFunc(names, key.Is); err == nil && i >= 0 {
+			out[names[i]] = s.Since(begin)
+		}
 		return err //nolint:wrapcheck // it is ignored
 	})
 	return out
