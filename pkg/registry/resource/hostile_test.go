@@ -78,7 +78,7 @@ func TestCompressedCopies(t *testing.T) {
 	}{
 		"small":     {maxCompressedBytes, nil, true},
 		"large":     {maxCompressedBytes + 1, nil, false},
-		"no memory": {maxCompressedBytes, budget.New(maxCompressedBytes / 2).Account("reader", 0), false},
+		"no memory": {maxCompressedBytes, budget.New(maxCompressedBytes/2).Account("reader", 0), false},
 	} {
 		b := &cachedBody{}
 		b.addObjects(object(tc.size))
