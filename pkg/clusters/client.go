@@ -62,36 +62,20 @@ func newClient(c *Connection, user string, identity transport.ImpersonationConfi
 	named := transport.NewUserAgentRoundTripper(userAgent(), traced)
 	httpClient := &http.Client{Transport: &stepup.RoundTripper{Next: named}, Timeout: callTimeout,
 		CheckRedirect: refuseRedirect}
-	restClient, err := c.restClient(httpClient)
+	restClient, err := rest.UnversionedRESTClientForConfigAndClient(c.config, httpClient)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("making a client for the cluster: %w", err)
 	}
-	endless, err := c.restClient(&http.Client{Transport: httpClient.Transport, CheckRedirect: refuseRedirect})
+	endless, err := rest.UnversionedRESTClientForConfigAndClient(c.config, &http.Client{
+		Transport: httpClient.Transport, CheckRedirect: refuseRedirect,
+	})
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("making a client for the cluster: %w", err)
 	}
 	return &Client{
 		connection: c, user: user, identity: identity,
 		config: c.config, http: httpClient, rest: restClient, endless: endless, resources: c.resources,
 	}, nil
-}
-
-// restClient returns a REST client that sends with an HTTP client. It copies one that was made before, because each
-// request of a user has a client of its own.
-func (c *Connection) restClient(httpClient *http.Client) (rest.Interface, error) {
-	made := c.rest.Load()
-	if made == nil {
-		var err error
-		if made, err = rest.UnversionedRESTClientForConfigAndClient(c.config, httpClient); err != nil {
-			return nil, fmt.Errorf("making a client for the cluster: %w", err)
-		}
-		template := *made
-		template.Client = nil
-		c.rest.Store(&template)
-	}
-	own := *made
-	own.Client = httpClient
-	return &own, nil
 }
 
 // Connection returns the connection that the client uses.

@@ -172,8 +172,6 @@ func (c *Connections) HostAs(ctx context.Context, u user.Info) (client.Client, e
 type Connection struct {
 	config    *rest.Config
 	transport http.RoundTripper
-	// rest is the REST client that those of users are copies of. It has no HTTP client. It is nil before the first user.
-	rest atomic.Pointer[rest.RESTClient]
 	// dialer returns the transport whose settings are those of connections that are upgraded, and authenticate adds the
 	// credential to a request for one.
 	dialer       func() *http.Transport
