@@ -34,6 +34,8 @@ var (
 		"how long each contender of BenchmarkCachedList sends before the next one")
 	rounds    = flag.Int("rounds", 2, "the turns of each contender of BenchmarkCachedList")
 	crowdSize = flag.Int("crowd", 0, "a larger number of Pods for BenchmarkCachedList, such as 50000")
+	answers   = flag.String("answers", "", "a regular expression of the answers of BenchmarkCachedList that are "+
+		"measured besides the limit and kube-apiserver; empty means all of them")
 )
 
 // floodTime is the length of each flood of BenchmarkFloods.
@@ -65,7 +67,7 @@ func TestMain(m *testing.M) {
 	if flag.Lookup("test.bench").Value.String() == "" { // "go test ./..." would start a control plane without need
 		os.Exit(m.Run())
 	}
-	os.Exit(environment.MainConfined(m, func(e *environment.Environment) { env = e }))
+	os.Exit(environment.Main(m, environment.Options{ConfineMemory: true}, func(e *environment.Environment) { env = e }))
 }
 
 func set() fixture.Set { return fixture.Set{Client: env.Client} }
