@@ -6,9 +6,11 @@ package readcache
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 	"unique"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -22,7 +24,8 @@ import (
 // Object is an object of a cluster as the JSON that is sent, beside the metadata that lists need. It must not be
 // changed.
 type Object struct {
-	// JSON is the object with apiVersion and kind, and without managedFields.
+	// JSON is the object with apiVersion and kind, and without managedFields. It is valid UTF-8 and one line: streams of
+	// changes send one event in a line.
 	JSON []byte
 
 	Namespace, Name string
@@ -42,6 +45,9 @@ const (
 	objectBytes = 192
 	labelBytes  = 64
 )
+
+// maxLabels bounds the labels of an object. They are decoded before their memory is counted.
+const maxLabels = 1000
 
 // memory returns the memory of the object. Texts that objects share are counted for each, since a cluster may send
 // objects that share none.
@@ -82,7 +88,11 @@ func (l Labels) Lookup(key string) (string, bool) {
 	return l[i].Value, true
 }
 
-var errNoMetadata = errors.New("the API server has sent an object without a name")
+var (
+	errNoMetadata = errors.New("the API server has sent an object without a name")
+	errManyLabels = fmt.Errorf("the API server has sent an object with more than %d labels", maxLabels)
+	errNotUTF8    = errors.New("the API server has sent an object that is not UTF-8")
+)
 
 // parse returns an object for the JSON of one, which may be reused afterwards.
 func parse(text []byte, kind schema.GroupVersionKind) (*Object, error) {
@@ -121,6 +131,8 @@ func scanObject(s *rawjson.Scanner, kind schema.GroupVersionKind) (*Object, erro
 		return nil, err
 	case o.Name == "":
 		return nil, errNoMetadata
+	case !utf8.Valid(body): // streams of changes must be
+		return nil, errNotUTF8
 	}
 	var head []byte
 	if !hasKind {
@@ -173,6 +185,9 @@ func (o *Object) labels(s *rawjson.Scanner) error {
 	}
 	err := s.Members(func(key rawjson.Quoted) error {
 		value, err := s.Text()
+		if len(o.Labels) == maxLabels {
+			return errManyLabels
+		}
 		o.Labels = append(o.Labels, Label{Key: shared(key.Text()), Value: shared(value)})
 		return err
 	})
@@ -200,14 +215,16 @@ func rewriteObject(s *rawjson.Scanner, visit func(key rawjson.Quoted) (rawjson.M
 	return s.Rewrite(visit) //nolint:wrapcheck // the error is that of the text
 }
 
-// Members returns the values of the members of the object.
-func (o *Object) Members() map[string]json.RawMessage {
-	out := map[string]json.RawMessage{}
+// Members returns the values of the members of the object that are named.
+func (o *Object) Members(names ...string) map[string]json.RawMessage {
+	out := make(map[string]json.RawMessage, len(names))
 	s := rawjson.NewScanner(o.JSON)
 	_ = s.Members(func(key rawjson.Quoted) error { // an Object has valid JSON
 		begin := s.Pos()
 		err := s.Value()
-		out[key.Text()] = s.Since(begin)
+		if i := slices.IndexFunc(names, key.Is); err == nil && i >= 0 {
+			out[names[i]] = s.Since(begin)
+		}
 		return err //nolint:wrapcheck // it is ignored
 	})
 	return out

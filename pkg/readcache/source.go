@@ -44,6 +44,8 @@ type source struct {
 	connected bool
 	// alive is the last time at which the watch is known to have worked.
 	alive time.Time
+	// pages is the number of pages of the current list. Only the Reflector uses it.
+	pages int
 	// failure is the reason why there is no connection.
 	failure error
 	// redefined is true if the kind may have another definition since the last list.
@@ -54,6 +56,11 @@ var (
 	_ toolscache.ListerWatcher            = &source{}
 	_ toolscache.ListerWatcherWithContext = &source{}
 )
+
+// maxPages bounds the pages of a list. A Reflector asks for 500 objects at a time.
+const maxPages = 10_000
+
+var errManyPages = fmt.Errorf("the API server has sent a list of more than %d pages", maxPages)
 
 // list is a page of a list.
 type list struct {
@@ -83,6 +90,11 @@ func (s *source) ListWithContext(ctx context.Context, options metav1.ListOptions
 	if options.Continue == "" {
 		s.begin()
 		s.mustList(true)
+		s.pages = 0
+	}
+	if s.pages++; s.pages > maxPages {
+		s.lost(errManyPages)
+		return nil, errManyPages
 	}
 	body, err := s.open(ctx, options)
 	if err != nil {
