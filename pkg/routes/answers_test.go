@@ -5,6 +5,7 @@ package routes
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"io"
 	"net/http"
@@ -92,28 +93,44 @@ func (b endlessBody) WriteTo(w io.Writer) (written int64, err error) {
 	return written, err
 }
 
-// TestClientsThatDoNotRead verifies that an answer ends after a time, whether or not its client reads.
+// TestClientsThatDoNotRead verifies that a response ends after a time when its client does not read.
 func TestClientsThatDoNotRead(t *testing.T) {
-	table, body := &Table{answerTime: 100 * time.Millisecond}, endlessBody{make(chan error, 1)}
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		table.writeAnswer(r.Context(), w, r, Result{Data: body})
-	}))
-	t.Cleanup(server.Close)
-	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, server.URL, http.NoBody)
-	if err != nil {
-		t.Fatal(err)
-	}
-	response, err := server.Client().Do(request)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = response.Body.Close() })
-	select {
-	case err := <-body.ended:
-		if !errors.Is(err, os.ErrDeadlineExceeded) {
-			t.Errorf("it ended with %v", err)
-		}
-	case <-time.After(10 * time.Second):
-		t.Error("it goes on")
+	const limit = 100 * time.Millisecond
+	table := &Table{answerTime: limit, pieceTime: limit}
+	for name, write := range map[string]func(http.ResponseWriter, *http.Request, endlessBody){
+		"answer": func(w http.ResponseWriter, r *http.Request, body endlessBody) {
+			table.writeAnswer(r.Context(), w, r, Result{Data: body})
+		},
+		"response without an end": func(w http.ResponseWriter, r *http.Request, body endlessBody) {
+			table.writeRaw(r.Context(), w, &Raw{Write: func(_ context.Context, w io.Writer) error {
+				_, err := body.WriteTo(w)
+				return err //nolint:wrapcheck // as the connection says it
+			}})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			body := endlessBody{make(chan error, 1)}
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				write(w, r, body)
+			}))
+			t.Cleanup(server.Close)
+			request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, server.URL, http.NoBody)
+			if err != nil {
+				t.Fatal(err)
+			}
+			response, err := server.Client().Do(request)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = response.Body.Close() })
+			select {
+			case err := <-body.ended:
+				if !errors.Is(err, os.ErrDeadlineExceeded) {
+					t.Errorf("it ended with %v", err)
+				}
+			case <-time.After(10 * time.Second):
+				t.Error("it goes on")
+			}
+		})
 	}
 }

@@ -4,11 +4,13 @@
 package routes
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
 	"maps"
 	"net/http"
+	"time"
 
 	"github.com/kubevision-io/kubevision/pkg/envelope"
 )
@@ -22,9 +24,16 @@ type Raw struct {
 	Write func(ctx context.Context, w io.Writer) error
 }
 
-// writeRaw writes a response that is no envelope.
-func writeRaw(ctx context.Context, w http.ResponseWriter, raw *Raw) {
-	out := &rawWriter{ctx: ctx, w: w, header: raw.Header}
+// pieceTime bounds the time in which a client receives one piece of a response without an end.
+const pieceTime = 10 * time.Second
+
+// writeRaw writes a response that is no envelope. It ends the response when the client does not read for pieceTime.
+func (t *Table) writeRaw(ctx context.Context, w http.ResponseWriter, raw *Raw) {
+	out := &rawWriter{
+		ctx: ctx, w: w, connection: http.NewResponseController(w), limit: cmp.Or(t.pieceTime, pieceTime),
+		header: raw.Header,
+	}
+	defer func() { _ = out.connection.SetWriteDeadline(time.Time{}) }() // for further requests
 	err := raw.Write(ctx, out)
 	switch {
 	case err == nil:
@@ -39,8 +48,11 @@ func writeRaw(ctx context.Context, w http.ResponseWriter, raw *Raw) {
 type rawWriter struct {
 	ctx    context.Context //nolint:containedctx // that of the request
 	w      http.ResponseWriter
-	header http.Header
-	begun  bool
+	// connection is that of w. limit bounds the time of each write.
+	connection *http.ResponseController
+	limit      time.Duration
+	header     http.Header
+	begun      bool
 }
 
 func (o *rawWriter) begin() {
@@ -56,9 +68,10 @@ func (o *rawWriter) begin() {
 // Write sends a piece.
 func (o *rawWriter) Write(p []byte) (int, error) {
 	o.begin()
+	_ = o.connection.SetWriteDeadline(time.Now().Add(o.limit)) // an error means that there is no connection
 	n, err := o.w.Write(p)
 	if err == nil {
-		err = http.NewResponseController(o.w).Flush()
+		err = o.connection.Flush()
 	}
 	if errors.Is(err, http.ErrNotSupported) { // the end of the request sends it
 		err = nil

@@ -88,8 +88,8 @@ type Table struct {
 	// Answers bounds the bytes that are sent at once, for each user and for all. Nil means no bound.
 	Answers *budget.Queue
 
-	// answerTime replaces the constant in tests.
-	answerTime time.Duration
+	// answerTime and pieceTime replace the constants in tests.
+	answerTime, pieceTime time.Duration
 	routes     []Route
 	// longRunning are the routes that open streams, or whose responses have no end. Each request is compared with them
 	// several times.
@@ -257,7 +257,7 @@ func (t *Table) serve(r Route, fair *fairness) restful.RouteFunction {
 			return
 		}
 		if result.Raw != nil {
-			writeRaw(ctx, resp.ResponseWriter, result.Raw)
+			t.writeRaw(ctx, resp.ResponseWriter, result.Raw)
 			return
 		}
 		t.writeAnswer(ctx, resp.ResponseWriter, req.Request, result)
