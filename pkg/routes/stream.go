@@ -6,6 +6,7 @@ package routes
 import (
 	"context"
 	"net/http"
+	"slices"
 
 	"github.com/emicklei/go-restful/v3"
 	genericapirequest "k8s.io/apiserver/pkg/endpoints/request"
@@ -59,11 +60,17 @@ func (t *Table) openStream(
 // IsStream returns whether a request is to a route that opens a stream or has a response without an end. The path is
 // relative to the root of the API.
 func (t *Table) IsStream(method, path string) bool {
+	return t.has(method, path, func(r *Route) bool { return r.Verb != "" || r.Endless })
+}
+
+// TakesTickets returns whether a ticket may authenticate a request: to a route that opens a stream, and so spends it.
+func (t *Table) TakesTickets(method, path string) bool {
+	return t.has(method, path, func(r *Route) bool { return r.Verb != "" })
+}
+
+func (t *Table) has(method, path string, is func(*Route) bool) bool {
 	parts := segments(path)
-	for _, r := range t.routes {
-		if (r.Verb != "" || r.Endless) && r.Method == method && matches(segments(r.Path), parts) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(t.routes, func(r Route) bool {
+		return is(&r) && r.Method == method && matches(segments(r.Path), parts)
+	})
 }

@@ -21,11 +21,12 @@ const (
 	VerbAttach      = "attach"
 	VerbPortForward = "portforward"
 	VerbCopy        = "copy"
+	VerbNodeShell   = "nodeshell"
 )
 
 // Verbs returns the verbs of streams.
 func Verbs() []string {
-	return []string{VerbWatch, VerbLogs, VerbExec, VerbAttach, VerbPortForward, VerbCopy}
+	return []string{VerbWatch, VerbLogs, VerbExec, VerbAttach, VerbPortForward, VerbCopy, VerbNodeShell}
 }
 
 // Message is one from a client.
