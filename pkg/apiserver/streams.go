@@ -49,6 +49,12 @@ func newStreams(
 		return admitTicket(ctx, tickets, u, target)
 	}
 	o.Check = func(ctx context.Context, u user.Info) error { return checkSession(ctx, tokens, u) }
+	o.Expires = func(u user.Info) time.Time {
+		if p, ok := u.(*authentication.Principal); ok {
+			return p.Expires
+		}
+		return time.Time{}
+	}
 	o.Watched = func(c streams.Cluster) bool {
 		connection, ok := c.(*clusters.Connection)
 		return ok && s.verdicts != nil && s.verdicts.Watched(connection)

@@ -6,6 +6,7 @@ package streams
 import (
 	"context"
 	"errors"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"runtime"
@@ -88,6 +89,7 @@ func TestEnds(t *testing.T) {
 	for name, tc := range map[string]struct {
 		handler Handler
 		check   func(context.Context, user.Info) error
+		expires time.Time
 		end     func(*Manager)
 		code    int
 		reason  Reason
@@ -107,7 +109,7 @@ func TestEnds(t *testing.T) {
 		"session": {check: func(context.Context, user.Info) error {
 			return NewEnd(SessionEnded, "x")
 		}, code: 1008, reason: SessionEnded},
-		"expired":  {handler: Handler{Expires: time.Now()}, code: 1008, reason: TokenExpired},
+		"expired":  {expires: time.Now(), code: 1008, reason: TokenExpired},
 		"too long": {handler: Handler{MaxTime: 50 * time.Millisecond}, code: 1008, reason: TooLong},
 		"idle":     {handler: Handler{IdleTime: 100 * time.Millisecond}, code: 1008, reason: Idle},
 		"binary as text": {handler: Handler{Serve: func(_ context.Context, s *Stream) error {
@@ -123,7 +125,9 @@ func TestEnds(t *testing.T) {
 			h.Last = func(e End) []byte { return []byte("last of " + string(e.Reason)) }
 			ended := make(chan End, 2)
 			h.Ended = func(e End) { ended <- e }
-			m, address := serveStreams(t, Options{Check: tc.check}, &h)
+			m, address := serveStreams(t, Options{
+				Check: tc.check, Expires: func(user.Info) time.Time { return tc.expires },
+			}, &h)
 			conn := dial(t, address)
 			if tc.end != nil {
 				tc.end(m)
@@ -307,4 +311,32 @@ func TestReceived(t *testing.T) {
 	if m.Count() != 0 {
 		t.Error("the stream is still open")
 	}
+}
+
+// TestPingAfterTheResponse verifies that nothing is sent on a response whose handler has returned.
+func TestPingAfterTheResponse(t *testing.T) {
+	m := NewManager(Options{PerUser: 1, Total: 1, Bytes: DefaultBytes})
+	returned := make(chan *Stream, 1)
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var stream *Stream
+		h := &Handler{Began: func(s *Stream) { stream = s }, Serve: func(context.Context, *Stream) error { return nil }}
+		if err := m.OpenEvents(w, r, &user.DefaultInfo{Name: "somebody"}, VerbWatch, h); err != nil {
+			t.Error(err)
+		}
+		returned <- stream
+	}))
+	server.EnableHTTP2 = true
+	server.StartTLS()
+	defer server.Close()
+	response, err := server.Client().Get(server.URL) //nolint:noctx // it ends at once
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.Copy(io.Discard, response.Body); err != nil {
+		t.Error(err)
+	}
+	_ = response.Body.Close()
+	stream := <-returned
+	time.Sleep(10 * time.Millisecond) // the server has let the response go
+	stream.ping()
 }

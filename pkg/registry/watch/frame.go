@@ -74,6 +74,22 @@ func (t *topic) appendEvent(out []byte, e event) []byte {
 	return append(out, '}')
 }
 
+// sizeOf returns about how many bytes an event has in a message.
+func (t *topic) sizeOf(e event) int64 {
+	const frameBytes = 256
+	size := frameBytes + len(t.cluster) + len(t.resource) + 2*(len(e.namespace)+len(e.name))
+	switch {
+	case e.object == nil:
+	case t.summary:
+		for _, l := range e.object.Labels {
+			size += len(l.Key) + len(l.Value) + frameBytes/8
+		}
+	default:
+		size += len(e.object.JSON)
+	}
+	return int64(size)
+}
+
 func summarize(o *readcache.Object) []byte {
 	meta := summaryMeta{Name: o.Name, Namespace: o.Namespace, ResourceVersion: o.ResourceVersion}
 	if o.Created != 0 {
