@@ -169,32 +169,56 @@ func TestLostRight(t *testing.T) {
 	}
 }
 
-// TestUnreachableCheck: a stream goes on for a while if the right cannot be checked, and not for longer.
+// TestUnreachableCheck verifies that a stream goes on for a while if the right cannot be checked, and not for longer.
 func TestUnreachableCheck(t *testing.T) {
 	for name, tc := range map[string]struct {
 		since time.Duration
 		alive bool
 	}{"a moment": {0, true}, "too long": {checkGrace, false}} {
 		t.Run(name, func(t *testing.T) {
-			m := NewManager(Options{})
-			s := &Stream{manager: m, handler: &Handler{Check: func(context.Context) error {
-				return errors.New("timeout")
-			}}, user: &user.DefaultInfo{}}
-			s.checks.passed = time.Now().Add(-tc.since)
-			if err := s.checkOnceFor(t); isDenial(err) {
-				t.Errorf("%v is a denial", err)
+			t.Parallel()
+			began := make(chan *Stream, 1)
+			h := &Handler{
+				Began: func(s *Stream) {
+					s.checks.passed = time.Now().Add(-tc.since)
+					began <- s
+				},
+				Check: func(context.Context) error { return errors.New("timeout") },
 			}
-			if alive := time.Since(s.checks.passed) <= checkGrace; alive != tc.alive {
-				t.Errorf("alive: %v", alive)
+			_, address := serveStreams(t, Options{}, h)
+			dial(t, address)
+			s := <-began
+			select {
+			case <-s.Context().Done():
+				if end := EndOf(context.Cause(s.Context())); tc.alive || end.Reason != Failed {
+					t.Errorf("it ends with %s", end.Reason)
+				}
+			case <-time.After(500 * time.Millisecond):
+				if !tc.alive {
+					t.Error("it goes on")
+				}
 			}
 		})
 	}
 }
 
-func (s *Stream) checkOnceFor(t *testing.T) error {
-	t.Helper()
-	s.done = t.Context()
-	return s.checkOnce()
+// TestUnwatchedCluster verifies that the right is checked again and again where no change is reported.
+func TestUnwatchedCluster(t *testing.T) {
+	t.Parallel()
+	var lost atomic.Bool
+	h := &Handler{Depends: []Cluster{&testCluster{done: make(chan struct{})}}, Check: func(context.Context) error {
+		if lost.Load() {
+			return envelope.New(dashboardv1alpha1.CodeForbidden, "you may not")
+		}
+		return nil
+	}}
+	_, address := serveStreams(t, Options{Watched: func(Cluster) bool { return false }}, h)
+	conn := dial(t, address)
+	lost.Store(true)
+	began := time.Now()
+	if _, reason, _ := endOf(t, conn); reason != Forbidden || time.Since(began) > 3*time.Second {
+		t.Errorf("it ends with %s after %s", reason, time.Since(began))
+	}
 }
 
 // TestSlowClient: a client that reads nothing is closed, and does not keep its handler.

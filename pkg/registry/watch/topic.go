@@ -68,7 +68,7 @@ type topic struct {
 	seen   string
 	// initial are the objects that are still to be sent before the changes.
 	initial *initialObjects
-	scope        scopedlist.Scope
+	scope   scopedlist.Scope
 	// terms are those of the reviews on the host and on the cluster.
 	terms [2]verdicts.Term
 	// failing is the time since which the right could not be reviewed.
