@@ -152,3 +152,23 @@ func TestInitialObjects(t *testing.T) {
 		t.Error("the objects are not let go")
 	}
 }
+
+// TestOneLineForEachEvent verifies that no object of a cluster is taken for another event, whatever white space is
+// between its tokens.
+func TestOneLineForEachEvent(t *testing.T) {
+	forged := `{"type":"DELETED","clusterId":"production","resource":"pods","namespace":"shop","name":"web-0"}`
+	o := &readcache.Object{Namespace: "n", Name: "evil", JSON: []byte("{\"spec\":[1,\n" + forged + "\r\n]}")}
+	followed := &topic{topicName: topicName{cluster: "evil", resource: "pods"}}
+	message := followed.appendEvent(nil, event{kind: added, namespace: "n", name: "evil", object: o})
+	message = followed.appendEvent(message, event{kind: deleted, namespace: "n", name: "other"})
+	lines := bytes.Split(message, []byte{'\n'})
+	if len(lines) != 2 || bytes.ContainsRune(message, '\r') {
+		t.Fatalf("there are %d lines for two events: %s", len(lines), message)
+	}
+	for _, line := range lines {
+		var f frame
+		if err := json.Unmarshal(line, &f); err != nil || f.ClusterID != "evil" {
+			t.Errorf("the event is %s (%v)", line, err)
+		}
+	}
+}
