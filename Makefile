@@ -63,7 +63,10 @@ CHECK_BROWSER = command -v chromium >/dev/null || command -v chromium-browser >/
 # share no memory.
 FAST_HASHES = -gcflags='golang.org/x/crypto/argon2=-race=false -d=checkptr=0'
 
-# The programs under test, which all test packages share.
+# Half of the time of the linker would be spent in debugging symbols.
+FAST_LINK = -ldflags=-w
+
+# The programs under test, which all test packages share; the folder race has them with the race detector.
 TEST_PROGRAMS = $(CURDIR)/bin/test
 
 # The tests that load the programs to their limits. "make test" excludes them, and "make test-limits" runs them.
@@ -94,12 +97,14 @@ stop: ## Stop what "make run" started.
 
 .PHONY: test
 # Three packages run concurrently, each with its own control plane, since they wait most of the time. The packages and
-# the programs are compiled beforehand, and "make verify" runs vet.
+# the programs are compiled beforehand, and "make verify" runs vet. The tests have the race detector; of the programs
+# under test, those of the packages with DetectRaces have it (test/environment).
 test: ## Run all tests: unit, integration and conformance.
 	@$(CHOOSE_RACE); $(CHECK_BROWSER); \
-	go build $$race ./... && go build $$race $(FAST_HASHES) -o $(TEST_PROGRAMS)/ ./cmd/... && $(CONTROL_PLANE) && \
+	go list $$race -export -f '' ./... && CGO_ENABLED=0 go build $(FAST_LINK) -o $(TEST_PROGRAMS)/ ./cmd/... && \
+	go build $$race $(FAST_HASHES) $(FAST_LINK) -o $(TEST_PROGRAMS)/race/ ./cmd/... && $(CONTROL_PLANE) && \
 	packages=$$(go list $(PKG) | grep -v $(LIMITS)) && \
-	KUBEVISION_PROGRAMS=$(TEST_PROGRAMS) $(TEST_ENV) go test $$race -vet=off -p 3 -count 1 -timeout 45m $(TESTFLAGS) $$packages
+	KUBEVISION_PROGRAMS=$(TEST_PROGRAMS) $(TEST_ENV) go test $$race $(FAST_LINK) -vet=off -p 3 -count 1 -timeout 45m $(TESTFLAGS) $$packages
 
 .PHONY: test-limits
 # Runs alone, since other tests would time out during the floods. Runs without the race detector, which needs several

@@ -65,7 +65,7 @@ func TestMain(m *testing.M) {
 	if flag.Lookup("test.bench").Value.String() == "" { // "go test ./..." would start a control plane without need
 		os.Exit(m.Run())
 	}
-	os.Exit(environment.MainConfined(m, func(e *environment.Environment) { env = e }))
+	os.Exit(environment.Main(m, environment.Options{ConfineMemory: true}, func(e *environment.Environment) { env = e }))
 }
 
 func set() fixture.Set { return fixture.Set{Client: env.Client} }

@@ -63,11 +63,11 @@ func TestMain(m *testing.M) {
 	}
 	switch *readCache {
 	case "on":
-		os.Exit(environment.MainWith(m, []string{cacheOn}, use))
+		os.Exit(environment.Main(m, environment.Options{APIServerArgs: []string{cacheOn}}, use))
 	case "off":
-		os.Exit(environment.MainWith(m, []string{cacheOff}, use))
+		os.Exit(environment.Main(m, environment.Options{APIServerArgs: []string{cacheOff}}, use))
 	case "stale":
-		os.Exit(environment.MainStale(m, []string{cacheOn}, use))
+		os.Exit(environment.Main(m, environment.Options{APIServerArgs: []string{cacheOn}, Stale: true}, use))
 	default:
 		fmt.Fprintln(os.Stderr, "error: -read-cache must be on, off or stale")
 		os.Exit(1)

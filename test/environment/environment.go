@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"sync"
 	"testing"
@@ -83,42 +84,38 @@ func (e *Environment) stopOthers() error {
 	return errors.Join(errs...)
 }
 
-// programsVariable names a directory with programs that are already built, for use by several test packages.
-const programsVariable = "KUBEVISION_PROGRAMS"
+// programsVariable names a folder with programs that are already built, for use by several test packages. Its folder
+// raceFolder has the same programs with the race detector.
+const (
+	programsVariable = "KUBEVISION_PROGRAMS"
+	raceFolder       = "race"
+)
+
+// Options are the options of Main.
+type Options struct {
+	// APIServerArgs are further flags of kubevision-apiserver.
+	APIServerArgs []string
+	// DetectRaces names the programs that have the race detector if the tests have it. Such programs take several times
+	// the time and the memory.
+	DetectRaces []string
+	// ConfineMemory limits the memory of the programs as config/ does.
+	ConfineMemory bool
+	// Stale breaks the watches of the read cache again and again, so that most of its answers are stale.
+	Stale bool
+}
 
 // Main starts an environment and runs the tests of a package with it. With -short it starts and runs nothing, because
 // these tests need a control plane.
 //
 // It returns the exit code.
-func Main(m *testing.M, use func(*Environment)) int {
-	return run(m, localcluster.KubeVisionOptions{}, use)
-}
-
-// MainWith is Main with more flags of kubevision-apiserver.
-func MainWith(m *testing.M, apiServerArgs []string, use func(*Environment)) int {
-	return run(m, localcluster.KubeVisionOptions{APIServerArgs: apiServerArgs}, use)
-}
-
-// MainStale is Main with a read cache whose watches break again and again, so that most of its answers are stale.
-func MainStale(m *testing.M, apiServerArgs []string, use func(*Environment)) int {
-	return runStale(m, localcluster.KubeVisionOptions{APIServerArgs: apiServerArgs}, true, use)
-}
-
-// MainConfined is Main with the programs under the memory limits of config/. With the race detector, which takes
-// several times the memory, they are not.
-func MainConfined(m *testing.M, use func(*Environment)) int {
-	return run(m, localcluster.KubeVisionOptions{ConfineMemory: !RaceEnabled}, use)
-}
-
-func run(m *testing.M, options localcluster.KubeVisionOptions, use func(*Environment)) int {
-	return runStale(m, options, false, use)
-}
-
-func runStale(m *testing.M, options localcluster.KubeVisionOptions, stale bool, use func(*Environment)) (code int) {
+func Main(m *testing.M, options Options, use func(*Environment)) (code int) {
 	flag.Parse()
 	if testing.Short() {
 		fmt.Fprintln(os.Stderr, "skipped: these tests need a control plane, and -short was given")
 		return 0
+	}
+	if !RaceEnabled {
+		options.DetectRaces = nil
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
 	defer cancel()
@@ -133,11 +130,17 @@ func runStale(m *testing.M, options localcluster.KubeVisionOptions, stale bool, 
 		}
 		fmt.Fprintln(os.Stderr, "logs are in", dir)
 	}()
-	programs, err := Programs(ctx, filepath.Join(dir, "bin"))
+	return runIn(ctx, dir, m, options, use)
+}
+
+// runIn runs the tests of a package with an environment whose files are in dir.
+func runIn(
+	ctx context.Context, dir string, m *testing.M, options Options, use func(*Environment),
+) (code int) {
+	programs, err := Programs(ctx, filepath.Join(dir, "bin"), options.DetectRaces...)
 	if err != nil {
 		return failed(err)
 	}
-	options.ControllerManagerArgs = []string{noHostCluster}
 	cluster, err := localcluster.Start(ctx, localcluster.Options{Dir: filepath.Join(dir, "cluster"), Log: os.Stderr})
 	if err != nil {
 		return failed(err)
@@ -147,8 +150,10 @@ func runStale(m *testing.M, options localcluster.KubeVisionOptions, stale bool, 
 			code = max(code, failed(err))
 		}
 	}()
-	options.BinDir = programs
-	e, err := install(ctx, cluster, options)
+	e, err := install(ctx, cluster, localcluster.KubeVisionOptions{
+		BinDir: programs, APIServerArgs: options.APIServerArgs, ControllerManagerArgs: []string{noHostCluster},
+		ConfineMemory: options.ConfineMemory,
+	})
 	if err != nil {
 		return failed(err)
 	}
@@ -158,7 +163,7 @@ func runStale(m *testing.M, options localcluster.KubeVisionOptions, stale bool, 
 			code = max(code, failed(err))
 		}
 	}()
-	if stale {
+	if options.Stale {
 		stop, err := e.makeStale(ctx)
 		if err != nil {
 			return failed(err)
@@ -169,12 +174,44 @@ func runStale(m *testing.M, options localcluster.KubeVisionOptions, stale bool, 
 	return m.Run()
 }
 
-// Programs returns the folder of the programs under test. It builds them into dir unless they are built already.
-func Programs(ctx context.Context, dir string) (string, error) {
-	if programs := os.Getenv(programsVariable); programs != "" {
-		return programs, nil
+// The programs under test.
+const (
+	APIServer         = "kubevision-apiserver"
+	ControllerManager = "kubevision-controller-manager"
+)
+
+// Programs returns the folder of the programs under test, of which some may have the race detector. The folder is dir,
+// unless the programs are built already and none has the race detector.
+func Programs(ctx context.Context, dir string, detectRaces ...string) (string, error) {
+	built := os.Getenv(programsVariable)
+	if built != "" && len(detectRaces) == 0 {
+		return built, nil
 	}
-	return dir, build(ctx, dir)
+	if err := os.MkdirAll(dir, 0o750); err != nil {
+		return "", fmt.Errorf("creating the folder of the programs: %w", err)
+	}
+	for _, name := range []string{APIServer, ControllerManager} {
+		race := slices.Contains(detectRaces, name)
+		if err := provide(ctx, built, dir, name, race); err != nil {
+			return "", err
+		}
+	}
+	return dir, nil
+}
+
+// provide builds a program into dir, or links dir to a program that is built already.
+func provide(ctx context.Context, built, dir, name string, race bool) error {
+	program := filepath.Join(dir, name)
+	if built == "" {
+		return build(ctx, program, name, race)
+	}
+	if race {
+		built = filepath.Join(built, raceFolder)
+	}
+	if err := os.Symlink(filepath.Join(built, name), program); err != nil {
+		return fmt.Errorf("linking a program: %w", err)
+	}
+	return nil
 }
 
 func failed(err error) int {
@@ -182,17 +219,17 @@ func failed(err error) int {
 	return 1
 }
 
-// build builds the programs from the working tree, with the race detector if the tests use it.
-func build(ctx context.Context, bin string) error {
+// build builds a program from the working tree.
+func build(ctx context.Context, program, name string, race bool) error {
 	root, err := localcluster.ModuleRoot()
 	if err != nil {
 		return err
 	}
-	args := []string{"build", "-o", bin + string(filepath.Separator)}
-	if RaceEnabled {
+	args := []string{"build", "-o", program}
+	if race {
 		args = append(args, "-race")
 	}
-	cmd := exec.CommandContext(ctx, "go", append(args, "./cmd/...")...)
+	cmd := exec.CommandContext(ctx, "go", append(args, "./cmd/"+name)...)
 	cmd.Dir = root
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("building KubeVision: %w\n%s", err, out)

@@ -5,5 +5,5 @@
 
 package environment
 
-// RaceEnabled is true if the programs are built with the race detector, which needs several times the memory.
+// RaceEnabled is true if the tests are built with the race detector.
 const RaceEnabled = false

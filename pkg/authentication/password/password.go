@@ -76,6 +76,7 @@ type Hash struct {
 
 // Hasher bounds the hashes that are computed at once, each of which takes Parameters.Memory.
 type Hasher struct {
+	cost    Parameters
 	slots   chan struct{}
 	waiting chan struct{}
 	dummy   Hash
@@ -83,7 +84,13 @@ type Hasher struct {
 
 // NewHasher returns a hasher that computes at most a number of hashes at once.
 func NewHasher(ctx context.Context, concurrency int) (*Hasher, error) {
-	h := &Hasher{slots: make(chan struct{}, max(concurrency, 1)), waiting: make(chan struct{}, maxWaiting)}
+	return newHasher(ctx, concurrency, recommended())
+}
+
+func newHasher(ctx context.Context, concurrency int, cost Parameters) (*Hasher, error) {
+	h := &Hasher{
+		cost: cost, slots: make(chan struct{}, max(concurrency, 1)), waiting: make(chan struct{}, maxWaiting),
+	}
 	dummy, err := h.Hash(ctx, rand.Text())
 	if err != nil {
 		return nil, fmt.Errorf("hashing a random password: %w", err)
@@ -98,12 +105,11 @@ func (h *Hasher) Hash(ctx context.Context, password string) (Hash, error) {
 	if _, err := rand.Read(salt); err != nil {
 		return Hash{}, fmt.Errorf("reading randomness for a salt: %w", err)
 	}
-	params := recommended()
-	key, err := h.derive(ctx, password, salt, params, keyLength)
+	key, err := h.derive(ctx, password, salt, h.cost, keyLength)
 	if err != nil {
 		return Hash{}, err
 	}
-	return Hash{params: params, salt: salt, key: key}, nil
+	return Hash{params: h.cost, salt: salt, key: key}, nil
 }
 
 // Verify compares a password with a hash in constant time. It returns ErrMismatch for a wrong password.

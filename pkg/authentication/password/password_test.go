@@ -11,9 +11,10 @@ import (
 	"time"
 )
 
-func newHasher(t *testing.T) *Hasher {
+// quickHasher returns a hasher of the least cost, for tests in which the cost has no effect.
+func quickHasher(t *testing.T) *Hasher {
 	t.Helper()
-	h, err := NewHasher(t.Context(), 1)
+	h, err := newHasher(t.Context(), 1, Parameters{Memory: 8, Time: 1, Threads: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -21,7 +22,10 @@ func newHasher(t *testing.T) *Hasher {
 }
 
 func TestHashAndVerify(t *testing.T) {
-	h := newHasher(t)
+	h, err := NewHasher(t.Context(), 1)
+	if err != nil {
+		t.Fatal(err)
+	}
 	hash, err := h.Hash(t.Context(), "correct horse")
 	if err != nil {
 		t.Fatal(err)
@@ -43,9 +47,9 @@ func TestHashAndVerify(t *testing.T) {
 	}
 }
 
-// TestFormsOfOnePassword: what looks the same is the same password, on whatever keyboard it was typed.
+// TestFormsOfOnePassword verifies that the encoding of characters, which depends on the keyboard, does not matter.
 func TestFormsOfOnePassword(t *testing.T) {
-	h := newHasher(t)
+	h := quickHasher(t)
 	for _, tc := range []struct {
 		a, b string
 		same bool
@@ -73,7 +77,7 @@ func TestFormsOfOnePassword(t *testing.T) {
 }
 
 func TestHashesOfOnePasswordDiffer(t *testing.T) {
-	h := newHasher(t)
+	h := quickHasher(t)
 	a, errA := h.Hash(t.Context(), "same")
 	b, errB := h.Hash(t.Context(), "same")
 	if errA != nil || errB != nil || a.String() == b.String() {
@@ -81,14 +85,14 @@ func TestHashesOfOnePasswordDiffer(t *testing.T) {
 	}
 }
 
-// A vector of the test suite of argon2's reference implementation.
+// TestVerifyHashOfTheReferenceImplementation uses a vector of the test suite of argon2's reference implementation.
 func TestVerifyHashOfTheReferenceImplementation(t *testing.T) {
 	const encoded = "$argon2id$v=19$m=65536,t=2,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc"
 	hash, err := Parse(encoded)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := newHasher(t).Verify(t.Context(), "password", hash); err != nil {
+	if err := quickHasher(t).Verify(t.Context(), "password", hash); err != nil {
 		t.Errorf("the reference implementation's own hash: %v", err)
 	}
 }
@@ -133,7 +137,7 @@ func TestParseRefuses(t *testing.T) {
 }
 
 func TestHashingWaitsForItsTurn(t *testing.T) {
-	h := newHasher(t)
+	h := quickHasher(t)
 	h.slots <- struct{}{}
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
 	defer cancel()

@@ -60,7 +60,7 @@ func TestCheckStrength(t *testing.T) {
 	}
 }
 
-// TestKnownWordsMatter keeps the cases about what is known of the user from being about weak passwords.
+// TestKnownWordsMatter verifies that a strong password is rejected if it is the name of the user.
 func TestKnownWordsMatter(t *testing.T) {
 	const name = "zbigniewkwasnowski"
 	if err := CheckStrength(name); err != nil {
@@ -73,7 +73,7 @@ func TestKnownWordsMatter(t *testing.T) {
 	}
 }
 
-// TestEstimatesAreQuick, whatever is sent: somebody who is logged in chooses it.
+// TestEstimatesAreQuick verifies that no password, which any logged-in user may choose, occupies the server.
 func TestEstimatesAreQuick(t *testing.T) {
 	known := []string{strings.Repeat("a", 63), strings.Repeat("ab ", 85), strings.Repeat("a.", 120) + "@" +
 		strings.Repeat("b-", 30)}

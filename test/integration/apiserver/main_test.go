@@ -37,7 +37,9 @@ const (
 var env *environment.Environment
 
 func TestMain(m *testing.M) {
-	os.Exit(environment.Main(m, func(e *environment.Environment) { env = e }))
+	os.Exit(environment.Main(m, environment.Options{
+		DetectRaces: []string{environment.APIServer},
+	}, func(e *environment.Environment) { env = e }))
 }
 
 func set() fixture.Set { return fixture.Set{Client: env.Client} }

@@ -18,5 +18,7 @@ var env *environment.Environment
 
 func TestMain(m *testing.M) {
 	ctrl.SetLogger(klog.Background())
-	os.Exit(environment.Main(m, func(e *environment.Environment) { env = e }))
+	os.Exit(environment.Main(m, environment.Options{
+		DetectRaces: []string{environment.ControllerManager},
+	}, func(e *environment.Environment) { env = e }))
 }

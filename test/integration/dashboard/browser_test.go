@@ -115,8 +115,8 @@ func (t *tab) logIn(u fixture.User) {
 	t.do("log in", typed("#username", u.Name), typed("#password", u.Password), click("#login button"))
 }
 
-// TestBrowser sets up a second factor, logs in with it, lists, edits and compares objects, and creates a user, in
-// Chromium and on a page that the server serves.
+// TestBrowser sets up a second factor, logs in with it, lists, edits and compares objects, reorders favorites, and
+// creates a user, in Chromium and on a page that the server serves.
 func TestBrowser(t *testing.T) {
 	chromium(t)
 	set().HostCluster(t, host)
@@ -142,6 +142,7 @@ func TestBrowser(t *testing.T) {
 	if !strings.Contains(compared, "name: web") || !strings.Contains(compared, "name: other") {
 		t.Errorf("compared are %q", compared)
 	}
+	page.reorder()
 	page.edit(namespace)
 	page.manage(fixture.Code(t, secret, 1))
 	page.stayed()
@@ -169,6 +170,18 @@ func (t *tab) enrol(u fixture.User) string {
 		until(`document.body.dataset.enabled === "yes"`))
 	t.stayed()
 	return secret
+}
+
+// reorder marks two objects as favorites, moves the second one up, and reloads the page.
+func (t *tab) reorder() {
+	t.Helper()
+	const names = `[...document.querySelectorAll("#favorites li")].map((item) => item.dataset.name).join()`
+	t.do("mark two favorites", click(`#list li[data-name="web"] button`), until(names+` === "web"`),
+		click(`#list li[data-name="other"] button`), until(names+` === "web,other"`))
+	t.do("move the second one up", click(`#favorites li[data-name="other"] button`),
+		until(names+` === "other,web"`))
+	t.do("reload the page", chromedp.Reload(), until(names+` === "other,web"`),
+		until(`document.getElementById("user-list").children.length > 0`))
 }
 
 // edit performs a dry run of a change, and applies it.

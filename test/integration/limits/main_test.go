@@ -35,7 +35,7 @@ var (
 )
 
 func TestMain(m *testing.M) {
-	os.Exit(environment.MainConfined(m, func(e *environment.Environment) { env = e }))
+	os.Exit(environment.Main(m, environment.Options{ConfineMemory: true}, func(e *environment.Environment) { env = e }))
 }
 
 func set() fixture.Set { return fixture.Set{Client: env.Client} }

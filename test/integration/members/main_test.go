@@ -42,7 +42,7 @@ const (
 var env *environment.Environment
 
 func TestMain(m *testing.M) {
-	os.Exit(environment.MainConfined(m, func(e *environment.Environment) { env = e }))
+	os.Exit(environment.Main(m, environment.Options{ConfineMemory: true}, func(e *environment.Environment) { env = e }))
 }
 
 func set() fixture.Set { return fixture.Set{Client: env.Client} }

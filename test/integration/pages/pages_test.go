@@ -18,7 +18,6 @@ import (
 	"time"
 
 	"github.com/kubevision-io/kubevision/hack/localcluster"
-	"github.com/kubevision-io/kubevision/test/environment"
 )
 
 // patience bounds the time until a read-only command prints the output on the page.
@@ -206,11 +205,7 @@ func prepare(t *testing.T, root string) (string, []string) {
 		build(t, filepath.Join(root, "hack", "tools"), filepath.Join(bin, "jq"), "github.com/itchyny/gojq/cmd/gojq")
 	}
 	run := filepath.Join(bin, "kubevision-run")
-	flags := []string{"./hack/run"}
-	if environment.RaceEnabled { // compiled by the other tests
-		flags = append([]string{"-race"}, flags...)
-	}
-	build(t, root, run, flags...)
+	build(t, root, run, "./hack/run")
 	sleep, err := exec.LookPath("sleep")
 	must(t, err)
 	env := append(os.Environ(),
@@ -227,8 +222,8 @@ func prepare(t *testing.T, root string) (string, []string) {
 
 func build(t *testing.T, dir, program string, args ...string) {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), "go", append([]string{"build", "-o", program}, args...)...)
-	cmd.Dir = dir
+	cmd := exec.CommandContext(t.Context(), "go", append([]string{"build", "-ldflags=-w", "-o", program}, args...)...)
+	cmd.Dir, cmd.Env = dir, append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}

@@ -30,7 +30,9 @@ const (
 var env *environment.Environment
 
 func TestMain(m *testing.M) {
-	os.Exit(environment.MainWith(m, []string{"--read-cache-bytes=67108864"}, func(e *environment.Environment) { env = e }))
+	os.Exit(environment.Main(m, environment.Options{
+		APIServerArgs: []string{"--read-cache-bytes=67108864"}, DetectRaces: []string{environment.APIServer},
+	}, func(e *environment.Environment) { env = e }))
 }
 
 func set() fixture.Set { return fixture.Set{Client: env.Client} }

@@ -94,7 +94,7 @@ func TestNodeShell(t *testing.T) {
 			}
 		}
 	}()
-	ticket := p.ticket(t, `{"cluster":"`+host+`","pod":"`+nodeName+`","verb":"nodeshell"}`)
+	ticket := p.ticket(t, `{"cluster":"`+host+`","verb":"nodeshell"}`)
 	conn := open(t, p.client, wire.Request{Path: p.base + path + "&ticket=" + ticket})
 	pod := <-started
 	conn.send(t, typed{Type: "input", Data: "echo is $((40+2))\n"})

@@ -53,11 +53,10 @@ func run(m *testing.M) int {
 	if err := os.WriteFile(keys, []byte(key), 0o600); err != nil {
 		panic(err)
 	}
-	args := []string{
+	return environment.Main(m, environment.Options{APIServerArgs: []string{
 		"--read-cache-bytes=67108864", fmt.Sprint("--copy-bytes=", copyLimit),
 		"--record-terminals=" + recordings, "--record-terminals-key-file=" + keys,
-	}
-	return environment.MainWith(m, args, func(e *environment.Environment) { env = e })
+	}, DetectRaces: []string{environment.APIServer}}, func(e *environment.Environment) { env = e })
 }
 
 func set() fixture.Set { return fixture.Set{Client: env.Client, Programs: env.Programs} }

@@ -41,7 +41,7 @@ function say(text) {
 function on(id, event, handle) {
   byId(id).addEventListener(event, (e) => {
     e.preventDefault();
-    handle().catch((error) => say((error.code ?? "") + " " + error.message));
+    handle().catch(report);
   });
 }
 
@@ -82,7 +82,9 @@ on("enable", "click", async () => {
 async function show() {
   if (!resource) return;
   const items = await call("GET", objects + scope);
-  byId("list").replaceChildren(...items.map((item) => entry(item.metadata.name)));
+  byId("list").replaceChildren(...items.map((item) => entry(item.metadata.name,
+    button("star", () => toggleFavorite(item.metadata.name)))));
+  await showFavorites();
   if (!name) return;
   byId("manifest").value = JSON.stringify(await call("GET", objects + "/" + name + scope), null, 2);
   const other = query.get("compare");
@@ -97,10 +99,41 @@ async function showUsers() {
   byId("user-list").replaceChildren(...users.map((user) => entry(user.username + " " + user.role)));
 }
 
-function entry(text) {
+async function toggleFavorite(resourceName) {
+  const namespace = query.get("namespace");
+  await call("POST", "/favorites/toggle", { clusterId: "host", namespace, resourceType: resource, resourceName });
+  await showFavorites();
+}
+
+async function showFavorites() {
+  const favorites = await call("GET", "/favorites");
+  byId("favorites").replaceChildren(...favorites.map((favorite, at) => entry(favorite.displayName,
+    button("up", () => moveUp(favorites, at)))));
+}
+
+async function moveUp(favorites, at) {
+  const orderedIds = favorites.map((favorite) => favorite.id);
+  orderedIds.splice(at - 1, 0, ...orderedIds.splice(at, 1));
+  await call("PUT", "/favorites/reorder", { orderedIds });
+  await showFavorites();
+}
+
+function button(text, handle) {
+  const made = document.createElement("button");
+  made.textContent = text;
+  made.addEventListener("click", () => handle().catch(report));
+  return made;
+}
+
+function entry(text, ...buttons) {
   const item = document.createElement("li");
-  item.textContent = text;
+  item.dataset.name = text;
+  item.append(text, ...buttons);
   return item;
+}
+
+function report(error) {
+  say((error.code ?? "") + " " + error.message);
 }
 
 on("try", "click", async () => {
