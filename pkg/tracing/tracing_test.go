@@ -28,7 +28,8 @@ func request(t *testing.T) *http.Request {
 	return r
 }
 
-// TestClientsDoNotDecideWhatIsSampled: a client that marks its trace as sampled gets no span, and kube-apiserver does.
+// TestClientsDoNotDecideWhatIsSampled verifies that a client which marks its trace as sampled gets no span, and that
+// kube-apiserver does.
 func TestClientsDoNotDecideWhatIsSampled(t *testing.T) {
 	provider := sdktrace.NewTracerProvider(sdktrace.WithSampler(sdktrace.ParentBased(sdktrace.NeverSample())))
 	for trusted, want := range map[bool]bool{false: false, true: true} {
@@ -54,7 +55,8 @@ func (r *recorder) RoundTrip(request *http.Request) (*http.Response, error) {
 	return &http.Response{StatusCode: http.StatusOK, Body: http.NoBody}, nil
 }
 
-// TestTraceContextIsSentWhereItIsWanted: a cluster gets the trace context of calls only if the operator wants that.
+// TestTraceContextIsSentWhereItIsWanted verifies that a cluster gets the trace context of calls only if the operator
+// has enabled it.
 func TestTraceContextIsSentWhereItIsWanted(t *testing.T) {
 	provider := sdktrace.NewTracerProvider()
 	for _, propagate := range []bool{false, true} {
@@ -76,7 +78,7 @@ func TestTraceContextIsSentWhereItIsWanted(t *testing.T) {
 	}
 }
 
-// TestRestore: the span is found again behind a filter that has replaced it.
+// TestRestore verifies that Restore finds the span after a filter has replaced it.
 func TestRestore(t *testing.T) {
 	r, span := StartRequest(request(t), sdktrace.NewTracerProvider(), false)
 	replaced := trace.ContextWithSpan(r.Context(), trace.SpanFromContext(t.Context()))
@@ -85,7 +87,7 @@ func TestRestore(t *testing.T) {
 	}
 }
 
-// TestAttributesAreBounded: a path of any length makes a short attribute, and the query makes none.
+// TestAttributesAreBounded verifies that a long path makes a short attribute, and that the query makes none.
 func TestAttributesAreBounded(t *testing.T) {
 	spans := tracetest.NewSpanRecorder()
 	provider := sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(spans))
