@@ -218,11 +218,13 @@ func (t *Table) serve(r Route, fair *fairness) restful.RouteFunction {
 		}
 		leave = sync.OnceFunc(leave)
 		defer leave()
+		admit := refuseTicket(ctx)
 		if r.Verb != "" {
-			if err := t.admitStream(req, r); err != nil {
-				envelope.WriteError(ctx, resp.ResponseWriter, err)
-				return
-			}
+			admit = t.admitStream(req, r)
+		}
+		if admit != nil {
+			envelope.WriteError(ctx, resp.ResponseWriter, admit)
+			return
 		}
 		account := t.account(ctx, r.Endpoint.rule)
 		defer account.Close()
