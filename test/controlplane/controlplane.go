@@ -61,9 +61,12 @@ type Shared struct {
 	log                logBuffer
 }
 
-// Run runs the tests of a package, and stops what they have started. It returns the exit code.
+// Run runs the tests of a package, and stops the control plane and the controllers. It returns the exit code.
 func (s *Shared) Run(m *testing.M) (code int) {
 	flag.Parse()
+	klog.LogToStderr(false)
+	klog.SetOutput(&s.log)
+	ctrl.SetLogger(klog.Background())
 	defer func() {
 		if err := s.stop(); err != nil {
 			fmt.Fprintln(os.Stderr, "error:", err)
@@ -165,9 +168,6 @@ func (s *Shared) Controllers(tb testing.TB) client.Client {
 }
 
 func (s *Shared) startControllers() error {
-	klog.LogToStderr(false)
-	klog.SetOutput(&s.log)
-	ctrl.SetLogger(klog.Background())
 	config := rest.CopyConfig(s.cluster.Config())
 	config.QPS = -1
 	types, err := controllers.NewScheme()
