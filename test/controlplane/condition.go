@@ -70,6 +70,9 @@ func Change[T client.Object](tb testing.TB, c client.Client, o T, change func(T)
 			return fmt.Errorf("reading the object: %w", err)
 		}
 		change(o)
-		return c.Update(ctx, o)
+		if err := c.Update(ctx, o); err != nil {
+			return fmt.Errorf("writing the object: %w", err)
+		}
+		return nil
 	})
 }

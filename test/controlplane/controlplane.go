@@ -221,12 +221,15 @@ type logBuffer struct {
 	text bytes.Buffer
 }
 
+// Write appends a line.
 func (b *logBuffer) Write(line []byte) (int, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.text.Write(line)
+	b.text.Write(line)
+	return len(line), nil
 }
 
+// String returns all lines.
 func (b *logBuffer) String() string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
