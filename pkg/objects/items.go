@@ -54,6 +54,11 @@ func Item[T any](raw []byte, account *budget.Account, visit func(*T) error) erro
 	return item(raw, account, ElementBytes, visit)
 }
 
+// SmallItem is like Item, for a small type with a part of the fields.
+func SmallItem[T any](raw []byte, account *budget.Account, visit func(*T) error) error {
+	return item(raw, account, smallElementBytes, visit)
+}
+
 func item[T any](raw []byte, account *budget.Account, elementBytes int64, visit func(*T) error) error {
 	if len(raw) > smallItem {
 		size := elements(raw) * elementBytes

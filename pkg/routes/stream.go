@@ -77,18 +77,26 @@ func (t *Table) openStream(
 // IsLongRunning returns whether a request is to a route that opens a stream or has a response without an end. The path
 // is relative to the root of the API.
 func (t *Table) IsLongRunning(method, path string) bool {
-	return t.contains(method, path, func(r *Route) bool { return r.Verb != "" || r.Endless })
+	return t.contains(method, path, func(pattern) bool { return true })
 }
 
 // OpensStream returns whether a request is to a route that opens a stream, for which tickets are accepted. The path is
 // relative to the root of the API.
 func (t *Table) OpensStream(method, path string) bool {
-	return t.contains(method, path, func(r *Route) bool { return r.Verb != "" })
+	return t.contains(method, path, func(p pattern) bool { return p.stream })
 }
 
-func (t *Table) contains(method, path string, accept func(*Route) bool) bool {
+func (t *Table) contains(method, path string, accept func(pattern) bool) bool {
 	parts := segments(path)
-	return slices.ContainsFunc(t.routes, func(r Route) bool {
-		return r.Method == method && accept(&r) && matches(segments(r.Path), parts)
+	return slices.ContainsFunc(t.longRunning, func(p pattern) bool {
+		return p.method == method && accept(p) && matches(p.path, parts)
 	})
+}
+
+// pattern is the method and the segments of the path of a route without a time limit.
+type pattern struct {
+	method string
+	path   []string
+	// stream is true if the route opens a stream.
+	stream bool
 }

@@ -4,6 +4,7 @@
 package resource
 
 import (
+	"bytes"
 	"encoding/json"
 	"math/big"
 	"time"
@@ -47,13 +48,34 @@ func derivedValues(r clusters.Resource) (map[string]func(objects.Object) sortKey
 	}
 }
 
-// decodeOrZero decodes a part of an object, or returns the zero value if that fails.
+// membersOfDerived returns the members of objects that derived values are computed from.
+func membersOfDerived() []string {
+	return []string{
+		"metadata", "spec", "status", "series", "lastTimestamp", "deprecatedLastTimestamp", "eventTime", "usage",
+		"containers",
+	}
+}
+
+// maxElements bounds the elements of a part of an object that a value is computed from. A Pod of a hundred containers
+// has some thousands.
+const maxElements = 16_384
+
+// decodeOrZero decodes a part of an object, or returns the zero value if that fails, or if the part has more elements
+// than objects of Kubernetes have: each may take as much memory as the type.
 func decodeOrZero[T any](raw json.RawMessage) T {
 	var out T
+	if bytes.Count(raw, []byte{'{'})+bytes.Count(raw, []byte{','}) > maxElements {
+		return out
+	}
 	if err := json.Unmarshal(raw, &out); err != nil {
 		return *new(T)
 	}
 	return out
+}
+
+type podCondition struct {
+	Type   corev1.PodConditionType `json:"type"`
+	Status corev1.ConditionStatus  `json:"status"`
 }
 
 type containerStatus struct {
@@ -65,9 +87,9 @@ type containerStatus struct {
 // before the Pod is initialized, those of all init containers.
 func restartsOf(o objects.Object) sortKey {
 	status := decodeOrZero[struct {
-		Conditions            []corev1.PodCondition `json:"conditions"`
-		InitContainerStatuses []containerStatus     `json:"initContainerStatuses"`
-		ContainerStatuses     []containerStatus     `json:"containerStatuses"`
+		Conditions            []podCondition    `json:"conditions"`
+		InitContainerStatuses []containerStatus `json:"initContainerStatuses"`
+		ContainerStatuses     []containerStatus `json:"containerStatuses"`
 	}](o["status"])
 	spec := decodeOrZero[struct {
 		InitContainers []struct {

@@ -93,9 +93,15 @@ func (o *order) key(item objects.Object) (sortKey, error) {
 	if o.derived != nil {
 		return o.derived(item), nil
 	}
+	return o.keyAt(item)
+}
+
+// keyAt returns the value at the path of the order.
+func (o *order) keyAt(item objects.Object) (sortKey, error) {
 	key, ok := keyOf(valueAt(item, o.path))
 	if !ok {
-		return sortKey{}, envelope.Invalid(querySortBy, "%s is an object or a list: sort by a field in it", strings.Join(o.path, "."))
+		return sortKey{}, envelope.Invalid(querySortBy, "%s is an object or a list: sort by a field in it",
+			strings.Join(o.path, "."))
 	}
 	return key, nil
 }

@@ -44,8 +44,11 @@ func number(n *big.Rat) sortKey { return sortKey{class: classNumber, number: n} 
 // keyOf returns the key of a value, and false for objects and lists, which have no order. A text that is a quantity
 // counts as a number, as with kubectl.
 func keyOf(raw json.RawMessage) (sortKey, bool) {
-	if len(raw) == 0 {
+	switch {
+	case len(raw) == 0:
 		return missing(), true
+	case raw[0] == '{' || raw[0] == '[': // it is not decoded, since it may have any number of elements
+		return sortKey{}, false
 	}
 	decoder := json.NewDecoder(bytes.NewReader(raw))
 	decoder.UseNumber()

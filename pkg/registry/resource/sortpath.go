@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/kubevision-io/kubevision/pkg/objects"
+	"github.com/kubevision-io/kubevision/pkg/rawjson"
 )
 
 const (
@@ -69,22 +70,41 @@ func valueAt(item objects.Object, path []string) json.RawMessage {
 	return current
 }
 
+// valueIn returns the member or the element of a value. It decodes none of the others, of which there may be any number.
 func valueIn(value json.RawMessage, segment string) (json.RawMessage, bool) {
-	var fields map[string]json.RawMessage
-	if err := json.Unmarshal(value, &fields); err == nil {
-		found, ok := fields[segment]
-		return found, ok
+	if len(value) > 0 && value[0] == '{' {
+		return rawjson.Lookup(value, segment)
 	}
-	var elements []json.RawMessage
 	index, err := strconv.Atoi(segment)
-	if err != nil || json.Unmarshal(value, &elements) != nil {
+	if err != nil {
 		return nil, false
 	}
 	if index < 0 {
-		index += len(elements)
+		index += countElements(value)
 	}
-	if index < 0 || index >= len(elements) {
-		return nil, false
-	}
-	return elements[index], true
+	var found json.RawMessage
+	visited := 0
+	s := rawjson.NewScanner(value)
+	err = s.Elements(func() error {
+		begin := s.Pos()
+		if err := s.Value(); err != nil {
+			return err //nolint:wrapcheck // it is not returned
+		}
+		if visited == index {
+			found = s.Since(begin)
+		}
+		visited++
+		return nil
+	})
+	return found, err == nil && found != nil
+}
+
+// countElements returns the number of elements of a list, or 0 for another value.
+func countElements(value json.RawMessage) (count int) {
+	s := rawjson.NewScanner(value)
+	_ = s.Elements(func() error { // a value that is no list has no elements
+		count++
+		return s.Value() //nolint:wrapcheck // it is not returned
+	})
+	return count
 }
