@@ -11,7 +11,8 @@ import (
 	clocktesting "k8s.io/utils/clock/testing"
 )
 
-// TestDeviceTokens are good for one user, for a while, and keep their device apart from others.
+// TestDeviceTokens verifies that a device token is valid for one user and a limited time, and that it distinguishes its
+// device from others.
 func TestDeviceTokens(t *testing.T) {
 	_, mac, other := newMACs(t)
 	now := clocktesting.NewFakePassiveClock(time.Now())

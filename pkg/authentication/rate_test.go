@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// TestRates: each key has its own, and only so many keys are remembered.
+// TestRates verifies that each key has a rate of its own, and that the number of remembered keys is bounded.
 func TestRates(t *testing.T) {
 	const burst = 3
 	r, now := newRateLimiters(burst), time.Now()
@@ -36,7 +36,7 @@ func TestRates(t *testing.T) {
 	}
 }
 
-// TestFailures: requests that were refused count for the networks of their address, and so do those that have begun.
+// TestFailures verifies that rejected requests, and requests in progress, count for the networks of their address.
 func TestFailures(t *testing.T) {
 	begin := func(f *RefusalLimiter, address string) (func(bool), bool) {
 		return f.Begin(netip.MustParseAddr(address), time.Now())

@@ -41,7 +41,7 @@ func signed(t *testing.T, made refreshToken) string {
 	return text
 }
 
-// TestSignedRefreshTokens are told from invented ones, also after another key has taken over.
+// TestSignedRefreshTokens verifies that forged refresh tokens are detected, also after the rotation of the key.
 func TestSignedRefreshTokens(t *testing.T) {
 	keys, mac, other := newMACs(t)
 	made, err := newRefreshToken(session)

@@ -181,8 +181,8 @@ func TestSelects(t *testing.T) {
 	}
 }
 
-// TestReaches: a binding covers the namespaces that it names, those that its selector matched on this very cluster, or
-// the whole cluster.
+// TestReaches verifies that a binding covers the namespaces that it names, those that its selector matches on the
+// cluster, or the whole cluster.
 func TestReaches(t *testing.T) {
 	binding := func(
 		targets *kubevisionv1alpha1.NamespaceTargets, cluster string, applied ...string,

@@ -23,7 +23,7 @@ func newQueue() *budget.Queue {
 	return budget.NewQueue(budget.QueueOptions{Total: 100, Share: 50, Waiting: 4, Patience: patience})
 }
 
-// enter enters and expects no wait.
+// enter enters the queue, and expects no wait.
 func enter(t *testing.T, q *budget.Queue, holder string, cost int64) *budget.Place {
 	t.Helper()
 	ended, cancel := context.WithCancel(t.Context())
@@ -35,7 +35,7 @@ func enter(t *testing.T, q *budget.Queue, holder string, cost int64) *budget.Pla
 	return p
 }
 
-// waits expects that work would have to wait.
+// waits expects that work has to wait.
 func waits(t *testing.T, q *budget.Queue, holder string, cost int64) {
 	t.Helper()
 	ended, cancel := context.WithCancel(t.Context())
@@ -94,7 +94,7 @@ func TestQueueIsShort(t *testing.T) {
 	})
 }
 
-// TestQueueTakesTurns: the one piece of another holder does not wait for all those of the first.
+// TestQueueTakesTurns verifies that the work of one holder does not wait for all work of another holder.
 func TestQueueTakesTurns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := budget.NewQueue(budget.QueueOptions{Total: 50, Share: 50, Waiting: 4, Patience: patience})
@@ -133,7 +133,7 @@ func TestNilQueue(t *testing.T) {
 	p.Leave()
 }
 
-// TestQueueUnderLoad, for the race detector: the bounds hold, and all work ends.
+// TestQueueUnderLoad verifies under concurrency that the bounds hold and that all work ends.
 func TestQueueUnderLoad(t *testing.T) {
 	q := budget.NewQueue(budget.QueueOptions{Total: 100, Share: 50, Waiting: 100, Patience: time.Minute})
 	var used atomic.Int64

@@ -22,7 +22,8 @@ type answering func(*http.Request) (*http.Response, error)
 
 func (f answering) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
-// TestBreaker: after a few failures nothing is sent for a while, then one request at a time; an answer ends it.
+// TestBreaker verifies that nothing is sent for a while after several failures, then one request at a time, and that a
+// response closes the breaker.
 func TestBreaker(t *testing.T) {
 	now := clocktesting.NewFakePassiveClock(time.Now())
 	sent, fails := 0, true
@@ -67,7 +68,7 @@ func TestBreaker(t *testing.T) {
 	}
 }
 
-// TestBreakerCancelled: clients that go away say nothing of the cluster.
+// TestBreakerCancelled verifies that requests which the client has cancelled do not count.
 func TestBreakerCancelled(t *testing.T) {
 	sent := 0
 	b := newBreaker(clocktesting.NewFakePassiveClock(time.Now()), maxPause,
@@ -87,7 +88,7 @@ func TestBreakerCancelled(t *testing.T) {
 	}
 }
 
-// TestBreakerManyAtOnce: requests that fail together are no reason for a longer pause than one of them.
+// TestBreakerManyAtOnce verifies that requests which fail concurrently count as one failure.
 func TestBreakerManyAtOnce(t *testing.T) {
 	now := clocktesting.NewFakePassiveClock(time.Now())
 	arrived, release := make(chan struct{}), make(chan error)
@@ -137,7 +138,7 @@ func TestBreakerManyAtOnce(t *testing.T) {
 	}
 }
 
-// TestBounded: neither a response that does not end nor one that does not come is waited for. A watch is.
+// TestBounded verifies that responses which do not begin, or do not end, are bounded in time. Watches are not.
 func TestBounded(t *testing.T) {
 	const limit = 100
 	b := &boundedRoundTripper{timeout: 20 * time.Millisecond, bytes: limit,

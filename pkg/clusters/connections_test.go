@@ -14,7 +14,7 @@ import (
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 )
 
-// registered reads one cluster.
+// registered is a reader that returns one cluster.
 type registered struct {
 	client.Reader
 
@@ -30,7 +30,8 @@ func (r registered) Get(_ context.Context, _ client.ObjectKey, o client.Object, 
 	return nil
 }
 
-// TestClustersWithoutConnection: nobody is led to a cluster that must not be used. Reading its Secret would panic.
+// TestClustersWithoutConnection verifies that no connection is opened to a cluster that must not be used. An attempt to
+// read its Secret would panic.
 func TestClustersWithoutConnection(t *testing.T) {
 	condition := func(kind, reason string) kubevisionv1alpha1.KubeVisionClusterStatus {
 		return kubevisionv1alpha1.KubeVisionClusterStatus{Conditions: []metav1.Condition{{Type: kind,

@@ -22,7 +22,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/clusters/response"
 )
 
-// TestDiscoveryIsBounded: by the size of a document, by the number of kinds, and by the memory that it takes.
+// TestDiscoveryIsBounded verifies the bounds of a discovery: the size of a document, the number of kinds, and their
+// memory.
 func TestDiscoveryIsBounded(t *testing.T) {
 	kinds := func(count int, verb string) string {
 		var b strings.Builder
@@ -76,7 +77,8 @@ func TestDiscoveryIsBounded(t *testing.T) {
 	}
 }
 
-// TestDiscoveriesAreBounded: where all members take too much, that of one which takes much is asked for again.
+// TestDiscoveriesAreBounded verifies that a catalog is forgotten, and read again on demand, if the catalogs of all
+// members together take too much memory.
 func TestDiscoveriesAreBounded(t *testing.T) {
 	kept := newCatalogBudget(100)
 	look := func(bytes int64) *resourceMapper {
@@ -104,7 +106,8 @@ func TestDiscoveriesAreBounded(t *testing.T) {
 	}
 }
 
-// TestElements: what decodes into a large struct costs as much, in whichever pieces it comes.
+// TestElements verifies that an element is charged with the size of the struct that it is decoded to, however the
+// document is split into reads.
 func TestElements(t *testing.T) {
 	for text, want := range map[string]int64{
 		`{"a":[{},{}]}`:             2 * costOfStruct,
@@ -132,7 +135,7 @@ func TestElements(t *testing.T) {
 	}
 }
 
-// aggregatedServer answers with one document of aggregated discovery, and says by its tag that it is the same.
+// aggregatedServer responds with one document of aggregated discovery, and supports its entity tag.
 type aggregatedServer struct {
 	*httptest.Server
 
@@ -192,7 +195,7 @@ func (s *aggregatedServer) connect(t *testing.T) *resourceMapper {
 	return c.resources
 }
 
-// group is a group of one version in a document. The verb is that of all its kinds.
+// group returns a group with one version. All its kinds have one verb.
 func group(name, freshness, verb string, plurals ...string) string {
 	var kinds []string
 	for _, plural := range plurals {
@@ -205,7 +208,8 @@ func group(name, freshness, verb string, plurals ...string) string {
 
 func document(groups ...string) string { return `{"items":[` + strings.Join(groups, ",") + `]}` }
 
-// TestUnchangedDiscovery is not read again, and what has changed is known after two seconds at most.
+// TestUnchangedDiscovery verifies that an unchanged document is not read again, and that a change is noticed within two
+// seconds.
 func TestUnchangedDiscovery(t *testing.T) {
 	s := newAggregatedServer(t, document(group("a.example.com", "Current", `"list"`, "things")))
 	r := s.connect(t)
@@ -242,7 +246,7 @@ func TestUnchangedDiscovery(t *testing.T) {
 	}
 }
 
-// TestKindsWithoutVerbs are never what a plural means.
+// TestKindsWithoutVerbs verifies that a plural never resolves to a kind without verbs.
 func TestKindsWithoutVerbs(t *testing.T) {
 	s := newAggregatedServer(t, document(
 		group("a.example.com", "Current", "", "things", "more"), group("b.example.com", "Current", `"list"`, "things"),
@@ -257,7 +261,8 @@ func TestKindsWithoutVerbs(t *testing.T) {
 	}
 }
 
-// TestGroupsWithoutAnswer keep what they had, so that their plurals mean nothing else; of others nobody knows.
+// TestGroupsWithoutAnswer verifies that a group without a response keeps its known kinds, so that their plurals do not
+// resolve to other groups.
 func TestGroupsWithoutAnswer(t *testing.T) {
 	const lost, other = "a.example.com", "b.example.com"
 	current := document(group(lost, "Current", `"list"`, "things"), group(other, "Current", `"list"`, "things"))
@@ -284,7 +289,7 @@ func TestGroupsWithoutAnswer(t *testing.T) {
 	}
 }
 
-// TestNoKinds: what serves nothing is no API server.
+// TestNoKinds verifies that a server without any kind does not count as an API server.
 func TestNoKinds(t *testing.T) {
 	s := httptest.NewServer(http.NotFoundHandler())
 	defer s.Close()

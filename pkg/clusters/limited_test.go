@@ -11,8 +11,8 @@ import (
 	"testing"
 )
 
-// TestLimited: where too many wait, the next one is told so at once; whoever has read a response, or watches, makes
-// room.
+// TestLimited verifies that a request is refused at once if too many wait, and that a response which was read, or a
+// watch, frees its place.
 func TestLimited(t *testing.T) {
 	const places = 3
 	arrived, release := make(chan struct{}), make(chan error)

@@ -20,7 +20,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/budget"
 )
 
-// sized answers each request with as many bytes as its query says.
+// sized is a server whose responses have the size that the query requests.
 func sized(sizes *listSizes, queue *budget.Queue, user string) *pacedRoundTripper {
 	return &pacedRoundTripper{lists: queue, sizes: sizes, user: user,
 		next: answering(func(r *http.Request) (*http.Response, error) {
@@ -48,8 +48,8 @@ func begin(ctx context.Context, t *testing.T, p *pacedRoundTripper, url string) 
 	return response.Body, true
 }
 
-// TestCostOfLists: many small lists of one user are under way at once, and of large ones one. Other users, and other
-// calls, do not wait. What a list costs is learned from the last one.
+// TestCostOfLists verifies that many small lists of one user run concurrently, but only one large list. Other users and
+// other calls do not wait. The cost of a list is that of the previous one.
 func TestCostOfLists(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		share := listShare * runtime.GOMAXPROCS(0)

@@ -17,7 +17,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/names"
 )
 
-// TestOwnSecret: a Secret that KubeVision keeps for itself is not even looked for: there is nothing here to look with.
+// TestOwnSecret verifies that KubeVision's own Secrets are not read as kubeconfigs. The test has no reader: a read
+// would panic.
 func TestOwnSecret(t *testing.T) {
 	m := &members{}
 	for _, name := range []string{names.SigningKeysSecret, names.ServingCertSecret, names.CredentialsSecret("alice")} {
@@ -29,8 +30,8 @@ func TestOwnSecret(t *testing.T) {
 	}
 }
 
-// TestRevisions: a connection is good for its registration, and serves another kubeconfig until that one has answered.
-// Versions go one way.
+// TestRevisions verifies that a connection serves its registration until a connection with a newer kubeconfig works,
+// and that versions never go back.
 func TestRevisions(t *testing.T) {
 	made := Revision{Cluster: "c", Secret: "s", Version: "10", Key: "kubeconfig"}
 	for what, test := range map[string]struct {
@@ -65,8 +66,8 @@ func TestRevisions(t *testing.T) {
 	}
 }
 
-// TestRetired: what a removed registration or Secret leaves behind ends at once, also where another connection has
-// taken its place.
+// TestRetired verifies that the connections of a removed registration or Secret end at once, even if another connection
+// has replaced them.
 func TestRetired(t *testing.T) {
 	opened := func(version string) *openMember {
 		return &openMember{revision: Revision{Cluster: "c", Secret: "s", Version: version},
@@ -99,7 +100,7 @@ func TestRetired(t *testing.T) {
 	}
 }
 
-// TestClosedDialer: what is closed has no connection, and gets none.
+// TestClosedDialer verifies that a closed dialer has no connections, and opens none.
 func TestClosedDialer(t *testing.T) {
 	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {

@@ -51,7 +51,7 @@ func waited(t *testing.T, body io.Reader) time.Duration {
 	return time.Since(begun)
 }
 
-// endAll closes responses, and wants that nothing of them is left.
+// endAll closes responses, and expects that no place is taken afterwards.
 func endAll(t *testing.T, turns, large *gates, bodies ...io.Closer) {
 	t.Helper()
 	for _, body := range bodies {
@@ -64,8 +64,8 @@ func endAll(t *testing.T, turns, large *gates, bodies ...io.Closer) {
 	}
 }
 
-// TestTurns: of one user's large responses one is worked on at a time; other users do not wait, nor does anybody for
-// ever.
+// TestTurns verifies that one large response of a user is processed at a time, that other users do not wait, and that
+// no wait is endless.
 func TestTurns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		turns, large := newGates(1), newGates(10)
@@ -91,7 +91,8 @@ func TestTurns(t *testing.T) {
 	})
 }
 
-// TestLargeResponses: few of one user are read at once, and others are refused after a time.
+// TestLargeResponses verifies that a user reads few large responses concurrently, and that further ones are refused
+// after a time.
 func TestLargeResponses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		turns, large := newGates(10), newGates(1)
@@ -114,9 +115,8 @@ func TestLargeResponses(t *testing.T) {
 	})
 }
 
-// TestCallsOfOneUser: few of one user are under way at once to one cluster, until their responses are closed; other
-// users
-// have places of their own.
+// TestCallsOfOneUser verifies that a user has few calls in progress on a cluster, until their responses are closed, and
+// that other users have places of their own.
 func TestCallsOfOneUser(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		calls := newGates(2)
@@ -157,8 +157,8 @@ func TestCallsOfOneUser(t *testing.T) {
 	})
 }
 
-// TestMembersOfOneGroup: users whom bindings name by a group alone have one name on a cluster, and places of their own.
-// Each of the gates is in the way of a Client.
+// TestMembersOfOneGroup verifies each limit for users whom bindings name only by a group: they have one name on a
+// cluster, but places of their own.
 func TestMembersOfOneGroup(t *testing.T) {
 	config := &rest.Config{Host: "https://cluster"}
 	config.NegotiatedSerializer = scheme.Codecs.WithoutConversion()

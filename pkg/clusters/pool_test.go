@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// poolMember is a member of a Pool in a test.
+// poolMember is a member of a Pool.
 type poolMember struct {
 	*share
 	ended chan struct{}
@@ -36,8 +36,8 @@ func (m poolMember) wantsEnd(t *testing.T, what string, want bool) {
 	}
 }
 
-// TestPool: a member that has spent too much is ended, and of many that spend too much together one of the younger
-// ones.
+// TestPool verifies that a member which exceeds its bound is ended. If all members together exceed the bound of the
+// pool, a recently registered one is ended.
 func TestPool(t *testing.T) {
 	p := NewPool(200)
 	old, small, young := newPoolMember(p, 1), newPoolMember(p, 3), newPoolMember(p, 2)
@@ -68,8 +68,8 @@ func TestPool(t *testing.T) {
 	}
 }
 
-// TestPoolOfChanges: changes add up while they take no memory. The member with most of them is read anew, and nobody
-// gives way for good.
+// TestPoolOfChanges verifies that changes add up while they take no memory. The member with the most changes is read
+// again, and no member is ended.
 func TestPoolOfChanges(t *testing.T) {
 	p := NewPool(200)
 	busy, quiet := newPoolMember(p, 1), newPoolMember(p, 2)
@@ -85,7 +85,7 @@ func TestPoolOfChanges(t *testing.T) {
 	quiet.wantsEnd(t, "the other one", false)
 }
 
-// TestPoolOfManyMembers: whoever registers many clusters that send much ends none that is older.
+// TestPoolOfManyMembers verifies that many new members which send much end no older member.
 func TestPoolOfManyMembers(t *testing.T) {
 	p := NewPool(200)
 	old := newPoolMember(p, 0)
@@ -99,7 +99,7 @@ func TestPoolOfManyMembers(t *testing.T) {
 	}
 }
 
-// TestPoolWaitsForRelease: memory that an ended member still holds is not spent by others.
+// TestPoolWaitsForRelease verifies that memory which an ended member still holds is not given to others.
 func TestPoolWaitsForRelease(t *testing.T) {
 	for name, test := range map[string]struct{ release, want time.Duration }{
 		"in time":  {3 * time.Second, 3 * time.Second},

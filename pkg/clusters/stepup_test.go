@@ -22,7 +22,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/stepup"
 )
 
-// busy answers 429 so many times, and then with an object.
+// busy responds with 429 a number of times, and then with an object.
 type busy struct {
 	times, seen atomic.Int32
 }
@@ -59,7 +59,8 @@ func userCall() Call {
 	}, Body: []byte(`{}`)}
 }
 
-// TestNoSensitiveRequestLeaves without a proof, and the refusal comes back as it is, through either client.
+// TestNoSensitiveRequestLeaves verifies that a sensitive request without proof is not sent, and that both clients
+// return the refusal.
 func TestNoSensitiveRequestLeaves(t *testing.T) {
 	cluster := &busy{}
 	caller := callerOf(t, cluster)
@@ -102,7 +103,7 @@ func TestNoSensitiveRequestLeaves(t *testing.T) {
 	}
 }
 
-// TestRetriesSpendOneCode of a cluster that asks to come back later.
+// TestRetriesSpendOneCode verifies that one code is enough for a request that the cluster asks to retry.
 func TestRetriesSpendOneCode(t *testing.T) {
 	cluster := &busy{}
 	cluster.times.Store(maxRetries)
@@ -119,7 +120,7 @@ func TestRetriesSpendOneCode(t *testing.T) {
 	}
 }
 
-// TestNobodyBringsAnIdentity along.
+// TestNobodyBringsAnIdentity verifies that impersonation headers of a caller are rejected.
 func TestNobodyBringsAnIdentity(t *testing.T) {
 	for _, header := range []string{"Impersonate-User", "Impersonate-Group", "Impersonate-Extra-x"} {
 		cluster := &busy{}

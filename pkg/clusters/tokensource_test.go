@@ -22,7 +22,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/circuitbreaker"
 )
 
-// tokens is a source whose cluster answers so.
+// tokens is a token source whose cluster has this handler.
 func tokens(answer *authenticationv1.TokenRequest, err error) *tokenSource {
 	kube := fake.NewClientset()
 	kube.PrependReactor("create", "serviceaccounts/token", func(clienttesting.Action) (bool, runtime.Object, error) {
@@ -31,8 +31,8 @@ func tokens(answer *authenticationv1.TokenRequest, err error) *tokenSource {
 	return newTokenSource(kube.CoreV1())
 }
 
-// TestTokenRefused: that the cluster gives us no token is no answer to a user's request, and yet one that says that it
-// is there.
+// TestTokenRefused verifies that a refused token is not taken for the response to the request of a user, but shows that
+// the cluster is reachable.
 func TestTokenRefused(t *testing.T) {
 	refused := errors.New("connection refused")
 	for name, test := range map[string]struct {
@@ -69,7 +69,7 @@ func TestTokenRefused(t *testing.T) {
 	}
 }
 
-// TestTokenRenewed: a token is not used up to its last second.
+// TestTokenRenewed verifies that a token is renewed before it expires.
 func TestTokenRenewed(t *testing.T) {
 	ends := time.Now().Add(time.Hour)
 	token, err := tokens(&authenticationv1.TokenRequest{Status: authenticationv1.TokenRequestStatus{
@@ -83,7 +83,7 @@ func TestTokenRenewed(t *testing.T) {
 	}
 }
 
-// TestTokensOfNoReader: a cluster without the account of the read cache is not asked for a token again at once.
+// TestTokensOfNoReader verifies that a token of a missing reader account is not requested again at once.
 func TestTokensOfNoReader(t *testing.T) {
 	missing := apierrors.NewNotFound(schema.GroupResource{Resource: "serviceaccounts"}, "kubevision-reader")
 	for name, test := range map[string]struct{ err, want error }{
@@ -112,7 +112,7 @@ func TestTokensOfNoReader(t *testing.T) {
 	}
 }
 
-// TestReadOnly: requests of the read cache are reads of resources, and of no Secrets.
+// TestReadOnly verifies that the read cache sends only reads of resources, and none of Secrets.
 func TestReadOnly(t *testing.T) {
 	for path, allowed := range map[string]bool{
 		"/api/v1/pods?watch=true": true, "/apis/apps/v1/namespaces/a/deployments/b": true,

@@ -21,8 +21,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/clusters/response"
 )
 
-// plainServer is an API server without aggregated discovery that serves a kind in one version. No API server that can
-// be started here is one.
+// plainServer is an API server without aggregated discovery that serves a kind in one version. The tests can start no
+// real one.
 type plainServer struct {
 	*httptest.Server
 
@@ -85,14 +85,14 @@ func (s *plainServer) caller(t *testing.T) *Client {
 	return caller
 }
 
-// age makes what is known of the cluster as old as it may be.
+// age makes the catalog as old as it may be.
 func (c *Client) age() {
 	c.resources.mu.Lock()
 	defer c.resources.mu.Unlock()
 	c.resources.looked = time.Now().Add(-absenceAge)
 }
 
-// TestAVersionThatIsGone: calls are made in the version that there is, unless their bodies are of the old one.
+// TestAVersionThatIsGone verifies that calls use a version which is served, unless their bodies have the old one.
 func TestAVersionThatIsGone(t *testing.T) {
 	const merge, apply = "application/merge-patch+json", "application/apply-patch+yaml"
 	for name, tc := range map[string]struct {
@@ -142,7 +142,8 @@ func TestAVersionThatIsGone(t *testing.T) {
 	}
 }
 
-// TestAnObjectThatIsNotThere is no reason to ask what the cluster serves; below one that is, it is asked once.
+// TestAnObjectThatIsNotThere verifies that a missing object causes no discovery, and that a missing subresource causes
+// one.
 func TestAnObjectThatIsNotThere(t *testing.T) {
 	s := newPlainServer(t)
 	c := s.caller(t)
@@ -175,7 +176,7 @@ func TestAnObjectThatIsNotThere(t *testing.T) {
 	}
 }
 
-// TestFitting asks anew where what is known does not fit, and not more often than every two seconds.
+// TestFitting verifies that a resource which does not fit causes a discovery, at most every two seconds.
 func TestFitting(t *testing.T) {
 	s := newPlainServer(t)
 	c := s.caller(t)

@@ -27,7 +27,8 @@ func request(t *testing.T) *http.Request {
 	return r
 }
 
-// TestClientsDoNotDecideWhatIsSampled: a client that marks its trace as sampled gets no span, and kube-apiserver does.
+// TestClientsDoNotDecideWhatIsSampled verifies that a client which marks its trace as sampled gets no span, and that
+// kube-apiserver does.
 func TestClientsDoNotDecideWhatIsSampled(t *testing.T) {
 	provider := sdktrace.NewTracerProvider(sdktrace.WithSampler(sdktrace.ParentBased(sdktrace.NeverSample())))
 	for trusted, want := range map[bool]bool{false: false, true: true} {
@@ -53,7 +54,8 @@ func (r *recorder) RoundTrip(request *http.Request) (*http.Response, error) {
 	return &http.Response{StatusCode: http.StatusOK, Body: http.NoBody}, nil
 }
 
-// TestTraceContextIsSentWhereItIsWanted: a cluster gets the trace context of calls only if the operator wants that.
+// TestTraceContextIsSentWhereItIsWanted verifies that a cluster gets the trace context of calls only if the operator
+// has enabled it.
 func TestTraceContextIsSentWhereItIsWanted(t *testing.T) {
 	provider := sdktrace.NewTracerProvider()
 	for _, propagate := range []bool{false, true} {
@@ -75,7 +77,7 @@ func TestTraceContextIsSentWhereItIsWanted(t *testing.T) {
 	}
 }
 
-// TestAttributesAreBounded: a path of any length makes a short attribute, and the query makes none.
+// TestAttributesAreBounded verifies that a long path makes a short attribute, and that the query makes none.
 func TestAttributesAreBounded(t *testing.T) {
 	spans := tracetest.NewSpanRecorder()
 	provider := sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(spans))

@@ -92,7 +92,7 @@ func tokenFor(b *testing.B, cluster, namespace string) string {
 	u := set().User(b, "greedy")
 	set().Bind(b, "greedy", fixture.Grant{
 		Role: "readonly", Subjects: fixture.KubeVisionUsers(u), Cluster: cluster, Namespaces: []string{namespace},
-		Hopeless: cluster != host,
+		Unconnected: cluster != host,
 	})
 	client := direct(b)
 	bearer := u.Login(b, client, wire.DirectPath).AccessToken

@@ -19,11 +19,11 @@ import (
 // TestAnonymousThroughKubernetes verifies that kube-apiserver rejects requests without a Kubernetes credential in its
 // own format, unless the optional overlay is applied.
 func TestAnonymousThroughKubernetes(t *testing.T) {
-	if !target.Ours {
+	if !target.Started {
 		t.Skip("it opens kube-apiserver to anonymous requests, which only the administrator of the installation " +
 			"may decide")
 	}
-	anonymous := configured(t, target.Anonymous)
+	anonymous := wire.Configured(t, target.Anonymous)
 	u := target.set().User(t, "conformance-front")
 	token := u.Login(t, target.direct(t), wire.DirectPath).AccessToken
 	requests := map[string]wire.Request{

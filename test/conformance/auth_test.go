@@ -26,7 +26,7 @@ func TestAuth(t *testing.T) {
 	t.Cleanup(func() { results.done(t) })
 	for _, d := range doors(t, c) {
 		t.Run(d.name, func(t *testing.T) {
-			if target.Ours {
+			if target.Started {
 				t.Parallel() // each spends most of its time waiting for codes
 			} else {
 				target.forgive(t) // the default throttle would block the address after so many wrong passwords

@@ -84,7 +84,7 @@ func newCast(t *testing.T) *cast {
 	s.Bind(t, "conformance-member", fixture.Grant{Role: "readonly", Subjects: subjects(member), Cluster: target.Host,
 		Namespaces: []string{c.own}})
 	s.Bind(t, "conformance-remote", fixture.Grant{Role: "readonly", Subjects: subjects(member), Cluster: c.remote,
-		Hopeless: true})
+		Unconnected: true})
 	c.binding = s.Bind(t, "conformance-operator",
 		fixture.Grant{Role: "admin", Subjects: subjects(operator), Cluster: target.Host}).Name
 	c.letUseAll(t, s)

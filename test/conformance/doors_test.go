@@ -50,11 +50,11 @@ func doors(t *testing.T, c *cast) []door {
 		t.Log("skipped: this installation rejects requests without a credential in kube-apiserver")
 		return ways
 	}
-	if target.Ours {
+	if target.Started {
 		openToAnonymous(t)
 	}
 	return append(ways, door{
-		name: "kube-apiserver, anonymous and token", base: wire.GroupPath, client: configured(t, target.Anonymous),
+		name: "kube-apiserver, anonymous and token", base: wire.GroupPath, client: wire.Configured(t, target.Anonymous),
 		header: true, strangers: true,
 	})
 }
@@ -67,7 +67,7 @@ func openToAnonymous(t *testing.T) {
 		t.Fatal(err)
 	}
 	target.set().Create(t, overlay)
-	anonymous := configured(t, target.Anonymous)
+	anonymous := wire.Configured(t, target.Anonymous)
 	fixture.Eventually(t, "wait until kube-apiserver forwards anonymous requests", reaches(anonymous))
 }
 

@@ -29,7 +29,7 @@ const (
 // testOtherCaches repeats the reads of clusters with replicas whose read cache is off, or stale.
 func testOtherCaches(t *testing.T, c *cast) {
 	t.Helper()
-	if !target.Ours || *readCache != "on" {
+	if !target.Started || *readCache != "on" {
 		return
 	}
 	reads := c.clusterReads()

@@ -37,9 +37,9 @@ type Target struct {
 	Kubernetes func(user string, groups ...string) (*rest.Config, error)
 	// Host is the name of the KubeVisionCluster of the cluster that KubeVision runs in.
 	Host string
-	// Ours is true if the installation was started for these tests, so that they may reconfigure it. Environment is nil
+	// Started is true if the installation was started for these tests, so that they may reconfigure it. Environment is nil
 	// otherwise.
-	Ours        bool
+	Started     bool
 	Environment *environment.Environment
 
 	// older holds the throttles that existed before the tests, and the last failure of each.
@@ -58,7 +58,7 @@ func TestMain(m *testing.M) {
 		target = Target{
 			DirectURL: e.KubeVision.Endpoint(), DirectCA: e.KubeVision.CAPEM(),
 			Admin: e.Client, Programs: e.Programs, Anonymous: e.Cluster.AnonymousConfig(),
-			Kubernetes: e.Cluster.UserConfig, Host: "host", Ours: true, Environment: e,
+			Kubernetes: e.Cluster.UserConfig, Host: "host", Started: true, Environment: e,
 		}
 	}
 	switch *readCache {
@@ -120,16 +120,7 @@ func (target Target) as(tb testing.TB, user string, groups ...string) *wire.Clie
 	if err != nil {
 		tb.Fatal(err)
 	}
-	return configured(tb, config)
-}
-
-func configured(tb testing.TB, config *rest.Config) *wire.Client {
-	tb.Helper()
-	c, err := wire.ForConfig(config)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	return c
+	return wire.Configured(tb, config)
 }
 
 // manifest reads an optional part of the installation.

@@ -46,22 +46,22 @@ type Environment struct {
 	// Programs has the same rights and is KubeVision's own account: it may write sessions, credentials and status.
 	Programs client.Client
 
-	dir    string
-	bin    string
-	mu     sync.Mutex
-	others []*localcluster.Cluster
+	dir      string
+	bin      string
+	mu       sync.Mutex
+	clusters []*localcluster.Cluster
 }
 
 // StartCluster starts another control plane without KubeVision. It runs until the end of the package's tests.
 func (e *Environment) StartCluster(ctx context.Context) (*localcluster.Cluster, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	dir := filepath.Join(e.dir, "cluster-"+strconv.Itoa(len(e.others)+2))
+	dir := filepath.Join(e.dir, "cluster-"+strconv.Itoa(len(e.clusters)+2))
 	c, err := localcluster.Start(ctx, localcluster.Options{Dir: dir, Log: os.Stderr})
 	if err != nil {
 		return nil, fmt.Errorf("starting another cluster: %w", err)
 	}
-	e.others = append(e.others, c)
+	e.clusters = append(e.clusters, c)
 	return c, nil
 }
 
@@ -76,9 +76,9 @@ func (e *Environment) Install(ctx context.Context, c *localcluster.Cluster) (*lo
 	return kubevision, nil
 }
 
-func (e *Environment) stopOthers() error {
+func (e *Environment) stopClusters() error {
 	var errs []error
-	for _, c := range e.others {
+	for _, c := range e.clusters {
 		errs = append(errs, c.Stop())
 	}
 	return errors.Join(errs...)
@@ -159,7 +159,7 @@ func runIn(
 	}
 	e.dir, e.bin = dir, programs
 	defer func() {
-		if err := e.stopOthers(); err != nil {
+		if err := e.stopClusters(); err != nil {
 			code = max(code, failed(err))
 		}
 	}()

@@ -108,7 +108,8 @@ func TestAnyStatusOfTheChainBecomesAnEnvelope(t *testing.T) {
 	}
 }
 
-// TestClientsThatHangUp are counted apart from failures. The library's chain answers them with HTTP 504.
+// TestClientsThatHangUp verifies that requests of clients that have disconnected do not count as failures. The
+// library's chain answers them with HTTP 504.
 func TestClientsThatHangUp(t *testing.T) {
 	legacyregistry.MustRegister(Metrics()...)
 	ctx, hangUp := context.WithCancel(t.Context())

@@ -9,7 +9,8 @@ import (
 	"time"
 )
 
-// TestChallengesAreFew: the oldest gives way, and none outlives its time or its tries.
+// TestChallengesAreFew verifies that a new challenge replaces the oldest one, and that each challenge ends after its
+// time or its tries.
 func TestChallengesAreFew(t *testing.T) {
 	f, now := &SecondFactor{}, time.Now()
 	for i := range 3 * maxChallenges {

@@ -9,7 +9,8 @@ import (
 	"time"
 )
 
-// TestSessionFailures bounds the tries of one session and of many, and lets one delay no other.
+// TestSessionFailures verifies the bounds of wrong codes of one session and of all sessions, and that one session does
+// not delay another one.
 func TestSessionFailures(t *testing.T) {
 	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	var f SessionFailures

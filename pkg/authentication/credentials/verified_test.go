@@ -9,7 +9,8 @@ import (
 	"time"
 )
 
-// TestVerifiedSessions end after their time, are few, and say nothing of other sessions.
+// TestVerifiedSessions verifies that verified sessions expire, that their number is bounded, and that they do not
+// verify other sessions.
 func TestVerifiedSessions(t *testing.T) {
 	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	var f SecondFactor

@@ -18,7 +18,7 @@ import (
 
 var start = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 
-// TestWaitsOfAnAccount goes through every failure of somebody who tries again as soon as that is allowed.
+// TestWaitsOfAnAccount verifies the delay after each failure of a client that tries again as soon as it may.
 func TestWaitsOfAnAccount(t *testing.T) {
 	now, counter := start, Counter{}
 	want := []time.Duration{
@@ -80,7 +80,7 @@ func TestFailuresAreForgiven(t *testing.T) {
 	}
 }
 
-// TestPatienceDoesNotPay: whoever never waits longer than they must gets so many guesses in a day, and no more.
+// TestPatienceDoesNotPay bounds the guesses per day of a client that waits exactly as long as it must.
 func TestPatienceDoesNotPay(t *testing.T) {
 	guesses := func(p Policy, extra time.Duration) int {
 		counter, n := Counter{}, 0
@@ -101,7 +101,8 @@ func TestPatienceDoesNotPay(t *testing.T) {
 	}
 }
 
-// TestForgiven is when the object may be removed: not while it still blocks or counts.
+// TestForgiven verifies the time at which the object may be deleted: not while it still delays logins or counts
+// failures.
 func TestForgiven(t *testing.T) {
 	object := func(target kubevisionv1alpha1.ThrottleTarget, failures int32,
 		until *metav1.Time) *kubevisionv1alpha1.KubeVisionLoginThrottle {
@@ -129,9 +130,8 @@ func TestForgiven(t *testing.T) {
 	}
 }
 
-// TestAddresses that are one client's count together, and others do not. Of IPv6 the networks count that one customer
-// may have, each for four
-// of the smaller ones.
+// TestAddresses verifies which addresses count as one client. For IPv6 these are the networks that one customer may
+// have; a network counts as four of the next smaller ones.
 func TestAddresses(t *testing.T) {
 	for address, want := range map[string][]string{
 		"203.0.113.7":        {"203.0.113.7 203.0.113.7"},
@@ -171,7 +171,7 @@ func TestAddresses(t *testing.T) {
 	}
 }
 
-// TestUnknownNamesAreNotKept: what was typed may be a password.
+// TestUnknownNamesAreNotKept verifies that an unknown name is not stored: it may be a password in the wrong field.
 func TestUnknownNamesAreNotKept(t *testing.T) {
 	for _, typed := range []string{"", "hunter2hunter2", "../../x", strings.Repeat("a", 5000), "user-admin", "\x00",
 		"ADMIN", "日本"} {

@@ -15,16 +15,17 @@ import (
 	"time"
 )
 
-// shares are the flows of an account alone.
+// shares returns the flows of an account without an address.
 func shares(account string) []flow { return []flow{{account, 1}} }
 
-// flowsFrom are the flows of an attempt on an account from an address.
+// flowsFrom returns the flows of an attempt on an account from an address.
 func flowsFrom(address, account string) []flow {
 	a := &Attempt{login: Login{Address: netip.MustParseAddr(address)}, account: keyedCounter{key: key{name: account}}}
 	return a.flows()
 }
 
-// TestTurns lets one in at a time on one account, and remembers nothing of those who have left.
+// TestTurns verifies that one attempt of an account runs at a time, and that nothing is stored for attempts that have
+// ended.
 func TestTurns(t *testing.T) {
 	var (
 		turns  turns
@@ -67,7 +68,7 @@ func TestTurns(t *testing.T) {
 	}
 }
 
-// fill takes all places of strangers for good.
+// fill takes all places of strangers permanently.
 func fill(t *testing.T, turns *turns) (inside []*turn) {
 	t.Helper()
 	for i := range defaultPlaces {
@@ -80,9 +81,8 @@ func fill(t *testing.T, turns *turns) (inside []*turn) {
 	return inside
 }
 
-// TestStrangersAreBounded: those beyond the bound are refused at once, and told when to come back; those who are known
-// have places of
-// their own, and are let in at once.
+// TestStrangersAreBounded verifies that strangers beyond the bound are refused at once with a time to retry, and that
+// known clients have places of their own.
 func TestStrangersAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var turns turns
@@ -127,8 +127,8 @@ func TestStrangersAreBounded(t *testing.T) {
 	})
 }
 
-// TestANewcomerIsServed in time, whatever the many do: come from networks that they share, from an address each, or for
-// one account.
+// TestANewcomerIsServed verifies that a new client is served in time during floods from shared networks, from many
+// addresses, and for one account.
 func TestANewcomerIsServed(t *testing.T) {
 	const hash = 40 * time.Millisecond
 	for name, tc := range map[string]struct {
@@ -208,9 +208,8 @@ func octets(n int) string {
 	return strconv.Itoa(n>>16&255) + "." + strconv.Itoa(n>>8&255) + "." + strconv.Itoa(n&255)
 }
 
-// TestTurnsRest: the place of an attempt that failed stays empty for a while, but its account may queue again; that of
-// any other is free at
-// once.
+// TestTurnsRest verifies that the place of a failed attempt stays reserved for a while, and that its account may queue
+// again. The place of any other attempt is free at once.
 func TestTurnsRest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var turns turns
@@ -244,7 +243,7 @@ func TestTurnsRest(t *testing.T) {
 	})
 }
 
-// TestFlowsAreForgotten that may go on at once, and all where there are too many others.
+// TestFlowsAreForgotten verifies that flows without a delay are forgotten, and that all are if there are too many.
 func TestFlowsAreForgotten(t *testing.T) {
 	l := &fairQueue{limit: 4}
 	for i := range 100 * finishFactor {

@@ -260,7 +260,8 @@ func segment(t *testing.T, v any) string {
 	return base64.RawURLEncoding.EncodeToString(raw)
 }
 
-// symmetric signs with the public key as the secret, which a verifier that believes the header would accept.
+// symmetric signs with the public key as the secret. A verifier that trusts the algorithm in the header would accept
+// it.
 func symmetric(t *testing.T, key Key, claims map[string]any) string {
 	t.Helper()
 	public, err := key.Private.PublicKey.ECDH()

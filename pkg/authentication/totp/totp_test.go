@@ -15,7 +15,7 @@ import (
 	"github.com/pquerna/otp/totp"
 )
 
-// secret is "12345678901234567890" of RFC 6238, appendix B, in base32.
+// secret is the key "12345678901234567890" of RFC 6238, appendix B, in base32.
 const secret = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ"
 
 func TestVectorsOfTheRFC(t *testing.T) {
@@ -70,8 +70,8 @@ func TestACodeIsGoodOnce(t *testing.T) {
 
 func TestWrongCodes(t *testing.T) {
 	now := time.Unix(59, 0)
-	for _, code := range []string{"", "287083", "28708", "2870820", " 287082", "287082 ", "２８７０８２", "abcdef",
-		"-87082"} {
+	for _, code := range []string{"", "287083", "28708", "2870820", " 287082", "287082 ", "２８７０８２",
+		"abcdef", "-87082"} {
 		if _, ok := Check(code, secret, 0, now); ok {
 			t.Errorf("%q is good", code)
 		}

@@ -27,8 +27,8 @@ func policy(t *testing.T, args ...string) Policy {
 	return p
 }
 
-// TestCheck: no way of writing an address of the machine itself, or of a metadata service, is allowed; private networks
-// are.
+// TestCheck verifies that addresses of the machine itself and of metadata services are denied in every notation, and
+// that private networks are allowed.
 func TestCheck(t *testing.T) {
 	p := policy(t)
 	for _, refused := range []string{
@@ -50,7 +50,7 @@ func TestCheck(t *testing.T) {
 	}
 }
 
-// TestCheckAllowed: an exception is as narrow as it is written, and other denials add to it.
+// TestCheckAllowed verifies that an exception covers only its own network, and that additional denials apply.
 func TestCheckAllowed(t *testing.T) {
 	p := policy(t, "--cluster-addresses-denied=10.0.0.0/8,127.0.0.0/8", "--cluster-addresses-allowed=10.1.0.0/16")
 	for address, want := range map[string]error{"10.1.2.3": nil, "10.2.2.3": ErrRefused, "127.0.0.1": ErrRefused,
@@ -64,7 +64,7 @@ func TestCheckAllowed(t *testing.T) {
 	}
 }
 
-// TestDial: a name is judged by the address that it leads to.
+// TestDial verifies that a name is allowed or denied by the address that it resolves to.
 func TestDial(t *testing.T) {
 	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
@@ -91,7 +91,8 @@ func TestDial(t *testing.T) {
 	}
 }
 
-// TestCheckServer: what needs no resolver is refused before anything is dialled, in every spelling.
+// TestCheckServer verifies that a server which needs no resolver is denied before a connection is opened, in every
+// notation.
 func TestCheckServer(t *testing.T) {
 	t.Setenv("KUBERNETES_SERVICE_HOST", "10.96.0.1")
 	p := policy(t).WithHost("https://192.0.2.10:6443").WithHost("https://API.host.example/x")
@@ -124,7 +125,8 @@ func TestCheckServer(t *testing.T) {
 	}
 }
 
-// TestOwnAddresses are refused, whatever network they are in, unless the list of what is denied leaves them out.
+// TestOwnAddresses verifies that the addresses of this machine are denied in every network, unless the list of denied
+// networks omits them.
 func TestOwnAddresses(t *testing.T) {
 	interfaces, err := net.InterfaceAddrs()
 	if err != nil {

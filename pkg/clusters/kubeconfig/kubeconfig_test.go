@@ -15,7 +15,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/certificates"
 )
 
-// pair is a certificate with its key, in PEM, that ends at a time.
+// pair returns a certificate and its key in PEM. The certificate expires at a time.
 func pair(tb testing.TB, expires time.Time) (certificate, key []byte) {
 	tb.Helper()
 	issued, err := certificates.SelfSigned(&x509.Certificate{NotAfter: expires})
@@ -25,7 +25,7 @@ func pair(tb testing.TB, expires time.Time) (certificate, key []byte) {
 	return issued.CertPEM, issued.KeyPEM
 }
 
-// written is a kubeconfig with more fields in its cluster, user or at the top.
+// written returns a kubeconfig with additional fields in its cluster, in its user, or at the top.
 func written(cluster, user, top string) string {
 	return fmt.Sprintf(`apiVersion: v1
 kind: Config
@@ -74,7 +74,7 @@ func TestParse(t *testing.T) {
 	}
 }
 
-// TestHarmlessFields: what turns nothing on is not refused.
+// TestHarmlessFields verifies that fields without an effect are accepted.
 func TestHarmlessFields(t *testing.T) {
 	for name, text := range map[string]string{
 		"no exec plugin": written("",

@@ -23,7 +23,7 @@ import (
 
 const canary = "said-by-the-member"
 
-// get makes a client-go request to a server that answers so.
+// get sends a request of client-go to a server with this handler.
 func get(t *testing.T, handler http.HandlerFunc, accept string) rest.Result {
 	t.Helper()
 	server := httptest.NewServer(handler)
@@ -54,7 +54,7 @@ func statusJSON(kind, version, status string, code int) string {
 		version, status, canary, code)
 }
 
-// TestUntyped: of an answer that is none of an API server, nothing passes but the HTTP status.
+// TestUntyped verifies that of a response which is not that of an API server, only the HTTP status passes.
 func TestUntyped(t *testing.T) {
 	for _, code := range []int{300, 301, 302, 307, 308, 299, 400, 401, 403, 404, 405, 406, 409, 413, 415, 418, 422, 429,
 		500, 502, 503, 504, 599} {
@@ -96,7 +96,7 @@ func TestUntyped(t *testing.T) {
 	}
 }
 
-// TestTyped: the Status of an API server passes, with the code of the answer, bounded and cleaned.
+// TestTyped verifies that the Status of an API server passes, bounded and cleaned, with the code of the HTTP response.
 func TestTyped(t *testing.T) {
 	cause := metav1.StatusCause{Type: "FieldValueInvalid", Field: "spec.a\x1b", Message: strings.Repeat("c", 10_000) +
 		" the reason"}
@@ -141,7 +141,8 @@ func TestTyped(t *testing.T) {
 	}
 }
 
-// TestElementsOfAStatus: a Status of many causes is none, and one that quotes a large patch is.
+// TestElementsOfAStatus verifies that a Status with many causes is rejected, and that one which quotes a large patch is
+// accepted.
 func TestElementsOfAStatus(t *testing.T) {
 	status := func(rest string) []byte {
 		return []byte(`{"kind":"Status","apiVersion":"v1","status":"Failure","code":400` + rest + "}")
@@ -174,7 +175,7 @@ func TestElementsOfAStatus(t *testing.T) {
 	}
 }
 
-// TestWarnings are text of a cluster too.
+// TestWarnings verifies that warnings of a cluster are bounded and cleaned.
 func TestWarnings(t *testing.T) {
 	header := []string{
 		"Warning", `299 - "one` + "\u202e" + `two"`, "Warning", `199 - "another code"`, "Warning", "malformed",
@@ -199,7 +200,8 @@ type roundTripper func(*http.Request) (*http.Response, error)
 
 func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
-// TestFailures: the error of a connection quotes nothing, and can still be told from others.
+// TestFailures verifies that the error of a connection contains no text of the server, and that its kind can be
+// determined.
 func TestFailures(t *testing.T) {
 	request := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "https://member/api", nil)
 	for _, cause := range []error{
@@ -236,7 +238,7 @@ type failing struct{ err error }
 
 func (f failing) Read([]byte) (int, error) { return 0, f.err }
 
-// TestError: what a decoder says of an answer may quote it.
+// TestError verifies that the error of a decoder, which may quote the response, is replaced.
 func TestError(t *testing.T) {
 	cause := fmt.Errorf("no kind %q is registered", canary)
 	err := Error(t.Context(), cause)
@@ -258,7 +260,7 @@ func TestError(t *testing.T) {
 	}
 }
 
-// TestRedact: a cluster may repeat the credential with which it was asked.
+// TestRedact verifies that a credential which a cluster repeats is removed.
 func TestRedact(t *testing.T) {
 	r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "https://member/api", nil)
 	r.Header.Set("Authorization", "Bearer secret-token")

@@ -57,7 +57,7 @@ func (r *Registry) connectAt(name, version string, c *Cluster) {
 	r.members[name] = m
 }
 
-// hold lets a registration hold an identity.
+// hold assigns an identity to a registration.
 func (r *Registry) hold(id, name string) {
 	r.identities.holders[id] = registration{uid: types.UID(name), name: name}
 }
@@ -67,7 +67,7 @@ func (r *Registry) proven(name, holder string) {
 	r.identities.proofs[types.UID(name)] = proof{own: r.members[name].revision, holder: r.members[holder].revision}
 }
 
-// wants checks the targets of registrations. A nil target means ErrNotConnected.
+// wants compares the targets of registrations. A nil target means ErrNotConnected.
 func (r *Registry) wants(t *testing.T, what string, want map[string]*Cluster) {
 	t.Helper()
 	for name, c := range want {

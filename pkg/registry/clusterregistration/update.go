@@ -95,7 +95,7 @@ func rotate(
 		return hostobjects.Step{}, envelope.New(dashboardv1alpha1.CodeConflict,
 			"the Secret %s has no key %s: correct it with kubectl", ref.Name, key)
 	}
-	return hostobjects.Step{What: "Secret " + ref.Name, Do: func(ctx context.Context, w client.Client) error {
+	return hostobjects.Step{Object: "Secret " + ref.Name, Do: func(ctx context.Context, w client.Client) error {
 		written := secret.DeepCopy()
 		written.Data[key] = []byte(text)
 		return a.WriteError(ctx, w.Update(ctx, written), hostobjects.SecretAction("update", ref.Name))

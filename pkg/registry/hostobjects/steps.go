@@ -21,8 +21,8 @@ const undoTimeout = 10 * time.Second
 
 // Step is one of several writes that belong together.
 type Step struct {
-	// What names the object of the write.
-	What string
+	// Object names the object of the write, for messages.
+	Object string
 	// Do writes. It is called twice, first for a dry run, and must not change its inputs.
 	Do func(context.Context, client.Client) error
 	// Undo reverts Do.
@@ -33,7 +33,7 @@ type Step struct {
 func Create(what string, object func() client.Object, refused func(context.Context, error) error) Step {
 	var made client.Object
 	return Step{
-		What: what,
+		Object: what,
 		Do: func(ctx context.Context, c client.Client) error {
 			made = object()
 			return refused(ctx, c.Create(ctx, made))
@@ -52,9 +52,9 @@ func Patch(what string, from, to client.Object, given string, refused func(conte
 		return c.Patch(ctx, written, PatchFrom(from, given))
 	}
 	return Step{
-		What: what,
-		Do:   func(ctx context.Context, c client.Client) error { return refused(ctx, write(ctx, c, from, to, given)) },
-		Undo: func(ctx context.Context, c client.Client) error { return write(ctx, c, to, from, "") },
+		Object: what,
+		Do:     func(ctx context.Context, c client.Client) error { return refused(ctx, write(ctx, c, from, to, given)) },
+		Undo:   func(ctx context.Context, c client.Client) error { return write(ctx, c, to, from, "") },
 	}
 }
 
@@ -105,8 +105,8 @@ func (c *Client) undo(ctx context.Context, done []Step, cause error) error {
 	var errs []error
 	for _, s := range slices.Backward(done) {
 		if err := s.Undo(ctx, c.Client); client.IgnoreNotFound(err) != nil {
-			left = append(left, s.What)
-			errs = append(errs, fmt.Errorf("reverting %s: %w", s.What, err))
+			left = append(left, s.Object)
+			errs = append(errs, fmt.Errorf("reverting %s: %w", s.Object, err))
 		}
 	}
 	if len(left) == 0 {

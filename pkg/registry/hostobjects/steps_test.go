@@ -27,7 +27,7 @@ func (h *history) step(name string, do, undo error) hostobjects.Step {
 			return err
 		}
 	}
-	return hostobjects.Step{What: name, Do: note("do", do), Undo: note("undo", undo)}
+	return hostobjects.Step{Object: name, Do: note("do", do), Undo: note("undo", undo)}
 }
 
 func TestDo(t *testing.T) {

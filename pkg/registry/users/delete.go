@@ -25,7 +25,7 @@ func (e *Provider) remove(r *routes.Request, a *administrator) (routes.Result, e
 	if err != nil {
 		return routes.Result{}, err
 	}
-	step := hostobjects.Step{What: "user " + u.Name, Do: func(ctx context.Context, c client.Client) error {
+	step := hostobjects.Step{Object: "user " + u.Name, Do: func(ctx context.Context, c client.Client) error {
 		return a.WriteError(ctx, client.IgnoreNotFound(c.Delete(ctx, u, hostobjects.UIDPrecondition(u))),
 			hostobjects.Action("delete", kubevisionv1alpha1.ResourceUsers, u.Name))
 	}}

@@ -144,7 +144,7 @@ func (a *administrator) createGrant(u *kubevisionv1alpha1.KubeVisionUser, role s
 func (a *administrator) changeGrant(
 	u *kubevisionv1alpha1.KubeVisionUser, b *kubevisionv1alpha1.KubeVisionRoleBinding, role string,
 ) *hostobjects.Step {
-	step := hostobjects.Step{What: "role binding " + names.UserGrant(u.Name)}
+	step := hostobjects.Step{Object: "role binding " + names.UserGrant(u.Name)}
 	switch {
 	case b == nil && role == roleCustom:
 		return nil

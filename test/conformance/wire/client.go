@@ -115,6 +115,16 @@ type Response struct {
 	Body     []byte
 }
 
+// Configured is like ForConfig, and fails the test on an error.
+func Configured(tb testing.TB, config *rest.Config) *Client {
+	tb.Helper()
+	c, err := ForConfig(config)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return c
+}
+
 // Do sends a request and reads the whole response.
 func (c *Client) Do(ctx context.Context, r Request) (*Response, error) {
 	request, err := c.request(ctx, r)

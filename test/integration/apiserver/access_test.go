@@ -54,14 +54,14 @@ func TestAccessOfTwo(t *testing.T) {
 	one, two := newActor(t, "readonly", first), newActor(t, "dev", second)
 	remote := set().RemoteCluster(t, "remote")
 	set().Bind(t, "remote", fixture.Grant{Role: "ops", Subjects: fixture.KubeVisionUsers(one.User), Cluster: remote,
-		Hopeless: true})
+		Unconnected: true})
 	becomes(t, direct(t), wire.Unreachable, one.asks("/clusters/"+remote+"/resources/pods"))
 
 	// A namespace that is only named in a binding is not listed.
 	missing := fixture.Name("missing")
 	set().Bind(t, "missing", fixture.Grant{
 		Role: "readonly", Subjects: fixture.KubeVisionUsers(one.User, two.User), Cluster: host,
-		Namespaces: []string{missing}, Hopeless: true,
+		Namespaces: []string{missing}, Unconnected: true,
 	})
 	awaitAccess(t, one, []string{"readonly"}, first)
 	awaitAccess(t, two, []string{"dev", "readonly"}, second)

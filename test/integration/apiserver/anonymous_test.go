@@ -22,7 +22,7 @@ var pathParameter = regexp.MustCompile(`\{[^}]+\}`)
 // published returns the paths and methods of the API in kube-apiserver's OpenAPI document.
 func published(tb testing.TB) map[string][]string {
 	tb.Helper()
-	client := configured(tb, env.Cluster.Config())
+	client := wire.Configured(tb, env.Cluster.Config())
 	var response *wire.Response
 	fixture.Eventually(tb, "wait for kube-apiserver to publish the API", func(ctx context.Context) (err error) {
 		response, err = client.Do(ctx, wire.Request{Path: "/openapi/v3" + wire.GroupPath})

@@ -26,7 +26,7 @@ func TestFlowSchemas(t *testing.T) {
 		client           *wire.Client
 	}{
 		{"the dashboard's API", wire.GroupPath + me, "kubevision-dashboard", kube(t, "somebody")},
-		{"a program", namespaces, "kubevision-programs", configured(t, program)},
+		{"a program", namespaces, "kubevision-programs", wire.Configured(t, program)},
 		{"a user of KubeVision", namespaces, "global-default", kube(t, "kubevision:somebody", "kubevision:users")},
 	} {
 		schema := &flowcontrolv1.FlowSchema{}

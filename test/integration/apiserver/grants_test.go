@@ -57,7 +57,7 @@ func TestSubjects(t *testing.T) {
 			through(kube(t, fixture.Name("anybody"), testers))},
 		"ServiceAccount": {
 			[]kubevisionv1alpha1.Subject{{Kind: kubevisionv1alpha1.SubjectServiceAccount, Namespace: other,
-				Name: account}}, through(configured(t, robot)),
+				Name: account}}, through(wire.Configured(t, robot)),
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

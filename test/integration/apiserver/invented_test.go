@@ -24,7 +24,7 @@ import (
 func reads(t *testing.T, resource string) int {
 	t.Helper()
 	total := 0
-	text := string(configured(t, env.Cluster.Config()).Send(t, wire.Request{Path: "/metrics"}).Body)
+	text := string(wire.Configured(t, env.Cluster.Config()).Send(t, wire.Request{Path: "/metrics"}).Body)
 	for line := range strings.Lines(text) {
 		if !strings.HasPrefix(line, "apiserver_request_total{") || !strings.Contains(line, `resource="`+resource+`"`) ||
 			!strings.Contains(line, `verb="GET"`) {

@@ -12,8 +12,6 @@ import (
 	"testing"
 	"time"
 
-	"k8s.io/client-go/rest"
-
 	"github.com/kubevision-io/kubevision/hack/localcluster"
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 	"github.com/kubevision-io/kubevision/test/conformance/fixture"
@@ -80,16 +78,7 @@ func kube(tb testing.TB, user string, groups ...string) *wire.Client {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	return configured(tb, config)
-}
-
-func configured(tb testing.TB, config *rest.Config) *wire.Client {
-	tb.Helper()
-	c, err := wire.ForConfig(config)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	return c
+	return wire.Configured(tb, config)
 }
 
 // actor is a KubeVisionUser who is logged in and bound to a role.

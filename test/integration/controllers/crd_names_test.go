@@ -64,7 +64,9 @@ func TestSubjectsThatPassForOthers(t *testing.T) {
 
 func TestSubjectsOfOtherScriptsAreTaken(t *testing.T) {
 	table := map[string]verdict{}
-	for _, name := range []string{"日本", "Zoë Müller", "oidc:Team One", "https://issuer.example/#jane", "CN=jane,O=x"} {
+	for _, name := range []string{
+		"日本", "Zoë Müller", "oidc:Team One", "https://issuer.example/#jane", "CN=jane,O=x",
+	} {
 		table[name] = verdict{spec: with(bindingSpec(),
 			object{"subjects": []any{object{"kind": "Group", "name": name}}})}
 	}

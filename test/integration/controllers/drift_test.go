@@ -82,7 +82,7 @@ func patched(how func(client.Object) bool) func(testing.TB, client.Object) {
 		tb.Helper()
 		before, ok := o.DeepCopyObject().(client.Object)
 		if !ok || !how(o) {
-			tb.Skip("does not apply")
+			tb.Skip("the object has nothing that this change concerns")
 		}
 		if err := env.Client.Patch(tb.Context(), o, client.MergeFrom(before),
 			client.FieldOwner("by-hand")); err != nil {

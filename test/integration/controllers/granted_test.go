@@ -12,6 +12,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
+	"github.com/kubevision-io/kubevision/test/grants"
 )
 
 func namespaceObject(name string) *corev1.Namespace {
@@ -24,9 +25,8 @@ func impersonateAttributes(resource, name string) authorizationv1.ResourceAttrib
 
 // grantOf returns the grant of a RoleBinding, which refers to a Role or a ClusterRole.
 func grantOf(b *rbacv1.RoleBinding) string {
-	kind := b.RoleRef.Kind + " "
-	return kind + grant(rbacv1.RoleRef{APIGroup: b.RoleRef.APIGroup, Kind: "ClusterRole", Name: b.RoleRef.Name},
-		b.Subjects)
+	role := rbacv1.RoleRef{APIGroup: b.RoleRef.APIGroup, Kind: "ClusterRole", Name: b.RoleRef.Name}
+	return b.RoleRef.Kind + " " + grants.Describe(role, b.Subjects)
 }
 
 // withoutBindings removes all bindings until the end of the test.

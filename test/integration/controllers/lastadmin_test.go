@@ -151,7 +151,7 @@ func TestFirstUserIsTheLastAdmin(t *testing.T) {
 	accepted(t, "delete the other", deletion(other))
 }
 
-// TestLastAdmin removes every part that makes the last administrator one, and expects an error.
+// TestLastAdmin removes each part that makes the last administrator one, and expects an error.
 func TestLastAdmin(t *testing.T) {
 	guard(t)
 	host(t)

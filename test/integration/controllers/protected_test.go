@@ -14,6 +14,7 @@ import (
 
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 	"github.com/kubevision-io/kubevision/pkg/names"
+	"github.com/kubevision-io/kubevision/test/grants"
 )
 
 const system = names.Namespace
@@ -137,7 +138,7 @@ func TestBindingThatNamesProtectedNamespaces(t *testing.T) {
 			b := newBinding(t, kubevisionv1alpha1.RoleDev, targets, toUser(u.Name))
 			awaitReady(t, b)
 			eventually(t, soon, "wait for the RoleBindings", func(ctx context.Context) error {
-				got, err := madeFor(ctx, b)
+				got, err := grants.List(ctx, env.Client, b)
 				if err != nil {
 					return err
 				}

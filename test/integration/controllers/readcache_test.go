@@ -46,7 +46,7 @@ func awaitReadCache(
 	awaitCondition(tb, c, kubevisionv1alpha1.ClusterReadCacheCondition, status, reason)
 }
 
-// TestReaderSeesNoSecrets, and acts for nobody.
+// TestReaderSeesNoSecrets verifies that the account of the read cache reads no Secrets, and impersonates nobody.
 func TestReaderSeesNoSecrets(t *testing.T) {
 	guard(t)
 	awaitReadCache(t, host(t), metav1.ConditionTrue, kubevisionv1alpha1.ReasonReaderApplied)
@@ -71,7 +71,8 @@ func TestReaderSeesNoSecrets(t *testing.T) {
 	}
 }
 
-// TestDisabledReadCacheLeavesNoAccount, and the cluster stays in use.
+// TestDisabledReadCacheLeavesNoAccount verifies that a disabled read cache removes the account, and that the cluster
+// stays in use.
 func TestDisabledReadCacheLeavesNoAccount(t *testing.T) {
 	guard(t)
 	c := host(t)
@@ -132,7 +133,8 @@ func TestForeignReaderGetsNoRights(t *testing.T) {
 	}
 }
 
-// TestOnlyKubeVisionGetsTokens of the accounts that act for users and read for the cache.
+// TestOnlyKubeVisionGetsTokens verifies that no other client gets tokens of the impersonating account and of that of
+// the read cache.
 func TestOnlyKubeVisionGetsTokens(t *testing.T) {
 	guard(t)
 	awaitReadCache(t, host(t), metav1.ConditionTrue, kubevisionv1alpha1.ReasonReaderApplied)

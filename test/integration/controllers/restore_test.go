@@ -148,7 +148,8 @@ func favoritesOf(u *kubevisionv1alpha1.KubeVisionUser) *corev1.ConfigMap {
 	}
 }
 
-// TestRestoredFavorites belong to the user once an administrator says so, with or without credentials.
+// TestRestoredFavorites verifies that restored favorites belong to the user after the annotation of an administrator,
+// with or without credentials.
 func TestRestoredFavorites(t *testing.T) {
 	u := newUser(t, "")
 	favorites := favoritesOf(u)

@@ -18,6 +18,7 @@ import (
 
 	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
+	"github.com/kubevision-io/kubevision/test/grants"
 )
 
 // stuck creates a namespace that is being deleted and does not go, because an object in it has a finalizer.
@@ -104,7 +105,7 @@ func TestBadSelectorEndsTheGrant(t *testing.T) {
 					continue
 				}
 				if err := poll(t.Context(), soon, "wait for the end of the grant", func(ctx context.Context) error {
-					made, err := madeFor(ctx, b)
+					made, err := grants.List(ctx, env.Client, b)
 					if err != nil {
 						return err
 					}

@@ -5,7 +5,6 @@ package controllers
 
 import (
 	"bytes"
-	"maps"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
@@ -39,55 +38,10 @@ func TestCredentialsBelongToTheUser(t *testing.T) {
 	eventuallyAbsent(t, c)
 }
 
-func TestDeletedCredentialsComeBack(t *testing.T) {
-	guard(t)
-	value := newPassword()
-	u := newUser(t, newSource(t, value).Name)
-	awaitReady(t, u)
-	remove(t, read(t, credentialsOf(u.Name)))
-	awaitLogin(t, u.Name, value, dashboardv1alpha1.CodeOK)
-}
-
 func foreignCredentials(user string, data map[string][]byte) *corev1.Secret {
 	s := credentialsOf(user)
 	s.Data = data
 	return s
-}
-
-func TestForeignSecretIsNotTakenForCredentials(t *testing.T) {
-	for name, secret := range map[string]func(user string) *corev1.Secret{
-		"of another type": func(user string) *corev1.Secret {
-			return foreignCredentials(user, map[string][]byte{"mine": []byte("x")})
-		},
-		"of the right type": func(user string) *corev1.Secret {
-			s := foreignCredentials(user, map[string][]byte{"mine": []byte("x")})
-			s.Type = credentials.SecretType
-			return s
-		},
-		"with KubeVision's labels": func(user string) *corev1.Secret {
-			s := foreignCredentials(user, map[string][]byte{"mine": []byte("x")})
-			s.Labels = map[string]string{names.ManagedByLabel: names.ManagedBy, names.UserLabel: user}
-			return s
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			guard(t)
-			value := newPassword()
-			u := userObject(newSource(t, value).Name)
-			foreign := secret(u.Name)
-			create(t, foreign)
-			create(t, u)
-			awaitNotReady(t, u, kubevisionv1alpha1.ReasonNameConflict)
-			if now := read(t, credentialsOf(u.Name)); now.ResourceVersion != foreign.ResourceVersion ||
-				!maps.EqualFunc(now.Data, foreign.Data, bytes.Equal) {
-				t.Errorf("the Secret was touched: %+v", now)
-			}
-			staysNotReady(t, u, kubevisionv1alpha1.ReasonNameConflict)
-			remove(t, foreign)
-			awaitReady(t, u)
-			awaitLogin(t, u.Name, value, dashboardv1alpha1.CodeOK)
-		})
-	}
 }
 
 func TestForeignSecretIsNoWayIn(t *testing.T) {

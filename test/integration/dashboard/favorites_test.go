@@ -168,9 +168,8 @@ func TestFavoritesAtOnce(t *testing.T) {
 	}
 }
 
-// TestFavoritesOfOthers shows no favorites of an earlier user of the same name, restored ones included, and writes to
-// no
-// ConfigMap of somebody else.
+// TestFavoritesOfOthers verifies that favorites of an earlier user of the same name, also restored ones, are not shown,
+// and that a ConfigMap of another owner is not written.
 func TestFavoritesOfOthers(t *testing.T) {
 	b := newBrowser(t, "")
 	b.call(t, http.MethodPost, "/favorites/toggle", favorite("mine")).Want(t, wire.OK)

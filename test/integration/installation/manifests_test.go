@@ -37,8 +37,8 @@ func foreign() map[string][]string {
 	}
 }
 
-// TestManifests: kube-apiserver accepts every object of every kustomization without a warning, and every Pod in a
-// namespace that enforces the profile "restricted".
+// TestManifests verifies that kube-apiserver accepts each object of each kustomization without a warning, and each Pod
+// in a namespace that enforces the profile "restricted".
 func TestManifests(t *testing.T) {
 	defineForeign(t)
 	host.must(t, "apply", "--server-side", "-k", "config/crd")

@@ -231,7 +231,7 @@ func grant() *rbacv1.ClusterRoleBinding {
 	}
 }
 
-// checkMember expects the grant to be gone, or to be there if the member was abandoned. It deletes it.
+// checkMember expects that the grant is gone, or exists if the member was abandoned. It deletes it.
 func checkMember(t *testing.T, abandoned bool) {
 	t.Helper()
 	err := member.admin.Delete(t.Context(), grant())

@@ -55,7 +55,8 @@ func objectsOf(ns string) string {
 	return "/clusters/" + host + "/namespaces/" + ns + "/resources/configmaps"
 }
 
-// TestFullReadCache fills the read cache, lists from it and from the cluster at once, and brings more than it can keep.
+// TestFullReadCache fills the read cache, lists from it and from the cluster concurrently, and creates more objects
+// than it can keep.
 func TestFullReadCache(t *testing.T) {
 	ns := stored(t, "cached", 43, large) // 30 MB
 	r := replica(t, readCache)

@@ -20,8 +20,8 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/fixture"
 )
 
-// TestRegisteredAgain registers and removes a member several times. The controller of the member that aggregates
-// ClusterRoles makes none of them again.
+// TestRegisteredAgain registers and removes a member several times, and verifies that the member's controller of
+// aggregated ClusterRoles recreates none of them.
 func TestRegisteredAgain(t *testing.T) {
 	const times = 5
 	member := theOther(t)
@@ -126,8 +126,8 @@ func TestRolesWithoutRules(t *testing.T) {
 	}
 	b := set().Bind(t, "ruleless", fixture.Grant{
 		Role: kubevisionv1alpha1.RoleReadonly, Subjects: fixture.KubeVisionUsers(set().User(t, "ruleless")),
-		Cluster:  c.Name,
-		Hopeless: true,
+		Cluster:     c.Name,
+		Unconnected: true,
 	})
 	becomes := func(status metav1.ConditionStatus, text string) {
 		t.Helper()

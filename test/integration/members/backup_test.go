@@ -106,7 +106,7 @@ func backupPage(tb testing.TB) (save, install, create, start, look string) {
 	return blocks[0], blocks[2], blocks[3], blocks[4], blocks[5]
 }
 
-// theAlice makes a user with a password of her own, a second factor and a favorite, who may read the pods of a member.
+// theAlice creates a user with a chosen password, a second factor and a favorite, who may read the Pods of a member.
 func theAlice(t *testing.T, member *plane) (u fixture.User, factor string) {
 	t.Helper()
 	kubeconfig, err := localcluster.Kubeconfig(member.Config())

@@ -39,12 +39,12 @@ type fuse struct {
 
 func newFuse(f *front) *fuse { return &fuse{front: f, burnt: make(chan struct{}, 1)} }
 
-// light lets some writes pass, and makes the next one the last.
+// light lets a number of writes pass, and kills the program at the next one.
 func (f *fuse) light() {
 	left, forward := f.crashes%3, f.crashes%2 == 0
 	f.front.mu.Lock()
 	defer f.front.mu.Unlock()
-	f.front.instead = func(next http.Handler, w http.ResponseWriter, r *http.Request) {
+	f.front.handle = func(next http.Handler, w http.ResponseWriter, r *http.Request) {
 		f.front.mu.Lock()
 		last := false
 		if isWrite(r) {
@@ -71,7 +71,7 @@ func (f *fuse) light() {
 func (f *fuse) putOut() {
 	f.front.mu.Lock()
 	defer f.front.mu.Unlock()
-	f.front.instead = nil
+	f.front.handle = nil
 }
 
 func isWrite(r *http.Request) bool {
@@ -121,7 +121,7 @@ func TestKilledOnTheWay(t *testing.T) {
 	c := register(t, f.config(member.token(t)), nil)
 	b := set().Bind(t, "survivor", fixture.Grant{
 		Role: kubevisionv1alpha1.RoleDev, Subjects: fixture.KubeVisionUsers(p.User), Cluster: c.Name,
-		Namespaces: []string{ns}, Hopeless: true,
+		Namespaces: []string{ns}, Unconnected: true,
 	})
 	burning.until(t, "place everything", func(ctx context.Context) error {
 		if err := errors.Join(env.Client.Get(ctx, client.ObjectKeyFromObject(c), c),

@@ -25,7 +25,7 @@ func TestDeadMember(t *testing.T) {
 	fine := register(t, good.config(registeredToken), nil)
 	set().Bind(t, "fine", fixture.Grant{
 		Role: kubevisionv1alpha1.RoleReadonly, Subjects: fixture.KubeVisionUsers(p.User), Cluster: fine.Name,
-		Hopeless: true,
+		Unconnected: true,
 	})
 	p.becomes(t, fixture.Patience, fine.Name, path, wire.OK)
 	others := func(when string) {
@@ -91,7 +91,7 @@ func TestNoToken(t *testing.T) {
 	p := login(t, "tokenless")
 	set().Bind(t, "tokenless", fixture.Grant{
 		Role: kubevisionv1alpha1.RoleReadonly, Subjects: fixture.KubeVisionUsers(p.User), Cluster: c.Name,
-		Hopeless: true,
+		Unconnected: true,
 	})
 	p.becomes(t, fixture.Patience, c.Name, "", wire.OK)
 	begun := time.Now()

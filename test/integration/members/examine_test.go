@@ -66,7 +66,7 @@ func TestExamine(t *testing.T) {
 			}
 			set().Bind(t, "examiner", fixture.Grant{
 				Role: kubevisionv1alpha1.RoleReadonly, Subjects: fixture.KubeVisionUsers(p.User), Cluster: c.Name,
-				Hopeless: true,
+				Unconnected: true,
 			})
 			p.becomes(t, fixture.Patience, c.Name, "", wire.OK)
 			response, err := p.client.Do(t.Context(), wire.Request{

@@ -29,8 +29,8 @@ type front struct {
 	*httptest.Server
 
 	next http.Handler
-	// instead, if it is set, handles a request.
-	instead func(next http.Handler, w http.ResponseWriter, r *http.Request)
+	// handle, if it is set, handles a request.
+	handle func(next http.Handler, w http.ResponseWriter, r *http.Request)
 
 	mu   sync.Mutex
 	open map[net.Conn]bool
@@ -64,10 +64,10 @@ func newFront(tb testing.TB, member *plane) *front {
 func (f *front) serve(w http.ResponseWriter, r *http.Request) {
 	f.mu.Lock()
 	f.seen++
-	instead := f.instead
+	handle := f.handle
 	f.mu.Unlock()
-	if instead != nil {
-		instead(f.next, w, r)
+	if handle != nil {
+		handle(f.next, w, r)
 		return
 	}
 	f.next.ServeHTTP(w, r)
@@ -84,10 +84,10 @@ func (f *front) state(c net.Conn, s http.ConnState) {
 }
 
 // set replaces the handler of requests.
-func (f *front) set(instead func(next http.Handler, w http.ResponseWriter, r *http.Request)) {
+func (f *front) set(handle func(next http.Handler, w http.ResponseWriter, r *http.Request)) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.instead = instead
+	f.handle = handle
 }
 
 // traffic returns the number of open connections, and of all requests so far.

@@ -32,7 +32,7 @@ func onStandin(t *testing.T, s *standin) (*person, *kubevisionv1alpha1.KubeVisio
 	p := login(t, "standin")
 	set().Bind(t, "standin", fixture.Grant{
 		Role: kubevisionv1alpha1.RoleReadonly, Subjects: fixture.KubeVisionUsers(p.User), Cluster: c.Name,
-		Hopeless: true,
+		Unconnected: true,
 	})
 	p.becomes(t, fixture.Patience, c.Name, "/namespaces/default/resources/pods", wire.OK)
 	return p, c

@@ -30,7 +30,7 @@ func newImpostor(t *testing.T, behind *plane, claims string) *impostor {
 	t.Helper()
 	i := &impostor{front: newFront(t, behind), token: behind.token(t)}
 	own := identityOf(t, behind.admin)
-	i.instead = func(next http.Handler, w http.ResponseWriter, r *http.Request) {
+	i.handle = func(next http.Handler, w http.ResponseWriter, r *http.Request) {
 		if r.Method != http.MethodGet {
 			i.mu.Lock()
 			i.writes = append(i.writes, r.Method+" "+r.URL.Path)

@@ -146,7 +146,8 @@ func reads(tb testing.TB, reader *clusters.Reader, path string) bool {
 	return answer.StatusCode == http.StatusOK
 }
 
-// TestMemberWithoutTheRightToBind: a kubeconfig that may not place the account makes the cluster no less ready.
+// TestMemberWithoutTheRightToBind verifies that a kubeconfig which may not create the account does not prevent the
+// cluster from becoming ready.
 func TestMemberWithoutTheRightToBind(t *testing.T) {
 	member := theOther(t)
 	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: metav1.NamespaceDefault,
@@ -185,7 +186,8 @@ func TestMemberWithoutTheRightToBind(t *testing.T) {
 	ready(t, c)
 }
 
-// TestTwinDisablesTheReadCache: registrations of one cluster share the account, and do not take turns at it.
+// TestTwinDisablesTheReadCache verifies that two registrations of one cluster share the account without overwriting
+// each other.
 func TestTwinDisablesTheReadCache(t *testing.T) {
 	member := theOther(t)
 	one, two := register(t, member.Config(), nil), register(t, member.Config(), nil)

@@ -94,8 +94,8 @@ func answering(status int, mediaType, text string, header ...string) http.Handle
 	}
 }
 
-// said is an error message of an API server.
-const said = "etcdserver: request timed out"
+// timedOut is an error message of an API server.
+const timedOut = "etcdserver: request timed out"
 
 func status(code int, reason metav1.StatusReason) string { return failed(code, reason, leak) }
 
@@ -108,7 +108,7 @@ func failed(code int, reason metav1.StatusReason, message string) string {
 // failures returns handlers that report an error as an API server does.
 func failures() map[string]http.HandlerFunc {
 	typed := func(code int, reason metav1.StatusReason, header ...string) http.HandlerFunc {
-		return answering(code, "application/json", failed(code, reason, said), header...)
+		return answering(code, "application/json", failed(code, reason, timedOut), header...)
 	}
 	return map[string]http.HandlerFunc{
 		"an error of its": typed(http.StatusInternalServerError, metav1.StatusReasonInternalError),
@@ -166,7 +166,7 @@ func TestFailuresOfAnAPIServer(t *testing.T) {
 			p, c := onStandin(t, a.standin)
 			a.fault.Store(&failure)
 			for _, r := range podRequests(c.Name) {
-				if message := unreachable(t, p, a, r).Message; !strings.HasSuffix(message, ": "+said) {
+				if message := unreachable(t, p, a, r).Message; !strings.HasSuffix(message, ": "+timedOut) {
 					t.Errorf("%s %s says %q", r.Method, r.Path, message)
 				}
 			}
@@ -174,7 +174,7 @@ func TestFailuresOfAnAPIServer(t *testing.T) {
 				Path:   wire.DirectPath + "/search?q=one&kinds=pods&namespace=default&clusters=" + c.Name,
 				Bearer: p.token,
 			}
-			if e := p.client.Call(t, search).Want(t, wire.OK); !strings.Contains(string(e.Raw), said) {
+			if e := p.client.Call(t, search).Want(t, wire.OK); !strings.Contains(string(e.Raw), timedOut) {
 				t.Errorf("a search says %s", e.Raw)
 			}
 		})

@@ -70,10 +70,10 @@ func TestUntypedAnswers(t *testing.T) {
 				for _, r := range everyRequest(c.Name) {
 					r.Bearer = p.token
 					response := p.client.Send(t, r)
-					said := fmt.Sprint(response.Header) + string(response.Body)
+					text := fmt.Sprint(response.Header) + string(response.Body)
 					for _, part := range []string{leak, "192.0.2.1"} {
-						if strings.Contains(said, part) {
-							t.Errorf("%s %s reports %q: %s", r.Method, r.Path, part, said)
+						if strings.Contains(text, part) {
+							t.Errorf("%s %s reports %q: %s", r.Method, r.Path, part, text)
 						}
 					}
 					if e := response.Envelope(t); r.Method == http.MethodGet && strings.HasSuffix(r.Path, "/one") &&
@@ -103,14 +103,14 @@ func TestTypedAnswers(t *testing.T) {
 	for _, r := range everyRequest(c.Name) {
 		r.Bearer = p.token
 		response := p.client.Send(t, r)
-		said := string(response.Body)
+		text := string(response.Body)
 		for _, part := range []string{"\u202e", "\u200b", `\n`, `\u001b`, `\u202e`, strings.Repeat("x", 10_000)} {
-			if strings.Contains(said, part) {
-				t.Errorf("%s %s has %+q: %.200s", r.Method, r.Path, part, said)
+			if strings.Contains(text, part) {
+				t.Errorf("%s %s has %+q: %.200s", r.Method, r.Path, part, text)
 			}
 		}
-		if r.Method == http.MethodPost && !strings.Contains(said, clean) {
-			t.Errorf("%s %s does not contain %q: %.500s", r.Method, r.Path, clean, said)
+		if r.Method == http.MethodPost && !strings.Contains(text, clean) {
+			t.Errorf("%s %s does not contain %q: %.500s", r.Method, r.Path, clean, text)
 		}
 	}
 	a.fault.Store(new(answering(http.StatusCreated, "application/json", podRequests(c.Name)[2].Body,
@@ -156,7 +156,7 @@ func TestNoAPIServer(t *testing.T) {
 			p := login(t, "examiner")
 			set().Bind(t, "examiner", fixture.Grant{
 				Role: kubevisionv1alpha1.RoleReadonly, Subjects: fixture.KubeVisionUsers(p.User), Cluster: c.Name,
-				Hopeless: true,
+				Unconnected: true,
 			})
 			p.becomes(t, fixture.Patience, c.Name, "/namespaces/default/resources/pods", wire.Unreachable)
 			e := p.client.Call(t, wire.Request{Method: http.MethodPost,
@@ -273,7 +273,7 @@ func TestControllersOfUntypedAnswers(t *testing.T) {
 			defer f.fault.Store(nil)
 			b := set().Bind(t, "bound", fixture.Grant{
 				Role: kubevisionv1alpha1.RoleReadonly, Subjects: fixture.KubeVisionUsers(p.User), Cluster: c.Name,
-				Namespaces: []string{"default"}, Hopeless: true,
+				Namespaces: []string{"default"}, Unconnected: true,
 			})
 			fixture.Eventually(t, "wait for the failure to be in the status", func(ctx context.Context) error {
 				if err := env.Client.Get(ctx, client.ObjectKeyFromObject(b), b); err != nil {

@@ -112,7 +112,7 @@ func TestSearchOfSeveralClusters(t *testing.T) {
 	limited := newViewer(t, "dev", w.mine)
 	remote := set().RemoteCluster(t, "remote")
 	set().Bind(t, "remote", fixture.Grant{Role: "dev", Subjects: fixture.KubeVisionUsers(limited.user), Cluster: remote,
-		Hopeless: true})
+		Unconnected: true})
 	becomes(t, limited, "/search?q="+w.mark, func(got dashboardv1alpha1.SearchResults) error {
 		if len(got.Clusters) != 2 {
 			return fmt.Errorf("searched %+v", got.Clusters)
@@ -172,7 +172,7 @@ func TestSearchWaitsForNobody(t *testing.T) {
 			KubeconfigSecretRef: &kubevisionv1alpha1.SecretKeyReference{Name: name}},
 	})
 	set().Bind(t, "silent", fixture.Grant{Role: "dev", Subjects: fixture.KubeVisionUsers(limited.user), Cluster: name,
-		Hopeless: true})
+		Unconnected: true})
 	path := "/search?clusters=" + host + "," + name + "&q=" + w.mark
 	var took time.Duration
 	fixture.Eventually(t, "be allowed to use the cluster", func(ctx context.Context) error {
