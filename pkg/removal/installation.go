@@ -33,7 +33,10 @@ type part struct {
 // namespaces does not wait for kubevision-apiserver; without the policies nothing refers to the definitions. The rights
 // of the programs go last, with the namespace in which they run.
 func parts() []part {
-	const rbac = "rbac.authorization.k8s.io"
+	const (
+		rbac        = "rbac.authorization.k8s.io"
+		flowControl = "flowcontrol.apiserver.k8s.io"
+	)
 	named := func(name string) func(*unstructured.Unstructured) bool {
 		return func(o *unstructured.Unstructured) bool { return o.GetName() == name }
 	}
@@ -52,6 +55,8 @@ func parts() []part {
 		{gvk: kind("apiextensions.k8s.io", "CustomResourceDefinition"), selected: isDefinition},
 		{gvk: kind("", "Namespace"), selected: named(names.Namespace)},
 		{gvk: kind("scheduling.k8s.io", "PriorityClass"), label: partOfLabel},
+		{gvk: kind(flowControl, "FlowSchema"), label: partOfLabel},
+		{gvk: kind(flowControl, "PriorityLevelConfiguration"), label: partOfLabel},
 	}, last...)
 }
 
