@@ -94,17 +94,6 @@ func (h *hostCredential) check(*http.Request) error {
 	return nil
 }
 
-// closeConnections closes the connection of each request while the host refuses the credential, so that the next
-// request of the client reaches another replica.
-func (h *hostCredential) closeConnections(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if h.refused.Load() {
-			w.Header().Set("Connection", "close")
-		}
-		next.ServeHTTP(w, r)
-	})
-}
-
 type credentialRoundTripper struct {
 	next       http.RoundTripper
 	credential *hostCredential

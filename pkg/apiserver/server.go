@@ -194,12 +194,13 @@ func (c *Config) installFilters(s *state, clients *clientFinder) error {
 	generic.BuildHandlerChainFunc = func(handler http.Handler, g *genericapiserver.Config) http.Handler {
 		refusals, questions := filters.NewRefusals(), clients.delegationLimit()
 		inner := files(handlerChains(handler, g, bodies, questions))
-		shared := func(r *http.Request) bool { return s.credential.check(r) == nil && clients.isKubeAPIServer(r) }
+		leaving := leaving(s.credential, g.ShutdownInitiatedNotify())
+		shared := func(r *http.Request) bool { return !leaving() && clients.isKubeAPIServer(r) }
 		enveloped := filters.WithEnvelope(inner, shared, refusals)
 		if tokenInQuery {
 			enveloped = filters.WithTokenInQuery(enveloped)
 		}
-		traced := filters.WithTracing(s.credential.closeConnections(enveloped), c.ExtraConfig.Tracer,
+		traced := filters.WithTracing(closeConnections(enveloped, leaving), c.ExtraConfig.Tracer,
 			clients.isKubeAPIServer)
 		return listener.Handler(traced, clients.isKubeAPIServer)
 	}

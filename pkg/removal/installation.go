@@ -38,9 +38,16 @@ type part struct {
 // namespaces does not wait for kubevision-apiserver; without the policies nothing refers to the definitions. The rights
 // of the programs go last, with the namespace in which they run.
 func parts() []part {
-	const rbac = "rbac.authorization.k8s.io"
+	const (
+		rbac        = "rbac.authorization.k8s.io"
+		admission   = "admissionregistration.k8s.io"
+		flowControl = "flowcontrol.apiserver.k8s.io"
+	)
 	named := func(name string) func(*metav1.PartialObjectMetadata) bool {
 		return func(o *metav1.PartialObjectMetadata) bool { return o.Name == name }
+	}
+	labelled := func(group, name string) part {
+		return part{gvk: kind(group, name), label: partOfLabel, selected: isOwn}
 	}
 	selectors := []string{partOfLabel, names.ManagedByLabel}
 	rights := []string{"ClusterRoleBinding", "RoleBinding", "ClusterRole", "Role"}
@@ -52,11 +59,13 @@ func parts() []part {
 	}
 	return append([]part{
 		{gvk: kind("apiregistration.k8s.io", "APIService"), selected: named(names.APIService)},
-		{gvk: kind("admissionregistration.k8s.io", "ValidatingAdmissionPolicyBinding"), label: partOfLabel, selected: isOwn},
-		{gvk: kind("admissionregistration.k8s.io", "ValidatingAdmissionPolicy"), label: partOfLabel, selected: isOwn},
+		labelled(admission, "ValidatingAdmissionPolicyBinding"),
+		labelled(admission, "ValidatingAdmissionPolicy"),
 		{gvk: kind("apiextensions.k8s.io", "CustomResourceDefinition"), selected: isDefinition},
 		{gvk: kind("", "Namespace"), selected: named(names.Namespace)},
-		{gvk: kind("scheduling.k8s.io", "PriorityClass"), label: partOfLabel, selected: isOwn},
+		labelled("scheduling.k8s.io", "PriorityClass"),
+		labelled(flowControl, "FlowSchema"),
+		labelled(flowControl, "PriorityLevelConfiguration"),
 	}, last...)
 }
 

@@ -33,6 +33,8 @@ const (
 	objects = 7
 	// quiet is the time under load before and after a disturbance.
 	quiet = 1500 * time.Millisecond
+
+	clock = "15:04:05.0"
 )
 
 // loader sends the same request again and again.
@@ -222,13 +224,19 @@ func (r report) print(t *testing.T) {
 	t.Helper()
 	fmt.Fprintf(os.Stderr, "%s: %d of %d requests failed\n", t.Name(), len(r.failures), r.sent)
 	counts := map[string]int{}
+	first, last := map[string]time.Time{}, map[string]time.Time{}
 	for _, f := range r.failures {
-		counts[f.loader+": "+f.reason]++
+		reason := f.loader + ": " + f.reason
+		if counts[reason]++; counts[reason] == 1 {
+			first[reason] = f.at
+		}
+		last[reason] = f.at
 		if f.wrong {
 			t.Errorf("%s: %s", f.loader, f.reason)
 		}
 	}
 	for _, reason := range slices.Sorted(maps.Keys(counts)) {
-		fmt.Fprintf(os.Stderr, "  %5d times %s\n", counts[reason], strings.ReplaceAll(reason, "\n", " "))
+		fmt.Fprintf(os.Stderr, "  %5d times, %s to %s: %s\n", counts[reason], first[reason].Format(clock),
+			last[reason].Format(clock), strings.ReplaceAll(reason, "\n", " "))
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
@@ -19,10 +20,11 @@ import (
 // authorities: those of the Secret now, or those of before.
 func (c *cluster) trust(t *testing.T) *tls.Config {
 	t.Helper()
-	before := x509.NewCertPool()
-	before.AppendCertsFromPEM([]byte(c.servingCA(t)))
+	var known atomic.Pointer[x509.CertPool]
+	known.Store(x509.NewCertPool())
+	known.Load().AppendCertsFromPEM([]byte(c.servingCA(t)))
 	verify := func(state tls.ConnectionState) error {
-		first := verifyBy(before, state)
+		first := verifyBy(known.Load(), state)
 		if first == nil {
 			return nil
 		}
@@ -34,7 +36,11 @@ func (c *cluster) trust(t *testing.T) *tls.Config {
 		}
 		now := x509.NewCertPool()
 		now.AppendCertsFromPEM(secret.Data["ca.crt"])
-		return verifyBy(now, state)
+		err := verifyBy(now, state)
+		if err == nil {
+			known.Store(now)
+		}
+		return err
 	}
 	return &tls.Config{
 		InsecureSkipVerify: true, //nolint:gosec // verified below

@@ -236,6 +236,10 @@ func (w *writer) unanswered(state *envelope.State, method string) error {
 		e := envelope.New(dashboardv1alpha1.CodeTooManyRequests, "too many requests: try again later")
 		e.RetryAfterSeconds = max(retryAfter, 1)
 		return e
+	case w.status == http.StatusServiceUnavailable: // of the library, to requests that arrive while it shuts down
+		e := envelope.New(dashboardv1alpha1.CodeUnreachable, "this replica is shutting down: try again")
+		e.RetryAfterSeconds = max(retryAfter, 1)
+		return e
 	case w.status == http.StatusRequestEntityTooLarge:
 		return envelope.Invalid("body", "the request is too large")
 	case w.status >= 300 && w.status < 400, w.status == http.StatusNotFound:

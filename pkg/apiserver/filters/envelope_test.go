@@ -84,7 +84,7 @@ func TestAnyStatusOfTheChainBecomesAnEnvelope(t *testing.T) {
 	for status, want := range map[int]int{
 		301: 40400, 302: 40400, 307: 40400, 400: 40002, 401: 40100, 403: 40300, 404: 40400, 405: 40400, 406: 40002,
 		409: 40002, 413: 40002,
-		415: 40002, 418: 40002, 429: 42900, 500: 50000, 501: 50000, 503: 50000, 504: 50200,
+		415: 40002, 418: 40002, 429: 42900, 500: 50000, 501: 50000, 503: 50200, 504: 50200,
 	} {
 		got := send(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Location", "https://example.com")

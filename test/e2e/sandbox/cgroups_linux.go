@@ -23,6 +23,23 @@ const (
 	emptyAfter = 10 * time.Second
 )
 
+// makeCgroups makes the control group of all containers in each hierarchy.
+func makeCgroups() error {
+	hierarchies, err := filepath.Glob(filepath.Join(cgroupRoot, "*", "cgroup.procs"))
+	if err != nil {
+		return fmt.Errorf("list the hierarchies of control groups: %w", err)
+	}
+	if _, err := os.Stat(filepath.Join(cgroupRoot, "cgroup.controllers")); err == nil {
+		hierarchies = []string{filepath.Join(cgroupRoot, "cgroup.procs")} // there is one
+	}
+	for _, file := range hierarchies {
+		if err := os.MkdirAll(filepath.Join(filepath.Dir(file), Cgroup), 0o755); err != nil { //nolint:gosec // as others
+			return fmt.Errorf("make a control group: %w", err)
+		}
+	}
+	return nil
+}
+
 // removeCgroups removes the control groups of a sandbox that has ended. They are the only objects of a sandbox that
 // the kernel keeps.
 func removeCgroups() error {

@@ -24,7 +24,7 @@ func Run(ctx context.Context, env ...string) (int, error) {
 	if os.Geteuid() != 0 {
 		return 0, errors.New("only root can make a network and mounts of its own")
 	}
-	if err := removeCgroups(); err != nil {
+	if err := errors.Join(removeCgroups(), makeCgroups()); err != nil {
 		return 0, err
 	}
 	// Linux ends the child when the thread that has started it ends.

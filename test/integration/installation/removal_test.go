@@ -268,7 +268,7 @@ func nothingLeft(t *testing.T) {
 	t.Helper()
 	const kinds = "customresourcedefinitions,validatingadmissionpolicies,validatingadmissionpolicybindings," +
 		"apiservices,clusterroles,clusterrolebindings,roles,rolebindings," +
-		"priorityclasses,deployments,services,configmaps"
+		"priorityclasses,flowschemas,prioritylevelconfigurations,deployments,services,configmaps"
 	for _, label := range []string{
 		"app.kubernetes.io/part-of=kubevision", names.ManagedByLabel + "=" + names.ManagedBy,
 	} {
