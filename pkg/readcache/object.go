@@ -200,17 +200,13 @@ func rewriteObject(s *rawjson.Scanner, visit func(key rawjson.Quoted) (rawjson.M
 	return s.Rewrite(visit) //nolint:wrapcheck // the error is that of the text
 }
 
-// Members returns the values of the members of the object.
-func (o *Object) Members() map[string]json.RawMessage {
-	out := map[string]json.RawMessage{}
-	s := rawjson.NewScanner(o.JSON)
-	_ = s.Members(func(key rawjson.Quoted) error { // an Object has valid JSON
-		begin := s.Pos()
-		err := s.Value()
-		out[key.Text()] = s.Since(begin)
-		return err //nolint:wrapcheck // it is ignored
-	})
-	return out
+// Member returns the value of a member of the object, or nil.
+func (o *Object) Member(name string) json.RawMessage {
+	value, ok := rawjson.Lookup(o.JSON, name)
+	if !ok {
+		return nil
+	}
+	return value
 }
 
 // GetObjectKind implements runtime.Object.

@@ -37,7 +37,7 @@ func (q *cachedQuery) view(
 			r := ranked{object: o}
 			if v.order.isSet() {
 				var err error
-				if r.key, err = v.order.cachedKey(o); err != nil {
+				if r.key, err = v.order.cachedKey(o, account); err != nil {
 					return err
 				}
 				keyed = keyed || r.key.class != classMissing
@@ -86,8 +86,8 @@ func (v *view) finds(o *readcache.Object) bool {
 	return slices.ContainsFunc(o.Labels, func(l readcache.Label) bool { return contains(l.Key + "=" + l.Value) })
 }
 
-// cachedKey is like key, for an object of the cache. It decodes no other value of the object.
-func (o *order) cachedKey(item *readcache.Object) (sortKey, error) {
+// cachedKey is like key, for an object of the cache, whose name is decoded already.
+func (o *order) cachedKey(item *readcache.Object, account *budget.Account) (sortKey, error) {
 	if o.derived == nil && len(o.path) == 2 && o.path[0] == "metadata" {
 		switch {
 		case o.path[1] == "name":
@@ -96,5 +96,5 @@ func (o *order) cachedKey(item *readcache.Object) (sortKey, error) {
 			return textKey(item.Namespace), nil
 		}
 	}
-	return o.key(item.Members())
+	return o.key(item, account)
 }
