@@ -98,16 +98,14 @@ func (c *Cached) Count() int {
 	return n
 }
 
-// cachedItems decodes the objects to a small type.
+// cachedItems decodes the objects to a small type. The account of the request is charged for each object before it is
+// decoded.
 func cachedItems[T any](ctx context.Context, c *Cached) ([]T, error) {
-	account, all := budget.AccountFrom(ctx), make([]T, 0, c.Count())
+	account, all := budget.AccountFrom(ctx), []T(nil)
 	for o := range readcache.All(c.Groups) {
-		var item T
-		if err := objects.Read(o.JSON, nil, &item); err != nil {
-			return nil, err
-		}
-		if err := objects.HoldItem(account, &item); err != nil {
-			return nil, err
+		item, err := objects.HeldItem[T](o.JSON, account)
+		if err != nil {
+			return nil, err //nolint:wrapcheck // it has its code
 		}
 		all = append(all, item)
 	}
