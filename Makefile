@@ -69,8 +69,10 @@ FAST_LINK = -ldflags=-w
 # The programs under test, which all test packages share; the folder race has them with the race detector.
 TEST_PROGRAMS = $(CURDIR)/bin/test
 
-# The tests that load the programs to their limits. "make test" excludes them, and "make test-limits" runs them.
+# The tests that load the programs to their limits, and those of whole clusters. "make test" excludes them, and
+# "make test-limits" and "make e2e" run them.
 LIMITS = /test/integration/limits
+E2E = /test/e2e
 
 # Builds the missing parts of the local control plane and sets its path for the tests.
 CONTROL_PLANE = KUBEBUILDER_ASSETS="$$(hack/controlplane/build.sh)" && export KUBEBUILDER_ASSETS
@@ -103,7 +105,7 @@ test: ## Run all tests: unit, integration and conformance.
 	@$(CHOOSE_RACE); $(CHECK_BROWSER); \
 	go list $$race -export -f '' ./... && CGO_ENABLED=0 go build $(FAST_LINK) -o $(TEST_PROGRAMS)/ ./cmd/... && \
 	go build $$race $(FAST_HASHES) $(FAST_LINK) -o $(TEST_PROGRAMS)/race/ ./cmd/... && $(CONTROL_PLANE) && \
-	packages=$$(go list $(PKG) | grep -v $(LIMITS)) && \
+	packages=$$(go list $(PKG) | grep -v -e $(LIMITS) -e $(E2E)) && \
 	KUBEVISION_PROGRAMS=$(TEST_PROGRAMS) $(TEST_ENV) go test $$race $(FAST_LINK) -vet=off -p 3 -count 1 -timeout 45m $(TESTFLAGS) $$packages
 
 .PHONY: test-limits
@@ -120,6 +122,11 @@ test-limits: ## Load the programs to the limits of config/ and measure their mem
 # Without the race detector and without the packages whose tests all need a control plane, which "make test" has.
 test-unit: ## Run the tests that need no control plane.
 	@CGO_ENABLED=0 $(TEST_ENV) go test -vet=off -short -timeout 10m $(TESTFLAGS) $(UNIT_PKG)
+
+.PHONY: e2e
+# Without the race detector: whole clusters share the machine. An interrupt ends everything.
+e2e: ## Test a release in whole clusters, with a kubelet and under load; requires root on Linux with apt-get.
+	@CGO_ENABLED=0 go test -vet=off -count 1 -timeout 40m $(TESTFLAGS) .$(E2E) -e2e
 
 .PHONY: conformance
 # Without a package argument, go test prints the output of a passing test: the table of codes.

@@ -34,6 +34,11 @@ func NodeAssets(ctx context.Context, out io.Writer, names ...string) (string, er
 	return buildPrograms(ctx, out, "programs of nodes", "nodes", names...)
 }
 
+// ClusterAssets is like Assets, for the programs of a node that runs containers.
+func ClusterAssets(ctx context.Context, out io.Writer) (string, error) {
+	return buildPrograms(ctx, out, "programs of a cluster", "cluster")
+}
+
 // buildPrograms runs the script build.sh of a module below hack, and returns the folder that it prints.
 func buildPrograms(ctx context.Context, out io.Writer, what, module string, names ...string) (string, error) {
 	root, err := ModuleRoot()

@@ -30,6 +30,9 @@ type Options struct {
 	Keep bool
 	// APIServerPort is the port of kube-apiserver; 0 selects a free one.
 	APIServerPort int
+	// Address is an address of this machine besides the loopback interface, under which nodes and Pods reach
+	// kube-apiserver. With it, the controllers of nodes run, too.
+	Address string
 	// Log receives a line of progress for each step. By default progress is discarded.
 	Log io.Writer
 }
@@ -41,6 +44,7 @@ type Cluster struct {
 	removeDir bool
 	keep      bool
 	port      int
+	address   string
 	log       io.Writer
 	keys      *pki
 	exits     chan *ExitError
@@ -66,7 +70,7 @@ func Start(ctx context.Context, options Options) (*Cluster, error) {
 
 func newCluster(ctx context.Context, options Options) (*Cluster, error) {
 	c := &Cluster{assets: options.Assets, dir: options.Dir, keep: options.Keep, log: options.Log,
-		exits: make(chan *ExitError, 16)}
+		address: options.Address, exits: make(chan *ExitError, 16)}
 	if c.log == nil {
 		c.log = io.Discard
 	}
@@ -133,7 +137,7 @@ func (c *Cluster) prepareDir() error {
 	if c.keys, err = newPKI(keys); err != nil {
 		return err
 	}
-	return c.keys.write(keys)
+	return c.keys.write(keys, c.addresses()...)
 }
 
 // Stop stops all programs, the last started first, and waits for them. A nil Cluster has no programs.

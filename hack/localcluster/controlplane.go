@@ -23,7 +23,10 @@ const (
 
 // controllers excludes the controllers that act on nodes, their volumes or load balancers. Without nodes they are
 // useless or harmful: the pod garbage collector would delete every Pod that a test binds to a node.
-func controllers() string {
+func (c *Cluster) controllers() string {
+	if c.address != "" {
+		return "*"
+	}
 	return strings.Join([]string{
 		"*",
 		"-cloud-node-lifecycle-controller",
@@ -86,11 +89,7 @@ func (c *Cluster) startKubeAPIServer(ctx context.Context, etcdURL string) error 
 		"--etcd-cafile=" + c.pkiFile("etcd-ca.crt"),
 		"--etcd-certfile=" + c.pkiFile("etcd-client.crt"),
 		"--etcd-keyfile=" + c.pkiFile("etcd-client.key"),
-		"--bind-address=" + loopback,
-		"--advertise-address=" + loopback,
 		"--secure-port=" + strconv.Itoa(c.port),
-		// A loopback address cannot be an endpoint of the Service "kubernetes".
-		"--endpoint-reconciler-type=none",
 		"--service-cluster-ip-range=10.96.0.0/16",
 		"--tls-cert-file=" + c.pkiFile("apiserver.crt"),
 		"--tls-private-key-file=" + c.pkiFile("apiserver.key"),
@@ -120,6 +119,7 @@ func (c *Cluster) startKubeAPIServer(ctx context.Context, etcdURL string) error 
 		"--audit-log-maxsize=64",
 		"--audit-log-maxbackup=1",
 	}
+	args = append(args, c.addressFlags()...)
 	if !c.hasControllerManager {
 		// Nothing would create the service accounts that this plugin requires.
 		args = append(args, "--disable-admission-plugins=ServiceAccount")
@@ -129,6 +129,27 @@ func (c *Cluster) startKubeAPIServer(ctx context.Context, etcdURL string) error 
 		return err
 	}
 	return c.startProgram(ctx, kubeAPIServerName, ready, args)
+}
+
+// addresses returns the addresses of kube-apiserver besides the loopback interface.
+func (c *Cluster) addresses() []string {
+	if c.address == "" {
+		return nil
+	}
+	return []string{c.address}
+}
+
+// addressFlags returns the flags of kube-apiserver for its addresses.
+func (c *Cluster) addressFlags() []string {
+	if c.address != "" {
+		return []string{"--bind-address=0.0.0.0", "--advertise-address=" + c.address}
+	}
+	return []string{
+		"--bind-address=" + loopback,
+		"--advertise-address=" + loopback,
+		// A loopback address cannot be an endpoint of the Service "kubernetes".
+		"--endpoint-reconciler-type=none",
+	}
 }
 
 func (c *Cluster) startControllerManager(ctx context.Context) error {
@@ -164,7 +185,7 @@ func (c *Cluster) startControllerManager(ctx context.Context) error {
 		"--kube-api-qps=200",
 		"--kube-api-burst=400",
 		"--concurrent-gc-syncs=5",
-		"--controllers=" + controllers(),
+		"--controllers=" + c.controllers(),
 	})
 }
 
@@ -187,6 +208,29 @@ func (c *Cluster) startProgramOf(
 	c.say("%s is ready after %s", name, time.Since(begun).Round(pollInterval))
 	return nil
 }
+
+// Run starts another program beside the control plane, and waits until it is ready. Stop stops it before the control
+// plane.
+func (c *Cluster) Run(
+	ctx context.Context, path string, ready func(context.Context) error, env []string, args ...string,
+) (*Program, error) {
+	begun := time.Now()
+	program := c.newProgram(filepath.Base(path), path, ready, args)
+	program.env = env
+	if err := program.Start(ctx); err != nil {
+		return program, err
+	}
+	c.say("%s is ready after %s", program.name, time.Since(begun).Round(pollInterval))
+	return program, nil
+}
+
+// StartScheduler starts the kube-scheduler of a folder, and waits until it is ready.
+func (c *Cluster) StartScheduler(ctx context.Context, folder string) error {
+	return c.startScheduler(ctx, folder)
+}
+
+// Etcd returns the process of etcd.
+func (c *Cluster) Etcd() *Program { return c.program(etcdName) }
 
 // APIServer returns the process of kube-apiserver.
 func (c *Cluster) APIServer() *Program { return c.program(kubeAPIServerName) }

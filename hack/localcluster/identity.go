@@ -4,8 +4,11 @@
 package localcluster
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"net"
+	"strconv"
 	"time"
 
 	authenticationv1 "k8s.io/api/authentication/v1"
@@ -49,7 +52,7 @@ func (c *Cluster) UserConfig(name string, groups ...string) (*rest.Config, error
 // AnonymousConfig returns a client configuration without an identity.
 func (c *Cluster) AnonymousConfig() *rest.Config {
 	return &rest.Config{
-		Host:            "https://" + address(c.port),
+		Host:            "https://" + net.JoinHostPort(cmp.Or(c.address, loopback), strconv.Itoa(c.port)),
 		TLSClientConfig: rest.TLSClientConfig{CAData: c.keys.cluster.CertPEM},
 		// All clients share one machine with the server; the server's priority and fairness suffices.
 		QPS: -1,

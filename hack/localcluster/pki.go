@@ -85,10 +85,12 @@ func newPKI(dir string) (*pki, error) {
 	return keys, nil
 }
 
-// write stores the files that the programs read, with the names that the flags use.
-func (keys *pki) write(dir string) error {
-	apiServer, err := keys.cluster.IssueServing("localhost", loopback, "::1", firstServiceIP,
-		"kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local")
+// write stores the files that the programs read, with the names that the flags use. The addresses are those of
+// kube-apiserver besides the loopback interface.
+func (keys *pki) write(dir string, addresses ...string) error {
+	apiServer, err := keys.cluster.IssueServing(append([]string{"localhost", loopback, "::1", firstServiceIP,
+		"kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local"},
+		addresses...)...)
 	if err != nil {
 		return err
 	}

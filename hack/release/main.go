@@ -14,6 +14,8 @@ import (
 	"os/signal"
 	"path/filepath"
 
+	"sigs.k8s.io/yaml"
+
 	"github.com/kubevision-io/kubevision/hack/release/chart"
 	"github.com/kubevision-io/kubevision/hack/release/image"
 	"github.com/kubevision-io/kubevision/hack/release/manifests"
@@ -28,7 +30,7 @@ func main() {
 
 func run(args []string) error {
 	if len(args) == 0 {
-		return errors.New("name a command: chart, manifests, rootfs or all")
+		return errors.New("name a command: chart, manifests, rootfs, template or all")
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
@@ -36,6 +38,7 @@ func run(args []string) error {
 	fs := flag.NewFlagSet(args[0], flag.ContinueOnError)
 	r.addFlags(fs)
 	reference := fs.String("image", manifests.ProgramsImage, "the image in the manifests, with a tag or a digest")
+	values := fs.String("values", "", "a file with values of the chart")
 	if err := fs.Parse(args[1:]); err != nil {
 		return fmt.Errorf("read the flags: %w", err)
 	}
@@ -48,6 +51,8 @@ func run(args []string) error {
 		return printManifests(r.root, *reference)
 	case "rootfs":
 		return r.writeRootFiles(ctx)
+	case "template":
+		return printChart(r.root, *values)
 	default:
 		return fmt.Errorf("there is no command %q", args[0])
 	}
@@ -63,7 +68,32 @@ func printManifests(root, reference string) error {
 	if err != nil {
 		return err
 	}
-	if _, err := os.Stdout.Write(out); err != nil {
+	return printAll(out)
+}
+
+// printChart prints the objects of the chart with the values of a file, as "helm template" does.
+func printChart(root, file string) error {
+	text, err := os.ReadFile(file) //nolint:gosec // a file of the caller
+	if err != nil {
+		return fmt.Errorf("read the values: %w", err)
+	}
+	values := map[string]any{}
+	if err := yaml.Unmarshal(text, &values); err != nil {
+		return fmt.Errorf("read the values in %s: %w", file, err)
+	}
+	c, err := chart.Load(filepath.Join(root, "charts", "kubevision"))
+	if err != nil {
+		return err
+	}
+	out, err := chart.Render(c, chart.Namespace, values)
+	if err != nil {
+		return err
+	}
+	return printAll(out)
+}
+
+func printAll(manifests []byte) error {
+	if _, err := os.Stdout.Write(manifests); err != nil {
 		return fmt.Errorf("print the manifests: %w", err)
 	}
 	return nil

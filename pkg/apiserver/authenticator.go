@@ -68,7 +68,7 @@ func (a *requestAuthenticator) authenticate(r *http.Request) (*authenticator.Res
 		principal, err := a.tokens.Authenticate(r.Context(), raw)
 		return a.authenticated(r, principal, err)
 	}
-	if path, ok := routes.BelowRoot(r.URL.Path); ok && a.table.IsStream(r.Method, path) {
+	if path, ok := routes.BelowRoot(r.URL.Path); ok && a.table.OpensStream(r.Method, path) {
 		switch found := streams.CredentialsFrom(r.Context()); {
 		case found.Token != "": // WithTokenInQuery has looked at the path
 			principal, err := a.tokens.Authenticate(r.Context(), found.Token)

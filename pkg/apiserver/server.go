@@ -18,7 +18,6 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/runtime/serializer"
 	genericapiserver "k8s.io/apiserver/pkg/server"
-	genericfilters "k8s.io/apiserver/pkg/server/filters"
 	"k8s.io/component-base/tracing"
 	"k8s.io/klog/v2"
 
@@ -203,26 +202,6 @@ func (c *Config) installFilters(s *state, clients *clientFinder) error {
 		return listener.Handler(traced, clients.isKubeAPIServer)
 	}
 	return nil
-}
-
-// handlerChains returns the library's handler chain twice: unchanged, and for enveloped requests, in which the limit
-// of requests in flight follows the reading of the body.
-func handlerChains(
-	handler http.Handler, c *genericapiserver.Config, bodies *filters.Bodies, questions filters.DelegationLimit,
-) http.Handler {
-	inFlight := genericfilters.WithMaxInFlightLimit(handler, c.MaxRequestsInFlight, c.MaxMutatingRequestsInFlight,
-		c.LongRunningFunc)
-	own := *c
-	own.MaxRequestsInFlight, own.MaxMutatingRequestsInFlight = 0, 0
-	enveloped := genericapiserver.DefaultBuildHandlerChain(filters.WithSpan(filters.WithBody(inFlight, bodies)), &own)
-	others := filters.WithDelegationLimit(genericapiserver.DefaultBuildHandlerChain(handler, c), questions)
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if filters.UnderAPI(r.URL.Path) {
-			enveloped.ServeHTTP(w, r)
-			return
-		}
-		others.ServeHTTP(w, r)
-	})
 }
 
 // Server is the dashboard's API server.

@@ -118,7 +118,7 @@ func longRunning(table *routes.Table) genericapirequest.LongRunningRequestCheck 
 	watches := genericfilters.BasicLongRunningRequestCheck(sets.NewString("watch"), sets.NewString())
 	return func(r *http.Request, info *genericapirequest.RequestInfo) bool {
 		if path, ok := routes.BelowRoot(r.URL.Path); ok && path != "" {
-			return table.IsStream(r.Method, path)
+			return table.IsLongRunning(r.Method, path)
 		}
 		return watches(r, info)
 	}

@@ -94,7 +94,7 @@ func (t *Tokens) Recheck(ctx context.Context, p *Principal) (*Principal, error) 
 // inSession returns the user of a session that was named by something genuine.
 func (t *Tokens) inSession(ctx context.Context, session, uid, name string) (*Principal, error) {
 	s := &kubevisionv1alpha1.KubeVisionSession{}
-	// The session shares the memory of the cache.
+	// The session and the user share the memory of the cache.
 	if err := t.get(ctx, session, session, s, client.UnsafeDisableDeepCopy); err != nil {
 		return nil, err
 	}
@@ -105,7 +105,7 @@ func (t *Tokens) inSession(ctx context.Context, session, uid, name string) (*Pri
 		return nil, ErrSessionEnded
 	}
 	u := &kubevisionv1alpha1.KubeVisionUser{}
-	if err := t.get(ctx, name, uid, u); err != nil {
+	if err := t.get(ctx, name, uid, u, client.UnsafeDisableDeepCopy); err != nil {
 		return nil, err
 	}
 	if u.UID != s.Spec.UserUID || u.Spec.Disabled || !u.DeletionTimestamp.IsZero() {

@@ -5,8 +5,10 @@ package clusters
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"net/url"
 	"time"
@@ -44,6 +46,9 @@ func (c *Client) Exec(ctx context.Context, call Call, options remotecommand.Stre
 		return fmt.Errorf("making a connection for streams: %w", err)
 	}
 	err = executor.StreamWithContext(u.ctx, options) //nolint:contextcheck // it is derived from ctx
+	if refused := u.refused(); err != nil && refused != nil {
+		return refused
+	}
 	if u.conn.open() {
 		return err //nolint:wrapcheck // it is that of the command
 	}
@@ -83,8 +88,9 @@ func upgradeError(ctx context.Context, err error) error {
 type upgrade struct {
 	url      *url.URL
 	client   *http.Client
-	upgrader *httpstreamspdy.SpdyRoundTripper
+	upgrader *limitedUpgrader
 	conn     *upgradedConn
+	frames   *frameConn
 	ctx      context.Context //nolint:containedctx // that of the connection
 	close    context.CancelFunc
 }
@@ -103,17 +109,14 @@ func (c *Client) upgrade(ctx context.Context, call Call) (*upgrade, error) {
 		return nil, errors.New("there is no connection that can be upgraded")
 	}
 	u.ctx, u.close = context.WithCancel(ctx)
-	single := &http.Transport{
-		TLSClientConfig: dialed.TLSClientConfig,
-		DialContext:     u.conn.dialWith(u.ctx, dialed.DialContext), //nolint:contextcheck // it is derived from ctx
-	}
-	var err error
-	if u.upgrader, err = httpstreamspdy.NewRoundTripperWithConfig(httpstreamspdy.RoundTripperConfig{
-		PingPeriod: upgradePing, UpgradeTransport: single,
-	}); err != nil {
+	spdyUpgrader, err := httpstreamspdy.NewRoundTripperWithConfig(httpstreamspdy.RoundTripperConfig{
+		PingPeriod: upgradePing, UpgradeTransport: &http.Transport{DialContext: u.dial(dialed)},
+	})
+	if err != nil {
 		u.close()
 		return nil, fmt.Errorf("making a connection for streams: %w", err)
 	}
+	u.upgrader = &limitedUpgrader{SpdyRoundTripper: spdyUpgrader, conn: func() *frameConn { return u.frames }}
 	opened := &openedRoundTripper{next: &response.Transport{Next: u.upgrader, Upgrades: true}, conn: u.conn}
 	asUser := transport.NewImpersonatingRoundTripper(c.identity, c.connection.authenticate(opened))
 	u.client = &http.Client{
@@ -121,6 +124,51 @@ func (c *Client) upgrade(ctx context.Context, call Call) (*upgrade, error) {
 		CheckRedirect: refuseRedirect,
 	}
 	return u, nil
+}
+
+// dial returns a function that connects to the cluster. The limits of frames apply above TLS. Therefore the function
+// itself establishes TLS, and the URL is changed to the scheme http, for which the SPDY library adds no TLS.
+func (u *upgrade) dial(known *http.Transport) dialFunc {
+	address, host, secure := u.url.Host, u.url.Hostname(), u.url.Scheme == "https"
+	if secure {
+		u.url.Scheme = "http"
+		if u.url.Port() == "" {
+			address = net.JoinHostPort(host, "443")
+		}
+	}
+	connect := u.conn.dialWith(u.ctx, known.DialContext) //nolint:contextcheck // it is derived from the request
+	return func(ctx context.Context, network, given string) (net.Conn, error) {
+		if !secure {
+			address = given
+		}
+		conn, err := connect(ctx, network, address)
+		if err != nil {
+			return nil, err
+		}
+		if secure {
+			config := known.TLSClientConfig.Clone()
+			config.NextProtos = []string{"http/1.1"}
+			if config.ServerName == "" {
+				config.ServerName = host
+			}
+			encrypted := tls.Client(conn, config)
+			if err := encrypted.HandshakeContext(ctx); err != nil {
+				_ = conn.Close()
+				return nil, err //nolint:wrapcheck // the caller finds out the kind of the error
+			}
+			conn = encrypted
+		}
+		u.frames = newFrameConn(u.ctx, conn) //nolint:contextcheck // it is derived from the request
+		return u.frames, nil
+	}
+}
+
+// refused returns the reason why the connection was ended, if the cluster has sent a frame that exceeds a bound.
+func (u *upgrade) refused() error {
+	if u.frames == nil {
+		return nil
+	}
+	return u.frames.err()
 }
 
 // openedRoundTripper removes the bounds of the handshake from a connection that was upgraded.

@@ -29,10 +29,12 @@ const (
 // list, and for the lists and maps in its objects.
 func Items[T any](body []byte, account *budget.Account) ([]T, error) {
 	var out []T
-	err := eachItem(body, func(raw []byte) error {
-		item, err := HeldItem[T](raw, account)
-		out = append(out, item)
-		return err
+	err := each(body, account, smallElementBytes, func(item *T) error {
+		if err := HoldItem(account, item); err != nil {
+			return err
+		}
+		out = append(out, *item)
+		return nil
 	})
 	return out, err
 }
@@ -40,21 +42,21 @@ func Items[T any](body []byte, account *budget.Account) ([]T, error) {
 // Each decodes the objects of a list individually into a type of any size. The account is charged for the current
 // object: two bytes of it may be a large element.
 func Each[T any](body []byte, account *budget.Account, visit func(*T) error) error {
-	return eachItem(body, func(raw []byte) error { return item(raw, account, ElementBytes, visit) })
+	return each(body, account, ElementBytes, visit)
 }
 
-// HeldItem decodes an object into a small type with a part of its fields, and charges the account for it as Items does.
-func HeldItem[T any](raw []byte, account *budget.Account) (out T, err error) {
-	err = item(raw, account, smallElementBytes, func(item *T) error {
-		out = *item
-		return HoldItem(account, item)
-	})
-	return out, err
+func each[T any](body []byte, account *budget.Account, elementBytes int64, visit func(*T) error) error {
+	return eachItem(body, func(raw []byte) error { return item(raw, account, elementBytes, visit) })
 }
 
 // Item decodes an object of a list into a type of any size. The account is charged for it until visit returns.
 func Item[T any](raw []byte, account *budget.Account, visit func(*T) error) error {
 	return item(raw, account, ElementBytes, visit)
+}
+
+// SmallItem is like Item, for a small type with a part of the fields.
+func SmallItem[T any](raw []byte, account *budget.Account, visit func(*T) error) error {
+	return item(raw, account, smallElementBytes, visit)
 }
 
 func item[T any](raw []byte, account *budget.Account, elementBytes int64, visit func(*T) error) error {

@@ -14,13 +14,14 @@ type Member struct {
 // sizeOfRewritten is the initial capacity of a rewritten object, in bytes.
 const sizeOfRewritten = 1 << 10
 
-// Rewrite consumes an object, and returns its text with the replacements of its members. visit is called at the
-// beginning of the value of each member, which it must consume.
+// Rewrite consumes an object, and returns its text with the replacements of its members, without white space between
+// tokens. So the text has no line feed. visit is called at the beginning of the value of each member, which it must
+// consume. Replacements are copied unchanged.
 func (s *Scanner) Rewrite(visit func(key Quoted) (Member, error)) ([]byte, error) {
 	out := make([]byte, 1, sizeOfRewritten)
 	out[0] = '{'
 	err := s.enclosed('{', '}', func() error {
-		start := s.pos
+		start, spaces := s.pos, s.spaces
 		key, err := s.Key()
 		if err != nil {
 			return err
@@ -33,12 +34,36 @@ func (s *Scanner) Rewrite(visit func(key Quoted) (Member, error)) ([]byte, error
 		if len(out) > 1 {
 			out = append(out, ',')
 		}
-		if m.Value == nil {
-			out = append(out, s.text[start:s.pos]...)
-			return nil
+		own := s.text[start:s.pos]
+		if m.Value != nil {
+			own = s.text[start:value]
 		}
-		out = append(append(out, s.text[start:value]...), m.Value...)
+		if s.spaces == spaces {
+			out = append(out, own...)
+		} else {
+			out = appendCompact(out, own)
+		}
+		out = append(out, m.Value...)
 		return nil
 	})
 	return append(out, '}'), err
+}
+
+// appendCompact appends valid JSON without the white space between its tokens.
+func appendCompact(out, text []byte) []byte {
+	quoted := false
+	for i := 0; i < len(text); i++ {
+		switch c := text[i]; {
+		case quoted && c == '\\':
+			out = append(out, c, text[i+1])
+			i++
+			continue
+		case c == '"':
+			quoted = !quoted
+		case !quoted && isSpace(c):
+			continue
+		}
+		out = append(out, text[i])
+	}
+	return out
 }

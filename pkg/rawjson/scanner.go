@@ -20,6 +20,8 @@ type Scanner struct {
 	text  []byte
 	pos   int
 	depth int
+	// spaces is the number of bytes of white space that were consumed between tokens.
+	spaces int
 }
 
 // NewScanner returns a Scanner at the first value of a text.
@@ -37,15 +39,13 @@ func (s *Scanner) Since(pos int) []byte { return s.text[pos:s.pos] }
 
 // Space consumes white space.
 func (s *Scanner) Space() {
-	for s.pos < len(s.text) {
-		switch s.text[s.pos] {
-		case ' ', '\t', '\r', '\n':
-			s.pos++
-		default:
-			return
-		}
+	for s.pos < len(s.text) && isSpace(s.text[s.pos]) {
+		s.pos++
+		s.spaces++
 	}
 }
+
+func isSpace(c byte) bool { return c == ' ' || c == '\t' || c == '\r' || c == '\n' }
 
 // Peek returns the next byte, or 0 at the end.
 func (s *Scanner) Peek() byte {
@@ -228,7 +228,10 @@ func (s *Scanner) quoted() (Quoted, error) {
 // escape consumes an escape sequence.
 func (s *Scanner) escape() bool {
 	s.pos++
-	c := s.Peek()
+	if s.pos == len(s.text) {
+		return false
+	}
+	c := s.text[s.pos]
 	s.pos++
 	switch c {
 	case '"', '\\', '/', 'b', 'f', 'n', 'r', 't':

@@ -5,6 +5,7 @@ package rawjson_test
 
 import (
 	"encoding/json"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -50,9 +51,10 @@ func FuzzValue(f *testing.F) {
 	})
 }
 
-// TestRewrite verifies that members are omitted and replaced, and that others keep their text.
+// TestRewrite verifies that members are omitted and replaced, and that others keep their text, without white space
+// outside of strings.
 func TestRewrite(t *testing.T) {
-	s := rawjson.NewScanner([]byte(`{ "a" : 1 , "b":[ 2 ],"c":{"d":3}}`))
+	s := rawjson.NewScanner([]byte("{ \"a\" : 1 , \"b\":[ 2,\r\n\t\"x \\\" \\\\\", { } ],\"c\" :{\"d\":3}}"))
 	got, err := s.Rewrite(func(key rawjson.Quoted) (rawjson.Member, error) {
 		switch {
 		case key.Is("a"):
@@ -63,7 +65,7 @@ func TestRewrite(t *testing.T) {
 			return rawjson.Member{}, s.Value()
 		}
 	})
-	if diff := cmp.Diff(`{"b":[ 2 ],"c":4}`, string(got)); diff != "" || err != nil {
+	if diff := cmp.Diff(`{"b":[2,"x \" \\",{}],"c":4}`, string(got)); diff != "" || err != nil {
 		t.Errorf("(-want +got):\n%s%v", diff, err)
 	}
 }
@@ -76,5 +78,18 @@ func TestDepth(t *testing.T) {
 	}
 	if err := rawjson.NewScanner(deep).Value(); err == nil {
 		t.Error("a deep text was accepted")
+	}
+}
+
+// TestEnds verifies that a text that ends within a value is refused, and that the part that was read can be looked at.
+func TestEnds(t *testing.T) {
+	whole := `{"a":"\\u00e9\n","b":[1.5e3,true,{"c":null}]}`
+	for end := range len(whole) {
+		text := slices.Clip([]byte(whole[:end]))
+		s := rawjson.NewScanner(text)
+		if err := s.Value(); err == nil {
+			t.Errorf("%q was accepted", text)
+		}
+		_ = s.Since(0)
 	}
 }

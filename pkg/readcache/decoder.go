@@ -6,10 +6,11 @@ package readcache
 import (
 	"bufio"
 	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
+	"strconv"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -22,6 +23,8 @@ import (
 const (
 	// maxEventBytes is the size of the largest event that is read. kube-apiserver stores no object beyond 1.5 MiB.
 	maxEventBytes = 8 << 20
+	// maxControlBytes is the size of the largest bookmark or error that is read.
+	maxControlBytes = 64 << 10
 	// readBytes is the size of the buffer of a watch.
 	readBytes = 64 << 10
 	// maxKeptBuffer is the size up to which the memory of a large event serves the next one.
@@ -130,27 +133,49 @@ func carries(event watch.EventType) bool {
 	return event == watch.Added || event == watch.Modified || event == watch.Deleted
 }
 
-// control returns an event about the watch itself.
+// control returns an event about the watch itself. Only the members that a Reflector needs are read, so that the event
+// takes no more memory than its text.
 func (*decoder) control(event watch.EventType, text []byte) (watch.EventType, runtime.Object, error) {
+	if len(text) > maxControlBytes {
+		return "", nil, errTooLarge
+	}
 	switch event {
 	case watch.Error:
-		status := &metav1.Status{}
-		if err := json.Unmarshal(text, status); err != nil {
-			return "", nil, rawjson.ErrSyntax
-		}
-		return event, status, nil
+		return event, &metav1.Status{
+			Status: metav1.StatusFailure, Code: codeOf(text), Message: textAt(text, "message"),
+			Reason: metav1.StatusReason(textAt(text, "reason")),
+		}, nil
 	case watch.Bookmark:
-		var bookmark metav1.PartialObjectMetadata
-		if err := json.Unmarshal(text, &bookmark); err != nil {
-			return "", nil, rawjson.ErrSyntax
-		}
 		return event, &Object{
-			ResourceVersion: bookmark.ResourceVersion,
-			endsInitial:     bookmark.Annotations[metav1.InitialEventsAnnotationKey] == "true",
+			ResourceVersion: textAt(text, "metadata", "resourceVersion"),
+			endsInitial:     textAt(text, "metadata", "annotations", metav1.InitialEventsAnnotationKey) == "true",
 		}, nil
 	default:
 		return "", nil, errors.New("the API server has sent an event of an unknown type")
 	}
+}
+
+// codeOf returns the code of a Status, or that of an unknown error.
+func codeOf(status []byte) int32 {
+	raw, _ := rawjson.Lookup(status, "code")
+	code, err := strconv.ParseInt(string(raw), 10, 32)
+	if err != nil {
+		return http.StatusInternalServerError
+	}
+	return int32(code)
+}
+
+// textAt returns the text at a path of an object, or an empty string.
+func textAt(object []byte, path ...string) string {
+	raw, ok := rawjson.Lookup(object, path...)
+	if !ok {
+		return ""
+	}
+	text, err := rawjson.NewScanner(raw).Text()
+	if err != nil {
+		return ""
+	}
+	return text
 }
 
 // line returns the next line, until the next call.

@@ -7,9 +7,8 @@ import (
 	"strings"
 
 	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-
-	"github.com/kubevision-io/kubevision/pkg/rawjson"
 )
 
 const (
@@ -42,9 +41,14 @@ func selectable(r schema.GroupVersionResource) []string {
 	}
 }
 
-// FieldMatcher returns a function that returns true for objects that match a field selector. It returns false if only the
-// API server can select by it.
-func FieldMatcher(r schema.GroupVersionResource, namespaced bool, selector fields.Selector) (func(*Object) bool, bool) {
+// maxRequirements bounds the requirements of a selector that is evaluated here. API servers evaluate longer ones.
+const maxRequirements = 64
+
+// FieldMatcher returns a function that returns true for objects that match a field selector. It returns false if only
+// the API server can select by it.
+func FieldMatcher(
+	r schema.GroupVersionResource, namespaced bool, selector fields.Selector,
+) (func(*Object) bool, bool) {
 	if selector.Empty() {
 		return func(*Object) bool { return true }, true
 	}
@@ -52,40 +56,43 @@ func FieldMatcher(r schema.GroupVersionResource, namespaced bool, selector field
 	for _, field := range selectable(r) {
 		known[field] = true
 	}
-	for _, requirement := range selector.Requirements() {
+	requirements, paths := selector.Requirements(), map[string][]string{}
+	if len(requirements) > maxRequirements {
+		return nil, false
+	}
+	for _, requirement := range requirements {
 		if !known[requirement.Field] {
 			return nil, false
 		}
+		paths[requirement.Field] = strings.Split(requirement.Field, ".")
 	}
-	return func(o *Object) bool { return selector.Matches(fieldsOf{o}) }, true
+	return func(o *Object) bool {
+		values := make(fields.Set, len(paths)) // each is read once, however many requirements it has
+		for field, path := range paths {
+			values[field] = o.field(field, path)
+		}
+		return selector.Matches(values)
+	}, true
 }
 
-// fieldsOf implements fields.Fields.
-type fieldsOf struct{ object *Object }
+// IsShort returns whether a label selector is evaluated here. API servers evaluate longer ones.
+func IsShort(selector labels.Selector) bool {
+	requirements, selectable := selector.Requirements()
+	values := 0
+	for i := range requirements {
+		values += 1 + requirements[i].Values().Len()
+	}
+	return selectable && values <= maxRequirements
+}
 
-// Has returns true for all fields.
-func (fieldsOf) Has(string) bool { return true }
-
-// Get returns the value of a field, or an empty string.
-func (f fieldsOf) Get(field string) string {
-	switch field {
+// field returns the value of a field, or an empty string.
+func (o *Object) field(name string, path []string) string {
+	switch name {
 	case nameField:
-		return f.object.Name
+		return o.Name
 	case namespaceField:
-		return f.object.Namespace
+		return o.Namespace
+	default:
+		return textAt(o.JSON, path...)
 	}
-	return f.object.Text(strings.Split(field, ".")...)
-}
-
-// Text returns the string at a path of the object, or an empty string.
-func (o *Object) Text(path ...string) string {
-	raw, ok := rawjson.Lookup(o.JSON, path...)
-	if !ok {
-		return ""
-	}
-	text, err := rawjson.NewScanner(raw).Text()
-	if err != nil {
-		return ""
-	}
-	return text
 }

@@ -29,6 +29,9 @@ type kind struct {
 	ended atomic.Bool
 }
 
+// itemBytes is the memory of the place of an object in a list that is not complete.
+const itemBytes = 2 * 16
+
 // backoff is the pause between two attempts to reach a cluster. It is shorter than that of a Reflector, so that a
 // cluster that is back is not shown as it was for a minute.
 func backoff() *wait.Backoff {
@@ -48,11 +51,12 @@ func (c *Cache) start(key kindKey, name string) *kind {
 		if k.ended.Load() {
 			return nil, errEvicted
 		}
-		if same := k.store.same(o); same != nil { // it is counted already
-			return same, nil
+		loaded := o.memory()
+		if same := k.store.same(o); same != nil { // it is counted already, but not its place in a list
+			o, loaded = same, itemBytes
 		}
 		if listed {
-			account.load(o.memory())
+			account.load(loaded)
 		}
 		return o, c.makeRoom(k)
 	}
@@ -88,7 +92,8 @@ func (c *Cache) start(key kindKey, name string) *kind {
 // refused returns true if an error means that the account may not watch the kind, or that there is no such kind.
 func refused(err error) bool {
 	return errors.Is(err, ErrNotCached) || apierrors.IsForbidden(err) || apierrors.IsNotFound(err) ||
-		apierrors.IsMethodNotSupported(err) || apierrors.IsNotAcceptable(err) || errors.Is(err, errNoMetadata)
+		apierrors.IsMethodNotSupported(err) || apierrors.IsNotAcceptable(err) || errors.Is(err, errNoMetadata) ||
+		errors.Is(err, errNotUTF8) || errors.Is(err, errManyLabels) || errors.Is(err, errManyPages)
 }
 
 func (k *kind) lastUse() time.Time { return time.Unix(0, k.used.Load()) }

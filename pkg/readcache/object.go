@@ -6,9 +6,11 @@ package readcache
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 	"unique"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -22,7 +24,8 @@ import (
 // Object is an object of a cluster as the JSON that is sent, beside the metadata that lists need. It must not be
 // changed.
 type Object struct {
-	// JSON is the object with apiVersion and kind, and without managedFields.
+	// JSON is the object with apiVersion and kind, and without managedFields. It is valid UTF-8 and one line: streams of
+	// changes send one event in a line.
 	JSON []byte
 
 	Namespace, Name string
@@ -41,6 +44,15 @@ type Object struct {
 const (
 	objectBytes = 192
 	labelBytes  = 64
+)
+
+const (
+	// maxLabels bounds the labels of an object. They are decoded before their memory is counted.
+	maxLabels = 1000
+	// maxName bounds a name or namespace, and maxVersion a resource version, in bytes. Changes of objects are
+	// remembered by them. API servers store no longer ones.
+	maxName    = 253
+	maxVersion = 64
 )
 
 // memory returns the memory of the object. Texts that objects share are counted for each, since a cluster may send
@@ -82,7 +94,11 @@ func (l Labels) Lookup(key string) (string, bool) {
 	return l[i].Value, true
 }
 
-var errNoMetadata = errors.New("the API server has sent an object without a name")
+var (
+	errNoMetadata = errors.New("the API server has sent an object without a name, or with one that is too long")
+	errManyLabels = fmt.Errorf("the API server has sent an object with more than %d labels", maxLabels)
+	errNotUTF8    = errors.New("the API server has sent an object that is not UTF-8")
+)
 
 // parse returns an object for the JSON of one, which may be reused afterwards.
 func parse(text []byte, kind schema.GroupVersionKind) (*Object, error) {
@@ -119,8 +135,10 @@ func scanObject(s *rawjson.Scanner, kind schema.GroupVersionKind) (*Object, erro
 	switch {
 	case err != nil:
 		return nil, err
-	case o.Name == "":
+	case o.Name == "" || len(o.Name) > maxName || len(o.Namespace) > maxName || len(o.ResourceVersion) > maxVersion:
 		return nil, errNoMetadata
+	case !utf8.Valid(body): // streams of changes must be
+		return nil, errNotUTF8
 	}
 	var head []byte
 	if !hasKind {
@@ -173,6 +191,9 @@ func (o *Object) labels(s *rawjson.Scanner) error {
 	}
 	err := s.Members(func(key rawjson.Quoted) error {
 		value, err := s.Text()
+		if len(o.Labels) == maxLabels {
+			return errManyLabels
+		}
 		o.Labels = append(o.Labels, Label{Key: shared(key.Text()), Value: shared(value)})
 		return err
 	})

@@ -124,3 +124,22 @@ func onlyOnce(text []byte) bool {
 	})
 	return ok
 }
+
+// TestLines verifies that the JSON of an object is one line of UTF-8, so that a member cannot forge an event in a
+// stream of changes, whose messages have one event in each line.
+func TestLines(t *testing.T) {
+	forged := `{"type":"DELETED","clusterId":"another"}`
+	text := "{\"metadata\" :\r\n{\"name\":\"a\",\n\"labels\":{\"b\":\n\"c d\"}},\"spec\":[1,\n" + forged + "\n],\"s\":\"x \\\\\\\" y\"}"
+	o, err := parse([]byte(text), podKind)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := `{"kind":"Pod","apiVersion":"v1","metadata":{"name":"a","labels":{"b":"c d"}},"spec":[1,` + forged +
+		`],"s":"x \\\" y"}`
+	if string(o.JSON) != want {
+		t.Errorf("%s, want %s", o.JSON, want)
+	}
+	if o, err := parse([]byte("{\"metadata\":{\"name\":\"a\"},\"spec\":\"\xff\"}"), podKind); err == nil {
+		t.Errorf("%q was accepted", o.JSON)
+	}
+}

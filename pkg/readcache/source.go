@@ -44,6 +44,8 @@ type source struct {
 	connected bool
 	// alive is the last time at which the watch is known to have worked.
 	alive time.Time
+	// pages is the number of pages of the current list. Only the Reflector uses it.
+	pages int
 	// failure is the reason why there is no connection.
 	failure error
 	// redefined is true if the kind may have another definition since the last list.
@@ -54,6 +56,11 @@ var (
 	_ toolscache.ListerWatcher            = &source{}
 	_ toolscache.ListerWatcherWithContext = &source{}
 )
+
+// maxPages bounds the pages of a list. A Reflector asks for 500 objects at a time.
+const maxPages = 10_000
+
+var errManyPages = fmt.Errorf("the API server has sent a list of more than %d pages", maxPages)
 
 // list is a page of a list.
 type list struct {
@@ -83,6 +90,11 @@ func (s *source) ListWithContext(ctx context.Context, options metav1.ListOptions
 	if options.Continue == "" {
 		s.begin()
 		s.mustList(true)
+		s.pages = 0
+	}
+	if s.pages++; s.pages > maxPages {
+		s.lost(errManyPages)
+		return nil, errManyPages
 	}
 	body, err := s.open(ctx, options)
 	if err != nil {
@@ -180,12 +192,15 @@ func (s *source) open(ctx context.Context, options metav1.ListOptions) (io.ReadC
 
 // read reads a page of a list, one object after the other.
 func (s *source) read(body io.Reader) (*list, error) {
-	decoder, page := json.NewDecoder(body), &list{Items: []runtime.Object{}}
+	bounded := &pageReader{body: body, buffered: s.buffered}
+	defer bounded.close()
+	decoder, page := json.NewDecoder(bounded), &list{Items: []runtime.Object{}}
 	if err := delimiter(decoder, '{'); err != nil {
 		return nil, err
 	}
 	complete := false
 	for decoder.More() {
+		bounded.begin()
 		field, err := decoder.Token()
 		if err != nil {
 			return nil, unreadable(err)
@@ -194,7 +209,7 @@ func (s *source) read(body io.Reader) (*list, error) {
 		case "metadata":
 			err = decoder.Decode(&page.ListMeta)
 		case "items":
-			complete, err = true, s.items(decoder, page)
+			complete, err = true, s.items(decoder, bounded, page)
 		default:
 			err = decoder.Decode(new(json.RawMessage))
 		}
@@ -208,11 +223,12 @@ func (s *source) read(body io.Reader) (*list, error) {
 	return page, delimiter(decoder, '}')
 }
 
-func (s *source) items(decoder *json.Decoder, page *list) error {
+func (s *source) items(decoder *json.Decoder, bounded *pageReader, page *list) error {
 	if err := delimiter(decoder, '['); err != nil {
 		return err
 	}
 	for decoder.More() {
+		bounded.begin()
 		var text json.RawMessage
 		if err := decoder.Decode(&text); err != nil {
 			return unreadable(err)

@@ -81,17 +81,7 @@ func (c *Cache) Wrote(cluster Cluster, user string, w Write) {
 }
 
 // versionOf returns the resource version of an object, or an empty string.
-func versionOf(object []byte) string {
-	raw, ok := rawjson.Lookup(object, "metadata", "resourceVersion")
-	if !ok {
-		return ""
-	}
-	version, err := rawjson.NewScanner(raw).Text()
-	if err != nil {
-		return ""
-	}
-	return version
-}
+func versionOf(object []byte) string { return textAt(object, "metadata", "resourceVersion") }
 
 // awaitWrite waits until the content shows what the user has written, and returns it. It returns false if that takes too
 // long.

@@ -4,6 +4,7 @@
 package routes
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"runtime"
@@ -24,6 +25,8 @@ const (
 	// maxWaitingAnswers bounds the answers to one user that wait for the end of others, and answerPatience their wait.
 	maxWaitingAnswers = DefaultPerUser
 	answerPatience    = 10 * time.Second
+	// answerTime bounds the time in which a client receives an answer that counts.
+	answerTime = time.Minute
 	// freeBytes is the size of an answer up to which it counts nothing.
 	freeBytes = 32 << 10
 	// compression is how many bytes of JSON cost as much as one byte that was compressed before.
@@ -54,6 +57,15 @@ func answerCost(data any) int64 {
 	return size
 }
 
+// expire ends the response after answerTime, even if the client does not read. The returned function lets the
+// connection serve further requests.
+func (t *Table) expire(w http.ResponseWriter) (reset func()) {
+	connection := http.NewResponseController(w)
+	// An error means that there is no connection, or no longer one.
+	_ = connection.SetWriteDeadline(time.Now().Add(cmp.Or(t.answerTime, answerTime)))
+	return func() { _ = connection.SetWriteDeadline(time.Time{}) }
+}
+
 // writeAnswer writes a result once the answer fits beside the other answers to the user.
 func (t *Table) writeAnswer(ctx context.Context, w http.ResponseWriter, r *http.Request, result Result) {
 	result = negotiate(w.Header(), r.Header, result)
@@ -65,6 +77,7 @@ func (t *Table) writeAnswer(ctx context.Context, w http.ResponseWriter, r *http.
 			return
 		}
 		defer place.Leave()
+		defer t.expire(w)()
 	}
 	envelope.WriteData(ctx, w, result.Data, result.Meta)
 }

@@ -4,8 +4,12 @@
 package routes
 
 import (
+	"bytes"
+	"errors"
+	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"runtime"
 	"strings"
 	"testing"
@@ -68,4 +72,48 @@ func TestAnswersOfOneUser(t *testing.T) {
 			t.Errorf("the answer after it ends after %s: %.80s", waited, w.Body)
 		}
 	})
+}
+
+// endlessBody is data that are written until the client is gone.
+type endlessBody struct{ ended chan error }
+
+// Size implements envelope.Body.
+func (endlessBody) Size() int64 { return 1 << 40 }
+
+// WriteTo implements envelope.Body.
+func (b endlessBody) WriteTo(w io.Writer) (written int64, err error) {
+	piece := bytes.Repeat([]byte{'1'}, freeBytes)
+	for err == nil {
+		var n int
+		n, err = w.Write(piece)
+		written += int64(n)
+	}
+	b.ended <- err
+	return written, err
+}
+
+// TestClientsThatDoNotRead verifies that an answer ends after a time, whether or not its client reads.
+func TestClientsThatDoNotRead(t *testing.T) {
+	table, body := &Table{answerTime: 100 * time.Millisecond}, endlessBody{make(chan error, 1)}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		table.writeAnswer(r.Context(), w, r, Result{Data: body})
+	}))
+	t.Cleanup(server.Close)
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, server.URL, http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	response, err := server.Client().Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = response.Body.Close() })
+	select {
+	case err := <-body.ended:
+		if !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("it ended with %v", err)
+		}
+	case <-time.After(10 * time.Second):
+		t.Error("it goes on")
+	}
 }

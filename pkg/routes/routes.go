@@ -88,7 +88,12 @@ type Table struct {
 	// Answers bounds the bytes that are sent at once, for each user and for all. Nil means no bound.
 	Answers *budget.Queue
 
-	routes []Route
+	// answerTime replaces the constant in tests.
+	answerTime time.Duration
+	routes     []Route
+	// longRunning are the routes that open streams, or whose responses have no end. Each request is compared with them
+	// several times.
+	longRunning []pattern
 }
 
 // Add registers routes. It returns an error for a route without an access rule, an operation or documented parameters,
@@ -117,6 +122,11 @@ func (t *Table) Add(routes ...Route) error {
 			}
 		}
 		t.routes = append(t.routes, r)
+		if r.Verb != "" || r.Endless {
+			t.longRunning = append(t.longRunning, pattern{
+				method: r.Method, path: segments(r.Path), stream: r.Verb != "",
+			})
+		}
 	}
 	return nil
 }
@@ -218,11 +228,13 @@ func (t *Table) serve(r Route, fair *fairness) restful.RouteFunction {
 		}
 		leave = sync.OnceFunc(leave)
 		defer leave()
+		admit := refuseTicket(ctx)
 		if r.Verb != "" {
-			if err := t.admitStream(req, r); err != nil {
-				envelope.WriteError(ctx, resp.ResponseWriter, err)
-				return
-			}
+			admit = t.admitStream(req, r)
+		}
+		if admit != nil {
+			envelope.WriteError(ctx, resp.ResponseWriter, admit)
+			return
 		}
 		account := t.account(ctx, r.Endpoint.rule)
 		defer account.Close()

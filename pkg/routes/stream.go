@@ -6,10 +6,13 @@ package routes
 import (
 	"context"
 	"net/http"
+	"slices"
+	"strings"
 
 	"github.com/emicklei/go-restful/v3"
 	genericapirequest "k8s.io/apiserver/pkg/endpoints/request"
 
+	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
 	"github.com/kubevision-io/kubevision/pkg/envelope"
 	"github.com/kubevision-io/kubevision/pkg/streams"
 )
@@ -32,10 +35,25 @@ func (t *Table) admitStream(req *restful.Request, r Route) error {
 			return err
 		}
 	}
-	return t.Streams.Admit(req.Request, u, streams.Target{
-		Cluster: req.PathParameter(clusterParameter), Namespace: req.PathParameter(namespaceParameter),
-		Pod: req.PathParameter(nameParameter), Verb: r.Verb,
-	})
+	target := streams.Target{
+		Cluster: req.PathParameter(clusterParameter), Namespace: req.PathParameter(namespaceParameter), Verb: r.Verb,
+	}
+	if r.isOfPod() { // the name on another route is that of a workload or a Service
+		target.Pod = req.PathParameter(nameParameter)
+	}
+	return t.Streams.Admit(req.Request, u, target)
+}
+
+// isOfPod returns whether the path of the route names a Pod.
+func (r *Route) isOfPod() bool { return strings.Contains(r.Path+"/", "/pods/{"+nameParameter+"}/") }
+
+// refuseTicket refuses a ticket in the URL of a request that opens no stream: only the opening of a stream spends it.
+func refuseTicket(ctx context.Context) error {
+	if streams.CredentialsFrom(ctx).Ticket == "" {
+		return nil
+	}
+	return envelope.New(dashboardv1alpha1.CodeUnauthenticated,
+		"a ticket is not accepted here: it opens one stream; send an access token in a header")
 }
 
 // openStream serves a stream. A WebSocket outlives the request, and events are its response.
@@ -56,14 +74,29 @@ func (t *Table) openStream(
 	}
 }
 
-// IsStream returns whether a request is to a route that opens a stream or has a response without an end. The path is
+// IsLongRunning returns whether a request is to a route that opens a stream or has a response without an end. The path
+// is relative to the root of the API.
+func (t *Table) IsLongRunning(method, path string) bool {
+	return t.contains(method, path, func(pattern) bool { return true })
+}
+
+// OpensStream returns whether a request is to a route that opens a stream, for which tickets are accepted. The path is
 // relative to the root of the API.
-func (t *Table) IsStream(method, path string) bool {
+func (t *Table) OpensStream(method, path string) bool {
+	return t.contains(method, path, func(p pattern) bool { return p.stream })
+}
+
+func (t *Table) contains(method, path string, accept func(pattern) bool) bool {
 	parts := segments(path)
-	for _, r := range t.routes {
-		if (r.Verb != "" || r.Endless) && r.Method == method && matches(segments(r.Path), parts) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(t.longRunning, func(p pattern) bool {
+		return p.method == method && accept(p) && matches(p.path, parts)
+	})
+}
+
+// pattern is the method and the segments of the path of a route without a time limit.
+type pattern struct {
+	method string
+	path   []string
+	// stream is true if the route opens a stream.
+	stream bool
 }

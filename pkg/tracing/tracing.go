@@ -36,8 +36,6 @@ const (
 	statusKey = attribute.Key("http.response.status_code")
 )
 
-type requestKey struct{}
-
 // StartRequest begins the span of a request, and removes the trace context from its headers. The trace of a trusted
 // client goes on. A span of any other client is the root of a trace with a link to that of the client, so that clients
 // do not decide what is sampled.
@@ -57,16 +55,7 @@ func StartRequest(r *http.Request, provider trace.TracerProvider, trusted bool) 
 		options = append(options, trace.WithNewRoot(), trace.WithLinks(trace.Link{SpanContext: remote}))
 	}
 	ctx, span := provider.Tracer(scope).Start(ctx, "request", options...)
-	return r.WithContext(context.WithValue(ctx, requestKey{}, span)), span
-}
-
-// Restore returns a context with the span of StartRequest. Filters of the library have replaced it by one that records
-// nothing.
-func Restore(ctx context.Context) context.Context {
-	if span, ok := ctx.Value(requestKey{}).(trace.Span); ok {
-		return trace.ContextWithSpan(ctx, span)
-	}
-	return ctx
+	return r.WithContext(ctx), span
 }
 
 // Request describes a request that has ended.

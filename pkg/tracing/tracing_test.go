@@ -11,7 +11,6 @@ import (
 
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
-	"go.opentelemetry.io/otel/trace"
 )
 
 const (
@@ -73,15 +72,6 @@ func TestTraceContextIsSentWhereItIsWanted(t *testing.T) {
 			t.Error("the caller's request was changed")
 		}
 		span.End()
-	}
-}
-
-// TestRestore: the span is found again behind a filter that has replaced it.
-func TestRestore(t *testing.T) {
-	r, span := StartRequest(request(t), sdktrace.NewTracerProvider(), false)
-	replaced := trace.ContextWithSpan(r.Context(), trace.SpanFromContext(t.Context()))
-	if trace.SpanFromContext(Restore(replaced)) != span {
-		t.Error("the span was lost")
 	}
 }
 

@@ -34,6 +34,8 @@ var (
 		"how long each contender of BenchmarkCachedList sends before the next one")
 	rounds    = flag.Int("rounds", 2, "the turns of each contender of BenchmarkCachedList")
 	crowdSize = flag.Int("crowd", 0, "a larger number of Pods for BenchmarkCachedList, such as 50000")
+	answers   = flag.String("answers", "", "a regular expression of the answers of BenchmarkCachedList that are "+
+		"measured besides the limit and kube-apiserver; empty means all of them")
 )
 
 // floodTime is the length of each flood of BenchmarkFloods.

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/url"
 	"runtime/debug"
 	"slices"
 	"strconv"
@@ -127,6 +128,9 @@ func checkRequest(r *http.Request) error {
 	}
 	if what := malformed(r); what != "" {
 		return envelope.Invalid("path", "%s", what)
+	}
+	if _, err := url.ParseQuery(r.URL.RawQuery); err != nil {
+		return envelope.Invalid("url", "the query of the URL is malformed: encode special characters, also ; and %%")
 	}
 	if credentialInURL(r.URL) {
 		return envelope.New(dashboardv1alpha1.CodeUnauthenticated,

@@ -236,7 +236,7 @@ func TestAmbiguousPathsReachNobody(t *testing.T) {
 func TestCredentialsInTheURLReachNobody(t *testing.T) {
 	for query, want := range map[string]int{
 		"token=x": 40100, "Token=x": 40100, "access_token=": 40100, "a=b&Authorization=Bearer+x": 40100,
-		"tokens=x": 50000,
+		"tokens=x": 50000, "ticket=x;a=b": 40002, "token=x%zz": 40002, "a=%": 40002,
 	} {
 		reached := false
 		got := send(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) {

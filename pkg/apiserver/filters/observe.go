@@ -38,13 +38,6 @@ func WithTracing(next http.Handler, provider trace.TracerProvider, trusted func(
 	})
 }
 
-// WithSpan puts the span of WithTracing into the context again, behind the chain of the library.
-func WithSpan(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		next.ServeHTTP(w, r.WithContext(tracing.Restore(r.Context())))
-	})
-}
-
 // observe reports a request that has ended: in the metrics, in its span, and in one line of the log. No part of them is
 // a value of the client other than names of users and clusters that exist.
 func observe(ctx context.Context, method string, state *envelope.State, took time.Duration) {

@@ -114,6 +114,7 @@ func New() *Options {
 		RequestsPerUser:         routes.DefaultPerUser,
 		BodyBytesInFlight:       32 << 20,
 		ResponseBytesInFlight:   192 << 20,
+		ReadCacheBytes:          192 << 20,
 		ConnectionBytes:         192 << 20,
 		Streams:                 newStreamOptions(),
 		SessionLimits: sessionindex.Limits{PerUser: sessionindex.DefaultPerUser,

@@ -30,8 +30,10 @@ type scope struct {
 	before uint64
 	used   time.Time
 	ended  bool
-	// notify is called after each change of the generation, without the lock. It may be nil.
-	notify func()
+	// notify is called after changes of the generation, without the lock. It may be nil. pending is true if it will be
+	// called soon: a member may send changes without end.
+	notify  func()
+	pending bool
 }
 
 func newScope(c clock.PassiveClock) *scope {
@@ -111,10 +113,26 @@ func (s *scope) hasChanged() {
 	s.before = 0
 }
 
+// notifyDelay is the time in which changes are reported together.
+const notifyDelay = 50 * time.Millisecond
+
+// notified reports a change, together with those that follow soon.
 func (s *scope) notified() {
-	if s.notify != nil {
-		s.notify()
+	if s.notify == nil {
+		return
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.pending {
+		return
+	}
+	s.pending = true
+	time.AfterFunc(notifyDelay, func() {
+		s.mu.Lock()
+		s.pending = false
+		s.mu.Unlock()
+		s.notify()
+	})
 }
 
 // disconnected records that changes of a resource do not arrive any more.

@@ -59,15 +59,16 @@ func (o *listOptions) fromCache(
 	case found.Partial && q.after != nil: // the caller could list all namespaces when the page before was read
 		err = notOfThisList()
 	case o.view.needsWholeList() || (found.Partial && o.view.limit > 0):
-		err = q.view(found.Groups, body, &meta, budget.AccountFrom(ctx))
+		err = q.view(ctx, found.Groups, body, &meta)
 	default:
-		err = q.page(found.Groups, body, &meta)
+		err = q.page(ctx, found.Groups, body, &meta)
 	}
 	if err != nil {
 		return routes.Result{}, false, err
 	}
 	context.AfterFunc(ctx, found.Hold(body.drop))
-	return routes.Result{Data: body.data(), Meta: meta, Tag: q.tag(caller, found)}, true, nil
+	data := body.data(budget.AccountFrom(ctx))
+	return routes.Result{Data: data, Meta: meta, Tag: q.tag(caller, found)}, true, nil
 }
 
 // cachedQuery returns the query of a list, and false if the cache cannot answer it as the API server does.
@@ -81,7 +82,7 @@ func (o *listOptions) cachedQuery(t objectref.Target) (*cachedQuery, bool, error
 		return nil, false, nil //nolint:nilerr // the API server writes the error
 	}
 	matches, ok := readcache.FieldMatcher(t.Resource.GroupVersionResource, t.Resource.Namespaced, byFields)
-	if !ok {
+	if !ok || !readcache.IsShort(byLabels) {
 		return nil, false, nil
 	}
 	q := &cachedQuery{
@@ -119,16 +120,22 @@ func (q *cachedQuery) matching(objects []*readcache.Object) []*readcache.Object 
 
 // page adds a page in the order of the API server. The next page begins after its last object, even if objects are
 // created or deleted in the meantime.
-func (q *cachedQuery) page(groups []*readcache.Group, body *cachedBody, meta *dashboardv1alpha1.Meta) error {
+func (q *cachedQuery) page(
+	ctx context.Context, groups []*readcache.Group, body *cachedBody, meta *dashboardv1alpha1.Meta,
+) error {
 	var total int64
 	var last *readcache.Object
 	room, more := q.listOptions.view.limit, false
 	for _, g := range groups {
-		taken := q.matching(g.Objects)
-		total += int64(len(taken))
-		if q.after != nil {
-			taken = q.matching(g.Behind(q.after.Namespace, q.after.Name))
+		if err := ctx.Err(); err != nil {
+			return envelope.Late(err)
 		}
+		objects := g.Objects
+		if q.after != nil { // the total was sent with the first page
+			objects = g.Behind(q.after.Namespace, q.after.Name)
+		}
+		taken := q.matching(objects)
+		total += int64(len(taken))
 		if q.listOptions.view.limit > 0 && len(taken) > room {
 			taken, more = taken[:room], true
 		}

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/kubevision-io/kubevision/pkg/budget"
 	"github.com/kubevision-io/kubevision/pkg/envelope"
 	"github.com/kubevision-io/kubevision/pkg/gzipmember"
 	"github.com/kubevision-io/kubevision/pkg/readcache"
@@ -18,14 +19,17 @@ import (
 const (
 	// compressedTogether is how many objects are compressed together that are no whole group of the cache.
 	compressedTogether = 64
-	// maxCompressed is how many such objects of an answer are compressed: it takes 20 us each.
-	maxCompressed = 1000
+	// maxCompressed is how many such objects of an answer are compressed: it takes 20 us each. maxCompressedBytes is
+	// how many bytes they may have.
+	maxCompressed      = 1000
+	maxCompressedBytes = 4 << 20
 )
 
 // cachedBody is an array of objects of the cache. It refers to their bytes, until it is dropped.
 type cachedBody struct {
-	// loose is the number of objects that are not in whole groups.
-	loose int
+	// loose is the number of objects that are not in whole groups, and looseBytes the length of their JSON.
+	loose      int
+	looseBytes int64
 
 	mu      sync.Mutex
 	parts   []part
@@ -61,9 +65,10 @@ func (b *cachedBody) object(i, j int) (*readcache.Object, bool) {
 	return p.objects[j], true
 }
 
-// data returns the body for an answer: one that may be compressed, unless that takes too long.
-func (b *cachedBody) data() envelope.Body {
-	if b.loose > maxCompressed {
+// data returns the body for an answer: one that may be compressed, unless that takes too long or too much memory. The
+// compressed copies of objects that are not in whole groups are charged to the account.
+func (b *cachedBody) data(account *budget.Account) envelope.Body {
+	if b.loose > maxCompressed || b.looseBytes > maxCompressedBytes || account.Take(b.looseBytes) != nil {
 		return struct{ envelope.Body }{b}
 	}
 	return b
@@ -86,16 +91,21 @@ func (b *cachedBody) add(g *readcache.Group, objects []*readcache.Object) {
 		b.parts = append(b.parts, part{objects: objects, group: g})
 		return
 	}
-	b.loose += len(objects)
-	b.parts = append(b.parts, part{objects: objects})
+	b.addLoose(objects)
 }
 
 // addObjects adds objects in any order.
 func (b *cachedBody) addObjects(objects []*readcache.Object) {
-	b.loose += len(objects)
 	for chunk := range slices.Chunk(objects, compressedTogether) {
-		b.parts = append(b.parts, part{objects: chunk})
+		b.addLoose(chunk)
 	}
+}
+
+// addLoose adds objects that are no whole group.
+func (b *cachedBody) addLoose(objects []*readcache.Object) {
+	p := part{objects: objects}
+	b.parts = append(b.parts, p)
+	b.loose, b.looseBytes = b.loose+len(objects), b.looseBytes+p.size()
 }
 
 func (p *part) size() int64 {

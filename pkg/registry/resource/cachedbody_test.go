@@ -34,7 +34,7 @@ func TestLooseObjects(t *testing.T) {
 		if written, err := b.WriteTo(&plain); err != nil || written != b.Size() || written != int64(plain.Len()) {
 			t.Errorf("%d of %d bytes: %v", written, b.Size(), err)
 		}
-		body, ok := b.data().(envelope.Compressible)
+		body, ok := b.data(nil).(envelope.Compressible)
 		if ok != (n <= maxCompressed) {
 			t.Errorf("%d objects: compressed %v", n, ok)
 		}

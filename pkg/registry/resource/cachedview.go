@@ -4,12 +4,14 @@
 package resource
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
 
 	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
 	"github.com/kubevision-io/kubevision/pkg/budget"
+	"github.com/kubevision-io/kubevision/pkg/envelope"
 	"github.com/kubevision-io/kubevision/pkg/readcache"
 )
 
@@ -24,12 +26,15 @@ const rankedBytes = 64
 
 // view adds a page of a search, of an order, or of the namespaces that the caller may read.
 func (q *cachedQuery) view(
-	groups []*readcache.Group, body *cachedBody, meta *dashboardv1alpha1.Meta, account *budget.Account,
+	ctx context.Context, groups []*readcache.Group, body *cachedBody, meta *dashboardv1alpha1.Meta,
 ) error {
-	v := &q.listOptions.view
+	v, account := &q.listOptions.view, budget.AccountFrom(ctx)
 	var found []ranked
 	keyed := false
 	for _, g := range groups {
+		if err := ctx.Err(); err != nil {
+			return envelope.Late(err)
+		}
 		for _, o := range q.matching(g.Objects) {
 			if v.search != "" && !v.finds(o) {
 				continue

@@ -18,6 +18,7 @@ import (
 	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
 	"github.com/kubevision-io/kubevision/pkg/budget"
 	"github.com/kubevision-io/kubevision/pkg/clusters"
+	"github.com/kubevision-io/kubevision/pkg/envelope"
 	"github.com/kubevision-io/kubevision/pkg/objects"
 	"github.com/kubevision-io/kubevision/pkg/readcache"
 	"github.com/kubevision-io/kubevision/pkg/registry/objectref"
@@ -98,16 +99,23 @@ func (c *Cached) Count() int {
 	return n
 }
 
-// cachedItems decodes the objects to a small type. The account of the request is charged for each object before it is
-// decoded.
+// cachedItems decodes the objects to a small type.
 func cachedItems[T any](ctx context.Context, c *Cached) ([]T, error) {
-	account, all := budget.AccountFrom(ctx), []T(nil)
-	for o := range readcache.All(c.Groups) {
-		item, err := objects.HeldItem[T](o.JSON, account)
-		if err != nil {
-			return nil, err //nolint:wrapcheck // it has its code
+	account, all := budget.AccountFrom(ctx), make([]T, 0, c.Count())
+	keep := func(item *T) error {
+		if err := objects.HoldItem(account, item); err != nil {
+			return err //nolint:wrapcheck // it has its context
 		}
-		all = append(all, item)
+		all = append(all, *item)
+		return nil
+	}
+	for o := range readcache.All(c.Groups) {
+		if err := ctx.Err(); err != nil {
+			return nil, envelope.Late(err)
+		}
+		if err := objects.SmallItem(o.JSON, account, keep); err != nil {
+			return nil, err //nolint:wrapcheck // it has its context
+		}
 	}
 	return all, nil
 }

@@ -90,7 +90,7 @@ func TestTraces(t *testing.T) {
 	client, a := at(t, replica.Endpoint()), newActor(t, "readonly")
 	list := as(a.AccessToken, wire.Request{Path: wire.DirectPath + onHost + "/resources/pods"})
 	becomes(t, client, wire.OK, list)
-	list.Path += "?labelSelector=app%3D" + confidential
+	list.Path += "?source=live&labelSelector=app%3D" + confidential
 	list.Header = http.Header{"Traceparent": {"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}}
 	ok := client.Call(t, list).Want(t, wire.OK)
 	refused := client.Call(t, wire.Request{Path: wire.DirectPath + me}).Want(t, wire.Unauthenticated)

@@ -236,19 +236,24 @@ func TestDriftOfWhatIsPlacedIsRepaired(t *testing.T) {
 	}
 }
 
+// checkDrift checks each drift of an object. The objects are checked at the same time, since most of it is waiting.
 func checkDrift(t *testing.T, name string, o client.Object) {
-	for how, drift := range drifts() {
-		t.Run(name+" "+how, func(t *testing.T) {
-			was, ok := read(t, o).DeepCopyObject().(client.Object)
-			if !ok {
-				t.Fatal("not an object")
-			}
-			t.Cleanup(func() { repair(t, was) })
-			holds(t, settling, "before the drift", isAgain(was))
-			drift(t, read(t, o))
-			eventually(t, repairTime, "wait until it is repaired", isAgain(was))
-		})
-	}
+	t.Helper()
+	t.Run(name, func(t *testing.T) {
+		t.Parallel()
+		for how, drift := range drifts() {
+			t.Run(how, func(t *testing.T) {
+				was, ok := read(t, o).DeepCopyObject().(client.Object)
+				if !ok {
+					t.Fatal("not an object")
+				}
+				t.Cleanup(func() { repair(t, was) })
+				holds(t, settling, "before the drift", isAgain(was))
+				drift(t, read(t, o))
+				eventually(t, repairTime, "wait until it is repaired", isAgain(was))
+			})
+		}
+	})
 }
 
 // repair restores an object that was not repaired, so that the next case starts from a valid state.

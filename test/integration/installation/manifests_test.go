@@ -45,7 +45,7 @@ func TestManifests(t *testing.T) {
 	host.must(t, "wait", "--for=condition=Established", "crd", "-l", "app.kubernetes.io/part-of=kubevision")
 	host.must(t, "apply", "--server-side", "-k", "config/rbac")
 	// The namespaces that only a dry run creates.
-	for _, name := range []string{"kubevision-removal", "demo"} {
+	for _, name := range []string{"kubevision-removal", "demo", "monitoring"} {
 		n := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}
 		create(t, host.admin, n)
 		t.Cleanup(func() { _ = host.admin.Delete(t.Context(), n) })
@@ -59,11 +59,12 @@ func TestManifests(t *testing.T) {
 			continue
 		}
 		folders++
-		pods += checkPods(t, folder)
+		pods += checkPods(t, host.must(t, "kustomize", folder))
 	}
 	if folders < 15 || pods < 8 {
 		t.Errorf("%d kustomizations with %d Pods were checked", folders, pods)
 	}
+	t.Run("chart", checkChart)
 	if got := remove(t); got.err != nil {
 		t.Fatalf("%v\n%s", got.err, got.output)
 	}
@@ -112,11 +113,10 @@ func defineForeign(t *testing.T) {
 	host.must(t, "wait", "--for=condition=Established", "crd", "--all")
 }
 
-// checkPods creates the Pods of a kustomization in a dry run, and returns their number: kube-apiserver enforces the
-// profile for Pods only.
-func checkPods(t *testing.T, folder string) int {
+// checkPods creates the Pods of manifests in a dry run, and returns their number: kube-apiserver enforces the profile
+// for Pods only.
+func checkPods(t *testing.T, text string) int {
 	t.Helper()
-	text := host.must(t, "kustomize", folder)
 	decoder := yaml.NewYAMLOrJSONDecoder(strings.NewReader(text), 4096)
 	var count int
 	for {
@@ -135,7 +135,7 @@ func checkPods(t *testing.T, folder string) int {
 		}
 		pod.Spec.ServiceAccountName, pod.Spec.PriorityClassName = "", ""
 		if err := host.admin.Create(t.Context(), pod, client.DryRunAll); err != nil {
-			t.Errorf("%s: the Pods of %s are rejected: %v", folder, o.GetName(), err)
+			t.Errorf("the Pods of %s are rejected: %v", o.GetName(), err)
 		}
 	}
 }

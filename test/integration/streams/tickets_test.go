@@ -81,6 +81,14 @@ func TestTicketIsBound(t *testing.T) {
 		refused(t, p.client, withTicket(p, p.ticket(t, body))).Want(t, wire.Unauthenticated)
 	}
 	open(t, p.client, withTicket(p, p.ticket(t, `{"verb":"watch"}`))).isAlive(t)
+	// A ticket for a Pod opens no stream of a workload of the same name.
+	for kind, accepted := range map[string]bool{"pods": true, "deployments": false} {
+		e := refused(t, p.client, wire.Request{Path: p.base + "/clusters/host/namespaces/default/" + kind +
+			"/web/logs?ticket=" + p.ticket(t, `{"verb":"logs","pod":"web"}`)})
+		if (e.Code != wire.Unauthenticated) != accepted {
+			t.Errorf("%s: code %d (%s)", kind, e.Code, e.Message)
+		}
+	}
 	ticket := p.ticket(t, "")
 	at := strings.Index(ticket, ".")
 	flip := func(i int) string { // another character of the alphabet
@@ -94,7 +102,12 @@ func TestTicketIsBound(t *testing.T) {
 			t.Errorf("%s: code %d (%s)", name, e.Code, e.Message)
 		}
 	}
-	p.client.Call(t, wire.Request{Path: p.base + "/users/me?ticket=" + ticket}).Want(t, wire.Unauthenticated)
+	for _, path := range []string{"/users/me", "/clusters", "/clusters/host/log/namespaces/default/pods/web",
+		"/clusters/host/log/namespaces/default/deployments/web"} {
+		p.client.Call(t, wire.Request{Path: p.base + path + "?ticket=" + ticket}).Want(t, wire.Unauthenticated)
+		p.client.Call(t, wire.Request{Path: p.base + path + "?ticket=" + ticket, Bearer: p.AccessToken}).Want(t,
+			wire.Unauthenticated)
+	}
 	p.client.Call(t, wire.Request{Path: p.base + "/users/me", Bearer: ticket}).Want(t, wire.Unauthenticated)
 	p.client.Call(t, wire.Request{Method: "POST", Path: p.base + "/auth/logout", Bearer: p.AccessToken}).Want(t,
 		wire.OK)
@@ -154,7 +167,8 @@ func TestTicketIsNowhere(t *testing.T) {
 	open(t, c, withTicket(p, spent)).isAlive(t)
 	refused(t, c, withTicket(p, spent)).Want(t, wire.Unauthenticated)
 	refused(t, c, withTicket(p, other)).Want(t, wire.Unauthenticated)
-	c.Call(t, wire.Request{Path: p.base + "/users/me?Ticket=" + other, Bearer: p.AccessToken}).Want(t, wire.OK)
+	c.Call(t, wire.Request{Path: p.base + "/users/me?Ticket=" + other, Bearer: p.AccessToken}).Want(t,
+		wire.Unauthenticated)
 	c.Call(t, wire.Request{Path: p.base + watchPath + "?ticket=" + other}).Want(t, wire.Invalid)
 	log := checkLog(t, replica, good)
 	events, err := os.ReadFile(audit)

@@ -1,0 +1,33 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package verdicts
+
+import (
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"k8s.io/utils/clock"
+)
+
+// TestChangesAreReportedTogether verifies that changes without end, as a member may send them, are reported at a bounded
+// rate, and that no change is forgotten.
+func TestChangesAreReportedTogether(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var reported atomic.Int64
+		s := newScope(clock.RealClock{})
+		s.notify = func() { reported.Add(1) }
+		for want := range int64(3) {
+			for range 1000 {
+				s.hasChanged()
+			}
+			time.Sleep(notifyDelay)
+			synctest.Wait()
+			if got := reported.Load(); got != want+1 {
+				t.Errorf("%d reports of %d floods", got, want+1)
+			}
+		}
+	})
+}

@@ -1,0 +1,316 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package clusters
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"sync"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/streaming/pkg/httpstream"
+	httpstreamspdy "k8s.io/streaming/pkg/httpstream/spdy"
+
+	"github.com/kubevision-io/kubevision/pkg/clusters/response"
+)
+
+const (
+	// maxFrameBytes bounds a data frame. Kubelets send 32 KiB.
+	maxFrameBytes = 128 << 10
+	// maxQueuedBytes bounds the bytes of received frames that no stream has delivered. No further frame is read
+	// meanwhile.
+	maxQueuedBytes = 128 << 10
+	// maxControlBytes bounds a control frame, and maxReplyBytes a reply, whose headers are compressed. The headers of
+	// Kubernetes' replies are empty.
+	maxControlBytes = 1 << 10
+	maxReplyBytes   = 128
+	// maxErrorStreamBytes bounds the error stream of a command.
+	maxErrorStreamBytes = 64 << 10
+)
+
+// The format of SPDY/3.1, 2.2.
+const (
+	frameHeaderBytes = 8
+	controlBit       = 0x80
+	typeSynStream    = 1
+	typeSynReply     = 2
+	typeHeaders      = 8
+)
+
+// errFrame is returned when a cluster sends a frame that Kubernetes does not send.
+var errFrame error = response.NewFailure("the cluster has sent a frame that the protocol does not allow", nil)
+
+// frameConn limits the SPDY frames that a cluster sends. The SPDY library allocates each frame in the size that the
+// header of the frame states, up to 16 MiB, and keeps up to 250 frames in queues.
+type frameConn struct {
+	net.Conn
+
+	ctx    context.Context //nolint:containedctx // that of the connection
+	cancel context.CancelFunc
+	// started is true once frames follow, after the response to the request for the upgrade.
+	started bool
+
+	// header has headerRead bytes of the next header, and payload is the length of the rest of the current frame. One
+	// goroutine uses them.
+	header     [frameHeaderBytes]byte
+	headerRead int
+	payload    int
+
+	mu sync.Mutex
+	// requested is the number of the streams that were requested, replied that of the replies.
+	requested, replied uint32
+	// unread are the bytes of each stream that were received and not delivered, negative if the stream was reset. total
+	// is their sum.
+	unread map[uint32]int
+	total  int
+	// delivered gets a value when the total falls.
+	delivered chan struct{}
+	// failure is the reason for the end if a bound was exceeded, and streams is the connection to end then.
+	failure error
+	streams httpstream.Connection
+}
+
+func newFrameConn(ctx context.Context, conn net.Conn) *frameConn {
+	c := &frameConn{Conn: conn, unread: map[uint32]int{}, delivered: make(chan struct{}, 1)}
+	c.ctx, c.cancel = context.WithCancel(ctx)
+	return c
+}
+
+// Close closes the connection.
+func (c *frameConn) Close() error {
+	c.cancel()
+	return c.Conn.Close() //nolint:wrapcheck // as it is
+}
+
+// Read returns an error when the cluster sends a frame that exceeds a bound.
+func (c *frameConn) Read(p []byte) (int, error) {
+	if !c.started || len(p) == 0 {
+		return c.Conn.Read(p) //nolint:wrapcheck // io.EOF must not be wrapped
+	}
+	if c.payload > 0 {
+		n, err := c.Conn.Read(p[:min(len(p), c.payload)])
+		c.payload -= n
+		return n, err //nolint:wrapcheck // as above
+	}
+	if c.headerRead == 0 {
+		if err := c.awaitRoom(); err != nil {
+			return 0, err
+		}
+	}
+	n, err := c.Conn.Read(p[:min(len(p), frameHeaderBytes-c.headerRead)])
+	c.headerRead += copy(c.header[c.headerRead:], p[:n])
+	if c.headerRead < frameHeaderBytes {
+		return n, err //nolint:wrapcheck // as above
+	}
+	c.headerRead = 0
+	if refused := c.begin(); refused != nil {
+		return 0, c.fail(refused)
+	}
+	return n, err //nolint:wrapcheck // as above
+}
+
+// awaitRoom waits until the streams have delivered most of the received bytes.
+func (c *frameConn) awaitRoom() error {
+	for {
+		c.mu.Lock()
+		full := c.total >= maxQueuedBytes
+		c.mu.Unlock()
+		if !full {
+			return nil
+		}
+		select {
+		case <-c.delivered:
+		case <-c.ctx.Done():
+			return fmt.Errorf("waiting for the client: %w", context.Cause(c.ctx))
+		}
+	}
+}
+
+// begin begins the frame of the header.
+func (c *frameConn) begin() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.payload = int(binary.BigEndian.Uint32(c.header[4:]) & 0xffffff)
+	if c.header[0]&controlBit != 0 {
+		return c.beginControl(binary.BigEndian.Uint16(c.header[2:]))
+	}
+	return c.beginData(binary.BigEndian.Uint32(c.header[:]))
+}
+
+func (c *frameConn) beginControl(kind uint16) error {
+	limit := maxControlBytes
+	switch kind {
+	case typeSynStream, typeHeaders: // only clients of Kubernetes open streams, and nobody sends more headers
+		return errFrame
+	case typeSynReply:
+		limit = maxReplyBytes
+		if c.replied++; c.replied > c.requested {
+			return errFrame
+		}
+	default:
+	}
+	if c.payload > limit {
+		return ErrTooLarge
+	}
+	return nil
+}
+
+// beginData charges a data frame to its stream. The streams of a client have the identifiers 1, 3, 5 and so on.
+func (c *frameConn) beginData(stream uint32) error {
+	switch {
+	case c.payload > maxFrameBytes:
+		return ErrTooLarge
+	case stream%2 == 0 || stream > 2*c.requested:
+		return errFrame
+	case c.unread[stream] >= 0:
+		c.unread[stream] += c.payload
+		c.total += c.payload
+	}
+	return nil
+}
+
+// deliver records that a stream has delivered bytes.
+func (c *frameConn) deliver(stream uint32, n int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.unread[stream] >= n {
+		c.unread[stream] -= n
+		c.free(n)
+	}
+}
+
+// reset records that the bytes of a stream are dropped from now on.
+func (c *frameConn) reset(stream uint32) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.free(max(c.unread[stream], 0))
+	c.unread[stream] = -1
+}
+
+// free gives back bytes. The caller holds the lock.
+func (c *frameConn) free(n int) {
+	c.total -= n
+	select {
+	case c.delivered <- struct{}{}:
+	default:
+	}
+}
+
+// fail ends the connection with all streams. The library does not end a stream while another one has unread frames.
+func (c *frameConn) fail(reason error) error {
+	c.mu.Lock()
+	if c.failure == nil {
+		c.failure = reason
+		c.endStreams()
+	}
+	c.mu.Unlock()
+	return reason
+}
+
+// use sets the connection of the streams.
+func (c *frameConn) use(streams httpstream.Connection) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.streams = streams
+	if c.failure != nil {
+		c.endStreams()
+	}
+}
+
+// endStreams ends the connection of the streams, if it is known. The caller holds the lock.
+func (c *frameConn) endStreams() {
+	c.cancel()
+	if c.streams != nil {
+		go func() { _ = c.streams.Close() }()
+	}
+}
+
+// err returns the reason why the connection has ended, if a frame was refused.
+func (c *frameConn) err() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.failure
+}
+
+// limitedUpgrader makes connections whose frames are limited.
+type limitedUpgrader struct {
+	*httpstreamspdy.SpdyRoundTripper
+
+	conn func() *frameConn
+}
+
+// NewConnection returns the connection after a response to the request for the upgrade.
+func (u *limitedUpgrader) NewConnection(answer *http.Response) (httpstream.Connection, error) {
+	conn := u.conn()
+	conn.started = true
+	made, err := u.SpdyRoundTripper.NewConnection(answer)
+	if err != nil {
+		return nil, err //nolint:wrapcheck // it is that of the cluster
+	}
+	conn.use(made)
+	return &limitedConnection{Connection: made, conn: conn}, nil
+}
+
+// limitedConnection is a connection whose streams report the bytes that they deliver.
+type limitedConnection struct {
+	httpstream.Connection
+
+	conn *frameConn
+}
+
+// CreateStream creates a stream.
+func (c *limitedConnection) CreateStream(headers http.Header) (httpstream.Stream, error) {
+	c.conn.mu.Lock()
+	c.conn.requested++
+	c.conn.mu.Unlock()
+	made, err := c.Connection.CreateStream(headers)
+	if err != nil {
+		if refused := c.conn.err(); refused != nil {
+			return nil, refused
+		}
+		return nil, err //nolint:wrapcheck // it is that of the cluster
+	}
+	s := &limitedStream{Stream: made, conn: c.conn, left: -1}
+	if headers.Get(corev1.StreamType) == corev1.StreamTypeError {
+		s.left = maxErrorStreamBytes
+	}
+	return s, nil
+}
+
+// limitedStream is a stream that reports the bytes that it delivers.
+type limitedStream struct {
+	httpstream.Stream
+
+	conn *frameConn
+	// left is the number of bytes that may follow, negative if they have no bound.
+	left int
+}
+
+// Read returns ErrTooLarge when the cluster sends more than the bound of the stream.
+func (s *limitedStream) Read(p []byte) (int, error) {
+	n, err := s.Stream.Read(p)
+	s.conn.deliver(s.Identifier(), n)
+	if s.left >= 0 {
+		if s.left -= n; s.left < 0 {
+			s.left = 0
+			return 0, s.conn.fail(ErrTooLarge)
+		}
+	}
+	if refused := s.conn.err(); err != nil && refused != nil && n == 0 {
+		err = refused
+	}
+	return n, err //nolint:wrapcheck // io.EOF must not be wrapped
+}
+
+// Reset ends the stream.
+func (s *limitedStream) Reset() error {
+	s.conn.reset(s.Identifier())
+	return s.Stream.Reset() //nolint:wrapcheck // as it is
+}
+
+var _ io.Reader = &limitedStream{}

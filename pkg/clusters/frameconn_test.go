@@ -1,0 +1,223 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package clusters
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"slices"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/client-go/tools/remotecommand"
+	"k8s.io/streaming/pkg/httpstream"
+	httpstreamspdy "k8s.io/streaming/pkg/httpstream/spdy"
+)
+
+// execServer is an API server that passes the streams of a command, by their type, to run.
+func execServer(t *testing.T, run func(map[string]httpstream.Stream)) http.HandlerFunc {
+	t.Helper()
+	return func(w http.ResponseWriter, r *http.Request) {
+		if _, err := httpstream.Handshake(r, w, []string{"v4.channel.k8s.io"}); err != nil {
+			return
+		}
+		streams := make(chan httpstream.Stream)
+		conn := httpstreamspdy.NewResponseUpgrader().UpgradeResponse(w, r,
+			func(s httpstream.Stream, replied <-chan struct{}) error {
+				go func() {
+					<-replied
+					streams <- s
+				}()
+				return nil
+			})
+		if conn == nil {
+			return
+		}
+		defer func() { _ = conn.Close() }()
+		byType := map[string]httpstream.Stream{}
+		for len(byType) < 2 { // the error stream and stdout
+			select {
+			case s := <-streams:
+				byType[s.Headers().Get(corev1.StreamType)] = s
+			case <-conn.CloseChan():
+				return
+			}
+		}
+		run(byType)
+	}
+}
+
+// countingWriter counts bytes, and waits before each write.
+type countingWriter struct {
+	wait  time.Duration
+	bytes int
+}
+
+// Write counts.
+func (w *countingWriter) Write(p []byte) (int, error) {
+	time.Sleep(w.wait)
+	w.bytes += len(p)
+	return len(p), nil
+}
+
+// TestExecDeliversEverything verifies that the limits of frames lose nothing and hold up nothing.
+func TestExecDeliversEverything(t *testing.T) {
+	const pieces, size = 200, 32 << 10
+	c := upgradingClient(t, execServer(t, func(streams map[string]httpstream.Stream) {
+		for range pieces {
+			if _, err := streams[corev1.StreamTypeStdout].Write(make([]byte, size)); err != nil {
+				return
+			}
+		}
+		_ = streams[corev1.StreamTypeStdout].Close()
+		_ = streams[corev1.StreamTypeError].Close()
+	}))
+	out := &countingWriter{wait: time.Millisecond}
+	if err := c.Exec(t.Context(), execCall(), remotecommand.StreamOptions{Stdout: out}); err != nil {
+		t.Fatal(err)
+	}
+	if out.bytes != pieces*size {
+		t.Errorf("%d bytes of %d have arrived", out.bytes, pieces*size)
+	}
+}
+
+// TestHostileFrames verifies that a stream ends when a cluster sends more than the protocols of Kubernetes require.
+func TestHostileFrames(t *testing.T) {
+	for name, test := range map[string]struct {
+		run  func(map[string]httpstream.Stream)
+		want error
+	}{
+		"endless error stream": {func(streams map[string]httpstream.Stream) {
+			for {
+				if _, err := streams[corev1.StreamTypeError].Write(make([]byte, 32<<10)); err != nil {
+					return
+				}
+			}
+		}, ErrTooLarge},
+		"large frame": {func(streams map[string]httpstream.Stream) {
+			_, _ = streams[corev1.StreamTypeStdout].Write(make([]byte, maxFrameBytes+1))
+			time.Sleep(10 * time.Second)
+		}, ErrTooLarge},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := upgradingClient(t, execServer(t, test.run))
+			out := &countingWriter{}
+			began := time.Now()
+			err := c.Exec(t.Context(), execCall(), remotecommand.StreamOptions{Stdout: out})
+			if !errors.Is(err, test.want) || time.Since(began) > 5*time.Second {
+				t.Errorf("%v after %s, with %d bytes of output", err, time.Since(began), out.bytes)
+			}
+		})
+	}
+}
+
+// frame returns the header of a frame with a payload.
+func frame(first uint32, payload int) []byte {
+	header := binary.BigEndian.AppendUint32(nil, first)
+	header = binary.BigEndian.AppendUint32(header, uint32(payload)) //nolint:gosec // it is small
+	return append(header, make([]byte, payload)...)
+}
+
+func control(kind uint32, payload int) []byte { return frame(0x80030000|kind, payload) }
+
+// TestFrames verifies which frames are passed on.
+func TestFrames(t *testing.T) {
+	for name, test := range map[string]struct {
+		frames []byte
+		passed bool
+	}{
+		"data":                       {frame(1, maxFrameBytes), true},
+		"large data":                 {frame(1, maxFrameBytes+1), false},
+		"data of no stream":          {frame(5, 1), false},
+		"data of the server":         {frame(2, 1), false},
+		"replies":                    {slices.Concat(control(2, 20), control(2, 20)), true},
+		"more replies than requests": {bytes.Repeat(control(2, 20), 3), false},
+		"large reply":                {control(2, maxReplyBytes+1), false},
+		"new stream":                 {control(1, 20), false},
+		"further headers":            {control(8, 20), false},
+		"ping, settings":             {slices.Concat(control(6, 4), control(4, 12)), true},
+		"large settings":             {control(4, maxControlBytes+1), false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			near, far := net.Pipe()
+			go func() {
+				_, _ = far.Write(test.frames)
+				_ = far.Close()
+			}()
+			c := newFrameConn(t.Context(), near)
+			c.started, c.requested = true, 2
+			c.reset(1) // nobody reads
+			got, err := io.ReadAll(c)
+			if passed := err == nil && bytes.Equal(got, test.frames); passed != test.passed {
+				t.Errorf("%d bytes of %d, and %v", len(got), len(test.frames), err)
+			}
+		})
+	}
+}
+
+// TestUnreadFrames verifies that no further frame is received while the client does not read.
+func TestUnreadFrames(t *testing.T) {
+	near, far := net.Pipe()
+	defer func() { _ = far.Close() }()
+	const size = 32 << 10
+	sent := make(chan int, 100)
+	go func() {
+		for i := range 100 {
+			if _, err := far.Write(frame(1, size)); err != nil {
+				return
+			}
+			sent <- i
+		}
+	}()
+	c := newFrameConn(t.Context(), near)
+	c.started, c.requested = true, 1
+	go func() { _, _ = io.Copy(io.Discard, c) }()
+	received := func() (n int) {
+		for {
+			select {
+			case n = <-sent:
+			case <-time.After(300 * time.Millisecond):
+				return n + 1
+			}
+		}
+	}
+	if n := received(); n != maxQueuedBytes/size {
+		t.Errorf("%d frames are received", n)
+	}
+	c.deliver(1, size)
+	if n := received(); n != maxQueuedBytes/size+1 {
+		t.Errorf("%d frames are received after the client has read one", n)
+	}
+	c.reset(1)
+	if n := received(); n != 100 {
+		t.Errorf("%d frames are received after the stream was reset", n)
+	}
+}
+
+// TestClosedFrames verifies that a waiting connection ends when it is closed.
+func TestClosedFrames(t *testing.T) {
+	near, far := net.Pipe()
+	defer func() { _ = far.Close() }()
+	c := newFrameConn(t.Context(), near)
+	c.started, c.total = true, maxQueuedBytes
+	ended := make(chan error)
+	go func() {
+		_, err := c.Read(make([]byte, 1))
+		ended <- err
+	}()
+	_ = c.Close()
+	select {
+	case err := <-ended:
+		if err == nil {
+			t.Error("there is no error")
+		}
+	case <-time.After(5 * time.Second):
+		t.Error("it waits")
+	}
+}

@@ -1,0 +1,90 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package resource
+
+import (
+	"context"
+	"encoding/json"
+	"runtime"
+	"strings"
+	"testing"
+
+	"k8s.io/apimachinery/pkg/labels"
+
+	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/budget"
+	"github.com/kubevision-io/kubevision/pkg/envelope"
+	"github.com/kubevision-io/kubevision/pkg/objects"
+	"github.com/kubevision-io/kubevision/pkg/readcache"
+)
+
+// TestKeysOfLargeObjects verifies that the keys of objects with many elements take little memory.
+func TestKeysOfLargeObjects(t *testing.T) {
+	const count = 1 << 20
+	many := "[" + strings.Repeat("{},", count) + "{}]"
+	pod := objects.Object{"status": json.RawMessage(`{"conditions":` + many + `}`), "spec": json.RawMessage(many)}
+	for name, key := range map[string]func(){
+		"restarts":  func() { restartsOf(pod) },
+		"a list":    func() { _, _ = keyOf(pod["spec"]) },
+		"an object": func() { _, _ = keyOf(pod["status"]) },
+		"an index":  func() { valueAt(pod, []string{"spec", "-1"}) },
+	} {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		key()
+		runtime.ReadMemStats(&after)
+		if grown := after.TotalAlloc - before.TotalAlloc; grown > count {
+			t.Errorf("%s takes %d bytes", name, grown)
+		}
+	}
+	if got := valueAt(objects.Object{"a": json.RawMessage(`[1,{"b":[2,3]}]`)}, []string{"a", "-1", "b", "1"}); string(got) != "3" {
+		t.Errorf("the value is %s", got)
+	}
+}
+
+// TestListsOfTheCacheEnd verifies that a request that has ended does not go through the rest of the cache.
+func TestListsOfTheCacheEnd(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	group := readcache.NewGroup(numbered(1))
+	q := &cachedQuery{
+		listOptions: &listOptions{}, labels: labels.Everything(), selected: func(*readcache.Object) bool { return true },
+	}
+	for name, list := range map[string]func() error{
+		"page": func() error {
+			return q.page(ctx, []*readcache.Group{group}, &cachedBody{}, &dashboardv1alpha1.Meta{})
+		},
+		"view": func() error {
+			return q.view(ctx, []*readcache.Group{group}, &cachedBody{}, &dashboardv1alpha1.Meta{})
+		},
+	} {
+		if err := list(); err == nil {
+			t.Errorf("%s goes on", name)
+		}
+	}
+}
+
+// TestCompressedCopies verifies that the copies of objects that are compressed for one answer are bounded, and charged
+// to its account.
+func TestCompressedCopies(t *testing.T) {
+	object := func(size int) []*readcache.Object {
+		return []*readcache.Object{{JSON: []byte(strings.Repeat("1", size))}}
+	}
+	for name, tc := range map[string]struct {
+		size    int
+		account *budget.Account
+		want    bool
+	}{
+		"small":     {maxCompressedBytes, nil, true},
+		"large":     {maxCompressedBytes + 1, nil, false},
+		"no memory": {maxCompressedBytes, budget.New(maxCompressedBytes/2).Account("reader", 0), false},
+	} {
+		b := &cachedBody{}
+		b.addObjects(object(tc.size))
+		if _, ok := b.data(tc.account).(envelope.Compressible); ok != tc.want {
+			t.Errorf("%s: compressed %t", name, ok)
+		}
+		tc.account.Close()
+	}
+}

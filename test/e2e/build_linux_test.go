@@ -1,0 +1,112 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+
+	"github.com/kubevision-io/kubevision/hack/localcluster"
+)
+
+const (
+	// repository is the name of the image. Nothing can pull it.
+	repository      = "registry.example.com/kubevision"
+	oldVersion      = "v0.1.0-e2e.1"
+	newVersion      = "v0.1.0-e2e.2"
+	versionVariable = "github.com/kubevision-io/kubevision/pkg/version.version="
+	// olderBy is the number of commits to the previous release, if the history has no tag.
+	olderBy = "HEAD~10"
+)
+
+// build is a directory with what the tests install and run.
+type build struct {
+	root, dir string
+	// controlPlane and cluster are the directories of the programs of Kubernetes.
+	controlPlane, cluster string
+}
+
+// release returns a file of the release with a version.
+func (b build) release(version, name string) string { return filepath.Join(b.dir, version, name) }
+
+func (b build) image(version string) string {
+	return b.release(version, "kubevision-"+version+"-image.tar")
+}
+
+// conformance returns the file of the conformance suite.
+func (b build) conformance() string { return filepath.Join(b.dir, "conformance.test") }
+
+func (b build) logs() string { return filepath.Join(b.dir, "logs") }
+
+// newBuild finds the directories, and builds the programs of Kubernetes if they are missing.
+func newBuild(ctx context.Context) (build, error) {
+	root, err := localcluster.ModuleRoot()
+	if err != nil {
+		return build{}, err
+	}
+	b := build{root: root, dir: filepath.Join(root, "bin", "e2e")}
+	if b.controlPlane, err = localcluster.Assets(ctx, os.Stderr); err != nil {
+		return build{}, err
+	}
+	if b.cluster, err = localcluster.ClusterAssets(ctx, os.Stderr); err != nil {
+		return build{}, err
+	}
+	return b, nil
+}
+
+// make builds this release, the previous one and the conformance suite.
+func (b build) make(ctx context.Context) error {
+	old, err := b.previousSource(ctx)
+	if err != nil {
+		return err
+	}
+	if err := b.run(ctx, "go", "test", "-c", "-vet=off", "-o", b.conformance(), "./test/conformance"); err != nil {
+		return err
+	}
+	for version, source := range map[string]string{oldVersion: old, newVersion: b.root} {
+		err := b.run(ctx, filepath.Join(b.root, "hack", "release.sh"), "all", "-root", source,
+			"-output", filepath.Join(b.dir, version), "-repository", repository, "-version", version,
+			"-date", "2000-01-01T00:00:00Z", "-architectures", runtime.GOARCH, "-ldflags", "-X "+versionVariable+version)
+		if err != nil {
+			return err
+		}
+	}
+	return b.run(ctx, "go", "-C", "hack/release", "build", "-trimpath", "-o", b.helm(), "helm.sh/helm/v4/cmd/helm")
+}
+
+// previousSource extracts the source of the previous release, or of a commit a little before this one. Without a
+// history, it is this source.
+func (b build) previousSource(ctx context.Context) (string, error) {
+	dir := filepath.Join(b.dir, "previous")
+	if err := os.RemoveAll(dir); err != nil {
+		return "", fmt.Errorf("remove an earlier source: %w", err)
+	}
+	if err := os.MkdirAll(dir, 0o750); err != nil {
+		return "", fmt.Errorf("make the directory of the previous source: %w", err)
+	}
+	revision := `$(git describe --tags --abbrev=0 --match 'v*' HEAD^ 2>/dev/null || echo ` + olderBy + `)`
+	script := `revision="` + revision + `"; git rev-parse --verify --quiet "$revision" >/dev/null || exit 0;` +
+		`git archive "$revision" | tar -x -C "$0"`
+	if err := b.run(ctx, "bash", "-c", script, dir); err != nil {
+		return "", err
+	}
+	if _, err := os.Stat(filepath.Join(dir, "go.mod")); err != nil {
+		return b.root, nil //nolint:nilerr // the history is too short
+	}
+	return dir, nil
+}
+
+func (b build) run(ctx context.Context, program string, args ...string) error {
+	cmd := exec.CommandContext(ctx, program, args...) //nolint:gosec // of this repository
+	cmd.Dir = b.root
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("run %s: %w: %s", program, err, out)
+	}
+	return nil
+}

@@ -1,0 +1,277 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package e2e
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/kubevision-io/kubevision/pkg/authentication/token"
+	"github.com/kubevision-io/kubevision/test/conformance/fixture"
+	"github.com/kubevision-io/kubevision/test/conformance/wire"
+)
+
+const (
+	// probeInterval is the time between two checks of the readiness of a replica.
+	probeInterval = 5 * time.Second
+	// unreachable bounds a request while the host does not respond.
+	unreachable = 2 * time.Second
+	// recovery bounds the time from the return of the host to the last failure.
+	recovery = 5 * time.Second
+	// takeover bounds the time until another replica of the controllers acts.
+	takeover = 5 * time.Second
+	// slack is what a busy machine adds.
+	slack = time.Second
+)
+
+// testUpgrade upgrades the installation under load. Both versions run side by side for a while.
+func testUpgrade(t *testing.T) {
+	l := newLoad(t)
+	r := l.during(t, func() { installManifests(t, newVersion) })
+	r.print(t)
+	r.wantNone(t)
+	for _, name := range []string{apiserver, controllerManager} {
+		image := world.host.must(t, "-n", namespace, "get", "deployment", name,
+			"-o", "jsonpath={.spec.template.spec.containers[0].image}")
+		if image != repository+":"+newVersion {
+			t.Errorf("%s runs %s", name, image)
+		}
+	}
+}
+
+// testDisturbances counts the requests that fail during disturbances.
+func testDisturbances(t *testing.T) {
+	l := newLoad(t)
+	var signs string
+	for _, d := range []struct {
+		name    string
+		disturb func(*testing.T)
+	}{
+		{"signing key rotated", func(t *testing.T) { signs = rotateSigningKey(t) }}, // it signs a minute later
+		{"pod deleted", func(t *testing.T) {
+			world.host.must(t, "-n", namespace, "delete", "pod", podOf(t, apiserver), "--wait=true")
+			awaitRollout(t, apiserver)
+		}},
+		{"roll-out", func(t *testing.T) {
+			world.host.must(t, "-n", namespace, "rollout", "restart", "deployment/"+apiserver)
+			awaitRollout(t, apiserver)
+		}},
+		{"drain", drain},
+		{"controller manager killed", killControllerManager},
+		{"certificate rotated", rotateCertificate},
+	} {
+		t.Run(d.name, func(t *testing.T) {
+			r := l.during(t, func() { d.disturb(t) })
+			r.print(t)
+			r.wantNone(t)
+		})
+	}
+	p := newPerson(t, doors(t)[0], "readonly")
+	if got := fixture.Take(t, p.token).Header["kid"]; fmt.Sprintf("%s.pem", got) != signs {
+		t.Errorf("the key %v signs, not %s", got, signs)
+	}
+	t.Run("replica killed", func(t *testing.T) { replicaKilled(t, l) })
+	t.Run("etcd stopped", func(t *testing.T) { etcdStopped(t, l) })
+	t.Run("kube-apiserver killed", func(t *testing.T) { hostKilled(t, l) })
+}
+
+func (r report) wantNone(t *testing.T) {
+	t.Helper()
+	if len(r.failures) > 0 {
+		t.Errorf("%d of %d requests failed", len(r.failures), r.sent)
+	}
+}
+
+// podOf returns the name of a Pod of a deployment.
+func podOf(t *testing.T, deployment string) string {
+	t.Helper()
+	names := strings.Fields(world.host.must(t, "-n", namespace, "get", "pods", "--field-selector=status.phase=Running",
+		"-l", "app.kubernetes.io/name="+deployment, "-o", "jsonpath={.items[*].metadata.name}"))
+	if len(names) == 0 {
+		t.Fatalf("%s has no Pod", deployment)
+	}
+	return names[0]
+}
+
+// drain evicts all Pods from the only node: the budgets keep one replica of each program.
+func drain(t *testing.T) {
+	t.Helper()
+	out, err := world.host.kubectl(t.Context(), "drain", "node1", "--ignore-daemonsets", "--delete-emptydir-data",
+		"--force", "--timeout=10s")
+	if err == nil {
+		t.Errorf("the last replicas were evicted: %s", out)
+	}
+	world.host.must(t, "uncordon", "node1")
+	awaitRollout(t, apiserver)
+	awaitRollout(t, controllerManager)
+}
+
+// killControllerManager kills the active replica, and measures the time until a new binding is in force.
+func killControllerManager(t *testing.T) {
+	t.Helper()
+	lease := world.host.must(t, "-n", namespace, "get", "leases", "-o", "jsonpath={.items[*].spec.holderIdentity}")
+	killed := false
+	for _, p := range processes(t, controllerManager) {
+		if strings.Contains(lease, p.hostname) {
+			p.kill(t)
+			killed = true
+		}
+	}
+	if !killed {
+		t.Fatalf("no replica holds the lease of %s", lease)
+	}
+	begun := time.Now()
+	newPerson(t, doors(t)[0], "readonly")
+	if took := time.Since(begun); took > takeover+slack {
+		t.Errorf("a new user with a binding has waited %s", took)
+	} else {
+		t.Logf("a new user with a binding has waited %s", took.Round(100*time.Millisecond))
+	}
+	awaitRollout(t, controllerManager)
+}
+
+// rotateCertificate deletes the serving certificate, and waits until all replicas have a new one.
+func rotateCertificate(t *testing.T) {
+	t.Helper()
+	before := world.host.servingCA(t)
+	world.host.must(t, "-n", namespace, "delete", "secret", "kubevision-apiserver-tls")
+	eventually(t, "have a new certificate", func(ctx context.Context) error {
+		secret := &corev1.Secret{}
+		if err := world.host.Client.Get(ctx, client.ObjectKey{
+			Namespace: namespace, Name: "kubevision-apiserver-tls",
+		}, secret); err != nil {
+			return err
+		}
+		if string(secret.Data["ca.crt"]) == before {
+			return errors.New("it is the previous one")
+		}
+		conn, err := wire.New(serviceURL, secret.Data["ca.crt"])
+		if err != nil {
+			return err
+		}
+		for range 8 { // of both replicas
+			_, err := conn.Do(ctx, wire.Request{Path: "/readyz", Header: map[string][]string{"Connection": {"close"}}})
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// rotateSigningKey adds a signing key, as the controllers do every month, and returns its name.
+func rotateSigningKey(t *testing.T) string {
+	t.Helper()
+	secret := &corev1.Secret{}
+	key := client.ObjectKey{Namespace: namespace, Name: "kubevision-signing-keys"}
+	if err := world.host.Client.Get(t.Context(), key, secret); err != nil {
+		t.Fatal(err)
+	}
+	name, value, err := token.NewKey(time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	secret.Data[name] = value
+	if err := world.host.Programs.Update(t.Context(), secret); err != nil {
+		t.Fatal(err)
+	}
+	return name
+}
+
+// replicaKilled expects failed connections only, until a probe has found the replica gone.
+func replicaKilled(t *testing.T, l load) {
+	var at time.Time
+	r := l.during(t, func() {
+		all := processes(t, apiserver)
+		if len(all) == 0 {
+			t.Fatal("there is no process")
+		}
+		at = time.Now()
+		all[0].kill(t)
+		time.Sleep(probeInterval)
+		awaitRollout(t, apiserver)
+	})
+	r.print(t)
+	for _, f := range r.failures {
+		if f.code != 0 || strings.HasPrefix(f.reason, "HTTP 5") && !strings.Contains(f.reason, "connect") {
+			t.Errorf("not a failed connection: %s: %s", f.loader, f.reason)
+		}
+		if after := f.at.Sub(at); after > probeInterval+slack {
+			t.Errorf("%s after the kill: %s: %s", after, f.loader, f.reason)
+		}
+	}
+}
+
+// etcdStopped expects no failure that blames the user.
+func etcdStopped(t *testing.T, l load) {
+	etcd := world.host.Etcd().PID()
+	var back time.Time
+	r := l.during(t, func() {
+		sendSignal(t, etcd, syscall.SIGSTOP)
+		time.Sleep(10 * time.Second)
+		sendSignal(t, etcd, syscall.SIGCONT)
+		back = time.Now()
+		time.Sleep(recovery)
+	})
+	r.print(t)
+	for _, f := range r.failures {
+		if f.code == wire.TooManyRequests {
+			t.Errorf("the user is blamed: %s: %s", f.loader, f.reason)
+		}
+	}
+	r.wantRecovery(t, back)
+}
+
+// hostKilled expects prompt failures that name the host, and a prompt recovery.
+func hostKilled(t *testing.T, l load) {
+	var back time.Time
+	r := l.during(t, func() {
+		if err := world.host.APIServer().Kill(); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(5 * time.Second)
+		if err := world.host.APIServer().Start(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		back = time.Now()
+		time.Sleep(recovery)
+	})
+	r.print(t)
+	for _, f := range r.failures {
+		if !strings.HasPrefix(f.loader, "service") {
+			continue // the connection to kube-apiserver itself
+		}
+		if f.code != wire.Unreachable || f.duration > unreachable+slack {
+			t.Errorf("after %s: %s: %s", f.duration, f.loader, f.reason)
+		}
+	}
+	r.wantRecovery(t, back)
+}
+
+func (r report) wantRecovery(t *testing.T, back time.Time) {
+	t.Helper()
+	for _, f := range r.failures {
+		if after := f.at.Add(-f.duration).Sub(back); after > recovery {
+			t.Errorf("%s after the return: %s: %s", after, f.loader, f.reason)
+		}
+	}
+}
+
+func sendSignal(t *testing.T, pid int, s syscall.Signal) {
+	t.Helper()
+	if pid == 0 {
+		t.Fatal("the process does not run")
+	}
+	if err := syscall.Kill(pid, s); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -1,0 +1,55 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package e2e
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// TestHelm installs the chart of the previous release, upgrades it with all additions, and uninstalls it.
+func TestHelm(t *testing.T) {
+	steps(t, []step{
+		{"install", func(t *testing.T) {
+			helm(t, "install", "kubevision", world.chart(oldVersion), "--namespace", namespace, "--create-namespace")
+			world.host.must(t, "label", "namespace", namespace, "pod-security.kubernetes.io/enforce=restricted")
+			awaitInstallation(t)
+			registerMember(t)
+			checkUse(t)
+		}},
+		{"upgrade", func(t *testing.T) {
+			helm(t, "upgrade", "kubevision", world.chart(newVersion), "--namespace", namespace,
+				"--set", "networkPolicy.enabled=true", "--set", "ingress.enabled=true")
+			awaitInstallation(t)
+			checkUse(t)
+		}},
+		{"uninstall", func(t *testing.T) {
+			helm(t, "uninstall", "kubevision", "--namespace", namespace, "--wait")
+			if out := world.host.must(t, "-n", namespace, "get", "deployments", "-o", "name"); out != "" {
+				t.Errorf("left: %s", out)
+			}
+			removeInstallation(t, newVersion)
+		}},
+	})
+}
+
+// chart returns the archive of the chart of a version.
+func (b build) chart(version string) string {
+	return b.release(version, "kubevision-"+strings.TrimPrefix(version, "v")+".tgz")
+}
+
+func (b build) helm() string { return filepath.Join(b.dir, "helm") }
+
+// helm runs the command against the host.
+func helm(t *testing.T, args ...string) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), world.helm(), args...) //nolint:gosec // built by these tests
+	cmd.Env = append(os.Environ(), "KUBECONFIG="+world.host.kubeconfig)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("helm %s: %v\n%s", strings.Join(args, " "), err, out)
+	}
+}

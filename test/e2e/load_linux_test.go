@@ -1,0 +1,234 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package e2e
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/rest"
+
+	"github.com/kubevision-io/kubevision/test/conformance/fixture"
+	"github.com/kubevision-io/kubevision/test/conformance/wire"
+)
+
+const (
+	// requestsPerSecond is the rate of each loader.
+	requestsPerSecond = 10
+	// objects is the number of objects in each list.
+	objects = 7
+	// quiet is the time under load before and after a disturbance.
+	quiet = 1500 * time.Millisecond
+)
+
+// loader sends the same request again and again.
+type loader struct {
+	name    string
+	client  *http.Client
+	request func(ctx context.Context) (*http.Request, error)
+}
+
+// failure is a request without the right response.
+type failure struct {
+	loader, reason string
+	// code is the code of the envelope, or 0 without one.
+	code     int
+	at       time.Time
+	duration time.Duration
+	// wrong is true for a success with wrong data.
+	wrong bool
+}
+
+// report describes the requests of all loaders.
+type report struct {
+	sent     int
+	failures []failure
+}
+
+// load is five loaders, with users and objects of their own.
+type load struct {
+	loaders []loader
+}
+
+// newLoad makes five loaders: the Service and kube-apiserver, each with kept and with new connections, and the member.
+func newLoad(t *testing.T) load {
+	t.Helper()
+	all := doors(t)
+	var out load
+	name := fixture.Name("load")
+	for _, c := range []*cluster{world.host, world.member} {
+		c.Create(t, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}})
+		for i := range objects {
+			c.Create(t, &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{
+				Namespace: name, Name: fmt.Sprintf("object-%d", i), Labels: map[string]string{"load": "yes"},
+			}})
+		}
+	}
+	direct := &http.Transport{TLSClientConfig: world.host.trust(t), MaxIdleConnsPerHost: 32}
+	settings, err := rest.TLSConfigFor(userConfig(t, "jane"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	aggregated := &http.Transport{TLSClientConfig: settings, MaxIdleConnsPerHost: 32, ForceAttemptHTTP2: true}
+	for _, each := range []struct {
+		door      door
+		transport *http.Transport
+		cluster   string
+		fresh     bool
+	}{
+		{all[0], direct, hostName, false},
+		{all[0], direct, hostName, true},
+		{all[1], aggregated, hostName, false},
+		{all[1], aggregated, hostName, true},
+		{all[0], direct, memberName, false},
+	} {
+		p := newPerson(t, each.door, "readonly")
+		path := "/clusters/" + each.cluster + "/namespaces/" + name + "/resources/configmaps?labelSelector=load%3Dyes"
+		transport := each.transport.Clone()
+		transport.DisableKeepAlives = each.fresh
+		base := serviceURL
+		if each.door.asToken {
+			base = world.host.Config().Host
+		}
+		kind := "kept"
+		if each.fresh {
+			kind = "new"
+		}
+		out.loaders = append(out.loaders, loader{
+			name:    each.door.name + " to " + each.cluster + ", " + kind + " connections",
+			client:  &http.Client{Transport: transport, Timeout: 40 * time.Second},
+			request: requests(base, p, path),
+		})
+	}
+	eventually(t, "all loaders succeed", func(ctx context.Context) error {
+		for _, l := range out.loaders {
+			if f := l.send(ctx); f != nil {
+				return fmt.Errorf("%s: %s", l.name, f.reason)
+			}
+		}
+		return nil
+	})
+	return out
+}
+
+func requests(base string, p person, path string) func(context.Context) (*http.Request, error) {
+	wanted := p.request(path)
+	return func(ctx context.Context) (*http.Request, error) {
+		r, err := http.NewRequestWithContext(ctx, http.MethodGet, base+wanted.Path, http.NoBody)
+		if err != nil {
+			return nil, fmt.Errorf("make a request: %w", err)
+		}
+		if wanted.Token != "" {
+			r.Header.Set(wire.TokenHeader, wanted.Token)
+		} else {
+			r.Header.Set("Authorization", "Bearer "+wanted.Bearer)
+		}
+		return r, nil
+	}
+}
+
+// send returns nil if the request has the right response.
+func (l loader) send(ctx context.Context) *failure {
+	begun := time.Now()
+	failed := func(code int, wrong bool, format string, args ...any) *failure {
+		return &failure{
+			loader: l.name, reason: fmt.Sprintf(format, args...), code: code, wrong: wrong, at: time.Now(),
+			duration: time.Since(begun),
+		}
+	}
+	request, err := l.request(ctx)
+	if err != nil {
+		return failed(0, false, "%v", err)
+	}
+	response, err := l.client.Do(request)
+	if err != nil {
+		return failed(0, false, "%v", errors.Unwrap(err))
+	}
+	body, err := io.ReadAll(response.Body)
+	if err := errors.Join(err, response.Body.Close()); err != nil {
+		return failed(0, false, "%v", err)
+	}
+	var e struct {
+		Code    *int
+		Message string
+		Data    json.RawMessage
+	}
+	var items []json.RawMessage
+	switch err := json.Unmarshal(body, &e); {
+	case err != nil || e.Code == nil || response.StatusCode != http.StatusOK:
+		return failed(0, false, "HTTP %d: %.120s", response.StatusCode, body)
+	case *e.Code != wire.OK:
+		return failed(*e.Code, false, "code %d: %s", *e.Code, e.Message)
+	case json.Unmarshal(e.Data, &items) != nil || len(items) != objects:
+		return failed(0, true, "WRONG: %d objects", len(items))
+	}
+	return nil
+}
+
+// during sends requests until the function has returned and all requests have a response, and reports them.
+func (l load) during(t *testing.T, disturb func()) report {
+	t.Helper()
+	stop := make(chan struct{})
+	var (
+		wg  sync.WaitGroup
+		mu  sync.Mutex
+		out report
+	)
+	for _, each := range l.loaders {
+		wg.Go(func() {
+			ticker := time.NewTicker(time.Second / requestsPerSecond)
+			defer ticker.Stop()
+			for {
+				select {
+				case <-stop:
+					return
+				case <-ticker.C:
+				}
+				wg.Go(func() {
+					f := each.send(t.Context())
+					mu.Lock()
+					defer mu.Unlock()
+					if out.sent++; f != nil {
+						out.failures = append(out.failures, *f)
+					}
+				})
+			}
+		})
+	}
+	time.Sleep(quiet)
+	disturb()
+	time.Sleep(quiet)
+	close(stop)
+	wg.Wait()
+	return out
+}
+
+// print prints the counts, also if the test passes, and fails the test for a wrong answer.
+func (r report) print(t *testing.T) {
+	t.Helper()
+	fmt.Fprintf(os.Stderr, "%s: %d of %d requests failed\n", t.Name(), len(r.failures), r.sent)
+	counts := map[string]int{}
+	for _, f := range r.failures {
+		counts[f.loader+": "+f.reason]++
+		if f.wrong {
+			t.Errorf("%s: %s", f.loader, f.reason)
+		}
+	}
+	for _, reason := range slices.Sorted(maps.Keys(counts)) {
+		fmt.Fprintf(os.Stderr, "  %5d times %s\n", counts[reason], strings.ReplaceAll(reason, "\n", " "))
+	}
+}

@@ -1,0 +1,69 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package e2e
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/kubevision-io/kubevision/test/e2e/sandbox"
+)
+
+const (
+	podLogs = "/var/log/pods"
+	// keptLogs has the logs of all Pods, also of those that kubelet has removed.
+	keptLogs = "/var/log/kept"
+)
+
+// followLogs keeps the logs of Pods that are removed, until the context ends.
+func followLogs(ctx context.Context) {
+	ticker := time.NewTicker(time.Second)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+			linkLogs()
+		}
+	}
+}
+
+// linkLogs gives each log a second name, which kubelet does not know.
+func linkLogs() {
+	files, _ := filepath.Glob(podLogs + "/*/*/*.log") // the pattern is well-formed
+	for _, file := range files {
+		name := strings.ReplaceAll(strings.TrimPrefix(file, podLogs+"/"), "/", "_")
+		// It exists already, or kubelet has removed it meanwhile.
+		_ = os.Link(file, filepath.Join(keptLogs, name))
+	}
+}
+
+// saveLogs copies the logs of the programs and of the Pods out of the sandbox.
+func (b build) saveLogs() {
+	linkLogs()
+	err := os.MkdirAll(b.logs(), 0o750)
+	for name, path := range map[string]string{
+		"host":   filepath.Join(sandbox.Dir, "host", "logs"),
+		"member": filepath.Join(sandbox.Dir, "member", "logs"),
+		"pods":   keptLogs,
+	} {
+		if _, missing := os.Stat(path); missing != nil {
+			continue
+		}
+		out, copyErr := exec.Command("cp", "-r", path, filepath.Join(b.logs(), name)).CombinedOutput() //nolint:gosec // own
+		if copyErr != nil {
+			err = errors.Join(err, fmt.Errorf("%w: %s", copyErr, out))
+		}
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "logs are lost:", err)
+	}
+}

@@ -1,0 +1,100 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestManifests installs the previous release by its install.yaml, upgrades it under load, tests the installation, and
+// removes it by remove.yaml.
+func TestManifests(t *testing.T) {
+	steps(t, []step{
+		{"install", func(t *testing.T) {
+			installManifests(t, oldVersion)
+			registerMember(t)
+			checkUse(t)
+		}},
+		{"upgrade", testUpgrade},
+		{"conformance", testConformance},
+		{"streams", testStreams},
+		{"flood", testFlood},
+		{"disturbances", testDisturbances},
+		{"removal", func(t *testing.T) { removeInstallation(t, newVersion) }},
+	})
+}
+
+// step is a test that the next ones build upon.
+type step struct {
+	name string
+	test func(*testing.T)
+}
+
+func steps(t *testing.T, all []step) {
+	t.Helper()
+	for _, s := range all {
+		begun := time.Now()
+		if ok := t.Run(s.name, s.test); !ok && s.name == "install" {
+			t.FailNow()
+		}
+		fmt.Fprintf(os.Stderr, "%s/%s took %s\n", t.Name(), s.name, time.Since(begun).Round(100*time.Millisecond))
+	}
+}
+
+// testConformance runs the conformance suite against the installation, through each door. The tests that compile
+// generated clients need registries.
+func testConformance(t *testing.T) {
+	cmd := exec.CommandContext(t.Context(), world.conformance(), //nolint:gosec // built by these tests
+		"-test.skip=TestTypeScriptClient|TestGeneratedClient", "-url="+serviceURL, "-test.timeout=6m")
+	cmd.Dir = filepath.Join(world.root, "test", "conformance")
+	cmd.Env = append(os.Environ(), "KUBECONFIG="+world.host.kubeconfig)
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Errorf("%v\n%s", err, out)
+		return
+	}
+	t.Logf("%s", out)
+}
+
+// removeInstallation applies remove.yaml of a version, and verifies that nothing stays in either cluster.
+func removeInstallation(t *testing.T, version string) {
+	t.Helper()
+	begun := time.Now()
+	world.host.must(t, "apply", "--server-side", "-f", world.release(version, "remove.yaml"))
+	world.host.must(t, "wait", "--for=delete", "namespace/kubevision-removal", "--timeout=110s")
+	t.Logf("removed after %s", time.Since(begun).Round(100*time.Millisecond))
+	checkNothingLeft(t)
+}
+
+// checkNothingLeft verifies that no object of an installation is left in either cluster.
+func checkNothingLeft(t *testing.T) {
+	t.Helper()
+	const kinds = "customresourcedefinitions,validatingadmissionpolicies,validatingadmissionpolicybindings," +
+		"apiservices,clusterroles,clusterrolebindings,roles,rolebindings,priorityclasses,deployments,services," +
+		"configmaps,secrets,serviceaccounts,flowschemas,prioritylevelconfigurations,poddisruptionbudgets"
+	for name, c := range map[string]*cluster{"host": world.host, "member": world.member} {
+		for _, label := range []string{
+			"app.kubernetes.io/part-of=kubevision", "app.kubernetes.io/managed-by=kubevision",
+		} {
+			if out := c.must(t, "get", kinds, "--all-namespaces", "-l", label, "-o", "name"); out != "" {
+				t.Errorf("left in the %s, with the label %s:\n%s", name, label, out)
+			}
+		}
+		out := c.must(t, "get", "namespaces,"+kinds, "--all-namespaces", "-o", "name")
+		for line := range strings.Lines(out) {
+			if strings.Contains(line, "kubevision") {
+				t.Errorf("left in the %s: %s", name, line)
+			}
+		}
+	}
+	const probe = "e2e-after-removal"
+	world.host.must(t, "create", "namespace", probe)
+	world.host.must(t, "delete", "namespace", probe, "--timeout=60s")
+}

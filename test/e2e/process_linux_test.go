@@ -1,0 +1,65 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package e2e
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// process is a process of a container.
+type process struct {
+	id int
+	// hostname is the name of its Pod.
+	hostname string
+}
+
+// processes returns the processes of a program in containers.
+func processes(t *testing.T, program string) []process {
+	t.Helper()
+	files, err := filepath.Glob("/proc/[0-9]*/cmdline")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out []process
+	for _, file := range files {
+		line, err := os.ReadFile(file) //nolint:gosec // of the list
+		if err != nil {
+			continue // it has ended
+		}
+		name, _, _ := bytes.Cut(line, []byte{0})
+		if filepath.Base(string(name)) != program {
+			continue
+		}
+		id, err := strconv.Atoi(filepath.Base(filepath.Dir(file)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		out = append(out, process{id: id, hostname: hostnameOf(filepath.Dir(file))})
+	}
+	return out
+}
+
+func hostnameOf(dir string) string {
+	text, err := os.ReadFile(filepath.Join(dir, "environ")) //nolint:gosec // of the sandbox
+	if err != nil {
+		return ""
+	}
+	for variable := range strings.SplitSeq(string(text), "\x00") {
+		if name, found := strings.CutPrefix(variable, "HOSTNAME="); found {
+			return name
+		}
+	}
+	return ""
+}
+
+func (p process) kill(t *testing.T) {
+	t.Helper()
+	sendSignal(t, p.id, syscall.SIGKILL)
+}

@@ -1,0 +1,18 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package sandbox runs a program in namespaces of its own: its processes, mounts, network and files end with it, also
+// when it is killed.
+package sandbox
+
+const (
+	// Dir is a directory in the memory of the sandbox.
+	Dir = "/run/e2e"
+	// Address is the address of the machine within the sandbox.
+	Address = "172.30.5.1"
+	// Hostname is the name of the machine within the sandbox.
+	Hostname = "node1"
+
+	gateway = "172.30.5.254"
+	marker  = "KUBEVISION_E2E_SANDBOX"
+)

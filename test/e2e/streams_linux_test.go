@@ -1,0 +1,236 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"net/http"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gorilla/websocket"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
+	"github.com/kubevision-io/kubevision/test/conformance/wire"
+	"github.com/kubevision-io/kubevision/test/e2e/node"
+)
+
+const (
+	// idle is the time for which a terminal is left alone.
+	idle = 5 * time.Second
+	// endsWithin bounds the time between the end of a right and the end of a terminal.
+	endsWithin = time.Second
+	// copied is the size of a file that is copied.
+	copied = 8 << 20
+)
+
+// testStreams uses logs and terminals of a kubelet through both doors.
+func testStreams(t *testing.T) {
+	for _, d := range doors(t) {
+		t.Run(d.name, func(t *testing.T) {
+			t.Run("terminal", func(t *testing.T) { testTerminal(t, d) })
+			t.Run("copy", func(t *testing.T) { testCopy(t, d) })
+			t.Run("ends", func(t *testing.T) { testEnds(t, d) })
+			t.Run("log", func(t *testing.T) { testLog(t, d) })
+		})
+	}
+}
+
+// runs starts a Pod with a command, and waits until it runs.
+func runs(t *testing.T, namespace, name, script string) {
+	t.Helper()
+	pod := &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name},
+		Spec: corev1.PodSpec{
+			TerminationGracePeriodSeconds: new(int64),
+			Containers: []corev1.Container{{
+				Name: "main", Image: node.ShellImage, ImagePullPolicy: corev1.PullNever,
+				Command: []string{"sh", "-c", script},
+			}},
+		},
+	}
+	eventually(t, "create the Pod "+name, func(ctx context.Context) error { return world.host.Client.Create(ctx, pod) })
+	world.host.must(t, "-n", namespace, "wait", "--for=condition=Ready", "pod/"+name, "--timeout=60s")
+}
+
+// inNamespace makes a person who may use a terminal in a new namespace, with a Pod in it.
+func inNamespace(t *testing.T, d door, script string) (p person, namespace string) {
+	t.Helper()
+	namespace = world.host.Namespace(t, "streams")
+	p = newPerson(t, d, "dev", namespace)
+	runs(t, namespace, "web", script)
+	eventually(t, "have the right", func(ctx context.Context) error {
+		r := p.request("/clusters/" + hostName + "/namespaces/" + namespace + "/resources/pods")
+		return p.client.Answers(ctx, wire.OK, r)
+	})
+	return p, namespace
+}
+
+const shell = "exec?container=main&command=sh"
+
+// testTerminal leaves a terminal alone, types, changes its size and reads its exit code.
+func testTerminal(t *testing.T, d door) {
+	p, namespace := inNamespace(t, d, "sleep 1000000")
+	s := p.open(t, namespace, "web", shell)
+	time.Sleep(idle)
+	s.send(t, frame{Type: "resize", Cols: 123, Rows: 45})
+	s.typeIn(t, "sleep 1; stty size; echo caf\u00e9 $((40+2))\n")
+	s.awaitText(t, "45 123\r\ncaf\u00e9 42")
+	s.typeIn(t, "exit 7\n")
+	var last frame
+	s.readUntil(t, patience, func(_ string, f frame) bool {
+		last = f
+		return f.Type == "close"
+	})
+	if last.ExitCode == nil || *last.ExitCode != 7 {
+		t.Errorf("the end is %+v", last)
+	}
+}
+
+// testCopy copies a file into a container and back.
+func testCopy(t *testing.T, d door) {
+	p, namespace := inNamespace(t, d, "sleep 1000000")
+	file := make([]byte, copied)
+	_, _ = rand.Read(file) // never fails
+	const binary = "exec?container=main&tty=false&binary=true&command=sh&command=-c&command="
+	in := p.open(t, namespace, "web", binary+"head+-c+8388608+%3E/tmp/file;echo+done")
+	for part := range bytesOf(file, 32<<10) {
+		if err := in.WriteMessage(websocket.BinaryMessage, append([]byte{0}, part...)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := in.output(t, len("done\n")); string(got) != "done\n" {
+		t.Fatalf("the answer is %q", got)
+	}
+	back := p.open(t, namespace, "web", binary+"cat+/tmp/file").output(t, copied)
+	if sum(back) != sum(file) {
+		t.Errorf("%d bytes come back, and are others", len(back))
+	}
+}
+
+func bytesOf(all []byte, size int) func(func([]byte) bool) {
+	return func(yield func([]byte) bool) {
+		for begin := 0; begin < len(all); begin += size {
+			if !yield(all[begin:min(begin+size, len(all))]) {
+				return
+			}
+		}
+	}
+}
+
+// output reads a number of bytes of the output of a binary terminal.
+func (s socket) output(t *testing.T, size int) []byte {
+	t.Helper()
+	if err := s.SetReadDeadline(time.Now().Add(patience)); err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	for out.Len() < size {
+		kind, message, err := s.ReadMessage()
+		if err != nil {
+			t.Fatalf("after %d bytes: %v", out.Len(), err)
+		}
+		if kind == websocket.BinaryMessage && message[0] == 1 {
+			out.Write(message[1:])
+		}
+	}
+	return out.Bytes()
+}
+
+func sum(content []byte) string {
+	hash := sha256.Sum256(content)
+	return hex.EncodeToString(hash[:])
+}
+
+// testEnds ends what a terminal depends on.
+func testEnds(t *testing.T, d door) {
+	for _, test := range []struct {
+		name, reason string
+		end          func(*testing.T, person)
+	}{
+		{"binding", "forbidden", func(t *testing.T, p person) { world.host.Delete(t, p.binding) }},
+		{"session", "session-ended", func(t *testing.T, p person) {
+			r := p.request("/auth/logout")
+			r.Method = http.MethodPost
+			p.client.Call(t, r).Want(t, wire.OK)
+		}},
+		{"user", "session-ended", func(t *testing.T, p person) { world.host.Delete(t, p.User.Object) }},
+		{"cluster", "cluster-gone", func(t *testing.T, _ person) {
+			c := &kubevisionv1alpha1.KubeVisionCluster{ObjectMeta: metav1.ObjectMeta{Name: hostName}}
+			world.host.Delete(t, c)
+			t.Cleanup(func() { registerHost(t) })
+		}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			p, namespace := inNamespace(t, d, "sleep 1000000")
+			s := p.open(t, namespace, "web", shell)
+			s.typeIn(t, "echo $((40+2))\n")
+			s.awaitText(t, "42")
+			test.end(t, p)
+			reason, took := s.awaitEnd(t)
+			t.Logf("ended after %s", took.Round(time.Millisecond))
+			if reason != test.reason || took > endsWithin+slack {
+				t.Errorf("the terminal ends after %s because of %q", took, reason)
+			}
+		})
+	}
+}
+
+// registerHost registers the host again.
+func registerHost(t *testing.T) {
+	t.Helper()
+	old := &kubevisionv1alpha1.KubeVisionCluster{ObjectMeta: metav1.ObjectMeta{Name: hostName}}
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	if _, err := world.host.kubectl(ctx, "wait", "--for=delete", "kubevisioncluster/"+hostName,
+		"--timeout=60s"); err != nil {
+		t.Error(err)
+	}
+	old.Spec.InCluster = true
+	if err := world.host.Client.Create(ctx, old); err != nil {
+		t.Error(err)
+	}
+	if _, err := world.host.kubectl(ctx, "wait", "--for=condition=Ready", "kubevisioncluster/"+hostName,
+		"--timeout=60s"); err != nil {
+		t.Error(err)
+	}
+}
+
+// testLog follows a log across the rotation of its file and restarts of the container.
+func testLog(t *testing.T, d door) {
+	// The container writes more than a file of its log may have, and ends.
+	const lines = 4000
+	p, namespace := inNamespace(t, d, `i=0; while [ $i -lt 4000 ]; do i=$((i+1)); echo "line $i of this log, padded to be long";`+
+		` [ $((i%400)) != 0 ] || sleep 1; done`)
+	s := p.open(t, namespace, "web", "logs?container=main&follow=true")
+	next, seen := 1, 0
+	s.readUntil(t, patience, func(_ string, f frame) bool {
+		if f.Type != "log" {
+			return false
+		}
+		fields := strings.Fields(f.Data)
+		if len(fields) < 2 || fields[1] != strconv.Itoa(next) {
+			t.Errorf("the line %q follows line %d", f.Data, next-1)
+			return true
+		}
+		if next++; next > lines {
+			next = 1
+		}
+		seen++
+		return seen == lines+lines/10
+	})
+	restarts := world.host.must(t, "-n", namespace, "get", "pod", "web",
+		"-o", "jsonpath={.status.containerStatuses[0].restartCount}")
+	if restarts == "0" {
+		t.Error("the container has not restarted")
+	}
+}

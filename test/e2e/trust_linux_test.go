@@ -1,0 +1,59 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package e2e
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+)
+
+// trust returns settings that verify the serving certificate as a proxy does that follows the Secret with its
+// authorities: those of the Secret now, or those of before.
+func (c *cluster) trust(t *testing.T) *tls.Config {
+	t.Helper()
+	before := x509.NewCertPool()
+	before.AppendCertsFromPEM([]byte(c.servingCA(t)))
+	verify := func(state tls.ConnectionState) error {
+		first := verifyBy(before, state)
+		if first == nil {
+			return nil
+		}
+		secret := &corev1.Secret{}
+		if err := c.Client.Get(context.Background(), client.ObjectKey{
+			Namespace: namespace, Name: "kubevision-apiserver-tls",
+		}, secret); err != nil {
+			return errors.Join(first, err)
+		}
+		now := x509.NewCertPool()
+		now.AppendCertsFromPEM(secret.Data["ca.crt"])
+		return verifyBy(now, state)
+	}
+	return &tls.Config{
+		InsecureSkipVerify: true, //nolint:gosec // verified below
+		VerifyConnection:   verify,
+		ServerName:         serviceName,
+		MinVersion:         tls.VersionTLS12,
+	}
+}
+
+func verifyBy(roots *x509.CertPool, state tls.ConnectionState) error {
+	intermediates := x509.NewCertPool()
+	for _, c := range state.PeerCertificates[1:] {
+		intermediates.AddCert(c)
+	}
+	_, err := state.PeerCertificates[0].Verify(x509.VerifyOptions{
+		DNSName: serviceName, Roots: roots, Intermediates: intermediates,
+	})
+	if err != nil {
+		return fmt.Errorf("verify the certificate of the server: %w", err)
+	}
+	return nil
+}
