@@ -11,6 +11,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/kubevision-io/kubevision/pkg/clusters"
+	"github.com/kubevision-io/kubevision/pkg/rawjson"
 )
 
 const (
@@ -22,6 +23,12 @@ const (
 	Differs = "****** (differs)"
 	// DiffersBase64 is Differs in base64.
 	DiffersBase64 = "KioqKioqIChkaWZmZXJzKQ=="
+)
+
+// masked and differs are Masked and Differs as JSON.
+const (
+	masked  = `"` + Masked + `"`
+	differs = `"` + Differs + `"`
 )
 
 // IsSecret returns true if objects of a kind have values that are masked by default.
@@ -66,56 +73,69 @@ const (
 )
 
 // differ returns true if the other object has a different value.
-func (v values) differ(field, key string, value hidden) bool {
-	other, ok := v[field][key]
-	return ok && other != value
+func (v values) differ(field string, key rawjson.Quoted, value []byte) bool {
+	if v == nil {
+		return false
+	}
+	var own hidden
+	other, ok := v[field][key.Text()]
+	return ok && (own.UnmarshalJSON(value) != nil || other != own)
 }
 
 // mask masks the values of a Secret, and keeps its keys. kubectl apply stores a copy of the manifest in an
 // annotation. A value that differs from the other object's has another mask.
 func mask(o, metadata Object, beside values) error {
-	for field, masks := range map[string][2]hidden{
-		fieldData: {MaskedBase64, DiffersBase64}, fieldStringData: {Masked, Differs},
+	for field, masks := range map[string][2][]byte{
+		fieldData:       {[]byte(`"` + MaskedBase64 + `"`), []byte(`"` + DiffersBase64 + `"`)},
+		fieldStringData: {[]byte(masked), []byte(differs)},
 	} {
-		raw, ok := o[field]
-		if !ok {
-			continue
-		}
-		var shown map[string]hidden
-		if err := json.Unmarshal(raw, &shown); err != nil {
+		err := o.rewrite(field, func(key rawjson.Quoted, value []byte) ([]byte, error) {
+			if beside.differ(field, key, value) {
+				return masks[1], nil
+			}
+			return masks[0], nil
+		})
+		if err != nil {
 			return Unreadable(fmt.Errorf("the %s of a secret is not an object", field))
 		}
-		for key, value := range shown {
-			shown[key] = masks[0]
-			if beside.differ(field, key, value) {
-				shown[key] = masks[1]
-			}
-		}
-		encoded, err := Encode(shown)
-		if err != nil {
-			return err
-		}
-		o[field] = json.RawMessage(encoded)
 	}
-	return maskAnnotation(metadata, beside)
-}
-
-func maskAnnotation(metadata Object, beside values) error {
-	raw, ok := metadata[fieldAnnotations]
-	if !ok {
-		return nil
-	}
-	var annotations map[string]string
-	if err := json.Unmarshal(raw, &annotations); err != nil {
+	err := metadata.rewrite(fieldAnnotations, func(key rawjson.Quoted, value []byte) ([]byte, error) {
+		switch {
+		case value[0] != '"' && value[0] != 'n':
+			return nil, rawjson.ErrSyntax
+		case !key.Is(corev1.LastAppliedConfigAnnotation):
+			return nil, nil
+		case beside.differ(fieldAnnotations, key, value):
+			return []byte(differs), nil
+		default:
+			return []byte(masked), nil
+		}
+	})
+	if err != nil {
 		return Unreadable(errors.New("the annotations of a secret are not strings"))
 	}
-	if applied, ok := annotations[corev1.LastAppliedConfigAnnotation]; ok {
-		annotations[corev1.LastAppliedConfigAnnotation] = Masked
-		if beside.differ(fieldAnnotations, corev1.LastAppliedConfigAnnotation, hidden(applied)) {
-			annotations[corev1.LastAppliedConfigAnnotation] = Differs
-		}
+	return nil
+}
+
+// rewrite replaces values in the object that is the value of a field. visit returns the replacement of a value, or nil to
+// keep the value.
+func (o Object) rewrite(field string, visit func(key rawjson.Quoted, value []byte) ([]byte, error)) error {
+	raw, ok := o[field]
+	if !ok || string(raw) == "null" {
+		return nil
 	}
-	encoded, err := Encode(annotations)
-	metadata[fieldAnnotations] = json.RawMessage(encoded)
-	return err
+	s := rawjson.NewScanner(raw)
+	out, err := s.Rewrite(func(key rawjson.Quoted) (rawjson.Member, error) {
+		begin := s.Pos()
+		if err := s.Value(); err != nil {
+			return rawjson.Member{}, err //nolint:wrapcheck // callers replace the error
+		}
+		value, err := visit(key, s.Since(begin))
+		return rawjson.Member{Value: value}, err
+	})
+	if err != nil {
+		return err //nolint:wrapcheck // callers replace the error
+	}
+	o[field] = out
+	return nil
 }

@@ -24,6 +24,11 @@ type Object map[string]json.RawMessage //nolint:recvcheck // only decoding sets 
 // UnmarshalJSON sets the members of the object. They share the memory of one copy of the text.
 func (o *Object) UnmarshalJSON(text []byte) error { return o.split(bytes.Clone(text)) }
 
+// maxMembers bounds the members of an object, and of its metadata. Objects of API servers have a few.
+const maxMembers = 10_000
+
+var errTooManyMembers = fmt.Errorf("an object has more than %d members", maxMembers)
+
 // split sets the members of the object to parts of a text.
 func (o *Object) split(text []byte) error {
 	s := rawjson.NewScanner(text)
@@ -34,14 +39,23 @@ func (o *Object) split(text []byte) error {
 	if err := s.Members(func(key rawjson.Quoted) error {
 		begin := s.Pos()
 		err := s.Value()
+		if err != nil {
+			return err //nolint:wrapcheck // callers wrap the error
+		}
 		members[key.Text()] = s.Since(begin)
-		return err //nolint:wrapcheck // callers wrap the error
+		if len(members) > maxMembers {
+			return errTooManyMembers
+		}
+		return nil
 	}); err != nil {
 		return err //nolint:wrapcheck // callers wrap the error
 	}
 	*o = members
 	return s.End() //nolint:wrapcheck // callers wrap the error
 }
+
+// Member returns the value of a member of the object, or nil.
+func (o Object) Member(name string) json.RawMessage { return o[name] }
 
 // Encode returns the JSON of the object, with its members sorted by name.
 func (o Object) Encode() ([]byte, error) {
@@ -172,18 +186,51 @@ func (o Object) complete(field, value string) error {
 
 // Metadata contains the used fields of an object's metadata.
 type Metadata struct {
-	Name      string            `json:"name"`
-	Namespace string            `json:"namespace"`
-	Labels    map[string]string `json:"labels"`
+	Name      string
+	Namespace string
 }
 
-// Metadata is the metadata of the object.
+// Metadata returns the metadata of the object.
 func (o Object) Metadata() (Metadata, error) {
-	var metadata Metadata
-	if err := json.Unmarshal(o["metadata"], &metadata); err != nil {
+	var out Metadata
+	err := eachMember(o["metadata"], func(key rawjson.Quoted, s *rawjson.Scanner) (err error) {
+		switch {
+		case key.Is("name"):
+			out.Name, err = s.Text()
+		case key.Is("namespace"):
+			out.Namespace, err = s.Text()
+		default:
+			err = s.Value()
+		}
+		return err //nolint:wrapcheck // the error is replaced
+	})
+	if err != nil {
 		return Metadata{}, Unreadable(errors.New("the metadata of an object cannot be read"))
 	}
-	return metadata, nil
+	return out, nil
+}
+
+// EachLabel calls visit with each label of the object.
+func (o Object) EachLabel(visit func(key, value string)) error {
+	labels, ok := rawjson.At(o["metadata"], "labels")
+	if !ok || string(labels) == "null" {
+		return nil
+	}
+	err := eachMember(labels, func(key rawjson.Quoted, s *rawjson.Scanner) error {
+		value, err := s.Text()
+		visit(key.Text(), value)
+		return err //nolint:wrapcheck // the error is replaced
+	})
+	if err != nil {
+		return Unreadable(errors.New("the labels of an object cannot be read"))
+	}
+	return nil
+}
+
+// eachMember visits the members of an object.
+func eachMember(object []byte, visit func(key rawjson.Quoted, s *rawjson.Scanner) error) error {
+	s := rawjson.NewScanner(object)
+	return s.Members(func(key rawjson.Quoted) error { return visit(key, s) }) //nolint:wrapcheck // callers wrap it
 }
 
 // Encode is JSON, with <, > and & as they are, as kube-apiserver writes them.

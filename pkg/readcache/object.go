@@ -221,19 +221,13 @@ func rewriteObject(s *rawjson.Scanner, visit func(key rawjson.Quoted) (rawjson.M
 	return s.Rewrite(visit) //nolint:wrapcheck // the error is that of the text
 }
 
-// Members returns the values of the members of the object that are named.
-func (o *Object) Members(names ...string) map[string]json.RawMessage {
-	out := make(map[string]json.RawMessage, len(names))
-	s := rawjson.NewScanner(o.JSON)
-	_ = s.Members(func(key rawjson.Quoted) error { // an Object has valid JSON
-		begin := s.Pos()
-		err := s.Value()
-		if i := slices.IndexFunc(names, key.Is); err == nil && i >= 0 {
-			out[names[i]] = s.Since(begin)
-		}
-		return err //nolint:wrapcheck // it is ignored
-	})
-	return out
+// Member returns the value of a member of the object, or nil.
+func (o *Object) Member(name string) json.RawMessage {
+	value, ok := rawjson.Lookup(o.JSON, name)
+	if !ok {
+		return nil
+	}
+	return value
 }
 
 // GetObjectKind implements runtime.Object.

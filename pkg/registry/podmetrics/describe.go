@@ -34,11 +34,11 @@ func readOne(ctx context.Context, caller *scopedlist.Client, t objectref.Target)
 }
 
 // describe returns the measured usage with the requests and limits of the containers. The values of the Pod are sums.
-func describe(p pod, m Measured) *dashboardv1alpha1.PodMetrics {
+func describe(p *podSpec, m Measured) *dashboardv1alpha1.PodMetrics {
 	out := &dashboardv1alpha1.PodMetrics{Timestamp: m.Timestamp, Window: m.Window,
 		Containers: []dashboardv1alpha1.ContainerMetrics{}}
-	wanted := make(map[string]corev1.ResourceRequirements, len(p.Spec.Containers))
-	for _, c := range p.Spec.Containers {
+	wanted := make(map[string]corev1.ResourceRequirements, len(p.Containers))
+	for _, c := range p.Containers {
 		wanted[c.Name] = c.Resources
 	}
 	for _, c := range m.Containers {
@@ -51,7 +51,7 @@ func describe(p pod, m Measured) *dashboardv1alpha1.PodMetrics {
 		out.CPUMilli += use.CPUMilli
 		out.MemoryBytes += use.MemoryBytes
 	}
-	for _, c := range p.Spec.Containers {
+	for _, c := range p.Containers {
 		add(&out.CPURequestMilli, cpu(c.Resources.Requests))
 		add(&out.CPULimitMilli, cpu(c.Resources.Limits))
 		add(&out.MemoryRequestBytes, memory(c.Resources.Requests))

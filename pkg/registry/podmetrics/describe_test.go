@@ -5,8 +5,11 @@ package podmetrics
 
 import (
 	"encoding/json"
+	"errors"
+	"strings"
 	"testing"
 
+	"github.com/kubevision-io/kubevision/pkg/budget"
 	"github.com/kubevision-io/kubevision/pkg/objects"
 )
 
@@ -46,12 +49,34 @@ func TestMetricsStandBesideThePod(t *testing.T) {
 	}{
 		{"p", `"available"`, want, true}, {"new", `"pending"`, "", true}, {"p", `"unavailable"`, "", false},
 	} {
+		metrics := &Metrics{known: known}
+		if !tc.available {
+			metrics.err = errors.New("no metrics")
+		}
 		pod := pods(tc.name)[0]
-		if err := addTo(pod, known, tc.available); err != nil {
+		if err := metrics.AddTo(pod); err != nil {
 			t.Fatal(err)
 		}
 		if string(pod[fieldStatus]) != tc.status || string(pod[fieldMetrics]) != tc.metrics {
 			t.Errorf("%s: got %s\n%s\nwant %s\n%s", tc.name, pod[fieldStatus], pod[fieldMetrics], tc.status, tc.metrics)
 		}
+	}
+}
+
+// TestContainersAreCharged verifies that the account is charged for the containers of a Pod before they are decoded, and
+// not afterwards.
+func TestContainersAreCharged(t *testing.T) {
+	pod := pods("p")[0]
+	pod["spec"] = json.RawMessage(`{"containers":[{}` + strings.Repeat(",{}", 16<<10) + `]}`)
+	metrics := &Metrics{
+		known: map[[2]string]Measured{{"n", "p"}: {}}, account: budget.New(8<<20).Account("user", 0),
+	}
+	if err := metrics.AddTo(pod); !errors.Is(err, budget.ErrExceeded) {
+		t.Errorf("many containers: %v", err)
+	}
+	shared := budget.New(64 << 20)
+	metrics.account = shared.Account("user", 0)
+	if err := metrics.AddTo(pod); err != nil || shared.Used() != 0 {
+		t.Errorf("with more memory: %v, and %d bytes are charged still", err, shared.Used())
 	}
 }

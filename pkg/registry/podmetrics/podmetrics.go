@@ -17,6 +17,7 @@ import (
 	"k8s.io/klog/v2"
 
 	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/budget"
 	"github.com/kubevision-io/kubevision/pkg/clusters"
 	"github.com/kubevision-io/kubevision/pkg/objects"
 	"github.com/kubevision-io/kubevision/pkg/registry/objectref"
@@ -48,17 +49,12 @@ type Measured struct {
 	} `json:"containers"`
 }
 
-type pod struct {
-	Metadata struct {
-		Namespace string `json:"namespace"`
-		Name      string `json:"name"`
-	} `json:"metadata"`
-	Spec struct {
-		Containers []struct {
-			Name      string                      `json:"name"`
-			Resources corev1.ResourceRequirements `json:"resources"`
-		} `json:"containers"`
-	} `json:"spec"`
+// podSpec is the part of the spec of a Pod with the requests and limits.
+type podSpec struct {
+	Containers []struct {
+		Name      string                      `json:"name"`
+		Resources corev1.ResourceRequirements `json:"resources"`
+	} `json:"containers"`
 }
 
 // Group is the API group of the metrics.
@@ -71,8 +67,9 @@ func GroupResource(plural string) schema.GroupResource {
 
 // Metrics contains the metrics of the Pods of a target.
 type Metrics struct {
-	known map[[2]string]Measured
-	err   error
+	known   map[[2]string]Measured
+	err     error
+	account *budget.Account
 }
 
 // Read reads the metrics of the Pods of a target. Missing metrics are not an error.
@@ -82,16 +79,16 @@ func Read(ctx context.Context, caller *scopedlist.Client, t objectref.Target) *M
 		klog.FromContext(ctx).V(3).Info("There are no metrics of Pods", "cluster", caller.Cluster(), "reason",
 			err.Error())
 	}
-	return &Metrics{known: known, err: err}
+	return &Metrics{known: known, err: err, account: budget.AccountFrom(ctx)}
 }
 
 // Available returns whether the cluster has given metrics.
 func (m *Metrics) Available() bool { return m.err == nil }
 
-// AddTo adds metrics and metricsStatus to Pods.
+// AddTo adds metrics and metricsStatus to Pods. The account of the request is charged for the current Pod.
 func (m *Metrics) AddTo(pods ...objects.Object) error {
 	for _, object := range pods {
-		if err := addTo(object, m.known, m.Available()); err != nil {
+		if err := m.addTo(object); err != nil {
 			return err
 		}
 	}
@@ -101,19 +98,26 @@ func (m *Metrics) AddTo(pods ...objects.Object) error {
 // Usage returns the total usage of the containers of a Pod. It returns false if there is no measurement.
 func (m *Metrics) Usage(namespace, name string) (dashboardv1alpha1.ResourceUse, bool) {
 	measured, ok := m.known[[2]string{namespace, name}]
-	return describe(pod{}, measured).ResourceUse, ok
+	return describe(&podSpec{}, measured).ResourceUse, ok
 }
 
-func addTo(object objects.Object, known map[[2]string]Measured, available bool) error {
+func (m *Metrics) addTo(object objects.Object) error {
 	metrics, status := (*dashboardv1alpha1.PodMetrics)(nil), dashboardv1alpha1.MetricsUnavailable
-	if available {
-		p, err := decode(object)
+	if m.Available() {
+		metadata, err := object.Metadata()
 		if err != nil {
-			return err
+			return err //nolint:wrapcheck // it has its code
 		}
 		status = dashboardv1alpha1.MetricsPending
-		if found, ok := known[[2]string{p.Metadata.Namespace, p.Metadata.Name}]; ok {
-			metrics, status = describe(p, found), dashboardv1alpha1.MetricsAvailable
+		if found, ok := m.known[[2]string{metadata.Namespace, metadata.Name}]; ok {
+			status = dashboardv1alpha1.MetricsAvailable
+			err := objects.Item(object.Member("spec"), m.account, func(s *podSpec) error {
+				metrics = describe(s, found)
+				return nil
+			})
+			if err != nil {
+				return fmt.Errorf("reading the spec of a pod: %w", err)
+			}
 		}
 	}
 	var err error
@@ -126,16 +130,6 @@ func addTo(object objects.Object, known map[[2]string]Measured, available bool) 
 		return fmt.Errorf("encoding the status of metrics: %w", err)
 	}
 	return nil
-}
-
-func decode(object objects.Object) (pod, error) {
-	var p pod
-	for field, into := range map[string]any{"metadata": &p.Metadata, "spec": &p.Spec} {
-		if err := json.Unmarshal(object[field], into); err != nil {
-			return pod{}, fmt.Errorf("reading the %s of a pod: %w", field, err)
-		}
-	}
-	return p, nil
 }
 
 // read reads the metrics of one Pod, or of all Pods of a list.

@@ -5,7 +5,6 @@ package resource
 
 import (
 	"context"
-	"encoding/json"
 	"maps"
 	"slices"
 	"time"
@@ -111,11 +110,7 @@ func (a *applied) try(ctx context.Context, b *bundle) {
 
 // versionOf returns the resourceVersion of an object. That of a dry run is the one of the object that it is based on.
 func versionOf(body []byte) string {
-	var o metav1.PartialObjectMetadata
-	if err := json.Unmarshal(body, &o); err != nil {
-		return ""
-	}
-	return o.ResourceVersion
+	return textAt(body, "metadata", "resourceVersion")
 }
 
 // change compares what there is with what there would be.

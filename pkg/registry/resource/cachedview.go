@@ -12,7 +12,6 @@ import (
 	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
 	"github.com/kubevision-io/kubevision/pkg/budget"
 	"github.com/kubevision-io/kubevision/pkg/envelope"
-	"github.com/kubevision-io/kubevision/pkg/objects"
 	"github.com/kubevision-io/kubevision/pkg/readcache"
 )
 
@@ -43,7 +42,7 @@ func (q *cachedQuery) view(
 			r := ranked{object: o}
 			if v.order.isSet() {
 				var err error
-				if r.key, err = v.order.cachedKey(o); err != nil {
+				if r.key, err = v.order.cachedKey(o, account); err != nil {
 					return err
 				}
 				keyed = keyed || r.key.class != classMissing
@@ -92,8 +91,8 @@ func (v *view) finds(o *readcache.Object) bool {
 	return slices.ContainsFunc(o.Labels, func(l readcache.Label) bool { return contains(l.Key + "=" + l.Value) })
 }
 
-// cachedKey is like key, for an object of the cache. It decodes no other value of the object.
-func (o *order) cachedKey(item *readcache.Object) (sortKey, error) {
+// cachedKey is like key, for an object of the cache, whose name is decoded already.
+func (o *order) cachedKey(item *readcache.Object, account *budget.Account) (sortKey, error) {
 	if o.derived == nil && len(o.path) == 2 && o.path[0] == "metadata" {
 		switch {
 		case o.path[1] == "name":
@@ -102,8 +101,5 @@ func (o *order) cachedKey(item *readcache.Object) (sortKey, error) {
 			return textKey(item.Namespace), nil
 		}
 	}
-	if o.derived != nil {
-		return o.derived(item.Members(membersOfDerived()...)), nil
-	}
-	return o.keyAt(objects.Object(item.Members(o.path[0])))
+	return o.key(item, account)
 }

@@ -41,7 +41,7 @@ func (e *Provider) dryRunEndpoint(prepared prepare) routes.Endpoint {
 		if err != nil {
 			return routes.Result{}, err
 		}
-		if data.Current, err = describeObject(current, nil, w.Resource); err != nil {
+		if data.Current, err = describeObject(r.Context(), current, nil, w.Resource); err != nil {
 			return routes.Result{}, err
 		}
 		if isRefused {
@@ -53,11 +53,11 @@ func (e *Provider) dryRunEndpoint(prepared prepare) routes.Endpoint {
 			refused.Data = data
 			return routes.Result{}, refused
 		}
-		if data.Proposed, err = describeObject(answer.Body, current, w.Resource); err != nil {
+		if data.Proposed, err = describeObject(r.Context(), answer.Body, current, w.Resource); err != nil {
 			return routes.Result{}, err
 		}
 		if current != nil {
-			data.Diff, err = compare(r.Context(), current, answer.Body, data)
+			data.Diff, err = compare(current, answer.Body, data)
 		}
 		return routes.Result{Data: data, Meta: dashboardv1alpha1.Meta{Source: dashboardv1alpha1.SourceAPIServer, Warnings: answer.Warnings}}, err
 	})
@@ -79,10 +79,16 @@ func (w *write) current(ctx context.Context, caller *clusters.Client) ([]byte, e
 	}
 }
 
-// describeObject shows an object, beside another one that it is compared with if that is not nil.
-func describeObject(body, beside []byte, r clusters.Resource) (*dashboardv1alpha1.DryRunObject, error) {
+// describeObject shows an object, beside another one that it is compared with if that is not nil. The account of the
+// request is charged for the values of the object.
+func describeObject(
+	ctx context.Context, body, beside []byte, r clusters.Resource,
+) (*dashboardv1alpha1.DryRunObject, error) {
 	if body == nil {
 		return nil, nil //nolint:nilnil // there is nothing to describe
+	}
+	if err := objects.HoldUntyped(body, budget.AccountFrom(ctx)); err != nil {
+		return nil, envelope.OutOfMemory(err)
 	}
 	o, err := objects.DecodeBeside(body, beside, r)
 	if err != nil {
@@ -123,16 +129,9 @@ func (w *write) reasons(refused *envelope.Error) []string {
 	return []string{redaction.Cut(refused.Message)}
 }
 
-// compare shows the difference of what is shown. Which fields differ is found in what is there: in a Secret, that a
-// value changes is shown, and no value.
-func compare(
-	ctx context.Context, current, proposed []byte, shown dashboardv1alpha1.DryRun,
-) (*dashboardv1alpha1.Diff, error) {
-	for _, body := range [][]byte{current, proposed} {
-		if err := objects.HoldUntyped(body, budget.AccountFrom(ctx)); err != nil {
-			return nil, envelope.OutOfMemory(err)
-		}
-	}
+// compare shows the difference between two objects that were described. The paths of the fields that differ come from
+// the objects themselves: for a Secret, they show that a value changes, and no value.
+func compare(current, proposed []byte, shown dashboardv1alpha1.DryRun) (*dashboardv1alpha1.Diff, error) {
 	paths, err := diff.Paths(current, proposed)
 	if err != nil {
 		return nil, envelope.Internal(err)

@@ -5,8 +5,10 @@ package resource
 
 import (
 	"cmp"
+	"fmt"
 	"strings"
 
+	"github.com/kubevision-io/kubevision/pkg/budget"
 	"github.com/kubevision-io/kubevision/pkg/clusters"
 	"github.com/kubevision-io/kubevision/pkg/envelope"
 	"github.com/kubevision-io/kubevision/pkg/objects"
@@ -20,7 +22,7 @@ type order struct {
 	path       []string
 	descending bool
 	// derived computes a value that is no field of the object, or is nil.
-	derived func(objects.Object) sortKey
+	derived func(item) sortKey
 }
 
 func readOrder(sortBy, direction string) (order, error) {
@@ -88,17 +90,28 @@ func (o *order) compare(a, b sortKey) int {
 	return c
 }
 
-// key returns the value of an object, and an error for one that has no order.
-func (o *order) key(item objects.Object) (sortKey, error) {
-	if o.derived != nil {
-		return o.derived(item), nil
-	}
-	return o.keyAt(item)
-}
+const (
+	// smallText is the size up to which a text is decoded without a charge, because it exists for microseconds.
+	smallText = 4 << 10
+	// decodedText is the memory that a byte of a text needs while it is decoded.
+	decodedText = 3
+)
 
-// keyAt returns the value at the path of the order.
-func (o *order) keyAt(item objects.Object) (sortKey, error) {
-	key, ok := keyOf(valueAt(item, o.path))
+// key returns the value of an object, and an error for one that has no order. The account is charged for a large value
+// while it is decoded.
+func (o *order) key(from item, account *budget.Account) (sortKey, error) {
+	if o.derived != nil {
+		return o.derived(from), nil
+	}
+	raw := valueAt(from, o.path)
+	if len(raw) > smallText {
+		size := int64(len(raw)) * decodedText
+		if err := account.Take(size); err != nil {
+			return sortKey{}, fmt.Errorf("reading a value to sort by: %w", err)
+		}
+		defer account.Give(size)
+	}
+	key, ok := keyOf(raw)
 	if !ok {
 		return sortKey{}, envelope.Invalid(querySortBy, "%s is an object or a list: sort by a field in it",
 			strings.Join(o.path, "."))

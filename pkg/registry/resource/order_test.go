@@ -106,7 +106,7 @@ func TestDerivedValues(t *testing.T) {
 			t.Fatal(err)
 		}
 		o.forResource(tc.r)
-		key, err := o.key(objectOf(t, tc.text))
+		key, err := o.key(objectOf(t, tc.text), nil)
 		got := ""
 		if key.number != nil {
 			got = strings.TrimSuffix(key.number.String(), "/1")

@@ -6,7 +6,6 @@ package resource
 import (
 	"context"
 	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -15,6 +14,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/kubevision-io/kubevision/pkg/authorization"
+	"github.com/kubevision-io/kubevision/pkg/budget"
 	"github.com/kubevision-io/kubevision/pkg/clusters"
 	"github.com/kubevision-io/kubevision/pkg/envelope"
 	"github.com/kubevision-io/kubevision/pkg/objects"
@@ -108,6 +108,15 @@ func (m manifestObject) dropAnnotation() {
 	}
 }
 
+// storedSecret is the part of a Secret that masks replace.
+type storedSecret struct {
+	Metadata struct {
+		ResourceVersion string            `json:"resourceVersion"`
+		Annotations     map[string]string `json:"annotations"`
+	} `json:"metadata"`
+	Data map[string][]byte `json:"data"`
+}
+
 // restore puts the values of a Secret where a client has sent back what it was shown instead of them. They are read as the caller, and the
 // write is about the version that they were read of.
 func (m manifestObject) restore(ctx context.Context, caller *clusters.Client, t objectref.Target) error {
@@ -123,12 +132,15 @@ func (m manifestObject) restore(ctx context.Context, caller *clusters.Client, t 
 	if err := authorization.CallError(ctx, caller, t.Attributes("get"), err); err != nil {
 		return err
 	}
-	var current corev1.Secret
-	if err := json.Unmarshal(body, &current); err != nil {
-		return objects.Unreadable(errors.New("a secret cannot be decoded"))
+	var current storedSecret
+	if err := objects.Read(body, budget.AccountFrom(ctx), &current); err != nil {
+		if errors.Is(err, budget.ErrExceeded) {
+			return envelope.OutOfMemory(err)
+		}
+		return objects.Unreadable(errors.New("a secret cannot be decoded")) // without values
 	}
 	if version, ok := m.metadata()["resourceVersion"]; !ok || version == "" {
-		m.metadata()["resourceVersion"] = current.ResourceVersion
+		m.metadata()["resourceVersion"] = current.Metadata.ResourceVersion
 	}
 	for field, keys := range map[string][]string{fieldData: inData, fieldStringData: inStringData} {
 		if err := m.fill(field, keys, current.Data); err != nil {
@@ -136,7 +148,7 @@ func (m manifestObject) restore(ctx context.Context, caller *clusters.Client, t 
 		}
 	}
 	if masked {
-		m.annotations()[corev1.LastAppliedConfigAnnotation] = current.Annotations[corev1.LastAppliedConfigAnnotation]
+		m.annotations()[corev1.LastAppliedConfigAnnotation] = current.Metadata.Annotations[corev1.LastAppliedConfigAnnotation]
 	}
 	return nil
 }

@@ -64,7 +64,7 @@ func (s *selection) add(o objects.Object) error {
 	s.found++
 	if s.view.order.isSet() {
 		var err error
-		if h.key, err = s.view.order.key(o); err != nil {
+		if h.key, err = s.view.order.key(o, s.account); err != nil {
 			return err
 		}
 		s.keyed = s.keyed || h.key.class != classMissing

@@ -4,12 +4,12 @@
 package resource
 
 import (
-	"bytes"
-	"encoding/json"
 	"math/big"
 	"regexp"
 	"strconv"
 	"strings"
+
+	"github.com/kubevision-io/kubevision/pkg/rawjson"
 )
 
 // sortKey is a value by which objects are sorted.
@@ -41,33 +41,28 @@ func missing() sortKey { return sortKey{class: classMissing} }
 
 func number(n *big.Rat) sortKey { return sortKey{class: classNumber, number: n} }
 
+// maxNumber bounds the digits of a number. API servers write fewer.
+const maxNumber = 1 << 10
+
 // keyOf returns the key of a value, and false for objects and lists, which have no order. A text that is a quantity
 // counts as a number, as with kubectl.
-func keyOf(raw json.RawMessage) (sortKey, bool) {
-	switch {
-	case len(raw) == 0:
-		return missing(), true
-	case raw[0] == '{' || raw[0] == '[': // it is not decoded, since it may have any number of elements
+func keyOf(raw []byte) (sortKey, bool) {
+	s := rawjson.NewScanner(raw)
+	switch s.Peek() {
+	case '{', '[':
 		return sortKey{}, false
+	case '"':
+		if text, err := s.Text(); err == nil {
+			return textKey(text), true
+		}
+	case 't', 'f':
+		return sortKey{class: classText, text: string(raw)}, true
+	default: // also null, and no value
+		if len(raw) <= maxNumber {
+			return numberKey(string(raw)), true
+		}
 	}
-	decoder := json.NewDecoder(bytes.NewReader(raw))
-	decoder.UseNumber()
-	var value any
-	if err := decoder.Decode(&value); err != nil {
-		return missing(), true
-	}
-	switch v := value.(type) {
-	case nil:
-		return missing(), true
-	case json.Number:
-		return numberKey(v.String()), true
-	case string:
-		return textKey(v), true
-	case bool:
-		return sortKey{class: classText, text: strconv.FormatBool(v)}, true
-	default:
-		return sortKey{}, false
-	}
+	return missing(), true
 }
 
 func textKey(text string) sortKey {
@@ -90,7 +85,8 @@ func numberKey(text string) sortKey {
 
 // quantity matches a number with one of the suffixes of Kubernetes. The digits are bounded, so that a large exponent
 // does not fill the memory.
-var quantity = regexp.MustCompile(`^([+-]?(?:\d{1,40}(?:\.\d{0,40})?|\.\d{1,40})(?:[eE][+-]?\d{1,2})?)([numkMGTPE]|[KMGTPE]i)?$`)
+var quantity = regexp.MustCompile(
+	`^([+-]?(?:\d{1,40}(?:\.\d{0,40})?|\.\d{1,40})(?:[eE][+-]?\d{1,2})?)([numkMGTPE]|[KMGTPE]i)?$`)
 
 // parseQuantity reads a number or a quantity such as 500Mi.
 func parseQuantity(text string) (*big.Rat, bool) {

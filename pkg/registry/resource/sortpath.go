@@ -4,24 +4,22 @@
 package resource
 
 import (
-	"encoding/json"
 	"regexp"
-	"strconv"
 	"strings"
 
-	"github.com/kubevision-io/kubevision/pkg/objects"
 	"github.com/kubevision-io/kubevision/pkg/rawjson"
 )
 
 const (
-	// maxPath is the length of the longest path, in bytes; maxSegments is how many segments it has at most.
+	// maxPath bounds the length of a path, in bytes, and maxSegments its segments.
 	maxPath     = 1024
 	maxSegments = 16
 )
 
-// pathSegment is a segment of a path, as kubectl writes it: .name, in which a backslash takes the meaning from the next
-// character, an index in brackets, or a name in brackets and quotes.
-var pathSegment = regexp.MustCompile(`^(?:\.((?:[A-Za-z0-9_/-]|\\[ -~])+)|\[(-?\d{1,6}|\*)\]|\['([^']+)'\]|\["([^"]+)"\])`) //nolint:gocritic // all printable characters
+// pathSegment is a segment of a path, as kubectl writes it: .name, in which a backslash escapes the next character, an
+// index in brackets, or a name in brackets and quotes.
+var pathSegment = regexp.MustCompile( //nolint:gocritic // all printable characters
+	`^(?:\.((?:[A-Za-z0-9_/-]|\\[ -~])+)|\[(-?\d{1,6}|\*)\]|\['([^']+)'\]|\["([^"]+)"\])`)
 
 var pathEscape = regexp.MustCompile(`\\(.)`)
 
@@ -49,7 +47,7 @@ func parsePath(text string) ([]string, bool) {
 		switch {
 		case found[1] != "":
 			out = append(out, pathEscape.ReplaceAllString(found[1], "$1"))
-		case found[2] == "*": // of all elements kubectl looks at the first
+		case found[2] == "*": // kubectl sorts by the first element
 			out = append(out, "0")
 		default:
 			out = append(out, found[2]+found[3]+found[4])
@@ -58,53 +56,11 @@ func parsePath(text string) ([]string, bool) {
 	return out, true
 }
 
-// valueAt returns the value at a path, nil where there is none.
-func valueAt(item objects.Object, path []string) json.RawMessage {
-	current, ok := item[path[0]]
-	for _, segment := range path[1:] {
-		if !ok {
-			return nil
-		}
-		current, ok = valueIn(current, segment)
-	}
-	return current
-}
-
-// valueIn returns the member or the element of a value. It decodes none of the others, of which there may be any number.
-func valueIn(value json.RawMessage, segment string) (json.RawMessage, bool) {
-	if len(value) > 0 && value[0] == '{' {
-		return rawjson.Lookup(value, segment)
-	}
-	index, err := strconv.Atoi(segment)
-	if err != nil {
-		return nil, false
-	}
-	if index < 0 {
-		index += countElements(value)
-	}
-	var found json.RawMessage
-	visited := 0
-	s := rawjson.NewScanner(value)
-	err = s.Elements(func() error {
-		begin := s.Pos()
-		if err := s.Value(); err != nil {
-			return err //nolint:wrapcheck // it is not returned
-		}
-		if visited == index {
-			found = s.Since(begin)
-		}
-		visited++
+// valueAt returns the value at a path of an object, or nil.
+func valueAt(o item, path []string) []byte {
+	value, ok := rawjson.At(o.Member(path[0]), path[1:]...)
+	if !ok {
 		return nil
-	})
-	return found, err == nil && found != nil
-}
-
-// countElements returns the number of elements of a list, or 0 for another value.
-func countElements(value json.RawMessage) (count int) {
-	s := rawjson.NewScanner(value)
-	_ = s.Elements(func() error { // a value that is no list has no elements
-		count++
-		return s.Value() //nolint:wrapcheck // it is not returned
-	})
-	return count
+	}
+	return value
 }

@@ -82,14 +82,8 @@ func (v view) matches(o objects.Object) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	texts := []string{metadata.Name, metadata.Namespace}
-	for key, value := range metadata.Labels {
-		texts = append(texts, key+"="+value)
-	}
-	for _, text := range texts {
-		if strings.Contains(strings.ToLower(text), v.search) {
-			return true, nil
-		}
-	}
-	return false, nil
+	contains := func(text string) bool { return strings.Contains(strings.ToLower(text), v.search) }
+	found := contains(metadata.Name) || contains(metadata.Namespace)
+	err = o.EachLabel(func(key, value string) { found = found || contains(key+"="+value) })
+	return found, err
 }

@@ -5,7 +5,6 @@ package scopedlist
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/url"
@@ -16,6 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/labels"
 
+	"github.com/kubevision-io/kubevision/pkg/budget"
 	"github.com/kubevision-io/kubevision/pkg/clusters"
 	"github.com/kubevision-io/kubevision/pkg/fanout"
 	"github.com/kubevision-io/kubevision/pkg/objects"
@@ -46,7 +46,7 @@ func (c *Client) getOwnNamespaces(ctx context.Context, call clusters.Call) (Resu
 		if err != nil {
 			return err
 		}
-		bodies[i], err = selected.list(answer.Body)
+		bodies[i], err = selected.list(answer.Body, budget.AccountFrom(ctx))
 		return err
 	})
 	if err != nil {
@@ -94,22 +94,36 @@ func fieldsOf(n *corev1.Namespace) fields.Set {
 	return fields.Set{"metadata.name": n.Name, "status.phase": string(n.Status.Phase)}
 }
 
-// list makes a list of a Namespace that was read.
-func (s selectors) list(body []byte) ([]byte, error) {
-	var found struct {
-		Metadata objects.Metadata `json:"metadata"`
-		Status   struct {
-			Phase corev1.NamespacePhase `json:"phase"`
-		} `json:"status"`
-	}
-	if err := json.Unmarshal(body, &found); err != nil {
-		return nil, objects.Unreadable(errors.New("a namespace cannot be decoded"))
+// readNamespace is the part of a Namespace that selectors match.
+type readNamespace struct {
+	Metadata struct {
+		Name   string            `json:"name"`
+		Labels map[string]string `json:"labels"`
+	} `json:"metadata"`
+	Status struct {
+		Phase corev1.NamespacePhase `json:"phase"`
+	} `json:"status"`
+}
+
+// list returns a list of the Namespace in a body, or of none if the selectors do not match it. The account is charged
+// for the list.
+func (s selectors) list(body []byte, account *budget.Account) ([]byte, error) {
+	matches := false
+	err := objects.Item(body, account, func(found *readNamespace) error {
+		n := corev1.Namespace{Status: corev1.NamespaceStatus{Phase: found.Status.Phase}}
+		n.Name = found.Metadata.Name
+		matches = s.labels.Matches(labels.Set(found.Metadata.Labels)) && s.fields.Matches(fieldsOf(&n))
+		return nil
+	})
+	if err != nil {
+		return nil, err //nolint:wrapcheck // it has its code
 	}
 	const begin, end = `{"kind":"NamespaceList","apiVersion":"v1","metadata":{},"items":[`, `]}`
-	n := corev1.Namespace{Status: corev1.NamespaceStatus{Phase: found.Status.Phase}}
-	n.Name = found.Metadata.Name
-	if !s.labels.Matches(labels.Set(found.Metadata.Labels)) || !s.fields.Matches(fieldsOf(&n)) {
+	if !matches {
 		return []byte(begin + end), nil
+	}
+	if err := account.Take(int64(len(body))); err != nil {
+		return nil, fmt.Errorf("listing a namespace: %w", err)
 	}
 	return slices.Concat([]byte(begin), body, []byte(end)), nil
 }

@@ -7,8 +7,6 @@ import (
 	"encoding/json"
 	"fmt"
 
-	"k8s.io/apimachinery/pkg/labels"
-
 	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
 )
 
@@ -36,11 +34,10 @@ type object struct {
 }
 
 type spec struct {
-	Replicas *int64 `json:"replicas"`
-	Suspend  bool   `json:"suspend"`
-	// Selector is a map in Services and has another type in workloads.
-	Selector       json.RawMessage `json:"selector"`
-	DefaultBackend backend         `json:"defaultBackend"`
+	Replicas       *int64   `json:"replicas"`
+	Suspend        bool     `json:"suspend"`
+	Selector       selector `json:"selector"`
+	DefaultBackend backend  `json:"defaultBackend"`
 	Rules          []struct {
 		HTTP struct {
 			Paths []struct {
@@ -48,6 +45,28 @@ type spec struct {
 			} `json:"paths"`
 		} `json:"http"`
 	} `json:"rules"`
+}
+
+// selector is the selector of a Service. It is empty for workloads, whose selector has another type.
+type selector map[string]string
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (s *selector) UnmarshalJSON(raw []byte) error {
+	var wanted map[string]string
+	if json.Unmarshal(raw, &wanted) == nil {
+		*s = wanted
+	}
+	return nil
+}
+
+// matches returns whether labels match. An empty selector selects nothing.
+func (s selector) matches(labels map[string]string) bool {
+	for key, value := range s {
+		if has, ok := labels[key]; !ok || has != value {
+			return false
+		}
+	}
+	return len(s) > 0
 }
 
 type backend struct {
@@ -110,12 +129,8 @@ func selections(all []object) []dashboardv1alpha1.TopologyEdge {
 		byPlural[all[i].plural] = append(byPlural[all[i].plural], &all[i])
 	}
 	for _, service := range byPlural[services] {
-		selector := service.selector()
-		if selector.Empty() {
-			continue
-		}
 		for _, pod := range byPlural[pods] {
-			if selector.Matches(labels.Set(pod.Metadata.Labels)) {
+			if service.Spec.Selector.matches(pod.Metadata.Labels) {
 				out = append(out, edge(service, pod, dashboardv1alpha1.RelationSelects))
 			}
 		}
@@ -128,15 +143,6 @@ func selections(all []object) []dashboardv1alpha1.TopologyEdge {
 		}
 	}
 	return out
-}
-
-// selector returns the selector of a Service. A missing selector selects nothing.
-func (o *object) selector() labels.Selector {
-	var wanted map[string]string
-	if err := json.Unmarshal(o.Spec.Selector, &wanted); err != nil || len(wanted) == 0 {
-		return labels.Everything()
-	}
-	return labels.SelectorFromSet(wanted)
 }
 
 func (o *object) sendsTo(service string) bool {

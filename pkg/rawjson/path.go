@@ -1,0 +1,61 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package rawjson
+
+import "strconv"
+
+// At returns the value at a path of valid JSON, and false if there is none. A segment of the path is a key of an object,
+// or the index of an element of an array. A negative index counts from the end.
+func At(value []byte, path ...string) ([]byte, bool) {
+	for _, segment := range path {
+		var found bool
+		switch NewScanner(value).Peek() {
+		case '{':
+			value, found = Lookup(value, segment)
+		case '[':
+			value, found = element(value, segment)
+		}
+		if !found {
+			return nil, false
+		}
+	}
+	return value, true
+}
+
+// element returns an element of an array.
+func element(array []byte, segment string) (found []byte, ok bool) {
+	index, err := strconv.Atoi(segment)
+	if err != nil {
+		return nil, false
+	}
+	if index < 0 {
+		Elements(array, func([]byte) { index++ })
+		if index < 0 {
+			return nil, false
+		}
+	}
+	Elements(array, func(element []byte) {
+		if index == 0 {
+			found, ok = element, true
+		}
+		index--
+	})
+	return found, ok
+}
+
+// Elements calls visit with the text of each element of a valid array. It does nothing for other values.
+func Elements(array []byte, visit func(element []byte)) {
+	s := NewScanner(array)
+	if s.Peek() != '[' {
+		return
+	}
+	_ = s.Elements(func() error { // the array is valid
+		begin := s.pos
+		if err := s.Value(); err != nil {
+			return err
+		}
+		visit(s.text[begin:s.pos])
+		return nil
+	})
+}
