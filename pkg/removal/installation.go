@@ -85,7 +85,7 @@ func isOwn(o *metav1.PartialObjectMetadata) bool {
 	}
 	switch o.Namespace {
 	case "", names.Namespace, metav1.NamespaceSystem:
-		return strings.HasPrefix(o.Name, partOf+"-") || strings.HasPrefix(o.Name, partOf+":")
+		return o.Name == partOf || strings.HasPrefix(o.Name, partOf+"-") || strings.HasPrefix(o.Name, partOf+":")
 	default:
 		return false
 	}
