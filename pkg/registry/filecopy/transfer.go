@@ -125,12 +125,12 @@ func (t *transfer) serve(ctx context.Context, stream *streams.Stream) error {
 
 // copyOut sends the content of a file, or an archive of a directory.
 func (t *transfer) copyOut(ctx context.Context, stream *streams.Stream) error {
-	ctx, cancel := context.WithCancel(ctx)
+	running, cancel := context.WithCancel(ctx)
 	defer cancel()
 	read, write := io.Pipe()
 	ran := make(chan error, 1)
 	go func() {
-		err := t.run(ctx, remotecommand.StreamOptions{Stdout: write}, outCommand(t.request))
+		err := t.run(running, remotecommand.StreamOptions{Stdout: write}, outCommand(t.request))
 		_ = write.CloseWithError(err) // nil is the end of the file
 		ran <- err
 	}()
@@ -141,15 +141,16 @@ func (t *transfer) copyOut(ctx context.Context, stream *streams.Stream) error {
 		_, _ = io.Copy(io.Discard, io.LimitReader(read, maxHeaderBytes)) // what follows the end of an archive
 	}
 	_ = read.CloseWithError(io.ErrClosedPipe)
-	if failed := <-ran; failed != nil && (err == nil || isMalformed(err)) && ctx.Err() == nil {
+	failed := <-ran
+	if err == nil {
+		return failed
+	}
+	end, isEnd := errors.AsType[*streams.End](err)
+	known, isKnown := errors.AsType[*envelope.Error](failed)
+	if isEnd && end.Reason == streams.Malformed && isKnown && known.Code == dashboardv1alpha1.CodeRejected {
 		return failed // tar says why there is no archive
 	}
 	return err
-}
-
-func isMalformed(err error) bool {
-	end, ok := errors.AsType[*streams.End](err)
-	return ok && end.Reason == streams.Malformed
 }
 
 // sendEntries sends what is in an archive.

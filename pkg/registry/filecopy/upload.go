@@ -24,6 +24,8 @@ const (
 	newFileMode = 0o644
 	// temporaryPrefix begins the name of a file until it is complete.
 	temporaryPrefix = ".kubevision-"
+	// completeSuffix is that of the file which says that the other one is complete. The script has it, too.
+	completeSuffix = ".complete"
 )
 
 // outCommand returns the command that writes an archive. No shell parses the path, and no option can be in it: it
@@ -36,11 +38,12 @@ func outCommand(q *request) []string {
 }
 
 // fileScript extracts one file under another name, and renames it when it is complete: a copy that is cut off leaves
-// the file that was there before. Its arguments are the directory, the other name and the name.
+// the file that was there before. tar accepts an archive that ends early between two entries, so that a second, empty
+// file says that the first one is complete. The arguments are the directory, the other name and the name.
 const fileScript = `cd "$1" || exit 1
 if [ -d "./$3" ]; then echo "it is a directory" >&2; exit 1; fi
-tar -x -m -o -f - "./$2" && mv -f "./$2" "./$3" && exit 0
-rm -f "./$2"
+tar -x -m -o -f - && [ -f "./$2.complete" ] && rm -f "./$2.complete" && mv -f "./$2" "./$3" && exit 0
+rm -f "./$2" "./$2.complete"
 exit 1`
 
 // copyIn writes what the client sends into the container.
@@ -98,6 +101,17 @@ func (t *transfer) passFile(archive *tar.Writer, name string) error {
 	}
 	if n, _ := io.CopyN(io.Discard, t.inputRead, 1); n > 0 { // it waits for the frame that ends the file
 		return streams.NewEnd(streams.Malformed, "the file is longer than its size")
+	}
+	t.mu.Lock()
+	complete := t.complete
+	t.mu.Unlock()
+	if !complete { // the client is gone
+		return io.ErrClosedPipe
+	}
+	if err := archive.WriteHeader(&tar.Header{
+		Name: "./" + name + completeSuffix, Typeflag: tar.TypeReg, Mode: newFileMode, ModTime: time.Now(),
+	}); err != nil {
+		return fmt.Errorf("writing the archive: %w", err)
 	}
 	return nil
 }

@@ -37,7 +37,7 @@ func auditor(tb testing.TB) person {
 		ObjectMeta: metav1.ObjectMeta{Name: role.Name},
 		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: role.Name},
 		Subjects: []rbacv1.Subject{{
-			APIGroup: rbacv1.GroupName, Kind: rbacv1.UserKind, Name: "kubevision:user:" + p.User.Name,
+			APIGroup: rbacv1.GroupName, Kind: rbacv1.UserKind, Name: "kubevision:" + p.User.Name,
 		}},
 	})
 	return p
