@@ -36,7 +36,7 @@ func TestKstatus(t *testing.T) {
 	}
 	set.Create(t, waiting)
 	hopeless := set.Bind(t, "kstatus", fixture.Grant{
-		Role: "readonly", Subjects: fixture.KubeVisionUsers(ready), Cluster: lost, Hopeless: true,
+		Role: "readonly", Subjects: fixture.KubeVisionUsers(ready), Cluster: lost, Unconnected: true,
 	})
 	for _, want := range []struct {
 		kind, name string
