@@ -103,7 +103,7 @@ func testCopy(t *testing.T, d door) {
 	file := make([]byte, copied)
 	_, _ = rand.Read(file) // never fails
 	const binary = "exec?container=main&tty=false&binary=true&command=sh&command=-c&command="
-	in := p.open(t, namespace, "web", binary+"head+-c+8388608+%3E/tmp/file;echo+done")
+	in := p.open(t, namespace, "web", binary+"head+-c+8388608+%3E/tmp/file%3Becho+done")
 	for part := range bytesOf(file, 32<<10) {
 		if err := in.WriteMessage(websocket.BinaryMessage, append([]byte{0}, part...)); err != nil {
 			t.Fatal(err)
