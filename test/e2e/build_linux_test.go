@@ -102,7 +102,7 @@ func (b build) previousSource(ctx context.Context) (string, error) {
 }
 
 func (b build) run(ctx context.Context, program string, args ...string) error {
-	cmd := exec.CommandContext(ctx, program, args...) //nolint:gosec // of this repository
+	cmd := exec.CommandContext(ctx, program, args...)
 	cmd.Dir = b.root
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
