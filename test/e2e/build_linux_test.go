@@ -71,7 +71,8 @@ func (b build) make(ctx context.Context) error {
 	for version, source := range map[string]string{oldVersion: old, newVersion: b.root} {
 		err := b.run(ctx, filepath.Join(b.root, "hack", "release.sh"), "all", "-root", source,
 			"-output", filepath.Join(b.dir, version), "-repository", repository, "-version", version,
-			"-date", "2000-01-01T00:00:00Z", "-architectures", runtime.GOARCH, "-ldflags", "-X "+versionVariable+version)
+			"-date", "2000-01-01T00:00:00Z", "-architectures", runtime.GOARCH,
+			"-ldflags", "-X "+versionVariable+version)
 		if err != nil {
 			return err
 		}

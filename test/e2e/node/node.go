@@ -53,7 +53,8 @@ func Start(ctx context.Context, cluster *localcluster.Cluster, assets string) (*
 		return nil, fmt.Errorf("make the directory of the node: %w", err)
 	}
 	for _, step := range []func(context.Context) error{
-		n.writeConfigs, n.allowAPIServer, n.startContainerd, n.importShell, n.startScheduler, n.startKubelet, n.startProxy,
+		n.writeConfigs, n.allowAPIServer, n.startContainerd, n.importShell, n.startScheduler, n.startKubelet,
+		n.startProxy,
 	} {
 		if err := step(ctx); err != nil {
 			return nil, err
