@@ -23,6 +23,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/registry/compare"
 	"github.com/kubevision-io/kubevision/pkg/registry/containerlogs"
 	"github.com/kubevision-io/kubevision/pkg/registry/favorite"
+	"github.com/kubevision-io/kubevision/pkg/registry/filecopy"
 	"github.com/kubevision-io/kubevision/pkg/registry/hostobjects"
 	"github.com/kubevision-io/kubevision/pkg/registry/httpproxy"
 	"github.com/kubevision-io/kubevision/pkg/registry/image"
@@ -36,6 +37,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/registry/sessions"
 	"github.com/kubevision-io/kubevision/pkg/registry/template"
 	"github.com/kubevision-io/kubevision/pkg/registry/terminal"
+	"github.com/kubevision-io/kubevision/pkg/registry/terminalsessions"
 	"github.com/kubevision-io/kubevision/pkg/registry/ticket"
 	"github.com/kubevision-io/kubevision/pkg/registry/topology"
 	"github.com/kubevision-io/kubevision/pkg/registry/unsupported"
@@ -88,7 +90,14 @@ func (c *ExtraConfig) providers(s *state, v *services, clients *clientFinder) []
 		&image.Provider{},
 		v.watch,
 		&containerlogs.Provider{Access: v.access, Session: sessionCheck(v.tokens)},
-		&terminal.Provider{Access: v.access, IdleTime: terminal.DefaultIdleTime, MaxTime: terminal.DefaultMaxTime},
+		&terminal.Provider{
+			Access: v.access, IdleTime: c.Terminals.IdleTime, MaxTime: c.Terminals.MaxTime,
+			DebugImage: c.Terminals.DebugImage, Recordings: c.Terminals.Recordings,
+		},
+		&filecopy.Provider{
+			Access: v.access, MaxBytes: c.Terminals.CopyBytes, Recordings: c.Terminals.Recordings,
+		},
+		&terminalsessions.Provider{Recordings: c.Terminals.Recordings, Reviewer: v.access.Reviewer},
 		&portforward.Provider{Access: v.access},
 		&httpproxy.Provider{Access: v.access},
 		&ticket.Provider{Tickets: newTickets(s, v.tokens)},
@@ -132,7 +141,7 @@ func (c *ExtraConfig) routes(
 	s.streams = newStreams(c.Streams, s, tokens, newTickets(s, tokens))
 	table := &routes.Table{
 		Streams: s.streams,
-		PerUser: c.RequestsPerUser, Prove: auth.Prove(shared.logins.SecondFactors, clients.find),
+		PerUser: c.RequestsPerUser, Prove: provedByTicket(auth.Prove(shared.logins.SecondFactors, clients.find)),
 		Memory: s.memory, PublicMemory: budget.New(publicMemory), Answers: routes.NewAnswerQueue(),
 	}
 	for _, provider := range c.providers(s, shared, clients) {

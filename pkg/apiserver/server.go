@@ -89,6 +89,8 @@ type ExtraConfig struct {
 	Streams streams.Options
 	// WatchTokenInQuery lets an access token in the query open the watch.
 	WatchTokenInQuery bool
+	// Terminals configures terminals and copies of files.
+	Terminals Terminals
 }
 
 // Config configures the server.

@@ -26,6 +26,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/clusters"
 	"github.com/kubevision-io/kubevision/pkg/envelope"
 	"github.com/kubevision-io/kubevision/pkg/identity"
+	"github.com/kubevision-io/kubevision/pkg/recording"
 	"github.com/kubevision-io/kubevision/pkg/routes"
 	"github.com/kubevision-io/kubevision/pkg/streams"
 )
@@ -48,6 +49,12 @@ func newStreams(
 		return admitTicket(ctx, tickets, u, target)
 	}
 	o.Check = func(ctx context.Context, u user.Info) error { return checkSession(ctx, tokens, u) }
+	o.Expires = func(u user.Info) time.Time {
+		if p, ok := u.(*authentication.Principal); ok {
+			return p.Expires
+		}
+		return time.Time{}
+	}
 	o.Watched = func(c streams.Cluster) bool {
 		connection, ok := c.(*clusters.Connection)
 		return ok && s.verdicts != nil && s.verdicts.Watched(connection)
@@ -84,6 +91,31 @@ func admitTicket(ctx context.Context, tickets *authentication.Tickets, u user.In
 
 func ticketError(message string) *envelope.Error {
 	return envelope.New(dashboardv1alpha1.CodeUnauthenticated, "%s", message)
+}
+
+// provedByTicket returns a function that checks the fresh code of a request. That of a ticket was checked when the
+// ticket was issued: browsers can send no code with a stream.
+func provedByTicket(
+	prove func(*http.Request, user.Info, string) error,
+) func(r *http.Request, u user.Info, code string) error {
+	return func(r *http.Request, u user.Info, code string) error {
+		if p, ok := u.(*authentication.Principal); ok && p.Ticket != nil && p.Ticket.Proved {
+			return nil
+		}
+		return prove(r, u, code)
+	}
+}
+
+// Terminals configures terminals and copies of files.
+type Terminals struct {
+	// IdleTime and MaxTime bound the time of a terminal.
+	IdleTime, MaxTime time.Duration
+	// CopyBytes bounds the bytes of a copy of files.
+	CopyBytes int64
+	// DebugImage is the image of debug containers and of the Pods of node shells.
+	DebugImage string
+	// Recordings records all terminals, unless it is nil.
+	Recordings *recording.Store
 }
 
 // sessionCheck returns a function that calls checkSession.

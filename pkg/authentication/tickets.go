@@ -60,6 +60,8 @@ type Ticket struct {
 	Namespace string `json:"n,omitempty"`
 	Pod       string `json:"p,omitempty"`
 	Verb      string `json:"v,omitempty"`
+	// Proved is true if the request for the ticket had a fresh code of the second factor. The stream needs none then.
+	Proved bool `json:"f,omitempty"`
 }
 
 // Allows returns true if the ticket permits a stream.

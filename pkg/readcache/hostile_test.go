@@ -85,3 +85,45 @@ func labelValues(n int) string {
 	}
 	return strings.Join(all, ",")
 }
+
+// TestLongNames verifies that an object is refused whose name, namespace or version is longer than those of API servers.
+func TestLongNames(t *testing.T) {
+	for text, accepted := range map[string]bool{
+		`{"metadata":{"name":"` + strings.Repeat("a", maxName) + `"}}`:                            true,
+		`{"metadata":{"name":"` + strings.Repeat("a", maxName+1) + `"}}`:                          false,
+		`{"metadata":{"name":"a","namespace":"` + strings.Repeat("a", maxName+1) + `"}}`:          false,
+		`{"metadata":{"name":"a","resourceVersion":"` + strings.Repeat("1", maxVersion+1) + `"}}`: false,
+	} {
+		if _, err := parse([]byte(text), podKind); (err == nil) != accepted {
+			t.Errorf("%.60s: %v", text, err)
+		}
+	}
+}
+
+// TestLargeItems verifies that an item or a field of a list is bounded, and that its memory is counted while it is read.
+func TestLargeItems(t *testing.T) {
+	item := func(size int) string { return `{"metadata":{"name":"a"},"x":"` + strings.Repeat("x", size) + `"}` }
+	const many = 2 * maxEventBytes / (1 << 20)
+	for name, tc := range map[string]struct {
+		text string
+		want error
+	}{
+		"many items":      {`{"items":[` + strings.Repeat(item(1<<20)+",", many) + item(1) + `]}`, nil},
+		"a large item":    {`{"items":[` + item(2*maxEventBytes) + `]}`, errTooLarge},
+		"a large field":   {`{"x":"` + strings.Repeat("x", 2*maxEventBytes) + `"}`, errTooLarge},
+		"a long continue": {`{"metadata":{"continue":"` + strings.Repeat("x", 2*maxEventBytes) + `"}}`, errTooLarge},
+	} {
+		var held, most int64
+		s := &source{kind: podKind, noted: func() {}}
+		s.keep = func(o *Object, _ bool) (*Object, error) { return o, nil }
+		s.buffered = func(bytes int64) error {
+			held += bytes
+			most = max(most, held)
+			return nil
+		}
+		_, err := s.read(strings.NewReader(tc.text))
+		if !errors.Is(err, tc.want) || held != 0 || most < itemCopies<<20 || most > itemCopies*maxEventBytes {
+			t.Errorf("%s: %v, %d bytes are held after at most %d", name, err, held, most)
+		}
+	}
+}

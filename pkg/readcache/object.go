@@ -46,8 +46,14 @@ const (
 	labelBytes  = 64
 )
 
-// maxLabels bounds the labels of an object. They are decoded before their memory is counted.
-const maxLabels = 1000
+const (
+	// maxLabels bounds the labels of an object. They are decoded before their memory is counted.
+	maxLabels = 1000
+	// maxName bounds a name or namespace, and maxVersion a resource version, in bytes. Changes of objects are
+	// remembered by them. API servers store no longer ones.
+	maxName    = 253
+	maxVersion = 64
+)
 
 // memory returns the memory of the object. Texts that objects share are counted for each, since a cluster may send
 // objects that share none.
@@ -89,7 +95,7 @@ func (l Labels) Lookup(key string) (string, bool) {
 }
 
 var (
-	errNoMetadata = errors.New("the API server has sent an object without a name")
+	errNoMetadata = errors.New("the API server has sent an object without a name, or with one that is too long")
 	errManyLabels = fmt.Errorf("the API server has sent an object with more than %d labels", maxLabels)
 	errNotUTF8    = errors.New("the API server has sent an object that is not UTF-8")
 )
@@ -129,7 +135,7 @@ func scanObject(s *rawjson.Scanner, kind schema.GroupVersionKind) (*Object, erro
 	switch {
 	case err != nil:
 		return nil, err
-	case o.Name == "":
+	case o.Name == "" || len(o.Name) > maxName || len(o.Namespace) > maxName || len(o.ResourceVersion) > maxVersion:
 		return nil, errNoMetadata
 	case !utf8.Valid(body): // streams of changes must be
 		return nil, errNotUTF8

@@ -192,12 +192,15 @@ func (s *source) open(ctx context.Context, options metav1.ListOptions) (io.ReadC
 
 // read reads a page of a list, one object after the other.
 func (s *source) read(body io.Reader) (*list, error) {
-	decoder, page := json.NewDecoder(body), &list{Items: []runtime.Object{}}
+	bounded := &pageReader{body: body, buffered: s.buffered}
+	defer bounded.close()
+	decoder, page := json.NewDecoder(bounded), &list{Items: []runtime.Object{}}
 	if err := delimiter(decoder, '{'); err != nil {
 		return nil, err
 	}
 	complete := false
 	for decoder.More() {
+		bounded.begin()
 		field, err := decoder.Token()
 		if err != nil {
 			return nil, unreadable(err)
@@ -206,7 +209,7 @@ func (s *source) read(body io.Reader) (*list, error) {
 		case "metadata":
 			err = decoder.Decode(&page.ListMeta)
 		case "items":
-			complete, err = true, s.items(decoder, page)
+			complete, err = true, s.items(decoder, bounded, page)
 		default:
 			err = decoder.Decode(new(json.RawMessage))
 		}
@@ -220,11 +223,12 @@ func (s *source) read(body io.Reader) (*list, error) {
 	return page, delimiter(decoder, '}')
 }
 
-func (s *source) items(decoder *json.Decoder, page *list) error {
+func (s *source) items(decoder *json.Decoder, bounded *pageReader, page *list) error {
 	if err := delimiter(decoder, '['); err != nil {
 		return err
 	}
 	for decoder.More() {
+		bounded.begin()
 		var text json.RawMessage
 		if err := decoder.Decode(&text); err != nil {
 			return unreadable(err)

@@ -94,7 +94,7 @@ func (s *Subscription) Ended() <-chan struct{} { return s.ended }
 
 // Current returns the content now, and whether the watch is broken.
 func (s *Subscription) Current() View {
-	v := View{Snapshot: s.kind.store.snapshot()}
+	v := View{Snapshot: s.kind.store.snapshot(), store: s.kind.store}
 	v.AsOf, v.Stale = s.kind.source.stale()
 	return v
 }

@@ -21,11 +21,12 @@ const (
 	VerbAttach      = "attach"
 	VerbPortForward = "portforward"
 	VerbCopy        = "copy"
+	VerbNodeShell   = "nodeshell"
 )
 
 // Verbs returns the verbs of streams.
 func Verbs() []string {
-	return []string{VerbWatch, VerbLogs, VerbExec, VerbAttach, VerbPortForward, VerbCopy}
+	return []string{VerbWatch, VerbLogs, VerbExec, VerbAttach, VerbPortForward, VerbCopy, VerbNodeShell}
 }
 
 // Message is one from a client.
@@ -48,8 +49,6 @@ type Handler struct {
 	Check func(ctx context.Context) error
 	// Depends are the connections to clusters whose RBAC objects decide about Check. They must be comparable.
 	Depends []Cluster
-	// Expires is the end of the credential with which the stream was opened; zero if the session is its only end.
-	Expires time.Time
 	// MaxTime bounds the time of the stream, and IdleTime that without a message in either direction. Zero means no
 	// bound. Pings are no messages.
 	MaxTime, IdleTime time.Duration

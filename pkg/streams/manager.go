@@ -41,6 +41,9 @@ type Options struct {
 	Admit func(ctx context.Context, u user.Info, target Target) error
 	// Check returns an error once the session of a user has ended.
 	Check func(ctx context.Context, u user.Info) error
+	// Expires returns the end of the credential with which a stream is opened; zero if the session is its only end.
+	// Nil means the session.
+	Expires func(u user.Info) time.Time
 	// Watched returns whether changes of the RBAC objects of a cluster are reported to ClusterChanged.
 	Watched func(Cluster) bool
 }
@@ -58,6 +61,7 @@ type Manager struct {
 	places   map[string]int
 	total    int
 	clusters map[Cluster]*dependents
+	settling Settling[Cluster]
 	// empty is closed when the last stream has ended after Shutdown.
 	empty chan struct{}
 }
@@ -234,27 +238,25 @@ func (m *Manager) UserChanged(name string) {
 	}
 }
 
-// settled are the times after a change of RBAC objects at which rights are checked: an API server may decide by the
-// objects before for half a second.
-func settled() []time.Duration {
-	return []time.Duration{0, 300 * time.Millisecond, 700 * time.Millisecond} //nolint:mnd // as above
-}
-
 // ClusterChanged checks the rights of all streams that depend on a cluster: an RBAC object has changed there.
 func (m *Manager) ClusterChanged(c Cluster) {
 	m.mu.Lock()
-	d := m.clusters[c]
+	unused := m.clusters[c] == nil
 	m.mu.Unlock()
-	if d == nil {
+	if unused {
 		return
 	}
-	for _, after := range settled() {
-		time.AfterFunc(after, func() {
-			for _, s := range m.collect(d.streams) {
-				s.recheck()
-			}
-		})
-	}
+	m.settling.Changed(c, func() {
+		m.mu.Lock()
+		d := m.clusters[c]
+		m.mu.Unlock()
+		if d == nil {
+			return
+		}
+		for _, s := range m.collect(d.streams) {
+			s.recheck()
+		}
+	})
 }
 
 // recheckEvery returns the time between two checks of a stream if no change is reported. The more streams depend on

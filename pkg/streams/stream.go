@@ -230,6 +230,7 @@ func (s *Stream) every(interval func() time.Duration, call func()) {
 	defer s.mu.Unlock()
 	var timer *time.Timer
 	timer = time.AfterFunc(interval(), func() {
+		defer s.recovered()
 		if s.done.Err() != nil {
 			return
 		}
@@ -247,6 +248,9 @@ func (s *Stream) ping() {
 		return
 	}
 	defer s.writing.Unlock()
+	if s.done.Err() != nil { // the response of a request that has returned must not be used
+		return
+	}
 	if err := s.transport.ping(); err != nil && s.done.Err() == nil {
 		s.End(failedWrite(err))
 	}

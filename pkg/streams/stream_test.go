@@ -6,6 +6,7 @@ package streams
 import (
 	"context"
 	"errors"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"runtime"
@@ -88,6 +89,7 @@ func TestEnds(t *testing.T) {
 	for name, tc := range map[string]struct {
 		handler Handler
 		check   func(context.Context, user.Info) error
+		expires time.Time
 		end     func(*Manager)
 		code    int
 		reason  Reason
@@ -107,7 +109,7 @@ func TestEnds(t *testing.T) {
 		"session": {check: func(context.Context, user.Info) error {
 			return NewEnd(SessionEnded, "x")
 		}, code: 1008, reason: SessionEnded},
-		"expired":  {handler: Handler{Expires: time.Now()}, code: 1008, reason: TokenExpired},
+		"expired":  {expires: time.Now(), code: 1008, reason: TokenExpired},
 		"too long": {handler: Handler{MaxTime: 50 * time.Millisecond}, code: 1008, reason: TooLong},
 		"idle":     {handler: Handler{IdleTime: 100 * time.Millisecond}, code: 1008, reason: Idle},
 		"binary as text": {handler: Handler{Serve: func(_ context.Context, s *Stream) error {
@@ -123,7 +125,9 @@ func TestEnds(t *testing.T) {
 			h.Last = func(e End) []byte { return []byte("last of " + string(e.Reason)) }
 			ended := make(chan End, 2)
 			h.Ended = func(e End) { ended <- e }
-			m, address := serveStreams(t, Options{Check: tc.check}, &h)
+			m, address := serveStreams(t, Options{
+				Check: tc.check, Expires: func(user.Info) time.Time { return tc.expires },
+			}, &h)
 			conn := dial(t, address)
 			if tc.end != nil {
 				tc.end(m)
@@ -165,32 +169,56 @@ func TestLostRight(t *testing.T) {
 	}
 }
 
-// TestUnreachableCheck: a stream goes on for a while if the right cannot be checked, and not for longer.
+// TestUnreachableCheck verifies that a stream goes on for a while if the right cannot be checked, and not for longer.
 func TestUnreachableCheck(t *testing.T) {
 	for name, tc := range map[string]struct {
 		since time.Duration
 		alive bool
 	}{"a moment": {0, true}, "too long": {checkGrace, false}} {
 		t.Run(name, func(t *testing.T) {
-			m := NewManager(Options{})
-			s := &Stream{manager: m, handler: &Handler{Check: func(context.Context) error {
-				return errors.New("timeout")
-			}}, user: &user.DefaultInfo{}}
-			s.checks.passed = time.Now().Add(-tc.since)
-			if err := s.checkOnceFor(t); isDenial(err) {
-				t.Errorf("%v is a denial", err)
+			t.Parallel()
+			began := make(chan *Stream, 1)
+			h := &Handler{
+				Began: func(s *Stream) {
+					s.checks.passed = time.Now().Add(-tc.since)
+					began <- s
+				},
+				Check: func(context.Context) error { return errors.New("timeout") },
 			}
-			if alive := time.Since(s.checks.passed) <= checkGrace; alive != tc.alive {
-				t.Errorf("alive: %v", alive)
+			_, address := serveStreams(t, Options{}, h)
+			dial(t, address)
+			s := <-began
+			select {
+			case <-s.Context().Done():
+				if end := EndOf(context.Cause(s.Context())); tc.alive || end.Reason != Failed {
+					t.Errorf("it ends with %s", end.Reason)
+				}
+			case <-time.After(500 * time.Millisecond):
+				if !tc.alive {
+					t.Error("it goes on")
+				}
 			}
 		})
 	}
 }
 
-func (s *Stream) checkOnceFor(t *testing.T) error {
-	t.Helper()
-	s.done = t.Context()
-	return s.checkOnce()
+// TestUnwatchedCluster verifies that the right is checked again and again where no change is reported.
+func TestUnwatchedCluster(t *testing.T) {
+	t.Parallel()
+	var lost atomic.Bool
+	h := &Handler{Depends: []Cluster{&testCluster{done: make(chan struct{})}}, Check: func(context.Context) error {
+		if lost.Load() {
+			return envelope.New(dashboardv1alpha1.CodeForbidden, "you may not")
+		}
+		return nil
+	}}
+	_, address := serveStreams(t, Options{Watched: func(Cluster) bool { return false }}, h)
+	conn := dial(t, address)
+	lost.Store(true)
+	began := time.Now()
+	if _, reason, _ := endOf(t, conn); reason != Forbidden || time.Since(began) > 3*time.Second {
+		t.Errorf("it ends with %s after %s", reason, time.Since(began))
+	}
 }
 
 // TestSlowClient: a client that reads nothing is closed, and does not keep its handler.
@@ -307,4 +335,32 @@ func TestReceived(t *testing.T) {
 	if m.Count() != 0 {
 		t.Error("the stream is still open")
 	}
+}
+
+// TestPingAfterTheResponse verifies that nothing is sent on a response whose handler has returned.
+func TestPingAfterTheResponse(t *testing.T) {
+	m := NewManager(Options{PerUser: 1, Total: 1, Bytes: DefaultBytes})
+	returned := make(chan *Stream, 1)
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var stream *Stream
+		h := &Handler{Began: func(s *Stream) { stream = s }, Serve: func(context.Context, *Stream) error { return nil }}
+		if err := m.OpenEvents(w, r, &user.DefaultInfo{Name: "somebody"}, VerbWatch, h); err != nil {
+			t.Error(err)
+		}
+		returned <- stream
+	}))
+	server.EnableHTTP2 = true
+	server.StartTLS()
+	defer server.Close()
+	response, err := server.Client().Get(server.URL) //nolint:noctx // it ends at once
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.Copy(io.Discard, response.Body); err != nil {
+		t.Error(err)
+	}
+	_ = response.Body.Close()
+	stream := <-returned
+	time.Sleep(10 * time.Millisecond) // the server has let the response go
+	stream.ping()
 }

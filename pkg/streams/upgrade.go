@@ -58,8 +58,11 @@ func (m *Manager) Open(w http.ResponseWriter, r *http.Request, u user.Info, verb
 // newStream makes a stream. Nothing of the request is kept but its id.
 func (m *Manager) newStream(ctx context.Context, t transport, u user.Info, verb string, h *Handler) *Stream {
 	s := &Stream{
-		manager: m, handler: h, transport: t, verb: verb, name: u.GetName(), user: u, expires: h.Expires,
+		manager: m, handler: h, transport: t, verb: verb, name: u.GetName(), user: u,
 		account: m.bytes.Account(u.GetName(), 0), readDone: make(chan struct{}), closed: make(chan struct{}),
+	}
+	if m.options.Expires != nil {
+		s.expires = m.options.Expires(u)
 	}
 	s.checks.passed = time.Now()
 	logger := klog.Background()

@@ -666,6 +666,65 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/apis/dashboard.kubevision.io/v1alpha1/clusters/{cluster}/namespaces/{namespace}/pods/{name}/copy": {
+        parameters: {
+            query?: {
+                /** @description the name of a container; it may be omitted for a Pod with one */
+                container?: string;
+                /** @description file (the default) for one file, or tar for a directory as a tar archive */
+                format?: "file" | "tar";
+                /** @description the absolute path in the container to copy from */
+                from?: string;
+                /** @description the number of bytes of a file that is copied into the container */
+                size?: number;
+                /** @description the absolute path in the container to copy to */
+                to?: string;
+            };
+            header?: never;
+            path: {
+                /** @description the name of the cluster */
+                cluster: string;
+                /** @description the name of the Pod */
+                name: string;
+                /** @description the namespace */
+                namespace: string;
+            };
+            cookie?: never;
+        };
+        /** @description copy files into a container or out of it, through a WebSocket */
+        get: operations["copyFiles"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/apis/dashboard.kubevision.io/v1alpha1/clusters/{cluster}/namespaces/{namespace}/pods/{name}/debug": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description the name of the cluster */
+                cluster: string;
+                /** @description the name of the Pod */
+                name: string;
+                /** @description the namespace */
+                namespace: string;
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** @description add an ephemeral container to a Pod, to which a terminal can attach */
+        post: operations["debugPod"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/apis/dashboard.kubevision.io/v1alpha1/clusters/{cluster}/namespaces/{namespace}/pods/{name}/exec": {
         parameters: {
             query?: {
@@ -1200,6 +1259,33 @@ export interface paths {
         get?: never;
         /** @description set the number of replicas of an object with a scale subresource */
         put: operations["scaleNamespaceKind"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/apis/dashboard.kubevision.io/v1alpha1/clusters/{cluster}/nodes/{name}/shell": {
+        parameters: {
+            query?: {
+                /** @description the image of the Pod, with chroot. The default is that of the server */
+                image?: string;
+                /** @description the namespace of the Pod: default, unless it is named */
+                namespace?: string;
+            };
+            header?: never;
+            path: {
+                /** @description the name of the cluster */
+                cluster: string;
+                /** @description the name of the node */
+                name: string;
+            };
+            cookie?: never;
+        };
+        /** @description open a shell on a node, through a WebSocket: in a privileged Pod that is removed at the end */
+        get: operations["openNodeShell"];
+        put?: never;
         post?: never;
         delete?: never;
         options?: never;
@@ -1945,13 +2031,38 @@ export interface paths {
     };
     "/apis/dashboard.kubevision.io/v1alpha1/terminal-sessions": {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description the number of terminals to return: 50 by default, and 200 at most */
+                limit?: number;
+                /** @description the number of terminals to leave out */
+                offset?: number;
+            };
             header?: never;
             path?: never;
             cookie?: never;
         };
-        /** @description respond that there are no recorded terminals */
+        /** @description list the recorded terminals, the last one first */
         get: operations["listTerminalSessions"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/apis/dashboard.kubevision.io/v1alpha1/terminal-sessions/{session}/play": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description the id of the recording */
+                session: string;
+            };
+            cookie?: never;
+        };
+        /** @description get a recorded terminal as a file of asciinema */
+        get: operations["playTerminalSession"];
         put?: never;
         post?: never;
         delete?: never;
@@ -3303,6 +3414,47 @@ export interface components {
              * @default {}
              */
             meta: components["schemas"]["io.kubevision.dashboard.v1alpha1.Meta"];
+        };
+        /** @description DebugContainer is an ephemeral container of a Pod. */
+        "io.kubevision.dashboard.v1alpha1.DebugContainer": {
+            /**
+             * @description container is the name of the container. Attach to it.
+             * @default
+             */
+            container: string;
+            /** @description message is why the container waits, or how it has ended. */
+            message?: string;
+            /**
+             * @description state is running, waiting or terminated.
+             * @default
+             */
+            state: string;
+        };
+        /** @description DebugEnvelope is the response to POST .../pods/{name}/debug. */
+        "io.kubevision.dashboard.v1alpha1.DebugEnvelope": {
+            /** @description code is the result; 0 is success. */
+            code: components["schemas"]["io.kubevision.dashboard.v1alpha1.Code"];
+            /** @description data is the container. */
+            data: components["schemas"]["io.kubevision.dashboard.v1alpha1.DebugContainer"] | null;
+            /**
+             * @description message describes the result.
+             * @default
+             */
+            message: string;
+            /**
+             * @description meta contains information about the response.
+             * @default {}
+             */
+            meta: components["schemas"]["io.kubevision.dashboard.v1alpha1.Meta"];
+        };
+        /** @description DebugRequest is the body of POST .../pods/{name}/debug. */
+        "io.kubevision.dashboard.v1alpha1.DebugRequest": {
+            /** @description command is the command of the container. The default is that of the image. */
+            command?: string[];
+            /** @description image is the image of the container. The default is that of the server. */
+            image?: string;
+            /** @description target is the name of a container whose processes the new one shows. */
+            target?: string;
         };
         /** @description Diff is the difference between two versions of an object. It omits the metadata that Kubernetes maintains, such as resourceVersion. */
         "io.kubevision.dashboard.v1alpha1.Diff": {
@@ -5256,6 +5408,118 @@ export interface components {
              */
             meta: components["schemas"]["io.kubevision.dashboard.v1alpha1.Meta"];
         };
+        /** @description TerminalRecording is the content of a recorded terminal. */
+        "io.kubevision.dashboard.v1alpha1.TerminalRecording": {
+            /**
+             * Format: int64
+             * @description durationMs is the time of the last event, in milliseconds.
+             * @default 0
+             */
+            durationMs: number;
+            /**
+             * @description id is the name of the recording.
+             * @default
+             */
+            id: string;
+            /**
+             * @description recording is a file of asciinema, version 2: a line with an object, and one for each event.
+             * @default
+             */
+            recording: string;
+        };
+        /** @description TerminalRecordingEnvelope is the response to GET /terminal-sessions/{session}/play. */
+        "io.kubevision.dashboard.v1alpha1.TerminalRecordingEnvelope": {
+            /** @description code is the result; 0 is success. */
+            code: components["schemas"]["io.kubevision.dashboard.v1alpha1.Code"];
+            /** @description data is the recording. */
+            data: components["schemas"]["io.kubevision.dashboard.v1alpha1.TerminalRecording"] | null;
+            /**
+             * @description message describes the result.
+             * @default
+             */
+            message: string;
+            /**
+             * @description meta contains information about the response.
+             * @default {}
+             */
+            meta: components["schemas"]["io.kubevision.dashboard.v1alpha1.Meta"];
+        };
+        /** @description TerminalSession is a recorded terminal. */
+        "io.kubevision.dashboard.v1alpha1.TerminalSession": {
+            /**
+             * Format: int64
+             * @description bytes is the size of the file.
+             * @default 0
+             */
+            bytes: number;
+            /**
+             * @description cluster is the name of the cluster.
+             * @default
+             */
+            cluster: string;
+            /** @description command is the command. */
+            command?: string[];
+            /** @description container is the name of the container, if the user has named one. */
+            container?: string;
+            /** @description createdAt is the time at which the terminal was opened. */
+            createdAt: components["schemas"]["io.k8s.apimachinery.pkg.apis.meta.v1.Time"];
+            /**
+             * Format: int64
+             * @description durationMs is the time of the last event, in milliseconds.
+             * @default 0
+             */
+            durationMs: number;
+            /** @description expiresAt is the time at which the recording is deleted. */
+            expiresAt?: components["schemas"]["io.k8s.apimachinery.pkg.apis.meta.v1.Time"];
+            /**
+             * @description id is the name of the recording.
+             * @default
+             */
+            id: string;
+            /**
+             * @description namespace is the namespace of the Pod.
+             * @default
+             */
+            namespace: string;
+            /**
+             * Format: int32
+             * @description part is the number of the recording, if a terminal has several.
+             * @default 0
+             */
+            part: number;
+            /**
+             * @description pod is the name of the Pod.
+             * @default
+             */
+            pod: string;
+            /**
+             * @description userId is the name of the user.
+             * @default
+             */
+            userId: string;
+            /**
+             * @description verb is exec or attach.
+             * @default
+             */
+            verb: string;
+        };
+        /** @description TerminalSessionListEnvelope is the response to GET /terminal-sessions. */
+        "io.kubevision.dashboard.v1alpha1.TerminalSessionListEnvelope": {
+            /** @description code is the result; 0 is success. */
+            code: components["schemas"]["io.kubevision.dashboard.v1alpha1.Code"];
+            /** @description data is the list, the last terminal first. */
+            data: components["schemas"]["io.kubevision.dashboard.v1alpha1.TerminalSession"][] | null;
+            /**
+             * @description message describes the result.
+             * @default
+             */
+            message: string;
+            /**
+             * @description meta contains information about the response.
+             * @default {}
+             */
+            meta: components["schemas"]["io.kubevision.dashboard.v1alpha1.Meta"];
+        };
         /** @description Ticket opens one stream. */
         "io.kubevision.dashboard.v1alpha1.Ticket": {
             /**
@@ -5295,7 +5559,7 @@ export interface components {
             namespace?: string;
             /** @description pod is the name of a Pod. */
             pod?: string;
-            /** @description verb is the verb of the stream: watch, logs, exec, attach, portforward or copy. */
+            /** @description verb is the verb of the stream: watch, logs, exec, attach, portforward, copy or nodeshell. */
             verb?: string;
         };
         /** @description Topology contains the objects of a namespace that the caller may list, and their relations. */
@@ -6396,6 +6660,75 @@ export interface operations {
             };
         };
     };
+    copyFiles: {
+        parameters: {
+            query?: {
+                /** @description the name of a container; it may be omitted for a Pod with one */
+                container?: string;
+                /** @description file (the default) for one file, or tar for a directory as a tar archive */
+                format?: "file" | "tar";
+                /** @description the absolute path in the container to copy from */
+                from?: string;
+                /** @description the number of bytes of a file that is copied into the container */
+                size?: number;
+                /** @description the absolute path in the container to copy to */
+                to?: string;
+            };
+            header?: never;
+            path: {
+                /** @description the name of the cluster */
+                cluster: string;
+                /** @description the name of the Pod */
+                name: string;
+                /** @description the namespace */
+                namespace: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description An envelope. Its code is the result of the request. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["io.kubevision.dashboard.v1alpha1.Envelope"];
+                };
+            };
+        };
+    };
+    debugPod: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description the name of the cluster */
+                cluster: string;
+                /** @description the name of the Pod */
+                name: string;
+                /** @description the namespace */
+                namespace: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["io.kubevision.dashboard.v1alpha1.DebugRequest"];
+            };
+        };
+        responses: {
+            /** @description An envelope. Its code is the result of the request. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["io.kubevision.dashboard.v1alpha1.DebugEnvelope"];
+                };
+            };
+        };
+    };
     execPod: {
         parameters: {
             query?: {
@@ -7287,6 +7620,36 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["io.kubevision.dashboard.v1alpha1.ScaleEnvelope"];
+                };
+            };
+        };
+    };
+    openNodeShell: {
+        parameters: {
+            query?: {
+                /** @description the image of the Pod, with chroot. The default is that of the server */
+                image?: string;
+                /** @description the namespace of the Pod: default, unless it is named */
+                namespace?: string;
+            };
+            header?: never;
+            path: {
+                /** @description the name of the cluster */
+                cluster: string;
+                /** @description the name of the node */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description An envelope. Its code is the result of the request. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["io.kubevision.dashboard.v1alpha1.Envelope"];
                 };
             };
         };
@@ -8485,7 +8848,12 @@ export interface operations {
     };
     listTerminalSessions: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description the number of terminals to return: 50 by default, and 200 at most */
+                limit?: number;
+                /** @description the number of terminals to leave out */
+                offset?: number;
+            };
             header?: never;
             path?: never;
             cookie?: never;
@@ -8498,7 +8866,30 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["io.kubevision.dashboard.v1alpha1.AbsentListEnvelope"];
+                    "application/json": components["schemas"]["io.kubevision.dashboard.v1alpha1.TerminalSessionListEnvelope"];
+                };
+            };
+        };
+    };
+    playTerminalSession: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description the id of the recording */
+                session: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description An envelope. Its code is the result of the request. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["io.kubevision.dashboard.v1alpha1.TerminalRecordingEnvelope"];
                 };
             };
         };

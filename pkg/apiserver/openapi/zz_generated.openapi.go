@@ -20,212 +20,220 @@ import (
 
 func GetOpenAPIDefinitions(ref common.ReferenceCallback) map[string]common.OpenAPIDefinition {
 	return map[string]common.OpenAPIDefinition{
-		v1alpha1.AIConfig{}.OpenAPIModelName():                   schema_pkg_apis_dashboard_v1alpha1_AIConfig(ref),
-		v1alpha1.AIConfigEnvelope{}.OpenAPIModelName():           schema_pkg_apis_dashboard_v1alpha1_AIConfigEnvelope(ref),
-		v1alpha1.APIResource{}.OpenAPIModelName():                schema_pkg_apis_dashboard_v1alpha1_APIResource(ref),
-		v1alpha1.APIResourceListEnvelope{}.OpenAPIModelName():    schema_pkg_apis_dashboard_v1alpha1_APIResourceListEnvelope(ref),
-		v1alpha1.AbsentFeature{}.OpenAPIModelName():              schema_pkg_apis_dashboard_v1alpha1_AbsentFeature(ref),
-		v1alpha1.AbsentFeatureEnvelope{}.OpenAPIModelName():      schema_pkg_apis_dashboard_v1alpha1_AbsentFeatureEnvelope(ref),
-		v1alpha1.AbsentListEnvelope{}.OpenAPIModelName():         schema_pkg_apis_dashboard_v1alpha1_AbsentListEnvelope(ref),
-		v1alpha1.Access{}.OpenAPIModelName():                     schema_pkg_apis_dashboard_v1alpha1_Access(ref),
-		v1alpha1.AccessEnvelope{}.OpenAPIModelName():             schema_pkg_apis_dashboard_v1alpha1_AccessEnvelope(ref),
-		v1alpha1.Apply{}.OpenAPIModelName():                      schema_pkg_apis_dashboard_v1alpha1_Apply(ref),
-		v1alpha1.ApplyEnvelope{}.OpenAPIModelName():              schema_pkg_apis_dashboard_v1alpha1_ApplyEnvelope(ref),
-		v1alpha1.ApplyResult{}.OpenAPIModelName():                schema_pkg_apis_dashboard_v1alpha1_ApplyResult(ref),
-		v1alpha1.BatchDeleteEnvelope{}.OpenAPIModelName():        schema_pkg_apis_dashboard_v1alpha1_BatchDeleteEnvelope(ref),
-		v1alpha1.BatchDeleteItem{}.OpenAPIModelName():            schema_pkg_apis_dashboard_v1alpha1_BatchDeleteItem(ref),
-		v1alpha1.BatchDeleteResult{}.OpenAPIModelName():          schema_pkg_apis_dashboard_v1alpha1_BatchDeleteResult(ref),
-		v1alpha1.BatchOutcome{}.OpenAPIModelName():               schema_pkg_apis_dashboard_v1alpha1_BatchOutcome(ref),
-		v1alpha1.BatchRestartEnvelope{}.OpenAPIModelName():       schema_pkg_apis_dashboard_v1alpha1_BatchRestartEnvelope(ref),
-		v1alpha1.BatchRestartItem{}.OpenAPIModelName():           schema_pkg_apis_dashboard_v1alpha1_BatchRestartItem(ref),
-		v1alpha1.BatchRestartResult{}.OpenAPIModelName():         schema_pkg_apis_dashboard_v1alpha1_BatchRestartResult(ref),
-		v1alpha1.Binding{}.OpenAPIModelName():                    schema_pkg_apis_dashboard_v1alpha1_Binding(ref),
-		v1alpha1.Cluster{}.OpenAPIModelName():                    schema_pkg_apis_dashboard_v1alpha1_Cluster(ref),
-		v1alpha1.ClusterAccess{}.OpenAPIModelName():              schema_pkg_apis_dashboard_v1alpha1_ClusterAccess(ref),
-		v1alpha1.ClusterEnvelope{}.OpenAPIModelName():            schema_pkg_apis_dashboard_v1alpha1_ClusterEnvelope(ref),
-		v1alpha1.ClusterListEnvelope{}.OpenAPIModelName():        schema_pkg_apis_dashboard_v1alpha1_ClusterListEnvelope(ref),
-		v1alpha1.ClusterNodes{}.OpenAPIModelName():               schema_pkg_apis_dashboard_v1alpha1_ClusterNodes(ref),
-		v1alpha1.ClusterOperatorView{}.OpenAPIModelName():        schema_pkg_apis_dashboard_v1alpha1_ClusterOperatorView(ref),
-		v1alpha1.ClusterTest{}.OpenAPIModelName():                schema_pkg_apis_dashboard_v1alpha1_ClusterTest(ref),
-		v1alpha1.ClusterTestEnvelope{}.OpenAPIModelName():        schema_pkg_apis_dashboard_v1alpha1_ClusterTestEnvelope(ref),
-		v1alpha1.CodeRequest{}.OpenAPIModelName():                schema_pkg_apis_dashboard_v1alpha1_CodeRequest(ref),
-		v1alpha1.CompareEnvelope{}.OpenAPIModelName():            schema_pkg_apis_dashboard_v1alpha1_CompareEnvelope(ref),
-		v1alpha1.CompareRequest{}.OpenAPIModelName():             schema_pkg_apis_dashboard_v1alpha1_CompareRequest(ref),
-		v1alpha1.Comparison{}.OpenAPIModelName():                 schema_pkg_apis_dashboard_v1alpha1_Comparison(ref),
-		v1alpha1.ContainerMetrics{}.OpenAPIModelName():           schema_pkg_apis_dashboard_v1alpha1_ContainerMetrics(ref),
-		v1alpha1.CreateClusterRequest{}.OpenAPIModelName():       schema_pkg_apis_dashboard_v1alpha1_CreateClusterRequest(ref),
-		v1alpha1.CreateRoleBindingRequest{}.OpenAPIModelName():   schema_pkg_apis_dashboard_v1alpha1_CreateRoleBindingRequest(ref),
-		v1alpha1.CreateUserRequest{}.OpenAPIModelName():          schema_pkg_apis_dashboard_v1alpha1_CreateUserRequest(ref),
-		v1alpha1.CurrentUser{}.OpenAPIModelName():                schema_pkg_apis_dashboard_v1alpha1_CurrentUser(ref),
-		v1alpha1.CurrentUserEnvelope{}.OpenAPIModelName():        schema_pkg_apis_dashboard_v1alpha1_CurrentUserEnvelope(ref),
-		v1alpha1.CustomResource{}.OpenAPIModelName():             schema_pkg_apis_dashboard_v1alpha1_CustomResource(ref),
-		v1alpha1.CustomResourceListEnvelope{}.OpenAPIModelName(): schema_pkg_apis_dashboard_v1alpha1_CustomResourceListEnvelope(ref),
-		v1alpha1.Diff{}.OpenAPIModelName():                       schema_pkg_apis_dashboard_v1alpha1_Diff(ref),
-		v1alpha1.DirectoryConfig{}.OpenAPIModelName():            schema_pkg_apis_dashboard_v1alpha1_DirectoryConfig(ref),
-		v1alpha1.DirectoryConfigEnvelope{}.OpenAPIModelName():    schema_pkg_apis_dashboard_v1alpha1_DirectoryConfigEnvelope(ref),
-		v1alpha1.Disabled{}.OpenAPIModelName():                   schema_pkg_apis_dashboard_v1alpha1_Disabled(ref),
-		v1alpha1.DisabledEnvelope{}.OpenAPIModelName():           schema_pkg_apis_dashboard_v1alpha1_DisabledEnvelope(ref),
-		v1alpha1.Drain{}.OpenAPIModelName():                      schema_pkg_apis_dashboard_v1alpha1_Drain(ref),
-		v1alpha1.DrainEnvelope{}.OpenAPIModelName():              schema_pkg_apis_dashboard_v1alpha1_DrainEnvelope(ref),
-		v1alpha1.DrainRequest{}.OpenAPIModelName():               schema_pkg_apis_dashboard_v1alpha1_DrainRequest(ref),
-		v1alpha1.DrainedPod{}.OpenAPIModelName():                 schema_pkg_apis_dashboard_v1alpha1_DrainedPod(ref),
-		v1alpha1.DryRun{}.OpenAPIModelName():                     schema_pkg_apis_dashboard_v1alpha1_DryRun(ref),
-		v1alpha1.DryRunEnvelope{}.OpenAPIModelName():             schema_pkg_apis_dashboard_v1alpha1_DryRunEnvelope(ref),
-		v1alpha1.DryRunObject{}.OpenAPIModelName():               schema_pkg_apis_dashboard_v1alpha1_DryRunObject(ref),
-		v1alpha1.Enabled{}.OpenAPIModelName():                    schema_pkg_apis_dashboard_v1alpha1_Enabled(ref),
-		v1alpha1.EnabledEnvelope{}.OpenAPIModelName():            schema_pkg_apis_dashboard_v1alpha1_EnabledEnvelope(ref),
-		v1alpha1.Envelope{}.OpenAPIModelName():                   schema_pkg_apis_dashboard_v1alpha1_Envelope(ref),
-		v1alpha1.Favorite{}.OpenAPIModelName():                   schema_pkg_apis_dashboard_v1alpha1_Favorite(ref),
-		v1alpha1.FavoriteEnvelope{}.OpenAPIModelName():           schema_pkg_apis_dashboard_v1alpha1_FavoriteEnvelope(ref),
-		v1alpha1.FavoriteListEnvelope{}.OpenAPIModelName():       schema_pkg_apis_dashboard_v1alpha1_FavoriteListEnvelope(ref),
-		v1alpha1.FavoriteOrder{}.OpenAPIModelName():              schema_pkg_apis_dashboard_v1alpha1_FavoriteOrder(ref),
-		v1alpha1.FavoriteRequest{}.OpenAPIModelName():            schema_pkg_apis_dashboard_v1alpha1_FavoriteRequest(ref),
-		v1alpha1.FavoriteState{}.OpenAPIModelName():              schema_pkg_apis_dashboard_v1alpha1_FavoriteState(ref),
-		v1alpha1.FavoriteStateEnvelope{}.OpenAPIModelName():      schema_pkg_apis_dashboard_v1alpha1_FavoriteStateEnvelope(ref),
-		v1alpha1.Header{}.OpenAPIModelName():                     schema_pkg_apis_dashboard_v1alpha1_Header(ref),
-		v1alpha1.ImageReference{}.OpenAPIModelName():             schema_pkg_apis_dashboard_v1alpha1_ImageReference(ref),
-		v1alpha1.LogFrame{}.OpenAPIModelName():                   schema_pkg_apis_dashboard_v1alpha1_LogFrame(ref),
-		v1alpha1.Login{}.OpenAPIModelName():                      schema_pkg_apis_dashboard_v1alpha1_Login(ref),
-		v1alpha1.LoginEnvelope{}.OpenAPIModelName():              schema_pkg_apis_dashboard_v1alpha1_LoginEnvelope(ref),
-		v1alpha1.LoginRequest{}.OpenAPIModelName():               schema_pkg_apis_dashboard_v1alpha1_LoginRequest(ref),
-		v1alpha1.ManagedSession{}.OpenAPIModelName():             schema_pkg_apis_dashboard_v1alpha1_ManagedSession(ref),
-		v1alpha1.ManagedSessionEnvelope{}.OpenAPIModelName():     schema_pkg_apis_dashboard_v1alpha1_ManagedSessionEnvelope(ref),
-		v1alpha1.ManagedSessionListEnvelope{}.OpenAPIModelName(): schema_pkg_apis_dashboard_v1alpha1_ManagedSessionListEnvelope(ref),
-		v1alpha1.ManagedUser{}.OpenAPIModelName():                schema_pkg_apis_dashboard_v1alpha1_ManagedUser(ref),
-		v1alpha1.Manifest{}.OpenAPIModelName():                   schema_pkg_apis_dashboard_v1alpha1_Manifest(ref),
-		v1alpha1.Meta{}.OpenAPIModelName():                       schema_pkg_apis_dashboard_v1alpha1_Meta(ref),
-		v1alpha1.NamespaceQuotas{}.OpenAPIModelName():            schema_pkg_apis_dashboard_v1alpha1_NamespaceQuotas(ref),
-		v1alpha1.NodeScheduling{}.OpenAPIModelName():             schema_pkg_apis_dashboard_v1alpha1_NodeScheduling(ref),
-		v1alpha1.NodeSchedulingEnvelope{}.OpenAPIModelName():     schema_pkg_apis_dashboard_v1alpha1_NodeSchedulingEnvelope(ref),
-		v1alpha1.Object{}.OpenAPIModelName():                     schema_pkg_apis_dashboard_v1alpha1_Object(ref),
-		v1alpha1.ObjectEnvelope{}.OpenAPIModelName():             schema_pkg_apis_dashboard_v1alpha1_ObjectEnvelope(ref),
-		v1alpha1.ObjectListEnvelope{}.OpenAPIModelName():         schema_pkg_apis_dashboard_v1alpha1_ObjectListEnvelope(ref),
-		v1alpha1.ObjectReference{}.OpenAPIModelName():            schema_pkg_apis_dashboard_v1alpha1_ObjectReference(ref),
-		v1alpha1.Overview{}.OpenAPIModelName():                   schema_pkg_apis_dashboard_v1alpha1_Overview(ref),
-		v1alpha1.OverviewEnvelope{}.OpenAPIModelName():           schema_pkg_apis_dashboard_v1alpha1_OverviewEnvelope(ref),
-		v1alpha1.OverviewEvent{}.OpenAPIModelName():              schema_pkg_apis_dashboard_v1alpha1_OverviewEvent(ref),
-		v1alpha1.OverviewResource{}.OpenAPIModelName():           schema_pkg_apis_dashboard_v1alpha1_OverviewResource(ref),
-		v1alpha1.OverviewResources{}.OpenAPIModelName():          schema_pkg_apis_dashboard_v1alpha1_OverviewResources(ref),
-		v1alpha1.PasswordChangeRequired{}.OpenAPIModelName():     schema_pkg_apis_dashboard_v1alpha1_PasswordChangeRequired(ref),
-		v1alpha1.PasswordRequest{}.OpenAPIModelName():            schema_pkg_apis_dashboard_v1alpha1_PasswordRequest(ref),
-		v1alpha1.PodMetrics{}.OpenAPIModelName():                 schema_pkg_apis_dashboard_v1alpha1_PodMetrics(ref),
-		v1alpha1.PodPhases{}.OpenAPIModelName():                  schema_pkg_apis_dashboard_v1alpha1_PodPhases(ref),
-		v1alpha1.Quota{}.OpenAPIModelName():                      schema_pkg_apis_dashboard_v1alpha1_Quota(ref),
-		v1alpha1.QuotaSummary{}.OpenAPIModelName():               schema_pkg_apis_dashboard_v1alpha1_QuotaSummary(ref),
-		v1alpha1.QuotaSummaryEnvelope{}.OpenAPIModelName():       schema_pkg_apis_dashboard_v1alpha1_QuotaSummaryEnvelope(ref),
-		v1alpha1.RecoveryCodes{}.OpenAPIModelName():              schema_pkg_apis_dashboard_v1alpha1_RecoveryCodes(ref),
-		v1alpha1.RecoveryCodesEnvelope{}.OpenAPIModelName():      schema_pkg_apis_dashboard_v1alpha1_RecoveryCodesEnvelope(ref),
-		v1alpha1.RecoveryRequest{}.OpenAPIModelName():            schema_pkg_apis_dashboard_v1alpha1_RecoveryRequest(ref),
-		v1alpha1.RefreshRequest{}.OpenAPIModelName():             schema_pkg_apis_dashboard_v1alpha1_RefreshRequest(ref),
-		v1alpha1.RegistryTags{}.OpenAPIModelName():               schema_pkg_apis_dashboard_v1alpha1_RegistryTags(ref),
-		v1alpha1.RegistryTagsEnvelope{}.OpenAPIModelName():       schema_pkg_apis_dashboard_v1alpha1_RegistryTagsEnvelope(ref),
-		v1alpha1.ResetPasswordRequest{}.OpenAPIModelName():       schema_pkg_apis_dashboard_v1alpha1_ResetPasswordRequest(ref),
-		v1alpha1.ResourceUse{}.OpenAPIModelName():                schema_pkg_apis_dashboard_v1alpha1_ResourceUse(ref),
-		v1alpha1.Reverified{}.OpenAPIModelName():                 schema_pkg_apis_dashboard_v1alpha1_Reverified(ref),
-		v1alpha1.ReverifiedEnvelope{}.OpenAPIModelName():         schema_pkg_apis_dashboard_v1alpha1_ReverifiedEnvelope(ref),
-		v1alpha1.Revision{}.OpenAPIModelName():                   schema_pkg_apis_dashboard_v1alpha1_Revision(ref),
-		v1alpha1.RevisionListEnvelope{}.OpenAPIModelName():       schema_pkg_apis_dashboard_v1alpha1_RevisionListEnvelope(ref),
-		v1alpha1.Revoked{}.OpenAPIModelName():                    schema_pkg_apis_dashboard_v1alpha1_Revoked(ref),
-		v1alpha1.RevokedEnvelope{}.OpenAPIModelName():            schema_pkg_apis_dashboard_v1alpha1_RevokedEnvelope(ref),
-		v1alpha1.RoleBinding{}.OpenAPIModelName():                schema_pkg_apis_dashboard_v1alpha1_RoleBinding(ref),
-		v1alpha1.RoleBindingClusterStatus{}.OpenAPIModelName():   schema_pkg_apis_dashboard_v1alpha1_RoleBindingClusterStatus(ref),
-		v1alpha1.RoleBindingEnvelope{}.OpenAPIModelName():        schema_pkg_apis_dashboard_v1alpha1_RoleBindingEnvelope(ref),
-		v1alpha1.RoleBindingListEnvelope{}.OpenAPIModelName():    schema_pkg_apis_dashboard_v1alpha1_RoleBindingListEnvelope(ref),
-		v1alpha1.RoleBindingRole{}.OpenAPIModelName():            schema_pkg_apis_dashboard_v1alpha1_RoleBindingRole(ref),
-		v1alpha1.RoleBindingSpec{}.OpenAPIModelName():            schema_pkg_apis_dashboard_v1alpha1_RoleBindingSpec(ref),
-		v1alpha1.RoleBindingStatus{}.OpenAPIModelName():          schema_pkg_apis_dashboard_v1alpha1_RoleBindingStatus(ref),
-		v1alpha1.RoleBindingSubject{}.OpenAPIModelName():         schema_pkg_apis_dashboard_v1alpha1_RoleBindingSubject(ref),
-		v1alpha1.RoleBindingSummary{}.OpenAPIModelName():         schema_pkg_apis_dashboard_v1alpha1_RoleBindingSummary(ref),
-		v1alpha1.RoleBindingTargets{}.OpenAPIModelName():         schema_pkg_apis_dashboard_v1alpha1_RoleBindingTargets(ref),
-		v1alpha1.Rollback{}.OpenAPIModelName():                   schema_pkg_apis_dashboard_v1alpha1_Rollback(ref),
-		v1alpha1.RollbackEnvelope{}.OpenAPIModelName():           schema_pkg_apis_dashboard_v1alpha1_RollbackEnvelope(ref),
-		v1alpha1.RollbackRequest{}.OpenAPIModelName():            schema_pkg_apis_dashboard_v1alpha1_RollbackRequest(ref),
-		v1alpha1.Scale{}.OpenAPIModelName():                      schema_pkg_apis_dashboard_v1alpha1_Scale(ref),
-		v1alpha1.ScaleEnvelope{}.OpenAPIModelName():              schema_pkg_apis_dashboard_v1alpha1_ScaleEnvelope(ref),
-		v1alpha1.ScaleRequest{}.OpenAPIModelName():               schema_pkg_apis_dashboard_v1alpha1_ScaleRequest(ref),
-		v1alpha1.SearchEnvelope{}.OpenAPIModelName():             schema_pkg_apis_dashboard_v1alpha1_SearchEnvelope(ref),
-		v1alpha1.SearchGroup{}.OpenAPIModelName():                schema_pkg_apis_dashboard_v1alpha1_SearchGroup(ref),
-		v1alpha1.SearchItem{}.OpenAPIModelName():                 schema_pkg_apis_dashboard_v1alpha1_SearchItem(ref),
-		v1alpha1.SearchResults{}.OpenAPIModelName():              schema_pkg_apis_dashboard_v1alpha1_SearchResults(ref),
-		v1alpha1.SearchedCluster{}.OpenAPIModelName():            schema_pkg_apis_dashboard_v1alpha1_SearchedCluster(ref),
-		v1alpha1.Session{}.OpenAPIModelName():                    schema_pkg_apis_dashboard_v1alpha1_Session(ref),
-		v1alpha1.SessionListEnvelope{}.OpenAPIModelName():        schema_pkg_apis_dashboard_v1alpha1_SessionListEnvelope(ref),
-		v1alpha1.Setup{}.OpenAPIModelName():                      schema_pkg_apis_dashboard_v1alpha1_Setup(ref),
-		v1alpha1.SetupEnvelope{}.OpenAPIModelName():              schema_pkg_apis_dashboard_v1alpha1_SetupEnvelope(ref),
-		v1alpha1.SetupRequest{}.OpenAPIModelName():               schema_pkg_apis_dashboard_v1alpha1_SetupRequest(ref),
-		v1alpha1.Template{}.OpenAPIModelName():                   schema_pkg_apis_dashboard_v1alpha1_Template(ref),
-		v1alpha1.TemplateListEnvelope{}.OpenAPIModelName():       schema_pkg_apis_dashboard_v1alpha1_TemplateListEnvelope(ref),
-		v1alpha1.TerminalFrame{}.OpenAPIModelName():              schema_pkg_apis_dashboard_v1alpha1_TerminalFrame(ref),
-		v1alpha1.Ticket{}.OpenAPIModelName():                     schema_pkg_apis_dashboard_v1alpha1_Ticket(ref),
-		v1alpha1.TicketEnvelope{}.OpenAPIModelName():             schema_pkg_apis_dashboard_v1alpha1_TicketEnvelope(ref),
-		v1alpha1.TicketRequest{}.OpenAPIModelName():              schema_pkg_apis_dashboard_v1alpha1_TicketRequest(ref),
-		v1alpha1.Topology{}.OpenAPIModelName():                   schema_pkg_apis_dashboard_v1alpha1_Topology(ref),
-		v1alpha1.TopologyEdge{}.OpenAPIModelName():               schema_pkg_apis_dashboard_v1alpha1_TopologyEdge(ref),
-		v1alpha1.TopologyEnvelope{}.OpenAPIModelName():           schema_pkg_apis_dashboard_v1alpha1_TopologyEnvelope(ref),
-		v1alpha1.TopologyNode{}.OpenAPIModelName():               schema_pkg_apis_dashboard_v1alpha1_TopologyNode(ref),
-		v1alpha1.TwoFactorChallenge{}.OpenAPIModelName():         schema_pkg_apis_dashboard_v1alpha1_TwoFactorChallenge(ref),
-		v1alpha1.UpdateClusterRequest{}.OpenAPIModelName():       schema_pkg_apis_dashboard_v1alpha1_UpdateClusterRequest(ref),
-		v1alpha1.UpdateRoleBindingRequest{}.OpenAPIModelName():   schema_pkg_apis_dashboard_v1alpha1_UpdateRoleBindingRequest(ref),
-		v1alpha1.UpdateUserRequest{}.OpenAPIModelName():          schema_pkg_apis_dashboard_v1alpha1_UpdateUserRequest(ref),
-		v1alpha1.User{}.OpenAPIModelName():                       schema_pkg_apis_dashboard_v1alpha1_User(ref),
-		v1alpha1.UserEnvelope{}.OpenAPIModelName():               schema_pkg_apis_dashboard_v1alpha1_UserEnvelope(ref),
-		v1alpha1.UserListEnvelope{}.OpenAPIModelName():           schema_pkg_apis_dashboard_v1alpha1_UserListEnvelope(ref),
-		v1alpha1.VerifyRequest{}.OpenAPIModelName():              schema_pkg_apis_dashboard_v1alpha1_VerifyRequest(ref),
-		resource.Quantity{}.OpenAPIModelName():                   schema_apimachinery_pkg_api_resource_Quantity(ref),
-		v1.APIGroup{}.OpenAPIModelName():                         schema_pkg_apis_meta_v1_APIGroup(ref),
-		v1.APIGroupList{}.OpenAPIModelName():                     schema_pkg_apis_meta_v1_APIGroupList(ref),
-		v1.APIResource{}.OpenAPIModelName():                      schema_pkg_apis_meta_v1_APIResource(ref),
-		v1.APIResourceList{}.OpenAPIModelName():                  schema_pkg_apis_meta_v1_APIResourceList(ref),
-		v1.APIVersions{}.OpenAPIModelName():                      schema_pkg_apis_meta_v1_APIVersions(ref),
-		v1.ApplyOptions{}.OpenAPIModelName():                     schema_pkg_apis_meta_v1_ApplyOptions(ref),
-		v1.Condition{}.OpenAPIModelName():                        schema_pkg_apis_meta_v1_Condition(ref),
-		v1.CreateOptions{}.OpenAPIModelName():                    schema_pkg_apis_meta_v1_CreateOptions(ref),
-		v1.DeleteOptions{}.OpenAPIModelName():                    schema_pkg_apis_meta_v1_DeleteOptions(ref),
-		v1.Duration{}.OpenAPIModelName():                         schema_pkg_apis_meta_v1_Duration(ref),
-		v1.FieldSelectorRequirement{}.OpenAPIModelName():         schema_pkg_apis_meta_v1_FieldSelectorRequirement(ref),
-		v1.FieldsV1{}.OpenAPIModelName():                         schema_pkg_apis_meta_v1_FieldsV1(ref),
-		v1.GetOptions{}.OpenAPIModelName():                       schema_pkg_apis_meta_v1_GetOptions(ref),
-		v1.GroupKind{}.OpenAPIModelName():                        schema_pkg_apis_meta_v1_GroupKind(ref),
-		v1.GroupResource{}.OpenAPIModelName():                    schema_pkg_apis_meta_v1_GroupResource(ref),
-		v1.GroupVersion{}.OpenAPIModelName():                     schema_pkg_apis_meta_v1_GroupVersion(ref),
-		v1.GroupVersionForDiscovery{}.OpenAPIModelName():         schema_pkg_apis_meta_v1_GroupVersionForDiscovery(ref),
-		v1.GroupVersionKind{}.OpenAPIModelName():                 schema_pkg_apis_meta_v1_GroupVersionKind(ref),
-		v1.GroupVersionResource{}.OpenAPIModelName():             schema_pkg_apis_meta_v1_GroupVersionResource(ref),
-		v1.InternalEvent{}.OpenAPIModelName():                    schema_pkg_apis_meta_v1_InternalEvent(ref),
-		v1.LabelSelector{}.OpenAPIModelName():                    schema_pkg_apis_meta_v1_LabelSelector(ref),
-		v1.LabelSelectorRequirement{}.OpenAPIModelName():         schema_pkg_apis_meta_v1_LabelSelectorRequirement(ref),
-		v1.List{}.OpenAPIModelName():                             schema_pkg_apis_meta_v1_List(ref),
-		v1.ListMeta{}.OpenAPIModelName():                         schema_pkg_apis_meta_v1_ListMeta(ref),
-		v1.ListOptions{}.OpenAPIModelName():                      schema_pkg_apis_meta_v1_ListOptions(ref),
-		v1.ManagedFieldsEntry{}.OpenAPIModelName():               schema_pkg_apis_meta_v1_ManagedFieldsEntry(ref),
-		v1.MicroTime{}.OpenAPIModelName():                        schema_pkg_apis_meta_v1_MicroTime(ref),
-		v1.ObjectMeta{}.OpenAPIModelName():                       schema_pkg_apis_meta_v1_ObjectMeta(ref),
-		v1.OwnerReference{}.OpenAPIModelName():                   schema_pkg_apis_meta_v1_OwnerReference(ref),
-		v1.PartialObjectMetadata{}.OpenAPIModelName():            schema_pkg_apis_meta_v1_PartialObjectMetadata(ref),
-		v1.PartialObjectMetadataList{}.OpenAPIModelName():        schema_pkg_apis_meta_v1_PartialObjectMetadataList(ref),
-		v1.Patch{}.OpenAPIModelName():                            schema_pkg_apis_meta_v1_Patch(ref),
-		v1.PatchOptions{}.OpenAPIModelName():                     schema_pkg_apis_meta_v1_PatchOptions(ref),
-		v1.Preconditions{}.OpenAPIModelName():                    schema_pkg_apis_meta_v1_Preconditions(ref),
-		v1.RootPaths{}.OpenAPIModelName():                        schema_pkg_apis_meta_v1_RootPaths(ref),
-		v1.ServerAddressByClientCIDR{}.OpenAPIModelName():        schema_pkg_apis_meta_v1_ServerAddressByClientCIDR(ref),
-		v1.ShardInfo{}.OpenAPIModelName():                        schema_pkg_apis_meta_v1_ShardInfo(ref),
-		v1.Status{}.OpenAPIModelName():                           schema_pkg_apis_meta_v1_Status(ref),
-		v1.StatusCause{}.OpenAPIModelName():                      schema_pkg_apis_meta_v1_StatusCause(ref),
-		v1.StatusDetails{}.OpenAPIModelName():                    schema_pkg_apis_meta_v1_StatusDetails(ref),
-		v1.Table{}.OpenAPIModelName():                            schema_pkg_apis_meta_v1_Table(ref),
-		v1.TableColumnDefinition{}.OpenAPIModelName():            schema_pkg_apis_meta_v1_TableColumnDefinition(ref),
-		v1.TableOptions{}.OpenAPIModelName():                     schema_pkg_apis_meta_v1_TableOptions(ref),
-		v1.TableRow{}.OpenAPIModelName():                         schema_pkg_apis_meta_v1_TableRow(ref),
-		v1.TableRowCondition{}.OpenAPIModelName():                schema_pkg_apis_meta_v1_TableRowCondition(ref),
-		v1.Time{}.OpenAPIModelName():                             schema_pkg_apis_meta_v1_Time(ref),
-		v1.Timestamp{}.OpenAPIModelName():                        schema_pkg_apis_meta_v1_Timestamp(ref),
-		v1.TypeMeta{}.OpenAPIModelName():                         schema_pkg_apis_meta_v1_TypeMeta(ref),
-		v1.UpdateOptions{}.OpenAPIModelName():                    schema_pkg_apis_meta_v1_UpdateOptions(ref),
-		v1.WatchEvent{}.OpenAPIModelName():                       schema_pkg_apis_meta_v1_WatchEvent(ref),
-		runtime.RawExtension{}.OpenAPIModelName():                schema_k8sio_apimachinery_pkg_runtime_RawExtension(ref),
-		runtime.TypeMeta{}.OpenAPIModelName():                    schema_k8sio_apimachinery_pkg_runtime_TypeMeta(ref),
-		runtime.Unknown{}.OpenAPIModelName():                     schema_k8sio_apimachinery_pkg_runtime_Unknown(ref),
-		version.Info{}.OpenAPIModelName():                        schema_k8sio_apimachinery_pkg_version_Info(ref),
+		v1alpha1.AIConfig{}.OpenAPIModelName():                    schema_pkg_apis_dashboard_v1alpha1_AIConfig(ref),
+		v1alpha1.AIConfigEnvelope{}.OpenAPIModelName():            schema_pkg_apis_dashboard_v1alpha1_AIConfigEnvelope(ref),
+		v1alpha1.APIResource{}.OpenAPIModelName():                 schema_pkg_apis_dashboard_v1alpha1_APIResource(ref),
+		v1alpha1.APIResourceListEnvelope{}.OpenAPIModelName():     schema_pkg_apis_dashboard_v1alpha1_APIResourceListEnvelope(ref),
+		v1alpha1.AbsentFeature{}.OpenAPIModelName():               schema_pkg_apis_dashboard_v1alpha1_AbsentFeature(ref),
+		v1alpha1.AbsentFeatureEnvelope{}.OpenAPIModelName():       schema_pkg_apis_dashboard_v1alpha1_AbsentFeatureEnvelope(ref),
+		v1alpha1.AbsentListEnvelope{}.OpenAPIModelName():          schema_pkg_apis_dashboard_v1alpha1_AbsentListEnvelope(ref),
+		v1alpha1.Access{}.OpenAPIModelName():                      schema_pkg_apis_dashboard_v1alpha1_Access(ref),
+		v1alpha1.AccessEnvelope{}.OpenAPIModelName():              schema_pkg_apis_dashboard_v1alpha1_AccessEnvelope(ref),
+		v1alpha1.Apply{}.OpenAPIModelName():                       schema_pkg_apis_dashboard_v1alpha1_Apply(ref),
+		v1alpha1.ApplyEnvelope{}.OpenAPIModelName():               schema_pkg_apis_dashboard_v1alpha1_ApplyEnvelope(ref),
+		v1alpha1.ApplyResult{}.OpenAPIModelName():                 schema_pkg_apis_dashboard_v1alpha1_ApplyResult(ref),
+		v1alpha1.BatchDeleteEnvelope{}.OpenAPIModelName():         schema_pkg_apis_dashboard_v1alpha1_BatchDeleteEnvelope(ref),
+		v1alpha1.BatchDeleteItem{}.OpenAPIModelName():             schema_pkg_apis_dashboard_v1alpha1_BatchDeleteItem(ref),
+		v1alpha1.BatchDeleteResult{}.OpenAPIModelName():           schema_pkg_apis_dashboard_v1alpha1_BatchDeleteResult(ref),
+		v1alpha1.BatchOutcome{}.OpenAPIModelName():                schema_pkg_apis_dashboard_v1alpha1_BatchOutcome(ref),
+		v1alpha1.BatchRestartEnvelope{}.OpenAPIModelName():        schema_pkg_apis_dashboard_v1alpha1_BatchRestartEnvelope(ref),
+		v1alpha1.BatchRestartItem{}.OpenAPIModelName():            schema_pkg_apis_dashboard_v1alpha1_BatchRestartItem(ref),
+		v1alpha1.BatchRestartResult{}.OpenAPIModelName():          schema_pkg_apis_dashboard_v1alpha1_BatchRestartResult(ref),
+		v1alpha1.Binding{}.OpenAPIModelName():                     schema_pkg_apis_dashboard_v1alpha1_Binding(ref),
+		v1alpha1.Cluster{}.OpenAPIModelName():                     schema_pkg_apis_dashboard_v1alpha1_Cluster(ref),
+		v1alpha1.ClusterAccess{}.OpenAPIModelName():               schema_pkg_apis_dashboard_v1alpha1_ClusterAccess(ref),
+		v1alpha1.ClusterEnvelope{}.OpenAPIModelName():             schema_pkg_apis_dashboard_v1alpha1_ClusterEnvelope(ref),
+		v1alpha1.ClusterListEnvelope{}.OpenAPIModelName():         schema_pkg_apis_dashboard_v1alpha1_ClusterListEnvelope(ref),
+		v1alpha1.ClusterNodes{}.OpenAPIModelName():                schema_pkg_apis_dashboard_v1alpha1_ClusterNodes(ref),
+		v1alpha1.ClusterOperatorView{}.OpenAPIModelName():         schema_pkg_apis_dashboard_v1alpha1_ClusterOperatorView(ref),
+		v1alpha1.ClusterTest{}.OpenAPIModelName():                 schema_pkg_apis_dashboard_v1alpha1_ClusterTest(ref),
+		v1alpha1.ClusterTestEnvelope{}.OpenAPIModelName():         schema_pkg_apis_dashboard_v1alpha1_ClusterTestEnvelope(ref),
+		v1alpha1.CodeRequest{}.OpenAPIModelName():                 schema_pkg_apis_dashboard_v1alpha1_CodeRequest(ref),
+		v1alpha1.CompareEnvelope{}.OpenAPIModelName():             schema_pkg_apis_dashboard_v1alpha1_CompareEnvelope(ref),
+		v1alpha1.CompareRequest{}.OpenAPIModelName():              schema_pkg_apis_dashboard_v1alpha1_CompareRequest(ref),
+		v1alpha1.Comparison{}.OpenAPIModelName():                  schema_pkg_apis_dashboard_v1alpha1_Comparison(ref),
+		v1alpha1.ContainerMetrics{}.OpenAPIModelName():            schema_pkg_apis_dashboard_v1alpha1_ContainerMetrics(ref),
+		v1alpha1.CopyFrame{}.OpenAPIModelName():                   schema_pkg_apis_dashboard_v1alpha1_CopyFrame(ref),
+		v1alpha1.CreateClusterRequest{}.OpenAPIModelName():        schema_pkg_apis_dashboard_v1alpha1_CreateClusterRequest(ref),
+		v1alpha1.CreateRoleBindingRequest{}.OpenAPIModelName():    schema_pkg_apis_dashboard_v1alpha1_CreateRoleBindingRequest(ref),
+		v1alpha1.CreateUserRequest{}.OpenAPIModelName():           schema_pkg_apis_dashboard_v1alpha1_CreateUserRequest(ref),
+		v1alpha1.CurrentUser{}.OpenAPIModelName():                 schema_pkg_apis_dashboard_v1alpha1_CurrentUser(ref),
+		v1alpha1.CurrentUserEnvelope{}.OpenAPIModelName():         schema_pkg_apis_dashboard_v1alpha1_CurrentUserEnvelope(ref),
+		v1alpha1.CustomResource{}.OpenAPIModelName():              schema_pkg_apis_dashboard_v1alpha1_CustomResource(ref),
+		v1alpha1.CustomResourceListEnvelope{}.OpenAPIModelName():  schema_pkg_apis_dashboard_v1alpha1_CustomResourceListEnvelope(ref),
+		v1alpha1.DebugContainer{}.OpenAPIModelName():              schema_pkg_apis_dashboard_v1alpha1_DebugContainer(ref),
+		v1alpha1.DebugEnvelope{}.OpenAPIModelName():               schema_pkg_apis_dashboard_v1alpha1_DebugEnvelope(ref),
+		v1alpha1.DebugRequest{}.OpenAPIModelName():                schema_pkg_apis_dashboard_v1alpha1_DebugRequest(ref),
+		v1alpha1.Diff{}.OpenAPIModelName():                        schema_pkg_apis_dashboard_v1alpha1_Diff(ref),
+		v1alpha1.DirectoryConfig{}.OpenAPIModelName():             schema_pkg_apis_dashboard_v1alpha1_DirectoryConfig(ref),
+		v1alpha1.DirectoryConfigEnvelope{}.OpenAPIModelName():     schema_pkg_apis_dashboard_v1alpha1_DirectoryConfigEnvelope(ref),
+		v1alpha1.Disabled{}.OpenAPIModelName():                    schema_pkg_apis_dashboard_v1alpha1_Disabled(ref),
+		v1alpha1.DisabledEnvelope{}.OpenAPIModelName():            schema_pkg_apis_dashboard_v1alpha1_DisabledEnvelope(ref),
+		v1alpha1.Drain{}.OpenAPIModelName():                       schema_pkg_apis_dashboard_v1alpha1_Drain(ref),
+		v1alpha1.DrainEnvelope{}.OpenAPIModelName():               schema_pkg_apis_dashboard_v1alpha1_DrainEnvelope(ref),
+		v1alpha1.DrainRequest{}.OpenAPIModelName():                schema_pkg_apis_dashboard_v1alpha1_DrainRequest(ref),
+		v1alpha1.DrainedPod{}.OpenAPIModelName():                  schema_pkg_apis_dashboard_v1alpha1_DrainedPod(ref),
+		v1alpha1.DryRun{}.OpenAPIModelName():                      schema_pkg_apis_dashboard_v1alpha1_DryRun(ref),
+		v1alpha1.DryRunEnvelope{}.OpenAPIModelName():              schema_pkg_apis_dashboard_v1alpha1_DryRunEnvelope(ref),
+		v1alpha1.DryRunObject{}.OpenAPIModelName():                schema_pkg_apis_dashboard_v1alpha1_DryRunObject(ref),
+		v1alpha1.Enabled{}.OpenAPIModelName():                     schema_pkg_apis_dashboard_v1alpha1_Enabled(ref),
+		v1alpha1.EnabledEnvelope{}.OpenAPIModelName():             schema_pkg_apis_dashboard_v1alpha1_EnabledEnvelope(ref),
+		v1alpha1.Envelope{}.OpenAPIModelName():                    schema_pkg_apis_dashboard_v1alpha1_Envelope(ref),
+		v1alpha1.Favorite{}.OpenAPIModelName():                    schema_pkg_apis_dashboard_v1alpha1_Favorite(ref),
+		v1alpha1.FavoriteEnvelope{}.OpenAPIModelName():            schema_pkg_apis_dashboard_v1alpha1_FavoriteEnvelope(ref),
+		v1alpha1.FavoriteListEnvelope{}.OpenAPIModelName():        schema_pkg_apis_dashboard_v1alpha1_FavoriteListEnvelope(ref),
+		v1alpha1.FavoriteOrder{}.OpenAPIModelName():               schema_pkg_apis_dashboard_v1alpha1_FavoriteOrder(ref),
+		v1alpha1.FavoriteRequest{}.OpenAPIModelName():             schema_pkg_apis_dashboard_v1alpha1_FavoriteRequest(ref),
+		v1alpha1.FavoriteState{}.OpenAPIModelName():               schema_pkg_apis_dashboard_v1alpha1_FavoriteState(ref),
+		v1alpha1.FavoriteStateEnvelope{}.OpenAPIModelName():       schema_pkg_apis_dashboard_v1alpha1_FavoriteStateEnvelope(ref),
+		v1alpha1.Header{}.OpenAPIModelName():                      schema_pkg_apis_dashboard_v1alpha1_Header(ref),
+		v1alpha1.ImageReference{}.OpenAPIModelName():              schema_pkg_apis_dashboard_v1alpha1_ImageReference(ref),
+		v1alpha1.LogFrame{}.OpenAPIModelName():                    schema_pkg_apis_dashboard_v1alpha1_LogFrame(ref),
+		v1alpha1.Login{}.OpenAPIModelName():                       schema_pkg_apis_dashboard_v1alpha1_Login(ref),
+		v1alpha1.LoginEnvelope{}.OpenAPIModelName():               schema_pkg_apis_dashboard_v1alpha1_LoginEnvelope(ref),
+		v1alpha1.LoginRequest{}.OpenAPIModelName():                schema_pkg_apis_dashboard_v1alpha1_LoginRequest(ref),
+		v1alpha1.ManagedSession{}.OpenAPIModelName():              schema_pkg_apis_dashboard_v1alpha1_ManagedSession(ref),
+		v1alpha1.ManagedSessionEnvelope{}.OpenAPIModelName():      schema_pkg_apis_dashboard_v1alpha1_ManagedSessionEnvelope(ref),
+		v1alpha1.ManagedSessionListEnvelope{}.OpenAPIModelName():  schema_pkg_apis_dashboard_v1alpha1_ManagedSessionListEnvelope(ref),
+		v1alpha1.ManagedUser{}.OpenAPIModelName():                 schema_pkg_apis_dashboard_v1alpha1_ManagedUser(ref),
+		v1alpha1.Manifest{}.OpenAPIModelName():                    schema_pkg_apis_dashboard_v1alpha1_Manifest(ref),
+		v1alpha1.Meta{}.OpenAPIModelName():                        schema_pkg_apis_dashboard_v1alpha1_Meta(ref),
+		v1alpha1.NamespaceQuotas{}.OpenAPIModelName():             schema_pkg_apis_dashboard_v1alpha1_NamespaceQuotas(ref),
+		v1alpha1.NodeScheduling{}.OpenAPIModelName():              schema_pkg_apis_dashboard_v1alpha1_NodeScheduling(ref),
+		v1alpha1.NodeSchedulingEnvelope{}.OpenAPIModelName():      schema_pkg_apis_dashboard_v1alpha1_NodeSchedulingEnvelope(ref),
+		v1alpha1.Object{}.OpenAPIModelName():                      schema_pkg_apis_dashboard_v1alpha1_Object(ref),
+		v1alpha1.ObjectEnvelope{}.OpenAPIModelName():              schema_pkg_apis_dashboard_v1alpha1_ObjectEnvelope(ref),
+		v1alpha1.ObjectListEnvelope{}.OpenAPIModelName():          schema_pkg_apis_dashboard_v1alpha1_ObjectListEnvelope(ref),
+		v1alpha1.ObjectReference{}.OpenAPIModelName():             schema_pkg_apis_dashboard_v1alpha1_ObjectReference(ref),
+		v1alpha1.Overview{}.OpenAPIModelName():                    schema_pkg_apis_dashboard_v1alpha1_Overview(ref),
+		v1alpha1.OverviewEnvelope{}.OpenAPIModelName():            schema_pkg_apis_dashboard_v1alpha1_OverviewEnvelope(ref),
+		v1alpha1.OverviewEvent{}.OpenAPIModelName():               schema_pkg_apis_dashboard_v1alpha1_OverviewEvent(ref),
+		v1alpha1.OverviewResource{}.OpenAPIModelName():            schema_pkg_apis_dashboard_v1alpha1_OverviewResource(ref),
+		v1alpha1.OverviewResources{}.OpenAPIModelName():           schema_pkg_apis_dashboard_v1alpha1_OverviewResources(ref),
+		v1alpha1.PasswordChangeRequired{}.OpenAPIModelName():      schema_pkg_apis_dashboard_v1alpha1_PasswordChangeRequired(ref),
+		v1alpha1.PasswordRequest{}.OpenAPIModelName():             schema_pkg_apis_dashboard_v1alpha1_PasswordRequest(ref),
+		v1alpha1.PodMetrics{}.OpenAPIModelName():                  schema_pkg_apis_dashboard_v1alpha1_PodMetrics(ref),
+		v1alpha1.PodPhases{}.OpenAPIModelName():                   schema_pkg_apis_dashboard_v1alpha1_PodPhases(ref),
+		v1alpha1.Quota{}.OpenAPIModelName():                       schema_pkg_apis_dashboard_v1alpha1_Quota(ref),
+		v1alpha1.QuotaSummary{}.OpenAPIModelName():                schema_pkg_apis_dashboard_v1alpha1_QuotaSummary(ref),
+		v1alpha1.QuotaSummaryEnvelope{}.OpenAPIModelName():        schema_pkg_apis_dashboard_v1alpha1_QuotaSummaryEnvelope(ref),
+		v1alpha1.RecoveryCodes{}.OpenAPIModelName():               schema_pkg_apis_dashboard_v1alpha1_RecoveryCodes(ref),
+		v1alpha1.RecoveryCodesEnvelope{}.OpenAPIModelName():       schema_pkg_apis_dashboard_v1alpha1_RecoveryCodesEnvelope(ref),
+		v1alpha1.RecoveryRequest{}.OpenAPIModelName():             schema_pkg_apis_dashboard_v1alpha1_RecoveryRequest(ref),
+		v1alpha1.RefreshRequest{}.OpenAPIModelName():              schema_pkg_apis_dashboard_v1alpha1_RefreshRequest(ref),
+		v1alpha1.RegistryTags{}.OpenAPIModelName():                schema_pkg_apis_dashboard_v1alpha1_RegistryTags(ref),
+		v1alpha1.RegistryTagsEnvelope{}.OpenAPIModelName():        schema_pkg_apis_dashboard_v1alpha1_RegistryTagsEnvelope(ref),
+		v1alpha1.ResetPasswordRequest{}.OpenAPIModelName():        schema_pkg_apis_dashboard_v1alpha1_ResetPasswordRequest(ref),
+		v1alpha1.ResourceUse{}.OpenAPIModelName():                 schema_pkg_apis_dashboard_v1alpha1_ResourceUse(ref),
+		v1alpha1.Reverified{}.OpenAPIModelName():                  schema_pkg_apis_dashboard_v1alpha1_Reverified(ref),
+		v1alpha1.ReverifiedEnvelope{}.OpenAPIModelName():          schema_pkg_apis_dashboard_v1alpha1_ReverifiedEnvelope(ref),
+		v1alpha1.Revision{}.OpenAPIModelName():                    schema_pkg_apis_dashboard_v1alpha1_Revision(ref),
+		v1alpha1.RevisionListEnvelope{}.OpenAPIModelName():        schema_pkg_apis_dashboard_v1alpha1_RevisionListEnvelope(ref),
+		v1alpha1.Revoked{}.OpenAPIModelName():                     schema_pkg_apis_dashboard_v1alpha1_Revoked(ref),
+		v1alpha1.RevokedEnvelope{}.OpenAPIModelName():             schema_pkg_apis_dashboard_v1alpha1_RevokedEnvelope(ref),
+		v1alpha1.RoleBinding{}.OpenAPIModelName():                 schema_pkg_apis_dashboard_v1alpha1_RoleBinding(ref),
+		v1alpha1.RoleBindingClusterStatus{}.OpenAPIModelName():    schema_pkg_apis_dashboard_v1alpha1_RoleBindingClusterStatus(ref),
+		v1alpha1.RoleBindingEnvelope{}.OpenAPIModelName():         schema_pkg_apis_dashboard_v1alpha1_RoleBindingEnvelope(ref),
+		v1alpha1.RoleBindingListEnvelope{}.OpenAPIModelName():     schema_pkg_apis_dashboard_v1alpha1_RoleBindingListEnvelope(ref),
+		v1alpha1.RoleBindingRole{}.OpenAPIModelName():             schema_pkg_apis_dashboard_v1alpha1_RoleBindingRole(ref),
+		v1alpha1.RoleBindingSpec{}.OpenAPIModelName():             schema_pkg_apis_dashboard_v1alpha1_RoleBindingSpec(ref),
+		v1alpha1.RoleBindingStatus{}.OpenAPIModelName():           schema_pkg_apis_dashboard_v1alpha1_RoleBindingStatus(ref),
+		v1alpha1.RoleBindingSubject{}.OpenAPIModelName():          schema_pkg_apis_dashboard_v1alpha1_RoleBindingSubject(ref),
+		v1alpha1.RoleBindingSummary{}.OpenAPIModelName():          schema_pkg_apis_dashboard_v1alpha1_RoleBindingSummary(ref),
+		v1alpha1.RoleBindingTargets{}.OpenAPIModelName():          schema_pkg_apis_dashboard_v1alpha1_RoleBindingTargets(ref),
+		v1alpha1.Rollback{}.OpenAPIModelName():                    schema_pkg_apis_dashboard_v1alpha1_Rollback(ref),
+		v1alpha1.RollbackEnvelope{}.OpenAPIModelName():            schema_pkg_apis_dashboard_v1alpha1_RollbackEnvelope(ref),
+		v1alpha1.RollbackRequest{}.OpenAPIModelName():             schema_pkg_apis_dashboard_v1alpha1_RollbackRequest(ref),
+		v1alpha1.Scale{}.OpenAPIModelName():                       schema_pkg_apis_dashboard_v1alpha1_Scale(ref),
+		v1alpha1.ScaleEnvelope{}.OpenAPIModelName():               schema_pkg_apis_dashboard_v1alpha1_ScaleEnvelope(ref),
+		v1alpha1.ScaleRequest{}.OpenAPIModelName():                schema_pkg_apis_dashboard_v1alpha1_ScaleRequest(ref),
+		v1alpha1.SearchEnvelope{}.OpenAPIModelName():              schema_pkg_apis_dashboard_v1alpha1_SearchEnvelope(ref),
+		v1alpha1.SearchGroup{}.OpenAPIModelName():                 schema_pkg_apis_dashboard_v1alpha1_SearchGroup(ref),
+		v1alpha1.SearchItem{}.OpenAPIModelName():                  schema_pkg_apis_dashboard_v1alpha1_SearchItem(ref),
+		v1alpha1.SearchResults{}.OpenAPIModelName():               schema_pkg_apis_dashboard_v1alpha1_SearchResults(ref),
+		v1alpha1.SearchedCluster{}.OpenAPIModelName():             schema_pkg_apis_dashboard_v1alpha1_SearchedCluster(ref),
+		v1alpha1.Session{}.OpenAPIModelName():                     schema_pkg_apis_dashboard_v1alpha1_Session(ref),
+		v1alpha1.SessionListEnvelope{}.OpenAPIModelName():         schema_pkg_apis_dashboard_v1alpha1_SessionListEnvelope(ref),
+		v1alpha1.Setup{}.OpenAPIModelName():                       schema_pkg_apis_dashboard_v1alpha1_Setup(ref),
+		v1alpha1.SetupEnvelope{}.OpenAPIModelName():               schema_pkg_apis_dashboard_v1alpha1_SetupEnvelope(ref),
+		v1alpha1.SetupRequest{}.OpenAPIModelName():                schema_pkg_apis_dashboard_v1alpha1_SetupRequest(ref),
+		v1alpha1.Template{}.OpenAPIModelName():                    schema_pkg_apis_dashboard_v1alpha1_Template(ref),
+		v1alpha1.TemplateListEnvelope{}.OpenAPIModelName():        schema_pkg_apis_dashboard_v1alpha1_TemplateListEnvelope(ref),
+		v1alpha1.TerminalFrame{}.OpenAPIModelName():               schema_pkg_apis_dashboard_v1alpha1_TerminalFrame(ref),
+		v1alpha1.TerminalRecording{}.OpenAPIModelName():           schema_pkg_apis_dashboard_v1alpha1_TerminalRecording(ref),
+		v1alpha1.TerminalRecordingEnvelope{}.OpenAPIModelName():   schema_pkg_apis_dashboard_v1alpha1_TerminalRecordingEnvelope(ref),
+		v1alpha1.TerminalSession{}.OpenAPIModelName():             schema_pkg_apis_dashboard_v1alpha1_TerminalSession(ref),
+		v1alpha1.TerminalSessionListEnvelope{}.OpenAPIModelName(): schema_pkg_apis_dashboard_v1alpha1_TerminalSessionListEnvelope(ref),
+		v1alpha1.Ticket{}.OpenAPIModelName():                      schema_pkg_apis_dashboard_v1alpha1_Ticket(ref),
+		v1alpha1.TicketEnvelope{}.OpenAPIModelName():              schema_pkg_apis_dashboard_v1alpha1_TicketEnvelope(ref),
+		v1alpha1.TicketRequest{}.OpenAPIModelName():               schema_pkg_apis_dashboard_v1alpha1_TicketRequest(ref),
+		v1alpha1.Topology{}.OpenAPIModelName():                    schema_pkg_apis_dashboard_v1alpha1_Topology(ref),
+		v1alpha1.TopologyEdge{}.OpenAPIModelName():                schema_pkg_apis_dashboard_v1alpha1_TopologyEdge(ref),
+		v1alpha1.TopologyEnvelope{}.OpenAPIModelName():            schema_pkg_apis_dashboard_v1alpha1_TopologyEnvelope(ref),
+		v1alpha1.TopologyNode{}.OpenAPIModelName():                schema_pkg_apis_dashboard_v1alpha1_TopologyNode(ref),
+		v1alpha1.TwoFactorChallenge{}.OpenAPIModelName():          schema_pkg_apis_dashboard_v1alpha1_TwoFactorChallenge(ref),
+		v1alpha1.UpdateClusterRequest{}.OpenAPIModelName():        schema_pkg_apis_dashboard_v1alpha1_UpdateClusterRequest(ref),
+		v1alpha1.UpdateRoleBindingRequest{}.OpenAPIModelName():    schema_pkg_apis_dashboard_v1alpha1_UpdateRoleBindingRequest(ref),
+		v1alpha1.UpdateUserRequest{}.OpenAPIModelName():           schema_pkg_apis_dashboard_v1alpha1_UpdateUserRequest(ref),
+		v1alpha1.User{}.OpenAPIModelName():                        schema_pkg_apis_dashboard_v1alpha1_User(ref),
+		v1alpha1.UserEnvelope{}.OpenAPIModelName():                schema_pkg_apis_dashboard_v1alpha1_UserEnvelope(ref),
+		v1alpha1.UserListEnvelope{}.OpenAPIModelName():            schema_pkg_apis_dashboard_v1alpha1_UserListEnvelope(ref),
+		v1alpha1.VerifyRequest{}.OpenAPIModelName():               schema_pkg_apis_dashboard_v1alpha1_VerifyRequest(ref),
+		resource.Quantity{}.OpenAPIModelName():                    schema_apimachinery_pkg_api_resource_Quantity(ref),
+		v1.APIGroup{}.OpenAPIModelName():                          schema_pkg_apis_meta_v1_APIGroup(ref),
+		v1.APIGroupList{}.OpenAPIModelName():                      schema_pkg_apis_meta_v1_APIGroupList(ref),
+		v1.APIResource{}.OpenAPIModelName():                       schema_pkg_apis_meta_v1_APIResource(ref),
+		v1.APIResourceList{}.OpenAPIModelName():                   schema_pkg_apis_meta_v1_APIResourceList(ref),
+		v1.APIVersions{}.OpenAPIModelName():                       schema_pkg_apis_meta_v1_APIVersions(ref),
+		v1.ApplyOptions{}.OpenAPIModelName():                      schema_pkg_apis_meta_v1_ApplyOptions(ref),
+		v1.Condition{}.OpenAPIModelName():                         schema_pkg_apis_meta_v1_Condition(ref),
+		v1.CreateOptions{}.OpenAPIModelName():                     schema_pkg_apis_meta_v1_CreateOptions(ref),
+		v1.DeleteOptions{}.OpenAPIModelName():                     schema_pkg_apis_meta_v1_DeleteOptions(ref),
+		v1.Duration{}.OpenAPIModelName():                          schema_pkg_apis_meta_v1_Duration(ref),
+		v1.FieldSelectorRequirement{}.OpenAPIModelName():          schema_pkg_apis_meta_v1_FieldSelectorRequirement(ref),
+		v1.FieldsV1{}.OpenAPIModelName():                          schema_pkg_apis_meta_v1_FieldsV1(ref),
+		v1.GetOptions{}.OpenAPIModelName():                        schema_pkg_apis_meta_v1_GetOptions(ref),
+		v1.GroupKind{}.OpenAPIModelName():                         schema_pkg_apis_meta_v1_GroupKind(ref),
+		v1.GroupResource{}.OpenAPIModelName():                     schema_pkg_apis_meta_v1_GroupResource(ref),
+		v1.GroupVersion{}.OpenAPIModelName():                      schema_pkg_apis_meta_v1_GroupVersion(ref),
+		v1.GroupVersionForDiscovery{}.OpenAPIModelName():          schema_pkg_apis_meta_v1_GroupVersionForDiscovery(ref),
+		v1.GroupVersionKind{}.OpenAPIModelName():                  schema_pkg_apis_meta_v1_GroupVersionKind(ref),
+		v1.GroupVersionResource{}.OpenAPIModelName():              schema_pkg_apis_meta_v1_GroupVersionResource(ref),
+		v1.InternalEvent{}.OpenAPIModelName():                     schema_pkg_apis_meta_v1_InternalEvent(ref),
+		v1.LabelSelector{}.OpenAPIModelName():                     schema_pkg_apis_meta_v1_LabelSelector(ref),
+		v1.LabelSelectorRequirement{}.OpenAPIModelName():          schema_pkg_apis_meta_v1_LabelSelectorRequirement(ref),
+		v1.List{}.OpenAPIModelName():                              schema_pkg_apis_meta_v1_List(ref),
+		v1.ListMeta{}.OpenAPIModelName():                          schema_pkg_apis_meta_v1_ListMeta(ref),
+		v1.ListOptions{}.OpenAPIModelName():                       schema_pkg_apis_meta_v1_ListOptions(ref),
+		v1.ManagedFieldsEntry{}.OpenAPIModelName():                schema_pkg_apis_meta_v1_ManagedFieldsEntry(ref),
+		v1.MicroTime{}.OpenAPIModelName():                         schema_pkg_apis_meta_v1_MicroTime(ref),
+		v1.ObjectMeta{}.OpenAPIModelName():                        schema_pkg_apis_meta_v1_ObjectMeta(ref),
+		v1.OwnerReference{}.OpenAPIModelName():                    schema_pkg_apis_meta_v1_OwnerReference(ref),
+		v1.PartialObjectMetadata{}.OpenAPIModelName():             schema_pkg_apis_meta_v1_PartialObjectMetadata(ref),
+		v1.PartialObjectMetadataList{}.OpenAPIModelName():         schema_pkg_apis_meta_v1_PartialObjectMetadataList(ref),
+		v1.Patch{}.OpenAPIModelName():                             schema_pkg_apis_meta_v1_Patch(ref),
+		v1.PatchOptions{}.OpenAPIModelName():                      schema_pkg_apis_meta_v1_PatchOptions(ref),
+		v1.Preconditions{}.OpenAPIModelName():                     schema_pkg_apis_meta_v1_Preconditions(ref),
+		v1.RootPaths{}.OpenAPIModelName():                         schema_pkg_apis_meta_v1_RootPaths(ref),
+		v1.ServerAddressByClientCIDR{}.OpenAPIModelName():         schema_pkg_apis_meta_v1_ServerAddressByClientCIDR(ref),
+		v1.ShardInfo{}.OpenAPIModelName():                         schema_pkg_apis_meta_v1_ShardInfo(ref),
+		v1.Status{}.OpenAPIModelName():                            schema_pkg_apis_meta_v1_Status(ref),
+		v1.StatusCause{}.OpenAPIModelName():                       schema_pkg_apis_meta_v1_StatusCause(ref),
+		v1.StatusDetails{}.OpenAPIModelName():                     schema_pkg_apis_meta_v1_StatusDetails(ref),
+		v1.Table{}.OpenAPIModelName():                             schema_pkg_apis_meta_v1_Table(ref),
+		v1.TableColumnDefinition{}.OpenAPIModelName():             schema_pkg_apis_meta_v1_TableColumnDefinition(ref),
+		v1.TableOptions{}.OpenAPIModelName():                      schema_pkg_apis_meta_v1_TableOptions(ref),
+		v1.TableRow{}.OpenAPIModelName():                          schema_pkg_apis_meta_v1_TableRow(ref),
+		v1.TableRowCondition{}.OpenAPIModelName():                 schema_pkg_apis_meta_v1_TableRowCondition(ref),
+		v1.Time{}.OpenAPIModelName():                              schema_pkg_apis_meta_v1_Time(ref),
+		v1.Timestamp{}.OpenAPIModelName():                         schema_pkg_apis_meta_v1_Timestamp(ref),
+		v1.TypeMeta{}.OpenAPIModelName():                          schema_pkg_apis_meta_v1_TypeMeta(ref),
+		v1.UpdateOptions{}.OpenAPIModelName():                     schema_pkg_apis_meta_v1_UpdateOptions(ref),
+		v1.WatchEvent{}.OpenAPIModelName():                        schema_pkg_apis_meta_v1_WatchEvent(ref),
+		runtime.RawExtension{}.OpenAPIModelName():                 schema_k8sio_apimachinery_pkg_runtime_RawExtension(ref),
+		runtime.TypeMeta{}.OpenAPIModelName():                     schema_k8sio_apimachinery_pkg_runtime_TypeMeta(ref),
+		runtime.Unknown{}.OpenAPIModelName():                      schema_k8sio_apimachinery_pkg_runtime_Unknown(ref),
+		version.Info{}.OpenAPIModelName():                         schema_k8sio_apimachinery_pkg_version_Info(ref),
 	}
 }
 
@@ -2141,6 +2149,84 @@ func schema_pkg_apis_dashboard_v1alpha1_ContainerMetrics(ref common.ReferenceCal
 	}
 }
 
+func schema_pkg_apis_dashboard_v1alpha1_CopyFrame(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "CopyFrame is a text message of a copy of files. The content is in binary messages.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"type": {
+						SchemaProps: spec.SchemaProps{
+							Description: "type is end from the client, after the last message of a copy into a container, and info, progress, error or close from the server.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"data": {
+						SchemaProps: spec.SchemaProps{
+							Description: "data is a message.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"reason": {
+						SchemaProps: spec.SchemaProps{
+							Description: "reason is why the copy has ended, in a frame of the type close. The copy is complete if it is done.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"bytes": {
+						SchemaProps: spec.SchemaProps{
+							Description: "bytes and files are the numbers of those that were copied so far.",
+							Type:        []string{"integer"},
+							Format:      "int64",
+						},
+					},
+					"files": {
+						SchemaProps: spec.SchemaProps{
+							Description: "files is the number of files that have begun.",
+							Type:        []string{"integer"},
+							Format:      "int64",
+						},
+					},
+					"skipped": {
+						SchemaProps: spec.SchemaProps{
+							Description: "skipped is the number of links, devices and sockets that were left out.",
+							Type:        []string{"integer"},
+							Format:      "int64",
+						},
+					},
+					"size": {
+						SchemaProps: spec.SchemaProps{
+							Description: "size is the size of the file, if it is one.",
+							Type:        []string{"integer"},
+							Format:      "int64",
+						},
+					},
+					"maxBytes": {
+						SchemaProps: spec.SchemaProps{
+							Description: "maxBytes is the limit of a copy, in the frame of the type info.",
+							Type:        []string{"integer"},
+							Format:      "int64",
+						},
+					},
+					"maxSeconds": {
+						SchemaProps: spec.SchemaProps{
+							Description: "maxSeconds is the longest time of a copy, in the frame of the type info.",
+							Type:        []string{"integer"},
+							Format:      "int64",
+						},
+					},
+				},
+				Required: []string{"type"},
+			},
+		},
+	}
+}
+
 func schema_pkg_apis_dashboard_v1alpha1_CreateClusterRequest(ref common.ReferenceCallback) common.OpenAPIDefinition {
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
@@ -2635,6 +2721,134 @@ func schema_pkg_apis_dashboard_v1alpha1_CustomResourceListEnvelope(ref common.Re
 		},
 		Dependencies: []string{
 			v1alpha1.CustomResource{}.OpenAPIModelName(), v1alpha1.Meta{}.OpenAPIModelName()},
+	}
+}
+
+func schema_pkg_apis_dashboard_v1alpha1_DebugContainer(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "DebugContainer is an ephemeral container of a Pod.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"container": {
+						SchemaProps: spec.SchemaProps{
+							Description: "container is the name of the container. Attach to it.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"state": {
+						SchemaProps: spec.SchemaProps{
+							Description: "state is running, waiting or terminated.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"message": {
+						SchemaProps: spec.SchemaProps{
+							Description: "message is why the container waits, or how it has ended.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+				},
+				Required: []string{"container", "state"},
+			},
+		},
+	}
+}
+
+func schema_pkg_apis_dashboard_v1alpha1_DebugEnvelope(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "DebugEnvelope is the response to POST .../pods/{name}/debug.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"code": {
+						SchemaProps: spec.SchemaProps{
+							Description: "code is the result; 0 is success.",
+							Default:     0,
+							Type:        []string{"integer"},
+							Format:      "int32",
+						},
+					},
+					"message": {
+						SchemaProps: spec.SchemaProps{
+							Description: "message describes the result.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"data": {
+						SchemaProps: spec.SchemaProps{
+							Description: "data is the container.",
+							Ref:         ref(v1alpha1.DebugContainer{}.OpenAPIModelName()),
+						},
+					},
+					"meta": {
+						SchemaProps: spec.SchemaProps{
+							Description: "meta contains information about the response.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1alpha1.Meta{}.OpenAPIModelName()),
+						},
+					},
+				},
+				Required: []string{"code", "message", "meta"},
+			},
+		},
+		Dependencies: []string{
+			v1alpha1.DebugContainer{}.OpenAPIModelName(), v1alpha1.Meta{}.OpenAPIModelName()},
+	}
+}
+
+func schema_pkg_apis_dashboard_v1alpha1_DebugRequest(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "DebugRequest is the body of POST .../pods/{name}/debug.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"image": {
+						SchemaProps: spec.SchemaProps{
+							Description: "image is the image of the container. The default is that of the server.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"command": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "atomic",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "command is the command of the container. The default is that of the image.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Type:   []string{"string"},
+										Format: "",
+									},
+								},
+							},
+						},
+					},
+					"target": {
+						SchemaProps: spec.SchemaProps{
+							Description: "target is the name of a container whose processes the new one shows.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+				},
+			},
+		},
 	}
 }
 
@@ -7796,6 +8010,272 @@ func schema_pkg_apis_dashboard_v1alpha1_TerminalFrame(ref common.ReferenceCallba
 	}
 }
 
+func schema_pkg_apis_dashboard_v1alpha1_TerminalRecording(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "TerminalRecording is the content of a recorded terminal.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"id": {
+						SchemaProps: spec.SchemaProps{
+							Description: "id is the name of the recording.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"recording": {
+						SchemaProps: spec.SchemaProps{
+							Description: "recording is a file of asciinema, version 2: a line with an object, and one for each event.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"durationMs": {
+						SchemaProps: spec.SchemaProps{
+							Description: "durationMs is the time of the last event, in milliseconds.",
+							Default:     0,
+							Type:        []string{"integer"},
+							Format:      "int64",
+						},
+					},
+				},
+				Required: []string{"id", "recording", "durationMs"},
+			},
+		},
+	}
+}
+
+func schema_pkg_apis_dashboard_v1alpha1_TerminalRecordingEnvelope(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "TerminalRecordingEnvelope is the response to GET /terminal-sessions/{session}/play.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"code": {
+						SchemaProps: spec.SchemaProps{
+							Description: "code is the result; 0 is success.",
+							Default:     0,
+							Type:        []string{"integer"},
+							Format:      "int32",
+						},
+					},
+					"message": {
+						SchemaProps: spec.SchemaProps{
+							Description: "message describes the result.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"data": {
+						SchemaProps: spec.SchemaProps{
+							Description: "data is the recording.",
+							Ref:         ref(v1alpha1.TerminalRecording{}.OpenAPIModelName()),
+						},
+					},
+					"meta": {
+						SchemaProps: spec.SchemaProps{
+							Description: "meta contains information about the response.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1alpha1.Meta{}.OpenAPIModelName()),
+						},
+					},
+				},
+				Required: []string{"code", "message", "meta"},
+			},
+		},
+		Dependencies: []string{
+			v1alpha1.Meta{}.OpenAPIModelName(), v1alpha1.TerminalRecording{}.OpenAPIModelName()},
+	}
+}
+
+func schema_pkg_apis_dashboard_v1alpha1_TerminalSession(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "TerminalSession is a recorded terminal.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"id": {
+						SchemaProps: spec.SchemaProps{
+							Description: "id is the name of the recording.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"createdAt": {
+						SchemaProps: spec.SchemaProps{
+							Description: "createdAt is the time at which the terminal was opened.",
+							Ref:         ref(v1.Time{}.OpenAPIModelName()),
+						},
+					},
+					"userId": {
+						SchemaProps: spec.SchemaProps{
+							Description: "userId is the name of the user.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"cluster": {
+						SchemaProps: spec.SchemaProps{
+							Description: "cluster is the name of the cluster.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"namespace": {
+						SchemaProps: spec.SchemaProps{
+							Description: "namespace is the namespace of the Pod.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"pod": {
+						SchemaProps: spec.SchemaProps{
+							Description: "pod is the name of the Pod.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"container": {
+						SchemaProps: spec.SchemaProps{
+							Description: "container is the name of the container, if the user has named one.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"verb": {
+						SchemaProps: spec.SchemaProps{
+							Description: "verb is exec or attach.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"command": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "atomic",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "command is the command.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Type:   []string{"string"},
+										Format: "",
+									},
+								},
+							},
+						},
+					},
+					"part": {
+						SchemaProps: spec.SchemaProps{
+							Description: "part is the number of the recording, if a terminal has several.",
+							Default:     0,
+							Type:        []string{"integer"},
+							Format:      "int32",
+						},
+					},
+					"durationMs": {
+						SchemaProps: spec.SchemaProps{
+							Description: "durationMs is the time of the last event, in milliseconds.",
+							Default:     0,
+							Type:        []string{"integer"},
+							Format:      "int64",
+						},
+					},
+					"bytes": {
+						SchemaProps: spec.SchemaProps{
+							Description: "bytes is the size of the file.",
+							Default:     0,
+							Type:        []string{"integer"},
+							Format:      "int64",
+						},
+					},
+					"expiresAt": {
+						SchemaProps: spec.SchemaProps{
+							Description: "expiresAt is the time at which the recording is deleted.",
+							Ref:         ref(v1.Time{}.OpenAPIModelName()),
+						},
+					},
+				},
+				Required: []string{"id", "createdAt", "userId", "cluster", "namespace", "pod", "verb", "part", "durationMs", "bytes"},
+			},
+		},
+		Dependencies: []string{
+			v1.Time{}.OpenAPIModelName()},
+	}
+}
+
+func schema_pkg_apis_dashboard_v1alpha1_TerminalSessionListEnvelope(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "TerminalSessionListEnvelope is the response to GET /terminal-sessions.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"code": {
+						SchemaProps: spec.SchemaProps{
+							Description: "code is the result; 0 is success.",
+							Default:     0,
+							Type:        []string{"integer"},
+							Format:      "int32",
+						},
+					},
+					"message": {
+						SchemaProps: spec.SchemaProps{
+							Description: "message describes the result.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"data": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "atomic",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "data is the list, the last terminal first.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Ref: ref(v1alpha1.TerminalSession{}.OpenAPIModelName()),
+									},
+								},
+							},
+						},
+					},
+					"meta": {
+						SchemaProps: spec.SchemaProps{
+							Description: "meta contains information about the response.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1alpha1.Meta{}.OpenAPIModelName()),
+						},
+					},
+				},
+				Required: []string{"code", "message", "meta"},
+			},
+		},
+		Dependencies: []string{
+			v1alpha1.Meta{}.OpenAPIModelName(), v1alpha1.TerminalSession{}.OpenAPIModelName()},
+	}
+}
+
 func schema_pkg_apis_dashboard_v1alpha1_Ticket(ref common.ReferenceCallback) common.OpenAPIDefinition {
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
@@ -7901,7 +8381,7 @@ func schema_pkg_apis_dashboard_v1alpha1_TicketRequest(ref common.ReferenceCallba
 					},
 					"verb": {
 						SchemaProps: spec.SchemaProps{
-							Description: "verb is the verb of the stream: watch, logs, exec, attach, portforward or copy.",
+							Description: "verb is the verb of the stream: watch, logs, exec, attach, portforward, copy or nodeshell.",
 							Type:        []string{"string"},
 							Format:      "",
 						},

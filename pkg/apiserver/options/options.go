@@ -91,6 +91,8 @@ type Options struct {
 	DashboardDir string
 	// Streams bounds streams, and the origins that may open them.
 	Streams StreamOptions
+	// Terminals configures terminals and copies of files.
+	Terminals TerminalOptions
 	// ShutdownDelay is the time for which the server continues after the signal to stop, until clients send no more
 	// requests to it.
 	ShutdownDelay time.Duration
@@ -117,6 +119,7 @@ func New() *Options {
 		ReadCacheBytes:          192 << 20,
 		ConnectionBytes:         192 << 20,
 		Streams:                 newStreamOptions(),
+		Terminals:               newTerminalOptions(),
 		SessionLimits: sessionindex.Limits{PerUser: sessionindex.DefaultPerUser,
 			Total: sessionindex.DefaultTotal},
 	}
@@ -185,6 +188,7 @@ func (o *Options) AddFlags(fs *pflag.FlagSet) {
 		"Directory with a single-page application and its index.html, which is served without authentication. "+
 			"Empty disables it.")
 	o.Streams.addFlags(fs)
+	o.Terminals.addFlags(fs)
 	fs.DurationVar(&o.ShutdownDelay, "shutdown-delay-duration", o.ShutdownDelay,
 		"Time during which the server still accepts requests after a stop signal. "+
 			"/readyz fails in that time, so that load balancers remove the replica.")
@@ -215,6 +219,7 @@ func (o *Options) Validate() error {
 	}
 	errs = append(errs, o.validateBounds()...)
 	errs = append(errs, o.Streams.validate()...)
+	errs = append(errs, o.Terminals.validate()...)
 	if o.LoginFailuresPerAddress < 1 {
 		errs = append(errs, errors.New("--login-failures-per-address must be at least 1"))
 	}
@@ -308,6 +313,10 @@ func (o *Options) Config(ctx context.Context) (apiserver.CompletedConfig, error)
 	if err != nil {
 		return apiserver.CompletedConfig{}, err
 	}
+	terminals, err := o.Terminals.config()
+	if err != nil {
+		return apiserver.CompletedConfig{}, err
+	}
 	c := &apiserver.Config{
 		GenericConfig: generic,
 		ExtraConfig: apiserver.ExtraConfig{
@@ -320,7 +329,7 @@ func (o *Options) Config(ctx context.Context) (apiserver.CompletedConfig, error)
 			TrustedLoginNetworks: trusted, SessionLimits: o.SessionLimits,
 			TrustedProxies: proxies, TwoFactorRoles: o.TwoFactorRoles, ClusterAddresses: addresses,
 			DashboardDir: o.DashboardDir, Tracer: tracer, TracedClusters: o.Tracing.Clusters, Streams: streams,
-			WatchTokenInQuery: o.Streams.WatchTokenInQuery,
+			WatchTokenInQuery: o.Streams.WatchTokenInQuery, Terminals: terminals,
 			// Half of the processors, so that a flood of logins leaves the others for other requests; and at most a
 			// few, since each hash needs memory.
 			PasswordHashes: min(max(runtime.GOMAXPROCS(0)/2, 1), maxPasswordHashes),

@@ -30,8 +30,8 @@ const (
 	watchSeconds = 300
 	// minWatch is the duration of a watch after which it is continued at once.
 	minWatch = time.Second
-	// maxEventBytes is several times the size of the metadata of an object.
-	maxEventBytes = 4 << 20
+	// maxEventBytes is the size of the largest event that is read: annotations have at most 256 KiB.
+	maxEventBytes = 512 << 10
 	// acceptEvents and acceptList leave the rules and subjects on the cluster.
 	acceptEvents = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 	acceptList   = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"

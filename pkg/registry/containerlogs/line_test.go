@@ -9,6 +9,10 @@ import (
 	"strings"
 	"testing"
 	"unicode/utf8"
+
+	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/budget"
+	"github.com/kubevision-io/kubevision/pkg/envelope"
 )
 
 const stamp = "2026-01-02T03:04:05.000000006Z "
@@ -159,10 +163,28 @@ func TestIsOver(t *testing.T) {
 			"status":{"containerStatuses":[{"name":"c","state":{"terminated":{"exitCode":0}}}]}}`, true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			p, err := decodePod(strings.NewReader(test.in))
+			p, err := decodePod(strings.NewReader(test.in), nil)
 			if err != nil || p.isOver("c") != test.want {
 				t.Errorf("over: %v (%v)", !test.want, err)
 			}
 		})
+	}
+}
+
+// TestHostilePod verifies that a Pod with many empty elements is refused before it is decoded.
+func TestHostilePod(t *testing.T) {
+	text := `{"status":{"containerStatuses":[{}` + strings.Repeat(",{}", 900_000) + `]}}`
+	total := budget.New(64 << 20)
+	account := total.Account("jane", 0)
+	defer account.Close()
+	if _, err := decodePod(strings.NewReader(text), account); envelope.As(err).Code != dashboardv1alpha1.CodeTooManyRequests {
+		t.Errorf("the error is %v", err)
+	}
+	if _, err := decodePod(strings.NewReader(`{"metadata":{"name":"web"}}`), account); err != nil {
+		t.Error(err)
+	}
+	account.Close()
+	if used := total.Used(); used != 0 {
+		t.Errorf("%d bytes are still taken", used)
 	}
 }

@@ -4,6 +4,7 @@
 package containerlogs
 
 import (
+	"bytes"
 	"encoding/json"
 	"io"
 	"slices"
@@ -11,6 +12,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/kubevision-io/kubevision/pkg/budget"
+	"github.com/kubevision-io/kubevision/pkg/envelope"
 	"github.com/kubevision-io/kubevision/pkg/objects"
 )
 
@@ -48,24 +51,45 @@ type state struct {
 	} `json:"terminated"`
 }
 
-// decodePod reads a Pod.
-func decodePod(from io.Reader) (*pod, error) {
-	p := &pod{}
-	if err := json.NewDecoder(io.LimitReader(from, maxPodBytes)).Decode(p); err != nil {
+// decodePod reads a Pod. The account is charged for its elements: those of a hostile cluster may be many and empty.
+func decodePod(from io.Reader, account *budget.Account) (*pod, error) {
+	if err := account.Take(maxPodBytes); err != nil {
+		return nil, envelope.OutOfMemory(err)
+	}
+	defer account.Give(maxPodBytes)
+	text, err := io.ReadAll(io.LimitReader(from, maxPodBytes))
+	if err != nil {
 		return nil, objects.Unreadable(err)
 	}
-	return p, nil
+	p := &pod{}
+	return p, decode(text, account, p)
+}
+
+// decode decodes JSON. The account is charged while that takes place; the result is small, unless it is hostile.
+func decode(text []byte, account *budget.Account, into any) error {
+	size := int64(objects.ElementBytes)
+	for _, mark := range []string{",", "{", "["} {
+		size += objects.ElementBytes * int64(bytes.Count(text, []byte(mark)))
+	}
+	if err := account.Take(size); err != nil {
+		return envelope.OutOfMemory(err)
+	}
+	defer account.Give(size)
+	if err := json.Unmarshal(text, into); err != nil {
+		return objects.Unreadable(err)
+	}
+	return nil
 }
 
 // podOf returns the Pod of an item of a list.
-func podOf(o objects.Object) (*pod, error) {
+func podOf(o objects.Object, account *budget.Account) (*pod, error) {
 	p := &pod{}
 	for field, into := range map[string]any{"metadata": &p.Metadata, "spec": &p.Spec, "status": &p.Status} {
 		if o[field] == nil {
 			continue
 		}
-		if err := json.Unmarshal(o[field], into); err != nil {
-			return nil, objects.Unreadable(err)
+		if err := decode(o[field], account, into); err != nil {
+			return nil, err
 		}
 	}
 	return p, nil

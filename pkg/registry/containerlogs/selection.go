@@ -7,6 +7,7 @@ import (
 	"context"
 	"net/url"
 	"strconv"
+	"sync"
 
 	authorizationv1 "k8s.io/api/authorization/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -29,6 +30,8 @@ type selection struct {
 	// pod is empty for several Pods, and selector for one.
 	pod, selector string
 	options       options
+	// reading is held while the Pod of a log is read, one at a time.
+	reading sync.Mutex
 }
 
 // several returns whether the lines of several Pods are merged.
@@ -51,7 +54,7 @@ func (s *selection) sources(ctx context.Context) ([]*source, error) {
 	defer func() { _ = body.Close() }()
 	var out []*source
 	_, err = objects.ReadList(body, s.resource, budget.AccountFrom(ctx), func(o objects.Object) error {
-		found, err := podOf(o)
+		found, err := podOf(o, budget.AccountFrom(ctx))
 		if err != nil {
 			return err
 		}
@@ -69,7 +72,7 @@ func (s *selection) sources(ctx context.Context) ([]*source, error) {
 
 func (s *selection) source(pod, container string) *source {
 	return &source{
-		caller: s.caller, resource: s.resource, namespace: s.namespace, pod: pod, container: container,
+		reading: &s.reading, caller: s.caller, resource: s.resource, namespace: s.namespace, pod: pod, container: container,
 		options: s.options,
 	}
 }

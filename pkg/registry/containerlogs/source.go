@@ -9,12 +9,14 @@ import (
 	"io"
 	"net/url"
 	"strconv"
+	"sync"
 	"time"
 
 	authorizationv1 "k8s.io/api/authorization/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	"github.com/kubevision-io/kubevision/pkg/authorization"
+	"github.com/kubevision-io/kubevision/pkg/budget"
 	"github.com/kubevision-io/kubevision/pkg/clusters"
 )
 
@@ -31,6 +33,9 @@ const (
 
 // source is the log of one container.
 type source struct {
+	// reading is that of the selection.
+	reading *sync.Mutex
+
 	caller                    *clusters.Client
 	resource                  clusters.Resource
 	namespace, pod, container string
@@ -171,7 +176,9 @@ func (s *source) isOver(ctx context.Context) (bool, error) {
 		return false, nil // the log itself is asked for next
 	}
 	defer func() { _ = body.Close() }()
-	found, err := decodePod(body)
+	s.reading.Lock()
+	defer s.reading.Unlock()
+	found, err := decodePod(body, budget.AccountFrom(ctx))
 	if err != nil {
 		return true, err
 	}

@@ -17,10 +17,8 @@ import (
 	"k8s.io/apimachinery/pkg/util/portforward"
 	"k8s.io/streaming/pkg/httpstream"
 
-	"github.com/kubevision-io/kubevision/pkg/authorization"
 	"github.com/kubevision-io/kubevision/pkg/clusters/response"
 	"github.com/kubevision-io/kubevision/pkg/envelope"
-	"github.com/kubevision-io/kubevision/pkg/stepup"
 	"github.com/kubevision-io/kubevision/pkg/streams"
 )
 
@@ -87,12 +85,12 @@ func (f *forward) serve(ctx context.Context, s *streams.Stream) error {
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	connection, err := q.caller.Forward(stepup.WithProof(ctx, q.proof), q.call, portforward.PortForwardV1Name)
+	connection, err := q.Caller.Forward(q.WithProof(ctx), q.Call, portforward.PortForwardV1Name)
 	if err != nil {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		return authorization.CallError(ctx, q.caller, q.attributes(), err)
+		return q.CallError(ctx, err)
 	}
 	defer func() { _ = connection.Close() }()
 	reads := f.pipes()

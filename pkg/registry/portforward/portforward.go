@@ -5,22 +5,18 @@
 package portforward
 
 import (
-	"context"
 	"net/http"
 	"strconv"
 	"strings"
 	"time"
 
-	authorizationv1 "k8s.io/api/authorization/v1"
 	"k8s.io/apiserver/pkg/authentication/user"
 
 	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
 	"github.com/kubevision-io/kubevision/pkg/authorization"
-	"github.com/kubevision-io/kubevision/pkg/clusters"
 	"github.com/kubevision-io/kubevision/pkg/envelope"
-	"github.com/kubevision-io/kubevision/pkg/registry/objectref"
+	"github.com/kubevision-io/kubevision/pkg/registry/podaccess"
 	"github.com/kubevision-io/kubevision/pkg/routes"
-	"github.com/kubevision-io/kubevision/pkg/stepup"
 	"github.com/kubevision-io/kubevision/pkg/streams"
 )
 
@@ -29,7 +25,6 @@ const (
 	// number of the channel.
 	Subprotocol = "v4.channel.k8s.io"
 
-	podResource = "pods"
 	subresource = "portforward"
 	maxPorts    = 16
 	// idleTime is how long nothing may be sent in either direction.
@@ -46,64 +41,35 @@ type Provider struct {
 
 // Routes implements routes.Provider.
 func (p *Provider) Routes() []routes.Route {
-	docs := objectref.Docs()
+	docs := podaccess.Docs()
+	docs["ports"] = "the ports, separated by commas"
 	return []routes.Route{{
-		Method: http.MethodGet, Path: "/clusters/{cluster}/namespaces/{namespace}/pods/{name}/portforward",
+		Method: http.MethodGet, Path: podaccess.Path + "/" + subresource,
 		Operation: "forwardPorts", Verb: streams.VerbPortForward,
-		Doc:     "connect to ports of a Pod, through a WebSocket with the subprotocol " + Subprotocol,
-		Returns: dashboardv1alpha1.Envelope{},
-		Parameters: map[string]string{
-			objectref.Namespace: docs[objectref.Namespace], objectref.Name: "the name of the Pod",
-			"ports": "the ports, separated by commas",
-		},
-		Endpoint: routes.Reviewed(p.review, p.open),
+		Doc:        "connect to ports of a Pod, through a WebSocket with the subprotocol " + Subprotocol,
+		Returns:    dashboardv1alpha1.Envelope{},
+		Parameters: docs,
+		Endpoint:   routes.Reviewed(p.review, p.open),
 	}}
 }
 
 // request is a connection that a caller may make.
 type request struct {
-	caller  *clusters.Client
-	user    user.Info
-	cluster string
-	call    clusters.Call
-	ports   []uint16
-	// proof is the proof of a fresh code that came with the request.
-	proof func() error
-}
+	*podaccess.Grant
 
-// attributes are those of a review of the right to the connection. Whatever the method of the request to the cluster,
-// it takes the right to create the subresource.
-func (q *request) attributes() authorizationv1.ResourceAttributes {
-	return authorizationv1.ResourceAttributes{
-		Namespace: q.call.Namespace, Verb: "create", Version: "v1", Resource: podResource, Subresource: subresource,
-		Name: q.call.Name,
-	}
+	ports []uint16
 }
 
 func (p *Provider) review(r *routes.Request, u user.Info) (*request, error) {
-	caller, err := p.Access.Cluster(r, u)
+	grant, err := podaccess.Find(r, u, p.Access, subresource)
 	if err != nil {
 		return nil, err
 	}
-	target, err := objectref.Find(
-		r.Context(), caller, "get", podResource, r.Path(objectref.Namespace), r.Path(objectref.Name),
-	)
-	if err != nil {
-		return nil, err
-	}
-	q := &request{
-		caller: caller, user: u, cluster: r.Path(authorization.ClusterParameter), call: target.Call(http.MethodPost),
-	}
-	q.call.Subresource = subresource
+	q := &request{Grant: grant}
 	if q.ports, err = parsePorts(r.Query("ports")); err != nil {
 		return nil, err
 	}
-	if err := authorization.Require(r.Context(), caller, q.attributes()); err != nil {
-		return nil, err
-	}
-	inbound := r.Context()
-	q.proof = func() error { return stepup.Require(inbound) }
-	return q, caller.Prove(r.Context(), q.call)
+	return q, grant.Review(r.Context())
 }
 
 func parsePorts(text string) ([]uint16, error) {
@@ -126,14 +92,8 @@ func (p *Provider) open(_ *routes.Request, q *request) (routes.Result, error) {
 	f := &forward{request: q}
 	return routes.Result{Stream: &streams.Handler{
 		Subprotocols: []string{Subprotocol}, ReadLimit: maxMessage, IdleTime: idleTime,
-		Check: func(ctx context.Context) error {
-			caller, err := p.Access.ClusterByName(ctx, q.user, q.cluster)
-			if err != nil {
-				return err
-			}
-			return authorization.Require(ctx, caller, q.attributes())
-		},
-		Depends:  []streams.Cluster{q.caller.Connection()},
+		Check:    q.Check,
+		Depends:  []streams.Cluster{q.Caller.Connection()},
 		Received: f.received, Serve: f.serve,
 	}}, nil
 }

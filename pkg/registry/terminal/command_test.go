@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/kubevision-io/kubevision/pkg/clusters"
+	"github.com/kubevision-io/kubevision/pkg/registry/podaccess"
 	"github.com/kubevision-io/kubevision/pkg/streams"
 )
 
@@ -26,10 +27,10 @@ func TestCommands(t *testing.T) {
 		"too long": {[]string{strings.Repeat("x", maxCommandBytes+1)}, nil, true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			r := &request{call: clusters.Call{Subresource: streams.VerbExec}}
+			r := &request{Grant: &podaccess.Grant{Call: clusters.Call{Subresource: streams.VerbExec}}}
 			err := r.parse(url.Values{"command": test.in})
-			if (err != nil) != test.fails || !test.fails && !slices.Equal(r.call.Query["command"], test.want) {
-				t.Errorf("the command is %q (%v)", r.call.Query["command"], err)
+			if (err != nil) != test.fails || !test.fails && !slices.Equal(r.Call.Query["command"], test.want) {
+				t.Errorf("the command is %q (%v)", r.Call.Query["command"], err)
 			}
 		})
 	}
@@ -38,9 +39,9 @@ func TestCommands(t *testing.T) {
 // TestStreamsOfACommand verifies that a terminal has no stream for errors of its own, which API servers refuse.
 func TestStreamsOfACommand(t *testing.T) {
 	for tty, want := range map[string]string{"true": "false", "false": "true"} {
-		r := &request{call: clusters.Call{Subresource: streams.VerbExec}}
-		if err := r.parse(url.Values{"tty": {tty}}); err != nil || r.call.Query.Get("stderr") != want {
-			t.Errorf("tty=%s: %v (%v)", tty, r.call.Query, err)
+		r := &request{Grant: &podaccess.Grant{Call: clusters.Call{Subresource: streams.VerbExec}}}
+		if err := r.parse(url.Values{"tty": {tty}}); err != nil || r.Call.Query.Get("stderr") != want {
+			t.Errorf("tty=%s: %v (%v)", tty, r.Call.Query, err)
 		}
 	}
 }

@@ -7,9 +7,9 @@ import (
 	"bytes"
 	"encoding/json"
 	"strings"
-	"unicode/utf8"
 
 	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/utf8tail"
 )
 
 // The first byte of a binary message.
@@ -34,6 +34,8 @@ type output struct {
 	stream  sender
 	channel byte
 	binary  bool
+	// record is called before something is sent.
+	record func(p []byte) error
 
 	// rest is the beginning of a character.
 	rest []byte
@@ -52,11 +54,14 @@ func (o *output) Write(p []byte) (int, error) {
 }
 
 func (o *output) send(p []byte) error {
+	if err := o.record(p); err != nil {
+		return err
+	}
 	if o.binary {
 		return o.stream.SendBinary(append([]byte{o.channel}, p...)) //nolint:wrapcheck // it is an end
 	}
 	whole := append(o.rest, p...) //nolint:gocritic // the rest is replaced below
-	end := len(whole) - incomplete(whole)
+	end := len(whole) - utf8tail.Incomplete(whole)
 	o.rest = bytes.Clone(whole[end:])
 	if end == 0 {
 		return nil
@@ -71,19 +76,6 @@ func (o *output) flush() {
 	if len(o.rest) > 0 {
 		_ = o.stream.SendText(encode(dashboardv1alpha1.TerminalFrame{Type: frameOutput, Data: "\uFFFD"}))
 	}
-}
-
-// incomplete returns how many bytes at the end are the beginning of a character.
-func incomplete(p []byte) int {
-	for n := 1; n < utf8.UTFMax && n <= len(p); n++ {
-		if last := p[len(p)-n:]; utf8.RuneStart(last[0]) {
-			if !utf8.FullRune(last) {
-				return n
-			}
-			return 0
-		}
-	}
-	return 0
 }
 
 // encode encodes a frame. Angle brackets stay as they are.

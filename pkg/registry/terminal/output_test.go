@@ -47,7 +47,7 @@ func TestCharactersStayWhole(t *testing.T) {
 	const text = "aü€😀\x1b[0m<&>"
 	for size := 1; size <= len(text); size++ {
 		r := &recorder{}
-		o := &output{stream: r, channel: channelOutput}
+		o := &output{record: unrecorded, stream: r, channel: channelOutput}
 		for piece := []byte(text); len(piece) > 0; {
 			n := min(size, len(piece))
 			if _, err := o.Write(piece[:n]); err != nil {
@@ -66,14 +66,14 @@ func TestCharactersStayWhole(t *testing.T) {
 func TestWhatIsNoText(t *testing.T) {
 	in := []byte("a\xff\xf0\x9f")
 	r := &recorder{}
-	o := &output{stream: r, channel: channelOutput}
+	o := &output{record: unrecorded, stream: r, channel: channelOutput}
 	_, _ = o.Write(in)
 	o.flush()
 	if got := r.shown(t); got != "a\uFFFD\uFFFD" {
 		t.Errorf("got %q", got)
 	}
 	r = &recorder{}
-	o = &output{stream: r, channel: channelError, binary: true}
+	o = &output{record: unrecorded, stream: r, channel: channelError, binary: true}
 	_, _ = o.Write(in)
 	o.flush()
 	if len(r.binaries) != 1 || !bytes.Equal(r.binaries[0], append([]byte{channelError}, in...)) || len(r.texts) > 0 {
@@ -85,7 +85,7 @@ func TestWhatIsNoText(t *testing.T) {
 func TestLargeWrites(t *testing.T) {
 	r := &recorder{}
 	in := bytes.Repeat([]byte{'x'}, 3*maxFrame+1)
-	if n, err := (&output{stream: r, channel: channelOutput, binary: true}).Write(in); n != len(in) || err != nil {
+	if n, err := (&output{record: unrecorded, stream: r, channel: channelOutput, binary: true}).Write(in); n != len(in) || err != nil {
 		t.Fatal(n, err)
 	}
 	if len(r.binaries) != 4 || len(r.binaries[0]) != maxFrame+1 {
@@ -115,7 +115,7 @@ func FuzzOutput(f *testing.F) {
 	f.Add([]byte("text \xf0\x9f\x98\x80"), 2)
 	f.Fuzz(func(t *testing.T, in []byte, size int) {
 		r := &recorder{}
-		o := &output{stream: r, channel: channelOutput}
+		o := &output{record: unrecorded, stream: r, channel: channelOutput}
 		for piece := in; len(piece) > 0; {
 			n := min(max(size, 1), len(piece))
 			_, _ = o.Write(piece[:n])
@@ -127,3 +127,5 @@ func FuzzOutput(f *testing.F) {
 		}
 	})
 }
+
+func unrecorded([]byte) error { return nil }

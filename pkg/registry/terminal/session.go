@@ -15,10 +15,8 @@ import (
 	"k8s.io/client-go/util/exec"
 
 	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
-	"github.com/kubevision-io/kubevision/pkg/authorization"
 	"github.com/kubevision-io/kubevision/pkg/envelope"
 	"github.com/kubevision-io/kubevision/pkg/routes"
-	"github.com/kubevision-io/kubevision/pkg/stepup"
 	"github.com/kubevision-io/kubevision/pkg/streams"
 )
 
@@ -42,6 +40,9 @@ type session struct {
 	input     *io.PipeWriter
 	inputRead *io.PipeReader
 
+	// recording records the terminal, unless it is nil.
+	recording *terminalRecorder
+
 	mu sync.Mutex
 	// exitCode is that of the command, once it has ended.
 	exitCode *int
@@ -55,10 +56,10 @@ func newSession(t *request, p *Provider) *session {
 
 func (s *session) handler() *streams.Handler {
 	return &streams.Handler{
-		Check:    func(ctx context.Context) error { return s.provider.check(ctx, s.request) },
-		Depends:  []streams.Cluster{s.request.caller.Connection()},
+		Check:    s.request.Check,
+		Depends:  []streams.Cluster{s.request.Caller.Connection()},
 		IdleTime: s.provider.IdleTime, MaxTime: s.provider.MaxTime,
-		Last: s.last, Received: s.received, Serve: s.serve, Ended: func(streams.End) { s.sizes.close() },
+		Last: s.last, Began: s.begin, Received: s.received, Serve: s.serve, Ended: s.ended,
 	}
 }
 
@@ -83,7 +84,7 @@ func (s *session) received(_ context.Context, _ *streams.Stream, m streams.Messa
 		return s.write([]byte(f.Data))
 	case frameResize:
 		s.sizes.push(size)
-		return nil
+		return s.recordSize(size)
 	case framePing: // the message itself keeps the connection alive
 		return nil
 	default:
@@ -94,6 +95,9 @@ func (s *session) received(_ context.Context, _ *streams.Stream, m streams.Messa
 func (s *session) write(p []byte) error {
 	if !s.request.stdin || len(p) == 0 {
 		return nil
+	}
+	if err := s.recordInput(p); err != nil {
+		return err
 	}
 	if _, err := s.input.Write(p); err != nil && !errors.Is(err, io.ErrClosedPipe) {
 		return fmt.Errorf("passing on the input: %w", err)
@@ -112,7 +116,7 @@ func (s *session) serve(ctx context.Context, stream *streams.Stream) error {
 	if err := stream.SendText(encode(s.limits())); err != nil {
 		return err
 	}
-	out := &output{stream: stream, channel: channelOutput, binary: s.request.binary}
+	out := &output{stream: stream, record: s.recordOutput, channel: channelOutput, binary: s.request.binary}
 	options := remotecommand.StreamOptions{Stdout: out, Tty: s.request.tty}
 	if s.request.stdin {
 		options.Stdin = s.inputRead
@@ -120,11 +124,19 @@ func (s *session) serve(ctx context.Context, stream *streams.Stream) error {
 	if s.request.tty {
 		options.TerminalSizeQueue = s.sizes
 	} else {
-		options.Stderr = &output{stream: stream, channel: channelError, binary: s.request.binary}
+		options.Stderr = &output{
+			stream: stream, record: s.recordOutput, channel: channelError, binary: s.request.binary,
+		}
 	}
-	err := s.request.caller.Exec(stepup.WithProof(ctx, s.request.proof), s.request.call, options)
+	if node := s.request.node; node != nil {
+		defer node.remove(ctx)
+		if err := node.start(ctx); err != nil {
+			return s.failed(ctx, stream, err)
+		}
+	}
+	err := s.request.Caller.Exec(s.request.WithProof(ctx), s.request.Call, options)
 	out.flush()
-	return s.ended(ctx, stream, err)
+	return s.result(ctx, stream, err)
 }
 
 // limits are said in advance.
@@ -137,8 +149,8 @@ func (s *session) limits() dashboardv1alpha1.TerminalFrame {
 	}
 }
 
-// ended makes a frame of the error of a command. The exit code is no error.
-func (s *session) ended(ctx context.Context, stream *streams.Stream, err error) error {
+// result makes a frame of the error of a command. The exit code is no error.
+func (s *session) result(ctx context.Context, stream *streams.Stream, err error) error {
 	code := 0
 	if exited, ok := errors.AsType[exec.CodeExitError](err); ok {
 		code, err = exited.Code, nil
@@ -152,8 +164,16 @@ func (s *session) ended(ctx context.Context, stream *streams.Stream, err error) 
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	err = authorization.CallError(ctx, s.request.caller, s.request.attributes(), err)
-	_ = stream.SendText(encode(dashboardv1alpha1.TerminalFrame{Type: frameError, Data: envelope.As(err).Message}))
+	return s.failed(ctx, stream, s.request.CallError(ctx, err))
+}
+
+// failed tells the client why there is no terminal.
+func (s *session) failed(ctx context.Context, stream *streams.Stream, err error) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	message := streams.EndOf(err).Message
+	_ = stream.SendText(encode(dashboardv1alpha1.TerminalFrame{Type: frameError, Data: message}))
 	return err
 }
 

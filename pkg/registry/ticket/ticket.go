@@ -16,6 +16,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/authentication"
 	"github.com/kubevision-io/kubevision/pkg/envelope"
 	"github.com/kubevision-io/kubevision/pkg/routes"
+	"github.com/kubevision-io/kubevision/pkg/stepup"
 	"github.com/kubevision-io/kubevision/pkg/streams"
 )
 
@@ -44,8 +45,14 @@ func (p *Provider) create(r *routes.Request, u user.Info) (routes.Result, error)
 	if err != nil {
 		return routes.Result{}, err
 	}
+	proved := r.FreshCode() != ""
+	if proved {
+		if err := stepup.Require(r.Context()); err != nil {
+			return routes.Result{}, err
+		}
+	}
 	ticket, err := p.Tickets.Issue(principal, authentication.Ticket{
-		Cluster: body.Cluster, Namespace: body.Namespace, Pod: body.Pod, Verb: body.Verb,
+		Cluster: body.Cluster, Namespace: body.Namespace, Pod: body.Pod, Verb: body.Verb, Proved: proved,
 	})
 	if err != nil {
 		return routes.Result{}, err

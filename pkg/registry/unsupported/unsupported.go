@@ -25,7 +25,6 @@ type feature struct{ path, message string }
 func features() []feature {
 	const (
 		ofCluster = "/clusters/{cluster}"
-		ofPod     = ofCluster + "/namespaces/{namespace}/pods/{name}"
 		noCharts  = "KubeVision manages no Helm releases: use helm, or a GitOps tool"
 	)
 	return []feature{
@@ -35,12 +34,9 @@ func features() []feature {
 		{"/operations", "KubeVision has no long-running operations: the response is sent when the request is complete"},
 		{"/plugins", "KubeVision has no plugins"},
 		{"/webhooks", "KubeVision calls no webhooks"},
-		{"/terminal-sessions", "KubeVision records no terminals"},
 		{"/api-keys", "KubeVision has no API keys: use an access token, or a Kubernetes credential"},
 		{"/audit-logs", "KubeVision has no API for audit logs: kubevision-apiserver and each cluster write their own"},
 		{"/directory", "KubeVision has no user directories: users are KubeVisionUsers"},
-		{ofPod + "/exec", "KubeVision opens no terminals: use kubectl exec"},
-		{ofPod + "/logs", "KubeVision shows no logs of containers: use kubectl logs"},
 		{ofCluster + "/package-releases", noCharts},
 		{ofCluster + "/helm", noCharts},
 	}
@@ -119,7 +115,6 @@ func lists() []routes.Route {
 		{"/operations", "listOperations", "operations"},
 		{"/plugins", "listPlugins", "plugins"},
 		{"/webhooks", "listWebhooks", "webhooks"},
-		{"/terminal-sessions", "listTerminalSessions", "recorded terminals"},
 		{"/api-keys", "listAPIKeys", "API keys"},
 		{"/audit-logs", "listAuditLogs", "records of an audit log"},
 	} {

@@ -11,6 +11,7 @@ import (
 
 	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
 	"github.com/kubevision-io/kubevision/pkg/envelope"
+	"github.com/kubevision-io/kubevision/pkg/readcache"
 	"github.com/kubevision-io/kubevision/pkg/registry/objectref"
 	"github.com/kubevision-io/kubevision/pkg/routes"
 	"github.com/kubevision-io/kubevision/pkg/streams"
@@ -155,6 +156,7 @@ func (c *client) subscribeTo(ctx context.Context, name topicName, a action, from
 		}
 	}
 	if err := c.add(t); err != nil {
+		t.letGo()
 		return err
 	}
 	c.wake() //nolint:contextcheck // the client has the context of its stream
@@ -193,23 +195,18 @@ func (c *client) prepare(ctx context.Context, name topicName) (*topic, error) {
 
 // begin sets where the topic begins.
 func (t *topic) begin(initial bool, from string) error {
+	if from == "" {
+		t.feed.mu.RLock()
+		t.cursor, t.version = t.feed.head(), t.feed.version
+		snapshot := t.feed.content // and not a newer one, whose changes are still to come
+		t.feed.mu.RUnlock()
+		if initial {
+			t.beginInitial(snapshot)
+		}
+		return nil
+	}
 	t.feed.mu.RLock()
 	defer t.feed.mu.RUnlock()
-	t.cursor, t.version = t.feed.head(), t.feed.version
-	if initial && from == "" {
-		snapshot := t.feed.content // and not a newer one, whose changes are still to come
-		t.initial, t.initialUntil = snapshot.Groups, time.Now().Add(initialPatience)
-		if t.target.Namespace != "" {
-			t.initial = snapshot.In(t.target.Namespace)
-		}
-		if t.initial == nil {
-			t.initial = snapshot.Groups[:0:0]
-		}
-		return nil
-	}
-	if from == "" {
-		return nil
-	}
 	p, ok := decodePlace(from)
 	if !ok {
 		return envelope.Invalid("bookmarks", "the bookmark is not one of this server")
@@ -220,6 +217,25 @@ func (t *topic) begin(initial bool, from string) error {
 	}
 	t.cursor, t.seen, t.version = cursor, p.Version, p.Version
 	return nil
+}
+
+// beginInitial sets the objects that are sent before the changes.
+func (t *topic) beginInitial(snapshot *readcache.Snapshot) {
+	groups := snapshot.Groups
+	if t.target.Namespace != "" {
+		groups = snapshot.In(t.target.Namespace)
+	}
+	view := t.feed.subscription.Current()
+	view.Snapshot = snapshot
+	t.initial = newInitialObjects(view, groups)
+}
+
+// letGo lets the objects go that were not sent.
+func (t *topic) letGo() {
+	if t.initial != nil {
+		t.initial.drop()
+		t.initial.release()
+	}
 }
 
 // followListed adds a topic that the session has listed. What cannot be followed is left out: the client has not asked

@@ -13,6 +13,7 @@ import (
 	"k8s.io/apiserver/pkg/authentication/user"
 
 	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/budget"
 	"github.com/kubevision-io/kubevision/pkg/envelope"
 )
 
@@ -29,6 +30,10 @@ const (
 	reviewPatience = 30 * time.Second
 	// reviewRetry is the time until the next attempt.
 	reviewRetry = time.Second
+	// starvePatience is how long a topic is kept while there is no memory for its next message, and starveRetry the
+	// time until the next attempt.
+	starvePatience = 30 * time.Second
+	starveRetry    = 200 * time.Millisecond
 	// initialPatience bounds the time in which the objects that were there already are sent.
 	initialPatience = time.Minute
 )
@@ -38,6 +43,7 @@ type sender interface {
 	SendText(data []byte) error
 	User() user.Info
 	Context() context.Context
+	Account() *budget.Account
 }
 
 // client is one open stream with its topics. One goroutine sends, while there is something to send.
@@ -220,7 +226,12 @@ func (c *client) sendBatch(t *topic) (more bool, err error) {
 	if t.gathered && len(next.events) > 1 {
 		next.events = next.events[len(next.events)-1:]
 	}
-	if err := c.sendEvents(t, next.events); err != nil {
+	message, size, err := c.message(t, next.events)
+	if err != nil {
+		return false, c.starve(t, err)
+	}
+	next.events = nil // a slow client holds its message, and no object
+	if err := c.sendMessage(t, message, size); err != nil {
 		return false, err
 	}
 	t.cursor = next.cursor
@@ -231,45 +242,61 @@ func (c *client) sendBatch(t *topic) (more bool, err error) {
 	return false, c.mark(t)
 }
 
-// sendEvents sends events, several in a message.
-func (c *client) sendEvents(t *topic, events []event) error {
-	var message []byte
+// message returns a message with events, whose memory is taken from the account of the stream.
+func (c *client) message(t *topic, events []event) (message []byte, size int64, err error) {
+	for _, e := range events {
+		size += t.sizeOf(e)
+	}
+	if err := c.stream.Account().Take(size); err != nil {
+		return nil, 0, err //nolint:wrapcheck // starve wraps it
+	}
+	message = make([]byte, 0, size)
 	for _, e := range events {
 		message = t.appendEvent(message, e)
-		if len(message) >= messageBytes {
-			if err := c.stream.SendText(message); err != nil {
-				return err //nolint:wrapcheck // the end of the stream
-			}
-			message = message[:0]
-		}
 	}
-	if len(events) > 0 {
-		t.sent = time.Now()
+	return message, size, nil
+}
+
+// starve waits for memory. The client has missed nothing: what it has not been sent takes no memory.
+func (c *client) starve(t *topic, err error) error {
+	if t.starved.IsZero() {
+		t.starved = time.Now()
 	}
+	if time.Since(t.starved) > starvePatience {
+		return envelope.OutOfMemory(err)
+	}
+	t.unreviewed.Store(true) // it looks again even if nothing changes
+	c.later(starveRetry)
+	return nil
+}
+
+// sendMessage sends a message, and gives its memory back.
+func (c *client) sendMessage(t *topic, message []byte, size int64) error {
+	defer c.stream.Account().Give(size)
+	t.starved = time.Time{}
 	if len(message) == 0 {
 		return nil
 	}
-	return c.stream.SendText(message) //nolint:wrapcheck // as above
+	t.sent = time.Now()
+	return c.stream.SendText(message) //nolint:wrapcheck // the end of the stream
 }
 
-// sendInitial sends a group of the objects that were there already.
+// sendInitial sends some of the objects that were there already.
 func (c *client) sendInitial(t *topic) (more bool, err error) {
-	if time.Now().After(t.initialUntil) {
+	events, last, ok := t.initial.take(t.selects)
+	if !ok {
 		return false, expired()
 	}
-	var events []event
-	for len(t.initial) > 0 && len(events) < batchEvents {
-		for _, o := range t.initial[0].Objects {
-			if t.selects(o.Namespace, o.Name) {
-				events = append(events, event{kind: added, namespace: o.Namespace, name: o.Name, object: o})
-			}
-		}
-		t.initial = t.initial[1:]
+	message, size, err := c.message(t, events)
+	if err != nil { // those that were taken are not there any more
+		return false, envelope.OutOfMemory(err)
 	}
-	if err := c.sendEvents(t, events); err != nil {
+	clear(events) // a slow client holds its message, and no object
+	if err := c.sendMessage(t, message, size); err != nil {
 		return false, err
 	}
-	if len(t.initial) == 0 {
+	if last {
+		t.letGo()
 		t.initial = nil
 		return true, c.send(t.bookmarkNotice(true))
 	}

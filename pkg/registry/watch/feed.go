@@ -197,6 +197,7 @@ func (f *feed) add(t *topic) bool {
 }
 
 func (f *feed) remove(t *topic) {
+	t.letGo()
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	delete(f.followers, t)
@@ -228,7 +229,7 @@ const (
 	failed   = "ERROR"
 )
 
-// batch is a part of what a client has not been sent.
+// batch is a part of what a client has not been sent, of about one message.
 type batch struct {
 	events []event
 	// cursor is where the next one begins.
@@ -254,9 +255,9 @@ func (f *feed) collect(cursor uint64, seen string, selected func(namespace, name
 	if seen != "" {
 		cursor = max(cursor, f.after(seen))
 	}
-	out := batch{cursor: cursor}
+	out, size := batch{cursor: cursor}, 0
 	for i := cursor + 1 - f.base; i < uint64(len(f.entries)); i++ {
-		if len(out.events) >= batchEvents {
+		if len(out.events) >= batchEvents || size >= messageBytes {
 			return out
 		}
 		e := &f.entries[i]
@@ -265,6 +266,9 @@ func (f *feed) collect(cursor uint64, seen string, selected func(namespace, name
 			continue
 		}
 		out.events = e.appendEvents(out.events, cursor, seen != "")
+		if e.object != nil {
+			size += len(e.object.JSON)
+		}
 	}
 	out.version, out.last = f.version, true
 	if c, ok := compare(f.version, seen); ok && c < 0 { // the client knows more than this replica

@@ -14,6 +14,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/clusters"
 	"github.com/kubevision-io/kubevision/pkg/readcache"
 	"github.com/kubevision-io/kubevision/pkg/registry/scopedlist"
+	"github.com/kubevision-io/kubevision/pkg/streams"
 )
 
 const (
@@ -25,12 +26,6 @@ const (
 	uncheckedPerSecond = 50
 )
 
-// settled are the times after a change of RBAC objects at which rights are reviewed: an API server may decide by the
-// objects before for half a second.
-func settled() []time.Duration {
-	return []time.Duration{0, 300 * time.Millisecond, 700 * time.Millisecond} //nolint:mnd // as above
-}
-
 type feedKey struct {
 	connection *clusters.Connection
 	resource   schema.GroupVersionResource
@@ -39,6 +34,8 @@ type feedKey struct {
 // feeds holds the feeds of all kinds that somebody follows.
 type feeds struct {
 	cache *readcache.Cache
+	// settling gathers the changes of RBAC objects.
+	settling streams.Settling[*clusters.Connection]
 
 	mu    sync.Mutex
 	feeds map[feedKey]*feed
@@ -147,15 +144,13 @@ func (f *feeds) close(key feedKey, one *feed) {
 
 // changed reviews the rights of all topics of a cluster. A change on the host may be about the use of any cluster.
 func (f *feeds) changed(c *clusters.Connection, isHost bool) {
-	for _, after := range settled() {
-		time.AfterFunc(after, func() {
-			for key, one := range f.all() {
-				if isHost || key.connection == c {
-					one.review()
-				}
+	f.settling.Changed(c, func() {
+		for key, one := range f.all() {
+			if isHost || key.connection == c {
+				one.review()
 			}
-		})
-	}
+		}
+	})
 }
 
 func (f *feed) count() int {

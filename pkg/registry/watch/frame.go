@@ -69,9 +69,38 @@ func (t *topic) appendEvent(out []byte, e event) []byte {
 	if t.summary {
 		out = append(out, summarize(e.object)...)
 	} else {
-		out = append(out, e.object.JSON...)
+		out = appendLine(out, e.object.JSON)
 	}
 	return append(out, '}')
+}
+
+// appendLine appends JSON in one line. Line feeds are white space between its tokens, since texts have none; they would
+// let a cluster write events of other clusters.
+func appendLine(out, text []byte) []byte {
+	begin := len(out)
+	out = append(out, text...)
+	for i := begin; i < len(out); i++ {
+		if out[i] == '\n' || out[i] == '\r' {
+			out[i] = ' '
+		}
+	}
+	return out
+}
+
+// sizeOf returns about how many bytes an event has in a message.
+func (t *topic) sizeOf(e event) int64 {
+	const frameBytes = 256
+	size := frameBytes + len(t.cluster) + len(t.resource) + 2*(len(e.namespace)+len(e.name))
+	switch {
+	case e.object == nil:
+	case t.summary:
+		for _, l := range e.object.Labels {
+			size += len(l.Key) + len(l.Value) + frameBytes/8
+		}
+	default:
+		size += len(e.object.JSON)
+	}
+	return int64(size)
 }
 
 func summarize(o *readcache.Object) []byte {

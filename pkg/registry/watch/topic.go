@@ -14,7 +14,6 @@ import (
 	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
 	"github.com/kubevision-io/kubevision/pkg/authorization/verdicts"
 	"github.com/kubevision-io/kubevision/pkg/envelope"
-	"github.com/kubevision-io/kubevision/pkg/readcache"
 	"github.com/kubevision-io/kubevision/pkg/registry/objectref"
 	"github.com/kubevision-io/kubevision/pkg/registry/scopedlist"
 )
@@ -68,13 +67,14 @@ type topic struct {
 	cursor uint64
 	seen   string
 	// initial are the objects that are still to be sent before the changes.
-	initial      []*readcache.Group
-	initialUntil time.Time
-	scope        scopedlist.Scope
+	initial *initialObjects
+	scope   scopedlist.Scope
 	// terms are those of the reviews on the host and on the cluster.
 	terms [2]verdicts.Term
 	// failing is the time since which the right could not be reviewed.
 	failing time.Time
+	// starved is the time since which there has been no memory for a message.
+	starved time.Time
 	// waiting is true if the client will be woken when the next event is due.
 	waiting bool
 	// sent is the time of the last event, marked that of the last bookmark, and version is that of the bookmark.

@@ -146,9 +146,6 @@ func (p *Provider) handler(u user.Info) (*client, *streams.Handler) {
 			c.close()
 		},
 	}
-	if principal, ok := u.(*authentication.Principal); ok {
-		h.Expires = principal.Expires
-	}
 	return c, h
 }
 

@@ -5,10 +5,13 @@
 package streams
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -26,14 +29,34 @@ const (
 	promptly = 3 * time.Second
 )
 
-var env *environment.Environment
+var (
+	env *environment.Environment
+	// recordings is the directory with the recordings of all terminals of the tests. They are encrypted.
+	recordings string
+)
+
+// copyLimit is the limit of a copy of files.
+const copyLimit = 8 << 20
 
 func TestMain(m *testing.M) {
-	os.Exit(environment.Main(m, environment.Options{
-		APIServerArgs: []string{"--read-cache-bytes=67108864"}, DetectRaces: []string{environment.APIServer},
-	}, func(e *environment.Environment) {
-		env = e
-	}))
+	os.Exit(run(m))
+}
+
+func run(m *testing.M) int {
+	var err error
+	if recordings, err = os.MkdirTemp("", "kubevision-recordings-"); err != nil {
+		panic(err)
+	}
+	defer func() { _ = os.RemoveAll(recordings) }()
+	keys := filepath.Join(recordings, "keys")
+	key := base64.StdEncoding.EncodeToString(make([]byte, 32))
+	if err := os.WriteFile(keys, []byte(key), 0o600); err != nil {
+		panic(err)
+	}
+	return environment.Main(m, environment.Options{APIServerArgs: []string{
+		"--read-cache-bytes=67108864", fmt.Sprint("--copy-bytes=", copyLimit),
+		"--record-terminals=" + recordings, "--record-terminals-key-file=" + keys,
+	}, DetectRaces: []string{environment.APIServer}}, func(e *environment.Environment) { env = e })
 }
 
 func set() fixture.Set { return fixture.Set{Client: env.Client, Programs: env.Programs} }

@@ -32,3 +32,36 @@ type TerminalFrame struct {
 	// +optional
 	MaxSeconds int64 `json:"maxSeconds,omitempty"`
 }
+
+// CopyFrame is a text message of a copy of files. The content is in binary
+// messages.
+type CopyFrame struct {
+	// type is end from the client, after the last message of a copy into a
+	// container, and info, progress, error or close from the server.
+	Type string `json:"type"`
+	// data is a message.
+	// +optional
+	Data string `json:"data,omitempty"`
+	// reason is why the copy has ended, in a frame of the type close. The copy is
+	// complete if it is done.
+	// +optional
+	Reason string `json:"reason,omitempty"`
+	// bytes and files are the numbers of those that were copied so far.
+	// +optional
+	Bytes int64 `json:"bytes,omitempty"`
+	// files is the number of files that have begun.
+	// +optional
+	Files int64 `json:"files,omitempty"`
+	// skipped is the number of links, devices and sockets that were left out.
+	// +optional
+	Skipped int64 `json:"skipped,omitempty"`
+	// size is the size of the file, if it is one.
+	// +optional
+	Size int64 `json:"size,omitempty"`
+	// maxBytes is the limit of a copy, in the frame of the type info.
+	// +optional
+	MaxBytes int64 `json:"maxBytes,omitempty"`
+	// maxSeconds is the longest time of a copy, in the frame of the type info.
+	// +optional
+	MaxSeconds int64 `json:"maxSeconds,omitempty"`
+}

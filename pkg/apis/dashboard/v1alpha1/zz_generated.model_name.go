@@ -174,6 +174,11 @@ func (in ContainerMetrics) OpenAPIModelName() string {
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
+func (in CopyFrame) OpenAPIModelName() string {
+	return "io.kubevision.dashboard.v1alpha1.CopyFrame"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
 func (in CreateClusterRequest) OpenAPIModelName() string {
 	return "io.kubevision.dashboard.v1alpha1.CreateClusterRequest"
 }
@@ -206,6 +211,21 @@ func (in CustomResource) OpenAPIModelName() string {
 // OpenAPIModelName returns the OpenAPI model name for this type.
 func (in CustomResourceListEnvelope) OpenAPIModelName() string {
 	return "io.kubevision.dashboard.v1alpha1.CustomResourceListEnvelope"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in DebugContainer) OpenAPIModelName() string {
+	return "io.kubevision.dashboard.v1alpha1.DebugContainer"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in DebugEnvelope) OpenAPIModelName() string {
+	return "io.kubevision.dashboard.v1alpha1.DebugEnvelope"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in DebugRequest) OpenAPIModelName() string {
+	return "io.kubevision.dashboard.v1alpha1.DebugRequest"
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
@@ -686,6 +706,26 @@ func (in TemplateListEnvelope) OpenAPIModelName() string {
 // OpenAPIModelName returns the OpenAPI model name for this type.
 func (in TerminalFrame) OpenAPIModelName() string {
 	return "io.kubevision.dashboard.v1alpha1.TerminalFrame"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in TerminalRecording) OpenAPIModelName() string {
+	return "io.kubevision.dashboard.v1alpha1.TerminalRecording"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in TerminalRecordingEnvelope) OpenAPIModelName() string {
+	return "io.kubevision.dashboard.v1alpha1.TerminalRecordingEnvelope"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in TerminalSession) OpenAPIModelName() string {
+	return "io.kubevision.dashboard.v1alpha1.TerminalSession"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in TerminalSessionListEnvelope) OpenAPIModelName() string {
+	return "io.kubevision.dashboard.v1alpha1.TerminalSessionListEnvelope"
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.

@@ -1,0 +1,73 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package v1alpha1
+
+import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+// TerminalSession is a recorded terminal.
+type TerminalSession struct {
+	// id is the name of the recording.
+	ID string `json:"id"`
+	// createdAt is the time at which the terminal was opened.
+	CreatedAt metav1.Time `json:"createdAt"`
+	// userId is the name of the user.
+	UserID string `json:"userId"`
+	// cluster is the name of the cluster.
+	Cluster string `json:"cluster"`
+	// namespace is the namespace of the Pod.
+	Namespace string `json:"namespace"`
+	// pod is the name of the Pod.
+	Pod string `json:"pod"`
+	// container is the name of the container, if the user has named one.
+	// +optional
+	Container string `json:"container,omitempty"`
+	// verb is exec or attach.
+	Verb string `json:"verb"`
+	// command is the command.
+	// +optional
+	// +listType=atomic
+	Command []string `json:"command,omitempty"`
+	// part is the number of the recording, if a terminal has several.
+	Part int32 `json:"part"`
+	// durationMs is the time of the last event, in milliseconds.
+	DurationMS int64 `json:"durationMs"`
+	// bytes is the size of the file.
+	Bytes int64 `json:"bytes"`
+	// expiresAt is the time at which the recording is deleted.
+	// +optional
+	ExpiresAt *metav1.Time `json:"expiresAt,omitempty"`
+}
+
+// TerminalRecording is the content of a recorded terminal.
+type TerminalRecording struct {
+	// id is the name of the recording.
+	ID string `json:"id"`
+	// recording is a file of asciinema, version 2: a line with an object, and
+	// one for each event.
+	Recording string `json:"recording"`
+	// durationMs is the time of the last event, in milliseconds.
+	DurationMS int64 `json:"durationMs"`
+}
+
+// TerminalSessionListEnvelope is the response to GET /terminal-sessions.
+type TerminalSessionListEnvelope struct {
+	Header `json:",inline"`
+	// data is the list, the last terminal first.
+	// +optional
+	// +listType=atomic
+	Data []TerminalSession `json:"data"`
+	// meta contains information about the response.
+	Meta Meta `json:"meta"`
+}
+
+// TerminalRecordingEnvelope is the response to GET
+// /terminal-sessions/{session}/play.
+type TerminalRecordingEnvelope struct {
+	Header `json:",inline"`
+	// data is the recording.
+	// +optional
+	Data *TerminalRecording `json:"data"`
+	// meta contains information about the response.
+	Meta Meta `json:"meta"`
+}

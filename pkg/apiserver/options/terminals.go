@@ -1,0 +1,116 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package options
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"github.com/kubevision-io/kubevision/pkg/apiserver"
+	"github.com/kubevision-io/kubevision/pkg/recording"
+	"github.com/kubevision-io/kubevision/pkg/registry/filecopy"
+	"github.com/kubevision-io/kubevision/pkg/registry/terminal"
+)
+
+const (
+	// minTerminalTime is the shortest time of a terminal, and minRecordingBytes that of a part of one recording.
+	minTerminalTime   = time.Second
+	minRecordingBytes = recording.MaxFileBytes
+)
+
+// TerminalOptions are the flags of terminals and copies of files.
+type TerminalOptions struct {
+	// IdleTime and MaxTime bound the time of a terminal.
+	IdleTime, MaxTime time.Duration
+	// CopyBytes bounds the bytes of a copy of files.
+	CopyBytes int64
+	// DebugImage is the image of debug containers and of the Pods of node shells.
+	DebugImage string
+
+	// RecordDir is the directory of recordings. Terminals are not recorded if it is empty.
+	RecordDir string
+	// RecordKeyFile is a file with the keys that encrypt recordings.
+	RecordKeyFile string
+	// RecordBytes bounds the bytes of all recordings, and RecordAge their age.
+	RecordBytes int64
+	RecordAge   time.Duration
+	// RecordInput records what is typed, too.
+	RecordInput bool
+}
+
+func newTerminalOptions() TerminalOptions {
+	return TerminalOptions{
+		IdleTime: terminal.DefaultIdleTime, MaxTime: terminal.DefaultMaxTime, CopyBytes: filecopy.DefaultMaxBytes,
+		DebugImage: terminal.DefaultDebugImage, RecordBytes: recording.DefaultBytes,
+	}
+}
+
+func (o *TerminalOptions) addFlags(fs *pflag.FlagSet) {
+	fs.DurationVar(&o.IdleTime, "terminal-idle-time", o.IdleTime,
+		"Time after which a terminal ends in which nothing was typed or shown.")
+	fs.DurationVar(&o.MaxTime, "terminal-max-time", o.MaxTime, "Time after which every terminal ends.")
+	fs.Int64Var(&o.CopyBytes, "copy-bytes", o.CopyBytes,
+		"Number of bytes that one copy of files into or out of a container may have.")
+	fs.StringVar(&o.DebugImage, "debug-image", o.DebugImage,
+		"Image of debug containers and of the Pods of node shells, unless a request names another one.")
+	fs.StringVar(&o.RecordDir, "record-terminals", o.RecordDir,
+		"Directory in which terminals are recorded, in the format of asciinema. A terminal that cannot be recorded is "+
+			"refused. Terminals are not recorded if it is empty.")
+	fs.StringVar(&o.RecordKeyFile, "record-terminals-key-file", o.RecordKeyFile,
+		"File with the keys that encrypt recordings: 32 bytes in base64 on each line. The first one encrypts, the "+
+			"others decrypt older recordings.")
+	fs.Int64Var(&o.RecordBytes, "record-terminals-bytes", o.RecordBytes,
+		"Number of bytes that all recordings may have. Terminals are refused beyond that.")
+	fs.DurationVar(&o.RecordAge, "record-terminals-age", o.RecordAge,
+		"Age after which recordings are deleted. They are kept if it is 0.")
+	fs.BoolVar(&o.RecordInput, "record-terminals-input", o.RecordInput,
+		"Record what is typed into terminals, too, with passwords. Input without a terminal is always recorded.")
+}
+
+func (o *TerminalOptions) validate() []error {
+	var errs []error
+	if o.IdleTime < minTerminalTime || o.MaxTime < minTerminalTime {
+		errs = append(errs, fmt.Errorf("--terminal-idle-time and --terminal-max-time must be at least %s", minTerminalTime))
+	}
+	if o.CopyBytes < 0 || o.RecordAge < 0 {
+		errs = append(errs, errors.New("--copy-bytes and --record-terminals-age must not be negative"))
+	}
+	if o.RecordBytes < minRecordingBytes {
+		errs = append(errs, fmt.Errorf("--record-terminals-bytes must be at least %d", minRecordingBytes))
+	}
+	if o.RecordKeyFile != "" && o.RecordDir == "" {
+		errs = append(errs, errors.New("--record-terminals-key-file needs --record-terminals"))
+	}
+	return errs
+}
+
+func (o *TerminalOptions) config() (apiserver.Terminals, error) {
+	out := apiserver.Terminals{
+		IdleTime: o.IdleTime, MaxTime: o.MaxTime, CopyBytes: o.CopyBytes, DebugImage: o.DebugImage,
+	}
+	if o.RecordDir == "" {
+		return out, nil
+	}
+	settings := recording.Options{
+		Dir: o.RecordDir, MaxBytes: o.RecordBytes, MaxAge: o.RecordAge, Input: o.RecordInput,
+	}
+	if o.RecordKeyFile != "" {
+		text, err := os.ReadFile(o.RecordKeyFile)
+		if err != nil {
+			return out, fmt.Errorf("--record-terminals-key-file: %w", err)
+		}
+		if settings.Keys, err = recording.ParseKeys(text); err != nil {
+			return out, fmt.Errorf("--record-terminals-key-file: %w", err)
+		}
+	}
+	var err error
+	if out.Recordings, err = recording.NewStore(settings); err != nil {
+		return out, fmt.Errorf("--record-terminals: %w", err)
+	}
+	return out, nil
+}

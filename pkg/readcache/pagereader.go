@@ -1,0 +1,40 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package readcache
+
+import "io"
+
+// itemCopies is the number of copies of an item while it is read: in the buffer of the decoder, its text, and the object.
+const itemCopies = 3
+
+// pageReader bounds the items and fields of a page of a list, and counts the memory of the one that is being read.
+type pageReader struct {
+	body     io.Reader
+	buffered func(bytes int64) error
+
+	// read is the number of bytes since the begin of the item, and counted the memory that is counted for it.
+	read, counted int64
+}
+
+// begin records that the next item or field begins.
+func (r *pageReader) begin() { r.read = 0 }
+
+// Read implements io.Reader.
+func (r *pageReader) Read(p []byte) (int, error) {
+	if r.read >= maxEventBytes {
+		return 0, errTooLarge
+	}
+	n, err := r.body.Read(p[:min(int64(len(p)), maxEventBytes-r.read)])
+	r.read += int64(n)
+	if more := itemCopies*r.read - r.counted; more > 0 {
+		r.counted += more
+		if err := r.buffered(more); err != nil {
+			return 0, err
+		}
+	}
+	return n, err //nolint:wrapcheck // io.EOF must not be wrapped
+}
+
+// close counts the memory no more. The memory of the decoder serves all items of a page.
+func (r *pageReader) close() { _ = r.buffered(-r.counted) } // giving back cannot fail

@@ -1,0 +1,205 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package recording
+
+import (
+	"bufio"
+	"bytes"
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/hkdf"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+)
+
+// An encrypted recording begins with magic and a random salt. Each chunk after them is its length in four bytes and
+// its ciphertext. AES-256-GCM encrypts each chunk with a key that is derived of the salt, so that a nonce is used once:
+// it contains the number of the chunk, and whether it is the last one. So a chunk cannot be changed, moved or left out
+// without notice.
+const (
+	magic     = "kubevision-recording-1\n"
+	saltBytes = 32
+	keyBytes  = 32
+	// maxChunk bounds a chunk that is read, in bytes. A chunk has less than one event more than flushBytes.
+	maxChunk = 1 << 20
+)
+
+// ParseKeys returns the keys in a file: one a line, in base64. The first one encrypts; the others decrypt older
+// recordings.
+func ParseKeys(text []byte) ([][]byte, error) {
+	var keys [][]byte
+	for line := range bytes.Lines(text) {
+		line = bytes.TrimSpace(line)
+		if len(line) == 0 {
+			continue
+		}
+		key, err := base64.StdEncoding.DecodeString(string(line))
+		if err != nil || len(key) != keyBytes {
+			return nil, fmt.Errorf("line %d is not a key: %d bytes in base64", len(keys)+1, keyBytes)
+		}
+		keys = append(keys, key)
+	}
+	if len(keys) == 0 {
+		return nil, errors.New("there is no key")
+	}
+	return keys, nil
+}
+
+// cipherOf returns the cipher of one recording.
+func cipherOf(key, salt []byte) (cipher.AEAD, error) {
+	derived, err := hkdf.Key(sha256.New, key, salt, "kubevision terminal recording", keyBytes)
+	if err != nil {
+		return nil, fmt.Errorf("deriving a key: %w", err)
+	}
+	block, err := aes.NewCipher(derived)
+	if err != nil {
+		return nil, fmt.Errorf("making a cipher: %w", err)
+	}
+	gcm, err := cipher.NewGCM(block)
+	if err != nil {
+		return nil, fmt.Errorf("making a cipher: %w", err)
+	}
+	return gcm, nil
+}
+
+// nonce returns the nonce of a chunk.
+func nonce(number uint32, last bool) []byte {
+	out := make([]byte, 12) //nolint:mnd // that of GCM
+	binary.BigEndian.PutUint32(out[7:], number)
+	if last {
+		out[11] = 1
+	}
+	return out
+}
+
+// sealed writes an encrypted recording.
+type sealed struct {
+	to     io.Writer
+	cipher cipher.AEAD
+	number uint32
+}
+
+func newSealed(to io.Writer, key []byte) (*sealed, error) {
+	salt := make([]byte, saltBytes)
+	if _, err := rand.Read(salt); err != nil {
+		return nil, fmt.Errorf("reading randomness: %w", err)
+	}
+	gcm, err := cipherOf(key, salt)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := to.Write(append([]byte(magic), salt...)); err != nil {
+		return nil, fmt.Errorf("writing a recording: %w", err)
+	}
+	return &sealed{to: to, cipher: gcm}, nil
+}
+
+func (w *sealed) write(p []byte, last bool) error {
+	if w.number == math.MaxUint32 {
+		return ErrFull
+	}
+	sum := w.cipher.Seal(nil, nonce(w.number, last), p, nil)
+	w.number++
+	framed := binary.BigEndian.AppendUint32(nil, uint32(len(sum))) //nolint:gosec // it is small
+	_, err := w.to.Write(append(framed, sum...))
+	return err //nolint:wrapcheck // the caller wraps it
+}
+
+// opened reads an encrypted recording. That of a terminal that is open, or of a program that was killed, has no last
+// chunk; what was written is read.
+type opened struct {
+	from   *bufio.Reader
+	cipher cipher.AEAD
+	number uint32
+	rest   []byte
+	last   bool
+}
+
+// open returns a reader of a recording, whether or not it is encrypted.
+func open(from io.Reader, keys [][]byte) (io.Reader, error) {
+	buffered := bufio.NewReader(from)
+	if begin, err := buffered.Peek(len(magic)); err != nil || string(begin) != magic {
+		return buffered, nil //nolint:nilerr // it is short, and so not encrypted
+	}
+	salt := make([]byte, saltBytes)
+	if _, err := buffered.Discard(len(magic)); err != nil {
+		return nil, ErrUnreadable
+	}
+	if _, err := io.ReadFull(buffered, salt); err != nil {
+		return nil, ErrUnreadable
+	}
+	first, err := readChunk(buffered)
+	if err != nil {
+		return nil, ErrUnreadable
+	}
+	for _, key := range keys {
+		gcm, err := cipherOf(key, salt)
+		if err != nil {
+			return nil, err
+		}
+		o := &opened{from: buffered, cipher: gcm}
+		if o.decrypt(first) == nil {
+			return o, nil
+		}
+	}
+	return nil, ErrUnreadable
+}
+
+func readChunk(from io.Reader) ([]byte, error) {
+	var length [4]byte
+	if _, err := io.ReadFull(from, length[:]); err != nil {
+		return nil, err //nolint:wrapcheck // the caller looks at it
+	}
+	n := binary.BigEndian.Uint32(length[:])
+	if n > maxChunk {
+		return nil, ErrUnreadable
+	}
+	chunk := make([]byte, n)
+	_, err := io.ReadFull(from, chunk)
+	return chunk, err //nolint:wrapcheck // as above
+}
+
+// decrypt decrypts the next chunk.
+func (o *opened) decrypt(chunk []byte) error {
+	for _, last := range []bool{false, true} {
+		text, err := o.cipher.Open(nil, nonce(o.number, last), chunk, nil)
+		if err == nil {
+			o.rest, o.last = text, last
+			o.number++
+			return nil
+		}
+	}
+	return ErrUnreadable
+}
+
+// Read implements io.Reader.
+func (o *opened) Read(p []byte) (int, error) {
+	for len(o.rest) == 0 {
+		if o.last {
+			if _, err := o.from.ReadByte(); err == nil {
+				return 0, ErrUnreadable // something was appended
+			}
+			return 0, io.EOF
+		}
+		chunk, err := readChunk(o.from)
+		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+			return 0, io.EOF // it is being written, or the program was killed
+		}
+		if err != nil {
+			return 0, ErrUnreadable
+		}
+		if err := o.decrypt(chunk); err != nil {
+			return 0, err
+		}
+	}
+	n := copy(p, o.rest)
+	o.rest = o.rest[n:]
+	return n, nil
+}

@@ -1,0 +1,257 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package recording keeps recordings of terminals as files of asciinema (version 2) in a directory that several
+// replicas may share. The files can be encrypted.
+package recording
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/kubevision-io/kubevision/pkg/utf8tail"
+)
+
+const (
+	// MaxFileBytes bounds one file, in bytes. A longer recording goes on in another one.
+	MaxFileBytes = 16 << 20
+	// MaxHeaderBytes bounds the first line of a recording, in bytes.
+	MaxHeaderBytes = 32 << 10
+
+	// fullBytes is the size after which another file begins. The last event may be larger than its text.
+	fullBytes = MaxFileBytes - 1<<20
+	// flushBytes and flushInterval bound what is lost if the program is killed.
+	flushBytes    = 32 << 10
+	flushInterval = time.Second
+)
+
+var (
+	// ErrFull is returned if a recording, or the directory, has as many bytes as it may have.
+	ErrFull = errors.New("there is no room for the recording")
+	// ErrNotFound is returned for a recording that does not exist.
+	ErrNotFound = errors.New("there is no such recording")
+	// ErrUnreadable is returned for a recording that is damaged, or encrypted with a key that is not known.
+	ErrUnreadable = errors.New("the recording is damaged, or its key is not known")
+
+	errClosed = errors.New("the recording has ended")
+)
+
+// Terminal describes a terminal. It is part of the first line of its recording.
+type Terminal struct {
+	User      string   `json:"user"`
+	Cluster   string   `json:"cluster"`
+	Namespace string   `json:"namespace"`
+	Pod       string   `json:"pod"`
+	Container string   `json:"container,omitempty"`
+	Verb      string   `json:"verb"`
+	Command   []string `json:"command,omitempty"`
+	// Part is the number of the file, beginning with 1.
+	Part int `json:"part"`
+}
+
+// header is the first line of a recording.
+type header struct {
+	Version   int    `json:"version"`
+	Width     int    `json:"width"`
+	Height    int    `json:"height"`
+	Timestamp int64  `json:"timestamp"`
+	Title     string `json:"title,omitempty"`
+	// KubeVision is ignored by players.
+	KubeVision Terminal `json:"kubevision"`
+}
+
+// The kinds of events.
+const (
+	eventOutput = "o"
+	eventInput  = "i"
+	eventResize = "r"
+	eventMarker = "m"
+)
+
+// The size of a terminal until its client says another one.
+const (
+	defaultWidth  = 80
+	defaultHeight = 24
+)
+
+// Recording is a recording that is being made.
+type Recording struct {
+	store    *Store
+	terminal Terminal
+
+	mu      sync.Mutex
+	began   time.Time
+	file    *os.File
+	to      chunkWriter
+	pending bytes.Buffer
+	size    int64
+	err     error
+	timer   *time.Timer
+	failed  func(error)
+	// rests are the beginnings of characters, by the kind of the event.
+	rests map[string][]byte
+}
+
+// Output records what the terminal shows.
+func (r *Recording) Output(p []byte) error { return r.text(eventOutput, p) }
+
+// Input records what is typed.
+func (r *Recording) Input(p []byte) error { return r.text(eventInput, p) }
+
+// Resize records the size of the terminal.
+func (r *Recording) Resize(columns, rows uint16) error {
+	return r.add(eventResize, fmt.Sprintf("%dx%d", columns, rows))
+}
+
+// Mark records a remark.
+func (r *Recording) Mark(text string) error { return r.add(eventMarker, text) }
+
+// text records bytes. A character that is split over two calls is kept whole, and what is not UTF-8 is replaced.
+func (r *Recording) text(kind string, p []byte) error {
+	r.mu.Lock()
+	whole := append(r.rests[kind], p...) //nolint:gocritic // the rest is replaced below
+	end := len(whole) - utf8tail.Incomplete(whole)
+	r.rests[kind] = bytes.Clone(whole[end:])
+	r.mu.Unlock()
+	if end == 0 {
+		return nil
+	}
+	return r.add(kind, strings.ToValidUTF8(string(whole[:end]), "\uFFFD"))
+}
+
+// add adds an event.
+func (r *Recording) add(kind, text string) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.err != nil {
+		return r.err
+	}
+	at := math.Round(time.Since(r.began).Seconds()*1e6) / 1e6 //nolint:mnd // microseconds
+	encoder := json.NewEncoder(&r.pending)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode([]any{at, kind, text}); err != nil {
+		return fmt.Errorf("encoding an event: %w", err)
+	}
+	if r.pending.Len() >= flushBytes {
+		return r.flush()
+	}
+	if r.timer == nil {
+		r.timer = time.AfterFunc(flushInterval, r.flushLater)
+	}
+	return nil
+}
+
+func (r *Recording) flushLater() {
+	r.mu.Lock()
+	r.timer = nil
+	err := r.err
+	if err == nil {
+		err = r.flush()
+	}
+	r.mu.Unlock()
+	if err != nil && !errors.Is(err, errClosed) && r.failed != nil {
+		r.failed(err)
+	}
+}
+
+// begin begins the next file. The caller holds the lock, or has the only reference.
+func (r *Recording) begin() error {
+	now := time.Now()
+	r.terminal.Part++
+	first, err := json.Marshal(header{
+		Version: 2, Width: defaultWidth, Height: defaultHeight, Timestamp: now.Unix(), KubeVision: r.terminal,
+	})
+	if err != nil {
+		return fmt.Errorf("encoding the header of a recording: %w", err)
+	}
+	if len(first) > MaxHeaderBytes {
+		return fmt.Errorf("the header of a recording has %d bytes", len(first))
+	}
+	if err := r.store.take(int64(len(first))); err != nil {
+		return err
+	}
+	file, err := r.store.create(now)
+	if err != nil {
+		return err
+	}
+	var to chunkWriter = plain{file}
+	if keys := r.store.options.Keys; len(keys) > 0 {
+		to, err = newSealed(file, keys[0])
+	}
+	if err == nil {
+		err = to.write(append(first, '\n'), false)
+	}
+	if err != nil {
+		return fmt.Errorf("writing a recording: %w", errors.Join(err, file.Close(), os.Remove(file.Name())))
+	}
+	r.file, r.to, r.began, r.size = file, to, now, int64(len(first))
+	return nil
+}
+
+// end ends the file.
+func (r *Recording) end() error {
+	return errors.Join(r.to.write(nil, true), r.file.Sync(), r.file.Close())
+}
+
+// flush writes the events that are pending. The caller holds the lock.
+func (r *Recording) flush() error {
+	if r.err != nil {
+		return r.err
+	}
+	n := int64(r.pending.Len())
+	if r.err = r.store.take(n); r.err != nil {
+		return r.err
+	}
+	if err := r.to.write(r.pending.Bytes(), false); err != nil {
+		r.err = fmt.Errorf("writing a recording: %w", err)
+		return r.err
+	}
+	r.pending.Reset()
+	if r.size += n; r.size >= fullBytes {
+		r.err = errors.Join(r.end(), r.begin())
+	}
+	return r.err
+}
+
+// OnFailure sets a function that is called if events that were accepted cannot be written.
+func (r *Recording) OnFailure(failed func(error)) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.failed = failed
+}
+
+// Close writes what is pending, and the end of the recording.
+func (r *Recording) Close() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.timer != nil {
+		r.timer.Stop()
+	}
+	if errors.Is(r.err, errClosed) {
+		return nil
+	}
+	err := r.flush()
+	r.err = errClosed
+	return errors.Join(err, r.end())
+}
+
+// chunkWriter writes pieces of a recording. The last one may be empty.
+type chunkWriter interface {
+	write(p []byte, last bool) error
+}
+
+// plain writes a recording that is not encrypted.
+type plain struct{ to io.Writer }
+
+func (w plain) write(p []byte, _ bool) error {
+	_, err := w.to.Write(p)
+	return err //nolint:wrapcheck // the caller wraps it
+}

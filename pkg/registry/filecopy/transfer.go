@@ -1,0 +1,310 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package filecopy
+
+import (
+	"archive/tar"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"time"
+
+	"k8s.io/client-go/tools/remotecommand"
+	"k8s.io/client-go/util/exec"
+
+	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/clusters/response"
+	"github.com/kubevision-io/kubevision/pkg/envelope"
+	"github.com/kubevision-io/kubevision/pkg/recording"
+	"github.com/kubevision-io/kubevision/pkg/routes"
+	"github.com/kubevision-io/kubevision/pkg/streams"
+)
+
+// The types of frames.
+const (
+	frameInfo     = "info"
+	frameProgress = "progress"
+	frameEnd      = "end"
+	frameError    = "error"
+	frameClose    = "close"
+)
+
+const (
+	// progressInterval is the time between two reports of the progress.
+	progressInterval = 500 * time.Millisecond
+	// pieceBytes bounds the content in one message, and maxErrorText what tar says about a failure, in bytes.
+	pieceBytes   = 32 << 10
+	maxErrorText = 1 << 10
+)
+
+// transfer is an open copy.
+type transfer struct {
+	request  *request
+	provider *Provider
+	// recording records the copy, unless it is nil.
+	recording *recording.Recording
+	// input is what the client sends.
+	input     *io.PipeWriter
+	inputRead *io.PipeReader
+
+	mu       sync.Mutex
+	progress dashboardv1alpha1.CopyFrame
+	reported time.Time
+	// complete is true once the client has sent all.
+	complete bool
+}
+
+func newTransfer(q *request, p *Provider) *transfer {
+	t := &transfer{request: q, provider: p}
+	t.inputRead, t.input = io.Pipe()
+	return t
+}
+
+// received passes on what the client sends. It waits until the cluster has taken it.
+func (t *transfer) received(_ context.Context, _ *streams.Stream, m streams.Message) error {
+	t.mu.Lock()
+	unwanted := !t.request.in || t.complete
+	t.mu.Unlock()
+	if !m.Binary {
+		return t.control(m.Data)
+	}
+	if unwanted {
+		return streams.NewEnd(streams.Malformed, "nothing more is expected of the client")
+	}
+	if _, err := t.input.Write(m.Data); err != nil && !errors.Is(err, io.ErrClosedPipe) {
+		return fmt.Errorf("passing on the content: %w", err)
+	}
+	return nil
+}
+
+func (t *transfer) control(data []byte) error {
+	var f dashboardv1alpha1.CopyFrame
+	if err := routes.DecodeJSON(data, &f); err != nil {
+		return err //nolint:wrapcheck // it has its code
+	}
+	if f.Type != frameEnd {
+		return streams.NewEnd(streams.Malformed, "there is no such type of frames")
+	}
+	t.mu.Lock()
+	t.complete = true
+	t.mu.Unlock()
+	_ = t.input.Close() // it always succeeds
+	return nil
+}
+
+// serve runs the copy.
+func (t *transfer) serve(ctx context.Context, stream *streams.Stream) error {
+	defer func() { _ = t.inputRead.Close() }()
+	stop := context.AfterFunc(ctx, func() { _ = t.inputRead.CloseWithError(context.Cause(ctx)) })
+	defer stop()
+	if err := stream.Account().Take(copyBytes); err != nil {
+		return envelope.OutOfMemory(err)
+	}
+	if err := stream.SendText(encode(dashboardv1alpha1.CopyFrame{
+		Type: frameInfo, MaxBytes: t.provider.MaxBytes, MaxSeconds: int64(maxTime / time.Second),
+	})); err != nil {
+		return err //nolint:wrapcheck // it is an end
+	}
+	copyFiles := t.copyOut
+	if t.request.in {
+		copyFiles = t.copyIn
+	}
+	err := copyFiles(ctx, stream)
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if err != nil {
+		_ = stream.SendText(encode(dashboardv1alpha1.CopyFrame{Type: frameError, Data: streams.EndOf(err).Message}))
+	}
+	return err
+}
+
+// copyOut sends the content of a file, or an archive of a directory.
+func (t *transfer) copyOut(ctx context.Context, stream *streams.Stream) error {
+	running, cancel := context.WithCancel(ctx)
+	defer cancel()
+	read, write := io.Pipe()
+	ran := make(chan error, 1)
+	go func() {
+		err := t.run(running, remotecommand.StreamOptions{Stdout: write}, outCommand(t.request))
+		_ = write.CloseWithError(err) // nil is the end of the file
+		ran <- err
+	}()
+	err := t.sendEntries(newEntries(read, &limits{bytes: t.provider.MaxBytes}), stream)
+	if err != nil {
+		cancel()
+	} else {
+		_, _ = io.Copy(io.Discard, io.LimitReader(read, maxHeaderBytes)) // what follows the end of an archive
+	}
+	_ = read.CloseWithError(io.ErrClosedPipe)
+	failed := <-ran
+	if err == nil {
+		return failed
+	}
+	end, isEnd := errors.AsType[*streams.End](err)
+	known, isKnown := errors.AsType[*envelope.Error](failed)
+	if isEnd && end.Reason == streams.Malformed && isKnown && known.Code == dashboardv1alpha1.CodeRejected {
+		return failed // tar says why there is no archive
+	}
+	return err
+}
+
+// sendEntries sends what is in an archive.
+func (t *transfer) sendEntries(from *entries, stream *streams.Stream) error {
+	out := &sender{transfer: t, stream: stream}
+	var archive *tar.Writer
+	if t.request.tar {
+		archive = tar.NewWriter(out)
+	}
+	for {
+		header, err := from.next()
+		t.note(func(f *dashboardv1alpha1.CopyFrame) { f.Skipped = from.skipped })
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return err
+		}
+		if err := t.sendEntry(from, header, archive, out); err != nil {
+			return err
+		}
+	}
+	if archive != nil {
+		if err := archive.Close(); err != nil {
+			return fmt.Errorf("ending the archive: %w", err)
+		}
+	} else if t.frame().Files == 0 {
+		return streams.NewEnd(streams.Malformed, "there is no such file, or it is a directory: ask for format=tar")
+	}
+	return out.flush()
+}
+
+// sendEntry sends one file or directory.
+func (t *transfer) sendEntry(from *entries, header *tar.Header, archive *tar.Writer, out *sender) error {
+	isFile := header.Typeflag == tar.TypeReg
+	if archive == nil && (!isFile || t.frame().Files > 0) {
+		return streams.NewEnd(streams.Malformed, "it is not one file: ask for format=tar")
+	}
+	t.note(func(f *dashboardv1alpha1.CopyFrame) {
+		if isFile {
+			f.Files++
+		}
+		if archive == nil {
+			f.Size = header.Size
+		}
+	})
+	if archive == nil {
+		return from.copyTo(out)
+	}
+	if err := archive.WriteHeader(header); err != nil {
+		return fmt.Errorf("writing the archive: %w", err)
+	}
+	return from.copyTo(archive)
+}
+
+// note changes the progress.
+func (t *transfer) note(change func(*dashboardv1alpha1.CopyFrame)) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	change(&t.progress)
+}
+
+func (t *transfer) frame() dashboardv1alpha1.CopyFrame {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.progress
+}
+
+// report sends the progress, unless it has just been sent.
+func (t *transfer) report(stream *streams.Stream) error {
+	t.mu.Lock()
+	f := t.progress
+	due := time.Since(t.reported) >= progressInterval
+	if due {
+		t.reported = time.Now()
+	}
+	t.mu.Unlock()
+	if !due {
+		return nil
+	}
+	f.Type = frameProgress
+	return stream.SendText(encode(f)) //nolint:wrapcheck // it is an end
+}
+
+// last tells the client how the copy has ended.
+func (t *transfer) last(end streams.End) []byte {
+	f := t.frame()
+	f.Type, f.Reason, f.Data = frameClose, string(end.Reason), end.Message
+	return encode(f)
+}
+
+// sender sends content in messages of one size, and counts it.
+type sender struct {
+	transfer *transfer
+	stream   *streams.Stream
+	pending  []byte
+}
+
+// Write implements io.Writer. It waits for a client that reads slowly.
+func (s *sender) Write(p []byte) (int, error) {
+	for rest := p; len(rest) > 0; {
+		n := min(len(rest), pieceBytes-len(s.pending))
+		s.pending, rest = append(s.pending, rest[:n]...), rest[n:]
+		if len(s.pending) == pieceBytes {
+			if err := s.flush(); err != nil {
+				return 0, err
+			}
+		}
+	}
+	return len(p), nil
+}
+
+func (s *sender) flush() error {
+	if len(s.pending) == 0 {
+		return nil
+	}
+	if err := s.stream.SendBinary(s.pending); err != nil {
+		return err //nolint:wrapcheck // it is an end
+	}
+	s.transfer.note(func(f *dashboardv1alpha1.CopyFrame) { f.Bytes += int64(len(s.pending)) })
+	s.pending = s.pending[:0]
+	return s.transfer.report(s.stream)
+}
+
+// run runs a command in the container. Its error says what the command has written about it.
+func (t *transfer) run(ctx context.Context, options remotecommand.StreamOptions, command []string) error {
+	said := &errorText{}
+	options.Stderr = said
+	call := t.request.Call
+	call.Query["command"] = command
+	err := t.request.Caller.Exec(t.request.WithProof(ctx), call, options)
+	if failed, ok := errors.AsType[exec.CodeExitError](err); ok {
+		return envelope.New(dashboardv1alpha1.CodeRejected, "tar has failed in the container, with exit code %d: %s",
+			failed.Code, response.Text(string(said.text), maxErrorText))
+	}
+	if err != nil {
+		return t.request.CallError(ctx, err) //nolint:wrapcheck // it has its code
+	}
+	return nil
+}
+
+// errorText keeps the beginning of what a command says about its failure.
+type errorText struct{ text []byte }
+
+// Write implements io.Writer.
+func (e *errorText) Write(p []byte) (int, error) {
+	e.text = append(e.text, p[:min(len(p), maxErrorText-len(e.text))]...)
+	return len(p), nil
+}
+
+func encode(f dashboardv1alpha1.CopyFrame) []byte {
+	text, err := json.Marshal(f)
+	if err != nil { // cannot happen: a frame has strings and numbers only
+		return nil
+	}
+	return text
+}

@@ -1,0 +1,164 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package filecopy
+
+import (
+	"archive/tar"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"path"
+	"time"
+
+	"k8s.io/client-go/tools/remotecommand"
+
+	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/streams"
+)
+
+const (
+	// newFileMode is the mode of a file that is copied into a container.
+	newFileMode = 0o644
+	// temporaryPrefix begins the name of a file until it is complete.
+	temporaryPrefix = ".kubevision-"
+	// completeSuffix is that of the file which says that the other one is complete. The script has it, too.
+	completeSuffix = ".complete"
+)
+
+// outCommand returns the command that writes an archive. No shell parses the path, and no option can be in it: it
+// begins with "/" or "./". The content of one file is that of the target of a link, as in volumes of ConfigMaps.
+func outCommand(q *request) []string {
+	if !q.tar {
+		return []string{"tar", "-c", "-h", "-f", "-", "-C", path.Dir(q.path), "./" + path.Base(q.path)}
+	}
+	return []string{"tar", "-c", "-f", "-", "-C", q.path, "."}
+}
+
+// fileScript extracts one file under another name, and renames it when it is complete: a copy that is cut off leaves
+// the file that was there before. tar accepts an archive that ends early between two entries, so that a second, empty
+// file says that the first one is complete. The arguments are the directory, the other name and the name.
+const fileScript = `cd "$1" || exit 1
+if [ -d "./$3" ]; then echo "it is a directory" >&2; exit 1; fi
+tar -x -m -o -f - && [ -f "./$2.complete" ] && rm -f "./$2.complete" && mv -f "./$2" "./$3" && exit 0
+rm -f "./$2" "./$2.complete"
+exit 1`
+
+// copyIn writes what the client sends into the container.
+func (t *transfer) copyIn(ctx context.Context, stream *streams.Stream) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	directory, name := path.Split(t.request.path)
+	temporary := temporaryPrefix + rand.Text()
+	command := []string{"sh", "-c", fileScript, "sh", directory, temporary, name}
+	if t.request.tar {
+		command = []string{"tar", "-x", "-m", "-o", "-f", "-", "-C", t.request.path}
+	}
+	read, write := io.Pipe()
+	sent := make(chan error, 1)
+	go func() {
+		archive := tar.NewWriter(&counter{transfer: t, stream: stream, to: write})
+		var err error
+		if t.request.tar {
+			err = t.passEntries(archive)
+		} else {
+			err = t.passFile(archive, temporary)
+		}
+		if err == nil {
+			err = archive.Close()
+		}
+		sent <- err
+		if err != nil && !errors.Is(err, io.ErrClosedPipe) {
+			cancel() // tar must not take what it has for complete
+		}
+		_ = write.CloseWithError(err) // nil is the end of the archive
+	}()
+	ran := t.run(ctx, remotecommand.StreamOptions{Stdin: read, Stdout: io.Discard}, command)
+	_ = read.CloseWithError(io.ErrClosedPipe)
+	_ = t.inputRead.Close()
+	if err := <-sent; err != nil && !errors.Is(err, io.ErrClosedPipe) {
+		return err
+	}
+	return ran
+}
+
+// passFile writes an archive with the file that the client sends.
+func (t *transfer) passFile(archive *tar.Writer, name string) error {
+	t.note(func(f *dashboardv1alpha1.CopyFrame) { f.Files, f.Size = 1, t.request.size })
+	if err := archive.WriteHeader(&tar.Header{
+		Name: "./" + name, Typeflag: tar.TypeReg, Mode: newFileMode, Size: t.request.size, ModTime: time.Now(),
+	}); err != nil {
+		return fmt.Errorf("writing the archive: %w", err)
+	}
+	_, err := io.CopyN(archive, t.inputRead, t.request.size)
+	if errors.Is(err, io.EOF) {
+		return streams.NewEnd(streams.Malformed, "the file is shorter than its size")
+	}
+	if err != nil {
+		return err //nolint:wrapcheck // it is an end
+	}
+	if n, _ := io.CopyN(io.Discard, t.inputRead, 1); n > 0 { // it waits for the frame that ends the file
+		return streams.NewEnd(streams.Malformed, "the file is longer than its size")
+	}
+	t.mu.Lock()
+	complete := t.complete
+	t.mu.Unlock()
+	if !complete { // the client is gone
+		return io.ErrClosedPipe
+	}
+	if err := archive.WriteHeader(&tar.Header{
+		Name: "./" + name + completeSuffix, Typeflag: tar.TypeReg, Mode: newFileMode, ModTime: time.Now(),
+	}); err != nil {
+		return fmt.Errorf("writing the archive: %w", err)
+	}
+	return nil
+}
+
+// passEntries writes an archive with what is in that of the client.
+func (t *transfer) passEntries(archive *tar.Writer) error {
+	from := newEntries(t.inputRead, &limits{bytes: t.provider.MaxBytes})
+	for {
+		header, err := from.next()
+		t.note(func(f *dashboardv1alpha1.CopyFrame) { f.Skipped = from.skipped })
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if header.Typeflag == tar.TypeReg {
+			t.note(func(f *dashboardv1alpha1.CopyFrame) { f.Files++ })
+		}
+		header.Name = "./" + header.Name // no name is an option
+		if err := archive.WriteHeader(header); err != nil {
+			return fmt.Errorf("writing the archive: %w", err)
+		}
+		if err := from.copyTo(archive); err != nil {
+			return err
+		}
+	}
+}
+
+// counter counts what the cluster has taken.
+type counter struct {
+	transfer *transfer
+	stream   *streams.Stream
+	to       io.Writer
+}
+
+// Write implements io.Writer.
+func (c *counter) Write(p []byte) (int, error) {
+	n, err := c.to.Write(p)
+	c.transfer.note(func(f *dashboardv1alpha1.CopyFrame) {
+		f.Bytes += int64(n)
+		if f.Size > 0 { // without the header and the blocks at the end
+			f.Bytes = min(f.Bytes, f.Size)
+		}
+	})
+	if err == nil {
+		err = c.transfer.report(c.stream)
+	}
+	return n, err
+}

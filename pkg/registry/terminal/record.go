@@ -1,0 +1,124 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package terminal
+
+import (
+	"context"
+	"errors"
+
+	"k8s.io/client-go/tools/remotecommand"
+	"k8s.io/klog/v2"
+
+	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/envelope"
+	"github.com/kubevision-io/kubevision/pkg/recording"
+	"github.com/kubevision-io/kubevision/pkg/streams"
+)
+
+// recordingBytes is the memory of a recording.
+const recordingBytes = 256 << 10
+
+// checkRecordings returns an error if terminals must be recorded, and cannot be.
+func (p *Provider) checkRecordings(ctx context.Context) error {
+	if p.Recordings == nil {
+		return nil
+	}
+	if err := p.Recordings.Check(); err != nil {
+		klog.FromContext(ctx).Error(err, "Terminals cannot be recorded")
+		return envelope.New(dashboardv1alpha1.CodeUnreachable,
+			"terminals must be recorded, and this one cannot be: ask an administrator").WithCause(err)
+	}
+	return nil
+}
+
+// begin begins the recording. It is called before anything is received, so that nothing is missing.
+func (s *session) begin(stream *streams.Stream) {
+	if s.provider.Recordings == nil {
+		return
+	}
+	if err := s.record(stream); err != nil {
+		klog.FromContext(stream.Context()).Error(err, "A terminal cannot be recorded")
+		stream.End(errUnrecorded())
+	}
+}
+
+func (s *session) record(stream *streams.Stream) error {
+	if err := stream.Account().Take(recordingBytes); err != nil {
+		return envelope.OutOfMemory(err)
+	}
+	call := s.request.Call
+	command := call.Query["command"]
+	if s.request.node != nil {
+		command = []string{"node", s.request.node.node}
+	}
+	r, err := s.provider.Recordings.Begin(recording.Terminal{
+		User: s.request.User.GetName(), Cluster: s.request.Cluster, Namespace: call.Namespace, Pod: call.Name,
+		Container: call.Query.Get("container"), Verb: s.request.verb, Command: command,
+	})
+	if err != nil {
+		return err //nolint:wrapcheck // it is logged
+	}
+	s.recording = &terminalRecorder{Recording: r, stream: stream}
+	r.OnFailure(s.recording.failed)
+	return nil
+}
+
+func errUnrecorded() *streams.End {
+	return streams.NewEnd(streams.Failed, "the terminal must be recorded, and cannot be")
+}
+
+// terminalRecorder records a terminal. The terminal ends if it cannot be recorded any more.
+type terminalRecorder struct {
+	*recording.Recording
+
+	stream *streams.Stream
+}
+
+func (r *terminalRecorder) failed(err error) {
+	klog.FromContext(r.stream.Context()).Error(err, "A terminal cannot be recorded any more")
+	r.stream.End(errUnrecorded())
+}
+
+// result returns the end of a terminal that cannot be recorded any more.
+func (r *terminalRecorder) result(err error) error {
+	if err == nil {
+		return nil
+	}
+	r.failed(err)
+	return errUnrecorded()
+}
+
+func (s *session) recordOutput(p []byte) error {
+	if s.recording == nil {
+		return nil
+	}
+	return s.recording.result(s.recording.Output(p))
+}
+
+// recordInput records input that no terminal shows.
+func (s *session) recordInput(p []byte) error {
+	if s.recording == nil || (s.request.tty && !s.provider.Recordings.Input()) {
+		return nil
+	}
+	return s.recording.result(s.recording.Input(p))
+}
+
+func (s *session) recordSize(size remotecommand.TerminalSize) error {
+	if s.recording == nil || size.Width == 0 || size.Height == 0 {
+		return nil
+	}
+	return s.recording.result(s.recording.Resize(size.Width, size.Height))
+}
+
+// ended ends the recording.
+func (s *session) ended(end streams.End) {
+	s.sizes.close()
+	if s.recording == nil {
+		return
+	}
+	err := errors.Join(s.recording.Mark("ended: "+string(end.Reason)), s.recording.Close())
+	if err != nil {
+		klog.FromContext(s.recording.stream.Context()).Error(err, "The end of a terminal cannot be recorded")
+	}
+}

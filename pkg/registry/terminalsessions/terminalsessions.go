@@ -1,0 +1,185 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package terminalsessions lists and plays recorded terminals.
+package terminalsessions
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"strconv"
+
+	authorizationv1 "k8s.io/api/authorization/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apiserver/pkg/authentication/user"
+	"k8s.io/klog/v2"
+
+	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/authorization"
+	"github.com/kubevision-io/kubevision/pkg/budget"
+	"github.com/kubevision-io/kubevision/pkg/envelope"
+	"github.com/kubevision-io/kubevision/pkg/recording"
+	"github.com/kubevision-io/kubevision/pkg/routes"
+)
+
+const (
+	// Group and Resource name the virtual resource that access reviews on the host ask about. The verbs are list, and
+	// get with the id of a recording.
+	Group    = "dashboard.kubevision.io"
+	Resource = "terminalsessions"
+
+	sessionParameter = "session"
+	offsetParameter  = "offset"
+	limitParameter   = "limit"
+	defaultLimit     = 50
+	maxLimit         = 200
+	// playBytes is the memory that a byte of a recording takes: the text, and the response in which each byte may be
+	// escaped.
+	playBytes = 4
+)
+
+// Provider provides the endpoints of this package.
+type Provider struct {
+	// Recordings holds the recordings. Nil means that no terminal is recorded.
+	Recordings *recording.Store
+	Reviewer   *authorization.Reviewer
+}
+
+// Routes implements routes.Provider.
+func (p *Provider) Routes() []routes.Route {
+	return []routes.Route{
+		{
+			Method: http.MethodGet, Path: "/terminal-sessions", Operation: "listTerminalSessions",
+			Doc:     "list the recorded terminals, the last one first",
+			Returns: dashboardv1alpha1.TerminalSessionListEnvelope{},
+			Parameters: map[string]string{
+				offsetParameter: "the number of terminals to leave out",
+				limitParameter:  "the number of terminals to return: 50 by default, and 200 at most",
+			},
+			Types:    map[string]routes.Type{offsetParameter: routes.Integer(), limitParameter: routes.Integer()},
+			Endpoint: routes.Reviewed(p.mayList, p.list),
+		},
+		{
+			Method: http.MethodGet, Path: "/terminal-sessions/{session}/play", Operation: "playTerminalSession",
+			Doc:        "get a recorded terminal as a file of asciinema",
+			Returns:    dashboardv1alpha1.TerminalRecordingEnvelope{},
+			Parameters: map[string]string{sessionParameter: "the id of the recording"},
+			Endpoint:   routes.Reviewed(p.mayPlay, p.play),
+		},
+	}
+}
+
+// granted says that a review has succeeded.
+type granted struct{}
+
+// mayList lets all callers see that there are no recordings if there are none.
+func (p *Provider) mayList(r *routes.Request, u user.Info) (granted, error) {
+	if p.Recordings == nil {
+		return granted{}, nil
+	}
+	return granted{}, p.review(r.Context(), u, "list", "")
+}
+
+func (p *Provider) mayPlay(r *routes.Request, u user.Info) (granted, error) {
+	if p.Recordings == nil {
+		return granted{}, envelope.New(dashboardv1alpha1.CodeConflict, "KubeVision records no terminals here")
+	}
+	return granted{}, p.review(r.Context(), u, "get", r.Path(sessionParameter))
+}
+
+func (p *Provider) review(ctx context.Context, u user.Info, verb, name string) error {
+	allowed, err := p.Reviewer.Allowed(ctx, u, &authorizationv1.ResourceAttributes{
+		Group: Group, Resource: Resource, Verb: verb, Name: name,
+	})
+	switch {
+	case err != nil:
+		return authorization.NewReviewFailed(err)
+	case !allowed:
+		return envelope.New(dashboardv1alpha1.CodeForbidden, "you may not %s recorded terminals", verb)
+	default:
+		return nil
+	}
+}
+
+func (p *Provider) list(r *routes.Request, _ granted) (routes.Result, error) {
+	out := []dashboardv1alpha1.TerminalSession{}
+	if p.Recordings == nil {
+		return routes.Result{Data: out, Meta: dashboardv1alpha1.Meta{Total: new(int64)}}, nil
+	}
+	offset, err := number(r, offsetParameter, 0)
+	if err != nil {
+		return routes.Result{}, err
+	}
+	limit, err := number(r, limitParameter, defaultLimit)
+	if err != nil {
+		return routes.Result{}, err
+	}
+	found, total, err := p.Recordings.List(offset, min(limit, maxLimit))
+	if err != nil {
+		return routes.Result{}, failed(r.Context(), err)
+	}
+	for i := range found {
+		out = append(out, sessionOf(&found[i]))
+	}
+	count := int64(total)
+	return routes.Result{Data: out, Meta: dashboardv1alpha1.Meta{Total: &count}}, nil
+}
+
+func number(r *routes.Request, name string, absent int) (int, error) {
+	text := r.Query(name)
+	if text == "" {
+		return absent, nil
+	}
+	n, err := strconv.ParseUint(text, 10, 31)
+	if err != nil {
+		return 0, envelope.Invalid(name, "%s must be a number", name)
+	}
+	return int(n), nil
+}
+
+func sessionOf(s *recording.Summary) dashboardv1alpha1.TerminalSession {
+	out := dashboardv1alpha1.TerminalSession{
+		ID: s.ID, CreatedAt: metav1.NewTime(s.Began), UserID: s.User, Cluster: s.Cluster, Namespace: s.Namespace,
+		Pod: s.Pod, Container: s.Container, Verb: s.Verb, Command: s.Command,
+		Part:       int32(s.Part), //nolint:gosec // it is small
+		DurationMS: s.Duration.Milliseconds(), Bytes: s.Bytes,
+	}
+	if !s.Expires.IsZero() {
+		out.ExpiresAt = &metav1.Time{Time: s.Expires}
+	}
+	return out
+}
+
+func (p *Provider) play(r *routes.Request, _ granted) (routes.Result, error) {
+	id := r.Path(sessionParameter)
+	summary, err := p.Recordings.Get(id)
+	if err != nil {
+		return routes.Result{}, failed(r.Context(), err)
+	}
+	if err := budget.AccountFrom(r.Context()).Take(playBytes * min(summary.Bytes, recording.MaxFileBytes)); err != nil {
+		return routes.Result{}, envelope.OutOfMemory(err)
+	}
+	text, err := p.Recordings.Open(id)
+	if err != nil {
+		return routes.Result{}, failed(r.Context(), err)
+	}
+	defer func() { _ = text.Close() }()
+	content, err := io.ReadAll(io.LimitReader(text, min(summary.Bytes, recording.MaxFileBytes)))
+	if err != nil {
+		return routes.Result{}, failed(r.Context(), err)
+	}
+	return routes.Result{Data: dashboardv1alpha1.TerminalRecording{
+		ID: id, Recording: string(content), DurationMS: summary.Duration.Milliseconds(),
+	}}, nil
+}
+
+// failed returns the error of the store with its code. The cause goes to the log.
+func failed(ctx context.Context, err error) error {
+	if errors.Is(err, recording.ErrNotFound) {
+		return envelope.New(dashboardv1alpha1.CodeNotFound, "there is no such recording")
+	}
+	klog.FromContext(ctx).Error(err, "A recording of a terminal cannot be read")
+	return envelope.New(dashboardv1alpha1.CodeUnreachable, "the recordings cannot be read").WithCause(err)
+}

@@ -1,0 +1,61 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package watch
+
+import (
+	"sync"
+	"time"
+
+	"github.com/kubevision-io/kubevision/pkg/readcache"
+)
+
+// initialObjects are the objects that a topic sends before the changes. They are those of a snapshot, so that the cache
+// may demand them back when too many of them were replaced.
+type initialObjects struct {
+	until   time.Time
+	release func()
+
+	mu      sync.Mutex
+	groups  []*readcache.Group
+	next    int
+	dropped bool
+}
+
+// newInitialObjects returns groups of the snapshot of a view.
+func newInitialObjects(view readcache.View, groups []*readcache.Group) *initialObjects {
+	i := &initialObjects{groups: groups, until: time.Now().Add(initialPatience)}
+	i.release = sync.OnceFunc(view.Hold(i.drop))
+	return i
+}
+
+// drop lets the objects go. It does not wait.
+func (i *initialObjects) drop() {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.groups, i.dropped = nil, true
+}
+
+// take returns the next events, of about one message, and whether they are the last ones. It is false if the objects
+// were let go, or the client is too slow.
+func (i *initialObjects) take(selects func(namespace, name string) bool) (events []event, last, ok bool) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.dropped || time.Now().After(i.until) {
+		return nil, false, false
+	}
+	size := 0
+	for len(i.groups) > 0 {
+		for objects := i.groups[0].Objects; i.next < len(objects); i.next++ {
+			if len(events) >= batchEvents || size >= messageBytes {
+				return events, false, true
+			}
+			if o := objects[i.next]; selects(o.Namespace, o.Name) {
+				events = append(events, event{kind: added, namespace: o.Namespace, name: o.Name, object: o})
+				size += len(o.JSON)
+			}
+		}
+		i.groups, i.next = i.groups[1:], 0
+	}
+	return events, true, true
+}

@@ -1,0 +1,174 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package watch
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"k8s.io/apiserver/pkg/authentication/user"
+
+	"github.com/kubevision-io/kubevision/pkg/budget"
+	"github.com/kubevision-io/kubevision/pkg/readcache"
+	"github.com/kubevision-io/kubevision/pkg/registry/scopedlist"
+)
+
+// slowStream is a stream whose client takes a message when it is told to.
+type slowStream struct {
+	account *budget.Account
+	takes   chan struct{}
+	sent    chan string
+}
+
+func newSlowStream(total *budget.Budget) *slowStream {
+	return &slowStream{account: total.Account("jane", 0), takes: make(chan struct{}), sent: make(chan string, 100)}
+}
+
+func (s *slowStream) SendText(data []byte) error {
+	s.sent <- string(data)
+	<-s.takes
+	return nil
+}
+
+func (*slowStream) User() user.Info            { return &user.DefaultInfo{Name: "jane"} }
+func (*slowStream) Context() context.Context   { return context.Background() }
+func (s *slowStream) Account() *budget.Account { return s.account }
+
+// large changes an object that has many bytes.
+func (w *world) large(name string, size int) {
+	c := w.change(name, false)
+	c.Object.JSON = fmt.Appendf(nil, `{"version":%q,"data":%q}`, c.Version, strings.Repeat("x", size))
+	w.feed.deliver(readcache.Changes{All: []readcache.Change{c}, Version: c.Version})
+}
+
+func (w *world) follow(s *slowStream) (*client, *topic) {
+	c := &client{stream: s, topics: map[topicName]*topic{}}
+	t := &topic{
+		topicName: topicName{cluster: "c", resource: "r"}, client: c, feed: w.feed, scope: scopedlist.Scope{All: true},
+		cursor: w.feed.head(), marked: time.Now(),
+	}
+	return c, t
+}
+
+// TestSlowClientsAreCounted verifies that a client that reads slowly holds one message, which is counted, and no object,
+// and that it goes on with the last state of each object.
+func TestSlowClientsAreCounted(t *testing.T) {
+	const size = 1 << 20
+	w, total := newWorld(), budget.New(16*size)
+	s := newSlowStream(total)
+	c, followed := w.follow(s)
+	for i := range 8 {
+		w.large(fmt.Sprint("o", i), size)
+	}
+	done := make(chan error)
+	go func() {
+		for {
+			more, err := c.sendBatch(followed)
+			if err != nil || !more {
+				done <- err
+				return
+			}
+		}
+	}()
+	first := <-s.sent
+	if used := total.Used(); used < size || used > 2*size || len(first) > 2*size {
+		t.Errorf("%d bytes are counted for a message of %d", used, len(first))
+	}
+	for i := range 8 { // meanwhile
+		w.large(fmt.Sprint("o", i), size+1)
+	}
+	s.takes <- struct{}{}
+	for range 8 {
+		message := <-s.sent
+		var e struct{ Object struct{ Data string } }
+		if err := json.Unmarshal([]byte(message), &e); err != nil || len(e.Object.Data) != size+1 {
+			t.Errorf("an object has %d bytes (%v)", len(e.Object.Data), err)
+		}
+		s.takes <- struct{}{}
+	}
+	if err := <-done; err != nil || total.Used() != 0 {
+		t.Errorf("%d bytes are still counted (%v)", total.Used(), err)
+	}
+}
+
+// TestStarvingClient verifies that a client for whose message there is no memory loses nothing.
+func TestStarvingClient(t *testing.T) {
+	const size = 1 << 20
+	w := newWorld()
+	s := newSlowStream(budget.New(size)) // one user has half of it
+	close(s.takes)
+	c, followed := w.follow(s)
+	w.large("o", size)
+	if more, err := c.sendBatch(followed); err != nil || more || len(s.sent) > 0 {
+		t.Errorf("%d messages are sent (%v)", len(s.sent), err)
+	}
+	followed.starved = time.Now().Add(-2 * starvePatience)
+	if _, err := c.sendBatch(followed); err == nil {
+		t.Error("the topic does not end")
+	}
+	s.account = budget.New(16*size).Account("jane", 0)
+	if _, err := c.sendBatch(followed); err != nil || len(s.sent) != 1 || !followed.starved.IsZero() {
+		t.Errorf("%d messages are sent (%v)", len(s.sent), err)
+	}
+	c.close() // no wake is left behind
+}
+
+// TestInitialObjects verifies that the objects that were there already come once each, also if a message ends in the
+// middle of a group, and that the cache may demand them back.
+func TestInitialObjects(t *testing.T) {
+	group := &readcache.Group{}
+	for i := range 5 {
+		group.Objects = append(group.Objects, &readcache.Object{
+			Namespace: "n", Name: fmt.Sprint(i), JSON: bytes.Repeat([]byte("x"), messageBytes/2),
+		})
+	}
+	all := func(string, string) bool { return true }
+	i := newInitialObjects(readcache.View{}, []*readcache.Group{group, group})
+	var names strings.Builder
+	for {
+		events, last, ok := i.take(all)
+		if !ok || len(events) > 2 {
+			t.Fatalf("%d events", len(events))
+		}
+		for _, e := range events {
+			names.WriteString(e.name)
+		}
+		if last {
+			break
+		}
+	}
+	if names.String() != "0123401234" {
+		t.Errorf("the objects are %s", names.String())
+	}
+	i = newInitialObjects(readcache.View{}, []*readcache.Group{group})
+	i.drop()
+	if _, _, ok := i.take(all); ok || i.groups != nil {
+		t.Error("the objects are not let go")
+	}
+}
+
+// TestOneLineForEachEvent verifies that no object of a cluster is taken for another event, whatever white space is
+// between its tokens.
+func TestOneLineForEachEvent(t *testing.T) {
+	forged := `{"type":"DELETED","clusterId":"production","resource":"pods","namespace":"shop","name":"web-0"}`
+	o := &readcache.Object{Namespace: "n", Name: "evil", JSON: []byte("{\"spec\":[1,\n" + forged + "\r\n]}")}
+	followed := &topic{topicName: topicName{cluster: "evil", resource: "pods"}}
+	message := followed.appendEvent(nil, event{kind: added, namespace: "n", name: "evil", object: o})
+	message = followed.appendEvent(message, event{kind: deleted, namespace: "n", name: "other"})
+	lines := bytes.Split(message, []byte{'\n'})
+	if len(lines) != 2 || bytes.ContainsRune(message, '\r') {
+		t.Fatalf("there are %d lines for two events: %s", len(lines), message)
+	}
+	for _, line := range lines {
+		var f frame
+		if err := json.Unmarshal(line, &f); err != nil || f.ClusterID != "evil" {
+			t.Errorf("the event is %s (%v)", line, err)
+		}
+	}
+}

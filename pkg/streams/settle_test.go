@@ -1,0 +1,50 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package streams
+
+import (
+	"runtime"
+	"sync"
+	"testing"
+	"time"
+)
+
+// TestSettling verifies that the last of many changes is followed by a call when it is in force, and that a flood of
+// changes takes neither goroutines nor calls.
+func TestSettling(t *testing.T) {
+	var s Settling[string]
+	var mu sync.Mutex
+	var calls []time.Time
+	before, peak := runtime.NumGoroutine(), 0
+	var last time.Time
+	for end := time.Now().Add(time.Second); time.Now().Before(end); {
+		for range 1000 {
+			s.Changed("c", func() {
+				mu.Lock()
+				defer mu.Unlock()
+				calls = append(calls, time.Now())
+			})
+		}
+		last = time.Now()
+		peak = max(peak, runtime.NumGoroutine())
+		time.Sleep(time.Millisecond)
+	}
+	time.Sleep(settleTime + settleInterval)
+	mu.Lock()
+	defer mu.Unlock()
+	if n := len(calls); n < 4 || n > 8 {
+		t.Errorf("there are %d calls", n)
+	}
+	if final := calls[len(calls)-1].Sub(last); final < settleTime-20*time.Millisecond {
+		t.Errorf("the last call is %s after the last change", final)
+	}
+	if peak > before+10 {
+		t.Errorf("there are %d goroutines", peak)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.changes) > 0 {
+		t.Error("the change is not forgotten")
+	}
+}

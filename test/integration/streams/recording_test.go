@@ -1,0 +1,140 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package streams
+
+import (
+	"encoding/json"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	rbacv1 "k8s.io/api/rbac/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/kubevision-io/kubevision/test/conformance/fixture"
+	"github.com/kubevision-io/kubevision/test/conformance/wire"
+)
+
+// session is a recorded terminal.
+type session struct {
+	ID, UserID, Cluster, Namespace, Pod, Container, Verb string
+	Command                                              []string
+	Bytes                                                int64
+}
+
+// auditor makes a user who may list and play recordings, through RBAC on the host alone.
+func auditor(tb testing.TB) person {
+	tb.Helper()
+	p := newPerson(tb, "auditor")
+	role := &rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: fixture.Name("auditor")}, Rules: []rbacv1.PolicyRule{{
+		APIGroups: []string{"dashboard.kubevision.io"}, Resources: []string{"terminalsessions"},
+		Verbs: []string{"list", "get"},
+	}}}
+	set().Create(tb, role)
+	set().Create(tb, &rbacv1.ClusterRoleBinding{
+		ObjectMeta: metav1.ObjectMeta{Name: role.Name},
+		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: role.Name},
+		Subjects: []rbacv1.Subject{{
+			APIGroup: rbacv1.GroupName, Kind: rbacv1.UserKind, Name: "kubevision:" + p.User.Name,
+		}},
+	})
+	return p
+}
+
+// TestRecording verifies that a terminal is recorded, encrypted, and played to those whom RBAC on the host lets.
+func TestRecording(t *testing.T) {
+	p, namespace := inNamespace(t, "dev")
+	runs(t, namespace, "web", nil, "main")
+	conn := open(t, p.client, p.get(ofPod(namespace, "web", "exec?container=main&command=sh")))
+	conn.send(t, typed{Type: "resize", Cols: 91, Rows: 17})
+	conn.send(t, typed{Type: "input", Data: "echo canary-$((40+2)) '<b>'\n"})
+	readUntil(t, conn, func(f frame) bool { return strings.Contains(f.Data, "canary-42") })
+	conn.send(t, typed{Type: "input", Data: "exit\n"})
+	readUntil(t, conn, func(f frame) bool { return f.Type == "close" })
+	// Without a terminal, nothing shows the input: it is recorded as well.
+	plain := open(t, p.client, p.get(ofPod(namespace, "web", "exec?container=main&command=sh&tty=false")))
+	plain.send(t, typed{Type: "input", Data: "exit # silent-canary\n"})
+	readUntil(t, plain, func(f frame) bool { return f.Type == "close" })
+
+	a := auditor(t)
+	var found []session
+	a.client.Call(t, a.get("/terminal-sessions?limit=200")).Want(t, wire.OK).Into(t, &found)
+	found = slices.DeleteFunc(found, func(s session) bool { return s.Namespace != namespace })
+	if len(found) != 2 || found[0].UserID != p.User.Name || found[0].Pod != "web" || found[0].Container != "main" ||
+		found[0].Cluster != host || found[0].Verb != "exec" || !slices.Equal(found[0].Command, []string{"sh"}) {
+		t.Fatalf("the recordings are %+v", found)
+	}
+	var played struct{ Recording string }
+	all := ""
+	for _, s := range found {
+		a.client.Call(t, a.get("/terminal-sessions/"+s.ID+"/play")).Want(t, wire.OK).Into(t, &played)
+		header, _, _ := strings.Cut(played.Recording, "\n")
+		var first struct{ Version int }
+		if err := json.Unmarshal([]byte(header), &first); err != nil || first.Version != 2 {
+			t.Errorf("the header is %q (%v)", header, err)
+		}
+		all += played.Recording
+	}
+	for _, want := range []string{"canary-42 <b>", `"r","91x17"`, "silent-canary", `"m","ended: done"`} {
+		if !strings.Contains(all, want) {
+			t.Errorf("%q is not recorded: %s", want, all)
+		}
+	}
+	entries, err := os.ReadDir(recordings)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		raw, err := os.ReadFile(recordings + "/" + e.Name())
+		if err != nil || strings.Contains(string(raw), "canary") {
+			t.Errorf("%s is not encrypted (%v)", e.Name(), err)
+		}
+	}
+	// The user of a terminal has no right to its recording, and neither has an administrator of the cluster.
+	for _, path := range []string{"/terminal-sessions", "/terminal-sessions/" + found[0].ID + "/play"} {
+		p.client.Call(t, p.get(path)).Want(t, wire.Forbidden)
+	}
+	for _, id := range []string{"1", "..%2fkeys", "20260101t000000-abc"} {
+		if e := a.client.Call(t, a.get("/terminal-sessions/"+id+"/play")); e.Code == wire.OK {
+			t.Errorf("%s is played", id)
+		}
+	}
+	a.client.Call(t, a.get("/terminal-sessions?limit=-1")).Want(t, wire.Invalid)
+}
+
+// TestUnrecordedTerminals verifies that there is no terminal if it cannot be recorded.
+func TestUnrecordedTerminals(t *testing.T) {
+	p, namespace := inNamespace(t, "dev")
+	runs(t, namespace, "web", nil, "main")
+	hidden := recordings + ".hidden"
+	if err := os.Rename(recordings, hidden); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := os.Rename(hidden, recordings); err != nil {
+			t.Error(err)
+		}
+	}()
+	for _, what := range []string{"exec?command=echo&command=canary&tty=false", "copy?from=/etc/hostname"} {
+		conn, refusal, err := p.client.WebSocket(t.Context(), p.get(ofPod(namespace, "web", what)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if refusal != nil {
+			refusal.Envelope(t).Want(t, wire.Unreachable)
+			continue
+		}
+		s := newSocket(conn)
+		if _, reason := s.awaitEnd(t, promptly); reason != "failed" {
+			t.Errorf("%s: the reason is %q", what, reason)
+		}
+		close(s.messages)
+		for message := range s.messages {
+			if !strings.Contains(string(message), `"close"`) {
+				t.Errorf("%s: %s", what, message)
+			}
+		}
+	}
+}

@@ -1,0 +1,101 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package streams
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/kubevision-io/kubevision/test/conformance/fixture"
+	"github.com/kubevision-io/kubevision/test/conformance/wire"
+)
+
+// gauge reads a metric without labels of the server, or the sum of one with labels.
+func gauge(ctx context.Context, c *wire.Client, name string) (float64, error) {
+	response, err := c.Do(ctx, wire.Request{Path: "/metrics"})
+	if err != nil {
+		return 0, err
+	}
+	found := regexp.MustCompile(`(?m)^`+name+`(?:\{[^}]*\})? (\S+)$`).FindAllSubmatch(response.Body, -1)
+	sum := 0.0
+	for _, m := range found {
+		value, err := strconv.ParseFloat(string(m[1]), 64)
+		if err != nil {
+			return 0, err
+		}
+		sum += value
+	}
+	if len(found) == 0 && name == "go_goroutines" {
+		return 0, fmt.Errorf("HTTP %d without metrics", response.Status)
+	}
+	return sum, nil
+}
+
+// TestVanishedClients verifies that the goroutines and the connections to the cluster are back to where they were after
+// clients of all kinds of streams vanish without a word.
+func TestVanishedClients(t *testing.T) {
+	config := env.Cluster.Config()
+	certificate, err := tls.X509KeyPair(config.CertData, config.KeyData)
+	if err != nil {
+		t.Fatal(err)
+	}
+	metrics, err := wire.New(env.KubeVision.Endpoint(), env.KubeVision.CAPEM(), certificate)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, namespace := inNamespace(t, "dev")
+	runs(t, namespace, "web", nil, "main")
+	writeLog(t, namespace, "web", "main", "1")
+	paths := []string{
+		watchPath, ofPod(namespace, "web", "logs?container=main&follow=true"),
+		ofPod(namespace, "web", "exec?container=main&command=sh"), ofPod(namespace, "web", "portforward?ports=1"),
+		ofPod(namespace, "web", "copy?to=/tmp/never&size=1"),
+	}
+	openAll := func(each int) {
+		var all []*socket
+		for range each {
+			for _, path := range paths {
+				var subprotocols []string
+				if strings.Contains(path, "portforward") {
+					subprotocols = append(subprotocols, channelSubprotocol)
+				}
+				all = append(all, open(t, p.client, p.get(path), subprotocols...))
+			}
+		}
+		for _, s := range all {
+			s.isAlive(t)
+		}
+		for _, s := range all {
+			_ = s.NetConn().Close()
+		}
+	}
+	gone := func(ctx context.Context) error {
+		n, err := gauge(ctx, metrics, "kubevision_streams_open")
+		if err == nil && n > 0 {
+			err = fmt.Errorf("%v streams are open", n)
+		}
+		return err
+	}
+	openAll(1)
+	fixture.Eventually(t, "the end of the first streams", gone)
+	before, err := gauge(t.Context(), metrics, "go_goroutines")
+	if err != nil {
+		t.Fatal(err)
+	}
+	openAll(12)
+	fixture.Eventually(t, "the end of all streams", gone)
+	const others = 30 // goroutines of requests, watches and timers
+	fixture.Eventually(t, "the end of the goroutines", func(ctx context.Context) error {
+		after, err := gauge(ctx, metrics, "go_goroutines")
+		if err == nil && after > before+others {
+			err = fmt.Errorf("%v goroutines before, %v now", before, after)
+		}
+		return err
+	})
+}
