@@ -36,7 +36,12 @@ func Deflate(text func(io.Writer)) Segment {
 	counted := &counter{next: w}
 	text(counted)
 	_ = w.Flush() // ends with an empty stored block at the boundary of a byte
-	return Segment{Deflated: bytes.Clone(out.Bytes()), size: counted.size, crc: counted.crc, shift: shiftOf(counted.size)}
+	return Segment{
+		Deflated: bytes.Clone(out.Bytes()),
+		size:     counted.size,
+		crc:      counted.crc,
+		shift:    shiftOf(counted.size),
+	}
 }
 
 var writers = sync.Pool{New: func() any { //nolint:gochecknoglobals // a compressor takes more than a megabyte

@@ -39,12 +39,20 @@ func check(tb testing.TB, want []byte, segments ...Segment) {
 	}
 }
 
-// TestMember joins compressed and stored texts of all sizes, empty ones included.
+// TestMember verifies that compressed and stored texts of all sizes are joined, including empty ones.
 func TestMember(t *testing.T) {
 	large := []byte(strings.Repeat("a text that repeats. ", 10_000))
 	check(t, nil)
 	check(t, []byte(""), deflated(t, nil), Store(nil))
-	check(t, []byte("[1,2]"), Store([]byte("[")), deflated(t, []byte("1")), Store([]byte(",")), deflated(t, []byte("2")), Store([]byte("]")))
+	check(
+		t,
+		[]byte("[1,2]"),
+		Store([]byte("[")),
+		deflated(t, []byte("1")),
+		Store([]byte(",")),
+		deflated(t, []byte("2")),
+		Store([]byte("]")),
+	)
 	check(t, slices.Concat(large, large, large), Store(large), deflated(t, large), Store(large))
 	same := deflated(t, large)
 	check(t, slices.Concat(large, large), same, same)
@@ -57,7 +65,10 @@ func FuzzMember(f *testing.F) {
 	f.Fuzz(func(t *testing.T, a, b, c []byte) {
 		all := slices.Concat(a, b, c)
 		check(t, all, deflated(t, a), Store(b), deflated(t, c))
-		if got := multiply(shiftOf(int64(len(b)+len(c))), crc32.ChecksumIEEE(a)) ^ crc32.ChecksumIEEE(slices.Concat(b, c)); got != crc32.ChecksumIEEE(all) {
+		if got := multiply(shiftOf(int64(len(b)+len(c))),
+			crc32.ChecksumIEEE(a)) ^ crc32.ChecksumIEEE(slices.Concat(b, c)); got != crc32.ChecksumIEEE(
+			all,
+		) {
 			t.Errorf("the checksum is %x instead of %x", got, crc32.ChecksumIEEE(all))
 		}
 	})

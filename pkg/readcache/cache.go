@@ -161,9 +161,14 @@ type View struct {
 	store *store
 }
 
-// Get returns the objects of a kind, including what a user has written before. It returns false if the kind must be read
-// live. It starts to cache the kind at the first call.
-func (c *Cache) Get(ctx context.Context, cluster Cluster, r schema.GroupVersionResource, kindName, user string) (View, bool) {
+// Get returns the objects of a kind, including what a user has written before. It returns false if the kind must be
+// read live. It starts to cache the kind at the first call.
+func (c *Cache) Get(
+	ctx context.Context,
+	cluster Cluster,
+	r schema.GroupVersionResource,
+	kindName, user string,
+) (View, bool) {
 	if c == nil || !cacheable(r) {
 		return View{}, false
 	}
@@ -207,7 +212,8 @@ func (c *Cache) kind(key kindKey, name string) (k *kind, started bool) {
 	defer c.mu.Unlock()
 	k = c.kinds[key]
 	if k == nil {
-		if until, ok := c.refused.Get(key); ok && time.Now().Before(until.(time.Time)) { //nolint:forcetypeassert,errcheck // nothing else is put
+		if until, ok := c.refused.Get(key); ok &&
+			time.Now().Before(until.(time.Time)) { //nolint:forcetypeassert,errcheck // nothing else is put
 			return nil, false
 		}
 		if c.closed || len(c.kinds) >= maxKinds {
@@ -233,7 +239,8 @@ func (c *Cache) stop(k *kind, why error, pause time.Duration) {
 	}
 	c.mu.Unlock()
 	k.end()
-	klog.Background().V(2).Info("A kind is not cached any more", "resource", k.key.resource.String(), "reason", why.Error())
+	klog.Background().V(2).Info("A kind is not cached any more",
+		"resource", k.key.resource.String(), "reason", why.Error())
 	if errors.Is(why, errEvicted) || errors.Is(why, errTooMuch) {
 		evictions.Inc()
 	}

@@ -41,9 +41,18 @@ func newFakeCluster(t *testing.T, size int) *fakeCluster {
 		write := func(format string, args ...any) { _, _ = fmt.Fprintf(w, format+"\n", args...) }
 		filling := strings.Repeat("x", f.size)
 		for n := range 2 {
-			write(`{"type":"ADDED","object":{"metadata":{"name":"o%d","namespace":"n","resourceVersion":"%d"},"data":%q}}`, n, n+1, filling)
+			write(
+				`{"type":"ADDED","object":{"metadata":{"name":"o%d","namespace":"n","resourceVersion":"%d"},`+
+					`"data":%q}}`,
+				n,
+				n+1,
+				filling,
+			)
 		}
-		write(`{"type":"BOOKMARK","object":{"metadata":{"resourceVersion":"5","annotations":{"k8s.io/initial-events-end":"true"}}}}`)
+		write(
+			`{"type":"BOOKMARK","object":{"metadata":{"resourceVersion":"5",` +
+				`"annotations":{"k8s.io/initial-events-end":"true"}}}}`,
+		)
 		if flusher, ok := w.(http.Flusher); ok {
 			flusher.Flush()
 		}
@@ -94,7 +103,8 @@ func TestSecretsAreNotCached(t *testing.T) {
 	for _, version := range []string{"v1", "v2"} {
 		r := core("secrets")
 		r.Version = version
-		if _, ok := c.Get(t.Context(), f, r, "Secret", "u"); ok || f.reads.Load() != 0 || c.Holds(f, r) || c.Bytes() != 0 {
+		if _, ok := c.Get(t.Context(), f, r, "Secret", "u"); ok || f.reads.Load() != 0 || c.Holds(f, r) ||
+			c.Bytes() != 0 {
 			t.Errorf("%s: %d reads, %d bytes", r, f.reads.Load(), c.Bytes())
 		}
 	}
@@ -103,7 +113,8 @@ func TestSecretsAreNotCached(t *testing.T) {
 	}
 }
 
-// TestBound: what does not fit is not kept, what was not read lately gives way, and what was read lately does not.
+// TestBound verifies that a kind that does not fit is not cached, that the kind that was read least recently is dropped
+// for another one, and that a kind that was read within the last minute is not.
 func TestBound(t *testing.T) {
 	const size = 1 << 20
 	c, f := runCache(t, 7*size), newFakeCluster(t, size)
@@ -128,12 +139,17 @@ func TestBound(t *testing.T) {
 	if get("c") || f.reads.Load() != before {
 		t.Error("what did not fit is tried again at once")
 	}
-	if large := runCache(t, size); func() bool { _, ok := large.Get(t.Context(), f, core("a"), "Kind", "u"); return ok }() || large.Bytes() != 0 {
+	if large := runCache(t, size); func() bool {
+		_,
+			ok := large.Get(t.Context(), f, core("a"), "Kind", "u")
+		return ok
+	}() ||
+		large.Bytes() != 0 {
 		t.Errorf("a kind beyond the bound is kept, of %d bytes", large.Bytes())
 	}
 }
 
-// TestGone: the objects of a connection that is gone are dropped at once, and idle ones later.
+// TestGone verifies that the objects of a connection that is closed are dropped at once, and idle ones later.
 func TestGone(t *testing.T) {
 	c, f := runCache(t, 1<<20), newFakeCluster(t, 10)
 	for _, resource := range []string{"a", "b"} {
@@ -160,7 +176,7 @@ func (absent) Reader(context.Context) (rest.Interface, error) {
 	return nil, fmt.Errorf("%w: no account", ErrNotCached)
 }
 
-// TestNoAccount: a cluster without the account is read live at once.
+// TestNoAccount verifies that a cluster without the account is read live at once.
 func TestNoAccount(t *testing.T) {
 	c, f := runCache(t, 1<<20), absent{newFakeCluster(t, 10)}
 	begun := time.Now()
@@ -174,7 +190,7 @@ func TestNoAccount(t *testing.T) {
 	}
 }
 
-// TestWrites: a read waits for what its user has written, and nobody else's does.
+// TestWrites verifies that a read waits for the writes of its user, and not for those of other users.
 func TestWrites(t *testing.T) {
 	c, f := runCache(t, 1<<20), newFakeCluster(t, 10)
 	get := func(user string) bool {
@@ -183,7 +199,9 @@ func TestWrites(t *testing.T) {
 	}
 	note := func(deleted bool, name, response string) {
 		c.Wrote(f, "writer", Write{
-			Resource: core("a").GroupResource(), Namespace: "n", Name: name, Deleted: deleted, Response: []byte(response),
+			Resource: core(
+				"a",
+			).GroupResource(), Namespace: "n", Name: name, Deleted: deleted, Response: []byte(response),
 		})
 	}
 	if !get("writer") {
@@ -213,7 +231,8 @@ func TestWrites(t *testing.T) {
 	}
 }
 
-// TestManyWrites: what is remembered of writes is bounded, and nobody reads what they have deleted.
+// TestManyWrites verifies that the number of remembered writes is bounded, and that no user reads an object after its
+// deletion by that user.
 func TestManyWrites(t *testing.T) {
 	c, f := runCache(t, 1<<20), newFakeCluster(t, 10)
 	write := func(user, name string) {
@@ -231,24 +250,29 @@ func TestManyWrites(t *testing.T) {
 	if _, ok := c.Get(t.Context(), f, core("a"), "Kind", "deleter"); ok {
 		t.Error("a deletion beyond those that are remembered is not respected")
 	}
-	c.Wrote(f, "deleter", Write{Resource: core("a").GroupResource(), Response: []byte(`{"metadata":{"resourceVersion":"5"}}`)})
+	c.Wrote(
+		f,
+		"deleter",
+		Write{Resource: core("a").GroupResource(), Response: []byte(`{"metadata":{"resourceVersion":"5"}}`)},
+	)
 	if _, ok := c.Get(t.Context(), f, core("a"), "Kind", "deleter"); !ok {
 		t.Error("a version that comes after them does not count")
 	}
 }
 
-// TestManyKinds: further ones are read live.
+// TestManyKinds verifies that further kinds are read live.
 func TestManyKinds(t *testing.T) {
 	c, f := New(1<<20), newFakeCluster(t, 10)
 	for n := range maxKinds {
 		c.kinds[kindKey{f, core(strconv.Itoa(n))}] = nil
 	}
-	if _, ok := c.Get(t.Context(), f, core("another"), "Kind", "u"); ok || len(c.kinds) != maxKinds || f.reads.Load() != 0 {
+	if _, ok := c.Get(t.Context(), f, core("another"), "Kind", "u"); ok || len(c.kinds) != maxKinds ||
+		f.reads.Load() != 0 {
 		t.Errorf("%d kinds", len(c.kinds))
 	}
 }
 
-// TestHalfEvents: an event that does not end takes its memory from the cache, and gives it back.
+// TestHalfEvents verifies that the memory of an incomplete event is counted, and given back.
 func TestHalfEvents(t *testing.T) {
 	const parts = 10
 	begin := `{"type":"ADDED","object":{"metadata":{"name":"o","resourceVersion":"1"},"data":"`
@@ -279,7 +303,7 @@ func TestHalfEvents(t *testing.T) {
 	}
 }
 
-// TestEmptyKinds: a kind without objects takes memory, too.
+// TestEmptyKinds verifies that the memory of a kind without objects is counted, too.
 func TestEmptyKinds(t *testing.T) {
 	c, f := runCache(t, 2*watchBytes+watchBytes/2), newFakeCluster(t, 10)
 	for i, want := range []bool{true, true, false} {
@@ -289,7 +313,7 @@ func TestEmptyKinds(t *testing.T) {
 	}
 }
 
-// TestDecoder takes no half events.
+// TestDecoder verifies that incomplete, malformed and large events are refused.
 func TestDecoder(t *testing.T) {
 	const bookmark = `{"type":"BOOKMARK","object":{"metadata":{"resourceVersion":"5"}}}`
 	for text, want := range map[string]error{

@@ -42,7 +42,8 @@ type decoder struct {
 	// reason of the end.
 	read   func(endsInitial bool)
 	closed func(error)
-	// buffered is called before the memory of an event grows by so many bytes, and with a negative number when it shrinks.
+	// buffered is called before the memory of an event grows by so many bytes, and with a negative number when it
+	// shrinks.
 	buffered func(bytes int64) error
 
 	body   io.ReadCloser
@@ -203,7 +204,8 @@ func (d *decoder) line() ([]byte, error) {
 		case errors.Is(err, io.EOF):
 			return nil, io.EOF
 		case !errors.Is(err, bufio.ErrBufferFull):
-			return nil, io.ErrUnexpectedEOF // a Reflector continues the watch after this error, and lists again after others
+			// a Reflector continues the watch after this error, and lists again after others
+			return nil, io.ErrUnexpectedEOF
 		}
 		if err := d.grow(len(part)); err != nil {
 			return nil, err

@@ -21,7 +21,8 @@ func TestControlEvents(t *testing.T) {
 	read := func(text string) (watch.EventType, runtime.Object, error) {
 		return newDecoder(io.NopCloser(strings.NewReader(text+"\n")), podKind).next()
 	}
-	for _, part := range []string{`"BOOKMARK","object":{"metadata":{"managedFields":`, `"ERROR","object":{"details":{"causes":`} {
+	for _, part := range []string{`"BOOKMARK","object":{"metadata":{"managedFields":`,
+		`"ERROR","object":{"details":{"causes":`} {
 		large := `{"type":` + part + "[" + strings.Repeat("{},", 1<<20) + "{}]}}}"
 		before := allocated()
 		if _, _, err := read(large); !errors.Is(err, errTooLarge) {
@@ -31,7 +32,9 @@ func TestControlEvents(t *testing.T) {
 			t.Errorf("%.40s took %d bytes", large, grown)
 		}
 	}
-	_, o, err := read(`{"type":"ERROR","object":{"code":410,"reason":"Expired","message":"too old","status":"Failure"}}`)
+	_, o, err := read(
+		`{"type":"ERROR","object":{"code":410,"reason":"Expired","message":"too old","status":"Failure"}}`,
+	)
 	if err != nil || !apierrors.IsResourceExpired(apierrors.FromObject(o)) {
 		t.Errorf("%v, %v", o, err)
 	}

@@ -16,8 +16,8 @@ const (
 	namespaceField = "metadata.namespace"
 )
 
-// selectable returns the fields of a kind, beside its name and namespace, by which API servers select and whose value is
-// that at their path. Only the API server selects by others.
+// selectable returns the fields of a kind, beside its name and namespace, by which API servers select and whose value
+// is that at their path. Only the API server selects by others.
 func selectable(r schema.GroupVersionResource) []string {
 	if r.Version != "v1" || r.Group != "" {
 		return nil

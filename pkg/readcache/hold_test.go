@@ -15,8 +15,8 @@ func filledObject(name string, size, version int) *Object {
 	return o
 }
 
-// TestHolds: what slow clients hold of objects that were replaced is counted and bounded, and only those give way who
-// hold most.
+// TestHolds verifies that replaced objects that slow clients still use are counted and bounded, and that only the
+// responses that use most of them are aborted.
 func TestHolds(t *testing.T) {
 	const size, limit = 1000, 80_000
 	p := &pool{limit: limit}
@@ -78,7 +78,7 @@ func TestHolds(t *testing.T) {
 	}
 }
 
-// TestOldViews: an answer that was begun with an old view holds what was replaced since.
+// TestOldViews verifies that a response that uses an old view holds the objects that were replaced since.
 func TestOldViews(t *testing.T) {
 	p := &pool{limit: 1 << 20}
 	s := &store{account: &account{pool: p}}
@@ -101,7 +101,7 @@ func TestOldViews(t *testing.T) {
 	}
 }
 
-// TestSummaries: what was computed of a group is counted, and computed again only after a change.
+// TestSummaries verifies that the summary of a group is counted, and computed again only after a change.
 func TestSummaries(t *testing.T) {
 	p := &pool{limit: 1 << 20}
 	s := &store{account: &account{pool: p}}
@@ -120,7 +120,8 @@ func TestSummaries(t *testing.T) {
 		n, _ := value.(int)
 		return n
 	}
-	if a, b := summarize(), summarize(); a != 2 || b != 2 || computed != 1 || p.used.Load() != content+summaryBytes+100 {
+	if a, b := summarize(), summarize(); a != 2 || b != 2 || computed != 1 ||
+		p.used.Load() != content+summaryBytes+100 {
 		t.Errorf("%d and %d after %d computations, %d bytes", a, b, computed, p.used.Load()-content)
 	}
 	if err := s.Delete(testObject("n", "a", 2)); err != nil {
@@ -133,12 +134,15 @@ func TestSummaries(t *testing.T) {
 	if p.used.Load() != 0 {
 		t.Errorf("%d bytes are counted in the end", p.used.Load())
 	}
-	if _, err := NewGroup([]*Object{testObject("n", "a", 1)}).Summarize(func([]*Object) (Summary, error) { return Summary{}, nil }); err != nil {
+	if _, err := NewGroup([]*Object{testObject("n", "a", 1)}).Summarize(func([]*Object) (Summary,
+		error) {
+		return Summary{}, nil
+	}); err != nil {
 		t.Error(err)
 	}
 }
 
-// TestLongOutages: what is very old is not shown, whether or not the cluster answers reviews.
+// TestLongOutages verifies that very old objects are not shown, whether or not the cluster answers reviews.
 func TestLongOutages(t *testing.T) {
 	c, f := runCache(t, 1<<20), newFakeCluster(t, 10)
 	get := func() (View, bool) { return c.Get(t.Context(), f, core("a"), "Kind", "u") }

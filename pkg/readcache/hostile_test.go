@@ -86,7 +86,8 @@ func labelValues(n int) string {
 	return strings.Join(all, ",")
 }
 
-// TestLongNames verifies that an object is refused whose name, namespace or version is longer than those of API servers.
+// TestLongNames verifies that an object is refused whose name, namespace or version is longer than those of API
+// servers.
 func TestLongNames(t *testing.T) {
 	for text, accepted := range map[string]bool{
 		`{"metadata":{"name":"` + strings.Repeat("a", maxName) + `"}}`:                            true,
@@ -100,7 +101,8 @@ func TestLongNames(t *testing.T) {
 	}
 }
 
-// TestLargeItems verifies that an item or a field of a list is bounded, and that its memory is counted while it is read.
+// TestLargeItems verifies that an item or a field of a list is bounded, and that its memory is counted while it is
+// read.
 func TestLargeItems(t *testing.T) {
 	item := func(size int) string { return `{"metadata":{"name":"a"},"x":"` + strings.Repeat("x", size) + `"}` }
 	const many = 2 * maxEventBytes / (1 << 20)

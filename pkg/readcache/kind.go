@@ -45,7 +45,8 @@ func (c *Cache) start(key kindKey, name string) *kind {
 	account := &account{pool: &c.pool}
 	k := &kind{key: key, store: &store{account: account}, cancel: cancel, started: time.Now()}
 	k.source = &source{
-		cluster: key.cluster, resource: key.resource, kind: key.resource.GroupVersion().WithKind(name), begin: account.begin,
+		cluster: key.cluster, resource: key.resource, kind: key.resource.GroupVersion().WithKind(name),
+		begin: account.begin,
 	}
 	k.source.keep = func(o *Object, listed bool) (*Object, error) {
 		if k.ended.Load() {

@@ -25,7 +25,11 @@ func TestFirstList(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				k := &kind{store: &store{account: &account{pool: &pool{limit: 1}}}, source: &source{}, started: time.Now()}
+				k := &kind{
+					store:   &store{account: &account{pool: &pool{limit: 1}}},
+					source:  &source{},
+					started: time.Now(),
+				}
 				go func() {
 					for time.Since(k.started) < tc.arriving {
 						k.source.found(false)

@@ -26,12 +26,14 @@ var (
 
 	requests = metrics.NewCounterVec(&metrics.CounterOpts{
 		Namespace: "kubevision", Subsystem: "readcache", Name: "requests_total", StabilityLevel: metrics.ALPHA,
-		Help: "Number of reads that could be answered from the cache, by result: hit, stale (the watch is broken), miss " +
+		Help: "Number of reads that could be answered from the cache, by result: hit, stale (the watch is broken), " +
+			"miss " +
 			"(not complete yet, or older than what the user has written), refused (the kind cannot be cached).",
 	}, []string{"result"})
 	droppedAnswers = metrics.NewCounter(&metrics.CounterOpts{
 		Namespace: "kubevision", Subsystem: "readcache", Name: "dropped_answers_total", StabilityLevel: metrics.ALPHA,
-		Help: "Number of answers that ended early because a slow client held too many objects that were replaced meanwhile.",
+		Help: "Number of answers that ended early because a slow client held too many objects that were " +
+			"replaced meanwhile.",
 	})
 	evictions = metrics.NewCounter(&metrics.CounterOpts{
 		Namespace: "kubevision", Subsystem: "readcache", Name: "evictions_total", StabilityLevel: metrics.ALPHA,

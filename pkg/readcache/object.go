@@ -24,8 +24,8 @@ import (
 // Object is an object of a cluster as the JSON that is sent, beside the metadata that lists need. It must not be
 // changed.
 type Object struct {
-	// JSON is the object with apiVersion and kind, and without managedFields. It is valid UTF-8 and one line: streams of
-	// changes send one event in a line.
+	// JSON is the object with apiVersion and kind, and without managedFields. It is valid UTF-8 and one line: streams
+	// of changes send one event in a line.
 	JSON []byte
 
 	Namespace, Name string

@@ -36,7 +36,7 @@ func presented(text []byte) (map[string]any, bool) {
 	return o, name != ""
 }
 
-// TestParse cuts managedFields wherever they stand, and completes the kind.
+// TestParse verifies that managedFields are removed wherever they are, and that the kind is completed.
 func TestParse(t *testing.T) {
 	for _, text := range []string{
 		`{"metadata":{"name":"a"}}`,
@@ -44,7 +44,8 @@ func TestParse(t *testing.T) {
 		`{"metadata":{"name":"a","managedFields":[{"x":"}]\""}]}}`,
 		` { "metadata" : { "name" : "a" , "managedFields" : null , "uid" : "u" } , "kind" : "Pod" } `,
 		`{"kind":"","apiVersion":null,"metadata":{"name":"a","labels":{"b":"2","a":"1"}},"spec":{"managedFields":[1]}}`,
-		`{"apiVersion":"v1","kind":"Pod","metadata":{"managedFields":[],"managedFields":[1],"name":"a","managedFields":{}},"x":1}`,
+		`{"apiVersion":"v1","kind":"Pod","metadata":{"managedFields":[],"managedFields":[1],"name":"a",` +
+			`"managedFields":{}},"x":1}`,
 		`{"metadata":{"name":"a\"\u00e9","m\u0061nagedFields":[]}}`,
 		`{"status":{"a":[1,-0.5e+3,true,false,null,{}]},"metadata":{"name":"a"}}`,
 	} {
@@ -59,14 +60,20 @@ func TestParse(t *testing.T) {
 			t.Errorf("%s became %s: %v", text, o.JSON, err)
 		}
 	}
-	o, err := parse([]byte(`{"metadata":{"name":"a","namespace":"n","resourceVersion":"7","creationTimestamp":"1970-01-01T00:00:09Z",`+
-		`"labels":{"b":"2","a":"1"}}}`), podKind)
+	o, err := parse(
+		[]byte(
+			`{"metadata":{"name":"a","namespace":"n","resourceVersion":"7","creationTimestamp":"1970-01-01T00:00:09Z",`+
+				`"labels":{"b":"2","a":"1"}}}`,
+		),
+		podKind,
+	)
 	if err != nil || o.Name != "a" || o.Namespace != "n" || o.ResourceVersion != "7" || o.Created != 9 ||
 		o.Labels.Get("a") != "1" || !o.Labels.Has("b") || o.Labels.Has("c") {
 		t.Errorf("%+v, %v", o, err)
 	}
 	for _, text := range []string{
-		``, `null`, `[]`, `{}`, `{"metadata":null}`, `{"metadata":{}}`, `{"metadata":{"name":"a"}`, `{"metadata":{"name":"a"}}}`,
+		``, `null`, `[]`, `{}`, `{"metadata":null}`, `{"metadata":{}}`, `{"metadata":{"name":"a"}`,
+		`{"metadata":{"name":"a"}}}`,
 		`{"metadata":{"name":1}}`, `{"metadata":{"name":"a"},}`, `{"metadata":{"name":"a"},"x":01}`,
 		`{"metadata":{"name":"a","managedFields":[}}`, `{"metadata":{"name":"a"},"x":"` + "\n" + `"}`,
 		`{"metadata":{"name":"a"},"x":` + strings.Repeat("[", 2000) + strings.Repeat("]", 2000) + `}`,
@@ -80,7 +87,8 @@ func TestParse(t *testing.T) {
 // FuzzParse compares with encoding/json.
 func FuzzParse(f *testing.F) {
 	for _, seed := range []string{
-		`{"metadata":{"name":"a","managedFields":[{"fieldsV1":{"f:a":{}}}],"labels":{"k":"v"}},"spec":{"n":[1,2.5e3,"x\n\ud83d"]}}`,
+		`{"metadata":{"name":"a","managedFields":[{"fieldsV1":{"f:a":{}}}],"labels":{"k":"v"}},` +
+			`"spec":{"n":[1,2.5e3,"x\n\ud83d"]}}`,
 		`{"metadata":{"managedFields":[]},"metadata":{"name":"b"},"kind":"","kind":"Pod"}`,
 		`{"kind" : null, "metadata":{"name":"\u0061" , "managedFields":1}}`, `{"metadata":{"name":"a"}} x`,
 	} {
@@ -129,7 +137,8 @@ func onlyOnce(text []byte) bool {
 // stream of changes, whose messages have one event in each line.
 func TestLines(t *testing.T) {
 	forged := `{"type":"DELETED","clusterId":"another"}`
-	text := "{\"metadata\" :\r\n{\"name\":\"a\",\n\"labels\":{\"b\":\n\"c d\"}},\"spec\":[1,\n" + forged + "\n],\"s\":\"x \\\\\\\" y\"}"
+	text := "{\"metadata\" :\r\n{\"name\":\"a\",\n\"labels\":{\"b\":\n\"c d\"}}," +
+		"\"spec\":[1,\n" + forged + "\n],\"s\":\"x \\\\\\\" y\"}"
 	o, err := parse([]byte(text), podKind)
 	if err != nil {
 		t.Fatal(err)

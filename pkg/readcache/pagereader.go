@@ -5,7 +5,8 @@ package readcache
 
 import "io"
 
-// itemCopies is the number of copies of an item while it is read: in the buffer of the decoder, its text, and the object.
+// itemCopies is the number of copies of an item while it is read: in the buffer of the decoder, its text, and the
+// object.
 const itemCopies = 3
 
 // pageReader bounds the items and fields of a page of a list, and counts the memory of the one that is being read.

@@ -45,8 +45,17 @@ func newEndingCluster(t *testing.T) *endingCluster {
 		e.mu.Unlock()
 		w.Header().Set("Content-Type", "application/json")
 		if listing {
-			_, _ = fmt.Fprintf(w, `{"type":"ADDED","object":{"metadata":{"name":"o","namespace":"n","resourceVersion":"1"},"list":%d}}`+"\n", content)
-			_, _ = fmt.Fprintln(w, `{"type":"BOOKMARK","object":{"metadata":{"resourceVersion":"5","annotations":{"k8s.io/initial-events-end":"true"}}}}`)
+			_, _ = fmt.Fprintf(
+				w,
+				`{"type":"ADDED","object":{"metadata":{"name":"o","namespace":"n","resourceVersion":"1"},`+
+					`"list":%d}}`+"\n",
+				content,
+			)
+			_, _ = fmt.Fprintln(
+				w,
+				`{"type":"BOOKMARK","object":{"metadata":{"resourceVersion":"5",`+
+					`"annotations":{"k8s.io/initial-events-end":"true"}}}}`,
+			)
 		}
 		if flusher, ok := w.(http.Flusher); ok {
 			flusher.Flush()
@@ -103,8 +112,8 @@ func (e *endingCluster) requests(t *testing.T, before int) (lists, watches int) 
 	return 0, 0
 }
 
-// TestEndsOfWatches: a watch that has ended is continued without a list, except that of a custom resource, whose
-// definition may have changed. A connection that has broken tells nothing about the definition.
+// TestEndsOfWatches verifies that a watch that has ended is continued without a list, unless it is that of a custom
+// resource, whose definition may have changed.
 func TestEndsOfWatches(t *testing.T) {
 	for name, test := range map[string]struct {
 		group string

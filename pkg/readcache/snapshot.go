@@ -176,7 +176,11 @@ func (s *Snapshot) Get(namespace, name string) *Object {
 }
 
 func (g *Group) find(name string) (int, bool) {
-	return slices.BinarySearchFunc(g.Objects, name, func(o *Object, name string) int { return strings.Compare(o.Name, name) })
+	return slices.BinarySearchFunc(
+		g.Objects,
+		name,
+		func(o *Object, name string) int { return strings.Compare(o.Name, name) },
+	)
 }
 
 // Behind returns the objects of the group that come after a key.

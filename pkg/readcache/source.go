@@ -143,7 +143,10 @@ func (s *source) WatchWithContext(ctx context.Context, options metav1.ListOption
 		}
 		s.found(!listing)
 	}
-	return watch.NewStreamWatcher(d, apierrors.NewClientErrorReporter(http.StatusInternalServerError, "GET", "ClientWatchDecoding")), nil
+	return watch.NewStreamWatcher(
+		d,
+		apierrors.NewClientErrorReporter(http.StatusInternalServerError, "GET", "ClientWatchDecoding"),
+	), nil
 }
 
 // mustList returns whether the kind must be listed before it is watched again.

@@ -195,7 +195,10 @@ func (s *store) grouped(objects []*Object) []*Group {
 	case n < 2*groupSize:
 		return []*Group{newGroup(objects, s.account)}
 	default:
-		return []*Group{newGroup(slices.Clone(objects[:n/2]), s.account), newGroup(slices.Clone(objects[n/2:]), s.account)}
+		return []*Group{
+			newGroup(slices.Clone(objects[:n/2]), s.account),
+			newGroup(slices.Clone(objects[n/2:]), s.account),
+		}
 	}
 }
 

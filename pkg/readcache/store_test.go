@@ -21,13 +21,14 @@ func testObject(namespace, name string, version int) *Object {
 	return o
 }
 
-// TestStore compares a store with a map, through random changes.
+// TestStore verifies that a store has the same objects as a map after random changes.
 func TestStore(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // the same each time
 	p := &pool{limit: 1 << 40}
 	s := &store{account: &account{pool: p}}
 	want := map[string]*Object{}
-	if err := s.Replace([]any{testObject("b", "x", 1), testObject("a", "y", 1), testObject("a-b", "z", 1)}, "1"); err != nil {
+	if err := s.Replace([]any{testObject("b", "x", 1), testObject("a", "y", 1), testObject("a-b", "z", 1)},
+		"1"); err != nil {
 		t.Fatal(err)
 	}
 	for o := range All(s.snapshot().Groups) {
@@ -99,7 +100,12 @@ func checkStore(t *testing.T, s *store, want map[string]*Object) {
 		t.Errorf("%d objects (%d) instead of %d, or in another order", len(keys), snapshot.Count, len(want))
 	}
 	if s.account.kept != bytes || s.account.pool.used.Load() != bytes {
-		t.Errorf("%d bytes are counted, and %d of all, instead of %d", s.account.kept, s.account.pool.used.Load(), bytes)
+		t.Errorf(
+			"%d bytes are counted, and %d of all, instead of %d",
+			s.account.kept,
+			s.account.pool.used.Load(),
+			bytes,
+		)
 	}
 	for _, namespace := range []string{"", "a", "a-b", "a.c", "ab", "b", "c"} {
 		count := 0
@@ -118,7 +124,7 @@ func checkStore(t *testing.T, s *store, want map[string]*Object) {
 	}
 }
 
-// TestReaches: versions are compared as numbers, and others have no order.
+// TestReaches verifies that versions are compared as numbers, and that others have no order.
 func TestReaches(t *testing.T) {
 	for _, tc := range []struct {
 		has, wanted string

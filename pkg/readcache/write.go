@@ -83,8 +83,8 @@ func (c *Cache) Wrote(cluster Cluster, user string, w Write) {
 // versionOf returns the resource version of an object, or an empty string.
 func versionOf(object []byte) string { return textAt(object, "metadata", "resourceVersion") }
 
-// awaitWrite waits until the content shows what the user has written, and returns it. It returns false if that takes too
-// long.
+// awaitWrite waits until the content shows what the user has written, and returns it. It returns false if that takes
+// too long.
 func (c *Cache) awaitWrite(ctx context.Context, k *kind, s *Snapshot, user string) (*Snapshot, bool) {
 	key := writeKey{k.key.cluster, k.key.resource.GroupResource(), user}
 	value, _ := c.writes.Get(key)

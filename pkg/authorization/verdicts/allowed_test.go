@@ -147,8 +147,10 @@ func TestQuestionsDiffer(t *testing.T) {
 	identity := identityOf("alice", "a", "b")
 	add("nothing", newQuestion(identity, &authorizationv1.ResourceAttributes{}))
 	for what, a := range map[string]authorizationv1.ResourceAttributes{
-		"namespace": {Namespace: "x"}, "verb": {Verb: "x"}, "group": {Group: "x"}, "version": {Version: "x"}, "resource": {Resource: "x"},
-		"subresource": {Subresource: "x"}, "name": {Name: "x"}, "fields": {FieldSelector: &authorizationv1.FieldSelectorAttributes{RawSelector: "x"}},
+		"namespace": {Namespace: "x"}, "verb": {Verb: "x"}, "group": {Group: "x"}, "version": {Version: "x"},
+		"resource":    {Resource: "x"},
+		"subresource": {Subresource: "x"}, "name": {Name: "x"},
+		"fields": {FieldSelector: &authorizationv1.FieldSelectorAttributes{RawSelector: "x"}},
 		"labels": {LabelSelector: &authorizationv1.LabelSelectorAttributes{RawSelector: "x"}},
 	} {
 		add(what, newQuestion(identity, &a))
@@ -186,7 +188,8 @@ func TestConcurrentChanges(t *testing.T) {
 	}
 }
 
-// TestEachQuestionIsAskedWithoutAWatch: a review that was begun earlier may know of fewer changes.
+// TestEachQuestionIsAskedWithoutAWatch verifies that reviews are not shared while changes are not watched: a review
+// that began earlier may not know of all changes.
 func TestEachQuestionIsAskedWithoutAWatch(t *testing.T) {
 	h := newHarness(t, 10)
 	h.scope.disconnected("roles")

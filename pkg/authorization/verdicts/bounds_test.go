@@ -42,8 +42,8 @@ func TestVerdictsAreFew(t *testing.T) {
 	}
 }
 
-// TestWatchesAreFew: another cluster takes the place of the one that was not asked about for longest, and a cluster that
-// is gone leaves nothing.
+// TestWatchesAreFew: another cluster takes the place of the one that was not asked about for longest, and a cluster
+// that is gone leaves nothing.
 func TestWatchesAreFew(t *testing.T) {
 	h := newHarness(t, 10)
 	t.Cleanup(h.Stop)
@@ -71,7 +71,7 @@ func TestWatchesAreFew(t *testing.T) {
 
 // fakeConnection is a cluster without an account of the read cache.
 
-// TestIdleWatchesEnd: nothing is watched of clusters that nobody asks about.
+// TestIdleWatchesEnd verifies that the RBAC objects of a cluster are not watched after a time without a question.
 func TestIdleWatchesEnd(t *testing.T) {
 	h := newHarness(t, 10)
 	t.Cleanup(h.Stop)

@@ -1,8 +1,8 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package verdicts caches the results of access reviews of users on clusters until an RBAC object of the cluster changes.
-// It makes no decision of its own, and an error is a denial.
+// Package verdicts caches the results of access reviews of users on clusters until an RBAC object of the cluster
+// changes. It makes no decision of its own, and an error is a denial.
 package verdicts
 
 import (
@@ -157,7 +157,11 @@ func (c *Cache) verdict(
 		allowed, err := review(ctx)
 		if err == nil {
 			s.keep(generation, asked, func(until time.Time) {
-				c.entries.put(entryKey{s, q}, holder, verdict{allowed: allowed, generation: generation, asked: asked, until: until})
+				c.entries.put(
+					entryKey{s, q},
+					holder,
+					verdict{allowed: allowed, generation: generation, asked: asked, until: until},
+				)
 			})
 		}
 		return allowed, err

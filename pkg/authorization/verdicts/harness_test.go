@@ -66,7 +66,14 @@ func (h *harness) expect(t *testing.T, what string, allowed bool, reviews int) {
 		t.Fatal(err)
 	}
 	if got != allowed || int(h.reviews.Load()) != reviews {
-		t.Errorf("%s: the verdict is %t after %d reviews, want %t after %d", what, got, h.reviews.Load(), allowed, reviews)
+		t.Errorf(
+			"%s: the verdict is %t after %d reviews, want %t after %d",
+			what,
+			got,
+			h.reviews.Load(),
+			allowed,
+			reviews,
+		)
 	}
 }
 

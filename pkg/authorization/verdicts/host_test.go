@@ -41,14 +41,20 @@ func (h *harness) watched(t *testing.T, cluster connection) *scope {
 	return nil
 }
 
-// TestReviewed: the result of a review is kept for the very user, cluster and question, until an RBAC object changes.
+// TestReviewed verifies that the result of a review is used for the same user, cluster and question only, until an RBAC
+// object changes.
 func TestReviewed(t *testing.T) {
 	h := newReviewing(t)
 	cluster, another := &fakeConnection{done: make(chan struct{})}, &fakeConnection{done: make(chan struct{})}
 	s := h.watched(t, cluster)
 	h.watched(t, another)
 	alice := user.DefaultInfo{Name: "alice", UID: "1", Groups: []string{"a"}, Extra: map[string][]string{"x": {"y"}}}
-	use := authorizationv1.ResourceAttributes{Verb: "use", Group: "kubevision.io", Resource: "kubevisionclusters", Name: "one"}
+	use := authorizationv1.ResourceAttributes{
+		Verb:     "use",
+		Group:    "kubevision.io",
+		Resource: "kubevisionclusters",
+		Name:     "one",
+	}
 	reviews := 0
 	expect := func(what string, c connection, u user.DefaultInfo, a authorizationv1.ResourceAttributes, allowed bool) {
 		t.Helper()
@@ -56,7 +62,15 @@ func TestReviewed(t *testing.T) {
 		for range 2 {
 			got, err := h.reviewed(t.Context(), c, &u, &a, h.review)
 			if err != nil || got != allowed || int(h.reviews.Load()) != reviews {
-				t.Errorf("%s: %t (%v) after %d reviews, want %t after %d", what, got, err, h.reviews.Load(), allowed, reviews)
+				t.Errorf(
+					"%s: %t (%v) after %d reviews, want %t after %d",
+					what,
+					got,
+					err,
+					h.reviews.Load(),
+					allowed,
+					reviews,
+				)
 			}
 		}
 	}
@@ -87,13 +101,19 @@ func TestReviewed(t *testing.T) {
 	expect("when it is old", cluster, alice, use, true)
 }
 
-// TestReviewedFails: an error is returned, and not kept.
+// TestReviewedFails verifies that an error is returned, and not cached.
 func TestReviewedFails(t *testing.T) {
 	h := newReviewing(t)
 	cluster := &fakeConnection{done: make(chan struct{})}
 	h.watched(t, cluster)
 	ask := func(review func(context.Context) (bool, error)) (bool, error) {
-		return h.reviewed(t.Context(), cluster, &user.DefaultInfo{Name: "alice"}, &authorizationv1.ResourceAttributes{Verb: "use"}, review)
+		return h.reviewed(
+			t.Context(),
+			cluster,
+			&user.DefaultInfo{Name: "alice"},
+			&authorizationv1.ResourceAttributes{Verb: "use"},
+			review,
+		)
 	}
 	for range 2 {
 		asked := false

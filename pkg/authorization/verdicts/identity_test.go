@@ -16,7 +16,11 @@ func identities() map[string]transport.ImpersonationConfig {
 	extra.Extra = map[string][]string{"scopes": {"x"}}
 	extras.Extra = map[string][]string{"scopes": {"x"}, "other": nil}
 	return map[string]transport.ImpersonationConfig{
-		"another name": identityOf("bob", "a", "b"), "one group": identityOf("alice", "a"), "joined groups": identityOf("alice", "ab"),
+		"another name": identityOf(
+			"bob",
+			"a",
+			"b",
+		), "one group": identityOf("alice", "a"), "joined groups": identityOf("alice", "ab"),
 		"no groups": identityOf("alice"), "a UID": uid, "extra": extra, "more extra": extras,
 	}
 }

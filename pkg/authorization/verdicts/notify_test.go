@@ -12,8 +12,8 @@ import (
 	"k8s.io/utils/clock"
 )
 
-// TestChangesAreReportedTogether verifies that changes without end, as a member may send them, are reported at a bounded
-// rate, and that no change is forgotten.
+// TestChangesAreReportedTogether verifies that changes without end, as a member may send them, are reported at a
+// bounded rate, and that no change is forgotten.
 func TestChangesAreReportedTogether(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var reported atomic.Int64

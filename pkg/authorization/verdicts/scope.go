@@ -24,8 +24,8 @@ type scope struct {
 	watched map[string]bool
 	// changed is the time of the last change.
 	changed time.Time
-	// broken is the time at which the watches broke, or zero, and before is the generation that was in force then. It is
-	// zero after a change during the outage, and after a watch that came back: a change may have been missed.
+	// broken is the time at which the watches broke, or zero, and before is the generation that was in force then. It
+	// is zero after a change during the outage, and after a watch that came back: a change may have been missed.
 	broken time.Time
 	before uint64
 	used   time.Time

@@ -50,7 +50,8 @@ func follow(t *testing.T, events string) (*watcher, error) {
 	return w, err
 }
 
-// TestFollow: each change ends the generation, bookmarks do not, and whatever cannot be understood ends the watch.
+// TestFollow verifies that each change ends the generation, that bookmarks do not, and that a malformed event ends the
+// watch.
 func TestFollow(t *testing.T) {
 	const added = `{"type":"ADDED","object":{"metadata":{"name":"x","resourceVersion":"6"}}}` + "\n"
 	for name, test := range map[string]struct {
@@ -60,9 +61,11 @@ func TestFollow(t *testing.T) {
 	}{
 		"bookmarks": {bookmark + bookmark, "7", 0, "ended early"},
 		"changes":   {added + strings.ReplaceAll(added, "ADDED", "DELETED") + bookmark, "7", 2, "ended early"},
-		"an error":  {bookmark + `{"type":"ERROR","object":{"metadata":{"resourceVersion":"9"}}}` + "\n", "7", 0, "cannot be continued"},
-		"text":      {bookmark + "no JSON", "7", 0, errEvent.Error()},
-		"too much":  {`{"type":"ADDED","object":{"metadata":{"name":"` + strings.Repeat("x", maxEventBytes) + `"}}}`, "5", 0, errEvent.Error()},
+		"an error": {bookmark + `{"type":"ERROR","object":{"metadata":{"resourceVersion":"9"}}}` + "\n", "7", 0,
+			"cannot be continued"},
+		"text": {bookmark + "no JSON", "7", 0, errEvent.Error()},
+		"too much": {`{"type":"ADDED","object":{"metadata":{"name":"` + strings.Repeat("x", maxEventBytes) + `"}}}`,
+			"5", 0, errEvent.Error()},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w, err := follow(t, test.events)

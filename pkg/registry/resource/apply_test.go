@@ -32,7 +32,8 @@ func TestStages(t *testing.T) {
 		}
 		last = stage
 	}
-	if got := stageOf(schema.GroupKind{Group: "apiextensions.k8s.io", Kind: "CustomResourceDefinition"}); got != stageOfDefinitions {
+	if got := stageOf(schema.GroupKind{Group: "apiextensions.k8s.io",
+		Kind: "CustomResourceDefinition"}); got != stageOfDefinitions {
 		t.Errorf("definitions are in stage %d", got)
 	}
 }

@@ -76,7 +76,10 @@ func (r *bundleReader) read(ctx context.Context, i int, object manifestObject) (
 }
 
 // find finds the kind in the cluster, or else among those that the bundle defines.
-func (r *bundleReader) find(ctx context.Context, gvk schema.GroupVersionKind) (found clusters.Resource, defined bool, err error) {
+func (r *bundleReader) find(
+	ctx context.Context,
+	gvk schema.GroupVersionKind,
+) (found clusters.Resource, defined bool, err error) {
 	found, ok, err := r.caller.Kind(ctx, gvk)
 	switch {
 	case err != nil:
@@ -87,7 +90,12 @@ func (r *bundleReader) find(ctx context.Context, gvk schema.GroupVersionKind) (f
 		return found, false, envelope.New(dashboardv1alpha1.CodeNotFound, "the cluster offers no patch of %s", gvk.Kind)
 	}
 	if found, defined = r.defined[gvk]; !defined {
-		return found, false, envelope.New(dashboardv1alpha1.CodeNotFound, "the cluster serves no %s of %s", gvk.Kind, gvk.GroupVersion())
+		return found, false, envelope.New(
+			dashboardv1alpha1.CodeNotFound,
+			"the cluster serves no %s of %s",
+			gvk.Kind,
+			gvk.GroupVersion(),
+		)
 	}
 	return found, true, nil
 }
@@ -142,8 +150,8 @@ type definition struct {
 	} `json:"spec"`
 }
 
-// definedKinds returns the kinds that CustomResourceDefinitions among the objects define. What is wrong with one of them
-// the API server says.
+// definedKinds returns the kinds that CustomResourceDefinitions among the objects define. What is wrong with one of
+// them the API server says.
 func definedKinds(objects []map[string]any) map[schema.GroupVersionKind]clusters.Resource {
 	out := map[schema.GroupVersionKind]clusters.Resource{}
 	for _, o := range objects {

@@ -33,29 +33,34 @@ const (
 	maxPaths = 64
 )
 
-// each does something with those objects that are chosen and have not failed, several at once. Once time is up, the rest
-// is skipped. The error of an object is its own.
+// each does something with those objects that are chosen and have not failed, several at once. Once time is up, the
+// rest is skipped. The error of an object is its own.
 func (b *bundle) each(ctx context.Context, chosen func(*applied) bool, do func(context.Context, *applied)) {
-	_ = fanout.Each(context.WithoutCancel(ctx), len(b.items), scopedlist.CallsAtOnce, func(_ context.Context, i int) error {
-		a := b.items[i]
-		switch {
-		case a.err != nil || !chosen(a):
-			return nil //nolint:nilerr // the result of the object has it
-		case ctx.Err() != nil:
-			a.result.Operation = dashboardv1alpha1.ApplySkipped
-			return nil //nolint:nilerr // the result of the object has it
-		}
-		if err := fanout.Safely(ctx, func() error { do(ctx, a); return nil }); err != nil {
-			a.settle("", err)
-		}
-		return nil
-	})
+	_ = fanout.Each(
+		context.WithoutCancel(ctx),
+		len(b.items),
+		scopedlist.CallsAtOnce,
+		func(_ context.Context, i int) error {
+			a := b.items[i]
+			switch {
+			case a.err != nil || !chosen(a):
+				return nil //nolint:nilerr // the result of the object has it
+			case ctx.Err() != nil:
+				a.result.Operation = dashboardv1alpha1.ApplySkipped
+				return nil //nolint:nilerr // the result of the object has it
+			}
+			if err := fanout.Safely(ctx, func() error { do(ctx, a); return nil }); err != nil {
+				a.settle("", err)
+			}
+			return nil
+		},
+	)
 }
 
 func anyObject(*applied) bool { return true }
 
-// tryAll makes a dry run of all objects that can be tried, and returns an error if one of them is refused. An object that
-// needs another one of the bundle is tried later.
+// tryAll makes a dry run of all objects that can be tried, and returns an error if one of them is refused. An object
+// that needs another one of the bundle is tried later.
 func (b *bundle) tryAll(ctx context.Context) error {
 	b.each(ctx, func(a *applied) bool { return !a.defined }, b.readCurrent)
 	found := b.dependencies()
@@ -85,8 +90,8 @@ func (b *bundle) readCurrent(ctx context.Context, a *applied) {
 	a.current = current
 }
 
-// try makes a dry run of the object, and notes what would be done. What controllers change meanwhile is no change of the
-// manifest: then it begins again.
+// try makes a dry run of the object, and notes what would be done. What controllers change meanwhile is no change of
+// the manifest: then it begins again.
 func (a *applied) try(ctx context.Context, b *bundle) {
 	for range maxTries {
 		tried := *a.write

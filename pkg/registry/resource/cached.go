@@ -86,7 +86,8 @@ func (o *listOptions) cachedQuery(t objectref.Target) (*cachedQuery, bool, error
 		return nil, false, nil
 	}
 	q := &cachedQuery{
-		listOptions: o, target: t, labels: byLabels, selected: matches, filtered: !byFields.Empty() || !byLabels.Empty(),
+		listOptions: o, target: t, labels: byLabels, selected: matches, filtered: !byFields.Empty() ||
+			!byLabels.Empty(),
 		of: strings.Join([]string{o.view.of, t.Resource.String(), t.Namespace}, "/"),
 	}
 	if text := o.query.Get(queryContinue); text != "" {
@@ -152,7 +153,12 @@ func (q *cachedQuery) page(
 		return nil
 	}
 	var err error
-	meta.Continue, err = keyToken{Version: keyTokenVersion, Of: q.of, Namespace: last.Namespace, Name: last.Name}.encode()
+	meta.Continue, err = keyToken{
+		Version:   keyTokenVersion,
+		Of:        q.of,
+		Namespace: last.Namespace,
+		Name:      last.Name,
+	}.encode()
 	return err
 }
 

@@ -93,7 +93,10 @@ func (m manifestObject) kind() (schema.GroupVersionKind, error) {
 	}
 	gv, err := schema.ParseGroupVersion(apiVersion)
 	if err != nil {
-		return schema.GroupVersionKind{}, envelope.Invalid("apiVersion", "apiVersion must be a version, or a group and a version: apps/v1")
+		return schema.GroupVersionKind{}, envelope.Invalid(
+			"apiVersion",
+			"apiVersion must be a version, or a group and a version: apps/v1",
+		)
 	}
 	return gv.WithKind(kind), nil
 }
@@ -127,7 +130,13 @@ func (m manifestObject) resource(
 		}
 	}
 	if gv != found.GroupVersion() {
-		return found, envelope.Invalid("apiVersion", "the URL is about %s of %s, the manifest is of %s", plural, found.GroupVersion(), gv)
+		return found, envelope.Invalid(
+			"apiVersion",
+			"the URL is about %s of %s, the manifest is of %s",
+			plural,
+			found.GroupVersion(),
+			gv,
+		)
 	}
 	if kind != found.Kind {
 		return found, envelope.Invalid("kind", "the URL is about %s, the manifest is a %s", plural, kind)
@@ -154,7 +163,11 @@ func (m manifestObject) conform(t *objectref.Target) error {
 		t.Namespace = namespace
 	}
 	if !t.Resource.Namespaced && namespace != "" {
-		return envelope.Invalid("metadata.namespace", "%s are not namespaced: omit the namespace", t.Resource.GroupVersionResource.Resource)
+		return envelope.Invalid(
+			"metadata.namespace",
+			"%s are not namespaced: omit the namespace",
+			t.Resource.GroupVersionResource.Resource,
+		)
 	}
 	if err := t.CheckNamespaced(); err != nil {
 		return err

@@ -37,12 +37,16 @@ func derivedValues(r clusters.Resource) (map[string]func(objects.Object) sortKey
 	switch r.GroupResource() {
 	case corev1.Resource("pods"):
 		return map[string]func(objects.Object) sortKey{
-			sortByRestarts: restartsOf, sortByCPU: requested(corev1.ResourceCPU), sortByMemory: requested(corev1.ResourceMemory),
+			sortByRestarts: restartsOf, sortByCPU: requested(corev1.ResourceCPU),
+			sortByMemory: requested(corev1.ResourceMemory),
 		}, true
 	case corev1.Resource("events"), eventsv1.Resource("events"):
 		return map[string]func(objects.Object) sortKey{sortByLastSeen: lastSeen}, true
 	case podmetrics.GroupResource("pods"), podmetrics.GroupResource("nodes"):
-		return map[string]func(objects.Object) sortKey{sortByCPU: used(corev1.ResourceCPU), sortByMemory: used(corev1.ResourceMemory)}, true
+		return map[string]func(objects.Object) sortKey{
+			sortByCPU:    used(corev1.ResourceCPU),
+			sortByMemory: used(corev1.ResourceMemory),
+		}, true
 	default:
 		return nil, false
 	}
@@ -83,8 +87,8 @@ type containerStatus struct {
 	RestartCount int64  `json:"restartCount"`
 }
 
-// restartsOf returns the number of restarts as kubectl counts them: the restarts of the containers and of those init containers that keep running, and
-// before the Pod is initialized, those of all init containers.
+// restartsOf returns the number of restarts as kubectl counts them: the restarts of the containers and of those init
+// containers that keep running, and before the Pod is initialized, those of all init containers.
 func restartsOf(o objects.Object) sortKey {
 	status := decodeOrZero[struct {
 		Conditions            []podCondition    `json:"conditions"`
@@ -128,7 +132,8 @@ func lastSeen(o objects.Object) sortKey {
 	}](o["metadata"])
 	for _, t := range []time.Time{
 		series.LastObservedTime.Time,
-		decodeOrZero[metav1.Time](o["lastTimestamp"]).Time, decodeOrZero[metav1.Time](o["deprecatedLastTimestamp"]).Time,
+		decodeOrZero[metav1.Time](o["lastTimestamp"]).Time,
+		decodeOrZero[metav1.Time](o["deprecatedLastTimestamp"]).Time,
 		decodeOrZero[metav1.MicroTime](o["eventTime"]).Time, metadata.CreationTimestamp.Time,
 	} {
 		if !t.IsZero() {
@@ -183,7 +188,11 @@ func (o *order) byUsage(metrics *podmetrics.Metrics) error {
 		return nil
 	}
 	if !metrics.Available() {
-		return envelope.Invalid(querySortBy, "there are no metrics of the Pods to sort by: without %s, they are sorted by what they ask for", queryMetrics)
+		return envelope.Invalid(
+			querySortBy,
+			"there are no metrics of the Pods to sort by: without %s, they are sorted by what they ask for",
+			queryMetrics,
+		)
 	}
 	o.derived = func(item objects.Object) sortKey {
 		metadata, err := item.Metadata()

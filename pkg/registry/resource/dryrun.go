@@ -22,8 +22,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/routes"
 )
 
-// dryRunEndpoint makes an endpoint that makes a change without writing it. It takes the right to make the change, and shows what is there only to those
-// who may get it.
+// dryRunEndpoint makes an endpoint that makes a change without writing it. It takes the right to make the change, and
+// shows what is there only to those who may get it.
 func (e *Provider) dryRunEndpoint(prepared prepare) routes.Endpoint {
 	return routes.Reviewed(e.Access.Cluster, func(r *routes.Request, caller *scopedlist.Client) (routes.Result, error) {
 		w, err := prepared(r, caller.Client)
@@ -36,7 +36,11 @@ func (e *Provider) dryRunEndpoint(prepared prepare) routes.Endpoint {
 		if isRefused = isRefused && refused.Code == dashboardv1alpha1.CodeRejected; err != nil && !isRefused {
 			return routes.Result{}, err
 		}
-		data := dashboardv1alpha1.DryRun{Valid: !isRefused, Errors: []string{}, Warnings: append([]string{}, answer.Warnings...)}
+		data := dashboardv1alpha1.DryRun{
+			Valid:    !isRefused,
+			Errors:   []string{},
+			Warnings: append([]string{}, answer.Warnings...),
+		}
 		current, err := w.current(r.Context(), caller.Client)
 		if err != nil {
 			return routes.Result{}, err
@@ -59,7 +63,10 @@ func (e *Provider) dryRunEndpoint(prepared prepare) routes.Endpoint {
 		if current != nil {
 			data.Diff, err = compare(r.Context(), current, answer.Body, data)
 		}
-		return routes.Result{Data: data, Meta: dashboardv1alpha1.Meta{Source: dashboardv1alpha1.SourceAPIServer, Warnings: answer.Warnings}}, err
+		return routes.Result{
+			Data: data,
+			Meta: dashboardv1alpha1.Meta{Source: dashboardv1alpha1.SourceAPIServer, Warnings: answer.Warnings},
+		}, err
 	})
 }
 

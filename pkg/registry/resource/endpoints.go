@@ -54,16 +54,18 @@ func parameterDocs() map[string]string {
 		queryFieldSelector: "only objects whose fields match, such as status.phase=Running",
 		queryLimit:         "the most objects to return; meta.continue fetches the next page",
 		queryContinue:      "meta.continue of the page before",
-		querySortBy:        "what to sort by: name, namespace, age, a path such as status.phase, restarts, cpu or memory of Pods, lastSeen of Events",
-		queryOrder:         "asc or desc; asc where it is not given",
-		querySearch:        "only objects whose name, namespace or labels contain this text, in any case",
-		queryMetrics:       "true for the metrics of pods beside them",
-		queryReveal:        "true for the values of a Secret; it takes the right to get it, and is recorded",
-		querySource:        "live for an answer of the cluster's API server, where the read cache could answer",
-		queryForce:         "true to take fields over that others have applied",
-		queryDryRun:        "All to try without writing",
-		queryPropagation:   "what becomes of what the object owns: Background, Foreground or Orphan; Background where it is not given",
-		queryGracePeriod:   "seconds until it is gone; that of the object where it is not given",
+		querySortBy: "what to sort by: name, namespace, age, a path such as status.phase, restarts, cpu or memory of " +
+			"Pods, lastSeen of Events",
+		queryOrder:   "asc or desc; asc where it is not given",
+		querySearch:  "only objects whose name, namespace or labels contain this text, in any case",
+		queryMetrics: "true for the metrics of pods beside them",
+		queryReveal:  "true for the values of a Secret; it takes the right to get it, and is recorded",
+		querySource:  "live for an answer of the cluster's API server, where the read cache could answer",
+		queryForce:   "true to take fields over that others have applied",
+		queryDryRun:  "All to try without writing",
+		queryPropagation: "what becomes of what the object owns: Background, Foreground or Orphan; Background where " +
+			"it is not given",
+		queryGracePeriod: "seconds until it is gone; that of the object where it is not given",
 	})
 	return docs
 }
@@ -79,7 +81,12 @@ func parameterTypes() map[string]routes.Type {
 		queryForce:   routes.Boolean(),
 		queryDryRun:  routes.OneOf(metav1.DryRunAll),
 		queryPropagation: routes.OneOf(
-			string(metav1.DeletePropagationBackground), string(metav1.DeletePropagationForeground), string(metav1.DeletePropagationOrphan)),
+			string(
+				metav1.DeletePropagationBackground,
+			),
+			string(metav1.DeletePropagationForeground),
+			string(metav1.DeletePropagationOrphan),
+		),
 		queryGracePeriod: routes.Integer(),
 	}
 }
@@ -95,8 +102,9 @@ func (f family) route(method, below, operation, doc string, endpoint routes.Endp
 	parameters, types := documented(path, append(queries, f.queries...)...), parameterTypes()
 	maps.DeleteFunc(types, func(name string, _ routes.Type) bool { return parameters[name] == "" })
 	return routes.Route{
-		Method: method, Path: path, Operation: strings.Replace(operation, "*", f.scope, 1), Doc: doc, Endpoint: endpoint,
-		Returns: dashboardv1alpha1.ObjectEnvelope{}, Parameters: parameters, Types: types,
+		Method: method, Path: path, Operation: strings.Replace(operation, "*", f.scope, 1), Doc: doc,
+		Endpoint: endpoint,
+		Returns:  dashboardv1alpha1.ObjectEnvelope{}, Parameters: parameters, Types: types,
 	}
 }
 
@@ -115,18 +123,56 @@ func (e *Provider) Routes() []routes.Route {
 }
 
 func (e *Provider) readRoutes(f family) []routes.Route {
-	list := f.route(http.MethodGet, "", "list*Objects", "list the objects of a kind", routes.Reviewed(e.Access.Cluster, list),
-		queryLabelSelector, queryFieldSelector, queryLimit, queryContinue, querySortBy, queryOrder, querySearch, queryMetrics, querySource)
+	list := f.route(
+		http.MethodGet,
+		"",
+		"list*Objects",
+		"list the objects of a kind",
+		routes.Reviewed(e.Access.Cluster, list),
+		queryLabelSelector,
+		queryFieldSelector,
+		queryLimit,
+		queryContinue,
+		querySortBy,
+		queryOrder,
+		querySearch,
+		queryMetrics,
+		querySource,
+	)
 	list.Returns = dashboardv1alpha1.ObjectListEnvelope{}
-	get := f.route(http.MethodGet, "/{name}", "get*Object", "get one object", routes.Reviewed(e.reviewRead, e.get), queryReveal, queryMetrics, querySource)
+	get := f.route(
+		http.MethodGet,
+		"/{name}",
+		"get*Object",
+		"get one object",
+		routes.Reviewed(e.reviewRead, e.get),
+		queryReveal,
+		queryMetrics,
+		querySource,
+	)
 	return []routes.Route{list, get}
 }
 
 func (e *Provider) writeRoutes(f family) []routes.Route {
 	out := []routes.Route{
 		f.route(http.MethodPost, "", "create*Object", "create an object", e.writeEndpoint(prepareCreate), queryDryRun),
-		f.route(http.MethodPut, "/{name}", "replace*Object", "replace an object", e.writeEndpoint(prepareReplace), queryDryRun),
-		f.route(http.MethodPatch, "/{name}", "patch*Object", "patch or apply an object", e.writeEndpoint(preparePatch), queryForce, queryDryRun),
+		f.route(
+			http.MethodPut,
+			"/{name}",
+			"replace*Object",
+			"replace an object",
+			e.writeEndpoint(prepareReplace),
+			queryDryRun,
+		),
+		f.route(
+			http.MethodPatch,
+			"/{name}",
+			"patch*Object",
+			"patch or apply an object",
+			e.writeEndpoint(preparePatch),
+			queryForce,
+			queryDryRun,
+		),
 		f.route(http.MethodDelete, "/{name}", "delete*Object", "delete an object", e.writeEndpoint(prepareDelete),
 			queryPropagation, queryGracePeriod, queryDryRun),
 	}
@@ -138,9 +184,28 @@ func (e *Provider) writeRoutes(f family) []routes.Route {
 
 func (e *Provider) dryRunRoutes(f family) []routes.Route {
 	out := []routes.Route{
-		f.route(http.MethodPost, "/dry-run", "tryCreate*Object", "see what creating an object would do", e.dryRunEndpoint(prepareCreate)),
-		f.route(http.MethodPut, "/{name}/dry-run", "tryReplace*Object", "see what replacing an object would do", e.dryRunEndpoint(prepareReplace)),
-		f.route(http.MethodPatch, "/{name}/dry-run", "tryPatch*Object", "see what patching or applying an object would do", e.dryRunEndpoint(preparePatch), queryForce),
+		f.route(
+			http.MethodPost,
+			"/dry-run",
+			"tryCreate*Object",
+			"see what creating an object would do",
+			e.dryRunEndpoint(prepareCreate),
+		),
+		f.route(
+			http.MethodPut,
+			"/{name}/dry-run",
+			"tryReplace*Object",
+			"see what replacing an object would do",
+			e.dryRunEndpoint(prepareReplace),
+		),
+		f.route(
+			http.MethodPatch,
+			"/{name}/dry-run",
+			"tryPatch*Object",
+			"see what patching or applying an object would do",
+			e.dryRunEndpoint(preparePatch),
+			queryForce,
+		),
 	}
 	for i := range out {
 		out[i].Reads, out[i].Returns = dashboardv1alpha1.Manifest{}, dashboardv1alpha1.DryRunEnvelope{}

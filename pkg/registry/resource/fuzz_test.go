@@ -26,7 +26,8 @@ func blamesRequest(t *testing.T, sent any, err error) {
 
 func FuzzListQuery(f *testing.F) {
 	for _, query := range []string{
-		"labelSelector=a%3Db,c+in+(d,e)&limit=5", "fieldSelector=status.phase!%3DRunning&continue=x", "sortBy=status.phase&order=desc&q=x",
+		"labelSelector=a%3Db,c+in+(d,e)&limit=5", "fieldSelector=status.phase!%3DRunning&continue=x",
+		"sortBy=status.phase&order=desc&q=x",
 		"limit=-1", "reveal=true", "%zz", "sortBy=..&order=&q=%00",
 	} {
 		f.Add(query)
@@ -39,7 +40,8 @@ func FuzzListQuery(f *testing.F) {
 
 func FuzzPatch(f *testing.F) {
 	for _, body := range []string{
-		`[{"op":"add","path":"/data/a","value":"x"}]`, `[{"op":"move","from":"/a","path":"/b"}]`, `{"data":{"a":null}}`, `{"metadata":{"name":"x"}}`, `null`, `[null]`,
+		`[{"op":"add","path":"/data/a","value":"x"}]`, `[{"op":"move","from":"/a","path":"/b"}]`,
+		`{"data":{"a":null}}`, `{"metadata":{"name":"x"}}`, `null`, `[null]`,
 	} {
 		f.Add([]byte(body), true)
 	}

@@ -66,7 +66,8 @@ func (e *Provider) get( //nolint:gocyclo // one option after the other
 	decode := objects.Decode
 	if reveal {
 		e.Audit.Record(r.Context(), audit.Event{
-			Reason: audit.SecretRevealed, Actor: caller.User().GetName(), Detail: caller.Cluster() + "/" + t.Namespace + "/" + t.Name,
+			Reason: audit.SecretRevealed, Actor: caller.User().GetName(),
+			Detail: caller.Cluster() + "/" + t.Namespace + "/" + t.Name,
 		})
 		decode = objects.DecodeRevealed
 	}
@@ -80,11 +81,14 @@ func (e *Provider) get( //nolint:gocyclo // one option after the other
 		}
 	}
 	encoded, err := object.Encode()
-	return routes.Result{Data: envelope.Raw(encoded), Meta: dashboardv1alpha1.Meta{Source: dashboardv1alpha1.SourceAPIServer}}, err
+	return routes.Result{
+		Data: envelope.Raw(encoded),
+		Meta: dashboardv1alpha1.Meta{Source: dashboardv1alpha1.SourceAPIServer},
+	}, err
 }
 
-// cachedObject returns an object of the cache, and false if it must be read live. That includes an object that the cache
-// does not have, so that the API server writes the error.
+// cachedObject returns an object of the cache, and false if it must be read live. That includes an object that the
+// cache does not have, so that the API server writes the error.
 func cachedObject(ctx context.Context, caller *scopedlist.Client, t objectref.Target) (routes.Result, bool, error) {
 	found, meta, ok, err := caller.CachedObject(ctx, t)
 	if err != nil || !ok || found == nil {

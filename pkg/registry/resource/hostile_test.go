@@ -38,7 +38,9 @@ func TestKeysOfLargeObjects(t *testing.T) {
 			t.Errorf("%s takes %d bytes", name, grown)
 		}
 	}
-	if got := valueAt(objects.Object{"a": json.RawMessage(`[1,{"b":[2,3]}]`)}, []string{"a", "-1", "b", "1"}); string(got) != "3" {
+	if got := valueAt(objects.Object{"a": json.RawMessage(`[1,{"b":[2,3]}]`)}, []string{"a", "-1", "b", "1"}); string(
+		got,
+	) != "3" {
 		t.Errorf("the value is %s", got)
 	}
 }
@@ -49,7 +51,8 @@ func TestListsOfTheCacheEnd(t *testing.T) {
 	cancel()
 	group := readcache.NewGroup(numbered(1))
 	q := &cachedQuery{
-		listOptions: &listOptions{}, labels: labels.Everything(), selected: func(*readcache.Object) bool { return true },
+		listOptions: &listOptions{}, labels: labels.Everything(),
+		selected: func(*readcache.Object) bool { return true },
 	}
 	for name, list := range map[string]func() error{
 		"page": func() error {

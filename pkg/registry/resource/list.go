@@ -83,7 +83,11 @@ func (o *listOptions) list(r *routes.Request, caller *scopedlist.Client, t objec
 }
 
 // pass writes each object as soon as it is read, so that a large list is not held twice.
-func (o *listOptions) pass(ctx context.Context, listing *scopedlist.Listing, meta *dashboardv1alpha1.Meta) (envelope.Pieces, error) {
+func (o *listOptions) pass(
+	ctx context.Context,
+	listing *scopedlist.Listing,
+	meta *dashboardv1alpha1.Meta,
+) (envelope.Pieces, error) {
 	out := envelope.NewBuffer(budget.AccountFrom(ctx))
 	separator := []byte{'['}
 	write := func(parts ...[]byte) error {
@@ -117,7 +121,11 @@ func (o *listOptions) pass(ctx context.Context, listing *scopedlist.Listing, met
 
 // collect holds the objects of the page, for views that need all objects to find the first one.
 func (o *listOptions) collect(
-	ctx context.Context, t objectref.Target, listing *scopedlist.Listing, metrics *podmetrics.Metrics, meta *dashboardv1alpha1.Meta,
+	ctx context.Context,
+	t objectref.Target,
+	listing *scopedlist.Listing,
+	metrics *podmetrics.Metrics,
+	meta *dashboardv1alpha1.Meta,
 ) (envelope.Pieces, error) {
 	viewed := o.view.needsWholeList() || listing.Partial
 	if !viewed { // the cluster has made the page
@@ -150,8 +158,8 @@ func (o *listOptions) count(page objects.Page, meta *dashboardv1alpha1.Meta) {
 	}
 }
 
-// nameField adds the query parameter that the API server has rejected to an error. The API server checks continue before
-// fieldSelector, and names neither.
+// nameField adds the query parameter that the API server has rejected to an error. The API server checks continue
+// before fieldSelector, and names neither.
 func nameField(err error, query url.Values) error {
 	e, ok := errors.AsType[*envelope.Error](err)
 	if !ok || e.Code != dashboardv1alpha1.CodeInvalid || e.Field != "" {

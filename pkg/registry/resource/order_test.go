@@ -15,9 +15,11 @@ import (
 
 func TestParsePath(t *testing.T) {
 	for text, want := range map[string]string{
-		"a.b": "a b", ".a.b": "a b", "{.a.b}": "a b", "a[0].b": "a 0 b", "a[-1]": "a -1", "a[*].b": "a 0 b", `a.b\.c/d`: "a b.c/d",
+		"a.b": "a b", ".a.b": "a b", "{.a.b}": "a b", "a[0].b": "a 0 b", "a[-1]": "a -1", "a[*].b": "a 0 b",
+		`a.b\.c/d`:     "a b.c/d",
 		"a['b.c/d'].e": "a b.c/d e", `a["b"]`: "a b",
-		"": "-", "{a": "-", "a..b": "-", "a.": "-", "$": "-", "a[x]": "-", "a[?(@.b)]": "-", "a[0": "-", "a b": "-", "..a": "-",
+		"": "-", "{a": "-", "a..b": "-", "a.": "-", "$": "-", "a[x]": "-", "a[?(@.b)]": "-", "a[0": "-", "a b": "-",
+		"..a":                          "-",
 		strings.Repeat("a.", 16) + "a": "-", strings.Repeat("a", maxPath+1): "-",
 	} {
 		got, ok := parsePath(text)
@@ -30,7 +32,8 @@ func TestParsePath(t *testing.T) {
 func TestValuesAreComparedAsTheyAreMeant(t *testing.T) {
 	o := order{sortBy: "x"}
 	for _, inOrder := range [][]string{
-		{"-1", "0", `"500m"`, `"1"`, "2", "10", `"1k"`, `"1Ki"`, "1e4", `"1M"`, `"1Mi"`, `"1E"`, `"1e99"`, "1e300", `"a"`, "null"},
+		{"-1", "0", `"500m"`, `"1"`, "2", "10", `"1k"`, `"1Ki"`, "1e4", `"1M"`, `"1Mi"`, `"1E"`, `"1e99"`, "1e300",
+			`"a"`, "null"},
 		{`"1n"`, `"1u"`, `"1m"`, "1"},
 		{"9007199254740992", "9007199254740993", `"9007199254740994"`},
 		{`"2026-01-01T00:00:00Z"`, `"2026-01-02T00:00:00Z"`},
@@ -56,7 +59,8 @@ func TestValuesAreComparedAsTheyAreMeant(t *testing.T) {
 			t.Errorf("%s has an order", raw)
 		}
 	}
-	for _, text := range []string{"1e2000000000", "1e100", strings.Repeat("9", 50), "1Xi", "Ki", "1.2.3", "1E5i", "+", "0x1"} {
+	for _, text := range []string{"1e2000000000", "1e100", strings.Repeat("9", 50), "1Xi", "Ki", "1.2.3", "1E5i", "+",
+		"0x1"} {
 		if _, ok := parseQuantity(text); ok {
 			t.Errorf("%s is taken for a quantity", text)
 		}
@@ -79,26 +83,37 @@ func TestDerivedValues(t *testing.T) {
 		return r
 	}
 	const init = `"initContainers":[{"name":"i"},{"name":"s","restartPolicy":"Always"}]`
-	const restarted = `"initContainerStatuses":[{"name":"i","restartCount":4},{"name":"s","restartCount":2}],"containerStatuses":[{"restartCount":1}]`
+	const restarted = `"initContainerStatuses":[{"name":"i","restartCount":4},{"name":"s","restartCount":2}],` +
+		`"containerStatuses":[{"restartCount":1}]`
 	for name, tc := range map[string]struct {
 		r            clusters.Resource
 		sortBy, text string
 		want         string
 	}{
-		"restarts":              {kind("", "pods"), "restarts", `{"status":{"containerStatuses":[{"restartCount":3},{"restartCount":4}]}}`, "7"},
-		"no restarts":           {kind("", "pods"), "restarts", `{}`, "0"},
-		"before initialization": {kind("", "pods"), "restarts", `{"spec":{` + init + `},"status":{` + restarted + `}}`, "7"},
+		"restarts": {kind("", "pods"), "restarts",
+			`{"status":{"containerStatuses":[{"restartCount":3},{"restartCount":4}]}}`, "7"},
+		"no restarts": {kind("", "pods"), "restarts", `{}`, "0"},
+		"before initialization": {kind("", "pods"), "restarts", `{"spec":{` + init + `},"status":{` + restarted + `}}`,
+			"7"},
 		"after initialization": {
 			kind("", "pods"), "restarts",
-			`{"spec":{` + init + `},"status":{"conditions":[{"type":"Initialized","status":"True"}],` + restarted + `}}`, "3",
+			`{"spec":{` + init + `},"status":{"conditions":[{"type":"Initialized",` +
+				`"status":"True"}],` + restarted + `}}`, "3",
 		},
-		"what Pods ask for":      {kind("", "pods"), "cpu", `{"spec":{"containers":[{"resources":{"requests":{"cpu":"500m"}}},{"resources":{"requests":{"cpu":2}}},{}]}}`, "5/2"},
-		"what Pods use":          {kind("metrics.k8s.io", "pods"), "memory", `{"containers":[{"usage":{"memory":"1Ki"}},{"usage":{"memory":"1"}}]}`, "1025"},
-		"what nodes use":         {kind("metrics.k8s.io", "nodes"), "cpu", `{"usage":{"cpu":"1500m"}}`, "3/2"},
-		"a hostile number":       {kind("metrics.k8s.io", "nodes"), "cpu", `{"usage":{"cpu":"1e2000000000"}}`, "0"},
-		"the last of the times":  {kind("", "events"), "lastSeen", `{"metadata":{"creationTimestamp":"1970-01-01T00:00:05Z"},"lastTimestamp":"1970-01-01T00:00:07Z"}`, "7"},
-		"of the other API":       {kind("events.k8s.io", "events"), "lastSeen", `{"eventTime":"1970-01-01T00:00:01.500000Z","deprecatedLastTimestamp":null}`, "3/2"},
-		"of a series":            {kind("events.k8s.io", "events"), "lastSeen", `{"eventTime":"1970-01-01T00:00:01.500000Z","series":{"lastObservedTime":"1970-01-01T00:01:00.000000Z"}}`, "60"},
+		"what Pods ask for": {kind("", "pods"), "cpu",
+			`{"spec":{"containers":[{"resources":{"requests":{"cpu":"500m"}}},` +
+				`{"resources":{"requests":{"cpu":2}}},{}]}}`, "5/2"},
+		"what Pods use": {kind("metrics.k8s.io", "pods"), "memory",
+			`{"containers":[{"usage":{"memory":"1Ki"}},{"usage":{"memory":"1"}}]}`, "1025"},
+		"what nodes use":   {kind("metrics.k8s.io", "nodes"), "cpu", `{"usage":{"cpu":"1500m"}}`, "3/2"},
+		"a hostile number": {kind("metrics.k8s.io", "nodes"), "cpu", `{"usage":{"cpu":"1e2000000000"}}`, "0"},
+		"the last of the times": {kind("", "events"), "lastSeen",
+			`{"metadata":{"creationTimestamp":"1970-01-01T00:00:05Z"},"lastTimestamp":"1970-01-01T00:00:07Z"}`, "7"},
+		"of the other API": {kind("events.k8s.io", "events"), "lastSeen",
+			`{"eventTime":"1970-01-01T00:00:01.500000Z","deprecatedLastTimestamp":null}`, "3/2"},
+		"of a series": {kind("events.k8s.io", "events"), "lastSeen",
+			`{"eventTime":"1970-01-01T00:00:01.500000Z","series":{"lastObservedTime":"1970-01-01T00:01:00.000000Z"}}`,
+			"60"},
 		"what cannot be decoded": {kind("", "events"), "lastSeen", `{"lastTimestamp":7}`, ""},
 	} {
 		o, err := readOrder(tc.sortBy, "")

@@ -56,8 +56,14 @@ func prepareApply(r *routes.Request, caller *clusters.Client, force bool) (*writ
 	return object.apply(r.Context(), caller, t, force)
 }
 
-// apply is what applies the manifest. It takes the right to patch, and that to create where there is no such object yet.
-func (m manifestObject) apply(ctx context.Context, caller *clusters.Client, t objectref.Target, force bool) (*write, error) {
+// apply is what applies the manifest. It takes the right to patch, and that to create where there is no such object
+// yet.
+func (m manifestObject) apply(
+	ctx context.Context,
+	caller *clusters.Client,
+	t objectref.Target,
+	force bool,
+) (*write, error) {
 	if objects.IsSecret(t.Resource) {
 		m.dropAnnotation() // it would be taken over from kubectl otherwise
 		err := m.restore(ctx, caller, t)
@@ -107,7 +113,8 @@ func prepareChange(r *routes.Request, caller *clusters.Client, kind types.PatchT
 	return w, nil
 }
 
-// checkMerge looks at a patch in the form of the object. What the client was shown instead of a Secret's value is no change of it.
+// checkMerge looks at a patch in the form of the object. What the client was shown instead of a Secret's value is no
+// change of it.
 func checkMerge(body []byte, t objectref.Target) ([]byte, []string, error) {
 	var patch map[string]any
 	if err := routes.DecodeJSON(body, &patch); err != nil {
@@ -117,14 +124,24 @@ func checkMerge(body []byte, t objectref.Target) ([]byte, []string, error) {
 		return nil, nil, envelope.Invalid("body", "the patch must be an object")
 	}
 	m := manifestObject(patch)
-	for field, inURL := range map[string]string{"apiVersion": t.Resource.GroupVersion().String(), "kind": t.Resource.Kind} {
+	for field, inURL := range map[string]string{"apiVersion": t.Resource.GroupVersion().String(),
+		"kind": t.Resource.Kind} {
 		if value, ok := m[field]; ok && value != inURL {
-			return nil, nil, envelope.Invalid(field, "the URL is about %s %s: a patch cannot change that", t.Resource.GroupVersion(), t.Resource.Kind)
+			return nil, nil, envelope.Invalid(
+				field,
+				"the URL is about %s %s: a patch cannot change that",
+				t.Resource.GroupVersion(),
+				t.Resource.Kind,
+			)
 		}
 	}
 	for field, inURL := range map[string]string{"name": t.Name, "namespace": t.Namespace} {
 		if value, ok := m.metadata()[field]; ok && value != inURL {
-			return nil, nil, envelope.Invalid("metadata."+field, "the URL is about %q: a patch cannot change that", inURL)
+			return nil, nil, envelope.Invalid(
+				"metadata."+field,
+				"the URL is about %q: a patch cannot change that",
+				inURL,
+			)
 		}
 	}
 	if !objects.IsSecret(t.Resource) {
@@ -175,7 +192,11 @@ func checkOperations(body []byte, secret bool) ([]byte, []string, error) {
 func (o operation) values() ([]string, error) {
 	const data = "/" + fieldData + "/"
 	if o.From != nil && (!strings.HasPrefix(*o.From, data) || !strings.HasPrefix(o.Path, data)) {
-		return nil, envelope.Invalid("from", "in a Secret, values are moved and copied within %s only: elsewhere they would show", fieldData)
+		return nil, envelope.Invalid(
+			"from",
+			"in a Secret, values are moved and copied within %s only: elsewhere they would show",
+			fieldData,
+		)
 	}
 	if len(o.Value) == 0 {
 		return nil, nil

@@ -52,8 +52,17 @@ func TestPlaceholdersBesideADirective(t *testing.T) {
 }
 
 func TestWithhold(t *testing.T) {
-	m := manifestObject{fieldData: map[string]any{"p": "aHVudGVyMg=="}, fieldStringData: map[string]any{"pin": int64(4711), "pem": "one\ntwo"}}
-	said := envelope.New(dashboardv1alpha1.CodeInvalid, "%s", `not hunter2, aHVudGVyMg==, 4711, nor "one\ntwo"`).WithCause(errors.New("hunter2"))
+	m := manifestObject{
+		fieldData:       map[string]any{"p": "aHVudGVyMg=="},
+		fieldStringData: map[string]any{"pin": int64(4711), "pem": "one\ntwo"},
+	}
+	said := envelope.New(
+		dashboardv1alpha1.CodeInvalid,
+		"%s",
+		`not hunter2, aHVudGVyMg==, 4711, nor "one\ntwo"`,
+	).WithCause(
+		errors.New("hunter2"),
+	)
 	got := withhold(t.Context(), said, m.values())
 	for _, value := range []string{"hunter2", "aHVudGVyMg", "4711", `one\ntwo`} {
 		if strings.Contains(got.Error(), value) {

@@ -90,7 +90,9 @@ func numberKey(text string) sortKey {
 
 // quantity matches a number with one of the suffixes of Kubernetes. The digits are bounded, so that a large exponent
 // does not fill the memory.
-var quantity = regexp.MustCompile(`^([+-]?(?:\d{1,40}(?:\.\d{0,40})?|\.\d{1,40})(?:[eE][+-]?\d{1,2})?)([numkMGTPE]|[KMGTPE]i)?$`)
+var quantity = regexp.MustCompile(
+	`^([+-]?(?:\d{1,40}(?:\.\d{0,40})?|\.\d{1,40})(?:[eE][+-]?\d{1,2})?)([numkMGTPE]|[KMGTPE]i)?$`,
+)
 
 // parseQuantity reads a number or a quantity such as 500Mi.
 func parseQuantity(text string) (*big.Rat, bool) {

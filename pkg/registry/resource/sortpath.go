@@ -21,7 +21,9 @@ const (
 
 // pathSegment is a segment of a path, as kubectl writes it: .name, in which a backslash takes the meaning from the next
 // character, an index in brackets, or a name in brackets and quotes.
-var pathSegment = regexp.MustCompile(`^(?:\.((?:[A-Za-z0-9_/-]|\\[ -~])+)|\[(-?\d{1,6}|\*)\]|\['([^']+)'\]|\["([^"]+)"\])`) //nolint:gocritic // all printable characters
+var pathSegment = regexp.MustCompile(
+	`^(?:\.((?:[A-Za-z0-9_/-]|\\[ -~])+)|\[(-?\d{1,6}|\*)\]|\['([^']+)'\]|\["([^"]+)"\])`,
+) //nolint:gocritic // all printable characters
 
 var pathEscape = regexp.MustCompile(`\\(.)`)
 
@@ -70,7 +72,8 @@ func valueAt(item objects.Object, path []string) json.RawMessage {
 	return current
 }
 
-// valueIn returns the member or the element of a value. It decodes none of the others, of which there may be any number.
+// valueIn returns the member or the element of a value. It decodes none of the others, of which there may be any
+// number.
 func valueIn(value json.RawMessage, segment string) (json.RawMessage, bool) {
 	if len(value) > 0 && value[0] == '{' {
 		return rawjson.Lookup(value, segment)

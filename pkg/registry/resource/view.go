@@ -41,7 +41,8 @@ func readView(r *routes.Request, limit int64) (view, error) {
 		return view{}, err
 	}
 	sum := fnv.New64a()
-	for _, name := range []string{querySearch, querySortBy, queryOrder, queryLabelSelector, queryFieldSelector, queryMetrics} {
+	for _, name := range []string{querySearch, querySortBy, queryOrder, queryLabelSelector, queryFieldSelector,
+		queryMetrics} {
 		_, _ = fmt.Fprintf(sum, "%q", r.Query(name)) // a hash takes everything
 	}
 	v.of = strconv.FormatUint(sum.Sum64(), 16)

@@ -56,7 +56,10 @@ func (e *Provider) writeEndpoint(prepared prepare) routes.Endpoint {
 			return routes.Result{}, err
 		}
 		data, err := w.result(answer.Body)
-		return routes.Result{Data: data, Meta: dashboardv1alpha1.Meta{Source: dashboardv1alpha1.SourceAPIServer, Warnings: answer.Warnings}}, err
+		return routes.Result{
+			Data: data,
+			Meta: dashboardv1alpha1.Meta{Source: dashboardv1alpha1.SourceAPIServer, Warnings: answer.Warnings},
+		}, err
 	})
 }
 
@@ -154,7 +157,10 @@ func prepareDelete(r *routes.Request, caller *clusters.Client) (*write, error) {
 	if value := r.Query(queryGracePeriod); value != "" {
 		seconds, err := strconv.ParseInt(value, 10, 32)
 		if err != nil || seconds < 0 {
-			return nil, envelope.Invalid(queryGracePeriod, "gracePeriodSeconds must be a whole number of seconds, 0 or more")
+			return nil, envelope.Invalid(
+				queryGracePeriod,
+				"gracePeriodSeconds must be a whole number of seconds, 0 or more",
+			)
 		}
 		w.call.Query.Set(queryGracePeriod, strconv.FormatInt(seconds, 10))
 	}

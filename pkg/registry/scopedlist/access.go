@@ -1,9 +1,9 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package scopedlist reads the objects of a cluster that a caller may read. If the caller may list a kind in all namespaces,
-// it lists all namespaces. Otherwise it lists the namespaces that the caller may read, and reveals nothing of the
-// others, not even their number.
+// Package scopedlist reads the objects of a cluster that a caller may read. If the caller may list a kind in all
+// namespaces, it lists all namespaces. Otherwise it lists the namespaces that the caller may read, and reveals nothing
+// of the others, not even their number.
 package scopedlist
 
 import (
@@ -141,6 +141,9 @@ func (c *Client) Do(ctx context.Context, call clusters.Call) (clusters.Response,
 		defer func() { <-c.slots }()
 		return c.Client.Do(ctx, call)
 	case <-ctx.Done():
-		return clusters.Response{}, fmt.Errorf("waiting to call the cluster: %w", errors.Join(ctx.Err(), context.Cause(ctx)))
+		return clusters.Response{}, fmt.Errorf(
+			"waiting to call the cluster: %w",
+			errors.Join(ctx.Err(), context.Cause(ctx)),
+		)
 	}
 }

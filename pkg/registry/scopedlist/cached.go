@@ -190,7 +190,11 @@ func viewed[T any](
 }
 
 // may returns true if the cluster allows the caller a read of a view.
-func (c *Client) may(ctx context.Context, attributes authorizationv1.ResourceAttributes, v readcache.View) (bool, error) {
+func (c *Client) may(
+	ctx context.Context,
+	attributes authorizationv1.ResourceAttributes,
+	v readcache.View,
+) (bool, error) {
 	asOf := time.Now()
 	if v.Stale {
 		asOf = v.AsOf

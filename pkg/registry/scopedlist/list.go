@@ -38,7 +38,11 @@ func (a Result) Meta() dashboardv1alpha1.Meta {
 	if a.Cached != nil {
 		return a.Cached.Meta()
 	}
-	return dashboardv1alpha1.Meta{Source: dashboardv1alpha1.SourceAPIServer, Partial: a.Partial, Namespaces: a.Namespaces}
+	return dashboardv1alpha1.Meta{
+		Source:     dashboardv1alpha1.SourceAPIServer,
+		Partial:    a.Partial,
+		Namespaces: a.Namespaces,
+	}
 }
 
 // Objects returns the objects of all bodies.
@@ -103,8 +107,8 @@ func (c *Client) cachedResult(ctx context.Context, t objectref.Target) (Result, 
 	return Result{Cached: found, Partial: found.Partial, Namespaces: found.Namespaces}, true, nil
 }
 
-// ListVisible is like List, for views of several kinds, with a choice of the media type. If the caller may list the kind in
-// no namespace, it returns no bodies and no error.
+// ListVisible is like List, for views of several kinds, with a choice of the media type. If the caller may list the
+// kind in no namespace, it returns no bodies and no error.
 func (c *Client) ListVisible(ctx context.Context, t objectref.Target, query url.Values, accept string) (Result, error) {
 	answer, err := c.list(ctx, t, query, accept)
 	if apierrors.IsForbidden(err) {

@@ -14,8 +14,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/registry/objectref"
 )
 
-// listable returns the objects of a view that the caller may list. It returns false if the caller may list the kind in no
-// namespace, or not in that of the target.
+// listable returns the objects of a view that the caller may list. It returns false if the caller may list the kind in
+// no namespace, or not in that of the target.
 func (c *Client) listable(ctx context.Context, t objectref.Target, v readcache.View) (*Cached, bool, error) {
 	out := &Cached{View: v}
 	allowed, err := c.may(ctx, t.Attributes("list"), v)
@@ -83,7 +83,10 @@ func (c *Client) namespacesIn(ctx context.Context, v readcache.View) ([]string, 
 
 // allowedOf returns the namespaces for which a review allows the caller a read.
 func (c *Client) allowedOf(
-	ctx context.Context, v readcache.View, namespaces []string, attributes func(string) authorizationv1.ResourceAttributes,
+	ctx context.Context,
+	v readcache.View,
+	namespaces []string,
+	attributes func(string) authorizationv1.ResourceAttributes,
 ) ([]string, error) {
 	allowed := make([]bool, len(namespaces))
 	err := fanout.Each(ctx, len(namespaces), authorization.ReviewsAtOnce, func(ctx context.Context, i int) (err error) {

@@ -26,8 +26,8 @@ func isNamespaces(r clusters.Resource) bool {
 	return r.Group == corev1.GroupName && r.GroupVersionResource.Resource == "namespaces"
 }
 
-// getOwnNamespaces gets the namespaces that the caller may read, each as a list of one, or of none if the selectors do not
-// match it.
+// getOwnNamespaces gets the namespaces that the caller may read, each as a list of one, or of none if the selectors do
+// not match it.
 func (c *Client) getOwnNamespaces(ctx context.Context, call clusters.Call) (Result, error) {
 	selected, err := readSelectors(call.Query)
 	if err != nil {

@@ -41,8 +41,8 @@ func (c *Client) Open(ctx context.Context, t objectref.Target, query url.Values)
 }
 
 // Each visits the objects and closes the listing, so that later calls of the request do not wait for the places of a
-// large response. If the answer is partial, it visits one namespace after the other. Otherwise it returns the page of the
-// list.
+// large response. If the answer is partial, it visits one namespace after the other. Otherwise it returns the page of
+// the list.
 func (l *Listing) Each(visit func(objects.Object) error) (objects.Page, error) {
 	defer l.Close()
 	if l.stream != nil {

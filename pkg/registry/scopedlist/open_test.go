@@ -22,7 +22,8 @@ func (s *stream) Close() error {
 	return nil
 }
 
-// TestEachEndsTheReading: whoever asks for metrics after a list of Pods must not hold the places of a large response.
+// TestEachEndsTheReading verifies that a request that reads metrics after a list of Pods does not hold the places of a
+// large response.
 func TestEachEndsTheReading(t *testing.T) {
 	s := &stream{Reader: strings.NewReader(`{"items":[{"metadata":{"name":"a"}}]}`)}
 	l := &Listing{stream: s}

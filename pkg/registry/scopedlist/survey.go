@@ -53,7 +53,15 @@ func (c *Client) Survey(ctx context.Context, namespace string, kinds []Kind) (da
 		return dashboardv1alpha1.Meta{}, err
 	}
 	for _, failure := range s.failures {
-		klog.FromContext(ctx).Info("Some objects of a cluster could not be listed", "cluster", c.cluster, "err", failure)
+		klog.FromContext(
+			ctx,
+		).Info(
+			"Some objects of a cluster could not be listed",
+			"cluster",
+			c.cluster,
+			"err",
+			failure,
+		)
 	}
 	switch {
 	case s.answered == 0 && len(s.failures) > 0:

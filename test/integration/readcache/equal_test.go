@@ -22,25 +22,45 @@ func TestEqualsLive(t *testing.T) {
 	one, two, foreign := set().Namespace(t, "equal"), set().Namespace(t, "equal-b"), set().Namespace(t, "equal-c")
 	for i, ns := range []string{one, two, foreign} {
 		for n := range 5 {
-			configMap(t, ns, fmt.Sprintf("c%d", n), map[string]string{"equal": one, "n": strconv.Itoa(n)}, fmt.Sprintf("%03d", 9-n))
+			configMap(
+				t,
+				ns,
+				fmt.Sprintf("c%d", n),
+				map[string]string{"equal": one, "n": strconv.Itoa(n)},
+				fmt.Sprintf("%03d", 9-n),
+			)
 		}
 		set().Pod(t, ns, fmt.Sprintf("p%d", i))
 	}
 	people := map[string]person{
-		"everything": bound(t, "readonly"), "two namespaces": bound(t, "readonly", one, two), "nothing": bound(t, "readonly", "default"),
+		"everything": bound(
+			t,
+			"readonly",
+		), "two namespaces": bound(t, "readonly", one, two), "nothing": bound(t, "readonly", "default"),
 	}
 	mine := "labelSelector=equal%3D" + one
 	paths := []string{
 		"/resources/configmaps?" + mine, in(one, "configmaps") + "?" + mine, in(two, "pods"), in(foreign, "pods"),
-		"/resources/pods?fieldSelector=metadata.namespace%3D" + two, in(one, "pods") + "?fieldSelector=status.phase%3DPending",
+		"/resources/pods?fieldSelector=metadata.namespace%3D" + two,
+		in(one, "pods") + "?fieldSelector=status.phase%3DPending",
 		in(one, "pods") + "?fieldSelector=status.phase!%3DPending",
-		in(one, "configmaps") + "?fieldSelector=metadata.name%3Dc1", in(one, "configmaps") + "?labelSelector=n+in+(1,3),equal",
-		"/resources/configmaps?" + mine + "&q=C3", "/resources/configmaps?" + mine + "&sortBy=data.value&order=desc&limit=4",
-		"/resources/configmaps?" + mine + "&sortBy=namespace", "/resources/configmaps?" + mine + "&sortBy=name&order=desc",
+		in(
+			one,
+			"configmaps",
+		) + "?fieldSelector=metadata.name%3Dc1", in(one, "configmaps") + "?labelSelector=n+in+(1,3),equal",
+		"/resources/configmaps?" + mine + "&q=C3",
+		"/resources/configmaps?" + mine + "&sortBy=data.value&order=desc&limit=4",
+		"/resources/configmaps?" + mine + "&sortBy=namespace",
+		"/resources/configmaps?" + mine + "&sortBy=name&order=desc",
 		"/resources/configmaps?" + mine + "&sortBy=age", in(one, "configmaps") + "?sortBy=spec.none",
-		"/resources/namespaces?fieldSelector=status.phase%3DActive", "/resources/namespaces?q=equal", "/resources/nodes",
+		"/resources/namespaces?fieldSelector=status.phase%3DActive", "/resources/namespaces?q=equal",
+		"/resources/nodes",
 		"/resources/clusterroles?limit=3", "/resources/services", "/resources/deployments.apps", "/resources/secrets",
-		in(one, "configmaps", "c1"), in(one, "configmaps", "none"), in(one, "secrets", "none"), "/resources/namespaces/" + one,
+		in(
+			one,
+			"configmaps",
+			"c1",
+		), in(one, "configmaps", "none"), in(one, "secrets", "none"), "/resources/namespaces/" + one,
 		in(one, "pods") + "?fieldSelector=spec.none%3D1", in(one, "pods") + "?labelSelector=%3D%3D",
 	}
 	for name, p := range people {
@@ -48,7 +68,8 @@ func TestEqualsLive(t *testing.T) {
 			t.Run(name+" "+path, func(t *testing.T) { compare(t, p, path) })
 		}
 	}
-	for _, path := range []string{"/resources/configmaps?" + mine, in(one, "pods"), "/resources/namespaces?q=equal", in(one, "configmaps", "c1")} {
+	for _, path := range []string{"/resources/configmaps?" + mine, in(one, "pods"), "/resources/namespaces?q=equal",
+		in(one, "configmaps", "c1")} {
 		for _, name := range []string{"everything", "two namespaces"} {
 			if e := people[name].get(t, path); e.Meta.Source != fromCache {
 				t.Errorf("%s: %s is from %q: %s", name, path, e.Meta.Source, e.Message)
@@ -69,7 +90,13 @@ func compare(t *testing.T, p person, path string) {
 			return errors.New("Secrets are from the cache")
 		}
 		if cached.Code != direct.Code || cached.Message != direct.Message || cached.Meta.Field != direct.Meta.Field {
-			return fmt.Errorf("code %d (%s), and live %d (%s)", cached.Code, cached.Message, direct.Code, direct.Message)
+			return fmt.Errorf(
+				"code %d (%s), and live %d (%s)",
+				cached.Code,
+				cached.Message,
+				direct.Code,
+				direct.Message,
+			)
 		}
 		if a, b := canonical(t, cached.Data), canonical(t, direct.Data); a != b {
 			return fmt.Errorf("%.2000s\nand live\n%.2000s", a, b)
@@ -84,7 +111,8 @@ func compare(t *testing.T, p person, path string) {
 	})
 }
 
-// TestPages visits each object once, although objects come and go, and takes no token of another list.
+// TestPages verifies that pages contain each object once, although objects are created and deleted, and that the token
+// of another list is refused.
 func TestPages(t *testing.T) {
 	ns := set().Namespace(t, "pages")
 	p := bound(t, "readonly", ns)
@@ -103,13 +131,15 @@ func TestPages(t *testing.T) {
 	second := p.get(t, list+"&continue="+first.Meta.Continue)
 	third := p.get(t, list+"&continue="+second.Meta.Continue)
 	got := slices.Concat(names(t, first), names(t, second), names(t, third))
-	if want := []string{"c0", "c10", "c12", "c2", "c4", "c6", "c8"}; !slices.Equal(got, want) || third.Meta.Continue != "" {
+	if want := []string{"c0", "c10", "c12", "c2", "c4", "c6", "c8"}; !slices.Equal(got, want) ||
+		third.Meta.Continue != "" {
 		t.Errorf("got %v, want %v", got, want)
 	}
 	if second.Meta.Source != fromCache || second.Meta.Total != nil {
 		t.Errorf("the second page is from %q, of %v", second.Meta.Source, second.Meta.Total)
 	}
-	for _, path := range []string{in(ns, "configmaps") + "?limit=3", in(ns, "pods") + "?labelSelector=page&limit=3", live(list)} {
+	for _, path := range []string{in(ns, "configmaps") + "?limit=3", in(ns, "pods") + "?labelSelector=page&limit=3",
+		live(list)} {
 		if e := p.get(t, path+"&continue="+first.Meta.Continue).Want(t, wire.Invalid); e.Meta.Field != "continue" {
 			t.Errorf("%s: the field is %q", path, e.Meta.Field)
 		}

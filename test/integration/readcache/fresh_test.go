@@ -19,7 +19,7 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// TestWriteThenRead: users see in their next read what they have written.
+// TestWriteThenRead verifies that users see their own writes in their next read.
 func TestWriteThenRead(t *testing.T) {
 	ns := set().Namespace(t, "fresh")
 	p := bound(t, "dev", ns)
@@ -37,7 +37,15 @@ func TestWriteThenRead(t *testing.T) {
 	const rounds = 10
 	for n := range rounds {
 		name := fmt.Sprintf("c%d", n)
-		p.send(t, http.MethodPost, in(ns, "configmaps"), fmt.Sprintf(`{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":%q}}`, name)).Want(t, wire.OK)
+		p.send(
+			t,
+			http.MethodPost,
+			in(ns, "configmaps"),
+			fmt.Sprintf(`{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":%q}}`, name),
+		).Want(
+			t,
+			wire.OK,
+		)
 		read(true, name)
 		p.send(t, http.MethodPatch, in(ns, "configmaps", name), fmt.Sprintf(`{"data":{"n":"%d"}}`, n)).Want(t, wire.OK)
 		var o struct{ Data map[string]string }
@@ -54,13 +62,21 @@ func TestWriteThenRead(t *testing.T) {
 	}
 }
 
-// TestNotModified: whoever has the data already gets none, until something changes.
+// TestNotModified verifies that a client that has the current data gets none, until they change.
 func TestNotModified(t *testing.T) {
 	ns := set().Namespace(t, "tag")
 	p := bound(t, "dev", ns)
 	other := bound(t, "readonly", ns)
 	for _, path := range []string{in(ns, "configmaps"), in(ns, "configmaps", "tagged"), "/resources/configmaps"} {
-		p.send(t, http.MethodPost, in(ns, "configmaps"), `{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"tagged"}}`).Want(t, wire.OK)
+		p.send(
+			t,
+			http.MethodPost,
+			in(ns, "configmaps"),
+			`{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"tagged"}}`,
+		).Want(
+			t,
+			wire.OK,
+		)
 		other.cached(t, in(ns, "configmaps"))
 		p.cached(t, path)
 		r := p.request(path)
@@ -83,7 +99,8 @@ func TestNotModified(t *testing.T) {
 	}
 }
 
-// TestGzip: the compressed answer is the same, before and after a change, and Secrets have none.
+// TestGzip verifies that the compressed response is the same before and after a change, and that responses with Secrets
+// are not compressed.
 func TestGzip(t *testing.T) {
 	ns := set().Namespace(t, "gzip")
 	p := bound(t, "dev", ns)
@@ -97,7 +114,8 @@ func TestGzip(t *testing.T) {
 		return nil
 	})
 	for round := range 2 {
-		for _, query := range []string{"", "?limit=100", "?labelSelector=odd%3D1", "?sortBy=name&order=desc", "?q=none-at-all"} {
+		for _, query := range []string{"", "?limit=100", "?labelSelector=odd%3D1", "?sortBy=name&order=desc",
+			"?q=none-at-all"} {
 			plain := p.get(t, in(ns, "configmaps")+query)
 			r := p.request(in(ns, "configmaps") + query)
 			r.Header = http.Header{"Accept-Encoding": {"gzip"}}
@@ -117,11 +135,19 @@ func TestGzip(t *testing.T) {
 				t.Errorf("%q: %d bytes in %d, and plain %d", query, len(e.Data), size, len(plain.Data))
 			}
 		}
-		p.send(t, http.MethodPatch, in(ns, "configmaps", "c070"), fmt.Sprintf(`{"data":{"round":"%d"}}`, round)).Want(t, wire.OK)
+		p.send(
+			t,
+			http.MethodPatch,
+			in(ns, "configmaps", "c070"),
+			fmt.Sprintf(`{"data":{"round":"%d"}}`, round),
+		).Want(
+			t,
+			wire.OK,
+		)
 	}
 }
 
-// TestChangesArrive: what others write on the API server is in the list soon.
+// TestChangesArrive verifies that changes by others on the API server are soon in the list.
 func TestChangesArrive(t *testing.T) {
 	const writes, soon = 20, 250 * time.Millisecond
 	ns := set().Namespace(t, "arrive")

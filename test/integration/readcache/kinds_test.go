@@ -29,7 +29,12 @@ func define(t *testing.T, plural, flavor string) *unstructured.Unstructured {
 		"metadata": map[string]any{"name": plural + ".example.com"},
 		"spec": map[string]any{
 			"group": "example.com", "scope": "Namespaced", "versions": versions(flavor),
-			"names": map[string]any{"plural": plural, "kind": "Kettle", "singular": plural[:len(plural)-1], "listKind": "KettleList"},
+			"names": map[string]any{
+				"plural":   plural,
+				"kind":     "Kettle",
+				"singular": plural[:len(plural)-1],
+				"listKind": "KettleList",
+			},
 		},
 	}}
 	set().Create(t, d)
@@ -40,8 +45,13 @@ func define(t *testing.T, plural, flavor string) *unstructured.Unstructured {
 func letView(t *testing.T, plural string) {
 	t.Helper()
 	set().Create(t, &rbacv1.ClusterRole{
-		ObjectMeta: metav1.ObjectMeta{Name: plural, Labels: map[string]string{"rbac.authorization.k8s.io/aggregate-to-view": "true"}},
-		Rules:      []rbacv1.PolicyRule{{APIGroups: []string{"example.com"}, Resources: []string{plural}, Verbs: []string{"get", "list", "watch"}}},
+		ObjectMeta: metav1.ObjectMeta{
+			Name:   plural,
+			Labels: map[string]string{"rbac.authorization.k8s.io/aggregate-to-view": "true"},
+		},
+		Rules: []rbacv1.PolicyRule{
+			{APIGroups: []string{"example.com"}, Resources: []string{plural}, Verbs: []string{"get", "list", "watch"}},
+		},
 	})
 }
 
@@ -60,7 +70,8 @@ func versions(flavor string) []any {
 
 func kettle(plural, namespace string) *unstructured.Unstructured {
 	return &unstructured.Unstructured{Object: map[string]any{
-		"apiVersion": "example.com/v1", "kind": "Kettle", "metadata": map[string]any{"name": "green", "namespace": namespace},
+		"apiVersion": "example.com/v1", "kind": "Kettle",
+		"metadata": map[string]any{"name": "green", "namespace": namespace},
 	}}
 }
 
@@ -76,13 +87,18 @@ func (p person) shows(t *testing.T, path, text string) {
 	})
 }
 
-// TestRedefinedKinds: the objects of a kind are shown as its definition of now says, although none of them has changed.
+// TestRedefinedKinds verifies that the objects of a kind are shown by its current definition, although none of them has
+// changed.
 func TestRedefinedKinds(t *testing.T) {
 	ns, plural := set().Namespace(t, "redefined"), strings.ReplaceAll(fixture.Name("kettles"), "-", "")+"s"
 	p := bound(t, "readonly", ns)
 	d := define(t, plural, "")
 	letView(t, plural)
-	fixture.Eventually(t, "create an object", func(ctx context.Context) error { return env.Client.Create(ctx, kettle(plural, ns)) })
+	fixture.Eventually(
+		t,
+		"create an object",
+		func(ctx context.Context) error { return env.Client.Create(ctx, kettle(plural, ns)) },
+	)
 	path := in(ns, plural+".example.com")
 	p.shows(t, path, "green")
 	before := p.client.Send(t, p.request(path+"/green")).Header.Get("ETag")
@@ -109,9 +125,14 @@ func TestRedefinedKinds(t *testing.T) {
 		return nil
 	})
 	define(t, plural, "bitter")
-	fixture.Eventually(t, "create an object", func(ctx context.Context) error { return env.Client.Create(ctx, kettle(plural, ns)) })
+	fixture.Eventually(
+		t,
+		"create an object",
+		func(ctx context.Context) error { return env.Client.Create(ctx, kettle(plural, ns)) },
+	)
 	fixture.Eventually(t, "wait for the new kind", func(context.Context) error {
-		if e := p.get(t, path); e.Code != wire.OK || !strings.Contains(string(e.Data), "bitter") || strings.Contains(string(e.Data), `"flavor":"sour"`) {
+		if e := p.get(t, path); e.Code != wire.OK || !strings.Contains(string(e.Data), "bitter") ||
+			strings.Contains(string(e.Data), `"flavor":"sour"`) {
 			return fmt.Errorf("code %d from %q: %.300s", e.Code, e.Meta.Source, e.Data)
 		}
 		return nil
@@ -145,9 +166,26 @@ func TestNamespaceMadeAgain(t *testing.T) {
 	}
 }
 
-// TestOddNames: names with other characters than those of DNS are found, and nothing else is.
+// TestOddNames verifies that objects are found whose names have other characters than those of DNS, and that nothing
+// else is found.
 func TestOddNames(t *testing.T) {
-	odd := []string{":b", ":b:c", " b", "A", "a..b", "+b", "?b", "#b", "&b=c", "ä", "\"b", "\\b", "<a&b>", "\u2028", "日本"} // API servers refuse % and /
+	odd := []string{
+		":b",
+		":b:c",
+		" b",
+		"A",
+		"a..b",
+		"+b",
+		"?b",
+		"#b",
+		"&b=c",
+		"ä",
+		"\"b",
+		"\\b",
+		"<a&b>",
+		"\u2028",
+		"日本",
+	} // API servers refuse % and /
 	prefix := fixture.Name("odd")
 	for i := range odd {
 		odd[i] = prefix + odd[i]

@@ -63,7 +63,11 @@ func newPerson(tb testing.TB, name string) person {
 func bound(tb testing.TB, role string, namespaces ...string) person {
 	tb.Helper()
 	p := newPerson(tb, role)
-	set().Bind(tb, role, fixture.Grant{Role: role, Subjects: fixture.KubeVisionUsers(p.User), Cluster: host, Namespaces: namespaces})
+	set().Bind(
+		tb,
+		role,
+		fixture.Grant{Role: role, Subjects: fixture.KubeVisionUsers(p.User), Cluster: host, Namespaces: namespaces},
+	)
 	return p
 }
 
@@ -162,6 +166,10 @@ func canonical(tb testing.TB, raw json.RawMessage) string {
 func configMap(tb testing.TB, ns, name string, labels map[string]string, value string) {
 	tb.Helper()
 	set().Create(tb, &corev1.ConfigMap{
-		ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: name, Labels: labels}, Data: map[string]string{"value": value},
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace: ns,
+			Name:      name,
+			Labels:    labels,
+		}, Data: map[string]string{"value": value},
 	})
 }

@@ -11,17 +11,35 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// TestRightTakenAway: a right that is taken away on the cluster is gone within a second.
+// TestRightTakenAway verifies that a right that is removed on the cluster is gone within a second.
 func TestRightTakenAway(t *testing.T) {
 	ns := set().Namespace(t, "taken")
 	configMap(t, ns, "c", nil, "")
 	bound(t, "readonly").cached(t, in(ns, "configmaps")) // the cache has it whatever happens to others
 	p := newPerson(t, "taken")
 	p.get(t, in(ns, "configmaps")).Want(t, wire.ClusterForbidden)
-	set().Bind(t, "stays", fixture.Grant{Role: "readonly", Subjects: fixture.KubeVisionUsers(p.User), Cluster: host, Namespaces: []string{"default"}})
+	set().Bind(
+		t,
+		"stays",
+		fixture.Grant{
+			Role:       "readonly",
+			Subjects:   fixture.KubeVisionUsers(p.User),
+			Cluster:    host,
+			Namespaces: []string{"default"},
+		},
+	)
 	p.get(t, in(ns, "configmaps")).Want(t, wire.NamespaceForbidden)
 	for range 3 {
-		binding := set().Bind(t, "taken", fixture.Grant{Role: "readonly", Subjects: fixture.KubeVisionUsers(p.User), Cluster: host, Namespaces: []string{ns}})
+		binding := set().Bind(
+			t,
+			"taken",
+			fixture.Grant{
+				Role:       "readonly",
+				Subjects:   fixture.KubeVisionUsers(p.User),
+				Cluster:    host,
+				Namespaces: []string{ns},
+			},
+		)
 		p.cached(t, in(ns, "configmaps"))
 		p.cached(t, in(ns, "configmaps", "c"))
 		set().Delete(t, binding)

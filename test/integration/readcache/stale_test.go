@@ -28,7 +28,11 @@ import (
 )
 
 // register registers a cluster, and waits until it is ready.
-func register(tb testing.TB, config *rest.Config, mode kubevisionv1alpha1.ReadCacheMode) *kubevisionv1alpha1.KubeVisionCluster {
+func register(
+	tb testing.TB,
+	config *rest.Config,
+	mode kubevisionv1alpha1.ReadCacheMode,
+) *kubevisionv1alpha1.KubeVisionCluster {
 	tb.Helper()
 	text, err := localcluster.Kubeconfig(config)
 	if err != nil {
@@ -36,7 +40,10 @@ func register(tb testing.TB, config *rest.Config, mode kubevisionv1alpha1.ReadCa
 	}
 	name := fixture.Name("member")
 	set().Create(tb, &corev1.Secret{
-		ObjectMeta: metav1.ObjectMeta{Namespace: fixture.SystemNamespace, Name: name}, StringData: map[string]string{"kubeconfig": string(text)},
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace: fixture.SystemNamespace,
+			Name:      name,
+		}, StringData: map[string]string{"kubeconfig": string(text)},
 	})
 	c := &kubevisionv1alpha1.KubeVisionCluster{
 		ObjectMeta: metav1.ObjectMeta{Name: name},
@@ -53,12 +60,13 @@ func register(tb testing.TB, config *rest.Config, mode kubevisionv1alpha1.ReadCa
 		if err := client.IgnoreNotFound(env.Client.Delete(ctx, c)); err != nil {
 			tb.Error(err)
 		}
-		if err := localcluster.Poll(ctx, time.Minute, "wait for the end of the cluster", func(ctx context.Context) error {
-			if err := env.Client.Get(ctx, client.ObjectKeyFromObject(c), c); err != nil {
-				return client.IgnoreNotFound(err)
-			}
-			return errors.New("it is there still")
-		}); err != nil {
+		if err := localcluster.Poll(ctx, time.Minute, "wait for the end of the cluster",
+			func(ctx context.Context) error {
+				if err := env.Client.Get(ctx, client.ObjectKeyFromObject(c), c); err != nil {
+					return client.IgnoreNotFound(err)
+				}
+				return errors.New("it is there still")
+			}); err != nil {
 			tb.Error(err)
 		}
 	})
@@ -122,13 +130,15 @@ func (r *remote) reader(t *testing.T, namespace string) person {
 func (r *remote) bind(t *testing.T, p person, namespace string) *kubevisionv1alpha1.KubeVisionRoleBinding {
 	t.Helper()
 	return set().Bind(t, "remote", fixture.Grant{
-		Role: "readonly", Subjects: fixture.KubeVisionUsers(p.User), Cluster: r.cluster.Name, Namespaces: []string{namespace},
+		Role: "readonly", Subjects: fixture.KubeVisionUsers(p.User), Cluster: r.cluster.Name,
+		Namespaces: []string{namespace},
 	})
 }
 
 func (r *remote) create(t *testing.T, namespace, name string) {
 	t.Helper()
-	if err := r.admin.Create(t.Context(), &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}}); err != nil {
+	if err := r.admin.Create(t.Context(), &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: namespace,
+		Name: name}}); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -266,7 +276,8 @@ func TestOutages(t *testing.T) {
 		for time.Since(cut) < 11*time.Second { // longer than a verdict is used otherwise
 			e := p.get(t, path).Want(t, wire.OK)
 			asOf, err := time.Parse(time.RFC3339, e.Meta.AsOf)
-			if !e.Meta.Stale || err != nil || asOf.After(cut.Add(time.Second)) || canonical(t, e.Data) != canonical(t, before.Data) {
+			if !e.Meta.Stale || err != nil || asOf.After(cut.Add(time.Second)) ||
+				canonical(t, e.Data) != canonical(t, before.Data) {
 				t.Errorf("meta %+v, cut at %s", e.Meta, cut)
 			}
 			late.get(t, path).Want(t, wire.Unreachable) // nobody has asked about them before
@@ -300,7 +311,10 @@ func TestOutages(t *testing.T) {
 			t.Fatal(err)
 		}
 		fixture.Eventually(t, "write to the API server that is back", func(ctx context.Context) error {
-			return r.admin.Create(ctx, &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "after"}})
+			return r.admin.Create(
+				ctx,
+				&corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "after"}},
+			)
 		})
 		p.heals(t, path, "after")
 		t.Logf("%d more lists of ConfigMaps", r.proxy.Lists("configmaps")-lists)

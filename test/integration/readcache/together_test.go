@@ -41,7 +41,14 @@ type answer struct {
 // learned returns the answer in a form that can be compared. The events of an overview change all the time.
 func learned(tb testing.TB, e wire.Envelope, tag string) answer {
 	tb.Helper()
-	out := answer{Code: e.Code, Data: string(e.Data), Total: -1, Partial: e.Meta.Partial, Namespaces: e.Meta.Namespaces, tag: tag}
+	out := answer{
+		Code:       e.Code,
+		Data:       string(e.Data),
+		Total:      -1,
+		Partial:    e.Meta.Partial,
+		Namespaces: e.Meta.Namespaces,
+		tag:        tag,
+	}
 	if e.Meta.Total != nil {
 		out.Total = *e.Meta.Total
 	}
@@ -148,7 +155,9 @@ func TestReadersTogether(t *testing.T) {
 	onlooker := bound(t, "readonly", "default") // who may get the namespace of the others, and nothing in it
 	role := &rbacv1.ClusterRole{
 		ObjectMeta: metav1.ObjectMeta{Name: fixture.Name("onlooker")},
-		Rules:      []rbacv1.PolicyRule{{APIGroups: []string{""}, Resources: []string{"namespaces"}, Verbs: []string{"get"}}},
+		Rules: []rbacv1.PolicyRule{
+			{APIGroups: []string{""}, Resources: []string{"namespaces"}, Verbs: []string{"get"}},
+		},
 	}
 	set().Create(t, role)
 	set().Bind(t, "onlooker", fixture.Grant{
@@ -156,11 +165,17 @@ func TestReadersTogether(t *testing.T) {
 	})
 	selector := "labelSelector=together%3D" + own
 	paths := []string{
-		"/resources/configmaps?" + selector, "/resources/configmaps?q=own-&sortBy=data.value", "/resources/configmaps?" + selector + "&q=" + foreign,
-		"/resources/pods?fieldSelector=metadata.namespace%3D" + other, "/resources/namespaces?q=together", "/resources/namespaces/" + other,
-		in(own, "configmaps"), in(own, "configmaps", "own-1"), in(other, "configmaps"), in(other, "configmaps", foreign+"-1"),
+		"/resources/configmaps?" + selector, "/resources/configmaps?q=own-&sortBy=data.value",
+		"/resources/configmaps?" + selector + "&q=" + foreign,
+		"/resources/pods?fieldSelector=metadata.namespace%3D" + other, "/resources/namespaces?q=together",
+		"/resources/namespaces/" + other,
+		in(
+			own,
+			"configmaps",
+		), in(own, "configmaps", "own-1"), in(other, "configmaps"), in(other, "configmaps", foreign+"-1"),
 		"/search?q=" + foreign + "&types=configmaps,pods,namespaces", "/search?q=own-&types=configmaps,pods",
-		"/quota-summary?namespace=" + other, "/quota-summary", "/namespaces/" + own + "/topology", "/namespaces/" + other + "/topology",
+		"/quota-summary?namespace=" + other, "/quota-summary", "/namespaces/" + own + "/topology",
+		"/namespaces/" + other + "/topology",
 		"/overview",
 	}
 	without := withoutCache(t)
@@ -171,7 +186,13 @@ func TestReadersTogether(t *testing.T) {
 	}
 	type key struct{ who, path string }
 	want := map[key]answer{}
-	people := map[string]person{"admin": admin, "viewer": viewer, "nobody": nobody, "passer": passer, "onlooker": onlooker}
+	people := map[string]person{
+		"admin":    admin,
+		"viewer":   viewer,
+		"nobody":   nobody,
+		"passer":   passer,
+		"onlooker": onlooker,
+	}
 	skip := func(who, path string) bool { // what other tests leave behind is removed meanwhile
 		return who == "admin" && (path == "/overview" || path == "/quota-summary")
 	}
@@ -202,7 +223,8 @@ func TestReadersTogether(t *testing.T) {
 		case skip(who, path):
 		case who != "passer" && !a.same(expected):
 			t.Errorf("%s gets from %s %.1000s\nwant %.1000s", who, path, fmt.Sprint(a), fmt.Sprint(expected))
-		case who == "passer" && strings.HasPrefix(path, "/resources/") && !a.same(expected) && !a.same(want[key{"viewer", path}]):
+		case who == "passer" && strings.HasPrefix(path, "/resources/") && !a.same(expected) &&
+			!a.same(want[key{"viewer", path}]):
 			t.Errorf("%s gets from %s %.1000s\nwhich is neither with nor without the binding", who, path, fmt.Sprint(a))
 		}
 		if who != "admin" && strings.Contains(strings.ReplaceAll(a.Data, other, ""), foreign) {

@@ -12,7 +12,7 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/fixture"
 )
 
-// TestViewsEqualLive compares views on the cache with those of a replica without one.
+// TestViewsEqualLive verifies that views are the same from the cache and from a replica without one.
 func TestViewsEqualLive(t *testing.T) {
 	own, other := set().Namespace(t, "views"), set().Namespace(t, "views-b")
 	for _, ns := range []string{own, other} {
@@ -23,10 +23,12 @@ func TestViewsEqualLive(t *testing.T) {
 	}
 	without := withoutCache(t)
 	for name, p := range map[string]person{
-		"everything": bound(t, "readonly"), "one namespace": bound(t, "readonly", own), "nothing": bound(t, "readonly", "default"),
+		"everything": bound(t, "readonly"), "one namespace": bound(t, "readonly", own),
+		"nothing": bound(t, "readonly", "default"),
 	} {
 		for _, path := range []string{
-			"/search?q=view-&types=configmaps,pods", "/search?q=view%3D" + own + "&types=configmaps", "/search?q=view-pod&types=pods&namespace=" + own,
+			"/search?q=view-&types=configmaps,pods", "/search?q=view%3D" + own + "&types=configmaps",
+			"/search?q=view-pod&types=pods&namespace=" + own,
 			"/namespaces/" + own + "/topology", "/overview", "/quota-summary",
 		} {
 			t.Run(name+" "+path, func(t *testing.T) {
@@ -34,13 +36,22 @@ func TestViewsEqualLive(t *testing.T) {
 					live := p
 					live.client = without
 					cached, direct := p.get(t, path), live.get(t, path)
-					if direct.Meta.Source == fromCache || cached.Code != direct.Code || cached.Message != direct.Message {
-						return fmt.Errorf("code %d (%s), and live %d (%s) from %q", cached.Code, cached.Message, direct.Code, direct.Message, direct.Meta.Source)
+					if direct.Meta.Source == fromCache || cached.Code != direct.Code ||
+						cached.Message != direct.Message {
+						return fmt.Errorf(
+							"code %d (%s), and live %d (%s) from %q",
+							cached.Code,
+							cached.Message,
+							direct.Code,
+							direct.Message,
+							direct.Meta.Source,
+						)
 					}
 					if a, b := canonical(t, cached.Data), canonical(t, direct.Data); a != b {
 						return fmt.Errorf("%.2000s\nand live\n%.2000s", a, b)
 					}
-					if cached.Meta.Partial != direct.Meta.Partial || !slices.Equal(cached.Meta.Namespaces, direct.Meta.Namespaces) {
+					if cached.Meta.Partial != direct.Meta.Partial ||
+						!slices.Equal(cached.Meta.Namespaces, direct.Meta.Namespaces) {
 						return fmt.Errorf("meta %+v, and live %+v", cached.Meta, direct.Meta)
 					}
 					return nil
