@@ -43,8 +43,9 @@ cache_key() {
 # unpack_packages downloads the packages and unpacks them into a folder.
 unpack_packages() {
   local folder="$1" package
-  command -v apt-get >/dev/null && command -v dpkg-deb >/dev/null ||
-    die "containerd comes from packages of Debian or Ubuntu, and this machine has neither apt-get nor dpkg-deb"
+  if ! command -v apt-get >/dev/null || ! command -v dpkg-deb >/dev/null; then
+    die "containerd comes from packages of Debian or Ubuntu, and this machine has no apt-get or no dpkg-deb"
+  fi
   mkdir "$scratch/deb" "$scratch/packages"
   cd "$scratch/deb"
   if ! apt-get download "${packages[@]}" >"$scratch/apt.log" 2>&1; then

@@ -37,7 +37,8 @@ func TestLeaving(t *testing.T) {
 	}
 	closes := func() bool {
 		recorder := httptest.NewRecorder()
-		server.Config.Handler.ServeHTTP(recorder, httptest.NewRequest(http.MethodGet, "/", http.NoBody))
+		request := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", http.NoBody)
+		server.Config.Handler.ServeHTTP(recorder, request)
 		return recorder.Header().Get("Connection") == "close"
 	}
 	if closes() {

@@ -71,7 +71,8 @@ func (b build) make(ctx context.Context) error {
 	for version, source := range map[string]string{oldVersion: old, newVersion: b.root} {
 		err := b.run(ctx, filepath.Join(b.root, "hack", "release.sh"), "all", "-root", source,
 			"-output", filepath.Join(b.dir, version), "-repository", repository, "-version", version,
-			"-date", "2000-01-01T00:00:00Z", "-architectures", runtime.GOARCH, "-ldflags", "-X "+versionVariable+version)
+			"-date", "2000-01-01T00:00:00Z", "-architectures", runtime.GOARCH,
+			"-ldflags", "-X "+versionVariable+version)
 		if err != nil {
 			return err
 		}
@@ -102,7 +103,7 @@ func (b build) previousSource(ctx context.Context) (string, error) {
 }
 
 func (b build) run(ctx context.Context, program string, args ...string) error {
-	cmd := exec.CommandContext(ctx, program, args...) //nolint:gosec // of this repository
+	cmd := exec.CommandContext(ctx, program, args...)
 	cmd.Dir = b.root
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {

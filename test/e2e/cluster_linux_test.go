@@ -54,7 +54,8 @@ func newCluster(started *localcluster.Cluster) (*cluster, error) {
 func (c *cluster) kubectl(ctx context.Context, args ...string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, c.KubectlPath(), append(args, "--kubeconfig="+c.kubeconfig)...) //nolint:gosec // own
+	args = append(args, "--kubeconfig="+c.kubeconfig)
+	cmd := exec.CommandContext(ctx, c.KubectlPath(), args...) //nolint:gosec // of the control plane
 	cmd.Dir = world.root
 	out, err := cmd.CombinedOutput()
 	text := strings.TrimSpace(string(out))

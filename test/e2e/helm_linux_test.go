@@ -47,7 +47,7 @@ func (b build) helm() string { return filepath.Join(b.dir, "helm") }
 // helm runs the command against the host.
 func helm(t *testing.T, args ...string) {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), world.helm(), args...) //nolint:gosec // built by these tests
+	cmd := exec.CommandContext(t.Context(), world.helm(), args...)
 	cmd.Env = append(os.Environ(), "KUBECONFIG="+world.host.kubeconfig)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("helm %s: %v\n%s", strings.Join(args, " "), err, out)

@@ -204,7 +204,8 @@ func (l load) during(t *testing.T, disturb func()) report {
 					f := each.send(t.Context())
 					mu.Lock()
 					defer mu.Unlock()
-					if out.sent++; f != nil {
+					out.sent++
+					if f != nil {
 						out.failures = append(out.failures, *f)
 					}
 				})
@@ -227,7 +228,8 @@ func (r report) print(t *testing.T) {
 	first, last := map[string]time.Time{}, map[string]time.Time{}
 	for _, f := range r.failures {
 		reason := f.loader + ": " + f.reason
-		if counts[reason]++; counts[reason] == 1 {
+		counts[reason]++
+		if counts[reason] == 1 {
 			first[reason] = f.at
 		}
 		last[reason] = f.at

@@ -58,7 +58,8 @@ func (b build) saveLogs() {
 		if _, missing := os.Stat(path); missing != nil {
 			continue
 		}
-		out, copyErr := exec.Command("cp", "-r", path, filepath.Join(b.logs(), name)).CombinedOutput() //nolint:gosec // own
+		target := filepath.Join(b.logs(), name)
+		out, copyErr := exec.Command("cp", "-r", path, target).CombinedOutput() //nolint:gosec,noctx // after the tests
 		if copyErr != nil {
 			err = errors.Join(err, fmt.Errorf("%w: %s", copyErr, out))
 		}

@@ -51,7 +51,7 @@ func steps(t *testing.T, all []step) {
 // testConformance runs the conformance suite against the installation, through each door. The tests that compile
 // generated clients need registries.
 func testConformance(t *testing.T) {
-	cmd := exec.CommandContext(t.Context(), world.conformance(), //nolint:gosec // built by these tests
+	cmd := exec.CommandContext(t.Context(), world.conformance(),
 		"-test.skip=TestTypeScriptClient|TestGeneratedClient", "-url="+serviceURL, "-test.timeout=6m")
 	cmd.Dir = filepath.Join(world.root, "test", "conformance")
 	cmd.Env = append(os.Environ(), "KUBECONFIG="+world.host.kubeconfig)

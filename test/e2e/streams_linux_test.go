@@ -103,7 +103,7 @@ func testCopy(t *testing.T, d door) {
 	file := make([]byte, copied)
 	_, _ = rand.Read(file) // never fails
 	const binary = "exec?container=main&tty=false&binary=true&command=sh&command=-c&command="
-	in := p.open(t, namespace, "web", binary+"head+-c+8388608+%3E/tmp/file;echo+done")
+	in := p.open(t, namespace, "web", binary+"head+-c+8388608+%3E/tmp/file%3Becho+done")
 	for part := range bytesOf(file, 32<<10) {
 		if err := in.WriteMessage(websocket.BinaryMessage, append([]byte{0}, part...)); err != nil {
 			t.Fatal(err)
@@ -192,7 +192,7 @@ func testEnds(t *testing.T, d door) {
 func registerHost(t *testing.T) {
 	t.Helper()
 	old := &kubevisionv1alpha1.KubeVisionCluster{ObjectMeta: metav1.ObjectMeta{Name: hostName}}
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), patience)
 	defer cancel()
 	if _, err := world.host.kubectl(ctx, "wait", "--for=delete", "kubevisioncluster/"+hostName,
 		"--timeout=60s"); err != nil {
@@ -212,8 +212,8 @@ func registerHost(t *testing.T) {
 func testLog(t *testing.T, d door) {
 	// The container writes more than a file of its log may have, and ends.
 	const lines = 4000
-	p, namespace := inNamespace(t, d, `i=0; while [ $i -lt 4000 ]; do i=$((i+1)); echo "line $i of this log, padded to be long";`+
-		` [ $((i%400)) != 0 ] || sleep 1; done`)
+	p, namespace := inNamespace(t, d, `i=0; while [ $i -lt 4000 ]; do i=$((i+1)); `+
+		`echo "line $i of this log, padded to be long"; [ $((i%400)) != 0 ] || sleep 1; done`)
 	s := p.open(t, namespace, "web", "logs?container=main&follow=true")
 	next, seen := 1, 0
 	s.readUntil(t, patience, func(_ string, f frame) bool {
@@ -225,7 +225,8 @@ func testLog(t *testing.T, d door) {
 			t.Errorf("the line %q follows line %d", f.Data, next-1)
 			return true
 		}
-		if next++; next > lines {
+		next++
+		if next > lines {
 			next = 1
 		}
 		seen++

@@ -209,6 +209,17 @@ func (w *writer) Write(p []byte) (int, error) {
 	return w.ResponseWriter.Write(p)
 }
 
+// later returns the error of a request that the library refuses for some time. It refuses with 503 those that arrive
+// while it shuts down.
+func later(status int, retryAfter int64) error {
+	e := envelope.New(dashboardv1alpha1.CodeTooManyRequests, "too many requests: try again later")
+	if status == http.StatusServiceUnavailable {
+		e = envelope.New(dashboardv1alpha1.CodeUnreachable, "this replica is shutting down: try again")
+	}
+	e.RetryAfterSeconds = max(retryAfter, 1)
+	return e
+}
+
 // unanswered returns the error of a response that was held back, or nil if an envelope was sent.
 func (w *writer) unanswered(state *envelope.State, method string) error {
 	if w.status == http.StatusOK {
@@ -232,14 +243,8 @@ func (w *writer) unanswered(state *envelope.State, method string) error {
 		return envelope.New(dashboardv1alpha1.CodeForbidden, "you may not do this")
 	case w.status == http.StatusMethodNotAllowed:
 		return envelope.New(dashboardv1alpha1.CodeNotFound, "there is no route %s at this path", method)
-	case w.status == http.StatusTooManyRequests:
-		e := envelope.New(dashboardv1alpha1.CodeTooManyRequests, "too many requests: try again later")
-		e.RetryAfterSeconds = max(retryAfter, 1)
-		return e
-	case w.status == http.StatusServiceUnavailable: // of the library, to requests that arrive while it shuts down
-		e := envelope.New(dashboardv1alpha1.CodeUnreachable, "this replica is shutting down: try again")
-		e.RetryAfterSeconds = max(retryAfter, 1)
-		return e
+	case w.status == http.StatusTooManyRequests, w.status == http.StatusServiceUnavailable:
+		return later(w.status, retryAfter)
 	case w.status == http.StatusRequestEntityTooLarge:
 		return envelope.Invalid("body", "the request is too large")
 	case w.status >= 300 && w.status < 400, w.status == http.StatusNotFound:

@@ -53,7 +53,8 @@ func Start(ctx context.Context, cluster *localcluster.Cluster, assets string) (*
 		return nil, fmt.Errorf("make the directory of the node: %w", err)
 	}
 	for _, step := range []func(context.Context) error{
-		n.writeConfigs, n.allowAPIServer, n.startContainerd, n.importShell, n.startScheduler, n.startKubelet, n.startProxy,
+		n.writeConfigs, n.allowAPIServer, n.startContainerd, n.importShell, n.startScheduler, n.startKubelet,
+		n.startProxy,
 	} {
 		if err := step(ctx); err != nil {
 			return nil, err
@@ -65,7 +66,7 @@ func Start(ctx context.Context, cluster *localcluster.Cluster, assets string) (*
 // Import loads an archive with images.
 func (n *Node) Import(ctx context.Context, archive string) error {
 	ctr := filepath.Join(n.packages, "usr", "bin", "ctr")
-	cmd := exec.CommandContext(ctx, ctr, "--namespace=k8s.io", "images", "import", archive) //nolint:gosec // ours
+	cmd := exec.CommandContext(ctx, ctr, "--namespace=k8s.io", "images", "import", archive)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("import %s: %w: %s", archive, err, out)
 	}
@@ -145,7 +146,7 @@ func (n *Node) writeKubeconfig(name, user string, groups ...string) error {
 func (n *Node) startContainerd(ctx context.Context) error {
 	answers := func(ctx context.Context) error {
 		ctr := filepath.Join(n.packages, "usr", "bin", "ctr")
-		return exec.CommandContext(ctx, ctr, "version").Run() //nolint:gosec // ours
+		return exec.CommandContext(ctx, ctr, "version").Run()
 	}
 	_, err := n.cluster.Run(ctx, filepath.Join(n.packages, "usr", "bin", "containerd"), answers, n.env(),
 		"--config="+filepath.Join(n.dir, "containerd.toml"))

@@ -33,7 +33,8 @@ func makeCgroups() error {
 		hierarchies = []string{filepath.Join(cgroupRoot, "cgroup.procs")} // there is one
 	}
 	for _, file := range hierarchies {
-		if err := os.MkdirAll(filepath.Join(filepath.Dir(file), Cgroup), 0o755); err != nil { //nolint:gosec // as others
+		group := filepath.Join(filepath.Dir(file), Cgroup)
+		if err := os.MkdirAll(group, 0o755); err != nil { //nolint:gosec // as the others
 			return fmt.Errorf("make a control group: %w", err)
 		}
 	}

@@ -48,7 +48,7 @@ func mountAll() error {
 	for _, dir := range []string{"/etc", "/var"} {
 		upper, work := filepath.Join(Dir, "upper"+dir), filepath.Join(Dir, "work"+dir)
 		for _, path := range []string{upper, work} {
-			if err := os.MkdirAll(path, 0o755); err != nil { //nolint:gosec // as the directory below
+			if err := os.MkdirAll(path, 0o755); err != nil {
 				return fmt.Errorf("make the directory of the sandbox: %w", err)
 			}
 		}
@@ -70,8 +70,8 @@ func protectKernelSettings() error {
 		"vm/overcommit_memory", "vm/panic_on_oom", "kernel/panic", "kernel/panic_on_oops", "kernel/keys/root_maxkeys",
 		"kernel/keys/root_maxbytes",
 	} {
-		setting := filepath.Join("/proc/sys", name)
-		value, err := os.ReadFile(setting) //nolint:gosec // a setting of the list
+		setting := "/proc/sys/" + name
+		value, err := os.ReadFile(setting)
 		if err != nil {
 			return fmt.Errorf("read a setting of the kernel: %w", err)
 		}
@@ -106,7 +106,7 @@ func SetHosts(names map[string]string) error {
 // replace replaces a file at once: others read it meanwhile.
 func replace(path string, content []byte) error {
 	next := path + ".e2e"
-	if err := os.WriteFile(next, content, 0o644); err != nil { //nolint:gosec // for all programs
+	if err := os.WriteFile(next, content, 0o644); err != nil {
 		return fmt.Errorf("replace %s: %w", path, err)
 	}
 	if err := os.Rename(next, path); err != nil {
@@ -127,12 +127,12 @@ func connect(ctx context.Context, shell string) error {
 		"route add default via " + gateway + " dev eth0",
 	} {
 		args := append([]string{"ip"}, strings.Fields(command)...)
-		if out, err := exec.CommandContext(ctx, shell, args...).CombinedOutput(); err != nil { //nolint:gosec // own
+		if out, err := exec.CommandContext(ctx, shell, args...).CombinedOutput(); err != nil {
 			return fmt.Errorf("ip %s: %w: %s", command, err, bytes.TrimSpace(out))
 		}
 	}
 	for _, setting := range []string{"ipv4/ip_forward", "bridge/bridge-nf-call-iptables"} {
-		path := filepath.Join("/proc/sys/net", setting)
+		path := "/proc/sys/net/" + setting
 		if err := os.WriteFile(path, []byte("1"), 0o600); err != nil {
 			return fmt.Errorf("set a parameter of the network: %w", err)
 		}
