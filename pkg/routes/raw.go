@@ -46,8 +46,8 @@ func (t *Table) writeRaw(ctx context.Context, w http.ResponseWriter, raw *Raw) {
 }
 
 type rawWriter struct {
-	ctx    context.Context //nolint:containedctx // that of the request
-	w      http.ResponseWriter
+	ctx context.Context //nolint:containedctx // that of the request
+	w   http.ResponseWriter
 	// connection is that of w. limit bounds the time of each write.
 	connection *http.ResponseController
 	limit      time.Duration

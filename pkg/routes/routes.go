@@ -90,7 +90,7 @@ type Table struct {
 
 	// answerTime and pieceTime replace the constants in tests.
 	answerTime, pieceTime time.Duration
-	routes     []Route
+	routes                []Route
 	// longRunning are the routes that open streams, or whose responses have no end. Each request is compared with them
 	// several times.
 	longRunning []pattern

@@ -56,7 +56,9 @@ func (m manifestObject) refuseDifferences() error {
 // placeholders are the keys of a field whose values are what is shown instead of them.
 func (m manifestObject) placeholders(field string) []string {
 	values, _ := m[field].(map[string]any)
-	return slices.DeleteFunc(slices.Sorted(maps.Keys(values)), func(key string) bool { return !isPlaceholder(values[key]) })
+	return slices.DeleteFunc(slices.Sorted(maps.Keys(values)), func(key string) bool {
+		return !isPlaceholder(values[key])
+	})
 }
 
 func (m manifestObject) annotations() map[string]any {
@@ -80,10 +82,12 @@ func (m manifestObject) refusePlaceholders() error {
 
 func placeholderError(field, key string) error {
 	name := field + "." + key
-	return envelope.Invalid(name, "%s is masked, and there is no value that it could stand for: send the value itself", name)
+	return envelope.Invalid(name, "%s is masked, and there is no value that it could stand for: send the value itself",
+		name)
 }
 
-// dropPlaceholders leaves them out of a patch, which then does not change those values, unless it says that the others are to go.
+// dropPlaceholders removes placeholders from a patch, so that the patch does not change their values. It returns an
+// error if the patch has the directive to remove the values that it does not contain.
 func (m manifestObject) dropPlaceholders() error {
 	const directive = "$patch" // of a strategic merge patch
 	if err := m.refuseDifferences(); err != nil {
@@ -117,8 +121,8 @@ type storedSecret struct {
 	Data map[string][]byte `json:"data"`
 }
 
-// restore puts the values of a Secret where a client has sent back what it was shown instead of them. They are read as the caller, and the
-// write is about the version that they were read of.
+// restore replaces placeholders that a client has sent back by the values of the Secret. It reads the Secret as the
+// caller, and limits the write to the version that it has read.
 func (m manifestObject) restore(ctx context.Context, caller *clusters.Client, t objectref.Target) error {
 	if err := m.refuseDifferences(); err != nil {
 		return err
@@ -175,7 +179,8 @@ func (m manifestObject) fill(field string, keys []string, current map[string][]b
 
 // values are what no message may repeat of a Secret.
 func (m manifestObject) values() []string {
-	return append(append(texts(m[fieldData]), texts(m[fieldStringData])...), texts(m.annotations()[corev1.LastAppliedConfigAnnotation])...)
+	return slices.Concat(texts(m[fieldData]), texts(m[fieldStringData]),
+		texts(m.annotations()[corev1.LastAppliedConfigAnnotation]))
 }
 
 // texts are all texts and numbers in a value, their base64, and what they are the base64 of.
