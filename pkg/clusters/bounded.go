@@ -9,6 +9,7 @@ import (
 	"math"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/kubevision-io/kubevision/pkg/clusters/response"
@@ -83,7 +84,12 @@ func windows() http.HTTP2Config {
 	}
 }
 
+// isWatch returns whether a request is a watch. The query of a request through the proxy of an API server is that of the
+// user, and says nothing about the API server.
 func isWatch(r *http.Request) bool {
+	if strings.Contains(r.URL.Path, "/api/v1/") && strings.Contains(r.URL.Path+"/", "/proxy/") {
+		return false
+	}
 	watch := r.URL.Query().Get("watch")
 	return watch == "true" || watch == "1"
 }
