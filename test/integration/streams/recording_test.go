@@ -29,7 +29,7 @@ func auditor(tb testing.TB) person {
 	tb.Helper()
 	p := newPerson(tb, "auditor")
 	role := &rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: fixture.Name("auditor")}, Rules: []rbacv1.PolicyRule{{
-		APIGroups: []string{"dashboard.kubevision.io"}, Resources: []string{"terminalsessions"},
+		APIGroups: []string{"kubevision.io"}, Resources: []string{"terminalsessions"},
 		Verbs: []string{"list", "get"},
 	}}}
 	set().Create(tb, role)
