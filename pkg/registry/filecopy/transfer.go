@@ -123,6 +123,9 @@ func (t *transfer) serve(ctx context.Context, stream *streams.Stream) error {
 	return err
 }
 
+// errNoFile is the error of an archive without a file, as tar writes it for a path that does not exist.
+var errNoFile = errors.New("there is no file in the archive")
+
 // copyOut sends the content of a file, or an archive of a directory.
 func (t *transfer) copyOut(ctx context.Context, stream *streams.Stream) error {
 	running, cancel := context.WithCancel(ctx)
@@ -135,15 +138,18 @@ func (t *transfer) copyOut(ctx context.Context, stream *streams.Stream) error {
 		ran <- err
 	}()
 	err := t.sendEntries(newEntries(read, &limits{bytes: t.provider.MaxBytes}), stream)
-	if err != nil {
+	if err != nil && !errors.Is(err, errNoFile) {
 		cancel()
-	} else {
+	} else { // tar may still say why there is no file
 		_, _ = io.Copy(io.Discard, io.LimitReader(read, maxHeaderBytes)) // what follows the end of an archive
 	}
 	_ = read.CloseWithError(io.ErrClosedPipe)
 	failed := <-ran
-	if err == nil {
+	switch {
+	case err == nil:
 		return failed
+	case errors.Is(err, errNoFile):
+		err = streams.NewEnd(streams.Malformed, "there is no such file")
 	}
 	end, isEnd := errors.AsType[*streams.End](err)
 	known, isKnown := errors.AsType[*envelope.Error](failed)
@@ -178,7 +184,7 @@ func (t *transfer) sendEntries(from *entries, stream *streams.Stream) error {
 			return fmt.Errorf("ending the archive: %w", err)
 		}
 	} else if t.frame().Files == 0 {
-		return streams.NewEnd(streams.Malformed, "there is no such file, or it is a directory: ask for format=tar")
+		return errNoFile
 	}
 	return out.flush()
 }

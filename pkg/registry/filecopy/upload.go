@@ -75,7 +75,7 @@ func (t *transfer) copyIn(ctx context.Context, stream *streams.Stream) error {
 		}
 		_ = write.CloseWithError(err) // nil is the end of the archive
 	}()
-	ran := t.run(ctx, remotecommand.StreamOptions{Stdin: read, Stdout: io.Discard}, command)
+	ran := t.run(ctx, remotecommand.StreamOptions{Stdin: read}, command)
 	_ = read.CloseWithError(io.ErrClosedPipe)
 	_ = t.inputRead.Close()
 	if err := <-sent; err != nil && !errors.Is(err, io.ErrClosedPipe) {

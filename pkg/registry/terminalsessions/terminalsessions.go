@@ -17,6 +17,7 @@ import (
 	"k8s.io/klog/v2"
 
 	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
+	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 	"github.com/kubevision-io/kubevision/pkg/authorization"
 	"github.com/kubevision-io/kubevision/pkg/budget"
 	"github.com/kubevision-io/kubevision/pkg/envelope"
@@ -26,8 +27,8 @@ import (
 
 const (
 	// Group and Resource name the virtual resource that access reviews on the host ask about. The verbs are list, and
-	// get with the id of a recording.
-	Group    = "dashboard.kubevision.io"
+	// get with the id of a recording. The group is not that of the API, which all users may call.
+	Group    = kubevisionv1alpha1.GroupName
 	Resource = "terminalsessions"
 
 	sessionParameter = "session"

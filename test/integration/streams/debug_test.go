@@ -100,7 +100,7 @@ func TestNodeShell(t *testing.T) {
 	conn.send(t, typed{Type: "input", Data: "echo is $((40+2))\n"})
 	readUntil(t, conn, func(f frame) bool { return strings.Contains(f.Data, "is 42") })
 	if pod.Spec.NodeName != nodeName || !pod.Spec.HostPID || pod.Spec.ActiveDeadlineSeconds == nil ||
-		!pod.Spec.Containers[0].StdinOnce || pod.Annotations["kubevision.io/user"] != p.User.Name {
+		!pod.Spec.Containers[0].StdinOnce || pod.Annotations["kubevision.io/user"] != "kubevision:"+p.User.Name {
 		t.Errorf("the Pod is %+v", pod)
 	}
 	_ = conn.Close() // without a word
@@ -150,14 +150,14 @@ func TestTicketWithACode(t *testing.T) {
 	path := p.base + ofPod("kube-system", name, "exec?command=true&ticket=")
 	body := `{"cluster":"` + host + `","namespace":"kube-system","pod":"` + name + `","verb":"exec"`
 	refused(t, p.client, wire.Request{Path: path + p.ticket(t, body+"}")}).Want(t, wire.TwoFactorRequired)
-	p.post(t, "/ws/ticket", body+`,"totpCode":"000000"}`).Want(t, wire.TwoFactorRequired)
+	p.post(t, "/ws/ticket", body+`,"totpCode":"000000"}`).Want(t, wire.TwoFactorFailed)
 	code := fixture.Code(t, secret, 0)
 	ticket := p.ticket(t, body+`,"totpCode":"`+code+`"}`)
 	conn := open(t, p.client, wire.Request{Path: path + ticket})
 	readUntil(t, conn, func(f frame) bool { return f.Type == "close" && f.ExitCode != nil })
 	// Neither the code nor the ticket is good twice.
 	refused(t, p.client, wire.Request{Path: path + ticket}).Want(t, wire.Unauthenticated)
-	p.post(t, "/ws/ticket", body+`,"totpCode":"`+code+`"}`).Want(t, wire.TwoFactorRequired)
+	p.post(t, "/ws/ticket", body+`,"totpCode":"`+code+`"}`).Want(t, wire.TwoFactorFailed)
 	// A ticket opens nothing but streams: not even the log over HTTP, which would not spend it.
 	log := "/clusters/" + host + "/log/namespaces/kube-system/pods/" + name + "?ticket="
 	p.client.Call(t, wire.Request{Path: p.base + log + p.ticket(t, "")}).Want(t, wire.Unauthenticated)

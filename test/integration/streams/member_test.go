@@ -50,7 +50,6 @@ func TestMember(t *testing.T) {
 	if err := env.Client.Create(t.Context(), registered); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { set().Gone(t, registered) })
 	p := newPerson(t, "member")
 	set().Bind(t, "member", fixture.Grant{
 		Role: "admin", Subjects: fixture.KubeVisionUsers(p.User), Cluster: name, Namespaces: []string{"default"},
@@ -91,6 +90,7 @@ func TestMember(t *testing.T) {
 		t.Errorf("the reason is %q", reason)
 	}
 	w.isAlive(t) // the other topics of the socket go on
+	set().Gone(t, registered)
 }
 
 // podOnNode makes a Pod on a simulated node of a cluster.

@@ -29,7 +29,7 @@ func auditor(tb testing.TB) person {
 	tb.Helper()
 	p := newPerson(tb, "auditor")
 	role := &rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: fixture.Name("auditor")}, Rules: []rbacv1.PolicyRule{{
-		APIGroups: []string{"dashboard.kubevision.io"}, Resources: []string{"terminalsessions"},
+		APIGroups: []string{"kubevision.io"}, Resources: []string{"terminalsessions"},
 		Verbs: []string{"list", "get"},
 	}}}
 	set().Create(tb, role)
@@ -62,7 +62,7 @@ func TestRecording(t *testing.T) {
 	var found []session
 	a.client.Call(t, a.get("/terminal-sessions?limit=200")).Want(t, wire.OK).Into(t, &found)
 	found = slices.DeleteFunc(found, func(s session) bool { return s.Namespace != namespace })
-	if len(found) != 2 || found[0].UserID != p.User.Name || found[0].Pod != "web" || found[0].Container != "main" ||
+	if len(found) != 2 || found[0].UserID != "kubevision:"+p.User.Name || found[0].Pod != "web" || found[0].Container != "main" ||
 		found[0].Cluster != host || found[0].Verb != "exec" || !slices.Equal(found[0].Command, []string{"sh"}) {
 		t.Fatalf("the recordings are %+v", found)
 	}

@@ -7,6 +7,7 @@ import (
 	"context"
 	"crypto/tls"
 	"fmt"
+	"net"
 	"regexp"
 	"strconv"
 	"strings"
@@ -52,9 +53,15 @@ func TestVanishedClients(t *testing.T) {
 	p, namespace := inNamespace(t, "dev")
 	runs(t, namespace, "web", nil, "main")
 	writeLog(t, namespace, "web", "main", "1")
+	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = listener.Close() }()
+	port := listener.Addr().(*net.TCPAddr).Port //nolint:forcetypeassert // a panic fails the test
 	paths := []string{
 		watchPath, ofPod(namespace, "web", "logs?container=main&follow=true"),
-		ofPod(namespace, "web", "exec?container=main&command=sh"), ofPod(namespace, "web", "portforward?ports=1"),
+		ofPod(namespace, "web", "exec?container=main&command=sh"), ofPod(namespace, "web", fmt.Sprint("portforward?ports=", port)),
 		ofPod(namespace, "web", "copy?to=/tmp/never&size=1"),
 	}
 	openAll := func(each int) {
