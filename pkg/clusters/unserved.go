@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -41,10 +42,11 @@ func (r *resourceMapper) refreshCall(ctx context.Context, call Call, cause error
 		return call, err
 	}
 	found, ok := known.lookup(call.Resource.asked)
+	subresource, _, _ := strings.Cut(call.Subresource, "/") // a proxy has a path behind it
 	switch {
 	case !ok:
 		return call, cause
-	case call.Subresource != "" && !slices.Contains(found.Subresources, call.Subresource):
+	case subresource != "" && !slices.Contains(found.Subresources, subresource):
 		err := subresourceNotFound(&call)
 		return call, err
 	case found.GroupVersionResource == call.Resource.GroupVersionResource,

@@ -22,6 +22,8 @@ import (
 const (
 	// newFileMode is the mode of a file that is copied into a container.
 	newFileMode = 0o644
+	// removalTime bounds the time in which the script removes a file that is not complete.
+	removalTime = 10 * time.Second
 	// temporaryPrefix begins the name of a file until it is complete.
 	temporaryPrefix = ".kubevision-"
 	// completeSuffix is that of the file which says that the other one is complete. The script has it, too.
@@ -70,8 +72,13 @@ func (t *transfer) copyIn(ctx context.Context, stream *streams.Stream) error {
 			err = archive.Close()
 		}
 		sent <- err
-		if err != nil && !errors.Is(err, io.ErrClosedPipe) {
+		switch {
+		case err == nil, errors.Is(err, io.ErrClosedPipe):
+		case t.request.tar:
 			cancel() // tar must not take what it has for complete
+		default: // the script removes the incomplete file at the end of its input
+			time.AfterFunc(removalTime, cancel)
+			err = nil
 		}
 		_ = write.CloseWithError(err) // nil is the end of the archive
 	}()

@@ -14,8 +14,8 @@ import (
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
-	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"github.com/kubevision-io/kubevision/test/conformance/fixture"
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
@@ -81,22 +81,18 @@ func TestHTTPProxy(t *testing.T) {
 	ip := podAddress(t)
 	port := podServer(t, ip)
 	p, namespace := inNamespace(t, "admin")
-	pod := runs(t, namespace, "web", nil, "main")
+	labels := map[string]string{"app": "web"}
+	pod := runs(t, namespace, "web", labels, "main")
 	pod.Status.PodIP, pod.Status.PodIPs = ip, []corev1.PodIP{{IP: ip}}
+	pod.Status.Conditions = []corev1.PodCondition{{Type: corev1.PodReady, Status: corev1.ConditionTrue}}
 	if err := env.Client.Status().Update(t.Context(), pod); err != nil {
 		t.Fatal(err)
 	}
 	set().Create(t, &corev1.Service{
 		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "web"},
-		Spec:       corev1.ServiceSpec{Ports: []corev1.ServicePort{{Name: "http", Port: 80}}},
-	})
-	name, number := "http", int32(port)
-	set().Create(t, &discoveryv1.EndpointSlice{
-		ObjectMeta: metav1.ObjectMeta{
-			Namespace: namespace, Name: "web", Labels: map[string]string{discoveryv1.LabelServiceName: "web"},
-		},
-		AddressType: discoveryv1.AddressTypeIPv4, Endpoints: []discoveryv1.Endpoint{{Addresses: []string{ip}}},
-		Ports: []discoveryv1.EndpointPort{{Name: &name, Port: &number}},
+		Spec: corev1.ServiceSpec{Selector: labels, Ports: []corev1.ServicePort{
+			{Name: "http", Port: 80, TargetPort: intstr.FromInt(port)},
+		}},
 	})
 	paths := []string{
 		ofPod(namespace, "web", fmt.Sprint("proxy?port=", port)),
