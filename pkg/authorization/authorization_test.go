@@ -92,7 +92,8 @@ func TestUsableClusters(t *testing.T) {
 				switch {
 				case slices.Contains(tc.want, cluster) && err != nil:
 					t.Errorf("%s: %v", cluster, err)
-				case !slices.Contains(tc.want, cluster) && (!ok || refused.Code != dashboardv1alpha1.CodeClusterForbidden):
+				case !slices.Contains(tc.want, cluster) &&
+					(!ok || refused.Code != dashboardv1alpha1.CodeClusterForbidden):
 					t.Errorf("%s: got %v, want a refusal", cluster, err)
 				}
 			}

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strings"
 
 	"k8s.io/client-go/rest"
 )
@@ -118,6 +119,9 @@ func requestOf(client rest.Interface, call Call) *rest.Request {
 	}
 	request := client.Verb(method).AbsPath(path(call)...).SetHeader("Accept", accept).MaxRetries(retries).
 		WarningHandler(rest.NoWarnings{})
+	if subresource, _, _ := strings.Cut(call.Subresource, "/"); subresource == "proxy" {
+		request = request.Timeout(0) // it would be in the query that the proxied server receives
+	}
 	for key, values := range call.Query {
 		for _, value := range values {
 			request = request.Param(key, value)

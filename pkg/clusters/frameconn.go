@@ -149,7 +149,8 @@ func (c *frameConn) beginControl(kind uint16) error {
 		return errFrame
 	case typeSynReply:
 		limit = maxReplyBytes
-		if c.replied++; c.replied > c.requested {
+		c.replied++
+		if c.replied > c.requested {
 			return errFrame
 		}
 	default:

@@ -136,7 +136,7 @@ func (u *upgrade) dial(known *http.Transport) dialFunc {
 			address = net.JoinHostPort(host, "443")
 		}
 	}
-	connect := u.conn.dialWith(u.ctx, known.DialContext) //nolint:contextcheck // it is derived from the request
+	connect := u.conn.dialWith(u.ctx, known.DialContext)
 	return func(ctx context.Context, network, given string) (net.Conn, error) {
 		if !secure {
 			address = given

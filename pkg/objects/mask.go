@@ -117,8 +117,8 @@ func mask(o, metadata Object, beside values) error {
 	return nil
 }
 
-// rewrite replaces values in the object that is the value of a field. visit returns the replacement of a value, or nil to
-// keep the value.
+// rewrite replaces values in the object that is the value of a field. visit returns the replacement of a value, or nil
+// to keep the value.
 func (o Object) rewrite(field string, visit func(key rawjson.Quoted, value []byte) ([]byte, error)) error {
 	raw, ok := o[field]
 	if !ok || string(raw) == "null" {

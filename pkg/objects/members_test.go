@@ -30,7 +30,8 @@ func TestMembersAreBounded(t *testing.T) {
 		"the object":   `{"metadata":{},` + members(2 * maxMembers)[1:],
 		"the metadata": `{"metadata":` + members(2*maxMembers) + `}`,
 	} {
-		if _, err := Decode([]byte(body), pods); err == nil || envelope.As(err).Code != dashboardv1alpha1.CodeUnreachable {
+		if _, err := Decode([]byte(body), pods); err == nil ||
+			envelope.As(err).Code != dashboardv1alpha1.CodeUnreachable {
 			t.Errorf("%s: %v, want 50200", name, err)
 		}
 		if _, err := DecodeList([]byte(`{"items":[`+body+`]}`), pods); err == nil {
@@ -77,7 +78,9 @@ func TestMetadata(t *testing.T) {
 		!maps.Equal(labels, map[string]string{"x": "1", "y/z": ""}) {
 		t.Errorf("labels %v, %v", labels, err)
 	}
-	for text, want := range map[string]bool{`{}`: true, `{"labels":null}`: true, `{"labels":[]}`: false, `{"labels":1}`: false} {
+	for text, want := range map[string]bool{
+		`{}`: true, `{"labels":null}`: true, `{"labels":[]}`: false, `{"labels":1}`: false,
+	} {
 		if err := (Object{"metadata": []byte(text)}).EachLabel(func(string, string) {}); (err == nil) != want {
 			t.Errorf("%s: %v", text, err)
 		}

@@ -4,6 +4,7 @@
 package rawjson_test
 
 import (
+	"bytes"
 	"strings"
 	"testing"
 
@@ -22,7 +23,7 @@ func TestAt(t *testing.T) {
 			t.Errorf("%s: %q (%t), want %q", path, got, ok, want)
 		}
 	}
-	if got, ok := rawjson.At(object); !ok || string(got) != string(object) {
+	if got, ok := rawjson.At(object); !ok || !bytes.Equal(got, object) {
 		t.Errorf("no path: %q", got)
 	}
 }

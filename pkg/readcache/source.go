@@ -92,7 +92,8 @@ func (s *source) ListWithContext(ctx context.Context, options metav1.ListOptions
 		s.mustList(true)
 		s.pages = 0
 	}
-	if s.pages++; s.pages > maxPages {
+	s.pages++
+	if s.pages > maxPages {
 		s.lost(errManyPages)
 		return nil, errManyPages
 	}

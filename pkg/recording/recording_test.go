@@ -11,6 +11,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -87,9 +88,14 @@ func TestFormat(t *testing.T) {
 				if err := json.Unmarshal([]byte(line), &event); err != nil || len(event) != 3 {
 					t.Fatalf("the event is %s (%v)", line, err)
 				}
-				kinds.WriteString(event[1].(string)) //nolint:forcetypeassert // a panic fails the test
-				if event[1] == eventOutput {
-					shown.WriteString(event[2].(string)) //nolint:forcetypeassert // as above
+				kind, isText := event[1].(string)
+				data, isData := event[2].(string)
+				if !isText || !isData {
+					t.Fatalf("the event is %s", line)
+				}
+				kinds.WriteString(kind)
+				if kind == eventOutput {
+					shown.WriteString(data)
 				}
 			}
 			if shown.String() != "a<b\ncafé\uFFFD" || kinds.String() != "ooor" {
@@ -130,7 +136,7 @@ func TestEncryption(t *testing.T) {
 	}
 	last := len(raw) - 20 // the last chunk has 4 + 16 bytes
 	for name, changed := range map[string][]byte{
-		"a bit":    append(bytes.Clone(raw[:len(raw)-30]), append([]byte{raw[len(raw)-30] ^ 1}, raw[len(raw)-29:]...)...),
+		"a bit":    slices.Concat(raw[:len(raw)-30], []byte{raw[len(raw)-30] ^ 1}, raw[len(raw)-29:]),
 		"appended": append(bytes.Clone(raw), raw[last:]...),
 		"moved":    append(bytes.Clone(raw[:len(magic)+saltBytes]), raw[last:]...),
 		"length":   append(bytes.Clone(raw[:len(magic)+saltBytes]), 0xff, 0xff, 0xff, 0xff),
@@ -169,7 +175,8 @@ func TestBounds(t *testing.T) {
 		t.Fatal(err)
 	}
 	found, total, err := s.List(0, 10)
-	if err != nil || total != 2 || found[0].Part+found[1].Part != 3 || max(found[0].Bytes, found[1].Bytes) > MaxFileBytes {
+	if err != nil || total != 2 || found[0].Part+found[1].Part != 3 ||
+		max(found[0].Bytes, found[1].Bytes) > MaxFileBytes {
 		t.Errorf("%+v (%v)", found, err)
 	}
 	if page, _, err := s.List(1, 1); err != nil || len(page) != 1 {
@@ -217,7 +224,10 @@ func TestFailure(t *testing.T) {
 		t.Fatal(err)
 	}
 	select {
-	case <-failed:
+	case err := <-failed:
+		if err == nil {
+			t.Error("the failure has no error")
+		}
 	case <-time.After(10 * flushInterval):
 		t.Error("nothing is reported")
 	}

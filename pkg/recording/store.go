@@ -94,7 +94,8 @@ func (s *Store) Begin(t Terminal) (*Recording, error) {
 // create makes the file of a recording.
 func (s *Store) create(now time.Time) (*os.File, error) {
 	id := now.UTC().Format(idTime) + "-" + strings.ToLower(rand.Text())
-	file, err := os.OpenFile(filepath.Join(s.options.Dir, id+suffix), os.O_CREATE|os.O_EXCL|os.O_WRONLY, files)
+	path := filepath.Join(s.options.Dir, id+suffix)
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, files) //nolint:gosec // the name is made here
 	if err != nil {
 		return nil, fmt.Errorf("making a recording: %w", err)
 	}
@@ -187,7 +188,7 @@ func (s *Store) List(offset, limit int) ([]Summary, int, error) {
 }
 
 // ids are those of recordings. No other text becomes part of a path.
-var ids = regexp.MustCompile(`^[0-9]{8}t[0-9]{6}-[a-z0-9]{1,64}$`) //nolint:gochecknoglobals // it is constant
+var ids = regexp.MustCompile(`^\d{8}t\d{6}-[a-z0-9]{1,64}$`) //nolint:gochecknoglobals // it is constant
 
 // Get returns the summary of a recording.
 func (s *Store) Get(id string) (Summary, error) {

@@ -77,7 +77,8 @@ func (t *Table) writeAnswer(ctx context.Context, w http.ResponseWriter, r *http.
 			return
 		}
 		defer place.Leave()
-		defer t.expire(w)()
+		reset := t.expire(w)
+		defer reset()
 	}
 	envelope.WriteData(ctx, w, result.Data, result.Meta)
 }

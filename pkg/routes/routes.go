@@ -100,32 +100,41 @@ type Table struct {
 // and the server does not start.
 func (t *Table) Add(routes ...Route) error {
 	for _, r := range routes {
-		switch {
-		case r.Endpoint.rule == "":
-			return fmt.Errorf("route %s %s has no access rule", r.Method, r.Path)
-		case r.Operation == "" || r.Doc == "" || r.Returns == nil:
-			return fmt.Errorf("route %s %s is not documented", r.Method, r.Path)
-		case r.Verb != "" && (!slices.Contains(streams.Verbs(), r.Verb) || r.Endpoint.rule == RulePublic):
-			return fmt.Errorf("stream %s has an unknown verb, or is public", r.Path)
-		case slices.ContainsFunc(t.routes, func(o Route) bool { return o.Operation == r.Operation }):
+		if slices.ContainsFunc(t.routes, func(o Route) bool { return o.Operation == r.Operation }) {
 			return fmt.Errorf("operation %s is registered twice", r.Operation)
 		}
 		r.Parameters = withSharedParameters(r)
-		for _, p := range pathParameters(r.Path) {
-			if r.Parameters[p] == "" {
-				return fmt.Errorf("path parameter %s of route %s %s is not documented", p, r.Method, r.Path)
-			}
-		}
-		for name := range r.Types {
-			if r.Parameters[name] == "" || slices.Contains(pathParameters(r.Path), name) {
-				return fmt.Errorf("%s has a type, and is not a query parameter of route %s %s", name, r.Method, r.Path)
-			}
+		if err := r.validate(); err != nil {
+			return err
 		}
 		t.routes = append(t.routes, r)
 		if r.Verb != "" || r.Endless {
 			t.longRunning = append(t.longRunning, pattern{
 				method: r.Method, path: segments(r.Path), stream: r.Verb != "",
 			})
+		}
+	}
+	return nil
+}
+
+// validate returns an error if the route has no access rule, or if a part of it is not documented.
+func (r *Route) validate() error {
+	switch {
+	case r.Endpoint.rule == "":
+		return fmt.Errorf("route %s %s has no access rule", r.Method, r.Path)
+	case r.Operation == "" || r.Doc == "" || r.Returns == nil:
+		return fmt.Errorf("route %s %s is not documented", r.Method, r.Path)
+	case r.Verb != "" && (!slices.Contains(streams.Verbs(), r.Verb) || r.Endpoint.rule == RulePublic):
+		return fmt.Errorf("stream %s has an unknown verb, or is public", r.Path)
+	}
+	for _, p := range pathParameters(r.Path) {
+		if r.Parameters[p] == "" {
+			return fmt.Errorf("path parameter %s of route %s %s is not documented", p, r.Method, r.Path)
+		}
+	}
+	for name := range r.Types {
+		if r.Parameters[name] == "" || slices.Contains(pathParameters(r.Path), name) {
+			return fmt.Errorf("%s has a type, and is not a query parameter of route %s %s", name, r.Method, r.Path)
 		}
 	}
 	return nil

@@ -209,7 +209,9 @@ func (l *library) contenders(b *testing.B, q question) []*contender {
 			kubeContender(b, "kube gzip", q.kube, http.Header{"Accept-Encoding": {"gzip"}}))
 	}
 	wanted := regexp.MustCompile(*answers)
-	return append(all[:2], slices.DeleteFunc(all[2:], func(c *contender) bool { return !wanted.MatchString(c.name) })...)
+	return append(all[:2], slices.DeleteFunc(all[2:], func(c *contender) bool {
+		return !wanted.MatchString(c.name)
+	})...)
 }
 
 // kubeContender returns a contender that asks kube-apiserver.

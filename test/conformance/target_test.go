@@ -37,8 +37,8 @@ type Target struct {
 	Kubernetes func(user string, groups ...string) (*rest.Config, error)
 	// Host is the name of the KubeVisionCluster of the cluster that KubeVision runs in.
 	Host string
-	// Started is true if the installation was started for these tests, so that they may reconfigure it. Environment is nil
-	// otherwise.
+	// Started is true if the installation was started for these tests, so that they may reconfigure it. Environment is
+	// nil otherwise.
 	Started     bool
 	Environment *environment.Environment
 

@@ -195,7 +195,7 @@ func (s *Shared) startControllers() error {
 	go func() { done <- mgr.Start(ctx) }()
 	s.stopControllers = func() {
 		cancel()
-		<-done
+		_ = <-done // the tests have ended
 	}
 	return nil
 }

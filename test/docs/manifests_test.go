@@ -128,7 +128,8 @@ func TestNamespacesOfRights(t *testing.T) {
 func manifests(t *testing.T) []string {
 	t.Helper()
 	var out []string
-	err := filepath.WalkDir(filepath.Join(readTree(t).root, "config"), func(path string, _ fs.DirEntry, err error) error {
+	root := filepath.Join(readTree(t).root, "config")
+	err := filepath.WalkDir(root, func(path string, _ fs.DirEntry, err error) error {
 		if err != nil || filepath.Ext(path) != ".yaml" {
 			return err
 		}

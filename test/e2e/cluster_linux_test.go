@@ -55,7 +55,7 @@ func (c *cluster) kubectl(ctx context.Context, args ...string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	args = append(args, "--kubeconfig="+c.kubeconfig)
-	cmd := exec.CommandContext(ctx, c.KubectlPath(), args...) //nolint:gosec // of the control plane
+	cmd := exec.CommandContext(ctx, c.KubectlPath(), args...)
 	cmd.Dir = world.root
 	out, err := cmd.CombinedOutput()
 	text := strings.TrimSpace(string(out))

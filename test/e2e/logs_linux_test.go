@@ -59,7 +59,7 @@ func (b build) saveLogs() {
 			continue
 		}
 		target := filepath.Join(b.logs(), name)
-		out, copyErr := exec.Command("cp", "-r", path, target).CombinedOutput() //nolint:gosec,noctx // after the tests
+		out, copyErr := exec.Command("cp", "-r", path, target).CombinedOutput() //nolint:noctx // after the tests
 		if copyErr != nil {
 			err = errors.Join(err, fmt.Errorf("%w: %s", copyErr, out))
 		}

@@ -75,7 +75,8 @@ func (o *TerminalOptions) addFlags(fs *pflag.FlagSet) {
 func (o *TerminalOptions) validate() []error {
 	var errs []error
 	if o.IdleTime < minTerminalTime || o.MaxTime < minTerminalTime {
-		errs = append(errs, fmt.Errorf("--terminal-idle-time and --terminal-max-time must be at least %s", minTerminalTime))
+		errs = append(errs, fmt.Errorf("--terminal-idle-time and --terminal-max-time must be at least %s",
+			minTerminalTime))
 	}
 	if o.CopyBytes < 0 || o.RecordAge < 0 {
 		errs = append(errs, errors.New("--copy-bytes and --record-terminals-age must not be negative"))

@@ -177,7 +177,8 @@ func TestHostilePod(t *testing.T) {
 	total := budget.New(64 << 20)
 	account := total.Account("jane", 0)
 	defer account.Close()
-	if _, err := decodePod(strings.NewReader(text), account); envelope.As(err).Code != dashboardv1alpha1.CodeTooManyRequests {
+	_, err := decodePod(strings.NewReader(text), account)
+	if envelope.As(err).Code != dashboardv1alpha1.CodeTooManyRequests {
 		t.Errorf("the error is %v", err)
 	}
 	if _, err := decodePod(strings.NewReader(`{"metadata":{"name":"web"}}`), account); err != nil {

@@ -72,8 +72,8 @@ func (s *selection) sources(ctx context.Context) ([]*source, error) {
 
 func (s *selection) source(pod, container string) *source {
 	return &source{
-		reading: &s.reading, caller: s.caller, resource: s.resource, namespace: s.namespace, pod: pod, container: container,
-		options: s.options,
+		reading: &s.reading, caller: s.caller, resource: s.resource, namespace: s.namespace, pod: pod,
+		container: container, options: s.options,
 	}
 }
 

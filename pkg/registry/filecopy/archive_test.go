@@ -18,8 +18,8 @@ import (
 )
 
 // archive returns an archive with entries whose content is their name.
-func archive(t testing.TB, headers ...tar.Header) []byte {
-	t.Helper()
+func archive(tb testing.TB, headers ...tar.Header) []byte {
+	tb.Helper()
 	var out bytes.Buffer
 	w := tar.NewWriter(&out)
 	for i := range headers {
@@ -29,11 +29,11 @@ func archive(t testing.TB, headers ...tar.Header) []byte {
 			h.Size = int64(len(h.Name))
 		}
 		if err := w.WriteHeader(h); err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 		if h.Typeflag == tar.TypeReg {
 			if _, err := io.WriteString(w, h.Name); err != nil {
-				t.Fatal(err)
+				tb.Fatal(err)
 			}
 		}
 	}

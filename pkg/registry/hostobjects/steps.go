@@ -53,8 +53,10 @@ func Patch(what string, from, to client.Object, given string, refused func(conte
 	}
 	return Step{
 		Object: what,
-		Do:     func(ctx context.Context, c client.Client) error { return refused(ctx, write(ctx, c, from, to, given)) },
-		Undo:   func(ctx context.Context, c client.Client) error { return write(ctx, c, to, from, "") },
+		Do: func(ctx context.Context, c client.Client) error {
+			return refused(ctx, write(ctx, c, from, to, given))
+		},
+		Undo: func(ctx context.Context, c client.Client) error { return write(ctx, c, to, from, "") },
 	}
 }
 

@@ -63,8 +63,8 @@ func TestMetricsStandBesideThePod(t *testing.T) {
 	}
 }
 
-// TestContainersAreCharged verifies that the account is charged for the containers of a Pod before they are decoded, and
-// not afterwards.
+// TestContainersAreCharged verifies that the account is charged for the containers of a Pod before they are decoded,
+// and not afterwards.
 func TestContainersAreCharged(t *testing.T) {
 	pod := pods("p")[0]
 	pod["spec"] = json.RawMessage(`{"containers":[{}` + strings.Repeat(",{}", 16<<10) + `]}`)

@@ -117,7 +117,7 @@ func (o *order) byUsage(metrics *podmetrics.Metrics) error {
 	}
 	if !metrics.Available() {
 		return envelope.Invalid(querySortBy,
-			"there are no metrics of the Pods to sort by: without %s, they are sorted by what they ask for", queryMetrics)
+			"there are no metrics of the Pods to sort by: without %s, they are sorted by their requests", queryMetrics)
 	}
 	o.derived = func(pod item) sortKey {
 		metadata := pod.Member("metadata")

@@ -152,7 +152,8 @@ func (m manifestObject) restore(ctx context.Context, caller *clusters.Client, t 
 		}
 	}
 	if masked {
-		m.annotations()[corev1.LastAppliedConfigAnnotation] = current.Metadata.Annotations[corev1.LastAppliedConfigAnnotation]
+		const applied = corev1.LastAppliedConfigAnnotation
+		m.annotations()[applied] = current.Metadata.Annotations[applied]
 	}
 	return nil
 }

@@ -18,7 +18,8 @@ const (
 
 // pathSegment is a segment of a path, as kubectl writes it: .name, in which a backslash escapes the next character, an
 // index in brackets, or a name in brackets and quotes.
-var pathSegment = regexp.MustCompile( //nolint:gocritic // all printable characters
+var pathSegment = regexp.MustCompile(
+	//nolint:gocritic // all printable characters
 	`^(?:\.((?:[A-Za-z0-9_/-]|\\[ -~])+)|\[(-?\d{1,6}|\*)\]|\['([^']+)'\]|\["([^"]+)"\])`)
 
 var pathEscape = regexp.MustCompile(`\\(.)`)

@@ -13,10 +13,10 @@ import (
 )
 
 const (
-	// maxTextBytes bounds the JSON of a text that is compared with a name, and of a quantity or a time. Escapes included,
-	// valid ones are shorter.
+	// maxTextBytes bounds the JSON of a text that is compared with a name, and of a quantity or a time. Valid texts are
+	// shorter, even with escapes.
 	maxTextBytes = 2 << 10
-	// maxSummed bounds the containers or conditions of an object that are looked at. Pods that an API server stores have
+	// maxSummed bounds the containers or conditions of an object that are read. Pods that an API server stores have
 	// fewer.
 	maxSummed = 10_000
 )
@@ -81,7 +81,8 @@ func eachAt(value []byte, visit func(element []byte), path ...string) {
 	}
 	visited := 0
 	rawjson.Elements(array, func(element []byte) {
-		if visited++; visited <= maxSummed {
+		visited++
+		if visited <= maxSummed {
 			visit(element)
 		}
 	})

@@ -40,7 +40,8 @@ func TestElementsAreNotDecodedForAKey(t *testing.T) {
 		"conditions": {corev1.Resource("pods"), "restarts", `{"status":{"conditions":` + many("{}") + `}}`},
 		"statuses":   {corev1.Resource("pods"), "restarts", `{"status":{"containerStatuses":` + many("{}") + `}}`},
 		"init containers": {corev1.Resource("pods"), "restarts",
-			`{"spec":{"initContainers":` + many("{}") + `},"status":{"conditions":[{"type":"Initialized","status":"True"}]}}`},
+			`{"spec":{"initContainers":` + many("{}") +
+				`},"status":{"conditions":[{"type":"Initialized","status":"True"}]}}`},
 		"containers": {corev1.Resource("pods"), "cpu", `{"spec":{"containers":` + many("{}") + `}}`},
 		"usage":      {podmetrics.GroupResource("pods"), "memory", `{"containers":` + many("{}") + `}`},
 		"series":     {eventsv1.Resource("events"), "lastSeen", `{"series":` + many("0") + `}`},

@@ -85,7 +85,8 @@ func TestWhatIsNoText(t *testing.T) {
 func TestLargeWrites(t *testing.T) {
 	r := &recorder{}
 	in := bytes.Repeat([]byte{'x'}, 3*maxFrame+1)
-	if n, err := (&output{record: unrecorded, stream: r, channel: channelOutput, binary: true}).Write(in); n != len(in) || err != nil {
+	out := &output{record: unrecorded, stream: r, channel: channelOutput, binary: true}
+	if n, err := out.Write(in); n != len(in) || err != nil {
 		t.Fatal(n, err)
 	}
 	if len(r.binaries) != 4 || len(r.binaries[0]) != maxFrame+1 {

@@ -26,9 +26,10 @@ import (
 )
 
 const (
-	// Group and Resource name the virtual resource that access reviews on the host ask about. The verbs are list, and
-	// get with the id of a recording. The group is not that of the API, which all users may call.
-	Group    = kubevisionv1alpha1.GroupName
+	// Group is the group of the virtual resource that access reviews on the host ask about. The verbs are list, and get
+	// with the id of a recording. The group is not that of the API, which all users may call.
+	Group = kubevisionv1alpha1.GroupName
+	// Resource is the resource of the virtual resource.
 	Resource = "terminalsessions"
 
 	sessionParameter = "session"

@@ -170,7 +170,8 @@ func TestResume(t *testing.T) {
 		}
 		resumed++
 		if !maps.Equal(r.copy, w.objects) {
-			t.Fatalf("from %s, with changes up to %s: %v instead of %v", from.version, received.version, r.copy, w.objects)
+			t.Fatalf("from %s, with changes up to %s: %v instead of %v", from.version, received.version, r.copy,
+				w.objects)
 		}
 	}
 	if resumed < 1000 || refused < 1000 {

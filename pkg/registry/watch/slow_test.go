@@ -8,6 +8,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -56,8 +57,8 @@ func (w *world) follow(s *slowStream) (*client, *topic) {
 	return c, t
 }
 
-// TestSlowClientsAreCounted verifies that a client that reads slowly holds one message, which is counted, and no object,
-// and that it goes on with the last state of each object.
+// TestSlowClientsAreCounted verifies that a client that reads slowly holds one message, which is counted, and no
+// object, and that it goes on with the last state of each object.
 func TestSlowClientsAreCounted(t *testing.T) {
 	const size = 1 << 20
 	w, total := newWorld(), budget.New(16*size)
@@ -125,7 +126,7 @@ func TestInitialObjects(t *testing.T) {
 	group := &readcache.Group{}
 	for i := range 5 {
 		group.Objects = append(group.Objects, &readcache.Object{
-			Namespace: "n", Name: fmt.Sprint(i), JSON: bytes.Repeat([]byte("x"), messageBytes/2),
+			Namespace: "n", Name: strconv.Itoa(i), JSON: bytes.Repeat([]byte("x"), messageBytes/2),
 		})
 	}
 	all := func(string, string) bool { return true }

@@ -34,7 +34,7 @@ func makeCgroups() error {
 	}
 	for _, file := range hierarchies {
 		group := filepath.Join(filepath.Dir(file), Cgroup)
-		if err := os.MkdirAll(group, 0o755); err != nil { //nolint:gosec // as the others
+		if err := os.MkdirAll(group, 0o755); err != nil {
 			return fmt.Errorf("make a control group: %w", err)
 		}
 	}

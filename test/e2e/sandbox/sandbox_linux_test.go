@@ -49,7 +49,7 @@ func inside() int {
 	for _, setting := range []string{"/proc/sys/vm/overcommit_memory", "/etc/e2e", "/var/lib/e2e"} {
 		err = errors.Join(err, os.WriteFile(setting, []byte("1"), 0o600))
 	}
-	sleep := exec.Command("sleep", os.Getenv(outside)) //nolint:gosec // a number
+	sleep := exec.Command("sleep", os.Getenv(outside)) //nolint:gosec,noctx // a number; it must outlive its parent
 	sleep.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if err = errors.Join(err, sleep.Start()); err == nil {
 		group := filepath.Join(hierarchy(), Cgroup, "container")
@@ -104,7 +104,7 @@ func TestNothingStays(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			seconds := "3600." + digits()
-			cmd := exec.CommandContext(t.Context(), os.Args[0])
+			cmd := exec.CommandContext(t.Context(), os.Args[0]) //nolint:gosec // this program
 			var out bytes.Buffer
 			cmd.Stdout, cmd.Stderr = &out, &out
 			cmd.Env = append(os.Environ(), outside+"="+seconds, manner+"="+test.name)

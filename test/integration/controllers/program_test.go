@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"testing"
-	"time"
 
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -42,13 +41,5 @@ func awaitLeader(tb testing.TB) {
 			return errors.New("a new user is not seen")
 		}
 		return nil
-	})
-}
-
-// touch triggers a probe of a cluster by a change without meaning.
-func touch(tb testing.TB, c *kubevisionv1alpha1.KubeVisionCluster) {
-	tb.Helper()
-	change(tb, c, func(c *kubevisionv1alpha1.KubeVisionCluster) {
-		c.Spec.DisplayName = time.Now().Format(time.RFC3339Nano)
 	})
 }

@@ -9,6 +9,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
+	"maps"
 	"strings"
 	"testing"
 	"time"
@@ -29,9 +30,7 @@ func (p person) reissue(tb testing.TB, ticket string, changes map[string]any) st
 	if err := json.Unmarshal(text, &all); err != nil {
 		tb.Fatal(err)
 	}
-	for name, value := range changes {
-		all[name] = value
-	}
+	maps.Copy(all, changes)
 	if text, err = json.Marshal(all); err != nil {
 		tb.Fatal(err)
 	}

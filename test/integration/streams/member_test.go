@@ -105,7 +105,7 @@ func podOnNode(tb testing.TB, cluster *localcluster.Cluster, admin client.Client
 		tb.Fatal(err)
 	}
 	node.Status.Addresses = []corev1.NodeAddress{{Type: corev1.NodeInternalIP, Address: "127.0.0.1"}}
-	node.Status.DaemonEndpoints.KubeletEndpoint.Port = int32(port)
+	node.Status.DaemonEndpoints.KubeletEndpoint.Port = int32(port) //nolint:gosec // a port
 	if err := admin.Status().Update(tb.Context(), node); err != nil {
 		tb.Fatal(err)
 	}

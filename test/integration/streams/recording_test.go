@@ -28,10 +28,10 @@ type session struct {
 func auditor(tb testing.TB) person {
 	tb.Helper()
 	p := newPerson(tb, "auditor")
-	role := &rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: fixture.Name("auditor")}, Rules: []rbacv1.PolicyRule{{
-		APIGroups: []string{"kubevision.io"}, Resources: []string{"terminalsessions"},
-		Verbs: []string{"list", "get"},
-	}}}
+	rules := []rbacv1.PolicyRule{{
+		APIGroups: []string{"kubevision.io"}, Resources: []string{"terminalsessions"}, Verbs: []string{"list", "get"},
+	}}
+	role := &rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: fixture.Name("auditor")}, Rules: rules}
 	set().Create(tb, role)
 	set().Create(tb, &rbacv1.ClusterRoleBinding{
 		ObjectMeta: metav1.ObjectMeta{Name: role.Name},
@@ -67,7 +67,7 @@ func TestRecording(t *testing.T) {
 		t.Fatalf("the recordings are %+v", found)
 	}
 	var played struct{ Recording string }
-	all := ""
+	var recordings strings.Builder
 	for _, s := range found {
 		a.client.Call(t, a.get("/terminal-sessions/"+s.ID+"/play")).Want(t, wire.OK).Into(t, &played)
 		header, _, _ := strings.Cut(played.Recording, "\n")
@@ -75,8 +75,9 @@ func TestRecording(t *testing.T) {
 		if err := json.Unmarshal([]byte(header), &first); err != nil || first.Version != 2 {
 			t.Errorf("the header is %q (%v)", header, err)
 		}
-		all += played.Recording
+		recordings.WriteString(played.Recording)
 	}
+	all := recordings.String()
 	for _, want := range []string{"canary-42 <b>", `"r","91x17"`, "silent-canary", `"m","ended: done"`} {
 		if !strings.Contains(all, want) {
 			t.Errorf("%q is not recorded: %s", want, all)
