@@ -67,7 +67,7 @@ func TestRecording(t *testing.T) {
 		t.Fatalf("the recordings are %+v", found)
 	}
 	var played struct{ Recording string }
-	var recordings strings.Builder
+	var text strings.Builder
 	for _, s := range found {
 		a.client.Call(t, a.get("/terminal-sessions/"+s.ID+"/play")).Want(t, wire.OK).Into(t, &played)
 		header, _, _ := strings.Cut(played.Recording, "\n")
@@ -75,9 +75,9 @@ func TestRecording(t *testing.T) {
 		if err := json.Unmarshal([]byte(header), &first); err != nil || first.Version != 2 {
 			t.Errorf("the header is %q (%v)", header, err)
 		}
-		recordings.WriteString(played.Recording)
+		text.WriteString(played.Recording)
 	}
-	all := recordings.String()
+	all := text.String()
 	for _, want := range []string{"canary-42 <b>", `"r","91x17"`, "silent-canary", `"m","ended: done"`} {
 		if !strings.Contains(all, want) {
 			t.Errorf("%q is not recorded: %s", want, all)
