@@ -63,7 +63,8 @@ func TestRecording(t *testing.T) {
 	a.client.Call(t, a.get("/terminal-sessions?limit=200")).Want(t, wire.OK).Into(t, &found)
 	found = slices.DeleteFunc(found, func(s session) bool { return s.Namespace != namespace })
 	if len(found) != 2 || found[0].UserID != "kubevision:"+p.User.Name || found[0].Pod != "web" ||
-		found[0].Container != "main" || found[0].Cluster != host || found[0].Verb != "exec" || !slices.Equal(found[0].Command, []string{"sh"}) {
+		found[0].Container != "main" || found[0].Cluster != host || found[0].Verb != "exec" ||
+		!slices.Equal(found[0].Command, []string{"sh"}) {
 		t.Fatalf("the recordings are %+v", found)
 	}
 	var played struct{ Recording string }
