@@ -55,6 +55,7 @@ func newStreams(
 		}
 		return time.Time{}
 	}
+	o.Host = func() streams.Cluster { return s.connections.Host() }
 	o.Watched = func(c streams.Cluster) bool {
 		connection, ok := c.(*clusters.Connection)
 		return ok && s.verdicts != nil && s.verdicts.Watched(connection)

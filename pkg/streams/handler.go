@@ -47,7 +47,8 @@ type Handler struct {
 	// and at once when Depends change. A denial ends the stream; another error ends it after checkGrace. Nil means that
 	// the right is checked elsewhere.
 	Check func(ctx context.Context) error
-	// Depends are the connections to clusters whose RBAC objects decide about Check. They must be comparable.
+	// Depends are the connections to clusters whose RBAC objects decide about Check, besides the host. They must be
+	// comparable.
 	Depends []Cluster
 	// MaxTime bounds the time of the stream, and IdleTime that without a message in either direction. Zero means no
 	// bound. Pings are no messages.

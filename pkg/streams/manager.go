@@ -44,6 +44,9 @@ type Options struct {
 	// Expires returns the end of the credential with which a stream is opened; zero if the session is its only end.
 	// Nil means the session.
 	Expires func(u user.Info) time.Time
+	// Host returns the connection to the host cluster, which decides about the use of each other cluster. Nil means that
+	// no stream depends on it.
+	Host func() Cluster
 	// Watched returns whether changes of the RBAC objects of a cluster are reported to ClusterChanged.
 	Watched func(Cluster) bool
 }
@@ -155,7 +158,7 @@ func (m *Manager) add(s *Stream) bool {
 		m.users[name] = map[*Stream]bool{}
 	}
 	m.users[name][s] = true
-	for _, c := range s.handler.Depends {
+	for _, c := range s.depends {
 		d := m.clusters[c]
 		if d == nil {
 			d = &dependents{streams: map[*Stream]bool{}, unused: make(chan struct{})}
@@ -183,7 +186,7 @@ func (m *Manager) remove(s *Stream) {
 	if len(m.users[name]) == 0 {
 		delete(m.users, name)
 	}
-	for _, c := range s.handler.Depends {
+	for _, c := range s.depends {
 		if d := m.clusters[c]; d != nil && d.streams[s] {
 			delete(d.streams, s)
 			if len(d.streams) == 0 {
@@ -263,7 +266,7 @@ func (m *Manager) ClusterChanged(c Cluster) {
 // clusters whose changes are not reported, the longer it is, so that their checks do not load the clusters.
 func (m *Manager) recheckEvery(s *Stream) time.Duration {
 	const unwatchedPerSecond = 50
-	if !slices.ContainsFunc(s.handler.Depends, m.isUnwatched) {
+	if !slices.ContainsFunc(s.depends, m.isUnwatched) {
 		return recheckInterval
 	}
 	m.mu.Lock()

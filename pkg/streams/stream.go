@@ -28,6 +28,8 @@ type Stream struct {
 	// name is that of the user.
 	name    string
 	account *budget.Account
+	// depends are the clusters of the handler, and the host.
+	depends []Cluster
 
 	// done ends with the stream; its cause is the end.
 	done   context.Context //nolint:containedctx // it is the life of the stream, not of a request

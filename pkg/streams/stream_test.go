@@ -147,20 +147,30 @@ func TestEnds(t *testing.T) {
 // TestLostRight: a change of RBAC objects is looked at within a second, also if the API server decides by the objects
 // before for half of it.
 func TestLostRight(t *testing.T) {
-	cluster := &testCluster{done: make(chan struct{})}
+	member, host := &testCluster{done: make(chan struct{})}, &testCluster{done: make(chan struct{})}
+	for name, changed := range map[string]Cluster{"member": member, "host": host} {
+		t.Run(name, func(t *testing.T) { checkLostRight(t, member, host, changed) })
+	}
+}
+
+// checkLostRight takes a right to a member away by a change of a cluster.
+func checkLostRight(t *testing.T, member, host, where Cluster) {
+	t.Helper()
 	var changed atomic.Int64
-	h := &Handler{Depends: []Cluster{cluster}, Check: func(context.Context) error {
+	h := &Handler{Depends: []Cluster{member}, Check: func(context.Context) error {
 		at := changed.Load()
 		if at != 0 && time.Since(time.Unix(0, at)) > 500*time.Millisecond {
 			return envelope.New(dashboardv1alpha1.CodeForbidden, "you may not")
 		}
 		return nil
 	}}
-	m, address := serveStreams(t, Options{Watched: func(Cluster) bool { return true }}, h)
+	m, address := serveStreams(t, Options{
+		Watched: func(Cluster) bool { return true }, Host: func() Cluster { return host },
+	}, h)
 	conn := dial(t, address)
 	time.Sleep(50 * time.Millisecond)
 	changed.Store(time.Now().UnixNano())
-	m.ClusterChanged(cluster)
+	m.ClusterChanged(where)
 	if _, reason, _ := endOf(t, conn); reason != Forbidden {
 		t.Errorf("it ends with %s", reason)
 	}

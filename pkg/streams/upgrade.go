@@ -7,6 +7,7 @@ import (
 	"cmp"
 	"context"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -63,6 +64,12 @@ func (m *Manager) newStream(ctx context.Context, t transport, u user.Info, verb 
 	}
 	if m.options.Expires != nil {
 		s.expires = m.options.Expires(u)
+	}
+	s.depends = slices.Clone(h.Depends)
+	if m.options.Host != nil && len(s.depends) > 0 {
+		if host := m.options.Host(); !slices.Contains(s.depends, host) {
+			s.depends = append(s.depends, host)
+		}
 	}
 	s.checks.passed = time.Now()
 	logger := klog.Background()
