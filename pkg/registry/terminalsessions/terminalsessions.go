@@ -106,10 +106,6 @@ func (p *Provider) review(ctx context.Context, u user.Info, verb, name string) e
 }
 
 func (p *Provider) list(r *routes.Request, _ granted) (routes.Result, error) {
-	out := []dashboardv1alpha1.TerminalSession{}
-	if p.Recordings == nil {
-		return routes.Result{Data: out, Meta: dashboardv1alpha1.Meta{Total: new(int64)}}, nil
-	}
 	offset, err := number(r, offsetParameter, 0)
 	if err != nil {
 		return routes.Result{}, err
@@ -117,6 +113,10 @@ func (p *Provider) list(r *routes.Request, _ granted) (routes.Result, error) {
 	limit, err := number(r, limitParameter, defaultLimit)
 	if err != nil {
 		return routes.Result{}, err
+	}
+	out := []dashboardv1alpha1.TerminalSession{}
+	if p.Recordings == nil {
+		return routes.Result{Data: out, Meta: dashboardv1alpha1.Meta{Total: new(int64)}}, nil
 	}
 	found, total, err := p.Recordings.List(offset, min(limit, maxLimit))
 	if err != nil {

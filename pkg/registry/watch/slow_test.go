@@ -52,7 +52,7 @@ func (w *world) follow(s *slowStream) (*client, *topic) {
 	c := &client{stream: s, topics: map[topicName]*topic{}}
 	t := &topic{
 		topicName: topicName{cluster: "c", resource: "r"}, client: c, feed: w.feed, scope: scopedlist.Scope{All: true},
-		cursor: w.feed.head(), marked: time.Now(),
+		cursor: w.feed.head(), marked: time.Now().Add(time.Hour), // no bookmark is due
 	}
 	return c, t
 }
