@@ -29,7 +29,9 @@ var withoutBody = []string{
 }
 
 // optionalBody lists the operations with an optional body.
-func optionalBody() []string { return []string{"setUpTwoFactor", "drainNode", "createTicket", "debugPod"} }
+func optionalBody() []string {
+	return []string{"setUpTwoFactor", "drainNode", "createTicket", "debugPod"}
+}
 
 // document returns the OpenAPI document of the API's group from kube-apiserver, which updates it only occasionally.
 func document(t *testing.T) (*spec3.OpenAPI, []byte) {
