@@ -84,8 +84,8 @@ func windows() http.HTTP2Config {
 	}
 }
 
-// isWatch returns whether a request is a watch. The query of a request through the proxy of an API server is that of the
-// user, and says nothing about the API server.
+// isWatch returns whether a request is a watch. The query of a request through the proxy of an API server is that of
+// the user, and says nothing about the API server.
 func isWatch(r *http.Request) bool {
 	if strings.Contains(r.URL.Path, "/api/v1/") && strings.Contains(r.URL.Path+"/", "/proxy/") {
 		return false

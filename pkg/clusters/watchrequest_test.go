@@ -20,7 +20,8 @@ func TestIsWatch(t *testing.T) {
 		"/api/v1/namespaces/a/pods/web/proxy/x?watch=true":           false,
 		"/k8s/clusters/c/api/v1/namespaces/a/pods/w/proxy/x?watch=1": false,
 	} {
-		if got := isWatch(httptest.NewRequestWithContext(t.Context(), http.MethodGet, target, http.NoBody)); got != want {
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, target, http.NoBody)
+		if got := isWatch(r); got != want {
 			t.Errorf("%s: %v, want %v", target, got, want)
 		}
 	}

@@ -188,7 +188,7 @@ func (s *Store) List(offset, limit int) ([]Summary, int, error) {
 }
 
 // ids are those of recordings. No other text becomes part of a path.
-var ids = regexp.MustCompile(`^\d{8}t\d{6}-[a-z0-9]{1,64}$`) //nolint:gochecknoglobals // it is constant
+var ids = regexp.MustCompile(`^\d{8}t\d{6}-[a-z0-9]{1,64}$`)
 
 // Get returns the summary of a recording.
 func (s *Store) Get(id string) (Summary, error) {

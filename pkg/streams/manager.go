@@ -44,8 +44,8 @@ type Options struct {
 	// Expires returns the end of the credential with which a stream is opened; zero if the session is its only end.
 	// Nil means the session.
 	Expires func(u user.Info) time.Time
-	// Host returns the connection to the host cluster, which decides about the use of each other cluster. Nil means that
-	// no stream depends on it.
+	// Host returns the connection to the host cluster, which decides about the use of each other cluster. Nil means
+	// that no stream depends on it.
 	Host func() Cluster
 	// Watched returns whether changes of the RBAC objects of a cluster are reported to ClusterChanged.
 	Watched func(Cluster) bool

@@ -195,7 +195,9 @@ func (s *Shared) startControllers() error {
 	go func() { done <- mgr.Start(ctx) }()
 	s.stopControllers = func() {
 		cancel()
-		_ = <-done // the tests have ended
+		if err := <-done; err != nil {
+			fmt.Fprintln(os.Stderr, "error: stopping the controllers:", err)
+		}
 	}
 	return nil
 }

@@ -69,7 +69,7 @@ func (s *session) received(_ context.Context, _ *streams.Stream, m streams.Messa
 		if len(m.Data) == 0 || m.Data[0] != channelInput {
 			return streams.NewEnd(streams.Malformed, "a binary message begins with the number of its channel")
 		}
-		return s.write(m.Data[1:])
+		return s.write(m.Data[1:]) //nolint:contextcheck // a recording fails with the session
 	}
 	var f dashboardv1alpha1.TerminalFrame
 	if err := routes.DecodeJSON(m.Data, &f); err != nil {
@@ -81,10 +81,10 @@ func (s *session) received(_ context.Context, _ *streams.Stream, m streams.Messa
 	}
 	switch f.Type {
 	case frameInput:
-		return s.write([]byte(f.Data))
+		return s.write([]byte(f.Data)) //nolint:contextcheck // a recording fails with the session
 	case frameResize:
 		s.sizes.push(size)
-		return s.recordSize(size)
+		return s.recordSize(size) //nolint:contextcheck // a recording fails with the session
 	case framePing: // the message itself keeps the connection alive
 		return nil
 	default:

@@ -239,7 +239,8 @@ func TestRefusedCopies(t *testing.T) {
 		}
 	}
 	path := ofPod(namespace, "web", "copy?from=/etc/hostname")
-	refused(t, p.client, p.get(ofPod(namespace, "web", fmt.Sprint("copy?to=/x&size=", copyLimit+1)))).Want(t, wire.Invalid)
+	tooLarge := p.get(ofPod(namespace, "web", fmt.Sprint("copy?to=/x&size=", copyLimit+1)))
+	refused(t, p.client, tooLarge).Want(t, wire.Invalid)
 	refused(t, p.client, p.get(ofPod(namespace, "web", "copy?from=/../x"))).Want(t, wire.Invalid)
 	exec := p.ticket(t, `{"verb":"exec"}`)
 	refused(t, p.client, wire.Request{Path: p.base + path + "&ticket=" + exec}).Want(t, wire.Unauthenticated)

@@ -22,7 +22,9 @@ import (
 // post sends a request with a body.
 func (p person) post(tb testing.TB, path, body string) wire.Envelope {
 	tb.Helper()
-	return p.client.Call(tb, wire.Request{Method: http.MethodPost, Path: p.base + path, Bearer: p.AccessToken, Body: body})
+	return p.client.Call(tb, wire.Request{
+		Method: http.MethodPost, Path: p.base + path, Bearer: p.AccessToken, Body: body,
+	})
 }
 
 // TestDebugContainer adds an ephemeral container to a Pod, and attaches to it.
@@ -68,8 +70,8 @@ func TestDebugContainer(t *testing.T) {
 	reader.post(t, ofPod(namespace, "web", "debug"), "").Want(t, wire.Forbidden)
 }
 
-// TestNodeShell opens a shell on a node: as the user, where RBAC and the Pod Security of the namespace allow it. The Pod
-// is removed at the end.
+// TestNodeShell opens a shell on a node: as the user, where RBAC and the Pod Security of the namespace allow it. The
+// Pod is removed at the end.
 func TestNodeShell(t *testing.T) {
 	if err := kubelet(); err != nil {
 		t.Fatal(err)

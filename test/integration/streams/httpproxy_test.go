@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -46,8 +47,8 @@ func podServer(tb testing.TB, ip string) (port int) {
 		w.Header().Set("Set-Cookie", "session=evil")
 		w.Header().Set("Access-Control-Allow-Origin", "*")
 		w.Header().Set("Content-Security-Policy", "script-src *")
-		authorization := r.Header["Authorization"]
-		_, _ = fmt.Fprintf(w, "<script>%s %s %q</script>", r.Method, r.URL.RawQuery, authorization) //nolint:gosec // a test
+		text := fmt.Sprintf("<script>%s %s %q</script>", r.Method, r.URL.RawQuery, r.Header["Authorization"])
+		_, _ = io.WriteString(w, text) //nolint:gosec // a test
 	})
 	mux.HandleFunc("/away", func(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, "https://evil.example.com/", http.StatusFound)

@@ -58,10 +58,14 @@ func TestVanishedClients(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = listener.Close() }()
-	port := listener.Addr().(*net.TCPAddr).Port //nolint:forcetypeassert // a panic fails the test
+	address, ok := listener.Addr().(*net.TCPAddr)
+	if !ok {
+		t.Fatalf("the address is %v", listener.Addr())
+	}
 	paths := []string{
 		watchPath, ofPod(namespace, "web", "logs?container=main&follow=true"),
-		ofPod(namespace, "web", "exec?container=main&command=sh"), ofPod(namespace, "web", fmt.Sprint("portforward?ports=", port)),
+		ofPod(namespace, "web", "exec?container=main&command=sh"),
+		ofPod(namespace, "web", fmt.Sprint("portforward?ports=", address.Port)),
 		ofPod(namespace, "web", "copy?to=/tmp/never&size=1"),
 	}
 	openAll := func(each int) {
