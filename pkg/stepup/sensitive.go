@@ -59,7 +59,7 @@ func Rules() []Rule {
 		// The node proxy gives access to every Pod of the node, system Pods included.
 		{Resource: "nodes", Subresource: "proxy", Reads: true, DryRuns: true},
 	}...)
-	for _, namespace := range []string{names.Namespace, metav1.NamespaceSystem} {
+	for _, namespace := range []string{names.Namespace, names.RemovalNamespace, metav1.NamespaceSystem} {
 		rules = append(rules, Rule{Group: all, Namespace: namespace})
 		for _, way := range []string{"exec", "attach", "portforward", "proxy"} {
 			rules = append(rules, Rule{Namespace: namespace, Subresource: way, Reads: true, DryRuns: true})

@@ -122,16 +122,19 @@ func TestStartWithoutTheHost(t *testing.T) {
 func TestHostThatDoesNotAnswer(t *testing.T) {
 	const atOnce, rounds = 60, 2
 	a, client := newActor(t, ""), direct(t)
-	request := wire.Request{Path: wire.DirectPath + "/clusters/of-nobody/resources/pods", Bearer: a.AccessToken}
-	client.Call(t, request).Want(t, wire.ClusterForbidden)
+	request := func(cluster string) wire.Request {
+		return wire.Request{Path: wire.DirectPath + "/clusters/" + cluster + "/resources/pods", Bearer: a.AccessToken}
+	}
+	client.Call(t, request("of-nobody")).Want(t, wire.ClusterForbidden)
 
 	resume := pauseHost(t)
-	for range rounds {
+	for round := range rounds {
 		var all sync.WaitGroup
-		for range atOnce {
+		for i := range atOnce {
 			all.Go(func() {
 				begun := time.Now()
-				response, err := client.Do(t.Context(), request)
+				// No verdict about the cluster is known.
+				response, err := client.Do(t.Context(), request(fmt.Sprintf("of-nobody-%d-%d", round, i)))
 				if err != nil {
 					t.Errorf("no answer: %v", err)
 					return
@@ -149,7 +152,7 @@ func TestHostThatDoesNotAnswer(t *testing.T) {
 	}
 	resume()
 	if err := localcluster.Poll(t.Context(), outageRecovery, "be answered again", func(ctx context.Context) error {
-		return client.Answers(ctx, wire.ClusterForbidden, request)
+		return client.Answers(ctx, wire.ClusterForbidden, request("of-nobody"))
 	}); err != nil {
 		t.Error(err)
 	}

@@ -240,7 +240,14 @@ func actionAttacks(t *testing.T) []attack {
 		"ClusterObject":   general + "deployments/" + d.Name + "/%s?namespace=" + system,
 	}
 	restarts := []fields{{"kind": "deployments", "namespace": system, "name": d.Name}}
-	out := []attack{{"batchRestart", post(t, onHost+"/batch-restart", restarts), d, wire.OK}}
+	pod := existing(t, &corev1.Pod{
+		ObjectMeta: inSystem(fixture.Name("attacked")),
+		Spec:       corev1.PodSpec{Containers: []corev1.Container{{Name: "main", Image: "a"}}},
+	})
+	out := []attack{
+		{"batchRestart", post(t, onHost+"/batch-restart", restarts), d, wire.OK},
+		{"debugPod", post(t, inSystemNamespace+"pods/"+pod.Name+"/debug", fields{}), pod, wire.OK},
+	}
 	for form, path := range forms {
 		at := func(action string) string { return fmt.Sprintf(path, action) }
 		out = append(out,

@@ -22,10 +22,10 @@ import (
 // up.
 func TestKstatus(t *testing.T) {
 	set := fixture.Set{Client: env.Client, Programs: env.Programs}
-	set.HostCluster(t, "host")
+	registered := host(t).Name
 	ready := set.User(t, "kstatus")
 	bound := set.Bind(t, "kstatus", fixture.Grant{
-		Role: "readonly", Subjects: fixture.KubeVisionUsers(ready), Cluster: "host",
+		Role: "readonly", Subjects: fixture.KubeVisionUsers(ready), Cluster: registered,
 	})
 	lost := set.RemoteCluster(t, "kstatus") // its Secret does not exist
 	waiting := &kubevisionv1alpha1.KubeVisionUser{
@@ -42,7 +42,7 @@ func TestKstatus(t *testing.T) {
 		kind, name string
 		status     status.Status
 	}{
-		{"KubeVisionCluster", "host", status.CurrentStatus},
+		{"KubeVisionCluster", registered, status.CurrentStatus},
 		{"KubeVisionUser", ready.Name, status.CurrentStatus},
 		{"KubeVisionRoleBinding", bound.Name, status.CurrentStatus},
 		{"KubeVisionCluster", lost, status.InProgressStatus},
