@@ -241,12 +241,13 @@ func actionAttacks(t *testing.T) []attack {
 	}
 	restarts := []fields{{"kind": "deployments", "namespace": system, "name": d.Name}}
 	pod := existing(t, &corev1.Pod{
-		ObjectMeta: inSystem(fixture.Name("attacked")),
+		ObjectMeta: metav1.ObjectMeta{Namespace: metav1.NamespaceSystem, Name: fixture.Name("attacked")},
 		Spec:       corev1.PodSpec{Containers: []corev1.Container{{Name: "main", Image: "a"}}},
 	})
+	debug := onHost + "/namespaces/" + pod.Namespace + "/pods/" + pod.Name + "/debug"
 	out := []attack{
 		{"batchRestart", post(t, onHost+"/batch-restart", restarts), d, wire.OK},
-		{"debugPod", post(t, inSystemNamespace+"pods/"+pod.Name+"/debug", fields{}), pod, wire.OK},
+		{"debugPod", post(t, debug, fields{}), pod, wire.OK},
 	}
 	for form, path := range forms {
 		at := func(action string) string { return fmt.Sprintf(path, action) }
