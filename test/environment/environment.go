@@ -98,6 +98,8 @@ type Options struct {
 	// DetectRaces names the programs that have the race detector if the tests have it. Such programs take several times
 	// the time and the memory.
 	DetectRaces []string
+	// ElectLeader lets kubevision-controller-manager take part in the election of a leader.
+	ElectLeader bool
 	// ConfineMemory limits the memory of the programs as config/ does.
 	ConfineMemory bool
 	// Stale breaks the watches of the read cache again and again, so that most of its answers are stale.
@@ -114,6 +116,7 @@ func Main(m *testing.M, options Options, use func(*Environment)) (code int) {
 		fmt.Fprintln(os.Stderr, "skipped: these tests need a control plane, and -short was given")
 		return 0
 	}
+	options.ElectLeader = options.ElectLeader || slices.Contains(options.DetectRaces, ControllerManager)
 	if !RaceEnabled {
 		options.DetectRaces = nil
 	}
@@ -151,7 +154,7 @@ func runIn(
 		}
 	}()
 	e, err := install(ctx, cluster, localcluster.KubeVisionOptions{
-		BinDir: programs, APIServerArgs: options.APIServerArgs, ControllerManagerArgs: []string{noHostCluster},
+		BinDir: programs, APIServerArgs: options.APIServerArgs, ControllerManagerArgs: controllerManagerArgs(options),
 		ConfineMemory: options.ConfineMemory,
 	})
 	if err != nil {
@@ -179,6 +182,15 @@ const (
 	APIServer         = "kubevision-apiserver"
 	ControllerManager = "kubevision-controller-manager"
 )
+
+// controllerManagerArgs returns the flags of kubevision-controller-manager. Where the tests are about other programs, it
+// takes part in no election: a busy machine would end it when it does not renew its lease in time.
+func controllerManagerArgs(o Options) []string {
+	if o.ElectLeader {
+		return []string{noHostCluster}
+	}
+	return []string{noHostCluster, "--leader-elect=false"}
+}
 
 // Programs returns the folder of the programs under test, of which some may have the race detector. The folder is dir,
 // unless the programs are built already and none has the race detector.
