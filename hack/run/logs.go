@@ -22,7 +22,7 @@ import (
 
 const (
 	// logInterval is the time between two lines of each container of the samples.
-	logInterval = 2 * time.Second
+	logInterval = time.Second
 	// maxLogBytes is the size at which a log is rotated, as a kubelet does.
 	maxLogBytes = 1 << 20
 )
