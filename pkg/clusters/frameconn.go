@@ -70,6 +70,8 @@ type frameConn struct {
 	total  int
 	// delivered gets a value when the total falls.
 	delivered chan struct{}
+	// hasStatus is true once a part of the result of the command has arrived.
+	hasStatus bool
 	// failure is the reason for the end if a bound was exceeded, and streams is the connection to end then.
 	failure error
 	streams httpstream.Connection
@@ -231,6 +233,20 @@ func (c *frameConn) endStreams() {
 	}
 }
 
+// noteStatus records that bytes of the result of a command have arrived.
+func (c *frameConn) noteStatus(n int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.hasStatus = c.hasStatus || n > 0
+}
+
+// isCut returns whether the result of a command has not arrived.
+func (c *frameConn) isCut() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return !c.hasStatus
+}
+
 // err returns the reason why the connection has ended, if a frame was refused.
 func (c *frameConn) err() error {
 	c.mu.Lock()
@@ -297,6 +313,7 @@ func (s *limitedStream) Read(p []byte) (int, error) {
 	n, err := s.Stream.Read(p)
 	s.conn.deliver(s.Identifier(), n)
 	if s.left >= 0 {
+		s.conn.noteStatus(n)
 		if s.left -= n; s.left < 0 {
 			s.left = 0
 			return 0, s.conn.fail(ErrTooLarge)

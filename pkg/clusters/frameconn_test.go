@@ -76,6 +76,7 @@ func TestExecDeliversEverything(t *testing.T) {
 			}
 		}
 		_ = streams[corev1.StreamTypeStdout].Close()
+		_, _ = streams[corev1.StreamTypeError].Write([]byte(`{"status":"Success"}`))
 		_ = streams[corev1.StreamTypeError].Close()
 	}))
 	out := &countingWriter{wait: time.Millisecond}

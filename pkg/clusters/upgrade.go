@@ -49,6 +49,9 @@ func (c *Client) Exec(ctx context.Context, call Call, options remotecommand.Stre
 	if refused := u.refused(); err != nil && refused != nil {
 		return refused
 	}
+	if err == nil && u.frames.isCut() { // a command that has ended has a result, also if it succeeded
+		return response.NewFailure("the connection was closed before the command ended", nil)
+	}
 	if u.conn.open() {
 		return err //nolint:wrapcheck // it is that of the command
 	}
