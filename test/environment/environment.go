@@ -183,8 +183,8 @@ const (
 	ControllerManager = "kubevision-controller-manager"
 )
 
-// controllerManagerArgs returns the flags of kubevision-controller-manager. Where the tests are about other programs, it
-// takes part in no election: a busy machine would end it when it does not renew its lease in time.
+// controllerManagerArgs returns the flags of kubevision-controller-manager. Where the tests are about other programs,
+// it takes part in no election: a busy machine would end it when it does not renew its lease in time.
 func controllerManagerArgs(o Options) []string {
 	if o.ElectLeader {
 		return []string{noHostCluster}
