@@ -60,6 +60,42 @@ func TestTheLimitOfARequest(t *testing.T) {
 	}
 }
 
+// TestHoldAlone verifies that a request holds many bytes once at a time.
+func TestHoldAlone(t *testing.T) {
+	b := New(total)
+	a := b.Account("holder", 0)
+	release, err := a.HoldAlone(40 * step)
+	if err != nil {
+		t.Fatal(err)
+	}
+	second := make(chan error, 1)
+	go func() {
+		release, err := a.HoldAlone(40 * step)
+		if err == nil {
+			release()
+		}
+		second <- err
+	}()
+	if err := a.Take(step); err != nil { // others do not wait
+		t.Error(err)
+	}
+	release()
+	if err := <-second; err != nil {
+		t.Errorf("both were held at once: %v", err)
+	}
+	if _, err := a.HoldAlone(total); !errors.Is(err, ErrExceeded) {
+		t.Errorf("beyond the share: %v", err)
+	}
+	if release, err = a.HoldAlone(step); err != nil {
+		t.Fatalf("after an error: %v", err)
+	}
+	release()
+	a.Close()
+	if b.Used() != 0 {
+		t.Errorf("%d bytes are held", b.Used())
+	}
+}
+
 func TestNobodyCounts(t *testing.T) {
 	var a *Account
 	if err := a.Take(1 << 40); err != nil {
