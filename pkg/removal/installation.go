@@ -33,7 +33,7 @@ type part struct {
 	// namespace is empty for all namespaces.
 	namespace string
 	label     string
-	selected func(*metav1.PartialObjectMetadata) bool
+	selected  func(*metav1.PartialObjectMetadata) bool
 }
 
 // parts returns what an installation consists of, in the order of its removal. Without the APIService the deletion of

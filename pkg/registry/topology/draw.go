@@ -29,7 +29,8 @@ const (
 
 // drawing is a topology in progress.
 type drawing struct {
-	ctx     context.Context
+	// ended returns an error after the end of the request.
+	ended   func() error
 	account *budget.Account
 	objects []object
 	// ids are those of the objects.
@@ -51,7 +52,7 @@ type relation struct {
 // false if the topology has more edges than it may have.
 func draw(ctx context.Context, all []object) (out dashboardv1alpha1.Topology, complete bool, err error) {
 	d := &drawing{
-		ctx: ctx, account: budget.AccountFrom(ctx), objects: all, ids: make([]string, len(all)),
+		ended: ctx.Err, account: budget.AccountFrom(ctx), objects: all, ids: make([]string, len(all)),
 		edges: map[relation]struct{}{},
 	}
 	if out.Nodes, err = d.nodes(); err != nil {
@@ -73,6 +74,7 @@ func draw(ctx context.Context, all []object) (out dashboardv1alpha1.Topology, co
 		return cmp.Or(cmp.Compare(a.Source, b.Source), cmp.Compare(a.Target, b.Target),
 			cmp.Compare(a.Relation, b.Relation))
 	})
+	out.Edges = slices.Compact(out.Edges)
 	return out, !d.full, nil
 }
 
@@ -117,8 +119,11 @@ func (d *drawing) compare() bool {
 		return false
 	}
 	d.pairs++
-	if d.pairs%pairsAtOnce == 0 && d.ctx.Err() != nil {
-		d.err = envelope.Late(d.ctx.Err())
+	if d.pairs%pairsAtOnce != 0 {
+		return true
+	}
+	if err := d.ended(); err != nil {
+		d.err = envelope.Late(err)
 		return false
 	}
 	return true
