@@ -102,6 +102,18 @@ func TestManyEdges(t *testing.T) {
 	}
 }
 
+// TestManyPairs verifies that the comparisons of Services with Pods are bounded.
+func TestManyPairs(t *testing.T) {
+	const count = 3_200 // its square exceeds the bound
+	all := make([]object, 2*count)
+	for i := range count {
+		all[i].plural, all[count+i].plural = pods, services
+	}
+	if got, complete, err := draw(t.Context(), all); err != nil || complete || len(got.Nodes) != len(all) {
+		t.Errorf("%d nodes, complete: %t, %v", len(got.Nodes), complete, err)
+	}
+}
+
 // TestRepeatedOwners verifies that repeated references to an owner are one edge.
 func TestRepeatedOwners(t *testing.T) {
 	var pod object
