@@ -6,8 +6,6 @@ package topology
 import (
 	"encoding/json"
 	"fmt"
-
-	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
 )
 
 const (
