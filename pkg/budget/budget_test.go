@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 )
 
 const total = 100 * step
@@ -68,8 +69,9 @@ func TestHoldAlone(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	second := make(chan error, 1)
+	begun, second := make(chan bool), make(chan error, 1)
 	go func() {
+		close(begun)
 		release, err := a.HoldAlone(40 * step)
 		if err == nil {
 			release()
@@ -79,6 +81,8 @@ func TestHoldAlone(t *testing.T) {
 	if err := a.Take(step); err != nil { // others do not wait
 		t.Error(err)
 	}
+	<-begun
+	time.Sleep(20 * time.Millisecond) // the other one waits
 	release()
 	if err := <-second; err != nil {
 		t.Errorf("both were held at once: %v", err)
