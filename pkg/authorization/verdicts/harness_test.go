@@ -60,6 +60,12 @@ func (h *harness) review(ctx context.Context) (bool, grants, error) {
 	return h.allowed.Load(), before, err
 }
 
+// answer is a review by another account.
+func (h *harness) answer(ctx context.Context) (bool, error) {
+	allowed, _, err := h.review(ctx)
+	return allowed, err
+}
+
 func viewerRoles() []kubevisionv1alpha1.RoleReference {
 	return []kubevisionv1alpha1.RoleReference{{Name: "readonly"}}
 }
