@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/gorilla/websocket"
+	"golang.org/x/sync/errgroup"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
@@ -36,6 +37,8 @@ var (
 const (
 	// changesPerSecond is the rate of changes of BenchmarkWatch.
 	changesPerSecond = 100
+	// changesAtOnce bounds the changes in flight.
+	changesAtOnce = 8
 	// measuredWatchers bounds the clients that read the times of their events. The others discard their messages: the
 	// clients share the machine with the server.
 	measuredWatchers = 50
@@ -245,28 +248,32 @@ func discard(conn *websocket.Conn) {
 	}
 }
 
-// changePods changes Pods at a rate.
+// changePods changes Pods at a rate. It leaves a change out while too many are in flight: kube-apiserver would repeat
+// concurrent changes of one Pod, and come to a halt.
 func changePods(b *testing.B, while time.Duration) {
 	b.Helper()
 	var pods corev1.PodList
-	if err := env.Client.List(b.Context(), &pods, client.Limit(changesPerSecond)); err != nil {
+	if err := env.Client.List(b.Context(), &pods, client.Limit(10*changesPerSecond)); err != nil {
 		b.Fatal(err)
 	}
 	ticker := time.NewTicker(time.Second / changesPerSecond)
 	defer ticker.Stop()
-	var group sync.WaitGroup
+	var group errgroup.Group
+	group.SetLimit(changesAtOnce)
 	end := time.Now().Add(while)
 	for i := 0; time.Now().Before(end); i++ {
 		<-ticker.C
 		pod := &pods.Items[i%len(pods.Items)]
 		patch := fmt.Appendf(nil, `{"metadata":{"annotations":{"%s":"%d"}}}`, benchmarkLabel, i)
-		group.Go(func() {
+		group.TryGo(func() error {
 			target := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: pod.Namespace, Name: pod.Name}}
 			change := client.RawPatch("application/merge-patch+json", patch)
-			_ = env.Client.Patch(context.WithoutCancel(b.Context()), target, change) // the next one may succeed
+			return env.Client.Patch(b.Context(), target, change)
 		})
 	}
-	group.Wait()
+	if err := group.Wait(); err != nil {
+		b.Fatal(err)
+	}
 }
 
 // bareWatch writes as many bytes to as many clients over TLS as the server did, ten times a second, and returns how
