@@ -16,6 +16,8 @@ import (
 	"k8s.io/client-go/rest"
 
 	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
+	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/authorization/verdicts"
 	"github.com/kubevision-io/kubevision/pkg/budget"
 	"github.com/kubevision-io/kubevision/pkg/clusters"
 	"github.com/kubevision-io/kubevision/pkg/envelope"
@@ -27,10 +29,10 @@ import (
 // Verdicts decides whether clusters allow reads of users. An error is a denial.
 type Verdicts interface {
 	// AllowedStale asks the cluster of the caller about data that were current at a time. While the cluster cannot be
-	// reached, it may use an older verdict for a caller of whom bound returns true.
+	// reached, it may use an older verdict for a caller whose roles have not changed.
 	AllowedStale(
 		ctx context.Context, caller *clusters.Client, attributes authorizationv1.ResourceAttributes, asOf time.Time,
-		bound func(context.Context) (bool, error),
+		roles verdicts.Roles,
 	) (bool, error)
 }
 
@@ -204,6 +206,8 @@ func (c *Client) may(
 	if v.Stale {
 		asOf = v.AsOf
 	}
-	bound := func(ctx context.Context) (bool, error) { return c.isBound(ctx, attributes.Namespace) }
-	return c.verdicts.AllowedStale(ctx, c.Client, attributes, asOf, bound) //nolint:wrapcheck // it has its code
+	roles := func(ctx context.Context) ([]kubevisionv1alpha1.RoleReference, error) {
+		return c.roles(ctx, attributes.Namespace)
+	}
+	return c.verdicts.AllowedStale(ctx, c.Client, attributes, asOf, roles) //nolint:wrapcheck // it has its code
 }
