@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package apiserver is the aggregated API server of the dashboard: k8s.io/apiserver without etcd, with the dashboard's
-// routes in the group dashboard.kubevision.io.
+// routes in the group dashboard.kubevision.io. Its OpenAPI document is made from the routes of the registry packages.
 package apiserver
 
 import (

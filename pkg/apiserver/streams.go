@@ -34,7 +34,8 @@ import (
 // streamPatience bounds the wait for streams to end when the server stops.
 const streamPatience = 5 * time.Second
 
-// newTickets returns the tickets of all replicas.
+// newTickets returns the issuer and verifier of tickets. It derives its key from the signing keys, so that each replica
+// accepts the tickets of all others.
 func newTickets(s *state, tokens *authentication.Tokens) *authentication.Tickets {
 	return &authentication.Tickets{
 		MAC: token.NewMAC(s.keys, "tickets of streams"), Tokens: tokens, Client: s.client, Clock: clock.RealClock{},

@@ -46,8 +46,9 @@ type Client struct {
 // OnWrite sets a function that is called after each change that the client makes. It must be set before the first call.
 func (c *Client) OnWrite(wrote func(Call, Response)) { c.wrote = wrote }
 
-// newClient returns a Client for a user. The cluster sees the identity, which several users may share. A round tripper
-// sets the identity last, so that no header of a request can replace it. An outer round tripper asks for a fresh code.
+// newClient returns a Client that acts as a user. The cluster sees the identity, which several users may share.
+// stepup.RoundTripper runs first, and requires a fresh code for sensitive requests. The impersonating round tripper
+// runs after all others that set headers, so that no header of a request can replace the identity.
 func newClient(c *Connection, user string, identity transport.ImpersonationConfig) (*Client, error) {
 	if identity.UserName == "" {
 		return nil, errors.New("a client must have a user")

@@ -74,8 +74,9 @@ func newResourceMapper(
 }
 
 // find resolves plural, plural.group or plural.version.group. If the catalog does not contain the name, or fits rejects
-// the resource, find discovers the cluster again unless absenceAge has not passed. It then returns the resource even if
-// fits rejects it. It returns false if the cluster does not serve the resource. A nil fits accepts every resource.
+// the resource, find discovers the cluster again, unless the last discovery is younger than absenceAge. find then
+// returns the resource also if fits rejects it. It returns false if the cluster does not serve the resource. A nil fits
+// accepts every resource.
 func (r *resourceMapper) find(ctx context.Context, name string, fits func(*Resource) bool) (Resource, bool, error) {
 	known, err := r.current(ctx)
 	if err != nil {

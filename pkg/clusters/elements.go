@@ -23,7 +23,8 @@ type elementRoundTripper struct {
 	next http.RoundTripper
 }
 
-// RoundTrip sends the request.
+// RoundTrip implements http.RoundTripper. Reading the response body fails when the account has no room for its
+// elements.
 func (w *elementRoundTripper) RoundTrip(r *http.Request) (*http.Response, error) {
 	account, found := budget.AccountFrom(r.Context()), &elementScanner{}
 	return countJSON(w.next, r, func(piece []byte) error {

@@ -60,8 +60,8 @@ func (p *Pool) join(limit int64, registered time.Time, exceeded func()) *share {
 	return s
 }
 
-// spend counts n more bytes, or fewer if n is negative. It returns false if the member may not have them. It waits
-// while members that were ended still hold the memory.
+// spend counts n more bytes; a negative n gives bytes back. It returns false if the member is over its limit, or has
+// been ended in favor of others. While the pool is full, it waits for ended members to release their memory.
 func (s *share) spend(n int64) bool {
 	p := s.pool
 	p.mu.Lock()

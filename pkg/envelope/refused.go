@@ -62,9 +62,9 @@ func LacksRight(err error) bool {
 	}
 }
 
-// isAdmissionRefusal reports whether a webhook or a policy has refused the object, whatever status it gave: many give
-// none, or a misleading one. Forbidden requests are left to the authorization package, which distinguishes policies
-// from RBAC.
+// isAdmissionRefusal returns true if a webhook or an admission policy has rejected the object. It reads messages,
+// because many webhooks give no reason, or a misleading one. A policy that rejects with the reason Forbidden is left to
+// the authorization package, which distinguishes policies from RBAC.
 func isAdmissionRefusal(s *metav1.Status) bool {
 	if strings.HasPrefix(s.Message, "admission webhook \"") || strings.Contains(s.Message, "failed calling webhook") {
 		return true

@@ -82,8 +82,9 @@ func (v values) differ(field string, key rawjson.Quoted, value []byte) bool {
 	return ok && (own.UnmarshalJSON(value) != nil || other != own)
 }
 
-// mask masks the values of a Secret, and keeps its keys. kubectl apply stores a copy of the manifest in an
-// annotation. A value that differs from the other object's has another mask.
+// mask replaces the values of a Secret by masks, and keeps the keys. It also masks the annotation in which kubectl
+// apply stores a copy of the manifest. beside contains the values of a Secret that is shown at the same time, if any:
+// values that differ from it get another mask.
 func mask(o, metadata Object, beside values) error {
 	for field, masks := range map[string][2][]byte{
 		fieldData:       {[]byte(`"` + MaskedBase64 + `"`), []byte(`"` + DiffersBase64 + `"`)},

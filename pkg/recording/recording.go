@@ -76,7 +76,7 @@ const (
 	eventMarker = "m"
 )
 
-// The size of a terminal until its client says another one.
+// The size of a terminal until its client sends one.
 const (
 	defaultWidth  = 80
 	defaultHeight = 24

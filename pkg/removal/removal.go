@@ -27,7 +27,7 @@ type Remover struct {
 	// Controllers runs the controllers that take back grants until its context ends. It is called only if no
 	// kubevision-controller-manager is available.
 	Controllers func(context.Context) error
-	// Abandon names the clusters that are let go although what is placed there cannot be removed.
+	// Abandon names the clusters that are unregistered even if KubeVision's objects there cannot be removed.
 	Abandon []string
 	// Timeout bounds the removal of users, clusters and role bindings, and that of the rest.
 	Timeout time.Duration

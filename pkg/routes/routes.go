@@ -2,7 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package routes registers the endpoints of the dashboard's API. An endpoint is always made together with its access
-// rule: each constructor takes a handler that gets only the access that the rule allows.
+// rule: each constructor takes a handler that gets only the access that the rule allows. The package also decides which
+// requests may open a stream, and accepts a ticket only from these.
 package routes
 
 import (

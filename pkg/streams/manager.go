@@ -1,8 +1,9 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package streams serves WebSockets. It bounds them, ends them with a reason once the caller has lost the session or
-// the right, and knows nothing of what is sent.
+// Package streams serves WebSockets and server-sent events. It bounds them, and ends them with a reason. It reviews the
+// session and the right of the caller in intervals, and when a session, a user or an RBAC object changes. It does not
+// know the content of messages.
 package streams
 
 import (

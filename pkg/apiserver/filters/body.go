@@ -88,7 +88,8 @@ func WithBody(next http.Handler, bodies *Bodies) http.Handler {
 	})
 }
 
-// read replaces the body with one in memory. The account holds its bytes. It is nil if there is no body.
+// read reads the body into memory, and replaces it with a body that reads from there. The account holds its bytes. The
+// account is nil if the request has no body.
 func (b *Bodies) read(r *http.Request) (*budget.Account, error) {
 	if !hasBody(r) {
 		return nil, nil //nolint:nilnil // nothing is held

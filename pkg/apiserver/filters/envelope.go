@@ -209,8 +209,8 @@ func (w *writer) Write(p []byte) (int, error) {
 	return w.ResponseWriter.Write(p)
 }
 
-// later returns the error of a request that the library refuses for some time. It refuses with 503 those that arrive
-// while it shuts down.
+// later returns the error of a request that k8s.io/apiserver has refused for now: with 503 if the request arrived while
+// the server shuts down, and with 429 otherwise.
 func later(status int, retryAfter int64) error {
 	e := envelope.New(dashboardv1alpha1.CodeTooManyRequests, "too many requests: try again later")
 	if status == http.StatusServiceUnavailable {

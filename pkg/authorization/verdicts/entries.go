@@ -76,7 +76,7 @@ func granted(ctx context.Context, roles Roles) (g grants, err error) {
 	return g, nil
 }
 
-// entryKey is a question about one cluster.
+// entryKey identifies a verdict: a question, and the scope of the cluster that is asked.
 type entryKey struct {
 	scope    *scope
 	question question

@@ -39,9 +39,10 @@ func outCommand(q *request) []string {
 	return []string{"tar", "-c", "-f", "-", "-C", q.path, "."}
 }
 
-// fileScript extracts one file under another name, and renames it when it is complete: a copy that is cut off leaves
-// the file that was there before. tar accepts an archive that ends early between two entries, so that a second, empty
-// file says that the first one is complete. The arguments are the directory, the other name and the name.
+// fileScript extracts one file under a temporary name, and renames it when it is complete, so that a copy that is cut
+// off does not change the existing file. tar also accepts an archive that is cut off between two entries. The archive
+// therefore has a second, empty file, whose presence proves that the first one is complete. The arguments are the
+// directory, the temporary name and the name.
 const fileScript = `cd "$1" || exit 1
 if [ -d "./$3" ]; then echo "it is a directory" >&2; exit 1; fi
 tar -x -m -o -f - && [ -f "./$2.complete" ] && rm -f "./$2.complete" && mv -f "./$2" "./$3" && exit 0
@@ -148,7 +149,8 @@ func (t *transfer) passEntries(archive *tar.Writer) error {
 	}
 }
 
-// counter counts what the cluster has taken.
+// counter writes to the command in the container. It counts the bytes that were written, and reports them to the
+// client.
 type counter struct {
 	transfer *transfer
 	stream   *streams.Stream

@@ -117,7 +117,7 @@ func (f *forward) serve(ctx context.Context, s *streams.Stream) error {
 	return context.Cause(ctx)
 }
 
-// begin sends the number of its port on each channel, as the subprotocol has it.
+// begin sends the number of the port on both channels of each port, as v4.channel.k8s.io requires.
 func (f *forward) begin(s *streams.Stream) error {
 	for i, port := range f.request.ports {
 		for channel := range channelsOfPort {
@@ -130,7 +130,7 @@ func (f *forward) begin(s *streams.Stream) error {
 	return nil
 }
 
-// forwardPort connects to one port. It returns what the cluster says of a connection that has failed.
+// forwardPort connects to one port. It returns the cluster's message if the connection fails.
 func forwardPort(
 	ctx context.Context, s *streams.Stream, connection httpstream.Connection, index int, port uint16, input io.Reader,
 ) error {

@@ -134,7 +134,7 @@ func (r *bundleReader) once(i int, t objectref.Target) error {
 	return nil
 }
 
-// definition is what is read of a CustomResourceDefinition.
+// definition contains the fields of a CustomResourceDefinition that definedKinds reads.
 type definition struct {
 	Spec struct {
 		Group string `json:"group"`
@@ -150,8 +150,8 @@ type definition struct {
 	} `json:"spec"`
 }
 
-// definedKinds returns the kinds that CustomResourceDefinitions among the objects define. What is wrong with one of
-// them the API server says.
+// definedKinds returns the kinds that CustomResourceDefinitions among the objects define. It ignores malformed ones,
+// which the API server rejects later.
 func definedKinds(objects []map[string]any) map[schema.GroupVersionKind]clusters.Resource {
 	out := map[schema.GroupVersionKind]clusters.Resource{}
 	for _, o := range objects {

@@ -89,8 +89,8 @@ func (b *bundle) readCurrent(ctx context.Context, a *applied) {
 	a.current = current
 }
 
-// try makes a dry run of the object, and notes what would be done. What controllers change meanwhile is no change of
-// the manifest: then it begins again.
+// try makes a dry run of the object, and notes the result. If the object was changed between the read and the dry run,
+// it does both again: the difference would contain changes that are not those of the manifest.
 func (a *applied) try(ctx context.Context, b *bundle) {
 	for range maxTries {
 		tried := *a.write
@@ -113,12 +113,12 @@ func (a *applied) try(ctx context.Context, b *bundle) {
 	}
 }
 
-// versionOf returns the resourceVersion of an object. That of a dry run is the one of the object that it is based on.
+// versionOf returns the resourceVersion of an object. After a dry run, it is that of the stored object.
 func versionOf(body []byte) string {
 	return textAt(body, "metadata", "resourceVersion")
 }
 
-// change compares what there is with what there would be.
+// change compares the current object with the proposed one.
 func (a *applied) change(ctx context.Context, proposed []byte) (dashboardv1alpha1.ApplyOperation, error) {
 	if a.current == nil && versionOf(proposed) == "" {
 		return dashboardv1alpha1.ApplyCreated, nil

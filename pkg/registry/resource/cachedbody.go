@@ -17,10 +17,11 @@ import (
 )
 
 const (
-	// compressedTogether is how many objects are compressed together that are no whole group of the cache.
+	// compressedTogether is the number of objects that are compressed together if they are not a whole group of the
+	// cache.
 	compressedTogether = 64
-	// maxCompressed is how many such objects of an answer are compressed: it takes 20 us each. maxCompressedBytes is
-	// how many bytes they may have.
+	// maxCompressed bounds the number of such objects in a response, which take 20 us each. maxCompressedBytes bounds
+	// their bytes.
 	maxCompressed      = 1000
 	maxCompressedBytes = 4 << 20
 )
@@ -36,14 +37,14 @@ type cachedBody struct {
 	dropped bool
 }
 
-// drop lets go of the objects. The response ends early.
+// drop releases the objects. A response that is being sent is aborted.
 func (b *cachedBody) drop() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.parts, b.dropped = nil, true
 }
 
-// part returns a part, and false behind the last one.
+// part returns a part, or false if there are no more parts.
 func (b *cachedBody) part(i int) (part, bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -56,7 +57,7 @@ func (b *cachedBody) part(i int) (part, bool) {
 	return b.parts[i], true
 }
 
-// object returns an object of a part, and false behind the last one.
+// object returns an object of a part, or false if the part has no more objects.
 func (b *cachedBody) object(i, j int) (*readcache.Object, bool) {
 	p, ok := b.part(i)
 	if !ok || j >= len(p.objects) {

@@ -53,7 +53,7 @@ func readOrder(sortBy, direction string) (order, error) {
 
 func (o *order) isSet() bool { return o.sortBy != "" }
 
-// forResource makes the order one of a kind. For some kinds, a name stands for a computed value.
+// forResource adapts the order to a kind: for some kinds, sortBy names a computed value, such as the restarts of Pods.
 func (o *order) forResource(r clusters.Resource) {
 	if values, ok := derivedValues(r); ok && values[o.sortBy] != nil {
 		o.derived = values[o.sortBy]

@@ -27,17 +27,18 @@ const (
 	fieldStringData = "stringData"
 )
 
-// isPlaceholder returns whether a value is the mask of the value that is there.
+// isPlaceholder returns true if a value is the mask of a stored value.
 func isPlaceholder(value any) bool {
 	return value == objects.Masked || value == objects.MaskedBase64
 }
 
-// isDifference returns whether a value is the mask of a value that is nowhere: it was tried, or is another Secret's.
+// isDifference returns true if a value is the mask of a value that is not stored in this Secret: the value of a dry
+// run, or that of another Secret.
 func isDifference(value any) bool {
 	return value == objects.Differs || value == objects.DiffersBase64
 }
 
-// refuseDifferences returns an error if a client has sent back the mask of a value that is nowhere.
+// refuseDifferences returns an error if a client has sent back the mask of a value that is not stored in this Secret.
 func (m manifestObject) refuseDifferences() error {
 	for _, field := range []string{fieldData, fieldStringData} {
 		values, _ := m[field].(map[string]any)
@@ -53,7 +54,7 @@ func (m manifestObject) refuseDifferences() error {
 	return nil
 }
 
-// placeholders are the keys of a field whose values are what is shown instead of them.
+// placeholders returns the keys of a field whose values are masks of stored values.
 func (m manifestObject) placeholders(field string) []string {
 	values, _ := m[field].(map[string]any)
 	return slices.DeleteFunc(slices.Sorted(maps.Keys(values)), func(key string) bool {
@@ -66,7 +67,7 @@ func (m manifestObject) annotations() map[string]any {
 	return annotations
 }
 
-// refusePlaceholders is for an object that is to be new: there is nothing that they could stand for.
+// refusePlaceholders returns an error if a new object has masks: there are no stored values to replace them with.
 func (m manifestObject) refusePlaceholders() error {
 	if err := m.refuseDifferences(); err != nil {
 		return err
@@ -112,7 +113,7 @@ func (m manifestObject) dropAnnotation() {
 	}
 }
 
-// storedSecret is the part of a Secret that masks replace.
+// storedSecret contains the fields of a Secret that have masked values.
 type storedSecret struct {
 	Metadata struct {
 		ResourceVersion string            `json:"resourceVersion"`
@@ -165,7 +166,7 @@ func (m manifestObject) fill(field string, keys []string, current map[string][]b
 		if !ok {
 			return placeholderError(field, key)
 		}
-		delete(values, key) // and as data, since a value need not be text
+		delete(values, key) // data instead of stringData, since a value need not be text
 		if m[fieldData] == nil {
 			m[fieldData] = map[string]any{}
 		}
@@ -178,13 +179,13 @@ func (m manifestObject) fill(field string, keys []string, current map[string][]b
 	return nil
 }
 
-// values are what no message may repeat of a Secret.
+// values returns the values of a Secret, which must not be in messages.
 func (m manifestObject) values() []string {
 	return slices.Concat(texts(m[fieldData]), texts(m[fieldStringData]),
 		texts(m.annotations()[corev1.LastAppliedConfigAnnotation]))
 }
 
-// texts are all texts and numbers in a value, their base64, and what they are the base64 of.
+// texts returns all strings and numbers in a value, the strings also encoded in base64 and decoded from base64.
 func texts(value any) []string {
 	var out []string
 	switch v := value.(type) {
@@ -208,7 +209,7 @@ func texts(value any) []string {
 	return out
 }
 
-// redactor makes what takes confidential values out of messages: nil where there are none.
+// redactor returns a redactor that removes confidential values from messages, or nil if there are none.
 func redactor(ctx context.Context, confidential []string) (*redaction.Redactor, error) {
 	if len(confidential) == 0 {
 		return nil, nil //nolint:nilnil // there is nothing to take out
@@ -220,7 +221,8 @@ func redactor(ctx context.Context, confidential []string) (*redaction.Redactor, 
 	return r, nil
 }
 
-// withhold takes values out of what a cluster's API server has said, and all of its words out of the log.
+// withhold removes confidential values from the message of a cluster's API server, and keeps the whole message out of
+// the log.
 func withhold(ctx context.Context, err error, confidential []string) error {
 	e, ok := errors.AsType[*envelope.Error](err)
 	if !ok || len(confidential) == 0 {
@@ -239,7 +241,7 @@ func withhold(ctx context.Context, err error, confidential []string) error {
 	return out.WithCause(errors.New("withheld, since it is about a Secret"))
 }
 
-// withholdWarnings takes values out of warnings.
+// withholdWarnings removes confidential values from warnings.
 func withholdWarnings(ctx context.Context, warnings, confidential []string) ([]string, error) {
 	if len(warnings) == 0 {
 		return warnings, nil

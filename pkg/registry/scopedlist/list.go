@@ -119,7 +119,7 @@ func (c *Client) ListCached(ctx context.Context, t objectref.Target) (Result, er
 	return c.List(ctx, t, nil)
 }
 
-// cachedResult is false if the list must be read live.
+// cachedResult returns a list from the read cache, or false if the cluster must be asked.
 func (c *Client) cachedResult(ctx context.Context, t objectref.Target) (Result, bool, error) {
 	found, ok, err := c.Cached(ctx, t)
 	if err != nil || !ok {

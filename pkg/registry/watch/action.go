@@ -193,12 +193,13 @@ func (c *client) prepare(ctx context.Context, name topicName) (*topic, error) {
 	return t, c.provider.review(ctx, t, c.stream.User())
 }
 
-// begin sets where the topic begins.
+// begin sets the position of the topic in its feed: the end of the feed, or the position of the bookmark from. With
+// initial, the topic sends the objects of that moment first.
 func (t *topic) begin(initial bool, from string) error {
 	if from == "" {
 		t.feed.mu.RLock()
 		t.cursor, t.version = t.feed.head(), t.feed.version
-		snapshot := t.feed.content // and not a newer one, whose changes are still to come
+		snapshot := t.feed.content // a newer one would contain changes that the topic sends later
 		t.feed.mu.RUnlock()
 		if initial {
 			t.beginInitial(snapshot)
@@ -230,7 +231,7 @@ func (t *topic) beginInitial(snapshot *readcache.Snapshot) {
 	t.initial = newInitialObjects(view, groups)
 }
 
-// letGo lets the objects go that were not sent.
+// letGo releases the initial objects that were not sent.
 func (t *topic) letGo() {
 	if t.initial != nil {
 		t.initial.drop()
@@ -238,8 +239,8 @@ func (t *topic) letGo() {
 	}
 }
 
-// followListed adds a topic that the session has listed. What cannot be followed is left out: the client has not asked
-// for it.
+// followListed adds a topic that the session has listed. It reports no error, because the client has not asked for the
+// topic.
 func (c *client) followListed(name topicName) {
 	ctx, cancel := context.WithTimeout(c.stream.Context(), subscribeTimeout)
 	defer cancel()
