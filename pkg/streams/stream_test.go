@@ -144,8 +144,8 @@ func TestEnds(t *testing.T) {
 	}
 }
 
-// TestLostRight: a change of RBAC objects is looked at within a second, also if the API server decides by the objects
-// before for half of it.
+// TestLostRight verifies that a stream ends within a second after a change of RBAC objects has taken its right away,
+// also if the API server decides by the old objects for half of that time.
 func TestLostRight(t *testing.T) {
 	member, host := &testCluster{done: make(chan struct{})}, &testCluster{done: make(chan struct{})}
 	for name, changed := range map[string]Cluster{"member": member, "host": host} {
@@ -231,7 +231,7 @@ func TestUnwatchedCluster(t *testing.T) {
 	}
 }
 
-// TestSlowClient: a client that reads nothing is closed, and does not keep its handler.
+// TestSlowClient verifies that the connection of a client that reads nothing is closed, and that its handler ends.
 func TestSlowClient(t *testing.T) {
 	returned := make(chan error, 1)
 	block := make([]byte, 1<<20)
@@ -254,7 +254,7 @@ func TestSlowClient(t *testing.T) {
 	}
 }
 
-// TestEndWhileSending: the end of a stream does not wait for a client that reads nothing.
+// TestEndWhileSending verifies that the end of a stream does not wait for a client that reads nothing.
 func TestEndWhileSending(t *testing.T) {
 	returned := make(chan struct{})
 	block := make([]byte, 1<<20)
@@ -275,7 +275,7 @@ func TestEndWhileSending(t *testing.T) {
 	}
 }
 
-// TestVanishedClients: 500 clients that vanish without a word leave nothing behind.
+// TestVanishedClients verifies that nothing is kept for 500 clients whose connections end without a close message.
 func TestVanishedClients(t *testing.T) {
 	m, address := serveStreams(t, Options{}, &Handler{Serve: func(ctx context.Context, _ *Stream) error {
 		<-ctx.Done()
@@ -311,7 +311,8 @@ func await(tb testing.TB, what string, holds func() bool) {
 	}
 }
 
-// TestReceived: messages arrive one after the other, and one that takes its time keeps the next ones back, not the end.
+// TestReceived verifies that messages are handled one after the other, and that a slow one delays the next ones, but
+// not the end of the stream.
 func TestReceived(t *testing.T) {
 	got, held := make(chan string, 10), make(chan struct{})
 	m, address := serveStreams(t, Options{},

@@ -19,8 +19,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/names"
 )
 
-// TestImagesHaveAVersion: an image without a tag, or with "latest", is pulled at each start, and is another one each
-// time.
+// TestImagesHaveAVersion verifies that each image has a tag other than "latest": without one, it is pulled at each
+// start, and may be another one each time.
 func TestImagesHaveAVersion(t *testing.T) {
 	root := readTree(t).root
 	var found int

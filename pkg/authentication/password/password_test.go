@@ -47,7 +47,8 @@ func TestHashAndVerify(t *testing.T) {
 	}
 }
 
-// TestFormsOfOnePassword verifies that the encoding of characters, which depends on the keyboard, does not matter.
+// TestFormsOfOnePassword verifies that composed and decomposed characters, which depend on the keyboard, make the same
+// password, and that other differences do not.
 func TestFormsOfOnePassword(t *testing.T) {
 	h := quickHasher(t)
 	for _, tc := range []struct {

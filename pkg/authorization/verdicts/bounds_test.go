@@ -42,8 +42,8 @@ func TestVerdictsAreFew(t *testing.T) {
 	}
 }
 
-// TestWatchesAreFew: another cluster takes the place of the one that was not asked about for longest, and a cluster
-// that is gone leaves nothing.
+// TestWatchesAreFew verifies that a new cluster replaces the cluster that has been unused for the longest time, and
+// that nothing is kept for a cluster whose connection is closed.
 func TestWatchesAreFew(t *testing.T) {
 	h := newHarness(t, 10)
 	t.Cleanup(h.Stop)
@@ -68,8 +68,6 @@ func TestWatchesAreFew(t *testing.T) {
 		t.Error("verdicts are kept after the end")
 	}
 }
-
-// fakeConnection is a cluster without an account of the read cache.
 
 // TestIdleWatchesEnd verifies that the RBAC objects of a cluster are not watched after a time without a question.
 func TestIdleWatchesEnd(t *testing.T) {

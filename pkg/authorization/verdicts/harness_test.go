@@ -140,6 +140,7 @@ func (h *harness) awaitWaiting(t *testing.T, want int) {
 	t.Fatalf("there are not %d requests that wait", want)
 }
 
+// fakeConnection is a cluster without an account of the read cache.
 type fakeConnection struct{ done chan struct{} }
 
 // Reader returns ErrNoReader.

@@ -169,8 +169,8 @@ func TestClaims(t *testing.T) {
 	wants(r, c, a, confirmed(a), confirmed(b), c) // from a stale cache
 }
 
-// TestReleaseHandsOver verifies that a registration which is proven to lead to the same cluster holds the identity
-// next, and that one which only claims it does not.
+// TestReleaseHandsOver verifies that, when the holder of an identity is released, the registrations that are proven to
+// lead to the same cluster are connected, and a registration without a valid proof is not.
 func TestReleaseHandsOver(t *testing.T) {
 	r := newTestRegistry(t, &Cluster{ID: "host"})
 	holder, twin, false1 := &Cluster{ID: "1"}, &Cluster{ID: "1"}, &Cluster{ID: "1"}

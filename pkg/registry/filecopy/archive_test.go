@@ -62,8 +62,8 @@ func names(raw []byte, maxBytes int64) (found []string, skipped int64, err error
 	}
 }
 
-// TestArchivesThatAreRefused verifies that no name of an archive leaves its directory, and that few bytes do not become
-// many.
+// TestArchivesThatAreRefused verifies that an archive is refused if a name leads out of its directory, if it is
+// malformed, or if its content is larger than the limit.
 func TestArchivesThatAreRefused(t *testing.T) {
 	file := func(name string) tar.Header { return tar.Header{Name: name, Typeflag: tar.TypeReg} }
 	truncated := archive(t, file("a"), file(strings.Repeat("b", 90)))

@@ -94,7 +94,7 @@ func TestLargeWrites(t *testing.T) {
 	}
 }
 
-// TestSizes verifies that only the last size is kept, and that the queue ends.
+// TestSizes verifies that the queue of terminal sizes returns only the last valid size, and ends when it is closed.
 func TestSizes(t *testing.T) {
 	q := newSizeQueue()
 	for _, width := range []uint16{80, 100, 120} {

@@ -199,8 +199,8 @@ func (r *reader) readLeniently(f *feed) (version string, ok bool) {
 	}
 }
 
-// TestRelistedKindsAreNotResumed checks that a bookmark from before a list has expired: an object may have been created
-// and deleted before the list, and a client may have received it from another replica.
+// TestRelistedKindsAreNotResumed verifies that a bookmark has expired if it is older than the last list of the kind: an
+// object may have been created and deleted before the list, and a client may have received it from another replica.
 func TestRelistedKindsAreNotResumed(t *testing.T) {
 	w := newWorld()
 	w.feed.deliver(readcache.Changes{Version: "110", Relisted: true})
@@ -217,7 +217,8 @@ func TestRelistedKindsAreNotResumed(t *testing.T) {
 	}
 }
 
-// TestForgottenChanges: a client that is later than the feed remembers is told so.
+// TestForgottenChanges verifies that a reader is told that its position has expired if the feed has dropped changes
+// after it.
 func TestForgottenChanges(t *testing.T) {
 	w := newWorld()
 	late := &reader{copy: map[string]*readcache.Object{}}
@@ -236,8 +237,8 @@ func TestForgottenChanges(t *testing.T) {
 	}
 }
 
-// TestReplicaBehindTheClient: a client that goes on at a replica that is behind it neither goes back nor keeps what is
-// deleted later.
+// TestReplicaBehindTheClient verifies that a client that resumes at a replica with older objects does not get older
+// states, and is told of later deletions.
 func TestReplicaBehindTheClient(t *testing.T) {
 	random := rand.New(rand.NewPCG(8, 9)) //nolint:gosec // as above
 	for range 500 {

@@ -14,8 +14,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/registry/objectref"
 )
 
-// TestRecent: what a session has listed is known for ten minutes, in a bounded number, and to no other session of the
-// same user.
+// TestRecent verifies that the lists of a session are remembered for ten minutes, that their number is bounded, and
+// that another session of the same user does not have them.
 func TestRecent(t *testing.T) {
 	r := NewRecent()
 	mine := &authentication.Principal{DefaultInfo: user.DefaultInfo{Name: "u"}, Session: "one"}

@@ -80,7 +80,8 @@ func startInOutage(t *testing.T, program *localcluster.Program) (started func() 
 	}, resume
 }
 
-// TestStartWithoutTheHost: both programs wait for the host, are alive and not ready meanwhile, and go on by themselves.
+// TestStartWithoutTheHost verifies that both programs wait for the host, are alive and not ready while they wait, and
+// continue by themselves.
 func TestStartWithoutTheHost(t *testing.T) {
 	t.Run("kubevision-apiserver", func(t *testing.T) {
 		replica := newReplica(t)

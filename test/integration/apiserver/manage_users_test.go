@@ -236,8 +236,8 @@ func TestForeignObjectsOfAUser(t *testing.T) {
 	}
 }
 
-// TestOtherBindingsDecide verifies that setting a role creates no binding of every cluster beside other bindings of
-// the user.
+// TestOtherBindingsDecide verifies that the role of a user with other role bindings cannot be set, since that would add
+// a binding on every cluster.
 func TestOtherBindingsDecide(t *testing.T) {
 	c, a := direct(t), newActor(t, "admin")
 	team := fixture.Name("team")

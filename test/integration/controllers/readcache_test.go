@@ -99,7 +99,8 @@ func TestDisabledReadCacheLeavesNoAccount(t *testing.T) {
 	}
 }
 
-// TestForeignReaderGetsNoRights: whoever has made an account of that name may hold its tokens.
+// TestForeignReaderGetsNoRights verifies that an account or a role with the reader's name that somebody else has
+// created gets no binding. Its creator may hold tokens of the account.
 func TestForeignReaderGetsNoRights(t *testing.T) {
 	guard(t)
 	c := host(t)

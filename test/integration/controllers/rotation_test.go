@@ -67,8 +67,8 @@ func awaitTrust(t *testing.T, before []byte) []string {
 	return trusted
 }
 
-// TestServingCertificateIsReplaced: clients trust the previous CA, too, while replicas serve its certificate, unless
-// somebody says that it is compromised.
+// TestServingCertificateIsReplaced verifies that clients also trust the previous CA while replicas serve its
+// certificate, unless it is marked as compromised.
 func TestServingCertificateIsReplaced(t *testing.T) {
 	guard(t)
 	secret := read(t, ownSecret(names.ServingCertSecret))

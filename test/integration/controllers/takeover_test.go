@@ -63,7 +63,7 @@ func leader(ctx context.Context) (string, error) {
 	return *held.Spec.HolderIdentity, nil
 }
 
-// TestTakeover: of two replicas, one follows soon when the other one is killed.
+// TestTakeover verifies that the second replica takes over soon after the active one is killed.
 func TestTakeover(t *testing.T) {
 	flags := electionFlags(t)
 	first := env.KubeVision.ControllerManager()

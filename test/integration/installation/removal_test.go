@@ -168,8 +168,8 @@ func endDeleted(ctx context.Context, pod *corev1.Pod) error {
 	return errors.Join(err, host.admin.Delete(ctx, pod, client.GracePeriodSeconds(0)))
 }
 
-// TestCarelessRemovalKeepsData: deleting the manifests or the namespace of an installation that has objects is
-// rejected, and applying the manifests again brings the installation back.
+// TestCarelessRemovalKeepsData verifies that deleting the manifests or the namespace of an installation that has
+// objects is rejected, and that applying the manifests again repairs the installation.
 func TestCarelessRemovalKeepsData(t *testing.T) {
 	install(t)
 	guarded(t)

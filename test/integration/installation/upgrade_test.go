@@ -19,8 +19,8 @@ import (
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 )
 
-// TestUpgradeAfterScale: an upgrade of an installation whose replicas somebody has scaled stops, and goes on as the
-// page says.
+// TestUpgradeAfterScale verifies that an upgrade stops with a conflict after kubectl scale, and that --force-conflicts
+// continues it, as docs/operations.md describes.
 func TestUpgradeAfterScale(t *testing.T) {
 	install(t)
 	const replicas = "jsonpath={.spec.replicas}"

@@ -58,7 +58,8 @@ func aggregatedRules(t *testing.T, member *plane, name string) {
 	})
 }
 
-// TestRemadeRoles: what only the controller that aggregates ClusterRoles has made is taken over, and nothing else.
+// TestRemadeRoles verifies that an existing role is taken over if only the controller that aggregates ClusterRoles has
+// written it, and that a role of another writer is not.
 func TestRemadeRoles(t *testing.T) {
 	member := theOther(t)
 	remade := func(name, manager string) *rbacv1.ClusterRole {
@@ -98,7 +99,7 @@ func TestRemadeRoles(t *testing.T) {
 	})
 }
 
-// TestRolesWithoutRules: a binding is not in force where the member aggregates no rules into its role.
+// TestRolesWithoutRules verifies that a binding is not in force while the member aggregates no rules into its role.
 func TestRolesWithoutRules(t *testing.T) {
 	member := theOther(t)
 	aggregator := member.ControllerManager()

@@ -59,7 +59,8 @@ func setReadCache(tb testing.TB, c *kubevisionv1alpha1.KubeVisionCluster, mode k
 	}
 }
 
-// TestReaderOfAMember: the account reads what it is bound to, by nothing but reads, and is gone where it is disabled.
+// TestReaderOfAMember verifies that the account of the read cache can only read what its bindings allow, and no
+// Secrets, and that it is removed when the cache is disabled.
 func TestReaderOfAMember(t *testing.T) {
 	member := theOther(t)
 	c := register(t, member.Config(), nil)

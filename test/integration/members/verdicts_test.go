@@ -188,8 +188,8 @@ func (j *judged) binding(role string) *rbacv1.RoleBinding {
 	}
 }
 
-// TestRevokedRightsEndVerdicts: whatever takes a right away on the member itself, by whichever object, is seen within a
-// second, while the same question costs no review before and after.
+// TestRevokedRightsEndVerdicts verifies that a right that is revoked on the member itself, by a change of any RBAC
+// object, is lost within a second, and that the same question causes no review before and after the change.
 func TestRevokedRightsEndVerdicts(t *testing.T) {
 	j := newJudged(t)
 	admin := j.member.admin
@@ -239,8 +239,8 @@ func TestRevokedRightsEndVerdicts(t *testing.T) {
 	}
 }
 
-// TestNoVerdictWithoutAWatch: while RBAC objects are not watched, each question is asked, and is kept again afterwards.
-// An error is a denial with the code 50200.
+// TestNoVerdictWithoutAWatch verifies that each question causes a review while RBAC objects are not watched, and that
+// verdicts are cached again afterwards. An error is a denial with the code 50200.
 func TestNoVerdictWithoutAWatch(t *testing.T) {
 	j := newJudged(t)
 	binding := j.binding("view")

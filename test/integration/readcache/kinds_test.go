@@ -139,8 +139,8 @@ func TestRedefinedKinds(t *testing.T) {
 	})
 }
 
-// TestNamespaceMadeAgain: nothing of a namespace that was deleted is shown to those who may read another one of the
-// same name.
+// TestNamespaceMadeAgain verifies that no object of a deleted namespace is shown after a namespace with the same name
+// is created.
 func TestNamespaceMadeAgain(t *testing.T) {
 	ns := set().Namespace(t, "again")
 	first, admin := bound(t, "readonly", ns), bound(t, "readonly")

@@ -223,9 +223,9 @@ func (p person) heals(t *testing.T, path, name string) {
 	})
 }
 
-// TestOutages: while the watch is broken, the network is cut or the API server is gone, answers go on for those who had
-// them before, and say how old they are. What happened meanwhile is there soon after, without another list where the
-// API server can continue the watch.
+// TestOutages verifies that, while the watch is broken, the network is cut or the API server is stopped, callers who
+// could read before still can, and that the responses contain their age. Changes during the outage are seen soon after
+// it, without another list if the API server can continue the watch.
 func TestOutages(t *testing.T) {
 	r := newRemote(t)
 	p, stranger := r.reader(t, "default"), r.reader(t, "default")

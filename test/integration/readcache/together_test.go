@@ -144,8 +144,8 @@ func fill(t *testing.T, namespace, label, name string) {
 	})
 }
 
-// TestReadersTogether: readers with different rights use one cache while bindings come and go. Each answer is exactly
-// the one that a replica without a cache gives: no object, count or total of others appears in any view.
+// TestReadersTogether verifies that the responses to readers with different rights, while bindings are created and
+// deleted, are exactly those of a replica without a cache: no object, count or total of others is in any of them.
 func TestReadersTogether(t *testing.T) {
 	own, other := set().Namespace(t, "together"), set().Namespace(t, "together-"+foreign)
 	fill(t, own, own, "own")

@@ -44,8 +44,8 @@ func doors(tb testing.TB) map[string]door {
 	}
 }
 
-// TestBothDoors: a stream opens through both doors, with a token and with a ticket, and lives longer than requests may
-// take: kube-apiserver and this server both end those after a minute.
+// TestBothDoors verifies that a stream opens directly and through kube-apiserver, with a token and with a ticket, and
+// that it stays open for longer than a minute, after which both servers end other requests.
 func TestBothDoors(t *testing.T) {
 	ns := set().Namespace(t, "doors")
 	p := bound(t, "readonly", ns)
@@ -74,7 +74,7 @@ func TestBothDoors(t *testing.T) {
 	}
 }
 
-// TestNoUpgrade: whoever asks for a stream without an upgrade gets an envelope, and so does who is not logged in.
+// TestNoUpgrade verifies that a request for a stream without an upgrade, or without a credential, gets an envelope.
 func TestNoUpgrade(t *testing.T) {
 	p := newPerson(t, "plain")
 	for name, d := range doors(t) {
@@ -91,7 +91,8 @@ func TestNoUpgrade(t *testing.T) {
 	}}).Want(t, wire.Invalid)
 }
 
-// TestStreamEndsWithItsSession: within a second, with a reason.
+// TestStreamEndsWithItsSession verifies that a stream ends within a second after its session, or after a change of its
+// user, and that the client gets the reason.
 func TestStreamEndsWithItsSession(t *testing.T) {
 	for name, end := range map[string]func(*testing.T, person){
 		"session deleted": func(t *testing.T, p person) {
@@ -152,7 +153,7 @@ func (p person) change(tb testing.TB, change func(*kubevisionv1alpha1.KubeVision
 	}
 }
 
-// TestShutdown: a replica that stops tells clients to connect again.
+// TestShutdown verifies that a replica that stops tells clients to connect again.
 func TestShutdown(t *testing.T) {
 	replica, err := env.KubeVision.StartAPIServer(t.Context(), 0)
 	if err != nil {
@@ -172,7 +173,8 @@ func TestShutdown(t *testing.T) {
 	}
 }
 
-// TestLimits: one user has so many streams, and others are not affected.
+// TestLimits verifies the limits of the streams of one user and of all users, and that a closed stream makes room for
+// another one.
 func TestLimits(t *testing.T) {
 	replica, err := env.KubeVision.StartAPIServer(t.Context(), 0, "--streams-per-user=3", "--streams=5")
 	if err != nil {
@@ -201,7 +203,7 @@ func TestLimits(t *testing.T) {
 	})
 }
 
-// TestMalformed: what the protocol does not allow ends the stream with a reason.
+// TestMalformed verifies that a message that the protocol does not allow ends the stream with a reason.
 func TestMalformed(t *testing.T) {
 	p := newPerson(t, "malformed")
 	for name, tc := range map[string]struct {

@@ -59,8 +59,8 @@ func (s serverSent) change(tb testing.TB) event {
 	return e
 }
 
-// TestEvents: the same changes arrive as server-sent events through both doors, which end with a reason, and go on from
-// a bookmark.
+// TestEvents verifies that server-sent events contain the same changes directly and through kube-apiserver, that they
+// end with a reason, and that they resume from a bookmark.
 func TestEvents(t *testing.T) {
 	ns := set().Namespace(t, "events")
 	p := bound(t, "readonly", ns)
@@ -96,7 +96,8 @@ func TestEvents(t *testing.T) {
 	}
 }
 
-// TestTokenInQuery: an access token in the URL opens the watch if a flag allows that, nothing else, and is in no log.
+// TestTokenInQuery verifies that, if a flag allows it, an access token in the URL opens the watch and nothing else, and
+// that no log contains the token.
 func TestTokenInQuery(t *testing.T) {
 	replica, err := env.KubeVision.StartAPIServer(t.Context(), 0, "--watch-token-in-query", "-v=9")
 	if err != nil {
@@ -121,7 +122,8 @@ func TestTokenInQuery(t *testing.T) {
 	checkLog(t, replica, p.AccessToken)
 }
 
-// TestTokenExpires: a stream that an access token has opened ends with it, unless the client sends another one.
+// TestTokenExpires verifies that a stream that was opened with an access token ends with the token, unless the client
+// sends another one.
 func TestTokenExpires(t *testing.T) {
 	replica, err := env.KubeVision.StartAPIServer(t.Context(), 0, "--access-token-ttl=1m")
 	if err != nil {

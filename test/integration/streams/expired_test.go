@@ -48,7 +48,8 @@ func (p person) reissue(tb testing.TB, ticket string, changes map[string]any) st
 	return encode(text) + "." + encode(mac.Sum(nil)[:16])
 }
 
-// TestExpiredTicket verifies that a ticket opens nothing after its time, and nothing with the session of another user.
+// TestExpiredTicket verifies that a ticket opens no stream after it has expired, nor if it names the session of another
+// user.
 func TestExpiredTicket(t *testing.T) {
 	p, q := newPerson(t, "late"), newPerson(t, "other")
 	ticket := p.ticket(t, "")

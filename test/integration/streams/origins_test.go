@@ -11,7 +11,7 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// TestOrigins: pages of another origin open no stream, whatever credential the browser sends along.
+// TestOrigins verifies that pages of another origin cannot open a stream, whatever credential the browser sends.
 func TestOrigins(t *testing.T) {
 	p := newPerson(t, "origins")
 	const allowed = "https://dashboard.example.com"

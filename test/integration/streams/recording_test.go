@@ -43,7 +43,8 @@ func auditor(tb testing.TB) person {
 	return p
 }
 
-// TestRecording verifies that a terminal is recorded, encrypted, and played to those whom RBAC on the host lets.
+// TestRecording verifies that a terminal is recorded, that the file is encrypted, and that only users with the right on
+// the host can play it.
 func TestRecording(t *testing.T) {
 	p, namespace := inNamespace(t, "dev")
 	runs(t, namespace, "web", nil, "main")

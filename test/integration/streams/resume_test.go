@@ -105,8 +105,8 @@ func churn(ctx context.Context, ns string, random *rand.Rand) {
 	}
 }
 
-// TestResume: clients that are cut off, by replicas that are cut off or killed, have what the API server has, object by
-// object, in the end. They lose nothing unless they are told that their bookmark has expired.
+// TestResume verifies that clients that lose their connections, or whose replicas lose theirs or are killed, have the
+// objects of the API server in the end. They miss no change unless they are told that their bookmark has expired.
 func TestResume(t *testing.T) {
 	ns := set().Namespace(t, "resume")
 	p := bound(t, "readonly", ns)

@@ -36,8 +36,8 @@ func executing(tb testing.TB, front *wire.Client) int {
 	return sum
 }
 
-// TestStreamsTakeNoPlaces: streams through kube-apiserver on the paths for streams take no places of its flow control,
-// of which a level has some dozens.
+// TestStreamsTakeNoPlaces verifies that streams through kube-apiserver on the paths for streams take no seats of its
+// API Priority and Fairness, of which a priority level has some dozens.
 func TestStreamsTakeNoPlaces(t *testing.T) {
 	p, front := newPerson(t, "seats"), doors(t)["front"]
 	const streams, others = 12, 6

@@ -41,7 +41,7 @@ func TestTicketIsGoodOnce(t *testing.T) {
 	refused(t, p.client, withTicket(p, ticket)).Want(t, wire.Unauthenticated)
 }
 
-// TestTicketsAtOnce: of many uses of one ticket at the same time, one opens a stream.
+// TestTicketsAtOnce verifies that only one of many concurrent uses of a ticket opens a stream.
 func TestTicketsAtOnce(t *testing.T) {
 	p := newPerson(t, "race")
 	ticket := p.ticket(t, "{}")
@@ -70,9 +70,8 @@ func TestTicketsAtOnce(t *testing.T) {
 	}
 }
 
-// TestTicketIsBound: a ticket opens nothing but the stream that it names, is worth nothing if any part of it is
-// changed,
-// is no access token, and ends with its session.
+// TestTicketIsBound verifies that a ticket opens only the stream that it names, is invalid if any part of it is
+// changed, is not an access token, and ends with its session.
 func TestTicketIsBound(t *testing.T) {
 	p := newPerson(t, "bound")
 	for _, body := range []string{
@@ -114,8 +113,8 @@ func TestTicketIsBound(t *testing.T) {
 	refused(t, p.client, withTicket(p, ticket)).Want(t, wire.TokenExpired)
 }
 
-// TestSpentTicketsAreForgotten: the session remembers no ticket for longer than it could be used, and refuses tickets
-// beyond its bound.
+// TestSpentTicketsAreForgotten verifies that a session remembers a ticket only as long as the ticket is valid, and
+// refuses tickets beyond its bound.
 func TestSpentTicketsAreForgotten(t *testing.T) {
 	p := newPerson(t, "spender")
 	for range kubevisionv1alpha1.MaxSpentTickets {
@@ -146,7 +145,7 @@ func TestSpentTicketsAreForgotten(t *testing.T) {
 	}
 }
 
-// TestTicketIsNowhere: no log and no metric has a ticket, whatever happens to it.
+// TestTicketIsNowhere verifies that neither the log nor the audit log contains a ticket, whether or not it is accepted.
 func TestTicketIsNowhere(t *testing.T) {
 	audit := filepath.Join(t.TempDir(), "audit.log")
 	policy := filepath.Join(t.TempDir(), "policy.yaml")

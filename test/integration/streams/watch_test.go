@@ -160,7 +160,8 @@ func update(tb testing.TB, o *corev1.ConfigMap, value string) {
 	}
 }
 
-// TestWatch: each change of a topic arrives as dashboards read it, whole or as a summary, and nothing else.
+// TestWatch verifies that each change of a topic arrives as dashboards read it, whole or as a summary, and nothing
+// else.
 func TestWatch(t *testing.T) {
 	ns, other := set().Namespace(t, "watched"), set().Namespace(t, "other")
 	p := bound(t, "readonly")
@@ -202,8 +203,8 @@ func TestWatch(t *testing.T) {
 	whole.nothing(t, 200*time.Millisecond, "third")
 }
 
-// TestWatchRefused: a topic that the caller may not list, that is never cached or that is not there is answered with a
-// reason, and the others go on.
+// TestWatchRefused verifies that the client gets a reason for a topic that the caller may not list, that is never
+// cached or that does not exist, and that the other topics continue.
 func TestWatchRefused(t *testing.T) {
 	ns := set().Namespace(t, "refused")
 	p := bound(t, "readonly", ns)
@@ -240,7 +241,7 @@ func TestWatchRefused(t *testing.T) {
 	}
 }
 
-// TestWatchScope: a caller who may read some namespaces sees changes there only, also deletions.
+// TestWatchScope verifies that a caller who may read only some namespaces gets changes and deletions only there.
 func TestWatchScope(t *testing.T) {
 	mine, others := set().Namespace(t, "mine"), set().Namespace(t, "others")
 	p, admin := bound(t, "readonly", mine), bound(t, "readonly")
@@ -258,9 +259,8 @@ func TestWatchScope(t *testing.T) {
 	w.nothing(t, 200*time.Millisecond, "hidden")
 }
 
-// TestWatchLosesTheRight: a right that is taken away ends that topic within a second with a reason, sends nothing more
-// of
-// it, and leaves the others.
+// TestWatchLosesTheRight verifies that a topic ends within a second, with a reason, when its right is revoked, that no
+// more of its events are sent, and that the other topics continue.
 func TestWatchLosesTheRight(t *testing.T) {
 	first, second := set().Namespace(t, "first"), set().Namespace(t, "second")
 	p := newPerson(t, "loser")
@@ -311,9 +311,8 @@ func TestWatchLosesTheRight(t *testing.T) {
 	w.nothing(t, 300*time.Millisecond, "after")
 }
 
-// TestWatchWithoutSubscription: a client that does not subscribe gets at most one event a second of what its session
-// has
-// listed, and nothing of what others have.
+// TestWatchWithoutSubscription verifies that a client that does not subscribe gets at most one event per second about a
+// kind that its session has listed, and none about lists of others.
 func TestWatchWithoutSubscription(t *testing.T) {
 	ns := set().Namespace(t, "listed")
 	p, q := bound(t, "readonly"), bound(t, "readonly")
@@ -348,7 +347,7 @@ func TestWatchWithoutSubscription(t *testing.T) {
 	stranger.nothing(t, 100*time.Millisecond, ns)
 }
 
-// TestWatchInitial: the objects that are there already come first, then a bookmark, and then the changes.
+// TestWatchInitial verifies that a topic first sends the existing objects, then a bookmark, and then the changes.
 func TestWatchInitial(t *testing.T) {
 	ns := set().Namespace(t, "initial")
 	p := bound(t, "readonly")
