@@ -62,11 +62,11 @@ func newRemoveCommand() *cobra.Command {
 	fs.StringVar(&o.kubeconfig, "kubeconfig", "",
 		"kubeconfig file of an administrator of the host cluster; without it, the cluster that the program runs in.")
 	fs.DurationVar(&o.timeout, "timeout", 50*time.Second,
-		"Time for users, clusters and role bindings to go, and again for everything else.")
+		"Time to wait until users, clusters and role bindings are deleted, and again until everything else is.")
 	fs.StringSliceVar(&o.abandon, "abandon", nil,
-		"Clusters that are let go although what KubeVision has placed there cannot be removed.")
+		"Clusters that are unregistered even if KubeVision's objects there cannot be removed.")
 	fs.BoolVar(&o.removeSelf, "remove-self", false,
-		"Remove the namespace and the binding "+removalName+" in the end, by which a Job runs this command.")
+		"At the end, remove the namespace and the binding "+removalName+" of the Job that runs this command.")
 	o.addresses.AddFlags(fs)
 	return cmd
 }

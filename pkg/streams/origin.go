@@ -26,7 +26,7 @@ func ParseOrigins(values []string) (Origins, error) {
 		u, err := url.Parse(value)
 		if err != nil || (u.Scheme != "https" && u.Scheme != "http") || u.Host == "" || u.User != nil ||
 			u.Path != "" || u.RawQuery != "" || u.Fragment != "" {
-			return nil, fmt.Errorf("%q is no origin: https://dashboard.example.com", value)
+			return nil, fmt.Errorf("%q is not an origin such as https://dashboard.example.com", value)
 		}
 		out = append(out, canonicalOrigin(u))
 	}

@@ -52,7 +52,7 @@ func newTerminalOptions() TerminalOptions {
 
 func (o *TerminalOptions) addFlags(fs *pflag.FlagSet) {
 	fs.DurationVar(&o.IdleTime, "terminal-idle-time", o.IdleTime,
-		"Time after which a terminal ends in which nothing was typed or shown.")
+		"Time without input and output after which a terminal ends.")
 	fs.DurationVar(&o.MaxTime, "terminal-max-time", o.MaxTime, "Time after which every terminal ends.")
 	fs.Int64Var(&o.CopyBytes, "copy-bytes", o.CopyBytes,
 		"Number of bytes that one copy of files into or out of a container may have.")
@@ -60,14 +60,14 @@ func (o *TerminalOptions) addFlags(fs *pflag.FlagSet) {
 		"Image of debug containers and of the Pods of node shells, unless a request names another one.")
 	fs.StringVar(&o.RecordDir, "record-terminals", o.RecordDir,
 		"Directory in which terminals are recorded, in the format of asciinema. A terminal that cannot be recorded is "+
-			"refused. Terminals are not recorded if it is empty.")
+			"refused. Empty disables recordings.")
 	fs.StringVar(&o.RecordKeyFile, "record-terminals-key-file", o.RecordKeyFile,
 		"File with the keys that encrypt recordings: 32 bytes in base64 on each line. The first one encrypts, the "+
 			"others decrypt older recordings.")
 	fs.Int64Var(&o.RecordBytes, "record-terminals-bytes", o.RecordBytes,
 		"Number of bytes that all recordings may have. Terminals are refused beyond that.")
 	fs.DurationVar(&o.RecordAge, "record-terminals-age", o.RecordAge,
-		"Age after which recordings are deleted. They are kept if it is 0.")
+		"Age after which recordings are deleted; 0 keeps them.")
 	fs.BoolVar(&o.RecordInput, "record-terminals-input", o.RecordInput,
 		"Record what is typed into terminals, too, with passwords. Input without a terminal is always recorded.")
 }

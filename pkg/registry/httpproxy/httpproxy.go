@@ -149,7 +149,7 @@ func checkPath(path string) error {
 	}
 	for i := range len(path) {
 		if path[i] < 0x20 || path[i] >= 0x7f {
-			return envelope.Invalid("path", "the path must be of printable ASCII characters")
+			return envelope.Invalid("path", "the path must contain only printable ASCII characters")
 		}
 	}
 	return nil

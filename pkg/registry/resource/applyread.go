@@ -87,7 +87,8 @@ func (r *bundleReader) find(
 	case ok && slices.Contains(found.Verbs, "patch"):
 		return found, false, nil
 	case ok:
-		return found, false, envelope.New(dashboardv1alpha1.CodeNotFound, "the cluster offers no patch of %s", gvk.Kind)
+		return found, false, envelope.New(dashboardv1alpha1.CodeNotFound, "the cluster does not support patch of %s",
+			gvk.Kind)
 	}
 	if found, defined = r.defined[gvk]; !defined {
 		return found, false, envelope.New(

@@ -102,7 +102,7 @@ func (o *listOptions) cachedQuery(t objectref.Target) (*cachedQuery, bool, error
 }
 
 func notOfThisList() error {
-	return envelope.Invalid(queryContinue, "continue is not of this list: begin without it")
+	return envelope.Invalid(queryContinue, "continue does not belong to this list: begin without it")
 }
 
 // matching returns the objects that match.

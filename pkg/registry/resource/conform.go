@@ -101,8 +101,8 @@ func (m manifestObject) kind() (schema.GroupVersionKind, error) {
 	return gv.WithKind(kind), nil
 }
 
-// resource is the kind of the manifest. Where the URL leaves the version open, or the group, the manifest says which it
-// is.
+// resource returns the kind of the manifest. If the URL does not name the version or the group, those of the manifest
+// are used.
 func (m manifestObject) resource(
 	ctx context.Context, caller *clusters.Client, t objectref.Target, asked string,
 ) (clusters.Resource, error) {
@@ -132,14 +132,14 @@ func (m manifestObject) resource(
 	if gv != found.GroupVersion() {
 		return found, envelope.Invalid(
 			"apiVersion",
-			"the URL is about %s of %s, the manifest is of %s",
+			"the URL names %s of %s, but the apiVersion of the manifest is %s",
 			plural,
 			found.GroupVersion(),
 			gv,
 		)
 	}
 	if kind != found.Kind {
-		return found, envelope.Invalid("kind", "the URL is about %s, the manifest is a %s", plural, kind)
+		return found, envelope.Invalid("kind", "the URL names %s, but the kind of the manifest is %s", plural, kind)
 	}
 	return found, nil
 }
@@ -176,7 +176,8 @@ func (m manifestObject) conform(t *objectref.Target) error {
 	return err
 }
 
-// agreedValue is the value of a field that the URL may say too.
+// agreedValue returns the value of a field that may be in the URL or in the manifest, and sets it in the manifest. It
+// returns an error if both have a value and they differ.
 func agreedValue(metadata manifestObject, field, inURL string) (string, error) {
 	value, err := metadata.text(field)
 	switch {
@@ -185,7 +186,8 @@ func agreedValue(metadata manifestObject, field, inURL string) (string, error) {
 	case inURL == "":
 		return value, nil
 	case value != "" && value != inURL:
-		return "", envelope.Invalid("metadata."+field, "the URL says %q, the manifest %q", inURL, value)
+		return "", envelope.Invalid("metadata."+field, "the URL has the %s %q, but the manifest has %q", field, inURL,
+			value)
 	}
 	metadata[field] = inURL
 	return inURL, nil

@@ -129,7 +129,7 @@ func checkMerge(body []byte, t objectref.Target) ([]byte, []string, error) {
 		if value, ok := m[field]; ok && value != inURL {
 			return nil, nil, envelope.Invalid(
 				field,
-				"the URL is about %s %s: a patch cannot change that",
+				"the object is of %s %s, which a patch cannot change",
 				t.Resource.GroupVersion(),
 				t.Resource.Kind,
 			)
@@ -139,7 +139,8 @@ func checkMerge(body []byte, t objectref.Target) ([]byte, []string, error) {
 		if value, ok := m.metadata()[field]; ok && value != inURL {
 			return nil, nil, envelope.Invalid(
 				"metadata."+field,
-				"the URL is about %q: a patch cannot change that",
+				"the %s of the object is %q, which a patch cannot change",
+				field,
 				inURL,
 			)
 		}
@@ -173,7 +174,7 @@ func checkOperations(body []byte, secret bool) ([]byte, []string, error) {
 		case o.Op == "":
 			return nil, nil, envelope.Required("op")
 		case !slices.Contains([]string{"add", "remove", "replace", "move", "copy", "test"}, o.Op):
-			return nil, nil, envelope.Invalid("op", "%q is no operation of a JSON patch", o.Op)
+			return nil, nil, envelope.Invalid("op", "%q is not an operation of a JSON patch", o.Op)
 		case o.Path == "":
 			return nil, nil, envelope.Required("path")
 		}
@@ -188,13 +189,13 @@ func checkOperations(body []byte, secret bool) ([]byte, []string, error) {
 	return body, confidential, nil
 }
 
-// values are those that the operation would put into a Secret.
+// values returns the values that the operation writes into a Secret.
 func (o operation) values() ([]string, error) {
 	const data = "/" + fieldData + "/"
 	if o.From != nil && (!strings.HasPrefix(*o.From, data) || !strings.HasPrefix(o.Path, data)) {
 		return nil, envelope.Invalid(
 			"from",
-			"in a Secret, values are moved and copied within %s only: elsewhere they would show",
+			"a patch of a Secret may move and copy values only within %s: elsewhere they are not masked",
 			fieldData,
 		)
 	}

@@ -24,7 +24,7 @@ import (
 )
 
 const (
-	// DefaultIdleTime is the default of the time after which a terminal ends in which nothing was typed or shown.
+	// DefaultIdleTime is the default of the time without input and output after which a terminal ends.
 	DefaultIdleTime = 30 * time.Minute
 	// DefaultMaxTime is the default of the time after which every terminal ends.
 	DefaultMaxTime = 8 * time.Hour

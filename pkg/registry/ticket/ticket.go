@@ -39,7 +39,7 @@ func (p *Provider) create(r *routes.Request, u user.Info) (routes.Result, error)
 	principal, ok := u.(*authentication.Principal)
 	if !ok {
 		return routes.Result{}, envelope.New(dashboardv1alpha1.CodeConflict,
-			"tickets are of sessions: open streams with the credential that this request came with")
+			"only sessions of KubeVision get tickets: open the stream with the credential of this request")
 	}
 	body, err := read(r)
 	if err != nil {

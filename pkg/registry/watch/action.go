@@ -210,7 +210,7 @@ func (t *topic) begin(initial bool, from string) error {
 	defer t.feed.mu.RUnlock()
 	p, ok := decodePlace(from)
 	if !ok {
-		return envelope.Invalid("bookmarks", "the bookmark is not one of this server")
+		return envelope.Invalid("bookmarks", "the bookmark is malformed: send one that a stream has sent")
 	}
 	cursor, ok := t.feed.resume(p.Version)
 	if p.Of != t.epoch || !ok {

@@ -91,8 +91,8 @@ func (p *Provider) review(ctx context.Context, t *topic, u user.Info) error {
 		return err //nolint:wrapcheck // it has its code
 	}
 	if caller.Connection() != t.feed.connection {
-		return envelope.New(dashboardv1alpha1.CodeClusterNotFound, "the connection to cluster %q is another one now",
-			t.cluster)
+		return envelope.New(dashboardv1alpha1.CodeClusterNotFound, "the connection to cluster %q was replaced: "+
+			"subscribe again", t.cluster)
 	}
 	scope, err := caller.Scope(ctx, t.target, t.feed.subscription.Current())
 	if err != nil {
