@@ -90,7 +90,7 @@ func parameters(path string) (docs map[string]string, types map[string]routes.Ty
 	return docs, types
 }
 
-// granted is what a request was allowed.
+// granted is the access of a request whose right was reviewed.
 type granted struct {
 	selection *selection
 	user      user.Info
@@ -151,7 +151,7 @@ func ofWorkload(r *routes.Request, s *selection) error {
 	return err
 }
 
-// check asks again whether the caller may read the logs.
+// check reviews again whether the caller may read the logs.
 func (p *Provider) check(ctx context.Context, g *granted) error {
 	caller, err := p.Access.ClusterByName(ctx, g.user, g.cluster)
 	if err != nil {

@@ -16,7 +16,7 @@ import (
 // maxLine bounds a line, in bytes. Container runtimes split lines at the same size.
 const maxLine = 16 << 10
 
-// maxStamp is the longest time that an API server puts in front of a line, with the space after it.
+// maxStamp is the longest time that an API server writes at the beginning of a line, with the space after it.
 const maxStamp = 64
 
 // Line is a line of a log.

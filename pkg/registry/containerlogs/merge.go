@@ -23,7 +23,7 @@ const (
 	rescanInterval = 3 * time.Second
 )
 
-// event is a line, or an error about one container that does not end the others.
+// event is a line, or an error about one container. After an error, the other containers continue.
 type event struct {
 	line Line
 	err  error
@@ -62,7 +62,7 @@ func byTime(sources []*source, opened []io.ReadCloser, emit func(event) error) e
 	}
 }
 
-// advance reads the next line of a log. At the end of the log, it is nil.
+// advance reads the next line of a log, or nil at the end of the log.
 func advance(s *source, from *lineReader, into **Line) error {
 	for {
 		line, err := from.next()
@@ -96,8 +96,8 @@ type follower struct {
 	places chan struct{}
 }
 
-// follow emits the lines as they arrive, also those of Pods that are new. It returns with the context, or with the
-// error of emit.
+// follow emits the lines as they arrive, also those of new Pods. It returns when the context ends, or when emit returns
+// an error.
 func (f *follower) follow(ctx context.Context, first []*source) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer f.running.Wait()

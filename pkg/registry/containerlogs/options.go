@@ -12,11 +12,11 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/routes"
 )
 
-// maxTail is the largest number of lines that are read from the end of a log: ten times those that dashboards keep. A
-// larger number means this one.
+// maxTail is the largest number of lines that are read from the end of a log, ten times the number that dashboards
+// keep. Larger numbers are replaced by it.
 const maxTail = 100_000
 
-// options say which part of a log is read.
+// options determine the part of a log that is read.
 type options struct {
 	container                    string
 	follow, previous, timestamps bool

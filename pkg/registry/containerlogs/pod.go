@@ -20,7 +20,7 @@ import (
 // maxPodBytes bounds a Pod that is read: twice the limit of etcd for one object.
 const maxPodBytes = 3 << 20
 
-// pod is the part of a Pod that says which of its containers run.
+// pod is the part of a Pod that shows which of its containers run.
 type pod struct {
 	Metadata struct {
 		Name              string       `json:"name"`
@@ -51,7 +51,7 @@ type state struct {
 	} `json:"terminated"`
 }
 
-// decodePod reads a Pod. The account is charged for its elements: those of a hostile cluster may be many and empty.
+// decodePod reads a Pod. The account is charged for its elements, because a hostile cluster may send many empty ones.
 func decodePod(from io.Reader, account *budget.Account) (*pod, error) {
 	if err := account.Take(maxPodBytes); err != nil {
 		return nil, envelope.OutOfMemory(err)
@@ -65,7 +65,7 @@ func decodePod(from io.Reader, account *budget.Account) (*pod, error) {
 	return p, decode(text, account, p)
 }
 
-// decode decodes JSON. The account is charged while that takes place; the result is small, unless it is hostile.
+// decode decodes JSON. The account is charged for the memory of many small elements during decoding.
 func decode(text []byte, account *budget.Account, into any) error {
 	size := int64(objects.ElementBytes)
 	for _, mark := range []string{",", "{", "["} {
@@ -106,7 +106,7 @@ func (p *pod) started() []string {
 	return out
 }
 
-// isOver returns whether a container will not run again. An empty name is that of the only container.
+// isOver returns true if a container will not run again. An empty name stands for the only container.
 func (p *pod) isOver(name string) bool {
 	if p.Status.Phase == corev1.PodSucceeded || p.Status.Phase == corev1.PodFailed {
 		return true

@@ -22,7 +22,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/registry/objectref"
 )
 
-// selection is what the logs of a request are of: one Pod, or those that a selector matches.
+// selection is the Pod whose logs a request reads, or the selector of several Pods.
 type selection struct {
 	caller    *clusters.Client
 	resource  clusters.Resource
@@ -37,7 +37,7 @@ type selection struct {
 // several returns whether the lines of several Pods are merged.
 func (s *selection) several() bool { return s.pod == "" }
 
-// sources returns the logs. Those of Pods that have not started are left out, unless the Pod was named.
+// sources returns the logs to read. Logs of Pods that have not started are left out, unless the request names the Pod.
 func (s *selection) sources(ctx context.Context) ([]*source, error) {
 	if !s.several() {
 		return []*source{s.source(s.pod, s.options.container)}, nil

@@ -79,7 +79,7 @@ func (g *granted) frame(e event) dashboardv1alpha1.LogFrame {
 	return f
 }
 
-// lastFrame tells a client that it need not connect again, unless it should.
+// lastFrame returns the last frame, after which the client need not connect again. There is none at a shutdown.
 func lastFrame(end streams.End) []byte {
 	if end.Reason == streams.Shutdown {
 		return nil
@@ -126,7 +126,7 @@ func (p *Provider) text(_ *routes.Request, g *granted) (routes.Result, error) {
 	}}}, nil
 }
 
-// fileName is that of a file with the logs. All names in it were checked.
+// fileName returns the name of a file with the logs. All names in it were validated.
 func (g *granted) fileName() string {
 	name := g.selection.namespace
 	if g.selection.pod != "" {

@@ -48,7 +48,7 @@ type source struct {
 	repeated int
 }
 
-// attributes are those of a review of the right to the log.
+// attributes returns the attributes of a review of the right to a log.
 func attributes(namespace, pod string) authorizationv1.ResourceAttributes {
 	return authorizationv1.ResourceAttributes{
 		Namespace: namespace, Verb: "get", Version: "v1", Resource: podResource, Subresource: logSubresource, Name: pod,
@@ -82,8 +82,8 @@ func (s *source) open(ctx context.Context) (io.ReadCloser, error) {
 	})
 }
 
-// read calls emit with each line. While the log is followed, it goes on after the container has restarted and after the
-// connection was lost, with the first line that was not read.
+// read calls emit with each line. A log that is followed continues with the first line that was not read after the
+// container has restarted, and after the connection was lost.
 func (s *source) read(ctx context.Context, opened io.ReadCloser, emit func(Line) error) error {
 	wait, failures := firstWait, 0
 	for {
@@ -123,8 +123,8 @@ func (s *source) failed(ctx context.Context, err error) error {
 
 func isDenial(err error) bool { return apierrors.IsForbidden(err) || apierrors.IsUnauthorized(err) }
 
-// copy reads a response, and closes it. It returns whether it had lines that were not read before. That the response
-// has ended early is no error.
+// copy reads a response, and closes it. It returns true if the response had new lines. A response that has ended early
+// is not an error.
 func (s *source) copy(from io.ReadCloser, emit func(Line) error) (some bool, err error) {
 	defer func() { _ = from.Close() }()
 	lines, again, skip := newLineReader(from), s.last, s.repeated
@@ -163,7 +163,7 @@ func (s *source) note(at time.Time) {
 	s.last, s.repeated = at, 1
 }
 
-// isOver returns whether the container will not run again, as far as the caller may know.
+// isOver returns true if the container will not run again, or if the caller may not get the Pod.
 func (s *source) isOver(ctx context.Context) (bool, error) {
 	if ctx.Err() != nil {
 		return true, context.Cause(ctx)

@@ -161,8 +161,8 @@ func isSparse(h *tar.Header) bool {
 	return false
 }
 
-// localName returns the clean form of a name in an archive, and false if it is not below the directory. Backslashes
-// and control characters are refused, because the systems of clients take them for something else.
+// localName returns the clean form of a name in an archive, or false if it is not below the directory. Backslashes and
+// control characters are rejected, because some systems interpret them as something else.
 func localName(name string) (string, bool) {
 	if name == "" || strings.HasPrefix(name, "/") || len(name) > maxPath {
 		return "", false

@@ -141,8 +141,8 @@ func (q *request) parse(query url.Values, maxBytes int64) error {
 	return nil
 }
 
-// parsePath returns an absolute path in a container without the segments that would leave it to the container where it
-// leads.
+// parsePath returns the clean form of an absolute path in a container. It rejects the segment "..", whose meaning
+// depends on links in the container.
 func parsePath(text string) (string, error) {
 	if !strings.HasPrefix(text, "/") || len(text) > maxPath || strings.ContainsRune(text, 0) {
 		return "", envelope.Invalid(fromParameter, "the path must be absolute, and have at most %d bytes", maxPath)

@@ -13,7 +13,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/streams"
 )
 
-// begin records who copies what. A copy that must be recorded and cannot be ends.
+// begin records the user, the path and the direction of a copy. It ends the copy if it must be recorded but cannot be.
 func (t *transfer) begin(stream *streams.Stream) {
 	if t.provider.Recordings == nil {
 		return

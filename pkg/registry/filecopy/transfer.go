@@ -64,7 +64,7 @@ func newTransfer(q *request, p *Provider) *transfer {
 	return t
 }
 
-// received passes on what the client sends. It waits until the cluster has taken it.
+// received passes content of the client on. It waits until the cluster has received it.
 func (t *transfer) received(_ context.Context, _ *streams.Stream, m streams.Message) error {
 	t.mu.Lock()
 	unwanted := !t.request.in || t.complete
@@ -159,7 +159,7 @@ func (t *transfer) copyOut(ctx context.Context, stream *streams.Stream) error {
 	return err
 }
 
-// sendEntries sends what is in an archive.
+// sendEntries sends the entries of an archive.
 func (t *transfer) sendEntries(from *entries, stream *streams.Stream) error {
 	out := &sender{transfer: t, stream: stream}
 	var archive *tar.Writer
@@ -241,7 +241,7 @@ func (t *transfer) report(stream *streams.Stream) error {
 	return stream.SendText(encode(f)) //nolint:wrapcheck // it is an end
 }
 
-// last tells the client how the copy has ended.
+// last returns the last frame, which contains the result of the copy.
 func (t *transfer) last(end streams.End) []byte {
 	f := t.frame()
 	f.Type, f.Reason, f.Data = frameClose, string(end.Reason), end.Message
@@ -281,7 +281,7 @@ func (s *sender) flush() error {
 	return s.transfer.report(s.stream)
 }
 
-// run runs a command in the container. Its error says what the command has written about it.
+// run runs a command in the container. Its error contains the error output of the command.
 func (t *transfer) run(ctx context.Context, options remotecommand.StreamOptions, command []string) error {
 	said := &errorText{}
 	options.Stderr = said
@@ -298,7 +298,7 @@ func (t *transfer) run(ctx context.Context, options remotecommand.StreamOptions,
 	return nil
 }
 
-// errorText keeps the beginning of what a command says about its failure.
+// errorText keeps the beginning of the error output of a command.
 type errorText struct{ text []byte }
 
 // Write implements io.Writer.

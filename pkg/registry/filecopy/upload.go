@@ -30,8 +30,9 @@ const (
 	completeSuffix = ".complete"
 )
 
-// outCommand returns the command that writes an archive. No shell parses the path, and no option can be in it: it
-// begins with "/" or "./". The content of one file is that of the target of a link, as in volumes of ConfigMaps.
+// outCommand returns the command that writes an archive. The path is not parsed by a shell, and cannot be an option,
+// because it begins with "/" or "./". If the path of a single file is a link, as in volumes of ConfigMaps, the target
+// is read.
 func outCommand(q *request) []string {
 	if !q.tar {
 		return []string{"tar", "-c", "-h", "-f", "-", "-C", path.Dir(q.path), "./" + path.Base(q.path)}
@@ -49,7 +50,7 @@ tar -x -m -o -f - && [ -f "./$2.complete" ] && rm -f "./$2.complete" && mv -f ".
 rm -f "./$2" "./$2.complete"
 exit 1`
 
-// copyIn writes what the client sends into the container.
+// copyIn writes the content from the client into the container.
 func (t *transfer) copyIn(ctx context.Context, stream *streams.Stream) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -124,7 +125,7 @@ func (t *transfer) passFile(archive *tar.Writer, name string) error {
 	return nil
 }
 
-// passEntries writes an archive with what is in that of the client.
+// passEntries copies the entries of the client's archive to an archive.
 func (t *transfer) passEntries(archive *tar.Writer) error {
 	from := newEntries(t.inputRead, &limits{bytes: t.provider.MaxBytes})
 	for {

@@ -136,7 +136,7 @@ func callOf(r *routes.Request, target objectref.Target) (clusters.Call, error) {
 	return call, nil
 }
 
-// checkPath refuses what an API server could take for another path.
+// checkPath returns an error for a path that an API server could interpret as another one.
 func checkPath(path string) error {
 	if len(path) > maxPath || strings.ContainsAny(path, "%\\#") || strings.Contains(path, "//") {
 		return envelope.Invalid("path",
@@ -155,7 +155,8 @@ func checkPath(path string) error {
 	return nil
 }
 
-// headerOf returns the header of a response. Nothing of the server's own header is passed on but its media type.
+// headerOf returns the header of a response. It contains the media type of the server, and no other header of the
+// server.
 func headerOf(contentType string) http.Header {
 	if _, _, err := mime.ParseMediaType(contentType); err != nil {
 		contentType = "application/octet-stream"

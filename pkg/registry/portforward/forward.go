@@ -41,7 +41,7 @@ type forward struct {
 	inputs []io.WriteCloser
 }
 
-// pipes makes the ways from the client to each port, once.
+// pipes returns the pipes from the client to each port, and creates them at the first call.
 func (f *forward) pipes() (reads []*io.PipeReader) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -52,7 +52,7 @@ func (f *forward) pipes() (reads []*io.PipeReader) {
 	return reads
 }
 
-// received passes a message on. It waits until the port has taken it.
+// received passes a message on to its port. It waits until the port has received it.
 func (f *forward) received(ctx context.Context, _ *streams.Stream, m streams.Message) error {
 	if !m.Binary || len(m.Data) == 0 || m.Data[0]%channelsOfPort != 0 ||
 		int(m.Data[0])/channelsOfPort >= len(f.request.ports) {

@@ -42,7 +42,7 @@ func (e *Provider) applyRoute() routes.Route {
 	}
 }
 
-// apply tries all objects before it writes the first one. What is refused then keeps all of them from being written.
+// apply makes a dry run of all objects before it writes the first one. If one is rejected, none is written.
 func apply(r *routes.Request, caller *scopedlist.Client) (routes.Result, error) {
 	ctx, cancel := context.WithTimeoutCause(r.Context(), applyTime, clusters.ErrImpatient)
 	defer cancel()
@@ -71,7 +71,7 @@ func apply(r *routes.Request, caller *scopedlist.Client) (routes.Result, error) 
 	}}, nil
 }
 
-// bundle is what one request applies.
+// bundle holds the objects of one request.
 type bundle struct {
 	caller *clusters.Client
 	items  []*applied
@@ -95,7 +95,7 @@ type applied struct {
 	err      error
 }
 
-// settle notes the outcome. An object that failed stays so.
+// settle sets the result of an object. An object with an error is not applied.
 func (a *applied) settle(operation dashboardv1alpha1.ApplyOperation, err error) {
 	a.err, a.result.Operation = err, operation
 	if err != nil {
@@ -180,7 +180,7 @@ func (b *bundle) warnings() []string {
 	return out
 }
 
-// prove asks for a fresh code before anything is written, if one of the objects needs it.
+// prove requires a fresh code before the first write, if one of the objects needs it.
 func (b *bundle) prove(ctx context.Context) error {
 	for _, a := range b.items {
 		if err := b.caller.Prove(ctx, a.write.call); err != nil {
@@ -190,7 +190,7 @@ func (b *bundle) prove(ctx context.Context) error {
 	return nil
 }
 
-// readBundle reads the objects and finds their kinds. What is malformed is the error of all.
+// readBundle reads the objects and finds their kinds. If one is malformed, it returns an error.
 func readBundle(ctx context.Context, r *routes.Request, caller *clusters.Client) (*bundle, error) {
 	b := &bundle{caller: caller}
 	force, err := flag(r, queryForce)
@@ -227,7 +227,7 @@ func readBundle(ctx context.Context, r *routes.Request, caller *clusters.Client)
 	return b, nil
 }
 
-// located says which object an error is about.
+// located adds the index of an object to an error.
 func located(err error, i int) error {
 	known := *envelope.As(err)
 	prefix := fmt.Sprintf("[%d]", i)

@@ -7,7 +7,8 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 )
 
-// dependencies are the objects of a bundle that are not in the cluster yet, and that others cannot be tried without.
+// dependencies are the objects of a bundle that are not in the cluster yet. Without them, there is no dry run of
+// objects that need them.
 type dependencies struct {
 	// namespaces are the new namespaces, by name.
 	namespaces map[string]bool

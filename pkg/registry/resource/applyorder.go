@@ -17,8 +17,8 @@ const (
 	stageOfDefinitions = 1
 )
 
-// stages are kinds in the order in which they are applied, each stage after the one before: what others need comes
-// first, and what refuses or changes others comes last. Kinds that are not here come before the last stage.
+// stages returns kinds in the order in which they are applied. Kinds that others need are in the first stages, and
+// kinds that reject or change other objects in the last one. Kinds that are not listed come before the last stage.
 func stages() [][]schema.GroupKind {
 	kinds := func(group string, names ...string) []schema.GroupKind {
 		out := make([]schema.GroupKind, 0, len(names))

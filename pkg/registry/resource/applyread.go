@@ -39,7 +39,7 @@ func parseAll(r *routes.Request) ([]map[string]any, error) {
 	return manifest.ParseAll(contentType, body, maxApplied)
 }
 
-// bundleReader finds what the objects of a bundle are about.
+// bundleReader reads the objects of a bundle, and finds their kinds and scopes.
 type bundleReader struct {
 	caller *clusters.Client
 	// namespace is for objects that say none.
@@ -50,7 +50,7 @@ type bundleReader struct {
 	seen    map[string]int
 }
 
-// read returns an error for an object that cannot be applied as it is. Then nothing is done.
+// read reads an object, and returns an error if it cannot be applied. Then nothing of the bundle is applied.
 func (r *bundleReader) read(ctx context.Context, i int, object manifestObject) (*applied, error) {
 	gvk, err := object.kind()
 	if err != nil {
@@ -125,7 +125,7 @@ func (r *bundleReader) conform(ctx context.Context, object manifestObject, t *ob
 	return nil
 }
 
-// once refuses an object that is in the bundle already.
+// once returns an error if the object is in the bundle already.
 func (r *bundleReader) once(i int, t objectref.Target) error {
 	key := strings.Join([]string{t.Resource.GroupResource().String(), t.Namespace, t.Name}, "/")
 	if first, twice := r.seen[key]; twice {

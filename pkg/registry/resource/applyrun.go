@@ -32,8 +32,8 @@ const (
 	maxPaths = 64
 )
 
-// each does something with those objects that are chosen and have not failed, several at once. Once time is up, the
-// rest is skipped. The error of an object is its own.
+// each calls do concurrently with the chosen objects that have no error. When the context ends, it skips the remaining
+// objects. A panic of do is the error of its object only.
 func (b *bundle) each(ctx context.Context, chosen func(*applied) bool, do func(context.Context, *applied)) {
 	_ = fanout.Each(
 		context.WithoutCancel(ctx),
@@ -58,8 +58,8 @@ func (b *bundle) each(ctx context.Context, chosen func(*applied) bool, do func(c
 
 func anyObject(*applied) bool { return true }
 
-// tryAll makes a dry run of all objects that can be tried, and returns an error if one of them is refused. An object
-// that needs another one of the bundle is tried later.
+// tryAll makes a dry run of all objects, except those that need other objects of the bundle. It returns an error if one
+// is rejected.
 func (b *bundle) tryAll(ctx context.Context) error {
 	b.each(ctx, func(a *applied) bool { return !a.defined }, b.readCurrent)
 	found := b.dependencies()
@@ -143,8 +143,8 @@ func (a *applied) change(ctx context.Context, proposed []byte) (dashboardv1alpha
 	return dashboardv1alpha1.ApplyConfigured, nil
 }
 
-// applyAll applies the objects stage by stage. If what others need fails, or one that could not be tried before is
-// refused, nothing more is applied. Otherwise the failure of one keeps no other from being applied.
+// applyAll applies the objects stage by stage. If a Namespace or a definition fails, or an object whose dry run had to
+// wait for one, all later stages are skipped. Other failures do not prevent the remaining objects from being applied.
 func (b *bundle) applyAll(ctx context.Context) {
 	for stage := range stages() {
 		b.each(ctx, func(a *applied) bool { return a.stage == stage }, func(ctx context.Context, a *applied) {
@@ -165,7 +165,7 @@ func (b *bundle) applyAll(ctx context.Context) {
 	}
 }
 
-// rediscover looks at what the cluster serves, if kinds were defined.
+// rediscover reads the discovery of the cluster again if the bundle defines kinds.
 func (b *bundle) rediscover(ctx context.Context) {
 	if !slices.ContainsFunc(b.items, func(a *applied) bool { return a.defined }) {
 		return
@@ -175,8 +175,8 @@ func (b *bundle) rediscover(ctx context.Context) {
 	}
 }
 
-// tryDeferred makes a dry run of the objects that were deferred until a stage is done. A kind takes a moment to be
-// served.
+// tryDeferred makes a dry run of the objects that were deferred until a stage is done. It retries for a while, because
+// a new kind is not served at once.
 func (b *bundle) tryDeferred(ctx context.Context, stage int) {
 	due := func(a *applied) bool { return a.is(dashboardv1alpha1.ApplyDeferred) && a.until == stage }
 	end := time.Now().Add(servedWithin)

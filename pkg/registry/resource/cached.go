@@ -25,7 +25,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/routes"
 )
 
-// cachedQuery is a list that the cache can answer.
+// cachedQuery is the query of a list that the cache can answer.
 type cachedQuery struct {
 	*listOptions
 
@@ -41,7 +41,7 @@ type cachedQuery struct {
 	after *keyToken
 }
 
-// fromCache returns a list from the cache, and false if it must be read live.
+// fromCache returns a list from the cache, or false if the cluster must be asked.
 func (o *listOptions) fromCache(
 	ctx context.Context, caller *scopedlist.Client, t objectref.Target,
 ) (routes.Result, bool, error) {
@@ -71,7 +71,7 @@ func (o *listOptions) fromCache(
 	return routes.Result{Data: data, Meta: meta, Tag: q.tag(caller, found)}, true, nil
 }
 
-// cachedQuery returns the query of a list, and false if the cache cannot answer it as the API server does.
+// cachedQuery returns the query of a list, or false if the cache cannot answer it as the API server does.
 func (o *listOptions) cachedQuery(t objectref.Target) (*cachedQuery, bool, error) {
 	if o.live || o.metrics {
 		return nil, false, nil
@@ -162,7 +162,8 @@ func (q *cachedQuery) page(
 	return err
 }
 
-// tag identifies the answer: its objects, by their groups, the query, and the caller as the cluster sees them.
+// tag returns the entity tag of a response. It is computed from the objects, the query and the identity of the caller
+// on the cluster.
 func (q *cachedQuery) tag(caller *scopedlist.Client, found *scopedlist.Cached) string {
 	sum := sha256.New()
 	write := func(values ...any) { _, _ = fmt.Fprintf(sum, "%q\n", values) } // a hash takes everything

@@ -66,8 +66,8 @@ func (b *cachedBody) object(i, j int) (*readcache.Object, bool) {
 	return p.objects[j], true
 }
 
-// data returns the body for an answer: one that may be compressed, unless that takes too long or too much memory. The
-// compressed copies of objects that are not in whole groups are charged to the account.
+// data returns the body for a response. The body can be compressed, unless compression takes too long or too much
+// memory. The compressed copies of objects that are not in whole groups are charged to the account.
 func (b *cachedBody) data(account *budget.Account) envelope.Body {
 	if b.loose > maxCompressed || b.looseBytes > maxCompressedBytes || account.Take(b.looseBytes) != nil {
 		return struct{ envelope.Body }{b}
@@ -75,7 +75,7 @@ func (b *cachedBody) data(account *budget.Account) envelope.Body {
 	return b
 }
 
-// part are some objects that follow each other in the array.
+// part holds some consecutive objects of the array.
 type part struct {
 	objects []*readcache.Object
 	// group is set if they are a whole group of the cache.
@@ -102,7 +102,7 @@ func (b *cachedBody) addObjects(objects []*readcache.Object) {
 	}
 }
 
-// addLoose adds objects that are no whole group.
+// addLoose adds objects that are not a whole group.
 func (b *cachedBody) addLoose(objects []*readcache.Object) {
 	p := part{objects: objects}
 	b.parts = append(b.parts, p)
@@ -184,7 +184,7 @@ func (b *cachedBody) Segments() iter.Seq[gzipmember.Segment] {
 	}
 }
 
-// segment returns a compressed part, and false behind the last one.
+// segment returns a compressed part, or false if there are no more parts.
 func (b *cachedBody) segment(i int) (gzipmember.Segment, bool) {
 	p, ok := b.part(i)
 	switch {

@@ -39,7 +39,8 @@ func (m manifestObject) metadata() manifestObject {
 	return metadata
 }
 
-// readManifest reads the body, and the target that both the URL and the body are about.
+// readManifest reads the manifest in the body, and returns it with its target, which is in the URL, in the manifest, or
+// in both.
 func readManifest(r *routes.Request, caller *clusters.Client, verb string) (objectref.Target, manifestObject, error) {
 	body, err := r.ReadBody()
 	if err != nil {
@@ -76,7 +77,7 @@ func parse(r *routes.Request, body []byte) (map[string]any, error) {
 	return manifest.Parse(r.Header.Get("Content-Type"), body)
 }
 
-// kind returns what the manifest says that it is.
+// kind returns the apiVersion and the kind of the manifest.
 func (m manifestObject) kind() (schema.GroupVersionKind, error) {
 	apiVersion, err := m.text("apiVersion")
 	if err != nil {
@@ -144,7 +145,8 @@ func (m manifestObject) resource(
 	return found, nil
 }
 
-// conform makes sure that the manifest does not contradict the URL, and fills in what only one of them says.
+// conform returns an error if the manifest contradicts the URL. It copies the name and the namespace if only one of the
+// two has them.
 func (m manifestObject) conform(t *objectref.Target) error {
 	if _, ok := m["metadata"].(map[string]any); !ok {
 		if m["metadata"] != nil {
@@ -206,7 +208,7 @@ func (m manifestObject) requireName() error {
 
 var strictError = regexp.MustCompile(`(?:unknown|duplicate) field "([^"]+)"`)
 
-// setField puts the field that the API server did not like into meta.field, where it says so in words only.
+// setField sets meta.field of an error of the API server that names the field only in its message.
 func setField(err error) error {
 	e, ok := errors.AsType[*envelope.Error](err)
 	if !ok || e.Code != dashboardv1alpha1.CodeInvalid || e.Field != "" {

@@ -13,14 +13,14 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/objects"
 )
 
-// dashboardFields are the fields that dashboards add at the top level to the objects that they were given, and the
-// fresh code of the caller.
+// dashboardFields returns the top-level fields that dashboards add to the objects that they send back, and the field of
+// the fresh code.
 func dashboardFields() []string {
 	return []string{"raw", "name", "namespace", "metrics", "metricsStatus", dashboardv1alpha1.CodeField}
 }
 
-// dropDashboardFields removes what dashboards have added, but no field that the kind has. If the cluster publishes no
-// schema of the kind, all fields stay: the API server refuses those that it does not know.
+// dropDashboardFields removes the fields of dashboards, except those that the kind has. If the cluster publishes no
+// schema of the kind, it removes none: the API server rejects unknown fields.
 func (m manifestObject) dropDashboardFields(ctx context.Context, caller *clusters.Client, r clusters.Resource) {
 	has := func(field string) bool {
 		found, _ := objects.HasField(r.GroupVersion().WithKind(r.Kind), field)

@@ -22,7 +22,8 @@ const (
 	sortByMemory   = "memory"
 )
 
-// derivedValues returns functions for the values of a kind that are no single field, by the names that callers sort by.
+// derivedValues returns functions that compute the values by which objects of a kind can be sorted, by their names in
+// sortBy.
 func derivedValues(r clusters.Resource) (map[string]func(item) sortKey, bool) {
 	requested := func(name corev1.ResourceName) func(item) sortKey {
 		return func(o item) sortKey { return requestedBy(o, name) }
@@ -47,8 +48,8 @@ func derivedValues(r clusters.Resource) (map[string]func(item) sortKey, bool) {
 	}
 }
 
-// restartsOf returns the number of restarts as kubectl counts them: the restarts of the containers and of those init
-// containers that keep running, and before the Pod is initialized, those of all init containers.
+// restartsOf returns the number of restarts as kubectl counts them: the restarts of the containers and of the sidecars
+// (init containers that keep running), and until the Pod is initialized, of all init containers.
 func restartsOf(o item) sortKey {
 	status, initialized := o.Member("status"), false
 	eachAt(status, func(condition []byte) {
@@ -73,7 +74,7 @@ func restartsOf(o item) sortKey {
 	return number(new(big.Rat).SetInt64(sum))
 }
 
-// lastSeen returns the time at which kubectl says that an event was seen last, whichever of the two APIs it is read by.
+// lastSeen returns the time of the last occurrence of an event as kubectl shows it, for both APIs of events.
 func lastSeen(o item) sortKey {
 	for _, path := range [][]string{
 		{"series", "lastObservedTime"}, {"lastTimestamp"}, {"deprecatedLastTimestamp"}, {"eventTime"},
@@ -110,7 +111,7 @@ func add(total *big.Rat, value []byte, path ...string) {
 	}
 }
 
-// byUsage makes an order of Pods by cpu or memory an order by their usage, which is shown with them.
+// byUsage makes an order of Pods by cpu or memory an order by their usage instead of their requests.
 func (o *order) byUsage(metrics *podmetrics.Metrics) error {
 	if o.sortBy != sortByCPU && o.sortBy != sortByMemory {
 		return nil

@@ -22,8 +22,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/routes"
 )
 
-// dryRunEndpoint makes an endpoint that makes a change without writing it. It takes the right to make the change, and
-// shows what is there only to those who may get it.
+// dryRunEndpoint returns an endpoint that makes a dry run of a change. It requires the right to make the change. It
+// shows the current object only to callers who may get it.
 func (e *Provider) dryRunEndpoint(prepared prepare) routes.Endpoint {
 	return routes.Reviewed(e.Access.Cluster, func(r *routes.Request, caller *scopedlist.Client) (routes.Result, error) {
 		w, err := prepared(r, caller.Client)
@@ -70,7 +70,7 @@ func (e *Provider) dryRunEndpoint(prepared prepare) routes.Endpoint {
 	})
 }
 
-// current is the object as it is; nil where there is none, or none for this caller.
+// current returns the current object, or nil if it does not exist or the caller may not get it.
 func (w *write) current(ctx context.Context, caller *clusters.Client) ([]byte, error) {
 	if w.Name == "" {
 		return nil, nil
@@ -86,8 +86,8 @@ func (w *write) current(ctx context.Context, caller *clusters.Client) ([]byte, e
 	}
 }
 
-// describeObject shows an object, beside another one that it is compared with if that is not nil. The account of the
-// request is charged for the values of the object.
+// describeObject describes an object. If beside is not nil, values of a Secret that differ from those of beside get
+// another mask. The account of the request is charged for the values of the object.
 func describeObject(
 	ctx context.Context, body, beside []byte, r clusters.Resource,
 ) (*dashboardv1alpha1.DryRunObject, error) {
@@ -112,10 +112,10 @@ func describeObject(
 	}, err
 }
 
-// maxReasons is the number of reasons that a dry run gives at most.
+// maxReasons bounds the number of reasons in the result of a dry run.
 const maxReasons = 64
 
-// reasons are the API server's, one by one where it says them so.
+// reasons returns the causes in the Status of the API server, or its message if there are none.
 func (w *write) reasons(refused *envelope.Error) []string {
 	var status apierrors.APIStatus
 	if len(w.confidential) == 0 && errors.As(error(refused), &status) && status.Status().Details != nil {
@@ -136,8 +136,8 @@ func (w *write) reasons(refused *envelope.Error) []string {
 	return []string{redaction.Cut(refused.Message)}
 }
 
-// compare shows the difference between two objects that were described. The paths of the fields that differ come from
-// the objects themselves: for a Secret, they show that a value changes, and no value.
+// compare returns the difference of two objects that were described. The paths of the changed fields are computed from
+// the objects before they are masked: for a Secret, they show that a value changes, but no value.
 func compare(current, proposed []byte, shown dashboardv1alpha1.DryRun) (*dashboardv1alpha1.Diff, error) {
 	paths, err := diff.Paths(current, proposed)
 	if err != nil {

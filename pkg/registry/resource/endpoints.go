@@ -70,7 +70,7 @@ func parameterDocs() map[string]string {
 	return docs
 }
 
-// parameterTypes describes the parameters that are not just any string.
+// parameterTypes returns the types of the parameters that are not plain strings.
 func parameterTypes() map[string]routes.Type {
 	return map[string]routes.Type{
 		queryLimit:   routes.Integer(),
@@ -91,7 +91,7 @@ func parameterTypes() map[string]routes.Type {
 	}
 }
 
-// family is the same routes below both forms of a path.
+// family is a set of routes below both forms of a path.
 type family struct {
 	path, scope string
 	queries     []string

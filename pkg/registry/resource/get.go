@@ -87,8 +87,8 @@ func (e *Provider) get( //nolint:gocyclo // one option after the other
 	}, err
 }
 
-// cachedObject returns an object of the cache, and false if it must be read live. That includes an object that the
-// cache does not have, so that the API server writes the error.
+// cachedObject returns an object from the cache, or false if the cluster must be asked. An object that is not in the
+// cache is read from the cluster, so that the error comes from the API server.
 func cachedObject(ctx context.Context, caller *scopedlist.Client, t objectref.Target) (routes.Result, bool, error) {
 	found, meta, ok, err := caller.CachedObject(ctx, t)
 	if err != nil || !ok || found == nil {

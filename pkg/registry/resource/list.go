@@ -54,7 +54,7 @@ func listTarget(r *routes.Request, caller *scopedlist.Client) (routes.Result, ob
 	return result, t, err
 }
 
-// list answers from the cache if it can, and otherwise asks the cluster.
+// list answers from the cache if possible, and otherwise asks the cluster.
 func (o *listOptions) list(r *routes.Request, caller *scopedlist.Client, t objectref.Target) (routes.Result, error) {
 	o.view.order.forResource(t.Resource)
 	if result, ok, err := o.fromCache(r.Context(), caller, t); ok || err != nil {

@@ -97,8 +97,8 @@ const (
 	decodedText = 3
 )
 
-// key returns the value of an object, and an error for one that has no order. The account is charged for a large value
-// while it is decoded.
+// key returns the value by which an object is sorted, or an error if the value cannot be compared. The account is
+// charged for a large value while it is decoded.
 func (o *order) key(from item, account *budget.Account) (sortKey, error) {
 	if o.derived != nil {
 		return o.derived(from), nil

@@ -22,7 +22,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/routes"
 )
 
-// preparePatch goes by the media type, as Kubernetes does.
+// preparePatch reads a patch. As in Kubernetes, the media type determines the kind of the patch.
 func preparePatch(r *routes.Request, caller *clusters.Client) (*write, error) {
 	force, err := flag(r, queryForce)
 	if err != nil {
@@ -56,8 +56,8 @@ func prepareApply(r *routes.Request, caller *clusters.Client, force bool) (*writ
 	return object.apply(r.Context(), caller, t, force)
 }
 
-// apply is what applies the manifest. It takes the right to patch, and that to create where there is no such object
-// yet.
+// apply returns the write that applies the manifest. It requires the right to patch, and the right to create if there
+// is no such object yet.
 func (m manifestObject) apply(
 	ctx context.Context,
 	caller *clusters.Client,
@@ -85,7 +85,7 @@ func (m manifestObject) apply(
 	return w, nil
 }
 
-// prepareChange reads a patch that says what is to be different.
+// prepareChange reads a JSON patch, a merge patch or a strategic merge patch.
 func prepareChange(r *routes.Request, caller *clusters.Client, kind types.PatchType) (*write, error) {
 	t, err := objectref.ReadObject(r, caller, "patch")
 	if err != nil {
@@ -113,8 +113,8 @@ func prepareChange(r *routes.Request, caller *clusters.Client, kind types.PatchT
 	return w, nil
 }
 
-// checkMerge looks at a patch in the form of the object. What the client was shown instead of a Secret's value is no
-// change of it.
+// checkMerge checks a merge patch or a strategic merge patch. It removes masked values of Secrets from the patch,
+// because they are not changes.
 func checkMerge(body []byte, t objectref.Target) ([]byte, []string, error) {
 	var patch map[string]any
 	if err := routes.DecodeJSON(body, &patch); err != nil {

@@ -24,7 +24,7 @@ const (
 	decodedBytes = 3
 )
 
-// encodedObject is an object of a list as it is sent.
+// encodedObject is an object of a list in the form in which it is sent.
 type encodedObject struct {
 	key     sortKey
 	index   int

@@ -80,7 +80,7 @@ func (w *write) do(ctx context.Context, caller *clusters.Client) (clusters.Respo
 	return clusters.Response{}, setField(withhold(ctx, outcome, w.confidential))
 }
 
-// result is the object as it is now; nothing where it is gone.
+// result returns the current object, or nothing if it was deleted.
 func (w *write) result(body []byte) (any, error) {
 	var head metav1.TypeMeta
 	if err := json.Unmarshal(body, &head); err == nil && head.Kind == "Status" && head.APIVersion == "v1" {
@@ -96,7 +96,8 @@ func present(o objects.Object, err error) (envelope.Raw, error) {
 	return o.Encode()
 }
 
-// writeQuery has what every change says: who makes it, and that the API server must not drop what it does not know.
+// writeQuery returns the query of each write: the field manager, and strict validation, with which the API server
+// rejects unknown fields.
 func writeQuery() url.Values {
 	return url.Values{"fieldManager": {names.UserFieldManager}, "fieldValidation": {metav1.FieldValidationStrict}}
 }
@@ -167,7 +168,7 @@ func prepareDelete(r *routes.Request, caller *clusters.Client) (*write, error) {
 	return w, nil
 }
 
-// write is what sends the manifest.
+// write returns the write that sends the manifest.
 func (m manifestObject) write(t objectref.Target, method string, verbs ...string) (*write, error) {
 	body, err := objects.Encode(m)
 	if err != nil {

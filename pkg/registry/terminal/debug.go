@@ -64,7 +64,7 @@ func (p *Provider) debugRoute() routes.Route {
 	}
 }
 
-// debugTarget is a Pod that gets a debug container. The cluster decides whether it does.
+// debugTarget is a Pod that gets a debug container.
 type debugTarget struct {
 	caller *clusters.Client
 	target objectref.Target
@@ -138,7 +138,7 @@ func (p *Provider) image(requested string) (string, error) {
 	return requested, nil
 }
 
-// suffix returns the end of a name that nobody has used.
+// suffix returns a random suffix of a name.
 func suffix() string {
 	const length = 8
 	return strings.ToLower(rand.Text()[:length])

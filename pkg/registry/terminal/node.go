@@ -70,8 +70,8 @@ type nodeShell struct {
 	pod    []byte
 }
 
-// reviewNode reviews the right to create the Pod and to attach to it. A shell on a node takes a fresh code: whoever has
-// one has the node.
+// reviewNode reviews the right to create the Pod and to attach to it. A shell on a node requires a fresh code, because
+// it controls the whole node.
 func (p *Provider) reviewNode(r *routes.Request, u user.Info) (*request, error) {
 	if err := routes.CheckSubdomain(nodeParameter, r.Path(nodeParameter)); err != nil {
 		return nil, err
@@ -114,7 +114,7 @@ func (n *nodeShell) attributes() authorizationv1.ResourceAttributes {
 	return n.target.Attributes("create")
 }
 
-// openNode asks the cluster, before the WebSocket is open, whether it would accept the Pod.
+// openNode makes a dry run of the creation of the Pod before the WebSocket is opened.
 func (p *Provider) openNode(r *routes.Request, t *request) (routes.Result, error) {
 	if err := t.node.create(r.Context(), url.Values{"dryRun": {metav1.DryRunAll}}); err != nil {
 		return routes.Result{}, err
@@ -157,8 +157,8 @@ func (n *nodeShell) start(ctx context.Context) error {
 	return nil
 }
 
-// remove deletes the Pod as the caller. A caller who has lost the right leaves a Pod whose shell has ended: it reads
-// its input once.
+// remove deletes the Pod as the caller. If the caller has lost the right, the Pod stays, but its shell has ended
+// because of stdinOnce.
 func (n *nodeShell) remove(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(n.grant.WithProof(ctx)), removalTime)
 	defer cancel()

@@ -28,8 +28,8 @@ type sender interface {
 	SendBinary(data []byte) error
 }
 
-// output sends what a command writes. In text frames, a character that is split over two writes is sent whole, and what
-// is no UTF-8 is replaced.
+// output sends the output of a command. In text frames, a character that is split over two writes is sent as a whole,
+// and bytes that are not UTF-8 are replaced.
 type output struct {
 	stream  sender
 	channel byte
@@ -71,7 +71,7 @@ func (o *output) send(p []byte) error {
 	}))
 }
 
-// flush sends the beginning of a character whose end will not come.
+// flush sends an incomplete character at the end of the output.
 func (o *output) flush() {
 	if len(o.rest) > 0 {
 		_ = o.stream.SendText(encode(dashboardv1alpha1.TerminalFrame{Type: frameOutput, Data: "\uFFFD"}))

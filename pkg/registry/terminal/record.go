@@ -19,7 +19,7 @@ import (
 // recordingBytes is the memory of a recording.
 const recordingBytes = 256 << 10
 
-// checkRecordings returns an error if terminals must be recorded, and cannot be.
+// checkRecordings returns an error if terminals must be recorded, but no recording can be made.
 func (p *Provider) checkRecordings(ctx context.Context) error {
 	if p.Recordings == nil {
 		return nil
@@ -32,7 +32,7 @@ func (p *Provider) checkRecordings(ctx context.Context) error {
 	return nil
 }
 
-// begin begins the recording. It is called before anything is received, so that nothing is missing.
+// begin begins the recording. It is called before the first message is received, so that the recording is complete.
 func (s *session) begin(stream *streams.Stream) {
 	if s.provider.Recordings == nil {
 		return
@@ -80,7 +80,7 @@ func (r *terminalRecorder) failed(err error) {
 	r.stream.End(errUnrecorded())
 }
 
-// result returns the end of a terminal that cannot be recorded any more.
+// result returns nil if err is nil, and otherwise the error that ends a terminal that cannot be recorded any more.
 func (r *terminalRecorder) result(err error) error {
 	if err == nil {
 		return nil
@@ -96,7 +96,7 @@ func (s *session) recordOutput(p []byte) error {
 	return s.recording.result(s.recording.Output(p))
 }
 
-// recordInput records input that no terminal shows.
+// recordInput records input of a command without a terminal, which is not in the output.
 func (s *session) recordInput(p []byte) error {
 	if s.recording == nil || (s.request.tty && !s.provider.Recordings.Input()) {
 		return nil

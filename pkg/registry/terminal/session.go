@@ -63,7 +63,7 @@ func (s *session) handler() *streams.Handler {
 	}
 }
 
-// received passes on what the client sends. It waits until the command has read it.
+// received passes a message of the client on. It waits until the command has read it.
 func (s *session) received(_ context.Context, _ *streams.Stream, m streams.Message) error {
 	if m.Binary {
 		if len(m.Data) == 0 || m.Data[0] != channelInput {
@@ -139,7 +139,7 @@ func (s *session) serve(ctx context.Context, stream *streams.Stream) error {
 	return s.result(ctx, stream, err)
 }
 
-// limits are said in advance.
+// limits returns the frame with the limits of the terminal, which is sent first.
 func (s *session) limits() dashboardv1alpha1.TerminalFrame {
 	idle, longest := s.provider.IdleTime, s.provider.MaxTime
 	return dashboardv1alpha1.TerminalFrame{
@@ -149,7 +149,7 @@ func (s *session) limits() dashboardv1alpha1.TerminalFrame {
 	}
 }
 
-// result makes a frame of the error of a command. The exit code is no error.
+// result handles the error of a command. An exit code is kept for the last frame, and is not an error.
 func (s *session) result(ctx context.Context, stream *streams.Stream, err error) error {
 	code := 0
 	if exited, ok := errors.AsType[exec.CodeExitError](err); ok {
@@ -167,7 +167,7 @@ func (s *session) result(ctx context.Context, stream *streams.Stream, err error)
 	return s.failed(ctx, stream, s.request.CallError(ctx, err))
 }
 
-// failed tells the client why there is no terminal.
+// failed sends the client the reason why there is no terminal.
 func (s *session) failed(ctx context.Context, stream *streams.Stream, err error) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
@@ -177,7 +177,8 @@ func (s *session) failed(ctx context.Context, stream *streams.Stream, err error)
 	return err
 }
 
-// last tells the client how the terminal has ended, and that it need not connect again, unless it should.
+// last returns the last frame, which contains the reason of the end. There is none at a shutdown: the client should
+// then connect again.
 func (s *session) last(end streams.End) []byte {
 	if end.Reason == streams.Shutdown {
 		return nil

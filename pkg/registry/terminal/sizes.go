@@ -31,7 +31,7 @@ func dimension(field string, n int32) (uint16, error) {
 	return uint16(n), nil
 }
 
-// sizeQueue holds the last size of a terminal that the command does not know yet.
+// sizeQueue holds the last size of a terminal until the command has read it.
 type sizeQueue struct {
 	mu    sync.Mutex
 	last  chan remotecommand.TerminalSize
@@ -42,7 +42,7 @@ func newSizeQueue() *sizeQueue {
 	return &sizeQueue{last: make(chan remotecommand.TerminalSize, 1)}
 }
 
-// push replaces a size that was not taken yet. A terminal without columns or rows has no size.
+// push replaces the size that was not read yet. It ignores sizes without columns or rows.
 func (q *sizeQueue) push(size remotecommand.TerminalSize) {
 	q.mu.Lock()
 	defer q.mu.Unlock()

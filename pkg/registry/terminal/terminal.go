@@ -37,7 +37,7 @@ const (
 	terminalBytes = 256 << 10
 )
 
-// shell runs the best shell that a container has.
+// shell returns the command that runs the best shell that a container has.
 func shell() []string {
 	return []string{"sh", "-c", "command -v bash >/dev/null 2>&1 && exec bash || exec sh"}
 }

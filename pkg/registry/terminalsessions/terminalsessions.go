@@ -73,10 +73,10 @@ func (p *Provider) Routes() []routes.Route {
 	}
 }
 
-// granted says that a review has succeeded.
+// granted is the proof that a review has succeeded.
 type granted struct{}
 
-// mayList lets all callers see that there are no recordings if there are none.
+// mayList reviews the right to list recordings. If recordings are disabled, all callers get an empty list.
 func (p *Provider) mayList(r *routes.Request, u user.Info) (granted, error) {
 	if p.Recordings == nil {
 		return granted{}, nil

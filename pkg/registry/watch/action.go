@@ -66,7 +66,7 @@ func (c *client) received(ctx context.Context, s *streams.Stream, m streams.Mess
 	}
 }
 
-// renew lets a stream go on with another access token of the same user.
+// renew replaces the access token of a stream by another one of the same user.
 func (p *Provider) renew(ctx context.Context, s *streams.Stream, raw string) error {
 	principal, err := p.Tokens.Authenticate(ctx, raw)
 	if err != nil {
@@ -75,7 +75,7 @@ func (p *Provider) renew(ctx context.Context, s *streams.Stream, raw string) err
 	return s.Renew(principal, principal.Expires)
 }
 
-// subscribe adds topics. A topic that cannot be had is answered with an error, and does not affect the others.
+// subscribe adds topics. The client gets an error for each topic that cannot be added; the others are not affected.
 func (c *client) subscribe(ctx context.Context, a action) error {
 	if len(a.Topics) == 0 || len(a.Topics) > maxTopics {
 		return tooManyTopics()
@@ -100,7 +100,7 @@ func tooManyTopics() error {
 	return envelope.Invalid("topics", "subscribe to 1 to %d topics", maxTopics)
 }
 
-// setExplicit ends the topics that the client has not subscribed to.
+// setExplicit removes the topics that the server has added without a subscription.
 func (c *client) setExplicit() {
 	c.mu.Lock()
 	first := !c.explicit
@@ -138,7 +138,7 @@ func (c *client) unsubscribe(a action) error {
 	return nil
 }
 
-// subscribeTo adds one topic, and begins it with a bookmark.
+// subscribeTo adds one topic. It sends the first bookmark at once, unless initial objects come first.
 func (c *client) subscribeTo(ctx context.Context, name topicName, a action, from string) error {
 	ctx, cancel := context.WithTimeout(ctx, subscribeTimeout)
 	defer cancel()
@@ -163,7 +163,7 @@ func (c *client) subscribeTo(ctx context.Context, name topicName, a action, from
 	return nil
 }
 
-// prepare makes a topic, for a caller who may list it.
+// prepare returns a new topic, or an error if the caller may not list it.
 func (c *client) prepare(ctx context.Context, name topicName) (*topic, error) {
 	caller, err := c.provider.Access.ClusterByName(ctx, c.stream.User(), name.cluster)
 	if err != nil {
@@ -220,7 +220,7 @@ func (t *topic) begin(initial bool, from string) error {
 	return nil
 }
 
-// beginInitial sets the objects that are sent before the changes.
+// beginInitial sets the objects that are sent before the first change.
 func (t *topic) beginInitial(snapshot *readcache.Snapshot) {
 	groups := snapshot.Groups
 	if t.target.Namespace != "" {

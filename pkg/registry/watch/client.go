@@ -102,7 +102,7 @@ func (c *client) close() {
 	}
 }
 
-// add adds a topic. It is an error beyond the bound.
+// add adds a topic, or returns an error if the client has too many.
 func (c *client) add(t *topic) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -136,7 +136,7 @@ func (c *client) drop(t *topic) {
 // later wakes the client after a while.
 func (c *client) later(after time.Duration) { time.AfterFunc(after, c.wake) }
 
-// advance sends what is new in a topic.
+// advance sends the new events of a topic.
 func (c *client) advance(ctx context.Context, t *topic) {
 	if t.gathered && !c.isDue(t) {
 		return
@@ -151,7 +151,8 @@ func (c *client) advance(ctx context.Context, t *topic) {
 	}
 }
 
-// isDue returns whether a client that has not subscribed may be sent another event, and otherwise wakes it in time.
+// isDue returns true if a client that has not subscribed may get another event. Otherwise it wakes the client when the
+// time has come.
 func (c *client) isDue(t *topic) bool {
 	if !c.provider.Recent.has(c.session, t.topicName) {
 		c.drop(t)
@@ -168,7 +169,7 @@ func (c *client) isDue(t *topic) bool {
 	return true
 }
 
-// advanceReviewed sends what is new as long as the caller may see it. Its error ends the topic.
+// advanceReviewed sends new events as long as the caller has the right to them. Its error ends the topic.
 func (c *client) advanceReviewed(ctx context.Context, t *topic) error {
 	for {
 		if t.feed.hasEnded() {
@@ -214,7 +215,7 @@ func (c *client) reviewed(ctx context.Context, t *topic) (wait bool, err error) 
 	return true, nil
 }
 
-// sendBatch sends a part of what is new, and returns whether there may be more.
+// sendBatch sends a part of the new events, and returns true if there may be more.
 func (c *client) sendBatch(t *topic) (more bool, err error) {
 	if t.initial != nil {
 		return c.sendInitial(t)
@@ -257,7 +258,8 @@ func (c *client) message(t *topic, events []event) (message []byte, size int64, 
 	return message, size, nil
 }
 
-// starve waits for memory. The client has missed nothing: what it has not been sent takes no memory.
+// starve retries later, because there is no memory for a message. It returns an error after starvePatience. Nothing is
+// lost: the feed keeps the position of the client.
 func (c *client) starve(t *topic, err error) error {
 	if t.starved.IsZero() {
 		t.starved = time.Now()
@@ -281,7 +283,7 @@ func (c *client) sendMessage(t *topic, message []byte, size int64) error {
 	return c.stream.SendText(message) //nolint:wrapcheck // the end of the stream
 }
 
-// sendInitial sends some of the objects that were there already.
+// sendInitial sends some of the initial objects.
 func (c *client) sendInitial(t *topic) (more bool, err error) {
 	events, last, ok := t.initial.take(t.selects)
 	if !ok {

@@ -38,8 +38,8 @@ type entry struct {
 	version string
 }
 
-// feed is the log of the changes of one kind of one cluster, which all clients share. An entry has the object only
-// while it is current: a late client gets the last state of each object, and the log takes no memory for objects.
+// feed is the log of the changes of one kind of one cluster, which all clients share. Only the last entry of an object
+// refers to it, so that the log holds no old states: a late client gets the last state of each object.
 type feed struct {
 	connection   *clusters.Connection
 	subscription *readcache.Subscription
@@ -73,7 +73,7 @@ func newFeed(c *clusters.Connection) *feed {
 // head returns the sequence number of the last entry. The caller holds the lock.
 func (f *feed) head() uint64 { return f.base + uint64(len(f.entries)) - 1 }
 
-// deliver appends changes. The store is locked: it does not wait.
+// deliver appends changes. It does not wait, because the caller holds the lock of the store.
 func (f *feed) deliver(changes readcache.Changes) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -147,14 +147,14 @@ func (f *feed) all() []*topic {
 	return out
 }
 
-// compare compares two resource versions. It is false if they have no order.
+// compare compares two resource versions. It returns false if they cannot be compared.
 func compare(a, b string) (int, bool) {
 	c, err := resourceversion.CompareResourceVersion(a, b)
 	return c, err == nil
 }
 
-// resume returns the sequence number after which a client goes on that has seen everything up to a version. It is false
-// if the feed does not know all changes since.
+// resume returns the sequence number of the last entry that a client with a version has seen. It returns false if the
+// feed does not have all changes after the version.
 func (f *feed) resume(version string) (cursor uint64, ok bool) {
 	if c, ok := compare(version, f.start); !ok || c < 0 {
 		return 0, false
@@ -185,7 +185,7 @@ func (f *feed) isRelistedAfter(version string) bool {
 	return !ok || c > 0
 }
 
-// add adds a follower. It is false if the feed has ended.
+// add adds a follower. It returns false if the feed has ended.
 func (f *feed) add(t *topic) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -206,14 +206,14 @@ func (f *feed) remove(t *topic) {
 	}
 }
 
-// isAbandoned returns whether nobody has followed the feed since a time.
+// isAbandoned returns true if the feed has had no follower since a time.
 func (f *feed) isAbandoned(since time.Time) bool {
 	f.mu.RLock()
 	defer f.mu.RUnlock()
 	return len(f.followers) == 0 && f.abandoned.Before(since)
 }
 
-// event is what a client is sent of an entry.
+// event is the part of an entry that a client gets.
 type event struct {
 	kind            string
 	namespace, name string
@@ -229,7 +229,7 @@ const (
 	failed   = "ERROR"
 )
 
-// batch is a part of what a client has not been sent, of about one message.
+// batch holds the next events of a client, about as many as fit into one message.
 type batch struct {
 	events []event
 	// cursor is where the next one begins.

@@ -31,7 +31,7 @@ type feedKey struct {
 	resource   schema.GroupVersionResource
 }
 
-// feeds holds the feeds of all kinds that somebody follows.
+// feeds holds the feeds of all kinds that clients follow.
 type feeds struct {
 	cache *readcache.Cache
 	// settling gathers the changes of RBAC objects.
@@ -41,7 +41,7 @@ type feeds struct {
 	feeds map[feedKey]*feed
 }
 
-// get returns the feed of a kind, and begins it if nobody follows the kind. It is false if the kind is not cached.
+// get returns the feed of a kind, and starts it if there is none. It returns false if the kind is not cached.
 func (f *feeds) get(ctx context.Context, c *clusters.Connection, r clusters.Resource) (*feed, bool) {
 	key := feedKey{c, r.GroupVersionResource}
 	f.mu.Lock()
@@ -91,7 +91,7 @@ func (f *feeds) awaitEnd(key feedKey, ended *feed) {
 	}
 }
 
-// run closes feeds that nobody follows, and reviews the rights on clusters whose RBAC objects cannot be watched.
+// run closes feeds without followers, and reviews rights periodically on clusters whose RBAC objects cannot be watched.
 func (f *feeds) run(ctx context.Context, host *clusters.Connection, watched func(*clusters.Connection) bool) {
 	ticker := time.NewTicker(tick)
 	defer ticker.Stop()
@@ -126,7 +126,7 @@ func (f *feeds) all() map[feedKey]*feed {
 	return maps.Clone(f.feeds)
 }
 
-// close closes a feed, unless somebody has begun to follow it.
+// close closes a feed, unless it has a follower again.
 func (f *feeds) close(key feedKey, one *feed) {
 	f.mu.Lock()
 	one.mu.Lock()
@@ -142,7 +142,8 @@ func (f *feeds) close(key feedKey, one *feed) {
 	}
 }
 
-// changed reviews the rights of all topics of a cluster. A change on the host may be about the use of any cluster.
+// changed makes all topics of a cluster review their rights. A change on the host affects the topics of all clusters,
+// because it may concern the right to use any of them.
 func (f *feeds) changed(c *clusters.Connection, isHost bool) {
 	f.settling.Changed(c, func() {
 		for key, one := range f.all() {

@@ -13,7 +13,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/readcache"
 )
 
-// notice is about a topic: a bookmark, or an error, after which the topic sends no more.
+// notice is a message about a topic: a bookmark, or an error, which is the last message of the topic.
 type notice struct {
 	Type      string `json:"type"`
 	Topic     string `json:"topic"`
@@ -97,8 +97,8 @@ func appendText(out []byte, text string) []byte {
 	return append(append(append(out, '"'), text...), '"')
 }
 
-// appendLine appends JSON in one line. Line feeds are white space between its tokens, since texts have none; they would
-// let a cluster write events of other clusters.
+// appendLine appends JSON without line feeds. In valid JSON, they are white space between tokens. A line feed in an
+// object would let a cluster forge events of other clusters.
 func appendLine(out, text []byte) []byte {
 	begin := len(out)
 	out = append(out, text...)
@@ -112,7 +112,7 @@ func appendLine(out, text []byte) []byte {
 	return out
 }
 
-// sizeOf returns about how many bytes an event has in a message.
+// sizeOf returns the approximate size of an event in a message, in bytes.
 func (t *topic) sizeOf(e event) int64 {
 	const frameBytes = 256
 	size := frameBytes + len(t.cluster) + len(t.resource) + 2*(len(e.namespace)+len(e.name))

@@ -10,8 +10,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/readcache"
 )
 
-// initialObjects are the objects that a topic sends before the changes. They are those of a snapshot, so that the cache
-// may demand them back when too many of them were replaced.
+// initialObjects are the objects that a topic sends before the first change. They belong to a snapshot, so the cache
+// may drop them when too many of them were replaced.
 type initialObjects struct {
 	until   time.Time
 	release func()
@@ -29,15 +29,15 @@ func newInitialObjects(view readcache.View, groups []*readcache.Group) *initialO
 	return i
 }
 
-// drop lets the objects go. It does not wait.
+// drop releases the objects. It does not wait.
 func (i *initialObjects) drop() {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.groups, i.dropped = nil, true
 }
 
-// take returns the next events, of about one message, and whether they are the last ones. It is false if the objects
-// were let go, or the client is too slow.
+// take returns the next events, about as many as fit into one message, and true if they are the last ones. It returns
+// false if the objects were dropped, or the client is too slow.
 func (i *initialObjects) take(selects func(namespace, name string) bool) (events []event, last, ok bool) {
 	i.mu.Lock()
 	defer i.mu.Unlock()

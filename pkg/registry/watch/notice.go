@@ -15,7 +15,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/envelope"
 )
 
-// ended is why a topic sends no more.
+// ended is the error of a topic that has ended.
 type ended struct {
 	reason string
 	cause  *envelope.Error
@@ -40,7 +40,7 @@ func expired() error {
 		"the changes since then are not known any more: list again, or subscribe with initial")}
 }
 
-// isDenial returns whether an error of a review says that the caller has no right, and not that the review has failed.
+// isDenial returns true if a review has denied the right, and false if the review has failed.
 func isDenial(err error) bool {
 	known, ok := errors.AsType[*envelope.Error](err)
 	return ok && known.Code < dashboardv1alpha1.CodeInternal && known.Code != dashboardv1alpha1.CodeTooManyRequests
@@ -57,7 +57,7 @@ func (t *topic) endOfFeed() error {
 	}
 }
 
-// errorNotice returns what a client is told at the end of a topic.
+// errorNotice returns the last message of a topic that ends with an error.
 func (t topicName) errorNotice(err error) notice {
 	n := notice{Type: failed, Topic: t.String(), ClusterID: t.cluster, Resource: t.resource, Namespace: t.namespace}
 	known, reason := envelope.As(err), ""
@@ -84,7 +84,7 @@ func (t topicName) errorNotice(err error) notice {
 	return n
 }
 
-// bookmarkNotice returns a bookmark for what was sent.
+// bookmarkNotice returns a bookmark at the position of the topic.
 func (t *topic) bookmarkNotice(initial bool) notice {
 	t.marked = time.Now()
 	n := notice{
@@ -118,14 +118,14 @@ func decodePlace(text string) (place, bool) {
 	return p, true
 }
 
-// hasEnded returns whether nothing more arrives.
+// hasEnded returns true if the feed has ended.
 func (f *feed) hasEnded() bool {
 	f.mu.RLock()
 	defer f.mu.RUnlock()
 	return f.ended
 }
 
-// hasNews returns whether there may be something to send.
+// hasNews returns true if there may be events to send.
 func (t *topic) hasNews() bool {
 	if t.initial != nil {
 		return true

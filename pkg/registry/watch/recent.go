@@ -76,7 +76,8 @@ func (r *Recent) Note(u user.Info, cluster, resource string, t objectref.Target)
 	}
 }
 
-// prune forgets what was listed long ago, and in any case the oldest.
+// prune removes topics that were listed longer ago than recentTime, and the oldest one if there is no place for
+// another.
 func (l listed) prune(now time.Time) {
 	var oldest topicName
 	for name, at := range l {
@@ -97,7 +98,7 @@ func (r *Recent) get(session string) (listed, bool) {
 	return topics, ok
 }
 
-// has returns whether a session has listed something lately.
+// has returns true if a session has listed a topic within recentTime.
 func (r *Recent) has(session string, name topicName) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -106,7 +107,7 @@ func (r *Recent) has(session string, name topicName) bool {
 	return ok && time.Since(at) <= recentTime
 }
 
-// follow registers an open stream, and returns what its session has listed lately.
+// follow registers an open stream, and returns the topics that its session has listed within recentTime.
 func (r *Recent) follow(c *client) []topicName {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -124,7 +125,7 @@ func (r *Recent) follow(c *client) []topicName {
 	return out
 }
 
-// leave forgets a stream.
+// leave removes a stream.
 func (r *Recent) leave(c *client) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -18,12 +18,12 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/registry/scopedlist"
 )
 
-// topicName is what a client subscribes to: cluster:resource or cluster:resource:namespace.
+// topicName is the name of a topic: cluster:resource or cluster:resource:namespace.
 type topicName struct{ cluster, resource, namespace string }
 
 const topicParts = 3
 
-// parseTopic reads a topic, which a bookmark may follow behind an @.
+// parseTopic parses a topic. It ignores a bookmark after an @.
 func parseTopic(text string) (topicName, error) {
 	text, _, _ = strings.Cut(text, "@")
 	parts := strings.Split(text, ":")
@@ -44,7 +44,7 @@ func (t topicName) String() string {
 	return t.cluster + ":" + t.resource + ":" + t.namespace
 }
 
-// topic is what one client follows.
+// topic is one subscription of a client.
 type topic struct {
 	topicName
 
@@ -82,7 +82,7 @@ type topic struct {
 	version      string
 }
 
-// review finds out what the caller may list now.
+// review determines the namespaces of the topic in which the caller may list now.
 func (p *Provider) review(ctx context.Context, t *topic, u user.Info) error {
 	//nolint:contextcheck // the watch of a scope outlives the request
 	terms := [2]verdicts.Term{p.Verdicts.Term(p.Access.Connections.Host()), p.Verdicts.Term(t.feed.connection)}
@@ -105,12 +105,12 @@ func (p *Provider) review(ctx context.Context, t *topic, u user.Info) error {
 	return nil
 }
 
-// isReviewed returns whether the last review is in force.
+// isReviewed returns true if the last review is still valid.
 func (p *Provider) isReviewed(t *topic) bool {
 	return !t.unreviewed.Load() && p.Verdicts.InForce(t.terms[0]) && p.Verdicts.InForce(t.terms[1])
 }
 
-// selects returns whether an object belongs to the topic, for this caller.
+// selects returns true if an object belongs to the topic and the caller may see it.
 func (t *topic) selects(namespace, name string) bool {
 	return (t.target.Namespace == "" || t.target.Namespace == namespace) && t.scope.Has(namespace, name)
 }

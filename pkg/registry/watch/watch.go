@@ -52,7 +52,7 @@ func (p *Provider) Run(ctx context.Context) {
 	p.feeds.run(ctx, p.Access.Connections.Host(), p.Verdicts.Watched)
 }
 
-// ClusterChanged reviews the rights of topics: an RBAC object of the cluster has changed.
+// ClusterChanged makes topics review their rights. It is called after a change of an RBAC object of the cluster.
 func (p *Provider) ClusterChanged(c *clusters.Connection) {
 	p.feeds.changed(c, c == p.Access.Connections.Host())
 }
@@ -149,8 +149,8 @@ func (p *Provider) handler(u user.Info) (*client, *streams.Handler) {
 	return c, h
 }
 
-// epoch identifies the objects of a kind of a cluster, so that no bookmark is used for those of another cluster that
-// was registered under the same name.
+// epoch returns an identifier of a kind of a registered cluster, which is part of bookmarks. A bookmark is not valid
+// for another cluster that is registered under the same name later.
 func (p *Provider) epoch(ctx context.Context, cluster string, r clusters.Resource) (string, error) {
 	found := &kubevisionv1alpha1.KubeVisionCluster{}
 	if err := p.Access.Reader.Get(ctx, types.NamespacedName{Name: cluster}, found); err != nil {
