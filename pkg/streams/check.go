@@ -16,7 +16,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/envelope"
 )
 
-// checks are the checks of one stream, of which one runs at a time.
+// checks is the state of the checks of one stream. At most one check runs at a time.
 type checks struct {
 	mu sync.Mutex
 	// running is true while a check runs, and again if another one must follow it.
@@ -25,7 +25,7 @@ type checks struct {
 	passed time.Time
 }
 
-// recheck checks whether the caller may still have the stream. It does not wait.
+// recheck starts a check of the session and the right of the caller. It does not wait for the result.
 func (s *Stream) recheck() {
 	s.checks.mu.Lock()
 	defer s.checks.mu.Unlock()
@@ -37,7 +37,7 @@ func (s *Stream) recheck() {
 	go s.checkUntilPassed()
 }
 
-// checkUntilPassed checks until a check has passed that began after the last call of recheck.
+// checkUntilPassed repeats the check until one has passed that began after the last call of recheck.
 func (s *Stream) checkUntilPassed() {
 	defer s.recovered()
 	for s.nextCheck() {
@@ -105,7 +105,7 @@ func (s *Stream) checkOnce() error {
 	return nil
 }
 
-// isDenial returns whether an error of a check says that the caller has no right, and not that the check has failed.
+// isDenial returns true if a check has denied the right, and false if the check has failed.
 func isDenial(err error) bool {
 	if _, ok := errors.AsType[*End](err); ok {
 		return true

@@ -5,7 +5,7 @@ package streams
 
 import "context"
 
-// Credentials are those that came in the URL of a request. Browsers can set no headers on a WebSocket.
+// Credentials are the credentials in the URL of a request. Browsers can set no headers on a WebSocket.
 type Credentials struct {
 	// Ticket is good for one stream.
 	Ticket string

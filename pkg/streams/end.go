@@ -62,7 +62,7 @@ func NewEnd(reason Reason, message string) *End { return &End{Reason: reason, Me
 // Error implements error.
 func (e *End) Error() string { return string(e.Reason) + ": " + e.Message }
 
-// EndOf returns the end that an error means. Nil means Done.
+// EndOf converts an error to an end. Nil becomes Done.
 func EndOf(err error) *End {
 	if err == nil {
 		return NewEnd(Done, "the stream is complete")

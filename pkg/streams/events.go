@@ -19,7 +19,7 @@ import (
 // eventsType is the media type of server-sent events.
 const eventsType = "text/event-stream"
 
-// events are server-sent events: a response that does not end. Clients send nothing.
+// events sends server-sent events in a response that does not end. Clients send nothing.
 type events struct {
 	w          http.ResponseWriter
 	connection *http.ResponseController
@@ -72,7 +72,7 @@ func (e *events) close(last []byte, end *End, _ <-chan struct{}) {
 
 var errHungUp = errors.New("the client has hung up")
 
-// read waits for the end.
+// read waits until the request or the stream ends.
 func (e *events) read(time.Duration) (Message, error) {
 	select {
 	case <-e.gone:
@@ -83,7 +83,8 @@ func (e *events) read(time.Duration) (Message, error) {
 
 func (*events) subprotocol() string { return "" }
 
-// OpenEvents answers a request with server-sent events, until they end. It returns an error before the first byte.
+// OpenEvents responds to a request with server-sent events. It returns when the stream has ended. It returns an error
+// only if nothing was sent yet.
 func (m *Manager) OpenEvents(w http.ResponseWriter, r *http.Request, u user.Info, verb string, h *Handler) error {
 	if err := m.enter(u.GetName(), verb); err != nil {
 		return err

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// Target is what a stream is about. Tickets may be bound to any part of it.
+// Target identifies a stream. A ticket may be restricted to any of its fields.
 type Target struct {
 	Cluster, Namespace, Pod, Verb string
 }
@@ -29,14 +29,14 @@ func Verbs() []string {
 	return []string{VerbWatch, VerbLogs, VerbExec, VerbAttach, VerbPortForward, VerbCopy, VerbNodeShell}
 }
 
-// Message is one from a client.
+// Message is a message of a client.
 type Message struct {
 	// Binary is true for a binary message, and false for text.
 	Binary bool
 	Data   []byte
 }
 
-// Handler serves one stream. It is made by an endpoint once the caller was found to have the right.
+// Handler serves one stream. The endpoint makes it after the right of the caller was reviewed.
 type Handler struct {
 	// Subprotocols are those of the server, in the order of preference. A client that asks for none gets none.
 	Subprotocols []string

@@ -85,8 +85,8 @@ func NewManager(o Options) *Manager {
 	}
 }
 
-// Admit decides whether a request may open a stream, before anything is asked about the right to it: by its origin, and
-// by the ticket that came with it, which is spent.
+// Admit returns an error if a request may not open a stream because of its origin or its ticket. It spends the ticket.
+// It is called before the right of the caller is reviewed.
 func (m *Manager) Admit(r *http.Request, u user.Info, target Target) error {
 	if err := m.options.Origins.check(r); err != nil {
 		refused.WithLabelValues(target.Verb, "origin").Inc()
@@ -149,7 +149,7 @@ func (m *Manager) closeEmpty() {
 	}
 }
 
-// add registers a stream that has its place. It is false if the manager stops.
+// add registers a stream that has its place. It returns false if the manager has stopped.
 func (m *Manager) add(s *Stream) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -206,7 +206,7 @@ func (m *Manager) remove(s *Stream) {
 	}
 }
 
-// awaitGone ends the streams of a cluster when the connection is gone.
+// awaitGone waits until the connection to a cluster is closed, and ends the streams that depend on it.
 func (m *Manager) awaitGone(c Cluster, d *dependents) {
 	select {
 	case <-d.unused:
@@ -218,7 +218,7 @@ func (m *Manager) awaitGone(c Cluster, d *dependents) {
 	}
 }
 
-// collect returns the streams of a set that others may change.
+// collect returns a copy of a set of streams.
 func (m *Manager) collect(set map[*Stream]bool) []*Stream {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -229,7 +229,7 @@ func (m *Manager) collect(set map[*Stream]bool) []*Stream {
 	return out
 }
 
-// UserChanged checks the sessions of a user's streams: an object of the user has changed.
+// UserChanged checks all streams of a user. It is called after a change of the user, or of a session of the user.
 func (m *Manager) UserChanged(name string) {
 	m.mu.Lock()
 	set := m.users[name]
@@ -242,7 +242,8 @@ func (m *Manager) UserChanged(name string) {
 	}
 }
 
-// ClusterChanged checks the rights of all streams that depend on a cluster: an RBAC object has changed there.
+// ClusterChanged checks all streams that depend on a cluster. It is called after a change of an RBAC object of the
+// cluster.
 func (m *Manager) ClusterChanged(c Cluster) {
 	m.mu.Lock()
 	unused := m.clusters[c] == nil
@@ -281,7 +282,7 @@ func (m *Manager) isUnwatched(c Cluster) bool {
 	return m.options.Watched == nil || !m.options.Watched(c)
 }
 
-// Shutdown ends all streams, and lets none begin any more. Clients are told to connect again, which is then to another
+// Shutdown ends all streams, and accepts no new ones. Clients are told to connect again, which leads them to another
 // replica. It returns when the last stream has ended, or when the context ends.
 func (m *Manager) Shutdown(ctx context.Context) {
 	m.mu.Lock()

@@ -16,7 +16,7 @@ import (
 
 const originHeader = "Origin"
 
-// Origins are the origins whose pages may open streams. Without any, these are the pages of the same origin.
+// Origins are the origins whose pages may open streams. If it is empty, only pages of the same origin may.
 type Origins []string
 
 // ParseOrigins returns the origins of a flag: a scheme and a host with an optional port.
@@ -33,7 +33,8 @@ func ParseOrigins(values []string) (Origins, error) {
 	return out, nil
 }
 
-// canonicalOrigin returns an origin without the port that its scheme has anyway, as browsers send it.
+// canonicalOrigin returns an origin in the form in which browsers send it: with the host in lower case, and without the
+// default port of the scheme.
 func canonicalOrigin(u *url.URL) string {
 	host := strings.ToLower(u.Host)
 	if port := map[string]string{"https": ":443", "http": ":80"}[u.Scheme]; port != "" {
@@ -42,8 +43,8 @@ func canonicalOrigin(u *url.URL) string {
 	return u.Scheme + "://" + host
 }
 
-// check returns an error for a request of a page that may not open streams. Browsers send the origin of the page with
-// each upgrade, and pages cannot change it. Other programs send none; they send no cookies either.
+// check returns an error if the page that sends a request may not open streams. Browsers send the origin of the page
+// with each upgrade, and pages cannot change it. Other programs send neither an origin nor cookies.
 func (o Origins) check(r *http.Request) error {
 	values := r.Header.Values(originHeader)
 	if len(values) == 0 {

@@ -15,14 +15,14 @@ const (
 	settleInterval = 300 * time.Millisecond
 )
 
-// Settling calls a function when RBAC objects have changed: at once, and again until the change is in force. However
-// many changes there are, there is one timer for each key, and a call in each settleInterval.
+// Settling calls a function after a change of RBAC objects: at once, and again until API servers no longer use the old
+// objects. There is one timer for each key, and one call in each settleInterval, however many changes there are.
 type Settling[K comparable] struct {
 	mu      sync.Mutex
 	changes map[K]time.Time
 }
 
-// Changed notes a change. It does not wait.
+// Changed reports a change. It does not wait.
 func (s *Settling[K]) Changed(key K, call func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -36,7 +36,7 @@ func (s *Settling[K]) Changed(key K, call func()) {
 	}
 }
 
-// settle calls the function, and comes again unless the last change is in force.
+// settle calls the function, and repeats the call until settleTime has passed since the last change.
 func (s *Settling[K]) settle(key K, call func()) {
 	began := time.Now()
 	call()

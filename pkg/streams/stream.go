@@ -70,7 +70,7 @@ func (s *Stream) Context() context.Context { return s.done }
 // Subprotocol returns the subprotocol that was agreed upon, or an empty string.
 func (s *Stream) Subprotocol() string { return s.transport.subprotocol() }
 
-// Renew replaces the credential of the stream, which must be of the same user.
+// Renew replaces the credential of the stream. The new one must belong to the same user.
 func (s *Stream) Renew(u user.Info, expires time.Time) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -171,8 +171,8 @@ func (s *Stream) recovered() {
 	}
 }
 
-// read reads messages until the connection is closed. After the end it discards them, so that the client's own close
-// is seen.
+// read reads messages until the connection is closed. After the end of the stream it discards messages, and waits for
+// the client's close frame.
 func (s *Stream) read() {
 	defer s.recovered()
 	for {
@@ -226,7 +226,7 @@ func (s *Stream) start() {
 	s.every(func() time.Duration { return s.manager.recheckEvery(s) }, s.recheck)
 }
 
-// every calls a function again and again, until the stream ends.
+// every calls a function periodically until the stream ends.
 func (s *Stream) every(interval func() time.Duration, call func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

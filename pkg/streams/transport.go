@@ -52,7 +52,8 @@ func (s *socket) ping() error {
 
 func (s *socket) hurry() { _ = s.conn.NetConn().SetWriteDeadline(time.Now().Add(endTimeout)) } // or it is closed
 
-// close waits a while for the client to close its side, so that it reads what was sent.
+// close sends the last message and the close frame. It then waits a while for the client to close the connection, so
+// that the client can read both.
 func (s *socket) close(last []byte, end *End, readDone <-chan struct{}) {
 	_ = s.conn.SetWriteDeadline(time.Now().Add(endTimeout))
 	if last != nil {
@@ -75,5 +76,5 @@ func (s *socket) read(wait time.Duration) (Message, error) {
 
 func (s *socket) subprotocol() string { return s.conn.Subprotocol() }
 
-// netConn returns the connection, for the end of a stream whose client does not read.
+// netConn returns the connection, which is closed if the client does not read.
 func (s *socket) netConn() net.Conn { return s.conn.NetConn() }

@@ -56,7 +56,7 @@ func (m *Manager) Open(w http.ResponseWriter, r *http.Request, u user.Info, verb
 	return nil
 }
 
-// newStream makes a stream. Nothing of the request is kept but its id.
+// newStream makes a stream. It keeps nothing of the request except its id.
 func (m *Manager) newStream(ctx context.Context, t transport, u user.Info, verb string, h *Handler) *Stream {
 	s := &Stream{
 		manager: m, handler: h, transport: t, verb: verb, name: u.GetName(), user: u,
@@ -94,7 +94,7 @@ func (m *Manager) begin(s *Stream) {
 	}
 }
 
-// upgrade takes the connection over.
+// upgrade takes over the connection of a request.
 func upgrade(w http.ResponseWriter, r *http.Request, h *Handler) (*websocket.Conn, error) {
 	var refusal error
 	upgrader := websocket.Upgrader{
