@@ -40,7 +40,7 @@ func (a *account) load(bytes int64) {
 	}
 }
 
-// begin forgets a list that was not completed.
+// begin forgets an incomplete list.
 func (a *account) begin() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -48,7 +48,7 @@ func (a *account) begin() {
 	a.loading = 0
 }
 
-// replace counts the bytes of a complete list instead of those before.
+// replace sets the bytes of the objects to those of a complete list.
 func (a *account) replace(bytes int64) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -58,7 +58,7 @@ func (a *account) replace(bytes int64) {
 	}
 }
 
-// add counts more bytes, or fewer.
+// add counts more bytes of objects; a negative number counts fewer.
 func (a *account) add(bytes int64) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -68,7 +68,7 @@ func (a *account) add(bytes int64) {
 	}
 }
 
-// buffer counts more bytes of the watch, or fewer.
+// buffer counts more bytes of the event that is being read; a negative number counts fewer.
 func (a *account) buffer(bytes int64) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -78,7 +78,7 @@ func (a *account) buffer(bytes int64) {
 	}
 }
 
-// hold counts the bytes that answers hold of objects that were replaced.
+// hold sets the bytes of replaced objects to which responses still refer.
 func (a *account) hold(bytes int64) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -88,7 +88,7 @@ func (a *account) hold(bytes int64) {
 	}
 }
 
-// close gives all bytes back, and counts no more.
+// close releases all bytes. Later calls count nothing.
 func (a *account) close() {
 	a.mu.Lock()
 	defer a.mu.Unlock()

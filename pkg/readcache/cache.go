@@ -1,8 +1,8 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package readcache keeps the objects of clusters as the JSON that is sent, so that a list is a concatenation. It knows
-// no rights: before a caller shows objects to a user, the cluster must have allowed that user the read.
+// Package readcache keeps the objects of clusters as the JSON that is sent, so that a list is a concatenation. It
+// checks no rights: before a caller shows objects to a user, the cluster must have allowed that user the read.
 package readcache
 
 import (
@@ -82,7 +82,7 @@ type kindKey struct {
 	resource schema.GroupVersionResource
 }
 
-// New returns a cache of so many bytes, or nil for none.
+// New returns a cache with a limit in bytes, or nil if the limit is 0.
 func New(bytes int64) *Cache {
 	if bytes <= 0 {
 		return nil
@@ -144,8 +144,8 @@ func (c *Cache) sweep(since time.Time) {
 	}
 }
 
-// cacheable returns true if objects of a kind may be kept. Secrets are always read as the user, whatever the account of
-// the cache may do.
+// cacheable returns true if objects of a kind may be kept. Secrets are always read as the user, whatever rights the
+// account of the cache has.
 func cacheable(r schema.GroupVersionResource) bool {
 	return r.GroupResource() != corev1.Resource("secrets")
 }
@@ -226,7 +226,7 @@ func (c *Cache) kind(key kindKey, name string) (k *kind, started bool) {
 	return k, started
 }
 
-// stop ends the watch of a kind and forgets its objects. It is not cached again for a while.
+// stop ends the watch of a kind and drops its objects. The kind is not cached again until the pause is over.
 func (c *Cache) stop(k *kind, why error, pause time.Duration) {
 	c.mu.Lock()
 	if c.kinds[k.key] != k {
@@ -246,8 +246,8 @@ func (c *Cache) stop(k *kind, why error, pause time.Duration) {
 	}
 }
 
-// makeRoom stops kinds that were not read lately, the oldest first, until the rest fits. If that does not suffice, it
-// stops the newcomer and returns an error.
+// makeRoom stops kinds that were not read lately, the least recently read first, until the rest fits. If it still does
+// not fit, makeRoom stops the newcomer and returns an error.
 func (c *Cache) makeRoom(newcomer *kind) error {
 	for c.pool.over() {
 		c.mu.Lock()

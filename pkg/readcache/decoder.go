@@ -72,7 +72,7 @@ func (d *decoder) Decode() (watch.EventType, runtime.Object, error) {
 	return event, object, nil
 }
 
-// release gives the memory of an incomplete event back.
+// release releases the memory of an incomplete event.
 func (d *decoder) release() {
 	_ = d.buffered(-int64(cap(d.buffer))) // giving back cannot fail
 	d.buffer = nil
@@ -129,13 +129,13 @@ func (d *decoder) next() (watch.EventType, runtime.Object, error) {
 	return event, o, err
 }
 
-// carries returns whether events of a type have an object of the kind.
+// carries returns true if events of a type contain an object of the kind.
 func carries(event watch.EventType) bool {
 	return event == watch.Added || event == watch.Modified || event == watch.Deleted
 }
 
-// control returns an event about the watch itself. Only the members that a Reflector needs are read, so that the event
-// takes no more memory than its text.
+// control returns an event about the watch itself, such as a bookmark. Only the fields that a Reflector needs are read,
+// so that the event takes no more memory than its text.
 func (*decoder) control(event watch.EventType, text []byte) (watch.EventType, runtime.Object, error) {
 	if len(text) > maxControlBytes {
 		return "", nil, errTooLarge
@@ -179,7 +179,7 @@ func textAt(object []byte, path ...string) string {
 	return text
 }
 
-// line returns the next line, until the next call.
+// line returns the next line. It is valid until the next call.
 func (d *decoder) line() ([]byte, error) {
 	if d.buffer = d.buffer[:0]; cap(d.buffer) > maxKeptBuffer {
 		d.release()

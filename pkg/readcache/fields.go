@@ -16,8 +16,8 @@ const (
 	namespaceField = "metadata.namespace"
 )
 
-// selectable returns the fields of a kind, beside its name and namespace, by which API servers select and whose value
-// is that at their path. Only the API server selects by others.
+// selectable returns the fields of a kind, beside name and namespace, whose selectors can be evaluated here: the API
+// server selects by the value at the path of the field. Other field selectors are left to the API server.
 func selectable(r schema.GroupVersionResource) []string {
 	if r.Version != "v1" || r.Group != "" {
 		return nil
@@ -41,11 +41,12 @@ func selectable(r schema.GroupVersionResource) []string {
 	}
 }
 
-// maxRequirements bounds the requirements of a selector that is evaluated here. API servers evaluate longer ones.
+// maxRequirements bounds the requirements of a selector that is evaluated here. Longer selectors are left to the API
+// server.
 const maxRequirements = 64
 
-// FieldMatcher returns a function that returns true for objects that match a field selector. It returns false if only
-// the API server can select by it.
+// FieldMatcher returns a function that returns true for objects that match a field selector, or false if the selector
+// is left to the API server.
 func FieldMatcher(
 	r schema.GroupVersionResource, namespaced bool, selector fields.Selector,
 ) (func(*Object) bool, bool) {
@@ -75,7 +76,7 @@ func FieldMatcher(
 	}, true
 }
 
-// IsShort returns whether a label selector is evaluated here. API servers evaluate longer ones.
+// IsShort returns true if a label selector is short enough to be evaluated here.
 func IsShort(selector labels.Selector) bool {
 	requirements, selectable := selector.Requirements()
 	values := 0

@@ -5,25 +5,26 @@ package readcache
 
 import "slices"
 
-// holdPart is the part of the bytes of the cache that objects of one kind may take which were replaced, and which
-// answers to slow clients still refer to.
+// holdPart is the part of the bytes of the cache that replaced objects of one kind may take while responses to slow
+// clients still refer to them.
 const holdPart = 8
 
-// holds are the answers that refer to objects of a store. The lock of the store guards them.
+// holds are the responses that refer to objects of a store. The lock of the store guards them.
 type holds struct {
 	all []*hold
 	// replaced is the memory of all objects that were ever replaced.
 	replaced int64
 }
 
-// hold is an answer. It refers to no object that was replaced before begun.
+// hold is a response that refers to objects of a view. begun is the value of replaced when the view was made: the
+// response refers to no object that was replaced before.
 type hold struct {
 	begun int64
 	drop  func()
 }
 
-// Hold records that an answer refers to objects of the view until the returned function is called. If too many of them
-// are replaced by then, drop is called, which must make the answer let go of them. It must not wait.
+// Hold records that a response refers to objects of the view until release is called. If too many of them have been
+// replaced, Hold calls drop, which must remove all references without waiting.
 func (v View) Hold(drop func()) (release func()) {
 	s := v.store
 	if s == nil {
@@ -47,7 +48,7 @@ func (h *holds) remove(one *hold) {
 	}
 }
 
-// oldest returns the answer that may refer to most objects that were replaced, or nil.
+// oldest returns the response with the oldest view, or nil.
 func (h *holds) oldest() *hold {
 	var out *hold
 	for _, one := range h.all {
@@ -58,7 +59,7 @@ func (h *holds) oldest() *hold {
 	return out
 }
 
-// memory returns the memory that the answers hold at most of objects that were replaced.
+// memory returns the largest memory of replaced objects to which the responses can refer.
 func (h *holds) memory() int64 {
 	if oldest := h.oldest(); oldest != nil {
 		return h.replaced - oldest.begun
@@ -66,8 +67,8 @@ func (h *holds) memory() int64 {
 	return 0
 }
 
-// dropHolds drops the oldest answers until the others hold at most so many bytes of objects that were replaced. The
-// caller holds the lock.
+// dropHolds drops responses, the oldest view first, until the others refer to at most so many bytes of replaced
+// objects. The caller holds the lock.
 func (s *store) dropHolds(most int64) {
 	if len(s.holds.all) == 0 {
 		return

@@ -32,8 +32,8 @@ type kind struct {
 // itemBytes is the memory of the place of an object in a list that is not complete.
 const itemBytes = 2 * 16
 
-// backoff is the pause between two attempts to reach a cluster. It is shorter than that of a Reflector, so that a
-// cluster that is back is not shown as it was for a minute.
+// backoff returns the pauses between attempts to reach a cluster. They are shorter than those of a Reflector, so that
+// the objects do not stay stale for a minute after the cluster is reachable again.
 func backoff() *wait.Backoff {
 	const first, most, steps = 200 * time.Millisecond, 5 * time.Second, 10
 	return &wait.Backoff{Duration: first, Cap: most, Steps: steps, Factor: 2, Jitter: 1} //nolint:mnd // as the library
@@ -99,7 +99,7 @@ func refused(err error) bool {
 
 func (k *kind) lastUse() time.Time { return time.Unix(0, k.used.Load()) }
 
-// end stops the Reflector and gives the memory back.
+// end stops the Reflector and releases the memory.
 func (k *kind) end() {
 	k.ended.Store(true)
 	k.cancel()
@@ -129,7 +129,8 @@ func (k *kind) first(ctx context.Context) (*Snapshot, bool) {
 	}
 }
 
-// firstBefore waits for the first list, or the reason why there is none. It returns false if neither is there in time.
+// firstBefore waits for the first list, or for the reason why the kind cannot be listed. It returns false if the time
+// is over before that.
 func (k *kind) firstBefore(ctx context.Context, deadline time.Time) (*Snapshot, bool) {
 	ctx, cancel := context.WithDeadline(ctx, deadline)
 	defer cancel()
@@ -138,7 +139,7 @@ func (k *kind) firstBefore(ctx context.Context, deadline time.Time) (*Snapshot, 
 	})
 }
 
-// same returns an object that is kept already, or nil.
+// same returns the stored object if it has the same version and text, or nil.
 func (s *store) same(o *Object) *Object {
 	current := s.snapshot()
 	if current == nil || o.ResourceVersion == "" {

@@ -5,7 +5,7 @@ package readcache
 
 import "k8s.io/component-base/metrics"
 
-// The results of a look into the cache.
+// The results of reads.
 const (
 	resultHit     = "hit"
 	resultStale   = "stale"

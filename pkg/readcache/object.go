@@ -100,7 +100,7 @@ var (
 	errNotUTF8    = errors.New("the API server has sent an object that is not UTF-8")
 )
 
-// parse returns an object for the JSON of one, which may be reused afterwards.
+// parse returns an object for its JSON. The caller may reuse the text afterwards.
 func parse(text []byte, kind schema.GroupVersionKind) (*Object, error) {
 	s := rawjson.NewScanner(text)
 	o, err := scanObject(s, kind)
@@ -151,7 +151,7 @@ func scanObject(s *rawjson.Scanner, kind schema.GroupVersionKind) (*Object, erro
 	return o, nil
 }
 
-// appendMember appends a member of an object that others follow.
+// appendMember appends a member of an object, with a comma.
 func appendMember(out []byte, name, value string) []byte {
 	encoded, _ := json.Marshal(map[string]string{name: value}) //nolint:errchkjson // strings always have a JSON form
 	return append(append(out, encoded[1:len(encoded)-1]...), ',')
@@ -202,7 +202,7 @@ func (o *Object) labels(s *rawjson.Scanner) error {
 	return err
 }
 
-// shared returns the same memory for equal texts.
+// shared returns a string with the same text. Equal texts share their memory.
 func shared(text string) string { return unique.Make(text).Value() }
 
 func seconds(text string) int64 {
@@ -236,7 +236,7 @@ func (*Object) GetObjectKind() schema.ObjectKind { return schema.EmptyObjectKind
 // DeepCopyObject implements runtime.Object. An Object is never changed.
 func (o *Object) DeepCopyObject() runtime.Object { return o }
 
-// GetObjectMeta implements metav1.ObjectMetaAccessor with what a Reflector needs.
+// GetObjectMeta implements metav1.ObjectMetaAccessor. The metadata contain only the fields that a Reflector needs.
 func (o *Object) GetObjectMeta() metav1.Object {
 	m := &metav1.ObjectMeta{Name: o.Name, Namespace: o.Namespace, ResourceVersion: o.ResourceVersion}
 	if o.endsInitial {

@@ -37,5 +37,5 @@ func (r *pageReader) Read(p []byte) (int, error) {
 	return n, err //nolint:wrapcheck // io.EOF must not be wrapped
 }
 
-// close counts the memory no more. The memory of the decoder serves all items of a page.
+// close stops counting the memory of the decoder, which is reused for all items of a page.
 func (r *pageReader) close() { _ = r.buffered(-r.counted) } // giving back cannot fail

@@ -60,7 +60,7 @@ var (
 	epoch   = rand.Uint64() //nolint:gosec // it tells processes apart and is no secret
 )
 
-// Compressed returns the JSON of the group, which is compressed once.
+// Compressed returns the compressed JSON of the group. It compresses the group at the first call.
 func (g *Group) Compressed() gzipmember.Segment {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -73,8 +73,8 @@ func (g *Group) Compressed() gzipmember.Segment {
 	return s
 }
 
-// drop ends the counting of the memory of the group beside its objects, and returns that memory: the group is no longer
-// part of the store.
+// drop releases the memory of the group beside its objects, and returns its size. It is called when the group is no
+// longer part of the store.
 func (g *Group) drop() int64 {
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -160,8 +160,8 @@ func (s *source) mustList(lists bool) bool {
 	return s.redefined
 }
 
-// closed notes whether the API server has ended a watch of a custom resource before its time. It does so when the
-// definition changes, and sends no event, although the same objects may then be read with another content.
+// closed records that the API server has ended a watch of a custom resource early. It does that when the definition
+// changes. It sends no events for objects whose representation changes then, so the kind must be listed again.
 func (s *source) closed(err error, begun time.Time, seconds *int64) {
 	custom := !scheme.Scheme.IsGroupRegistered(s.resource.Group)
 	early := seconds == nil || time.Since(begun) < time.Duration(*seconds)*time.Second-time.Second
@@ -261,7 +261,7 @@ func delimiter(decoder *json.Decoder, want json.Delim) error {
 	return nil
 }
 
-// unreadable replaces errors that contain text of a cluster.
+// unreadable replaces an error that may contain text of a cluster.
 func unreadable(err error) error {
 	if _, ok := errors.AsType[*json.SyntaxError](err); ok {
 		return rawjson.ErrSyntax

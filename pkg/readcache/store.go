@@ -37,8 +37,8 @@ var (
 // snapshot returns the content, or nil before the first list.
 func (s *store) snapshot() *Snapshot { return s.current.Load() }
 
-// publish replaces the snapshot, whose objects before took so much memory that are no part of the next one. The caller
-// holds the lock.
+// publish replaces the snapshot. replaced is the memory of the objects of the old snapshot that are not in the new one.
+// The caller holds the lock.
 func (s *store) publish(next *Snapshot, replaced int64) {
 	s.holds.replaced += replaced
 	next.replaced = s.holds.replaced
@@ -129,7 +129,7 @@ func (s *store) UpdateResourceVersion(version string) {
 	}
 }
 
-// change puts an object in its place, or removes it if it is nil.
+// change stores an object, or removes the object with the name if o is nil.
 func (s *store) change(namespace, name string, o *Object, version string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -158,7 +158,7 @@ func (s *store) change(namespace, name string, o *Object, version string) {
 	s.tellChanged(namespace, name, old, o, version)
 }
 
-// place returns the index of the group that an object belongs to, or where such a group would be.
+// place returns the index of the group to which an object belongs, or at which such a group would be inserted.
 func (s *Snapshot) place(namespace, name string) (index int, found bool) {
 	i := s.at(namespace, name)
 	switch {
@@ -171,8 +171,8 @@ func (s *Snapshot) place(namespace, name string) (index int, found bool) {
 	}
 }
 
-// changed returns the objects with another one in the place of the one with its name, how much more memory they take,
-// and the memory of the one that was replaced.
+// changed returns the objects after a change of one of them, the change of their memory, and the memory of the replaced
+// object.
 func changed(objects []*Object, name string, o *Object) (after []*Object, delta, replaced int64) {
 	g := Group{Objects: objects}
 	i, found := g.find(name)
@@ -187,7 +187,7 @@ func changed(objects []*Object, name string, o *Object) (after []*Object, delta,
 	return slices.Concat(objects[:i], []*Object{o}, rest), o.memory() - replaced, replaced
 }
 
-// grouped returns no group for no objects, and two for too many.
+// grouped returns the objects as groups: none for no objects, and two for more than a group may have.
 func (s *store) grouped(objects []*Object) []*Group {
 	switch n := len(objects); {
 	case n == 0:
@@ -224,7 +224,8 @@ func (s *store) await(ctx context.Context, holds func(*Snapshot) bool) (*Snapsho
 	}
 }
 
-// reaches returns true if a snapshot is at least as new as a version. It is false for versions that have no order.
+// reaches returns true if a snapshot is at least as new as a version. It returns false for versions that cannot be
+// compared.
 func (s *Snapshot) reaches(version string) bool {
 	if s == nil {
 		return false
@@ -233,7 +234,7 @@ func (s *Snapshot) reaches(version string) bool {
 	return err == nil && c >= 0
 }
 
-// wake makes all that wait check their condition again.
+// wake makes all waiting readers check their conditions again.
 func (s *store) wake() {
 	s.mu.Lock()
 	defer s.mu.Unlock()

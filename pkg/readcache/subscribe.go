@@ -22,7 +22,7 @@ type Change struct {
 	Version string
 }
 
-// Changes are what a store has learned at once.
+// Changes are the changes that a store reports at once.
 type Changes struct {
 	All []Change
 	// Version is the resource version of the kind afterwards, and After its content.
@@ -44,9 +44,9 @@ type Subscription struct {
 	ended   chan struct{}
 }
 
-// Subscribe follows a kind. deliver is called with all changes after the snapshot, in order, while the store is locked:
-// it must not wait, and must not call the cache. It is false if the kind is not cached. The kind is kept while somebody
-// follows it, unless the bytes are needed for others.
+// Subscribe follows a kind. deliver is called with all changes after the snapshot, in order. The store is locked during
+// the call: deliver must not wait, and must not call the cache. Subscribe returns false if the kind is not cached. A
+// kind with a subscription stays in the cache, unless its memory is needed for other kinds.
 func (c *Cache) Subscribe(
 	ctx context.Context, cluster Cluster, r schema.GroupVersionResource, kindName string, deliver func(Changes),
 ) (*Subscription, bool) {
@@ -75,7 +75,7 @@ func (c *Cache) Subscribe(
 	return s, true
 }
 
-// keep keeps the kind until the subscription ends.
+// keep keeps the kind in the cache until the subscription ends.
 func (s *Subscription) keep() {
 	ticker := time.NewTicker(sweepInterval)
 	defer ticker.Stop()
@@ -89,10 +89,11 @@ func (s *Subscription) keep() {
 	}
 }
 
-// Ended is closed when no more changes arrive: the kind is not cached any more, or the subscription was closed.
+// Ended returns a channel that is closed when no more changes arrive: the kind is not cached any more, or the
+// subscription was closed.
 func (s *Subscription) Ended() <-chan struct{} { return s.ended }
 
-// Current returns the content now, and whether the watch is broken.
+// Current returns the current content.
 func (s *Subscription) Current() View {
 	v := View{Snapshot: s.kind.store.snapshot(), store: s.kind.store}
 	v.AsOf, v.Stale = s.kind.source.stale()

@@ -20,8 +20,8 @@ func (s *Summary) memory() int64 {
 	return summaryBytes + s.TextBytes
 }
 
-// Summarize returns the result of a function of the objects of the group. It is kept with the group, so that it is
-// computed again only after a change of one of the objects. There is one for each group: all callers must pass the same
+// Summarize returns the result of compute for the objects of the group. The result is stored in the group, and is
+// computed again only after a change of one of the objects. A group stores one result: all callers must pass the same
 // function for the same kind.
 func (g *Group) Summarize(compute func([]*Object) (Summary, error)) (any, error) {
 	g.mu.Lock()

@@ -36,10 +36,11 @@ type writeKey struct {
 	user     string
 }
 
-// maxDeleted bounds the deletions that are remembered of one user and kind. After more, reads are live for a while.
+// maxDeleted bounds the deletions that are remembered for one user and kind. Beyond it, the reads of the user bypass
+// the cache for a while.
 const maxDeleted = 64
 
-// written is what a user has written.
+// written holds the last writes of a user.
 type written struct {
 	// version is what the store must reach, or empty.
 	version string
@@ -83,7 +84,7 @@ func (c *Cache) Wrote(cluster Cluster, user string, w Write) {
 // versionOf returns the resource version of an object, or an empty string.
 func versionOf(object []byte) string { return textAt(object, "metadata", "resourceVersion") }
 
-// awaitWrite waits until the content shows what the user has written, and returns it. It returns false if that takes
+// awaitWrite waits until the content contains the writes of the user, and returns it. It returns false if that takes
 // too long.
 func (c *Cache) awaitWrite(ctx context.Context, k *kind, s *Snapshot, user string) (*Snapshot, bool) {
 	key := writeKey{k.key.cluster, k.key.resource.GroupResource(), user}
@@ -107,7 +108,7 @@ func (c *Cache) awaitWrite(ctx context.Context, k *kind, s *Snapshot, user strin
 	return s, true
 }
 
-// shownBy returns true if a content shows the write.
+// shownBy returns true if a snapshot contains the writes.
 func (w *written) shownBy(s *Snapshot) bool {
 	if s == nil || w.unknown || (w.version != "" && !s.reaches(w.version)) {
 		return false
