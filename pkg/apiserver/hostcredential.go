@@ -99,7 +99,7 @@ type credentialRoundTripper struct {
 	credential *hostCredential
 }
 
-// RoundTrip sends the request.
+// RoundTrip implements http.RoundTripper.
 func (c *credentialRoundTripper) RoundTrip(r *http.Request) (*http.Response, error) {
 	response, err := c.next.RoundTrip(r)
 	if err == nil {

@@ -17,7 +17,7 @@ type chargingRoundTripper struct {
 	each budget.Quarters
 }
 
-// RoundTrip sends the request.
+// RoundTrip implements http.RoundTripper.
 func (c *chargingRoundTripper) RoundTrip(r *http.Request) (*http.Response, error) {
 	response, err := c.next.RoundTrip(r)
 	if err != nil || isStreamedResponse(r.Context()) {

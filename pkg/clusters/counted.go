@@ -34,7 +34,7 @@ type countedBody struct {
 	count func(piece []byte) error
 }
 
-// Read reads the body.
+// Read implements io.Reader.
 func (b *countedBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
 	if failure := b.count(p[:n]); failure != nil {

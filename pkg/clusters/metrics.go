@@ -47,7 +47,7 @@ type measuredRoundTripper struct {
 	cluster string
 }
 
-// RoundTrip sends the request.
+// RoundTrip implements http.RoundTripper.
 func (m *measuredRoundTripper) RoundTrip(r *http.Request) (*http.Response, error) {
 	begun := time.Now()
 	response, err := m.next.RoundTrip(r)

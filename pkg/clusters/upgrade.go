@@ -180,7 +180,7 @@ type openedRoundTripper struct {
 	conn *upgradedConn
 }
 
-// RoundTrip sends the request.
+// RoundTrip implements http.RoundTripper.
 func (o *openedRoundTripper) RoundTrip(r *http.Request) (*http.Response, error) {
 	answer, err := o.next.RoundTrip(r)
 	if err == nil && answer.StatusCode == http.StatusSwitchingProtocols {

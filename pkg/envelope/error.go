@@ -83,7 +83,7 @@ func Internal(cause error) *Error {
 		"internal server error: report the request id to your administrator").WithCause(cause)
 }
 
-// Late returns the error of a request that was not finished in time. Its time passes while a cluster is waited for.
+// Late returns the error of a request that was not finished in time, because the host or a cluster was slow.
 func Late(cause error) *Error {
 	return New(dashboardv1alpha1.CodeUnreachable,
 		"the request timed out, because the host or a cluster was slow: try again").WithCause(cause)

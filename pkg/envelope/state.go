@@ -110,7 +110,7 @@ func (s *State) setCode(code dashboardv1alpha1.Code) {
 	s.code = code
 }
 
-// MarkStreamed records that the answer to a request has begun that is no envelope: a WebSocket, or a stream of events.
+// MarkStreamed records that a response other than an envelope has begun: a WebSocket, or a stream of events.
 func MarkStreamed(ctx context.Context) {
 	s := StateFrom(ctx)
 	if s == nil {

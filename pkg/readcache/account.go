@@ -21,7 +21,7 @@ type account struct {
 	pool *pool
 
 	mu sync.Mutex
-	// loading is the memory of objects of a list that is not complete, kept that of the store.
+	// loading is the memory of the objects of an incomplete list, and kept the memory of the store.
 	loading, kept int64
 	// held is the memory of objects that were replaced and that answers still refer to.
 	held int64

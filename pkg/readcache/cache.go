@@ -34,7 +34,7 @@ var (
 type Cluster interface {
 	// Reader returns a client that acts as the account.
 	Reader(ctx context.Context) (rest.Interface, error)
-	// Done is closed when the connection is gone for good.
+	// Done is closed when the connection is closed.
 	Done() <-chan struct{}
 }
 

@@ -81,7 +81,7 @@ func (d *decoder) release() {
 // Close ends the watch.
 func (d *decoder) Close() {
 	d.closed(io.EOF)
-	_ = d.body.Close() // what was not read is not wanted
+	_ = d.body.Close() // unread events are not needed
 }
 
 func (d *decoder) next() (watch.EventType, runtime.Object, error) {

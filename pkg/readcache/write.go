@@ -14,7 +14,7 @@ import (
 )
 
 const (
-	// writeTimeout bounds the wait of a read for what its user has written before. After it, the read is live.
+	// writeTimeout bounds the wait of a read for earlier writes of its user. After it, the read bypasses the cache.
 	writeTimeout = time.Second
 	// writeMemory is how long a write is remembered.
 	writeMemory = 10 * time.Second
@@ -42,7 +42,7 @@ const maxDeleted = 64
 
 // written holds the last writes of a user.
 type written struct {
-	// version is what the store must reach, or empty.
+	// version is the version that the store must reach, or empty.
 	version string
 	// deleted are the objects that the store must not have, by namespace and name.
 	deleted [][2]string

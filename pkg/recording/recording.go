@@ -28,7 +28,7 @@ const (
 
 	// fullBytes is the size after which another file begins. The last event may be larger than its text.
 	fullBytes = MaxFileBytes - 1<<20
-	// flushBytes and flushInterval bound what is lost if the program is killed.
+	// flushBytes and flushInterval bound the output that is lost if the program is killed.
 	flushBytes    = 32 << 10
 	flushInterval = time.Second
 )

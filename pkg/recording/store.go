@@ -45,7 +45,7 @@ type Options struct {
 	MaxBytes int64
 	// MaxAge is the age after which a recording is deleted. Zero means never.
 	MaxAge time.Duration
-	// Input is true if what is typed is recorded as well, with passwords.
+	// Input is true if input is recorded as well, passwords included.
 	Input bool
 }
 

@@ -15,7 +15,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/envelope"
 )
 
-// Raw is a response that is no envelope: a file, or text without an end.
+// Raw is a response that is not an envelope: a file, or text without an end.
 type Raw struct {
 	// Header is that of the response.
 	Header http.Header
@@ -27,7 +27,7 @@ type Raw struct {
 // pieceTime bounds the time in which a client receives one piece of a response without an end.
 const pieceTime = 10 * time.Second
 
-// writeRaw writes a response that is no envelope. It ends the response when the client does not read for pieceTime.
+// writeRaw writes a response that is not an envelope. It ends the response when the client does not read for pieceTime.
 func (t *Table) writeRaw(ctx context.Context, w http.ResponseWriter, raw *Raw) {
 	out := &rawWriter{
 		ctx: ctx, w: w, connection: http.NewResponseController(w), limit: cmp.Or(t.pieceTime, pieceTime),

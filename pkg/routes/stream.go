@@ -24,7 +24,8 @@ const (
 	nameParameter      = "name"
 )
 
-// admitStream decides whether a request may open a stream, before its endpoint asks about the right to it.
+// admitStream returns an error if a request may not open a stream. It is called before the endpoint reviews the right
+// of the caller.
 func (t *Table) admitStream(req *restful.Request, r Route) error {
 	u, ok := genericapirequest.UserFrom(req.Request.Context())
 	if !ok || Anonymous(u) {
@@ -56,7 +57,7 @@ func refuseTicket(ctx context.Context) error {
 		"a ticket is not accepted here: it opens one stream; send an access token in a header")
 }
 
-// openStream serves a stream. A WebSocket outlives the request, and events are its response.
+// openStream serves a stream. A WebSocket outlives the request; server-sent events are the response to it.
 func (t *Table) openStream(
 	ctx context.Context, w http.ResponseWriter, r *http.Request, route Route, h *streams.Handler,
 ) {
@@ -74,14 +75,14 @@ func (t *Table) openStream(
 	}
 }
 
-// IsLongRunning returns whether a request is to a route that opens a stream or has a response without an end. The path
-// is relative to the root of the API.
+// IsLongRunning returns true if a request opens a stream or has a response without an end. The path is relative to the
+// root of the API.
 func (t *Table) IsLongRunning(method, path string) bool {
 	return t.contains(method, path, func(pattern) bool { return true })
 }
 
-// OpensStream returns whether a request is to a route that opens a stream, for which tickets are accepted. The path is
-// relative to the root of the API.
+// OpensStream returns true if a request opens a stream, for which tickets are accepted. The path is relative to the
+// root of the API.
 func (t *Table) OpensStream(method, path string) bool {
 	return t.contains(method, path, func(p pattern) bool { return p.stream })
 }

@@ -21,7 +21,7 @@ type Reason string
 const (
 	// Done means that there is nothing more to send.
 	Done Reason = "done"
-	// ClientClosed means that the client has closed the socket, or is gone.
+	// ClientClosed means that the client has closed the socket, or has disconnected.
 	ClientClosed Reason = "client-closed"
 	// SessionEnded means that the caller is not logged in any more.
 	SessionEnded Reason = "session-ended"
@@ -39,7 +39,7 @@ const (
 	Idle Reason = "idle"
 	// TooLong means that the stream has reached its longest time.
 	TooLong Reason = "too-long"
-	// Malformed means that the client has sent what the protocol does not allow.
+	// Malformed means that the client has sent a message that the protocol does not allow.
 	Malformed Reason = "malformed"
 	// TooLarge means that a limit of bytes is exceeded.
 	TooLarge Reason = "too-large"

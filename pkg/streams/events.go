@@ -62,7 +62,7 @@ func (e *events) hurry() { _ = e.connection.SetWriteDeadline(time.Now().Add(endT
 
 func (e *events) close(last []byte, end *End, _ <-chan struct{}) {
 	if last != nil {
-		_ = e.write(false, last) // whoever is gone does not miss it
+		_ = e.write(false, last) // the client may have disconnected
 	}
 	text, err := json.Marshal(map[string]string{"reason": string(end.Reason), "message": end.Message})
 	if err == nil {

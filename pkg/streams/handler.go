@@ -38,7 +38,8 @@ type Message struct {
 
 // Handler serves one stream. The endpoint makes it after the right of the caller was reviewed.
 type Handler struct {
-	// Subprotocols are those of the server, in the order of preference. A client that asks for none gets none.
+	// Subprotocols are the subprotocols of the server, in the order of preference. None is used if the client names
+	// none.
 	Subprotocols []string
 	// ReadLimit bounds a message of the client, in bytes. Zero means DefaultReadLimit.
 	ReadLimit int64
@@ -71,7 +72,7 @@ type Handler struct {
 
 // Cluster is a connection to a cluster.
 type Cluster interface {
-	// Done is closed when the connection is gone for good.
+	// Done is closed when the connection is closed.
 	Done() <-chan struct{}
 }
 

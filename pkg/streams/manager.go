@@ -34,7 +34,7 @@ const retrySeconds = 5
 type Options struct {
 	// Origins are the origins whose pages may open streams.
 	Origins Origins
-	// PerUser bounds the streams of one user, and Total those of all users, of this replica.
+	// PerUser bounds the streams of one user on this replica, and Total the streams of all users.
 	PerUser, Total int
 	// Bytes bounds the memory that all streams hold together.
 	Bytes int64

@@ -25,7 +25,7 @@ type Stream struct {
 	handler   *Handler
 	transport transport
 	verb      string
-	// name is that of the user.
+	// name is the name of the user.
 	name    string
 	account *budget.Account
 	// depends are the clusters of the handler, and the host.

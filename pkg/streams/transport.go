@@ -14,15 +14,15 @@ import (
 type transport interface {
 	// write sends a message.
 	write(binary bool, data []byte) error
-	// ping makes the client, or what is between, answer.
+	// ping makes the client answer, and keeps the connection open in proxies.
 	ping() error
-	// hurry bounds what is being sent now.
+	// hurry bounds the time of the message that is being sent.
 	hurry()
 	// close sends the last message, if any, and the end. It is called once, and nothing is sent afterwards.
 	close(last []byte, end *End, readDone <-chan struct{})
 	// read reads a message.
 	read(wait time.Duration) (Message, error)
-	// subprotocol is what was agreed upon, or empty.
+	// subprotocol returns the negotiated subprotocol, or an empty string.
 	subprotocol() string
 }
 
@@ -57,7 +57,7 @@ func (s *socket) hurry() { _ = s.conn.NetConn().SetWriteDeadline(time.Now().Add(
 func (s *socket) close(last []byte, end *End, readDone <-chan struct{}) {
 	_ = s.conn.SetWriteDeadline(time.Now().Add(endTimeout))
 	if last != nil {
-		_ = s.conn.WriteMessage(websocket.TextMessage, last) // whoever is gone does not miss it
+		_ = s.conn.WriteMessage(websocket.TextMessage, last) // the client may have disconnected
 	}
 	frame := websocket.FormatCloseMessage(end.closeCode(), end.text())
 	_ = s.conn.WriteControl(websocket.CloseMessage, frame, time.Now().Add(endTimeout)) // as above
@@ -69,7 +69,7 @@ func (s *socket) close(last []byte, end *End, readDone <-chan struct{}) {
 }
 
 func (s *socket) read(wait time.Duration) (Message, error) {
-	_ = s.conn.SetReadDeadline(time.Now().Add(wait)) // an error is that of the read
+	_ = s.conn.SetReadDeadline(time.Now().Add(wait)) // the read returns the error
 	kind, data, err := s.conn.ReadMessage()
 	return Message{Binary: kind == websocket.BinaryMessage, Data: data}, err //nolint:wrapcheck // as above
 }

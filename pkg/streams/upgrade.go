@@ -88,7 +88,7 @@ func (m *Manager) begin(s *Stream) {
 		s.handler.Began(s)
 	}
 	s.start()
-	s.recheck() // what has changed since the request was authenticated
+	s.recheck() // there may have been changes since the request was authenticated
 	if isStopping {
 		s.End(NewEnd(Shutdown, "this replica stops: connect again"))
 	}

@@ -94,7 +94,7 @@ type RoundTripper struct {
 	Propagate bool
 }
 
-// RoundTrip sends the request.
+// RoundTrip implements http.RoundTripper.
 func (t *RoundTripper) RoundTrip(r *http.Request) (*http.Response, error) {
 	parent := trace.SpanFromContext(r.Context())
 	if !parent.SpanContext().IsValid() {

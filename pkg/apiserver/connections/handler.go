@@ -75,9 +75,8 @@ func (h *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	return conn, buffered, err //nolint:wrapcheck // as the connection says it
 }
 
-// markTakenOver counts what arrives on a connection no more: it is no header that waits in memory. The connection
-// counts
-// as an idle one.
+// markTakenOver stops counting the bytes that arrive on a connection that is no longer used for HTTP: they are not
+// headers that wait in memory. The connection counts as an idle one.
 func (c *connection) markTakenOver() {
 	l := c.listener
 	l.mu.Lock()
@@ -104,7 +103,7 @@ func (b *body) Read(p []byte) (int, error) {
 	return n, err //nolint:wrapcheck // io.EOF must not be wrapped
 }
 
-// release counts bytes no more.
+// release subtracts bytes that are no longer held.
 func (c *connection) release(bytes int64) {
 	l := c.listener
 	l.mu.Lock()

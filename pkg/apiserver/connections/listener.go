@@ -170,7 +170,7 @@ func (c *connection) closesBefore(other *connection) bool {
 	return c.used < other.used
 }
 
-// drop counts a connection no more. The caller holds the lock.
+// drop stops counting a connection. The caller holds the lock.
 func (l *Listener) drop(c *connection) {
 	if c.dropped {
 		return

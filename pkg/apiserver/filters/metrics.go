@@ -53,7 +53,7 @@ func ForgetMetrics(cluster string) {
 
 var knownMethods = map[string]bool{"GET": true, "HEAD": true, "POST": true, "PUT": true, "PATCH": true, "DELETE": true}
 
-// count counts a request. The duration of a stream says nothing.
+// count counts a request. It does not observe the duration of a stream, which lasts as long as the client wants.
 func count(route, method, cluster, code string, d time.Duration, streamed bool) {
 	requests.WithLabelValues(route, method, code).Inc()
 	if cluster != "" {

@@ -13,9 +13,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/clusters"
 )
 
-// Reviewed is like AllowedStale for a review that is made by another account about a user, as the host knows the user. The
-// cluster is the one that the review asks. During an outage there is no verdict. An error of the review is returned as
-// it is.
+// Reviewed is like AllowedStale, for a review that another account makes about a user of the host. cluster is the
+// cluster that answers the review. During an outage there is no verdict. An error of the review is returned unchanged.
 func (c *Cache) Reviewed(
 	ctx context.Context, cluster *clusters.Connection, u user.Info, attributes authorizationv1.ResourceAttributes,
 	review func(context.Context) (bool, error),

@@ -41,7 +41,7 @@ type Transport struct {
 	Upgrades bool
 }
 
-// RoundTrip sends the request.
+// RoundTrip implements http.RoundTripper.
 func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	response, err := t.Next.RoundTrip(r)
 	if err != nil {
@@ -126,7 +126,7 @@ type body struct {
 	request *http.Request
 }
 
-// Read reads the body.
+// Read implements io.Reader.
 func (b *body) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
 	if err == nil || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {

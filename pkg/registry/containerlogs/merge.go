@@ -92,7 +92,7 @@ type follower struct {
 	mu      sync.Mutex
 	// known are the containers whose log was opened, by the UID of the Pod.
 	known map[string]bool
-	// places are those of logs that are open.
+	// places has a place for each log that may be open.
 	places chan struct{}
 }
 
@@ -149,7 +149,7 @@ func (f *follower) start(ctx context.Context, found []*source) {
 		}
 		select {
 		case f.places <- struct{}{}:
-		default: // those of Pods that are gone have not ended yet
+		default: // logs of deleted Pods have not ended yet
 			continue
 		}
 		f.known[key] = true

@@ -33,13 +33,13 @@ const (
 
 // source is the log of one container.
 type source struct {
-	// reading is that of the selection.
+	// reading is the lock of the selection.
 	reading *sync.Mutex
 
 	caller                    *clusters.Client
 	resource                  clusters.Resource
 	namespace, pod, container string
-	// uid is that of the Pod, if it is known.
+	// uid is the UID of the Pod, if it is known.
 	uid     string
 	options options
 

@@ -52,7 +52,7 @@ type Provider struct {
 	Access *authorization.Access
 	// MaxBytes bounds the bytes of a copy.
 	MaxBytes int64
-	// Recordings records who has copied what, without the content, unless it is nil.
+	// Recordings records the users, paths and sizes of copies, without content. Nil records nothing.
 	Recordings *recording.Store
 }
 

@@ -36,7 +36,7 @@ const (
 const (
 	// progressInterval is the time between two reports of the progress.
 	progressInterval = 500 * time.Millisecond
-	// pieceBytes bounds the content in one message, and maxErrorText what tar says about a failure, in bytes.
+	// pieceBytes bounds the content in one message, and maxErrorText the error output of tar, in bytes.
 	pieceBytes   = 32 << 10
 	maxErrorText = 1 << 10
 )
@@ -47,7 +47,7 @@ type transfer struct {
 	provider *Provider
 	// recording records the copy, unless it is nil.
 	recording *recording.Recording
-	// input is what the client sends.
+	// input receives the content from the client.
 	input     *io.PipeWriter
 	inputRead *io.PipeReader
 

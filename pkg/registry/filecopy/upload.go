@@ -26,7 +26,7 @@ const (
 	removalTime = 10 * time.Second
 	// temporaryPrefix begins the name of a file until it is complete.
 	temporaryPrefix = ".kubevision-"
-	// completeSuffix is that of the file which says that the other one is complete. The script has it, too.
+	// completeSuffix is the suffix of the file that proves that the other one is complete. fileScript has it, too.
 	completeSuffix = ".complete"
 )
 
@@ -77,7 +77,7 @@ func (t *transfer) copyIn(ctx context.Context, stream *streams.Stream) error {
 		switch {
 		case err == nil, errors.Is(err, io.ErrClosedPipe):
 		case t.request.tar:
-			cancel() // tar must not take what it has for complete
+			cancel() // tar must not regard an incomplete archive as complete
 		default: // the script removes the incomplete file at the end of its input
 			time.AfterFunc(removalTime, cancel)
 			err = nil
@@ -114,7 +114,7 @@ func (t *transfer) passFile(archive *tar.Writer, name string) error {
 	t.mu.Lock()
 	complete := t.complete
 	t.mu.Unlock()
-	if !complete { // the client is gone
+	if !complete { // the client has disconnected
 		return io.ErrClosedPipe
 	}
 	if err := archive.WriteHeader(&tar.Header{

@@ -47,7 +47,7 @@ func (h *Host) Connect(r *routes.Request, u user.Info) (*Client, error) {
 	return &Client{Info: u, Client: c, reviewer: h.Reviewer}, nil
 }
 
-// Named is like connect, for routes with the name of an object in their path.
+// Named is like Connect, for routes with the name of an object in their path.
 func Named(
 	parameter string, connect func(*routes.Request, user.Info) (*Client, error),
 ) func(*routes.Request, user.Info) (*Client, error) {

@@ -36,7 +36,7 @@ const (
 type forward struct {
 	request *request
 
-	// inputs are what the client sends to each port; the cluster reads the other ends.
+	// inputs receive the data from the client for each port; the cluster reads the other ends.
 	mu     sync.Mutex
 	inputs []io.WriteCloser
 }
@@ -161,14 +161,14 @@ func forwardPort(
 		if n > 0 {
 			if err := s.SendBinary(buffer[:n+1]); err != nil {
 				_ = data.Reset()
-				return nil // the client is gone
+				return nil // the client has disconnected
 			}
 		}
 		if err != nil {
 			break
 		}
 	}
-	_ = data.Reset() // what was not sent would hold up the other stream
+	_ = data.Reset() // unread data would block the other stream
 	text, err := io.ReadAll(io.LimitReader(failure, maxError))
 	if err != nil || len(text) == 0 || ctx.Err() != nil {
 		return nil // there is no message

@@ -88,7 +88,7 @@ type applied struct {
 	// until is the stage after which the object can be tried, if it is deferred.
 	until int
 
-	// current is the object as it is; nil where there is none, or none for this caller.
+	// current is the current object, or nil if it does not exist or the caller may not get it.
 	current  []byte
 	result   dashboardv1alpha1.ApplyResult
 	warnings []string

@@ -12,7 +12,7 @@ import (
 type dependencies struct {
 	// namespaces are the new namespaces, by name.
 	namespaces map[string]bool
-	// kinds are those of which there are new objects.
+	// kinds are the kinds of the new objects.
 	kinds map[schema.GroupKind]bool
 }
 

@@ -13,7 +13,7 @@ const (
 	kindNamespace  = "Namespace"
 	kindDefinition = "CustomResourceDefinition"
 
-	// stageOfDefinitions is the last of those that must be done before others can be tried.
+	// stageOfDefinitions is the last stage whose objects must exist before the dry run of others.
 	stageOfDefinitions = 1
 )
 

@@ -29,7 +29,7 @@ func parseAll(r *routes.Request) ([]map[string]any, error) {
 	}
 	contentType := r.Header.Get("Content-Type")
 	if len(body) > manifest.MaxBytes {
-		return manifest.ParseAll(contentType, body, maxApplied) // which says so
+		return manifest.ParseAll(contentType, body, maxApplied) // its error says that the body is too large
 	}
 	release, err := r.Hold(len(body))
 	if err != nil {
@@ -42,7 +42,7 @@ func parseAll(r *routes.Request) ([]map[string]any, error) {
 // bundleReader reads the objects of a bundle, and finds their kinds and scopes.
 type bundleReader struct {
 	caller *clusters.Client
-	// namespace is for objects that say none.
+	// namespace is the namespace of objects without one.
 	namespace string
 	force     bool
 	// defined are the kinds that definitions in the bundle define.

@@ -37,7 +37,7 @@ type cachedQuery struct {
 	filtered bool
 	// of identifies the list to which pages belong.
 	of string
-	// after is the position behind which the page begins, or nil.
+	// after is the position after which the page begins, or nil.
 	after *keyToken
 }
 

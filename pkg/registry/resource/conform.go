@@ -67,7 +67,7 @@ func readManifest(r *routes.Request, caller *clusters.Client, verb string) (obje
 
 func parse(r *routes.Request, body []byte) (map[string]any, error) {
 	if len(body) > manifest.MaxBytes {
-		return manifest.Parse(r.Header.Get("Content-Type"), body) // which says so
+		return manifest.Parse(r.Header.Get("Content-Type"), body) // its error says that the body is too large
 	}
 	release, err := r.Hold(len(body))
 	if err != nil {

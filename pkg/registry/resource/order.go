@@ -17,11 +17,11 @@ import (
 // order sorts objects by a value of each. Numbers come before texts, and objects without the value come last in both
 // directions.
 type order struct {
-	// sortBy is what the caller has sent; empty for no order.
+	// sortBy is the query parameter; empty means no order.
 	sortBy     string
 	path       []string
 	descending bool
-	// derived computes a value that is no field of the object, or is nil.
+	// derived computes a value that is not a field of the object. It is nil for an order by a field.
 	derived func(item) sortKey
 }
 

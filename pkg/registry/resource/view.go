@@ -19,7 +19,7 @@ import (
 type view struct { //nolint:recvcheck // only finds needs a pointer
 	search string
 	order  order
-	// offset is where the page begins, and limit its length; 0 is no limit.
+	// offset is the index of the first object of the page. limit bounds its length; 0 is no limit.
 	offset, limit int
 	// of identifies the list to which the offset belongs.
 	of string

@@ -29,7 +29,7 @@ type write struct {
 	objectref.Target
 
 	call clusters.Call
-	// verbs are what RBAC must allow for it.
+	// verbs are the verbs that RBAC must allow for the write.
 	verbs []string
 	// confidential are values in the body that no message may repeat.
 	confidential []string
@@ -74,7 +74,7 @@ func (w *write) do(ctx context.Context, caller *clusters.Client) (clusters.Respo
 	for _, verb := range w.verbs {
 		outcome = authorization.CallError(ctx, caller, w.Attributes(verb), err)
 		if envelope.As(outcome).Code != dashboardv1alpha1.CodeRejected {
-			break // otherwise RBAC allows this verb, and the next may be what it does not allow
+			break // otherwise RBAC allows this verb; it may deny the next one
 		}
 	}
 	return clusters.Response{}, setField(withhold(ctx, outcome, w.confidential))
@@ -148,7 +148,7 @@ func prepareDelete(r *routes.Request, caller *clusters.Client) (*write, error) {
 	w := &write{Target: t, call: t.Call(http.MethodDelete), verbs: []string{"delete"}}
 	policy := metav1.DeletionPropagation(r.Query(queryPropagation))
 	switch policy {
-	case "": // as kubectl does; the API server's own default leaves the pods of a Job behind
+	case "": // as kubectl does; with the default of the API server, the Pods of a Job would remain
 		policy = metav1.DeletePropagationBackground
 	case metav1.DeletePropagationBackground, metav1.DeletePropagationForeground, metav1.DeletePropagationOrphan:
 	default:

@@ -147,7 +147,7 @@ func suffix() string {
 // await waits a while until the container runs or has ended.
 func (d *debugTarget) await(ctx context.Context, name string) dashboardv1alpha1.DebugContainer {
 	out := dashboardv1alpha1.DebugContainer{Container: name, State: stateWaiting}
-	// The time may pass, and the caller may not get the Pod: the container is there anyway.
+	// The container was added even if the time is over, or the caller may not get the Pod.
 	_ = wait.PollUntilContextTimeout(ctx, pollInterval, debugPatience, true, func(ctx context.Context) (bool, error) {
 		pod, err := readPod(ctx, d.caller, d.target)
 		if err != nil {

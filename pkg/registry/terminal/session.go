@@ -36,7 +36,7 @@ type session struct {
 	request  *request
 	provider *Provider
 	sizes    *sizeQueue
-	// input is what the client types; the command reads the other end.
+	// input receives the input of the client; the command reads the other end.
 	input     *io.PipeWriter
 	inputRead *io.PipeReader
 
@@ -44,7 +44,7 @@ type session struct {
 	recording *terminalRecorder
 
 	mu sync.Mutex
-	// exitCode is that of the command, once it has ended.
+	// exitCode is the exit code of the command after its end, and nil before.
 	exitCode *int
 }
 

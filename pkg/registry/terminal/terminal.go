@@ -86,7 +86,7 @@ func parameters() map[string]string {
 type request struct {
 	*podaccess.Grant
 
-	// verb is that of the stream.
+	// verb is the verb of the stream.
 	verb string
 	// node is the Pod of a shell on a node, or nil.
 	node *nodeShell

@@ -27,7 +27,7 @@ import (
 // clusterTimeout bounds the reviews of the caller's access on one cluster.
 const clusterTimeout = 2 * time.Second
 
-// describeAccess asks one cluster. A missing response is a result, too.
+// describeAccess asks one cluster. If the cluster does not respond, that is a result and not an error.
 func (e *Provider) describeAccess(
 	ctx context.Context, g *access, c *kubevisionv1alpha1.KubeVisionCluster,
 ) dashboardv1alpha1.ClusterAccess {

@@ -53,8 +53,8 @@ func checkChange(body *dashboardv1alpha1.UpdateUserRequest) error {
 	return errors.Join(errs...)
 }
 
-// changes returns the steps of an update. The user is changed also if only the role is another, so that it takes the
-// right to do that.
+// changes returns the steps of an update. One step patches the user even if only the role changes, so that the caller
+// needs the right to change the user.
 func (e *Provider) changes(
 	ctx context.Context, a *administrator, u, changed *kubevisionv1alpha1.KubeVisionUser,
 	body *dashboardv1alpha1.UpdateUserRequest,

@@ -12,7 +12,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/routes"
 )
 
-// writeRoutes let those make, change and delete users whom the host's RBAC lets.
+// writeRoutes returns the routes that create, change and delete users. The host's RBAC decides who may call them.
 func (e *Provider) writeRoutes() []routes.Route {
 	parameters := map[string]string{paramUser: "the name of the user"}
 	connect := func(r *routes.Request, u user.Info) (*administrator, error) {

@@ -290,7 +290,7 @@ func (c *client) sendInitial(t *topic) (more bool, err error) {
 		return false, expired()
 	}
 	message, size, err := c.message(t, events)
-	if err != nil { // those that were taken are not there any more
+	if err != nil { // the taken objects cannot be put back
 		return false, envelope.OutOfMemory(err)
 	}
 	clear(events) // a slow client holds its message, and no object

@@ -51,7 +51,7 @@ type feed struct {
 	entries []entry
 	base    uint64
 	latest  map[[2]string]uint64
-	// start is the resource version before all entries, version that of the last one.
+	// start is the resource version before the first entry, and version the resource version that is reached.
 	start, version string
 	// relisted is the resource version of the last list after the first one. Only the difference between that list and
 	// the entries before it is known.

@@ -24,12 +24,12 @@ type notice struct {
 	Bookmark string `json:"bookmark,omitempty"`
 	// Initial is true for the first bookmark after the objects that were there already.
 	Initial bool `json:"initial,omitempty"`
-	// Partial is true if the caller may not list all namespaces. Namespaces are then those that the caller may.
+	// Partial is true if the caller may list only some namespaces, which are in Namespaces.
 	Partial    bool     `json:"partial,omitempty"`
 	Namespaces []string `json:"namespaces,omitempty"`
-	// Reason is why the topic has ended, for programs: expired, forbidden, cluster-gone, not-cached, invalid, limit.
+	// Reason is the reason of the end, for programs: expired, forbidden, cluster-gone, not-cached, invalid, limit.
 	Reason string `json:"reason,omitempty"`
-	// Code is that of the envelope which the same list would have.
+	// Code is the code that a list of the same kind would have in its envelope.
 	Code    int    `json:"code,omitempty"`
 	Message string `json:"message,omitempty"`
 }

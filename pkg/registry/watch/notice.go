@@ -99,7 +99,7 @@ func (t *topic) bookmarkNotice(initial bool) notice {
 
 // place is the content of a bookmark.
 type place struct {
-	// Of identifies the objects: those of one cluster.
+	// Of is the epoch of the topic.
 	Of string `json:"of"`
 	// Version is the resource version up to which all was sent.
 	Version string `json:"v"`

@@ -30,9 +30,9 @@ import (
 type Provider struct {
 	// Access connects callers to clusters, and to the read cache.
 	Access *scopedlist.Access
-	// Verdicts say how long reviews are in force.
+	// Verdicts determines how long reviews are in force.
 	Verdicts *verdicts.Cache
-	// Recent knows what sessions have listed.
+	// Recent holds the topics that sessions have listed.
 	Recent *Recent
 	// Tokens authenticates renewed access tokens.
 	Tokens *authentication.Tokens
