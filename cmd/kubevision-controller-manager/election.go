@@ -17,7 +17,7 @@ const (
 	defaultRetryPeriod   = 2 * time.Second
 )
 
-// election are the flags of the lease.
+// election contains the flags of the leader election.
 type election struct {
 	enabled bool
 	// leaseDuration is how long others wait for a holder that is gone. A holder that cannot renew the lease within

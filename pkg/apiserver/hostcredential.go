@@ -72,7 +72,8 @@ func (h *hostCredential) ask(ctx context.Context) {
 	}
 }
 
-// note records what the host has answered. No answer, and the failure of the host, say nothing.
+// note records the HTTP status of a response of the host. A missing response or a failure of the host does not show
+// whether the credential is accepted.
 func (h *hostCredential) note(status int) {
 	switch {
 	case status == http.StatusUnauthorized:

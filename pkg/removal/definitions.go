@@ -15,9 +15,9 @@ import (
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 )
 
-// defineMissing waits until the host serves all kinds that the controllers watch. Somebody may have deleted the
-// definitions: those whose objects have finalizers last, and the others are gone. It replaces these, for as long as the
-// removal takes.
+// defineMissing waits until the host serves all kinds that the controllers watch. If some definitions were deleted
+// earlier, and others wait for the finalizers of their objects, it creates the deleted ones again for the time of the
+// removal.
 func (r *Remover) defineMissing(ctx context.Context) error {
 	return await(ctx, func(ctx context.Context) ([]string, error) {
 		var waiting []string

@@ -36,10 +36,10 @@ type part struct {
 	selected  func(*metav1.PartialObjectMetadata) bool
 }
 
-// parts returns what an installation consists of, in the order of its removal. Without the APIService the deletion of
-// namespaces does not wait for kubevision-apiserver; without the policies nothing refers to the definitions. The Pods
-// end before their namespace: kube-controller-manager looks at a namespace with a Pod again only after half of the grace
-// period of the Pod. The rights of the programs go last.
+// parts returns the parts of an installation in the order of their removal. The APIService goes first, so that the
+// deletion of namespaces does not wait for kubevision-apiserver, and then the policies, which refer to the definitions.
+// The Pods end before their namespace: kube-controller-manager looks at a namespace with a Pod again only after half of
+// the grace period of the Pod. The rights of the programs go last.
 func parts() []part {
 	const (
 		rbac        = "rbac.authorization.k8s.io"
@@ -98,7 +98,7 @@ func isOwn(o *metav1.PartialObjectMetadata) bool {
 	}
 }
 
-// removeInstallation removes what is not an object of users.
+// removeInstallation removes everything except users, clusters and role bindings.
 func (r *Remover) removeInstallation(ctx context.Context) error {
 	for _, p := range parts() {
 		if err := r.removePart(ctx, p); err != nil {

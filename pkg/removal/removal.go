@@ -33,8 +33,8 @@ type Remover struct {
 	Timeout time.Duration
 }
 
-// Remove removes everything, or returns an error that says what is left. If the objects on a member cannot be removed,
-// the installation stays: nobody would know about the grants there.
+// Remove removes everything, or returns an error that names the remaining objects. If the objects on a member cannot be
+// removed, the installation stays: nobody would know about the grants there.
 func (r *Remover) Remove(ctx context.Context) error {
 	if err := r.bounded(ctx, r.removeObjects); err != nil {
 		return err
@@ -48,7 +48,7 @@ func (r *Remover) bounded(ctx context.Context, step func(context.Context) error)
 	return step(ctx)
 }
 
-// await polls until left returns nothing. Otherwise its error contains what is left.
+// await polls until left returns no objects. After a timeout, its error names the remaining objects.
 func await(ctx context.Context, left func(context.Context) ([]string, error)) error {
 	var remaining []string
 	var failure error

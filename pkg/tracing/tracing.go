@@ -36,9 +36,9 @@ const (
 	statusKey = attribute.Key("http.response.status_code")
 )
 
-// StartRequest begins the span of a request, and removes the trace context from its headers. The trace of a trusted
-// client goes on. A span of any other client is the root of a trace with a link to that of the client, so that clients
-// do not decide what is sampled.
+// StartRequest begins the span of a request, and removes the trace context from its headers. It continues the trace of
+// a trusted client. The span of any other client is the root of a new trace with a link to the trace of the client, so
+// that clients do not decide which requests are sampled.
 func StartRequest(r *http.Request, provider trace.TracerProvider, trusted bool) (*http.Request, trace.Span) {
 	var propagator propagation.TraceContext
 	ctx := r.Context()

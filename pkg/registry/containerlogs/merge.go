@@ -92,7 +92,7 @@ type follower struct {
 	mu      sync.Mutex
 	// known are the containers whose log was opened, by the UID of the Pod.
 	known map[string]bool
-	// places has a place for each log that may be open.
+	// places limits the number of open logs.
 	places chan struct{}
 }
 

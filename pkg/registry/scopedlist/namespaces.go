@@ -72,7 +72,7 @@ func partialResult(namespaces []string, bodies [][]byte) Result {
 	return out
 }
 
-// selectors are those of a list of Namespaces.
+// selectors are the selectors of a list of Namespaces.
 type selectors struct {
 	labels labels.Selector
 	fields fields.Selector
