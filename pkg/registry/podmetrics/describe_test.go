@@ -57,8 +57,8 @@ func TestMetricsStandBesideThePod(t *testing.T) {
 		if err := metrics.AddTo(pod); err != nil {
 			t.Fatal(err)
 		}
-		if string(pod[fieldStatus]) != tc.status || string(pod[fieldMetrics]) != tc.metrics {
-			t.Errorf("%s: got %s\n%s\nwant %s\n%s", tc.name, pod[fieldStatus], pod[fieldMetrics], tc.status, tc.metrics)
+		if string(pod[StatusField]) != tc.status || string(pod[Field]) != tc.metrics {
+			t.Errorf("%s: got %s\n%s\nwant %s\n%s", tc.name, pod[StatusField], pod[Field], tc.status, tc.metrics)
 		}
 	}
 }
