@@ -16,7 +16,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/envelope"
 )
 
-const tableHead = `{"kind":"Table","apiVersion":"meta.k8s.io/v1","metadata":{"continue":"next","remainingItemCount":3},` +
+const tableHead = `{"kind":"Table","apiVersion":"meta.k8s.io/v1",` +
+	`"metadata":{"continue":"next","remainingItemCount":3},` +
 	`"columnDefinitions":[{"name":"Name","type":"string","format":"name","description":"long","priority":0},` +
 	`{"name":"IP","type":"string","format":"","description":"long","priority":1}],"rows":`
 
