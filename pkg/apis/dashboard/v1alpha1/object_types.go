@@ -3,7 +3,10 @@
 
 package v1alpha1
 
-import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+import (
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+)
 
 // Object is an object of a cluster in Kubernetes' format, without managedFields. It has further fields, which depend
 // on its kind.
@@ -18,7 +21,7 @@ type Object struct {
 	// and of its metadata only those that identify it.
 	// +optional
 	// +listType=atomic
-	Cells []any `json:"cells,omitempty"`
+	Cells []runtime.RawExtension `json:"cells,omitempty"`
 	// metrics is the usage of a Pod, on request.
 	// +optional
 	Metrics *PodMetrics `json:"metrics,omitempty"`
