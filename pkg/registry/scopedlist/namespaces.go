@@ -38,7 +38,7 @@ func (c *Client) getOwnNamespaces(ctx context.Context, call clusters.Call) (Resu
 	if err != nil {
 		return Result{}, err
 	}
-	bodies := make([][]byte, len(names))
+	bodies, omitted := make([][]byte, len(names)), newOmissions(call.Resource.GroupVersionResource.Resource)
 	err = fanout.Each(ctx, len(names), CallsAtOnce, func(ctx context.Context, i int) error {
 		one := clusters.Call{Resource: call.Resource, Name: names[i], Accept: call.Accept}
 		if call.Accept == objects.TableOnly {
@@ -56,12 +56,18 @@ func (c *Client) getOwnNamespaces(ctx context.Context, call clusters.Call) (Resu
 			list = selected.table(call.Resource)
 		}
 		bodies[i], err = list(answer.Body, budget.AccountFrom(ctx))
+		if errors.Is(err, objects.ErrTooLarge) {
+			omitted.Add("", names[i])
+			return nil
+		}
 		return err
 	})
 	if err != nil {
 		return Result{}, err
 	}
-	return partialResult(names, bodies), nil
+	out := partialResult(names, bodies)
+	out.Omitted = omitted
+	return out, nil
 }
 
 // partialResult returns the answer of the namespaces for which there is a body.
@@ -116,7 +122,10 @@ type readNamespace struct {
 
 // match returns whether the selectors match a Namespace.
 func (s selectors) match(namespace []byte, account *budget.Account) (matches bool, err error) {
-	err = objects.Item(namespace, account, func(found *readNamespace) error {
+	if s.labels.Empty() && s.fields.Empty() {
+		return true, nil
+	}
+	err = objects.SmallItem(namespace, account, func(found *readNamespace) error {
 		n := corev1.Namespace{Status: corev1.NamespaceStatus{Phase: found.Status.Phase}}
 		n.Name = found.Metadata.Name
 		matches = s.labels.Matches(labels.Set(found.Metadata.Labels)) && s.fields.Matches(fieldsOf(&n))
