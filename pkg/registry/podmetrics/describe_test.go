@@ -57,17 +57,17 @@ func TestMetricsStandBesideThePod(t *testing.T) {
 		if err := metrics.AddTo(pod); err != nil {
 			t.Fatal(err)
 		}
-		if string(pod[fieldStatus]) != tc.status || string(pod[fieldMetrics]) != tc.metrics {
-			t.Errorf("%s: got %s\n%s\nwant %s\n%s", tc.name, pod[fieldStatus], pod[fieldMetrics], tc.status, tc.metrics)
+		if string(pod[StatusField]) != tc.status || string(pod[Field]) != tc.metrics {
+			t.Errorf("%s: got %s\n%s\nwant %s\n%s", tc.name, pod[StatusField], pod[Field], tc.status, tc.metrics)
 		}
 	}
 }
 
 // TestContainersAreCharged verifies that the account is charged for the containers of a Pod before they are decoded,
-// and not afterwards.
+// and not afterwards. A Pod beyond the bound of one object has no metrics.
 func TestContainersAreCharged(t *testing.T) {
 	pod := pods("p")[0]
-	pod["spec"] = json.RawMessage(`{"containers":[{}` + strings.Repeat(",{}", 16<<10) + `]}`)
+	pod["spec"] = json.RawMessage(`{"containers":[{}` + strings.Repeat(",{}", 8<<10) + `]}`)
 	metrics := &Metrics{
 		known: map[[2]string]Measured{{"n", "p"}: {}}, account: budget.New(8<<20).Account("user", 0),
 	}
@@ -78,5 +78,9 @@ func TestContainersAreCharged(t *testing.T) {
 	metrics.account = shared.Account("user", 0)
 	if err := metrics.AddTo(pod); err != nil || shared.Used() != 0 {
 		t.Errorf("with more memory: %v, and %d bytes are charged still", err, shared.Used())
+	}
+	pod["spec"] = json.RawMessage(`{"containers":[{}` + strings.Repeat(",{}", 32<<10) + `]}`)
+	if err := metrics.AddTo(pod); err != nil || string(pod[StatusField]) != `"unavailable"` {
+		t.Errorf("a Pod beyond the bound of one object: %v, %s", err, pod[StatusField])
 	}
 }

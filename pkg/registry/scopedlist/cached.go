@@ -102,10 +102,10 @@ func (c *Cached) Count() int {
 }
 
 // cachedItems decodes the objects to a small type.
-func cachedItems[T any](ctx context.Context, c *Cached) ([]T, error) {
+func cachedItems[T any](ctx context.Context, c *Cached, omitted *Omissions) ([]T, error) {
 	account, all := budget.AccountFrom(ctx), make([]T, 0, c.Count())
 	keep := func(item *T) error {
-		if err := objects.HoldItem(account, item); err != nil {
+		if err := objects.HoldSmall(account, item); err != nil {
 			return err //nolint:wrapcheck // it has its context
 		}
 		all = append(all, *item)
@@ -115,7 +115,12 @@ func cachedItems[T any](ctx context.Context, c *Cached) ([]T, error) {
 		if err := ctx.Err(); err != nil {
 			return nil, envelope.Late(err)
 		}
-		if err := objects.SmallItem(o.JSON, account, keep); err != nil {
+		err := objects.SmallItem(o.JSON, account, keep)
+		if errors.Is(err, objects.ErrTooLarge) && omitted != nil {
+			omitted.Add(o.Namespace, o.Name)
+			continue
+		}
+		if err != nil {
 			return nil, err //nolint:wrapcheck // it has its context
 		}
 	}
