@@ -56,6 +56,7 @@ type Options struct {
 type Manager struct {
 	options Options
 	bytes   *budget.Budget
+	timing  timing
 
 	mu       sync.Mutex
 	stopping bool
@@ -66,9 +67,15 @@ type Manager struct {
 	total    int
 	clusters map[Cluster]*dependents
 	settling Settling[Cluster]
+	// stopped ends with Shutdown. Responses without an end depend on it.
+	stopped context.Context //nolint:containedctx // it is the life of the replica, not of a request
+	stop    context.CancelCauseFunc
 	// empty is closed when the last stream has ended after Shutdown.
 	empty chan struct{}
 }
+
+// timing has the constants of the same names. Tests change it.
+type timing struct{ write, ping, pong time.Duration }
 
 // dependents are the streams that depend on a connection to a cluster.
 type dependents struct {
@@ -79,10 +86,13 @@ type dependents struct {
 
 // NewManager returns a manager without streams.
 func NewManager(o Options) *Manager {
-	return &Manager{
+	m := &Manager{
 		options: o, bytes: budget.New(o.Bytes), streams: map[*Stream]bool{}, users: map[string]map[*Stream]bool{},
 		places: map[string]int{}, clusters: map[Cluster]*dependents{}, empty: make(chan struct{}),
+		timing: timing{write: writeTimeout, ping: pingInterval, pong: pongTimeout},
 	}
+	m.stopped, m.stop = context.WithCancelCause(context.Background())
+	return m
 }
 
 // Admit returns an error if a request may not open a stream because of its origin or its ticket. It spends the ticket.
@@ -138,6 +148,25 @@ func (m *Manager) leave(name string) {
 	if m.stopping && m.total == 0 {
 		m.closeEmpty()
 	}
+}
+
+// EnterResponse takes a place for a response without an end, which counts as a stream of its user. The returned context
+// ends when the replica stops. The caller must call leave at the end of the response.
+func (m *Manager) EnterResponse(
+	ctx context.Context, u user.Info,
+) (response context.Context, leave context.CancelFunc, err error) {
+	if err := m.enter(u.GetName(), verbResponse); err != nil {
+		return nil, nil, err
+	}
+	openGauge.WithLabelValues(verbResponse).Inc()
+	response, cancel := context.WithCancelCause(ctx)
+	stop := context.AfterFunc(m.stopped, func() { cancel(context.Cause(m.stopped)) })
+	return response, sync.OnceFunc(func() {
+		stop()
+		cancel(context.Canceled)
+		openGauge.WithLabelValues(verbResponse).Dec()
+		m.leave(u.GetName())
+	}), nil
 }
 
 // closeEmpty reports that no stream is left. The caller holds the lock.
@@ -197,7 +226,7 @@ func (m *Manager) remove(s *Stream) {
 		}
 	}
 	m.mu.Unlock()
-	m.leave(name)
+	defer m.leave(name) // Shutdown waits for what Ended writes
 	end := EndOf(context.Cause(s.done))
 	openGauge.WithLabelValues(s.verb).Dec()
 	ended.WithLabelValues(s.verb, string(end.Reason)).Inc()
@@ -291,6 +320,7 @@ func (m *Manager) Shutdown(ctx context.Context) {
 		m.closeEmpty()
 	}
 	m.mu.Unlock()
+	m.stop(envelope.New(dashboardv1alpha1.CodeUnreachable, "this replica stops: try again"))
 	for _, s := range m.collect(m.streams) {
 		s.End(NewEnd(Shutdown, "this replica stops: connect again"))
 	}
