@@ -109,8 +109,9 @@ func (q queued) long() uint64 { return q.all - q.short }
 // queueTimes returns the numbers of all priority levels of the host.
 func queueTimes(t *testing.T) map[string]queued {
 	t.Helper()
+	text := world.host.must(t, "get", "--raw", "/metrics") + "\n" // which is the end of the last line
 	parser := expfmt.NewTextParser(model.LegacyValidation)
-	families, err := parser.TextToMetricFamilies(strings.NewReader(world.host.must(t, "get", "--raw", "/metrics")))
+	families, err := parser.TextToMetricFamilies(strings.NewReader(text))
 	if err != nil {
 		t.Fatal(err)
 	}
