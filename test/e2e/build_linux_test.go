@@ -91,8 +91,8 @@ func (b build) previousSource(ctx context.Context) (string, error) {
 		if err := os.MkdirAll(dir, 0o750); err != nil {
 			return "", fmt.Errorf("make the directory of the previous source: %w", err)
 		}
-		script := `revision="` + revision + `"; git rev-parse --verify --quiet "$revision^{commit}" >/dev/null || exit 0;` +
-			`git archive "$revision" | tar -x -C "$0"`
+		script := `revision="` + revision + `"; git rev-parse --verify --quiet "$revision^{commit}" >/dev/null ` +
+			`|| exit 0; git archive "$revision" | tar -x -C "$0"`
 		if err := b.run(ctx, "bash", "-c", script, dir); err != nil {
 			return "", err
 		}

@@ -82,8 +82,8 @@ func testFlood(t *testing.T) {
 	}
 	slices.Sort(waits)
 	dashboard, others := after[dashboardLevel].minus(before[dashboardLevel]), after[userLevel].minus(before[userLevel])
-	fmt.Fprintf(os.Stderr, "%s: %d requests for the dashboard; %d of another user, p50 %s, longest %s; %d of %d at the "+
-		"level %s have waited long in a queue\n", t.Name(), dashboard.all, len(waits),
+	fmt.Fprintf(os.Stderr, "%s: %d requests for the dashboard; %d of another user, p50 %s, longest %s; %d of %d at "+
+		"the level %s have waited long in a queue\n", t.Name(), dashboard.all, len(waits),
 		waits[len(waits)/2].Round(time.Millisecond), waits[len(waits)-1].Round(time.Millisecond), others.long(),
 		others.all, userLevel)
 	if dashboard.all < leastSeats {
