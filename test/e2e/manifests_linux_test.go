@@ -33,8 +33,8 @@ func TestManifests(t *testing.T) {
 	})
 }
 
-// restartAPIServer restarts kube-apiserver of the host after an earlier removal. It ends its watch of the ConfigMaps that
-// are parameters of admission policies with the last such policy, never starts it again, and uses the last ones.
+// restartAPIServer restarts kube-apiserver of the host after an earlier removal. It ends its watch of the ConfigMaps
+// that are parameters of admission policies with the last such policy, never starts it again, and uses the last ones.
 func restartAPIServer(t *testing.T) {
 	t.Helper()
 	if err := world.host.APIServer().Kill(); err != nil {
