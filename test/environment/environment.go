@@ -7,6 +7,7 @@ package environment
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"flag"
 	"fmt"
@@ -29,6 +30,7 @@ import (
 
 	"github.com/kubevision-io/kubevision/hack/localcluster"
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
+	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
 // startTimeout bounds the start, including the build of the programs.
@@ -86,6 +88,21 @@ func (e *Environment) StartReplica(ctx context.Context) (*localcluster.APIServer
 		return nil, fmt.Errorf("starting another replica: %w", err)
 	}
 	return replica, nil
+}
+
+// Administrator returns a client of kubevision-apiserver with the certificate of a cluster administrator.
+func (e *Environment) Administrator(tb testing.TB) *wire.Client {
+	tb.Helper()
+	config := e.Cluster.Config()
+	certificate, err := tls.X509KeyPair(config.CertData, config.KeyData)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	c, err := wire.New(e.KubeVision.Endpoint(), e.KubeVision.CAPEM(), certificate)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return c
 }
 
 func (e *Environment) stopClusters() error {
