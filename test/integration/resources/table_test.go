@@ -195,7 +195,11 @@ func testContentOfTables(t *testing.T, all person, ns string) {
 		ended(t, ns, name, map[string]int32{"few": 3, "many": 40}[name])
 	}
 	pods := in(ns, "pods") + "?view=table"
-	_, rows := tableOf(t, all.get(t, pods))
+	table, list := all.get(t, pods), all.get(t, in(ns, "pods"))
+	if few, many := len(table.Data), len(list.Data); few > many/5 {
+		t.Errorf("the table has %d bytes, and the list %d", few, many)
+	}
+	_, rows := tableOf(t, table)
 	for _, row := range rows {
 		if got := slices.Sorted(maps.Keys(row)); !slices.Equal(got, []string{"apiVersion", "cells", "kind",
 			"metadata"}) || row["kind"] != "Pod" || row["apiVersion"] != "v1" {
