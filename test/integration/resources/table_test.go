@@ -94,7 +94,7 @@ func sameAsKubectl(t *testing.T, p person, path string, args ...string) {
 
 // TestTablesEqualKubectl compares tables of Kubernetes' own kinds and of a custom kind with kubectl get.
 func TestTablesEqualKubectl(t *testing.T) {
-	one, two, foreign := set().Namespace(t, "table"), set().Namespace(t, "table-b"), set().Namespace(t, "table-c")
+	one, two, foreign := set().Namespace(t, "table-a"), set().Namespace(t, "table-b"), set().Namespace(t, "table-c")
 	all, some := newPerson(t, "admin"), newPerson(t, "readonly", one, two)
 	mark := map[string]string{"table": one}
 	for i, ns := range []string{one, two, foreign} {
