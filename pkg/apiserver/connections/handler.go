@@ -76,8 +76,7 @@ func (h *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 }
 
 // markTakenOver counts what arrives on a connection no more: it is no header that waits in memory. The connection
-// counts
-// as an idle one.
+// counts as an idle one.
 func (c *connection) markTakenOver() {
 	l := c.listener
 	l.mu.Lock()

@@ -71,8 +71,7 @@ func TestTicketsAtOnce(t *testing.T) {
 }
 
 // TestTicketIsBound: a ticket opens nothing but the stream that it names, is worth nothing if any part of it is
-// changed,
-// is no access token, and ends with its session.
+// changed, is no access token, and ends with its session.
 func TestTicketIsBound(t *testing.T) {
 	p := newPerson(t, "bound")
 	for _, body := range []string{

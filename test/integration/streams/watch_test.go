@@ -259,8 +259,7 @@ func TestWatchScope(t *testing.T) {
 }
 
 // TestWatchLosesTheRight: a right that is taken away ends that topic within a second with a reason, sends nothing more
-// of
-// it, and leaves the others.
+// of it, and leaves the others.
 func TestWatchLosesTheRight(t *testing.T) {
 	first, second := set().Namespace(t, "first"), set().Namespace(t, "second")
 	p := newPerson(t, "loser")
@@ -312,8 +311,7 @@ func TestWatchLosesTheRight(t *testing.T) {
 }
 
 // TestWatchWithoutSubscription: a client that does not subscribe gets at most one event a second of what its session
-// has
-// listed, and nothing of what others have.
+// has listed, and nothing of what others have.
 func TestWatchWithoutSubscription(t *testing.T) {
 	ns := set().Namespace(t, "listed")
 	p, q := bound(t, "readonly"), bound(t, "readonly")
