@@ -25,7 +25,7 @@ var (
 
 	errTooMuch = errors.New("the objects do not fit into the read cache")
 	errEvicted = errors.New("other objects have taken the place")
-	errGone    = errors.New("the connection to the cluster is gone")
+	errGone    = errors.New("the connection to the cluster is gone, or the cache of the cluster was disabled")
 	errIdle    = errors.New("nobody has read the objects for a while")
 )
 
@@ -34,7 +34,8 @@ var (
 type Cluster interface {
 	// Reader returns a client that acts as the account.
 	Reader(ctx context.Context) (rest.Interface, error)
-	// Done is closed when the connection is gone for good.
+	// Done returns a channel that is closed when objects of the cluster must not be cached any more. If they may be
+	// cached again later, it returns another channel then.
 	Done() <-chan struct{}
 }
 

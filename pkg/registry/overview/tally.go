@@ -49,10 +49,10 @@ func addNumbers(out, part reflect.Value) {
 
 // addGroups adds objects of the read cache. The overview of a group is kept until one of its objects changes.
 func addGroups[T any](
-	out *dashboardv1alpha1.Overview, groups []*readcache.Group, account *budget.Account,
+	out *dashboardv1alpha1.Overview, groups readcache.Groups, account *budget.Account,
 	look func(*T, *dashboardv1alpha1.Overview),
 ) error {
-	for _, g := range groups {
+	for g := range groups.All() {
 		found, err := g.Summarize(func(all []*readcache.Object) (readcache.Summary, error) {
 			part := &dashboardv1alpha1.Overview{}
 			for _, o := range all {
