@@ -118,3 +118,24 @@ func TestEventRate(t *testing.T) {
 		end(c)
 	})
 }
+
+// TestRefusals verifies that a kind that cannot be cached is tried again soon, and then less and less often.
+func TestRefusals(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var last refusal
+		for _, want := range []time.Duration{1, 2, 4, 8, 16, 30, 30} {
+			last = last.next(refusedFor)
+			if last.pause != want*time.Second {
+				t.Errorf("the pause is %s, want %d s", last.pause, want)
+			}
+			time.Sleep(last.pause + time.Second)
+		}
+		time.Sleep(refusedFor)
+		if last = last.next(refusedFor); last.pause != refusedFirst {
+			t.Errorf("the pause is %s after a while, want %s", last.pause, refusedFirst)
+		}
+		if last = last.next(tooLargeFor); last.pause != tooLargeFor {
+			t.Errorf("a kind that does not fit is tried again after %s, want %s", last.pause, tooLargeFor)
+		}
+	})
+}
