@@ -27,6 +27,14 @@ if ! diff -r "${scratch}/first" "${scratch}/second" >"${scratch}/differences"; t
   die "two releases of the same source differ"
 fi
 (cd "${scratch}/first" && sha256sum --quiet --check SHA256SUMS) || die "SHA256SUMS is wrong"
+for path in "${scratch}"/first/*; do
+  name="$(basename "${path}")"
+  if [[ -f "${path}" && "${name}" != SHA256SUMS ]] && ! grep -q "  ${name}\$" "${scratch}/first/SHA256SUMS"; then
+    die "SHA256SUMS lacks ${name}"
+  fi
+done
+grep -q '"name": "sigs.k8s.io/controller-runtime"' "${scratch}/first/kubevision-v0.0.0-verify.spdx.json" ||
+  die "the bill of materials lacks a module of the programs"
 for name in install.yaml remove.yaml; do
   grep -q 'image: kubevision:v0.0.0-verify$' "${scratch}/first/${name}" ||
     die "${name} does not name the image of the release"

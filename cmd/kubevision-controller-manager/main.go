@@ -53,6 +53,19 @@ func main() {
 	os.Exit(cli.Run(newCommand()))
 }
 
+// logged returns a command that configures the logs of the program before it runs.
+func logged(
+	o *logsapi.LoggingConfiguration, run func(context.Context) error,
+) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, _ []string) error {
+		if err := logs.Apply(o); err != nil {
+			return err
+		}
+		ctrl.SetLogger(klog.Background())
+		return run(cmd.Context())
+	}
+}
+
 func newCommand() *cobra.Command {
 	o := &options{logs: logsapi.NewLoggingConfiguration()}
 	o.controllers.SessionLimits = sessionindex.Limits{PerUser: sessionindex.DefaultPerUser,
@@ -64,13 +77,7 @@ func newCommand() *cobra.Command {
 		Version:      version.String(),
 		Args:         cobra.NoArgs,
 		SilenceUsage: true,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := logs.Apply(o.logs); err != nil {
-				return err
-			}
-			ctrl.SetLogger(klog.Background())
-			return o.run(cmd.Context())
-		},
+		RunE:         logged(o.logs, o.run),
 	}
 	fs := cmd.Flags()
 	logsapi.AddFlags(o.logs, fs)

@@ -23,7 +23,6 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/controllers"
 	"github.com/kubevision-io/kubevision/pkg/controllers/cluster"
 	"github.com/kubevision-io/kubevision/pkg/controllers/rolebinding"
-	"github.com/kubevision-io/kubevision/pkg/logs"
 	"github.com/kubevision-io/kubevision/pkg/names"
 	"github.com/kubevision-io/kubevision/pkg/removal"
 )
@@ -49,13 +48,7 @@ func newRemoveCommand() *cobra.Command {
 			"installation in place, if a member cannot be reached.",
 		Args:         cobra.NoArgs,
 		SilenceUsage: true,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := logs.Apply(o.logs); err != nil {
-				return err
-			}
-			ctrl.SetLogger(klog.Background())
-			return o.run(cmd.Context())
-		},
+		RunE:         logged(o.logs, o.run),
 	}
 	fs := cmd.Flags()
 	logsapi.AddFlags(o.logs, fs)

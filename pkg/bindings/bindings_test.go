@@ -181,30 +181,41 @@ func TestSelects(t *testing.T) {
 	}
 }
 
-// TestReaches verifies that a binding covers the namespaces that it names, those that its selector matches on the
+// TestGrantedRoles verifies that a binding covers the namespaces that it names, those that its selector matches on the
 // cluster, or the whole cluster.
-func TestReaches(t *testing.T) {
+func TestGrantedRoles(t *testing.T) {
 	binding := func(
-		targets *kubevisionv1alpha1.NamespaceTargets, cluster string, applied ...string,
+		role string, targets *kubevisionv1alpha1.NamespaceTargets, cluster string, applied ...string,
 	) kubevisionv1alpha1.KubeVisionRoleBinding {
 		b := kubevisionv1alpha1.KubeVisionRoleBinding{}
-		b.Spec.Namespaces = targets
+		b.Spec.RoleRef.Name, b.Spec.Namespaces = role, targets
 		b.Status.Clusters = []kubevisionv1alpha1.RoleBindingClusterStatus{{Name: cluster, Namespaces: applied}}
 		return b
 	}
-	named := binding(&kubevisionv1alpha1.NamespaceTargets{Names: []string{"a"}}, "one", "a", "taken-away")
-	selected := binding(&kubevisionv1alpha1.NamespaceTargets{Selector: &metav1.LabelSelector{}}, "one", "b")
-	elsewhere := binding(&kubevisionv1alpha1.NamespaceTargets{Selector: &metav1.LabelSelector{}}, "two", "c")
-	some := []kubevisionv1alpha1.KubeVisionRoleBinding{named, selected, elsewhere}
-	for namespace, want := range map[string]bool{"a": true, "b": true, "c": false, "taken-away": false, "": false} {
-		if got := Reaches(some, "one", namespace); got != want {
-			t.Errorf("namespace %q: %t, want %t", namespace, got, want)
-		}
-		if !Reaches(append(some[:3:3], binding(nil, "one")), "one", namespace) {
-			t.Errorf("a binding of the whole cluster does not reach namespace %q", namespace)
-		}
+	every := &kubevisionv1alpha1.NamespaceTargets{Selector: &metav1.LabelSelector{}}
+	some := []kubevisionv1alpha1.KubeVisionRoleBinding{
+		binding("named", &kubevisionv1alpha1.NamespaceTargets{Names: []string{"a"}}, "one", "a", "taken-away"),
+		binding("selected", every, "one", "a", "b"),
+		binding("again", every, "one", "b"),
+		binding("again", every, "one", "b"),
+		binding("elsewhere", every, "two", "c"),
 	}
-	if Reaches(nil, "one", "") || Reaches(nil, "one", "a") {
-		t.Error("no binding reaches something")
+	names := func(bound []kubevisionv1alpha1.KubeVisionRoleBinding, namespace string) []string {
+		var out []string
+		for _, role := range GrantedRoles(bound, "one", namespace) {
+			out = append(out, role.Name)
+		}
+		return out
+	}
+	for namespace, want := range map[string][]string{
+		"a": {"named", "selected"}, "b": {"again", "selected"}, "c": nil, "taken-away": nil, "": nil,
+	} {
+		if got := names(some, namespace); !slices.Equal(got, want) {
+			t.Errorf("namespace %q: %q, want %q", namespace, got, want)
+		}
+		got := names(append(slices.Clone(some), binding("whole", nil, "one")), namespace)
+		if !slices.Contains(got, "whole") {
+			t.Errorf("a binding of the whole cluster does not cover namespace %q: %q", namespace, got)
+		}
 	}
 }

@@ -4,6 +4,8 @@
 package bindings
 
 import (
+	"cmp"
+	"maps"
 	"slices"
 
 	"k8s.io/apimachinery/pkg/util/sets"
@@ -40,22 +42,33 @@ func BoundNamespaces(bound []kubevisionv1alpha1.KubeVisionRoleBinding, cluster s
 	return sets.List(names)
 }
 
-// Reaches returns whether one of the bindings covers a namespace of a cluster, or the whole cluster for no namespace.
-// Namespaces that a binding selects by label are those in its status.
-func Reaches(bound []kubevisionv1alpha1.KubeVisionRoleBinding, cluster, namespace string) bool {
+// GrantedRoles returns the roles that bindings grant in a namespace of a cluster, or in the whole cluster for no
+// namespace. Each role is returned once, in the order of kind and name. Namespaces that a binding selects by label are
+// those in its status.
+func GrantedRoles(
+	bound []kubevisionv1alpha1.KubeVisionRoleBinding, cluster, namespace string,
+) []kubevisionv1alpha1.RoleReference {
+	roles := sets.New[kubevisionv1alpha1.RoleReference]()
 	for i := range bound {
-		targets := bound[i].Spec.Namespaces
-		switch {
-		case targets == nil, namespace != "" && slices.Contains(targets.Names, namespace):
-			return true
-		case namespace == "" || targets.Selector == nil:
-			continue
-		}
-		for _, applied := range bound[i].Status.Clusters {
-			if applied.Name == cluster && slices.Contains(applied.Namespaces, namespace) {
-				return true
-			}
+		if covers(&bound[i], cluster, namespace) {
+			roles.Insert(bound[i].Spec.RoleRef)
 		}
 	}
-	return false
+	return slices.SortedFunc(maps.Keys(roles), func(a, b kubevisionv1alpha1.RoleReference) int {
+		return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Name, b.Name))
+	})
+}
+
+// covers returns whether a binding applies in a namespace of a cluster.
+func covers(b *kubevisionv1alpha1.KubeVisionRoleBinding, cluster, namespace string) bool {
+	targets := b.Spec.Namespaces
+	switch {
+	case targets == nil, namespace != "" && slices.Contains(targets.Names, namespace):
+		return true
+	case namespace == "" || targets.Selector == nil:
+		return false
+	}
+	return slices.ContainsFunc(b.Status.Clusters, func(applied kubevisionv1alpha1.RoleBindingClusterStatus) bool {
+		return applied.Name == cluster && slices.Contains(applied.Namespaces, namespace)
+	})
 }

@@ -95,6 +95,9 @@ type Account struct {
 	taken  int64
 	spare  int64
 	closed bool
+
+	// alone is held together with bytes that the request takes once at a time.
+	alone sync.Mutex
 }
 
 // step is the default Step.
@@ -125,6 +128,31 @@ func (a *Account) Take(n int64) error {
 	a.taken += rounded
 	a.spare = rounded - wanted
 	return nil
+}
+
+// Hold takes n more bytes until release is called.
+func (a *Account) Hold(n int64) (release func(), err error) {
+	if err := a.Take(n); err != nil {
+		return nil, err
+	}
+	return func() { a.Give(n) }, nil
+}
+
+// HoldAlone is like Hold, for many bytes that are held for a moment. It waits while the request holds others that were
+// taken this way, so that several of them do not exceed the share of the holder together.
+func (a *Account) HoldAlone(n int64) (release func(), err error) {
+	if a == nil {
+		return func() {}, nil
+	}
+	a.alone.Lock()
+	if err := a.Take(n); err != nil {
+		a.alone.Unlock()
+		return nil, err
+	}
+	return func() {
+		a.Give(n)
+		a.alone.Unlock()
+	}, nil
 }
 
 // Give returns n bytes to the budget.

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 )
 
 const total = 100 * step
@@ -57,6 +58,45 @@ func TestTheLimitOfARequest(t *testing.T) {
 	a.Give(step)
 	if got := fill(a); got != 1 {
 		t.Errorf("it took %d after it gave 1", got)
+	}
+}
+
+// TestHoldAlone verifies that a request holds many bytes once at a time.
+func TestHoldAlone(t *testing.T) {
+	b := New(total)
+	a := b.Account("holder", 0)
+	release, err := a.HoldAlone(40 * step)
+	if err != nil {
+		t.Fatal(err)
+	}
+	begun, second := make(chan bool), make(chan error, 1)
+	go func() {
+		close(begun)
+		release, err := a.HoldAlone(40 * step)
+		if err == nil {
+			release()
+		}
+		second <- err
+	}()
+	if err := a.Take(step); err != nil { // others do not wait
+		t.Error(err)
+	}
+	<-begun
+	time.Sleep(20 * time.Millisecond) // the other one waits
+	release()
+	if err := <-second; err != nil {
+		t.Errorf("both were held at once: %v", err)
+	}
+	if _, err := a.HoldAlone(total); !errors.Is(err, ErrExceeded) {
+		t.Errorf("beyond the share: %v", err)
+	}
+	if release, err = a.HoldAlone(step); err != nil {
+		t.Fatalf("after an error: %v", err)
+	}
+	release()
+	a.Close()
+	if b.Used() != 0 {
+		t.Errorf("%d bytes are held", b.Used())
 	}
 }
 

@@ -5,34 +5,26 @@ package clusters
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/rest"
 
-	"github.com/kubevision-io/kubevision/pkg/budget"
+	"github.com/kubevision-io/kubevision/pkg/rawjson"
 )
-
-// decodedSchema is the memory for each byte of an OpenAPI document while it is decoded.
-const decodedSchema = 2
 
 // Schema is the OpenAPI schema of a kind.
 type Schema struct {
-	// Kinds are the kinds that the schema describes.
-	Kinds []schema.GroupVersionKind `json:"x-kubernetes-group-version-kind"`
-	// Properties are the top-level fields.
-	Properties map[string]json.RawMessage `json:"properties"`
-	// Open is true if objects may have fields that the schema does not list.
-	Open bool `json:"x-kubernetes-preserve-unknown-fields"`
+	// properties are the top-level fields, as JSON.
+	properties []byte
+	// open is true if objects may have fields that the schema does not list.
+	open bool
 }
 
 var errNoSchema = errors.New("the cluster publishes no schema of the kind")
 
-// Schema reads the schema of a kind from the OpenAPI document of its version. The document is charged to the account of
-// the request.
+// Schema reads the schema of a kind from the OpenAPI document of its version.
 func (c *Client) Schema(ctx context.Context, r Resource) (*Schema, error) {
 	segments := []string{"/openapi/v3/apis", r.Group, r.Version}
 	if r.Group == "" {
@@ -47,37 +39,77 @@ func (c *Client) Schema(ctx context.Context, r Resource) (*Schema, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading the schema of %s: %w", r.Kind, err)
 	}
-	account, size := budget.AccountFrom(ctx), int64(len(body))*decodedSchema
-	if err := account.Take(size); err != nil {
-		return nil, fmt.Errorf("reading the schema of %s: %w", r.Kind, err)
-	}
-	defer account.Give(size)
-	var document struct {
-		Components struct {
-			Schemas map[string]*Schema `json:"schemas"`
-		} `json:"components"`
-	}
-	if err := json.Unmarshal(body, &document); err != nil {
-		return nil, errNoSchema
-	}
-	kind := r.GroupVersion().WithKind(r.Kind)
-	for _, found := range document.Components.Schemas {
-		if slices.Contains(found.kinds(), kind) {
-			return found, nil
-		}
-	}
-	return nil, errNoSchema
+	return readSchema(body, r.GroupVersion().WithKind(r.Kind))
 }
 
-func (s *Schema) kinds() []schema.GroupVersionKind {
-	if s == nil {
+// readSchema returns the schema of a kind in an OpenAPI document. Nothing is decoded: a few bytes of a document may be
+// an element that takes a hundred times as many.
+func readSchema(document []byte, kind schema.GroupVersionKind) (*Schema, error) {
+	s := rawjson.NewScanner(document)
+	if s.Value() != nil || s.End() != nil {
+		return nil, errNoSchema
+	}
+	schemas, _ := rawjson.Lookup(document, "components", "schemas")
+	found := schemaOf(schemas, kind)
+	if found == nil {
+		return nil, errNoSchema
+	}
+	out := &Schema{}
+	out.properties, _ = rawjson.Lookup(found, "properties")
+	open, _ := rawjson.Lookup(found, "x-kubernetes-preserve-unknown-fields")
+	out.open = string(open) == "true"
+	return out, nil
+}
+
+// schemaOf returns the one of several schemas that describes a kind, or nil.
+func schemaOf(schemas []byte, kind schema.GroupVersionKind) []byte {
+	var found []byte
+	s := rawjson.NewScanner(schemas)
+	if s.Peek() != '{' {
 		return nil
 	}
-	return s.Kinds
+	_ = s.Members(func(rawjson.Quoted) error { // the document is valid
+		begin := s.Pos()
+		if err := s.Value(); err != nil {
+			return err //nolint:wrapcheck // it is ignored
+		}
+		if one := s.Since(begin); found == nil && describes(one, kind) {
+			found = one
+		}
+		return nil
+	})
+	return found
+}
+
+// describes returns whether a schema is that of a kind.
+func describes(one []byte, kind schema.GroupVersionKind) bool {
+	kinds, ok := rawjson.Lookup(one, "x-kubernetes-group-version-kind")
+	if !ok {
+		return false
+	}
+	is := false
+	rawjson.Elements(kinds, func(element []byte) {
+		is = is || textAt(element, "group") == kind.Group && textAt(element, "version") == kind.Version &&
+			textAt(element, "kind") == kind.Kind
+	})
+	return is
+}
+
+// textAt returns the text of a member of an object, or nothing.
+func textAt(object []byte, name string) string {
+	value, ok := rawjson.Lookup(object, name)
+	if !ok {
+		return ""
+	}
+	text, err := rawjson.NewScanner(value).Text()
+	if err != nil {
+		return ""
+	}
+	return text
 }
 
 // Has returns true if objects of the kind may have a top-level field.
 func (s *Schema) Has(field string) bool {
-	_, ok := s.Properties[field]
-	return ok || s.Open
+	_, ok := rawjson.Lookup(s.properties, field)
+	return ok || s.open
 }

@@ -4,8 +4,10 @@
 package objects
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -48,7 +50,7 @@ func TestEachProtobuf(t *testing.T) {
 	}
 	account := accountOf(4 << 20)
 	read := 0
-	err := EachProtobuf(list, account, func(item []byte) error {
+	err := EachProtobuf(list, account, nil, func(item []byte) error {
 		var pod corev1.Pod
 		if err := pod.Unmarshal(item); err != nil || pod.Name != strconv.Itoa(read) || len(pod.Spec.Containers) != 3 {
 			t.Errorf("pod %q: %v", pod.Name, err)
@@ -62,7 +64,7 @@ func TestEachProtobuf(t *testing.T) {
 	if _, ok := Protobuf([]byte(`{"items":[]}`)); ok {
 		t.Error("JSON is taken for protobuf")
 	}
-	if err := EachProtobuf(list[:len(list)-1], account, func([]byte) error { return nil }); err == nil {
+	if err := EachProtobuf(list[:len(list)-1], account, nil, func([]byte) error { return nil }); err == nil {
 		t.Error("half a list is read")
 	}
 }
@@ -75,7 +77,7 @@ func TestEach(t *testing.T) {
 		return nil
 	}
 	for _, body := range []string{`{"items":null}`, `{"kind":"List","items":[{"n":1},{"n":1.5}],"metadata":{}}`} {
-		if err := Each([]byte(body), nil, visit); err != nil {
+		if err := Each([]byte(body), nil, nil, visit); err != nil {
 			t.Errorf("%s: %v", body, err)
 		}
 	}
@@ -83,7 +85,7 @@ func TestEach(t *testing.T) {
 		t.Errorf("got %v", got)
 	}
 	for _, body := range []string{"", "[]", `{"items":{}}`, `{"items":[{}`, `{"items":[{"n":}]}`} {
-		if err := Each([]byte(body), nil, visit); err == nil {
+		if err := Each([]byte(body), nil, nil, visit); err == nil {
 			t.Errorf("%q is read", body)
 		}
 	}
@@ -96,16 +98,17 @@ func TestElementsAreCharged(t *testing.T) {
 	nothing := func(*corev1.Pod) error { return nil }
 	flat := `{"items":[{}` + strings.Repeat(",{}", bytes/3) + `]}`
 	nested := `{"items":[{"spec":{"containers":[{}` + strings.Repeat(",{}", bytes/3) + `]}}]}`
-	if err := Each([]byte(flat), accountOf(1<<20), nothing); err != nil {
+	if err := Each([]byte(flat), accountOf(1<<20), nil, nothing); err != nil {
 		t.Errorf("small objects that are not kept: %v", err)
 	}
 	nulls := `{"items":[{"spec":{"containers":[null` + strings.Repeat(",null", bytes/5) + `]}}]}`
 	for name, list := range map[string]string{"objects": nested, "nulls": nulls} {
-		if err := Each([]byte(list), accountOf(16<<20), nothing); !errors.Is(err, budget.ErrExceeded) {
+		if err := Each([]byte(list), accountOf(16<<20), nil, nothing); !errors.Is(err, budget.ErrExceeded) {
 			t.Errorf("a large object of %s: %v", name, err)
 		}
 	}
-	if _, err := Items[struct{ Spec [64]int64 }]([]byte(flat), accountOf(16<<20)); !errors.Is(err, budget.ErrExceeded) {
+	_, err := Items[struct{ Spec [64]int64 }]([]byte(flat), accountOf(16<<20), ignore)
+	if !errors.Is(err, budget.ErrExceeded) {
 		t.Errorf("many objects that are kept: %v", err)
 	}
 	labels := func(bytes int) string {
@@ -121,14 +124,14 @@ func TestElementsAreCharged(t *testing.T) {
 	} {
 		_, err := Items[struct {
 			Labels map[string]string `json:"labels"`
-		}]([]byte(`{"items":[`+items+`]}`), accountOf(3*bytes))
+		}]([]byte(`{"items":[`+items+`]}`), accountOf(3*bytes), nil)
 		if !errors.Is(err, budget.ErrExceeded) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
 	account := accountOf(16 << 20)
-	if err := Each([]byte(flat), account, func(p *corev1.Pod) error { return HoldItem(account, p) }); !errors.Is(err,
-		budget.ErrExceeded) {
+	err = Each([]byte(flat), account, ignore, func(p *corev1.Pod) error { return HoldItem(account, p) })
+	if !errors.Is(err, budget.ErrExceeded) {
 		t.Errorf("many Pods that are kept: %v", err)
 	}
 	containers := []byte(strings.Repeat("\x12\x00", bytes/2)) // field 2 of the spec, which is field 2 of the Pod
@@ -138,16 +141,88 @@ func TestElementsAreCharged(t *testing.T) {
 		t.Fatalf("%d containers: %v", len(pod.Spec.Containers), err)
 	}
 	list := append([]byte{0x12}, append(varint(len(item)), item...)...)
-	if err := EachProtobuf(list, accountOf(16<<20), func([]byte) error { return nil }); !errors.Is(err,
-		budget.ErrExceeded) {
+	err = EachProtobuf(list, accountOf(16<<20), nil, func([]byte) error { return nil })
+	if !errors.Is(err, budget.ErrExceeded) {
 		t.Errorf("a large object in protobuf: %v", err)
 	}
 	large := `{"items":[{"metadata":{"name":"` + strings.Repeat("x", 4<<20) + `"}}]}`
-	_, err := ReadList(strings.NewReader(large), kind("", "v1", "pods", "Pod"), accountOf(8<<20), func(Object) error {
+	_, err = ReadList(strings.NewReader(large), kind("", "v1", "pods", "Pod"), accountOf(8<<20), func(Object) error {
 		return nil
 	})
 	if !errors.Is(err, budget.ErrExceeded) {
 		t.Errorf("a large object of a list that is passed on: %v", err)
+	}
+}
+
+// ignore omits objects without a trace.
+func ignore(string, string) {}
+
+// largePod returns a Pod that an API server stores, and that takes more memory than one object may take.
+func largePod(name string) *corev1.Pod {
+	return &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: name},
+		Spec:       corev1.PodSpec{Containers: []corev1.Container{{Name: "main", Args: make([]string, 200_000)}}},
+	}
+}
+
+// TestTooLargeObjectIsOmitted verifies that one object that takes too much memory is left out by its name, and that the
+// others are read, with the memory of one such object.
+func TestTooLargeObjectIsOmitted(t *testing.T) {
+	list := corev1.PodList{Items: []corev1.Pod{*largePod("first"), {}, *largePod("last")}}
+	list.Items[1].Name = "small"
+	text, err := json.Marshal(list)
+	if err != nil {
+		t.Fatal(err)
+	}
+	message, err := list.Marshal()
+	if err != nil {
+		t.Fatal(err)
+	}
+	account := accountOf(4 << 20)
+	read := 0
+	for name, each := range map[string]func(Omit) error{
+		"JSON": func(omit Omit) error {
+			return Each(text, account, omit, func(*corev1.Pod) error { read++; return nil })
+		},
+		"protobuf": func(omit Omit) error {
+			return EachProtobuf(message, account, omit, func([]byte) error { read++; return nil })
+		},
+	} {
+		var omitted []string
+		read = 0
+		err := each(func(namespace, name string) { omitted = append(omitted, namespace+"/"+name) })
+		if err != nil || read != 1 {
+			t.Errorf("%s: %d are read: %v", name, read, err)
+		}
+		if want := []string{"shop/first", "shop/last"}; !slices.Equal(omitted, want) {
+			t.Errorf("%s: %q are omitted", name, omitted)
+		}
+		if err := each(nil); !errors.Is(err, ErrTooLarge) {
+			t.Errorf("%s: without a function: %v", name, err)
+		}
+	}
+	if n, err := Count(text); n != 3 || err != nil {
+		t.Errorf("%d are counted: %v", n, err)
+	}
+}
+
+// TestTooLargePartIsOmitted verifies that the kept part of one object is bounded.
+func TestTooLargePartIsOmitted(t *testing.T) {
+	var labels strings.Builder
+	for i := range 5_000 {
+		fmt.Fprintf(&labels, `,"%d":""`, i)
+	}
+	text := `{"items":[{"metadata":{"namespace":"n","name":"large","labels":{"a":""` + labels.String() +
+		`}}},{"metadata":{"name":"small"}}]}`
+	var omitted []string
+	found, err := Items[struct {
+		Metadata struct {
+			Name   string            `json:"name"`
+			Labels map[string]string `json:"labels"`
+		} `json:"metadata"`
+	}]([]byte(text), accountOf(2<<20), func(namespace, name string) { omitted = append(omitted, namespace+"/"+name) })
+	if err != nil || len(found) != 1 || found[0].Metadata.Name != "small" || !slices.Equal(omitted, []string{"n/large"}) {
+		t.Errorf("%d are read, %q omitted: %v", len(found), omitted, err)
 	}
 }
 

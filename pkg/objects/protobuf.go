@@ -6,7 +6,6 @@ package objects
 import (
 	"bytes"
 	"errors"
-	"fmt"
 
 	"google.golang.org/protobuf/encoding/protowire"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -35,7 +34,7 @@ func Protobuf(body []byte) ([]byte, bool) {
 }
 
 // EachProtobuf is Each for a list that is encoded as protobuf.
-func EachProtobuf(list []byte, account *budget.Account, visit func(item []byte) error) error {
+func EachProtobuf(list []byte, account *budget.Account, omit Omit, visit func(item []byte) error) error {
 	for len(list) > 0 {
 		number, kind, n := protowire.ConsumeTag(list)
 		if n < 0 {
@@ -54,7 +53,8 @@ func EachProtobuf(list []byte, account *budget.Account, visit func(item []byte) 
 		if kind != protowire.BytesType || m < 0 {
 			return Unreadable(errors.New("an object of a list is not a message"))
 		}
-		if err := visitCharged(item, account, visit); err != nil {
+		err := omit.except(visitCharged(item, account, visit), func() (string, string) { return protobuf.Name(item) })
+		if err != nil {
 			return err
 		}
 	}
@@ -62,13 +62,12 @@ func EachProtobuf(list []byte, account *budget.Account, visit func(item []byte) 
 }
 
 func visitCharged(item []byte, account *budget.Account, visit func(item []byte) error) error {
-	if len(item) <= smallItem {
-		return visit(item)
+	release, err := takeForReading(account, len(item), func() int64 {
+		return (1 + protobuf.Elements(item, messageDepth)) * ElementBytes
+	})
+	if err != nil {
+		return err
 	}
-	size := (1 + protobuf.Elements(item, messageDepth)) * ElementBytes
-	if err := account.Take(size); err != nil {
-		return fmt.Errorf("reading an object of a list: %w", err)
-	}
-	defer account.Give(size)
+	defer release()
 	return visit(item)
 }

@@ -29,3 +29,36 @@ func Elements(message []byte, depth int) (count int64) {
 	}
 	return count
 }
+
+// Fields of metav1.ObjectMeta, which is the first field of each of Kubernetes' own objects.
+const (
+	metadataField  = 1
+	nameField      = 1
+	namespaceField = 3
+)
+
+// Name returns the name of one of Kubernetes' own objects, as far as it can be read.
+func Name(object []byte) (namespace, name string) {
+	metadata := field(object, metadataField)
+	return string(field(metadata, namespaceField)), string(field(metadata, nameField))
+}
+
+// field returns the bytes of the first field of a message with a number.
+func field(message []byte, wanted protowire.Number) []byte {
+	for len(message) > 0 {
+		number, kind, n := protowire.ConsumeTag(message)
+		if n < 0 {
+			return nil
+		}
+		message = message[n:]
+		if number == wanted && kind == protowire.BytesType {
+			value, _ := protowire.ConsumeBytes(message)
+			return value
+		}
+		if n = protowire.ConsumeFieldValue(number, kind, message); n < 0 {
+			return nil
+		}
+		message = message[n:]
+	}
+	return nil
+}

@@ -209,3 +209,18 @@ func TestChunks(t *testing.T) {
 		}
 	}
 }
+
+// TestAscendingNames verifies that an object behind the last one of its namespace joins the group of that one, instead
+// of a group of its own, which would be compressed alone.
+func TestAscendingNames(t *testing.T) {
+	const objects = 1000
+	s := spreadStore(t, 0)
+	for i := range objects {
+		if err := s.Update(testObject("n", fmt.Sprintf("o%05d", i), i)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := s.snapshot().Groups.Len(); n > objects/groupSize+1 {
+		t.Errorf("%d objects are in %d groups", objects, n)
+	}
+}

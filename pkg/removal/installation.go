@@ -29,20 +29,24 @@ const (
 
 // part is a set of objects of an installation.
 type part struct {
-	gvk      schema.GroupVersionKind
-	label    string
-	selected func(*metav1.PartialObjectMetadata) bool
+	gvk schema.GroupVersionKind
+	// namespace is empty for all namespaces.
+	namespace string
+	label     string
+	selected  func(*metav1.PartialObjectMetadata) bool
 }
 
 // parts returns what an installation consists of, in the order of its removal. Without the APIService the deletion of
-// namespaces does not wait for kubevision-apiserver; without the policies nothing refers to the definitions. The rights
-// of the programs go last, with the namespace in which they run.
+// namespaces does not wait for kubevision-apiserver; without the policies nothing refers to the definitions. The Pods
+// end before their namespace: kube-controller-manager looks at a namespace with a Pod again only after half of the grace
+// period of the Pod. The rights of the programs go last.
 func parts() []part {
 	const (
 		rbac        = "rbac.authorization.k8s.io"
 		admission   = "admissionregistration.k8s.io"
 		flowControl = "flowcontrol.apiserver.k8s.io"
 	)
+	every := func(*metav1.PartialObjectMetadata) bool { return true }
 	named := func(name string) func(*metav1.PartialObjectMetadata) bool {
 		return func(o *metav1.PartialObjectMetadata) bool { return o.Name == name }
 	}
@@ -61,6 +65,9 @@ func parts() []part {
 		{gvk: kind("apiregistration.k8s.io", "APIService"), selected: named(names.APIService)},
 		labelled(admission, "ValidatingAdmissionPolicyBinding"),
 		labelled(admission, "ValidatingAdmissionPolicy"),
+		{gvk: kind("apps", "Deployment"), namespace: names.Namespace, selected: every},
+		{gvk: kind("apps", "ReplicaSet"), namespace: names.Namespace, selected: every},
+		{gvk: kind("", "Pod"), namespace: names.Namespace, selected: every},
 		{gvk: kind("apiextensions.k8s.io", "CustomResourceDefinition"), selected: isDefinition},
 		{gvk: kind("", "Namespace"), selected: named(names.Namespace)},
 		labelled("scheduling.k8s.io", "PriorityClass"),
@@ -132,7 +139,7 @@ const pageSize = 100
 
 // eachOf calls do for each object of a part.
 func (r *Remover) eachOf(ctx context.Context, p part, do func(*metav1.PartialObjectMetadata)) error {
-	options := client.ListOptions{Limit: pageSize}
+	options := client.ListOptions{Namespace: p.namespace, Limit: pageSize}
 	if p.label != "" {
 		options.LabelSelector = labels.SelectorFromSet(labels.Set{p.label: partOf})
 	}

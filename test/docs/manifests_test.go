@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -57,6 +58,45 @@ func TestImagesHaveAVersion(t *testing.T) {
 	if found < 2 {
 		t.Errorf("%d images were found", found)
 	}
+}
+
+// TestContainersAreConfined verifies that each container of KubeVision runs with a read-only root, as a user without
+// rights, and with less than the profile "restricted" of Pod Security allows.
+func TestContainersAreConfined(t *testing.T) {
+	var found int
+	for _, file := range manifests(t) {
+		for text := range strings.SplitSeq(file, "\n---\n") {
+			var workload appsv1.Deployment // a Job has its template in the same place
+			if err := yaml.Unmarshal([]byte(text), &workload); err != nil ||
+				workload.Namespace != names.Namespace && workload.Namespace != names.RemovalNamespace {
+				continue
+			}
+			pod := workload.Spec.Template.Spec
+			whole := pod.SecurityContext != nil && pod.SecurityContext.RunAsNonRoot != nil &&
+				*pod.SecurityContext.RunAsNonRoot && pod.SecurityContext.SeccompProfile != nil &&
+				pod.SecurityContext.SeccompProfile.Type == corev1.SeccompProfileTypeRuntimeDefault
+			for _, c := range append(pod.InitContainers, pod.Containers...) {
+				if c.SecurityContext == nil && c.Image == "" { // of a patch
+					continue
+				}
+				found++
+				if !isConfined(c.SecurityContext) || !whole && c.Image != "kubevision-dashboard" {
+					t.Errorf("%s %s: container %s is not confined: %+v", workload.Kind, workload.Name, c.Name,
+						c.SecurityContext)
+				}
+			}
+		}
+	}
+	if found < 4 {
+		t.Errorf("%d containers were found", found)
+	}
+}
+
+func isConfined(c *corev1.SecurityContext) bool {
+	return c != nil && c.ReadOnlyRootFilesystem != nil && *c.ReadOnlyRootFilesystem &&
+		c.AllowPrivilegeEscalation != nil && !*c.AllowPrivilegeEscalation &&
+		c.Capabilities != nil && len(c.Capabilities.Add) == 0 &&
+		slices.Equal(c.Capabilities.Drop, []corev1.Capability{"ALL"})
 }
 
 // setsTag returns whether the kustomization of a directory gives an image a version.

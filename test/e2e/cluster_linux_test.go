@@ -54,7 +54,7 @@ func newCluster(started *localcluster.Cluster) (*cluster, error) {
 func (c *cluster) kubectl(ctx context.Context, args ...string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	args = append(args, "--kubeconfig="+c.kubeconfig)
+	args = append([]string{"--kubeconfig=" + c.kubeconfig}, args...) // before the command of "kubectl exec"
 	cmd := exec.CommandContext(ctx, c.KubectlPath(), args...)
 	cmd.Dir = world.root
 	out, err := cmd.CombinedOutput()

@@ -7,6 +7,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -46,6 +48,41 @@ func testUpgrade(t *testing.T) {
 			t.Errorf("%s runs %s", name, image)
 		}
 	}
+}
+
+// testSkew runs each program in the previous version beside the other one, with the definitions of this one, as during
+// an upgrade that stops half-way.
+func testSkew(t *testing.T) {
+	for _, program := range []string{controllerManager, apiserver} {
+		t.Run("previous "+program, func(t *testing.T) {
+			for _, version := range []string{oldVersion, newVersion} {
+				applyDeployment(t, version, program)
+				awaitInstallation(t)
+				checkUse(t)
+			}
+		})
+	}
+}
+
+// applyDeployment applies the Deployment of a program in install.yaml of a version.
+func applyDeployment(t *testing.T, version, program string) {
+	t.Helper()
+	text, err := os.ReadFile(world.release(version, "install.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for document := range strings.SplitSeq(string(text), "\n---\n") {
+		if !strings.Contains(document, "kind: Deployment\n") || !strings.Contains(document, "\n  name: "+program+"\n") {
+			continue
+		}
+		file := filepath.Join(t.TempDir(), "deployment.yaml")
+		if err := os.WriteFile(file, []byte(document), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		world.host.must(t, "apply", "--server-side", "--force-conflicts", "-f", file)
+		return
+	}
+	t.Fatalf("install.yaml of %s has no Deployment %s", version, program)
 }
 
 // testDisturbances counts the requests that fail during disturbances.

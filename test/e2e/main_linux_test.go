@@ -25,6 +25,7 @@ import (
 var (
 	enabled = flag.Bool("e2e", false, "start whole clusters, which takes minutes, and root on Linux")
 	skipped = flag.Bool("no-build", false, "use the releases that an earlier run has built")
+	idle    = flag.Duration("terminal-idle", 5*time.Second, "the time for which terminals are left alone")
 )
 
 // world is what all tests share.

@@ -23,6 +23,7 @@ func TestManifests(t *testing.T) {
 			checkUse(t)
 		}},
 		{"upgrade", testUpgrade},
+		{"skew", testSkew},
 		{"conformance", testConformance},
 		{"streams", testStreams},
 		{"flood", testFlood},

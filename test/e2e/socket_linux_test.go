@@ -13,7 +13,7 @@ import (
 	"github.com/gorilla/websocket"
 )
 
-// frame is a message of the sockets of logs and terminals.
+// frame is a message of the sockets of logs, terminals and copies.
 type frame struct {
 	Type     string `json:"type"`
 	Data     string `json:"data,omitempty"`
@@ -21,6 +21,7 @@ type frame struct {
 	ExitCode *int   `json:"exitCode,omitempty"`
 	Cols     int    `json:"cols,omitempty"`
 	Rows     int    `json:"rows,omitempty"`
+	Bytes    int    `json:"bytes,omitempty"`
 }
 
 // socket is an open stream.
@@ -74,6 +75,31 @@ func (s socket) readUntil(t *testing.T, within time.Duration, wanted func(data s
 		data.WriteString(f.Data)
 		if wanted(data.String(), f) {
 			return data.String()
+		}
+	}
+}
+
+// copied reads until the end of a copy, and returns the content and the last frame.
+func (s socket) copied(t *testing.T) (content []byte, last frame) {
+	t.Helper()
+	if err := s.SetReadDeadline(time.Now().Add(patience)); err != nil {
+		t.Fatal(err)
+	}
+	for {
+		kind, message, err := s.ReadMessage()
+		if err != nil {
+			t.Fatalf("after %d bytes: %v", len(content), err)
+		}
+		if kind == websocket.BinaryMessage {
+			content = append(content, message...)
+			continue
+		}
+		var f frame
+		if err := json.Unmarshal(message, &f); err != nil {
+			t.Fatalf("frame %q: %v", message, err)
+		}
+		if f.Type == "close" {
+			return content, f
 		}
 	}
 }

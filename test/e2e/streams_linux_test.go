@@ -9,7 +9,11 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
+	"fmt"
 	"net/http"
+	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -26,22 +30,29 @@ import (
 )
 
 const (
-	// idle is the time for which a terminal is left alone.
-	idle = 5 * time.Second
 	// endsWithin bounds the time between the end of a right and the end of a terminal.
 	endsWithin = time.Second
-	// copied is the size of a file that is copied.
-	copied = 8 << 20
+	// copied is the size of a file that is copied, and passed that of bytes that go through a terminal.
+	copied = 50 << 20
+	passed = 1 << 20
 )
 
 // testStreams uses logs and terminals of a kubelet through both doors.
 func testStreams(t *testing.T) {
+	t.Run("terminal", func(t *testing.T) {
+		for _, d := range doors(t) {
+			t.Run(d.name, func(t *testing.T) {
+				t.Parallel() // most of the time, the terminals are idle
+				testTerminal(t, d)
+			})
+		}
+	})
 	for _, d := range doors(t) {
 		t.Run(d.name, func(t *testing.T) {
-			t.Run("terminal", func(t *testing.T) { testTerminal(t, d) })
+			t.Run("binary", func(t *testing.T) { testBinary(t, d) })
 			t.Run("copy", func(t *testing.T) { testCopy(t, d) })
-			t.Run("ends", func(t *testing.T) { testEnds(t, d) })
 			t.Run("log", func(t *testing.T) { testLog(t, d) })
+			t.Run("ends", func(t *testing.T) { testEnds(t, d) })
 		})
 	}
 }
@@ -82,10 +93,16 @@ const shell = "exec?container=main&command=sh"
 func testTerminal(t *testing.T, d door) {
 	p, namespace := inNamespace(t, d, "sleep 1000000")
 	s := p.open(t, namespace, "web", shell)
-	time.Sleep(idle)
-	s.send(t, frame{Type: "resize", Cols: 123, Rows: 45})
-	s.typeIn(t, "sleep 1; stty size; echo caf\u00e9 $((40+2))\n")
-	s.awaitText(t, "45 123\r\ncaf\u00e9 42")
+	begun := time.Now()
+	typing := time.AfterFunc(*idle, func() { // meanwhile, the client answers pings
+		s.send(t, frame{Type: "resize", Cols: 123, Rows: 45})
+		s.typeIn(t, "sleep 1; stty size; echo caf\u00e9 $((40+2))\n")
+	})
+	defer typing.Stop()
+	s.readUntil(t, *idle+patience, func(data string, _ frame) bool {
+		return strings.Contains(data, "45 123\r\ncaf\u00e9 42")
+	})
+	fmt.Fprintf(os.Stderr, "%s: a terminal was idle for %s\n", t.Name(), time.Since(begun).Round(time.Second))
 	s.typeIn(t, "exit 7\n")
 	var last frame
 	s.readUntil(t, patience, func(_ string, f frame) bool {
@@ -97,25 +114,61 @@ func testTerminal(t *testing.T, d door) {
 	}
 }
 
-// testCopy copies a file into a container and back.
+// testBinary sends bytes of any value through a command and back.
+func testBinary(t *testing.T, d door) {
+	p, namespace := inNamespace(t, d, "sleep 1000000")
+	content := random(passed)
+	s := p.open(t, namespace, "web",
+		"exec?container=main&tty=false&binary=true&command=head&command=-c&command="+strconv.Itoa(passed))
+	sent := make(chan error, 1)
+	go func() { // the command answers before it has read everything
+		var err error
+		for part := range bytesOf(content, 32<<10) {
+			err = errors.Join(err, s.WriteMessage(websocket.BinaryMessage, append([]byte{0}, part...)))
+		}
+		sent <- err
+	}()
+	if back := s.output(t, passed); sum(back) != sum(content) {
+		t.Errorf("%d bytes come back, and are others", len(back))
+	}
+	if err := <-sent; err != nil {
+		t.Error(err)
+	}
+}
+
+func random(size int) []byte {
+	out := make([]byte, size)
+	_, _ = rand.Read(out) // never fails
+	return out
+}
+
+// testCopy copies a large file into a container and back.
 func testCopy(t *testing.T, d door) {
 	p, namespace := inNamespace(t, d, "sleep 1000000")
-	file := make([]byte, copied)
-	_, _ = rand.Read(file) // never fails
-	const binary = "exec?container=main&tty=false&binary=true&command=sh&command=-c&command="
-	in := p.open(t, namespace, "web", binary+"head+-c+8388608+%3E/tmp/file%3Becho+done")
-	for part := range bytesOf(file, 32<<10) {
-		if err := in.WriteMessage(websocket.BinaryMessage, append([]byte{0}, part...)); err != nil {
+	content := random(copied)
+	begun := time.Now()
+	in := p.open(t, namespace, "web", "copy?to=/tmp/file&size="+strconv.Itoa(copied))
+	for part := range bytesOf(content, 48<<10) {
+		if err := in.WriteMessage(websocket.BinaryMessage, part); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if got := in.output(t, len("done\n")); string(got) != "done\n" {
-		t.Fatalf("the answer is %q", got)
+	in.send(t, frame{Type: "end"})
+	if _, end := in.copied(t); end.Reason != "done" || end.Bytes != copied {
+		t.Fatalf("the copy into the container has ended: %+v", end)
 	}
-	back := p.open(t, namespace, "web", binary+"cat+/tmp/file").output(t, copied)
-	if sum(back) != sum(file) {
-		t.Errorf("%d bytes come back, and are others", len(back))
+	arrived := time.Now()
+	own := world.host.must(t, "-n", namespace, "exec", "web", "--", "sha256sum", "/tmp/file")
+	if !strings.HasPrefix(own, sum(content)) {
+		t.Errorf("the checksum in the container is %s, want %s", own, sum(content))
 	}
+	asked := time.Now()
+	back, end := p.open(t, namespace, "web", "copy?from=/tmp/file").copied(t)
+	if end.Reason != "done" || sum(back) != sum(content) {
+		t.Errorf("%d bytes have come back, and are others: %+v", len(back), end)
+	}
+	fmt.Fprintf(os.Stderr, "%s: %d MiB into a container after %s, and back after %s\n", t.Name(), copied>>20,
+		arrived.Sub(begun).Round(time.Millisecond), time.Since(asked).Round(time.Millisecond))
 }
 
 func bytesOf(all []byte, size int) func(func([]byte) bool) {
@@ -236,5 +289,9 @@ func testLog(t *testing.T, d door) {
 		"-o", "jsonpath={.status.containerStatuses[0].restartCount}")
 	if restarts == "0" {
 		t.Error("the container has not restarted")
+	}
+	rotated, err := filepath.Glob(podLogs + "/" + namespace + "_web_*/main/*.log.*")
+	if err != nil || len(rotated) == 0 {
+		t.Errorf("no file of the log was rotated: %v", err)
 	}
 }

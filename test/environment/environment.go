@@ -7,6 +7,7 @@ package environment
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"flag"
 	"fmt"
@@ -23,10 +24,13 @@ import (
 	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/klog/v2"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/kubevision-io/kubevision/hack/localcluster"
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
+	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
 // startTimeout bounds the start, including the build of the programs.
@@ -48,6 +52,7 @@ type Environment struct {
 
 	dir      string
 	bin      string
+	replica  string
 	mu       sync.Mutex
 	clusters []*localcluster.Cluster
 }
@@ -76,6 +81,30 @@ func (e *Environment) Install(ctx context.Context, c *localcluster.Cluster) (*lo
 	return kubevision, nil
 }
 
+// StartReplica starts another kubevision-apiserver, in which races are detected if the options say so.
+func (e *Environment) StartReplica(ctx context.Context) (*localcluster.APIServer, error) {
+	replica, err := e.KubeVision.StartAPIServerOf(ctx, e.replica)
+	if err != nil {
+		return nil, fmt.Errorf("starting another replica: %w", err)
+	}
+	return replica, nil
+}
+
+// Administrator returns a client of kubevision-apiserver with the certificate of a cluster administrator.
+func (e *Environment) Administrator(tb testing.TB) *wire.Client {
+	tb.Helper()
+	config := e.Cluster.Config()
+	certificate, err := tls.X509KeyPair(config.CertData, config.KeyData)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	c, err := wire.New(e.KubeVision.Endpoint(), e.KubeVision.CAPEM(), certificate)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return c
+}
+
 func (e *Environment) stopClusters() error {
 	var errs []error
 	for _, c := range e.clusters {
@@ -98,6 +127,8 @@ type Options struct {
 	// DetectRaces names the programs that have the race detector if the tests have it. Such programs take several times
 	// the time and the memory.
 	DetectRaces []string
+	// DetectRacesInReplicas does the same for the replicas of StartReplica only.
+	DetectRacesInReplicas bool
 	// ElectLeader lets kubevision-controller-manager take part in the election of a leader.
 	ElectLeader bool
 	// ConfineMemory limits the memory of the programs as config/ does.
@@ -118,7 +149,7 @@ func Main(m *testing.M, options Options, use func(*Environment)) (code int) {
 	}
 	options.ElectLeader = options.ElectLeader || slices.Contains(options.DetectRaces, ControllerManager)
 	if !RaceEnabled {
-		options.DetectRaces = nil
+		options.DetectRaces, options.DetectRacesInReplicas = nil, false
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
 	defer cancel()
@@ -160,7 +191,14 @@ func runIn(
 	if err != nil {
 		return failed(err)
 	}
-	e.dir, e.bin = dir, programs
+	e.dir, e.bin, e.replica = dir, programs, filepath.Join(programs, APIServer)
+	if options.DetectRacesInReplicas {
+		races, err := Programs(ctx, filepath.Join(dir, raceFolder), APIServer)
+		if err != nil {
+			return failed(err)
+		}
+		e.replica = filepath.Join(races, APIServer)
+	}
 	defer func() {
 		if err := e.stopClusters(); err != nil {
 			code = max(code, failed(err))
@@ -252,6 +290,7 @@ func build(ctx context.Context, program, name string, race bool) error {
 func install(
 	ctx context.Context, cluster *localcluster.Cluster, options localcluster.KubeVisionOptions,
 ) (*Environment, error) {
+	log.SetLogger(klog.Background())
 	// All tests come from one address; those of the throttle start a replica of their own.
 	options.APIServerArgs = append(options.APIServerArgs, "--login-failures-per-address=1000000")
 	kubevision, err := cluster.StartKubeVision(ctx, options)

@@ -5,8 +5,12 @@ package sbom
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"os"
 	"regexp"
+	"runtime/debug"
+	"slices"
 	"testing"
 	"time"
 )
@@ -55,5 +59,44 @@ func TestDescribe(t *testing.T) {
 	}
 	if _, err := Describe([]Program{{Name: "text", Content: []byte("text")}}, "v1", time.Unix(0, 0)); err == nil {
 		t.Error("a file without build information is described")
+	}
+}
+
+// TestModules verifies that a document lists each module of a program with its version, in place of a module that was
+// replaced, and the checksum of the program.
+func TestModules(t *testing.T) {
+	content := []byte("program")
+	sum := sha256.Sum256(content)
+	info := &debug.BuildInfo{GoVersion: "go1.26.1", Deps: []*debug.Module{
+		{Path: "example.com/One", Version: "v1.0.0"},
+		{Path: "example.com/two", Version: "v2.0.0", Replace: &debug.Module{Path: "example.com/fork", Version: "v2.0.1"}},
+	}}
+	d, modules := &Document{}, map[string]bool{}
+	for _, name := range []string{"first", "second"} {
+		d.add(Program{Name: name, Content: content}, hex.EncodeToString(sum[:]), "v1.2.3", info, modules)
+	}
+	var got []string
+	for _, p := range d.Packages {
+		text := p.Name + " " + p.VersionInfo
+		for _, c := range p.Checksums {
+			text += " " + c.Algorithm + ":" + c.Value
+		}
+		for _, r := range p.ExternalRefs {
+			text += " " + r.Locator
+		}
+		got = append(got, text)
+	}
+	of := " v1.2.3 SHA256:" + hex.EncodeToString(sum[:])
+	want := []string{
+		"first" + of, "stdlib 1.26.1 pkg:golang/stdlib@1.26.1",
+		"example.com/One v1.0.0 pkg:golang/example.com/one@v1.0.0",
+		"example.com/fork v2.0.1 pkg:golang/example.com/fork@v2.0.1", "second" + of,
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got  %q\nwant %q", got, want)
+	}
+	const related = 2 * (1 + 3) // each program, and its modules
+	if len(d.Relationships) != related {
+		t.Errorf("there are %d relationships", len(d.Relationships))
 	}
 }

@@ -57,9 +57,9 @@ func TestNoVerdictIsUsedWithoutAWatch(t *testing.T) {
 func TestErrorsAreNotKept(t *testing.T) {
 	h := newHarness(t, 10)
 	for range 2 {
-		allowed, err := h.verdict(t.Context(), h.scope, number(1), "alice", func(context.Context) (bool, error) {
+		allowed, err := h.verdict(t.Context(), h.scope, number(1), "alice", func(context.Context) (bool, grants, error) {
 			h.reviews.Add(1)
-			return true, errAsked
+			return true, grants{}, errAsked
 		})
 		if !errors.Is(err, errAsked) {
 			t.Errorf("the verdict is %t, %v", allowed, err)

@@ -4,8 +4,11 @@
 package verdicts
 
 import (
+	"context"
 	"testing"
 	"time"
+
+	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 )
 
 // During an outage, those are allowed who were allowed just before it, as long as no change was seen.
@@ -34,10 +37,10 @@ func TestLastVerdicts(t *testing.T) {
 			h.scope.disconnected("roles")
 			broken := h.clock.Now()
 			test.during(h)
-			if got := h.wasAllowed(member, number(1), broken.Add(test.asOf)); got != test.want {
+			if got := h.wasAllowed(member, number(1), viewer(), broken.Add(test.asOf)); got != test.want {
 				t.Errorf("allowed: %t, want %t", got, test.want)
 			}
-			if h.wasAllowed(member, number(2), broken) {
+			if h.wasAllowed(member, number(2), viewer(), broken) {
 				t.Error("somebody is allowed for whom there was no verdict")
 			}
 		})
@@ -53,7 +56,7 @@ func TestOldVerdictsAreNotLast(t *testing.T) {
 	h.after(maxAge)
 	h.expect(t, "a denial", false, 2)
 	h.scope.disconnected("roles")
-	if h.wasAllowed(member, number(1), h.clock.Now()) {
+	if h.wasAllowed(member, number(1), viewer(), h.clock.Now()) {
 		t.Error("a denial is taken for the yes before it")
 	}
 	h.scope.connected("roles")
@@ -61,14 +64,59 @@ func TestOldVerdictsAreNotLast(t *testing.T) {
 	h.expect(t, "allowed anew", true, 3)
 	h.after(lastAge + time.Second)
 	h.scope.disconnected("roles")
-	if h.wasAllowed(member, number(1), h.clock.Now()) {
+	if h.wasAllowed(member, number(1), viewer(), h.clock.Now()) {
 		t.Error("a verdict is used that was old when the outage began")
 	}
 	h.scope.connected("roles")
 	h.expect(t, "allowed once more", true, 4)
 	h.scope.hasChanged()
 	h.scope.disconnected("roles")
-	if h.wasAllowed(member, number(1), h.clock.Now()) {
+	if h.wasAllowed(member, number(1), viewer(), h.clock.Now()) {
 		t.Error("a verdict is used that a change had ended before the outage")
 	}
+}
+
+// A caller who has lost one of two roles on the host may have lost the read that was allowed.
+func TestRolesOfLastVerdicts(t *testing.T) {
+	two := []kubevisionv1alpha1.RoleReference{{Name: "admin"}, {Name: "readonly"}}
+	for name, test := range map[string]struct {
+		before, now []kubevisionv1alpha1.RoleReference
+		err         error
+		want        bool
+	}{
+		"both roles":          {before: two, now: two, want: true},
+		"one of two roles":    {before: two, now: two[1:]},
+		"another role":        {before: two[:1], now: two[1:]},
+		"no role":             {before: two},
+		"never a role":        {},
+		"roles are not known": {before: two, now: two, err: errAsked},
+		"a role of another kind": {before: two[:1],
+			now: []kubevisionv1alpha1.RoleReference{{Kind: kubevisionv1alpha1.RoleClusterRole, Name: "admin"}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := newHarness(t, 10)
+			member := &fakeConnection{}
+			h.scopes[member] = h.scope
+			h.roles = test.before
+			h.expect(t, "before", true, 1)
+			h.scope.disconnected("roles")
+			now, _ := granted(t.Context(), func(context.Context) ([]kubevisionv1alpha1.RoleReference, error) {
+				return test.now, test.err
+			})
+			if got := h.wasAllowed(member, number(1), now, h.clock.Now()); got != test.want {
+				t.Errorf("allowed: %t, want %t", got, test.want)
+			}
+		})
+	}
+}
+
+// viewer digests the role of the harness.
+func viewer() grants {
+	g, err := granted(context.Background(), func(context.Context) ([]kubevisionv1alpha1.RoleReference, error) {
+		return viewerRoles(), nil
+	})
+	if err != nil {
+		panic(err)
+	}
+	return g
 }

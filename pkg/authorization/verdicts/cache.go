@@ -16,6 +16,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/utils/clock"
 
+	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 	"github.com/kubevision-io/kubevision/pkg/authorization"
 	"github.com/kubevision-io/kubevision/pkg/budget"
 	"github.com/kubevision-io/kubevision/pkg/clusters"
@@ -84,38 +85,33 @@ func (c *Cache) Stop() {
 	c.running.Wait()
 }
 
-// Allowed returns true if the cluster allows the caller's read, by an access review of the very identity that the
+// Roles returns the roles that bindings on the host grant a caller where a read takes place.
+type Roles func(context.Context) ([]kubevisionv1alpha1.RoleReference, error)
+
+// AllowedStale returns true if the cluster allows the caller's read, by an access review of the very identity that the
 // caller's requests have. The cluster is not asked again while its last answer is young and none of its RBAC objects
 // has changed. An error is a denial, with the code 50200. Where the impersonating account may not act for the caller
 // yet, the answer is false.
-func (c *Cache) Allowed(
-	ctx context.Context, caller *clusters.Client, attributes authorizationv1.ResourceAttributes,
-) (bool, error) {
-	allowed, err := c.ask(ctx, caller, attributes)
-	if err != nil {
-		return false, authorization.NewReviewFailed(err)
-	}
-	return allowed, nil
-}
-
-// AllowedStale is like Allowed for objects that are no newer than asOf. While the cluster cannot be reached, it returns
-// true also to those who were allowed the read when the cluster was last reached: they saw these objects, or could
-// have. They must still be bound on the host, which bound tells.
+//
+// The read is of objects that are no newer than asOf. While the cluster cannot be reached, AllowedStale returns true
+// also to callers who were allowed the read when the cluster was last reached: they saw these objects, or could have.
+// The host must still grant them the roles that it granted before that review: the rules of a role are on the cluster,
+// so that a caller who has lost one of two roles may have lost the read.
 func (c *Cache) AllowedStale(
 	ctx context.Context, caller *clusters.Client, attributes authorizationv1.ResourceAttributes, asOf time.Time,
-	bound func(context.Context) (bool, error),
+	roles Roles,
 ) (bool, error) {
-	allowed, err := c.ask(ctx, caller, attributes)
+	allowed, err := c.ask(ctx, caller, attributes, roles)
 	if err == nil {
 		return allowed, nil
 	}
-	//nolint:contextcheck // the watch of a scope outlives the request
-	if isOutage(err) && c.wasAllowed(caller.Connection(), newQuestion(caller.Identity(), &attributes), asOf) {
-		still, boundErr := bound(ctx)
-		if boundErr == nil && still {
+	if isOutage(err) {
+		now, rolesErr := granted(ctx, roles)
+		//nolint:contextcheck // the watch of a scope outlives the request
+		if c.wasAllowed(caller.Connection(), newQuestion(caller.Identity(), &attributes), now, asOf) {
 			return true, nil
 		}
-		err = errors.Join(err, boundErr)
+		err = errors.Join(err, rolesErr)
 	}
 	return false, authorization.NewReviewFailed(err)
 }
@@ -126,10 +122,15 @@ func isOutage(err error) bool {
 	return errors.Is(err, clusters.ErrNotConnected) && !errors.As(err, &status)
 }
 
+// ask returns a verdict that is in force, or makes a review.
 func (c *Cache) ask(
-	ctx context.Context, caller *clusters.Client, attributes authorizationv1.ResourceAttributes,
+	ctx context.Context, caller *clusters.Client, attributes authorizationv1.ResourceAttributes, roles Roles,
 ) (bool, error) {
-	review := func(ctx context.Context) (bool, error) { return caller.Allowed(ctx, attributes) }
+	review := func(ctx context.Context) (bool, grants, error) {
+		before, _ := granted(ctx, roles) // without roles, the verdict serves no stale read
+		allowed, err := caller.Allowed(ctx, attributes)
+		return allowed, before, err
+	}
 	q := newQuestion(caller.Identity(), &attributes)
 	//nolint:contextcheck // the watch of a scope outlives the request
 	allowed, err := c.verdict(ctx, c.scopeOf(caller.Connection()), q, caller.User(), review)
@@ -139,29 +140,31 @@ func (c *Cache) ask(
 	return allowed, err
 }
 
+// reviewFunc asks a cluster. It returns the roles that the host granted before.
+type reviewFunc func(context.Context) (allowed bool, roles grants, err error)
+
 // verdict returns a verdict that is in force, or makes a review.
 func (c *Cache) verdict(
-	ctx context.Context, s *scope, q question, holder string, review func(context.Context) (bool, error),
+	ctx context.Context, s *scope, q question, holder string, review reviewFunc,
 ) (bool, error) {
 	generation, healthy := s.use(c.clock.Now())
 	if !healthy {
 		ctx, cancel := context.WithTimeout(ctx, reviewTimeout)
 		defer cancel()
-		return review(ctx)
+		allowed, _, err := review(ctx)
+		return allowed, err
 	}
 	if allowed, ok := c.entries.get(entryKey{s, q}, generation, c.clock.Now()); ok {
 		return allowed, nil
 	}
 	f := c.join(ctx, flightKey{s, q, generation}, func(ctx context.Context) (bool, error) {
 		asked := c.clock.Now()
-		allowed, err := review(ctx)
+		allowed, roles, err := review(ctx)
 		if err == nil {
 			s.keep(generation, asked, func(until time.Time) {
-				c.entries.put(
-					entryKey{s, q},
-					holder,
-					verdict{allowed: allowed, generation: generation, asked: asked, until: until},
-				)
+				c.entries.put(entryKey{s, q}, holder, verdict{
+					allowed: allowed, roles: roles, generation: generation, asked: asked, until: until,
+				})
 			})
 		}
 		return allowed, err
@@ -169,15 +172,17 @@ func (c *Cache) verdict(
 	return c.await(ctx, f)
 }
 
-// wasAllowed returns true if the last verdict before the present outage allowed the read.
-func (c *Cache) wasAllowed(cluster connection, q question, asOf time.Time) bool {
+// wasAllowed returns true if the last verdict before the present outage allowed the read, with the roles that the host
+// grants now.
+func (c *Cache) wasAllowed(cluster connection, q question, now grants, asOf time.Time) bool {
 	s := c.scopeOf(cluster)
 	began, generation, ok := s.outage()
 	if !ok || c.clock.Since(began) > maxOutage || asOf.After(began.Add(maxAge)) {
 		return false
 	}
 	last, ok := c.entries.last(entryKey{s, q})
-	return ok && last.allowed && last.generation == generation && began.Sub(last.asked) <= lastAge
+	return ok && last.allowed && last.generation == generation && began.Sub(last.asked) <= lastAge &&
+		now != grants{} && last.roles == now
 }
 
 type flightKey struct {

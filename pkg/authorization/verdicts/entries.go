@@ -6,6 +6,7 @@ package verdicts
 import (
 	"container/heap"
 	"container/list"
+	"context"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/json"
@@ -58,6 +59,23 @@ func texts(h hash.Hash, all ...string) {
 	_, _ = h.Write(size) // a hash returns no error
 }
 
+// grants is a digest of the roles that the host grants a caller. It is zero for a caller without roles.
+type grants [sha256.Size]byte
+
+// granted digests roles. It returns zero for no roles, and for an error.
+func granted(ctx context.Context, roles Roles) (g grants, err error) {
+	found, err := roles(ctx)
+	if err != nil || len(found) == 0 {
+		return g, err
+	}
+	h := sha256.New()
+	for _, role := range found {
+		texts(h, string(role.Kind), role.Name)
+	}
+	h.Sum(g[:0])
+	return g, nil
+}
+
 // entryKey is a question about one cluster.
 type entryKey struct {
 	scope    *scope
@@ -66,7 +84,9 @@ type entryKey struct {
 
 // verdict is the answer of a cluster.
 type verdict struct {
-	allowed    bool
+	allowed bool
+	// roles are those that the host granted when the cluster was asked.
+	roles      grants
 	generation uint64
 	asked      time.Time
 	// until is when the verdict must be asked for again.

@@ -14,13 +14,13 @@ import (
 
 	testclock "k8s.io/utils/clock/testing"
 
+	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 	"github.com/kubevision-io/kubevision/pkg/clusters"
 )
 
 var errAsked = errors.New("the cluster does not answer")
 
 // harness is a cache with one cluster, whose RBAC objects are watched as the test says.
-
 type harness struct {
 	*Cache
 
@@ -29,11 +29,13 @@ type harness struct {
 	// allowed is the answer of the cluster, reviews counts its answers.
 	allowed atomic.Bool
 	reviews atomic.Int32
+	// roles are those that the host grants the caller.
+	roles []kubevisionv1alpha1.RoleReference
 }
 
 func newHarness(t *testing.T, size int) *harness {
 	t.Helper()
-	h := &harness{clock: testclock.NewFakePassiveClock(time.Now())}
+	h := &harness{clock: testclock.NewFakePassiveClock(time.Now()), roles: viewerRoles()}
 	h.Cache = newCache(h.clock, size, func(ctx context.Context, _ connection, _ *scope) { <-ctx.Done() })
 	h.scope = newScope(h.clock)
 	h.allowed.Store(true)
@@ -50,15 +52,27 @@ func (h *harness) connect() {
 
 func (h *harness) after(d time.Duration) { h.clock.SetTime(h.clock.Now().Add(d)) }
 
-func (h *harness) review(context.Context) (bool, error) {
+func (h *harness) review(ctx context.Context) (bool, grants, error) {
 	h.reviews.Add(1)
-	return h.allowed.Load(), nil
+	before, err := granted(ctx, func(context.Context) ([]kubevisionv1alpha1.RoleReference, error) {
+		return h.roles, nil
+	})
+	return h.allowed.Load(), before, err
+}
+
+// answer is a review by another account.
+func (h *harness) answer(ctx context.Context) (bool, error) {
+	allowed, _, err := h.review(ctx)
+	return allowed, err
+}
+
+func viewerRoles() []kubevisionv1alpha1.RoleReference {
+	return []kubevisionv1alpha1.RoleReference{{Name: "readonly"}}
 }
 
 func number(n int) question { return question{byte(n & 0xff), byte(n >> 8 & 0xff)} }
 
 // expect asks the question, and expects so many reviews since the begin.
-
 func (h *harness) expect(t *testing.T, what string, allowed bool, reviews int) {
 	t.Helper()
 	got, err := h.verdict(t.Context(), h.scope, number(1), "alice", h.review)
@@ -89,15 +103,15 @@ type waiting struct {
 func (h *harness) ask(ctx context.Context, w *waiting, names ...string) {
 	for _, name := range names {
 		w.group.Go(func() {
-			allowed, err := h.verdict(ctx, h.scope, number(1), name, func(ctx context.Context) (bool, error) {
+			allowed, err := h.verdict(ctx, h.scope, number(1), name, func(ctx context.Context) (bool, grants, error) {
 				h.reviews.Add(1)
 				w.begun <- struct{}{}
 				select {
 				case allowed := <-w.release:
-					return allowed, nil
+					return allowed, grants{}, nil
 				case <-ctx.Done():
 					w.ended <- struct{}{}
-					return false, ctx.Err()
+					return false, grants{}, ctx.Err()
 				}
 			})
 			w.results.Store(name, fmt.Sprint(allowed, err == nil))

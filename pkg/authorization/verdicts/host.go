@@ -13,8 +13,9 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/clusters"
 )
 
-// Reviewed is like Allowed for a review that is made by another account about a user, as the host knows the user. The
-// cluster is the one that the review asks. An error of the review is returned as it is.
+// Reviewed is like AllowedStale for a review that is made by another account about a user, as the host knows the user. The
+// cluster is the one that the review asks. During an outage there is no verdict. An error of the review is returned as
+// it is.
 func (c *Cache) Reviewed(
 	ctx context.Context, cluster *clusters.Connection, u user.Info, attributes authorizationv1.ResourceAttributes,
 	review func(context.Context) (bool, error),
@@ -30,5 +31,9 @@ func (c *Cache) reviewed(
 		UserName: u.GetName(), UID: u.GetUID(), Groups: u.GetGroups(), Extra: u.GetExtra(),
 	}
 	//nolint:contextcheck // the watch of a scope outlives the request
-	return c.verdict(ctx, c.scopeOf(cluster), newQuestion(identity, attributes), u.GetName(), review)
+	return c.verdict(ctx, c.scopeOf(cluster), newQuestion(identity, attributes), u.GetName(),
+		func(ctx context.Context) (bool, grants, error) {
+			allowed, err := review(ctx)
+			return allowed, grants{}, err
+		})
 }

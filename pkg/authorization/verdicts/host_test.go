@@ -60,7 +60,7 @@ func TestReviewed(t *testing.T) {
 		t.Helper()
 		reviews++
 		for range 2 {
-			got, err := h.reviewed(t.Context(), c, &u, &a, h.review)
+			got, err := h.reviewed(t.Context(), c, &u, &a, h.answer)
 			if err != nil || got != allowed || int(h.reviews.Load()) != reviews {
 				t.Errorf(
 					"%s: %t (%v) after %d reviews, want %t after %d",
@@ -125,7 +125,7 @@ func TestReviewedFails(t *testing.T) {
 			t.Errorf("the error is %v, after a review: %t", err, asked)
 		}
 	}
-	if allowed, err := ask(h.review); err != nil || !allowed {
+	if allowed, err := ask(h.answer); err != nil || !allowed {
 		t.Errorf("%t, %v", allowed, err)
 	}
 }

@@ -21,7 +21,7 @@ func TestNamespacesByName(t *testing.T) {
 	one, two := newNamespace(t, s, nil), newNamespace(t, s, nil)
 	newNamespace(t, s, nil)
 	u := newUser(t, s)
-	b := newBinding(t, s, kubevisionv1alpha1.RoleDev, inNames(one, two), toUser(u.Name))
+	b := newBinding(t, s, kubevisionv1alpha1.RoleDev, grants.Named(one, two), grants.ToUser(u.Name))
 	shared.AwaitReady(t, b)
 	awaitMade(t, s, b, grants.InNamespaces(b, dev, user(u), one, two), using(b, user(u)))
 	if got := b.Status.Clusters; len(got) != 1 || got[0].Name != hostName || got[0].Status != metav1.ConditionTrue ||
@@ -42,7 +42,7 @@ func TestNamespacesByLabel(t *testing.T) {
 	one := newNamespace(t, s, label)
 	other := newNamespace(t, s, nil)
 	u := newUser(t, s)
-	b := newBinding(t, s, kubevisionv1alpha1.RoleDev, labelled(label), toUser(u.Name))
+	b := newBinding(t, s, kubevisionv1alpha1.RoleDev, grants.Labelled(label), grants.ToUser(u.Name))
 	shared.AwaitReady(t, b)
 	awaitMade(t, s, b, grants.InNamespaces(b, dev, user(u), one), using(b, user(u)))
 
@@ -66,8 +66,8 @@ func relabel(t *testing.T, s fixture.Set, namespace string, labels map[string]st
 func TestNoNamespaceMatches(t *testing.T) {
 	s := start(t)
 	u := newUser(t, s)
-	nothing := labelled(map[string]string{fixture.Name("nobody"): "x"})
-	b := newBinding(t, s, kubevisionv1alpha1.RoleDev, nothing, toUser(u.Name))
+	nothing := grants.Labelled(map[string]string{fixture.Name("nobody"): "x"})
+	b := newBinding(t, s, kubevisionv1alpha1.RoleDev, nothing, grants.ToUser(u.Name))
 	shared.AwaitReady(t, b)
 	awaitMade(t, s, b, using(b, user(u)))
 }
@@ -76,7 +76,7 @@ func TestNamespaceThatAppearsLater(t *testing.T) {
 	s := start(t)
 	u := newUser(t, s)
 	n := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: fixture.Name("ns")}}
-	b := newBinding(t, s, kubevisionv1alpha1.RoleDev, inNames(n.Name), toUser(u.Name))
+	b := newBinding(t, s, kubevisionv1alpha1.RoleDev, grants.Named(n.Name), grants.ToUser(u.Name))
 	shared.AwaitNotReady(t, b, kubevisionv1alpha1.ReasonNamespaceNotFound)
 	awaitMade(t, s, b, using(b, user(u)))
 	s.Create(t, n)
@@ -91,7 +91,7 @@ func TestWholeClusterAndBack(t *testing.T) {
 	s := start(t)
 	n := newNamespace(t, s, nil)
 	u := newUser(t, s)
-	b := newBinding(t, s, kubevisionv1alpha1.RoleReadonly, inNames(n), toUser(u.Name))
+	b := newBinding(t, s, kubevisionv1alpha1.RoleReadonly, grants.Named(n), grants.ToUser(u.Name))
 	awaitMade(t, s, b, grants.InNamespaces(b, readonly, user(u), n), using(b, user(u)))
 	controlplane.Change(t, s.Client, b, func(b *kubevisionv1alpha1.KubeVisionRoleBinding) {
 		b.Spec.Namespaces = nil
@@ -102,7 +102,7 @@ func TestWholeClusterAndBack(t *testing.T) {
 		t.Errorf("the status of the clusters is %+v", got)
 	}
 	controlplane.Change(t, s.Client, b, func(b *kubevisionv1alpha1.KubeVisionRoleBinding) {
-		b.Spec.Namespaces = inNames(n)
+		b.Spec.Namespaces = grants.Named(n)
 	})
 	awaitMade(t, s, b, grants.InNamespaces(b, readonly, user(u), n), using(b, user(u)))
 	shared.AwaitReady(t, b)
@@ -113,9 +113,9 @@ func TestChangeOfTheRole(t *testing.T) {
 	n := newNamespace(t, s, nil)
 	u := newUser(t, s)
 	for name, namespaces := range map[string]*kubevisionv1alpha1.NamespaceTargets{"cluster": nil,
-		"namespace": inNames(n)} {
+		"namespace": grants.Named(n)} {
 		t.Run(name, func(t *testing.T) {
-			b := newBinding(t, s, kubevisionv1alpha1.RoleAdmin, namespaces, toUser(u.Name))
+			b := newBinding(t, s, kubevisionv1alpha1.RoleAdmin, namespaces, grants.ToUser(u.Name))
 			shared.AwaitReady(t, b)
 			controlplane.Change(t, s.Client, b, func(b *kubevisionv1alpha1.KubeVisionRoleBinding) {
 				b.Spec.RoleRef.Name = kubevisionv1alpha1.RoleReadonly
@@ -134,11 +134,11 @@ func TestChangeOfTheSubjects(t *testing.T) {
 	s := start(t)
 	n := newNamespace(t, s, nil)
 	one, two := newUser(t, s), newUser(t, s)
-	b := newBinding(t, s, kubevisionv1alpha1.RoleReadonly, nil, toUser(one.Name))
+	b := newBinding(t, s, kubevisionv1alpha1.RoleReadonly, nil, grants.ToUser(one.Name))
 	shared.AwaitReady(t, b)
 	controlplane.Change(t, s.Client, b, func(b *kubevisionv1alpha1.KubeVisionRoleBinding) {
 		b.Spec.Subjects = []kubevisionv1alpha1.Subject{
-			toUser(two.Name), toGroup("web"),
+			grants.ToUser(two.Name), grants.ToGroup("web"),
 			{Kind: kubevisionv1alpha1.SubjectUser, Name: "jane@example.com"},
 			{Kind: kubevisionv1alpha1.SubjectGroup, Name: "oidc:ops"},
 			{Kind: kubevisionv1alpha1.SubjectServiceAccount, Namespace: n, Name: "ci"},
@@ -154,7 +154,7 @@ func TestClusterRoleThatAppearsLater(t *testing.T) {
 	s := start(t)
 	u := newUser(t, s)
 	role := &rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: fixture.Name("custom")}}
-	b := newBinding(t, s, role.Name, nil, toUser(u.Name))
+	b := newBinding(t, s, role.Name, nil, grants.ToUser(u.Name))
 	shared.AwaitNotReady(t, b, kubevisionv1alpha1.ReasonRoleNotFound)
 	s.Create(t, role)
 	shared.AwaitReady(t, b)
@@ -174,7 +174,7 @@ func TestKindOfARole(t *testing.T) {
 		"ClusterRole":    {kubevisionv1alpha1.RoleClusterRole, "admin"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			b := bindingObject(kubevisionv1alpha1.RoleAdmin, nil, toUser(u.Name))
+			b := grants.NewBinding(fixture.Name("binding"), hostName, kubevisionv1alpha1.RoleAdmin, nil, grants.ToUser(u.Name))
 			b.Spec.RoleRef.Kind = tc.kind
 			s.Create(t, b)
 			shared.AwaitReady(t, b)

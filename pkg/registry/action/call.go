@@ -32,14 +32,16 @@ func read(ctx context.Context, caller *clusters.Client, t objectref.Target, quer
 }
 
 // list returns the objects of a list. They are charged to the memory budget of the request.
-func list[T any](ctx context.Context, caller *clusters.Client, t objectref.Target, query url.Values) ([]T, error) {
+func list[T any](
+	ctx context.Context, caller *clusters.Client, t objectref.Target, query url.Values, omit objects.Omit,
+) ([]T, error) {
 	body, err := caller.Get(ctx, t.Resource, t.Namespace, "", query)
 	if err := authorization.CallError(ctx, caller, t.Attributes("list"), err); err != nil {
 		return nil, err
 	}
 	account := budget.AccountFrom(ctx)
 	var out []T
-	err = objects.Each(body, account, func(o *T) error {
+	err = objects.Each(body, account, omit, func(o *T) error {
 		out = append(out, *o)
 		return objects.HoldItem(account, o)
 	})

@@ -36,6 +36,8 @@ type draining struct {
 	// found holds the Pods of the node, and results their outcomes in the same order.
 	found   []corev1.Pod
 	results []dashboardv1alpha1.DrainedPod
+	// unread are the outcomes of Pods that are too large to be read. They stay on the node.
+	unread []dashboardv1alpha1.DrainedPod
 }
 
 func drain(r *routes.Request, caller *clusters.Client) (routes.Result, error) {
@@ -70,7 +72,7 @@ func drain(r *routes.Request, caller *clusters.Client) (routes.Result, error) {
 	if err != nil {
 		return routes.Result{}, err
 	}
-	data := d.data(node.Name, left == 0)
+	data := d.data(node.Name, left == 0 && len(d.unread) == 0)
 	return routes.Result{Data: data,
 		Meta: dashboardv1alpha1.Meta{Warnings: answer.Warnings}}, d.nothingEvictedError(waiting, data)
 }
@@ -99,7 +101,13 @@ func drainOptions(r *routes.Request) (dashboardv1alpha1.DrainRequest, error) {
 
 func (d *draining) list(ctx context.Context, node string) error {
 	var err error
-	d.found, err = list[corev1.Pod](ctx, d.caller, d.pods, url.Values{"fieldSelector": {"spec.nodeName=" + node}})
+	query := url.Values{"fieldSelector": {"spec.nodeName=" + node}}
+	d.found, err = list[corev1.Pod](ctx, d.caller, d.pods, query, func(namespace, name string) {
+		d.unread = append(d.unread, dashboardv1alpha1.DrainedPod{
+			Namespace: namespace, Name: name, Status: dashboardv1alpha1.DrainFailed,
+			Code: dashboardv1alpha1.CodeConflict, Reason: "it is too large to be read: delete it",
+		})
+	})
 	if err != nil {
 		return err
 	}
@@ -114,7 +122,8 @@ func (d *draining) list(ctx context.Context, node string) error {
 }
 
 func (d *draining) data(node string, completed bool) dashboardv1alpha1.Drain {
-	return dashboardv1alpha1.Drain{Name: node, Completed: completed, DryRun: d.options.DryRun, Pods: d.results}
+	return dashboardv1alpha1.Drain{Name: node, Completed: completed, DryRun: d.options.DryRun,
+		Pods: slices.Concat(d.results, d.unread)}
 }
 
 // nothingEvictedError returns an error if no Pod could be evicted and all evictions failed for the same reason, such

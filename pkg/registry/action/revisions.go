@@ -101,7 +101,7 @@ func readRecords(ctx context.Context, caller *clusters.Client, t objectref.Targe
 		return nil, err
 	}
 	selector := metav1.FormatLabelSelector(w.Spec.Selector)
-	return list[record](ctx, caller, records, url.Values{"labelSelector": {selector}})
+	return list[record](ctx, caller, records, url.Values{"labelSelector": {selector}}, nil)
 }
 
 // revision returns the revision in a record. It returns false for a ReplicaSet that the controller has not numbered

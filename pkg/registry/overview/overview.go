@@ -52,17 +52,12 @@ func get(r *routes.Request, caller *scopedlist.Client) (routes.Result, error) {
 
 // countedKind returns a kind of which only the number is needed. set puts it into an overview.
 func (t *tally) countedKind(resource string, set func(*dashboardv1alpha1.Overview, int64)) scopedlist.Kind {
-	read := func(ctx context.Context, _ clusters.Resource, a scopedlist.Result) error {
+	read := func(_ context.Context, _ clusters.Resource, a scopedlist.Result) error {
 		part := &dashboardv1alpha1.Overview{}
-		if a.Cached != nil {
-			set(part, int64(a.Cached.Count()))
-			t.add(part)
-			return nil
-		}
-		items, err := scopedlist.Items[struct{}](ctx, a)
-		set(part, int64(len(items)))
+		n, err := a.Count()
+		set(part, n)
 		t.add(part)
-		return err
+		return err //nolint:wrapcheck // it has its code
 	}
 	return scopedlist.Kind{Resource: resource, Accept: scopedlist.MetadataOnly, FromCache: true, Read: read}
 }
@@ -76,15 +71,14 @@ func typedKind[T any, P interface {
 	read := func(ctx context.Context, _ clusters.Resource, a scopedlist.Result) error {
 		part, account := &dashboardv1alpha1.Overview{}, budget.AccountFrom(ctx)
 		if a.Cached != nil {
-			err := addGroups(part, a.Cached.Groups, account, func(o *T, out *dashboardv1alpha1.Overview) {
-				look(o, out)
-			})
+			g := grouped{sum: part, account: account, omit: a.Omitted.Add}
+			err := addGroups(g, a.Cached.Groups, func(o *T, out *dashboardv1alpha1.Overview) { look(o, out) })
 			if err != nil {
 				return err
 			}
 		}
 		for _, body := range a.Bodies {
-			if err := each(body, account, func(o P) { look(o, part) }); err != nil {
+			if err := each(body, account, a.Omitted.Add, func(o P) { look(o, part) }); err != nil {
 				return err
 			}
 		}
@@ -97,16 +91,16 @@ func typedKind[T any, P interface {
 func each[T any, P interface {
 	*T
 	Unmarshal(data []byte) error
-}](body []byte, account *budget.Account, look func(P),
+}](body []byte, account *budget.Account, omit objects.Omit, look func(P),
 ) error {
 	list, ok := objects.Protobuf(body)
 	if !ok {
-		return objects.Each(body, account, func(o *T) error {
+		return objects.Each(body, account, omit, func(o *T) error {
 			look(o)
 			return nil
 		})
 	}
-	return objects.EachProtobuf(list, account, func(item []byte) error {
+	return objects.EachProtobuf(list, account, omit, func(item []byte) error {
 		o := P(new(T))
 		if err := o.Unmarshal(item); err != nil {
 			return objects.Unreadable(err)

@@ -4,6 +4,7 @@
 package overview
 
 import (
+	"errors"
 	"fmt"
 	"reflect"
 	"sync"
@@ -47,34 +48,62 @@ func addNumbers(out, part reflect.Value) {
 	}
 }
 
+// grouped is how objects of the read cache are counted.
+type grouped struct {
+	sum     *dashboardv1alpha1.Overview
+	account *budget.Account
+	omit    objects.Omit
+}
+
+// counted is the overview of a group of objects, and those that are too large to be counted.
+type counted struct {
+	dashboardv1alpha1.Overview
+
+	omitted []*readcache.Object
+}
+
 // addGroups adds objects of the read cache. The overview of a group is kept until one of its objects changes.
-func addGroups[T any](
-	out *dashboardv1alpha1.Overview, groups readcache.Groups, account *budget.Account,
-	look func(*T, *dashboardv1alpha1.Overview),
-) error {
-	for g := range groups.All() {
-		found, err := g.Summarize(func(all []*readcache.Object) (readcache.Summary, error) {
-			part := &dashboardv1alpha1.Overview{}
-			for _, o := range all {
-				err := objects.Item(o.JSON, account, func(item *T) error {
-					look(item, part)
-					return nil
-				})
-				if err != nil {
-					return readcache.Summary{}, err //nolint:wrapcheck // it has its code
-				}
-			}
-			part.RecentEvents = newest(part.RecentEvents)
-			return readcache.Summary{Value: part, TextBytes: eventBytes(part.RecentEvents)}, nil
+func addGroups[T any](g grouped, groups readcache.Groups, look func(*T, *dashboardv1alpha1.Overview)) error {
+	for group := range groups.All() {
+		found, err := group.Summarize(func(all []*readcache.Object) (readcache.Summary, error) {
+			return summarize(all, g.account, look)
 		})
 		if err != nil {
 			return fmt.Errorf("counting objects of the read cache: %w", err)
 		}
-		if part, ok := found.(*dashboardv1alpha1.Overview); ok {
-			addTo(out, part)
+		part, ok := found.(*counted)
+		if !ok {
+			continue
+		}
+		addTo(g.sum, &part.Overview)
+		for _, o := range part.omitted {
+			g.omit(o.Namespace, o.Name)
 		}
 	}
 	return nil
+}
+
+func summarize[T any](
+	all []*readcache.Object, account *budget.Account, look func(*T, *dashboardv1alpha1.Overview),
+) (readcache.Summary, error) {
+	part := &counted{}
+	for _, o := range all {
+		err := objects.Item(o.JSON, account, func(item *T) error {
+			look(item, &part.Overview)
+			return nil
+		})
+		if errors.Is(err, objects.ErrTooLarge) {
+			part.omitted = append(part.omitted, o)
+			continue
+		}
+		if err != nil {
+			return readcache.Summary{}, err //nolint:wrapcheck // it has its code
+		}
+	}
+	part.RecentEvents = newest(part.RecentEvents)
+	const pointerBytes = 16 // with the growth of the slice
+	size := eventBytes(part.RecentEvents) + int64(len(part.omitted))*pointerBytes
+	return readcache.Summary{Value: part, TextBytes: size}, nil
 }
 
 // eventBytes returns the memory of events.

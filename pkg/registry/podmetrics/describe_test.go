@@ -64,10 +64,10 @@ func TestMetricsStandBesideThePod(t *testing.T) {
 }
 
 // TestContainersAreCharged verifies that the account is charged for the containers of a Pod before they are decoded,
-// and not afterwards.
+// and not afterwards. A Pod beyond the bound of one object has no metrics.
 func TestContainersAreCharged(t *testing.T) {
 	pod := pods("p")[0]
-	pod["spec"] = json.RawMessage(`{"containers":[{}` + strings.Repeat(",{}", 16<<10) + `]}`)
+	pod["spec"] = json.RawMessage(`{"containers":[{}` + strings.Repeat(",{}", 8<<10) + `]}`)
 	metrics := &Metrics{
 		known: map[[2]string]Measured{{"n", "p"}: {}}, account: budget.New(8<<20).Account("user", 0),
 	}
@@ -78,5 +78,9 @@ func TestContainersAreCharged(t *testing.T) {
 	metrics.account = shared.Account("user", 0)
 	if err := metrics.AddTo(pod); err != nil || shared.Used() != 0 {
 		t.Errorf("with more memory: %v, and %d bytes are charged still", err, shared.Used())
+	}
+	pod["spec"] = json.RawMessage(`{"containers":[{}` + strings.Repeat(",{}", 32<<10) + `]}`)
+	if err := metrics.AddTo(pod); err != nil || string(pod[fieldStatus]) != `"unavailable"` {
+		t.Errorf("a Pod beyond the bound of one object: %v, %s", err, pod[fieldStatus])
 	}
 }

@@ -115,7 +115,10 @@ func (m *Metrics) addTo(object objects.Object) error {
 				metrics = describe(s, found)
 				return nil
 			})
-			if err != nil {
+			switch {
+			case errors.Is(err, objects.ErrTooLarge):
+				status = dashboardv1alpha1.MetricsUnavailable
+			case err != nil:
 				return fmt.Errorf("reading the spec of a pod: %w", err)
 			}
 		}

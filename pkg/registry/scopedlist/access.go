@@ -115,10 +115,10 @@ func (c *Client) bound(ctx context.Context) ([]string, error) {
 	return bindings.BoundNamespaces(bound, c.cluster), err
 }
 
-// isBound returns whether a binding gives the user rights in a namespace of the cluster, or in all for none.
-func (c *Client) isBound(ctx context.Context, namespace string) (bool, error) {
+// roles returns the roles that bindings grant the user in a namespace of the cluster, or in the whole cluster for none.
+func (c *Client) roles(ctx context.Context, namespace string) ([]kubevisionv1alpha1.RoleReference, error) {
 	bound, err := c.bindings(ctx)
-	return bindings.Reaches(bound, c.cluster, namespace), err
+	return bindings.GrantedRoles(bound, c.cluster, namespace), err
 }
 
 // bindings returns the bindings of the user on the cluster.

@@ -16,6 +16,8 @@ import (
 	"k8s.io/client-go/rest"
 
 	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
+	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/authorization/verdicts"
 	"github.com/kubevision-io/kubevision/pkg/budget"
 	"github.com/kubevision-io/kubevision/pkg/clusters"
 	"github.com/kubevision-io/kubevision/pkg/envelope"
@@ -27,10 +29,10 @@ import (
 // Verdicts decides whether clusters allow reads of users. An error is a denial.
 type Verdicts interface {
 	// AllowedStale asks the cluster of the caller about data that were current at a time. While the cluster cannot be
-	// reached, it may use an older verdict for a caller of whom bound returns true.
+	// reached, it may use an older verdict for a caller whose roles have not changed.
 	AllowedStale(
 		ctx context.Context, caller *clusters.Client, attributes authorizationv1.ResourceAttributes, asOf time.Time,
-		bound func(context.Context) (bool, error),
+		roles verdicts.Roles,
 	) (bool, error)
 }
 
@@ -103,10 +105,10 @@ func (c *Cached) Count() int {
 }
 
 // cachedItems decodes the objects to a small type.
-func cachedItems[T any](ctx context.Context, c *Cached) ([]T, error) {
+func cachedItems[T any](ctx context.Context, c *Cached, omitted *Omissions) ([]T, error) {
 	account, all := budget.AccountFrom(ctx), make([]T, 0, c.Count())
 	keep := func(item *T) error {
-		if err := objects.HoldItem(account, item); err != nil {
+		if err := objects.HoldSmall(account, item); err != nil {
 			return err //nolint:wrapcheck // it has its context
 		}
 		all = append(all, *item)
@@ -116,7 +118,12 @@ func cachedItems[T any](ctx context.Context, c *Cached) ([]T, error) {
 		if err := ctx.Err(); err != nil {
 			return nil, envelope.Late(err)
 		}
-		if err := objects.SmallItem(o.JSON, account, keep); err != nil {
+		err := objects.SmallItem(o.JSON, account, keep)
+		if errors.Is(err, objects.ErrTooLarge) && omitted != nil {
+			omitted.Add(o.Namespace, o.Name)
+			continue
+		}
+		if err != nil {
 			return nil, err //nolint:wrapcheck // it has its context
 		}
 	}
@@ -202,6 +209,8 @@ func (c *Client) may(
 	if v.Stale {
 		asOf = v.AsOf
 	}
-	bound := func(ctx context.Context) (bool, error) { return c.isBound(ctx, attributes.Namespace) }
-	return c.verdicts.AllowedStale(ctx, c.Client, attributes, asOf, bound) //nolint:wrapcheck // it has its code
+	roles := func(ctx context.Context) ([]kubevisionv1alpha1.RoleReference, error) {
+		return c.roles(ctx, attributes.Namespace)
+	}
+	return c.verdicts.AllowedStale(ctx, c.Client, attributes, asOf, roles) //nolint:wrapcheck // it has its code
 }

@@ -24,7 +24,7 @@ func TestElementsOfCachedObjects(t *testing.T) {
 	runtime.ReadMemStats(&before)
 	_, err := cachedItems[struct {
 		Rules []struct{ A, B, C string } `json:"rules"`
-	}](budget.WithAccount(t.Context(), account), c)
+	}](budget.WithAccount(t.Context(), account), c, nil)
 	runtime.ReadMemStats(&after)
 	if grown := after.TotalAlloc - before.TotalAlloc; !errors.Is(err, budget.ErrExceeded) || grown > count {
 		t.Errorf("%d bytes, %v", grown, err)

@@ -31,17 +31,22 @@ type Result struct {
 	Partial bool
 	// Namespaces are the listed namespaces of a partial answer.
 	Namespaces []string
+	// Omitted are the objects that are left out when the list is decoded. If it is nil, such an object is an error.
+	Omitted *Omissions
 }
 
-// Meta returns the meta of the envelope.
+// Meta returns the meta of the envelope, with the objects that have been left out so far.
 func (a Result) Meta() dashboardv1alpha1.Meta {
 	if a.Cached != nil {
-		return a.Cached.Meta()
+		meta := a.Cached.Meta()
+		meta.Warnings = a.Omitted.warnings()
+		return meta
 	}
 	return dashboardv1alpha1.Meta{
 		Source:     dashboardv1alpha1.SourceAPIServer,
 		Partial:    a.Partial,
 		Namespaces: a.Namespaces,
+		Warnings:   a.Omitted.warnings(),
 	}
 }
 
@@ -61,14 +66,30 @@ func (a Result) Objects(r clusters.Resource) (objects.List, error) {
 	return all, nil
 }
 
+// Count returns the number of objects. None is decoded.
+func (a Result) Count() (int64, error) {
+	if a.Cached != nil {
+		return int64(a.Cached.Count()), nil
+	}
+	var all int64
+	for _, body := range a.Bodies {
+		n, err := objects.Count(body)
+		if err != nil {
+			return 0, err
+		}
+		all += n
+	}
+	return all, nil
+}
+
 // Items decodes the objects of all bodies to a small type.
 func Items[T any](ctx context.Context, a Result) ([]T, error) {
 	var all []T
 	if a.Cached != nil {
-		return cachedItems[T](ctx, a.Cached)
+		return cachedItems[T](ctx, a.Cached, a.Omitted)
 	}
 	for _, body := range a.Bodies {
-		items, err := objects.Items[T](body, budget.AccountFrom(ctx))
+		items, err := objects.Items[T](body, budget.AccountFrom(ctx), a.Omitted.omit())
 		if err != nil {
 			return nil, err
 		}
@@ -104,7 +125,10 @@ func (c *Client) cachedResult(ctx context.Context, t objectref.Target) (Result, 
 	if err != nil || !ok {
 		return Result{}, false, err
 	}
-	return Result{Cached: found, Partial: found.Partial, Namespaces: found.Namespaces}, true, nil
+	return Result{
+		Cached: found, Partial: found.Partial, Namespaces: found.Namespaces,
+		Omitted: newOmissions(t.Resource.GroupVersionResource.Resource),
+	}, true, nil
 }
 
 // ListVisible is like List, for views of several kinds, with a choice of the media type. If the caller may list the
@@ -124,10 +148,14 @@ func (c *Client) list(ctx context.Context, t objectref.Target, query url.Values,
 	call := t.Call("")
 	call.Query, call.Accept = query, accept
 	answer, err := c.Do(ctx, call)
-	if err == nil {
-		return Result{Bodies: [][]byte{answer.Body}}, nil
+	out := Result{Bodies: [][]byte{answer.Body}}
+	if err != nil {
+		out, err = c.listByNamespace(ctx, call, err)
 	}
-	return c.listByNamespace(ctx, call, err)
+	if out.Omitted == nil {
+		out.Omitted = newOmissions(t.Resource.GroupVersionResource.Resource)
+	}
+	return out, err
 }
 
 // listByNamespace lists the namespaces that the caller may read, if a list of all namespaces was forbidden. A list of

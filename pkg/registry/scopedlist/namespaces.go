@@ -37,7 +37,7 @@ func (c *Client) getOwnNamespaces(ctx context.Context, call clusters.Call) (Resu
 	if err != nil {
 		return Result{}, err
 	}
-	bodies := make([][]byte, len(names))
+	bodies, omitted := make([][]byte, len(names)), newOmissions(call.Resource.GroupVersionResource.Resource)
 	err = fanout.Each(ctx, len(names), CallsAtOnce, func(ctx context.Context, i int) error {
 		answer, err := c.Do(ctx, clusters.Call{Resource: call.Resource, Name: names[i]})
 		if apierrors.IsForbidden(err) || apierrors.IsNotFound(err) {
@@ -47,12 +47,18 @@ func (c *Client) getOwnNamespaces(ctx context.Context, call clusters.Call) (Resu
 			return err
 		}
 		bodies[i], err = selected.list(answer.Body, budget.AccountFrom(ctx))
+		if errors.Is(err, objects.ErrTooLarge) {
+			omitted.Add("", names[i])
+			return nil
+		}
 		return err
 	})
 	if err != nil {
 		return Result{}, err
 	}
-	return partialResult(names, bodies), nil
+	out := partialResult(names, bodies)
+	out.Omitted = omitted
+	return out, nil
 }
 
 // partialResult returns the answer of the namespaces for which there is a body.
@@ -108,15 +114,17 @@ type readNamespace struct {
 // list returns a list of the Namespace in a body, or of none if the selectors do not match it. The account is charged
 // for the list.
 func (s selectors) list(body []byte, account *budget.Account) ([]byte, error) {
-	matches := false
-	err := objects.Item(body, account, func(found *readNamespace) error {
-		n := corev1.Namespace{Status: corev1.NamespaceStatus{Phase: found.Status.Phase}}
-		n.Name = found.Metadata.Name
-		matches = s.labels.Matches(labels.Set(found.Metadata.Labels)) && s.fields.Matches(fieldsOf(&n))
-		return nil
-	})
-	if err != nil {
-		return nil, err //nolint:wrapcheck // it has its code
+	matches := s.labels.Empty() && s.fields.Empty()
+	if !matches {
+		err := objects.SmallItem(body, account, func(found *readNamespace) error {
+			n := corev1.Namespace{Status: corev1.NamespaceStatus{Phase: found.Status.Phase}}
+			n.Name = found.Metadata.Name
+			matches = s.labels.Matches(labels.Set(found.Metadata.Labels)) && s.fields.Matches(fieldsOf(&n))
+			return nil
+		})
+		if err != nil {
+			return nil, err //nolint:wrapcheck // it has its code
+		}
 	}
 	const begin, end = `{"kind":"NamespaceList","apiVersion":"v1","metadata":{},"items":[`, `]}`
 	if !matches {

@@ -41,8 +41,9 @@ type Kind struct {
 }
 
 // Survey lists several kinds concurrently, in one namespace or in all. It omits kinds that the cluster does not serve
-// or the caller may not list. If some kinds could not be listed, the Meta has a warning. If none could, or if the
-// caller may list none of the kinds in the given namespace, Survey returns an error.
+// or the caller may not list. If some kinds could not be listed, or some objects were too large to be read, the Meta has
+// a warning. If no kind could be listed, or if the caller may list none of the kinds in the given namespace, Survey
+// returns an error.
 func (c *Client) Survey(ctx context.Context, namespace string, kinds []Kind) (dashboardv1alpha1.Meta, error) {
 	s := &survey{namespaces: sets.New[string]()}
 	err := fanout.Each(ctx, len(kinds), CallsAtOnce, func(ctx context.Context, i int) error {
@@ -53,15 +54,8 @@ func (c *Client) Survey(ctx context.Context, namespace string, kinds []Kind) (da
 		return dashboardv1alpha1.Meta{}, err
 	}
 	for _, failure := range s.failures {
-		klog.FromContext(
-			ctx,
-		).Info(
-			"Some objects of a cluster could not be listed",
-			"cluster",
-			c.cluster,
-			"err",
-			failure,
-		)
+		klog.FromContext(ctx).Info("Some objects of a cluster could not be listed", "cluster", c.cluster,
+			"err", failure)
 	}
 	switch {
 	case s.answered == 0 && len(s.failures) > 0:
@@ -121,6 +115,7 @@ func (c *Client) listKind(ctx context.Context, s *survey, namespace string, kind
 	if err := kind.Read(ctx, resource, answer); err != nil {
 		return envelope.FromAPIError(err)
 	}
+	s.addWarnings(answer.Omitted.warnings())
 	return nil
 }
 
@@ -170,6 +165,12 @@ func (s *survey) addResult(t *objectref.Target, a Result) {
 	if v := a.Cached.View; v.Stale && (s.asOf == nil || v.AsOf.Before(s.asOf.Time)) {
 		s.asOf = &metav1.Time{Time: v.AsOf}
 	}
+}
+
+func (s *survey) addWarnings(warnings []string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.warnings = append(s.warnings, warnings...)
 }
 
 func (s *survey) addError(kind Kind, err error) {

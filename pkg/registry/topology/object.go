@@ -6,8 +6,6 @@ package topology
 import (
 	"encoding/json"
 	"fmt"
-
-	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
 )
 
 const (
@@ -121,40 +119,16 @@ func (o *object) jobStatus() string {
 	return "Running"
 }
 
-// selections returns the edges from Services to the Pods that they select, and from Ingresses to their Services.
-func selections(all []object) []dashboardv1alpha1.TopologyEdge {
-	var out []dashboardv1alpha1.TopologyEdge
-	byPlural := map[string][]*object{}
-	for i := range all {
-		byPlural[all[i].plural] = append(byPlural[all[i].plural], &all[i])
+// eachBackend calls visit with the name of each Service to which an Ingress sends requests, until visit returns false.
+func (o *object) eachBackend(visit func(service string) bool) {
+	if !visit(o.Spec.DefaultBackend.Service.Name) {
+		return
 	}
-	for _, service := range byPlural[services] {
-		for _, pod := range byPlural[pods] {
-			if service.Spec.Selector.matches(pod.Metadata.Labels) {
-				out = append(out, edge(service, pod, dashboardv1alpha1.RelationSelects))
+	for i := range o.Spec.Rules {
+		for _, path := range o.Spec.Rules[i].HTTP.Paths {
+			if !visit(path.Backend.Service.Name) {
+				return
 			}
 		}
 	}
-	for _, ingress := range byPlural[ingresses] {
-		for _, service := range byPlural[services] {
-			if ingress.sendsTo(service.Metadata.Name) {
-				out = append(out, edge(ingress, service, dashboardv1alpha1.RelationSelects))
-			}
-		}
-	}
-	return out
-}
-
-func (o *object) sendsTo(service string) bool {
-	if o.Spec.DefaultBackend.Service.Name == service {
-		return true
-	}
-	for _, rule := range o.Spec.Rules {
-		for _, path := range rule.HTTP.Paths {
-			if path.Backend.Service.Name == service {
-				return true
-			}
-		}
-	}
-	return false
 }

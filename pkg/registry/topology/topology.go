@@ -5,8 +5,8 @@
 package topology
 
 import (
-	"cmp"
 	"context"
+	"fmt"
 	"net/http"
 	"slices"
 
@@ -69,41 +69,14 @@ func get(r *routes.Request, caller *scopedlist.Client) (routes.Result, error) {
 	if err != nil {
 		return routes.Result{}, err
 	}
-	data := draw(slices.Concat(found...))
+	data, complete, err := draw(r.Context(), slices.Concat(found...))
+	if err != nil {
+		return routes.Result{}, err
+	}
+	if !complete {
+		meta.Warnings = append(meta.Warnings, fmt.Sprintf("some relations are left out: more than %d relations, or %d "+
+			"pairs of objects", maxEdges, maxPairs))
+	}
 	meta.Total = new(int64(len(data.Nodes)))
 	return routes.Result{Data: data, Meta: meta}, nil
-}
-
-// draw connects objects. It omits references to objects that are not in the list, including their names.
-func draw(all []object) dashboardv1alpha1.Topology {
-	out := dashboardv1alpha1.Topology{
-		Nodes: make([]dashboardv1alpha1.TopologyNode, 0, len(all)), Edges: []dashboardv1alpha1.TopologyEdge{},
-	}
-	byUID := make(map[string]*object, len(all))
-	for i := range all {
-		o := &all[i]
-		byUID[o.Metadata.UID] = o
-		out.Nodes = append(out.Nodes, dashboardv1alpha1.TopologyNode{
-			ID: o.id(), Kind: o.plural, Name: o.Metadata.Name, Namespace: o.Metadata.Namespace, Status: o.status(),
-			Labels: o.Metadata.Labels,
-		})
-	}
-	for i := range all {
-		for _, ref := range all[i].Metadata.OwnerReferences {
-			if owner, ok := byUID[ref.UID]; ok {
-				out.Edges = append(out.Edges, edge(owner, &all[i], dashboardv1alpha1.RelationOwns))
-			}
-		}
-	}
-	out.Edges = append(out.Edges, selections(all)...)
-	slices.SortFunc(out.Edges, func(a, b dashboardv1alpha1.TopologyEdge) int {
-		return cmp.Or(cmp.Compare(a.Source, b.Source), cmp.Compare(a.Target, b.Target),
-			cmp.Compare(a.Relation, b.Relation))
-	})
-	out.Edges = slices.Compact(out.Edges)
-	return out
-}
-
-func edge(from, to *object, relation string) dashboardv1alpha1.TopologyEdge {
-	return dashboardv1alpha1.TopologyEdge{Source: from.id(), Target: to.id(), Relation: relation}
 }

@@ -82,15 +82,16 @@ func list(ctx context.Context, caller *clusters.Client) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
+	var large []string // only their names are needed
 	found, err := objects.Items[struct {
 		Metadata struct {
 			Name string `json:"name"`
 		} `json:"metadata"`
-	}](raw, budget.AccountFrom(ctx))
+	}](raw, budget.AccountFrom(ctx), func(_, name string) { large = append(large, name) })
 	if err != nil {
 		return nil, fmt.Errorf("reading the list of namespaces: %w", err)
 	}
-	names := make([]string, 0, len(found))
+	names := append(make([]string, 0, len(found)+len(large)), large...)
 	for i := range found {
 		names = append(names, found[i].Metadata.Name)
 	}

@@ -4,6 +4,7 @@
 package watch
 
 import (
+	"bytes"
 	"encoding/json"
 	"time"
 
@@ -11,15 +12,6 @@ import (
 
 	"github.com/kubevision-io/kubevision/pkg/readcache"
 )
-
-// frame is an event as clients read it. The object is appended behind it.
-type frame struct {
-	Type      string `json:"type"`
-	ClusterID string `json:"clusterId"`
-	Resource  string `json:"resource"`
-	Namespace string `json:"namespace"`
-	Name      string `json:"name"`
-}
 
 // notice is about a topic: a bookmark, or an error, after which the topic sends no more.
 type notice struct {
@@ -42,36 +34,67 @@ type notice struct {
 	Message string `json:"message,omitempty"`
 }
 
-// summary is sent instead of an object.
-type summary struct {
-	Metadata summaryMeta `json:"metadata"`
-}
-
-type summaryMeta struct {
-	Name              string            `json:"name"`
-	Namespace         string            `json:"namespace,omitempty"`
-	ResourceVersion   string            `json:"resourceVersion"`
-	CreationTimestamp string            `json:"creationTimestamp,omitempty"`
-	Labels            map[string]string `json:"labels,omitempty"`
-}
-
-// appendEvent appends an event of a topic. Events of a message are separated by a line feed.
+// appendEvent appends an event of a topic. Events of a message are separated by a line feed. Each client gets a copy of
+// each event, so that the JSON is written here and not by reflection.
 func (t *topic) appendEvent(out []byte, e event) []byte {
-	head := encode(frame{Type: e.kind, ClusterID: t.cluster, Resource: t.resource, Namespace: e.namespace,
-		Name: e.name})
 	if len(out) > 0 {
 		out = append(out, '\n')
 	}
+	out = appendField(out, `{"type":`, e.kind)
+	out = appendField(out, `,"clusterId":`, t.cluster)
+	out = appendField(out, `,"resource":`, t.resource)
+	out = appendField(out, `,"namespace":`, e.namespace)
+	out = appendField(out, `,"name":`, e.name)
 	if e.object == nil {
-		return append(out, head...)
+		return append(out, '}')
 	}
-	out = append(append(out, head[:len(head)-1]...), `,"object":`...)
+	out = append(out, `,"object":`...)
 	if t.summary {
-		out = append(out, summarize(e.object)...)
+		out = appendSummary(out, e.object)
 	} else {
 		out = appendLine(out, e.object.JSON)
 	}
 	return append(out, '}')
+}
+
+// appendSummary appends the metadata that are sent instead of an object.
+func appendSummary(out []byte, o *readcache.Object) []byte {
+	out = appendField(out, `{"metadata":{"name":`, o.Name)
+	if o.Namespace != "" {
+		out = appendField(out, `,"namespace":`, o.Namespace)
+	}
+	out = appendField(out, `,"resourceVersion":`, o.ResourceVersion)
+	if o.Created != 0 {
+		out = append(out, `,"creationTimestamp":"`...)
+		out = append(time.Unix(o.Created, 0).UTC().AppendFormat(out, time.RFC3339), '"')
+	}
+	for i, label := range o.Labels {
+		if i == 0 {
+			out = append(out, `,"labels":{`...)
+		} else {
+			out = append(out, ',')
+		}
+		out = appendText(out, label.Key)
+		out = appendField(out, `:`, label.Value)
+	}
+	if len(o.Labels) > 0 {
+		out = append(out, '}')
+	}
+	return append(out, `}}`...)
+}
+
+func appendField(out []byte, head, value string) []byte {
+	return appendText(append(out, head...), value)
+}
+
+// appendText appends a text as JSON. Names need no escapes.
+func appendText(out []byte, text string) []byte {
+	for i := range len(text) {
+		if c := text[i]; c < ' ' || c > '~' || c == '"' || c == '\\' {
+			return append(out, encode(text)...)
+		}
+	}
+	return append(append(append(out, '"'), text...), '"')
 }
 
 // appendLine appends JSON in one line. Line feeds are white space between its tokens, since texts have none; they would
@@ -79,9 +102,11 @@ func (t *topic) appendEvent(out []byte, e event) []byte {
 func appendLine(out, text []byte) []byte {
 	begin := len(out)
 	out = append(out, text...)
-	for i := begin; i < len(out); i++ {
-		if out[i] == '\n' || out[i] == '\r' {
-			out[i] = ' '
+	for _, end := range []byte("\n\r") {
+		line := out[begin:]
+		for at := bytes.IndexByte(line, end); at >= 0; at = bytes.IndexByte(line, end) {
+			line[at] = ' '
+			line = line[at+1:]
 		}
 	}
 	return out
@@ -101,20 +126,6 @@ func (t *topic) sizeOf(e event) int64 {
 		size += len(e.object.JSON)
 	}
 	return int64(size)
-}
-
-func summarize(o *readcache.Object) []byte {
-	meta := summaryMeta{Name: o.Name, Namespace: o.Namespace, ResourceVersion: o.ResourceVersion}
-	if o.Created != 0 {
-		meta.CreationTimestamp = time.Unix(o.Created, 0).UTC().Format(time.RFC3339)
-	}
-	for _, label := range o.Labels {
-		if meta.Labels == nil {
-			meta.Labels = make(map[string]string, len(o.Labels))
-		}
-		meta.Labels[label.Key] = label.Value
-	}
-	return encode(summary{Metadata: meta})
 }
 
 func encode(value any) []byte {

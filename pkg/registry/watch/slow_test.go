@@ -167,7 +167,7 @@ func TestOneLineForEachEvent(t *testing.T) {
 		t.Fatalf("there are %d lines for two events: %s", len(lines), message)
 	}
 	for _, line := range lines {
-		var f frame
+		var f receivedEvent
 		if err := json.Unmarshal(line, &f); err != nil || f.ClusterID != "evil" {
 			t.Errorf("the event is %s (%v)", line, err)
 		}

@@ -41,7 +41,9 @@ func shellArchive(shell []byte) ([]byte, error) {
 		{Typeflag: tar.TypeDir, Name: "tmp/", Mode: 0o1777},
 		{Typeflag: tar.TypeReg, Name: "bin/busybox", Mode: 0o755, Size: int64(len(shell))},
 	}
-	for _, command := range []string{"sh", "cat", "echo", "head", "ls", "seq", "sleep", "stty", "tar", "yes"} {
+	for _, command := range []string{
+		"sh", "cat", "echo", "head", "ls", "mv", "rm", "seq", "sha256sum", "sleep", "stty", "tar", "yes",
+	} {
 		files = append(files, tar.Header{Typeflag: tar.TypeSymlink, Name: "bin/" + command, Linkname: "busybox"})
 	}
 	layer, err := archive(files, map[string][]byte{"bin/busybox": shell})

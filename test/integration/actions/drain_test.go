@@ -316,6 +316,19 @@ func TestDrainBudget(t *testing.T) {
 	}
 }
 
+// TestDrainOfALargePod verifies that a Pod that takes too much memory is reported, and that the other Pods are evicted.
+func TestDrainOfALargePod(t *testing.T) {
+	ns, ops, n := set().Namespace(t, "large"), newActor(t, "ops"), node(t)
+	large := bare(t, ns, "large", n, func(p *corev1.Pod) { p.Spec.Containers[0].Args = make([]string, 200_000) })
+	small := bare(t, ns, "small", n, func(*corev1.Pod) {})
+	d, _ := ops.drain(t, n, wire.OK, `{"force":true,"gracePeriodSeconds":0}`)
+	d.want(t, "large", "failed", "too large")
+	d.want(t, "small", "evicted", "")
+	if d.Completed || there(t, small) || !there(t, large) {
+		t.Errorf("the drain: %+v", d)
+	}
+}
+
 // TestDrainWithoutEvictions verifies the error for a caller who may change nodes but not evict Pods.
 func TestDrainWithoutEvictions(t *testing.T) {
 	ns, n := set().Namespace(t, "noevict"), node(t)

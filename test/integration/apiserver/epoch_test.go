@@ -220,7 +220,7 @@ func TestLoginsWhileThePasswordChanges(t *testing.T) {
 // old password.
 func TestAResetIsNotUndone(t *testing.T) {
 	const reset = "saffron bishop gravel mute"
-	c := direct(t)
+	c := another(t)
 	for round := range 3 {
 		a := newActor(t, "")
 		stop := make(chan struct{})

@@ -22,21 +22,32 @@ func TestFlowSchemas(t *testing.T) {
 	}
 	const namespaces = "/api/v1/namespaces"
 	for _, tc := range []struct {
-		name, path, want string
-		client           *wire.Client
+		name, path    string
+		schema, level string
+		client        *wire.Client
 	}{
-		{"the dashboard's API", wire.GroupPath + me, "kubevision-dashboard", kube(t, "somebody")},
-		{"a program", namespaces, "kubevision-programs", wire.Configured(t, program)},
-		{"a user of KubeVision", namespaces, "global-default", kube(t, "kubevision:somebody", "kubevision:users")},
+		{"the dashboard's API", wire.GroupPath + me, "kubevision-dashboard", "kubevision-dashboard",
+			kube(t, "somebody")},
+		{"a program", namespaces, "kubevision-programs", "workload-high", wire.Configured(t, program)},
+		{"a user of KubeVision", namespaces, "global-default", "global-default",
+			kube(t, "kubevision:somebody", "kubevision:users")},
 	} {
-		schema := &flowcontrolv1.FlowSchema{}
-		if err := env.Client.Get(t.Context(), client.ObjectKey{Name: tc.want}, schema); err != nil {
-			t.Fatal(err)
-		}
+		schema, level := &flowcontrolv1.FlowSchema{}, &flowcontrolv1.PriorityLevelConfiguration{}
 		header := tc.client.Send(t, wire.Request{Path: tc.path}).Header
-		got := header.Get(flowcontrolv1.ResponseHeaderMatchedFlowSchemaUID)
-		if got != string(schema.UID) {
-			t.Errorf("%s: the host has applied FlowSchema %s, want %s (%s)", tc.name, got, tc.want, schema.UID)
+		for _, want := range []struct {
+			client.Object
+			name, header string
+		}{
+			{schema, tc.schema, flowcontrolv1.ResponseHeaderMatchedFlowSchemaUID},
+			{level, tc.level, flowcontrolv1.ResponseHeaderMatchedPriorityLevelConfigurationUID},
+		} {
+			if err := env.Client.Get(t.Context(), client.ObjectKey{Name: want.name}, want.Object); err != nil {
+				t.Fatal(err)
+			}
+			if got := header.Get(want.header); got != string(want.GetUID()) {
+				t.Errorf("%s: the host has applied %T %s, want %s (%s)", tc.name, want.Object, got, want.name,
+					want.GetUID())
+			}
 		}
 	}
 }

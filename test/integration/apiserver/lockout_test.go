@@ -105,7 +105,7 @@ func TestALockDiesWithItsUser(t *testing.T) {
 // during many logins; at most they are asked to retry.
 func TestManagementWhileManyLogIn(t *testing.T) {
 	const crowd = 150
-	c, manager, victim := direct(t), newActor(t, "admin"), newActor(t, "")
+	c, manager, victim := another(t), newActor(t, "admin"), newActor(t, "")
 	forgiveAfterwards(t)
 	var group sync.WaitGroup
 	for range crowd {

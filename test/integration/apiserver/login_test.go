@@ -150,7 +150,7 @@ func TestManyLogins(t *testing.T) {
 			default:
 			}
 			begun := time.Now()
-			if err := direct(t).Answers(t.Context(), wire.OK,
+			if err := another(t).Answers(t.Context(), wire.OK,
 				wire.Request{Path: wire.DirectPath + me, Bearer: other.AccessToken}); err != nil {
 				t.Errorf("meanwhile: %v", err)
 				return
@@ -162,7 +162,7 @@ func TestManyLogins(t *testing.T) {
 	for range parallel {
 		logins.Go(func() {
 			begun := time.Now()
-			response, err := direct(t).Do(t.Context(), fixture.LoginRequest(wire.DirectPath, a.Name, a.Password))
+			response, err := another(t).Do(t.Context(), fixture.LoginRequest(wire.DirectPath, a.Name, a.Password))
 			if err != nil {
 				t.Error(err)
 				return
@@ -192,7 +192,7 @@ func TestManyLogins(t *testing.T) {
 		len(sessions) != codes[wire.OK] {
 		t.Errorf("codes %v with %d sessions", codes, len(sessions))
 	}
-	direct(t).Call(t, fixture.LoginRequest(wire.DirectPath, a.Name, a.Password)).Want(t, wire.OK)
+	another(t).Call(t, fixture.LoginRequest(wire.DirectPath, a.Name, a.Password)).Want(t, wire.OK)
 }
 
 // TestALoginTellsEnough verifies that the response of a login is complete and reveals nothing else.

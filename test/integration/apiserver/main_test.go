@@ -36,7 +36,8 @@ var env *environment.Environment
 
 func TestMain(m *testing.M) {
 	os.Exit(environment.Main(m, environment.Options{
-		DetectRaces: []string{environment.APIServer},
+		// Tests of concurrent requests send them to the first server and to a replica.
+		DetectRacesInReplicas: true,
 	}, func(e *environment.Environment) { env = e }))
 }
 

@@ -16,7 +16,7 @@ import (
 
 func newReplica(t *testing.T) *localcluster.APIServer {
 	t.Helper()
-	replica, err := env.KubeVision.StartAPIServer(t.Context(), 0)
+	replica, err := env.StartReplica(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -26,7 +26,7 @@ func newReplica(t *testing.T) *localcluster.APIServer {
 
 // second is another replica, for all tests that do not change it.
 var second = sync.OnceValues(func() (*localcluster.APIServer, error) {
-	return env.KubeVision.StartAPIServer(context.Background(), 0)
+	return env.StartReplica(context.Background())
 })
 
 // another returns a client of another replica.

@@ -15,6 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
+	"github.com/kubevision-io/kubevision/test/grants"
 )
 
 // delegate returns a client of a user with only the given rights.
@@ -57,7 +58,7 @@ func TestNobodyGrantsMoreThanTheyMay(t *testing.T) {
 	write := everything(kubevisionv1alpha1.GroupName, kubevisionv1alpha1.ResourceRoleBindings)
 	as := delegate(t, write, mayBind("kubevision:dev", "custom-role"))
 	binding := func(kind kubevisionv1alpha1.RoleKind, role string) *kubevisionv1alpha1.KubeVisionRoleBinding {
-		b := bindingObject(role, nil, toUser(u.Name))
+		b := grants.NewBinding(unique("binding"), hostName, role, nil, grants.ToUser(u.Name))
 		b.Spec.RoleRef.Kind = kind
 		return b
 	}
@@ -96,10 +97,10 @@ func TestNobodyGrantsMoreThanTheyMay(t *testing.T) {
 	}
 
 	// Adding a subject to a binding grants its role, too.
-	others := newBinding(t, kubevisionv1alpha1.RoleAdmin, nil, toUser(u.Name))
+	others := newBinding(t, kubevisionv1alpha1.RoleAdmin, nil, grants.ToUser(u.Name))
 	read(t, others)
 	widened := others.DeepCopy()
-	widened.Spec.Subjects = append(widened.Spec.Subjects, toUser("somebody-else"))
+	widened.Spec.Subjects = append(widened.Spec.Subjects, grants.ToUser("somebody-else"))
 	if err := as.Patch(t.Context(), widened, client.MergeFrom(others)); !apierrors.IsForbidden(err) {
 		t.Errorf("a subject was added to a binding of admin: %v", err)
 	}

@@ -16,6 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
+	"github.com/kubevision-io/kubevision/test/grants"
 )
 
 func clusterRole(name string) *rbacv1.ClusterRole {
@@ -84,7 +85,7 @@ func TestBuiltInRolesHaveTheClustersOwnRules(t *testing.T) {
 		},
 	} {
 		t.Run(role, func(t *testing.T) {
-			b := newBinding(t, role, inNames(n), toUser(u.Name))
+			b := newBinding(t, role, grants.Named(n), grants.ToUser(u.Name))
 			awaitReady(t, b)
 			for _, a := range tc.may {
 				eventually(t, soon, "review access", may(as, a, true))
@@ -146,7 +147,7 @@ func TestLabelAddsRulesToABuiltInRole(t *testing.T) {
 	guard(t)
 	host(t)
 	u := newUser(t, "")
-	awaitReady(t, newBinding(t, kubevisionv1alpha1.RoleReadonly, nil, toUser(u.Name)))
+	awaitReady(t, newBinding(t, kubevisionv1alpha1.RoleReadonly, nil, grants.ToUser(u.Name)))
 	widgets := authorizationv1.ResourceAttributes{Verb: "list", Group: "example.com", Resource: unique("widgets")}
 	extra := clusterRole(unique("extra"))
 	extra.Labels = map[string]string{"kubevision.io/aggregate-to-readonly": "true"}
@@ -166,7 +167,7 @@ func TestCustomClusterRole(t *testing.T) {
 	role.Rules = []rbacv1.PolicyRule{{APIGroups: []string{""}, Resources: []string{"configmaps"},
 		Verbs: []string{"list"}}}
 	create(t, role)
-	b := newBinding(t, role.Name, nil, toUser(u.Name))
+	b := newBinding(t, role.Name, nil, grants.ToUser(u.Name))
 	awaitReady(t, b)
 	awaitMade(t, b, inWholeCluster(b, role.Name, user(u.Name)), using(b, hostName, user(u.Name)))
 	eventually(t, soon, "review access",

@@ -14,13 +14,14 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
+	"github.com/kubevision-io/kubevision/test/grants"
 )
 
 func TestUserThatAppearsLater(t *testing.T) {
 	guard(t)
 	host(t)
 	u := userObject("")
-	b := newBinding(t, kubevisionv1alpha1.RoleReadonly, nil, toUser(u.Name))
+	b := newBinding(t, kubevisionv1alpha1.RoleReadonly, nil, grants.ToUser(u.Name))
 	c := awaitNotReady(t, b, kubevisionv1alpha1.ReasonSubjectNotFound)
 	if !strings.Contains(c.Message, u.Name) {
 		t.Errorf("message %q does not name the user", c.Message)
@@ -39,7 +40,7 @@ func TestClusterThatAppearsLater(t *testing.T) {
 	noHost(t)
 	u := newUser(t, "")
 	c := hostObject(unique("later"))
-	b := bindingObject(kubevisionv1alpha1.RoleReadonly, nil, toUser(u.Name))
+	b := grants.NewBinding(unique("binding"), hostName, kubevisionv1alpha1.RoleReadonly, nil, grants.ToUser(u.Name))
 	b.Spec.Clusters.Names = []string{c.Name}
 	create(t, b)
 	staysNotReady(t, b, kubevisionv1alpha1.ReasonClusterNotFound)
@@ -57,7 +58,7 @@ func TestClustersByLabel(t *testing.T) {
 	noHost(t)
 	u := newUser(t, "")
 	label := map[string]string{unique("region"): "eu"}
-	b := bindingObject(kubevisionv1alpha1.RoleReadonly, nil, toUser(u.Name))
+	b := grants.NewBinding(unique("binding"), hostName, kubevisionv1alpha1.RoleReadonly, nil, grants.ToUser(u.Name))
 	b.Spec.Clusters = kubevisionv1alpha1.ClusterTargets{Selector: &metav1.LabelSelector{MatchLabels: label}}
 	create(t, b)
 	staysNotReady(t, b, kubevisionv1alpha1.ReasonNoClusterMatches)
@@ -78,7 +79,7 @@ func TestEveryClusterIsTheOnlyUseWithoutNames(t *testing.T) {
 	guard(t)
 	host(t)
 	u := newUser(t, "")
-	b := bindingObject(kubevisionv1alpha1.RoleReadonly, nil, toUser(u.Name))
+	b := grants.NewBinding(unique("binding"), hostName, kubevisionv1alpha1.RoleReadonly, nil, grants.ToUser(u.Name))
 	b.Spec.Clusters = kubevisionv1alpha1.ClusterTargets{Selector: &metav1.LabelSelector{}}
 	create(t, b)
 	awaitReady(t, b)
@@ -105,7 +106,7 @@ func TestClusterWithoutConnection(t *testing.T) {
 	u := newUser(t, "")
 	member := kubeconfigCluster(t)
 	create(t, member)
-	b := bindingObject(kubevisionv1alpha1.RoleReadonly, nil, toUser(u.Name))
+	b := grants.NewBinding(unique("binding"), hostName, kubevisionv1alpha1.RoleReadonly, nil, grants.ToUser(u.Name))
 	b.Spec.Clusters.Names = []string{member.Name}
 	create(t, b)
 	awaitNotReady(t, b, kubevisionv1alpha1.ReasonNotConnected)
@@ -130,7 +131,7 @@ func TestUnreachableClusterHoldsUpNoOther(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := bindingObject(kubevisionv1alpha1.RoleReadonly, nil, toUser(u.Name))
+	b := grants.NewBinding(unique("binding"), hostName, kubevisionv1alpha1.RoleReadonly, nil, grants.ToUser(u.Name))
 	b.Spec.Clusters = kubevisionv1alpha1.ClusterTargets{Selector: &metav1.LabelSelector{
 		MatchExpressions: []metav1.LabelSelectorRequirement{{Key: "no-such",
 			Operator: metav1.LabelSelectorOpDoesNotExist}},
@@ -165,7 +166,7 @@ func TestUnreachableClusterHoldsUpNoOther(t *testing.T) {
 		t.Errorf("kubectl shows\n%s", table)
 	}
 
-	only := bindingObject(kubevisionv1alpha1.RoleReadonly, nil, toUser(u.Name))
+	only := grants.NewBinding(unique("binding"), hostName, kubevisionv1alpha1.RoleReadonly, nil, grants.ToUser(u.Name))
 	only.Spec.Clusters = kubevisionv1alpha1.ClusterTargets{Selector: &metav1.LabelSelector{MatchLabels: label}}
 	create(t, only)
 	awaitNotReady(t, only, kubevisionv1alpha1.ReasonNotConnected) // it is applied nowhere
@@ -181,8 +182,8 @@ func TestSummary(t *testing.T) {
 	guard(t)
 	host(t)
 	u := newUser(t, "")
-	b := bindingObject(kubevisionv1alpha1.RoleDev, labelled(map[string]string{"team": "web"}), toUser(u.Name),
-		toGroup("web"))
+	b := grants.NewBinding(unique("binding"), hostName, kubevisionv1alpha1.RoleDev, grants.Labelled(map[string]string{"team": "web"}), grants.ToUser(u.Name),
+		grants.ToGroup("web"))
 	b.Spec.Clusters = kubevisionv1alpha1.ClusterTargets{Selector: &metav1.LabelSelector{}}
 	create(t, b)
 	awaitReady(t, b)

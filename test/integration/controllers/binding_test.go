@@ -15,42 +15,11 @@ import (
 	"github.com/kubevision-io/kubevision/test/grants"
 )
 
-func toUser(name string) kubevisionv1alpha1.Subject {
-	return kubevisionv1alpha1.Subject{Kind: kubevisionv1alpha1.SubjectKubeVisionUser, Name: name}
-}
-
-func toGroup(name string) kubevisionv1alpha1.Subject {
-	return kubevisionv1alpha1.Subject{Kind: kubevisionv1alpha1.SubjectKubeVisionGroup, Name: name}
-}
-
-func inNames(namespaces ...string) *kubevisionv1alpha1.NamespaceTargets {
-	return &kubevisionv1alpha1.NamespaceTargets{Names: namespaces}
-}
-
-func labelled(labels map[string]string) *kubevisionv1alpha1.NamespaceTargets {
-	return &kubevisionv1alpha1.NamespaceTargets{Selector: &metav1.LabelSelector{MatchLabels: labels}}
-}
-
-// bindingObject returns a binding on the host; without namespaces it applies to the whole cluster.
-func bindingObject(
-	role string, namespaces *kubevisionv1alpha1.NamespaceTargets, subjects ...kubevisionv1alpha1.Subject,
-) *kubevisionv1alpha1.KubeVisionRoleBinding {
-	return &kubevisionv1alpha1.KubeVisionRoleBinding{
-		ObjectMeta: metav1.ObjectMeta{Name: unique("binding")},
-		Spec: kubevisionv1alpha1.KubeVisionRoleBindingSpec{
-			Subjects:   subjects,
-			RoleRef:    kubevisionv1alpha1.RoleReference{Name: role},
-			Clusters:   kubevisionv1alpha1.ClusterTargets{Names: []string{hostName}},
-			Namespaces: namespaces,
-		},
-	}
-}
-
 func newBinding(
 	tb testing.TB, role string, namespaces *kubevisionv1alpha1.NamespaceTargets, subjects ...kubevisionv1alpha1.Subject,
 ) *kubevisionv1alpha1.KubeVisionRoleBinding {
 	tb.Helper()
-	b := bindingObject(role, namespaces, subjects...)
+	b := grants.NewBinding(unique("binding"), hostName, role, namespaces, subjects...)
 	create(tb, b)
 	return b
 }

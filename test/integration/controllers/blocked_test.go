@@ -13,6 +13,7 @@ import (
 
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 	"github.com/kubevision-io/kubevision/pkg/names"
+	"github.com/kubevision-io/kubevision/test/grants"
 )
 
 // TestOneNamespaceHoldsUpNoOther verifies the effects of a tenant's RoleBinding that looks like KubeVision's, binds
@@ -44,5 +45,5 @@ func TestOneNamespaceHoldsUpNoOther(t *testing.T) {
 	newBinding(t, kubevisionv1alpha1.RoleReadonly, nil,
 		kubevisionv1alpha1.Subject{Kind: kubevisionv1alpha1.SubjectServiceAccount, Namespace: n, Name: "bot"})
 	u := newUser(t, "")
-	awaitReady(t, newBinding(t, kubevisionv1alpha1.RoleReadonly, nil, toUser(u.Name)))
+	awaitReady(t, newBinding(t, kubevisionv1alpha1.RoleReadonly, nil, grants.ToUser(u.Name)))
 }

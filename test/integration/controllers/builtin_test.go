@@ -8,6 +8,7 @@ import (
 
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 	"github.com/kubevision-io/kubevision/pkg/names"
+	"github.com/kubevision-io/kubevision/test/grants"
 )
 
 // TestClusterRolesOfBuiltInRolesSpareProtectedNamespaces verifies that the right to bind the ClusterRole of a
@@ -22,12 +23,12 @@ func TestClusterRolesOfBuiltInRolesSpareProtectedNamespaces(t *testing.T) {
 	}{
 		"the whole cluster":     {"", dev, nil},
 		"named as ClusterRole":  {kubevisionv1alpha1.RoleClusterRole, "kubevision:ops", nil},
-		"protected namespaces":  {"", dev, inNames(system, "kube-system")},
-		"every namespace there": {kubevisionv1alpha1.RoleClusterRole, dev, labelled(nil)},
+		"protected namespaces":  {"", dev, grants.Named(system, "kube-system")},
+		"every namespace there": {kubevisionv1alpha1.RoleClusterRole, dev, grants.Labelled(nil)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			u := newUser(t, "")
-			b := bindingObject(tc.role, tc.namespaces, toUser(u.Name))
+			b := grants.NewBinding(unique("binding"), hostName, tc.role, tc.namespaces, grants.ToUser(u.Name))
 			b.Spec.RoleRef.Kind = tc.kind
 			create(t, b)
 			awaitReady(t, b)

@@ -17,6 +17,7 @@ import (
 
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 	"github.com/kubevision-io/kubevision/pkg/names"
+	"github.com/kubevision-io/kubevision/test/grants"
 )
 
 func allSecrets() []rbacv1.PolicyRule {
@@ -77,7 +78,7 @@ func TestForeignRoleForUseIsNotBound(t *testing.T) {
 	host(t)
 	t.Run("there before", func(t *testing.T) {
 		u := newUser(t, "")
-		b := bindingObject(kubevisionv1alpha1.RoleReadonly, nil, toUser(u.Name))
+		b := grants.NewBinding(unique("binding"), hostName, kubevisionv1alpha1.RoleReadonly, nil, grants.ToUser(u.Name))
 		foreign := clusterRole("kubevision:use:" + b.Name)
 		foreign.Rules = allSecrets()
 		create(t, foreign)
@@ -88,7 +89,7 @@ func TestForeignRoleForUseIsNotBound(t *testing.T) {
 	})
 	t.Run("taken over later", func(t *testing.T) {
 		u := newUser(t, "")
-		b := newBinding(t, kubevisionv1alpha1.RoleReadonly, nil, toUser(u.Name))
+		b := newBinding(t, kubevisionv1alpha1.RoleReadonly, nil, grants.ToUser(u.Name))
 		awaitReady(t, b)
 		takeOver(t, "kubevision:use:"+b.Name)
 		eventually(t, soon, "the binding of the role goes", noBinding("kubevision:use:"+b.Name, ""))
@@ -104,8 +105,8 @@ func TestForeignBuiltInRoleIsNotBound(t *testing.T) {
 	host(t)
 	n := newNamespace(t, nil)
 	u, v := newUser(t, ""), newUser(t, "")
-	earlier := newBinding(t, kubevisionv1alpha1.RoleDev, nil, toUser(u.Name))
-	inOne := newBinding(t, kubevisionv1alpha1.RoleDev, inNames(n), toUser(u.Name))
+	earlier := newBinding(t, kubevisionv1alpha1.RoleDev, nil, grants.ToUser(u.Name))
+	inOne := newBinding(t, kubevisionv1alpha1.RoleDev, grants.Named(n), grants.ToUser(u.Name))
 	awaitReady(t, earlier)
 	awaitReady(t, inOne)
 	foreign := []*rbacv1.ClusterRole{takeOver(t, "kubevision:dev-cluster"), takeOver(t, dev)}
@@ -113,7 +114,7 @@ func TestForeignBuiltInRoleIsNotBound(t *testing.T) {
 	eventually(t, soon, "the RoleBinding goes", noBinding("kubevision:binding:"+earlier.Name, n))
 	eventually(t, soon, "the RoleBinding of the namespace goes", noBinding("kubevision:binding:"+inOne.Name, n))
 	awaitNotReady(t, earlier, kubevisionv1alpha1.ReasonNameConflict)
-	later := newBinding(t, kubevisionv1alpha1.RoleDev, nil, toUser(v.Name))
+	later := newBinding(t, kubevisionv1alpha1.RoleDev, nil, grants.ToUser(v.Name))
 	awaitNotReady(t, later, kubevisionv1alpha1.ReasonNameConflict)
 	for _, user := range []string{u.Name, v.Name} {
 		for _, namespace := range []string{"", n} {
@@ -136,7 +137,7 @@ func TestForeignRoleOfTheImpersonatorIsNotBound(t *testing.T) {
 	guard(t)
 	host(t)
 	u := newUser(t, "")
-	awaitReady(t, newBinding(t, kubevisionv1alpha1.RoleReadonly, nil, toUser(u.Name)))
+	awaitReady(t, newBinding(t, kubevisionv1alpha1.RoleReadonly, nil, grants.ToUser(u.Name)))
 	takeOver(t, names.Impersonator)
 	eventually(t, soon, "the binding of the role goes", noBinding(names.Impersonator, ""))
 	account := "system:serviceaccount:" + names.Namespace + ":" + names.Impersonator

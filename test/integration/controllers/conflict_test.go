@@ -12,6 +12,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
+	"github.com/kubevision-io/kubevision/test/grants"
 )
 
 func foreignRef() rbacv1.RoleRef {
@@ -25,7 +26,7 @@ func TestForeignObjectIsRefused(t *testing.T) {
 		namespaces *kubevisionv1alpha1.NamespaceTargets
 		foreign    func(b *kubevisionv1alpha1.KubeVisionRoleBinding) client.Object
 	}{
-		"RoleBinding": {inNames(namespace), func(b *kubevisionv1alpha1.KubeVisionRoleBinding) client.Object {
+		"RoleBinding": {grants.Named(namespace), func(b *kubevisionv1alpha1.KubeVisionRoleBinding) client.Object {
 			return &rbacv1.RoleBinding{ObjectMeta: metav1.ObjectMeta{Namespace: namespace,
 				Name: "kubevision:binding:" + b.Name}, RoleRef: foreignRef()}
 		}},
@@ -45,7 +46,7 @@ func TestForeignObjectIsRefused(t *testing.T) {
 			guard(t)
 			host(t)
 			u := newUser(t, "")
-			b := bindingObject(kubevisionv1alpha1.RoleDev, tc.namespaces, toUser(u.Name))
+			b := grants.NewBinding(unique("binding"), hostName, kubevisionv1alpha1.RoleDev, tc.namespaces, grants.ToUser(u.Name))
 			foreign := tc.foreign(b)
 			create(t, foreign)
 			create(t, b)
@@ -68,7 +69,7 @@ func TestForeignObjectOutlivesTheBinding(t *testing.T) {
 	guard(t)
 	host(t)
 	u := newUser(t, "")
-	b := bindingObject(kubevisionv1alpha1.RoleReadonly, nil, toUser(u.Name))
+	b := grants.NewBinding(unique("binding"), hostName, kubevisionv1alpha1.RoleReadonly, nil, grants.ToUser(u.Name))
 	foreign := &rbacv1.ClusterRoleBinding{ObjectMeta: metav1.ObjectMeta{Name: "kubevision:binding:" + b.Name},
 		RoleRef: foreignRef()}
 	create(t, foreign)
@@ -89,10 +90,10 @@ func TestForeignRoleInOneNamespaceHarmsNoOtherBinding(t *testing.T) {
 	host(t)
 	n := newNamespace(t, nil)
 	create(t, &rbacv1.Role{ObjectMeta: metav1.ObjectMeta{Namespace: n, Name: "kubevision-impersonator"}})
-	newBinding(t, kubevisionv1alpha1.RoleDev, inNames(n),
+	newBinding(t, kubevisionv1alpha1.RoleDev, grants.Named(n),
 		kubevisionv1alpha1.Subject{Kind: kubevisionv1alpha1.SubjectServiceAccount, Namespace: n, Name: "robot"})
 	u := newUser(t, "")
-	other := newBinding(t, kubevisionv1alpha1.RoleReadonly, nil, toUser(u.Name))
+	other := newBinding(t, kubevisionv1alpha1.RoleReadonly, nil, grants.ToUser(u.Name))
 	awaitMade(t, other, inWholeCluster(other, readonly, user(u.Name)), using(other, hostName, user(u.Name)))
 	awaitReady(t, other)
 	awaitReady(t, host(t))

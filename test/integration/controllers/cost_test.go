@@ -12,6 +12,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
+	"github.com/kubevision-io/kubevision/test/grants"
 )
 
 // TestSelectorsAreBounded verifies that the selectors of role bindings are bounded. Admission policies evaluate all
@@ -45,9 +46,9 @@ func TestSelectorsAreBounded(t *testing.T) {
 				}
 				s.MatchExpressions = append(s.MatchExpressions, e)
 			}
-			inNamespaces := bindingObject("readonly", &kubevisionv1alpha1.NamespaceTargets{Selector: s},
-				toUser("nobody"))
-			inClusters := bindingObject("readonly", nil, toUser("nobody"))
+			inNamespaces := grants.NewBinding(unique("binding"), hostName, "readonly", &kubevisionv1alpha1.NamespaceTargets{Selector: s},
+				grants.ToUser("nobody"))
+			inClusters := grants.NewBinding(unique("binding"), hostName, "readonly", nil, grants.ToUser("nobody"))
 			inClusters.Spec.Clusters = kubevisionv1alpha1.ClusterTargets{Selector: s}
 			for _, b := range []*kubevisionv1alpha1.KubeVisionRoleBinding{inNamespaces, inClusters} {
 				err := as.Create(t.Context(), b, client.DryRunAll)
@@ -82,8 +83,8 @@ func TestTextOfSelectorsIsBounded(t *testing.T) {
 			{Key: "a", Operator: metav1.LabelSelectorOperator(long)},
 		}},
 	} {
-		inNamespaces := bindingObject("readonly", &kubevisionv1alpha1.NamespaceTargets{Selector: s}, toUser("nobody"))
-		inClusters := bindingObject("readonly", nil, toUser("nobody"))
+		inNamespaces := grants.NewBinding(unique("binding"), hostName, "readonly", &kubevisionv1alpha1.NamespaceTargets{Selector: s}, grants.ToUser("nobody"))
+		inClusters := grants.NewBinding(unique("binding"), hostName, "readonly", nil, grants.ToUser("nobody"))
 		inClusters.Spec.Clusters = kubevisionv1alpha1.ClusterTargets{Selector: s}
 		for _, b := range []*kubevisionv1alpha1.KubeVisionRoleBinding{inNamespaces, inClusters} {
 			err := as.Create(t.Context(), b, client.DryRunAll)

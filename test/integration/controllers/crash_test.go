@@ -19,6 +19,7 @@ import (
 	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 	"github.com/kubevision-io/kubevision/pkg/names"
+	"github.com/kubevision-io/kubevision/test/grants"
 )
 
 // person is a user with all associated objects.
@@ -43,9 +44,9 @@ func people(tb testing.TB, count int, namespace string) []*person {
 		p.user = userObject(p.source.Name)
 		var namespaces *kubevisionv1alpha1.NamespaceTargets
 		if i%2 == 0 {
-			namespaces = inNames(namespace)
+			namespaces = grants.Named(namespace)
 		}
-		p.binding = bindingObject(kubevisionv1alpha1.RoleDev, namespaces, toUser(p.user.Name))
+		p.binding = grants.NewBinding(unique("binding"), hostName, kubevisionv1alpha1.RoleDev, namespaces, grants.ToUser(p.user.Name))
 		switch {
 		case i%4 > 1: // these are deleted
 		case namespaces != nil:

@@ -17,6 +17,7 @@ import (
 
 	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
+	"github.com/kubevision-io/kubevision/test/grants"
 )
 
 func writeManifest(tb testing.TB, o *unstructured.Unstructured) string {
@@ -47,7 +48,7 @@ func TestShortNamesAndColumns(t *testing.T) {
 	value := newPassword()
 	u := newUser(t, newSource(t, value).Name)
 	awaitReady(t, u)
-	awaitReady(t, newBinding(t, kubevisionv1alpha1.RoleReadonly, nil, toUser(u.Name)))
+	awaitReady(t, newBinding(t, kubevisionv1alpha1.RoleReadonly, nil, grants.ToUser(u.Name)))
 	awaitLogin(t, u.Name, value, dashboardv1alpha1.CodeOK)
 	for short, want := range map[string]string{
 		"kvu":       "NAME DISPLAY NAME READY REASON 2FA LAST LOGIN LOCKED UNTIL AGE",

@@ -17,6 +17,7 @@ import (
 
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 	"github.com/kubevision-io/kubevision/pkg/names"
+	"github.com/kubevision-io/kubevision/test/grants"
 )
 
 // content returns the part of an object that is compared.
@@ -169,8 +170,8 @@ func TestDriftOfABindingIsRepaired(t *testing.T) {
 	host(t)
 	n := newNamespace(t, nil)
 	u := newUser(t, "")
-	whole, inOne := newBinding(t, kubevisionv1alpha1.RoleReadonly, nil, toUser(u.Name)), newBinding(t,
-		kubevisionv1alpha1.RoleDev, inNames(n), toUser(u.Name))
+	whole, inOne := newBinding(t, kubevisionv1alpha1.RoleReadonly, nil, grants.ToUser(u.Name)), newBinding(t,
+		kubevisionv1alpha1.RoleDev, grants.Named(n), grants.ToUser(u.Name))
 	awaitReady(t, whole)
 	awaitReady(t, inOne)
 	for name, o := range map[string]client.Object{
@@ -193,7 +194,7 @@ func TestCopyOfAGrantIsRemoved(t *testing.T) {
 	host(t)
 	n, other := newNamespace(t, nil), newNamespace(t, nil)
 	u := newUser(t, "")
-	b := newBinding(t, kubevisionv1alpha1.RoleDev, inNames(n), toUser(u.Name))
+	b := newBinding(t, kubevisionv1alpha1.RoleDev, grants.Named(n), grants.ToUser(u.Name))
 	awaitReady(t, b)
 	original := read(t, &rbacv1.RoleBinding{ObjectMeta: metav1.ObjectMeta{Namespace: n, Name: "kubevision:binding:" +
 		b.Name}})

@@ -17,6 +17,7 @@ import (
 
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 	"github.com/kubevision-io/kubevision/pkg/names"
+	"github.com/kubevision-io/kubevision/test/grants"
 )
 
 // named returns the users and groups that all bindings currently name, computed independently of KubeVision's code.
@@ -107,7 +108,7 @@ func TestImpersonatorNamesExactlyTheBound(t *testing.T) {
 	create(t, two)
 	create(t, outsider)
 	awaitImpersonator(t)
-	b := newBinding(t, kubevisionv1alpha1.RoleReadonly, nil, toUser(two.Name), toGroup(team),
+	b := newBinding(t, kubevisionv1alpha1.RoleReadonly, nil, grants.ToUser(two.Name), grants.ToGroup(team),
 		kubevisionv1alpha1.Subject{Kind: kubevisionv1alpha1.SubjectUser, Name: unique("jane") + "@example.com"},
 		kubevisionv1alpha1.Subject{Kind: kubevisionv1alpha1.SubjectGroup, Name: unique("oidc:team")})
 	awaitReady(t, b)

@@ -12,6 +12,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
+	"github.com/kubevision-io/kubevision/test/grants"
 )
 
 // TestFinalizersKeepNoRights verifies that the finalizer of a tenant who may write RoleBindings keeps the object but
@@ -27,7 +28,7 @@ func TestFinalizersKeepNoRights(t *testing.T) {
 		},
 		"the namespace is not selected any more": func(tb testing.TB, b *kubevisionv1alpha1.KubeVisionRoleBinding) {
 			tb.Helper()
-			change(tb, b, func(b *kubevisionv1alpha1.KubeVisionRoleBinding) { b.Spec.Namespaces = inNames(other) })
+			change(tb, b, func(b *kubevisionv1alpha1.KubeVisionRoleBinding) { b.Spec.Namespaces = grants.Named(other) })
 		},
 		"the role changes": func(tb testing.TB, b *kubevisionv1alpha1.KubeVisionRoleBinding) {
 			tb.Helper()
@@ -38,7 +39,7 @@ func TestFinalizersKeepNoRights(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			u := newUser(t, "")
-			b := newBinding(t, kubevisionv1alpha1.RoleDev, inNames(n), toUser(u.Name))
+			b := newBinding(t, kubevisionv1alpha1.RoleDev, grants.Named(n), grants.ToUser(u.Name))
 			awaitReady(t, b)
 			q := authorizationv1.ResourceAttributes{Verb: "delete", Resource: "secrets", Namespace: n}
 			eventually(t, soon, "have the right", may("kubevision:"+u.Name, q, true))

@@ -13,6 +13,7 @@ import (
 
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 	"github.com/kubevision-io/kubevision/pkg/names"
+	"github.com/kubevision-io/kubevision/test/grants"
 )
 
 const grantedObjectsPolicy = "kubevision-granted-objects"
@@ -24,7 +25,7 @@ func TestOnlyKubeVisionLabelsRoles(t *testing.T) {
 	host(t)
 	n := newNamespace(t, nil)
 	u := newUser(t, "")
-	b := newBinding(t, kubevisionv1alpha1.RoleReadonly, inNames(n), toUser(u.Name))
+	b := newBinding(t, kubevisionv1alpha1.RoleReadonly, grants.Named(n), grants.ToUser(u.Name))
 	awaitReady(t, b)
 	as := delegate(t, everything(rbacv1.GroupName, "roles", "rolebindings"), mayBind("kubevision:readonly"))
 	role := func(labels map[string]string) *rbacv1.Role {

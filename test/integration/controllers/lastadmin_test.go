@@ -18,6 +18,7 @@ import (
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 	"github.com/kubevision-io/kubevision/pkg/envelope"
 	"github.com/kubevision-io/kubevision/pkg/names"
+	"github.com/kubevision-io/kubevision/test/grants"
 )
 
 // letGo allows the deletion of objects that keep the last administrator.
@@ -103,10 +104,12 @@ func newAdmin(tb testing.TB, subject func(*kubevisionv1alpha1.KubeVisionUser) ku
 	return u, b
 }
 
-func byName(u *kubevisionv1alpha1.KubeVisionUser) kubevisionv1alpha1.Subject { return toUser(u.Name) }
+func byName(u *kubevisionv1alpha1.KubeVisionUser) kubevisionv1alpha1.Subject {
+	return grants.ToUser(u.Name)
+}
 
 func byGroup(u *kubevisionv1alpha1.KubeVisionUser) kubevisionv1alpha1.Subject {
-	return toGroup(u.Spec.Groups[0])
+	return grants.ToGroup(u.Spec.Groups[0])
 }
 
 // TestFirstUserIsTheLastAdmin verifies that a new installation has one administrator, who cannot be removed.
@@ -138,13 +141,13 @@ func TestFirstUserIsTheLastAdmin(t *testing.T) {
 	disabled, _ := newAdmin(t, byName)
 	change(t, disabled, disable)
 	without := newUser(t, "")
-	newBinding(t, kubevisionv1alpha1.RoleAdmin, nil, toUser(without.Name))
+	newBinding(t, kubevisionv1alpha1.RoleAdmin, nil, grants.ToUser(without.Name))
 	other, otherBinding := newAdmin(t, byName)
 	awaitLastAdmin(t, "admins", strings.Join(sorted(names.AdminUser, other.Name), ","))
 	accepted(t, "delete the first user beside another", deletion(u))
 	accepted(t, "delete the other", deletion(other))
 	change(t, otherBinding, func(b *kubevisionv1alpha1.KubeVisionRoleBinding) {
-		b.Spec.Namespaces = inNames("default")
+		b.Spec.Namespaces = grants.Named("default")
 	})
 	awaitLastAdmin(t, "admins", names.AdminUser)
 	refused(t, "delete the first user", deletion(u))
@@ -167,7 +170,7 @@ func TestLastAdmin(t *testing.T) {
 			refused(t, "delete the binding", deletion(b))
 			for what, how := range map[string]func(*kubevisionv1alpha1.KubeVisionRoleBinding){
 				"another subject": func(b *kubevisionv1alpha1.KubeVisionRoleBinding) {
-					b.Spec.Subjects = []kubevisionv1alpha1.Subject{toUser("somebody")}
+					b.Spec.Subjects = []kubevisionv1alpha1.Subject{grants.ToUser("somebody")}
 				},
 				"another role": func(b *kubevisionv1alpha1.KubeVisionRoleBinding) {
 					b.Spec.RoleRef.Name = kubevisionv1alpha1.RoleOps
@@ -176,7 +179,7 @@ func TestLastAdmin(t *testing.T) {
 					b.Spec.RoleRef.Kind = kubevisionv1alpha1.RoleClusterRole
 				},
 				"a namespace": func(b *kubevisionv1alpha1.KubeVisionRoleBinding) {
-					b.Spec.Namespaces = inNames("default")
+					b.Spec.Namespaces = grants.Named("default")
 				},
 				"other clusters": func(b *kubevisionv1alpha1.KubeVisionRoleBinding) {
 					b.Spec.Clusters = kubevisionv1alpha1.ClusterTargets{Names: []string{"elsewhere"}}
@@ -188,7 +191,7 @@ func TestLastAdmin(t *testing.T) {
 				b.Spec.Clusters = kubevisionv1alpha1.ClusterTargets{Selector: &metav1.LabelSelector{}}
 			}))
 			accepted(t, "one subject more", changing(b, func(b *kubevisionv1alpha1.KubeVisionRoleBinding) {
-				b.Spec.Subjects = append(b.Spec.Subjects, toUser("somebody"))
+				b.Spec.Subjects = append(b.Spec.Subjects, grants.ToUser("somebody"))
 			}))
 			accepted(t, "another display name",
 				changing(u, func(u *kubevisionv1alpha1.KubeVisionUser) { u.Spec.DisplayName = "x" }))

@@ -16,6 +16,7 @@ import (
 
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 	"github.com/kubevision-io/kubevision/pkg/names"
+	"github.com/kubevision-io/kubevision/test/grants"
 )
 
 func TestDeletedBindingLeavesNothing(t *testing.T) {
@@ -26,9 +27,9 @@ func TestDeletedBindingLeavesNothing(t *testing.T) {
 			u := newUser(t, "")
 			var namespaces *kubevisionv1alpha1.NamespaceTargets
 			if inOne {
-				namespaces = inNames(newNamespace(t, nil))
+				namespaces = grants.Named(newNamespace(t, nil))
 			}
-			b := newBinding(t, kubevisionv1alpha1.RoleDev, namespaces, toUser(u.Name))
+			b := newBinding(t, kubevisionv1alpha1.RoleDev, namespaces, grants.ToUser(u.Name))
 			awaitReady(t, b)
 			remove(t, b)
 			if err := isMade(b)(t.Context()); err != nil {
@@ -46,7 +47,7 @@ func TestUnlabelledGrantDoesNotOutliveTheBinding(t *testing.T) {
 			guard(t)
 			host(t)
 			u := newUser(t, "")
-			b := newBinding(t, kubevisionv1alpha1.RoleReadonly, nil, toUser(u.Name))
+			b := newBinding(t, kubevisionv1alpha1.RoleReadonly, nil, grants.ToUser(u.Name))
 			awaitReady(t, b)
 			o := &rbacv1.ClusterRoleBinding{ObjectMeta: metav1.ObjectMeta{Name: "kubevision:binding:" + b.Name}}
 			t.Cleanup(func() { remove(t, o) })
@@ -77,7 +78,7 @@ func TestDeletionOrders(t *testing.T) {
 			u := newUser(t, newSource(t, value).Name)
 			c := hostObject(unique("cluster"))
 			create(t, c)
-			b := bindingObject(kubevisionv1alpha1.RoleDev, inNames(n.Name), toUser(u.Name),
+			b := grants.NewBinding(unique("binding"), hostName, kubevisionv1alpha1.RoleDev, grants.Named(n.Name), grants.ToUser(u.Name),
 				kubevisionv1alpha1.Subject{Kind: kubevisionv1alpha1.SubjectServiceAccount, Namespace: n.Name,
 					Name: "robot"})
 			b.Spec.Clusters.Names = []string{c.Name}

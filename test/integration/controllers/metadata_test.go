@@ -14,6 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
+	"github.com/kubevision-io/kubevision/test/grants"
 )
 
 // TestMetadataIsBounded verifies that the metadata of users, clusters and bindings is bounded, since both programs
@@ -58,7 +59,7 @@ func TestMetadataIsBounded(t *testing.T) {
 		}, true},
 	} {
 		user := &kubevisionv1alpha1.KubeVisionUser{ObjectMeta: metav1.ObjectMeta{Name: unique("large")}}
-		binding := bindingObject(kubevisionv1alpha1.RoleReadonly, nil, toUser("nobody"))
+		binding := grants.NewBinding(unique("binding"), hostName, kubevisionv1alpha1.RoleReadonly, nil, grants.ToUser("nobody"))
 		tc.change(&user.ObjectMeta)
 		tc.change(&binding.ObjectMeta)
 		changed := existing.DeepCopy()

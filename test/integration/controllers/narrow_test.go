@@ -20,6 +20,7 @@ import (
 
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 	"github.com/kubevision-io/kubevision/pkg/names"
+	"github.com/kubevision-io/kubevision/test/grants"
 )
 
 // refuse lets the API server reject writes of RBAC objects for which an expression is false, until the end of the
@@ -61,9 +62,9 @@ func TestNothingIsTakenAwayLaterThanItIsGiven(t *testing.T) {
 	host(t)
 	one, two, boss := newUser(t, ""), newUser(t, ""), newUser(t, "")
 	n := newNamespace(t, nil)
-	both := newBinding(t, kubevisionv1alpha1.RoleAdmin, nil, toUser(one.Name), toUser(two.Name))
-	role := newBinding(t, kubevisionv1alpha1.RoleAdmin, nil, toUser(boss.Name))
-	inOne := newBinding(t, kubevisionv1alpha1.RoleDev, inNames(n), toUser(one.Name), toUser(two.Name))
+	both := newBinding(t, kubevisionv1alpha1.RoleAdmin, nil, grants.ToUser(one.Name), grants.ToUser(two.Name))
+	role := newBinding(t, kubevisionv1alpha1.RoleAdmin, nil, grants.ToUser(boss.Name))
+	inOne := newBinding(t, kubevisionv1alpha1.RoleDev, grants.Named(n), grants.ToUser(one.Name), grants.ToUser(two.Name))
 	for _, b := range []*kubevisionv1alpha1.KubeVisionRoleBinding{both, role, inOne} {
 		awaitReady(t, b)
 	}
@@ -84,20 +85,20 @@ func TestNothingIsTakenAwayLaterThanItIsGiven(t *testing.T) {
 		return nil
 	})
 	newcomer := newUser(t, "")
-	refused := newBinding(t, kubevisionv1alpha1.RoleReadonly, nil, toUser(newcomer.Name))
+	refused := newBinding(t, kubevisionv1alpha1.RoleReadonly, nil, grants.ToUser(newcomer.Name))
 	awaitNotReady(t, refused, kubevisionv1alpha1.ReasonApplyFailed)
 
 	// Each of these changes grants something to the newcomer, which is rejected, and revokes something from another
 	// user.
 	change(t, both, func(b *kubevisionv1alpha1.KubeVisionRoleBinding) {
-		b.Spec.Subjects = []kubevisionv1alpha1.Subject{toUser(one.Name), toUser(newcomer.Name)}
+		b.Spec.Subjects = []kubevisionv1alpha1.Subject{grants.ToUser(one.Name), grants.ToUser(newcomer.Name)}
 	})
 	change(t, inOne, func(b *kubevisionv1alpha1.KubeVisionRoleBinding) {
-		b.Spec.Subjects = []kubevisionv1alpha1.Subject{toUser(one.Name), toUser(newcomer.Name)}
+		b.Spec.Subjects = []kubevisionv1alpha1.Subject{grants.ToUser(one.Name), grants.ToUser(newcomer.Name)}
 	})
 	change(t, role, func(b *kubevisionv1alpha1.KubeVisionRoleBinding) {
 		b.Spec.RoleRef.Name = kubevisionv1alpha1.RoleReadonly
-		b.Spec.Subjects = append(b.Spec.Subjects, toUser(newcomer.Name))
+		b.Spec.Subjects = append(b.Spec.Subjects, grants.ToUser(newcomer.Name))
 	})
 	deletes := authorizationv1.ResourceAttributes{Verb: "delete", Resource: "secrets", Namespace: n}
 	uses := authorizationv1.ResourceAttributes{Verb: "use", Group: "kubevision.io", Resource: "kubevisionclusters",
@@ -129,7 +130,7 @@ func TestRevocationThatFails(t *testing.T) {
 		t.Fatal(err)
 	}
 	one, two := newUser(t, ""), newUser(t, "")
-	b := newBinding(t, kubevisionv1alpha1.RoleReadonly, nil, toUser(one.Name), toUser(two.Name))
+	b := newBinding(t, kubevisionv1alpha1.RoleReadonly, nil, grants.ToUser(one.Name), grants.ToUser(two.Name))
 	awaitReady(t, b)
 	name := "kubevision:binding:" + b.Name
 	refuse(t, "clusterrolebindings", `object != null && object.metadata.name == "`+name+`"`, "false",
@@ -159,7 +160,7 @@ func TestRevocationThatFails(t *testing.T) {
 		t.Errorf("%s was %g and is %g (%v)", failures, before, after, err)
 	}
 	change(t, b, func(b *kubevisionv1alpha1.KubeVisionRoleBinding) {
-		b.Spec.Subjects = append(b.Spec.Subjects, toUser(two.Name))
+		b.Spec.Subjects = append(b.Spec.Subjects, grants.ToUser(two.Name))
 	})
 	eventually(t, soon, "no revocation is pending any more", metrics.is(pending, 0))
 }
@@ -170,7 +171,7 @@ func TestMoreNamesThanOneRoleHolds(t *testing.T) {
 	guard(t)
 	host(t)
 	one, two := newUser(t, ""), newUser(t, "")
-	b := newBinding(t, kubevisionv1alpha1.RoleAdmin, nil, toUser(one.Name), toUser(two.Name))
+	b := newBinding(t, kubevisionv1alpha1.RoleAdmin, nil, grants.ToUser(one.Name), grants.ToUser(two.Name))
 	awaitReady(t, b)
 	const bindings = 26
 	many := make([]*kubevisionv1alpha1.KubeVisionRoleBinding, bindings)

@@ -17,6 +17,7 @@ import (
 
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 	"github.com/kubevision-io/kubevision/pkg/names"
+	"github.com/kubevision-io/kubevision/test/grants"
 )
 
 const (
@@ -64,7 +65,7 @@ func TestObjectsAreFew(t *testing.T) {
 	user := newUser(t, "")
 	cluster := clusterObject(unique("few"), nil)
 	create(t, cluster)
-	binding := newBinding(t, readonlyRole, inNames("nowhere"), toUser("nobody"))
+	binding := newBinding(t, readonlyRole, grants.Named("nowhere"), grants.ToUser("nobody"))
 	var users kubevisionv1alpha1.KubeVisionUserList
 	var clusters kubevisionv1alpha1.KubeVisionClusterList
 	var bindings kubevisionv1alpha1.KubeVisionRoleBindingList
@@ -78,7 +79,7 @@ func TestObjectsAreFew(t *testing.T) {
 	}{
 		"--max-users":         {user, userObject("")},
 		"--max-clusters":      {cluster, clusterObject(unique("more"), nil)},
-		"--max-role-bindings": {binding, bindingObject(readonlyRole, inNames("nowhere"), toUser("nobody"))},
+		"--max-role-bindings": {binding, grants.NewBinding(unique("binding"), hostName, readonlyRole, grants.Named("nowhere"), grants.ToUser("nobody"))},
 	} {
 		try := func(ctx context.Context) error {
 			next := tc.next.DeepCopyObject().(client.Object) //nolint:forcetypeassert,errcheck // it is an object
@@ -111,7 +112,7 @@ func TestObjectsAreSmallTogether(t *testing.T) {
 	user.Spec.Groups, user.Spec.DisplayName = []string{"one", "two"}, "Somebody"
 	user.Annotations = map[string]string{"example.com/note": "a note"}
 	create(t, user)
-	binding := newBinding(t, readonlyRole, inNames("a", "b"), toUser("nobody"), toUser("somebody"))
+	binding := newBinding(t, readonlyRole, grants.Named("a", "b"), grants.ToUser("nobody"), grants.ToUser("somebody"))
 	restartWith(t, "--max-object-bytes=1")
 	patching := func(o client.Object, body string) func(context.Context) error {
 		return func(ctx context.Context) error {

@@ -17,6 +17,7 @@ import (
 
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 	"github.com/kubevision-io/kubevision/pkg/names"
+	"github.com/kubevision-io/kubevision/test/grants"
 )
 
 const ownObjectsPolicy = "kubevision-own-objects"
@@ -176,7 +177,7 @@ func TestOnlyKubeVisionChangesItsOwnObjects(t *testing.T) {
 func TestOnlyKubeVisionWritesStatus(t *testing.T) {
 	guard(t)
 	u := newUser(t, "")
-	b := newBinding(t, kubevisionv1alpha1.RoleDev, inNames("nowhere"), toUser(u.Name))
+	b := newBinding(t, kubevisionv1alpha1.RoleDev, grants.Named("nowhere"), grants.ToUser(u.Name))
 	c := host(t)
 	status := merge(`{"status":{"observedGeneration":42}}`)
 	for who, as := range writers(t) {

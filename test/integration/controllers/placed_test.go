@@ -17,6 +17,7 @@ import (
 
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 	"github.com/kubevision-io/kubevision/pkg/names"
+	"github.com/kubevision-io/kubevision/test/grants"
 )
 
 // placed returns all objects on the host that do not belong to one binding or user.
@@ -87,7 +88,7 @@ func TestLastRegistrationOfTheHostTakesEverythingAlong(t *testing.T) {
 	guard(t)
 	host(t)
 	namespace := newNamespace(t, nil)
-	b := newBinding(t, kubevisionv1alpha1.RoleDev, inNames(namespace),
+	b := newBinding(t, kubevisionv1alpha1.RoleDev, grants.Named(namespace),
 		kubevisionv1alpha1.Subject{Kind: kubevisionv1alpha1.SubjectServiceAccount, Namespace: namespace, Name: "robot"})
 	awaitReady(t, b)
 	eventually(t, soon, "wait for the placed objects", arePlaced(sorted(append(onEveryHost(),

@@ -62,7 +62,7 @@ func TestRolesInTheWholeClusterSpareProtectedNamespaces(t *testing.T) {
 		t.Run(role, func(t *testing.T) {
 			u := newUser(t, "")
 			as := "kubevision:" + u.Name
-			b := newBinding(t, role, nil, toUser(u.Name))
+			b := newBinding(t, role, nil, grants.ToUser(u.Name))
 			awaitReady(t, b)
 			check := func(what string, questions []authorizationv1.ResourceAttributes, want bool) {
 				t.Helper()
@@ -103,8 +103,8 @@ func TestOpsDrainNodes(t *testing.T) {
 	guard(t)
 	host(t)
 	u, other := newUser(t, ""), newUser(t, "")
-	awaitReady(t, newBinding(t, kubevisionv1alpha1.RoleOps, nil, toUser(u.Name)))
-	awaitReady(t, newBinding(t, kubevisionv1alpha1.RoleDev, nil, toUser(other.Name)))
+	awaitReady(t, newBinding(t, kubevisionv1alpha1.RoleOps, nil, grants.ToUser(u.Name)))
+	awaitReady(t, newBinding(t, kubevisionv1alpha1.RoleDev, nil, grants.ToUser(other.Name)))
 	for _, q := range []authorizationv1.ResourceAttributes{
 		{Verb: "patch", Resource: "nodes"}, {Verb: "list", Resource: "pods"},
 		{Verb: "list", Group: "apps", Resource: "daemonsets"},
@@ -131,11 +131,11 @@ func TestBindingThatNamesProtectedNamespaces(t *testing.T) {
 	ordinary := newNamespace(t, label)
 	u := newUser(t, "")
 	for name, targets := range map[string]*kubevisionv1alpha1.NamespaceTargets{
-		"names":    inNames(ordinary, system),
+		"names":    grants.Named(ordinary, system),
 		"selector": {Selector: &metav1.LabelSelector{}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			b := newBinding(t, kubevisionv1alpha1.RoleDev, targets, toUser(u.Name))
+			b := newBinding(t, kubevisionv1alpha1.RoleDev, targets, grants.ToUser(u.Name))
 			awaitReady(t, b)
 			eventually(t, soon, "wait for the RoleBindings", func(ctx context.Context) error {
 				got, err := grants.List(ctx, env.Client, b)

@@ -18,6 +18,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
+	"github.com/kubevision-io/kubevision/test/grants"
 )
 
 var (
@@ -74,16 +75,16 @@ func TestNothingIsWrittenWhenAllIsWell(t *testing.T) {
 	member := kubeconfigCluster(t)
 	create(t, member)
 	account := kubevisionv1alpha1.Subject{Kind: kubevisionv1alpha1.SubjectServiceAccount, Namespace: n, Name: "robot"}
-	awaitReady(t, newBinding(t, kubevisionv1alpha1.RoleReadonly, nil, toUser(u.Name), toGroup("x"), account))
-	awaitReady(t, newBinding(t, kubevisionv1alpha1.RoleOps, inNames(n), toUser(u.Name), account))
+	awaitReady(t, newBinding(t, kubevisionv1alpha1.RoleReadonly, nil, grants.ToUser(u.Name), grants.ToGroup("x"), account))
+	awaitReady(t, newBinding(t, kubevisionv1alpha1.RoleOps, grants.Named(n), grants.ToUser(u.Name), account))
 	longNames := make([]kubevisionv1alpha1.Subject, 0, 3)
 	for range 3 {
 		longNames = append(longNames, kubevisionv1alpha1.Subject{Kind: kubevisionv1alpha1.SubjectUser,
 			Name: strings.Repeat("日本", 20) + unique("x")})
 	}
-	awaitReady(t, newBinding(t, kubevisionv1alpha1.RoleOps, inNames(n), longNames...))
-	awaitNotReady(t, newBinding(t, "no-such-role", nil, toUser(u.Name)), kubevisionv1alpha1.ReasonRoleNotFound)
-	awaitNotReady(t, newBinding(t, kubevisionv1alpha1.RoleDev, inNames("no-such-namespace"), toUser("nobody")),
+	awaitReady(t, newBinding(t, kubevisionv1alpha1.RoleOps, grants.Named(n), longNames...))
+	awaitNotReady(t, newBinding(t, "no-such-role", nil, grants.ToUser(u.Name)), kubevisionv1alpha1.ReasonRoleNotFound)
+	awaitNotReady(t, newBinding(t, kubevisionv1alpha1.RoleDev, grants.Named("no-such-namespace"), grants.ToUser("nobody")),
 		kubevisionv1alpha1.ReasonNamespaceNotFound)
 	awaitNotReady(t, broken, kubevisionv1alpha1.ReasonSecretNotFound)
 	awaitReady(t, u)

@@ -20,6 +20,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/authentication/credentials"
 	"github.com/kubevision-io/kubevision/pkg/authentication/password"
 	"github.com/kubevision-io/kubevision/pkg/names"
+	"github.com/kubevision-io/kubevision/test/grants"
 )
 
 const adoptCredentials = `{"metadata":{"annotations":{"` + names.AdoptCredentialsAnnotation + `":""}}}`
@@ -185,7 +186,7 @@ func TestRestoredFavorites(t *testing.T) {
 func TestNobodyTakesANameOverByARestore(t *testing.T) {
 	guard(t)
 	v := newVeteran(t)
-	newBinding(t, kubevisionv1alpha1.RoleReadonly, inNames("nowhere"), toUser(v.user.Name))
+	newBinding(t, kubevisionv1alpha1.RoleReadonly, grants.Named("nowhere"), grants.ToUser(v.user.Name))
 	manager := delegate(t, everything(kubevisionv1alpha1.GroupName, "kubevisionusers"), everything("", "secrets"))
 	becomesRefused(t, names.UsersPolicy, manager, func(ctx context.Context, as client.Client) error {
 		return as.Patch(ctx, v.user.DeepCopy(), merge(adoptCredentials), client.DryRunAll)

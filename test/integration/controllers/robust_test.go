@@ -56,7 +56,7 @@ func TestStuckNamespaceHarmsNoOtherBinding(t *testing.T) {
 	eventuallyAbsent(t, role)
 
 	u := newUser(t, "")
-	other := newBinding(t, kubevisionv1alpha1.RoleReadonly, nil, toUser(u.Name))
+	other := newBinding(t, kubevisionv1alpha1.RoleReadonly, nil, grants.ToUser(u.Name))
 	awaitMade(t, other, inWholeCluster(other, readonly, user(u.Name)), using(other, hostName, user(u.Name)))
 	awaitReady(t, other)
 	awaitReady(t, host(t))
@@ -88,7 +88,7 @@ func TestBadSelectorEndsTheGrant(t *testing.T) {
 			n := newNamespace(t, nil)
 			u := newUser(t, "")
 			ofClusters, ofNamespaces := newBinding(t, kubevisionv1alpha1.RoleReadonly, nil,
-				toUser(u.Name)), newBinding(t, kubevisionv1alpha1.RoleDev, inNames(n), toUser(u.Name))
+				grants.ToUser(u.Name)), newBinding(t, kubevisionv1alpha1.RoleDev, grants.Named(n), grants.ToUser(u.Name))
 			awaitReady(t, ofClusters)
 			awaitReady(t, ofNamespaces)
 			holds(t, settling, "before the change",
@@ -144,7 +144,7 @@ func TestBadSelectorLocksNobodyOut(t *testing.T) {
 	value := newPassword()
 	u := newUser(t, newSource(t, value).Name)
 	awaitReady(t, u)
-	b := bindingObject(kubevisionv1alpha1.RoleReadonly, nil, toUser(u.Name))
+	b := grants.NewBinding(unique("binding"), hostName, kubevisionv1alpha1.RoleReadonly, nil, grants.ToUser(u.Name))
 	b.Spec.Clusters = kubevisionv1alpha1.ClusterTargets{Selector: badSelectors()["unknown operator"]}
 	if err := env.Client.Create(t.Context(), b); err != nil {
 		t.Skipf("the API server refuses such a selector: %v", err)
@@ -159,7 +159,7 @@ func TestRoleThatCannotBeIsReported(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			host(t)
 			u := newUser(t, "")
-			b := bindingObject(name, nil, toUser(u.Name))
+			b := grants.NewBinding(unique("binding"), hostName, name, nil, grants.ToUser(u.Name))
 			if err := env.Client.Create(t.Context(), b); err != nil {
 				t.Skipf("the API server refuses the name: %v", err)
 			}

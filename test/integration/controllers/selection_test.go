@@ -16,6 +16,7 @@ import (
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 	"github.com/kubevision-io/kubevision/pkg/bindings"
 	"github.com/kubevision-io/kubevision/pkg/names"
+	"github.com/kubevision-io/kubevision/test/grants"
 )
 
 type labelSet = map[string]string
@@ -46,7 +47,7 @@ func labelledClusters(labels labelSet) kubevisionv1alpha1.ClusterTargets {
 // boundTo creates a binding of clusters to a role. The admission policies see it with a short delay.
 func boundTo(tb testing.TB, role string, targets kubevisionv1alpha1.ClusterTargets) {
 	tb.Helper()
-	b := bindingObject(role, inNames("nowhere"), toUser("nobody"))
+	b := grants.NewBinding(unique("binding"), hostName, role, grants.Named("nowhere"), grants.ToUser("nobody"))
 	b.Spec.Clusters = targets
 	create(tb, b)
 }
@@ -235,7 +236,7 @@ func TestSelectorsAreReadAsKubernetesReadsThem(t *testing.T) {
 func TestLabelsOfNamespacesGrantNothing(t *testing.T) {
 	guard(t)
 	team := unique("team")
-	newBinding(t, "some-role", labelled(labelSet{team: "shop"}), toUser("nobody"))
+	newBinding(t, "some-role", grants.Labelled(labelSet{team: "shop"}), grants.ToUser("nobody"))
 	n := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: newNamespace(t, nil)}}
 	mayOnlyWith(t, "some-role", names.NamespacesPolicy, patching(n, `{"metadata":{"labels":{"`+team+`":"shop"}}}`))
 	mayOnlyWith(t, "some-role", names.NewNamespacesPolicy, creating(namespaceWith(labelSet{team: "shop"})))
@@ -256,15 +257,15 @@ func TestLabelsOfNamespacesGrantNothing(t *testing.T) {
 // one, does not restrict changes of labels.
 func TestSelectorsOfEveryNamespaceHoldNobodyUp(t *testing.T) {
 	guard(t)
-	everywhere := labelled(nil)
-	newBinding(t, "some-role", everywhere, toUser("nobody"))
-	but := labelled(nil)
+	everywhere := grants.Labelled(nil)
+	newBinding(t, "some-role", everywhere, grants.ToUser("nobody"))
+	but := grants.Labelled(nil)
 	but.Selector.MatchExpressions = []metav1.LabelSelectorRequirement{
 		{Key: "x", Operator: metav1.LabelSelectorOpNotIn, Values: []string{"y"}},
 	}
-	newBinding(t, "some-role", but, toUser("nobody"))
+	newBinding(t, "some-role", but, grants.ToUser("nobody"))
 	marker := unique("marker")
-	newBinding(t, "some-role", labelled(labelSet{marker: ""}), toUser("nobody"))
+	newBinding(t, "some-role", grants.Labelled(labelSet{marker: ""}), grants.ToUser("nobody"))
 	as := registrar(t)
 	becomesRefused(t, names.NewNamespacesPolicy, as, creating(namespaceWith(labelSet{marker: ""})))
 	for _, labels := range []labelSet{nil, {"any": "label"}, {"x": "y"}} {
@@ -278,7 +279,7 @@ func TestSelectorsOfEveryNamespaceHoldNobodyUp(t *testing.T) {
 // that they may not bind.
 func TestProtectionIsNotTakenOff(t *testing.T) {
 	guard(t)
-	newBinding(t, "dev", nil, toUser("nobody"))
+	newBinding(t, "dev", nil, grants.ToUser("nobody"))
 	const label = "kubevision.io/protected"
 	n := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: newNamespace(t, labelSet{label: "true"})}}
 	for _, value := range []string{`null`, `"false"`} {
@@ -295,8 +296,8 @@ func TestUsersInheritNothing(t *testing.T) {
 	guard(t)
 	group, other := unique("group"), unique("other")
 	gone := userObject("")
-	newBinding(t, "admin", inNames("nowhere"), toUser(gone.Name))
-	newBinding(t, "some-role", inNames("nowhere"), toGroup(group))
+	newBinding(t, "admin", grants.Named("nowhere"), grants.ToUser(gone.Name))
+	newBinding(t, "some-role", grants.Named("nowhere"), grants.ToGroup(group))
 	member := userObject("")
 	member.Spec.Groups = []string{group}
 	u := newUser(t, "")
@@ -325,7 +326,7 @@ func TestAccountsAreNotTakenOver(t *testing.T) {
 		u.Spec.Disabled, u.Spec.TwoFactor = true, kubevisionv1alpha1.TwoFactorRequired
 		create(t, u)
 	}
-	newBinding(t, "some-role", inNames("nowhere"), toUser(named.Name), toGroup(group))
+	newBinding(t, "some-role", grants.Named("nowhere"), grants.ToUser(named.Name), grants.ToGroup(group))
 	for _, u := range []*kubevisionv1alpha1.KubeVisionUser{named, member} {
 		for _, patch := range []string{
 			`{"spec":{"passwordSecretRef":{"name":"mine"}}}`, `{"spec":{"disabled":false}}`,

@@ -15,6 +15,7 @@ import (
 
 	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
+	"github.com/kubevision-io/kubevision/test/grants"
 )
 
 func eventuallyAbsent(tb testing.TB, o client.Object) {
@@ -99,7 +100,7 @@ func TestUserTakesEverythingAlong(t *testing.T) {
 	host(t)
 	value := newPassword()
 	u, other := newUser(t, newSource(t, value).Name), newUser(t, "")
-	b := newBinding(t, kubevisionv1alpha1.RoleReadonly, nil, toUser(u.Name), toUser(other.Name))
+	b := newBinding(t, kubevisionv1alpha1.RoleReadonly, nil, grants.ToUser(u.Name), grants.ToUser(other.Name))
 	awaitReady(t, b)
 	awaitReady(t, u)
 	login := awaitLogin(t, u.Name, value, dashboardv1alpha1.CodeOK)

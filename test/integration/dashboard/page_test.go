@@ -6,7 +6,6 @@ package dashboard_test
 import (
 	"bytes"
 	"context"
-	"crypto/tls"
 	"encoding/json"
 	"fmt"
 	"io/fs"
@@ -128,15 +127,7 @@ func TestDashboardDir(t *testing.T) {
 
 // TestReservedPaths verifies that the page cannot hide a path of the API server.
 func TestReservedPaths(t *testing.T) {
-	config := env.Cluster.Config()
-	admin, err := tls.X509KeyPair(config.CertData, config.KeyData)
-	if err != nil {
-		t.Fatal(err)
-	}
-	plain, err := wire.New(env.KubeVision.Endpoint(), env.KubeVision.CAPEM(), admin)
-	if err != nil {
-		t.Fatal(err)
-	}
+	plain := env.Administrator(t)
 	served, err := wire.New(withPage(t).Endpoint(), env.KubeVision.CAPEM())
 	if err != nil {
 		t.Fatal(err)

@@ -85,7 +85,8 @@ func TestRemovalInEveryOrder(t *testing.T) {
 }
 
 // TestRemove verifies that one command removes an installation, and succeeds again when nothing is left. It neither
-// deletes an object of another owner with the label of KubeVision's parts, nor waits for one.
+// deletes an object of another owner with the label of KubeVision's parts, nor waits for one. The Pods end before the
+// namespace: its deletion would last for half of their grace period.
 func TestRemove(t *testing.T) {
 	install(t)
 	labels := map[string]string{"app.kubernetes.io/part-of": "kubevision"}
@@ -100,10 +101,14 @@ func TestRemove(t *testing.T) {
 	for _, o := range append(foreign, held) {
 		create(t, host.admin, o)
 	}
+	ended := runPod(t)
 	for range 2 {
 		if got := remove(t); got.err != nil {
 			t.Fatalf("%v\n%s", got.err, got.output)
 		}
+	}
+	if err := <-ended; err != nil {
+		t.Error(err)
 	}
 	if err := host.admin.Patch(t.Context(), held, client.RawPatch(types.MergePatchType,
 		[]byte(`{"metadata":{"finalizers":null}}`))); err != nil {
@@ -119,6 +124,48 @@ func TestRemove(t *testing.T) {
 	}
 	nothingLeft(t)
 	checkMember(t, false)
+}
+
+// runPod creates a Pod on a node, and ends it as a kubelet does when it is deleted. The channel gets an error if the
+// namespace was deleted before.
+func runPod(t *testing.T) <-chan error {
+	t.Helper()
+	pod := &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{Namespace: names.Namespace, Name: "runs"},
+		Spec: corev1.PodSpec{
+			NodeName: "node", TerminationGracePeriodSeconds: new(int64(70)),
+			Containers: []corev1.Container{{Name: "main", Image: "main", SecurityContext: &corev1.SecurityContext{
+				AllowPrivilegeEscalation: new(false), RunAsNonRoot: new(true),
+				Capabilities:   &corev1.Capabilities{Drop: []corev1.Capability{"ALL"}},
+				SeccompProfile: &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault},
+			}}},
+		},
+	}
+	create(t, host.admin, pod)
+	ended := make(chan error, 1)
+	go func() { ended <- endDeleted(t.Context(), pod) }()
+	return ended
+}
+
+// endDeleted waits for the deletion of a Pod, and ends it.
+func endDeleted(ctx context.Context, pod *corev1.Pod) error {
+	if err := localcluster.Poll(ctx, patience, "see the deletion of a Pod", func(ctx context.Context) error {
+		if err := host.admin.Get(ctx, client.ObjectKeyFromObject(pod), pod); err != nil {
+			return err
+		}
+		if pod.DeletionTimestamp.IsZero() {
+			return errors.New("it runs")
+		}
+		return nil
+	}); err != nil {
+		return err
+	}
+	n := &corev1.Namespace{}
+	err := host.admin.Get(ctx, client.ObjectKey{Name: names.Namespace}, n)
+	if err == nil && !n.DeletionTimestamp.IsZero() {
+		err = errors.New("the namespace was deleted before its Pods have ended")
+	}
+	return errors.Join(err, host.admin.Delete(ctx, pod, client.GracePeriodSeconds(0)))
 }
 
 // TestCarelessRemovalKeepsData: deleting the manifests or the namespace of an installation that has objects is

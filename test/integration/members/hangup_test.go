@@ -6,7 +6,6 @@ package members
 import (
 	"bytes"
 	"context"
-	"crypto/tls"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -37,15 +36,7 @@ func counts(ctx context.Context, metrics *wire.Client) (map[string]string, error
 
 // TestClientsThatHangUp are counted on their own, and are no failures in the log.
 func TestClientsThatHangUp(t *testing.T) {
-	config := env.Cluster.Config()
-	certificate, err := tls.X509KeyPair(config.CertData, config.KeyData)
-	if err != nil {
-		t.Fatal(err)
-	}
-	metrics, err := wire.New(env.KubeVision.Endpoint(), env.KubeVision.CAPEM(), certificate)
-	if err != nil {
-		t.Fatal(err)
-	}
+	metrics := env.Administrator(t)
 	slow := newStandin(t)
 	p, c := onStandin(t, slow)
 	before, err := counts(t.Context(), metrics)

@@ -138,7 +138,7 @@ func listPodsIn(namespace string) authorizationv1.ResourceAttributes {
 
 // answer is an error unless the verdict is that one.
 func (j *judged) answer(ctx context.Context, a authorizationv1.ResourceAttributes, want bool) error {
-	allowed, err := j.cache.Allowed(ctx, j.caller, a)
+	allowed, err := j.cache.AllowedStale(ctx, j.caller, a, time.Now(), viewerRoles)
 	if err == nil && allowed != want {
 		return fmt.Errorf("allowed: %t", allowed)
 	}
@@ -269,7 +269,8 @@ func TestNoVerdictWithoutAWatch(t *testing.T) {
 	j.awaitKept(t, false)
 }
 
-// TestVerdictsOfAMemberThatIsGone: an error is a denial, but for whoever was allowed just before, about what is as old.
+// TestVerdictsOfAMemberThatIsGone verifies that an error is a denial, except for callers who were allowed the read just
+// before the outage, whose roles have not changed, and for objects from before the outage.
 func TestVerdictsOfAMemberThatIsGone(t *testing.T) {
 	j := newJudged(t)
 	j.member.set().Create(t, j.binding("view"))
@@ -280,18 +281,21 @@ func TestVerdictsOfAMemberThatIsGone(t *testing.T) {
 		t.Errorf("a verdict in force is not used: %v", err)
 	}
 	j.end()
-	fixture.Eventually(t, "be refused", func(ctx context.Context) error {
-		allowed, err := j.cache.Allowed(ctx, j.caller, listPodsIn(j.namespace))
+	lost := func(context.Context) ([]kubevisionv1alpha1.RoleReference, error) {
+		return []kubevisionv1alpha1.RoleReference{{Name: "another"}}, nil
+	}
+	fixture.Eventually(t, "be refused without the role of before", func(ctx context.Context) error {
+		allowed, err := j.cache.AllowedStale(ctx, j.caller, listPodsIn(j.namespace), time.Now(), lost)
 		if allowed || err == nil {
 			return fmt.Errorf("allowed: %t (%w)", allowed, err)
 		}
 		return nil
 	})
-	_, err := j.cache.Allowed(t.Context(), j.caller, listPodsIn(j.namespace))
+	_, err := j.cache.AllowedStale(t.Context(), j.caller, listPodsIn(j.namespace), time.Now(), lost)
 	if code := envelope.As(err).Code; code != dashboardv1alpha1.CodeUnreachable {
 		t.Errorf("the code is %d: %v", code, err)
 	}
-	allowed, err := j.cache.AllowedStale(t.Context(), j.caller, listPodsIn(j.namespace), time.Now(), stillBound)
+	allowed, err := j.cache.AllowedStale(t.Context(), j.caller, listPodsIn(j.namespace), time.Now(), viewerRoles)
 	if err != nil || !allowed {
 		t.Errorf("who was allowed before is not: %t, %v", allowed, err)
 	}
@@ -299,7 +303,7 @@ func TestVerdictsOfAMemberThatIsGone(t *testing.T) {
 		"what was never asked": listPodsIn("kube-system"), "another verb": {Verb: "watch", Version: "v1",
 			Resource: "pods", Namespace: j.namespace},
 	} {
-		allowed, err := j.cache.AllowedStale(t.Context(), j.caller, a, time.Now(), stillBound)
+		allowed, err := j.cache.AllowedStale(t.Context(), j.caller, a, time.Now(), viewerRoles)
 		if allowed || err == nil || envelope.As(err).Code != dashboardv1alpha1.CodeUnreachable {
 			t.Errorf("%s: allowed: %t, %v", what, allowed, err)
 		}
@@ -309,5 +313,7 @@ func TestVerdictsOfAMemberThatIsGone(t *testing.T) {
 	j.awaitKept(t, true)
 }
 
-// stillBound reports a caller whose binding on the host is in force.
-func stillBound(context.Context) (bool, error) { return true, nil }
+// viewerRoles are the roles of a caller whose binding on the host has not changed.
+func viewerRoles(context.Context) ([]kubevisionv1alpha1.RoleReference, error) {
+	return []kubevisionv1alpha1.RoleReference{{Name: "readonly"}}, nil
+}

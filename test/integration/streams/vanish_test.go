@@ -5,7 +5,6 @@ package streams
 
 import (
 	"context"
-	"crypto/tls"
 	"fmt"
 	"net"
 	"regexp"
@@ -41,15 +40,7 @@ func gauge(ctx context.Context, c *wire.Client, name string) (float64, error) {
 // TestVanishedClients verifies that the goroutines and the connections to the cluster are back to where they were after
 // clients of all kinds of streams vanish without a word.
 func TestVanishedClients(t *testing.T) {
-	config := env.Cluster.Config()
-	certificate, err := tls.X509KeyPair(config.CertData, config.KeyData)
-	if err != nil {
-		t.Fatal(err)
-	}
-	metrics, err := wire.New(env.KubeVision.Endpoint(), env.KubeVision.CAPEM(), certificate)
-	if err != nil {
-		t.Fatal(err)
-	}
+	metrics := env.Administrator(t)
 	p, namespace := inNamespace(t, "dev")
 	runs(t, namespace, "web", nil, "main")
 	writeLog(t, namespace, "web", "main", "1")

@@ -4,6 +4,7 @@
 package views_test
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -99,6 +100,49 @@ func pods(tb testing.TB) int64 {
 		tb.Fatal(err)
 	}
 	return int64(len(all.Items))
+}
+
+// TestLargePodInTheOverview verifies that a Pod that takes too much memory is left out with a warning, and that the
+// other Pods are counted.
+func TestLargePodInTheOverview(t *testing.T) {
+	ns := set().Namespace(t, "large")
+	all := newViewer(t, "readonly")
+	for name, args := range map[string]int{"small": 1, "large": 200_000} {
+		pod := &corev1.Pod{
+			ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: name},
+			Spec: corev1.PodSpec{Containers: []corev1.Container{{
+				Name: "main", Image: "main", Args: make([]string, args),
+			}}},
+		}
+		fixture.Eventually(t, "create the Pod "+name, func(ctx context.Context) error {
+			return env.Client.Create(ctx, pod)
+		})
+		set().Later(t, pod)
+	}
+	want := fmt.Sprintf("pods are incomplete without %s/large: too large to be read", ns)
+	fixture.Eventually(t, "see both Pods", func(ctx context.Context) error {
+		response, err := all.client.Do(ctx, all.asks(onHost+"/overview"))
+		if err != nil {
+			return err
+		}
+		e, err := response.Parse()
+		if err != nil {
+			return err
+		}
+		got, err := parse[dashboardv1alpha1.Overview](response)
+		if err != nil {
+			return err
+		}
+		if meta := metaOf(t, e); got.Pods != pods(t)-1 || !slices.Equal(meta.Warnings, []string{want}) {
+			return fmt.Errorf("%d pods of %d: %q", got.Pods, pods(t), meta.Warnings)
+		}
+		return nil
+	})
+	for _, path := range []string{"/search?q=large", "/namespaces/" + ns + "/topology"} {
+		if _, meta := read[any](t, all, onHost+path); len(meta.Warnings) > 0 {
+			t.Errorf("%s needs only a part of the Pod: %q", path, meta.Warnings)
+		}
+	}
 }
 
 // TestOverviewOfNothing verifies the overview of a user whose binding names a namespace that does not exist.

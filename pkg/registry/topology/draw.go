@@ -1,0 +1,187 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package topology
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+
+	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/budget"
+	"github.com/kubevision-io/kubevision/pkg/envelope"
+)
+
+const (
+	// maxEdges bounds the edges: Services and Pods may have as many as the product of their numbers.
+	maxEdges = 20_000
+	// maxPairs bounds the pairs of objects that are compared.
+	maxPairs = 10_000_000
+	// edgeBytes is the memory of an edge beside the names of its objects, while it is found and encoded.
+	edgeBytes = 256
+	// nodeBytes is the memory of a node beside its object.
+	nodeBytes = 256
+	// pairsAtOnce is the number of pairs between two looks at the context.
+	pairsAtOnce = 1 << 14
+)
+
+// drawing is a topology in progress.
+type drawing struct {
+	// ended returns an error after the end of the request.
+	ended   func() error
+	account *budget.Account
+	objects []object
+	// ids are those of the objects.
+	ids   []string
+	edges map[relation]struct{}
+	pairs int
+	// full is true if edges are missing.
+	full bool
+	err  error
+}
+
+// relation is an edge between the objects at two indexes.
+type relation struct {
+	from, to int
+	name     string
+}
+
+// draw connects objects. It omits references to objects that are not in the list, including their names. It returns
+// false if the topology has more edges than it may have.
+func draw(ctx context.Context, all []object) (out dashboardv1alpha1.Topology, complete bool, err error) {
+	d := &drawing{
+		ended: ctx.Err, account: budget.AccountFrom(ctx), objects: all, ids: make([]string, len(all)),
+		edges: map[relation]struct{}{},
+	}
+	if out.Nodes, err = d.nodes(); err != nil {
+		return out, false, err
+	}
+	d.owners()
+	d.selectedPods()
+	d.backends()
+	if d.err != nil {
+		return out, false, d.err
+	}
+	out.Edges = make([]dashboardv1alpha1.TopologyEdge, 0, len(d.edges))
+	for e := range d.edges {
+		out.Edges = append(out.Edges, dashboardv1alpha1.TopologyEdge{
+			Source: d.ids[e.from], Target: d.ids[e.to], Relation: e.name,
+		})
+	}
+	slices.SortFunc(out.Edges, func(a, b dashboardv1alpha1.TopologyEdge) int {
+		return cmp.Or(cmp.Compare(a.Source, b.Source), cmp.Compare(a.Target, b.Target),
+			cmp.Compare(a.Relation, b.Relation))
+	})
+	out.Edges = slices.Compact(out.Edges)
+	return out, !d.full, nil
+}
+
+func (d *drawing) nodes() ([]dashboardv1alpha1.TopologyNode, error) {
+	out := make([]dashboardv1alpha1.TopologyNode, 0, len(d.objects))
+	for i := range d.objects {
+		o := &d.objects[i]
+		if err := d.account.Take(nodeBytes + 2*int64(len(o.Metadata.Name))); err != nil {
+			return nil, fmt.Errorf("drawing a topology: %w", err)
+		}
+		d.ids[i] = o.id()
+		out = append(out, dashboardv1alpha1.TopologyNode{
+			ID: d.ids[i], Kind: o.plural, Name: o.Metadata.Name, Namespace: o.Metadata.Namespace, Status: o.status(),
+			Labels: o.Metadata.Labels,
+		})
+	}
+	return out, nil
+}
+
+// connect adds an edge. It returns false if no more edges can be added.
+func (d *drawing) connect(from, to int, name string) bool {
+	e := relation{from: from, to: to, name: name}
+	if _, ok := d.edges[e]; ok {
+		return true
+	}
+	if len(d.edges) == maxEdges {
+		d.full = true
+		return false
+	}
+	if err := d.account.Take(edgeBytes + 2*int64(len(d.ids[from])+len(d.ids[to]))); err != nil {
+		d.err = fmt.Errorf("drawing a topology: %w", err)
+		return false
+	}
+	d.edges[e] = struct{}{}
+	return true
+}
+
+// compare counts a pair of objects. It returns false if no more pairs can be compared.
+func (d *drawing) compare() bool {
+	if d.pairs == maxPairs {
+		d.full = true
+		return false
+	}
+	d.pairs++
+	if d.pairs%pairsAtOnce != 0 {
+		return true
+	}
+	if err := d.ended(); err != nil {
+		d.err = envelope.Late(err)
+		return false
+	}
+	return true
+}
+
+// of returns the indexes of the objects of a kind.
+func (d *drawing) of(plural string) []int {
+	var out []int
+	for i := range d.objects {
+		if d.objects[i].plural == plural {
+			out = append(out, i)
+		}
+	}
+	return out
+}
+
+// owners adds the edges from owners to their dependents.
+func (d *drawing) owners() {
+	byUID := make(map[string]int, len(d.objects))
+	for i := range d.objects {
+		byUID[d.objects[i].Metadata.UID] = i
+	}
+	for i := range d.objects {
+		for _, ref := range d.objects[i].Metadata.OwnerReferences {
+			owner, ok := byUID[ref.UID]
+			if ok && !d.connect(owner, i, dashboardv1alpha1.RelationOwns) {
+				return
+			}
+		}
+	}
+}
+
+// selectedPods adds the edges from Services to the Pods that they select.
+func (d *drawing) selectedPods() {
+	all := d.of(pods)
+	for _, service := range d.of(services) {
+		for _, pod := range all {
+			if !d.compare() {
+				return
+			}
+			if d.objects[service].Spec.Selector.matches(d.objects[pod].Metadata.Labels) &&
+				!d.connect(service, pod, dashboardv1alpha1.RelationSelects) {
+				return
+			}
+		}
+	}
+}
+
+// backends adds the edges from Ingresses to the Services to which they send requests.
+func (d *drawing) backends() {
+	byName := map[string]int{}
+	for _, service := range d.of(services) {
+		byName[d.objects[service].Metadata.Name] = service
+	}
+	for _, ingress := range d.of(ingresses) {
+		d.objects[ingress].eachBackend(func(name string) bool {
+			service, ok := byName[name]
+			return !ok || d.connect(ingress, service, dashboardv1alpha1.RelationSelects)
+		})
+	}
+}
