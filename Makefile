@@ -20,6 +20,8 @@ READ_CACHE ?= on
 # The duration of each flood, and of each attack of a member, in "make test-limits" and "make bench"; published
 # results use a minute.
 FLOOD ?= 10s
+# How long clients of the watch are cut off again and again in "make test-limits"; published results use 10m.
+RESUME ?= 1m
 # The time for which "make fuzz" runs each fuzz target.
 FUZZTIME ?= 10s
 # The name of the image that "make image" builds, by default that of config/default.
@@ -116,7 +118,8 @@ test-limits: ## Load the programs to the limits of config/ and measure their mem
 	export KUBEVISION_PROGRAMS=$(TEST_PROGRAMS)/plain && \
 	go test -vet=off -count 1 -timeout 60m $(TESTFLAGS) .$(LIMITS) -flood=$(FLOOD) && \
 	go test -vet=off -count 1 -timeout 60m -run TestRemovalInEveryOrder ./test/integration/installation -every-order && \
-	go test -vet=off -count 1 -timeout 60m -run 'TestMemory|TestLimitExceeded|TestLabelled' $(TESTFLAGS) ./test/integration/members -flood=$(FLOOD)
+	go test -vet=off -count 1 -timeout 60m -run 'TestMemory|TestLimitExceeded|TestLabelled' $(TESTFLAGS) ./test/integration/members -flood=$(FLOOD) && \
+	go test -vet=off -count 1 -timeout 60m -run TestResume $(TESTFLAGS) ./test/integration/streams -duration=$(RESUME)
 
 .PHONY: test-unit
 # Without the race detector and without the packages whose tests all need a control plane, which "make test" has.

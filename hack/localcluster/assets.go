@@ -34,6 +34,11 @@ func NodeAssets(ctx context.Context, out io.Writer, names ...string) (string, er
 	return buildPrograms(ctx, out, "programs of nodes", "nodes", names...)
 }
 
+// ObjectStoreAssets is like Assets, for the S3 server of tests.
+func ObjectStoreAssets(ctx context.Context, out io.Writer) (string, error) {
+	return buildPrograms(ctx, out, "object store", "objectstore")
+}
+
 // ClusterAssets is like Assets, for the programs of a node that runs containers.
 func ClusterAssets(ctx context.Context, out io.Writer) (string, error) {
 	return buildPrograms(ctx, out, "programs of a cluster", "cluster")

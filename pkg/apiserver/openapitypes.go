@@ -85,7 +85,7 @@ func codeSchema() spec.Schema {
 }
 
 // describeObjects adds the parts of the descriptions that the generator does not support: objects of clusters have
-// further fields, and the data of each envelope may be null.
+// further fields, cells have any type, and the data of each envelope may be null.
 func describeObjects(document *spec3.OpenAPI) {
 	if document.Components == nil {
 		return
@@ -96,6 +96,11 @@ func describeObjects(document *spec3.OpenAPI) {
 		if schema := schemas[name]; schema != nil {
 			schema.AdditionalProperties = &spec.SchemaOrBool{Allows: true}
 		}
+	}
+	if schema := schemas[object]; schema != nil { // cells are of the type of their column
+		cells := schema.Properties["cells"]
+		cells.Items = &spec.SchemaOrArray{Schema: &spec.Schema{}}
+		schema.Properties["cells"] = cells
 	}
 	anything := runtime.RawExtension{}.OpenAPIModelName()
 	if schema := schemas[dashboardv1alpha1.DryRunObject{}.OpenAPIModelName()]; schema != nil {

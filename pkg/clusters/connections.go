@@ -259,7 +259,7 @@ func innermost(rt http.RoundTripper) *http.Transport {
 
 // authenticated returns a function that authenticates requests with tokens of the impersonating account only.
 func authenticated(tokens *tokenSource) transport.WrapperFunc {
-	return transport.ResettableTokenSourceWrapTransport(transport.NewCachedTokenSource(tokens))
+	return withTokens(transport.NewCachedTokenSource(tokens))
 }
 
 // newConnection makes a connection on a transport that authenticates.

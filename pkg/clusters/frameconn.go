@@ -261,8 +261,12 @@ type limitedUpgrader struct {
 	conn func() *frameConn
 }
 
-// NewConnection returns the connection after a response to the request for the upgrade.
+// NewConnection returns the connection after a response to the request for the upgrade. A refusal is the Status of the
+// cluster, of which the SPDY library would keep only the text.
 func (u *limitedUpgrader) NewConnection(answer *http.Response) (httpstream.Connection, error) {
+	if answer.StatusCode != http.StatusSwitchingProtocols {
+		return nil, refusalOf(answer)
+	}
 	conn := u.conn()
 	conn.started = true
 	made, err := u.SpdyRoundTripper.NewConnection(answer)

@@ -108,7 +108,7 @@ func newReaderAccount(
 	tokens := transport.NewCachedTokenSource(&patientSource{
 		next: &tokenSource{accounts: accounts, account: names.Reader}, now: time.Now,
 	})
-	authenticated := transport.ResettableTokenSourceWrapTransport(tokens)(anonymous)
+	authenticated := withTokens(tokens)(anonymous)
 	config = rest.CopyConfig(config)
 	config.NegotiatedSerializer = scheme.Codecs.WithoutConversion()
 	config.Timeout = 0 // watches have none, and the transport bounds all other requests

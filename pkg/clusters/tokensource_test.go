@@ -5,8 +5,11 @@ package clusters
 
 import (
 	"errors"
+	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
 
@@ -64,6 +67,73 @@ func TestTokenRefused(t *testing.T) {
 			}
 			if _, err := b.circuit.Enter(); (err == nil) != test.answers {
 				t.Errorf("the next request: %v", err)
+			}
+		})
+	}
+}
+
+// TestVoidToken verifies that a request is sent again with another token if the cluster refuses the first one, once and
+// only if the request is safe to repeat.
+func TestVoidToken(t *testing.T) {
+	const reviews = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+	for name, test := range map[string]struct {
+		method, path, body string
+		tries              int
+		void               string
+		status             int
+	}{
+		"read":          {http.MethodGet, "/api/v1/pods", "", 2, "token-1", http.StatusOK},
+		"access review": {http.MethodPost, reviews, "x", 2, "token-1", http.StatusOK},
+		"all are void":  {http.MethodGet, "/api/v1/pods", "", 2, "token", http.StatusUnauthorized},
+		"valid":         {http.MethodGet, "/api/v1/pods", "", 1, "another", http.StatusOK},
+		"write":         {http.MethodPost, "/api/v1/namespaces/a/pods", "x", 1, "token-1", http.StatusUnauthorized},
+		"deletion":      {http.MethodDelete, "/api/v1/namespaces/a/pods/b", "", 1, "token-1", http.StatusUnauthorized},
+		"proxy": {
+			http.MethodGet, "/api/v1/namespaces/a/services/b/proxy/", "", 1, "token-1", http.StatusUnauthorized,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			given, tries, void := 0, 0, "none"
+			expires := metav1.NewTime(time.Now().Add(time.Hour))
+			kube := fake.NewClientset()
+			kube.PrependReactor("create", "serviceaccounts/token",
+				func(clienttesting.Action) (bool, runtime.Object, error) {
+					given++
+					return true, &authenticationv1.TokenRequest{Status: authenticationv1.TokenRequestStatus{
+						Token: fmt.Sprint("token-", given), ExpirationTimestamp: expires,
+					}}, nil
+				})
+			authenticate := authenticated(newTokenSource(kube.CoreV1()))
+			send := authenticate(answering(func(r *http.Request) (*http.Response, error) {
+				tries++
+				if text, err := io.ReadAll(r.Body); err != nil || string(text) != test.body {
+					t.Errorf("the body is %q (%v)", text, err)
+				}
+				w := httptest.NewRecorder()
+				if strings.Contains(r.Header.Get("Authorization"), void) {
+					w.WriteHeader(http.StatusUnauthorized)
+				}
+				return w.Result(), nil
+			}))
+			request := func() *http.Request {
+				// NewRequest sets GetBody, as client-go does.
+				r, err := http.NewRequestWithContext(t.Context(), test.method, test.path, strings.NewReader(test.body))
+				if err != nil {
+					t.Fatal(err)
+				}
+				return r
+			}
+			for range 2 { // the first request gets the token that is void for the second
+				tries = 0
+				answer, err := send.RoundTrip(request())
+				if err != nil {
+					t.Fatal(err)
+				}
+				_ = answer.Body.Close()
+				if void == test.void && (answer.StatusCode != test.status || tries != test.tries) {
+					t.Errorf("status %d after %d tries", answer.StatusCode, tries)
+				}
+				void = test.void
 			}
 		})
 	}

@@ -6,6 +6,7 @@ package clusters
 import (
 	"context"
 	"crypto/tls"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -13,6 +14,7 @@ import (
 	"net/url"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/client-go/tools/remotecommand"
 	"k8s.io/client-go/transport"
 	"k8s.io/client-go/transport/spdy"
@@ -79,10 +81,41 @@ func (c *Client) Forward(ctx context.Context, call Call, protocol string) (https
 	return connection, nil
 }
 
+// UpgradeRefusedError is returned for an upgrade that a server other than an API server has refused. An API server
+// passes on the response of a kubelet as it is. Only its HTTP status is shown.
+type UpgradeRefusedError struct {
+	// Status is the HTTP status code.
+	Status int
+}
+
+// Error describes the refusal.
+func (e *UpgradeRefusedError) Error() string {
+	return fmt.Sprintf(
+		"the kubelet of the node, or a proxy before it, has refused the connection with HTTP status %d (%s)",
+		e.Status, http.StatusText(e.Status),
+	)
+}
+
+// refusalOf returns the Status of a response that is no upgrade. response.Transport has made it.
+func refusalOf(answer *http.Response) error {
+	defer func() { _ = answer.Body.Close() }()
+	refusal := &apierrors.StatusError{}
+	if answer.StatusCode < http.StatusBadRequest { // its body is that of the server
+		return response.NewFailure("the response of the cluster is no upgrade", nil)
+	}
+	if err := json.NewDecoder(answer.Body).Decode(&refusal.ErrStatus); err != nil {
+		return response.NewFailure("the response of the cluster is no upgrade", err)
+	}
+	return refusal
+}
+
 // upgradeError returns an error with a text that may be shown.
 func upgradeError(ctx context.Context, err error) error {
 	if cause := context.Cause(ctx); cause != nil {
 		return cause
+	}
+	if status, ok := errors.AsType[*apierrors.StatusError](err); ok && !response.IsTyped(err) {
+		return &UpgradeRefusedError{Status: int(status.ErrStatus.Code)}
 	}
 	return response.Error(ctx, err)
 }

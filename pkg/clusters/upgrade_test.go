@@ -6,6 +6,7 @@ package clusters
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"io"
 	"net"
@@ -15,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/remotecommand"
@@ -93,6 +95,43 @@ func TestHostileUpgrades(t *testing.T) {
 			err := c.Exec(t.Context(), execCall(), remotecommand.StreamOptions{Stdout: io.Discard})
 			if err == nil || strings.Contains(err.Error(), secret) || time.Since(began) > 10*time.Second {
 				t.Errorf("%v after %s", err, time.Since(began))
+			}
+		})
+	}
+}
+
+// TestRefusedUpgrades verifies that the Status of an API server is kept as it is, and the status of any other server
+// without its text.
+func TestRefusedUpgrades(t *testing.T) {
+	const secret = "a secret of the server"
+	forbidden := apierrors.NewForbidden(schema.GroupResource{Resource: "pods"}, "web", errors.New("not today")).Status()
+	typed, err := json.Marshal(&forbidden)
+	if err != nil {
+		t.Fatal(err)
+	}
+	typed = bytes.Replace(typed, []byte(`{`), []byte(`{"kind":"Status","apiVersion":"v1",`), 1)
+	for name, test := range map[string]struct {
+		mediaType, body, want string
+		typed                 bool
+	}{
+		"API server": {"application/json", string(typed), `pods "web" is forbidden: not today`, true},
+		"kubelet":    {"text/plain", secret, "HTTP status 403 (Forbidden)", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := upgradingClient(t, func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set("Content-Type", test.mediaType)
+				w.WriteHeader(http.StatusForbidden)
+				_, _ = io.WriteString(w, test.body)
+			})
+			execErr := c.Exec(t.Context(), execCall(), remotecommand.StreamOptions{Stdout: io.Discard})
+			_, forwardErr := c.Forward(t.Context(), execCall(), "portforward.k8s.io")
+			for _, err := range []error{execErr, forwardErr} {
+				refused, untyped := errors.AsType[*UpgradeRefusedError](err)
+				if err == nil || apierrors.IsForbidden(err) != test.typed || untyped == test.typed ||
+					untyped && refused.Status != http.StatusForbidden || !strings.Contains(err.Error(), test.want) ||
+					strings.Contains(err.Error(), secret) {
+					t.Errorf("the error is %v", err)
+				}
 			}
 		})
 	}

@@ -37,10 +37,20 @@ func (p Page) Total() *int64 {
 // ReadList reads a list of the cluster's API server object by object, and holds one of them at a time: a list may be
 // much larger than its result. The account is charged for the object that is being read.
 func ReadList(from io.Reader, r clusters.Resource, account *budget.Account, visit func(Object) error) (Page, error) {
-	bounded := &objectReader{from: from, account: account}
-	defer bounded.release()
-	l := list{decoder: json.NewDecoder(bounded), bounded: bounded, resource: r, visit: visit}
-	if err := l.read(); err != nil {
+	l := newList(from, r, account)
+	defer l.bounded.release()
+	err := l.read(map[string]func() error{"items": func() error {
+		if err := l.expect(json.Delim('[')); err != nil {
+			return err
+		}
+		return l.items(func(o Object) error {
+			if err := o.prepare(r, IsSecret(r), nil); err != nil {
+				return err
+			}
+			return visit(o)
+		})
+	}})
+	if err != nil {
 		return Page{}, err
 	}
 	if !l.complete {
@@ -106,39 +116,57 @@ func (r *objectReader) release() {
 	r.charged = 0
 }
 
+// list reads a list, or a table, member by member.
 type list struct {
 	decoder  *json.Decoder
 	bounded  *objectReader
 	resource clusters.Resource
-	visit    func(Object) error
 	page     Page
+	// complete is true once all items were read.
 	complete bool
 }
 
-func (l *list) read() error {
+func newList(from io.Reader, r clusters.Resource, account *budget.Account) *list {
+	bounded := &objectReader{from: from, account: account}
+	return &list{decoder: json.NewDecoder(bounded), bounded: bounded, resource: r}
+}
+
+// read calls the function of each member. It ignores the others, except the metadata.
+func (l *list) read(members map[string]func() error) error {
 	if err := l.expect(json.Delim('{')); err != nil {
 		return err
 	}
 	for l.decoder.More() {
-		field, err := l.decoder.Token()
+		token, err := l.decoder.Token()
 		if err != nil {
 			return Unreadable(err)
 		}
-		switch field {
-		case "metadata":
-			err = l.readMetadata()
-		case "items":
-			err = l.readItems()
-		default:
-			if err = l.decoder.Decode(new(json.RawMessage)); err != nil {
-				err = Unreadable(err)
-			}
-		}
-		if err != nil {
+		name, _ := token.(string) // the names of members are strings
+		if err := l.readMember(name, members[name]); err != nil {
 			return err
 		}
 	}
 	return l.expect(json.Delim('}'))
+}
+
+func (l *list) readMember(name string, read func() error) error {
+	switch {
+	case read != nil:
+		return read()
+	case name == "metadata":
+		return l.readMetadata()
+	default:
+		return l.decode(new(json.RawMessage))
+	}
+}
+
+// decode decodes the next value.
+func (l *list) decode(into any) error {
+	if err := l.decoder.Decode(into); err != nil {
+		return Unreadable(err)
+	}
+	l.bounded.consumed = l.decoder.InputOffset()
+	return nil
 }
 
 func (l *list) expect(delimiter json.Delim) error {
@@ -164,20 +192,14 @@ func (l *list) readMetadata() error {
 	return nil
 }
 
-func (l *list) readItems() error {
-	if err := l.expect(json.Delim('[')); err != nil {
-		return err
-	}
+// items visits the rest of an array of which the beginning was read. It holds one item at a time.
+func (l *list) items(visit func(Object) error) error {
 	for l.decoder.More() {
 		var o Object
-		if err := l.decoder.Decode(&o); err != nil {
-			return Unreadable(err)
-		}
-		l.bounded.consumed = l.decoder.InputOffset()
-		if err := o.prepare(l.resource, IsSecret(l.resource), nil); err != nil {
+		if err := l.decode(&o); err != nil {
 			return err
 		}
-		if err := l.visit(o); err != nil {
+		if err := visit(o); err != nil {
 			return err
 		}
 		l.bounded.release()

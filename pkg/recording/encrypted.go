@@ -27,6 +27,8 @@ const (
 	magic     = "kubevision-recording-1\n"
 	saltBytes = 32
 	keyBytes  = 32
+	// frameBytes is the size of the length before a chunk.
+	frameBytes = 4
 	// maxChunk bounds a chunk that is read, in bytes. A chunk has less than one event more than flushBytes.
 	maxChunk = 1 << 20
 )
@@ -81,7 +83,9 @@ func nonce(number uint32, last bool) []byte {
 
 // sealed writes an encrypted recording.
 type sealed struct {
-	to     io.Writer
+	to io.Writer
+	// begin is what comes before the first chunk.
+	begin  []byte
 	cipher cipher.AEAD
 	number uint32
 }
@@ -95,20 +99,20 @@ func newSealed(to io.Writer, key []byte) (*sealed, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err := to.Write(append([]byte(magic), salt...)); err != nil {
-		return nil, fmt.Errorf("writing a recording: %w", err)
-	}
-	return &sealed{to: to, cipher: gcm}, nil
+	return &sealed{to: to, begin: append([]byte(magic), salt...), cipher: gcm}, nil
 }
 
 func (w *sealed) write(p []byte, last bool) error {
 	if w.number == math.MaxUint32 {
 		return ErrFull
 	}
-	sum := w.cipher.Seal(nil, nonce(w.number, last), p, nil)
+	framed := make([]byte, 0, len(w.begin)+len(p)+frameBytes+w.cipher.Overhead())
+	framed = append(framed, w.begin...)
+	framed = binary.BigEndian.AppendUint32(framed, uint32(len(p)+w.cipher.Overhead())) //nolint:gosec // it is small
+	framed = w.cipher.Seal(framed, nonce(w.number, last), p, nil)
+	w.begin = nil
 	w.number++
-	framed := binary.BigEndian.AppendUint32(nil, uint32(len(sum))) //nolint:gosec // it is small
-	_, err := w.to.Write(append(framed, sum...))
+	_, err := w.to.Write(framed)
 	return err //nolint:wrapcheck // the caller wraps it
 }
 

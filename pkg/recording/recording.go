@@ -1,8 +1,8 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package recording keeps recordings of terminals as files of asciinema (version 2) in a directory that several
-// replicas may share. The files can be encrypted.
+// Package recording keeps recordings of terminals as files of asciinema (version 2) in a directory or an S3 bucket that
+// several replicas may share. The files can be encrypted.
 package recording
 
 import (
@@ -12,7 +12,6 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"os"
 	"strings"
 	"sync"
 	"time"
@@ -28,7 +27,7 @@ const (
 
 	// fullBytes is the size after which another file begins. The last event may be larger than its text.
 	fullBytes = MaxFileBytes - 1<<20
-	// flushBytes and flushInterval bound what is lost if the program is killed.
+	// flushBytes and flushInterval bound what a directory lacks if the program is killed.
 	flushBytes    = 32 << 10
 	flushInterval = time.Second
 )
@@ -86,10 +85,11 @@ const (
 type Recording struct {
 	store    *Store
 	terminal Terminal
+	pace     pace
 
 	mu      sync.Mutex
 	began   time.Time
-	file    *os.File
+	file    file
 	to      chunkWriter
 	pending bytes.Buffer
 	size    int64
@@ -140,11 +140,11 @@ func (r *Recording) add(kind, text string) error {
 	if err := encoder.Encode([]any{at, kind, text}); err != nil {
 		return fmt.Errorf("encoding an event: %w", err)
 	}
-	if r.pending.Len() >= flushBytes {
+	if r.pending.Len() >= r.pace.bytes {
 		return r.flush()
 	}
 	if r.timer == nil {
-		r.timer = time.AfterFunc(flushInterval, r.flushLater)
+		r.timer = time.AfterFunc(r.pace.interval, r.flushLater)
 	}
 	return nil
 }
@@ -178,27 +178,27 @@ func (r *Recording) begin() error {
 	if err := r.store.take(int64(len(first))); err != nil {
 		return err
 	}
-	file, err := r.store.create(now)
+	made, err := r.store.files.create(newID(now))
 	if err != nil {
-		return err
+		return err //nolint:wrapcheck // as it is
 	}
-	var to chunkWriter = plain{file}
+	var to chunkWriter = plain{made}
 	if keys := r.store.options.Keys; len(keys) > 0 {
-		to, err = newSealed(file, keys[0])
+		to, err = newSealed(made, keys[0])
 	}
 	if err == nil {
 		err = to.write(append(first, '\n'), false)
 	}
 	if err != nil {
-		return fmt.Errorf("writing a recording: %w", errors.Join(err, file.Close(), os.Remove(file.Name())))
+		return fmt.Errorf("writing a recording: %w", errors.Join(err, made.discard()))
 	}
-	r.file, r.to, r.began, r.size = file, to, now, int64(len(first))
+	r.file, r.to, r.began, r.size = made, to, now, int64(len(first))
 	return nil
 }
 
 // end ends the file.
 func (r *Recording) end() error {
-	return errors.Join(r.to.write(nil, true), r.file.Sync(), r.file.Close())
+	return errors.Join(r.to.write(nil, true), r.file.finish())
 }
 
 // flush writes the events that are pending. The caller holds the lock.
@@ -240,7 +240,10 @@ func (r *Recording) Close() error {
 	}
 	err := r.flush()
 	r.err = errClosed
-	return errors.Join(err, r.end())
+	if err != nil { // an end would say that nothing is missing
+		return errors.Join(err, r.file.finish())
+	}
+	return r.end()
 }
 
 // chunkWriter writes pieces of a recording. The last one may be empty.
@@ -252,6 +255,9 @@ type chunkWriter interface {
 type plain struct{ to io.Writer }
 
 func (w plain) write(p []byte, _ bool) error {
+	if len(p) == 0 {
+		return nil
+	}
 	_, err := w.to.Write(p)
 	return err //nolint:wrapcheck // the caller wraps it
 }

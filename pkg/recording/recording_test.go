@@ -123,7 +123,7 @@ func TestEncryption(t *testing.T) {
 			t.Errorf("the file contains %q", word)
 		}
 	}
-	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != files {
+	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != fileMode {
 		t.Errorf("the mode is %v (%v)", info.Mode(), err)
 	}
 	rotated := newStore(t, Options{Dir: s.options.Dir, Keys: [][]byte{key(2), key(1)}})
@@ -141,7 +141,7 @@ func TestEncryption(t *testing.T) {
 		"moved":    append(bytes.Clone(raw[:len(magic)+saltBytes]), raw[last:]...),
 		"length":   append(bytes.Clone(raw[:len(magic)+saltBytes]), 0xff, 0xff, 0xff, 0xff),
 	} {
-		if err := os.WriteFile(path, changed, files); err != nil {
+		if err := os.WriteFile(path, changed, fileMode); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := read(s, id); !errors.Is(err, ErrUnreadable) {
@@ -149,7 +149,7 @@ func TestEncryption(t *testing.T) {
 		}
 	}
 	// A program that was killed has written no last chunk: the rest can be read.
-	if err := os.WriteFile(path, raw[:last], files); err != nil {
+	if err := os.WriteFile(path, raw[:last], fileMode); err != nil {
 		t.Fatal(err)
 	}
 	if text, err := read(s, id); err != nil || !strings.Contains(text, "third") {
@@ -220,7 +220,7 @@ func TestFailure(t *testing.T) {
 	}
 	failed := make(chan error, 1)
 	r.OnFailure(func(err error) { failed <- err })
-	if err := errors.Join(r.file.Close(), r.Output([]byte("x"))); err != nil {
+	if err := errors.Join(r.file.finish(), r.Output([]byte("x"))); err != nil {
 		t.Fatal(err)
 	}
 	select {

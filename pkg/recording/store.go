@@ -12,33 +12,33 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
-	"os"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 	"sync"
 	"time"
+
+	"k8s.io/klog/v2"
 )
 
 const (
 	// DefaultBytes is the default of the bytes of all recordings.
 	DefaultBytes = 10 << 30
 
-	suffix      = ".cast"
-	partSuffix  = ".part"
-	directories = 0o700
-	files       = 0o600
-	// scanInterval is the time after which the directory is measured again, which other replicas share.
-	scanInterval = 10 * time.Second
-	idTime       = "20060102t150405"
+	idTime = "20060102t150405"
+	// staleScans is how many times the interval between two measurements the last one may be old.
+	staleScans = 5
 )
+
+// ids are those of recordings. No other text becomes part of a path.
+var ids = regexp.MustCompile(`^\d{8}t\d{6}-[a-z0-9]{1,64}$`)
 
 // Options configure a Store.
 type Options struct {
-	// Dir is the directory of the recordings.
+	// Dir is the directory of the recordings, unless they are in a bucket.
 	Dir string
+	// Bucket is the bucket of the recordings. Nil means the directory.
+	Bucket *BucketOptions
 	// Keys encrypt the recordings, unless there are none. See ParseKeys.
 	Keys [][]byte
 	// MaxBytes bounds the bytes of all recordings.
@@ -49,29 +49,44 @@ type Options struct {
 	Input bool
 }
 
-// Store holds the recordings of a directory.
+// Store holds recordings.
 type Store struct {
 	options Options
+	files   files
 
-	mu      sync.Mutex
-	used    int64
-	scanned time.Time
+	// measuring is held while the files are measured.
+	measuring sync.Mutex
+	mu        sync.Mutex
+	// used are the bytes of all recordings, and taken those that this replica has written.
+	used, taken int64
+	measured    time.Time
 }
 
-// NewStore returns a store, and an error if the directory cannot be written.
+// NewStore returns a store. It returns an error if the directory cannot be written. A bucket that cannot be written now
+// is only logged, since it need not be there when the program starts: no terminal begins without it.
 func NewStore(o Options) (*Store, error) {
-	if err := os.MkdirAll(o.Dir, directories); err != nil {
-		return nil, fmt.Errorf("making the directory of recordings: %w", err)
+	s := &Store{options: o}
+	if o.Bucket == nil {
+		d, err := newDirectory(o.Dir)
+		s.files = d
+		return s, err
 	}
-	probe, err := os.CreateTemp(o.Dir, "probe-*"+partSuffix)
+	b, err := newBucket(o.Bucket)
 	if err != nil {
-		return nil, fmt.Errorf("writing to the directory of recordings: %w", err)
+		return nil, err
 	}
-	return &Store{options: o}, errors.Join(probe.Close(), os.Remove(probe.Name()))
+	s.files = b
+	if err := b.check(); err != nil {
+		klog.Background().Error(err, "Terminals cannot be recorded, and are refused", "bucket", o.Bucket.Name)
+	}
+	return s, nil
 }
 
 // Input returns whether what is typed is recorded as well.
 func (s *Store) Input() bool { return s.options.Input }
+
+// Memory returns the memory of one recording that is being made, in bytes.
+func (s *Store) Memory() int64 { return s.files.pace().memory }
 
 // Check returns an error if no recording can be made now.
 func (s *Store) Check() error {
@@ -84,22 +99,16 @@ func (s *Store) Check() error {
 
 // Begin begins a recording. An error means that there is none.
 func (s *Store) Begin(t Terminal) (*Recording, error) {
-	r := &Recording{store: s, terminal: t, rests: map[string][]byte{}}
+	r := &Recording{store: s, terminal: t, rests: map[string][]byte{}, pace: s.files.pace()}
 	if err := r.begin(); err != nil {
 		return nil, err
 	}
 	return r, nil
 }
 
-// create makes the file of a recording.
-func (s *Store) create(now time.Time) (*os.File, error) {
-	id := now.UTC().Format(idTime) + "-" + strings.ToLower(rand.Text())
-	path := filepath.Join(s.options.Dir, id+suffix)
-	file, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, files) //nolint:gosec // the name is made here
-	if err != nil {
-		return nil, fmt.Errorf("making a recording: %w", err)
-	}
-	return file, nil
+// newID returns the id of a recording that begins now.
+func newID(now time.Time) string {
+	return now.UTC().Format(idTime) + "-" + strings.ToLower(rand.Text())
 }
 
 // take counts bytes of recordings.
@@ -113,42 +122,62 @@ func (s *Store) take(n int64) error {
 		return ErrFull
 	}
 	s.used += n
+	s.taken += n
 	return nil
 }
 
-// measure counts the bytes of the directory, and deletes old recordings, unless it has just done so.
+// measure counts the bytes of the files, and deletes old ones, unless this was done a short time ago. It waits for the
+// result only if the last one is too old.
 func (s *Store) measure(now time.Time) error {
+	interval := s.files.pace().scan
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	if now.Sub(s.scanned) < scanInterval {
+	age := now.Sub(s.measured)
+	s.mu.Unlock()
+	switch {
+	case age < interval:
+		return nil
+	case age > staleScans*interval:
+		s.measuring.Lock()
+		defer s.measuring.Unlock()
+		return s.scan(now)
+	case s.measuring.TryLock():
+		go func() {
+			defer s.measuring.Unlock()
+			if err := s.scan(now); err != nil {
+				klog.Background().Error(err, "The recordings of terminals cannot be measured")
+			}
+		}()
+	}
+	return nil
+}
+
+func (s *Store) scan(now time.Time) error {
+	s.mu.Lock()
+	before, fresh := s.taken, now.Sub(s.measured) < s.files.pace().scan
+	s.mu.Unlock()
+	if fresh { // another recording has waited for it, too
 		return nil
 	}
-	entries, err := os.ReadDir(s.options.Dir)
+	found, used, err := s.files.list()
 	if err != nil {
-		return fmt.Errorf("reading the directory of recordings: %w", err)
+		return err //nolint:wrapcheck // as it is
 	}
-	used := int64(0)
-	for _, e := range entries {
-		info, err := e.Info()
-		if errors.Is(err, fs.ErrNotExist) {
-			continue // another replica has deleted it
+	for _, f := range found {
+		isOld := s.options.MaxAge > 0 && now.Sub(f.modified) > s.options.MaxAge
+		clean := s.files.tidy
+		if isOld {
+			clean = s.files.remove
 		}
-		if err != nil {
-			return fmt.Errorf("reading the directory of recordings: %w", err)
+		if err := clean(f); err != nil {
+			klog.Background().Error(err, "A recording of a terminal cannot be deleted", "recording", f.id)
+		} else if isOld {
+			used -= f.bytes
 		}
-		if isRecording(e) && s.options.MaxAge > 0 && now.Sub(info.ModTime()) > s.options.MaxAge {
-			if err := os.Remove(filepath.Join(s.options.Dir, e.Name())); err == nil {
-				continue
-			}
-		}
-		used += info.Size()
 	}
-	s.used, s.scanned = used, now
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.used, s.measured = used+s.taken-before, now
 	return nil
-}
-
-func isRecording(e fs.DirEntry) bool {
-	return e.Type().IsRegular() && strings.HasSuffix(e.Name(), suffix)
 }
 
 // Summary describes a recording.
@@ -164,43 +193,50 @@ type Summary struct {
 	Bytes   int64
 }
 
-// List returns some of the recordings, the last one first, and the number of all. It skips those that cannot be read.
+// List returns some of the recordings, the last one first, and the number of all. Of those that cannot be read it
+// returns only the id.
 func (s *Store) List(offset, limit int) ([]Summary, int, error) {
-	entries, err := os.ReadDir(s.options.Dir)
+	all, _, err := s.files.list()
 	if err != nil {
-		return nil, 0, fmt.Errorf("reading the directory of recordings: %w", err)
+		return nil, 0, err //nolint:wrapcheck // as it is
 	}
-	entries = slices.DeleteFunc(entries, func(e fs.DirEntry) bool { return !isRecording(e) })
-	slices.SortFunc(entries, func(a, b fs.DirEntry) int { return cmp.Compare(b.Name(), a.Name()) })
+	slices.SortFunc(all, func(a, b fileInfo) int { return cmp.Compare(b.id, a.id) })
 	var out []Summary
-	for _, e := range entries[min(offset, len(entries)):min(offset+limit, len(entries))] {
-		id := strings.TrimSuffix(e.Name(), suffix)
-		summary, err := s.Get(id)
+	for _, f := range all[min(offset, len(all)):min(offset+limit, len(all))] {
+		summary, err := s.summary(f)
 		if errors.Is(err, ErrNotFound) {
 			continue // it was deleted
 		}
 		if err != nil {
-			summary = Summary{ID: id} // that it exists is known anyway
+			summary = Summary{ID: f.id} // that it exists is known anyway
 		}
 		out = append(out, summary)
 	}
-	return out, len(entries), nil
+	return out, len(all), nil
 }
-
-// ids are those of recordings. No other text becomes part of a path.
-var ids = regexp.MustCompile(`^\d{8}t\d{6}-[a-z0-9]{1,64}$`)
 
 // Get returns the summary of a recording.
 func (s *Store) Get(id string) (Summary, error) {
-	file, info, err := s.open(id)
+	info, err := s.stat(id)
 	if err != nil {
 		return Summary{}, err
 	}
-	defer func() { _ = file.Close() }()
-	text, err := open(file, s.options.Keys)
+	return s.summary(info)
+}
+
+func (s *Store) stat(id string) (fileInfo, error) {
+	if !ids.MatchString(id) {
+		return fileInfo{}, ErrNotFound
+	}
+	return s.files.stat(id) //nolint:wrapcheck // as it is
+}
+
+func (s *Store) summary(info fileInfo) (Summary, error) {
+	text, err := s.read(info)
 	if err != nil {
 		return Summary{}, err
 	}
+	defer func() { _ = text.Close() }()
 	line, err := bufio.NewReaderSize(io.LimitReader(text, MaxHeaderBytes+1), MaxHeaderBytes+1).ReadSlice('\n')
 	if err != nil {
 		return Summary{}, ErrUnreadable
@@ -209,49 +245,37 @@ func (s *Store) Get(id string) (Summary, error) {
 	if err := json.Unmarshal(bytes.TrimSpace(line), &h); err != nil {
 		return Summary{}, ErrUnreadable
 	}
-	out := Summary{Terminal: h.KubeVision, ID: id, Began: time.Unix(h.Timestamp, 0).UTC(), Bytes: info.Size()}
-	out.Duration = max(0, info.ModTime().Sub(out.Began).Truncate(time.Millisecond))
+	out := Summary{Terminal: h.KubeVision, ID: info.id, Began: time.Unix(h.Timestamp, 0).UTC(), Bytes: info.bytes}
+	out.Duration = max(0, info.modified.Sub(out.Began).Truncate(time.Millisecond))
 	if s.options.MaxAge > 0 {
-		out.Expires = info.ModTime().Add(s.options.MaxAge).UTC()
+		out.Expires = info.modified.Add(s.options.MaxAge).UTC()
 	}
 	return out, nil
 }
 
 // Open returns the text of a recording, which may still be made. The caller must close it.
 func (s *Store) Open(id string) (io.ReadCloser, error) {
-	file, _, err := s.open(id)
+	info, err := s.stat(id)
 	if err != nil {
 		return nil, err
 	}
-	text, err := open(file, s.options.Keys)
+	return s.read(info)
+}
+
+func (s *Store) read(info fileInfo) (io.ReadCloser, error) {
+	if info.isDamaged && !info.isWhole {
+		return nil, fmt.Errorf("%w: a piece is missing", ErrUnreadable)
+	}
+	content, err := s.files.open(info)
 	if err != nil {
-		return nil, errors.Join(err, file.Close())
+		return nil, err //nolint:wrapcheck // as it is
+	}
+	text, err := open(content, s.options.Keys)
+	if err != nil {
+		return nil, errors.Join(err, content.Close())
 	}
 	return struct {
 		io.Reader
 		io.Closer
-	}{text, file}, nil
-}
-
-func (s *Store) open(id string) (*os.File, fs.FileInfo, error) {
-	if !ids.MatchString(id) {
-		return nil, nil, ErrNotFound
-	}
-	root, err := os.OpenRoot(s.options.Dir)
-	if err != nil {
-		return nil, nil, fmt.Errorf("opening the directory of recordings: %w", err)
-	}
-	defer func() { _ = root.Close() }()
-	file, err := root.Open(id + suffix)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil, ErrNotFound
-	}
-	if err != nil {
-		return nil, nil, fmt.Errorf("opening a recording: %w", err)
-	}
-	info, err := file.Stat()
-	if err != nil || !info.Mode().IsRegular() {
-		return nil, nil, errors.Join(ErrNotFound, file.Close())
-	}
-	return file, info, nil
+	}{text, content}, nil
 }

@@ -12,6 +12,8 @@ import (
 	"net/http"
 	"time"
 
+	genericapirequest "k8s.io/apiserver/pkg/endpoints/request"
+
 	"github.com/kubevision-io/kubevision/pkg/envelope"
 )
 
@@ -26,6 +28,22 @@ type Raw struct {
 
 // pieceTime bounds the time in which a client receives one piece of a response without an end.
 const pieceTime = 10 * time.Second
+
+// sendRaw writes a response that is no envelope. A response without an end takes the place of a stream, and frees that
+// of a request.
+func (t *Table) sendRaw(ctx context.Context, w http.ResponseWriter, r Route, raw *Raw, leave func()) {
+	if u, ok := genericapirequest.UserFrom(ctx); ok && r.Endless {
+		response, leaveStreams, err := t.Streams.EnterResponse(ctx, u)
+		if err != nil {
+			envelope.WriteError(ctx, w, err)
+			return
+		}
+		defer leaveStreams()
+		ctx = response
+		leave()
+	}
+	t.writeRaw(ctx, w, raw)
+}
 
 // writeRaw writes a response that is no envelope. It ends the response when the client does not read for pieceTime.
 func (t *Table) writeRaw(ctx context.Context, w http.ResponseWriter, raw *Raw) {

@@ -55,7 +55,8 @@ type Route struct {
 	DuringPasswordChange bool
 	// Verb is the verb of a stream. A route with a verb opens a WebSocket.
 	Verb string
-	// Endless is true for a response that may take longer than other requests may. It is no envelope.
+	// Endless is true for a response that may take longer than other requests may. It is no envelope, and takes the
+	// place of a stream.
 	Endless bool
 	// Events opens a stream of server-sent events instead of a WebSocket.
 	Events bool
@@ -266,7 +267,7 @@ func (t *Table) serve(r Route) serveFunc {
 			return
 		}
 		if result.Raw != nil {
-			t.writeRaw(ctx, w, result.Raw)
+			t.sendRaw(ctx, w, r, result.Raw, leave)
 			return
 		}
 		t.writeAnswer(ctx, w, req, result)

@@ -23,6 +23,8 @@ const eventsType = "text/event-stream"
 type events struct {
 	w          http.ResponseWriter
 	connection *http.ResponseController
+	// limit bounds the sending of one message.
+	limit time.Duration
 	// gone is closed when the client has hung up, done when the stream has ended.
 	gone, done <-chan struct{}
 }
@@ -35,7 +37,7 @@ func (e *events) write(_ bool, data []byte) error {
 		out.Write(line)
 		out.WriteString("\n\n")
 	}
-	return e.flush(out.Bytes(), writeTimeout)
+	return e.flush(out.Bytes(), e.limit)
 }
 
 func (e *events) flush(data []byte, timeout time.Duration) error {
@@ -56,7 +58,7 @@ func (e *events) flush(data []byte, timeout time.Duration) error {
 }
 
 // ping sends a comment.
-func (e *events) ping() error { return e.flush([]byte(":\n\n"), writeTimeout) }
+func (e *events) ping() error { return e.flush([]byte(":\n\n"), e.limit) }
 
 func (e *events) hurry() { _ = e.connection.SetWriteDeadline(time.Now().Add(endTimeout)) } // or it ends later
 
@@ -88,7 +90,9 @@ func (m *Manager) OpenEvents(w http.ResponseWriter, r *http.Request, u user.Info
 	if err := m.enter(u.GetName(), verb); err != nil {
 		return err
 	}
-	e := &events{w: w, connection: http.NewResponseController(w), gone: r.Context().Done()}
+	e := &events{
+		w: w, connection: http.NewResponseController(w), limit: m.timing.write, gone: r.Context().Done(),
+	}
 	s := m.newStream(r.Context(), e, u, verb, h)
 	e.done = s.done.Done()
 	header := w.Header()
@@ -97,7 +101,7 @@ func (m *Manager) OpenEvents(w http.ResponseWriter, r *http.Request, u user.Info
 	envelope.MarkStreamed(r.Context())
 	w.WriteHeader(http.StatusOK)
 	// or the next message fails
-	_ = e.flush(fmt.Appendf(nil, "retry: %d\n\n", reconnectTime.Milliseconds()), writeTimeout)
+	_ = e.flush(fmt.Appendf(nil, "retry: %d\n\n", reconnectTime.Milliseconds()), e.limit)
 	m.begin(s) //nolint:contextcheck // it has its own
 	s.run()
 	<-s.closed

@@ -55,6 +55,7 @@ type Options struct {
 type Manager struct {
 	options Options
 	bytes   *budget.Budget
+	timing  timing
 
 	mu       sync.Mutex
 	stopping bool
@@ -65,9 +66,15 @@ type Manager struct {
 	total    int
 	clusters map[Cluster]*dependents
 	settling Settling[Cluster]
+	// stopped ends with Shutdown. Responses without an end depend on it.
+	stopped context.Context //nolint:containedctx // it is the life of the replica, not of a request
+	stop    context.CancelCauseFunc
 	// empty is closed when the last stream has ended after Shutdown.
 	empty chan struct{}
 }
+
+// timing has the constants of the same names. Tests change it.
+type timing struct{ write, ping, pong time.Duration }
 
 // dependents are the streams that depend on a connection to a cluster.
 type dependents struct {
@@ -78,10 +85,13 @@ type dependents struct {
 
 // NewManager returns a manager without streams.
 func NewManager(o Options) *Manager {
-	return &Manager{
+	m := &Manager{
 		options: o, bytes: budget.New(o.Bytes), streams: map[*Stream]bool{}, users: map[string]map[*Stream]bool{},
 		places: map[string]int{}, clusters: map[Cluster]*dependents{}, empty: make(chan struct{}),
+		timing: timing{write: writeTimeout, ping: pingInterval, pong: pongTimeout},
 	}
+	m.stopped, m.stop = context.WithCancelCause(context.Background())
+	return m
 }
 
 // Admit decides whether a request may open a stream, before anything is asked about the right to it: by its origin, and
@@ -137,6 +147,25 @@ func (m *Manager) leave(name string) {
 	if m.stopping && m.total == 0 {
 		m.closeEmpty()
 	}
+}
+
+// EnterResponse takes a place for a response without an end, which counts as a stream of its user. The returned context
+// ends when the replica stops. The caller must call leave at the end of the response.
+func (m *Manager) EnterResponse(
+	ctx context.Context, u user.Info,
+) (response context.Context, leave context.CancelFunc, err error) {
+	if err := m.enter(u.GetName(), verbResponse); err != nil {
+		return nil, nil, err
+	}
+	openGauge.WithLabelValues(verbResponse).Inc()
+	response, cancel := context.WithCancelCause(ctx)
+	stop := context.AfterFunc(m.stopped, func() { cancel(context.Cause(m.stopped)) })
+	return response, sync.OnceFunc(func() {
+		stop()
+		cancel(context.Canceled)
+		openGauge.WithLabelValues(verbResponse).Dec()
+		m.leave(u.GetName())
+	}), nil
 }
 
 // closeEmpty reports that no stream is left. The caller holds the lock.
@@ -196,7 +225,7 @@ func (m *Manager) remove(s *Stream) {
 		}
 	}
 	m.mu.Unlock()
-	m.leave(name)
+	defer m.leave(name) // Shutdown waits for what Ended writes
 	end := EndOf(context.Cause(s.done))
 	openGauge.WithLabelValues(s.verb).Dec()
 	ended.WithLabelValues(s.verb, string(end.Reason)).Inc()
@@ -289,6 +318,7 @@ func (m *Manager) Shutdown(ctx context.Context) {
 		m.closeEmpty()
 	}
 	m.mu.Unlock()
+	m.stop(envelope.New(dashboardv1alpha1.CodeUnreachable, "this replica stops: try again"))
 	for _, s := range m.collect(m.streams) {
 		s.End(NewEnd(Shutdown, "this replica stops: connect again"))
 	}

@@ -8,7 +8,7 @@ import "k8s.io/component-base/metrics"
 var (
 	openGauge = metrics.NewGaugeVec(&metrics.GaugeOpts{
 		Namespace: "kubevision", Subsystem: "streams", Name: "open", StabilityLevel: metrics.ALPHA,
-		Help: "Number of open streams, by verb.",
+		Help: "Number of open streams, by verb; a response without an end has the verb response.",
 	}, []string{"verb"})
 	frames = metrics.NewCounterVec(&metrics.CounterOpts{
 		Namespace: "kubevision", Subsystem: "streams", Name: "frames_total", StabilityLevel: metrics.ALPHA,
@@ -28,6 +28,9 @@ var (
 			"limit.",
 	}, []string{"verb", "reason"})
 )
+
+// verbResponse is the verb of responses without an end in metrics.
+const verbResponse = "response"
 
 const (
 	directionIn  = "in"

@@ -176,7 +176,7 @@ func (s *Stream) recovered() {
 func (s *Stream) read() {
 	defer s.recovered()
 	for {
-		wait := pongTimeout
+		wait := s.manager.timing.pong
 		if s.done.Err() != nil {
 			wait = endTimeout
 		}
@@ -216,22 +216,34 @@ func failedRead(err error) *End {
 func (s *Stream) start() {
 	s.used.Store(time.Now().UnixNano())
 	always := func(interval time.Duration) func() time.Duration { return func() time.Duration { return interval } }
-	s.every(always(pingInterval), s.ping)
+	s.every(always(s.manager.timing.ping), s.ping)
 	if s.handler.MaxTime > 0 {
 		s.every(always(s.handler.MaxTime), func() { s.End(NewEnd(TooLong, "the stream has reached its longest time")) })
 	}
 	if s.handler.IdleTime > 0 {
 		s.every(always(s.handler.IdleTime/4), s.endIdle) //nolint:mnd // it ends at most a quarter late
 	}
-	s.every(func() time.Duration { return s.manager.recheckEvery(s) }, s.recheck)
+	s.every(s.untilCheck, s.recheck)
+}
+
+// untilCheck returns the time until the next check: at the latest when the credential expires.
+func (s *Stream) untilCheck() time.Duration {
+	next := s.manager.recheckEvery(s)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if left := time.Until(s.expires); left > 0 { // the check at the beginning sees one that has expired
+		next = min(next, left)
+	}
+	return next
 }
 
 // every calls a function again and again, until the stream ends.
 func (s *Stream) every(interval func() time.Duration, call func()) {
+	first := interval()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var timer *time.Timer
-	timer = time.AfterFunc(interval(), func() {
+	timer = time.AfterFunc(first, func() {
 		defer s.recovered()
 		if s.done.Err() != nil {
 			return

@@ -27,14 +27,18 @@ type transport interface {
 }
 
 // socket is a WebSocket.
-type socket struct{ conn *websocket.Conn }
+type socket struct {
+	conn *websocket.Conn
+	// limit bounds the sending of one message.
+	limit time.Duration
+}
 
-func newSocket(conn *websocket.Conn, readLimit int64) *socket {
+func newSocket(conn *websocket.Conn, readLimit int64, t timing) *socket {
 	conn.SetReadLimit(readLimit)
 	conn.SetPongHandler(func(string) error {
-		return conn.SetReadDeadline(time.Now().Add(pongTimeout)) //nolint:wrapcheck // the end of the read
+		return conn.SetReadDeadline(time.Now().Add(t.pong)) //nolint:wrapcheck // the end of the read
 	})
-	return &socket{conn}
+	return &socket{conn, t.write}
 }
 
 func (s *socket) write(binary bool, data []byte) error {
@@ -42,12 +46,12 @@ func (s *socket) write(binary bool, data []byte) error {
 	if binary {
 		kind = websocket.BinaryMessage
 	}
-	_ = s.conn.SetWriteDeadline(time.Now().Add(writeTimeout)) // it only stores the time
-	return s.conn.WriteMessage(kind, data)                    //nolint:wrapcheck // it is looked at
+	_ = s.conn.SetWriteDeadline(time.Now().Add(s.limit)) // it only stores the time
+	return s.conn.WriteMessage(kind, data)               //nolint:wrapcheck // it is looked at
 }
 
 func (s *socket) ping() error {
-	return s.conn.WriteControl(websocket.PingMessage, nil, time.Now().Add(writeTimeout)) //nolint:wrapcheck // as above
+	return s.conn.WriteControl(websocket.PingMessage, nil, time.Now().Add(s.limit)) //nolint:wrapcheck // as above
 }
 
 func (s *socket) hurry() { _ = s.conn.NetConn().SetWriteDeadline(time.Now().Add(endTimeout)) } // or it is closed

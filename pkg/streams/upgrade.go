@@ -50,7 +50,7 @@ func (m *Manager) Open(w http.ResponseWriter, r *http.Request, u user.Info, verb
 		refused.WithLabelValues(verb, "upgrade").Inc()
 		return err
 	}
-	s := m.newStream(r.Context(), newSocket(conn, cmp.Or(h.ReadLimit, DefaultReadLimit)), u, verb, h)
+	s := m.newStream(r.Context(), newSocket(conn, cmp.Or(h.ReadLimit, DefaultReadLimit), m.timing), u, verb, h)
 	m.begin(s) //nolint:contextcheck // it outlives the request
 	go s.run()
 	return nil

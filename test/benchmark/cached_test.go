@@ -204,6 +204,7 @@ func (l *library) contenders(b *testing.B, q question) []*contender {
 	all := []*contender{limit, kube, live, cached, unchanged, door}
 	if q.name != "pod" {
 		all = append(all, l.contender(b, "gzip", q.path, "", "Accept-Encoding", "gzip"),
+			l.contender(b, "live table", q.path+"?view=table", ""),
 			kubeContender(b, "kube gzip", q.kube, http.Header{"Accept-Encoding": {"gzip"}}))
 	}
 	wanted := regexp.MustCompile(*answers)

@@ -62,6 +62,10 @@ func (c *cast) successes() map[string]probe {
 			request: get(c.host() + "/namespaces/" + c.own + "/resources/configmaps")},
 		"a list by query": {want: wire.OK, as: member,
 			request: get(c.host() + "/resources/configmaps?namespace=" + c.own)},
+		"a table": {want: wire.OK, as: member,
+			request: get(c.host() + "/namespaces/" + c.own + "/resources/configmaps?view=table")},
+		"a table of all namespaces": {want: wire.OK, as: member, namespaces: []string{c.own},
+			request: get(c.host() + "/resources/configmaps?view=table&sortBy=name")},
 		"an object": {want: wire.OK, as: member,
 			request: get(c.host() + "/namespaces/" + c.own + "/resources/configmaps/" + c.config)},
 		"an object by query": {want: wire.OK, as: member,
@@ -154,6 +158,7 @@ func (c *cast) queries() map[string]probe {
 		"a limit in words":                asked("limit", "limit=ten"),
 		"a limit beyond all numbers":      asked("limit", "limit=99999999999999999999"),
 		"a made-up continue":              asked("continue", "continue=rubbish"),
+		"an unknown view":                 asked("view", "view=tree"),
 		"another user's name in a header": impersonated,
 	}
 }

@@ -122,6 +122,7 @@ func TestDocumentTypesQueries(t *testing.T) {
 	})
 	for _, name := range []string{
 		"limit", "gracePeriodSeconds", "includeMetrics", "reveal", "force", "order", "propagationPolicy", "dryRun",
+		"source", "view",
 	} {
 		if !typed[name] {
 			t.Errorf("%s is described as any string", name)

@@ -4175,6 +4175,8 @@ export interface components {
         "io.kubevision.dashboard.v1alpha1.Meta": {
             /** @description asOf is the last time at which stale data were known to be current. */
             asOf?: components["schemas"]["io.k8s.apimachinery.pkg.apis.meta.v1.Time"];
+            /** @description columns are the columns of a table, to which the cells of the objects belong. */
+            columns?: components["schemas"]["io.kubevision.dashboard.v1alpha1.TableColumn"][];
             /** @description continue is the token for the next page. */
             continue?: string;
             /** @description field names the missing or malformed part of the request. */
@@ -4254,6 +4256,8 @@ export interface components {
              * @default
              */
             apiVersion: string;
+            /** @description cells are the values of the columns in meta.columns, on request. The object has no other fields of its kind then, and of its metadata only those that identify it. */
+            cells?: unknown[];
             /**
              * @description kind is the kind of the object.
              * @default
@@ -5355,6 +5359,26 @@ export interface components {
         "io.kubevision.dashboard.v1alpha1.SetupRequest": {
             /** @description password is required to replace an active second factor. */
             password?: string;
+        };
+        /** @description TableColumn is a column of the table of a kind, as kubectl get shows it. */
+        "io.kubevision.dashboard.v1alpha1.TableColumn": {
+            /** @description format is the format of the type in OpenAPI. "name" marks the name of the object. */
+            format?: string;
+            /**
+             * @description name is the heading of the column.
+             * @default
+             */
+            name: string;
+            /**
+             * Format: int32
+             * @description priority is 0 for columns that are always shown, and higher for those of kubectl get -o wide.
+             */
+            priority?: number;
+            /**
+             * @description type is the type of the cells in OpenAPI: string, integer, number, boolean, array, object, date.
+             * @default
+             */
+            type: string;
         };
         /** @description Template is an example manifest. */
         "io.kubevision.dashboard.v1alpha1.Template": {
@@ -6928,6 +6952,8 @@ export interface operations {
                 sortBy?: string;
                 /** @description live for an answer of the cluster's API server, where the read cache could answer */
                 source?: "live";
+                /** @description table for the columns that kubectl get shows, instead of whole objects */
+                view?: "table";
             };
             header?: never;
             path: {
@@ -7855,6 +7881,8 @@ export interface operations {
                 sortBy?: string;
                 /** @description live for an answer of the cluster's API server, where the read cache could answer */
                 source?: "live";
+                /** @description table for the columns that kubectl get shows, instead of whole objects */
+                view?: "table";
             };
             header?: never;
             path: {

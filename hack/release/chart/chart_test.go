@@ -128,6 +128,9 @@ const (
 	controllerManager = "apps/v1 Deployment kubevision-system/kubevision-controller-manager"
 )
 
+// recordings returns the values of recordings.
+func recordings(v values) values { return values{"apiserver": values{"recordings": v}} }
+
 // TestValues verifies that each value reaches the objects that it is for.
 func TestValues(t *testing.T) {
 	const digest = "sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
@@ -154,6 +157,21 @@ func TestValues(t *testing.T) {
 		},
 		"certificate": {
 			values{"apiserver": values{"publicCertificateSecret": "public"}}, apiserver, "secretName: public\n",
+		},
+		"recordings": {
+			recordings(values{"bucket": "s3://b/p", "endpoint": "https://s3.example"}), apiserver,
+			"- --record-terminals=s3://b/p\n        - --record-terminals-s3-endpoint=https://s3.example\n",
+		},
+		"credentials of recordings": {
+			recordings(values{"bucket": "s3://b", "endpoint": "https://s", "credentialsSecret": "s3"}), apiserver,
+			"- name: recordings-credentials\n        secret:\n          secretName: s3\n",
+		},
+		"keys of recordings": {
+			recordings(values{"claim": "shared", "keysSecret": "keys"}), apiserver,
+			"- --record-terminals-key-file=/var/run/kubevision/recordings-keys/keys\n",
+		},
+		"volume of recordings": {
+			recordings(values{"claim": "shared"}), apiserver, "persistentVolumeClaim:\n          claimName: shared\n",
 		},
 		"resources": {
 			values{"apiserver": values{"resources": values{"limits": values{"memory": "2Gi"}}}}, apiserver, "memory: 2Gi\n",
@@ -244,6 +262,10 @@ func TestValuesAreRefused(t *testing.T) {
 		"a proxy of the controllers":   {"controllerManager": values{"trustedProxies": []any{"10.0.0.0/8"}}},
 		"a number as text":             {"apiserver": values{"replicas": "2"}},
 		"a limit without a unit":       {"apiserver": values{"goMemLimit": "800"}},
+		"recordings in two places":     recordings(values{"bucket": "s3://b", "endpoint": "https://s", "claim": "c"}),
+		"a bucket of no service":       recordings(values{"bucket": "s3://b"}),
+		"a bucket that is none":        recordings(values{"bucket": "b", "endpoint": "https://s"}),
+		"recordings of controllers":    {"controllerManager": values{"recordings": values{"claim": "c"}}},
 	} {
 		if _, err := Render(c, Namespace, v); err == nil {
 			t.Errorf("%s is accepted", name)

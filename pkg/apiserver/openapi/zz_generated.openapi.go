@@ -157,6 +157,7 @@ func GetOpenAPIDefinitions(ref common.ReferenceCallback) map[string]common.OpenA
 		v1alpha1.Setup{}.OpenAPIModelName():                       schema_pkg_apis_dashboard_v1alpha1_Setup(ref),
 		v1alpha1.SetupEnvelope{}.OpenAPIModelName():               schema_pkg_apis_dashboard_v1alpha1_SetupEnvelope(ref),
 		v1alpha1.SetupRequest{}.OpenAPIModelName():                schema_pkg_apis_dashboard_v1alpha1_SetupRequest(ref),
+		v1alpha1.TableColumn{}.OpenAPIModelName():                 schema_pkg_apis_dashboard_v1alpha1_TableColumn(ref),
 		v1alpha1.Template{}.OpenAPIModelName():                    schema_pkg_apis_dashboard_v1alpha1_Template(ref),
 		v1alpha1.TemplateListEnvelope{}.OpenAPIModelName():        schema_pkg_apis_dashboard_v1alpha1_TemplateListEnvelope(ref),
 		v1alpha1.TerminalFrame{}.OpenAPIModelName():               schema_pkg_apis_dashboard_v1alpha1_TerminalFrame(ref),
@@ -4785,6 +4786,24 @@ func schema_pkg_apis_dashboard_v1alpha1_Meta(ref common.ReferenceCallback) commo
 							},
 						},
 					},
+					"columns": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "atomic",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "columns are the columns of a table, to which the cells of the objects belong.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Ref: ref(v1alpha1.TableColumn{}.OpenAPIModelName()),
+									},
+								},
+							},
+						},
+					},
 					"field": {
 						SchemaProps: spec.SchemaProps{
 							Description: "field names the missing or malformed part of the request.",
@@ -4823,7 +4842,7 @@ func schema_pkg_apis_dashboard_v1alpha1_Meta(ref common.ReferenceCallback) commo
 			},
 		},
 		Dependencies: []string{
-			v1.Time{}.OpenAPIModelName()},
+			v1alpha1.TableColumn{}.OpenAPIModelName(), v1.Time{}.OpenAPIModelName()},
 	}
 }
 
@@ -4977,6 +4996,24 @@ func schema_pkg_apis_dashboard_v1alpha1_Object(ref common.ReferenceCallback) com
 							Ref:         ref(v1.ObjectMeta{}.OpenAPIModelName()),
 						},
 					},
+					"cells": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "atomic",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "cells are the values of the columns in meta.columns, on request. The object has no other fields of its kind then, and of its metadata only those that identify it.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Ref: ref(runtime.RawExtension{}.OpenAPIModelName()),
+									},
+								},
+							},
+						},
+					},
 					"metrics": {
 						SchemaProps: spec.SchemaProps{
 							Description: "metrics is the usage of a Pod, on request.",
@@ -4995,7 +5032,7 @@ func schema_pkg_apis_dashboard_v1alpha1_Object(ref common.ReferenceCallback) com
 			},
 		},
 		Dependencies: []string{
-			v1alpha1.PodMetrics{}.OpenAPIModelName(), v1.ObjectMeta{}.OpenAPIModelName()},
+			v1alpha1.PodMetrics{}.OpenAPIModelName(), v1.ObjectMeta{}.OpenAPIModelName(), runtime.RawExtension{}.OpenAPIModelName()},
 	}
 }
 
@@ -7807,6 +7844,50 @@ func schema_pkg_apis_dashboard_v1alpha1_SetupRequest(ref common.ReferenceCallbac
 						},
 					},
 				},
+			},
+		},
+	}
+}
+
+func schema_pkg_apis_dashboard_v1alpha1_TableColumn(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "TableColumn is a column of the table of a kind, as kubectl get shows it.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"name": {
+						SchemaProps: spec.SchemaProps{
+							Description: "name is the heading of the column.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"type": {
+						SchemaProps: spec.SchemaProps{
+							Description: "type is the type of the cells in OpenAPI: string, integer, number, boolean, array, object, date.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"format": {
+						SchemaProps: spec.SchemaProps{
+							Description: "format is the format of the type in OpenAPI. \"name\" marks the name of the object.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"priority": {
+						SchemaProps: spec.SchemaProps{
+							Description: "priority is 0 for columns that are always shown, and higher for those of kubectl get -o wide.",
+							Type:        []string{"integer"},
+							Format:      "int32",
+						},
+					},
+				},
+				Required: []string{"name", "type"},
 			},
 		},
 	}

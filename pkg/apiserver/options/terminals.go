@@ -32,8 +32,10 @@ type TerminalOptions struct {
 	// DebugImage is the image of debug containers and of the Pods of node shells.
 	DebugImage string
 
-	// RecordDir is the directory of recordings. Terminals are not recorded if it is empty.
-	RecordDir string
+	// RecordTo is the directory of recordings, or s3://BUCKET/PREFIX. Terminals are not recorded if it is empty.
+	RecordTo string
+	// RecordBucket are the flags of the bucket.
+	RecordBucket BucketOptions
 	// RecordKeyFile is a file with the keys that encrypt recordings.
 	RecordKeyFile string
 	// RecordBytes bounds the bytes of all recordings, and RecordAge their age.
@@ -58,9 +60,10 @@ func (o *TerminalOptions) addFlags(fs *pflag.FlagSet) {
 		"Number of bytes that one copy of files into or out of a container may have.")
 	fs.StringVar(&o.DebugImage, "debug-image", o.DebugImage,
 		"Image of debug containers and of the Pods of node shells, unless a request names another one.")
-	fs.StringVar(&o.RecordDir, "record-terminals", o.RecordDir,
-		"Directory in which terminals are recorded, in the format of asciinema. A terminal that cannot be recorded is "+
-			"refused. Terminals are not recorded if it is empty.")
+	fs.StringVar(&o.RecordTo, "record-terminals", o.RecordTo,
+		"Directory, or s3://BUCKET/PREFIX, in which terminals are recorded, in the format of asciinema. A terminal "+
+			"that cannot be recorded is refused. Terminals are not recorded if it is empty.")
+	o.RecordBucket.addFlags(fs)
 	fs.StringVar(&o.RecordKeyFile, "record-terminals-key-file", o.RecordKeyFile,
 		"File with the keys that encrypt recordings: 32 bytes in base64 on each line. The first one encrypts, the "+
 			"others decrypt older recordings.")
@@ -84,21 +87,28 @@ func (o *TerminalOptions) validate() []error {
 	if o.RecordBytes < minRecordingBytes {
 		errs = append(errs, fmt.Errorf("--record-terminals-bytes must be at least %d", minRecordingBytes))
 	}
-	if o.RecordKeyFile != "" && o.RecordDir == "" {
+	if o.RecordKeyFile != "" && o.RecordTo == "" {
 		errs = append(errs, errors.New("--record-terminals-key-file needs --record-terminals"))
 	}
-	return errs
+	return append(errs, o.RecordBucket.validate(o.RecordTo, o.RecordKeyFile != "")...)
 }
 
 func (o *TerminalOptions) config() (apiserver.Terminals, error) {
 	out := apiserver.Terminals{
 		IdleTime: o.IdleTime, MaxTime: o.MaxTime, CopyBytes: o.CopyBytes, DebugImage: o.DebugImage,
 	}
-	if o.RecordDir == "" {
+	if o.RecordTo == "" {
 		return out, nil
 	}
 	settings := recording.Options{
-		Dir: o.RecordDir, MaxBytes: o.RecordBytes, MaxAge: o.RecordAge, Input: o.RecordInput,
+		Dir: o.RecordTo, MaxBytes: o.RecordBytes, MaxAge: o.RecordAge, Input: o.RecordInput,
+	}
+	if isBucket(o.RecordTo) {
+		bucket, err := o.RecordBucket.config(o.RecordTo)
+		if err != nil {
+			return out, err
+		}
+		settings.Dir, settings.Bucket = "", bucket
 	}
 	if o.RecordKeyFile != "" {
 		text, err := os.ReadFile(o.RecordKeyFile)

@@ -26,6 +26,8 @@ const (
 	// recheckText is the time between two checks of the right to a response over HTTP. Sockets are checked at once when
 	// an RBAC object changes.
 	recheckText = time.Second
+	// compressorBytes is the memory of the compressor of a response.
+	compressorBytes = 832 << 10
 )
 
 // The types of frames.
@@ -107,14 +109,18 @@ func (p *Provider) text(_ *routes.Request, g *granted) (routes.Result, error) {
 		header = http.Header{"Content-Type": {"application/gzip"}, "Content-Disposition": {name}}
 	}
 	return routes.Result{Raw: &routes.Raw{Header: header, Write: func(ctx context.Context, w io.Writer) error {
+		size := sourceBytes * int64(g.selection.sourcesAtMost())
+		if compressed {
+			size += compressorBytes
+		}
+		if err := budget.AccountFrom(ctx).Take(size); err != nil {
+			return envelope.OutOfMemory(err)
+		}
 		tooLong := streams.NewEnd(streams.TooLong, "the response has reached its longest time")
 		ctx, cancel := context.WithTimeoutCause(ctx, maxText, tooLong)
 		defer cancel()
 		ctx, stop := p.watched(ctx, g)
 		defer stop()
-		if err := budget.AccountFrom(ctx).Take(sourceBytes * int64(g.selection.sourcesAtMost())); err != nil {
-			return envelope.OutOfMemory(err)
-		}
 		if !compressed {
 			return g.writeText(ctx, w)
 		}

@@ -6,13 +6,16 @@ package podaccess
 
 import (
 	"context"
+	"errors"
 	"net/http"
 
 	authorizationv1 "k8s.io/api/authorization/v1"
 	"k8s.io/apiserver/pkg/authentication/user"
 
+	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
 	"github.com/kubevision-io/kubevision/pkg/authorization"
 	"github.com/kubevision-io/kubevision/pkg/clusters"
+	"github.com/kubevision-io/kubevision/pkg/envelope"
 	"github.com/kubevision-io/kubevision/pkg/registry/objectref"
 	"github.com/kubevision-io/kubevision/pkg/routes"
 	"github.com/kubevision-io/kubevision/pkg/stepup"
@@ -97,5 +100,8 @@ func (g *Grant) WithProof(ctx context.Context) context.Context { return stepup.W
 
 // CallError returns the error of a call to the subresource, with its code.
 func (g *Grant) CallError(ctx context.Context, err error) error {
+	if refused, ok := errors.AsType[*clusters.UpgradeRefusedError](err); ok {
+		return envelope.New(dashboardv1alpha1.CodeUnreachable, "%s", refused.Error()).WithCause(err)
+	}
 	return authorization.CallError(ctx, g.Caller, g.Attributes(), err)
 }

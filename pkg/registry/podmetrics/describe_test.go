@@ -57,8 +57,8 @@ func TestMetricsStandBesideThePod(t *testing.T) {
 		if err := metrics.AddTo(pod); err != nil {
 			t.Fatal(err)
 		}
-		if string(pod[fieldStatus]) != tc.status || string(pod[fieldMetrics]) != tc.metrics {
-			t.Errorf("%s: got %s\n%s\nwant %s\n%s", tc.name, pod[fieldStatus], pod[fieldMetrics], tc.status, tc.metrics)
+		if string(pod[StatusField]) != tc.status || string(pod[Field]) != tc.metrics {
+			t.Errorf("%s: got %s\n%s\nwant %s\n%s", tc.name, pod[StatusField], pod[Field], tc.status, tc.metrics)
 		}
 	}
 }
@@ -80,7 +80,7 @@ func TestContainersAreCharged(t *testing.T) {
 		t.Errorf("with more memory: %v, and %d bytes are charged still", err, shared.Used())
 	}
 	pod["spec"] = json.RawMessage(`{"containers":[{}` + strings.Repeat(",{}", 32<<10) + `]}`)
-	if err := metrics.AddTo(pod); err != nil || string(pod[fieldStatus]) != `"unavailable"` {
-		t.Errorf("a Pod beyond the bound of one object: %v, %s", err, pod[fieldStatus])
+	if err := metrics.AddTo(pod); err != nil || string(pod[StatusField]) != `"unavailable"` {
+		t.Errorf("a Pod beyond the bound of one object: %v, %s", err, pod[StatusField])
 	}
 }

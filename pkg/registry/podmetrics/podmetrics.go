@@ -31,8 +31,9 @@ const (
 	// timeout bounds the wait for metrics.
 	timeout = 3 * time.Second
 
-	fieldMetrics = "metrics"
-	fieldStatus  = "metricsStatus"
+	// Field and StatusField are the members that AddTo sets.
+	Field       = "metrics"
+	StatusField = "metricsStatus"
 )
 
 // Measured is the usage of a Pod in the metrics API.
@@ -125,11 +126,11 @@ func (m *Metrics) addTo(object objects.Object) error {
 	}
 	var err error
 	if metrics != nil {
-		if object[fieldMetrics], err = json.Marshal(metrics); err != nil {
+		if object[Field], err = json.Marshal(metrics); err != nil {
 			return fmt.Errorf("encoding metrics: %w", err)
 		}
 	}
-	if object[fieldStatus], err = json.Marshal(status); err != nil {
+	if object[StatusField], err = json.Marshal(status); err != nil {
 		return fmt.Errorf("encoding the status of metrics: %w", err)
 	}
 	return nil

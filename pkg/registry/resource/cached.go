@@ -74,7 +74,7 @@ func (o *listOptions) fromCache(
 
 // cachedQuery returns the query of a list, and false if the cache cannot answer it as the API server does.
 func (o *listOptions) cachedQuery(t objectref.Target) (*cachedQuery, bool, error) {
-	if o.live || o.metrics {
+	if o.live || o.metrics || o.table {
 		return nil, false, nil
 	}
 	byLabels, err := labels.Parse(o.query.Get(queryLabelSelector))

@@ -38,6 +38,7 @@ const (
 	queryMetrics       = "includeMetrics"
 	queryReveal        = "reveal"
 	querySource        = "source"
+	queryView          = "view"
 	queryForce         = "force"
 	queryDryRun        = "dryRun"
 	queryPropagation   = "propagationPolicy"
@@ -45,6 +46,8 @@ const (
 
 	// sourceLive is the value of querySource that leaves the read cache out.
 	sourceLive = "live"
+	// viewTable is the value of queryView for the columns of a kind.
+	viewTable = "table"
 )
 
 func parameterDocs() map[string]string {
@@ -61,6 +64,7 @@ func parameterDocs() map[string]string {
 		queryMetrics: "true for the metrics of pods beside them",
 		queryReveal:  "true for the values of a Secret; it takes the right to get it, and is recorded",
 		querySource:  "live for an answer of the cluster's API server, where the read cache could answer",
+		queryView:    "table for the columns that kubectl get shows, instead of whole objects",
 		queryForce:   "true to take fields over that others have applied",
 		queryDryRun:  "All to try without writing",
 		queryPropagation: "what becomes of what the object owns: Background, Foreground or Orphan; Background where " +
@@ -78,6 +82,7 @@ func parameterTypes() map[string]routes.Type {
 		queryMetrics: routes.Boolean(),
 		queryReveal:  routes.Boolean(),
 		querySource:  routes.OneOf(sourceLive),
+		queryView:    routes.OneOf(viewTable),
 		queryForce:   routes.Boolean(),
 		queryDryRun:  routes.OneOf(metav1.DryRunAll),
 		queryPropagation: routes.OneOf(
@@ -138,6 +143,7 @@ func (e *Provider) readRoutes(f family) []routes.Route {
 		querySearch,
 		queryMetrics,
 		querySource,
+		queryView,
 	)
 	list.Returns = dashboardv1alpha1.ObjectListEnvelope{}
 	get := f.route(

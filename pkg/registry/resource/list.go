@@ -29,6 +29,9 @@ type listOptions struct {
 	metrics bool
 	// live is true if the API server must answer.
 	live bool
+	// table is true for the cells of the columns that the API server defines, instead of whole objects. The read cache
+	// cannot answer: cells contain ages, and the columns of many kinds are code of the API server.
+	table bool
 	// encoded is the whole query.
 	encoded string
 }
@@ -67,7 +70,7 @@ func (o *listOptions) list(r *routes.Request, caller *scopedlist.Client, t objec
 			return routes.Result{}, err
 		}
 	}
-	listing, err := caller.Open(r.Context(), t, o.query)
+	listing, err := o.open(r.Context(), caller, t, metrics)
 	if err != nil {
 		return routes.Result{}, nameField(err, o.query)
 	}
@@ -79,7 +82,7 @@ func (o *listOptions) list(r *routes.Request, caller *scopedlist.Client, t objec
 	} else {
 		data, err = o.pass(r.Context(), listing, &meta)
 	}
-	return routes.Result{Data: data, Meta: meta}, err
+	return routes.Result{Data: data, Meta: meta}, tableError(t, err)
 }
 
 // pass writes each object as soon as it is read, so that a large list is not held twice.
@@ -98,8 +101,8 @@ func (o *listOptions) pass(
 		}
 		return nil
 	}
-	page, err := listing.Each(func(item objects.Object) error {
-		encoded, err := item.Encode()
+	page, err := o.each(listing, nil, meta, func(_ objects.Object, encode func() ([]byte, error)) error {
+		encoded, err := encode()
 		if err != nil {
 			return err
 		}
@@ -132,7 +135,7 @@ func (o *listOptions) collect(
 		o.view.limit = 0
 	}
 	kept := &selection{view: o.view, account: budget.AccountFrom(ctx)}
-	page, err := listing.Each(kept.add)
+	page, err := o.each(listing, metrics, meta, kept.add)
 	if err == nil {
 		err = o.view.order.check(t.Resource, kept.found, kept.keyed)
 	}
@@ -145,7 +148,7 @@ func (o *listOptions) collect(
 		kept.sort()
 		o.count(page, meta)
 	}
-	if err == nil && metrics != nil {
+	if err == nil && metrics != nil && !o.table {
 		err = kept.addMetrics(metrics)
 	}
 	return kept.pieces(), err
@@ -198,6 +201,9 @@ func readListOptions(r *routes.Request) (listOptions, error) {
 		return o, envelope.Invalid(queryReveal, "the values of Secrets are revealed one Secret at a time: get it")
 	}
 	if o.live, err = wantsLive(r); err != nil {
+		return o, err
+	}
+	if o.table, err = wantsTable(r); err != nil {
 		return o, err
 	}
 	o.metrics, err = flag(r, queryMetrics)

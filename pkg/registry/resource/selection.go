@@ -54,7 +54,7 @@ func (s *selection) most() int {
 }
 
 // add adds the next object of the list if it matches.
-func (s *selection) add(o objects.Object) error {
+func (s *selection) add(o objects.Object, encode func() ([]byte, error)) error {
 	if s.view.search != "" {
 		if ok, err := s.view.matches(o); err != nil || !ok {
 			return err
@@ -73,7 +73,7 @@ func (s *selection) add(o objects.Object) error {
 	if full && s.compare(h, s.items[0]) > 0 {
 		return nil
 	}
-	encoded, err := o.Encode()
+	encoded, err := encode()
 	if err != nil {
 		return err
 	}

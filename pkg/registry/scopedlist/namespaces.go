@@ -4,6 +4,7 @@
 package scopedlist
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -39,14 +40,22 @@ func (c *Client) getOwnNamespaces(ctx context.Context, call clusters.Call) (Resu
 	}
 	bodies, omitted := make([][]byte, len(names)), newOmissions(call.Resource.GroupVersionResource.Resource)
 	err = fanout.Each(ctx, len(names), CallsAtOnce, func(ctx context.Context, i int) error {
-		answer, err := c.Do(ctx, clusters.Call{Resource: call.Resource, Name: names[i]})
+		one := clusters.Call{Resource: call.Resource, Name: names[i], Accept: call.Accept}
+		if call.Accept == objects.TableOnly {
+			one.Query = url.Values{objects.IncludeObject: {objects.WholeObject}}
+		}
+		answer, err := c.Do(ctx, one)
 		if apierrors.IsForbidden(err) || apierrors.IsNotFound(err) {
 			return nil
 		}
 		if err != nil {
 			return err
 		}
-		bodies[i], err = selected.list(answer.Body, budget.AccountFrom(ctx))
+		list := selected.list
+		if call.Accept == objects.TableOnly {
+			list = selected.table(call.Resource)
+		}
+		bodies[i], err = list(answer.Body, budget.AccountFrom(ctx))
 		if errors.Is(err, objects.ErrTooLarge) {
 			omitted.Add("", names[i])
 			return nil
@@ -111,20 +120,26 @@ type readNamespace struct {
 	} `json:"status"`
 }
 
+// match returns whether the selectors match a Namespace.
+func (s selectors) match(namespace []byte, account *budget.Account) (matches bool, err error) {
+	if s.labels.Empty() && s.fields.Empty() {
+		return true, nil
+	}
+	err = objects.SmallItem(namespace, account, func(found *readNamespace) error {
+		n := corev1.Namespace{Status: corev1.NamespaceStatus{Phase: found.Status.Phase}}
+		n.Name = found.Metadata.Name
+		matches = s.labels.Matches(labels.Set(found.Metadata.Labels)) && s.fields.Matches(fieldsOf(&n))
+		return nil
+	})
+	return matches, err //nolint:wrapcheck // it has its code
+}
+
 // list returns a list of the Namespace in a body, or of none if the selectors do not match it. The account is charged
 // for the list.
 func (s selectors) list(body []byte, account *budget.Account) ([]byte, error) {
-	matches := s.labels.Empty() && s.fields.Empty()
-	if !matches {
-		err := objects.SmallItem(body, account, func(found *readNamespace) error {
-			n := corev1.Namespace{Status: corev1.NamespaceStatus{Phase: found.Status.Phase}}
-			n.Name = found.Metadata.Name
-			matches = s.labels.Matches(labels.Set(found.Metadata.Labels)) && s.fields.Matches(fieldsOf(&n))
-			return nil
-		})
-		if err != nil {
-			return nil, err //nolint:wrapcheck // it has its code
-		}
+	matches, err := s.match(body, account)
+	if err != nil {
+		return nil, err
 	}
 	const begin, end = `{"kind":"NamespaceList","apiVersion":"v1","metadata":{},"items":[`, `]}`
 	if !matches {
@@ -134,4 +149,23 @@ func (s selectors) list(body []byte, account *budget.Account) ([]byte, error) {
 		return nil, fmt.Errorf("listing a namespace: %w", err)
 	}
 	return slices.Concat([]byte(begin), body, []byte(end)), nil
+}
+
+// table returns a function that returns the Table of a Namespace in a body, without its row if the selectors do not
+// match the Namespace.
+func (s selectors) table(r clusters.Resource) func(body []byte, account *budget.Account) ([]byte, error) {
+	return func(body []byte, account *budget.Account) ([]byte, error) {
+		matches := false
+		_, _, err := objects.ReadTable(bytes.NewReader(body), r, account, func(row objects.Row) error {
+			namespace, err := row.Object.Encode()
+			if err == nil {
+				matches, err = s.match(namespace, account)
+			}
+			return err //nolint:wrapcheck // it has its code
+		})
+		if err != nil || matches {
+			return body, err //nolint:wrapcheck // as above
+		}
+		return objects.WithoutRows(body) //nolint:wrapcheck // as above
+	}
 }

@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/url"
 
+	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
 	"github.com/kubevision-io/kubevision/pkg/authorization"
 	"github.com/kubevision-io/kubevision/pkg/budget"
 	"github.com/kubevision-io/kubevision/pkg/objects"
@@ -27,8 +28,17 @@ type Listing struct {
 
 // Open is like List, for objects that are visited one by one.
 func (c *Client) Open(ctx context.Context, t objectref.Target, query url.Values) (*Listing, error) {
+	return c.open(ctx, t, query, "")
+}
+
+// OpenTable is like Open, for the rows of a Table.
+func (c *Client) OpenTable(ctx context.Context, t objectref.Target, query url.Values) (*Listing, error) {
+	return c.open(ctx, t, query, objects.TableOnly)
+}
+
+func (c *Client) open(ctx context.Context, t objectref.Target, query url.Values, accept string) (*Listing, error) {
 	call := t.Call("")
-	call.Query = query
+	call.Query, call.Accept = query, accept
 	stream, err := c.Stream(ctx, call)
 	if err == nil {
 		return &Listing{target: t, account: budget.AccountFrom(ctx), stream: stream}, nil
@@ -54,6 +64,23 @@ func (l *Listing) Each(visit func(objects.Object) error) (objects.Page, error) {
 		}
 	}
 	return objects.Page{}, nil
+}
+
+// EachRow is like Each, for a listing that OpenTable has returned. It returns the columns, too.
+func (l *Listing) EachRow(visit func(objects.Row) error) ([]dashboardv1alpha1.TableColumn, objects.Page, error) {
+	defer l.Close()
+	if l.stream != nil {
+		return objects.ReadTable(l.stream, l.target.Resource, l.account, visit)
+	}
+	var columns []dashboardv1alpha1.TableColumn
+	for _, body := range l.Bodies {
+		found, _, err := objects.ReadTable(bytes.NewReader(body), l.target.Resource, l.account, visit)
+		if err != nil {
+			return nil, objects.Page{}, err
+		}
+		columns = found
+	}
+	return columns, objects.Page{}, nil
 }
 
 // Close stops reading.

@@ -16,9 +16,6 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/streams"
 )
 
-// recordingBytes is the memory of a recording.
-const recordingBytes = 256 << 10
-
 // checkRecordings returns an error if terminals must be recorded, and cannot be.
 func (p *Provider) checkRecordings(ctx context.Context) error {
 	if p.Recordings == nil {
@@ -44,7 +41,7 @@ func (s *session) begin(stream *streams.Stream) {
 }
 
 func (s *session) record(stream *streams.Stream) error {
-	if err := stream.Account().Take(recordingBytes); err != nil {
+	if err := stream.Account().Take(s.provider.Recordings.Memory()); err != nil {
 		return envelope.OutOfMemory(err)
 	}
 	call := s.request.Call

@@ -4,9 +4,11 @@
 package streams
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"testing"
 	"time"
@@ -44,8 +46,8 @@ func doors(tb testing.TB) map[string]door {
 	}
 }
 
-// TestBothDoors: a stream opens through both doors, with a token and with a ticket, and lives longer than requests may
-// take: kube-apiserver and this server both end those after a minute.
+// TestBothDoors verifies that a stream opens through both doors, with a token and with a ticket, and lives longer than
+// requests may take: kube-apiserver and this server both end those after a minute. Other tests run meanwhile.
 func TestBothDoors(t *testing.T) {
 	ns := set().Namespace(t, "doors")
 	p := bound(t, "readonly", ns)
@@ -61,7 +63,9 @@ func TestBothDoors(t *testing.T) {
 	for _, s := range all {
 		s.isAlive(t)
 	}
-	time.Sleep(65 * time.Second)
+	opened := time.Now()
+	t.Parallel() // it goes on when the tests that are not parallel have ended
+	time.Sleep(time.Until(opened.Add(65 * time.Second)))
 	for _, s := range all {
 		s.isAlive(t)
 	}
@@ -172,19 +176,28 @@ func TestShutdown(t *testing.T) {
 	}
 }
 
-// TestLimits: one user has so many streams, and others are not affected.
+// TestLimits verifies that one user has so many streams, and that others are not affected. A log over HTTP takes the
+// place of a stream, and ends with the replica.
 func TestLimits(t *testing.T) {
 	replica, err := env.KubeVision.StartAPIServer(t.Context(), 0, "--streams-per-user=3", "--streams=5")
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = replica.Stop() })
-	c, greedy, modest := at(t, replica.Endpoint()), newPerson(t, "greedy"), newPerson(t, "modest")
+	t.Cleanup(func() { _ = replica.Kill() })
+	greedy, namespace := inNamespace(t, "readonly")
+	runs(t, namespace, "web", nil, "main")
+	writeLog(t, namespace, "web", "main", "1")
+	c, modest := at(t, replica.Endpoint()), newPerson(t, "modest")
 	r := func(p person) wire.Request { return wire.Request{Path: p.base + watchPath, Bearer: p.AccessToken} }
 	first := open(t, c, r(greedy))
 	open(t, c, r(greedy))
-	open(t, c, r(greedy))
+	log := greedy.get(overHTTP(namespace, "/pods/web?container=main&follow=true"))
+	text := bufio.NewReader(c.Open(t, log).Body) //nolint:bodyclose // Open closes it at the end of the test
+	if line, err := text.ReadString('\n'); err != nil || line != "1\n" {
+		t.Fatalf("the log is %q (%v)", line, err)
+	}
 	refused(t, c, r(greedy)).Want(t, wire.TooManyRequests)
+	c.Call(t, log).Want(t, wire.TooManyRequests)
 	open(t, c, r(modest)).isAlive(t)
 	open(t, c, r(modest)).isAlive(t)
 	refused(t, c, r(modest)).Want(t, wire.TooManyRequests)
@@ -199,6 +212,12 @@ func TestLimits(t *testing.T) {
 		}
 		return err
 	})
+	if err := replica.Stop(); err != nil {
+		t.Error(err)
+	}
+	if _, err := text.ReadByte(); err == nil || errors.Is(err, io.EOF) {
+		t.Errorf("the log ends with %v", err)
+	}
 }
 
 // TestMalformed: what the protocol does not allow ends the stream with a reason.

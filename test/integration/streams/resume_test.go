@@ -5,10 +5,11 @@ package streams
 
 import (
 	"context"
-	"errors"
+	"flag"
 	"fmt"
 	"maps"
 	"math/rand/v2"
+	"sync"
 	"testing"
 	"time"
 
@@ -16,6 +17,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/kubevision-io/kubevision/hack/localcluster"
 	"github.com/kubevision-io/kubevision/test/conformance/fixture"
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
@@ -50,7 +52,9 @@ func (r *resumer) follow(tb testing.TB, wait time.Duration) {
 		message["bookmarks"] = fields{r.topic: r.bookmark}
 	}
 	w := &watcher{socket: newSocket(conn)}
-	w.send(tb, message)
+	if err := w.WriteJSON(message); err != nil {
+		return // the replica was killed
+	}
 	for end := time.Now().Add(wait); time.Now().Before(end); {
 		e, ok := w.within(tb, time.Until(end))
 		if !ok {
@@ -105,82 +109,121 @@ func churn(ctx context.Context, ns string, random *rand.Rand) {
 	}
 }
 
-// TestResume: clients that are cut off, by replicas that are cut off or killed, have what the API server has, object by
-// object, in the end. They lose nothing unless they are told that their bookmark has expired.
-func TestResume(t *testing.T) {
-	ns := set().Namespace(t, "resume")
-	p := bound(t, "readonly", ns)
-	line, kubeconfig := newLine(t)
-	behind, err := env.KubeVision.StartAPIServer(t.Context(), 0, "--kubeconfig="+kubeconfig,
+// resumeTime is how long TestResume goes on. The API server is killed, too, if it is set.
+var resumeTime = flag.Duration("duration", 0, "how long TestResume goes on, such as 10m; once if it is 0")
+
+// resumption is a test of clients that resume, with a replica that is disturbed.
+type resumption struct {
+	namespace string
+	clients   []*resumer
+	behind    *localcluster.APIServer
+	line      *line
+	random    *rand.Rand
+}
+
+func newResumption(tb testing.TB) *resumption {
+	tb.Helper()
+	ns := set().Namespace(tb, "resume")
+	p := bound(tb, "readonly", ns)
+	line, kubeconfig := newLine(tb)
+	behind, err := env.KubeVision.StartAPIServer(tb.Context(), 0, "--kubeconfig="+kubeconfig,
 		"--authentication-kubeconfig="+kubeconfig, "--authorization-kubeconfig="+kubeconfig)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	t.Cleanup(func() { _ = behind.Kill() })
+	tb.Cleanup(func() { _ = behind.Kill() })
 	random := rand.New(rand.NewPCG(7, uint64(time.Now().UnixNano()))) //nolint:gosec // another one each time
-	clients := make([]*resumer, 4)
-	for i := range clients {
-		clients[i] = &resumer{
+	out := &resumption{namespace: ns, behind: behind, line: line, random: random}
+	for i := range 4 {
+		out.clients = append(out.clients, &resumer{
 			person: p, topic: host + ":configmaps:" + ns, copy: map[string]string{},
-			replicas: []*wire.Client{p.client, at(t, behind.Endpoint())},
+			replicas: []*wire.Client{p.client, at(tb, behind.Endpoint())},
 			random:   rand.New(rand.NewPCG(uint64(i), random.Uint64())), //nolint:gosec // as above
-		}
+		})
 	}
-	ctx, stop := context.WithCancel(t.Context())
+	return out
+}
+
+// disturb cuts the clients off while objects change, and kills the replica, and the API server if killed is true.
+func (r *resumption) disturb(tb testing.TB, killed bool) {
+	tb.Helper()
+	ctx, stop := context.WithCancel(tb.Context())
 	defer stop()
-	done := make(chan struct{})
-	go func() {
-		churn(ctx, ns, rand.New(rand.NewPCG(1, random.Uint64()))) //nolint:gosec // as above
-		done <- struct{}{}
-	}()
-	for _, c := range clients {
-		go func() {
-			defer func() { done <- struct{}{} }()
+	var running sync.WaitGroup
+	changes := rand.New(rand.NewPCG(1, r.random.Uint64())) //nolint:gosec // as above
+	running.Go(func() { churn(ctx, r.namespace, changes) })
+	for _, c := range r.clients {
+		running.Go(func() {
 			for ctx.Err() == nil {
-				c.follow(t, time.Duration(c.random.IntN(3000))*time.Millisecond)
+				c.follow(tb, time.Duration(c.random.IntN(3000))*time.Millisecond)
 				time.Sleep(time.Duration(c.random.IntN(1000)) * time.Millisecond)
 			}
-		}()
+		})
 	}
 	for i := range 5 {
 		time.Sleep(2 * time.Second)
-		line.set(true)
-		time.Sleep(time.Duration(random.IntN(2000)) * time.Millisecond)
-		line.set(false)
+		r.line.set(true)
+		time.Sleep(time.Duration(r.random.IntN(2000)) * time.Millisecond)
+		r.line.set(false)
 		if i == 2 {
-			if err := behind.Kill(); err != nil {
-				t.Fatal(err)
-			}
-			if err := behind.Start(t.Context()); err != nil {
-				t.Fatal(err)
-			}
+			restart(tb, r.behind.Program)
+		}
+		if i == 3 && killed {
+			restart(tb, env.Cluster.APIServer())
 		}
 	}
 	stop()
-	for range len(clients) + 1 {
-		<-done
+	running.Wait()
+}
+
+// restart kills a program, and starts it again.
+func restart(tb testing.TB, p *localcluster.Program) {
+	tb.Helper()
+	if err := p.Kill(); err != nil {
+		tb.Fatal(err)
 	}
+	if err := p.Start(tb.Context()); err != nil {
+		tb.Fatal(err)
+	}
+}
+
+// compare waits until each client has what the API server has, object by object.
+func (r *resumption) compare(tb testing.TB) {
+	tb.Helper()
 	want := map[string]string{}
 	var all corev1.ConfigMapList
-	if err := env.Client.List(t.Context(), &all, client.InNamespace(ns)); err != nil {
-		t.Fatal(err)
-	}
+	fixture.Eventually(tb, "the objects", func(ctx context.Context) error {
+		return env.Client.List(ctx, &all, client.InNamespace(r.namespace))
+	})
 	for i := range all.Items {
 		want[all.Items[i].Name] = all.Items[i].ResourceVersion
 	}
-	resumed := 0
-	for i, c := range clients {
-		fixture.Eventually(t, "wait for a client to have what the API server has", func(context.Context) error {
-			c.follow(t, 300*time.Millisecond)
+	for i, c := range r.clients {
+		fixture.Eventually(tb, "wait for a client to have what the API server has", func(context.Context) error {
+			c.follow(tb, 300*time.Millisecond)
 			if !maps.Equal(c.copy, want) {
 				return fmt.Errorf("%v instead of %v", c.copy, want)
 			}
 			return nil
 		})
-		t.Logf("client %d has resumed %d times and listed again %d times", i, c.resumed, c.expired)
+		tb.Logf("client %d has resumed %d times and listed again %d times", i, c.resumed, c.expired)
+	}
+}
+
+// TestResume verifies that clients that are cut off, by replicas that are cut off or killed, have what the API server
+// has, object by object, in the end. They lose nothing unless they are told that their bookmark has expired.
+func TestResume(t *testing.T) {
+	r := newResumption(t)
+	end := time.Now().Add(*resumeTime)
+	for again := true; again && !t.Failed(); again = time.Now().Before(end) {
+		r.disturb(t, *resumeTime > 0)
+		r.compare(t)
+	}
+	resumed := 0
+	for _, c := range r.clients {
 		resumed += c.resumed
 	}
 	if resumed == 0 {
-		t.Error(errors.New("nothing was resumed"))
+		t.Error("nothing was resumed")
 	}
 }

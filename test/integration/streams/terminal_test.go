@@ -149,4 +149,6 @@ func TestSensitiveTerminals(t *testing.T) {
 			t.Errorf("%s: code %d", what, code)
 		}
 	}
+	// A shell on a node takes one in each namespace.
+	refused(t, p.client, p.get("/clusters/"+host+"/nodes/any/shell?namespace=default")).Want(t, wire.TwoFactorRequired)
 }

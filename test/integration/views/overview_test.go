@@ -240,14 +240,15 @@ func TestMetricsBesideThePods(t *testing.T) {
 		}
 		return nil
 	}
-	becomes(t, limited, path+"?includeMetrics=true", func(got []pod) error { return check(got[0]) })
+	for _, view := range []string{"", "&view=table"} {
+		becomes(t, limited, path+"?includeMetrics=true"+view, func(got []pod) error { return check(got[0]) })
+	}
 	becomes(t, limited, path+"/wanting?includeMetrics=true", check)
 	sortByUsage(t, limited, mine)
 }
 
-// sortByUsage checks that Pods beside which metrics are shown are sorted by what they use, and not by what they ask
-// for.
-// Pods that were not measured come last.
+// sortByUsage checks that Pods beside which metrics are shown are sorted by what they use, and not by their
+// requests. Pods that were not measured come last.
 func sortByUsage(t *testing.T, v *viewer, namespace string) {
 	t.Helper()
 	for name, asked := range map[string][2]string{"greedy": {"900m", "8Mi"}, "young": {"10m", "16Mi"}} {
@@ -267,6 +268,8 @@ func sortByUsage(t *testing.T, v *viewer, namespace string) {
 		"order=desc&sortBy=cpu&includeMetrics=true":         "wanting+ greedy+ young",
 		"order=desc&sortBy=memory&includeMetrics=true":      "greedy+ wanting+ young",
 		"order=desc&sortBy=cpu&includeMetrics=true&limit=1": "wanting+",
+		"view=table&sortBy=memory&order=desc":               "wanting young greedy",
+		"view=table&sortBy=cpu&includeMetrics=true":         "greedy+ wanting+ young",
 	} {
 		pods, _ := read[[]pod](t, v, onHost+"/namespaces/"+namespace+"/resources/pods?"+query)
 		var got []string

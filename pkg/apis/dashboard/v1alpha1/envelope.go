@@ -39,6 +39,10 @@ type Meta struct {
 	// +optional
 	// +listType=set
 	Namespaces []string `json:"namespaces,omitempty"`
+	// columns are the columns of a table, to which the cells of the objects belong.
+	// +optional
+	// +listType=atomic
+	Columns []TableColumn `json:"columns,omitempty"`
 	// field names the missing or malformed part of the request.
 	// +optional
 	Field string `json:"field,omitempty"`

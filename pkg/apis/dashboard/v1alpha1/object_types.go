@@ -3,7 +3,10 @@
 
 package v1alpha1
 
-import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+import (
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+)
 
 // Object is an object of a cluster in Kubernetes' format, without managedFields. It has further fields, which depend
 // on its kind.
@@ -14,12 +17,31 @@ type Object struct {
 	Kind string `json:"kind"`
 	// metadata is the metadata of the object.
 	Metadata metav1.ObjectMeta `json:"metadata"`
+	// cells are the values of the columns in meta.columns, on request. The object has no other fields of its kind then,
+	// and of its metadata only those that identify it.
+	// +optional
+	// +listType=atomic
+	Cells []runtime.RawExtension `json:"cells,omitempty"`
 	// metrics is the usage of a Pod, on request.
 	// +optional
 	Metrics *PodMetrics `json:"metrics,omitempty"`
 	// metricsStatus is the state of the metrics of a Pod, on request: available, pending or unavailable.
 	// +optional
 	MetricsStatus string `json:"metricsStatus,omitempty"`
+}
+
+// TableColumn is a column of the table of a kind, as kubectl get shows it.
+type TableColumn struct {
+	// name is the heading of the column.
+	Name string `json:"name"`
+	// type is the type of the cells in OpenAPI: string, integer, number, boolean, array, object, date.
+	Type string `json:"type"`
+	// format is the format of the type in OpenAPI. "name" marks the name of the object.
+	// +optional
+	Format string `json:"format,omitempty"`
+	// priority is 0 for columns that are always shown, and higher for those of kubectl get -o wide.
+	// +optional
+	Priority int32 `json:"priority,omitempty"`
 }
 
 // ObjectListEnvelope is a list of objects of a cluster.

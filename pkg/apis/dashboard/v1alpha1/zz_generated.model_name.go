@@ -694,6 +694,11 @@ func (in SetupRequest) OpenAPIModelName() string {
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
+func (in TableColumn) OpenAPIModelName() string {
+	return "io.kubevision.dashboard.v1alpha1.TableColumn"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
 func (in Template) OpenAPIModelName() string {
 	return "io.kubevision.dashboard.v1alpha1.Template"
 }

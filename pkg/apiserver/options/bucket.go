@@ -1,0 +1,110 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package options
+
+import (
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"regexp"
+	"strings"
+
+	"github.com/spf13/pflag"
+
+	"github.com/kubevision-io/kubevision/pkg/recording"
+)
+
+const bucketScheme = "s3://"
+
+var (
+	bucketPattern = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$`)
+	prefixPattern = regexp.MustCompile(`^([A-Za-z0-9_-][A-Za-z0-9._-]*/?){0,16}$`)
+)
+
+// maxPrefix bounds the prefix in a bucket, in bytes.
+const maxPrefix = 256
+
+// BucketOptions are the flags of a bucket for recordings.
+type BucketOptions struct {
+	// Endpoint is the URL of the service, and Region that of the bucket.
+	Endpoint, Region string
+	// CredentialsDir is a directory with the credentials.
+	CredentialsDir string
+	// CAFile has the authorities of the certificate of the service.
+	CAFile string
+}
+
+func (o *BucketOptions) addFlags(fs *pflag.FlagSet) {
+	fs.StringVar(&o.Endpoint, "record-terminals-s3-endpoint", o.Endpoint,
+		"URL of the S3 service of recordings, such as https://s3.eu-central-1.amazonaws.com. The scheme http takes "+
+			"--record-terminals-key-file.")
+	fs.StringVar(&o.Region, "record-terminals-s3-region", o.Region,
+		"Region of the bucket of recordings. The service is asked for it if it is empty.")
+	fs.StringVar(&o.CredentialsDir, "record-terminals-s3-credentials-dir", o.CredentialsDir,
+		"Directory with the files access-key-id, secret-access-key and, if there is one, session-token, as a mounted "+
+			"Secret has them. If it is empty, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN in the "+
+			"environment are used.")
+	fs.StringVar(&o.CAFile, "record-terminals-s3-ca-file", o.CAFile,
+		"File with the authorities of the certificate of the S3 service. Those of the system are used if it is empty.")
+}
+
+// isBucket returns whether recordings are kept in a bucket.
+func isBucket(to string) bool { return strings.HasPrefix(to, bucketScheme) }
+
+func (o *BucketOptions) validate(to string, encrypted bool) []error {
+	if !isBucket(to) {
+		if *o != (BucketOptions{}) {
+			return []error{errors.New("--record-terminals-s3-* need --record-terminals=s3://BUCKET/PREFIX")}
+		}
+		return nil
+	}
+	var errs []error
+	name, prefix, _ := strings.Cut(strings.TrimPrefix(to, bucketScheme), "/")
+	if !bucketPattern.MatchString(name) || len(prefix) > maxPrefix || !prefixPattern.MatchString(prefix) {
+		errs = append(errs, errors.New("--record-terminals must be a directory, or s3://BUCKET/PREFIX"))
+	}
+	endpoint, err := url.Parse(o.Endpoint)
+	if err != nil || !isService(endpoint) {
+		return append(errs, errors.New("--record-terminals-s3-endpoint must be a URL with a host and no path"))
+	}
+	if endpoint.Scheme == "http" && !encrypted {
+		errs = append(errs, errors.New("--record-terminals-s3-endpoint with the scheme http needs "+
+			"--record-terminals-key-file: recordings would be sent as they are"))
+	}
+	return errs
+}
+
+// isService returns whether a URL has nothing but a host, with HTTPS or HTTP.
+func isService(u *url.URL) bool {
+	bare := url.URL{Scheme: u.Scheme, Host: u.Host}
+	isHTTP := u.Scheme == "https" || u.Scheme == "http"
+	return isHTTP && u.Host != "" && strings.TrimSuffix(u.String(), "/") == bare.String()
+}
+
+// config returns the settings of a bucket. The flags were validated.
+func (o *BucketOptions) config(to string) (*recording.BucketOptions, error) {
+	endpoint, err := url.Parse(o.Endpoint)
+	if err != nil {
+		return nil, errors.New("--record-terminals-s3-endpoint is no URL")
+	}
+	out := &recording.BucketOptions{Endpoint: endpoint, Region: o.Region, CredentialsDir: o.CredentialsDir}
+	if o.CredentialsDir == "" && os.Getenv("AWS_ACCESS_KEY_ID") == "" { // requests would be anonymous
+		return nil, errors.New("--record-terminals-s3-credentials-dir is missing, and so is AWS_ACCESS_KEY_ID in the " +
+			"environment")
+	}
+	out.Name, out.Prefix, _ = strings.Cut(strings.TrimPrefix(to, bucketScheme), "/")
+	if o.CAFile == "" {
+		return out, nil
+	}
+	text, err := os.ReadFile(o.CAFile)
+	if err != nil {
+		return nil, fmt.Errorf("--record-terminals-s3-ca-file: %w", err)
+	}
+	if out.Roots = x509.NewCertPool(); !out.Roots.AppendCertsFromPEM(text) {
+		return nil, errors.New("--record-terminals-s3-ca-file has no certificates")
+	}
+	return out, nil
+}

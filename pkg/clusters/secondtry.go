@@ -1,0 +1,63 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package clusters
+
+import (
+	"net/http"
+	"strings"
+
+	utilnet "k8s.io/apimachinery/pkg/util/net"
+	"k8s.io/client-go/transport"
+)
+
+// withTokens returns a function that authenticates requests with tokens. A request for which the cluster refuses the
+// token is sent once more, with another token.
+func withTokens(tokens transport.ResettableTokenSource) transport.WrapperFunc {
+	authenticate := transport.ResettableTokenSourceWrapTransport(tokens)
+	return func(next http.RoundTripper) http.RoundTripper {
+		return &secondTry{next: authenticate(next)}
+	}
+}
+
+// secondTry sends a request again if the cluster refuses its token. The next round tripper forgets a token that was
+// refused. A token becomes void when its ServiceAccount is deleted and created again, for example because a cluster was
+// registered anew.
+type secondTry struct{ next http.RoundTripper }
+
+var _ utilnet.RoundTripperWrapper = &secondTry{}
+
+// WrappedRoundTripper implements utilnet.RoundTripperWrapper.
+func (s *secondTry) WrappedRoundTripper() http.RoundTripper { return s.next }
+
+// RoundTrip sends the request.
+func (s *secondTry) RoundTrip(r *http.Request) (*http.Response, error) {
+	answer, err := s.next.RoundTrip(r)
+	if err != nil || answer.StatusCode != http.StatusUnauthorized || !isRepeatable(r) || r.Context().Err() != nil {
+		return answer, err
+	}
+	again := r.Clone(r.Context())
+	if r.GetBody != nil {
+		if again.Body, err = r.GetBody(); err != nil {
+			return answer, nil //nolint:nilerr // the response stands
+		}
+	}
+	_ = answer.Body.Close() // a response of response.Transport is in memory
+	return s.next.RoundTrip(again)
+}
+
+// isRepeatable returns true for reads and for access reviews, of which a cluster keeps nothing. A server behind the
+// proxy of an API server may answer with the same status, and is asked once.
+func isRepeatable(r *http.Request) bool {
+	if strings.Contains(r.URL.Path+"/", "/proxy/") {
+		return false
+	}
+	switch r.Method {
+	case http.MethodGet, http.MethodHead:
+		return true
+	case http.MethodPost:
+		return strings.HasPrefix(r.URL.Path, "/apis/authorization.k8s.io/") && (r.Body == nil || r.GetBody != nil)
+	default:
+		return false
+	}
+}

@@ -1,0 +1,198 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package objects
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/budget"
+	"github.com/kubevision-io/kubevision/pkg/clusters"
+)
+
+// TableOnly is the media type of a Table of meta.k8s.io, which API servers make of a list or of an object.
+const TableOnly = "application/json;as=Table;g=meta.k8s.io;v=v1"
+
+// IncludeObject is the query parameter that selects the part of the objects in a Table: WholeObject or MetadataOnly.
+const (
+	IncludeObject = "includeObject"
+	WholeObject   = string(metav1.IncludeObject)
+	MetadataOnly  = string(metav1.IncludeMetadata)
+)
+
+// ErrNoTable is returned for a response that is not a Table.
+var ErrNoTable = errors.New("the response is not a Table")
+
+// Row is a row of a Table.
+type Row struct {
+	// Object is the object of the row, or the part of it that was requested.
+	Object Object
+
+	resource clusters.Resource
+	cells    json.RawMessage
+}
+
+// ReadTable is like ReadList, for a Table. It returns the columns besides the page.
+func ReadTable(
+	from io.Reader, r clusters.Resource, account *budget.Account, visit func(Row) error,
+) ([]dashboardv1alpha1.TableColumn, Page, error) {
+	t := table{list: newList(from, r, account), visit: visit}
+	defer t.bounded.release()
+	err := t.read(map[string]func() error{
+		"kind": t.readKind, "columnDefinitions": t.readColumns, "rows": t.readRows,
+		"items": func() error { return ErrNoTable },
+	})
+	switch {
+	case err != nil:
+		return nil, Page{}, err
+	case !t.isTable:
+		return nil, Page{}, ErrNoTable
+	case !t.complete:
+		return nil, Page{}, Unreadable(fmt.Errorf("the table of %s has no rows", r.GroupVersionResource.Resource))
+	default:
+		return t.columns, t.page, nil
+	}
+}
+
+type table struct {
+	*list
+
+	visit   func(Row) error
+	isTable bool
+	columns []dashboardv1alpha1.TableColumn
+}
+
+func (t *table) readKind() error {
+	var kind string
+	if err := t.decode(&kind); err != nil {
+		return err
+	}
+	if t.isTable = kind == "Table"; !t.isTable {
+		return ErrNoTable
+	}
+	return nil
+}
+
+const (
+	// maxColumnBytes bounds the memory of the columns of a table. Kubernetes' own kinds have less than 1 KiB.
+	maxColumnBytes = 64 << 10
+	// columnBytes is the memory of a column besides its text.
+	columnBytes = 64
+)
+
+var errManyColumns = fmt.Errorf("the columns of a table need more than %d bytes", maxColumnBytes)
+
+// readColumns reads the columns without their descriptions, which may be longer than the rows of a table.
+func (t *table) readColumns() error {
+	if empty, err := t.begin(); err != nil || empty {
+		return err
+	}
+	size := 0
+	for t.decoder.More() {
+		var column dashboardv1alpha1.TableColumn
+		if err := t.decode(&column); err != nil {
+			return err
+		}
+		size += columnBytes + len(column.Name) + len(column.Type) + len(column.Format)
+		if size > maxColumnBytes {
+			return Unreadable(errManyColumns)
+		}
+		t.columns = append(t.columns, column)
+		t.bounded.release()
+	}
+	return t.expect(json.Delim(']'))
+}
+
+func (t *table) readRows() error {
+	empty, err := t.begin()
+	if err != nil {
+		return err
+	}
+	if empty {
+		t.complete = true
+		return nil
+	}
+	return t.items(func(members Object) error {
+		row, err := t.row(members)
+		if err != nil {
+			return err
+		}
+		return t.visit(row)
+	})
+}
+
+// begin reads the beginning of an array. It returns true for null, which is an empty array.
+func (t *table) begin() (empty bool, err error) {
+	token, err := t.decoder.Token()
+	switch {
+	case err != nil:
+		return false, Unreadable(err)
+	case token == nil:
+		return true, nil
+	case token != json.Delim('['):
+		return false, Unreadable(errors.New("it is not a table"))
+	default:
+		return false, nil
+	}
+}
+
+func (t *table) row(members Object) (Row, error) {
+	row := Row{resource: t.resource, cells: members["cells"]}
+	if len(row.cells) == 0 || row.cells[0] != '[' {
+		return Row{}, Unreadable(errors.New("a row of a table has no cells"))
+	}
+	if err := row.Object.split(members["object"]); err != nil {
+		return Row{}, Unreadable(err)
+	}
+	return row, row.Object.prepare(t.resource, IsSecret(t.resource), nil)
+}
+
+// Encode returns the JSON of an object with the cells, the part of the metadata that identifies it, and those of the
+// named members that it has.
+func (r Row) Encode(members ...string) ([]byte, error) {
+	var all Object
+	if err := all.split(r.Object["metadata"]); err != nil {
+		return nil, Unreadable(err)
+	}
+	metadata, err := all.only("name", "namespace", "uid", "creationTimestamp", "deletionTimestamp").Encode()
+	if err != nil {
+		return nil, err
+	}
+	out := r.Object.only(members...)
+	out["cells"], out["metadata"] = r.cells, metadata
+	for field, value := range map[string]string{
+		"kind": r.resource.Kind, "apiVersion": r.resource.GroupVersion().String(),
+	} {
+		if out[field], err = Encode(value); err != nil {
+			return nil, err
+		}
+	}
+	return out.Encode()
+}
+
+// only returns an object with some of the members.
+func (o Object) only(names ...string) Object {
+	out := Object{}
+	for _, name := range names {
+		if value, ok := o[name]; ok && string(value) != "null" {
+			out[name] = value
+		}
+	}
+	return out
+}
+
+// WithoutRows returns a Table without its rows.
+func WithoutRows(body []byte) ([]byte, error) {
+	var o Object
+	if err := o.split(body); err != nil {
+		return nil, Unreadable(err)
+	}
+	o["rows"] = json.RawMessage("[]")
+	return o.Encode()
+}

@@ -1,0 +1,232 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package recording
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/minio/minio-go/v7"
+)
+
+// A file in a bucket is one object with the suffix of recordings, or, until it is complete, one object for each piece
+// that was written, below the id. An object appears when all of it has arrived, so that a program that is killed loses
+// no more than the events that were not written yet.
+const (
+	// pieceBytes and pieceInterval bound the events that a bucket lacks if the program is killed.
+	pieceBytes    = 64 << 10
+	pieceInterval = 3 * time.Second
+	// bucketScan is the time after which a bucket is measured again.
+	bucketScan = time.Minute
+	// bucketMemory is that of one recording: its events, their ciphertext, and the request with it.
+	bucketMemory = 512 << 10
+	// requestTimeout bounds the time in which a piece is written, with all tries. The terminal waits for it.
+	requestTimeout = 5 * time.Second
+	// listTimeout bounds the time to list all recordings, and maxObjects their objects.
+	listTimeout = 30 * time.Second
+	maxObjects  = 1_000_000
+	// maxResponse bounds a response of a bucket, in bytes.
+	maxResponse = 2 * MaxFileBytes
+	// pieceDigits is the length of the number of a piece, and maxPieces the largest one.
+	pieceDigits = 6
+	maxPieces   = 999_999
+	// partBytes is the size of the parts in which a larger file is uploaded, the smallest one that S3 has.
+	partBytes = 5 << 20
+)
+
+// BucketOptions configure a bucket.
+type BucketOptions struct {
+	// Endpoint is the address of the service. Its scheme is https, or http.
+	Endpoint *url.URL
+	// Name is that of the bucket, and Prefix the beginning of the names of all objects.
+	Name, Prefix string
+	// Region is that of the bucket. The service is asked for it if it is empty.
+	Region string
+	// CredentialsDir is a directory with credentials. See newCredentials.
+	CredentialsDir string
+	// Roots are the authorities of the certificate of the service. Nil means those of the system.
+	Roots *x509.CertPool
+}
+
+// bucket keeps files in an S3 bucket.
+type bucket struct {
+	client       *minio.Client
+	name, prefix string
+	// joining bounds the files that are joined at once.
+	joining chan struct{}
+}
+
+// joinsAtOnce bounds the files that are joined at once, each of which takes the memory of a part.
+const joinsAtOnce = 2
+
+func newBucket(o *BucketOptions) (*bucket, error) {
+	base, err := minio.DefaultTransport(o.Endpoint.Scheme == "https")
+	if err != nil {
+		return nil, fmt.Errorf("making a transport: %w", err)
+	}
+	if o.Roots != nil {
+		base.TLSClientConfig = &tls.Config{RootCAs: o.Roots, MinVersion: tls.VersionTLS12}
+	}
+	client, err := minio.New(o.Endpoint.Host, &minio.Options{
+		Creds: newCredentials(o.CredentialsDir), Secure: o.Endpoint.Scheme == "https", Region: o.Region,
+		Transport: boundedTransport{base},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("making a client of the bucket: %w", err)
+	}
+	prefix := o.Prefix
+	if prefix != "" && !strings.HasSuffix(prefix, "/") {
+		prefix += "/"
+	}
+	return &bucket{client: client, name: o.Name, prefix: prefix, joining: make(chan struct{}, joinsAtOnce)}, nil
+}
+
+// boundedTransport bounds responses.
+type boundedTransport struct{ next http.RoundTripper }
+
+// RoundTrip sends a request.
+func (t boundedTransport) RoundTrip(r *http.Request) (*http.Response, error) {
+	answer, err := t.next.RoundTrip(r)
+	if err == nil {
+		answer.Body = struct {
+			io.Reader
+			io.Closer
+		}{io.LimitReader(answer.Body, maxResponse), answer.Body}
+	}
+	return answer, err //nolint:wrapcheck // as it is
+}
+
+func (*bucket) pace() pace {
+	return pace{bytes: pieceBytes, interval: pieceInterval, scan: bucketScan, memory: bucketMemory}
+}
+
+// check writes an object, and deletes it.
+func (b *bucket) check() error {
+	key := b.prefix + "probe-" + strings.ToLower(rand.Text()) + partSuffix
+	if err := b.put(key, []byte("probe")); err != nil {
+		return err
+	}
+	return b.delete(key)
+}
+
+// put writes an object. The service compares its checksum.
+func (b *bucket) put(key string, content []byte) error {
+	ctx, cancel := context.WithTimeout(context.Background(), requestTimeout)
+	defer cancel()
+	_, err := b.client.PutObject(ctx, b.name, key, bytes.NewReader(content), int64(len(content)), putOptions())
+	if err != nil {
+		return fmt.Errorf("writing an object: %w", err)
+	}
+	return nil
+}
+
+func putOptions() minio.PutObjectOptions {
+	return minio.PutObjectOptions{
+		ContentType: "application/octet-stream", SendContentMd5: true, PartSize: partBytes, NumThreads: 1,
+	}
+}
+
+func (b *bucket) delete(key string) error {
+	ctx, cancel := context.WithTimeout(context.Background(), requestTimeout)
+	defer cancel()
+	if err := b.client.RemoveObject(ctx, b.name, key, minio.RemoveObjectOptions{}); err != nil {
+		return fmt.Errorf("deleting an object: %w", err)
+	}
+	return nil
+}
+
+func (b *bucket) create(id string) (file, error) { return &bucketFile{bucket: b, id: id}, nil }
+
+// key returns the name of the object of a file.
+func (b *bucket) key(id string) string { return b.prefix + id + suffix }
+
+// pieceKey returns the name of the object of a piece. The first one is 1.
+func (b *bucket) pieceKey(id string, number int) string {
+	return fmt.Sprintf("%s%s/%0*d", b.prefix, id, pieceDigits, number)
+}
+
+func (b *bucket) list() (found []fileInfo, used int64, err error) { return b.find(b.prefix) }
+
+func (b *bucket) stat(id string) (fileInfo, error) {
+	found, _, err := b.find(b.prefix + id)
+	if err != nil {
+		return fileInfo{}, err
+	}
+	for _, f := range found {
+		if f.id == id {
+			return f, nil
+		}
+	}
+	return fileInfo{}, ErrNotFound
+}
+
+// find returns the files whose objects begin with a prefix, and the bytes of all objects.
+func (b *bucket) find(prefix string) (found []fileInfo, used int64, err error) {
+	ctx, cancel := context.WithTimeout(context.Background(), listTimeout)
+	defer cancel()
+	all, objects := map[string]*fileInfo{}, 0
+	for o := range b.client.ListObjectsIter(ctx, b.name, minio.ListObjectsOptions{Prefix: prefix, Recursive: true}) {
+		if o.Err != nil {
+			return nil, 0, fmt.Errorf("listing objects: %w", o.Err)
+		}
+		if objects++; objects > maxObjects {
+			return nil, 0, errors.New("listing objects: there are too many")
+		}
+		used += o.Size
+		b.note(all, &o)
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, 0, fmt.Errorf("listing objects: %w", err)
+	}
+	for _, f := range all {
+		found = append(found, *f)
+	}
+	return found, used, nil
+}
+
+// note adds an object to its file. Objects come in the order of their names, which is that of the pieces.
+func (b *bucket) note(all map[string]*fileInfo, o *minio.ObjectInfo) {
+	id, number, ok := parseKey(strings.TrimPrefix(o.Key, b.prefix))
+	if !ok {
+		return
+	}
+	f := all[id]
+	if f == nil {
+		f = &fileInfo{id: id}
+		all[id] = f
+	}
+	if o.LastModified.After(f.modified) {
+		f.modified = o.LastModified
+	}
+	switch {
+	case number == 0:
+		f.isWhole, f.bytes = true, o.Size
+		return
+	case !f.isWhole:
+		f.bytes += o.Size
+	}
+	f.isDamaged = f.isDamaged || number != f.pieces+1
+	f.pieces = max(f.pieces, number)
+}
+
+// parseKey returns the id in the name of an object, and the number of its piece, or zero for a complete file.
+func parseKey(name string) (id string, number int, ok bool) {
+	if id, ok = strings.CutSuffix(name, suffix); ok {
+		return id, 0, ids.MatchString(id)
+	}
+	id, digits, ok := strings.Cut(name, "/")
+	number, err := strconv.Atoi(digits)
+	return id, number, ok && err == nil && number > 0 && len(digits) == pieceDigits && ids.MatchString(id)
+}

@@ -1,0 +1,174 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package recording
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/minio/minio-go/v7"
+	"k8s.io/klog/v2"
+)
+
+const (
+	// joinTimeout bounds the time in which the pieces of a file become one object, and readTimeout that in which an
+	// object is read.
+	joinTimeout = 5 * time.Minute
+	readTimeout = time.Minute
+)
+
+// bucketFile is a file that is being written to a bucket.
+type bucketFile struct {
+	bucket *bucket
+	id     string
+	pieces int
+	bytes  int64
+}
+
+// Write writes a piece.
+func (f *bucketFile) Write(p []byte) (int, error) {
+	if f.pieces == maxPieces {
+		return 0, ErrFull
+	}
+	if err := f.bucket.put(f.bucket.pieceKey(f.id, f.pieces+1), p); err != nil {
+		return 0, err
+	}
+	f.pieces++
+	f.bytes += int64(len(p))
+	return len(p), nil
+}
+
+// finish makes one object of the pieces, later. The file is complete before that, too.
+func (f *bucketFile) finish() error {
+	go func() {
+		f.bucket.joining <- struct{}{}
+		defer func() { <-f.bucket.joining }()
+		if err := f.join(); err != nil {
+			klog.Background().Error(err, "The pieces of a recording stay as they are", "recording", f.id)
+		}
+	}()
+	return nil
+}
+
+func (f *bucketFile) join() error {
+	ctx, cancel := context.WithTimeout(context.Background(), joinTimeout)
+	defer cancel()
+	content := f.bucket.openPieces(f.id, f.pieces)
+	defer func() { _ = content.Close() }()
+	made, err := f.bucket.client.PutObject(ctx, f.bucket.name, f.bucket.key(f.id), content, f.bytes, putOptions())
+	if err != nil {
+		return fmt.Errorf("writing an object: %w", err)
+	}
+	if made.Size != f.bytes {
+		return fmt.Errorf("an object has %d of %d bytes", made.Size, f.bytes)
+	}
+	return f.discard()
+}
+
+// discard deletes the pieces.
+func (f *bucketFile) discard() error {
+	return f.bucket.tidy(fileInfo{id: f.id, pieces: f.pieces, isWhole: true})
+}
+
+func (b *bucket) tidy(info fileInfo) error {
+	if !info.isWhole {
+		return nil
+	}
+	var errs []error
+	for number := range info.pieces {
+		errs = append(errs, b.delete(b.pieceKey(info.id, number+1)))
+	}
+	return errors.Join(errs...)
+}
+
+func (b *bucket) remove(info fileInfo) error {
+	pieces := info
+	pieces.isWhole = true
+	err := b.tidy(pieces)
+	if err == nil && info.isWhole {
+		err = b.delete(b.key(info.id))
+	}
+	return err
+}
+
+func (b *bucket) open(info fileInfo) (io.ReadCloser, error) {
+	if info.isWhole {
+		return b.openObject(b.key(info.id))
+	}
+	return b.openPieces(info.id, info.pieces), nil
+}
+
+// object is the content of an object.
+type object struct {
+	*minio.Object
+
+	cancel context.CancelFunc
+}
+
+// Close ends the request.
+func (o object) Close() error {
+	o.cancel()
+	return o.Object.Close() //nolint:wrapcheck // as it is
+}
+
+func (b *bucket) openObject(key string) (io.ReadCloser, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), readTimeout)
+	opened, err := b.client.GetObject(ctx, b.name, key, minio.GetObjectOptions{})
+	if err != nil {
+		cancel()
+		return nil, fmt.Errorf("reading an object: %w", err)
+	}
+	return object{opened, cancel}, nil
+}
+
+// openPieces returns the pieces of a file, one after the other.
+func (b *bucket) openPieces(id string, pieces int) io.ReadCloser {
+	return &piecesReader{next: 1, last: pieces, open: func(number int) (io.ReadCloser, error) {
+		return b.openObject(b.pieceKey(id, number))
+	}}
+}
+
+type piecesReader struct {
+	next, last int
+	open       func(number int) (io.ReadCloser, error)
+	// current is the piece that is being read, or nil.
+	current io.ReadCloser
+}
+
+// Read reads from a piece.
+func (r *piecesReader) Read(p []byte) (int, error) {
+	for {
+		if r.current == nil && r.next > r.last {
+			return 0, io.EOF
+		}
+		if r.current == nil {
+			opened, err := r.open(r.next)
+			if err != nil {
+				return 0, err
+			}
+			r.current = opened
+			r.next++
+		}
+		n, err := r.current.Read(p)
+		if errors.Is(err, io.EOF) {
+			err = r.Close()
+		}
+		if n > 0 || err != nil {
+			return n, err //nolint:wrapcheck // as it is
+		}
+	}
+}
+
+// Close ends the piece that is being read.
+func (r *piecesReader) Close() error {
+	if r.current == nil {
+		return nil
+	}
+	err := r.current.Close()
+	r.current = nil
+	return err //nolint:wrapcheck // as it is
+}

@@ -1,0 +1,126 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package recording
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+const (
+	suffix          = ".cast"
+	partSuffix      = ".part"
+	directoryMode   = 0o700
+	fileMode        = 0o600
+	directoryScan   = 10 * time.Second
+	directoryMemory = 256 << 10
+)
+
+// directory keeps files in a directory.
+type directory struct{ path string }
+
+// newDirectory makes the directory, and returns an error if it cannot be written.
+func newDirectory(path string) (*directory, error) {
+	if err := os.MkdirAll(path, directoryMode); err != nil {
+		return nil, fmt.Errorf("making the directory of recordings: %w", err)
+	}
+	d := &directory{path}
+	return d, d.check()
+}
+
+func (*directory) pace() pace {
+	return pace{bytes: flushBytes, interval: flushInterval, scan: directoryScan, memory: directoryMemory}
+}
+
+func (d *directory) check() error {
+	probe, err := os.CreateTemp(d.path, "probe-*"+partSuffix)
+	if err != nil {
+		return fmt.Errorf("writing to the directory of recordings: %w", err)
+	}
+	return errors.Join(probe.Close(), os.Remove(probe.Name()))
+}
+
+func (d *directory) create(id string) (file, error) {
+	path := filepath.Join(d.path, id+suffix)
+	made, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, fileMode) //nolint:gosec // the name is made here
+	if err != nil {
+		return nil, fmt.Errorf("making a recording: %w", err)
+	}
+	return directoryFile{made}, nil
+}
+
+type directoryFile struct{ *os.File }
+
+func (f directoryFile) finish() error { return errors.Join(f.Sync(), f.Close()) }
+
+func (f directoryFile) discard() error { return errors.Join(f.Close(), os.Remove(f.Name())) }
+
+func (d *directory) list() (found []fileInfo, used int64, err error) {
+	entries, err := os.ReadDir(d.path)
+	if err != nil {
+		return nil, 0, fmt.Errorf("reading the directory of recordings: %w", err)
+	}
+	for _, e := range entries {
+		info, err := e.Info()
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // another replica has deleted it
+		}
+		if err != nil {
+			return nil, 0, fmt.Errorf("reading the directory of recordings: %w", err)
+		}
+		used += info.Size()
+		if id, ok := strings.CutSuffix(e.Name(), suffix); ok && e.Type().IsRegular() && ids.MatchString(id) {
+			found = append(found, fileInfo{id: id, bytes: info.Size(), modified: info.ModTime()})
+		}
+	}
+	return found, used, nil
+}
+
+func (d *directory) stat(id string) (fileInfo, error) {
+	opened, info, err := d.openFile(id)
+	if err != nil {
+		return fileInfo{}, err
+	}
+	return info, opened.Close()
+}
+
+func (d *directory) open(info fileInfo) (io.ReadCloser, error) {
+	opened, _, err := d.openFile(info.id)
+	return opened, err
+}
+
+func (d *directory) openFile(id string) (*os.File, fileInfo, error) {
+	root, err := os.OpenRoot(d.path)
+	if err != nil {
+		return nil, fileInfo{}, fmt.Errorf("opening the directory of recordings: %w", err)
+	}
+	defer func() { _ = root.Close() }()
+	opened, err := root.Open(id + suffix)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fileInfo{}, ErrNotFound
+	}
+	if err != nil {
+		return nil, fileInfo{}, fmt.Errorf("opening a recording: %w", err)
+	}
+	info, err := opened.Stat()
+	if err != nil || !info.Mode().IsRegular() {
+		return nil, fileInfo{}, errors.Join(ErrNotFound, opened.Close())
+	}
+	return opened, fileInfo{id: id, bytes: info.Size(), modified: info.ModTime()}, nil
+}
+
+func (d *directory) remove(info fileInfo) error {
+	if err := os.Remove(filepath.Join(d.path, info.id+suffix)); err != nil {
+		return fmt.Errorf("deleting a recording: %w", err)
+	}
+	return nil
+}
+
+func (*directory) tidy(fileInfo) error { return nil }
