@@ -38,8 +38,8 @@ type part struct {
 
 // parts returns what an installation consists of, in the order of its removal. Without the APIService the deletion of
 // namespaces does not wait for kubevision-apiserver; without the policies nothing refers to the definitions. The Pods
-// end before their namespace: kube-controller-manager looks at a namespace with a Pod again only after half of the grace
-// period of the Pod. The rights of the programs go last.
+// end before their namespace: kube-controller-manager looks at a namespace with a Pod again only after half of the
+// grace period of the Pod. The rights of the programs go last.
 func parts() []part {
 	const (
 		rbac        = "rbac.authorization.k8s.io"

@@ -86,7 +86,8 @@ func grantedRights(t *testing.T) []string {
 				namespace = ""
 			}
 			for _, right := range rights(b.RoleRef, roles[b.RoleRef][namespace]) {
-				out = append(out, fmt.Sprintf("%s/%s in %s: %s", s.Namespace, s.Name, place(b.Metadata.Namespace), right))
+				in := place(b.Metadata.Namespace)
+				out = append(out, fmt.Sprintf("%s/%s in %s: %s", s.Namespace, s.Name, in, right))
 			}
 		}
 	}

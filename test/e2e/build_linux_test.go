@@ -20,8 +20,8 @@ const (
 	oldVersion      = "v0.1.0-e2e.1"
 	newVersion      = "v0.1.0-e2e.2"
 	versionVariable = "github.com/kubevision-io/kubevision/pkg/version.version="
-	// olderBy is the number of commits to the previous release, if the history has no tag.
-	olderBy = "HEAD~10"
+	// lastTag is the previous release.
+	lastTag = "$(git describe --tags --abbrev=0 --match 'v*' HEAD^ 2>/dev/null)"
 )
 
 // build is a directory with what the tests install and run.
@@ -80,26 +80,30 @@ func (b build) make(ctx context.Context) error {
 	return b.run(ctx, "go", "-C", "hack/release", "build", "-trimpath", "-o", b.helm(), "helm.sh/helm/v4/cmd/helm")
 }
 
-// previousSource extracts the source of the previous release, or of a commit a little before this one. Without a
-// history, it is this source.
+// previousSource extracts the source of the previous release, or of a commit a little before this one that can be
+// built. Without a history, it is this source.
 func (b build) previousSource(ctx context.Context) (string, error) {
 	dir := filepath.Join(b.dir, "previous")
-	if err := os.RemoveAll(dir); err != nil {
-		return "", fmt.Errorf("remove an earlier source: %w", err)
+	for _, revision := range []string{lastTag, "HEAD~10", "HEAD~20", "HEAD~30", "HEAD~40"} {
+		if err := os.RemoveAll(dir); err != nil {
+			return "", fmt.Errorf("remove an earlier source: %w", err)
+		}
+		if err := os.MkdirAll(dir, 0o750); err != nil {
+			return "", fmt.Errorf("make the directory of the previous source: %w", err)
+		}
+		script := `revision="` + revision + `"; git rev-parse --verify --quiet "$revision^{commit}" >/dev/null ` +
+			`|| exit 0; git archive "$revision" | tar -x -C "$0"`
+		if err := b.run(ctx, "bash", "-c", script, dir); err != nil {
+			return "", err
+		}
+		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err != nil {
+			continue // there is no such revision
+		}
+		if b.run(ctx, "go", "-C", dir, "build", "-trimpath", "./cmd/...") == nil {
+			return dir, nil
+		}
 	}
-	if err := os.MkdirAll(dir, 0o750); err != nil {
-		return "", fmt.Errorf("make the directory of the previous source: %w", err)
-	}
-	revision := `$(git describe --tags --abbrev=0 --match 'v*' HEAD^ 2>/dev/null || echo ` + olderBy + `)`
-	script := `revision="` + revision + `"; git rev-parse --verify --quiet "$revision" >/dev/null || exit 0;` +
-		`git archive "$revision" | tar -x -C "$0"`
-	if err := b.run(ctx, "bash", "-c", script, dir); err != nil {
-		return "", err
-	}
-	if _, err := os.Stat(filepath.Join(dir, "go.mod")); err != nil {
-		return b.root, nil //nolint:nilerr // the history is too short
-	}
-	return dir, nil
+	return b.root, nil
 }
 
 func (b build) run(ctx context.Context, program string, args ...string) error {

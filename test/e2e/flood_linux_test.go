@@ -82,8 +82,8 @@ func testFlood(t *testing.T) {
 	}
 	slices.Sort(waits)
 	dashboard, others := after[dashboardLevel].minus(before[dashboardLevel]), after[userLevel].minus(before[userLevel])
-	fmt.Fprintf(os.Stderr, "%s: %d requests for the dashboard; %d of another user, p50 %s, longest %s; %d of %d at the "+
-		"level %s have waited long in a queue\n", t.Name(), dashboard.all, len(waits),
+	fmt.Fprintf(os.Stderr, "%s: %d requests for the dashboard; %d of another user, p50 %s, longest %s; %d of %d at "+
+		"the level %s have waited long in a queue\n", t.Name(), dashboard.all, len(waits),
 		waits[len(waits)/2].Round(time.Millisecond), waits[len(waits)-1].Round(time.Millisecond), others.long(),
 		others.all, userLevel)
 	if dashboard.all < leastSeats {
@@ -109,8 +109,9 @@ func (q queued) long() uint64 { return q.all - q.short }
 // queueTimes returns the numbers of all priority levels of the host.
 func queueTimes(t *testing.T) map[string]queued {
 	t.Helper()
+	text := world.host.must(t, "get", "--raw", "/metrics") + "\n" // which is the end of the last line
 	parser := expfmt.NewTextParser(model.LegacyValidation)
-	families, err := parser.TextToMetricFamilies(strings.NewReader(world.host.must(t, "get", "--raw", "/metrics")))
+	families, err := parser.TextToMetricFamilies(strings.NewReader(text))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -18,6 +18,7 @@ import (
 func TestManifests(t *testing.T) {
 	steps(t, []step{
 		{"install", func(t *testing.T) {
+			restartAPIServer(t)
 			installManifests(t, oldVersion)
 			registerMember(t)
 			checkUse(t)
@@ -30,6 +31,18 @@ func TestManifests(t *testing.T) {
 		{"disturbances", testDisturbances},
 		{"removal", func(t *testing.T) { removeInstallation(t, newVersion) }},
 	})
+}
+
+// restartAPIServer restarts kube-apiserver of the host after an earlier removal. It ends its watch of the ConfigMaps
+// that are parameters of admission policies with the last such policy, never starts it again, and uses the last ones.
+func restartAPIServer(t *testing.T) {
+	t.Helper()
+	if err := world.host.APIServer().Kill(); err != nil {
+		t.Fatal(err)
+	}
+	if err := world.host.APIServer().Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // step is a test that the next ones build upon.

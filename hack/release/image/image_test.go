@@ -117,9 +117,13 @@ func TestWriteLayout(t *testing.T) {
 	}
 	index := Index(source(), architectures, images)
 	var archives [][]byte
-	for range 2 {
+	for i := range 2 {
 		folder, archive := filepath.Join(t.TempDir(), "image"), filepath.Join(t.TempDir(), "image.tar")
 		if err := WriteLayout(index, folder, "kubevision", "v1.2.3"); err != nil {
+			t.Fatal(err)
+		}
+		written := time.Unix(int64(i), 0)
+		if err := os.Chtimes(filepath.Join(folder, "index.json"), written, written); err != nil {
 			t.Fatal(err)
 		}
 		if err := WriteTarball(folder, archive, source().Time); err != nil {

@@ -69,7 +69,10 @@ func TestModules(t *testing.T) {
 	sum := sha256.Sum256(content)
 	info := &debug.BuildInfo{GoVersion: "go1.26.1", Deps: []*debug.Module{
 		{Path: "example.com/One", Version: "v1.0.0"},
-		{Path: "example.com/two", Version: "v2.0.0", Replace: &debug.Module{Path: "example.com/fork", Version: "v2.0.1"}},
+		{
+			Path: "example.com/two", Version: "v2.0.0",
+			Replace: &debug.Module{Path: "example.com/fork", Version: "v2.0.1"},
+		},
 	}}
 	d, modules := &Document{}, map[string]bool{}
 	for _, name := range []string{"first", "second"} {

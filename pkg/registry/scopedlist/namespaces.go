@@ -40,9 +40,9 @@ func (c *Client) getOwnNamespaces(ctx context.Context, call clusters.Call) (Resu
 	}
 	bodies, omitted := make([][]byte, len(names)), newOmissions(call.Resource.GroupVersionResource.Resource)
 	err = fanout.Each(ctx, len(names), CallsAtOnce, func(ctx context.Context, i int) error {
-		one := clusters.Call{Resource: call.Resource, Name: names[i], Accept: call.Accept}
+		one := clusters.Call{Resource: call.Resource, Name: names[i]} // the other media types are those of lists
 		if call.Accept == objects.TableOnly {
-			one.Query = url.Values{objects.IncludeObject: {objects.WholeObject}}
+			one.Accept, one.Query = call.Accept, url.Values{objects.IncludeObject: {objects.WholeObject}}
 		}
 		answer, err := c.Do(ctx, one)
 		if apierrors.IsForbidden(err) || apierrors.IsNotFound(err) {

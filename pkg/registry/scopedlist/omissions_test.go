@@ -52,8 +52,9 @@ func TestWarningsOfOmissionsAreShort(t *testing.T) {
 	if got := o.warnings(); got != nil {
 		t.Errorf("without an omission: %q", got)
 	}
+	long := strings.Repeat("n", 1<<20)
 	for i := range 1_000 {
-		o.Add(strings.Repeat("n", 1<<20), fmt.Sprintf("%d\xff%s", i, strings.Repeat("x", 1<<10)))
+		o.Add(long, fmt.Sprintf("%d\xff%s", i, strings.Repeat("x", 1<<10)))
 	}
 	got := o.warnings()
 	if len(got) != 1 || len(got[0]) > 2*(maxOmittedNames+1)*(maxNameBytes+2) ||

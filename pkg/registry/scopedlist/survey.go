@@ -41,8 +41,8 @@ type Kind struct {
 }
 
 // Survey lists several kinds concurrently, in one namespace or in all. It omits kinds that the cluster does not serve
-// or the caller may not list. If some kinds could not be listed, or some objects were too large to be read, the Meta has
-// a warning. If no kind could be listed, or if the caller may list none of the kinds in the given namespace, Survey
+// or the caller may not list. If some kinds could not be listed, or some objects were too large to be read, the Meta
+// has a warning. If no kind could be listed, or if the caller may list none of the kinds in the given namespace, Survey
 // returns an error.
 func (c *Client) Survey(ctx context.Context, namespace string, kinds []Kind) (dashboardv1alpha1.Meta, error) {
 	s := &survey{namespaces: sets.New[string]()}

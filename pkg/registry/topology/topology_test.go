@@ -117,8 +117,8 @@ func TestManyPairs(t *testing.T) {
 // TestRepeatedOwners verifies that repeated references to an owner are one edge.
 func TestRepeatedOwners(t *testing.T) {
 	var pod object
-	body := `{"metadata":{"name":"p","uid":"1","ownerReferences":[{"uid":"1"}` + strings.Repeat(`,{"uid":"1"}`, 50_000) +
-		`]}}`
+	body := `{"metadata":{"name":"p","uid":"1","ownerReferences":[{"uid":"1"}` +
+		strings.Repeat(`,{"uid":"1"}`, 50_000) + `]}}`
 	if err := json.Unmarshal([]byte(body), &pod); err != nil {
 		t.Fatal(err)
 	}

@@ -94,7 +94,7 @@ func sameAsKubectl(t *testing.T, p person, path string, args ...string) {
 
 // TestTablesEqualKubectl compares tables of Kubernetes' own kinds and of a custom kind with kubectl get.
 func TestTablesEqualKubectl(t *testing.T) {
-	one, two, foreign := set().Namespace(t, "table"), set().Namespace(t, "table-b"), set().Namespace(t, "table-c")
+	one, two, foreign := set().Namespace(t, "table-a"), set().Namespace(t, "table-b"), set().Namespace(t, "table-c")
 	all, some := newPerson(t, "admin"), newPerson(t, "readonly", one, two)
 	mark := map[string]string{"table": one}
 	for i, ns := range []string{one, two, foreign} {
@@ -195,7 +195,11 @@ func testContentOfTables(t *testing.T, all person, ns string) {
 		ended(t, ns, name, map[string]int32{"few": 3, "many": 40}[name])
 	}
 	pods := in(ns, "pods") + "?view=table"
-	_, rows := tableOf(t, all.get(t, pods))
+	table, list := all.get(t, pods), all.get(t, in(ns, "pods"))
+	if few, many := len(table.Data), len(list.Data); few > many/5 {
+		t.Errorf("the table has %d bytes, and the list %d", few, many)
+	}
+	_, rows := tableOf(t, table)
 	for _, row := range rows {
 		if got := slices.Sorted(maps.Keys(row)); !slices.Equal(got, []string{"apiVersion", "cells", "kind",
 			"metadata"}) || row["kind"] != "Pod" || row["apiVersion"] != "v1" {

@@ -47,5 +47,6 @@ func TestVoidToken(t *testing.T) {
 		}
 		return err
 	})
+	time.Sleep(time.Second) // until the authenticator of kube-apiserver has the new account, too
 	p.client.Call(t, read).Want(t, wire.OK)
 }
