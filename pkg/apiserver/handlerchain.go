@@ -11,14 +11,16 @@ import (
 	genericfilters "k8s.io/apiserver/pkg/server/filters"
 
 	"github.com/kubevision-io/kubevision/pkg/apiserver/filters"
+	"github.com/kubevision-io/kubevision/pkg/routes"
 )
 
 // handlerChains returns the library's handler chain for requests outside the API's prefixes, and the chain of
 // enveloped requests.
 func handlerChains(
-	handler http.Handler, c *genericapiserver.Config, bodies *filters.Bodies, questions filters.DelegationLimit,
+	handler http.Handler, c *genericapiserver.Config, table *routes.Table, bodies *filters.Bodies,
+	questions filters.DelegationLimit,
 ) http.Handler {
-	enveloped := envelopedChain(handler, c, bodies)
+	enveloped := envelopedChain(table.Handler(handler), c, bodies)
 	others := filters.WithDelegationLimit(genericapiserver.DefaultBuildHandlerChain(handler, c), questions)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if filters.UnderAPI(r.URL.Path) {

@@ -153,7 +153,7 @@ func (c *Config) Complete(ctx context.Context) (completed CompletedConfig, err e
 		delegated: generic.Authentication.Authenticator, table: table,
 	}
 	generic.Authorization.Authorizer = requestAuthorizer{generic.Authorization.Authorizer}
-	if err := c.installFilters(state, clients); err != nil {
+	if err := c.installFilters(state, table, clients); err != nil {
 		return CompletedConfig{}, err
 	}
 	// Nothing in this program calls the server over its loopback, so the loopback token must not be valid.
@@ -167,7 +167,7 @@ func (c *Config) Complete(ctx context.Context) (completed CompletedConfig, err e
 }
 
 // installFilters limits the connections, and installs KubeVision's filters around those of the library.
-func (c *Config) installFilters(s *state, clients *clientFinder) error {
+func (c *Config) installFilters(s *state, table *routes.Table, clients *clientFinder) error {
 	generic := c.GenericConfig
 	origin := func(r *http.Request) filters.Origin {
 		from := clients.find(r)
@@ -193,7 +193,7 @@ func (c *Config) installFilters(s *state, clients *clientFinder) error {
 	tokenInQuery := c.ExtraConfig.WatchTokenInQuery
 	generic.BuildHandlerChainFunc = func(handler http.Handler, g *genericapiserver.Config) http.Handler {
 		refusals, questions := filters.NewRefusals(), clients.delegationLimit()
-		inner := files(handlerChains(handler, g, bodies, questions))
+		inner := files(handlerChains(handler, g, table, bodies, questions))
 		leaving := leaving(s.credential, g.ShutdownInitiatedNotify())
 		shared := func(r *http.Request) bool { return !leaving() && clients.isKubeAPIServer(r) }
 		enveloped := filters.WithEnvelope(inner, shared, refusals)

@@ -73,7 +73,11 @@ func (c *Client) do(ctx context.Context, call Call) (Response, error) {
 	} else {
 		ctx = withListResponse(ctx)
 	}
-	result := c.request(call).Do(ctx)
+	client, err := c.rest()
+	if err != nil {
+		return Response{}, err
+	}
+	result := requestOf(client, call).Do(ctx)
 	if err := result.Error(); err != nil { // Raw drops the message of the API server
 		return Response{}, err
 	}
@@ -82,7 +86,6 @@ func (c *Client) do(ctx context.Context, call Call) (Response, error) {
 		out.Warnings = append(out.Warnings, w.Text)
 	}
 	result.ContentType(&out.ContentType)
-	var err error
 	out.Body, err = result.Raw()
 	return out, err
 }
@@ -93,17 +96,19 @@ func (c *Client) Stream(ctx context.Context, call Call) (io.ReadCloser, error) {
 	if call.Name == "" && (call.Method == "" || call.Method == http.MethodGet) {
 		ctx = withListResponse(ctx)
 	}
-	stream, err := c.request(call).Stream(ctx)
+	client, err := c.rest()
+	if err != nil {
+		return nil, err
+	}
+	stream, err := requestOf(client, call).Stream(ctx)
 	if !mayBeUnserved(&call, err) {
 		return stream, err
 	}
 	if call, err = c.resources.refreshCall(ctx, call, err); err != nil {
 		return nil, err
 	}
-	return c.request(call).Stream(ctx)
+	return requestOf(client, call).Stream(ctx)
 }
-
-func (c *Client) request(call Call) *rest.Request { return requestOf(c.rest, call) }
 
 func requestOf(client rest.Interface, call Call) *rest.Request {
 	method, accept, contentType := call.Method, call.Accept, call.ContentType

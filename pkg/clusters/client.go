@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"sync"
 
 	authorizationv1 "k8s.io/api/authorization/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -33,12 +34,10 @@ type Client struct {
 	user       string
 	identity   transport.ImpersonationConfig
 
-	config *rest.Config
-	http   *http.Client
-	rest   rest.Interface
-	// endless is for responses without an end.
-	endless   rest.Interface
+	config    *rest.Config
 	resources *resourceMapper
+	// senders returns the clients that send requests. It makes them at the first call: reads from the cache need none.
+	senders func() (*senders, error)
 	// wrote is called after each change, unless it is nil.
 	wrote func(Call, Response)
 }
@@ -46,13 +45,26 @@ type Client struct {
 // OnWrite sets a function that is called after each change that the client makes. It must be set before the first call.
 func (c *Client) OnWrite(wrote func(Call, Response)) { c.wrote = wrote }
 
-// newClient returns a Client that acts as a user. The cluster sees the identity, which several users may share.
-// stepup.RoundTripper runs first, and requires a fresh code for sensitive requests. The impersonating round tripper
-// runs after all others that set headers, so that no header of a request can replace the identity.
+// senders send the requests of one user to one cluster.
+type senders struct {
+	http *http.Client
+	rest rest.Interface
+}
+
+// newClient returns a Client for a user. The cluster sees the identity, which several users may share.
 func newClient(c *Connection, user string, identity transport.ImpersonationConfig) (*Client, error) {
 	if identity.UserName == "" {
 		return nil, errors.New("a client must have a user")
 	}
+	return &Client{
+		connection: c, user: user, identity: identity, config: c.config, resources: c.resources,
+		senders: sync.OnceValues(func() (*senders, error) { return newSenders(c, user, identity) }),
+	}, nil
+}
+
+// newSenders returns clients whose requests have the identity. A round tripper sets the identity last, so that no
+// header of a request can replace it. An outer round tripper asks for a fresh code.
+func newSenders(c *Connection, user string, identity transport.ImpersonationConfig) (*senders, error) {
 	asUser := transport.NewImpersonatingRoundTripper(identity,
 		&pacedRoundTripper{
 			next: &chargingRoundTripper{next: c.transport, each: budget.Buffered}, turns: c.turns, large: c.large,
@@ -61,22 +73,38 @@ func newClient(c *Connection, user string, identity transport.ImpersonationConfi
 	measured := &measuredRoundTripper{next: asUser, cluster: c.name()}
 	traced := &tracing.RoundTripper{Next: measured, Cluster: c.name(), Propagate: c.propagates()}
 	named := transport.NewUserAgentRoundTripper(userAgent(), traced)
-	httpClient := &http.Client{Transport: &stepup.RoundTripper{Next: named}, Timeout: callTimeout,
-		CheckRedirect: refuseRedirect}
-	restClient, err := rest.UnversionedRESTClientForConfigAndClient(c.config, httpClient)
+	out := &senders{http: &http.Client{
+		Transport: &stepup.RoundTripper{Next: named}, Timeout: callTimeout, CheckRedirect: refuseRedirect,
+	}}
+	var err error
+	out.rest, err = newRESTClient(c.config, out.http)
+	return out, err
+}
+
+func newRESTClient(config *rest.Config, by *http.Client) (rest.Interface, error) {
+	client, err := rest.UnversionedRESTClientForConfigAndClient(config, by)
 	if err != nil {
 		return nil, fmt.Errorf("making a client for the cluster: %w", err)
 	}
-	endless, err := rest.UnversionedRESTClientForConfigAndClient(c.config, &http.Client{
-		Transport: httpClient.Transport, CheckRedirect: refuseRedirect,
-	})
+	return client, nil
+}
+
+// rest returns the client that sends requests as the user.
+func (c *Client) rest() (rest.Interface, error) {
+	s, err := c.senders()
 	if err != nil {
-		return nil, fmt.Errorf("making a client for the cluster: %w", err)
+		return nil, err
 	}
-	return &Client{
-		connection: c, user: user, identity: identity,
-		config: c.config, http: httpClient, rest: restClient, endless: endless, resources: c.resources,
-	}, nil
+	return s.rest, nil
+}
+
+// endless returns a client for responses without an end.
+func (c *Client) endless() (rest.Interface, error) {
+	s, err := c.senders()
+	if err != nil {
+		return nil, err
+	}
+	return newRESTClient(c.config, &http.Client{Transport: s.http.Transport, CheckRedirect: refuseRedirect})
 }
 
 // Connection returns the connection that the client uses.
@@ -100,7 +128,11 @@ func (c *Client) objects() (client.Client, error) {
 		"KubeVisionLoginThrottle"} {
 		mapper.Add(kubevisionv1alpha1.SchemeGroupVersion.WithKind(kind), meta.RESTScopeRoot)
 	}
-	made, err := client.New(c.config, client.Options{Scheme: scheme, Mapper: mapper, HTTPClient: c.http})
+	s, err := c.senders()
+	if err != nil {
+		return nil, err
+	}
+	made, err := client.New(c.config, client.Options{Scheme: scheme, Mapper: mapper, HTTPClient: s.http})
 	if err != nil {
 		return nil, fmt.Errorf("making a client for the host: %w", err)
 	}
@@ -156,7 +188,11 @@ func (c *Client) review(
 	var reviewed struct {
 		Status authorizationv1.SubjectAccessReviewStatus `json:"status"`
 	}
-	stream, err := c.rest.Post().AbsPath("/apis/authorization.k8s.io/v1/selfsubjectaccessreviews").Body(question).
+	sender, err := c.rest()
+	if err != nil {
+		return reviewed.Status, err
+	}
+	stream, err := sender.Post().AbsPath("/apis/authorization.k8s.io/v1/selfsubjectaccessreviews").Body(question).
 		SetHeader("Accept", mediaTypeJSON).MaxRetries(maxRetries).Stream(ctx)
 	if err != nil {
 		return reviewed.Status, err //nolint:wrapcheck // as it is

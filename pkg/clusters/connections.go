@@ -63,6 +63,8 @@ type Connections struct {
 	reader  client.Reader
 	host    *Connection
 	members *members
+	// inForce is the registration of the host that is in force.
+	inForce *hostRegistration
 }
 
 // Options configures Connections.
@@ -101,7 +103,12 @@ func NewConnections(ctx context.Context, o Options) (*Connections, error) {
 	if err := m.watch(ctx, o.Cache, o.Secrets); err != nil {
 		return nil, err
 	}
-	return &Connections{reader: o.Cache, host: host, members: m}, nil
+	inForce, err := newHostRegistration(ctx, o.Cache)
+	if err != nil {
+		return nil, err
+	}
+	c := &Connections{reader: o.Cache, host: host, members: m, inForce: inForce}
+	return c, c.watchReadCache(ctx, o.Cache)
 }
 
 // Close closes the connections and ends the requests on them. It must not be called while new requests may
@@ -138,21 +145,21 @@ func (c *Connections) Get(ctx context.Context, name string) (*Connection, error)
 	if err != nil {
 		return nil, err
 	}
-	return connection.with(cluster.Spec.ReadCache), nil
+	return connection.with(cluster), nil
 }
 
 // hostBy returns the connection to the host for a registration of the host, which must be the one in force.
 func (c *Connections) hostBy(
 	ctx context.Context, registration *kubevisionv1alpha1.KubeVisionCluster,
 ) (*Connection, error) {
-	var all kubevisionv1alpha1.KubeVisionClusterList
-	if err := c.reader.List(ctx, &all, client.UnsafeDisableDeepCopy); err != nil {
-		return nil, fmt.Errorf("listing clusters: %w", err)
+	inForce, err := c.inForce.uid(ctx)
+	if err != nil {
+		return nil, err
 	}
-	if inForce := HostRegistration(all.Items); inForce == nil || inForce.UID != registration.UID {
+	if inForce != registration.UID {
 		return nil, fmt.Errorf("%w: %s", ErrIdentityConflict, registration.Name)
 	}
-	return c.host.named(registration.Name).with(registration.Spec.ReadCache), nil
+	return c.host.named(registration.Name).with(registration), nil
 }
 
 // Host returns the connection to the cluster that KubeVision runs in.
@@ -232,7 +239,7 @@ func connect(o Options, accounts corev1client.ServiceAccountsGetter) (*Connectio
 		return nil, err
 	}
 	c.dialer, c.authenticate = dialer, authenticate
-	c.reader, c.traced = newReaderAccount(anonymous, safe, accounts), o.TracedClusters
+	c.reader, c.traced = newReaderAccount(c.closed, anonymous, safe, accounts), o.TracedClusters
 	return c, nil
 }
 

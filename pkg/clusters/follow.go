@@ -22,7 +22,7 @@ func isFollowed(ctx context.Context) bool { return ctx.Value(endlessKey{}) != ni
 func (c *Client) Follow(ctx context.Context, call Call) (io.ReadCloser, error) {
 	ctx, cancel := context.WithCancelCause(context.WithValue(ctx, endlessKey{}, true))
 	late := time.AfterFunc(callTimeout, func() { cancel(context.DeadlineExceeded) })
-	stream, err := requestOf(c.endless, call).Stream(withStreamedResponse(ctx))
+	stream, err := c.openEndless(withStreamedResponse(ctx), call)
 	if !late.Stop() && err == nil {
 		_ = stream.Close()
 		err = context.DeadlineExceeded
@@ -32,6 +32,14 @@ func (c *Client) Follow(ctx context.Context, call Call) (io.ReadCloser, error) {
 		return nil, err
 	}
 	return &followed{ReadCloser: stream, cancel: cancel}, nil
+}
+
+func (c *Client) openEndless(ctx context.Context, call Call) (io.ReadCloser, error) {
+	client, err := c.endless()
+	if err != nil {
+		return nil, err
+	}
+	return requestOf(client, call).Stream(ctx)
 }
 
 // followed ends the request when it is closed.

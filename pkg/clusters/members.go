@@ -222,7 +222,7 @@ func (m *members) connect(
 	}
 	connection.dialer, connection.authenticate = func() *http.Transport { return member.dialed }, authenticate
 	connection.named(c.Name).member, connection.kubeconfig = true, k
-	connection.reader = newReaderAccount(member.Config, member.anonymous, accounts)
+	connection.reader = newReaderAccount(connection.closed, member.Config, member.anonymous, accounts)
 	connection.turns, connection.resources.kept, connection.traced = m.turns, m.discovered, m.traced
 	revision := RevisionOf(c, secret)
 	return &openMember{

@@ -58,26 +58,52 @@ func (c *Connection) Reader(ctx context.Context) (*Reader, error) {
 	return &c.reader.access, nil
 }
 
-// with stores the current read cache mode of the registration.
-func (c *Connection) with(mode kubevisionv1alpha1.ReadCacheMode) *Connection {
-	if disabled := mode == kubevisionv1alpha1.ReadCacheDisabled; c.reader != nil &&
-		c.reader.disabled.Load() != disabled {
-		c.reader.disabled.Store(disabled)
-	}
-	return c
+// HasReader returns whether the access of the read cache was available within the last second, so that Reader returns
+// it at once.
+func (c *Connection) HasReader() bool {
+	return c.reader != nil && !c.reader.disabled.Load() && c.reader.isReady(time.Now())
 }
 
 // readerAccount is the account of the read cache on one cluster.
 type readerAccount struct {
+	access Reader
+	tokens oauth2.TokenSource
+	// ready is the time of the last token, in nanoseconds.
+	ready atomic.Int64
+
 	disabled atomic.Bool
-	access   Reader
-	tokens   oauth2.TokenSource
+	mu       sync.Mutex
+	// life is the life of the connection, and term the time for which the account may be used.
+	life, term context.Context //nolint:containedctx // they are no contexts of a request
+	end        context.CancelFunc
+}
+
+// setDisabled ends the use of the account, or begins it again.
+func (a *readerAccount) setDisabled(disabled bool) {
+	if a.disabled.Load() == disabled {
+		return
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.disabled.Swap(disabled) == disabled {
+		return
+	}
+	a.end()
+	if !disabled {
+		a.term, a.end = context.WithCancel(a.life)
+	}
+}
+
+func (a *readerAccount) done() <-chan struct{} {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.term.Done()
 }
 
 // newReaderAccount returns the account on a transport without a credential. It has its own limit of requests in flight
 // and its own circuit breaker, so that it does not compete with users.
 func newReaderAccount(
-	config *rest.Config, anonymous http.RoundTripper, accounts corev1client.ServiceAccountsGetter,
+	life context.Context, config *rest.Config, anonymous http.RoundTripper, accounts corev1client.ServiceAccountsGetter,
 ) *readerAccount {
 	tokens := transport.NewCachedTokenSource(&patientSource{
 		next: &tokenSource{accounts: accounts, account: names.Reader}, now: time.Now,
@@ -86,17 +112,32 @@ func newReaderAccount(
 	config = rest.CopyConfig(config)
 	config.NegotiatedSerializer = scheme.Codecs.WithoutConversion()
 	config.Timeout = 0 // watches have none, and the transport bounds all other requests
-	return &readerAccount{tokens: tokens, access: Reader{
+	a := &readerAccount{tokens: tokens, life: life, access: Reader{
 		Config: config,
 		Client: &http.Client{Transport: &readOnly{next: guarded(authenticated)}, CheckRedirect: refuseRedirect},
 	}}
+	a.term, a.end = context.WithCancel(life)
+	return a
+}
+
+// readyTime is how long a token is known to be available. Tokens are renewed some seconds before they expire.
+const readyTime = time.Second
+
+func (a *readerAccount) isReady(now time.Time) bool {
+	return now.UnixNano()-a.ready.Load() < int64(readyTime)
 }
 
 // await returns an error if no token of the account is available.
 func (a *readerAccount) await(ctx context.Context) error {
+	if a.isReady(time.Now()) {
+		return nil
+	}
 	done := make(chan error, 1)
 	go func() {
 		_, err := a.tokens.Token()
+		if err == nil {
+			a.ready.Store(time.Now().UnixNano())
+		}
 		done <- err
 	}()
 	select {

@@ -30,7 +30,11 @@ func (c *Client) Schema(ctx context.Context, r Resource) (*Schema, error) {
 	if r.Group == "" {
 		segments = []string{"/openapi/v3/api", r.Version}
 	}
-	request := c.rest.Get().AbsPath(segments...).SetHeader("Accept", mediaTypeJSON)
+	client, err := c.rest()
+	if err != nil {
+		return nil, err
+	}
+	request := client.Get().AbsPath(segments...).SetHeader("Accept", mediaTypeJSON)
 	body, err := request.MaxRetries(maxRetries).WarningHandler(rest.NoWarnings{}).Do(ctx).Raw()
 	if err != nil {
 		return nil, fmt.Errorf("reading the schema of %s: %w", r.Kind, err)

@@ -133,7 +133,11 @@ type upgrade struct {
 
 // upgrade prepares a connection of its own for a call. It acts as the user as all other calls do.
 func (c *Client) upgrade(ctx context.Context, call Call) (*upgrade, error) {
-	target := c.rest.Post().AbsPath(path(call)...)
+	client, err := c.rest()
+	if err != nil {
+		return nil, err
+	}
+	target := client.Post().AbsPath(path(call)...)
 	for key, values := range call.Query {
 		for _, value := range values {
 			target = target.Param(key, value)

@@ -112,7 +112,7 @@ func TestMemory(t *testing.T) {
 	list = nil //nolint:ineffassign,wastedassign // so that it is collected
 	took := heap() - before
 	var text int64
-	for _, g := range s.snapshot().Groups {
+	for g := range s.snapshot().Groups.All() {
 		text += g.Size + 1
 		if err := WriteObjects(io.Discard, g.Objects); err != nil {
 			t.Fatal(err)
@@ -131,4 +131,20 @@ func TestMemory(t *testing.T) {
 		t.Errorf("%d bytes are counted of %d", used, took)
 	}
 	runtime.KeepAlive(s)
+}
+
+// BenchmarkEvent measures one change of an object, with one object in each of many namespaces.
+func BenchmarkEvent(b *testing.B) {
+	for _, namespaces := range []int{1_000, 100_000, 500_000} {
+		b.Run(fmt.Sprintf("namespaces=%d", namespaces), func(b *testing.B) {
+			s := spreadStore(b, namespaces)
+			o := testObject(fmt.Sprintf("n%07d", namespaces/2), "o", 2)
+			b.ReportAllocs()
+			for b.Loop() {
+				if err := s.Update(o); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
 }

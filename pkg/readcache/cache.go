@@ -25,7 +25,7 @@ var (
 
 	errTooMuch = errors.New("the objects do not fit into the read cache")
 	errEvicted = errors.New("other objects have taken the place")
-	errGone    = errors.New("the connection to the cluster is gone")
+	errGone    = errors.New("the connection to the cluster is gone, or the cache of the cluster was disabled")
 	errIdle    = errors.New("nobody has read the objects for a while")
 )
 
@@ -34,7 +34,8 @@ var (
 type Cluster interface {
 	// Reader returns a client that acts as the account.
 	Reader(ctx context.Context) (rest.Interface, error)
-	// Done is closed when the connection is closed.
+	// Done returns a channel that is closed when objects of the cluster must not be cached any more. If they may be
+	// cached again later, it returns another channel then.
 	Done() <-chan struct{}
 }
 
@@ -48,9 +49,12 @@ const (
 	idleTimeout = 10 * time.Minute
 	// inUse is how long after it was read a kind does not give way to others.
 	inUse = time.Minute
-	// refusedFor is how long a kind is read live that could not be cached, and tooLargeFor one that did not fit.
-	refusedFor  = 30 * time.Second
-	tooLargeFor = 2 * time.Minute
+	// refusedFor is how long a kind is read live that could not be cached, and tooLargeFor one that did not fit. The
+	// first time, it is refusedFirst, which doubles with each further time: the rights of a new account of the cache
+	// may not be in force yet.
+	refusedFirst = time.Second
+	refusedFor   = 30 * time.Second
+	tooLargeFor  = 2 * time.Minute
 	// maxStale is how long the objects of a kind are shown whose watch is broken. After it, they are read live.
 	maxStale = 5 * time.Minute
 	// sweepInterval is the time between two searches for kinds that nobody reads.
@@ -212,8 +216,7 @@ func (c *Cache) kind(key kindKey, name string) (k *kind, started bool) {
 	defer c.mu.Unlock()
 	k = c.kinds[key]
 	if k == nil {
-		if until, ok := c.refused.Get(key); ok &&
-			time.Now().Before(until.(time.Time)) { //nolint:forcetypeassert,errcheck // nothing else is put
+		if time.Now().Before(c.refusalOf(key).until) {
 			return nil, false
 		}
 		if c.closed || len(c.kinds) >= maxKinds {
@@ -226,6 +229,31 @@ func (c *Cache) kind(key kindKey, name string) (k *kind, started bool) {
 	return k, started
 }
 
+// refusal is the time for which a kind is read live.
+type refusal struct {
+	until time.Time
+	pause time.Duration
+}
+
+// refusalOf returns the last refusal of a kind. The caller holds the lock.
+func (c *Cache) refusalOf(key kindKey) refusal {
+	value, _ := c.refused.Get(key)
+	last, _ := value.(refusal)
+	return last
+}
+
+// next returns the refusal after this one, of at most so long. It is as long as that for a kind that does not fit.
+func (r refusal) next(most time.Duration) refusal {
+	pause := most
+	if most == refusedFor {
+		pause = refusedFirst
+		if time.Since(r.until) < refusedFor {
+			pause = min(max(2*r.pause, refusedFirst), refusedFor)
+		}
+	}
+	return refusal{until: time.Now().Add(pause), pause: pause}
+}
+
 // stop ends the watch of a kind and drops its objects. The kind is not cached again until the pause is over.
 func (c *Cache) stop(k *kind, why error, pause time.Duration) {
 	c.mu.Lock()
@@ -235,7 +263,7 @@ func (c *Cache) stop(k *kind, why error, pause time.Duration) {
 	}
 	delete(c.kinds, k.key)
 	if pause > 0 {
-		c.refused.Add(k.key, time.Now().Add(pause))
+		c.refused.Add(k.key, c.refusalOf(k.key).next(pause))
 	}
 	c.mu.Unlock()
 	k.end()

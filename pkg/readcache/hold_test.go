@@ -110,7 +110,7 @@ func TestSummaries(t *testing.T) {
 	}
 	content, computed := p.used.Load(), 0
 	summarize := func() int {
-		value, err := s.snapshot().Groups[0].Summarize(func(all []*Object) (Summary, error) {
+		value, err := s.snapshot().Groups[0][0].Summarize(func(all []*Object) (Summary, error) {
 			computed++
 			return Summary{Value: len(all), TextBytes: 100}, nil
 		})
@@ -158,4 +158,35 @@ func TestLongOutages(t *testing.T) {
 			t.Errorf("after %s: %t, stale %t", age, ok, v.Stale)
 		}
 	}
+}
+
+// TestSubscribersAreCounted verifies that the memory of a subscriber counts as memory of its kind until it ends, and
+// that a kind whose subscriber takes too much is not cached any more.
+func TestSubscribersAreCounted(t *testing.T) {
+	c, f := runCache(t, 1<<20), newFakeCluster(t, 10)
+	subscribe := func() *Subscription {
+		s, ok := c.Subscribe(t.Context(), f, core("a"), "Kind", func(Changes) {})
+		if !ok {
+			t.Fatal("the kind is not cached")
+		}
+		return s
+	}
+	s := subscribe()
+	before := c.Bytes()
+	s.Count(1000)
+	if grown := c.Bytes() - before; grown != 1000 {
+		t.Errorf("%d bytes are counted, want 1000", grown)
+	}
+	s.Close()
+	s.Close()
+	if c.Bytes() != before {
+		t.Errorf("%d bytes are counted after the end, want %d", c.Bytes(), before)
+	}
+	s = subscribe()
+	s.Count(c.pool.limit)
+	k := c.kinds[kindKey{f, core("a")}]
+	if _, err := k.source.keep(testObject("n", "o", 9), false); err == nil || c.Holds(f, core("a")) {
+		t.Errorf("a kind beyond the bound is cached: %v", err)
+	}
+	<-s.Ended()
 }

@@ -38,7 +38,7 @@ func TestRepeatedObjects(t *testing.T) {
 	if !ok {
 		t.Fatal("the kind is not cached")
 	}
-	k, object := c.kinds[kindKey{f, core("a")}], v.Groups[0].Objects[0]
+	k, object := c.kinds[kindKey{f, core("a")}], v.Groups[0][0].Objects[0]
 	for range c.pool.limit / itemBytes {
 		if _, err := k.source.keep(object, true); err != nil {
 			return

@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/time/rate"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/util/wait"
 	toolscache "k8s.io/client-go/tools/cache"
@@ -46,8 +47,9 @@ func (c *Cache) start(key kindKey, name string) *kind {
 	k := &kind{key: key, store: &store{account: account}, cancel: cancel, started: time.Now()}
 	k.source = &source{
 		cluster: key.cluster, resource: key.resource, kind: key.resource.GroupVersion().WithKind(name),
-		begin: account.begin,
+		begin: account.begin, pace: c.paceOf(key.cluster),
 	}
+	k.source.late = func() { c.stop(k, errLongList, refusedFor) }
 	k.source.keep = func(o *Object, listed bool) (*Object, error) {
 		if k.ended.Load() {
 			return nil, errEvicted
@@ -80,14 +82,26 @@ func (c *Cache) start(key kindKey, name string) *kind {
 		Name: "readcache", TypeDescription: key.resource.String(), Backoff: backoff(),
 	})
 	go reflector.RunWithContext(ctx)
+	gone := key.cluster.Done()
 	go func() {
 		select {
-		case <-key.cluster.Done():
+		case <-gone:
 			c.stop(k, errGone, 0)
 		case <-ctx.Done():
 		}
 	}()
 	return k
+}
+
+// paceOf returns the limit of the changes of a cluster, which all of its kinds share. The caller holds the lock of the
+// cache.
+func (c *Cache) paceOf(cluster Cluster) *rate.Limiter {
+	for key, k := range c.kinds {
+		if k != nil && key.cluster == cluster {
+			return k.source.pace
+		}
+	}
+	return rate.NewLimiter(eventRate, eventBurst)
 }
 
 // refused returns true if an error means that the account may not watch the kind, or that there is no such kind.
@@ -103,6 +117,7 @@ func (k *kind) lastUse() time.Time { return time.Unix(0, k.used.Load()) }
 func (k *kind) end() {
 	k.ended.Store(true)
 	k.cancel()
+	k.source.endList()
 	k.store.account.close()
 	k.store.mu.Lock()
 	k.store.dropHolds(0)

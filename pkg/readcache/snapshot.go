@@ -5,7 +5,6 @@ package readcache
 
 import (
 	"io"
-	"iter"
 	"math/rand/v2"
 	"slices"
 	"sort"
@@ -111,8 +110,7 @@ func WriteObjects(w io.Writer, objects []*Object) error {
 type Snapshot struct {
 	// ResourceVersion is that of the kind in the cluster, which no object of the snapshot exceeds.
 	ResourceVersion string
-	// Groups are in the order in which API servers list: by namespace and name with a slash between them.
-	Groups []*Group
+	Groups          Groups
 	// Count is the number of objects.
 	Count int
 
@@ -145,32 +143,17 @@ func (g *Group) last() *Object { return g.Objects[len(g.Objects)-1] }
 // Namespace returns the namespace of the objects.
 func (g *Group) Namespace() string { return g.Objects[0].Namespace }
 
-// at returns the index of the first group that may contain a key or anything after it.
-func (s *Snapshot) at(namespace, name string) int {
-	return sort.Search(len(s.Groups), func(i int) bool {
-		last := s.Groups[i].last()
-		return compareKeys(last.Namespace, last.Name, namespace, name) >= 0
-	})
-}
-
 // In returns the groups of a namespace.
-func (s *Snapshot) In(namespace string) []*Group {
-	begin := s.at(namespace, "")
-	end := begin
-	for end < len(s.Groups) && s.Groups[end].Namespace() == namespace {
-		end++
-	}
-	return s.Groups[begin:end]
-}
+func (s *Snapshot) In(namespace string) Groups { return s.Groups.in(namespace) }
 
 // Get returns an object, or nil.
 func (s *Snapshot) Get(namespace, name string) *Object {
-	i := s.at(namespace, name)
-	if i == len(s.Groups) || s.Groups[i].Namespace() != namespace {
+	g := s.Groups.at(s.Groups.seek(namespace, name))
+	if g == nil || g.Namespace() != namespace {
 		return nil
 	}
-	if j, ok := s.Groups[i].find(name); ok {
-		return s.Groups[i].Objects[j]
+	if i, ok := g.find(name); ok {
+		return g.Objects[i]
 	}
 	return nil
 }
@@ -194,7 +177,7 @@ func (g *Group) Behind(namespace, name string) []*Object {
 // drop drops all groups, and returns their memory and that of the objects that are not part of the next snapshot.
 func (s *Snapshot) drop(next *Snapshot) int64 {
 	var bytes int64
-	for _, g := range s.Groups {
+	for g := range s.Groups.All() {
 		bytes += g.drop()
 		for _, o := range g.Objects {
 			if next.Get(o.Namespace, o.Name) != o {
@@ -203,17 +186,4 @@ func (s *Snapshot) drop(next *Snapshot) int64 {
 		}
 	}
 	return bytes
-}
-
-// All visits the objects of groups in order.
-func All(groups []*Group) iter.Seq[*Object] {
-	return func(yield func(*Object) bool) {
-		for _, g := range groups {
-			for _, o := range g.Objects {
-				if !yield(o) {
-					return
-				}
-			}
-		}
-	}
 }

@@ -14,6 +14,7 @@ import (
 	"syscall"
 	"time"
 
+	"golang.org/x/time/rate"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -37,8 +38,10 @@ type source struct {
 	keep  func(o *Object, listed bool) (*Object, error)
 	// buffered is called when the memory of an event grows or shrinks.
 	buffered func(bytes int64) error
-	// noted is called when the connection is made or lost.
-	noted func()
+	// noted is called when the connection is made or lost, and late when a list takes too long.
+	noted, late func()
+	// pace bounds the changes of the cluster.
+	pace *rate.Limiter
 
 	mu        sync.Mutex
 	connected bool
@@ -50,6 +53,8 @@ type source struct {
 	failure error
 	// redefined is true if the kind may have another definition since the last list.
 	redefined bool
+	// listing is the timer of the current list, or nil.
+	listing *time.Timer
 }
 
 var (
@@ -57,10 +62,20 @@ var (
 	_ toolscache.ListerWatcherWithContext = &source{}
 )
 
-// maxPages bounds the pages of a list. A Reflector asks for 500 objects at a time.
-const maxPages = 10_000
+const (
+	// maxPages bounds the pages of a list. A Reflector asks for 500 objects at a time.
+	maxPages = 10_000
+	// maxListTime bounds the time of a list.
+	maxListTime = 10 * time.Minute
+	// eventRate and eventBurst bound the changes of all kinds of a cluster in a second. Faster changes are read later.
+	eventRate  = 5000
+	eventBurst = 20_000
+)
 
-var errManyPages = fmt.Errorf("the API server has sent a list of more than %d pages", maxPages)
+var (
+	errManyPages = fmt.Errorf("the API server has sent a list of more than %d pages", maxPages)
+	errLongList  = fmt.Errorf("the API server has not sent the whole list within %s", maxListTime)
+)
 
 // list is a page of a list.
 type list struct {
@@ -89,6 +104,7 @@ func (s *source) Watch(options metav1.ListOptions) (watch.Interface, error) {
 func (s *source) ListWithContext(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
 	if options.Continue == "" {
 		s.begin()
+		s.beginList()
 		s.mustList(true)
 		s.pages = 0
 	}
@@ -108,7 +124,33 @@ func (s *source) ListWithContext(ctx context.Context, options metav1.ListOptions
 		s.lost(err)
 		return nil, err
 	}
+	if page.Continue == "" {
+		s.endList()
+	}
 	return page, nil
+}
+
+// beginList begins the time of a list.
+func (s *source) beginList() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.stopListing()
+	s.listing = time.AfterFunc(maxListTime, s.late)
+}
+
+// endList ends the time of a list that is complete or was given up.
+func (s *source) endList() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.stopListing()
+}
+
+// stopListing stops the timer. The caller holds the lock.
+func (s *source) stopListing() {
+	if s.listing != nil {
+		s.listing.Stop()
+		s.listing = nil
+	}
 }
 
 // WatchWithContext implements toolscache.ListerWatcherWithContext.
@@ -116,6 +158,7 @@ func (s *source) WatchWithContext(ctx context.Context, options metav1.ListOption
 	listing := options.SendInitialEvents != nil && *options.SendInitialEvents
 	if listing {
 		s.begin()
+		s.beginList()
 	}
 	if s.mustList(listing) {
 		return nil, apierrors.NewResourceExpired("the kind may have another definition")
@@ -141,8 +184,12 @@ func (s *source) WatchWithContext(ctx context.Context, options metav1.ListOption
 	d.read = func(ended bool) {
 		if ended {
 			listing = false
+			s.endList()
 		}
 		s.found(!listing)
+		if !listing {
+			_ = s.pace.Wait(ctx) // an error means that the watch ends
+		}
 	}
 	return watch.NewStreamWatcher(
 		d,
@@ -300,6 +347,7 @@ func (s *source) lost(err error) {
 		s.alive = time.Now()
 	}
 	s.connected, s.failure = false, err
+	s.stopListing()
 	s.mu.Unlock()
 	s.noted()
 }

@@ -64,15 +64,17 @@ func (s *store) Replace(list []any, version string) error {
 	slices.SortFunc(objects, compare)
 	objects = slices.CompactFunc(objects, func(a, b *Object) bool { return compare(a, b) == 0 })
 	next := &Snapshot{ResourceVersion: version, Count: len(objects)}
-	var bytes int64
+	var groups []*Group
 	for begin := 0; begin < len(objects); {
 		end := begin + 1
 		for end < len(objects) && end-begin < groupSize && objects[end].Namespace == objects[begin].Namespace {
 			end++
 		}
-		next.Groups = append(next.Groups, newGroup(slices.Clone(objects[begin:end]), s.account))
+		groups = append(groups, newGroup(slices.Clone(objects[begin:end]), s.account))
 		begin = end
 	}
+	next.Groups = newGroups(groups)
+	var bytes int64
 	for _, o := range objects {
 		bytes += o.memory()
 	}
@@ -138,37 +140,20 @@ func (s *store) change(namespace, name string, o *Object, version string) {
 		old = &Snapshot{}
 	}
 	next := *old
-	index, found := old.place(namespace, name)
+	place, found := old.Groups.place(namespace, name)
 	var before []*Object
 	var freed int64
+	groups := 0
 	if found {
-		before = old.Groups[index].Objects
-		freed = old.Groups[index].drop()
+		group := old.Groups.at(place)
+		before, freed, groups = group.Objects, group.drop(), 1
 	}
 	after, delta, replaced := changed(before, name, o)
 	next.Count += len(after) - len(before)
-	groups := s.grouped(after)
-	end := index
-	if found {
-		end++
-	}
-	next.Groups = slices.Concat(old.Groups[:index], groups, old.Groups[end:])
+	next.Groups = old.Groups.replaced(place, groups, s.grouped(after))
 	s.account.add(delta)
 	s.publish(&next, freed+replaced)
 	s.tellChanged(namespace, name, old, o, version)
-}
-
-// place returns the index of the group to which an object belongs, or at which such a group would be inserted.
-func (s *Snapshot) place(namespace, name string) (index int, found bool) {
-	i := s.at(namespace, name)
-	switch {
-	case i < len(s.Groups) && s.Groups[i].Namespace() == namespace:
-		return i, true
-	case i > 0 && s.Groups[i-1].Namespace() == namespace: // behind the last of the namespace
-		return i - 1, true
-	default:
-		return i, false
-	}
 }
 
 // changed returns the objects after a change of one of them, the change of their memory, and the memory of the replaced

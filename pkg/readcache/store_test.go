@@ -6,6 +6,7 @@ package readcache
 import (
 	"fmt"
 	"math/rand/v2"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -31,7 +32,7 @@ func TestStore(t *testing.T) {
 		"1"); err != nil {
 		t.Fatal(err)
 	}
-	for o := range All(s.snapshot().Groups) {
+	for o := range s.snapshot().Groups.Objects() {
 		want[o.Namespace+"/"+o.Name] = o
 	}
 	for i := range 5000 {
@@ -49,7 +50,7 @@ func TestStore(t *testing.T) {
 			t.Fatal(err)
 		}
 		if i%100 == 0 {
-			for _, g := range s.snapshot().Groups {
+			for g := range s.snapshot().Groups.All() {
 				g.Compressed()
 			}
 		}
@@ -68,7 +69,7 @@ func checkStore(t *testing.T, s *store, want map[string]*Object) {
 	snapshot := s.snapshot()
 	var keys, sorted []string
 	var bytes int64
-	for _, g := range snapshot.Groups {
+	for g := range snapshot.Groups.All() {
 		if len(g.Objects) == 0 || len(g.Objects) >= 2*groupSize {
 			t.Errorf("a group has %d objects", len(g.Objects))
 		}
@@ -109,7 +110,7 @@ func checkStore(t *testing.T, s *store, want map[string]*Object) {
 	}
 	for _, namespace := range []string{"", "a", "a-b", "a.c", "ab", "b", "c"} {
 		count := 0
-		for _, g := range snapshot.In(namespace) {
+		for g := range snapshot.In(namespace).All() {
 			count += len(g.Objects)
 		}
 		expected := 0
@@ -133,5 +134,93 @@ func TestReaches(t *testing.T) {
 		if got := (&Snapshot{ResourceVersion: tc.has}).reaches(tc.wanted); got != tc.want {
 			t.Errorf("%q reaches %q: %v", tc.has, tc.wanted, got)
 		}
+	}
+}
+
+// spreadStore returns a store with one object in each of so many namespaces.
+func spreadStore(tb testing.TB, namespaces int) *store {
+	tb.Helper()
+	s := &store{account: &account{pool: &pool{limit: 1 << 40}}}
+	list := make([]any, 0, namespaces)
+	for i := range namespaces {
+		list = append(list, testObject(fmt.Sprintf("n%07d", i), "o", 1))
+	}
+	if err := s.Replace(list, "1"); err != nil {
+		tb.Fatal(err)
+	}
+	return s
+}
+
+// TestEventOfManyNamespaces verifies that an event of a kind with very many namespaces takes little memory: a member
+// may send such events without end.
+func TestEventOfManyNamespaces(t *testing.T) {
+	const namespaces, events, most = 100_000, 200, 32 << 10
+	s := spreadStore(t, namespaces)
+	changes := make([]*Object, 0, events)
+	for i := range events {
+		changes = append(changes, testObject(fmt.Sprintf("n%07d", i*namespaces/events), "o", i+2))
+	}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	for i, o := range changes {
+		change := s.Update
+		if i%3 == 0 {
+			change = s.Delete
+		}
+		if err := change(o); err != nil {
+			t.Fatal(err)
+		}
+	}
+	runtime.ReadMemStats(&after)
+	if each := (after.TotalAlloc - before.TotalAlloc) / events; each > most {
+		t.Errorf("an event takes %d bytes, want at most %d", each, most)
+	}
+}
+
+// TestChunks verifies the places of groups while chunks are divided and joined.
+func TestChunks(t *testing.T) {
+	random := rand.New(rand.NewPCG(3, 4)) //nolint:gosec // the same each time
+	const namespaces = 4 * chunkSize
+	s := spreadStore(t, 0)
+	want := map[string]*Object{}
+	for _, deletions := range []int{0, 2, 1, 9, 0} { // the share of deletions, in tenths
+		for range 2 * namespaces {
+			o := testObject(fmt.Sprintf("n%d", random.IntN(namespaces)), strconv.Itoa(random.IntN(2)), 1)
+			key, change := o.Namespace+"/"+o.Name, s.Update
+			if random.IntN(10) < deletions {
+				change = s.Delete
+				delete(want, key)
+			} else {
+				want[key] = o
+			}
+			if err := change(o); err != nil {
+				t.Fatal(err)
+			}
+		}
+		checkStore(t, s, want)
+		groups := s.snapshot().Groups
+		for _, chunk := range groups {
+			if len(chunk) == 0 || len(chunk) >= 2*chunkSize {
+				t.Errorf("a chunk has %d groups", len(chunk))
+			}
+		}
+		if most := 2 + 4*groups.Len()/chunkSize; len(groups) > most {
+			t.Errorf("%d groups are in %d chunks", groups.Len(), len(groups))
+		}
+	}
+}
+
+// TestAscendingNames verifies that an object behind the last one of its namespace joins the group of that one, instead
+// of a group of its own, which would be compressed alone.
+func TestAscendingNames(t *testing.T) {
+	const objects = 1000
+	s := spreadStore(t, 0)
+	for i := range objects {
+		if err := s.Update(testObject("n", fmt.Sprintf("o%05d", i), i)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := s.snapshot().Groups.Len(); n > objects/groupSize+1 {
+		t.Errorf("%d objects are in %d groups", objects, n)
 	}
 }

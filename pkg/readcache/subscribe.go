@@ -40,6 +40,8 @@ type Subscription struct {
 
 	kind    *kind
 	deliver func(Changes)
+	// counted is the memory that Count has counted. The lock of the store guards it.
+	counted int64
 	end     sync.Once
 	ended   chan struct{}
 }
@@ -100,11 +102,21 @@ func (s *Subscription) Current() View {
 	return v
 }
 
+// Count counts more bytes that the subscriber remembers of changes, or fewer, as memory of the kind. If there is too
+// much, the next event of the kind makes room. It must be called by deliver only.
+func (s *Subscription) Count(bytes int64) {
+	s.counted += bytes
+	s.kind.store.account.buffer(bytes)
+}
+
 // Close ends the subscription.
 func (s *Subscription) Close() {
 	s.kind.store.mu.Lock()
 	defer s.kind.store.mu.Unlock()
-	delete(s.kind.store.subscriptions, s)
+	if s.kind.store.subscriptions[s] {
+		delete(s.kind.store.subscriptions, s)
+		s.Count(-s.counted)
+	}
 	s.finish()
 }
 
@@ -146,13 +158,13 @@ func (s *store) tellReplaced(before, after *Snapshot) {
 		return
 	}
 	changes := Changes{Version: after.ResourceVersion, After: after, Relisted: true}
-	for o := range All(before.Groups) {
+	for o := range before.Groups.Objects() {
 		if after.Get(o.Namespace, o.Name) == nil {
 			deleted := Change{Namespace: o.Namespace, Name: o.Name, Version: after.ResourceVersion}
 			changes.All = append(changes.All, deleted)
 		}
 	}
-	for o := range All(after.Groups) {
+	for o := range after.Groups.Objects() {
 		old := before.Get(o.Namespace, o.Name)
 		if old == nil || old.ResourceVersion != o.ResourceVersion {
 			changes.All = append(changes.All, Change{

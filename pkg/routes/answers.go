@@ -16,8 +16,7 @@ import (
 
 const (
 	// answerShare is the number of bytes that are sent to one user at once, for each processor. An answer counts at
-	// most
-	// largestAnswer, so that large answers to one user take half of the processors.
+	// most largestAnswer, so that large answers to one user take half of the processors.
 	answerShare   = 4 << 20
 	largestAnswer = 2 * answerShare
 	// usersAtOnce is how many users may spend their shares at once.

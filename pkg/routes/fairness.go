@@ -22,15 +22,13 @@ const retrySeconds = 1
 
 // fairness bounds the requests in flight of each user, so that no user takes the places of all others.
 type fairness struct {
-	limit int
-
 	mu       sync.Mutex
 	inFlight map[string]int
 }
 
-// enter takes a place for the user of a request, and leave frees it. It returns an error with 42900 if the user has no
-// place left. Anonymous requests are not counted, since public endpoints have limits of their own.
-func (f *fairness) enter(ctx context.Context) (leave func(), err error) {
+// enter takes one of the places for the user of a request, and leave frees it. It returns an error with 42900 if the
+// user has no place left. Anonymous requests are not counted, since public endpoints have limits of their own.
+func (f *fairness) enter(ctx context.Context, limit int) (leave func(), err error) {
 	u, ok := genericapirequest.UserFrom(ctx)
 	if !ok || Anonymous(u) {
 		return func() {}, nil
@@ -38,9 +36,9 @@ func (f *fairness) enter(ctx context.Context) (leave func(), err error) {
 	name := u.GetName()
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.inFlight[name] >= f.limit {
+	if f.inFlight[name] >= limit {
 		e := envelope.New(dashboardv1alpha1.CodeTooManyRequests,
-			"you have %d requests in flight: wait for some of them", f.limit)
+			"you have %d requests in flight: wait for some of them", limit)
 		e.RetryAfterSeconds = retrySeconds
 		return nil, e
 	}

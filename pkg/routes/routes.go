@@ -93,6 +93,7 @@ type Table struct {
 	// answerTime and pieceTime replace the constants in tests.
 	answerTime, pieceTime time.Duration
 	routes                []Route
+	fair                  fairness
 	// longRunning are the routes that open streams, or whose responses have no end. Each request is compared with them
 	// several times.
 	longRunning []pattern
@@ -191,16 +192,15 @@ func (t *Table) DuringPasswordChange(method, path string) bool {
 	})
 }
 
-// Install adds the routes to the web service at the root of the API.
+// Install adds the routes to the web service at the root of the API, which documents them. Whichever of them the web
+// service selects, Handler serves the request.
 func (t *Table) Install(ws *restful.WebService) {
-	fair := &fairness{limit: cmp.Or(t.PerUser, DefaultPerUser)}
+	handler := t.Handler(http.NotFoundHandler())
+	serve := func(r *restful.Request, w *restful.Response) { handler.ServeHTTP(w.ResponseWriter, r.Request) }
 	for _, r := range t.routes {
-		b := ws.Method(r.Method).Path(r.Path).To(t.serve(r, fair)).Operation(r.Operation).Doc(r.Doc).
+		b := ws.Method(r.Method).Path(r.Path).To(serve).Operation(r.Operation).Doc(r.Doc).
 			Produces("application/json").Consumes("*/*").
 			Returns(http.StatusOK, "An envelope. Its code is the result of the request.", r.Returns)
-		if stronger := t.higherPrecedence(r); len(stronger) > 0 {
-			b = b.If(noneMatches(stronger))
-		}
 		if r.Reads != nil {
 			b = b.Reads(r.Reads)
 		}
@@ -220,58 +220,58 @@ func (t *Table) Install(ws *restful.WebService) {
 // handlerTimeout ends a handler before the library would end the request, which it could not do with an envelope.
 const handlerTimeout = 55 * time.Second
 
-func (t *Table) serve(r Route, fair *fairness) restful.RouteFunction {
-	return func(req *restful.Request, resp *restful.Response) {
-		ctx, cancel := withTimeout(req.Request.Context(), r)
+func (t *Table) serve(r Route) serveFunc {
+	return func(w http.ResponseWriter, req *http.Request, path map[string]string) {
+		ctx, cancel := withTimeout(req.Context(), r)
 		defer cancel()
 		if s := envelope.StateFrom(ctx); s != nil {
 			s.SetRoute(r.Path)
 		}
-		code, inBody := freshCode(req.Request, r.Endpoint.rule)
+		code, inBody := freshCode(req, r.Endpoint.rule)
 		if u, ok := genericapirequest.UserFrom(ctx); ok && t.Prove != nil {
 			proof := ctx
-			ctx = stepup.WithProof(ctx, func() error { return t.Prove(req.Request.WithContext(proof), u, code) })
+			ctx = stepup.WithProof(ctx, func() error { return t.Prove(req.WithContext(proof), u, code) })
 		}
-		leave, err := fair.enter(ctx)
+		leave, err := t.fair.enter(ctx, cmp.Or(t.PerUser, DefaultPerUser))
 		if err != nil {
-			envelope.WriteError(ctx, resp.ResponseWriter, err)
+			envelope.WriteError(ctx, w, err)
 			return
 		}
 		leave = sync.OnceFunc(leave)
 		defer leave()
 		admit := refuseTicket(ctx)
 		if r.Verb != "" {
-			admit = t.admitStream(req, r)
+			admit = t.admitStream(req, path, r)
 		}
 		if admit != nil {
-			envelope.WriteError(ctx, resp.ResponseWriter, admit)
+			envelope.WriteError(ctx, w, admit)
 			return
 		}
 		account := t.account(ctx, r.Endpoint.rule)
 		defer account.Close()
 		if err := account.Take(1); err != nil { // before a request for data that could not be held
-			envelope.WriteError(ctx, resp.ResponseWriter, envelope.OutOfMemory(err))
+			envelope.WriteError(ctx, w, envelope.OutOfMemory(err))
 			return
 		}
 		ctx = budget.WithAccount(ctx, account)
 		result, err := r.Endpoint.serve(&Request{
-			Request: req.Request.WithContext(ctx), path: req.PathParameters(), code: code, codeInBody: inBody,
+			Request: req.WithContext(ctx), path: path, code: code, codeInBody: inBody,
 		})
 		if err != nil {
-			writeFailure(ctx, resp.ResponseWriter, r.Endpoint.rule, err)
+			writeFailure(ctx, w, r.Endpoint.rule, err)
 			return
 		}
 		if result.Stream != nil { // it holds no place of a request
 			leave()
 			account.Close()
-			t.openStream(ctx, resp.ResponseWriter, req.Request, r, result.Stream)
+			t.openStream(ctx, w, req, r, result.Stream)
 			return
 		}
 		if result.Raw != nil {
-			t.sendRaw(ctx, resp.ResponseWriter, r, result.Raw, leave)
+			t.sendRaw(ctx, w, r, result.Raw, leave)
 			return
 		}
-		t.writeAnswer(ctx, resp.ResponseWriter, req.Request, result)
+		t.writeAnswer(ctx, w, req, result)
 	}
 }
 

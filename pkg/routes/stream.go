@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/emicklei/go-restful/v3"
 	genericapirequest "k8s.io/apiserver/pkg/endpoints/request"
 
 	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
@@ -26,23 +25,23 @@ const (
 
 // admitStream returns an error if a request may not open a stream. It is called before the endpoint reviews the right
 // of the caller.
-func (t *Table) admitStream(req *restful.Request, r Route) error {
-	u, ok := genericapirequest.UserFrom(req.Request.Context())
+func (t *Table) admitStream(req *http.Request, path map[string]string, r Route) error {
+	u, ok := genericapirequest.UserFrom(req.Context())
 	if !ok || Anonymous(u) {
 		return envelope.Unauthenticated()
 	}
 	if !r.Events {
-		if err := streams.CheckUpgrade(req.Request, r.Verb); err != nil {
+		if err := streams.CheckUpgrade(req, r.Verb); err != nil {
 			return err
 		}
 	}
 	target := streams.Target{
-		Cluster: req.PathParameter(clusterParameter), Namespace: req.PathParameter(namespaceParameter), Verb: r.Verb,
+		Cluster: path[clusterParameter], Namespace: path[namespaceParameter], Verb: r.Verb,
 	}
 	if r.isOfPod() { // the name on another route is that of a workload or a Service
-		target.Pod = req.PathParameter(nameParameter)
+		target.Pod = path[nameParameter]
 	}
-	return t.Streams.Admit(req.Request, u, target)
+	return t.Streams.Admit(req, u, target)
 }
 
 // isOfPod returns whether the path of the route names a Pod.

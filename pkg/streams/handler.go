@@ -44,9 +44,8 @@ type Handler struct {
 	// ReadLimit bounds a message of the client, in bytes. Zero means DefaultReadLimit.
 	ReadLimit int64
 	// Check returns an error once the caller has lost the right to the stream. It is called about every
-	// recheckInterval,
-	// and at once when Depends change. A denial ends the stream; another error ends it after checkGrace. Nil means that
-	// the right is checked elsewhere.
+	// recheckInterval, and at once when Depends change. A denial ends the stream; another error ends it after
+	// checkGrace. Nil means that the right is checked elsewhere.
 	Check func(ctx context.Context) error
 	// Depends are the connections to clusters whose RBAC objects decide about Check, besides the host. They must be
 	// comparable.
@@ -59,12 +58,10 @@ type Handler struct {
 	// Began is called once, before Received and Serve.
 	Began func(s *Stream)
 	// Received is called with each message of the client, one after the other. While it does not return, nothing more
-	// is
-	// read of the client. Its error ends the stream. Nil discards messages.
+	// is read of the client. Its error ends the stream. Nil discards messages.
 	Received func(ctx context.Context, s *Stream, m Message) error
 	// Serve runs once. The stream ends when it returns, with its error as the reason. If it is nil, the stream ends
-	// with
-	// its client. The context ends with the stream.
+	// with its client. The context ends with the stream.
 	Serve func(ctx context.Context, s *Stream) error
 	// Ended is called once after the end, after the return of Serve and Received.
 	Ended func(End)

@@ -18,6 +18,9 @@ const (
 	traceparent = "00-" + traceID + "-b7ad6b7169203331-01"
 )
 
+// is returns whether clients are trusted.
+func is(trusted bool) func(*http.Request) bool { return func(*http.Request) bool { return trusted } }
+
 func request(t *testing.T) *http.Request {
 	t.Helper()
 	r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/api/v1/users/me", http.NoBody)
@@ -32,7 +35,7 @@ func request(t *testing.T) *http.Request {
 func TestClientsDoNotDecideWhatIsSampled(t *testing.T) {
 	provider := sdktrace.NewTracerProvider(sdktrace.WithSampler(sdktrace.ParentBased(sdktrace.NeverSample())))
 	for trusted, want := range map[bool]bool{false: false, true: true} {
-		r, span := StartRequest(request(t), provider, trusted)
+		r, span := StartRequest(request(t), provider, is(trusted))
 		if span.IsRecording() != want {
 			t.Errorf("trusted %t: recording is %t", trusted, span.IsRecording())
 		}
@@ -59,7 +62,7 @@ func (r *recorder) RoundTrip(request *http.Request) (*http.Response, error) {
 func TestTraceContextIsSentWhereItIsWanted(t *testing.T) {
 	provider := sdktrace.NewTracerProvider()
 	for _, propagate := range []bool{false, true} {
-		inbound, span := StartRequest(request(t), provider, false)
+		inbound, span := StartRequest(request(t), provider, is(false))
 		next := &recorder{}
 		call := httptest.NewRequestWithContext(inbound.Context(), http.MethodGet, "/api/v1/pods", http.NoBody)
 		response, err := (&RoundTripper{Next: next, Cluster: "member", Propagate: propagate}).RoundTrip(call)
@@ -81,7 +84,7 @@ func TestTraceContextIsSentWhereItIsWanted(t *testing.T) {
 func TestAttributesAreBounded(t *testing.T) {
 	spans := tracetest.NewSpanRecorder()
 	provider := sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(spans))
-	inbound, span := StartRequest(request(t), provider, false)
+	inbound, span := StartRequest(request(t), provider, is(false))
 	defer span.End()
 	call := httptest.NewRequestWithContext(inbound.Context(), http.MethodGet,
 		"/"+strings.Repeat("a", 2*maxAttribute)+"?token=value", http.NoBody)

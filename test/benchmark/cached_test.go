@@ -35,9 +35,8 @@ const (
 	firstListPatience = 2 * time.Minute
 )
 
-// BenchmarkCachedList compares answers of the read cache with live ones, with those of kube-apiserver, and with the
-// same
-// bytes from Go's file server, which is the bare limit. All send in turns. It prints a table.
+// BenchmarkCachedList measures answers of the read cache, live answers, and answers of kube-apiserver. The bare limit is
+// Go's file server with the same bytes. All contenders send in turns. The results are printed as one table.
 func BenchmarkCachedList(b *testing.B) {
 	set().HostCluster(b, host)
 	l := newLibrary(b)
@@ -180,9 +179,8 @@ func plainClient(config *tls.Config) *http.Client {
 	}}
 }
 
-// contenders returns all that answer a question, the bare limit first and then kube-apiserver. The entity tag is that
-// of
-// the first reader, and so only this one asks for what has changed.
+// contenders returns the servers that answer a question: the bare limit first, and kube-apiserver second. The entity
+// tag is that of the first reader, so that only this reader asks for unchanged answers.
 func (l *library) contenders(b *testing.B, q question) []*contender {
 	b.Helper()
 	l.logIn(b)

@@ -99,8 +99,7 @@ func (c *contender) open(ctx context.Context, client int) (*http.Response, error
 }
 
 // readResponse reads a response, and returns true for an envelope with the code of too many requests. The code is
-// within
-// the first bytes also of a compressed envelope.
+// within the first bytes also of a compressed envelope.
 func readResponse(response *http.Response) (refused bool, n int64, err error) {
 	defer func() { _ = response.Body.Close() }()
 	if response.StatusCode != http.StatusOK {

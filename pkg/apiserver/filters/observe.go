@@ -32,7 +32,7 @@ func WithTracing(next http.Handler, provider trace.TracerProvider, trusted func(
 			next.ServeHTTP(w, r)
 			return
 		}
-		r, span := tracing.StartRequest(r, provider, trusted(r))
+		r, span := tracing.StartRequest(r, provider, trusted)
 		defer span.End()
 		next.ServeHTTP(w, r)
 	})

@@ -75,8 +75,7 @@ func TestSignAndVerify(t *testing.T) {
 }
 
 // TestVerifiedAgain verifies that a token that was verified before is still refused when it is too old, and when its
-// key
-// is not in force any more.
+// key is not in force any more.
 func TestVerifiedAgain(t *testing.T) {
 	verified := func(t *testing.T) (*fixture, string) {
 		t.Helper()

@@ -5,7 +5,6 @@ package verdicts
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -30,14 +29,10 @@ const (
 	watchSeconds = 300
 	// minWatch is the duration of a watch after which it is continued at once.
 	minWatch = time.Second
-	// maxEventBytes is the size of the largest event that is read: annotations have at most 256 KiB.
-	maxEventBytes = 512 << 10
 	// acceptEvents and acceptList leave the rules and subjects on the cluster.
 	acceptEvents = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 	acceptList   = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 )
-
-var errEvent = errors.New("an event of a watch cannot be read")
 
 // rbacResources returns the resources that decide about a verdict.
 func rbacResources() []string {
@@ -116,18 +111,14 @@ func (w *watcher) follow(ctx context.Context) error {
 
 // list asks for the current resource version.
 func (w *watcher) list(ctx context.Context) error {
-	var found struct {
-		Metadata objectMeta `json:"metadata"`
-	}
 	body, err := w.request(acceptList, "limit", "1").Stream(ctx)
 	if err != nil {
 		return fmt.Errorf("listing %s: %w", w.resource, err)
 	}
 	defer func() { _ = body.Close() }()
-	if err := json.NewDecoder(io.LimitReader(body, maxEventBytes)).Decode(&found); err != nil {
-		return fmt.Errorf("listing %s: %w", w.resource, errEvent)
+	if w.version, err = newEventReader(body).version(); err != nil {
+		return fmt.Errorf("listing %s: %w", w.resource, err)
 	}
-	w.version = found.Metadata.ResourceVersion
 	return nil
 }
 
@@ -143,34 +134,23 @@ func (w *watcher) watch(ctx context.Context) error {
 	}
 	defer func() { _ = body.Close() }()
 	w.scope.connected(w.resource)
-	limited := &eventReader{next: body}
-	decoder := json.NewDecoder(limited)
-	for {
-		var event struct {
-			Type   watch.EventType `json:"type"`
-			Object struct {
-				Metadata objectMeta `json:"metadata"`
-			} `json:"object"`
-		}
-		limited.left = maxEventBytes
-		err := decoder.Decode(&event)
+	for events := newEventReader(body); ; {
+		next, err := events.next()
 		switch {
+		case errors.Is(err, errEvent):
+			return fmt.Errorf("watching %s: %w", w.resource, err)
 		case errors.Is(err, io.EOF):
 			return nil
-		case err != nil:
+		case err != nil: // the connection was lost between two events
 			return fmt.Errorf("watching %s: %w", w.resource, errEvent)
-		case event.Type == watch.Error || event.Object.Metadata.ResourceVersion == "":
+		case next.eventType == watch.Error || next.version == "":
 			return fmt.Errorf("watching %s: the watch cannot be continued", w.resource)
 		}
-		w.version = event.Object.Metadata.ResourceVersion
-		if event.Type != watch.Bookmark {
+		w.version = next.version
+		if next.eventType != watch.Bookmark {
 			w.scope.hasChanged()
 		}
 	}
-}
-
-type objectMeta struct {
-	ResourceVersion string `json:"resourceVersion"`
 }
 
 func (w *watcher) request(accept string, parameters ...string) *rest.Request {
@@ -179,20 +159,4 @@ func (w *watcher) request(accept string, parameters ...string) *rest.Request {
 		r = r.Param(pair[0], pair[1])
 	}
 	return r
-}
-
-// eventReader bounds the bytes of one event.
-type eventReader struct {
-	next io.Reader
-	left int
-}
-
-// Read returns errEvent when the event exceeds its bound.
-func (r *eventReader) Read(p []byte) (int, error) {
-	if r.left <= 0 {
-		return 0, errEvent
-	}
-	n, err := r.next.Read(p[:min(len(p), r.left)])
-	r.left -= n
-	return n, err //nolint:wrapcheck // io.EOF must not be wrapped
 }

@@ -43,8 +43,7 @@ type Admin struct {
 	// KeepsPassword lets the user keep the random password. Otherwise the user must change it first.
 	KeepsPassword bool
 	// HostCluster is the name by which the host is registered, unless it is registered already. If it is empty, the
-	// host
-	// is not registered.
+	// host is not registered.
 	HostCluster string
 }
 

@@ -22,8 +22,7 @@ func Named(key types.NamespacedName) predicate.Predicate {
 }
 
 // OnStart returns a source with one request for the object at the start of the controller, since an object that does
-// not
-// exist causes no event.
+// not exist causes no event.
 func OnStart(key types.NamespacedName) source.Source {
 	return source.Func(func(_ context.Context, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) error {
 		queue.Add(reconcile.Request{NamespacedName: key})

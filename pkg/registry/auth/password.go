@@ -35,8 +35,7 @@ func (e *Provider) changePassword(r *routes.Request, u user.Info) (routes.Result
 }
 
 // Prove returns a function that checks the fresh code of a request. Callers whom kube-apiserver has authenticated have
-// no
-// second factor here.
+// no second factor here.
 func Prove(
 	factors *authentication.SecondFactors, origin func(*http.Request) authentication.Client,
 ) func(r *http.Request, u user.Info, code string) error {

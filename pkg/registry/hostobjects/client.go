@@ -73,8 +73,7 @@ func (c *Client) Find(ctx context.Context, name string, into client.Object, miss
 }
 
 // WriteError returns the error of a failed write, with its code. If RBAC allows each of the actions, an admission
-// plugin
-// has refused the write: the code is 42201, unless a policy of KubeVision requires a right.
+// plugin has refused the write: the code is 42201, unless a policy of KubeVision requires a right.
 func (c *Client) WriteError(ctx context.Context, err error, actions ...authorizationv1.ResourceAttributes) error {
 	if err == nil {
 		return nil

@@ -63,8 +63,8 @@ type counted struct {
 }
 
 // addGroups adds objects of the read cache. The overview of a group is kept until one of its objects changes.
-func addGroups[T any](g grouped, groups []*readcache.Group, look func(*T, *dashboardv1alpha1.Overview)) error {
-	for _, group := range groups {
+func addGroups[T any](g grouped, groups readcache.Groups, look func(*T, *dashboardv1alpha1.Overview)) error {
+	for group := range groups.All() {
 		found, err := group.Summarize(func(all []*readcache.Object) (readcache.Summary, error) {
 			return summarize(all, g.account, look)
 		})

@@ -20,9 +20,9 @@ func TestTooLargePod(t *testing.T) {
 		return &readcache.Object{Namespace: "shop", Name: name, JSON: []byte(`{"metadata":{"name":"` + name +
 			`"},"spec":{"containers":[{"args":[""` + args + `]}]},"status":{"phase":"Running"}}`)}
 	}
-	groups := []*readcache.Group{readcache.NewGroup([]*readcache.Object{
+	groups := readcache.Groups{{readcache.NewGroup([]*readcache.Object{
 		pod("a", ""), pod("large", strings.Repeat(`,""`, 200_000)), pod("z", ""),
-	})}
+	})}}
 	account := budget.New(8<<20).Account("reader", 0)
 	defer account.Close()
 	for range 2 {

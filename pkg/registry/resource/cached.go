@@ -11,6 +11,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"hash"
+	"strconv"
 	"strings"
 
 	"k8s.io/apimachinery/pkg/fields"
@@ -54,7 +55,7 @@ func (o *listOptions) fromCache(
 		return routes.Result{}, false, err
 	}
 	meta := found.Meta()
-	body := &cachedBody{parts: make([]part, 0, len(found.Groups))}
+	body := &cachedBody{}
 	switch {
 	case found.Partial && q.after != nil: // the caller could list all namespaces when the page before was read
 		err = notOfThisList()
@@ -122,12 +123,15 @@ func (q *cachedQuery) matching(objects []*readcache.Object) []*readcache.Object 
 // page adds a page in the order of the API server. The next page begins after its last object, even if objects are
 // created or deleted in the meantime.
 func (q *cachedQuery) page(
-	ctx context.Context, groups []*readcache.Group, body *cachedBody, meta *dashboardv1alpha1.Meta,
+	ctx context.Context, groups readcache.Groups, body *cachedBody, meta *dashboardv1alpha1.Meta,
 ) error {
 	var total int64
 	var last *readcache.Object
 	room, more := q.listOptions.view.limit, false
-	for _, g := range groups {
+	if err := body.reserve(groups.Len(), room, budget.AccountFrom(ctx)); err != nil {
+		return err
+	}
+	for g := range groups.All() {
 		if err := ctx.Err(); err != nil {
 			return envelope.Late(err)
 		}
@@ -165,23 +169,41 @@ func (q *cachedQuery) page(
 // tag returns the entity tag of a response. It is computed from the objects, the query and the identity of the caller
 // on the cluster.
 func (q *cachedQuery) tag(caller *scopedlist.Client, found *scopedlist.Cached) string {
-	sum := sha256.New()
-	write := func(values ...any) { _, _ = fmt.Fprintf(sum, "%q\n", values) } // a hash takes everything
 	identity := caller.Identity()
-	write(caller.Cluster(), q.of, q.encoded, identity.UserName, identity.Groups, found.Partial, found.Namespaces)
-	var serial [8]byte
-	for _, g := range found.Groups {
-		if g.Serial == 0 {
+	text := make([]byte, 0, 512) //nolint:mnd // of a usual identity and query
+	text = appendTexts(text, caller.Cluster(), q.of, q.encoded, identity.UserName, strconv.FormatBool(found.Partial))
+	text = appendTexts(text, identity.Groups...)
+	text = appendTexts(text, found.Namespaces...)
+	sum := sha256.New()
+	for g := range found.Groups.All() {
+		if g.Serial != 0 {
+			text = binary.LittleEndian.AppendUint64(text, g.Serial)
+		} else {
 			for _, o := range g.Objects {
-				write(o.Name, o.ResourceVersion)
+				text = appendTexts(text, o.Name, o.ResourceVersion)
 			}
-			continue
 		}
-		binary.LittleEndian.PutUint64(serial[:], g.Serial)
-		_, _ = sum.Write(serial[:]) // as above
+		if len(text) >= tagChunk {
+			_, _ = sum.Write(text) // a hash takes everything
+			text = text[:0]
+		}
 	}
+	_, _ = sum.Write(text) // as above
 	return tagOf(sum)
 }
+
+// appendTexts appends the number of texts, and each text with its length, so that no others have the same form.
+func appendTexts(out []byte, texts ...string) []byte {
+	out = binary.AppendUvarint(out, uint64(len(texts)))
+	for _, text := range texts {
+		out = binary.AppendUvarint(out, uint64(len(text)))
+		out = append(out, text...)
+	}
+	return out
+}
+
+// tagChunk is the number of bytes that are hashed together.
+const tagChunk = 4 << 10
 
 // tagBytes is the length of the hash in an entity tag.
 const tagBytes = 18
@@ -215,15 +237,12 @@ func decodeKeyToken(text string) (*keyToken, bool) {
 
 // objectTag identifies an object for a caller.
 func objectTag(caller *scopedlist.Client, t objectref.Target, o *readcache.Object) string {
-	sum := sha256.New()
 	identity := caller.Identity()
 	text := make([]byte, 0, 256) //nolint:mnd // of a usual identity
-	for _, part := range append([]string{
-		caller.Cluster(), t.Resource.String(), o.Namespace, o.Name, o.ResourceVersion, identity.UserName,
-	}, identity.Groups...) {
-		text = binary.AppendUvarint(text, uint64(len(part)))
-		text = append(text, part...)
-	}
+	text = appendTexts(text, caller.Cluster(), t.Resource.String(), o.Namespace, o.Name, o.ResourceVersion,
+		identity.UserName)
+	text = appendTexts(text, identity.Groups...)
+	sum := sha256.New()
 	_, _ = sum.Write(text)   // a hash takes everything
 	_, _ = sum.Write(o.JSON) // a kind that is defined anew may show another content with the same version
 	return tagOf(sum)

@@ -4,6 +4,7 @@
 package resource
 
 import (
+	"fmt"
 	"io"
 	"iter"
 	"net/http"
@@ -85,6 +86,22 @@ type part struct {
 }
 
 var _ envelope.Compressible = &cachedBody{}
+
+// partBytes is the memory of a part.
+const partBytes = 40
+
+// reserve makes room for the parts of a number of groups, of which a page has at most limit, unless that is 0. A kind
+// may have as many groups as namespaces, so that they are charged to the account.
+func (b *cachedBody) reserve(groups, limit int, account *budget.Account) error {
+	if limit > 0 {
+		groups = min(groups, limit)
+	}
+	if err := account.Take(int64(groups) * partBytes); err != nil {
+		return fmt.Errorf("listing objects of the read cache: %w", err)
+	}
+	b.parts = make([]part, 0, groups)
+	return nil
+}
 
 // add adds objects of a group, of which there is at least one.
 func (b *cachedBody) add(g *readcache.Group, objects []*readcache.Object) {

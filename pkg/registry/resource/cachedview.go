@@ -26,12 +26,12 @@ const rankedBytes = 64
 
 // view adds a page of a search, of an order, or of the namespaces that the caller may read.
 func (q *cachedQuery) view(
-	ctx context.Context, groups []*readcache.Group, body *cachedBody, meta *dashboardv1alpha1.Meta,
+	ctx context.Context, groups readcache.Groups, body *cachedBody, meta *dashboardv1alpha1.Meta,
 ) error {
 	v, account := &q.listOptions.view, budget.AccountFrom(ctx)
 	var found []ranked
 	keyed := false
-	for _, g := range groups {
+	for g := range groups.All() {
 		if err := ctx.Err(); err != nil {
 			return envelope.Late(err)
 		}

@@ -6,7 +6,9 @@ package resource
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 
@@ -56,10 +58,10 @@ func TestListsOfTheCacheEnd(t *testing.T) {
 	}
 	for name, list := range map[string]func() error{
 		"page": func() error {
-			return q.page(ctx, []*readcache.Group{group}, &cachedBody{}, &dashboardv1alpha1.Meta{})
+			return q.page(ctx, readcache.Groups{{group}}, &cachedBody{}, &dashboardv1alpha1.Meta{})
 		},
 		"view": func() error {
-			return q.view(ctx, []*readcache.Group{group}, &cachedBody{}, &dashboardv1alpha1.Meta{})
+			return q.view(ctx, readcache.Groups{{group}}, &cachedBody{}, &dashboardv1alpha1.Meta{})
 		},
 	} {
 		if err := list(); err == nil {
@@ -89,5 +91,22 @@ func TestCompressedCopies(t *testing.T) {
 			t.Errorf("%s: compressed %t", name, ok)
 		}
 		tc.account.Close()
+	}
+}
+
+// TestManyGroups verifies that the groups of a response are charged to its account: a member may have as many
+// namespaces as objects.
+func TestManyGroups(t *testing.T) {
+	const groups = 100_000
+	all := readcache.Groups{slices.Repeat([]*readcache.Group{readcache.NewGroup(numbered(1))}, groups)}
+	account := budget.New(groups*partBytes).Account("reader", 0)
+	defer account.Close()
+	for limit, want := range map[int]error{0: budget.ErrExceeded, 100: nil} {
+		q := &cachedQuery{listOptions: &listOptions{}}
+		q.listOptions.view.limit = limit
+		ctx := budget.WithAccount(t.Context(), account)
+		if err := q.page(ctx, all, &cachedBody{}, &dashboardv1alpha1.Meta{}); !errors.Is(err, want) {
+			t.Errorf("a page of %d: %v, want %v", limit, err, want)
+		}
 	}
 }

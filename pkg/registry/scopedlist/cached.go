@@ -60,6 +60,9 @@ const tokenTimeout = 50 * time.Millisecond
 
 // enabled returns false if the registration turns the cache off, or the cluster has no account for it.
 func (c Connected) enabled(ctx context.Context) bool {
+	if c.Connection.HasReader() {
+		return true
+	}
 	ctx, cancel := context.WithTimeout(ctx, tokenTimeout)
 	defer cancel()
 	_, err := c.Connection.Reader(ctx)
@@ -67,7 +70,7 @@ func (c Connected) enabled(ctx context.Context) bool {
 }
 
 // Done implements readcache.Cluster.
-func (c Connected) Done() <-chan struct{} { return c.Connection.Done() }
+func (c Connected) Done() <-chan struct{} { return c.Connection.ReaderDone() }
 
 // Wrote returns a function for authorization.Access that records writes, so that users read what they have written.
 func Wrote(cache *readcache.Cache) func(*clusters.Client, clusters.Call, clusters.Response) {
@@ -85,7 +88,7 @@ type Cached struct {
 	readcache.View
 
 	// Groups are the objects that the caller may list.
-	Groups []*readcache.Group
+	Groups readcache.Groups
 	// Partial is true if the caller may not list the kind in all namespaces. Namespaces are then those that the caller
 	// may.
 	Partial    bool
@@ -95,7 +98,7 @@ type Cached struct {
 // Count returns the number of objects.
 func (c *Cached) Count() int {
 	n := 0
-	for _, g := range c.Groups {
+	for g := range c.Groups.All() {
 		n += len(g.Objects)
 	}
 	return n
@@ -111,7 +114,7 @@ func cachedItems[T any](ctx context.Context, c *Cached, omitted *Omissions) ([]T
 		all = append(all, *item)
 		return nil
 	}
-	for o := range readcache.All(c.Groups) {
+	for o := range c.Groups.Objects() {
 		if err := ctx.Err(); err != nil {
 			return nil, envelope.Late(err)
 		}

@@ -17,7 +17,7 @@ import (
 func TestElementsOfCachedObjects(t *testing.T) {
 	const count = 1 << 20
 	o := &readcache.Object{JSON: []byte(`{"rules":[` + strings.Repeat("{},", count) + `{}]}`)}
-	c := &Cached{Groups: []*readcache.Group{readcache.NewGroup([]*readcache.Object{o})}}
+	c := &Cached{Groups: readcache.Groups{{readcache.NewGroup([]*readcache.Object{o})}}}
 	account := budget.New(count).Account("reader", 0)
 	defer account.Close()
 	var before, after runtime.MemStats

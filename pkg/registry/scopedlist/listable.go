@@ -64,7 +64,7 @@ func (c *Cached) own(names []string) {
 		}
 	}
 	if len(objects) > 0 {
-		c.Groups = []*readcache.Group{readcache.NewGroup(objects)}
+		c.Groups = readcache.Groups{{readcache.NewGroup(objects)}}
 	}
 }
 

@@ -24,9 +24,9 @@ func TestOmittedObjects(t *testing.T) {
 	}
 	small := `{"metadata":{"name":"small"}}`
 	large := `{"metadata":{"namespace":"n","name":"large"},"args":[""` + strings.Repeat(`,""`, 400_000) + `]}`
-	cached := &Cached{Groups: []*readcache.Group{readcache.NewGroup([]*readcache.Object{
+	cached := &Cached{Groups: readcache.Groups{{readcache.NewGroup([]*readcache.Object{
 		{Name: "small", JSON: []byte(small)}, {Namespace: "n", Name: "large", JSON: []byte(large)},
-	})}}
+	})}}}
 	cached.View.Snapshot = &readcache.Snapshot{}
 	account := budget.New(8<<20).Account("reader", 0)
 	defer account.Close()

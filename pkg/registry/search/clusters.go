@@ -78,7 +78,7 @@ func search(
 // cached returns the objects of the read cache that match. None is decoded.
 func cached(ctx context.Context, c *scopedlist.Cached, text string) ([]object, error) {
 	account, all := budget.AccountFrom(ctx), []object(nil)
-	for o := range readcache.All(c.Groups) {
+	for o := range c.Groups.Objects() {
 		if !mayMatch(o, text) {
 			continue
 		}

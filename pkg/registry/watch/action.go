@@ -9,7 +9,6 @@ import (
 	"strings"
 	"time"
 
-	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
 	"github.com/kubevision-io/kubevision/pkg/envelope"
 	"github.com/kubevision-io/kubevision/pkg/readcache"
 	"github.com/kubevision-io/kubevision/pkg/registry/objectref"
@@ -173,18 +172,16 @@ func (c *client) prepare(ctx context.Context, name topicName) (*topic, error) {
 	if err != nil {
 		return nil, err //nolint:wrapcheck // as above
 	}
-	// Before the cache reads for somebody who may not.
-	notCached := &ended{reasonNotCached, envelope.New(dashboardv1alpha1.CodeConflict,
-		"changes of %s are not watched on this cluster: list again instead", name.resource)}
+	// This precedes the review of the scope, which may call the cluster.
 	if !caller.IsWatchable(ctx) {
-		return nil, notCached
+		return nil, notCached(name.resource)
 	}
 	if err := caller.CheckScope(ctx, target); err != nil {
 		return nil, err //nolint:wrapcheck // as above
 	}
 	f, ok := c.provider.feeds.get(ctx, caller.Connection(), target.Resource)
 	if !ok {
-		return nil, notCached
+		return nil, notCached(name.resource)
 	}
 	t := &topic{topicName: name, client: c, feed: f, target: target}
 	if t.epoch, err = c.provider.epoch(ctx, name.cluster, target.Resource); err != nil {

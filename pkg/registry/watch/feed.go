@@ -18,6 +18,8 @@ import (
 const (
 	// maxEntries bounds the changes that a feed remembers. When there are more, it forgets the older half.
 	maxEntries = 16 << 10
+	// entryBytes is the memory of an entry beside its texts: in the log, and as the key of latest.
+	entryBytes = 256
 	// perFollower is how long changes are gathered for each follower, at most maxGather: with many followers, several
 	// changes are sent together.
 	perFollower = 100 * time.Microsecond
@@ -43,6 +45,8 @@ type entry struct {
 type feed struct {
 	connection   *clusters.Connection
 	subscription *readcache.Subscription
+	// charge counts the memory of entries. It may be nil.
+	charge func(bytes int64)
 
 	mu sync.RWMutex
 	// content is that after the last entry.
@@ -80,12 +84,17 @@ func (f *feed) deliver(changes readcache.Changes) {
 	if changes.Relisted && f.version != changes.Version {
 		f.relisted = changes.Version
 	}
+	var grown int64
 	for i := range changes.All {
 		f.append(&changes.All[i])
+		grown += f.entries[len(f.entries)-1].memory()
 	}
 	f.version, f.content = changes.Version, changes.After
 	if len(f.entries) > maxEntries {
-		f.forget(len(f.entries) - maxEntries/2) //nolint:mnd // the older half
+		grown -= f.forget(len(f.entries) - maxEntries/2) //nolint:mnd // the older half
+	}
+	if f.charge != nil {
+		f.charge(grown)
 	}
 	if f.scheduled || len(f.followers) == 0 {
 		return
@@ -114,10 +123,16 @@ func (f *feed) append(c *readcache.Change) {
 	f.latest[key] = seq
 }
 
-// forget drops the oldest entries.
-func (f *feed) forget(n int) {
+// memory returns the memory of the entry. The object is counted by the cache.
+func (e *entry) memory() int64 {
+	return entryBytes + int64(len(e.namespace)+len(e.name)+len(e.version))
+}
+
+// forget drops the oldest entries, and returns their memory.
+func (f *feed) forget(n int) (bytes int64) {
 	for i := range n {
 		e := &f.entries[i]
+		bytes += e.memory()
 		if key := [2]string{e.namespace, e.name}; f.latest[key] == f.base+uint64(i) {
 			delete(f.latest, key)
 		}
@@ -125,6 +140,7 @@ func (f *feed) forget(n int) {
 	f.start = f.entries[n-1].version
 	f.entries = slices.Clone(f.entries[n:])
 	f.base += uint64(n) //nolint:gosec // it counts entries
+	return bytes
 }
 
 // tell wakes all followers.

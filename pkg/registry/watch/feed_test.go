@@ -285,3 +285,25 @@ func TestReplicaBehindTheClient(t *testing.T) {
 		}
 	}
 }
+
+// TestEntriesAreCounted verifies that the memory of remembered changes is counted, and given back when they are
+// forgotten.
+func TestEntriesAreCounted(t *testing.T) {
+	w := newWorld()
+	var counted int64
+	w.feed.charge = func(bytes int64) { counted += bytes }
+	for n := range 2*maxEntries + 10 {
+		name := strconv.Itoa(n)
+		for _, deletion := range []bool{false, true} {
+			c := w.change(name, deletion)
+			w.feed.deliver(readcache.Changes{All: []readcache.Change{c}, Version: c.Version})
+		}
+	}
+	var want int64
+	for i := range w.feed.entries {
+		want += w.feed.entries[i].memory()
+	}
+	if counted != want || counted < maxEntries/2*entryBytes || counted > 2*maxEntries*entryBytes {
+		t.Errorf("%d bytes are counted for %d entries, want %d", counted, len(w.feed.entries), want)
+	}
+}

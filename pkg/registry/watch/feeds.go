@@ -57,7 +57,7 @@ func (f *feeds) get(ctx context.Context, c *clusters.Connection, r clusters.Reso
 		next.mu.Unlock()
 		return nil, false
 	}
-	next.subscription, next.content = s, s.Snapshot
+	next.subscription, next.content, next.charge = s, s.Snapshot, s.Count
 	next.start, next.version = s.ResourceVersion, s.ResourceVersion
 	next.mu.Unlock()
 	f.mu.Lock()

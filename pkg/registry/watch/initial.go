@@ -16,14 +16,15 @@ type initialObjects struct {
 	until   time.Time
 	release func()
 
-	mu      sync.Mutex
-	groups  []*readcache.Group
-	next    int
-	dropped bool
+	mu     sync.Mutex
+	groups readcache.Groups
+	// group and next are the next group of the first chunk, and the next object of that group.
+	group, next int
+	dropped     bool
 }
 
 // newInitialObjects returns groups of the snapshot of a view.
-func newInitialObjects(view readcache.View, groups []*readcache.Group) *initialObjects {
+func newInitialObjects(view readcache.View, groups readcache.Groups) *initialObjects {
 	i := &initialObjects{groups: groups, until: time.Now().Add(initialPatience)}
 	i.release = sync.OnceFunc(view.Hold(i.drop))
 	return i
@@ -46,7 +47,11 @@ func (i *initialObjects) take(selects func(namespace, name string) bool) (events
 	}
 	size := 0
 	for len(i.groups) > 0 {
-		for objects := i.groups[0].Objects; i.next < len(objects); i.next++ {
+		if i.group == len(i.groups[0]) {
+			i.groups, i.group = i.groups[1:], 0
+			continue
+		}
+		for objects := i.groups[0][i.group].Objects; i.next < len(objects); i.next++ {
 			if len(events) >= batchEvents || size >= messageBytes {
 				return events, false, true
 			}
@@ -55,7 +60,7 @@ func (i *initialObjects) take(selects func(namespace, name string) bool) (events
 				size += len(o.JSON)
 			}
 		}
-		i.groups, i.next = i.groups[1:], 0
+		i.group, i.next = i.group+1, 0
 	}
 	return events, true, true
 }

@@ -40,6 +40,12 @@ func expired() error {
 		"the changes since then are not known any more: list again, or subscribe with initial")}
 }
 
+// notCached returns the error of a topic whose kind the read cache does not keep.
+func notCached(resource string) error {
+	return &ended{reasonNotCached, envelope.New(dashboardv1alpha1.CodeConflict,
+		"changes of %s are not watched on this cluster: list again instead", resource)}
+}
+
 // isDenial returns true if a review has denied the right, and false if the review has failed.
 func isDenial(err error) bool {
 	known, ok := errors.AsType[*envelope.Error](err)
@@ -53,8 +59,11 @@ func (t *topic) endOfFeed() error {
 		return &ended{reasonClusterGone, envelope.New(dashboardv1alpha1.CodeUnreachable,
 			"the connection to cluster %q is gone: subscribe again", t.cluster)}
 	default:
-		return expired()
 	}
+	if t.feed.connection.IsReadCacheDisabled() {
+		return notCached(t.resource)
+	}
+	return expired()
 }
 
 // errorNotice returns the last message of a topic that ends with an error.

@@ -130,7 +130,7 @@ func TestInitialObjects(t *testing.T) {
 		})
 	}
 	all := func(string, string) bool { return true }
-	i := newInitialObjects(readcache.View{}, []*readcache.Group{group, group})
+	i := newInitialObjects(readcache.View{}, readcache.Groups{{group, group}})
 	var names strings.Builder
 	for {
 		events, last, ok := i.take(all)
@@ -147,7 +147,7 @@ func TestInitialObjects(t *testing.T) {
 	if names.String() != "0123401234" {
 		t.Errorf("the objects are %s", names.String())
 	}
-	i = newInitialObjects(readcache.View{}, []*readcache.Group{group})
+	i = newInitialObjects(readcache.View{}, readcache.Groups{{group}})
 	i.drop()
 	if _, _, ok := i.take(all); ok || i.groups != nil {
 		t.Error("the objects are not let go")

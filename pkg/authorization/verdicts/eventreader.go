@@ -1,0 +1,257 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package verdicts
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+
+	"k8s.io/apimachinery/pkg/watch"
+)
+
+const (
+	// maxEventBytes is the size of the largest event or list that is read: annotations have at most 256 KiB.
+	maxEventBytes = 512 << 10
+	// readerBytes is the memory of a reader of events.
+	readerBytes = 4 << 10
+	// maxTextBytes is the length of the longest text that is kept of an event.
+	maxTextBytes = 64
+)
+
+var errEvent = errors.New("an event of a watch cannot be read")
+
+// event is the part of an event of a watch that matters here.
+type event struct {
+	eventType watch.EventType
+	version   string
+}
+
+// eventReader reads events of a watch. It keeps the type and the resource version of an event, and skips the rest, so
+// that it takes no more memory than its buffer, whatever a member sends.
+type eventReader struct {
+	in *bufio.Reader
+	// left is the number of bytes that the current event may still have.
+	left int
+	text [maxTextBytes]byte
+}
+
+func newEventReader(from io.Reader) *eventReader {
+	return &eventReader{in: bufio.NewReaderSize(from, readerBytes)}
+}
+
+// next returns the next event. It returns io.EOF at the end of the watch, and errEvent for an event that is malformed
+// or too large.
+func (r *eventReader) next() (event, error) {
+	r.left = maxEventBytes
+	if err := r.awaitEvent(); err != nil {
+		return event{}, err
+	}
+	var out event
+	err := r.object(func(name string) (err error) {
+		switch name {
+		case "type":
+			var text string
+			text, err = r.value()
+			out.eventType = watch.EventType(text)
+		case "object":
+			out.version, err = r.versionOfObject()
+		default:
+			err = r.skip()
+		}
+		return err
+	})
+	if err != nil {
+		return event{}, fmt.Errorf("%w: %w", errEvent, err)
+	}
+	return out, nil
+}
+
+// version returns the resource version of an object or a list.
+func (r *eventReader) version() (string, error) {
+	r.left = maxEventBytes
+	version, err := r.versionOfObject()
+	if err != nil {
+		return "", fmt.Errorf("%w: %w", errEvent, err)
+	}
+	return version, nil
+}
+
+// awaitEvent reads up to the first byte of an event.
+func (r *eventReader) awaitEvent() error {
+	if _, err := r.token(); err != nil {
+		return err
+	}
+	return r.unread()
+}
+
+func (r *eventReader) versionOfObject() (version string, err error) {
+	err = r.object(func(name string) error {
+		if name != "metadata" {
+			return r.skip()
+		}
+		return r.object(func(name string) (err error) {
+			if name != "resourceVersion" {
+				return r.skip()
+			}
+			version, err = r.value()
+			return err
+		})
+	})
+	return version, err
+}
+
+// object consumes an object. visit is called with the name of each member, and consumes its value.
+func (r *eventReader) object(visit func(name string) error) error {
+	if err := r.expect('{'); err != nil {
+		return err
+	}
+	for first := true; ; first = false {
+		c, err := r.token()
+		switch {
+		case err != nil:
+			return err
+		case first && c == '}':
+			return nil
+		case c != '"':
+			return errEvent
+		}
+		name, err := r.rest()
+		if err == nil {
+			err = r.expect(':')
+		}
+		if err == nil {
+			err = visit(name)
+		}
+		if err != nil {
+			return err
+		}
+		if c, err = r.token(); err != nil || c == '}' {
+			return err
+		}
+		if c != ',' {
+			return errEvent
+		}
+	}
+}
+
+// skip consumes a value.
+func (r *eventReader) skip() error {
+	for depth := 0; ; {
+		c, err := r.token()
+		switch {
+		case err != nil:
+		case c == '{', c == '[':
+			depth++
+		case c == '}', c == ']':
+			depth--
+		case c == '"':
+			_, err = r.rest()
+		case c == ',', c == ':':
+			if depth == 0 {
+				err = errEvent
+			}
+			if err == nil {
+				continue
+			}
+		default:
+			err = r.scalar()
+		}
+		switch {
+		case err != nil:
+			return err
+		case depth < 0:
+			return errEvent
+		case depth == 0:
+			return nil
+		}
+	}
+}
+
+// scalar consumes the rest of a number or a literal.
+func (r *eventReader) scalar() error {
+	for {
+		c, err := r.read()
+		if err != nil {
+			return err
+		}
+		switch c {
+		case ',', ':', '}', ']', ' ', '\t', '\r', '\n':
+			return r.unread()
+		}
+	}
+}
+
+// value consumes a text and returns it.
+func (r *eventReader) value() (string, error) {
+	if err := r.expect('"'); err != nil {
+		return "", err
+	}
+	return r.rest()
+}
+
+// rest consumes a text behind its first quotation mark. It returns an empty string for one with escapes, and for one
+// that is longer than maxTextBytes: no text that matters is such a one.
+func (r *eventReader) rest() (string, error) {
+	length, plain := 0, true
+	for {
+		c, err := r.read()
+		switch {
+		case err != nil:
+			return "", err
+		case c == '"' && plain:
+			return string(r.text[:length]), nil
+		case c == '"':
+			return "", nil
+		case c == '\\':
+			plain = false
+			if _, err := r.read(); err != nil {
+				return "", err
+			}
+		case length == maxTextBytes:
+			plain = false
+		case plain:
+			r.text[length] = c
+			length++
+		}
+	}
+}
+
+func (r *eventReader) expect(want byte) error {
+	c, err := r.token()
+	if err == nil && c != want {
+		return errEvent
+	}
+	return err
+}
+
+// token returns the next byte that is no white space.
+func (r *eventReader) token() (byte, error) {
+	for {
+		c, err := r.read()
+		if err != nil {
+			return 0, err
+		}
+		switch c {
+		case ' ', '\t', '\r', '\n':
+		default:
+			return c, nil
+		}
+	}
+}
+
+func (r *eventReader) read() (byte, error) {
+	if r.left == 0 {
+		return 0, errEvent
+	}
+	r.left--
+	return r.in.ReadByte() //nolint:wrapcheck // io.EOF must not be wrapped
+}
+
+// unread returns the last byte to the buffer.
+func (r *eventReader) unread() error {
+	r.left++
+	return r.in.UnreadByte() //nolint:wrapcheck // it cannot fail after a byte was read
+}

@@ -1,0 +1,141 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package readcache
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/rest"
+)
+
+// scriptedCluster is an API server whose responses a function writes. It uses no network, so that minutes of it take no
+// time in a test.
+type scriptedCluster struct {
+	done chan struct{}
+	// streams is true if the API server streams lists.
+	streams bool
+	write   func(w io.Writer, isWatch bool)
+}
+
+func (c *scriptedCluster) Reader(context.Context) (rest.Interface, error) {
+	return rest.UnversionedRESTClientForConfigAndClient(&rest.Config{
+		Host: "http://cluster", QPS: -1,
+		ContentConfig: rest.ContentConfig{NegotiatedSerializer: scheme.Codecs.WithoutConversion()},
+	}, &http.Client{Transport: c})
+}
+
+func (c *scriptedCluster) Done() <-chan struct{} { return c.done }
+
+// RoundTrip implements http.RoundTripper.
+func (c *scriptedCluster) RoundTrip(r *http.Request) (*http.Response, error) {
+	reader, writer := io.Pipe()
+	context.AfterFunc(r.Context(), func() { _ = writer.CloseWithError(io.ErrUnexpectedEOF) })
+	isWatch, status := r.URL.Query().Get("watch") != "", http.StatusOK
+	if isWatch && !c.streams {
+		status = http.StatusUnprocessableEntity
+		_ = writer.Close()
+	} else {
+		go c.write(writer, isWatch)
+	}
+	return &http.Response{
+		StatusCode: status, Header: http.Header{"Content-Type": {"application/json"}}, Body: reader, Request: r,
+	}, nil
+}
+
+// end stops all kinds of a cache, and waits for their goroutines.
+func end(c *Cache) {
+	c.sweep(time.Now().Add(time.Hour))
+	synctest.Wait()
+}
+
+// TestLongLists verifies that a list that goes on and on is given up, however the API server sends it.
+func TestLongLists(t *testing.T) {
+	for name, streams := range map[string]bool{"streaming": true, "in pages": false} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c, begun := New(1<<20), time.Now()
+				f := &scriptedCluster{streams: streams, write: func(w io.Writer, isWatch bool) {
+					begin, each := `{"items":[{"metadata":{"name":"o"}}`, `,{"metadata":{"name":"o%d"}}`
+					if isWatch {
+						begin, each = "", `{"type":"ADDED","object":{"metadata":{"name":"o%d"}}}`+"\n"
+					}
+					_, err := io.WriteString(w, begin)
+					for n := 0; err == nil; n++ {
+						time.Sleep(time.Second)
+						_, err = fmt.Fprintf(w, each, n)
+					}
+				}}
+				if _, ok := c.Get(t.Context(), f, core("a"), "Kind", "u"); ok {
+					t.Error("an incomplete list is shown")
+				}
+				time.Sleep(maxListTime - time.Second - time.Since(begun))
+				if !c.Holds(f, core("a")) {
+					t.Errorf("the list has ended after %s", time.Since(begun))
+				}
+				time.Sleep(2 * time.Second)
+				if c.Holds(f, core("a")) {
+					t.Errorf("the list goes on after %s", time.Since(begun))
+				}
+				end(c)
+			})
+		})
+	}
+}
+
+// TestEventRate verifies that the changes of a cluster are read at a bounded rate.
+func TestEventRate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const further = 2 * time.Second
+		last := fmt.Sprint(eventBurst + eventRate*int(further.Seconds()))
+		c := New(1 << 20)
+		f := &scriptedCluster{streams: true, write: func(w io.Writer, _ bool) {
+			_, err := io.WriteString(w, `{"type":"BOOKMARK","object":{"metadata":{"resourceVersion":"1",`+
+				`"annotations":{"k8s.io/initial-events-end":"true"}}}}`+"\n")
+			for n := 2; err == nil; n++ {
+				_, err = fmt.Fprintf(w, `{"type":"MODIFIED","object":{"metadata":{"name":"o","resourceVersion":"%d"}}}`+
+					"\n", n)
+			}
+		}}
+		if _, ok := c.Get(t.Context(), f, core("a"), "Kind", "u"); !ok {
+			t.Fatal("it is not cached")
+		}
+		begun, k := time.Now(), c.kinds[kindKey{f, core("a")}]
+		_, ok := k.store.await(t.Context(), func(s *Snapshot) bool { return s.reaches(last) })
+		if took := time.Since(begun); !ok || took < further*9/10 || took > 2*further {
+			t.Errorf("%s changes took %s, want %s", last, took, further)
+		}
+		if other := c.paceOf(f); other != k.source.pace {
+			t.Error("another kind of the cluster has a rate of its own")
+		}
+		end(c)
+	})
+}
+
+// TestRefusals verifies that a kind that cannot be cached is tried again soon, and then less and less often.
+func TestRefusals(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var last refusal
+		for _, want := range []time.Duration{1, 2, 4, 8, 16, 30, 30} {
+			last = last.next(refusedFor)
+			if last.pause != want*time.Second {
+				t.Errorf("the pause is %s, want %d s", last.pause, want)
+			}
+			time.Sleep(last.pause + time.Second)
+		}
+		time.Sleep(refusedFor)
+		if last = last.next(refusedFor); last.pause != refusedFirst {
+			t.Errorf("the pause is %s after a while, want %s", last.pause, refusedFirst)
+		}
+		if last = last.next(tooLargeFor); last.pause != tooLargeFor {
+			t.Errorf("a kind that does not fit is tried again after %s, want %s", last.pause, tooLargeFor)
+		}
+	})
+}

@@ -1,0 +1,105 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package routes
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+)
+
+// serveFunc serves a request to a route, with the values of its path parameters.
+type serveFunc func(w http.ResponseWriter, r *http.Request, path map[string]string)
+
+// node is a segment in the tree of the paths of all routes. If several routes of a method match a path, the route with
+// a literal in the first differing segment applies.
+type node struct {
+	literals  map[string]*node
+	parameter *node
+	// leaves are the routes that end here, by method.
+	leaves map[string]*leaf
+}
+
+// leaf is a route.
+type leaf struct {
+	// names are the names of the parameters in the order of the path.
+	names []string
+	serve serveFunc
+}
+
+// add adds a route below the node.
+func (n *node) add(method, path string, serve serveFunc) {
+	for _, segment := range segments(path) {
+		if isParameter(segment) {
+			if n.parameter == nil {
+				n.parameter = &node{}
+			}
+			n = n.parameter
+			continue
+		}
+		next := n.literals[segment]
+		if next == nil {
+			next = &node{}
+			if n.literals == nil {
+				n.literals = map[string]*node{}
+			}
+			n.literals[segment] = next
+		}
+		n = next
+	}
+	if n.leaves == nil {
+		n.leaves = map[string]*leaf{}
+	}
+	n.leaves[method] = &leaf{names: pathParameters(path), serve: serve}
+}
+
+// find returns the route for a path below the node, which begins without a slash, and appends the values of its
+// parameters. It returns nil if there is none.
+func (n *node) find(method, path string, values []string) (*leaf, []string) {
+	segment, rest, more := strings.Cut(path, "/")
+	if segment == "" {
+		return nil, nil
+	}
+	next := func(child *node, values []string) (*leaf, []string) {
+		switch {
+		case child == nil:
+			return nil, nil
+		case more:
+			return child.find(method, rest, values)
+		default:
+			return child.leaves[method], values
+		}
+	}
+	if found, out := next(n.literals[segment], values); found != nil {
+		return found, out
+	}
+	return next(n.parameter, append(slices.Clip(values), segment))
+}
+
+// Handler returns a handler that serves the requests that match a route, and passes all other requests on. All routes
+// must have been added. The router of a web service would compare a request with each route, and copy the routes.
+func (t *Table) Handler(next http.Handler) http.Handler {
+	root := &node{}
+	for _, r := range t.routes {
+		root.add(r.Method, r.Path, t.serve(r))
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		below, _ := BelowRoot(r.URL.Path)
+		path, ok := strings.CutPrefix(below, "/")
+		if !ok {
+			next.ServeHTTP(w, r)
+			return
+		}
+		found, values := root.find(r.Method, path, nil)
+		if found == nil {
+			next.ServeHTTP(w, r)
+			return
+		}
+		parameters := make(map[string]string, len(values))
+		for i, name := range found.names {
+			parameters[name] = values[i]
+		}
+		found.serve(w, r, parameters)
+	})
+}
