@@ -142,6 +142,20 @@ func (w *watcher) nothing(tb testing.TB, wait time.Duration, about string) {
 	}
 }
 
+// untilWithout waits for an event, and fails the test if one about another object arrives before.
+func (w *watcher) untilWithout(tb testing.TB, kind, name, other string) event {
+	tb.Helper()
+	for {
+		e := w.next(tb)
+		if e.Name == other {
+			tb.Fatalf("%+v arrives", e)
+		}
+		if e.Type == kind && e.Name == name {
+			return e
+		}
+	}
+}
+
 func configMap(tb testing.TB, ns, name string, value string) *corev1.ConfigMap {
 	tb.Helper()
 	o := &corev1.ConfigMap{
@@ -192,7 +206,7 @@ func TestWatch(t *testing.T) {
 	whole.until(t, "DELETED", "first")
 	short.until(t, "DELETED", "first")
 	configMap(t, other, "second", "1")
-	if e := one.until(t, "ADDED", "second"); e.Namespace != other {
+	if e := one.untilWithout(t, "ADDED", "second", "first"); e.Namespace != other {
 		t.Errorf("the event is %+v", e)
 	}
 	one.nothing(t, 100*time.Millisecond, "first")
@@ -249,13 +263,13 @@ func TestWatchScope(t *testing.T) {
 	all.subscribe(t, nil, host+":configmaps")
 	w.subscribe(t, fields{"initial": true}, host+":configmaps")
 	hidden, visible := configMap(t, others, "hidden", "1"), configMap(t, mine, "visible", "1")
-	w.until(t, "ADDED", "visible")
+	w.untilWithout(t, "ADDED", "visible", "hidden")
 	all.until(t, "ADDED", "hidden")
 	update(t, hidden, "2")
 	set().Delete(t, hidden)
 	update(t, visible, "2")
 	all.until(t, "DELETED", "hidden")
-	w.until(t, "MODIFIED", "visible")
+	w.untilWithout(t, "MODIFIED", "visible", "hidden")
 	w.nothing(t, 200*time.Millisecond, "hidden")
 }
 
