@@ -113,9 +113,14 @@ func testDisturbances(t *testing.T) {
 		})
 	}
 	p := newPerson(t, doors(t)[0], "readonly")
-	if got := fixture.Take(t, p.token).Header["kid"]; fmt.Sprintf("%s.pem", got) != signs {
-		t.Errorf("the key %v signs, not %s", got, signs)
-	}
+	eventually(t, "sign with the new key", func(context.Context) error {
+		token := p.User.Login(t, p.client, p.base).AccessToken
+		if got := fixture.Take(t, token).Header["kid"]; fmt.Sprintf("%s.pem", got) != signs {
+			time.Sleep(time.Second)
+			return fmt.Errorf("the key %v signs, not %s", got, signs)
+		}
+		return nil
+	})
 	t.Run("replica killed", func(t *testing.T) { replicaKilled(t, l) })
 	t.Run("etcd stopped", func(t *testing.T) { etcdStopped(t, l) })
 	t.Run("kube-apiserver killed", func(t *testing.T) { hostKilled(t, l) })
