@@ -35,7 +35,7 @@ func Document(ctx context.Context) (*spec3.OpenAPI, error) {
 	setOpenAPI(generic, scheme, table)
 	ws := new(restful.WebService)
 	ws.Path(dashboardv1alpha1.RootPath)
-	table.Install(ws) //nolint:contextcheck // requests have contexts of their own
+	table.Install(ws)
 	services := restfuladapter.AdaptWebServices([]*restful.WebService{ws})
 	document, err := builder3.BuildOpenAPISpecFromRoutes(services, generic.OpenAPIV3Config)
 	if err != nil {

@@ -108,7 +108,10 @@ func NewConnections(ctx context.Context, o Options) (*Connections, error) {
 		return nil, err
 	}
 	c := &Connections{reader: o.Cache, host: host, members: m, inForce: inForce}
-	return c, c.watchReadCache(ctx, o.Cache)
+	if err := c.watchReadCache(ctx, o.Cache); err != nil {
+		return nil, err
+	}
+	return c, nil
 }
 
 // Close closes the connections and ends the requests on them. It must not be called while new requests may

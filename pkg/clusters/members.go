@@ -222,6 +222,7 @@ func (m *members) connect(
 	}
 	connection.dialer, connection.authenticate = func() *http.Transport { return member.dialed }, authenticate
 	connection.named(c.Name).member, connection.kubeconfig = true, k
+	//nolint:contextcheck // the account lives as long as the connection
 	connection.reader = newReaderAccount(connection.closed, member.Config, member.anonymous, accounts)
 	connection.turns, connection.resources.kept, connection.traced = m.turns, m.discovered, m.traced
 	revision := RevisionOf(c, secret)

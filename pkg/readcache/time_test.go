@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strconv"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -94,7 +95,7 @@ func TestLongLists(t *testing.T) {
 func TestEventRate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const further = 2 * time.Second
-		last := fmt.Sprint(eventBurst + eventRate*int(further.Seconds()))
+		last := strconv.Itoa(eventBurst + eventRate*int(further.Seconds()))
 		c := New(1 << 20)
 		f := &scriptedCluster{streams: true, write: func(w io.Writer, _ bool) {
 			_, err := io.WriteString(w, `{"type":"BOOKMARK","object":{"metadata":{"resourceVersion":"1",`+
@@ -123,10 +124,11 @@ func TestEventRate(t *testing.T) {
 func TestRefusals(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var last refusal
-		for _, want := range []time.Duration{1, 2, 4, 8, 16, 30, 30} {
+		for _, seconds := range []int{1, 2, 4, 8, 16, 30, 30} {
+			want := time.Duration(seconds) * time.Second
 			last = last.next(refusedFor)
-			if last.pause != want*time.Second {
-				t.Errorf("the pause is %s, want %d s", last.pause, want)
+			if last.pause != want {
+				t.Errorf("the pause is %s, want %s", last.pause, want)
 			}
 			time.Sleep(last.pause + time.Second)
 		}

@@ -181,7 +181,8 @@ func (b *bucket) find(prefix string) (found []fileInfo, used int64, err error) {
 		if o.Err != nil {
 			return nil, 0, fmt.Errorf("listing objects: %w", o.Err)
 		}
-		if objects++; objects > maxObjects {
+		objects++
+		if objects > maxObjects {
 			return nil, 0, errors.New("listing objects: there are too many")
 		}
 		used += o.Size

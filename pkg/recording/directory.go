@@ -32,7 +32,10 @@ func newDirectory(path string) (*directory, error) {
 		return nil, fmt.Errorf("making the directory of recordings: %w", err)
 	}
 	d := &directory{path}
-	return d, d.check()
+	if err := d.check(); err != nil {
+		return nil, err
+	}
+	return d, nil
 }
 
 func (*directory) pace() pace {

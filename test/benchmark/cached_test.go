@@ -35,8 +35,8 @@ const (
 	firstListPatience = 2 * time.Minute
 )
 
-// BenchmarkCachedList measures answers of the read cache, live answers, and answers of kube-apiserver. The bare limit is
-// Go's file server with the same bytes. All contenders send in turns. The results are printed as one table.
+// BenchmarkCachedList measures answers of the read cache, live answers, and answers of kube-apiserver. The bare limit
+// is Go's file server with the same bytes. All contenders send in turns. The results are printed as one table.
 func BenchmarkCachedList(b *testing.B) {
 	set().HostCluster(b, host)
 	l := newLibrary(b)

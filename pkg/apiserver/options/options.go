@@ -313,7 +313,7 @@ func (o *Options) Config(ctx context.Context) (apiserver.CompletedConfig, error)
 	if err != nil {
 		return apiserver.CompletedConfig{}, err
 	}
-	terminals, err := o.Terminals.config()
+	terminals, err := o.Terminals.config() //nolint:contextcheck // recordings outlive the start of the program
 	if err != nil {
 		return apiserver.CompletedConfig{}, err
 	}

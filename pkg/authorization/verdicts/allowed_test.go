@@ -57,10 +57,11 @@ func TestNoVerdictIsUsedWithoutAWatch(t *testing.T) {
 func TestErrorsAreNotKept(t *testing.T) {
 	h := newHarness(t, 10)
 	for range 2 {
-		allowed, err := h.verdict(t.Context(), h.scope, number(1), "alice", func(context.Context) (bool, grants, error) {
+		review := func(context.Context) (bool, grants, error) {
 			h.reviews.Add(1)
 			return true, grants{}, errAsked
-		})
+		}
+		allowed, err := h.verdict(t.Context(), h.scope, number(1), "alice", review)
 		if !errors.Is(err, errAsked) {
 			t.Errorf("the verdict is %t, %v", allowed, err)
 		}

@@ -50,12 +50,19 @@ func newUser(t *testing.T, s fixture.Set) *kubevisionv1alpha1.KubeVisionUser {
 	return u
 }
 
+// hostBinding returns a binding on the host. Without namespaces, it applies to the whole cluster.
+func hostBinding(
+	role string, namespaces *kubevisionv1alpha1.NamespaceTargets, subjects ...kubevisionv1alpha1.Subject,
+) *kubevisionv1alpha1.KubeVisionRoleBinding {
+	return grants.NewBinding(fixture.Name("binding"), hostName, role, namespaces, subjects...)
+}
+
 func newBinding(
 	t *testing.T, s fixture.Set, role string, namespaces *kubevisionv1alpha1.NamespaceTargets,
 	subjects ...kubevisionv1alpha1.Subject,
 ) *kubevisionv1alpha1.KubeVisionRoleBinding {
 	t.Helper()
-	b := grants.NewBinding(fixture.Name("binding"), hostName, role, namespaces, subjects...)
+	b := hostBinding(role, namespaces, subjects...)
 	s.Create(t, b)
 	return b
 }

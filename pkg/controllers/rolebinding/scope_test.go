@@ -174,7 +174,7 @@ func TestKindOfARole(t *testing.T) {
 		"ClusterRole":    {kubevisionv1alpha1.RoleClusterRole, "admin"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			b := grants.NewBinding(fixture.Name("binding"), hostName, kubevisionv1alpha1.RoleAdmin, nil, grants.ToUser(u.Name))
+			b := hostBinding(kubevisionv1alpha1.RoleAdmin, nil, grants.ToUser(u.Name))
 			b.Spec.RoleRef.Kind = tc.kind
 			s.Create(t, b)
 			shared.AwaitReady(t, b)

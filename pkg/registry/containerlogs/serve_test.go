@@ -45,7 +45,7 @@ func TestCompressedLog(t *testing.T) {
 	}
 	runtime.GC()
 	runtime.ReadMemStats(&after)
-	if each := (int64(after.HeapAlloc) - int64(before.HeapAlloc)) / int64(len(all)); each > compressorBytes {
+	if each := (after.HeapAlloc - before.HeapAlloc) / uint64(len(all)); each > compressorBytes {
 		t.Errorf("a compressor takes %d bytes", each)
 	}
 	runtime.KeepAlive(all)

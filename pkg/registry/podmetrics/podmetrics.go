@@ -31,8 +31,9 @@ const (
 	// timeout bounds the wait for metrics.
 	timeout = 3 * time.Second
 
-	// Field and StatusField are the members that AddTo sets.
-	Field       = "metrics"
+	// Field is the member in which AddTo sets the usage of a Pod.
+	Field = "metrics"
+	// StatusField is the member in which AddTo sets the state of the metrics.
 	StatusField = "metricsStatus"
 )
 

@@ -58,7 +58,7 @@ func TestNobodyGrantsMoreThanTheyMay(t *testing.T) {
 	write := everything(kubevisionv1alpha1.GroupName, kubevisionv1alpha1.ResourceRoleBindings)
 	as := delegate(t, write, mayBind("kubevision:dev", "custom-role"))
 	binding := func(kind kubevisionv1alpha1.RoleKind, role string) *kubevisionv1alpha1.KubeVisionRoleBinding {
-		b := grants.NewBinding(unique("binding"), hostName, role, nil, grants.ToUser(u.Name))
+		b := hostBinding(role, nil, grants.ToUser(u.Name))
 		b.Spec.RoleRef.Kind = kind
 		return b
 	}

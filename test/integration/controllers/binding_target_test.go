@@ -40,7 +40,7 @@ func TestClusterThatAppearsLater(t *testing.T) {
 	noHost(t)
 	u := newUser(t, "")
 	c := hostObject(unique("later"))
-	b := grants.NewBinding(unique("binding"), hostName, kubevisionv1alpha1.RoleReadonly, nil, grants.ToUser(u.Name))
+	b := hostBinding(kubevisionv1alpha1.RoleReadonly, nil, grants.ToUser(u.Name))
 	b.Spec.Clusters.Names = []string{c.Name}
 	create(t, b)
 	staysNotReady(t, b, kubevisionv1alpha1.ReasonClusterNotFound)
@@ -58,7 +58,7 @@ func TestClustersByLabel(t *testing.T) {
 	noHost(t)
 	u := newUser(t, "")
 	label := map[string]string{unique("region"): "eu"}
-	b := grants.NewBinding(unique("binding"), hostName, kubevisionv1alpha1.RoleReadonly, nil, grants.ToUser(u.Name))
+	b := hostBinding(kubevisionv1alpha1.RoleReadonly, nil, grants.ToUser(u.Name))
 	b.Spec.Clusters = kubevisionv1alpha1.ClusterTargets{Selector: &metav1.LabelSelector{MatchLabels: label}}
 	create(t, b)
 	staysNotReady(t, b, kubevisionv1alpha1.ReasonNoClusterMatches)
@@ -79,7 +79,7 @@ func TestEveryClusterIsTheOnlyUseWithoutNames(t *testing.T) {
 	guard(t)
 	host(t)
 	u := newUser(t, "")
-	b := grants.NewBinding(unique("binding"), hostName, kubevisionv1alpha1.RoleReadonly, nil, grants.ToUser(u.Name))
+	b := hostBinding(kubevisionv1alpha1.RoleReadonly, nil, grants.ToUser(u.Name))
 	b.Spec.Clusters = kubevisionv1alpha1.ClusterTargets{Selector: &metav1.LabelSelector{}}
 	create(t, b)
 	awaitReady(t, b)
@@ -106,7 +106,7 @@ func TestClusterWithoutConnection(t *testing.T) {
 	u := newUser(t, "")
 	member := kubeconfigCluster(t)
 	create(t, member)
-	b := grants.NewBinding(unique("binding"), hostName, kubevisionv1alpha1.RoleReadonly, nil, grants.ToUser(u.Name))
+	b := hostBinding(kubevisionv1alpha1.RoleReadonly, nil, grants.ToUser(u.Name))
 	b.Spec.Clusters.Names = []string{member.Name}
 	create(t, b)
 	awaitNotReady(t, b, kubevisionv1alpha1.ReasonNotConnected)
@@ -131,7 +131,7 @@ func TestUnreachableClusterHoldsUpNoOther(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := grants.NewBinding(unique("binding"), hostName, kubevisionv1alpha1.RoleReadonly, nil, grants.ToUser(u.Name))
+	b := hostBinding(kubevisionv1alpha1.RoleReadonly, nil, grants.ToUser(u.Name))
 	b.Spec.Clusters = kubevisionv1alpha1.ClusterTargets{Selector: &metav1.LabelSelector{
 		MatchExpressions: []metav1.LabelSelectorRequirement{{Key: "no-such",
 			Operator: metav1.LabelSelectorOpDoesNotExist}},
@@ -166,7 +166,7 @@ func TestUnreachableClusterHoldsUpNoOther(t *testing.T) {
 		t.Errorf("kubectl shows\n%s", table)
 	}
 
-	only := grants.NewBinding(unique("binding"), hostName, kubevisionv1alpha1.RoleReadonly, nil, grants.ToUser(u.Name))
+	only := hostBinding(kubevisionv1alpha1.RoleReadonly, nil, grants.ToUser(u.Name))
 	only.Spec.Clusters = kubevisionv1alpha1.ClusterTargets{Selector: &metav1.LabelSelector{MatchLabels: label}}
 	create(t, only)
 	awaitNotReady(t, only, kubevisionv1alpha1.ReasonNotConnected) // it is applied nowhere
@@ -182,7 +182,7 @@ func TestSummary(t *testing.T) {
 	guard(t)
 	host(t)
 	u := newUser(t, "")
-	b := grants.NewBinding(unique("binding"), hostName, kubevisionv1alpha1.RoleDev, grants.Labelled(map[string]string{"team": "web"}), grants.ToUser(u.Name),
+	b := hostBinding(kubevisionv1alpha1.RoleDev, grants.Labelled(map[string]string{"team": "web"}), grants.ToUser(u.Name),
 		grants.ToGroup("web"))
 	b.Spec.Clusters = kubevisionv1alpha1.ClusterTargets{Selector: &metav1.LabelSelector{}}
 	create(t, b)

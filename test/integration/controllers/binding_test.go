@@ -15,11 +15,18 @@ import (
 	"github.com/kubevision-io/kubevision/test/grants"
 )
 
+// hostBinding returns a binding on the host. Without namespaces, it applies to the whole cluster.
+func hostBinding(
+	role string, namespaces *kubevisionv1alpha1.NamespaceTargets, subjects ...kubevisionv1alpha1.Subject,
+) *kubevisionv1alpha1.KubeVisionRoleBinding {
+	return grants.NewBinding(unique("binding"), hostName, role, namespaces, subjects...)
+}
+
 func newBinding(
 	tb testing.TB, role string, namespaces *kubevisionv1alpha1.NamespaceTargets, subjects ...kubevisionv1alpha1.Subject,
 ) *kubevisionv1alpha1.KubeVisionRoleBinding {
 	tb.Helper()
-	b := grants.NewBinding(unique("binding"), hostName, role, namespaces, subjects...)
+	b := hostBinding(role, namespaces, subjects...)
 	create(tb, b)
 	return b
 }

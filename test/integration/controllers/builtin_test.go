@@ -28,7 +28,7 @@ func TestClusterRolesOfBuiltInRolesSpareProtectedNamespaces(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			u := newUser(t, "")
-			b := grants.NewBinding(unique("binding"), hostName, tc.role, tc.namespaces, grants.ToUser(u.Name))
+			b := hostBinding(tc.role, tc.namespaces, grants.ToUser(u.Name))
 			b.Spec.RoleRef.Kind = tc.kind
 			create(t, b)
 			awaitReady(t, b)

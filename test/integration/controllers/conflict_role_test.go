@@ -78,7 +78,7 @@ func TestForeignRoleForUseIsNotBound(t *testing.T) {
 	host(t)
 	t.Run("there before", func(t *testing.T) {
 		u := newUser(t, "")
-		b := grants.NewBinding(unique("binding"), hostName, kubevisionv1alpha1.RoleReadonly, nil, grants.ToUser(u.Name))
+		b := hostBinding(kubevisionv1alpha1.RoleReadonly, nil, grants.ToUser(u.Name))
 		foreign := clusterRole("kubevision:use:" + b.Name)
 		foreign.Rules = allSecrets()
 		create(t, foreign)

@@ -46,7 +46,7 @@ func TestForeignObjectIsRefused(t *testing.T) {
 			guard(t)
 			host(t)
 			u := newUser(t, "")
-			b := grants.NewBinding(unique("binding"), hostName, kubevisionv1alpha1.RoleDev, tc.namespaces, grants.ToUser(u.Name))
+			b := hostBinding(kubevisionv1alpha1.RoleDev, tc.namespaces, grants.ToUser(u.Name))
 			foreign := tc.foreign(b)
 			create(t, foreign)
 			create(t, b)
@@ -69,7 +69,7 @@ func TestForeignObjectOutlivesTheBinding(t *testing.T) {
 	guard(t)
 	host(t)
 	u := newUser(t, "")
-	b := grants.NewBinding(unique("binding"), hostName, kubevisionv1alpha1.RoleReadonly, nil, grants.ToUser(u.Name))
+	b := hostBinding(kubevisionv1alpha1.RoleReadonly, nil, grants.ToUser(u.Name))
 	foreign := &rbacv1.ClusterRoleBinding{ObjectMeta: metav1.ObjectMeta{Name: "kubevision:binding:" + b.Name},
 		RoleRef: foreignRef()}
 	create(t, foreign)

@@ -46,9 +46,9 @@ func TestSelectorsAreBounded(t *testing.T) {
 				}
 				s.MatchExpressions = append(s.MatchExpressions, e)
 			}
-			inNamespaces := grants.NewBinding(unique("binding"), hostName, "readonly", &kubevisionv1alpha1.NamespaceTargets{Selector: s},
+			inNamespaces := hostBinding("readonly", &kubevisionv1alpha1.NamespaceTargets{Selector: s},
 				grants.ToUser("nobody"))
-			inClusters := grants.NewBinding(unique("binding"), hostName, "readonly", nil, grants.ToUser("nobody"))
+			inClusters := hostBinding("readonly", nil, grants.ToUser("nobody"))
 			inClusters.Spec.Clusters = kubevisionv1alpha1.ClusterTargets{Selector: s}
 			for _, b := range []*kubevisionv1alpha1.KubeVisionRoleBinding{inNamespaces, inClusters} {
 				err := as.Create(t.Context(), b, client.DryRunAll)
@@ -83,8 +83,9 @@ func TestTextOfSelectorsIsBounded(t *testing.T) {
 			{Key: "a", Operator: metav1.LabelSelectorOperator(long)},
 		}},
 	} {
-		inNamespaces := grants.NewBinding(unique("binding"), hostName, "readonly", &kubevisionv1alpha1.NamespaceTargets{Selector: s}, grants.ToUser("nobody"))
-		inClusters := grants.NewBinding(unique("binding"), hostName, "readonly", nil, grants.ToUser("nobody"))
+		inNamespaces := hostBinding("readonly", &kubevisionv1alpha1.NamespaceTargets{Selector: s},
+			grants.ToUser("nobody"))
+		inClusters := hostBinding("readonly", nil, grants.ToUser("nobody"))
 		inClusters.Spec.Clusters = kubevisionv1alpha1.ClusterTargets{Selector: s}
 		for _, b := range []*kubevisionv1alpha1.KubeVisionRoleBinding{inNamespaces, inClusters} {
 			err := as.Create(t.Context(), b, client.DryRunAll)

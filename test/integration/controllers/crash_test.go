@@ -46,7 +46,7 @@ func people(tb testing.TB, count int, namespace string) []*person {
 		if i%2 == 0 {
 			namespaces = grants.Named(namespace)
 		}
-		p.binding = grants.NewBinding(unique("binding"), hostName, kubevisionv1alpha1.RoleDev, namespaces, grants.ToUser(p.user.Name))
+		p.binding = hostBinding(kubevisionv1alpha1.RoleDev, namespaces, grants.ToUser(p.user.Name))
 		switch {
 		case i%4 > 1: // these are deleted
 		case namespaces != nil:

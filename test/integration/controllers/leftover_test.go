@@ -78,7 +78,7 @@ func TestDeletionOrders(t *testing.T) {
 			u := newUser(t, newSource(t, value).Name)
 			c := hostObject(unique("cluster"))
 			create(t, c)
-			b := grants.NewBinding(unique("binding"), hostName, kubevisionv1alpha1.RoleDev, grants.Named(n.Name), grants.ToUser(u.Name),
+			b := hostBinding(kubevisionv1alpha1.RoleDev, grants.Named(n.Name), grants.ToUser(u.Name),
 				kubevisionv1alpha1.Subject{Kind: kubevisionv1alpha1.SubjectServiceAccount, Namespace: n.Name,
 					Name: "robot"})
 			b.Spec.Clusters.Names = []string{c.Name}

@@ -59,7 +59,7 @@ func TestMetadataIsBounded(t *testing.T) {
 		}, true},
 	} {
 		user := &kubevisionv1alpha1.KubeVisionUser{ObjectMeta: metav1.ObjectMeta{Name: unique("large")}}
-		binding := grants.NewBinding(unique("binding"), hostName, kubevisionv1alpha1.RoleReadonly, nil, grants.ToUser("nobody"))
+		binding := hostBinding(kubevisionv1alpha1.RoleReadonly, nil, grants.ToUser("nobody"))
 		tc.change(&user.ObjectMeta)
 		tc.change(&binding.ObjectMeta)
 		changed := existing.DeepCopy()

@@ -64,7 +64,8 @@ func TestNothingIsTakenAwayLaterThanItIsGiven(t *testing.T) {
 	n := newNamespace(t, nil)
 	both := newBinding(t, kubevisionv1alpha1.RoleAdmin, nil, grants.ToUser(one.Name), grants.ToUser(two.Name))
 	role := newBinding(t, kubevisionv1alpha1.RoleAdmin, nil, grants.ToUser(boss.Name))
-	inOne := newBinding(t, kubevisionv1alpha1.RoleDev, grants.Named(n), grants.ToUser(one.Name), grants.ToUser(two.Name))
+	inOne := newBinding(t, kubevisionv1alpha1.RoleDev, grants.Named(n), grants.ToUser(one.Name),
+		grants.ToUser(two.Name))
 	for _, b := range []*kubevisionv1alpha1.KubeVisionRoleBinding{both, role, inOne} {
 		awaitReady(t, b)
 	}

@@ -79,7 +79,7 @@ func TestObjectsAreFew(t *testing.T) {
 	}{
 		"--max-users":         {user, userObject("")},
 		"--max-clusters":      {cluster, clusterObject(unique("more"), nil)},
-		"--max-role-bindings": {binding, grants.NewBinding(unique("binding"), hostName, readonlyRole, grants.Named("nowhere"), grants.ToUser("nobody"))},
+		"--max-role-bindings": {binding, hostBinding(readonlyRole, grants.Named("nowhere"), grants.ToUser("nobody"))},
 	} {
 		try := func(ctx context.Context) error {
 			next := tc.next.DeepCopyObject().(client.Object) //nolint:forcetypeassert,errcheck // it is an object

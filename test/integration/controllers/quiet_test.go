@@ -75,7 +75,8 @@ func TestNothingIsWrittenWhenAllIsWell(t *testing.T) {
 	member := kubeconfigCluster(t)
 	create(t, member)
 	account := kubevisionv1alpha1.Subject{Kind: kubevisionv1alpha1.SubjectServiceAccount, Namespace: n, Name: "robot"}
-	awaitReady(t, newBinding(t, kubevisionv1alpha1.RoleReadonly, nil, grants.ToUser(u.Name), grants.ToGroup("x"), account))
+	awaitReady(t, newBinding(t, kubevisionv1alpha1.RoleReadonly, nil, grants.ToUser(u.Name), grants.ToGroup("x"),
+		account))
 	awaitReady(t, newBinding(t, kubevisionv1alpha1.RoleOps, grants.Named(n), grants.ToUser(u.Name), account))
 	longNames := make([]kubevisionv1alpha1.Subject, 0, 3)
 	for range 3 {
@@ -84,8 +85,8 @@ func TestNothingIsWrittenWhenAllIsWell(t *testing.T) {
 	}
 	awaitReady(t, newBinding(t, kubevisionv1alpha1.RoleOps, grants.Named(n), longNames...))
 	awaitNotReady(t, newBinding(t, "no-such-role", nil, grants.ToUser(u.Name)), kubevisionv1alpha1.ReasonRoleNotFound)
-	awaitNotReady(t, newBinding(t, kubevisionv1alpha1.RoleDev, grants.Named("no-such-namespace"), grants.ToUser("nobody")),
-		kubevisionv1alpha1.ReasonNamespaceNotFound)
+	awaitNotReady(t, newBinding(t, kubevisionv1alpha1.RoleDev, grants.Named("no-such-namespace"),
+		grants.ToUser("nobody")), kubevisionv1alpha1.ReasonNamespaceNotFound)
 	awaitNotReady(t, broken, kubevisionv1alpha1.ReasonSecretNotFound)
 	awaitReady(t, u)
 	awaitNotReady(t, member, kubevisionv1alpha1.ReasonProbeFailed)

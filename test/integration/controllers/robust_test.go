@@ -87,8 +87,8 @@ func TestBadSelectorEndsTheGrant(t *testing.T) {
 			host(t)
 			n := newNamespace(t, nil)
 			u := newUser(t, "")
-			ofClusters, ofNamespaces := newBinding(t, kubevisionv1alpha1.RoleReadonly, nil,
-				grants.ToUser(u.Name)), newBinding(t, kubevisionv1alpha1.RoleDev, grants.Named(n), grants.ToUser(u.Name))
+			ofClusters := newBinding(t, kubevisionv1alpha1.RoleReadonly, nil, grants.ToUser(u.Name))
+			ofNamespaces := newBinding(t, kubevisionv1alpha1.RoleDev, grants.Named(n), grants.ToUser(u.Name))
 			awaitReady(t, ofClusters)
 			awaitReady(t, ofNamespaces)
 			holds(t, settling, "before the change",
@@ -144,7 +144,7 @@ func TestBadSelectorLocksNobodyOut(t *testing.T) {
 	value := newPassword()
 	u := newUser(t, newSource(t, value).Name)
 	awaitReady(t, u)
-	b := grants.NewBinding(unique("binding"), hostName, kubevisionv1alpha1.RoleReadonly, nil, grants.ToUser(u.Name))
+	b := hostBinding(kubevisionv1alpha1.RoleReadonly, nil, grants.ToUser(u.Name))
 	b.Spec.Clusters = kubevisionv1alpha1.ClusterTargets{Selector: badSelectors()["unknown operator"]}
 	if err := env.Client.Create(t.Context(), b); err != nil {
 		t.Skipf("the API server refuses such a selector: %v", err)
@@ -159,7 +159,7 @@ func TestRoleThatCannotBeIsReported(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			host(t)
 			u := newUser(t, "")
-			b := grants.NewBinding(unique("binding"), hostName, name, nil, grants.ToUser(u.Name))
+			b := hostBinding(name, nil, grants.ToUser(u.Name))
 			if err := env.Client.Create(t.Context(), b); err != nil {
 				t.Skipf("the API server refuses the name: %v", err)
 			}

@@ -47,7 +47,7 @@ func labelledClusters(labels labelSet) kubevisionv1alpha1.ClusterTargets {
 // boundTo creates a binding of clusters to a role. The admission policies see it with a short delay.
 func boundTo(tb testing.TB, role string, targets kubevisionv1alpha1.ClusterTargets) {
 	tb.Helper()
-	b := grants.NewBinding(unique("binding"), hostName, role, grants.Named("nowhere"), grants.ToUser("nobody"))
+	b := hostBinding(role, grants.Named("nowhere"), grants.ToUser("nobody"))
 	b.Spec.Clusters = targets
 	create(tb, b)
 }

@@ -166,7 +166,8 @@ func testPartialTables(t *testing.T, some person, one, two, foreign string) {
 	if got := names(t, own); !slices.Equal(got, []string{one, two}) || !own.Meta.Partial {
 		t.Errorf("namespaces: %v", got)
 	}
-	if columns, rows := tableOf(t, own); len(columns) != 3 || fmt.Sprint(rows[0]["cells"].([]any)[1]) != "Active" {
+	columns, rows := tableOf(t, own)
+	if cells, ok := rows[0]["cells"].([]any); len(columns) != 3 || !ok || cells[1] != "Active" {
 		t.Errorf("namespaces: %v, %v", columns, rows)
 	}
 	for query, want := range map[string][]string{

@@ -78,7 +78,7 @@ func objects(tb testing.TB, store *localcluster.ObjectStore, prefix string) map[
 		if err != nil || e.IsDir() {
 			return err
 		}
-		text, err := os.ReadFile(path)
+		text, err := os.ReadFile(path) //nolint:gosec // only the test and its store write there
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil
 		}
