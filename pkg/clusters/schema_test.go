@@ -43,7 +43,7 @@ func TestReadSchema(t *testing.T) {
 
 // TestElementsOfASchema verifies that the elements of a document of a hostile member take no memory beside it.
 func TestElementsOfASchema(t *testing.T) {
-	const bytes = 4 << 20
+	const bytes = 512 << 10
 	kind := schema.GroupVersionKind{Group: "g", Version: "v1", Kind: "Mine"}
 	own := `"own":{"x-kubernetes-group-version-kind":[{"group":"g","version":"v1","kind":"Mine"}],"properties":{`
 	for name, document := range map[string]string{
