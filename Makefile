@@ -118,6 +118,7 @@ test-limits: ## Load the programs to the limits of config/ and measure their mem
 	export KUBEVISION_PROGRAMS=$(TEST_PROGRAMS)/plain && \
 	go test -vet=off -count 1 -timeout 60m $(TESTFLAGS) .$(LIMITS) -flood=$(FLOOD) && \
 	go test -vet=off -count 1 -timeout 60m -run TestRemovalInEveryOrder ./test/integration/installation -every-order && \
+	go test -vet=off -count 1 -timeout 60m -run TestStrangersDoNotCloseTheLogin ./test/integration/apiserver -every-flood && \
 	go test -vet=off -count 1 -timeout 60m -run 'TestMemory|TestLimitExceeded|TestLabelled' $(TESTFLAGS) ./test/integration/members -flood=$(FLOOD) && \
 	go test -vet=off -count 1 -timeout 60m -run TestResume $(TESTFLAGS) ./test/integration/streams -duration=$(RESUME)
 
