@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"syscall"
 	"testing"
 	"time"
 
@@ -238,8 +239,12 @@ func TestMalformed(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := open(t, p.client, wire.Request{Path: p.base + watchPath, Bearer: p.AccessToken})
-			// The server may end the stream before it has read all of a large message.
+			// The server may end the stream before it has read all of a large message. Its kernel then resets the
+			// connection, and the client may lose the reason.
 			err := s.WriteMessage(websocket.TextMessage, []byte(tc.message))
+			if errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) {
+				return
+			}
 			if err != nil && !errors.Is(err, websocket.ErrCloseSent) {
 				t.Fatal(err)
 			}
