@@ -182,8 +182,8 @@ func TestSummary(t *testing.T) {
 	guard(t)
 	host(t)
 	u := newUser(t, "")
-	b := hostBinding(kubevisionv1alpha1.RoleDev, grants.Labelled(map[string]string{"team": "web"}), grants.ToUser(u.Name),
-		grants.ToGroup("web"))
+	b := hostBinding(kubevisionv1alpha1.RoleDev, grants.Labelled(map[string]string{"team": "web"}),
+		grants.ToUser(u.Name), grants.ToGroup("web"))
 	b.Spec.Clusters = kubevisionv1alpha1.ClusterTargets{Selector: &metav1.LabelSelector{}}
 	create(t, b)
 	awaitReady(t, b)
