@@ -246,7 +246,9 @@ func (c *Client) Open(tb testing.TB, r Request) *http.Response {
 		tb.Fatal(err)
 	}
 	request.Header.Set("Accept", "text/event-stream")
-	response, err := c.http.Do(request)
+	endless := *c.http
+	endless.Timeout = 0 // it includes the time in which the body is read
+	response, err := endless.Do(request)
 	if err != nil {
 		tb.Fatal(err)
 	}
