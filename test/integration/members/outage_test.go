@@ -5,6 +5,7 @@ package members
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -24,6 +25,9 @@ import (
 
 // answerTime bounds the response to a request for an unreachable cluster.
 const answerTime = 2 * time.Second
+
+// aggregationPatience bounds the wait for rules of aggregated roles after an outage of the API server.
+const aggregationPatience = 2 * time.Minute
 
 // TestMemberStops verifies that a stopped member is reported at once, does not affect others, and recovers without
 // intervention.
@@ -92,6 +96,7 @@ func TestMemberStops(t *testing.T) {
 // TestMemberRemoved verifies that nothing is left on a member that is no longer registered.
 func TestMemberRemoved(t *testing.T) {
 	member := theOther(t)
+	awaitAggregation(t, member)
 	c := register(t, member.Config(), nil)
 	ready(t, c)
 	p := login(t, "removed")
@@ -104,6 +109,36 @@ func TestMemberRemoved(t *testing.T) {
 	nothingLeft(t, member)
 	if code := p.code(t, c.Name, "/resources/pods"); code != wire.ClusterForbidden {
 		t.Errorf("code %d for a removed cluster", code)
+	}
+}
+
+// awaitAggregation waits until the kube-controller-manager of a cluster aggregates the rules of roles. After an outage
+// of the API server in another test, it watches ClusterRoles again only after up to a minute.
+func awaitAggregation(t *testing.T, member *plane) {
+	t.Helper()
+	name := fixture.Name("aggregated")
+	labels := map[string]string{name: "true"}
+	member.set().Create(t, &rbacv1.ClusterRole{
+		ObjectMeta: metav1.ObjectMeta{Name: name + "-part", Labels: labels},
+		Rules:      []rbacv1.PolicyRule{{APIGroups: []string{""}, Resources: []string{"pods"}, Verbs: []string{"get"}}},
+	})
+	role := &rbacv1.ClusterRole{
+		ObjectMeta: metav1.ObjectMeta{Name: name},
+		AggregationRule: &rbacv1.AggregationRule{
+			ClusterRoleSelectors: []metav1.LabelSelector{{MatchLabels: labels}},
+		},
+	}
+	member.set().Create(t, role)
+	aggregated := func(ctx context.Context) error {
+		err := member.admin.Get(ctx, client.ObjectKeyFromObject(role), role)
+		if err == nil && len(role.Rules) == 0 {
+			err = errors.New("the role has no rules")
+		}
+		return err
+	}
+	err := localcluster.Poll(t.Context(), aggregationPatience, "wait for the rules of a role", aggregated)
+	if err != nil {
+		t.Fatal(err)
 	}
 }
 
