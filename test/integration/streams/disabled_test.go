@@ -6,6 +6,7 @@ package streams
 import (
 	"context"
 	"fmt"
+	"sync"
 	"testing"
 	"time"
 
@@ -56,6 +57,18 @@ func TestDisabledReadCache(t *testing.T) {
 	w.subscribe(t, fields{"initial": true}, topic)
 	p.source(t, path, "cache")
 	t.Cleanup(func() { setReadCache(t, kubevisionv1alpha1.ReadCacheEnabled) })
+	// The controllers take away the rights of the reader soon, which ends the topic as well.
+	controllers := env.KubeVision.ControllerManager()
+	if err := controllers.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	restart := sync.OnceValue(func() error { return controllers.Start(context.WithoutCancel(t.Context())) })
+	t.Cleanup(func() {
+		if err := restart(); err != nil {
+			t.Error(err)
+		}
+	})
+	time.Sleep(3 * time.Second) // until the rights have been reviewed for the last time after the binding was made
 	setReadCache(t, kubevisionv1alpha1.ReadCacheDisabled)
 	for end := time.Now().Add(promptly); ; {
 		e, ok := w.within(t, time.Until(end))
@@ -76,6 +89,9 @@ func TestDisabledReadCache(t *testing.T) {
 	}
 	p.source(t, path, "apiserver")
 
+	if err := restart(); err != nil {
+		t.Fatal(err)
+	}
 	setReadCache(t, kubevisionv1alpha1.ReadCacheEnabled)
 	p.source(t, path, "cache")
 	w.subscribe(t, nil, topic)
