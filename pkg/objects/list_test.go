@@ -71,7 +71,8 @@ func TestAListThatIsCut(t *testing.T) {
 func TestLongContinue(t *testing.T) {
 	for name, read := range map[string]func(body string) (Page, error){
 		`"items"`: func(body string) (Page, error) {
-			return ReadList(strings.NewReader(body), kind("", "v1", "pods", "Pod"), nil, func(Object) error { return nil })
+			none := func(Object) error { return nil }
+			return ReadList(strings.NewReader(body), kind("", "v1", "pods", "Pod"), nil, none)
 		},
 		`"rows"`: func(body string) (Page, error) {
 			_, _, page, err := rowsOf(body, nil)
@@ -79,7 +80,8 @@ func TestLongContinue(t *testing.T) {
 		},
 	} {
 		for length, tooLong := range map[int]bool{maxContinueBytes: false, maxContinueBytes + 1: true} {
-			page, err := read(`{"kind":"Table","metadata":{"continue":"` + strings.Repeat("x", length) + `"},` + name + `:[]}`)
+			token := strings.Repeat("x", length)
+			page, err := read(`{"kind":"Table","metadata":{"continue":"` + token + `"},` + name + `:[]}`)
 			if errors.Is(err, errLongContinue) != tooLong || len(page.Continue) != length && !tooLong {
 				t.Errorf("%s: a token of %d bytes: %v", name, length, err)
 			}

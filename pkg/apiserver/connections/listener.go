@@ -205,10 +205,11 @@ type connection struct { //nolint:gocritic // the listener comes first, which ha
 	networks []*network
 	known    bool
 	// asked is true after the first request.
-	asked   bool
-	taken   int64
-	used    uint64
-	dropped bool
+	asked bool
+	// taken is the memory of the connection, and held the part of it for requests that are served.
+	taken, held int64
+	used        uint64
+	dropped     bool
 	// takenOver is true once the connection is a WebSocket.
 	takenOver bool
 }
