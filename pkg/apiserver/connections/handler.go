@@ -60,7 +60,7 @@ func (l *Listener) arrived(r *http.Request) (c *connection, first bool) {
 	}
 	first, c.asked = !c.asked, true
 	if r.ProtoMajor == 1 { // the response before is complete, or is not read
-		c.held = max(0, headerBytes(r)-freeHeaderBytes)
+		c.held = bytesPerByte * max(0, headerBytes(r)-freeHeaderBytes)
 	} else {
 		c.held += streamMemory(r)
 	}
@@ -92,9 +92,9 @@ func (c *connection) releaseAfter(w http.ResponseWriter, held int64) {
 	}()
 }
 
-func streamMemory(r *http.Request) int64 { return streamBytes + headerBytes(r) }
+func streamMemory(r *http.Request) int64 { return streamBytes + bytesPerByte*headerBytes(r) }
 
-// headerBytes returns the memory of the URL and the headers of a request. net/http holds them until the client has
+// headerBytes returns the size of the URL and the headers of a request. net/http holds them until the client has
 // received the response.
 func headerBytes(r *http.Request) int64 {
 	size := len(r.Host) + urlCopies*len(r.RequestURI)

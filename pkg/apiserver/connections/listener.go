@@ -15,7 +15,7 @@ import (
 const (
 	// idleBytes is the memory of an idle connection, in bytes.
 	idleBytes = 64 << 10
-	// bytesPerByte is the memory of a byte of an unfinished header.
+	// bytesPerByte is the memory of a byte of an unfinished header, or of a held one that will become garbage.
 	bytesPerByte = 3
 	// knownPart is the divisor of the part of all bytes that is reserved for known clients, and also for strangers.
 	knownPart = 2
