@@ -132,6 +132,17 @@ func TestEncryption(t *testing.T) {
 	if _, err := read(t, rotated, id); err != nil {
 		t.Errorf("with an older key: %v", err)
 	}
+	other := newStore(t, Options{})
+	plain := record(t, other, "invented")
+	err = os.Rename(filepath.Join(other.options.Dir, plain+suffix), filepath.Join(s.options.Dir, plain+suffix))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for file, want := range map[string]bool{id: true, plain: false} { // a key does not hide older recordings
+		if summary, err := s.Get(t.Context(), file); err != nil || summary.Encrypted != want {
+			t.Errorf("%s: %+v (%v)", file, summary, err)
+		}
+	}
 	wrong := newStore(t, Options{Dir: s.options.Dir, Keys: [][]byte{key(2)}})
 	if _, err := read(t, wrong, id); !errors.Is(err, ErrUnreadable) {
 		t.Errorf("with another key: %v", err)

@@ -128,6 +128,8 @@ type Summary struct {
 	// Expires is the time at which the recording is deleted; zero means never.
 	Expires time.Time
 	Bytes   int64
+	// Encrypted is true if one of the keys encrypts the recording. Anyone who may write files can change others.
+	Encrypted bool
 }
 
 // listedBytes is the memory of a file while files are listed.
@@ -219,6 +221,7 @@ func (s *Store) summary(ctx context.Context, info fileInfo) (Summary, error) {
 		return Summary{}, ErrUnreadable
 	}
 	out := Summary{Terminal: h.KubeVision, ID: info.id, Began: time.Unix(h.Timestamp, 0).UTC(), Bytes: info.bytes}
+	_, out.Encrypted = text.Reader.(*opened)
 	out.Duration = max(0, info.modified.Sub(out.Began).Truncate(time.Millisecond))
 	if s.options.MaxAge > 0 {
 		out.Expires = info.modified.Add(s.options.MaxAge).UTC()
@@ -233,10 +236,20 @@ func (s *Store) Open(ctx context.Context, id string) (io.ReadCloser, error) {
 	if err != nil {
 		return nil, err
 	}
-	return s.read(ctx, info)
+	text, err := s.read(ctx, info)
+	if err != nil {
+		return nil, err
+	}
+	return text, nil
 }
 
-func (s *Store) read(ctx context.Context, info fileInfo) (io.ReadCloser, error) {
+// recorded is the text of a recording.
+type recorded struct {
+	io.Reader
+	io.Closer
+}
+
+func (s *Store) read(ctx context.Context, info fileInfo) (*recorded, error) {
 	if info.isDamaged() {
 		return nil, fmt.Errorf("%w: a piece is missing", ErrUnreadable)
 	}
@@ -248,8 +261,5 @@ func (s *Store) read(ctx context.Context, info fileInfo) (io.ReadCloser, error) 
 	if err != nil {
 		return nil, errors.Join(err, content.Close())
 	}
-	return struct {
-		io.Reader
-		io.Closer
-	}{text, content}, nil
+	return &recorded{text, content}, nil
 }

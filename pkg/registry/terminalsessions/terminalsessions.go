@@ -142,7 +142,7 @@ func sessionOf(s *recording.Summary) dashboardv1alpha1.TerminalSession {
 		ID: s.ID, CreatedAt: metav1.NewTime(s.Began), UserID: s.User, Cluster: s.Cluster, Namespace: s.Namespace,
 		Pod: s.Pod, Container: s.Container, Verb: s.Verb, Command: s.Command,
 		Part:       int32(s.Part), //nolint:gosec // it is small
-		DurationMS: s.Duration.Milliseconds(), Bytes: s.Bytes,
+		DurationMS: s.Duration.Milliseconds(), Bytes: s.Bytes, Encrypted: s.Encrypted,
 	}
 	if !s.Expires.IsZero() {
 		out.ExpiresAt = &metav1.Time{Time: s.Expires}
