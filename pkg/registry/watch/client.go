@@ -227,7 +227,7 @@ func (c *client) sendBatch(t *topic) (more bool, err error) {
 	if t.gathered && len(next.events) > 1 {
 		next.events = next.events[len(next.events)-1:]
 	}
-	message, size, err := c.message(t, next.events)
+	message, size, err := c.message(t, next.events, next.deliveries)
 	if err != nil {
 		return false, c.starve(t, err)
 	}
@@ -243,19 +243,31 @@ func (c *client) sendBatch(t *topic) (more bool, err error) {
 	return false, c.mark(t)
 }
 
-// message returns a message with events, whose memory is taken from the account of the stream.
-func (c *client) message(t *topic, events []event) (message []byte, size int64, err error) {
+// message returns a message with events, whose memory is taken from the account of the stream, also if other clients
+// hold the same message. Events of the feed have the number of its deliveries; that of others is 0.
+func (c *client) message(t *topic, events []event, deliveries uint64) (message []byte, size int64, err error) {
 	for _, e := range events {
 		size += t.sizeOf(e)
 	}
 	if err := c.stream.Account().Take(size); err != nil {
 		return nil, 0, err //nolint:wrapcheck // starve wraps it
 	}
-	message = make([]byte, 0, size)
-	for _, e := range events {
-		message = t.appendEvent(message, e)
+	encode := func() []byte {
+		message := make([]byte, 0, size)
+		for _, e := range events {
+			message = t.appendEvent(message, e)
+		}
+		return message
 	}
-	return message, size, nil
+	if deliveries == 0 || size > maxShared || !t.isWhole() {
+		return encode(), size, nil
+	}
+	shared := &t.feed.objects
+	if t.summary {
+		shared = &t.feed.summaries
+	}
+	key := messageKey{cursor: t.cursor, deliveries: deliveries, topic: t.topicName}
+	return shared.get(key, encode), size, nil
 }
 
 // starve retries later, because there is no memory for a message. It returns an error after starvePatience. Nothing is
@@ -289,7 +301,7 @@ func (c *client) sendInitial(t *topic) (more bool, err error) {
 	if !ok {
 		return false, expired()
 	}
-	message, size, err := c.message(t, events)
+	message, size, err := c.message(t, events, 0)
 	if err != nil { // the taken objects cannot be put back
 		return false, envelope.OutOfMemory(err)
 	}
