@@ -1,7 +1,7 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package controllers assembles the controllers.
+// Package controllers registers all controllers with the manager, and configures its caches.
 package controllers
 
 import (
@@ -128,12 +128,12 @@ func newClusterCache(
 type Options struct {
 	// ServingCertExtraHosts are additional hosts in the certificate of kubevision-apiserver, beside its Service.
 	ServingCertExtraHosts []string
-	// SigningKeyPeriod is how long a key signs access tokens before another one does.
+	// SigningKeyPeriod is the time after which a new key signs access tokens.
 	SigningKeyPeriod time.Duration
 	// AdminKeepsPassword lets the first user keep the random password.
 	AdminKeepsPassword bool
-	// HostCluster is the name with which the host is registered when the first user is created; empty to skip the
-	// registration.
+	// HostCluster is the name for the registration of the host, which is created together with the first user. If it is
+	// empty, the host is not registered.
 	HostCluster string
 	// SessionLimits bounds the number of sessions.
 	SessionLimits sessionindex.Limits
@@ -143,7 +143,8 @@ type Options struct {
 	ClusterAddresses addresspolicy.Policy
 	// MemberCacheBytes bounds the memory of cached objects of all members.
 	MemberCacheBytes int64
-	// ConcurrentClusterSyncs and ConcurrentRoleBindingSyncs are the numbers of objects that are reconciled at once.
+	// ConcurrentClusterSyncs and ConcurrentRoleBindingSyncs are the numbers of objects that are reconciled
+	// concurrently.
 	ConcurrentClusterSyncs, ConcurrentRoleBindingSyncs int
 }
 
@@ -151,7 +152,7 @@ type reconciler interface {
 	SetupWithManager(mgr ctrl.Manager) error
 }
 
-// SetupRemoval adds the controllers that take back what was placed on clusters, and no other one.
+// SetupRemoval adds only the controllers that remove KubeVision's objects from clusters.
 func SetupRemoval(ctx context.Context, mgr ctrl.Manager, o Options) error {
 	roles, err := newRoleCache(mgr)
 	if err != nil {

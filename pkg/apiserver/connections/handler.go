@@ -12,10 +12,10 @@ import (
 	"k8s.io/apiserver/pkg/endpoints/responsewriter"
 )
 
-// Handler returns a handler that reports received requests to the listener. The headers of a received request, and the
-// read parts of its body, do not count any more: they have separate bounds. Responses are not reported, because the
-// header of the next request may arrive at the same time. A connection whose first request comes from a trusted client
-// does not count, and is never closed.
+// Handler returns a handler that reports received requests to the listener. After the report, the headers and the read
+// part of the body no longer count: they have separate bounds. Responses are not reported, because the header of the
+// next request may arrive at the same time. A connection whose first request comes from a trusted client does not count
+// and is never closed.
 func (l *Listener) Handler(next http.Handler, isTrusted func(*http.Request) bool) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c, first := l.markArrived(r.RemoteAddr)
@@ -56,7 +56,7 @@ func (l *Listener) trust(c *connection) {
 	l.drop(c)
 }
 
-// hijacker reports that a connection is not used for HTTP any more.
+// hijacker reports that a connection no longer carries HTTP.
 type hijacker struct {
 	http.ResponseWriter
 
@@ -75,8 +75,8 @@ func (h *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	return conn, buffered, err //nolint:wrapcheck // as the connection says it
 }
 
-// markTakenOver stops counting the bytes that arrive on a connection that is no longer used for HTTP: they are not
-// headers that wait in memory. The connection counts as an idle one.
+// markTakenOver stops counting the bytes of a connection that no longer carries HTTP, because they are not buffered as
+// headers. The connection counts as an idle one.
 func (c *connection) markTakenOver() {
 	l := c.listener
 	l.mu.Lock()

@@ -29,11 +29,11 @@ const maxPrefix = 256
 
 // BucketOptions are the flags of a bucket for recordings.
 type BucketOptions struct {
-	// Endpoint is the URL of the service, and Region that of the bucket.
+	// Endpoint is the URL of the service. Region is the region of the bucket.
 	Endpoint, Region string
 	// CredentialsDir is a directory with the credentials.
 	CredentialsDir string
-	// CAFile has the authorities of the certificate of the service.
+	// CAFile is a file with the certificate authorities of the service.
 	CAFile string
 }
 
@@ -77,21 +77,22 @@ func (o *BucketOptions) validate(to string, encrypted bool) []error {
 	return errs
 }
 
-// isService returns whether a URL has nothing but a host, with HTTPS or HTTP.
+// isService returns true if a URL consists of the scheme https or http and a host only.
 func isService(u *url.URL) bool {
 	bare := url.URL{Scheme: u.Scheme, Host: u.Host}
 	isHTTP := u.Scheme == "https" || u.Scheme == "http"
 	return isHTTP && u.Host != "" && strings.TrimSuffix(u.String(), "/") == bare.String()
 }
 
-// config returns the settings of a bucket. The flags were validated.
+// config returns the settings of a bucket. The flags must be valid.
 func (o *BucketOptions) config(to string) (*recording.BucketOptions, error) {
 	endpoint, err := url.Parse(o.Endpoint)
 	if err != nil {
 		return nil, errors.New("--record-terminals-s3-endpoint is no URL")
 	}
 	out := &recording.BucketOptions{Endpoint: endpoint, Region: o.Region, CredentialsDir: o.CredentialsDir}
-	if o.CredentialsDir == "" && os.Getenv("AWS_ACCESS_KEY_ID") == "" { // requests would be anonymous
+	// Without credentials, requests would be anonymous.
+	if o.CredentialsDir == "" && os.Getenv("AWS_ACCESS_KEY_ID") == "" {
 		return nil, errors.New("--record-terminals-s3-credentials-dir is missing, and so is AWS_ACCESS_KEY_ID in the " +
 			"environment")
 	}

@@ -12,18 +12,19 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/streams"
 )
 
-// minStreamBytes is the memory of the streams of one user.
+// minStreamBytes is the memory that the streams of one user need.
 const minStreamBytes = 4 << 20
 
 // StreamOptions are the flags of streams.
 type StreamOptions struct {
-	// AllowedOrigins are the origins whose pages may open streams. If there are none, pages of the same origin may.
+	// AllowedOrigins are the origins whose pages may open streams. If it is empty, only pages of the same origin may
+	// open them.
 	AllowedOrigins []string
-	// PerUser bounds the streams of one user, and Total those of all users.
+	// PerUser bounds the streams of one user. Total bounds the streams of all users.
 	PerUser, Total int
 	// Bytes bounds the memory of streams.
 	Bytes int64
-	// WatchTokenInQuery lets an access token in the query open the watch.
+	// WatchTokenInQuery allows the watch to be opened with an access token in the query.
 	WatchTokenInQuery bool
 }
 

@@ -18,16 +18,17 @@ import (
 )
 
 const (
-	// minTerminalTime is the shortest time of a terminal, and minRecordingBytes that of a part of one recording.
+	// minTerminalTime is the smallest accepted time limit of terminals. minRecordingBytes is the smallest accepted size
+	// of one recording.
 	minTerminalTime   = time.Second
 	minRecordingBytes = recording.MaxFileBytes
 )
 
-// TerminalOptions are the flags of terminals and copies of files.
+// TerminalOptions are the flags of terminals and file copies.
 type TerminalOptions struct {
-	// IdleTime and MaxTime bound the time of a terminal.
+	// IdleTime bounds the time without activity, and MaxTime the whole time, of a terminal.
 	IdleTime, MaxTime time.Duration
-	// CopyBytes bounds the bytes of a copy of files.
+	// CopyBytes bounds the bytes of a file copy.
 	CopyBytes int64
 	// DebugImage is the image of debug containers and of the Pods of node shells.
 	DebugImage string
@@ -38,10 +39,10 @@ type TerminalOptions struct {
 	RecordBucket BucketOptions
 	// RecordKeyFile is a file with the keys that encrypt recordings.
 	RecordKeyFile string
-	// RecordBytes bounds the bytes of all recordings, and RecordAge their age.
+	// RecordBytes bounds the bytes of all recordings. RecordAge bounds their age.
 	RecordBytes int64
 	RecordAge   time.Duration
-	// RecordInput records what is typed, too.
+	// RecordInput includes the input of users in recordings.
 	RecordInput bool
 }
 

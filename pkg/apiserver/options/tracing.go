@@ -21,10 +21,10 @@ import (
 
 // TracingOptions are the flags of traces.
 type TracingOptions struct {
-	// ConfigFile is a TracingConfiguration of the group apiserver.config.k8s.io, as kube-apiserver reads it. Without it
-	// there are no traces.
+	// ConfigFile is a file with a TracingConfiguration of the group apiserver.config.k8s.io, in the format of
+	// kube-apiserver. If it is empty, tracing is disabled.
 	ConfigFile string
-	// Clusters are the clusters that get the trace context of calls; "*" is all of them.
+	// Clusters are the clusters to which calls carry the trace context. "*" means all clusters.
 	Clusters []string
 }
 

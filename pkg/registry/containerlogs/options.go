@@ -12,15 +12,15 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/routes"
 )
 
-// maxTail is the largest number of lines that are read from the end of a log, ten times the number that dashboards
-// keep. Larger numbers are replaced by it.
+// maxTail bounds the lines that are read from the end of a log. It is ten times the number of lines that dashboards
+// keep.
 const maxTail = 100_000
 
-// options determine the part of a log that is read.
+// options select the part of a log to read.
 type options struct {
 	container                    string
 	follow, previous, timestamps bool
-	// compressed is true for a file. Sockets ignore it.
+	// compressed is true if the response is a compressed file. Sockets ignore it.
 	compressed bool
 	// tail is the number of lines from the end of the log, or -1 for all.
 	tail int64

@@ -1,7 +1,7 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package resource serves the objects of a cluster: any kind that it serves, read and written as the caller.
+// Package resource serves the objects of a cluster: it reads and writes objects of any served kind as the caller.
 package resource
 
 import (
@@ -23,7 +23,7 @@ import (
 type Provider struct {
 	Access *scopedlist.Access
 	Audit  *audit.Log
-	// RefusedDryRunsAsData answers pages of this origin with code 0 if a dry run was refused.
+	// RefusedDryRunsAsData makes rejected dry runs return code 0 to pages of the same origin.
 	RefusedDryRunsAsData bool
 }
 
@@ -44,7 +44,7 @@ const (
 	queryPropagation   = "propagationPolicy"
 	queryGracePeriod   = "gracePeriodSeconds"
 
-	// sourceLive is the value of querySource that leaves the read cache out.
+	// sourceLive is the value of querySource that bypasses the read cache.
 	sourceLive = "live"
 	// viewTable is the value of queryView for the columns of a kind.
 	viewTable = "table"
@@ -74,7 +74,7 @@ func parameterDocs() map[string]string {
 	return docs
 }
 
-// parameterTypes returns the types of the parameters that are not plain strings.
+// parameterTypes returns the types of the parameters that are not strings.
 func parameterTypes() map[string]routes.Type {
 	return map[string]routes.Type{
 		queryLimit:   routes.Integer(),
@@ -229,7 +229,7 @@ func documented(path string, queries ...string) map[string]string {
 	return out
 }
 
-// flag returns a query parameter that is true or false, and false if it is absent.
+// flag returns a boolean query parameter. It returns false if the parameter is absent.
 func flag(r *routes.Request, name string) (bool, error) {
 	return routes.ParseBool(r.URL.Query(), name, false)
 }

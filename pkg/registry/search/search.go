@@ -34,8 +34,8 @@ const (
 	maxKinds = 40
 	// maxClusters bounds the clusters that one search names.
 	maxClusters = 100
-	// clustersAtOnce bounds the clusters that one request searches concurrently, and searchesAtOnce the clusters for
-	// all requests: the matches are held in memory until the response is complete.
+	// clustersAtOnce bounds the clusters that one request searches concurrently. searchesAtOnce bounds the clusters of
+	// all requests, because the matches stay in memory until the response is complete.
 	clustersAtOnce = 32
 	searchesAtOnce = 64
 	maxText        = 253
@@ -92,7 +92,7 @@ func (e *Provider) Routes() []routes.Route {
 	}
 }
 
-// query describes what a request searches for.
+// query contains the parameters of a search.
 type query struct {
 	text  string
 	kinds []string

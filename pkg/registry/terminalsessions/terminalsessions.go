@@ -26,8 +26,8 @@ import (
 )
 
 const (
-	// Group is the group of the virtual resource that access reviews on the host ask about. The verbs are list, and get
-	// with the id of a recording. The group is not that of the API, which all users may call.
+	// Group is the group of the virtual resource in access reviews on the host. The verbs are list, and get with the id
+	// of a recording. The group differs from that of the API, which all users may call.
 	Group = kubevisionv1alpha1.GroupName
 	// Resource is the resource of the virtual resource.
 	Resource = "terminalsessions"
@@ -37,14 +37,13 @@ const (
 	limitParameter   = "limit"
 	defaultLimit     = 50
 	maxLimit         = 200
-	// playBytes is the memory that a byte of a recording takes: the text, and the response in which each byte may be
-	// escaped.
+	// playBytes is the memory per byte of a recording: the text, and the response, in which each byte may be escaped.
 	playBytes = 4
 )
 
 // Provider provides the endpoints of this package.
 type Provider struct {
-	// Recordings holds the recordings. Nil means that no terminal is recorded.
+	// Recordings stores the recordings. If it is nil, terminals are not recorded.
 	Recordings *recording.Store
 	Reviewer   *authorization.Reviewer
 }
@@ -73,7 +72,7 @@ func (p *Provider) Routes() []routes.Route {
 	}
 }
 
-// granted is the proof that a review has succeeded.
+// granted proves that a review has succeeded.
 type granted struct{}
 
 // mayList reviews the right to list recordings. If recordings are disabled, all callers get an empty list.
@@ -177,7 +176,7 @@ func (p *Provider) play(r *routes.Request, _ granted) (routes.Result, error) {
 	}}, nil
 }
 
-// failed returns the error of the store with its code. The cause goes to the log.
+// failed converts an error of the store to an error with a code. The cause is only logged.
 func failed(ctx context.Context, err error) error {
 	if errors.Is(err, recording.ErrNotFound) {
 		return envelope.New(dashboardv1alpha1.CodeNotFound, "there is no such recording")
