@@ -145,7 +145,7 @@ func (l *library) logIn(b *testing.B) {
 func (l *library) contender(b *testing.B, name, path, tag string, more ...string) *contender {
 	b.Helper()
 	c := &contender{
-		name: name, client: plainClient(&tls.Config{RootCAs: authority(b)}),
+		name: name, tls: &tls.Config{RootCAs: authority(b)},
 		url:  env.KubeVision.Endpoint() + wire.DirectPath + "/clusters/" + host + path,
 		pids: []int{env.KubeVision.APIServer().PID()},
 	}
@@ -171,14 +171,6 @@ func authority(b *testing.B) *x509.CertPool {
 	return roots
 }
 
-// plainClient returns a client that sends what it is told, over HTTP/1.1 and with a connection for each request under
-// way.
-func plainClient(config *tls.Config) *http.Client {
-	return &http.Client{Transport: &http.Transport{
-		TLSClientConfig: config, MaxIdleConnsPerHost: 64, DisableCompression: true, ReadBufferSize: 64 << 10,
-	}}
-}
-
 // contenders returns the servers that answer a question: the bare limit first, and kube-apiserver second. The entity
 // tag is that of the first reader, so that only this reader asks for unchanged answers.
 func (l *library) contenders(b *testing.B, q question) []*contender {
@@ -188,7 +180,7 @@ func (l *library) contenders(b *testing.B, q question) []*contender {
 	cached := l.contender(b, "cached", q.path, "")
 	body, tag := l.fromCache(b, cached)
 	insecure := &tls.Config{InsecureSkipVerify: true}
-	limit := &contender{name: "limit", client: plainClient(insecure)}
+	limit := &contender{name: "limit", tls: insecure}
 	var pid int
 	limit.url, pid = newBareLimit(b, body)
 	limit.pids = []int{pid}
@@ -222,7 +214,7 @@ func kubeContender(b *testing.B, name, path string, header http.Header) *contend
 		b.Fatal(err)
 	}
 	settings.NextProtos = nil // as the others
-	c := &contender{name: name, client: plainClient(settings), url: config.Host + path,
+	c := &contender{name: name, tls: settings, url: config.Host + path,
 		pids: []int{env.Cluster.APIServer().PID()}}
 	if header != nil {
 		c.headers = []http.Header{header}
@@ -324,7 +316,7 @@ func (l *library) parallel(b *testing.B, source string) {
 	for b.Loop() {
 		var group errgroup.Group
 		for range atOnce {
-			group.Go(func() error { return c.request(b.Context(), 0) })
+			group.Go(func() error { return c.once(b.Context(), 0) })
 		}
 		if err := group.Wait(); err != nil {
 			b.Fatal(err)
