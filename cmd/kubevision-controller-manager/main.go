@@ -36,7 +36,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/version"
 )
 
-// minSigningKeyPeriod bounds the number of keys: each is kept for some hours after its successor was created.
+// minSigningKeyPeriod bounds the number of keys, because each key is kept for some hours after its successor was
+// created.
 const minSigningKeyPeriod = 6 * time.Hour
 
 type options struct {
@@ -131,7 +132,7 @@ func (o *options) run(ctx context.Context) error {
 	return o.start(ctx)
 }
 
-// validate returns an error that names the first flag with a value that cannot be used.
+// validate returns an error that names the first flag with an invalid value.
 func (o *options) validate() error {
 	if o.controllers.SigningKeyPeriod < minSigningKeyPeriod {
 		return fmt.Errorf("--signing-key-rotation-period must be at least %s", minSigningKeyPeriod)
@@ -161,7 +162,7 @@ func (o *options) start(ctx context.Context) error {
 		return fmt.Errorf("reading the kubeconfig: %w", err)
 	}
 	o.controllers.ClusterAddresses = addresses.WithHost(config.Host)
-	config.QPS = -1 // the API priority and fairness of the host queues the calls
+	config.QPS = -1 // API priority and fairness of the host limits the calls.
 	if err := hostwait.Await(ctx, config, o.listen, hostwait.Probes(http.NotFoundHandler())); err != nil {
 		return err
 	}

@@ -76,7 +76,7 @@ func (o *removeOptions) run(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("reading the kubeconfig: %w", err)
 	}
-	config.QPS = -1 // the API priority and fairness of the host queues the calls
+	config.QPS = -1 // API priority and fairness of the host limits the calls.
 	host, err := client.New(config, client.Options{})
 	if err != nil {
 		return fmt.Errorf("making a client for the host: %w", err)
@@ -94,7 +94,7 @@ func (o *removeOptions) run(ctx context.Context) error {
 	return nil
 }
 
-// takeBack runs the controllers that take back what was placed on clusters.
+// takeBack runs the controllers that remove KubeVision's objects from clusters.
 func takeBack(ctx context.Context, config *rest.Config, addresses addresspolicy.Policy) error {
 	scheme, err := controllers.NewScheme()
 	if err != nil {

@@ -26,7 +26,7 @@ The libraries of Kubernetes, controller-runtime and Prometheus add metrics of th
 these.
 `
 
-// libraries are the metrics of libraries that config/monitoring uses.
+// libraries returns the metrics of libraries that config/monitoring uses.
 func libraries() []described {
 	return []described{
 		{"up", "gauge", "`job`, `instance`", "of Prometheus", "1 if the last scrape of a target has succeeded."},

@@ -2,9 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Command run starts KubeVision on this machine: a Kubernetes control plane with simulated nodes, the two KubeVision
-// programs and the sample objects.
-//
-// "make run" and "make stop" call it. Its files are in the folder .kubevision at the root of the repository.
+// programs and the sample objects. "make run" and "make stop" call it. It stores its files in the folder .kubevision at
+// the root of the repository.
 package main
 
 import (
@@ -32,7 +31,7 @@ type settings struct {
 	memberPort int
 	// nodes is the number of simulated nodes.
 	nodes int
-	// dashboardDir is the folder of a dashboard that kubevision-apiserver serves, or empty.
+	// dashboardDir is the folder of a dashboard that kubevision-apiserver serves. It may be empty.
 	dashboardDir string
 }
 
