@@ -33,8 +33,9 @@ func TestManifests(t *testing.T) {
 	})
 }
 
-// restartAPIServer restarts kube-apiserver of the host after an earlier removal. It ends its watch of the ConfigMaps
-// that are parameters of admission policies with the last such policy, never starts it again, and uses the last ones.
+// restartAPIServer restarts kube-apiserver of the host after an earlier removal. When the last admission policy with
+// ConfigMaps as parameters is deleted, kube-apiserver stops its watch of ConfigMaps and does not restart it: later
+// policies would use outdated parameters.
 func restartAPIServer(t *testing.T) {
 	t.Helper()
 	if err := world.host.APIServer().Kill(); err != nil {
@@ -45,7 +46,7 @@ func restartAPIServer(t *testing.T) {
 	}
 }
 
-// step is a test that the next ones build upon.
+// step is a test on which the following steps depend.
 type step struct {
 	name string
 	test func(*testing.T)
