@@ -13,7 +13,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/labels"
 	kruntime "k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/kubernetes"
@@ -58,8 +57,8 @@ func NewScheme() (*kruntime.Scheme, error) {
 	return scheme, nil
 }
 
-// CacheOptions restricts the cache to KubeVision's objects: labelled RBAC objects, Secrets in its own namespace, the
-// watched ConfigMap, and the names and labels of namespaces.
+// CacheOptions restricts the cache to KubeVision's objects: labelled RBAC objects, Secrets in its own namespace, and
+// the names and labels of namespaces.
 func CacheOptions() cache.Options {
 	managed := cache.ByObject{Label: labels.SelectorFromSet(labels.Set{names.ManagedByLabel: names.ManagedBy})}
 	own := cache.ByObject{Namespaces: map[string]cache.Config{names.Namespace: {}}}
@@ -73,10 +72,6 @@ func CacheOptions() cache.Options {
 			&corev1.Namespace{}:          {Transform: apply.TrimMetadata()},
 			&corev1.Secret{}:             own,
 			&corev1.ServiceAccount{}:     own,
-			&corev1.ConfigMap{}: {
-				Namespaces: map[string]cache.Config{names.Namespace: {}},
-				Field:      fields.OneTermEqualSelector("metadata.name", names.LastAdminConfigMap),
-			},
 		},
 	}
 }
@@ -222,7 +217,7 @@ func Setup(ctx context.Context, mgr ctrl.Manager, o Options) error {
 	}{
 		{"login throttle", &loginthrottle.Reconciler{Client: c, Clock: now}},
 		{"last admin", &lastadmin.Reconciler{Client: c}},
-		{"object quota", &objectquota.Reconciler{Client: c, Live: live, Clock: now, Limits: o.ObjectLimits}},
+		{"object quota", &objectquota.Reconciler{Client: c, Clock: now, Limits: o.ObjectLimits}},
 		{"signing key", &signingkey.Reconciler{Client: c, Live: live, Clock: now, Period: o.SigningKeyPeriod}},
 		{"serving certificate", &servingcert.Reconciler{Client: c, Live: live, Clock: now,
 			ExtraHosts: o.ServingCertExtraHosts}},

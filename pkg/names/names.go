@@ -39,12 +39,12 @@ const (
 	// BootstrapConfigMap records that the first user was created, so that it is not created again.
 	BootstrapConfigMap = "kubevision-bootstrap"
 
-	// LastAdminConfigMap names the last usable administrator for the admission policies.
-	LastAdminConfigMap = "kubevision-last-admin"
+	// LastAdminParameter is the KubeVisionPolicyParameter with the last usable administrator.
+	LastAdminParameter = "kubevision-last-admin"
 	// LastAdminPolicy is the prefix of the admission policies that protect the last usable administrator.
 	LastAdminPolicy = "kubevision-last-admin"
-	// ObjectQuotaConfigMap contains the exhausted limits of objects for an admission policy.
-	ObjectQuotaConfigMap = "kubevision-object-quota"
+	// ObjectQuotaParameter is the KubeVisionPolicyParameter with the number of objects and their limits.
+	ObjectQuotaParameter = "kubevision-object-quota"
 	// RoleBindingsPolicy is the policy for role bindings. Like the policies below, it requires a right beyond that to
 	// write the object, if a change affects grants.
 	RoleBindingsPolicy = "kubevision-role-bindings"

@@ -145,7 +145,7 @@ func (l *library) logIn(b *testing.B) {
 func (l *library) contender(b *testing.B, name, path, tag string, more ...string) *contender {
 	b.Helper()
 	c := &contender{
-		name: name, client: plainClient(&tls.Config{RootCAs: authority(b)}),
+		name: name, tls: &tls.Config{RootCAs: authority(b)},
 		url:  env.KubeVision.Endpoint() + wire.DirectPath + "/clusters/" + host + path,
 		pids: []int{env.KubeVision.APIServer().PID()},
 	}
@@ -171,13 +171,6 @@ func authority(b *testing.B) *x509.CertPool {
 	return roots
 }
 
-// plainClient returns a client for HTTP/1.1 with a connection for each concurrent request.
-func plainClient(config *tls.Config) *http.Client {
-	return &http.Client{Transport: &http.Transport{
-		TLSClientConfig: config, MaxIdleConnsPerHost: 64, DisableCompression: true, ReadBufferSize: 64 << 10,
-	}}
-}
-
 // contenders returns the servers that serve a path: the bare limit first, and kube-apiserver second. The entity tag
 // belongs to the first reader, so that only this reader sends conditional requests.
 func (l *library) contenders(b *testing.B, q question) []*contender {
@@ -187,7 +180,7 @@ func (l *library) contenders(b *testing.B, q question) []*contender {
 	cached := l.contender(b, "cached", q.path, "")
 	body, tag := l.fromCache(b, cached)
 	insecure := &tls.Config{InsecureSkipVerify: true}
-	limit := &contender{name: "limit", client: plainClient(insecure)}
+	limit := &contender{name: "limit", tls: insecure}
 	var pid int
 	limit.url, pid = newBareLimit(b, body)
 	limit.pids = []int{pid}
@@ -221,7 +214,7 @@ func kubeContender(b *testing.B, name, path string, header http.Header) *contend
 		b.Fatal(err)
 	}
 	settings.NextProtos = nil // the same protocol as the other contenders
-	c := &contender{name: name, client: plainClient(settings), url: config.Host + path,
+	c := &contender{name: name, tls: settings, url: config.Host + path,
 		pids: []int{env.Cluster.APIServer().PID()}}
 	if header != nil {
 		c.headers = []http.Header{header}
@@ -323,7 +316,7 @@ func (l *library) parallel(b *testing.B, source string) {
 	for b.Loop() {
 		var group errgroup.Group
 		for range atOnce {
-			group.Go(func() error { return c.request(b.Context(), 0) })
+			group.Go(func() error { return c.once(b.Context(), 0) })
 		}
 		if err := group.Wait(); err != nil {
 			b.Fatal(err)

@@ -41,26 +41,28 @@ var (
 // floodTime is the length of each flood of BenchmarkFloods.
 var floodTime = flag.Duration("flood", 5*time.Second, "how long each of the floods lasts beside which ten users work")
 
+// otherMain runs this program with another function, if a variable selects one.
+func otherMain() (selected bool, err error) {
+	switch file := os.Getenv(limitVariable); {
+	case os.Getenv(senderVariable) != "":
+		return true, send(os.Stdin, os.Stdout)
+	case os.Getenv(memberVariable) != "":
+		return true, serveEndlessly(os.Stdin, os.Stdout)
+	case os.Getenv(audienceVariable) != "":
+		return true, attend(os.Stdin, os.Stdout)
+	case file != "":
+		return true, serveFile(file, os.Stdin, os.Stdout)
+	default:
+		return false, nil
+	}
+}
+
 func TestMain(m *testing.M) {
-	if os.Getenv(senderVariable) != "" {
-		if err := send(os.Stdin, os.Stdout); err != nil {
-			fmt.Fprintln(os.Stderr, "error:", err)
-			os.Exit(1)
-		}
-		return
-	}
-	if os.Getenv(memberVariable) != "" {
-		if err := serveEndlessly(os.Stdin, os.Stdout); err != nil {
-			fmt.Fprintln(os.Stderr, "error:", err)
-			os.Exit(1)
-		}
-		return
-	}
-	if file := os.Getenv(limitVariable); file != "" {
-		if err := serveFile(file, os.Stdin, os.Stdout); err != nil {
-			fmt.Fprintln(os.Stderr, "error:", err)
-			os.Exit(1)
-		}
+	switch selected, err := otherMain(); {
+	case err != nil:
+		fmt.Fprintln(os.Stderr, "error:", err)
+		os.Exit(1)
+	case selected:
 		return
 	}
 	flag.Parse()

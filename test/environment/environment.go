@@ -118,14 +118,20 @@ func (e *Environment) stopClusters() error {
 const (
 	programsVariable = "KUBEVISION_PROGRAMS"
 	raceFolder       = "race"
+	// racesVariable gives programs under test the race detector if it is not empty, also where the tests do not have it.
+	racesVariable = "KUBEVISION_DETECT_RACES"
 )
+
+// DetectsRaces returns true if programs under test may have the race detector: if the tests have it, or racesVariable
+// is set. The race detector makes a test that only sends requests several times slower, and looks at the test only.
+func DetectsRaces() bool { return raceEnabled || os.Getenv(racesVariable) != "" }
 
 // Options are the options of Main.
 type Options struct {
 	// APIServerArgs are further flags of kubevision-apiserver.
 	APIServerArgs []string
-	// DetectRaces contains the programs that have the race detector if the tests have it. Such programs need several
-	// times the time and the memory.
+	// DetectRaces contains the programs that have the race detector if DetectsRaces returns true. Such programs need
+	// several times the time and the memory.
 	DetectRaces []string
 	// DetectRacesInReplicas does the same for the replicas of StartReplica only.
 	DetectRacesInReplicas bool
@@ -148,7 +154,7 @@ func Main(m *testing.M, options Options, use func(*Environment)) (code int) {
 		return 0
 	}
 	options.ElectLeader = options.ElectLeader || slices.Contains(options.DetectRaces, ControllerManager)
-	if !RaceEnabled {
+	if !DetectsRaces() {
 		options.DetectRaces, options.DetectRacesInReplicas = nil, false
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)

@@ -227,7 +227,7 @@ func (c *client) sendBatch(t *topic) (more bool, err error) {
 	if t.gathered && len(next.events) > 1 {
 		next.events = next.events[len(next.events)-1:]
 	}
-	message, size, err := c.message(t, next.events)
+	message, size, err := c.message(t, next.events, next.deliveries)
 	if err != nil {
 		return false, c.starve(t, err)
 	}
@@ -243,19 +243,32 @@ func (c *client) sendBatch(t *topic) (more bool, err error) {
 	return false, c.mark(t)
 }
 
-// message returns a message with events, and charges its memory to the account of the stream.
-func (c *client) message(t *topic, events []event) (message []byte, size int64, err error) {
+// message returns a message with events, and charges its memory to the account of the stream, also if other clients
+// hold the same message. deliveries is the number of deliveries to the feed at the time of the events, or 0 for events
+// that do not come from the feed.
+func (c *client) message(t *topic, events []event, deliveries uint64) (message []byte, size int64, err error) {
 	for _, e := range events {
 		size += t.sizeOf(e)
 	}
 	if err := c.stream.Account().Take(size); err != nil {
 		return nil, 0, err //nolint:wrapcheck // starve wraps it
 	}
-	message = make([]byte, 0, size)
-	for _, e := range events {
-		message = t.appendEvent(message, e)
+	encode := func() []byte {
+		message := make([]byte, 0, size)
+		for _, e := range events {
+			message = t.appendEvent(message, e)
+		}
+		return message
 	}
-	return message, size, nil
+	if deliveries == 0 || size > maxShared || !t.isWhole() {
+		return encode(), size, nil
+	}
+	shared := &t.feed.objects
+	if t.summary {
+		shared = &t.feed.summaries
+	}
+	key := messageKey{cursor: t.cursor, deliveries: deliveries, topic: t.topicName}
+	return shared.get(key, encode), size, nil
 }
 
 // starve schedules a retry because there is no memory for a message. It returns an error after starvePatience. No event
@@ -289,7 +302,7 @@ func (c *client) sendInitial(t *topic) (more bool, err error) {
 	if !ok {
 		return false, expired()
 	}
-	message, size, err := c.message(t, events)
+	message, size, err := c.message(t, events, 0)
 	if err != nil { // taken objects cannot be returned
 		return false, envelope.OutOfMemory(err)
 	}

@@ -67,6 +67,11 @@ type feed struct {
 	scheduled bool
 	told      time.Time
 	ended     bool
+	// deliveries counts the calls of deliver.
+	deliveries uint64
+
+	// objects and summaries are the last messages for clients that may see all objects.
+	objects, summaries sharedMessage
 }
 
 func newFeed(c *clusters.Connection) *feed {
@@ -85,6 +90,9 @@ func (f *feed) deliver(changes readcache.Changes) {
 		f.relisted = changes.Version
 	}
 	var grown int64
+	if f.deliveries++; f.deliveries == 1 {
+		grown = 2 * maxShared
+	}
 	for i := range changes.All {
 		f.append(&changes.All[i])
 		grown += f.entries[len(f.entries)-1].memory()
@@ -250,6 +258,8 @@ type batch struct {
 	events []event
 	// cursor is the start of the next batch.
 	cursor uint64
+	// deliveries is the number of deliveries to the feed.
+	deliveries uint64
 	// version is the resource version after the batch, if the batch is the last one.
 	version string
 	last    bool
@@ -271,7 +281,7 @@ func (f *feed) collect(cursor uint64, seen string, selected func(namespace, name
 	if seen != "" {
 		cursor = max(cursor, f.after(seen))
 	}
-	out, size := batch{cursor: cursor}, 0
+	out, size := batch{cursor: cursor, deliveries: f.deliveries}, 0
 	for i := cursor + 1 - f.base; i < uint64(len(f.entries)); i++ {
 		if len(out.events) >= batchEvents || size >= messageBytes {
 			return out

@@ -298,11 +298,11 @@ func TestEntriesAreCounted(t *testing.T) {
 			w.feed.deliver(readcache.Changes{All: []readcache.Change{c}, Version: c.Version})
 		}
 	}
-	var want int64
+	want := int64(2 * maxShared)
 	for i := range w.feed.entries {
 		want += w.feed.entries[i].memory()
 	}
-	if counted != want || counted < maxEntries/2*entryBytes || counted > 2*maxEntries*entryBytes {
+	if counted != want || counted < maxEntries/2*entryBytes || counted > 2*maxEntries*entryBytes+2*maxShared {
 		t.Errorf("%d bytes are counted for %d entries, want %d", counted, len(w.feed.entries), want)
 	}
 }

@@ -115,3 +115,8 @@ func (p *Provider) isReviewed(t *topic) bool {
 func (t *topic) selects(namespace, name string) bool {
 	return (t.target.Namespace == "" || t.target.Namespace == namespace) && t.scope.Has(namespace, name)
 }
+
+// isWhole returns true if the client gets every event of the feed after its cursor.
+func (t *topic) isWhole() bool {
+	return t.target.Namespace == "" && t.scope.All && t.seen == "" && !t.gathered
+}

@@ -20,7 +20,7 @@ import (
 
 // TestMemoryOfTheServer verifies that data from a member is charged with its decoded size, also within one object.
 func TestMemoryOfTheServer(t *testing.T) {
-	if environment.RaceEnabled {
+	if environment.DetectsRaces() {
 		t.Skip("the race detector needs several times the memory; make test-limits runs this test without it")
 	}
 	const most = 640

@@ -63,7 +63,7 @@ func (p *plane) unfill(tb testing.TB, namespace string, count int) {
 
 func skipRace(t *testing.T) {
 	t.Helper()
-	if environment.RaceEnabled {
+	if environment.DetectsRaces() {
 		t.Skip("with the race detector many large objects take minutes; make test-limits runs this test without it")
 	}
 }

@@ -77,7 +77,7 @@ func pour(w http.ResponseWriter, compressed bool, begin, piece string) {
 // TestMemoryOfControllers verifies that excessive data from a member affects only its own condition, and not the
 // memory of the program.
 func TestMemoryOfControllers(t *testing.T) {
-	if environment.RaceEnabled {
+	if environment.DetectsRaces() {
 		t.Skip("the race detector needs several times the memory; make test-limits runs this test without it")
 	}
 	member := theOther(t)
@@ -183,7 +183,7 @@ func TestMemoryOfControllers(t *testing.T) {
 
 // TestMemoryOfManyMembers verifies the common memory limit of members that each stay below their own limit.
 func TestMemoryOfManyMembers(t *testing.T) {
-	if environment.RaceEnabled {
+	if environment.DetectsRaces() {
 		t.Skip("the race detector needs several times the memory; make test-limits runs this test without it")
 	}
 	member := theOther(t)
