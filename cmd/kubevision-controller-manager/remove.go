@@ -53,11 +53,12 @@ func newRemoveCommand() *cobra.Command {
 	fs := cmd.Flags()
 	logsapi.AddFlags(o.logs, fs)
 	fs.StringVar(&o.kubeconfig, "kubeconfig", "",
-		"kubeconfig file of an administrator of the host cluster; without it, the cluster that the program runs in.")
+		"kubeconfig file of an administrator of the host cluster. The default is the cluster in which the program "+
+			"runs.")
 	fs.DurationVar(&o.timeout, "timeout", 50*time.Second,
-		"Time to wait until users, clusters and role bindings are deleted, and again until everything else is.")
+		"Time to wait for the deletion of users, clusters and role bindings, and again for that of all other objects.")
 	fs.StringSliceVar(&o.abandon, "abandon", nil,
-		"Clusters that are unregistered even if KubeVision's objects there cannot be removed.")
+		"Names of clusters to unregister even if KubeVision's objects on them cannot be removed.")
 	fs.BoolVar(&o.removeSelf, "remove-self", false,
 		"At the end, remove the namespace and the binding "+removalName+" of the Job that runs this command.")
 	o.addresses.AddFlags(fs)

@@ -119,7 +119,7 @@ func TestLargePodInTheOverview(t *testing.T) {
 		})
 		set().Later(t, pod)
 	}
-	want := fmt.Sprintf("pods are incomplete without %s/large: too large to be read", ns)
+	want := fmt.Sprintf("pods: objects are omitted because they are too large: %s/large", ns)
 	fixture.Eventually(t, "see both Pods", func(ctx context.Context) error {
 		response, err := all.client.Do(ctx, all.asks(onHost+"/overview"))
 		if err != nil {
