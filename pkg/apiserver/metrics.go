@@ -27,11 +27,11 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/version"
 )
 
-// forgetAfter is the time after which the series of a removed cluster are dropped: the requests that are under way at
-// its removal have ended then.
+// forgetAfter is the time after which the series of a removed cluster are dropped. Requests that were in flight when
+// the cluster was removed have ended by then.
 const forgetAfter = 2 * time.Minute
 
-// Metrics returns the metrics of kubevision-apiserver, beside those of the library.
+// Metrics returns the metrics of kubevision-apiserver in addition to those of the library.
 func Metrics() []metrics.Registerable {
 	return slices.Concat(version.Metrics(), filters.Metrics(), clusters.Metrics(), readcache.Metrics(),
 		streams.Metrics(), audit.Metrics(), password.Metrics())

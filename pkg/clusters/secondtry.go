@@ -13,8 +13,8 @@ import (
 	"k8s.io/client-go/transport"
 )
 
-// withTokens returns a function that authenticates requests with tokens. A request for which the cluster refuses the
-// token is sent once more, with another token.
+// withTokens returns a function that authenticates requests with tokens. If the cluster rejects the token of a request,
+// the request is sent again with another token.
 func withTokens(tokens transport.ResettableTokenSource) transport.WrapperFunc {
 	calm := &calmSource{ResettableTokenSource: tokens, now: time.Now}
 	authenticate := transport.ResettableTokenSourceWrapTransport(calm)
@@ -23,11 +23,11 @@ func withTokens(tokens transport.ResettableTokenSource) transport.WrapperFunc {
 	}
 }
 
-// resetInterval is the time between two tokens that are forgotten.
+// resetInterval is the time between two tokens that are dropped.
 const resetInterval = 10 * time.Second
 
-// calmSource forgets few tokens. Any server behind an API server may answer that a request is not authorized, such as a
-// kubelet or a Service. All users would wait for another token after each of these answers.
+// calmSource drops a token at most once per resetInterval. A server behind an API server, such as a kubelet or a
+// Service, may respond with the status of a rejected token. All users would wait for another token after each response.
 type calmSource struct {
 	transport.ResettableTokenSource
 
@@ -37,7 +37,7 @@ type calmSource struct {
 	last time.Time
 }
 
-// ResetTokenOlderThan forgets a token that was requested before a time.
+// ResetTokenOlderThan drops a token that was requested before a time.
 func (s *calmSource) ResetTokenOlderThan(t time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -47,9 +47,9 @@ func (s *calmSource) ResetTokenOlderThan(t time.Time) {
 	}
 }
 
-// secondTry sends a request again if the cluster refuses its token. The next round tripper forgets a token that was
-// refused. A token becomes void when its ServiceAccount is deleted and created again, for example because a cluster was
-// registered anew.
+// secondTry sends a request again if the cluster rejects its token. The next round tripper drops a rejected token. A
+// token becomes invalid when its ServiceAccount is deleted and created again, for example by a new registration of the
+// cluster.
 type secondTry struct{ next http.RoundTripper }
 
 var _ utilnet.RoundTripperWrapper = &secondTry{}
@@ -69,12 +69,12 @@ func (s *secondTry) RoundTrip(r *http.Request) (*http.Response, error) {
 			return answer, nil //nolint:nilerr // the response stands
 		}
 	}
-	_ = answer.Body.Close() // a response of response.Transport is in memory
+	_ = answer.Body.Close() // response.Transport has read the body into memory
 	return s.next.RoundTrip(again)
 }
 
-// isRepeatable returns true for reads and for access reviews, of which a cluster keeps nothing. A server behind the
-// proxy of an API server may answer with the same status, and is asked once.
+// isRepeatable returns true for reads and for access reviews, which a cluster does not store. It returns false for
+// requests through the proxy of an API server, because the proxied server may respond with the same status.
 func isRepeatable(r *http.Request) bool {
 	if strings.Contains(r.URL.Path+"/", "/proxy/") {
 		return false

@@ -25,32 +25,32 @@ import (
 )
 
 const (
-	// DefaultBytes is the default of the bytes of all recordings.
+	// DefaultBytes is the default limit of the bytes of all recordings.
 	DefaultBytes = 10 << 30
 
 	idTime = "20060102t150405"
 )
 
-// ids are those of recordings. No other text becomes part of a path.
+// ids matches ids of recordings. No other text becomes part of a path.
 var ids = regexp.MustCompile(`^\d{8}t\d{6}-[a-z0-9]{1,64}$`)
 
 // Options configure a Store.
 type Options struct {
-	// Dir is the directory of the recordings, unless they are in a bucket.
+	// Dir is the directory of the recordings. It is ignored if Bucket is set.
 	Dir string
-	// Bucket is the bucket of the recordings. Nil means the directory.
+	// Bucket is the bucket of the recordings. If it is nil, the recordings are in Dir.
 	Bucket *BucketOptions
-	// Keys encrypt the recordings, unless there are none. See ParseKeys.
+	// Keys encrypt the recordings. If there are none, the recordings are not encrypted. See ParseKeys.
 	Keys [][]byte
 	// MaxBytes bounds the bytes of all recordings.
 	MaxBytes int64
 	// MaxAge is the age after which a recording is deleted. Zero means never.
 	MaxAge time.Duration
-	// Input is true if input is recorded as well, passwords included.
+	// Input is true if input is recorded, too, including passwords.
 	Input bool
 }
 
-// Store holds recordings.
+// Store stores recordings.
 type Store struct {
 	options Options
 	files   files
@@ -66,8 +66,8 @@ type Store struct {
 	running *measurement
 }
 
-// NewStore returns a store. It returns an error if the directory cannot be written. A bucket that cannot be written now
-// is only logged, since it need not be there when the program starts: no terminal begins without it.
+// NewStore returns a store. It returns an error if the directory cannot be written. If a bucket cannot be written, it
+// only logs the error, because the bucket need not be available at the start: no terminal opens without it.
 func NewStore(o Options) (*Store, error) {
 	s := &Store{options: o}
 	if o.Bucket == nil {
@@ -86,10 +86,10 @@ func NewStore(o Options) (*Store, error) {
 	return s, nil
 }
 
-// Input returns whether what is typed is recorded as well.
+// Input returns true if the input of terminals is recorded, too.
 func (s *Store) Input() bool { return s.options.Input }
 
-// Memory returns the memory of one recording that is being made, in bytes.
+// Memory returns the memory of one recording in progress, in bytes.
 func (s *Store) Memory() int64 { return s.files.pace().memory }
 
 // Check returns an error if no recording can be made now.
@@ -103,7 +103,7 @@ func (s *Store) Check(ctx context.Context) error {
 	return s.count(-MaxHeaderBytes)
 }
 
-// Begin begins a recording. An error means that there is none.
+// Begin starts a recording.
 func (s *Store) Begin(t Terminal) (*Recording, error) {
 	r := &Recording{store: s, terminal: t, rests: map[string][]byte{}, pace: s.files.pace()}
 	if err := r.begin(); err != nil {
@@ -112,7 +112,7 @@ func (s *Store) Begin(t Terminal) (*Recording, error) {
 	return r, nil
 }
 
-// newID returns the id of a recording that begins now.
+// newID returns the id of a recording that starts at the given time.
 func newID(now time.Time) string {
 	return now.UTC().Format(idTime) + "-" + strings.ToLower(rand.Text())
 }
@@ -125,7 +125,7 @@ type Summary struct {
 	Began time.Time
 	// Duration is the time from the beginning to the last event that was written.
 	Duration time.Duration
-	// Expires is the time at which the recording is deleted; zero means never.
+	// Expires is the time at which the recording is deleted. Zero means never.
 	Expires time.Time
 	Bytes   int64
 	// Encrypted is true if one of the keys encrypts the recording. Anyone who may write files can change others.
@@ -135,8 +135,8 @@ type Summary struct {
 // listedBytes is the memory of a file while files are listed.
 const listedBytes = 256
 
-// List returns some of the recordings, the last one first, and the number of all. Of those that cannot be read it
-// returns only the id. The account of the context is charged for the files.
+// List returns some of the recordings, the newest first, and the total number. Of unreadable recordings it returns only
+// the id. The account of the context is charged for the files.
 func (s *Store) List(ctx context.Context, offset, limit int) ([]Summary, int, error) {
 	all, account := []fileInfo{}, budget.AccountFrom(ctx)
 	_, err := s.files.list(ctx, func(f fileInfo) error {
@@ -153,11 +153,11 @@ func (s *Store) List(ctx context.Context, offset, limit int) ([]Summary, int, er
 		summary, err := s.summary(ctx, f)
 		switch {
 		case errors.Is(err, ErrNotFound):
-			continue // it was deleted
+			continue // the recording was deleted
 		case ctx.Err() != nil:
 			return nil, 0, fmt.Errorf("listing recordings: %w", context.Cause(ctx))
 		case err != nil:
-			summary = Summary{ID: f.id} // that it exists is known anyway
+			summary = Summary{ID: f.id} // its existence is known already
 		}
 		if err := account.Take(summary.memory()); err != nil {
 			return nil, 0, err //nolint:wrapcheck // as it is

@@ -113,7 +113,7 @@ func (l *Listener) trust(c *connection) {
 	l.drop(c)
 }
 
-// hijacker reports that a connection is not used for HTTP any more.
+// hijacker reports that a connection no longer carries HTTP.
 type hijacker struct {
 	http.ResponseWriter
 
@@ -132,8 +132,8 @@ func (h *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	return conn, buffered, err //nolint:wrapcheck // as the connection says it
 }
 
-// markTakenOver stops counting the bytes that arrive on a connection that is no longer used for HTTP: they are not
-// headers that wait in memory. The connection counts as an idle one.
+// markTakenOver stops counting the bytes of a connection that no longer carries HTTP, because they are not buffered as
+// headers. The connection counts as an idle one.
 func (c *connection) markTakenOver() {
 	l := c.listener
 	l.mu.Lock()

@@ -31,7 +31,7 @@ type ProbeResult struct {
 	Nodes   kubevisionv1alpha1.NodeCount
 }
 
-// stepError tells which step of a probe failed.
+// stepError is an error of one step of a probe.
 type stepError struct {
 	step string
 	err  error
@@ -108,7 +108,7 @@ func reportProbe(c *kubevisionv1alpha1.KubeVisionCluster, err error) {
 			kubevisionv1alpha1.ReasonAddressRefused, "the API server was not called")
 	default:
 		message := err.Error()
-		if errors.As(err, &status) { // a server that may be no API server is not quoted
+		if errors.As(err, &status) { // the response may not come from an API server and must not be quoted
 			message = fmt.Sprintf("%s: the response had HTTP status %d", failedStep(err), status.Status().Code)
 		}
 		if typed && errors.As(err, &status) {

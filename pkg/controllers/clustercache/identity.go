@@ -376,8 +376,8 @@ func (r *Registry) ReleaseName(name string) {
 	}
 }
 
-// hostRegistration returns a function that returns the UID of the registration of the host in force, or an empty UID.
-// The reader must be a cache, which answers at once.
+// hostRegistration returns a function that returns the UID of the valid registration of the host, or an empty UID. The
+// reader must be a cache, so that the function does not block.
 func hostRegistration(reader client.Reader) func() types.UID {
 	return func() types.UID {
 		var all kubevisionv1alpha1.KubeVisionClusterList

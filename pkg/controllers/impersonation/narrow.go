@@ -27,7 +27,7 @@ type existingObjects struct {
 func (k *AccountManager) read(ctx context.Context) (*existingObjects, error) {
 	p := &existingObjects{}
 	lists := []client.ObjectList{&p.clusterRoles, &p.clusterRoleBindings}
-	if !k.Member { // on a member, ServiceAccounts of the host are users
+	if !k.Member { // On a member, ServiceAccounts of the host are impersonated as users.
 		lists = append(lists, &p.roles, &p.roleBindings)
 	}
 	for _, list := range lists {

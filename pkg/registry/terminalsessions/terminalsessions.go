@@ -25,8 +25,8 @@ import (
 )
 
 const (
-	// Group is the group of the virtual resource that access reviews on the host ask about. The verbs are list, and get
-	// with the id of a recording. The group is not that of the API, which all users may call.
+	// Group is the group of the virtual resource in access reviews on the host. The verbs are list, and get with the id
+	// of a recording. The group differs from that of the API, which all users may call.
 	Group = kubevisionv1alpha1.GroupName
 	// Resource is the resource of the virtual resource.
 	Resource = "terminalsessions"
@@ -40,7 +40,7 @@ const (
 
 // Provider provides the endpoints of this package.
 type Provider struct {
-	// Recordings holds the recordings. Nil means that no terminal is recorded.
+	// Recordings stores the recordings. If it is nil, terminals are not recorded.
 	Recordings *recording.Store
 	Reviewer   *authorization.Reviewer
 }
@@ -50,10 +50,10 @@ func (p *Provider) Routes() []routes.Route {
 	return []routes.Route{
 		{
 			Method: http.MethodGet, Path: "/terminal-sessions", Operation: "listTerminalSessions",
-			Doc:     "list the recorded terminals, the last one first",
+			Doc:     "list the recorded terminals, the newest first",
 			Returns: dashboardv1alpha1.TerminalSessionListEnvelope{},
 			Parameters: map[string]string{
-				offsetParameter: "the number of terminals to leave out",
+				offsetParameter: "the number of terminals to skip",
 				limitParameter:  "the number of terminals to return: 50 by default, and 200 at most",
 			},
 			Types:    map[string]routes.Type{offsetParameter: routes.Integer(), limitParameter: routes.Integer()},
@@ -69,7 +69,7 @@ func (p *Provider) Routes() []routes.Route {
 	}
 }
 
-// granted is the proof that a review has succeeded.
+// granted proves that a review has succeeded.
 type granted struct{}
 
 // mayList reviews the right to list recordings. If recordings are disabled, all callers get an empty list.

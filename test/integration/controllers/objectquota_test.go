@@ -11,8 +11,8 @@ import (
 	"testing"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
@@ -177,13 +177,16 @@ func TestOldCountsAllowNothing(t *testing.T) {
 			start()
 		}
 	})
-	c := read(t, &corev1.ConfigMap{ObjectMeta: inSystem(names.ObjectQuotaConfigMap)})
+	p := read(t, policyParameter(names.ObjectQuotaParameter))
 	try := func(ctx context.Context) error { return env.Client.Create(ctx, userObject(""), client.DryRunAll) }
 	for age, refused := range map[time.Duration]bool{4 * time.Minute: false, 6 * time.Minute: true} {
-		change(t, c, func(c *corev1.ConfigMap) { c.Data["counted"] = time.Now().Add(-age).UTC().Format(time.RFC3339) })
+		change(t, p, func(p *kubevisionv1alpha1.KubeVisionPolicyParameter) {
+			p.Spec.ObjectQuota.CountTime = metav1.NewTime(time.Now().Add(-age))
+		})
 		eventually(t, soon, "create with a count of "+age.String()+" ago", func(ctx context.Context) error {
 			if refused {
-				return overQuota(try(ctx), "has counted the kubevisionusers for the last time at "+c.Data["counted"])
+				return overQuota(try(ctx), "has counted the kubevisionusers for the last time at "+
+					p.Spec.ObjectQuota.CountTime.UTC().Format(time.RFC3339))
 			}
 			return try(ctx)
 		})
