@@ -34,8 +34,8 @@ func TestManifests(t *testing.T) {
 }
 
 // restartAPIServerFor restarts kube-apiserver of the host after an earlier removal, if a release needs it: a release
-// whose admission policies have ConfigMaps as parameters. kube-apiserver ends its watch of ConfigMaps with the last such
-// policy, never starts it again, and uses the last ones.
+// whose admission policies have ConfigMaps as parameters. kube-apiserver ends its watch of ConfigMaps with the last
+// such policy, never starts it again, and uses the last ones.
 func restartAPIServerFor(t *testing.T, version string) {
 	t.Helper()
 	text, err := os.ReadFile(world.release(version, "install.yaml"))
