@@ -17,7 +17,7 @@ import (
 
 const (
 	apiServiceName = "v1alpha1.dashboard.kubevision.io"
-	// askedAnnotation has no meaning; a change of it triggers a check.
+	// askedAnnotation is an annotation without a meaning. A change of it triggers a check.
 	askedAnnotation = "localcluster.kubevision.io/asked-at"
 )
 

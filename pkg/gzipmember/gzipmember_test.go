@@ -33,7 +33,7 @@ func check(tb testing.TB, want []byte, segments ...Segment) {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	got, err := io.ReadAll(r) // checks the checksum and the size
+	got, err := io.ReadAll(r) // ReadAll verifies the checksum and the size.
 	if err != nil || !bytes.Equal(got, want) {
 		tb.Errorf("got %d bytes for %d: %v", len(got), len(want), err)
 	}

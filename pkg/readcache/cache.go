@@ -27,7 +27,7 @@ var (
 	errTooMuch = errors.New("the objects do not fit into the read cache")
 	errEvicted = errors.New("other objects have taken the place")
 	errGone    = errors.New("the connection to the cluster is gone, or the cache of the cluster was disabled")
-	errIdle    = errors.New("nobody has read the objects for a while")
+	errIdle    = errors.New("the objects have not been read recently")
 )
 
 // Cluster is a connection to a cluster for the cache. Its type must be comparable: equal values are the same

@@ -34,7 +34,7 @@ func newStore(t *testing.T, o Options) *Store {
 
 func key(b byte) []byte { return bytes.Repeat([]byte{b}, keyBytes) }
 
-// record makes a recording, and returns its id.
+// record creates a recording, and returns its id.
 func record(t *testing.T, s *Store, text ...string) string {
 	t.Helper()
 	r, err := s.Begin(Terminal{User: "jane", Pod: "web", Command: []string{"sh"}})
@@ -66,7 +66,7 @@ func read(s *Store, id string) (string, error) {
 	return string(all), err
 }
 
-// TestFormat verifies that a recording is a file of asciinema, and that a character that is split stays whole.
+// TestFormat verifies that a recording is a file of asciinema, and that a split character is kept together.
 func TestFormat(t *testing.T) {
 	for name, keys := range map[string][][]byte{"plain": nil, "encrypted": {key(1)}} {
 		t.Run(name, func(t *testing.T) {
@@ -109,7 +109,8 @@ func TestFormat(t *testing.T) {
 	}
 }
 
-// TestEncryption verifies that an encrypted recording has no text, takes its key, and cannot be changed unnoticed.
+// TestEncryption verifies that an encrypted recording contains no plain text, requires its key, and that changes are
+// detected.
 func TestEncryption(t *testing.T) {
 	s := newStore(t, Options{Keys: [][]byte{key(1)}})
 	id := record(t, s, strings.Repeat("secret", flushBytes), "second", "third")
@@ -148,7 +149,7 @@ func TestEncryption(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	// A program that was killed has written no last chunk: the rest can be read.
+	// A program that was killed has written no last chunk. The existing chunks can be read.
 	if err := os.WriteFile(path, raw[:last], fileMode); err != nil {
 		t.Fatal(err)
 	}
@@ -157,8 +158,8 @@ func TestEncryption(t *testing.T) {
 	}
 }
 
-// TestBounds verifies that recordings have as many bytes as they may have, that a long one goes on in another file, and
-// that old ones are deleted.
+// TestBounds verifies that recordings are limited, that a long one continues in another file, and that old ones are
+// deleted.
 func TestBounds(t *testing.T) {
 	s := newStore(t, Options{})
 	piece := strings.Repeat("x", 32<<10)
@@ -211,7 +212,7 @@ func TestBounds(t *testing.T) {
 	}
 }
 
-// TestFailure verifies that a recording that cannot be written is reported, also between two events.
+// TestFailure verifies that a failed write is reported, also between two events.
 func TestFailure(t *testing.T) {
 	s := newStore(t, Options{})
 	r, err := s.Begin(Terminal{})

@@ -22,48 +22,48 @@ import (
 )
 
 const (
-	// DefaultBytes is the default of the bytes of all recordings.
+	// DefaultBytes is the default limit of the bytes of all recordings.
 	DefaultBytes = 10 << 30
 
 	idTime = "20060102t150405"
-	// staleScans is how many times the interval between two measurements the last one may be old.
+	// staleScans bounds the age of the last measurement, as a multiple of the interval between two measurements.
 	staleScans = 5
 )
 
-// ids are those of recordings. No other text becomes part of a path.
+// ids matches ids of recordings. No other text becomes part of a path.
 var ids = regexp.MustCompile(`^\d{8}t\d{6}-[a-z0-9]{1,64}$`)
 
 // Options configure a Store.
 type Options struct {
-	// Dir is the directory of the recordings, unless they are in a bucket.
+	// Dir is the directory of the recordings. It is ignored if Bucket is set.
 	Dir string
-	// Bucket is the bucket of the recordings. Nil means the directory.
+	// Bucket is the bucket of the recordings. If it is nil, the recordings are in Dir.
 	Bucket *BucketOptions
-	// Keys encrypt the recordings, unless there are none. See ParseKeys.
+	// Keys encrypt the recordings. If there are none, the recordings are not encrypted. See ParseKeys.
 	Keys [][]byte
 	// MaxBytes bounds the bytes of all recordings.
 	MaxBytes int64
 	// MaxAge is the age after which a recording is deleted. Zero means never.
 	MaxAge time.Duration
-	// Input is true if input is recorded as well, passwords included.
+	// Input is true if input is recorded, too, including passwords.
 	Input bool
 }
 
-// Store holds recordings.
+// Store stores recordings.
 type Store struct {
 	options Options
 	files   files
 
-	// measuring is held while the files are measured.
+	// measuring is locked while the files are measured.
 	measuring sync.Mutex
 	mu        sync.Mutex
-	// used are the bytes of all recordings, and taken those that this replica has written.
+	// used is the size of all recordings. taken is the size of those that this replica has written since.
 	used, taken int64
 	measured    time.Time
 }
 
-// NewStore returns a store. It returns an error if the directory cannot be written. A bucket that cannot be written now
-// is only logged, since it need not be there when the program starts: no terminal begins without it.
+// NewStore returns a store. It returns an error if the directory cannot be written. If a bucket cannot be written, it
+// only logs the error, because the bucket need not be available at the start: no terminal opens without it.
 func NewStore(o Options) (*Store, error) {
 	s := &Store{options: o}
 	if o.Bucket == nil {
@@ -82,13 +82,13 @@ func NewStore(o Options) (*Store, error) {
 	return s, nil
 }
 
-// Input returns whether what is typed is recorded as well.
+// Input returns true if the input of terminals is recorded, too.
 func (s *Store) Input() bool { return s.options.Input }
 
-// Memory returns the memory of one recording that is being made, in bytes.
+// Memory returns the memory of one recording in progress, in bytes.
 func (s *Store) Memory() int64 { return s.files.pace().memory }
 
-// Check returns an error if no recording can be made now.
+// Check returns an error if no recording can be created.
 func (s *Store) Check() error {
 	if err := s.take(MaxHeaderBytes); err != nil {
 		return err
@@ -97,7 +97,7 @@ func (s *Store) Check() error {
 	return nil
 }
 
-// Begin begins a recording. An error means that there is none.
+// Begin starts a recording.
 func (s *Store) Begin(t Terminal) (*Recording, error) {
 	r := &Recording{store: s, terminal: t, rests: map[string][]byte{}, pace: s.files.pace()}
 	if err := r.begin(); err != nil {
@@ -106,7 +106,7 @@ func (s *Store) Begin(t Terminal) (*Recording, error) {
 	return r, nil
 }
 
-// newID returns the id of a recording that begins now.
+// newID returns the id of a recording that starts at the given time.
 func newID(now time.Time) string {
 	return now.UTC().Format(idTime) + "-" + strings.ToLower(rand.Text())
 }
@@ -126,8 +126,8 @@ func (s *Store) take(n int64) error {
 	return nil
 }
 
-// measure counts the bytes of the files, and deletes old ones, unless this was done a short time ago. It waits for the
-// result only if the last one is too old.
+// measure counts the bytes of the files and deletes old ones, unless this was done recently. It waits for the result
+// only if the last one is too old.
 func (s *Store) measure(now time.Time) error {
 	interval := s.files.pace().scan
 	s.mu.Lock()
@@ -155,7 +155,7 @@ func (s *Store) scan(now time.Time) error {
 	s.mu.Lock()
 	before, fresh := s.taken, now.Sub(s.measured) < s.files.pace().scan
 	s.mu.Unlock()
-	if fresh { // another recording has waited for it, too
+	if fresh { // another goroutine has measured in the meantime
 		return nil
 	}
 	found, used, err := s.files.list()
@@ -188,13 +188,13 @@ type Summary struct {
 	Began time.Time
 	// Duration is the time from the beginning to the last event that was written.
 	Duration time.Duration
-	// Expires is the time at which the recording is deleted; zero means never.
+	// Expires is the time at which the recording is deleted. Zero means never.
 	Expires time.Time
 	Bytes   int64
 }
 
-// List returns some of the recordings, the last one first, and the number of all. Of those that cannot be read it
-// returns only the id.
+// List returns some of the recordings, the newest first, and the total number. Of unreadable recordings it returns only
+// the id.
 func (s *Store) List(offset, limit int) ([]Summary, int, error) {
 	all, _, err := s.files.list()
 	if err != nil {
@@ -205,10 +205,10 @@ func (s *Store) List(offset, limit int) ([]Summary, int, error) {
 	for _, f := range all[min(offset, len(all)):min(offset+limit, len(all))] {
 		summary, err := s.summary(f)
 		if errors.Is(err, ErrNotFound) {
-			continue // it was deleted
+			continue // the recording was deleted
 		}
 		if err != nil {
-			summary = Summary{ID: f.id} // that it exists is known anyway
+			summary = Summary{ID: f.id} // its existence is known already
 		}
 		out = append(out, summary)
 	}
@@ -253,7 +253,7 @@ func (s *Store) summary(info fileInfo) (Summary, error) {
 	return out, nil
 }
 
-// Open returns the text of a recording, which may still be made. The caller must close it.
+// Open returns the content of a recording, which may be in progress. The caller must close it.
 func (s *Store) Open(id string) (io.ReadCloser, error) {
 	info, err := s.stat(id)
 	if err != nil {

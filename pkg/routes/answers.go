@@ -15,24 +15,24 @@ import (
 )
 
 const (
-	// answerShare is the number of bytes that are sent to one user at once, for each processor. An answer counts at
-	// most largestAnswer, so that large answers to one user take half of the processors.
+	// answerShare is the number of bytes that are sent concurrently to one user, per processor. A response counts as at
+	// most largestAnswer, so that large responses to one user use half of the processors.
 	answerShare   = 4 << 20
 	largestAnswer = 2 * answerShare
-	// usersAtOnce is how many users may spend their shares at once.
+	// usersAtOnce is the number of users who may use their whole share at the same time.
 	usersAtOnce = 32
-	// maxWaitingAnswers bounds the answers to one user that wait for the end of others, and answerPatience their wait.
+	// maxWaitingAnswers bounds the waiting responses to one user. answerPatience bounds the time for which each waits.
 	maxWaitingAnswers = DefaultPerUser
 	answerPatience    = 10 * time.Second
-	// answerTime bounds the time in which a client receives an answer that counts.
+	// answerTime bounds the time for sending a response that is counted.
 	answerTime = time.Minute
-	// freeBytes is the size of an answer up to which it counts nothing.
+	// freeBytes is the size up to which a response is not counted.
 	freeBytes = 32 << 10
-	// compression is how many bytes of JSON cost as much as one byte that was compressed before.
+	// compression is the number of bytes of JSON whose cost equals that of one byte that was compressed before.
 	compression = 8
 )
 
-// NewAnswerQueue returns a queue for answers that are being sent.
+// NewAnswerQueue returns a queue for responses.
 func NewAnswerQueue() *budget.Queue {
 	share := int64(max(answerShare*runtime.GOMAXPROCS(0), largestAnswer))
 	return budget.NewQueue(budget.QueueOptions{
@@ -60,12 +60,12 @@ func answerCost(data any) int64 {
 // connection serve further requests.
 func (t *Table) expire(w http.ResponseWriter) (reset func()) {
 	connection := http.NewResponseController(w)
-	// An error means that there is no connection, or no longer one.
+	// An error means that there is no connection, or that it has ended.
 	_ = connection.SetWriteDeadline(time.Now().Add(cmp.Or(t.answerTime, answerTime)))
 	return func() { _ = connection.SetWriteDeadline(time.Time{}) }
 }
 
-// writeAnswer writes a result once the answer fits beside the other answers to the user.
+// writeAnswer writes a result when the queue admits the response.
 func (t *Table) writeAnswer(ctx context.Context, w http.ResponseWriter, r *http.Request, result Result) {
 	result = negotiate(w.Header(), r.Header, result)
 	if cost := answerCost(result.Data); cost > 0 {

@@ -23,21 +23,21 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/envelope"
 )
 
-// stuckWriter is the response to a client that reads nothing until it is released.
+// stuckWriter is the response to a client that does not read until it is released.
 type stuckWriter struct {
 	*httptest.ResponseRecorder
 
 	release chan struct{}
 }
 
-// Write waits for the client.
+// Write blocks until the client is released.
 func (w stuckWriter) Write(p []byte) (int, error) {
 	<-w.release
 	return w.ResponseRecorder.Write(p)
 }
 
-// TestAnswersOfOneUser verifies that large answers to one user wait for each other, and that no small answer and no
-// answer to another user does.
+// TestAnswersOfOneUser verifies that large responses to one user wait for each other, and that small responses and
+// responses to other users do not wait.
 func TestAnswersOfOneUser(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		table := &Table{Answers: NewAnswerQueue()}
@@ -75,7 +75,7 @@ func TestAnswersOfOneUser(t *testing.T) {
 	})
 }
 
-// endlessBody is data that are written until the client is gone.
+// endlessBody is data that are written until the client has disconnected.
 type endlessBody struct{ ended chan error }
 
 // Size implements envelope.Body.
@@ -93,7 +93,7 @@ func (b endlessBody) WriteTo(w io.Writer) (written int64, err error) {
 	return written, err
 }
 
-// TestClientsThatDoNotRead verifies that a response ends after a time when its client does not read.
+// TestClientsThatDoNotRead verifies that a response ends after answerTime if its client does not read.
 func TestClientsThatDoNotRead(t *testing.T) {
 	const limit = 100 * time.Millisecond
 	table := &Table{answerTime: limit, pieceTime: limit}

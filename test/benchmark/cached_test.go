@@ -29,14 +29,14 @@ import (
 const (
 	// readers are the users whose tokens the clients of BenchmarkCachedList share.
 	readers = 8
-	// largeMiB is the size of an answer beyond which fewer clients ask for it.
+	// largeMiB is the size of a response above which fewer clients send requests.
 	largeMiB = 4
 	// firstListPatience bounds the wait for the first list after a start.
 	firstListPatience = 2 * time.Minute
 )
 
-// BenchmarkCachedList measures answers of the read cache, live answers, and answers of kube-apiserver. The bare limit
-// is Go's file server with the same bytes. All contenders send in turns. The results are printed as one table.
+// BenchmarkCachedList measures responses of the read cache, of live reads, and of kube-apiserver. The bare limit is
+// Go's file server with the same bytes. All contenders send in turns. The results are printed as one table.
 func BenchmarkCachedList(b *testing.B) {
 	set().HostCluster(b, host)
 	l := newLibrary(b)
@@ -54,7 +54,7 @@ func BenchmarkCachedList(b *testing.B) {
 // library is a server with a read cache, and its readers.
 type library struct {
 	users []fixture.User
-	// tokens are those of the users.
+	// tokens are the access tokens of the readers.
 	tokens []string
 	pods   int
 	// namespace has crowdedPods Pods.
@@ -141,7 +141,7 @@ func (l *library) logIn(b *testing.B) {
 	}
 }
 
-// contender returns a contender that asks our server directly.
+// contender returns a contender that sends requests directly to the server of the library.
 func (l *library) contender(b *testing.B, name, path, tag string, more ...string) *contender {
 	b.Helper()
 	c := &contender{
@@ -171,8 +171,8 @@ func authority(b *testing.B) *x509.CertPool {
 	return roots
 }
 
-// contenders returns the servers that answer a question: the bare limit first, and kube-apiserver second. The entity
-// tag is that of the first reader, so that only this reader asks for unchanged answers.
+// contenders returns the servers that serve a path: the bare limit first, and kube-apiserver second. The entity tag
+// belongs to the first reader, so that only this reader sends conditional requests.
 func (l *library) contenders(b *testing.B, q question) []*contender {
 	b.Helper()
 	l.logIn(b)
@@ -205,7 +205,7 @@ func (l *library) contenders(b *testing.B, q question) []*contender {
 	})...)
 }
 
-// kubeContender returns a contender that asks kube-apiserver.
+// kubeContender returns a contender that sends requests to kube-apiserver.
 func kubeContender(b *testing.B, name, path string, header http.Header) *contender {
 	b.Helper()
 	config := env.Cluster.Config()
@@ -213,7 +213,7 @@ func kubeContender(b *testing.B, name, path string, header http.Header) *contend
 	if err != nil {
 		b.Fatal(err)
 	}
-	settings.NextProtos = nil // as the others
+	settings.NextProtos = nil // the same protocol as the other contenders
 	c := &contender{name: name, tls: settings, url: config.Host + path,
 		pids: []int{env.Cluster.APIServer().PID()}}
 	if header != nil {
@@ -222,7 +222,7 @@ func kubeContender(b *testing.B, name, path string, header http.Header) *contend
 	return c
 }
 
-// fromCache returns a body from the cache and its entity tag. The first answer may be live.
+// fromCache returns a body from the cache and its entity tag. It retries, because the first response may be live.
 func (l *library) fromCache(b *testing.B, c *contender) (body []byte, tag string) {
 	b.Helper()
 	fixture.Eventually(b, "be answered from the cache", func(ctx context.Context) error {
@@ -276,7 +276,7 @@ func (l *library) ask(b *testing.B, out *table, q question, objects int) {
 	}
 }
 
-// views measures what is made of the cache's metadata.
+// views measures responses that are computed from the cached metadata.
 func (l *library) views(b *testing.B, out *table, objects int) {
 	b.Helper()
 	l.logIn(b)

@@ -26,7 +26,7 @@ type contender struct {
 	name string
 	tls  *tls.Config
 	url  string
-	// headers are those of its users, which the clients share.
+	// headers are the headers of the users, which the clients share.
 	headers []http.Header
 	// pids are the processes that answer.
 	pids []int
@@ -39,10 +39,10 @@ type contender struct {
 	cpu     time.Duration
 }
 
-// turnPause lets the collector of the contender before finish.
+// turnPause is a pause in which the garbage collector of the previous contender can finish.
 const turnPause = 100 * time.Millisecond
 
-// send sends requests of several clients for one turn. The clients are connected before.
+// send sends requests of several clients in one turn. It connects the clients first.
 func (c *contender) send(b *testing.B, clients int) {
 	b.Helper()
 	connections := make([]*connection, clients)
@@ -142,8 +142,8 @@ func (c *contender) open(ctx context.Context, client int) (*http.Response, error
 	return (&http.Client{Transport: transport}).Do(request) //nolint:wrapcheck // it has the request
 }
 
-// readResponse reads a response, and returns true for an envelope with the code of too many requests. The code is
-// within the first bytes also of a compressed envelope.
+// readResponse reads a response, and returns true for an envelope with the code of too many requests. The code is in
+// the first bytes even of a compressed envelope.
 func readResponse(response *http.Response) (refused bool, n int64, err error) {
 	defer func() { _ = response.Body.Close() }()
 	if response.StatusCode != http.StatusOK {

@@ -28,7 +28,7 @@ const host = "host"
 // env is the installation that all benchmarks of the package share.
 var env *environment.Environment
 
-// What BenchmarkCachedList measures.
+// Selections of BenchmarkCachedList.
 var (
 	turnTime = flag.Duration("turn", time.Second,
 		"how long each contender of BenchmarkCachedList sends before the next one")
@@ -74,7 +74,7 @@ func TestMain(m *testing.M) {
 
 func set() fixture.Set { return fixture.Set{Client: env.Client} }
 
-// direct returns a client of kubevision-apiserver.
+// Without benchmarks, "go test ./..." needs no control plane.
 func direct(b *testing.B) *wire.Client {
 	b.Helper()
 	c, err := wire.New(env.KubeVision.Endpoint(), env.KubeVision.CAPEM())

@@ -33,9 +33,9 @@ func TestManifests(t *testing.T) {
 	})
 }
 
-// restartAPIServerFor restarts kube-apiserver of the host after an earlier removal, if a release needs it: a release
-// whose admission policies have ConfigMaps as parameters. kube-apiserver ends its watch of ConfigMaps with the last
-// such policy, never starts it again, and uses the last ones.
+// restartAPIServerFor restarts kube-apiserver of the host after an earlier removal if the admission policies of a
+// release have ConfigMaps as parameters. kube-apiserver stops its watch of ConfigMaps when the last such policy is
+// deleted and does not restart it, so that later policies would use outdated parameters.
 func restartAPIServerFor(t *testing.T, version string) {
 	t.Helper()
 	text, err := os.ReadFile(world.release(version, "install.yaml"))
@@ -53,7 +53,7 @@ func restartAPIServerFor(t *testing.T, version string) {
 	}
 }
 
-// step is a test that the next ones build upon.
+// step is a test on which the following steps depend.
 type step struct {
 	name string
 	test func(*testing.T)

@@ -39,16 +39,16 @@ type BucketOptions struct {
 
 func (o *BucketOptions) addFlags(fs *pflag.FlagSet) {
 	fs.StringVar(&o.Endpoint, "record-terminals-s3-endpoint", o.Endpoint,
-		"URL of the S3 service of recordings, such as https://s3.eu-central-1.amazonaws.com. The scheme http takes "+
-			"--record-terminals-key-file.")
+		"URL of the S3 service of recordings, such as https://s3.eu-central-1.amazonaws.com. The scheme http "+
+			"requires --record-terminals-key-file.")
 	fs.StringVar(&o.Region, "record-terminals-s3-region", o.Region,
-		"Region of the bucket of recordings. The service is asked for it if it is empty.")
+		"Region of the bucket of recordings. The default is the region that the service reports.")
 	fs.StringVar(&o.CredentialsDir, "record-terminals-s3-credentials-dir", o.CredentialsDir,
-		"Directory with the files access-key-id, secret-access-key and, if there is one, session-token, as a mounted "+
-			"Secret has them. If it is empty, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN in the "+
-			"environment are used.")
+		"Directory with the files access-key-id, secret-access-key and, optionally, session-token, for example a "+
+			"mounted Secret. The default is the environment: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and "+
+			"AWS_SESSION_TOKEN.")
 	fs.StringVar(&o.CAFile, "record-terminals-s3-ca-file", o.CAFile,
-		"File with the authorities of the certificate of the S3 service. Those of the system are used if it is empty.")
+		"File with the certificate authorities of the S3 service. The default is the authorities of the system.")
 }
 
 // isBucket returns whether recordings are kept in a bucket.

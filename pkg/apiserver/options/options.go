@@ -151,48 +151,50 @@ func (o *Options) AddFlags(fs *pflag.FlagSet) {
 	logsapi.AddFlags(o.Logs, fs)
 	fs.DurationVar(&o.AccessTokenTTL, "access-token-ttl", o.AccessTokenTTL, "Lifetime of an access token.")
 	fs.IntVar(&o.RequestsPerUser, "requests-per-user", o.RequestsPerUser,
-		"Number of requests of a user in flight on this replica. Further requests get code 42900.")
+		"Maximum number of requests of a user in flight on this replica. Further requests get code 42900.")
 	fs.Int64Var(&o.BodyBytesInFlight, "body-bytes-in-flight", o.BodyBytesInFlight,
-		"Number of bytes of request bodies in memory on this replica. "+
-			"Clients that are not logged in may use a quarter, and from networks of logged-in users another eighth.")
+		"Maximum number of bytes of request bodies in memory on this replica. Clients that are not logged in may "+
+			"use a quarter, and such clients in networks of logged-in users another eighth.")
 	fs.Int64Var(&o.ResponseBytesInFlight, "response-bytes-in-flight", o.ResponseBytesInFlight,
-		"Number of bytes of responses of clusters in memory on this replica. One user may use as much as is left free.")
+		"Maximum number of bytes of responses of clusters in memory on this replica. One user may use at most as "+
+			"much as remains free.")
 	fs.Int64Var(&o.ReadCacheBytes, "read-cache-bytes", o.ReadCacheBytes,
-		"Number of bytes of objects of clusters that this replica caches. "+
-			"The RBAC of each cluster decides who may read them. A kind that does not fit is read from its cluster. "+
+		"Maximum number of bytes of objects of clusters that this replica caches. "+
+			"The RBAC of each cluster authorizes reads from the cache. A kind that does not fit is not cached. "+
 			"0 disables the cache.")
 	fs.Int64Var(&o.ConnectionBytes, "connection-bytes", o.ConnectionBytes,
-		"Number of bytes of client connections on this replica: 64 KiB each, and three times the received bytes of "+
-			"incomplete requests. Beyond the limit, connections of the network with the most bytes are closed.")
+		"Maximum number of bytes of client connections on this replica. A connection is charged with 64 KiB, and "+
+			"with three times the received bytes of an incomplete request. Beyond the limit, connections of the "+
+			"network with the most bytes are closed.")
 	fs.IntVar(&o.LoginFailuresPerAddress, "login-failures-per-address", o.LoginFailuresPerAddress,
-		"Number of failed logins from an address that cause no delay. One failure is forgiven per minute.")
+		"Number of failed logins from an address without a delay. One failure is forgiven per minute.")
 	fs.IntVar(&o.LoginFailureCounters, "login-failure-counters", o.LoginFailureCounters,
-		"Number of counters of failed logins for unknown names, and for addresses. "+
-			"Beyond it, the counters with the fewest failures are deleted.")
+		"Maximum number of counters of failed logins for unknown names, and for addresses. "+
+			"Beyond the limit, the counters with the fewest failures are deleted.")
 	fs.StringSliceVar(&o.TrustedLoginNetworks, "trusted-login-networks", nil,
 		"Networks (CIDR) whose logins have a separate queue, so that a flood of logins from other networks "+
 			"does not delay them.")
 	o.SessionLimits.AddFlags(fs)
 	fs.StringSliceVar(&o.TrustedProxies, "trusted-proxies", nil,
 		"Networks (CIDR) of trusted proxies. Their X-Forwarded-For header determines the address of the client. "+
-			"Without any, it is the address of the connection.")
+			"The default is the address of the connection.")
 	fs.StringSliceVar(&o.TwoFactorRoles, "two-factor-roles", nil,
 		"Roles whose holders must have a second factor: admin, ops, dev, readonly, or names of ClusterRoles.")
 	fs.DurationVar(&o.LoginCodeTTL, "login-code-ttl", o.LoginCodeTTL,
-		"Time after a login with a one-time code during which its session needs no fresh codes, at most 5m; "+
-			"0 disables it. It is for dashboards that ask for a code only at the login.")
+		"Time after a login with a one-time code for which its session needs no fresh codes, at most 5m; "+
+			"0 disables it. Use it for dashboards that request a code only at the login.")
 	fs.BoolVar(&o.RefusedDryRunsAsData, "refused-dry-runs-as-data", o.RefusedDryRunsAsData,
-		"Respond with code 0 and valid=false, instead of 42201, if a page of the same origin makes a dry run that the "+
-			"cluster rejects. It is for dashboards that show the reasons only for code 0.")
+		"Respond with code 0 and valid=false, instead of 42201, if the cluster rejects a dry run of a page of the "+
+			"same origin. Use it for dashboards that show the reasons only for code 0.")
 	o.ClusterAddresses.AddFlags(fs)
 	fs.StringVar(&o.DashboardDir, "dashboard-dir", o.DashboardDir,
 		"Directory with a single-page application and its index.html, which is served without authentication. "+
-			"Empty disables it.")
+			"If empty, no pages are served.")
 	o.Streams.addFlags(fs)
 	o.Terminals.addFlags(fs)
 	fs.DurationVar(&o.ShutdownDelay, "shutdown-delay-duration", o.ShutdownDelay,
-		"Time during which the server still accepts requests after a stop signal. "+
-			"/readyz fails in that time, so that load balancers remove the replica.")
+		"Time after a stop signal for which the server still accepts requests. "+
+			"/readyz fails during this time, so that load balancers remove the replica.")
 }
 
 // Complete sets options that are derived from other options.

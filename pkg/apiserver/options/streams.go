@@ -36,13 +36,13 @@ func (o *StreamOptions) addFlags(fs *pflag.FlagSet) {
 	fs.StringSliceVar(&o.AllowedOrigins, "allowed-origins", nil,
 		"Origins (https://dashboard.example.com) whose pages may open streams. The default is the same origin.")
 	fs.BoolVar(&o.WatchTokenInQuery, "watch-token-in-query", o.WatchTokenInQuery,
-		"Accept an access token in the query (?token=) of the watch. It is for dashboards that cannot get tickets. "+
+		"Accept an access token in the query (?token=) of the watch. Use it for dashboards that cannot get tickets. "+
 			"Proxies in front of this server may log URLs.")
 	fs.IntVar(&o.PerUser, "streams-per-user", o.PerUser,
-		"Number of streams (watches, logs, terminals) that one user may have open on this replica.")
-	fs.IntVar(&o.Total, "streams", o.Total, "Number of streams that all users may have open on this replica.")
+		"Maximum number of open streams (watches, logs, terminals) of one user on this replica.")
+	fs.IntVar(&o.Total, "streams", o.Total, "Maximum number of open streams of all users on this replica.")
 	fs.Int64Var(&o.Bytes, "stream-bytes", o.Bytes,
-		"Number of bytes that streams may hold in memory on this replica. One user may have half of what is left.")
+		"Maximum number of bytes of streams in memory on this replica. One user may use half of the free bytes.")
 }
 
 func (o *StreamOptions) validate() []error {

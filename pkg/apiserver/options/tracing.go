@@ -31,9 +31,9 @@ type TracingOptions struct {
 // AddFlags adds the flags.
 func (o *TracingOptions) AddFlags(fs *pflag.FlagSet) {
 	fs.StringVar(&o.ConfigFile, "tracing-config-file", o.ConfigFile,
-		"File with a TracingConfiguration, as that of kube-apiserver. Without it, there are no traces.")
+		"File with a TracingConfiguration in the format of kube-apiserver. If empty, tracing is disabled.")
 	fs.StringSliceVar(&o.Clusters, "trace-context-clusters", nil,
-		"Names of the clusters whose API servers get the trace context of calls (the header traceparent); * for all.")
+		"Names of the clusters to which calls carry the trace context (the header traceparent); * means all.")
 }
 
 // Provider returns the provider that the flags configure.

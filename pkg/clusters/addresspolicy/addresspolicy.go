@@ -75,9 +75,9 @@ type Flags struct {
 // AddFlags adds the flags of a policy.
 func (f *Flags) AddFlags(fs *pflag.FlagSet) {
 	fs.StringSliceVar(&f.denied, "cluster-addresses-denied", defaultDenied(),
-		"Networks (CIDR) in which no cluster may be registered. \"self\" stands for the program's own addresses, "+
-			"\"host\" for "+
-			"the API server of the host cluster. Add the networks of Pods and Services that users must not reach.")
+		"Networks (CIDR) in which no cluster may be registered. \"self\" means the program's own addresses, "+
+			"\"host\" the API server of the host cluster. Add the networks of Pods and Services that users must not "+
+			"reach.")
 	fs.StringSliceVar(&f.allowed, "cluster-addresses-allowed", nil,
 		"Networks (CIDR) in which clusters may be registered, as exceptions to --cluster-addresses-denied.")
 }

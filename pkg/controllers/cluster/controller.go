@@ -76,7 +76,7 @@ type Reconciler struct {
 // created on the clusters.
 func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	if r.Client == nil || r.Recorder == nil || r.Targets == nil || r.Host == nil || r.Clock == nil {
-		return errors.New("the cluster controller lacks a dependency")
+		return errors.New("all fields of the cluster controller must be set")
 	}
 	all := handler.EnqueueRequestsFromMapFunc(r.requestsForAll)
 	component := handler.EnqueueRequestsFromMapFunc(r.requestsForHosts)

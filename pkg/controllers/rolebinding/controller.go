@@ -73,7 +73,7 @@ type Reconciler struct {
 // SetupWithManager watches bindings, the objects that they refer to, and the objects that the controller creates.
 func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	if r.Client == nil || r.Recorder == nil || r.Targets == nil || r.Roles == nil {
-		return errors.New("the role binding controller lacks a dependency")
+		return errors.New("all fields of the role binding controller must be set")
 	}
 	r.budgets = newBudgets()
 	r.revocations = &revocations{pending: newBindingGauge(pendingRevocations)}

@@ -52,7 +52,7 @@ type Reconciler struct {
 // SetupWithManager watches the Secret and the APIService.
 func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	if r.Client == nil || r.Live == nil || r.Clock == nil {
-		return errors.New("the serving certificate controller lacks a dependency")
+		return errors.New("all fields of the serving certificate controller must be set")
 	}
 	apiService := &metav1.PartialObjectMetadata{}
 	apiService.SetGroupVersionKind(apiServiceGVK)

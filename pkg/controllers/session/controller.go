@@ -46,7 +46,7 @@ type Reconciler struct {
 // SetupWithManager watches sessions.
 func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager) error {
 	if r.Client == nil || r.Clock == nil || r.Audit == nil {
-		return errors.New("the session controller lacks a dependency")
+		return errors.New("all fields of the session controller must be set")
 	}
 	informer, err := mgr.GetCache().GetInformer(ctx, &kubevisionv1alpha1.KubeVisionSession{},
 		cache.BlockUntilSynced(false))

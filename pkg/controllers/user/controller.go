@@ -44,7 +44,7 @@ type Reconciler struct {
 // SetupWithManager watches users, the Secrets that they refer to or own, and their sessions.
 func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager) error {
 	if r.Client == nil || r.Live == nil || r.Recorder == nil || r.Hasher == nil || r.Clock == nil {
-		return errors.New("the user controller lacks a dependency")
+		return errors.New("all fields of the user controller must be set")
 	}
 	r.Recorder = recorder{r.Recorder}
 	indexer := mgr.GetFieldIndexer()

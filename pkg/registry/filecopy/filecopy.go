@@ -59,7 +59,7 @@ type Provider struct {
 // Routes implements routes.Provider.
 func (p *Provider) Routes() []routes.Route {
 	docs := podaccess.Docs()
-	docs["container"] = "the name of a container; it may be omitted for a Pod with one"
+	docs["container"] = "the name of the container; optional for a Pod with one container"
 	docs[fromParameter] = "the absolute path in the container to copy from"
 	docs[toParameter] = "the absolute path in the container to copy to"
 	docs[formatParameter] = "file (the default) for one file, or tar for a directory as a tar archive"

@@ -194,7 +194,7 @@ func (t *transfer) sendEntries(from *entries, stream *streams.Stream) error {
 func (t *transfer) sendEntry(from *entries, header *tar.Header, archive *tar.Writer, out *sender) error {
 	isFile := header.Typeflag == tar.TypeReg
 	if archive == nil && (!isFile || t.frame().Files > 0) {
-		return streams.NewEnd(streams.Malformed, "it is not one file: ask for format=tar")
+		return streams.NewEnd(streams.Malformed, "the path is not a single file: use format=tar")
 	}
 	t.note(func(f *dashboardv1alpha1.CopyFrame) {
 		if isFile {

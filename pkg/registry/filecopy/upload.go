@@ -46,7 +46,7 @@ func outCommand(q *request) []string {
 // archive contains a second, empty file, whose presence proves that the first one is complete. The arguments are the
 // directory, the temporary name and the name.
 const fileScript = `cd "$1" || exit 1
-if [ -d "./$3" ]; then echo "it is a directory" >&2; exit 1; fi
+if [ -d "./$3" ]; then echo "the path is a directory" >&2; exit 1; fi
 tar -x -m -o -f - && [ -f "./$2.complete" ] && rm -f "./$2.complete" && mv -f "./$2" "./$3" && exit 0
 rm -f "./$2" "./$2.complete"
 exit 1`

@@ -54,12 +54,12 @@ func (p *Provider) Routes() []routes.Route {
 			out = append(out, routes.Route{
 				Method: method, Path: "/clusters/{cluster}/namespaces/{namespace}/" + kind.plural + "/{name}/proxy",
 				Operation: strings.ToLower(method) + "Through" + kind.operation,
-				Doc:       "send what an HTTP server at a port of a " + kind.operation + " answers",
+				Doc:       "return the response of an HTTP server at a port of a " + kind.operation,
 				Returns:   dashboardv1alpha1.Envelope{},
 				Parameters: map[string]string{
 					objectref.Namespace: docs[objectref.Namespace], objectref.Name: docs[objectref.Name],
 					"port": "the number or the name of the port", "path": "the path and the query; / by default",
-					"scheme": "http by default",
+					"scheme": "the scheme of the server; http by default",
 				},
 				Types:    map[string]routes.Type{"scheme": routes.OneOf("http", "https")},
 				Endpoint: routes.Reviewed(p.Access.Cluster, endpoint),

@@ -22,7 +22,7 @@ const recentEvents = 10
 // manyEvents is the number of events from which older ones are dropped.
 const manyEvents = 100 * recentEvents
 
-// infrastructureKinds returns namespaces, nodes and events.
+// infrastructureKinds returns the kinds that workloads depend on: Services, Ingresses, Namespaces, Nodes and events.
 func (t *tally) infrastructureKinds() []scopedlist.Kind {
 	return []scopedlist.Kind{
 		t.countedKind("services", func(out *dashboardv1alpha1.Overview, n int64) { out.Services = n }),

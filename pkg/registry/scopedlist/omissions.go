@@ -66,5 +66,5 @@ func (o *Omissions) warnings() []string {
 	if more := o.count - len(o.names); more > 0 {
 		named += fmt.Sprintf(" and %d more", more)
 	}
-	return []string{fmt.Sprintf("%s are incomplete without %s: too large to be read", o.resource, named)}
+	return []string{fmt.Sprintf("%s: objects are omitted because they are too large: %s", o.resource, named)}
 }

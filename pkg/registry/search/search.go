@@ -68,9 +68,9 @@ func (e *Provider) Routes() []routes.Route {
 	queries := map[string]string{
 		queryText:      "text that the name or a label must contain; case is ignored",
 		queryKinds:     "comma-separated plurals of the kinds to search; the default is the kinds of the sidebar",
-		queryTypes:     "synonym of kinds",
-		queryNamespace: "only objects in this namespace",
-		queryLimit:     "maximum number of items of each kind; default 20, at most 500",
+		queryTypes:     "another name of kinds",
+		queryNamespace: "search only this namespace",
+		queryLimit:     "the maximum number of items of each kind: 20 by default, and 500 at most",
 	}
 	several := maps.Clone(queries)
 	types := map[string]routes.Type{queryLimit: routes.Integer()}

@@ -55,7 +55,7 @@ func (e *Provider) Routes() []routes.Route {
 	return []routes.Route{{
 		Method: http.MethodGet, Path: "/templates", Operation: "listTemplates",
 		Doc: "list template manifests", Returns: dashboardv1alpha1.TemplateListEnvelope{},
-		Parameters: map[string]string{queryCategory: "only templates of this category"},
+		Parameters: map[string]string{queryCategory: "return only templates of this category"},
 		Endpoint:   routes.Self(e.list),
 	}}
 }

@@ -56,8 +56,8 @@ func (p *Provider) nodeRoute() routes.Route {
 		Doc: "open a shell on a node, through a WebSocket: in a privileged Pod that is removed at the end",
 		Parameters: map[string]string{
 			nodeParameter:      "the name of the node",
-			namespaceParameter: "the namespace of the Pod: default, unless it is named",
-			imageParameter:     "the image of the Pod, with chroot. The default is that of the server",
+			namespaceParameter: "the namespace of the Pod; the default is default",
+			imageParameter:     "the image of the Pod with chroot; the default is the debug image of the server",
 		},
 		Endpoint: routes.Reviewed(p.reviewNode, p.openNode),
 	}

@@ -68,14 +68,14 @@ func (p *Provider) Routes() []routes.Route {
 		}
 	}
 	run := route(streams.VerbExec, "run a command in a container of a Pod, through a WebSocket")
-	run.Parameters["command"] = "a word of the command; it may be repeated. The default is a shell"
+	run.Parameters["command"] = "a word of the command; may be repeated; the default is a shell"
 	attach := route(streams.VerbAttach, "attach to the main process of a container of a Pod, through a WebSocket")
 	return []routes.Route{run, attach, p.debugRoute(), p.nodeRoute()}
 }
 
 func parameters() map[string]string {
 	docs := podaccess.Docs()
-	docs["container"] = "the name of a container; it may be omitted for a Pod with one"
+	docs["container"] = "the name of the container; optional for a Pod with one container"
 	docs["stdin"] = "send input; true by default"
 	docs["tty"] = "open a terminal; true by default"
 	docs["binary"] = "send and receive binary messages, whose first byte is 0 for input, 1 for output and 2 for errors"

@@ -53,10 +53,10 @@ func (p *Provider) Routes() []routes.Route {
 	return []routes.Route{
 		{
 			Method: http.MethodGet, Path: "/terminal-sessions", Operation: "listTerminalSessions",
-			Doc:     "list the recorded terminals, the last one first",
+			Doc:     "list the recorded terminals, the newest first",
 			Returns: dashboardv1alpha1.TerminalSessionListEnvelope{},
 			Parameters: map[string]string{
-				offsetParameter: "the number of terminals to leave out",
+				offsetParameter: "the number of terminals to skip",
 				limitParameter:  "the number of terminals to return: 50 by default, and 200 at most",
 			},
 			Types:    map[string]routes.Type{offsetParameter: routes.Integer(), limitParameter: routes.Integer()},

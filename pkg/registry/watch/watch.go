@@ -60,13 +60,13 @@ func (p *Provider) ClusterChanged(c *clusters.Connection) {
 
 // Routes implements routes.Provider.
 func (p *Provider) Routes() []routes.Route {
-	ticket := map[string]string{dashboardv1alpha1.TicketParameter: "a ticket, if no header has a token"}
+	ticket := map[string]string{dashboardv1alpha1.TicketParameter: "a ticket, if no header contains a token"}
 	queries := maps.Clone(ticket)
 	maps.Copy(queries, map[string]string{
-		queryTopics: "cluster:resource or cluster:resource:namespace, each with @ and a bookmark to resume from it; " +
-			"several are separated by commas",
-		querySummary: "true for metadata instead of objects",
-		queryInitial: "true for the objects that are there already, before the changes",
+		queryTopics: "comma-separated topics: cluster:resource or cluster:resource:namespace, optionally followed by " +
+			"@ and a bookmark to resume from",
+		querySummary: "true to send metadata instead of objects",
+		queryInitial: "true to send the existing objects before the changes",
 	})
 	return []routes.Route{
 		{

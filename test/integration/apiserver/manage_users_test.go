@@ -103,8 +103,8 @@ func TestCreateUser(t *testing.T) {
 	c.Call(t, as(a.AccessToken, put(t, "/users/"+name, fields{"email": "x@example.com"}))).Want(t, wire.UserNotFound)
 }
 
-// TestCreateUserLeavesNothingHalfDone verifies that no object is left if a right is missing for the last of several
-// objects, or one of them exists.
+// TestCreateUserLeavesNothingHalfDone verifies that no object is created if a right is missing for the last of several
+// objects, or if one of them exists.
 func TestCreateUserLeavesNothingHalfDone(t *testing.T) {
 	const ours = "kubevision.io"
 	users, secrets := rule(ours, "kubevisionusers", "*"), rule("", "secrets", "*")

@@ -174,7 +174,7 @@ func TestFirstUserIsTheLastAdmin(t *testing.T) {
 	accepted(t, "delete the other", deletion(other))
 }
 
-// TestLastAdmin removes each part that makes the last administrator one, and expects an error.
+// TestLastAdmin removes each of the objects that make a user the last administrator, and expects an error.
 func TestLastAdmin(t *testing.T) {
 	guard(t)
 	host(t)

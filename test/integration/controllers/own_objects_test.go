@@ -53,7 +53,7 @@ func writers(tb testing.TB) map[string]client.Client {
 	return map[string]client.Client{"the administrator": env.Client, "a writer": writer}
 }
 
-// TestOnlyKubeVisionMakesItsOwnObjects verifies that no one else can create KubeVision's own objects: a forged
+// TestOnlyKubeVisionMakesItsOwnObjects verifies that other clients cannot create KubeVision's own objects: a forged
 // session would be a login as any user.
 func TestOnlyKubeVisionMakesItsOwnObjects(t *testing.T) {
 	generated := &corev1.Secret{ObjectMeta: inSystem("")}
@@ -124,8 +124,8 @@ func ownObjects(t *testing.T) map[string]*unstructured.Unstructured {
 	}
 }
 
-// TestOnlyKubeVisionChangesItsOwnObjects verifies that others can change only harmless parts of these objects. A user
-// who may bind no role cannot delete credentials, which would remove the second factor.
+// TestOnlyKubeVisionChangesItsOwnObjects verifies that other clients can change only harmless parts of these objects. A
+// user who may bind no role cannot delete credentials, which would remove the second factor.
 func TestOnlyKubeVisionChangesItsOwnObjects(t *testing.T) {
 	guard(t)
 	objects := ownObjects(t)
@@ -177,8 +177,8 @@ func TestOnlyKubeVisionChangesItsOwnObjects(t *testing.T) {
 	}
 }
 
-// TestOnlyKubeVisionWritesStatus verifies that no one else can write the status, which reports conditions, conflicts
-// and the last login.
+// TestOnlyKubeVisionWritesStatus verifies that other clients cannot write the status, which reports conditions,
+// conflicts and the last login.
 func TestOnlyKubeVisionWritesStatus(t *testing.T) {
 	guard(t)
 	u := newUser(t, "")

@@ -73,7 +73,7 @@ func rulesOf(tb testing.TB, where string, ref rbacv1.RoleRef, namespace string) 
 	return out
 }
 
-// readerRights are those of the account of the read cache, on the host and on members.
+// readerRights returns the rights of the account of the read cache, on the host and on members.
 func readerRights() []string {
 	return []string{
 		"everywhere: ClusterRole view",

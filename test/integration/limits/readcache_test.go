@@ -23,11 +23,11 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// cachedMiB bounds the memory of the server during the floods of a full read cache: with the bounds of requests, whose
-// floods are measured without it, it must stay below the limit.
+// cachedMiB bounds the memory of the server during the floods of a full read cache. Together with the bounds of
+// requests, whose floods are measured without the cache, it must remain below the limit.
 const cachedMiB = 700
 
-// readCache is the size that the documentation gives for the limit of the Deployment.
+// readCache is the flag with the documented size for the limit of the Deployment.
 const readCache = "--read-cache-bytes=201326592"
 
 const (
@@ -84,7 +84,7 @@ func TestFullReadCache(t *testing.T) {
 	}
 	flood(t, client(t), 24, get(r.Endpoint(), path+"?source=live", token))
 	survives(t, r, cachedMiB)
-	evenMore := stored(t, "even-more", 100, large) // beyond what the cache keeps
+	evenMore := stored(t, "even-more", 100, large) // exceeds the cache
 	flood(t, client(t), 24, get(r.Endpoint(), path, token))
 	answered(t, get(r.Endpoint(), path+"?limit=1", token))
 	survives(t, r, cachedMiB)
@@ -116,8 +116,8 @@ func awaitEmpty(t *testing.T, namespace string) {
 	}
 }
 
-// TestSlowReadersOfTheCache lists by clients that do not read, while all objects are replaced again and again. No
-// client may hold many versions of them.
+// TestSlowReadersOfTheCache lists with clients that do not read, while all objects are replaced repeatedly. No client
+// may hold many versions of them.
 func TestSlowReadersOfTheCache(t *testing.T) {
 	const objects, versions = 20, 24
 	ns := stored(t, "slow", objects, large) // 14 MB

@@ -14,8 +14,8 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// TestMembersWithoutTables verifies that a member is asked for a Table with metadata only, and that other responses are
-// not taken for one.
+// TestMembersWithoutTables verifies that the server requests a Table with metadata only, and does not treat other
+// responses as one.
 func TestMembersWithoutTables(t *testing.T) {
 	s := newStandin(t)
 	p, c := onStandin(t, s)
