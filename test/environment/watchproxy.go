@@ -107,7 +107,7 @@ func (p *WatchProxy) end(broken func(*http.Request) bool) {
 	}
 }
 
-// Lists returns how many times the read cache has asked for all objects of a resource.
+// Lists returns the number of requests of the read cache for all objects of a resource.
 func (p *WatchProxy) Lists(resource string) int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
