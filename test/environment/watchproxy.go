@@ -39,6 +39,8 @@ type WatchProxy struct {
 	lists map[string]int
 	// reviews is the number of access reviews of users.
 	reviews int
+	// lag is the delay of the events of the read cache.
+	lag time.Duration
 }
 
 // NewWatchProxy starts a proxy before the API server of a client configuration.
@@ -107,7 +109,38 @@ func (p *WatchProxy) end(broken func(*http.Request) bool) {
 	}
 }
 
-// Lists returns the number of requests of the read cache for all objects of a resource.
+// Delay delays the events of the watches of the read cache that begin from now on.
+func (p *WatchProxy) Delay(lag time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.lag = lag
+}
+
+// delayed returns a writer that delays the response to a watch of the read cache.
+func (p *WatchProxy) delayed(w http.ResponseWriter, r *http.Request) http.ResponseWriter {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.lag == 0 || !isWatchOfReadCache(r) {
+		return w
+	}
+	return delayedWriter{w, p.lag}
+}
+
+type delayedWriter struct {
+	http.ResponseWriter
+	lag time.Duration
+}
+
+// Write waits before it writes.
+func (w delayedWriter) Write(data []byte) (int, error) {
+	time.Sleep(w.lag)
+	return w.ResponseWriter.Write(data)
+}
+
+// Unwrap lets http.ResponseController find the connection.
+func (w delayedWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// Lists returns how many times the read cache has asked for all objects of a resource.
 func (p *WatchProxy) Lists(resource string) int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -135,7 +168,7 @@ func (p *WatchProxy) handler(next http.Handler) http.Handler {
 			panic(http.ErrAbortHandler)
 		}
 		defer p.leave(r)
-		next.ServeHTTP(w, r.WithContext(ctx))
+		next.ServeHTTP(p.delayed(w, r), r.WithContext(ctx))
 	})
 }
 

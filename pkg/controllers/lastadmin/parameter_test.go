@@ -46,7 +46,8 @@ func TestParameter(t *testing.T) {
 				BindingSubjects: []kubevisionv1alpha1.AdminSubject{alice}}},
 		"one, by group": {map[string][]kubevisionv1alpha1.Subject{"a": {toGroup("web"), toGroup("admins")}},
 			parameters{
-				Admins: []string{"bob"}, AdminCount: 1, User: "bob", UserGroups: []string{"admins", "web"}, Binding: "a",
+				Admins: []string{"bob"}, AdminCount: 1, User: "bob", UserGroups: []string{"admins", "web"},
+				Binding: "a",
 				BindingSubjects: []kubevisionv1alpha1.AdminSubject{
 					subject(kubevisionv1alpha1.SubjectKubeVisionGroup, "admins"),
 					subject(kubevisionv1alpha1.SubjectKubeVisionGroup, "web"),

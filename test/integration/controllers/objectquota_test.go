@@ -98,7 +98,7 @@ func TestObjectsAreFew(t *testing.T) {
 }
 
 // TestObjectsAreSmallTogether verifies that objects cannot grow beyond the memory of the programs, and that they can
-// always shrink.
+// always shrink and be removed.
 func TestObjectsAreSmallTogether(t *testing.T) {
 	guard(t)
 	t.Cleanup(func() {
@@ -135,6 +135,8 @@ func TestObjectsAreSmallTogether(t *testing.T) {
 		{user, `{"spec":{"email":"somebody@example.com"}}`, true},
 		{user, `{"spec":{"groups":["one"]}}`, false},
 		{user, `{"spec":{"disabled":true}}`, false},
+		{user, `{"metadata":{"annotations":{"kubevision.io/allow-removing-last-admin":"true"}}}`, false},
+		{user, `{"metadata":{"annotations":{"kubevision.io/allow-removing-last-admin":"not true"}}}`, true},
 		{user, `{"metadata":{"annotations":null},"spec":{"displayName":""}}`, false},
 		{binding, `{"spec":{"subjects":[{"kind":"KubeVisionUser","name":"nobody"}]}}`, false},
 		{binding, `{"spec":{"namespaces":{"names":["a"]}}}`, false},

@@ -108,35 +108,35 @@ func await(t *testing.T, what string, check func(context.Context) error) {
 // awaitRefresh waits until kube-apiserver has noticed all earlier changes of policies: until a new one is in force.
 func awaitRefresh(t *testing.T) {
 	t.Helper()
-	const name = "refresh"
-	always := admissionregistrationv1.OperationAll
+	const name, refreshed = "refresh", "the policies are refreshed"
+	rule := admissionregistrationv1.RuleWithOperations{
+		Operations: []admissionregistrationv1.OperationType{admissionregistrationv1.Create},
+		Rule: admissionregistrationv1.Rule{
+			APIGroups: []string{""}, APIVersions: []string{"v1"}, Resources: []string{"configmaps"},
+		},
+	}
 	policy := &admissionregistrationv1.ValidatingAdmissionPolicy{
 		ObjectMeta: metav1.ObjectMeta{Name: name},
 		Spec: admissionregistrationv1.ValidatingAdmissionPolicySpec{
 			MatchConstraints: &admissionregistrationv1.MatchResources{
 				ResourceRules: []admissionregistrationv1.NamedRuleWithOperations{{
-					ResourceNames: []string{name},
-					RuleWithOperations: admissionregistrationv1.RuleWithOperations{
-						Operations: []admissionregistrationv1.OperationType{always},
-						Rule: admissionregistrationv1.Rule{
-							APIGroups: []string{""}, APIVersions: []string{"v1"}, Resources: []string{"configmaps"},
-						},
-					},
+					ResourceNames: []string{name}, RuleWithOperations: rule,
 				}},
 			},
-			Validations: []admissionregistrationv1.Validation{{Expression: "false", Message: "the policies are refreshed"}},
+			Validations: []admissionregistrationv1.Validation{{Expression: "false", Message: refreshed}},
 		},
 	}
 	binding := &admissionregistrationv1.ValidatingAdmissionPolicyBinding{
 		ObjectMeta: metav1.ObjectMeta{Name: name},
 		Spec: admissionregistrationv1.ValidatingAdmissionPolicyBindingSpec{
-			PolicyName: name, ValidationActions: []admissionregistrationv1.ValidationAction{admissionregistrationv1.Deny},
+			PolicyName:        name,
+			ValidationActions: []admissionregistrationv1.ValidationAction{admissionregistrationv1.Deny},
 		},
 	}
 	for _, o := range []client.Object{policy, binding} {
 		create(t, host.admin, o)
 	}
-	await(t, "refresh the policies", rejected("the policies are refreshed", func(ctx context.Context) error {
+	await(t, "refresh the policies", rejected(refreshed, func(ctx context.Context) error {
 		probe := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: metav1.NamespaceDefault, Name: name}}
 		return host.admin.Create(ctx, probe, client.DryRunAll)
 	}))
