@@ -6,6 +6,8 @@ package clusters
 import (
 	"net/http"
 	"strings"
+	"sync"
+	"time"
 
 	utilnet "k8s.io/apimachinery/pkg/util/net"
 	"k8s.io/client-go/transport"
@@ -14,9 +16,34 @@ import (
 // withTokens returns a function that authenticates requests with tokens. If the cluster rejects the token of a request,
 // the request is sent again with another token.
 func withTokens(tokens transport.ResettableTokenSource) transport.WrapperFunc {
-	authenticate := transport.ResettableTokenSourceWrapTransport(tokens)
+	calm := &calmSource{ResettableTokenSource: tokens, now: time.Now}
+	authenticate := transport.ResettableTokenSourceWrapTransport(calm)
 	return func(next http.RoundTripper) http.RoundTripper {
 		return &secondTry{next: authenticate(next)}
+	}
+}
+
+// resetInterval is the time between two tokens that are dropped.
+const resetInterval = 10 * time.Second
+
+// calmSource drops a token at most once per resetInterval. A server behind an API server, such as a kubelet or a
+// Service, may respond with the status of a rejected token. All users would wait for another token after each response.
+type calmSource struct {
+	transport.ResettableTokenSource
+
+	now func() time.Time
+
+	mu   sync.Mutex
+	last time.Time
+}
+
+// ResetTokenOlderThan drops a token that was requested before a time.
+func (s *calmSource) ResetTokenOlderThan(t time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if now := s.now(); now.Sub(s.last) >= resetInterval {
+		s.last = now
+		s.ResettableTokenSource.ResetTokenOlderThan(t)
 	}
 }
 

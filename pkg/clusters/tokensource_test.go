@@ -139,6 +139,37 @@ func TestVoidToken(t *testing.T) {
 	}
 }
 
+// TestRefusalsOfOtherServers verifies that servers behind a cluster that refuse all requests do not make all users wait
+// for other tokens.
+func TestRefusalsOfOtherServers(t *testing.T) {
+	given := 0
+	kube := fake.NewClientset()
+	kube.PrependReactor("create", "serviceaccounts/token", func(clienttesting.Action) (bool, runtime.Object, error) {
+		given++
+		return true, &authenticationv1.TokenRequest{Status: authenticationv1.TokenRequestStatus{
+			Token: "token", ExpirationTimestamp: metav1.NewTime(time.Now().Add(time.Hour)),
+		}}, nil
+	})
+	send := authenticated(newTokenSource(kube.CoreV1()))(answering(func(*http.Request) (*http.Response, error) {
+		w := httptest.NewRecorder()
+		w.WriteHeader(http.StatusUnauthorized)
+		return w.Result(), nil
+	}))
+	for _, path := range []string{"/api/v1/namespaces/a/services/b/proxy/", "/api/v1/namespaces/a/pods/b/log"} {
+		for range 10 {
+			r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, path, http.NoBody)
+			answer, err := send.RoundTrip(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_ = answer.Body.Close()
+		}
+	}
+	if given > 2 {
+		t.Errorf("%d tokens were requested", given)
+	}
+}
+
 // TestTokenRenewed verifies that a token is renewed before it expires.
 func TestTokenRenewed(t *testing.T) {
 	ends := time.Now().Add(time.Hour)

@@ -63,7 +63,14 @@ func ReadList(from io.Reader, r clusters.Resource, account *budget.Account, visi
 // servers might.
 const maxObjectBytes = 8 << 20
 
-var errTooLarge = fmt.Errorf("a part of the list is larger than %d bytes", maxObjectBytes)
+// maxContinueBytes bounds the token of the next page, which is held until the response is sent. A longer one would not
+// fit into the URL of a request.
+const maxContinueBytes = 16 << 10
+
+var (
+	errTooLarge     = fmt.Errorf("a part of the list is larger than %d bytes", maxObjectBytes)
+	errLongContinue = fmt.Errorf("the token of the next page is larger than %d bytes", maxContinueBytes)
+)
 
 const (
 	// readBytes is the memory that a byte of an object needs while it is decoded and encoded again.
@@ -187,6 +194,9 @@ func (l *list) readMetadata() error {
 	}
 	if err := l.decoder.Decode(&metadata); err != nil {
 		return Unreadable(err)
+	}
+	if len(metadata.Continue) > maxContinueBytes {
+		return Unreadable(errLongContinue)
 	}
 	l.page.Continue, l.page.remaining = metadata.Continue, metadata.RemainingItemCount
 	return nil

@@ -4,6 +4,7 @@
 package recording
 
 import (
+	"context"
 	"io"
 	"time"
 )
@@ -14,16 +15,17 @@ type files interface {
 	check() error
 	// create begins a file. It may write nothing yet.
 	create(id string) (file, error)
-	// list returns the files in any order, and the bytes of everything that is kept.
-	list() (found []fileInfo, used int64, err error)
+	// list calls visit for each file, and returns the bytes of everything that is kept. If a service does not sort its
+	// objects, a file may be visited several times, each time with a part of its objects.
+	list(ctx context.Context, visit func(fileInfo) error) (used int64, err error)
 	// stat returns one file, or ErrNotFound.
-	stat(id string) (fileInfo, error)
-	// open returns the content of a file. The caller must close it.
-	open(info fileInfo) (io.ReadCloser, error)
+	stat(ctx context.Context, id string) (fileInfo, error)
+	// open returns the content of a file, which can be read until the context ends. The caller must close it.
+	open(ctx context.Context, info fileInfo) (io.ReadCloser, error)
 	// remove deletes a file.
-	remove(info fileInfo) error
+	remove(ctx context.Context, info fileInfo) error
 	// tidy deletes what is not needed any more of a file that is complete.
-	tidy(info fileInfo) error
+	tidy(ctx context.Context, info fileInfo) error
 	// pace returns how recordings are written.
 	pace() pace
 }
@@ -43,10 +45,28 @@ type fileInfo struct {
 	id       string
 	bytes    int64
 	modified time.Time
-	// pieces is the number of objects of a file in a bucket that is not complete, or was completed just now.
-	pieces int
-	// isWhole is true if it is complete, and isDamaged if a piece is missing.
-	isWhole, isDamaged bool
+	// pieces is the number of the last piece of a file in a bucket that is not complete, or was completed just now, and
+	// found the number of those that are there.
+	pieces, found int
+	// isWhole is true if it is complete.
+	isWhole bool
+}
+
+// isDamaged returns whether a piece is missing.
+func (f *fileInfo) isDamaged() bool { return !f.isWhole && f.found != f.pieces }
+
+// merge adds the objects of another part of the same file.
+func (f *fileInfo) merge(part *fileInfo) {
+	if part.modified.After(f.modified) {
+		f.modified = part.modified
+	}
+	switch {
+	case part.isWhole:
+		f.bytes, f.isWhole = part.bytes, true
+	case !f.isWhole:
+		f.bytes += part.bytes
+	}
+	f.pieces, f.found = max(f.pieces, part.pieces), f.found+part.found
 }
 
 // pace is how recordings are written.

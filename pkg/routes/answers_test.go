@@ -134,3 +134,36 @@ func TestClientsThatDoNotRead(t *testing.T) {
 		})
 	}
 }
+
+// TestAnswersThatAreNotRead verifies that the response with any kind of data ends after a time when its client does not
+// read.
+func TestAnswersThatAreNotRead(t *testing.T) {
+	table := &Table{Answers: NewAnswerQueue(), answerTime: 100 * time.Millisecond}
+	text := strings.Repeat("1", 16<<20)
+	for name, data := range map[string]any{
+		"object": envelope.Raw(text), "list": envelope.Pieces{[]byte(text)}, "result": map[string]string{"text": text},
+	} {
+		t.Run(name, func(t *testing.T) {
+			ended := make(chan struct{})
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				defer close(ended)
+				table.writeAnswer(r.Context(), w, r, Result{Data: data})
+			}))
+			t.Cleanup(server.Close)
+			request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, server.URL, http.NoBody)
+			if err != nil {
+				t.Fatal(err)
+			}
+			response, err := server.Client().Do(request)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = response.Body.Close() })
+			select {
+			case <-ended:
+			case <-time.After(10 * time.Second):
+				t.Error("it goes on")
+			}
+		})
+	}
+}

@@ -52,13 +52,13 @@ func (t *Table) writeRaw(ctx context.Context, w http.ResponseWriter, raw *Raw) {
 		ctx: ctx, w: w, connection: http.NewResponseController(w), limit: cmp.Or(t.pieceTime, pieceTime),
 		header: raw.Header,
 	}
-	// so that the connection can serve further requests
-	defer func() { _ = out.connection.SetWriteDeadline(time.Time{}) }()
+	out.wait()
 	err := raw.Write(ctx, out)
 	switch {
 	case err == nil:
 		out.begin()
 	case !out.begun:
+		out.hurry()
 		envelope.WriteError(ctx, w, err)
 	default:
 		panic(http.ErrAbortHandler)
@@ -85,16 +85,30 @@ func (o *rawWriter) begin() {
 	o.w.WriteHeader(http.StatusOK)
 }
 
-// Write sends a part of the body.
+// wait lets the response take as long as it needs until the next piece. HTTP/2 ends a stream at its deadline, whether
+// or not something is being sent.
+func (o *rawWriter) wait() {
+	_ = o.connection.SetWriteDeadline(time.Time{}) // an error means that there is no connection
+}
+
+// hurry bounds the time in which the client receives the next piece.
+func (o *rawWriter) hurry() {
+	_ = o.connection.SetWriteDeadline(time.Now().Add(o.limit)) // as above
+}
+
+// Write sends a piece.
 func (o *rawWriter) Write(p []byte) (int, error) {
 	o.begin()
-	_ = o.connection.SetWriteDeadline(time.Now().Add(o.limit)) // an error means that there is no connection
+	o.hurry()
 	n, err := o.w.Write(p)
 	if err == nil {
 		err = o.connection.Flush()
 	}
 	if errors.Is(err, http.ErrNotSupported) { // the data are sent at the end of the request
 		err = nil
+	}
+	if err == nil {
+		o.wait()
 	}
 	return n, err //nolint:wrapcheck // as the connection says it
 }

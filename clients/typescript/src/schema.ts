@@ -5493,6 +5493,11 @@ export interface components {
              * @default 0
              */
             durationMs: number;
+            /**
+             * @description encrypted is true if a key of KubeVision encrypts the file. Whoever may write to the folder or bucket can change or invent any other file.
+             * @default false
+             */
+            encrypted: boolean;
             /** @description expiresAt is the time at which the recording is deleted. */
             expiresAt?: components["schemas"]["io.k8s.apimachinery.pkg.apis.meta.v1.Time"];
             /**

@@ -15,7 +15,7 @@ import (
 const (
 	// idleBytes is the memory of an idle connection, in bytes.
 	idleBytes = 64 << 10
-	// bytesPerByte is the memory of a byte of an unfinished header.
+	// bytesPerByte is the memory of a byte of an unfinished header, or of a held one that will become garbage.
 	bytesPerByte = 3
 	// knownPart is the divisor of Bytes that gives the share reserved for known clients. The same share is reserved for
 	// unknown clients.
@@ -208,10 +208,11 @@ type connection struct { //nolint:gocritic // the listener comes first, which ha
 	networks []*network
 	known    bool
 	// asked is true after the first request.
-	asked   bool
-	taken   int64
-	used    uint64
-	dropped bool
+	asked bool
+	// taken is the memory of the connection, and held the part of it for requests that are served.
+	taken, held int64
+	used        uint64
+	dropped     bool
 	// takenOver is true once the connection is a WebSocket.
 	takenOver bool
 }

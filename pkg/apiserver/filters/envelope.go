@@ -34,6 +34,7 @@ import (
 // refusals delays responses to clients that are not authenticated. Nil disables the delay.
 func WithEnvelope(next http.Handler, shared func(*http.Request) bool, refusals *Refusals) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		expire(w)
 		if !UnderAPI(r.URL.Path) {
 			if what, status := oversized(r); what != "" {
 				http.Error(w, what, status)

@@ -8285,6 +8285,14 @@ func schema_pkg_apis_dashboard_v1alpha1_TerminalSession(ref common.ReferenceCall
 							Format:      "int64",
 						},
 					},
+					"encrypted": {
+						SchemaProps: spec.SchemaProps{
+							Description: "encrypted is true if a key of KubeVision encrypts the file. Whoever may write to the folder or bucket can change or invent any other file.",
+							Default:     false,
+							Type:        []string{"boolean"},
+							Format:      "",
+						},
+					},
 					"expiresAt": {
 						SchemaProps: spec.SchemaProps{
 							Description: "expiresAt is the time at which the recording is deleted.",
@@ -8292,7 +8300,7 @@ func schema_pkg_apis_dashboard_v1alpha1_TerminalSession(ref common.ReferenceCall
 						},
 					},
 				},
-				Required: []string{"id", "createdAt", "userId", "cluster", "namespace", "pod", "verb", "part", "durationMs", "bytes"},
+				Required: []string{"id", "createdAt", "userId", "cluster", "namespace", "pod", "verb", "part", "durationMs", "bytes", "encrypted"},
 			},
 		},
 		Dependencies: []string{

@@ -21,7 +21,7 @@ func (p *Provider) checkRecordings(ctx context.Context) error {
 	if p.Recordings == nil {
 		return nil
 	}
-	if err := p.Recordings.Check(); err != nil {
+	if err := p.Recordings.Check(ctx); err != nil {
 		klog.FromContext(ctx).Error(err, "Terminals cannot be recorded")
 		return envelope.New(dashboardv1alpha1.CodeUnreachable,
 			"terminals must be recorded, and this one cannot be: ask an administrator").WithCause(err)

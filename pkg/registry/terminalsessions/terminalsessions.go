@@ -14,7 +14,6 @@ import (
 	authorizationv1 "k8s.io/api/authorization/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apiserver/pkg/authentication/user"
-	"k8s.io/klog/v2"
 
 	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
@@ -37,8 +36,6 @@ const (
 	limitParameter   = "limit"
 	defaultLimit     = 50
 	maxLimit         = 200
-	// playBytes is the memory per byte of a recording: the text, and the response, in which each byte may be escaped.
-	playBytes = 4
 )
 
 // Provider provides the endpoints of this package.
@@ -117,9 +114,9 @@ func (p *Provider) list(r *routes.Request, _ granted) (routes.Result, error) {
 	if p.Recordings == nil {
 		return routes.Result{Data: out, Meta: dashboardv1alpha1.Meta{Total: new(int64)}}, nil
 	}
-	found, total, err := p.Recordings.List(offset, min(limit, maxLimit))
+	found, total, err := p.Recordings.List(r.Context(), offset, min(limit, maxLimit))
 	if err != nil {
-		return routes.Result{}, failed(r.Context(), err)
+		return routes.Result{}, failed(err)
 	}
 	for i := range found {
 		out = append(out, sessionOf(&found[i]))
@@ -145,7 +142,7 @@ func sessionOf(s *recording.Summary) dashboardv1alpha1.TerminalSession {
 		ID: s.ID, CreatedAt: metav1.NewTime(s.Began), UserID: s.User, Cluster: s.Cluster, Namespace: s.Namespace,
 		Pod: s.Pod, Container: s.Container, Verb: s.Verb, Command: s.Command,
 		Part:       int32(s.Part), //nolint:gosec // it is small
-		DurationMS: s.Duration.Milliseconds(), Bytes: s.Bytes,
+		DurationMS: s.Duration.Milliseconds(), Bytes: s.Bytes, Encrypted: s.Encrypted,
 	}
 	if !s.Expires.IsZero() {
 		out.ExpiresAt = &metav1.Time{Time: s.Expires}
@@ -155,32 +152,31 @@ func sessionOf(s *recording.Summary) dashboardv1alpha1.TerminalSession {
 
 func (p *Provider) play(r *routes.Request, _ granted) (routes.Result, error) {
 	id := r.Path(sessionParameter)
-	summary, err := p.Recordings.Get(id)
+	summary, err := p.Recordings.Get(r.Context(), id)
 	if err != nil {
-		return routes.Result{}, failed(r.Context(), err)
+		return routes.Result{}, failed(err)
 	}
-	if err := budget.AccountFrom(r.Context()).Take(playBytes * min(summary.Bytes, recording.MaxFileBytes)); err != nil {
-		return routes.Result{}, envelope.OutOfMemory(err)
-	}
-	text, err := p.Recordings.Open(id)
+	text, err := p.Recordings.Open(r.Context(), id)
 	if err != nil {
-		return routes.Result{}, failed(r.Context(), err)
+		return routes.Result{}, failed(err)
 	}
 	defer func() { _ = text.Close() }()
-	content, err := io.ReadAll(io.LimitReader(text, min(summary.Bytes, recording.MaxFileBytes)))
+	of := dashboardv1alpha1.TerminalRecording{ID: id, DurationMS: summary.Duration.Milliseconds()}
+	data, err := encode(io.LimitReader(text, min(summary.Bytes, recording.MaxFileBytes)), of,
+		budget.AccountFrom(r.Context()))
 	if err != nil {
-		return routes.Result{}, failed(r.Context(), err)
+		return routes.Result{}, failed(err)
 	}
-	return routes.Result{Data: dashboardv1alpha1.TerminalRecording{
-		ID: id, Recording: string(content), DurationMS: summary.Duration.Milliseconds(),
-	}}, nil
+	return routes.Result{Data: data}, nil
 }
 
-// failed converts an error of the store to an error with a code. The cause is only logged.
-func failed(ctx context.Context, err error) error {
-	if errors.Is(err, recording.ErrNotFound) {
+// failed returns the error of the store with its code. The cause goes to the log.
+func failed(err error) error {
+	switch {
+	case errors.Is(err, recording.ErrNotFound):
 		return envelope.New(dashboardv1alpha1.CodeNotFound, "there is no such recording")
+	case errors.Is(err, budget.ErrExceeded):
+		return envelope.OutOfMemory(err)
 	}
-	klog.FromContext(ctx).Error(err, "A recording of a terminal cannot be read")
 	return envelope.New(dashboardv1alpha1.CodeUnreachable, "the recordings cannot be read").WithCause(err)
 }

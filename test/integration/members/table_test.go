@@ -39,6 +39,10 @@ func TestMembersWithoutTables(t *testing.T) {
 		}, wire.Invalid, "view"},
 		"sends many columns": {body(`{"kind":"Table","columnDefinitions":[` + strings.Repeat(`{},`, 1<<20) +
 			`{}],"rows":[]}`), wire.Unreachable, ""},
+		"sends many lists of columns": {body(`{"kind":"Table",` + strings.Repeat(`"columnDefinitions":[`+
+			strings.Repeat(`{},`, 500)+`{}],`, 2000) + `"rows":[]}`), wire.Unreachable, ""},
+		"sends a long token": {body(`{"kind":"Table","metadata":{"continue":"` + strings.Repeat("x", 1<<20) +
+			`"},"rows":[]}`), wire.Unreachable, ""},
 		"sends no rows": {body(`{"kind":"Table","columnDefinitions":[]}`), wire.Unreachable, ""},
 		"sends a table": {body(`{"kind":"Table","rows":null}`), wire.OK, ""},
 	} {

@@ -34,6 +34,9 @@ type TerminalSession struct {
 	DurationMS int64 `json:"durationMs"`
 	// bytes is the size of the recording in bytes.
 	Bytes int64 `json:"bytes"`
+	// encrypted is true if a key of KubeVision encrypts the file. Whoever may
+	// write to the folder or bucket can change or invent any other file.
+	Encrypted bool `json:"encrypted"`
 	// expiresAt is the time at which the recording is deleted.
 	// +optional
 	ExpiresAt *metav1.Time `json:"expiresAt,omitempty"`
