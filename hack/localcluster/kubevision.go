@@ -40,7 +40,7 @@ const (
 type KubeVisionOptions struct {
 	// BinDir contains the programs kubevision-apiserver and kubevision-controller-manager.
 	BinDir string
-	// ConfigDir is the folder of the installation's manifests. It defaults to that of the repository.
+	// ConfigDir is the folder of the installation's manifests. It defaults to the folder config of the repository.
 	ConfigDir string
 	// Port is the port of kubevision-apiserver; 0 selects a free one.
 	Port int

@@ -24,7 +24,7 @@ import (
 // kube-apiserver.
 type clientFinder struct {
 	proxies []netip.Prefix
-	// trusted are the networks whose logins have a queue of their own.
+	// trusted are the networks whose logins have a separate queue.
 	trusted    []netip.Prefix
 	frontProxy authenticator.Request
 }

@@ -43,7 +43,7 @@ func registerMetrics() {
 	audit.InitializeMetrics()
 }
 
-// forgetMetrics drops the series of clusters that are not registered any more.
+// forgetMetrics drops the series of clusters that are no longer registered.
 func forgetMetrics(ctx context.Context, clusterCache cache.Cache, after time.Duration) error {
 	kind := &kubevisionv1alpha1.KubeVisionCluster{}
 	informer, err := clusterCache.GetInformer(ctx, kind, cache.BlockUntilSynced(false))

@@ -45,7 +45,7 @@ func NewCodecs() (*runtime.Scheme, serializer.CodecFactory) {
 	return scheme, serializer.NewCodecFactory(scheme)
 }
 
-// ExtraConfig is the configuration of the dashboard's API, in addition to that of a generic API server.
+// ExtraConfig is the configuration of the dashboard's API, in addition to the configuration of a generic API server.
 type ExtraConfig struct {
 	// AccessTokenTTL is the lifetime of an access token.
 	AccessTokenTTL time.Duration

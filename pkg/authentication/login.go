@@ -26,7 +26,7 @@ const queueTime = 5 * time.Second
 
 var (
 	// ErrInvalidCredentials is returned for a wrong password, an unknown, disabled or deleted user, and a user without
-	// a password. Callers cannot tell these cases apart.
+	// a password. Callers cannot distinguish these cases.
 	ErrInvalidCredentials = errors.New("wrong user name or password")
 	// ErrBusy is returned when too many logins are in progress.
 	ErrBusy = errors.New("too many logins at once")

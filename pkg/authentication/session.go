@@ -32,7 +32,7 @@ import (
 )
 
 const (
-	// SessionTTL is how long a session lasts without a renewal.
+	// SessionTTL is the lifetime of a session without a renewal.
 	SessionTTL = 7 * 24 * time.Hour
 
 	maxUserAgent = 256

@@ -150,8 +150,8 @@ func newNotBound(err error, where string) error {
 	return err
 }
 
-// NewReviewFailed returns the error for a failed access review. The error denies the request, but its code is not that
-// of a missing right.
+// NewReviewFailed returns the error for a failed access review. The error denies the request, but its code differs from
+// the code of a missing right.
 func NewReviewFailed(err error) error {
 	message := "your permissions could not be checked"
 	if errors.Is(err, ErrHostUnavailable) {

@@ -101,7 +101,7 @@ func TestUsableClusters(t *testing.T) {
 	}
 }
 
-// TestFailedReviews verifies that a failed review is a denial whose code differs from that of a missing right.
+// TestFailedReviews verifies that a failed review is a denial whose code differs from the code of a missing right.
 func TestFailedReviews(t *testing.T) {
 	plane := shared.Cluster(t)
 	allowed := newUser(t, fixture.Set{Client: shared.Client(t)})

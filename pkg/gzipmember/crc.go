@@ -14,7 +14,7 @@ import (
 
 const (
 	one        = uint32(1) << 31
-	bitsInByte = 3 // as a power of two
+	bitsInByte = 3 // log2 of the bits in a byte
 )
 
 // multiply returns the product of two polynomials.

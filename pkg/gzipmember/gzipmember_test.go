@@ -58,7 +58,7 @@ func TestMember(t *testing.T) {
 	check(t, slices.Concat(large, large), same, same)
 }
 
-// FuzzMember compares the checksum of joined segments with that of the text, and reads the member.
+// FuzzMember compares the checksum of joined segments with the checksum of the whole text, and reads the member.
 func FuzzMember(f *testing.F) {
 	f.Add([]byte("a"), []byte(""), []byte("bc"))
 	f.Add(make([]byte, 100), []byte{0xff}, bytes.Repeat([]byte("ab"), 70_000))

@@ -19,7 +19,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/rawjson"
 )
 
-// Object is a Kubernetes object of which only the necessary parts are decoded.
+// Object is a partially decoded Kubernetes object.
 type Object map[string]json.RawMessage //nolint:recvcheck // only decoding sets the map itself
 
 // UnmarshalJSON sets the members of the object. They share the memory of one copy of the text.

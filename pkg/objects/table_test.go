@@ -99,7 +99,7 @@ func TestNoTable(t *testing.T) {
 	}
 }
 
-// TestColumnsAreBounded verifies that the columns of a table take little memory, whatever a cluster sends.
+// TestColumnsAreBounded verifies that the memory of the columns of a table is bounded for all responses.
 func TestColumnsAreBounded(t *testing.T) {
 	for name, columns := range map[string]string{
 		"many":       strings.Repeat(`{},`, 1<<20) + `{}`,

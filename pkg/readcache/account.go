@@ -48,7 +48,7 @@ func (a *account) begin() {
 	a.loading = 0
 }
 
-// replace sets the memory of the objects to that of a complete list.
+// replace sets the memory of the objects to the memory of a complete list.
 func (a *account) replace(bytes int64) {
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -18,7 +18,7 @@ import (
 	"k8s.io/client-go/rest"
 )
 
-// endingCluster is an API server that ends each watch when it is told to.
+// endingCluster is an API server that ends watches when the test requests it.
 type endingCluster struct {
 	server *httptest.Server
 

@@ -119,8 +119,8 @@ func (r *Redactor) Text(text string, done func() error) string {
 	return Cut(out.String())
 }
 
-// longest returns the length of the longest value that is a prefix of a text, or 0. If the text was cut, the whole text
-// may be the beginning of a value.
+// longest returns the length of the longest value that is a prefix of a text, or 0. A truncated text may be the
+// beginning of a value as a whole.
 func (r *Redactor) longest(text string, cut bool) int {
 	next, exact := slices.BinarySearch(r.values, text)
 	if exact || (cut && next < len(r.values) && strings.HasPrefix(r.values[next], text)) {

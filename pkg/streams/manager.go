@@ -311,8 +311,8 @@ func (m *Manager) isUnwatched(c Cluster) bool {
 	return m.options.Watched == nil || !m.options.Watched(c)
 }
 
-// Shutdown ends all streams and rejects new ones. The reason tells clients to connect again, which leads them to
-// another replica. It returns when the last stream has ended, or when the context ends.
+// Shutdown ends all streams and rejects new ones. Clients reconnect because of the reason, and reach another replica.
+// Shutdown returns when the last stream has ended, or when the context ends.
 func (m *Manager) Shutdown(ctx context.Context) {
 	m.mu.Lock()
 	m.stopping = true

@@ -72,7 +72,7 @@ func newLibrary(b *testing.B) *library {
 	return l
 }
 
-// question is a read that all contenders are asked for.
+// question is a read that all contenders serve.
 type question struct {
 	name, path, kube string
 }
@@ -100,7 +100,7 @@ func (l *library) measure(b *testing.B, out *table, namespace string, objects in
 	}
 }
 
-// restart starts the server anew, and returns how long the first list of all Pods took.
+// restart restarts the server, and returns the duration of the first list of all Pods.
 func (l *library) restart(b *testing.B) time.Duration {
 	b.Helper()
 	if err := env.KubeVision.APIServer().RestartWith(b.Context(), "--read-cache-bytes=536870912"); err != nil {

@@ -14,14 +14,14 @@ import (
 	"time"
 )
 
-// connection sends the same request over one connection again and again. http.Transport passes each request and each
-// response between goroutines, which takes more processor time than small answers do, and the servers share the
-// processors with the clients.
+// connection repeatedly sends the same request over one connection. http.Transport would pass each request and response
+// between goroutines, which takes more processor time than small responses, and the servers share the processors with
+// the clients.
 type connection struct {
 	conn    net.Conn
 	in      *bufio.Reader
 	request *http.Request
-	// raw is the request as it is sent.
+	// raw is the encoded request.
 	raw []byte
 }
 

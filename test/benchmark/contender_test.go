@@ -100,7 +100,7 @@ func (c *contender) count(took durations, bytes int64, refused int) {
 	c.took, c.bytes, c.refused = append(c.took, took...), c.bytes+bytes, c.refused+refused
 }
 
-// once sends one request over a connection of its own, and counts the response.
+// once sends one request over a new connection, and counts the response.
 func (c *contender) once(ctx context.Context, client int) error {
 	open, err := c.dial(ctx, client)
 	if err != nil {
@@ -131,7 +131,7 @@ func (c *contender) newRequest(ctx context.Context, client int) (*http.Request, 
 	return request, nil
 }
 
-// open sends one request over a connection of its own, which ends with the body of the response.
+// open sends one request over a new connection, which ends with the body of the response.
 func (c *contender) open(ctx context.Context, client int) (*http.Response, error) {
 	request, err := c.newRequest(ctx, client)
 	if err != nil {

@@ -37,8 +37,8 @@ const (
 	changesPerSecond = 100
 	// changesAtOnce bounds the changes in flight.
 	changesAtOnce = 8
-	// measuredWatchers bounds the clients that read the times of their events. The others discard their messages, in a
-	// process of their own.
+	// measuredWatchers bounds the clients that read the times of their events. The others discard their messages in a
+	// separate process.
 	measuredWatchers = 50
 )
 
@@ -156,8 +156,8 @@ func (l *library) follow(b *testing.B, mode string, pid int) {
 	b.ReportMetric(milliseconds(limit.percentile(99)), "limit-p99-ms")
 }
 
-// readAll reads from clients while something runs. It returns how late the events were, and how many bytes the clients
-// received.
+// readAll reads from clients while a function runs. It returns the delays of the events, and the number of received
+// bytes.
 func readAll(clients []*websocket.Conn, a *arrivals, run func()) (took durations, received int) {
 	var mu sync.Mutex
 	var group sync.WaitGroup

@@ -61,7 +61,7 @@ type report struct {
 	failures []failure
 }
 
-// load is five loaders, with users and objects of their own.
+// load contains five loaders with separate users and objects.
 type load struct {
 	loaders []loader
 }

@@ -109,8 +109,8 @@ func terminal(cmd *exec.Cmd, in io.Reader, out io.Writer, resize <-chan remoteco
 	return exitError(err)
 }
 
-// AttachContainer implements remotecommand.Attacher: with an input, the process of the container is a shell, and
-// without one, its output is what is in its log.
+// AttachContainer implements remotecommand.Attacher. With input, it runs a shell as the process of the container.
+// Without input, it sends the log of the container.
 func (c containers) AttachContainer(
 	ctx context.Context, pod, uid, container string, in io.Reader, out, errOut io.WriteCloser, tty bool,
 	resize <-chan remotecommand.TerminalSize,

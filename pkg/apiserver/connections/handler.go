@@ -36,8 +36,9 @@ func (l *Listener) Handler(next http.Handler, isTrusted func(*http.Request) bool
 			defer c.releaseAfter(w, streamMemory(r))
 		}
 		if c != nil && r.Body != nil && r.Body != http.NoBody {
-			// The handler gets a copy. net/http checks the body of its own request to see whether the client may still
-			// be sending, and then keeps the connection open until the client has read the response.
+			// The handler gets a copy of the request. net/http inspects the body of the original request to determine
+			// whether the client may still be sending, and then keeps the connection open until the client has read the
+			// response.
 			counted := *r
 			counted.Body = &body{ReadCloser: r.Body, connection: c}
 			r = &counted

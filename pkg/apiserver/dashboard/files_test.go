@@ -83,7 +83,7 @@ func handler(t *testing.T, dir string) (*Files, http.Handler) {
 	return f, around
 }
 
-// ask sends a request like that of a browser for a script. The headers override the defaults.
+// ask sends a request for a script with the headers of a browser. The given headers override them.
 func ask(t *testing.T, h http.Handler, method, target string, header ...string) *http.Response {
 	t.Helper()
 	r := httptest.NewRequestWithContext(t.Context(), method, "/", http.NoBody)

@@ -43,7 +43,7 @@ type Throttle struct {
 	Cache client.Reader
 	// Client reads and writes the throttles.
 	Client client.Client
-	// Clock determines how long logins wait.
+	// Clock determines the delays of logins.
 	Clock clock.PassiveClock
 	// NameSecret returns the secret with which all replicas hash unknown names.
 	NameSecret func() ([]byte, error)

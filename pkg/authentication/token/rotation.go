@@ -51,7 +51,7 @@ func Rotate(
 	return rotated, changed, next, nil
 }
 
-// retention returns how long a key is kept after its successor has begun to sign.
+// retention returns the time for which a key is kept after its successor has begun to sign.
 func retention(period time.Duration) time.Duration {
 	return max(verification, min(maxRetention, retainedPeriods*period))
 }

@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package bootstrap creates the first user of an empty installation, once: an administrator with a random password. It
-// also registers the host, because nobody has rights in the dashboard without a registered cluster.
+// also registers the host, because users have no rights in the dashboard without a registered cluster.
 package bootstrap
 
 import (

@@ -150,7 +150,7 @@ func (r *Reconciler) connect(
 	return nil
 }
 
-// reportExpiry reports that the credential has expired, if this is why a probe failed.
+// reportExpiry reports that the credential has expired, if the expiry is the cause of a failed probe.
 func (r *Reconciler) reportExpiry(c *kubevisionv1alpha1.KubeVisionCluster, k *kubeconfig.Kubeconfig, err error) {
 	if expired := k.CheckExpiry(r.Clock.Now()); expired != nil && clusters.RefusesCredential(err) {
 		condition.Set(&c.Status.Conditions, c.Generation, kubevisionv1alpha1.ClusterCredentialsCondition,

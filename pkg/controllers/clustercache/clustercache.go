@@ -103,7 +103,7 @@ func (r *Registry) member(c *kubevisionv1alpha1.KubeVisionCluster) (*member, err
 	return m, nil
 }
 
-// Retire begins the removal of a registration: requests to the cluster end, and Get and All do not return it any more.
+// Retire begins the removal of a registration: requests to the cluster end, and Get and All no longer return it.
 // Otherwise a controller could create an object after the cleanup.
 func (r *Registry) Retire(c *kubevisionv1alpha1.KubeVisionCluster) {
 	r.mu.Lock()

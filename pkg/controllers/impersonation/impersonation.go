@@ -83,7 +83,7 @@ func (k *AccountManager) join() (p *pass, mine bool) {
 	return k.next, true
 }
 
-// Narrow revokes the names that are in no role binding any more. It grants nothing.
+// Narrow revokes the names that no role binding contains. It grants nothing.
 func (k *AccountManager) Narrow(ctx context.Context) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()

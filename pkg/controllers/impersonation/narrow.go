@@ -124,7 +124,7 @@ func (k *AccountManager) narrowObject(ctx context.Context, existing, desired cli
 	return err
 }
 
-// prune deletes the roles that have no desired names any more, and their bindings first.
+// prune deletes the roles without desired names, after their bindings.
 func (k *AccountManager) prune(ctx context.Context, desired *roles) error {
 	found, err := k.read(ctx)
 	if err != nil {

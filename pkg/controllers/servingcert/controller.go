@@ -102,7 +102,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Result
 		return ctrl.Result{}, err
 	}
 	bundle := mergeBundles(made.ca, r.previous(secret, apiService), r.Clock.Now())
-	// The CA bundle is written first: the certificate may be served as soon as it is written.
+	// The CA bundle must be written first, because the certificate may be served as soon as it is written.
 	if err := r.writeCABundle(ctx, apiService, bundle); err != nil {
 		return ctrl.Result{}, err
 	}

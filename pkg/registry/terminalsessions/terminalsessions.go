@@ -26,7 +26,7 @@ import (
 
 const (
 	// Group is the group of the virtual resource in access reviews on the host. The verbs are list, and get with the id
-	// of a recording. The group differs from that of the API, which all users may call.
+	// of a recording. The group is not the group of the API, which all users may call.
 	Group = kubevisionv1alpha1.GroupName
 	// Resource is the resource of the virtual resource.
 	Resource = "terminalsessions"

@@ -23,9 +23,9 @@ func next(t *testing.T, of *topic) []byte {
 	return message
 }
 
-// TestSharedMessages verifies that clients at the same position of a feed get the same message, which is not encoded
-// again, and that a client who may not see all objects, who has asked for summaries, or who is at another position gets
-// a message of its own.
+// TestSharedMessages verifies that clients at the same position of a feed get the same encoded message, and that a
+// client that may not see all objects, that has requested summaries, or that is at another position gets a separate
+// message.
 func TestSharedMessages(t *testing.T) {
 	w := newWorld()
 	follow := func() *topic {

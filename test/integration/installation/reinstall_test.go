@@ -54,7 +54,8 @@ func user(name string) *kubevisionv1alpha1.KubeVisionUser {
 	return &kubevisionv1alpha1.KubeVisionUser{ObjectMeta: metav1.ObjectMeta{Name: name}}
 }
 
-// writeParameters writes what the controllers write: the last administrator, and the number of users of one.
+// writeParameters writes the parameters like the controllers: the last administrator, and the number of users with the
+// limit 1.
 func writeParameters(t *testing.T, lastAdmin string, users int64, counted time.Time) {
 	t.Helper()
 	usage := func(used int64) kubevisionv1alpha1.ObjectQuotaUsage {

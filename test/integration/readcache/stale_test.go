@@ -149,7 +149,7 @@ func (r *remote) settle(t *testing.T, p person, path string) wire.Envelope {
 	var e wire.Envelope
 	fixture.Eventually(t, "wait for verdicts that are kept", func(context.Context) error {
 		e = p.cached(t, path)
-		time.Sleep(time.Second) // longer than a verdict is kept that was asked for soon after a change
+		time.Sleep(time.Second) // longer than the lifetime of a verdict that was requested shortly after a change
 		e = p.cached(t, path)
 		before := r.proxy.Reviews()
 		if e = p.cached(t, path); r.proxy.Reviews() != before {

@@ -102,7 +102,7 @@ func TestAKindThatChanges(t *testing.T) {
 	admin.send(t, http.MethodPost, in(ns, plural), yamlType, body("Kettle", "v1beta1", "b")).Want(t, wire.OK)
 	admin.becomes(t, in(ns, plural), wire.OK, d.group+`/v1"`)
 
-	// The preferred version is not served any more.
+	// The preferred version is no longer served.
 	d.set(t, version("v1beta1", true, true), version("v1", false, false))
 	admin.becomes(t, in(ns, plural), wire.OK, d.group+`/v1beta1"`)
 	admin.get(t, in(ns, plural, "a")).Want(t, wire.OK)

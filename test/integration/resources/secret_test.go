@@ -23,7 +23,7 @@ const (
 	password  = "correct-horse-battery"
 	masked    = "******"
 	maskedB64 = "KioqKioq"
-	// differs and differsB64 replace values that differ from those of the other side.
+	// differs and differsB64 replace values that differ between the two objects.
 	differs    = "****** (differs)"
 	differsB64 = "KioqKioqIChkaWZmZXJzKQ=="
 )

@@ -36,7 +36,7 @@ func (p person) text(tb testing.TB, path string) string {
 	return string(response.Body)
 }
 
-// TestLogAsText covers the parts of a log that a request may ask for, and a file.
+// TestLogAsText verifies the parts of a log that a request may select, and the file format.
 func TestLogAsText(t *testing.T) {
 	p, namespace := inNamespace(t, "readonly")
 	runs(t, namespace, "web", nil, "main", "side")

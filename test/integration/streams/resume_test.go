@@ -66,7 +66,7 @@ func (r *resumer) follow(tb testing.TB, wait time.Duration) {
 	}
 }
 
-// apply applies an event. It is false if the stream is of no use any more.
+// apply applies an event. It returns false if the stream must be replaced.
 func (r *resumer) apply(tb testing.TB, e event, initial bool) bool {
 	tb.Helper()
 	switch e.Type {

@@ -5,8 +5,8 @@ package v1alpha1
 
 import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-// KubeVisionPolicyParameter contains what an admission policy must know about many objects at once, since CEL cannot
-// count objects. There is one for the last administrator, and one for the number of objects.
+// KubeVisionPolicyParameter contains data about many objects for an admission policy, because CEL cannot count objects.
+// One of the two parameters is for the last administrator, and one for the number of objects.
 //
 // +kubebuilder:object:root=true
 // +kubebuilder:resource:scope=Cluster,shortName=kvpp,categories=kubevision
@@ -21,8 +21,8 @@ import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 // +kubebuilder:validation:XValidation:rule="(self.metadata.name == 'kubevision-last-admin' && has(self.spec.lastAdmin)) || (self.metadata.name == 'kubevision-object-quota' && has(self.spec.objectQuota))",message="there are only kubevision-last-admin, with spec.lastAdmin, and kubevision-object-quota, with spec.objectQuota"
 type KubeVisionPolicyParameter struct {
 	metav1.TypeMeta `json:",inline"`
-	// metadata is the standard object metadata. The name is that of the policy: kubevision-last-admin or
-	// kubevision-object-quota.
+	// metadata is the standard object metadata. The name is the name of the policy:
+	// kubevision-last-admin or kubevision-object-quota.
 	// +optional
 	metav1.ObjectMeta `json:"metadata,omitempty"`
 
@@ -45,8 +45,8 @@ type KubeVisionPolicyParameterSpec struct {
 	ObjectQuota *ObjectQuotaParameter `json:"objectQuota,omitempty"`
 }
 
-// LastAdminParameter names the objects without which there would be no usable administrator: a user who is not
-// disabled, has a password, and holds the built-in role admin in the whole host. An absent field restricts nothing.
+// LastAdminParameter names the objects that are required for the last usable administrator: a user who is not disabled,
+// has a password, and has the built-in role admin in the whole host. An absent field restricts nothing.
 type LastAdminParameter struct {
 	// user is the only usable administrator. It is absent if there are several.
 	// +optional
@@ -90,11 +90,11 @@ type LastAdminParameter struct {
 //
 // +kubebuilder:validation:XValidation:rule="self.kind in ['KubeVisionUser','KubeVisionGroup']",message="kind must be KubeVisionUser or KubeVisionGroup"
 type AdminSubject struct {
-	// kind of the subject: KubeVisionUser or KubeVisionGroup.
+	// kind is the kind of the subject: KubeVisionUser or KubeVisionGroup.
 	// +required
 	Kind SubjectKind `json:"kind"`
 
-	// name of the subject.
+	// name is the name of the subject.
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=63
@@ -104,8 +104,9 @@ type AdminSubject struct {
 // ObjectQuotaParameter is the number and the size of KubeVision's objects. An object that would exceed a limit is
 // rejected.
 type ObjectQuotaParameter struct {
-	// countTime is the time of the count. There is one each minute, and whenever a number reaches its limit or falls
-	// below it. If the last one is older than five minutes, no object is created, because their number is not known.
+	// countTime is the time of the count. The objects are counted each minute, and when a number reaches its limit or
+	// falls below it. If the last count is older than five minutes, no object can be created, because the number is
+	// unknown.
 	// +required
 	CountTime metav1.Time `json:"countTime"`
 
@@ -127,7 +128,7 @@ type ObjectQuotaParameter struct {
 	Bytes ObjectQuotaUsage `json:"bytes"`
 }
 
-// ObjectQuotaUsage is a limit, and how much of it is used.
+// ObjectQuotaUsage is a limit and its usage.
 type ObjectQuotaUsage struct {
 	// used is the number at countTime.
 	// +required
