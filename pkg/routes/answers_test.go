@@ -167,3 +167,36 @@ func TestAnswersThatAreNotRead(t *testing.T) {
 		})
 	}
 }
+
+// TestQuietResponses verifies that a response without an end goes on after a pause, over both versions of HTTP.
+func TestQuietResponses(t *testing.T) {
+	table := &Table{pieceTime: 100 * time.Millisecond}
+	for name, isHTTP2 := range map[string]bool{"HTTP/1": false, "HTTP/2": true} {
+		t.Run(name, func(t *testing.T) {
+			server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				table.writeRaw(r.Context(), w, &Raw{Write: func(_ context.Context, w io.Writer) error {
+					_, first := io.WriteString(w, "one ")
+					time.Sleep(4 * table.pieceTime)
+					_, second := io.WriteString(w, "two")
+					return errors.Join(first, second)
+				}})
+			}))
+			server.EnableHTTP2 = isHTTP2
+			server.StartTLS()
+			t.Cleanup(server.Close)
+			request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, server.URL, http.NoBody)
+			if err != nil {
+				t.Fatal(err)
+			}
+			response, err := server.Client().Do(request)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer func() { _ = response.Body.Close() }()
+			text, err := io.ReadAll(response.Body)
+			if err != nil || string(text) != "one two" || (response.ProtoMajor == 2) != isHTTP2 {
+				t.Errorf("%s: %q (%v)", response.Proto, text, err)
+			}
+		})
+	}
+}

@@ -150,7 +150,8 @@ func TestUnreadResponses(t *testing.T) {
 						}
 						go func() { _, _ = io.Copy(io.Discard, f.connection) }()
 						for i := range streams {
-							if f.request(uint32(2*i+1), "GET", wire.DirectPath+"//clusters", tc.field, tc.times) != nil {
+							if f.request(uint32(2*i+1), "GET", wire.DirectPath+"//clusters", tc.field,
+								tc.times) != nil {
 								return // the server may close connections
 							}
 						}
