@@ -68,6 +68,9 @@ FAST_HASHES = -gcflags='golang.org/x/crypto/argon2=-race=false -d=checkptr=0'
 # Half of the time of the linker would be spent in debugging symbols.
 FAST_LINK = -ldflags=-w
 
+# The flags of go test in "make test".
+TEST_FLAGS = $(FAST_LINK) -vet=off -p 3 -count 1 -timeout 45m
+
 # The programs under test, which all test packages share; the folder race has them with the race detector.
 TEST_PROGRAMS = $(CURDIR)/bin/test
 
@@ -101,14 +104,21 @@ stop: ## Stop what "make run" started.
 
 .PHONY: test
 # Three packages run concurrently, each with its own control plane, since they wait most of the time. The packages and
-# the programs are compiled beforehand, and "make verify" runs vet. The tests have the race detector; of the programs
-# under test, those of the packages with DetectRaces have it (test/environment).
+# the programs are compiled beforehand, and "make verify" runs vet. The tests beside the code have the race detector.
+# Those in test/ only send requests: of the programs under test, those of the packages with DetectRaces have it
+# (test/environment).
 test: ## Run all tests: unit, integration and conformance.
 	@$(CHOOSE_RACE); $(CHECK_BROWSER); \
-	go list $$race -export -f '' ./... && CGO_ENABLED=0 go build $(FAST_LINK) -o $(TEST_PROGRAMS)/ ./cmd/... && \
-	go build $$race $(FAST_HASHES) $(FAST_LINK) -o $(TEST_PROGRAMS)/race/ ./cmd/... && $(CONTROL_PLANE) && \
-	packages=$$(go list $(PKG) | grep -v -e $(LIMITS) -e $(E2E)) && \
-	KUBEVISION_PROGRAMS=$(TEST_PROGRAMS) $(TEST_ENV) go test $$race $(FAST_LINK) -vet=off -p 3 -count 1 -timeout 45m $(TESTFLAGS) $$packages
+	packages=$$(go list $(PKG)) || exit 1; \
+	beside=$$(echo "$$packages" | grep -v $(MODULE)/test/); \
+	requests=$$(echo "$$packages" | grep $(MODULE)/test/ | grep -v -e $(LIMITS) -e $(E2E)); \
+	go list $$race -export -f '' $$beside && CGO_ENABLED=0 go build $(FAST_LINK) -o $(TEST_PROGRAMS)/ ./cmd/... && \
+	go build $$race $(FAST_HASHES) $(FAST_LINK) -o $(TEST_PROGRAMS)/race/ ./cmd/... && $(CONTROL_PLANE) || exit 1; \
+	export KUBEVISION_PROGRAMS=$(TEST_PROGRAMS) $(TEST_ENV); \
+	[ -z "$$beside" ] || go test $$race $(TEST_FLAGS) $(TESTFLAGS) $$beside || failed=yes; \
+	export CGO_ENABLED=0 KUBEVISION_DETECT_RACES="$$race"; \
+	[ -z "$$requests" ] || go test $(TEST_FLAGS) $(TESTFLAGS) $$requests || failed=yes; \
+	[ -z "$$failed" ]
 
 .PHONY: test-limits
 # Runs alone, since other tests would time out during the floods. Runs without the race detector, which needs several

@@ -10,7 +10,7 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// The defaults are those of the controller managers of Kubernetes.
+// The defaults are those of kube-controller-manager.
 const (
 	defaultLeaseDuration = 15 * time.Second
 	defaultRenewDeadline = 10 * time.Second
@@ -20,8 +20,8 @@ const (
 // election contains the flags of the leader election.
 type election struct {
 	enabled bool
-	// leaseDuration is how long others wait for a holder that is gone. A holder that cannot renew the lease within
-	// renewDeadline ends. All of them try each retryPeriod.
+	// leaseDuration is the time after which other replicas replace a holder that does not renew the lease. A holder
+	// exits if it cannot renew the lease within renewDeadline. All replicas retry every retryPeriod.
 	leaseDuration, renewDeadline, retryPeriod time.Duration
 }
 
@@ -37,7 +37,7 @@ func (e *election) addFlags(fs *pflag.FlagSet) {
 }
 
 func (e *election) validate() error {
-	const jitter = 1.2 // of client-go
+	const jitter = 1.2 // the jitter of client-go
 	switch {
 	case e.leaseDuration <= e.renewDeadline:
 		return errors.New("--leader-elect-lease-duration must be longer than --leader-elect-renew-deadline")

@@ -36,7 +36,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/version"
 )
 
-// minSigningKeyPeriod bounds the number of keys: each is kept for some hours after its successor was created.
+// minSigningKeyPeriod bounds the number of keys, because each key is kept for some hours after its successor was
+// created.
 const minSigningKeyPeriod = 6 * time.Hour
 
 type options struct {
@@ -82,7 +83,7 @@ func newCommand() *cobra.Command {
 	fs := cmd.Flags()
 	logsapi.AddFlags(o.logs, fs)
 	fs.StringVar(&o.kubeconfig, "kubeconfig", "",
-		"kubeconfig file of the host cluster. The default is the cluster that the program runs in.")
+		"kubeconfig file of the host cluster. The default is the cluster in which the program runs.")
 	fs.StringVar(&o.probeAddress, "health-probe-bind-address", ":8081",
 		"Address of /healthz and /readyz; 0 disables them.")
 	fs.StringVar(&o.metricsAddress, "metrics-bind-address", ":8443",
@@ -93,17 +94,18 @@ func newCommand() *cobra.Command {
 	fs.BoolVar(&o.controllers.AdminKeepsPassword, "bootstrap-admin-keeps-password", false,
 		"Let the first user keep the random password instead of requiring a change at the first login.")
 	fs.StringVar(&o.controllers.HostCluster, "bootstrap-cluster", "local",
-		"Name with which the host cluster is registered when the first user is created; empty to skip this.")
+		"Name for the registration of the host cluster, which is created together with the first user. "+
+			"If empty, the host is not registered.")
 	fs.StringSliceVar(&o.controllers.ServingCertExtraHosts, "serving-cert-extra-names", nil,
 		"Additional DNS names and IP addresses in the certificate of kubevision-apiserver.")
 	fs.Int64Var(&o.controllers.MemberCacheBytes, "member-cache-bytes", clusters.DefaultMemberCacheBytes,
 		"Memory for cached RBAC objects and namespaces of all member clusters, in bytes. "+
-			"One member may take at most 144 MiB. Beyond the limit, the newest clusters are disconnected.")
+			"One member may use at most 144 MiB. Beyond the limit, the newest clusters are disconnected.")
 	fs.IntVar(&o.controllers.ConcurrentClusterSyncs, "concurrent-cluster-syncs", cluster.DefaultConcurrency,
-		"Number of clusters that are reconciled at once. A higher number takes more memory and connections.")
+		"Number of clusters that are reconciled concurrently. A higher number needs more memory and connections.")
 	fs.IntVar(&o.controllers.ConcurrentRoleBindingSyncs, "concurrent-role-binding-syncs",
 		rolebinding.DefaultConcurrency,
-		"Number of role bindings that are reconciled at once.")
+		"Number of role bindings that are reconciled concurrently.")
 	o.controllers.SessionLimits.AddFlags(fs)
 	o.controllers.ObjectLimits.AddFlags(fs)
 	o.addresses.AddFlags(fs)
@@ -131,7 +133,7 @@ func (o *options) run(ctx context.Context) error {
 	return o.start(ctx)
 }
 
-// validate returns an error that names the first flag with a value that cannot be used.
+// validate returns an error that names the first flag with an invalid value.
 func (o *options) validate() error {
 	if o.controllers.SigningKeyPeriod < minSigningKeyPeriod {
 		return fmt.Errorf("--signing-key-rotation-period must be at least %s", minSigningKeyPeriod)
@@ -161,7 +163,7 @@ func (o *options) start(ctx context.Context) error {
 		return fmt.Errorf("reading the kubeconfig: %w", err)
 	}
 	o.controllers.ClusterAddresses = addresses.WithHost(config.Host)
-	config.QPS = -1 // the API priority and fairness of the host queues the calls
+	config.QPS = -1 // API priority and fairness of the host limits the calls.
 	if err := hostwait.Await(ctx, config, o.listen, hostwait.Probes(http.NotFoundHandler())); err != nil {
 		return err
 	}

@@ -53,11 +53,12 @@ func newRemoveCommand() *cobra.Command {
 	fs := cmd.Flags()
 	logsapi.AddFlags(o.logs, fs)
 	fs.StringVar(&o.kubeconfig, "kubeconfig", "",
-		"kubeconfig file of an administrator of the host cluster; without it, the cluster that the program runs in.")
+		"kubeconfig file of an administrator of the host cluster. The default is the cluster in which the program "+
+			"runs.")
 	fs.DurationVar(&o.timeout, "timeout", 50*time.Second,
-		"Time to wait until users, clusters and role bindings are deleted, and again until everything else is.")
+		"Time to wait for the deletion of users, clusters and role bindings, and again for that of all other objects.")
 	fs.StringSliceVar(&o.abandon, "abandon", nil,
-		"Clusters that are unregistered even if KubeVision's objects there cannot be removed.")
+		"Names of clusters to unregister even if KubeVision's objects on them cannot be removed.")
 	fs.BoolVar(&o.removeSelf, "remove-self", false,
 		"At the end, remove the namespace and the binding "+removalName+" of the Job that runs this command.")
 	o.addresses.AddFlags(fs)
@@ -76,7 +77,7 @@ func (o *removeOptions) run(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("reading the kubeconfig: %w", err)
 	}
-	config.QPS = -1 // the API priority and fairness of the host queues the calls
+	config.QPS = -1 // API priority and fairness of the host limits the calls.
 	host, err := client.New(config, client.Options{})
 	if err != nil {
 		return fmt.Errorf("making a client for the host: %w", err)
@@ -94,7 +95,7 @@ func (o *removeOptions) run(ctx context.Context) error {
 	return nil
 }
 
-// takeBack runs the controllers that take back what was placed on clusters.
+// takeBack runs the controllers that remove KubeVision's objects from clusters.
 func takeBack(ctx context.Context, config *rest.Config, addresses addresspolicy.Policy) error {
 	scheme, err := controllers.NewScheme()
 	if err != nil {

@@ -15,8 +15,8 @@ import (
 
 const applyTimeout = time.Minute
 
-// Apply applies a kustomize folder to the cluster by server-side apply. It retries while definitions that it has just
-// created are not served.
+// Apply applies a kustomize folder to the cluster with server-side apply. It retries until the definitions that it has
+// created are served.
 func (c *Cluster) Apply(ctx context.Context, kustomizeDir string) error {
 	ctx, cancel := context.WithTimeout(ctx, applyTimeout)
 	defer cancel()

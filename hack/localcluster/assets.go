@@ -29,7 +29,7 @@ func Assets(ctx context.Context, out io.Writer) (string, error) {
 	return buildPrograms(ctx, out, "control plane", "controlplane")
 }
 
-// NodeAssets is like Assets, for the programs of simulated nodes: those that are named, or all.
+// NodeAssets is like Assets, for the named programs of simulated nodes, or all of them if there are no names.
 func NodeAssets(ctx context.Context, out io.Writer, names ...string) (string, error) {
 	return buildPrograms(ctx, out, "programs of nodes", "nodes", names...)
 }

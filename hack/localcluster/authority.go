@@ -16,8 +16,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/certificates"
 )
 
-// certificateLifetime exceeds the lifetime of any cluster: nothing renews the authority of a cluster that is kept
-// between runs.
+// certificateLifetime exceeds the lifetime of any cluster, because the authority of a cluster that is kept between runs
+// is never renewed.
 const certificateLifetime = 10 * 365 * 24 * time.Hour
 
 // KeyPair is a certificate with its private key, both PEM encoded.
@@ -67,7 +67,7 @@ func withLifetime(template *x509.Certificate) *x509.Certificate {
 	return template
 }
 
-// encodePublicKey encodes a key in the form with which kube-apiserver verifies tokens.
+// encodePublicKey encodes a key in the format that kube-apiserver reads to verify tokens.
 func encodePublicKey(key *ecdsa.PrivateKey) ([]byte, error) {
 	der, err := x509.MarshalPKIXPublicKey(key.Public())
 	if err != nil {

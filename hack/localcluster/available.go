@@ -17,7 +17,7 @@ import (
 
 const (
 	apiServiceName = "v1alpha1.dashboard.kubevision.io"
-	// askedAnnotation has no meaning; a change of it triggers a check.
+	// askedAnnotation is an annotation without a meaning. A change of it triggers a check.
 	askedAnnotation = "localcluster.kubevision.io/asked-at"
 )
 
@@ -25,8 +25,8 @@ func apiServices() schema.GroupVersionResource {
 	return schema.GroupVersionResource{Group: "apiregistration.k8s.io", Version: "v1", Resource: "apiservices"}
 }
 
-// WaitAvailable waits until the aggregation layer reaches kubevision-apiserver. Directly after a restart the status
-// of the APIService may still be that of the previous process.
+// WaitAvailable waits until the aggregation layer reaches kubevision-apiserver. After a restart, the status of the
+// APIService may still refer to the previous process.
 func (k *KubeVision) WaitAvailable(ctx context.Context) error {
 	begun := time.Now()
 	if err := k.askAggregator(ctx); err != nil {

@@ -30,8 +30,8 @@ type Options struct {
 	Keep bool
 	// APIServerPort is the port of kube-apiserver; 0 selects a free one.
 	APIServerPort int
-	// Address is an address of this machine besides the loopback interface, under which nodes and Pods reach
-	// kube-apiserver. With it, the controllers of nodes run, too.
+	// Address is an address of this machine other than loopback, under which nodes and Pods reach kube-apiserver. If it
+	// is set, the controllers of nodes run, too.
 	Address string
 	// Log receives a line of progress for each step. By default progress is discarded.
 	Log io.Writer
@@ -48,7 +48,7 @@ type Cluster struct {
 	log       io.Writer
 	keys      *pki
 	exits     chan *ExitError
-	// hasControllerManager can be false only with custom assets.
+	// hasControllerManager is false only if custom assets do not include the program.
 	hasControllerManager bool
 
 	mu       sync.Mutex
@@ -172,7 +172,7 @@ func (c *Cluster) Exits() <-chan *ExitError {
 func (c *Cluster) reportExit(err *ExitError) {
 	select {
 	case c.exits <- err:
-	default: // No reader; the first reports are the ones that explain the failure.
+	default: // Nobody receives; the first reports are sufficient to explain the failure.
 	}
 }
 
@@ -182,6 +182,6 @@ func (c *Cluster) Dir() string { return c.dir }
 // KubectlPath returns the path of a kubectl of the cluster's version.
 func (c *Cluster) KubectlPath() string { return filepath.Join(c.assets, "kubectl") }
 
-// HasControllerManager returns false if KUBEBUILDER_ASSETS names a folder without kube-controller-manager: then Pods
-// are not created and garbage is not collected.
+// HasControllerManager returns false if KUBEBUILDER_ASSETS names a folder without kube-controller-manager. Then no Pods
+// are created and no garbage is collected.
 func (c *Cluster) HasControllerManager() bool { return c.hasControllerManager }

@@ -75,7 +75,7 @@ func processIDs(t *testing.T, cluster *Cluster) []int {
 			pids = append(pids, pid)
 		}
 	}
-	const want = 4 // with the kubelet of checkKubelet
+	const want = 4 // includes the kubelet of checkKubelet
 	if len(pids) != want {
 		t.Fatalf("%d processes run, want %d", len(pids), want)
 	}

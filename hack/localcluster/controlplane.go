@@ -21,8 +21,8 @@ const (
 	controllerManagerName = "kube-controller-manager"
 )
 
-// controllers excludes the controllers that act on nodes, their volumes or load balancers. Without nodes they are
-// useless or harmful: the pod garbage collector would delete every Pod that a test binds to a node.
+// controllers excludes the controllers that manage nodes, their volumes or load balancers. Without nodes they have no
+// effect or do harm: the pod garbage collector would delete every Pod that a test binds to a node.
 func (c *Cluster) controllers() string {
 	if c.address != "" {
 		return "*"
@@ -121,7 +121,7 @@ func (c *Cluster) startKubeAPIServer(ctx context.Context, etcdURL string) error 
 	}
 	args = append(args, c.addressFlags()...)
 	if !c.hasControllerManager {
-		// Nothing would create the service accounts that this plugin requires.
+		// No controller would create the ServiceAccounts that this plugin requires.
 		args = append(args, "--disable-admission-plugins=ServiceAccount")
 	}
 	ready, err := probe("https://"+address(c.port)+"/readyz", c.keys.cluster.CertPEM, c.keys.admin)
@@ -181,7 +181,7 @@ func (c *Cluster) startControllerManager(ctx context.Context) error {
 		"--cluster-signing-cert-file=" + c.pkiFile("ca.crt"),
 		"--cluster-signing-key-file=" + c.pkiFile("ca.key"),
 		"--leader-elect=false",
-		// The server has one user; with the default limits garbage collection would be slow.
+		// The server has one user. With the default limits, garbage collection would be slow.
 		"--kube-api-qps=200",
 		"--kube-api-burst=400",
 		"--concurrent-gc-syncs=5",
@@ -196,7 +196,7 @@ func (c *Cluster) startProgram(
 	return c.startProgramOf(ctx, c.assets, name, ready, args)
 }
 
-// startProgramOf starts a program of a folder and waits until it is ready.
+// startProgramOf starts a program from a folder and waits until it is ready.
 func (c *Cluster) startProgramOf(
 	ctx context.Context, folder, name string, ready func(context.Context) error, args []string,
 ) error {
@@ -209,8 +209,8 @@ func (c *Cluster) startProgramOf(
 	return nil
 }
 
-// Run starts another program beside the control plane, and waits until it is ready. Stop stops it before the control
-// plane.
+// Run starts another program in addition to the control plane, and waits until it is ready. Stop stops it before the
+// control plane.
 func (c *Cluster) Run(
 	ctx context.Context, path string, ready func(context.Context) error, env []string, args ...string,
 ) (*Program, error) {
@@ -235,7 +235,7 @@ func (c *Cluster) Etcd() *Program { return c.program(etcdName) }
 // APIServer returns the process of kube-apiserver.
 func (c *Cluster) APIServer() *Program { return c.program(kubeAPIServerName) }
 
-// ControllerManager is the process of kube-controller-manager, or nil if there is none.
+// ControllerManager returns the process of kube-controller-manager, or nil if there is none.
 func (c *Cluster) ControllerManager() *Program { return c.program(controllerManagerName) }
 
 func (c *Cluster) program(name string) *Program {
@@ -249,7 +249,7 @@ func (c *Cluster) program(name string) *Program {
 	return nil
 }
 
-// newProgram creates a program, which Stop stops before the programs created earlier.
+// newProgram creates a program. Stop stops programs in the reverse order of their creation.
 func (c *Cluster) newProgram(name, path string, ready func(context.Context) error, args []string) *Program {
 	program := &Program{
 		name:         name,

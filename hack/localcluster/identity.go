@@ -21,7 +21,7 @@ const (
 	adminUser  = "kubernetes-admin"
 	adminGroup = "system:masters"
 
-	// tokenSeconds is 30 days: nothing renews the token in a kubeconfig, and a detached run may run unattended for
+	// tokenSeconds is 30 days, because the token in a kubeconfig is never renewed and a detached run may continue for
 	// days.
 	tokenSeconds   = 30 * 24 * 60 * 60
 	accountTimeout = 10 * time.Second
@@ -54,7 +54,7 @@ func (c *Cluster) AnonymousConfig() *rest.Config {
 	return &rest.Config{
 		Host:            "https://" + net.JoinHostPort(cmp.Or(c.address, loopback), strconv.Itoa(c.port)),
 		TLSClientConfig: rest.TLSClientConfig{CAData: c.keys.cluster.CertPEM},
-		// All clients share one machine with the server; the server's priority and fairness suffices.
+		// All clients share one machine with the server, whose priority and fairness is sufficient.
 		QPS: -1,
 	}
 }
@@ -65,8 +65,8 @@ func (c *Cluster) certificateConfig(pair KeyPair) *rest.Config {
 	return config
 }
 
-// ServiceAccountConfig returns a client configuration for a service account, with a token of its own. It waits for an
-// account that a controller is about to create.
+// ServiceAccountConfig returns a client configuration with a new token of a ServiceAccount. It waits until the account
+// exists.
 func (c *Cluster) ServiceAccountConfig(ctx context.Context, namespace, name string) (*rest.Config, error) {
 	client, err := kubernetes.NewForConfig(c.Config())
 	if err != nil {

@@ -40,7 +40,7 @@ const (
 type KubeVisionOptions struct {
 	// BinDir contains the programs kubevision-apiserver and kubevision-controller-manager.
 	BinDir string
-	// ConfigDir is the folder of the installation's manifests. It defaults to that of the repository.
+	// ConfigDir is the folder of the installation's manifests. It defaults to the folder config of the repository.
 	ConfigDir string
 	// Port is the port of kubevision-apiserver; 0 selects a free one.
 	Port int
@@ -52,8 +52,8 @@ type KubeVisionOptions struct {
 	ConfineMemory bool
 }
 
-// KubeVision is an installation whose programs run outside of the cluster, each as its own service account, and are
-// reached through the aggregation layer.
+// KubeVision is an installation whose programs run outside of the cluster, each as its own ServiceAccount. Clients
+// reach them through the aggregation layer.
 type KubeVision struct {
 	cluster           *Cluster
 	client            kubernetes.Interface
@@ -133,8 +133,7 @@ func (k *KubeVision) install(ctx context.Context) error {
 	if err := writeOverlay(overlay, k.options.ConfigDir, k.port); err != nil {
 		return err
 	}
-	// kube-apiserver looks up the kinds that admission policies refer to when it first needs them, and not again for
-	// 30 seconds.
+	// kube-apiserver looks up the kinds in admission policies when it first needs them, and then not for 30 seconds.
 	if err := k.cluster.Apply(ctx, filepath.Join(k.options.ConfigDir, "crd")); err != nil {
 		return err
 	}
@@ -146,8 +145,8 @@ func (k *KubeVision) install(ctx context.Context) error {
 	return k.cluster.Apply(ctx, overlay)
 }
 
-// waitAdmission waits until kube-apiserver can evaluate the admission policies. Until then it rejects the requests to
-// which they apply, such as a change of a namespace.
+// waitAdmission waits until kube-apiserver can evaluate the admission policies. Until then it rejects the requests that
+// the policies match, such as a change of a namespace.
 func (k *KubeVision) waitAdmission(ctx context.Context) error {
 	begun := time.Now()
 	patch := []byte(`{"metadata":{"annotations":{"` + askedAnnotation + `":"` + begun.Format(time.RFC3339Nano) + `"}}}`)
@@ -183,7 +182,8 @@ func (k *KubeVision) StartControllerManager(ctx context.Context, extra ...string
 	return k.runControllerManager(ctx, controllerManagerProgram+"-2", metricsPort, extra)
 }
 
-// runControllerManager returns the program also if it has not become ready.
+// runControllerManager starts kubevision-controller-manager and waits until it is ready. It returns the program also if
+// the wait fails.
 func (k *KubeVision) runControllerManager(
 	ctx context.Context, name string, metricsPort int, extra []string,
 ) (*Program, error) {

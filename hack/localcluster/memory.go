@@ -18,7 +18,7 @@ import (
 
 const (
 	softLimitVariable = "GOMEMLIMIT"
-	// collectorVariable is cleared, so that the garbage collector works as in a container.
+	// collectorVariable is removed from the environment, so that the garbage collector works as in a container.
 	collectorVariable = "GOGC"
 )
 
@@ -102,7 +102,7 @@ func ReadMemory(pid int) (ProcessMemory, error) {
 		_, rest, _ := strings.Cut(string(text), "\n"+name+":")
 		line, _, _ := strings.Cut(rest, "\n")
 		kibibytes, err := strconv.ParseUint(strings.TrimSpace(strings.TrimSuffix(line, "kB")), 10, 64)
-		if err != nil { // a zombie has no memory
+		if err != nil { // a zombie process has no memory
 			return ProcessMemory{}, fmt.Errorf("read %s of process %d: %w", name, pid, err)
 		}
 		*into = kibibytes << 10
@@ -112,7 +112,7 @@ func ReadMemory(pid int) (ProcessMemory, error) {
 
 // ForgetPeak resets the peak of a process to its current value.
 func ForgetPeak(pid int) error {
-	const resetPeak = "5" // proc(5)
+	const resetPeak = "5" // value from proc(5)
 	if err := os.WriteFile(processFile(pid, "clear_refs"), []byte(resetPeak), 0); err != nil {
 		return fmt.Errorf("forget the memory peak of process %d: %w", pid, err)
 	}

@@ -32,7 +32,7 @@ const (
 )
 
 // StartNodes starts simulated nodes: a scheduler binds Pods to them, KWOK reports the Pods as running, and the kubelet
-// of StartKubelet serves logs and commands. No container runs.
+// of StartKubelet serves logs and commands. It runs no containers.
 func (c *Cluster) StartNodes(ctx context.Context, count int) error {
 	assets, err := NodeAssets(ctx, c.log)
 	if err != nil {
@@ -51,7 +51,7 @@ func (c *Cluster) StartNodes(ctx context.Context, count int) error {
 		"--config=" + filepath.Join(assets, "stages.yaml"),
 		"--manage-all-nodes=true",
 		"--node-ip=" + loopback,
-		// Without a port it has no server, which would run commands for everybody. The kubelet takes its place.
+		// Without a port, KWOK has no server, which would run commands for any client. The kubelet replaces it.
 		"--node-port=0",
 	})
 	if err := kwok.Start(ctx); err != nil {
@@ -75,8 +75,8 @@ func (c *Cluster) StartNodes(ctx context.Context, count int) error {
 	return nil
 }
 
-// createNode creates a node, or keeps that of an earlier run. It removes the taint of a new node, which the controller
-// that does this in a real cluster does not run here.
+// createNode creates a node, or keeps the node of an earlier run. It removes the taint of a new node, because the
+// controller that removes it in a real cluster does not run here.
 func createNode(ctx context.Context, client kubernetes.Interface, name string, port int) error {
 	node := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{
 		corev1.LabelHostname: name, corev1.LabelOSStable: "linux",
@@ -86,7 +86,7 @@ func createNode(ctx context.Context, client kubernetes.Interface, name string, p
 	if err == nil {
 		_, err = nodes.Patch(ctx, name, types.MergePatchType, []byte(`{"spec":{"taints":null}}`), metav1.PatchOptions{})
 	}
-	if err == nil || apierrors.IsAlreadyExists(err) { // the port of the kubelet is another one
+	if err == nil || apierrors.IsAlreadyExists(err) { // the kubelet may have a different port
 		endpoint := fmt.Sprintf(`{"status":{"daemonEndpoints":{"kubeletEndpoint":{"Port":%d}}}}`, port)
 		_, err = nodes.Patch(ctx, name, types.MergePatchType, []byte(endpoint), metav1.PatchOptions{}, "status")
 	}
@@ -96,9 +96,9 @@ func createNode(ctx context.Context, client kubernetes.Interface, name string, p
 	return nil
 }
 
-// StartKubelet starts a program that serves logs, commands and ports of Pods as a kubelet does, and returns its port.
-// A Node with the address 127.0.0.1 and that port is served by it. Logs are the files
-// PodsDir/NAMESPACE/POD/CONTAINER.log, commands run on this machine, and ports are those of the loopback interface.
+// StartKubelet starts a program that serves logs, commands and ports of Pods like a kubelet, and returns its port. It
+// serves Nodes with the address 127.0.0.1 and that port. Logs are the files PodsDir/NAMESPACE/POD/CONTAINER.log,
+// commands run on this machine, and ports are those of the loopback interface.
 func (c *Cluster) StartKubelet(ctx context.Context) (port int, err error) {
 	assets, err := NodeAssets(ctx, c.log, kubeletName)
 	if err != nil {

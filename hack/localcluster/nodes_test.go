@@ -15,8 +15,8 @@ import (
 	"k8s.io/client-go/kubernetes"
 )
 
-// checkKubelet verifies that logs and commands of a Pod work through kube-apiserver, and that only kube-apiserver may
-// ask the kubelet: whoever may, runs commands on this machine.
+// checkKubelet verifies that logs and commands of a Pod work through kube-apiserver, and that the kubelet accepts only
+// kube-apiserver, because its clients can run commands on this machine.
 func checkKubelet(t *testing.T, c *Cluster) {
 	port, err := c.StartKubelet(t.Context())
 	if err != nil {

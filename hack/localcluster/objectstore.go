@@ -21,15 +21,15 @@ const (
 type ObjectStore struct {
 	*Program
 
-	// Endpoint is its URL. The certificate authority of the cluster has signed its certificate.
+	// Endpoint is the URL of the server. The certificate authority of the cluster has signed its certificate.
 	Endpoint string
-	// Bucket is the name of the bucket, and Dir the directory with its objects.
+	// Bucket is the name of the bucket. Dir is the directory with its objects.
 	Bucket, Dir string
 	// CAFile is the file with the certificate authority.
 	CAFile string
 }
 
-// StartObjectStore starts an S3 server with an empty bucket and these credentials.
+// StartObjectStore starts an S3 server with an empty bucket and the given credentials.
 func (c *Cluster) StartObjectStore(ctx context.Context, accessKey, secretKey string) (*ObjectStore, error) {
 	const bucket = "recordings"
 	assets, err := ObjectStoreAssets(ctx, c.log)

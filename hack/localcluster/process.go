@@ -24,13 +24,13 @@ type Program struct {
 	// extra holds the additional arguments of the last RestartWith.
 	extra   []string
 	logFile string
-	// env is added to the environment.
+	// env contains additional environment variables.
 	env []string
 	// memory is the limit of the process; the zero value is unlimited.
 	memory MemoryLimit
 	// ready is called after a start until it returns no error.
 	ready func(context.Context) error
-	// startTimeout and stopTimeout bound the two waits.
+	// startTimeout and stopTimeout bound the waits for the start and the exit.
 	startTimeout time.Duration
 	stopTimeout  time.Duration
 	// onExit is called if the process exits without having been stopped.
@@ -84,8 +84,8 @@ func (p *Program) Restart(ctx context.Context) error {
 	return p.Start(ctx)
 }
 
-// RestartWith restarts the program with other additional arguments. They follow all other arguments, and so override
-// them; they stay until the next call.
+// RestartWith restarts the program with other additional arguments. They follow all other arguments and therefore
+// override them. They apply until the next call.
 func (p *Program) RestartWith(ctx context.Context, extra ...string) error {
 	if err := p.Stop(); err != nil {
 		return err
@@ -128,7 +128,7 @@ func (p *Program) current() *run {
 	return p.run
 }
 
-// order marks the exit of the current run as expected.
+// order marks the exit of the current run as expected, and returns the run.
 func (p *Program) order() *run {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -158,8 +158,8 @@ func (p *Program) launch(ctx context.Context) (*run, error) {
 	return started, nil
 }
 
-// supervise starts the process and waits for it on the same thread: Linux kills the process when the thread that
-// started it exits, and the Go runtime may end any thread that is not locked to a goroutine.
+// supervise starts the process and waits for it on the same thread, because Linux kills the process when the thread
+// that started it exits, and the Go runtime may end any thread that is not locked to a goroutine.
 func (p *Program) supervise(started *run, log *os.File, result chan<- error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
@@ -227,7 +227,7 @@ func (r *run) waitDone(timeout time.Duration) bool {
 		return true
 	case <-timer.C:
 	}
-	// Both may be ready at once; the exit has priority.
+	// Both may be ready. The exit has precedence.
 	select {
 	case <-r.done:
 		return true

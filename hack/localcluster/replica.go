@@ -22,13 +22,13 @@ type APIServer struct {
 // Endpoint returns the address of this process.
 func (a *APIServer) Endpoint() string { return endpoint(a.port) }
 
-// StartAPIServer starts another kubevision-apiserver, on a free port for 0, and waits until it is ready. The extra
-// arguments follow all others, and so override them.
+// StartAPIServer starts another kubevision-apiserver, and waits until it is ready. Port 0 selects a free port. The
+// extra arguments follow all others and therefore override them.
 func (k *KubeVision) StartAPIServer(ctx context.Context, port int, extra ...string) (*APIServer, error) {
 	return k.startAPIServer(ctx, k.binary(apiServerProgram), port, extra...)
 }
 
-// StartAPIServerOf starts another kubevision-apiserver of another version on a free port; program is its path.
+// StartAPIServerOf starts a kubevision-apiserver of another version on a free port. program is its path.
 func (k *KubeVision) StartAPIServerOf(ctx context.Context, program string) (*APIServer, error) {
 	return k.startAPIServer(ctx, program, 0)
 }

@@ -26,8 +26,8 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 )
 
-// TestMain lets the test binary replace KubeVision's programs: if it is called by their names, it does the part of
-// their work for which a start waits.
+// TestMain allows the test binary to replace KubeVision's programs: if it is called by their names, it performs the
+// part of their work for which a start waits.
 func TestMain(m *testing.M) {
 	var err error
 	switch filepath.Base(os.Args[0]) {
@@ -116,7 +116,7 @@ func publishServingCert(ctx context.Context, client *kubernetes.Clientset) error
 		AbsPath("/apis/apiregistration.k8s.io/v1/apiservices/" + apiServiceName).Body(patch).Do(ctx).Error()
 }
 
-// standInAPIServer serves its own identity as /whoami, to prove that the kubeconfig is that of the service account.
+// standInAPIServer serves its own identity at /whoami, which shows that the kubeconfig belongs to the ServiceAccount.
 func standInAPIServer() error {
 	kubeconfig := flag.String("kubeconfig", "", "")
 	host := flag.String("bind-address", "", "")

@@ -38,7 +38,7 @@ func Poll(ctx context.Context, timeout time.Duration, what string, check func(co
 	}
 }
 
-// await polls check, and returns an error at once if the program exits. Its errors contain the end of the program's
+// await polls check, and returns an error immediately if the program exits. Its errors contain the end of the program's
 // log.
 func (p *Program) await(
 	ctx context.Context, timeout time.Duration, what string, check func(context.Context) error,

@@ -91,7 +91,7 @@ func kindOf(metric metrics.Registerable) (string, error) {
 	}
 }
 
-// describe reads the descriptors of a collector, which has created its metrics.
+// describe reads the descriptors of a collector whose metrics have been created.
 func describe(collector prometheus.Collector, kind string) ([]described, error) {
 	descriptors := make(chan *prometheus.Desc)
 	go func() {
@@ -108,7 +108,7 @@ func describe(collector prometheus.Collector, kind string) ([]described, error) 
 	return out, errors.Join(errs...)
 }
 
-// parse reads the text of a descriptor, which has no other form.
+// parse parses the text of a descriptor, because descriptors provide no other access.
 func parse(text string) (described, error) {
 	const quoted = `("(?:[^"\\]|\\.)*")`
 	form := regexp.MustCompile(`^Desc\{fqName: ` + quoted + `, help: ` + quoted + `.* variableLabels: \{([^}]*)\}`)

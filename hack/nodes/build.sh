@@ -50,6 +50,7 @@ cache_key() {
 # copy_stages prints KWOK's own description of nodes and Pods that are ready at once.
 copy_stages() {
   local source file
+  go mod download sigs.k8s.io/kwok # "go list" names no folder before
   source="$(go list -m -f '{{.Dir}}' sigs.k8s.io/kwok)/kustomize/stage"
   for file in node/fast/node-initialize node/heartbeat/node-heartbeat pod/fast/pod-ready pod/fast/pod-complete pod/fast/pod-delete; do
     printf -- '---\n'

@@ -13,7 +13,7 @@ import (
 	"strings"
 )
 
-// compile builds the programs of the repository for an architecture, and returns their names. The flags are those of
+// compile builds the programs of the repository for an architecture, and returns their names. It uses the flags of
 // "make build" and of the Dockerfile.
 func compile(ctx context.Context, root, architecture, flags, folder string) ([]string, error) {
 	if err := os.MkdirAll(folder, 0o750); err != nil {

@@ -1,8 +1,8 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Command release builds what a release consists of: an image for several platforms, manifests, a Helm chart, a bill of
-// materials and checksums. The same source gives the same files.
+// Command release builds the files of a release: an image for several platforms, manifests, a Helm chart, a bill of
+// materials and checksums. The same source results in the same files.
 package main
 
 import (
@@ -99,7 +99,7 @@ func printAll(manifests []byte) error {
 	return nil
 }
 
-// writeRootFiles writes the files of the image beside the programs to a folder, for the Dockerfile.
+// writeRootFiles writes the base files of the image to a folder, for the Dockerfile.
 func (r *release) writeRootFiles(ctx context.Context) error {
 	goroot, err := toolchain(ctx)
 	if err != nil {

@@ -169,7 +169,7 @@ func (r *release) writeChart(context.Context) error {
 	return err
 }
 
-// writeChecksums writes the checksums of the files beside the layout, in the form of sha256sum.
+// writeChecksums writes the checksums of the files in the format of sha256sum. It skips the layout.
 func (r *release) writeChecksums(context.Context) error {
 	entries, err := os.ReadDir(r.output)
 	if err != nil {

@@ -16,7 +16,7 @@ import (
 )
 
 const (
-	// detachTimeout bounds a cold build of everything plus the start.
+	// detachTimeout bounds a build without a cache plus the start.
 	detachTimeout  = 90 * time.Minute
 	followInterval = 200 * time.Millisecond
 )
@@ -51,7 +51,7 @@ func startDetached(ctx context.Context, root string, wanted settings, log *os.Fi
 	if err != nil {
 		return nil, fmt.Errorf("find this program: %w", err)
 	}
-	// The context ends with this process; the child must not.
+	// The child must outlive the context, which ends with this process.
 	//nolint:gosec // it is this program
 	child := exec.CommandContext(context.WithoutCancel(ctx), self, foregroundArgs(wanted)...)
 	child.Dir = root
@@ -93,7 +93,7 @@ func follow(ctx context.Context, files state, child *os.Process, ended <-chan er
 	ticker := time.NewTicker(followInterval)
 	defer ticker.Stop()
 	for {
-		// The check precedes the copy: the log then contains everything that the child printed before it was ready.
+		// The check precedes the copy, so that the log contains everything that the child printed before it was ready.
 		_, notReady := os.Stat(files.path(endpointFile))
 		if _, err := io.Copy(out, log); err != nil {
 			return fmt.Errorf("show the log: %w", err)

@@ -43,7 +43,7 @@ func foreground(ctx context.Context, root string, files state, wanted settings, 
 	steps := newProgress(out)
 	err = serve(ctx, root, files, wanted, steps)
 	if ctx.Err() != nil {
-		// An error after a signal is a consequence of the signal.
+		// An error after a signal is a consequence of the signal and is ignored.
 		steps.say("stopped")
 		return nil
 	}
@@ -91,9 +91,9 @@ func serve(ctx context.Context, root string, files state, wanted settings, steps
 	return errors.Join(err, cluster.Stop(), member.Stop())
 }
 
-// suspend removes the objects that the next start installs first. A kube-apiserver that starts with admission
-// policies looks up their kinds too early, and not again for 30 seconds; one that starts with an APIService increases
-// its backoff before the service is up.
+// suspend removes the objects that the next start installs first. If kube-apiserver starts with admission policies, it
+// looks up their kinds too early, and then not for 30 seconds. If it starts with an APIService, its backoff increases
+// until the service is available.
 func suspend(ctx context.Context, cluster *localcluster.Cluster) error {
 	ctx, cancel := context.WithTimeout(ctx, suspendTimeout)
 	defer cancel()
@@ -156,7 +156,7 @@ func use(
 	if err := publish(ctx, files, cluster, vision); err != nil {
 		return err
 	}
-	// Allows trying both access paths: by default kube-apiserver rejects requests without credentials.
+	// Allows both access paths to be tried: by default, kube-apiserver rejects requests without credentials.
 	if err := cluster.Apply(ctx, filepath.Join(root, "config", "anonymous")); err != nil {
 		return err
 	}
@@ -213,7 +213,7 @@ func newRestarts() *restarts {
 	return &restarts{due: make(chan *localcluster.Program, 2), pending: map[*localcluster.Program]bool{}}
 }
 
-// schedule starts a program after a pause. A program that is already scheduled is not started twice.
+// schedule starts a program after a pause, unless it is already scheduled.
 func (r *restarts) schedule(program *localcluster.Program) {
 	if !r.pending[program] {
 		r.pending[program] = true
@@ -221,7 +221,7 @@ func (r *restarts) schedule(program *localcluster.Program) {
 	}
 }
 
-// start starts a program, and schedules another attempt after a failure. The cluster continues to run: the
+// start starts a program, and schedules another attempt after a failure. The cluster continues to run, because the
 // installation may be incomplete.
 func (r *restarts) start(ctx context.Context, program *localcluster.Program, steps *progress) {
 	delete(r.pending, program)
@@ -266,7 +266,7 @@ func build(ctx context.Context, root string, files state, steps *progress) (stri
 		return programs, nil
 	}
 	steps.say("building KubeVision; the first time takes some minutes")
-	// The commit is recorded for /version.
+	// stores the commit for /version
 	folder := bin + string(filepath.Separator)
 	//nolint:gosec // the path is the program's own
 	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", folder, "./cmd/...")

@@ -23,12 +23,11 @@ import (
 const (
 	// logInterval is the time between two lines of each container of the samples.
 	logInterval = time.Second
-	// maxLogBytes is the size at which a log is rotated, as a kubelet does.
+	// maxLogBytes is the size at which a log is rotated, as in a kubelet.
 	maxLogBytes = 1 << 20
 )
 
-// writeLogs writes lines to the logs of the sample Pods, as their containers would, until the returned function is
-// called.
+// writeLogs writes lines to the logs of the sample Pods, like their containers, until the returned function is called.
 func writeLogs(ctx context.Context, cluster *localcluster.Cluster) (stop func(), err error) {
 	client, err := kubernetes.NewForConfig(cluster.Config())
 	if err != nil {
@@ -65,12 +64,12 @@ func writeRound(dir string, pods []corev1.Pod, round int) {
 		}
 		for _, container := range pod.Spec.Containers {
 			path := filepath.Join(dir, pod.Namespace, pod.Name, container.Name+".log")
-			_ = appendLine(path, message(container.Name, round+i)) // the next round tries again
+			_ = appendLine(path, message(container.Name, round+i)) // retried in the next round
 		}
 	}
 }
 
-// message returns a line that the container of a sample might write.
+// message returns a line that the container of a sample could write.
 func message(container string, round int) string {
 	paths := []string{"/", "/healthz", "/orders", "/orders/17", "/favicon.ico"}
 	if container != "web" {

@@ -2,9 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Command run starts KubeVision on this machine: a Kubernetes control plane with simulated nodes, the two KubeVision
-// programs and the sample objects.
-//
-// "make run" and "make stop" call it. Its files are in the folder .kubevision at the root of the repository.
+// programs and the sample objects. "make run" and "make stop" call it. It stores its files in the folder .kubevision at
+// the root of the repository.
 package main
 
 import (
@@ -32,7 +31,7 @@ type settings struct {
 	memberPort int
 	// nodes is the number of simulated nodes.
 	nodes int
-	// dashboardDir is the folder of a dashboard that kubevision-apiserver serves, or empty.
+	// dashboardDir is the folder of a dashboard that kubevision-apiserver serves. It may be empty.
 	dashboardDir string
 }
 
@@ -75,16 +74,17 @@ func parse(args []string, errOut io.Writer) (settings, error) {
 	var wanted settings
 	flags := flag.NewFlagSet("run", flag.ContinueOnError)
 	flags.SetOutput(errOut)
-	flags.BoolVar(&wanted.detach, "detach", false, "run in the background; return when everything is ready")
-	flags.BoolVar(&wanted.stop, "stop", false, "stop what runs")
+	flags.BoolVar(&wanted.detach, "detach", false, "run in the background, and return when everything is ready")
+	flags.BoolVar(&wanted.stop, "stop", false, "stop the running cluster")
 	flags.BoolVar(&wanted.fresh, "fresh", false, "discard the data of earlier runs, and start with the samples")
 	flags.BoolVar(&wanted.member, "member", false,
 		"also start a second cluster, without KubeVision, for you to register")
-	flags.IntVar(&wanted.nodes, "nodes", 2, "number of simulated nodes, on which Pods run; 0 leaves out their programs")
+	flags.IntVar(&wanted.nodes, "nodes", 2, "number of simulated nodes, on which Pods run; 0 starts no nodes")
 	flags.IntVar(&wanted.port, "port", 9443, "port of kubevision-apiserver")
 	flags.IntVar(&wanted.kubePort, "kube-port", 16443, "port of kube-apiserver")
 	flags.IntVar(&wanted.memberPort, "member-port", 17443, "port of the kube-apiserver of the second cluster")
-	flags.StringVar(&wanted.dashboardDir, "dashboard-dir", "", "directory of a dashboard to serve beside the API")
+	flags.StringVar(&wanted.dashboardDir, "dashboard-dir", "",
+		"directory of a dashboard to serve together with the API")
 	if err := flags.Parse(args); err != nil {
 		return settings{}, fmt.Errorf("read the command line: %w", err)
 	}

@@ -31,7 +31,7 @@ const (
 	secretTimeout = time.Minute
 )
 
-// publish writes the files that a client of the run needs.
+// publish writes the files that clients of the run use.
 func publish(ctx context.Context, files state, cluster *localcluster.Cluster, vision *localcluster.KubeVision) error {
 	if err := localcluster.WriteKubeconfig(cluster.Config(), files.path(kubeconfigFile)); err != nil {
 		return err

@@ -29,8 +29,7 @@ const (
 	clusterDir        = "cluster"
 	memberDir         = "member"
 
-	// completeFile is written after the samples have been applied. The data of a start that failed earlier is not
-	// kept.
+	// completeFile is written after the samples have been applied. Without it, the data of a run is not reused.
 	completeFile = "complete"
 )
 
@@ -53,7 +52,7 @@ func (s state) write(name, text string) error {
 	return nil
 }
 
-// clear removes the files that describe a run, and its secrets. Data, logs and programs stay.
+// clear removes the files that describe a run, and its secrets. It keeps data, logs and programs.
 func (s state) clear() error {
 	for _, name := range []string{endpointFile, kubeconfigFile, caFile, adminPasswordFile, alicePasswordFile,
 		memberFile, pidFile} {
@@ -70,7 +69,7 @@ func (s state) kept() bool {
 	return err == nil
 }
 
-// forget makes the next start begin with an empty cluster, until keep is called.
+// forget makes the next start begin with an empty cluster, unless keep is called.
 func (s state) forget() error {
 	if err := os.Remove(s.path(completeFile)); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("discard the data of the last run: %w", err)

@@ -70,7 +70,7 @@ func (a *requestAuthenticator) authenticate(r *http.Request) (*authenticator.Res
 	}
 	if path, ok := routes.BelowRoot(r.URL.Path); ok && a.table.OpensStream(r.Method, path) {
 		switch found := streams.CredentialsFrom(r.Context()); {
-		case found.Token != "": // WithTokenInQuery has looked at the path
+		case found.Token != "": // WithTokenInQuery has verified the path
 			principal, err := a.tokens.Authenticate(r.Context(), found.Token)
 			return a.authenticated(r, principal, err)
 		case found.Ticket != "":
@@ -134,7 +134,7 @@ func accessToken(h http.Header) (string, bool) {
 	}
 	scheme, raw, _ := strings.Cut(strings.TrimSpace(values[0]), " ")
 	if !strings.EqualFold(scheme, "Bearer") {
-		return "", true // a credential of another kind is not valid
+		return "", true // The header holds a credential of another scheme, which is invalid.
 	}
 	return strings.TrimSpace(raw), true
 }

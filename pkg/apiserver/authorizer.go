@@ -11,8 +11,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/apiserver/filters"
 )
 
-// requestAuthorizer leaves the authorization of requests below the API's prefixes to the access rules of the routes,
-// which every route has, and asks the host about everything else: discovery, metrics, version.
+// requestAuthorizer allows requests below the API's prefixes, which the access rules of the routes authorize. For all
+// other requests, such as discovery, metrics and version, it sends an access review to the host.
 type requestAuthorizer struct {
 	authorizer.Authorizer
 }

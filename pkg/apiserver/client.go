@@ -20,10 +20,11 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/authentication"
 )
 
-// clientFinder finds the origin of requests. It trusts headers only of configured proxies and of kube-apiserver.
+// clientFinder determines the client of a request. It trusts forwarding headers only from configured proxies and from
+// kube-apiserver.
 type clientFinder struct {
 	proxies []netip.Prefix
-	// trusted are the networks whose logins have a queue of their own.
+	// trusted are the networks whose logins have a separate queue.
 	trusted    []netip.Prefix
 	frontProxy authenticator.Request
 }
@@ -70,8 +71,8 @@ func (f *clientFinder) address(r *http.Request) netip.Addr {
 	return address
 }
 
-// delegationLimit bounds the reviews on the host for requests outside of the API's prefixes: of tokens, and of
-// permissions. It does not bound those of kube-apiserver, which come from many clients. Health probes cause no
+// delegationLimit bounds the TokenReviews and SubjectAccessReviews on the host that requests outside of the API's
+// prefixes cause. It does not limit requests of kube-apiserver, which come from many clients. Health probes cause no
 // reviews.
 func (f *clientFinder) delegationLimit() filters.DelegationLimit {
 	failures := authentication.NewRefusalLimiter()

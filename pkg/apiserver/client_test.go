@@ -105,7 +105,7 @@ func TestForwardedFor(t *testing.T) {
 	}
 }
 
-// TestOtherHeadersAreNotBelieved verifies that other headers with an address are ignored, whoever sends them.
+// TestOtherHeadersAreNotBelieved verifies that other headers with an address are ignored for every sender.
 func TestOtherHeadersAreNotBelieved(t *testing.T) {
 	f, _ := newFinder(t, "10.0.0.0/8")
 	for _, header := range []string{"X-Real-Ip", "Forwarded", "X-Client-Ip", "True-Client-Ip", "Cf-Connecting-Ip",
@@ -128,14 +128,15 @@ func TestNoProxyIsTrustedByDefault(t *testing.T) {
 			t.Errorf("%s is %s", peer, got)
 		}
 	}
-	for _, peer := range []string{"", "@", "pipe", "203.0.113.1", "localhost:80"} { // a socket without an address
+	// peer addresses without an IP address
+	for _, peer := range []string{"", "@", "pipe", "203.0.113.1", "localhost:80"} {
 		if got := f.address(requestFrom(t, peer, "203.0.113.1")); got.IsValid() {
 			t.Errorf("%q is %s", peer, got)
 		}
 	}
 }
 
-// TestTheFrontProxySaysForWhom verifies that the front proxy may name the client's address, and that holders of other
+// TestTheFrontProxySaysForWhom verifies that the front proxy may set the client's address, and that holders of other
 // certificates may not.
 func TestTheFrontProxySaysForWhom(t *testing.T) {
 	f, authority := newFinder(t, "10.0.0.0/8")

@@ -22,11 +22,11 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/routes"
 )
 
-// dashboardResource is the only resource in the discovery of the group. Clients resolve plurals, singulars and kinds
-// over all groups, whether or not a kind has verbs: a resource named clusters or users would hide the resources of
-// other products. It has no verbs, so that clients ignore it: kubectl get, the garbage collector, the deletion of
-// namespaces, quotas. The list is not empty because clients without aggregated discovery treat an empty list as an
-// error, or do not cache it.
+// dashboardResource returns the only resource in the discovery of the group. It has a name that no other product uses:
+// clients resolve plurals, singulars and kinds over all groups, whether or not a kind has verbs, so a resource named
+// clusters or users would hide the resources of other products. It has no verbs, so that kubectl get, the garbage
+// collector, the deletion of namespaces and quotas ignore it. The list must not be empty, because clients without
+// aggregated discovery treat an empty list as an error, or do not cache it.
 func dashboardResource() metav1.APIResource {
 	return metav1.APIResource{
 		Name: "kubevisiondashboards", SingularName: "kubevisiondashboard", Kind: "KubeVisionDashboard",
@@ -34,7 +34,7 @@ func dashboardResource() metav1.APIResource {
 	}
 }
 
-// install serves the routes, and makes the group known in all three forms of discovery.
+// install serves the routes, and registers the group in all three forms of discovery.
 func install(s *genericapiserver.GenericAPIServer, codecs serializer.CodecFactory, table *routes.Table) error {
 	gv := dashboardv1alpha1.SchemeGroupVersion
 	version := metav1.GroupVersionForDiscovery{GroupVersion: gv.String(), Version: gv.Version}

@@ -31,12 +31,12 @@ func handlerChains(
 	})
 }
 
-// envelopedChain returns the filters of the library that matter to enveloped requests, in the order of
-// genericapiserver.DefaultBuildHandlerChain. The limit of requests in flight follows the reading of the body. It leaves
-// out those without an effect: CORS and HSTS, which have no options; impersonation, whose headers WithEnvelope refuses;
-// warnings and cache headers, which envelopes have themselves; and the durations of single filters, which would take
-// longer than the filters. It also leaves out the timeout, which would run each request in a goroutine of its own:
-// routes end handlers with their contexts, and responses with a deadline.
+// envelopedChain returns the filters of the library that apply to enveloped requests, in the order of
+// genericapiserver.DefaultBuildHandlerChain. The limit of requests in flight applies after the body has been read. The
+// chain omits CORS and HSTS, which have no options; impersonation, whose headers WithEnvelope refuses; warnings and
+// cache headers, which envelopes set; and the durations of single filters, whose measurement takes longer than the
+// filters. It also omits the timeout, which would run each request in a separate goroutine: routes bound handlers by
+// their contexts, and responses by a deadline.
 func envelopedChain(handler http.Handler, c *genericapiserver.Config, bodies *filters.Bodies) http.Handler {
 	handler = genericfilters.WithMaxInFlightLimit(handler, c.MaxRequestsInFlight, c.MaxMutatingRequestsInFlight,
 		c.LongRunningFunc)

@@ -18,25 +18,25 @@ import (
 )
 
 const (
-	// credentialPeriod is the time between two questions whether the host accepts the credential.
+	// credentialPeriod is the time between two checks of the credential.
 	credentialPeriod = 2 * time.Second
-	// credentialTimeout bounds a question.
+	// credentialTimeout bounds a check.
 	credentialTimeout = 2 * time.Second
 )
 
-// errCredentialRefused makes the server not ready.
+// errCredentialRefused is the error of the readiness check while the host refuses the credential.
 var errCredentialRefused = errors.New("the API server of the host cluster refuses the credential of this program")
 
-// hostCredential knows whether the host accepts the credential of the program. The token of a Pod ends with the Pod
-// object, which somebody may delete before the program has ended. Such a program can answer no request, and must get
-// none.
+// hostCredential records whether the host accepts the credential of the program. The token of a Pod becomes invalid
+// when the Pod object is deleted, which may happen before the program ends. Such a program can serve no request and
+// must not be ready.
 type hostCredential struct {
 	client  *http.Client
 	target  *url.URL
 	refused atomic.Bool
 }
 
-// newHostCredential adds itself to the transport of the configuration, so that each call is evidence.
+// newHostCredential returns a hostCredential that observes the responses to each call with the configuration.
 func newHostCredential(config *rest.Config) (*hostCredential, error) {
 	h := &hostCredential{}
 	config.Wrap(func(next http.RoundTripper) http.RoundTripper {
@@ -56,7 +56,7 @@ func newHostCredential(config *rest.Config) (*hostCredential, error) {
 	return h, nil
 }
 
-// run asks the host again and again, until the context ends.
+// run checks the credential periodically until the context ends.
 func (h *hostCredential) run(ctx context.Context) {
 	wait.UntilWithContext(ctx, h.ask, credentialPeriod)
 }
@@ -72,7 +72,7 @@ func (h *hostCredential) ask(ctx context.Context) {
 	}
 }
 
-// note records the HTTP status of a response of the host. A missing response or a failure of the host does not show
+// note records the HTTP status of a response of the host. A missing response or an error of the host does not show
 // whether the credential is accepted.
 func (h *hostCredential) note(status int) {
 	switch {

@@ -6,7 +6,7 @@ package apiserver
 import "net/http"
 
 // leaving returns a function that returns true while clients should use another replica: the host refuses the
-// credential of this one, or it is shutting down.
+// credential of this replica, or the replica is shutting down.
 func leaving(credential *hostCredential, stopping <-chan struct{}) func() bool {
 	return func() bool {
 		select {
@@ -18,9 +18,9 @@ func leaving(credential *hostCredential, stopping <-chan struct{}) func() bool {
 	}
 }
 
-// closeConnections closes the connection of each request while this replica is leaving, so that the next request of
-// the client reaches another one. The other requests of a connection with HTTP/2 go on. Otherwise kube-apiserver would
-// send requests to a replica until it refuses them, because it keeps its connections.
+// closeConnections closes the connection after each request while this replica is leaving, so that the next request of
+// the client reaches another replica. kube-apiserver reuses connections and would otherwise send requests to this
+// replica until it stops listening. Other requests of the same HTTP/2 connection continue.
 func closeConnections(next http.Handler, leaving func() bool) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if leaving() {

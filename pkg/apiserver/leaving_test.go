@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// TestLeaving verifies that a replica closes connections while the host refuses its credential and once it shuts down,
-// and that requests of HTTP/2 that are under way on a connection go on.
+// TestLeaving verifies that a replica closes connections while the host refuses its credential and during its shutdown,
+// and that concurrent requests of an HTTP/2 connection continue.
 func TestLeaving(t *testing.T) {
 	credential, stopping := &hostCredential{}, make(chan struct{})
 	entered, release := make(chan struct{}), make(chan struct{})

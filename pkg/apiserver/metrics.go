@@ -27,11 +27,11 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/version"
 )
 
-// forgetAfter is the time after which the series of a removed cluster are dropped: the requests that are under way at
-// its removal have ended then.
+// forgetAfter is the time after which the series of a removed cluster are dropped. Requests that were in flight when
+// the cluster was removed have ended by then.
 const forgetAfter = 2 * time.Minute
 
-// Metrics returns the metrics of kubevision-apiserver, beside those of the library.
+// Metrics returns the metrics of kubevision-apiserver in addition to those of the library.
 func Metrics() []metrics.Registerable {
 	return slices.Concat(version.Metrics(), filters.Metrics(), clusters.Metrics(), readcache.Metrics(),
 		streams.Metrics(), audit.Metrics(), password.Metrics())
@@ -43,7 +43,7 @@ func registerMetrics() {
 	audit.InitializeMetrics()
 }
 
-// forgetMetrics drops the series of clusters that are not registered any more.
+// forgetMetrics drops the series of clusters that are no longer registered.
 func forgetMetrics(ctx context.Context, clusterCache cache.Cache, after time.Duration) error {
 	kind := &kubevisionv1alpha1.KubeVisionCluster{}
 	informer, err := clusterCache.GetInformer(ctx, kind, cache.BlockUntilSynced(false))

@@ -36,8 +36,8 @@ func setOpenAPI(c *genericapiserver.Config, scheme *runtime.Scheme, table *route
 	}
 }
 
-// operationIDAndTags leaves the operations of our own routes as they were registered, and tags them by the first
-// segment of the path. The library's own function would demand that they begin with a Kubernetes verb.
+// operationIDAndTags returns the registered name of the operation of a route, and the first segment of its path as a
+// tag. The library's function would require names that begin with a verb of Kubernetes.
 func operationIDAndTags(r common.Route) (string, []string, error) {
 	path, ok := routes.BelowRoot(r.Path())
 	if !ok || strings.Trim(path, "/") == "" {

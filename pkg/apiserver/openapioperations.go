@@ -38,7 +38,7 @@ func describeOperations(document *spec3.OpenAPI, table *routes.Table) {
 	for _, r := range table.Routes() {
 		path := document.Paths.Paths[dashboardv1alpha1.RootPath+r.Path]
 		if path == nil {
-			continue // the document of another group
+			continue // the path belongs to another group
 		}
 		document.Components.SecuritySchemes = securitySchemes()
 		maps.Copy(document.Components.Schemas, patchSchemas())
@@ -47,7 +47,8 @@ func describeOperations(document *spec3.OpenAPI, table *routes.Table) {
 		describeValues(slices.Concat(path.Parameters, operation.Parameters), r.Types)
 		operation.SecurityRequirement = []map[string][]string{{bearerScheme: {}}, {headerScheme: {}}}
 		if table.Public(r.Method, r.Path) {
-			operation.SecurityRequirement = []map[string][]string{{}} // nothing is required
+			// An empty requirement makes authentication optional.
+			operation.SecurityRequirement = []map[string][]string{{}}
 		}
 	}
 }
@@ -59,8 +60,7 @@ func operationOf(path *spec3.Path, method string) *spec3.Operation {
 	}[method]
 }
 
-// describeBody sets the media types for which generators create typed requests: JSON, and those of Kubernetes'
-// patches.
+// describeBody sets the media types for which generators create typed requests: JSON and the patch types of Kubernetes.
 func describeBody(operation *spec3.Operation, r routes.Route) {
 	if operation.RequestBody == nil {
 		return
@@ -111,7 +111,7 @@ func patchSchemas() map[string]*spec.Schema {
 
 func describeValues(parameters []*spec3.Parameter, described map[string]routes.Type) {
 	for _, p := range parameters {
-		p.Schema.UniqueItems = false // the parameter is not an array
+		p.Schema.UniqueItems = false // uniqueItems applies only to arrays
 		values := described[p.Name].Values
 		if p.In != "query" || len(values) == 0 {
 			continue
@@ -123,7 +123,7 @@ func describeValues(parameters []*spec3.Parameter, described map[string]routes.T
 	}
 }
 
-// securitySchemes returns the ways in which a request carries an access token. Public routes need none.
+// securitySchemes returns the headers in which a request can carry an access token. Public routes require none.
 func securitySchemes() spec3.SecuritySchemes {
 	return spec3.SecuritySchemes{
 		bearerScheme: {SecuritySchemeProps: spec3.SecuritySchemeProps{

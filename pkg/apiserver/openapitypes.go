@@ -19,12 +19,12 @@ import (
 const (
 	codeModel    = "io.kubevision.dashboard.v1alpha1.Code"
 	codeProperty = "code"
-	// schemaPrefix begins the references to named types.
+	// schemaPrefix is the prefix of references to named types.
 	schemaPrefix = "#/components/schemas/"
 )
 
-// definitions returns the generated definitions, and the definitions that the generator omits: it describes only
-// structs, and only structs to which other definitions refer.
+// definitions returns the generated definitions, and those that the generator omits because it describes only structs
+// that are referenced by others.
 func definitions(ref common.ReferenceCallback) map[string]common.OpenAPIDefinition {
 	out := openapi.GetOpenAPIDefinitions(ref)
 	describeCodes(out, ref)
@@ -41,7 +41,7 @@ func definitions(ref common.ReferenceCallback) map[string]common.OpenAPIDefiniti
 			Dependencies: []string{item},
 		}
 	}
-	// No response refers to the data of these failures, which clients read all the same.
+	// No response refers to the data of these failures, but clients read it.
 	name := dashboardv1alpha1.LoginEnvelope{}.OpenAPIModelName()
 	login := out[name]
 	login.Dependencies = append(login.Dependencies,
@@ -51,8 +51,8 @@ func definitions(ref common.ReferenceCallback) map[string]common.OpenAPIDefiniti
 	return out
 }
 
-// describeCodes defines a type for codes, which would be plain numbers otherwise. One-time codes are strings, and the
-// code of Kubernetes' Status is not part of any response.
+// describeCodes defines a named type for codes, which the generator describes as plain numbers. It skips one-time
+// codes, which are strings, and the code of Kubernetes' Status, which no response contains.
 func describeCodes(out map[string]common.OpenAPIDefinition, ref common.ReferenceCallback) {
 	for name, definition := range out {
 		property, ok := definition.Schema.Properties[codeProperty]
@@ -68,7 +68,7 @@ func describeCodes(out map[string]common.OpenAPIDefinition, ref common.Reference
 	out[codeModel] = common.OpenAPIDefinition{Schema: codeSchema()}
 }
 
-// codeSchema names the codes for the generators that make constants of them.
+// codeSchema returns the schema of codes, with the names from which generators make constants.
 func codeSchema() spec.Schema {
 	schema := spec.Schema{SchemaProps: spec.SchemaProps{
 		Description: "Code is the result of a request. The HTTP status is always 200; 0 means success.",
@@ -84,8 +84,8 @@ func codeSchema() spec.Schema {
 	return schema
 }
 
-// describeObjects adds the parts of the descriptions that the generator does not support: objects of clusters have
-// further fields, cells have any type, and the data of each envelope may be null.
+// describeObjects adds descriptions that the generator does not support: objects of clusters have additional fields,
+// cells have any type, and the data of each envelope may be null.
 func describeObjects(document *spec3.OpenAPI) {
 	if document.Components == nil {
 		return
@@ -97,7 +97,7 @@ func describeObjects(document *spec3.OpenAPI) {
 			schema.AdditionalProperties = &spec.SchemaOrBool{Allows: true}
 		}
 	}
-	if schema := schemas[object]; schema != nil { // cells are of the type of their column
+	if schema := schemas[object]; schema != nil { // The type of a cell depends on its column.
 		cells := schema.Properties["cells"]
 		cells.Items = &spec.SchemaOrArray{Schema: &spec.Schema{}}
 		schema.Properties["cells"] = cells
@@ -117,7 +117,7 @@ func describeObjects(document *spec3.OpenAPI) {
 		if len(data.Type) == 0 {
 			data.Type = []string{"object"}
 		}
-		data.Nullable = true // counts only beside a type
+		data.Nullable = true // nullable has an effect only together with a type
 		schema.Properties["data"] = data
 		schema.Required = append(slices.Clone(schema.Required), "data")
 	}

@@ -20,8 +20,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/routes"
 )
 
-// TestAPanicEndsOneRequest verifies that a panic in any place ends one request, with an envelope that does not
-// contain its cause.
+// TestAPanicEndsOneRequest verifies that a panic in any part of the server fails one request, with an envelope that
+// does not contain the cause.
 func TestAPanicEndsOneRequest(t *testing.T) {
 	var nobody *dashboardv1alpha1.User
 	table := &routes.Table{}

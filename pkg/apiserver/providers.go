@@ -47,23 +47,23 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/routes"
 )
 
-// publicMemory bounds the memory of requests to public endpoints, in bytes: ten of the largest at once.
+// publicMemory bounds the memory of requests to public endpoints, in bytes: ten of the largest requests at once.
 const publicMemory = 64 << 20
 
-// services are shared by several providers.
+// services are used by several providers.
 type services struct {
 	logins *authentication.Logins
 	tokens *authentication.Tokens
 	audit  *audit.Log
 	// host connects callers to the host cluster.
 	host *hostobjects.Host
-	// access connects callers to clusters, and to lists of which callers may read only some namespaces.
+	// access connects callers to clusters, and filters lists by the namespaces that callers may read.
 	access *authorization.Access
 	lists  *scopedlist.Access
 	watch  *watch.Provider
 }
 
-// providers lists the families of endpoints. A new family needs one more line.
+// providers returns the families of endpoints. Add a line here for a new family.
 func (c *ExtraConfig) providers(s *state, v *services, clients *clientFinder) []routes.Provider {
 	return []routes.Provider{
 		&auth.Provider{

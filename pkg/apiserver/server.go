@@ -1,8 +1,9 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package apiserver is the aggregated API server of the dashboard: k8s.io/apiserver without etcd, with the dashboard's
-// routes in the group dashboard.kubevision.io. Its OpenAPI document is made from the routes of the registry packages.
+// Package apiserver assembles the aggregated API server of the dashboard: k8s.io/apiserver without etcd, with the
+// dashboard's routes in the group dashboard.kubevision.io. It generates the OpenAPI document from the routes of the
+// registry packages.
 package apiserver
 
 import (
@@ -34,7 +35,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/streams"
 )
 
-// NewCodecs returns the codecs of the discovery documents. The server has no objects of its own.
+// NewCodecs returns the codecs of the discovery documents. The server stores no objects.
 func NewCodecs() (*runtime.Scheme, serializer.CodecFactory) {
 	scheme := runtime.NewScheme()
 	unversioned := schema.GroupVersion{Version: "v1"}
@@ -44,7 +45,7 @@ func NewCodecs() (*runtime.Scheme, serializer.CodecFactory) {
 	return scheme, serializer.NewCodecFactory(scheme)
 }
 
-// ExtraConfig is the configuration of the dashboard's API, in addition to that of a generic API server.
+// ExtraConfig is the configuration of the dashboard's API, in addition to the configuration of a generic API server.
 type ExtraConfig struct {
 	// AccessTokenTTL is the lifetime of an access token.
 	AccessTokenTTL time.Duration
@@ -62,9 +63,9 @@ type ExtraConfig struct {
 	RequestsPerUser int
 	// LoginFailuresPerAddress is the number of failed logins from one address that cause no delay.
 	LoginFailuresPerAddress int
-	// LoginFailureCounters bounds the unknown names, and the addresses, whose failed logins are counted.
+	// LoginFailureCounters bounds the unknown names, and the addresses, with a counter of failed logins.
 	LoginFailureCounters int
-	// TrustedLoginNetworks are the networks whose logins have a queue of their own.
+	// TrustedLoginNetworks are the networks whose logins have a separate queue.
 	TrustedLoginNetworks []netip.Prefix
 	// SessionLimits bounds the sessions.
 	SessionLimits sessionindex.Limits
@@ -75,21 +76,22 @@ type ExtraConfig struct {
 	// LoginCodeTTL is the time for which the one-time code of a login replaces fresh codes in its session; 0 disables
 	// it.
 	LoginCodeTTL time.Duration
-	// RefusedDryRunsAsData returns code 0 to pages of this origin if a dry run was rejected.
+	// RefusedDryRunsAsData makes rejected dry runs return code 0 to pages of the same origin.
 	RefusedDryRunsAsData bool
 	// ClusterAddresses restricts the addresses of clusters.
 	ClusterAddresses addresspolicy.Policy
 	// DashboardDir is the directory of a dashboard that is served together with the API, or empty.
 	DashboardDir string
-	// Tracer makes the spans of requests. It is not that of the library, whose spans contain the query of a request.
+	// Tracer creates the spans of requests. It replaces the tracer of the library, whose spans contain the query of a
+	// request.
 	Tracer tracing.TracerProvider
-	// TracedClusters are the clusters that get the trace context of calls; "*" is all of them.
+	// TracedClusters are the clusters to which calls carry the trace context. "*" means all clusters.
 	TracedClusters []string
-	// Streams bounds streams, and the origins that may open them.
+	// Streams bounds streams, and restricts the origins that may open them.
 	Streams streams.Options
-	// WatchTokenInQuery lets an access token in the query open the watch.
+	// WatchTokenInQuery allows the watch to be opened with an access token in the query.
 	WatchTokenInQuery bool
-	// Terminals configures terminals and copies of files.
+	// Terminals configures terminals and file copies.
 	Terminals Terminals
 }
 
@@ -107,13 +109,13 @@ type completedConfig struct {
 	tracer  tracing.TracerProvider
 }
 
-// CompletedConfig is made by Complete.
+// CompletedConfig is a Config that Complete has completed.
 type CompletedConfig struct {
 	*completedConfig
 }
 
-// Complete creates the routes, and installs KubeVision's authenticator, authorizer and filters around those of the
-// library.
+// Complete creates the routes, and installs KubeVision's authenticator, authorizer and filters in addition to those of
+// the library.
 func (c *Config) Complete(ctx context.Context) (completed CompletedConfig, err error) {
 	generic := c.GenericConfig
 	scheme, codecs := NewCodecs()
@@ -166,7 +168,7 @@ func (c *Config) Complete(ctx context.Context) (completed CompletedConfig, err e
 	}}, nil
 }
 
-// installFilters limits the connections, and installs KubeVision's filters around those of the library.
+// installFilters limits the connections, and installs KubeVision's filters in addition to those of the library.
 func (c *Config) installFilters(s *state, table *routes.Table, clients *clientFinder) error {
 	generic := c.GenericConfig
 	origin := func(r *http.Request) filters.Origin {
@@ -232,8 +234,8 @@ func (c CompletedConfig) New() (*Server, error) {
 // Routes returns the endpoints of the server.
 func (s *Server) Routes() []routes.Route { return s.table.Routes() }
 
-// Run serves until the context ends and all requests are finished. The caches start before the first request and stop
-// after the last one: hooks of the library would stop them at the signal to stop, while requests still arrive.
+// Run serves until the context ends and all requests are finished. It starts the caches before the first request and
+// stops them after the last one. Hooks of the library would stop them at the stop signal, while requests still arrive.
 func (s *Server) Run(ctx context.Context) error {
 	if err := s.state.start(ctx); err != nil {
 		return err
@@ -246,8 +248,8 @@ func (s *Server) Run(ctx context.Context) error {
 	return err
 }
 
-// endStreams ends the streams once load balancers send no more clients to this replica. The returned channel is closed
-// when the streams have ended.
+// endStreams ends the streams after the shutdown delay, when load balancers no longer send clients to this replica. It
+// closes the returned channel when the streams have ended.
 func (s *Server) endStreams(ctx context.Context) <-chan struct{} {
 	ended := make(chan struct{})
 	go func() {
@@ -261,7 +263,7 @@ func (s *Server) endStreams(ctx context.Context) <-chan struct{} {
 	return ended
 }
 
-// flushTraces sends the spans that have not been sent yet.
+// flushTraces sends the buffered spans.
 func (s *Server) flushTraces(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopPatience)
 	defer cancel()

@@ -44,20 +44,21 @@ import (
 const component = "kubevision-apiserver"
 
 const (
-	// cacheSyncPatience is how long a readiness probe waits for the caches.
+	// cacheSyncPatience bounds the wait of a readiness probe for the caches.
 	cacheSyncPatience = 100 * time.Millisecond
-	// stopPatience bounds the wait for the watches to end.
+	// stopPatience bounds the wait for the watches to stop.
 	stopPatience = 5 * time.Second
 )
 
-// state holds the watched copies of objects of the host cluster, and the connections to clusters. The process has no
-// other state, so that any replica can serve any request.
+// state holds the caches of objects of the host cluster, and the connections to clusters. The process has no other
+// state, so that any replica can serve any request.
 type state struct {
 	config *rest.Config
-	// credential knows whether the host accepts the credential in config.
+	// credential records whether the host accepts the credential in config.
 	credential *hostCredential
 	cache      cache.Cache
-	// secrets reads the metadata of the Secrets in KubeVision's namespace, which shows new kubeconfigs.
+	// secrets caches the metadata of the Secrets in KubeVision's namespace. A change of the metadata shows that a
+	// kubeconfig may have changed.
 	secrets cache.Cache
 	client  client.Client
 	keys    *token.KeySet
@@ -70,8 +71,7 @@ type state struct {
 	memory *budget.Budget
 	// connections holds the connections to the clusters.
 	connections *clusters.Connections
-	// reads is the read cache. It is nil if everything is read from the clusters. verdicts decides who may read from
-	// it.
+	// reads is the read cache. It is nil if the cache is disabled. verdicts authorizes reads from the cache.
 	reads    *readcache.Cache
 	verdicts *verdicts.Cache
 	// streams are the open streams of clients.
@@ -83,7 +83,7 @@ type state struct {
 	recorder    events.EventRecorder
 	broadcaster events.EventBroadcaster
 
-	// running counts the goroutines that run from start to stop.
+	// running counts the goroutines of newState and start.
 	running sync.WaitGroup
 	cancel  context.CancelFunc
 }
@@ -95,7 +95,7 @@ func newState(ctx context.Context, config *rest.Config, c *ExtraConfig) (*state,
 	config.WrapTransport = func(next http.RoundTripper) http.RoundTripper {
 		return &tracing.RoundTripper{Next: next}
 	}
-	config.QPS = -1 // each request causes reviews on the host, which client-side flow control would queue
+	config.QPS = -1 // Each request causes reviews on the host, which client-side rate limits would delay.
 	credential, err := newHostCredential(config)
 	if err != nil {
 		return nil, err
@@ -162,7 +162,7 @@ func newState(ctx context.Context, config *rest.Config, c *ExtraConfig) (*state,
 	return s, nil
 }
 
-// watch registers all watches. It must be called before the cache starts.
+// watch registers the event handlers. It must be called before the cache starts.
 func (s *state) watch(ctx context.Context) error {
 	kinds := []client.Object{&kubevisionv1alpha1.KubeVisionUser{}, &kubevisionv1alpha1.KubeVisionCluster{},
 		&kubevisionv1alpha1.KubeVisionRoleBinding{}, &kubevisionv1alpha1.KubeVisionSession{},
@@ -193,7 +193,8 @@ func (s *state) watch(ctx context.Context) error {
 	return err
 }
 
-// loadKeys keeps the keys in force if the new ones cannot be read. Its error names keys and contains none.
+// loadKeys replaces the signing keys. If the new keys cannot be read, it keeps the current ones. Its error contains
+// names of keys but no keys.
 func (s *state) loadKeys(object any) {
 	secret, ok := object.(*corev1.Secret)
 	if !ok {
@@ -206,8 +207,8 @@ func (s *state) loadKeys(object any) {
 	klog.Background().Info("Signing keys loaded", "secret", klog.KObj(secret), "keys", len(secret.Data))
 }
 
-// start begins to watch the host and to record Events. Both continue until stop, whatever the context: requests still
-// arrive after the signal to stop, and must not be judged by copies that are not kept current.
+// start starts the caches and the recorder of Events. They run until stop is called and not only until the context
+// ends: requests still arrive after the stop signal, and must not be authorized with outdated caches.
 func (s *state) start(ctx context.Context) error {
 	ctx, s.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	if err := s.broadcaster.StartRecordingToSinkWithContext(ctx); err != nil {
@@ -227,7 +228,7 @@ func (s *state) start(ctx context.Context) error {
 	return nil
 }
 
-// stop stops the goroutines of newState and start. It waits for the end of the watches, for a bounded time.
+// stop stops the goroutines of newState and start. It waits at most stopPatience for them.
 func (s *state) stop() {
 	s.broadcaster.Shutdown()
 	if s.cancel != nil {
@@ -249,7 +250,7 @@ func (s *state) stop() {
 	}
 }
 
-// readyzChecks returns the checks that make the server not ready until it can serve requests.
+// readyzChecks returns the readiness checks of the server.
 func (s *state) readyzChecks() []healthz.HealthChecker {
 	return []healthz.HealthChecker{
 		healthz.NamedCheck("kubevision-host-credential", s.credential.check),

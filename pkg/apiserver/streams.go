@@ -64,8 +64,7 @@ func newStreams(
 	return streams.NewManager(o)
 }
 
-// admitTicket spends the ticket of a request that has one. It also spends a ticket that is restricted to another
-// stream.
+// admitTicket marks the ticket of a request as used. It also uses up a ticket that is restricted to another stream.
 func admitTicket(ctx context.Context, tickets *authentication.Tickets, u user.Info, target streams.Target) error {
 	p, ok := u.(*authentication.Principal)
 	if !ok || p.Ticket == nil {
@@ -95,8 +94,8 @@ func ticketError(message string) *envelope.Error {
 	return envelope.New(dashboardv1alpha1.CodeUnauthenticated, "%s", message)
 }
 
-// provedByTicket returns a function that checks the fresh code of a request. That of a ticket was checked when the
-// ticket was issued: browsers can send no code with a stream.
+// provedByTicket returns a function that verifies the fresh code of a request. For a request with a ticket, the code
+// was verified when the ticket was issued, because browsers cannot send a code when they open a stream.
 func provedByTicket(
 	prove func(*http.Request, user.Info, string) error,
 ) func(r *http.Request, u user.Info, code string) error {
@@ -108,15 +107,15 @@ func provedByTicket(
 	}
 }
 
-// Terminals configures terminals and copies of files.
+// Terminals configures terminals and file copies.
 type Terminals struct {
-	// IdleTime and MaxTime bound the time of a terminal.
+	// IdleTime bounds the time without activity, and MaxTime the whole time, of a terminal.
 	IdleTime, MaxTime time.Duration
-	// CopyBytes bounds the bytes of a copy of files.
+	// CopyBytes bounds the bytes of a file copy.
 	CopyBytes int64
 	// DebugImage is the image of debug containers and of the Pods of node shells.
 	DebugImage string
-	// Recordings records all terminals, unless it is nil.
+	// Recordings stores the recordings of terminals. If it is nil, terminals are not recorded.
 	Recordings *recording.Store
 }
 
@@ -125,8 +124,8 @@ func sessionCheck(tokens *authentication.Tokens) func(context.Context, user.Info
 	return func(ctx context.Context, u user.Info) error { return checkSession(ctx, tokens, u) }
 }
 
-// checkSession returns an error if the session of a stream has ended, or its user has been replaced. Callers whom
-// kube-apiserver has authenticated have no session. For them, only rights are checked.
+// checkSession returns an error if the session of a stream has ended, or if its user has been replaced. Callers that
+// kube-apiserver has authenticated have no session, so only their rights are checked.
 func checkSession(ctx context.Context, tokens *authentication.Tokens, u user.Info) error {
 	before, ok := u.(*authentication.Principal)
 	if !ok {
@@ -147,7 +146,8 @@ func checkSession(ctx context.Context, tokens *authentication.Tokens, u user.Inf
 	return nil
 }
 
-// longRunning returns the check for requests without a time limit: streams, and those of the library.
+// longRunning returns the check for requests without a time limit: streams, and the long-running requests of the
+// library.
 func longRunning(table *routes.Table) genericapirequest.LongRunningRequestCheck {
 	watches := genericfilters.BasicLongRunningRequestCheck(sets.NewString("watch"), sets.NewString())
 	return func(r *http.Request, info *genericapirequest.RequestInfo) bool {
@@ -158,7 +158,7 @@ func longRunning(table *routes.Table) genericapirequest.LongRunningRequestCheck 
 	}
 }
 
-// watchSessions reports changes of users and sessions to their streams.
+// watchSessions notifies streams of changes of their users and sessions.
 func watchSessions(ctx context.Context, c cache.Cache, changed func(name string)) error {
 	userOf := func(object any) string {
 		if unknown, ok := object.(toolscache.DeletedFinalStateUnknown); ok {

@@ -19,7 +19,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/authentication/token"
 )
 
-// ChallengeError is returned for a login with a right password that still needs the second factor.
+// ChallengeError is returned for a login with a correct password that requires a second factor.
 type ChallengeError struct {
 	// Token identifies the challenge. The client sends it back together with a code.
 	Token string
@@ -51,8 +51,8 @@ func (s *SecondFactors) challenge(ctx context.Context, u *kubevisionv1alpha1.Kub
 	return &ChallengeError{Token: raw}
 }
 
-// VerifyTOTP completes a login with a one-time code. If the login waits for the set-up of a second factor, there is no
-// code to compare: VerifyTOTP then starts a session that allows only the set-up.
+// VerifyTOTP completes a login with a one-time code. If the login waits for the set-up of a second factor, VerifyTOTP
+// ignores the code and starts a session that allows only the set-up.
 func (s *SecondFactors) VerifyTOTP(ctx context.Context, challenge, code string, from Client) (*Session, error) {
 	if session, err := s.Sessions.startFromSetup(ctx, challenge, from); !errors.Is(err, errNoSetupToken) {
 		return session, err
@@ -73,8 +73,7 @@ func (s *SecondFactors) VerifyRecoveryCode(ctx context.Context, challenge, code 
 		})
 }
 
-// verifyChallenge returns token.ErrExpired or ErrRevoked for a challenge that is not valid, and a CodeError for a wrong
-// code.
+// verifyChallenge returns token.ErrExpired or ErrRevoked for an invalid challenge, and a CodeError for a wrong code.
 func (s *SecondFactors) verifyChallenge(
 	ctx context.Context, challenge, method string, from Client, check func(*credentials.SecondFactor, types.UID) error,
 ) (*Session, error) {
@@ -101,7 +100,8 @@ func (s *SecondFactors) verifyChallenge(
 		answered = secret
 		return editSecondFactor(secret, func(f *credentials.SecondFactor) (bool, error) {
 			open := f.Challenge(claims.Session, s.Clock.Now())
-			if open == nil || !f.Enabled() { // answered, tried too often, or displaced by later challenges
+			// The challenge was completed, tried too often, or replaced by later challenges.
+			if open == nil || !f.Enabled() {
 				return false, &CodeError{reason: "the challenge was answered, tried too often, or has expired"}
 			}
 			open.Tries++

@@ -13,7 +13,7 @@ type Client struct {
 	Address netip.Addr
 	// UserAgent is the User-Agent header of the request.
 	UserAgent string
-	// DeviceToken is the token that an earlier login gave to the client, if the client sends one.
+	// DeviceToken is the token that an earlier login issued to the client. It may be empty.
 	DeviceToken string
 	// Trusted is true for an address in a network that the administrator trusts.
 	Trusted bool

@@ -25,11 +25,12 @@ import (
 
 // CredentialsStore reads and writes the Secrets with the credentials of users.
 type CredentialsStore struct {
-	// Client reads from the API server: a copy could lag behind.
+	// Client reads from the API server, because a cache may be outdated.
 	Client client.Client
 }
 
-// get returns an empty Secret if there is none. It makes the same call for a name that no user can have.
+// get returns an empty Secret if there is none. It calls the API server also for names that no user can have, so that
+// the duration does not differ.
 func (c *CredentialsStore) get(ctx context.Context, username string) (*corev1.Secret, error) {
 	if len(utilvalidation.IsDNS1123Subdomain(username)) > 0 {
 		username = "-"
@@ -100,7 +101,7 @@ func (c *CredentialsStore) updateOwn(
 		}
 		return edit(secret)
 	})
-	if errors.Is(err, ErrRevoked) { // the credentials are gone, or another user's
+	if errors.Is(err, ErrRevoked) { // The credentials were deleted, or belong to another user.
 		return ErrSessionEnded
 	}
 	return err
@@ -132,8 +133,8 @@ func editSecondFactor(
 	return true, verdict
 }
 
-// readUser reads a user from the API server: a cache that lags behind must not renew a session of a disabled user. It
-// returns ErrRevoked for a user who may not log in any more.
+// readUser reads a user from the API server, because an outdated cache must not renew a session of a disabled user. It
+// returns ErrRevoked for a user who may no longer log in.
 func (c *CredentialsStore) readUser(
 	ctx context.Context, name string, uid types.UID, u *kubevisionv1alpha1.KubeVisionUser,
 ) error {
@@ -153,8 +154,7 @@ func isOwnedBy(secret *corev1.Secret, uid types.UID) bool {
 	return owner != nil && owner.UID == uid
 }
 
-// contention returns the backoff of a write. If fifty clients send the same code at once, each of them must get a
-// response.
+// contention returns the backoff of a write. It is long enough for fifty clients that send the same code at once.
 func contention() wait.Backoff {
 	return wait.Backoff{Steps: 15, Duration: 10 * time.Millisecond, Factor: 1.5, Jitter: 0.5, Cap: time.Second}
 }

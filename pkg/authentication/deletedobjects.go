@@ -5,11 +5,11 @@ package authentication
 
 import "k8s.io/utils/lru"
 
-// goneKeys bounds the ended sessions and deleted users that are remembered.
+// goneKeys bounds the recorded sessions and users.
 const goneKeys = 4096
 
-// DeletedObjects remembers sessions and users that the API server does not have any more. Names of sessions and UIDs of
-// users are never reused. So a token of a deleted session causes only one call, however often it is sent.
+// DeletedObjects records sessions and users that no longer exist on the API server. Names of sessions and UIDs of users
+// are never reused, so repeated requests with a token of a deleted session cause only one call.
 type DeletedObjects struct{ seen *lru.Cache }
 
 // NewDeletedObjects returns an empty DeletedObjects.

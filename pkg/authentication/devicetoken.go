@@ -19,7 +19,7 @@ import (
 )
 
 const (
-	// DeviceTTL is how long a device is known after a login or a renewal.
+	// DeviceTTL is the time for which a device is known after a login or a renewal.
 	DeviceTTL = 30 * 24 * time.Hour
 
 	deviceVersion     = 1
@@ -60,16 +60,16 @@ func epochDigest(epoch string) (digest [deviceEpochBytes]byte) {
 }
 
 // Devices recognizes devices from which a user has logged in before. A device token is not a credential. A login with a
-// device token is delayed only by failures of that device, and not by failures of other clients.
+// device token is delayed only by failures of that device.
 type Devices struct {
 	// MAC authenticates the tokens.
 	MAC *token.MAC
-	// Clock decides when tokens expire.
+	// Clock determines when tokens expire.
 	Clock clock.PassiveClock
 }
 
-// issue returns the token of a device. Without a known device, the device id is derived from the session. So the holder
-// of a session counts as one device, however often the session is renewed.
+// issue returns the token of a device. Without a known device, it derives the device id from the session, so that the
+// holder of a session counts as one device, independent of the number of renewals.
 func (d *Devices) issue(known *device, session string, user types.UID, epoch string) (string, error) {
 	made := device{id: newDeviceID(session), epoch: epochDigest(epoch)}
 	if known != nil {

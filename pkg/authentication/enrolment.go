@@ -23,32 +23,32 @@ import (
 const recently = 5 * time.Minute
 
 var (
-	// ErrPasswordRequired is returned when a second factor can be set up only with the password: one is in force, or
-	// the login is too old.
+	// ErrPasswordRequired is returned if the password is required to set up a second factor, because the user has one
+	// or the login is too old.
 	ErrPasswordRequired = errors.New("the password is required to set up a second factor")
 	// ErrPolicy is returned when the user must keep a second factor.
 	ErrPolicy = errors.New("the user must have a second factor")
 )
 
-// Enrolment is the secret part of a new second factor. It is returned once.
+// Enrolment contains the secrets of a new second factor. They are returned once.
 type Enrolment struct {
 	totp.Enrolment
 
-	// RecoveryCodes are valid as soon as the second factor is in force.
+	// RecoveryCodes are valid when the second factor has been enabled.
 	RecoveryCodes []string
 }
 
-// Setup makes a second factor that is pending until Enable, in the same session. A second factor in force stays valid
-// until then, and only the password allows its replacement. A first second factor needs the password, or a login within
-// the last five minutes: an access token alone is not enough. Setup returns a CodeError for a wrong password, and a
-// throttle.BlockedError after too many wrong ones.
+// Setup creates a second factor that is pending until Enable is called in the same session. An existing second factor
+// remains valid until then, and only the password allows its replacement. The first second factor of a user requires
+// the password, or a login within the last five minutes: an access token alone is not sufficient. Setup returns a
+// CodeError for a wrong password, and a throttle.BlockedError after too many wrong ones.
 func (s *SecondFactors) Setup(ctx context.Context, p *Principal, pass string, from Client) (*Enrolment, error) {
 	if pass == "" && !s.mayEnrol(p) {
 		return nil, ErrPasswordRequired
 	}
 	if pass != "" {
 		err := s.Passwords.confirm(ctx, p, pass, from, audit.SecondFactorSetUpRefused)
-		if errors.Is(err, ErrInvalidCredentials) { // this code would make dashboards log out
+		if errors.Is(err, ErrInvalidCredentials) { // Dashboards would log the user out after ErrInvalidCredentials.
 			return nil, &CodeError{reason: "the password is wrong"}
 		}
 		if err != nil {
@@ -86,8 +86,8 @@ func (s *SecondFactors) mayEnrol(p *Principal) bool {
 	return !p.AuthTime.IsZero() && age <= recently
 }
 
-// Enable puts the pending second factor into force, proved by its first code. The caller's other sessions end, since
-// they began without it.
+// Enable enables the pending second factor after its first code. It ends the caller's other sessions, because they
+// began without a second factor.
 func (s *SecondFactors) Enable(ctx context.Context, p *Principal, code string, from Client) error {
 	err := s.Store.updateOwn(ctx, p, func(secret *corev1.Secret) (bool, error) {
 		return editSecondFactor(secret, func(f *credentials.SecondFactor) (bool, error) {
@@ -103,7 +103,7 @@ func (s *SecondFactors) Enable(ctx context.Context, p *Principal, code string, f
 			if err == nil {
 				f.TOTPSecret, f.RecoveryCodes, f.LastStep = pending.TOTPSecret, pending.RecoveryCodes, step
 				f.Pending, f.Challenges, f.Verified = nil, nil, nil
-				f.Failures, f.LastFailure = 0, time.Time{} // they were codes of another secret
+				f.Failures, f.LastFailure = 0, time.Time{} // The failures belong to the previous secret.
 				credentials.BeginEpoch(secret, p.Session)
 			}
 			return true, err
@@ -120,8 +120,8 @@ func (s *SecondFactors) Enable(ctx context.Context, p *Principal, code string, f
 	}), s.Sessions.endOthers(ctx, p))
 }
 
-// Disable removes the second factor with one of its codes, unless the user must have one. The caller's other sessions
-// end.
+// Disable removes the second factor after one of its codes, unless the user must have one. It ends the caller's other
+// sessions.
 func (s *SecondFactors) Disable(ctx context.Context, p *Principal, code string, from Client) error {
 	required, err := s.Policy.Required(ctx, p.User)
 	if err != nil {

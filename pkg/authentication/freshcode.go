@@ -63,8 +63,8 @@ func (s *SecondFactors) Reverify(ctx context.Context, p *Principal, code string,
 	return nil
 }
 
-// checkInSession is like check, for a caller who is logged in. It counts a wrong code for the session and not for
-// logins. Otherwise the holder of a stolen access token could lock the user out.
+// checkInSession is like check, for a code in a session. It counts a wrong code for the session and not for logins,
+// because otherwise the holder of a stolen access token could lock the user out.
 func (s *SecondFactors) checkInSession(p *Principal, f *credentials.SecondFactor, verify func() bool) error {
 	now := s.Clock.Now()
 	if f.InSessions.Exhausted(p.Session, now) {
@@ -103,7 +103,7 @@ func (s *SecondFactors) recordWrongCodeInSession(ctx context.Context, p *Princip
 	}
 	session := &kubevisionv1alpha1.KubeVisionSession{ObjectMeta: metav1.ObjectMeta{Name: p.Session}}
 	if deleteErr := s.Sessions.Client.Delete(ctx, session); client.IgnoreNotFound(deleteErr) != nil {
-		// The session cannot use codes any more. The next attempt ends it.
+		// The session can no longer use codes. The next attempt ends it.
 		return errors.Join(err, fmt.Errorf("ending the session: %w", deleteErr))
 	}
 	ended := p.event(audit.SessionEnded, from)

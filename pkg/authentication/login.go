@@ -26,13 +26,13 @@ const queueTime = 5 * time.Second
 
 var (
 	// ErrInvalidCredentials is returned for a wrong password, an unknown, disabled or deleted user, and a user without
-	// a password. Callers cannot tell these cases apart.
+	// a password. Callers cannot distinguish these cases.
 	ErrInvalidCredentials = errors.New("wrong user name or password")
 	// ErrBusy is returned when too many logins are in progress.
 	ErrBusy = errors.New("too many logins at once")
 )
 
-// Logins logs users in with their passwords.
+// Logins authenticates users by their passwords.
 type Logins struct {
 	// Cache reads the users.
 	Cache client.Reader
@@ -51,9 +51,10 @@ type credentialsError struct{ reason string }
 func (*credentialsError) Error() string { return ErrInvalidCredentials.Error() }
 func (*credentialsError) Unwrap() error { return ErrInvalidCredentials }
 
-// normalizeUserName maps the input of a login to the name of a user. Names of users are lower case, and phones
+// normalizeUserName converts the input of a login to the name of a user. Names of users are lower case, and phones
 // capitalize the first letter of a field. The profile UsernameCaseMapped (RFC 8265) maps case, width and Unicode forms.
-// Input that the profile rejects matches no user. Mail addresses are not accepted: several users may have the same one.
+// Input that the profile rejects matches no user. Mail addresses are not accepted, because several users may have the
+// same address.
 func normalizeUserName(given string) string {
 	name, err := precis.UsernameCaseMapped.String(given)
 	if err != nil {
@@ -62,18 +63,18 @@ func normalizeUserName(given string) string {
 	return name
 }
 
-// Password logs in with a user name and a password. It does the same work in all cases of ErrInvalidCredentials, so
-// that its duration does not reveal the case. It returns a ChallengeError if a second factor is needed, a
+// Password logs in with a user name and a password. It performs the same work in all cases of ErrInvalidCredentials, so
+// that its duration does not reveal the case. It returns a ChallengeError if a second factor is required, a
 // throttle.BlockedError if too many logins have failed, and ErrBusy if too many are in progress.
 func (l *Logins) Password(ctx context.Context, username, pass string, from Client) (*Session, error) {
-	// Find the user and the device. Neither has to exist.
+	// Find the user and the device, if they exist.
 	username = normalizeUserName(username)
 	u, err := l.user(ctx, username)
 	if err != nil {
 		return nil, err
 	}
 	known := l.device(u, from)
-	// Wait for a turn. Accounts, devices and addresses with failures wait longer, or are blocked.
+	// Wait for a turn. The throttle delays or blocks accounts, devices and addresses with failures.
 	attempt, err := l.begin(ctx, u, username, known, from)
 	if err != nil {
 		return nil, err
@@ -83,19 +84,19 @@ func (l *Logins) Password(ctx context.Context, username, pass string, from Clien
 	secret, err := l.verify(ctx, u, credential{username: username, password: pass, device: known}, attempt)
 	if errors.Is(err, ErrInvalidCredentials) {
 		if countErr := l.recordFailure(ctx, attempt, u, from, err); countErr != nil {
-			return nil, countErr // without a count, the result must not be told
+			return nil, countErr // The result must not be returned if the failure was not counted.
 		}
 	}
 	if err != nil {
 		return nil, err
 	}
-	// Begin the session, or ask for the second factor.
+	// Start the session, or request the second factor.
 	session, err := l.proceed(ctx, u, pass, secret, from)
 	_, challenged := errors.AsType[*ChallengeError](err)
 	if err != nil && !challenged {
 		return nil, err
 	}
-	// Forget the failures of the account. The token is given only afterwards.
+	// Reset the failures of the account before the token is returned.
 	if err := attempt.Succeeded(ctx); err != nil {
 		return nil, err
 	}
@@ -114,7 +115,7 @@ func (l *Logins) device(u *kubevisionv1alpha1.KubeVisionUser, from Client) *devi
 	return l.Sessions.Devices.find(from.DeviceToken, u.UID)
 }
 
-// class returns how well a client is known. It does not depend on whether the user exists.
+// class returns the class of a client. It does not depend on whether the user exists.
 func (l *Logins) class(known *device, from Client) throttle.Class {
 	switch {
 	case known != nil:
@@ -128,7 +129,7 @@ func (l *Logins) class(known *device, from Client) throttle.Class {
 	}
 }
 
-// begin asks the throttle whether the password may be compared.
+// begin waits until the throttle admits the comparison of the password.
 func (l *Logins) begin(
 	ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, username string, known *device, from Client,
 ) (*throttle.Attempt, error) {
@@ -143,7 +144,7 @@ func (l *Logins) begin(
 	return attempt, wrapBusy(err)
 }
 
-// recordFailure counts a wrong password. It returns an error if it cannot count.
+// recordFailure counts a wrong password.
 func (l *Logins) recordFailure(
 	ctx context.Context, attempt *throttle.Attempt, u *kubevisionv1alpha1.KubeVisionUser, from Client, why error,
 ) error {
@@ -171,7 +172,7 @@ type credential struct {
 }
 
 // verify compares the password, and returns the credentials that it was compared with. It returns a credentialsError if
-// the user may not log in with it.
+// the login is not allowed.
 func (l *Logins) verify(
 	ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, given credential, attempt *throttle.Attempt,
 ) (*corev1.Secret, error) {
@@ -180,9 +181,9 @@ func (l *Logins) verify(
 		return nil, err
 	}
 	if u == nil || !isOwnedBy(secret, u.UID) {
-		secret = &corev1.Secret{} // the Secret does not exist, or belongs to somebody else
+		secret = &corev1.Secret{} // The Secret does not exist, or belongs to another user.
 	}
-	// The device has logged in with earlier credentials only.
+	// The device has logged in only with earlier credentials.
 	if given.device != nil && !given.device.matchesEpoch(credentials.Epoch(secret)) {
 		if err := attempt.SetUnknownDevice(ctx); err != nil {
 			return nil, err
@@ -199,7 +200,7 @@ func (l *Logins) verify(
 	return secret, checkOutcome(u, known, right)
 }
 
-// proceed begins a session for a user whose password is right, or a challenge if the user has a second factor.
+// proceed starts a session after a correct password, or a challenge if the user has a second factor.
 func (l *Logins) proceed(
 	ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, pass string, secret *corev1.Secret, from Client,
 ) (*Session, error) {
@@ -220,7 +221,7 @@ func (l *Logins) proceed(
 	return l.Sessions.start(ctx, u, secret, []string{methodPassword}, from)
 }
 
-// checkOutcome returns the reason to refuse a login after the comparison of its password, or nil.
+// checkOutcome returns the reason for which a login is refused after the comparison of its password, or nil.
 func checkOutcome(u *kubevisionv1alpha1.KubeVisionUser, known, right bool) error {
 	switch {
 	case u == nil:

@@ -67,8 +67,8 @@ func (s *Passwords) Change(ctx context.Context, p *Principal, old, replacement s
 		s.Sessions.endOthers(ctx, p))
 }
 
-// confirm compares the password of a caller who is logged in. refused is the audit reason for a wrong password.
-// Failures are counted for the session, so that failed logins of others cannot lock the caller out.
+// confirm compares the password in a session. refused is the audit reason for a wrong password. It counts failures for
+// the session, so that failed logins of others cannot lock the caller out.
 func (s *Passwords) confirm(ctx context.Context, p *Principal, pass string, from Client, refused audit.Reason) error {
 	attempt, err := s.Throttle.BeginSession(ctx, p.User, p.Session)
 	if err != nil {
@@ -93,7 +93,7 @@ func (s *Passwords) confirm(ctx context.Context, p *Principal, pass string, from
 	s.Audit.Record(ctx, p.event(refused, from))
 	blocked, err := attempt.Failed(ctx)
 	if err != nil {
-		return err // without a count, the result must not be told
+		return err // The result must not be returned if the failure was not counted.
 	}
 	if blocked.Account > 0 {
 		e := p.event(audit.PasswordChangeBlocked, from)
@@ -114,7 +114,7 @@ func (s *Passwords) Hash(ctx context.Context, pass string) (password.Hash, error
 	return hash, nil
 }
 
-// compare does the same work whether or not there is a hash.
+// compare compares a password with a hash. It performs the same work if there is no hash.
 func (s *Passwords) compare(ctx context.Context, pass string, hash password.Hash, known bool) (bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, queueTime)
 	defer cancel()
@@ -133,8 +133,8 @@ func (s *Passwords) compare(ctx context.Context, pass string, hash password.Hash
 	return true, nil
 }
 
-// upgrade replaces the hash with one of the current cost, unless the password has changed in the meantime. An error
-// does not fail the login.
+// upgrade replaces the hash with a hash of the current cost, unless the password has changed since. The login succeeds
+// even if the replacement fails.
 func (s *Passwords) upgrade(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, pass string, old password.Hash) {
 	made, err := s.Hasher.Hash(ctx, pass)
 	if err == nil {

@@ -14,8 +14,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/bindings"
 )
 
-// TwoFactorPolicy decides which users must have a second factor: those with spec.twoFactor Required, and the holders of
-// some roles.
+// TwoFactorPolicy determines which users must have a second factor: those with spec.twoFactor Required, and the holders
+// of certain roles.
 type TwoFactorPolicy struct {
 	// Reader reads users and role bindings.
 	Reader client.Reader

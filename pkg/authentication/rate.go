@@ -15,7 +15,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/authentication/throttle"
 )
 
-// rateKeys bounds the clients or names that a rate limit remembers. A new one replaces the least recently seen one.
+// rateKeys bounds the keys of a rate limit. A new key replaces the least recently seen one.
 const rateKeys = 4096
 
 // rateLimiters limits the rate of requests for each key.
@@ -73,8 +73,8 @@ func (r *rateLimiters) limiter(key string, clients int) *rate.Limiter {
 	return limiter
 }
 
-// RefusalLimiter limits, for each network, the requests that call the host and are then refused. Each replica has its
-// own.
+// RefusalLimiter limits, for each network, the requests that call the host and are then refused. The limits apply to
+// each replica separately.
 type RefusalLimiter struct{ rates *rateLimiters }
 
 // NewRefusalLimiter returns a RefusalLimiter with a burst of inventedBurst.

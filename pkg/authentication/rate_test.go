@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// TestRates verifies that each key has a rate of its own, and that the number of remembered keys is bounded.
+// TestRates verifies that each key has a separate rate, and that the number of keys is bounded.
 func TestRates(t *testing.T) {
 	const burst = 3
 	r, now := newRateLimiters(burst), time.Now()

@@ -24,10 +24,10 @@ import (
 )
 
 const (
-	// reuseGrace is how long the previous token stays valid after a rotation: two tabs of a browser may renew the
-	// session at the same time.
+	// reuseGrace is the time for which the previous token remains valid after a rotation, because two tabs of a browser
+	// may renew the session at the same time.
 	reuseGrace = 30 * time.Second
-	// maxPrevious bounds the spent tokens that a session recognizes.
+	// maxPrevious bounds the used tokens that a session recognizes.
 	maxPrevious = 16
 )
 
@@ -98,8 +98,8 @@ func (m *SessionManager) renew(ctx context.Context, presented refreshToken, from
 	return m.issue(ctx, u, session, next, epoch, from)
 }
 
-// checkEpoch returns the epoch of the credentials. It returns ErrRevoked for a session that began before the
-// credentials changed, and that has not been deleted yet.
+// checkEpoch returns the epoch of the credentials. It returns ErrRevoked for a session of an earlier epoch that has not
+// been deleted yet.
 func (m *SessionManager) checkEpoch(
 	ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, session *kubevisionv1alpha1.KubeVisionSession,
 ) (epoch string, err error) {
@@ -113,7 +113,7 @@ func (m *SessionManager) checkEpoch(
 	return credentials.Epoch(secret), nil
 }
 
-// rotate replaces the token. The update fails if another replica was faster, and is retried with the result of that
+// rotate replaces the token. If another replica was faster, the update fails and is retried with the result of that
 // replica.
 func (m *SessionManager) rotate(
 	ctx context.Context, session *kubevisionv1alpha1.KubeVisionSession, presented refreshToken, now time.Time,
@@ -139,8 +139,8 @@ func (m *SessionManager) rotate(
 	return next, nil
 }
 
-// endReused ends a session whose spent token was used again. The user and a thief may both have the token, and cannot
-// be told apart (RFC 9700, section 4.14.2).
+// endReused ends a session whose used token was sent again. Both the user and a thief may hold the token, and the
+// server cannot distinguish them (RFC 9700, section 4.14.2).
 func (m *SessionManager) endReused(
 	ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, session *kubevisionv1alpha1.KubeVisionSession,
 ) error {

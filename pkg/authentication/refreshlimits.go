@@ -27,8 +27,8 @@ const (
 	shownBurst = 60
 )
 
-// RefreshLimits limits the work for forged tokens, and for genuine tokens that are sent too often. Each replica has its
-// own.
+// RefreshLimits limits the work for forged tokens, and for genuine tokens that are sent too often. The limits apply to
+// each replica separately.
 type RefreshLimits struct {
 	invented, shown *rateLimiters
 	gone            *DeletedObjects

@@ -19,15 +19,15 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/authentication/totp"
 )
 
-// Authentication method references (RFC 8176). Recovery codes have none there.
+// Authentication method references (RFC 8176). The RFC defines none for recovery codes.
 const (
 	methodPassword = "pwd"
 	methodOTP      = "otp"
 	methodRecovery = "recovery"
 )
 
-// codePolicy returns the policy for codes: the tries of two challenges cause no delay. Failures are not forgiven with
-// time, since six digits are easy to guess.
+// codePolicy returns the policy for codes. The tries of two challenges cause no delay. Failures are not forgiven with
+// time, because six digits are easy to guess.
 func codePolicy() throttle.Policy { return throttle.Policy{Free: 2 * credentials.ChallengeTries} }
 
 // ErrNoSecondFactor is returned when the user has no second factor.
@@ -43,16 +43,17 @@ type SecondFactors struct {
 	// Challenges signs and verifies challenge tokens.
 	Challenges *token.Service
 	// LoginCodeTTL is the time after a login for which its one-time code replaces fresh codes. Zero means that each
-	// operation needs a fresh code.
+	// sensitive operation requires a fresh code.
 	LoginCodeTTL time.Duration
 	Audit        *audit.Log
 	Clock        clock.PassiveClock
 }
 
-// CodeError is returned for a code that is wrong, was used before, or came after too many wrong codes. Callers cannot
-// tell these cases apart.
+// CodeError is returned for a code that is wrong, was used before, or follows too many wrong codes. Callers cannot
+// distinguish these cases.
 type CodeError struct {
-	// RetryAfter is how long codes are refused without a check. It is 0 if the next code may be tried at once.
+	// RetryAfter is the time for which codes are rejected without a check. It is 0 if the next code may be tried
+	// immediately.
 	RetryAfter time.Duration
 
 	reason string
@@ -68,8 +69,7 @@ func HasSecondFactor(methods []string) bool {
 	return slices.Contains(methods, methodOTP) || slices.Contains(methods, methodRecovery)
 }
 
-// check verifies a code of a login, and counts it if it is wrong. The caller must write the result before it grants
-// anything.
+// check verifies a code of a login, and counts a wrong code. The caller must write the result before it grants access.
 func (s *SecondFactors) check(factor *credentials.SecondFactor, verify func() bool) error {
 	now := s.Clock.Now()
 	counter := throttle.Counter{Failures: factor.Failures, Last: factor.LastFailure}
@@ -85,12 +85,12 @@ func (s *SecondFactors) check(factor *credentials.SecondFactor, verify func() bo
 	return &CodeError{RetryAfter: codePolicy().Wait(counter, now), reason: "wrong, expired or used before"}
 }
 
-// checkTOTP accepts a code of the secret in force for a login, once.
+// checkTOTP accepts a code of the current secret for a login. Each code is accepted once.
 func (s *SecondFactors) checkTOTP(factor *credentials.SecondFactor, code string) error {
 	return s.check(factor, func() bool { return s.spend(factor, code) })
 }
 
-// spend returns true if a code of the secret in force is correct. The code is not accepted again for any operation.
+// spend returns true if a code of the current secret is correct. The code is not accepted again for any operation.
 func (s *SecondFactors) spend(factor *credentials.SecondFactor, code string) bool {
 	step, ok := totp.Check(code, factor.TOTPSecret, factor.LastStep, s.Clock.Now())
 	if ok {
@@ -99,7 +99,7 @@ func (s *SecondFactors) spend(factor *credentials.SecondFactor, code string) boo
 	return ok
 }
 
-// checkRecovery accepts a recovery code, once.
+// checkRecovery accepts a recovery code. Each code is accepted once.
 func (s *SecondFactors) checkRecovery(factor *credentials.SecondFactor, uid types.UID, code string) error {
 	return s.check(factor, func() bool {
 		rest, ok := recoverycode.Redeem(factor.RecoveryCodes, string(uid), code)

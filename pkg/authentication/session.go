@@ -32,7 +32,7 @@ import (
 )
 
 const (
-	// SessionTTL is how long a session lasts without a renewal.
+	// SessionTTL is the lifetime of a session without a renewal.
 	SessionTTL = 7 * 24 * time.Hour
 
 	maxUserAgent = 256
@@ -48,7 +48,7 @@ type Session struct {
 	ExpiresIn   time.Duration
 	// SetupRequired is true if the session only allows to set up a second factor.
 	SetupRequired bool
-	// SetupToken lets a dashboard that only knows how to ask for a code obtain the session for the set-up.
+	// SetupToken allows a dashboard without support for the set-up to obtain the session for it by entering any code.
 	SetupToken string
 	// PasswordChangeRequired is true if the session only allows a change of the password.
 	PasswordChangeRequired bool
@@ -57,7 +57,7 @@ type Session struct {
 // SessionManager begins, renews and ends sessions, and issues their tokens.
 type SessionManager struct {
 	Store *CredentialsStore
-	// Cache reads sessions without a call. Client writes them.
+	// Cache reads sessions from memory. Client writes them.
 	Cache  client.Reader
 	Client client.Client
 	// Policy decides which users must have a second factor.
@@ -73,16 +73,16 @@ type SessionManager struct {
 	Limits sessionindex.Limits
 	// Rates limits the work for forged tokens and for tokens that are sent too often.
 	Rates *RefreshLimits
-	// Throttle knows the addresses from which too many logins have failed.
+	// Throttle records the addresses from which too many logins have failed.
 	Throttle *throttle.Throttle
 	Audit    *audit.Log
-	// Clock decides when sessions end.
+	// Clock determines when sessions end.
 	Clock clock.PassiveClock
 }
 
-// start creates a session and its tokens. It makes the tokens before it stores the session, and returns them
-// afterwards. secret is the version of the credentials that the login was checked against. If the credentials have
-// changed since and the login is not valid any more, start returns an error.
+// start creates a session and its tokens. It creates the tokens before it stores the session, and returns them
+// afterwards. secret is the version of the credentials with which the login was verified. If the credentials have
+// changed since and the login is no longer valid, start returns an error.
 func (m *SessionManager) start(
 	ctx context.Context, known *kubevisionv1alpha1.KubeVisionUser, secret *corev1.Secret, methods []string, from Client,
 ) (*Session, error) {
@@ -107,7 +107,7 @@ func (m *SessionManager) startNamed(
 	ctx context.Context, name string, known *kubevisionv1alpha1.KubeVisionUser, secret *corev1.Secret, methods []string,
 	from Client,
 ) (*Session, error) {
-	// The cache may not know yet that the user is disabled or must change the password.
+	// The cached user may not show yet that the user was disabled or must change the password.
 	u := &kubevisionv1alpha1.KubeVisionUser{}
 	if err := m.Store.readUser(ctx, known.Name, known.UID, u); err != nil {
 		return nil, err
@@ -168,8 +168,8 @@ func (m *SessionManager) create(
 	return nil
 }
 
-// confirm deletes the session if its login is not valid any more. A change of credentials begins an epoch and then ends
-// the existing sessions. confirm ends a session that was created in between.
+// confirm deletes the session if its login is no longer valid. A change of credentials begins an epoch and then ends
+// the existing sessions; confirm ends a session that was created between these steps.
 func (m *SessionManager) confirm(
 	ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, session *kubevisionv1alpha1.KubeVisionSession,
 ) error {
@@ -186,7 +186,7 @@ func (m *SessionManager) confirm(
 	return ErrRevoked
 }
 
-// issue makes the tokens of a session.
+// issue creates the tokens of a session.
 func (m *SessionManager) issue(
 	ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, session *kubevisionv1alpha1.KubeVisionSession,
 	refresh refreshToken,
@@ -248,8 +248,8 @@ func (m *SessionManager) update(
 	})
 }
 
-// endOthers ends the user's other sessions. The user controller ends the sessions that it misses, because their epoch
-// is over.
+// endOthers ends the user's other sessions. The user controller ends sessions that it misses, because they belong to an
+// earlier epoch.
 func (m *SessionManager) endOthers(ctx context.Context, p *Principal) error {
 	var all kubevisionv1alpha1.KubeVisionSessionList
 	if err := m.Client.List(ctx, &all, client.MatchingLabels{names.UserLabel: p.User.Name}); err != nil {

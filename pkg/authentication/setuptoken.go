@@ -20,8 +20,8 @@ import (
 // errNoSetupToken is returned for a token of another kind.
 var errNoSetupToken = errors.New("not a set-up token")
 
-// setupToken signs a token for a login that waits for the set-up of a second factor. A dashboard that only knows how to
-// ask for a code exchanges it for the session of the login.
+// setupToken signs a token for a login that waits for the set-up of a second factor. A dashboard without support for
+// the set-up exchanges it for the session of the login.
 func (m *SessionManager) setupToken(
 	u *kubevisionv1alpha1.KubeVisionUser, session *kubevisionv1alpha1.KubeVisionSession,
 ) (string, error) {
@@ -69,7 +69,8 @@ func (m *SessionManager) startFromSetup(ctx context.Context, raw string, from Cl
 		!credentials.InForce(secret, begun.Name, begun.Spec.CredentialsEpoch) {
 		return nil, ErrRevoked
 	}
-	if err := m.Client.Delete(ctx, begun, client.Preconditions{UID: &begun.UID}); err != nil { // once
+	// so that the token can be used only once
+	if err := m.Client.Delete(ctx, begun, client.Preconditions{UID: &begun.UID}); err != nil {
 		return nil, revokedIfNotFound(err)
 	}
 	return m.start(ctx, u, secret, begun.Spec.AuthenticationMethods, from)

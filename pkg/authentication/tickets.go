@@ -29,8 +29,8 @@ import (
 const (
 	// TicketTTL is the lifetime of a ticket.
 	TicketTTL = 30 * time.Second
-	// ticketLeeway allows for differences between the clocks of replicas. It also extends the time for which a spent
-	// ticket is remembered.
+	// ticketLeeway allows for differences between the clocks of replicas. It also extends the time for which a used
+	// ticket is recorded.
 	ticketLeeway = 5 * time.Second
 	// maxTicketLength bounds the length of a ticket that is parsed, in bytes. A ticket contains up to three names.
 	maxTicketLength = 2048
@@ -55,12 +55,13 @@ type Ticket struct {
 	User    string `json:"u"`
 	UserUID string `json:"d"`
 	Expires int64  `json:"x"`
-	// Cluster, Namespace, Pod and Verb restrict the stream. Empty values do not restrict it.
+	// Cluster, Namespace, Pod and Verb restrict the stream. Empty values are not restrictions.
 	Cluster   string `json:"c,omitempty"`
 	Namespace string `json:"n,omitempty"`
 	Pod       string `json:"p,omitempty"`
 	Verb      string `json:"v,omitempty"`
-	// Proved is true if the request for the ticket had a fresh code of the second factor. The stream needs none then.
+	// Proved is true if the request for the ticket had a fresh code of the second factor. The stream then requires no
+	// code.
 	Proved bool `json:"f,omitempty"`
 }
 
@@ -76,8 +77,8 @@ func (t *Ticket) Allows(cluster, namespace, pod, verb string) bool {
 	return true
 }
 
-// Tickets issues and spends tickets. A ticket contains a MAC, so that nothing is stored when it is issued. When it is
-// spent, its id is written to the session object, which all replicas share.
+// Tickets issues and redeems tickets. A ticket contains a MAC, so nothing is stored when it is issued. When it is
+// redeemed, its id is written to the session object, which all replicas share.
 type Tickets struct {
 	MAC    *token.MAC
 	Tokens *Tokens
@@ -108,8 +109,7 @@ func (t *Tickets) Issue(p *Principal, restrictions Ticket) (string, error) {
 	return encode(text) + "." + encode(code), nil
 }
 
-// Authenticate returns the user of a ticket with its session. The caller must spend the ticket before it does anything
-// for the user.
+// Authenticate returns the user of a ticket with its session. The caller must call Spend before it acts for the user.
 func (t *Tickets) Authenticate(ctx context.Context, raw string) (*Principal, error) {
 	ticket, err := t.parse(raw)
 	if err != nil {
@@ -160,7 +160,8 @@ func (t *Tickets) spendOnce(ctx context.Context, ticket *Ticket) error {
 	now, same := t.Clock.Now(), func(spent kubevisionv1alpha1.SpentTicket) bool { return spent.ID == ticket.ID }
 	expires := time.Unix(ticket.Expires, 0)
 	kept := slices.DeleteFunc(s.Spec.SpentTickets, func(spent kubevisionv1alpha1.SpentTicket) bool {
-		return now.After(spent.ExpirationTime.Add(2 * ticketLeeway)) // on every replica
+		// valid on no replica, even with the largest clock difference
+		return now.After(spent.ExpirationTime.Add(2 * ticketLeeway))
 	})
 	switch {
 	case !s.DeletionTimestamp.IsZero():

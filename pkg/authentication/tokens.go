@@ -1,7 +1,8 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package authentication authenticates users: it logs them in, and verifies their access tokens.
+// Package authentication authenticates users of the dashboard. It implements logins with passwords and second factors,
+// sessions, access and refresh tokens, and tickets of streams.
 package authentication
 
 import (
@@ -22,14 +23,14 @@ import (
 )
 
 var (
-	// ErrSessionEnded is returned for an access token whose session has ended, or whose user may not log in any more.
+	// ErrSessionEnded is returned for an access token whose session has ended, or whose user may no longer log in.
 	ErrSessionEnded = errors.New("the session of the token has ended")
-	// ErrRevoked is returned for a refresh token or a challenge that is not valid any more, and for an access token
-	// that names a session of another user.
+	// ErrRevoked is returned for a refresh token or a challenge that is no longer valid, and for an access token whose
+	// session belongs to another user.
 	ErrRevoked = errors.New("the token is not valid any more")
 )
 
-// Principal is a KubeVisionUser who is logged in, as Kubernetes sees the user.
+// Principal is the logged-in KubeVisionUser of a request. It implements user.Info.
 type Principal struct {
 	user.DefaultInfo
 
@@ -41,9 +42,9 @@ type Principal struct {
 	Epoch string
 	// AuthTime is the time of the login. It is zero if the token does not contain it.
 	AuthTime time.Time
-	// Expires is the end of the access token. It is zero if a ticket was sent instead.
+	// Expires is the expiry of the access token. It is zero if the request has a ticket.
 	Expires time.Time
-	// Ticket is the ticket that was sent, or nil. It is not spent yet.
+	// Ticket is the ticket of the request, or nil. It has not been redeemed yet.
 	Ticket *Ticket
 	// Methods are the authentication methods of the login.
 	Methods []string
@@ -57,15 +58,15 @@ type Principal struct {
 type Tokens struct {
 	// Service verifies the tokens.
 	Service *token.Service
-	// Cache reads users and sessions without a call.
+	// Cache reads users and sessions from memory.
 	Cache client.Reader
-	// Live reads objects that the cache does not have yet, for example the session of a login a moment ago.
+	// Live reads objects that the cache does not contain yet, for example the session of a recent login.
 	Live client.Reader
-	// Gone remembers objects that Live did not find.
+	// Gone records objects that Live did not find.
 	Gone *DeletedObjects
 	// Policy decides which users must have a second factor.
 	Policy *TwoFactorPolicy
-	// Clock decides when sessions end.
+	// Clock determines when sessions end.
 	Clock clock.PassiveClock
 }
 
@@ -85,16 +86,15 @@ func (t *Tokens) Authenticate(ctx context.Context, raw string) (*Principal, erro
 	return p, nil
 }
 
-// Recheck returns the user of a principal as the user is now, in the same session. The errors are those of
-// Authenticate.
+// Recheck returns the current user of a principal in the same session. The errors are those of Authenticate.
 func (t *Tokens) Recheck(ctx context.Context, p *Principal) (*Principal, error) {
 	return t.inSession(ctx, p.Session, string(p.User.UID), p.User.Name)
 }
 
-// inSession returns the user of a session that was named by something genuine.
+// inSession returns the user of a session that a genuine token names.
 func (t *Tokens) inSession(ctx context.Context, session, uid, name string) (*Principal, error) {
 	s := &kubevisionv1alpha1.KubeVisionSession{}
-	// The session and the user share the memory of the cache.
+	// The session and the user are not copied from the cache.
 	if err := t.get(ctx, session, session, s, client.UnsafeDisableDeepCopy); err != nil {
 		return nil, err
 	}
@@ -112,7 +112,7 @@ func (t *Tokens) inSession(ctx context.Context, session, uid, name string) (*Pri
 		return nil, ErrSessionEnded
 	}
 	p, err := t.principal(ctx, u, s)
-	// The user may have just met the requirement, and the cache may lag behind.
+	// The user may have met the requirement recently, and the cache may be outdated.
 	if err == nil && (p.SetupRequired || p.PasswordChangeRequired) {
 		live := &kubevisionv1alpha1.KubeVisionSession{}
 		switch err := t.Live.Get(ctx, types.NamespacedName{Name: s.Name}, live); {
@@ -152,8 +152,8 @@ func NewPrincipal(u *kubevisionv1alpha1.KubeVisionUser) *Principal {
 }
 
 // get reads an object from the cache. It calls the API server only for names in a genuine token that the cache does not
-// have, and once for names that do not exist. So neither forged tokens nor a token of a deleted session can cause many
-// calls.
+// contain, and only once for names that do not exist, so that neither forged tokens nor a token of a deleted session
+// can cause many calls.
 func (t *Tokens) get(
 	ctx context.Context, name, identity string, into client.Object, options ...client.GetOption,
 ) error {

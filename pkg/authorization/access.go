@@ -23,10 +23,10 @@ import (
 // ClusterParameter is the path parameter with the name of a cluster.
 const ClusterParameter = "cluster"
 
-// Verdicts keep the results of reviews.
+// Verdicts caches the results of access reviews.
 type Verdicts interface {
-	// Reviewed returns the result of a review of a user on a cluster, which may be some seconds old if no RBAC object
-	// there has changed since.
+	// Reviewed returns the result of a review of a user on a cluster. The result may be some seconds old if no RBAC
+	// object of the cluster has changed since.
 	Reviewed(
 		ctx context.Context, cluster *clusters.Connection, u user.Info, attributes authorizationv1.ResourceAttributes,
 		review func(context.Context) (bool, error),
@@ -35,32 +35,33 @@ type Verdicts interface {
 
 // Access gives callers access to clusters.
 type Access struct {
-	// Verdicts keep the reviews about the use of clusters. It may be nil.
+	// Verdicts caches the reviews of the verb use on clusters. It may be nil.
 	Verdicts    Verdicts
 	Reviewer    *Reviewer
 	Connections *clusters.Connections
-	// Wrote is called after each change that a user has made on a cluster, unless it is nil.
+	// Wrote is called after each change that a user has made on a cluster. It may be nil.
 	Wrote func(caller *clusters.Client, call clusters.Call, answer clusters.Response)
 }
 
-// Cluster is the access review of every route below /clusters/{cluster}. The caller must be allowed to use the cluster,
-// and gets a client that acts there as the caller. Only callers who may use the cluster learn whether it exists.
+// Cluster is the access review of every route below /clusters/{cluster}. It returns a client that acts on the cluster
+// as the caller, if the caller may use the cluster. A caller who may not use it gets the same error whether or not the
+// cluster exists.
 func (a *Access) Cluster(r *routes.Request, u user.Info) (*clusters.Client, error) {
 	name := r.Path(ClusterParameter)
 	caller, err := a.ClusterByName(r.Context(), u, name)
-	// A name that is not registered is an invention of the client, and no label of metrics.
+	// An unregistered name is chosen by the client and must not become a label value of metrics.
 	if s := envelope.StateFrom(r.Context()); s != nil && isRegistered(err) {
 		s.SetCluster(name)
 	}
 	return caller, err
 }
 
-// isRegistered returns whether an error of ClusterByName is about a cluster that is registered.
+// isRegistered returns true if an error of ClusterByName concerns a registered cluster.
 func isRegistered(err error) bool {
 	return err == nil || errors.Is(err, clusters.ErrNotConnected) || errors.Is(err, clusters.ErrNobodyToActAs)
 }
 
-// ClusterByName is like Cluster, for a cluster that is not named in the path.
+// ClusterByName is like Cluster, but takes the name of the cluster from an argument.
 func (a *Access) ClusterByName(ctx context.Context, u user.Info, name string) (*clusters.Client, error) {
 	if err := routes.CheckSubdomain(ClusterParameter, name); err != nil {
 		return nil, err
@@ -100,13 +101,12 @@ func (a *Access) checkUse(ctx context.Context, u user.Info, name string) error {
 	return used(name)(a.Verdicts.Reviewed(ctx, a.Connections.Host(), u, *use(name), review))
 }
 
-// CheckUse returns the error for a caller who may not use a cluster, whether or not the cluster exists, and nil for
-// other callers.
+// CheckUse returns an error if the caller may not use a cluster, whether or not the cluster exists.
 func (r *Reviewer) CheckUse(ctx context.Context, u user.Info, cluster string) error {
 	return used(cluster)(r.MayUseCluster(ctx, u, cluster))
 }
 
-// used returns a function that makes an error of the result of a review about the use of a cluster.
+// used returns a function that converts the result of a review of the verb use to an error.
 func used(cluster string) func(allowed bool, err error) error {
 	return func(allowed bool, err error) error {
 		if err != nil {
@@ -119,19 +119,20 @@ func used(cluster string) func(allowed bool, err error) error {
 	}
 }
 
-// NewClusterNotFound returns the error for a cluster that is not registered, for callers who may use it.
+// NewClusterNotFound returns the error for a cluster that is not registered. It must be returned only to callers who
+// may use the cluster.
 func NewClusterNotFound(name string) *envelope.Error {
 	return envelope.New(dashboardv1alpha1.CodeClusterNotFound, "there is no cluster %q", name)
 }
 
-// MayRead asks the cluster whether the caller may get a namespace.
+// MayRead returns true if the cluster allows the caller to get a namespace.
 func MayRead(ctx context.Context, caller *clusters.Client, namespace string) (bool, error) {
 	return caller.Allowed(ctx, authorizationv1.ResourceAttributes{
 		Version: "v1", Resource: "namespaces", Verb: "get", Namespace: namespace, Name: namespace,
 	})
 }
 
-// HostAs returns a function that makes clients for the host cluster that act as a caller.
+// HostAs returns a function that creates clients of the host cluster that act as a caller.
 func HostAs(connections *clusters.Connections) func(context.Context, user.Info) (client.Client, error) {
 	return func(ctx context.Context, u user.Info) (client.Client, error) {
 		c, err := connections.HostAs(ctx, u)
@@ -139,7 +140,7 @@ func HostAs(connections *clusters.Connections) func(context.Context, user.Info) 
 	}
 }
 
-// newNotBound returns the error for callers whom no binding names.
+// newNotBound returns the error for callers without a role binding.
 func newNotBound(err error, where string) error {
 	if errors.Is(err, clusters.ErrNobodyToActAs) {
 		return envelope.New(dashboardv1alpha1.CodeForbidden,
@@ -149,8 +150,8 @@ func newNotBound(err error, where string) error {
 	return err
 }
 
-// NewReviewFailed returns the error for a permission that could not be checked. It denies the request, and does not
-// blame the caller.
+// NewReviewFailed returns the error for a failed access review. The error denies the request, but its code differs from
+// the code of a missing right.
 func NewReviewFailed(err error) error {
 	message := "your permissions could not be checked"
 	if errors.Is(err, ErrHostUnavailable) {
@@ -161,8 +162,8 @@ func NewReviewFailed(err error) error {
 	return envelope.New(dashboardv1alpha1.CodeUnreachable, "%s", message).WithCause(err)
 }
 
-// CallError returns the error of a call to a cluster, which acted as a user, with its code. For a forbidden call, it
-// asks whether RBAC was the reason, and whether the user may get the namespace.
+// CallError converts the error of a call that acted as a user to an error with a code. For a forbidden call, it reviews
+// whether RBAC was the reason, and whether the user may get the namespace.
 func CallError(
 	ctx context.Context, caller *clusters.Client, attributes authorizationv1.ResourceAttributes, err error,
 ) error {
@@ -175,7 +176,7 @@ func CallError(
 	allowed, reviewErr := caller.Allowed(ctx, attributes)
 	switch {
 	case apierrors.IsForbidden(reviewErr):
-		// The review was forbidden, too: the impersonating account may not act for this user.
+		// The review was forbidden, too: the impersonating account may not impersonate this user.
 		return envelope.New(dashboardv1alpha1.CodeForbidden,
 			"your role binding is not applied on this cluster yet: try again shortly").WithCause(err)
 	case reviewErr != nil:

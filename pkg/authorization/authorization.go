@@ -1,8 +1,8 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package authorization asks Kubernetes whether a caller may do something. It makes no decision of its own, and an
-// error is a denial.
+// Package authorization reviews the rights of callers with the access reviews of Kubernetes, and maps denied calls to
+// codes. It makes no decision of its own, and an error is a denial.
 package authorization
 
 import (
@@ -25,22 +25,23 @@ import (
 )
 
 const (
-	// reviewTimeout bounds a review including all attempts of the client. kube-apiserver responds from memory.
+	// reviewTimeout bounds a review including all attempts of the client. kube-apiserver authorizes requests without
+	// I/O.
 	reviewTimeout = 2 * time.Second
-	// maxReviewPause bounds the time without reviews after reviews without a response.
+	// maxReviewPause bounds the backoff after reviews without a response.
 	maxReviewPause = 2 * time.Second
 )
 
 // ErrHostUnavailable is returned if the host cluster does not respond to a review in time.
 var ErrHostUnavailable = errors.New("the API server of the host cluster does not respond")
 
-// Reviewer makes access reviews on the host cluster.
+// Reviewer sends access reviews to the host cluster.
 type Reviewer struct {
 	reviews authorizationclient.SubjectAccessReviewInterface
 	circuit circuitbreaker.Breaker
 }
 
-// NewReviewer returns a reviewer that uses a client.
+// NewReviewer returns a reviewer with a client.
 func NewReviewer(client authorizationclient.SubjectAccessReviewsGetter) *Reviewer {
 	return &Reviewer{
 		reviews: client.SubjectAccessReviews(),
@@ -53,7 +54,7 @@ func (r *Reviewer) MayUseCluster(ctx context.Context, u user.Info, cluster strin
 	return r.Allowed(ctx, u, use(cluster))
 }
 
-// use returns the attributes of a review about the use of a cluster.
+// use returns the attributes of the verb use on a cluster.
 func use(cluster string) *authorizationv1.ResourceAttributes {
 	return &authorizationv1.ResourceAttributes{
 		Group: kubevisionv1alpha1.GroupName, Resource: kubevisionv1alpha1.ResourceClusters,
@@ -93,7 +94,7 @@ func (r *Reviewer) Allowed(
 	return accessreview.Allows(answer.Status)
 }
 
-// ask makes a review within reviewTimeout. It returns ErrHostUnavailable if there is no response.
+// ask sends a review with a timeout of reviewTimeout. It returns ErrHostUnavailable if there is no response.
 func (r *Reviewer) ask(
 	ctx context.Context, question *authorizationv1.SubjectAccessReview,
 ) (*authorizationv1.SubjectAccessReview, error) {
@@ -110,7 +111,7 @@ func (r *Reviewer) ask(
 	case err == nil, isRefusal(err):
 		outcome = circuitbreaker.Answered
 		return answer, err //nolint:wrapcheck // the caller wraps it
-	case ctx.Err() != nil: // the caller gave up, which says nothing about the host
+	case ctx.Err() != nil: // the caller has cancelled the request, which does not mean that the host is unavailable
 		return nil, err //nolint:wrapcheck // the caller wraps it
 	default:
 		outcome = circuitbreaker.Failed
@@ -118,7 +119,7 @@ func (r *Reviewer) ask(
 	}
 }
 
-// isRefusal returns true if an error is the response of an API server that works.
+// isRefusal returns true if an error is a response of a working API server.
 func isRefusal(err error) bool {
 	var status apierrors.APIStatus
 	if !errors.As(err, &status) {

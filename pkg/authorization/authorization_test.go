@@ -37,7 +37,7 @@ func newReviewer(t *testing.T, config *rest.Config) *authorization.Reviewer {
 	return authorization.NewReviewer(kube.AuthorizationV1())
 }
 
-// newUser returns a user in a group that may use clusters. Without names, the group may use all.
+// newUser returns a user in a group that may use the named clusters, or all clusters if there are no names.
 func newUser(t *testing.T, s fixture.Set, clusters ...string) user.Info {
 	t.Helper()
 	name := fixture.Name("reviewed")
@@ -56,8 +56,8 @@ func newUser(t *testing.T, s fixture.Set, clusters ...string) user.Info {
 	return &user.DefaultInfo{Name: "kubevision:" + name, Groups: []string{name}}
 }
 
-// TestUsableClusters verifies that a user may use the clusters that RBAC on the host names, and that a refusal does
-// not depend on the existence of the cluster.
+// TestUsableClusters verifies that a user may use the clusters that RBAC on the host allows, and that a denial does not
+// depend on the existence of the cluster.
 func TestUsableClusters(t *testing.T) {
 	s := fixture.Set{Client: shared.Client(t)}
 	r := newReviewer(t, shared.Cluster(t).Config())
@@ -101,7 +101,7 @@ func TestUsableClusters(t *testing.T) {
 	}
 }
 
-// TestFailedReviews verifies that a review which fails is a denial with a code of its own, and not a missing right.
+// TestFailedReviews verifies that a failed review is a denial whose code differs from the code of a missing right.
 func TestFailedReviews(t *testing.T) {
 	plane := shared.Cluster(t)
 	allowed := newUser(t, fixture.Set{Client: shared.Client(t)})

@@ -14,12 +14,12 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/envelope"
 )
 
-// Require asks the cluster whether the caller may do something, before it is done or again while it is done. It returns
-// the error with its code if the caller may not. A review that fails is a denial.
+// Require returns an error with a code if the cluster does not allow the caller a request. It is called before the
+// request, and again during streams. A failed review is a denial.
 func Require(ctx context.Context, caller *clusters.Client, attributes authorizationv1.ResourceAttributes) error {
 	allowed, err := caller.Allowed(ctx, attributes)
 	switch {
-	case apierrors.IsForbidden(err): // the impersonating account may not act for this user
+	case apierrors.IsForbidden(err): // the impersonating account may not impersonate this user
 		return envelope.New(dashboardv1alpha1.CodeForbidden,
 			"your role binding is not in force on this cluster: try again shortly").WithCause(err)
 	case err != nil:

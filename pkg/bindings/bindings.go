@@ -1,8 +1,8 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package bindings resolves KubeVisionRoleBindings to subjects, roles, clusters and namespaces. The controllers that
-// create grants and the server that acts for users use only this package for that, so that they cannot disagree.
+// Package bindings resolves KubeVisionRoleBindings to subjects, roles, clusters and namespaces. Both the controllers
+// that create grants and the server that acts for users use this package, so that their results agree.
 package bindings
 
 import (
@@ -30,8 +30,8 @@ func IndexUsers(users []kubevisionv1alpha1.KubeVisionUser) Users {
 }
 
 // Subjects returns the RBAC subjects of a binding, and the names of KubeVisionUsers that do not exist or are being
-// deleted. Such users have no subject, so that a new user with an old name inherits nothing before a controller has
-// reconciled the binding.
+// deleted. Such users have no subject, so that a new user with the name of a deleted one has no rights before a
+// controller has reconciled the binding.
 func Subjects(subjects []kubevisionv1alpha1.Subject, users Users) (found []rbacv1.Subject, missing []string) {
 	for _, s := range subjects {
 		switch s.Kind {
@@ -84,7 +84,7 @@ func SelectsCluster(t kubevisionv1alpha1.ClusterTargets, name string, clusterLab
 	return selects(t.Names, t.Selector, name, clusterLabels)
 }
 
-// SelectsEveryCluster returns true if the targets include every cluster, future ones too.
+// SelectsEveryCluster returns true if the targets include every cluster, including future ones.
 func SelectsEveryCluster(t kubevisionv1alpha1.ClusterTargets) bool {
 	return t.Selector != nil && len(t.Selector.MatchLabels) == 0 && len(t.Selector.MatchExpressions) == 0
 }

@@ -24,7 +24,7 @@ type collector struct {
 	expanded sets.Set[string]
 	// accounts counts the ServiceAccounts of each namespace in out.
 	accounts map[string]int
-	// left is the rest of the budget, leftOf the rest of the share of each role.
+	// left is the remaining budget. leftOf is the remaining share of each role.
 	left   int
 	share  int
 	leftOf map[string]int
@@ -32,8 +32,8 @@ type collector struct {
 	undo []func()
 }
 
-// newCollector indexes the users once: a search for each subject would take seconds of CPU time with thousands of
-// users.
+// newCollector returns a collector with an index of the users: a search for each subject would take seconds of CPU time
+// with thousands of users.
 func newCollector(
 	all []kubevisionv1alpha1.KubeVisionRoleBinding, users []kubevisionv1alpha1.KubeVisionUser, budget int,
 ) *collector {

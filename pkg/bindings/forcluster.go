@@ -59,7 +59,7 @@ func GrantedRoles(
 	})
 }
 
-// covers returns whether a binding applies in a namespace of a cluster.
+// covers returns true if a binding applies in a namespace of a cluster.
 func covers(b *kubevisionv1alpha1.KubeVisionRoleBinding, cluster, namespace string) bool {
 	targets := b.Spec.Namespaces
 	switch {

@@ -42,10 +42,10 @@ const (
 	accountNamespaceBytes = 2 << 10
 )
 
-// CollectImpersonation collects the names in the subjects of bindings. A KubeVision group stands for the
-// KubeVisionUsers in it. A Kubernetes group, whose members are not known here, stands for identity.GroupMember.
-// Bindings spend the budget in the order of their creation, and the bindings of one role spend at most RoleShare of it.
-// It omits bindings whose names do not fit any more, and returns their UIDs.
+// CollectImpersonation collects the names in the subjects of bindings. For a KubeVision group, it collects the
+// KubeVisionUsers in it. For a Kubernetes group, whose members are unknown, it collects identity.GroupMember. Bindings
+// use the budget in the order of their creation, and the bindings of one role use at most RoleShare of it. It omits
+// bindings whose names exceed the rest, and returns their UIDs.
 func CollectImpersonation(
 	all []kubevisionv1alpha1.KubeVisionRoleBinding, users []kubevisionv1alpha1.KubeVisionUser, budget int,
 ) (Impersonation, sets.Set[types.UID]) {

@@ -41,8 +41,8 @@ func longUsers(prefix string, count int) []kubevisionv1alpha1.Subject {
 	return out
 }
 
-// TestImpersonationBudget verifies that a binding whose names do not fit is excluded as a whole, whatever the order
-// of the list, and that a newer one that fits is included.
+// TestImpersonationBudget verifies that a binding whose names exceed the rest of the budget is excluded as a whole,
+// independent of the order of the list, and that a newer one that does not is included.
 func TestImpersonationBudget(t *testing.T) {
 	account := []kubevisionv1alpha1.Subject{{Kind: kubevisionv1alpha1.SubjectServiceAccount, Namespace: "ci",
 		Name: "bot"}}
@@ -81,7 +81,7 @@ func TestImpersonationLeavesOutBindingsThatEnd(t *testing.T) {
 	}
 }
 
-// BenchmarkImpersonationOf uses 200 bindings of 20 groups each, and 4,000 users of three groups.
+// BenchmarkImpersonationOf measures 200 bindings of 20 groups each, and 4,000 users of three groups.
 func BenchmarkImpersonationOf(b *testing.B) {
 	const groups = 400
 	users := make([]kubevisionv1alpha1.KubeVisionUser, 4000)

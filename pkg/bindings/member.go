@@ -12,8 +12,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/identity"
 )
 
-// OnMember returns the subjects under the names by which a member cluster knows subjects of the host. A ServiceAccount
-// of the host is a user there: a ServiceAccount of the same name on the member is another party.
+// OnMember returns the subjects with their names on a member cluster. A ServiceAccount of the host is a user on the
+// member, because a ServiceAccount with the same name on the member is a different account.
 func OnMember(subjects []rbacv1.Subject) []rbacv1.Subject {
 	out := slices.Clone(subjects)
 	for i, s := range out {
@@ -39,7 +39,7 @@ func (i Impersonation) OnMember() Impersonation {
 	return out
 }
 
-// memberNames returns the set itself if all names are the same on a member: a set may have 600,000 names.
+// memberNames returns the same set if no name differs on a member, because a set may have 600,000 names.
 func memberNames(named sets.Set[string]) sets.Set[string] {
 	var differing []string
 	for n := range named {

@@ -21,8 +21,7 @@ func builtIn() []string {
 }
 
 // BuiltInRole returns the built-in role of a reference, and false if the reference is to another role. A reference to
-// the ClusterRole behind a built-in role is a reference to that role. Otherwise the right to bind that ClusterRole
-// would be more than the right to grant the role.
+// the ClusterRole of a built-in role is a reference to that role, so that both require the same right.
 func BuiltInRole(ref kubevisionv1alpha1.RoleReference) (string, bool) {
 	role, ok := strings.CutPrefix(ref.Name, builtInPrefix)
 	if !ok && ref.Kind == kubevisionv1alpha1.RoleClusterRole || !slices.Contains(builtIn(), role) {
@@ -44,14 +43,14 @@ func BuiltInClusterRole(role string) string { return builtInPrefix + role }
 
 const builtInPrefix = "kubevision:"
 
-// clusterSuffix ends the names of the ClusterRoles that apply to the whole cluster, protected namespaces included.
+// clusterSuffix is the suffix of the ClusterRoles that apply to the whole cluster, including protected namespaces.
 const clusterSuffix = "-cluster"
 
-// RoleShare returns the part of a budget that bindings of one role may spend: three quarters. A subject that may bind
-// only one role cannot spend the whole budget.
+// RoleShare returns the part of a budget that bindings of one role may use: three quarters. A subject that may bind
+// only one role cannot exhaust the budget.
 func RoleShare[T int | int64](budget T) T { return budget / 4 * 3 }
 
-// SparesProtected returns true if the role grants more than readonly only in namespaces that are not protected.
+// SparesProtected returns true if the role grants no more than readonly in protected namespaces.
 func SparesProtected(ref kubevisionv1alpha1.RoleReference) bool {
 	role, ok := BuiltInRole(ref)
 	return ok && (role == kubevisionv1alpha1.RoleDev || role == kubevisionv1alpha1.RoleOps)
@@ -81,9 +80,9 @@ func ClusterRoles(ref kubevisionv1alpha1.RoleReference) []string {
 	return []string{ClusterRole(ref), WholeClusterRole(ref), NamespaceRole(ref, true)}
 }
 
-// Protected returns true if a namespace is protected: KubeVision's own, that of its removal, the namespaces of
-// Kubernetes except default, and namespaces with ProtectedLabel. The Leases in kube-node-lease decide which nodes are
-// alive.
+// Protected returns true if a namespace is protected: KubeVision's own, the namespace of its removal, the namespaces of
+// Kubernetes except default, and namespaces with ProtectedLabel. kube-node-lease is protected because its Leases
+// determine which nodes are healthy.
 func Protected(name string, namespaceLabels map[string]string) bool {
 	switch name {
 	case names.Namespace, names.RemovalNamespace,

@@ -20,8 +20,8 @@ var (
 )
 
 // Budget is a number of bytes that holders share. A holder may take as many bytes as remain free: half of the total if
-// it is the only holder, and one part in n+2 if there are n equal holders. So each further holder gets some bytes, and
-// no holder waits.
+// it is the only holder, and one part in n+2 if there are n equal holders. Therefore each further holder gets some
+// bytes without waiting.
 type Budget struct {
 	Options
 
@@ -34,7 +34,7 @@ type Budget struct {
 type Options struct {
 	// Total is the number of bytes.
 	Total int64
-	// Share is the largest number of bytes of one holder. Zero means that only the free bytes limit a holder.
+	// Share bounds the bytes of one holder. Zero means that only the free bytes limit a holder.
 	Share int64
 	// Step is the number of bytes that accounts take at a time, to reduce the contention for the budget.
 	Step int64
@@ -96,7 +96,7 @@ type Account struct {
 	spare  int64
 	closed bool
 
-	// alone is held together with bytes that the request takes once at a time.
+	// alone is locked while the request holds bytes of HoldAlone.
 	alone sync.Mutex
 }
 
@@ -138,8 +138,8 @@ func (a *Account) Hold(n int64) (release func(), err error) {
 	return func() { a.Give(n) }, nil
 }
 
-// HoldAlone is like Hold, for many bytes that are held for a moment. It waits while the request holds others that were
-// taken this way, so that several of them do not exceed the share of the holder together.
+// HoldAlone is like Hold, for many bytes that are held briefly. It waits while another call for the same request holds
+// bytes, so that their sum does not exceed the share of the holder.
 func (a *Account) HoldAlone(n int64) (release func(), err error) {
 	if a == nil {
 		return func() {}, nil

@@ -23,8 +23,8 @@ func fill(a *Account) int {
 	return taken
 }
 
-// TestShares verifies that one holder gets half, however many requests it makes, and that the next holder gets half
-// of the rest.
+// TestShares verifies that one holder gets half, independent of the number of its requests, and that the next holder
+// gets half of the rest.
 func TestShares(t *testing.T) {
 	b := New(total)
 	first, again := b.Account("greedy", 0), b.Account("greedy", 0)
@@ -61,7 +61,7 @@ func TestTheLimitOfARequest(t *testing.T) {
 	}
 }
 
-// TestHoldAlone verifies that a request holds many bytes once at a time.
+// TestHoldAlone verifies that calls of HoldAlone for one request do not overlap.
 func TestHoldAlone(t *testing.T) {
 	b := New(total)
 	a := b.Account("holder", 0)
@@ -78,11 +78,11 @@ func TestHoldAlone(t *testing.T) {
 		}
 		second <- err
 	}()
-	if err := a.Take(step); err != nil { // others do not wait
+	if err := a.Take(step); err != nil { // Take does not wait
 		t.Error(err)
 	}
 	<-begun
-	time.Sleep(20 * time.Millisecond) // the other one waits
+	time.Sleep(20 * time.Millisecond) // time for the other call to block
 	release()
 	if err := <-second; err != nil {
 		t.Errorf("both were held at once: %v", err)

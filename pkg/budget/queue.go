@@ -22,7 +22,7 @@ type QueueOptions struct {
 	Total, Share int64
 	// Largest bounds the cost of a piece of work. It is at most Share, which is the default.
 	Largest int64
-	// Waiting bounds the waiting pieces of work of one holder. Patience bounds the time for which one waits.
+	// Waiting bounds the number of waiting pieces of work of one holder. Patience bounds the time for which each waits.
 	Waiting  int
 	Patience time.Duration
 }
@@ -37,7 +37,7 @@ type Queue struct {
 	lanes map[string]*lane
 	// turns are the lanes with waiting work, in the order of their turns.
 	turns list.List
-	// full is true if a piece of work waits for the total to have room. It must start before other work.
+	// full is true if a piece of work waits for room in the total. It must start before other work.
 	full bool
 }
 
@@ -45,7 +45,7 @@ type Queue struct {
 type lane struct {
 	holder string
 	used   int64
-	// places is the number of pieces in progress. waiting are the waiting pieces, in their order.
+	// places is the number of pieces in progress. waiting contains the waiting pieces in their order.
 	places  int
 	waiting list.List
 	turn    *list.Element
@@ -92,7 +92,7 @@ func (q *Queue) Enter(ctx context.Context, holder string, cost int64) (*Place, e
 	if q.giveUp(p) {
 		return nil, err
 	}
-	return p, nil // it was admitted meanwhile
+	return p, nil // admitted at the same time
 }
 
 func (q *Queue) join(holder string, cost int64) (p *Place, waits bool, err error) {
@@ -126,7 +126,7 @@ func (q *Queue) hasRoom(p *Place) bool {
 
 func (q *Queue) hasShare(p *Place) bool { return p.lane.used == 0 || p.lane.used+p.cost <= q.Share }
 
-// admit lets work begin. The caller holds the lock.
+// admit starts a piece of work. The caller must hold the lock.
 func (q *Queue) admit(p *Place) {
 	q.used += p.cost
 	p.lane.used += p.cost

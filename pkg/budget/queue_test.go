@@ -23,11 +23,11 @@ func newQueue() *budget.Queue {
 	return budget.NewQueue(budget.QueueOptions{Total: 100, Share: 50, Waiting: 4, Patience: patience})
 }
 
-// enter enters the queue, and expects no wait.
+// enter enters the queue without waiting. It fails the test if the work would have to wait.
 func enter(t *testing.T, q *budget.Queue, holder string, cost int64) *budget.Place {
 	t.Helper()
 	ended, cancel := context.WithCancel(t.Context())
-	cancel() // work that would have to wait fails
+	cancel() // makes Enter fail instead of waiting
 	p, err := q.Enter(ended, holder, cost)
 	if err != nil {
 		t.Fatalf("%s does not begin: %v", holder, err)
@@ -35,7 +35,7 @@ func enter(t *testing.T, q *budget.Queue, holder string, cost int64) *budget.Pla
 	return p
 }
 
-// waits expects that work has to wait.
+// waits verifies that work has to wait.
 func waits(t *testing.T, q *budget.Queue, holder string, cost int64) {
 	t.Helper()
 	ended, cancel := context.WithCancel(t.Context())
@@ -50,7 +50,7 @@ func TestQueueBoundsCost(t *testing.T) {
 	large := enter(t, q, "a", 500)
 	waits(t, q, "a", 1)
 	other := enter(t, q, "b", 50)
-	waits(t, q, "c", 1) // the total is spent
+	waits(t, q, "c", 1) // the total is used up
 	other.Leave()
 	large.Leave()
 	large.Leave()
@@ -62,7 +62,7 @@ func TestQueueBoundsCost(t *testing.T) {
 	first.Leave()
 	first.Grow(100)
 	grown := enter(t, q, "a", 10)
-	grown.Grow(100) // it costs more than was expected
+	grown.Grow(100) // exceeds the expected cost
 	waits(t, q, "a", 1)
 	grown.Leave()
 	enter(t, q, "a", 30)

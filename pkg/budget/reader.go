@@ -5,7 +5,7 @@ package budget
 
 import "io"
 
-// Quarters is the number of quarters of a byte that count for each byte read.
+// Quarters is the cost of each byte read, in quarters of a byte.
 type Quarters int64
 
 // Buffered is the cost of bytes that are read into one buffer, which grows by a quarter at a time.

@@ -1,7 +1,7 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package circuitbreaker fails calls at once while a server does not respond.
+// Package circuitbreaker rejects calls while a server does not respond.
 package circuitbreaker
 
 import (
@@ -16,7 +16,7 @@ import (
 const (
 	// After is the number of failures in a row after which a breaker opens.
 	After = 2
-	// FirstPause is how long a breaker stays open at first. Each further failure doubles the pause.
+	// FirstPause is the first time for which a breaker stays open. Each further failure doubles the time.
 	FirstPause = time.Second
 
 	maxDoublings = 8
@@ -25,20 +25,20 @@ const (
 // ErrOpen is returned while a breaker is open.
 var ErrOpen = errors.New("the server does not respond")
 
-// Outcome is the result of a call with regard to the server.
+// Outcome describes whether the server responded to a call.
 type Outcome int
 
 const (
-	// Unknown is the outcome of a call that was given up.
+	// Unknown is the outcome of a cancelled call.
 	Unknown Outcome = iota
-	// Answered is the outcome of a call with a response, whatever the response.
+	// Answered is the outcome of a call with any response.
 	Answered
 	// Failed is the outcome of a call without a response.
 	Failed
 )
 
-// Breaker is a circuit breaker. While it is open, it lets one call through after each pause. It closes when such a call
-// gets a response.
+// Breaker is a circuit breaker. While it is open, it allows one call after each pause. It closes when such a call gets
+// a response.
 type Breaker struct {
 	Clock clock.PassiveClock
 	// MaxPause bounds the pause.

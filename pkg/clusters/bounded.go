@@ -16,20 +16,18 @@ import (
 )
 
 const (
-	// maxResponseBytes is the largest response of a cluster that is read: seven times a list of 5,000 Pods.
+	// maxResponseBytes bounds a response of a cluster: it is seven times the size of a list of 5,000 Pods.
 	maxResponseBytes = 256 << 20
-	// maxErrorBytes is the largest error response. The server holds all of it, and repeats some of it.
+	// maxErrorBytes bounds an error response. The server holds all of it in memory, and returns a part of it.
 	maxErrorBytes = 256 << 10
-	// maxTokenResponseBytes is the largest response to a TokenRequest: several times the largest token.
+	// maxTokenResponseBytes bounds the response to a TokenRequest. It is several times the size of the largest token.
 	maxTokenResponseBytes = 64 << 10
-	// maxDiscoveryBytes is the largest discovery document. The document of 2,000 CustomResourceDefinitions has 2 MiB.
+	// maxDiscoveryBytes bounds a discovery document. The document of 2,000 CustomResourceDefinitions has 2 MiB.
 	maxDiscoveryBytes = 8 << 20
-	// maxUnreadBytes is the part of a response that may arrive before it is read, on an HTTP/2 connection with
-	// maxAtOnce streams.
+	// maxUnreadBytes bounds the unread bytes of a response on an HTTP/2 connection with maxAtOnce streams.
 	maxUnreadBytes = 256 << 10
 
-	// maxRetryAfter is the longest Retry-After that a call waits for. A call that is asked to wait longer fails at
-	// once.
+	// maxRetryAfter is the longest Retry-After for which a call waits. A call with a longer one fails at once.
 	maxRetryAfter = 5 * time.Second
 
 	retryAfterHeader = "Retry-After"
@@ -38,8 +36,8 @@ const (
 // ErrTooLarge is returned when a response exceeds its bound.
 var ErrTooLarge error = response.NewFailure("the response is too large", nil)
 
-// boundedRoundTripper limits the duration and the size of responses. It does not limit the duration of a watch or of a
-// log that is followed, nor the size of such a log or of a watch of the read cache, whose readers bound each line or
+// boundedRoundTripper limits the duration and the size of responses. It does not limit the duration of watches and
+// followed logs, nor the size of followed logs and of watches of the read cache, whose readers bound each line or
 // event.
 type boundedRoundTripper struct {
 	next    http.RoundTripper
@@ -75,7 +73,7 @@ func (b *boundedRoundTripper) RoundTrip(r *http.Request) (*http.Response, error)
 	return response, nil
 }
 
-// windows limits the bytes that are received before they are read, so that responses that wait for a turn are not in
+// windows returns flow-control windows that limit unread bytes, so that responses that wait for a turn do not use
 // memory.
 func windows() http.HTTP2Config {
 	return http.HTTP2Config{
@@ -84,8 +82,8 @@ func windows() http.HTTP2Config {
 	}
 }
 
-// isWatch returns whether a request is a watch. The query of a request through the proxy of an API server is that of
-// the user, and says nothing about the API server.
+// isWatch returns true if a request is a watch. It ignores the query of a request through the proxy of an API server,
+// because the query is intended for the proxied server.
 func isWatch(r *http.Request) bool {
 	if strings.Contains(r.URL.Path, "/api/v1/") && strings.Contains(r.URL.Path+"/", "/proxy/") {
 		return false

@@ -17,8 +17,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/bindings"
 )
 
-// BoundNames holds the users and groups that role bindings name, which are the only ones that KubeVision impersonates.
-// It reads the bindings again only after a binding or a user has changed.
+// BoundNames holds the users and groups in the subjects of role bindings, which are the only ones that KubeVision
+// impersonates. It reads the bindings again only after a binding or a user has changed.
 type BoundNames struct {
 	reader  client.Reader
 	changes atomic.Int64
@@ -50,7 +50,7 @@ func NewBoundNames(ctx context.Context, c cache.Cache) (*BoundNames, error) {
 	return b, nil
 }
 
-// Impersonation returns the users and groups that the bindings name now.
+// Impersonation returns the users and groups that the bindings name.
 func (b *BoundNames) Impersonation(ctx context.Context) (bindings.Impersonation, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -16,14 +16,14 @@ import (
 )
 
 const (
-	// maxPause bounds the time during which requests to an unreachable member fail at once.
+	// maxPause bounds the time for which requests to an unreachable member fail without being sent.
 	maxPause = 15 * time.Second
 	// maxHostPause is the same bound for the host. It is short because no request can succeed without the host.
 	maxHostPause = 2 * time.Second
 )
 
-// breaker fails requests at once while a cluster is unreachable, so that they do not wait for a timeout. A response of
-// any status proves that the cluster is reachable.
+// breaker rejects requests while a cluster is unreachable, so that they do not wait for a timeout. A response with any
+// status proves that the cluster is reachable.
 type breaker struct {
 	next    http.RoundTripper
 	circuit *circuitbreaker.Breaker
@@ -53,7 +53,7 @@ func outcomeOf(ctx context.Context, err error) circuitbreaker.Outcome {
 	switch {
 	case err == nil, isServerResponse(err):
 		return circuitbreaker.Answered
-	// The client gave up, which says nothing about the cluster.
+	// The client has cancelled the request, which does not mean that the cluster is unreachable.
 	case errors.Is(ctx.Err(), context.Canceled), errors.Is(context.Cause(ctx), ErrImpatient):
 		return circuitbreaker.Unknown
 	default:

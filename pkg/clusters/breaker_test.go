@@ -22,7 +22,7 @@ type answering func(*http.Request) (*http.Response, error)
 
 func (f answering) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
-// TestBreaker verifies that nothing is sent for a while after several failures, then one request at a time, and that a
+// TestBreaker verifies that after several failures no request is sent for a pause and then one at a time, and that a
 // response closes the breaker.
 func TestBreaker(t *testing.T) {
 	now := clocktesting.NewFakePassiveClock(time.Now())
@@ -68,7 +68,7 @@ func TestBreaker(t *testing.T) {
 	}
 }
 
-// TestBreakerCancelled verifies that requests which the client has cancelled do not count.
+// TestBreakerCancelled verifies that requests that the client has cancelled do not count as failures.
 func TestBreakerCancelled(t *testing.T) {
 	sent := 0
 	b := newBreaker(clocktesting.NewFakePassiveClock(time.Now()), maxPause,
@@ -88,7 +88,7 @@ func TestBreakerCancelled(t *testing.T) {
 	}
 }
 
-// TestBreakerManyAtOnce verifies that requests which fail concurrently count as one failure.
+// TestBreakerManyAtOnce verifies that concurrent failures count as one failure.
 func TestBreakerManyAtOnce(t *testing.T) {
 	now := clocktesting.NewFakePassiveClock(time.Now())
 	arrived, release := make(chan struct{}), make(chan error)
@@ -126,7 +126,7 @@ func TestBreakerManyAtOnce(t *testing.T) {
 	go func() { outcomes <- try() }()
 	select {
 	case <-arrived:
-		if err := try(); !errors.Is(err, ErrNotConnected) { // only one finds out
+		if err := try(); !errors.Is(err, ErrNotConnected) { // only one probe is sent
 			t.Errorf("while one request is tried: %v, want %v", err, ErrNotConnected)
 		}
 		release <- nil
@@ -138,7 +138,7 @@ func TestBreakerManyAtOnce(t *testing.T) {
 	}
 }
 
-// TestBounded verifies that responses which do not begin, or do not end, are bounded in time. Watches are not.
+// TestBounded verifies that responses that do not begin, or do not end, time out, and that watches do not.
 func TestBounded(t *testing.T) {
 	const limit = 100
 	b := &boundedRoundTripper{timeout: 20 * time.Millisecond, bytes: limit,

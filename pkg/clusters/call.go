@@ -13,7 +13,7 @@ import (
 	"k8s.io/client-go/rest"
 )
 
-// maxRetries bounds the retries of a call that the cluster asked to repeat later.
+// maxRetries bounds the retries of a call that the cluster has answered with Retry-After.
 const maxRetries = 2
 
 const mediaTypeJSON = "application/json"
@@ -33,20 +33,20 @@ type Call struct {
 	ContentType string
 	// Accept is the media type of the response. It defaults to application/json.
 	Accept string
-	// Once turns off retries: the call returns the error of a cluster that asks to repeat it later.
+	// Once disables retries: the call returns the error of a cluster that responds with Retry-After.
 	Once bool
 }
 
 // Response is the response of a cluster's API server.
 type Response struct {
 	Body []byte
-	// ContentType is its media type.
+	// ContentType is the media type of the response.
 	ContentType string
 	// Warnings are the warning headers of the response.
 	Warnings []string
 }
 
-// Do makes a call as the user. It returns the error of the API server, or an error that says that the API server was
+// Do sends a call as the user. It returns the error of the API server, or an error which states that the API server was
 // not reached. If the cluster no longer serves the resource, Do resolves the resource again and retries.
 func (c *Client) Do(ctx context.Context, call Call) (Response, error) {
 	answer, err := c.do(ctx, call)
@@ -90,7 +90,7 @@ func (c *Client) do(ctx context.Context, call Call) (Response, error) {
 	return out, err
 }
 
-// Stream is like Do, and returns the body while it arrives. The caller must close it.
+// Stream is like Do, but returns the body without waiting for its end. The caller must close it.
 func (c *Client) Stream(ctx context.Context, call Call) (io.ReadCloser, error) {
 	ctx = withStreamedResponse(ctx)
 	if call.Name == "" && (call.Method == "" || call.Method == http.MethodGet) {
@@ -125,7 +125,7 @@ func requestOf(client rest.Interface, call Call) *rest.Request {
 	request := client.Verb(method).AbsPath(path(call)...).SetHeader("Accept", accept).MaxRetries(retries).
 		WarningHandler(rest.NoWarnings{})
 	if subresource, _, _ := strings.Cut(call.Subresource, "/"); subresource == "proxy" {
-		request = request.Timeout(0) // it would be in the query that the proxied server receives
+		request = request.Timeout(0) // The timeout would be added to the query that the proxied server receives.
 	}
 	for key, values := range call.Query {
 		for _, value := range values {

@@ -27,25 +27,26 @@ type Resource struct {
 	// Subresources are the names of the subresources, for example scale.
 	Subresources []string
 
-	// asked is the name with which the resource was looked up.
+	// asked is the name that was looked up.
 	asked string
 }
 
 // catalog is the list of resources that a cluster served at the time of a discovery.
 type catalog struct {
-	// ordered and byPlural are in the cluster's order of preference: the core group first, and the preferred version of
+	// ordered and byPlural have the cluster's order of preference: the core group first, and the preferred version of
 	// each group first.
 	ordered  []Resource
 	byPlural map[string][]Resource
 	// size is the approximate memory of the catalog in bytes.
 	size int64
-	// unanswered are the versions whose aggregated API server did not answer, and which no earlier catalog contains.
+	// unanswered contains the versions whose aggregated API server did not respond, and which no earlier catalog
+	// contains.
 	unanswered []schema.GroupVersion
 }
 
-// newCatalog builds a catalog from the lists of a discovery. It takes the versions that failed from the previous
-// catalog, known: without them, their plurals would resolve to resources of other groups. It returns ErrNoAPIServer if
-// the lists are empty.
+// newCatalog builds a catalog from the lists of a discovery. It copies the versions that failed from the previous
+// catalog, known, because otherwise their plurals would resolve to resources of other groups. It returns ErrNoAPIServer
+// if the lists are empty.
 func newCatalog(
 	groups []*metav1.APIGroup, lists []*metav1.APIResourceList, failed []schema.GroupVersion, known *catalog,
 ) (*catalog, error) {
@@ -126,8 +127,8 @@ func failedVersions(err error) []schema.GroupVersion {
 	return out
 }
 
-// servedResources returns the resources of one version. It skips resources without verbs: they exist only to be named
-// in RBAC rules.
+// servedResources returns the resources of one version. It skips resources without verbs, which exist only as names in
+// RBAC rules.
 func servedResources(gv schema.GroupVersion, list []metav1.APIResource) []Resource {
 	subresources := map[string][]string{}
 	for i := range list {
@@ -163,7 +164,7 @@ func (c *catalog) lookup(name string) (Resource, bool) {
 	return Resource{}, false
 }
 
-// isGroupUnavailable returns true if the API server of the named group did not answer. It is then unknown whether the
+// isGroupUnavailable returns true if the API server of the named group did not respond. It is then unknown whether the
 // resource is served.
 func (c *catalog) isGroupUnavailable(name string) bool {
 	versioned, grouped := schema.ParseResourceArg(name)
@@ -172,7 +173,7 @@ func (c *catalog) isGroupUnavailable(name string) bool {
 	})
 }
 
-// groupUnavailableError returns the error for a resource of such a group.
+// groupUnavailableError returns the error for a resource of an unavailable group.
 func groupUnavailableError(name string) error {
 	_, grouped := schema.ParseResourceArg(name)
 	return unavailable(fmt.Sprintf("the API server of %s does not answer", grouped.String()))

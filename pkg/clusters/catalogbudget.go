@@ -13,12 +13,12 @@ const (
 	maxDiscovered = 16 << 20
 	// maxAllDiscovered bounds the memory of the catalogs of all members.
 	maxAllDiscovered = 64 << 20
-	// costOfText is the memory of a string in addition to its bytes.
+	// costOfText is the memory of a string without its bytes.
 	costOfText = 24
 )
 
-// catalogBudget bounds the memory of the catalogs of all members. When the total is exceeded, the largest catalog is
-// dropped and discovered again on the next request. An honest member has a small catalog and is not affected.
+// catalogBudget bounds the memory of the catalogs of all members. If the total exceeds the bound, it drops the largest
+// catalog, which is discovered again on the next request. Members with small catalogs are not affected.
 type catalogBudget struct {
 	total int64
 
@@ -74,7 +74,7 @@ func (d *catalogBudget) remove(r *resourceMapper) {
 	delete(d.held, r)
 }
 
-// sizeOf returns the memory of a list of resources, which a catalog holds twice: in order, and by plural.
+// sizeOf returns the memory of a list of resources. A catalog holds it twice: in order, and by plural.
 func sizeOf(all []Resource) int64 {
 	const fixed = 2 * int64(unsafe.Sizeof(Resource{}))
 	size := int64(0)

@@ -31,13 +31,13 @@ func (c *chargingRoundTripper) RoundTrip(r *http.Request) (*http.Response, error
 	return response, nil
 }
 
-// decodedObject is the memory of a decoded object for each byte of its JSON, in quarters of a byte: the fields of the
+// decodedObject is the memory of a decoded object per byte of its JSON, in quarters of a byte: the fields of the
 // object, and a copy of its text.
 const decodedObject budget.Quarters = 24
 
 type objectKey struct{}
 
-// withObjectResponse marks a call whose response is one object, which is decoded and encoded as a whole.
+// withObjectResponse marks a call that returns one object, which is decoded and encoded as a whole.
 func withObjectResponse(ctx context.Context) context.Context {
 	return context.WithValue(ctx, objectKey{}, true)
 }

@@ -36,9 +36,10 @@ type Client struct {
 
 	config    *rest.Config
 	resources *resourceMapper
-	// senders returns the clients that send requests. It makes them at the first call: reads from the cache need none.
+	// senders returns the clients that send requests. It creates them on the first call, because reads from the cache
+	// do not need them.
 	senders func() (*senders, error)
-	// wrote is called after each change, unless it is nil.
+	// wrote is called after each change. It may be nil.
 	wrote func(Call, Response)
 }
 
@@ -62,8 +63,8 @@ func newClient(c *Connection, user string, identity transport.ImpersonationConfi
 	}, nil
 }
 
-// newSenders returns clients whose requests have the identity. A round tripper sets the identity last, so that no
-// header of a request can replace it. An outer round tripper asks for a fresh code.
+// newSenders returns clients whose requests have the identity. The innermost round tripper sets the identity, so that
+// no header of a request can replace it. An outer round tripper requires a fresh code.
 func newSenders(c *Connection, user string, identity transport.ImpersonationConfig) (*senders, error) {
 	asUser := transport.NewImpersonatingRoundTripper(identity,
 		&pacedRoundTripper{
@@ -110,10 +111,10 @@ func (c *Client) endless() (rest.Interface, error) {
 // Connection returns the connection that the client uses.
 func (c *Client) Connection() *Connection { return c.connection }
 
-// User returns the name of the user on the host. The cluster sees another name.
+// User returns the name of the user on the host. The name on the cluster differs.
 func (c *Client) User() string { return c.user }
 
-// Identity returns the identity that each call is sent with. The caller must not modify it.
+// Identity returns the identity of each call. The caller must not modify it.
 func (c *Client) Identity() transport.ImpersonationConfig { return c.identity }
 
 // objects returns a client for typed objects: the KubeVision kinds and Secrets.
@@ -146,8 +147,8 @@ func (c *Client) Resource(ctx context.Context, name string, fits func(*Resource)
 	return c.resources.find(ctx, name, fits)
 }
 
-// Served is like Resource, but never reads the list of resources again. It is for callers that ask often for resources
-// that may be absent.
+// Served is like Resource, but never reads the list of resources again. It is for callers that often look up absent
+// resources.
 func (c *Client) Served(ctx context.Context, name string) (Resource, bool, error) {
 	return c.resources.served(ctx, name)
 }
@@ -166,10 +167,10 @@ func (c *Client) RefreshResources(ctx context.Context) error {
 	return c.resources.refresh(ctx)
 }
 
-// maxReviewBytes bounds the response to an access review. Reasons have a few hundred bytes.
+// maxReviewBytes bounds the response to an access review. The reasons in it have a few hundred bytes.
 const maxReviewBytes = 64 << 10
 
-// Allowed asks the cluster whether the user may perform an action. An error is a denial.
+// Allowed returns true if the cluster allows the user an action. An error is a denial.
 func (c *Client) Allowed(ctx context.Context, attributes authorizationv1.ResourceAttributes) (bool, error) {
 	question := &authorizationv1.SelfSubjectAccessReview{}
 	question.APIVersion, question.Kind = authorizationv1.SchemeGroupVersion.String(), "SelfSubjectAccessReview"

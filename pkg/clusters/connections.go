@@ -1,8 +1,9 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package clusters owns the connections to clusters. Each client that it returns acts as a user. No client acts as
-// KubeVision.
+// Package clusters connects to clusters and calls their API servers as a user. It contains the connections, the calls,
+// the upgraded connections of terminals and forwarded ports, the discovery of resources, and the limits of all of them.
+// No client acts as KubeVision.
 package clusters
 
 import (
@@ -47,14 +48,14 @@ var (
 	ErrNotRegistered = errors.New("cluster is not registered")
 	// ErrNotConnected is returned when there is no connection to a registered cluster.
 	ErrNotConnected = errors.New("cluster is not connected")
-	// ErrIdentityConflict is returned for a registration whose claimed identity is held by another registration. It
+	// ErrIdentityConflict is returned for a registration if another registration holds the identity of its cluster. It
 	// wraps ErrNotConnected.
 	ErrIdentityConflict = fmt.Errorf("%w: its identity is in conflict with that of another registration",
 		ErrNotConnected)
 	// ErrImpatient is the cause of a context that ends before the cluster had time to respond. Such a failure does not
 	// open the circuit breaker.
 	ErrImpatient = errors.New("the request did not wait for the response")
-	// ErrNobodyToActAs is returned for a user whom no binding names. KubeVision may not impersonate such a user.
+	// ErrNobodyToActAs is returned for a user without a role binding, whom KubeVision may not impersonate.
 	ErrNobodyToActAs = errors.New("no KubeVisionRoleBinding names the user")
 )
 
@@ -63,7 +64,7 @@ type Connections struct {
 	reader  client.Reader
 	host    *Connection
 	members *members
-	// inForce is the registration of the host that is in force.
+	// inForce determines the valid registration of the host.
 	inForce *hostRegistration
 }
 
@@ -82,11 +83,11 @@ type Options struct {
 	Policy addresspolicy.Policy
 	// Memory bounds the memory of discovery. Nil means no bound.
 	Memory *budget.Budget
-	// TracedClusters are the clusters that get the trace context of calls; "*" is all of them.
+	// TracedClusters are the clusters to which calls carry the trace context. "*" means all clusters.
 	TracedClusters []string
 }
 
-// NewConnections connects to the host. Other clusters are connected on first use.
+// NewConnections connects to the host. It connects to other clusters on first use.
 func NewConnections(ctx context.Context, o Options) (*Connections, error) {
 	kube, err := kubernetes.NewForConfig(o.Config)
 	if err != nil {
@@ -114,8 +115,7 @@ func NewConnections(ctx context.Context, o Options) (*Connections, error) {
 	return c, nil
 }
 
-// Close closes the connections and ends the requests on them. It must not be called while new requests may
-// arrive.
+// Close closes the connections and ends the requests on them. It must be called after the last request has arrived.
 func (c *Connections) Close() {
 	c.members.forget(func(string, Revision) bool { return true })
 	c.host.close()
@@ -151,7 +151,7 @@ func (c *Connections) Get(ctx context.Context, name string) (*Connection, error)
 	return connection.with(cluster), nil
 }
 
-// hostBy returns the connection to the host for a registration of the host, which must be the one in force.
+// hostBy returns the connection to the host for a registration of the host, which must be the valid one.
 func (c *Connections) hostBy(
 	ctx context.Context, registration *kubevisionv1alpha1.KubeVisionCluster,
 ) (*Connection, error) {
@@ -165,11 +165,11 @@ func (c *Connections) hostBy(
 	return c.host.named(registration.Name).with(registration), nil
 }
 
-// Host returns the connection to the cluster that KubeVision runs in.
+// Host returns the connection to the host cluster.
 func (c *Connections) Host() *Connection { return c.host }
 
-// HostAs returns a client for KubeVision's objects and Secrets on the host that acts as the user. The RBAC of the host
-// decides what it may do. HostAs returns ErrNobodyToActAs under the same condition as Connection.As.
+// HostAs returns a client for KubeVision's objects and Secrets on the host that acts as the user, with the rights that
+// the RBAC of the host grants the user. It returns ErrNobodyToActAs under the same condition as Connection.As.
 func (c *Connections) HostAs(ctx context.Context, u user.Info) (client.Client, error) {
 	caller, err := c.host.As(ctx, u)
 	if err != nil {
@@ -182,8 +182,8 @@ func (c *Connections) HostAs(ctx context.Context, u user.Info) (client.Client, e
 type Connection struct {
 	config    *rest.Config
 	transport http.RoundTripper
-	// dialer returns the transport whose settings are those of connections that are upgraded, and authenticate adds the
-	// credential to a request for one.
+	// dialer returns the transport that provides the settings of upgraded connections. authenticate adds the credential
+	// to the request for an upgrade.
 	dialer       func() *http.Transport
 	authenticate transport.WrapperFunc
 	resources    *resourceMapper
@@ -191,9 +191,9 @@ type Connection struct {
 	// tokens and robot use the impersonating account without impersonation.
 	tokens *tokenSource
 	robot  discovery.DiscoveryInterfaceWithContext
-	// registration is the name by which the cluster is registered.
+	// registration is the name of the registration.
 	registration atomic.Pointer[string]
-	// traced are the clusters that get the trace context of calls.
+	// traced contains the clusters to which calls carry the trace context.
 	traced []string
 	// member is false for the host. The host has no kubeconfig.
 	member     bool
@@ -203,22 +203,23 @@ type Connection struct {
 	// closed is done when the connection is closed.
 	closed context.Context //nolint:containedctx // it is the life of the connection, not of a request
 	close  context.CancelFunc
-	// turns are shared by all clusters. large and calls belong to this cluster.
+	// turns is shared by all clusters. large and calls belong to this cluster.
 	turns, large, calls *gates
 	// lists bounds the cost of lists on this cluster.
 	lists *budget.Queue
 	sizes *listSizes
 }
 
-// connect makes a connection to the host.
+// connect connects to the host.
 func connect(o Options, accounts corev1client.ServiceAccountsGetter) (*Connection, error) {
 	anonymous := rest.AnonymousClientConfig(o.Config)
 	anonymous.Timeout = callTimeout
 	if anonymous.UserAgent == "" {
 		anonymous.UserAgent = rest.DefaultKubernetesUserAgent()
 	}
-	anonymous.QPS = -1         // the flow control of the cluster is fairer to many users than a queue here
-	if anonymous.Dial == nil { // a dialer of its own, so that the transport is not shared with other clients
+	// Priority and fairness of the cluster distribute requests of many users better than a client-side queue.
+	anonymous.QPS = -1
+	if anonymous.Dial == nil { // a separate dialer, so that the transport is not shared with other clusters
 		anonymous.Dial = (&net.Dialer{Timeout: callTimeout, KeepAlive: hostKeepAlive}).DialContext
 	}
 	var dialer func() *http.Transport
@@ -246,7 +247,7 @@ func connect(o Options, accounts corev1client.ServiceAccountsGetter) (*Connectio
 	return c, nil
 }
 
-// innermost returns the transport inside the wrappers of the library, or nil.
+// innermost returns the innermost transport of the library's wrappers, or nil.
 func innermost(rt http.RoundTripper) *http.Transport {
 	for {
 		switch t := rt.(type) {
@@ -260,12 +261,12 @@ func innermost(rt http.RoundTripper) *http.Transport {
 	}
 }
 
-// authenticated returns a function that authenticates requests with tokens of the impersonating account only.
+// authenticated returns a function that authenticates requests only with tokens of the impersonating account.
 func authenticated(tokens *tokenSource) transport.WrapperFunc {
 	return withTokens(transport.NewCachedTokenSource(tokens))
 }
 
-// newConnection makes a connection on a transport that authenticates.
+// newConnection returns a connection that uses an authenticating transport.
 func newConnection(
 	anonymous *rest.Config, authenticated http.RoundTripper, tokens *tokenSource, bound *BoundNames,
 	memory *budget.Budget,
@@ -296,7 +297,7 @@ func refuseRedirect(*http.Request, []*http.Request) error {
 	return errors.New("the cluster's API server answered with a redirect")
 }
 
-// named records the name by which the cluster is registered. The host may be registered under another name later.
+// named sets the name of the registration. The host may be registered under another name later.
 func (c *Connection) named(name string) *Connection {
 	if c.name() != name {
 		c.registration.Store(&name)
@@ -304,7 +305,7 @@ func (c *Connection) named(name string) *Connection {
 	return c
 }
 
-// name returns the name by which the cluster is registered, or an empty string for a host that is not.
+// name returns the name of the registration, or an empty string for a host without a registration.
 func (c *Connection) name() string {
 	if name := c.registration.Load(); name != nil {
 		return *name
@@ -312,13 +313,13 @@ func (c *Connection) name() string {
 	return ""
 }
 
-// propagates returns whether the cluster gets the trace context of calls.
+// propagates returns true if calls to the cluster carry the trace context.
 func (c *Connection) propagates() bool {
 	return slices.Contains(c.traced, "*") || slices.Contains(c.traced, c.name())
 }
 
-// Done returns a channel that is closed when the connection is closed: the registration is deleted, or another
-// kubeconfig has replaced it. The caller must then drop everything that it caches from this connection.
+// Done returns a channel that is closed when the connection is closed: the registration was deleted, or another
+// kubeconfig has replaced it. The caller must then drop all cached data of this connection.
 func (c *Connection) Done() <-chan struct{} { return c.closed.Done() }
 
 // As returns a client that acts on the cluster as the user, with exactly the rights that the RBAC of the cluster gives

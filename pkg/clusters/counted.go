@@ -11,9 +11,9 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/clusters/response"
 )
 
-// countJSON sends a request, and calls count with each piece of the response body as it is read. If count returns an
-// error, reading fails with it. countJSON accepts only JSON. It does not count error responses, which have a bound of
-// their own.
+// countJSON sends a request, and calls count with each part of the response body that is read. If count returns an
+// error, reading fails with it. countJSON accepts only JSON. It does not count error responses, which have a separate
+// bound.
 func countJSON(next http.RoundTripper, r *http.Request, count func(piece []byte) error) (*http.Response, error) {
 	got, err := next.RoundTrip(r)
 	if err != nil || got.StatusCode >= http.StatusMultipleChoices {

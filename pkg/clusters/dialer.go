@@ -12,8 +12,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/clusters/addresspolicy"
 )
 
-// dialer tracks the connections that it has made, and makes no more after close. An HTTP client repeats a request whose
-// connection has ended, and would otherwise dial a cluster that was removed.
+// dialer tracks the connections that it has opened, and opens no more after close. An HTTP client repeats a request
+// whose connection has ended, and would otherwise dial a cluster that was removed.
 type dialer struct {
 	policy addresspolicy.Policy
 
@@ -66,7 +66,7 @@ func (d *dialer) close() {
 	}
 }
 
-// trackedConn is a connection that the dialer forgets when it is closed.
+// trackedConn removes itself from the dialer when it is closed.
 type trackedConn struct {
 	net.Conn
 	dialer *dialer

@@ -23,25 +23,26 @@ import (
 )
 
 const (
-	// discoveryAge bounds the age of the catalog if entity tags make it cheap to check.
+	// discoveryAge bounds the age of the catalog if entity tags are available, with which a check is cheap.
 	discoveryAge = 2 * time.Second
-	// plainDiscoveryAge bounds the age of the catalog if a check must read it again, with some hundred requests.
+	// plainDiscoveryAge bounds the age of the catalog if a check must read the whole catalog, with some hundred
+	// requests.
 	plainDiscoveryAge = time.Minute
-	// absenceAge bounds the age of the catalog for the answer that a resource is not served.
+	// absenceAge bounds the age of the catalog when a resource is reported as not served.
 	absenceAge = discoveryAge
-	// checkPatience bounds the wait of a request for a newer catalog. After it, the request uses the old one.
+	// checkPatience bounds the time for which a request waits for a newer catalog before it uses the old one.
 	checkPatience = time.Second
-	// renewInterval is the time between two checks in the background while a cluster is in use. It is shorter than
+	// renewInterval is the time between two background checks while a cluster is in use. It is shorter than
 	// discoveryAge, so that requests need not wait. A cluster is in use until useTimeout after the last request.
 	renewInterval = 1500 * time.Millisecond
 	useTimeout    = time.Minute
-	// renewShare bounds the share of time that checks take: one part in renewShare.
+	// renewShare bounds the share of time that checks take to one in renewShare.
 	renewShare = 10
 
-	// maxKinds bounds the number of resources. The list of a cluster that serves more is rejected.
+	// maxKinds bounds the number of resources. If a cluster serves more, its catalog is rejected.
 	maxKinds = 20_000
-	// decodedDiscovery is the memory for each byte of a discovery document, in quarters of a byte: the decoded document
-	// and the catalog.
+	// decodedDiscovery is the memory per byte of a discovery document, in quarters of a byte: the decoded document and
+	// the catalog.
 	decodedDiscovery budget.Quarters = 24
 )
 
@@ -59,7 +60,7 @@ type resourceMapper struct {
 	closed bool
 	// known is the catalog of the last successful discovery, or nil.
 	known *catalog
-	// looked is the start of the last discovery. failure is its error.
+	// looked is the start time of the last discovery. failure is its error.
 	looked  time.Time
 	failure error
 	// used is the time of the last request. renewing is true while a goroutine renews the catalog.
@@ -108,7 +109,7 @@ func (r *resourceMapper) served(ctx context.Context, name string) (Resource, boo
 	return found, ok, nil
 }
 
-// current returns a catalog that is recent enough. If it cannot be renewed in time, current returns the old one.
+// current returns a recent catalog. If the catalog cannot be renewed in time, it returns the old one.
 func (r *resourceMapper) current(ctx context.Context) (*catalog, error) {
 	r.refreshInBackground() //nolint:contextcheck // it outlives the request
 	known, age := r.state()
@@ -132,8 +133,8 @@ func (r *resourceMapper) current(ctx context.Context) (*catalog, error) {
 	return renewed, nil
 }
 
-// confirmed returns a catalog that is recent enough to conclude that a resource is absent. It discovers the cluster if
-// the last discovery is older than absenceAge.
+// confirmed returns a catalog that is recent enough to report a resource as absent. It discovers the cluster if the
+// last discovery is older than absenceAge.
 func (r *resourceMapper) confirmed(ctx context.Context) (*catalog, error) {
 	r.mu.RLock()
 	known, looked, failure := r.known, r.looked, r.failure
@@ -158,7 +159,7 @@ func (r *resourceMapper) state() (*catalog, time.Duration) {
 	return r.known, time.Since(r.looked)
 }
 
-// close drops the catalog for good.
+// close drops the catalog permanently.
 func (r *resourceMapper) close() {
 	r.mu.Lock()
 	r.closed = true
@@ -209,7 +210,7 @@ func (r *resourceMapper) discover(ctx context.Context, notBefore time.Time) (*ca
 
 func (r *resourceMapper) runDiscovery(ctx context.Context) (discoveryResult, error) {
 	seen := discoveryResult{began: time.Now()}
-	account := r.account() // not that of whoever asked first
+	account := r.account() // a separate account, because the discovery may outlive the request that started it
 	defer account.Close()
 	err := fanout.Safely(ctx, func() (err error) {
 		seen.known, err = r.readCatalog(budget.WithAccount(ctx, account))
@@ -220,7 +221,7 @@ func (r *resourceMapper) runDiscovery(ctx context.Context) (discoveryResult, err
 		return seen, err
 	}
 	r.kept.keep(r, seen.known.size)
-	if r.isClosed() { // meanwhile
+	if r.isClosed() { // closed during the discovery
 		r.forget()
 		r.kept.release(r)
 	}
@@ -255,8 +256,8 @@ func (r *resourceMapper) readCatalog(ctx context.Context) (*catalog, error) {
 	return found, nil
 }
 
-// discoveryError returns the error of a discovery. It replaces a 403 or 404 of the discovery itself, which the caller
-// would take for the response about the requested object.
+// discoveryError converts the error of a discovery. It replaces a 403 or 404 of the discovery itself, which the caller
+// would treat as the response about the requested object.
 func discoveryError(ctx context.Context, err error) error {
 	err = response.Error(ctx, err)
 	var status apierrors.APIStatus
@@ -295,7 +296,7 @@ func (r *resourceMapper) refreshInBackground() {
 }
 
 func (r *resourceMapper) renew() {
-	ctx := context.Background() // nothing of the request that came first
+	ctx := context.Background() // independent of the request that started it
 	pause := renewInterval
 	for {
 		time.Sleep(pause)
@@ -310,7 +311,7 @@ func (r *resourceMapper) renew() {
 		if _, err := r.discover(ctx, time.Time{}); err != nil {
 			klog.FromContext(ctx).V(4).Info("The list of a cluster's resources could not be checked", "err", err)
 		}
-		// A cluster may respond slowly, or with another list each time.
+		// A cluster may respond slowly, or with a different list each time.
 		pause = max(renewInterval, renewShare*time.Since(began))
 	}
 }

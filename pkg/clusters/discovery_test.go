@@ -77,8 +77,8 @@ func TestDiscoveryIsBounded(t *testing.T) {
 	}
 }
 
-// TestDiscoveriesAreBounded verifies that a catalog is forgotten, and read again on demand, if the catalogs of all
-// members together take too much memory.
+// TestDiscoveriesAreBounded verifies that a catalog is dropped and read again on demand if the catalogs of all members
+// together exceed the bound.
 func TestDiscoveriesAreBounded(t *testing.T) {
 	kept := newCatalogBudget(100)
 	look := func(bytes int64) *resourceMapper {
@@ -106,8 +106,8 @@ func TestDiscoveriesAreBounded(t *testing.T) {
 	}
 }
 
-// TestElements verifies that an element is charged with the size of the struct that it is decoded to, however the
-// document is split into reads.
+// TestElements verifies that an element is charged with the size of its decoded struct, independent of how the document
+// is split into reads.
 func TestElements(t *testing.T) {
 	for text, want := range map[string]int64{
 		`{"a":[{},{}]}`:             2 * costOfStruct,
@@ -289,7 +289,7 @@ func TestGroupsWithoutAnswer(t *testing.T) {
 	}
 }
 
-// TestNoKinds verifies that a server without any kind does not count as an API server.
+// TestNoKinds verifies that a server without any kind is not accepted as an API server.
 func TestNoKinds(t *testing.T) {
 	s := httptest.NewServer(http.NotFoundHandler())
 	defer s.Close()

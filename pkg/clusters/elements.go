@@ -10,8 +10,8 @@ import (
 )
 
 const (
-	// costOfStruct is the approximate memory of a list element in a discovery document, costOfString that of a string
-	// in a list, and costOfField that of a field or a map entry.
+	// costOfStruct is the approximate memory of a list element in a discovery document, costOfString of a string in a
+	// list, and costOfField of a field or a map entry.
 	costOfStruct = 512
 	costOfString = 32
 	costOfField  = 64
@@ -23,8 +23,7 @@ type elementRoundTripper struct {
 	next http.RoundTripper
 }
 
-// RoundTrip implements http.RoundTripper. Reading the response body fails when the account has no room for its
-// elements.
+// RoundTrip implements http.RoundTripper. Reading the response body fails if the account has no room for its elements.
 func (w *elementRoundTripper) RoundTrip(r *http.Request) (*http.Response, error) {
 	account, found := budget.AccountFrom(r.Context()), &elementScanner{}
 	return countJSON(w.next, r, func(piece []byte) error {
@@ -38,13 +37,13 @@ func (w *elementRoundTripper) RoundTrip(r *http.Request) (*http.Response, error)
 
 // elementScanner finds the elements of lists in JSON that arrives in pieces.
 type elementScanner struct {
-	arrays          []bool // of each value that has begun, whether it is an array
+	arrays          []bool // true for each open value that is an array
 	quoted, escaped bool
 	// next is true if the next value is an element of an array.
 	next bool
 }
 
-// weigh returns the cost of a piece. It returns false if the JSON is nested too deeply.
+// weigh returns the cost of a part of the JSON. It returns false if the JSON is nested too deeply.
 func (e *elementScanner) weigh(text []byte) (cost int64, fits bool) {
 	for _, b := range text {
 		if e.quoted {
@@ -83,7 +82,7 @@ func (e *elementScanner) weigh(text []byte) (cost int64, fits bool) {
 
 func (e *elementScanner) inArray() bool { return len(e.arrays) > 0 && e.arrays[len(e.arrays)-1] }
 
-// costOfElementBeginning returns the cost of an element that starts with a byte. A null may become a struct.
+// costOfElementBeginning returns the cost of an element by its first byte. A null may become a struct.
 func costOfElementBeginning(b byte) int64 {
 	if b == '"' {
 		return costOfString

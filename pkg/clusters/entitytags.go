@@ -23,14 +23,14 @@ import (
 const maxEntityTag = 1 << 10
 
 // entityTags records the entity tags of the two documents of aggregated discovery, /api and /apis, which list
-// everything that a cluster serves. Two conditional requests tell whether either has changed, aggregated API servers
-// included. They need no additional rights. A watch of CustomResourceDefinitions and APIServices would need additional
+// everything that a cluster serves. Two conditional requests show whether either has changed, including aggregated API
+// servers. They need no additional rights. A watch of CustomResourceDefinitions and APIServices would need additional
 // rights, and would miss changes of aggregated API servers.
 type entityTags struct {
 	next http.RoundTripper
 
 	mu sync.Mutex
-	// noted are the tags of the discovery in progress. tags are the tags of the current catalog.
+	// noted contains the tags of the discovery in progress. tags contains the tags of the current catalog.
 	noted, tags map[string]string
 }
 
@@ -48,7 +48,7 @@ func (t *entityTags) RoundTrip(r *http.Request) (*http.Response, error) {
 		return response, err
 	}
 	document := apidiscoveryv2.SchemeGroupVersion.WithKind("APIGroupDiscoveryList")
-	// The API server may be below a path prefix.
+	// The URL of the API server may have a path prefix.
 	for _, path := range discoveryPaths() {
 		tag := response.Header.Get("Etag")
 		if !strings.HasSuffix(r.URL.Path, path) || tag == "" || len(tag) > maxEntityTag {
@@ -70,7 +70,7 @@ func (t *entityTags) begin() {
 	t.noted = map[string]string{}
 }
 
-// commit keeps the recorded tags at the end of a discovery that succeeded.
+// commit stores the recorded tags after a successful discovery.
 func (t *entityTags) commit() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -83,7 +83,7 @@ func (t *entityTags) complete() bool { return len(t.all()) == len(discoveryPaths
 func (t *entityTags) all() map[string]string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.tags // which is never changed
+	return t.tags // The map is never modified.
 }
 
 // unchanged returns true if neither document has changed since commit. It returns false if a document has no tag.

@@ -22,12 +22,12 @@ const examineTimeout = 5 * time.Second
 
 // Examination is the result of Examine. Conditions that could not be examined are false.
 type Examination struct {
-	// Reachable is true if an API server answers, CredentialsValid if it accepts the registered credential, and
-	// ImpersonationReady if the impersonating account exists.
+	// Reachable is true if an API server responds. CredentialsValid is true if the server accepts the registered
+	// credential. ImpersonationReady is true if the impersonating account exists.
 	Reachable, CredentialsValid, ImpersonationReady bool
 	// Version is the version of the API server.
 	Version string
-	// Message tells the user how to make a false condition true. It never repeats text of the server.
+	// Message describes how to make a false condition true. It contains no text of the server.
 	Message string
 }
 
@@ -70,8 +70,7 @@ func (c *Connection) examine(ctx context.Context) Examination {
 	return Examination{Reachable: true, CredentialsValid: true, ImpersonationReady: true, Version: version}
 }
 
-// diagnoseToken is like diagnose, for a request with the registered credential. It also reports that the credential has
-// expired.
+// diagnoseToken is like diagnose, for a request with the registered credential. It also reports an expired credential.
 func (c *Connection) diagnoseToken(err error) Examination {
 	out := diagnose(err)
 	if c.kubeconfig == nil || !RefusesCredential(err) {
@@ -83,8 +82,8 @@ func (c *Connection) diagnoseToken(err error) Examination {
 	return out
 }
 
-// RefusesCredential returns true if the server may have rejected the credential. Some servers reject client
-// certificates in the TLS handshake.
+// RefusesCredential returns true if an error may mean that the server rejected the credential. Some servers reject
+// client certificates in the TLS handshake.
 func RefusesCredential(err error) bool {
 	_, alert := errors.AsType[tls.AlertError](err)
 	return alert || apierrors.IsUnauthorized(err)

@@ -12,13 +12,13 @@ import (
 
 type endlessKey struct{}
 
-// isEndless returns whether a response may have no end: a watch, or the response of Follow.
+// isEndless returns true if a response may have no end: a watch, or the response of Follow.
 func isEndless(r *http.Request) bool { return isWatch(r) || isFollowed(r.Context()) }
 
 func isFollowed(ctx context.Context) bool { return ctx.Value(endlessKey{}) != nil }
 
-// Follow is like Stream, for a response without an end, such as a log that is followed. Its first byte must arrive in
-// the time of a call. The caller bounds the number of such responses, and the memory that they take.
+// Follow is like Stream, for a response without an end, such as a followed log. Its first byte must arrive within the
+// time limit of a call. The caller must bound the number of such responses and their memory.
 func (c *Client) Follow(ctx context.Context, call Call) (io.ReadCloser, error) {
 	ctx, cancel := context.WithCancelCause(context.WithValue(ctx, endlessKey{}, true))
 	late := time.AfterFunc(callTimeout, func() { cancel(context.DeadlineExceeded) })

@@ -22,18 +22,18 @@ import (
 const (
 	// maxFrameBytes bounds a data frame. Kubelets send 32 KiB.
 	maxFrameBytes = 128 << 10
-	// maxQueuedBytes bounds the bytes of received frames that no stream has delivered. No further frame is read
-	// meanwhile.
+	// maxQueuedBytes bounds the bytes of received frames that the streams have not delivered. No further frame is read
+	// while it is exceeded.
 	maxQueuedBytes = 128 << 10
-	// maxControlBytes bounds a control frame, and maxReplyBytes a reply, whose headers are compressed. The headers of
-	// Kubernetes' replies are empty.
+	// maxControlBytes bounds a control frame. maxReplyBytes bounds a reply, whose headers are compressed. The headers
+	// of Kubernetes' replies are empty.
 	maxControlBytes = 1 << 10
 	maxReplyBytes   = 128
 	// maxErrorStreamBytes bounds the error stream of a command.
 	maxErrorStreamBytes = 64 << 10
 )
 
-// The format of SPDY/3.1, 2.2.
+// Constants of the format of SPDY/3.1, section 2.2.
 const (
 	frameHeaderBytes = 8
 	controlBit       = 0x80
@@ -45,34 +45,34 @@ const (
 // errFrame is returned when a cluster sends a frame that Kubernetes does not send.
 var errFrame error = response.NewFailure("the cluster has sent a frame that the protocol does not allow", nil)
 
-// frameConn limits the SPDY frames that a cluster sends. The SPDY library allocates each frame in the size that the
-// header of the frame states, up to 16 MiB, and keeps up to 250 frames in queues.
+// frameConn limits the SPDY frames that a cluster sends. The SPDY library allocates each frame with the size that its
+// header states, up to 16 MiB, and queues up to 250 frames.
 type frameConn struct {
 	net.Conn
 
 	ctx    context.Context //nolint:containedctx // that of the connection
 	cancel context.CancelFunc
-	// started is true once frames follow, after the response to the request for the upgrade.
+	// started is true after the response to the upgrade request, when frames follow.
 	started bool
 
-	// header has headerRead bytes of the next header, and payload is the length of the rest of the current frame. One
-	// goroutine uses them.
+	// header contains headerRead bytes of the next header. payload is the remaining length of the current frame. Only
+	// the reading goroutine uses them.
 	header     [frameHeaderBytes]byte
 	headerRead int
 	payload    int
 
 	mu sync.Mutex
-	// requested is the number of the streams that were requested, replied that of the replies.
+	// requested is the number of requested streams. replied is the number of replies.
 	requested, replied uint32
-	// unread are the bytes of each stream that were received and not delivered, negative if the stream was reset. total
-	// is their sum.
+	// unread is the number of received bytes of each stream that were not delivered. It is negative if the stream was
+	// reset. total is the sum.
 	unread map[uint32]int
 	total  int
-	// delivered gets a value when the total falls.
+	// delivered receives a value when the total decreases.
 	delivered chan struct{}
-	// hasStatus is true once a part of the result of the command has arrived.
+	// hasStatus is true if a part of the result of the command has arrived.
 	hasStatus bool
-	// failure is the reason for the end if a bound was exceeded, and streams is the connection to end then.
+	// failure is the error if a bound was exceeded. streams is the connection to close in this case.
 	failure error
 	streams httpstream.Connection
 }
@@ -133,7 +133,7 @@ func (c *frameConn) awaitRoom() error {
 	}
 }
 
-// begin begins the frame of the header.
+// begin handles the header of a frame.
 func (c *frameConn) begin() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -147,7 +147,8 @@ func (c *frameConn) begin() error {
 func (c *frameConn) beginControl(kind uint16) error {
 	limit := maxControlBytes
 	switch kind {
-	case typeSynStream, typeHeaders: // only clients of Kubernetes open streams, and nobody sends more headers
+	// Only clients of Kubernetes open streams, and no client or server sends additional headers.
+	case typeSynStream, typeHeaders:
 		return errFrame
 	case typeSynReply:
 		limit = maxReplyBytes
@@ -187,7 +188,7 @@ func (c *frameConn) deliver(stream uint32, n int) {
 	}
 }
 
-// reset records that the bytes of a stream are dropped from now on.
+// reset records that the remaining bytes of a stream will be dropped.
 func (c *frameConn) reset(stream uint32) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -195,7 +196,7 @@ func (c *frameConn) reset(stream uint32) {
 	c.unread[stream] = -1
 }
 
-// free gives back bytes. The caller holds the lock.
+// free releases bytes. The caller must hold the lock.
 func (c *frameConn) free(n int) {
 	c.total -= n
 	select {
@@ -204,7 +205,8 @@ func (c *frameConn) free(n int) {
 	}
 }
 
-// fail ends the connection with all streams. The library does not end a stream while another one has unread frames.
+// fail closes the connection with all streams. The library does not close a stream while another stream has unread
+// frames.
 func (c *frameConn) fail(reason error) error {
 	c.mu.Lock()
 	if c.failure == nil {
@@ -215,7 +217,7 @@ func (c *frameConn) fail(reason error) error {
 	return reason
 }
 
-// use sets the connection of the streams.
+// use sets the connection to close when a bound is exceeded.
 func (c *frameConn) use(streams httpstream.Connection) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -225,7 +227,7 @@ func (c *frameConn) use(streams httpstream.Connection) {
 	}
 }
 
-// endStreams ends the connection of the streams, if it is known. The caller holds the lock.
+// endStreams closes the connection of the streams, if it is set. The caller must hold the lock.
 func (c *frameConn) endStreams() {
 	c.cancel()
 	if c.streams != nil {
@@ -233,36 +235,36 @@ func (c *frameConn) endStreams() {
 	}
 }
 
-// noteStatus records that bytes of the result of a command have arrived.
+// noteStatus records that n bytes of the result of a command have arrived.
 func (c *frameConn) noteStatus(n int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.hasStatus = c.hasStatus || n > 0
 }
 
-// isCut returns whether the result of a command has not arrived.
+// isCut returns true if the connection ended before the result of a command arrived.
 func (c *frameConn) isCut() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return !c.hasStatus
 }
 
-// err returns the reason why the connection has ended, if a frame was refused.
+// err returns the error of the rejected frame, or nil.
 func (c *frameConn) err() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.failure
 }
 
-// limitedUpgrader makes connections whose frames are limited.
+// limitedUpgrader creates connections whose frames are limited.
 type limitedUpgrader struct {
 	*httpstreamspdy.SpdyRoundTripper
 
 	conn func() *frameConn
 }
 
-// NewConnection returns the connection after a response to the request for the upgrade. A refusal is the Status of the
-// cluster, of which the SPDY library would keep only the text.
+// NewConnection returns the connection after a response to the upgrade request. If the cluster has refused the upgrade,
+// it returns the Status of the response, of which the SPDY library would keep only the text.
 func (u *limitedUpgrader) NewConnection(answer *http.Response) (httpstream.Connection, error) {
 	if answer.StatusCode != http.StatusSwitchingProtocols {
 		return nil, refusalOf(answer)
@@ -308,11 +310,11 @@ type limitedStream struct {
 	httpstream.Stream
 
 	conn *frameConn
-	// left is the number of bytes that may follow, negative if they have no bound.
+	// left is the number of bytes that the stream may still receive. It is negative if they have no bound.
 	left int
 }
 
-// Read returns ErrTooLarge when the cluster sends more than the bound of the stream.
+// Read returns ErrTooLarge if the cluster sends more than the bound of the stream.
 func (s *limitedStream) Read(p []byte) (int, error) {
 	n, err := s.Stream.Read(p)
 	s.conn.deliver(s.Identifier(), n)

@@ -20,7 +20,7 @@ import (
 	httpstreamspdy "k8s.io/streaming/pkg/httpstream/spdy"
 )
 
-// execServer is an API server that passes the streams of a command, by their type, to run.
+// execServer is an API server that calls run with the streams of a command by their type.
 func execServer(t *testing.T, run func(map[string]httpstream.Stream)) http.HandlerFunc {
 	t.Helper()
 	return func(w http.ResponseWriter, r *http.Request) {
@@ -53,20 +53,20 @@ func execServer(t *testing.T, run func(map[string]httpstream.Stream)) http.Handl
 	}
 }
 
-// countingWriter counts bytes, and waits before each write.
+// countingWriter counts bytes, and delays each write.
 type countingWriter struct {
 	wait  time.Duration
 	bytes int
 }
 
-// Write counts.
+// Write counts the bytes.
 func (w *countingWriter) Write(p []byte) (int, error) {
 	time.Sleep(w.wait)
 	w.bytes += len(p)
 	return len(p), nil
 }
 
-// TestExecDeliversEverything verifies that the limits of frames lose nothing and hold up nothing.
+// TestExecDeliversEverything verifies that the limits of frames neither lose nor block data of a correct server.
 func TestExecDeliversEverything(t *testing.T) {
 	const pieces, size = 200, 32 << 10
 	c := upgradingClient(t, execServer(t, func(streams map[string]httpstream.Stream) {
@@ -127,7 +127,7 @@ func frame(first uint32, payload int) []byte {
 
 func control(kind uint32, payload int) []byte { return frame(0x80030000|kind, payload) }
 
-// TestFrames verifies which frames are passed on.
+// TestFrames verifies which frames are accepted.
 func TestFrames(t *testing.T) {
 	for name, test := range map[string]struct {
 		frames []byte
@@ -153,7 +153,7 @@ func TestFrames(t *testing.T) {
 			}()
 			c := newFrameConn(t.Context(), near)
 			c.started, c.requested = true, 2
-			c.reset(1) // nobody reads
+			c.reset(1) // no stream reads
 			got, err := io.ReadAll(c)
 			if passed := err == nil && bytes.Equal(got, test.frames); passed != test.passed {
 				t.Errorf("%d bytes of %d, and %v", len(got), len(test.frames), err)
@@ -201,7 +201,7 @@ func TestUnreadFrames(t *testing.T) {
 	}
 }
 
-// TestClosedFrames verifies that a waiting connection ends when it is closed.
+// TestClosedFrames verifies that closing a connection ends a blocked Read.
 func TestClosedFrames(t *testing.T) {
 	near, far := net.Pipe()
 	defer func() { _ = far.Close() }()

@@ -17,8 +17,8 @@ import (
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 )
 
-// hostRegistration holds the registration of the host that is in force. It lists the registrations again only after one
-// of them has changed: each request to the host asks for it, and there may be a thousand registrations.
+// hostRegistration caches the valid registration of the host. It lists the registrations again only after one of them
+// has changed, because each request to the host needs it and there may be a thousand registrations.
 type hostRegistration struct {
 	reader  client.Reader
 	changes atomic.Int64
@@ -46,7 +46,7 @@ func newHostRegistration(ctx context.Context, c cache.Cache) (*hostRegistration,
 	return h, nil
 }
 
-// uid returns the UID of the registration in force, or an empty one if there is none.
+// uid returns the UID of the valid registration, or an empty UID if there is none.
 func (h *hostRegistration) uid(ctx context.Context) (types.UID, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -14,7 +14,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/clusters/response"
 )
 
-// ErrNoAPIServer is returned when a server answers successfully, but not like the API server of a Kubernetes cluster.
+// ErrNoAPIServer is returned if a successful response does not come from the API server of a Kubernetes cluster.
 var ErrNoAPIServer = errors.New("the server does not respond like the API server of a Kubernetes cluster")
 
 var (

@@ -11,11 +11,11 @@ import (
 )
 
 // maxAtOnce bounds the requests in flight to one member: a quarter of the requests that the server accepts, so that a
-// member that does not answer leaves room for requests to others.
+// member that does not respond leaves room for requests to others.
 const maxAtOnce = 100
 
-// inFlightRoundTripper bounds the requests in flight, up to the end of the response. A response
-// without an end counts until it begins.
+// inFlightRoundTripper bounds the requests in flight. A request is in flight until the end of its response, or until
+// the beginning of a response without an end.
 type inFlightRoundTripper struct {
 	next   http.RoundTripper
 	places chan struct{}
@@ -50,7 +50,7 @@ type placedBody struct {
 	leave func()
 }
 
-// Close makes room for another request.
+// Close closes the body and releases the place of the request.
 func (b *placedBody) Close() error {
 	defer b.leave()
 	return b.ReadCloser.Close()

@@ -14,19 +14,18 @@ import (
 )
 
 const (
-	// listShare is the cost of concurrent lists of one user on one cluster, for each processor, in bytes of the
+	// listShare bounds the cost of concurrent lists of one user on one cluster, per processor, in bytes of the
 	// responses. The cost of a list is at most largestList, so that large lists of one user use half of the processors.
 	listShare   = 128 << 10
 	largestList = 2 * listShare
-	// usersAtOnce is the number of users who may use their whole shares on one cluster at once.
+	// usersAtOnce is the number of users who may use their whole share on one cluster at the same time.
 	usersAtOnce = 32
 	// maxWaitingLists bounds the waiting lists of one user.
 	maxWaitingLists = 64
-	// minListCost is the cost of a list with few objects. unknownListCost is the cost of a list that was not made
-	// before.
+	// minListCost is the minimum cost of a list. unknownListCost is the cost of a list without a recorded size.
 	minListCost     = 8 << 10
 	unknownListCost = 128 << 10
-	// maxListSizes bounds the remembered sizes of lists.
+	// maxListSizes bounds the recorded sizes of lists.
 	maxListSizes = 4096
 )
 
@@ -39,10 +38,10 @@ func newListQueue() *budget.Queue {
 	})
 }
 
-// listSizes remembers the sizes of the responses to lists. Lists with the same hash replace each other.
+// listSizes records the sizes of the responses to lists. Lists with the same hash overwrite each other.
 type listSizes struct {
 	seed maphash.Seed
-	// sizes have the upper half of a hash and a size.
+	// sizes contains the upper half of a hash and a size in each element.
 	sizes [maxListSizes]atomic.Uint64
 }
 
@@ -53,7 +52,7 @@ const (
 	sizeMask = 1<<sizeBits - 1
 )
 
-// expected returns the cost of a list, and the key by which its size is learned.
+// expected returns the cost of a list, and the key under which its size is recorded.
 func (s *listSizes) expected(r *http.Request) (cost int64, key uint64) {
 	query := r.URL.Query()
 	for _, parameter := range []string{"continue", "resourceVersion", "resourceVersionMatch"} {
@@ -72,7 +71,7 @@ func (s *listSizes) learn(key uint64, size int64) {
 
 type listKey struct{}
 
-// withListResponse marks a call whose response is a list.
+// withListResponse marks a call that returns a list.
 func withListResponse(ctx context.Context) context.Context {
 	return context.WithValue(ctx, listKey{}, true)
 }
@@ -100,7 +99,7 @@ func (p *pacedRoundTripper) enterList(r *http.Request) (*list, error) {
 	return &list{place: place, sizes: p.sizes, key: key, cost: cost}, nil
 }
 
-// add counts bytes of the response. The cost grows with them.
+// add counts bytes of the response, which increase the cost.
 func (l *list) add(n int) {
 	if l == nil {
 		return

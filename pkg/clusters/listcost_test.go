@@ -20,7 +20,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/budget"
 )
 
-// sized is a server whose responses have the size that the query requests.
+// sized is a server whose responses have the size in the query.
 func sized(sizes *listSizes, queue *budget.Queue, user string) *pacedRoundTripper {
 	return &pacedRoundTripper{lists: queue, sizes: sizes, user: user,
 		next: answering(func(r *http.Request) (*http.Response, error) {
@@ -32,7 +32,7 @@ func sized(sizes *listSizes, queue *budget.Queue, user string) *pacedRoundTrippe
 		})}
 }
 
-// begin sends a request and returns its response unread. It returns false for a request that has to wait.
+// begin sends a request and returns its unread response. It returns false if the request must wait.
 func begin(ctx context.Context, t *testing.T, p *pacedRoundTripper, url string) (io.ReadCloser, bool) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(ctx, time.Millisecond)
@@ -48,8 +48,8 @@ func begin(ctx context.Context, t *testing.T, p *pacedRoundTripper, url string) 
 	return response.Body, true
 }
 
-// TestCostOfLists verifies that many small lists of one user run concurrently, but only one large list. Other users and
-// other calls do not wait. The cost of a list is that of the previous one.
+// TestCostOfLists verifies that many small lists of one user run concurrently, but only one large list, and that other
+// users and other calls do not wait. The expected cost of a list is the size of the previous one.
 func TestCostOfLists(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		share := listShare * runtime.GOMAXPROCS(0)
@@ -57,7 +57,7 @@ func TestCostOfLists(t *testing.T) {
 		greedy, modest := sized(sizes, queue, "greedy"), sized(sizes, queue, "modest")
 		lists := withListResponse(t.Context())
 		small, large := "/pods?size=100", fmt.Sprintf("/pods?size=%d", 2*share)
-		for _, url := range []string{small, large} { // so that their sizes are known
+		for _, url := range []string{small, large} { // records the sizes
 			body, ok := begin(lists, t, greedy, url)
 			if !ok {
 				t.Fatal("the first list waits")
@@ -103,7 +103,7 @@ func TestCostOfLists(t *testing.T) {
 		if !ok {
 			t.Fatal("a list of unknown size waits for nothing")
 		}
-		_, _ = io.ReadFull(unknown, make([]byte, share)) // it turns out to be large
+		_, _ = io.ReadFull(unknown, make([]byte, share)) // exceeds its expected cost
 		if _, ok := begin(lists, t, greedy, small); ok {
 			t.Error("a list does not count for what was read of it")
 		}

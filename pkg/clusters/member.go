@@ -32,23 +32,23 @@ const (
 // Member is a cluster that is registered by kubeconfig. It dials on first use, and only addresses that the policy
 // allows.
 type Member struct {
-	// Config has the address and the certificate authorities of the cluster, and no credential.
+	// Config contains the address and the certificate authorities of the cluster, but no credential.
 	Config *rest.Config
 	// Registered authenticates with the credential of the kubeconfig. It must not be used for requests of users.
 	Registered *http.Client
 
 	anonymous http.RoundTripper
-	// dialed makes the connections of anonymous.
+	// dialed opens the connections of anonymous.
 	dialed  *http.Transport
 	closers []func()
 	dialer  *dialer
 	limits  Limits
-	// share is nil if no objects of the member may be cached.
+	// share is nil if objects of the member must not be cached.
 	share *share
 }
 
-// NewMember prepares the connections to a cluster. It calls exceeded, and reads no more, if the member has sent more
-// than it may, or must give way to other members.
+// NewMember prepares the connections to a cluster. It calls exceeded, and stops reading, if the member exceeds its
+// limits or must release memory for other members.
 func NewMember(k *kubeconfig.Kubeconfig, policy addresspolicy.Policy, limits Limits, exceeded func()) (*Member, error) {
 	full := k.Config()
 	m := &Member{
@@ -57,7 +57,7 @@ func NewMember(k *kubeconfig.Kubeconfig, policy addresspolicy.Policy, limits Lim
 	if limits.Kept > 0 {
 		m.share = limits.Pool.join(limits.Kept, limits.Registered, exceeded)
 	}
-	m.Config.QPS = -1 // the flow control of the cluster is fairer than a queue here
+	m.Config.QPS = -1 // Priority and fairness of the cluster distribute requests better than a client-side queue.
 	m.Config.Timeout = callTimeout
 	if err := m.prepare(full); err != nil {
 		m.Close()
@@ -84,7 +84,7 @@ func (m *Member) prepare(full *rest.Config) error {
 	return nil
 }
 
-// transport returns a transport to the cluster, and the part of it that makes the connections.
+// transport returns a transport to the cluster, and its innermost part, which opens the connections.
 func (m *Member) transport(config *rest.Config) (http.RoundTripper, *http.Transport, error) {
 	tlsConfig, err := rest.TLSConfigFor(config)
 	if err != nil {
@@ -95,7 +95,7 @@ func (m *Member) transport(config *rest.Config) (http.RoundTripper, *http.Transp
 		DialContext: m.dialer.dial, TLSClientConfig: tlsConfig, TLSHandshakeTimeout: handshakeTimeout,
 		ForceAttemptHTTP2: true,
 		IdleConnTimeout:   idleTimeout, MaxResponseHeaderBytes: maxHeaderBytes, HTTP2: &http2,
-		Proxy: nil, // behind a proxy, the address policy would not see the address of the cluster
+		Proxy: nil, // With a proxy, the address policy would not see the address of the cluster.
 	}
 	m.closers = append(m.closers, t.CloseIdleConnections)
 	// The user agent is visible in the audit log of the cluster.
@@ -114,7 +114,7 @@ func guarded(next http.RoundTripper) http.RoundTripper {
 	return newLimited(maxAtOnce, newBreaker(clock.RealClock{}, maxPause, next))
 }
 
-// MarkSynced records that the initial lists are complete. Objects that are read from now on are changes.
+// MarkSynced records that the initial lists are complete. Later objects are charged as changes.
 func (m *Member) MarkSynced() {
 	if m.share != nil {
 		m.share.markSynced()
@@ -132,8 +132,7 @@ func (m *Member) Close() {
 	}
 }
 
-// Release gives back the memory that counts for the member. It must be called after Close, when all objects that were
-// read are dropped.
+// Release releases the memory of the member. It must be called after Close, when all cached objects have been dropped.
 func (m *Member) Release() {
 	if m.share != nil {
 		m.share.leave()

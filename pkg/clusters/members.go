@@ -34,8 +34,8 @@ const (
 	openTimeout = 5 * time.Second
 )
 
-// Revision identifies the kubeconfig of a connection. A cluster that is registered anew under an old name shares no
-// revision with the old registration.
+// Revision identifies the kubeconfig of a connection. A new registration with the name of an old one has no revision in
+// common with it.
 type Revision struct {
 	Cluster, Secret types.UID
 	Version         string
@@ -43,7 +43,7 @@ type Revision struct {
 }
 
 // replaces returns true if a connection with this revision must replace a connection with the old revision. It compares
-// resource versions, because a watch that lags behind may show an older version than the one that was read.
+// resource versions, because a delayed watch may show an older version than the one that was read.
 func (r Revision) replaces(old Revision) bool {
 	same := Revision{Cluster: r.Cluster, Secret: r.Secret, Version: old.Version, Key: r.Key} == old
 	if !same {
@@ -64,8 +64,8 @@ func RevisionOf(c *kubevisionv1alpha1.KubeVisionCluster, secret metav1.Object) R
 	}
 }
 
-// CheckReference returns an error for a reference to one of KubeVision's own Secrets, so that their contents are never
-// read as a kubeconfig.
+// CheckReference returns an error if a cluster references one of KubeVision's own Secrets, which must never be read as
+// a kubeconfig.
 func CheckReference(c *kubevisionv1alpha1.KubeVisionCluster) error {
 	if name := c.Spec.KubeconfigSecretRef.Name; names.OwnSecret(name) {
 		return fmt.Errorf("secret %s is reserved for KubeVision; create another one for the kubeconfig", name)
@@ -92,7 +92,7 @@ type members struct {
 	bound   *BoundNames
 	memory  *budget.Budget
 	turns   *gates
-	// traced are the clusters that get the trace context of calls.
+	// traced contains the clusters to which calls carry the trace context.
 	traced []string
 	// discovered bounds the memory of the catalogs of all members.
 	discovered *catalogBudget
@@ -100,7 +100,7 @@ type members struct {
 	flight singleflight.Group
 	mu     sync.Mutex
 	open   map[string]*openMember
-	// retired holds the connections that were replaced and still serve requests.
+	// retired contains replaced connections that still serve requests.
 	retired map[string][]*openMember
 }
 
@@ -122,9 +122,9 @@ func (o *openMember) close() {
 	}
 }
 
-// get returns the connection to the cluster. If there is none, it waits for the host, and never for the cluster. After
-// a change of the kubeconfig, the old connection serves until the cluster has responded on the new one, at most for
-// renewPatience.
+// get returns the connection to the cluster. If there is none, it waits for the host, but never for the cluster. After
+// a change of the kubeconfig, the old connection serves requests until the cluster has responded on the new one, for at
+// most renewPatience.
 func (m *members) get(ctx context.Context, c *kubevisionv1alpha1.KubeVisionCluster) (*Connection, error) {
 	if err := CheckReference(c); err != nil {
 		return nil, fmt.Errorf("%w: %s: %w", ErrNotConnected, c.Name, err)
@@ -146,7 +146,7 @@ func (m *members) get(ctx context.Context, c *kubevisionv1alpha1.KubeVisionClust
 		if o, _ := m.at(c.Name, wanted); o != nil {
 			return o, nil
 		}
-		o, err := m.connect(context.WithoutCancel(ctx), c, key) // other callers wait for the result, too
+		o, err := m.connect(context.WithoutCancel(ctx), c, key) // other callers share the result
 		if err != nil {
 			return nil, err
 		}
@@ -163,7 +163,7 @@ func (m *members) get(ctx context.Context, c *kubevisionv1alpha1.KubeVisionClust
 	return o.connection, nil
 }
 
-// at returns the connection that serves a cluster now, or nil, and true if the caller must renew it.
+// at returns the current connection to a cluster, or nil, and true if the caller must renew it.
 func (m *members) at(name string, wanted Revision) (serving *openMember, renew bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -205,7 +205,7 @@ func (m *members) connect(
 	if err != nil {
 		return nil, err
 	}
-	// The registered credential is used only for token requests. Their responses count against no request.
+	// The registered credential is used only for token requests, whose responses are not charged to a request.
 	member.Registered.Transport = &boundedRoundTripper{
 		next: member.Registered.Transport, timeout: callTimeout, bytes: maxTokenResponseBytes,
 	}
@@ -231,7 +231,7 @@ func (m *members) connect(
 	}, nil
 }
 
-// close closes the connection to a cluster and ends its requests. The caller holds the lock.
+// close closes the connection to a cluster and ends its requests. The caller must hold the lock.
 func (m *members) close(name string) {
 	for _, o := range append(m.retired[name], m.open[name]) {
 		if o != nil {
@@ -242,7 +242,7 @@ func (m *members) close(name string) {
 	delete(m.open, name)
 }
 
-// forget closes connections whose registration or Secret is gone, without waiting for the next request.
+// forget closes connections whose registration or Secret was deleted, without waiting for the next request.
 func (m *members) forget(gone func(name string, r Revision) bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

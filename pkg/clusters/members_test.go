@@ -31,7 +31,7 @@ func TestOwnSecret(t *testing.T) {
 }
 
 // TestRevisions verifies that a connection serves its registration until a connection with a newer kubeconfig works,
-// and that versions never go back.
+// and that an older version never replaces a newer one.
 func TestRevisions(t *testing.T) {
 	made := Revision{Cluster: "c", Secret: "s", Version: "10", Key: "kubeconfig"}
 	for what, test := range map[string]struct {

@@ -13,7 +13,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/clusters/response"
 )
 
-// Limits bounds the bytes that are read from a member, which is not trusted.
+// Limits bounds the bytes that are read from a member.
 type Limits struct {
 	// Response bounds a response in bytes, after decompression. If Kept is set, it also bounds an event of a watch.
 	Response int64
@@ -26,11 +26,11 @@ type Limits struct {
 	Registered time.Time
 }
 
-// ServerLimits returns the limits for requests of users. Their responses are passed on as they arrive.
+// ServerLimits returns the limits for requests of users, whose responses are streamed.
 func ServerLimits() Limits { return Limits{Response: maxResponseBytes} }
 
 // ControllerLimits returns the limits for controllers, which cache KubeVision's objects on a member: 50,000
-// RoleBindings count as about 136 MiB.
+// RoleBindings are charged with about 136 MiB.
 func ControllerLimits(pool *Pool, registered time.Time) Limits {
 	return Limits{Response: 16 << 20, Kept: maxKept, Pool: pool, Registered: registered}
 }
@@ -42,7 +42,7 @@ const (
 	DefaultMemberCacheBytes = 192 << 20
 )
 
-// errKept is returned when a member exceeds its bound, or gives way to other members.
+// errKept is returned if a member exceeds its bound, or must release memory for other members.
 var errKept error = response.NewFailure(
 	"the cluster sends more data than may be cached of one cluster, or all clusters send more than may be cached in "+
 		"total", nil)
@@ -74,8 +74,8 @@ func (m *meter) RoundTrip(r *http.Request) (*http.Response, error) {
 	})
 }
 
-// metered asks for a response that can be counted: JSON, and lists in pages. API servers do not page a list that may be
-// served from a cache.
+// metered returns a request for a response that can be counted: JSON, and lists in pages. API servers do not page a
+// list with a resource version of the cache.
 func metered(r *http.Request) *http.Request {
 	r = r.Clone(r.Context())
 	var accept []string
@@ -106,7 +106,7 @@ func (m *meter) spend(n int64, l *transientMemory) bool {
 
 type transientMemoryKey struct{}
 
-// transientMemory counts the memory of objects that are dropped soon.
+// transientMemory counts the memory of short-lived objects.
 type transientMemory struct {
 	mu    sync.Mutex
 	share *share
@@ -120,7 +120,7 @@ func (l *transientMemory) add(s *share, n int64) {
 	l.spent += n
 }
 
-// WithTransientMemory returns a context for calls to one member, and a function that returns the memory of their
+// WithTransientMemory returns a context for calls to one member, and a function that releases the memory of their
 // responses.
 func WithTransientMemory(ctx context.Context) (context.Context, func()) {
 	l := &transientMemory{}

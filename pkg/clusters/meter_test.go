@@ -18,8 +18,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// TestScanner verifies that the cost of a response is that of the decoded objects, and that 50,000 RoleBindings of
-// KubeVision fit.
+// TestScanner verifies that the cost of a response is the memory of the decoded objects, and that 50,000 RoleBindings
+// of KubeVision do not exceed the limit.
 func TestScanner(t *testing.T) {
 	limits := ControllerLimits(NewPool(DefaultMemberCacheBytes), time.Time{})
 	for name, test := range map[string]struct {
@@ -64,7 +64,7 @@ func TestScanner(t *testing.T) {
 	}
 }
 
-// roleBinding returns a RoleBinding of the controllers in the form in which an API server sends it.
+// roleBinding returns a RoleBinding of the controllers as an API server sends it.
 func roleBinding() *rbacv1.RoleBinding {
 	return &rbacv1.RoleBinding{
 		TypeMeta: metav1.TypeMeta{APIVersion: "rbac.authorization.k8s.io/v1", Kind: "RoleBinding"},
@@ -88,8 +88,7 @@ func roleBinding() *rbacv1.RoleBinding {
 	}
 }
 
-// TestMeter verifies that a connection which exceeds its bound is not read any further, and that its memory is
-// returned.
+// TestMeter verifies that a connection that exceeds its bound is not read further, and that its memory is released.
 func TestMeter(t *testing.T) {
 	body, err := json.Marshal(corev1.NamespaceList{Items: make([]corev1.Namespace, 100)})
 	if err != nil {

@@ -12,7 +12,7 @@ import (
 	"k8s.io/component-base/metrics"
 )
 
-// statusError is the status of calls without a response.
+// statusError is the status label of calls without a response.
 const statusError = "error"
 
 var (
@@ -56,7 +56,7 @@ func (m *measuredRoundTripper) RoundTrip(r *http.Request) (*http.Response, error
 	return response, err
 }
 
-// statusClass returns a label of a bounded number of values. A cluster may send any status.
+// statusClass returns the status label, which has a bounded number of values. A cluster may send any status.
 func statusClass(response *http.Response, err error) string {
 	if err != nil || response.StatusCode < 100 || response.StatusCode > 599 {
 		return statusError

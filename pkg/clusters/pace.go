@@ -16,19 +16,19 @@ import (
 )
 
 const (
-	// unpacedBytes is the part of each response that is read without a turn. The pages and objects of a dashboard are
+	// unpacedBytes is the part of each response that is read without a turn. Pages and objects of a dashboard are
 	// smaller.
 	unpacedBytes = 512 << 10
-	// maxTurnWait bounds the wait for a turn, after which reading continues.
+	// maxTurnWait bounds the wait for a turn. Reading continues after it.
 	maxTurnWait = 5 * time.Second
-	// maxLargeWait bounds the wait of a large response, or of a list, for the end of others of the same user. The
+	// maxLargeWait bounds the time for which a large response, or a list, waits for others of the same user. The
 	// request fails after it.
 	maxLargeWait = 10 * time.Second
 	// maxCalls bounds the concurrent calls of one user to one cluster. It is a quarter of the calls that a member
-	// accepts, so that one user, each of whose requests makes several calls, leaves room for others.
+	// accepts, because each request of a user may make several calls and other users need places.
 	maxCalls = maxAtOnce / 4
-	// minLarge is the smallest bound of the large responses of a cluster that are read at once for one user. The bound
-	// grows with the number of processors.
+	// minLarge is the minimum number of large responses of a cluster that are read concurrently for one user. The
+	// number grows with the processors.
 	minLarge = 2
 )
 
@@ -52,11 +52,10 @@ type gate struct {
 	responses int
 }
 
-// newTurnGates returns gates for work on responses, so that large lists of one user take at most half of the
-// processors.
+// newTurnGates returns gates for work on responses, which limit large lists of one user to half of the processors.
 func newTurnGates() *gates { return newGates(max(1, runtime.GOMAXPROCS(0)/2)) }
 
-// newLargeGates returns gates for the large responses of one cluster that are read at once.
+// newLargeGates returns gates for the large responses of one cluster that are read concurrently.
 func newLargeGates() *gates { return newGates(max(minLarge, runtime.GOMAXPROCS(0))) }
 
 func newGates(atOnce int) *gates { return &gates{atOnce: atOnce, users: map[string]*gate{}} }
@@ -102,7 +101,7 @@ func (g *gate) enter(ctx context.Context, wait time.Duration) bool {
 }
 
 // take waits for a place of a user. It returns the error full if none becomes free in time. The returned function
-// releases the place once. Nil gates have no bound.
+// releases the place; repeated calls have no effect. Nil gates have no bound.
 func (g *gates) take(ctx context.Context, user string, full error) (leave func(), err error) {
 	if g == nil {
 		return func() {}, nil
@@ -118,13 +117,13 @@ func (g *gates) take(ctx context.Context, user string, full error) (leave func()
 	}), nil
 }
 
-// pacedRoundTripper reads the responses of one cluster to one user.
+// pacedRoundTripper paces the responses of one cluster to one user.
 type pacedRoundTripper struct {
 	next http.RoundTripper
-	// turns are shared by all clusters, the other gates belong to this cluster, so that a slow cluster does not delay
+	// turns is shared by all clusters. The other gates belong to this cluster, so that a slow cluster does not delay
 	// others.
 	turns, large, calls *gates
-	// lists bounds the cost of lists on this cluster, and sizes has what lists cost. They may be nil.
+	// lists bounds the cost of lists on this cluster. sizes contains the recorded costs. Both may be nil.
 	lists *budget.Queue
 	sizes *listSizes
 	user  string
@@ -146,7 +145,7 @@ func (p *pacedRoundTripper) RoundTrip(r *http.Request) (*http.Response, error) {
 		body.leave()
 		return nil, err
 	}
-	if isFollowed(r.Context()) { // its reader bounds it
+	if isFollowed(r.Context()) { // the reader bounds the response
 		body.leave()
 		return response, nil
 	}
@@ -155,8 +154,8 @@ func (p *pacedRoundTripper) RoundTrip(r *http.Request) (*http.Response, error) {
 	return response, nil
 }
 
-// pacedBody holds a place among the large responses once more than unpacedBytes were read. It holds a turn from the
-// return of a Read to the next Read.
+// pacedBody holds a place for large responses after unpacedBytes were read. It holds a turn from the return of a Read
+// to the next Read.
 type pacedBody struct {
 	io.ReadCloser
 
@@ -204,7 +203,7 @@ func (b *pacedBody) endTurn() {
 	}
 }
 
-// Close gives up the turn and the place.
+// Close releases the turn and the place.
 func (b *pacedBody) Close() error {
 	b.endTurn()
 	if b.large != nil {
@@ -217,7 +216,7 @@ func (b *pacedBody) Close() error {
 	return b.ReadCloser.Close() //nolint:wrapcheck // as it is
 }
 
-// leave gives up the places that the request had before it was sent.
+// leave releases the places that the request took before it was sent.
 func (b *pacedBody) leave() {
 	b.list.leave()
 	if b.leaveCalls != nil {

@@ -25,7 +25,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/identity"
 )
 
-// opened returns a large response to a user, of which so much was read that the next Read waits for a turn.
+// opened returns a large response to a user, from which the next Read needs a turn.
 func opened(ctx context.Context, t *testing.T, turns, large *gates, user string) io.ReadCloser {
 	t.Helper()
 	transport := &pacedRoundTripper{turns: turns, large: large, user: user,
@@ -51,7 +51,7 @@ func waited(t *testing.T, body io.Reader) time.Duration {
 	return time.Since(begun)
 }
 
-// endAll closes responses, and expects that no place is taken afterwards.
+// endAll closes responses, and verifies that all places are released.
 func endAll(t *testing.T, turns, large *gates, bodies ...io.Closer) {
 	t.Helper()
 	for _, body := range bodies {
@@ -64,8 +64,8 @@ func endAll(t *testing.T, turns, large *gates, bodies ...io.Closer) {
 	}
 }
 
-// TestTurns verifies that one large response of a user is processed at a time, that other users do not wait, and that
-// no wait is endless.
+// TestTurns verifies that large responses of a user are processed one at a time, that other users do not wait, and that
+// each wait ends.
 func TestTurns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		turns, large := newGates(1), newGates(10)
@@ -91,8 +91,8 @@ func TestTurns(t *testing.T) {
 	})
 }
 
-// TestLargeResponses verifies that a user reads few large responses concurrently, and that further ones are refused
-// after a time.
+// TestLargeResponses verifies that a user reads few large responses concurrently, and that further ones are rejected
+// after a timeout.
 func TestLargeResponses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		turns, large := newGates(10), newGates(1)
@@ -115,8 +115,8 @@ func TestLargeResponses(t *testing.T) {
 	})
 }
 
-// TestCallsOfOneUser verifies that a user has few calls in progress on a cluster, until their responses are closed, and
-// that other users have places of their own.
+// TestCallsOfOneUser verifies that the calls of a user to a cluster are limited until their responses are closed, and
+// that other users have separate places.
 func TestCallsOfOneUser(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		calls := newGates(2)
@@ -157,8 +157,8 @@ func TestCallsOfOneUser(t *testing.T) {
 	})
 }
 
-// TestMembersOfOneGroup verifies each limit for users whom bindings name only by a group: they have one name on a
-// cluster, but places of their own.
+// TestMembersOfOneGroup verifies each limit for users who are bound only through a group: they have the same name on a
+// cluster, but separate places.
 func TestMembersOfOneGroup(t *testing.T) {
 	config := &rest.Config{Host: "https://cluster"}
 	config.NegotiatedSerializer = scheme.Codecs.WithoutConversion()

@@ -8,11 +8,11 @@ import (
 	"time"
 )
 
-// growthPart is the divisor of the part of a Pool that members may spend on changes. Beyond it, the member with most
-// changes is read anew.
+// growthPart is the divisor of the share of a Pool that members may use for changes. Beyond it, the objects of the
+// member with the most changes are read again.
 const growthPart = 4
 
-// releaseTimeout bounds the wait for memory of members that were ended.
+// releaseTimeout bounds the wait for the memory of ended members.
 const releaseTimeout = 10 * time.Second
 
 // Pool bounds the memory of the objects that are cached from all members. The zero value is not usable.
@@ -20,9 +20,9 @@ type Pool struct {
 	total int64
 
 	mu sync.Mutex
-	// spent is the memory of all members. ending is the part of members that were ended and still hold memory.
+	// spent is the memory of all members. ending is the memory of members that were ended and have not released it.
 	spent, ending int64
-	// shares are the shares of members that were not ended.
+	// shares contains the shares of members that were not ended.
 	shares map[*share]struct{}
 	// changed is closed when a member is ended or releases memory.
 	changed chan struct{}
@@ -33,7 +33,7 @@ func NewPool(total int64) *Pool {
 	return &Pool{total: total, shares: map[*share]struct{}{}, changed: make(chan struct{})}
 }
 
-// share is the part of a Pool that one member has spent. The lock of the Pool guards all fields but the first three.
+// share is the part of a Pool that one member uses. The lock of the Pool guards all fields but the first three.
 type share struct {
 	pool *Pool
 	// limit bounds the memory of the member, in bytes.
@@ -42,13 +42,13 @@ type share struct {
 	registered time.Time
 
 	spent int64
-	// filled is the memory of the objects that existed when the member was connected. The rest is spent on changes,
-	// most of which replace objects.
+	// filled is the memory of the initial objects of the connection. The rest is used for changes, most of which
+	// replace objects.
 	filled int64
-	// over is true once the member may spend nothing more, stopped once its connections are closed, and left once its
-	// memory is not counted any more.
+	// over is true if the member may use no more memory. stopped is true after its connections are closed. left is true
+	// after its memory is released.
 	over, stopped, left bool
-	// exceeded is called once, when the member is over its limit or gives way to others.
+	// exceeded is called once, if the member exceeds its limit or must release memory for others.
 	exceeded func()
 }
 
@@ -60,8 +60,8 @@ func (p *Pool) join(limit int64, registered time.Time, exceeded func()) *share {
 	return s
 }
 
-// spend counts n more bytes; a negative n gives bytes back. It returns false if the member is over its limit, or has
-// been ended in favor of others. While the pool is full, it waits for ended members to release their memory.
+// spend charges n bytes; a negative n releases bytes. It returns false if the member exceeds its limit, or was ended in
+// favor of others. While the pool is full, it waits until ended members release their memory.
 func (s *share) spend(n int64) bool {
 	p := s.pool
 	p.mu.Lock()
@@ -83,7 +83,7 @@ func (s *share) spend(n int64) bool {
 	return !s.over
 }
 
-// await waits until a condition is true, for at most releaseTimeout. The caller holds the lock.
+// await waits until a condition is true, for at most releaseTimeout. The caller must hold the lock.
 func (p *Pool) await(isTrue func() bool) {
 	if isTrue() {
 		return
@@ -103,13 +103,13 @@ func (p *Pool) await(isTrue func() bool) {
 	}
 }
 
-// wake wakes all that wait. The caller holds the lock.
+// wake wakes all goroutines in await. The caller must hold the lock.
 func (p *Pool) wake() {
 	close(p.changed)
 	p.changed = make(chan struct{})
 }
 
-// end ends a member. Its memory counts until leave.
+// end ends a member. Its memory is charged until leave.
 func (p *Pool) end(s *share) {
 	s.over = true
 	delete(p.shares, s)
@@ -118,8 +118,8 @@ func (p *Pool) end(s *share) {
 	go s.exceeded()
 }
 
-// next returns the member to end. If changes take much memory, it is the member with most changes. Otherwise it is the
-// newest of the members that take more than the average, so that new registrations cannot end the connections of older
+// next returns the member to end. If changes use too much memory, it is the member with the most changes. Otherwise it
+// is the newest member that uses more than the average, so that new registrations cannot end the connections of older
 // ones.
 func (p *Pool) next() *share {
 	average := (p.spent - p.ending) / int64(len(p.shares))
@@ -147,7 +147,7 @@ func (s *share) changes() int64 {
 	return s.spent - s.filled
 }
 
-// markSynced records that the memory spent so far belongs to the initial objects.
+// markSynced records that the memory used so far belongs to the initial objects.
 func (s *share) markSynced() {
 	s.pool.mu.Lock()
 	defer s.pool.mu.Unlock()
@@ -160,7 +160,7 @@ func (s *share) isOver() bool {
 	return s.over
 }
 
-// stop ends the waiting of a member whose connections are being closed.
+// stop ends the wait of a member whose connections are being closed.
 func (s *share) stop() {
 	s.pool.mu.Lock()
 	defer s.pool.mu.Unlock()

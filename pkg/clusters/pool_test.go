@@ -68,8 +68,8 @@ func TestPool(t *testing.T) {
 	}
 }
 
-// TestPoolOfChanges verifies that changes add up while they take no memory. The member with the most changes is read
-// again, and no member is ended.
+// TestPoolOfChanges verifies that changes add up even if they replace objects, and that the objects of the member with
+// the most changes are then read again without ending a member.
 func TestPoolOfChanges(t *testing.T) {
 	p := NewPool(200)
 	busy, quiet := newPoolMember(p, 1), newPoolMember(p, 2)
@@ -85,7 +85,7 @@ func TestPoolOfChanges(t *testing.T) {
 	quiet.wantsEnd(t, "the other one", false)
 }
 
-// TestPoolOfManyMembers verifies that many new members which send much end no older member.
+// TestPoolOfManyMembers verifies that many new members that send much do not end an older member.
 func TestPoolOfManyMembers(t *testing.T) {
 	p := NewPool(200)
 	old := newPoolMember(p, 0)
@@ -99,7 +99,7 @@ func TestPoolOfManyMembers(t *testing.T) {
 	}
 }
 
-// TestPoolWaitsForRelease verifies that memory which an ended member still holds is not given to others.
+// TestPoolWaitsForRelease verifies that memory that an ended member still holds is not granted to others.
 func TestPoolWaitsForRelease(t *testing.T) {
 	for name, test := range map[string]struct{ release, want time.Duration }{
 		"in time":  {3 * time.Second, 3 * time.Second},

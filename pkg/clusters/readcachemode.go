@@ -15,8 +15,8 @@ import (
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 )
 
-// isReadCacheDisabled returns whether a registration disables the read cache, or the controllers have found that
-// another registration of the same cluster does.
+// isReadCacheDisabled returns true if a registration disables the read cache, or if another registration of the same
+// cluster does so according to the status.
 func isReadCacheDisabled(c *kubevisionv1alpha1.KubeVisionCluster) bool {
 	if c.Spec.ReadCache == kubevisionv1alpha1.ReadCacheDisabled {
 		return true
@@ -34,11 +34,11 @@ func (c *Connection) with(registration *kubevisionv1alpha1.KubeVisionCluster) *C
 	return c
 }
 
-// IsReadCacheDisabled returns whether the registration of the cluster disables the read cache.
+// IsReadCacheDisabled returns true if the registration of the cluster disables the read cache.
 func (c *Connection) IsReadCacheDisabled() bool { return c.reader == nil || c.reader.disabled.Load() }
 
 // ReaderDone returns a channel that is closed when the access of the read cache ends: the connection is closed, or the
-// registration disables the cache. The caller must then drop everything that the reader has read.
+// registration disables the cache. The caller must then drop all data that the reader has read.
 func (c *Connection) ReaderDone() <-chan struct{} {
 	if c.reader == nil {
 		return c.Done()
@@ -65,10 +65,10 @@ func (c *Connections) watchReadCache(ctx context.Context, clusters cache.Cache) 
 	return nil
 }
 
-// setReadCache passes the mode of a registration on to its open connections.
+// setReadCache applies the mode of a registration to its open connections.
 func (c *Connections) setReadCache(ctx context.Context, registration *kubevisionv1alpha1.KubeVisionCluster) {
 	if registration.Spec.InCluster {
-		_, _ = c.hostBy(ctx, registration) // an error means that the registration is not the one in force
+		_, _ = c.hostBy(ctx, registration) // an error means that the registration is not the valid one
 		return
 	}
 	m := c.members

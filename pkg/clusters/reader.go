@@ -30,14 +30,13 @@ import (
 // readerRetry is the time between two token requests for an account that does not exist.
 const readerRetry = 5 * time.Second
 
-// ErrNoReader is returned for a cluster without the account of the read cache. Such a cluster is read without a cache.
+// ErrNoReader is returned for a cluster without the account of the read cache. Such a cluster is not cached.
 var ErrNoReader = errors.New("the cluster has no account " + names.Reader)
 
-// Reader is access to a cluster as the ServiceAccount kubevision-reader. It can list and watch the resources that the
-// account may list and watch, except Secrets. Its results must not be shown to a user unless an access review of the
-// cluster allows that user to read them.
+// Reader is access to a cluster as the ServiceAccount kubevision-reader, which can list and watch resources except
+// Secrets. Results must not be returned to a user unless an access review of the cluster allows the user to read them.
 type Reader struct {
-	// Config has the address of the cluster, and no credential.
+	// Config contains the address of the cluster, but no credential.
 	Config *rest.Config
 	// Client sends requests as the account. Its responses are sanitized like the responses to users. Requests other
 	// than watches are limited to 30 s and 256 MiB. A watch ends with the connection. The reader of a watch must bound
@@ -58,8 +57,8 @@ func (c *Connection) Reader(ctx context.Context) (*Reader, error) {
 	return &c.reader.access, nil
 }
 
-// HasReader returns whether the access of the read cache was available within the last second, so that Reader returns
-// it at once.
+// HasReader returns true if the access of the read cache was available within the last second, in which case Reader
+// does not block.
 func (c *Connection) HasReader() bool {
 	return c.reader != nil && !c.reader.disabled.Load() && c.reader.isReady(time.Now())
 }
@@ -73,12 +72,12 @@ type readerAccount struct {
 
 	disabled atomic.Bool
 	mu       sync.Mutex
-	// life is the life of the connection, and term the time for which the account may be used.
+	// life is the lifetime of the connection. term is the time for which the account may be used.
 	life, term context.Context //nolint:containedctx // they are no contexts of a request
 	end        context.CancelFunc
 }
 
-// setDisabled ends the use of the account, or begins it again.
+// setDisabled disables or enables the use of the account.
 func (a *readerAccount) setDisabled(disabled bool) {
 	if a.disabled.Load() == disabled {
 		return
@@ -100,8 +99,8 @@ func (a *readerAccount) done() <-chan struct{} {
 	return a.term.Done()
 }
 
-// newReaderAccount returns the account on a transport without a credential. It has its own limit of requests in flight
-// and its own circuit breaker, so that it does not compete with users.
+// newReaderAccount returns the account on a transport without a credential. It has a separate limit of requests in
+// flight and a separate circuit breaker, so that it does not compete with users.
 func newReaderAccount(
 	life context.Context, config *rest.Config, anonymous http.RoundTripper, accounts corev1client.ServiceAccountsGetter,
 ) *readerAccount {
@@ -111,7 +110,7 @@ func newReaderAccount(
 	authenticated := withTokens(tokens)(anonymous)
 	config = rest.CopyConfig(config)
 	config.NegotiatedSerializer = scheme.Codecs.WithoutConversion()
-	config.Timeout = 0 // watches have none, and the transport bounds all other requests
+	config.Timeout = 0 // Watches must not time out, and the transport bounds all other requests.
 	a := &readerAccount{tokens: tokens, life: life, access: Reader{
 		Config: config,
 		Client: &http.Client{Transport: &readOnly{next: guarded(authenticated)}, CheckRedirect: refuseRedirect},
@@ -120,7 +119,7 @@ func newReaderAccount(
 	return a
 }
 
-// readyTime is how long a token is known to be available. Tokens are renewed some seconds before they expire.
+// readyTime is the time for which a token is known to remain valid. Tokens are renewed some seconds before they expire.
 const readyTime = time.Second
 
 func (a *readerAccount) isReady(now time.Time) bool {
@@ -148,7 +147,7 @@ func (a *readerAccount) await(ctx context.Context) error {
 	}
 }
 
-// patientSource waits for readerRetry after a failed token request before it sends another.
+// patientSource waits for readerRetry after a failed token request before it sends another one.
 type patientSource struct {
 	next *tokenSource
 	now  func() time.Time
@@ -168,7 +167,8 @@ func (s *patientSource) Token() (*oauth2.Token, error) {
 	token, err := s.next.token(context.Background())
 	switch {
 	case apierrors.IsNotFound(err), apierrors.IsForbidden(err):
-		err = fmt.Errorf("%w: %s", ErrNoReader, err.Error()) // the text only: it is no answer to the request of a user
+		// The error is not wrapped, because it is not the response to the request of a user.
+		err = fmt.Errorf("%w: %s", ErrNoReader, err.Error())
 	case err != nil:
 		err = fmt.Errorf("%w: %s", ErrNotConnected, err.Error())
 	}
@@ -176,7 +176,7 @@ func (s *patientSource) Token() (*oauth2.Token, error) {
 	return token, err
 }
 
-// readOnly rejects all requests except reads of whole objects other than Secrets, whatever rights the account has.
+// readOnly rejects all requests except reads of whole objects other than Secrets, even if the account has more rights.
 type readOnly struct {
 	next http.RoundTripper
 }

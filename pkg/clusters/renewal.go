@@ -18,23 +18,24 @@ import (
 )
 
 const (
-	// renewPatience is how long the old kubeconfig of a cluster serves while the cluster does not answer with the new
-	// one.
+	// renewPatience bounds the time for which the old kubeconfig of a cluster is used while the cluster does not
+	// respond with the new one.
 	renewPatience = time.Minute
 	// renewPause is the time between two attempts to use a new kubeconfig.
 	renewPause = 2 * time.Second
-	// retireAfter is how long requests on the old connection may continue: the longest duration of a request.
+	// retireAfter bounds the time for which requests on the old connection may continue. It is the longest duration of
+	// a request.
 	retireAfter = time.Minute
 	// maxRetired bounds the retired connections of one cluster.
 	maxRetired = 4
 )
 
-// renew connects with the current kubeconfig, and replaces the old connection as soon as the cluster has answered on
-// the new one.
+// renew connects with the current kubeconfig, and replaces the old connection when the cluster has responded on the new
+// one.
 func (m *members) renew(
 	ctx context.Context, c *kubevisionv1alpha1.KubeVisionCluster, key types.NamespacedName, old *openMember,
 ) {
-	ctx = budget.WithAccount(ctx, nil) // the account of the request that noticed the change ends with it
+	ctx = budget.WithAccount(ctx, nil) // The account ends with the request that triggered the renewal.
 	o, err := m.connect(ctx, c, key)
 	if err == nil && o.digest != old.digest {
 		err = o.connection.answers(ctx)
@@ -50,9 +51,9 @@ func (m *members) renew(
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	switch {
-	case m.open[c.Name] != old: // which was closed meanwhile
+	case m.open[c.Name] != old: // closed during the renewal
 		o.close()
-	case o.digest == old.digest: // other labels, for one
+	case o.digest == old.digest: // only other fields of the objects, for example labels, have changed
 		o.close()
 		old.revision, old.outdated = o.revision, time.Time{}
 	default:
@@ -62,8 +63,8 @@ func (m *members) renew(
 	}
 }
 
-// answers requests a token, and then the version with that token. Any response to the second request is a success: it
-// proves that the connection works.
+// answers requests a token, and then the version with that token. Any response to the second request proves that the
+// connection works.
 func (c *Connection) answers(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, examineTimeout)
 	defer cancel()
@@ -75,7 +76,7 @@ func (c *Connection) answers(ctx context.Context) error {
 	return err
 }
 
-// retire lets the requests on a connection end. The caller holds the lock.
+// retire lets the requests on a connection finish. The caller must hold the lock.
 func (m *members) retire(name string, o *openMember) {
 	if m.retired == nil {
 		m.retired = map[string][]*openMember{}
@@ -93,7 +94,7 @@ func (m *members) retire(name string, o *openMember) {
 	})
 }
 
-// forgetRetired is like forget, for connections that were replaced. The caller holds the lock.
+// forgetRetired is like forget, for replaced connections. The caller must hold the lock.
 func (m *members) forgetRetired(gone func(name string, r Revision) bool) {
 	for name := range m.retired {
 		m.drop(name, func(o *openMember) bool {
@@ -106,7 +107,7 @@ func (m *members) forgetRetired(gone func(name string, r Revision) bool) {
 	}
 }
 
-// drop removes retired connections of a cluster. The caller holds the lock.
+// drop removes retired connections of a cluster. The caller must hold the lock.
 func (m *members) drop(name string, which func(*openMember) bool) {
 	if m.retired[name] = slices.DeleteFunc(m.retired[name], which); len(m.retired[name]) == 0 {
 		delete(m.retired, name)

@@ -4,8 +4,8 @@
 package clusters
 
 const (
-	// costOfObject is the approximate memory of a named object in a cache, costOfElement that of a list element in it,
-	// and costOfMember that of a map entry or a field.
+	// costOfObject is the approximate memory of a named object in a cache, costOfElement of a list element in it, and
+	// costOfMember of a map entry or a field.
 	costOfObject  = 512
 	costOfElement = 128
 	costOfMember  = 48
@@ -13,10 +13,10 @@ const (
 	// map.
 	costOfEntry = 84
 	maxFields   = 16
-	// bytesOfCost is the number of bytes of text that cost one unit. It is more than one because field names and
-	// managed fields are not kept.
+	// bytesOfCost is the number of text bytes per unit of cost. It is more than one because field names and managed
+	// fields are not kept.
 	bytesOfCost = 2
-	// shortText is the length from which each byte of a string costs one unit. Shorter strings are mostly field names.
+	// shortText is the length from which each byte of a string costs one unit. Most shorter strings are field names.
 	shortText = 16
 
 	// keptDepth is the depth of the deepest value that is decoded: a verb in a rule of a role in a list. Deeper values
@@ -26,7 +26,7 @@ const (
 	maxDepth = 200
 )
 
-// scanner estimates the memory that JSON takes when it is decoded. A few bytes may become a large struct.
+// scanner estimates the memory of decoded JSON. A few bytes may become a large struct.
 type scanner struct {
 	// limit bounds the bytes of each value.
 	limit int64
@@ -44,7 +44,7 @@ type openValue struct {
 	members int
 }
 
-// scan returns the cost of a piece of text. It returns false if a value is too large or too deep.
+// scan returns the cost of a part of the text. It returns false if a value is too large or too deep.
 func (s *scanner) scan(text []byte) (int64, bool) {
 	cost := int64(0)
 	for _, b := range text {
@@ -64,7 +64,7 @@ func (s *scanner) scan(text []byte) (int64, bool) {
 		case b == '{', b == '[':
 			s.open = append(s.open, openValue{array: b == '['})
 			switch depth := len(s.open); {
-			case depth == 1: // an event, or a list
+			case depth == 1: // an event or a list
 				cost += costOfObject
 			case depth > maxDepth:
 				return cost, false
@@ -82,7 +82,7 @@ func (s *scanner) scan(text []byte) (int64, bool) {
 	return cost, true
 }
 
-// weight returns the cost of the next byte of text. Below keptDepth, text may be managed fields.
+// weight returns the cost of the next byte of text. Text below keptDepth may be managed fields.
 func (s *scanner) weight() int64 {
 	if !s.quoted {
 		return 1
@@ -106,7 +106,7 @@ func (s *scanner) each() int64 {
 	value := &s.open[depth-1]
 	value.members++
 	switch {
-	case value.array && depth == 2: // the items of a list
+	case value.array && depth == 2: // items of a list
 		return costOfObject
 	case value.array:
 		return costOfElement

@@ -18,7 +18,7 @@ import (
 type Schema struct {
 	// properties are the top-level fields, as JSON.
 	properties []byte
-	// open is true if objects may have fields that the schema does not list.
+	// open is true if objects may have fields that are not in the schema.
 	open bool
 }
 
@@ -42,8 +42,8 @@ func (c *Client) Schema(ctx context.Context, r Resource) (*Schema, error) {
 	return readSchema(body, r.GroupVersion().WithKind(r.Kind))
 }
 
-// readSchema returns the schema of a kind in an OpenAPI document. Nothing is decoded: a few bytes of a document may be
-// an element that takes a hundred times as many.
+// readSchema returns the schema of a kind in an OpenAPI document. It does not decode the document, because a few bytes
+// may become an element with a hundred times the memory.
 func readSchema(document []byte, kind schema.GroupVersionKind) (*Schema, error) {
 	s := rawjson.NewScanner(document)
 	if s.Value() != nil || s.End() != nil {
@@ -61,7 +61,7 @@ func readSchema(document []byte, kind schema.GroupVersionKind) (*Schema, error) 
 	return out, nil
 }
 
-// schemaOf returns the one of several schemas that describes a kind, or nil.
+// schemaOf returns the schema that describes a kind, or nil.
 func schemaOf(schemas []byte, kind schema.GroupVersionKind) []byte {
 	var found []byte
 	s := rawjson.NewScanner(schemas)
@@ -81,7 +81,7 @@ func schemaOf(schemas []byte, kind schema.GroupVersionKind) []byte {
 	return found
 }
 
-// describes returns whether a schema is that of a kind.
+// describes returns true if a schema describes a kind.
 func describes(one []byte, kind schema.GroupVersionKind) bool {
 	kinds, ok := rawjson.Lookup(one, "x-kubernetes-group-version-kind")
 	if !ok {
@@ -95,7 +95,7 @@ func describes(one []byte, kind schema.GroupVersionKind) bool {
 	return is
 }
 
-// textAt returns the text of a member of an object, or nothing.
+// textAt returns the string value of a member of an object, or an empty string.
 func textAt(object []byte, name string) string {
 	value, ok := rawjson.Lookup(object, name)
 	if !ok {

@@ -12,7 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 )
 
-// TestReadSchema finds the schema of a kind among others, by its group, version and kind.
+// TestReadSchema verifies that the schema of a kind is found by its group, version and kind.
 func TestReadSchema(t *testing.T) {
 	document := []byte(`{"openapi":"3.0.0","components":{"schemas":{
 		"a":null,"b":{},"c":{"x-kubernetes-group-version-kind":[{"group":"g","version":"v1","kind":"Other"}],
@@ -41,7 +41,8 @@ func TestReadSchema(t *testing.T) {
 	}
 }
 
-// TestElementsOfASchema verifies that the elements of a document of a hostile member take no memory beside it.
+// TestElementsOfASchema verifies that the elements of a document of a hostile member use no memory in addition to the
+// document.
 func TestElementsOfASchema(t *testing.T) {
 	const bytes = 512 << 10
 	kind := schema.GroupVersionKind{Group: "g", Version: "v1", Kind: "Mine"}

@@ -6,23 +6,50 @@ package clusters
 import (
 	"net/http"
 	"strings"
+	"sync"
+	"time"
 
 	utilnet "k8s.io/apimachinery/pkg/util/net"
 	"k8s.io/client-go/transport"
 )
 
-// withTokens returns a function that authenticates requests with tokens. A request for which the cluster refuses the
-// token is sent once more, with another token.
+// withTokens returns a function that authenticates requests with tokens. If the cluster rejects the token of a request,
+// the request is sent again with another token.
 func withTokens(tokens transport.ResettableTokenSource) transport.WrapperFunc {
-	authenticate := transport.ResettableTokenSourceWrapTransport(tokens)
+	calm := &calmSource{ResettableTokenSource: tokens, now: time.Now}
+	authenticate := transport.ResettableTokenSourceWrapTransport(calm)
 	return func(next http.RoundTripper) http.RoundTripper {
 		return &secondTry{next: authenticate(next)}
 	}
 }
 
-// secondTry sends a request again if the cluster refuses its token. The next round tripper forgets a token that was
-// refused. A token becomes void when its ServiceAccount is deleted and created again, for example because a cluster was
-// registered anew.
+// resetInterval is the time between two tokens that are dropped.
+const resetInterval = 10 * time.Second
+
+// calmSource drops a token at most once per resetInterval. A server behind an API server, such as a kubelet or a
+// Service, may respond with the status of a rejected token. All users would wait for another token after each response.
+type calmSource struct {
+	transport.ResettableTokenSource
+
+	now func() time.Time
+
+	mu   sync.Mutex
+	last time.Time
+}
+
+// ResetTokenOlderThan drops a token that was requested before a time.
+func (s *calmSource) ResetTokenOlderThan(t time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if now := s.now(); now.Sub(s.last) >= resetInterval {
+		s.last = now
+		s.ResettableTokenSource.ResetTokenOlderThan(t)
+	}
+}
+
+// secondTry sends a request again if the cluster rejects its token. The next round tripper drops a rejected token. A
+// token becomes invalid when its ServiceAccount is deleted and created again, for example by a new registration of the
+// cluster.
 type secondTry struct{ next http.RoundTripper }
 
 var _ utilnet.RoundTripperWrapper = &secondTry{}
@@ -42,12 +69,12 @@ func (s *secondTry) RoundTrip(r *http.Request) (*http.Response, error) {
 			return answer, nil //nolint:nilerr // the response stands
 		}
 	}
-	_ = answer.Body.Close() // a response of response.Transport is in memory
+	_ = answer.Body.Close() // response.Transport has read the body into memory
 	return s.next.RoundTrip(again)
 }
 
-// isRepeatable returns true for reads and for access reviews, of which a cluster keeps nothing. A server behind the
-// proxy of an API server may answer with the same status, and is asked once.
+// isRepeatable returns true for reads and for access reviews, which a cluster does not store. It returns false for
+// requests through the proxy of an API server, because the proxied server may respond with the same status.
 func isRepeatable(r *http.Request) bool {
 	if strings.Contains(r.URL.Path+"/", "/proxy/") {
 		return false

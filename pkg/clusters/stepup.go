@@ -9,7 +9,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/stepup"
 )
 
-// Prove asks for a fresh code if the call needs one. Callers that make several calls use it before the first.
+// Prove verifies a fresh code if the call requires one. Callers that make several calls use it before the first call.
 func (c *Client) Prove(ctx context.Context, call Call) error {
 	request := stepup.Request{
 		Method: call.Method, Group: call.Resource.Group, Resource: call.Resource.GroupVersionResource.Resource,

@@ -22,7 +22,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/stepup"
 )
 
-// busy responds with 429 a number of times, and then with an object.
+// busy responds with 429 a given number of times, and then with an object.
 type busy struct {
 	times, seen atomic.Int32
 }
@@ -60,7 +60,7 @@ func userCall() Call {
 }
 
 // TestNoSensitiveRequestLeaves verifies that a sensitive request without proof is not sent, and that both clients
-// return the refusal.
+// return the error.
 func TestNoSensitiveRequestLeaves(t *testing.T) {
 	cluster := &busy{}
 	caller := callerOf(t, cluster)
@@ -103,7 +103,7 @@ func TestNoSensitiveRequestLeaves(t *testing.T) {
 	}
 }
 
-// TestRetriesSpendOneCode verifies that one code is enough for a request that the cluster asks to retry.
+// TestRetriesSpendOneCode verifies that retries of a request need only one code.
 func TestRetriesSpendOneCode(t *testing.T) {
 	cluster := &busy{}
 	cluster.times.Store(maxRetries)

@@ -25,10 +25,10 @@ const (
 	// token expires during a request.
 	tokenLifetime = time.Hour
 	renewBefore   = time.Minute
-	// tokenTimeout bounds the request for a token.
+	// tokenTimeout bounds a token request.
 	tokenTimeout = 10 * time.Second
-	// maxTokenBytes bounds the size of a token. It is several times the size of a token of an API server. Each request
-	// carries the token.
+	// maxTokenBytes bounds the size of a token, which each request carries. It is several times the size of a token of
+	// an API server.
 	maxTokenBytes = 8 << 10
 )
 
@@ -57,7 +57,7 @@ func (s *tokenSource) Token() (*oauth2.Token, error) {
 	return token, err
 }
 
-// tokenError hides the cluster's response to the token request, so that it is not taken for the response to the request
+// tokenError hides the cluster's response to a token request, which must not be treated as the response to the request
 // of a user.
 type tokenError struct{ text string }
 

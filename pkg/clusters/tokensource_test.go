@@ -25,7 +25,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/circuitbreaker"
 )
 
-// tokens is a token source whose cluster has this handler.
+// tokens returns a token source for a cluster with the given response.
 func tokens(answer *authenticationv1.TokenRequest, err error) *tokenSource {
 	kube := fake.NewClientset()
 	kube.PrependReactor("create", "serviceaccounts/token", func(clienttesting.Action) (bool, runtime.Object, error) {
@@ -34,8 +34,8 @@ func tokens(answer *authenticationv1.TokenRequest, err error) *tokenSource {
 	return newTokenSource(kube.CoreV1())
 }
 
-// TestTokenRefused verifies that a refused token is not taken for the response to the request of a user, but shows that
-// the cluster is reachable.
+// TestTokenRefused verifies that a rejected token request is not treated as the response to the request of a user, but
+// proves that the cluster is reachable.
 func TestTokenRefused(t *testing.T) {
 	refused := errors.New("connection refused")
 	for name, test := range map[string]struct {
@@ -72,8 +72,8 @@ func TestTokenRefused(t *testing.T) {
 	}
 }
 
-// TestVoidToken verifies that a request is sent again with another token if the cluster refuses the first one, once and
-// only if the request is safe to repeat.
+// TestVoidToken verifies that a request is sent once more with another token if the cluster rejects the first one, and
+// only if the request is repeatable.
 func TestVoidToken(t *testing.T) {
 	const reviews = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 	for name, test := range map[string]struct {
@@ -123,7 +123,7 @@ func TestVoidToken(t *testing.T) {
 				}
 				return r
 			}
-			for range 2 { // the first request gets the token that is void for the second
+			for range 2 { // The first request gets the token that becomes invalid for the second one.
 				tries = 0
 				answer, err := send.RoundTrip(request())
 				if err != nil {
@@ -136,6 +136,37 @@ func TestVoidToken(t *testing.T) {
 				void = test.void
 			}
 		})
+	}
+}
+
+// TestRefusalsOfOtherServers verifies that servers behind a cluster that refuse all requests do not make all users wait
+// for other tokens.
+func TestRefusalsOfOtherServers(t *testing.T) {
+	given := 0
+	kube := fake.NewClientset()
+	kube.PrependReactor("create", "serviceaccounts/token", func(clienttesting.Action) (bool, runtime.Object, error) {
+		given++
+		return true, &authenticationv1.TokenRequest{Status: authenticationv1.TokenRequestStatus{
+			Token: "token", ExpirationTimestamp: metav1.NewTime(time.Now().Add(time.Hour)),
+		}}, nil
+	})
+	send := authenticated(newTokenSource(kube.CoreV1()))(answering(func(*http.Request) (*http.Response, error) {
+		w := httptest.NewRecorder()
+		w.WriteHeader(http.StatusUnauthorized)
+		return w.Result(), nil
+	}))
+	for _, path := range []string{"/api/v1/namespaces/a/services/b/proxy/", "/api/v1/namespaces/a/pods/b/log"} {
+		for range 10 {
+			r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, path, http.NoBody)
+			answer, err := send.RoundTrip(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_ = answer.Body.Close()
+		}
+	}
+	if given > 2 {
+		t.Errorf("%d tokens were requested", given)
 	}
 }
 
@@ -153,7 +184,7 @@ func TestTokenRenewed(t *testing.T) {
 	}
 }
 
-// TestTokensOfNoReader verifies that a token of a missing reader account is not requested again at once.
+// TestTokensOfNoReader verifies that a token of a missing reader account is not requested again immediately.
 func TestTokensOfNoReader(t *testing.T) {
 	missing := apierrors.NewNotFound(schema.GroupResource{Resource: "serviceaccounts"}, "kubevision-reader")
 	for name, test := range map[string]struct{ err, want error }{
@@ -182,7 +213,7 @@ func TestTokensOfNoReader(t *testing.T) {
 	}
 }
 
-// TestReadOnly verifies that the read cache sends only reads of resources, and none of Secrets.
+// TestReadOnly verifies that the read cache sends only reads of resources other than Secrets.
 func TestReadOnly(t *testing.T) {
 	for path, allowed := range map[string]bool{
 		"/api/v1/pods?watch=true": true, "/apis/apps/v1/namespaces/a/deployments/b": true,

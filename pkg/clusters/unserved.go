@@ -34,15 +34,15 @@ func mayBeUnserved(call *Call, err error) bool {
 	}
 }
 
-// refreshCall returns the call for the version in which the cluster serves the resource now. It returns cause if the
-// resource has not moved to another version.
+// refreshCall returns the call for the version in which the cluster now serves the resource. It returns cause if the
+// version has not changed.
 func (r *resourceMapper) refreshCall(ctx context.Context, call Call, cause error) (Call, error) {
 	known, err := r.confirmed(ctx)
 	if err != nil {
 		return call, err
 	}
 	found, ok := known.lookup(call.Resource.asked)
-	subresource, _, _ := strings.Cut(call.Subresource, "/") // a proxy has a path behind it
+	subresource, _, _ := strings.Cut(call.Subresource, "/") // The subresource proxy is followed by a path.
 	switch {
 	case !ok:
 		return call, cause

@@ -21,13 +21,13 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/clusters/response"
 )
 
-// plainServer is an API server without aggregated discovery that serves a kind in one version. The tests can start no
-// real one.
+// plainServer is an API server without aggregated discovery that serves a kind in one version. Such a version of
+// kube-apiserver is not available to the tests.
 type plainServer struct {
 	*httptest.Server
 
 	version atomic.Pointer[string]
-	// discoveries counts the requests for the groups, calls those for objects.
+	// discoveries counts the requests for the groups. calls counts the requests for objects.
 	discoveries, calls atomic.Int64
 }
 
@@ -85,14 +85,14 @@ func (s *plainServer) caller(t *testing.T) *Client {
 	return caller
 }
 
-// age makes the catalog as old as it may be.
+// age sets the age of the catalog to its maximum.
 func (c *Client) age() {
 	c.resources.mu.Lock()
 	defer c.resources.mu.Unlock()
 	c.resources.looked = time.Now().Add(-absenceAge)
 }
 
-// TestAVersionThatIsGone verifies that calls use a version which is served, unless their bodies have the old one.
+// TestAVersionThatIsGone verifies that calls use a served version, unless their bodies contain the old one.
 func TestAVersionThatIsGone(t *testing.T) {
 	const merge, apply = "application/merge-patch+json", "application/apply-patch+yaml"
 	for name, tc := range map[string]struct {
@@ -176,7 +176,7 @@ func TestAnObjectThatIsNotThere(t *testing.T) {
 	}
 }
 
-// TestFitting verifies that a resource which does not fit causes a discovery, at most every two seconds.
+// TestFitting verifies that a resource that fits rejects causes a discovery, at most every two seconds.
 func TestFitting(t *testing.T) {
 	s := newPlainServer(t)
 	c := s.caller(t)

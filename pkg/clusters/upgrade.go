@@ -28,13 +28,13 @@ import (
 // upgradePing is the time between two pings on an upgraded connection.
 const upgradePing = 5 * time.Second
 
-// Exec runs a command in a container, or attaches to one, as the user: the call is to the subresource exec or attach of
-// a Pod. It returns when the command has ended, or with the context. The error of a command that has failed is a
+// Exec runs a command in a container, or attaches to one, as the user: the call must be to the subresource exec or
+// attach of a Pod. It returns when the command or the context has ended. If the command has failed, the error is a
 // k8s.io/client-go/util/exec.CodeExitError.
 //
 // The request is a POST, for which API servers of all versions require the right to create the subresource. The
-// WebSocket client of client-go sends a GET, which older ones allow to those who may only get it, and makes connections
-// that the address policy would not see.
+// WebSocket client of client-go is not used: it sends a GET, for which older API servers require only the right to get
+// the subresource, and opens connections without the address policy.
 func (c *Client) Exec(ctx context.Context, call Call, options remotecommand.StreamOptions) error {
 	u, err := c.upgrade(ctx, call)
 	if err != nil {
@@ -51,7 +51,7 @@ func (c *Client) Exec(ctx context.Context, call Call, options remotecommand.Stre
 	if refused := u.refused(); err != nil && refused != nil {
 		return refused
 	}
-	if err == nil && u.frames.isCut() { // a command that has ended has a result, also if it succeeded
+	if err == nil && u.frames.isCut() { // A command that has ended has a result, even if it succeeded.
 		return response.NewFailure("the connection was closed before the command ended", nil)
 	}
 	if u.conn.open() {
@@ -60,7 +60,7 @@ func (c *Client) Exec(ctx context.Context, call Call, options remotecommand.Stre
 	return upgradeError(ctx, err)
 }
 
-// Forward opens a connection to the subresource portforward of a Pod, as the user. It ends with the context.
+// Forward opens a connection to the subresource portforward of a Pod as the user. The connection ends with the context.
 func (c *Client) Forward(ctx context.Context, call Call, protocol string) (httpstream.Connection, error) {
 	u, err := c.upgrade(ctx, call)
 	if err != nil {
@@ -81,8 +81,8 @@ func (c *Client) Forward(ctx context.Context, call Call, protocol string) (https
 	return connection, nil
 }
 
-// UpgradeRefusedError is returned for an upgrade that a server other than an API server has refused. An API server
-// passes on the response of a kubelet as it is. Only its HTTP status is shown.
+// UpgradeRefusedError is returned if a server other than an API server has refused an upgrade. API servers forward the
+// response of a kubelet unchanged. The error contains only the HTTP status.
 type UpgradeRefusedError struct {
 	// Status is the HTTP status code.
 	Status int
@@ -96,11 +96,11 @@ func (e *UpgradeRefusedError) Error() string {
 	)
 }
 
-// refusalOf returns the Status of a response that is no upgrade. response.Transport has made it.
+// refusalOf returns the Status of a response without an upgrade, which response.Transport has created.
 func refusalOf(answer *http.Response) error {
 	defer func() { _ = answer.Body.Close() }()
 	refusal := &apierrors.StatusError{}
-	if answer.StatusCode < http.StatusBadRequest { // its body is that of the server
+	if answer.StatusCode < http.StatusBadRequest { // the body has not been sanitized
 		return response.NewFailure("the response of the cluster is no upgrade", nil)
 	}
 	if err := json.NewDecoder(answer.Body).Decode(&refusal.ErrStatus); err != nil {
@@ -109,7 +109,7 @@ func refusalOf(answer *http.Response) error {
 	return refusal
 }
 
-// upgradeError returns an error with a text that may be shown.
+// upgradeError returns an error with a text that may be shown to users.
 func upgradeError(ctx context.Context, err error) error {
 	if cause := context.Cause(ctx); cause != nil {
 		return cause
@@ -131,7 +131,7 @@ type upgrade struct {
 	close    context.CancelFunc
 }
 
-// upgrade prepares a connection of its own for a call. It acts as the user as all other calls do.
+// upgrade prepares a separate connection for a call. The connection acts as the user like all other calls.
 func (c *Client) upgrade(ctx context.Context, call Call) (*upgrade, error) {
 	client, err := c.rest()
 	if err != nil {
@@ -166,8 +166,8 @@ func (c *Client) upgrade(ctx context.Context, call Call) (*upgrade, error) {
 	return u, nil
 }
 
-// dial returns a function that connects to the cluster. The limits of frames apply above TLS. Therefore the function
-// itself establishes TLS, and the URL is changed to the scheme http, for which the SPDY library adds no TLS.
+// dial returns a function that connects to the cluster. The limits of frames apply above TLS, so the function itself
+// establishes TLS and changes the URL to the scheme http, for which the SPDY library adds no TLS.
 func (u *upgrade) dial(known *http.Transport) dialFunc {
 	address, host, secure := u.url.Host, u.url.Hostname(), u.url.Scheme == "https"
 	if secure {
@@ -203,7 +203,7 @@ func (u *upgrade) dial(known *http.Transport) dialFunc {
 	}
 }
 
-// refused returns the reason why the connection was ended, if the cluster has sent a frame that exceeds a bound.
+// refused returns the error of the connection if the cluster has sent a frame that exceeds a bound.
 func (u *upgrade) refused() error {
 	if u.frames == nil {
 		return nil
@@ -211,7 +211,7 @@ func (u *upgrade) refused() error {
 	return u.frames.err()
 }
 
-// openedRoundTripper removes the bounds of the handshake from a connection that was upgraded.
+// openedRoundTripper removes the bounds of the handshake after the upgrade.
 type openedRoundTripper struct {
 	next http.RoundTripper
 	conn *upgradedConn

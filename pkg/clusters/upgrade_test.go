@@ -25,7 +25,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/budget"
 )
 
-// upgradingClient returns a client of a server that answers requests for streams.
+// upgradingClient returns a client of a server that handles upgrade requests.
 func upgradingClient(t *testing.T, handle http.HandlerFunc) *Client {
 	t.Helper()
 	s := httptest.NewTLSServer(handle)
@@ -57,7 +57,7 @@ func execCall() Call {
 	}
 }
 
-// TestHostileUpgrades verifies that what a cluster answers to a request for streams is bounded, and quoted nowhere.
+// TestHostileUpgrades verifies that the response of a cluster to an upgrade request is bounded and never quoted.
 func TestHostileUpgrades(t *testing.T) {
 	const secret = "a secret of the server"
 	for name, handle := range map[string]http.HandlerFunc{
@@ -100,8 +100,8 @@ func TestHostileUpgrades(t *testing.T) {
 	}
 }
 
-// TestRefusedUpgrades verifies that the Status of an API server is kept as it is, and the status of any other server
-// without its text.
+// TestRefusedUpgrades verifies that the Status of an API server is returned unchanged, and the status of any other
+// server without its text.
 func TestRefusedUpgrades(t *testing.T) {
 	const secret = "a secret of the server"
 	forbidden := apierrors.NewForbidden(schema.GroupResource{Resource: "pods"}, "web", errors.New("not today")).Status()
@@ -137,7 +137,7 @@ func TestRefusedUpgrades(t *testing.T) {
 	}
 }
 
-// TestUpgradeEndsWithItsContext verifies that nothing is waited for when the stream has ended.
+// TestUpgradeEndsWithItsContext verifies that an upgrade does not block after the end of the stream.
 func TestUpgradeEndsWithItsContext(t *testing.T) {
 	arrived := make(chan *http.Request, 1)
 	c := upgradingClient(t, func(_ http.ResponseWriter, r *http.Request) {

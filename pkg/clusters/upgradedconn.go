@@ -11,11 +11,11 @@ import (
 	"time"
 )
 
-// maxHandshakeBytes bounds what is read of a cluster until the connection is upgraded: certificates, headers, and an
+// maxHandshakeBytes bounds the bytes that are read from a cluster before the upgrade: certificates, headers, and an
 // error.
 const maxHandshakeBytes = 512 << 10
 
-// upgradedConn is the connection of one request, which is upgraded. Until then, its time and bytes are bounded.
+// upgradedConn is the connection of one request. Its time and bytes are bounded until it is upgraded.
 type upgradedConn struct {
 	net.Conn
 
@@ -43,7 +43,7 @@ func (c *upgradedConn) dialWith(stream context.Context, dial dialFunc) dialFunc 
 	}
 }
 
-// Read returns ErrTooLarge when the cluster sends too much before the connection is upgraded.
+// Read returns ErrTooLarge if the cluster sends too much before the upgrade.
 func (c *upgradedConn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
 	c.mu.Lock()
@@ -65,7 +65,7 @@ func (c *upgradedConn) release() error {
 	return c.Conn.SetDeadline(time.Time{}) //nolint:wrapcheck // as it is
 }
 
-// open returns whether the connection was upgraded.
+// open returns true if the connection was upgraded.
 func (c *upgradedConn) open() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()

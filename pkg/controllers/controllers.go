@@ -1,7 +1,7 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package controllers assembles the controllers.
+// Package controllers registers all controllers with the manager, and configures its caches.
 package controllers
 
 import (
@@ -13,7 +13,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/labels"
 	kruntime "k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/kubernetes"
@@ -58,8 +57,8 @@ func NewScheme() (*kruntime.Scheme, error) {
 	return scheme, nil
 }
 
-// CacheOptions restricts the cache to KubeVision's objects: labelled RBAC objects, Secrets in its own namespace, the
-// watched ConfigMap, and the names and labels of namespaces.
+// CacheOptions restricts the cache to KubeVision's objects: labelled RBAC objects, Secrets in its own namespace, and
+// the names and labels of namespaces.
 func CacheOptions() cache.Options {
 	managed := cache.ByObject{Label: labels.SelectorFromSet(labels.Set{names.ManagedByLabel: names.ManagedBy})}
 	own := cache.ByObject{Namespaces: map[string]cache.Config{names.Namespace: {}}}
@@ -73,10 +72,6 @@ func CacheOptions() cache.Options {
 			&corev1.Namespace{}:          {Transform: apply.TrimMetadata()},
 			&corev1.Secret{}:             own,
 			&corev1.ServiceAccount{}:     own,
-			&corev1.ConfigMap{}: {
-				Namespaces: map[string]cache.Config{names.Namespace: {}},
-				Field:      fields.OneTermEqualSelector("metadata.name", names.LastAdminConfigMap),
-			},
 		},
 	}
 }
@@ -128,12 +123,12 @@ func newClusterCache(
 type Options struct {
 	// ServingCertExtraHosts are additional hosts in the certificate of kubevision-apiserver, beside its Service.
 	ServingCertExtraHosts []string
-	// SigningKeyPeriod is how long a key signs access tokens before another one does.
+	// SigningKeyPeriod is the time after which a new key signs access tokens.
 	SigningKeyPeriod time.Duration
 	// AdminKeepsPassword lets the first user keep the random password.
 	AdminKeepsPassword bool
-	// HostCluster is the name with which the host is registered when the first user is created; empty to skip the
-	// registration.
+	// HostCluster is the name for the registration of the host, which is created together with the first user. If it is
+	// empty, the host is not registered.
 	HostCluster string
 	// SessionLimits bounds the number of sessions.
 	SessionLimits sessionindex.Limits
@@ -143,7 +138,8 @@ type Options struct {
 	ClusterAddresses addresspolicy.Policy
 	// MemberCacheBytes bounds the memory of cached objects of all members.
 	MemberCacheBytes int64
-	// ConcurrentClusterSyncs and ConcurrentRoleBindingSyncs are the numbers of objects that are reconciled at once.
+	// ConcurrentClusterSyncs and ConcurrentRoleBindingSyncs are the numbers of objects that are reconciled
+	// concurrently.
 	ConcurrentClusterSyncs, ConcurrentRoleBindingSyncs int
 }
 
@@ -151,7 +147,7 @@ type reconciler interface {
 	SetupWithManager(mgr ctrl.Manager) error
 }
 
-// SetupRemoval adds the controllers that take back what was placed on clusters, and no other one.
+// SetupRemoval adds only the controllers that remove KubeVision's objects from clusters.
 func SetupRemoval(ctx context.Context, mgr ctrl.Manager, o Options) error {
 	roles, err := newRoleCache(mgr)
 	if err != nil {
@@ -221,7 +217,7 @@ func Setup(ctx context.Context, mgr ctrl.Manager, o Options) error {
 	}{
 		{"login throttle", &loginthrottle.Reconciler{Client: c, Clock: now}},
 		{"last admin", &lastadmin.Reconciler{Client: c}},
-		{"object quota", &objectquota.Reconciler{Client: c, Live: live, Clock: now, Limits: o.ObjectLimits}},
+		{"object quota", &objectquota.Reconciler{Client: c, Clock: now, Limits: o.ObjectLimits}},
 		{"signing key", &signingkey.Reconciler{Client: c, Live: live, Clock: now, Period: o.SigningKeyPeriod}},
 		{"serving certificate", &servingcert.Reconciler{Client: c, Live: live, Clock: now,
 			ExtraHosts: o.ServingCertExtraHosts}},

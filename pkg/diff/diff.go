@@ -1,7 +1,7 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package diff compares two versions of an object, for people to read.
+// Package diff computes readable differences between two versions of an object.
 package diff
 
 import (

@@ -39,7 +39,7 @@ func FromAPIError(err error) *Error {
 	if isAdmissionRefusal(&s) {
 		return New(dashboardv1alpha1.CodeRejected, "%s", s.Message).WithCause(err)
 	}
-	if bad := badPatch(&s); bad != nil { // without the cause, which would put the object into the log
+	if bad := badPatch(&s); bad != nil { // without the cause, which would write the object to the log
 		return bad
 	}
 	code := codeOf(&s)
@@ -58,7 +58,7 @@ func FromAPIError(err error) *Error {
 // memoryRetrySeconds is the Retry-After of requests that exceed the memory budget.
 const memoryRetrySeconds = 2
 
-// OutOfMemory returns the error of a request that needs more memory than its caller may have now.
+// OutOfMemory returns the error of a request that exceeds the memory budget of its caller.
 func OutOfMemory(cause error) *Error {
 	e := New(dashboardv1alpha1.CodeTooManyRequests,
 		"your requests in flight use all memory that you may use: wait for some of them, or request less, for "+
@@ -77,7 +77,7 @@ func unreachable(cause error) *Error {
 	return New(dashboardv1alpha1.CodeUnreachable, "%s", message).WithCause(cause)
 }
 
-// maxFailure bounds the part of an API server's message that is passed on.
+// maxFailure bounds the part of an API server's message that is returned to callers.
 const maxFailure = 4 << 10
 
 // ServerFailure returns the message of an API server about its own failure, for example a conversion webhook or a
@@ -96,7 +96,8 @@ func ServerFailure(err error) (string, bool) {
 	return "the cluster's API server responded with an error: " + response.Text(s.Message, maxFailure), true
 }
 
-// codeOf maps the HTTP status, which every response has. Of the reasons only AlreadyExists is more specific.
+// codeOf maps the HTTP status, which every response has, to a code. Of the reasons, only AlreadyExists is more specific
+// than the status.
 func codeOf(s *metav1.Status) dashboardv1alpha1.Code {
 	switch s.Code {
 	case http.StatusForbidden:

@@ -95,8 +95,8 @@ func TestFromAPIErrorGolden(t *testing.T) {
 	}
 }
 
-// TestLastAdminIsAConflict verifies that a rejection by the policies which keep the last administrator is a conflict
-// with a readable message, and that one by another policy is not.
+// TestLastAdminIsAConflict verifies that a rejection by a policy that protects the last administrator is a conflict
+// with a readable message, and that a rejection by another policy is not.
 func TestLastAdminIsAConflict(t *testing.T) {
 	denied := func(policy string, code int32, reason metav1.StatusReason) error {
 		message := "ValidatingAdmissionPolicy '" + policy + "' with binding '" + policy +
@@ -129,7 +129,8 @@ func TestLastAdminIsAConflict(t *testing.T) {
 	}
 }
 
-// TestLacksRight verifies that only a rejection by a policy of KubeVision that requires a right is a missing right.
+// TestLacksRight verifies that a rejection is a missing right only if it comes from a policy of KubeVision that
+// requires a right.
 func TestLacksRight(t *testing.T) {
 	for policy, want := range map[string]bool{
 		names.RoleBindingsPolicy: true, names.ClustersPolicy: true, names.ClusterCredentialsPolicy: true,
@@ -178,8 +179,8 @@ func TestUnreachableSaysNothingOfTheCause(t *testing.T) {
 	}
 }
 
-// TestFailureInTheServersWords verifies that the error of an API server is passed on in one line, and that other
-// texts, and texts that may quote an object, are not.
+// TestFailureInTheServersWords verifies that the error of an API server is returned in one line, and that other texts,
+// and texts that may quote an object, are not returned.
 func TestFailureInTheServersWords(t *testing.T) {
 	const general = "the cluster's API server cannot be reached"
 	for name, tc := range map[string]struct {
@@ -219,7 +220,7 @@ func TestLate(t *testing.T) {
 }
 
 // TestABadPatchIsNotQuoted verifies that kube-apiserver's error about a patch, which quotes the resulting object, is
-// not passed on.
+// not returned.
 func TestABadPatchIsNotQuoted(t *testing.T) {
 	const canary = "aHVudGVyMg"
 	for name, tc := range map[string]struct{ value, detail, want string }{
@@ -241,8 +242,8 @@ func TestABadPatchIsNotQuoted(t *testing.T) {
 	}
 }
 
-// TestRefusalsByTheirWords verifies that rejections by webhooks and policies are recognized by their messages,
-// whatever their status, and that an object which does not fit its kind is an error of the caller without a value.
+// TestRefusalsByTheirWords verifies that rejections by webhooks and policies are recognized by their messages with any
+// status, and that an object that does not fit its kind is an error of the caller without a value.
 func TestRefusalsByTheirWords(t *testing.T) {
 	const canary = "12345678"
 	plain := func(code int32, message string) error {

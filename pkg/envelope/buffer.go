@@ -10,7 +10,7 @@ const (
 	nextPiece  = 256 << 10
 )
 
-// Buffer holds data while they are generated. It grows without copies, and takes its bytes from an account.
+// Buffer stores data while it is being generated. It grows without copies, and charges its bytes to an account.
 type Buffer struct {
 	account *budget.Account
 	full    Pieces
@@ -20,7 +20,7 @@ type Buffer struct {
 // NewBuffer returns an empty buffer.
 func NewBuffer(account *budget.Account) *Buffer { return &Buffer{account: account} }
 
-// Write adds bytes. It returns budget.ErrExceeded if the account has no more.
+// Write adds bytes. It returns budget.ErrExceeded if the account has no bytes left.
 func (b *Buffer) Write(p []byte) (int, error) {
 	if n := min(len(p), cap(b.last)-len(b.last)); n == len(p) {
 		b.last = append(b.last, p...)

@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package envelope writes the response of every request below the API's prefixes: {code, message, data, meta} over HTTP
-// 200. Nothing else writes responses there.
+// 200. No other package writes responses there.
 package envelope
 
 import (
@@ -14,13 +14,13 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/budget"
 )
 
-// Error is an outcome other than success. Its message is safe to send to the caller. Its cause is for the log.
+// Error is an outcome other than success. Its message may be sent to the caller. Its cause is only logged.
 type Error struct {
 	Code    dashboardv1alpha1.Code
 	Message string
 	// Field is the missing or malformed part of the request.
 	Field string
-	// RetryAfterSeconds is the time to wait before the next attempt.
+	// RetryAfterSeconds is the time after which the caller may retry.
 	RetryAfterSeconds int64
 	// Data is the data of the envelope.
 	Data any
@@ -28,7 +28,7 @@ type Error struct {
 	cause error
 }
 
-// Error returns the message, the code and the cause. It is for logs and must not be sent.
+// Error returns the message, the code and the cause. It is intended for logs and must not be sent to the caller.
 func (e *Error) Error() string {
 	if e.cause == nil {
 		return fmt.Sprintf("%d: %s", e.Code, e.Message)
@@ -44,7 +44,7 @@ func New(code dashboardv1alpha1.Code, format string, args ...any) *Error {
 	return &Error{Code: code, Message: fmt.Sprintf(format, args...)}
 }
 
-// WithCause adds the cause, which stays in the log.
+// WithCause adds the cause, which is only logged.
 func (e *Error) WithCause(cause error) *Error {
 	e.cause = cause
 	return e
@@ -55,8 +55,8 @@ func Required(field string) *Error {
 	return &Error{Code: dashboardv1alpha1.CodeRequired, Message: field + " is required", Field: field}
 }
 
-// Invalid returns the error of a malformed field, query parameter or path value. The message should say how to correct
-// it.
+// Invalid returns the error of a malformed field, query parameter or path value. The message should describe a valid
+// value.
 func Invalid(field, format string, args ...any) *Error {
 	return &Error{Code: dashboardv1alpha1.CodeInvalid, Message: fmt.Sprintf(format, args...), Field: field}
 }
@@ -66,13 +66,13 @@ func Unauthenticated() *Error {
 	return New(dashboardv1alpha1.CodeUnauthenticated, "not logged in: send a valid access token")
 }
 
-// TokenExpired returns the error of a genuine token that is too old.
+// TokenExpired returns the error of a genuine token that has expired.
 func TokenExpired() *Error {
 	return New(dashboardv1alpha1.CodeTokenExpired, "the token has expired: refresh it or log in again")
 }
 
-// SessionEnded returns the error for an access token whose session has ended. It has the code of an expired token: a
-// dashboard then tries to refresh it, is refused, and shows its login.
+// SessionEnded returns the error for an access token whose session has ended. It has the code of an expired token,
+// because a dashboard then tries to refresh the token, fails, and shows its login.
 func SessionEnded() *Error {
 	return New(dashboardv1alpha1.CodeTokenExpired, "the session has ended: log in again")
 }
@@ -83,16 +83,16 @@ func Internal(cause error) *Error {
 		"internal server error: report the request id to your administrator").WithCause(cause)
 }
 
-// Late returns the error of a request that was not finished in time, because the host or a cluster was slow.
+// Late returns the error of a request that was not completed in time, because the host or a cluster was slow.
 func Late(cause error) *Error {
 	return New(dashboardv1alpha1.CodeUnreachable,
 		"the request timed out, because the host or a cluster was slow: try again").WithCause(cause)
 }
 
-// IsGone returns true if the client of a request has disconnected, so that nobody reads the response.
+// IsGone returns true if the client of a request has disconnected.
 func IsGone(ctx context.Context) bool { return errors.Is(context.Cause(ctx), context.Canceled) }
 
-// As returns the Error in err. Any other error is internal.
+// As returns the Error in err. Any other error becomes an internal error.
 func As(err error) *Error {
 	if e, ok := errors.AsType[*Error](err); ok {
 		return e

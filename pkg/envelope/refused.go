@@ -15,9 +15,9 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/names"
 )
 
-// policyRefusal returns the name and the message of the admission policy that has refused a request. The reasons that a
-// policy may give do not distinguish it from RBAC. The beginning of the cause does, which kube-apiserver writes. An
-// expression that fails has another reason.
+// policyRefusal returns the name and the message of the admission policy that has refused a request. The reasons of a
+// policy do not distinguish it from RBAC. The beginning of the cause, which kube-apiserver writes, does. A failed
+// expression has a different reason.
 func policyRefusal(s *metav1.Status) (policy, why string) {
 	if s.Reason != metav1.StatusReasonForbidden || s.Details == nil {
 		return "", ""
@@ -43,9 +43,9 @@ func lastAdmin(s *metav1.Status) (string, bool) {
 	return why, strings.HasPrefix(policy, names.LastAdminPolicy)
 }
 
-// LacksRight reports whether one of KubeVision's admission policies has refused a request because the caller lacks a
-// right: to bind a role, or to read a Secret. To the caller, this equals a refusal by RBAC, although RBAC allows the
-// request.
+// LacksRight returns true if one of KubeVision's admission policies has refused a request because the caller lacks a
+// right: to bind a role, or to read a Secret. The caller gets the same error as for a refusal by RBAC, although RBAC
+// allows the request.
 func LacksRight(err error) bool {
 	var status apierrors.APIStatus
 	if !errors.As(err, &status) {
@@ -63,8 +63,8 @@ func LacksRight(err error) bool {
 }
 
 // isAdmissionRefusal returns true if a webhook or an admission policy has rejected the object. It reads messages,
-// because many webhooks give no reason, or a misleading one. A policy that rejects with the reason Forbidden is left to
-// the authorization package, which distinguishes policies from RBAC.
+// because many webhooks set no reason, or a misleading one. It returns false for a policy with the reason Forbidden,
+// which the authorization package distinguishes from RBAC.
 func isAdmissionRefusal(s *metav1.Status) bool {
 	if strings.HasPrefix(s.Message, "admission webhook \"") || strings.Contains(s.Message, "failed calling webhook") {
 		return true
@@ -78,12 +78,12 @@ func isAdmissionRefusal(s *metav1.Status) bool {
 }
 
 // notTyped matches the message of kube-apiserver about an applied manifest that does not fit the kind. The path of the
-// field and the reason come before any value.
+// field and the reason precede any value.
 var notTyped = regexp.MustCompile(
 	`(\.[^\s:]+): (field not declared in schema|expected [a-z]+|duplicate entries|element 0)`)
 
-// badPatch returns why a patch cannot be applied, or nil for any other error. The message of kube-apiserver contains
-// the object or its values, which the caller may not be allowed to read.
+// badPatch returns the reason for which a patch cannot be applied, or nil for any other error. The message of
+// kube-apiserver contains the object or its values, which the caller may not be allowed to read.
 func badPatch(s *metav1.Status) *Error {
 	refused := errors.New("the patch was rejected")
 	if strings.HasPrefix(s.Message, "failed to create typed patch object") {

@@ -15,7 +15,7 @@ import (
 
 type stateKey struct{}
 
-// State is the state of one request. Its lock is needed because a handler that has timed out may still write to it.
+// State is the state of one request. It has a lock because a handler may still write to it after a timeout.
 type State struct {
 	// RequestID is meta.requestId.
 	RequestID string
@@ -26,7 +26,7 @@ type State struct {
 	cluster string
 	user    string
 	failure *Error
-	// streamed is true once something other than an envelope was begun.
+	// streamed is true after a response other than an envelope has begun.
 	streamed bool
 }
 
@@ -54,7 +54,7 @@ func (s *State) SetRoute(route string) {
 	s.route = route
 }
 
-// SetCluster records the registered cluster that the request is about, for metrics.
+// SetCluster records the registered cluster of the request, for metrics.
 func (s *State) SetCluster(name string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -82,8 +82,8 @@ func (s *State) User() string {
 	return s.user
 }
 
-// SetFailure records why the caller is not authenticated, for the filter that converts the library's plain 401 to an
-// envelope.
+// SetFailure records the reason for which the caller is not authenticated, for the filter that converts the library's
+// 401 response to an envelope.
 func (s *State) SetFailure(e *Error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -123,7 +123,7 @@ func MarkStreamed(ctx context.Context) {
 	annotate(ctx, dashboardv1alpha1.CodeOK, s.RequestID)
 }
 
-// Streamed returns whether MarkStreamed was called.
+// Streamed returns true if MarkStreamed was called.
 func (s *State) Streamed() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

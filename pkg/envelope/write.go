@@ -34,7 +34,7 @@ type (
 		Size() int64
 		io.WriterTo
 	}
-	// Compressible is a Body that is there in compressed parts, too.
+	// Compressible is a Body that is also available in compressed parts.
 	Compressible interface {
 		Body
 		// Segments returns the compressed parts.
@@ -54,9 +54,9 @@ const auditAnnotationPrefix = dashboardv1alpha1.GroupName + "/"
 
 // WriteData writes a successful response.
 func WriteData(ctx context.Context, w http.ResponseWriter, data any, meta dashboardv1alpha1.Meta) {
-	body, err := encode(data)
+	body, err := Encode(data)
 	if err != nil {
-		WriteError(ctx, w, Internal(fmt.Errorf("encoding the response: %w", err)))
+		WriteError(ctx, w, err)
 		return
 	}
 	write(ctx, w, dashboardv1alpha1.Header{Code: dashboardv1alpha1.CodeOK, Message: "success"}, body, meta)
@@ -74,7 +74,7 @@ func WriteError(ctx context.Context, w http.ResponseWriter, err error) {
 	default:
 		logger.V(3).Info("Request refused", "code", e.Code, "reason", redaction.Cut(err.Error()))
 	}
-	body, err := encode(e.Data)
+	body, err := Encode(e.Data)
 	if err != nil {
 		logger.Error(err, "Encoding the data of an error")
 		body = Pieces{[]byte("null")}
@@ -95,7 +95,8 @@ func cutAll(texts []string) []string {
 	return out
 }
 
-func encode(data any) (Body, error) {
+// Encode returns data in JSON. Its error is the response.
+func Encode(data any) (Body, error) {
 	switch d := data.(type) {
 	case nil:
 		return Pieces{[]byte("null")}, nil
@@ -105,7 +106,10 @@ func encode(data any) (Body, error) {
 		return d, nil
 	default:
 		encoded, err := json.Marshal(d)
-		return Pieces{encoded}, err
+		if err != nil {
+			return nil, Internal(fmt.Errorf("encoding the response: %w", err))
+		}
+		return Pieces{encoded}, nil
 	}
 }
 
@@ -126,13 +130,13 @@ func write(
 	annotate(ctx, header.Code, meta.RequestID)
 
 	message, err := json.Marshal(redaction.Cut(header.Message))
-	if err != nil { // cannot happen: a string always has a JSON form
+	if err != nil { // Impossible, because every string has a JSON encoding.
 		logger.Error(err, "Encoding the message")
 		message = []byte(`""`)
 	}
 	meta.Warnings = cutAll(meta.Warnings)
 	metaJSON, err := json.Marshal(meta)
-	if err != nil { // cannot happen: the type has strings and numbers only
+	if err != nil { // Impossible, because the type contains only strings and numbers.
 		logger.Error(err, "Encoding the meta")
 		metaJSON = []byte("{}")
 	}

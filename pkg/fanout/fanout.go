@@ -13,9 +13,9 @@ import (
 	"k8s.io/klog/v2"
 )
 
-// Each calls do for each of count items, for at most limit items at once, or for all if limit is negative. The first
-// error cancels the context of the others, and is returned when all have ended. A panic becomes an error, as in Safely,
-// since a panic in a goroutine would end the program.
+// Each calls do for each of count items, for at most limit items concurrently, or for all if limit is negative. The
+// first error cancels the context of the others, and is returned when all have ended. A panic becomes an error, as in
+// Safely, because a panic in a goroutine would end the program.
 func Each(ctx context.Context, count, limit int, do func(ctx context.Context, i int) error) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(limit)

@@ -8,13 +8,13 @@ import (
 	"sync"
 )
 
-// The checksum of two texts that follow each other is the sum of that of the second and that of the first multiplied
-// by x^n modulo the polynomial, where n is the number of bits of the second. zlib's crc32_combine does the same. The
-// bits of a polynomial are reflected: 1<<31 is x^0.
+// The checksum of two concatenated texts is the sum of the checksum of the second and the checksum of the first
+// multiplied by x^n modulo the polynomial, where n is the number of bits of the second. zlib's crc32_combine uses the
+// same formula. The bits of a polynomial are reflected: 1<<31 is x^0.
 
 const (
 	one        = uint32(1) << 31
-	bitsInByte = 3 // as a power of two
+	bitsInByte = 3 // log2 of the bits in a byte
 )
 
 // multiply returns the product of two polynomials.
@@ -41,7 +41,7 @@ var powers = sync.OnceValue(func() (out [32]uint32) { //nolint:gochecknoglobals 
 	return out
 })
 
-// shiftOf returns x^n for the bits of so many bytes.
+// shiftOf returns x^n for the bits of the given number of bytes.
 func shiftOf(bytes int64) uint32 {
 	product := one
 	for k := bitsInByte; bytes > 0; bytes, k = bytes>>1, k+1 {

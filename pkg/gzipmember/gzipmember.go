@@ -1,7 +1,7 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package gzipmember joins texts that were compressed one by one into one member of a gzip file (RFC 1952), without
+// Package gzipmember concatenates separately compressed texts to one member of a gzip file (RFC 1952), without
 // compressing them again.
 package gzipmember
 
@@ -16,8 +16,8 @@ import (
 	"sync"
 )
 
-// Segment is a text as a sequence of deflate blocks that ends at the boundary of a byte. No block refers to another
-// segment, and none is the last of a stream.
+// Segment is a text as a sequence of deflate blocks that ends at a byte boundary. No block refers to another segment,
+// and no block is marked as the last of a stream.
 type Segment struct {
 	Deflated []byte
 
@@ -27,7 +27,7 @@ type Segment struct {
 	shift uint32
 }
 
-// Deflate compresses what text writes. Writing cannot fail.
+// Deflate compresses the output of text. Writes of text never fail.
 func Deflate(text func(io.Writer)) Segment {
 	var out bytes.Buffer
 	w, _ := writers.Get().(*flate.Writer)
@@ -35,7 +35,7 @@ func Deflate(text func(io.Writer)) Segment {
 	w.Reset(&out)
 	counted := &counter{next: w}
 	text(counted)
-	_ = w.Flush() // ends with an empty stored block at the boundary of a byte
+	_ = w.Flush() // Flush ends with an empty stored block at a byte boundary.
 	return Segment{
 		Deflated: bytes.Clone(out.Bytes()),
 		size:     counted.size,
@@ -49,7 +49,7 @@ var writers = sync.Pool{New: func() any { //nolint:gochecknoglobals // a compres
 	return w
 }}
 
-// counter notes the size and the checksum of a text.
+// counter computes the size and the checksum of a text.
 type counter struct {
 	next io.Writer
 	size int64
@@ -66,7 +66,7 @@ func (c *counter) Write(p []byte) (int, error) {
 // maxStored is the length of the longest stored block.
 const maxStored = 1<<16 - 1
 
-// Store returns a text as it is, for texts that are too short to be compressed.
+// Store returns a text in stored blocks, for texts that are too short to be compressed.
 func Store(text []byte) Segment {
 	s := Segment{size: int64(len(text)), crc: crc32.ChecksumIEEE(text), shift: shiftOf(int64(len(text)))}
 	for block := range slices.Chunk(text, maxStored) {
@@ -79,10 +79,10 @@ func Store(text []byte) Segment {
 	return s
 }
 
-// header is that of a member with nothing but its method.
+// header returns the header of a member, which contains only the compression method.
 func header() []byte { return []byte{0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255} }
 
-// last is an empty block, the last of a stream.
+// last returns an empty block that is marked as the last of a stream.
 func last() []byte { return []byte{3, 0} }
 
 // trailerBytes is the length of the checksum and the size at the end.

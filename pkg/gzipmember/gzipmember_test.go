@@ -33,7 +33,7 @@ func check(tb testing.TB, want []byte, segments ...Segment) {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	got, err := io.ReadAll(r) // checks the checksum and the size
+	got, err := io.ReadAll(r) // ReadAll verifies the checksum and the size.
 	if err != nil || !bytes.Equal(got, want) {
 		tb.Errorf("got %d bytes for %d: %v", len(got), len(want), err)
 	}
@@ -58,7 +58,7 @@ func TestMember(t *testing.T) {
 	check(t, slices.Concat(large, large), same, same)
 }
 
-// FuzzMember compares the checksum of joined segments with that of the text, and reads the member.
+// FuzzMember compares the checksum of joined segments with the checksum of the whole text, and reads the member.
 func FuzzMember(f *testing.F) {
 	f.Add([]byte("a"), []byte(""), []byte("bc"))
 	f.Add(make([]byte, 100), []byte{0xff}, bytes.Repeat([]byte("ab"), 70_000))

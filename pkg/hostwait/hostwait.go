@@ -1,8 +1,8 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package hostwait lets a program start before the API server of the host cluster is ready. If the program exited
-// instead, Kubernetes would restart it with growing delays.
+// Package hostwait waits at the start of a program until the API server of the host cluster is ready. If the program
+// exited instead, Kubernetes would restart it with increasing delays.
 package hostwait
 
 import (
@@ -17,17 +17,17 @@ import (
 )
 
 const (
-	// askTimeout bounds one attempt, pause is the time between two.
+	// askTimeout bounds one attempt. pause is the time between two attempts.
 	askTimeout = 3 * time.Second
 	pause      = time.Second
-	// repeatLog is the interval at which the log repeats that the program waits.
+	// repeatLog is the time between two log lines during the wait.
 	repeatLog = 15 * time.Second
 
 	readHeaderTimeout = 5 * time.Second
 	maxHeaderBytes    = 16 << 10
 )
 
-// Listen opens the listener on which the program responds that it is not ready.
+// Listen opens the listener on which the program responds during the wait.
 type Listen func(context.Context) (net.Listener, error)
 
 // Await returns when the API server of the host is ready, or when the context ends. Until then, handler serves the
@@ -71,7 +71,7 @@ func Await(ctx context.Context, config *rest.Config, listen Listen, handler http
 	return nil
 }
 
-// ask returns an error unless the API server is ready. A server that refuses to say so is there.
+// ask returns an error unless the API server is ready. An API server that rejects the request is ready.
 func ask(ctx context.Context, client *http.Client, target string) error {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, target, http.NoBody)
 	if err != nil {
@@ -100,7 +100,7 @@ func serve(ctx context.Context, listen Listen, handler http.Handler) (stop func(
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		_ = server.Serve(listener) // which ends by Close
+		_ = server.Serve(listener) // Close ends Serve
 	}()
 	return func() {
 		_ = server.Close()
@@ -108,7 +108,7 @@ func serve(ctx context.Context, listen Listen, handler http.Handler) (stop func(
 	}, nil
 }
 
-// Probes returns a handler for the probes of a program that waits: it is alive, and not ready.
+// Probes returns a handler for the probes of a waiting program: it is alive, but not ready.
 func Probes(others http.Handler) http.Handler {
 	mux := http.NewServeMux()
 	for _, path := range []string{"/livez", "/healthz"} {

@@ -9,26 +9,26 @@ package identity
 import "strings"
 
 const (
-	// UserPrefix begins the Kubernetes user name of every KubeVisionUser.
+	// UserPrefix is the prefix of the Kubernetes user name of every KubeVisionUser.
 	UserPrefix = "kubevision:"
 	// UsersGroup is the Kubernetes group of all KubeVisionUsers.
 	UsersGroup = "kubevision:users"
-	// GroupPrefix begins the Kubernetes group of every KubeVision group.
+	// GroupPrefix is the prefix of the Kubernetes group of every KubeVision group.
 	GroupPrefix = "kubevision:group:"
-	// GroupMember is the user name under which a cluster sees users whom bindings name only by a Kubernetes group. An
-	// account that may impersonate any user name could impersonate everybody. The two colons distinguish the name from
-	// every KubeVisionUser.
+	// GroupMember is the user name on clusters of users who are bound only through a Kubernetes group. With their own
+	// names, the impersonating account would need the right to impersonate any user. The two colons distinguish the
+	// name from every KubeVisionUser.
 	GroupMember = "kubevision::group-member"
-	// HostPrefix begins the name under which a member cluster sees a user or a group whose name on the host begins with
-	// "system:".
+	// HostPrefix is the prefix on member clusters of a user or a group whose name on the host begins with "system:".
 	HostPrefix = "kubevision:host:"
 
-	// systemPrefix begins the names that each cluster gives to its own ServiceAccounts, nodes and components.
+	// systemPrefix is the prefix of the names that each cluster assigns to its own ServiceAccounts, nodes and
+	// components.
 	systemPrefix = "system:"
 )
 
-// OnMember returns the name under which a member cluster sees a Kubernetes user or group of the host. Names that begin
-// with "system:" denote another user on each cluster, and the member's own RBAC may grant rights to them.
+// OnMember returns the name on a member cluster of a Kubernetes user or group of the host. Names that begin with
+// "system:" denote different users on each cluster, and the member's own RBAC may grant rights to them.
 func OnMember(name string) string {
 	if strings.HasPrefix(name, systemPrefix) {
 		return HostPrefix + name

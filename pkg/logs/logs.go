@@ -8,7 +8,7 @@ import (
 	"fmt"
 
 	logsapi "k8s.io/component-base/logs/api/v1"
-	_ "k8s.io/component-base/logs/json/register" // --logging-format=json
+	_ "k8s.io/component-base/logs/json/register" // for --logging-format=json
 	"k8s.io/klog/v2"
 )
 
@@ -16,7 +16,7 @@ import (
 // responses, which contain credentials and tokens.
 const maxVerbosity = 7
 
-// Apply applies the flags. It lowers a verbosity that would put secrets into the log, and logs that it does.
+// Apply applies the flags. It reduces a verbosity that would write secrets to the log, and logs the reduction.
 func Apply(c *logsapi.LoggingConfiguration) error {
 	asked := c.Verbosity
 	c.Verbosity = min(asked, maxVerbosity)

@@ -124,13 +124,13 @@ func (l *lossy) name(key *yaml.Node) (string, error) {
 
 func quote(text string) string {
 	encoded, err := json.Marshal(text)
-	if err != nil { // not possible for a string
+	if err != nil { // Impossible for a string.
 		return `""`
 	}
 	return string(encoded)
 }
 
-// converted converts the key with the library, which reads YAML as kubectl does.
+// converted converts the key with the library that decodes YAML, as kubectl does.
 func (l *lossy) converted(key string) (string, error) {
 	if name, ok := l.keys[key]; ok {
 		return name, nil

@@ -1,7 +1,7 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package manifest reads objects that a client has sent as JSON or YAML.
+// Package manifest parses and validates manifests: objects that a client sends as JSON or YAML.
 package manifest
 
 import (
@@ -28,7 +28,7 @@ const (
 // Media types of manifests.
 const (
 	JSON = "application/json"
-	// YAML also covers JSON, which is a subset of it.
+	// YAML is also used for JSON, which is a subset of YAML.
 	YAML = "application/yaml"
 )
 
@@ -68,8 +68,8 @@ func mediaType(contentType string, body []byte) (bool, error) {
 	}
 }
 
-// isWrapper returns true if an object contains only the manifest and the fresh code of the caller. The code is read
-// elsewhere, and only from JSON.
+// isWrapper returns true if an object contains only the manifest and the fresh code of the caller. Another function
+// reads the code, and only from JSON.
 func isWrapper(object map[string]any, isJSON bool) bool {
 	_, hasCode := object[dashboardv1alpha1.CodeField]
 	return len(object) == 1 || (len(object) == 2 && hasCode && isJSON)
@@ -120,7 +120,7 @@ func decodeJSON(body []byte) (map[string]any, error) {
 	switch {
 	case err != nil:
 		return nil, unparseable("the manifest is not a JSON object: %s", positionJSON(err, body))
-	case len(strict) > 0: // contains the names of fields, and never a value
+	case len(strict) > 0: // contains names of fields, but no values
 		return nil, unparseable("the manifest is not valid: %s", strict[0].Error())
 	case object == nil:
 		return nil, unparseable("the manifest is empty")

@@ -97,7 +97,7 @@ func TestParseRefuses(t *testing.T) {
 	}
 }
 
-// chain returns a document that is nested only by its aliases; the text itself is not deep.
+// chain returns a document that is deep only after its aliases are resolved.
 func chain(links int) string {
 	var text strings.Builder
 	text.WriteString("l0: &l0 x\n")
@@ -174,7 +174,7 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
-// TestNothingIsChangedSilently verifies that a value which decoding would change is rejected, with its position.
+// TestNothingIsChangedSilently verifies that a value that decoding would change is rejected with its position.
 func TestNothingIsChangedSilently(t *testing.T) {
 	for name, tc := range map[string]struct{ contentType, body, place string }{
 		"a number and its text":        {YAML, "data:\n  1: a\n  \"1\": b\n", `"1" in line 3`},

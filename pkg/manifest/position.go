@@ -16,7 +16,7 @@ import (
 	kjson "sigs.k8s.io/json"
 )
 
-// Errors contain a position and a reason, and quote nothing of the text, since it may contain secrets.
+// Errors contain a position and a reason, but no part of the text, because it may contain secrets.
 
 var (
 	yamlLine  = regexp.MustCompile(`line (\d+)`)
@@ -89,7 +89,7 @@ func positionJSON(err error, body []byte) string {
 	before := body[:min(max(int(offset)-1, 0), len(body))]
 	line, column := 1+bytes.Count(before, []byte("\n")), len(before)-bytes.LastIndexByte(before, '\n')
 	why := err.Error()
-	if _, rest, ok := cutLast(why, "' "); ok { // the text before it quotes the character itself
+	if _, rest, ok := cutLast(why, "' "); ok { // the text before the reason quotes the character
 		why = "invalid character " + rest
 	}
 	return place(line, column) + ": " + why

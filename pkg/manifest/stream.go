@@ -46,7 +46,7 @@ func ParseAll(contentType string, body []byte, most int) ([]map[string]any, erro
 	return out, nil
 }
 
-// wrapping returns the content of the only object if that is a wrapper, and whether it is one.
+// wrapping returns the content of the only object if it is a wrapper, and true in that case.
 func wrapping(objects []map[string]any) (any, bool) {
 	if len(objects) != 1 || len(objects[0]) != 1 {
 		return nil, false

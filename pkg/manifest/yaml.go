@@ -61,8 +61,8 @@ func (d document) decode() (map[string]any, error) {
 	return decodeJSON(converted)
 }
 
-// check rejects YAML that is not one document, that is nested too deep, or that aliases expand beyond the bound of a
-// manifest. It works on the tree, in which aliases are not expanded.
+// check rejects YAML that contains several documents, that is nested too deeply, or that aliases expand beyond the
+// bound of a manifest. It works on the tree, in which aliases are not expanded.
 func (d document) check() (isEmpty bool, err error) {
 	decoder := yaml.NewDecoder(bytes.NewReader(d.text))
 	var tree yaml.Node
@@ -81,7 +81,7 @@ func (d document) check() (isEmpty bool, err error) {
 		return false, several()
 	}
 	switch e := measure(&tree, map[*yaml.Node]extent{}); {
-	case e.height > maxDepth+1: // the document is a level of its own
+	case e.height > maxDepth+1: // the document node adds one level
 		return false, unparseable("the manifest is nested deeper than %d levels", maxDepth)
 	case e.size > MaxBytes:
 		return false, unparseable("with its aliases resolved the manifest is larger than %d bytes", MaxBytes)
@@ -101,7 +101,7 @@ func measure(n *yaml.Node, known map[*yaml.Node]extent) extent {
 	if e, ok := known[n]; ok {
 		return e
 	}
-	known[n] = extent{size: MaxBytes + 1} // a node that contains itself is infinite
+	known[n] = extent{size: MaxBytes + 1} // a node that contains itself has an infinite size
 	e := extent{size: len(n.Value) + 1}
 	if n.Kind == yaml.AliasNode {
 		e = measure(n.Alias, known)

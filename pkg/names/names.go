@@ -1,7 +1,7 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package names holds the names of the objects that KubeVision's programs create or read in a cluster.
+// Package names defines the names of the objects that KubeVision's programs create or read in a cluster.
 package names
 
 import (
@@ -39,12 +39,12 @@ const (
 	// BootstrapConfigMap records that the first user was created, so that it is not created again.
 	BootstrapConfigMap = "kubevision-bootstrap"
 
-	// LastAdminConfigMap names the last usable administrator for the admission policies.
-	LastAdminConfigMap = "kubevision-last-admin"
-	// LastAdminPolicy begins the names of the admission policies that protect the last usable administrator.
+	// LastAdminParameter is the KubeVisionPolicyParameter with the last usable administrator.
+	LastAdminParameter = "kubevision-last-admin"
+	// LastAdminPolicy is the prefix of the admission policies that protect the last usable administrator.
 	LastAdminPolicy = "kubevision-last-admin"
-	// ObjectQuotaConfigMap contains, for an admission policy, the exhausted limits of objects.
-	ObjectQuotaConfigMap = "kubevision-object-quota"
+	// ObjectQuotaParameter is the KubeVisionPolicyParameter with the number of objects and their limits.
+	ObjectQuotaParameter = "kubevision-object-quota"
 	// RoleBindingsPolicy is the policy for role bindings. Like the policies below, it requires a right beyond that to
 	// write the object, if a change affects grants.
 	RoleBindingsPolicy = "kubevision-role-bindings"
@@ -71,16 +71,16 @@ const (
 	ManagedByLabel = "app.kubernetes.io/managed-by"
 	// ManagedBy is the value of ManagedByLabel.
 	ManagedBy = "kubevision"
-	// RoleBindingLabel names the KubeVisionRoleBinding that an RBAC object was made for.
+	// RoleBindingLabel names the KubeVisionRoleBinding for which an RBAC object was created.
 	RoleBindingLabel = "kubevision.io/role-binding"
-	// UserLabel names the KubeVisionUser that an object was made for.
+	// UserLabel names the KubeVisionUser for which an object was created.
 	UserLabel = "kubevision.io/user"
-	// ProtectedLabel on a Namespace, with any value but "false", keeps the built-in roles dev and ops from going beyond
-	// readonly there.
+	// ProtectedLabel protects a Namespace if it has any value but "false": the built-in roles dev and ops then grant no
+	// more than readonly in it.
 	ProtectedLabel = "kubevision.io/protected"
 	// TemplateLabel on a ConfigMap of KubeVision's namespace, with any value, makes it a template.
 	TemplateLabel = "kubevision.io/template"
-	// BuiltinTemplate is its value on the templates that KubeVision brings along.
+	// BuiltinTemplate is the value of TemplateLabel on the templates that KubeVision provides.
 	BuiltinTemplate = "builtin"
 	// ComponentLabel contains the part of KubeVision to which an object belongs, if it was not created for one
 	// binding or user.
@@ -95,19 +95,19 @@ const ResetTwoFactorAnnotation = "kubevision.io/reset-two-factor"
 // name that were restored from a backup. The controller then removes the annotation.
 const AdoptCredentialsAnnotation = "kubevision.io/adopt-credentials" //nolint:gosec // a name, not a credential
 
-// AbandonAnnotation on a KubeVisionCluster that is being deleted, with any value, lets it go though it could not be
-// cleaned up.
+// AbandonAnnotation on a KubeVisionCluster that is being deleted, with any value, completes the deletion without a
+// cleanup of the cluster.
 const AbandonAnnotation = "kubevision.io/abandon"
 
 // CompromisedServingCertAnnotation on the APIService, with any value, replaces the serving certificate of
-// kubevision-apiserver at once, without trust in the previous CA.
+// kubevision-apiserver immediately, without trust in the previous CA.
 const CompromisedServingCertAnnotation = "kubevision.io/compromised-serving-cert"
 
 // PasswordKey is the default key of a user's password in the Secret of spec.passwordSecretRef.
 const PasswordKey = "password"
 
-// AllowRemovingLastAdminAnnotation on a KubeVisionUser or KubeVisionRoleBinding, with the value "true", allows to
-// remove the last usable administrator.
+// AllowRemovingLastAdminAnnotation on a KubeVisionUser or KubeVisionRoleBinding, with the value "true", allows the
+// removal of the last usable administrator.
 const AllowRemovingLastAdminAnnotation = "kubevision.io/allow-removing-last-admin"
 
 const credentialsPrefix = "kubevision-credentials-" //nolint:gosec // a name, not a credential
@@ -123,8 +123,8 @@ func CredentialsOwner(secret string) (string, bool) {
 	return strings.CutPrefix(secret, credentialsPrefix)
 }
 
-// OwnSecret returns true for a Secret in KubeVision's namespace that only its programs use, and that no user or cluster
-// may refer to.
+// OwnSecret returns true for a Secret in KubeVision's namespace that only its programs use, and to which no user or
+// cluster may refer.
 func OwnSecret(secret string) bool {
 	return secret == SigningKeysSecret || secret == ServingCertSecret || strings.HasPrefix(secret, credentialsPrefix)
 }
@@ -132,10 +132,10 @@ func OwnSecret(secret string) bool {
 // FavoritesConfigMap returns the name of the ConfigMap with a user's favorites.
 func FavoritesConfigMap(user string) string { return favoritesPrefix + user }
 
-// GrantedRole is the name of the RBAC objects that make a KubeVisionRoleBinding true on a cluster.
+// GrantedRole returns the name of the RBAC objects that implement a KubeVisionRoleBinding on a cluster.
 func GrantedRole(binding string) string { return "kubevision:binding:" + binding }
 
-// UserGrant returns the name of the KubeVisionRoleBinding for the role that the dashboard has given to a user.
+// UserGrant returns the name of the KubeVisionRoleBinding for the role that the dashboard has granted a user.
 func UserGrant(user string) string {
 	const prefix, longest = "user-", 63
 	if len(prefix)+len(user) <= longest {
@@ -146,6 +146,6 @@ func UserGrant(user string) string {
 	return strings.TrimRight((prefix + user)[:longest-len(suffix)], "-.") + suffix
 }
 
-// ClusterUse returns the name of the RBAC objects on the host that let the subjects of a KubeVisionRoleBinding use its
-// clusters.
+// ClusterUse returns the name of the RBAC objects on the host that allow the subjects of a KubeVisionRoleBinding to use
+// its clusters.
 func ClusterUse(binding string) string { return "kubevision:use:" + binding }

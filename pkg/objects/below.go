@@ -9,7 +9,7 @@ import (
 )
 
 const (
-	// textBytes is the overhead of a string, and entryBytes that of a map entry.
+	// textBytes is the overhead of a string. entryBytes is the overhead of a map entry.
 	textBytes  = 8
 	entryBytes = 48
 )
@@ -40,13 +40,13 @@ func referencedBytes(v reflect.Value) (bytes int64) {
 			bytes = sizeOf(v.Elem().Type()) + referencedBytes(v.Elem())
 		}
 	case reflect.Struct:
-		if v.Type() == reflect.TypeFor[time.Time]() { // all refer to one location
+		if v.Type() == reflect.TypeFor[time.Time]() { // all values refer to one shared location
 			return 0
 		}
 		for i := range v.NumField() { //nolint:modernize // Fields yields copies
 			bytes += referencedBytes(v.Field(i))
 		}
-	default: // nothing is below
+	default: // the kind refers to no other memory
 	}
 	return bytes
 }

@@ -13,7 +13,7 @@ import (
 	"k8s.io/client-go/kubernetes/scheme"
 )
 
-// HasField returns whether objects of one of Kubernetes' own kinds have a field at a path. known is false for other
+// HasField returns true if objects of one of Kubernetes' own kinds have a field at a path. known is false for other
 // kinds. A segment of the path is the name of a field, a key of a map, or the index of an element.
 func HasField(kind schema.GroupVersionKind, path ...string) (has, known bool) {
 	t, known := scheme.Scheme.AllKnownTypes()[kind]
@@ -43,8 +43,8 @@ func typeAt(t reflect.Type, segment string) reflect.Type {
 	}
 }
 
-// fieldOf returns the type of a field by its name in JSON. Types with a form of their own, such as times and
-// quantities, have none.
+// fieldOf returns the type of a field by its name in JSON. Types with a custom encoding, such as times and quantities,
+// have no fields.
 func fieldOf(t reflect.Type, name string) reflect.Type {
 	pointer := reflect.PointerTo(t)
 	own := []reflect.Type{reflect.TypeFor[json.Unmarshaler](), reflect.TypeFor[encoding.TextUnmarshaler]()}

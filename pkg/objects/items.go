@@ -17,32 +17,34 @@ const (
 	// ElementBytes is the memory that an element of one of Kubernetes' own types may need, such as a Pod or a
 	// Container without any field set.
 	ElementBytes = 1 << 10
-	// smallElementBytes is the same for types with few fields, and for values without a type.
+	// smallElementBytes is ElementBytes for types with few fields, and for values without a type.
 	smallElementBytes = 128
-	// smallItem is the size up to which an object is decoded without a charge, because it exists for microseconds.
+	// smallItem is the size up to which an object is decoded without a charge, because it is released after
+	// microseconds.
 	smallItem = 4 << 10
 	// growth is the factor by which a growing list exceeds the memory of its elements.
 	growth = 3
 )
 
 const (
-	// maxReadBytes bounds the memory for reading one object of a list, and maxHeldBytes the memory of the part of it
-	// that is kept. Real objects need a small part of it: a Pod with 20 containers of 50 variables each is charged
-	// 4 MiB while it is read.
+	// maxReadBytes bounds the memory for reading one object of a list. maxHeldBytes bounds the memory of the part of it
+	// that is kept. Real objects need a small fraction: a Pod with 20 containers of 50 variables each is charged with 4
+	// MiB while it is being read.
 	maxReadBytes = 32 << 20
 	maxHeldBytes = 512 << 10
-	// aloneBytes is the memory for reading one object above which a request reads no other such object meanwhile.
+	// aloneBytes is the memory for reading one object above which a request reads no other such object at the same
+	// time.
 	aloneBytes = 1 << 20
 )
 
 // ErrTooLarge is returned for an object of a list that takes too much memory.
 var ErrTooLarge = fmt.Errorf("%w: an object of a list is too large to be read", budget.ErrExceeded)
 
-// Omit is called with the name of each object of a list that is left out because it takes too much memory. Without a
+// Omit is called with the name of each object of a list that is omitted because it needs too much memory. Without a
 // function, such an object is an error of the whole list.
 type Omit func(namespace, name string)
 
-// except passes an error on, unless it is about one object that can be left out.
+// except returns an error unchanged, unless it concerns one object that can be omitted.
 func (omit Omit) except(err error, name func() (namespace, name string)) error {
 	if omit == nil || !errors.Is(err, ErrTooLarge) {
 		return err
@@ -66,7 +68,7 @@ func Items[T any](body []byte, account *budget.Account, omit Omit) ([]T, error) 
 }
 
 // Each decodes the objects of a list individually into a type of any size. The account is charged for the current
-// object: two bytes of it may be a large element.
+// object, because two bytes of it may be a large element.
 func Each[T any](body []byte, account *budget.Account, omit Omit, visit func(*T) error) error {
 	return each(body, account, ElementBytes, omit, visit)
 }
@@ -79,7 +81,7 @@ func each[T any](
 	})
 }
 
-// Count returns the number of objects of a list. None is decoded.
+// Count returns the number of objects of a list without decoding them.
 func Count(body []byte) (n int64, err error) {
 	err = eachItem(body, func([]byte) error {
 		n++
@@ -163,7 +165,7 @@ func HoldItem[T any](account *budget.Account, item *T) error {
 	return nil
 }
 
-// elements returns how many elements an object has at most. A null is one, too.
+// elements returns an upper bound of the elements of an object. A null counts as an element.
 func elements(raw []byte) int64 {
 	return int64(bytes.Count(raw, []byte("{")) + bytes.Count(raw, []byte(",")) + 1)
 }
@@ -172,7 +174,7 @@ func elements(raw []byte) int64 {
 func eachItem(body []byte, visit func(item []byte) error) error {
 	s := rawjson.NewScanner(body)
 	err := s.Members(func(key rawjson.Quoted) error {
-		if !key.Is("items") || s.Peek() == 'n' { // null is an empty list
+		if !key.Is("items") || s.Peek() == 'n' { // null means an empty list
 			return s.Value() //nolint:wrapcheck // wrapped below
 		}
 		return s.Elements(func() error { //nolint:wrapcheck // wrapped below
@@ -192,8 +194,8 @@ func eachItem(body []byte, visit func(item []byte) error) error {
 	return err //nolint:wrapcheck // an error of visit
 }
 
-// withoutManagedFields consumes an object, and returns its text without managed fields, which may be the largest part
-// of it. No type of this program has them.
+// withoutManagedFields consumes an object, and returns its JSON without managed fields, which may be its largest part.
+// The types of this program omit them.
 func withoutManagedFields(s *rawjson.Scanner) ([]byte, error) {
 	if begin := s.Pos(); s.Peek() != '{' {
 		err := s.Value()

@@ -154,10 +154,10 @@ func TestElementsAreCharged(t *testing.T) {
 	}
 }
 
-// ignore omits objects without a trace.
+// ignore implements Omit without an effect.
 func ignore(string, string) {}
 
-// largePod returns a Pod that an API server stores, and that takes more memory than one object may take.
+// largePod returns a Pod that an API server accepts, and that needs more memory than one object may use.
 func largePod(name string) *corev1.Pod {
 	return &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: name},
@@ -165,7 +165,7 @@ func largePod(name string) *corev1.Pod {
 	}
 }
 
-// TestTooLargeObjectIsOmitted verifies that one object that takes too much memory is left out by its name, and that the
+// TestTooLargeObjectIsOmitted verifies that an object that needs too much memory is omitted by its name, and that the
 // others are read, with the memory of one such object.
 func TestTooLargeObjectIsOmitted(t *testing.T) {
 	list := corev1.PodList{Items: []corev1.Pod{*largePod("first"), {}, *largePod("last")}}

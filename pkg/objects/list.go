@@ -59,14 +59,21 @@ func ReadList(from io.Reader, r clusters.Resource, account *budget.Account, visi
 	return l.page, nil
 }
 
-// maxObjectBytes is the largest object of a list that is read. kube-apiserver stores none beyond 1.5 MiB; other API
-// servers might.
+// maxObjectBytes bounds an object of a list. kube-apiserver stores no object larger than 1.5 MiB; other API servers
+// might.
 const maxObjectBytes = 8 << 20
 
-var errTooLarge = fmt.Errorf("a part of the list is larger than %d bytes", maxObjectBytes)
+// maxContinueBytes bounds the token of the next page, which is held until the response is sent. A longer one would not
+// fit into the URL of a request.
+const maxContinueBytes = 16 << 10
+
+var (
+	errTooLarge     = fmt.Errorf("a part of the list is larger than %d bytes", maxObjectBytes)
+	errLongContinue = fmt.Errorf("the token of the next page is larger than %d bytes", maxContinueBytes)
+)
 
 const (
-	// readBytes is the memory that a byte of an object needs while it is decoded and encoded again.
+	// readBytes is the memory per byte of an object while it is being decoded and encoded.
 	readBytes = 6
 	// freeBytes is the size above which an object is charged: most objects are smaller, and a single small one has no
 	// effect.
@@ -79,7 +86,7 @@ type objectReader struct {
 	from    io.Reader
 	account *budget.Account
 	read    int64
-	// consumed is how far the decoder has come with the last object.
+	// consumed is the position of the decoder after the last object.
 	consumed int64
 	charged  int64
 }
@@ -187,6 +194,9 @@ func (l *list) readMetadata() error {
 	}
 	if err := l.decoder.Decode(&metadata); err != nil {
 		return Unreadable(err)
+	}
+	if len(metadata.Continue) > maxContinueBytes {
+		return Unreadable(errLongContinue)
 	}
 	l.page.Continue, l.page.remaining = metadata.Continue, metadata.RemainingItemCount
 	return nil

@@ -4,11 +4,15 @@
 package objects
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"runtime"
 	"strings"
 	"testing"
+
+	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/envelope"
 )
 
 // endless returns a list that is generated while it is read.
@@ -59,6 +63,31 @@ func TestAListThatIsCut(t *testing.T) {
 	for i := range len(whole) {
 		if _, err := DecodeList([]byte(whole[:i]), kind("", "v1", "pods", "Pod")); err == nil {
 			t.Errorf("%q was taken for a list", whole[:i])
+		}
+	}
+}
+
+// TestLongContinue verifies that no token of the next page is held that would not fit into a URL.
+func TestLongContinue(t *testing.T) {
+	for name, read := range map[string]func(body string) (Page, error){
+		`"items"`: func(body string) (Page, error) {
+			none := func(Object) error { return nil }
+			return ReadList(strings.NewReader(body), kind("", "v1", "pods", "Pod"), nil, none)
+		},
+		`"rows"`: func(body string) (Page, error) {
+			_, _, page, err := rowsOf(body, nil)
+			return page, err
+		},
+	} {
+		for length, tooLong := range map[int]bool{maxContinueBytes: false, maxContinueBytes + 1: true} {
+			token := strings.Repeat("x", length)
+			page, err := read(`{"kind":"Table","metadata":{"continue":"` + token + `"},` + name + `:[]}`)
+			if errors.Is(err, errLongContinue) != tooLong || len(page.Continue) != length && !tooLong {
+				t.Errorf("%s: a token of %d bytes: %v", name, length, err)
+			}
+			if tooLong && envelope.As(err).Code != dashboardv1alpha1.CodeUnreachable {
+				t.Errorf("%s: %v, want 50200", name, err)
+			}
 		}
 	}
 }

@@ -19,7 +19,7 @@ const (
 	Masked = "******"
 	// MaskedBase64 replaces a value of data, for which clients expect base64.
 	MaskedBase64 = "KioqKioq"
-	// Differs and DiffersBase64 replace a value that differs from the one of the other object.
+	// Differs and DiffersBase64 replace a value that differs from the value in the other object.
 	Differs = "****** (differs)"
 	// DiffersBase64 is Differs in base64.
 	DiffersBase64 = "KioqKioqIChkaWZmZXJzKQ=="
@@ -84,7 +84,7 @@ func (v values) differ(field string, key rawjson.Quoted, value []byte) bool {
 
 // mask replaces the values of a Secret by masks, and keeps the keys. It also masks the annotation in which kubectl
 // apply stores a copy of the manifest. beside contains the values of a Secret that is shown at the same time, if any:
-// values that differ from it get another mask.
+// values that differ from it get a different mask.
 func mask(o, metadata Object, beside values) error {
 	for field, masks := range map[string][2][]byte{
 		fieldData:       {[]byte(`"` + MaskedBase64 + `"`), []byte(`"` + DiffersBase64 + `"`)},

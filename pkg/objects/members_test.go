@@ -14,7 +14,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/envelope"
 )
 
-// members returns an object with many short texts.
+// members returns an object with count short strings.
 func members(count int) string {
 	var b strings.Builder
 	for i := range count {
@@ -23,7 +23,7 @@ func members(count int) string {
 	return "{" + b.String()[1:] + "}"
 }
 
-// TestMembersAreBounded verifies that an object cannot have more members in memory than any object of an API server.
+// TestMembersAreBounded verifies that the number of members of an object is bounded.
 func TestMembersAreBounded(t *testing.T) {
 	pods := kind("", "v1", "pods", "Pod")
 	for name, body := range map[string]string{
@@ -43,9 +43,9 @@ func TestMembersAreBounded(t *testing.T) {
 	}
 }
 
-// TestSecretsAreMaskedInPlace verifies that the masks of many values take little more memory than their text.
+// TestSecretsAreMaskedInPlace verifies that masking many values uses little more memory than their text.
 func TestSecretsAreMaskedInPlace(t *testing.T) {
-	const count, each = 50_000, 100 // a map of the values takes 200 bytes for each while it grows
+	const count, each = 50_000, 100 // a map of the values would take 200 bytes per entry while it grows
 	body := []byte(`{"metadata":{"annotations":` + members(count) + `},"data":` + members(count) + `}`)
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)

@@ -1,7 +1,8 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package objects decodes responses of a cluster's API server, and converts them to the form that callers get.
+// Package objects decodes responses of a cluster's API server, and converts objects, lists and tables to the form in
+// which callers get them.
 package objects
 
 import (
@@ -18,7 +19,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/rawjson"
 )
 
-// Object is a Kubernetes object of which only the necessary parts are decoded.
+// Object is a partially decoded Kubernetes object.
 type Object map[string]json.RawMessage //nolint:recvcheck // only decoding sets the map itself
 
 // UnmarshalJSON sets the members of the object. They share the memory of one copy of the text.
@@ -32,7 +33,7 @@ var errTooManyMembers = fmt.Errorf("an object has more than %d members", maxMemb
 // split sets the members of the object to parts of a text.
 func (o *Object) split(text []byte) error {
 	s := rawjson.NewScanner(text)
-	if s.Peek() == 'n' { // null leaves a value as it is, as in encoding/json
+	if s.Peek() == 'n' { // null leaves the value unchanged, as in encoding/json
 		return s.Value() //nolint:wrapcheck // callers wrap the error
 	}
 	members := Object{}
@@ -84,7 +85,7 @@ func (o Object) Encode() ([]byte, error) {
 	return append(out, '}'), nil
 }
 
-// List is a page of objects as callers see them.
+// List is a page of objects in the form in which callers get them.
 type List struct {
 	Page
 
@@ -112,8 +113,8 @@ func DecodeRevealed(body []byte, r clusters.Resource) (Object, error) {
 	return decode(body, r, false, nil)
 }
 
-// DecodeBeside is Decode for an object that is compared with another one of its kind. In a Secret, a value that differs
-// from the other one's has another mask, so that the comparison shows it.
+// DecodeBeside is like Decode, for an object that is compared with another one of its kind. In a Secret, a value that
+// differs from the other one gets a different mask, so that the comparison shows the difference.
 func DecodeBeside(body, other []byte, r clusters.Resource) (Object, error) {
 	if !IsSecret(r) || other == nil {
 		return Decode(body, r)
@@ -136,7 +137,7 @@ func decode(body []byte, r clusters.Resource, masking bool, beside values) (Obje
 	return o, nil
 }
 
-// Unreadable returns the error of a response that no API server gives. Its content stays out of the message.
+// Unreadable returns the error of a response that API servers do not send. The message does not contain the response.
 func Unreadable(err error) error {
 	if errors.Is(err, budget.ErrExceeded) {
 		return err
@@ -145,8 +146,8 @@ func Unreadable(err error) error {
 		"the response of the cluster's API server cannot be decoded").WithCause(err)
 }
 
-// prepare converts an object to the form that callers get: with its kind, which the items of a list lack, without
-// managedFields, and with the values of a Secret masked if required.
+// prepare converts an object to the form in which callers get it: with its kind, which the items of a list lack,
+// without managedFields, and with the values of a Secret masked if required.
 func (o Object) prepare(r clusters.Resource, masking bool, beside values) error {
 	if o == nil {
 		return Unreadable(fmt.Errorf("an object of %s is null", r.GroupVersionResource.Resource))
@@ -171,7 +172,7 @@ func (o Object) prepare(r clusters.Resource, masking bool, beside values) error 
 	return err
 }
 
-// complete sets a text that an object lacks. An existing text is kept: the kind may have changed.
+// complete sets a string that an object lacks. It keeps an existing string, because the kind may have changed.
 func (o Object) complete(field, value string) error {
 	if own := o[field]; len(own) > len(`""`) && own[0] == '"' {
 		return nil
@@ -184,7 +185,7 @@ func (o Object) complete(field, value string) error {
 	return nil
 }
 
-// Metadata contains the used fields of an object's metadata.
+// Metadata contains the fields of an object's metadata that are used.
 type Metadata struct {
 	Name      string
 	Namespace string
@@ -233,7 +234,7 @@ func eachMember(object []byte, visit func(key rawjson.Quoted, s *rawjson.Scanner
 	return s.Members(func(key rawjson.Quoted) error { return visit(key, s) }) //nolint:wrapcheck // callers wrap it
 }
 
-// Encode is JSON, with <, > and & as they are, as kube-apiserver writes them.
+// Encode encodes a value as JSON without escaping <, > and &, like kube-apiserver.
 func Encode(v any) ([]byte, error) {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)

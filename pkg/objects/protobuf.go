@@ -17,13 +17,13 @@ import (
 const (
 	// protobufPrefix is the prefix of Kubernetes' protobuf encoding.
 	protobufPrefix = "k8s\x00"
-	// itemsField is the number of the field of each of Kubernetes' own lists that holds its objects.
+	// itemsField is the number of the field with the objects in each of Kubernetes' own lists.
 	itemsField = 2
-	// messageDepth is how deep the elements of an object are counted.
+	// messageDepth is the depth down to which the elements of an object are counted.
 	messageDepth = 8
 )
 
-// Protobuf returns the list in a body that Kubernetes has encoded as protobuf, and whether it is one.
+// Protobuf returns the list in a body that is encoded as protobuf, and true if it is one.
 func Protobuf(body []byte) ([]byte, bool) {
 	raw, ok := bytes.CutPrefix(body, []byte(protobufPrefix))
 	unknown := &runtime.Unknown{}
@@ -33,7 +33,7 @@ func Protobuf(body []byte) ([]byte, bool) {
 	return unknown.Raw, true
 }
 
-// EachProtobuf is Each for a list that is encoded as protobuf.
+// EachProtobuf is like Each, for a list that is encoded as protobuf.
 func EachProtobuf(list []byte, account *budget.Account, omit Omit, visit func(item []byte) error) error {
 	for len(list) > 0 {
 		number, kind, n := protowire.ConsumeTag(list)

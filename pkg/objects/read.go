@@ -11,8 +11,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/budget"
 )
 
-// Read decodes a response of a cluster's API server into a value with the required fields. Integers stay integers.
-// The account is charged for the value: two bytes may be a large element.
+// Read decodes a response of a cluster's API server into a value that has only the required fields. Integers remain
+// integers. The account is charged for the value, because two bytes may be a large element.
 func Read(body []byte, account *budget.Account, into any) error {
 	if len(body) > smallItem {
 		if err := account.Take(elements(body) * ElementBytes); err != nil {

@@ -66,6 +66,8 @@ type table struct {
 	visit   func(Row) error
 	isTable bool
 	columns []dashboardv1alpha1.TableColumn
+	// columnsSize is the memory of the columns. A cluster may send several lists of columns.
+	columnsSize int
 }
 
 func (t *table) readKind() error {
@@ -93,14 +95,13 @@ func (t *table) readColumns() error {
 	if empty, err := t.begin(); err != nil || empty {
 		return err
 	}
-	size := 0
 	for t.decoder.More() {
 		var column dashboardv1alpha1.TableColumn
 		if err := t.decode(&column); err != nil {
 			return err
 		}
-		size += columnBytes + len(column.Name) + len(column.Type) + len(column.Format)
-		if size > maxColumnBytes {
+		t.columnsSize += columnBytes + len(column.Name) + len(column.Type) + len(column.Format)
+		if t.columnsSize > maxColumnBytes {
 			return Unreadable(errManyColumns)
 		}
 		t.columns = append(t.columns, column)

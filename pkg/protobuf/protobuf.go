@@ -1,14 +1,14 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package protobuf estimates the size of messages before they are decoded: two bytes may encode an element that takes a
-// kilobyte.
+// Package protobuf estimates the memory of protobuf messages before they are decoded: two bytes may encode an element
+// that takes a kilobyte.
 package protobuf
 
 import "google.golang.org/protobuf/encoding/protowire"
 
 // Elements returns an upper bound of the number of elements in a message, down to a depth. It also counts inside
-// strings, since only the type distinguishes them from messages.
+// strings, because only the type distinguishes them from messages.
 func Elements(message []byte, depth int) (count int64) {
 	for len(message) > 0 {
 		number, kind, n := protowire.ConsumeTag(message)
@@ -37,13 +37,13 @@ const (
 	namespaceField = 3
 )
 
-// Name returns the name of one of Kubernetes' own objects, as far as it can be read.
+// Name returns the name of one of Kubernetes' own objects, if it can be read.
 func Name(object []byte) (namespace, name string) {
 	metadata := field(object, metadataField)
 	return string(field(metadata, namespaceField)), string(field(metadata, nameField))
 }
 
-// field returns the bytes of the first field of a message with a number.
+// field returns the bytes of the first field with a number in a message.
 func field(message []byte, wanted protowire.Number) []byte {
 	for len(message) > 0 {
 		number, kind, n := protowire.ConsumeTag(message)

@@ -5,7 +5,7 @@ package rawjson
 
 import "strconv"
 
-// At returns the value at a path of valid JSON, and false if there is none. A segment of the path is a key of an
+// At returns the value at a path of valid JSON, or false if it does not exist. A segment of the path is a key of an
 // object, or the index of an element of an array. A negative index counts from the end.
 func At(value []byte, path ...string) ([]byte, bool) {
 	for _, segment := range path {

@@ -5,7 +5,7 @@ package rawjson
 
 // Member is the replacement of a member of an object.
 type Member struct {
-	// Omit leaves out the member.
+	// Omit removes the member.
 	Omit bool
 	// Value replaces the value of the member, unless it is nil.
 	Value []byte
@@ -14,8 +14,8 @@ type Member struct {
 // sizeOfRewritten is the initial capacity of a rewritten object, in bytes.
 const sizeOfRewritten = 1 << 10
 
-// Rewrite consumes an object, and returns its text with the replacements of its members, without white space between
-// tokens. So the text has no line feed. visit is called at the beginning of the value of each member, which it must
+// Rewrite consumes an object, and returns its JSON with the replacements of its members, without white space between
+// tokens, and therefore without line feeds. visit is called at the beginning of the value of each member, which it must
 // consume. Replacements are copied unchanged.
 func (s *Scanner) Rewrite(visit func(key Quoted) (Member, error)) ([]byte, error) {
 	out := make([]byte, 1, sizeOfRewritten)

@@ -12,7 +12,7 @@ import (
 // maxDepth bounds the nesting of an object. encoding/json, by which API servers encode, allows 10,000.
 const maxDepth = 1000
 
-// ErrSyntax is returned for a text that is not JSON. It contains nothing of the text.
+// ErrSyntax is returned for a text that is not JSON. Its message contains no part of the text.
 var ErrSyntax = errors.New("the text is not JSON")
 
 // Scanner validates JSON and finds the members of objects in one pass, without decoding values.
@@ -31,7 +31,7 @@ func NewScanner(text []byte) *Scanner {
 	return s
 }
 
-// Pos returns the number of bytes that are consumed.
+// Pos returns the number of consumed bytes.
 func (s *Scanner) Pos() int { return s.pos }
 
 // Since returns the text between a position and the current one. It shares the memory of the whole text.
@@ -99,7 +99,7 @@ func (s *Scanner) Members(visit func(key Quoted) error) error {
 // Elements consumes an array. It calls visit at the beginning of each element, which visit must consume.
 func (s *Scanner) Elements(visit func() error) error { return s.enclosed('[', ']', visit) }
 
-// Key consumes the key of a member, up to its value.
+// Key consumes the key of a member and the colon after it.
 func (s *Scanner) Key() (Quoted, error) {
 	key, err := s.quoted()
 	if err != nil {
@@ -178,7 +178,7 @@ type Quoted struct {
 	escaped bool
 }
 
-// Text returns the string itself.
+// Text returns the decoded string.
 func (q Quoted) Text() string {
 	if !q.escaped {
 		return string(q.raw[1 : len(q.raw)-1])
@@ -190,7 +190,7 @@ func (q Quoted) Text() string {
 	return out
 }
 
-// Is returns whether the string is a name. It allocates no memory for a string without escapes.
+// Is returns true if the string equals a name. It allocates no memory for a string without escapes.
 func (q Quoted) Is(name string) bool {
 	if !q.escaped {
 		return string(q.raw[1:len(q.raw)-1]) == name
@@ -288,7 +288,7 @@ func (s *Scanner) literal(word string) error {
 	return nil
 }
 
-// End returns an error if anything but space is left.
+// End returns an error if anything other than white space is left.
 func (s *Scanner) End() error {
 	s.Space()
 	if s.pos != len(s.text) {
@@ -297,7 +297,7 @@ func (s *Scanner) End() error {
 	return nil
 }
 
-// Text consumes a value, and returns the text of a string. It returns an empty text for other values.
+// Text consumes a value, and returns the decoded string. It returns an empty string for other values.
 func (s *Scanner) Text() (string, error) {
 	if s.Peek() != '"' {
 		return "", s.Value()
@@ -309,7 +309,7 @@ func (s *Scanner) Text() (string, error) {
 	return q.Text(), nil
 }
 
-// Lookup returns the value at a path of a valid object, and false if there is none.
+// Lookup returns the value at a path of a valid object, or false if it does not exist.
 func Lookup(object []byte, path ...string) ([]byte, bool) {
 	s := NewScanner(object)
 	if s.Peek() != '{' {

@@ -13,7 +13,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/rawjson"
 )
 
-// valid returns whether a text is one value.
+// valid returns true if a text is one JSON value.
 func valid(text []byte) bool {
 	s := rawjson.NewScanner(text)
 	return s.Value() == nil && s.End() == nil
@@ -51,8 +51,8 @@ func FuzzValue(f *testing.F) {
 	})
 }
 
-// TestRewrite verifies that members are omitted and replaced, and that others keep their text, without white space
-// outside of strings.
+// TestRewrite verifies that members are omitted and replaced, and that others are unchanged except for white space
+// between tokens.
 func TestRewrite(t *testing.T) {
 	s := rawjson.NewScanner([]byte("{ \"a\" : 1 , \"b\":[ 2,\r\n\t\"x \\\" \\\\\", { } ],\"c\" :{\"d\":3}}"))
 	got, err := s.Rewrite(func(key rawjson.Quoted) (rawjson.Member, error) {
@@ -81,7 +81,7 @@ func TestDepth(t *testing.T) {
 	}
 }
 
-// TestEnds verifies that a text that ends within a value is refused, and that the part that was read can be looked at.
+// TestEnds verifies that a text that ends within a value is rejected, and that the consumed part remains accessible.
 func TestEnds(t *testing.T) {
 	whole := `{"a":"\\u00e9\n","b":[1.5e3,true,{"c":null}]}`
 	for end := range len(whole) {

@@ -8,7 +8,7 @@ import (
 	"sync/atomic"
 )
 
-// pool counts the bytes of all stores.
+// pool counts the memory of all stores.
 type pool struct {
 	limit int64
 	used  atomic.Int64
@@ -16,16 +16,16 @@ type pool struct {
 
 func (p *pool) over() bool { return p.used.Load() > p.limit }
 
-// account counts the bytes of one store.
+// account counts the memory of one store.
 type account struct {
 	pool *pool
 
 	mu sync.Mutex
 	// loading is the memory of the objects of an incomplete list, and kept the memory of the store.
 	loading, kept int64
-	// held is the memory of objects that were replaced and that answers still refer to.
+	// held is the memory of replaced objects to which responses still refer.
 	held int64
-	// buffered is the memory of the watch, and of an event that has not arrived completely.
+	// buffered is the memory of the watch, including an incomplete event.
 	buffered int64
 	closed   bool
 }
@@ -40,7 +40,7 @@ func (a *account) load(bytes int64) {
 	}
 }
 
-// begin forgets an incomplete list.
+// begin releases the memory of an incomplete list.
 func (a *account) begin() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -48,7 +48,7 @@ func (a *account) begin() {
 	a.loading = 0
 }
 
-// replace sets the bytes of the objects to those of a complete list.
+// replace sets the memory of the objects to the memory of a complete list.
 func (a *account) replace(bytes int64) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -58,7 +58,7 @@ func (a *account) replace(bytes int64) {
 	}
 }
 
-// add counts more bytes of objects; a negative number counts fewer.
+// add adds bytes of objects. The number may be negative.
 func (a *account) add(bytes int64) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -68,7 +68,7 @@ func (a *account) add(bytes int64) {
 	}
 }
 
-// buffer counts more bytes of the event that is being read; a negative number counts fewer.
+// buffer adds bytes of the event that is being read. The number may be negative.
 func (a *account) buffer(bytes int64) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -78,7 +78,7 @@ func (a *account) buffer(bytes int64) {
 	}
 }
 
-// hold sets the bytes of replaced objects to which responses still refer.
+// hold sets the memory of replaced objects to which responses still refer.
 func (a *account) hold(bytes int64) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -88,7 +88,7 @@ func (a *account) hold(bytes int64) {
 	}
 }
 
-// close releases all bytes. Later calls count nothing.
+// close releases all memory. Later calls have no effect.
 func (a *account) close() {
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -1,8 +1,9 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package readcache keeps the objects of clusters as the JSON that is sent, so that a list is a concatenation. It
-// checks no rights: before a caller shows objects to a user, the cluster must have allowed that user the read.
+// Package readcache caches the objects of clusters, encoded as the JSON of responses, so that a list is a
+// concatenation. It reviews no rights: before objects are returned to a user, the cluster must have allowed that user
+// the read.
 package readcache
 
 import (
@@ -20,54 +21,55 @@ import (
 )
 
 var (
-	// ErrNotCached is wrapped by the errors of a Cluster that has no account for the cache.
+	// ErrNotCached is wrapped by the errors of a Cluster without an account for the cache.
 	ErrNotCached = errors.New("the cluster is not cached")
 
 	errTooMuch = errors.New("the objects do not fit into the read cache")
 	errEvicted = errors.New("other objects have taken the place")
 	errGone    = errors.New("the connection to the cluster is gone, or the cache of the cluster was disabled")
-	errIdle    = errors.New("nobody has read the objects for a while")
+	errIdle    = errors.New("the objects have not been read recently")
 )
 
-// Cluster is a cluster as the account of the cache sees it. Its type must be comparable: equal values are the same
+// Cluster is a connection to a cluster for the cache. Its type must be comparable: equal values are the same
 // connection.
 type Cluster interface {
 	// Reader returns a client that acts as the account.
 	Reader(ctx context.Context) (rest.Interface, error)
-	// Done returns a channel that is closed when objects of the cluster must not be cached any more. If they may be
-	// cached again later, it returns another channel then.
+	// Done returns a channel that is closed when objects of the cluster must no longer be cached. If they may be cached
+	// again, it returns another channel.
 	Done() <-chan struct{}
 }
 
 const (
-	// firstListTimeout bounds the wait of a request for the first list of a kind, after which it is read live. The
-	// request waits longer, up to longestFirstList, while objects arrive at most progressTimeout after each other.
+	// firstListTimeout bounds the time for which a request waits for the first list of a kind, before it reads from the
+	// cluster. The request waits longer, up to longestFirstList, while objects arrive at intervals of at most
+	// progressTimeout.
 	firstListTimeout = 5 * time.Second
 	progressTimeout  = time.Second
 	longestFirstList = 20 * time.Second
-	// idleTimeout is how long a kind is kept that nobody reads.
+	// idleTimeout is the time after the last read for which a kind is kept.
 	idleTimeout = 10 * time.Minute
-	// inUse is how long after it was read a kind does not give way to others.
+	// inUse is the time after the last read for which a kind is not evicted for another one.
 	inUse = time.Minute
-	// refusedFor is how long a kind is read live that could not be cached, and tooLargeFor one that did not fit. The
-	// first time, it is refusedFirst, which doubles with each further time: the rights of a new account of the cache
-	// may not be in force yet.
+	// refusedFor is the time for which a kind is not cached after its list was refused. tooLargeFor is the time for a
+	// kind that does not fit. The time begins at refusedFirst and doubles with each attempt, because the rights of a
+	// new account of the cache may not be effective yet.
 	refusedFirst = time.Second
 	refusedFor   = 30 * time.Second
 	tooLargeFor  = 2 * time.Minute
-	// maxStale is how long the objects of a kind are shown whose watch is broken. After it, they are read live.
+	// maxStale is the time for which the objects of a kind are used after its watch has broken.
 	maxStale = 5 * time.Minute
-	// sweepInterval is the time between two searches for kinds that nobody reads.
+	// sweepInterval is the time between two searches for unused kinds.
 	sweepInterval = 15 * time.Second
-	// maxKinds bounds the kinds that are kept, and those that are known to be refused.
+	// maxKinds bounds the cached kinds, and the recorded refusals.
 	maxKinds = 4096
 	// watchBytes is the memory of a kind without objects: its goroutines, and the buffers of its watch.
 	watchBytes = 128 << 10
-	// maxWrites bounds the writes that are remembered for the next read.
+	// maxWrites bounds the writes that are recorded for later reads.
 	maxWrites = 4096
 )
 
-// Cache holds the objects of clusters. A nil Cache holds none.
+// Cache caches the objects of clusters. A nil Cache caches none.
 type Cache struct {
 	pool pool
 
@@ -76,7 +78,7 @@ type Cache struct {
 	refused *lru.Cache
 	closed  bool
 
-	// writing is held while a write is recorded.
+	// writing is locked while a write is recorded.
 	writing sync.Mutex
 	writes  *lru.Cache
 }
@@ -96,7 +98,7 @@ func New(bytes int64) *Cache {
 	}
 }
 
-// Run stops kinds that nobody reads until the context ends. Then it stops all kinds.
+// Run removes unused kinds until the context ends. Then it removes all kinds.
 func (c *Cache) Run(ctx context.Context) {
 	if c == nil {
 		return
@@ -118,7 +120,7 @@ func (c *Cache) Run(ctx context.Context) {
 	}
 }
 
-// Forget stops all kinds of a cluster.
+// Forget removes all kinds of a cluster.
 func (c *Cache) Forget(cluster Cluster) {
 	var all []*kind
 	c.mu.Lock()
@@ -133,7 +135,7 @@ func (c *Cache) Forget(cluster Cluster) {
 	}
 }
 
-// sweep stops kinds that were not read since a time.
+// sweep removes kinds that were not read since the given time.
 func (c *Cache) sweep(since time.Time) {
 	var idle []*kind
 	c.mu.Lock()
@@ -148,25 +150,25 @@ func (c *Cache) sweep(since time.Time) {
 	}
 }
 
-// cacheable returns true if objects of a kind may be kept. Secrets are always read as the user, whatever rights the
+// cacheable returns true if objects of a kind may be cached. Secrets are always read as the user, whatever rights the
 // account of the cache has.
 func cacheable(r schema.GroupVersionResource) bool {
 	return r.GroupResource() != corev1.Resource("secrets")
 }
 
-// View is the content of the cache for a kind.
+// View is the cached content of a kind.
 type View struct {
 	*Snapshot
 
-	// Stale is true if the watch is broken. AsOf is then the last time at which it was not.
+	// Stale is true if the watch is broken. AsOf is then the last time at which the watch worked.
 	Stale bool
 	AsOf  time.Time
 
 	store *store
 }
 
-// Get returns the objects of a kind, including what a user has written before. It returns false if the kind must be
-// read live. It starts to cache the kind at the first call.
+// Get returns the objects of a kind, including earlier writes of the user. It returns false if the kind must be read
+// from the cluster. The first call starts to cache the kind.
 func (c *Cache) Get(
 	ctx context.Context,
 	cluster Cluster,
@@ -210,7 +212,7 @@ func (c *Cache) Holds(cluster Cluster, r schema.GroupVersionResource) bool {
 	return c.kinds[kindKey{cluster, r}] != nil
 }
 
-// kind returns a kind that is cached, or nil, and true if it was not cached before.
+// kind returns a cached kind, or nil, and true if it was not cached before.
 func (c *Cache) kind(key kindKey, name string) (k *kind, started bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -229,20 +231,21 @@ func (c *Cache) kind(key kindKey, name string) (k *kind, started bool) {
 	return k, started
 }
 
-// refusal is the time for which a kind is read live.
+// refusal is a period in which a kind is not cached.
 type refusal struct {
 	until time.Time
 	pause time.Duration
 }
 
-// refusalOf returns the last refusal of a kind. The caller holds the lock.
+// refusalOf returns the last refusal of a kind. The caller must hold the lock.
 func (c *Cache) refusalOf(key kindKey) refusal {
 	value, _ := c.refused.Get(key)
 	last, _ := value.(refusal)
 	return last
 }
 
-// next returns the refusal after this one, of at most so long. It is as long as that for a kind that does not fit.
+// next returns the refusal that follows this one, with the maximum duration most. A refusal of a kind that does not fit
+// always has the maximum duration.
 func (r refusal) next(most time.Duration) refusal {
 	pause := most
 	if most == refusedFor {
@@ -254,7 +257,7 @@ func (r refusal) next(most time.Duration) refusal {
 	return refusal{until: time.Now().Add(pause), pause: pause}
 }
 
-// stop ends the watch of a kind and drops its objects. The kind is not cached again until the pause is over.
+// stop stops the watch of a kind and drops its objects. The kind is not cached again until its refusal has ended.
 func (c *Cache) stop(k *kind, why error, pause time.Duration) {
 	c.mu.Lock()
 	if c.kinds[k.key] != k {
@@ -274,8 +277,8 @@ func (c *Cache) stop(k *kind, why error, pause time.Duration) {
 	}
 }
 
-// makeRoom stops kinds that were not read lately, the least recently read first, until the rest fits. If it still does
-// not fit, makeRoom stops the newcomer and returns an error.
+// makeRoom stops kinds that are not in use, the least recently read first, until the others fit. If they still do not
+// fit, it stops the newcomer and returns an error.
 func (c *Cache) makeRoom(newcomer *kind) error {
 	for c.pool.over() {
 		c.mu.Lock()
@@ -295,7 +298,7 @@ func (c *Cache) makeRoom(newcomer *kind) error {
 	return nil
 }
 
-// Resources returns the kinds that are cached, for tests.
+// Resources returns the cached kinds. It is used by tests.
 func (c *Cache) Resources() []schema.GroupVersionResource {
 	var out []schema.GroupVersionResource
 	c.mu.Lock()
@@ -308,5 +311,5 @@ func (c *Cache) Resources() []schema.GroupVersionResource {
 	return out
 }
 
-// Bytes returns the memory of all objects, as it is counted.
+// Bytes returns the accounted memory of all objects.
 func (c *Cache) Bytes() int64 { return c.pool.used.Load() }

@@ -23,11 +23,12 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/rawjson"
 )
 
-// fakeCluster is an API server that gives what no other one gives: objects of any size, and Secrets to everybody.
+// fakeCluster is an API server that returns responses that kube-apiserver does not return: objects of any size, and
+// Secrets without authorization.
 type fakeCluster struct {
 	server *httptest.Server
 	done   chan struct{}
-	// size is the size of each of two objects.
+	// size is the size of each of the two objects.
 	size  int
 	reads atomic.Int64
 }
@@ -77,7 +78,7 @@ func core(resource string) schema.GroupVersionResource {
 	return schema.GroupVersionResource{Version: "v1", Resource: resource}
 }
 
-// runCache returns a cache that ends with the test.
+// runCache returns a cache that stops at the end of the test.
 func runCache(t *testing.T, bytes int64) *Cache {
 	t.Helper()
 	c := New(bytes)
@@ -97,7 +98,7 @@ func runCache(t *testing.T, bytes int64) *Cache {
 	return c
 }
 
-// TestSecretsAreNotCached, although this cluster lets the account read them.
+// TestSecretsAreNotCached verifies that Secrets are not cached, even if the cluster allows the account to read them.
 func TestSecretsAreNotCached(t *testing.T) {
 	c, f := runCache(t, 1<<20), newFakeCluster(t, 10)
 	for _, version := range []string{"v1", "v2"} {
@@ -113,8 +114,8 @@ func TestSecretsAreNotCached(t *testing.T) {
 	}
 }
 
-// TestBound verifies that a kind that does not fit is not cached, that the kind that was read least recently is dropped
-// for another one, and that a kind that was read within the last minute is not.
+// TestBound verifies that a kind that does not fit is not cached, that the least recently read kind is evicted for
+// another one, and that a kind that was read within the last minute is not evicted.
 func TestBound(t *testing.T) {
 	const size = 1 << 20
 	c, f := runCache(t, 7*size), newFakeCluster(t, size)
@@ -149,7 +150,8 @@ func TestBound(t *testing.T) {
 	}
 }
 
-// TestGone verifies that the objects of a connection that is closed are dropped at once, and idle ones later.
+// TestGone verifies that the objects of a closed connection are dropped immediately, and those of unused kinds after
+// idleTimeout.
 func TestGone(t *testing.T) {
 	c, f := runCache(t, 1<<20), newFakeCluster(t, 10)
 	for _, resource := range []string{"a", "b"} {
@@ -176,7 +178,7 @@ func (absent) Reader(context.Context) (rest.Interface, error) {
 	return nil, fmt.Errorf("%w: no account", ErrNotCached)
 }
 
-// TestNoAccount verifies that a cluster without the account is read live at once.
+// TestNoAccount verifies that kinds of a cluster without the account are not cached and that the request does not wait.
 func TestNoAccount(t *testing.T) {
 	c, f := runCache(t, 1<<20), absent{newFakeCluster(t, 10)}
 	begun := time.Now()
@@ -190,7 +192,7 @@ func TestNoAccount(t *testing.T) {
 	}
 }
 
-// TestWrites verifies that a read waits for the writes of its user, and not for those of other users.
+// TestWrites verifies that a read waits for earlier writes of its user, but not for those of other users.
 func TestWrites(t *testing.T) {
 	c, f := runCache(t, 1<<20), newFakeCluster(t, 10)
 	get := func(user string) bool {
@@ -231,8 +233,8 @@ func TestWrites(t *testing.T) {
 	}
 }
 
-// TestManyWrites verifies that the number of remembered writes is bounded, and that no user reads an object after its
-// deletion by that user.
+// TestManyWrites verifies that the number of recorded writes is bounded, and that a user never reads an object after
+// deleting it.
 func TestManyWrites(t *testing.T) {
 	c, f := runCache(t, 1<<20), newFakeCluster(t, 10)
 	write := func(user, name string) {
@@ -245,7 +247,7 @@ func TestManyWrites(t *testing.T) {
 		t.Errorf("%d writes are remembered", n)
 	}
 	for n := range maxDeleted + 1 {
-		write("deleter", strconv.Itoa(n)) // of objects that are not there
+		write("deleter", strconv.Itoa(n)) // deletions of objects that do not exist
 	}
 	if _, ok := c.Get(t.Context(), f, core("a"), "Kind", "deleter"); ok {
 		t.Error("a deletion beyond those that are remembered is not respected")
@@ -260,7 +262,7 @@ func TestManyWrites(t *testing.T) {
 	}
 }
 
-// TestManyKinds verifies that further kinds are read live.
+// TestManyKinds verifies that kinds beyond the bound are not cached.
 func TestManyKinds(t *testing.T) {
 	c, f := New(1<<20), newFakeCluster(t, 10)
 	for n := range maxKinds {
@@ -272,7 +274,7 @@ func TestManyKinds(t *testing.T) {
 	}
 }
 
-// TestHalfEvents verifies that the memory of an incomplete event is counted, and given back.
+// TestHalfEvents verifies that the memory of an incomplete event is charged and released.
 func TestHalfEvents(t *testing.T) {
 	const parts = 10
 	begin := `{"type":"ADDED","object":{"metadata":{"name":"o","resourceVersion":"1"},"data":"`
@@ -303,7 +305,7 @@ func TestHalfEvents(t *testing.T) {
 	}
 }
 
-// TestEmptyKinds verifies that the memory of a kind without objects is counted, too.
+// TestEmptyKinds verifies that the memory of a kind without objects is charged.
 func TestEmptyKinds(t *testing.T) {
 	c, f := runCache(t, 2*watchBytes+watchBytes/2), newFakeCluster(t, 10)
 	for i, want := range []bool{true, true, false} {
@@ -313,7 +315,7 @@ func TestEmptyKinds(t *testing.T) {
 	}
 }
 
-// TestDecoder verifies that incomplete, malformed and large events are refused.
+// TestDecoder verifies that incomplete, malformed and large events are rejected.
 func TestDecoder(t *testing.T) {
 	const bookmark = `{"type":"BOOKMARK","object":{"metadata":{"resourceVersion":"5"}}}`
 	for text, want := range map[string]error{

@@ -21,13 +21,13 @@ import (
 )
 
 const (
-	// maxEventBytes is the size of the largest event that is read. kube-apiserver stores no object beyond 1.5 MiB.
+	// maxEventBytes bounds an event. kube-apiserver stores no object larger than 1.5 MiB.
 	maxEventBytes = 8 << 20
-	// maxControlBytes is the size of the largest bookmark or error that is read.
+	// maxControlBytes bounds a bookmark or an error.
 	maxControlBytes = 64 << 10
-	// readBytes is the size of the buffer of a watch.
+	// readBytes is the size of the read buffer of a watch.
 	readBytes = 64 << 10
-	// maxKeptBuffer is the size up to which the memory of a large event serves the next one.
+	// maxKeptBuffer bounds the buffer of an event that is reused for the next event.
 	maxKeptBuffer = 256 << 10
 )
 
@@ -36,14 +36,14 @@ var errTooLarge = fmt.Errorf("an object is larger than %d bytes", maxEventBytes)
 // decoder reads the events of a watch. API servers write one event per line.
 type decoder struct {
 	kind schema.GroupVersionKind
-	// keep counts the memory of an object before it is passed on. It may return another object with the same content.
+	// keep charges the memory of an object before it is returned. It may return another object with the same content.
 	keep func(*Object) (*Object, error)
-	// read is called after each event, and told whether it is the end of a streaming list; closed is called with the
-	// reason of the end.
+	// read is called after each event with true for the end of a streaming list. closed is called with the reason of
+	// the end.
 	read   func(endsInitial bool)
 	closed func(error)
-	// buffered is called before the memory of an event grows by so many bytes, and with a negative number when it
-	// shrinks.
+	// buffered is called before the buffer of an event grows by the given number of bytes, and with a negative number
+	// when it shrinks.
 	buffered func(bytes int64) error
 
 	body   io.ReadCloser
@@ -74,14 +74,14 @@ func (d *decoder) Decode() (watch.EventType, runtime.Object, error) {
 
 // release releases the memory of an incomplete event.
 func (d *decoder) release() {
-	_ = d.buffered(-int64(cap(d.buffer))) // giving back cannot fail
+	_ = d.buffered(-int64(cap(d.buffer))) // releasing memory cannot fail
 	d.buffer = nil
 }
 
 // Close ends the watch.
 func (d *decoder) Close() {
 	d.closed(io.EOF)
-	_ = d.body.Close() // unread events are not needed
+	_ = d.body.Close() // the body may contain unread events
 }
 
 func (d *decoder) next() (watch.EventType, runtime.Object, error) {
@@ -134,7 +134,7 @@ func carries(event watch.EventType) bool {
 	return event == watch.Added || event == watch.Modified || event == watch.Deleted
 }
 
-// control returns an event about the watch itself, such as a bookmark. Only the fields that a Reflector needs are read,
+// control returns an event about the watch itself, such as a bookmark. It reads only the fields that a Reflector uses,
 // so that the event takes no more memory than its text.
 func (*decoder) control(event watch.EventType, text []byte) (watch.EventType, runtime.Object, error) {
 	if len(text) > maxControlBytes {
@@ -156,7 +156,7 @@ func (*decoder) control(event watch.EventType, text []byte) (watch.EventType, ru
 	}
 }
 
-// codeOf returns the code of a Status, or that of an unknown error.
+// codeOf returns the code of a Status, or the code of an internal error if it has none.
 func codeOf(status []byte) int32 {
 	raw, _ := rawjson.Lookup(status, "code")
 	code, err := strconv.ParseInt(string(raw), 10, 32)
@@ -166,7 +166,7 @@ func codeOf(status []byte) int32 {
 	return int32(code)
 }
 
-// textAt returns the text at a path of an object, or an empty string.
+// textAt returns the string at a path of an object, or an empty string.
 func textAt(object []byte, path ...string) string {
 	raw, ok := rawjson.Lookup(object, path...)
 	if !ok {
@@ -179,7 +179,7 @@ func textAt(object []byte, path ...string) string {
 	return text
 }
 
-// line returns the next line. It is valid until the next call.
+// line returns the next line. The line is valid until the next call.
 func (d *decoder) line() ([]byte, error) {
 	if d.buffer = d.buffer[:0]; cap(d.buffer) > maxKeptBuffer {
 		d.release()
@@ -204,7 +204,7 @@ func (d *decoder) line() ([]byte, error) {
 		case errors.Is(err, io.EOF):
 			return nil, io.EOF
 		case !errors.Is(err, bufio.ErrBufferFull):
-			// a Reflector continues the watch after this error, and lists again after others
+			// After this error, a Reflector continues the watch; after others, it lists again.
 			return nil, io.ErrUnexpectedEOF
 		}
 		if err := d.grow(len(part)); err != nil {
@@ -214,7 +214,7 @@ func (d *decoder) line() ([]byte, error) {
 	}
 }
 
-// grow makes room for more bytes of an event.
+// grow charges more bytes of the buffer.
 func (d *decoder) grow(bytes int) error {
 	if cap(d.buffer)-len(d.buffer) >= bytes {
 		return nil

@@ -15,8 +15,8 @@ import (
 	"k8s.io/apimachinery/pkg/watch"
 )
 
-// TestControlEvents verifies that a bookmark or an error of a member takes no more memory than its text, however many
-// elements it has, and that what a Reflector needs is read.
+// TestControlEvents verifies that a bookmark or an error of a member takes no more memory than its text, independent of
+// its number of elements, and that the fields that a Reflector uses are read.
 func TestControlEvents(t *testing.T) {
 	read := func(text string) (watch.EventType, runtime.Object, error) {
 		return newDecoder(io.NopCloser(strings.NewReader(text+"\n")), podKind).next()
@@ -28,7 +28,7 @@ func TestControlEvents(t *testing.T) {
 		if _, _, err := read(large); !errors.Is(err, errTooLarge) {
 			t.Errorf("%.40s was read: %v", large, err)
 		}
-		if grown := allocated() - before; grown > 5*uint64(len(large)) { // the buffer of the line doubles
+		if grown := allocated() - before; grown > 5*uint64(len(large)) { // The line buffer grows by doubling.
 			t.Errorf("%.40s took %d bytes", large, grown)
 		}
 	}
@@ -45,7 +45,7 @@ func TestControlEvents(t *testing.T) {
 	}
 }
 
-// allocated returns the bytes that were ever allocated.
+// allocated returns the total number of allocated bytes.
 func allocated() uint64 {
 	var stats goruntime.MemStats
 	goruntime.ReadMemStats(&stats)

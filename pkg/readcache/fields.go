@@ -16,8 +16,8 @@ const (
 	namespaceField = "metadata.namespace"
 )
 
-// selectable returns the fields of a kind, beside name and namespace, whose selectors can be evaluated here: the API
-// server selects by the value at the path of the field. Other field selectors are left to the API server.
+// selectable returns the fields of a kind, in addition to name and namespace, whose selectors the cache can evaluate:
+// the API server compares the value at the path of the field. The API server must evaluate other field selectors.
 func selectable(r schema.GroupVersionResource) []string {
 	if r.Version != "v1" || r.Group != "" {
 		return nil
@@ -41,12 +41,12 @@ func selectable(r schema.GroupVersionResource) []string {
 	}
 }
 
-// maxRequirements bounds the requirements of a selector that is evaluated here. Longer selectors are left to the API
-// server.
+// maxRequirements bounds the requirements of a selector that the cache evaluates. The API server must evaluate longer
+// selectors.
 const maxRequirements = 64
 
-// FieldMatcher returns a function that returns true for objects that match a field selector, or false if the selector
-// is left to the API server.
+// FieldMatcher returns a function that returns true for objects that match a field selector. It returns false if the
+// API server must evaluate the selector.
 func FieldMatcher(
 	r schema.GroupVersionResource, namespaced bool, selector fields.Selector,
 ) (func(*Object) bool, bool) {
@@ -68,7 +68,7 @@ func FieldMatcher(
 		paths[requirement.Field] = strings.Split(requirement.Field, ".")
 	}
 	return func(o *Object) bool {
-		values := make(fields.Set, len(paths)) // each is read once, however many requirements it has
+		values := make(fields.Set, len(paths)) // Each field is read once, even if several requirements use it.
 		for field, path := range paths {
 			values[field] = o.field(field, path)
 		}
@@ -76,7 +76,7 @@ func FieldMatcher(
 	}, true
 }
 
-// IsShort returns true if a label selector is short enough to be evaluated here.
+// IsShort returns true if the cache can evaluate a label selector.
 func IsShort(selector labels.Selector) bool {
 	requirements, selectable := selector.Requirements()
 	values := 0

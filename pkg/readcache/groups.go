@@ -10,18 +10,18 @@ import (
 )
 
 const (
-	// chunkSize is the number of groups in a chunk. A chunk with twice as many is split.
+	// chunkSize is the target number of groups in a chunk. A chunk of twice this number is split.
 	chunkSize = 512
-	// smallChunk is the number of groups below which a chunk is joined with its neighbour.
+	// smallChunk is the number of groups below which a chunk is merged with its neighbour.
 	smallChunk = chunkSize / 4
 )
 
-// Groups are groups in the order in which API servers list: by namespace and name with a slash between them. They are
-// divided into chunks, none of which is empty: a change copies one chunk and the list of chunks, however many groups
-// there are. They must not be changed.
+// Groups contains groups in the order of lists of API servers: by namespace and name, joined with a slash. It is
+// divided into non-empty chunks, so that a change copies only one chunk and the list of chunks. It must not be
+// modified.
 type Groups [][]*Group
 
-// newGroups returns groups in chunks that share no memory, so that a replaced chunk can be collected.
+// newGroups returns groups in chunks with separate memory, so that a replaced chunk can be garbage collected.
 func newGroups(groups []*Group) Groups {
 	out := make(Groups, 0, (len(groups)+chunkSize-1)/chunkSize)
 	for chunk := range slices.Chunk(groups, chunkSize) {
@@ -30,7 +30,7 @@ func newGroups(groups []*Group) Groups {
 	return out
 }
 
-// All visits the groups in order.
+// All iterates over the groups in order.
 func (g Groups) All() iter.Seq[*Group] {
 	return func(yield func(*Group) bool) {
 		for _, chunk := range g {
@@ -43,7 +43,7 @@ func (g Groups) All() iter.Seq[*Group] {
 	}
 }
 
-// Objects visits the objects of the groups in order.
+// Objects iterates over the objects of the groups in order.
 func (g Groups) Objects() iter.Seq[*Object] {
 	return func(yield func(*Object) bool) {
 		for one := range g.All() {
@@ -68,7 +68,7 @@ func (g Groups) Len() int {
 // position is the place of a group: its chunk, and its index there.
 type position struct{ chunk, index int }
 
-// at returns the group at a position, or nil behind the last one.
+// at returns the group at a position, or nil after the last one.
 func (g Groups) at(p position) *Group {
 	if p.chunk >= len(g) || p.index >= len(g[p.chunk]) {
 		return nil
@@ -76,8 +76,8 @@ func (g Groups) at(p position) *Group {
 	return g[p.chunk][p.index]
 }
 
-// seek returns the position of the first group that may contain a key or anything after it. Behind the last group, it
-// is the end of the last chunk.
+// seek returns the position of the first group that may contain a key or a later key. If there is none, it returns the
+// end of the last chunk.
 func (g Groups) seek(namespace, name string) position {
 	reaches := func(one *Group) bool {
 		last := one.last()
@@ -94,13 +94,13 @@ func (g Groups) seek(namespace, name string) position {
 	return position{chunk, index}
 }
 
-// place returns the position of the group that an object belongs to, or where such a group would be.
+// place returns the position of the group for an object, or the position at which such a group must be inserted.
 func (g Groups) place(namespace, name string) (p position, found bool) {
 	p = g.seek(namespace, name)
 	if one := g.at(p); one != nil && one.Namespace() == namespace {
 		return p, true
 	}
-	before := position{p.chunk, p.index - 1} // the object may come after the last one of its namespace
+	before := position{p.chunk, p.index - 1} // The object may follow the last one of its namespace.
 	if before.index < 0 && p.chunk > 0 {
 		before = position{p.chunk - 1, len(g[p.chunk-1]) - 1}
 	}
@@ -129,7 +129,7 @@ func (g Groups) in(namespace string) Groups {
 	return out
 }
 
-// replaced returns the groups with others in the place of a number of groups at a position.
+// replaced returns the groups with n groups at a position replaced by others.
 func (g Groups) replaced(p position, n int, with []*Group) Groups {
 	begin, end := p.chunk, min(p.chunk+1, len(g))
 	var chunk []*Group

@@ -5,26 +5,26 @@ package readcache
 
 import "slices"
 
-// holdPart is the part of the bytes of the cache that replaced objects of one kind may take while responses to slow
-// clients still refer to them.
+// holdPart is the divisor of the memory of the cache that replaced objects of one kind may use while responses to slow
+// clients refer to them.
 const holdPart = 8
 
 // holds are the responses that refer to objects of a store. The lock of the store guards them.
 type holds struct {
 	all []*hold
-	// replaced is the memory of all objects that were ever replaced.
+	// replaced is the total memory of all objects that have been replaced.
 	replaced int64
 }
 
-// hold is a response that refers to objects of a view. begun is the value of replaced when the view was made: the
-// response refers to no object that was replaced before.
+// hold is a response that refers to objects of a view. begun is the value of replaced when the view was created: the
+// response refers to no objects that were replaced earlier.
 type hold struct {
 	begun int64
 	drop  func()
 }
 
 // Hold records that a response refers to objects of the view until release is called. If too many of them have been
-// replaced, Hold calls drop, which must remove all references without waiting.
+// replaced, it calls drop, which must remove all references and must not block.
 func (v View) Hold(drop func()) (release func()) {
 	s := v.store
 	if s == nil {
@@ -59,7 +59,7 @@ func (h *holds) oldest() *hold {
 	return out
 }
 
-// memory returns the largest memory of replaced objects to which the responses can refer.
+// memory returns the maximum memory of replaced objects to which the responses may refer.
 func (h *holds) memory() int64 {
 	if oldest := h.oldest(); oldest != nil {
 		return h.replaced - oldest.begun
@@ -67,8 +67,8 @@ func (h *holds) memory() int64 {
 	return 0
 }
 
-// dropHolds drops responses, the oldest view first, until the others refer to at most so many bytes of replaced
-// objects. The caller holds the lock.
+// dropHolds drops responses, those with the oldest views first, until the others refer to at most the given memory of
+// replaced objects. The caller must hold the lock.
 func (s *store) dropHolds(most int64) {
 	if len(s.holds.all) == 0 {
 		return

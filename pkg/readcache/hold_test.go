@@ -15,8 +15,8 @@ func filledObject(name string, size, version int) *Object {
 	return o
 }
 
-// TestHolds verifies that replaced objects that slow clients still use are counted and bounded, and that only the
-// responses that use most of them are aborted.
+// TestHolds verifies that replaced objects that slow clients use are charged and bounded, and that only the responses
+// that use most of them are aborted.
 func TestHolds(t *testing.T) {
 	const size, limit = 1000, 80_000
 	p := &pool{limit: limit}
@@ -47,7 +47,7 @@ func TestHolds(t *testing.T) {
 	if used := p.used.Load(); used != content+7*object || dropped != nil {
 		t.Errorf("%d bytes are counted, want %d; dropped %v", used, content+7*object, dropped)
 	}
-	update(2) // more than an eighth of the limit was replaced since the first answer
+	update(2) // More than an eighth of the limit has been replaced since the first response.
 	if len(dropped) != 1 || dropped[0] != "first" {
 		t.Errorf("dropped %v", dropped)
 	}
@@ -60,7 +60,7 @@ func TestHolds(t *testing.T) {
 		t.Errorf("%d bytes are counted in the end, want %d", used, content)
 	}
 
-	// A list whose objects are the same replaces nothing.
+	// A list with the same objects replaces nothing.
 	third := hold("third")
 	if err := s.Replace([]any{s.snapshot().Get("n", "a"), s.snapshot().Get("n", "b")}, "3"); err != nil {
 		t.Fatal(err)
@@ -70,7 +70,7 @@ func TestHolds(t *testing.T) {
 	}
 	update(1)
 	s.mu.Lock()
-	s.dropHolds(0) // as at the end of the kind
+	s.dropHolds(0) // as when the kind is stopped
 	s.mu.Unlock()
 	third()
 	if len(dropped) != 2 || p.used.Load() != content {
@@ -78,7 +78,8 @@ func TestHolds(t *testing.T) {
 	}
 }
 
-// TestOldViews verifies that a response that uses an old view holds the objects that were replaced since.
+// TestOldViews verifies that a response with an old view is charged with the objects that were replaced since the view
+// was created.
 func TestOldViews(t *testing.T) {
 	p := &pool{limit: 1 << 20}
 	s := &store{account: &account{pool: p}}
@@ -101,7 +102,7 @@ func TestOldViews(t *testing.T) {
 	}
 }
 
-// TestSummaries verifies that the summary of a group is counted, and computed again only after a change.
+// TestSummaries verifies that the summary of a group is charged, and recomputed only after a change.
 func TestSummaries(t *testing.T) {
 	p := &pool{limit: 1 << 20}
 	s := &store{account: &account{pool: p}}
@@ -142,7 +143,8 @@ func TestSummaries(t *testing.T) {
 	}
 }
 
-// TestLongOutages verifies that very old objects are not shown, whether or not the cluster answers reviews.
+// TestLongOutages verifies that objects older than maxStale are not returned, whether or not the cluster answers
+// reviews.
 func TestLongOutages(t *testing.T) {
 	c, f := runCache(t, 1<<20), newFakeCluster(t, 10)
 	get := func() (View, bool) { return c.Get(t.Context(), f, core("a"), "Kind", "u") }
@@ -160,8 +162,8 @@ func TestLongOutages(t *testing.T) {
 	}
 }
 
-// TestSubscribersAreCounted verifies that the memory of a subscriber counts as memory of its kind until it ends, and
-// that a kind whose subscriber takes too much is not cached any more.
+// TestSubscribersAreCounted verifies that the memory of a subscriber is charged to its kind until the subscription
+// ends, and that a kind whose subscriber uses too much memory is evicted.
 func TestSubscribersAreCounted(t *testing.T) {
 	c, f := runCache(t, 1<<20), newFakeCluster(t, 10)
 	subscribe := func() *Subscription {

@@ -14,7 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 )
 
-// TestManyLabels verifies that an object with more labels than are counted is refused while it is read.
+// TestManyLabels verifies that an object with more than maxLabels labels is rejected while it is being read.
 func TestManyLabels(t *testing.T) {
 	object := func(n int) []byte {
 		var all []string
@@ -30,8 +30,8 @@ func TestManyLabels(t *testing.T) {
 	}
 }
 
-// TestRepeatedObjects verifies that the places of objects in a list are counted, also of those that are cached already:
-// a member may send one object without end.
+// TestRepeatedObjects verifies that list entries of objects that are cached already are charged: a member may send one
+// object in an endless list.
 func TestRepeatedObjects(t *testing.T) {
 	c, f := runCache(t, 1<<20), newFakeCluster(t, 10)
 	v, ok := c.Get(t.Context(), f, core("a"), "Kind", "u")
@@ -47,7 +47,7 @@ func TestRepeatedObjects(t *testing.T) {
 	t.Errorf("%d bytes are counted", c.Bytes())
 }
 
-// TestManyPages verifies that a list has an end.
+// TestManyPages verifies that the number of pages of a list is bounded.
 func TestManyPages(t *testing.T) {
 	s := &source{pages: maxPages, noted: func() {}}
 	if _, err := s.ListWithContext(t.Context(), metav1.ListOptions{Continue: "x"}); !errors.Is(err, errManyPages) {
@@ -55,7 +55,7 @@ func TestManyPages(t *testing.T) {
 	}
 }
 
-// TestLongSelectors verifies that selectors with many requirements are left to API servers.
+// TestLongSelectors verifies that API servers evaluate selectors with many requirements.
 func TestLongSelectors(t *testing.T) {
 	for n, want := range map[int]bool{maxRequirements: true, maxRequirements + 1: false} {
 		byFields := fields.ParseSelectorOrDie(strings.TrimSuffix(strings.Repeat("spec.nodeName!=a,", n), ","))
@@ -77,7 +77,7 @@ func TestLongSelectors(t *testing.T) {
 	}
 }
 
-// labelValues returns a number of values of a label.
+// labelValues returns n values of a label.
 func labelValues(n int) string {
 	var all []string
 	for i := range n {
@@ -86,8 +86,7 @@ func labelValues(n int) string {
 	return strings.Join(all, ",")
 }
 
-// TestLongNames verifies that an object is refused whose name, namespace or version is longer than those of API
-// servers.
+// TestLongNames verifies that an object is rejected if its name, namespace or version is longer than API servers allow.
 func TestLongNames(t *testing.T) {
 	for text, accepted := range map[string]bool{
 		`{"metadata":{"name":"` + strings.Repeat("a", maxName) + `"}}`:                            true,
@@ -101,8 +100,8 @@ func TestLongNames(t *testing.T) {
 	}
 }
 
-// TestLargeItems verifies that an item or a field of a list is bounded, and that its memory is counted while it is
-// read.
+// TestLargeItems verifies that an item or a field of a list is bounded, and that its memory is charged while it is
+// being read.
 func TestLargeItems(t *testing.T) {
 	item := func(size int) string { return `{"metadata":{"name":"a"},"x":"` + strings.Repeat("x", size) + `"}` }
 	const many = 2 * maxEventBytes / (1 << 20)

@@ -16,7 +16,7 @@ import (
 	toolscache "k8s.io/client-go/tools/cache"
 )
 
-// kind is one kind of one cluster, with the Reflector that follows it.
+// kind is one kind of one cluster, with its Reflector.
 type kind struct {
 	key    kindKey
 	store  *store
@@ -26,11 +26,11 @@ type kind struct {
 	started time.Time
 	// used is the time of the last read, in nanoseconds.
 	used atomic.Int64
-	// ended is true once the kind is not cached any more.
+	// ended is true after the kind was stopped.
 	ended atomic.Bool
 }
 
-// itemBytes is the memory of the place of an object in a list that is not complete.
+// itemBytes is the memory of a list entry in an incomplete list.
 const itemBytes = 2 * 16
 
 // backoff returns the pauses between attempts to reach a cluster. They are shorter than those of a Reflector, so that
@@ -40,7 +40,7 @@ func backoff() *wait.Backoff {
 	return &wait.Backoff{Duration: first, Cap: most, Steps: steps, Factor: 2, Jitter: 1} //nolint:mnd // as the library
 }
 
-// start begins to cache a kind. The caller holds the lock of the cache.
+// start starts to cache a kind. The caller must hold the lock of the cache.
 func (c *Cache) start(key kindKey, name string) *kind {
 	ctx, cancel := context.WithCancel(context.Background())
 	account := &account{pool: &c.pool}
@@ -55,7 +55,7 @@ func (c *Cache) start(key kindKey, name string) *kind {
 			return nil, errEvicted
 		}
 		loaded := o.memory()
-		if same := k.store.same(o); same != nil { // it is counted already, but not its place in a list
+		if same := k.store.same(o); same != nil { // The object is charged already, but its list entry is not.
 			o, loaded = same, itemBytes
 		}
 		if listed {
@@ -93,8 +93,8 @@ func (c *Cache) start(key kindKey, name string) *kind {
 	return k
 }
 
-// paceOf returns the limit of the changes of a cluster, which all of its kinds share. The caller holds the lock of the
-// cache.
+// paceOf returns the rate limit for the changes of a cluster, which all of its kinds share. The caller must hold the
+// lock of the cache.
 func (c *Cache) paceOf(cluster Cluster) *rate.Limiter {
 	for key, k := range c.kinds {
 		if k != nil && key.cluster == cluster {
@@ -104,7 +104,7 @@ func (c *Cache) paceOf(cluster Cluster) *rate.Limiter {
 	return rate.NewLimiter(eventRate, eventBurst)
 }
 
-// refused returns true if an error means that the account may not watch the kind, or that there is no such kind.
+// refused returns true if an error means that the account may not watch the kind, or that the kind does not exist.
 func refused(err error) bool {
 	return errors.Is(err, ErrNotCached) || apierrors.IsForbidden(err) || apierrors.IsNotFound(err) ||
 		apierrors.IsMethodNotSupported(err) || apierrors.IsNotAcceptable(err) || errors.Is(err, errNoMetadata) ||
@@ -126,7 +126,7 @@ func (k *kind) end() {
 	k.store.endSubscriptions()
 }
 
-// first returns the content. It waits for the first list, unless the cluster cannot be read now.
+// first returns the content. It waits for the first list, unless the cluster is not readable.
 func (k *kind) first(ctx context.Context) (*Snapshot, bool) {
 	if s := k.store.snapshot(); s != nil {
 		return s, !k.ended.Load()
@@ -144,8 +144,8 @@ func (k *kind) first(ctx context.Context) (*Snapshot, bool) {
 	}
 }
 
-// firstBefore waits for the first list, or for the reason why the kind cannot be listed. It returns false if the time
-// is over before that.
+// firstBefore waits for the first list, or for the reason why the kind cannot be listed. It returns false if the
+// deadline passes first.
 func (k *kind) firstBefore(ctx context.Context, deadline time.Time) (*Snapshot, bool) {
 	ctx, cancel := context.WithDeadline(ctx, deadline)
 	defer cancel()
@@ -154,7 +154,7 @@ func (k *kind) firstBefore(ctx context.Context, deadline time.Time) (*Snapshot, 
 	})
 }
 
-// same returns the stored object if it has the same version and text, or nil.
+// same returns the stored object if it has the same version and JSON, or nil.
 func (s *store) same(o *Object) *Object {
 	current := s.snapshot()
 	if current == nil || o.ResourceVersion == "" {

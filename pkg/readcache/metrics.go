@@ -5,7 +5,7 @@ package readcache
 
 import "k8s.io/component-base/metrics"
 
-// The results of reads.
+// Values of the label result.
 const (
 	resultHit     = "hit"
 	resultStale   = "stale"

@@ -21,15 +21,15 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/rawjson"
 )
 
-// Object is an object of a cluster as the JSON that is sent, beside the metadata that lists need. It must not be
-// changed.
+// Object is an object of a cluster: its JSON as it is sent to clients, and the metadata that lists use. It must not be
+// modified.
 type Object struct {
-	// JSON is the object with apiVersion and kind, and without managedFields. It is valid UTF-8 and one line: streams
-	// of changes send one event in a line.
+	// JSON is the object with apiVersion and kind, but without managedFields. It is valid UTF-8 without line feeds,
+	// because watches send one event per line.
 	JSON []byte
 
 	Namespace, Name string
-	// ResourceVersion identifies the content of the object.
+	// ResourceVersion is the resource version.
 	ResourceVersion string
 	Labels          Labels
 	// Created is the creation time in seconds, or 0.
@@ -39,24 +39,23 @@ type Object struct {
 	endsInitial bool
 }
 
-// objectBytes is the memory of an Object beside its texts: the Object itself, and its place in a group. labelBytes is
-// the same for a label.
+// objectBytes is the memory of an Object without its strings, including its place in a group. labelBytes is the memory
+// of a label without its strings.
 const (
 	objectBytes = 192
 	labelBytes  = 64
 )
 
 const (
-	// maxLabels bounds the labels of an object. They are decoded before their memory is counted.
+	// maxLabels bounds the labels of an object, which are decoded before their memory is charged.
 	maxLabels = 1000
-	// maxName bounds a name or namespace, and maxVersion a resource version, in bytes. Changes of objects are
-	// remembered by them. API servers store no longer ones.
+	// maxName bounds a name or namespace, and maxVersion a resource version, in bytes. Recorded writes contain them.
+	// API servers store no longer ones.
 	maxName    = 253
 	maxVersion = 64
 )
 
-// memory returns the memory of the object. Texts that objects share are counted for each, since a cluster may send
-// objects that share none.
+// memory returns the memory of the object. It includes shared strings, because the objects of a cluster may share none.
 func (o *Object) memory() int64 {
 	size := objectBytes + len(o.JSON) + len(o.Namespace) + len(o.Name) + len(o.ResourceVersion)
 	for _, l := range o.Labels {
@@ -73,7 +72,7 @@ type Labels []Label
 
 var _ labels.Labels = Labels{}
 
-// Has returns whether there is a label.
+// Has returns true if the label exists.
 func (l Labels) Has(key string) bool {
 	_, ok := l.Lookup(key)
 	return ok
@@ -85,7 +84,7 @@ func (l Labels) Get(key string) string {
 	return value
 }
 
-// Lookup returns the value of a label, and whether there is one.
+// Lookup returns the value of a label, and true if the label exists.
 func (l Labels) Lookup(key string) (string, bool) {
 	i, ok := slices.BinarySearchFunc(l, key, func(has Label, key string) int { return strings.Compare(has.Key, key) })
 	if !ok {
@@ -100,7 +99,7 @@ var (
 	errNotUTF8    = errors.New("the API server has sent an object that is not UTF-8")
 )
 
-// parse returns an object for its JSON. The caller may reuse the text afterwards.
+// parse parses the JSON of an object. The caller may reuse the buffer afterwards.
 func parse(text []byte, kind schema.GroupVersionKind) (*Object, error) {
 	s := rawjson.NewScanner(text)
 	o, err := scanObject(s, kind)
@@ -137,7 +136,7 @@ func scanObject(s *rawjson.Scanner, kind schema.GroupVersionKind) (*Object, erro
 		return nil, err
 	case o.Name == "" || len(o.Name) > maxName || len(o.Namespace) > maxName || len(o.ResourceVersion) > maxVersion:
 		return nil, errNoMetadata
-	case !utf8.Valid(body): // streams of changes must be
+	case !utf8.Valid(body): // watches require valid UTF-8
 		return nil, errNotUTF8
 	}
 	var head []byte
@@ -147,7 +146,7 @@ func scanObject(s *rawjson.Scanner, kind schema.GroupVersionKind) (*Object, erro
 	if !hasVersion {
 		head = appendMember(head, "apiVersion", kind.GroupVersion().String())
 	}
-	o.JSON = slices.Concat([]byte{'{'}, head, body[1:]) // the metadata follow the head
+	o.JSON = slices.Concat([]byte{'{'}, head, body[1:]) // insert apiVersion and kind before the other members
 	return o, nil
 }
 
@@ -157,7 +156,7 @@ func appendMember(out []byte, name, value string) []byte {
 	return append(append(out, encoded[1:len(encoded)-1]...), ',')
 }
 
-// metadata consumes the metadata of the object, and returns them without managedFields.
+// metadata consumes the metadata of the object, and returns it without managedFields.
 func (o *Object) metadata(s *rawjson.Scanner) ([]byte, error) {
 	return rewriteObject(s, func(key rawjson.Quoted) (_ rawjson.Member, err error) {
 		switch {
@@ -202,7 +201,7 @@ func (o *Object) labels(s *rawjson.Scanner) error {
 	return err
 }
 
-// shared returns a string with the same text. Equal texts share their memory.
+// shared returns a string with the given content. Equal strings share their memory.
 func shared(text string) string { return unique.Make(text).Value() }
 
 func seconds(text string) int64 {
@@ -213,7 +212,7 @@ func seconds(text string) int64 {
 	return t.Unix()
 }
 
-// rewriteObject consumes an object, and returns its text with the replacements of its members.
+// rewriteObject consumes an object, and returns its JSON with the replacements of its members.
 func rewriteObject(s *rawjson.Scanner, visit func(key rawjson.Quoted) (rawjson.Member, error)) ([]byte, error) {
 	if c := s.Peek(); c != '{' && c != 0 {
 		return nil, errNoMetadata

@@ -16,7 +16,7 @@ import (
 
 var podKind = schema.GroupVersionKind{Version: "v1", Kind: "Pod"}
 
-// presented is what a caller sees of an object, by encoding/json.
+// presented returns an object as encoding/json decodes it.
 func presented(text []byte) (map[string]any, bool) {
 	var o map[string]any
 	if err := json.Unmarshal(text, &o); err != nil || o == nil {
@@ -36,7 +36,7 @@ func presented(text []byte) (map[string]any, bool) {
 	return o, name != ""
 }
 
-// TestParse verifies that managedFields are removed wherever they are, and that the kind is completed.
+// TestParse verifies that managedFields are removed in any position, and that apiVersion and kind are added.
 func TestParse(t *testing.T) {
 	for _, text := range []string{
 		`{"metadata":{"name":"a"}}`,
@@ -84,7 +84,7 @@ func TestParse(t *testing.T) {
 	}
 }
 
-// FuzzParse compares with encoding/json.
+// FuzzParse compares parse with encoding/json.
 func FuzzParse(f *testing.F) {
 	for _, seed := range []string{
 		`{"metadata":{"name":"a","managedFields":[{"fieldsV1":{"f:a":{}}}],"labels":{"k":"v"}},` +
@@ -121,7 +121,7 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
-// onlyOnce returns whether no key of the object or of its metadata comes twice, which encoding/json merges.
+// onlyOnce returns true if the object and its metadata have no duplicate keys, which encoding/json merges.
 func onlyOnce(text []byte) bool {
 	seen, ok := map[string]bool{}, true
 	s := rawjson.NewScanner(text)
@@ -133,8 +133,8 @@ func onlyOnce(text []byte) bool {
 	return ok
 }
 
-// TestLines verifies that the JSON of an object is one line of UTF-8, so that a member cannot forge an event in a
-// stream of changes, whose messages have one event in each line.
+// TestLines verifies that the JSON of an object is UTF-8 without line feeds, so that a member cannot forge an event in
+// a watch, whose messages have one event per line.
 func TestLines(t *testing.T) {
 	forged := `{"type":"DELETED","clusterId":"another"}`
 	text := "{\"metadata\" :\r\n{\"name\":\"a\",\n\"labels\":{\"b\":\n\"c d\"}}," +

@@ -9,16 +9,16 @@ import "io"
 // object.
 const itemCopies = 3
 
-// pageReader bounds the items and fields of a page of a list, and counts the memory of the one that is being read.
+// pageReader bounds the items and fields of a page of a list, and charges the memory of the one that is being read.
 type pageReader struct {
 	body     io.Reader
 	buffered func(bytes int64) error
 
-	// read is the number of bytes since the begin of the item, and counted the memory that is counted for it.
+	// read is the number of bytes since the beginning of the item. counted is the memory that was charged for it.
 	read, counted int64
 }
 
-// begin records that the next item or field begins.
+// begin starts the next item or field.
 func (r *pageReader) begin() { r.read = 0 }
 
 // Read implements io.Reader.
@@ -37,5 +37,5 @@ func (r *pageReader) Read(p []byte) (int, error) {
 	return n, err //nolint:wrapcheck // io.EOF must not be wrapped
 }
 
-// close stops counting the memory of the decoder, which is reused for all items of a page.
-func (r *pageReader) close() { _ = r.buffered(-r.counted) } // giving back cannot fail
+// close releases the memory of the decoder, which is reused for all items of a page.
+func (r *pageReader) close() { _ = r.buffered(-r.counted) } // releasing memory cannot fail

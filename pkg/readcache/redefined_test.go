@@ -18,14 +18,14 @@ import (
 	"k8s.io/client-go/rest"
 )
 
-// endingCluster is an API server that ends each watch when it is told to.
+// endingCluster is an API server that ends watches when the test requests it.
 type endingCluster struct {
 	server *httptest.Server
 
 	mu sync.Mutex
-	// lists and watches are the requests for all objects, and for changes only.
+	// lists counts the requests for all objects. watches counts the requests for changes only.
 	lists, watches int
-	// end ends the watches that are open: by the end of the response, or by that of the connection.
+	// end ends the open watches, by the end of the response or of the connection.
 	end   chan struct{}
 	abort bool
 }
@@ -96,7 +96,7 @@ func (e *endingCluster) Reader(context.Context) (rest.Interface, error) {
 
 func (*endingCluster) Done() <-chan struct{} { return nil }
 
-// requests waits until there were more requests, and returns their numbers.
+// requests waits for more requests, and returns their numbers.
 func (e *endingCluster) requests(t *testing.T, before int) (lists, watches int) {
 	t.Helper()
 	for range 1000 {
@@ -112,8 +112,8 @@ func (e *endingCluster) requests(t *testing.T, before int) (lists, watches int) 
 	return 0, 0
 }
 
-// TestEndsOfWatches verifies that a watch that has ended is continued without a list, unless it is that of a custom
-// resource, whose definition may have changed.
+// TestEndsOfWatches verifies that a watch that has ended is continued without a list, except for custom resources,
+// whose definition may have changed.
 func TestEndsOfWatches(t *testing.T) {
 	for name, test := range map[string]struct {
 		group string
@@ -139,7 +139,7 @@ func TestEndsOfWatches(t *testing.T) {
 			if text := get(); !strings.Contains(text, `"list":1`) {
 				t.Fatalf("got %q", text)
 			}
-			time.Sleep(1100 * time.Millisecond) // a Reflector lists after a watch that has ended within a second
+			time.Sleep(1100 * time.Millisecond) // A Reflector lists again after a watch of less than a second.
 			e.endWatches(test.abort)
 			lists, watches := e.requests(t, 1)
 			if lists != test.lists || lists+watches != 2 {

@@ -15,16 +15,16 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/gzipmember"
 )
 
-// groupSize is how many objects are compressed together. A group with twice as many is split.
+// groupSize is the target number of objects that are compressed together. A group of twice this number is split.
 const groupSize = 64
 
-// Group is a number of objects of one namespace, in order. It is never changed: a change makes another one.
+// Group contains consecutive objects of one namespace. It is immutable: a change creates another group.
 type Group struct {
-	// Objects are the objects, of which there is at least one.
+	// Objects contains at least one object.
 	Objects []*Object
-	// Size is the length of their JSON, with a comma between two.
+	// Size is the length of the JSON of the objects, separated by commas.
 	Size int64
-	// Serial differs from that of any other group of the process. It is 0 for a group that a reader has made.
+	// Serial is unique among the groups of the process. It is 0 for a group that a reader has created.
 	Serial uint64
 
 	account *account
@@ -35,7 +35,7 @@ type Group struct {
 	dropped    bool
 }
 
-// NewGroup returns a group of objects that a reader has selected, of one namespace and in order.
+// NewGroup returns a group of selected objects of one namespace, which must be in order.
 func NewGroup(objects []*Object) *Group {
 	g := newGroup(objects, nil)
 	g.Serial = 0
@@ -51,7 +51,7 @@ func newGroup(objects []*Object, a *account) *Group {
 	return g
 }
 
-// The serials of two processes differ, too.
+// Serials start at random values, so that serials of different processes differ.
 //
 //nolint:gochecknoglobals // entity tags compare the groups of different stores
 var (
@@ -72,8 +72,8 @@ func (g *Group) Compressed() gzipmember.Segment {
 	return s
 }
 
-// drop releases the memory of the group beside its objects, and returns its size. It is called when the group is no
-// longer part of the store.
+// drop releases the memory of the group without its objects, and returns its size. It is called when the group is
+// removed from the store.
 func (g *Group) drop() int64 {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -86,12 +86,12 @@ func (g *Group) drop() int64 {
 	return bytes
 }
 
-// Compress compresses the JSON of objects, with a comma between two.
+// Compress compresses the JSON of objects, separated by commas.
 func Compress(objects []*Object) gzipmember.Segment {
-	return gzipmember.Deflate(func(w io.Writer) { _ = WriteObjects(w, objects) }) // memory takes everything
+	return gzipmember.Deflate(func(w io.Writer) { _ = WriteObjects(w, objects) }) // writing to memory cannot fail
 }
 
-// WriteObjects writes the JSON of objects, with a comma between two.
+// WriteObjects writes the JSON of objects, separated by commas.
 func WriteObjects(w io.Writer, objects []*Object) error {
 	for i, o := range objects {
 		if i > 0 {
@@ -106,19 +106,19 @@ func WriteObjects(w io.Writer, objects []*Object) error {
 	return nil
 }
 
-// Snapshot is the content of a store at one time. It is never changed.
+// Snapshot is the content of a store at one time. It is immutable.
 type Snapshot struct {
-	// ResourceVersion is that of the kind in the cluster, which no object of the snapshot exceeds.
+	// ResourceVersion is the resource version of the list. No object of the snapshot is newer.
 	ResourceVersion string
 	Groups          Groups
 	// Count is the number of objects.
 	Count int
 
-	// replaced is the memory of all objects of the store that were replaced before.
+	// replaced is the total memory of the objects that were replaced before the snapshot.
 	replaced int64
 }
 
-// compareNamespaces orders namespaces as API servers list them: as if a slash followed each.
+// compareNamespaces orders namespaces as API servers list them: as if each ended in a slash.
 func compareNamespaces(a, b string) int {
 	n := min(len(a), len(b))
 	if c := strings.Compare(a[:n], b[:n]); c != 0 || len(a) == len(b) {
@@ -166,7 +166,7 @@ func (g *Group) find(name string) (int, bool) {
 	)
 }
 
-// Behind returns the objects of the group that come after a key.
+// Behind returns the objects of the group after a key.
 func (g *Group) Behind(namespace, name string) []*Object {
 	i := sort.Search(len(g.Objects), func(i int) bool {
 		return compareKeys(g.Objects[i].Namespace, g.Objects[i].Name, namespace, name) > 0
@@ -174,7 +174,7 @@ func (g *Group) Behind(namespace, name string) []*Object {
 	return g.Objects[i:]
 }
 
-// drop drops all groups, and returns their memory and that of the objects that are not part of the next snapshot.
+// drop drops all groups, and returns their memory and the memory of the objects that are not in the next snapshot.
 func (s *Snapshot) drop(next *Snapshot) int64 {
 	var bytes int64
 	for g := range s.Groups.All() {

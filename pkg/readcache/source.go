@@ -32,26 +32,26 @@ type source struct {
 	cluster  Cluster
 	resource schema.GroupVersionResource
 	kind     schema.GroupVersionKind
-	// begin is called before each list. keep is called with each object before it is passed on, and is told whether it
-	// belongs to a list.
+	// begin is called before each list. keep is called with each object before it is stored, with true for objects of a
+	// list.
 	begin func()
 	keep  func(o *Object, listed bool) (*Object, error)
 	// buffered is called when the memory of an event grows or shrinks.
 	buffered func(bytes int64) error
-	// noted is called when the connection is made or lost, and late when a list takes too long.
+	// noted is called when the watch starts or breaks. late is called if a list takes too long.
 	noted, late func()
-	// pace bounds the changes of the cluster.
+	// pace limits the rate of changes of the cluster.
 	pace *rate.Limiter
 
 	mu        sync.Mutex
 	connected bool
-	// alive is the last time at which the watch is known to have worked.
+	// alive is the last time at which the watch worked.
 	alive time.Time
-	// pages is the number of pages of the current list. Only the Reflector uses it.
+	// pages counts the pages of the current list. Only the Reflector uses it.
 	pages int
-	// failure is the reason why there is no connection.
+	// failure is the error of the last attempt to list or watch.
 	failure error
-	// redefined is true if the kind may have another definition since the last list.
+	// redefined is true if the definition of the kind may have changed since the last list.
 	redefined bool
 	// listing is the timer of the current list, or nil.
 	listing *time.Timer
@@ -63,11 +63,11 @@ var (
 )
 
 const (
-	// maxPages bounds the pages of a list. A Reflector asks for 500 objects at a time.
+	// maxPages bounds the pages of a list. A Reflector requests 500 objects per page.
 	maxPages = 10_000
-	// maxListTime bounds the time of a list.
+	// maxListTime bounds the duration of a list.
 	maxListTime = 10 * time.Minute
-	// eventRate and eventBurst bound the changes of all kinds of a cluster in a second. Faster changes are read later.
+	// eventRate and eventBurst bound the changes of all kinds of a cluster per second. Further changes are delayed.
 	eventRate  = 5000
 	eventBurst = 20_000
 )
@@ -130,7 +130,7 @@ func (s *source) ListWithContext(ctx context.Context, options metav1.ListOptions
 	return page, nil
 }
 
-// beginList begins the time of a list.
+// beginList starts the timer of a list.
 func (s *source) beginList() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -138,14 +138,14 @@ func (s *source) beginList() {
 	s.listing = time.AfterFunc(maxListTime, s.late)
 }
 
-// endList ends the time of a list that is complete or was given up.
+// endList stops the timer of a list that is complete or was aborted.
 func (s *source) endList() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.stopListing()
 }
 
-// stopListing stops the timer. The caller holds the lock.
+// stopListing stops the timer. The caller must hold the lock.
 func (s *source) stopListing() {
 	if s.listing != nil {
 		s.listing.Stop()
@@ -188,7 +188,7 @@ func (s *source) WatchWithContext(ctx context.Context, options metav1.ListOption
 		}
 		s.found(!listing)
 		if !listing {
-			_ = s.pace.Wait(ctx) // an error means that the watch ends
+			_ = s.pace.Wait(ctx) // an error means that the watch has ended
 		}
 	}
 	return watch.NewStreamWatcher(
@@ -197,7 +197,7 @@ func (s *source) WatchWithContext(ctx context.Context, options metav1.ListOption
 	), nil
 }
 
-// mustList returns whether the kind must be listed before it is watched again.
+// mustList returns true if the kind must be listed before the next watch.
 func (s *source) mustList(lists bool) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -207,8 +207,8 @@ func (s *source) mustList(lists bool) bool {
 	return s.redefined
 }
 
-// closed records that the API server has ended a watch of a custom resource early. It does that when the definition
-// changes. It sends no events for objects whose representation changes then, so the kind must be listed again.
+// closed records that the API server has ended a watch of a custom resource early, as it does when the definition
+// changes. The API server sends no events for objects whose representation changes, so the kind must be listed again.
 func (s *source) closed(err error, begun time.Time, seconds *int64) {
 	custom := !scheme.Scheme.IsGroupRegistered(s.resource.Group)
 	early := seconds == nil || time.Since(begun) < time.Duration(*seconds)*time.Second-time.Second
@@ -219,7 +219,8 @@ func (s *source) closed(err error, begun time.Time, seconds *int64) {
 	}
 }
 
-// retriable makes a Reflector continue the watch, instead of listing again, if the API server was not reached.
+// retriable converts an error so that a Reflector continues the watch instead of listing again, if the API server was
+// not reached.
 func retriable(err error) error {
 	var status apierrors.APIStatus
 	if errors.As(err, &status) || errors.Is(err, context.Canceled) {
@@ -241,7 +242,7 @@ func (s *source) open(ctx context.Context, options metav1.ListOptions) (io.ReadC
 		SetHeader("Accept", runtime.ContentTypeJSON).MaxRetries(0).WarningHandler(rest.NoWarnings{}).Stream(ctx)
 }
 
-// read reads a page of a list, one object after the other.
+// read reads a page of a list, one object at a time.
 func (s *source) read(body io.Reader) (*list, error) {
 	bounded := &pageReader{body: body, buffered: s.buffered}
 	defer bounded.close()
@@ -308,7 +309,7 @@ func delimiter(decoder *json.Decoder, want json.Delim) error {
 	return nil
 }
 
-// unreadable replaces an error that may contain text of a cluster.
+// unreadable replaces an error that may quote data of a cluster.
 func unreadable(err error) error {
 	if _, ok := errors.AsType[*json.SyntaxError](err); ok {
 		return rawjson.ErrSyntax
@@ -352,8 +353,8 @@ func (s *source) lost(err error) {
 	s.noted()
 }
 
-// reconnect is the time without a watch after which its objects are stale. API servers end each watch after some
-// minutes, and a Reflector begins another one at once.
+// reconnect is the time without a watch after which objects are stale. API servers end each watch after some minutes,
+// and a Reflector starts another one immediately.
 const reconnect = time.Second
 
 // stale returns true if the watch is broken, and the last time at which it worked.

@@ -14,18 +14,18 @@ import (
 	toolscache "k8s.io/client-go/tools/cache"
 )
 
-// store holds the objects of one kind of one cluster. A Reflector writes to it. Readers take the snapshot, which takes
-// no lock.
+// store stores the objects of one kind of one cluster. A Reflector writes to it. Readers load the snapshot without a
+// lock.
 type store struct {
 	account *account
 	current atomic.Pointer[Snapshot]
 
-	// mu is held by writers, and guards changed and holds.
+	// mu serializes writers, and guards changed and holds.
 	mu sync.Mutex
-	// changed is closed at the next change. It is nil unless a reader waits for it.
+	// changed is closed on the next change. It is nil if no reader waits for it.
 	changed chan struct{}
 	holds   holds
-	// subscriptions are told each change.
+	// subscriptions receive each change.
 	subscriptions map[*Subscription]bool
 }
 
@@ -38,7 +38,7 @@ var (
 func (s *store) snapshot() *Snapshot { return s.current.Load() }
 
 // publish replaces the snapshot. replaced is the memory of the objects of the old snapshot that are not in the new one.
-// The caller holds the lock.
+// The caller must hold the lock.
 func (s *store) publish(next *Snapshot, replaced int64) {
 	s.holds.replaced += replaced
 	next.replaced = s.holds.replaced
@@ -131,7 +131,7 @@ func (s *store) UpdateResourceVersion(version string) {
 	}
 }
 
-// change stores an object, or removes the object with the name if o is nil.
+// change stores an object, or removes the object of that name if o is nil.
 func (s *store) change(namespace, name string, o *Object, version string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -156,7 +156,7 @@ func (s *store) change(namespace, name string, o *Object, version string) {
 	s.tellChanged(namespace, name, old, o, version)
 }
 
-// changed returns the objects after a change of one of them, the change of their memory, and the memory of the replaced
+// changed returns the objects after a change of one of them, the difference in memory, and the memory of the replaced
 // object.
 func changed(objects []*Object, name string, o *Object) (after []*Object, delta, replaced int64) {
 	g := Group{Objects: objects}
@@ -172,7 +172,7 @@ func changed(objects []*Object, name string, o *Object) (after []*Object, delta,
 	return slices.Concat(objects[:i], []*Object{o}, rest), o.memory() - replaced, replaced
 }
 
-// grouped returns the objects as groups: none for no objects, and two for more than a group may have.
+// grouped returns the objects as groups: no group for no objects, and two groups if they exceed the size of one.
 func (s *store) grouped(objects []*Object) []*Group {
 	switch n := len(objects); {
 	case n == 0:
@@ -219,7 +219,7 @@ func (s *Snapshot) reaches(version string) bool {
 	return err == nil && c >= 0
 }
 
-// wake makes all waiting readers check their conditions again.
+// wake makes all waiting readers check the snapshot again.
 func (s *store) wake() {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -96,7 +96,7 @@ func checkStore(t *testing.T, s *store, want map[string]*Object) {
 	for key := range want {
 		sorted = append(sorted, key)
 	}
-	slices.Sort(sorted) // as etcd
+	slices.Sort(sorted) // the order of keys in etcd
 	if !slices.Equal(keys, sorted) || snapshot.Count != len(want) {
 		t.Errorf("%d objects (%d) instead of %d, or in another order", len(keys), snapshot.Count, len(want))
 	}
@@ -125,7 +125,7 @@ func checkStore(t *testing.T, s *store, want map[string]*Object) {
 	}
 }
 
-// TestReaches verifies that versions are compared as numbers, and that others have no order.
+// TestReaches verifies that numeric versions are compared as numbers, and that other versions have no order.
 func TestReaches(t *testing.T) {
 	for _, tc := range []struct {
 		has, wanted string
@@ -137,7 +137,7 @@ func TestReaches(t *testing.T) {
 	}
 }
 
-// spreadStore returns a store with one object in each of so many namespaces.
+// spreadStore returns a store with one object in each of n namespaces.
 func spreadStore(tb testing.TB, namespaces int) *store {
 	tb.Helper()
 	s := &store{account: &account{pool: &pool{limit: 1 << 40}}}
@@ -151,8 +151,8 @@ func spreadStore(tb testing.TB, namespaces int) *store {
 	return s
 }
 
-// TestEventOfManyNamespaces verifies that an event of a kind with very many namespaces takes little memory: a member
-// may send such events without end.
+// TestEventOfManyNamespaces verifies that an event of a kind with many namespaces allocates little memory: a member may
+// send an endless sequence of such events.
 func TestEventOfManyNamespaces(t *testing.T) {
 	const namespaces, events, most = 100_000, 200, 32 << 10
 	s := spreadStore(t, namespaces)
@@ -177,13 +177,13 @@ func TestEventOfManyNamespaces(t *testing.T) {
 	}
 }
 
-// TestChunks verifies the places of groups while chunks are divided and joined.
+// TestChunks verifies the positions of groups while chunks are split and merged.
 func TestChunks(t *testing.T) {
 	random := rand.New(rand.NewPCG(3, 4)) //nolint:gosec // the same each time
 	const namespaces = 4 * chunkSize
 	s := spreadStore(t, 0)
 	want := map[string]*Object{}
-	for _, deletions := range []int{0, 2, 1, 9, 0} { // the share of deletions, in tenths
+	for _, deletions := range []int{0, 2, 1, 9, 0} { // tenths of changes that are deletions
 		for range 2 * namespaces {
 			o := testObject(fmt.Sprintf("n%d", random.IntN(namespaces)), strconv.Itoa(random.IntN(2)), 1)
 			key, change := o.Namespace+"/"+o.Name, s.Update
@@ -210,8 +210,8 @@ func TestChunks(t *testing.T) {
 	}
 }
 
-// TestAscendingNames verifies that an object behind the last one of its namespace joins the group of that one, instead
-// of a group of its own, which would be compressed alone.
+// TestAscendingNames verifies that an object after the last one of its namespace joins the last group instead of a new
+// one, which would be compressed alone.
 func TestAscendingNames(t *testing.T) {
 	const objects = 1000
 	s := spreadStore(t, 0)

@@ -16,39 +16,39 @@ type Change struct {
 	Namespace, Name string
 	// Object is the object after the change, or nil if it was deleted.
 	Object *Object
-	// Created is true if there was no object of the name before.
+	// Created is true if there was no object with the name before.
 	Created bool
 	// Version is the resource version of the change.
 	Version string
 }
 
-// Changes are the changes that a store reports at once.
+// Changes are changes that a store reports together.
 type Changes struct {
 	All []Change
-	// Version is the resource version of the kind afterwards, and After its content.
+	// Version is the resource version of the list after the changes. After is the content.
 	Version string
 	After   *Snapshot
-	// Relisted is true if the changes are the difference between two lists, between which others may have been missed
-	// that have no effect any more.
+	// Relisted is true if the changes are the difference between two lists. Changes between these lists that cancel
+	// each other are missing.
 	Relisted bool
 }
 
-// Subscription follows one kind of one cluster.
+// Subscription is a subscription to the changes of one kind of one cluster.
 type Subscription struct {
 	// Snapshot is the content before the first change.
 	*Snapshot
 
 	kind    *kind
 	deliver func(Changes)
-	// counted is the memory that Count has counted. The lock of the store guards it.
+	// counted is the memory that was charged with Count. The lock of the store guards it.
 	counted int64
 	end     sync.Once
 	ended   chan struct{}
 }
 
-// Subscribe follows a kind. deliver is called with all changes after the snapshot, in order. The store is locked during
-// the call: deliver must not wait, and must not call the cache. Subscribe returns false if the kind is not cached. A
-// kind with a subscription stays in the cache, unless its memory is needed for other kinds.
+// Subscribe subscribes to the changes of a kind. deliver is called with all changes after the snapshot, in order. The
+// store is locked during the call, so deliver must not block and must not call the cache. Subscribe returns false if
+// the kind is not cached. A kind with a subscription remains cached, unless its memory is needed for other kinds.
 func (c *Cache) Subscribe(
 	ctx context.Context, cluster Cluster, r schema.GroupVersionResource, kindName string, deliver func(Changes),
 ) (*Subscription, bool) {
@@ -77,7 +77,7 @@ func (c *Cache) Subscribe(
 	return s, true
 }
 
-// keep keeps the kind in the cache until the subscription ends.
+// keep prevents the eviction of the unused kind until the subscription ends.
 func (s *Subscription) keep() {
 	ticker := time.NewTicker(sweepInterval)
 	defer ticker.Stop()
@@ -91,7 +91,7 @@ func (s *Subscription) keep() {
 	}
 }
 
-// Ended returns a channel that is closed when no more changes arrive: the kind is not cached any more, or the
+// Ended returns a channel that is closed when no more changes are delivered: the kind is no longer cached, or the
 // subscription was closed.
 func (s *Subscription) Ended() <-chan struct{} { return s.ended }
 
@@ -102,8 +102,8 @@ func (s *Subscription) Current() View {
 	return v
 }
 
-// Count counts more bytes that the subscriber remembers of changes, or fewer, as memory of the kind. If there is too
-// much, the next event of the kind makes room. It must be called by deliver only.
+// Count charges memory of the subscriber to the kind. The number may be negative. If the limit is exceeded, the next
+// event of the kind evicts kinds. It must be called only by deliver.
 func (s *Subscription) Count(bytes int64) {
 	s.counted += bytes
 	s.kind.store.account.buffer(bytes)
@@ -122,7 +122,7 @@ func (s *Subscription) Close() {
 
 func (s *Subscription) finish() { s.end.Do(func() { close(s.ended) }) }
 
-// endSubscriptions ends all subscriptions of a store whose kind is not cached any more.
+// endSubscriptions ends all subscriptions of a store whose kind is no longer cached.
 func (s *store) endSubscriptions() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -132,14 +132,14 @@ func (s *store) endSubscriptions() {
 	s.subscriptions = nil
 }
 
-// tell delivers changes. The caller holds the lock.
+// tell delivers changes. The caller must hold the lock.
 func (s *store) tell(changes Changes) {
 	for sub := range s.subscriptions {
 		sub.deliver(changes)
 	}
 }
 
-// tellChanged delivers the change of one object. The caller holds the lock.
+// tellChanged delivers the change of one object. The caller must hold the lock.
 func (s *store) tellChanged(namespace, name string, before *Snapshot, o *Object, version string) {
 	if len(s.subscriptions) == 0 {
 		return
@@ -152,7 +152,7 @@ func (s *store) tellChanged(namespace, name string, before *Snapshot, o *Object,
 	s.tell(Changes{All: []Change{change}, Version: version, After: s.snapshot()})
 }
 
-// tellReplaced delivers the difference of two lists. The caller holds the lock.
+// tellReplaced delivers the difference between two lists. The caller must hold the lock.
 func (s *store) tellReplaced(before, after *Snapshot) {
 	if len(s.subscriptions) == 0 || before == nil {
 		return

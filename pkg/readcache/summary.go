@@ -3,13 +3,13 @@
 
 package readcache
 
-// summaryBytes is the memory of a Summary beside its texts.
+// summaryBytes is the memory of a Summary without its strings.
 const summaryBytes = 1 << 10
 
-// Summary is what a reader has computed from the objects of a group.
+// Summary is a value that a reader has computed from the objects of a group.
 type Summary struct {
 	Value any
-	// TextBytes is the length of the texts in the value.
+	// TextBytes is the length of the strings in the value.
 	TextBytes int64
 }
 
@@ -20,9 +20,9 @@ func (s *Summary) memory() int64 {
 	return summaryBytes + s.TextBytes
 }
 
-// Summarize returns the result of compute for the objects of the group. The result is stored in the group, and is
-// computed again only after a change of one of the objects. A group stores one result: all callers must pass the same
-// function for the same kind.
+// Summarize returns the result of compute for the objects of the group. It stores the result in the group, and computes
+// it again only after a change of the objects. A group stores one result: all callers must pass the same function for
+// the same kind.
 func (g *Group) Summarize(compute func([]*Object) (Summary, error)) (any, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -33,7 +33,7 @@ func (g *Group) Summarize(compute func([]*Object) (Summary, error)) (any, error)
 	if err != nil {
 		return nil, err
 	}
-	if g.account == nil { // the group is that of one request
+	if g.account == nil { // the group belongs to one request
 		return s.Value, nil
 	}
 	g.summary = &s
@@ -41,7 +41,7 @@ func (g *Group) Summarize(compute func([]*Object) (Summary, error)) (any, error)
 	return s.Value, nil
 }
 
-// count counts memory of the group beside its objects. The caller holds the lock.
+// count charges memory of the group in addition to its objects. The caller must hold the lock.
 func (g *Group) count(bytes int64) {
 	if !g.dropped && g.account != nil {
 		g.account.add(bytes)

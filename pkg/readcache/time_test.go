@@ -17,8 +17,8 @@ import (
 	"k8s.io/client-go/rest"
 )
 
-// scriptedCluster is an API server whose responses a function writes. It uses no network, so that minutes of it take no
-// time in a test.
+// scriptedCluster is an API server whose responses a function writes. It uses no network, so that tests can advance the
+// time.
 type scriptedCluster struct {
 	done chan struct{}
 	// streams is true if the API server streams lists.
@@ -57,7 +57,7 @@ func end(c *Cache) {
 	synctest.Wait()
 }
 
-// TestLongLists verifies that a list that goes on and on is given up, however the API server sends it.
+// TestLongLists verifies that an endless list is aborted, paged or streamed.
 func TestLongLists(t *testing.T) {
 	for name, streams := range map[string]bool{"streaming": true, "in pages": false} {
 		t.Run(name, func(t *testing.T) {
@@ -91,7 +91,7 @@ func TestLongLists(t *testing.T) {
 	}
 }
 
-// TestEventRate verifies that the changes of a cluster are read at a bounded rate.
+// TestEventRate verifies that the rate of changes of a cluster is bounded.
 func TestEventRate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const further = 2 * time.Second
@@ -120,7 +120,7 @@ func TestEventRate(t *testing.T) {
 	})
 }
 
-// TestRefusals verifies that a kind that cannot be cached is tried again soon, and then less and less often.
+// TestRefusals verifies that a kind that cannot be cached is retried after increasing intervals.
 func TestRefusals(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var last refusal

@@ -14,9 +14,10 @@ import (
 )
 
 const (
-	// writeTimeout bounds the wait of a read for earlier writes of its user. After it, the read bypasses the cache.
+	// writeTimeout bounds the time for which a read waits for earlier writes of its user. After it, the read bypasses
+	// the cache.
 	writeTimeout = time.Second
-	// writeMemory is how long a write is remembered.
+	// writeMemory is the time for which a write is recorded.
 	writeMemory = 10 * time.Second
 )
 
@@ -26,7 +27,7 @@ type Write struct {
 	Namespace, Name string
 	// Deleted is true if the object was deleted.
 	Deleted bool
-	// Response is the answer of the API server.
+	// Response is the response of the API server.
 	Response []byte
 }
 
@@ -36,22 +37,22 @@ type writeKey struct {
 	user     string
 }
 
-// maxDeleted bounds the deletions that are remembered for one user and kind. Beyond it, the reads of the user bypass
-// the cache for a while.
+// maxDeleted bounds the recorded deletions of one user and kind. Beyond it, the reads of the user bypass the cache for
+// writeMemory.
 const maxDeleted = 64
 
-// written holds the last writes of a user.
+// written contains the last writes of a user.
 type written struct {
-	// version is the version that the store must reach, or empty.
+	// version is the resource version that the store must reach. It may be empty.
 	version string
-	// deleted are the objects that the store must not have, by namespace and name.
+	// deleted contains the objects that the store must not contain, by namespace and name.
 	deleted [][2]string
-	// unknown is true if the response has no version to wait for.
+	// unknown is true if the response contains no version to wait for.
 	unknown bool
 	expires time.Time
 }
 
-// Wrote records a write, so that the next reads of the user show it.
+// Wrote records a write, so that later reads of the user include it.
 func (c *Cache) Wrote(cluster Cluster, user string, w Write) {
 	if c == nil || !cacheable(w.Resource.WithVersion("")) {
 		return
@@ -76,7 +77,7 @@ func (c *Cache) Wrote(cluster Cluster, user string, w Write) {
 	case w.Deleted, version == "":
 		note.unknown = true
 	default:
-		note.deleted, note.unknown = nil, false // the version comes after them
+		note.deleted, note.unknown = nil, false // The version of the write is later than those of the deletions.
 	}
 	c.writes.Add(key, &note)
 }
@@ -84,8 +85,8 @@ func (c *Cache) Wrote(cluster Cluster, user string, w Write) {
 // versionOf returns the resource version of an object, or an empty string.
 func versionOf(object []byte) string { return textAt(object, "metadata", "resourceVersion") }
 
-// awaitWrite waits until the content contains the writes of the user, and returns it. It returns false if that takes
-// too long.
+// awaitWrite waits until the content includes the writes of the user, and returns it. It returns false after
+// writeTimeout.
 func (c *Cache) awaitWrite(ctx context.Context, k *kind, s *Snapshot, user string) (*Snapshot, bool) {
 	key := writeKey{k.key.cluster, k.key.resource.GroupResource(), user}
 	value, _ := c.writes.Get(key)
@@ -102,13 +103,13 @@ func (c *Cache) awaitWrite(ctx context.Context, k *kind, s *Snapshot, user strin
 	}
 	c.writing.Lock()
 	defer c.writing.Unlock()
-	if last, ok := c.writes.Get(key); ok && last == value { // a store never goes back
+	if last, ok := c.writes.Get(key); ok && last == value { // The version of a store never decreases.
 		c.writes.Remove(key)
 	}
 	return s, true
 }
 
-// shownBy returns true if a snapshot contains the writes.
+// shownBy returns true if a snapshot includes the writes.
 func (w *written) shownBy(s *Snapshot) bool {
 	if s == nil || w.unknown || (w.version != "" && !s.reaches(w.version)) {
 		return false
@@ -121,7 +122,8 @@ func (w *written) shownBy(s *Snapshot) bool {
 	return true
 }
 
-// terminating returns true if an object is being deleted. The response to a deletion may have the version from before.
+// terminating returns true if an object is being deleted. The response to a deletion may have the version from before
+// the deletion.
 func (o *Object) terminating() bool {
 	_, ok := rawjson.Lookup(o.JSON, "metadata", "deletionTimestamp")
 	return ok

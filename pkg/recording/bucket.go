@@ -11,8 +11,6 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"io"
-	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
@@ -21,55 +19,67 @@ import (
 	"github.com/minio/minio-go/v7"
 )
 
-// A file in a bucket is one object with the suffix of recordings, or, until it is complete, one object for each piece
-// that was written, below the id. An object appears when all of it has arrived, so that a program that is killed loses
-// no more than the events that were not written yet.
+// A complete file in a bucket is one object with the suffix of recordings. An incomplete file consists of one object
+// for each written piece, below the id. An object appears when its upload is complete, so a program that is killed
+// loses only the events that were not written yet.
 const (
-	// pieceBytes and pieceInterval bound the events that a bucket lacks if the program is killed.
+	// pieceBytes and pieceInterval bound the events that are missing in a bucket if the program is killed.
 	pieceBytes    = 64 << 10
 	pieceInterval = 3 * time.Second
 	// bucketScan is the time after which a bucket is measured again.
 	bucketScan = time.Minute
-	// bucketMemory is that of one recording: its events, their ciphertext, and the request with it.
+	// bucketMemory is the memory of one recording: its events, their ciphertext, and the request.
 	bucketMemory = 512 << 10
-	// requestTimeout bounds the time in which a piece is written, with all tries. The terminal waits for it.
+	// requestTimeout bounds the time for writing a piece, including retries. The terminal waits for it.
 	requestTimeout = 5 * time.Second
-	// listTimeout bounds the time to list all recordings, and maxObjects their objects.
+	// listTimeout bounds the time for listing all recordings. maxObjects bounds their objects.
 	listTimeout = 30 * time.Second
 	maxObjects  = 1_000_000
-	// maxResponse bounds a response of a bucket, in bytes.
+	// maxResponse bounds a response of a bucket, in bytes. maxMarkup and maxTags bound a response in XML, such as a
+	// list of 1000 objects: each tag may use the memory of an object.
 	maxResponse = 2 * MaxFileBytes
-	// pieceDigits is the length of the number of a piece, and maxPieces the largest one.
+	maxMarkup   = 4 << 20
+	maxTags     = 40_000
+	// maxErrorBytes bounds an error, whose message is logged.
+	maxErrorBytes = 16 << 10
+	// listsAtOnce bounds the lists that are read concurrently, each of which uses the memory of a response.
+	listsAtOnce = 2
+	// pieceDigits is the number of digits in the number of a piece. maxPieces is the largest number.
 	pieceDigits = 6
 	maxPieces   = 999_999
-	// partBytes is the size of the parts in which a larger file is uploaded, the smallest one that S3 has.
+	// partBytes is the size of the parts in which a larger file is uploaded. It is the minimum of S3.
 	partBytes = 5 << 20
 )
 
 // BucketOptions configure a bucket.
 type BucketOptions struct {
-	// Endpoint is the address of the service. Its scheme is https, or http.
+	// Endpoint is the address of the service. Its scheme is https or http.
 	Endpoint *url.URL
-	// Name is that of the bucket, and Prefix the beginning of the names of all objects.
+	// Name is the name of the bucket. Prefix is the prefix of the names of all objects.
 	Name, Prefix string
-	// Region is that of the bucket. The service is asked for it if it is empty.
+	// Region is the region of the bucket. If it is empty, it is requested from the service.
 	Region string
 	// CredentialsDir is a directory with credentials. See newCredentials.
 	CredentialsDir string
-	// Roots are the authorities of the certificate of the service. Nil means those of the system.
+	// Roots are the certificate authorities of the service. Nil means the authorities of the system.
 	Roots *x509.CertPool
 }
 
-// bucket keeps files in an S3 bucket.
+// bucket stores files in an S3 bucket.
 type bucket struct {
 	client       *minio.Client
 	name, prefix string
-	// joining bounds the files that are joined at once.
-	joining chan struct{}
+	// joining bounds the files that are joined concurrently, waiting the files that wait to be joined, and listing the
+	// lists.
+	joining, waiting, listing chan struct{}
 }
 
-// joinsAtOnce bounds the files that are joined at once, each of which takes the memory of a part.
-const joinsAtOnce = 2
+const (
+	// joinsAtOnce bounds the files that are joined concurrently, each of which uses the memory of a part.
+	joinsAtOnce = 2
+	// maxJoins bounds the files that are joined or wait for it.
+	maxJoins = 1000
+)
 
 func newBucket(o *BucketOptions) (*bucket, error) {
 	base, err := minio.DefaultTransport(o.Endpoint.Scheme == "https")
@@ -90,22 +100,10 @@ func newBucket(o *BucketOptions) (*bucket, error) {
 	if prefix != "" && !strings.HasSuffix(prefix, "/") {
 		prefix += "/"
 	}
-	return &bucket{client: client, name: o.Name, prefix: prefix, joining: make(chan struct{}, joinsAtOnce)}, nil
-}
-
-// boundedTransport bounds responses.
-type boundedTransport struct{ next http.RoundTripper }
-
-// RoundTrip sends a request.
-func (t boundedTransport) RoundTrip(r *http.Request) (*http.Response, error) {
-	answer, err := t.next.RoundTrip(r)
-	if err == nil {
-		answer.Body = struct {
-			io.Reader
-			io.Closer
-		}{io.LimitReader(answer.Body, maxResponse), answer.Body}
-	}
-	return answer, err //nolint:wrapcheck // as it is
+	return &bucket{
+		client: client, name: o.Name, prefix: prefix, joining: make(chan struct{}, joinsAtOnce),
+		waiting: make(chan struct{}, maxJoins), listing: make(chan struct{}, listsAtOnce),
+	}, nil
 }
 
 func (*bucket) pace() pace {
@@ -118,10 +116,10 @@ func (b *bucket) check() error {
 	if err := b.put(key, []byte("probe")); err != nil {
 		return err
 	}
-	return b.delete(key)
+	return b.delete(context.Background(), key)
 }
 
-// put writes an object. The service compares its checksum.
+// put writes an object. The service verifies its checksum.
 func (b *bucket) put(key string, content []byte) error {
 	ctx, cancel := context.WithTimeout(context.Background(), requestTimeout)
 	defer cancel()
@@ -138,8 +136,8 @@ func putOptions() minio.PutObjectOptions {
 	}
 }
 
-func (b *bucket) delete(key string) error {
-	ctx, cancel := context.WithTimeout(context.Background(), requestTimeout)
+func (b *bucket) delete(ctx context.Context, key string) error {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
 	if err := b.client.RemoveObject(ctx, b.name, key, minio.RemoveObjectOptions{}); err != nil {
 		return fmt.Errorf("deleting an object: %w", err)
@@ -152,74 +150,88 @@ func (b *bucket) create(id string) (file, error) { return &bucketFile{bucket: b,
 // key returns the name of the object of a file.
 func (b *bucket) key(id string) string { return b.prefix + id + suffix }
 
-// pieceKey returns the name of the object of a piece. The first one is 1.
+// pieceKey returns the name of the object of a piece. The first piece has the number 1.
 func (b *bucket) pieceKey(id string, number int) string {
 	return fmt.Sprintf("%s%s/%0*d", b.prefix, id, pieceDigits, number)
 }
 
-func (b *bucket) list() (found []fileInfo, used int64, err error) { return b.find(b.prefix) }
-
-func (b *bucket) stat(id string) (fileInfo, error) {
-	found, _, err := b.find(b.prefix + id)
-	if err != nil {
-		return fileInfo{}, err
-	}
-	for _, f := range found {
-		if f.id == id {
-			return f, nil
-		}
-	}
-	return fileInfo{}, ErrNotFound
+func (b *bucket) list(ctx context.Context, visit func(fileInfo) error) (used int64, err error) {
+	return b.find(ctx, b.prefix, visit)
 }
 
-// find returns the files whose objects begin with a prefix, and the bytes of all objects.
-func (b *bucket) find(prefix string) (found []fileInfo, used int64, err error) {
-	ctx, cancel := context.WithTimeout(context.Background(), listTimeout)
+func (b *bucket) stat(ctx context.Context, id string) (fileInfo, error) {
+	out := fileInfo{}
+	_, err := b.find(ctx, b.prefix+id, func(f fileInfo) error {
+		switch {
+		case f.id != id:
+		case out.id == "":
+			out = f
+		default:
+			out.merge(&f)
+		}
+		return nil
+	})
+	if err == nil && out.id == "" {
+		err = ErrNotFound
+	}
+	return out, err
+}
+
+// find calls visit for the files whose objects begin with a prefix, and returns the bytes of all objects.
+func (b *bucket) find(ctx context.Context, prefix string, visit func(fileInfo) error) (used int64, err error) {
+	ctx, cancel := context.WithTimeout(ctx, listTimeout)
 	defer cancel()
-	all, objects := map[string]*fileInfo{}, 0
+	select {
+	case b.listing <- struct{}{}:
+		defer func() { <-b.listing }()
+	case <-ctx.Done():
+		return 0, fmt.Errorf("listing objects: %w", ctx.Err())
+	}
+	objects, last := 0, fileInfo{}
 	for o := range b.client.ListObjectsIter(ctx, b.name, minio.ListObjectsOptions{Prefix: prefix, Recursive: true}) {
 		if o.Err != nil {
-			return nil, 0, fmt.Errorf("listing objects: %w", o.Err)
+			return 0, fmt.Errorf("listing objects: %w", o.Err)
 		}
 		objects++
 		if objects > maxObjects {
-			return nil, 0, errors.New("listing objects: there are too many")
+			return 0, errors.New("listing objects: there are too many")
 		}
-		used += o.Size
-		b.note(all, &o)
+		used += max(o.Size, 0)
+		part, ok := b.part(&o)
+		switch {
+		case !ok:
+			continue
+		case part.id == last.id:
+			last.merge(&part)
+			continue
+		case last.id != "":
+			err = visit(last)
+		}
+		if err != nil {
+			return 0, err
+		}
+		last = part
 	}
 	if err := ctx.Err(); err != nil {
-		return nil, 0, fmt.Errorf("listing objects: %w", err)
+		return 0, fmt.Errorf("listing objects: %w", err)
 	}
-	for _, f := range all {
-		found = append(found, *f)
+	if last.id != "" {
+		err = visit(last)
 	}
-	return found, used, nil
+	return used, err
 }
 
-// note adds an object to its file. Objects come in the order of their names, which is that of the pieces.
-func (b *bucket) note(all map[string]*fileInfo, o *minio.ObjectInfo) {
+// part returns the file of an object, with only this object.
+func (b *bucket) part(o *minio.ObjectInfo) (f fileInfo, ok bool) {
 	id, number, ok := parseKey(strings.TrimPrefix(o.Key, b.prefix))
 	if !ok {
-		return
+		return fileInfo{}, false
 	}
-	f := all[id]
-	if f == nil {
-		f = &fileInfo{id: id}
-		all[id] = f
+	f = fileInfo{id: id, bytes: max(o.Size, 0), modified: o.LastModified, pieces: number, isWhole: number == 0}
+	if number > 0 {
+		f.found = 1
 	}
-	if o.LastModified.After(f.modified) {
-		f.modified = o.LastModified
-	}
-	switch {
-	case number == 0:
-		f.isWhole, f.bytes = true, o.Size
-		return
-	case !f.isWhole:
-		f.bytes += o.Size
-	}
-	f.isDamaged = f.isDamaged || number != f.pieces+1
-	f.pieces = max(f.pieces, number)
+	return f, true
 }
 
 // parseKey returns the id in the name of an object, and the number of its piece, or zero for a complete file.

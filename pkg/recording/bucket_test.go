@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -15,7 +16,7 @@ import (
 	"github.com/minio/minio-go/v7"
 )
 
-// TestObjects verifies which files the objects of a bucket are, in whatever order they come.
+// TestObjects verifies the files that result from the objects of a bucket, in any order.
 func TestObjects(t *testing.T) {
 	const id, other = "20260102t030405-abc", "20260102t030405-abcd"
 	for name, test := range map[string]struct {
@@ -23,24 +24,30 @@ func TestObjects(t *testing.T) {
 		want  map[string]fileInfo
 	}{
 		"none":   {nil, nil},
-		"pieces": {[]string{id + "/000001", id + "/000002"}, map[string]fileInfo{id: {bytes: 20, pieces: 2}}},
+		"pieces": {[]string{id + "/000001", id + "/000002"}, map[string]fileInfo{id: {bytes: 20, pieces: 2, found: 2}}},
 		"whole":  {[]string{id + ".cast"}, map[string]fileInfo{id: {bytes: 10, isWhole: true}}},
 		"both": {
 			[]string{id + ".cast", id + "/000001", id + "/000002"},
-			map[string]fileInfo{id: {bytes: 10, pieces: 2, isWhole: true}},
+			map[string]fileInfo{id: {bytes: 10, pieces: 2, found: 2, isWhole: true}},
 		},
 		"both, the other way round": {
-			[]string{id + "/000001", id + "/000002", id + ".cast"},
-			map[string]fileInfo{id: {bytes: 10, pieces: 2, isWhole: true}},
+			[]string{id + "/000002", id + "/000001", id + ".cast"},
+			map[string]fileInfo{id: {bytes: 10, pieces: 2, found: 2, isWhole: true}},
 		},
 		"a gap": {
 			[]string{id + "/000001", id + "/000003"},
-			map[string]fileInfo{id: {bytes: 20, pieces: 3, isDamaged: true}},
+			map[string]fileInfo{id: {bytes: 20, pieces: 3, found: 2}},
 		},
-		"no first": {[]string{id + "/000002"}, map[string]fileInfo{id: {bytes: 10, pieces: 2, isDamaged: true}}},
+		"no first": {[]string{id + "/000002"}, map[string]fileInfo{id: {bytes: 10, pieces: 2, found: 1}}},
 		"two files": {
 			[]string{id + ".cast", other + "/000001"},
-			map[string]fileInfo{id: {bytes: 10, isWhole: true}, other: {bytes: 10, pieces: 1}},
+			map[string]fileInfo{id: {bytes: 10, isWhole: true}, other: {bytes: 10, pieces: 1, found: 1}},
+		},
+		"two files, mixed": {
+			[]string{id + "/000001", other + "/000001", id + ".cast", other + "/000002"},
+			map[string]fileInfo{
+				id: {bytes: 10, pieces: 1, found: 1, isWhole: true}, other: {bytes: 20, pieces: 2, found: 2},
+			},
 		},
 		"other names": {[]string{
 			"x.cast", id, id + "/1", id + "/0000001", id + "/000000", id + "/x.cast", "../" + id + ".cast",
@@ -48,17 +55,24 @@ func TestObjects(t *testing.T) {
 		}, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
-			b, all, now := &bucket{prefix: "a/"}, map[string]*fileInfo{}, time.Now()
+			b, all, now := &bucket{prefix: "a/"}, []fileInfo{}, time.Now()
 			for _, n := range test.names {
-				b.note(all, &minio.ObjectInfo{Key: b.prefix + n, Size: 10, LastModified: now})
+				if f, ok := b.part(&minio.ObjectInfo{Key: b.prefix + n, Size: 10, LastModified: now}); ok {
+					all = append(all, f)
+				}
 			}
+			slices.SortStableFunc(all, func(a, b fileInfo) int { return strings.Compare(a.id, b.id) })
+			all = merged(all)
 			if len(all) != len(test.want) {
 				t.Errorf("there are %d files", len(all))
 			}
-			for id, f := range all {
-				want := test.want[id]
-				if want.id, want.modified = id, now; *f != want {
-					t.Errorf("%+v instead of %+v", *f, want)
+			for _, f := range all {
+				want := test.want[f.id]
+				if want.id, want.modified = f.id, now; f != want {
+					t.Errorf("%+v instead of %+v", f, want)
+				}
+				if damaged := name == "a gap" || name == "no first"; f.isDamaged() != damaged {
+					t.Errorf("%s is damaged: %t", f.id, !damaged)
 				}
 			}
 		})
@@ -99,7 +113,7 @@ type closing struct {
 	closed func()
 }
 
-// Close counts.
+// Close counts the calls.
 func (c closing) Close() error {
 	c.closed()
 	return nil

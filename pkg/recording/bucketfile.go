@@ -15,8 +15,8 @@ import (
 )
 
 const (
-	// joinTimeout bounds the time in which the pieces of a file become one object, and readTimeout that in which an
-	// object is read.
+	// joinTimeout bounds the time for joining the pieces of a file to one object. readTimeout bounds the time for
+	// reading an object.
 	joinTimeout = 5 * time.Minute
 	readTimeout = time.Minute
 )
@@ -42,9 +42,16 @@ func (f *bucketFile) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// finish makes one object of the pieces, later. The file is complete before that, too.
+// finish completes the file. Its pieces are joined to one object later.
 func (f *bucketFile) finish() error {
+	select {
+	case f.bucket.waiting <- struct{}{}:
+	default:
+		klog.Background().Info("The pieces of a recording stay as they are: too many are joined", "recording", f.id)
+		return nil
+	}
 	go func() {
+		defer func() { <-f.bucket.waiting }()
 		f.bucket.joining <- struct{}{}
 		defer func() { <-f.bucket.joining }()
 		if err := f.join(); err != nil {
@@ -57,7 +64,7 @@ func (f *bucketFile) finish() error {
 func (f *bucketFile) join() error {
 	ctx, cancel := context.WithTimeout(context.Background(), joinTimeout)
 	defer cancel()
-	content := f.bucket.openPieces(f.id, f.pieces)
+	content := f.bucket.openPieces(ctx, f.id, f.pieces)
 	defer func() { _ = content.Close() }()
 	made, err := f.bucket.client.PutObject(ctx, f.bucket.name, f.bucket.key(f.id), content, f.bytes, putOptions())
 	if err != nil {
@@ -66,40 +73,65 @@ func (f *bucketFile) join() error {
 	if made.Size != f.bytes {
 		return fmt.Errorf("an object has %d of %d bytes", made.Size, f.bytes)
 	}
-	return f.discard()
+	return f.bucket.deletePieces(ctx, f.id, f.pieces)
 }
 
 // discard deletes the pieces.
 func (f *bucketFile) discard() error {
-	return f.bucket.tidy(fileInfo{id: f.id, pieces: f.pieces, isWhole: true})
+	return f.bucket.deletePieces(context.Background(), f.id, f.pieces)
 }
 
-func (b *bucket) tidy(info fileInfo) error {
+func (b *bucket) tidy(ctx context.Context, info fileInfo) error {
 	if !info.isWhole {
 		return nil
 	}
-	var errs []error
-	for number := range info.pieces {
-		errs = append(errs, b.delete(b.pieceKey(info.id, number+1)))
-	}
-	return errors.Join(errs...)
+	return b.deleteFound(ctx, &info)
 }
 
-func (b *bucket) remove(info fileInfo) error {
-	pieces := info
-	pieces.isWhole = true
-	err := b.tidy(pieces)
+// deleteFound deletes the pieces of a listed file. Their number may be smaller than the number of the last piece,
+// because pieces may be missing.
+func (b *bucket) deleteFound(ctx context.Context, info *fileInfo) error {
+	if info.found == info.pieces {
+		return b.deletePieces(ctx, info.id, info.pieces)
+	}
+	options := minio.ListObjectsOptions{Prefix: b.prefix + info.id + "/", Recursive: true}
+	for o := range b.client.ListObjectsIter(ctx, b.name, options) {
+		if o.Err != nil {
+			return fmt.Errorf("listing objects: %w", o.Err)
+		}
+		if f, ok := b.part(&o); !ok || f.id != info.id {
+			continue
+		}
+		if err := b.delete(ctx, o.Key); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// deletePieces deletes pieces. It stops at the first error, because the bucket refuses requests or does not respond.
+func (b *bucket) deletePieces(ctx context.Context, id string, pieces int) error {
+	for number := range pieces {
+		if err := b.delete(ctx, b.pieceKey(id, number+1)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (b *bucket) remove(ctx context.Context, info fileInfo) error {
+	err := b.deleteFound(ctx, &info)
 	if err == nil && info.isWhole {
-		err = b.delete(b.key(info.id))
+		err = b.delete(ctx, b.key(info.id))
 	}
 	return err
 }
 
-func (b *bucket) open(info fileInfo) (io.ReadCloser, error) {
+func (b *bucket) open(ctx context.Context, info fileInfo) (io.ReadCloser, error) {
 	if info.isWhole {
-		return b.openObject(b.key(info.id))
+		return b.openObject(ctx, b.key(info.id))
 	}
-	return b.openPieces(info.id, info.pieces), nil
+	return b.openPieces(ctx, info.id, info.pieces), nil
 }
 
 // object is the content of an object.
@@ -115,8 +147,8 @@ func (o object) Close() error {
 	return o.Object.Close() //nolint:wrapcheck // as it is
 }
 
-func (b *bucket) openObject(key string) (io.ReadCloser, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), readTimeout)
+func (b *bucket) openObject(ctx context.Context, key string) (io.ReadCloser, error) {
+	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	opened, err := b.client.GetObject(ctx, b.name, key, minio.GetObjectOptions{})
 	if err != nil {
 		cancel()
@@ -126,9 +158,9 @@ func (b *bucket) openObject(key string) (io.ReadCloser, error) {
 }
 
 // openPieces returns the pieces of a file, one after the other.
-func (b *bucket) openPieces(id string, pieces int) io.ReadCloser {
+func (b *bucket) openPieces(ctx context.Context, id string, pieces int) io.ReadCloser {
 	return &piecesReader{next: 1, last: pieces, open: func(number int) (io.ReadCloser, error) {
-		return b.openObject(b.pieceKey(id, number))
+		return b.openObject(ctx, b.pieceKey(id, number))
 	}}
 }
 

@@ -15,18 +15,18 @@ import (
 	"github.com/minio/minio-go/v7/pkg/credentials"
 )
 
-// The names of the files with the credentials of a bucket.
+// Names of the files with the credentials of a bucket.
 const (
 	accessKeyFile    = "access-key-id"
 	secretKeyFile    = "secret-access-key"
 	sessionTokenFile = "session-token"
 )
 
-// rereadCredentials is the time after which the files are read again. A Secret that is mounted may change.
+// rereadCredentials is the time after which the files are read again, because a mounted Secret may change.
 const rereadCredentials = time.Minute
 
-// newCredentials returns the credentials in a directory, which has a file for each part, as a mounted Secret has. If no
-// directory is given, they are those of the environment: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN.
+// newCredentials returns the credentials in a directory with a file for each part, such as a mounted Secret. If the
+// directory is empty, it returns those in the environment: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN.
 func newCredentials(dir string) *credentials.Credentials {
 	if dir == "" {
 		return credentials.NewEnvAWS()
@@ -58,7 +58,7 @@ func (f *credentialFiles) Retrieve() (credentials.Value, error) {
 		}
 		*into = strings.TrimSpace(string(text))
 	}
-	if out.AccessKeyID == "" || out.SecretAccessKey == "" { // requests would be anonymous
+	if out.AccessKeyID == "" || out.SecretAccessKey == "" { // Without credentials, requests would be anonymous.
 		return credentials.Value{}, errors.New("the credentials of the bucket are empty")
 	}
 	f.read = f.now()

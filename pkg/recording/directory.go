@@ -4,6 +4,7 @@
 package recording
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -23,10 +24,10 @@ const (
 	directoryMemory = 256 << 10
 )
 
-// directory keeps files in a directory.
+// directory stores files in a directory.
 type directory struct{ path string }
 
-// newDirectory makes the directory, and returns an error if it cannot be written.
+// newDirectory creates the directory. It returns an error if the directory cannot be written.
 func newDirectory(path string) (*directory, error) {
 	if err := os.MkdirAll(path, directoryMode); err != nil {
 		return nil, fmt.Errorf("making the directory of recordings: %w", err)
@@ -65,28 +66,32 @@ func (f directoryFile) finish() error { return errors.Join(f.Sync(), f.Close()) 
 
 func (f directoryFile) discard() error { return errors.Join(f.Close(), os.Remove(f.Name())) }
 
-func (d *directory) list() (found []fileInfo, used int64, err error) {
+func (d *directory) list(_ context.Context, visit func(fileInfo) error) (used int64, err error) {
 	entries, err := os.ReadDir(d.path)
 	if err != nil {
-		return nil, 0, fmt.Errorf("reading the directory of recordings: %w", err)
+		return 0, fmt.Errorf("reading the directory of recordings: %w", err)
 	}
 	for _, e := range entries {
 		info, err := e.Info()
 		if errors.Is(err, fs.ErrNotExist) {
-			continue // another replica has deleted it
+			continue // another replica has deleted the file
 		}
 		if err != nil {
-			return nil, 0, fmt.Errorf("reading the directory of recordings: %w", err)
+			return 0, fmt.Errorf("reading the directory of recordings: %w", err)
 		}
 		used += info.Size()
-		if id, ok := strings.CutSuffix(e.Name(), suffix); ok && e.Type().IsRegular() && ids.MatchString(id) {
-			found = append(found, fileInfo{id: id, bytes: info.Size(), modified: info.ModTime()})
+		id, ok := strings.CutSuffix(e.Name(), suffix)
+		if !ok || !e.Type().IsRegular() || !ids.MatchString(id) {
+			continue
+		}
+		if err := visit(fileInfo{id: id, bytes: info.Size(), modified: info.ModTime()}); err != nil {
+			return 0, err
 		}
 	}
-	return found, used, nil
+	return used, nil
 }
 
-func (d *directory) stat(id string) (fileInfo, error) {
+func (d *directory) stat(_ context.Context, id string) (fileInfo, error) {
 	opened, info, err := d.openFile(id)
 	if err != nil {
 		return fileInfo{}, err
@@ -94,7 +99,7 @@ func (d *directory) stat(id string) (fileInfo, error) {
 	return info, opened.Close()
 }
 
-func (d *directory) open(info fileInfo) (io.ReadCloser, error) {
+func (d *directory) open(_ context.Context, info fileInfo) (io.ReadCloser, error) {
 	opened, _, err := d.openFile(info.id)
 	return opened, err
 }
@@ -119,11 +124,11 @@ func (d *directory) openFile(id string) (*os.File, fileInfo, error) {
 	return opened, fileInfo{id: id, bytes: info.Size(), modified: info.ModTime()}, nil
 }
 
-func (d *directory) remove(info fileInfo) error {
+func (d *directory) remove(_ context.Context, info fileInfo) error {
 	if err := os.Remove(filepath.Join(d.path, info.id+suffix)); err != nil {
 		return fmt.Errorf("deleting a recording: %w", err)
 	}
 	return nil
 }
 
-func (*directory) tidy(fileInfo) error { return nil }
+func (*directory) tidy(context.Context, fileInfo) error { return nil }

@@ -19,21 +19,21 @@ import (
 	"math"
 )
 
-// An encrypted recording begins with magic and a random salt. Each chunk after them is its length in four bytes and
-// its ciphertext. AES-256-GCM encrypts each chunk with a key that is derived of the salt, so that a nonce is used once:
-// it contains the number of the chunk, and whether it is the last one. So a chunk cannot be changed, moved or left out
-// without notice.
+// An encrypted recording begins with magic and a random salt. Each chunk after them consists of its length in four
+// bytes and its ciphertext. AES-256-GCM encrypts each chunk with a key that is derived from the salt, so that each
+// nonce is used once: it contains the number of the chunk, and whether the chunk is the last one. Therefore changed,
+// moved and missing chunks are detected.
 const (
 	magic     = "kubevision-recording-1\n"
 	saltBytes = 32
 	keyBytes  = 32
 	// frameBytes is the size of the length before a chunk.
 	frameBytes = 4
-	// maxChunk bounds a chunk that is read, in bytes. A chunk has less than one event more than flushBytes.
+	// maxChunk bounds a chunk, in bytes. A chunk exceeds flushBytes by less than one event.
 	maxChunk = 1 << 20
 )
 
-// ParseKeys returns the keys in a file: one a line, in base64. The first one encrypts; the others decrypt older
+// ParseKeys returns the keys in a file: one key per line, in base64. The first key encrypts; the others decrypt older
 // recordings.
 func ParseKeys(text []byte) ([][]byte, error) {
 	var keys [][]byte
@@ -84,7 +84,7 @@ func nonce(number uint32, last bool) []byte {
 // sealed writes an encrypted recording.
 type sealed struct {
 	to io.Writer
-	// begin is what comes before the first chunk.
+	// begin is written before the first chunk.
 	begin  []byte
 	cipher cipher.AEAD
 	number uint32
@@ -116,8 +116,8 @@ func (w *sealed) write(p []byte, last bool) error {
 	return err //nolint:wrapcheck // the caller wraps it
 }
 
-// opened reads an encrypted recording. That of a terminal that is open, or of a program that was killed, has no last
-// chunk; what was written is read.
+// opened reads an encrypted recording. The recording of an open terminal, or of a program that was killed, has no last
+// chunk; opened returns the existing chunks.
 type opened struct {
 	from   *bufio.Reader
 	cipher cipher.AEAD
@@ -126,7 +126,7 @@ type opened struct {
 	last   bool
 }
 
-// open returns a reader of a recording, whether or not it is encrypted.
+// open returns a reader of an encrypted or plain recording.
 func open(from io.Reader, keys [][]byte) (io.Reader, error) {
 	buffered := bufio.NewReader(from)
 	if begin, err := buffered.Peek(len(magic)); err != nil || string(begin) != magic {
@@ -188,13 +188,13 @@ func (o *opened) Read(p []byte) (int, error) {
 	for len(o.rest) == 0 {
 		if o.last {
 			if _, err := o.from.ReadByte(); err == nil {
-				return 0, ErrUnreadable // something was appended
+				return 0, ErrUnreadable // data were appended after the last chunk
 			}
 			return 0, io.EOF
 		}
 		chunk, err := readChunk(o.from)
 		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-			return 0, io.EOF // it is being written, or the program was killed
+			return 0, io.EOF // the recording is in progress, or the program was killed
 		}
 		if err != nil {
 			return 0, ErrUnreadable

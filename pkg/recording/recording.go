@@ -1,8 +1,8 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package recording keeps recordings of terminals as files of asciinema (version 2) in a directory or an S3 bucket that
-// several replicas may share. The files can be encrypted.
+// Package recording stores recordings of terminals as files of asciinema (version 2) in a directory or an S3 bucket,
+// which several replicas may share. The files can be encrypted.
 package recording
 
 import (
@@ -20,24 +20,25 @@ import (
 )
 
 const (
-	// MaxFileBytes bounds one file, in bytes. A longer recording goes on in another one.
+	// MaxFileBytes bounds one file, in bytes. A longer recording continues in another file.
 	MaxFileBytes = 16 << 20
 	// MaxHeaderBytes bounds the first line of a recording, in bytes.
 	MaxHeaderBytes = 32 << 10
 
-	// fullBytes is the size after which another file begins. The last event may be larger than its text.
+	// fullBytes is the size after which another file begins. The encoding of the last event may be larger than its
+	// text.
 	fullBytes = MaxFileBytes - 1<<20
-	// flushBytes and flushInterval bound the output that a directory lacks if the program is killed.
+	// flushBytes and flushInterval bound the output that is missing in a directory if the program is killed.
 	flushBytes    = 32 << 10
 	flushInterval = time.Second
 )
 
 var (
-	// ErrFull is returned if a recording, or the directory, has as many bytes as it may have.
+	// ErrFull is returned if a recording, or all recordings together, exceed their limit.
 	ErrFull = errors.New("there is no room for the recording")
 	// ErrNotFound is returned for a recording that does not exist.
 	ErrNotFound = errors.New("there is no such recording")
-	// ErrUnreadable is returned for a recording that is damaged, or encrypted with a key that is not known.
+	// ErrUnreadable is returned for a recording that is damaged, or encrypted with an unknown key.
 	ErrUnreadable = errors.New("the recording is damaged, or its key is not known")
 
 	errClosed = errors.New("the recording has ended")
@@ -67,7 +68,7 @@ type header struct {
 	KubeVision Terminal `json:"kubevision"`
 }
 
-// The kinds of events.
+// Kinds of events.
 const (
 	eventOutput = "o"
 	eventInput  = "i"
@@ -75,13 +76,13 @@ const (
 	eventMarker = "m"
 )
 
-// The size of a terminal until its client sends one.
+// Size of a terminal until its client sends one.
 const (
 	defaultWidth  = 80
 	defaultHeight = 24
 )
 
-// Recording is a recording that is being made.
+// Recording is a recording in progress.
 type Recording struct {
 	store    *Store
 	terminal Terminal
@@ -96,14 +97,14 @@ type Recording struct {
 	err     error
 	timer   *time.Timer
 	failed  func(error)
-	// rests are the beginnings of characters, by the kind of the event.
+	// rests are the beginnings of incomplete characters, by the kind of the event.
 	rests map[string][]byte
 }
 
-// Output records what the terminal shows.
+// Output records the output of the terminal.
 func (r *Recording) Output(p []byte) error { return r.text(eventOutput, p) }
 
-// Input records what is typed.
+// Input records the input of the terminal.
 func (r *Recording) Input(p []byte) error { return r.text(eventInput, p) }
 
 // Resize records the size of the terminal.
@@ -111,10 +112,10 @@ func (r *Recording) Resize(columns, rows uint16) error {
 	return r.add(eventResize, fmt.Sprintf("%dx%d", columns, rows))
 }
 
-// Mark records a remark.
+// Mark records a marker with a text.
 func (r *Recording) Mark(text string) error { return r.add(eventMarker, text) }
 
-// text records bytes. A character that is split over two calls is kept whole, and what is not UTF-8 is replaced.
+// text records bytes. It keeps characters together that are split over two calls, and replaces invalid UTF-8.
 func (r *Recording) text(kind string, p []byte) error {
 	r.mu.Lock()
 	whole := append(r.rests[kind], p...) //nolint:gocritic // the rest is replaced below
@@ -162,7 +163,7 @@ func (r *Recording) flushLater() {
 	}
 }
 
-// begin begins the next file. The caller holds the lock, or has the only reference.
+// begin starts the next file. The caller must hold the lock, or have the only reference.
 func (r *Recording) begin() error {
 	now := time.Now()
 	r.terminal.Part++
@@ -201,7 +202,7 @@ func (r *Recording) end() error {
 	return errors.Join(r.to.write(nil, true), r.file.finish())
 }
 
-// flush writes the events that are pending. The caller holds the lock.
+// flush writes the pending events. The caller must hold the lock.
 func (r *Recording) flush() error {
 	if r.err != nil {
 		return r.err
@@ -221,14 +222,14 @@ func (r *Recording) flush() error {
 	return r.err
 }
 
-// OnFailure sets a function that is called if events that were accepted cannot be written.
+// OnFailure sets a function that is called if accepted events cannot be written.
 func (r *Recording) OnFailure(failed func(error)) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.failed = failed
 }
 
-// Close writes what is pending, and the end of the recording.
+// Close writes the pending events and the end of the recording.
 func (r *Recording) Close() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -240,13 +241,13 @@ func (r *Recording) Close() error {
 	}
 	err := r.flush()
 	r.err = errClosed
-	if err != nil { // an end would say that nothing is missing
+	if err != nil { // an end would mean that nothing is missing
 		return errors.Join(err, r.file.finish())
 	}
 	return r.end()
 }
 
-// chunkWriter writes pieces of a recording. The last one may be empty.
+// chunkWriter writes chunks of a recording. The last chunk may be empty.
 type chunkWriter interface {
 	write(p []byte, last bool) error
 }

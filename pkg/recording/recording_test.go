@@ -15,6 +15,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/kubevision-io/kubevision/pkg/budget"
 )
 
 func newStore(t *testing.T, o Options) *Store {
@@ -34,7 +36,7 @@ func newStore(t *testing.T, o Options) *Store {
 
 func key(b byte) []byte { return bytes.Repeat([]byte{b}, keyBytes) }
 
-// record makes a recording, and returns its id.
+// record creates a recording, and returns its id.
 func record(t *testing.T, s *Store, text ...string) string {
 	t.Helper()
 	r, err := s.Begin(Terminal{User: "jane", Pod: "web", Command: []string{"sh"}})
@@ -49,15 +51,15 @@ func record(t *testing.T, s *Store, text ...string) string {
 	if err := errors.Join(r.Resize(100, 30), r.Close()); err != nil {
 		t.Fatal(err)
 	}
-	found, _, err := s.List(0, 1)
+	found, _, err := s.List(t.Context(), 0, 1)
 	if err != nil || len(found) != 1 {
 		t.Fatalf("%v (%v)", found, err)
 	}
 	return found[0].ID
 }
 
-func read(s *Store, id string) (string, error) {
-	text, err := s.Open(id)
+func read(t *testing.T, s *Store, id string) (string, error) {
+	text, err := s.Open(t.Context(), id)
 	if err != nil {
 		return "", err
 	}
@@ -66,13 +68,13 @@ func read(s *Store, id string) (string, error) {
 	return string(all), err
 }
 
-// TestFormat verifies that a recording is a file of asciinema, and that a character that is split stays whole.
+// TestFormat verifies that a recording is a file of asciinema, and that a split character is kept together.
 func TestFormat(t *testing.T) {
 	for name, keys := range map[string][][]byte{"plain": nil, "encrypted": {key(1)}} {
 		t.Run(name, func(t *testing.T) {
 			s := newStore(t, Options{Keys: keys, MaxAge: time.Hour})
 			id := record(t, s, "a<b\n", "caf\xc3", "\xa9\xff")
-			text, err := read(s, id)
+			text, err := read(t, s, id)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -101,7 +103,7 @@ func TestFormat(t *testing.T) {
 			if shown.String() != "a<b\ncafé\uFFFD" || kinds.String() != "ooor" {
 				t.Errorf("it shows %q, %s", shown.String(), kinds.String())
 			}
-			summary, err := s.Get(id)
+			summary, err := s.Get(t.Context(), id)
 			if err != nil || summary.User != "jane" || summary.Part != 1 || summary.Expires.IsZero() {
 				t.Errorf("the summary is %+v (%v)", summary, err)
 			}
@@ -109,7 +111,8 @@ func TestFormat(t *testing.T) {
 	}
 }
 
-// TestEncryption verifies that an encrypted recording has no text, takes its key, and cannot be changed unnoticed.
+// TestEncryption verifies that an encrypted recording contains no plain text, requires its key, and that changes are
+// detected.
 func TestEncryption(t *testing.T) {
 	s := newStore(t, Options{Keys: [][]byte{key(1)}})
 	id := record(t, s, strings.Repeat("secret", flushBytes), "second", "third")
@@ -127,11 +130,22 @@ func TestEncryption(t *testing.T) {
 		t.Errorf("the mode is %v (%v)", info.Mode(), err)
 	}
 	rotated := newStore(t, Options{Dir: s.options.Dir, Keys: [][]byte{key(2), key(1)}})
-	if _, err := read(rotated, id); err != nil {
+	if _, err := read(t, rotated, id); err != nil {
 		t.Errorf("with an older key: %v", err)
 	}
+	other := newStore(t, Options{})
+	plain := record(t, other, "invented")
+	err = os.Rename(filepath.Join(other.options.Dir, plain+suffix), filepath.Join(s.options.Dir, plain+suffix))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for file, want := range map[string]bool{id: true, plain: false} { // a key does not hide older recordings
+		if summary, err := s.Get(t.Context(), file); err != nil || summary.Encrypted != want {
+			t.Errorf("%s: %+v (%v)", file, summary, err)
+		}
+	}
 	wrong := newStore(t, Options{Dir: s.options.Dir, Keys: [][]byte{key(2)}})
-	if _, err := read(wrong, id); !errors.Is(err, ErrUnreadable) {
+	if _, err := read(t, wrong, id); !errors.Is(err, ErrUnreadable) {
 		t.Errorf("with another key: %v", err)
 	}
 	last := len(raw) - 20 // the last chunk has 4 + 16 bytes
@@ -144,21 +158,21 @@ func TestEncryption(t *testing.T) {
 		if err := os.WriteFile(path, changed, fileMode); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := read(s, id); !errors.Is(err, ErrUnreadable) {
+		if _, err := read(t, s, id); !errors.Is(err, ErrUnreadable) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	// A program that was killed has written no last chunk: the rest can be read.
+	// A program that was killed has written no last chunk. The existing chunks can be read.
 	if err := os.WriteFile(path, raw[:last], fileMode); err != nil {
 		t.Fatal(err)
 	}
-	if text, err := read(s, id); err != nil || !strings.Contains(text, "third") {
+	if text, err := read(t, s, id); err != nil || !strings.Contains(text, "third") {
 		t.Errorf("without the last chunk: %d bytes (%v)", len(text), err)
 	}
 }
 
-// TestBounds verifies that recordings have as many bytes as they may have, that a long one goes on in another file, and
-// that old ones are deleted.
+// TestBounds verifies that recordings are limited, that a long one continues in another file, and that old ones are
+// deleted.
 func TestBounds(t *testing.T) {
 	s := newStore(t, Options{})
 	piece := strings.Repeat("x", 32<<10)
@@ -174,16 +188,16 @@ func TestBounds(t *testing.T) {
 	if err := r.Close(); err != nil {
 		t.Fatal(err)
 	}
-	found, total, err := s.List(0, 10)
+	found, total, err := s.List(t.Context(), 0, 10)
 	if err != nil || total != 2 || found[0].Part+found[1].Part != 3 ||
 		max(found[0].Bytes, found[1].Bytes) > MaxFileBytes {
 		t.Errorf("%+v (%v)", found, err)
 	}
-	if page, _, err := s.List(1, 1); err != nil || len(page) != 1 {
+	if page, _, err := s.List(t.Context(), 1, 1); err != nil || len(page) != 1 {
 		t.Errorf("a page is %+v (%v)", page, err)
 	}
 	full := newStore(t, Options{Dir: s.options.Dir, MaxBytes: 20 << 20})
-	if _, err := full.Begin(Terminal{}); !errors.Is(err, ErrFull) || !errors.Is(full.Check(), ErrFull) {
+	if _, err := full.Begin(Terminal{}); !errors.Is(err, ErrFull) || !errors.Is(full.Check(t.Context()), ErrFull) {
 		t.Errorf("a full directory: %v", err)
 	}
 	small := newStore(t, Options{MaxBytes: 2 << 20})
@@ -203,15 +217,15 @@ func TestBounds(t *testing.T) {
 		}
 	}
 	aged := newStore(t, Options{Dir: s.options.Dir, MaxAge: time.Minute})
-	if err := aged.Check(); err != nil {
+	if err := aged.Check(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if _, total, err := aged.List(0, 10); err != nil || total != 0 {
+	if _, total, err := aged.List(t.Context(), 0, 10); err != nil || total != 0 {
 		t.Errorf("%d old recordings (%v)", total, err)
 	}
 }
 
-// TestFailure verifies that a recording that cannot be written is reported, also between two events.
+// TestFailure verifies that a failed write is reported, also between two events.
 func TestFailure(t *testing.T) {
 	s := newStore(t, Options{})
 	r, err := s.Begin(Terminal{})
@@ -244,10 +258,10 @@ func TestIDs(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, id := range []string{"", "..", "../x", "x/y", id + "/", id + suffix, "20260101t000000-a", "1"} {
-		if _, err := s.Get(id); err == nil {
+		if _, err := s.Get(t.Context(), id); err == nil {
 			t.Errorf("%q is read", id)
 		}
-		if _, err := s.Open(id); err == nil {
+		if _, err := s.Open(t.Context(), id); err == nil {
 			t.Errorf("%q is opened", id)
 		}
 	}
@@ -263,5 +277,22 @@ func TestParseKeys(t *testing.T) {
 		if len(keys) != want || (err == nil) != (want > 0) {
 			t.Errorf("%q: %d keys (%v)", text, len(keys), err)
 		}
+	}
+}
+
+// TestListsAreCharged verifies that a list of recordings is charged, and refused if there is no room for it.
+func TestListsAreCharged(t *testing.T) {
+	s := newStore(t, Options{})
+	for range 3 {
+		record(t, s, "x")
+	}
+	shared := budget.NewShared(budget.Options{Total: 1 << 20, Step: 1})
+	for limit, want := range map[int64]error{1 << 20: nil, 2 * listedBytes: budget.ErrExceeded} {
+		account := shared.Account("jane", limit)
+		_, total, err := s.List(budget.WithAccount(t.Context(), account), 0, 10)
+		if !errors.Is(err, want) || err == nil && (total != 3 || shared.Used() < 3*listedBytes) {
+			t.Errorf("%d bytes: %d recordings, %d bytes are charged (%v)", limit, total, shared.Used(), err)
+		}
+		account.Close()
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"bufio"
 	"bytes"
 	"cmp"
+	"context"
 	"crypto/rand"
 	"encoding/json"
 	"errors"
@@ -19,51 +20,54 @@ import (
 	"time"
 
 	"k8s.io/klog/v2"
+
+	"github.com/kubevision-io/kubevision/pkg/budget"
 )
 
 const (
-	// DefaultBytes is the default of the bytes of all recordings.
+	// DefaultBytes is the default limit of the bytes of all recordings.
 	DefaultBytes = 10 << 30
 
 	idTime = "20060102t150405"
-	// staleScans is how many times the interval between two measurements the last one may be old.
-	staleScans = 5
 )
 
-// ids are those of recordings. No other text becomes part of a path.
+// ids matches ids of recordings. No other text becomes part of a path.
 var ids = regexp.MustCompile(`^\d{8}t\d{6}-[a-z0-9]{1,64}$`)
 
 // Options configure a Store.
 type Options struct {
-	// Dir is the directory of the recordings, unless they are in a bucket.
+	// Dir is the directory of the recordings. It is ignored if Bucket is set.
 	Dir string
-	// Bucket is the bucket of the recordings. Nil means the directory.
+	// Bucket is the bucket of the recordings. If it is nil, the recordings are in Dir.
 	Bucket *BucketOptions
-	// Keys encrypt the recordings, unless there are none. See ParseKeys.
+	// Keys encrypt the recordings. If there are none, the recordings are not encrypted. See ParseKeys.
 	Keys [][]byte
 	// MaxBytes bounds the bytes of all recordings.
 	MaxBytes int64
 	// MaxAge is the age after which a recording is deleted. Zero means never.
 	MaxAge time.Duration
-	// Input is true if input is recorded as well, passwords included.
+	// Input is true if input is recorded, too, including passwords.
 	Input bool
 }
 
-// Store holds recordings.
+// Store stores recordings.
 type Store struct {
 	options Options
 	files   files
 
-	// measuring is held while the files are measured.
-	measuring sync.Mutex
-	mu        sync.Mutex
+	// cleaning is held while old files are deleted.
+	cleaning sync.Mutex
+
+	mu sync.Mutex
 	// used are the bytes of all recordings, and taken those that this replica has written.
 	used, taken int64
 	measured    time.Time
+	// running is the measurement that is under way, or nil.
+	running *measurement
 }
 
-// NewStore returns a store. It returns an error if the directory cannot be written. A bucket that cannot be written now
-// is only logged, since it need not be there when the program starts: no terminal begins without it.
+// NewStore returns a store. It returns an error if the directory cannot be written. If a bucket cannot be written, it
+// only logs the error, because the bucket need not be available at the start: no terminal opens without it.
 func NewStore(o Options) (*Store, error) {
 	s := &Store{options: o}
 	if o.Bucket == nil {
@@ -82,22 +86,24 @@ func NewStore(o Options) (*Store, error) {
 	return s, nil
 }
 
-// Input returns whether what is typed is recorded as well.
+// Input returns true if the input of terminals is recorded, too.
 func (s *Store) Input() bool { return s.options.Input }
 
-// Memory returns the memory of one recording that is being made, in bytes.
+// Memory returns the memory of one recording in progress, in bytes.
 func (s *Store) Memory() int64 { return s.files.pace().memory }
 
 // Check returns an error if no recording can be made now.
-func (s *Store) Check() error {
-	if err := s.take(MaxHeaderBytes); err != nil {
+func (s *Store) Check(ctx context.Context) error {
+	if err := s.measure(ctx, time.Now()); err != nil {
 		return err
 	}
-	s.take(-MaxHeaderBytes) //nolint:errcheck // there is more room than before
-	return nil
+	if err := s.count(MaxHeaderBytes); err != nil {
+		return err
+	}
+	return s.count(-MaxHeaderBytes)
 }
 
-// Begin begins a recording. An error means that there is none.
+// Begin starts a recording.
 func (s *Store) Begin(t Terminal) (*Recording, error) {
 	r := &Recording{store: s, terminal: t, rests: map[string][]byte{}, pace: s.files.pace()}
 	if err := r.begin(); err != nil {
@@ -106,78 +112,9 @@ func (s *Store) Begin(t Terminal) (*Recording, error) {
 	return r, nil
 }
 
-// newID returns the id of a recording that begins now.
+// newID returns the id of a recording that starts at the given time.
 func newID(now time.Time) string {
 	return now.UTC().Format(idTime) + "-" + strings.ToLower(rand.Text())
-}
-
-// take counts bytes of recordings.
-func (s *Store) take(n int64) error {
-	if err := s.measure(time.Now()); err != nil {
-		return err
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.used+n > s.options.MaxBytes {
-		return ErrFull
-	}
-	s.used += n
-	s.taken += n
-	return nil
-}
-
-// measure counts the bytes of the files, and deletes old ones, unless this was done a short time ago. It waits for the
-// result only if the last one is too old.
-func (s *Store) measure(now time.Time) error {
-	interval := s.files.pace().scan
-	s.mu.Lock()
-	age := now.Sub(s.measured)
-	s.mu.Unlock()
-	switch {
-	case age < interval:
-		return nil
-	case age > staleScans*interval:
-		s.measuring.Lock()
-		defer s.measuring.Unlock()
-		return s.scan(now)
-	case s.measuring.TryLock():
-		go func() {
-			defer s.measuring.Unlock()
-			if err := s.scan(now); err != nil {
-				klog.Background().Error(err, "The recordings of terminals cannot be measured")
-			}
-		}()
-	}
-	return nil
-}
-
-func (s *Store) scan(now time.Time) error {
-	s.mu.Lock()
-	before, fresh := s.taken, now.Sub(s.measured) < s.files.pace().scan
-	s.mu.Unlock()
-	if fresh { // another recording has waited for it, too
-		return nil
-	}
-	found, used, err := s.files.list()
-	if err != nil {
-		return err //nolint:wrapcheck // as it is
-	}
-	for _, f := range found {
-		isOld := s.options.MaxAge > 0 && now.Sub(f.modified) > s.options.MaxAge
-		clean := s.files.tidy
-		if isOld {
-			clean = s.files.remove
-		}
-		if err := clean(f); err != nil {
-			klog.Background().Error(err, "A recording of a terminal cannot be deleted", "recording", f.id)
-		} else if isOld {
-			used -= f.bytes
-		}
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.used, s.measured = used+s.taken-before, now
-	return nil
 }
 
 // Summary describes a recording.
@@ -188,51 +125,89 @@ type Summary struct {
 	Began time.Time
 	// Duration is the time from the beginning to the last event that was written.
 	Duration time.Duration
-	// Expires is the time at which the recording is deleted; zero means never.
+	// Expires is the time at which the recording is deleted. Zero means never.
 	Expires time.Time
 	Bytes   int64
+	// Encrypted is true if one of the keys encrypts the recording. Anyone who may write files can change others.
+	Encrypted bool
 }
 
-// List returns some of the recordings, the last one first, and the number of all. Of those that cannot be read it
-// returns only the id.
-func (s *Store) List(offset, limit int) ([]Summary, int, error) {
-	all, _, err := s.files.list()
+// listedBytes is the memory of a file while files are listed.
+const listedBytes = 256
+
+// List returns some of the recordings, the newest first, and the total number. Of unreadable recordings it returns only
+// the id. The account of the context is charged for the files.
+func (s *Store) List(ctx context.Context, offset, limit int) ([]Summary, int, error) {
+	all, account := []fileInfo{}, budget.AccountFrom(ctx)
+	_, err := s.files.list(ctx, func(f fileInfo) error {
+		all = append(all, f)
+		return account.Take(listedBytes)
+	})
 	if err != nil {
 		return nil, 0, err //nolint:wrapcheck // as it is
 	}
-	slices.SortFunc(all, func(a, b fileInfo) int { return cmp.Compare(b.id, a.id) })
+	slices.SortStableFunc(all, func(a, b fileInfo) int { return cmp.Compare(b.id, a.id) })
+	all = merged(all)
 	var out []Summary
 	for _, f := range all[min(offset, len(all)):min(offset+limit, len(all))] {
-		summary, err := s.summary(f)
-		if errors.Is(err, ErrNotFound) {
-			continue // it was deleted
+		summary, err := s.summary(ctx, f)
+		switch {
+		case errors.Is(err, ErrNotFound):
+			continue // the recording was deleted
+		case ctx.Err() != nil:
+			return nil, 0, fmt.Errorf("listing recordings: %w", context.Cause(ctx))
+		case err != nil:
+			summary = Summary{ID: f.id} // its existence is known already
 		}
-		if err != nil {
-			summary = Summary{ID: f.id} // that it exists is known anyway
+		if err := account.Take(summary.memory()); err != nil {
+			return nil, 0, err //nolint:wrapcheck // as it is
 		}
 		out = append(out, summary)
 	}
 	return out, len(all), nil
 }
 
+// merged joins the parts of the same file, which are neighbors.
+func merged(files []fileInfo) []fileInfo {
+	out := files[:0]
+	for i := range files {
+		if n := len(out); n > 0 && out[n-1].id == files[i].id {
+			out[n-1].merge(&files[i])
+			continue
+		}
+		out = append(out, files[i])
+	}
+	return out
+}
+
+// memory returns the memory of a summary and of its JSON.
+func (s *Summary) memory() int64 {
+	const copies, escaped = 2, 6
+	size := len(s.User) + len(s.Cluster) + len(s.Namespace) + len(s.Pod) + len(s.Container) + len(s.Verb)
+	for _, word := range s.Command {
+		size += len(word) + listedBytes/16
+	}
+	return int64(listedBytes + size*(1+copies*escaped))
+}
+
 // Get returns the summary of a recording.
-func (s *Store) Get(id string) (Summary, error) {
-	info, err := s.stat(id)
+func (s *Store) Get(ctx context.Context, id string) (Summary, error) {
+	info, err := s.stat(ctx, id)
 	if err != nil {
 		return Summary{}, err
 	}
-	return s.summary(info)
+	return s.summary(ctx, info)
 }
 
-func (s *Store) stat(id string) (fileInfo, error) {
+func (s *Store) stat(ctx context.Context, id string) (fileInfo, error) {
 	if !ids.MatchString(id) {
 		return fileInfo{}, ErrNotFound
 	}
-	return s.files.stat(id) //nolint:wrapcheck // as it is
+	return s.files.stat(ctx, id) //nolint:wrapcheck // as it is
 }
 
-func (s *Store) summary(info fileInfo) (Summary, error) {
-	text, err := s.read(info)
+func (s *Store) summary(ctx context.Context, info fileInfo) (Summary, error) {
+	text, err := s.read(ctx, info)
 	if err != nil {
 		return Summary{}, err
 	}
@@ -246,6 +221,7 @@ func (s *Store) summary(info fileInfo) (Summary, error) {
 		return Summary{}, ErrUnreadable
 	}
 	out := Summary{Terminal: h.KubeVision, ID: info.id, Began: time.Unix(h.Timestamp, 0).UTC(), Bytes: info.bytes}
+	_, out.Encrypted = text.Reader.(*opened)
 	out.Duration = max(0, info.modified.Sub(out.Began).Truncate(time.Millisecond))
 	if s.options.MaxAge > 0 {
 		out.Expires = info.modified.Add(s.options.MaxAge).UTC()
@@ -253,20 +229,31 @@ func (s *Store) summary(info fileInfo) (Summary, error) {
 	return out, nil
 }
 
-// Open returns the text of a recording, which may still be made. The caller must close it.
-func (s *Store) Open(id string) (io.ReadCloser, error) {
-	info, err := s.stat(id)
+// Open returns the text of a recording, which may still be made. It can be read until the context ends. The caller
+// must close it.
+func (s *Store) Open(ctx context.Context, id string) (io.ReadCloser, error) {
+	info, err := s.stat(ctx, id)
 	if err != nil {
 		return nil, err
 	}
-	return s.read(info)
+	text, err := s.read(ctx, info)
+	if err != nil {
+		return nil, err
+	}
+	return text, nil
 }
 
-func (s *Store) read(info fileInfo) (io.ReadCloser, error) {
-	if info.isDamaged && !info.isWhole {
+// recorded is the text of a recording.
+type recorded struct {
+	io.Reader
+	io.Closer
+}
+
+func (s *Store) read(ctx context.Context, info fileInfo) (*recorded, error) {
+	if info.isDamaged() {
 		return nil, fmt.Errorf("%w: a piece is missing", ErrUnreadable)
 	}
-	content, err := s.files.open(info)
+	content, err := s.files.open(ctx, info)
 	if err != nil {
 		return nil, err //nolint:wrapcheck // as it is
 	}
@@ -274,8 +261,5 @@ func (s *Store) read(info fileInfo) (io.ReadCloser, error) {
 	if err != nil {
 		return nil, errors.Join(err, content.Close())
 	}
-	return struct {
-		io.Reader
-		io.Closer
-	}{text, content}, nil
+	return &recorded{text, content}, nil
 }

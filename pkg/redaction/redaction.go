@@ -1,7 +1,7 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package redaction removes confidential values from texts of others.
+// Package redaction removes confidential values from messages of API servers.
 package redaction
 
 import (
@@ -21,27 +21,28 @@ const (
 
 	// MaxText is the length of the longest text that Text returns, in bytes.
 	MaxText = 4 << 10
-	// maxRead is the part of a text that is read. The rest is dropped.
+	// maxRead bounds the part of a text that is read. The rest is dropped.
 	maxRead = 2 * MaxText
-	// minValue is the length from which a value is replaced. Any text contains shorter ones. If a short value stands by
-	// itself, the whole text is replaced.
+	// minValue is the length from which a value is replaced. Shorter values occur in any text. If a short value occurs
+	// as a separate word, the whole text is replaced.
 	minValue = 4
-	// checkEvery is the number of steps between two checks for the end of the request.
+	// checkEvery is the number of steps between two checks whether the request has ended.
 	checkEvery = 1 << 10
 )
 
-// Redactor removes a set of values from texts. Its time grows with the length of the values, and not with their number
-// times the length of the text.
+// Redactor removes a set of values from texts. Its time grows with the sum of the lengths of the values, not with the
+// product of their number and the length of the text.
 type Redactor struct {
-	// values are sorted and distinct. parents holds for each the index of the longest other value that is a prefix of
-	// it, or -1.
+	// values are sorted and distinct. parents contains, for each value, the index of the longest other value that is a
+	// prefix of it, or -1.
 	values  []string
 	parents []int
 	short   []string
 }
 
-// New returns a redactor of values in the forms in which API servers repeat them: verbatim, and as Go and JSON quote
-// them. It returns false if done returns an error, since the request has ended. Nothing may be shown then.
+// New returns a redactor of values in the forms in which API servers quote them: verbatim, and quoted by Go and JSON.
+// It returns false if done returns an error, because the request has ended. No text may be returned to the caller in
+// that case.
 func New(values []string, done func() error) (*Redactor, bool) {
 	r := &Redactor{}
 	for i, value := range values {
@@ -88,7 +89,7 @@ func forms(value string) []string {
 }
 
 // Text returns a text of at most MaxText bytes without the values. Each stretch that values cover becomes one
-// placeholder, which is not matched again.
+// placeholder, which is not searched again.
 func (r *Redactor) Text(text string, done func() error) string {
 	cut := len(text) > maxRead
 	if cut {
@@ -98,7 +99,7 @@ func (r *Redactor) Text(text string, done func() error) string {
 		return General
 	}
 	var out strings.Builder
-	copied, covered := 0, 0 // text before copied is written, and values cover the text before covered
+	copied, covered := 0, 0 // The text before copied has been written. Values cover the text before covered.
 	for i := range len(text) {
 		if i%checkEvery == 0 && done() != nil {
 			return General
@@ -118,8 +119,8 @@ func (r *Redactor) Text(text string, done func() error) string {
 	return Cut(out.String())
 }
 
-// longest returns the length of the longest value that is a prefix of a text, or 0. If the text was cut, the whole text
-// may be the beginning of a value.
+// longest returns the length of the longest value that is a prefix of a text, or 0. A truncated text may be the
+// beginning of a value as a whole.
 func (r *Redactor) longest(text string, cut bool) int {
 	next, exact := slices.BinarySearch(r.values, text)
 	if exact || (cut && next < len(r.values) && strings.HasPrefix(r.values[next], text)) {
@@ -173,10 +174,10 @@ func inWord(r rune) bool {
 	return r == '_' || (r != utf8.RuneError && (unicode.IsLetter(r) || unicode.IsDigit(r)))
 }
 
-// Cut returns at most MaxText bytes of a text, up to the boundary of a character.
+// Cut returns at most MaxText bytes of a text, up to a character boundary.
 func Cut(text string) string { return CutTo(text, MaxText) }
 
-// CutTo returns at most a number of bytes of a text, up to the boundary of a character.
+// CutTo returns at most the given number of bytes of a text, up to a character boundary.
 func CutTo(text string, most int) string {
 	const mark = "..."
 	if len(text) <= most {

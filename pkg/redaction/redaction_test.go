@@ -51,7 +51,7 @@ func TestText(t *testing.T) {
 	}
 }
 
-// TestPlaceholdersAreNotMatchedAgain verifies that values which are parts of the placeholder do not make it grow.
+// TestPlaceholdersAreNotMatchedAgain verifies that values that are parts of the placeholder do not lengthen the result.
 func TestPlaceholdersAreNotMatchedAgain(t *testing.T) {
 	values := []string{"access"}
 	for n := range 64 {
@@ -62,7 +62,7 @@ func TestPlaceholdersAreNotMatchedAgain(t *testing.T) {
 	}
 }
 
-// TestAValueThatIsCut verifies that a value which is truncated at the end of the read part is not shown partially.
+// TestAValueThatIsCut verifies that no part of a value is shown that is truncated at the end of the read part.
 func TestAValueThatIsCut(t *testing.T) {
 	secret := strings.Repeat("0123456789abcdef", 8)
 	for before := maxRead - len(secret) - 2; before <= maxRead; before++ {
@@ -133,7 +133,7 @@ func checkText(t *testing.T, text string, values []string) {
 		return
 	}
 	for _, value := range values {
-		if len(value) < minValue || strings.ContainsAny(value, "*.") { // placeholders may look like these
+		if len(value) < minValue || strings.ContainsAny(value, "*.") { // placeholders may contain these characters
 			continue
 		}
 		if strings.Contains(got, value) {

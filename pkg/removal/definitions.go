@@ -15,8 +15,8 @@ import (
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 )
 
-// defineMissing waits until the host serves all kinds that the controllers watch. If some definitions were deleted
-// earlier, and others wait for the finalizers of their objects, it creates the deleted ones again for the time of the
+// defineMissing waits until the host serves all kinds that the controllers watch. If some definitions have been
+// deleted, and others wait for the finalizers of their objects, it creates the deleted ones for the duration of the
 // removal.
 func (r *Remover) defineMissing(ctx context.Context) error {
 	return await(ctx, func(ctx context.Context) ([]string, error) {
@@ -34,7 +34,7 @@ func (r *Remover) defineMissing(ctx context.Context) error {
 	})
 }
 
-// isDefined returns true if the definition of a kind will last. It creates a missing one.
+// isDefined returns true if the definition of a kind exists and is not being deleted. It creates a missing definition.
 func (r *Remover) isDefined(ctx context.Context, kindName string) (bool, error) {
 	definition := object(kind("apiextensions.k8s.io", "CustomResourceDefinition"))
 	name := strings.ToLower(kindName) + "s." + kubevisionv1alpha1.SchemeGroupVersion.Group

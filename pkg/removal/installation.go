@@ -36,10 +36,10 @@ type part struct {
 	selected  func(*metav1.PartialObjectMetadata) bool
 }
 
-// parts returns the parts of an installation in the order of their removal. The APIService goes first, so that the
-// deletion of namespaces does not wait for kubevision-apiserver, and then the policies, which refer to the definitions.
-// The Pods end before their namespace: kube-controller-manager looks at a namespace with a Pod again only after half of
-// the grace period of the Pod. The rights of the programs go last.
+// parts returns the parts of an installation in the order of their removal. The APIService is first, so that the
+// deletion of namespaces does not wait for kubevision-apiserver. The policies follow, because they refer to the
+// definitions. The Pods precede their namespace, because kube-controller-manager checks a namespace with a Pod again
+// only after half of the Pod's grace period. The rights of the programs are last.
 func parts() []part {
 	const (
 		rbac        = "rbac.authorization.k8s.io"
@@ -84,11 +84,11 @@ func isDefinition(o *metav1.PartialObjectMetadata) bool {
 	return strings.HasSuffix(o.Name, "."+kubevisionv1alpha1.SchemeGroupVersion.Group)
 }
 
-// isOwn returns whether KubeVision or its manifests have made an object with the label of its parts. Other people may
-// set the label app.kubernetes.io/part-of, but an object of theirs has another name.
+// isOwn returns true if KubeVision or its manifests have created an object with the label of its parts. Others may set
+// the label app.kubernetes.io/part-of, but their objects have different names.
 func isOwn(o *metav1.PartialObjectMetadata) bool {
 	if o.Labels[names.ManagedByLabel] == names.ManagedBy {
-		return true // admission accepts this label from KubeVision only
+		return true // Admission accepts this label only from KubeVision.
 	}
 	switch o.Namespace {
 	case "", names.Namespace, metav1.NamespaceSystem:
@@ -109,7 +109,7 @@ func (r *Remover) removeInstallation(ctx context.Context) error {
 	return nil
 }
 
-// removePart deletes the objects of a part, and waits for their end.
+// removePart deletes the objects of a part, and waits until they are gone.
 func (r *Remover) removePart(ctx context.Context, p part) error {
 	return await(ctx, func(ctx context.Context) ([]string, error) {
 		var left []string
@@ -117,7 +117,8 @@ func (r *Remover) removePart(ctx context.Context, p part) error {
 		err := r.eachOf(ctx, p, func(o *metav1.PartialObjectMetadata) {
 			deleted := !o.DeletionTimestamp.IsZero()
 			if deleted && p.label != "" && len(o.Finalizers) > 0 {
-				// KubeVision sets no finalizers on these objects. Whoever has set this one finishes the deletion.
+				// KubeVision sets no finalizers on these objects. The owner of this finalizer must complete the
+				// deletion.
 				r.Log.Info("Another program has to finish the deletion", "kind", p.gvk.Kind, "namespace", o.Namespace,
 					"name", o.Name, "finalizers", o.Finalizers)
 				return
@@ -134,7 +135,7 @@ func (r *Remover) removePart(ctx context.Context, p part) error {
 	})
 }
 
-// pageSize is the number of objects of a list that are held at once.
+// pageSize is the number of objects in a page of a list.
 const pageSize = 100
 
 // eachOf calls do for each object of a part.
@@ -174,8 +175,8 @@ func describeMetadata(kind string, o *metav1.PartialObjectMetadata) string {
 	return out
 }
 
-// RemoveSelf deletes the namespace of a removal that runs in the cluster, and the binding by which it has its rights,
-// which is the last that it can do.
+// RemoveSelf deletes the namespace of a removal that runs in the cluster, and the binding of its rights. It must be the
+// last step.
 func (r *Remover) RemoveSelf(ctx context.Context, namespace, binding string) error {
 	const timeout = 10 * time.Second
 	ctx, cancel := context.WithTimeout(ctx, timeout)

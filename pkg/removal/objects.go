@@ -50,7 +50,7 @@ func (r *Remover) removeObjects(ctx context.Context) error {
 	})
 }
 
-// withControllers calls f while the controllers run, in this program if nowhere else.
+// withControllers calls f while the controllers run. It runs them in this program if they run nowhere else.
 func (r *Remover) withControllers(ctx context.Context, f func(context.Context) error) error {
 	available, err := r.controllersAvailable(ctx)
 	if err != nil {
@@ -93,7 +93,7 @@ func (r *Remover) controllersAvailable(ctx context.Context) (bool, error) {
 	return available > 0 && deployment.GetDeletionTimestamp().IsZero(), nil
 }
 
-// removeAll deletes the objects of a kind, and waits for their end.
+// removeAll deletes the objects of a kind, and waits until they are gone.
 func (r *Remover) removeAll(ctx context.Context, kind string) error {
 	gvk := kubevisionv1alpha1.SchemeGroupVersion.WithKind(kind)
 	return await(ctx, func(ctx context.Context) ([]string, error) {
@@ -111,8 +111,8 @@ func (r *Remover) removeAll(ctx context.Context, kind string) error {
 	})
 }
 
-// removeObject allows the deletion of the last administrator and, if the cluster is to be abandoned, of the cluster,
-// and requests it.
+// removeObject requests the deletion of an object. Before, it allows the removal of the last administrator and, if the
+// cluster is to be abandoned, the deletion without cleanup.
 func (r *Remover) removeObject(ctx context.Context, o *unstructured.Unstructured) error {
 	annotation := names.AllowRemovingLastAdminAnnotation
 	if o.GetKind() == clusterKind {
@@ -144,7 +144,7 @@ func (r *Remover) annotate(ctx context.Context, o *unstructured.Unstructured, an
 	return nil
 }
 
-// describe says why an object is still there, as far as its status tells.
+// describe returns the reason for which an object still exists, according to its status.
 func describe(o *unstructured.Unstructured) string {
 	var out strings.Builder
 	fmt.Fprintf(&out, "%s %s is left", o.GetKind(), o.GetName())
@@ -165,7 +165,7 @@ func describe(o *unstructured.Unstructured) string {
 	return out.String()
 }
 
-// list returns the objects of a kind; none if the cluster does not know the kind.
+// list returns the objects of a kind. It returns none if the cluster does not serve the kind.
 func (r *Remover) list(
 	ctx context.Context, gvk schema.GroupVersionKind, options ...client.ListOption,
 ) ([]unstructured.Unstructured, error) {

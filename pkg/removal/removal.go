@@ -1,9 +1,9 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package removal removes an installation of KubeVision: first the users, clusters and role bindings, so that the
-// controllers take back what they have placed on members, and then everything else. Each step may find that an earlier
-// attempt, or somebody else, has done a part of it.
+// Package removal uninstalls KubeVision from a host cluster: it deletes the users, clusters and role bindings first, so
+// that the controllers remove their objects from members, and then everything else. Each step can be repeated after a
+// partial removal.
 package removal
 
 import (
@@ -19,22 +19,22 @@ import (
 
 const pollInterval = 500 * time.Millisecond
 
-// Remover removes the installation of one cluster.
+// Remover removes one installation.
 type Remover struct {
 	// Client reads and writes without a cache, with the rights of a cluster administrator.
 	Client client.Client
 	Log    klog.Logger
-	// Controllers runs the controllers that take back grants until its context ends. It is called only if no
+	// Controllers runs the controllers that revoke grants until its context ends. It is called only if no
 	// kubevision-controller-manager is available.
 	Controllers func(context.Context) error
-	// Abandon names the clusters that are unregistered even if KubeVision's objects there cannot be removed.
+	// Abandon contains the clusters that are unregistered even if KubeVision's objects on them cannot be removed.
 	Abandon []string
-	// Timeout bounds the removal of users, clusters and role bindings, and that of the rest.
+	// Timeout bounds the removal of users, clusters and role bindings, and separately that of the rest.
 	Timeout time.Duration
 }
 
 // Remove removes everything, or returns an error that names the remaining objects. If the objects on a member cannot be
-// removed, the installation stays: nobody would know about the grants there.
+// removed, it keeps the installation, because the grants on the member would otherwise be lost track of.
 func (r *Remover) Remove(ctx context.Context) error {
 	if err := r.bounded(ctx, r.removeObjects); err != nil {
 		return err

@@ -15,17 +15,17 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/streams"
 )
 
-// Rule is an access rule: it determines who may call an endpoint, and with whose rights the endpoint acts.
+// Rule is an access rule: it determines who may call an endpoint, and with which rights the endpoint acts.
 type Rule string
 
-// The access rules.
+// Values of Rule.
 const (
 	// RulePublic allows anonymous requests.
 	RulePublic Rule = "Public"
-	// RuleSelf allows authenticated users, for endpoints about themselves.
+	// RuleSelf allows authenticated users. The endpoint accesses only data of the caller.
 	RuleSelf Rule = "Self"
 	// RuleAsCaller allows authenticated users. The endpoint acts on the host cluster as the caller, and the RBAC of the
-	// host decides.
+	// host authorizes it.
 	RuleAsCaller Rule = "AsCaller"
 	// RuleReviewed allows callers for whom an access review succeeds.
 	RuleReviewed Rule = "Reviewed"
@@ -37,15 +37,16 @@ type Result struct {
 	Data any
 	// Meta is the meta of the envelope. The request id is added to it.
 	Meta dashboardv1alpha1.Meta
-	// Raw takes the place of the envelope.
+	// Raw replaces the envelope.
 	Raw *Raw
-	// Stream takes the place of the envelope, in a route with a Verb.
+	// Stream replaces the envelope, in a route with a Verb.
 	Stream *streams.Handler
-	// Tag identifies the data for this caller, if it is not empty. The data are not sent to a client that has them.
+	// Tag is the entity tag of the data for this caller. It may be empty. The data are not sent to a client that
+	// already has them.
 	Tag string
 }
 
-// Endpoint is a handler with its access rule. Only the constructors of this package make one.
+// Endpoint is a handler with its access rule. Only the constructors of this package create endpoints.
 type Endpoint struct {
 	rule  Rule
 	serve func(*Request) (Result, error)
@@ -54,17 +55,17 @@ type Endpoint struct {
 // Rule returns the access rule of the endpoint.
 func (e Endpoint) Rule() Rule { return e.rule }
 
-// Public returns an endpoint that anyone may call. The handler does not learn the identity of the caller.
+// Public returns an endpoint that anyone may call. The handler does not get the identity of the caller.
 func Public(handler func(*Request) (Result, error)) Endpoint {
 	return Endpoint{rule: RulePublic, serve: handler}
 }
 
-// Self returns an endpoint about the caller.
+// Self returns an endpoint that accesses only data of the caller.
 func Self(handler func(*Request, user.Info) (Result, error)) Endpoint {
 	return Endpoint{rule: RuleSelf, serve: authenticated(handler)}
 }
 
-// AsCaller returns an endpoint whose handler gets a client that acts as the caller. connect makes that client, and
+// AsCaller returns an endpoint whose handler gets a client that acts as the caller. connect creates that client, and
 // returns an error for a caller who cannot be impersonated.
 func AsCaller[C any](connect func(*Request, user.Info) (C, error), handler func(*Request, C) (Result, error)) Endpoint {
 	return Endpoint{rule: RuleAsCaller, serve: authenticated(func(r *Request, u user.Info) (Result, error) {
@@ -88,7 +89,7 @@ func Reviewed[G any](review func(*Request, user.Info) (G, error), handler func(*
 	})}
 }
 
-// authenticated refuses anonymous requests again, whatever the filters have let through.
+// authenticated rejects anonymous requests, even if the filters have accepted them.
 func authenticated(handler func(*Request, user.Info) (Result, error)) func(*Request) (Result, error) {
 	return func(r *Request) (Result, error) {
 		u, ok := genericapirequest.UserFrom(r.Context())

@@ -15,24 +15,24 @@ import (
 )
 
 const (
-	// answerShare is the number of bytes that are sent to one user at once, for each processor. An answer counts at
-	// most largestAnswer, so that large answers to one user take half of the processors.
+	// answerShare is the number of bytes that are sent concurrently to one user, per processor. A response counts as at
+	// most largestAnswer, so that large responses to one user use half of the processors.
 	answerShare   = 4 << 20
 	largestAnswer = 2 * answerShare
-	// usersAtOnce is how many users may spend their shares at once.
+	// usersAtOnce is the number of users who may use their whole share at the same time.
 	usersAtOnce = 32
-	// maxWaitingAnswers bounds the answers to one user that wait for the end of others, and answerPatience their wait.
+	// maxWaitingAnswers bounds the waiting responses to one user. answerPatience bounds the time for which each waits.
 	maxWaitingAnswers = DefaultPerUser
 	answerPatience    = 10 * time.Second
-	// answerTime bounds the time in which a client receives an answer that counts.
+	// answerTime bounds the time in which a client receives an answer that counts. Other answers end with the request.
 	answerTime = time.Minute
-	// freeBytes is the size of an answer up to which it counts nothing.
+	// freeBytes is the size up to which a response is not counted.
 	freeBytes = 32 << 10
-	// compression is how many bytes of JSON cost as much as one byte that was compressed before.
+	// compression is the number of bytes of JSON whose cost equals that of one byte that was compressed before.
 	compression = 8
 )
 
-// NewAnswerQueue returns a queue for answers that are being sent.
+// NewAnswerQueue returns a queue for responses.
 func NewAnswerQueue() *budget.Queue {
 	share := int64(max(answerShare*runtime.GOMAXPROCS(0), largestAnswer))
 	return budget.NewQueue(budget.QueueOptions{
@@ -42,13 +42,10 @@ func NewAnswerQueue() *budget.Queue {
 }
 
 // answerCost returns the cost of sending data, in bytes.
-func answerCost(data any) int64 {
-	var size int64
-	switch d := data.(type) {
-	case envelope.Gzipped:
-		size = d.Size() / compression
-	case envelope.Body:
-		size = d.Size()
+func answerCost(data envelope.Body) int64 {
+	size := data.Size()
+	if _, ok := data.(envelope.Gzipped); ok {
+		size /= compression
 	}
 	if size <= freeBytes {
 		return 0
@@ -56,19 +53,22 @@ func answerCost(data any) int64 {
 	return size
 }
 
-// expire ends the response after answerTime, even if the client does not read. The returned function lets the
-// connection serve further requests.
-func (t *Table) expire(w http.ResponseWriter) (reset func()) {
-	connection := http.NewResponseController(w)
+// expire ends the response after answerTime, even if the client does not read. The next request on the connection has
+// its own deadline.
+func (t *Table) expire(w http.ResponseWriter) {
 	// An error means that there is no connection, or no longer one.
-	_ = connection.SetWriteDeadline(time.Now().Add(cmp.Or(t.answerTime, answerTime)))
-	return func() { _ = connection.SetWriteDeadline(time.Time{}) }
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(cmp.Or(t.answerTime, answerTime)))
 }
 
-// writeAnswer writes a result once the answer fits beside the other answers to the user.
+// writeAnswer writes a result when the queue admits the response.
 func (t *Table) writeAnswer(ctx context.Context, w http.ResponseWriter, r *http.Request, result Result) {
 	result = negotiate(w.Header(), r.Header, result)
-	if cost := answerCost(result.Data); cost > 0 {
+	data, err := envelope.Encode(result.Data)
+	if err != nil {
+		envelope.WriteError(ctx, w, err)
+		return
+	}
+	if cost := answerCost(data); cost > 0 {
 		place, err := t.Answers.Enter(ctx, holder(ctx), cost)
 		if err != nil {
 			w.Header().Del("ETag")
@@ -76,8 +76,7 @@ func (t *Table) writeAnswer(ctx context.Context, w http.ResponseWriter, r *http.
 			return
 		}
 		defer place.Leave()
-		reset := t.expire(w)
-		defer reset()
+		t.expire(w)
 	}
-	envelope.WriteData(ctx, w, result.Data, result.Meta)
+	envelope.WriteData(ctx, w, data, result.Meta)
 }

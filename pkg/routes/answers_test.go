@@ -23,21 +23,21 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/envelope"
 )
 
-// stuckWriter is the response to a client that reads nothing until it is released.
+// stuckWriter is the response to a client that does not read until it is released.
 type stuckWriter struct {
 	*httptest.ResponseRecorder
 
 	release chan struct{}
 }
 
-// Write waits for the client.
+// Write blocks until the client is released.
 func (w stuckWriter) Write(p []byte) (int, error) {
 	<-w.release
 	return w.ResponseRecorder.Write(p)
 }
 
-// TestAnswersOfOneUser verifies that large answers to one user wait for each other, and that no small answer and no
-// answer to another user does.
+// TestAnswersOfOneUser verifies that large responses to one user wait for each other, and that small responses and
+// responses to other users do not wait.
 func TestAnswersOfOneUser(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		table := &Table{Answers: NewAnswerQueue()}
@@ -75,7 +75,7 @@ func TestAnswersOfOneUser(t *testing.T) {
 	})
 }
 
-// endlessBody is data that are written until the client is gone.
+// endlessBody is data that are written until the client has disconnected.
 type endlessBody struct{ ended chan error }
 
 // Size implements envelope.Body.
@@ -93,7 +93,7 @@ func (b endlessBody) WriteTo(w io.Writer) (written int64, err error) {
 	return written, err
 }
 
-// TestClientsThatDoNotRead verifies that a response ends after a time when its client does not read.
+// TestClientsThatDoNotRead verifies that a response ends after answerTime if its client does not read.
 func TestClientsThatDoNotRead(t *testing.T) {
 	const limit = 100 * time.Millisecond
 	table := &Table{answerTime: limit, pieceTime: limit}
@@ -130,6 +130,72 @@ func TestClientsThatDoNotRead(t *testing.T) {
 				}
 			case <-time.After(10 * time.Second):
 				t.Error("it goes on")
+			}
+		})
+	}
+}
+
+// TestAnswersThatAreNotRead verifies that the response with any kind of data ends after a time when its client does not
+// read.
+func TestAnswersThatAreNotRead(t *testing.T) {
+	table := &Table{Answers: NewAnswerQueue(), answerTime: 100 * time.Millisecond}
+	text := strings.Repeat("1", 16<<20)
+	for name, data := range map[string]any{
+		"object": envelope.Raw(text), "list": envelope.Pieces{[]byte(text)}, "result": map[string]string{"text": text},
+	} {
+		t.Run(name, func(t *testing.T) {
+			ended := make(chan struct{})
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				defer close(ended)
+				table.writeAnswer(r.Context(), w, r, Result{Data: data})
+			}))
+			t.Cleanup(server.Close)
+			request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, server.URL, http.NoBody)
+			if err != nil {
+				t.Fatal(err)
+			}
+			response, err := server.Client().Do(request)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = response.Body.Close() })
+			select {
+			case <-ended:
+			case <-time.After(10 * time.Second):
+				t.Error("it goes on")
+			}
+		})
+	}
+}
+
+// TestQuietResponses verifies that a response without an end goes on after a pause, over both versions of HTTP.
+func TestQuietResponses(t *testing.T) {
+	table := &Table{pieceTime: 100 * time.Millisecond}
+	for name, isHTTP2 := range map[string]bool{"HTTP/1": false, "HTTP/2": true} {
+		t.Run(name, func(t *testing.T) {
+			server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				table.writeRaw(r.Context(), w, &Raw{Write: func(_ context.Context, w io.Writer) error {
+					_, first := io.WriteString(w, "one ")
+					time.Sleep(4 * table.pieceTime)
+					_, second := io.WriteString(w, "two")
+					return errors.Join(first, second)
+				}})
+			}))
+			server.EnableHTTP2 = isHTTP2
+			server.StartTLS()
+			t.Cleanup(server.Close)
+			request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, server.URL, http.NoBody)
+			if err != nil {
+				t.Fatal(err)
+			}
+			response, err := server.Client().Do(request)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer func() { _ = response.Body.Close() }()
+			text, err := io.ReadAll(response.Body)
+			if err != nil || string(text) != "one two" || (response.ProtoMajor == 2) != isHTTP2 {
+				t.Errorf("%s: %q (%v)", response.Proto, text, err)
 			}
 		})
 	}

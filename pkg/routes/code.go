@@ -14,11 +14,11 @@ import (
 	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
 )
 
-// FreshCode returns the fresh code of the caller's second factor that came with the request, empty if none did.
+// FreshCode returns the fresh code of the caller's second factor in the request, or an empty string.
 func (r *Request) FreshCode() string { return r.code }
 
 // freshCode returns the code in the header, or else at the top level of a JSON object that is neither a login nor a
-// patch. A value there that is not a string is a field of the object, and not a code.
+// patch. A value that is not a string is a field of the object rather than a code.
 func freshCode(r *http.Request, rule Rule) (code string, inBody bool) {
 	header := r.Header.Get(dashboardv1alpha1.CodeHeader)
 	read, ok := r.Body.(*body)

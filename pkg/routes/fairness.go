@@ -13,21 +13,21 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/envelope"
 )
 
-// DefaultPerUser is the default of the requests in flight of one user: far more than a dashboard has, and far fewer
-// than the server accepts.
+// DefaultPerUser is the default limit of requests in flight of one user. It is far more than a dashboard needs, and far
+// less than the server accepts.
 const DefaultPerUser = 64
 
 // retrySeconds is the Retry-After of a request beyond the limit.
 const retrySeconds = 1
 
-// fairness bounds the requests in flight of each user, so that no user takes the places of all others.
+// fairness bounds the requests in flight of each user, so that one user cannot use the places of all others.
 type fairness struct {
 	mu       sync.Mutex
 	inFlight map[string]int
 }
 
-// enter takes one of the places for the user of a request, and leave frees it. It returns an error with 42900 if the
-// user has no place left. Anonymous requests are not counted, since public endpoints have limits of their own.
+// enter reserves a place for the user of a request, and leave releases it. It returns an error with 42900 if the user
+// has no place left. Anonymous requests are not counted, because public endpoints have separate limits.
 func (f *fairness) enter(ctx context.Context, limit int) (leave func(), err error) {
 	u, ok := genericapirequest.UserFrom(ctx)
 	if !ok || Anonymous(u) {
@@ -49,7 +49,7 @@ func (f *fairness) enter(ctx context.Context, limit int) (leave func(), err erro
 	return func() { f.leave(name) }, nil
 }
 
-// holder returns the name under which the memory of a request counts: the name of its user, and one name for all
+// holder returns the name to which the memory of a request is charged: the name of its user, or a common name for all
 // anonymous requests.
 func holder(ctx context.Context) string {
 	if u, ok := genericapirequest.UserFrom(ctx); ok {

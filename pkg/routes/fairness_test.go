@@ -27,8 +27,8 @@ func install(table *Table) *restful.Container {
 	return container
 }
 
-// TestOneUserDoesNotTakeAllPlaces verifies that a user with too many concurrent requests is asked to retry, and that
-// others are not affected.
+// TestOneUserDoesNotTakeAllPlaces verifies that a user with too many concurrent requests gets an error with a time to
+// retry, and that others are not affected.
 func TestOneUserDoesNotTakeAllPlaces(t *testing.T) {
 	const limit = 3
 	entered, release := make(chan struct{}), make(chan struct{})

@@ -17,20 +17,21 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/envelope"
 )
 
-// Raw is a response that is not an envelope: a file, or text without an end.
+// Raw is a response that is not an envelope: a file, or a text without an end.
 type Raw struct {
-	// Header is that of the response.
+	// Header is the header of the response.
 	Header http.Header
-	// Write writes the body. What it writes is sent at once. Its error is the response if it has written nothing, and
-	// otherwise cuts the connection, so that the client knows that the response is not complete.
+	// Write writes the body. Each write is sent immediately. If Write returns an error before it has written anything,
+	// the error is the response. Otherwise the connection is aborted, so that the client detects an incomplete
+	// response.
 	Write func(ctx context.Context, w io.Writer) error
 }
 
-// pieceTime bounds the time in which a client receives one piece of a response without an end.
+// pieceTime bounds the time for sending one part of a response without an end.
 const pieceTime = 10 * time.Second
 
-// sendRaw writes a response that is no envelope. A response without an end takes the place of a stream, and frees that
-// of a request.
+// sendRaw writes a response that is not an envelope. A response without an end takes the place of a stream, and
+// releases the place of a request.
 func (t *Table) sendRaw(ctx context.Context, w http.ResponseWriter, r Route, raw *Raw, leave func()) {
 	if u, ok := genericapirequest.UserFrom(ctx); ok && r.Endless {
 		response, leaveStreams, err := t.Streams.EnterResponse(ctx, u)
@@ -45,18 +46,19 @@ func (t *Table) sendRaw(ctx context.Context, w http.ResponseWriter, r Route, raw
 	t.writeRaw(ctx, w, raw)
 }
 
-// writeRaw writes a response that is no envelope. It ends the response when the client does not read for pieceTime.
+// writeRaw writes a response that is not an envelope. It ends the response if the client does not read for pieceTime.
 func (t *Table) writeRaw(ctx context.Context, w http.ResponseWriter, raw *Raw) {
 	out := &rawWriter{
 		ctx: ctx, w: w, connection: http.NewResponseController(w), limit: cmp.Or(t.pieceTime, pieceTime),
 		header: raw.Header,
 	}
-	defer func() { _ = out.connection.SetWriteDeadline(time.Time{}) }() // for further requests
+	out.wait()
 	err := raw.Write(ctx, out)
 	switch {
 	case err == nil:
 		out.begin()
 	case !out.begun:
+		out.hurry()
 		envelope.WriteError(ctx, w, err)
 	default:
 		panic(http.ErrAbortHandler)
@@ -66,7 +68,7 @@ func (t *Table) writeRaw(ctx context.Context, w http.ResponseWriter, raw *Raw) {
 type rawWriter struct {
 	ctx context.Context //nolint:containedctx // that of the request
 	w   http.ResponseWriter
-	// connection is that of w. limit bounds the time of each write.
+	// connection controls the connection of w. limit bounds the time of each write.
 	connection *http.ResponseController
 	limit      time.Duration
 	header     http.Header
@@ -83,16 +85,30 @@ func (o *rawWriter) begin() {
 	o.w.WriteHeader(http.StatusOK)
 }
 
+// wait lets the response take as long as it needs until the next piece. HTTP/2 ends a stream at its deadline, whether
+// or not something is being sent.
+func (o *rawWriter) wait() {
+	_ = o.connection.SetWriteDeadline(time.Time{}) // an error means that there is no connection
+}
+
+// hurry bounds the time in which the client receives the next piece.
+func (o *rawWriter) hurry() {
+	_ = o.connection.SetWriteDeadline(time.Now().Add(o.limit)) // as above
+}
+
 // Write sends a piece.
 func (o *rawWriter) Write(p []byte) (int, error) {
 	o.begin()
-	_ = o.connection.SetWriteDeadline(time.Now().Add(o.limit)) // an error means that there is no connection
+	o.hurry()
 	n, err := o.w.Write(p)
 	if err == nil {
 		err = o.connection.Flush()
 	}
-	if errors.Is(err, http.ErrNotSupported) { // the end of the request sends it
+	if errors.Is(err, http.ErrNotSupported) { // the data are sent at the end of the request
 		err = nil
+	}
+	if err == nil {
+		o.wait()
 	}
 	return n, err //nolint:wrapcheck // as the connection says it
 }

@@ -22,7 +22,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/strictdecoding"
 )
 
-// maxDepth bounds the nesting of arrays and objects in a body. Kubernetes objects stay far below it.
+// maxDepth bounds the nesting of arrays and objects in a body. Kubernetes objects are far less deep.
 const maxDepth = 100
 
 // Request is a request to an endpoint.
@@ -32,7 +32,7 @@ type Request struct {
 	path map[string]string
 	// query is the parsed query, or nil before its first use.
 	query url.Values
-	// code is the fresh code that came with the request, codeInBody whether one came with its body.
+	// code is the fresh code in the request. codeInBody is true if the body contains it.
 	code       string
 	codeInBody bool
 }
@@ -48,7 +48,7 @@ func (r *Request) Query(name string) string {
 	return r.query.Get(name)
 }
 
-// ParseBool returns a query parameter that is true or false. It returns absent if the parameter is empty.
+// ParseBool returns a boolean query parameter. It returns absent if the parameter is empty.
 func ParseBool(query url.Values, name string, absent bool) (bool, error) {
 	switch query.Get(name) {
 	case "":
@@ -114,12 +114,12 @@ func (r *Request) ReadJSON(into any) error {
 const (
 	// maxDecoded is the size of the largest body that is decoded: the limit of etcd for one object.
 	maxDecoded = 1536 << 10
-	// decodedBytes is the memory that a byte of JSON or YAML needs while it is decoded, in bytes: two bytes may be an
-	// element of a list.
+	// decodedBytes is the memory per byte of JSON or YAML while it is being decoded: two bytes may be an element of a
+	// list.
 	decodedBytes = 48
 )
 
-// Hold charges the account of the request for decoding a body of a number of bytes, until release is called.
+// Hold charges the account of the request for decoding a body of the given size, until release is called.
 func (r *Request) Hold(bytes int) (release func(), err error) {
 	if bytes > maxDecoded {
 		return nil, envelope.Invalid("body", "the body is larger than %d bytes", maxDecoded)
@@ -131,7 +131,7 @@ func (r *Request) Hold(bytes int) (release func(), err error) {
 	return func() { account.Give(size) }, nil
 }
 
-// ReadBody returns the whole body. It must not be changed.
+// ReadBody returns the whole body. The caller must not modify it.
 func (r *Request) ReadBody() ([]byte, error) {
 	if b, ok := r.Body.(*body); ok {
 		return b.all, nil
@@ -153,10 +153,10 @@ type body struct {
 // NewBody returns a body that ReadBody does not copy.
 func NewBody(all []byte) io.ReadCloser { return &body{Reader: bytes.NewReader(all), all: all} }
 
-// Close does nothing.
+// Close has no effect.
 func (*body) Close() error { return nil }
 
-// DecodeJSON is like ReadJSON, for bytes that were read already. The cause of its error never contains the bytes, which
+// DecodeJSON is like ReadJSON, for bytes that have been read. The cause of its error never contains the bytes, which
 // may be a password.
 func DecodeJSON(body []byte, into any) error {
 	strict, err := decodeJSON(body, into)
@@ -166,7 +166,7 @@ func DecodeJSON(body []byte, into any) error {
 	return refuseStrict(strict)
 }
 
-// decodeJSON decodes a body. strict contains the violations in a body that could be decoded nevertheless.
+// decodeJSON decodes a body. strict contains the violations in a body that could be decoded.
 func decodeJSON(body []byte, into any) (strict []error, err error) {
 	if strings.TrimSpace(string(body)) == "" {
 		return nil, envelope.Required("body")
@@ -199,8 +199,8 @@ func strictField(err error) string {
 	return "body"
 }
 
-// IsDeeperThan returns true if arrays and objects of a JSON text are nested deeper than a number of levels. It protects
-// recursive decoders.
+// IsDeeperThan returns true if the nesting of arrays and objects in a JSON text exceeds the given number of levels. It
+// protects recursive decoders.
 func IsDeeperThan(body []byte, levels int) bool {
 	depth, inString := 0, false
 	for i := 0; i < len(body); i++ {

@@ -11,9 +11,10 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/envelope"
 )
 
-// negotiate returns a result without its data for a client that has them, and compressed for one that accepts that.
+// negotiate returns a result without its data for a client that already has them, and compressed for a client that
+// accepts gzip.
 func negotiate(out, in http.Header, result Result) Result {
-	if result.Tag != "" { // no envelope is stored, so that browsers send no If-None-Match on their own
+	if result.Tag != "" { // envelopes are not stored, so browsers do not send If-None-Match themselves
 		out.Set("ETag", result.Tag)
 		if matchesTag(in.Values("If-None-Match"), result.Tag) {
 			result.Data, result.Meta.NotModified = nil, true
@@ -28,7 +29,7 @@ func negotiate(out, in http.Header, result Result) Result {
 	return result
 }
 
-// matchesTag returns true if one of a client's tags matches, in the weak comparison of RFC 9110. A star does not match.
+// matchesTag returns true if one of a client's tags matches, in the weak comparison of RFC 9110. "*" does not match.
 func matchesTag(values []string, tag string) bool {
 	for _, value := range values {
 		for candidate := range strings.SplitSeq(value, ",") {
@@ -40,7 +41,7 @@ func matchesTag(values []string, tag string) bool {
 	return false
 }
 
-// acceptsGzip returns whether a client names gzip, or everything, with a weight other than 0.
+// acceptsGzip returns true if a client accepts gzip, or any encoding, with a weight other than 0.
 func acceptsGzip(values []string) bool {
 	accepted := false
 	for _, value := range values {

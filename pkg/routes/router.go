@@ -17,7 +17,7 @@ type serveFunc func(w http.ResponseWriter, r *http.Request, path map[string]stri
 type node struct {
 	literals  map[string]*node
 	parameter *node
-	// leaves are the routes that end here, by method.
+	// leaves are the routes whose path ends at this node, by method.
 	leaves map[string]*leaf
 }
 
@@ -54,7 +54,7 @@ func (n *node) add(method, path string, serve serveFunc) {
 	n.leaves[method] = &leaf{names: pathParameters(path), serve: serve}
 }
 
-// find returns the route for a path below the node, which begins without a slash, and appends the values of its
+// find returns the route for a path below the node, which must not begin with a slash, and appends the values of its
 // parameters. It returns nil if there is none.
 func (n *node) find(method, path string, values []string) (*leaf, []string) {
 	segment, rest, more := strings.Cut(path, "/")
@@ -77,8 +77,9 @@ func (n *node) find(method, path string, values []string) (*leaf, []string) {
 	return next(n.parameter, append(slices.Clip(values), segment))
 }
 
-// Handler returns a handler that serves the requests that match a route, and passes all other requests on. All routes
-// must have been added. The router of a web service would compare a request with each route, and copy the routes.
+// Handler returns a handler that serves the requests that match a route, and forwards all others to next. All routes
+// must have been added. It replaces the router of the web service, which would compare a request with each route and
+// copy the routes.
 func (t *Table) Handler(next http.Handler) http.Handler {
 	root := &node{}
 	for _, r := range t.routes {

@@ -1,9 +1,9 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package routes registers the endpoints of the dashboard's API. An endpoint is always made together with its access
-// rule: each constructor takes a handler that gets only the access that the rule allows. The package also decides which
-// requests may open a stream, and accepts a ticket only from these.
+// Package routes registers the endpoints of the dashboard's API. Each endpoint is created together with its access
+// rule: each constructor takes a handler that gets only the access that the rule allows. The package also determines
+// which requests may open a stream, and accepts tickets only from these.
 package routes
 
 import (
@@ -46,17 +46,17 @@ type Route struct {
 	BodyOptional bool
 	// Returns is an empty value of the envelope's type.
 	Returns any
-	// Ambient is true for endpoints that dashboards call on every page, and other clients do not. A caller who must set
-	// up a second factor gets 40900 there: the existing dashboard shows that message, and ignores 40102 after the
-	// login.
+	// Ambient is true for endpoints that dashboards call on every page, and that other clients do not call. They return
+	// 40900 to a caller who must set up a second factor, because the existing dashboard shows this message and ignores
+	// 40102 after the login.
 	Ambient bool
-	// DuringSetup allows users to call the endpoint who must set up a second factor first.
+	// DuringSetup allows calls of users who must set up a second factor first.
 	DuringSetup bool
-	// DuringPasswordChange allows users to call the endpoint who must change the password first.
+	// DuringPasswordChange allows calls of users who must change the password first.
 	DuringPasswordChange bool
 	// Verb is the verb of a stream. A route with a verb opens a WebSocket.
 	Verb string
-	// Endless is true for a response that may take longer than other requests may. It is no envelope, and takes the
+	// Endless is true for a response without the time limit of other requests. It is not an envelope, and takes the
 	// place of a stream.
 	Endless bool
 	// Events opens a stream of server-sent events instead of a WebSocket.
@@ -77,8 +77,8 @@ type Provider interface {
 type Table struct {
 	// PerUser bounds the requests in flight of one user. Zero means DefaultPerUser.
 	PerUser int
-	// Prove checks the fresh code that came with a request, which is empty if there was none. It returns nil for
-	// callers without a second factor.
+	// Prove verifies the fresh code of a request, which may be empty. It returns nil for callers without a second
+	// factor.
 	Prove func(r *http.Request, u user.Info, code string) error
 	// Memory bounds the memory of responses of clusters. Nil means no bound.
 	Memory *budget.Budget
@@ -87,15 +87,15 @@ type Table struct {
 	// PublicMemory bounds the memory of requests to public endpoints, so that requests of users leave room for logins.
 	// Nil means no bound.
 	PublicMemory *budget.Budget
-	// Answers bounds the bytes that are sent at once, for each user and for all. Nil means no bound.
+	// Answers bounds the bytes that are sent concurrently, for each user and in total. Nil means no bound.
 	Answers *budget.Queue
 
 	// answerTime and pieceTime replace the constants in tests.
 	answerTime, pieceTime time.Duration
 	routes                []Route
 	fair                  fairness
-	// longRunning are the routes that open streams, or whose responses have no end. Each request is compared with them
-	// several times.
+	// longRunning contains the routes that open streams, or whose responses have no end. Each request is compared with
+	// them several times.
 	longRunning []pattern
 }
 
@@ -185,15 +185,15 @@ func (t *Table) SetupCode(method, path string) dashboardv1alpha1.Code {
 	return dashboardv1alpha1.CodeTwoFactorRequired
 }
 
-// DuringPasswordChange returns true if users may call the route who must change the password first.
+// DuringPasswordChange returns true if users who must change the password first may call the route.
 func (t *Table) DuringPasswordChange(method, path string) bool {
 	return slices.ContainsFunc(t.routes, func(r Route) bool {
 		return r.DuringPasswordChange && r.Method == method && r.Path == path
 	})
 }
 
-// Install adds the routes to the web service at the root of the API, which documents them. Whichever of them the web
-// service selects, Handler serves the request.
+// Install adds the routes to the web service at the root of the API, which documents them. Handler serves the requests,
+// whichever route the web service selects.
 func (t *Table) Install(ws *restful.WebService) {
 	handler := t.Handler(http.NotFoundHandler())
 	serve := func(r *restful.Request, w *restful.Response) { handler.ServeHTTP(w.ResponseWriter, r.Request) }
@@ -217,7 +217,7 @@ func (t *Table) Install(ws *restful.WebService) {
 	}
 }
 
-// handlerTimeout ends a handler before the library would end the request, which it could not do with an envelope.
+// handlerTimeout ends a handler before the library would end the request without an envelope.
 const handlerTimeout = 55 * time.Second
 
 func (t *Table) serve(r Route) serveFunc {
@@ -249,7 +249,7 @@ func (t *Table) serve(r Route) serveFunc {
 		}
 		account := t.account(ctx, r.Endpoint.rule)
 		defer account.Close()
-		if err := account.Take(1); err != nil { // before a request for data that could not be held
+		if err := account.Take(1); err != nil { // rejects the request before it requests data that exceed the budget
 			envelope.WriteError(ctx, w, envelope.OutOfMemory(err))
 			return
 		}
@@ -261,7 +261,7 @@ func (t *Table) serve(r Route) serveFunc {
 			writeFailure(ctx, w, r.Endpoint.rule, err)
 			return
 		}
-		if result.Stream != nil { // it holds no place of a request
+		if result.Stream != nil { // a stream does not hold the place of a request
 			leave()
 			account.Close()
 			t.openStream(ctx, w, req, r, result.Stream)
@@ -283,8 +283,8 @@ func withTimeout(ctx context.Context, r Route) (context.Context, context.CancelF
 	return context.WithTimeout(ctx, handlerTimeout)
 }
 
-// writeFailure writes an error. It leaves the refusal of an anonymous request to the outermost filter, which paces
-// refusals after the request has left all limits.
+// writeFailure writes an error. The outermost filter writes the refusal of an anonymous request, because it paces
+// refusals after the request has released all limits.
 func writeFailure(ctx context.Context, w http.ResponseWriter, rule Rule, err error) {
 	refusal, state := envelope.As(err), envelope.StateFrom(ctx)
 	if rule != RulePublic || refusal.Code != dashboardv1alpha1.CodeUnauthenticated || state == nil {
@@ -302,8 +302,8 @@ func (t *Table) account(ctx context.Context, rule Rule) *budget.Account {
 	return t.Memory.Account(holder(ctx), 0)
 }
 
-// BelowRoot returns the part of a URL path below the root of the API, as in registered routes, and false if the path is
-// elsewhere.
+// BelowRoot returns the part of a URL path below the root of the API, as in registered routes, or false if the path is
+// not below the root.
 func BelowRoot(path string) (string, bool) {
 	return strings.CutPrefix(path, dashboardv1alpha1.RootPath)
 }

@@ -54,8 +54,8 @@ func TestAddRefusesWhatIsNotComplete(t *testing.T) {
 	}
 }
 
-// TestOnlyPublicEndpointsServeTheAnonymous verifies that only public endpoints serve anonymous requests, whatever the
-// filters in front accept.
+// TestOnlyPublicEndpointsServeTheAnonymous verifies that only public endpoints serve anonymous requests, even if the
+// filters accept them.
 func TestOnlyPublicEndpointsServeTheAnonymous(t *testing.T) {
 	entered := 0
 	enter := func() (Result, error) { entered++; return Result{}, nil }

@@ -16,7 +16,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/streams"
 )
 
-// The path parameters of streams.
+// Path parameters of streams.
 const (
 	clusterParameter   = "cluster"
 	namespaceParameter = "namespace"
@@ -38,16 +38,17 @@ func (t *Table) admitStream(req *http.Request, path map[string]string, r Route) 
 	target := streams.Target{
 		Cluster: path[clusterParameter], Namespace: path[namespaceParameter], Verb: r.Verb,
 	}
-	if r.isOfPod() { // the name on another route is that of a workload or a Service
+	if r.isOfPod() { // on other routes, the name is that of a workload or a Service
 		target.Pod = path[nameParameter]
 	}
 	return t.Streams.Admit(req, u, target)
 }
 
-// isOfPod returns whether the path of the route names a Pod.
+// isOfPod returns true if the path of the route names a Pod.
 func (r *Route) isOfPod() bool { return strings.Contains(r.Path+"/", "/pods/{"+nameParameter+"}/") }
 
-// refuseTicket refuses a ticket in the URL of a request that opens no stream: only the opening of a stream spends it.
+// refuseTicket rejects a ticket in the URL of a request that opens no stream, because only streams mark tickets as
+// used.
 func refuseTicket(ctx context.Context) error {
 	if streams.CredentialsFrom(ctx).Ticket == "" {
 		return nil

@@ -36,8 +36,8 @@ func (r Request) reads() bool {
 	return r.Method == http.MethodGet || r.Method == http.MethodHead || r.Method == http.MethodOptions
 }
 
-// Sensitive returns true if an HTTP request needs a fresh code. A write whose path, query or body cannot be parsed
-// does.
+// Sensitive returns true if an HTTP request requires a fresh code. A write whose path, query or body cannot be parsed
+// requires one.
 func Sensitive(r *http.Request) bool {
 	parsed, ok := parse(r)
 	if !ok {
@@ -46,7 +46,8 @@ func Sensitive(r *http.Request) bool {
 	return parsed.Sensitive()
 }
 
-// parse parses a request like kube-apiserver. It returns false for a path that kube-apiserver might parse differently.
+// parse parses a request as kube-apiserver does. It returns false for a path that kube-apiserver might parse
+// differently.
 func parse(r *http.Request) (Request, bool) {
 	if r.URL.RawPath != "" || r.URL.Opaque != "" || path.Clean(r.URL.Path) != strings.TrimSuffix(r.URL.Path, "/") {
 		return Request{}, false
@@ -62,7 +63,7 @@ func parse(r *http.Request) (Request, bool) {
 		Method: r.Method, Group: info.APIGroup, Resource: info.Resource, Subresource: info.Subresource,
 		Namespace: info.Namespace,
 	}
-	// Verbs in the path, which no client of KubeVision uses.
+	// Verbs in the path are not used by clients of KubeVision.
 	if !out.reads() && (info.Verb == "proxy" || info.Verb == "watch") {
 		return Request{}, false
 	}
@@ -75,7 +76,7 @@ func parse(r *http.Request) (Request, bool) {
 	return out, true
 }
 
-// body reads the body, and puts it back.
+// body reads the body, and replaces it with a copy.
 func body(r *http.Request) ([]byte, error) {
 	if r.Body == nil || r.Body == http.NoBody {
 		return nil, nil

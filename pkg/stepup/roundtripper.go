@@ -11,14 +11,13 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/envelope"
 )
 
-// RoundTripper refuses sensitive requests that come without a fresh code. Every request of a user to a cluster passes
-// it.
+// RoundTripper rejects sensitive requests without a fresh code. All requests of users to clusters pass through it.
 type RoundTripper struct {
 	Next http.RoundTripper
 }
 
-// RoundTrip returns an *envelope.Error if a fresh code is required and was not proved. It refuses headers of the client
-// that would replace the identity of the caller.
+// RoundTrip returns an *envelope.Error if a fresh code is required and missing. It rejects headers of the client that
+// would replace the identity of the caller.
 func (t *RoundTripper) RoundTrip(r *http.Request) (*http.Response, error) {
 	for header := range r.Header {
 		if strings.HasPrefix(header, "Impersonate-") {
@@ -33,8 +32,8 @@ func (t *RoundTripper) RoundTrip(r *http.Request) (*http.Response, error) {
 	return t.Next.RoundTrip(r)
 }
 
-// Refuse returns the error with which a round tripper refuses a request, and closes the body. It keeps the cause as
-// text only, so that no caller mistakes the cause for a response of the cluster.
+// Refuse returns the error with which a round tripper rejects a request, and closes the body. The cause is not wrapped,
+// so that no caller treats it as a response of the cluster.
 func Refuse(r *http.Request, err error) error {
 	if r.Body != nil {
 		_ = r.Body.Close()

@@ -24,37 +24,36 @@ import (
 const (
 	apiRegistrationGroup = "apiregistration.k8s.io"
 	apiExtensionsGroup   = "apiextensions.k8s.io"
-	// dashboardGroup is the API that this program serves itself. Through kube-apiserver, the caller would return
-	// without a second factor.
+	// dashboardGroup is the group of the API that this program serves. Requests to it through kube-apiserver would not
+	// require the second factor.
 	dashboardGroup = "dashboard.kubevision.io"
 
 	all = "*"
 )
 
-// Rule matches requests that need a fresh code. Each field that is not empty must match. "*" matches every group.
+// Rule matches requests that require a fresh code. All non-empty fields must match. "*" matches every group.
 type Rule struct {
 	Group, Resource, Subresource, Namespace string
 	// Reads is true if the rule matches every method, because a GET has the effect of a write.
 	Reads bool
-	// DryRuns is true if a dry run needs a code, too, because it has an effect.
+	// DryRuns is true if a dry run requires a code, too, because it has an effect.
 	DryRuns bool
 }
 
-// Rules returns all rules except the one about the content of Secrets, see namesServiceAccount.
+// Rules returns all rules except the rule about the content of Secrets, which namesServiceAccount implements.
 func Rules() []Rule {
 	rules := append(make([]Rule, 0, 20), []Rule{
 		// Users, clusters, bindings and sessions determine permissions.
 		{Group: kubevisionv1alpha1.GroupName},
 		{Group: dashboardGroup, DryRuns: true},
-		// RBAC objects grant rights, and configurations of admission decide on every other request.
+		// RBAC objects grant rights, and admission configurations apply to all other requests.
 		{Group: rbacv1.GroupName},
 		{Group: admissionregistrationv1.GroupName},
 		{Group: apiRegistrationGroup},
 		{Group: apiExtensionsGroup},
 		{Group: certificatesv1.GroupName},
 		{Resource: "serviceaccounts", Subresource: "token", DryRuns: true},
-		// Labels of namespaces determine the selection of bindings. The labels that a write changes are not known
-		// without the object.
+		// Bindings select namespaces by labels, and the changed labels are unknown without the object.
 		{Resource: "namespaces"},
 		// The node proxy gives access to every Pod of the node, system Pods included.
 		{Resource: "nodes", Subresource: "proxy", Reads: true, DryRuns: true},
@@ -68,7 +67,7 @@ func Rules() []Rule {
 	return rules
 }
 
-// Sensitive returns true if the request needs a fresh code.
+// Sensitive returns true if the request requires a fresh code.
 func (r Request) Sensitive() bool {
 	if r.exempt() {
 		return false
@@ -95,8 +94,8 @@ func (rule Rule) matches(r Request) bool {
 		(rule.Namespace == "" || rule.Namespace == r.Namespace)
 }
 
-// namesServiceAccount returns true if a Secret, or a patch of one, may make Kubernetes put the token of a
-// ServiceAccount into it: it contains the type kubernetes.io/service-account-token, or an annotation that names the
+// namesServiceAccount returns true if a Secret, or a patch of one, may make Kubernetes store the token of a
+// ServiceAccount in it: it contains the type kubernetes.io/service-account-token, or an annotation that names the
 // account. It also returns true for a body that is not JSON.
 func namesServiceAccount(body []byte) bool {
 	decoder := json.NewDecoder(bytes.NewReader(body))

@@ -14,7 +14,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/envelope"
 )
 
-// TestSensitive verifies the table of docs/authentication.md with requests.
+// TestSensitive verifies the requests in the table of docs/authentication.md.
 func TestSensitive(t *testing.T) {
 	const (
 		kubevision = "/apis/kubevision.io/v1alpha1/"
@@ -88,7 +88,7 @@ func TestSensitive(t *testing.T) {
 	}
 }
 
-// TestSensitiveBodies verifies requests whose body decides.
+// TestSensitiveBodies verifies requests whose body determines whether they are sensitive.
 func TestSensitiveBodies(t *testing.T) {
 	const secrets, user = "/api/v1/namespaces/team/secrets", "/apis/kubevision.io/v1alpha1/kubevisionusers/alice"
 	for name, tc := range map[string]struct {

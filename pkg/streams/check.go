@@ -19,9 +19,9 @@ import (
 // checks is the state of the checks of one stream. At most one check runs at a time.
 type checks struct {
 	mu sync.Mutex
-	// running is true while a check runs, and again if another one must follow it.
+	// running is true while a check runs. again is true if another check must follow.
 	running, again bool
-	// passed is the time of the last check that was successful.
+	// passed is the time of the last successful check.
 	passed time.Time
 }
 
@@ -37,7 +37,7 @@ func (s *Stream) recheck() {
 	go s.checkUntilPassed()
 }
 
-// checkUntilPassed repeats the check until one has passed that began after the last call of recheck.
+// checkUntilPassed repeats the check until a check succeeds that began after the last call of recheck.
 func (s *Stream) checkUntilPassed() {
 	defer s.recovered()
 	for s.nextCheck() {
@@ -57,7 +57,7 @@ func (s *Stream) checkUntilPassed() {
 	}
 }
 
-// nextCheck returns whether another check must be made.
+// nextCheck returns true if another check is necessary.
 func (s *Stream) nextCheck() bool {
 	s.checks.mu.Lock()
 	defer s.checks.mu.Unlock()
@@ -66,7 +66,7 @@ func (s *Stream) nextCheck() bool {
 	return s.checks.running
 }
 
-// failedCheck ends the stream if the right could not be checked for too long, and otherwise tries again in a while.
+// failedCheck ends the stream if checks have failed for longer than checkGrace. Otherwise it schedules another check.
 func (s *Stream) failedCheck(err error) {
 	s.checks.mu.Lock()
 	since := time.Since(s.checks.passed)
@@ -105,7 +105,7 @@ func (s *Stream) checkOnce() error {
 	return nil
 }
 
-// isDenial returns true if a check has denied the right, and false if the check has failed.
+// isDenial returns true if a check denied the right, and false if the check failed.
 func isDenial(err error) bool {
 	if _, ok := errors.AsType[*End](err); ok {
 		return true

@@ -5,9 +5,9 @@ package streams
 
 import "context"
 
-// Credentials are the credentials in the URL of a request. Browsers can set no headers on a WebSocket.
+// Credentials are the credentials in the URL of a request. Browsers cannot set headers on a WebSocket.
 type Credentials struct {
-	// Ticket is good for one stream.
+	// Ticket is a ticket, which is valid for one stream.
 	Ticket string
 	// Token is an access token.
 	Token string

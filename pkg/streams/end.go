@@ -13,46 +13,46 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/envelope"
 )
 
-// Reason is why a stream has ended. It is a label of metrics, and the first word of the text with which a socket is
-// closed.
+// Reason is the reason for which a stream has ended. It is a label of metrics, and the first word of the close text.
 type Reason string
 
-// The reasons.
+// Reasons for which a stream ends.
 const (
-	// Done means that there is nothing more to send.
+	// Done means that the server has sent everything.
 	Done Reason = "done"
 	// ClientClosed means that the client has closed the socket, or has disconnected.
 	ClientClosed Reason = "client-closed"
-	// SessionEnded means that the caller is not logged in any more.
+	// SessionEnded means that the session of the caller has ended.
 	SessionEnded Reason = "session-ended"
-	// TokenExpired means that the access token with which the stream was opened was not renewed.
+	// TokenExpired means that the access token of the stream has expired without a renewal.
 	TokenExpired Reason = "token-expired"
 	// Forbidden means that the caller has lost the right to the stream.
 	Forbidden Reason = "forbidden"
-	// ClusterGone means that the cluster is not registered or not connected any more.
+	// ClusterGone means that the cluster is no longer registered or connected.
 	ClusterGone Reason = "cluster-gone"
-	// Slow means that the client does not read.
+	// Slow means that the client reads too slowly.
 	Slow Reason = "slow"
 	// Silent means that the client does not answer pings.
 	Silent Reason = "silent"
-	// Idle means that nothing was sent or received for too long.
+	// Idle means that no message was sent or received within the idle time.
 	Idle Reason = "idle"
-	// TooLong means that the stream has reached its longest time.
+	// TooLong means that the stream has reached its maximum duration.
 	TooLong Reason = "too-long"
-	// Malformed means that the client has sent a message that the protocol does not allow.
+	// Malformed means that the client has sent a message that violates the protocol.
 	Malformed Reason = "malformed"
-	// TooLarge means that a limit of bytes is exceeded.
+	// TooLarge means that a byte limit was exceeded.
 	TooLarge Reason = "too-large"
-	// Shutdown means that the replica stops. The client should connect again.
+	// Shutdown means that the replica is shutting down. The client should connect again.
 	Shutdown Reason = "shutdown"
-	// Failed means that the server, or the cluster, has failed.
+	// Failed means that the server or the cluster has failed.
 	Failed Reason = "failed"
 )
 
-// End is the end of a stream. It is an error so that it can be the cause of a context and the result of a handler.
+// End describes the end of a stream. It implements error, so that it can be the cause of a context and the result of a
+// handler.
 type End struct { //nolint:errname // not every end of a stream is a failure
 	Reason Reason
-	// Message is for the client. It contains no secret.
+	// Message is sent to the client. It contains no secrets.
 	Message string
 }
 
@@ -94,7 +94,7 @@ func EndOf(err error) *End {
 	return NewEnd(reason, known.Message)
 }
 
-// closeCode returns the status of RFC 6455 for an end.
+// closeCode returns the close code of RFC 6455 for an end.
 func (e *End) closeCode() int {
 	switch e.Reason {
 	case Done, ClientClosed:

@@ -19,13 +19,13 @@ import (
 // eventsType is the media type of server-sent events.
 const eventsType = "text/event-stream"
 
-// events sends server-sent events in a response that does not end. Clients send nothing.
+// events sends server-sent events in a response without an end. The client sends no messages.
 type events struct {
 	w          http.ResponseWriter
 	connection *http.ResponseController
 	// limit bounds the sending of one message.
 	limit time.Duration
-	// gone is closed when the client has hung up, done when the stream has ended.
+	// gone is closed when the client has disconnected. done is closed when the stream has ended.
 	gone, done <-chan struct{}
 }
 
@@ -48,7 +48,7 @@ func (e *events) flush(data []byte, timeout time.Duration) error {
 	if err == nil {
 		err = e.connection.Flush()
 	}
-	if err == nil { // HTTP/2 ends a stream at its deadline, whether or not something is being sent
+	if err == nil { // HTTP/2 resets a stream at its write deadline, even if nothing is being sent.
 		err = e.connection.SetWriteDeadline(time.Time{})
 	}
 	if err != nil {
@@ -60,7 +60,8 @@ func (e *events) flush(data []byte, timeout time.Duration) error {
 // ping sends a comment.
 func (e *events) ping() error { return e.flush([]byte(":\n\n"), e.limit) }
 
-func (e *events) hurry() { _ = e.connection.SetWriteDeadline(time.Now().Add(endTimeout)) } // or it ends later
+// On failure, the write in progress keeps its later deadline.
+func (e *events) hurry() { _ = e.connection.SetWriteDeadline(time.Now().Add(endTimeout)) }
 
 func (e *events) close(last []byte, end *End, _ <-chan struct{}) {
 	if last != nil {
@@ -68,13 +69,13 @@ func (e *events) close(last []byte, end *End, _ <-chan struct{}) {
 	}
 	text, err := json.Marshal(map[string]string{"reason": string(end.Reason), "message": end.Message})
 	if err == nil {
-		_ = e.flush(fmt.Appendf(nil, "event: end\ndata: %s\n\n", text), endTimeout) // as above
+		_ = e.flush(fmt.Appendf(nil, "event: end\ndata: %s\n\n", text), endTimeout) // the client may have disconnected
 	}
 }
 
 var errHungUp = errors.New("the client has hung up")
 
-// read waits until the request or the stream ends.
+// read blocks until the request or the stream ends.
 func (e *events) read(time.Duration) (Message, error) {
 	select {
 	case <-e.gone:
@@ -86,7 +87,7 @@ func (e *events) read(time.Duration) (Message, error) {
 func (*events) subprotocol() string { return "" }
 
 // OpenEvents responds to a request with server-sent events. It returns when the stream has ended. It returns an error
-// only if nothing was sent yet.
+// only if nothing has been sent.
 func (m *Manager) OpenEvents(w http.ResponseWriter, r *http.Request, u user.Info, verb string, h *Handler) error {
 	if err := m.enter(u.GetName(), verb); err != nil {
 		return err
@@ -98,10 +99,10 @@ func (m *Manager) OpenEvents(w http.ResponseWriter, r *http.Request, u user.Info
 	e.done = s.done.Done()
 	header := w.Header()
 	header.Set("Content-Type", eventsType)
-	header.Set("X-Accel-Buffering", "no") // proxies must not wait for more
+	header.Set("X-Accel-Buffering", "no") // disables the buffering of proxies
 	envelope.MarkStreamed(r.Context())
 	w.WriteHeader(http.StatusOK)
-	// or the next message fails
+	// On failure, the next message fails, too.
 	_ = e.flush(fmt.Appendf(nil, "retry: %d\n\n", reconnectTime.Milliseconds()), e.limit)
 	m.begin(s) //nolint:contextcheck // it has its own
 	s.run()
@@ -109,5 +110,5 @@ func (m *Manager) OpenEvents(w http.ResponseWriter, r *http.Request, u user.Info
 	return nil
 }
 
-// reconnectTime is the time after which clients connect again.
+// reconnectTime is the time after which clients reconnect.
 const reconnectTime = time.Second

@@ -13,7 +13,7 @@ type Target struct {
 	Cluster, Namespace, Pod, Verb string
 }
 
-// The verbs of streams.
+// Verbs of streams.
 const (
 	VerbWatch       = "watch"
 	VerbLogs        = "logs"
@@ -36,34 +36,33 @@ type Message struct {
 	Data   []byte
 }
 
-// Handler serves one stream. The endpoint makes it after the right of the caller was reviewed.
+// Handler serves one stream. The endpoint creates it after the review of the caller's right.
 type Handler struct {
-	// Subprotocols are the subprotocols of the server, in the order of preference. None is used if the client names
-	// none.
+	// Subprotocols are the supported subprotocols, in the order of preference. If the client offers none, none is used.
 	Subprotocols []string
 	// ReadLimit bounds a message of the client, in bytes. Zero means DefaultReadLimit.
 	ReadLimit int64
-	// Check returns an error once the caller has lost the right to the stream. It is called about every
-	// recheckInterval, and at once when Depends change. A denial ends the stream; another error ends it after
-	// checkGrace. Nil means that the right is checked elsewhere.
+	// Check returns an error if the caller has lost the right to the stream. It is called about every recheckInterval,
+	// and immediately after a change that concerns Depends. A denial ends the stream; another error ends it after
+	// checkGrace. If it is nil, the endpoint checks the right itself.
 	Check func(ctx context.Context) error
-	// Depends are the connections to clusters whose RBAC objects decide about Check, besides the host. They must be
+	// Depends are the connections to clusters whose RBAC objects affect Check, in addition to the host. They must be
 	// comparable.
 	Depends []Cluster
-	// MaxTime bounds the time of the stream, and IdleTime that without a message in either direction. Zero means no
-	// bound. Pings are no messages.
+	// MaxTime bounds the duration of the stream. IdleTime bounds the time without a message in either direction. Zero
+	// means no bound. Pings are not messages.
 	MaxTime, IdleTime time.Duration
 	// Last returns the last message before the socket is closed, or nil. It is sent as text.
 	Last func(End) []byte
 	// Began is called once, before Received and Serve.
 	Began func(s *Stream)
-	// Received is called with each message of the client, one after the other. While it does not return, nothing more
-	// is read of the client. Its error ends the stream. Nil discards messages.
+	// Received is called with each message of the client, one at a time. No further message is read until it returns.
+	// If it returns an error, the stream ends. If it is nil, messages are discarded.
 	Received func(ctx context.Context, s *Stream, m Message) error
-	// Serve runs once. The stream ends when it returns, with its error as the reason. If it is nil, the stream ends
-	// with its client. The context ends with the stream.
+	// Serve is called once. The stream ends when it returns, with its error as the reason. If it is nil, the stream
+	// ends when the client disconnects. The context ends with the stream.
 	Serve func(ctx context.Context, s *Stream) error
-	// Ended is called once after the end, after the return of Serve and Received.
+	// Ended is called once after the stream has ended and Serve and Received have returned.
 	Ended func(End)
 }
 
@@ -76,21 +75,22 @@ type Cluster interface {
 const (
 	// DefaultReadLimit bounds a message of a client, in bytes.
 	DefaultReadLimit = 64 << 10
-	// writeTimeout bounds the sending of one message. A client that reads nothing for that time is closed.
+	// writeTimeout bounds the time for sending one message. The connection of a client that does not read within it is
+	// closed.
 	writeTimeout = 10 * time.Second
-	// pingInterval is the time between two pings. Proxies close connections that are idle for a minute.
+	// pingInterval is the time between two pings. Many proxies close connections that are idle for a minute.
 	pingInterval = 20 * time.Second
-	// pongTimeout is how long nothing may arrive of a client, not even the answer to a ping.
+	// pongTimeout bounds the time without any data from the client, including pongs.
 	pongTimeout = 50 * time.Second
-	// endTimeout bounds the last messages of a stream and the wait for the client to close it.
+	// endTimeout bounds the last messages of a stream, and the wait for the client to close the connection.
 	endTimeout = 500 * time.Millisecond
-	// recheckInterval is the time between two checks of a caller's session, and of the right unless a change was
-	// reported before. unwatchedInterval is that for clusters whose RBAC objects cannot be watched.
+	// recheckInterval is the time between two checks of the session and the right of a caller, unless a change is
+	// reported earlier. unwatchedInterval is the interval for clusters whose RBAC objects cannot be watched.
 	recheckInterval   = 10 * time.Second
 	unwatchedInterval = time.Second
 	// checkTimeout bounds one check.
 	checkTimeout = 10 * time.Second
-	// checkGrace is how long after the last successful check a stream goes on if checks fail without a denial. It is
-	// the age up to which verdicts are used.
+	// checkGrace is the time after the last successful check for which a stream continues if checks fail without a
+	// denial. It equals the maximum age of verdicts.
 	checkGrace = 10 * time.Second
 )

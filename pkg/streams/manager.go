@@ -1,9 +1,9 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package streams serves WebSockets and server-sent events. It bounds them, and ends them with a reason. It reviews the
-// session and the right of the caller in intervals, and when a session, a user or an RBAC object changes. It does not
-// know the content of messages.
+// Package streams serves WebSockets and server-sent events. It limits them, and ends each with a reason. It reviews the
+// session and the right of the caller periodically, and when a session, a user or an RBAC object changes. It does not
+// interpret messages.
 package streams
 
 import (
@@ -27,28 +27,28 @@ const (
 	DefaultBytes   = 64 << 20
 )
 
-// retrySeconds is the Retry-After of a stream that is refused because of a limit.
+// retrySeconds is the Retry-After value for a stream that exceeds a limit.
 const retrySeconds = 5
 
 // Options configures a Manager.
 type Options struct {
 	// Origins are the origins whose pages may open streams.
 	Origins Origins
-	// PerUser bounds the streams of one user on this replica, and Total the streams of all users.
+	// PerUser bounds the streams of one user on this replica. Total bounds the streams of all users.
 	PerUser, Total int
-	// Bytes bounds the memory that all streams hold together.
+	// Bytes bounds the memory of all streams.
 	Bytes int64
-	// Admit checks and spends the ticket with which a request was authenticated, if it was.
+	// Admit verifies the ticket of a request, if it has one, and marks it as used.
 	Admit func(ctx context.Context, u user.Info, target Target) error
-	// Check returns an error once the session of a user has ended.
+	// Check returns an error if the session of a user has ended.
 	Check func(ctx context.Context, u user.Info) error
-	// Expires returns the end of the credential with which a stream is opened; zero if the session is its only end.
-	// Nil means the session.
+	// Expires returns the expiry of the credential with which a stream is opened. Zero means that the credential is
+	// valid until the session ends. If Expires is nil, this applies to all streams.
 	Expires func(u user.Info) time.Time
-	// Host returns the connection to the host cluster, which decides about the use of each other cluster. Nil means
-	// that no stream depends on it.
+	// Host returns the connection to the host cluster, on which the right to use every cluster depends. If it is nil,
+	// no stream depends on the host.
 	Host func() Cluster
-	// Watched returns whether changes of the RBAC objects of a cluster are reported to ClusterChanged.
+	// Watched returns true if changes of the RBAC objects of a cluster are reported to ClusterChanged.
 	Watched func(Cluster) bool
 }
 
@@ -62,25 +62,25 @@ type Manager struct {
 	stopping bool
 	streams  map[*Stream]bool
 	users    map[string]map[*Stream]bool
-	// places are the streams of each user, also those that are about to be opened.
-	places   map[string]int
-	total    int
-	clusters map[Cluster]*dependents
-	settling Settling[Cluster]
-	// stopped ends with Shutdown. Responses without an end depend on it.
+	// places counts the streams of each user, including those that are being opened.
+	places      map[string]int
+	total       int
+	clusters    map[Cluster]*dependents
+	rbacChanges Coalescer[Cluster]
+	// stopped ends with Shutdown. Responses without an end use it.
 	stopped context.Context //nolint:containedctx // it is the life of the replica, not of a request
 	stop    context.CancelCauseFunc
 	// empty is closed when the last stream has ended after Shutdown.
 	empty chan struct{}
 }
 
-// timing has the constants of the same names. Tests change it.
+// timing contains the values of the constants with the same names. Tests change them.
 type timing struct{ write, ping, pong time.Duration }
 
-// dependents are the streams that depend on a connection to a cluster.
+// dependents is the set of streams that depend on a connection to a cluster.
 type dependents struct {
 	streams map[*Stream]bool
-	// unused is closed when there are none any more.
+	// unused is closed when the set is empty.
 	unused chan struct{}
 }
 
@@ -95,8 +95,8 @@ func NewManager(o Options) *Manager {
 	return m
 }
 
-// Admit returns an error if a request may not open a stream because of its origin or its ticket. It spends the ticket.
-// It is called before the right of the caller is reviewed.
+// Admit returns an error if the origin or the ticket of a request does not allow it to open a stream. It marks the
+// ticket as used. It must be called before the review of the caller's right.
 func (m *Manager) Admit(r *http.Request, u user.Info, target Target) error {
 	if err := m.options.Origins.check(r); err != nil {
 		refused.WithLabelValues(target.Verb, "origin").Inc()
@@ -112,7 +112,7 @@ func (m *Manager) Admit(r *http.Request, u user.Info, target Target) error {
 	return nil
 }
 
-// enter takes a place for a stream of a user.
+// enter reserves a place for a stream of a user.
 func (m *Manager) enter(name, verb string) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -136,7 +136,7 @@ func (m *Manager) enter(name, verb string) error {
 	return e
 }
 
-// leave frees the place of a stream.
+// leave releases the place of a stream.
 func (m *Manager) leave(name string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -150,8 +150,8 @@ func (m *Manager) leave(name string) {
 	}
 }
 
-// EnterResponse takes a place for a response without an end, which counts as a stream of its user. The returned context
-// ends when the replica stops. The caller must call leave at the end of the response.
+// EnterResponse reserves a place for a response without an end, which counts as a stream of its user. The returned
+// context ends when the replica shuts down. The caller must call leave at the end of the response.
 func (m *Manager) EnterResponse(
 	ctx context.Context, u user.Info,
 ) (response context.Context, leave context.CancelFunc, err error) {
@@ -169,7 +169,7 @@ func (m *Manager) EnterResponse(
 	}), nil
 }
 
-// closeEmpty reports that no stream is left. The caller holds the lock.
+// closeEmpty closes empty if no stream is left. The caller must hold the lock.
 func (m *Manager) closeEmpty() {
 	select {
 	case <-m.empty:
@@ -178,7 +178,7 @@ func (m *Manager) closeEmpty() {
 	}
 }
 
-// add registers a stream that has its place. It returns false if the manager has stopped.
+// add registers a stream that has a place. It returns false if the manager has stopped.
 func (m *Manager) add(s *Stream) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -201,7 +201,7 @@ func (m *Manager) add(s *Stream) bool {
 	return !m.stopping
 }
 
-// remove forgets a stream.
+// remove removes a stream.
 func (m *Manager) remove(s *Stream) {
 	s.account.Close()
 	s.mu.Lock()
@@ -226,7 +226,7 @@ func (m *Manager) remove(s *Stream) {
 		}
 	}
 	m.mu.Unlock()
-	defer m.leave(name) // Shutdown waits for what Ended writes
+	defer m.leave(name) // deferred, because Shutdown must wait for the writes of Ended
 	end := EndOf(context.Cause(s.done))
 	openGauge.WithLabelValues(s.verb).Dec()
 	ended.WithLabelValues(s.verb, string(end.Reason)).Inc()
@@ -235,7 +235,7 @@ func (m *Manager) remove(s *Stream) {
 	}
 }
 
-// awaitGone waits until the connection to a cluster is closed, and ends the streams that depend on it.
+// awaitGone waits until the connection to a cluster is closed, and then ends the streams that depend on it.
 func (m *Manager) awaitGone(c Cluster, d *dependents) {
 	select {
 	case <-d.unused:
@@ -258,7 +258,7 @@ func (m *Manager) collect(set map[*Stream]bool) []*Stream {
 	return out
 }
 
-// UserChanged checks all streams of a user. It is called after a change of the user, or of a session of the user.
+// UserChanged checks all streams of a user. It must be called after a change of the user, or of a session of the user.
 func (m *Manager) UserChanged(name string) {
 	m.mu.Lock()
 	set := m.users[name]
@@ -271,7 +271,7 @@ func (m *Manager) UserChanged(name string) {
 	}
 }
 
-// ClusterChanged checks all streams that depend on a cluster. It is called after a change of an RBAC object of the
+// ClusterChanged checks all streams that depend on a cluster. It must be called after a change of an RBAC object of the
 // cluster.
 func (m *Manager) ClusterChanged(c Cluster) {
 	m.mu.Lock()
@@ -280,7 +280,7 @@ func (m *Manager) ClusterChanged(c Cluster) {
 	if unused {
 		return
 	}
-	m.settling.Changed(c, func() {
+	m.rbacChanges.Changed(c, func() {
 		m.mu.Lock()
 		d := m.clusters[c]
 		m.mu.Unlock()
@@ -293,8 +293,8 @@ func (m *Manager) ClusterChanged(c Cluster) {
 	})
 }
 
-// recheckEvery returns the time between two checks of a stream if no change is reported. The more streams depend on
-// clusters whose changes are not reported, the longer it is, so that their checks do not load the clusters.
+// recheckEvery returns the time between two checks of a stream if no change is reported. It grows with the number of
+// streams that depend on unwatched clusters, which bounds the load that checks cause.
 func (m *Manager) recheckEvery(s *Stream) time.Duration {
 	const unwatchedPerSecond = 50
 	if !slices.ContainsFunc(s.depends, m.isUnwatched) {
@@ -306,13 +306,13 @@ func (m *Manager) recheckEvery(s *Stream) time.Duration {
 		recheckInterval)
 }
 
-// isUnwatched returns whether changes of the RBAC objects of a cluster are not reported.
+// isUnwatched returns true if changes of the RBAC objects of a cluster are not reported.
 func (m *Manager) isUnwatched(c Cluster) bool {
 	return m.options.Watched == nil || !m.options.Watched(c)
 }
 
-// Shutdown ends all streams, and accepts no new ones. Clients are told to connect again, which leads them to another
-// replica. It returns when the last stream has ended, or when the context ends.
+// Shutdown ends all streams and rejects new ones. Clients reconnect because of the reason, and reach another replica.
+// Shutdown returns when the last stream has ended, or when the context ends.
 func (m *Manager) Shutdown(ctx context.Context) {
 	m.mu.Lock()
 	m.stopping = true

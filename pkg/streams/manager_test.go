@@ -15,7 +15,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/envelope"
 )
 
-// TestPings verifies that clients are sent pings, and that one that does not answer is ended.
+// TestPings verifies that the server sends pings, and that it ends the stream of a client that does not respond.
 func TestPings(t *testing.T) {
 	m, address := serveStreams(t, Options{}, &Handler{})
 	m.timing.ping, m.timing.pong = 50*time.Millisecond, 500*time.Millisecond
@@ -37,7 +37,7 @@ func TestPings(t *testing.T) {
 	}
 }
 
-// TestShutdownWaits verifies that a replica stops only after the handlers have written what they still have to write.
+// TestShutdownWaits verifies that Shutdown returns only after the handlers have completed their last writes.
 func TestShutdownWaits(t *testing.T) {
 	var ended atomic.Bool
 	m, address := serveStreams(t, Options{}, &Handler{Ended: func(End) {
@@ -52,7 +52,8 @@ func TestShutdownWaits(t *testing.T) {
 	}
 }
 
-// TestResponses verifies that a response without an end takes the place of a stream, and ends with the replica.
+// TestResponses verifies that a response without an end takes the place of a stream, and ends when the replica shuts
+// down.
 func TestResponses(t *testing.T) {
 	m := NewManager(Options{PerUser: 2, Total: 3, Bytes: DefaultBytes})
 	enter := func(name string) (context.Context, context.CancelFunc, error) {

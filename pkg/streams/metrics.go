@@ -29,7 +29,7 @@ var (
 	}, []string{"verb", "reason"})
 )
 
-// verbResponse is the verb of responses without an end in metrics.
+// verbResponse is the metric label of responses without an end.
 const verbResponse = "response"
 
 const (

@@ -16,10 +16,10 @@ import (
 
 const originHeader = "Origin"
 
-// Origins are the origins whose pages may open streams. If it is empty, only pages of the same origin may.
+// Origins are the origins whose pages may open streams. If it is empty, only pages of the same origin may open them.
 type Origins []string
 
-// ParseOrigins returns the origins of a flag: a scheme and a host with an optional port.
+// ParseOrigins parses the values of a flag. Each consists of a scheme, a host and an optional port.
 func ParseOrigins(values []string) (Origins, error) {
 	var out Origins
 	for _, value := range values {
@@ -44,7 +44,7 @@ func canonicalOrigin(u *url.URL) string {
 }
 
 // check returns an error if the page that sends a request may not open streams. Browsers send the origin of the page
-// with each upgrade, and pages cannot change it. Other programs send neither an origin nor cookies.
+// with each upgrade, and pages cannot change it. Other clients send neither an origin nor cookies.
 func (o Origins) check(r *http.Request) error {
 	values := r.Header.Values(originHeader)
 	if len(values) == 0 {
@@ -61,7 +61,7 @@ func (o Origins) check(r *http.Request) error {
 	if slices.Contains(o, origin) {
 		return nil
 	}
-	// The server has TLS only, so that a page of the same origin has it, too.
+	// The server has only TLS, so a page of the same origin has the scheme https.
 	if len(o) == 0 && origin == canonicalOrigin(&url.URL{Scheme: "https", Host: r.Host}) {
 		return nil
 	}

@@ -28,21 +28,21 @@ type Stream struct {
 	// name is the name of the user.
 	name    string
 	account *budget.Account
-	// depends are the clusters of the handler, and the host.
+	// depends contains the clusters of the handler, and the host.
 	depends []Cluster
 
-	// done ends with the stream; its cause is the end.
+	// done ends with the stream. Its cause is the end.
 	done   context.Context //nolint:containedctx // it is the life of the stream, not of a request
 	cancel context.CancelCauseFunc
 	// used is the time of the last message, in nanoseconds.
 	used atomic.Int64
-	// serving counts Serve. readDone is closed when nothing is read any more.
+	// serving waits for Serve. readDone is closed when the stream reads no more messages.
 	serving  sync.WaitGroup
 	readDone chan struct{}
-	// closed is closed when nothing is sent any more.
+	// closed is closed when the stream sends no more messages.
 	closed chan struct{}
 
-	// writing is held while a message is sent.
+	// writing is locked while a message is sent.
 	writing sync.Mutex
 
 	mu      sync.Mutex
@@ -61,16 +61,16 @@ func (s *Stream) User() user.Info {
 	return s.user
 }
 
-// Account counts the memory that the stream holds. It is closed with the stream.
+// Account returns the account of the memory of the stream. It is closed with the stream.
 func (s *Stream) Account() *budget.Account { return s.account }
 
 // Context returns a context that ends with the stream. Its cause is an *End.
 func (s *Stream) Context() context.Context { return s.done }
 
-// Subprotocol returns the subprotocol that was agreed upon, or an empty string.
+// Subprotocol returns the negotiated subprotocol, or an empty string.
 func (s *Stream) Subprotocol() string { return s.transport.subprotocol() }
 
-// Renew replaces the credential of the stream. The new one must belong to the same user.
+// Renew replaces the credential of the stream. The new credential must belong to the same user.
 func (s *Stream) Renew(u user.Info, expires time.Time) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -81,7 +81,7 @@ func (s *Stream) Renew(u user.Info, expires time.Time) error {
 	return nil
 }
 
-// SendText sends a text message. Bytes that are not UTF-8 end the stream: clients would close it, too.
+// SendText sends a text message. Invalid UTF-8 ends the stream, because clients would close it.
 func (s *Stream) SendText(data []byte) error {
 	if !utf8.Valid(data) {
 		err := NewEnd(Failed, "the message is not UTF-8")
@@ -123,11 +123,11 @@ func (s *Stream) noted(direction string, bytes int) {
 	frameBytes.WithLabelValues(s.verb, direction).Add(float64(bytes))
 }
 
-// End ends the stream. Only the first call counts.
+// End ends the stream. Only the first call has an effect.
 func (s *Stream) End(end *End) {
 	s.closing.Do(func() {
 		s.cancel(end)
-		// A message that is being sent to a client that does not read is not waited for.
+		// Shorten the deadline of a message in progress, because the client may not be reading.
 		s.transport.hurry()
 		go s.close(end)
 	})
@@ -212,7 +212,7 @@ func failedRead(err error) *End {
 	}
 }
 
-// start arms the timers of a stream.
+// start starts the timers of a stream.
 func (s *Stream) start() {
 	s.used.Store(time.Now().UnixNano())
 	always := func(interval time.Duration) func() time.Duration { return func() time.Duration { return interval } }
@@ -226,12 +226,12 @@ func (s *Stream) start() {
 	s.every(s.untilCheck, s.recheck)
 }
 
-// untilCheck returns the time until the next check: at the latest when the credential expires.
+// untilCheck returns the time until the next check, which is not later than the expiry of the credential.
 func (s *Stream) untilCheck() time.Duration {
 	next := s.manager.recheckEvery(s)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if left := time.Until(s.expires); left > 0 { // the check at the beginning sees one that has expired
+	if left := time.Until(s.expires); left > 0 { // An expired credential was rejected by the check at the beginning.
 		next = min(next, left)
 	}
 	return next
@@ -258,11 +258,11 @@ func (s *Stream) every(interval func() time.Duration, call func()) {
 }
 
 func (s *Stream) ping() {
-	if !s.writing.TryLock() { // a message is on its way, which does the same
+	if !s.writing.TryLock() { // a message in progress has the effect of a ping
 		return
 	}
 	defer s.writing.Unlock()
-	if s.done.Err() != nil { // the response of a request that has returned must not be used
+	if s.done.Err() != nil { // A response must not be used after its handler has returned.
 		return
 	}
 	if err := s.transport.ping(); err != nil && s.done.Err() == nil {

@@ -22,12 +22,12 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/envelope"
 )
 
-// testCluster is a connection that ends.
+// testCluster is a connection that the test closes.
 type testCluster struct{ done chan struct{} }
 
 func (c *testCluster) Done() <-chan struct{} { return c.done }
 
-// serveStreams serves one handler to everybody.
+// serveStreams serves one handler to all clients.
 func serveStreams(tb testing.TB, o Options, h *Handler) (*Manager, string) {
 	tb.Helper()
 	if o.PerUser == 0 {
@@ -82,8 +82,8 @@ func endOf(tb testing.TB, conn *websocket.Conn) (code int, reason Reason, messag
 	}
 }
 
-// TestEnds verifies the ends that do not come from the client: each has a reason and a status, and the last message of
-// the handler comes before it.
+// TestEnds verifies that each end by the server has a reason and a close code, and follows the last message of the
+// handler.
 func TestEnds(t *testing.T) {
 	cluster := &testCluster{done: make(chan struct{})}
 	for name, tc := range map[string]struct {
@@ -144,8 +144,8 @@ func TestEnds(t *testing.T) {
 	}
 }
 
-// TestLostRight verifies that a stream ends within a second after a change of RBAC objects has taken its right away,
-// also if the API server decides by the old objects for half of that time.
+// TestLostRight verifies that a stream ends within a second after a change of RBAC objects that revokes its right, also
+// if the API server uses the old objects for half of that time.
 func TestLostRight(t *testing.T) {
 	member, host := &testCluster{done: make(chan struct{})}, &testCluster{done: make(chan struct{})}
 	for name, changed := range map[string]Cluster{"member": member, "host": host} {
@@ -153,7 +153,7 @@ func TestLostRight(t *testing.T) {
 	}
 }
 
-// checkLostRight takes a right to a member away by a change of a cluster.
+// checkLostRight revokes a right to a member by a change on a cluster.
 func checkLostRight(t *testing.T, member, host, where Cluster) {
 	t.Helper()
 	var changed atomic.Int64
@@ -179,7 +179,7 @@ func checkLostRight(t *testing.T, member, host, where Cluster) {
 	}
 }
 
-// TestUnreachableCheck verifies that a stream goes on for a while if the right cannot be checked, and not for longer.
+// TestUnreachableCheck verifies that a stream continues for checkGrace if the right cannot be checked, and then ends.
 func TestUnreachableCheck(t *testing.T) {
 	for name, tc := range map[string]struct {
 		since time.Duration
@@ -212,7 +212,7 @@ func TestUnreachableCheck(t *testing.T) {
 	}
 }
 
-// TestUnwatchedCluster verifies that the right is checked again and again where no change is reported.
+// TestUnwatchedCluster verifies that the right is checked periodically if changes of RBAC objects are not reported.
 func TestUnwatchedCluster(t *testing.T) {
 	t.Parallel()
 	var lost atomic.Bool
@@ -231,7 +231,7 @@ func TestUnwatchedCluster(t *testing.T) {
 	}
 }
 
-// TestSlowClient verifies that the connection of a client that reads nothing is closed, and that its handler ends.
+// TestSlowClient verifies that the connection of a client that does not read is closed, and that its handler ends.
 func TestSlowClient(t *testing.T) {
 	returned := make(chan error, 1)
 	block := make([]byte, 1<<20)
@@ -255,7 +255,7 @@ func TestSlowClient(t *testing.T) {
 	}
 }
 
-// TestEndWhileSending verifies that the end of a stream does not wait for a client that reads nothing.
+// TestEndWhileSending verifies that the end of a stream does not wait for a client that does not read.
 func TestEndWhileSending(t *testing.T) {
 	returned := make(chan struct{})
 	block := make([]byte, 1<<20)
@@ -267,7 +267,7 @@ func TestEndWhileSending(t *testing.T) {
 		return nil
 	}})
 	dial(t, address)
-	time.Sleep(200 * time.Millisecond) // until the buffers are full
+	time.Sleep(200 * time.Millisecond) // time to fill the buffers
 	began := time.Now()
 	m.Shutdown(t.Context())
 	<-returned
@@ -276,7 +276,8 @@ func TestEndWhileSending(t *testing.T) {
 	}
 }
 
-// TestVanishedClients verifies that nothing is kept for 500 clients whose connections end without a close message.
+// TestVanishedClients verifies that 500 clients whose connections end without a close message leave no goroutines or
+// streams.
 func TestVanishedClients(t *testing.T) {
 	m, address := serveStreams(t, Options{}, &Handler{Serve: func(ctx context.Context, _ *Stream) error {
 		<-ctx.Done()
@@ -312,8 +313,8 @@ func await(tb testing.TB, what string, holds func() bool) {
 	}
 }
 
-// TestReceived verifies that messages are handled one after the other, and that a slow one delays the next ones, but
-// not the end of the stream.
+// TestReceived verifies that messages are handled one at a time, and that a slow call delays the following messages,
+// but not the end of the stream.
 func TestReceived(t *testing.T) {
 	got, held := make(chan string, 10), make(chan struct{})
 	m, address := serveStreams(t, Options{},
@@ -373,6 +374,6 @@ func TestPingAfterTheResponse(t *testing.T) {
 	}
 	_ = response.Body.Close()
 	stream := <-returned
-	time.Sleep(10 * time.Millisecond) // the server has let the response go
+	time.Sleep(10 * time.Millisecond) // time for the server to release the response
 	stream.ping()
 }

@@ -14,11 +14,11 @@ import (
 type transport interface {
 	// write sends a message.
 	write(binary bool, data []byte) error
-	// ping makes the client answer, and keeps the connection open in proxies.
+	// ping requests a response of the client, and keeps the connection open in proxies.
 	ping() error
-	// hurry bounds the time of the message that is being sent.
+	// hurry shortens the deadline of the message in progress.
 	hurry()
-	// close sends the last message, if any, and the end. It is called once, and nothing is sent afterwards.
+	// close sends the last message, if any, and the end. It is called once; nothing is sent afterwards.
 	close(last []byte, end *End, readDone <-chan struct{})
 	// read reads a message.
 	read(wait time.Duration) (Message, error)
@@ -46,7 +46,7 @@ func (s *socket) write(binary bool, data []byte) error {
 	if binary {
 		kind = websocket.BinaryMessage
 	}
-	_ = s.conn.SetWriteDeadline(time.Now().Add(s.limit)) // it only stores the time
+	_ = s.conn.SetWriteDeadline(time.Now().Add(s.limit)) // never fails: it only stores the time
 	return s.conn.WriteMessage(kind, data)               //nolint:wrapcheck // it is looked at
 }
 
@@ -54,17 +54,19 @@ func (s *socket) ping() error {
 	return s.conn.WriteControl(websocket.PingMessage, nil, time.Now().Add(s.limit)) //nolint:wrapcheck // as above
 }
 
-func (s *socket) hurry() { _ = s.conn.NetConn().SetWriteDeadline(time.Now().Add(endTimeout)) } // or it is closed
+// fails only on a closed connection
+func (s *socket) hurry() { _ = s.conn.NetConn().SetWriteDeadline(time.Now().Add(endTimeout)) }
 
-// close sends the last message and the close frame. It then waits a while for the client to close the connection, so
-// that the client can read both.
+// close sends the last message and the close frame. It then waits for the client to close the connection, so that the
+// client can read both.
 func (s *socket) close(last []byte, end *End, readDone <-chan struct{}) {
 	_ = s.conn.SetWriteDeadline(time.Now().Add(endTimeout))
 	if last != nil {
 		_ = s.conn.WriteMessage(websocket.TextMessage, last) // the client may have disconnected
 	}
 	frame := websocket.FormatCloseMessage(end.closeCode(), end.text())
-	_ = s.conn.WriteControl(websocket.CloseMessage, frame, time.Now().Add(endTimeout)) // as above
+	// the client may have disconnected
+	_ = s.conn.WriteControl(websocket.CloseMessage, frame, time.Now().Add(endTimeout))
 	select {
 	case <-readDone:
 	case <-time.After(endTimeout):
@@ -80,5 +82,5 @@ func (s *socket) read(wait time.Duration) (Message, error) {
 
 func (s *socket) subprotocol() string { return s.conn.Subprotocol() }
 
-// netConn returns the connection, which is closed if the client does not read.
+// netConn returns the underlying connection, which is closed if the client does not read.
 func (s *socket) netConn() net.Conn { return s.conn.NetConn() }

@@ -20,8 +20,8 @@ import (
 
 const (
 	handshakeTimeout = 10 * time.Second
-	// writeBuffer is the size of the buffers that streams share while they send, and readBuffer that of the one that
-	// each stream has.
+	// writeBuffer is the size of the write buffers, which streams share. readBuffer is the size of the read buffer of
+	// each stream.
 	writeBuffer = 4 << 10
 	readBuffer  = 1 << 10
 )
@@ -29,7 +29,7 @@ const (
 //nolint:gochecknoglobals // idle streams have no buffer of their own
 var writeBuffers sync.Pool
 
-// CheckUpgrade returns an error for a request that does not ask for a WebSocket.
+// CheckUpgrade returns an error if a request does not request a WebSocket.
 func CheckUpgrade(r *http.Request, verb string) error {
 	if !websocket.IsWebSocketUpgrade(r) {
 		refused.WithLabelValues(verb, "upgrade").Inc()
@@ -38,8 +38,8 @@ func CheckUpgrade(r *http.Request, verb string) error {
 	return nil
 }
 
-// Open upgrades a request, and serves the stream, which outlives the request. It returns an error before the upgrade,
-// and nil afterwards.
+// Open upgrades a request and serves the stream, which outlives the request. It returns an error only before the
+// upgrade.
 func (m *Manager) Open(w http.ResponseWriter, r *http.Request, u user.Info, verb string, h *Handler) error {
 	if err := m.enter(u.GetName(), verb); err != nil {
 		return err
@@ -56,7 +56,7 @@ func (m *Manager) Open(w http.ResponseWriter, r *http.Request, u user.Info, verb
 	return nil
 }
 
-// newStream makes a stream. It keeps nothing of the request except its id.
+// newStream creates a stream. It retains only the id of the request.
 func (m *Manager) newStream(ctx context.Context, t transport, u user.Info, verb string, h *Handler) *Stream {
 	s := &Stream{
 		manager: m, handler: h, transport: t, verb: verb, name: u.GetName(), user: u,
@@ -81,26 +81,26 @@ func (m *Manager) newStream(ctx context.Context, t transport, u user.Info, verb 
 	return s
 }
 
-// begin registers a stream that has its place.
+// begin registers a stream that has a place.
 func (m *Manager) begin(s *Stream) {
 	isStopping := !m.add(s)
 	if s.handler.Began != nil {
 		s.handler.Began(s)
 	}
 	s.start()
-	s.recheck() // there may have been changes since the request was authenticated
+	s.recheck() // Rights may have changed since the request was authenticated.
 	if isStopping {
 		s.End(NewEnd(Shutdown, "this replica stops: connect again"))
 	}
 }
 
-// upgrade takes over the connection of a request.
+// upgrade hijacks the connection of a request.
 func upgrade(w http.ResponseWriter, r *http.Request, h *Handler) (*websocket.Conn, error) {
 	var refusal error
 	upgrader := websocket.Upgrader{
 		HandshakeTimeout: handshakeTimeout, WriteBufferPool: &writeBuffers, WriteBufferSize: writeBuffer,
 		ReadBufferSize: readBuffer, Subprotocols: h.Subprotocols,
-		CheckOrigin: func(*http.Request) bool { return true }, // Admit has checked it
+		CheckOrigin: func(*http.Request) bool { return true }, // Admit has checked the origin.
 		Error: func(_ http.ResponseWriter, _ *http.Request, _ int, reason error) {
 			refusal = envelope.Invalid("Upgrade", "%s", reason.Error())
 		},
@@ -110,7 +110,7 @@ func upgrade(w http.ResponseWriter, r *http.Request, h *Handler) (*websocket.Con
 		return nil, refusal
 	}
 	envelope.MarkStreamed(r.Context())
-	if err != nil { // the connection was taken over and is closed, so that nobody can be told
+	if err != nil { // The hijacked connection is closed, so no error can be sent.
 		klog.FromContext(r.Context()).V(3).Info("A WebSocket was not opened", "reason", err.Error())
 	}
 	return conn, nil

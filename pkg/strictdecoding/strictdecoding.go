@@ -1,7 +1,8 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package strictdecoding finds values that decoders of JSON and YAML would change silently.
+// Package strictdecoding finds values that decoders of JSON and YAML would change silently, such as duplicate keys and
+// large numbers.
 package strictdecoding
 
 import (
@@ -20,7 +21,7 @@ type Problem struct {
 	Reason string
 }
 
-// The reasons.
+// Values of Problem.Reason.
 const (
 	notUTF8      = "is not valid UTF-8"
 	surrogate    = "contains an unpaired surrogate"
@@ -28,13 +29,13 @@ const (
 	longFloat    = "is a number with too many digits"
 )
 
-// JSON returns the first problem of a document, or nil. It leaves syntax errors to the decoder.
+// JSON returns the first problem of a document, or nil. The decoder reports syntax errors.
 func JSON(document []byte) *Problem {
 	s := scanner{text: document}
 	return s.scan()
 }
 
-// Number returns the reason why a decimal number would change, or an empty string.
+// Number returns the reason for which a decimal number would change, or an empty string.
 func Number(text string) string {
 	if !strings.ContainsAny(text, ".eE") {
 		if _, err := strconv.ParseInt(text, 10, 64); err != nil {
@@ -63,7 +64,7 @@ func decimal(text string) digits {
 	mantissa := text
 	if i := strings.IndexAny(text, "eE"); i >= 0 {
 		mantissa = text[:i]
-		d.exponent, _ = strconv.Atoi(text[i+1:]) // a number out of range is out of range in the decoder, too
+		d.exponent, _ = strconv.Atoi(text[i+1:]) // the decoder rejects a number out of range, too
 	}
 	whole, fraction, _ := strings.Cut(mantissa, ".")
 	d.exponent -= len(fraction)

@@ -1,7 +1,7 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package tracing makes OpenTelemetry spans of requests and of the calls to clusters that they cause.
+// Package tracing creates OpenTelemetry spans for requests, and for the calls to clusters during these requests.
 package tracing
 
 import (
@@ -19,7 +19,7 @@ import (
 
 const (
 	scope = "github.com/kubevision-io/kubevision"
-	// maxAttribute is the length of the longest attribute, in bytes.
+	// maxAttribute bounds the length of an attribute, in bytes.
 	maxAttribute = 512
 
 	// RequestIDKey is the attribute with the ID of a request.
@@ -36,9 +36,9 @@ const (
 	statusKey = attribute.Key("http.response.status_code")
 )
 
-// StartRequest begins the span of a request, and removes the trace context from its headers. It continues the trace of
+// StartRequest starts the span of a request, and removes the trace context from its headers. It continues the trace of
 // a trusted client. The span of any other client is the root of a new trace with a link to the trace of the client, so
-// that clients do not decide which requests are sampled.
+// that clients cannot determine which requests are sampled.
 func StartRequest(
 	r *http.Request, provider trace.TracerProvider, trusted func(*http.Request) bool,
 ) (*http.Request, trace.Span) {
@@ -66,12 +66,12 @@ func traceHeaders() []string { return []string{"Traceparent", "Tracestate", "Bag
 type Request struct {
 	ID, Method, Route, Cluster string
 	Code                       int
-	// Failed is true if the server is at fault, or a cluster.
+	// Failed is true if the server or a cluster has failed.
 	Failed bool
 }
 
-// Describe gives the span of a context a name and the attributes of its request. They contain no value of a client but
-// the name of a cluster that is registered.
+// Describe sets the name and the attributes of the span of a context. They contain no value of a client except the name
+// of a registered cluster.
 func Describe(ctx context.Context, r Request) {
 	span := trace.SpanFromContext(ctx)
 	if !span.IsRecording() {
@@ -88,11 +88,11 @@ func Describe(ctx context.Context, r Request) {
 	}
 }
 
-// RoundTripper makes a span of each call to a cluster, up to the beginning of the response. A call outside of a request
-// has none.
+// RoundTripper creates a span for each call to a cluster, which ends at the beginning of the response. It creates none
+// for calls outside of requests.
 type RoundTripper struct {
 	Next http.RoundTripper
-	// Cluster is the name of the registration, if there is one.
+	// Cluster is the name of the registration. It may be empty.
 	Cluster string
 	// Propagate sends the trace context to the cluster.
 	Propagate bool
@@ -119,7 +119,7 @@ func (t *RoundTripper) RoundTrip(r *http.Request) (*http.Response, error) {
 	switch {
 	case errors.Is(err, context.Canceled):
 	case err != nil:
-		span.SetStatus(codes.Error, "no response") // the cause may repeat what a cluster has sent
+		span.SetStatus(codes.Error, "no response") // the error may quote data of a cluster
 	default:
 		span.SetAttributes(statusKey.Int(response.StatusCode))
 	}

@@ -18,7 +18,7 @@ const (
 	traceparent = "00-" + traceID + "-b7ad6b7169203331-01"
 )
 
-// is returns whether clients are trusted.
+// is returns a function that always returns trusted.
 func is(trusted bool) func(*http.Request) bool { return func(*http.Request) bool { return trusted } }
 
 func request(t *testing.T) *http.Request {
@@ -30,7 +30,7 @@ func request(t *testing.T) *http.Request {
 	return r
 }
 
-// TestClientsDoNotDecideWhatIsSampled verifies that a client which marks its trace as sampled gets no span, and that
+// TestClientsDoNotDecideWhatIsSampled verifies that a client that marks its trace as sampled gets no span, and that
 // kube-apiserver does.
 func TestClientsDoNotDecideWhatIsSampled(t *testing.T) {
 	provider := sdktrace.NewTracerProvider(sdktrace.WithSampler(sdktrace.ParentBased(sdktrace.NeverSample())))
@@ -57,7 +57,7 @@ func (r *recorder) RoundTrip(request *http.Request) (*http.Response, error) {
 	return &http.Response{StatusCode: http.StatusOK, Body: http.NoBody}, nil
 }
 
-// TestTraceContextIsSentWhereItIsWanted verifies that a cluster gets the trace context of calls only if the operator
+// TestTraceContextIsSentWhereItIsWanted verifies that calls to a cluster carry the trace context only if the operator
 // has enabled it.
 func TestTraceContextIsSentWhereItIsWanted(t *testing.T) {
 	provider := sdktrace.NewTracerProvider()
@@ -80,7 +80,8 @@ func TestTraceContextIsSentWhereItIsWanted(t *testing.T) {
 	}
 }
 
-// TestAttributesAreBounded verifies that a long path makes a short attribute, and that the query makes none.
+// TestAttributesAreBounded verifies that a long path is truncated in the attribute, and that the query is not an
+// attribute.
 func TestAttributesAreBounded(t *testing.T) {
 	spans := tracetest.NewSpanRecorder()
 	provider := sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(spans))

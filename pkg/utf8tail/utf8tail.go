@@ -1,12 +1,12 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package utf8tail finds characters of UTF-8 that are split over two pieces of a text.
+// Package utf8tail finds incomplete UTF-8 characters at the end of a part of a text.
 package utf8tail
 
 import "unicode/utf8"
 
-// Incomplete returns how many bytes at the end of a piece are the beginning of a character.
+// Incomplete returns the number of bytes at the end of a part that are the beginning of a character.
 func Incomplete(p []byte) int {
 	for n := 1; n < utf8.UTFMax && n <= len(p); n++ {
 		if last := p[len(p)-n:]; utf8.RuneStart(last[0]) {

@@ -14,7 +14,7 @@ import (
 
 const unknown = "unknown"
 
-// The linker sets these. Without it, they come from the build information that Go records.
+// The linker sets these variables. Otherwise they come from the build information that Go records.
 var (
 	version string
 	commit  string //nolint:gochecknoglobals // set by the linker

@@ -23,7 +23,7 @@ func answered(response *wire.Response, codes ...int) (int, error) {
 	return e.Code, nil
 }
 
-// succeeded fails the benchmark if a response has another code than 0.
+// succeeded fails the benchmark unless a response has code 0.
 func succeeded(b *testing.B, response *wire.Response) {
 	b.Helper()
 	if _, err := answered(response, wire.OK); err != nil {

@@ -17,11 +17,11 @@ import (
 	"time"
 )
 
-// limitVariable makes this program serve a file, which its value names.
+// limitVariable makes this program serve the file that its value names.
 const limitVariable = "KUBEVISION_BENCHMARK_LIMIT"
 
-// newBareLimit starts Go's file server with a file over TLS, in a process of its own as the servers that it is compared
-// with. It returns its address and the process.
+// newBareLimit starts Go's file server, which serves a file over TLS, in a separate process like the compared servers.
+// It returns its address and the process.
 func newBareLimit(b *testing.B, body []byte) (url string, pid int) {
 	b.Helper()
 	file := filepath.Join(b.TempDir(), "body.json")

@@ -13,13 +13,13 @@ import (
 var baseline = flag.String("baseline", "",
 	"kubevision-apiserver of another version, which does what is measured in turns")
 
-// series holds the durations of requests to the server of another version.
+// series contains the durations of requests to a server of another version.
 type series struct {
 	client *wire.Client
 	took   durations
 }
 
-// newSeries starts the server of another version, and sends it a first request. It returns nil if none is given.
+// newSeries starts a server of another version, and sends it a first request. It returns nil if no version is given.
 func newSeries(b *testing.B, first wire.Request) *series {
 	b.Helper()
 	if *baseline == "" {
@@ -48,7 +48,7 @@ func (s *series) send(b *testing.B, request wire.Request) {
 	succeeded(b, response)
 }
 
-// report reports the ratio of the median of d to that of the series.
+// report reports the ratio between the medians of d and of the series.
 func (s *series) report(b *testing.B, d durations) {
 	b.Helper()
 	if s == nil {

@@ -53,7 +53,7 @@ func BenchmarkFloods(b *testing.B) {
 			Codes: []int{wire.OK, wire.TooManyRequests, wire.Unreachable},
 		})
 	})
-	b.Run("lists", func(b *testing.B) { // the last one, since others would list among so many Pods
+	b.Run("lists", func(b *testing.B) { // runs last, because its Pods would slow down the lists of others
 		const atOnce = 48
 		ns := manyAreThere(b)
 		others.measure(b, crowd{Lists: podsOf(host, ns), Bearer: tokenFor(b, host, ns), Size: atOnce})
@@ -144,7 +144,7 @@ func (t *team) measure(b *testing.B, c crowd) {
 
 func share(part, whole int) float64 { return float64(part) / float64(max(whole, 1)) }
 
-// moveTo starts a server for the team, which trusts a proxy, and resets its peak memory after the start.
+// moveTo starts a server for the team that trusts a proxy, and resets its peak memory after the start.
 func (t *team) moveTo(b *testing.B) *localcluster.APIServer {
 	b.Helper()
 	replica, err := env.KubeVision.StartAPIServer(b.Context(), 0, "--trusted-proxies=127.0.0.0/8,::1/128")

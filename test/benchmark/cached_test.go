@@ -29,14 +29,14 @@ import (
 const (
 	// readers are the users whose tokens the clients of BenchmarkCachedList share.
 	readers = 8
-	// largeMiB is the size of an answer beyond which fewer clients ask for it.
+	// largeMiB is the size of a response above which fewer clients send requests.
 	largeMiB = 4
 	// firstListPatience bounds the wait for the first list after a start.
 	firstListPatience = 2 * time.Minute
 )
 
-// BenchmarkCachedList measures answers of the read cache, live answers, and answers of kube-apiserver. The bare limit
-// is Go's file server with the same bytes. All contenders send in turns. The results are printed as one table.
+// BenchmarkCachedList measures responses of the read cache, of live reads, and of kube-apiserver. The bare limit is
+// Go's file server with the same bytes. All contenders send in turns. The results are printed as one table.
 func BenchmarkCachedList(b *testing.B) {
 	set().HostCluster(b, host)
 	l := newLibrary(b)
@@ -54,7 +54,7 @@ func BenchmarkCachedList(b *testing.B) {
 // library is a server with a read cache, and its readers.
 type library struct {
 	users []fixture.User
-	// tokens are those of the users.
+	// tokens are the access tokens of the readers.
 	tokens []string
 	pods   int
 	// namespace has crowdedPods Pods.
@@ -72,7 +72,7 @@ func newLibrary(b *testing.B) *library {
 	return l
 }
 
-// question is a read that all contenders are asked for.
+// question is a read that all contenders serve.
 type question struct {
 	name, path, kube string
 }
@@ -100,7 +100,7 @@ func (l *library) measure(b *testing.B, out *table, namespace string, objects in
 	}
 }
 
-// restart starts the server anew, and returns how long the first list of all Pods took.
+// restart restarts the server, and returns the duration of the first list of all Pods.
 func (l *library) restart(b *testing.B) time.Duration {
 	b.Helper()
 	if err := env.KubeVision.APIServer().RestartWith(b.Context(), "--read-cache-bytes=536870912"); err != nil {
@@ -141,11 +141,11 @@ func (l *library) logIn(b *testing.B) {
 	}
 }
 
-// contender returns a contender that asks our server directly.
+// contender returns a contender that sends requests directly to the server of the library.
 func (l *library) contender(b *testing.B, name, path, tag string, more ...string) *contender {
 	b.Helper()
 	c := &contender{
-		name: name, client: plainClient(&tls.Config{RootCAs: authority(b)}),
+		name: name, tls: &tls.Config{RootCAs: authority(b)},
 		url:  env.KubeVision.Endpoint() + wire.DirectPath + "/clusters/" + host + path,
 		pids: []int{env.KubeVision.APIServer().PID()},
 	}
@@ -171,16 +171,8 @@ func authority(b *testing.B) *x509.CertPool {
 	return roots
 }
 
-// plainClient returns a client that sends what it is told, over HTTP/1.1 and with a connection for each request under
-// way.
-func plainClient(config *tls.Config) *http.Client {
-	return &http.Client{Transport: &http.Transport{
-		TLSClientConfig: config, MaxIdleConnsPerHost: 64, DisableCompression: true, ReadBufferSize: 64 << 10,
-	}}
-}
-
-// contenders returns the servers that answer a question: the bare limit first, and kube-apiserver second. The entity
-// tag is that of the first reader, so that only this reader asks for unchanged answers.
+// contenders returns the servers that serve a path: the bare limit first, and kube-apiserver second. The entity tag
+// belongs to the first reader, so that only this reader sends conditional requests.
 func (l *library) contenders(b *testing.B, q question) []*contender {
 	b.Helper()
 	l.logIn(b)
@@ -188,7 +180,7 @@ func (l *library) contenders(b *testing.B, q question) []*contender {
 	cached := l.contender(b, "cached", q.path, "")
 	body, tag := l.fromCache(b, cached)
 	insecure := &tls.Config{InsecureSkipVerify: true}
-	limit := &contender{name: "limit", client: plainClient(insecure)}
+	limit := &contender{name: "limit", tls: insecure}
 	var pid int
 	limit.url, pid = newBareLimit(b, body)
 	limit.pids = []int{pid}
@@ -213,7 +205,7 @@ func (l *library) contenders(b *testing.B, q question) []*contender {
 	})...)
 }
 
-// kubeContender returns a contender that asks kube-apiserver.
+// kubeContender returns a contender that sends requests to kube-apiserver.
 func kubeContender(b *testing.B, name, path string, header http.Header) *contender {
 	b.Helper()
 	config := env.Cluster.Config()
@@ -221,8 +213,8 @@ func kubeContender(b *testing.B, name, path string, header http.Header) *contend
 	if err != nil {
 		b.Fatal(err)
 	}
-	settings.NextProtos = nil // as the others
-	c := &contender{name: name, client: plainClient(settings), url: config.Host + path,
+	settings.NextProtos = nil // the same protocol as the other contenders
+	c := &contender{name: name, tls: settings, url: config.Host + path,
 		pids: []int{env.Cluster.APIServer().PID()}}
 	if header != nil {
 		c.headers = []http.Header{header}
@@ -230,7 +222,7 @@ func kubeContender(b *testing.B, name, path string, header http.Header) *contend
 	return c
 }
 
-// fromCache returns a body from the cache and its entity tag. The first answer may be live.
+// fromCache returns a body from the cache and its entity tag. It retries, because the first response may be live.
 func (l *library) fromCache(b *testing.B, c *contender) (body []byte, tag string) {
 	b.Helper()
 	fixture.Eventually(b, "be answered from the cache", func(ctx context.Context) error {
@@ -284,7 +276,7 @@ func (l *library) ask(b *testing.B, out *table, q question, objects int) {
 	}
 }
 
-// views measures what is made of the cache's metadata.
+// views measures responses that are computed from the cached metadata.
 func (l *library) views(b *testing.B, out *table, objects int) {
 	b.Helper()
 	l.logIn(b)
@@ -324,7 +316,7 @@ func (l *library) parallel(b *testing.B, source string) {
 	for b.Loop() {
 		var group errgroup.Group
 		for range atOnce {
-			group.Go(func() error { return c.request(b.Context(), 0) })
+			group.Go(func() error { return c.once(b.Context(), 0) })
 		}
 		if err := group.Wait(); err != nil {
 			b.Fatal(err)

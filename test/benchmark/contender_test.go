@@ -6,6 +6,7 @@ package benchmark_test
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -22,10 +23,10 @@ import (
 
 // contender answers the same question as others.
 type contender struct {
-	name   string
-	client *http.Client
-	url    string
-	// headers are those of its users, which the clients share.
+	name string
+	tls  *tls.Config
+	url  string
+	// headers are the headers of the users, which the clients share.
 	headers []http.Header
 	// pids are the processes that answer.
 	pids []int
@@ -38,25 +39,32 @@ type contender struct {
 	cpu     time.Duration
 }
 
-// turnPause lets the collector of the contender before finish.
+// turnPause is a pause in which the garbage collector of the previous contender can finish.
 const turnPause = 100 * time.Millisecond
 
-// send sends requests of several clients for one turn.
+// send sends requests of several clients in one turn. It connects the clients first.
 func (c *contender) send(b *testing.B, clients int) {
 	b.Helper()
+	connections := make([]*connection, clients)
+	defer func() {
+		for _, open := range connections {
+			if open != nil {
+				_ = open.conn.Close()
+			}
+		}
+	}()
+	for i := range connections {
+		var err error
+		if connections[i], err = c.dial(b.Context(), i); err != nil {
+			b.Fatal(err)
+		}
+	}
 	time.Sleep(turnPause)
 	before := c.processorTime(b)
 	begun := time.Now()
 	var group errgroup.Group
-	for i := range clients {
-		group.Go(func() error {
-			for time.Since(begun) < *turnTime {
-				if err := c.request(b.Context(), i); err != nil {
-					return err
-				}
-			}
-			return nil
-		})
+	for _, open := range connections {
+		group.Go(func() error { return c.repeat(open, begun) })
 	}
 	if err := group.Wait(); err != nil {
 		b.Fatal(err)
@@ -65,29 +73,54 @@ func (c *contender) send(b *testing.B, clients int) {
 	c.cpu += c.processorTime(b) - before
 }
 
-// request sends a request of a client, and counts the response.
-func (c *contender) request(ctx context.Context, client int) error {
-	begun := time.Now()
-	response, err := c.open(ctx, client) //nolint:bodyclose // readResponse closes it
-	if err != nil {
-		return err
+// repeat sends the requests of one client until the end of a turn.
+func (c *contender) repeat(open *connection, begun time.Time) error {
+	var took durations
+	var bytes int64
+	var refused int
+	for time.Since(begun) < *turnTime {
+		denied, n, d, err := open.answer()
+		switch {
+		case err != nil:
+			return fmt.Errorf("%s: %w", c.name, err)
+		case denied:
+			refused++
+		default:
+			took, bytes = append(took, d), bytes+n
+		}
 	}
-	refused, n, err := readResponse(response)
-	if err != nil {
-		return fmt.Errorf("%s: %w", c.name, err)
-	}
-	took := time.Since(begun)
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if refused {
-		c.refused++
-		return nil
-	}
-	c.took, c.bytes = append(c.took, took), c.bytes+n
+	c.count(took, bytes, refused)
 	return nil
 }
 
-func (c *contender) open(ctx context.Context, client int) (*http.Response, error) {
+// count adds answers.
+func (c *contender) count(took durations, bytes int64, refused int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.took, c.bytes, c.refused = append(c.took, took...), c.bytes+bytes, c.refused+refused
+}
+
+// once sends one request over a new connection, and counts the response.
+func (c *contender) once(ctx context.Context, client int) error {
+	open, err := c.dial(ctx, client)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = open.conn.Close() }()
+	denied, n, took, err := open.answer()
+	switch {
+	case err != nil:
+		return fmt.Errorf("%s: %w", c.name, err)
+	case denied:
+		c.count(nil, 0, 1)
+	default:
+		c.count(durations{took}, n, 0)
+	}
+	return nil
+}
+
+// newRequest returns the request of a client.
+func (c *contender) newRequest(ctx context.Context, client int) (*http.Request, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, c.url, http.NoBody)
 	if err != nil {
 		return nil, err //nolint:wrapcheck // cannot happen
@@ -95,11 +128,22 @@ func (c *contender) open(ctx context.Context, client int) (*http.Response, error
 	if len(c.headers) > 0 {
 		request.Header = c.headers[client%len(c.headers)]
 	}
-	return c.client.Do(request) //nolint:wrapcheck // it has the request
+	return request, nil
 }
 
-// readResponse reads a response, and returns true for an envelope with the code of too many requests. The code is
-// within the first bytes also of a compressed envelope.
+// open sends one request over a new connection, which ends with the body of the response.
+func (c *contender) open(ctx context.Context, client int) (*http.Response, error) {
+	request, err := c.newRequest(ctx, client)
+	if err != nil {
+		return nil, err
+	}
+	request.Close = true
+	transport := &http.Transport{TLSClientConfig: c.tls, DisableCompression: true}
+	return (&http.Client{Transport: transport}).Do(request) //nolint:wrapcheck // it has the request
+}
+
+// readResponse reads a response, and returns true for an envelope with the code of too many requests. The code is in
+// the first bytes even of a compressed envelope.
 func readResponse(response *http.Response) (refused bool, n int64, err error) {
 	defer func() { _ = response.Body.Close() }()
 	if response.StatusCode != http.StatusOK {

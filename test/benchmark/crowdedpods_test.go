@@ -18,7 +18,7 @@ import (
 // crowdedPods is the number of Pods of a namespace of BenchmarkCachedList.
 const crowdedPods = 100
 
-// fill makes Pods in many namespaces, up to a number, and returns the first of these namespaces.
+// fill creates Pods in many namespaces up to a total, and returns the first of these namespaces.
 func (l *library) fill(b *testing.B, total int) (first string) {
 	b.Helper()
 	var group errgroup.Group
@@ -28,7 +28,7 @@ func (l *library) fill(b *testing.B, total int) (first string) {
 		if l.namespace == "" {
 			l.namespace = namespace
 		}
-		set().Pod(b, namespace, "pod-00000") // the namespace has its ServiceAccount then
+		set().Pod(b, namespace, "pod-00000") // waits until the namespace has its ServiceAccount
 		for i := range crowdedPods {
 			group.Go(func() error {
 				if i == 0 {

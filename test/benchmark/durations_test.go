@@ -20,7 +20,7 @@ func timed(do func()) time.Duration {
 	return time.Since(begun)
 }
 
-// percentile returns the duration that p percent of all, at least one, did not exceed.
+// percentile returns the p-th percentile of the durations, by the nearest-rank method.
 func (d durations) percentile(p int) time.Duration {
 	if len(d) == 0 {
 		return 0

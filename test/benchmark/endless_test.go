@@ -29,7 +29,7 @@ type address struct {
 	Authority []byte
 }
 
-// newEndlessMember registers a member with endless lists. No real API server can be made to respond like this.
+// newEndlessMember registers a member with endless lists, which no real API server sends.
 func newEndlessMember(b *testing.B) string {
 	b.Helper()
 	_, out := aside(b, memberVariable)

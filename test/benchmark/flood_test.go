@@ -17,8 +17,9 @@ const (
 	// listedPods is the number of Pods in each list of a bystander.
 	listedPods = 100
 
-	// A round consists of a quiet phase and a flood, in turns, so that the background load of the machine affects
-	// both. There are more than minRounds if the lists during the flood are too few for a 99th percentile.
+	// minRounds and maxRounds bound the rounds. A round consists of a quiet phase and a flood, so that the background
+	// load of the machine affects both. There are more than minRounds if the lists during the flood are too few for a
+	// 99th percentile.
 	minRounds, maxRounds = 4, 6
 	enoughLists          = 300
 
@@ -75,7 +76,7 @@ func measureFlood(b *testing.B, others *bystander, c crowd) {
 	f.report(b)
 }
 
-// freshServer restarts the server, since the resident memory after an earlier flood is not that of an idle server. It
+// freshServer restarts the server, because the resident memory after a flood differs from that of an idle server. It
 // returns the process and its resident memory in MiB, after a list and a pause.
 func freshServer(b *testing.B, others *bystander) (pid int, idle float64) {
 	b.Helper()
@@ -92,7 +93,7 @@ func freshServer(b *testing.B, others *bystander) (pid int, idle float64) {
 	return pid, readMemory(b, pid).resident
 }
 
-// beside returns the durations of lists during a phase of other work.
+// beside returns the durations of lists during other work.
 func beside(b *testing.B, others *bystander, work func(context.Context, time.Duration) error) durations {
 	b.Helper()
 	time.Sleep(settleTime)

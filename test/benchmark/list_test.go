@@ -72,7 +72,7 @@ func manyAreThere(b *testing.B) string {
 	b.Helper()
 	set().HostCluster(b, host)
 	ns := set().Namespace(b, "crowd")
-	set().Pod(b, ns, "first") // the namespace has its ServiceAccount then
+	set().Pod(b, ns, "first") // waits until the namespace has its ServiceAccount
 	var group errgroup.Group
 	group.SetLimit(16)
 	for i := range manyPods {

@@ -15,7 +15,7 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// enoughLogins is the minimum number of logins: those of one second would be too few for a median.
+// enoughLogins is the minimum number of logins for a median.
 const enoughLogins = 30
 
 // BenchmarkLogin compares a valid login, one at a time, to its one unavoidable part: the hash of the password, which

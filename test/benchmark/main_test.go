@@ -28,7 +28,7 @@ const host = "host"
 // env is the installation that all benchmarks of the package share.
 var env *environment.Environment
 
-// What BenchmarkCachedList measures.
+// Selections of BenchmarkCachedList.
 var (
 	turnTime = flag.Duration("turn", time.Second,
 		"how long each contender of BenchmarkCachedList sends before the next one")
@@ -41,26 +41,28 @@ var (
 // floodTime is the length of each flood of BenchmarkFloods.
 var floodTime = flag.Duration("flood", 5*time.Second, "how long each of the floods lasts beside which ten users work")
 
+// otherMain runs this program with another function, if a variable selects one.
+func otherMain() (selected bool, err error) {
+	switch file := os.Getenv(limitVariable); {
+	case os.Getenv(senderVariable) != "":
+		return true, send(os.Stdin, os.Stdout)
+	case os.Getenv(memberVariable) != "":
+		return true, serveEndlessly(os.Stdin, os.Stdout)
+	case os.Getenv(audienceVariable) != "":
+		return true, attend(os.Stdin, os.Stdout)
+	case file != "":
+		return true, serveFile(file, os.Stdin, os.Stdout)
+	default:
+		return false, nil
+	}
+}
+
 func TestMain(m *testing.M) {
-	if os.Getenv(senderVariable) != "" {
-		if err := send(os.Stdin, os.Stdout); err != nil {
-			fmt.Fprintln(os.Stderr, "error:", err)
-			os.Exit(1)
-		}
-		return
-	}
-	if os.Getenv(memberVariable) != "" {
-		if err := serveEndlessly(os.Stdin, os.Stdout); err != nil {
-			fmt.Fprintln(os.Stderr, "error:", err)
-			os.Exit(1)
-		}
-		return
-	}
-	if file := os.Getenv(limitVariable); file != "" {
-		if err := serveFile(file, os.Stdin, os.Stdout); err != nil {
-			fmt.Fprintln(os.Stderr, "error:", err)
-			os.Exit(1)
-		}
+	switch selected, err := otherMain(); {
+	case err != nil:
+		fmt.Fprintln(os.Stderr, "error:", err)
+		os.Exit(1)
+	case selected:
 		return
 	}
 	flag.Parse()
@@ -72,7 +74,7 @@ func TestMain(m *testing.M) {
 
 func set() fixture.Set { return fixture.Set{Client: env.Client} }
 
-// direct returns a client of kubevision-apiserver.
+// Without benchmarks, "go test ./..." needs no control plane.
 func direct(b *testing.B) *wire.Client {
 	b.Helper()
 	c, err := wire.New(env.KubeVision.Endpoint(), env.KubeVision.CAPEM())

@@ -71,7 +71,7 @@ func BenchmarkWholeClusterBindings(b *testing.B) {
 
 	changeSubjects(b, one, "joins")
 	awaitObserved(b, one)
-	for range 5 { // the grants of these are in progress meanwhile
+	for range 5 { // creates grants that are in progress during the measurement
 		all = append(all, bindEverywhere(b))
 	}
 	since = time.Now()

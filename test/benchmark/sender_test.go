@@ -67,8 +67,8 @@ type program struct {
 	pid int
 }
 
-// startProgram starts this program again behind other words of a command, with a variable that selects its function.
-// It exits at the end of its input, with the benchmark.
+// startProgram starts this program again, with the words of a command before it and a variable that selects its
+// function. It exits at the end of its input, with the benchmark.
 func startProgram(b *testing.B, command []string, variable, value string) program {
 	b.Helper()
 	self, err := os.Executable()

@@ -16,7 +16,7 @@ import (
 )
 
 const (
-	// guessers is the number of clients of the flood, and people the number of users who log in during it.
+	// guessers is the number of clients of the flood. people is the number of users who log in during it.
 	guessers, people = 60, 10
 	// inTime is the time in which a login must succeed.
 	inTime = 5 * time.Second

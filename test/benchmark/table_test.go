@@ -15,7 +15,7 @@ type table struct {
 	text *tabwriter.Writer
 }
 
-// row says what contenders were asked.
+// row describes the requests of the contenders.
 type row struct {
 	objects  int
 	question string

@@ -9,7 +9,6 @@ import (
 	"crypto/tls"
 	"flag"
 	"fmt"
-	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -25,7 +24,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kubevision-io/kubevision/test/conformance/fixture"
-	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
 var (
@@ -39,8 +37,8 @@ const (
 	changesPerSecond = 100
 	// changesAtOnce bounds the changes in flight.
 	changesAtOnce = 8
-	// measuredWatchers bounds the clients that read the times of their events. The others discard their messages: the
-	// clients share the machine with the server.
+	// measuredWatchers bounds the clients that read the times of their events. The others discard their messages in a
+	// separate process.
 	measuredWatchers = 50
 )
 
@@ -57,71 +55,45 @@ func BenchmarkWatch(b *testing.B) {
 	}
 	l.logIn(b)
 	pid := env.KubeVision.APIServer().PID()
-	before := readMemory(b, pid)
-	b.Run("idle", func(b *testing.B) {
-		n := max(*idleClients, *watchClients)
-		b.ReportMetric(0, "ns/op")
-		clients := l.watchers(b, n, "")
-		time.Sleep(2 * time.Second)
-		b.ReportMetric((readMemory(b, pid).resident-before.resident)*1024/float64(n), "KiB/client")
-		closeSockets(clients)
-	})
+	b.Run("idle", func(b *testing.B) { l.idle(b, pid) })
 	for _, mode := range []string{"summaries", "objects"} {
 		b.Run(mode, func(b *testing.B) { l.follow(b, mode, pid) })
 	}
 }
 
-// watchers opens streams, and subscribes them with a message unless it is empty.
-func (l *library) watchers(b *testing.B, n int, message string) []*websocket.Conn {
+// idle measures the memory of clients without a topic. The first clients, which are not measured, make the server
+// allocate the memory that does not grow with their number.
+func (l *library) idle(b *testing.B, pid int) {
 	b.Helper()
-	out := make([]*websocket.Conn, n)
-	settings := &tls.Config{RootCAs: authority(b), NextProtos: []string{"http/1.1"}, MinVersion: tls.VersionTLS12}
-	dialer := websocket.Dialer{TLSClientConfig: settings, ReadBufferSize: 16 << 10}
-	address := "wss" + strings.TrimPrefix(env.KubeVision.Endpoint(), "https") + wire.DirectPath + "/ws/watch"
-	var group sync.WaitGroup
-	turns := make(chan struct{}, 16)
-	for i := range out {
-		group.Go(func() {
-			turns <- struct{}{}
-			defer func() { <-turns }()
-			header := http.Header{"Authorization": {"Bearer " + l.tokens[i%len(l.tokens)]}}
-			conn, answer, err := dialer.DialContext(b.Context(), address, header)
-			if err != nil {
-				b.Error(err)
-				return
-			}
-			_ = answer.Body.Close()
-			out[i] = conn
-			if message != "" {
-				subscribe(b, conn, message)
-			}
-		})
-	}
-	group.Wait()
-	if b.Failed() {
-		b.FailNow()
-	}
-	return out
+	b.ReportMetric(0, "ns/op")
+	n := max(*idleClients, *watchClients)
+	l.aside(b, n/10, "") //nolint:mnd // enough
+	before := settledMemory(b, pid)
+	l.aside(b, n, "")
+	b.ReportMetric((settledMemory(b, pid)-before)*1024/float64(n), "KiB/client")
 }
 
-// subscribe sends a message, and waits for the bookmark with which each topic begins.
-func subscribe(b *testing.B, conn *websocket.Conn, message string) {
+// settledMemory returns the resident memory in MiB, once the runtime has returned the rest to the system.
+func settledMemory(b *testing.B, pid int) float64 {
 	b.Helper()
-	if err := conn.WriteMessage(websocket.TextMessage, []byte(message)); err != nil {
-		b.Error(err)
-		return
+	const patience, interval, tolerance = time.Minute, 5 * time.Second, 0.5
+	last := readMemory(b, pid).resident
+	for begun := time.Now(); time.Since(begun) < patience; {
+		time.Sleep(interval)
+		now := readMemory(b, pid).resident
+		if now > last-tolerance && now < last+tolerance {
+			return now
+		}
+		last = now
 	}
-	switch _, answer, err := conn.ReadMessage(); {
-	case err != nil:
-		b.Error(err)
-	case !bytes.Contains(answer, []byte(`"type":"BOOKMARK"`)):
-		b.Errorf("the first message is no bookmark: %s", answer)
-	}
+	return last
 }
 
 func closeSockets(all []*websocket.Conn) {
 	for _, conn := range all {
-		_ = conn.Close()
+		if conn != nil {
+			_ = conn.Close()
+		}
 	}
 }
 
@@ -168,12 +140,13 @@ func (l *library) follow(b *testing.B, mode string, pid int) {
 	b.ReportMetric(0, "ns/op")
 	a := watchDirectly(b)
 	message := fmt.Sprintf(`{"action":"subscribe","topics":["%s:pods"],"summary":%t}`, host, mode == "summaries")
-	clients := l.watchers(b, *watchClients, message)
+	clients := l.watchers(b, min(1+measuredWatchers, *watchClients), message)
+	defer closeSockets(clients)
+	l.aside(b, *watchClients-len(clients), message)
 	forgetPeak(b, pid)
-	measured := clients[1 : 1+min(measuredWatchers, len(clients)-1)]
-	took, received := readAll(b, measured, clients[1+len(measured):], a, func() { changePods(b, *watchTime) })
+	measured := clients[1:]
+	took, received := readAll(measured, a, func() { changePods(b, *watchTime) })
 	memory := readMemory(b, pid)
-	closeSockets(clients)
 	b.ReportMetric(milliseconds(took.percentile(50)), "p50-ms")
 	b.ReportMetric(milliseconds(took.percentile(99)), "p99-ms")
 	b.ReportMetric(memory.resident, "resident-MiB")
@@ -183,15 +156,12 @@ func (l *library) follow(b *testing.B, mode string, pid int) {
 	b.ReportMetric(milliseconds(limit.percentile(99)), "limit-p99-ms")
 }
 
-// readAll reads from measured and from other clients while something runs. It returns how late the events were at the
-// measured clients, and how many bytes these received.
-func readAll(
-	b *testing.B, measured, others []*websocket.Conn, a *arrivals, run func(),
-) (took durations, received int) {
-	b.Helper()
+// readAll reads from clients while a function runs. It returns the delays of the events, and the number of received
+// bytes.
+func readAll(clients []*websocket.Conn, a *arrivals, run func()) (took durations, received int) {
 	var mu sync.Mutex
 	var group sync.WaitGroup
-	for _, conn := range measured {
+	for _, conn := range clients {
 		group.Go(func() {
 			mine, bytesRead := readEvents(conn, a)
 			mu.Lock()
@@ -199,13 +169,9 @@ func readAll(
 			took, received = append(took, mine...), received+bytesRead
 		})
 	}
-	for _, conn := range others {
-		group.Go(func() { discard(conn) })
-	}
 	run()
 	time.Sleep(time.Second)
-	closeSockets(measured)
-	closeSockets(others)
+	closeSockets(clients)
 	group.Wait()
 	return took, received
 }
@@ -231,19 +197,6 @@ func readEvents(conn *websocket.Conn, a *arrivals) (took durations, received int
 			} else { // it has arrived at this client before it arrived at the direct watch
 				took = append(took, 0)
 			}
-		}
-	}
-}
-
-// discard reads messages until the connection is closed. It costs little, so that the server has the processors.
-func discard(conn *websocket.Conn) {
-	for {
-		_, r, err := conn.NextReader()
-		if err != nil {
-			return
-		}
-		if _, err := io.Copy(io.Discard, r); err != nil {
-			return
 		}
 	}
 }

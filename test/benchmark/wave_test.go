@@ -31,7 +31,7 @@ import (
 const (
 	// parallel is the default number of concurrent requests in a wave.
 	parallel = 500
-	// patience bounds a request before the benchmark fails. The server gives up much earlier.
+	// patience bounds a request before the benchmark fails. The timeouts of the server are much shorter.
 	patience = time.Minute
 )
 
@@ -44,7 +44,7 @@ type crowd struct {
 	Size int
 	// Forwarded clients use a different address for each request, in the header of a trusted proxy.
 	Forwarded bool
-	// Lists is a path to read, and Bearer the token for it.
+	// Lists is the path of a list. Bearer is the token for it.
 	Lists, Bearer string
 	// Body is the size of a body that unknown clients send instead of a login, with an invalid token.
 	Body int
@@ -121,7 +121,7 @@ func (f *flood) wave(ctx context.Context) error {
 	}
 	group.Wait()
 	for _, err := range failures {
-		if err != nil { // the errors of the others are likely to be the same
+		if err != nil { // one error is sufficient, because the others are usually the same
 			return err
 		}
 	}

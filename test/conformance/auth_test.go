@@ -27,7 +27,7 @@ func TestAuth(t *testing.T) {
 	for _, d := range doors(t, c) {
 		t.Run(d.name, func(t *testing.T) {
 			if target.Started {
-				t.Parallel() // each spends most of its time waiting for codes
+				t.Parallel() // The tests mostly wait for codes.
 			} else {
 				target.forgive(t) // the default throttle would block the address after so many wrong passwords
 			}
@@ -64,7 +64,7 @@ func authLogin(t *testing.T, d door) {
 	required.own(wire.Conflict, post, "/auth/2fa/disable", body{"code": "123456"})
 }
 
-// visitRequired creates a user who is required to have a second factor and has none.
+// visitRequired creates a user who must set up a second factor.
 func visitRequired(t *testing.T, d door) *visitor {
 	t.Helper()
 	v := visit(t, d)

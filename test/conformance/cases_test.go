@@ -25,8 +25,8 @@ type probe struct {
 	public bool
 	// direct is true for requests that kube-apiserver would answer or rewrite itself.
 	direct bool
-	// silent marks a success without data, explained a failure with data, and itemized a failure whose data describe
-	// each object.
+	// silent marks a success without data. explained marks a failure with data. itemized marks a failure whose data
+	// describe each object.
 	silent, explained, itemized bool
 	// namespaces are the expected namespaces of a partial result.
 	namespaces []string

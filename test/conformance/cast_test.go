@@ -37,14 +37,13 @@ type cast struct {
 
 	// own is the namespace of the member, and other a namespace that the member may not read.
 	own, other string
-	// remote is a registered cluster without a connection. hidden is another, which only the operator may use.
+	// remote is a registered cluster without a connection. hidden is another one that only the operator may use.
 	remote, hidden string
 	// config is an object in the member's namespace.
 	config        string
 	configVersion string
 
-	// required is a user who is required to have a second factor and has none. half is the token that the login
-	// returns.
+	// required is a user who must set up a second factor. half is the token that the login returns.
 	required fixture.User
 	half     string
 	// disabled may not log in.
@@ -120,8 +119,8 @@ func newCast(t *testing.T) *cast {
 	return c
 }
 
-// letUseAll allows the operator to use every cluster without any rights there: a role binding would grant rights on
-// clusters that do not belong to the tests.
+// letUseAll allows the operator to use every cluster without any rights on it, because a role binding would grant
+// rights on clusters that do not belong to the tests.
 func (c *cast) letUseAll(t *testing.T, s fixture.Set) {
 	t.Helper()
 	name := fixture.Name("conformance-use-all")

@@ -43,8 +43,8 @@ func TestGeneratedClient(t *testing.T) {
 	}
 }
 
-// generate generates a client and compiles the program that uses it. The client is an overlay over the module's
-// folder, which stays unchanged, so that the next run finds the unchanged parts in the build cache.
+// generate generates a client and compiles the program that uses it. The client is an overlay over the folder of the
+// module, which is not changed, so that the build cache of the next run remains valid.
 func generate(t *testing.T) string {
 	t.Helper()
 	module, err := filepath.Abs(clientModule)

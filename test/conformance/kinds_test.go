@@ -27,8 +27,8 @@ type kind struct {
 	versions    []any
 }
 
-// TestKindsOfNow verifies that a resource name is resolved to the kind that the cluster currently serves. Its
-// versions, kind and scope may change.
+// TestKindsOfNow verifies that a resource name is resolved to the kind that the cluster currently serves, after a
+// change of its versions, its kind or its scope.
 func TestKindsOfNow(t *testing.T) {
 	s, direct := target.set(), target.direct(t)
 	s.HostCluster(t, target.Host)

@@ -10,8 +10,8 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// TestNothingTellsWhatExists compares responses about existing and missing objects for callers who may not know of
-// either: they differ only in the requested name and the request id.
+// TestNothingTellsWhatExists compares responses about existing and missing objects for callers who may read neither.
+// They must differ only in the requested name and the request id.
 func TestNothingTellsWhatExists(t *testing.T) {
 	c := newCast(t)
 	in := func(namespace string) string {

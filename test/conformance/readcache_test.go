@@ -98,7 +98,7 @@ func (c *cast) clusterReads() map[string]probe {
 	maps.DeleteFunc(reads, func(name string, p probe) bool {
 		method := p.request.Method
 		isRead := (method == "" || method == http.MethodGet) && strings.HasPrefix(p.request.Path, "/clusters/")
-		return !isRead || strings.HasPrefix(name, "life of an object") // its steps depend on each other
+		return !isRead || strings.HasPrefix(name, "life of an object") // the steps depend on each other
 	})
 	return reads
 }

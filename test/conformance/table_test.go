@@ -26,7 +26,7 @@ type cell struct {
 	door string
 }
 
-// table records which requests were answered with each code through each door, and whether that was expected.
+// table records the number of requests with each code through each door, and the unexpected codes.
 type table struct {
 	mu    sync.Mutex
 	doors []string
@@ -64,7 +64,7 @@ func (r *table) done(t *testing.T) {
 	r.tests[t.Name()] = true
 }
 
-// count returns the number of requests that had the expected code through a door, and of those that had another.
+// count returns the numbers of requests through a door that had the expected code, and that had another one.
 func (r *table) count(at cell) (passed, failed int) {
 	for _, ok := range r.ways[at] {
 		if ok {

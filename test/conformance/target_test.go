@@ -22,7 +22,7 @@ import (
 	"github.com/kubevision-io/kubevision/test/environment"
 )
 
-// Target is the installation under test, as an administrator of its cluster sees it.
+// Target is the installation under test, from the point of view of an administrator of its cluster.
 type Target struct {
 	// DirectURL is the address of kubevision-apiserver, and DirectCA the authority of its certificate.
 	DirectURL string
@@ -33,7 +33,7 @@ type Target struct {
 	Programs client.Client
 	// Anonymous reaches kube-apiserver without a credential. It is nil if kube-apiserver rejects such requests.
 	Anonymous *rest.Config
-	// Kubernetes returns the credential of a user of kube-apiserver, who need not exist before.
+	// Kubernetes returns the credential of a user of kube-apiserver. The user need not exist.
 	Kubernetes func(user string, groups ...string) (*rest.Config, error)
 	// Host is the name of the KubeVisionCluster of the cluster that KubeVision runs in.
 	Host string

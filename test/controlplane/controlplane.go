@@ -1,8 +1,8 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package controlplane provides the tests beside the code of a package with a control plane, which they share. The
-// controllers run in the process of the tests.
+// Package controlplane provides a shared control plane to the tests of a package in pkg. The controllers run in the
+// process of the tests.
 package controlplane
 
 import (

@@ -26,8 +26,8 @@ import (
 
 // row is one row of the tables in docs/limits.md.
 type row struct {
-	// grows is the bounded quantity, setBy are the flags and constants that set the bound, tests are the tests that
-	// reach it.
+	// grows is the bounded quantity. setBy contains the flags and constants that set the bound, and tests the tests
+	// that reach it.
 	grows        string
 	setBy, tests []string
 }
@@ -85,7 +85,7 @@ func TestLimits(t *testing.T) {
 	}
 }
 
-// TestLimitsOfOtherValues verifies that every kind of difference is detected.
+// TestLimitsOfOtherValues verifies that each kind of difference between the page and the code is detected.
 func TestLimitsOfOtherValues(t *testing.T) {
 	c := newChecker(t)
 	for _, cell := range []string{
@@ -110,7 +110,7 @@ type checker struct {
 
 	flags  *pflag.FlagSet
 	config reflect.Value
-	// values holds the constants and fields of the parsed files, as they are written there.
+	// values contains the source text of the constants and fields in the parsed files.
 	values map[string]map[string][]string
 }
 

@@ -19,8 +19,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/names"
 )
 
-// TestImagesHaveAVersion verifies that each image has a tag other than "latest": without one, it is pulled at each
-// start, and may be another one each time.
+// TestImagesHaveAVersion verifies that each image has a tag other than "latest". Without one, a different image may be
+// pulled at each start.
 func TestImagesHaveAVersion(t *testing.T) {
 	root := readTree(t).root
 	var found int
@@ -66,7 +66,7 @@ func TestContainersAreConfined(t *testing.T) {
 	var found int
 	for _, file := range manifests(t) {
 		for text := range strings.SplitSeq(file, "\n---\n") {
-			var workload appsv1.Deployment // a Job has its template in the same place
+			var workload appsv1.Deployment // the template of a Job has the same path
 			if err := yaml.Unmarshal([]byte(text), &workload); err != nil ||
 				workload.Namespace != names.Namespace && workload.Namespace != names.RemovalNamespace {
 				continue
@@ -99,7 +99,7 @@ func isConfined(c *corev1.SecurityContext) bool {
 		slices.Equal(c.Capabilities.Drop, []corev1.Capability{"ALL"})
 }
 
-// setsTag returns whether the kustomization of a directory gives an image a version.
+// setsTag returns true if the kustomization of a directory sets the tag of an image.
 func setsTag(t *testing.T, dir, image string) bool {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(dir, "kustomization.yaml"))
@@ -120,8 +120,9 @@ func setsTag(t *testing.T, dir, image string) bool {
 	return false
 }
 
-// TestNamespacesOfRights verifies that a namespace in which the manifests give rights to a ServiceAccount of KubeVision
-// is protected: whoever may create Pods or tokens in a namespace has the rights of its ServiceAccounts.
+// TestNamespacesOfRights verifies that each namespace in which the manifests grant rights to a ServiceAccount of
+// KubeVision is protected, because a user who may create Pods or tokens in a namespace has the rights of its
+// ServiceAccounts.
 func TestNamespacesOfRights(t *testing.T) {
 	type object struct {
 		Kind     string

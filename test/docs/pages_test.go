@@ -1,7 +1,7 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package docs checks that the pages in docs/ name what exists in the code: tests, files, flags and limits.
+// Package docs verifies that the pages in docs/ refer to existing tests, files, flags and limits.
 package docs
 
 import (

@@ -15,7 +15,7 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// TestRightsOfServiceAccounts compares all rights that the manifests give to ServiceAccounts with the reviewed list in
+// TestRightsOfServiceAccounts compares all rights that the manifests grant to ServiceAccounts with the reviewed list in
 // testdata/rights.txt.
 func TestRightsOfServiceAccounts(t *testing.T) {
 	path := filepath.Join("testdata", "rights.txt")

@@ -15,7 +15,7 @@ import (
 )
 
 const (
-	// repository is the name of the image. Nothing can pull it.
+	// repository is the name of the image. It cannot be pulled.
 	repository      = "registry.example.com/kubevision"
 	oldVersion      = "v0.1.0-e2e.1"
 	newVersion      = "v0.1.0-e2e.2"
@@ -24,7 +24,7 @@ const (
 	lastTag = "$(git describe --tags --abbrev=0 --match 'v*' HEAD^ 2>/dev/null)"
 )
 
-// build is a directory with what the tests install and run.
+// build is a directory with the artifacts of the tests.
 type build struct {
 	root, dir string
 	// controlPlane and cluster are the directories of the programs of Kubernetes.
@@ -80,8 +80,8 @@ func (b build) make(ctx context.Context) error {
 	return b.run(ctx, "go", "-C", "hack/release", "build", "-trimpath", "-o", b.helm(), "helm.sh/helm/v4/cmd/helm")
 }
 
-// previousSource extracts the source of the previous release, or of a commit a little before this one that can be
-// built. Without a history, it is this source.
+// previousSource extracts the source of the previous release, or of a recent commit that can be built. Without a
+// history, it returns the current source.
 func (b build) previousSource(ctx context.Context) (string, error) {
 	dir := filepath.Join(b.dir, "previous")
 	for _, revision := range []string{lastTag, "HEAD~10", "HEAD~20", "HEAD~30", "HEAD~40"} {
@@ -97,7 +97,7 @@ func (b build) previousSource(ctx context.Context) (string, error) {
 			return "", err
 		}
 		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err != nil {
-			continue // there is no such revision
+			continue // the revision does not exist
 		}
 		if b.run(ctx, "go", "-C", dir, "build", "-trimpath", "./cmd/...") == nil {
 			return dir, nil

@@ -29,9 +29,9 @@ const (
 	unreachable = 2 * time.Second
 	// recovery bounds the time from the return of the host to the last failure.
 	recovery = 5 * time.Second
-	// takeover bounds the time until another replica of the controllers acts.
+	// takeover bounds the time until another replica of the controllers is active.
 	takeover = 5 * time.Second
-	// slack is what a busy machine adds.
+	// slack is added to time limits because the machine may be busy.
 	slack = time.Second
 )
 
@@ -50,8 +50,8 @@ func testUpgrade(t *testing.T) {
 	}
 }
 
-// testSkew runs each program in the previous version beside the other one, with the definitions of this one, as during
-// an upgrade that stops half-way.
+// testSkew runs each program in the previous version together with the other one in this version, with the definitions
+// of this version, as during an interrupted upgrade.
 func testSkew(t *testing.T) {
 	for _, program := range []string{controllerManager, apiserver} {
 		t.Run("previous "+program, func(t *testing.T) {
@@ -93,7 +93,7 @@ func testDisturbances(t *testing.T) {
 		name    string
 		disturb func(*testing.T)
 	}{
-		{"signing key rotated", func(t *testing.T) { signs = rotateSigningKey(t) }}, // it signs a minute later
+		{"signing key rotated", func(t *testing.T) { signs = rotateSigningKey(t) }}, // the new key signs a minute later
 		{"pod deleted", func(t *testing.T) {
 			world.host.must(t, "-n", namespace, "delete", "pod", podOf(t, apiserver), "--wait=true")
 			awaitRollout(t, apiserver)

@@ -29,20 +29,21 @@ const (
 	floodSize = 300
 	// pause is the time between two requests of a sender: seats are to be scarce, not processors.
 	pause = 300 * time.Millisecond
-	// floodTime is the time for which they are sent.
+	// floodTime is the duration of the flood.
 	floodTime = 6 * time.Second
-	// longWait is the time in the queues of kube-apiserver that no request of another user may reach, and a bound of
-	// the histogram of these times. The time without a queue depends on the machine.
+	// longWait is the time in the queues of kube-apiserver that no request of another user may exceed. It is a bucket
+	// bound of the histogram of these times.
 	longWait = 1.0 // seconds
-	// leastSeats is the number of requests that must wait for the cluster. A user has so many at once.
+	// leastSeats is the minimum number of requests that must wait for the cluster. A user may have this number of
+	// concurrent requests.
 	leastSeats = 64
 
 	dashboardLevel = "kubevision-dashboard"
 	userLevel      = "global-default"
 )
 
-// testFlood verifies that a user who sends many requests for a cluster that does not respond, through kube-apiserver,
-// keeps no other user of the host waiting.
+// testFlood verifies that a user who sends many requests through kube-apiserver for a cluster that does not respond
+// does not delay other users of the host.
 func testFlood(t *testing.T) {
 	d := doors(t)[1]
 	p := newPerson(t, d, "readonly")
@@ -58,7 +59,7 @@ func testFlood(t *testing.T) {
 		wg.Go(func() {
 			path := fmt.Sprintf("/clusters/%s/resources/pods?limit=%d", memberName, i+1)
 			for ctx.Err() == nil {
-				_, _ = d.client.Do(ctx, p.request(path)) // it fails, since the cluster does not respond
+				_, _ = d.client.Do(ctx, p.request(path)) // fails, because the cluster does not respond
 				time.Sleep(pause)
 			}
 		})
@@ -94,9 +95,9 @@ func testFlood(t *testing.T) {
 	}
 }
 
-// queued counts the requests that kube-apiserver has taken out of the queues of a priority level.
+// queued counts the requests that have left the queues of a priority level.
 type queued struct {
-	// all are all of them, and short those that have waited for at most longWait.
+	// all counts all requests. short counts those that waited for at most longWait.
 	all, short uint64
 }
 
@@ -135,7 +136,7 @@ func queueTimes(t *testing.T) map[string]queued {
 	return out
 }
 
-// newBystander returns a client of a user of the host who has nothing to do with KubeVision.
+// newBystander returns a client of a user of the host who does not use KubeVision.
 func newBystander(t *testing.T) client.Client {
 	t.Helper()
 	name := fixture.Name("bystander")

@@ -46,12 +46,17 @@ func installManifests(t *testing.T, version string) {
 	t.Logf("installed after %s", time.Since(begun).Round(100*time.Millisecond))
 }
 
-// awaitInstallation waits until both programs run and kube-apiserver reaches one of them.
+// awaitInstallation waits until both programs run, kube-apiserver reaches one of them, and it has found the kinds to
+// which the admission policies refer.
 func awaitInstallation(t *testing.T) {
 	t.Helper()
 	awaitRollout(t, controllerManager)
 	awaitRollout(t, apiserver)
 	world.host.must(t, "wait", "--for=condition=Available", apiService, "--timeout=60s")
+	eventually(t, "create a user", func(ctx context.Context) error {
+		user := &kubevisionv1alpha1.KubeVisionUser{ObjectMeta: metav1.ObjectMeta{Name: "e2e-dry-run"}}
+		return world.host.Client.Create(ctx, user, client.DryRunAll)
+	})
 	service := &corev1.Service{}
 	if err := world.host.Client.Get(t.Context(), client.ObjectKey{Namespace: namespace, Name: apiserver},
 		service); err != nil {

@@ -37,7 +37,7 @@ const (
 	clock = "15:04:05.0"
 )
 
-// loader sends the same request again and again.
+// loader sends the same request repeatedly.
 type loader struct {
 	name    string
 	client  *http.Client
@@ -61,7 +61,7 @@ type report struct {
 	failures []failure
 }
 
-// load is five loaders, with users and objects of their own.
+// load contains five loaders with separate users and objects.
 type load struct {
 	loaders []loader
 }
@@ -143,7 +143,7 @@ func requests(base string, p person, path string) func(context.Context) (*http.R
 	}
 }
 
-// send returns nil if the request has the right response.
+// send sends the request, and returns nil if the response is correct.
 func (l loader) send(ctx context.Context) *failure {
 	begun := time.Now()
 	failed := func(code int, wrong bool, format string, args ...any) *failure {

@@ -18,7 +18,7 @@ import (
 
 const (
 	podLogs = "/var/log/pods"
-	// keptLogs has the logs of all Pods, also of those that kubelet has removed.
+	// keptLogs contains the logs of all Pods, including those that kubelet has removed.
 	keptLogs = "/var/log/kept"
 )
 
@@ -36,12 +36,12 @@ func followLogs(ctx context.Context) {
 	}
 }
 
-// linkLogs gives each log a second name, which kubelet does not know.
+// linkLogs creates a hard link to each log, so that the log remains when kubelet removes it.
 func linkLogs() {
 	files, _ := filepath.Glob(podLogs + "/*/*/*.log") // the pattern is well-formed
 	for _, file := range files {
 		name := strings.ReplaceAll(strings.TrimPrefix(file, podLogs+"/"), "/", "_")
-		// It exists already, or kubelet has removed it meanwhile.
+		// The link exists already, or kubelet has removed the log.
 		_ = os.Link(file, filepath.Join(keptLogs, name))
 	}
 }

@@ -28,7 +28,7 @@ var (
 	idle    = flag.Duration("terminal-idle", 5*time.Second, "the time for which terminals are left alone")
 )
 
-// world is what all tests share.
+// world is shared by all tests.
 var world struct {
 	build
 

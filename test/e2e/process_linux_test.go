@@ -16,7 +16,7 @@ import (
 // process is a process of a container.
 type process struct {
 	id int
-	// hostname is the name of its Pod.
+	// hostname is the name of the Pod of the process.
 	hostname string
 }
 
@@ -31,7 +31,7 @@ func processes(t *testing.T, program string) []process {
 	for _, file := range files {
 		line, err := os.ReadFile(file)
 		if err != nil {
-			continue // it has ended
+			continue // the process has ended
 		}
 		name, _, _ := bytes.Cut(line, []byte{0})
 		if filepath.Base(string(name)) != program {

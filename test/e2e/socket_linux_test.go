@@ -56,7 +56,7 @@ func (s socket) typeIn(t *testing.T, text string) {
 	s.send(t, frame{Type: "input", Data: text})
 }
 
-// readUntil reads frames until one is wanted, and returns the data of all frames of its type.
+// readUntil reads frames until a wanted one, and returns the data of all frames of its type.
 func (s socket) readUntil(t *testing.T, within time.Duration, wanted func(data string, f frame) bool) string {
 	t.Helper()
 	if err := s.SetReadDeadline(time.Now().Add(within)); err != nil {

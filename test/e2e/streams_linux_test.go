@@ -32,7 +32,7 @@ import (
 const (
 	// endsWithin bounds the time between the end of a right and the end of a terminal.
 	endsWithin = time.Second
-	// copied is the size of a file that is copied, and passed that of bytes that go through a terminal.
+	// copied is the size of a copied file. passed is the number of bytes that are sent through a terminal.
 	copied = 50 << 20
 	passed = 1 << 20
 )
@@ -57,7 +57,7 @@ func testStreams(t *testing.T) {
 	}
 }
 
-// runs starts a Pod with a command, and waits until it runs.
+// runs starts a Pod with a command, and waits until the Pod runs.
 func runs(t *testing.T, namespace, name, script string) {
 	t.Helper()
 	pod := &corev1.Pod{
@@ -74,7 +74,7 @@ func runs(t *testing.T, namespace, name, script string) {
 	world.host.must(t, "-n", namespace, "wait", "--for=condition=Ready", "pod/"+name, "--timeout=60s")
 }
 
-// inNamespace makes a person who may use a terminal in a new namespace, with a Pod in it.
+// inNamespace creates a user who may use a terminal in a new namespace, with a Pod in it.
 func inNamespace(t *testing.T, d door, script string) (p person, namespace string) {
 	t.Helper()
 	namespace = world.host.Namespace(t, "streams")
@@ -89,12 +89,12 @@ func inNamespace(t *testing.T, d door, script string) (p person, namespace strin
 
 const shell = "exec?container=main&command=sh"
 
-// testTerminal leaves a terminal alone, types, changes its size and reads its exit code.
+// testTerminal leaves a terminal idle, then types, changes its size and reads its exit code.
 func testTerminal(t *testing.T, d door) {
 	p, namespace := inNamespace(t, d, "sleep 1000000")
 	s := p.open(t, namespace, "web", shell)
 	begun := time.Now()
-	typing := time.AfterFunc(*idle, func() { // meanwhile, the client answers pings
+	typing := time.AfterFunc(*idle, func() { // until then, the client only answers pings
 		s.send(t, frame{Type: "resize", Cols: 123, Rows: 45})
 		s.typeIn(t, "sleep 1; stty size; echo caf\u00e9 $((40+2))\n")
 	})
@@ -121,7 +121,7 @@ func testBinary(t *testing.T, d door) {
 	s := p.open(t, namespace, "web",
 		"exec?container=main&tty=false&binary=true&command=head&command=-c&command="+strconv.Itoa(passed))
 	sent := make(chan error, 1)
-	go func() { // the command answers before it has read everything
+	go func() { // the command responds before it has read all input
 		var err error
 		for part := range bytesOf(content, 32<<10) {
 			err = errors.Join(err, s.WriteMessage(websocket.BinaryMessage, append([]byte{0}, part...)))
@@ -205,7 +205,7 @@ func sum(content []byte) string {
 	return hex.EncodeToString(hash[:])
 }
 
-// testEnds ends what a terminal depends on.
+// testEnds removes the objects on which a terminal depends.
 func testEnds(t *testing.T, d door) {
 	for _, test := range []struct {
 		name    string
@@ -219,7 +219,7 @@ func testEnds(t *testing.T, d door) {
 			p.client.Call(t, r).Want(t, wire.OK)
 		}},
 		{"user", []string{"session-ended"}, func(t *testing.T, p person) { world.host.Delete(t, p.User.Object) }},
-		// The rights in a cluster are taken back before its registration ends.
+		// The rights in a cluster are revoked before its registration is deleted.
 		{"cluster", []string{"cluster-gone", "forbidden"}, func(t *testing.T, _ person) {
 			c := &kubevisionv1alpha1.KubeVisionCluster{ObjectMeta: metav1.ObjectMeta{Name: hostName}}
 			world.host.Delete(t, c)
@@ -263,7 +263,7 @@ func registerHost(t *testing.T) {
 
 // testLog follows a log across the rotation of its file and restarts of the container.
 func testLog(t *testing.T, d door) {
-	// The container writes more than a file of its log may have, and ends.
+	// The container writes more than the maximum size of a log file, and exits.
 	const lines = 4000
 	p, namespace := inNamespace(t, d, `i=0; while [ $i -lt 4000 ]; do i=$((i+1)); `+
 		`echo "line $i of this log, padded to be long"; [ $((i%400)) != 0 ] || sleep 1; done`)

@@ -36,7 +36,7 @@ import (
 // startTimeout bounds the start, including the build of the programs.
 const startTimeout = 15 * time.Minute
 
-// noHostCluster leaves it to the tests to register the host.
+// noHostCluster leaves the registration of the host to the tests.
 const noHostCluster = "--bootstrap-cluster="
 
 // Environment is a control plane with an installation of KubeVision.
@@ -81,7 +81,7 @@ func (e *Environment) Install(ctx context.Context, c *localcluster.Cluster) (*lo
 	return kubevision, nil
 }
 
-// StartReplica starts another kubevision-apiserver, in which races are detected if the options say so.
+// StartReplica starts another kubevision-apiserver, with the race detector if the options enable it.
 func (e *Environment) StartReplica(ctx context.Context) (*localcluster.APIServer, error) {
 	replica, err := e.KubeVision.StartAPIServerOf(ctx, e.replica)
 	if err != nil {
@@ -118,27 +118,33 @@ func (e *Environment) stopClusters() error {
 const (
 	programsVariable = "KUBEVISION_PROGRAMS"
 	raceFolder       = "race"
+	// racesVariable gives programs under test the race detector if it is not empty, also where the tests do not have it.
+	racesVariable = "KUBEVISION_DETECT_RACES"
 )
+
+// DetectsRaces returns true if programs under test may have the race detector: if the tests have it, or racesVariable
+// is set. The race detector makes a test that only sends requests several times slower, and looks at the test only.
+func DetectsRaces() bool { return raceEnabled || os.Getenv(racesVariable) != "" }
 
 // Options are the options of Main.
 type Options struct {
 	// APIServerArgs are further flags of kubevision-apiserver.
 	APIServerArgs []string
-	// DetectRaces names the programs that have the race detector if the tests have it. Such programs take several times
-	// the time and the memory.
+	// DetectRaces contains the programs that have the race detector if DetectsRaces returns true. Such programs need
+	// several times the time and the memory.
 	DetectRaces []string
 	// DetectRacesInReplicas does the same for the replicas of StartReplica only.
 	DetectRacesInReplicas bool
-	// ElectLeader lets kubevision-controller-manager take part in the election of a leader.
+	// ElectLeader makes kubevision-controller-manager take part in leader election.
 	ElectLeader bool
 	// ConfineMemory limits the memory of the programs as config/ does.
 	ConfineMemory bool
-	// Stale breaks the watches of the read cache again and again, so that most of its answers are stale.
+	// Stale repeatedly breaks the watches of the read cache, so that most of its responses are stale.
 	Stale bool
 }
 
-// Main starts an environment and runs the tests of a package with it. With -short it starts and runs nothing, because
-// these tests need a control plane.
+// Main starts an environment and runs the tests of a package with it. With -short it runs nothing, because these tests
+// need a control plane.
 //
 // It returns the exit code.
 func Main(m *testing.M, options Options, use func(*Environment)) (code int) {
@@ -148,7 +154,7 @@ func Main(m *testing.M, options Options, use func(*Environment)) (code int) {
 		return 0
 	}
 	options.ElectLeader = options.ElectLeader || slices.Contains(options.DetectRaces, ControllerManager)
-	if !RaceEnabled {
+	if !DetectsRaces() {
 		options.DetectRaces, options.DetectRacesInReplicas = nil, false
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
@@ -221,8 +227,8 @@ const (
 	ControllerManager = "kubevision-controller-manager"
 )
 
-// controllerManagerArgs returns the flags of kubevision-controller-manager. Where the tests are about other programs,
-// it takes part in no election: a busy machine would end it when it does not renew its lease in time.
+// controllerManagerArgs returns the flags of kubevision-controller-manager. Unless the tests concern it, leader
+// election is disabled, because the program would exit on a busy machine if it did not renew its lease in time.
 func controllerManagerArgs(o Options) []string {
 	if o.ElectLeader {
 		return []string{noHostCluster}
@@ -230,8 +236,8 @@ func controllerManagerArgs(o Options) []string {
 	return []string{noHostCluster, "--leader-elect=false"}
 }
 
-// Programs returns the folder of the programs under test, of which some may have the race detector. The folder is dir,
-// unless the programs are built already and none has the race detector.
+// Programs returns the folder of the programs under test, some of which may have the race detector. The folder is dir,
+// unless the programs have already been built and none needs the race detector.
 func Programs(ctx context.Context, dir string, detectRaces ...string) (string, error) {
 	built := os.Getenv(programsVariable)
 	if built != "" && len(detectRaces) == 0 {
@@ -291,7 +297,7 @@ func install(
 	ctx context.Context, cluster *localcluster.Cluster, options localcluster.KubeVisionOptions,
 ) (*Environment, error) {
 	log.SetLogger(klog.Background())
-	// All tests come from one address; those of the throttle start a replica of their own.
+	// All tests use one address. The tests of the throttle start separate replicas.
 	options.APIServerArgs = append(options.APIServerArgs, "--login-failures-per-address=1000000")
 	kubevision, err := cluster.StartKubeVision(ctx, options)
 	if err != nil {

@@ -5,5 +5,5 @@
 
 package environment
 
-// RaceEnabled is true if the tests are built with the race detector.
-const RaceEnabled = false
+// raceEnabled is true if the tests are built with the race detector.
+const raceEnabled = false

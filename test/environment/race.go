@@ -5,5 +5,5 @@
 
 package environment
 
-// RaceEnabled is true if the tests are built with the race detector.
-const RaceEnabled = true
+// raceEnabled is true if the tests are built with the race detector.
+const raceEnabled = true

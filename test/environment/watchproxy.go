@@ -26,8 +26,8 @@ import (
 	"github.com/kubevision-io/kubevision/hack/localcluster"
 )
 
-// WatchProxy is a proxy before the API server of a cluster. It can break the watches of the read cache, and nothing
-// else: reviews and the watches of RBAC objects go on. It can also end all connections.
+// WatchProxy is a proxy in front of the API server of a cluster. It can break the watches of the read cache without
+// affecting reviews and the watches of RBAC objects. It can also end all connections.
 type WatchProxy struct {
 	server *httptest.Server
 	ca     []byte
@@ -35,10 +35,12 @@ type WatchProxy struct {
 	mu       sync.Mutex
 	broken   func(*http.Request) bool
 	requests map[*http.Request]context.CancelFunc
-	// lists are the lists of the read cache by resource, streaming ones included.
+	// lists counts the lists of the read cache by resource, including streaming lists.
 	lists map[string]int
 	// reviews is the number of access reviews of users.
 	reviews int
+	// lag is the delay of the events of the read cache.
+	lag time.Duration
 }
 
 // NewWatchProxy starts a proxy before the API server of a client configuration.
@@ -87,13 +89,13 @@ func (p *WatchProxy) Through(config *rest.Config) *rest.Config {
 	return config
 }
 
-// Break ends the watches of the read cache, and lets none begin until Mend.
+// Break ends the watches of the read cache, and rejects new ones until Mend.
 func (p *WatchProxy) Break() { p.end(isWatchOfReadCache) }
 
-// Cut ends all requests, and lets none begin until Mend.
+// Cut ends all requests, and rejects new ones until Mend.
 func (p *WatchProxy) Cut() { p.end(func(*http.Request) bool { return true }) }
 
-// Mend lets requests begin again.
+// Mend accepts requests again.
 func (p *WatchProxy) Mend() { p.end(func(*http.Request) bool { return false }) }
 
 func (p *WatchProxy) end(broken func(*http.Request) bool) {
@@ -107,7 +109,38 @@ func (p *WatchProxy) end(broken func(*http.Request) bool) {
 	}
 }
 
-// Lists returns how many times the read cache has asked for all objects of a resource.
+// Delay delays the events of the watches of the read cache that begin from now on.
+func (p *WatchProxy) Delay(lag time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.lag = lag
+}
+
+// delayed returns a writer that delays the response to a watch of the read cache.
+func (p *WatchProxy) delayed(w http.ResponseWriter, r *http.Request) http.ResponseWriter {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.lag == 0 || !isWatchOfReadCache(r) {
+		return w
+	}
+	return delayedWriter{w, p.lag}
+}
+
+type delayedWriter struct {
+	http.ResponseWriter
+	lag time.Duration
+}
+
+// Write waits for lag before it writes.
+func (w delayedWriter) Write(data []byte) (int, error) {
+	time.Sleep(w.lag)
+	return w.ResponseWriter.Write(data)
+}
+
+// Unwrap returns the inner writer for http.ResponseController.
+func (w delayedWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// Lists returns the number of requests of the read cache for all objects of a resource.
 func (p *WatchProxy) Lists(resource string) int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -120,7 +153,7 @@ func (p *WatchProxy) Close() {
 	p.server.Close()
 }
 
-// Reviews returns how many access reviews of users were made.
+// Reviews returns the number of access reviews of users.
 func (p *WatchProxy) Reviews() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -135,7 +168,7 @@ func (p *WatchProxy) handler(next http.Handler) http.Handler {
 			panic(http.ErrAbortHandler)
 		}
 		defer p.leave(r)
-		next.ServeHTTP(w, r.WithContext(ctx))
+		next.ServeHTTP(p.delayed(w, r), r.WithContext(ctx))
 	})
 }
 
@@ -166,7 +199,7 @@ func isWatchOfReadCache(r *http.Request) bool {
 	return r.URL.Query().Get("watch") == "true" && isReadCache(r)
 }
 
-// isReadCache returns whether a request is made by the account of the read cache, for others than RBAC objects.
+// isReadCache returns true if the account of the read cache has sent a request for a resource other than RBAC objects.
 func isReadCache(r *http.Request) bool {
 	if strings.HasPrefix(r.URL.Path, "/apis/rbac.authorization.k8s.io/") {
 		return false
@@ -203,13 +236,13 @@ func (e *Environment) StartAPIServerThrough(
 }
 
 const (
-	// brokenTime is how long the watches are broken of an environment with a stale read cache, which is longer than a
-	// watch may be away before its objects are called stale, and mendedTime how long they are not.
+	// brokenTime is the time for which the watches of an environment with a stale read cache are broken. It exceeds the
+	// time after which objects are stale. mendedTime is the time for which they work.
 	brokenTime = 3 * time.Second
 	mendedTime = time.Second
 )
 
-// makeStale restarts kubevision-apiserver behind a proxy that breaks the watches of its read cache again and again.
+// makeStale restarts kubevision-apiserver behind a proxy that repeatedly breaks the watches of its read cache.
 func (e *Environment) makeStale(ctx context.Context) (stop func(), err error) {
 	proxy, err := NewWatchProxy(e.Cluster.AnonymousConfig())
 	if err != nil {

@@ -42,7 +42,7 @@ func InNamespaces(b *kubevisionv1alpha1.KubeVisionRoleBinding, role, subject str
 	return out
 }
 
-// Using returns the objects that let the subjects use clusters, whose names are separated by commas; * means all.
+// Using returns the objects that allow the subjects to use clusters, whose names are separated by commas; * means all.
 func Using(b *kubevisionv1alpha1.KubeVisionRoleBinding, clusters string, subjects ...string) Objects {
 	name := "kubevision:use:" + b.Name
 	return Objects{

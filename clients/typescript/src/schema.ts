@@ -325,9 +325,9 @@ export interface paths {
     "/apis/dashboard.kubevision.io/v1alpha1/clusters/{cluster}/apply": {
         parameters: {
             query?: {
-                /** @description All to try without writing */
+                /** @description All to validate the change without writing it */
                 dryRun?: string;
-                /** @description true to take fields over that others have applied */
+                /** @description true to take over fields that other managers own */
                 force?: string;
                 /** @description the namespace */
                 namespace?: string;
@@ -472,23 +472,23 @@ export interface paths {
     "/apis/dashboard.kubevision.io/v1alpha1/clusters/{cluster}/log/namespaces/{namespace}/pods": {
         parameters: {
             query?: {
-                /** @description the name of a container; it may be omitted for a Pod with one, and means all containers for several Pods */
+                /** @description the name of the container; optional for a Pod with one container, and for several Pods, where the default is all containers */
                 container?: string;
-                /** @description go on with new lines, also after the container has restarted */
+                /** @description follow the log, also across restarts of the container */
                 follow?: boolean;
                 /** @description send a compressed file */
                 gzip?: boolean;
                 /** @description the labels of the Pods; empty for all */
                 labelSelector?: string;
-                /** @description read the log of the container before its last restart */
+                /** @description return the log from before the last restart of the container */
                 previous?: boolean;
-                /** @description begin with lines that are at most so old */
+                /** @description the maximum age of the returned lines, in seconds */
                 sinceSeconds?: number;
-                /** @description begin with lines since a time in RFC 3339 */
+                /** @description the time of the oldest line to return, in RFC 3339 */
                 sinceTime?: string;
-                /** @description begin with so many lines from the end of the log */
+                /** @description the number of lines from the end of the log to return */
                 tailLines?: number;
-                /** @description begin each line with its time */
+                /** @description prefix each line with its time */
                 timestamps?: boolean;
             };
             header?: never;
@@ -513,21 +513,21 @@ export interface paths {
     "/apis/dashboard.kubevision.io/v1alpha1/clusters/{cluster}/log/namespaces/{namespace}/pods/{name}": {
         parameters: {
             query?: {
-                /** @description the name of a container; it may be omitted for a Pod with one, and means all containers for several Pods */
+                /** @description the name of the container; optional for a Pod with one container, and for several Pods, where the default is all containers */
                 container?: string;
-                /** @description go on with new lines, also after the container has restarted */
+                /** @description follow the log, also across restarts of the container */
                 follow?: boolean;
                 /** @description send a compressed file */
                 gzip?: boolean;
-                /** @description read the log of the container before its last restart */
+                /** @description return the log from before the last restart of the container */
                 previous?: boolean;
-                /** @description begin with lines that are at most so old */
+                /** @description the maximum age of the returned lines, in seconds */
                 sinceSeconds?: number;
-                /** @description begin with lines since a time in RFC 3339 */
+                /** @description the time of the oldest line to return, in RFC 3339 */
                 sinceTime?: string;
-                /** @description begin with so many lines from the end of the log */
+                /** @description the number of lines from the end of the log to return */
                 tailLines?: number;
-                /** @description begin each line with its time */
+                /** @description prefix each line with its time */
                 timestamps?: boolean;
             };
             header?: never;
@@ -554,21 +554,21 @@ export interface paths {
     "/apis/dashboard.kubevision.io/v1alpha1/clusters/{cluster}/log/namespaces/{namespace}/{resource}/{name}": {
         parameters: {
             query?: {
-                /** @description the name of a container; it may be omitted for a Pod with one, and means all containers for several Pods */
+                /** @description the name of the container; optional for a Pod with one container, and for several Pods, where the default is all containers */
                 container?: string;
-                /** @description go on with new lines, also after the container has restarted */
+                /** @description follow the log, also across restarts of the container */
                 follow?: boolean;
                 /** @description send a compressed file */
                 gzip?: boolean;
-                /** @description read the log of the container before its last restart */
+                /** @description return the log from before the last restart of the container */
                 previous?: boolean;
-                /** @description begin with lines that are at most so old */
+                /** @description the maximum age of the returned lines, in seconds */
                 sinceSeconds?: number;
-                /** @description begin with lines since a time in RFC 3339 */
+                /** @description the time of the oldest line to return, in RFC 3339 */
                 sinceTime?: string;
-                /** @description begin with so many lines from the end of the log */
+                /** @description the number of lines from the end of the log to return */
                 tailLines?: number;
-                /** @description begin each line with its time */
+                /** @description prefix each line with its time */
                 timestamps?: boolean;
             };
             header?: never;
@@ -597,21 +597,21 @@ export interface paths {
     "/apis/dashboard.kubevision.io/v1alpha1/clusters/{cluster}/namespaces/{namespace}/logs": {
         parameters: {
             query?: {
-                /** @description the name of a container; it may be omitted for a Pod with one, and means all containers for several Pods */
+                /** @description the name of the container; optional for a Pod with one container, and for several Pods, where the default is all containers */
                 container?: string;
-                /** @description go on with new lines, also after the container has restarted */
+                /** @description follow the log, also across restarts of the container */
                 follow?: boolean;
                 /** @description the labels of the Pods; empty for all */
                 labelSelector?: string;
-                /** @description read the log of the container before its last restart */
+                /** @description return the log from before the last restart of the container */
                 previous?: boolean;
-                /** @description begin with lines that are at most so old */
+                /** @description the maximum age of the returned lines, in seconds */
                 sinceSeconds?: number;
-                /** @description begin with lines since a time in RFC 3339 */
+                /** @description the time of the oldest line to return, in RFC 3339 */
                 sinceTime?: string;
-                /** @description begin with so many lines from the end of the log */
+                /** @description the number of lines from the end of the log to return */
                 tailLines?: number;
-                /** @description begin each line with its time */
+                /** @description prefix each line with its time */
                 timestamps?: boolean;
             };
             header?: never;
@@ -638,7 +638,7 @@ export interface paths {
             query?: {
                 /** @description send and receive binary messages, whose first byte is 0 for input, 1 for output and 2 for errors */
                 binary?: boolean;
-                /** @description the name of a container; it may be omitted for a Pod with one */
+                /** @description the name of the container; optional for a Pod with one container */
                 container?: string;
                 /** @description send input; true by default */
                 stdin?: boolean;
@@ -669,7 +669,7 @@ export interface paths {
     "/apis/dashboard.kubevision.io/v1alpha1/clusters/{cluster}/namespaces/{namespace}/pods/{name}/copy": {
         parameters: {
             query?: {
-                /** @description the name of a container; it may be omitted for a Pod with one */
+                /** @description the name of the container; optional for a Pod with one container */
                 container?: string;
                 /** @description file (the default) for one file, or tar for a directory as a tar archive */
                 format?: "file" | "tar";
@@ -730,9 +730,9 @@ export interface paths {
             query?: {
                 /** @description send and receive binary messages, whose first byte is 0 for input, 1 for output and 2 for errors */
                 binary?: boolean;
-                /** @description a word of the command; it may be repeated. The default is a shell */
+                /** @description a word of the command; may be repeated; the default is a shell */
                 command?: string;
-                /** @description the name of a container; it may be omitted for a Pod with one */
+                /** @description the name of the container; optional for a Pod with one container */
                 container?: string;
                 /** @description send input; true by default */
                 stdin?: boolean;
@@ -763,19 +763,19 @@ export interface paths {
     "/apis/dashboard.kubevision.io/v1alpha1/clusters/{cluster}/namespaces/{namespace}/pods/{name}/logs": {
         parameters: {
             query?: {
-                /** @description the name of a container; it may be omitted for a Pod with one, and means all containers for several Pods */
+                /** @description the name of the container; optional for a Pod with one container, and for several Pods, where the default is all containers */
                 container?: string;
-                /** @description go on with new lines, also after the container has restarted */
+                /** @description follow the log, also across restarts of the container */
                 follow?: boolean;
-                /** @description read the log of the container before its last restart */
+                /** @description return the log from before the last restart of the container */
                 previous?: boolean;
-                /** @description begin with lines that are at most so old */
+                /** @description the maximum age of the returned lines, in seconds */
                 sinceSeconds?: number;
-                /** @description begin with lines since a time in RFC 3339 */
+                /** @description the time of the oldest line to return, in RFC 3339 */
                 sinceTime?: string;
-                /** @description begin with so many lines from the end of the log */
+                /** @description the number of lines from the end of the log to return */
                 tailLines?: number;
-                /** @description begin each line with its time */
+                /** @description prefix each line with its time */
                 timestamps?: boolean;
             };
             header?: never;
@@ -833,7 +833,7 @@ export interface paths {
                 path?: string;
                 /** @description the number or the name of the port */
                 port?: string;
-                /** @description http by default */
+                /** @description the scheme of the server; http by default */
                 scheme?: "http" | "https";
             };
             header?: never;
@@ -847,13 +847,13 @@ export interface paths {
             };
             cookie?: never;
         };
-        /** @description send what an HTTP server at a port of a Pod answers */
+        /** @description return the response of an HTTP server at a port of a Pod */
         get: operations["getThroughPod"];
         put?: never;
         post?: never;
         delete?: never;
         options?: never;
-        /** @description send what an HTTP server at a port of a Pod answers */
+        /** @description return the response of an HTTP server at a port of a Pod */
         head: operations["headThroughPod"];
         patch?: never;
         trace?: never;
@@ -1074,7 +1074,7 @@ export interface paths {
                 path?: string;
                 /** @description the number or the name of the port */
                 port?: string;
-                /** @description http by default */
+                /** @description the scheme of the server; http by default */
                 scheme?: "http" | "https";
             };
             header?: never;
@@ -1088,13 +1088,13 @@ export interface paths {
             };
             cookie?: never;
         };
-        /** @description send what an HTTP server at a port of a Service answers */
+        /** @description return the response of an HTTP server at a port of a Service */
         get: operations["getThroughService"];
         put?: never;
         post?: never;
         delete?: never;
         options?: never;
-        /** @description send what an HTTP server at a port of a Service answers */
+        /** @description return the response of an HTTP server at a port of a Service */
         head: operations["headThroughService"];
         patch?: never;
         trace?: never;
@@ -1150,19 +1150,19 @@ export interface paths {
     "/apis/dashboard.kubevision.io/v1alpha1/clusters/{cluster}/namespaces/{namespace}/{resource}/{name}/logs": {
         parameters: {
             query?: {
-                /** @description the name of a container; it may be omitted for a Pod with one, and means all containers for several Pods */
+                /** @description the name of the container; optional for a Pod with one container, and for several Pods, where the default is all containers */
                 container?: string;
-                /** @description go on with new lines, also after the container has restarted */
+                /** @description follow the log, also across restarts of the container */
                 follow?: boolean;
-                /** @description read the log of the container before its last restart */
+                /** @description return the log from before the last restart of the container */
                 previous?: boolean;
-                /** @description begin with lines that are at most so old */
+                /** @description the maximum age of the returned lines, in seconds */
                 sinceSeconds?: number;
-                /** @description begin with lines since a time in RFC 3339 */
+                /** @description the time of the oldest line to return, in RFC 3339 */
                 sinceTime?: string;
-                /** @description begin with so many lines from the end of the log */
+                /** @description the number of lines from the end of the log to return */
                 tailLines?: number;
-                /** @description begin each line with its time */
+                /** @description prefix each line with its time */
                 timestamps?: boolean;
             };
             header?: never;
@@ -1269,9 +1269,9 @@ export interface paths {
     "/apis/dashboard.kubevision.io/v1alpha1/clusters/{cluster}/nodes/{name}/shell": {
         parameters: {
             query?: {
-                /** @description the image of the Pod, with chroot. The default is that of the server */
+                /** @description the image of the Pod with chroot; the default is the debug image of the server */
                 image?: string;
-                /** @description the namespace of the Pod: default, unless it is named */
+                /** @description the namespace of the Pod; the default is default */
                 namespace?: string;
             };
             header?: never;
@@ -1664,13 +1664,13 @@ export interface paths {
             query?: {
                 /** @description comma-separated plurals of the kinds to search; the default is the kinds of the sidebar */
                 kinds?: string;
-                /** @description maximum number of items of each kind; default 20, at most 500 */
+                /** @description the maximum number of items of each kind: 20 by default, and 500 at most */
                 limit?: number;
-                /** @description only objects in this namespace */
+                /** @description search only this namespace */
                 namespace?: string;
                 /** @description text that the name or a label must contain; case is ignored */
                 q?: string;
-                /** @description synonym of kinds */
+                /** @description another name of kinds */
                 types?: string;
             };
             header?: never;
@@ -1945,13 +1945,13 @@ export interface paths {
                 clusters?: string;
                 /** @description comma-separated plurals of the kinds to search; the default is the kinds of the sidebar */
                 kinds?: string;
-                /** @description maximum number of items of each kind; default 20, at most 500 */
+                /** @description the maximum number of items of each kind: 20 by default, and 500 at most */
                 limit?: number;
-                /** @description only objects in this namespace */
+                /** @description search only this namespace */
                 namespace?: string;
                 /** @description text that the name or a label must contain; case is ignored */
                 q?: string;
-                /** @description synonym of kinds */
+                /** @description another name of kinds */
                 types?: string;
             };
             header?: never;
@@ -2012,7 +2012,7 @@ export interface paths {
     "/apis/dashboard.kubevision.io/v1alpha1/templates": {
         parameters: {
             query?: {
-                /** @description only templates of this category */
+                /** @description return only templates of this category */
                 category?: string;
             };
             header?: never;
@@ -2034,14 +2034,14 @@ export interface paths {
             query?: {
                 /** @description the number of terminals to return: 50 by default, and 200 at most */
                 limit?: number;
-                /** @description the number of terminals to leave out */
+                /** @description the number of terminals to skip */
                 offset?: number;
             };
             header?: never;
             path?: never;
             cookie?: never;
         };
-        /** @description list the recorded terminals, the last one first */
+        /** @description list the recorded terminals, the newest first */
         get: operations["listTerminalSessions"];
         put?: never;
         post?: never;
@@ -2265,13 +2265,13 @@ export interface paths {
     "/apis/dashboard.kubevision.io/v1alpha1/watch/events": {
         parameters: {
             query?: {
-                /** @description true for the objects that are there already, before the changes */
+                /** @description true to send the existing objects before the changes */
                 initial?: boolean;
-                /** @description true for metadata instead of objects */
+                /** @description true to send metadata instead of objects */
                 summary?: boolean;
-                /** @description a ticket, if no header has a token */
+                /** @description a ticket, if no header contains a token */
                 ticket?: string;
-                /** @description cluster:resource or cluster:resource:namespace, each with @ and a bookmark to resume from it; several are separated by commas */
+                /** @description comma-separated topics: cluster:resource or cluster:resource:namespace, optionally followed by @ and a bookmark to resume from */
                 topics?: string;
             };
             header?: never;
@@ -2325,7 +2325,7 @@ export interface paths {
     "/apis/dashboard.kubevision.io/v1alpha1/ws/watch": {
         parameters: {
             query?: {
-                /** @description a ticket, if no header has a token */
+                /** @description a ticket, if no header contains a token */
                 ticket?: string;
             };
             header?: never;
@@ -2698,7 +2698,7 @@ export interface components {
         "io.kubevision.dashboard.v1alpha1.Apply": {
             /**
              * Format: int32
-             * @description applied is the number of objects that equal their manifests now, or would do so without the dry run.
+             * @description applied is the number of objects that equal their manifests. In a dry run, it is the expected number.
              * @default 0
              */
             applied: number;
@@ -2750,12 +2750,12 @@ export interface components {
              */
             kind: string;
             /**
-             * @description name of the object.
+             * @description name is the name of the object.
              * @default
              */
             name: string;
             /**
-             * @description namespace of the object; empty for cluster-scoped kinds.
+             * @description namespace is the namespace of the object. It is empty for cluster-scoped kinds.
              * @default
              */
             namespace: string;
@@ -2763,12 +2763,12 @@ export interface components {
              * @description operation is the operation that was performed.
              *
              *     Possible enum values:
-             *      - `"configured"` is a change of an object.
-             *      - `"created"` is the creation of an object.
-             *      - `"deferred"` is an object that a dry run cannot test: its namespace or its kind is in the same request, and not in the cluster yet.
-             *      - `"failed"` is an object that was rejected.
-             *      - `"skipped"` is an object that was not applied because of other objects.
-             *      - `"unchanged"` is no change: the object equals the manifest.
+             *      - `"configured"` means that the object was changed.
+             *      - `"created"` means that the object was created.
+             *      - `"deferred"` means that a dry run cannot test the object, because the same request creates its namespace or its kind.
+             *      - `"failed"` means that the object was rejected.
+             *      - `"skipped"` means that the object was not applied because of other objects.
+             *      - `"unchanged"` means that the object already equals the manifest.
              * @default
              * @enum {string}
              */
@@ -2803,12 +2803,12 @@ export interface components {
         /** @description BatchDeleteItem names an object to delete. */
         "io.kubevision.dashboard.v1alpha1.BatchDeleteItem": {
             /**
-             * @description name of the object.
+             * @description name is the name of the object.
              * @default
              */
             name: string;
             /**
-             * @description namespace of the object; empty for cluster-scoped kinds.
+             * @description namespace is the namespace of the object. It is empty for cluster-scoped kinds.
              * @default
              */
             namespace?: string;
@@ -2825,12 +2825,12 @@ export interface components {
             /** @description error describes a failure. */
             error?: string;
             /**
-             * @description name of the object.
+             * @description name is the name of the object.
              * @default
              */
             name: string;
             /**
-             * @description namespace of the object; empty for cluster-scoped kinds.
+             * @description namespace is the namespace of the object. It is empty for cluster-scoped kinds.
              * @default
              */
             namespace?: string;
@@ -2872,12 +2872,12 @@ export interface components {
              */
             kind: string;
             /**
-             * @description name of the workload.
+             * @description name is the name of the workload.
              * @default
              */
             name: string;
             /**
-             * @description namespace of the workload.
+             * @description namespace is the namespace of the workload.
              * @default
              */
             namespace: string;
@@ -2894,12 +2894,12 @@ export interface components {
              */
             kind: string;
             /**
-             * @description name of the workload.
+             * @description name is the name of the workload.
              * @default
              */
             name: string;
             /**
-             * @description namespace of the workload.
+             * @description namespace is the namespace of the workload.
              * @default
              */
             namespace: string;
@@ -2909,21 +2909,21 @@ export interface components {
              */
             success: boolean;
         };
-        /** @description Binding is a role binding, for its subjects. */
+        /** @description Binding is a role binding, as returned to its subjects. */
         "io.kubevision.dashboard.v1alpha1.Binding": {
-            /** @description clusters on which the binding applies. */
+            /** @description clusters are the clusters on which the binding applies. */
             clusters: string[];
             /**
-             * @description name of the KubeVisionRoleBinding.
+             * @description name is the name of the KubeVisionRoleBinding.
              * @default
              */
             name: string;
             /** @description namespaceSelector is the label selector of the namespaces in which the binding applies. */
             namespaceSelector?: string;
-            /** @description namespaces in which the binding applies, by name. It is empty if the binding applies in the whole cluster or selects namespaces by label. */
+            /** @description namespaces are the namespaces in which the binding applies, sorted by name. It is empty if the binding applies in the whole cluster or selects namespaces by label. */
             namespaces: string[];
             /**
-             * @description role that the binding grants.
+             * @description role is the role that the binding grants.
              * @default
              */
             role: string;
@@ -2937,7 +2937,7 @@ export interface components {
             apiServer: string;
             /** @description authType is the kind of the connection: kubeconfig or in-cluster. */
             authType?: string;
-            /** @description conditions of the cluster. */
+            /** @description conditions are the conditions of the cluster. */
             conditions?: components["schemas"]["io.k8s.apimachinery.pkg.apis.meta.v1.Condition"][];
             /** @description createdAt is the time of the registration. */
             createdAt: components["schemas"]["io.k8s.apimachinery.pkg.apis.meta.v1.Time"];
@@ -2970,7 +2970,7 @@ export interface components {
              */
             status: string;
             /**
-             * @description version of the cluster's API server.
+             * @description version is the version of the cluster's API server.
              * @default
              */
             version: string;
@@ -2978,7 +2978,7 @@ export interface components {
         /** @description ClusterAccess describes the caller's access to one cluster. */
         "io.kubevision.dashboard.v1alpha1.ClusterAccess": {
             /**
-             * @description allNamespaces is true if the caller may list the namespaces of the cluster. Then namespaces contains all of them.
+             * @description allNamespaces is true if the caller may list the namespaces of the cluster. namespaces then contains all of them.
              * @default false
              */
             allNamespaces: boolean;
@@ -2994,7 +2994,7 @@ export interface components {
             name: string;
             /** @description namespaces are the namespaces that the caller may read, by name. */
             namespaces: string[];
-            /** @description roles are the roles that bindings give the caller there. They are for display only. */
+            /** @description roles are the roles that bindings grant the caller on the cluster. They are for display only. */
             roles: string[];
             /**
              * @description status is reachable or unreachable. The namespaces of an unreachable cluster are unknown.
@@ -3059,7 +3059,7 @@ export interface components {
              */
             credentialsValid: boolean;
             /**
-             * @description impersonationReady is true if requests can be made as users.
+             * @description impersonationReady is true if KubeVision can send requests as users.
              * @default false
              */
             impersonationReady: boolean;
@@ -3070,7 +3070,7 @@ export interface components {
              * @default false
              */
             reachable: boolean;
-            /** @description version of the API server. */
+            /** @description version is the version of the API server. */
             version?: string;
         };
         /** @description ClusterTestEnvelope is the response to POST /clusters/{cluster}/test. */
@@ -3127,9 +3127,9 @@ export interface components {
             left?: components["schemas"]["io.kubevision.dashboard.v1alpha1.ObjectReference"];
             /** @description right is another name of target. */
             right?: components["schemas"]["io.kubevision.dashboard.v1alpha1.ObjectReference"];
-            /** @description source is one object. */
+            /** @description source is the first object. */
             source?: components["schemas"]["io.kubevision.dashboard.v1alpha1.ObjectReference"];
-            /** @description target is the other object. */
+            /** @description target is the second object. */
             target?: components["schemas"]["io.kubevision.dashboard.v1alpha1.ObjectReference"];
         };
         /** @description Comparison contains two objects as YAML, without the metadata that differ between any two objects. */
@@ -3175,7 +3175,7 @@ export interface components {
              */
             sourceRef: string;
             /**
-             * @description sourceYaml is one object.
+             * @description sourceYaml is the first object as YAML.
              * @default
              */
             sourceYaml: string;
@@ -3190,7 +3190,7 @@ export interface components {
              */
             targetRef: string;
             /**
-             * @description targetYaml is the other object.
+             * @description targetYaml is the second object as YAML.
              * @default
              */
             targetYaml: string;
@@ -3244,14 +3244,14 @@ export interface components {
             authType: string;
             /** @description displayName is the displayed name. Defaults to the name. */
             displayName?: string;
-            /** @description kubeconfig for the cluster, with only inline certificate data or a token. It is never returned. */
+            /** @description kubeconfig is the kubeconfig for the cluster, with only inline certificate data or a token. It is never returned. */
             kubeconfig?: string;
             /** @description labels are matched by the selectors of role bindings. */
             labels?: {
                 [key: string]: string;
             };
             /**
-             * @description name of the cluster, which is also its id.
+             * @description name is the name of the cluster, which is also its id.
              * @default
              */
             name: string;
@@ -3264,11 +3264,11 @@ export interface components {
              */
             clusters: components["schemas"]["io.kubevision.dashboard.v1alpha1.RoleBindingTargets"];
             /**
-             * @description name of the role binding, which is also its id.
+             * @description name is the name of the role binding, which is also its id.
              * @default
              */
             name: string;
-            /** @description namespaces restricts the role to some of those clusters' namespaces. Without it the role applies in the whole cluster. */
+            /** @description namespaces restricts the role to some namespaces of these clusters. If it is absent, the role applies in the whole cluster. */
             namespaces?: components["schemas"]["io.kubevision.dashboard.v1alpha1.RoleBindingTargets"];
             /**
              * @description roleRef is the role.
@@ -3289,11 +3289,11 @@ export interface components {
             /** @description mustChangePassword requires the user to choose another password at the first login. Defaults to true. */
             mustChangePassword?: boolean;
             /**
-             * @description password of the user. It must have at least 12 characters and must not be easy to guess.
+             * @description password is the password of the user. It must have at least 12 characters and must not be easy to guess.
              * @default
              */
             password: string;
-            /** @description role is the role that the user gets on every cluster: super-admin, admin, editor or viewer; custom, the default, means none. */
+            /** @description role is the role that is granted to the user on every cluster: super-admin, admin, editor, viewer or custom. The default, custom, grants no role. */
             role?: string;
             /** @description twoFactor is the policy of the second factor: Optional or Required. */
             twoFactor?: string;
@@ -3331,7 +3331,7 @@ export interface components {
              */
             recoveryCodesRemaining: number;
             /**
-             * @description role is the role that the user's bindings give on the host: super-admin, admin, editor, viewer or custom. It is only for displaying and hiding buttons.
+             * @description role is the role that the user's bindings grant on the host: super-admin, admin, editor, viewer or custom. Use it only to show and hide buttons.
              * @default
              */
             role: string;
@@ -3418,11 +3418,11 @@ export interface components {
         /** @description DebugContainer is an ephemeral container of a Pod. */
         "io.kubevision.dashboard.v1alpha1.DebugContainer": {
             /**
-             * @description container is the name of the container. Attach to it.
+             * @description container is the name of the container. Use it to attach to the container.
              * @default
              */
             container: string;
-            /** @description message is why the container waits, or how it has ended. */
+            /** @description message describes why the container is waiting, or how it has terminated. */
             message?: string;
             /**
              * @description state is running, waiting or terminated.
@@ -3449,19 +3449,19 @@ export interface components {
         };
         /** @description DebugRequest is the body of POST .../pods/{name}/debug. */
         "io.kubevision.dashboard.v1alpha1.DebugRequest": {
-            /** @description command is the command of the container. The default is that of the image. */
+            /** @description command is the command of the container. Defaults to the command of the image. */
             command?: string[];
-            /** @description image is the image of the container. The default is that of the server. */
+            /** @description image is the image of the container. Defaults to the debug image of the server. */
             image?: string;
-            /** @description target is the name of a container whose processes the new one shows. */
+            /** @description target is the name of a container whose processes are visible in the new container. */
             target?: string;
         };
         /** @description Diff is the difference between two versions of an object. It omits the metadata that Kubernetes maintains, such as resourceVersion. */
         "io.kubevision.dashboard.v1alpha1.Diff": {
-            /** @description paths are the fields that differ: .spec.replicas */
+            /** @description paths are the fields that differ, for example .spec.replicas. */
             paths: string[];
             /**
-             * @description unified is the difference of both as YAML, in unified format. It is empty if there is none.
+             * @description unified is the difference between the two versions as YAML, in unified format. It is empty if there is none.
              * @default
              */
             unified: string;
@@ -3580,7 +3580,7 @@ export interface components {
              */
             meta: components["schemas"]["io.kubevision.dashboard.v1alpha1.Meta"];
         };
-        /** @description Disabled confirms that there is no second factor any more. */
+        /** @description Disabled confirms that the second factor was removed. */
         "io.kubevision.dashboard.v1alpha1.Disabled": {
             /**
              * @description disabled is true.
@@ -3592,7 +3592,7 @@ export interface components {
         "io.kubevision.dashboard.v1alpha1.DisabledEnvelope": {
             /** @description code is the result; 0 is success. */
             code: components["schemas"]["io.kubevision.dashboard.v1alpha1.Code"];
-            /** @description data confirms that there is no second factor any more. */
+            /** @description data confirms that the second factor was removed. */
             data: components["schemas"]["io.kubevision.dashboard.v1alpha1.Disabled"] | null;
             /**
              * @description message describes the result.
@@ -3618,11 +3618,11 @@ export interface components {
              */
             dryRun: boolean;
             /**
-             * @description name of the node.
+             * @description name is the name of the node.
              * @default
              */
             name: string;
-            /** @description pods of the node, by namespace and name. */
+            /** @description pods are the Pods of the node, sorted by namespace and name. */
             pods: components["schemas"]["io.kubevision.dashboard.v1alpha1.DrainedPod"][];
         };
         /** @description DrainEnvelope is the response to POST .../drain. */
@@ -3644,15 +3644,15 @@ export interface components {
         };
         /** @description DrainRequest is the optional body of POST .../drain. */
         "io.kubevision.dashboard.v1alpha1.DrainRequest": {
-            /** @description deleteEmptyDirData also evicts Pods with emptyDir volumes, whose data are lost. */
+            /** @description deleteEmptyDirData allows the eviction of Pods with emptyDir volumes, whose data are lost. */
             deleteEmptyDirData?: boolean;
-            /** @description dryRun changes nothing, and returns the expected result. */
+            /** @description dryRun returns the expected result without a change. */
             dryRun?: boolean;
-            /** @description force also evicts Pods that no controller creates again. */
+            /** @description force allows the eviction of Pods that no controller recreates. */
             force?: boolean;
             /**
              * Format: int64
-             * @description gracePeriodSeconds is the grace period of the Pods. Defaults to that of each Pod.
+             * @description gracePeriodSeconds is the grace period of the Pods. Defaults to the grace period of each Pod.
              */
             gracePeriodSeconds?: number;
             /**
@@ -3666,12 +3666,12 @@ export interface components {
             /** @description code is the error code if the status is failed. */
             code?: components["schemas"]["io.kubevision.dashboard.v1alpha1.Code"];
             /**
-             * @description name of the Pod.
+             * @description name is the name of the Pod.
              * @default
              */
             name: string;
             /**
-             * @description namespace of the Pod.
+             * @description namespace is the namespace of the Pod.
              * @default
              */
             namespace: string;
@@ -3687,7 +3687,7 @@ export interface components {
         "io.kubevision.dashboard.v1alpha1.DryRun": {
             /** @description current is the stored object. It is null if the object does not exist, or if the caller may not get it. */
             current?: components["schemas"]["io.kubevision.dashboard.v1alpha1.DryRunObject"];
-            /** @description diff is the difference. It is null if there is nothing to compare. */
+            /** @description diff is the difference between current and proposed. It is null if one of them is null. */
             diff?: components["schemas"]["io.kubevision.dashboard.v1alpha1.Diff"];
             /** @description errors are the API server's reasons for a rejection. */
             errors: string[];
@@ -3803,7 +3803,7 @@ export interface components {
              */
             id: number;
             /**
-             * @description namespace of the object, empty for cluster-scoped kinds.
+             * @description namespace is the namespace of the object. It is empty for cluster-scoped kinds.
              * @default
              */
             namespace: string;
@@ -3865,7 +3865,7 @@ export interface components {
         };
         /** @description FavoriteOrder is the body of PUT /favorites/reorder. */
         "io.kubevision.dashboard.v1alpha1.FavoriteOrder": {
-            /** @description orderedIds are the ids of favorites. The other favorites follow. */
+            /** @description orderedIds are the ids of favorites in their new order. Favorites that are not listed follow. */
             orderedIds: number[];
         };
         /** @description FavoriteRequest is the body of POST /favorites and POST /favorites/toggle. */
@@ -3877,7 +3877,7 @@ export interface components {
             clusterId: string;
             /** @description displayName is the displayed name. Defaults to the name of the object. */
             displayName?: string;
-            /** @description namespace of the object, absent for cluster-scoped kinds. */
+            /** @description namespace is the namespace of the object. It is absent for cluster-scoped kinds. */
             namespace?: string;
             /**
              * @description resourceName is the name of the object.
@@ -3890,7 +3890,7 @@ export interface components {
              */
             resourceType: string;
         };
-        /** @description FavoriteState is the state of an object with regard to favorites. */
+        /** @description FavoriteState describes whether an object is a favorite. */
         "io.kubevision.dashboard.v1alpha1.FavoriteState": {
             /** @description favorite is the favorite, if the object is one. */
             favorite?: components["schemas"]["io.kubevision.dashboard.v1alpha1.Favorite"];
@@ -3927,7 +3927,7 @@ export interface components {
              */
             registry: string;
             /**
-             * @description repository is the path of the image there.
+             * @description repository is the path of the image on the registry.
              * @default
              */
             repository: string;
@@ -3991,10 +3991,10 @@ export interface components {
         };
         /** @description LoginRequest is the body of POST /auth/login. */
         "io.kubevision.dashboard.v1alpha1.LoginRequest": {
-            /** @description deviceToken is the token of the last login from this client. It identifies the client as known when many unknown clients try to log in. It can also be sent in the header X-KubeVision-Device, here and in all calls that return one. */
+            /** @description deviceToken is the token of the last login from this client. It identifies the client as known when many unknown clients try to log in. It can also be sent in the header X-KubeVision-Device, in this request and in all requests that return a device token. */
             deviceToken?: string;
             /**
-             * @description password of the user.
+             * @description password is the password of the user.
              * @default
              */
             password: string;
@@ -4006,7 +4006,7 @@ export interface components {
              */
             username: string;
         };
-        /** @description ManagedSession is a session of any user, for callers who manage sessions. */
+        /** @description ManagedSession is a session of any user, as returned to callers who manage sessions. */
         "io.kubevision.dashboard.v1alpha1.ManagedSession": {
             /**
              * @description address is the client's address at the login.
@@ -4025,7 +4025,7 @@ export interface components {
             /** @description expiresAt is the time at which the session ends unless it is refreshed. */
             expiresAt: components["schemas"]["io.k8s.apimachinery.pkg.apis.meta.v1.Time"];
             /**
-             * @description id of the session.
+             * @description id is the id of the session.
              * @default
              */
             id: string;
@@ -4074,9 +4074,9 @@ export interface components {
              */
             meta: components["schemas"]["io.kubevision.dashboard.v1alpha1.Meta"];
         };
-        /** @description ManagedUser is a user, for callers who manage users. The role is empty for callers who may not list role bindings. */
+        /** @description ManagedUser is a user, as returned to callers who manage users. The role is empty for callers who may not list role bindings. */
         "io.kubevision.dashboard.v1alpha1.ManagedUser": {
-            /** @description conditions of the user. */
+            /** @description conditions are the conditions of the user. */
             conditions?: components["schemas"]["io.k8s.apimachinery.pkg.apis.meta.v1.Condition"][];
             /** @description createdAt is the creation time of the user. */
             createdAt: components["schemas"]["io.k8s.apimachinery.pkg.apis.meta.v1.Time"];
@@ -4122,7 +4122,7 @@ export interface components {
              */
             resourceVersion: string;
             /**
-             * @description role is the role that the user's bindings give on the host: super-admin, admin, editor, viewer or custom. It is only for displaying and hiding buttons.
+             * @description role is the role that the user's bindings grant on the host: super-admin, admin, editor, viewer or custom. Use it only to show and hide buttons.
              * @default
              */
             role: string;
@@ -4175,7 +4175,7 @@ export interface components {
         "io.kubevision.dashboard.v1alpha1.Meta": {
             /** @description asOf is the last time at which stale data were known to be current. */
             asOf?: components["schemas"]["io.k8s.apimachinery.pkg.apis.meta.v1.Time"];
-            /** @description columns are the columns of a table, to which the cells of the objects belong. */
+            /** @description columns are the columns of a table. The cells of each object have the same order. */
             columns?: components["schemas"]["io.kubevision.dashboard.v1alpha1.TableColumn"][];
             /** @description continue is the token for the next page. */
             continue?: string;
@@ -4183,9 +4183,9 @@ export interface components {
             field?: string;
             /** @description namespaces are the namespaces of partial data. */
             namespaces?: string[];
-            /** @description notModified is true if the data are those whose entity tag the client has sent in If-None-Match. They are null then. */
+            /** @description notModified is true if the data have the entity tag of the header If-None-Match. data is then null. */
             notModified?: boolean;
-            /** @description partial is true if the caller may not read the whole cluster. The data cover only the namespaces that the caller may read. */
+            /** @description partial is true if the caller may read only some namespaces. The data then cover only these namespaces. */
             partial?: boolean;
             /**
              * @description requestId identifies this request in the server's logs: "req_" and a ULID.
@@ -4199,7 +4199,7 @@ export interface components {
             retryAfterSeconds?: number;
             /** @description source is the source of a read: cache or apiserver. */
             source?: string;
-            /** @description stale is true if the data come from a cache that has lost its connection. */
+            /** @description stale is true if the data come from a cache that has lost its connection to the cluster. */
             stale?: boolean;
             /**
              * Format: int64
@@ -4222,7 +4222,7 @@ export interface components {
         /** @description NodeScheduling describes whether Pods are scheduled to a node. */
         "io.kubevision.dashboard.v1alpha1.NodeScheduling": {
             /**
-             * @description name of the node.
+             * @description name is the name of the node.
              * @default
              */
             name: string;
@@ -4249,7 +4249,7 @@ export interface components {
              */
             meta: components["schemas"]["io.kubevision.dashboard.v1alpha1.Meta"];
         };
-        /** @description Object is an object of a cluster in Kubernetes' format, without managedFields. It has further fields, which depend on its kind. */
+        /** @description Object is an object of a cluster in Kubernetes' format, without managedFields. It has additional fields, which depend on its kind. */
         "io.kubevision.dashboard.v1alpha1.Object": {
             /**
              * @description apiVersion is the group and version of the object.
@@ -4275,7 +4275,7 @@ export interface components {
         } & {
             [key: string]: unknown;
         };
-        /** @description ObjectEnvelope is one object of a cluster. */
+        /** @description ObjectEnvelope is the response with one object of a cluster. */
         "io.kubevision.dashboard.v1alpha1.ObjectEnvelope": {
             /** @description code is the result; 0 is success. */
             code: components["schemas"]["io.kubevision.dashboard.v1alpha1.Code"];
@@ -4292,7 +4292,7 @@ export interface components {
              */
             meta: components["schemas"]["io.kubevision.dashboard.v1alpha1.Meta"];
         };
-        /** @description ObjectListEnvelope is a list of objects of a cluster. */
+        /** @description ObjectListEnvelope is the response to a list of objects of a cluster. */
         "io.kubevision.dashboard.v1alpha1.ObjectListEnvelope": {
             /** @description code is the result; 0 is success. */
             code: components["schemas"]["io.kubevision.dashboard.v1alpha1.Code"];
@@ -4542,7 +4542,7 @@ export interface components {
              * @default
              */
             message: string;
-            /** @description namespace is the namespace of that object. */
+            /** @description namespace is the namespace of the regarding object. */
             namespace?: string;
             /**
              * @description objectKind is the kind of the regarding object.
@@ -4550,7 +4550,7 @@ export interface components {
              */
             objectKind: string;
             /**
-             * @description objectName is the name of that object.
+             * @description objectName is the name of the regarding object.
              * @default
              */
             objectName: string;
@@ -4577,7 +4577,7 @@ export interface components {
             allocatable: number;
             /**
              * Format: int64
-             * @description limits is the sum of the limits of those Pods.
+             * @description limits is the sum of the limits of Pods that have not finished.
              * @default 0
              */
             limits: number;
@@ -4597,12 +4597,12 @@ export interface components {
         /** @description OverviewResources contains the compute resources of a cluster. */
         "io.kubevision.dashboard.v1alpha1.OverviewResources": {
             /**
-             * @description cpu is in thousandths of a CPU.
+             * @description cpu is the CPU, in thousandths of a CPU.
              * @default {}
              */
             cpu: components["schemas"]["io.kubevision.dashboard.v1alpha1.OverviewResource"];
             /**
-             * @description memory is in bytes.
+             * @description memory is the memory, in bytes.
              * @default {}
              */
             memory: components["schemas"]["io.kubevision.dashboard.v1alpha1.OverviewResource"];
@@ -4745,7 +4745,7 @@ export interface components {
              */
             meta: components["schemas"]["io.kubevision.dashboard.v1alpha1.Meta"];
         };
-        /** @description RecoveryCodes contains codes that replace a lost second factor, each once. */
+        /** @description RecoveryCodes contains one-time codes that replace a lost second factor. */
         "io.kubevision.dashboard.v1alpha1.RecoveryCodes": {
             /** @description recoveryCodes are returned once. */
             recoveryCodes: string[];
@@ -4865,17 +4865,17 @@ export interface components {
              * @default
              */
             changeCause: string;
-            /** @description createdAt is the creation time of that object. */
+            /** @description createdAt is the creation time of that ReplicaSet or ControllerRevision. */
             createdAt: components["schemas"]["io.k8s.apimachinery.pkg.apis.meta.v1.Time"];
             /**
              * @description current is true for the current revision.
              * @default false
              */
             current: boolean;
-            /** @description images of the containers. */
+            /** @description images are the images of the containers. */
             images: string[];
             /**
-             * @description name of the ReplicaSet or ControllerRevision that contains the revision.
+             * @description name is the name of the ReplicaSet or ControllerRevision that contains the revision.
              * @default
              */
             name: string;
@@ -4944,11 +4944,11 @@ export interface components {
              */
             id: string;
             /**
-             * @description name of the role binding.
+             * @description name is the name of the role binding.
              * @default
              */
             name: string;
-            /** @description namespaces restricts the role to some of those clusters' namespaces. Without it the role applies in the whole cluster. */
+            /** @description namespaces restricts the role to some namespaces of these clusters. If it is absent, the role applies in the whole cluster. */
             namespaces?: components["schemas"]["io.kubevision.dashboard.v1alpha1.RoleBindingTargets"];
             /**
              * @description resourceVersion is the version of the role binding.
@@ -4975,13 +4975,13 @@ export interface components {
             /** @description message describes the cause and its solution. */
             message?: string;
             /**
-             * @description name of the cluster.
+             * @description name is the name of the cluster.
              * @default
              */
             name: string;
             /**
              * Format: int32
-             * @description namespaceCount is the number of namespaces with a RoleBinding. It is absent if the role applies in all.
+             * @description namespaceCount is the number of namespaces with a RoleBinding. It is absent if the role applies in all namespaces.
              */
             namespaceCount?: number;
             /** @description namespaces are the namespaces with a RoleBinding, at most the first 256. */
@@ -4989,7 +4989,7 @@ export interface components {
             /** @description reason is the machine-readable cause of the status. */
             reason?: string;
             /**
-             * @description status is True if the role binding is in force there.
+             * @description status is True if the role binding is in force on the cluster.
              * @default
              */
             status: string;
@@ -5033,7 +5033,7 @@ export interface components {
             /** @description kind is KubeVisionRole or ClusterRole. */
             kind?: string;
             /**
-             * @description name of a built-in role or of a ClusterRole of the clusters.
+             * @description name is the name of a built-in role, or of a ClusterRole on the clusters.
              * @default
              */
             name: string;
@@ -5042,10 +5042,10 @@ export interface components {
         "io.kubevision.dashboard.v1alpha1.RoleBindingStatus": {
             /** @description clusters contains the applied state on each cluster. */
             clusters: components["schemas"]["io.kubevision.dashboard.v1alpha1.RoleBindingClusterStatus"][];
-            /** @description conditions of the role binding. */
+            /** @description conditions are the conditions of the role binding. */
             conditions?: components["schemas"]["io.k8s.apimachinery.pkg.apis.meta.v1.Condition"][];
             /**
-             * @description ready is true if the role binding is in force on all selected clusters that can be reached.
+             * @description ready is true if the role binding is in force on all selected clusters that are reachable.
              * @default false
              */
             ready: boolean;
@@ -5060,34 +5060,34 @@ export interface components {
              */
             kind: string;
             /**
-             * @description name of the subject.
+             * @description name is the name of the subject.
              * @default
              */
             name: string;
-            /** @description namespace of a ServiceAccount. */
+            /** @description namespace is the namespace of a ServiceAccount. */
             namespace?: string;
         };
         /** @description RoleBindingSummary is a short form of a spec. */
         "io.kubevision.dashboard.v1alpha1.RoleBindingSummary": {
             /**
-             * @description clusters that the binding selects.
+             * @description clusters lists the clusters that the binding selects.
              * @default
              */
             clusters: string;
             /**
-             * @description namespaces that the binding selects.
+             * @description namespaces lists the namespaces that the binding selects.
              * @default
              */
             namespaces: string;
             /**
-             * @description subjects of the role binding.
+             * @description subjects lists the subjects of the role binding.
              * @default
              */
             subjects: string;
         };
         /** @description RoleBindingTargets selects clusters or namespaces, either by name or by label. */
         "io.kubevision.dashboard.v1alpha1.RoleBindingTargets": {
-            /** @description names of the targets. */
+            /** @description names are the names of the targets. */
             names?: string[];
             /** @description selector matches the labels of the targets; an empty one matches all. */
             selector?: components["schemas"]["io.k8s.apimachinery.pkg.apis.meta.v1.LabelSelector"];
@@ -5127,7 +5127,7 @@ export interface components {
         "io.kubevision.dashboard.v1alpha1.RollbackRequest": {
             /**
              * Format: int64
-             * @description revision is the target of the rollback; 0 is the one before the current revision.
+             * @description revision is the target of the rollback; 0 means the revision before the current one.
              */
             revision: number;
         };
@@ -5199,19 +5199,19 @@ export interface components {
             resource_type: string;
             /**
              * Format: int64
-             * @description total is the number of matches, which may be more than the items.
+             * @description total is the number of matches, which may exceed the number of items.
              * @default 0
              */
             total: number;
         };
-        /** @description SearchItem is a match. */
+        /** @description SearchItem is a matching object. */
         "io.kubevision.dashboard.v1alpha1.SearchItem": {
             /**
              * @description apiVersion is the object's group and version.
              * @default
              */
             apiVersion: string;
-            /** @description cluster is the name of the cluster, in a search of several clusters. */
+            /** @description cluster is the name of the cluster. It is set if a search covers several clusters. */
             cluster?: string;
             /**
              * @description kind is the object's kind.
@@ -5237,7 +5237,7 @@ export interface components {
         };
         /** @description SearchResults contains the matches of a search. */
         "io.kubevision.dashboard.v1alpha1.SearchResults": {
-            /** @description clusters are the searched clusters, in a search of several clusters. */
+            /** @description clusters are the searched clusters. It is set if a search covers several clusters. */
             clusters?: components["schemas"]["io.kubevision.dashboard.v1alpha1.SearchedCluster"][];
             /** @description results contains the matches of each kind, in the order of the requested kinds. */
             results: components["schemas"]["io.kubevision.dashboard.v1alpha1.SearchGroup"][];
@@ -5260,7 +5260,7 @@ export interface components {
              * @default
              */
             name: string;
-            /** @description partial is true if there are kinds or namespaces that the caller may not read. */
+            /** @description partial is true if the caller may not read some kinds or namespaces. */
             partial?: boolean;
             /**
              * @description status is reachable or unreachable.
@@ -5291,7 +5291,7 @@ export interface components {
             /** @description expiresAt is the time at which the session ends unless it is refreshed. */
             expiresAt: components["schemas"]["io.k8s.apimachinery.pkg.apis.meta.v1.Time"];
             /**
-             * @description id of the session.
+             * @description id is the id of the session.
              * @default
              */
             id: string;
@@ -5333,7 +5333,7 @@ export interface components {
             /** @description recoveryCodes become valid with the second factor. */
             recoveryCodes: string[];
             /**
-             * @description secret in base32, for manual input.
+             * @description secret is the secret in base32, for manual input.
              * @default
              */
             secret: string;
@@ -5360,7 +5360,7 @@ export interface components {
             /** @description password is required to replace an active second factor. */
             password?: string;
         };
-        /** @description TableColumn is a column of the table of a kind, as kubectl get shows it. */
+        /** @description TableColumn is a column of the table of a kind, as in the output of kubectl get. */
         "io.kubevision.dashboard.v1alpha1.TableColumn": {
             /** @description format is the format of the type in OpenAPI. "name" marks the name of the object. */
             format?: string;
@@ -5371,7 +5371,7 @@ export interface components {
             name: string;
             /**
              * Format: int32
-             * @description priority is 0 for columns that are always shown, and higher for those of kubectl get -o wide.
+             * @description priority is 0 for columns that kubectl get shows, and higher for columns that only kubectl get -o wide shows.
              */
             priority?: number;
             /**
@@ -5383,7 +5383,7 @@ export interface components {
         /** @description Template is an example manifest. */
         "io.kubevision.dashboard.v1alpha1.Template": {
             /**
-             * @description category is the group that the template belongs to.
+             * @description category is the category of the template.
              * @default
              */
             category: string;
@@ -5400,7 +5400,7 @@ export interface components {
              */
             id: string;
             /**
-             * @description isBuiltin is true for the templates that are a part of KubeVision.
+             * @description isBuiltin is true for the templates that KubeVision provides.
              * @default false
              */
             isBuiltin: boolean;
@@ -5446,7 +5446,7 @@ export interface components {
              */
             id: string;
             /**
-             * @description recording is a file of asciinema, version 2: a line with an object, and one for each event.
+             * @description recording is a file in the format of asciinema, version 2: a line with a header, and a line for each event.
              * @default
              */
             recording: string;
@@ -5472,7 +5472,7 @@ export interface components {
         "io.kubevision.dashboard.v1alpha1.TerminalSession": {
             /**
              * Format: int64
-             * @description bytes is the size of the file.
+             * @description bytes is the size of the recording in bytes.
              * @default 0
              */
             bytes: number;
@@ -5483,7 +5483,7 @@ export interface components {
             cluster: string;
             /** @description command is the command. */
             command?: string[];
-            /** @description container is the name of the container, if the user has named one. */
+            /** @description container is the name of the container, if the request named one. */
             container?: string;
             /** @description createdAt is the time at which the terminal was opened. */
             createdAt: components["schemas"]["io.k8s.apimachinery.pkg.apis.meta.v1.Time"];
@@ -5493,6 +5493,11 @@ export interface components {
              * @default 0
              */
             durationMs: number;
+            /**
+             * @description encrypted is true if a key of KubeVision encrypts the file. Whoever may write to the folder or bucket can change or invent any other file.
+             * @default false
+             */
+            encrypted: boolean;
             /** @description expiresAt is the time at which the recording is deleted. */
             expiresAt?: components["schemas"]["io.k8s.apimachinery.pkg.apis.meta.v1.Time"];
             /**
@@ -5507,7 +5512,7 @@ export interface components {
             namespace: string;
             /**
              * Format: int32
-             * @description part is the number of the recording, if a terminal has several.
+             * @description part is the number of this recording among the recordings of the terminal, from 1.
              * @default 0
              */
             part: number;
@@ -5531,7 +5536,7 @@ export interface components {
         "io.kubevision.dashboard.v1alpha1.TerminalSessionListEnvelope": {
             /** @description code is the result; 0 is success. */
             code: components["schemas"]["io.kubevision.dashboard.v1alpha1.Code"];
-            /** @description data is the list, the last terminal first. */
+            /** @description data contains the recordings, the newest first. */
             data: components["schemas"]["io.kubevision.dashboard.v1alpha1.TerminalSession"][] | null;
             /**
              * @description message describes the result.
@@ -5588,12 +5593,12 @@ export interface components {
         };
         /** @description Topology contains the objects of a namespace that the caller may list, and their relations. */
         "io.kubevision.dashboard.v1alpha1.Topology": {
-            /** @description edges connect two nodes each. */
+            /** @description edges are the relations between the nodes. */
             edges: components["schemas"]["io.kubevision.dashboard.v1alpha1.TopologyEdge"][];
             /** @description nodes are the objects. */
             nodes: components["schemas"]["io.kubevision.dashboard.v1alpha1.TopologyNode"][];
         };
-        /** @description TopologyEdge connects two objects. */
+        /** @description TopologyEdge is a relation between two objects. */
         "io.kubevision.dashboard.v1alpha1.TopologyEdge": {
             /**
              * @description relation is owns or selects.
@@ -5628,7 +5633,7 @@ export interface components {
              */
             meta: components["schemas"]["io.kubevision.dashboard.v1alpha1.Meta"];
         };
-        /** @description TopologyNode is an object. */
+        /** @description TopologyNode is an object of a topology. */
         "io.kubevision.dashboard.v1alpha1.TopologyNode": {
             /**
              * @description id is the plural of the kind, a slash and the name.
@@ -5689,7 +5694,7 @@ export interface components {
             labels?: {
                 [key: string]: string;
             };
-            /** @description resourceVersion must be that of the registration, if it is set. */
+            /** @description resourceVersion is the expected version of the registration. If it is set and differs, the request fails. */
             resourceVersion?: string;
         };
         /** @description UpdateRoleBindingRequest is the body of PUT /role-bindings/{binding}. It replaces the whole spec. */
@@ -5699,9 +5704,9 @@ export interface components {
              * @default {}
              */
             clusters: components["schemas"]["io.kubevision.dashboard.v1alpha1.RoleBindingTargets"];
-            /** @description namespaces restricts the role to some of those clusters' namespaces. Without it the role applies in the whole cluster. */
+            /** @description namespaces restricts the role to some namespaces of these clusters. If it is absent, the role applies in the whole cluster. */
             namespaces?: components["schemas"]["io.kubevision.dashboard.v1alpha1.RoleBindingTargets"];
-            /** @description resourceVersion must be that of the role binding, if it is set. */
+            /** @description resourceVersion is the expected version of the role binding. If it is set and differs, the request fails. */
             resourceVersion?: string;
             /**
              * @description roleRef is the role.
@@ -5719,13 +5724,13 @@ export interface components {
             email?: string;
             /** @description groups replace all groups of the user. */
             groups?: string[];
-            /** @description isActive is set to false to end all sessions and to reject new ones. */
+            /** @description isActive disables the user if it is false: all sessions end, and new ones are rejected. */
             isActive?: boolean;
             /** @description mustChangePassword requires the user to choose another password at the next login. */
             mustChangePassword?: boolean;
-            /** @description resourceVersion must be that of the user, if it is set. */
+            /** @description resourceVersion is the expected version of the user. If it is set and differs, the request fails. */
             resourceVersion?: string;
-            /** @description role is the role that the user gets on every cluster instead of the one that this API has granted before. Other role bindings are not changed. */
+            /** @description role replaces the role that this API has granted to the user on every cluster. Other role bindings are not changed. */
             role?: string;
             /** @description twoFactor is the policy of the second factor: Optional or Required. */
             twoFactor?: string;
@@ -5750,7 +5755,7 @@ export interface components {
              */
             id: string;
             /**
-             * @description role is the role that the user's bindings give on the host: super-admin, admin, editor, viewer or custom. It is only for displaying and hiding buttons.
+             * @description role is the role that the user's bindings grant on the host: super-admin, admin, editor, viewer or custom. Use it only to show and hide buttons.
              * @default
              */
             role: string;
@@ -6299,9 +6304,9 @@ export interface operations {
     applyObjects: {
         parameters: {
             query?: {
-                /** @description All to try without writing */
+                /** @description All to validate the change without writing it */
                 dryRun?: string;
-                /** @description true to take fields over that others have applied */
+                /** @description true to take over fields that other managers own */
                 force?: string;
                 /** @description the namespace */
                 namespace?: string;
@@ -6475,23 +6480,23 @@ export interface operations {
     getSelectorLog: {
         parameters: {
             query?: {
-                /** @description the name of a container; it may be omitted for a Pod with one, and means all containers for several Pods */
+                /** @description the name of the container; optional for a Pod with one container, and for several Pods, where the default is all containers */
                 container?: string;
-                /** @description go on with new lines, also after the container has restarted */
+                /** @description follow the log, also across restarts of the container */
                 follow?: boolean;
                 /** @description send a compressed file */
                 gzip?: boolean;
                 /** @description the labels of the Pods; empty for all */
                 labelSelector?: string;
-                /** @description read the log of the container before its last restart */
+                /** @description return the log from before the last restart of the container */
                 previous?: boolean;
-                /** @description begin with lines that are at most so old */
+                /** @description the maximum age of the returned lines, in seconds */
                 sinceSeconds?: number;
-                /** @description begin with lines since a time in RFC 3339 */
+                /** @description the time of the oldest line to return, in RFC 3339 */
                 sinceTime?: string;
-                /** @description begin with so many lines from the end of the log */
+                /** @description the number of lines from the end of the log to return */
                 tailLines?: number;
-                /** @description begin each line with its time */
+                /** @description prefix each line with its time */
                 timestamps?: boolean;
             };
             header?: never;
@@ -6519,21 +6524,21 @@ export interface operations {
     getPodLog: {
         parameters: {
             query?: {
-                /** @description the name of a container; it may be omitted for a Pod with one, and means all containers for several Pods */
+                /** @description the name of the container; optional for a Pod with one container, and for several Pods, where the default is all containers */
                 container?: string;
-                /** @description go on with new lines, also after the container has restarted */
+                /** @description follow the log, also across restarts of the container */
                 follow?: boolean;
                 /** @description send a compressed file */
                 gzip?: boolean;
-                /** @description read the log of the container before its last restart */
+                /** @description return the log from before the last restart of the container */
                 previous?: boolean;
-                /** @description begin with lines that are at most so old */
+                /** @description the maximum age of the returned lines, in seconds */
                 sinceSeconds?: number;
-                /** @description begin with lines since a time in RFC 3339 */
+                /** @description the time of the oldest line to return, in RFC 3339 */
                 sinceTime?: string;
-                /** @description begin with so many lines from the end of the log */
+                /** @description the number of lines from the end of the log to return */
                 tailLines?: number;
-                /** @description begin each line with its time */
+                /** @description prefix each line with its time */
                 timestamps?: boolean;
             };
             header?: never;
@@ -6563,21 +6568,21 @@ export interface operations {
     getWorkloadLog: {
         parameters: {
             query?: {
-                /** @description the name of a container; it may be omitted for a Pod with one, and means all containers for several Pods */
+                /** @description the name of the container; optional for a Pod with one container, and for several Pods, where the default is all containers */
                 container?: string;
-                /** @description go on with new lines, also after the container has restarted */
+                /** @description follow the log, also across restarts of the container */
                 follow?: boolean;
                 /** @description send a compressed file */
                 gzip?: boolean;
-                /** @description read the log of the container before its last restart */
+                /** @description return the log from before the last restart of the container */
                 previous?: boolean;
-                /** @description begin with lines that are at most so old */
+                /** @description the maximum age of the returned lines, in seconds */
                 sinceSeconds?: number;
-                /** @description begin with lines since a time in RFC 3339 */
+                /** @description the time of the oldest line to return, in RFC 3339 */
                 sinceTime?: string;
-                /** @description begin with so many lines from the end of the log */
+                /** @description the number of lines from the end of the log to return */
                 tailLines?: number;
-                /** @description begin each line with its time */
+                /** @description prefix each line with its time */
                 timestamps?: boolean;
             };
             header?: never;
@@ -6609,21 +6614,21 @@ export interface operations {
     openSelectorLog: {
         parameters: {
             query?: {
-                /** @description the name of a container; it may be omitted for a Pod with one, and means all containers for several Pods */
+                /** @description the name of the container; optional for a Pod with one container, and for several Pods, where the default is all containers */
                 container?: string;
-                /** @description go on with new lines, also after the container has restarted */
+                /** @description follow the log, also across restarts of the container */
                 follow?: boolean;
                 /** @description the labels of the Pods; empty for all */
                 labelSelector?: string;
-                /** @description read the log of the container before its last restart */
+                /** @description return the log from before the last restart of the container */
                 previous?: boolean;
-                /** @description begin with lines that are at most so old */
+                /** @description the maximum age of the returned lines, in seconds */
                 sinceSeconds?: number;
-                /** @description begin with lines since a time in RFC 3339 */
+                /** @description the time of the oldest line to return, in RFC 3339 */
                 sinceTime?: string;
-                /** @description begin with so many lines from the end of the log */
+                /** @description the number of lines from the end of the log to return */
                 tailLines?: number;
-                /** @description begin each line with its time */
+                /** @description prefix each line with its time */
                 timestamps?: boolean;
             };
             header?: never;
@@ -6653,7 +6658,7 @@ export interface operations {
             query?: {
                 /** @description send and receive binary messages, whose first byte is 0 for input, 1 for output and 2 for errors */
                 binary?: boolean;
-                /** @description the name of a container; it may be omitted for a Pod with one */
+                /** @description the name of the container; optional for a Pod with one container */
                 container?: string;
                 /** @description send input; true by default */
                 stdin?: boolean;
@@ -6687,7 +6692,7 @@ export interface operations {
     copyFiles: {
         parameters: {
             query?: {
-                /** @description the name of a container; it may be omitted for a Pod with one */
+                /** @description the name of the container; optional for a Pod with one container */
                 container?: string;
                 /** @description file (the default) for one file, or tar for a directory as a tar archive */
                 format?: "file" | "tar";
@@ -6758,9 +6763,9 @@ export interface operations {
             query?: {
                 /** @description send and receive binary messages, whose first byte is 0 for input, 1 for output and 2 for errors */
                 binary?: boolean;
-                /** @description a word of the command; it may be repeated. The default is a shell */
+                /** @description a word of the command; may be repeated; the default is a shell */
                 command?: string;
-                /** @description the name of a container; it may be omitted for a Pod with one */
+                /** @description the name of the container; optional for a Pod with one container */
                 container?: string;
                 /** @description send input; true by default */
                 stdin?: boolean;
@@ -6794,19 +6799,19 @@ export interface operations {
     openPodLog: {
         parameters: {
             query?: {
-                /** @description the name of a container; it may be omitted for a Pod with one, and means all containers for several Pods */
+                /** @description the name of the container; optional for a Pod with one container, and for several Pods, where the default is all containers */
                 container?: string;
-                /** @description go on with new lines, also after the container has restarted */
+                /** @description follow the log, also across restarts of the container */
                 follow?: boolean;
-                /** @description read the log of the container before its last restart */
+                /** @description return the log from before the last restart of the container */
                 previous?: boolean;
-                /** @description begin with lines that are at most so old */
+                /** @description the maximum age of the returned lines, in seconds */
                 sinceSeconds?: number;
-                /** @description begin with lines since a time in RFC 3339 */
+                /** @description the time of the oldest line to return, in RFC 3339 */
                 sinceTime?: string;
-                /** @description begin with so many lines from the end of the log */
+                /** @description the number of lines from the end of the log to return */
                 tailLines?: number;
-                /** @description begin each line with its time */
+                /** @description prefix each line with its time */
                 timestamps?: boolean;
             };
             header?: never;
@@ -6870,7 +6875,7 @@ export interface operations {
                 path?: string;
                 /** @description the number or the name of the port */
                 port?: string;
-                /** @description http by default */
+                /** @description the scheme of the server; http by default */
                 scheme?: "http" | "https";
             };
             header?: never;
@@ -6904,7 +6909,7 @@ export interface operations {
                 path?: string;
                 /** @description the number or the name of the port */
                 port?: string;
-                /** @description http by default */
+                /** @description the scheme of the server; http by default */
                 scheme?: "http" | "https";
             };
             header?: never;
@@ -6934,25 +6939,25 @@ export interface operations {
     listNamespaceObjects: {
         parameters: {
             query?: {
-                /** @description meta.continue of the page before */
+                /** @description meta.continue of the previous page */
                 continue?: string;
-                /** @description only objects whose fields match, such as status.phase=Running */
+                /** @description return only objects with matching fields, for example status.phase=Running */
                 fieldSelector?: string;
-                /** @description true for the metrics of pods beside them */
+                /** @description true to include the metrics of Pods */
                 includeMetrics?: boolean;
-                /** @description only objects whose labels match, such as app=web */
+                /** @description return only objects with matching labels, for example app=web */
                 labelSelector?: string;
-                /** @description the most objects to return; meta.continue fetches the next page */
+                /** @description the maximum number of objects to return; meta.continue is the token of the next page */
                 limit?: number;
-                /** @description asc or desc; asc where it is not given */
+                /** @description asc or desc; the default is asc */
                 order?: "asc" | "desc";
-                /** @description only objects whose name, namespace or labels contain this text, in any case */
+                /** @description return only objects whose name, namespace or labels contain this text; case is ignored */
                 q?: string;
-                /** @description what to sort by: name, namespace, age, a path such as status.phase, restarts, cpu or memory of Pods, lastSeen of Events */
+                /** @description the value to sort by: name, namespace, age, a path such as status.phase, restarts, cpu or memory for Pods, lastSeen for Events */
                 sortBy?: string;
-                /** @description live for an answer of the cluster's API server, where the read cache could answer */
+                /** @description live to read from the cluster's API server instead of the read cache */
                 source?: "live";
-                /** @description table for the columns that kubectl get shows, instead of whole objects */
+                /** @description table to return the columns of kubectl get instead of whole objects */
                 view?: "table";
             };
             header?: never;
@@ -6982,7 +6987,7 @@ export interface operations {
     createNamespaceObject: {
         parameters: {
             query?: {
-                /** @description All to try without writing */
+                /** @description All to validate the change without writing it */
                 dryRun?: "All";
             };
             header?: never;
@@ -7047,11 +7052,11 @@ export interface operations {
     getNamespaceObject: {
         parameters: {
             query?: {
-                /** @description true for the metrics of pods beside them */
+                /** @description true to include the metrics of Pods */
                 includeMetrics?: boolean;
-                /** @description true for the values of a Secret; it takes the right to get it, and is recorded */
+                /** @description true to include the values of a Secret; requires the right to get it, and is recorded */
                 reveal?: boolean;
-                /** @description live for an answer of the cluster's API server, where the read cache could answer */
+                /** @description live to read from the cluster's API server instead of the read cache */
                 source?: "live";
             };
             header?: never;
@@ -7083,7 +7088,7 @@ export interface operations {
     replaceNamespaceObject: {
         parameters: {
             query?: {
-                /** @description All to try without writing */
+                /** @description All to validate the change without writing it */
                 dryRun?: "All";
             };
             header?: never;
@@ -7119,11 +7124,11 @@ export interface operations {
     deleteNamespaceObject: {
         parameters: {
             query?: {
-                /** @description All to try without writing */
+                /** @description All to validate the change without writing it */
                 dryRun?: "All";
-                /** @description seconds until it is gone; that of the object where it is not given */
+                /** @description the grace period of the deletion in seconds; the default is that of the object */
                 gracePeriodSeconds?: number;
-                /** @description what becomes of what the object owns: Background, Foreground or Orphan; Background where it is not given */
+                /** @description the propagation policy for dependents: Background, Foreground or Orphan; the default is Background */
                 propagationPolicy?: "Background" | "Foreground" | "Orphan";
             };
             header?: never;
@@ -7155,9 +7160,9 @@ export interface operations {
     patchNamespaceObject: {
         parameters: {
             query?: {
-                /** @description All to try without writing */
+                /** @description All to validate the change without writing it */
                 dryRun?: "All";
-                /** @description true to take fields over that others have applied */
+                /** @description true to take over fields that other managers own */
                 force?: boolean;
             };
             header?: never;
@@ -7229,7 +7234,7 @@ export interface operations {
     tryPatchNamespaceObject: {
         parameters: {
             query?: {
-                /** @description true to take fields over that others have applied */
+                /** @description true to take over fields that other managers own */
                 force?: boolean;
             };
             header?: never;
@@ -7396,7 +7401,7 @@ export interface operations {
                 path?: string;
                 /** @description the number or the name of the port */
                 port?: string;
-                /** @description http by default */
+                /** @description the scheme of the server; http by default */
                 scheme?: "http" | "https";
             };
             header?: never;
@@ -7430,7 +7435,7 @@ export interface operations {
                 path?: string;
                 /** @description the number or the name of the port */
                 port?: string;
-                /** @description http by default */
+                /** @description the scheme of the server; http by default */
                 scheme?: "http" | "https";
             };
             header?: never;
@@ -7514,19 +7519,19 @@ export interface operations {
     openWorkloadLog: {
         parameters: {
             query?: {
-                /** @description the name of a container; it may be omitted for a Pod with one, and means all containers for several Pods */
+                /** @description the name of the container; optional for a Pod with one container, and for several Pods, where the default is all containers */
                 container?: string;
-                /** @description go on with new lines, also after the container has restarted */
+                /** @description follow the log, also across restarts of the container */
                 follow?: boolean;
-                /** @description read the log of the container before its last restart */
+                /** @description return the log from before the last restart of the container */
                 previous?: boolean;
-                /** @description begin with lines that are at most so old */
+                /** @description the maximum age of the returned lines, in seconds */
                 sinceSeconds?: number;
-                /** @description begin with lines since a time in RFC 3339 */
+                /** @description the time of the oldest line to return, in RFC 3339 */
                 sinceTime?: string;
-                /** @description begin with so many lines from the end of the log */
+                /** @description the number of lines from the end of the log to return */
                 tailLines?: number;
-                /** @description begin each line with its time */
+                /** @description prefix each line with its time */
                 timestamps?: boolean;
             };
             header?: never;
@@ -7653,9 +7658,9 @@ export interface operations {
     openNodeShell: {
         parameters: {
             query?: {
-                /** @description the image of the Pod, with chroot. The default is that of the server */
+                /** @description the image of the Pod with chroot; the default is the debug image of the server */
                 image?: string;
-                /** @description the namespace of the Pod: default, unless it is named */
+                /** @description the namespace of the Pod; the default is default */
                 namespace?: string;
             };
             header?: never;
@@ -7863,25 +7868,25 @@ export interface operations {
             query?: {
                 /** @description the namespace */
                 namespace?: string;
-                /** @description meta.continue of the page before */
+                /** @description meta.continue of the previous page */
                 continue?: string;
-                /** @description only objects whose fields match, such as status.phase=Running */
+                /** @description return only objects with matching fields, for example status.phase=Running */
                 fieldSelector?: string;
-                /** @description true for the metrics of pods beside them */
+                /** @description true to include the metrics of Pods */
                 includeMetrics?: boolean;
-                /** @description only objects whose labels match, such as app=web */
+                /** @description return only objects with matching labels, for example app=web */
                 labelSelector?: string;
-                /** @description the most objects to return; meta.continue fetches the next page */
+                /** @description the maximum number of objects to return; meta.continue is the token of the next page */
                 limit?: number;
-                /** @description asc or desc; asc where it is not given */
+                /** @description asc or desc; the default is asc */
                 order?: "asc" | "desc";
-                /** @description only objects whose name, namespace or labels contain this text, in any case */
+                /** @description return only objects whose name, namespace or labels contain this text; case is ignored */
                 q?: string;
-                /** @description what to sort by: name, namespace, age, a path such as status.phase, restarts, cpu or memory of Pods, lastSeen of Events */
+                /** @description the value to sort by: name, namespace, age, a path such as status.phase, restarts, cpu or memory for Pods, lastSeen for Events */
                 sortBy?: string;
-                /** @description live for an answer of the cluster's API server, where the read cache could answer */
+                /** @description live to read from the cluster's API server instead of the read cache */
                 source?: "live";
-                /** @description table for the columns that kubectl get shows, instead of whole objects */
+                /** @description table to return the columns of kubectl get instead of whole objects */
                 view?: "table";
             };
             header?: never;
@@ -7911,7 +7916,7 @@ export interface operations {
             query?: {
                 /** @description the namespace */
                 namespace?: string;
-                /** @description All to try without writing */
+                /** @description All to validate the change without writing it */
                 dryRun?: "All";
             };
             header?: never;
@@ -7977,11 +7982,11 @@ export interface operations {
             query?: {
                 /** @description the namespace */
                 namespace?: string;
-                /** @description true for the metrics of pods beside them */
+                /** @description true to include the metrics of Pods */
                 includeMetrics?: boolean;
-                /** @description true for the values of a Secret; it takes the right to get it, and is recorded */
+                /** @description true to include the values of a Secret; requires the right to get it, and is recorded */
                 reveal?: boolean;
-                /** @description live for an answer of the cluster's API server, where the read cache could answer */
+                /** @description live to read from the cluster's API server instead of the read cache */
                 source?: "live";
             };
             header?: never;
@@ -8013,7 +8018,7 @@ export interface operations {
             query?: {
                 /** @description the namespace */
                 namespace?: string;
-                /** @description All to try without writing */
+                /** @description All to validate the change without writing it */
                 dryRun?: "All";
             };
             header?: never;
@@ -8049,11 +8054,11 @@ export interface operations {
             query?: {
                 /** @description the namespace */
                 namespace?: string;
-                /** @description All to try without writing */
+                /** @description All to validate the change without writing it */
                 dryRun?: "All";
-                /** @description seconds until it is gone; that of the object where it is not given */
+                /** @description the grace period of the deletion in seconds; the default is that of the object */
                 gracePeriodSeconds?: number;
-                /** @description what becomes of what the object owns: Background, Foreground or Orphan; Background where it is not given */
+                /** @description the propagation policy for dependents: Background, Foreground or Orphan; the default is Background */
                 propagationPolicy?: "Background" | "Foreground" | "Orphan";
             };
             header?: never;
@@ -8085,9 +8090,9 @@ export interface operations {
             query?: {
                 /** @description the namespace */
                 namespace?: string;
-                /** @description All to try without writing */
+                /** @description All to validate the change without writing it */
                 dryRun?: "All";
-                /** @description true to take fields over that others have applied */
+                /** @description true to take over fields that other managers own */
                 force?: boolean;
             };
             header?: never;
@@ -8160,7 +8165,7 @@ export interface operations {
             query?: {
                 /** @description the namespace */
                 namespace?: string;
-                /** @description true to take fields over that others have applied */
+                /** @description true to take over fields that other managers own */
                 force?: boolean;
             };
             header?: never;
@@ -8327,13 +8332,13 @@ export interface operations {
             query?: {
                 /** @description comma-separated plurals of the kinds to search; the default is the kinds of the sidebar */
                 kinds?: string;
-                /** @description maximum number of items of each kind; default 20, at most 500 */
+                /** @description the maximum number of items of each kind: 20 by default, and 500 at most */
                 limit?: number;
-                /** @description only objects in this namespace */
+                /** @description search only this namespace */
                 namespace?: string;
                 /** @description text that the name or a label must contain; case is ignored */
                 q?: string;
-                /** @description synonym of kinds */
+                /** @description another name of kinds */
                 types?: string;
             };
             header?: never;
@@ -8756,13 +8761,13 @@ export interface operations {
                 clusters?: string;
                 /** @description comma-separated plurals of the kinds to search; the default is the kinds of the sidebar */
                 kinds?: string;
-                /** @description maximum number of items of each kind; default 20, at most 500 */
+                /** @description the maximum number of items of each kind: 20 by default, and 500 at most */
                 limit?: number;
-                /** @description only objects in this namespace */
+                /** @description search only this namespace */
                 namespace?: string;
                 /** @description text that the name or a label must contain; case is ignored */
                 q?: string;
-                /** @description synonym of kinds */
+                /** @description another name of kinds */
                 types?: string;
             };
             header?: never;
@@ -8854,7 +8859,7 @@ export interface operations {
     listTemplates: {
         parameters: {
             query?: {
-                /** @description only templates of this category */
+                /** @description return only templates of this category */
                 category?: string;
             };
             header?: never;
@@ -8879,7 +8884,7 @@ export interface operations {
             query?: {
                 /** @description the number of terminals to return: 50 by default, and 200 at most */
                 limit?: number;
-                /** @description the number of terminals to leave out */
+                /** @description the number of terminals to skip */
                 offset?: number;
             };
             header?: never;
@@ -9225,13 +9230,13 @@ export interface operations {
     watchEvents: {
         parameters: {
             query?: {
-                /** @description true for the objects that are there already, before the changes */
+                /** @description true to send the existing objects before the changes */
                 initial?: boolean;
-                /** @description true for metadata instead of objects */
+                /** @description true to send metadata instead of objects */
                 summary?: boolean;
-                /** @description a ticket, if no header has a token */
+                /** @description a ticket, if no header contains a token */
                 ticket?: string;
-                /** @description cluster:resource or cluster:resource:namespace, each with @ and a bookmark to resume from it; several are separated by commas */
+                /** @description comma-separated topics: cluster:resource or cluster:resource:namespace, optionally followed by @ and a bookmark to resume from */
                 topics?: string;
             };
             header?: never;
@@ -9298,7 +9303,7 @@ export interface operations {
     watch: {
         parameters: {
             query?: {
-                /** @description a ticket, if no header has a token */
+                /** @description a ticket, if no header contains a token */
                 ticket?: string;
             };
             header?: never;

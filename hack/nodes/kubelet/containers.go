@@ -20,13 +20,13 @@ import (
 	"k8s.io/cri-streaming/pkg/streaming/remotecommand"
 )
 
-// killDelay is the time from the end of a stream to the end of what its command has left.
+// killDelay is the time after the end of a stream at which the remaining processes of its command are killed.
 const killDelay = 2 * time.Second
 
 // containers simulates the containers of all Pods.
 type containers struct{ dir string }
 
-// directory returns the directory of a Pod, and makes it. It is the working directory of commands.
+// directory returns the directory of a Pod, and creates it if necessary. It is the working directory of commands.
 func (c containers) directory(pod string) (string, error) {
 	dir := filepath.Join(c.dir, filepath.FromSlash(pod))
 	if err := os.MkdirAll(dir, 0o700); err != nil {
@@ -58,8 +58,8 @@ func (c containers) ExecInContainer(
 	return withInput(cmd, in)
 }
 
-// withInput runs a command. The end of the input ends the input of the command, and the end of the command does not
-// wait for the input.
+// withInput runs a command. It closes the input of the command when the input ends. It does not wait for the input
+// after the command has ended.
 func withInput(cmd *exec.Cmd, in io.Reader) error {
 	if in == nil {
 		return exitError(cmd.Run())
@@ -78,7 +78,7 @@ func withInput(cmd *exec.Cmd, in io.Reader) error {
 	return exitError(cmd.Wait())
 }
 
-// terminal runs a command in a terminal. The end of the input hangs the terminal up.
+// terminal runs a command in a terminal. When the input ends, it hangs up the terminal.
 func terminal(cmd *exec.Cmd, in io.Reader, out io.Writer, resize <-chan remotecommand.TerminalSize) error {
 	screen, err := pty.Start(cmd)
 	if err != nil {
@@ -98,10 +98,10 @@ func terminal(cmd *exec.Cmd, in io.Reader, out io.Writer, resize <-chan remoteco
 	shown := make(chan struct{})
 	go func() {
 		defer close(shown)
-		_, _ = io.Copy(out, screen) // ends with an error when the terminal is closed
+		_, _ = io.Copy(out, screen) // returns an error when the terminal is closed
 	}()
 	err = cmd.Wait()
-	select { // what the command has left in the background may keep the terminal open
+	select { // background processes of the command may keep the terminal open
 	case <-shown:
 	case <-time.After(killDelay):
 	}
@@ -109,8 +109,8 @@ func terminal(cmd *exec.Cmd, in io.Reader, out io.Writer, resize <-chan remoteco
 	return exitError(err)
 }
 
-// AttachContainer implements remotecommand.Attacher: with an input, the process of the container is a shell, and
-// without one, its output is what is in its log.
+// AttachContainer implements remotecommand.Attacher. With input, it runs a shell as the process of the container.
+// Without input, it sends the log of the container.
 func (c containers) AttachContainer(
 	ctx context.Context, pod, uid, container string, in io.Reader, out, errOut io.WriteCloser, tty bool,
 	resize <-chan remotecommand.TerminalSize,
@@ -143,7 +143,7 @@ func (c containers) PortForward(ctx context.Context, _, _ string, port int32, st
 	return err
 }
 
-// exitError returns the error of a command with its exit status, as the streaming library expects it.
+// exitError returns the error of a command with its exit status, in the form that the streaming library expects.
 func exitError(err error) error {
 	if exited, ok := errors.AsType[*exec.ExitError](err); ok && exited.Exited() {
 		return status{exited}

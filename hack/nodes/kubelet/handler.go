@@ -29,7 +29,7 @@ func handler(c containers) http.Handler {
 	return mux
 }
 
-// podOf returns the name under which the streaming library passes a Pod on.
+// podOf returns the name that identifies a Pod in the streaming library.
 func podOf(r *http.Request) string { return r.PathValue("namespace") + "/" + r.PathValue("pod") }
 
 func (c containers) serveExec(w http.ResponseWriter, r *http.Request) {

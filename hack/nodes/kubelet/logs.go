@@ -24,7 +24,7 @@ import (
 const (
 	logSuffix      = ".log"
 	previousSuffix = ".previous.log"
-	// exitedSuffix is that of a file whose existence means that the container has exited.
+	// exitedSuffix is the suffix of a file whose existence means that the container has exited.
 	exitedSuffix = ".exited"
 )
 
@@ -74,7 +74,8 @@ func parseLogOptions(query url.Values) (*logOptions, error) {
 
 func isTrue(text string) bool { return text == "true" || text == "1" }
 
-// readLog reads the log of a container. A container without a log gets one that says that the container is simulated.
+// readLog reads the log of a container. It creates a missing log with a line which states that the container is
+// simulated.
 func (c containers) readLog(
 	ctx context.Context, pod, container string, previous bool, options *logOptions, out, errOut io.Writer,
 ) error {
@@ -95,7 +96,7 @@ func (c containers) readLog(
 	return logs.ReadLogs(ctx, path+logSuffix, path, options, runtimeService{path: path}, out, errOut)
 }
 
-// runtimeService knows only whether a container runs.
+// runtimeService implements only the query whether a container runs.
 type runtimeService struct {
 	criapi.RuntimeService
 
@@ -113,7 +114,7 @@ func (s runtimeService) ContainerStatus(
 	return &runtimeapi.ContainerStatusResponse{Status: &runtimeapi.ContainerStatus{State: state}}, nil
 }
 
-// flushed sends each piece of a log at once.
+// flushed sends each part of a log immediately.
 type flushed struct {
 	w       io.Writer
 	flush   func() error

@@ -2,10 +2,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Command kubelet serves the part of a kubelet's API that kube-apiserver calls for logs, commands, terminals and
-// forwarded ports, with the libraries of the real one. No container runs: logs are files, commands run on this
-// machine as the user who has started the program, and ports are those of the loopback interface.
+// forwarded ports, with the libraries of the kubelet. It runs no containers: logs are files, commands run on this
+// machine as the user who started the program, and ports are those of the loopback interface.
 //
-// Only a client with a certificate of the cluster's authority gets an answer, since each may run commands.
+// It accepts only clients with a certificate of the cluster's authority, because clients can run commands.
 package main
 
 import (
@@ -57,8 +57,8 @@ func run(args []string) error {
 	return fmt.Errorf("serve: %w", server.ListenAndServeTLS(*certFile, *keyFile))
 }
 
-// onlyFrom refuses clients with another name in their certificate: users of the cluster have certificates of the same
-// authority.
+// onlyFrom rejects clients with another name in their certificate, because the same authority signs the certificates of
+// users.
 func onlyFrom(name string, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.TLS == nil || len(r.TLS.PeerCertificates) == 0 || r.TLS.PeerCertificates[0].Subject.CommonName != name {

@@ -27,7 +27,8 @@ const (
 
 type values = map[string]any
 
-// whole makes the chart render what config/ contains: with the namespace, and without Helm's annotation.
+// whole returns values with which the chart renders the same objects as config/: with the namespace, and without Helm's
+// annotation.
 func whole() values {
 	return values{"namespace": values{"create": true}, "crds": values{"keep": false}, "image": values{"tag": "v0.1.0"}}
 }
@@ -131,7 +132,7 @@ const (
 // recordings returns the values of recordings.
 func recordings(v values) values { return values{"apiserver": values{"recordings": v}} }
 
-// TestValues verifies that each value reaches the objects that it is for.
+// TestValues verifies that each value changes the intended objects.
 func TestValues(t *testing.T) {
 	const digest = "sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 	for name, test := range map[string]struct {
@@ -229,7 +230,7 @@ func TestValues(t *testing.T) {
 	}
 }
 
-// TestValuesThatLeaveOut verifies that values leave objects and fields out.
+// TestValuesThatLeaveOut verifies that values omit objects and fields.
 func TestValuesThatLeaveOut(t *testing.T) {
 	off := values{"podDisruptionBudget": values{"enabled": false}}
 	got := render(t, values{
@@ -246,7 +247,7 @@ func TestValuesThatLeaveOut(t *testing.T) {
 	}
 }
 
-// TestValuesAreRefused verifies that wrong values are errors.
+// TestValuesAreRefused verifies that invalid values are rejected.
 func TestValuesAreRefused(t *testing.T) {
 	c, err := Load(chartPath)
 	if err != nil {
@@ -285,7 +286,7 @@ func TestLint(t *testing.T) {
 	}
 }
 
-// TestPackage verifies that the archive of a chart has its version and the image, and is the same each time.
+// TestPackage verifies that the archive of a chart has its version and the image, and is reproducible.
 func TestPackage(t *testing.T) {
 	at := time.Unix(1_700_000_000, 0)
 	var sums []string

@@ -17,13 +17,14 @@ import (
 // GeneratedFolder is the folder of the templates that Generate writes, relative to the chart.
 const GeneratedFolder = "templates/generated"
 
-// keepAnnotation makes Helm leave the definitions in place, and with them all users, clusters and role bindings.
+// keepAnnotation makes Helm keep the definitions, and with them all users, clusters and role bindings, when the chart
+// is uninstalled.
 const keepAnnotation = `{{- if .Values.crds.keep }}
     helm.sh/resource-policy: keep
 {{- end }}
 `
 
-// handwritten returns true for the objects whose templates are written by hand, since values change them.
+// handwritten returns true for the objects with handwritten templates, which values change.
 func handwritten(o manifests.Object) bool {
 	switch o.Kind() {
 	case "Namespace", "Deployment", "PodDisruptionBudget", "PriorityClass":
@@ -76,7 +77,7 @@ func Generate(config, chart string) error {
 	return nil
 }
 
-// escape makes a template that renders to the text.
+// escape returns a template that renders to the text.
 func escape(text []byte) string {
 	return strings.ReplaceAll(string(text), "{{", `{{ "{{" }}`)
 }

@@ -13,7 +13,7 @@ import (
 	"helm.sh/helm/v4/pkg/chart/v2/util"
 )
 
-// Package writes the archive of a chart for a version, and returns its path. The archive depends on nothing else.
+// Package writes the archive of a chart for a version, and returns its path. The archive is reproducible.
 func Package(c *chartv2.Chart, folder, version string, at time.Time) (string, error) {
 	c.Metadata.Version, c.Metadata.AppVersion = strings.TrimPrefix(version, "v"), version
 	c.ModTime, c.SchemaModTime = at, at

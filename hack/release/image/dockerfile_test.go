@@ -14,7 +14,7 @@ import (
 	"testing"
 )
 
-// TestDockerfile verifies that an image of the Dockerfile has the configuration and the files of a release.
+// TestDockerfile verifies that an image of the Dockerfile has the same configuration and files as a release.
 func TestDockerfile(t *testing.T) {
 	text, err := os.ReadFile(filepath.Join("..", "..", "..", "Dockerfile"))
 	if err != nil {
@@ -31,7 +31,7 @@ func TestDockerfile(t *testing.T) {
 		`ENTRYPOINT ["` + strings.Join(image.Config.Entrypoint, `", "`) + `"]`,
 		// the flags of build.go
 		`CGO_ENABLED=0 GOOS=$TARGETOS GOARCH=$TARGETARCH go build -trimpath -buildvcs=false -ldflags "-s -w $LDFLAGS"`,
-		// all that is in it
+		// the complete content of the image
 		"FROM scratch COPY --from=build /rootfs/ / COPY --from=build /out/ " + programsFolder + "/ ENV ",
 	} {
 		if !strings.Contains(dockerfile, want) {
@@ -89,7 +89,7 @@ func TestWriteFiles(t *testing.T) {
 			t.Errorf("%s has the content %q, and in the layer %q: %v", header.Name, got, want, err)
 		}
 	}
-	if written != archived+1 { // with the folder itself
+	if written != archived+1 { // plus the folder itself
 		t.Errorf("%d files and folders were written, and the layer has %d", written-1, archived)
 	}
 }

@@ -23,11 +23,11 @@ import (
 // programsFolder is the folder of the programs in the image.
 const programsFolder = "/usr/local/bin"
 
-// Source names what an image is built from.
+// Source describes the input of an image.
 type Source struct {
 	// Repository, Version and Commit describe the image.
 	Repository, Version, Commit string
-	// Time is that of the commit.
+	// Time is the time of the commit.
 	Time time.Time
 }
 
@@ -120,7 +120,7 @@ func WriteLayout(index v1.ImageIndex, folder, name, tag string) error {
 	return nil
 }
 
-// WriteTarball writes an archive of a layout, in the order of the names of its files.
+// WriteTarball writes an archive of a layout, sorted by file name.
 func WriteTarball(folder, tarball string, at time.Time) (reterr error) {
 	file, err := os.Create(tarball) //nolint:gosec // named by the caller
 	if err != nil {

@@ -62,7 +62,7 @@ func filesOf(t *testing.T, image v1.Image) map[string]*tar.Header {
 	}
 }
 
-// TestBuild verifies that an image is the same each time, has no shell, and runs as a user without rights.
+// TestBuild verifies that an image is reproducible, has no shell, and runs as a user without rights.
 func TestBuild(t *testing.T) {
 	first, second := build(t, "arm64"), build(t, "arm64")
 	a, err := first.Digest()
@@ -108,7 +108,7 @@ func TestCertificates(t *testing.T) {
 	}
 }
 
-// TestWriteLayout verifies the layout of an image for two platforms, and that its archive is the same each time.
+// TestWriteLayout verifies the layout of an image for two platforms, and that its archive is reproducible.
 func TestWriteLayout(t *testing.T) {
 	architectures := []string{"amd64", "arm64"}
 	images := map[string]v1.Image{}

@@ -32,7 +32,7 @@ func layer(files []File, at time.Time) (v1.Layer, error) {
 	return l, nil
 }
 
-// Archive returns a tar archive of the files and their parent folders. It depends on nothing else.
+// Archive returns a reproducible tar archive of the files and their parent folders.
 func Archive(files []File, at time.Time) ([]byte, error) {
 	all := withParents(files)
 	slices.SortFunc(all, func(a, b File) int { return strings.Compare(a.Path, b.Path) })

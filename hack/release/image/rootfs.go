@@ -1,8 +1,8 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package image builds the container image of the programs without a container runtime. Its files come from the
-// toolchain and from pinned modules alone, so that the same source gives the same image on every machine.
+// Package image builds the container image of the programs without a container runtime. Its files come only from the
+// toolchain and from pinned modules, so that the same source results in the same image on every machine.
 package image
 
 import (
@@ -25,14 +25,14 @@ const User = "65532:65532"
 
 // File is a file or a folder of the image.
 type File struct {
-	// Path is the absolute path. That of a folder ends with a slash.
+	// Path is the absolute path. The path of a folder ends with a slash.
 	Path    string
 	Mode    int64
 	Content []byte
 }
 
-// BaseFiles returns the files beside the programs: certificates, time zones and accounts. There is no shell and no
-// package manager. goroot is that of the toolchain, which contains the time zones.
+// BaseFiles returns the files other than the programs: certificates, time zones and accounts. They include no shell and
+// no package manager. goroot is the folder of the toolchain, which contains the time zones.
 func BaseFiles(goroot string) ([]File, error) {
 	zones, err := timeZones(filepath.Join(goroot, "lib", "time", "zoneinfo.zip"))
 	if err != nil {
@@ -48,13 +48,14 @@ func BaseFiles(goroot string) ([]File, error) {
 	return append(files, zones...), nil
 }
 
-// certificates returns the authorities that Mozilla trusts. Those that it trusts only for certificates issued before
-// some date are left out, since a file of certificates cannot express this.
+// certificates returns the authorities that Mozilla trusts. It omits those that are trusted only for certificates
+// issued before some date, because a file of certificates cannot express this restriction.
 func certificates() []byte {
 	var out bytes.Buffer
 	for root := range bundle.Roots() {
 		if root.Constraint == nil {
-			_ = pem.Encode(&out, &pem.Block{Type: "CERTIFICATE", Bytes: root.Certificate}) // a Buffer returns no error
+			// writing to a Buffer never fails
+			_ = pem.Encode(&out, &pem.Block{Type: "CERTIFICATE", Bytes: root.Certificate})
 		}
 	}
 	return out.Bytes()

@@ -68,7 +68,7 @@ func Render(folder string) ([]byte, error) {
 	return out, nil
 }
 
-// ParseImage reads a reference with a tag or a digest.
+// ParseImage parses a reference with a tag or a digest.
 func ParseImage(reference string) (Image, error) {
 	if repository, digest, found := strings.Cut(reference, "@"); found {
 		return Image{Repository: repository, Digest: digest}, nil
@@ -106,7 +106,7 @@ func RenderWith(folder string, image Image) ([]byte, error) {
 	return Render(scratch)
 }
 
-// relative returns the path to a folder from another one: kustomize accepts no absolute paths.
+// relative returns the relative path from a folder to another one, because kustomize accepts no absolute paths.
 func relative(from, to string) (string, error) {
 	absolute, err := filepath.Abs(to)
 	if err == nil {
@@ -121,7 +121,7 @@ func relative(from, to string) (string, error) {
 	return filepath.ToSlash(absolute), nil
 }
 
-// Split returns the documents of a file of manifests that are not empty, in their order.
+// Split returns the non-empty documents of a file of manifests in their order.
 func Split(file []byte) ([][]byte, error) {
 	var out [][]byte
 	decoder := yamldocuments.NewDecoder(bytes.NewReader(file))

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// TestParseImage verifies that an image needs a version.
+// TestParseImage verifies that an image reference requires a tag or a digest.
 func TestParseImage(t *testing.T) {
 	for reference, want := range map[string]Image{
 		"kubevision:v1":                     {Repository: "kubevision", Tag: "v1"},

@@ -36,7 +36,7 @@ type Document struct {
 	Relationships     []Relationship `json:"relationships"`
 }
 
-// CreationInfo says when and by which tool a document was made.
+// CreationInfo contains the time and the tool with which a document was created.
 type CreationInfo struct {
 	Created  string   `json:"created"`
 	Creators []string `json:"creators"`
@@ -77,7 +77,7 @@ type Relationship struct {
 	Related string `json:"relatedSpdxElement"`
 }
 
-// Program is a program that was built, by the path under which the document names it.
+// Program is a compiled program with the path that the document uses for it.
 type Program struct {
 	Name    string
 	Content []byte
@@ -152,7 +152,7 @@ func modulePackage(id string, m *debug.Module) Package {
 	}
 }
 
-// id returns an identifier of the characters that SPDX allows.
+// id returns an identifier with only the characters that SPDX allows.
 func id(kind, name, version string) string {
 	allowed := func(r rune) rune {
 		switch {

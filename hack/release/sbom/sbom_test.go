@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// TestDescribe describes the program of this test, which contains no module but the standard library.
+// TestDescribe describes the program of this test, which contains only the standard library.
 func TestDescribe(t *testing.T) {
 	path, err := os.Executable()
 	if err != nil {
@@ -62,8 +62,8 @@ func TestDescribe(t *testing.T) {
 	}
 }
 
-// TestModules verifies that a document lists each module of a program with its version, in place of a module that was
-// replaced, and the checksum of the program.
+// TestModules verifies that a document lists each module of a program with its version, the replacement instead of a
+// replaced module, and the checksum of the program.
 func TestModules(t *testing.T) {
 	content := []byte("program")
 	sum := sha256.Sum256(content)
@@ -98,7 +98,7 @@ func TestModules(t *testing.T) {
 	if !slices.Equal(got, want) {
 		t.Errorf("got  %q\nwant %q", got, want)
 	}
-	const related = 2 * (1 + 3) // each program, and its modules
+	const related = 2 * (1 + 3) // each program and its modules
 	if len(d.Relationships) != related {
 		t.Errorf("there are %d relationships", len(d.Relationships))
 	}

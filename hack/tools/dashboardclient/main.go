@@ -17,7 +17,7 @@ import (
 	"os"
 	"time"
 
-	// The dependency of the generated client, at the version of this module.
+	// The dependency of the generated client, at the version in go.mod.
 	_ "github.com/oapi-codegen/runtime"
 )
 

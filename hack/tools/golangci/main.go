@@ -4,8 +4,8 @@
 // Command golangci is golangci-lint with the Kubernetes API linter as a module plugin, under the linter name
 // "kubeapilinter".
 //
-// The "custom" command of golangci-lint does the same from a git checkout. This command needs only the module proxy,
-// and its versions are those of go.mod.
+// The "custom" command of golangci-lint builds the same program from a git checkout. This command needs only the module
+// proxy, and uses the versions in go.mod.
 package main
 
 import (

@@ -13,12 +13,12 @@ import (
 	"github.com/prometheus/prometheus/util/annotations"
 )
 
-// memory keeps the series of one test.
+// memory stores the series of one test.
 type memory struct {
 	series []*promql.Series
 }
 
-// add appends a sample to a series. Samples of a series come in the order of time.
+// add appends a sample to a series. Samples of a series must be in the order of their times.
 func (m *memory) add(metric labels.Labels, milliseconds int64, value float64) {
 	at := slices.IndexFunc(m.series, func(s *promql.Series) bool { return labels.Equal(s.Metric, metric) })
 	if at < 0 {
@@ -33,7 +33,7 @@ func (m *memory) Querier(int64, int64) (storage.Querier, error) { return querier
 
 type querier struct{ *memory }
 
-// Select returns the series with all samples. The engine takes those of its range.
+// Select returns the series with all samples. The engine selects those in its range.
 func (q querier) Select(
 	_ context.Context, _ bool, _ *storage.SelectHints, matchers ...*labels.Matcher,
 ) storage.SeriesSet {

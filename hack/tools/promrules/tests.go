@@ -21,7 +21,7 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// testFile has the form of the unit tests of promtool. Annotations are not compared.
+// testFile has the format of promtool's unit tests. Annotations are not compared.
 type testFile struct {
 	Tests []testCase `yaml:"tests"`
 }
@@ -149,8 +149,8 @@ type evaluation struct {
 	groups *rulefmt.RuleGroups
 	engine *promql.Engine
 	memory *memory
-	// active has the time since which an alert is pending or firing, by its name and labels. firing has those that
-	// fire.
+	// active contains the start time of each pending or firing alert, by its name and labels. firing contains the
+	// firing alerts.
 	active map[string]map[string]time.Time
 	firing map[string]map[string]bool
 }

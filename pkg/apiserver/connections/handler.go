@@ -12,19 +12,33 @@ import (
 	"k8s.io/apiserver/pkg/endpoints/responsewriter"
 )
 
-// Handler returns a handler that reports received requests to the listener. The headers of a received request, and the
-// read parts of its body, do not count any more: they have separate bounds. Responses are not reported, because the
-// header of the next request may arrive at the same time. A connection whose first request comes from a trusted client
-// does not count, and is never closed.
+const (
+	// streamBytes is the memory of a stream of HTTP/2 beside its headers, in bytes. A client that grants no window lets
+	// responses wait that have left all other limits.
+	streamBytes = 32 << 10
+	// freeHeaderBytes is the size of the headers of a request of HTTP/1 that idleBytes contains.
+	freeHeaderBytes = 16 << 10
+	// valueBytes is the memory of a value of a header beside its text, and urlCopies that of a URL in its lengths.
+	valueBytes, urlCopies = 32, 3
+)
+
+// Handler returns a handler that reports received requests to the listener. The read parts of the body of a request do
+// not count any more: they have a separate bound. The end of a response in HTTP/1 is not reported, because the header
+// of the next request may arrive at the same time. A connection whose first request comes from a trusted client does
+// not count, and is never closed.
 func (l *Listener) Handler(next http.Handler, isTrusted func(*http.Request) bool) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		c, first := l.markArrived(r.RemoteAddr)
+		c, first := l.arrived(r)
 		if first && isTrusted(r) {
 			l.trust(c)
 		}
+		if c != nil && r.ProtoMajor > 1 {
+			defer c.releaseAfter(w, streamMemory(r))
+		}
 		if c != nil && r.Body != nil && r.Body != http.NoBody {
-			// The handler gets a copy. net/http checks the body of its own request to see whether the client may still
-			// be sending, and then keeps the connection open until the client has read the response.
+			// The handler gets a copy of the request. net/http inspects the body of the original request to determine
+			// whether the client may still be sending, and then keeps the connection open until the client has read the
+			// response.
 			counted := *r
 			counted.Body = &body{ReadCloser: r.Body, connection: c}
 			r = &counted
@@ -36,18 +50,62 @@ func (l *Listener) Handler(next http.Handler, isTrusted func(*http.Request) bool
 	})
 }
 
-// markArrived records that no header of a connection is unfinished. It returns the connection, or nil if it does not
-// count, and whether the request is the first one on it.
-func (l *Listener) markArrived(remote string) (c *connection, first bool) {
+// arrived records that no header of a connection is unfinished, and that a request is served. It returns the
+// connection, or nil if it does not count, and whether the request is the first one on it.
+func (l *Listener) arrived(r *http.Request) (c *connection, first bool) {
 	l.mu.Lock()
-	defer l.mu.Unlock()
-	c = l.connections[remote]
+	c = l.connections[r.RemoteAddr]
 	if c == nil {
+		l.mu.Unlock()
 		return nil, false
 	}
 	first, c.asked = !c.asked, true
-	l.count(c, idleBytes-c.taken)
+	if r.ProtoMajor == 1 { // the response before is complete, or is not read
+		c.held = bytesPerByte * max(0, headerBytes(r)-freeHeaderBytes)
+	} else {
+		c.held += streamMemory(r)
+	}
+	surplus := l.take(c, idleBytes+c.held-c.taken)
+	l.mu.Unlock()
+	closeAll(surplus)
 	return c, first
+}
+
+// releaseAfter subtracts the memory of a stream of HTTP/2 once it has ended: the response was sent, or the client is
+// gone. It is called at the end of the handler, with the writer of the library. The context ends before the response is
+// sent.
+func (c *connection) releaseAfter(w http.ResponseWriter, held int64) {
+	var sent <-chan bool
+	if notifier, ok := w.(http.CloseNotifier); ok { //nolint:staticcheck // nothing else tells when the stream has ended
+		sent = notifier.CloseNotify()
+	}
+	go func() {
+		if sent != nil {
+			<-sent
+		}
+		l := c.listener
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		if !c.dropped {
+			c.held -= held
+			l.count(c, -held)
+		}
+	}()
+}
+
+func streamMemory(r *http.Request) int64 { return streamBytes + bytesPerByte*headerBytes(r) }
+
+// headerBytes returns the size of the URL and the headers of a request. net/http holds them until the client has
+// received the response.
+func headerBytes(r *http.Request) int64 {
+	size := len(r.Host) + urlCopies*len(r.RequestURI)
+	for name, values := range r.Header {
+		size += len(name)
+		for _, value := range values {
+			size += len(value) + valueBytes
+		}
+	}
+	return int64(size)
 }
 
 func (l *Listener) trust(c *connection) {
@@ -56,7 +114,7 @@ func (l *Listener) trust(c *connection) {
 	l.drop(c)
 }
 
-// hijacker reports that a connection is not used for HTTP any more.
+// hijacker reports that a connection no longer carries HTTP.
 type hijacker struct {
 	http.ResponseWriter
 
@@ -75,13 +133,13 @@ func (h *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	return conn, buffered, err //nolint:wrapcheck // as the connection says it
 }
 
-// markTakenOver stops counting the bytes that arrive on a connection that is no longer used for HTTP: they are not
-// headers that wait in memory. The connection counts as an idle one.
+// markTakenOver stops counting the bytes of a connection that no longer carries HTTP, because they are not buffered as
+// headers. The connection counts as an idle one.
 func (c *connection) markTakenOver() {
 	l := c.listener
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	c.takenOver = true
+	c.takenOver, c.held = true, 0
 	if !c.dropped {
 		l.count(c, idleBytes-c.taken)
 	}
@@ -109,6 +167,6 @@ func (c *connection) release(bytes int64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if !c.dropped {
-		l.count(c, -min(bytes, max(c.taken-idleBytes, 0)))
+		l.count(c, -min(bytes, max(c.taken-idleBytes-c.held, 0)))
 	}
 }

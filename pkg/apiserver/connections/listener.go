@@ -15,9 +15,10 @@ import (
 const (
 	// idleBytes is the memory of an idle connection, in bytes.
 	idleBytes = 64 << 10
-	// bytesPerByte is the memory of a byte of an unfinished header.
+	// bytesPerByte is the memory of a byte of an unfinished header, or of a held one that will become garbage.
 	bytesPerByte = 3
-	// knownPart is the divisor of the part of all bytes that is reserved for known clients, and also for strangers.
+	// knownPart is the divisor of Bytes that gives the share reserved for known clients. The same share is reserved for
+	// unknown clients.
 	knownPart = 2
 
 	keepAlivePeriod = 3 * time.Minute
@@ -27,14 +28,15 @@ const (
 type Options struct {
 	// Bytes bounds the memory of all connections.
 	Bytes int64
-	// Networks returns the networks that an address counts for, the largest one first.
+	// Networks returns the networks that an address belongs to, the largest first.
 	Networks func(netip.Addr) []netip.Prefix
-	// Known returns true for addresses whose connections are closed last, unless all known ones need half of Bytes.
+	// Known returns true for addresses whose connections are closed last, unless the connections of known addresses
+	// exceed half of Bytes.
 	Known func(netip.Addr) bool
 }
 
-// Listener closes connections if all of them need too much memory: those of the largest networks first, and among
-// them the least recently used one.
+// Listener closes connections if their total memory exceeds the bound. It closes connections of the largest networks
+// first, and of those the least recently used one.
 type Listener struct {
 	net.Listener
 
@@ -45,7 +47,7 @@ type Listener struct {
 	taken, known int64
 	networks     map[netip.Prefix]*network
 	connections  map[string]*connection
-	// clock counts reads, so that the connection is found that was used least recently.
+	// clock counts reads. Its value at the last read of a connection orders connections by use.
 	clock uint64
 }
 
@@ -103,7 +105,8 @@ func (l *Listener) add(c *connection, prefixes []netip.Prefix, known bool) []*co
 		n.connections++
 		c.networks = append(c.networks, n)
 	}
-	if old := l.connections[c.remote]; old != nil { // which has ended, and was not closed yet
+	// The earlier connection with this address has ended but was not removed yet.
+	if old := l.connections[c.remote]; old != nil {
 		l.drop(old)
 	}
 	l.connections[c.remote] = c
@@ -143,7 +146,7 @@ func (l *Listener) count(c *connection, bytes int64) {
 	}
 }
 
-// next returns the connection that is closed first.
+// next returns the connection to close first.
 func (l *Listener) next() *connection {
 	known := l.known > l.options.Bytes/knownPart || l.known == l.taken
 	var first *connection
@@ -156,8 +159,8 @@ func (l *Listener) next() *connection {
 }
 
 // closesBefore returns true if a connection is closed before another one. It compares the memory of their networks,
-// then of the connections, and then their age. It ignores differences below the memory of an idle connection. Otherwise
-// a client that starts a request would be closed before clients with many idle connections.
+// then their own memory, then their last use. It ignores differences smaller than the memory of an idle connection,
+// because otherwise a client that starts a request would be closed before clients with many idle connections.
 func (c *connection) closesBefore(other *connection) bool {
 	for i := range min(len(c.networks), len(other.networks)) {
 		if mine, others := c.networks[i].taken/idleBytes, other.networks[i].taken/idleBytes; mine != others {
@@ -194,7 +197,7 @@ func closeAll(surplus []*connection) {
 	}
 }
 
-// connection is one of a client. Its fields but the first three are guarded by the listener's lock.
+// connection is the connection of a client. The listener's lock guards all fields but the first three.
 type connection struct { //nolint:gocritic // the listener comes first, which has methods of its own
 	net.Conn
 
@@ -205,10 +208,11 @@ type connection struct { //nolint:gocritic // the listener comes first, which ha
 	networks []*network
 	known    bool
 	// asked is true after the first request.
-	asked   bool
-	taken   int64
-	used    uint64
-	dropped bool
+	asked bool
+	// taken is the memory of the connection, and held the part of it for requests that are served.
+	taken, held int64
+	used        uint64
+	dropped     bool
 	// takenOver is true once the connection is a WebSocket.
 	takenOver bool
 }

@@ -17,7 +17,7 @@ import (
 	"time"
 )
 
-// pipeListener accepts connections from addresses of the test's choice.
+// pipeListener accepts connections from addresses that the test chooses.
 type pipeListener struct {
 	net.Listener
 
@@ -116,8 +116,8 @@ func (h *harness) handle(server net.Conn, body int, isTrusted bool) {
 	h.Handler(handler, func(*http.Request) bool { return isTrusted }).ServeHTTP(httptest.NewRecorder(), r)
 }
 
-// TestArrivedRequests verifies that the headers of complete requests do not count any more, nor do bodies that have
-// been read. A response does not end the header of another request, which may arrive meanwhile.
+// TestArrivedRequests verifies that the headers of complete requests and the read part of bodies no longer count. A
+// response does not stop the count of a header that arrives at the same time.
 func TestArrivedRequests(t *testing.T) {
 	h := newHarness(10 * idleBytes)
 	client, server := h.connect(t, "198.51.100.1")
@@ -154,7 +154,7 @@ func TestTrustedConnections(t *testing.T) {
 	client, server := h.connect(t, "198.51.100.1")
 	other, otherServer := h.connect(t, "198.51.100.2")
 	h.handle(otherServer, 10, false)
-	h.handle(otherServer, 10, true) // too late: the first request has determined the owner of the connection
+	h.handle(otherServer, 10, true) // has no effect: the first request has determined the owner of the connection
 	h.handle(server, 10, true)
 	if h.taken != idleBytes {
 		t.Errorf("%d bytes are counted", h.taken)
@@ -180,8 +180,8 @@ func (failingListener) Accept() (net.Conn, error) {
 	return nil, temporaryError{errors.New("too many open files")}
 }
 
-// TestTemporaryErrors verifies that temporary errors of Accept, such as too many open files, are passed on unchanged:
-// net/http stops after other errors, and the program with it.
+// TestTemporaryErrors verifies that temporary errors of Accept, such as too many open files, are returned unchanged:
+// net/http stops the server after any other error.
 func TestTemporaryErrors(t *testing.T) {
 	_, err := Limit(failingListener{}, Options{}).Accept()
 	if _, ok := errors.AsType[net.Error](err); !ok {
@@ -227,7 +227,7 @@ func TestManyKnownNetworks(t *testing.T) {
 }
 
 // TestIdleConnections verifies that the least recently used connections of the network with the most connections are
-// closed. Known networks come last, but have no more than half.
+// closed first. Connections of known networks are closed last while they use less than half of the memory.
 func TestIdleConnections(t *testing.T) {
 	h := newHarness(10 * idleBytes)
 	connect := func(address string) net.Conn {

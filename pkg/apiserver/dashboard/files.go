@@ -7,7 +7,7 @@ package dashboard
 import (
 	"bytes"
 	"crypto/sha256"
-	_ "embed" // embeds the script
+	_ "embed" // for the directive go:embed
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -114,8 +114,8 @@ func (f *Files) serve(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// isHidden returns true if a path must not be served: a segment begins with a dot, or a character occurs that no path
-// of the application contains.
+// isHidden returns true if a path must not be served: a segment begins with a dot, or the path contains a character
+// that no path of the application contains.
 func isHidden(name string) bool {
 	if strings.ContainsFunc(name, func(c rune) bool { return c < ' ' || c == 0x7f || c == '\\' }) {
 		return true
@@ -181,8 +181,8 @@ func (f *Files) open(name string) (*os.File, fs.FileInfo, error) {
 	return file, info, nil
 }
 
-// isPageRequest returns true if a browser requests a page, for which the index is served, and not a missing script,
-// style or image. Object names may contain dots, too.
+// isPageRequest returns true if a browser requests a page rather than a script, style or image. The index is served for
+// pages that do not exist. The extension does not decide, because names of objects may contain dots.
 func isPageRequest(r *http.Request) bool {
 	last := r.URL.Path[strings.LastIndexByte(r.URL.Path, '/')+1:]
 	return strings.Contains(r.Header.Get("Accept"), "text/html") || !strings.Contains(last, ".")

@@ -83,7 +83,7 @@ func handler(t *testing.T, dir string) (*Files, http.Handler) {
 	return f, around
 }
 
-// ask sends a request like that of a browser for a script. The headers override the defaults.
+// ask sends a request for a script with the headers of a browser. The given headers override them.
 func ask(t *testing.T, h http.Handler, method, target string, header ...string) *http.Response {
 	t.Helper()
 	r := httptest.NewRequestWithContext(t.Context(), method, "/", http.NoBody)
@@ -160,7 +160,8 @@ func TestFiles(t *testing.T) {
 	}
 }
 
-// TestFilesLeaveTheAPI verifies that the paths of the API are not served, and that files are read only.
+// TestFilesLeaveTheAPI verifies that the paths of the API are not served from files, and that files accept only read
+// methods.
 func TestFilesLeaveTheAPI(t *testing.T) {
 	_, h := handler(t, mount(t).dir)
 	for _, path := range []string{
@@ -250,8 +251,8 @@ func TestLargeFiles(t *testing.T) {
 	}
 }
 
-// TestResponsesAreBounded verifies that one network gets half of the free space, and that known networks have their
-// own.
+// TestResponsesAreBounded verifies that one unknown network gets at most half of the free space, and that known
+// networks have a separate share.
 func TestResponsesAreBounded(t *testing.T) {
 	f, h := handler(t, mount(t).dir)
 	const all = maxResponseBytes / responseBytes

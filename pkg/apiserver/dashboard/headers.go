@@ -10,8 +10,8 @@ import (
 	"strings"
 )
 
-// contentPolicy allows no other origin. Applications and terminals set styles of elements; nothing else may be
-// inline.
+// contentPolicy allows no other origin. Only styles may be inline, because applications and terminals set the style
+// attribute of elements.
 const contentPolicy = "default-src 'self'; script-src 'self'; style-src 'self' 'unsafe-inline'; " +
 	"img-src 'self' data: blob:; font-src 'self' data:; connect-src 'self'; object-src 'none'; base-uri 'self'; " +
 	"form-action 'self'; frame-ancestors 'none'"
@@ -27,8 +27,8 @@ func setPolicy(h http.Header) {
 	h.Set("Permissions-Policy", "camera=(), geolocation=(), microphone=(), payment=(), usb=()")
 }
 
-// hash matches the part of a file name with which bundlers mark a version: eight characters, or more hexadecimal
-// digits.
+// hash matches the part of a file name in which bundlers encode a hash of the content: eight characters, or more
+// hexadecimal digits.
 var hash = regexp.MustCompile(`[-.]([A-Za-z0-9_-]{8}|[0-9a-f]{9,64})(\.[a-z0-9]+)+$`)
 
 // hasHashedName returns true if a file name contains a hash, so that the content never changes. A word or a date is
@@ -42,8 +42,8 @@ func hasHashedName(name string) bool {
 	return strings.ContainsAny(found[1], lower+capitals) && strings.ContainsAny(found[1][1:], digits+capitals)
 }
 
-// contentType returns the media type of a file by its name. It does not use the tables of the machine, so that the
-// result is the same everywhere.
+// contentType returns the media type for a file name. It does not read the MIME tables of the machine, so that the
+// result does not depend on the machine.
 func contentType(name string) string { //nolint:gocyclo // a table
 	switch strings.ToLower(path.Ext(name)) {
 	case ".html":

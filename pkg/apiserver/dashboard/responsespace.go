@@ -14,16 +14,18 @@ import (
 const (
 	// responseBytes is the memory that a response needs while it is sent.
 	responseBytes = 32 << 10
-	// maxResponseBytes bounds the memory of all responses to unknown networks. Known networks have the same amount
-	// for themselves.
+	// maxResponseBytes bounds the memory of all responses to unknown networks. Known networks have a separate budget of
+	// the same size.
 	maxResponseBytes = 16 << 20
 
-	// sendTime is the minimum time for sending a response, and sendRate the rate in bytes per second that extends it.
+	// sendTime is the minimum time limit for sending a response. sendRate is the rate, in bytes per second, by which
+	// the size extends the limit.
 	sendTime = 20 * time.Second
 	sendRate = 64 << 10
 )
 
-// responseSpace bounds the concurrent responses. Anyone may request files and read them slowly.
+// responseSpace bounds the concurrent responses, because unauthenticated clients may request files and read them
+// slowly.
 type responseSpace struct {
 	strangers, known *budget.Budget
 	origin           func(*http.Request) filters.Origin
@@ -40,7 +42,7 @@ func newResponseSpace(origin func(*http.Request) filters.Origin) *responseSpace 
 	}
 }
 
-// enter reserves the memory of a response. Networks with a logged-in user have a separate reserve.
+// enter reserves the memory of a response. Networks with a logged-in user have a separate budget.
 func (o *responseSpace) enter(r *http.Request) (leave func(), err error) {
 	from := o.origin(r)
 	if from.Known {
@@ -60,7 +62,8 @@ func (o *responseSpace) enter(r *http.Request) (leave func(), err error) {
 func (o *responseSpace) within(w http.ResponseWriter, size int64, send func()) {
 	connection := http.NewResponseController(w)
 	limit := o.time + time.Duration(size/o.rate)*time.Second
-	_ = connection.SetWriteDeadline(time.Now().Add(limit)) // fails only in tests, which have no connection
+	// Fails only in tests, whose response writers have no connection.
+	_ = connection.SetWriteDeadline(time.Now().Add(limit))
 	send()
 	_ = connection.Flush()
 	_ = connection.SetWriteDeadline(time.Time{}) // the next response sets its own deadline

@@ -24,30 +24,30 @@ const (
 	// MaxBodyBytes is the size of the largest body of a write by an authenticated client. It is the limit of
 	// kube-apiserver.
 	MaxBodyBytes = 3 << 20
-	// MaxSmallBodyBytes is the size of the largest body of any other request: of a login, and of a read, which needs
-	// none.
+	// MaxSmallBodyBytes is the size of the largest body of any other request, such as a login or a read.
 	MaxSmallBodyBytes = 64 << 10
 	// bodyTimeout bounds the time in which a body arrives.
 	bodyTimeout = 10 * time.Second
-	// bodyRetrySeconds is the Retry-After of requests whose bodies had no room.
+	// bodyRetrySeconds is the value of Retry-After in the response to a request whose body exceeds the remaining
+	// budget.
 	bodyRetrySeconds = 1
 
-	// strangersPart and knownPart are the divisors of the parts of the bytes that clients without authentication may
-	// have together: in all networks, and in known networks.
+	// strangersPart and knownPart are divisors of the total budget. They give the shares of all clients without
+	// authentication, and of those in known networks.
 	strangersPart, knownPart = 4, 8
-	// maxBytesPerNetwork bounds the bytes of bodies from one unknown network, by default a quarter of the part of all
-	// unknown networks. maxBytesPerKnown bounds those of a known network.
+	// maxBytesPerNetwork bounds the bytes of bodies from one unknown network, by default a quarter of the share of all
+	// unknown networks. maxBytesPerKnown bounds the bytes from one known network.
 	maxBytesPerNetwork, maxBytesPerKnown = 2 << 20, 1 << 20
-	// firstBytes is the room that is reserved before anything has arrived.
+	// firstBytes is reserved before the first byte arrives.
 	firstBytes = 4 << 10
-	// freeHeaderBytes is the size of headers above which they count with the body.
+	// freeHeaderBytes is the size of headers that is not charged. Larger headers are charged with the body.
 	freeHeaderBytes = 4 << 10
-	// userStep is the least that a body of a user counts for, so that users have a bounded number of bodies under way,
-	// too.
+	// userStep is the minimum charge for a body of a user. It bounds the number of bodies of a user that arrive at the
+	// same time.
 	userStep = 64 << 10
 )
 
-// Bodies bounds request bodies: the size of each by its sender, and the bytes of all that are in memory.
+// Bodies bounds request bodies: the size of each body, depending on its sender, and the bytes of all bodies in memory.
 type Bodies struct {
 	strangers, known, users *budget.Budget
 	origin                  func(*http.Request) Origin
@@ -55,15 +55,15 @@ type Bodies struct {
 
 // Origin is the origin of a request without authentication.
 type Origin struct {
-	// Network is the network of one client, which may use all of its addresses.
+	// Network is the network of the client. One client may use all addresses of its network.
 	Network string
-	// Known is true for networks with a logged-in user, and for those that the administrator trusts. They have a
-	// separate part of the budget.
+	// Known is true for networks with a logged-in user and for networks that the administrator trusts. They have a
+	// separate share of the budget.
 	Known bool
 }
 
-// NewBodies bounds all bodies together to a number of bytes. Clients without authentication share parts of them, by
-// their origin.
+// NewBodies returns a bound of total bytes for all bodies. Clients without authentication get shares of it, depending
+// on their origin.
 func NewBodies(total int64, origin func(*http.Request) Origin) *Bodies {
 	strangers, known := total/strangersPart, total/knownPart
 	return &Bodies{
@@ -74,8 +74,8 @@ func NewBodies(total int64, origin func(*http.Request) Origin) *Bodies {
 	}
 }
 
-// WithBody reads the whole body before it calls the next handler, so that a client that sends slowly takes no place
-// among the requests in flight. It stands behind authentication, since the limit depends on the client.
+// WithBody reads the whole body before it calls the next handler, so that a slow client does not count as a request in
+// flight. It must run after authentication, because the limit depends on the client.
 func WithBody(next http.Handler, bodies *Bodies) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		account, err := bodies.read(r)
@@ -122,7 +122,8 @@ func (b *Bodies) limit(r *http.Request) (int64, *budget.Account) {
 	}
 }
 
-// unauthenticated returns an account of the room for known networks, if the origin is known and there is room left.
+// unauthenticated returns an account of the budget for known networks if the origin is known and the budget has room.
+// Otherwise it returns an account of the budget for unknown networks.
 func (b *Bodies) unauthenticated(from Origin) *budget.Account {
 	if from.Known {
 		account := b.known.Account(from.Network, 0)
@@ -134,7 +135,8 @@ func (b *Bodies) unauthenticated(from Origin) *budget.Account {
 	return b.strangers.Account(from.Network, 0)
 }
 
-// readWithHeaders reads a body of at most limit bytes. The headers are held as long as it takes to arrive.
+// readWithHeaders reads a body of at most limit bytes. It charges the account for the headers until the body has
+// arrived.
 func readWithHeaders(r *http.Request, limit int64, account *budget.Account) ([]byte, error) {
 	if err := account.Take(max(0, int64(headerBytes(r))-freeHeaderBytes)); err != nil {
 		return nil, noRoom(err)
@@ -142,7 +144,7 @@ func readWithHeaders(r *http.Request, limit int64, account *budget.Account) ([]b
 	return readAll(r.Body, r.ContentLength, limit, account)
 }
 
-// readAll reads a body of at most limit bytes. The client's Content-Length is used only to reject a body that is too
+// readAll reads a body of at most limit bytes. It uses the client's Content-Length only to reject a body that is too
 // large.
 func readAll(from io.Reader, length, limit int64, account *budget.Account) ([]byte, error) {
 	if length > limit {
@@ -189,7 +191,8 @@ func hasBody(r *http.Request) bool {
 	return r.Body != nil && r.Body != http.NoBody && r.ContentLength != 0
 }
 
-// arrival is a body that is being received. It has a deadline for every sender, whether or not a handler reads it.
+// arrival is a body that is being received. Its deadline applies to every sender, whether or not a handler reads the
+// body.
 type arrival struct {
 	connection *http.ResponseController
 	arrived    atomic.Bool
@@ -210,11 +213,11 @@ func expectBody(w http.ResponseWriter, r *http.Request) (*arrival, error) {
 	return a, nil
 }
 
-// answerTime bounds the time to write a response after a body did not arrive.
+// answerTime bounds the time to write the response to a request whose body did not arrive.
 const answerTime = time.Second
 
-// withArrival returns a context with the arrival. A body that does not arrive cancels the context of its connection, in
-// which no response could be written any more. The returned context ends a little later.
+// withArrival returns a context with the arrival. If the body does not arrive, net/http cancels the context of the
+// connection, and no response could be written with it. The returned context ends answerTime later.
 func withArrival(ctx context.Context, a *arrival) (context.Context, context.CancelFunc) {
 	later, cancel := context.WithCancel(context.WithValue(context.WithoutCancel(ctx), arrivalKey{}, a))
 	stop := context.AfterFunc(ctx, func() {
@@ -230,10 +233,10 @@ func withArrival(ctx context.Context, a *arrival) (context.Context, context.Canc
 	}
 }
 
-// done removes the deadline, since the wait for the next request has another one.
+// done removes the deadline, because the server sets another deadline for the next request.
 func (a *arrival) done() {
 	a.arrived.Store(true)
-	// The deadline could be set before, so an error means that the connection has ended.
+	// Setting the deadline has worked before, so an error means that the connection has ended.
 	_ = a.connection.SetReadDeadline(time.Time{})
 }
 

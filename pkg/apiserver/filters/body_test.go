@@ -91,14 +91,14 @@ func TestTheBodyIsBounded(t *testing.T) {
 	}
 }
 
-// TestBytesOfBodiesAreBounded verifies the bounds of one address, of unknown clients and of one user, while others
-// have space.
+// TestBytesOfBodiesAreBounded verifies the bounds of one address, of unknown clients and of one user, while other
+// clients have space left.
 func TestBytesOfBodiesAreBounded(t *testing.T) {
 	b := newTestBodies()
 	hold := func(name, address string, size int) error {
 		r := as(t, name, http.MethodPost, strings.NewReader(strings.Repeat("x", size)))
 		r.RemoteAddr = address
-		_, err := b.read(r) // it is not closed, and the request continues
+		_, err := b.read(r) // The body is not closed, because the request continues.
 		return err
 	}
 	fill := func(name string, address func(int) string, size int) (bytes int) {
@@ -143,8 +143,8 @@ func TestBytesOfBodiesAreBounded(t *testing.T) {
 	}
 }
 
-// TestHeadersCountWithTheBody verifies that headers count while the body is received, because they are held until
-// then.
+// TestHeadersCountWithTheBody verifies that headers are charged until the body has arrived, because they stay in memory
+// until then.
 func TestHeadersCountWithTheBody(t *testing.T) {
 	b, held := newTestBodies(), 0
 	for range 1000 {

@@ -9,8 +9,8 @@ import (
 	"k8s.io/apiserver/pkg/endpoints/responsewriter"
 )
 
-// DelegationLimit decides whether the host may be called to authenticate and authorize a request. If ok is true, the
-// caller must call done with the information whether the request was rejected.
+// DelegationLimit returns true if the host may be called to authenticate and authorize a request. The caller must then
+// call done and report whether the request was rejected.
 type DelegationLimit func(r *http.Request) (done func(refused bool), ok bool)
 
 // WithDelegationLimit refuses requests of networks from which too many were refused before.
@@ -31,14 +31,14 @@ func WithDelegationLimit(next http.Handler, questions DelegationLimit) http.Hand
 	})
 }
 
-// statusWriter notes the HTTP status.
+// statusWriter records the HTTP status.
 type statusWriter struct {
 	http.ResponseWriter
 
 	status int
 }
 
-// Unwrap makes flushing and hijacking find the connection.
+// Unwrap returns the inner writer, with which http.ResponseController flushes and hijacks the connection.
 func (w *statusWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 // WriteHeader implements http.ResponseWriter.

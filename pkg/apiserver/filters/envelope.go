@@ -26,14 +26,15 @@ import (
 )
 
 // WithEnvelope is the outermost filter. Below the API's prefixes it assigns the request id, refuses ambiguous paths and
-// headers, and makes every response an envelope over HTTP 200, including responses of the library's chain.
+// headers, and makes every response an envelope over HTTP 200, including responses of the library's filters.
 //
 // The library closes the connection of a client that is not authenticated. shared returns true for connections that
 // must stay open, because they carry the requests of many clients.
 //
-// refusals delays responses to clients that are not authenticated. Nil means no delay.
+// refusals delays responses to clients that are not authenticated. Nil disables the delay.
 func WithEnvelope(next http.Handler, shared func(*http.Request) bool, refusals *Refusals) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		expire(w)
 		if !UnderAPI(r.URL.Path) {
 			if what, status := oversized(r); what != "" {
 				http.Error(w, what, status)
@@ -59,12 +60,12 @@ func serveEnveloped(
 		klog.FromContext(r.Context()).WithValues("requestID", state.RequestID))
 	ew := &writer{ResponseWriter: w, requestID: state.RequestID, shared: func() bool { return shared(r) }}
 	r = r.WithContext(ctx)
-	// On direct requests, log lines and audit events of the library have the same id. kube-apiserver sends its own
-	// audit id, which finds the events of both servers.
+	// On direct requests, log lines and audit events of the library contain the request id. kube-apiserver sends its
+	// own audit id, which identifies the events of both servers.
 	if r.Header.Get(auditinternal.HeaderAuditID) == "" {
 		r.Header.Set(auditinternal.HeaderAuditID, state.RequestID)
 	}
-	// The response is JSON, whatever the client accepts.
+	// The response is JSON for every Accept header.
 	r.Header.Set("Accept", "application/json")
 
 	method := r.Method
@@ -97,8 +98,8 @@ func serveEnveloped(
 	}
 }
 
-// serveRecovered converts a panic to a failed request. If the response has begun, it cuts the connection, which tells
-// the client that the response is not complete.
+// serveRecovered converts a panic to a failed request. If the response has begun, it aborts the connection, so that the
+// client detects an incomplete response.
 func serveRecovered(ctx context.Context, next http.Handler, w *writer, r *http.Request) {
 	defer func() {
 		p := recover()
@@ -115,7 +116,7 @@ func serveRecovered(ctx context.Context, next http.Handler, w *writer, r *http.R
 	next.ServeHTTP(responsewriter.WrapForHTTP1Or2(w), r)
 }
 
-// checkRequest returns an error for a request that no route expects.
+// checkRequest returns an error for a request that no route accepts.
 func checkRequest(r *http.Request) error {
 	if what, status := oversized(r); status == http.StatusRequestURITooLong {
 		return envelope.Invalid("url", "%s", what)
@@ -139,8 +140,8 @@ func checkRequest(r *http.Request) error {
 	return nil
 }
 
-// impersonationHeader returns the first impersonation header. kube-apiserver removes its own before it calls this
-// server.
+// impersonationHeader returns the first impersonation header. kube-apiserver removes such headers before it proxies a
+// request to this server.
 func impersonationHeader(h http.Header) string {
 	var found []string
 	for name := range h {
@@ -155,7 +156,7 @@ func impersonationHeader(h http.Header) string {
 	return found[0]
 }
 
-// writer passes envelopes on and holds back everything else: only the envelope package writes HTTP 200.
+// writer sends envelopes and holds back every other response: only the envelope package writes HTTP 200.
 type writer struct {
 	http.ResponseWriter
 	requestID string
@@ -173,7 +174,7 @@ func (w *writer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	return conn, buffered, err //nolint:wrapcheck // as the connection says it
 }
 
-// Unwrap lets http.ResponseController find the connection.
+// Unwrap returns the inner writer for http.ResponseController.
 func (w *writer) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 // WriteHeader sends the headers of an envelope, and records any other status.
@@ -209,8 +210,8 @@ func (w *writer) Write(p []byte) (int, error) {
 	return w.ResponseWriter.Write(p)
 }
 
-// later returns the error of a request that k8s.io/apiserver has refused for now: with 503 if the request arrived while
-// the server shuts down, and with 429 otherwise.
+// later returns the error of a request that k8s.io/apiserver has refused temporarily: with 503 if the request arrived
+// during the shutdown, and with 429 otherwise.
 func later(status int, retryAfter int64) error {
 	e := envelope.New(dashboardv1alpha1.CodeTooManyRequests, "too many requests: try again later")
 	if status == http.StatusServiceUnavailable {
@@ -251,7 +252,7 @@ func (w *writer) unanswered(state *envelope.State, method string) error {
 		return envelope.New(dashboardv1alpha1.CodeNotFound, "there is no route at this path")
 	case w.status >= 400 && w.status < 500:
 		return envelope.Invalid("request", "the request is malformed")
-	case w.status == http.StatusGatewayTimeout: // also where the client has hung up
+	case w.status == http.StatusGatewayTimeout: // also if the client has disconnected
 		return envelope.Late(errors.New("the handler chain has ended the request"))
 	default:
 		return envelope.Internal(errors.New("the handler chain answered with HTTP status " + strconv.Itoa(w.status)))

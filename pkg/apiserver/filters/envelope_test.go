@@ -36,7 +36,7 @@ var requestID = regexp.MustCompile(`^req_[0-9A-HJKMNP-TV-Z]{26}$`)
 // notShared returns false: each connection belongs to one client.
 func notShared(*http.Request) bool { return false }
 
-// send sends a request through the filter, and verifies the promises for every envelope.
+// send sends a request through the filter, and verifies the properties that every envelope must have.
 func send(t *testing.T, handler http.Handler, r *http.Request) response {
 	t.Helper()
 	recorder := httptest.NewRecorder()
@@ -153,8 +153,8 @@ func TestAPanicIsAnInternalError(t *testing.T) {
 	}
 }
 
-// TestAnAnswerThatHasBegunIsCut verifies that an incomplete response is aborted, so that no client takes it for
-// complete.
+// TestAnAnswerThatHasBegunIsCut verifies that the connection of an incomplete response is aborted, so that no client
+// treats the response as complete.
 func TestAnAnswerThatHasBegunIsCut(t *testing.T) {
 	for name, handler := range map[string]http.HandlerFunc{
 		"a panic":    func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("{")); panic("x") },
@@ -254,7 +254,7 @@ func TestImpersonationHeadersReachNobody(t *testing.T) {
 		"impersonate-anything", "IMPERSONATE-USER"} {
 		for _, target := range []string{"/api/v1/x", "/apis/dashboard.kubevision.io/v1alpha1/x"} {
 			r := request(http.MethodGet, target)
-			r.Header[header] = []string{"admin"} // unchanged, whatever its case
+			r.Header[header] = []string{"admin"} // set directly, because Header.Set would change the case of the name
 			reached := false
 			if got := send(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) { reached = true }),
 				r); got.Code != 40002 || reached {

@@ -10,10 +10,11 @@ import (
 	"k8s.io/component-base/metrics"
 )
 
-// codeCanceled counts the requests whose client hung up before there was a response, other than a refusal.
+// codeCanceled is the code of requests whose client disconnected before a response was sent, unless the request was
+// refused.
 const codeCanceled = "canceled"
 
-// The HTTP status is always 200, so that the metrics of the library cannot distinguish success from failure.
+// The HTTP status is always 200, so the metrics of the library cannot distinguish success from failure.
 var (
 	requests = metrics.NewCounterVec(&metrics.CounterOpts{
 		Namespace: "kubevision",
@@ -24,7 +25,7 @@ var (
 		StabilityLevel: metrics.ALPHA,
 	}, []string{"route", "method", "code"})
 
-	// The codes of each route on each cluster would be too many series.
+	// There is no label for the route: codes of each route on each cluster would result in too many series.
 	clusterRequests = metrics.NewCounterVec(&metrics.CounterOpts{
 		Namespace: "kubevision", Subsystem: "apiserver", Name: "cluster_requests_total", StabilityLevel: metrics.ALPHA,
 		Help: "Number of requests about one registered cluster, by its name and the code in the envelope.",
@@ -53,7 +54,7 @@ func ForgetMetrics(cluster string) {
 
 var knownMethods = map[string]bool{"GET": true, "HEAD": true, "POST": true, "PUT": true, "PATCH": true, "DELETE": true}
 
-// count counts a request. It does not observe the duration of a stream, which lasts as long as the client wants.
+// count counts a request. It does not observe the duration of a stream, because the client determines it.
 func count(route, method, cluster, code string, d time.Duration, streamed bool) {
 	requests.WithLabelValues(route, method, code).Inc()
 	if cluster != "" {

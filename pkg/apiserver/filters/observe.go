@@ -21,11 +21,11 @@ import (
 const (
 	// requestLogLevel is the verbosity from which each request is logged.
 	requestLogLevel = 2
-	// maxLoggedName bounds a user name in the log, in bytes. Host clusters accept names of any length.
+	// maxLoggedName bounds a user name in the log, in bytes. kube-apiserver accepts names of any length.
 	maxLoggedName = 256
 )
 
-// WithTracing makes a span of each request below the API's prefixes. Traces of trusted clients are continued.
+// WithTracing starts a span for each request below the API's prefixes. It continues the traces of trusted clients.
 func WithTracing(next http.Handler, provider trace.TracerProvider, trusted func(*http.Request) bool) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !UnderAPI(r.URL.Path) {
@@ -38,14 +38,14 @@ func WithTracing(next http.Handler, provider trace.TracerProvider, trusted func(
 	})
 }
 
-// observe reports a request that has ended: in the metrics, in its span, and in one line of the log. No part of them is
-// a value of the client other than names of users and clusters that exist.
+// observe reports a completed request in the metrics, in its span, and in one log line. They contain no values of the
+// client other than names of existing users and clusters.
 func observe(ctx context.Context, method string, state *envelope.State, took time.Duration) {
 	route, code := state.Outcome()
 	if route == "" {
 		route = "none"
 	}
-	if !knownMethods[method] { // clients can invent methods, and every label value takes memory for good
+	if !knownMethods[method] { // Clients can send any method name, and the memory of a label value is never freed.
 		method = "other"
 	}
 	cluster, label := state.Cluster(), strconv.Itoa(int(code))

@@ -14,7 +14,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/envelope"
 )
 
-// TestRequestLogIsBounded verifies that a long user name makes a short line.
+// TestRequestLogIsBounded verifies that a long user name is truncated in the log line.
 func TestRequestLogIsBounded(t *testing.T) {
 	const mostBytes = 1 << 10
 	logger := ktesting.NewLogger(t, ktesting.NewConfig(ktesting.BufferLogs(true), ktesting.Verbosity(requestLogLevel)))

@@ -1,7 +1,8 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package filters has the HTTP filters around the handler chain of k8s.io/apiserver.
+// Package filters provides the HTTP filters around the handler chain of k8s.io/apiserver: request ids, envelopes,
+// bodies, refusals, metrics and the request log.
 package filters
 
 import (
@@ -11,8 +12,8 @@ import (
 	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
 )
 
-// UnderAPI returns true for paths that are answered with an envelope: all paths below the two prefixes. Discovery,
-// OpenAPI, health and metrics keep the formats of Kubernetes, since the aggregator reads them.
+// UnderAPI returns true for paths with enveloped responses: all paths below the two prefixes. Discovery, OpenAPI,
+// health and metrics keep the formats of Kubernetes, because the aggregator reads them.
 func UnderAPI(path string) bool {
 	below, ok := strings.CutPrefix(path, dashboardv1alpha1.RootPath+"/")
 	return isDirect(path) || (ok && below != "")
@@ -22,22 +23,23 @@ func isDirect(path string) bool {
 	return path == dashboardv1alpha1.DirectRootPath || strings.HasPrefix(path, dashboardv1alpha1.DirectRootPath+"/")
 }
 
-// proxySegment is the segment below which streams are reached through kube-apiserver.
+// proxySegment is the path segment of streams that pass through kube-apiserver.
 const proxySegment = "/proxy"
 
-// canonical returns the request below the one prefix of the routes, without the query parameters with which a client
-// could change the time limit of the library. It must be called before anything parses the path: /api/v1 would be taken
-// for the core API.
+// canonical returns the request with the path below the one prefix of the routes, without the query parameters that
+// would change the time limit of the library. It must be called before the path is parsed, because the library would
+// parse /api/v1 as the core API.
 func canonical(r *http.Request) *http.Request {
 	u := *r.URL
 	if isDirect(u.Path) {
 		u.Path = dashboardv1alpha1.RootPath + strings.TrimPrefix(u.Path, dashboardv1alpha1.DirectRootPath)
 		u.RawPath = ""
-		if u.Path == dashboardv1alpha1.RootPath { // the bare prefix would be the discovery document of the group
+		// The prefix without a segment is the path of the group's discovery document.
+		if u.Path == dashboardv1alpha1.RootPath {
 			u.Path += "/-" // no route has this path
 		}
 	}
-	// kube-apiserver takes requests below proxy for long ones, which have no place of its flow control.
+	// kube-apiserver treats requests below proxy as long-running, which its flow control does not limit.
 	below, ok := strings.CutPrefix(u.Path, dashboardv1alpha1.RootPath+proxySegment+"/")
 	if ok && r.Method == http.MethodGet {
 		u.Path, u.RawPath = dashboardv1alpha1.RootPath+"/"+below, ""
@@ -49,7 +51,7 @@ func canonical(r *http.Request) *http.Request {
 	}
 	r2 := r.WithContext(r.Context())
 	r2.URL = &u
-	r2.RequestURI = u.EscapedPath() // which the library logs, and values of the query may be confidential
+	r2.RequestURI = u.EscapedPath() // The library logs RequestURI, and values of the query may be confidential.
 	return r2
 }
 

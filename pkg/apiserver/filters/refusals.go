@@ -10,28 +10,28 @@ import (
 )
 
 const (
-	// refusalsPerSecond is the rate of the refusals of all strangers, refusalBurst the number of them that are sent at
-	// once.
+	// refusalsPerSecond is the rate of refusals to all unauthenticated clients. refusalBurst is the number of refusals
+	// that are sent without delay.
 	refusalsPerSecond = 100
 	refusalBurst      = 100
-	// waitingRefusals bounds the refusals that wait. The others are sent at once.
+	// waitingRefusals bounds the delayed refusals. Refusals beyond it are sent at once.
 	waitingRefusals = 256
 )
 
-// Refusals paces the responses to clients that are not authenticated (40100). Such a response costs the client only a
-// request: clients that try forged tokens in a loop would otherwise occupy the processors and slow down users. A
-// refusal waits after the request has left all other limits.
+// Refusals paces the responses to clients that are not authenticated (40100). Without a delay, clients that send forged
+// tokens in a loop would occupy the processors and slow down users. A delayed refusal holds no place of any other
+// limit.
 type Refusals struct {
 	limiter *rate.Limiter
 	waiting chan struct{}
 }
 
-// NewRefusals returns the pace of one replica.
+// NewRefusals returns the pacing of one replica.
 func NewRefusals() *Refusals {
 	return &Refusals{rate.NewLimiter(refusalsPerSecond, refusalBurst), make(chan struct{}, waitingRefusals)}
 }
 
-// Wait returns when the next refusal may be sent, when too many wait, or when the context ends.
+// Wait returns when the next refusal may be sent, at once if too many refusals wait, or when the context ends.
 func (r *Refusals) Wait(ctx context.Context) {
 	select {
 	case r.waiting <- struct{}{}:
@@ -39,5 +39,5 @@ func (r *Refusals) Wait(ctx context.Context) {
 		return
 	}
 	defer func() { <-r.waiting }()
-	_ = r.limiter.Wait(ctx) // whatever ends the wait, the refusal is sent
+	_ = r.limiter.Wait(ctx) // The refusal is sent also if the wait fails.
 }

@@ -10,17 +10,17 @@ import (
 
 const (
 	// MaxURLBytes is the length of the longest path and query of a request. Handlers that parse lists, selectors and
-	// segments need many times as much memory. A hundred names of clusters have 6 KiB.
+	// segments need a multiple of this memory. A hundred cluster names take 6 KiB.
 	MaxURLBytes = 16 << 10
 	// MaxHeaderBytes bounds the headers of a request. kube-apiserver sends a header for each group of a user.
 	MaxHeaderBytes = 128 << 10
 )
 
-// valueBytes is added for each value of a header, as in HTTP/2.
+// valueBytes is added to the size of each header value, as in HTTP/2.
 const valueBytes = 32
 
-// oversized returns the part of a request that is too large to be processed, and the HTTP status for it. It returns
-// an empty string for most requests.
+// oversized returns the part of a request that is too large, and the HTTP status for it. It returns an empty string if
+// no part is too large.
 func oversized(r *http.Request) (what string, status int) {
 	if max(len(r.RequestURI), len(r.URL.Path)+len(r.URL.RawPath)+len(r.URL.RawQuery)) > MaxURLBytes {
 		return fmt.Sprintf("the URL is longer than %d bytes", MaxURLBytes), http.StatusRequestURITooLong

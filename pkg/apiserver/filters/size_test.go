@@ -54,7 +54,7 @@ func TestOversizedRequests(t *testing.T) {
 	}
 }
 
-// TestHeaders verifies that headers which net/http stores separately count, and so does each of many small values.
+// TestHeaders verifies that the size includes headers that net/http stores separately, and the overhead of each value.
 func TestHeaders(t *testing.T) {
 	for name, change := range map[string]func(*http.Request){
 		"a host":      func(r *http.Request) { r.Host = strings.Repeat("a", MaxHeaderBytes) },

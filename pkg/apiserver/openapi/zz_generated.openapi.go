@@ -753,7 +753,7 @@ func schema_pkg_apis_dashboard_v1alpha1_Apply(ref common.ReferenceCallback) comm
 					},
 					"applied": {
 						SchemaProps: spec.SchemaProps{
-							Description: "applied is the number of objects that equal their manifests now, or would do so without the dry run.",
+							Description: "applied is the number of objects that equal their manifests. In a dry run, it is the expected number.",
 							Default:     0,
 							Type:        []string{"integer"},
 							Format:      "int32",
@@ -864,7 +864,7 @@ func schema_pkg_apis_dashboard_v1alpha1_ApplyResult(ref common.ReferenceCallback
 					},
 					"name": {
 						SchemaProps: spec.SchemaProps{
-							Description: "name of the object.",
+							Description: "name is the name of the object.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -872,7 +872,7 @@ func schema_pkg_apis_dashboard_v1alpha1_ApplyResult(ref common.ReferenceCallback
 					},
 					"namespace": {
 						SchemaProps: spec.SchemaProps{
-							Description: "namespace of the object; empty for cluster-scoped kinds.",
+							Description: "namespace is the namespace of the object. It is empty for cluster-scoped kinds.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -880,7 +880,7 @@ func schema_pkg_apis_dashboard_v1alpha1_ApplyResult(ref common.ReferenceCallback
 					},
 					"operation": {
 						SchemaProps: spec.SchemaProps{
-							Description: "operation is the operation that was performed.\n\nPossible enum values:\n - `\"configured\"` is a change of an object.\n - `\"created\"` is the creation of an object.\n - `\"deferred\"` is an object that a dry run cannot test: its namespace or its kind is in the same request, and not in the cluster yet.\n - `\"failed\"` is an object that was rejected.\n - `\"skipped\"` is an object that was not applied because of other objects.\n - `\"unchanged\"` is no change: the object equals the manifest.",
+							Description: "operation is the operation that was performed.\n\nPossible enum values:\n - `\"configured\"` means that the object was changed.\n - `\"created\"` means that the object was created.\n - `\"deferred\"` means that a dry run cannot test the object, because the same request creates its namespace or its kind.\n - `\"failed\"` means that the object was rejected.\n - `\"skipped\"` means that the object was not applied because of other objects.\n - `\"unchanged\"` means that the object already equals the manifest.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -1010,7 +1010,7 @@ func schema_pkg_apis_dashboard_v1alpha1_BatchDeleteItem(ref common.ReferenceCall
 					},
 					"name": {
 						SchemaProps: spec.SchemaProps{
-							Description: "name of the object.",
+							Description: "name is the name of the object.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -1018,7 +1018,7 @@ func schema_pkg_apis_dashboard_v1alpha1_BatchDeleteItem(ref common.ReferenceCall
 					},
 					"namespace": {
 						SchemaProps: spec.SchemaProps{
-							Description: "namespace of the object; empty for cluster-scoped kinds.",
+							Description: "namespace is the namespace of the object. It is empty for cluster-scoped kinds.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -1048,7 +1048,7 @@ func schema_pkg_apis_dashboard_v1alpha1_BatchDeleteResult(ref common.ReferenceCa
 					},
 					"name": {
 						SchemaProps: spec.SchemaProps{
-							Description: "name of the object.",
+							Description: "name is the name of the object.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -1056,7 +1056,7 @@ func schema_pkg_apis_dashboard_v1alpha1_BatchDeleteResult(ref common.ReferenceCa
 					},
 					"namespace": {
 						SchemaProps: spec.SchemaProps{
-							Description: "namespace of the object; empty for cluster-scoped kinds.",
+							Description: "namespace is the namespace of the object. It is empty for cluster-scoped kinds.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -1203,7 +1203,7 @@ func schema_pkg_apis_dashboard_v1alpha1_BatchRestartItem(ref common.ReferenceCal
 					},
 					"name": {
 						SchemaProps: spec.SchemaProps{
-							Description: "name of the workload.",
+							Description: "name is the name of the workload.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -1211,7 +1211,7 @@ func schema_pkg_apis_dashboard_v1alpha1_BatchRestartItem(ref common.ReferenceCal
 					},
 					"namespace": {
 						SchemaProps: spec.SchemaProps{
-							Description: "namespace of the workload.",
+							Description: "namespace is the namespace of the workload.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -1241,7 +1241,7 @@ func schema_pkg_apis_dashboard_v1alpha1_BatchRestartResult(ref common.ReferenceC
 					},
 					"name": {
 						SchemaProps: spec.SchemaProps{
-							Description: "name of the workload.",
+							Description: "name is the name of the workload.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -1249,7 +1249,7 @@ func schema_pkg_apis_dashboard_v1alpha1_BatchRestartResult(ref common.ReferenceC
 					},
 					"namespace": {
 						SchemaProps: spec.SchemaProps{
-							Description: "namespace of the workload.",
+							Description: "namespace is the namespace of the workload.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -1289,12 +1289,12 @@ func schema_pkg_apis_dashboard_v1alpha1_Binding(ref common.ReferenceCallback) co
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "Binding is a role binding, for its subjects.",
+				Description: "Binding is a role binding, as returned to its subjects.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"name": {
 						SchemaProps: spec.SchemaProps{
-							Description: "name of the KubeVisionRoleBinding.",
+							Description: "name is the name of the KubeVisionRoleBinding.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -1302,7 +1302,7 @@ func schema_pkg_apis_dashboard_v1alpha1_Binding(ref common.ReferenceCallback) co
 					},
 					"role": {
 						SchemaProps: spec.SchemaProps{
-							Description: "role that the binding grants.",
+							Description: "role is the role that the binding grants.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -1315,7 +1315,7 @@ func schema_pkg_apis_dashboard_v1alpha1_Binding(ref common.ReferenceCallback) co
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "clusters on which the binding applies.",
+							Description: "clusters are the clusters on which the binding applies.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -1334,7 +1334,7 @@ func schema_pkg_apis_dashboard_v1alpha1_Binding(ref common.ReferenceCallback) co
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "namespaces in which the binding applies, by name. It is empty if the binding applies in the whole cluster or selects namespaces by label.",
+							Description: "namespaces are the namespaces in which the binding applies, sorted by name. It is empty if the binding applies in the whole cluster or selects namespaces by label.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -1401,7 +1401,7 @@ func schema_pkg_apis_dashboard_v1alpha1_Cluster(ref common.ReferenceCallback) co
 					},
 					"version": {
 						SchemaProps: spec.SchemaProps{
-							Description: "version of the cluster's API server.",
+							Description: "version is the version of the cluster's API server.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -1466,7 +1466,7 @@ func schema_pkg_apis_dashboard_v1alpha1_Cluster(ref common.ReferenceCallback) co
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "conditions of the cluster.",
+							Description: "conditions are the conditions of the cluster.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -1524,7 +1524,7 @@ func schema_pkg_apis_dashboard_v1alpha1_ClusterAccess(ref common.ReferenceCallba
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "roles are the roles that bindings give the caller there. They are for display only.",
+							Description: "roles are the roles that bindings grant the caller on the cluster. They are for display only.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -1538,7 +1538,7 @@ func schema_pkg_apis_dashboard_v1alpha1_ClusterAccess(ref common.ReferenceCallba
 					},
 					"allNamespaces": {
 						SchemaProps: spec.SchemaProps{
-							Description: "allNamespaces is true if the caller may list the namespaces of the cluster. Then namespaces contains all of them.",
+							Description: "allNamespaces is true if the caller may list the namespaces of the cluster. namespaces then contains all of them.",
 							Default:     false,
 							Type:        []string{"boolean"},
 							Format:      "",
@@ -1754,7 +1754,7 @@ func schema_pkg_apis_dashboard_v1alpha1_ClusterOperatorView(ref common.Reference
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "conditions of the cluster.",
+							Description: "conditions are the conditions of the cluster.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -1798,7 +1798,7 @@ func schema_pkg_apis_dashboard_v1alpha1_ClusterTest(ref common.ReferenceCallback
 					},
 					"impersonationReady": {
 						SchemaProps: spec.SchemaProps{
-							Description: "impersonationReady is true if requests can be made as users.",
+							Description: "impersonationReady is true if KubeVision can send requests as users.",
 							Default:     false,
 							Type:        []string{"boolean"},
 							Format:      "",
@@ -1806,7 +1806,7 @@ func schema_pkg_apis_dashboard_v1alpha1_ClusterTest(ref common.ReferenceCallback
 					},
 					"version": {
 						SchemaProps: spec.SchemaProps{
-							Description: "version of the API server.",
+							Description: "version is the version of the API server.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
@@ -1946,13 +1946,13 @@ func schema_pkg_apis_dashboard_v1alpha1_CompareRequest(ref common.ReferenceCallb
 				Properties: map[string]spec.Schema{
 					"source": {
 						SchemaProps: spec.SchemaProps{
-							Description: "source is one object.",
+							Description: "source is the first object.",
 							Ref:         ref(v1alpha1.ObjectReference{}.OpenAPIModelName()),
 						},
 					},
 					"target": {
 						SchemaProps: spec.SchemaProps{
-							Description: "target is the other object.",
+							Description: "target is the second object.",
 							Ref:         ref(v1alpha1.ObjectReference{}.OpenAPIModelName()),
 						},
 					},
@@ -1985,7 +1985,7 @@ func schema_pkg_apis_dashboard_v1alpha1_Comparison(ref common.ReferenceCallback)
 				Properties: map[string]spec.Schema{
 					"sourceYaml": {
 						SchemaProps: spec.SchemaProps{
-							Description: "sourceYaml is one object.",
+							Description: "sourceYaml is the first object as YAML.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -1993,7 +1993,7 @@ func schema_pkg_apis_dashboard_v1alpha1_Comparison(ref common.ReferenceCallback)
 					},
 					"targetYaml": {
 						SchemaProps: spec.SchemaProps{
-							Description: "targetYaml is the other object.",
+							Description: "targetYaml is the second object as YAML.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -2154,12 +2154,12 @@ func schema_pkg_apis_dashboard_v1alpha1_CopyFrame(ref common.ReferenceCallback) 
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "CopyFrame is a text message of a copy of files. The content is in binary messages.",
+				Description: "CopyFrame is a text message of a file copy. Binary messages carry the content.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"type": {
 						SchemaProps: spec.SchemaProps{
-							Description: "type is end from the client, after the last message of a copy into a container, and info, progress, error or close from the server.",
+							Description: "type is end for the message of the client that follows the last content of a copy into a container, and info, progress, error or close for a message from the server.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -2174,49 +2174,49 @@ func schema_pkg_apis_dashboard_v1alpha1_CopyFrame(ref common.ReferenceCallback) 
 					},
 					"reason": {
 						SchemaProps: spec.SchemaProps{
-							Description: "reason is why the copy has ended, in a frame of the type close. The copy is complete if it is done.",
+							Description: "reason is the reason for which the copy has ended. It is set in a frame of type close. The copy is complete if the reason is done.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
 					},
 					"bytes": {
 						SchemaProps: spec.SchemaProps{
-							Description: "bytes and files are the numbers of those that were copied so far.",
+							Description: "bytes is the number of bytes that have been copied.",
 							Type:        []string{"integer"},
 							Format:      "int64",
 						},
 					},
 					"files": {
 						SchemaProps: spec.SchemaProps{
-							Description: "files is the number of files that have begun.",
+							Description: "files is the number of files whose copy has begun.",
 							Type:        []string{"integer"},
 							Format:      "int64",
 						},
 					},
 					"skipped": {
 						SchemaProps: spec.SchemaProps{
-							Description: "skipped is the number of links, devices and sockets that were left out.",
+							Description: "skipped is the number of omitted links, devices and sockets.",
 							Type:        []string{"integer"},
 							Format:      "int64",
 						},
 					},
 					"size": {
 						SchemaProps: spec.SchemaProps{
-							Description: "size is the size of the file, if it is one.",
+							Description: "size is the size of the file in bytes, if a single file is copied.",
 							Type:        []string{"integer"},
 							Format:      "int64",
 						},
 					},
 					"maxBytes": {
 						SchemaProps: spec.SchemaProps{
-							Description: "maxBytes is the limit of a copy, in the frame of the type info.",
+							Description: "maxBytes is the maximum size of a copy in bytes. It is set in a frame of type info.",
 							Type:        []string{"integer"},
 							Format:      "int64",
 						},
 					},
 					"maxSeconds": {
 						SchemaProps: spec.SchemaProps{
-							Description: "maxSeconds is the longest time of a copy, in the frame of the type info.",
+							Description: "maxSeconds is the maximum duration of a copy. It is set in a frame of type info.",
 							Type:        []string{"integer"},
 							Format:      "int64",
 						},
@@ -2237,7 +2237,7 @@ func schema_pkg_apis_dashboard_v1alpha1_CreateClusterRequest(ref common.Referenc
 				Properties: map[string]spec.Schema{
 					"name": {
 						SchemaProps: spec.SchemaProps{
-							Description: "name of the cluster, which is also its id.",
+							Description: "name is the name of the cluster, which is also its id.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -2260,7 +2260,7 @@ func schema_pkg_apis_dashboard_v1alpha1_CreateClusterRequest(ref common.Referenc
 					},
 					"kubeconfig": {
 						SchemaProps: spec.SchemaProps{
-							Description: "kubeconfig for the cluster, with only inline certificate data or a token. It is never returned.",
+							Description: "kubeconfig is the kubeconfig for the cluster, with only inline certificate data or a token. It is never returned.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
@@ -2296,7 +2296,7 @@ func schema_pkg_apis_dashboard_v1alpha1_CreateRoleBindingRequest(ref common.Refe
 				Properties: map[string]spec.Schema{
 					"name": {
 						SchemaProps: spec.SchemaProps{
-							Description: "name of the role binding, which is also its id.",
+							Description: "name is the name of the role binding, which is also its id.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -2336,7 +2336,7 @@ func schema_pkg_apis_dashboard_v1alpha1_CreateRoleBindingRequest(ref common.Refe
 					},
 					"namespaces": {
 						SchemaProps: spec.SchemaProps{
-							Description: "namespaces restricts the role to some of those clusters' namespaces. Without it the role applies in the whole cluster.",
+							Description: "namespaces restricts the role to some namespaces of these clusters. If it is absent, the role applies in the whole cluster.",
 							Ref:         ref(v1alpha1.RoleBindingTargets{}.OpenAPIModelName()),
 						},
 					},
@@ -2366,7 +2366,7 @@ func schema_pkg_apis_dashboard_v1alpha1_CreateUserRequest(ref common.ReferenceCa
 					},
 					"password": {
 						SchemaProps: spec.SchemaProps{
-							Description: "password of the user. It must have at least 12 characters and must not be easy to guess.",
+							Description: "password is the password of the user. It must have at least 12 characters and must not be easy to guess.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -2407,7 +2407,7 @@ func schema_pkg_apis_dashboard_v1alpha1_CreateUserRequest(ref common.ReferenceCa
 					},
 					"role": {
 						SchemaProps: spec.SchemaProps{
-							Description: "role is the role that the user gets on every cluster: super-admin, admin, editor or viewer; custom, the default, means none.",
+							Description: "role is the role that is granted to the user on every cluster: super-admin, admin, editor, viewer or custom. The default, custom, grants no role.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
@@ -2474,7 +2474,7 @@ func schema_pkg_apis_dashboard_v1alpha1_CurrentUser(ref common.ReferenceCallback
 					},
 					"role": {
 						SchemaProps: spec.SchemaProps{
-							Description: "role is the role that the user's bindings give on the host: super-admin, admin, editor, viewer or custom. It is only for displaying and hiding buttons.",
+							Description: "role is the role that the user's bindings grant on the host: super-admin, admin, editor, viewer or custom. Use it only to show and hide buttons.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -2734,7 +2734,7 @@ func schema_pkg_apis_dashboard_v1alpha1_DebugContainer(ref common.ReferenceCallb
 				Properties: map[string]spec.Schema{
 					"container": {
 						SchemaProps: spec.SchemaProps{
-							Description: "container is the name of the container. Attach to it.",
+							Description: "container is the name of the container. Use it to attach to the container.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -2750,7 +2750,7 @@ func schema_pkg_apis_dashboard_v1alpha1_DebugContainer(ref common.ReferenceCallb
 					},
 					"message": {
 						SchemaProps: spec.SchemaProps{
-							Description: "message is why the container waits, or how it has ended.",
+							Description: "message describes why the container is waiting, or how it has terminated.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
@@ -2816,7 +2816,7 @@ func schema_pkg_apis_dashboard_v1alpha1_DebugRequest(ref common.ReferenceCallbac
 				Properties: map[string]spec.Schema{
 					"image": {
 						SchemaProps: spec.SchemaProps{
-							Description: "image is the image of the container. The default is that of the server.",
+							Description: "image is the image of the container. Defaults to the debug image of the server.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
@@ -2828,7 +2828,7 @@ func schema_pkg_apis_dashboard_v1alpha1_DebugRequest(ref common.ReferenceCallbac
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "command is the command of the container. The default is that of the image.",
+							Description: "command is the command of the container. Defaults to the command of the image.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -2842,7 +2842,7 @@ func schema_pkg_apis_dashboard_v1alpha1_DebugRequest(ref common.ReferenceCallbac
 					},
 					"target": {
 						SchemaProps: spec.SchemaProps{
-							Description: "target is the name of a container whose processes the new one shows.",
+							Description: "target is the name of a container whose processes are visible in the new container.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
@@ -2862,7 +2862,7 @@ func schema_pkg_apis_dashboard_v1alpha1_Diff(ref common.ReferenceCallback) commo
 				Properties: map[string]spec.Schema{
 					"unified": {
 						SchemaProps: spec.SchemaProps{
-							Description: "unified is the difference of both as YAML, in unified format. It is empty if there is none.",
+							Description: "unified is the difference between the two versions as YAML, in unified format. It is empty if there is none.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -2875,7 +2875,7 @@ func schema_pkg_apis_dashboard_v1alpha1_Diff(ref common.ReferenceCallback) commo
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "paths are the fields that differ: .spec.replicas",
+							Description: "paths are the fields that differ, for example .spec.replicas.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -3120,7 +3120,7 @@ func schema_pkg_apis_dashboard_v1alpha1_Disabled(ref common.ReferenceCallback) c
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "Disabled confirms that there is no second factor any more.",
+				Description: "Disabled confirms that the second factor was removed.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"disabled": {
@@ -3163,7 +3163,7 @@ func schema_pkg_apis_dashboard_v1alpha1_DisabledEnvelope(ref common.ReferenceCal
 					},
 					"data": {
 						SchemaProps: spec.SchemaProps{
-							Description: "data confirms that there is no second factor any more.",
+							Description: "data confirms that the second factor was removed.",
 							Ref:         ref(v1alpha1.Disabled{}.OpenAPIModelName()),
 						},
 					},
@@ -3192,7 +3192,7 @@ func schema_pkg_apis_dashboard_v1alpha1_Drain(ref common.ReferenceCallback) comm
 				Properties: map[string]spec.Schema{
 					"name": {
 						SchemaProps: spec.SchemaProps{
-							Description: "name of the node.",
+							Description: "name is the name of the node.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -3221,7 +3221,7 @@ func schema_pkg_apis_dashboard_v1alpha1_Drain(ref common.ReferenceCallback) comm
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "pods of the node, by namespace and name.",
+							Description: "pods are the Pods of the node, sorted by namespace and name.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -3295,7 +3295,7 @@ func schema_pkg_apis_dashboard_v1alpha1_DrainRequest(ref common.ReferenceCallbac
 				Properties: map[string]spec.Schema{
 					"gracePeriodSeconds": {
 						SchemaProps: spec.SchemaProps{
-							Description: "gracePeriodSeconds is the grace period of the Pods. Defaults to that of each Pod.",
+							Description: "gracePeriodSeconds is the grace period of the Pods. Defaults to the grace period of each Pod.",
 							Type:        []string{"integer"},
 							Format:      "int64",
 						},
@@ -3309,21 +3309,21 @@ func schema_pkg_apis_dashboard_v1alpha1_DrainRequest(ref common.ReferenceCallbac
 					},
 					"deleteEmptyDirData": {
 						SchemaProps: spec.SchemaProps{
-							Description: "deleteEmptyDirData also evicts Pods with emptyDir volumes, whose data are lost.",
+							Description: "deleteEmptyDirData allows the eviction of Pods with emptyDir volumes, whose data are lost.",
 							Type:        []string{"boolean"},
 							Format:      "",
 						},
 					},
 					"force": {
 						SchemaProps: spec.SchemaProps{
-							Description: "force also evicts Pods that no controller creates again.",
+							Description: "force allows the eviction of Pods that no controller recreates.",
 							Type:        []string{"boolean"},
 							Format:      "",
 						},
 					},
 					"dryRun": {
 						SchemaProps: spec.SchemaProps{
-							Description: "dryRun changes nothing, and returns the expected result.",
+							Description: "dryRun returns the expected result without a change.",
 							Type:        []string{"boolean"},
 							Format:      "",
 						},
@@ -3343,7 +3343,7 @@ func schema_pkg_apis_dashboard_v1alpha1_DrainedPod(ref common.ReferenceCallback)
 				Properties: map[string]spec.Schema{
 					"namespace": {
 						SchemaProps: spec.SchemaProps{
-							Description: "namespace of the Pod.",
+							Description: "namespace is the namespace of the Pod.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -3351,7 +3351,7 @@ func schema_pkg_apis_dashboard_v1alpha1_DrainedPod(ref common.ReferenceCallback)
 					},
 					"name": {
 						SchemaProps: spec.SchemaProps{
-							Description: "name of the Pod.",
+							Description: "name is the name of the Pod.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -3453,7 +3453,7 @@ func schema_pkg_apis_dashboard_v1alpha1_DryRun(ref common.ReferenceCallback) com
 					},
 					"diff": {
 						SchemaProps: spec.SchemaProps{
-							Description: "diff is the difference. It is null if there is nothing to compare.",
+							Description: "diff is the difference between current and proposed. It is null if one of them is null.",
 							Ref:         ref(v1alpha1.Diff{}.OpenAPIModelName()),
 						},
 					},
@@ -3715,7 +3715,7 @@ func schema_pkg_apis_dashboard_v1alpha1_Favorite(ref common.ReferenceCallback) c
 					},
 					"namespace": {
 						SchemaProps: spec.SchemaProps{
-							Description: "namespace of the object, empty for cluster-scoped kinds.",
+							Description: "namespace is the namespace of the object. It is empty for cluster-scoped kinds.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -3878,7 +3878,7 @@ func schema_pkg_apis_dashboard_v1alpha1_FavoriteOrder(ref common.ReferenceCallba
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "orderedIds are the ids of favorites. The other favorites follow.",
+							Description: "orderedIds are the ids of favorites in their new order. Favorites that are not listed follow.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -3914,7 +3914,7 @@ func schema_pkg_apis_dashboard_v1alpha1_FavoriteRequest(ref common.ReferenceCall
 					},
 					"namespace": {
 						SchemaProps: spec.SchemaProps{
-							Description: "namespace of the object, absent for cluster-scoped kinds.",
+							Description: "namespace is the namespace of the object. It is absent for cluster-scoped kinds.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
@@ -3953,7 +3953,7 @@ func schema_pkg_apis_dashboard_v1alpha1_FavoriteState(ref common.ReferenceCallba
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "FavoriteState is the state of an object with regard to favorites.",
+				Description: "FavoriteState describes whether an object is a favorite.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"favorited": {
@@ -4071,7 +4071,7 @@ func schema_pkg_apis_dashboard_v1alpha1_ImageReference(ref common.ReferenceCallb
 					},
 					"repository": {
 						SchemaProps: spec.SchemaProps{
-							Description: "repository is the path of the image there.",
+							Description: "repository is the path of the image on the registry.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -4107,7 +4107,7 @@ func schema_pkg_apis_dashboard_v1alpha1_LogFrame(ref common.ReferenceCallback) c
 				Properties: map[string]spec.Schema{
 					"type": {
 						SchemaProps: spec.SchemaProps{
-							Description: "type is log for a line, error for what went wrong, and close at the end, after which the client need not connect again.",
+							Description: "type is log for a line, error for a failure, or close at the end. After close, the client should not reconnect.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -4115,7 +4115,7 @@ func schema_pkg_apis_dashboard_v1alpha1_LogFrame(ref common.ReferenceCallback) c
 					},
 					"data": {
 						SchemaProps: spec.SchemaProps{
-							Description: "data is the line without its end, or a message.",
+							Description: "data is the line without its line feed, or a message.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -4123,21 +4123,21 @@ func schema_pkg_apis_dashboard_v1alpha1_LogFrame(ref common.ReferenceCallback) c
 					},
 					"pod": {
 						SchemaProps: spec.SchemaProps{
-							Description: "pod is the name of the line's pod, where lines of several are sent.",
+							Description: "pod is the name of the Pod. It is set if the logs of several Pods are merged.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
 					},
 					"container": {
 						SchemaProps: spec.SchemaProps{
-							Description: "container is the name of the line's container, where lines of several pods are sent.",
+							Description: "container is the name of the container. It is set if the logs of several Pods are merged.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
 					},
 					"cut": {
 						SchemaProps: spec.SchemaProps{
-							Description: "cut is true if the line was longer than is sent.",
+							Description: "cut is true if the line was truncated.",
 							Type:        []string{"boolean"},
 							Format:      "",
 						},
@@ -4279,7 +4279,7 @@ func schema_pkg_apis_dashboard_v1alpha1_LoginRequest(ref common.ReferenceCallbac
 					},
 					"password": {
 						SchemaProps: spec.SchemaProps{
-							Description: "password of the user.",
+							Description: "password is the password of the user.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -4294,7 +4294,7 @@ func schema_pkg_apis_dashboard_v1alpha1_LoginRequest(ref common.ReferenceCallbac
 					},
 					"deviceToken": {
 						SchemaProps: spec.SchemaProps{
-							Description: "deviceToken is the token of the last login from this client. It identifies the client as known when many unknown clients try to log in. It can also be sent in the header X-KubeVision-Device, here and in all calls that return one.",
+							Description: "deviceToken is the token of the last login from this client. It identifies the client as known when many unknown clients try to log in. It can also be sent in the header X-KubeVision-Device, in this request and in all requests that return a device token.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
@@ -4310,12 +4310,12 @@ func schema_pkg_apis_dashboard_v1alpha1_ManagedSession(ref common.ReferenceCallb
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "ManagedSession is a session of any user, for callers who manage sessions.",
+				Description: "ManagedSession is a session of any user, as returned to callers who manage sessions.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"id": {
 						SchemaProps: spec.SchemaProps{
-							Description: "id of the session.",
+							Description: "id is the id of the session.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -4499,7 +4499,7 @@ func schema_pkg_apis_dashboard_v1alpha1_ManagedUser(ref common.ReferenceCallback
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "ManagedUser is a user, for callers who manage users. The role is empty for callers who may not list role bindings.",
+				Description: "ManagedUser is a user, as returned to callers who manage users. The role is empty for callers who may not list role bindings.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"id": {
@@ -4536,7 +4536,7 @@ func schema_pkg_apis_dashboard_v1alpha1_ManagedUser(ref common.ReferenceCallback
 					},
 					"role": {
 						SchemaProps: spec.SchemaProps{
-							Description: "role is the role that the user's bindings give on the host: super-admin, admin, editor, viewer or custom. It is only for displaying and hiding buttons.",
+							Description: "role is the role that the user's bindings grant on the host: super-admin, admin, editor, viewer or custom. Use it only to show and hide buttons.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -4645,7 +4645,7 @@ func schema_pkg_apis_dashboard_v1alpha1_ManagedUser(ref common.ReferenceCallback
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "conditions of the user.",
+							Description: "conditions are the conditions of the user.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -4728,7 +4728,7 @@ func schema_pkg_apis_dashboard_v1alpha1_Meta(ref common.ReferenceCallback) commo
 					},
 					"stale": {
 						SchemaProps: spec.SchemaProps{
-							Description: "stale is true if the data come from a cache that has lost its connection.",
+							Description: "stale is true if the data come from a cache that has lost its connection to the cluster.",
 							Type:        []string{"boolean"},
 							Format:      "",
 						},
@@ -4741,7 +4741,7 @@ func schema_pkg_apis_dashboard_v1alpha1_Meta(ref common.ReferenceCallback) commo
 					},
 					"notModified": {
 						SchemaProps: spec.SchemaProps{
-							Description: "notModified is true if the data are those whose entity tag the client has sent in If-None-Match. They are null then.",
+							Description: "notModified is true if the data have the entity tag of the header If-None-Match. data is then null.",
 							Type:        []string{"boolean"},
 							Format:      "",
 						},
@@ -4762,7 +4762,7 @@ func schema_pkg_apis_dashboard_v1alpha1_Meta(ref common.ReferenceCallback) commo
 					},
 					"partial": {
 						SchemaProps: spec.SchemaProps{
-							Description: "partial is true if the caller may not read the whole cluster. The data cover only the namespaces that the caller may read.",
+							Description: "partial is true if the caller may read only some namespaces. The data then cover only these namespaces.",
 							Type:        []string{"boolean"},
 							Format:      "",
 						},
@@ -4793,7 +4793,7 @@ func schema_pkg_apis_dashboard_v1alpha1_Meta(ref common.ReferenceCallback) commo
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "columns are the columns of a table, to which the cells of the objects belong.",
+							Description: "columns are the columns of a table. The cells of each object have the same order.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -4900,7 +4900,7 @@ func schema_pkg_apis_dashboard_v1alpha1_NodeScheduling(ref common.ReferenceCallb
 				Properties: map[string]spec.Schema{
 					"name": {
 						SchemaProps: spec.SchemaProps{
-							Description: "name of the node.",
+							Description: "name is the name of the node.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -4970,7 +4970,7 @@ func schema_pkg_apis_dashboard_v1alpha1_Object(ref common.ReferenceCallback) com
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "Object is an object of a cluster in Kubernetes' format, without managedFields. It has further fields, which depend on its kind.",
+				Description: "Object is an object of a cluster in Kubernetes' format, without managedFields. It has additional fields, which depend on its kind.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"apiVersion": {
@@ -5040,7 +5040,7 @@ func schema_pkg_apis_dashboard_v1alpha1_ObjectEnvelope(ref common.ReferenceCallb
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "ObjectEnvelope is one object of a cluster.",
+				Description: "ObjectEnvelope is the response with one object of a cluster.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"code": {
@@ -5085,7 +5085,7 @@ func schema_pkg_apis_dashboard_v1alpha1_ObjectListEnvelope(ref common.ReferenceC
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "ObjectListEnvelope is a list of objects of a cluster.",
+				Description: "ObjectListEnvelope is the response to a list of objects of a cluster.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"code": {
@@ -5549,7 +5549,7 @@ func schema_pkg_apis_dashboard_v1alpha1_OverviewEvent(ref common.ReferenceCallba
 					},
 					"objectName": {
 						SchemaProps: spec.SchemaProps{
-							Description: "objectName is the name of that object.",
+							Description: "objectName is the name of the regarding object.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -5557,7 +5557,7 @@ func schema_pkg_apis_dashboard_v1alpha1_OverviewEvent(ref common.ReferenceCallba
 					},
 					"namespace": {
 						SchemaProps: spec.SchemaProps{
-							Description: "namespace is the namespace of that object.",
+							Description: "namespace is the namespace of the regarding object.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
@@ -5610,7 +5610,7 @@ func schema_pkg_apis_dashboard_v1alpha1_OverviewResource(ref common.ReferenceCal
 					},
 					"limits": {
 						SchemaProps: spec.SchemaProps{
-							Description: "limits is the sum of the limits of those Pods.",
+							Description: "limits is the sum of the limits of Pods that have not finished.",
 							Default:     0,
 							Type:        []string{"integer"},
 							Format:      "int64",
@@ -5632,14 +5632,14 @@ func schema_pkg_apis_dashboard_v1alpha1_OverviewResources(ref common.ReferenceCa
 				Properties: map[string]spec.Schema{
 					"cpu": {
 						SchemaProps: spec.SchemaProps{
-							Description: "cpu is in thousandths of a CPU.",
+							Description: "cpu is the CPU, in thousandths of a CPU.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(v1alpha1.OverviewResource{}.OpenAPIModelName()),
 						},
 					},
 					"memory": {
 						SchemaProps: spec.SchemaProps{
-							Description: "memory is in bytes.",
+							Description: "memory is the memory, in bytes.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(v1alpha1.OverviewResource{}.OpenAPIModelName()),
 						},
@@ -5999,7 +5999,7 @@ func schema_pkg_apis_dashboard_v1alpha1_RecoveryCodes(ref common.ReferenceCallba
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "RecoveryCodes contains codes that replace a lost second factor, each once.",
+				Description: "RecoveryCodes contains one-time codes that replace a lost second factor.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"recoveryCodes": {
@@ -6423,7 +6423,7 @@ func schema_pkg_apis_dashboard_v1alpha1_Revision(ref common.ReferenceCallback) c
 					},
 					"name": {
 						SchemaProps: spec.SchemaProps{
-							Description: "name of the ReplicaSet or ControllerRevision that contains the revision.",
+							Description: "name is the name of the ReplicaSet or ControllerRevision that contains the revision.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -6431,7 +6431,7 @@ func schema_pkg_apis_dashboard_v1alpha1_Revision(ref common.ReferenceCallback) c
 					},
 					"createdAt": {
 						SchemaProps: spec.SchemaProps{
-							Description: "createdAt is the creation time of that object.",
+							Description: "createdAt is the creation time of that ReplicaSet or ControllerRevision.",
 							Ref:         ref(v1.Time{}.OpenAPIModelName()),
 						},
 					},
@@ -6450,7 +6450,7 @@ func schema_pkg_apis_dashboard_v1alpha1_Revision(ref common.ReferenceCallback) c
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "images of the containers.",
+							Description: "images are the images of the containers.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -6612,7 +6612,7 @@ func schema_pkg_apis_dashboard_v1alpha1_RoleBinding(ref common.ReferenceCallback
 					},
 					"name": {
 						SchemaProps: spec.SchemaProps{
-							Description: "name of the role binding.",
+							Description: "name is the name of the role binding.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -6652,7 +6652,7 @@ func schema_pkg_apis_dashboard_v1alpha1_RoleBinding(ref common.ReferenceCallback
 					},
 					"namespaces": {
 						SchemaProps: spec.SchemaProps{
-							Description: "namespaces restricts the role to some of those clusters' namespaces. Without it the role applies in the whole cluster.",
+							Description: "namespaces restricts the role to some namespaces of these clusters. If it is absent, the role applies in the whole cluster.",
 							Ref:         ref(v1alpha1.RoleBindingTargets{}.OpenAPIModelName()),
 						},
 					},
@@ -6695,7 +6695,7 @@ func schema_pkg_apis_dashboard_v1alpha1_RoleBindingClusterStatus(ref common.Refe
 				Properties: map[string]spec.Schema{
 					"name": {
 						SchemaProps: spec.SchemaProps{
-							Description: "name of the cluster.",
+							Description: "name is the name of the cluster.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -6703,7 +6703,7 @@ func schema_pkg_apis_dashboard_v1alpha1_RoleBindingClusterStatus(ref common.Refe
 					},
 					"status": {
 						SchemaProps: spec.SchemaProps{
-							Description: "status is True if the role binding is in force there.",
+							Description: "status is True if the role binding is in force on the cluster.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -6732,7 +6732,7 @@ func schema_pkg_apis_dashboard_v1alpha1_RoleBindingClusterStatus(ref common.Refe
 					},
 					"namespaceCount": {
 						SchemaProps: spec.SchemaProps{
-							Description: "namespaceCount is the number of namespaces with a RoleBinding. It is absent if the role applies in all.",
+							Description: "namespaceCount is the number of namespaces with a RoleBinding. It is absent if the role applies in all namespaces.",
 							Type:        []string{"integer"},
 							Format:      "int32",
 						},
@@ -6881,7 +6881,7 @@ func schema_pkg_apis_dashboard_v1alpha1_RoleBindingRole(ref common.ReferenceCall
 					},
 					"name": {
 						SchemaProps: spec.SchemaProps{
-							Description: "name of a built-in role or of a ClusterRole of the clusters.",
+							Description: "name is the name of a built-in role, or of a ClusterRole on the clusters.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -6935,7 +6935,7 @@ func schema_pkg_apis_dashboard_v1alpha1_RoleBindingSpec(ref common.ReferenceCall
 					},
 					"namespaces": {
 						SchemaProps: spec.SchemaProps{
-							Description: "namespaces restricts the role to some of those clusters' namespaces. Without it the role applies in the whole cluster.",
+							Description: "namespaces restricts the role to some namespaces of these clusters. If it is absent, the role applies in the whole cluster.",
 							Ref:         ref(v1alpha1.RoleBindingTargets{}.OpenAPIModelName()),
 						},
 					},
@@ -6957,7 +6957,7 @@ func schema_pkg_apis_dashboard_v1alpha1_RoleBindingStatus(ref common.ReferenceCa
 				Properties: map[string]spec.Schema{
 					"ready": {
 						SchemaProps: spec.SchemaProps{
-							Description: "ready is true if the role binding is in force on all selected clusters that can be reached.",
+							Description: "ready is true if the role binding is in force on all selected clusters that are reachable.",
 							Default:     false,
 							Type:        []string{"boolean"},
 							Format:      "",
@@ -6979,7 +6979,7 @@ func schema_pkg_apis_dashboard_v1alpha1_RoleBindingStatus(ref common.ReferenceCa
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "conditions of the role binding.",
+							Description: "conditions are the conditions of the role binding.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -7034,7 +7034,7 @@ func schema_pkg_apis_dashboard_v1alpha1_RoleBindingSubject(ref common.ReferenceC
 					},
 					"name": {
 						SchemaProps: spec.SchemaProps{
-							Description: "name of the subject.",
+							Description: "name is the name of the subject.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -7042,7 +7042,7 @@ func schema_pkg_apis_dashboard_v1alpha1_RoleBindingSubject(ref common.ReferenceC
 					},
 					"namespace": {
 						SchemaProps: spec.SchemaProps{
-							Description: "namespace of a ServiceAccount.",
+							Description: "namespace is the namespace of a ServiceAccount.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
@@ -7063,7 +7063,7 @@ func schema_pkg_apis_dashboard_v1alpha1_RoleBindingSummary(ref common.ReferenceC
 				Properties: map[string]spec.Schema{
 					"subjects": {
 						SchemaProps: spec.SchemaProps{
-							Description: "subjects of the role binding.",
+							Description: "subjects lists the subjects of the role binding.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -7071,7 +7071,7 @@ func schema_pkg_apis_dashboard_v1alpha1_RoleBindingSummary(ref common.ReferenceC
 					},
 					"clusters": {
 						SchemaProps: spec.SchemaProps{
-							Description: "clusters that the binding selects.",
+							Description: "clusters lists the clusters that the binding selects.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -7079,7 +7079,7 @@ func schema_pkg_apis_dashboard_v1alpha1_RoleBindingSummary(ref common.ReferenceC
 					},
 					"namespaces": {
 						SchemaProps: spec.SchemaProps{
-							Description: "namespaces that the binding selects.",
+							Description: "namespaces lists the namespaces that the binding selects.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -7106,7 +7106,7 @@ func schema_pkg_apis_dashboard_v1alpha1_RoleBindingTargets(ref common.ReferenceC
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "names of the targets.",
+							Description: "names are the names of the targets.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -7216,7 +7216,7 @@ func schema_pkg_apis_dashboard_v1alpha1_RollbackRequest(ref common.ReferenceCall
 				Properties: map[string]spec.Schema{
 					"revision": {
 						SchemaProps: spec.SchemaProps{
-							Description: "revision is the target of the rollback; 0 is the one before the current revision.",
+							Description: "revision is the target of the rollback; 0 means the revision before the current one.",
 							Type:        []string{"integer"},
 							Format:      "int64",
 						},
@@ -7404,7 +7404,7 @@ func schema_pkg_apis_dashboard_v1alpha1_SearchGroup(ref common.ReferenceCallback
 					},
 					"total": {
 						SchemaProps: spec.SchemaProps{
-							Description: "total is the number of matches, which may be more than the items.",
+							Description: "total is the number of matches, which may exceed the number of items.",
 							Default:     0,
 							Type:        []string{"integer"},
 							Format:      "int64",
@@ -7423,7 +7423,7 @@ func schema_pkg_apis_dashboard_v1alpha1_SearchItem(ref common.ReferenceCallback)
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "SearchItem is a match.",
+				Description: "SearchItem is a matching object.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"name": {
@@ -7482,7 +7482,7 @@ func schema_pkg_apis_dashboard_v1alpha1_SearchItem(ref common.ReferenceCallback)
 					},
 					"cluster": {
 						SchemaProps: spec.SchemaProps{
-							Description: "cluster is the name of the cluster, in a search of several clusters.",
+							Description: "cluster is the name of the cluster. It is set if a search covers several clusters.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
@@ -7537,7 +7537,7 @@ func schema_pkg_apis_dashboard_v1alpha1_SearchResults(ref common.ReferenceCallba
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "clusters are the searched clusters, in a search of several clusters.",
+							Description: "clusters are the searched clusters. It is set if a search covers several clusters.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -7598,7 +7598,7 @@ func schema_pkg_apis_dashboard_v1alpha1_SearchedCluster(ref common.ReferenceCall
 					},
 					"partial": {
 						SchemaProps: spec.SchemaProps{
-							Description: "partial is true if there are kinds or namespaces that the caller may not read.",
+							Description: "partial is true if the caller may not read some kinds or namespaces.",
 							Type:        []string{"boolean"},
 							Format:      "",
 						},
@@ -7619,7 +7619,7 @@ func schema_pkg_apis_dashboard_v1alpha1_Session(ref common.ReferenceCallback) co
 				Properties: map[string]spec.Schema{
 					"id": {
 						SchemaProps: spec.SchemaProps{
-							Description: "id of the session.",
+							Description: "id is the id of the session.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -7736,7 +7736,7 @@ func schema_pkg_apis_dashboard_v1alpha1_Setup(ref common.ReferenceCallback) comm
 				Properties: map[string]spec.Schema{
 					"secret": {
 						SchemaProps: spec.SchemaProps{
-							Description: "secret in base32, for manual input.",
+							Description: "secret is the secret in base32, for manual input.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -7853,7 +7853,7 @@ func schema_pkg_apis_dashboard_v1alpha1_TableColumn(ref common.ReferenceCallback
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "TableColumn is a column of the table of a kind, as kubectl get shows it.",
+				Description: "TableColumn is a column of the table of a kind, as in the output of kubectl get.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"name": {
@@ -7881,7 +7881,7 @@ func schema_pkg_apis_dashboard_v1alpha1_TableColumn(ref common.ReferenceCallback
 					},
 					"priority": {
 						SchemaProps: spec.SchemaProps{
-							Description: "priority is 0 for columns that are always shown, and higher for those of kubectl get -o wide.",
+							Description: "priority is 0 for columns that kubectl get shows, and higher for columns that only kubectl get -o wide shows.",
 							Type:        []string{"integer"},
 							Format:      "int32",
 						},
@@ -7924,7 +7924,7 @@ func schema_pkg_apis_dashboard_v1alpha1_Template(ref common.ReferenceCallback) c
 					},
 					"category": {
 						SchemaProps: spec.SchemaProps{
-							Description: "category is the group that the template belongs to.",
+							Description: "category is the category of the template.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -7948,7 +7948,7 @@ func schema_pkg_apis_dashboard_v1alpha1_Template(ref common.ReferenceCallback) c
 					},
 					"isBuiltin": {
 						SchemaProps: spec.SchemaProps{
-							Description: "isBuiltin is true for the templates that are a part of KubeVision.",
+							Description: "isBuiltin is true for the templates that KubeVision provides.",
 							Default:     false,
 							Type:        []string{"boolean"},
 							Format:      "",
@@ -8029,7 +8029,7 @@ func schema_pkg_apis_dashboard_v1alpha1_TerminalFrame(ref common.ReferenceCallba
 				Properties: map[string]spec.Schema{
 					"type": {
 						SchemaProps: spec.SchemaProps{
-							Description: "type is input, resize or ping from the client, and output, info, error or close from the server. After close, the client need not connect again.",
+							Description: "type is input, resize or ping for a message from the client, and output, info, error or close for a message from the server. After close, the client should not reconnect.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -8058,28 +8058,28 @@ func schema_pkg_apis_dashboard_v1alpha1_TerminalFrame(ref common.ReferenceCallba
 					},
 					"exitCode": {
 						SchemaProps: spec.SchemaProps{
-							Description: "exitCode is that of the command, in a frame of the type close.",
+							Description: "exitCode is the exit code of the command. It is set in a frame of type close.",
 							Type:        []string{"integer"},
 							Format:      "int32",
 						},
 					},
 					"reason": {
 						SchemaProps: spec.SchemaProps{
-							Description: "reason is why the terminal has ended, in a frame of the type close.",
+							Description: "reason is the reason for which the terminal has ended. It is set in a frame of type close.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
 					},
 					"idleSeconds": {
 						SchemaProps: spec.SchemaProps{
-							Description: "idleSeconds is the time after which a terminal ends in which nothing was typed or shown, in the frame of the type info.",
+							Description: "idleSeconds is the time without input and output after which the terminal ends. It is set in a frame of type info.",
 							Type:        []string{"integer"},
 							Format:      "int64",
 						},
 					},
 					"maxSeconds": {
 						SchemaProps: spec.SchemaProps{
-							Description: "maxSeconds is the time after which the terminal ends, in the frame of the type info.",
+							Description: "maxSeconds is the maximum duration of the terminal. It is set in a frame of type info.",
 							Type:        []string{"integer"},
 							Format:      "int64",
 						},
@@ -8108,7 +8108,7 @@ func schema_pkg_apis_dashboard_v1alpha1_TerminalRecording(ref common.ReferenceCa
 					},
 					"recording": {
 						SchemaProps: spec.SchemaProps{
-							Description: "recording is a file of asciinema, version 2: a line with an object, and one for each event.",
+							Description: "recording is a file in the format of asciinema, version 2: a line with a header, and a line for each event.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -8229,7 +8229,7 @@ func schema_pkg_apis_dashboard_v1alpha1_TerminalSession(ref common.ReferenceCall
 					},
 					"container": {
 						SchemaProps: spec.SchemaProps{
-							Description: "container is the name of the container, if the user has named one.",
+							Description: "container is the name of the container, if the request named one.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
@@ -8263,7 +8263,7 @@ func schema_pkg_apis_dashboard_v1alpha1_TerminalSession(ref common.ReferenceCall
 					},
 					"part": {
 						SchemaProps: spec.SchemaProps{
-							Description: "part is the number of the recording, if a terminal has several.",
+							Description: "part is the number of this recording among the recordings of the terminal, from 1.",
 							Default:     0,
 							Type:        []string{"integer"},
 							Format:      "int32",
@@ -8279,10 +8279,18 @@ func schema_pkg_apis_dashboard_v1alpha1_TerminalSession(ref common.ReferenceCall
 					},
 					"bytes": {
 						SchemaProps: spec.SchemaProps{
-							Description: "bytes is the size of the file.",
+							Description: "bytes is the size of the recording in bytes.",
 							Default:     0,
 							Type:        []string{"integer"},
 							Format:      "int64",
+						},
+					},
+					"encrypted": {
+						SchemaProps: spec.SchemaProps{
+							Description: "encrypted is true if a key of KubeVision encrypts the file. Whoever may write to the folder or bucket can change or invent any other file.",
+							Default:     false,
+							Type:        []string{"boolean"},
+							Format:      "",
 						},
 					},
 					"expiresAt": {
@@ -8292,7 +8300,7 @@ func schema_pkg_apis_dashboard_v1alpha1_TerminalSession(ref common.ReferenceCall
 						},
 					},
 				},
-				Required: []string{"id", "createdAt", "userId", "cluster", "namespace", "pod", "verb", "part", "durationMs", "bytes"},
+				Required: []string{"id", "createdAt", "userId", "cluster", "namespace", "pod", "verb", "part", "durationMs", "bytes", "encrypted"},
 			},
 		},
 		Dependencies: []string{
@@ -8330,7 +8338,7 @@ func schema_pkg_apis_dashboard_v1alpha1_TerminalSessionListEnvelope(ref common.R
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "data is the list, the last terminal first.",
+							Description: "data contains the recordings, the newest first.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -8508,7 +8516,7 @@ func schema_pkg_apis_dashboard_v1alpha1_Topology(ref common.ReferenceCallback) c
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "edges connect two nodes each.",
+							Description: "edges are the relations between the nodes.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -8532,7 +8540,7 @@ func schema_pkg_apis_dashboard_v1alpha1_TopologyEdge(ref common.ReferenceCallbac
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "TopologyEdge connects two objects.",
+				Description: "TopologyEdge is a relation between two objects.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"source": {
@@ -8615,7 +8623,7 @@ func schema_pkg_apis_dashboard_v1alpha1_TopologyNode(ref common.ReferenceCallbac
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "TopologyNode is an object.",
+				Description: "TopologyNode is an object of a topology.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"id": {
@@ -8787,7 +8795,7 @@ func schema_pkg_apis_dashboard_v1alpha1_UpdateClusterRequest(ref common.Referenc
 					},
 					"resourceVersion": {
 						SchemaProps: spec.SchemaProps{
-							Description: "resourceVersion must be that of the registration, if it is set.",
+							Description: "resourceVersion is the expected version of the registration. If it is set and differs, the request fails.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
@@ -8839,13 +8847,13 @@ func schema_pkg_apis_dashboard_v1alpha1_UpdateRoleBindingRequest(ref common.Refe
 					},
 					"namespaces": {
 						SchemaProps: spec.SchemaProps{
-							Description: "namespaces restricts the role to some of those clusters' namespaces. Without it the role applies in the whole cluster.",
+							Description: "namespaces restricts the role to some namespaces of these clusters. If it is absent, the role applies in the whole cluster.",
 							Ref:         ref(v1alpha1.RoleBindingTargets{}.OpenAPIModelName()),
 						},
 					},
 					"resourceVersion": {
 						SchemaProps: spec.SchemaProps{
-							Description: "resourceVersion must be that of the role binding, if it is set.",
+							Description: "resourceVersion is the expected version of the role binding. If it is set and differs, the request fails.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
@@ -8901,14 +8909,14 @@ func schema_pkg_apis_dashboard_v1alpha1_UpdateUserRequest(ref common.ReferenceCa
 					},
 					"role": {
 						SchemaProps: spec.SchemaProps{
-							Description: "role is the role that the user gets on every cluster instead of the one that this API has granted before. Other role bindings are not changed.",
+							Description: "role replaces the role that this API has granted to the user on every cluster. Other role bindings are not changed.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
 					},
 					"isActive": {
 						SchemaProps: spec.SchemaProps{
-							Description: "isActive is set to false to end all sessions and to reject new ones.",
+							Description: "isActive disables the user if it is false: all sessions end, and new ones are rejected.",
 							Type:        []string{"boolean"},
 							Format:      "",
 						},
@@ -8929,7 +8937,7 @@ func schema_pkg_apis_dashboard_v1alpha1_UpdateUserRequest(ref common.ReferenceCa
 					},
 					"resourceVersion": {
 						SchemaProps: spec.SchemaProps{
-							Description: "resourceVersion must be that of the user, if it is set.",
+							Description: "resourceVersion is the expected version of the user. If it is set and differs, the request fails.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
@@ -8981,7 +8989,7 @@ func schema_pkg_apis_dashboard_v1alpha1_User(ref common.ReferenceCallback) commo
 					},
 					"role": {
 						SchemaProps: spec.SchemaProps{
-							Description: "role is the role that the user's bindings give on the host: super-admin, admin, editor, viewer or custom. It is only for displaying and hiding buttons.",
+							Description: "role is the role that the user's bindings grant on the host: super-admin, admin, editor, viewer or custom. Use it only to show and hide buttons.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",

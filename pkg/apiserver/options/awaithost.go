@@ -19,7 +19,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/hostwait"
 )
 
-// awaitHost returns when the host is ready. Until then, the port of the program responds that it is not ready.
+// awaitHost returns when the host is ready. Until then, it serves 503 on the port of the program.
 func (o *Options) awaitHost(ctx context.Context) error {
 	config, err := clientcmd.BuildConfigFromFlags("", o.CoreAPI.CoreAPIKubeconfigPath)
 	if err != nil {

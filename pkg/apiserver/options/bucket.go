@@ -29,26 +29,26 @@ const maxPrefix = 256
 
 // BucketOptions are the flags of a bucket for recordings.
 type BucketOptions struct {
-	// Endpoint is the URL of the service, and Region that of the bucket.
+	// Endpoint is the URL of the service. Region is the region of the bucket.
 	Endpoint, Region string
 	// CredentialsDir is a directory with the credentials.
 	CredentialsDir string
-	// CAFile has the authorities of the certificate of the service.
+	// CAFile is a file with the certificate authorities of the service.
 	CAFile string
 }
 
 func (o *BucketOptions) addFlags(fs *pflag.FlagSet) {
 	fs.StringVar(&o.Endpoint, "record-terminals-s3-endpoint", o.Endpoint,
-		"URL of the S3 service of recordings, such as https://s3.eu-central-1.amazonaws.com. The scheme http takes "+
-			"--record-terminals-key-file.")
+		"URL of the S3 service of recordings, such as https://s3.eu-central-1.amazonaws.com. The scheme http "+
+			"requires --record-terminals-key-file.")
 	fs.StringVar(&o.Region, "record-terminals-s3-region", o.Region,
-		"Region of the bucket of recordings. The service is asked for it if it is empty.")
+		"Region of the bucket of recordings. The default is the region that the service reports.")
 	fs.StringVar(&o.CredentialsDir, "record-terminals-s3-credentials-dir", o.CredentialsDir,
-		"Directory with the files access-key-id, secret-access-key and, if there is one, session-token, as a mounted "+
-			"Secret has them. If it is empty, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN in the "+
-			"environment are used.")
+		"Directory with the files access-key-id, secret-access-key and, optionally, session-token, for example a "+
+			"mounted Secret. The default is the environment: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and "+
+			"AWS_SESSION_TOKEN.")
 	fs.StringVar(&o.CAFile, "record-terminals-s3-ca-file", o.CAFile,
-		"File with the authorities of the certificate of the S3 service. Those of the system are used if it is empty.")
+		"File with the certificate authorities of the S3 service. The default is the authorities of the system.")
 }
 
 // isBucket returns whether recordings are kept in a bucket.
@@ -77,21 +77,22 @@ func (o *BucketOptions) validate(to string, encrypted bool) []error {
 	return errs
 }
 
-// isService returns whether a URL has nothing but a host, with HTTPS or HTTP.
+// isService returns true if a URL consists of the scheme https or http and a host only.
 func isService(u *url.URL) bool {
 	bare := url.URL{Scheme: u.Scheme, Host: u.Host}
 	isHTTP := u.Scheme == "https" || u.Scheme == "http"
 	return isHTTP && u.Host != "" && strings.TrimSuffix(u.String(), "/") == bare.String()
 }
 
-// config returns the settings of a bucket. The flags were validated.
+// config returns the settings of a bucket. The flags must be valid.
 func (o *BucketOptions) config(to string) (*recording.BucketOptions, error) {
 	endpoint, err := url.Parse(o.Endpoint)
 	if err != nil {
 		return nil, errors.New("--record-terminals-s3-endpoint is no URL")
 	}
 	out := &recording.BucketOptions{Endpoint: endpoint, Region: o.Region, CredentialsDir: o.CredentialsDir}
-	if o.CredentialsDir == "" && os.Getenv("AWS_ACCESS_KEY_ID") == "" { // requests would be anonymous
+	// Without credentials, requests would be anonymous.
+	if o.CredentialsDir == "" && os.Getenv("AWS_ACCESS_KEY_ID") == "" {
 		return nil, errors.New("--record-terminals-s3-credentials-dir is missing, and so is AWS_ACCESS_KEY_ID in the " +
 			"environment")
 	}

@@ -5,7 +5,7 @@ package options
 
 import "testing"
 
-// TestBucket verifies which flags of a bucket are accepted.
+// TestBucket verifies the validation of the flags of a bucket.
 func TestBucket(t *testing.T) {
 	const service = "https://s3.example.com"
 	for name, test := range map[string]struct {

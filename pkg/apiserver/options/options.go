@@ -34,10 +34,11 @@ const (
 	// defaultPort is the port of the kubelet, which firewalls between control planes and nodes usually allow.
 	defaultPort = 10250
 
-	// maxPasswordHashes is the largest default of passwords hashed at once: about 200 logins a second.
+	// maxPasswordHashes bounds the default number of concurrent password hashes: four hashes allow about 200 logins per
+	// second.
 	maxPasswordHashes = 4
 
-	// minBytesInFlight is the smallest limit with which the largest body of a user fits: a user may use half of five
+	// minBytesInFlight is the smallest limit that admits the largest body of a user: a user may use half of five
 	// eighths of the limit.
 	minBytesInFlight = 16 << 20
 
@@ -60,18 +61,18 @@ type Options struct {
 	AccessTokenTTL time.Duration
 	// RequestsPerUser bounds the requests in flight of one user.
 	RequestsPerUser int
-	// BodyBytesInFlight bounds the bytes of request bodies in memory, ResponseBytesInFlight the bytes of responses of
-	// clusters.
+	// BodyBytesInFlight bounds the bytes of request bodies in memory. ResponseBytesInFlight bounds the bytes of
+	// responses of clusters.
 	BodyBytesInFlight, ResponseBytesInFlight int64
-	// ReadCacheBytes bounds the memory of the read cache; 0 for none.
+	// ReadCacheBytes bounds the memory of the read cache. 0 disables the cache.
 	ReadCacheBytes int64
 	// ConnectionBytes bounds the memory of client connections.
 	ConnectionBytes int64
 	// LoginFailuresPerAddress is the number of failed logins from one address that cause no delay.
 	LoginFailuresPerAddress int
-	// LoginFailureCounters bounds the unknown names, and the addresses, whose failed logins are counted.
+	// LoginFailureCounters bounds the unknown names, and the addresses, with a counter of failed logins.
 	LoginFailureCounters int
-	// TrustedLoginNetworks are the networks whose logins have a queue of their own.
+	// TrustedLoginNetworks are the networks whose logins have a separate queue.
 	TrustedLoginNetworks []string
 	// SessionLimits bounds the sessions.
 	SessionLimits sessionindex.Limits
@@ -81,7 +82,7 @@ type Options struct {
 	TwoFactorRoles []string
 	// LoginCodeTTL is the time for which the one-time code of a login replaces fresh codes in its session.
 	LoginCodeTTL time.Duration
-	// RefusedDryRunsAsData returns code 0 to pages of this origin if a dry run was rejected.
+	// RefusedDryRunsAsData makes rejected dry runs return code 0 to pages of the same origin.
 	RefusedDryRunsAsData bool
 	// ClusterAddresses restricts the addresses of clusters.
 	ClusterAddresses addresspolicy.Flags
@@ -89,12 +90,12 @@ type Options struct {
 	Tracing TracingOptions
 	// DashboardDir is the directory of a dashboard to serve; empty for none.
 	DashboardDir string
-	// Streams bounds streams, and the origins that may open them.
+	// Streams bounds streams, and restricts the origins that may open them.
 	Streams StreamOptions
 	// Terminals configures terminals and copies of files.
 	Terminals TerminalOptions
-	// ShutdownDelay is the time for which the server continues after the signal to stop, until clients send no more
-	// requests to it.
+	// ShutdownDelay is the time for which the server continues to serve after the stop signal, so that clients move to
+	// other replicas.
 	ShutdownDelay time.Duration
 }
 
@@ -124,15 +125,15 @@ func New() *Options {
 			Total: sessionindex.DefaultTotal},
 	}
 	o.SecureServing.BindPort = defaultPort
-	// A certificate that is made up without --tls-cert-file stays in memory: its key is not written to the working
-	// directory.
+	// The certificate that is generated without --tls-cert-file stays in memory, so that no key is written to the
+	// working directory.
 	o.SecureServing.ServerCert.CertDirectory = ""
-	// Each stream may hold 256 KiB of unread data. kube-apiserver opens another connection when all streams are in
-	// use.
+	// Each HTTP/2 stream may hold 256 KiB of unread data. kube-apiserver opens another connection when all streams of a
+	// connection are in use.
 	o.SecureServing.HTTP2MaxStreamsPerConnection = 100
 	o.Features.EnableProfiling = false
-	// The host queues by priority and fairness what comes through it (config/flowcontrol). Here, each user, network and
-	// cluster has bounds of its own, which follow from what requests cost, and not from objects of the host.
+	// kube-apiserver of the host applies priority and fairness to the requests that it proxies (config/apiserver/flow_schemas.yaml).
+	// This server bounds the requests of each user, network and cluster by their cost instead of objects of the host.
 	o.Features.EnablePriorityAndFairness = false
 	return o
 }
@@ -150,51 +151,53 @@ func (o *Options) AddFlags(fs *pflag.FlagSet) {
 	logsapi.AddFlags(o.Logs, fs)
 	fs.DurationVar(&o.AccessTokenTTL, "access-token-ttl", o.AccessTokenTTL, "Lifetime of an access token.")
 	fs.IntVar(&o.RequestsPerUser, "requests-per-user", o.RequestsPerUser,
-		"Number of requests of a user in flight on this replica. Further requests get code 42900.")
+		"Maximum number of requests of a user in flight on this replica. Further requests get code 42900.")
 	fs.Int64Var(&o.BodyBytesInFlight, "body-bytes-in-flight", o.BodyBytesInFlight,
-		"Number of bytes of request bodies in memory on this replica. "+
-			"Clients that are not logged in may use a quarter, and from networks of logged-in users another eighth.")
+		"Maximum number of bytes of request bodies in memory on this replica. Clients that are not logged in may "+
+			"use a quarter, and such clients in networks of logged-in users another eighth.")
 	fs.Int64Var(&o.ResponseBytesInFlight, "response-bytes-in-flight", o.ResponseBytesInFlight,
-		"Number of bytes of responses of clusters in memory on this replica. One user may use as much as is left free.")
+		"Maximum number of bytes of responses of clusters in memory on this replica. One user may use at most as "+
+			"much as remains free.")
 	fs.Int64Var(&o.ReadCacheBytes, "read-cache-bytes", o.ReadCacheBytes,
-		"Number of bytes of objects of clusters that this replica caches. "+
-			"The RBAC of each cluster decides who may read them. A kind that does not fit is read from its cluster. "+
+		"Maximum number of bytes of objects of clusters that this replica caches. "+
+			"The RBAC of each cluster authorizes reads from the cache. A kind that does not fit is not cached. "+
 			"0 disables the cache.")
 	fs.Int64Var(&o.ConnectionBytes, "connection-bytes", o.ConnectionBytes,
-		"Number of bytes of client connections on this replica: 64 KiB each, and three times the received bytes of "+
-			"incomplete requests. Beyond the limit, connections of the network with the most bytes are closed.")
+		"Maximum number of bytes of client connections on this replica. A connection is charged with 64 KiB, and "+
+			"with three times the received bytes of an incomplete request. Beyond the limit, connections of the "+
+			"network with the most bytes are closed.")
 	fs.IntVar(&o.LoginFailuresPerAddress, "login-failures-per-address", o.LoginFailuresPerAddress,
-		"Number of failed logins from an address that cause no delay. One failure is forgiven per minute.")
+		"Number of failed logins from an address without a delay. One failure is forgiven per minute.")
 	fs.IntVar(&o.LoginFailureCounters, "login-failure-counters", o.LoginFailureCounters,
-		"Number of counters of failed logins for unknown names, and for addresses. "+
-			"Beyond it, the counters with the fewest failures are deleted.")
+		"Maximum number of counters of failed logins for unknown names, and for addresses. "+
+			"Beyond the limit, the counters with the fewest failures are deleted.")
 	fs.StringSliceVar(&o.TrustedLoginNetworks, "trusted-login-networks", nil,
 		"Networks (CIDR) whose logins have a separate queue, so that a flood of logins from other networks "+
 			"does not delay them.")
 	o.SessionLimits.AddFlags(fs)
 	fs.StringSliceVar(&o.TrustedProxies, "trusted-proxies", nil,
 		"Networks (CIDR) of trusted proxies. Their X-Forwarded-For header determines the address of the client. "+
-			"Without any, it is the address of the connection.")
+			"The default is the address of the connection.")
 	fs.StringSliceVar(&o.TwoFactorRoles, "two-factor-roles", nil,
 		"Roles whose holders must have a second factor: admin, ops, dev, readonly, or names of ClusterRoles.")
 	fs.DurationVar(&o.LoginCodeTTL, "login-code-ttl", o.LoginCodeTTL,
-		"Time after a login with a one-time code during which its session needs no fresh codes, at most 5m; "+
-			"0 disables it. It is for dashboards that ask for a code only at the login.")
+		"Time after a login with a one-time code for which its session needs no fresh codes, at most 5m; "+
+			"0 disables it. Use it for dashboards that request a code only at the login.")
 	fs.BoolVar(&o.RefusedDryRunsAsData, "refused-dry-runs-as-data", o.RefusedDryRunsAsData,
-		"Respond with code 0 and valid=false, instead of 42201, if a page of the same origin makes a dry run that the "+
-			"cluster rejects. It is for dashboards that show the reasons only for code 0.")
+		"Respond with code 0 and valid=false, instead of 42201, if the cluster rejects a dry run of a page of the "+
+			"same origin. Use it for dashboards that show the reasons only for code 0.")
 	o.ClusterAddresses.AddFlags(fs)
 	fs.StringVar(&o.DashboardDir, "dashboard-dir", o.DashboardDir,
 		"Directory with a single-page application and its index.html, which is served without authentication. "+
-			"Empty disables it.")
+			"If empty, no pages are served.")
 	o.Streams.addFlags(fs)
 	o.Terminals.addFlags(fs)
 	fs.DurationVar(&o.ShutdownDelay, "shutdown-delay-duration", o.ShutdownDelay,
-		"Time during which the server still accepts requests after a stop signal. "+
-			"/readyz fails in that time, so that load balancers remove the replica.")
+		"Time after a stop signal for which the server still accepts requests. "+
+			"/readyz fails during this time, so that load balancers remove the replica.")
 }
 
-// Complete sets options that follow from others.
+// Complete sets options that are derived from other options.
 func (o *Options) Complete() {
 	o.Authentication.RemoteKubeConfigFile = cmp.Or(o.Authentication.RemoteKubeConfigFile,
 		o.CoreAPI.CoreAPIKubeconfigPath)
@@ -265,8 +268,8 @@ func (o *Options) validateBounds() []error {
 	return errs
 }
 
-// effectiveVersion behaves like the release of Kubernetes that the library is of, and reports the version of KubeVision
-// at /version.
+// effectiveVersion is the Kubernetes version of the library, except that Info returns the version of KubeVision for
+// /version.
 type effectiveVersion struct {
 	basecompatibility.EffectiveVersion
 }
@@ -277,7 +280,7 @@ func (effectiveVersion) Info() *apimachineryversion.Info {
 	return &info
 }
 
-// Config returns the configuration of the flags.
+// Config returns the configuration that the flags describe.
 func (o *Options) Config(ctx context.Context) (apiserver.CompletedConfig, error) {
 	if err := o.SecureServing.MaybeDefaultWithSelfSignedCerts("localhost", nil,
 		[]net.IP{net.IPv4(127, 0, 0, 1)}); err != nil {
@@ -330,8 +333,8 @@ func (o *Options) Config(ctx context.Context) (apiserver.CompletedConfig, error)
 			TrustedProxies: proxies, TwoFactorRoles: o.TwoFactorRoles, ClusterAddresses: addresses,
 			DashboardDir: o.DashboardDir, Tracer: tracer, TracedClusters: o.Tracing.Clusters, Streams: streams,
 			WatchTokenInQuery: o.Streams.WatchTokenInQuery, Terminals: terminals,
-			// Half of the processors, so that a flood of logins leaves the others for other requests; and at most a
-			// few, since each hash needs memory.
+			// Half of the processors, so that a flood of logins leaves the other half for other requests. The number is
+			// bounded because each hash needs memory.
 			PasswordHashes: min(max(runtime.GOMAXPROCS(0)/2, 1), maxPasswordHashes),
 		},
 	}

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// TestNoKeyInTheWorkingDirectory verifies that without --tls-cert-file the generated key stays in memory.
+// TestNoKeyInTheWorkingDirectory verifies that the key that is generated without --tls-cert-file stays in memory.
 func TestNoKeyInTheWorkingDirectory(t *testing.T) {
 	dir := t.TempDir()
 	t.Chdir(dir)

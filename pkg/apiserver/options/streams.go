@@ -12,18 +12,19 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/streams"
 )
 
-// minStreamBytes is the memory of the streams of one user.
+// minStreamBytes is the memory that the streams of one user need.
 const minStreamBytes = 4 << 20
 
 // StreamOptions are the flags of streams.
 type StreamOptions struct {
-	// AllowedOrigins are the origins whose pages may open streams. If there are none, pages of the same origin may.
+	// AllowedOrigins are the origins whose pages may open streams. If it is empty, only pages of the same origin may
+	// open them.
 	AllowedOrigins []string
-	// PerUser bounds the streams of one user, and Total those of all users.
+	// PerUser bounds the streams of one user. Total bounds the streams of all users.
 	PerUser, Total int
 	// Bytes bounds the memory of streams.
 	Bytes int64
-	// WatchTokenInQuery lets an access token in the query open the watch.
+	// WatchTokenInQuery allows the watch to be opened with an access token in the query.
 	WatchTokenInQuery bool
 }
 
@@ -35,13 +36,13 @@ func (o *StreamOptions) addFlags(fs *pflag.FlagSet) {
 	fs.StringSliceVar(&o.AllowedOrigins, "allowed-origins", nil,
 		"Origins (https://dashboard.example.com) whose pages may open streams. The default is the same origin.")
 	fs.BoolVar(&o.WatchTokenInQuery, "watch-token-in-query", o.WatchTokenInQuery,
-		"Accept an access token in the query (?token=) of the watch. It is for dashboards that cannot get tickets. "+
+		"Accept an access token in the query (?token=) of the watch. Use it for dashboards that cannot get tickets. "+
 			"Proxies in front of this server may log URLs.")
 	fs.IntVar(&o.PerUser, "streams-per-user", o.PerUser,
-		"Number of streams (watches, logs, terminals) that one user may have open on this replica.")
-	fs.IntVar(&o.Total, "streams", o.Total, "Number of streams that all users may have open on this replica.")
+		"Maximum number of open streams (watches, logs, terminals) of one user on this replica.")
+	fs.IntVar(&o.Total, "streams", o.Total, "Maximum number of open streams of all users on this replica.")
 	fs.Int64Var(&o.Bytes, "stream-bytes", o.Bytes,
-		"Number of bytes that streams may hold in memory on this replica. One user may have half of what is left.")
+		"Maximum number of bytes of streams in memory on this replica. One user may use half of the free bytes.")
 }
 
 func (o *StreamOptions) validate() []error {

@@ -18,16 +18,17 @@ import (
 )
 
 const (
-	// minTerminalTime is the shortest time of a terminal, and minRecordingBytes that of a part of one recording.
+	// minTerminalTime is the smallest accepted time limit of terminals. minRecordingBytes is the smallest accepted size
+	// of one recording.
 	minTerminalTime   = time.Second
 	minRecordingBytes = recording.MaxFileBytes
 )
 
-// TerminalOptions are the flags of terminals and copies of files.
+// TerminalOptions are the flags of terminals and file copies.
 type TerminalOptions struct {
-	// IdleTime and MaxTime bound the time of a terminal.
+	// IdleTime bounds the time without activity, and MaxTime the whole time, of a terminal.
 	IdleTime, MaxTime time.Duration
-	// CopyBytes bounds the bytes of a copy of files.
+	// CopyBytes bounds the bytes of a file copy.
 	CopyBytes int64
 	// DebugImage is the image of debug containers and of the Pods of node shells.
 	DebugImage string
@@ -38,10 +39,10 @@ type TerminalOptions struct {
 	RecordBucket BucketOptions
 	// RecordKeyFile is a file with the keys that encrypt recordings.
 	RecordKeyFile string
-	// RecordBytes bounds the bytes of all recordings, and RecordAge their age.
+	// RecordBytes bounds the bytes of all recordings. RecordAge bounds their age.
 	RecordBytes int64
 	RecordAge   time.Duration
-	// RecordInput records what is typed, too.
+	// RecordInput includes the input of users in recordings.
 	RecordInput bool
 }
 
@@ -55,24 +56,25 @@ func newTerminalOptions() TerminalOptions {
 func (o *TerminalOptions) addFlags(fs *pflag.FlagSet) {
 	fs.DurationVar(&o.IdleTime, "terminal-idle-time", o.IdleTime,
 		"Time without input and output after which a terminal ends.")
-	fs.DurationVar(&o.MaxTime, "terminal-max-time", o.MaxTime, "Time after which every terminal ends.")
+	fs.DurationVar(&o.MaxTime, "terminal-max-time", o.MaxTime, "Maximum duration of a terminal.")
 	fs.Int64Var(&o.CopyBytes, "copy-bytes", o.CopyBytes,
-		"Number of bytes that one copy of files into or out of a container may have.")
+		"Maximum number of bytes of one file copy to or from a container.")
 	fs.StringVar(&o.DebugImage, "debug-image", o.DebugImage,
-		"Image of debug containers and of the Pods of node shells, unless a request names another one.")
+		"Default image of debug containers and of the Pods of node shells.")
 	fs.StringVar(&o.RecordTo, "record-terminals", o.RecordTo,
-		"Directory, or s3://BUCKET/PREFIX, in which terminals are recorded, in the format of asciinema. A terminal "+
-			"that cannot be recorded is refused. Empty disables recordings.")
+		"Directory, or s3://BUCKET/PREFIX, for recordings of terminals in the format of asciinema. A terminal "+
+			"that cannot be recorded is refused. If empty, terminals are not recorded.")
 	o.RecordBucket.addFlags(fs)
 	fs.StringVar(&o.RecordKeyFile, "record-terminals-key-file", o.RecordKeyFile,
 		"File with the keys that encrypt recordings: 32 bytes in base64 on each line. The first one encrypts, the "+
 			"others decrypt older recordings.")
 	fs.Int64Var(&o.RecordBytes, "record-terminals-bytes", o.RecordBytes,
-		"Number of bytes that all recordings may have. Terminals are refused beyond that.")
+		"Maximum number of bytes of all recordings. Beyond the limit, terminals are refused.")
 	fs.DurationVar(&o.RecordAge, "record-terminals-age", o.RecordAge,
 		"Age after which recordings are deleted; 0 keeps them.")
 	fs.BoolVar(&o.RecordInput, "record-terminals-input", o.RecordInput,
-		"Record what is typed into terminals, too, with passwords. Input without a terminal is always recorded.")
+		"Also record the input of terminals, including passwords. Input of commands without a terminal is always "+
+			"recorded.")
 }
 
 func (o *TerminalOptions) validate() []error {

@@ -21,19 +21,19 @@ import (
 
 // TracingOptions are the flags of traces.
 type TracingOptions struct {
-	// ConfigFile is a TracingConfiguration of the group apiserver.config.k8s.io, as kube-apiserver reads it. Without it
-	// there are no traces.
+	// ConfigFile is a file with a TracingConfiguration of the group apiserver.config.k8s.io, in the format of
+	// kube-apiserver. If it is empty, tracing is disabled.
 	ConfigFile string
-	// Clusters are the clusters that get the trace context of calls; "*" is all of them.
+	// Clusters are the clusters to which calls carry the trace context. "*" means all clusters.
 	Clusters []string
 }
 
 // AddFlags adds the flags.
 func (o *TracingOptions) AddFlags(fs *pflag.FlagSet) {
 	fs.StringVar(&o.ConfigFile, "tracing-config-file", o.ConfigFile,
-		"File with a TracingConfiguration, as that of kube-apiserver. Without it, there are no traces.")
+		"File with a TracingConfiguration in the format of kube-apiserver. If empty, tracing is disabled.")
 	fs.StringSliceVar(&o.Clusters, "trace-context-clusters", nil,
-		"Names of the clusters whose API servers get the trace context of calls (the header traceparent); * for all.")
+		"Names of the clusters to which calls carry the trace context (the header traceparent); * means all.")
 }
 
 // Provider returns the provider that the flags configure.

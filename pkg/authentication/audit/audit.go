@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package audit records authentication events for operators: in the log, as an Event of the user, as an annotation of
-// the API server's audit event, and in a metric. Only the log has the address and the reason.
+// the API server's audit event, and in a metric. Only the log contains the address and the cause.
 package audit
 
 import (
@@ -21,7 +21,7 @@ import (
 // Reason is the kind of an event. It is the reason of the Event of the user.
 type Reason string
 
-// The reasons.
+// Values of Reason.
 const (
 	LoggedIn            Reason = "LoggedIn"
 	LoginFailed         Reason = "LoginFailed"
@@ -34,14 +34,14 @@ const (
 	SecondFactorSetUp   Reason = "SecondFactorSetUp"
 	// SecondFactorSetUpRefused is a wrong password for the set-up of a second factor.
 	SecondFactorSetUpRefused Reason = "SecondFactorSetUpRefused"
-	// FreshCodeFailed and FreshCodeBlocked concern the codes of users who are logged in.
+	// FreshCodeFailed and FreshCodeBlocked concern codes in a session.
 	FreshCodeFailed      Reason = "FreshCodeFailed"
 	FreshCodeBlocked     Reason = "FreshCodeBlocked"
 	SecondFactorEnabled  Reason = "SecondFactorEnabled"
 	SecondFactorDisabled Reason = "SecondFactorDisabled"
 	SecondFactorVerified Reason = "SecondFactorVerified"
 	// SessionVerified means that a code verified a session, so that sensitive operations in it need no fresh code for
-	// some minutes. VerifiedSessionUsed means that such an operation was made without a fresh code.
+	// some minutes. VerifiedSessionUsed means that a sensitive operation was executed without a fresh code.
 	SessionVerified       Reason = "SessionVerified"
 	VerifiedSessionUsed   Reason = "VerifiedSessionUsed"
 	RecoveryCodeUsed      Reason = "RecoveryCodeUsed"
@@ -88,7 +88,8 @@ type Log struct {
 // Record records an event. Repeated Events of a user become one with a count.
 func (l *Log) Record(ctx context.Context, e Event) {
 	recorded.WithLabelValues(string(e.Reason)).Inc()
-	if e.Reason == LoginBlocked { // clients can cause it at any rate; AccountLocked and AddressBlocked report it once
+	// Clients can cause LoginBlocked at any rate. AccountLocked and AddressBlocked are recorded once.
+	if e.Reason == LoginBlocked {
 		return
 	}
 	apiserveraudit.AddAuditAnnotation(ctx, annotation, string(e.Reason))
@@ -112,9 +113,9 @@ func userName(u *kubevisionv1alpha1.KubeVisionUser) string {
 	return u.Name
 }
 
-// Reference returns the object that the Events of a user regard. The namespace of the object, KubeVision's own, becomes
-// the namespace of the Event. Events of cluster-scoped objects would be in the namespace default, where many users may
-// read them. The reference has no resource version, so that repeated Events are counted in one Event.
+// Reference returns the object that the Events of a user regard. Its namespace, KubeVision's own, becomes the namespace
+// of the Event. Events of cluster-scoped objects would be in the namespace default, where many users may read them. The
+// reference has no resource version, so that repeated Events are counted in one Event.
 func Reference(u *kubevisionv1alpha1.KubeVisionUser) runtime.Object {
 	return &corev1.ObjectReference{
 		APIVersion: kubevisionv1alpha1.SchemeGroupVersion.String(), Kind: "KubeVisionUser", Namespace: names.Namespace,
@@ -134,7 +135,7 @@ func severity(r Reason) string {
 	}
 }
 
-// note contains neither the address nor the cause: the response to a login does not reveal them either.
+// note returns a text without the address and the cause, which the response to a login does not reveal either.
 func note(e Event) string {
 	out := map[Reason]string{
 		LoggedIn:                 "logged in",

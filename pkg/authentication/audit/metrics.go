@@ -13,8 +13,8 @@ var recorded = metrics.NewCounterVec(&metrics.CounterOpts{
 // Metrics returns the metrics of the package.
 func Metrics() []metrics.Registerable { return []metrics.Registerable{recorded} }
 
-// InitializeMetrics sets the counters of lockouts, which must be registered, to 0. The first lockout would be no
-// increase otherwise.
+// InitializeMetrics sets the counters of lockouts, which must be registered, to 0, so that the first lockout is an
+// increase.
 func InitializeMetrics() {
 	for _, reason := range []Reason{
 		AccountLocked, AddressBlocked, SecondFactorBlocked, FreshCodeBlocked, PasswordChangeBlocked,

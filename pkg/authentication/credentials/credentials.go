@@ -50,10 +50,10 @@ func PasswordHash(s *corev1.Secret) (password.Hash, bool, error) {
 	return hash, true, nil
 }
 
-// PasswordChosen returns true if the user has set the password that is in force.
+// PasswordChosen returns true if the user has set the current password.
 func PasswordChosen(s *corev1.Secret) bool { return len(s.Data[passwordChosenKey]) > 0 }
 
-// ReplacePassword replaces the password. It ends the logins that wait for a second factor and the verified sessions.
+// ReplacePassword replaces the password. It ends the verified sessions and the logins that wait for a second factor.
 func ReplacePassword(s *corev1.Secret, hash password.Hash, chosen bool) error {
 	factor, err := ReadSecondFactor(s)
 	if err != nil {
@@ -75,7 +75,8 @@ func ReplacePassword(s *corev1.Secret, hash password.Hash, chosen bool) error {
 // ends all sessions of earlier epochs.
 func Epoch(s *corev1.Secret) string { return string(s.Data[epochKey]) }
 
-// BeginEpoch ends all sessions except kept, the session that makes the change. kept is empty if no session makes it.
+// BeginEpoch ends all sessions except kept, the session that makes the change. kept is empty if the change is not made
+// in a session.
 func BeginEpoch(s *corev1.Secret, kept string) {
 	if s.Data == nil {
 		s.Data = map[string][]byte{}
@@ -84,7 +85,7 @@ func BeginEpoch(s *corev1.Secret, kept string) {
 	s.Data[keptSessionKey] = []byte(kept)
 }
 
-// InForce returns true if a session that began in an epoch is still valid.
+// InForce returns true if a session that began in the given epoch is still valid.
 func InForce(s *corev1.Secret, session, epoch string) bool {
 	return epoch == Epoch(s) || (session != "" && session == string(s.Data[keptSessionKey]))
 }

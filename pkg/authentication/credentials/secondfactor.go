@@ -24,17 +24,17 @@ const (
 
 // SecondFactor is the second factor of a user, with the state that prevents guessing and the reuse of codes.
 type SecondFactor struct {
-	// TOTPSecret is the secret in force, in base32. It is empty without a second factor.
+	// TOTPSecret is the current secret in base32. It is empty without a second factor.
 	TOTPSecret string `json:"totpSecret,omitempty"`
 	// LastStep is the time step of the last accepted code. Codes of this step, and of earlier ones, are refused.
 	LastStep int64 `json:"lastStep,omitempty"`
 	// RecoveryCodes are the hashes of the unused recovery codes.
 	RecoveryCodes []string `json:"recoveryCodes,omitempty"`
-	// Pending is a second factor that was set up and not yet proved.
+	// Pending is a second factor that was set up but not confirmed with a code.
 	Pending *PendingFactor `json:"pending,omitempty"`
 	// Challenges are the logins that wait for a code.
 	Challenges []Challenge `json:"challenges,omitempty"`
-	// Failures counts the wrong codes of logins since the last right one. A right password does not reset it.
+	// Failures counts the wrong codes of logins since the last correct one. A correct password does not reset it.
 	Failures int `json:"failures,omitempty"`
 	// LastFailure is the time of the last wrong code of a login.
 	LastFailure time.Time `json:"lastFailure,omitzero"`
@@ -47,16 +47,16 @@ type SecondFactor struct {
 // PendingTTL bounds the time between the set-up of a second factor and its first code.
 const PendingTTL = 10 * time.Minute
 
-// PendingFactor waits for the first code, which proves that the user's device has the secret.
+// PendingFactor is a second factor that waits for its first code, which proves that the user's device has the secret.
 type PendingFactor struct {
-	// Session is the session that has set up the factor. No other session can put it into force.
+	// Session is the session that has set up the factor. Only this session can enable it.
 	Session       string    `json:"session"`
 	Expires       time.Time `json:"expires"`
 	TOTPSecret    string    `json:"totpSecret"`
 	RecoveryCodes []string  `json:"recoveryCodes"`
 }
 
-// Challenge is a login with a right password.
+// Challenge is a login with a correct password that waits for a code.
 type Challenge struct {
 	ID      string    `json:"id"`
 	Expires time.Time `json:"expires"`
@@ -77,7 +77,7 @@ func ReadSecondFactor(s *corev1.Secret) (*SecondFactor, error) {
 	return f, nil
 }
 
-// Write puts the second factor into the Secret.
+// Write writes the second factor to the Secret.
 func (f *SecondFactor) Write(s *corev1.Secret) error {
 	raw, err := json.Marshal(f)
 	if err != nil {
@@ -90,7 +90,7 @@ func (f *SecondFactor) Write(s *corev1.Secret) error {
 	return nil
 }
 
-// Enabled returns true if a second factor is in force.
+// Enabled returns true if the user has a confirmed second factor.
 func (f *SecondFactor) Enabled() bool { return f.TOTPSecret != "" }
 
 // PendingIn returns the second factor that was set up in a session, or nil if there is none or it has expired.

@@ -18,16 +18,16 @@ const (
 	// sessions of a user. Three stolen sessions can use up their share before the user is delayed.
 	freeInSession = 5
 	freeInAll     = 3 * MaxSessionFailures
-	// forgiveCode is the time after which one wrong code is forgiven. A correct code forgives none. Otherwise the
-	// holder of a stolen access token could go on guessing whenever the user enters a correct code.
+	// forgiveCode is the time after which one wrong code is forgiven. A correct code forgives none, because otherwise
+	// the holder of a stolen access token could continue to guess whenever the user enters a correct code.
 	forgiveCode = time.Hour
 	// maxSessions bounds the sessions whose failures are counted separately. A new one replaces the session with the
 	// oldest failure, whose failures remain in the sum.
 	maxSessions = 32
 )
 
-// SessionFailures counts the wrong codes of users who are logged in, for each session and for all sessions of a user,
-// so that an attacker cannot try all codes with one or several stolen access tokens.
+// SessionFailures counts the wrong codes in sessions, for each session and for all sessions of a user, so that an
+// attacker cannot try all codes with stolen access tokens.
 type SessionFailures struct {
 	// Sum counts the failures of all sessions.
 	Sum Failures `json:"sum"`
@@ -69,7 +69,7 @@ func (s *SessionFailures) forSession(session string) Failures {
 	return Failures{}
 }
 
-// Wait returns how long codes of the session are refused without a check.
+// Wait returns the time for which codes of the session are rejected without a check.
 func (s *SessionFailures) Wait(session string, now time.Time) time.Duration {
 	return max(sessionPolicy().Wait(s.forSession(session).counter(), now), sumPolicy().Wait(s.Sum.counter(), now))
 }

@@ -21,7 +21,7 @@ import (
 )
 
 const (
-	// MaxLength is the length of the longest password in bytes. Longer ones are refused without any work.
+	// MaxLength bounds the length of a password in bytes. Longer passwords are rejected without hashing.
 	MaxLength = 1024
 
 	saltLength = 16
@@ -48,7 +48,7 @@ const (
 	maxMemory  = 64 * 1024
 	maxTime    = 16
 	maxThreads = 4
-	// maxWork bounds the product of memory and passes, and so the duration.
+	// maxWork bounds the product of memory and passes, which determines the duration.
 	maxWork = 4 * maxMemory
 
 	minKey  = 16
@@ -74,7 +74,7 @@ type Hash struct {
 	key    []byte
 }
 
-// Hasher bounds the hashes that are computed at once, each of which takes Parameters.Memory.
+// Hasher bounds the concurrent hashes, each of which takes Parameters.Memory.
 type Hasher struct {
 	cost    Parameters
 	slots   chan struct{}
@@ -82,7 +82,7 @@ type Hasher struct {
 	dummy   Hash
 }
 
-// NewHasher returns a hasher that computes at most a number of hashes at once.
+// NewHasher returns a hasher with the given number of concurrent hashes.
 func NewHasher(ctx context.Context, concurrency int) (*Hasher, error) {
 	return newHasher(ctx, concurrency, recommended())
 }
@@ -124,7 +124,7 @@ func (h *Hasher) Verify(ctx context.Context, password string, hash Hash) error {
 	return nil
 }
 
-// VerifyDummy takes as long as Verify, and never succeeds. It is for users who do not exist.
+// VerifyDummy takes as long as Verify, and always fails. It is used for users who do not exist.
 func (h *Hasher) VerifyDummy(ctx context.Context, password string) error {
 	if err := h.Verify(ctx, password, h.dummy); err != nil {
 		return err

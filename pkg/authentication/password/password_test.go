@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// quickHasher returns a hasher of the least cost, for tests in which the cost has no effect.
+// quickHasher returns a hasher with the minimum cost, for tests that do not depend on the cost.
 func quickHasher(t *testing.T) *Hasher {
 	t.Helper()
 	h, err := newHasher(t.Context(), 1, Parameters{Memory: 8, Time: 1, Threads: 1})
@@ -61,7 +61,7 @@ func TestFormsOfOnePassword(t *testing.T) {
 		{"Case Matters", "case matters", false},
 		{"width \uff41", "width a", false},
 		{"line feed\n", "line feed", false},
-		{"cafe\u0301\n", "caf\u00e9\n", false}, // no profile allows it
+		{"cafe\u0301\n", "caf\u00e9\n", false}, // a control character, which the profile rejects
 		{"\xff", "\ufffd", false},
 	} {
 		hash, err := h.Hash(t.Context(), tc.a)

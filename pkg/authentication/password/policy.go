@@ -18,7 +18,8 @@ const (
 	// minScore is the smallest accepted strength estimate, on a scale from 0 to 4. A score of 3 withstands online
 	// guessing.
 	minScore = 3
-	// estimated bounds the characters of a password that are estimated: the duration grows much faster than the length.
+	// estimated bounds the characters of a password whose strength is estimated, because the duration grows much faster
+	// than the length.
 	estimated = 20
 	// product is a word that attackers try first.
 	product = "kubevision"

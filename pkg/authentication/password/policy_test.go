@@ -73,7 +73,8 @@ func TestKnownWordsMatter(t *testing.T) {
 	}
 }
 
-// TestEstimatesAreQuick verifies that no password, which any logged-in user may choose, occupies the server.
+// TestEstimatesAreQuick verifies that the estimation of no password blocks the server. Any logged-in user may choose a
+// password.
 func TestEstimatesAreQuick(t *testing.T) {
 	known := []string{strings.Repeat("a", 63), strings.Repeat("ab ", 85), strings.Repeat("a.", 120) + "@" +
 		strings.Repeat("b-", 30)}

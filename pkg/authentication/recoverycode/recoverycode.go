@@ -1,7 +1,7 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package recoverycode makes and verifies the codes that replace a lost second factor, each once.
+// Package recoverycode generates and verifies one-time codes that replace a lost second factor.
 package recoverycode
 
 import (

@@ -16,7 +16,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/authentication/audit"
 )
 
-// End deletes a session beyond the limits, unless it was used in the meantime.
+// End deletes an excess session, unless the session was used since it was selected.
 func End(ctx context.Context, c client.Client, log *audit.Log, s Session) error {
 	unchanged := client.Preconditions{UID: &s.UID, ResourceVersion: &s.ResourceVersion}
 	err := c.Delete(ctx, &kubevisionv1alpha1.KubeVisionSession{ObjectMeta: metav1.ObjectMeta{Name: s.Name}}, unchanged)

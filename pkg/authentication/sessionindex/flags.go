@@ -12,11 +12,11 @@ import (
 // AddFlags adds the flags of the limits. The current values are the defaults.
 func (l *Limits) AddFlags(fs *pflag.FlagSet) {
 	fs.IntVar(&l.PerUser, "sessions-per-user", l.PerUser,
-		"Number of sessions of a user. Beyond it, the least recently used session ends. Set it on both programs.")
+		"Maximum number of sessions of a user. Beyond it, the least recently used session ends. Set the flag on both "+
+			"programs.")
 	fs.IntVar(&l.Total, "sessions", l.Total,
-		"Number of sessions of all users. Beyond it, the least recently used session of the user with the most "+
-			"sessions ends. "+
-			"Set it on both programs.")
+		"Maximum number of sessions of all users. Beyond it, the least recently used session of the user with the "+
+			"most sessions ends. Set the flag on both programs.")
 }
 
 // Validate returns all errors of the flags.

@@ -139,8 +139,8 @@ func (i *Index) HasSessionFrom(address netip.Addr) bool {
 	return i.networks[throttle.ClientNetwork(address)] > 0
 }
 
-// Excess returns the sessions to end before a user begins a number of new ones: the least recently used ones of the
-// user beyond the limit of a user and, if the total exceeds its limit, one session of the user with most sessions.
+// Excess returns the sessions to end before a user starts m new ones: the least recently used sessions of the user
+// beyond the limit per user and, if the total exceeds its limit, one session of the user with the most sessions.
 func (i *Index) Excess(user types.UID, more int, limits Limits) []Session {
 	i.mu.RLock()
 	defer i.mu.RUnlock()

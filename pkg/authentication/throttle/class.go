@@ -3,13 +3,13 @@
 
 package throttle
 
-// Class is how well a client is known. Each class has its own queue. Strangers cannot use all places, so that a flood
-// of strangers does not lock out known clients.
+// Class describes how well a client is known. Each class has a separate queue. Strangers cannot use all places, so that
+// a flood of strangers does not lock out known clients.
 type Class int
 
-// The classes.
+// Values of Class.
 const (
-	// Stranger is any client.
+	// Stranger is an unknown client.
 	Stranger Class = iota
 	// KnownAddress is a client at an address from which a user is logged in.
 	KnownAddress

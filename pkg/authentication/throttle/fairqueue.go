@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// flow is a network or an account. Turns are shared fairly between flows.
+// flow is a network or an account. Turns are shared fairly among flows.
 type flow struct {
 	name string
 	// cost is the share of a turn that one attempt of the flow takes.
@@ -37,7 +37,7 @@ type fairQueue struct {
 	finish map[string]float64
 }
 
-// finishFactor bounds the flows that a queue remembers, as a multiple of its limit.
+// finishFactor bounds the flows of a queue, as a multiple of its limit.
 const finishFactor = 16
 
 // place returns the start of a new attempt, and the number of attempts before it.
@@ -54,7 +54,7 @@ func (l *fairQueue) place(flows []flow) (start float64, ahead int) {
 	return start, ahead
 }
 
-// join adds a ticket. If the queue is full, it returns the last ticket, which is refused. This may be the new ticket.
+// join adds a ticket. If the queue is full, it removes and returns the last ticket, which may be the new one.
 func (l *fairQueue) join(t *ticket) (refused *ticket) {
 	if len(l.waiting) >= l.limit {
 		last := 0
@@ -107,7 +107,7 @@ func (l *fairQueue) leave(t *ticket) bool {
 	return true
 }
 
-// forget removes the flows that may start at once if there are many flows, and all flows if too many remain.
+// forget removes the flows that may start immediately if there are many flows, and all flows if too many remain.
 func (l *fairQueue) forget() {
 	if len(l.finish) <= finishFactor*l.limit {
 		return
@@ -162,8 +162,8 @@ const averaging = 8
 
 func (p *pool) observe(took time.Duration) { p.took += (took - p.took) / averaging }
 
-// restAfter returns how long a place stays unused after a failed attempt: restFactor times the duration of the attempt.
-// It is less if the last waiting attempt would not be served in time.
+// restAfter returns the time for which a place remains unused after a failed attempt: restFactor times the duration of
+// the attempt, or less if the last waiting attempt would not be served in time.
 func (p *pool) restAfter(took time.Duration) time.Duration {
 	rest := min(restFactor*took, maxRest)
 	if n := p.waiting(); n > 0 {

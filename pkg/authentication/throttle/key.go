@@ -32,7 +32,7 @@ const (
 	countersPerUser = 20
 )
 
-// key identifies something whose failures are counted.
+// key identifies a counter of failures.
 type key struct {
 	name   string
 	policy Policy
@@ -79,8 +79,8 @@ func userKey(u *kubevisionv1alpha1.KubeVisionUser) key {
 	}
 }
 
-// nameKey counts the failures of a name that no user has. The name is hashed with a secret, since it may be a password
-// in the wrong field. Nobody can find another name with the same counter.
+// nameKey counts the failures of a name that no user has. The name is hashed with a secret, because it may be a
+// password in the wrong field, and because an attacker must not find another name with the same counter.
 func nameKey(name string, secret []byte) key {
 	mac := hmac.New(sha256.New, secret)
 	mac.Write([]byte(name))

@@ -68,8 +68,8 @@ func CountedNetworks(address netip.Addr) []Network {
 	}
 }
 
-// queuedNetworks returns the networks that share turns fairly: the counted ones and, for IPv4, the neighbouring
-// addresses.
+// queuedNetworks returns the networks that share turns fairly: the counted networks and, for IPv4, the network of the
+// neighbouring addresses.
 func queuedNetworks(address netip.Addr) []Network {
 	networks := CountedNetworks(address)
 	if address = normalize(address); address.Is4() {

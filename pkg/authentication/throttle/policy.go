@@ -1,8 +1,8 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package throttle delays the guessing of passwords and codes. It counts failed attempts and computes the delay of the
-// next one, which grows exponentially up to a maximum and shrinks with time.
+// Package throttle delays the guessing of passwords and codes. It counts failed attempts, and delays the next attempt
+// by a time that grows exponentially up to a maximum and decreases with time.
 package throttle
 
 import "time"

@@ -18,7 +18,7 @@ import (
 
 var start = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 
-// TestWaitsOfAnAccount verifies the delay after each failure of a client that tries again as soon as it may.
+// TestWaitsOfAnAccount verifies the delay after each failure of a client that retries as soon as possible.
 func TestWaitsOfAnAccount(t *testing.T) {
 	now, counter := start, Counter{}
 	want := []time.Duration{
@@ -80,7 +80,7 @@ func TestFailuresAreForgiven(t *testing.T) {
 	}
 }
 
-// TestPatienceDoesNotPay bounds the guesses per day of a client that waits exactly as long as it must.
+// TestPatienceDoesNotPay bounds the guesses per day of a client that always waits for the required time only.
 func TestPatienceDoesNotPay(t *testing.T) {
 	guesses := func(p Policy, extra time.Duration) int {
 		counter, n := Counter{}, 0
@@ -101,8 +101,7 @@ func TestPatienceDoesNotPay(t *testing.T) {
 	}
 }
 
-// TestForgiven verifies the time at which the object may be deleted: not while it still delays logins or counts
-// failures.
+// TestForgiven verifies that the object may be deleted only when it neither delays logins nor counts failures.
 func TestForgiven(t *testing.T) {
 	object := func(target kubevisionv1alpha1.ThrottleTarget, failures int32,
 		until *metav1.Time) *kubevisionv1alpha1.KubeVisionLoginThrottle {

@@ -39,19 +39,19 @@ func (*BlockedError) Error() string { return "too many attempts have failed" }
 
 // Throttle counts failures in KubeVisionLoginThrottles. All replicas share them, and they survive restarts.
 type Throttle struct {
-	// Cache reads the throttles without a call.
+	// Cache reads the throttles from memory.
 	Cache client.Reader
 	// Client reads and writes the throttles.
 	Client client.Client
-	// Clock decides how long logins wait.
+	// Clock determines the delays of logins.
 	Clock clock.PassiveClock
 	// NameSecret returns the secret with which all replicas hash unknown names.
 	NameSecret func() ([]byte, error)
 	// AddressFree is the number of failures of an address that cause no delay. Many people may share an address.
 	AddressFree int
-	// Strangers bounds the counters of unknown names, and those of addresses and networks.
+	// Strangers bounds the counters of unknown names, and separately the counters of addresses and networks.
 	Strangers int
-	// Places is the number of attempts of strangers that run at once, and also that of all other attempts.
+	// Places is the number of concurrent attempts of strangers, and separately of all other attempts.
 	Places int
 
 	once  sync.Once
@@ -83,9 +83,9 @@ type Attempt struct {
 	turn     *turn
 }
 
-// Begin admits an attempt. It returns a BlockedError if there were too many failures of the account, the address or its
-// networks, or of the device if it is known. It returns a BusyError if other attempts come first. Each replica runs one
-// attempt of an account at a time, so that parallel attempts cannot exceed the limit.
+// Begin admits an attempt. It returns a BlockedError after too many failures of the account, the address or its
+// networks, or of the device if it is known. It returns a BusyError if too many other attempts precede it. Each replica
+// runs one attempt of an account at a time, so that parallel attempts cannot exceed the limit.
 func (t *Throttle) Begin(ctx context.Context, login Login) (*Attempt, error) {
 	secret, err := t.NameSecret()
 	if err != nil {
@@ -104,7 +104,7 @@ func (t *Throttle) Begin(ctx context.Context, login Login) (*Attempt, error) {
 	return a.enter(ctx)
 }
 
-// BeginSession is like Begin, for a password that a user enters again in a session.
+// BeginSession is like Begin, for a password that a user enters in a session.
 func (t *Throttle) BeginSession(
 	ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, session string,
 ) (*Attempt, error) {
@@ -125,7 +125,7 @@ func (t *Throttle) Blocked(ctx context.Context, address netip.Addr) error {
 func (a *Attempt) enter(ctx context.Context) (*Attempt, error) {
 	t := a.throttle
 	t.once.Do(func() { t.turns.places = t.Places })
-	// A refusal from the cache costs neither a call nor a place in the queue.
+	// A rejection based on the cache needs neither a call nor a place in the queue.
 	if err := a.admit(ctx, t.Cache); err != nil {
 		return nil, err
 	}
@@ -141,8 +141,8 @@ func (a *Attempt) enter(ctx context.Context) (*Attempt, error) {
 	return a, nil
 }
 
-// decisiveCounter returns the counter that decides, together with the counters of the address, whether the attempt must
-// wait. Failures of the account do not delay its known devices, which have their own counters.
+// decisiveCounter returns the counter that determines the delay, together with the counters of the address. Failures of
+// the account do not delay its known devices, which have separate counters.
 func (a *Attempt) decisiveCounter() *keyedCounter {
 	if a.device != nil {
 		return a.device
@@ -169,7 +169,7 @@ func (a *Attempt) admit(ctx context.Context, accounts client.Reader) error {
 		return err
 	}
 	ofNetworks, err := a.waitOfNetworks(ctx)
-	if a.device != nil { // failures of neighbouring addresses do not delay a known device either
+	if a.device != nil { // Failures of neighbouring addresses do not delay a known device.
 		ofNetworks = 0
 	}
 	return blocked(max(pause, ofNetworks), err)
@@ -206,7 +206,7 @@ func (a *Attempt) SetUnknownDevice(ctx context.Context) error {
 	return a.admit(ctx, a.throttle.Client)
 }
 
-// keyedCounter is a counter as it was last read. A nil counter means no failures.
+// keyedCounter is a counter at its last read. A nil counter means no failures.
 type keyedCounter struct {
 	key
 
@@ -240,7 +240,7 @@ func counterOf(found *kubevisionv1alpha1.KubeVisionLoginThrottle) Counter {
 	return Counter{Failures: int(found.Spec.Failures), Last: found.Spec.LastFailureTime.Time}
 }
 
-// Release ends an attempt that was not examined. After Failed or Succeeded it does nothing.
+// Release ends an attempt whose password was not compared. It has no effect after Failed or Succeeded.
 func (a *Attempt) Release() { a.end(false) }
 
 func (a *Attempt) end(failed bool) {
@@ -250,9 +250,9 @@ func (a *Attempt) end(failed bool) {
 	}
 }
 
-// Succeeded clears the failures of the account, or of the known device only. A login of the owner must not give more
-// tries to others who guess the password. The failures of the address remain. Otherwise the holder of one account could
-// guess passwords of other accounts without a limit.
+// Succeeded resets the failures of the account, or only those of the known device, because a login of the owner must
+// not allow more tries to others who guess the password. The failures of the address remain, because otherwise the
+// holder of one account could guess passwords of other accounts without a limit.
 func (a *Attempt) Succeeded(ctx context.Context) error {
 	defer a.Release()
 	judge := a.decisiveCounter()
@@ -266,7 +266,7 @@ func (a *Attempt) Succeeded(ctx context.Context) error {
 	return nil
 }
 
-// Blocked is how long a failure blocks further attempts.
+// Blocked contains the times for which a failure blocks further attempts.
 type Blocked struct {
 	Account, Address time.Duration
 }

@@ -11,17 +11,16 @@ import (
 )
 
 const (
-	// defaultPlaces is the default number of attempts of strangers, and of all others, that are in progress at once.
+	// defaultPlaces is the default number of concurrent attempts of strangers, and separately of all other clients.
 	defaultPlaces = 2
-	// restFactor is how long a place stays unused after a failed attempt, as a multiple of the duration of the attempt,
-	// at most maxRest. So wrong passwords get a third of the capacity that correct passwords get, and less on a slow
-	// machine.
+	// restFactor determines the time for which a place remains unused after a failed attempt, as a multiple of the
+	// duration of the attempt, at most maxRest. Wrong passwords get a third of the capacity of correct ones, and less
+	// on a slow machine.
 	restFactor = 2
 	maxRest    = 500 * time.Millisecond
-	// served is the time within which all waiting attempts should be served. Places stay unused for a shorter time if
-	// necessary.
+	// served is the target time for serving all waiting attempts. Places remain unused for a shorter time if necessary.
 	served = 3 * time.Second
-	// patience bounds the wait of an attempt. An attempt that would wait longer is refused.
+	// patience bounds the wait of an attempt. An attempt that would wait longer is rejected.
 	patience = 5 * time.Second
 	// assumed is the estimated duration of an attempt before the first measurement.
 	assumed = 100 * time.Millisecond
@@ -30,7 +29,7 @@ const (
 // ErrBusy is returned when too many attempts are in progress.
 var ErrBusy = errors.New("too many attempts at once")
 
-// BusyError is ErrBusy with the time after which to try again.
+// BusyError is an ErrBusy with a time to retry.
 type BusyError struct {
 	// RetryAfter is the estimated time until the waiting attempts are served.
 	RetryAfter time.Duration
@@ -42,10 +41,10 @@ func (*BusyError) Error() string { return ErrBusy.Error() }
 // Is returns true for ErrBusy.
 func (*BusyError) Is(target error) bool { return target == ErrBusy }
 
-// turns bounds the attempts that wait and the attempts that run, and runs one attempt of an account at a time. So a
-// flood of logins costs no more than a few logins at a time.
+// turns bounds the waiting and the running attempts, and runs one attempt of an account at a time, so that a flood of
+// logins uses a bounded share of the machine.
 type turns struct {
-	// places is the number of places of strangers, and also that of known clients. Zero means defaultPlaces.
+	// places is the number of places of strangers, and separately of known clients. Zero means defaultPlaces.
 	places int
 
 	mu               sync.Mutex
@@ -63,7 +62,7 @@ type turn struct {
 }
 
 // enter waits for a turn until the context ends. It returns a BusyError if the wait would be too long, or if other
-// attempts come first.
+// attempts have precedence.
 func (t *turns) enter(ctx context.Context, class Class, account string, flows []flow) (*turn, error) {
 	p, l, waiting, err := t.join(class, account, flows)
 	if err != nil {
@@ -75,7 +74,7 @@ func (t *turns) enter(ctx context.Context, class Class, account string, flows []
 		if t.leave(l, waiting) {
 			return nil, ctx.Err()
 		}
-		if err = <-waiting.outcome; err == nil { // the turn came at the same time
+		if err = <-waiting.outcome; err == nil { // the turn was granted at the same time
 			(&turn{turns: t, pool: p, account: account, begun: time.Now()}).end(false)
 			return nil, ctx.Err()
 		}
@@ -151,7 +150,7 @@ func (t *turns) leave(l *fairQueue, waiting *ticket) bool {
 	return l.leave(waiting)
 }
 
-// end frees the account at once, and the place after a rest if the attempt failed.
+// end releases the account immediately, and the place after a pause if the attempt failed.
 func (t *turn) end(failed bool) {
 	s := t.turns
 	s.mu.Lock()

@@ -81,8 +81,8 @@ func fill(t *testing.T, turns *turns) (inside []*turn) {
 	return inside
 }
 
-// TestStrangersAreBounded verifies that strangers beyond the bound are refused at once with a time to retry, and that
-// known clients have places of their own.
+// TestStrangersAreBounded verifies that strangers beyond the bound are rejected immediately with a time to retry, and
+// that known clients have separate places.
 func TestStrangersAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var turns turns
@@ -167,7 +167,7 @@ func TestANewcomerIsServed(t *testing.T) {
 								time.Sleep(hash)
 								turn.end(true)
 							} else {
-								time.Sleep(100 * time.Millisecond) // the way to the client and back
+								time.Sleep(100 * time.Millisecond) // a network round trip to the client
 							}
 							done()
 						}
@@ -208,8 +208,8 @@ func octets(n int) string {
 	return strconv.Itoa(n>>16&255) + "." + strconv.Itoa(n>>8&255) + "." + strconv.Itoa(n&255)
 }
 
-// TestTurnsRest verifies that the place of a failed attempt stays reserved for a while, and that its account may queue
-// again. The place of any other attempt is free at once.
+// TestTurnsRest verifies that the place of a failed attempt remains reserved for a pause while its account may queue
+// again, and that the place of any other attempt is released immediately.
 func TestTurnsRest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var turns turns
@@ -243,7 +243,8 @@ func TestTurnsRest(t *testing.T) {
 	})
 }
 
-// TestFlowsAreForgotten verifies that flows without a delay are forgotten, and that all are if there are too many.
+// TestFlowsAreForgotten verifies that flows without a delay are removed if there are many flows, and all flows if there
+// are too many.
 func TestFlowsAreForgotten(t *testing.T) {
 	l := &fairQueue{limit: 4}
 	for i := range 100 * finishFactor {

@@ -24,7 +24,7 @@ const (
 	keySuffix = ".pem"
 	pemType   = "PRIVATE KEY"
 
-	// propagation is the age from which a key signs. By then, every replica has loaded it.
+	// propagation is the age from which a key signs. Every replica has loaded the key by then.
 	propagation = time.Minute
 )
 

@@ -9,18 +9,18 @@ import (
 )
 
 const (
-	// verification is how long a key verifies signatures after its successor has begun to sign. It exceeds the lifetime
-	// of any signed token.
+	// verification is the time for which a key verifies signatures after its successor has begun to sign. It exceeds
+	// the lifetime of any signed token.
 	verification = 2 * time.Hour
-	// maxRetention is how long a key is kept after that to verify MACs. It equals the lifetime of device tokens.
+	// maxRetention is the additional time for which a key is kept to verify MACs. It equals the lifetime of device
+	// tokens.
 	maxRetention = 30 * 24 * time.Hour
 	// retainedPeriods bounds the number of keys if they are rotated often.
 	retainedPeriods = 4
 )
 
 // Rotate returns the data that the Secret should have. It adds a key if the newest one is older than period, and
-// removes keys that are not needed any more. It also returns whether the data has changed, and the time of the next
-// change.
+// removes unused keys. It also returns whether the data has changed, and the time of the next change.
 func Rotate(
 	data map[string][]byte, now time.Time, period time.Duration,
 ) (rotated map[string][]byte, changed bool, next time.Time, err error) {
@@ -51,12 +51,12 @@ func Rotate(
 	return rotated, changed, next, nil
 }
 
-// retention returns how long a key is kept after its successor has begun to sign.
+// retention returns the time for which a key is kept after its successor has begun to sign.
 func retention(period time.Duration) time.Duration {
 	return max(verification, min(maxRetention, retainedPeriods*period))
 }
 
-// retired returns the time at which the key before this one is not needed any more.
+// retired returns the time from which the predecessor of a key is unused.
 func retired(successor Key, period time.Duration) time.Time {
 	return successor.Created.Add(propagation + retention(period))
 }

@@ -36,7 +36,7 @@ func TestRotate(t *testing.T) {
 	for name, tc := range map[string]struct {
 		ages    []time.Duration
 		period  time.Duration
-		gone    []int // of the ages
+		gone    []int // expected to be removed, by age
 		made    bool
 		nextDue time.Duration
 	}{
@@ -91,7 +91,7 @@ func TestRotate(t *testing.T) {
 	}
 }
 
-// checkMade verifies that exactly one key was added, or none.
+// checkMade verifies that one key, or none, was added.
 func checkMade(t *testing.T, rotated, data map[string][]byte, want bool) {
 	t.Helper()
 	keys, err := ParseKeys(rotated)
@@ -120,10 +120,10 @@ func TestRotateRejectsMalformedData(t *testing.T) {
 	}
 }
 
-// TestTokensOutliveRotations rotates the keys at the times that Rotate returns, for twelve periods. Each token is valid
-// until it expires, on each replica, also on a replica that lags behind.
+// TestTokensOutliveRotations rotates the keys at the times that Rotate returns, for twelve periods. It verifies that
+// each token is valid until it expires, also on a replica that loads keys late.
 func TestTokensOutliveRotations(t *testing.T) {
-	const longest = time.Hour // the most that --access-token-ttl takes
+	const longest = time.Hour // the maximum of --access-token-ttl
 	for _, period := range []time.Duration{time.Hour, 24 * time.Hour, month} {
 		t.Run(period.String(), func(t *testing.T) {
 			clock := clocktesting.NewFakePassiveClock(start)
@@ -170,7 +170,7 @@ func TestTokensOutliveRotations(t *testing.T) {
 	}
 }
 
-// outlives verifies that the key of a token that was signed now is kept until the token expires.
+// outlives verifies that the signing key of a current token is kept until the token expires.
 func outlives(t *testing.T, raw string, data map[string][]byte, now time.Time, ttl, period time.Duration) {
 	t.Helper()
 	clock := clocktesting.NewFakePassiveClock(now)

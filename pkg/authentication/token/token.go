@@ -1,8 +1,8 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package token makes and verifies tokens: JWTs (RFC 7519) signed with ES256. The type header keeps the kinds of tokens
-// apart.
+// Package token creates and verifies tokens: JWTs (RFC 7519) signed with ES256. The header typ distinguishes the kinds
+// of tokens.
 package token
 
 import (
@@ -130,7 +130,7 @@ func (s *Service) Sign(c Claims) (string, error) {
 	return raw, nil
 }
 
-// Verify verifies a token of the service's kind. It uses only the key id of the header, to find one of the
+// Verify verifies a token of the service's kind. It reads only the key id from the header to find one of the
 // installation's own keys. The algorithm is fixed.
 func (s *Service) Verify(raw string) (Claims, error) {
 	if len(raw) > maxLength {
@@ -187,8 +187,8 @@ func (s *Service) parse(raw string) (*signed, error) {
 	return content, nil
 }
 
-// validate requires every claim, since the library skips absent ones. It checks the expiry last, so that ErrExpired is
-// returned only for a token that is valid otherwise.
+// validate requires every claim, because the library ignores absent claims. It checks the expiry last, so that
+// ErrExpired is returned only for an otherwise valid token.
 func (s *Service) validate(standard jwt.Claims, private privateClaims) error {
 	if standard.Expiry == nil || standard.NotBefore == nil || standard.IssuedAt == nil {
 		return errors.New("token lacks exp, nbf or iat")

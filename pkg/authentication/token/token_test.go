@@ -74,8 +74,8 @@ func TestSignAndVerify(t *testing.T) {
 	}
 }
 
-// TestVerifiedAgain verifies that a token that was verified before is still refused when it is too old, and when its
-// key is not in force any more.
+// TestVerifiedAgain verifies that a token with a cached verification is rejected after its expiry, and after its key
+// has become invalid.
 func TestVerifiedAgain(t *testing.T) {
 	verified := func(t *testing.T) (*fixture, string) {
 		t.Helper()
@@ -145,7 +145,7 @@ func TestOnlyAgeMakesATokenExpired(t *testing.T) {
 	}
 }
 
-// forge signs any header and claims with a key that the service knows.
+// forge signs the given header and claims with a key of the service.
 func (f *fixture) forge(t *testing.T, key Key, headers map[jose.HeaderKey]any, claims map[string]any) string {
 	t.Helper()
 	options := &jose.SignerOptions{}
@@ -259,8 +259,8 @@ func segment(t *testing.T, v any) string {
 	return base64.RawURLEncoding.EncodeToString(raw)
 }
 
-// symmetric signs with the public key as the secret. A verifier that trusts the algorithm in the header would accept
-// it.
+// symmetric signs with the public key as the secret, which a verifier that trusts the algorithm in the header would
+// accept.
 func symmetric(t *testing.T, key Key, claims map[string]any) string {
 	t.Helper()
 	public, err := key.Private.PublicKey.ECDH()

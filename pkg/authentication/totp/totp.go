@@ -1,8 +1,8 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package totp makes and verifies time-based one-time passwords (RFC 6238) with six digits, 30 seconds and SHA-1, which
-// every authenticator app supports.
+// Package totp generates and verifies time-based one-time passwords (RFC 6238) with six digits, 30 seconds and SHA-1,
+// which every authenticator app supports.
 package totp
 
 import (
@@ -35,11 +35,11 @@ const (
 
 // Enrolment is the data with which a user sets up an authenticator.
 type Enrolment struct {
-	// Secret is in base32, for typing.
+	// Secret is the secret in base32, for manual input.
 	Secret string
 	// URL is the otpauth URL.
 	URL string
-	// QRCode is the URL as an image: a PNG in a data URI.
+	// QRCode is the QR code of the URL: a PNG in a data URI.
 	QRCode string
 }
 
@@ -64,9 +64,9 @@ func Enrol(account string) (Enrolment, error) {
 	}, nil
 }
 
-// Check returns the time step of a code: the current step or a neighbour, and later than the last accepted step, since
-// a code is valid once (RFC 6238, section 5.2). It returns false for any other code. It compares all candidates, so
-// that its duration reveals nothing.
+// Check returns the time step of a code: the current step or a neighbour, and later than the last accepted step,
+// because a code is valid once (RFC 6238, section 5.2). It returns false for any other code. It compares all
+// candidates, so that its duration reveals nothing.
 func Check(code, secret string, last int64, now time.Time) (int64, bool) {
 	if len(code) != codeLength {
 		return 0, false

@@ -30,7 +30,7 @@ func TestVectorsOfTheRFC(t *testing.T) {
 }
 
 func TestWindow(t *testing.T) {
-	made := time.Unix(1_700_000_010, 0) // 0 s into a step
+	made := time.Unix(1_700_000_010, 0) // the start of a time step
 	code, err := totp.GenerateCode(secret, made)
 	if err != nil {
 		t.Fatal(err)

@@ -10,8 +10,8 @@ import (
 	authorizationv1 "k8s.io/api/authorization/v1"
 )
 
-// Allows returns true if the status allows the request. An evaluation error of an allowed request concerns another
-// rule, and Kubernetes admits the request, too. For any other request, an evaluation error is returned as an error.
+// Allows returns true if the status allows the request. It ignores the evaluation error of an allowed request, which
+// concerns another rule, as Kubernetes does. For a request that is not allowed, it returns the evaluation error.
 func Allows(status authorizationv1.SubjectAccessReviewStatus) (bool, error) {
 	switch {
 	case status.Denied:

@@ -30,7 +30,8 @@ func TestVerdictsAreKeptUntilAChange(t *testing.T) {
 	h.expect(t, "a denial", false, 4)
 }
 
-// An API server may decide by the old RBAC objects for a moment after it has told the change.
+// TestVerdictsOfAnUnsettledChangeAreShort verifies that verdicts are valid for a short time after a change: the API
+// server may still use the old RBAC objects after it has sent the event.
 func TestVerdictsOfAnUnsettledChangeAreShort(t *testing.T) {
 	h := newHarness(t, 10)
 	h.scope.hasChanged()
@@ -69,7 +70,7 @@ func TestErrorsAreNotKept(t *testing.T) {
 	h.expect(t, "afterwards", true, 3)
 }
 
-// waiting are several requests with one question, whose review ends when the test lets it.
+// waiting is a group of requests with the same question. The review of the question blocks until the test releases it.
 
 func TestEqualQuestionsAreAskedOnce(t *testing.T) {
 	h := newHarness(t, 10)
@@ -85,10 +86,10 @@ func TestEqualQuestionsAreAskedOnce(t *testing.T) {
 	h.expect(t, "afterwards", true, 1)
 }
 
-// awaitWaiting waits until so many requests wait for reviews.
+// awaitWaiting waits until n requests wait for reviews.
 
-// A verdict that was asked for before a change and answered after it is not kept, and nobody who comes after the
-// change waits for it.
+// TestVerdictsOfBeforeAChangeAreNotKept verifies that a verdict whose review began before a change is not stored, and
+// that later requests do not wait for this review.
 func TestVerdictsOfBeforeAChangeAreNotKept(t *testing.T) {
 	h := newHarness(t, 10)
 	before := newWaiting()
@@ -128,7 +129,7 @@ func TestReviewsEndWithTheLastRequest(t *testing.T) {
 	h.ask(alone, w, "third")
 	<-w.begun
 	giveUp()
-	w.group.Wait() // it ends, though nobody releases the review
+	w.group.Wait() // returns although the review was not released
 	select {
 	case <-w.ended:
 	case <-time.After(reviewTimeout / 2):
@@ -161,7 +162,8 @@ func TestQuestionsDiffer(t *testing.T) {
 	}
 }
 
-// Everything at once, for the race detector: no verdict is older than the last change that has settled.
+// TestConcurrentChanges makes concurrent requests and changes for the race detector. It verifies that no verdict is
+// older than the last settled change.
 func TestConcurrentChanges(t *testing.T) {
 	h := newHarness(t, 50)
 	var group sync.WaitGroup
@@ -189,8 +191,8 @@ func TestConcurrentChanges(t *testing.T) {
 	}
 }
 
-// TestEachQuestionIsAskedWithoutAWatch verifies that reviews are not shared while changes are not watched: a review
-// that began earlier may not know of all changes.
+// TestEachQuestionIsAskedWithoutAWatch verifies that reviews are not shared while changes are not watched, because a
+// review that began earlier may not include all changes.
 func TestEachQuestionIsAskedWithoutAWatch(t *testing.T) {
 	h := newHarness(t, 10)
 	h.scope.disconnected("roles")

@@ -11,7 +11,8 @@ import (
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 )
 
-// During an outage, those are allowed who were allowed just before it, as long as no change was seen.
+// TestLastVerdicts verifies that an outage preserves the verdicts that were valid when it began, until a change is
+// seen.
 func TestLastVerdicts(t *testing.T) {
 	for name, test := range map[string]struct {
 		during func(h *harness)
@@ -76,7 +77,8 @@ func TestOldVerdictsAreNotLast(t *testing.T) {
 	}
 }
 
-// A caller who has lost one of two roles on the host may have lost the read that was allowed.
+// TestRolesOfLastVerdicts verifies that a caller who has lost one of two roles on the host is denied during an outage,
+// because the lost role may have allowed the read.
 func TestRolesOfLastVerdicts(t *testing.T) {
 	two := []kubevisionv1alpha1.RoleReference{{Name: "admin"}, {Name: "readonly"}}
 	for name, test := range map[string]struct {
@@ -110,7 +112,7 @@ func TestRolesOfLastVerdicts(t *testing.T) {
 	}
 }
 
-// viewer digests the role of the harness.
+// viewer returns the digest of the role in the harness.
 func viewer() grants {
 	g, err := granted(context.Background(), func(context.Context) ([]kubevisionv1alpha1.RoleReference, error) {
 		return viewerRoles(), nil

@@ -22,7 +22,7 @@ func TestVerdictsAreFew(t *testing.T) {
 	for n := range 5 * size {
 		keep(1000+n, "greedy")
 		if n%20 == 0 {
-			keep(1000, "greedy") // it is used, and so stays
+			keep(1000, "greedy") // a used verdict is not evicted
 		}
 	}
 	if n := len(h.entries.verdicts); n != size {
@@ -42,8 +42,8 @@ func TestVerdictsAreFew(t *testing.T) {
 	}
 }
 
-// TestWatchesAreFew verifies that a new cluster replaces the cluster that has been unused for the longest time, and
-// that nothing is kept for a cluster whose connection is closed.
+// TestWatchesAreFew verifies that a new cluster replaces the least recently used one, and that the watch of a cluster
+// ends with its connection.
 func TestWatchesAreFew(t *testing.T) {
 	h := newHarness(t, 10)
 	t.Cleanup(h.Stop)
@@ -69,11 +69,12 @@ func TestWatchesAreFew(t *testing.T) {
 	}
 }
 
-// TestIdleWatchesEnd verifies that the RBAC objects of a cluster are not watched after a time without a question.
+// TestIdleWatchesEnd verifies that the watch of the RBAC objects of a cluster ends after idleTime without a question.
 func TestIdleWatchesEnd(t *testing.T) {
 	h := newHarness(t, 10)
 	t.Cleanup(h.Stop)
-	h.after(-idleTime) // a cluster that is asked about now was not asked about for longer when the watch looks
+	// A negative step makes the time since the last question exceed idleTime when the watch checks it.
+	h.after(-idleTime)
 	s := h.scopeOf(&fakeConnection{done: make(chan struct{})})
 	h.after(idleTime)
 	s.endWhenIdle(t.Context(), &fakeConnection{})

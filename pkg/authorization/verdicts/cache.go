@@ -23,25 +23,26 @@ import (
 )
 
 const (
-	// maxAge bounds the use of a verdict: a cluster may have authorizers beside RBAC, whose changes cannot be watched.
+	// maxAge bounds the use of a verdict, because a cluster may have authorizers other than RBAC whose changes cannot
+	// be watched.
 	maxAge = 10 * time.Second
-	// settleTime is how long after a change an API server may still decide by the old RBAC objects. A verdict of that
-	// time is used for unsettledAge only.
+	// settleTime is the time after a change for which an API server may still use the old RBAC objects. Verdicts from
+	// that time are used for unsettledAge only.
 	settleTime   = 500 * time.Millisecond
 	unsettledAge = 250 * time.Millisecond
-	// maxOutage bounds the time for which AllowedStale uses verdicts of before an outage, and lastAge the age that they
-	// had at its begin.
+	// maxOutage bounds the time for which AllowedStale uses the verdicts from before an outage. lastAge bounds the age
+	// of these verdicts at the beginning of the outage.
 	maxOutage = 5 * time.Minute
 	lastAge   = time.Minute
-	// reviewTimeout bounds one access review, which several requests may wait for.
+	// reviewTimeout bounds one access review, for which several requests may wait.
 	reviewTimeout = 10 * time.Second
-	// idleTime is how long the RBAC objects of a cluster are watched after the last question.
+	// idleTime is the time for which the RBAC objects of a cluster are watched after the last question.
 	idleTime = 5 * time.Minute
-	// maxWatched bounds the clusters whose RBAC objects are watched. Verdicts about others are not kept.
+	// maxWatched bounds the clusters whose RBAC objects are watched. Verdicts about other clusters are not stored.
 	maxWatched = 256
 )
 
-// connection is a clusters.Connection.
+// connection is the part of clusters.Connection that this package uses.
 type connection interface {
 	Reader(ctx context.Context) (*clusters.Reader, error)
 	Done() <-chan struct{}
@@ -51,9 +52,9 @@ type connection interface {
 type Cache struct {
 	clock   clock.PassiveClock
 	entries *entries
-	// follow watches the RBAC objects of a connection until the context ends, and reports to the scope.
+	// follow watches the RBAC objects of a connection until the context ends, and reports changes to the scope.
 	follow func(context.Context, connection, *scope)
-	// onChange is called when verdicts about a cluster go out of force, or nil.
+	// onChange is called when verdicts about a cluster become invalid. It may be nil.
 	onChange func(*clusters.Connection)
 
 	mu      sync.Mutex
@@ -63,7 +64,7 @@ type Cache struct {
 	running sync.WaitGroup
 }
 
-// New returns an empty cache. Stop must be called in the end.
+// New returns an empty cache. Stop must be called to release it.
 func New() *Cache { return newCache(clock.RealClock{}, maxEntries, watchRBAC) }
 
 func newCache(c clock.PassiveClock, size int, follow func(context.Context, connection, *scope)) *Cache {
@@ -73,7 +74,7 @@ func newCache(c clock.PassiveClock, size int, follow func(context.Context, conne
 	}
 }
 
-// Stop ends all watches. Later verdicts are not kept.
+// Stop ends all watches. Later verdicts are not stored.
 func (c *Cache) Stop() {
 	c.mu.Lock()
 	c.stopped = true
@@ -85,18 +86,18 @@ func (c *Cache) Stop() {
 	c.running.Wait()
 }
 
-// Roles returns the roles that bindings on the host grant a caller where a read takes place.
+// Roles returns the roles that bindings on the host grant a caller in the place of a read.
 type Roles func(context.Context) ([]kubevisionv1alpha1.RoleReference, error)
 
-// AllowedStale returns true if the cluster allows the caller's read, by an access review of the very identity that the
-// caller's requests have. The cluster is not asked again while its last answer is young and none of its RBAC objects
-// has changed. An error is a denial, with the code 50200. Where the impersonating account may not act for the caller
-// yet, the answer is false.
+// AllowedStale returns true if the cluster allows the caller's read. The result comes from an access review with
+// exactly the identity of the caller's requests. It is reused while it is recent and no RBAC object of the cluster has
+// changed. An error is a denial with the code 50200. If the impersonating account may not impersonate the caller yet,
+// the result is false.
 //
-// The read is of objects that are no newer than asOf. While the cluster cannot be reached, AllowedStale returns true
-// also to callers who were allowed the read when the cluster was last reached: they saw these objects, or could have.
-// The host must still grant them the roles that it granted before that review: the rules of a role are on the cluster,
-// so that a caller who has lost one of two roles may have lost the read.
+// The read must return objects that are no newer than asOf. While the cluster cannot be reached, AllowedStale also
+// returns true to callers who were allowed the read when the cluster was last reached, because they could read the same
+// objects then. The host must still grant them the roles that it granted before that review: the rules of a role are on
+// the cluster, so a caller who has lost one of two roles may have lost the read.
 func (c *Cache) AllowedStale(
 	ctx context.Context, caller *clusters.Client, attributes authorizationv1.ResourceAttributes, asOf time.Time,
 	roles Roles,
@@ -116,18 +117,18 @@ func (c *Cache) AllowedStale(
 	return false, authorization.NewReviewFailed(err)
 }
 
-// isOutage returns true if the cluster has not answered.
+// isOutage returns true if the cluster did not respond.
 func isOutage(err error) bool {
 	var status apierrors.APIStatus
 	return errors.Is(err, clusters.ErrNotConnected) && !errors.As(err, &status)
 }
 
-// ask returns a verdict that is in force, or makes a review.
+// ask returns a valid verdict, or requests a review.
 func (c *Cache) ask(
 	ctx context.Context, caller *clusters.Client, attributes authorizationv1.ResourceAttributes, roles Roles,
 ) (bool, error) {
 	review := func(ctx context.Context) (bool, grants, error) {
-		before, _ := granted(ctx, roles) // without roles, the verdict serves no stale read
+		before, _ := granted(ctx, roles) // Without roles, the verdict is not used for stale reads.
 		allowed, err := caller.Allowed(ctx, attributes)
 		return allowed, before, err
 	}
@@ -140,10 +141,10 @@ func (c *Cache) ask(
 	return allowed, err
 }
 
-// reviewFunc asks a cluster. It returns the roles that the host granted before.
+// reviewFunc requests a review of a cluster. It returns the roles that the host granted before.
 type reviewFunc func(context.Context) (allowed bool, roles grants, err error)
 
-// verdict returns a verdict that is in force, or makes a review.
+// verdict returns a valid verdict, or requests a review.
 func (c *Cache) verdict(
 	ctx context.Context, s *scope, q question, holder string, review reviewFunc,
 ) (bool, error) {
@@ -172,7 +173,7 @@ func (c *Cache) verdict(
 	return c.await(ctx, f)
 }
 
-// wasAllowed returns true if the last verdict before the present outage allowed the read, with the roles that the host
+// wasAllowed returns true if the last verdict before the current outage allowed the read, with the roles that the host
 // grants now.
 func (c *Cache) wasAllowed(cluster connection, q question, now grants, asOf time.Time) bool {
 	s := c.scopeOf(cluster)
@@ -191,7 +192,7 @@ type flightKey struct {
 	generation uint64
 }
 
-// flight is a review that several requests wait for. It ends with the last of them.
+// flight is a review that several requests share. It is cancelled when no request waits for it.
 type flight struct {
 	key     flightKey
 	waiting int
@@ -201,7 +202,7 @@ type flight struct {
 	err     error
 }
 
-// join joins a review that was begun after the last change of RBAC objects, or begins one.
+// join joins a review that began after the last change of RBAC objects, or starts one.
 func (c *Cache) join(ctx context.Context, key flightKey, review func(context.Context) (bool, error)) *flight {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -209,7 +210,7 @@ func (c *Cache) join(ctx context.Context, key flightKey, review func(context.Con
 		f.waiting++
 		return f
 	}
-	// The review outlives the request that began it, and so does not use the account of that request.
+	// The review may outlive the request that started it, so it must not use the memory account of that request.
 	ctx, cancel := context.WithTimeout(budget.WithAccount(context.WithoutCancel(ctx), nil), reviewTimeout)
 	f := &flight{key: key, waiting: 1, cancel: cancel, done: make(chan struct{})}
 	c.flights[key] = f
@@ -250,7 +251,7 @@ func (c *Cache) await(ctx context.Context, f *flight) (bool, error) {
 	return false, fmt.Errorf("waiting for an access review: %w", ctx.Err())
 }
 
-// scopeOf returns the scope of a connection, and begins to watch the RBAC objects there.
+// scopeOf returns the scope of a connection, and starts the watch of its RBAC objects if necessary.
 func (c *Cache) scopeOf(cluster connection) *scope {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -265,7 +266,7 @@ func (c *Cache) scopeOf(cluster connection) *scope {
 	s.notify = func() { c.changed(cluster) }
 	ctx, cancel := context.WithCancel(context.Background())
 	s.stop = func() {
-		s.end() // before a change can be missed
+		s.end() // must precede the end of the watch, so that no change is missed
 		cancel()
 	}
 	c.scopes[cluster] = s
@@ -278,7 +279,7 @@ func (c *Cache) scopeOf(cluster connection) *scope {
 	return s
 }
 
-// makeRoom ends the watch that was used least recently. The caller holds the lock.
+// makeRoom ends the least recently used watch. The caller must hold the lock.
 func (c *Cache) makeRoom() {
 	if len(c.scopes) < maxWatched {
 		return

@@ -20,14 +20,15 @@ import (
 	"k8s.io/client-go/transport"
 )
 
-// maxEntries bounds the verdicts about all users on all clusters. Each takes about 400 bytes, whatever the size of the
-// question.
+// maxEntries bounds the verdicts about all users on all clusters. Each takes about 400 bytes, independent of the size
+// of the question.
 const maxEntries = 50_000
 
-// question is a digest of an identity, as it is sent, and of a read.
+// question is a digest of an impersonated identity and a read.
 type question [sha256.Size]byte
 
-// newQuestion digests every field of the identity and of the attributes. No two questions have one digest.
+// newQuestion digests every field of the identity and of the attributes, so that different questions have different
+// digests.
 func newQuestion(identity transport.ImpersonationConfig, a *authorizationv1.ResourceAttributes) question {
 	h := sha256.New()
 	texts(h, identity.UserName, identity.UID)
@@ -39,7 +40,7 @@ func newQuestion(identity transport.ImpersonationConfig, a *authorizationv1.Reso
 	texts(h, a.Namespace, a.Verb, a.Group, a.Version, a.Resource, a.Subresource, a.Name)
 	if a.FieldSelector != nil || a.LabelSelector != nil {
 		selectors, err := json.Marshal([]any{a.FieldSelector, a.LabelSelector})
-		if err != nil { // cannot happen: they have texts only
+		if err != nil { // Impossible, because the attributes contain only strings.
 			panic(err)
 		}
 		texts(h, string(selectors))
@@ -49,7 +50,7 @@ func newQuestion(identity transport.ImpersonationConfig, a *authorizationv1.Reso
 	return q
 }
 
-// texts digests a list with its length, and each text with its length.
+// texts digests the length of a list, and the length and the content of each text.
 func texts(h hash.Hash, all ...string) {
 	size := binary.AppendUvarint(nil, uint64(len(all)))
 	for _, text := range all {
@@ -59,10 +60,10 @@ func texts(h hash.Hash, all ...string) {
 	_, _ = h.Write(size) // a hash returns no error
 }
 
-// grants is a digest of the roles that the host grants a caller. It is zero for a caller without roles.
+// grants is a digest of the roles that the host grants a caller. It is zero if the caller has no roles.
 type grants [sha256.Size]byte
 
-// granted digests roles. It returns zero for no roles, and for an error.
+// granted returns the digest of roles. It returns zero if there are no roles, or if they cannot be read.
 func granted(ctx context.Context, roles Roles) (g grants, err error) {
 	found, err := roles(ctx)
 	if err != nil || len(found) == 0 {
@@ -76,24 +77,25 @@ func granted(ctx context.Context, roles Roles) (g grants, err error) {
 	return g, nil
 }
 
-// entryKey identifies a verdict: a question, and the scope of the cluster that is asked.
+// entryKey identifies a verdict by its question and by the scope of its cluster.
 type entryKey struct {
 	scope    *scope
 	question question
 }
 
-// verdict is the answer of a cluster.
+// verdict is the result of a review on a cluster.
 type verdict struct {
 	allowed bool
-	// roles are those that the host granted when the cluster was asked.
+	// roles are the roles that the host granted when the review was requested.
 	roles      grants
 	generation uint64
 	asked      time.Time
-	// until is when the verdict must be asked for again.
+	// until is the time at which the verdict expires.
 	until time.Time
 }
 
-// entries holds verdicts. When it is full, the holder of the most verdicts loses the one that was used least recently.
+// entries stores verdicts. When it is full, it removes the least recently used verdict of the holder with the most
+// verdicts.
 type entries struct {
 	size int
 
@@ -108,15 +110,15 @@ type entry struct {
 
 	key    entryKey
 	holder *holder
-	// place is in the list of the holder.
+	// place is the element in the list of the holder.
 	place *list.Element
 }
 
-// holder is a user for whom verdicts were asked, in the order of their use.
+// holder is a user with verdicts, in the order of their use.
 type holder struct {
 	name    string
 	entries list.List
-	// index is the place in the heap.
+	// index is the index in the heap.
 	index int
 }
 
@@ -124,7 +126,7 @@ func newEntries(size int) *entries {
 	return &entries{size: size, verdicts: map[entryKey]*entry{}, holders: map[string]*holder{}}
 }
 
-// get returns a verdict that is in force.
+// get returns a valid verdict.
 func (e *entries) get(key entryKey, generation uint64, now time.Time) (allowed, ok bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -136,7 +138,7 @@ func (e *entries) get(key entryKey, generation uint64, now time.Time) (allowed, 
 	return found.allowed, true
 }
 
-// last returns the last verdict, whether or not it is in force.
+// last returns the last verdict, whether or not it is valid.
 func (e *entries) last(key entryKey) (verdict, bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -175,7 +177,7 @@ func (e *entries) put(key entryKey, name string, v verdict) {
 	heap.Fix(&e.largest, h.index)
 }
 
-// remove removes an entry. The caller holds the lock.
+// remove removes an entry. The caller must hold the lock.
 func (e *entries) remove(old *entry) {
 	h := old.holder
 	h.entries.Remove(old.place)

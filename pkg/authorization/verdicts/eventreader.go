@@ -23,17 +23,17 @@ const (
 
 var errEvent = errors.New("an event of a watch cannot be read")
 
-// event is the part of an event of a watch that matters here.
+// event contains the fields of a watch event that the watcher uses.
 type event struct {
 	eventType watch.EventType
 	version   string
 }
 
-// eventReader reads events of a watch. It keeps the type and the resource version of an event, and skips the rest, so
-// that it takes no more memory than its buffer, whatever a member sends.
+// eventReader reads events of a watch. It keeps only the type and the resource version of an event, so that its memory
+// is bounded by its buffer for every event of a member.
 type eventReader struct {
 	in *bufio.Reader
-	// left is the number of bytes that the current event may still have.
+	// left is the remaining limit of the current event, in bytes.
 	left int
 	text [maxTextBytes]byte
 }
@@ -103,7 +103,7 @@ func (r *eventReader) versionOfObject() (version string, err error) {
 	return version, err
 }
 
-// object consumes an object. visit is called with the name of each member, and consumes its value.
+// object consumes an object. It calls visit with the name of each member; visit must consume the value.
 func (r *eventReader) object(visit func(name string) error) error {
 	if err := r.expect('{'); err != nil {
 		return err
@@ -184,7 +184,7 @@ func (r *eventReader) scalar() error {
 	}
 }
 
-// value consumes a text and returns it.
+// value consumes a string and returns it.
 func (r *eventReader) value() (string, error) {
 	if err := r.expect('"'); err != nil {
 		return "", err
@@ -192,8 +192,8 @@ func (r *eventReader) value() (string, error) {
 	return r.rest()
 }
 
-// rest consumes a text behind its first quotation mark. It returns an empty string for one with escapes, and for one
-// that is longer than maxTextBytes: no text that matters is such a one.
+// rest consumes a string after its opening quotation mark. It returns an empty string for a string with escapes or with
+// more than maxTextBytes bytes: types and resource versions are shorter and have no escapes.
 func (r *eventReader) rest() (string, error) {
 	length, plain := 0, true
 	for {
@@ -227,7 +227,7 @@ func (r *eventReader) expect(want byte) error {
 	return err
 }
 
-// token returns the next byte that is no white space.
+// token returns the next byte that is not white space.
 func (r *eventReader) token() (byte, error) {
 	for {
 		c, err := r.read()

@@ -13,7 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/watch"
 )
 
-// TestEventReader verifies the parts of an event that are read.
+// TestEventReader verifies the fields that are read from an event.
 func TestEventReader(t *testing.T) {
 	long := strings.Repeat("A", maxTextBytes)
 	for text, want := range map[string]event{
@@ -55,8 +55,8 @@ func TestMalformedEvents(t *testing.T) {
 	}
 }
 
-// TestMemoryOfEvents verifies that a large event takes no memory beside the buffer: a member may send a part of one on
-// each of its watches, and keep them open.
+// TestMemoryOfEvents verifies that a large event takes no memory in addition to the buffer: a member may send a part of
+// an event on each of its watches and keep the watches open.
 func TestMemoryOfEvents(t *testing.T) {
 	const most = 4 * readerBytes
 	large := strings.Repeat("x", maxEventBytes/2)

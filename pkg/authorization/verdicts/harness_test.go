@@ -20,16 +20,16 @@ import (
 
 var errAsked = errors.New("the cluster does not answer")
 
-// harness is a cache with one cluster, whose RBAC objects are watched as the test says.
+// harness is a cache with one cluster. The test controls the watch of its RBAC objects.
 type harness struct {
 	*Cache
 
 	clock *testclock.FakePassiveClock
 	scope *scope
-	// allowed is the answer of the cluster, reviews counts its answers.
+	// allowed is the result of each review. reviews counts the reviews.
 	allowed atomic.Bool
 	reviews atomic.Int32
-	// roles are those that the host grants the caller.
+	// roles are the roles that the host grants the caller.
 	roles []kubevisionv1alpha1.RoleReference
 }
 
@@ -60,7 +60,7 @@ func (h *harness) review(ctx context.Context) (bool, grants, error) {
 	return h.allowed.Load(), before, err
 }
 
-// answer is a review by another account.
+// answer implements a review by another account.
 func (h *harness) answer(ctx context.Context) (bool, error) {
 	allowed, _, err := h.review(ctx)
 	return allowed, err
@@ -72,7 +72,7 @@ func viewerRoles() []kubevisionv1alpha1.RoleReference {
 
 func number(n int) question { return question{byte(n & 0xff), byte(n >> 8 & 0xff)} }
 
-// expect asks the question, and expects so many reviews since the begin.
+// expect asks the question, and verifies the total number of reviews.
 func (h *harness) expect(t *testing.T, what string, allowed bool, reviews int) {
 	t.Helper()
 	got, err := h.verdict(t.Context(), h.scope, number(1), "alice", h.review)
@@ -95,7 +95,7 @@ type waiting struct {
 	results sync.Map
 	release chan bool
 	begun   chan struct{}
-	// ended gets something for each review whose context ends.
+	// ended receives a value for each review whose context ends.
 	ended chan struct{}
 	group sync.WaitGroup
 }
@@ -140,7 +140,7 @@ func (h *harness) awaitWaiting(t *testing.T, want int) {
 	t.Fatalf("there are not %d requests that wait", want)
 }
 
-// fakeConnection is a cluster without an account of the read cache.
+// fakeConnection is a connection to a cluster without the account of the read cache.
 type fakeConnection struct{ done chan struct{} }
 
 // Reader returns ErrNoReader.

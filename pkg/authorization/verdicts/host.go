@@ -13,8 +13,9 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/clusters"
 )
 
-// Reviewed is like AllowedStale, for a review that another account makes about a user of the host. cluster is the
-// cluster that answers the review. During an outage there is no verdict. An error of the review is returned unchanged.
+// Reviewed is like AllowedStale, for a review of a user of the host that another account requests. cluster is the
+// cluster that performs the review. It does not use verdicts during an outage. It returns an error of the review
+// unchanged.
 func (c *Cache) Reviewed(
 	ctx context.Context, cluster *clusters.Connection, u user.Info, attributes authorizationv1.ResourceAttributes,
 	review func(context.Context) (bool, error),

@@ -12,7 +12,7 @@ import (
 	"k8s.io/apiserver/pkg/authentication/user"
 )
 
-// newReviewing returns a harness whose clusters are watched from the first question on.
+// newReviewing returns a harness whose clusters are watched from the first question.
 func newReviewing(t *testing.T) *harness {
 	t.Helper()
 	h := newHarness(t, 100)
@@ -26,7 +26,7 @@ func newReviewing(t *testing.T) *harness {
 	return h
 }
 
-// watched waits until the RBAC objects of a cluster are watched, and the last change has settled.
+// watched waits until the RBAC objects of a cluster are watched and the last change has settled.
 func (h *harness) watched(t *testing.T, cluster connection) *scope {
 	t.Helper()
 	s := h.scopeOf(cluster)
@@ -41,8 +41,8 @@ func (h *harness) watched(t *testing.T, cluster connection) *scope {
 	return nil
 }
 
-// TestReviewed verifies that the result of a review is used for the same user, cluster and question only, until an RBAC
-// object changes.
+// TestReviewed verifies that the result of a review is reused only for the same user, cluster and question, until an
+// RBAC object changes.
 func TestReviewed(t *testing.T) {
 	h := newReviewing(t)
 	cluster, another := &fakeConnection{done: make(chan struct{})}, &fakeConnection{done: make(chan struct{})}

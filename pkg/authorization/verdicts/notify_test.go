@@ -12,8 +12,8 @@ import (
 	"k8s.io/utils/clock"
 )
 
-// TestChangesAreReportedTogether verifies that changes without end, as a member may send them, are reported at a
-// bounded rate, and that no change is forgotten.
+// TestChangesAreReportedTogether verifies that an endless sequence of changes, which a member may send, is reported at
+// a bounded rate, and that the last change is reported.
 func TestChangesAreReportedTogether(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var reported atomic.Int64

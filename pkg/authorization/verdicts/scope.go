@@ -11,27 +11,27 @@ import (
 	"k8s.io/utils/clock"
 )
 
-// scope determines which verdicts about one cluster are in force.
+// scope determines which verdicts about one cluster are valid.
 type scope struct {
 	clock clock.PassiveClock
 	stop  context.CancelFunc
 
 	mu sync.Mutex
-	// generation grows with each change of an RBAC object, and whenever a change may have been missed. Verdicts of
-	// earlier generations are not in force.
+	// generation increases with each change of an RBAC object, and whenever a change may have been missed. Verdicts of
+	// earlier generations are invalid.
 	generation uint64
-	// watched are the resources whose changes arrive. No verdict is in force unless all of them are.
+	// watched contains the resources whose changes are received. Verdicts are valid only while all of them are watched.
 	watched map[string]bool
 	// changed is the time of the last change.
 	changed time.Time
-	// broken is the time at which the watches broke, or zero, and before is the generation that was in force then. It
-	// is zero after a change during the outage, and after a watch that came back: a change may have been missed.
+	// broken is the time at which the watches broke, or zero. before is the valid generation at that time. It is reset
+	// by a change during the outage, and when a watch is restored, because a change may have been missed.
 	broken time.Time
 	before uint64
 	used   time.Time
 	ended  bool
-	// notify is called after changes of the generation, without the lock. It may be nil. pending is true if it will be
-	// called soon: a member may send changes without end.
+	// notify is called after changes of the generation, without the lock. It may be nil. pending is true while a call
+	// is scheduled, which bounds the calls if a member sends endless changes.
 	notify  func()
 	pending bool
 }
@@ -40,7 +40,7 @@ func newScope(c clock.PassiveClock) *scope {
 	return &scope{clock: c, stop: func() {}, generation: 1, watched: map[string]bool{}, used: c.Now()}
 }
 
-// use returns the generation, and true if verdicts of it are in force.
+// use returns the generation, and true if its verdicts are valid.
 func (s *scope) use(now time.Time) (generation uint64, healthy bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -48,8 +48,8 @@ func (s *scope) use(now time.Time) (generation uint64, healthy bool) {
 	return s.generation, s.healthy()
 }
 
-// term returns the generation, and how long the result of a review of now may be used. Where changes cannot be watched,
-// it is used for a moment.
+// term returns the generation, and the time until which the result of a review that is requested now is valid. The time
+// is short if changes cannot be watched.
 func (s *scope) term(now time.Time) (generation uint64, age time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -60,7 +60,7 @@ func (s *scope) term(now time.Time) (generation uint64, age time.Duration) {
 	return s.generation, maxAge
 }
 
-// isCurrent returns whether nothing has changed since a generation.
+// isCurrent returns true if nothing has changed since a generation.
 func (s *scope) isCurrent(generation uint64) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -75,8 +75,8 @@ func (s *scope) lastUse() time.Time {
 	return s.used
 }
 
-// keep stores a verdict that was asked for in a generation, unless that is over. It calls store with the time at which
-// the verdict must be asked for again.
+// keep stores a verdict that was requested in a generation, unless the generation has ended. It calls store with the
+// time at which the verdict expires.
 func (s *scope) keep(generation uint64, asked time.Time, store func(until time.Time)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -90,7 +90,7 @@ func (s *scope) keep(generation uint64, asked time.Time, store func(until time.T
 	store(asked.Add(age))
 }
 
-// connected records that changes of a resource arrive from now on. Some may have been missed.
+// connected records that changes of a resource are received from now on. Earlier changes may have been missed.
 func (s *scope) connected(resource string) {
 	defer s.notified()
 	s.mu.Lock()
@@ -113,10 +113,10 @@ func (s *scope) hasChanged() {
 	s.before = 0
 }
 
-// notifyDelay is the time in which changes are reported together.
+// notifyDelay is the time for which changes are collected before they are reported.
 const notifyDelay = 50 * time.Millisecond
 
-// notified reports a change, together with those that follow soon.
+// notified reports a change together with the changes in the following notifyDelay.
 func (s *scope) notified() {
 	if s.notify == nil {
 		return
@@ -135,7 +135,7 @@ func (s *scope) notified() {
 	})
 }
 
-// disconnected records that changes of a resource do not arrive any more.
+// disconnected records that changes of a resource are no longer received.
 func (s *scope) disconnected(resource string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -148,15 +148,15 @@ func (s *scope) disconnected(resource string) {
 	delete(s.watched, resource)
 }
 
-// outage returns when the watches broke, and the generation that was in force until then. It returns false if they are
-// healthy, or were never.
+// outage returns the time at which the watches broke, and the valid generation before. It returns false if the watches
+// work, or have never worked.
 func (s *scope) outage() (began time.Time, generation uint64, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.broken, s.before, !s.ended && !s.broken.IsZero() && s.before != 0
 }
 
-// end puts all verdicts out of force.
+// end invalidates all verdicts.
 func (s *scope) end() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -164,7 +164,7 @@ func (s *scope) end() {
 	s.generation++
 }
 
-// endWhenIdle ends the watches after idleTime without a question, and with the connection.
+// endWhenIdle ends the watches after idleTime without a question, and when the connection is closed.
 func (s *scope) endWhenIdle(ctx context.Context, cluster connection) {
 	defer s.stop()
 	for {

@@ -21,26 +21,25 @@ import (
 )
 
 const (
-	// firstPause is the time until the next attempt to watch after the first failure. It doubles with each one, up to
-	// maxPause.
+	// firstPause is the backoff after the first failure. It doubles with each failure, up to maxPause.
 	firstPause = 100 * time.Millisecond
 	maxPause   = 3 * time.Second
-	// watchSeconds is the least time after which an API server ends a watch. The time is spread up to the double.
+	// watchSeconds is the minimum timeout of a watch. The timeouts are spread between this value and twice this value.
 	watchSeconds = 300
-	// minWatch is the duration of a watch after which it is continued at once.
+	// minWatch is the duration from which an ended watch is continued without a backoff.
 	minWatch = time.Second
-	// acceptEvents and acceptList leave the rules and subjects on the cluster.
+	// acceptEvents and acceptList request metadata only, without rules and subjects.
 	acceptEvents = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 	acceptList   = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 )
 
-// rbacResources returns the resources that decide about a verdict.
+// rbacResources returns the resources on which a verdict depends.
 func rbacResources() []string {
 	return []string{"roles", "rolebindings", "clusterroles", "clusterrolebindings"}
 }
 
-// watchRBAC watches the metadata of all RBAC objects of a cluster as kubevision-reader until the context ends. It keeps
-// none of them.
+// watchRBAC watches the metadata of all RBAC objects of a cluster as kubevision-reader until the context ends. It
+// stores no objects.
 func watchRBAC(ctx context.Context, cluster connection, s *scope) {
 	var group sync.WaitGroup
 	for _, resource := range rbacResources() {
@@ -63,7 +62,7 @@ func watchRBAC(ctx context.Context, cluster connection, s *scope) {
 	group.Wait()
 }
 
-// wait waits for a time between the half and the whole of the pause.
+// wait waits for a random time between half the pause and the pause.
 func wait(ctx context.Context, pause time.Duration) {
 	timer := time.NewTimer(pause/2 + rand.N(pause/2)) //nolint:gosec // it spreads attempts
 	defer timer.Stop()
@@ -83,7 +82,8 @@ type watcher struct {
 	version string
 }
 
-// follow watches until the watch cannot be continued. A watch that has ended is continued where it was.
+// follow watches until the watch cannot be continued. It continues a watch that has ended from its last resource
+// version.
 func (w *watcher) follow(ctx context.Context) error {
 	if w.cluster != nil {
 		reader, err := w.cluster.Reader(ctx)
@@ -109,7 +109,7 @@ func (w *watcher) follow(ctx context.Context) error {
 	}
 }
 
-// list asks for the current resource version.
+// list requests the current resource version.
 func (w *watcher) list(ctx context.Context) error {
 	body, err := w.request(acceptList, "limit", "1").Stream(ctx)
 	if err != nil {
@@ -122,7 +122,7 @@ func (w *watcher) list(ctx context.Context) error {
 	return nil
 }
 
-// watch returns nil at the end of a watch that can be continued.
+// watch returns nil when a watch ends that can be continued.
 func (w *watcher) watch(ctx context.Context) error {
 	seconds := watchSeconds + rand.IntN(watchSeconds) //nolint:gosec // it spreads watches
 	body, err := w.request(

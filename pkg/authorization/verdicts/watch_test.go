@@ -17,7 +17,7 @@ import (
 
 const bookmark = `{"type":"BOOKMARK","object":{"metadata":{"resourceVersion":"7"}}}` + "\n"
 
-// follow watches a server that sends the events, and returns the watcher at the end of the watch.
+// follow watches a server that sends the events, and returns the watcher when the watch has ended.
 func follow(t *testing.T, events string) (*watcher, error) {
 	t.Helper()
 	var versions []string
@@ -25,7 +25,7 @@ func follow(t *testing.T, events string) (*watcher, error) {
 		w.Header().Set("Content-Type", "application/json")
 		isList := r.URL.Query().Get("watch") == ""
 		if asksList := strings.Contains(r.Header.Get("Accept"), "as=PartialObjectMetadataList;"); asksList != isList {
-			w.WriteHeader(http.StatusNotAcceptable) // as an API server answers
+			w.WriteHeader(http.StatusNotAcceptable) // as kube-apiserver responds
 			return
 		}
 		if isList {
@@ -75,7 +75,7 @@ func TestFollow(t *testing.T) {
 			if w.version != test.version {
 				t.Errorf("the watch continues at %s", w.version)
 			}
-			if got := w.scope.generation - 2; got != test.changes { // one is that of the connection
+			if got := w.scope.generation - 2; got != test.changes { // one generation is due to the connection
 				t.Errorf("%d changes were seen, want %d", got, test.changes)
 			}
 		})

@@ -1,8 +1,8 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package addresspolicy decides to which addresses KubeVision connects. The registrar of a cluster chooses its address,
-// and could otherwise let KubeVision call servers that the registrar cannot reach.
+// Package addresspolicy restricts the addresses to which KubeVision connects. The registrar of a cluster chooses its
+// address, and could otherwise make KubeVision call servers that the registrar cannot reach.
 package addresspolicy
 
 import (
@@ -30,12 +30,12 @@ const (
 // ErrRefused is returned for an address that may not be dialled.
 var ErrRefused = errors.New("the address is not allowed")
 
-// Policy decides which addresses may be dialled. Allowed networks are exceptions to denied ones.
+// Policy determines which addresses may be dialed. Allowed networks are exceptions to denied ones.
 type Policy struct {
 	Denied, Allowed []netip.Prefix
 	// Self denies the addresses of the program's own network interfaces.
 	Self bool
-	// Host denies the API server of the host cluster, which is registered by inCluster.
+	// Host denies the API server of the host cluster, which must be registered by inCluster.
 	Host bool
 
 	hosts []endpoint
@@ -47,8 +47,8 @@ const (
 	host = "host"
 )
 
-// defaultDenied returns the addresses of the machine itself and of services for it alone, such as the metadata service
-// of a cloud and the API server of the host, and addresses that belong to no host.
+// defaultDenied returns the addresses of the machine itself, the addresses of services of the machine such as the
+// metadata service of a cloud and the API server of the host, and addresses that belong to no host.
 func defaultDenied() []string {
 	return []string{
 		self, host, "0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/4", "240.0.0.0/4", "100.100.100.200/32",
@@ -67,7 +67,7 @@ func translated() map[netip.Prefix]int {
 	}
 }
 
-// Flags is a policy on a command line.
+// Flags are the flags of a policy.
 type Flags struct {
 	denied, allowed []string
 }
@@ -75,14 +75,14 @@ type Flags struct {
 // AddFlags adds the flags of a policy.
 func (f *Flags) AddFlags(fs *pflag.FlagSet) {
 	fs.StringSliceVar(&f.denied, "cluster-addresses-denied", defaultDenied(),
-		"Networks (CIDR) in which no cluster may be registered. \"self\" stands for the program's own addresses, "+
-			"\"host\" for "+
-			"the API server of the host cluster. Add the networks of Pods and Services that users must not reach.")
+		"Networks (CIDR) in which no cluster may be registered. \"self\" means the program's own addresses, "+
+			"\"host\" the API server of the host cluster. Add the networks of Pods and Services that users must not "+
+			"reach.")
 	fs.StringSliceVar(&f.allowed, "cluster-addresses-allowed", nil,
 		"Networks (CIDR) in which clusters may be registered, as exceptions to --cluster-addresses-denied.")
 }
 
-// Policy returns the policy of the flags.
+// Policy returns the policy that the flags describe.
 func (f *Flags) Policy() (Policy, error) {
 	named := func(value string) bool { return value == self || value == host }
 	denied, err := ParseNetworks(slices.DeleteFunc(slices.Clone(f.denied), named))
@@ -132,15 +132,14 @@ func (p Policy) check(to netip.AddrPort, looked []netip.AddrPort) error {
 	return nil
 }
 
-// embeddedAddresses returns the addresses that an address may lead to: the address itself, and the embedded IPv4
-// address at each offset that a translator may use.
+// embeddedAddresses returns the address itself, and the embedded IPv4 address at each offset that a translator may use.
 func embeddedAddresses(address netip.Addr) []netip.Addr {
 	address = address.Unmap().WithZone("")
 	for network, at := range translated() {
 		if network.Contains(address) && !address.IsLoopback() && !address.IsUnspecified() {
 			inside := address.As16()
 			out := []netip.Addr{netip.AddrFrom4([4]byte(inside[at : at+4]))}
-			if network.Bits() == 48 { // RFC 6052 leaves out the eighth byte
+			if network.Bits() == 48 { // RFC 6052 skips the eighth byte
 				out = append(out, netip.AddrFrom4([4]byte{inside[6], inside[7], inside[9], inside[10]}))
 			}
 			return out
@@ -162,8 +161,8 @@ func isOwnAddress(address netip.Addr) bool {
 	})
 }
 
-// Dial makes a connection. It checks the address after the name lookup. Otherwise a name could resolve to another
-// address after the check (DNS rebinding).
+// Dial opens a connection. It checks the address after the name lookup, because a name could otherwise resolve to
+// another address after the check (DNS rebinding).
 func (p Policy) Dial(ctx context.Context, network, address string) (net.Conn, error) {
 	if !strings.HasPrefix(network, "tcp") {
 		return nil, ErrRefused

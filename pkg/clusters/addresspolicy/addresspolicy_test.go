@@ -91,8 +91,8 @@ func TestDial(t *testing.T) {
 	}
 }
 
-// TestCheckServer verifies that a server which needs no resolver is denied before a connection is opened, in every
-// notation.
+// TestCheckServer verifies that a denied server that needs no name lookup is rejected in every notation before a
+// connection is opened.
 func TestCheckServer(t *testing.T) {
 	t.Setenv("KUBERNETES_SERVICE_HOST", "10.96.0.1")
 	p := policy(t).WithHost("https://192.0.2.10:6443").WithHost("https://API.host.example/x")

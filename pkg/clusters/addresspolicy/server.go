@@ -20,11 +20,11 @@ const (
 	lookupTimeout = time.Second
 )
 
-// endpoint is an address of the host's API server. An empty port matches any port. Another cluster may listen at
-// another port of the same address.
+// endpoint is an address of the host's API server. An empty port matches any port. A port is necessary because another
+// cluster may listen at the same address.
 type endpoint struct{ name, port string }
 
-// WithHost returns the policy for a program whose own cluster has its API server at a URL.
+// WithHost returns the policy with the URL of the API server of the program's own cluster.
 func (p Policy) WithHost(server string) Policy {
 	u, err := url.Parse(server)
 	if err != nil || u.Hostname() == "" {
@@ -37,7 +37,7 @@ func (p Policy) WithHost(server string) Policy {
 	return p.withEndpoint(endpoint{name: u.Hostname(), port: port})
 }
 
-// withService adds the Service of the API server, at any port.
+// withService returns the policy with the Service of the API server, at any port.
 func (p Policy) withService(address string) Policy {
 	if address == "" {
 		return p
@@ -50,8 +50,8 @@ func (p Policy) withEndpoint(e endpoint) Policy {
 	return p
 }
 
-// CheckServer returns ErrRefused if an address can be refused without a lookup: an IP address in any spelling, or a
-// name of the machine itself or of the host's API server. The address is the host of a URL, or a host and a port.
+// CheckServer returns ErrRefused if an address is denied without a lookup: an IP address in any notation, or a name of
+// the machine itself or of the host's API server. The address is the host of a URL, or a host and a port.
 func (p Policy) CheckServer(address string) error {
 	name, port, err := net.SplitHostPort(address)
 	if err != nil {
@@ -78,7 +78,7 @@ func (p Policy) CheckServer(address string) error {
 	return nil
 }
 
-// parse parses an address like resolvers do: an IPv4 address may have fewer than four parts, and each part may be octal
+// parse parses an address as resolvers do: an IPv4 address may have fewer than four parts, and each part may be octal
 // or hexadecimal.
 func parse(text string) (netip.Addr, bool) {
 	if address, err := netip.ParseAddr(text); err == nil {
@@ -118,7 +118,7 @@ func (p Policy) lookUp(ctx context.Context) []netip.AddrPort {
 		found, err := net.DefaultResolver.LookupNetIP(ctx, "ip", e.name)
 		cancel()
 		number, badPort := strconv.ParseUint(e.port, 10, 16)
-		if err != nil || badPort != nil { // the program cannot reach its own cluster either
+		if err != nil || badPort != nil { // the program itself cannot reach its own cluster
 			continue
 		}
 		for _, address := range found {

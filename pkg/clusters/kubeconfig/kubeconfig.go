@@ -92,7 +92,7 @@ type userFields struct {
 	Extensions      []namedInternal `json:"extensions"`
 }
 
-// namedInternal is an extension of a tool. It is ignored.
+// namedInternal is an extension that tools write. It is ignored.
 type namedInternal struct {
 	Name      string `json:"name"`
 	Extension any    `json:"extension"`

@@ -15,7 +15,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/certificates"
 )
 
-// pair returns a certificate and its key in PEM. The certificate expires at a time.
+// pair returns a PEM certificate with the given expiry, and its key.
 func pair(tb testing.TB, expires time.Time) (certificate, key []byte) {
 	tb.Helper()
 	issued, err := certificates.SelfSigned(&x509.Certificate{NotAfter: expires})

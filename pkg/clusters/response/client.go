@@ -10,10 +10,10 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// NewClient returns a client that passes its errors through Error.
+// NewClient returns a client whose errors are sanitized with Error.
 func NewClient(c client.Client) client.Client { return &errorClient{Client: c} }
 
-// NewReader returns a reader that passes its errors through Error.
+// NewReader returns a reader whose errors are sanitized with Error.
 func NewReader(r client.Reader) client.Reader { return &errorReader{r} }
 
 type errorClient struct {

@@ -21,23 +21,24 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/clusters/addresspolicy"
 )
 
-// Failure is an error of a connection to a cluster. Its text contains nothing that the server has sent.
+// Failure is an error of a connection to a cluster. Its text contains no data from the server.
 type Failure struct { //nolint:errname // it is the failure of a call, not a sentinel
 	text  string
 	cause error
 }
 
-// NewFailure returns a failure with a text that may be shown. errors.Is and errors.As find the cause, which may be nil.
+// NewFailure returns a failure with a text that may be shown to users. errors.Is and errors.As find the cause, which
+// may be nil.
 func NewFailure(text string, cause error) *Failure { return &Failure{text: text, cause: cause} }
 
 // Error returns the text.
 func (f *Failure) Error() string { return f.text }
 
-// Unwrap returns the cause. The text of the cause must not be shown.
+// Unwrap returns the cause. The text of the cause must not be shown to users.
 func (f *Failure) Unwrap() error { return f.cause }
 
-// connectionFailure hides the text of a connection error, which may quote the server: its certificate, the first line
-// of a response, the reason for closing an HTTP/2 connection.
+// connectionFailure hides the text of a connection error, which may quote data of the server: its certificate, the
+// first line of a response, or the reason for closing an HTTP/2 connection.
 func connectionFailure(err error) error {
 	if errors.Is(err, context.Canceled) {
 		return err
@@ -45,7 +46,7 @@ func connectionFailure(err error) error {
 	return NewFailure(describe(err), err)
 }
 
-// describe returns a text for the kind of an error.
+// describe returns a text for a kind of error.
 func describe(err error) string {
 	for _, known := range []struct {
 		cause error
@@ -99,8 +100,8 @@ func describeTLS(err error) string {
 	return ""
 }
 
-// Error returns the error of a call to a cluster with a text that may be shown. Errors that do not come from Transport,
-// for example from a decoder, may quote the response. Their text is only logged.
+// Error returns the error of a call to a cluster with a text that may be shown to users. Errors that do not come from
+// Transport, for example from a decoder, may quote the response. Their text is only logged.
 func Error(ctx context.Context, err error) error {
 	if err == nil {
 		return nil

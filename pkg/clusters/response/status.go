@@ -27,18 +27,19 @@ const (
 	// protobufPrefix is the magic number of Kubernetes' protobuf encoding.
 	protobufPrefix = "k8s\x00"
 
-	// maxMessage bounds the message of a Status, maxCause the message of each of maxCauses, maxName the names in it.
+	// maxMessage bounds the message of a Status, maxCause the message of each of at most maxCauses causes, and maxName
+	// the names in a Status.
 	maxMessage = 4096
 	maxCause   = 2048
 	maxCauses  = 32
 	maxName    = 256
 	// maxContinue bounds the continue token of a list.
 	maxContinue = 4096
-	// maxElements bounds the elements of a Status, which are counted down to statusDepth: a cause may have two bytes,
-	// and takes 48 in memory.
+	// maxElements bounds the elements of a Status down to statusDepth: two bytes of JSON may become a cause of 48 bytes
+	// in memory.
 	maxElements = 20_000
 	statusDepth = 2
-	// maxRetrySeconds is the longest Retry-After that is passed on.
+	// maxRetrySeconds is the longest Retry-After that is returned to callers.
 	maxRetrySeconds = 3600
 )
 
@@ -93,7 +94,7 @@ func elements(text []byte) (count int) {
 	return count
 }
 
-// cleanStatus returns the parts of a Status that may be shown, with the status code of the HTTP response.
+// cleanStatus returns the parts of a Status that may be shown to users, with the status code of the HTTP response.
 func cleanStatus(s *metav1.Status, code int) *metav1.Status {
 	out := &metav1.Status{
 		TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Status"}, Status: metav1.StatusFailure,
@@ -127,7 +128,7 @@ func cleanStatus(s *metav1.Status, code int) *metav1.Status {
 	return out
 }
 
-// untypedStatus returns a Status for a response that is not from an API server. It has the code only, and IsTyped
+// untypedStatus returns a Status for a response that is not from an API server. It contains only the code, and IsTyped
 // returns false for it.
 func untypedStatus(code int, method string) *metav1.Status {
 	s := apierrors.NewGenericServerResponse(code, method, schema.GroupResource{}, "", "", 0, true).ErrStatus
@@ -142,13 +143,13 @@ func withoutMessage(code int) string {
 	return fmt.Sprintf("the cluster responded with HTTP status %d without a message", code)
 }
 
-// IsTyped returns true if an error is the response of an API server. Other servers may answer with any HTTP status.
+// IsTyped returns true if an error is the response of an API server. Other servers may respond with any HTTP status.
 func IsTyped(err error) bool {
 	status, ok := statusOf(err)
 	return ok && !apierrors.IsUnexpectedServerError(&apierrors.StatusError{ErrStatus: status})
 }
 
-// isConfidential returns true if a response for the path may contain a credential or a Secret, or repeat parts of one.
+// isConfidential returns true if the response for a path may contain or quote a credential or a Secret.
 func isConfidential(path string) bool {
 	return strings.Contains(path, "/secrets") || strings.HasSuffix(path, "/token")
 }

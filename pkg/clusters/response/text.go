@@ -1,9 +1,9 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package response sanitizes the responses of member clusters. A member is not trusted. Its text reaches a response, a
-// condition or an event only as the message of a Kubernetes Status, bounded and cleaned. Everything else reaches only
-// the log.
+// Package response sanitizes the responses of member clusters, which are not trusted. Text of a member reaches a
+// response, a condition or an event only as the message of a Kubernetes Status, bounded and cleaned. All other text is
+// only logged.
 package response
 
 import (
@@ -13,15 +13,15 @@ import (
 )
 
 const (
-	// ellipsis replaces the text that was cut.
+	// ellipsis replaces the removed part of a text.
 	ellipsis = " ... "
-	// maxCleaned bounds the bytes of a text that are read.
+	// maxCleaned bounds the bytes of a text that are processed.
 	maxCleaned = 1 << 20
 )
 
-// Text returns a text as one line of at most limit bytes of valid UTF-8, without control characters and invisible
-// characters, and with one space for each run of white space. Of a longer text it cuts the middle: API servers name the
-// object first and the reason last.
+// Text returns a text as one line of at most limit bytes of valid UTF-8. It removes control characters and invisible
+// characters, and replaces each run of white space with one space. It cuts the middle of a longer text, because API
+// servers put the object first and the reason last.
 func Text(s string, limit int) string {
 	if len(s) > maxCleaned {
 		s = s[:maxCleaned/2] + ellipsis + s[len(s)-maxCleaned/2:]
@@ -51,15 +51,15 @@ func clean(s string) string {
 	return b.String()
 }
 
-// isVisible returns true for a character that shows on a screen by itself. Format characters, for example those that
-// reverse the direction of text, do not.
+// isVisible returns true for a character that is visible by itself. Format characters, for example those that reverse
+// the direction of text, are not.
 func isVisible(r rune) bool {
 	const blankBraille = '\u2800'
 	return unicode.IsPrint(r) && r != blankBraille &&
 		!unicode.In(r, unicode.Variation_Selector, unicode.Other_Default_Ignorable_Code_Point)
 }
 
-// shorten cuts the middle out of a text, at the boundaries of characters.
+// shorten removes the middle of a text at character boundaries.
 func shorten(s string, limit int) string {
 	if len(s) <= limit {
 		return s

@@ -21,9 +21,9 @@ import (
 const (
 	// maxErrorBytes bounds the part of an error response that is read. An error may quote a whole patch.
 	maxErrorBytes = 1 << 20
-	// maxLogged bounds the part of a response that goes to the log.
+	// maxLogged bounds the part of a response that is logged.
 	maxLogged = 512
-	// maxWarnings bounds the warnings of a response that are passed on, maxWarning the bytes of each.
+	// maxWarnings bounds the warnings of a response that are returned to callers. maxWarning bounds the bytes of each.
 	maxWarnings = 32
 	maxWarning  = 1024
 	// warningCode is the warn-code that API servers use.
@@ -33,11 +33,12 @@ const (
 	warningHeader = "Warning"
 )
 
-// Transport sanitizes the responses of a cluster. An error is the Status of the API server, bounded and cleaned, or a
-// Status with nothing but the HTTP status code. A redirect is an error. Connection errors quote nothing.
+// Transport sanitizes the responses of a cluster. It returns an error as the Status of the API server, bounded and
+// cleaned, or as a Status with only the HTTP status code. A redirect is an error. Connection errors quote no data of
+// the server.
 type Transport struct {
 	Next http.RoundTripper
-	// Upgrades is true if the response may be another protocol.
+	// Upgrades is true if the response may switch to another protocol.
 	Upgrades bool
 }
 
@@ -55,7 +56,7 @@ func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	response.Header = cleanHeader(response.Header)
 	if response.StatusCode == http.StatusNotModified && r.Header.Get("If-None-Match") != "" {
 		response.Header.Del(contentType)
-		return response, nil // it has no body
+		return response, nil // the response has no body
 	}
 	if response.StatusCode >= http.StatusOK && response.StatusCode <= http.StatusPartialContent {
 		response.Body = &body{ReadCloser: response.Body, request: r}
@@ -73,7 +74,7 @@ func errorResponse(r *http.Request, response *http.Response) (*http.Response, er
 	if err != nil {
 		return nil, connectionFailure(err)
 	}
-	if response.StatusCode < http.StatusBadRequest { // an API server does not redirect
+	if response.StatusCode < http.StatusBadRequest { // API servers do not redirect
 		response.StatusCode, response.Status = http.StatusBadGateway, "502 Bad Gateway"
 	}
 	var status *metav1.Status
@@ -87,7 +88,7 @@ func errorResponse(r *http.Request, response *http.Response) (*http.Response, er
 		}
 	}
 	text, err := json.Marshal(status)
-	if err != nil { // cannot happen: the Status has strings and numbers only
+	if err != nil { // Impossible, because the Status contains only strings and numbers.
 		return nil, fmt.Errorf("encoding the status: %w", err)
 	}
 	response.Header.Set(contentType, mediaTypeJSON)
@@ -98,7 +99,7 @@ func errorResponse(r *http.Request, response *http.Response) (*http.Response, er
 	return response, nil
 }
 
-// cleanHeader keeps the headers that clients read.
+// cleanHeader returns the headers that clients read.
 func cleanHeader(header http.Header) http.Header {
 	out := http.Header{}
 	for _, name := range []string{contentType, "Content-Encoding", "Content-Length", "Etag", "Retry-After"} {
@@ -106,7 +107,7 @@ func cleanHeader(header http.Header) http.Header {
 			out.Set(name, value)
 		}
 	}
-	warnings, _ := utilnet.ParseWarningHeaders(header.Values(warningHeader)) // a malformed warning is dropped
+	warnings, _ := utilnet.ParseWarningHeaders(header.Values(warningHeader)) // malformed warnings are dropped
 	for _, w := range warnings[:min(len(warnings), maxWarnings)] {
 		text := Text(w.Text, maxWarning)
 		if w.Code != warningCode || text == "" {
@@ -119,7 +120,7 @@ func cleanHeader(header http.Header) http.Header {
 	return out
 }
 
-// body is the body of a response. A read error may quote the cluster.
+// body is the body of a response. It hides read errors, which may quote data of the cluster.
 type body struct {
 	io.ReadCloser
 
@@ -137,7 +138,8 @@ func (b *body) Read(p []byte) (int, error) {
 	return n, connectionFailure(err)
 }
 
-// redact quotes the beginning of a response for the log. It removes the credential, which a cluster may repeat.
+// redact quotes the beginning of a response for the log. It removes the credential, which a cluster may include in the
+// response.
 func redact(r *http.Request, text string) string {
 	if _, token, ok := strings.Cut(r.Header.Get("Authorization"), " "); ok && token != "" {
 		text = strings.ReplaceAll(text, token, "<token>")

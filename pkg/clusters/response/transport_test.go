@@ -23,7 +23,7 @@ import (
 
 const canary = "said-by-the-member"
 
-// get sends a request of client-go to a server with this handler.
+// get sends a request with client-go to a server with the given handler.
 func get(t *testing.T, handler http.HandlerFunc, accept string) rest.Result {
 	t.Helper()
 	server := httptest.NewServer(handler)
@@ -54,7 +54,7 @@ func statusJSON(kind, version, status string, code int) string {
 		version, status, canary, code)
 }
 
-// TestUntyped verifies that of a response which is not that of an API server, only the HTTP status passes.
+// TestUntyped verifies that only the HTTP status is returned for a response that does not come from an API server.
 func TestUntyped(t *testing.T) {
 	for _, code := range []int{300, 301, 302, 307, 308, 299, 400, 401, 403, 404, 405, 406, 409, 413, 415, 418, 422, 429,
 		500, 502, 503, 504, 599} {
@@ -96,7 +96,8 @@ func TestUntyped(t *testing.T) {
 	}
 }
 
-// TestTyped verifies that the Status of an API server passes, bounded and cleaned, with the code of the HTTP response.
+// TestTyped verifies that the Status of an API server is returned, bounded and cleaned, with the code of the HTTP
+// response.
 func TestTyped(t *testing.T) {
 	cause := metav1.StatusCause{Type: "FieldValueInvalid", Field: "spec.a\x1b", Message: strings.Repeat("c", 10_000) +
 		" the reason"}
@@ -141,8 +142,8 @@ func TestTyped(t *testing.T) {
 	}
 }
 
-// TestElementsOfAStatus verifies that a Status with many causes is rejected, and that one which quotes a large patch is
-// accepted.
+// TestElementsOfAStatus verifies that a Status with many causes is rejected, and that a Status that quotes a large
+// patch is accepted.
 func TestElementsOfAStatus(t *testing.T) {
 	status := func(rest string) []byte {
 		return []byte(`{"kind":"Status","apiVersion":"v1","status":"Failure","code":400` + rest + "}")
@@ -260,7 +261,7 @@ func TestError(t *testing.T) {
 	}
 }
 
-// TestRedact verifies that a credential which a cluster repeats is removed.
+// TestRedact verifies that a credential in the response of a cluster is removed.
 func TestRedact(t *testing.T) {
 	r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "https://member/api", nil)
 	r.Header.Set("Authorization", "Bearer secret-token")

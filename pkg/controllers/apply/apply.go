@@ -1,8 +1,8 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package apply writes KubeVision's objects to a cluster with server-side apply. It writes only if something differs,
-// and never overwrites an object that KubeVision did not create.
+// Package apply writes KubeVision's objects to a cluster with server-side apply. It writes only changes, and never
+// overwrites an object that KubeVision did not create.
 package apply
 
 import (
@@ -63,9 +63,9 @@ func (w *Writer) Apply(ctx context.Context, desired client.Object) error {
 	return w.apply(ctx, desired)
 }
 
-// create fails if an object of that name exists. An apply would overwrite an object of another owner.
+// create creates an object. It fails if the object exists, because an apply would overwrite an object of another owner.
 func (w *Writer) create(ctx context.Context, desired client.Object) error {
-	o, ok := desired.DeepCopyObject().(client.Object) // the response is decoded into it
+	o, ok := desired.DeepCopyObject().(client.Object) // a copy, because the response is decoded into the argument
 	if !ok {
 		return fmt.Errorf("%T is not an object", desired)
 	}
@@ -86,7 +86,7 @@ func (w *Writer) Delete(ctx context.Context, object client.Object) error {
 // DeleteUnchanged deletes an object, unless it has changed since it was read.
 func (w *Writer) DeleteUnchanged(ctx context.Context, object client.Object) error {
 	if emptied, err := w.removeRights(ctx, object, object.GetResourceVersion()); emptied || err != nil {
-		return err // it has changed, and is reconciled again
+		return err // the object has changed and is reconciled again
 	}
 	uid, version := object.GetUID(), object.GetResourceVersion()
 	err := w.Client.Delete(ctx, object, client.Preconditions{UID: &uid, ResourceVersion: &version})
@@ -175,9 +175,9 @@ func (w *Writer) apply(ctx context.Context, desired client.Object) error {
 	unstructured.RemoveNestedField(u.Object, "metadata", "creationTimestamp")
 	if rules, ok := u.Object["rules"]; ok && rules == nil {
 		if u.Object["aggregationRule"] == nil {
-			u.Object["rules"] = []any{} // none, whatever somebody else has put there
+			u.Object["rules"] = []any{} // removes rules that another client has added
 		} else {
-			delete(u.Object, "rules") // they belong to the controller that aggregates them
+			delete(u.Object, "rules") // the aggregation controller sets the rules
 		}
 	}
 	err = w.Client.Apply(ctx, client.ApplyConfigurationFromUnstructured(u), client.ForceOwnership,
@@ -210,8 +210,8 @@ func isOwn(o client.Object) bool {
 		})
 }
 
-// isRemade returns true for a ClusterRole that the aggregation controller has recreated after KubeVision deleted it. It
-// has only rules, which are aggregated again once it is applied.
+// isRemade returns true for a ClusterRole that the aggregation controller has recreated after KubeVision deleted it.
+// Such a role has only rules, which are aggregated again when the role is applied.
 func isRemade(existing, desired client.Object) bool {
 	const aggregator = "clusterrole-aggregation-controller"
 	e, isRole := existing.(*rbacv1.ClusterRole)
@@ -258,7 +258,7 @@ func matches(existing, desired client.Object) bool {
 	case *rbacv1.RoleBinding:
 		e, ok := existing.(*rbacv1.RoleBinding)
 		return ok && slices.Equal(e.Subjects, d.Subjects) && e.RoleRef == d.RoleRef
-	default: // a ServiceAccount has only a name
+	default: // ServiceAccounts have no other fields
 		return true
 	}
 }

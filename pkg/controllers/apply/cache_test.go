@@ -32,8 +32,8 @@ func large(name string) metav1.ObjectMeta {
 	return meta
 }
 
-// TestTrim verifies that a foreign object with KubeVision's label needs little memory in a cache, whatever it contains,
-// and that the cached object still shows that it grants rights.
+// TestTrim verifies that a foreign object with KubeVision's label takes little memory in a cache, and that the cached
+// object still shows that it grants rights.
 func TestTrim(t *testing.T) {
 	const kept = 2 << 10
 	rules := make([]rbacv1.PolicyRule, 20_000)
@@ -73,7 +73,7 @@ func TestTrim(t *testing.T) {
 	}
 }
 
-// TestTrimMetadata verifies that an author of namespaces determines their number, but not their size in the cache.
+// TestTrimMetadata verifies that the author of a namespace cannot increase its size in the cache.
 func TestTrimMetadata(t *testing.T) {
 	o := &metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{
 		Name: "n", UID: "1", Labels: map[string]string{"team": "web"},

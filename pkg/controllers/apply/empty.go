@@ -42,7 +42,7 @@ func (w *Writer) removeRights(ctx context.Context, object client.Object, version
 	answer.SetName(object.GetName())
 	err = w.Client.Patch(ctx, answer, client.RawPatch(types.MergePatchType, body))
 	switch {
-	case apierrors.IsNotFound(err), apierrors.IsConflict(err): // deleted, or replaced
+	case apierrors.IsNotFound(err), apierrors.IsConflict(err): // the object was deleted or replaced
 		return true, nil
 	case err != nil:
 		return false, fmt.Errorf("emptying %s: %w", w.describe(object), err)

@@ -100,7 +100,7 @@ func narrow(existing, desired client.Object) (client.Object, bool) {
 			return nil, false
 		}
 		if e.AggregationRule != nil {
-			return nil, true // applying would leave the rules to the controller that aggregates them
+			return nil, true // An apply would leave the rules to the aggregation controller.
 		}
 		kept, changed := narrowRules(e.Rules, d.Rules)
 		return &rbacv1.ClusterRole{ObjectMeta: *d.ObjectMeta.DeepCopy(), Rules: kept}, changed

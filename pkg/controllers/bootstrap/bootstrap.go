@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package bootstrap creates the first user of an empty installation, once: an administrator with a random password. It
-// also registers the host, because nobody has rights in the dashboard without a registered cluster.
+// also registers the host, because users have no rights in the dashboard without a registered cluster.
 package bootstrap
 
 import (
@@ -27,7 +27,7 @@ import (
 
 const (
 	stateKey = "state"
-	// begun allows a program that was killed to continue. done prevents that a deleted user is created again.
+	// begun allows another program to continue after a crash. done prevents the creation of a deleted user.
 	begun = "begun"
 	done  = "done"
 
@@ -38,19 +38,19 @@ const (
 type Admin struct {
 	// Client writes to the host.
 	Client client.Client
-	// Live reads from the host: a cache may not yet have the objects of an earlier leader.
+	// Live reads from the host, because a cache may not contain the objects of an earlier leader yet.
 	Live client.Reader
 	// KeepsPassword lets the user keep the random password. Otherwise the user must change it first.
 	KeepsPassword bool
-	// HostCluster is the name by which the host is registered, unless it is registered already. If it is empty, the
-	// host is not registered.
+	// HostCluster is the name for the registration of the host, if the host is not registered. If it is empty, the host
+	// is not registered.
 	HostCluster string
 }
 
 // NeedLeaderElection implements manager.LeaderElectionRunnable.
 func (*Admin) NeedLeaderElection() bool { return true }
 
-// Start retries until it succeeds, also while the namespace or the definitions do not exist yet.
+// Start creates the objects. It retries until it succeeds, even if the namespace or the definitions do not exist yet.
 func (a *Admin) Start(ctx context.Context) error {
 	logger := ctrl.LoggerFrom(ctx).WithName("bootstrap")
 	err := wait.PollUntilContextCancel(ctx, retryPeriod, true, func(ctx context.Context) (bool, error) {

@@ -72,11 +72,11 @@ type Reconciler struct {
 	statuses condition.Patcher
 }
 
-// SetupWithManager watches clusters, the objects that decide which users may be impersonated, and the objects that were
+// SetupWithManager watches clusters, the objects on which the names to impersonate depend, and the objects that were
 // created on the clusters.
 func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	if r.Client == nil || r.Recorder == nil || r.Targets == nil || r.Host == nil || r.Clock == nil {
-		return errors.New("the cluster controller lacks a dependency")
+		return errors.New("all fields of the cluster controller must be set")
 	}
 	all := handler.EnqueueRequestsFromMapFunc(r.requestsForAll)
 	component := handler.EnqueueRequestsFromMapFunc(r.requestsForHosts)
@@ -186,7 +186,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (resul
 	return r.reconcileRegistered(ctx, c)
 }
 
-// reconcileHost reconciles a registration of the host. The oldest registration is in force.
+// reconcileHost reconciles a registration of the host. Only the oldest registration is valid.
 func (r *Reconciler) reconcileHost(ctx context.Context, c *kubevisionv1alpha1.KubeVisionCluster) (ctrl.Result, error) {
 	all, err := r.listClusters(ctx)
 	if err != nil {

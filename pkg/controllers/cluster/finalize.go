@@ -27,11 +27,12 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/names"
 )
 
-// abandonAfter is how long the deletion of an unreachable cluster waits. After it, the objects of KubeVision stay on
-// the cluster.
+// abandonAfter is the time after which the deletion of an unreachable cluster completes without cleanup. KubeVision's
+// objects remain on the cluster.
 const abandonAfter = 10 * time.Minute
 
-// errUnconfirmed is returned by clean if the identity of the cluster is not confirmed any more. It removes nothing.
+// errUnconfirmed is returned by clean if the identity of the cluster is no longer confirmed. clean then removes
+// nothing.
 var errUnconfirmed = errors.New("it is not verified that the kubeconfig connects to the registered cluster")
 
 // finalize removes the objects of KubeVision from the cluster, unless another registration uses them and is proven to
@@ -40,7 +41,7 @@ func (r *Reconciler) finalize(ctx context.Context, c *kubevisionv1alpha1.KubeVis
 	if _, done := r.cleaned.Load(c.UID); done { // the object in the cache is older than the cleanup
 		return ctrl.Result{}, nil
 	}
-	r.Targets.MarkExamined(c.UID) // nobody waits for its connection any more
+	r.Targets.MarkExamined(c.UID) // no controller waits for the connection of a deleted cluster
 	var left error
 	err := finalizer.Finish(ctx, r.Client, c, finalizerName, func(ctx context.Context) error {
 		left = r.removeObjects(ctx, c)

@@ -74,7 +74,7 @@ func reportUnreachable(c *kubevisionv1alpha1.KubeVisionCluster, reason, message 
 }
 
 // reportConflict sets the conditions of a cluster that claims an identity without a proof. The cluster is not used. The
-// Event is that of the condition Ready.
+// Event is the Event of the condition Ready.
 func reportConflict(c *kubevisionv1alpha1.KubeVisionCluster, conflict *clustercache.ConflictError) {
 	reportNotApplied(c)
 	condition.Set(&c.Status.Conditions, c.Generation, kubevisionv1alpha1.ClusterIdentityConflictCondition,

@@ -55,7 +55,7 @@ func TestCountNodes(t *testing.T) {
 	}
 }
 
-// TestCountNodesOfHostileServers verifies that little of a response is read and held, whatever a server sends.
+// TestCountNodesOfHostileServers verifies that the read and held part of a response is bounded for all responses.
 func TestCountNodesOfHostileServers(t *testing.T) {
 	large := func(w io.Writer) {
 		_, _ = io.WriteString(w, `{"kind":"Table","rows":[{"cells":["`)

@@ -31,7 +31,7 @@ type ProbeResult struct {
 	Nodes   kubevisionv1alpha1.NodeCount
 }
 
-// stepError tells which step of a probe failed.
+// stepError is an error of one step of a probe.
 type stepError struct {
 	step string
 	err  error
@@ -63,8 +63,8 @@ func Probe(ctx context.Context, kube kubernetes.Interface) (ProbeResult, error) 
 	return ProbeResult{ID: id, Version: version, Nodes: nodes}, nil
 }
 
-// probe writes the result of a probe to the status, except the claimed identity. A cluster that cannot be reached is a
-// result: the error tells the caller not to continue.
+// probe writes the result of a probe to the status, except the claimed identity. An unreachable cluster is a result.
+// The returned error means that the caller must not continue.
 func (r *Reconciler) probe(
 	ctx context.Context, c *kubevisionv1alpha1.KubeVisionCluster, kube kubernetes.Interface,
 ) (ProbeResult, error) {
@@ -108,7 +108,7 @@ func reportProbe(c *kubevisionv1alpha1.KubeVisionCluster, err error) {
 			kubevisionv1alpha1.ReasonAddressRefused, "the API server was not called")
 	default:
 		message := err.Error()
-		if errors.As(err, &status) { // a server that may be no API server is not quoted
+		if errors.As(err, &status) { // the response may not come from an API server and must not be quoted
 			message = fmt.Sprintf("%s: the response had HTTP status %d", failedStep(err), status.Status().Code)
 		}
 		if typed && errors.As(err, &status) {

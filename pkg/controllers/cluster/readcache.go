@@ -164,7 +164,7 @@ func readCacheChanged() predicate.Predicate {
 		return ok && c.Spec.ReadCache == kubevisionv1alpha1.ReadCacheDisabled && c.DeletionTimestamp.IsZero()
 	}
 	return predicate.Funcs{
-		CreateFunc: func(event.CreateEvent) bool { return false }, // nobody knows its cluster yet
+		CreateFunc: func(event.CreateEvent) bool { return false }, // the cluster of a new registration is unknown
 		DeleteFunc: func(e event.DeleteEvent) bool { return disables(e.Object) },
 		UpdateFunc: func(e event.UpdateEvent) bool {
 			before, ok := e.ObjectOld.(*kubevisionv1alpha1.KubeVisionCluster)

@@ -34,11 +34,11 @@ const (
 	maxRetry   = time.Minute
 	// undecidedRetry is the time until the comparison with a cluster that is still connecting is retried.
 	undecidedRetry = time.Second
-	// expiryWarning is how long before its expiry a credential causes a warning.
+	// expiryWarning is the time before the expiry of a credential at which a warning is emitted.
 	expiryWarning = 7 * 24 * time.Hour
 )
 
-// errNoKubeconfig is returned if the Secret has no usable kubeconfig. The conditions tell why.
+// errNoKubeconfig is returned if the Secret has no usable kubeconfig. The conditions contain the reason.
 var errNoKubeconfig = errors.New("there is no valid kubeconfig")
 
 // reconcileRegistered reconciles a cluster that is registered by kubeconfig. An unreachable cluster is a result and no
@@ -75,7 +75,7 @@ func (r *Reconciler) reconcileRegistered(
 	if err == nil {
 		err = r.applyObjects(ctx, c, t)
 	}
-	if err != nil { // the conditions tell; for example, a deleted namespace is still terminating
+	if err != nil { // the conditions contain the reason, for example that the deleted namespace is still terminating
 		ctrl.LoggerFrom(ctx).Info("The cluster is not ready", "reason", err.Error())
 		after = firstRetry
 	}
@@ -110,7 +110,7 @@ func (r *Reconciler) reportNotConnected(
 		reportConflict(c, conflict)
 		return ctrl.Result{RequeueAfter: wait.Jitter(probePeriod, probeJitter)}
 	}
-	if !isDisputed(c) || !clusters.IsRefused(c) { // a cluster that stops answering is not trusted more
+	if !isDisputed(c) || !clusters.IsRefused(c) { // A dispute must not end when the cluster stops responding.
 		r.summarize(c)
 	}
 	return ctrl.Result{RequeueAfter: r.retries.next(c.UID, revision, r.Clock.Now())}
@@ -150,7 +150,7 @@ func (r *Reconciler) connect(
 	return nil
 }
 
-// reportExpiry reports that the credential has expired, if this is why a probe failed.
+// reportExpiry reports that the credential has expired, if the expiry is the cause of a failed probe.
 func (r *Reconciler) reportExpiry(c *kubevisionv1alpha1.KubeVisionCluster, k *kubeconfig.Kubeconfig, err error) {
 	if expired := k.CheckExpiry(r.Clock.Now()); expired != nil && clusters.RefusesCredential(err) {
 		condition.Set(&c.Status.Conditions, c.Generation, kubevisionv1alpha1.ClusterCredentialsCondition,
@@ -177,8 +177,8 @@ func reportNotApplied(c *kubevisionv1alpha1.KubeVisionCluster) {
 	}
 }
 
-// readKubeconfig returns errNoKubeconfig if the Secret has no usable kubeconfig. The conditions tell why, without the
-// contents.
+// readKubeconfig returns errNoKubeconfig if the Secret has no usable kubeconfig. It sets conditions with the reason,
+// which contain no values of the Secret.
 func (r *Reconciler) readKubeconfig(
 	ctx context.Context, c *kubevisionv1alpha1.KubeVisionCluster,
 ) (*corev1.Secret, *kubeconfig.Kubeconfig, error) {

@@ -13,7 +13,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/clusters"
 )
 
-// retries remembers the clusters whose last probes failed.
+// retries records the clusters whose last probes failed.
 type retries struct {
 	mu      sync.Mutex
 	waiting map[types.UID]retry

@@ -34,20 +34,20 @@ import (
 type Cluster struct {
 	// ID is the UID of the namespace kube-system.
 	ID string
-	// Writer writes KubeVision's objects there.
+	// Writer writes KubeVision's objects to the cluster.
 	Writer *apply.Writer
-	// Impersonator maintains the impersonating account there.
+	// Impersonator maintains the impersonating account on the cluster.
 	Impersonator *impersonation.AccountManager
 	// Metadata reads the metadata of all namespaces and ClusterRoles. Writer's cache has only KubeVision's own objects.
 	Metadata Metadata
 }
 
-// Metadata holds the caches of objects that are not KubeVision's.
+// Metadata contains the caches of objects that KubeVision does not own.
 type Metadata struct {
 	Namespaces, ClusterRoles client.Reader
 }
 
-// Registry owns the controllers' connections. A lookup never waits.
+// Registry owns the controllers' connections. A lookup never blocks.
 type Registry struct {
 	host   *Cluster
 	scheme *runtime.Scheme
@@ -103,7 +103,7 @@ func (r *Registry) member(c *kubevisionv1alpha1.KubeVisionCluster) (*member, err
 	return m, nil
 }
 
-// Retire begins the removal of a registration: requests to the cluster end, and Get and All do not return it any more.
+// Retire begins the removal of a registration: requests to the cluster end, and Get and All no longer return it.
 // Otherwise a controller could create an object after the cleanup.
 func (r *Registry) Retire(c *kubevisionv1alpha1.KubeVisionCluster) {
 	r.mu.Lock()
@@ -115,11 +115,11 @@ func (r *Registry) Retire(c *kubevisionv1alpha1.KubeVisionCluster) {
 	}
 }
 
-// maxEnded bounds the ended registrations that are remembered. Above it, those that are not in the cache any more are
-// forgotten. No registration has the UID of an earlier one.
+// maxEnded bounds the recorded registrations that have ended. Above it, those that are no longer in the cache are
+// removed. UIDs are never reused.
 const maxEnded = 1024
 
-// remember adds a registration that has ended. The caller holds the lock.
+// remember adds a registration that has ended. The caller must hold the lock.
 func (r *Registry) remember(ended sets.Set[types.UID], uid types.UID) {
 	ended.Insert(uid)
 	if len(ended) <= maxEnded {
@@ -127,7 +127,7 @@ func (r *Registry) remember(ended sets.Set[types.UID], uid types.UID) {
 	}
 	var all kubevisionv1alpha1.KubeVisionClusterList
 	if err := r.registrations.List(context.Background(), &all, client.UnsafeDisableDeepCopy); err != nil {
-		return // a cache fails only when it is stopped
+		return // a cache fails only after it was stopped
 	}
 	known := sets.New(uid)
 	for i := range all.Items {

@@ -136,7 +136,7 @@ func TestOneRegistrationOfTheHost(t *testing.T) {
 }
 
 // TestClaims verifies that the first registration holds an identity until its end, even if caches are stale, and that
-// after a restart the oldest one that had it holds it.
+// after a restart the oldest registration whose status has the identity holds it.
 func TestClaims(t *testing.T) {
 	a, b, c := registered("a", 3), registered("b", 2), registered("c", 1)
 	wants := func(r *Registry, claims, want *kubevisionv1alpha1.KubeVisionCluster,
@@ -156,7 +156,7 @@ func TestClaims(t *testing.T) {
 	wants(r, c, a, a, b, c)
 	again := registered("a", 9)
 	again.UID = "another"
-	wants(r, again, again, again) // the only one by now
+	wants(r, again, again, again) // now the only registration
 
 	confirmed := func(c *kubevisionv1alpha1.KubeVisionCluster) *kubevisionv1alpha1.KubeVisionCluster {
 		out := c.DeepCopy()
@@ -169,8 +169,8 @@ func TestClaims(t *testing.T) {
 	wants(r, c, a, confirmed(a), confirmed(b), c) // from a stale cache
 }
 
-// TestReleaseHandsOver verifies that, when the holder of an identity is released, the registrations that are proven to
-// lead to the same cluster are connected, and a registration without a valid proof is not.
+// TestReleaseHandsOver verifies the release of the holder of an identity: registrations with a valid proof remain
+// connected, and a registration without one does not.
 func TestReleaseHandsOver(t *testing.T) {
 	r := newTestRegistry(t, &Cluster{ID: "host"})
 	holder, twin, false1 := &Cluster{ID: "1"}, &Cluster{ID: "1"}, &Cluster{ID: "1"}
@@ -188,8 +188,8 @@ func TestReleaseHandsOver(t *testing.T) {
 	r.wants(t, "after the end of the holder", map[string]*Cluster{"a": nil, "b": nil, "c": twin, "d": twin, "e": nil})
 }
 
-// TestAViewStays verifies that a view does not change when clusters are connected or closed: a plan for a cluster is
-// executed there, and nothing is revoked on a cluster without a plan only because it was unreachable then.
+// TestAViewStays verifies that a view does not change when clusters are connected or closed, so that plans are executed
+// on the clusters for which they were made.
 func TestAViewStays(t *testing.T) {
 	host, one, again, late := &Cluster{ID: "host"}, &Cluster{ID: "1"}, &Cluster{ID: "1"}, &Cluster{ID: "2"}
 	r := newTestRegistry(t, host)

@@ -26,8 +26,7 @@ var ErrUndecided = errors.New("the cluster that holds the identity is not connec
 // ConflictError is returned by Confirm when a cluster claims an identity that another registration holds, without a
 // proof that both are the same cluster.
 type ConflictError struct {
-	// Holder is the name of the other registration. It is empty if the identity is that of the host, and the host is
-	// not registered.
+	// Holder is the name of the other registration. It is empty if the host has the identity and is not registered.
 	Holder string
 	// Message describes the conflict and its solution. It contains no text from a server except the identity.
 	Message string
@@ -305,8 +304,8 @@ func (r *Registry) HoldsIdentity(c *kubevisionv1alpha1.KubeVisionCluster, id str
 	return m != nil && m.cluster != nil && m.revision.Cluster == c.UID && r.isProven(m, holder)
 }
 
-// isProven returns true if a member, as it is connected now, is proven to be the cluster of a registration. The caller
-// holds the lock.
+// isProven returns true if the current connection of a member is proven to lead to the cluster of a registration. The
+// caller must hold the lock.
 func (r *Registry) isProven(m *member, holder registration) bool {
 	p, ok := r.identities.proofs[m.revision.Cluster]
 	other := r.connected(holder, m.cluster.ID)
@@ -376,8 +375,8 @@ func (r *Registry) ReleaseName(name string) {
 	}
 }
 
-// hostRegistration returns a function that returns the UID of the registration of the host in force, or an empty UID.
-// The reader must be a cache, which answers at once.
+// hostRegistration returns a function that returns the UID of the valid registration of the host, or an empty UID. The
+// reader must be a cache, so that the function does not block.
 func hostRegistration(reader client.Reader) func() types.UID {
 	return func() types.UID {
 		var all kubevisionv1alpha1.KubeVisionClusterList

@@ -110,7 +110,7 @@ func (m *member) start(caches ...func(context.Context) error) {
 }
 
 // connect fills the caches, and then reports changes. It reports labelled objects of KubeVision in the initial list,
-// since their binding may not exist any more.
+// because their binding may no longer exist.
 func (m *member) connect(
 	ctx context.Context, scheme *runtime.Scheme, named *impersonation.Source, id string, tell func(client.Object),
 ) (*Cluster, error) {

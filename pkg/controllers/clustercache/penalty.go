@@ -10,7 +10,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/clusters"
 )
 
-// penalty is how long a cluster is not read after it has exceeded its limit, or has given way to others.
+// penalty is the time for which a cluster is not read after it has exceeded its limit or has released its memory for
+// other members.
 const penalty = 30 * time.Second
 
 // penalize delays the next read of a cluster that has exceeded its limit within patience. A busy cluster may exceed it

@@ -52,7 +52,7 @@ func carriesNonce(ctx context.Context, from, to kubernetes.Interface, secret str
 	written := corev1apply.Secret(secret, names.Namespace).
 		WithLabels(map[string]string{names.ManagedByLabel: names.ManagedBy}).
 		WithData(map[string][]byte{nonceKey: nonce})
-	// The removal is deferred before the write: a write without an answer may have succeeded.
+	// deferred before the write, because a write without a response may have succeeded
 	defer func() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), proofTimeout)
 		defer cancel()

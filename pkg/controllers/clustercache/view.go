@@ -15,9 +15,9 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/clusters"
 )
 
-// View is the set of clusters that are reachable at one moment. Connections may open and close at any time. A
-// controller that plans and then acts must use the same view for both. Otherwise it would treat a cluster that was
-// connected in between as one without planned objects.
+// View is the set of clusters that are reachable at one time. A controller that plans and then acts must use the same
+// view for both, because connections may open and close at any time. Otherwise it would treat a cluster that was
+// connected after the plan as a cluster without planned objects.
 type View struct {
 	all        []*Cluster
 	registered map[types.UID]*Cluster
@@ -53,7 +53,7 @@ func (r *Registry) View() *View {
 
 // clusterOf returns the Cluster of a member: that of the registration that holds the identity, if the member is proven
 // to be the same cluster and the holder is connected. Otherwise, members that are proven to be the same cluster share
-// an entry in alone. It returns nil without a proof. The caller holds the lock.
+// an entry in alone. It returns nil without a proof. The caller must hold the lock.
 func (r *Registry) clusterOf(m *member, alone map[clusters.Revision]*Cluster) *Cluster {
 	holder, ok := r.identities.holders[m.cluster.ID]
 	switch {
@@ -87,5 +87,5 @@ func (v *View) Get(c *kubevisionv1alpha1.KubeVisionCluster) (*Cluster, error) {
 	return nil, fmt.Errorf("%w: %s", clusters.ErrNotConnected, c.Name)
 }
 
-// All returns the reachable clusters: the host, and each member once, however often it is registered.
+// All returns the reachable clusters: the host, and each member once, even if it is registered several times.
 func (v *View) All() []*Cluster { return v.all }

@@ -20,7 +20,7 @@ func Set(
 	conditions *[]metav1.Condition, generation int64, conditionType string, status metav1.ConditionStatus,
 	reason, message string,
 ) {
-	if len(*conditions) == 0 { // Ready is shown first, whichever condition is set first
+	if len(*conditions) == 0 { // Ready is the first condition, independent of the order of the calls.
 		*conditions = []metav1.Condition{{Type: kubevisionv1alpha1.ReadyCondition}}
 	}
 	meta.SetStatusCondition(conditions, metav1.Condition{

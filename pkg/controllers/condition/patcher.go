@@ -27,7 +27,7 @@ import (
 const CatchUp = 20 * time.Millisecond
 
 // Patcher writes statuses, and records which of them are not in the cache yet. A merge patch that is computed from an
-// older status would omit fields that differ only from the newer one. The zero value is ready for use.
+// outdated status would omit necessary changes. The zero value is ready for use.
 type Patcher struct {
 	mu      sync.Mutex
 	written map[types.UID]string

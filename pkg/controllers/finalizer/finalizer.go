@@ -21,7 +21,7 @@ func Ensure(ctx context.Context, c client.Client, object client.Object, name str
 	return nil
 }
 
-// Finish calls clean and, if that succeeds, removes the finalizer. It does neither if the finalizer is gone already.
+// Finish calls clean and, if clean succeeds, removes the finalizer. It does nothing if the object has no finalizer.
 func Finish(
 	ctx context.Context, c client.Client, object client.Object, name string, clean func(context.Context) error,
 ) error {
@@ -38,7 +38,7 @@ func Finish(
 	return nil
 }
 
-// patch writes only the list of finalizers: an update would drop every field that this binary does not know. The
+// patch writes only the list of finalizers, because an update would drop fields that this version does not know. The
 // resource version protects finalizers that others add or remove at the same time.
 func patch(ctx context.Context, c client.Client, object client.Object, change func() bool) error {
 	before, ok := object.DeepCopyObject().(client.Object)

@@ -39,12 +39,12 @@ type AccountManager struct {
 
 	// mu serializes passes, so that no older state of the bindings overwrites a newer one.
 	mu sync.Mutex
-	// next is the pass that has not begun yet.
+	// next is the next pass, which has not begun yet.
 	nextMu sync.Mutex
 	next   *pass
 }
 
-// pass is one pass over the bindings, for all callers that asked before it began.
+// pass is one pass over the bindings, for all calls that precede its beginning.
 type pass struct {
 	done chan struct{}
 	err  error
@@ -66,7 +66,7 @@ func (k *AccountManager) Ensure(ctx context.Context) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.nextMu.Lock()
-	k.next = nil // later callers may have changed what this pass is about to read
+	k.next = nil // Later calls must start another pass, because this one may miss their changes.
 	k.nextMu.Unlock()
 	defer close(p.done)
 	p.err = k.ensure(context.WithoutCancel(ctx))
@@ -83,7 +83,7 @@ func (k *AccountManager) join() (p *pass, mine bool) {
 	return k.next, true
 }
 
-// Narrow revokes the names that are in no role binding any more. It grants nothing.
+// Narrow revokes the names that no role binding contains. It grants nothing.
 func (k *AccountManager) Narrow(ctx context.Context) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -113,7 +113,8 @@ func (k *AccountManager) ensure(ctx context.Context) error {
 	for _, s := range desired.accounts {
 		errs = append(errs, k.bindRoleInNamespace(ctx, s))
 	}
-	// A name may have moved from one role to another. It leaves the old role when the new one exists.
+	// A name may have moved from one role to another. It is removed from the old role after it was added to the new
+	// one.
 	if err := errors.Join(errs...); err != nil {
 		return err
 	}
@@ -166,7 +167,7 @@ func (k *AccountManager) ensureNamespace(ctx context.Context) error {
 	}
 	account := &corev1.ServiceAccount{ObjectMeta: metadata(names.Namespace, names.Impersonator)}
 	if err := k.Writer.Client.Get(ctx, client.ObjectKeyFromObject(account), account); err == nil {
-		return nil // and so does its namespace
+		return nil // as is the namespace of the account
 	}
 	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: names.Namespace, Labels: map[string]string{
 		names.ManagedByLabel: names.ManagedBy, names.ComponentLabel: component,

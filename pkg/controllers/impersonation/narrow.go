@@ -27,7 +27,7 @@ type existingObjects struct {
 func (k *AccountManager) read(ctx context.Context) (*existingObjects, error) {
 	p := &existingObjects{}
 	lists := []client.ObjectList{&p.clusterRoles, &p.clusterRoleBindings}
-	if !k.Member { // on a member, ServiceAccounts of the host are users
+	if !k.Member { // On a member, ServiceAccounts of the host are impersonated as users.
 		lists = append(lists, &p.roles, &p.roleBindings)
 	}
 	for _, list := range lists {
@@ -124,7 +124,7 @@ func (k *AccountManager) narrowObject(ctx context.Context, existing, desired cli
 	return err
 }
 
-// prune deletes the roles that have no desired names any more, and their bindings first.
+// prune deletes the roles without desired names, after their bindings.
 func (k *AccountManager) prune(ctx context.Context, desired *roles) error {
 	found, err := k.read(ctx)
 	if err != nil {

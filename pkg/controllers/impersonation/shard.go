@@ -21,7 +21,7 @@ const (
 
 	// shardBytes bounds the names in one role. etcd refuses requests of more than 1.5 MiB.
 	shardBytes = 256 << 10
-	// hashBits bounds the number of splits of a shard.
+	// hashBits bounds the depth of the splits of a shard.
 	hashBits = 64
 	// entryOverhead is the size of a name in addition to its characters.
 	entryOverhead = 8

@@ -73,7 +73,7 @@ func (s *Source) Read(ctx context.Context) (*Desired, error) {
 	if err := s.Reader.List(ctx, &all, client.UnsafeDisableDeepCopy); err != nil {
 		return nil, fmt.Errorf("listing role bindings: %w", err)
 	}
-	var sum uint64 // of a set: lists have no order
+	var sum uint64 // a commutative sum, because lists have no order
 	for i := range users.Items {
 		sum += s.identify(&users.Items[i].ObjectMeta)
 	}

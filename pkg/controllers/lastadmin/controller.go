@@ -2,17 +2,16 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package lastadmin tells the admission policies of the host which user is the last usable administrator, since CEL
-// cannot count users. It writes one ConfigMap, which is the parameter of the policies in config/admission.
+// cannot count users. It writes one KubeVisionPolicyParameter, which the policies in config/admission read.
 package lastadmin
 
 import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -26,26 +25,25 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/authentication/credentials"
 	"github.com/kubevision-io/kubevision/pkg/bindings"
 	"github.com/kubevision-io/kubevision/pkg/clusters"
+	"github.com/kubevision-io/kubevision/pkg/controllers/apply"
 	"github.com/kubevision-io/kubevision/pkg/controllers/predicates"
 	"github.com/kubevision-io/kubevision/pkg/names"
 )
 
-// Reconciler maintains the ConfigMap.
+// Reconciler maintains the parameter.
 type Reconciler struct {
 	Client client.Client
 }
 
-func configMapKey() types.NamespacedName {
-	return types.NamespacedName{Namespace: names.Namespace, Name: names.LastAdminConfigMap}
-}
+func parameterKey() types.NamespacedName { return types.NamespacedName{Name: names.LastAdminParameter} }
 
-// SetupWithManager watches the ConfigMap, and all objects that make a user a usable administrator.
+// SetupWithManager watches the parameter, and all objects that make a user a usable administrator.
 func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	if r.Client == nil {
 		return errors.New("the last admin controller lacks a client")
 	}
 	one := handler.EnqueueRequestsFromMapFunc(func(context.Context, client.Object) []reconcile.Request {
-		return []reconcile.Request{{NamespacedName: configMapKey()}}
+		return []reconcile.Request{{NamespacedName: parameterKey()}}
 	})
 	specChanged := builder.WithPredicates(predicate.GenerationChangedPredicate{})
 	selectionChanged := builder.WithPredicates(predicate.Or(predicate.GenerationChangedPredicate{},
@@ -56,53 +54,31 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	}))
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("lastadmin").
-		For(&corev1.ConfigMap{}, builder.WithPredicates(predicates.Named(configMapKey()))).
+		For(&kubevisionv1alpha1.KubeVisionPolicyParameter{}, builder.WithPredicates(predicates.Named(parameterKey()))).
 		Watches(&kubevisionv1alpha1.KubeVisionUser{}, one, specChanged).
 		Watches(&kubevisionv1alpha1.KubeVisionRoleBinding{}, one, specChanged).
 		Watches(&kubevisionv1alpha1.KubeVisionCluster{}, one, selectionChanged).
 		Watches(&corev1.Secret{}, one, holdsCredentials).
-		WatchesRawSource(predicates.OnStart(configMapKey())).
+		WatchesRawSource(predicates.OnStart(parameterKey())).
 		Complete(r)
 }
 
-// Reconcile updates the ConfigMap.
+// Reconcile updates the parameter.
 func (r *Reconciler) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Result, error) {
 	grants, err := r.grants(ctx)
 	if err != nil {
 		return ctrl.Result{}, err
 	}
-	wanted := parameters(grants)
-	existing := &corev1.ConfigMap{}
-	err = r.Client.Get(ctx, configMapKey(), existing)
-	if apierrors.IsNotFound(err) {
-		return ctrl.Result{}, r.create(ctx, wanted)
+	wanted := kubevisionv1alpha1.KubeVisionPolicyParameterSpec{LastAdmin: parameter(grants)}
+	existing := &kubevisionv1alpha1.KubeVisionPolicyParameter{}
+	err = r.Client.Get(ctx, parameterKey(), existing)
+	if client.IgnoreNotFound(err) != nil {
+		return ctrl.Result{}, fmt.Errorf("reading the parameter %s: %w", names.LastAdminParameter, err)
 	}
-	if err != nil {
-		return ctrl.Result{}, fmt.Errorf("reading config map %s: %w", names.LastAdminConfigMap, err)
-	}
-	if maps.Equal(existing.Data, wanted) {
+	if err == nil && equality.Semantic.DeepEqual(existing.Spec, wanted) {
 		return ctrl.Result{}, nil
 	}
-	changed := existing.DeepCopy()
-	changed.Data = wanted
-	if err := r.Client.Update(ctx, changed); err != nil {
-		return ctrl.Result{}, fmt.Errorf("updating config map %s: %w", names.LastAdminConfigMap, err)
-	}
-	return ctrl.Result{}, nil
-}
-
-func (r *Reconciler) create(ctx context.Context, data map[string]string) error {
-	made := &corev1.ConfigMap{
-		ObjectMeta: metav1.ObjectMeta{
-			Namespace: names.Namespace, Name: names.LastAdminConfigMap,
-			Labels: map[string]string{names.ManagedByLabel: names.ManagedBy},
-		},
-		Data: data,
-	}
-	if err := r.Client.Create(ctx, made); err != nil {
-		return fmt.Errorf("creating config map %s: %w", names.LastAdminConfigMap, err)
-	}
-	return nil
+	return ctrl.Result{}, apply.PolicyParameter(ctx, r.Client, names.LastAdminParameter, wanted)
 }
 
 // grants returns all grants by which usable users are administrators of the host.

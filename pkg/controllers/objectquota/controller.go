@@ -2,30 +2,29 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package objectquota limits the number and the size of users, clusters and role bindings. Kubernetes has no quota
-// for cluster-scoped objects, and CEL cannot count. The controller counts the objects and writes the exhausted limits
-// to a ConfigMap; the admission policy in config/admission uses it as its parameter.
+// for cluster-scoped objects, and CEL cannot count. The controller counts the objects and writes their number to a
+// KubeVisionPolicyParameter, which the policy in config/admission compares with the limits.
 package objectquota
 
 import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
+	"slices"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/util/workqueue"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/controllers/apply"
 	"github.com/kubevision-io/kubevision/pkg/controllers/predicates"
 	"github.com/kubevision-io/kubevision/pkg/names"
 )
@@ -38,42 +37,40 @@ const (
 	period = time.Minute
 )
 
-// Reconciler maintains the ConfigMap.
+// Reconciler maintains the parameter.
 type Reconciler struct {
 	Client client.Client
-	// Live reads the ConfigMap from the API server, since no cache holds it.
-	Live   client.Reader
 	Clock  clock.PassiveClock
 	Limits Limits
 
-	// The fields below are used by the only worker.
-	sizes   sizes
-	written map[string]string
-	at      time.Time
+	// sizes is used by the only worker.
+	sizes sizes
 }
 
-func configMapKey() types.NamespacedName {
-	return types.NamespacedName{Namespace: names.Namespace, Name: names.ObjectQuotaConfigMap}
+func parameterKey() types.NamespacedName {
+	return types.NamespacedName{Name: names.ObjectQuotaParameter}
 }
 
-// SetupWithManager watches the kinds that are counted.
+// SetupWithManager watches the parameter, and the kinds that are counted.
 func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
-	if r.Client == nil || r.Live == nil || r.Clock == nil {
+	if r.Client == nil || r.Clock == nil {
 		return errors.New("the object quota controller lacks a dependency")
 	}
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("objectquota").
+		Watches(&kubevisionv1alpha1.KubeVisionPolicyParameter{}, countSoon(),
+			builder.WithPredicates(predicates.Named(parameterKey()))).
 		Watches(&kubevisionv1alpha1.KubeVisionUser{}, countSoon()).
 		Watches(&kubevisionv1alpha1.KubeVisionCluster{}, countSoon()).
 		Watches(&kubevisionv1alpha1.KubeVisionRoleBinding{}, countSoon()).
-		WatchesRawSource(predicates.OnStart(configMapKey())).
+		WatchesRawSource(predicates.OnStart(parameterKey())).
 		Complete(r)
 }
 
 // countSoon returns a handler that enqueues one count for many changes.
 func countSoon() handler.EventHandler {
 	type queue = workqueue.TypedRateLimitingInterface[reconcile.Request]
-	add := func(q queue) { q.AddAfter(reconcile.Request{NamespacedName: configMapKey()}, pause) }
+	add := func(q queue) { q.AddAfter(reconcile.Request{NamespacedName: parameterKey()}, pause) }
 	return handler.Funcs{
 		CreateFunc: func(_ context.Context, _ event.CreateEvent, q queue) { add(q) },
 		UpdateFunc: func(_ context.Context, _ event.UpdateEvent, q queue) { add(q) },
@@ -81,55 +78,37 @@ func countSoon() handler.EventHandler {
 	}
 }
 
-// Reconcile counts the objects, and writes the ConfigMap if its content has changed or is a minute old.
+// Reconcile counts the objects, and writes the parameter if a verdict has changed or the last count is a minute old.
 func (r *Reconciler) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Result, error) {
 	now, err := r.count(ctx)
 	if err != nil {
 		return ctrl.Result{}, err
 	}
-	refusals, at := now.refusals(r.Limits), r.Clock.Now()
-	next := period - at.Sub(r.at)
-	if next > 0 && maps.Equal(refusals, r.written) {
-		return ctrl.Result{RequeueAfter: next}, nil
+	var before []verdict
+	at := r.Clock.Now()
+	wanted := now.parameter(r.Limits, at)
+	existing := &kubevisionv1alpha1.KubeVisionPolicyParameter{}
+	err = r.Client.Get(ctx, parameterKey(), existing)
+	if client.IgnoreNotFound(err) != nil {
+		return ctrl.Result{}, fmt.Errorf("reading the parameter %s: %w", names.ObjectQuotaParameter, err)
 	}
-	data := maps.Clone(refusals)
-	data[countedKey], data[objectsKey] = at.UTC().Format(time.RFC3339), now.String()
-	if err := r.write(ctx, data); err != nil {
+	if last := existing.Spec.ObjectQuota; last != nil {
+		before = verdicts(last)
+		age := at.Sub(last.CountTime.Time) // negative if the clock of another replica was ahead
+		if age >= 0 && age < period && slices.Equal(before, verdicts(wanted)) {
+			return ctrl.Result{RequeueAfter: period - age}, nil
+		}
+	}
+	spec := kubevisionv1alpha1.KubeVisionPolicyParameterSpec{ObjectQuota: wanted}
+	if err := apply.PolicyParameter(ctx, r.Client, names.ObjectQuotaParameter, spec); err != nil {
 		return ctrl.Result{}, err
 	}
-	for key, why := range refusals {
-		if r.written[key] == "" {
-			ctrl.LoggerFrom(ctx).Info("Further objects are rejected", "limit", key, "why", why)
+	for _, v := range verdicts(wanted) {
+		if v.reached && !slices.Contains(before, v) {
+			ctrl.LoggerFrom(ctx).Info("Further objects are rejected", "flag", v.flag, "limit", v.limit)
 		}
 	}
-	r.written, r.at = refusals, at
 	return ctrl.Result{RequeueAfter: period}, nil
-}
-
-func (r *Reconciler) write(ctx context.Context, data map[string]string) error {
-	existing := &corev1.ConfigMap{}
-	err := r.Live.Get(ctx, configMapKey(), existing)
-	if apierrors.IsNotFound(err) {
-		made := &corev1.ConfigMap{
-			ObjectMeta: metav1.ObjectMeta{
-				Namespace: names.Namespace, Name: names.ObjectQuotaConfigMap,
-				Labels: map[string]string{names.ManagedByLabel: names.ManagedBy},
-			},
-			Data: data,
-		}
-		if err := r.Client.Create(ctx, made); err != nil {
-			return fmt.Errorf("creating config map %s: %w", names.ObjectQuotaConfigMap, err)
-		}
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("reading config map %s: %w", names.ObjectQuotaConfigMap, err)
-	}
-	existing.Data, existing.BinaryData = data, nil
-	if err := r.Client.Update(ctx, existing); err != nil {
-		return fmt.Errorf("updating config map %s: %w", names.ObjectQuotaConfigMap, err)
-	}
-	return nil
 }
 
 // count counts the objects in the manager's cache.

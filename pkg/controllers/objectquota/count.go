@@ -6,22 +6,13 @@ package objectquota
 import (
 	"encoding/json"
 	"fmt"
+	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
-)
-
-// Keys of the ConfigMap that the policy in config/admission reads. The plural of a kind is a key while no more
-// objects of that kind may be created; its value is the reason.
-const (
-	// bytesKey is present while no object may be created or grow; its value is the reason.
-	bytesKey = "bytes"
-	// countedKey holds the time of the count. The policy rejects requests if it is minutes old.
-	countedKey = "counted"
-	// objectsKey holds the number of objects, for information.
-	objectsKey = "objects"
 )
 
 // counts holds the number and the size of the objects.
@@ -30,34 +21,34 @@ type counts struct {
 	bytes                         int64
 }
 
-// refusals returns the reasons for which the host must reject objects, by the keys of the ConfigMap. The reasons do
-// not contain the current numbers, which would cause a write for each object.
-func (c counts) refusals(l Limits) map[string]string {
-	out := map[string]string{}
-	for _, kind := range []struct {
-		resource, flag string
-		number, limit  int
-	}{
-		{kubevisionv1alpha1.ResourceUsers, "--max-users", c.users, l.Users},
-		{kubevisionv1alpha1.ResourceClusters, "--max-clusters", c.clusters, l.Clusters},
-		{kubevisionv1alpha1.ResourceRoleBindings, "--max-role-bindings", c.roleBindings, l.RoleBindings},
-	} {
-		if kind.number >= kind.limit {
-			out[kind.resource] = fmt.Sprintf("the number of %s has reached %s of kubevision-controller-manager, %d: "+
-				"delete those that are not needed, or raise the flag", kind.resource, kind.flag, kind.limit)
-		}
+// parameter returns the parameter of the policy.
+func (c counts) parameter(l Limits, at time.Time) *kubevisionv1alpha1.ObjectQuotaParameter {
+	usage := func(used, limit int) kubevisionv1alpha1.ObjectQuotaUsage {
+		return kubevisionv1alpha1.ObjectQuotaUsage{Used: int64(used), Limit: int64(limit)}
 	}
-	if c.bytes >= l.Bytes {
-		out[bytesKey] = fmt.Sprintf(
-			"the size of the users, clusters and role bindings of KubeVision has reached --max-object-bytes "+
-				"of kubevision-controller-manager, %d: delete those that are not needed, or raise the flag", l.Bytes)
+	return &kubevisionv1alpha1.ObjectQuotaParameter{
+		CountTime: metav1.NewTime(at.UTC()), Users: usage(c.users, l.Users), Clusters: usage(c.clusters, l.Clusters),
+		RoleBindings: usage(c.roleBindings, l.RoleBindings),
+		Bytes:        kubevisionv1alpha1.ObjectQuotaUsage{Used: c.bytes, Limit: l.Bytes},
 	}
-	return out
 }
 
-func (c counts) String() string {
-	return fmt.Sprintf("%d users, %d clusters, %d role bindings, %d bytes", c.users, c.clusters, c.roleBindings,
-		c.bytes)
+// verdict is what the policy concludes from a limit and its use.
+type verdict struct {
+	flag    string
+	limit   int64
+	reached bool
+}
+
+// verdicts returns the verdict of each limit.
+func verdicts(p *kubevisionv1alpha1.ObjectQuotaParameter) []verdict {
+	conclude := func(flag string, u kubevisionv1alpha1.ObjectQuotaUsage) verdict {
+		return verdict{flag: flag, limit: u.Limit, reached: u.Used >= u.Limit}
+	}
+	return []verdict{
+		conclude("--max-users", p.Users), conclude("--max-clusters", p.Clusters),
+		conclude("--max-role-bindings", p.RoleBindings), conclude("--max-object-bytes", p.Bytes),
+	}
 }
 
 // size is the size of one version of an object.

@@ -4,38 +4,52 @@
 package objectquota
 
 import (
-	"maps"
 	"slices"
-	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 )
 
-func TestRefusals(t *testing.T) {
+// TestVerdicts verifies that the parameter has the numbers and limits, and that a verdict changes with a limit only.
+func TestVerdicts(t *testing.T) {
 	limits := Limits{Users: 3, Clusters: 2, RoleBindings: 1, Bytes: 100}
+	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	for name, tc := range map[string]struct {
 		counts counts
 		want   []string
 	}{
 		"nothing":           {counts{}, nil},
 		"one less":          {counts{users: 2, clusters: 1, bytes: 99}, nil},
-		"users":             {counts{users: 3}, []string{"kubevisionusers"}},
-		"clusters, beyond":  {counts{clusters: 9}, []string{"kubevisionclusters"}},
-		"bindings":          {counts{roleBindings: 1}, []string{"kubevisionrolebindings"}},
-		"bytes, and others": {counts{users: 4, bytes: 100}, []string{"bytes", "kubevisionusers"}},
+		"users":             {counts{users: 3}, []string{"--max-users"}},
+		"clusters, beyond":  {counts{clusters: 9}, []string{"--max-clusters"}},
+		"bindings":          {counts{roleBindings: 1}, []string{"--max-role-bindings"}},
+		"bytes, and others": {counts{users: 4, bytes: 100}, []string{"--max-users", "--max-object-bytes"}},
 	} {
-		refusals := tc.counts.refusals(limits)
-		if diff := cmp.Diff(tc.want, slices.Sorted(maps.Keys(refusals))); diff != "" {
-			t.Errorf("%s (-want +got):\n%s", name, diff)
-		}
-		for key, why := range refusals {
-			if !strings.Contains(why, " --max-") {
-				t.Errorf("the reason of %s does not name the flag: %s", key, why)
+		p := tc.counts.parameter(limits, at)
+		var reached []string
+		for _, v := range verdicts(p) {
+			if v.reached {
+				reached = append(reached, v.flag)
 			}
 		}
+		if diff := cmp.Diff(tc.want, reached); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+		if p.Users.Used != int64(tc.counts.users) || p.Users.Limit != 3 || p.Bytes.Used != tc.counts.bytes ||
+			p.Bytes.Limit != 100 || !p.CountTime.Time.Equal(at) {
+			t.Errorf("%s: the parameter is %+v", name, p)
+		}
+	}
+	few, more := counts{users: 1}, counts{users: 2, bytes: 9}
+	if before := verdicts(few.parameter(limits, at)); !slices.Equal(before, verdicts(more.parameter(limits, at))) {
+		t.Error("a verdict changes with a number below the limit")
+	}
+	limits.Users++
+	if before := verdicts(few.parameter(limits, at)); slices.Contains(before, verdict{"--max-users", 3, false}) {
+		t.Error("no verdict changes with the flag")
 	}
 }
 

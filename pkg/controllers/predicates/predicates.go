@@ -1,7 +1,7 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package predicates has predicates and sources that several controllers share.
+// Package predicates provides predicates and sources that several controllers share.
 package predicates
 
 import (
@@ -30,9 +30,9 @@ func OnStart(key types.NamespacedName) source.Source {
 	})
 }
 
-// SkipInitialList returns a predicate that drops the create events of the initial list. At that time the controller
-// enqueues each of its own objects anyway, and starts its workers after all caches are synchronized. With thousands
-// of objects of both kinds the start would otherwise take minutes, and the manager gives up after two.
+// SkipInitialList returns a predicate that drops the create events of the initial list. The controller enqueues each of
+// its own objects at that time, and starts its workers after all caches are synchronized. With thousands of objects of
+// both kinds, the start would otherwise take minutes, and the manager fails after two minutes.
 func SkipInitialList() predicate.Predicate {
 	return predicate.Funcs{CreateFunc: func(e event.CreateEvent) bool { return !e.IsInInitialList }}
 }

@@ -5,8 +5,8 @@ package rolebinding
 
 import "sync"
 
-// activeRevocations counts the revocations in progress on each cluster. Grants of other bindings there, which may be
-// thousands of writes, wait for them.
+// activeRevocations counts the revocations in progress on each cluster. Grants of other bindings on the cluster, which
+// may be thousands of writes, wait for them.
 type activeRevocations struct {
 	mu    sync.Mutex
 	count map[string]int

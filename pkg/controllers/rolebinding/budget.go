@@ -126,7 +126,7 @@ func (l *budgets) refresh(
 	return charges
 }
 
-// settle records the size that a binding holds after all objects that it does not grant any more were deleted.
+// settle records the size of a binding after the deletion of all objects that the binding no longer grants.
 func (l *budgets) settle(
 	t *clustercache.Cluster, b *kubevisionv1alpha1.KubeVisionRoleBinding, admitted bool,
 	existing map[objectKey]client.Object,

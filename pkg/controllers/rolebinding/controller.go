@@ -59,7 +59,7 @@ type Reconciler struct {
 	// Roles caches the metadata of all ClusterRoles of the host. The cache of the manager holds only the roles that
 	// KubeVision manages.
 	Roles cache.Cache
-	// Concurrency is the number of bindings that are reconciled at once.
+	// Concurrency is the number of bindings that are reconciled concurrently.
 	Concurrency int
 
 	statuses    condition.Patcher
@@ -73,7 +73,7 @@ type Reconciler struct {
 // SetupWithManager watches bindings, the objects that they refer to, and the objects that the controller creates.
 func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	if r.Client == nil || r.Recorder == nil || r.Targets == nil || r.Roles == nil {
-		return errors.New("the role binding controller lacks a dependency")
+		return errors.New("all fields of the role binding controller must be set")
 	}
 	r.budgets = newBudgets()
 	r.revocations = &revocations{pending: newBindingGauge(pendingRevocations)}
@@ -124,8 +124,8 @@ func clusterRoleMetadata() *metav1.PartialObjectMetadata {
 	return o
 }
 
-// Reconcile brings the objects of one binding into line with its spec. The condition Ready guarantees that the next
-// request of the subjects is allowed.
+// Reconcile reconciles the objects of one binding. The condition Ready guarantees that the next request of the subjects
+// is allowed.
 func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (_ ctrl.Result, reterr error) {
 	b := &kubevisionv1alpha1.KubeVisionRoleBinding{}
 	err := r.Client.Get(ctx, request.NamespacedName, b)
@@ -156,7 +156,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (_ ctr
 	if err == nil && p.waiting() {
 		return ctrl.Result{RequeueAfter: nextTurn, Priority: new(handler.LowPriority)}, nil
 	}
-	// a retry does not change the owner of a foreign object; the condition explains what to do
+	// A retry does not change the owner of a foreign object. The condition describes the solution.
 	if err == nil || errors.Is(err, apply.ErrForeign) {
 		return ctrl.Result{RequeueAfter: r.requeueAfter(b, p), Priority: new(0)}, nil
 	}

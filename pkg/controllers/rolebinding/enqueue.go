@@ -163,7 +163,7 @@ func requestsForMadeObject(_ context.Context, o client.Object) []reconcile.Reque
 // requestsForOrphans returns the bindings, existing or not, that have objects on the reachable members.
 func (r *Reconciler) requestsForOrphans(ctx context.Context) []reconcile.Request {
 	found := sets.New[reconcile.Request]()
-	for _, t := range r.Targets.All()[1:] { // all but the host
+	for _, t := range r.Targets.All()[1:] { // all clusters except the host
 		objects, err := listMade(ctx, t.Writer.Client, client.MatchingLabels{names.ManagedByLabel: names.ManagedBy})
 		if err != nil {
 			ctrl.LoggerFrom(ctx).Error(err, "Listing what was made on a member", "clusterID", t.ID)

@@ -38,7 +38,7 @@ const (
 	turn = 64
 )
 
-// execute first revokes rights on every cluster that the binding does not grant any more, and then grants. A revocation
+// execute first revokes rights on every cluster that the binding no longer grants, and then grants rights. A revocation
 // on one cluster never waits for a grant on another. The permission to use the clusters is granted last. A failure on a
 // member is recorded in its grant and does not stop the others. The returned error is that of the host.
 func (r *Reconciler) execute(ctx context.Context, b *kubevisionv1alpha1.KubeVisionRoleBinding, p *plan) error {
@@ -116,7 +116,7 @@ func (r *Reconciler) grantOnCluster(ctx context.Context, g *grant) error {
 			inNamespaces = append(inNamespaces, o)
 		}
 	}
-	var left, written atomic.Int64 // failures do not count, or they would use up every turn
+	var left, written atomic.Int64 // Failures are not counted, because they would use up every turn.
 	failed := newFailures()
 	err := fanout.Each(ctx, len(inNamespaces), parallelWrites, func(ctx context.Context, i int) error {
 		if written.Load() >= turn || r.revoking.isActive(g.target.ID) {
@@ -147,8 +147,8 @@ func (r *Reconciler) finalize(ctx context.Context, b *kubevisionv1alpha1.KubeVis
 	})
 }
 
-// removeOrphans removes the objects of a binding that does not exist any more. An object that merely carries the
-// binding's label is repaired concurrently, and stays if the repair comes first.
+// removeOrphans removes the objects of a deleted binding. An object that has the binding's label but belongs to another
+// binding is repaired concurrently, and is not removed if the repair comes first.
 func (r *Reconciler) removeOrphans(ctx context.Context, binding string) error {
 	err := removeFromEach(ctx, r.Targets.All(), func(ctx context.Context, t *clustercache.Cluster) error {
 		found, err := listMade(ctx, t.Writer.Client, indexed(binding))

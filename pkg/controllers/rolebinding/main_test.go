@@ -69,7 +69,7 @@ func newBinding(
 
 func user(u *kubevisionv1alpha1.KubeVisionUser) string { return grants.User(u.Name) }
 
-// using returns the objects that let the subjects use the host.
+// using returns the objects that allow the subjects to use the host.
 func using(b *kubevisionv1alpha1.KubeVisionRoleBinding, subjects ...string) grants.Objects {
 	return grants.Using(b, hostName, subjects...)
 }

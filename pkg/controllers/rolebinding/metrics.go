@@ -36,7 +36,7 @@ func Metrics() []metrics.Registerable {
 	return []metrics.Registerable{revocationFailures, pendingRevocations, unreachableBindings}
 }
 
-// revocations records the bindings of which a revocation has failed, and reports the failures.
+// revocations records the bindings with a failed revocation, and reports the failures.
 type revocations struct {
 	pending *bindingGauge
 }

@@ -35,13 +35,13 @@ type plan struct {
 	unknown []string
 	// invalid is the error of an invalid selector, which selects nothing.
 	invalid error
-	// uses are the objects on the host that let the subjects use the clusters: a ClusterRole and its binding.
+	// uses are the objects on the host that allow the subjects to use the clusters: a ClusterRole and its binding.
 	uses []client.Object
 	// usesErr is the reason for which uses could not be planned.
 	usesErr error
-	// leftOut is true if the names of the subjects exceed the budget of the impersonating account.
+	// leftOut is true if the impersonating account omits the names of the subjects because they exceed its budget.
 	leftOut bool
-	// grants are the grants on the reachable ones of the clusters.
+	// grants are the grants on those clusters that are reachable.
 	grants []*grant
 }
 
@@ -137,7 +137,7 @@ func (r *Reconciler) plan(ctx context.Context, b *kubevisionv1alpha1.KubeVisionR
 	for i := range p.clusters {
 		t, err := p.view.Get(&p.clusters[i])
 		if err != nil || p.grantOn(t) != nil {
-			continue // not connected, which its status reports, or another registration of the same cluster
+			continue // The cluster is not connected, or is another registration of a cluster in the plan.
 		}
 		g := &grant{target: t, subjects: r.subjectsOn(t, p)}
 		p.grants = append(p.grants, g)
@@ -195,7 +195,7 @@ func (r *Reconciler) planGrant(
 		g.absent = all.absent(b.Spec.Namespaces)
 	}
 	if len(p.subjects) == 0 {
-		g.unread = nil // without subjects no object stays
+		g.unread = nil // Without subjects, no object is kept.
 		return
 	}
 	g.objects = newGrants(b, g.namespaces, g.subjects)
@@ -272,9 +272,8 @@ func clusterRoleRef(name string) rbacv1.RoleRef {
 	return rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: name}
 }
 
-// planUses plans the objects that let the subjects use the clusters, unless the name of their role is taken by a
-// foreign object. Subjects that are bound on every cluster may use any name, and so learn which names are not
-// registered.
+// planUses plans the objects that allow the subjects to use the clusters, unless a foreign object has the name of their
+// role. Subjects that are bound on every cluster may use any name, so they can find out which names are not registered.
 func (r *Reconciler) planUses(ctx context.Context, b *kubevisionv1alpha1.KubeVisionRoleBinding, p *plan) {
 	every := bindings.SelectsEveryCluster(b.Spec.Clusters)
 	if len(p.clusters) == 0 && !every {

@@ -26,9 +26,9 @@ import (
 // errRevocation marks a failed revocation.
 var errRevocation = errors.New("rights that the binding does not grant any more could not be revoked")
 
-// revokeOnCluster revokes rights on a cluster that the binding does not grant there any more, and grants nothing: it
-// deletes objects that are not wanted or that bind another role, and narrows the subjects of the others. Cluster-wide
-// objects go first. A failure does not stop the rest.
+// revokeOnCluster revokes rights on a cluster that the binding no longer grants: it deletes objects that are not wanted
+// or that bind another role, and removes subjects from the others, cluster-wide objects first. It grants nothing. A
+// failure does not stop the rest.
 func (r *Reconciler) revokeOnCluster(
 	ctx context.Context, b *kubevisionv1alpha1.KubeVisionRoleBinding, p *plan, t *clustercache.Cluster, g *grant,
 ) error {

@@ -20,9 +20,9 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/controllers/apply"
 )
 
-// findRole looks up the roles that the binding refers to. As in Kubernetes, a grant of a custom role is created
-// before the role exists, and takes effect with it. A built-in role must exist and be managed by KubeVision: a
-// foreign role of the same name would grant unintended rights.
+// findRole looks up the roles that the binding refers to. As in Kubernetes, a grant of a custom role may precede the
+// role. A built-in role must exist and be managed by KubeVision, because a foreign role of the same name would grant
+// unintended rights.
 func findRole(ctx context.Context, b *kubevisionv1alpha1.KubeVisionRoleBinding, g *grant) error {
 	if _, ok := bindings.BuiltInRole(b.Spec.RoleRef); ok {
 		g.roles, g.ruleless = map[string]bool{}, map[string]bool{}

@@ -20,7 +20,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/controllers/condition"
 )
 
-// verdict is the content of one condition.
+// verdict is the status, the reason and the message of a condition.
 type verdict struct {
 	status  metav1.ConditionStatus
 	reason  string

@@ -21,8 +21,8 @@ const (
 	lifetime = 365 * 24 * time.Hour
 	// renewBefore is the remaining lifetime at which a certificate is renewed.
 	renewBefore = lifetime / 3
-	// maxPrevious is the number of previous CAs that clients trust: that of the served certificate, and one whose
-	// certificate was never stored because the program ended before.
+	// maxPrevious is the number of previous CAs that clients trust: the CA of the served certificate, and the CA of a
+	// certificate that was not stored because the program ended before.
 	maxPrevious = 2
 	// backdate allows for differences between clocks.
 	backdate = time.Hour
@@ -53,7 +53,8 @@ func issue(hosts []string, now time.Time) (bundle, error) {
 	return bundle{cert: leaf.CertPEM, key: leaf.KeyPEM, ca: ca.CertPEM}, nil
 }
 
-// remainingUse returns how long a certificate may still be served for these hosts, or an error if it may not be served.
+// remainingUse returns the time for which a certificate may still be served for these hosts, or an error if it may not
+// be served.
 func remainingUse(cert, key, ca []byte, hosts []string, now time.Time) (time.Duration, error) {
 	pair, err := tls.X509KeyPair(cert, key)
 	if err != nil {

@@ -39,10 +39,10 @@ func apiServiceKey() types.NamespacedName { return types.NamespacedName{Name: na
 
 var apiServiceGVK = schema.GroupVersionKind{Group: "apiregistration.k8s.io", Version: "v1", Kind: "APIService"}
 
-// Reconciler maintains the Secret and the caBundle of the APIService.
+// Reconciler reconciles the Secret with the certificate and the caBundle of the APIService.
 type Reconciler struct {
 	Client client.Client
-	// Live reads from the host: a cache that lags behind must not cause a second certificate.
+	// Live reads from the host, because an outdated cache must not cause a second certificate.
 	Live  client.Reader
 	Clock clock.PassiveClock
 	// ExtraHosts are additional names and addresses in the certificate.
@@ -52,7 +52,7 @@ type Reconciler struct {
 // SetupWithManager watches the Secret and the APIService.
 func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	if r.Client == nil || r.Live == nil || r.Clock == nil {
-		return errors.New("the serving certificate controller lacks a dependency")
+		return errors.New("all fields of the serving certificate controller must be set")
 	}
 	apiService := &metav1.PartialObjectMetadata{}
 	apiService.SetGroupVersionKind(apiServiceGVK)
@@ -102,7 +102,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Result
 		return ctrl.Result{}, err
 	}
 	bundle := mergeBundles(made.ca, r.previous(secret, apiService), r.Clock.Now())
-	// The CA bundle is written first: the certificate may be served as soon as it is written.
+	// The CA bundle must be written first, because the certificate may be served as soon as it is written.
 	if err := r.writeCABundle(ctx, apiService, bundle); err != nil {
 		return ctrl.Result{}, err
 	}
@@ -121,7 +121,7 @@ func (r *Reconciler) previous(secret *corev1.Secret, apiService *unstructured.Un
 	switch ca := secret.Data[caKey]; {
 	case isCompromised(apiService):
 		return nil
-	case len(mergeBundles(nil, ca, r.Clock.Now())) == 0: // somebody has deleted or changed the Secret
+	case len(mergeBundles(nil, ca, r.Clock.Now())) == 0: // The Secret was deleted or changed by another client.
 		return caBundleOf(apiService)
 	default:
 		return ca

@@ -20,12 +20,12 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/authentication/sessionindex"
 )
 
-// retention is how long an expired session is kept, so that its refresh token is reported as expired and not as
-// invalid.
+// retention is the time for which an expired session is kept, so that its refresh token is reported as expired rather
+// than invalid.
 const retention = 24 * time.Hour
 
 const (
-	// indexLag is the pause before the next look at an index that does not contain the session yet.
+	// indexLag is the pause before the next check of an index that does not contain the session yet.
 	indexLag = 100 * time.Millisecond
 	// endLag is the time after which sessions beyond the limits should be deleted.
 	endLag = time.Second
@@ -46,7 +46,7 @@ type Reconciler struct {
 // SetupWithManager watches sessions.
 func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager) error {
 	if r.Client == nil || r.Clock == nil || r.Audit == nil {
-		return errors.New("the session controller lacks a dependency")
+		return errors.New("all fields of the session controller must be set")
 	}
 	informer, err := mgr.GetCache().GetInformer(ctx, &kubevisionv1alpha1.KubeVisionSession{},
 		cache.BlockUntilSynced(false))
@@ -59,8 +59,8 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager) err
 	return ctrl.NewControllerManagedBy(mgr).Named("session").For(&kubevisionv1alpha1.KubeVisionSession{}).Complete(r)
 }
 
-// Reconcile deletes a session that expired long enough ago, or requeues it. It also deletes the sessions beyond the
-// limits: concurrent logins on several replicas do not see each other.
+// Reconcile deletes a session whose retention has ended, or requeues it. It also deletes the sessions beyond the
+// limits, which concurrent logins on several replicas may exceed.
 func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.Result, error) {
 	s := &kubevisionv1alpha1.KubeVisionSession{}
 	if err := r.Client.Get(ctx, request.NamespacedName, s); err != nil {

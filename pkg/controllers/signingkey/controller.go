@@ -25,10 +25,10 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/names"
 )
 
-// Reconciler maintains the Secret.
+// Reconciler reconciles the Secret with the signing keys.
 type Reconciler struct {
 	Client client.Client
-	// Live reads from the host: a cache that lags behind must not cause a second key.
+	// Live reads from the host, because an outdated cache must not cause a second key.
 	Live  client.Reader
 	Clock clock.PassiveClock
 	// Period is the time after which a new key signs.
@@ -42,7 +42,7 @@ func secretKey() types.NamespacedName {
 // SetupWithManager watches the Secret.
 func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	if r.Client == nil || r.Live == nil || r.Clock == nil || r.Period <= 0 {
-		return errors.New("the signing key controller lacks a dependency")
+		return errors.New("all fields of the signing key controller must be set")
 	}
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("signingkey").
@@ -63,7 +63,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Result
 		return ctrl.Result{}, fmt.Errorf("reading the signing keys: %w", err)
 	}
 	if len(secret.Data) == 0 {
-		return ctrl.Result{}, r.reportUnreadable(errors.New("it is empty"))
+		return ctrl.Result{}, r.reportUnreadable(errors.New("the Secret is empty"))
 	}
 	now := r.Clock.Now()
 	rotated, changed, next, err := token.Rotate(secret.Data, now, r.Period)
@@ -72,7 +72,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Result
 	}
 	if changed {
 		secret.Data = rotated
-		if err := r.Client.Update(ctx, secret); err != nil { // fails if another leader was faster
+		if err := r.Client.Update(ctx, secret); err != nil { // Update fails if another leader was faster.
 			return ctrl.Result{}, fmt.Errorf("rotating the signing keys: %w", err)
 		}
 		ctrl.LoggerFrom(ctx).Info("Signing keys rotated", "keys", len(rotated))

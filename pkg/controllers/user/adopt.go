@@ -21,9 +21,9 @@ import (
 // adoptCredentials makes the user the owner of restored credentials and favorites if an annotation requests it, and
 // removes the annotation. It returns true if there was one.
 //
-// A restored user has a new UID and so counts as another user: a new user with the name of a deleted one must not be
-// able to log in with the old password. The author of the annotation confirms that both are the same person. This
-// requires the right to bind each role that the user holds.
+// A restored user has a new UID and therefore counts as another user, because a new user with the name of a deleted one
+// must not be able to log in with the old password. The author of the annotation confirms that both are the same
+// person, which requires the right to bind each role that the user holds.
 func (r *Reconciler) adoptCredentials(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser) (bool, error) {
 	if _, asked := u.Annotations[names.AdoptCredentialsAnnotation]; !asked {
 		return false, nil
@@ -58,8 +58,8 @@ func (r *Reconciler) adoptCredentials(ctx context.Context, u *kubevisionv1alpha1
 	return true, nil
 }
 
-// isRestored returns true if a Secret holds credentials that were created for a user of that name and that have no
-// owner. Kubernetes deletes the credentials of an owner that does not exist.
+// isRestored returns true if a Secret contains credentials of a user of that name and has no owner. Credentials whose
+// owner does not exist are not restored: Kubernetes deletes them.
 func isRestored(secret *corev1.Secret, u *kubevisionv1alpha1.KubeVisionUser) bool {
 	return secret.Type == credentials.SecretType && belongsToNobody(secret, u)
 }

@@ -44,7 +44,7 @@ type Reconciler struct {
 // SetupWithManager watches users, the Secrets that they refer to or own, and their sessions.
 func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager) error {
 	if r.Client == nil || r.Live == nil || r.Recorder == nil || r.Hasher == nil || r.Clock == nil {
-		return errors.New("the user controller lacks a dependency")
+		return errors.New("all fields of the user controller must be set")
 	}
 	r.Recorder = recorder{r.Recorder}
 	indexer := mgr.GetFieldIndexer()
@@ -86,7 +86,7 @@ func (r *Reconciler) usersOfSecret(ctx context.Context, secret client.Object) []
 		return nil
 	}
 	requests := make([]reconcile.Request, 0, len(users.Items)+1)
-	// a Secret that occupies the name of a user's credentials may have another owner
+	// A Secret with the name of a user's credentials may have another owner.
 	if name, ok := names.CredentialsOwner(secret.GetName()); ok {
 		requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKey{Name: name}})
 	}
@@ -104,8 +104,7 @@ func userOfSession(_ context.Context, o client.Object) []reconcile.Request {
 	return []reconcile.Request{{NamespacedName: client.ObjectKey{Name: s.Spec.UserName}}}
 }
 
-// Reconcile brings one user into line with its spec. The objects of a deleted user are owned by it, and are garbage
-// collected.
+// Reconcile reconciles one user. The objects of a deleted user are garbage collected, because the user owns them.
 func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (_ ctrl.Result, reterr error) {
 	u := &kubevisionv1alpha1.KubeVisionUser{}
 	if err := r.Client.Get(ctx, request.NamespacedName, u); err != nil {

@@ -32,7 +32,7 @@ type outcome struct {
 }
 
 // reconcileCredentials imports the password from the Secret that the spec refers to, if that Secret has changed since
-// the last import. A password that the user has set since stays in force until then.
+// the last import. Until then, a password that the user has set remains valid.
 func (r *Reconciler) reconcileCredentials(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser) error {
 	result, err := r.readPassword(ctx, u)
 	if err != nil {
@@ -100,7 +100,7 @@ func (r *Reconciler) readPassword(ctx context.Context, u *kubevisionv1alpha1.Kub
 	if stored == nil || stored.Annotations[credentials.PasswordSourceAnnotation] != version {
 		return r.importPassword(ctx, u, stored, source, version)
 	}
-	if !isReadable(stored) { // the Secret may hold an older password than the one that the user has chosen since
+	if !isReadable(stored) { // The Secret may contain an older password than the one that the user has set since.
 		return outcome{metav1.ConditionFalse, kubevisionv1alpha1.ReasonSecretInvalid,
 			"the stored hash is invalid or too expensive: write another password to Secret " + ref.Name}, nil
 	}
@@ -132,7 +132,7 @@ func noteSecondFactor(u *kubevisionv1alpha1.KubeVisionUser, stored *corev1.Secre
 	return nil
 }
 
-// importPassword imports the password of the Secret if the password has changed. It ignores changes of other fields.
+// importPassword imports the password of the Secret if it has changed. It ignores changes of other fields.
 func (r *Reconciler) importPassword(
 	ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, stored, source *corev1.Secret, version string,
 ) (outcome, error) {
@@ -168,8 +168,8 @@ func (r *Reconciler) importPassword(
 	return result, nil
 }
 
-// warnOfWeakness emits an event if a clear-text password is easy to guess. The password is imported nevertheless: the
-// author of the Secret decides.
+// warnOfWeakness emits an event if a clear-text password is easy to guess. It does not prevent the import, because the
+// author of the Secret is responsible for the password.
 func (r *Reconciler) warnOfWeakness(u *kubevisionv1alpha1.KubeVisionUser, value string) {
 	if password.IsHash(value) {
 		return
@@ -179,7 +179,7 @@ func (r *Reconciler) warnOfWeakness(u *kubevisionv1alpha1.KubeVisionUser, value 
 	}
 }
 
-// isImported returns true if the value was imported last.
+// isImported returns true if the value equals the last import.
 func (r *Reconciler) isImported(ctx context.Context, stored *corev1.Secret, value string) (bool, error) {
 	if stored == nil || len(stored.Data[credentials.PasswordSourceHashKey]) == 0 || !isReadable(stored) {
 		return false, nil
@@ -276,7 +276,7 @@ func (r *Reconciler) create(
 	return nil
 }
 
-// update writes the version, and the password if there is one. It is an update and not a patch, so that it fails if the
+// update writes the version and, if it is set, the password. It is an update and not a patch, so that it fails if the
 // credentials have changed since they were read.
 func (r *Reconciler) update(ctx context.Context, stored *corev1.Secret, version string, hash *password.Hash) error {
 	updated := stored.DeepCopy()
@@ -304,7 +304,7 @@ func passwordKey(ref *kubevisionv1alpha1.SecretKeyReference) string {
 	return cmp.Or(ref.Key, names.PasswordKey)
 }
 
-// setPassword puts the password of a Secret in force, and ends everything that was started with the previous password.
+// setPassword sets the password of a Secret, and ends the logins and sessions of the previous password.
 func setPassword(secret *corev1.Secret, hash password.Hash) error {
 	if err := credentials.ReplacePassword(secret, hash, false); err != nil {
 		return fmt.Errorf("replacing the password: %w", err)

@@ -25,8 +25,8 @@ func TestDeletedCredentialsComeBack(t *testing.T) {
 	hasPassword(t, s, u.Name, value)
 }
 
-// TestForeignSecrets verifies that a Secret with the name of the credentials that the controller has not created is
-// neither used nor changed.
+// TestForeignSecrets verifies that the controller neither uses nor changes a Secret with the name of the credentials
+// that another client has created.
 func TestForeignSecrets(t *testing.T) {
 	s := start(t)
 	for name, change := range map[string]func(*corev1.Secret, string){

@@ -22,7 +22,7 @@ import (
 	"github.com/kubevision-io/kubevision/test/controlplane"
 )
 
-// wellFormed is the hash of another program, and expensive a hash of too high a cost.
+// wellFormed is a hash that another program has created. expensive is a hash whose cost exceeds the limit.
 const (
 	wellFormed = "$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc"
 	expensive  = "$argon2id$v=19$m=262144,t=16,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc"
@@ -118,8 +118,8 @@ func TestSecretThatAppearsLater(t *testing.T) {
 	hasPassword(t, s, u.Name, value)
 }
 
-// TestChosenPasswordSurvivesALabel verifies that a change of the Secret other than of the password does not replace
-// the password that the user has chosen, whatever the form of the password in the Secret.
+// TestChosenPasswordSurvivesALabel verifies that a change of the Secret's metadata does not replace the password that
+// the user has set, for each form of the password in the Secret.
 func TestChosenPasswordSurvivesALabel(t *testing.T) {
 	s, h := start(t), newHasher(t)
 	hashed := func(t *testing.T, value string) string {

@@ -41,7 +41,7 @@ func (r *Reconciler) reconcileSessions(ctx context.Context, u *kubevisionv1alpha
 	return r.endSessions(ctx, over)
 }
 
-// noteLogin records the time of the latest login in the status, where it outlives the session.
+// noteLogin records the time of the latest login in the status, which outlives the session.
 func noteLogin(u *kubevisionv1alpha1.KubeVisionUser, sessions []kubevisionv1alpha1.KubeVisionSession) {
 	for i := range sessions {
 		created := sessions[i].CreationTimestamp
@@ -52,8 +52,8 @@ func noteLogin(u *kubevisionv1alpha1.KubeVisionUser, sessions []kubevisionv1alph
 	}
 }
 
-// endedSessions returns the sessions that are invalid according to the user's credentials. Without credentials all
-// are invalid.
+// endedSessions returns the sessions that the user's credentials invalidate. Without credentials, it returns all
+// sessions.
 func (r *Reconciler) endedSessions(
 	ctx context.Context, reader client.Reader, u *kubevisionv1alpha1.KubeVisionUser,
 	sessions []kubevisionv1alpha1.KubeVisionSession,

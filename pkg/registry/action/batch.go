@@ -29,7 +29,7 @@ type item struct {
 type itemReference struct {
 	// kindField is the name of the field that contains kind.
 	kindField, kind, namespace, name, verb string
-	// check returns an error if the action does not exist for the target.
+	// check returns an error if the target does not support the action.
 	check func(objectref.Target) error
 }
 
@@ -108,7 +108,7 @@ func results[T any](out []T, warnings [][]string) routes.Result {
 	return routes.Result{Data: out, Meta: meta}
 }
 
-// do performs the action on the target of an item. An error is the outcome of this item only.
+// do performs the action on the target of an item. An error affects only this item.
 func (i *item) do(ctx context.Context, action func(objectref.Target) error) dashboardv1alpha1.BatchOutcome {
 	err := i.err
 	if err == nil {

@@ -31,7 +31,7 @@ func read(ctx context.Context, caller *clusters.Client, t objectref.Target, quer
 	return objects.Read(body, budget.AccountFrom(ctx), into)
 }
 
-// list returns the objects of a list. They are charged to the memory budget of the request.
+// list returns the objects of a list. It charges them to the memory budget of the request.
 func list[T any](
 	ctx context.Context, caller *clusters.Client, t objectref.Target, query url.Values, omit objects.Omit,
 ) ([]T, error) {
@@ -74,7 +74,7 @@ func patch(ctx context.Context, caller *clusters.Client, t objectref.Target, c c
 // remove deletes the target. Its dependents are deleted in the background.
 func remove(ctx context.Context, caller *clusters.Client, t objectref.Target) (clusters.Response, error) {
 	call := t.Call(http.MethodDelete)
-	// as kubectl: the default of some kinds orphans the dependents
+	// as in kubectl, because the default of some kinds orphans the dependents
 	call.Query = url.Values{"propagationPolicy": {"Background"}}
 	answer, err := caller.Do(ctx, call)
 	return answer, authorization.CallError(ctx, caller, t.Attributes("delete"), err)

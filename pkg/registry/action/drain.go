@@ -33,10 +33,10 @@ type draining struct {
 	options dashboardv1alpha1.DrainRequest
 	// until is the time after which evictions are not retried.
 	until time.Time
-	// found holds the Pods of the node, and results their outcomes in the same order.
+	// found contains the Pods of the node. results contains their outcomes in the same order.
 	found   []corev1.Pod
 	results []dashboardv1alpha1.DrainedPod
-	// unread are the outcomes of Pods that are too large to be read. They stay on the node.
+	// unread contains the outcomes of Pods that are too large to be read. They remain on the node.
 	unread []dashboardv1alpha1.DrainedPod
 }
 
@@ -56,7 +56,7 @@ func drain(r *routes.Request, caller *clusters.Client) (routes.Result, error) {
 	}
 	d := &draining{caller: caller, pods: pods, options: options,
 		until: time.Now().Add(time.Duration(*options.TimeoutSeconds) * time.Second)}
-	// As kubectl does, the node is cordoned first. This also checks whether the caller may change the node.
+	// The node is cordoned first, as in kubectl. This also checks whether the caller may change the node.
 	answer, err := setUnschedulable(ctx, caller, node, true, dryRunQuery(options.DryRun))
 	if err != nil {
 		return routes.Result{}, err

@@ -19,8 +19,8 @@ import (
 // maxNamed bounds the Pods that a message names.
 const maxNamed = 5
 
-// plan returns the indexes of the Pods to evict. It returns an error, and nothing is evicted, if an eviction would
-// lose something to which the caller has not agreed.
+// plan returns the indexes of the Pods to evict. It returns an error, and nothing is evicted, if an eviction would lose
+// data and the caller has not confirmed the loss.
 func (d *draining) plan(node string) ([]int, error) {
 	waiting := []int{}
 	var withData, unmanaged []int
@@ -50,7 +50,7 @@ func (d *draining) plan(node string) ([]int, error) {
 	return waiting, d.refusedError(node, withData, unmanaged)
 }
 
-// skipReason returns the reason for which a Pod stays on a drained node, or an empty string.
+// skipReason returns the reason for which a Pod remains on a drained node, or an empty string.
 func skipReason(pod *corev1.Pod) string {
 	if _, ok := pod.Annotations[corev1.MirrorPodAnnotationKey]; ok {
 		return "it is a static pod of the node's kubelet"

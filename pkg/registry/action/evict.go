@@ -30,8 +30,8 @@ const (
 	reserve = 5 * time.Second
 )
 
-// evictAll evicts the Pods, and retries blocked evictions until the time is up. It returns the number of remaining
-// Pods. Every Pod gets a first attempt before any gets a second, so that blocked Pods do not delay the others.
+// evictAll evicts the Pods, and retries blocked evictions until the deadline. It returns the number of remaining Pods.
+// Every Pod gets a first attempt before any Pod gets a second one, so that blocked Pods do not delay the others.
 func (d *draining) evictAll(ctx context.Context, waiting []int) (left int, err error) {
 	blocked := waiting
 	for len(blocked) > 0 {
@@ -91,7 +91,7 @@ func (d *draining) evict(ctx context.Context, i int) {
 		if d.options.DryRun {
 			result.Reason = "dry run"
 		}
-	case apierrors.IsNotFound(err), apierrors.IsConflict(err): // a conflict means that another Pod has the name by now
+	case apierrors.IsNotFound(err), apierrors.IsConflict(err): // a conflict means that another Pod has the name now
 		result.Reason = "it was already deleted"
 	case apierrors.IsTooManyRequests(err), apierrors.IsTimeout(err), apierrors.IsServerTimeout(err):
 		result.Status, result.Reason = dashboardv1alpha1.DrainBlocked, blockedBy(err)

@@ -24,7 +24,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/routes"
 )
 
-// restartedAt is the annotation with which kubectl restarts a workload: a changed Pod template triggers a rollout.
+// restartedAt is the annotation of kubectl rollout restart: a changed Pod template triggers a rollout.
 const restartedAt = "kubectl.kubernetes.io/restartedAt"
 
 func isDeployment(t objectref.Target) bool {
@@ -113,7 +113,7 @@ func restartTarget(ctx context.Context, caller *clusters.Client, t objectref.Tar
 	return warnings, nil
 }
 
-// restartPod deletes a Pod, which its controller replaces.
+// restartPod deletes a Pod, so that its controller replaces it.
 func restartPod(ctx context.Context, caller *clusters.Client, t objectref.Target) ([]string, error) {
 	answer, err := remove(ctx, caller, t)
 	if err != nil {

@@ -108,7 +108,7 @@ func readRecords(ctx context.Context, caller *clusters.Client, t objectref.Targe
 // yet.
 func (r *record) revision(ofDeployment bool) (revision, bool) {
 	if !ofDeployment {
-		delete(r.Data.Spec.Template, "$patch") // the record is a patch and contains its directive
+		delete(r.Data.Spec.Template, "$patch") // The record is a patch and contains the directive of the patch.
 		return revision{number: r.Revision, metadata: r.Metadata,
 			template: r.Data.Spec.Template}, r.Data.Spec.Template != nil
 	}

@@ -48,7 +48,7 @@ func rollback(r *routes.Request, caller *clusters.Client) (routes.Result, error)
 		return routes.Result{}, err
 	}
 	changed := !reflect.DeepEqual(w.Spec.Template, chosen.template)
-	// A rollback without a change is sent too, so that the cluster checks the caller's permission.
+	// A rollback without a change is sent, too, so that the cluster checks the caller's permission.
 	answer, err := rollbackTo(r.Context(), caller, t, w, chosen, changed && isDeployment(t))
 	return routes.Result{
 		Data: dashboardv1alpha1.Rollback{Revision: chosen.number, Changed: changed},
@@ -115,8 +115,8 @@ func patchSteps(w *workload, chosen *revision, withAnnotations bool) []step {
 	return out
 }
 
-// annotations returns the annotations of the revision, such as its change cause, as kubectl restores them. The
-// annotations with which the Deployment controller keeps its state stay.
+// annotations returns the annotations of the revision, such as its change cause, as kubectl restores them. It preserves
+// the annotations in which the Deployment controller stores its state.
 func annotations(w *workload, chosen *revision) map[string]string {
 	bookkeeping := []string{
 		corev1.LastAppliedConfigAnnotation, revisionAnnotation, "deployment.kubernetes.io/revision-history",

@@ -1,9 +1,9 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package action serves operations on the objects of a cluster beyond reading and writing them. Each operation
-// consists of calls as the caller, with the verbs that Kubernetes has for them: it allows nothing that RBAC does not
-// allow.
+// Package action serves operations on the objects of a cluster beyond reading and writing them: scaling, restarts,
+// rollbacks, evictions, cordons and drains. Each operation consists of calls as the caller with the corresponding verbs
+// of Kubernetes, so it allows nothing that RBAC does not allow.
 package action
 
 import (
@@ -66,7 +66,7 @@ func onObject(action string, r routes.Route) []routes.Route {
 	out := make([]routes.Route, 0, len(forms))
 	for _, form := range forms {
 		r.Operation, r.Path = action+form.operation, form.path+action
-		r.Parameters = objectref.Docs() // the namespace is in the query if the path has none
+		r.Parameters = objectref.Docs() // without a namespace in the path, the namespace is in the query
 		out = append(out, r)
 	}
 	return out

@@ -21,7 +21,7 @@ const definitions = "customresourcedefinitions.apiextensions.k8s.io"
 
 // Provider provides the endpoints of this package.
 type Provider struct {
-	// Access connects callers to clusters of which they may read only some namespaces.
+	// Access connects callers to clusters, and filters lists by the namespaces that they may read.
 	Access *scopedlist.Access
 }
 
@@ -69,7 +69,8 @@ func describe(r *clusters.Resource) dashboardv1alpha1.APIResource {
 	}
 }
 
-// customResources reads only the names of definitions, since their schemas are large, and the rest from discovery.
+// customResources returns the kinds of CustomResourceDefinitions. It reads only the names of the definitions, because
+// their schemas are large, and the rest from discovery.
 func customResources(r *routes.Request, caller *scopedlist.Client) (routes.Result, error) {
 	return list(r, caller, func() error { return nil })
 }
@@ -104,7 +105,7 @@ func list(r *routes.Request, caller *scopedlist.Client, prepare func() error) (r
 		if _, failed := envelope.ServerFailure(err); err != nil && !failed {
 			return routes.Result{}, envelope.FromAPIError(err)
 		}
-		if served { // a definition that is new, or not accepted, has no kind yet
+		if served { // A new or rejected definition has no kind yet.
 			data = append(data, dashboardv1alpha1.CustomResource{
 				Name: d.Metadata.Name, Group: found.Group, Version: found.Version, Kind: found.Kind,
 				Plural: found.GroupVersionResource.Resource, Namespaced: found.Namespaced, Categories: found.Categories,

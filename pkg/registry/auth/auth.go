@@ -24,13 +24,13 @@ const localProvider = "local"
 
 // Provider provides the endpoints of this package.
 type Provider struct {
-	// Logins logs users in, Passwords changes their passwords, and Sessions renews their sessions.
+	// Logins authenticates users. Passwords changes their passwords, and Sessions renews their sessions.
 	Logins    *authentication.Logins
 	Passwords *authentication.Passwords
 	Sessions  *authentication.SessionManager
 	// SecondFactors sets up second factors, and verifies their codes.
 	SecondFactors *authentication.SecondFactors
-	// Reader holds the KubeVision objects.
+	// Reader reads KubeVision's objects.
 	Reader client.Reader
 	// Client returns the origin of a request.
 	Client func(*http.Request) authentication.Client

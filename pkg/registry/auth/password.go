@@ -34,8 +34,8 @@ func (e *Provider) changePassword(r *routes.Request, u user.Info) (routes.Result
 	return routes.Result{}, autherrors.Map(err)
 }
 
-// Prove returns a function that checks the fresh code of a request. Callers whom kube-apiserver has authenticated have
-// no second factor here.
+// Prove returns a function that verifies the fresh code of a request. Callers that kube-apiserver has authenticated
+// need no code, because KubeVision stores no second factor for them.
 func Prove(
 	factors *authentication.SecondFactors, origin func(*http.Request) authentication.Client,
 ) func(r *http.Request, u user.Info, code string) error {
@@ -48,7 +48,8 @@ func Prove(
 	}
 }
 
-// principal returns the caller if it is a KubeVisionUser: other callers have no password or second factor here.
+// principal returns the caller if it is a KubeVisionUser. KubeVision stores no password or second factor for other
+// callers.
 func principal(u user.Info) (*authentication.Principal, error) {
 	if p, ok := u.(*authentication.Principal); ok {
 		return p, nil

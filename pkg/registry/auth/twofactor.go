@@ -18,7 +18,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/routes"
 )
 
-// verifyRoutes end a login that waits for its second factor.
+// verifyRoutes returns the routes that complete a login with a second factor.
 func (e *Provider) verifyRoutes() []routes.Route {
 	return []routes.Route{
 		{
@@ -127,7 +127,7 @@ func (e *Provider) setUp(r *routes.Request, u user.Info) (routes.Result, error) 
 		return routes.Result{}, err
 	}
 	var body dashboardv1alpha1.SetupRequest
-	if err := r.ReadJSON(&body); err != nil && r.ContentLength != 0 { // the body is optional shortly after a login
+	if err := r.ReadJSON(&body); err != nil && r.ContentLength != 0 { // The body is optional shortly after a login.
 		return routes.Result{}, err
 	}
 	made, err := e.SecondFactors.Setup(r.Context(), p, body.Password, e.Client(r.Request))

@@ -91,8 +91,9 @@ func SetupRequired(code dashboardv1alpha1.Code) *envelope.Error {
 	return e
 }
 
-// PasswordChangeRequired returns the error for a session that is restricted to a change of the password. It is a
-// state that prevents the request, and not a missing right: dashboards display that code's message.
+// PasswordChangeRequired returns the error for a session that is restricted to a change of the password. Its code is
+// that of a state that prevents the request, rather than of a missing right, because dashboards display the message of
+// that code.
 func PasswordChangeRequired() *envelope.Error {
 	e := envelope.New(dashboardv1alpha1.CodeConflict, "you must change your password before any other request: in the "+
 		"dashboard's security settings, or with PUT /users/me/password")

@@ -1,7 +1,7 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package clusterregistration serves the registered clusters.
+// Package clusterregistration serves the registrations of clusters.
 package clusterregistration
 
 import (
@@ -34,7 +34,7 @@ type Provider struct {
 	Host *hostobjects.Host
 	// Examine examines a cluster.
 	Examine func(ctx context.Context, name string) (clusters.Examination, error)
-	// Policy decides which addresses of clusters are allowed.
+	// Policy restricts the addresses of clusters.
 	Policy addresspolicy.Policy
 }
 
@@ -76,12 +76,12 @@ func (e *Provider) Routes() []routes.Route {
 	}
 }
 
-// view is the part of a cluster that the caller may see.
+// view is a cluster, restricted to the fields that the caller may see.
 type view struct {
 	operator bool
 }
 
-// review refuses callers who may neither use the cluster nor read the object, whether or not it exists.
+// review rejects callers who may neither use the cluster nor read the object, whether or not it exists.
 func (e *Provider) review(r *routes.Request, u user.Info) (*view, error) {
 	name := r.Path(paramCluster)
 	if err := routes.CheckSubdomain(paramCluster, name); err != nil {
@@ -99,7 +99,7 @@ func (e *Provider) review(r *routes.Request, u user.Info) (*view, error) {
 	return &view{operator: operator}, nil
 }
 
-// connect returns a client for callers who may know about the cluster.
+// connect returns a client for callers who may see the cluster.
 func (e *Provider) connect(r *routes.Request, u user.Info) (*hostobjects.Client, error) {
 	if _, err := e.review(r, u); err != nil {
 		return nil, err

@@ -74,7 +74,7 @@ func (e *Provider) checkNew(body *dashboardv1alpha1.CreateClusterRequest) error 
 	}
 }
 
-// checkKubeconfig returns an error that names the refused fields, and not their values.
+// checkKubeconfig returns an error that contains the names of the rejected fields, but not their values.
 func (e *Provider) checkKubeconfig(text string) error {
 	if text == "" {
 		return envelope.Required(field)

@@ -16,7 +16,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/routes"
 )
 
-// visible is the part of the clusters that the caller may see.
+// visible contains the clusters that the caller may see.
 type visible struct {
 	clusters []kubevisionv1alpha1.KubeVisionCluster
 	// operator is true for a caller who may list the objects, and therefore sees their conditions.

@@ -20,7 +20,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/routes"
 )
 
-// update changes the given fields of the registration and the kubeconfig, or nothing.
+// update changes the given fields of the registration and the kubeconfig. If one change fails, it makes none.
 func (e *Provider) update(r *routes.Request, a *hostobjects.Client) (routes.Result, error) {
 	var body dashboardv1alpha1.UpdateClusterRequest
 	if err := r.ReadJSON(&body); err != nil {

@@ -72,7 +72,7 @@ func (e *Provider) review(r *routes.Request, u user.Info) ([]side, error) {
 	return sides, nil
 }
 
-// pick returns the reference, which has two field names.
+// pick returns the reference from the first of two field names that is set.
 func pick(name, alias string, named, aliased *dashboardv1alpha1.ObjectReference) (side, error) {
 	switch {
 	case named != nil && aliased != nil:

@@ -1,9 +1,9 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package containerlogs serves the logs of containers: of one Pod, or of the Pods of a workload or a selector, merged.
-// A log is followed across restarts of its container. Lines are data: they are cut and made valid UTF-8, and otherwise
-// passed on as they are.
+// Package containerlogs serves the logs of containers: of one Pod, or merged of the Pods of a workload or a selector. A
+// log is followed across restarts of its container. Lines are truncated and made valid UTF-8, and are otherwise sent
+// unchanged.
 package containerlogs
 
 import (
@@ -28,7 +28,7 @@ import (
 type Provider struct {
 	// Access connects callers to clusters.
 	Access *authorization.Access
-	// Session returns an error once the session of a caller has ended.
+	// Session returns an error if the session of a caller has ended.
 	Session func(ctx context.Context, u user.Info) error
 }
 
@@ -37,7 +37,7 @@ const (
 	selectorParameter = "labelSelector"
 
 	inNamespace = "/namespaces/{namespace}"
-	// The name of the second segment makes kube-apiserver take the requests for long-running.
+	// kube-apiserver treats the requests as long-running because of the second segment.
 	overHTTP = "/clusters/{cluster}/log" + inNamespace
 	onSocket = "/clusters/{cluster}" + inNamespace
 )
@@ -90,7 +90,7 @@ func parameters(path string) (docs map[string]string, types map[string]routes.Ty
 	return docs, types
 }
 
-// granted is the access of a request whose right was reviewed.
+// granted contains the logs of a request after the review of the caller's right.
 type granted struct {
 	selection *selection
 	user      user.Info
@@ -160,7 +160,7 @@ func (p *Provider) check(ctx context.Context, g *granted) error {
 	return authorization.Require(ctx, caller, attributes(g.selection.namespace, g.selection.pod))
 }
 
-// read emits the lines of the logs. It returns at their end, or with the context.
+// read emits the lines of the logs. It returns at their end, or when the context ends.
 func (s *selection) read(ctx context.Context, emit func(event) error) error {
 	found, err := s.sources(ctx)
 	if err != nil {

@@ -22,11 +22,11 @@ const maxStamp = 64
 // Line is a line of a log.
 type Line struct {
 	Pod, Container string
-	// Time is the time at which the line was written, as the cluster has sent it.
+	// Time is the time at which the line was written, as in the response of the cluster.
 	Time string
-	// Text is the line, without its end. It is valid UTF-8, and cut at maxLine.
+	// Text is the line without its end. It is valid UTF-8, and truncated at maxLine.
 	Text string
-	// Cut is true if the line was longer.
+	// Cut is true if the line was truncated.
 	Cut bool
 
 	at time.Time
@@ -39,7 +39,7 @@ func newLineReader(from io.Reader) *lineReader {
 	return &lineReader{bufio.NewReaderSize(from, maxLine+maxStamp)}
 }
 
-// next returns the next line. The last line may have no end; it is not returned if it has no time either.
+// next returns the next line. The last line may be incomplete; it is returned only if it has a time.
 func (l *lineReader) next() (Line, error) {
 	raw, err := l.buffered.ReadSlice('\n')
 	cut := errors.Is(err, bufio.ErrBufferFull)
@@ -47,7 +47,7 @@ func (l *lineReader) next() (Line, error) {
 		return Line{}, err //nolint:wrapcheck // io.EOF must not be wrapped
 	}
 	line := parseLine(bytes.TrimSuffix(raw, []byte("\n")))
-	for errors.Is(err, bufio.ErrBufferFull) { // skip the rest
+	for errors.Is(err, bufio.ErrBufferFull) { // skip the rest of the line
 		_, err = l.buffered.ReadSlice('\n')
 	}
 	line.Cut = line.Cut || cut
@@ -76,7 +76,7 @@ func parseLine(raw []byte) Line {
 	return line
 }
 
-// lastRuneComplete returns whether a text does not end within a rune.
+// lastRuneComplete returns true if a text does not end within a rune.
 func lastRuneComplete(text []byte) bool {
 	r, size := utf8.DecodeLastRune(text)
 	return r != utf8.RuneError || size != 1

@@ -33,7 +33,7 @@ func readAll(t *testing.T, text string) []Line {
 	}
 }
 
-// TestLines verifies that lines are cut and made valid UTF-8, and are data otherwise.
+// TestLines verifies that lines are truncated, made valid UTF-8, and otherwise unchanged.
 func TestLines(t *testing.T) {
 	const escape = "\x1b[31mred\x1b[0m \r\b<script>"
 	for name, test := range map[string]struct {
@@ -61,7 +61,7 @@ func TestLines(t *testing.T) {
 	}
 }
 
-// TestLineWithoutEndOrTime covers what an API server sends of an unusual log.
+// TestLineWithoutEndOrTime verifies unusual lines that API servers send.
 func TestLineWithoutEndOrTime(t *testing.T) {
 	got := readAll(t, "no time at all\n"+stamp+"no end")
 	if len(got) != 2 || got[0].Text != "no time at all" || got[0].Time != "" || got[1].Text != "no end" {
@@ -84,8 +84,8 @@ func FuzzLine(f *testing.F) {
 	})
 }
 
-// TestContinuesAfterTheLastLine verifies that a log that is opened again goes on with the first line that was not read,
-// although lines have the same time, and the API knows seconds only.
+// TestContinuesAfterTheLastLine verifies that a reopened log continues with the first unread line, although several
+// lines may have the same time and the API has a resolution of seconds.
 func TestContinuesAfterTheLastLine(t *testing.T) {
 	const (
 		before = "2026-01-02T03:04:05.1Z "
@@ -133,7 +133,7 @@ func TestMergeByTime(t *testing.T) {
 	}
 }
 
-// TestIsOver covers the containers that will not run again.
+// TestIsOver verifies that containers are detected that will not run again.
 func TestIsOver(t *testing.T) {
 	for name, test := range map[string]struct {
 		in   string
@@ -171,7 +171,7 @@ func TestIsOver(t *testing.T) {
 	}
 }
 
-// TestHostilePod verifies that a Pod with many empty elements is refused before it is decoded.
+// TestHostilePod verifies that a Pod with many empty elements is rejected before it is decoded.
 func TestHostilePod(t *testing.T) {
 	text := `{"status":{"containerStatuses":[{}` + strings.Repeat(",{}", 900_000) + `]}}`
 	total := budget.New(64 << 20)

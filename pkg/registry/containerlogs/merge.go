@@ -17,9 +17,9 @@ import (
 const (
 	// maxSources bounds the containers whose logs are merged.
 	maxSources = 50
-	// sourceBytes is the memory of one open log: its buffer, that of the connection, and a line.
+	// sourceBytes is the memory of one open log: its buffer, the buffer of the connection, and a line.
 	sourceBytes = 3 * (maxLine + maxStamp)
-	// rescanInterval is the time between two looks for new Pods.
+	// rescanInterval is the time between two searches for new Pods.
 	rescanInterval = 3 * time.Second
 )
 
@@ -82,7 +82,7 @@ func advance(s *source, from *lineReader, into **Line) error {
 	}
 }
 
-// follower follows the logs of several containers. A client that reads slowly stops the reading of all of them.
+// follower follows the logs of several containers. If the client reads slowly, it stops reading all of them.
 type follower struct {
 	set  *selection
 	emit func(event) error
@@ -90,14 +90,14 @@ type follower struct {
 	running sync.WaitGroup
 	events  chan event
 	mu      sync.Mutex
-	// known are the containers whose log was opened, by the UID of the Pod.
+	// known contains the containers whose log was opened, by the UID of the Pod.
 	known map[string]bool
 	// places limits the number of open logs.
 	places chan struct{}
 }
 
-// follow emits the lines as they arrive, also those of new Pods. It returns when the context ends, or when emit returns
-// an error.
+// follow emits the lines as they arrive, including those of new Pods. It returns when the context ends, or when emit
+// returns an error.
 func (f *follower) follow(ctx context.Context, first []*source) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer f.running.Wait()
@@ -149,7 +149,7 @@ func (f *follower) start(ctx context.Context, found []*source) {
 		}
 		select {
 		case f.places <- struct{}{}:
-		default: // logs of deleted Pods have not ended yet
+		default: // The logs of deleted Pods have not ended yet.
 			continue
 		}
 		f.known[key] = true
@@ -177,7 +177,7 @@ func (f *follower) run(ctx context.Context, s *source) {
 	}
 }
 
-// send returns false if nobody reads any more.
+// send returns false if the client no longer reads.
 func (f *follower) send(ctx context.Context, e event) bool {
 	select {
 	case f.events <- e:

@@ -12,15 +12,15 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/routes"
 )
 
-// maxTail is the largest number of lines that are read from the end of a log, ten times the number that dashboards
-// keep. Larger numbers are replaced by it.
+// maxTail bounds the lines that are read from the end of a log. It is ten times the number of lines that dashboards
+// keep.
 const maxTail = 100_000
 
-// options determine the part of a log that is read.
+// options select the part of a log to read.
 type options struct {
 	container                    string
 	follow, previous, timestamps bool
-	// compressed is true for a file. Sockets ignore it.
+	// compressed is true if the response is a compressed file. Sockets ignore it.
 	compressed bool
 	// tail is the number of lines from the end of the log, or -1 for all.
 	tail int64
@@ -31,14 +31,14 @@ type options struct {
 // optionParameters documents the query parameters of options.
 func optionParameters() (docs map[string]string, types map[string]routes.Type) {
 	return map[string]string{
-			"container": "the name of a container; it may be omitted for a Pod with one, and means all containers " +
-				"for several Pods",
-			"follow":       "go on with new lines, also after the container has restarted",
-			"previous":     "read the log of the container before its last restart",
-			"timestamps":   "begin each line with its time",
-			"tailLines":    "begin with so many lines from the end of the log",
-			"sinceSeconds": "begin with lines that are at most so old",
-			"sinceTime":    "begin with lines since a time in RFC 3339",
+			"container": "the name of the container; optional for a Pod with one container, and for several Pods, " +
+				"where the default is all containers",
+			"follow":       "follow the log, also across restarts of the container",
+			"previous":     "return the log from before the last restart of the container",
+			"timestamps":   "prefix each line with its time",
+			"tailLines":    "the number of lines from the end of the log to return",
+			"sinceSeconds": "the maximum age of the returned lines, in seconds",
+			"sinceTime":    "the time of the oldest line to return, in RFC 3339",
 		}, map[string]routes.Type{
 			"follow": routes.Boolean(), "previous": routes.Boolean(), "timestamps": routes.Boolean(),
 			"tailLines": routes.Integer(), "sinceSeconds": routes.Integer(),

@@ -17,10 +17,10 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/objects"
 )
 
-// maxPodBytes bounds a Pod that is read: twice the limit of etcd for one object.
+// maxPodBytes bounds a Pod: it is twice the limit of etcd for one object.
 const maxPodBytes = 3 << 20
 
-// pod is the part of a Pod that shows which of its containers run.
+// pod contains the fields of a Pod that show which of its containers run.
 type pod struct {
 	Metadata struct {
 		Name              string       `json:"name"`
@@ -51,7 +51,7 @@ type state struct {
 	} `json:"terminated"`
 }
 
-// decodePod reads a Pod. The account is charged for its elements, because a hostile cluster may send many empty ones.
+// decodePod decodes a Pod. It charges the account for the elements, because a hostile cluster may send many empty ones.
 func decodePod(from io.Reader, account *budget.Account) (*pod, error) {
 	if err := account.Take(maxPodBytes); err != nil {
 		return nil, envelope.OutOfMemory(err)
@@ -65,7 +65,7 @@ func decodePod(from io.Reader, account *budget.Account) (*pod, error) {
 	return p, decode(text, account, p)
 }
 
-// decode decodes JSON. The account is charged for the memory of many small elements during decoding.
+// decode decodes JSON. It charges the account for the memory of many small elements during decoding.
 func decode(text []byte, account *budget.Account, into any) error {
 	size := int64(objects.ElementBytes)
 	for _, mark := range []string{",", "{", "["} {
@@ -106,14 +106,14 @@ func (p *pod) started() []string {
 	return out
 }
 
-// isOver returns true if a container will not run again. An empty name stands for the only container.
+// isOver returns true if a container will not run again. An empty name means the only container.
 func (p *pod) isOver(name string) bool {
 	if p.Status.Phase == corev1.PodSucceeded || p.Status.Phase == corev1.PodFailed {
 		return true
 	}
 	ended := func(c container) bool { return (c.Name == name || name == "") && c.State.Terminated != nil }
 	if name != "" && slices.ContainsFunc(p.Status.Ephemeral, ended) {
-		return true // it never restarts
+		return true // the Pod never restarts containers
 	}
 	succeeded := func(c container) bool { return ended(c) && c.State.Terminated.ExitCode == 0 }
 	if name != "" && slices.ContainsFunc(p.Status.Init, succeeded) {

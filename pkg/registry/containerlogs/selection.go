@@ -30,14 +30,14 @@ type selection struct {
 	// pod is empty for several Pods, and selector for one.
 	pod, selector string
 	options       options
-	// reading is held while the Pod of a log is read, one at a time.
+	// reading is locked while the Pod of a log is read, so that Pods are read one at a time.
 	reading sync.Mutex
 }
 
-// several returns whether the lines of several Pods are merged.
+// several returns true if the lines of several Pods are merged.
 func (s *selection) several() bool { return s.pod == "" }
 
-// sources returns the logs to read. Logs of Pods that have not started are left out, unless the request names the Pod.
+// sources returns the logs to read. It omits logs of Pods that have not started, unless the request names the Pod.
 func (s *selection) sources(ctx context.Context) ([]*source, error) {
 	if !s.several() {
 		return []*source{s.source(s.pod, s.options.container)}, nil

@@ -21,23 +21,23 @@ import (
 )
 
 const (
-	// maxText bounds the time of a response over HTTP. Clients that follow for longer use a socket.
+	// maxText bounds the duration of a response over HTTP. Clients that follow logs for longer use a socket.
 	maxText = 15 * time.Minute
-	// recheckText is the time between two checks of the right to a response over HTTP. Sockets are checked at once when
-	// an RBAC object changes.
+	// recheckText is the time between two checks of the right to a response over HTTP. Sockets are checked immediately
+	// after a change of an RBAC object.
 	recheckText = time.Second
 	// compressorBytes is the memory of the compressor of a response.
 	compressorBytes = 832 << 10
 )
 
-// The types of frames.
+// Types of frames.
 const (
 	frameLog   = "log"
 	frameError = "error"
 	frameClose = "close"
 )
 
-// socket sends each line in a frame of its own.
+// socket sends each line in a separate frame.
 func (p *Provider) socket(_ *routes.Request, g *granted) (routes.Result, error) {
 	return routes.Result{Stream: &streams.Handler{
 		Check:   func(ctx context.Context) error { return p.check(ctx, g) },
@@ -58,7 +58,7 @@ func (p *Provider) socket(_ *routes.Request, g *granted) (routes.Result, error) 
 	}}, nil
 }
 
-// sourcesAtMost returns how many logs may be open.
+// sourcesAtMost returns the maximum number of open logs.
 func (s *selection) sourcesAtMost() int {
 	if s.several() {
 		return maxSources
@@ -81,7 +81,7 @@ func (g *granted) frame(e event) dashboardv1alpha1.LogFrame {
 	return f
 }
 
-// lastFrame returns the last frame, after which the client need not connect again. There is none at a shutdown.
+// lastFrame returns the last frame, after which the client should not reconnect. It returns nil at a shutdown.
 func lastFrame(end streams.End) []byte {
 	if end.Reason == streams.Shutdown {
 		return nil
@@ -89,18 +89,18 @@ func lastFrame(end streams.End) []byte {
 	return encode(dashboardv1alpha1.LogFrame{Type: frameClose, Data: end.Message})
 }
 
-// encode encodes a frame. Angle brackets stay as they are.
+// encode encodes a frame without escaping angle brackets.
 func encode(f dashboardv1alpha1.LogFrame) []byte {
 	var out bytes.Buffer
 	encoder := json.NewEncoder(&out)
 	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(f); err != nil { // cannot happen: a frame has strings only
+	if err := encoder.Encode(f); err != nil { // Impossible, because a frame contains only strings.
 		return nil
 	}
 	return bytes.TrimSuffix(out.Bytes(), []byte("\n"))
 }
 
-// text sends the lines as text, or as a compressed file.
+// text sends the lines as text or as a compressed file.
 func (p *Provider) text(_ *routes.Request, g *granted) (routes.Result, error) {
 	compressed := g.selection.options.compressed
 	header := http.Header{"Content-Type": {"text/plain; charset=utf-8"}}
@@ -132,7 +132,7 @@ func (p *Provider) text(_ *routes.Request, g *granted) (routes.Result, error) {
 	}}}, nil
 }
 
-// fileName returns the name of a file with the logs. All names in it were validated.
+// fileName returns the name of a file with the logs. The names in it have been validated.
 func (g *granted) fileName() string {
 	name := g.selection.namespace
 	if g.selection.pod != "" {
@@ -141,7 +141,7 @@ func (g *granted) fileName() string {
 	return name + ".log.gz"
 }
 
-// writeText writes the lines. Those of several containers begin with the names of the Pod and the container.
+// writeText writes the lines. Lines of several containers begin with the names of the Pod and the container.
 func (g *granted) writeText(ctx context.Context, w io.Writer) error {
 	return g.selection.read(ctx, func(e event) error {
 		f := g.frame(e)
@@ -156,7 +156,7 @@ func (g *granted) writeText(ctx context.Context, w io.Writer) error {
 	})
 }
 
-// watched returns a context that ends when the caller loses the session or the right to the logs.
+// watched returns a context that ends when the session ends or the caller loses the right to the logs.
 func (p *Provider) watched(ctx context.Context, g *granted) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	go func() {

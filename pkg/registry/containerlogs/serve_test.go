@@ -18,8 +18,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/routes"
 )
 
-// TestCompressedLog verifies that the compressor of a response is charged before the log is opened, and that it takes
-// no more memory.
+// TestCompressedLog verifies that the compressor of a response is charged before the log is opened, and that it uses no
+// more memory than is charged.
 func TestCompressedLog(t *testing.T) {
 	result, err := (&Provider{}).text(nil, &granted{selection: &selection{
 		pod: "web", namespace: "shop", options: options{compressed: true},
@@ -51,7 +51,7 @@ func TestCompressedLog(t *testing.T) {
 	runtime.KeepAlive(all)
 }
 
-// TestTail verifies that a request cannot ask for any number of lines.
+// TestTail verifies that the number of requested lines is bounded.
 func TestTail(t *testing.T) {
 	for tail, want := range map[string]int64{
 		"": -1, "0": 0, "7": 7, "1000000000000": maxTail, "9223372036854775807": maxTail,

@@ -24,10 +24,11 @@ const (
 	podResource    = "pods"
 	logSubresource = "log"
 
-	// firstWait and longestWait are the times after which a log is asked for again, while its container does not run.
+	// firstWait and longestWait are the shortest and the longest time after which a log is requested again while its
+	// container does not run.
 	firstWait   = 500 * time.Millisecond
 	longestWait = 5 * time.Second
-	// maxFailures is how often in a row the log of a container may not be answered.
+	// maxFailures bounds the consecutive failed requests for the log of a container.
 	maxFailures = 5
 )
 
@@ -43,7 +44,7 @@ type source struct {
 	uid     string
 	options options
 
-	// last is the time of the last line, and repeated the number of lines with that time.
+	// last is the time of the last line. repeated is the number of lines with that time.
 	last     time.Time
 	repeated int
 }
@@ -73,7 +74,7 @@ func (s *source) open(ctx context.Context) (io.ReadCloser, error) {
 	} else if s.options.tail >= 0 {
 		query.Set("tailLines", strconv.FormatInt(s.options.tail, 10))
 	}
-	if !since.IsZero() { // the API knows seconds only
+	if !since.IsZero() { // The API has a resolution of seconds.
 		query.Set("sinceTime", since.UTC().Truncate(time.Second).Format(time.RFC3339))
 	}
 	return s.caller.Follow(ctx, clusters.Call{
@@ -82,8 +83,8 @@ func (s *source) open(ctx context.Context) (io.ReadCloser, error) {
 	})
 }
 
-// read calls emit with each line. A log that is followed continues with the first line that was not read after the
-// container has restarted, and after the connection was lost.
+// read calls emit with each line. A followed log continues with the first unread line after the container has restarted
+// or the connection was lost.
 func (s *source) read(ctx context.Context, opened io.ReadCloser, emit func(Line) error) error {
 	wait, failures := firstWait, 0
 	for {
@@ -116,15 +117,15 @@ func (s *source) read(ctx context.Context, opened io.ReadCloser, emit func(Line)
 	}
 }
 
-// failed returns the error of a call for the log, with its code.
+// failed returns the error of a request for the log with its code.
 func (s *source) failed(ctx context.Context, err error) error {
 	return authorization.CallError(ctx, s.caller, attributes(s.namespace, s.pod), err)
 }
 
 func isDenial(err error) bool { return apierrors.IsForbidden(err) || apierrors.IsUnauthorized(err) }
 
-// copy reads a response, and closes it. It returns true if the response had new lines. A response that has ended early
-// is not an error.
+// copy reads a response, and closes it. It returns true if the response contained new lines. A truncated response is
+// not an error.
 func (s *source) copy(from io.ReadCloser, emit func(Line) error) (some bool, err error) {
 	defer func() { _ = from.Close() }()
 	lines, again, skip := newLineReader(from), s.last, s.repeated
@@ -173,7 +174,7 @@ func (s *source) isOver(ctx context.Context) (bool, error) {
 	case apierrors.IsNotFound(err), isDenial(err):
 		return true, nil
 	case err != nil:
-		return false, nil // the log itself is asked for next
+		return false, nil // the next request for the log returns the error
 	}
 	defer func() { _ = body.Close() }()
 	s.reading.Lock()

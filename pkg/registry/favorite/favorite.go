@@ -25,7 +25,7 @@ const paramFavorite = "favorite"
 
 // Provider provides the endpoints of this package.
 type Provider struct {
-	// Client reads and writes the ConfigMaps, as KubeVision.
+	// Client reads and writes the ConfigMaps as KubeVision.
 	Client client.Client
 }
 

@@ -34,7 +34,8 @@ type object struct {
 // parameters holds the names of the parameters that identify an object in a request.
 type parameters struct{ cluster, namespace, resource, name string }
 
-// validate checks the form of an object. It does not check whether the object exists: favorites outlive objects.
+// validate validates the format of an object. It does not check whether the object exists, because favorites outlive
+// objects.
 func (o object) validate(p parameters) error {
 	if err := routes.CheckSubdomain(p.cluster, o.Cluster); err != nil {
 		return err

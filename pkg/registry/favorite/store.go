@@ -52,7 +52,7 @@ func (e *Provider) load(
 		return nil, nil, envelope.New(dashboardv1alpha1.CodeConflict,
 			"the ConfigMap %q does not belong to KubeVision: favorites cannot be stored", name)
 	case !hostobjects.IsOwnedBy(found, u):
-		return found, kept, nil // those of a user of the same name, whose data nobody has asked to adopt
+		return found, kept, nil // The favorites belong to an earlier user of the same name, and were not adopted.
 	}
 	if err := json.Unmarshal([]byte(found.Data[key]), kept); err != nil {
 		klog.FromContext(ctx).Info("Favorites cannot be read", "configMap", klog.KObj(found))
@@ -61,8 +61,8 @@ func (e *Provider) load(
 	return found, kept, nil
 }
 
-// change reads the favorites of a user, changes them, and writes them. After a conflict it starts again. An error of
-// the change ends it.
+// change reads the favorites of a user, changes them, and writes them. It retries after a conflict. If the change
+// returns an error, nothing is written.
 func (e *Provider) change(
 	ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, change func(*favorites) error,
 ) error {
@@ -91,7 +91,7 @@ func (e *Provider) change(
 	return err
 }
 
-// isInterrupted returns true if a write has failed because of another write.
+// isInterrupted returns true if a write has failed because of a concurrent write.
 func isInterrupted(err error) bool {
 	return apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err) || apierrors.IsNotFound(err)
 }

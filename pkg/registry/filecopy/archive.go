@@ -15,12 +15,12 @@ import (
 )
 
 const (
-	// blockBytes is the size of a block of an archive. Each entry counts as one more block.
+	// blockBytes is the size of a block of an archive. Each entry is charged with one block.
 	blockBytes = 512
 	// maxHeaderBytes bounds the blocks before the content of an entry: a name and its extended headers.
 	maxHeaderBytes = 64 << 10
-	// sparsePrefix is that of the extended headers of files with holes. Few bytes of an archive would become a file of
-	// any size.
+	// sparsePrefix is the prefix of the extended headers of sparse files, in which few bytes of an archive may become a
+	// file of any size.
 	sparsePrefix = "GNU.sparse."
 )
 
@@ -29,7 +29,7 @@ type limits struct {
 	bytes int64
 }
 
-// errTooLarge ends a copy that has more bytes than it may have.
+// errTooLarge returns the end of a copy that exceeds its limit.
 func errTooLarge() error {
 	return streams.NewEnd(streams.TooLarge, "the files are larger than a copy may be")
 }
@@ -66,7 +66,7 @@ type entries struct {
 	bounded *boundedReader
 	archive *tar.Reader
 	limits  *limits
-	// skipped is the number of entries that were left out.
+	// skipped is the number of omitted entries.
 	skipped int64
 }
 
@@ -75,8 +75,8 @@ func newEntries(from io.Reader, l *limits) *entries {
 	return &entries{bounded: b, archive: tar.NewReader(b), limits: l}
 }
 
-// next returns the next file or directory, or io.EOF. Other entries, such as links and devices, are left out, because
-// a later entry could be written through them. A name that is not below the directory of the archive is an error.
+// next returns the next file or directory, or io.EOF. It omits other entries, such as links and devices, because a
+// later entry could be written through them. It returns an error for a name outside the directory of the archive.
 func (e *entries) next() (*tar.Header, error) {
 	for {
 		e.bounded.left = maxHeaderBytes
@@ -119,7 +119,7 @@ func malformed(err error) error {
 	return streams.NewEnd(streams.Malformed, "the archive is malformed, or not complete")
 }
 
-// cleanHeader returns the part of a header that is passed on.
+// cleanHeader returns the accepted part of a header.
 func cleanHeader(h *tar.Header) (*tar.Header, error) {
 	if isSparse(h) {
 		return nil, streams.NewEnd(streams.Malformed, "the archive has a file with holes")
@@ -143,9 +143,9 @@ func cleanHeader(h *tar.Header) (*tar.Header, error) {
 }
 
 const (
-	// permissions are the bits of a mode that are passed on: none for the rights of another user.
+	// permissions are the accepted bits of a mode. They exclude setuid, setgid and sticky bits.
 	permissions = 0o777
-	// maxYear is that of the last time which all versions of tar read.
+	// maxYear is the year of the last time that all versions of tar can read.
 	maxYear = 2242
 )
 
@@ -161,8 +161,8 @@ func isSparse(h *tar.Header) bool {
 	return false
 }
 
-// localName returns the clean form of a name in an archive, or false if it is not below the directory. Backslashes and
-// control characters are rejected, because some systems interpret them as something else.
+// localName returns the clean form of a name in an archive, or false if the name is outside the directory. It rejects
+// backslashes and control characters, because some systems interpret them differently.
 func localName(name string) (string, bool) {
 	if name == "" || strings.HasPrefix(name, "/") || len(name) > maxPath {
 		return "", false

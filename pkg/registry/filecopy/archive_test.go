@@ -37,11 +37,11 @@ func archive(tb testing.TB, headers ...tar.Header) []byte {
 			}
 		}
 	}
-	_ = w.Close() // some are not complete
+	_ = w.Close() // Some archives are incomplete.
 	return out.Bytes()
 }
 
-// names returns the names that are read of an archive, and the error.
+// names returns the names in an archive and the error.
 func names(raw []byte, maxBytes int64) (found []string, skipped int64, err error) {
 	from := newEntries(bytes.NewReader(raw), &limits{bytes: maxBytes})
 	for {
@@ -62,8 +62,8 @@ func names(raw []byte, maxBytes int64) (found []string, skipped int64, err error
 	}
 }
 
-// TestArchivesThatAreRefused verifies that an archive is refused if a name leads out of its directory, if it is
-// malformed, or if its content is larger than the limit.
+// TestArchivesThatAreRefused verifies that an archive is rejected if a name is outside its directory, if it is
+// malformed, or if its content exceeds the limit.
 func TestArchivesThatAreRefused(t *testing.T) {
 	file := func(name string) tar.Header { return tar.Header{Name: name, Typeflag: tar.TypeReg} }
 	truncated := archive(t, file("a"), file(strings.Repeat("b", 90)))
@@ -95,7 +95,7 @@ func TestArchivesThatAreRefused(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			raw := test.raw
-			if test.reason == "" { // no writer makes files with holes
+			if test.reason == "" { // The tar writer creates no sparse files.
 				raw = bytes.Replace(raw, []byte("11 comment="), []byte("11 GNU.spa="), 1)
 				_, _, err := names(raw, 2000)
 				if err == nil && !isSparse(&tar.Header{PAXRecords: map[string]string{"GNU.sparse.major": "1"}}) {
@@ -112,7 +112,7 @@ func TestArchivesThatAreRefused(t *testing.T) {
 	}
 }
 
-// TestLinksAreLeftOut verifies that nothing can be written through a link: neither links nor devices are passed on.
+// TestLinksAreLeftOut verifies that links and devices are omitted, so that nothing can be written through them.
 func TestLinksAreLeftOut(t *testing.T) {
 	raw := archive(t,
 		tar.Header{Name: "./", Typeflag: tar.TypeDir},
@@ -128,7 +128,7 @@ func TestLinksAreLeftOut(t *testing.T) {
 	}
 }
 
-// TestRequests verifies which paths and sizes a copy may have.
+// TestRequests verifies the validation of paths and sizes.
 func TestRequests(t *testing.T) {
 	for query, want := range map[string]string{
 		"from=/data/x": "/data/x", "from=/data//x/": "/data/x", "to=/data/x&size=10": "/data/x",

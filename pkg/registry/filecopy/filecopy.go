@@ -1,8 +1,8 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package filecopy copies files into containers and out of them, through WebSockets. As kubectl does, it runs tar in
-// the container. Neither the archive of a client nor that of a container is trusted.
+// Package filecopy copies files to and from containers through WebSockets. Like kubectl, it runs tar in the container.
+// It trusts neither the archive of a client nor that of a container.
 package filecopy
 
 import (
@@ -25,10 +25,10 @@ import (
 )
 
 const (
-	// DefaultMaxBytes is the default of the bytes of a copy, with 512 bytes more for each file.
+	// DefaultMaxBytes is the default limit of the bytes of a copy. Each file is charged with 512 additional bytes.
 	DefaultMaxBytes = 1 << 30
 
-	// idleTime and maxTime bound the time of a copy: without progress, and altogether.
+	// idleTime bounds the time of a copy without progress. maxTime bounds the whole time.
 	idleTime = 5 * time.Minute
 	maxTime  = time.Hour
 	// copyBytes is the memory of a copy: the windows and buffers of the connections, and the headers of an archive.
@@ -59,7 +59,7 @@ type Provider struct {
 // Routes implements routes.Provider.
 func (p *Provider) Routes() []routes.Route {
 	docs := podaccess.Docs()
-	docs["container"] = "the name of a container; it may be omitted for a Pod with one"
+	docs["container"] = "the name of the container; optional for a Pod with one container"
 	docs[fromParameter] = "the absolute path in the container to copy from"
 	docs[toParameter] = "the absolute path in the container to copy to"
 	docs[formatParameter] = "file (the default) for one file, or tar for a directory as a tar archive"
@@ -75,7 +75,7 @@ func (p *Provider) Routes() []routes.Route {
 	}}
 }
 
-// request is a copy that a caller may make.
+// request is a validated request for a copy.
 type request struct {
 	*podaccess.Grant
 
@@ -83,7 +83,7 @@ type request struct {
 	in bool
 	// path is an absolute and clean path in the container.
 	path string
-	// tar is true if the client sends or receives an archive, and not the content of one file.
+	// tar is true if the client sends or receives an archive rather than the content of one file.
 	tar bool
 	// size is the size of a file that is copied into the container.
 	size int64

@@ -13,7 +13,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/streams"
 )
 
-// begin records the user, the path and the direction of a copy. It ends the copy if it must be recorded but cannot be.
+// begin records the user, the path and the direction of a copy. It ends the copy if the required recording is not
+// possible.
 func (t *transfer) begin(stream *streams.Stream) {
 	if t.provider.Recordings == nil {
 		return
@@ -33,7 +34,7 @@ func (t *transfer) begin(stream *streams.Stream) {
 	}
 }
 
-// ended records how much was copied.
+// ended records the numbers of copied files and bytes.
 func (t *transfer) ended(end streams.End) {
 	if t.recording == nil {
 		return

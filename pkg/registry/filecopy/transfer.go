@@ -24,7 +24,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/streams"
 )
 
-// The types of frames.
+// Types of frames.
 const (
 	frameInfo     = "info"
 	frameProgress = "progress"
@@ -36,16 +36,16 @@ const (
 const (
 	// progressInterval is the time between two reports of the progress.
 	progressInterval = 500 * time.Millisecond
-	// pieceBytes bounds the content in one message, and maxErrorText the error output of tar, in bytes.
+	// pieceBytes bounds the content of one message. maxErrorText bounds the error output of tar. Both are in bytes.
 	pieceBytes   = 32 << 10
 	maxErrorText = 1 << 10
 )
 
-// transfer is an open copy.
+// transfer is a copy in progress.
 type transfer struct {
 	request  *request
 	provider *Provider
-	// recording records the copy, unless it is nil.
+	// recording records the copy. It may be nil.
 	recording *recording.Recording
 	// input receives the content from the client.
 	input     *io.PipeWriter
@@ -54,7 +54,7 @@ type transfer struct {
 	mu       sync.Mutex
 	progress dashboardv1alpha1.CopyFrame
 	reported time.Time
-	// complete is true once the client has sent all.
+	// complete is true after the client has sent all content.
 	complete bool
 }
 
@@ -64,7 +64,7 @@ func newTransfer(q *request, p *Provider) *transfer {
 	return t
 }
 
-// received passes content of the client on. It waits until the cluster has received it.
+// received forwards content of the client. It blocks until the cluster has received it.
 func (t *transfer) received(_ context.Context, _ *streams.Stream, m streams.Message) error {
 	t.mu.Lock()
 	unwanted := !t.request.in || t.complete
@@ -92,7 +92,7 @@ func (t *transfer) control(data []byte) error {
 	t.mu.Lock()
 	t.complete = true
 	t.mu.Unlock()
-	_ = t.input.Close() // it always succeeds
+	_ = t.input.Close() // Close of a pipe never fails.
 	return nil
 }
 
@@ -123,7 +123,7 @@ func (t *transfer) serve(ctx context.Context, stream *streams.Stream) error {
 	return err
 }
 
-// errNoFile is the error of an archive without a file, as tar writes it for a path that does not exist.
+// errNoFile is returned for an archive without a file, which tar writes for a path that does not exist.
 var errNoFile = errors.New("there is no file in the archive")
 
 // copyOut sends the content of a file, or an archive of a directory.
@@ -134,14 +134,15 @@ func (t *transfer) copyOut(ctx context.Context, stream *streams.Stream) error {
 	ran := make(chan error, 1)
 	go func() {
 		err := t.run(running, remotecommand.StreamOptions{Stdout: write}, outCommand(t.request))
-		_ = write.CloseWithError(err) // nil is the end of the file
+		_ = write.CloseWithError(err) // a nil error means the end of the file
 		ran <- err
 	}()
 	err := t.sendEntries(newEntries(read, &limits{bytes: t.provider.MaxBytes}), stream)
 	if err != nil && !errors.Is(err, errNoFile) {
 		cancel()
-	} else { // tar may still say why there is no file
-		_, _ = io.Copy(io.Discard, io.LimitReader(read, maxHeaderBytes)) // what follows the end of an archive
+	} else { // The error output of tar may contain the reason.
+		// read the padding after the end of the archive
+		_, _ = io.Copy(io.Discard, io.LimitReader(read, maxHeaderBytes))
 	}
 	_ = read.CloseWithError(io.ErrClosedPipe)
 	failed := <-ran
@@ -154,7 +155,7 @@ func (t *transfer) copyOut(ctx context.Context, stream *streams.Stream) error {
 	end, isEnd := errors.AsType[*streams.End](err)
 	known, isKnown := errors.AsType[*envelope.Error](failed)
 	if isEnd && end.Reason == streams.Malformed && isKnown && known.Code == dashboardv1alpha1.CodeRejected {
-		return failed // tar says why there is no archive
+		return failed // the error output of tar contains the reason
 	}
 	return err
 }
@@ -193,7 +194,7 @@ func (t *transfer) sendEntries(from *entries, stream *streams.Stream) error {
 func (t *transfer) sendEntry(from *entries, header *tar.Header, archive *tar.Writer, out *sender) error {
 	isFile := header.Typeflag == tar.TypeReg
 	if archive == nil && (!isFile || t.frame().Files > 0) {
-		return streams.NewEnd(streams.Malformed, "it is not one file: ask for format=tar")
+		return streams.NewEnd(streams.Malformed, "the path is not a single file: use format=tar")
 	}
 	t.note(func(f *dashboardv1alpha1.CopyFrame) {
 		if isFile {
@@ -212,7 +213,7 @@ func (t *transfer) sendEntry(from *entries, header *tar.Header, archive *tar.Wri
 	return from.copyTo(archive)
 }
 
-// note changes the progress.
+// note updates the progress.
 func (t *transfer) note(change func(*dashboardv1alpha1.CopyFrame)) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -225,7 +226,7 @@ func (t *transfer) frame() dashboardv1alpha1.CopyFrame {
 	return t.progress
 }
 
-// report sends the progress, unless it has just been sent.
+// report sends the progress if progressInterval has passed since the last report.
 func (t *transfer) report(stream *streams.Stream) error {
 	t.mu.Lock()
 	f := t.progress
@@ -248,7 +249,7 @@ func (t *transfer) last(end streams.End) []byte {
 	return encode(f)
 }
 
-// sender sends content in messages of one size, and counts it.
+// sender sends content in messages of pieceBytes, and counts the bytes.
 type sender struct {
 	transfer *transfer
 	stream   *streams.Stream
@@ -298,7 +299,7 @@ func (t *transfer) run(ctx context.Context, options remotecommand.StreamOptions,
 	return nil
 }
 
-// errorText keeps the beginning of the error output of a command.
+// errorText stores the beginning of the error output of a command.
 type errorText struct{ text []byte }
 
 // Write implements io.Writer.
@@ -309,7 +310,7 @@ func (e *errorText) Write(p []byte) (int, error) {
 
 func encode(f dashboardv1alpha1.CopyFrame) []byte {
 	text, err := json.Marshal(f)
-	if err != nil { // cannot happen: a frame has strings and numbers only
+	if err != nil { // Impossible, because a frame contains only strings and numbers.
 		return nil
 	}
 	return text

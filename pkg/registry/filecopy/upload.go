@@ -22,17 +22,18 @@ import (
 const (
 	// newFileMode is the mode of a file that is copied into a container.
 	newFileMode = 0o644
-	// removalTime bounds the time in which the script removes a file that is not complete.
+	// removalTime bounds the time in which the script removes an incomplete file.
 	removalTime = 10 * time.Second
-	// temporaryPrefix begins the name of a file until it is complete.
+	// temporaryPrefix is the prefix of the name of an incomplete file.
 	temporaryPrefix = ".kubevision-"
-	// completeSuffix is the suffix of the file that proves that the other one is complete. fileScript has it, too.
+	// completeSuffix is the suffix of the second file, whose presence proves that the first one is complete. fileScript
+	// contains the same suffix.
 	completeSuffix = ".complete"
 )
 
-// outCommand returns the command that writes an archive. The path is not parsed by a shell, and cannot be an option,
-// because it begins with "/" or "./". If the path of a single file is a link, as in volumes of ConfigMaps, the target
-// is read.
+// outCommand returns the command that writes an archive. No shell parses the path, and the path cannot be an option,
+// because it begins with "/" or "./". If the path of a single file is a link, as in volumes of ConfigMaps, the command
+// reads the target.
 func outCommand(q *request) []string {
 	if !q.tar {
 		return []string{"tar", "-c", "-h", "-f", "-", "-C", path.Dir(q.path), "./" + path.Base(q.path)}
@@ -40,12 +41,12 @@ func outCommand(q *request) []string {
 	return []string{"tar", "-c", "-f", "-", "-C", q.path, "."}
 }
 
-// fileScript extracts one file under a temporary name, and renames it when it is complete, so that a copy that is cut
-// off does not change the existing file. tar also accepts an archive that is cut off between two entries. The archive
-// therefore has a second, empty file, whose presence proves that the first one is complete. The arguments are the
+// fileScript extracts one file under a temporary name, and renames it when it is complete, so that a truncated copy
+// does not change the existing file. tar accepts an archive that is truncated between two entries. Therefore the
+// archive contains a second, empty file, whose presence proves that the first one is complete. The arguments are the
 // directory, the temporary name and the name.
 const fileScript = `cd "$1" || exit 1
-if [ -d "./$3" ]; then echo "it is a directory" >&2; exit 1; fi
+if [ -d "./$3" ]; then echo "the path is a directory" >&2; exit 1; fi
 tar -x -m -o -f - && [ -f "./$2.complete" ] && rm -f "./$2.complete" && mv -f "./$2" "./$3" && exit 0
 rm -f "./$2" "./$2.complete"
 exit 1`
@@ -77,12 +78,12 @@ func (t *transfer) copyIn(ctx context.Context, stream *streams.Stream) error {
 		switch {
 		case err == nil, errors.Is(err, io.ErrClosedPipe):
 		case t.request.tar:
-			cancel() // tar must not regard an incomplete archive as complete
-		default: // the script removes the incomplete file at the end of its input
+			cancel() // tar must not treat an incomplete archive as complete
+		default: // The script removes the incomplete file when its input ends.
 			time.AfterFunc(removalTime, cancel)
 			err = nil
 		}
-		_ = write.CloseWithError(err) // nil is the end of the archive
+		_ = write.CloseWithError(err) // a nil error means the end of the archive
 	}()
 	ran := t.run(ctx, remotecommand.StreamOptions{Stdin: read}, command)
 	_ = read.CloseWithError(io.ErrClosedPipe)
@@ -93,7 +94,7 @@ func (t *transfer) copyIn(ctx context.Context, stream *streams.Stream) error {
 	return ran
 }
 
-// passFile writes an archive with the file that the client sends.
+// passFile writes an archive that contains the file of the client.
 func (t *transfer) passFile(archive *tar.Writer, name string) error {
 	t.note(func(f *dashboardv1alpha1.CopyFrame) { f.Files, f.Size = 1, t.request.size })
 	if err := archive.WriteHeader(&tar.Header{
@@ -108,7 +109,7 @@ func (t *transfer) passFile(archive *tar.Writer, name string) error {
 	if err != nil {
 		return err //nolint:wrapcheck // it is an end
 	}
-	if n, _ := io.CopyN(io.Discard, t.inputRead, 1); n > 0 { // it waits for the frame that ends the file
+	if n, _ := io.CopyN(io.Discard, t.inputRead, 1); n > 0 { // waits for the frame that ends the file
 		return streams.NewEnd(streams.Malformed, "the file is longer than its size")
 	}
 	t.mu.Lock()
@@ -140,7 +141,7 @@ func (t *transfer) passEntries(archive *tar.Writer) error {
 		if header.Typeflag == tar.TypeReg {
 			t.note(func(f *dashboardv1alpha1.CopyFrame) { f.Files++ })
 		}
-		header.Name = "./" + header.Name // no name is an option
+		header.Name = "./" + header.Name // prevents names that tar interprets as options
 		if err := archive.WriteHeader(header); err != nil {
 			return fmt.Errorf("writing the archive: %w", err)
 		}
@@ -163,7 +164,7 @@ func (c *counter) Write(p []byte) (int, error) {
 	n, err := c.to.Write(p)
 	c.transfer.note(func(f *dashboardv1alpha1.CopyFrame) {
 		f.Bytes += int64(n)
-		if f.Size > 0 { // without the header and the blocks at the end
+		if f.Size > 0 { // does not count headers and padding
 			f.Bytes = min(f.Bytes, f.Size)
 		}
 	})

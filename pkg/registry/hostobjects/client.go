@@ -1,7 +1,8 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package hostobjects is the common part of the endpoints that read and write KubeVision's own objects as the caller.
+// Package hostobjects provides the common part of the endpoints that read and write KubeVision's own objects as the
+// caller.
 package hostobjects
 
 import (
@@ -29,8 +30,8 @@ type Host struct {
 	Reviewer *authorization.Reviewer
 }
 
-// Client is a user who manages KubeVision's objects with a client that acts as that user, so that the RBAC of the host
-// decides.
+// Client reads and writes KubeVision's objects as the caller, with the rights that the RBAC of the host grants the
+// caller.
 type Client struct {
 	user.Info
 	client.Client
@@ -38,7 +39,7 @@ type Client struct {
 	reviewer *authorization.Reviewer
 }
 
-// Connect returns the caller of a request.
+// Connect returns a Client for the caller of a request.
 func (h *Host) Connect(r *routes.Request, u user.Info) (*Client, error) {
 	c, err := h.As(r.Context(), u)
 	if err != nil {
@@ -94,7 +95,7 @@ func (c *Client) WriteError(ctx context.Context, err error, actions ...authoriza
 	return envelope.New(dashboardv1alpha1.CodeRejected, "%s", outcome.Message).WithCause(err)
 }
 
-// WriteErrorFor returns a function that returns the errors of writes that need a set of rights.
+// WriteErrorFor returns a function that converts the errors of writes that require several rights.
 func (c *Client) WriteErrorFor(actions ...authorizationv1.ResourceAttributes) func(context.Context, error) error {
 	return func(ctx context.Context, err error) error { return c.WriteError(ctx, err, actions...) }
 }
@@ -111,8 +112,8 @@ func Action(verb, resource, name string) authorizationv1.ResourceAttributes {
 		Name: name}
 }
 
-// CheckVersion returns an error if a client has read another version than the current one. A client that sends no
-// version changes any version.
+// CheckVersion returns an error if the version in a request differs from the current one. A request without a version
+// changes any version.
 func CheckVersion(given string, object client.Object) error {
 	if given != "" && given != object.GetResourceVersion() {
 		return envelope.New(dashboardv1alpha1.CodeStale, "%q was changed in the meantime: read it again",
@@ -121,7 +122,7 @@ func CheckVersion(given string, object client.Object) error {
 	return nil
 }
 
-// List returns the result of a list, which is always an array.
+// List returns the result of a list, which is never null.
 func List[T any](items []T) routes.Result {
 	if items == nil {
 		items = []T{}

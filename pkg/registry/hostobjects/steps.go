@@ -23,7 +23,7 @@ const undoTimeout = 10 * time.Second
 type Step struct {
 	// Object names the object of the write, for messages.
 	Object string
-	// Do writes. It is called twice, first for a dry run, and must not change its inputs.
+	// Do writes the object. It is called twice, first for a dry run, and must not change its inputs.
 	Do func(context.Context, client.Client) error
 	// Undo reverts Do.
 	Undo func(context.Context, client.Client) error
@@ -42,11 +42,12 @@ func Create(what string, object func() client.Object, refused func(context.Conte
 	}
 }
 
-// Patch returns the step that changes an object. If the client has given a version, it fails for any other version.
+// Patch returns the step that changes an object. If the request contains a version, the step fails for any other
+// version.
 func Patch(what string, from, to client.Object, given string, refused func(context.Context, error) error) Step {
 	write := func(ctx context.Context, c client.Client, from, to client.Object, given string) error {
 		written, ok := to.DeepCopyObject().(client.Object)
-		if !ok { // cannot happen: a copy has the type of its original
+		if !ok { // Impossible, because a copy has the type of its original.
 			return fmt.Errorf("copying %s", what)
 		}
 		return c.Patch(ctx, written, PatchFrom(from, given))
@@ -60,7 +61,7 @@ func Patch(what string, from, to client.Object, given string, refused func(conte
 	}
 }
 
-// PatchFrom returns the patch that changes an object. If the client has given a version, it fails for any other
+// PatchFrom returns the patch that changes an object. If the request contains a version, the patch fails for any other
 // version.
 func PatchFrom(from client.Object, given string) client.Patch {
 	if given == "" {
@@ -69,7 +70,7 @@ func PatchFrom(from client.Object, given string) client.Patch {
 	return client.MergeFromWithOptions(from, client.MergeFromWithOptimisticLock{})
 }
 
-// Apply executes all steps or none. It makes a dry run first.
+// Apply executes all steps or none. It first calls DryRun.
 func (c *Client) Apply(ctx context.Context, steps ...Step) error {
 	if err := c.DryRun(ctx, steps...); err != nil {
 		return err
@@ -77,8 +78,8 @@ func (c *Client) Apply(ctx context.Context, steps ...Step) error {
 	return c.Execute(ctx, steps...)
 }
 
-// DryRun makes a dry run of each step, so that a caller who may execute only some of them is refused before any is
-// executed.
+// DryRun executes a dry run of each step, so that a caller who may execute only some of them is rejected before any
+// change.
 func (c *Client) DryRun(ctx context.Context, steps ...Step) error {
 	trial := client.NewDryRunClient(c.Client)
 	for _, s := range steps {
@@ -89,8 +90,8 @@ func (c *Client) DryRun(ctx context.Context, steps ...Step) error {
 	return nil
 }
 
-// Execute executes one step after the other. If one fails, it reverts the earlier steps. The error names the steps that
-// could not be reverted.
+// Execute executes the steps in order. If one fails, it reverts the earlier steps. The error names the steps that could
+// not be reverted.
 func (c *Client) Execute(ctx context.Context, steps ...Step) error {
 	for i, s := range steps {
 		if err := s.Do(ctx, c.Client); err != nil {

@@ -65,8 +65,7 @@ func TestDo(t *testing.T) {
 	}
 }
 
-// TestUndoOutlivesItsRequest verifies that an undo completes although the client has disconnected, so that nothing is
-// left half done.
+// TestUndoOutlivesItsRequest verifies that an undo completes after the client has disconnected.
 func TestUndoOutlivesItsRequest(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	undone := false

@@ -1,8 +1,8 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package httpproxy reads from HTTP servers in a cluster: a port of a Service or of a Pod, through the API server of
-// the cluster.
+// Package httpproxy reads from HTTP servers in a cluster: it sends GET requests to a port of a Service or of a Pod
+// through the API server of the cluster.
 package httpproxy
 
 import (
@@ -29,7 +29,8 @@ const (
 	subresource = "proxy"
 	// maxPath bounds the path and the query of a request.
 	maxPath = 4 << 10
-	// policy keeps a page from acting as the dashboard: it has an origin of its own, runs no scripts and loads nothing.
+	// policy prevents a page from acting as the dashboard: the page gets a separate origin, runs no scripts and loads
+	// nothing.
 	policy = "sandbox; default-src 'none'; img-src data:; style-src 'unsafe-inline'; frame-ancestors 'none'"
 )
 
@@ -53,12 +54,12 @@ func (p *Provider) Routes() []routes.Route {
 			out = append(out, routes.Route{
 				Method: method, Path: "/clusters/{cluster}/namespaces/{namespace}/" + kind.plural + "/{name}/proxy",
 				Operation: strings.ToLower(method) + "Through" + kind.operation,
-				Doc:       "send what an HTTP server at a port of a " + kind.operation + " answers",
+				Doc:       "return the response of an HTTP server at a port of a " + kind.operation,
 				Returns:   dashboardv1alpha1.Envelope{},
 				Parameters: map[string]string{
 					objectref.Namespace: docs[objectref.Namespace], objectref.Name: docs[objectref.Name],
 					"port": "the number or the name of the port", "path": "the path and the query; / by default",
-					"scheme": "http by default",
+					"scheme": "the scheme of the server; http by default",
 				},
 				Types:    map[string]routes.Type{"scheme": routes.OneOf("http", "https")},
 				Endpoint: routes.Reviewed(p.Access.Cluster, endpoint),
@@ -68,7 +69,7 @@ func (p *Provider) Routes() []routes.Route {
 	return out
 }
 
-// read sends what the server answers, without its headers.
+// read sends the response of the server without its headers.
 func read(r *routes.Request, caller *clusters.Client, plural string) (routes.Result, error) {
 	target, err := objectref.Find(
 		r.Context(), caller, "get", plural, r.Path(objectref.Namespace), r.Path(objectref.Name),
@@ -136,7 +137,7 @@ func callOf(r *routes.Request, target objectref.Target) (clusters.Call, error) {
 	return call, nil
 }
 
-// checkPath returns an error for a path that an API server could interpret as another one.
+// checkPath returns an error for a path that an API server could interpret differently.
 func checkPath(path string) error {
 	if len(path) > maxPath || strings.ContainsAny(path, "%\\#") || strings.Contains(path, "//") {
 		return envelope.Invalid("path",
@@ -155,8 +156,7 @@ func checkPath(path string) error {
 	return nil
 }
 
-// headerOf returns the header of a response. It contains the media type of the server, and no other header of the
-// server.
+// headerOf returns the header of a response. From the server, it contains only the media type.
 func headerOf(contentType string) http.Header {
 	if _, _, err := mime.ParseMediaType(contentType); err != nil {
 		contentType = "application/octet-stream"

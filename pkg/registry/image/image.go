@@ -23,7 +23,7 @@ const (
 	defaultRegistry, defaultNamespace = "docker.io", "library"
 )
 
-// Provider provides the endpoints of this package. They need nothing.
+// Provider provides the endpoints of this package. It has no dependencies.
 type Provider struct{}
 
 // Routes implements routes.Provider.
@@ -46,7 +46,7 @@ func tags(r *routes.Request, _ user.Info) (routes.Result, error) {
 	return routes.Result{Data: dashboardv1alpha1.RegistryTags{Reference: parse(name), Tags: []string{}}}, nil
 }
 
-// parse reads [registry/]repository[:tag][@digest]. It accepts any text, since a user may not have finished typing.
+// parse parses [registry/]repository[:tag][@digest]. It accepts any text, because the user may still be typing.
 func parse(name string) dashboardv1alpha1.ImageReference {
 	var out dashboardv1alpha1.ImageReference
 	name, out.Digest, _ = strings.Cut(name, "@")

@@ -1,7 +1,7 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package objectref parses the objects of a cluster that a request refers to.
+// Package objectref parses references of a request to objects of a cluster, and resolves their kinds by discovery.
 package objectref
 
 import (
@@ -21,7 +21,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/routes"
 )
 
-// The parameters of a path.
+// Parameters of a path.
 const (
 	Namespace = "namespace"
 	Resource  = "resource"
@@ -45,7 +45,7 @@ type Target struct {
 	Name      string
 }
 
-// Attributes returns the attributes of an access review about a verb on the target.
+// Attributes returns the attributes of an access review for a verb on the target.
 func (t Target) Attributes(verb string) authorizationv1.ResourceAttributes {
 	return authorizationv1.ResourceAttributes{
 		Group: t.Resource.Group, Version: t.Resource.Version, Resource: t.Resource.GroupVersionResource.Resource,
@@ -59,9 +59,9 @@ func (t Target) Call(method string) clusters.Call {
 }
 
 // Read reads the reference of a request from its path, and the namespace from its query if the path has none. The
-// cluster must support the verb. The kind is found by discovery, and never inserted into a URL as it was sent. A
-// namespace in the query is ignored if the kind has none, as with kubectl: clients send the namespace that they
-// display.
+// cluster must support the verb. The kind is resolved by discovery; the text of the client is never inserted into a
+// URL. As in kubectl, a namespace in the query is ignored for cluster-scoped kinds, because clients send the namespace
+// that they display.
 func Read(r *routes.Request, caller *clusters.Client, verb string) (Target, error) {
 	return find(r.Context(), caller, requested(r, verb))
 }
@@ -86,7 +86,7 @@ func ReadSubresource(r *routes.Request, caller *clusters.Client, verb, subresour
 	return t, t.CheckNamespaced()
 }
 
-// CheckNamespaced is an error for a target without the namespace that objects of its kind are in.
+// CheckNamespaced returns an error if the kind of a target is namespaced but the target has no namespace.
 func (t Target) CheckNamespaced() error {
 	if t.Resource.Namespaced && t.Namespace == "" {
 		return envelope.Invalid(Namespace, "%s are namespaced: name the namespace",
@@ -105,7 +105,7 @@ func Find(ctx context.Context, caller *clusters.Client, verb, kind, namespace, n
 // wanted describes the required properties of a target.
 type wanted struct {
 	verb, subresource, kind, namespace, name string
-	// namespaced is true if the kind must be namespaced, because a namespace was given, and not only in a query.
+	// namespaced is true if the kind must be namespaced, because the path contains a namespace.
 	namespaced bool
 }
 
@@ -167,7 +167,7 @@ func find(ctx context.Context, caller *clusters.Client, w wanted) (Target, error
 	if err := w.mismatch(&found); err != nil {
 		return Target{}, err
 	}
-	if !found.Namespaced { // that of a query is ignored
+	if !found.Namespaced { // the namespace of a query is ignored
 		w.namespace = ""
 	}
 	return Target{Resource: found, Namespace: w.namespace, Name: w.name}, nil

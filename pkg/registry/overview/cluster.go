@@ -19,10 +19,10 @@ import (
 // recentEvents is the number of events in an overview.
 const recentEvents = 10
 
-// manyEvents is the number of events that are held before older ones are dropped.
+// manyEvents is the number of events from which older ones are dropped.
 const manyEvents = 100 * recentEvents
 
-// infrastructureKinds returns the kinds that workloads run in.
+// infrastructureKinds returns the kinds that workloads depend on: Services, Ingresses, Namespaces, Nodes and events.
 func (t *tally) infrastructureKinds() []scopedlist.Kind {
 	return []scopedlist.Kind{
 		t.countedKind("services", func(out *dashboardv1alpha1.Overview, n int64) { out.Services = n }),
@@ -52,8 +52,8 @@ func (t *tally) infrastructureKinds() []scopedlist.Kind {
 	}
 }
 
-// isOwn returns true if an event is about an object of KubeVision: a login, a binding, a cluster. There are many of
-// them, and they do not describe the cluster's workloads.
+// isOwn returns true if an event concerns an object of KubeVision, such as a login or a binding. Such events are
+// frequent and do not describe the workloads of the cluster.
 func isOwn(e *corev1.Event) bool {
 	return strings.HasPrefix(e.InvolvedObject.APIVersion, kubevisionv1alpha1.GroupName+"/")
 }

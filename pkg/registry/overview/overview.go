@@ -19,7 +19,7 @@ import (
 
 // Provider provides the endpoints of this package.
 type Provider struct {
-	// Access connects callers to clusters of which they may read only some namespaces.
+	// Access connects callers to clusters, and filters lists by the namespaces that they may read.
 	Access *scopedlist.Access
 }
 
@@ -50,7 +50,7 @@ func get(r *routes.Request, caller *scopedlist.Client) (routes.Result, error) {
 	return routes.Result{Data: all.sum, Meta: meta}, nil
 }
 
-// countedKind returns a kind of which only the number is needed. set puts it into an overview.
+// countedKind returns a kind whose objects are only counted. set stores the number in an overview.
 func (t *tally) countedKind(resource string, set func(*dashboardv1alpha1.Overview, int64)) scopedlist.Kind {
 	read := func(_ context.Context, _ clusters.Resource, a scopedlist.Result) error {
 		part := &dashboardv1alpha1.Overview{}
@@ -62,7 +62,7 @@ func (t *tally) countedKind(resource string, set func(*dashboardv1alpha1.Overvie
 	return scopedlist.Kind{Resource: resource, Accept: scopedlist.MetadataOnly, FromCache: true, Read: read}
 }
 
-// typedKind returns a built-in kind. look counts one of its objects, none of which is kept.
+// typedKind returns a built-in kind. look adds one object to the overview; the objects are not kept.
 func typedKind[T any, P interface {
 	*T
 	Unmarshal(data []byte) error

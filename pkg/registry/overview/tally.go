@@ -15,7 +15,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/readcache"
 )
 
-// tally adds up the overviews of kinds that are read concurrently.
+// tally adds up the overviews of kinds, which are read concurrently.
 type tally struct {
 	mu  sync.Mutex
 	sum dashboardv1alpha1.Overview
@@ -43,26 +43,26 @@ func addNumbers(out, part reflect.Value) {
 			field.SetInt(field.Int() + part.Field(i).Int())
 		case reflect.Struct:
 			addNumbers(field, part.Field(i))
-		default: // neither a number nor a group of them
+		default: // neither a number nor a struct of numbers
 		}
 	}
 }
 
-// grouped is how objects of the read cache are counted.
+// grouped describes how objects of the read cache are counted.
 type grouped struct {
 	sum     *dashboardv1alpha1.Overview
 	account *budget.Account
 	omit    objects.Omit
 }
 
-// counted is the overview of a group of objects, and those that are too large to be counted.
+// counted contains the overview of a group of objects, and the objects that are too large to be counted.
 type counted struct {
 	dashboardv1alpha1.Overview
 
 	omitted []*readcache.Object
 }
 
-// addGroups adds objects of the read cache. The overview of a group is kept until one of its objects changes.
+// addGroups adds objects of the read cache. It caches the overview of a group until one of its objects changes.
 func addGroups[T any](g grouped, groups readcache.Groups, look func(*T, *dashboardv1alpha1.Overview)) error {
 	for group := range groups.All() {
 		found, err := group.Summarize(func(all []*readcache.Object) (readcache.Summary, error) {
@@ -101,7 +101,7 @@ func summarize[T any](
 		}
 	}
 	part.RecentEvents = newest(part.RecentEvents)
-	const pointerBytes = 16 // with the growth of the slice
+	const pointerBytes = 16 // includes the growth of the slice
 	size := eventBytes(part.RecentEvents) + int64(len(part.omitted))*pointerBytes
 	return readcache.Summary{Value: part, TextBytes: size}, nil
 }

@@ -43,8 +43,8 @@ type Grant struct {
 	proof  func() error
 }
 
-// Attributes returns the attributes of a review of the right. Whatever the method of the request to the cluster, it
-// takes the right to create the subresource: older API servers allow a GET to callers who may only get it.
+// Attributes returns the attributes of a review of the right to create the subresource. All methods of requests to the
+// cluster require this right, because older API servers allow a GET to callers who may only get the subresource.
 func (g *Grant) Attributes() authorizationv1.ResourceAttributes {
 	return authorizationv1.ResourceAttributes{
 		Namespace: g.Call.Namespace, Verb: "create", Version: "v1", Resource: "pods",
@@ -52,12 +52,12 @@ func (g *Grant) Attributes() authorizationv1.ResourceAttributes {
 	}
 }
 
-// Find returns the grant of a caller, who has yet to be reviewed, about the Pod in the path.
+// Find returns the grant of a caller for the Pod in the path. The caller has not been reviewed yet.
 func Find(r *routes.Request, u user.Info, access *authorization.Access, subresource string) (*Grant, error) {
 	return FindPod(r, u, access, r.Path(objectref.Namespace), r.Path(objectref.Name), subresource)
 }
 
-// FindPod is like Find, for a Pod that is not in the path.
+// FindPod is like Find, for a Pod from another part of the request.
 func FindPod(
 	r *routes.Request, u user.Info, access *authorization.Access, namespace, name, subresource string,
 ) (*Grant, error) {
@@ -78,7 +78,7 @@ func FindPod(
 	return g, nil
 }
 
-// Review returns an error unless the caller has the right, and has proved a fresh code where the Pod takes one.
+// Review returns an error unless the caller has the right and, if the Pod requires it, has sent a fresh code.
 func (g *Grant) Review(ctx context.Context) error {
 	if err := authorization.Require(ctx, g.Caller, g.Attributes()); err != nil {
 		return err
@@ -86,7 +86,7 @@ func (g *Grant) Review(ctx context.Context) error {
 	return g.Caller.Prove(ctx, g.Call)
 }
 
-// Check returns an error if the caller has lost the right. It asks the cluster again.
+// Check returns an error if the caller has lost the right. It reviews the right again.
 func (g *Grant) Check(ctx context.Context) error {
 	caller, err := g.access.ClusterByName(ctx, g.User, g.Cluster)
 	if err != nil {
@@ -95,7 +95,7 @@ func (g *Grant) Check(ctx context.Context) error {
 	return authorization.Require(ctx, caller, g.Attributes())
 }
 
-// WithProof returns a context for calls of a stream, which outlives the request with the fresh code.
+// WithProof returns a context for the calls of a stream, which outlives the request with the fresh code.
 func (g *Grant) WithProof(ctx context.Context) context.Context { return stepup.WithProof(ctx, g.proof) }
 
 // CallError returns the error of a call to the subresource, with its code.

@@ -1,7 +1,7 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package podmetrics adds the usage of Pods to their objects.
+// Package podmetrics adds the CPU and memory usage of Pods from the metrics API to their objects.
 package podmetrics
 
 import (
@@ -25,7 +25,7 @@ import (
 )
 
 const (
-	// Resource is the resource of the metrics API, if a cluster serves it.
+	// Resource is the resource of the metrics API, which clusters may not serve.
 	Resource = "pods.metrics.k8s.io"
 
 	// timeout bounds the wait for metrics.
@@ -84,10 +84,10 @@ func Read(ctx context.Context, caller *scopedlist.Client, t objectref.Target) *M
 	return &Metrics{known: known, err: err, account: budget.AccountFrom(ctx)}
 }
 
-// Available returns whether the cluster has given metrics.
+// Available returns true if the cluster has returned metrics.
 func (m *Metrics) Available() bool { return m.err == nil }
 
-// AddTo adds metrics and metricsStatus to Pods. The account of the request is charged for the current Pod.
+// AddTo adds metrics and metricsStatus to Pods. It charges the current Pod to the account of the request.
 func (m *Metrics) AddTo(pods ...objects.Object) error {
 	for _, object := range pods {
 		if err := m.addTo(object); err != nil {

@@ -23,12 +23,12 @@ import (
 )
 
 const (
-	// maxMessage bounds a message of a client, and maxPiece one to it, in bytes.
+	// maxMessage bounds a message from the client, and maxPiece a message to the client, in bytes.
 	maxMessage = 64 << 10
 	maxPiece   = 32 << 10
 	// maxError bounds the text on an error channel, in bytes.
 	maxError = 1 << 10
-	// channelsOfPort is the number of channels of a port: one with data, and one with the error.
+	// channelsOfPort is the number of channels of a port: one for data, and one for errors.
 	channelsOfPort = 2
 )
 
@@ -36,12 +36,12 @@ const (
 type forward struct {
 	request *request
 
-	// inputs receive the data from the client for each port; the cluster reads the other ends.
+	// inputs receive the data from the client for each port. The cluster reads the other ends.
 	mu     sync.Mutex
 	inputs []io.WriteCloser
 }
 
-// pipes returns the pipes from the client to each port, and creates them at the first call.
+// pipes returns the pipes from the client to each port. The first call creates them.
 func (f *forward) pipes() (reads []*io.PipeReader) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -52,7 +52,7 @@ func (f *forward) pipes() (reads []*io.PipeReader) {
 	return reads
 }
 
-// received passes a message on to its port. It waits until the port has received it.
+// received forwards a message to its port. It blocks until the port has received it.
 func (f *forward) received(ctx context.Context, _ *streams.Stream, m streams.Message) error {
 	if !m.Binary || len(m.Data) == 0 || m.Data[0]%channelsOfPort != 0 ||
 		int(m.Data[0])/channelsOfPort >= len(f.request.ports) {
@@ -74,7 +74,7 @@ func (f *forward) received(ctx context.Context, _ *streams.Stream, m streams.Mes
 	return nil
 }
 
-// serve connects to all ports. It returns when all have ended.
+// serve connects to all ports. It returns when all connections have ended.
 func (f *forward) serve(ctx context.Context, s *streams.Stream) error {
 	q := f.request
 	if err := s.Account().Take(forwardBytes * int64(len(q.ports))); err != nil {
@@ -117,7 +117,7 @@ func (f *forward) serve(ctx context.Context, s *streams.Stream) error {
 	return context.Cause(ctx)
 }
 
-// begin sends the number of the port on both channels of each port, as v4.channel.k8s.io requires.
+// begin sends the port number on both channels of each port, as v4.channel.k8s.io requires.
 func (f *forward) begin(s *streams.Stream) error {
 	for i, port := range f.request.ports {
 		for channel := range channelsOfPort {
@@ -143,7 +143,7 @@ func forwardPort(
 		return errors.New("the cluster has not opened a stream")
 	}
 	defer connection.RemoveStreams(failure)
-	_ = failure.Close() // nothing is sent on it
+	_ = failure.Close() // the client sends nothing on the error stream
 	header.Set(corev1.StreamType, corev1.StreamTypeData)
 	data, err := connection.CreateStream(header)
 	if err != nil {
@@ -152,7 +152,7 @@ func forwardPort(
 	defer connection.RemoveStreams(data)
 	go func() {
 		_, _ = io.Copy(data, input)
-		_ = data.Close() // the port may still send
+		_ = data.Close() // closes one direction only: the port may still send
 	}()
 	buffer := make([]byte, maxPiece+1)
 	buffer[0] = byte(index * channelsOfPort) //nolint:gosec // there are few ports
@@ -168,10 +168,10 @@ func forwardPort(
 			break
 		}
 	}
-	_ = data.Reset() // unread data would block the other stream
+	_ = data.Reset() // unread data would block the error stream
 	text, err := io.ReadAll(io.LimitReader(failure, maxError))
 	if err != nil || len(text) == 0 || ctx.Err() != nil {
-		return nil // there is no message
+		return nil // the error stream is empty
 	}
 	return errors.New(string(text))
 }

@@ -1,7 +1,7 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package portforward connects clients to ports of Pods through WebSockets, with a subprotocol of Kubernetes.
+// Package portforward forwards ports of Pods to clients through WebSockets, with a subprotocol of Kubernetes.
 package portforward
 
 import (
@@ -27,7 +27,7 @@ const (
 
 	subresource = "portforward"
 	maxPorts    = 16
-	// idleTime is how long nothing may be sent in either direction.
+	// idleTime bounds the time without data in either direction.
 	idleTime = time.Hour
 	// forwardBytes is the memory of a connection to a cluster, and of the buffers of one port.
 	forwardBytes = 256 << 10
@@ -53,7 +53,7 @@ func (p *Provider) Routes() []routes.Route {
 	}}
 }
 
-// request is a connection that a caller may make.
+// request is a validated request for a connection.
 type request struct {
 	*podaccess.Grant
 

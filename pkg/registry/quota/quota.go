@@ -1,7 +1,7 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package quota summarizes the quotas of namespaces.
+// Package quota summarizes the ResourceQuotas of namespaces.
 package quota
 
 import (
@@ -17,7 +17,7 @@ import (
 
 // Provider provides the endpoints of this package.
 type Provider struct {
-	// Access connects callers to clusters of which they may read only some namespaces.
+	// Access connects callers to clusters, and filters lists by the namespaces that they may read.
 	Access *scopedlist.Access
 }
 
@@ -84,7 +84,7 @@ func summary(items []resourceQuota) dashboardv1alpha1.QuotaSummary {
 	return out
 }
 
-// describe returns the status of a quota, or its spec while the status is empty.
+// describe returns the status of a quota, or its spec if the status is empty.
 func describe(q *resourceQuota) dashboardv1alpha1.Quota {
 	out := dashboardv1alpha1.Quota{Name: q.Metadata.Name, Hard: q.Status.Hard, Used: q.Status.Used}
 	if out.Hard == nil {

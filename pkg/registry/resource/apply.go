@@ -23,11 +23,12 @@ import (
 )
 
 const (
-	// maxApplied is the number of objects that one request may apply.
+	// maxApplied bounds the objects that one request may apply.
 	maxApplied = 100
-	// applyTime ends before the time that a request has. Objects that are left then are skipped.
+	// applyTime bounds the time for applying objects. It is shorter than the timeout of a request. The remaining
+	// objects are skipped.
 	applyTime = 50 * time.Second
-	// maxApplyWarnings is the number of warnings of the cluster that are passed on.
+	// maxApplyWarnings bounds the warnings of the cluster in the response.
 	maxApplyWarnings = 64
 )
 
@@ -42,7 +43,7 @@ func (e *Provider) applyRoute() routes.Route {
 	}
 }
 
-// apply makes a dry run of all objects before it writes the first one. If one is rejected, none is written.
+// apply executes a dry run of all objects before it writes the first one. If one object is rejected, it writes none.
 func apply(r *routes.Request, caller *scopedlist.Client) (routes.Result, error) {
 	ctx, cancel := context.WithTimeoutCause(r.Context(), applyTime, clusters.ErrImpatient)
 	defer cancel()
@@ -85,7 +86,7 @@ type applied struct {
 	stage int
 	// defined is true if another object of the bundle defines the kind.
 	defined bool
-	// until is the stage after which the object can be tried, if it is deferred.
+	// until is the stage after which a deferred object can be tried.
 	until int
 
 	// current is the current object, or nil if it does not exist or the caller may not get it.
@@ -103,7 +104,7 @@ func (a *applied) settle(operation dashboardv1alpha1.ApplyOperation, err error) 
 	}
 }
 
-// deferUntil notes that the object can be tried only after a stage is done.
+// deferUntil records that the object can be tried only after a stage.
 func (a *applied) deferUntil(stage int) {
 	a.err, a.until, a.result.Operation = nil, stage, dashboardv1alpha1.ApplyDeferred
 }
@@ -121,7 +122,7 @@ func (b *bundle) failed() bool {
 	return false
 }
 
-// skipRest notes that the objects of later stages are not applied.
+// skipRest records that the objects of later stages are not applied.
 func (b *bundle) skipRest(after int) {
 	for _, a := range b.items {
 		if a.stage > after && a.err == nil {
@@ -147,7 +148,7 @@ func (b *bundle) data() dashboardv1alpha1.Apply {
 	return out
 }
 
-// refused returns the error of the first object that failed, with the results of all.
+// refused returns the error of the first failed object, with the results of all objects.
 func (b *bundle) refused() error {
 	for i, a := range b.items {
 		if a.err == nil {
@@ -157,7 +158,7 @@ func (b *bundle) refused() error {
 		data := b.data()
 		first.Message = fmt.Sprintf("%d of %d objects were refused and nothing was applied; [%d] %s %s: %s",
 			data.Failed, len(b.items), i, a.kind.Kind, a.result.Name, first.Message)
-		if first.Code != dashboardv1alpha1.CodeTwoFactorRequired { // which has data of its own
+		if first.Code != dashboardv1alpha1.CodeTwoFactorRequired { // the code has data of a different type
 			first.Data = data
 		}
 		if first.Field != "" {
@@ -180,7 +181,7 @@ func (b *bundle) warnings() []string {
 	return out
 }
 
-// prove requires a fresh code before the first write, if one of the objects needs it.
+// prove requires a fresh code before the first write, if one of the objects requires it.
 func (b *bundle) prove(ctx context.Context) error {
 	for _, a := range b.items {
 		if err := b.caller.Prove(ctx, a.write.call); err != nil {
@@ -190,7 +191,7 @@ func (b *bundle) prove(ctx context.Context) error {
 	return nil
 }
 
-// readBundle reads the objects and finds their kinds. If one is malformed, it returns an error.
+// readBundle reads the objects and resolves their kinds. If one object is malformed, it returns an error.
 func readBundle(ctx context.Context, r *routes.Request, caller *clusters.Client) (*bundle, error) {
 	b := &bundle{caller: caller}
 	force, err := flag(r, queryForce)

@@ -7,8 +7,8 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 )
 
-// dependencies are the objects of a bundle that are not in the cluster yet. Without them, there is no dry run of
-// objects that need them.
+// dependencies contains the objects of a bundle that do not exist in the cluster yet. Objects that need them cannot be
+// tried in a dry run.
 type dependencies struct {
 	// namespaces are the new namespaces, by name.
 	namespaces map[string]bool
@@ -30,10 +30,11 @@ func (b *bundle) dependencies() dependencies {
 	return out
 }
 
-// surround returns whether the namespace or the kind of an object is new.
+// surround returns true if the namespace or the kind of an object is new.
 func (d dependencies) surround(a *applied) bool { return a.defined || d.namespaces[a.result.Namespace] }
 
-// precede returns whether there are new objects of a kind that the API server may look up before it accepts an object.
+// precede returns true if the bundle contains new objects of a kind that the API server may look up before it accepts
+// an object.
 func (d dependencies) precede(a *applied) bool {
 	const rbac = "rbac.authorization.k8s.io"
 	var needed []schema.GroupKind

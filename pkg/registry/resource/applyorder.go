@@ -18,7 +18,7 @@ const (
 )
 
 // stages returns kinds in the order in which they are applied. Kinds that others need are in the first stages, and
-// kinds that reject or change other objects in the last one. Kinds that are not listed come before the last stage.
+// kinds that reject or change other objects in the last one. Other kinds precede the last stage.
 func stages() [][]schema.GroupKind {
 	kinds := func(group string, names ...string) []schema.GroupKind {
 		out := make([]schema.GroupKind, 0, len(names))
@@ -55,7 +55,7 @@ func stages() [][]schema.GroupKind {
 			kinds("autoscaling", "HorizontalPodAutoscaler"), kinds("networking.k8s.io", "Ingress"),
 			kinds("apiregistration.k8s.io", "APIService"),
 		),
-		nil, // everything else
+		nil, // all other kinds
 		kinds(admission, "MutatingWebhookConfiguration", "ValidatingWebhookConfiguration", "ValidatingAdmissionPolicy",
 			"ValidatingAdmissionPolicyBinding", "MutatingAdmissionPolicy", "MutatingAdmissionPolicyBinding"),
 	}

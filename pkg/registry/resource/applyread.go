@@ -29,7 +29,7 @@ func parseAll(r *routes.Request) ([]map[string]any, error) {
 	}
 	contentType := r.Header.Get("Content-Type")
 	if len(body) > manifest.MaxBytes {
-		return manifest.ParseAll(contentType, body, maxApplied) // its error says that the body is too large
+		return manifest.ParseAll(contentType, body, maxApplied) // the error states that the body is too large
 	}
 	release, err := r.Hold(len(body))
 	if err != nil {
@@ -39,18 +39,18 @@ func parseAll(r *routes.Request) ([]map[string]any, error) {
 	return manifest.ParseAll(contentType, body, maxApplied)
 }
 
-// bundleReader reads the objects of a bundle, and finds their kinds and scopes.
+// bundleReader reads the objects of a bundle, and resolves their kinds and scopes.
 type bundleReader struct {
 	caller *clusters.Client
 	// namespace is the namespace of objects without one.
 	namespace string
 	force     bool
-	// defined are the kinds that definitions in the bundle define.
+	// defined contains the kinds that definitions in the bundle define.
 	defined map[schema.GroupVersionKind]clusters.Resource
 	seen    map[string]int
 }
 
-// read reads an object, and returns an error if it cannot be applied. Then nothing of the bundle is applied.
+// read reads an object. It returns an error if the object cannot be applied; then no object of the bundle is applied.
 func (r *bundleReader) read(ctx context.Context, i int, object manifestObject) (*applied, error) {
 	gvk, err := object.kind()
 	if err != nil {
@@ -75,7 +75,7 @@ func (r *bundleReader) read(ctx context.Context, i int, object manifestObject) (
 	return a, err
 }
 
-// find finds the kind in the cluster, or else among those that the bundle defines.
+// find resolves the kind in the cluster, or else among the kinds that the bundle defines.
 func (r *bundleReader) find(
 	ctx context.Context,
 	gvk schema.GroupVersionKind,
@@ -125,7 +125,7 @@ func (r *bundleReader) conform(ctx context.Context, object manifestObject, t *ob
 	return nil
 }
 
-// once returns an error if the object is in the bundle already.
+// once returns an error if the bundle contains the object twice.
 func (r *bundleReader) once(i int, t objectref.Target) error {
 	key := strings.Join([]string{t.Resource.GroupResource().String(), t.Namespace, t.Name}, "/")
 	if first, twice := r.seen[key]; twice {
@@ -151,8 +151,8 @@ type definition struct {
 	} `json:"spec"`
 }
 
-// definedKinds returns the kinds that CustomResourceDefinitions among the objects define. It ignores malformed ones,
-// which the API server rejects later.
+// definedKinds returns the kinds that CustomResourceDefinitions among the objects define. It ignores malformed
+// definitions, which the API server rejects later.
 func definedKinds(objects []map[string]any) map[schema.GroupVersionKind]clusters.Resource {
 	out := map[schema.GroupVersionKind]clusters.Resource{}
 	for _, o := range objects {
@@ -178,5 +178,5 @@ func definedKinds(objects []map[string]any) map[schema.GroupVersionKind]clusters
 	return out
 }
 
-// isSegment returns whether a name may be part of a path.
+// isSegment returns true if a name may be a segment of a path.
 func isSegment(name string) bool { return len(utilvalidation.IsDNS1123Subdomain(name)) == 0 }

@@ -22,18 +22,18 @@ import (
 )
 
 const (
-	// servedWithin is how long a kind may take to be served after its definition was applied, and servedPause the time
-	// between two tries.
+	// servedWithin bounds the time until a kind is served after its definition was applied. servedPause is the time
+	// between two attempts.
 	servedWithin = 15 * time.Second
 	servedPause  = 200 * time.Millisecond
-	// maxTries is how often a dry run is made of an object that changes all the time.
+	// maxTries bounds the dry runs of an object that changes concurrently.
 	maxTries = 3
-	// maxPaths is the number of fields that a result names.
+	// maxPaths bounds the fields in a result.
 	maxPaths = 64
 )
 
-// each calls do concurrently with the chosen objects that have no error. When the context ends, it skips the remaining
-// objects. A panic of do is the error of its object only.
+// each calls do concurrently with the selected objects that have no error. When the context ends, it skips the
+// remaining objects. A panic of do becomes the error of its object.
 func (b *bundle) each(ctx context.Context, chosen func(*applied) bool, do func(context.Context, *applied)) {
 	_ = fanout.Each(
 		context.WithoutCancel(ctx),
@@ -58,8 +58,8 @@ func (b *bundle) each(ctx context.Context, chosen func(*applied) bool, do func(c
 
 func anyObject(*applied) bool { return true }
 
-// tryAll makes a dry run of all objects, except those that need other objects of the bundle. It returns an error if one
-// is rejected.
+// tryAll executes a dry run of all objects, except those that need other objects of the bundle. It returns an error if
+// an object is rejected.
 func (b *bundle) tryAll(ctx context.Context) error {
 	b.each(ctx, func(a *applied) bool { return !a.defined }, b.readCurrent)
 	found := b.dependencies()
@@ -89,8 +89,8 @@ func (b *bundle) readCurrent(ctx context.Context, a *applied) {
 	a.current = current
 }
 
-// try makes a dry run of the object, and notes the result. If the object was changed between the read and the dry run,
-// it does both again: the difference would contain changes that are not those of the manifest.
+// try executes a dry run of the object, and stores the result. If the object has changed between the read and the dry
+// run, it repeats both, because the difference would otherwise contain changes of others.
 func (a *applied) try(ctx context.Context, b *bundle) {
 	for range maxTries {
 		tried := *a.write
@@ -113,7 +113,7 @@ func (a *applied) try(ctx context.Context, b *bundle) {
 	}
 }
 
-// versionOf returns the resourceVersion of an object. After a dry run, it is that of the stored object.
+// versionOf returns the resourceVersion of an object. After a dry run, it is the version of the stored object.
 func versionOf(body []byte) string {
 	return textAt(body, "metadata", "resourceVersion")
 }
@@ -123,7 +123,7 @@ func (a *applied) change(ctx context.Context, proposed []byte) (dashboardv1alpha
 	if a.current == nil && versionOf(proposed) == "" {
 		return dashboardv1alpha1.ApplyCreated, nil
 	}
-	if a.current == nil { // the caller may not get it
+	if a.current == nil { // the caller may not get the object
 		return dashboardv1alpha1.ApplyConfigured, nil
 	}
 	for _, body := range [][]byte{a.current, proposed} {
@@ -143,8 +143,8 @@ func (a *applied) change(ctx context.Context, proposed []byte) (dashboardv1alpha
 	return dashboardv1alpha1.ApplyConfigured, nil
 }
 
-// applyAll applies the objects stage by stage. If a Namespace or a definition fails, or an object whose dry run had to
-// wait for one, all later stages are skipped. Other failures do not prevent the remaining objects from being applied.
+// applyAll applies the objects stage by stage. It skips all later stages if a Namespace or a definition fails, or if an
+// object fails whose dry run had to wait for one. Other failures do not affect the remaining objects.
 func (b *bundle) applyAll(ctx context.Context) {
 	for stage := range stages() {
 		b.each(ctx, func(a *applied) bool { return a.stage == stage }, func(ctx context.Context, a *applied) {
@@ -175,8 +175,8 @@ func (b *bundle) rediscover(ctx context.Context) {
 	}
 }
 
-// tryDeferred makes a dry run of the objects that were deferred until a stage is done. It retries for a while, because
-// a new kind is not served at once.
+// tryDeferred executes a dry run of the objects that were deferred until a stage. It retries for servedWithin, because
+// a new kind is not served immediately.
 func (b *bundle) tryDeferred(ctx context.Context, stage int) {
 	due := func(a *applied) bool { return a.is(dashboardv1alpha1.ApplyDeferred) && a.until == stage }
 	end := time.Now().Add(servedWithin)

@@ -32,7 +32,7 @@ type cachedQuery struct {
 
 	target objectref.Target
 	labels labels.Selector
-	// selected tells whether the fields of an object match.
+	// selected returns true if the fields of an object match.
 	selected func(*readcache.Object) bool
 	// filtered is true if some objects may not match.
 	filtered bool
@@ -42,7 +42,7 @@ type cachedQuery struct {
 	after *keyToken
 }
 
-// fromCache returns a list from the cache, or false if the cluster must be asked.
+// fromCache returns a list from the cache, or false if the list must be read from the cluster.
 func (o *listOptions) fromCache(
 	ctx context.Context, caller *scopedlist.Client, t objectref.Target,
 ) (routes.Result, bool, error) {
@@ -57,7 +57,7 @@ func (o *listOptions) fromCache(
 	meta := found.Meta()
 	body := &cachedBody{}
 	switch {
-	case found.Partial && q.after != nil: // the caller could list all namespaces when the page before was read
+	case found.Partial && q.after != nil: // the caller could list all namespaces when the previous page was read
 		err = notOfThisList()
 	case o.view.needsWholeList() || (found.Partial && o.view.limit > 0):
 		err = q.view(ctx, found.Groups, body, &meta)
@@ -72,7 +72,7 @@ func (o *listOptions) fromCache(
 	return routes.Result{Data: data, Meta: meta, Tag: q.tag(caller, found)}, true, nil
 }
 
-// cachedQuery returns the query of a list, or false if the cache cannot answer it as the API server does.
+// cachedQuery returns the query of a list, or false if the cache cannot return the same result as the API server.
 func (o *listOptions) cachedQuery(t objectref.Target) (*cachedQuery, bool, error) {
 	if o.live || o.metrics || o.table {
 		return nil, false, nil
@@ -92,7 +92,7 @@ func (o *listOptions) cachedQuery(t objectref.Target) (*cachedQuery, bool, error
 		of: strings.Join([]string{o.view.of, t.Resource.String(), t.Namespace}, "/"),
 	}
 	if text := o.query.Get(queryContinue); text != "" {
-		if q.after, ok = decodeKeyToken(text); !ok { // the token is one of the API server
+		if q.after, ok = decodeKeyToken(text); !ok { // the API server has issued the token
 			return nil, false, nil
 		}
 		if q.after.Of != q.of {
@@ -120,8 +120,8 @@ func (q *cachedQuery) matching(objects []*readcache.Object) []*readcache.Object 
 	return out
 }
 
-// page adds a page in the order of the API server. The next page begins after its last object, even if objects are
-// created or deleted in the meantime.
+// page adds a page in the order of the API server. The next page begins after the last object of this page, even if
+// objects are created or deleted between the requests.
 func (q *cachedQuery) page(
 	ctx context.Context, groups readcache.Groups, body *cachedBody, meta *dashboardv1alpha1.Meta,
 ) error {
@@ -136,7 +136,7 @@ func (q *cachedQuery) page(
 			return envelope.Late(err)
 		}
 		objects := g.Objects
-		if q.after != nil { // the total was sent with the first page
+		if q.after != nil { // the first page contained the total
 			objects = g.Behind(q.after.Namespace, q.after.Name)
 		}
 		taken := q.matching(objects)
@@ -166,8 +166,8 @@ func (q *cachedQuery) page(
 	return err
 }
 
-// tag returns the entity tag of a response. It is computed from the objects, the query and the identity of the caller
-// on the cluster.
+// tag returns the entity tag of a response. It is a hash of the objects, the query and the identity of the caller on
+// the cluster.
 func (q *cachedQuery) tag(caller *scopedlist.Client, found *scopedlist.Cached) string {
 	identity := caller.Identity()
 	text := make([]byte, 0, 512) //nolint:mnd // of a usual identity and query
@@ -184,15 +184,16 @@ func (q *cachedQuery) tag(caller *scopedlist.Client, found *scopedlist.Cached) s
 			}
 		}
 		if len(text) >= tagChunk {
-			_, _ = sum.Write(text) // a hash takes everything
+			_, _ = sum.Write(text) // writing to a hash never fails
 			text = text[:0]
 		}
 	}
-	_, _ = sum.Write(text) // as above
+	_, _ = sum.Write(text) // never fails
 	return tagOf(sum)
 }
 
-// appendTexts appends the number of texts, and each text with its length, so that no others have the same form.
+// appendTexts appends the number of texts, and each text with its length, so that different lists have different
+// encodings.
 func appendTexts(out []byte, texts ...string) []byte {
 	out = binary.AppendUvarint(out, uint64(len(texts)))
 	for _, text := range texts {
@@ -202,13 +203,13 @@ func appendTexts(out []byte, texts ...string) []byte {
 	return out
 }
 
-// tagChunk is the number of bytes that are hashed together.
+// tagChunk is the number of bytes that are hashed at once.
 const tagChunk = 4 << 10
 
 // tagBytes is the length of the hash in an entity tag.
 const tagBytes = 18
 
-// keyToken holds the last object of a page of the cache.
+// keyToken contains the last object of a page from the cache.
 type keyToken struct {
 	Version   string `json:"v"`
 	Of        string `json:"of"`
@@ -243,8 +244,8 @@ func objectTag(caller *scopedlist.Client, t objectref.Target, o *readcache.Objec
 		identity.UserName)
 	text = appendTexts(text, identity.Groups...)
 	sum := sha256.New()
-	_, _ = sum.Write(text)   // a hash takes everything
-	_, _ = sum.Write(o.JSON) // a kind that is defined anew may show another content with the same version
+	_, _ = sum.Write(text)   // writing to a hash never fails
+	_, _ = sum.Write(o.JSON) // A redefined kind may have different content with the same version.
 	return tagOf(sum)
 }
 

@@ -18,18 +18,18 @@ import (
 )
 
 const (
-	// compressedTogether is the number of objects that are compressed together if they are not a whole group of the
+	// compressedTogether is the number of objects that are compressed together if they are not a complete group of the
 	// cache.
 	compressedTogether = 64
-	// maxCompressed bounds the number of such objects in a response, which take 20 us each. maxCompressedBytes bounds
-	// their bytes.
+	// maxCompressed bounds the objects of a response that are compressed for it, which takes 20 us per object.
+	// maxCompressedBytes bounds their bytes.
 	maxCompressed      = 1000
 	maxCompressedBytes = 4 << 20
 )
 
-// cachedBody is an array of objects of the cache. It refers to their bytes, until it is dropped.
+// cachedBody is an array of objects of the cache. It refers to their bytes until it is dropped.
 type cachedBody struct {
-	// loose is the number of objects that are not in whole groups, and looseBytes the length of their JSON.
+	// loose is the number of objects that are not in complete groups. looseBytes is the length of their JSON.
 	loose      int
 	looseBytes int64
 
@@ -38,7 +38,7 @@ type cachedBody struct {
 	dropped bool
 }
 
-// drop releases the objects. A response that is being sent is aborted.
+// drop releases the objects. A response in progress is aborted.
 func (b *cachedBody) drop() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -50,7 +50,7 @@ func (b *cachedBody) part(i int) (part, bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.dropped {
-		panic(http.ErrAbortHandler) // the client must not take it for a complete response
+		panic(http.ErrAbortHandler) // so that the client detects an incomplete response
 	}
 	if i >= len(b.parts) {
 		return part{}, false
@@ -67,8 +67,8 @@ func (b *cachedBody) object(i, j int) (*readcache.Object, bool) {
 	return p.objects[j], true
 }
 
-// data returns the body for a response. The body can be compressed, unless compression takes too long or too much
-// memory. The compressed copies of objects that are not in whole groups are charged to the account.
+// data returns the body for a response. The body is compressible, unless compression takes too much time or memory. The
+// compressed copies of objects that are not in complete groups are charged to the account.
 func (b *cachedBody) data(account *budget.Account) envelope.Body {
 	if b.loose > maxCompressed || b.looseBytes > maxCompressedBytes || account.Take(b.looseBytes) != nil {
 		return struct{ envelope.Body }{b}
@@ -76,12 +76,12 @@ func (b *cachedBody) data(account *budget.Account) envelope.Body {
 	return b
 }
 
-// part holds some consecutive objects of the array.
+// part contains consecutive objects of the array.
 type part struct {
 	objects []*readcache.Object
-	// group is set if they are a whole group of the cache.
+	// group is set if the objects are a complete group of the cache.
 	group *readcache.Group
-	// compressed is made once of objects that are none.
+	// compressed is the compressed form of objects that are not a complete group. It is created once.
 	compressed *gzipmember.Segment
 }
 
@@ -90,8 +90,8 @@ var _ envelope.Compressible = &cachedBody{}
 // partBytes is the memory of a part.
 const partBytes = 40
 
-// reserve makes room for the parts of a number of groups, of which a page has at most limit, unless that is 0. A kind
-// may have as many groups as namespaces, so that they are charged to the account.
+// reserve charges the parts of a number of groups to the account. A page has at most limit objects, unless limit is 0.
+// A kind may have as many groups as namespaces.
 func (b *cachedBody) reserve(groups, limit int, account *budget.Account) error {
 	if limit > 0 {
 		groups = min(groups, limit)
@@ -103,7 +103,7 @@ func (b *cachedBody) reserve(groups, limit int, account *budget.Account) error {
 	return nil
 }
 
-// add adds objects of a group, of which there is at least one.
+// add adds at least one object of a group.
 func (b *cachedBody) add(g *readcache.Group, objects []*readcache.Object) {
 	if len(objects) == len(g.Objects) {
 		b.parts = append(b.parts, part{objects: objects, group: g})
@@ -119,7 +119,7 @@ func (b *cachedBody) addObjects(objects []*readcache.Object) {
 	}
 }
 
-// addLoose adds objects that are not a whole group.
+// addLoose adds objects that are not a complete group.
 func (b *cachedBody) addLoose(objects []*readcache.Object) {
 	p := part{objects: objects}
 	b.parts = append(b.parts, p)
@@ -174,7 +174,7 @@ func (b *cachedBody) WriteTo(w io.Writer) (int64, error) {
 	return counted.written, err
 }
 
-// end returns the end of an array, of which the last separator was written.
+// end returns the end of an array after its last separator.
 func end(separator []byte) []byte {
 	if separator[0] == '[' {
 		return []byte("[]")

@@ -24,8 +24,8 @@ func numbered(n int) []*readcache.Object {
 	return out
 }
 
-// TestLooseObjects verifies that the plain and the compressed array are equal, and that an array of many objects that
-// were not compressed before is not compressed.
+// TestLooseObjects verifies that the plain and the compressed array are equal, and that an array with too many objects
+// to compress for it is not compressed.
 func TestLooseObjects(t *testing.T) {
 	for _, n := range []int{0, 1, 63, 64, 65, maxCompressed, maxCompressed + 1} {
 		b := &cachedBody{}
@@ -55,7 +55,7 @@ func TestLooseObjects(t *testing.T) {
 	}
 }
 
-// TestDroppedBodies verifies that a response that is dropped ends early, and refers to no object afterwards.
+// TestDroppedBodies verifies that a dropped response ends early, and refers to no objects afterwards.
 func TestDroppedBodies(t *testing.T) {
 	for name, write := range map[string]func(*cachedBody, func()) error{
 		"plain": func(b *cachedBody, drop func()) error {

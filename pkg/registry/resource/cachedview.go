@@ -15,13 +15,13 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/readcache"
 )
 
-// ranked is an object of the cache with its key in an order.
+// ranked is an object of the cache with its sort key.
 type ranked struct {
 	object *readcache.Object
 	key    sortKey
 }
 
-// rankedBytes is the memory of a ranked object beside its key.
+// rankedBytes is the memory of a ranked object without its key.
 const rankedBytes = 64
 
 // view adds a page of a search, of an order, or of the namespaces that the caller may read.

@@ -19,7 +19,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/routes"
 )
 
-// manifestObject is the object that a client has sent.
+// manifestObject is the object in a manifest of a client.
 type manifestObject map[string]any
 
 func (m manifestObject) text(field string) (string, error) {
@@ -39,8 +39,8 @@ func (m manifestObject) metadata() manifestObject {
 	return metadata
 }
 
-// readManifest reads the manifest in the body, and returns it with its target, which is in the URL, in the manifest, or
-// in both.
+// readManifest reads the manifest in the body, and returns it with its target, which the URL, the manifest, or both
+// name.
 func readManifest(r *routes.Request, caller *clusters.Client, verb string) (objectref.Target, manifestObject, error) {
 	body, err := r.ReadBody()
 	if err != nil {
@@ -67,7 +67,7 @@ func readManifest(r *routes.Request, caller *clusters.Client, verb string) (obje
 
 func parse(r *routes.Request, body []byte) (map[string]any, error) {
 	if len(body) > manifest.MaxBytes {
-		return manifest.Parse(r.Header.Get("Content-Type"), body) // its error says that the body is too large
+		return manifest.Parse(r.Header.Get("Content-Type"), body) // the error states that the body is too large
 	}
 	release, err := r.Hold(len(body))
 	if err != nil {
@@ -102,8 +102,8 @@ func (m manifestObject) kind() (schema.GroupVersionKind, error) {
 	return gv.WithKind(kind), nil
 }
 
-// resource returns the kind of the manifest. If the URL does not name the version or the group, those of the manifest
-// are used.
+// resource returns the resource of the manifest. It uses the version and the group of the manifest unless the URL
+// contains them.
 func (m manifestObject) resource(
 	ctx context.Context, caller *clusters.Client, t objectref.Target, asked string,
 ) (clusters.Resource, error) {
@@ -145,8 +145,8 @@ func (m manifestObject) resource(
 	return found, nil
 }
 
-// conform returns an error if the manifest contradicts the URL. It copies the name and the namespace if only one of the
-// two has them.
+// conform returns an error if the manifest contradicts the URL. It copies the name and the namespace if only one of
+// them contains it.
 func (m manifestObject) conform(t *objectref.Target) error {
 	if _, ok := m["metadata"].(map[string]any); !ok {
 		if m["metadata"] != nil {

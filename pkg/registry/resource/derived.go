@@ -49,7 +49,7 @@ func derivedValues(r clusters.Resource) (map[string]func(item) sortKey, bool) {
 }
 
 // restartsOf returns the number of restarts as kubectl counts them: the restarts of the containers and of the sidecars
-// (init containers that keep running), and until the Pod is initialized, of all init containers.
+// (init containers that keep running) and, until the Pod is initialized, of all init containers.
 func restartsOf(o item) sortKey {
 	status, initialized := o.Member("status"), false
 	eachAt(status, func(condition []byte) {
@@ -111,7 +111,7 @@ func add(total *big.Rat, value []byte, path ...string) {
 	}
 }
 
-// byUsage makes an order of Pods by cpu or memory an order by their usage instead of their requests.
+// byUsage changes an order of Pods by cpu or memory from their requests to their usage.
 func (o *order) byUsage(metrics *podmetrics.Metrics) error {
 	if o.sortBy != sortByCPU && o.sortBy != sortByMemory {
 		return nil

@@ -22,8 +22,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/routes"
 )
 
-// dryRunEndpoint returns an endpoint that makes a dry run of a change. It requires the right to make the change. It
-// shows the current object only to callers who may get it.
+// dryRunEndpoint returns an endpoint that executes a dry run of a change. It requires the right to make the change. It
+// returns the current object only to callers who may get it.
 func (e *Provider) dryRunEndpoint(prepared prepare) routes.Endpoint {
 	return routes.Reviewed(e.Access.Cluster, func(r *routes.Request, caller *scopedlist.Client) (routes.Result, error) {
 		w, err := prepared(r, caller.Client)
@@ -86,8 +86,8 @@ func (w *write) current(ctx context.Context, caller *clusters.Client) ([]byte, e
 	}
 }
 
-// describeObject describes an object. If beside is not nil, values of a Secret that differ from those of beside get
-// another mask. The account of the request is charged for the values of the object.
+// describeObject describes an object. If beside is not nil, values of a Secret that differ from those of beside get a
+// different mask. The account of the request is charged for the values of the object.
 func describeObject(
 	ctx context.Context, body, beside []byte, r clusters.Resource,
 ) (*dashboardv1alpha1.DryRunObject, error) {
@@ -136,8 +136,8 @@ func (w *write) reasons(refused *envelope.Error) []string {
 	return []string{redaction.Cut(refused.Message)}
 }
 
-// compare returns the difference of two objects that were described. The paths of the changed fields are computed from
-// the objects before they are masked: for a Secret, they show that a value changes, but no value.
+// compare returns the difference between two described objects. The paths of the changed fields are computed from the
+// objects before they are masked: for a Secret, they show that a value changes, but not the value.
 func compare(current, proposed []byte, shown dashboardv1alpha1.DryRun) (*dashboardv1alpha1.Diff, error) {
 	paths, err := diff.Paths(current, proposed)
 	if err != nil {

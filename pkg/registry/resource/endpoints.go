@@ -1,7 +1,7 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package resource serves the objects of a cluster: any kind that it serves, read and written as the caller.
+// Package resource serves the objects of a cluster: it reads and writes objects of any served kind as the caller.
 package resource
 
 import (
@@ -23,7 +23,7 @@ import (
 type Provider struct {
 	Access *scopedlist.Access
 	Audit  *audit.Log
-	// RefusedDryRunsAsData answers pages of this origin with code 0 if a dry run was refused.
+	// RefusedDryRunsAsData makes rejected dry runs return code 0 to pages of the same origin.
 	RefusedDryRunsAsData bool
 }
 
@@ -44,7 +44,7 @@ const (
 	queryPropagation   = "propagationPolicy"
 	queryGracePeriod   = "gracePeriodSeconds"
 
-	// sourceLive is the value of querySource that leaves the read cache out.
+	// sourceLive is the value of querySource that bypasses the read cache.
 	sourceLive = "live"
 	// viewTable is the value of queryView for the columns of a kind.
 	viewTable = "table"
@@ -53,28 +53,28 @@ const (
 func parameterDocs() map[string]string {
 	docs := objectref.Docs()
 	maps.Copy(docs, map[string]string{
-		queryLabelSelector: "only objects whose labels match, such as app=web",
-		queryFieldSelector: "only objects whose fields match, such as status.phase=Running",
-		queryLimit:         "the most objects to return; meta.continue fetches the next page",
-		queryContinue:      "meta.continue of the page before",
-		querySortBy: "what to sort by: name, namespace, age, a path such as status.phase, restarts, cpu or memory of " +
-			"Pods, lastSeen of Events",
-		queryOrder:   "asc or desc; asc where it is not given",
-		querySearch:  "only objects whose name, namespace or labels contain this text, in any case",
-		queryMetrics: "true for the metrics of pods beside them",
-		queryReveal:  "true for the values of a Secret; it takes the right to get it, and is recorded",
-		querySource:  "live for an answer of the cluster's API server, where the read cache could answer",
-		queryView:    "table for the columns that kubectl get shows, instead of whole objects",
-		queryForce:   "true to take fields over that others have applied",
-		queryDryRun:  "All to try without writing",
-		queryPropagation: "what becomes of what the object owns: Background, Foreground or Orphan; Background where " +
-			"it is not given",
-		queryGracePeriod: "seconds until it is gone; that of the object where it is not given",
+		queryLabelSelector: "return only objects with matching labels, for example app=web",
+		queryFieldSelector: "return only objects with matching fields, for example status.phase=Running",
+		queryLimit:         "the maximum number of objects to return; meta.continue is the token of the next page",
+		queryContinue:      "meta.continue of the previous page",
+		querySortBy: "the value to sort by: name, namespace, age, a path such as status.phase, restarts, cpu or memory " +
+			"for Pods, lastSeen for Events",
+		queryOrder:   "asc or desc; the default is asc",
+		querySearch:  "return only objects whose name, namespace or labels contain this text; case is ignored",
+		queryMetrics: "true to include the metrics of Pods",
+		queryReveal:  "true to include the values of a Secret; requires the right to get it, and is recorded",
+		querySource:  "live to read from the cluster's API server instead of the read cache",
+		queryView:    "table to return the columns of kubectl get instead of whole objects",
+		queryForce:   "true to take over fields that other managers own",
+		queryDryRun:  "All to validate the change without writing it",
+		queryPropagation: "the propagation policy for dependents: Background, Foreground or Orphan; the default is " +
+			"Background",
+		queryGracePeriod: "the grace period of the deletion in seconds; the default is that of the object",
 	})
 	return docs
 }
 
-// parameterTypes returns the types of the parameters that are not plain strings.
+// parameterTypes returns the types of the parameters that are not strings.
 func parameterTypes() map[string]routes.Type {
 	return map[string]routes.Type{
 		queryLimit:   routes.Integer(),
@@ -229,7 +229,7 @@ func documented(path string, queries ...string) map[string]string {
 	return out
 }
 
-// flag returns a query parameter that is true or false, and false if it is absent.
+// flag returns a boolean query parameter. It returns false if the parameter is absent.
 func flag(r *routes.Request, name string) (bool, error) {
 	return routes.ParseBool(r.URL.Query(), name, false)
 }

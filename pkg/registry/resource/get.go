@@ -87,14 +87,14 @@ func (e *Provider) get( //nolint:gocyclo // one option after the other
 	}, err
 }
 
-// cachedObject returns an object from the cache, or false if the cluster must be asked. An object that is not in the
-// cache is read from the cluster, so that the error comes from the API server.
+// cachedObject returns an object from the cache, or false if the object must be read from the cluster. An object that
+// is not in the cache is read from the cluster, so that the error comes from the API server.
 func cachedObject(ctx context.Context, caller *scopedlist.Client, t objectref.Target) (routes.Result, bool, error) {
 	found, meta, ok, err := caller.CachedObject(ctx, t)
 	if err != nil || !ok || found == nil {
 		return routes.Result{}, false, err
 	}
-	// A slow client may hold the object long after it was replaced in the cache.
+	// A slow client may hold the object long after it has been replaced in the cache.
 	if err := budget.AccountFrom(ctx).Take(int64(len(found.JSON))); err != nil {
 		return routes.Result{}, false, envelope.OutOfMemory(err)
 	}

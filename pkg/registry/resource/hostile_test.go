@@ -21,7 +21,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/readcache"
 )
 
-// TestKeysOfLargeObjects verifies that the keys of objects with many elements take little memory.
+// TestKeysOfLargeObjects verifies that the keys of objects with many elements use little memory.
 func TestKeysOfLargeObjects(t *testing.T) {
 	const count = 1 << 20
 	many := "[" + strings.Repeat("{},", count) + "{}]"
@@ -47,7 +47,7 @@ func TestKeysOfLargeObjects(t *testing.T) {
 	}
 }
 
-// TestListsOfTheCacheEnd verifies that a request that has ended does not go through the rest of the cache.
+// TestListsOfTheCacheEnd verifies that a request that has ended stops iterating over the cache.
 func TestListsOfTheCacheEnd(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -70,8 +70,8 @@ func TestListsOfTheCacheEnd(t *testing.T) {
 	}
 }
 
-// TestCompressedCopies verifies that the copies of objects that are compressed for one answer are bounded, and charged
-// to its account.
+// TestCompressedCopies verifies that the objects that are compressed for one response are bounded, and charged to its
+// account.
 func TestCompressedCopies(t *testing.T) {
 	object := func(size int) []*readcache.Object {
 		return []*readcache.Object{{JSON: []byte(strings.Repeat("1", size))}}

@@ -57,7 +57,7 @@ func listTarget(r *routes.Request, caller *scopedlist.Client) (routes.Result, ob
 	return result, t, err
 }
 
-// list answers from the cache if possible, and otherwise asks the cluster.
+// list returns a list from the cache if possible, and otherwise from the cluster.
 func (o *listOptions) list(r *routes.Request, caller *scopedlist.Client, t objectref.Target) (routes.Result, error) {
 	o.view.order.forResource(t.Resource)
 	if result, ok, err := o.fromCache(r.Context(), caller, t); ok || err != nil {
@@ -85,7 +85,7 @@ func (o *listOptions) list(r *routes.Request, caller *scopedlist.Client, t objec
 	return routes.Result{Data: data, Meta: meta}, tableError(t, err)
 }
 
-// pass writes each object as soon as it is read, so that a large list is not held twice.
+// pass writes each object when it has been read, so that a large list is not held twice.
 func (o *listOptions) pass(
 	ctx context.Context,
 	listing *scopedlist.Listing,

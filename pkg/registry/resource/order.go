@@ -14,8 +14,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/objects"
 )
 
-// order sorts objects by a value of each. Numbers come before texts, and objects without the value come last in both
-// directions.
+// order sorts objects by a value. Numbers precede texts, and objects without the value come last in both directions.
 type order struct {
 	// sortBy is the query parameter; empty means no order.
 	sortBy     string
@@ -39,7 +38,7 @@ func readOrder(sortBy, direction string) (order, error) {
 		return order{}, nil
 	case "name", "namespace":
 		o.path = []string{"metadata", sortBy}
-	case "age": // the youngest were created last
+	case "age": // the smallest age is the latest creation time
 		o.path, o.descending = []string{"metadata", "creationTimestamp"}, !o.descending
 	default:
 		var ok bool
@@ -72,7 +71,7 @@ func (o *order) check(r clusters.Resource, found int, keyed bool) error {
 	return envelope.Invalid(querySortBy, "no object of the list has a field %s to sort by", strings.Join(o.path, "."))
 }
 
-// compare returns a negative number if a comes before b, and 0 if they are equal in the order.
+// compare compares two keys. It returns a negative number if a precedes b, and 0 if they are equal.
 func (o *order) compare(a, b sortKey) int {
 	if !o.isSet() {
 		return 0
@@ -91,14 +90,14 @@ func (o *order) compare(a, b sortKey) int {
 }
 
 const (
-	// smallText is the size up to which a text is decoded without a charge, because it exists for microseconds.
+	// smallText is the size up to which a text is decoded without a charge, because it is released after microseconds.
 	smallText = 4 << 10
-	// decodedText is the memory that a byte of a text needs while it is decoded.
+	// decodedText is the memory per byte of a text while it is being decoded.
 	decodedText = 3
 )
 
-// key returns the value by which an object is sorted, or an error if the value cannot be compared. The account is
-// charged for a large value while it is decoded.
+// key returns the sort key of an object, or an error if the value cannot be compared. The account is charged for a
+// large value while it is being decoded.
 func (o *order) key(from item, account *budget.Account) (sortKey, error) {
 	if o.derived != nil {
 		return o.derived(from), nil

@@ -65,9 +65,9 @@ func (m manifestObject) apply(
 	force bool,
 ) (*write, error) {
 	if objects.IsSecret(t.Resource) {
-		m.dropAnnotation() // it would be taken over from kubectl otherwise
+		m.dropAnnotation() // The annotation would otherwise be copied from kubectl.
 		err := m.restore(ctx, caller, t)
-		if err != nil && envelope.As(err).Code == dashboardv1alpha1.CodeNotFound { // then it is to be new
+		if err != nil && envelope.As(err).Code == dashboardv1alpha1.CodeNotFound { // the apply creates the object
 			err = m.refusePlaceholders()
 		}
 		if err != nil {

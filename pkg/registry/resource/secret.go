@@ -33,7 +33,7 @@ func isPlaceholder(value any) bool {
 }
 
 // isDifference returns true if a value is the mask of a value that is not stored in this Secret: the value of a dry
-// run, or that of another Secret.
+// run, or the value of another Secret.
 func isDifference(value any) bool {
 	return value == objects.Differs || value == objects.DiffersBase64
 }
@@ -67,7 +67,8 @@ func (m manifestObject) annotations() map[string]any {
 	return annotations
 }
 
-// refusePlaceholders returns an error if a new object has masks: there are no stored values to replace them with.
+// refusePlaceholders returns an error if a new object contains masks, because there are no stored values to replace
+// them.
 func (m manifestObject) refusePlaceholders() error {
 	if err := m.refuseDifferences(); err != nil {
 		return err
@@ -88,9 +89,9 @@ func placeholderError(field, key string) error {
 }
 
 // dropPlaceholders removes placeholders from a patch, so that the patch does not change their values. It returns an
-// error if the patch has the directive to remove the values that it does not contain.
+// error if a directive of the patch removes all values that it does not contain.
 func (m manifestObject) dropPlaceholders() error {
-	const directive = "$patch" // of a strategic merge patch
+	const directive = "$patch" // directive of a strategic merge patch
 	if err := m.refuseDifferences(); err != nil {
 		return err
 	}
@@ -142,7 +143,7 @@ func (m manifestObject) restore(ctx context.Context, caller *clusters.Client, t 
 		if errors.Is(err, budget.ErrExceeded) {
 			return envelope.OutOfMemory(err)
 		}
-		return objects.Unreadable(errors.New("a secret cannot be decoded")) // without values
+		return objects.Unreadable(errors.New("a secret cannot be decoded")) // an error without the values
 	}
 	if version, ok := m.metadata()["resourceVersion"]; !ok || version == "" {
 		m.metadata()["resourceVersion"] = current.Metadata.ResourceVersion
@@ -166,7 +167,7 @@ func (m manifestObject) fill(field string, keys []string, current map[string][]b
 		if !ok {
 			return placeholderError(field, key)
 		}
-		delete(values, key) // data instead of stringData, since a value need not be text
+		delete(values, key) // set data instead of stringData, because a value may be binary
 		if m[fieldData] == nil {
 			m[fieldData] = map[string]any{}
 		}
@@ -179,13 +180,13 @@ func (m manifestObject) fill(field string, keys []string, current map[string][]b
 	return nil
 }
 
-// values returns the values of a Secret, which must not be in messages.
+// values returns the values of a Secret, which messages must not contain.
 func (m manifestObject) values() []string {
 	return slices.Concat(texts(m[fieldData]), texts(m[fieldStringData]),
 		texts(m.annotations()[corev1.LastAppliedConfigAnnotation]))
 }
 
-// texts returns all strings and numbers in a value, the strings also encoded in base64 and decoded from base64.
+// texts returns all strings and numbers in a value, and the strings encoded in base64 and decoded from base64.
 func texts(value any) []string {
 	var out []string
 	switch v := value.(type) {
@@ -221,8 +222,8 @@ func redactor(ctx context.Context, confidential []string) (*redaction.Redactor, 
 	return r, nil
 }
 
-// withhold removes confidential values from the message of a cluster's API server, and keeps the whole message out of
-// the log.
+// withhold removes confidential values from the message of a cluster's API server, and omits the whole message from the
+// log.
 func withhold(ctx context.Context, err error, confidential []string) error {
 	e, ok := errors.AsType[*envelope.Error](err)
 	if !ok || len(confidential) == 0 {

@@ -17,7 +17,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/redaction"
 )
 
-// A value need not be text: as stringData it would be stored as another.
+// TestBinaryValuesAreKept verifies that a binary value is kept, which stringData would change.
 func TestBinaryValuesAreKept(t *testing.T) {
 	value := []byte{0xfe, 0xed, 0x00, 0xff}
 	m := manifestObject{fieldStringData: map[string]any{"store": objects.Masked, "other": "x"}}
@@ -34,7 +34,8 @@ func TestBinaryValuesAreKept(t *testing.T) {
 	}
 }
 
-// A placeholder beside a directive to replace would be a value that goes.
+// TestPlaceholdersBesideADirective verifies that a placeholder is rejected together with a directive to replace, which
+// would remove the stored value.
 func TestPlaceholdersBesideADirective(t *testing.T) {
 	masked := func() map[string]any { return map[string]any{"a": objects.MaskedBase64} }
 	inData := masked()
@@ -71,7 +72,8 @@ func TestWithhold(t *testing.T) {
 	}
 }
 
-// A message must not grow by the values that are taken out of it, also where those are parts of what stands for them.
+// TestWithholdingDoesNotMakeAMessageLonger verifies that the removal of values does not lengthen a message, even if the
+// values are parts of the replacement.
 func TestWithholdingDoesNotMakeAMessageGrow(t *testing.T) {
 	values := map[string]any{"a": "access"}
 	for n := range 20 {

@@ -18,13 +18,13 @@ import (
 )
 
 const (
-	// heldBytes is the memory of an object that is held, beside its text.
+	// heldBytes is the memory of a held object without its text.
 	heldBytes = 128
-	// decodedBytes is how many bytes of memory a byte of an object takes while it is decoded and encoded again.
+	// decodedBytes is the memory per byte of an object while it is being decoded and encoded.
 	decodedBytes = 3
 )
 
-// encodedObject is an object of a list in the form in which it is sent.
+// encodedObject is an encoded object of a list.
 type encodedObject struct {
 	key     sortKey
 	index   int
@@ -33,19 +33,19 @@ type encodedObject struct {
 
 func (h encodedObject) bytes() int64 { return int64(len(h.encoded)) + h.key.bytes() + heldBytes }
 
-// selection holds the objects of a list that a page may show, in the order of its view: all of them, or the first ones
-// up to the end of the page.
+// selection contains the objects of a list from which a page is taken, in the order of its view: all objects, or the
+// first ones up to the end of the page.
 type selection struct {
 	view    view
 	account *budget.Account
 
 	found int
-	// keyed is true once an object had the value that the order is by.
+	// keyed is true after an object had the sort key.
 	keyed bool
 	items []encodedObject
 }
 
-// most returns the number of objects of the page and of those before it, or 0 if all are needed.
+// most returns the number of objects up to the end of the page, or 0 if all objects are needed.
 func (s *selection) most() int {
 	if s.view.limit == 0 {
 		return 0
@@ -77,7 +77,7 @@ func (s *selection) add(o objects.Object, encode func() ([]byte, error)) error {
 	if err != nil {
 		return err
 	}
-	h.encoded = bytes.Clone(encoded) // without the room that encoding has made
+	h.encoded = bytes.Clone(encoded) // a copy without the spare capacity of the encoder
 	if full {
 		s.account.Give(s.items[0].bytes())
 	}
@@ -96,7 +96,7 @@ func (s *selection) add(o objects.Object, encode func() ([]byte, error)) error {
 	return nil
 }
 
-// compare compares two objects in the order of the page. Objects with the same key stay in the order of the list.
+// compare compares two objects in the order of the page. Objects with the same key keep the order of the list.
 func (s *selection) compare(a, b encodedObject) int {
 	if c := s.view.order.compare(a.key, b.key); c != 0 {
 		return c
@@ -122,7 +122,7 @@ func (s *selection) page(meta *dashboardv1alpha1.Meta) error {
 	return nil
 }
 
-// addMetrics adds their metrics to Pods.
+// addMetrics adds metrics to Pods.
 func (s *selection) addMetrics(metrics *podmetrics.Metrics) error {
 	var size int64
 	for _, h := range s.items {
@@ -162,10 +162,10 @@ func (s *selection) pieces() envelope.Pieces {
 	return append(out, []byte{']'})
 }
 
-// Len, Less, Swap, Push and Pop implement heap.Interface, with the last of the page at the top.
+// Len, Less, Swap, Push and Pop implement heap.Interface, with the last object of the page at the root.
 func (s *selection) Len() int { return len(s.items) }
 
-// Less returns true if an object comes after another.
+// Less returns true if an object follows another one.
 func (s *selection) Less(i, j int) bool { return s.compare(s.items[i], s.items[j]) > 0 }
 
 // Swap swaps two objects.

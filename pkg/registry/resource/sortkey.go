@@ -15,19 +15,19 @@ import (
 // sortKey is a value by which objects are sorted.
 type sortKey struct {
 	class int
-	// number is for classNumber, text for classText.
+	// number is set for classNumber. text is set for classText.
 	number *big.Rat
 	text   string
 }
 
-// The classes of values, in their order.
+// Classes of values, in their order.
 const (
 	classNumber = iota
 	classText
 	classMissing
 )
 
-// numberBytes is the memory of a number with the most digits that it may have.
+// numberBytes is the memory of a number with the maximum number of digits.
 const numberBytes = 512
 
 func (k sortKey) bytes() int64 {
@@ -57,7 +57,7 @@ func keyOf(raw []byte) (sortKey, bool) {
 		}
 	case 't', 'f':
 		return sortKey{class: classText, text: string(raw)}, true
-	default: // also null, and no value
+	default: // null or absent
 		if len(raw) <= maxNumber {
 			return numberKey(string(raw)), true
 		}
@@ -83,8 +83,8 @@ func numberKey(text string) sortKey {
 	return missing()
 }
 
-// quantity matches a number with one of the suffixes of Kubernetes. The digits are bounded, so that a large exponent
-// does not fill the memory.
+// quantity matches a number with one of the suffixes of Kubernetes. It bounds the digits, because a large exponent
+// could exhaust the memory.
 var quantity = regexp.MustCompile(
 	`^([+-]?(?:\d{1,40}(?:\.\d{0,40})?|\.\d{1,40})(?:[eE][+-]?\d{1,2})?)([numkMGTPE]|[KMGTPE]i)?$`)
 

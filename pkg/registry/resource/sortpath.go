@@ -11,13 +11,13 @@ import (
 )
 
 const (
-	// maxPath bounds the length of a path, in bytes, and maxSegments its segments.
+	// maxPath bounds the length of a path in bytes. maxSegments bounds its segments.
 	maxPath     = 1024
 	maxSegments = 16
 )
 
-// pathSegment is a segment of a path, as kubectl writes it: .name, in which a backslash escapes the next character, an
-// index in brackets, or a name in brackets and quotes.
+// pathSegment matches a segment of a path in the syntax of kubectl: .name, in which a backslash escapes the next
+// character, an index in brackets, or a quoted name in brackets.
 var pathSegment = regexp.MustCompile(
 	//nolint:gocritic // all printable characters
 	`^(?:\.((?:[A-Za-z0-9_/-]|\\[ -~])+)|\[(-?\d{1,6}|\*)\]|\['([^']+)'\]|\["([^"]+)"\])`)

@@ -13,22 +13,21 @@ import (
 )
 
 const (
-	// maxTextBytes bounds the JSON of a text that is compared with a name, and of a quantity or a time. Valid texts are
+	// maxTextBytes bounds the JSON of a text that is compared with a name, a quantity or a time. Valid texts are
 	// shorter, even with escapes.
 	maxTextBytes = 2 << 10
-	// maxSummed bounds the containers or conditions of an object that are read. Pods that an API server stores have
-	// fewer.
+	// maxSummed bounds the containers or conditions of an object that are read. API servers store no Pods with more.
 	maxSummed = 10_000
 )
 
-// item is an object whose members are read one at a time. None is decoded as a whole: two bytes of JSON may be a large
-// element in memory.
+// item is an object whose members are read one at a time. It is not decoded as a whole, because two bytes of JSON may
+// be a large element in memory.
 type item interface {
 	// Member returns the value of a member, or nil.
 	Member(name string) json.RawMessage
 }
 
-// textAt returns the text at a path of a value, and an empty text for other or very long values.
+// textAt returns the string at a path of a value, or an empty string for other or very long values.
 func textAt(value []byte, path ...string) string {
 	raw, ok := rawjson.At(value, path...)
 	if !ok || len(raw) > maxTextBytes {
@@ -66,14 +65,14 @@ func quantityAt(value []byte, path ...string) *big.Rat {
 
 // timeAt returns the time at a path of a value, or the zero time.
 func timeAt(value []byte, path ...string) time.Time {
-	t, err := time.Parse(time.RFC3339, textAt(value, path...)) // which accepts fractions of seconds
+	t, err := time.Parse(time.RFC3339, textAt(value, path...)) // time.RFC3339 accepts fractions of seconds
 	if err != nil {
 		return time.Time{}
 	}
 	return t
 }
 
-// eachAt calls visit with the first elements of the array at a path of a value.
+// eachAt calls visit with the first maxSummed elements of the array at a path of a value.
 func eachAt(value []byte, visit func(element []byte), path ...string) {
 	array, ok := rawjson.At(value, path...)
 	if !ok {

@@ -15,17 +15,18 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/routes"
 )
 
-// view is a search, an order and pages of the result, for which Kubernetes has no query. It needs the whole list.
+// view is a search, an order, and pages of the result. Kubernetes has no query for them, so a view needs the whole
+// list.
 type view struct { //nolint:recvcheck // only finds needs a pointer
 	search string
 	order  order
-	// offset is the index of the first object of the page. limit bounds its length; 0 is no limit.
+	// offset is the index of the first object of the page. limit bounds the length of the page; 0 means no limit.
 	offset, limit int
 	// of identifies the list to which the offset belongs.
 	of string
 }
 
-// pageToken holds the beginning of the next page. Tokens of Kubernetes have another version.
+// pageToken contains the offset of the next page. Its version differs from tokens of Kubernetes.
 type pageToken struct {
 	Version string `json:"v"`
 	Offset  int    `json:"offset"`
@@ -43,7 +44,7 @@ func readView(r *routes.Request, limit int64) (view, error) {
 	sum := fnv.New64a()
 	for _, name := range []string{querySearch, querySortBy, queryOrder, queryLabelSelector, queryFieldSelector,
 		queryMetrics} {
-		_, _ = fmt.Fprintf(sum, "%q", r.Query(name)) // a hash takes everything
+		_, _ = fmt.Fprintf(sum, "%q", r.Query(name)) // writing to a hash never fails
 	}
 	v.of = strconv.FormatUint(sum.Sum64(), 16)
 	token, ours := decodePageToken(r.Query(queryContinue))
@@ -65,7 +66,7 @@ func decodePageToken(text string) (pageToken, bool) {
 	return token, token.Version == pageTokenVersion
 }
 
-// needsWholeList returns true if the page cannot be made without the whole list.
+// needsWholeList returns true if the page requires the whole list.
 func (v view) needsWholeList() bool { return v.search != "" || v.order.isSet() || v.offset > 0 }
 
 // next returns the token of the page that begins at an offset.
@@ -77,7 +78,8 @@ func (v view) next(offset int) (string, error) {
 	return base64.RawURLEncoding.EncodeToString(token), nil
 }
 
-// matches returns true if a name or a label contains the text. Values may be secret, and are not searched.
+// matches returns true if a name or a label contains the text. Other values are not searched, because they may be
+// confidential.
 func (v view) matches(o objects.Object) (bool, error) {
 	metadata, err := o.Metadata()
 	if err != nil {

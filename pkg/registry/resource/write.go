@@ -24,14 +24,14 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/routes"
 )
 
-// write is a change of one object, ready to be made.
+// write is a prepared change of one object.
 type write struct {
 	objectref.Target
 
 	call clusters.Call
 	// verbs are the verbs that RBAC must allow for the write.
 	verbs []string
-	// confidential are values in the body that no message may repeat.
+	// confidential contains the values in the body that no message may repeat.
 	confidential []string
 }
 
@@ -63,7 +63,7 @@ func (e *Provider) writeEndpoint(prepared prepare) routes.Endpoint {
 	})
 }
 
-// do makes the change.
+// do executes the change.
 func (w *write) do(ctx context.Context, caller *clusters.Client) (clusters.Response, error) {
 	answer, err := caller.Do(ctx, w.call)
 	if err == nil {
@@ -74,13 +74,13 @@ func (w *write) do(ctx context.Context, caller *clusters.Client) (clusters.Respo
 	for _, verb := range w.verbs {
 		outcome = authorization.CallError(ctx, caller, w.Attributes(verb), err)
 		if envelope.As(outcome).Code != dashboardv1alpha1.CodeRejected {
-			break // otherwise RBAC allows this verb; it may deny the next one
+			break // RBAC allows this verb, but may deny the next one.
 		}
 	}
 	return clusters.Response{}, setField(withhold(ctx, outcome, w.confidential))
 }
 
-// result returns the current object, or nothing if it was deleted.
+// result returns the current object, or null if it was deleted.
 func (w *write) result(body []byte) (any, error) {
 	var head metav1.TypeMeta
 	if err := json.Unmarshal(body, &head); err == nil && head.Kind == "Status" && head.APIVersion == "v1" {
@@ -148,7 +148,7 @@ func prepareDelete(r *routes.Request, caller *clusters.Client) (*write, error) {
 	w := &write{Target: t, call: t.Call(http.MethodDelete), verbs: []string{"delete"}}
 	policy := metav1.DeletionPropagation(r.Query(queryPropagation))
 	switch policy {
-	case "": // as kubectl does; with the default of the API server, the Pods of a Job would remain
+	case "": // as in kubectl, because the default of the API server would leave the Pods of a Job
 		policy = metav1.DeletePropagationBackground
 	case metav1.DeletePropagationBackground, metav1.DeletePropagationForeground, metav1.DeletePropagationOrphan:
 	default:

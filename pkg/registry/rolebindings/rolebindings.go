@@ -26,7 +26,7 @@ const (
 
 // Provider provides the endpoints of this package.
 type Provider struct {
-	// Host is the host cluster, which has the role bindings.
+	// Host is the host cluster, which stores the role bindings.
 	Host *hostobjects.Host
 }
 

@@ -1,9 +1,9 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package scopedlist reads the objects of a cluster that a caller may read. If the caller may list a kind in all
-// namespaces, it lists all namespaces. Otherwise it lists the namespaces that the caller may read, and reveals nothing
-// of the others, not even their number.
+// Package scopedlist lists the objects of a cluster that a caller may read. If the caller may list a kind in all
+// namespaces, it lists all namespaces. Otherwise it lists the namespaces that the caller may read, and reveals neither
+// the names nor the number of the others.
 package scopedlist
 
 import (
@@ -28,16 +28,16 @@ import (
 // CallsAtOnce bounds the concurrent calls of one request to one cluster.
 const CallsAtOnce = 8
 
-// Access gives callers access to clusters of which they may read only some namespaces.
+// Access connects callers to clusters, and filters lists by the namespaces that they may read.
 type Access struct {
 	*authorization.Access
 
 	// Reader reads KubeVision's objects.
 	Reader client.Reader
-	// Cache and Verdicts are nil if everything is read live.
+	// Cache and Verdicts are nil if the read cache is disabled.
 	Cache    *readcache.Cache
 	Verdicts Verdicts
-	// Listed is called after each list of a caller, with the resource as the caller wrote it. It may be nil.
+	// Listed is called after each list of a caller, with the resource name of the request. It may be nil.
 	Listed func(u user.Info, cluster, resource string, t objectref.Target)
 }
 
@@ -50,7 +50,7 @@ func (a *Access) Cluster(r *routes.Request, u user.Info) (*Client, error) {
 	return a.newClient(caller, u, r.Path(authorization.ClusterParameter)), nil
 }
 
-// ClusterByName is like Cluster, for a cluster that is not named in the path.
+// ClusterByName is like Cluster, but takes the name of the cluster from an argument.
 func (a *Access) ClusterByName(ctx context.Context, u user.Info, cluster string) (*Client, error) {
 	caller, err := a.Access.ClusterByName(ctx, u, cluster)
 	if err != nil {
@@ -83,7 +83,7 @@ type Client struct {
 	namespaces []string
 }
 
-// User returns the user as whom the caller acts.
+// User returns the user that the client acts as.
 func (c *Client) User() user.Info { return c.user }
 
 // Cluster returns the name of the cluster.
@@ -115,7 +115,8 @@ func (c *Client) bound(ctx context.Context) ([]string, error) {
 	return bindings.BoundNamespaces(bound, c.cluster), err
 }
 
-// roles returns the roles that bindings grant the user in a namespace of the cluster, or in the whole cluster for none.
+// roles returns the roles that bindings grant the user in a namespace of the cluster or, if the namespace is empty, in
+// the whole cluster.
 func (c *Client) roles(ctx context.Context, namespace string) ([]kubevisionv1alpha1.RoleReference, error) {
 	bound, err := c.bindings(ctx)
 	return bindings.GrantedRoles(bound, c.cluster, namespace), err
@@ -134,7 +135,7 @@ func (c *Client) bindings(ctx context.Context) ([]kubevisionv1alpha1.KubeVisionR
 	return bindings.SelectForCluster(bound, cluster), nil
 }
 
-// Do is like clusters.Client.Do. It waits while CallsAtOnce calls of the request are in flight.
+// Do is like clusters.Client.Do. It blocks while CallsAtOnce calls of the request are in flight.
 func (c *Client) Do(ctx context.Context, call clusters.Call) (clusters.Response, error) {
 	select {
 	case c.slots <- struct{}{}:

@@ -26,17 +26,17 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/registry/objectref"
 )
 
-// Verdicts decides whether clusters allow reads of users. An error is a denial.
+// Verdicts authorizes reads of users on clusters. An error is a denial.
 type Verdicts interface {
-	// AllowedStale asks the cluster of the caller about data that were current at a time. While the cluster cannot be
-	// reached, it may use an older verdict for a caller whose roles have not changed.
+	// AllowedStale returns true if the cluster allows the caller a read of data that were current at the given time.
+	// While the cluster cannot be reached, it may use an older verdict for a caller whose roles have not changed.
 	AllowedStale(
 		ctx context.Context, caller *clusters.Client, attributes authorizationv1.ResourceAttributes, asOf time.Time,
 		roles verdicts.Roles,
 	) (bool, error)
 }
 
-// Connected is a cluster as the account of the read cache sees it.
+// Connected implements readcache.Cluster with the account of the read cache.
 type Connected struct{ Connection *clusters.Connection }
 
 // Reader implements readcache.Cluster.
@@ -55,10 +55,10 @@ func (c Connected) Reader(ctx context.Context) (rest.Interface, error) {
 	return client, nil
 }
 
-// tokenTimeout bounds the wait for a token of the account, which is there already unless the cluster is out of reach.
+// tokenTimeout bounds the wait for a token of the account, which is available unless the cluster cannot be reached.
 const tokenTimeout = 50 * time.Millisecond
 
-// enabled returns false if the registration turns the cache off, or the cluster has no account for it.
+// enabled returns false if the registration disables the cache, or if the cluster has no account for it.
 func (c Connected) enabled(ctx context.Context) bool {
 	if c.Connection.HasReader() {
 		return true
@@ -72,7 +72,7 @@ func (c Connected) enabled(ctx context.Context) bool {
 // Done implements readcache.Cluster.
 func (c Connected) Done() <-chan struct{} { return c.Connection.ReaderDone() }
 
-// Wrote returns a function for authorization.Access that records writes, so that users read what they have written.
+// Wrote returns a function for authorization.Access that records writes, so that later reads of the user include them.
 func Wrote(cache *readcache.Cache) func(*clusters.Client, clusters.Call, clusters.Response) {
 	return func(caller *clusters.Client, call clusters.Call, answer clusters.Response) {
 		cache.Wrote(Connected{caller.Connection()}, caller.User(), readcache.Write{
@@ -83,14 +83,13 @@ func Wrote(cache *readcache.Cache) func(*clusters.Client, clusters.Call, cluster
 	}
 }
 
-// Cached is the part of a kind in the read cache that the caller may list.
+// Cached contains the objects of a kind in the read cache that the caller may list.
 type Cached struct {
 	readcache.View
 
 	// Groups are the objects that the caller may list.
 	Groups readcache.Groups
-	// Partial is true if the caller may not list the kind in all namespaces. Namespaces are then those that the caller
-	// may.
+	// Partial is true if the caller may list the kind only in Namespaces.
 	Partial    bool
 	Namespaces []string
 }
@@ -145,21 +144,22 @@ func metaOf(v readcache.View) dashboardv1alpha1.Meta {
 	return meta
 }
 
-// Cached returns the objects of a collection that the caller may list, from the cache. It returns false if they must be
-// read live: they are not cached, or the caller may list none, and the cluster writes the error.
+// Cached returns the objects of a collection that the caller may list, from the cache. It returns false if the
+// collection must be read from the cluster: it is not cached, or the caller may list none of it and the cluster returns
+// the error.
 func (c *Client) Cached(ctx context.Context, t objectref.Target) (*Cached, bool, error) {
 	allowed := func(v readcache.View) (*Cached, bool, error) { return c.listable(ctx, t, v) }
 	return viewed(ctx, c, t, allowed)
 }
 
-// CachedObject returns an object from the cache, or nil if there is none. It returns false if the object must be read
-// live.
+// CachedObject returns an object from the cache, or nil if it does not exist. It returns false if the object must be
+// read from the cluster.
 func (c *Client) CachedObject(
 	ctx context.Context, t objectref.Target,
 ) (*readcache.Object, dashboardv1alpha1.Meta, bool, error) {
 	found, ok, err := viewed(ctx, c, t, func(v readcache.View) (readcache.View, bool, error) {
 		attributes := t.Attributes("get")
-		if isNamespaces(t.Resource) { // API servers authorize that in the namespace itself
+		if isNamespaces(t.Resource) { // API servers authorize a read of a Namespace in the namespace itself.
 			attributes.Namespace = t.Name
 		}
 		may, err := c.may(ctx, attributes, v)
@@ -171,8 +171,8 @@ func (c *Client) CachedObject(
 	return found.Get(t.Namespace, t.Name), metaOf(found), true, nil
 }
 
-// viewed returns the part of a kind in the cache that a review allows. A kind that is not cached is reviewed before, so
-// that only callers who may read a kind make the cache read it.
+// viewed returns the objects of a cached kind that a review allows. It reviews before it starts to cache a kind, so
+// that only callers who may read a kind cause the cache to read it.
 func viewed[T any](
 	ctx context.Context, c *Client, t objectref.Target, review func(readcache.View) (T, bool, error),
 ) (out T, ok bool, err error) {

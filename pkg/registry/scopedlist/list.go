@@ -22,20 +22,21 @@ import (
 
 // Result is the result of a list.
 type Result struct {
-	// Bodies are lists in the encoding of the API server: one list, or for a partial answer one of each namespace, in
-	// the order of Namespaces.
+	// Bodies contains lists in the encoding of the API server: one list or, for a partial result, one list per
+	// namespace in the order of Namespaces.
 	Bodies [][]byte
-	// Cached are the objects instead of Bodies, if they are from the read cache.
+	// Cached contains the objects instead of Bodies if they come from the read cache.
 	Cached *Cached
 	// Partial is true if the caller may not list the kind in all namespaces.
 	Partial bool
-	// Namespaces are the listed namespaces of a partial answer.
+	// Namespaces are the listed namespaces of a partial result.
 	Namespaces []string
-	// Omitted are the objects that are left out when the list is decoded. If it is nil, such an object is an error.
+	// Omitted records the objects that are too large and are omitted when the list is decoded. If it is nil, such an
+	// object is an error.
 	Omitted *Omissions
 }
 
-// Meta returns the meta of the envelope, with the objects that have been left out so far.
+// Meta returns the meta of the envelope, with the objects that have been omitted so far.
 func (a Result) Meta() dashboardv1alpha1.Meta {
 	if a.Cached != nil {
 		meta := a.Cached.Meta()
@@ -66,7 +67,7 @@ func (a Result) Objects(r clusters.Resource) (objects.List, error) {
 	return all, nil
 }
 
-// Count returns the number of objects. None is decoded.
+// Count returns the number of objects without decoding them.
 func (a Result) Count() (int64, error) {
 	if a.Cached != nil {
 		return int64(a.Cached.Count()), nil
@@ -102,16 +103,16 @@ func Items[T any](ctx context.Context, a Result) ([]T, error) {
 	return all, nil
 }
 
-// List lists a collection as the caller: in one call if the target has a namespace, its kind is cluster-scoped, or the
-// caller may list it in all namespaces. Otherwise it lists each namespace that the caller may read, without limit and
-// continue, which belong to one list. Of Namespaces it returns those that the caller may read. If the caller may list
-// the kind nowhere, it returns the error of the first call, with its code.
+// List lists a collection as the caller. It makes one call if the target has a namespace, if its kind is
+// cluster-scoped, or if the caller may list it in all namespaces. Otherwise it lists each namespace that the caller may
+// read, without limit and continue, which apply to a single list. For Namespaces, it returns those that the caller may
+// read. If the caller may list the kind in no namespace, it returns the error of the first call with its code.
 func (c *Client) List(ctx context.Context, t objectref.Target, query url.Values) (Result, error) {
 	answer, err := c.list(ctx, t, query, "")
 	return answer, authorization.CallError(ctx, c.Client, t.Attributes("list"), err)
 }
 
-// ListCached is like List, and takes the objects of the read cache where that is possible.
+// ListCached is like List, but returns the objects of the read cache if possible.
 func (c *Client) ListCached(ctx context.Context, t objectref.Target) (Result, error) {
 	if answer, ok, err := c.cachedResult(ctx, t); ok || err != nil {
 		return answer, err
@@ -119,7 +120,7 @@ func (c *Client) ListCached(ctx context.Context, t objectref.Target) (Result, er
 	return c.List(ctx, t, nil)
 }
 
-// cachedResult returns a list from the read cache, or false if the cluster must be asked.
+// cachedResult returns a list from the read cache, or false if the list must be read from the cluster.
 func (c *Client) cachedResult(ctx context.Context, t objectref.Target) (Result, bool, error) {
 	found, ok, err := c.Cached(ctx, t)
 	if err != nil || !ok {
@@ -131,8 +132,8 @@ func (c *Client) cachedResult(ctx context.Context, t objectref.Target) (Result, 
 	}, true, nil
 }
 
-// ListVisible is like List, for views of several kinds, with a choice of the media type. If the caller may list the
-// kind in no namespace, it returns no bodies and no error.
+// ListVisible is like List, for views of several kinds, with a selectable media type. If the caller may list the kind
+// in no namespace, it returns no bodies and no error.
 func (c *Client) ListVisible(ctx context.Context, t objectref.Target, query url.Values, accept string) (Result, error) {
 	answer, err := c.list(ctx, t, query, accept)
 	if apierrors.IsForbidden(err) {
@@ -158,8 +159,8 @@ func (c *Client) list(ctx context.Context, t objectref.Target, query url.Values,
 	return out, err
 }
 
-// listByNamespace lists the namespaces that the caller may read, if a list of all namespaces was forbidden. A list of
-// Namespaces gives these namespaces themselves.
+// listByNamespace lists the namespaces that the caller may read, after a list of all namespaces was forbidden. For
+// Namespaces, it returns these namespaces.
 func (c *Client) listByNamespace(ctx context.Context, call clusters.Call, err error) (Result, error) {
 	list := c.listEachNamespace
 	switch {
@@ -180,7 +181,7 @@ func (c *Client) listByNamespace(ctx context.Context, call clusters.Call, err er
 	return found, nil
 }
 
-// listEachNamespace lists the namespaces that the caller may read, without those in which the caller may not list the
+// listEachNamespace lists each namespace that the caller may read. It omits those in which the caller may not list the
 // kind.
 func (c *Client) listEachNamespace(ctx context.Context, call clusters.Call) (Result, error) {
 	namespaces, err := c.Namespaces(ctx)

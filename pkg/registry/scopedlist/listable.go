@@ -15,7 +15,7 @@ import (
 )
 
 // listable returns the objects of a view that the caller may list. It returns false if the caller may list the kind in
-// no namespace, or not in that of the target.
+// no namespace, or not in the namespace of the target.
 func (c *Client) listable(ctx context.Context, t objectref.Target, v readcache.View) (*Cached, bool, error) {
 	out := &Cached{View: v}
 	allowed, err := c.may(ctx, t.Attributes("list"), v)
@@ -54,7 +54,7 @@ func (c *Client) listable(ctx context.Context, t objectref.Target, v readcache.V
 	return out, len(out.Namespaces) > 0, nil
 }
 
-// own selects the Namespaces of these names, which the caller may get.
+// own returns the Namespaces with these names, which the caller may get.
 func (c *Cached) own(names []string) {
 	var objects []*readcache.Object
 	for _, name := range names {

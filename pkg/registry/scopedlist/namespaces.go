@@ -87,8 +87,8 @@ type selectors struct {
 	fields fields.Selector
 }
 
-// readSelectors reads the selectors of a query. Its error for a field that Namespaces cannot be selected by is that of
-// an API server.
+// readSelectors parses the selectors of a query. For a field that cannot select Namespaces, it returns the same error
+// as an API server.
 func readSelectors(query url.Values) (selectors, error) {
 	byLabels, labelsErr := labels.Parse(query.Get("labelSelector"))
 	byFields, fieldsErr := fields.ParseSelector(query.Get("fieldSelector"))

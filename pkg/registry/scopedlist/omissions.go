@@ -12,12 +12,12 @@ import (
 )
 
 const (
-	// maxOmittedNames bounds the objects that a warning names, and maxNameBytes the length of a name.
+	// maxOmittedNames bounds the objects in a warning. maxNameBytes bounds the length of a name.
 	maxOmittedNames = 10
 	maxNameBytes    = 253
 )
 
-// Omissions counts the objects of a list that are left out because each takes too much memory.
+// Omissions counts the objects that are omitted from a list because each needs too much memory.
 type Omissions struct {
 	resource string
 
@@ -44,7 +44,7 @@ func (o *Omissions) Add(namespace, name string) {
 	o.names = append(o.names, strings.ToValidUTF8(name, "?"))
 }
 
-// omit returns the function that adds objects. Nil omissions return none, so that such an object is an error.
+// omit returns the function that adds objects. It returns nil for nil omissions, so that such an object is an error.
 func (o *Omissions) omit() objects.Omit {
 	if o == nil {
 		return nil
@@ -66,5 +66,5 @@ func (o *Omissions) warnings() []string {
 	if more := o.count - len(o.names); more > 0 {
 		named += fmt.Sprintf(" and %d more", more)
 	}
-	return []string{fmt.Sprintf("%s are incomplete without %s: too large to be read", o.resource, named)}
+	return []string{fmt.Sprintf("%s: objects are omitted because they are too large: %s", o.resource, named)}
 }

@@ -39,7 +39,7 @@ func TestOmittedObjects(t *testing.T) {
 		if err != nil || len(items) != 1 || items[0].Metadata.Name != "small" {
 			t.Errorf("%s: %d are read: %v", name, len(items), err)
 		}
-		want := []string{"things are incomplete without n/large: too large to be read"}
+		want := []string{"things: objects are omitted because they are too large: n/large"}
 		if got := result.Meta().Warnings; !slices.Equal(got, want) {
 			t.Errorf("%s: the warnings are %q", name, got)
 		}

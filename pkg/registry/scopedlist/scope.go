@@ -18,17 +18,17 @@ import (
 type Scope struct {
 	// All is true if the caller may list the whole collection.
 	All bool
-	// Namespaces are those that the caller may list otherwise. Of Namespaces themselves, they are those that the caller
-	// may get.
+	// Namespaces are the namespaces in which the caller may list, if All is false. For Namespaces themselves, they are
+	// the namespaces that the caller may get.
 	Namespaces map[string]bool
-	// own is true for Namespaces.
+	// own is true if the collection is that of Namespaces.
 	own bool
 }
 
-// Empty returns whether the caller may list nothing.
+// Empty returns true if the caller may list nothing.
 func (s Scope) Empty() bool { return !s.All && len(s.Namespaces) == 0 }
 
-// Has returns whether an object is in the scope.
+// Has returns true if an object is in the scope.
 func (s Scope) Has(namespace, name string) bool {
 	if s.own {
 		namespace = name
@@ -36,19 +36,19 @@ func (s Scope) Has(namespace, name string) bool {
 	return s.All || s.Namespaces[namespace]
 }
 
-// IsWatchable returns whether the cluster lets the account of the read cache keep objects of it.
+// IsWatchable returns true if the objects of the cluster may be cached.
 func (c *Client) IsWatchable(ctx context.Context) bool {
 	return c.cache != nil && c.verdicts != nil && Connected{c.Connection()}.enabled(ctx)
 }
 
-// HasListed records that the caller was sent a list of a collection.
+// HasListed records that a list of a collection was sent to the caller.
 func (c *Client) HasListed(resource string, t objectref.Target) {
 	if c.listed != nil {
 		c.listed(c.user, c.cluster, resource, t)
 	}
 }
 
-// CheckScope returns an error for a caller who may list nothing of a collection, with the code that a list would have.
+// CheckScope returns an error if the caller may list nothing of a collection, with the code that a list would have.
 func (c *Client) CheckScope(ctx context.Context, t objectref.Target) error {
 	scope, err := c.Scope(ctx, t, readcache.View{Snapshot: &readcache.Snapshot{}})
 	if err != nil || !scope.Empty() {
@@ -56,14 +56,14 @@ func (c *Client) CheckScope(ctx context.Context, t objectref.Target) error {
 	}
 	call := t.Call("")
 	call.Query = url.Values{"limit": {"1"}}
-	_, err = c.Do(ctx, call) // the cluster says it
+	_, err = c.Do(ctx, call) // the cluster returns the error
 	if err == nil {
 		return nil
 	}
 	return authorization.CallError(ctx, c.Client, t.Attributes("list"), err)
 }
 
-// Scope returns the part of a collection that the caller may list now. The view tells how old the objects are.
+// Scope returns the part of a collection that the caller may list. The age of the view determines which verdicts apply.
 func (c *Client) Scope(ctx context.Context, t objectref.Target, v readcache.View) (Scope, error) {
 	allowed, err := c.may(ctx, t.Attributes("list"), v)
 	if err != nil || allowed {

@@ -24,19 +24,19 @@ import (
 const (
 	// MetadataOnly requests lists of metadata. Servers that do not support them return whole objects.
 	MetadataOnly = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json"
-	// Protobuf requests the encoding of Kubernetes' own types that is decoded fastest.
+	// Protobuf requests the encoding of Kubernetes' own types that can be decoded fastest.
 	Protobuf = "application/vnd.kubernetes.protobuf,application/json"
 )
 
 // Kind is one of the kinds of a survey.
 type Kind struct {
-	// Resource is a plural, with its group if that is needed.
+	// Resource is the plural of the kind, with its group if necessary.
 	Resource string
 	// Accept is the media type of the lists.
 	Accept string
-	// FromCache is true if Read takes objects of the read cache.
+	// FromCache is true if Read accepts objects of the read cache.
 	FromCache bool
-	// Read is called with the lists, concurrently with those of other kinds, and not if there are none.
+	// Read is called with the lists, concurrently with the Read of other kinds. It is not called if there are no lists.
 	Read func(ctx context.Context, r clusters.Resource, a Result) error
 }
 
@@ -77,8 +77,8 @@ func (c *Client) Survey(ctx context.Context, namespace string, kinds []Kind) (da
 
 type survey struct {
 	mu sync.Mutex
-	// answered is the number of kinds with an answer, cached that of those which the read cache has answered, and asOf
-	// the oldest time of these that are stale.
+	// answered counts the kinds with a result. cached counts those from the read cache. asOf is the oldest time of the
+	// stale ones.
 	answered   int
 	cached     int
 	asOf       *metav1.Time
@@ -119,7 +119,7 @@ func (c *Client) listKind(ctx context.Context, s *survey, namespace string, kind
 	return nil
 }
 
-// visible lists one kind, from the cache if that is possible.
+// visible lists one kind, from the cache if possible.
 func (c *Client) visible(ctx context.Context, t objectref.Target, kind Kind) (Result, error) {
 	if kind.FromCache {
 		if answer, ok, err := c.cachedResult(ctx, t); ok || err != nil {
@@ -129,13 +129,13 @@ func (c *Client) visible(ctx context.Context, t objectref.Target, kind Kind) (Re
 	return c.ListVisible(ctx, t, nil, kind.Accept)
 }
 
-// empty returns whether the caller may list the kind nowhere.
+// empty returns true if the caller may list the kind in no namespace.
 func (a Result) empty() bool { return len(a.Bodies) == 0 && a.Cached == nil }
 
-// decodedBytes is the memory that a byte of a list takes while it is decoded, in bytes, beside the list.
+// decodedBytes is the memory per byte of a list while it is being decoded, in addition to the list.
 const decodedBytes = 2
 
-// holdForDecoding takes the memory for decoding an answer, until release is called.
+// holdForDecoding charges the memory for decoding a result until release is called.
 func holdForDecoding(ctx context.Context, a Result) (release func(), err error) {
 	account := budget.AccountFrom(ctx)
 	var size int64

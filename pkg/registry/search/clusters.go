@@ -30,7 +30,7 @@ import (
 // clusterTimeout bounds the search of one of several clusters.
 const clusterTimeout = 5 * time.Second
 
-// retrySeconds is the time after which a client may retry a search that did not get its turn.
+// retrySeconds is the Retry-After value of a search that did not get its turn.
 const retrySeconds = 5
 
 func (e *Provider) searchOne(r *routes.Request, caller *scopedlist.Client) (routes.Result, error) {
@@ -75,7 +75,7 @@ func search(
 	return withoutRepeats(found), meta, err
 }
 
-// cached returns the objects of the read cache that match. None is decoded.
+// cached returns the matching objects of the read cache without decoding them.
 func cached(ctx context.Context, c *scopedlist.Cached, text string) ([]object, error) {
 	account, all := budget.AccountFrom(ctx), []object(nil)
 	for o := range c.Groups.Objects() {
@@ -98,7 +98,7 @@ func cached(ctx context.Context, c *scopedlist.Cached, text string) ([]object, e
 	return all, nil
 }
 
-// mayMatch returns whether rank finds the text in an object of the read cache.
+// mayMatch returns true if rank may find the text in an object of the read cache.
 func mayMatch(o *readcache.Object, text string) bool {
 	return strings.Contains(strings.ToLower(o.Name), text) ||
 		slices.ContainsFunc(o.Labels, func(l readcache.Label) bool {
@@ -106,7 +106,7 @@ func mayMatch(o *readcache.Object, text string) bool {
 		})
 }
 
-// withoutRepeats removes objects that were found twice, because a kind can be named in two ways.
+// withoutRepeats removes duplicates, which occur if a request contains two names of one kind.
 func withoutRepeats(found [][]match) [][]match {
 	seen := sets.New[string]()
 	for i, matches := range found {
@@ -132,7 +132,7 @@ func unservedWarnings(ctx context.Context, caller *scopedlist.Client, w query) (
 		found, served, err := caller.Resource(ctx, name, listable)
 		_, failed := envelope.ServerFailure(err)
 		switch {
-		case failed: // the survey warns of this group
+		case failed: // the survey adds a warning for this group
 		case err != nil:
 			return nil, envelope.FromAPIError(err)
 		case !served:
@@ -166,8 +166,8 @@ type usableClusters struct {
 	names []string
 }
 
-// review finds the clusters to search: the named ones, all of which the caller must be allowed to use, or all clusters
-// that the caller may use.
+// review returns the clusters to search: the named clusters, all of which the caller must be allowed to use, or all
+// clusters that the caller may use.
 func (e *Provider) review(r *routes.Request, u user.Info) (*usableClusters, error) {
 	ctx, reviewer := r.Context(), e.access.Reviewer
 	names, fits := split(r.Query(queryClusters), maxClusters)
@@ -258,8 +258,8 @@ func (e *Provider) inTurn(ctx context.Context, user string, search func()) error
 	return nil
 }
 
-// searchOneOfSeveral searches one of several clusters. It reports a cluster that does not respond, or on which
-// KubeVision may not act for the user, as a result and not as an error.
+// searchOneOfSeveral searches one of several clusters. If a cluster does not respond, or KubeVision may not act for the
+// user on it, it returns this as a result rather than an error.
 func (e *Provider) searchOneOfSeveral(ctx context.Context, u user.Info, name string, w query) searched {
 	ctx, cancel := context.WithTimeoutCause(ctx, clusterTimeout, clusters.ErrImpatient)
 	defer cancel()

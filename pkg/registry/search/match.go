@@ -12,8 +12,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/clusters"
 )
 
-// object holds the searched fields. Annotations and values are not searched: an annotation may contain the source of
-// a Secret.
+// object contains the searched fields. Annotations and other values are not searched: an annotation may contain the
+// source of a Secret.
 type object struct {
 	Metadata struct {
 		Name      string            `json:"name"`
@@ -22,7 +22,7 @@ type object struct {
 	} `json:"metadata"`
 }
 
-// match is an object that matches. A lower rank is better.
+// match is a matching object. A lower rank is better.
 type match struct {
 	rank int
 	dashboardv1alpha1.SearchItem
@@ -36,7 +36,7 @@ const (
 	rankNone
 )
 
-// rank returns how well an object matches a text in lower case.
+// rank returns the quality of the match between an object and a lower-case text.
 func rank(o *object, text string) int {
 	name := strings.ToLower(o.Metadata.Name)
 	switch {

@@ -34,8 +34,8 @@ const (
 	maxKinds = 40
 	// maxClusters bounds the clusters that one search names.
 	maxClusters = 100
-	// clustersAtOnce bounds the clusters that one request searches concurrently, and searchesAtOnce the clusters for
-	// all requests: the matches are held in memory until the response is complete.
+	// clustersAtOnce bounds the clusters that one request searches concurrently. searchesAtOnce bounds the clusters of
+	// all requests, because the matches stay in memory until the response is complete.
 	clustersAtOnce = 32
 	searchesAtOnce = 64
 	maxText        = 253
@@ -68,9 +68,9 @@ func (e *Provider) Routes() []routes.Route {
 	queries := map[string]string{
 		queryText:      "text that the name or a label must contain; case is ignored",
 		queryKinds:     "comma-separated plurals of the kinds to search; the default is the kinds of the sidebar",
-		queryTypes:     "synonym of kinds",
-		queryNamespace: "only objects in this namespace",
-		queryLimit:     "maximum number of items of each kind; default 20, at most 500",
+		queryTypes:     "another name of kinds",
+		queryNamespace: "search only this namespace",
+		queryLimit:     "the maximum number of items of each kind: 20 by default, and 500 at most",
 	}
 	several := maps.Clone(queries)
 	types := map[string]routes.Type{queryLimit: routes.Integer()}
@@ -92,7 +92,7 @@ func (e *Provider) Routes() []routes.Route {
 	}
 }
 
-// query describes what a request searches for.
+// query contains the parameters of a search.
 type query struct {
 	text  string
 	kinds []string

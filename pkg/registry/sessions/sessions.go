@@ -29,7 +29,7 @@ const (
 
 // Provider provides the endpoints of this package.
 type Provider struct {
-	// Host is the host cluster, which has the sessions.
+	// Host is the host cluster, which stores the sessions.
 	Host *hostobjects.Host
 	// Audit records every session that is deleted.
 	Audit *audit.Log
@@ -114,7 +114,7 @@ func (e *Provider) end(r *routes.Request, a *hostobjects.Client) (routes.Result,
 	return routes.Result{}, nil
 }
 
-// Describe returns a session as callers see it, without the fields that tokens are verified with.
+// Describe returns a session without the fields with which tokens are verified.
 func Describe(s *kubevisionv1alpha1.KubeVisionSession, caller user.Info) dashboardv1alpha1.Session {
 	p, ok := caller.(*authentication.Principal)
 	return dashboardv1alpha1.Session{

@@ -46,7 +46,7 @@ const queryCategory = "category"
 
 // Provider provides the endpoints of this package.
 type Provider struct {
-	// Reader holds the ConfigMaps with the label, trimmed by Trim.
+	// Reader reads the ConfigMaps with the label, which Trim has trimmed.
 	Reader client.Reader
 }
 
@@ -55,7 +55,7 @@ func (e *Provider) Routes() []routes.Route {
 	return []routes.Route{{
 		Method: http.MethodGet, Path: "/templates", Operation: "listTemplates",
 		Doc: "list template manifests", Returns: dashboardv1alpha1.TemplateListEnvelope{},
-		Parameters: map[string]string{queryCategory: "only templates of this category"},
+		Parameters: map[string]string{queryCategory: "return only templates of this category"},
 		Endpoint:   routes.Self(e.list),
 	}}
 }
@@ -74,15 +74,16 @@ func Trim(o any) (any, error) {
 	for _, key := range []string{keyName, keyCategory, keyResource} {
 		trimmed.Data[key] = cut(c.Data[key], maxValueBytes)
 	}
-	// one more byte shows that the manifest is too long
+	// An additional byte shows that the manifest is too long.
 	trimmed.Data[keyManifest] = cut(c.Data[keyManifest], maxManifestBytes+1)
 	return trimmed, nil
 }
 
-// cut returns a copy of the first limit bytes, which does not keep the whole text in memory.
+// cut returns a copy of the first limit bytes, so that the whole text can be garbage collected.
 func cut(text string, limit int) string { return string([]byte(text[:min(len(text), limit)])) }
 
-// list omits templates that cannot be read, with a warning. Only their author can correct them.
+// list returns the templates. It omits templates that cannot be read, with a warning, because only their author can
+// correct them.
 func (e *Provider) list(r *routes.Request, _ user.Info) (routes.Result, error) {
 	var found corev1.ConfigMapList
 	err := e.Reader.List(r.Context(), &found, client.InNamespace(names.Namespace), client.UnsafeDisableDeepCopy)

@@ -15,7 +15,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/streams"
 )
 
-// TestCommands verifies that a command is passed on word by word, and has a bound.
+// TestCommands verifies that the words of a command are sent unchanged, and that their number is bounded.
 func TestCommands(t *testing.T) {
 	for name, test := range map[string]struct {
 		in, want []string
@@ -37,7 +37,7 @@ func TestCommands(t *testing.T) {
 	}
 }
 
-// TestStreamsOfACommand verifies that a terminal has no stream for errors of its own, which API servers refuse.
+// TestStreamsOfACommand verifies that a terminal has no separate error stream, which API servers reject.
 func TestStreamsOfACommand(t *testing.T) {
 	for tty, want := range map[string]string{"true": "false", "false": "true"} {
 		r := &request{Grant: &podaccess.Grant{Call: clusters.Call{Subresource: streams.VerbExec}}}

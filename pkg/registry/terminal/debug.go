@@ -34,7 +34,8 @@ const (
 	DefaultDebugImage = "busybox:1.37"
 
 	ephemeralContainers = "ephemeralcontainers"
-	// debugPatience is how long a request waits for a debug container, and pollInterval the time between two looks.
+	// debugPatience bounds the time for which a request waits for a debug container. pollInterval is the time between
+	// two checks.
 	debugPatience = 20 * time.Second
 	pollInterval  = 300 * time.Millisecond
 	maxImage      = 1 << 10
@@ -144,10 +145,10 @@ func suffix() string {
 	return strings.ToLower(rand.Text()[:length])
 }
 
-// await waits a while until the container runs or has ended.
+// await waits until the container runs or has ended, for at most debugPatience.
 func (d *debugTarget) await(ctx context.Context, name string) dashboardv1alpha1.DebugContainer {
 	out := dashboardv1alpha1.DebugContainer{Container: name, State: stateWaiting}
-	// The container was added even if the time is over, or the caller may not get the Pod.
+	// The container was added even if the wait times out, or the caller may not get the Pod.
 	_ = wait.PollUntilContextTimeout(ctx, pollInterval, debugPatience, true, func(ctx context.Context) (bool, error) {
 		pod, err := readPod(ctx, d.caller, d.target)
 		if err != nil {

@@ -40,10 +40,11 @@ const (
 	imageParameter     = "image"
 	defaultNamespace   = "default"
 	nodeContainer      = "shell"
-	// nodePatience is how long a shell waits for its Pod, and removalTime how long the removal of the Pod may take.
+	// nodePatience bounds the time for which a shell waits for its Pod. removalTime bounds the removal of the Pod.
 	nodePatience = 2 * time.Minute
 	removalTime  = 30 * time.Second
-	// deadlineReserve is how much longer than a terminal its Pod may run, if it cannot be removed.
+	// deadlineReserve is the time after the end of the terminal for which its Pod may continue to run if it cannot be
+	// removed.
 	deadlineReserve = 5 * time.Minute
 )
 
@@ -55,8 +56,8 @@ func (p *Provider) nodeRoute() routes.Route {
 		Doc: "open a shell on a node, through a WebSocket: in a privileged Pod that is removed at the end",
 		Parameters: map[string]string{
 			nodeParameter:      "the name of the node",
-			namespaceParameter: "the namespace of the Pod: default, unless it is named",
-			imageParameter:     "the image of the Pod, with chroot. The default is that of the server",
+			namespaceParameter: "the namespace of the Pod; the default is default",
+			imageParameter:     "the image of the Pod with chroot; the default is the debug image of the server",
 		},
 		Endpoint: routes.Reviewed(p.reviewNode, p.openNode),
 	}
@@ -114,7 +115,7 @@ func (n *nodeShell) attributes() authorizationv1.ResourceAttributes {
 	return n.target.Attributes("create")
 }
 
-// openNode makes a dry run of the creation of the Pod before the WebSocket is opened.
+// openNode executes a dry run of the creation of the Pod before the WebSocket is opened.
 func (p *Provider) openNode(r *routes.Request, t *request) (routes.Result, error) {
 	if err := t.node.create(r.Context(), url.Values{"dryRun": {metav1.DryRunAll}}); err != nil {
 		return routes.Result{}, err
@@ -157,7 +158,7 @@ func (n *nodeShell) start(ctx context.Context) error {
 	return nil
 }
 
-// remove deletes the Pod as the caller. If the caller has lost the right, the Pod stays, but its shell has ended
+// remove deletes the Pod as the caller. If the caller has lost the right, the Pod remains, but its shell has ended
 // because of stdinOnce.
 func (n *nodeShell) remove(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(n.grant.WithProof(ctx)), removalTime)
@@ -172,7 +173,7 @@ func (n *nodeShell) remove(ctx context.Context) {
 	}
 }
 
-// nodePod returns a Pod with the file system and the processes of a node.
+// nodePod returns a Pod with access to the file system and the processes of a node.
 func nodePod(name, node, image, userName string, maxTime time.Duration) *corev1.Pod {
 	yes, no := true, false
 	deadline := int64((maxTime + deadlineReserve) / time.Second)

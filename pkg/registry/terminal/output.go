@@ -12,7 +12,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/utf8tail"
 )
 
-// The first byte of a binary message.
+// Values of the first byte of a binary message.
 const (
 	channelInput  = 0
 	channelOutput = 1
@@ -28,16 +28,16 @@ type sender interface {
 	SendBinary(data []byte) error
 }
 
-// output sends the output of a command. In text frames, a character that is split over two writes is sent as a whole,
-// and bytes that are not UTF-8 are replaced.
+// output sends the output of a command. In text frames, it keeps characters together that are split over two writes,
+// and replaces invalid UTF-8.
 type output struct {
 	stream  sender
 	channel byte
 	binary  bool
-	// record is called before something is sent.
+	// record is called before output is sent.
 	record func(p []byte) error
 
-	// rest is the beginning of a character.
+	// rest is the beginning of an incomplete character.
 	rest []byte
 }
 
@@ -78,12 +78,12 @@ func (o *output) flush() {
 	}
 }
 
-// encode encodes a frame. Angle brackets stay as they are.
+// encode encodes a frame without escaping angle brackets.
 func encode(f dashboardv1alpha1.TerminalFrame) []byte {
 	var out bytes.Buffer
 	encoder := json.NewEncoder(&out)
 	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(f); err != nil { // cannot happen: a frame has strings and numbers only
+	if err := encoder.Encode(f); err != nil { // Impossible, because a frame contains only strings and numbers.
 		return nil
 	}
 	return bytes.TrimSuffix(out.Bytes(), []byte("\n"))

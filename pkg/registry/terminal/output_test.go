@@ -42,7 +42,7 @@ func (r *recorder) shown(t *testing.T) string {
 	return out.String()
 }
 
-// TestCharactersStayWhole verifies that a character is sent whole, however the writes split it.
+// TestCharactersStayWhole verifies that a character that is split over several writes is sent in one frame.
 func TestCharactersStayWhole(t *testing.T) {
 	const text = "aü€😀\x1b[0m<&>"
 	for size := 1; size <= len(text); size++ {
@@ -62,7 +62,7 @@ func TestCharactersStayWhole(t *testing.T) {
 	}
 }
 
-// TestWhatIsNoText verifies that bytes that are no UTF-8 are replaced in text frames, and kept in binary ones.
+// TestWhatIsNoText verifies that invalid UTF-8 is replaced in text frames and kept in binary ones.
 func TestWhatIsNoText(t *testing.T) {
 	in := []byte("a\xff\xf0\x9f")
 	r := &recorder{}
@@ -81,7 +81,7 @@ func TestWhatIsNoText(t *testing.T) {
 	}
 }
 
-// TestLargeWrites verifies that frames have a bound.
+// TestLargeWrites verifies that the size of frames is bounded.
 func TestLargeWrites(t *testing.T) {
 	r := &recorder{}
 	in := bytes.Repeat([]byte{'x'}, 3*maxFrame+1)

@@ -16,12 +16,12 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/streams"
 )
 
-// checkRecordings returns an error if terminals must be recorded, but no recording can be made.
+// checkRecordings returns an error if terminals must be recorded but no recording can be created.
 func (p *Provider) checkRecordings(ctx context.Context) error {
 	if p.Recordings == nil {
 		return nil
 	}
-	if err := p.Recordings.Check(); err != nil {
+	if err := p.Recordings.Check(ctx); err != nil {
 		klog.FromContext(ctx).Error(err, "Terminals cannot be recorded")
 		return envelope.New(dashboardv1alpha1.CodeUnreachable,
 			"terminals must be recorded, and this one cannot be: ask an administrator").WithCause(err)
@@ -29,7 +29,7 @@ func (p *Provider) checkRecordings(ctx context.Context) error {
 	return nil
 }
 
-// begin begins the recording. It is called before the first message is received, so that the recording is complete.
+// begin starts the recording. It is called before the first message is received, so that the recording is complete.
 func (s *session) begin(stream *streams.Stream) {
 	if s.provider.Recordings == nil {
 		return
@@ -65,7 +65,7 @@ func errUnrecorded() *streams.End {
 	return streams.NewEnd(streams.Failed, "the terminal must be recorded, and cannot be")
 }
 
-// terminalRecorder records a terminal. The terminal ends if it cannot be recorded any more.
+// terminalRecorder records a terminal. If the recording fails, the terminal ends.
 type terminalRecorder struct {
 	*recording.Recording
 
@@ -77,7 +77,7 @@ func (r *terminalRecorder) failed(err error) {
 	r.stream.End(errUnrecorded())
 }
 
-// result returns nil if err is nil, and otherwise the error that ends a terminal that cannot be recorded any more.
+// result converts an error of the recording to the error that ends the terminal. It returns nil for nil.
 func (r *terminalRecorder) result(err error) error {
 	if err == nil {
 		return nil
@@ -93,7 +93,7 @@ func (s *session) recordOutput(p []byte) error {
 	return s.recording.result(s.recording.Output(p))
 }
 
-// recordInput records input of a command without a terminal, which is not in the output.
+// recordInput records the input of a command without a terminal, because its output does not contain the input.
 func (s *session) recordInput(p []byte) error {
 	if s.recording == nil || (s.request.tty && !s.provider.Recordings.Input()) {
 		return nil

@@ -20,7 +20,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/streams"
 )
 
-// The types of frames.
+// Types of frames.
 const (
 	frameInput  = "input"
 	frameResize = "resize"
@@ -36,15 +36,15 @@ type session struct {
 	request  *request
 	provider *Provider
 	sizes    *sizeQueue
-	// input receives the input of the client; the command reads the other end.
+	// input receives the input of the client. The command reads the other end.
 	input     *io.PipeWriter
 	inputRead *io.PipeReader
 
-	// recording records the terminal, unless it is nil.
+	// recording records the terminal. It may be nil.
 	recording *terminalRecorder
 
 	mu sync.Mutex
-	// exitCode is the exit code of the command after its end, and nil before.
+	// exitCode is the exit code of the command. It is nil until the command has ended.
 	exitCode *int
 }
 
@@ -63,7 +63,7 @@ func (s *session) handler() *streams.Handler {
 	}
 }
 
-// received passes a message of the client on. It waits until the command has read it.
+// received forwards a message of the client. It blocks until the command has read it.
 func (s *session) received(_ context.Context, _ *streams.Stream, m streams.Message) error {
 	if m.Binary {
 		if len(m.Data) == 0 || m.Data[0] != channelInput {
@@ -85,7 +85,7 @@ func (s *session) received(_ context.Context, _ *streams.Stream, m streams.Messa
 	case frameResize:
 		s.sizes.push(size)
 		return s.recordSize(size) //nolint:contextcheck // a recording fails with the session
-	case framePing: // the message itself keeps the connection alive
+	case framePing: // Nothing to do: every message keeps the connection open.
 		return nil
 	default:
 		return streams.NewEnd(streams.Malformed, "there is no such type of frames")
@@ -149,7 +149,7 @@ func (s *session) limits() dashboardv1alpha1.TerminalFrame {
 	}
 }
 
-// result handles the error of a command. An exit code is kept for the last frame, and is not an error.
+// result handles the error of a command. It stores an exit code for the last frame, and does not treat it as an error.
 func (s *session) result(ctx context.Context, stream *streams.Stream, err error) error {
 	code := 0
 	if exited, ok := errors.AsType[exec.CodeExitError](err); ok {
@@ -167,7 +167,7 @@ func (s *session) result(ctx context.Context, stream *streams.Stream, err error)
 	return s.failed(ctx, stream, s.request.CallError(ctx, err))
 }
 
-// failed sends the client the reason why there is no terminal.
+// failed sends the client the reason for which the terminal could not be opened.
 func (s *session) failed(ctx context.Context, stream *streams.Stream, err error) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
@@ -177,8 +177,8 @@ func (s *session) failed(ctx context.Context, stream *streams.Stream, err error)
 	return err
 }
 
-// last returns the last frame, which contains the reason of the end. There is none at a shutdown: the client should
-// then connect again.
+// last returns the last frame, which contains the reason of the end. It returns nil at a shutdown, after which the
+// client should reconnect.
 func (s *session) last(end streams.End) []byte {
 	if end.Reason == streams.Shutdown {
 		return nil

@@ -13,7 +13,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/envelope"
 )
 
-// sizeOf returns the size in a frame. It is zero for a frame without one.
+// sizeOf returns the size in a frame. It returns a zero size for a frame without one.
 func sizeOf(f *dashboardv1alpha1.TerminalFrame) (size remotecommand.TerminalSize, err error) {
 	if size.Width, err = dimension("cols", f.Cols); err != nil {
 		return remotecommand.TerminalSize{}, err
@@ -31,7 +31,7 @@ func dimension(field string, n int32) (uint16, error) {
 	return uint16(n), nil
 }
 
-// sizeQueue holds the last size of a terminal until the command has read it.
+// sizeQueue stores the last size of a terminal until the command has read it.
 type sizeQueue struct {
 	mu    sync.Mutex
 	last  chan remotecommand.TerminalSize
@@ -42,7 +42,7 @@ func newSizeQueue() *sizeQueue {
 	return &sizeQueue{last: make(chan remotecommand.TerminalSize, 1)}
 }
 
-// push replaces the size that was not read yet. It ignores sizes without columns or rows.
+// push replaces the unread size. It ignores sizes without columns or rows.
 func (q *sizeQueue) push(size remotecommand.TerminalSize) {
 	q.mu.Lock()
 	defer q.mu.Unlock()

@@ -29,7 +29,7 @@ const (
 	// DefaultMaxTime is the default of the time after which every terminal ends.
 	DefaultMaxTime = 8 * time.Hour
 
-	// maxCommand bounds the words of a command, and maxCommandBytes its length.
+	// maxCommand bounds the words of a command. maxCommandBytes bounds its length.
 	maxCommand      = 64
 	maxCommandBytes = 8 << 10
 	// terminalBytes is the memory of a terminal: the windows and buffers of the connections to the cluster and the
@@ -37,7 +37,7 @@ const (
 	terminalBytes = 256 << 10
 )
 
-// shell returns the command that runs the best shell that a container has.
+// shell returns the command that runs the first available shell of a container.
 func shell() []string {
 	return []string{"sh", "-c", "command -v bash >/dev/null 2>&1 && exec bash || exec sh"}
 }
@@ -46,11 +46,11 @@ func shell() []string {
 type Provider struct {
 	// Access connects callers to clusters.
 	Access *authorization.Access
-	// IdleTime and MaxTime bound the time of a terminal.
+	// IdleTime bounds the time without activity, and MaxTime the whole time, of a terminal.
 	IdleTime, MaxTime time.Duration
-	// DebugImage is the image of debug containers, unless a request names another one.
+	// DebugImage is the default image of debug containers.
 	DebugImage string
-	// Recordings records all terminals, unless it is nil.
+	// Recordings stores the recordings of terminals. If it is nil, terminals are not recorded.
 	Recordings *recording.Store
 }
 
@@ -68,21 +68,21 @@ func (p *Provider) Routes() []routes.Route {
 		}
 	}
 	run := route(streams.VerbExec, "run a command in a container of a Pod, through a WebSocket")
-	run.Parameters["command"] = "a word of the command; it may be repeated. The default is a shell"
+	run.Parameters["command"] = "a word of the command; may be repeated; the default is a shell"
 	attach := route(streams.VerbAttach, "attach to the main process of a container of a Pod, through a WebSocket")
 	return []routes.Route{run, attach, p.debugRoute(), p.nodeRoute()}
 }
 
 func parameters() map[string]string {
 	docs := podaccess.Docs()
-	docs["container"] = "the name of a container; it may be omitted for a Pod with one"
+	docs["container"] = "the name of the container; optional for a Pod with one container"
 	docs["stdin"] = "send input; true by default"
 	docs["tty"] = "open a terminal; true by default"
 	docs["binary"] = "send and receive binary messages, whose first byte is 0 for input, 1 for output and 2 for errors"
 	return docs
 }
 
-// request is a terminal that a caller may open.
+// request is a validated request for a terminal.
 type request struct {
 	*podaccess.Grant
 
@@ -94,7 +94,7 @@ type request struct {
 	stdin, tty, binary bool
 }
 
-// review returns a review of the right to a terminal.
+// review returns the access review of a terminal.
 func (p *Provider) review(verb string) func(r *routes.Request, u user.Info) (*request, error) {
 	return func(r *routes.Request, u user.Info) (*request, error) {
 		grant, err := podaccess.Find(r, u, p.Access, verb)

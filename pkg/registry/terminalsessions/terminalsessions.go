@@ -14,7 +14,6 @@ import (
 	authorizationv1 "k8s.io/api/authorization/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apiserver/pkg/authentication/user"
-	"k8s.io/klog/v2"
 
 	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
@@ -26,8 +25,8 @@ import (
 )
 
 const (
-	// Group is the group of the virtual resource that access reviews on the host ask about. The verbs are list, and get
-	// with the id of a recording. The group is not that of the API, which all users may call.
+	// Group is the group of the virtual resource in access reviews on the host. The verbs are list, and get with the id
+	// of a recording. The group is not the group of the API, which all users may call.
 	Group = kubevisionv1alpha1.GroupName
 	// Resource is the resource of the virtual resource.
 	Resource = "terminalsessions"
@@ -37,14 +36,11 @@ const (
 	limitParameter   = "limit"
 	defaultLimit     = 50
 	maxLimit         = 200
-	// playBytes is the memory that a byte of a recording takes: the text, and the response in which each byte may be
-	// escaped.
-	playBytes = 4
 )
 
 // Provider provides the endpoints of this package.
 type Provider struct {
-	// Recordings holds the recordings. Nil means that no terminal is recorded.
+	// Recordings stores the recordings. If it is nil, terminals are not recorded.
 	Recordings *recording.Store
 	Reviewer   *authorization.Reviewer
 }
@@ -54,10 +50,10 @@ func (p *Provider) Routes() []routes.Route {
 	return []routes.Route{
 		{
 			Method: http.MethodGet, Path: "/terminal-sessions", Operation: "listTerminalSessions",
-			Doc:     "list the recorded terminals, the last one first",
+			Doc:     "list the recorded terminals, the newest first",
 			Returns: dashboardv1alpha1.TerminalSessionListEnvelope{},
 			Parameters: map[string]string{
-				offsetParameter: "the number of terminals to leave out",
+				offsetParameter: "the number of terminals to skip",
 				limitParameter:  "the number of terminals to return: 50 by default, and 200 at most",
 			},
 			Types:    map[string]routes.Type{offsetParameter: routes.Integer(), limitParameter: routes.Integer()},
@@ -73,7 +69,7 @@ func (p *Provider) Routes() []routes.Route {
 	}
 }
 
-// granted is the proof that a review has succeeded.
+// granted proves that a review has succeeded.
 type granted struct{}
 
 // mayList reviews the right to list recordings. If recordings are disabled, all callers get an empty list.
@@ -118,9 +114,9 @@ func (p *Provider) list(r *routes.Request, _ granted) (routes.Result, error) {
 	if p.Recordings == nil {
 		return routes.Result{Data: out, Meta: dashboardv1alpha1.Meta{Total: new(int64)}}, nil
 	}
-	found, total, err := p.Recordings.List(offset, min(limit, maxLimit))
+	found, total, err := p.Recordings.List(r.Context(), offset, min(limit, maxLimit))
 	if err != nil {
-		return routes.Result{}, failed(r.Context(), err)
+		return routes.Result{}, failed(err)
 	}
 	for i := range found {
 		out = append(out, sessionOf(&found[i]))
@@ -146,7 +142,7 @@ func sessionOf(s *recording.Summary) dashboardv1alpha1.TerminalSession {
 		ID: s.ID, CreatedAt: metav1.NewTime(s.Began), UserID: s.User, Cluster: s.Cluster, Namespace: s.Namespace,
 		Pod: s.Pod, Container: s.Container, Verb: s.Verb, Command: s.Command,
 		Part:       int32(s.Part), //nolint:gosec // it is small
-		DurationMS: s.Duration.Milliseconds(), Bytes: s.Bytes,
+		DurationMS: s.Duration.Milliseconds(), Bytes: s.Bytes, Encrypted: s.Encrypted,
 	}
 	if !s.Expires.IsZero() {
 		out.ExpiresAt = &metav1.Time{Time: s.Expires}
@@ -156,32 +152,31 @@ func sessionOf(s *recording.Summary) dashboardv1alpha1.TerminalSession {
 
 func (p *Provider) play(r *routes.Request, _ granted) (routes.Result, error) {
 	id := r.Path(sessionParameter)
-	summary, err := p.Recordings.Get(id)
+	summary, err := p.Recordings.Get(r.Context(), id)
 	if err != nil {
-		return routes.Result{}, failed(r.Context(), err)
+		return routes.Result{}, failed(err)
 	}
-	if err := budget.AccountFrom(r.Context()).Take(playBytes * min(summary.Bytes, recording.MaxFileBytes)); err != nil {
-		return routes.Result{}, envelope.OutOfMemory(err)
-	}
-	text, err := p.Recordings.Open(id)
+	text, err := p.Recordings.Open(r.Context(), id)
 	if err != nil {
-		return routes.Result{}, failed(r.Context(), err)
+		return routes.Result{}, failed(err)
 	}
 	defer func() { _ = text.Close() }()
-	content, err := io.ReadAll(io.LimitReader(text, min(summary.Bytes, recording.MaxFileBytes)))
+	of := dashboardv1alpha1.TerminalRecording{ID: id, DurationMS: summary.Duration.Milliseconds()}
+	data, err := encode(io.LimitReader(text, min(summary.Bytes, recording.MaxFileBytes)), of,
+		budget.AccountFrom(r.Context()))
 	if err != nil {
-		return routes.Result{}, failed(r.Context(), err)
+		return routes.Result{}, failed(err)
 	}
-	return routes.Result{Data: dashboardv1alpha1.TerminalRecording{
-		ID: id, Recording: string(content), DurationMS: summary.Duration.Milliseconds(),
-	}}, nil
+	return routes.Result{Data: data}, nil
 }
 
 // failed returns the error of the store with its code. The cause goes to the log.
-func failed(ctx context.Context, err error) error {
-	if errors.Is(err, recording.ErrNotFound) {
+func failed(err error) error {
+	switch {
+	case errors.Is(err, recording.ErrNotFound):
 		return envelope.New(dashboardv1alpha1.CodeNotFound, "there is no such recording")
+	case errors.Is(err, budget.ErrExceeded):
+		return envelope.OutOfMemory(err)
 	}
-	klog.FromContext(ctx).Error(err, "A recording of a terminal cannot be read")
 	return envelope.New(dashboardv1alpha1.CodeUnreachable, "the recordings cannot be read").WithCause(err)
 }

@@ -1,8 +1,8 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package ticket has the endpoint for tickets, with which browsers open streams: they can set no headers on a
-// WebSocket.
+// Package ticket serves the endpoint for tickets. Browsers open streams with tickets because they cannot set headers on
+// a WebSocket.
 package ticket
 
 import (

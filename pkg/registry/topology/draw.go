@@ -19,25 +19,25 @@ const (
 	maxEdges = 20_000
 	// maxPairs bounds the pairs of objects that are compared.
 	maxPairs = 10_000_000
-	// edgeBytes is the memory of an edge beside the names of its objects, while it is found and encoded.
+	// edgeBytes is the memory of an edge without the names of its objects.
 	edgeBytes = 256
-	// nodeBytes is the memory of a node beside its object.
+	// nodeBytes is the memory of a node without its object.
 	nodeBytes = 256
-	// pairsAtOnce is the number of pairs between two looks at the context.
+	// pairsAtOnce is the number of pairs between two checks of the context.
 	pairsAtOnce = 1 << 14
 )
 
 // drawing is a topology in progress.
 type drawing struct {
-	// ended returns an error after the end of the request.
+	// ended returns an error if the request has ended.
 	ended   func() error
 	account *budget.Account
 	objects []object
-	// ids are those of the objects.
+	// ids contains the ids of the objects.
 	ids   []string
 	edges map[relation]struct{}
 	pairs int
-	// full is true if edges are missing.
+	// full is true if edges were omitted.
 	full bool
 	err  error
 }
@@ -49,7 +49,7 @@ type relation struct {
 }
 
 // draw connects objects. It omits references to objects that are not in the list, including their names. It returns
-// false if the topology has more edges than it may have.
+// false if the topology exceeds maxEdges.
 func draw(ctx context.Context, all []object) (out dashboardv1alpha1.Topology, complete bool, err error) {
 	d := &drawing{
 		ended: ctx.Err, account: budget.AccountFrom(ctx), objects: all, ids: make([]string, len(all)),

@@ -14,7 +14,7 @@ const (
 	ingresses = "ingresses"
 )
 
-// object holds the fields that are read, of all kinds.
+// object contains the fields that are read of objects of all kinds.
 type object struct {
 	plural string
 
@@ -57,7 +57,7 @@ func (s *selector) UnmarshalJSON(raw []byte) error {
 	return nil
 }
 
-// matches returns whether labels match. An empty selector selects nothing.
+// matches returns true if labels match. An empty selector selects nothing.
 func (s selector) matches(labels map[string]string) bool {
 	for key, value := range s {
 		if has, ok := labels[key]; !ok || has != value {

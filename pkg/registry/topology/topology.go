@@ -1,7 +1,8 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package topology serves the relations between those objects of a namespace that the caller may list.
+// Package topology serves the relations between the objects of a namespace: owners, Services and Ingresses. It includes
+// only objects that the caller may list.
 package topology
 
 import (
@@ -19,7 +20,7 @@ import (
 
 // Provider provides the endpoints of this package.
 type Provider struct {
-	// Access connects callers to clusters of which they may read only some namespaces.
+	// Access connects callers to clusters, and filters lists by the namespaces that they may read.
 	Access *scopedlist.Access
 }
 

@@ -94,7 +94,7 @@ func TestManyEdges(t *testing.T) {
 	}
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
-	for i := range all { // nothing matches
+	for i := range all { // no object matches
 		all[i].Metadata.Labels = nil
 	}
 	if _, _, err := draw(ended, all); err == nil {

@@ -42,8 +42,7 @@ func features() []feature {
 	}
 }
 
-// Error returns the error for a path without a route that belongs to a feature which KubeVision does not have. It
-// returns nil for other paths.
+// Error returns the error for a path of an unsupported feature. It returns nil for other paths.
 func Error(path string) error {
 	for _, f := range features() {
 		if below(path, f.path) {
@@ -66,7 +65,7 @@ func below(path, pattern string) bool {
 	return true
 }
 
-// Provider provides endpoints that dashboards call even if no user has requested such a feature.
+// Provider provides the endpoints of unsupported features that dashboards call without an action of the user.
 type Provider struct {
 	// Access connects callers to clusters.
 	Access *authorization.Access
@@ -108,7 +107,7 @@ func (p *Provider) Routes() []routes.Route {
 	return append(append(out, lists()...), p.clusterLists()...)
 }
 
-// lists returns the routes of the installation.
+// lists returns the routes that concern the installation.
 func lists() []routes.Route {
 	var out []routes.Route //nolint:prealloc // once, at the start
 	for _, l := range []struct{ path, operation, what string }{
@@ -127,7 +126,7 @@ func lists() []routes.Route {
 	return out
 }
 
-// clusterLists returns the routes of a cluster. They return empty lists to callers who may use the cluster.
+// clusterLists returns the routes that concern a cluster. They return empty lists to callers who may use the cluster.
 func (p *Provider) clusterLists() []routes.Route {
 	var out []routes.Route //nolint:prealloc // once, at the start
 	for _, l := range []struct{ path, operation, what string }{

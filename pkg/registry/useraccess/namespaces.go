@@ -27,7 +27,8 @@ import (
 // clusterTimeout bounds the reviews of the caller's access on one cluster.
 const clusterTimeout = 2 * time.Second
 
-// describeAccess asks one cluster. If the cluster does not respond, that is a result and not an error.
+// describeAccess describes the caller's access to one cluster. If the cluster does not respond, it returns this as a
+// result rather than an error.
 func (e *Provider) describeAccess(
 	ctx context.Context, g *access, c *kubevisionv1alpha1.KubeVisionCluster,
 ) dashboardv1alpha1.ClusterAccess {
@@ -82,7 +83,7 @@ func list(ctx context.Context, caller *clusters.Client) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	var large []string // only their names are needed
+	var large []string // only the names are used
 	found, err := objects.Items[struct {
 		Metadata struct {
 			Name string `json:"name"`

@@ -48,7 +48,7 @@ func (e *Provider) Routes() []routes.Route {
 	}}
 }
 
-// access holds the clusters that a caller may use, and the bindings that name the caller.
+// access contains the clusters that a caller may use, and the bindings that name the caller.
 type access struct {
 	user.Info
 	clusters []kubevisionv1alpha1.KubeVisionCluster
@@ -89,7 +89,7 @@ func (e *Provider) clusters(r *routes.Request, u user.Info) ([]kubevisionv1alpha
 	return all[i : i+1], nil
 }
 
-// get asks many clusters concurrently, so that a cluster that does not respond does not delay the others.
+// get calls many clusters concurrently, so that a cluster that does not respond does not delay the others.
 func (e *Provider) get(r *routes.Request, g *access) (routes.Result, error) {
 	out := make([]dashboardv1alpha1.ClusterAccess, len(g.clusters))
 	err := fanout.Each(r.Context(), len(out), clustersAtOnce, func(ctx context.Context, i int) error {

@@ -1,7 +1,7 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package users serves the users of the dashboard.
+// Package users serves the users of the dashboard: the caller's own account, and the management of users.
 package users
 
 import (
@@ -15,7 +15,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/clusters"
 )
 
-// The roles that dashboards display, from the most to the least powerful. They control the visibility of buttons and
+// Roles that dashboards display, from the most to the least powerful. They determine which buttons are visible, and
 // grant nothing.
 const (
 	roleSuperAdmin = "super-admin"
@@ -29,7 +29,7 @@ func displayRoles() []string {
 	return []string{roleCustom, roleViewer, roleEditor, roleAdmin, roleSuperAdmin}
 }
 
-// displayRole returns the role that the bindings give on the host cluster, where KubeVision runs.
+// displayRole returns the role that the bindings grant on the host cluster.
 func displayRole(all []kubevisionv1alpha1.KubeVisionRoleBinding, hosts []kubevisionv1alpha1.KubeVisionCluster) string {
 	best := 0
 	for i := range all {
@@ -38,8 +38,8 @@ func displayRole(all []kubevisionv1alpha1.KubeVisionRoleBinding, hosts []kubevis
 	return displayRoles()[best]
 }
 
-// displayRank returns the rank of the role that one binding gives on the host. A binding of every cluster counts even
-// if the host is not registered: the displayed role must not be lower than the role that this API has granted.
+// displayRank returns the rank of the role that one binding grants on the host. A binding on every cluster counts even
+// if the host is not registered, because the displayed role must not be lower than the role that this API has granted.
 func displayRank(b *kubevisionv1alpha1.KubeVisionRoleBinding, hosts []kubevisionv1alpha1.KubeVisionCluster) int {
 	if !bindings.SelectsEveryCluster(b.Spec.Clusters) && len(selected(b, hosts)) == 0 {
 		return 0
@@ -47,7 +47,7 @@ func displayRank(b *kubevisionv1alpha1.KubeVisionRoleBinding, hosts []kubevision
 	return slices.Index(displayRoles(), displayRoleOf(b))
 }
 
-// hostsOf returns the active registration of the host, or nothing.
+// hostsOf returns the valid registration of the host, or an empty list.
 func hostsOf(all []kubevisionv1alpha1.KubeVisionCluster) []kubevisionv1alpha1.KubeVisionCluster {
 	if host := clusters.HostRegistration(all); host != nil {
 		return []kubevisionv1alpha1.KubeVisionCluster{*host}
@@ -55,8 +55,8 @@ func hostsOf(all []kubevisionv1alpha1.KubeVisionCluster) []kubevisionv1alpha1.Ku
 	return nil
 }
 
-// displayRoleOf returns the display role of one binding. An administrator of namespaces only is displayed as an
-// editor, since the cluster-wide pages offer no action to them.
+// displayRoleOf returns the display role of one binding. An administrator of some namespaces is displayed as an editor,
+// because the cluster-wide pages offer such a user no actions.
 func displayRoleOf(b *kubevisionv1alpha1.KubeVisionRoleBinding) string {
 	role, _ := bindings.BuiltInRole(b.Spec.RoleRef)
 	switch role {
@@ -78,8 +78,8 @@ func displayRoleOf(b *kubevisionv1alpha1.KubeVisionRoleBinding) string {
 	}
 }
 
-// selected returns the names of the clusters that a binding selects. An invalid selector selects none and causes no
-// error here; the conditions of the binding report it.
+// selected returns the names of the clusters that a binding selects. An invalid selector selects none; the conditions
+// of the binding report the error.
 func selected(b *kubevisionv1alpha1.KubeVisionRoleBinding, clusters []kubevisionv1alpha1.KubeVisionCluster) []string {
 	out := []string{}
 	for i := range clusters {

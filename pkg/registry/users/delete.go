@@ -18,7 +18,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/routes"
 )
 
-// remove deletes the user. Objects that were created for the user are deleted with the user, and no others.
+// remove deletes the user and the objects that were created for the user.
 func (e *Provider) remove(r *routes.Request, a *administrator) (routes.Result, error) {
 	ctx := r.Context()
 	u, err := a.find(ctx, r.Path(paramUser))
@@ -40,9 +40,8 @@ func (e *Provider) remove(r *routes.Request, a *administrator) (routes.Result, e
 	})
 }
 
-// deleteDependents deletes the dependents at once, so that the name can be reused before Kubernetes' garbage
-// collector runs. It does so as the caller, and leaves objects that the caller may not delete to the garbage
-// collector.
+// deleteDependents deletes the dependents immediately, so that the name can be reused before the garbage collector
+// runs. It acts as the caller, and leaves objects that the caller may not delete to the garbage collector.
 func (a *administrator) deleteDependents(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser) {
 	for key, object := range map[types.NamespacedName]client.Object{
 		{Name: names.UserGrant(u.Name)}:                            &kubevisionv1alpha1.KubeVisionRoleBinding{},

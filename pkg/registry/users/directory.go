@@ -22,7 +22,7 @@ type directory struct {
 	grants []grant
 }
 
-// grant is the display role that one binding gives on the host, and its subjects.
+// grant is the display role that one binding grants on the host, and its subjects.
 type grant struct {
 	binding  string
 	subjects []rbacv1.Subject
@@ -66,8 +66,7 @@ func (d *directory) role(u *kubevisionv1alpha1.KubeVisionUser) string {
 	return displayRoles()[best]
 }
 
-// directory returns the roles of users as far as the caller may see them: none if the caller may not list role
-// bindings.
+// directory returns the roles of users. It returns none if the caller may not list role bindings.
 func (e *Provider) directory(
 	ctx context.Context, a *administrator, users []kubevisionv1alpha1.KubeVisionUser,
 ) (*directory, error) {

@@ -24,7 +24,8 @@ import (
 // kind is the kind of the objects behind users.
 const kind = "KubeVisionUser"
 
-// builtIn returns the built-in role for a display role. It is empty for custom, which only bindings can give.
+// builtIn returns the built-in role for a display role. It returns an empty string for custom, which only bindings can
+// grant.
 func builtIn(role string) string {
 	switch role {
 	case roleSuperAdmin:
@@ -47,7 +48,7 @@ func checkRole(role string) error {
 	return nil
 }
 
-// newGrant returns a binding that gives a user a role on every cluster. The user owns it.
+// newGrant returns a binding that grants a user a role on every cluster. The user owns it.
 func newGrant(u *kubevisionv1alpha1.KubeVisionUser, role string) *kubevisionv1alpha1.KubeVisionRoleBinding {
 	return &kubevisionv1alpha1.KubeVisionRoleBinding{
 		ObjectMeta: metav1.ObjectMeta{
@@ -62,8 +63,8 @@ func newGrant(u *kubevisionv1alpha1.KubeVisionUser, role string) *kubevisionv1al
 	}
 }
 
-// findGrant returns the binding that this API has created for the user, or nil. It never returns a binding of that
-// name that has another author.
+// findGrant returns the binding that this API has created for the user, or nil. It ignores a binding of that name with
+// another author.
 func (a *administrator) findGrant(
 	ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser,
 ) (*kubevisionv1alpha1.KubeVisionRoleBinding, error) {
@@ -82,7 +83,7 @@ func (a *administrator) findGrant(
 	}
 }
 
-// changeRole returns the step that changes the displayed role of the user, or nil if the user has that role already. It
+// changeRole returns the step that changes the displayed role of the user, or nil if the user already has the role. It
 // changes only the binding that this API creates, on every cluster. If other bindings name the user, it creates none,
 // and changes the existing one only if this changes the displayed role. Otherwise it returns a conflict that names
 // those bindings.
@@ -121,7 +122,7 @@ func (d *directory) decidingBindings(u *kubevisionv1alpha1.KubeVisionUser, role 
 	return out
 }
 
-// maxListed bounds the names that a message lists.
+// maxListed bounds the names in a message.
 const maxListed = 10
 
 func joinNames(all []string) string {

@@ -26,11 +26,11 @@ import (
 
 const (
 	paramUser = "user"
-	// self stands for the caller in paths.
+	// self is the name in paths that means the caller.
 	self = "me"
 )
 
-// administrator is a caller who manages users and the logins of others.
+// administrator is a caller who manages users and their logins.
 type administrator struct {
 	*hostobjects.Client
 }
@@ -63,7 +63,7 @@ func (e *Provider) manageRoutes() []routes.Route {
 	}
 }
 
-// administrator connects a caller who manages the user in the path. The name that stands for the caller is rejected.
+// administrator connects a caller who manages the user in the path. It rejects self.
 func (e *Provider) administrator(r *routes.Request, u user.Info) (*administrator, error) {
 	if r.Path(paramUser) == self {
 		return nil, envelope.New(dashboardv1alpha1.CodeNotFound, "there is no such endpoint")
@@ -147,7 +147,7 @@ func (e *Provider) revokeSessions(r *routes.Request, a *administrator) (routes.R
 		return routes.Result{}, envelope.FromAPIError(err)
 	}
 	revoked, err := sessionindex.EndAll(ctx, a.Client.Client, all.Items)
-	if err == nil || revoked > 0 { // some may have ended before the error
+	if err == nil || revoked > 0 { // Some sessions may have ended before the error.
 		e.record(r, audit.SessionEnded, a, u, fmt.Sprintf("%d sessions", revoked))
 	}
 	if err != nil {

@@ -25,7 +25,7 @@ import (
 
 // Provider provides the endpoints of this package.
 type Provider struct {
-	// Reader holds the KubeVision objects.
+	// Reader reads KubeVision's objects.
 	Reader client.Reader
 	// Live deletes sessions, and reads objects that must not be stale.
 	Live client.Client
@@ -51,8 +51,7 @@ func (e *Provider) Routes() []routes.Route {
 	})
 }
 
-// Describe returns the caller as the dashboard shows it: a KubeVisionUser, or a user whom kube-apiserver has
-// authenticated.
+// Describe returns the caller as a KubeVisionUser, or as a user that kube-apiserver has authenticated.
 func Describe(ctx context.Context, reader client.Reader, u user.Info) (*dashboardv1alpha1.CurrentUser, error) {
 	out := &dashboardv1alpha1.CurrentUser{User: dashboardv1alpha1.User{
 		ID: u.GetName(), Username: u.GetName(), DisplayName: u.GetName(),

@@ -33,10 +33,10 @@ const (
 	interval = 50 * time.Millisecond
 )
 
-// replacePassword writes the hash to the Secret of the user's password, as the caller. It returns the version of that
-// Secret. The user is updated first: no one must be able to log in with the new password before the obligation to
-// change it is set. Dry runs of both writes come first, so that nothing changes if the caller may do only one of the
-// two.
+// replacePassword writes the hash to the Secret of the user's password as the caller. It returns the version of that
+// Secret. It updates the user first, because a login with the new password must not be possible before the password
+// must be changed. It first executes dry runs of both writes, so that nothing changes if the caller may make only one
+// of them.
 func (a *administrator) replacePassword(
 	ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, hash string, mustChange bool,
 ) (string, error) {
@@ -89,7 +89,7 @@ func (a *administrator) writeSecret(
 	case credentials.BelongsToOther(secret, u.Name):
 		return nil, envelope.New(dashboardv1alpha1.CodeConflict,
 			"the Secret %s contains the password of another user: name another one in spec.passwordSecretRef", name)
-	case len(secret.Data[key]) == 0: // a Secret without the key does not hold a password, and must not become one
+	case len(secret.Data[key]) == 0: // A Secret without the key contains no password and must not be changed.
 		return nil, envelope.New(dashboardv1alpha1.CodeConflict,
 			"the Secret %s has no key %s: correct it, or name another one in spec.passwordSecretRef", name, key)
 	default:
@@ -115,8 +115,8 @@ func newPasswordSecret(u *kubevisionv1alpha1.KubeVisionUser, name, key, value st
 	}
 }
 
-// isImported returns true if the user's password was imported from a version of a Secret and no earlier session is
-// left. An empty version matches any version.
+// isImported returns true if the user's password was imported from a version of a Secret and all earlier sessions have
+// ended. An empty version matches any version.
 func (e *Provider) isImported(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, version string) (bool, error) {
 	secret := &corev1.Secret{}
 	err := e.Live.Get(ctx, types.NamespacedName{Namespace: names.Namespace, Name: names.CredentialsSecret(u.Name)},
@@ -134,8 +134,8 @@ func (e *Provider) isImported(ctx context.Context, u *kubevisionv1alpha1.KubeVis
 	return !old && strings.HasPrefix(secret.Annotations[credentials.PasswordSourceAnnotation], version), nil
 }
 
-// waitUntilInForce waits until a change is in force. After a timeout, the response reports that the change was accepted
-// and is not in force yet.
+// waitUntilInForce waits until a change is effective. After a timeout, the response reports that the change was
+// accepted but is not effective yet.
 func (e *Provider) waitUntilInForce(
 	ctx context.Context, what string, check wait.ConditionWithContextFunc,
 ) (routes.Result, error) {

@@ -67,8 +67,8 @@ func (e *Provider) sessionRoutes() []routes.Route {
 	}
 }
 
-// listSessions reads from the API server instead of a cache, since users look at the list to verify that a session
-// has ended.
+// listSessions reads from the API server instead of a cache, because users check the list to verify that a session has
+// ended.
 func listSessions(ctx context.Context, c client.Reader, u user.Info) (routes.Result, error) {
 	out := []dashboardv1alpha1.Session{}
 	if p, ok := u.(*authentication.Principal); ok {

@@ -13,7 +13,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/routes"
 )
 
-// update changes the given fields of the user and the binding of the role, or nothing.
+// update changes the given fields of the user and the binding of the role. If one change fails, it makes none.
 func (e *Provider) update(r *routes.Request, a *administrator) (routes.Result, error) {
 	var body dashboardv1alpha1.UpdateUserRequest
 	if err := r.ReadJSON(&body); err != nil {

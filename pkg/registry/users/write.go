@@ -12,7 +12,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/routes"
 )
 
-// writeRoutes returns the routes that create, change and delete users. The host's RBAC decides who may call them.
+// writeRoutes returns the routes that create, change and delete users. The RBAC of the host authorizes them.
 func (e *Provider) writeRoutes() []routes.Route {
 	parameters := map[string]string{paramUser: "the name of the user"}
 	connect := func(r *routes.Request, u user.Info) (*administrator, error) {

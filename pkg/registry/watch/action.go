@@ -17,13 +17,13 @@ import (
 )
 
 const (
-	// maxAction bounds a message of a client, in bytes: 64 topics with bookmarks have 50 KiB.
+	// maxAction bounds a message of a client, in bytes: 64 topics with bookmarks take 50 KiB.
 	maxAction = 64 << 10
 	// subscribeTimeout bounds the work for one topic.
 	subscribeTimeout = 20 * time.Second
 )
 
-// The actions of clients.
+// Values of action.Action.
 const (
 	actionSubscribe   = "subscribe"
 	actionUnsubscribe = "unsubscribe"
@@ -35,11 +35,11 @@ const (
 type action struct {
 	Action string   `json:"action"`
 	Topics []string `json:"topics,omitempty"`
-	// Summary asks for metadata instead of objects.
+	// Summary requests metadata instead of objects.
 	Summary bool `json:"summary,omitempty"`
-	// Initial asks for the objects that are there already, before the changes.
+	// Initial requests the existing objects before the changes.
 	Initial bool `json:"initial,omitempty"`
-	// Bookmarks are the places from which topics go on.
+	// Bookmarks are the positions from which topics resume.
 	Bookmarks map[string]string `json:"bookmarks,omitempty"`
 	// Token is a renewed access token.
 	Token string `json:"token,omitempty"`
@@ -52,7 +52,7 @@ func (c *client) received(ctx context.Context, s *streams.Stream, m streams.Mess
 		return err
 	}
 	switch a.Action {
-	case actionPing: // the message itself keeps the connection alive
+	case actionPing: // Nothing to do: every message keeps the connection open.
 		return nil
 	case actionToken:
 		return c.provider.renew(ctx, s, a.Token)
@@ -65,7 +65,7 @@ func (c *client) received(ctx context.Context, s *streams.Stream, m streams.Mess
 	}
 }
 
-// renew replaces the access token of a stream by another one of the same user.
+// renew replaces the access token of a stream with another token of the same user.
 func (p *Provider) renew(ctx context.Context, s *streams.Stream, raw string) error {
 	principal, err := p.Tokens.Authenticate(ctx, raw)
 	if err != nil {
@@ -74,7 +74,7 @@ func (p *Provider) renew(ctx context.Context, s *streams.Stream, raw string) err
 	return s.Renew(principal, principal.Expires)
 }
 
-// subscribe adds topics. The client gets an error for each topic that cannot be added; the others are not affected.
+// subscribe adds topics. It sends an error for each topic that cannot be added, and continues with the others.
 func (c *client) subscribe(ctx context.Context, a action) error {
 	if len(a.Topics) == 0 || len(a.Topics) > maxTopics {
 		return tooManyTopics()
@@ -99,7 +99,7 @@ func tooManyTopics() error {
 	return envelope.Invalid("topics", "subscribe to 1 to %d topics", maxTopics)
 }
 
-// setExplicit removes the topics that the server has added without a subscription.
+// setExplicit removes the topics that the server added before the first subscription.
 func (c *client) setExplicit() {
 	c.mu.Lock()
 	first := !c.explicit
@@ -137,7 +137,7 @@ func (c *client) unsubscribe(a action) error {
 	return nil
 }
 
-// subscribeTo adds one topic. It sends the first bookmark at once, unless initial objects come first.
+// subscribeTo adds one topic. It sends the first bookmark at once, unless initial objects are sent first.
 func (c *client) subscribeTo(ctx context.Context, name topicName, a action, from string) error {
 	ctx, cancel := context.WithTimeout(ctx, subscribeTimeout)
 	defer cancel()
@@ -172,7 +172,7 @@ func (c *client) prepare(ctx context.Context, name topicName) (*topic, error) {
 	if err != nil {
 		return nil, err //nolint:wrapcheck // as above
 	}
-	// This precedes the review of the scope, which may call the cluster.
+	// This check precedes the review of the scope, which may call the cluster.
 	if !caller.IsWatchable(ctx) {
 		return nil, notCached(name.resource)
 	}
@@ -191,12 +191,12 @@ func (c *client) prepare(ctx context.Context, name topicName) (*topic, error) {
 }
 
 // begin sets the position of the topic in its feed: the end of the feed, or the position of the bookmark from. With
-// initial, the topic sends the objects of that moment first.
+// initial, the topic first sends the objects that exist at that position.
 func (t *topic) begin(initial bool, from string) error {
 	if from == "" {
 		t.feed.mu.RLock()
 		t.cursor, t.version = t.feed.head(), t.feed.version
-		snapshot := t.feed.content // a newer one would contain changes that the topic sends later
+		snapshot := t.feed.content // A newer snapshot would contain changes that the topic sends later.
 		t.feed.mu.RUnlock()
 		if initial {
 			t.beginInitial(snapshot)
@@ -228,7 +228,7 @@ func (t *topic) beginInitial(snapshot *readcache.Snapshot) {
 	t.initial = newInitialObjects(view, groups)
 }
 
-// letGo releases the initial objects that were not sent.
+// letGo releases the initial objects that have not been sent.
 func (t *topic) letGo() {
 	if t.initial != nil {
 		t.initial.drop()
@@ -236,7 +236,7 @@ func (t *topic) letGo() {
 	}
 }
 
-// followListed adds a topic that the session has listed. It reports no error, because the client has not asked for the
+// followListed adds a topic that the session has listed. It sends no error, because the client has not requested the
 // topic.
 func (c *client) followListed(name topicName) {
 	ctx, cancel := context.WithTimeout(c.stream.Context(), subscribeTimeout)

@@ -20,21 +20,22 @@ import (
 const (
 	// maxTopics bounds the topics of a client.
 	maxTopics = 64
-	// messageBytes is the size of a message from which the next event begins another one.
+	// messageBytes is the size from which a message is complete; the next event begins another message.
 	messageBytes = 256 << 10
-	// gatherInterval is the time between two events of a kind for clients that have not subscribed.
+	// gatherInterval is the time between two events of a kind for clients without subscriptions.
 	gatherInterval = time.Second
 	// bookmarkInterval is the time between two bookmarks of a topic.
 	bookmarkInterval = 5 * time.Second
-	// reviewPatience is how long a topic is kept while its right cannot be reviewed. Nothing is sent meanwhile.
+	// reviewPatience bounds the time for which a topic is kept while its right cannot be reviewed. Nothing is sent
+	// during that time.
 	reviewPatience = 30 * time.Second
-	// reviewRetry is the time until the next attempt.
+	// reviewRetry is the time until a failed review is retried.
 	reviewRetry = time.Second
-	// starvePatience is how long a topic is kept while there is no memory for its next message, and starveRetry the
-	// time until the next attempt.
+	// starvePatience bounds the time for which a topic is kept while there is no memory for its next message.
+	// starveRetry is the time until the next attempt.
 	starvePatience = 30 * time.Second
 	starveRetry    = 200 * time.Millisecond
-	// initialPatience bounds the time in which the objects that were there already are sent.
+	// initialPatience bounds the time for sending the initial objects.
 	initialPatience = time.Minute
 )
 
@@ -46,22 +47,22 @@ type sender interface {
 	Account() *budget.Account
 }
 
-// client is one open stream with its topics. One goroutine sends, while there is something to send.
+// client is one open stream with its topics. At most one goroutine sends; it ends when there is nothing to send.
 type client struct {
 	provider *Provider
 	stream   sender
-	// session is that whose lists are the topics of a client that has not subscribed.
+	// session is the session whose lists determine the topics of a client without subscriptions.
 	session string
 
 	mu     sync.Mutex
 	topics map[topicName]*topic
 	// explicit is true once the client has subscribed.
 	explicit bool
-	// running is true while the goroutine runs, dirty if it must look again.
+	// running is true while the goroutine runs. dirty is true if the goroutine must check the topics again.
 	running, dirty, closed bool
 }
 
-// wake makes the client look at its topics. It does not wait.
+// wake starts a check of the topics. It does not block.
 func (c *client) wake() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -72,7 +73,7 @@ func (c *client) wake() {
 	}
 }
 
-// run sends until nothing is left.
+// run sends until there is nothing to send.
 func (c *client) run() {
 	for {
 		c.mu.Lock()
@@ -90,7 +91,7 @@ func (c *client) run() {
 	}
 }
 
-// close leaves all feeds.
+// close removes the client from all feeds.
 func (c *client) close() {
 	c.mu.Lock()
 	c.closed = true
@@ -133,7 +134,7 @@ func (c *client) drop(t *topic) {
 	t.feed.remove(t)
 }
 
-// later wakes the client after a while.
+// later wakes the client after a delay.
 func (c *client) later(after time.Duration) { time.AfterFunc(after, c.wake) }
 
 // advance sends the new events of a topic.
@@ -147,12 +148,11 @@ func (c *client) advance(ctx context.Context, t *topic) {
 	}
 	c.drop(t)
 	if !t.gathered {
-		_ = c.stream.SendText(encode(t.errorNotice(err))) // the stream ends with its own errors
+		_ = c.stream.SendText(encode(t.errorNotice(err))) // The stream handles its own errors.
 	}
 }
 
-// isDue returns true if a client that has not subscribed may get another event. Otherwise it wakes the client when the
-// time has come.
+// isDue returns true if a client without subscriptions may get another event. Otherwise it schedules a wake.
 func (c *client) isDue(t *topic) bool {
 	if !c.provider.Recent.has(c.session, t.topicName) {
 		c.drop(t)
@@ -169,7 +169,7 @@ func (c *client) isDue(t *topic) bool {
 	return true
 }
 
-// advanceReviewed sends new events as long as the caller has the right to them. Its error ends the topic.
+// advanceReviewed sends new events while the caller has the right to them. If it returns an error, the topic ends.
 func (c *client) advanceReviewed(ctx context.Context, t *topic) error {
 	for {
 		if t.feed.hasEnded() {
@@ -192,12 +192,12 @@ func (c *client) advanceReviewed(ctx context.Context, t *topic) error {
 	}
 }
 
-// reviewed reviews the right unless the last review is in force. It returns true if it must be tried again later.
+// reviewed reviews the right unless the last review is valid. It returns true if the review must be retried later.
 func (c *client) reviewed(ctx context.Context, t *topic) (wait bool, err error) {
 	if c.provider.isReviewed(t) {
 		return false, nil
 	}
-	t.unreviewed.Store(false) // a change during the review sets it again
+	t.unreviewed.Store(false) // reset before the review, because a change during the review sets it again
 	err = c.provider.review(ctx, t, c.stream.User())
 	switch {
 	case err == nil:
@@ -215,7 +215,7 @@ func (c *client) reviewed(ctx context.Context, t *topic) (wait bool, err error) 
 	return true, nil
 }
 
-// sendBatch sends a part of the new events, and returns true if there may be more.
+// sendBatch sends a batch of new events, and returns true if there may be more.
 func (c *client) sendBatch(t *topic) (more bool, err error) {
 	if t.initial != nil {
 		return c.sendInitial(t)
@@ -227,11 +227,11 @@ func (c *client) sendBatch(t *topic) (more bool, err error) {
 	if t.gathered && len(next.events) > 1 {
 		next.events = next.events[len(next.events)-1:]
 	}
-	message, size, err := c.message(t, next.events)
+	message, size, err := c.message(t, next.events, next.deliveries)
 	if err != nil {
 		return false, c.starve(t, err)
 	}
-	next.events = nil // a slow client holds its message, and no object
+	next.events = nil // release the objects, because sending to a slow client may take long
 	if err := c.sendMessage(t, message, size); err != nil {
 		return false, err
 	}
@@ -243,23 +243,36 @@ func (c *client) sendBatch(t *topic) (more bool, err error) {
 	return false, c.mark(t)
 }
 
-// message returns a message with events, whose memory is taken from the account of the stream.
-func (c *client) message(t *topic, events []event) (message []byte, size int64, err error) {
+// message returns a message with events, and charges its memory to the account of the stream, also if other clients
+// hold the same message. deliveries is the number of deliveries to the feed at the time of the events, or 0 for events
+// that do not come from the feed.
+func (c *client) message(t *topic, events []event, deliveries uint64) (message []byte, size int64, err error) {
 	for _, e := range events {
 		size += t.sizeOf(e)
 	}
 	if err := c.stream.Account().Take(size); err != nil {
 		return nil, 0, err //nolint:wrapcheck // starve wraps it
 	}
-	message = make([]byte, 0, size)
-	for _, e := range events {
-		message = t.appendEvent(message, e)
+	encode := func() []byte {
+		message := make([]byte, 0, size)
+		for _, e := range events {
+			message = t.appendEvent(message, e)
+		}
+		return message
 	}
-	return message, size, nil
+	if deliveries == 0 || size > maxShared || !t.isWhole() {
+		return encode(), size, nil
+	}
+	shared := &t.feed.objects
+	if t.summary {
+		shared = &t.feed.summaries
+	}
+	key := messageKey{cursor: t.cursor, deliveries: deliveries, topic: t.topicName}
+	return shared.get(key, encode), size, nil
 }
 
-// starve retries later, because there is no memory for a message. It returns an error after starvePatience. Nothing is
-// lost: the feed keeps the position of the client.
+// starve schedules a retry because there is no memory for a message. It returns an error after starvePatience. No event
+// is lost, because the topic keeps its position in the feed.
 func (c *client) starve(t *topic, err error) error {
 	if t.starved.IsZero() {
 		t.starved = time.Now()
@@ -267,12 +280,12 @@ func (c *client) starve(t *topic, err error) error {
 	if time.Since(t.starved) > starvePatience {
 		return envelope.OutOfMemory(err)
 	}
-	t.unreviewed.Store(true) // it looks again even if nothing changes
+	t.unreviewed.Store(true) // makes the client retry even if nothing changes
 	c.later(starveRetry)
 	return nil
 }
 
-// sendMessage sends a message, and gives its memory back.
+// sendMessage sends a message, and releases its memory.
 func (c *client) sendMessage(t *topic, message []byte, size int64) error {
 	defer c.stream.Account().Give(size)
 	t.starved = time.Time{}
@@ -283,17 +296,17 @@ func (c *client) sendMessage(t *topic, message []byte, size int64) error {
 	return c.stream.SendText(message) //nolint:wrapcheck // the end of the stream
 }
 
-// sendInitial sends some of the initial objects.
+// sendInitial sends the next initial objects.
 func (c *client) sendInitial(t *topic) (more bool, err error) {
 	events, last, ok := t.initial.take(t.selects)
 	if !ok {
 		return false, expired()
 	}
-	message, size, err := c.message(t, events)
-	if err != nil { // the taken objects cannot be put back
+	message, size, err := c.message(t, events, 0)
+	if err != nil { // taken objects cannot be returned
 		return false, envelope.OutOfMemory(err)
 	}
-	clear(events) // a slow client holds its message, and no object
+	clear(events) // release the objects, because sending to a slow client may take long
 	if err := c.sendMessage(t, message, size); err != nil {
 		return false, err
 	}
@@ -305,7 +318,7 @@ func (c *client) sendInitial(t *topic) (more bool, err error) {
 	return true, nil
 }
 
-// mark sends a bookmark if the last one is old.
+// mark sends a bookmark if bookmarkInterval has passed since the last one.
 func (c *client) mark(t *topic) error {
 	if t.gathered || time.Since(t.marked) < bookmarkInterval {
 		return nil

@@ -16,12 +16,12 @@ import (
 )
 
 const (
-	// maxEntries bounds the changes that a feed remembers. When there are more, it forgets the older half.
+	// maxEntries bounds the changes that a feed stores. If there are more, it drops the older half.
 	maxEntries = 16 << 10
-	// entryBytes is the memory of an entry beside its texts: in the log, and as the key of latest.
+	// entryBytes is the memory of an entry without its strings: in the log, and as the key of latest.
 	entryBytes = 256
-	// perFollower is how long changes are gathered for each follower, at most maxGather: with many followers, several
-	// changes are sent together.
+	// perFollower is the time per follower for which changes are collected, at most maxGather, so that many followers
+	// get several changes in one message.
 	perFollower = 100 * time.Microsecond
 	maxGather   = 100 * time.Millisecond
 )
@@ -29,44 +29,49 @@ const (
 // entry is a change of one object.
 type entry struct {
 	namespace, name string
-	// object is nil after a deletion, and if a later entry is about the same object.
+	// object is nil after a deletion, and if a later entry concerns the same object.
 	object *readcache.Object
-	// superseded is true if a later entry is about the same object.
+	// superseded is true if a later entry concerns the same object.
 	superseded bool
-	// created is the sequence number at which the object was created, or 0 if that was before all entries. deleted is
-	// that of the last deletion of an object of the same name before, or 0.
+	// created is the sequence number at which the object was created, or 0 if it is older than all entries. deleted is
+	// the sequence number of the last deletion of an object with the same name, or 0.
 	created, deleted uint64
 	// version is the resource version of the change.
 	version string
 }
 
 // feed is the log of the changes of one kind of one cluster, which all clients share. Only the last entry of an object
-// refers to it, so that the log holds no old states: a late client gets the last state of each object.
+// refers to the object, so that the log retains no old versions: a late client gets the last version of each object.
 type feed struct {
 	connection   *clusters.Connection
 	subscription *readcache.Subscription
-	// charge counts the memory of entries. It may be nil.
+	// charge accounts for the memory of entries. It may be nil.
 	charge func(bytes int64)
 
 	mu sync.RWMutex
-	// content is that after the last entry.
+	// content is the snapshot after the last entry.
 	content *readcache.Snapshot
-	// entries have the sequence numbers from base on.
+	// entries have consecutive sequence numbers from base.
 	entries []entry
 	base    uint64
 	latest  map[[2]string]uint64
-	// start is the resource version before the first entry, and version the resource version that is reached.
+	// start is the resource version before the first entry. version is the current resource version.
 	start, version string
-	// relisted is the resource version of the last list after the first one. Only the difference between that list and
-	// the entries before it is known.
+	// relisted is the resource version of the last list after the first one. Changes between the previous entry and
+	// that list are known only as a difference.
 	relisted  string
 	followers map[*topic]bool
-	// abandoned is the time at which the last follower has left.
+	// abandoned is the time at which the last follower left.
 	abandoned time.Time
-	// scheduled is true if followers are about to be told, told the time at which they were last.
+	// scheduled is true if a wake of the followers is scheduled. told is the time of the last wake.
 	scheduled bool
 	told      time.Time
 	ended     bool
+	// deliveries counts the calls of deliver.
+	deliveries uint64
+
+	// objects and summaries are the last messages for clients that may see all objects.
+	objects, summaries sharedMessage
 }
 
 func newFeed(c *clusters.Connection) *feed {
@@ -74,10 +79,10 @@ func newFeed(c *clusters.Connection) *feed {
 		abandoned: time.Now()}
 }
 
-// head returns the sequence number of the last entry. The caller holds the lock.
+// head returns the sequence number of the last entry. The caller must hold the lock.
 func (f *feed) head() uint64 { return f.base + uint64(len(f.entries)) - 1 }
 
-// deliver appends changes. It does not wait, because the caller holds the lock of the store.
+// deliver appends changes. It must not block, because the caller holds the lock of the store.
 func (f *feed) deliver(changes readcache.Changes) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -85,6 +90,9 @@ func (f *feed) deliver(changes readcache.Changes) {
 		f.relisted = changes.Version
 	}
 	var grown int64
+	if f.deliveries++; f.deliveries == 1 {
+		grown = 2 * maxShared
+	}
 	for i := range changes.All {
 		f.append(&changes.All[i])
 		grown += f.entries[len(f.entries)-1].memory()
@@ -123,7 +131,7 @@ func (f *feed) append(c *readcache.Change) {
 	f.latest[key] = seq
 }
 
-// memory returns the memory of the entry. The object is counted by the cache.
+// memory returns the memory of the entry without the object, which the cache accounts for.
 func (e *entry) memory() int64 {
 	return entryBytes + int64(len(e.namespace)+len(e.name)+len(e.version))
 }
@@ -154,7 +162,7 @@ func (f *feed) tell() {
 	}
 }
 
-// all returns the followers. The caller holds the lock.
+// all returns the followers. The caller must hold the lock.
 func (f *feed) all() []*topic {
 	out := make([]*topic, 0, len(f.followers))
 	for t := range f.followers {
@@ -181,7 +189,7 @@ func (f *feed) resume(version string) (cursor uint64, ok bool) {
 	return f.after(version), true
 }
 
-// after returns the sequence number of the last entry up to a version. The caller holds the lock.
+// after returns the sequence number of the last entry up to a version. The caller must hold the lock.
 func (f *feed) after(version string) uint64 {
 	i := sort.Search(len(f.entries), func(i int) bool {
 		c, ok := compare(f.entries[i].version, version)
@@ -190,9 +198,9 @@ func (f *feed) after(version string) uint64 {
 	return f.base + uint64(i) - 1 //nolint:gosec // it is an index
 }
 
-// isRelistedAfter returns whether the kind was listed again after a version. A client that resumes from the version may
-// have received changes after it from another replica. Among these may be an object that was created and deleted
-// before the list, and that this feed has never had. The caller holds the lock.
+// isRelistedAfter returns true if the kind was listed again after a version. A client that resumes from the version may
+// have received later changes from another replica, for example the creation of an object that was deleted before the
+// list and that this feed has never contained. The caller must hold the lock.
 func (f *feed) isRelistedAfter(version string) bool {
 	if f.relisted == "" {
 		return false
@@ -222,21 +230,21 @@ func (f *feed) remove(t *topic) {
 	}
 }
 
-// isAbandoned returns true if the feed has had no follower since a time.
+// isAbandoned returns true if the feed has had no follower since the given time.
 func (f *feed) isAbandoned(since time.Time) bool {
 	f.mu.RLock()
 	defer f.mu.RUnlock()
 	return len(f.followers) == 0 && f.abandoned.Before(since)
 }
 
-// event is the part of an entry that a client gets.
+// event is an entry as a client receives it.
 type event struct {
 	kind            string
 	namespace, name string
 	object          *readcache.Object
 }
 
-// The types of events, as those of Kubernetes.
+// Types of events, as in Kubernetes.
 const (
 	added    = "ADDED"
 	modified = "MODIFIED"
@@ -245,23 +253,25 @@ const (
 	failed   = "ERROR"
 )
 
-// batch holds the next events of a client, about as many as fit into one message.
+// batch contains the next events of a client, about as many as fit into one message.
 type batch struct {
 	events []event
-	// cursor is where the next one begins.
+	// cursor is the start of the next batch.
 	cursor uint64
-	// version is the resource version that is reached, if nothing is left.
+	// deliveries is the number of deliveries to the feed.
+	deliveries uint64
+	// version is the resource version after the batch, if the batch is the last one.
 	version string
 	last    bool
-	// expired is true if the feed does not remember all that is missing.
+	// expired is true if the feed has dropped entries that the client needs.
 	expired bool
 }
 
 // batchEvents bounds the events of a batch.
 const batchEvents = 256
 
-// collect returns the next events of a client at a cursor. For a client that has resumed, seen is the version of its
-// bookmark. The events up to that version are left out.
+// collect returns the next events for a client at a cursor. For a client that has resumed, seen is the version of its
+// bookmark; collect omits the events up to that version.
 func (f *feed) collect(cursor uint64, seen string, selected func(namespace, name string) bool) batch {
 	f.mu.RLock()
 	defer f.mu.RUnlock()
@@ -271,7 +281,7 @@ func (f *feed) collect(cursor uint64, seen string, selected func(namespace, name
 	if seen != "" {
 		cursor = max(cursor, f.after(seen))
 	}
-	out, size := batch{cursor: cursor}, 0
+	out, size := batch{cursor: cursor, deliveries: f.deliveries}, 0
 	for i := cursor + 1 - f.base; i < uint64(len(f.entries)); i++ {
 		if len(out.events) >= batchEvents || size >= messageBytes {
 			return out
@@ -287,23 +297,24 @@ func (f *feed) collect(cursor uint64, seen string, selected func(namespace, name
 		}
 	}
 	out.version, out.last = f.version, true
-	if c, ok := compare(f.version, seen); ok && c < 0 { // the client knows more than this replica
+	if c, ok := compare(f.version, seen); ok && c < 0 { // the client is ahead of this replica
 		out.version = seen
 	}
 	return out
 }
 
-// appendEvents appends the events of the entry for a client that has all entries up to a cursor. A client that has
-// resumed may have later ones too: it receives each deletion, also of objects that were created after the cursor.
+// appendEvents appends the events of the entry for a client that has received all entries up to a cursor. A client that
+// has resumed may have received later entries too, so it also gets the deletion of objects that were created after the
+// cursor.
 func (e *entry) appendEvents(events []event, cursor uint64, resumed bool) []event {
 	one := event{namespace: e.namespace, name: e.name, object: e.object}
 	isNew, wasThere := e.created > cursor, e.deleted > cursor
 	switch {
-	case e.object == nil && isNew && !wasThere && !resumed: // created and deleted in between
+	case e.object == nil && isNew && !wasThere && !resumed: // created and deleted after the cursor
 		return events
 	case e.object == nil:
 		one.kind = deleted
-	case isNew && wasThere: // another object of the same name
+	case isNew && wasThere: // replaced by another object with the same name
 		events = append(events, event{kind: deleted, namespace: e.namespace, name: e.name})
 		one.kind = added
 	case isNew:

@@ -13,7 +13,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/readcache"
 )
 
-// world is what an API server has, and a feed of it.
+// world holds the objects of an API server, and their feed.
 type world struct {
 	feed    *feed
 	objects map[string]*readcache.Object
@@ -39,7 +39,7 @@ func (w *world) change(name string, deletion bool) readcache.Change {
 	return c
 }
 
-// step makes a random change, or several between two lists.
+// step makes one random change, or several changes between two lists.
 func (w *world) step(random *rand.Rand) {
 	names := []string{"a", "b", "c", "d", "e", "f"}
 	one := func() (readcache.Change, bool) {
@@ -84,7 +84,7 @@ type reader struct {
 	copy   map[string]*readcache.Object
 }
 
-// read applies what is new. It is false if the feed does not know it any more.
+// read applies the new events. It returns false if the feed has dropped them.
 func (r *reader) read(t *testing.T, f *feed) (version string, ok bool) {
 	t.Helper()
 	for {
@@ -95,7 +95,7 @@ func (r *reader) read(t *testing.T, f *feed) (version string, ok bool) {
 		for _, e := range b.events {
 			old := r.copy[e.name]
 			switch {
-			case e.kind == deleted: // also of one that has come and gone in the meantime
+			case e.kind == deleted: // includes objects that were created and deleted since the last read
 				delete(r.copy, e.name)
 				continue
 			case (e.kind == added) != (old == nil):
@@ -116,7 +116,8 @@ func isNewer(a, b string) bool {
 	return ok && c > 0
 }
 
-// TestReadersHaveWhatTheServerHas, whenever they read, and each event is one that a client can apply.
+// TestReadersHaveWhatTheServerHas verifies that readers have the objects of the server after each read, and that a
+// client can apply each event.
 func TestReadersHaveWhatTheServerHas(t *testing.T) {
 	random := rand.New(rand.NewPCG(3, 4)) //nolint:gosec // the same each time
 	w := newWorld()
@@ -124,7 +125,7 @@ func TestReadersHaveWhatTheServerHas(t *testing.T) {
 		{copy: map[string]*readcache.Object{}}}
 	for i := range 20_000 {
 		w.step(random)
-		for n, r := range readers { // one that is prompt, one that is late, one that is very late
+		for n, r := range readers { // The first reader reads often, the second rarely, the third very rarely.
 			if i%[]int{1, 17, 400}[n] != 0 {
 				continue
 			}
@@ -141,8 +142,8 @@ func TestReadersHaveWhatTheServerHas(t *testing.T) {
 	}
 }
 
-// TestResume checks that a client that resumes from a bookmark of another replica has the objects of the server, or is
-// told that the bookmark has expired. The client may have received changes after its bookmark.
+// TestResume verifies that a client that resumes from a bookmark of another replica gets the objects of the server, or
+// an error that the bookmark has expired. The client may have received changes after its bookmark.
 func TestResume(t *testing.T) {
 	random := rand.New(rand.NewPCG(5, 6)) //nolint:gosec // as above
 	w := newWorld()
@@ -179,7 +180,7 @@ func TestResume(t *testing.T) {
 	}
 }
 
-// readLeniently applies events as a client does: it knows no types but the deletion.
+// readLeniently applies events as clients do, which distinguish only deletions from other events.
 func (r *reader) readLeniently(f *feed) (version string, ok bool) {
 	for {
 		b := f.collect(r.cursor, r.seen, func(string, string) bool { return true })
@@ -199,8 +200,8 @@ func (r *reader) readLeniently(f *feed) (version string, ok bool) {
 	}
 }
 
-// TestRelistedKindsAreNotResumed verifies that a bookmark has expired if it is older than the last list of the kind: an
-// object may have been created and deleted before the list, and a client may have received it from another replica.
+// TestRelistedKindsAreNotResumed verifies that a bookmark expires if it is older than the last list of the kind: the
+// client may have received an object from another replica that was created and deleted before the list.
 func TestRelistedKindsAreNotResumed(t *testing.T) {
 	w := newWorld()
 	w.feed.deliver(readcache.Changes{Version: "110", Relisted: true})
@@ -210,15 +211,14 @@ func TestRelistedKindsAreNotResumed(t *testing.T) {
 			t.Errorf("from %s: %v", version, ok)
 		}
 	}
-	// The same holds for a list after a client has resumed.
+	// The same applies to a list after a client has resumed.
 	w.feed.deliver(readcache.Changes{Version: "120", Relisted: true})
 	if b := w.feed.collect(w.feed.head(), "115", nil); !b.expired {
 		t.Error("a list after the version of the bookmark is not noticed")
 	}
 }
 
-// TestForgottenChanges verifies that a reader is told that its position has expired if the feed has dropped changes
-// after it.
+// TestForgottenChanges verifies that the position of a reader expires if the feed has dropped changes after it.
 func TestForgottenChanges(t *testing.T) {
 	w := newWorld()
 	late := &reader{copy: map[string]*readcache.Object{}}
@@ -237,8 +237,8 @@ func TestForgottenChanges(t *testing.T) {
 	}
 }
 
-// TestReplicaBehindTheClient verifies that a client that resumes at a replica with older objects does not get older
-// states, and is told of later deletions.
+// TestReplicaBehindTheClient verifies that a client that resumes at a replica with older objects gets no older
+// versions, but gets later deletions.
 func TestReplicaBehindTheClient(t *testing.T) {
 	random := rand.New(rand.NewPCG(8, 9)) //nolint:gosec // as above
 	for range 500 {
@@ -286,8 +286,7 @@ func TestReplicaBehindTheClient(t *testing.T) {
 	}
 }
 
-// TestEntriesAreCounted verifies that the memory of remembered changes is counted, and given back when they are
-// forgotten.
+// TestEntriesAreCounted verifies that the memory of stored changes is charged, and released when they are dropped.
 func TestEntriesAreCounted(t *testing.T) {
 	w := newWorld()
 	var counted int64
@@ -299,11 +298,11 @@ func TestEntriesAreCounted(t *testing.T) {
 			w.feed.deliver(readcache.Changes{All: []readcache.Change{c}, Version: c.Version})
 		}
 	}
-	var want int64
+	want := int64(2 * maxShared)
 	for i := range w.feed.entries {
 		want += w.feed.entries[i].memory()
 	}
-	if counted != want || counted < maxEntries/2*entryBytes || counted > 2*maxEntries*entryBytes {
+	if counted != want || counted < maxEntries/2*entryBytes || counted > 2*maxEntries*entryBytes+2*maxShared {
 		t.Errorf("%d bytes are counted for %d entries, want %d", counted, len(w.feed.entries), want)
 	}
 }

@@ -18,9 +18,9 @@ import (
 )
 
 const (
-	// linger is how long a feed that nobody follows goes on, so that clients can resume.
+	// linger is the time for which a feed without followers is kept, so that clients can resume.
 	linger = 2 * time.Minute
-	// tick is the time between two looks at all feeds.
+	// tick is the time between two checks of all feeds.
 	tick = time.Second
 	// uncheckedPerSecond bounds the reviews of topics of clusters whose RBAC objects cannot be watched.
 	uncheckedPerSecond = 50
@@ -31,17 +31,17 @@ type feedKey struct {
 	resource   schema.GroupVersionResource
 }
 
-// feeds holds the feeds of all kinds that clients follow.
+// feeds holds the feeds that clients follow.
 type feeds struct {
 	cache *readcache.Cache
-	// settling gathers the changes of RBAC objects.
-	settling streams.Settling[*clusters.Connection]
+	// rbacChanges coalesces the changes of RBAC objects.
+	rbacChanges streams.Coalescer[*clusters.Connection]
 
 	mu    sync.Mutex
 	feeds map[feedKey]*feed
 }
 
-// get returns the feed of a kind, and starts it if there is none. It returns false if the kind is not cached.
+// get returns the feed of a kind, and starts it if necessary. It returns false if the kind is not cached.
 func (f *feeds) get(ctx context.Context, c *clusters.Connection, r clusters.Resource) (*feed, bool) {
 	key := feedKey{c, r.GroupVersionResource}
 	f.mu.Lock()
@@ -51,7 +51,7 @@ func (f *feeds) get(ctx context.Context, c *clusters.Connection, r clusters.Reso
 		return known, true
 	}
 	next := newFeed(c)
-	next.mu.Lock() // changes wait until the feed knows where it begins
+	next.mu.Lock() // blocks deliveries until the start of the feed is set
 	s, ok := f.cache.Subscribe(ctx, scopedlist.Connected{Connection: c}, r.GroupVersionResource, r.Kind, next.deliver)
 	if !ok {
 		next.mu.Unlock()
@@ -62,7 +62,7 @@ func (f *feeds) get(ctx context.Context, c *clusters.Connection, r clusters.Reso
 	next.mu.Unlock()
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if known := f.feeds[key]; known != nil { // another one was faster
+	if known := f.feeds[key]; known != nil { // Another goroutine has added the feed.
 		go s.Close()
 		return known, true
 	}
@@ -74,7 +74,7 @@ func (f *feeds) get(ctx context.Context, c *clusters.Connection, r clusters.Reso
 	return next, true
 }
 
-// awaitEnd ends the topics of a feed whose kind is not cached any more.
+// awaitEnd ends the topics of a feed when its kind is no longer cached.
 func (f *feeds) awaitEnd(key feedKey, ended *feed) {
 	<-ended.subscription.Ended()
 	f.mu.Lock()
@@ -105,7 +105,7 @@ func (f *feeds) run(ctx context.Context, host *clusters.Connection, watched func
 		if len(all) == 0 {
 			continue
 		}
-		hostWatched := watched(host) // each question keeps the watch of RBAC objects
+		hostWatched := watched(host) // Each call keeps the watch of the RBAC objects open.
 		for key, one := range all {
 			if one.isAbandoned(time.Now().Add(-linger)) {
 				f.close(key, one)
@@ -126,7 +126,7 @@ func (f *feeds) all() map[feedKey]*feed {
 	return maps.Clone(f.feeds)
 }
 
-// close closes a feed, unless it has a follower again.
+// close closes a feed unless it has a follower.
 func (f *feeds) close(key feedKey, one *feed) {
 	f.mu.Lock()
 	one.mu.Lock()
@@ -143,9 +143,9 @@ func (f *feeds) close(key feedKey, one *feed) {
 }
 
 // changed makes all topics of a cluster review their rights. A change on the host affects the topics of all clusters,
-// because it may concern the right to use any of them.
+// because it may concern the right to use them.
 func (f *feeds) changed(c *clusters.Connection, isHost bool) {
-	f.settling.Changed(c, func() {
+	f.rbacChanges.Changed(c, func() {
 		for key, one := range f.all() {
 			if isHost || key.connection == c {
 				one.review()

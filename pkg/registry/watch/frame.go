@@ -13,29 +13,29 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/readcache"
 )
 
-// notice is a message about a topic: a bookmark, or an error, which is the last message of the topic.
+// notice is a message about a topic: a bookmark, or an error. An error is the last message of the topic.
 type notice struct {
 	Type      string `json:"type"`
 	Topic     string `json:"topic"`
 	ClusterID string `json:"clusterId,omitempty"`
 	Resource  string `json:"resource,omitempty"`
 	Namespace string `json:"namespace,omitempty"`
-	// Bookmark is a place to resume from.
+	// Bookmark is the position from which a client can resume.
 	Bookmark string `json:"bookmark,omitempty"`
-	// Initial is true for the first bookmark after the objects that were there already.
+	// Initial is true for the first bookmark after the initial objects.
 	Initial bool `json:"initial,omitempty"`
-	// Partial is true if the caller may list only some namespaces, which are in Namespaces.
+	// Partial is true if the caller may list only the namespaces in Namespaces.
 	Partial    bool     `json:"partial,omitempty"`
 	Namespaces []string `json:"namespaces,omitempty"`
-	// Reason is the reason of the end, for programs: expired, forbidden, cluster-gone, not-cached, invalid, limit.
+	// Reason is the machine-readable reason of the end: expired, forbidden, cluster-gone, not-cached, invalid, limit.
 	Reason string `json:"reason,omitempty"`
 	// Code is the code that a list of the same kind would have in its envelope.
 	Code    int    `json:"code,omitempty"`
 	Message string `json:"message,omitempty"`
 }
 
-// appendEvent appends an event of a topic. Events of a message are separated by a line feed. Each client gets a copy of
-// each event, so that the JSON is written here and not by reflection.
+// appendEvent appends an event of a topic. Events of a message are separated by a line feed. It avoids reflection,
+// because each event is encoded for each client.
 func (t *topic) appendEvent(out []byte, e event) []byte {
 	if len(out) > 0 {
 		out = append(out, '\n')
@@ -57,7 +57,7 @@ func (t *topic) appendEvent(out []byte, e event) []byte {
 	return append(out, '}')
 }
 
-// appendSummary appends the metadata that are sent instead of an object.
+// appendSummary appends the metadata that is sent instead of an object.
 func appendSummary(out []byte, o *readcache.Object) []byte {
 	out = appendField(out, `{"metadata":{"name":`, o.Name)
 	if o.Namespace != "" {
@@ -87,7 +87,7 @@ func appendField(out []byte, head, value string) []byte {
 	return appendText(append(out, head...), value)
 }
 
-// appendText appends a text as JSON. Names need no escapes.
+// appendText appends a string as JSON. Names need no escapes.
 func appendText(out []byte, text string) []byte {
 	for i := range len(text) {
 		if c := text[i]; c < ' ' || c > '~' || c == '"' || c == '\\' {
@@ -97,8 +97,8 @@ func appendText(out []byte, text string) []byte {
 	return append(append(append(out, '"'), text...), '"')
 }
 
-// appendLine appends JSON without line feeds. In valid JSON, they are white space between tokens. A line feed in an
-// object would let a cluster forge events of other clusters.
+// appendLine appends JSON without line feeds, which are white space between tokens in valid JSON. Otherwise a line feed
+// in an object would allow a cluster to forge events of other clusters.
 func appendLine(out, text []byte) []byte {
 	begin := len(out)
 	out = append(out, text...)
@@ -130,7 +130,7 @@ func (t *topic) sizeOf(e event) int64 {
 
 func encode(value any) []byte {
 	out, err := json.Marshal(value)
-	if err != nil { // cannot happen: texts, numbers and lists of them have a JSON form
+	if err != nil { // Impossible, because a notice contains only strings, numbers and lists.
 		klog.Background().Error(err, "Encoding a message of a watch")
 		return []byte("{}")
 	}

@@ -35,7 +35,7 @@ type receivedMeta struct {
 	Labels            map[string]string `json:"labels,omitempty"`
 }
 
-// FuzzAppendEvent verifies that a client decodes the texts that an event has, in one line, whatever they contain.
+// FuzzAppendEvent verifies that each event is one line, and that a client decodes the strings in it unchanged.
 func FuzzAppendEvent(f *testing.F) {
 	f.Add("web-0", "shop", "app", "web", int64(1_700_000_000))
 	f.Add("", "", "", "", int64(0))

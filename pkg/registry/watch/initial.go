@@ -11,26 +11,26 @@ import (
 )
 
 // initialObjects are the objects that a topic sends before the first change. They belong to a snapshot, so the cache
-// may drop them when too many of them were replaced.
+// may drop them if too many of them have been replaced.
 type initialObjects struct {
 	until   time.Time
 	release func()
 
 	mu     sync.Mutex
 	groups readcache.Groups
-	// group and next are the next group of the first chunk, and the next object of that group.
+	// group is the index of the next group of the first chunk, and next the index of the next object in it.
 	group, next int
 	dropped     bool
 }
 
-// newInitialObjects returns groups of the snapshot of a view.
+// newInitialObjects returns the objects of groups of a view.
 func newInitialObjects(view readcache.View, groups readcache.Groups) *initialObjects {
 	i := &initialObjects{groups: groups, until: time.Now().Add(initialPatience)}
 	i.release = sync.OnceFunc(view.Hold(i.drop))
 	return i
 }
 
-// drop releases the objects. It does not wait.
+// drop releases the objects. It does not block.
 func (i *initialObjects) drop() {
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -38,7 +38,7 @@ func (i *initialObjects) drop() {
 }
 
 // take returns the next events, about as many as fit into one message, and true if they are the last ones. It returns
-// false if the objects were dropped, or the client is too slow.
+// false if the objects were dropped, or if initialPatience has passed.
 func (i *initialObjects) take(selects func(namespace, name string) bool) (events []event, last, ok bool) {
 	i.mu.Lock()
 	defer i.mu.Unlock()

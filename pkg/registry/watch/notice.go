@@ -15,7 +15,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/envelope"
 )
 
-// ended is the error of a topic that has ended.
+// ended is the error with which a topic ends.
 type ended struct {
 	reason string
 	cause  *envelope.Error
@@ -24,7 +24,7 @@ type ended struct {
 // Error implements error.
 func (e *ended) Error() string { return e.reason + ": " + e.cause.Error() }
 
-// The reasons of the end of a topic.
+// Reasons for which a topic ends.
 const (
 	reasonExpired     = "expired"
 	reasonForbidden   = "forbidden"
@@ -40,19 +40,19 @@ func expired() error {
 		"the changes since then are not known any more: list again, or subscribe with initial")}
 }
 
-// notCached returns the error of a topic whose kind the read cache does not keep.
+// notCached returns the error of a topic whose kind is not in the read cache.
 func notCached(resource string) error {
 	return &ended{reasonNotCached, envelope.New(dashboardv1alpha1.CodeConflict,
 		"changes of %s are not watched on this cluster: list again instead", resource)}
 }
 
-// isDenial returns true if a review has denied the right, and false if the review has failed.
+// isDenial returns true if a review denied the right, and false if the review failed.
 func isDenial(err error) bool {
 	known, ok := errors.AsType[*envelope.Error](err)
 	return ok && known.Code < dashboardv1alpha1.CodeInternal && known.Code != dashboardv1alpha1.CodeTooManyRequests
 }
 
-// endOfFeed returns the error of a topic whose kind is not cached any more.
+// endOfFeed returns the error of a topic whose kind is no longer cached.
 func (t *topic) endOfFeed() error {
 	select {
 	case <-t.feed.connection.Done():
@@ -66,7 +66,7 @@ func (t *topic) endOfFeed() error {
 	return expired()
 }
 
-// errorNotice returns the last message of a topic that ends with an error.
+// errorNotice returns the last message of a topic that ended with an error.
 func (t topicName) errorNotice(err error) notice {
 	n := notice{Type: failed, Topic: t.String(), ClusterID: t.cluster, Resource: t.resource, Namespace: t.namespace}
 	known, reason := envelope.As(err), ""
@@ -110,7 +110,7 @@ func (t *topic) bookmarkNotice(initial bool) notice {
 type place struct {
 	// Of is the epoch of the topic.
 	Of string `json:"of"`
-	// Version is the resource version up to which all was sent.
+	// Version is the resource version up to which all changes were sent.
 	Version string `json:"v"`
 }
 

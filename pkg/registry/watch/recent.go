@@ -15,14 +15,14 @@ import (
 )
 
 const (
-	// recentTime is how long a kind that a session has listed is a topic of its streams.
+	// recentTime is the time for which a kind that a session has listed is a topic of its streams.
 	recentTime = 10 * time.Minute
-	// maxSessions bounds the sessions whose lists are remembered.
+	// maxSessions bounds the sessions whose lists are recorded.
 	maxSessions = 4096
 )
 
-// Recent remembers what sessions have listed through this replica: the topics of streams whose clients do not
-// subscribe.
+// Recent records the lists that sessions have requested from this replica. They are the topics of streams whose clients
+// do not subscribe.
 type Recent struct {
 	mu       sync.Mutex
 	sessions *lru.Cache
@@ -76,8 +76,7 @@ func (r *Recent) Note(u user.Info, cluster, resource string, t objectref.Target)
 	}
 }
 
-// prune removes topics that were listed longer ago than recentTime, and the oldest one if there is no place for
-// another.
+// prune removes topics that were listed longer ago than recentTime, and the oldest topic if the session has too many.
 func (l listed) prune(now time.Time) {
 	var oldest topicName
 	for name, at := range l {
@@ -98,7 +97,7 @@ func (r *Recent) get(session string) (listed, bool) {
 	return topics, ok
 }
 
-// has returns true if a session has listed a topic within recentTime.
+// has returns true if a session has listed a topic in the last recentTime.
 func (r *Recent) has(session string, name topicName) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -107,7 +106,7 @@ func (r *Recent) has(session string, name topicName) bool {
 	return ok && time.Since(at) <= recentTime
 }
 
-// follow registers an open stream, and returns the topics that its session has listed within recentTime.
+// follow registers an open stream, and returns the topics that its session has listed in the last recentTime.
 func (r *Recent) follow(c *client) []topicName {
 	r.mu.Lock()
 	defer r.mu.Unlock()

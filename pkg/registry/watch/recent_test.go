@@ -14,8 +14,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/registry/objectref"
 )
 
-// TestRecent verifies that the lists of a session are remembered for ten minutes, that their number is bounded, and
-// that another session of the same user does not have them.
+// TestRecent verifies that the lists of a session are recorded for ten minutes, that their number is bounded, and that
+// they do not apply to other sessions of the same user.
 func TestRecent(t *testing.T) {
 	r := NewRecent()
 	mine := &authentication.Principal{DefaultInfo: user.DefaultInfo{Name: "u"}, Session: "one"}

@@ -20,7 +20,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/registry/scopedlist"
 )
 
-// slowStream is a stream whose client takes a message when it is told to.
+// slowStream is a stream whose client reads a message only when the test allows it.
 type slowStream struct {
 	account *budget.Account
 	takes   chan struct{}
@@ -41,7 +41,7 @@ func (*slowStream) User() user.Info            { return &user.DefaultInfo{Name: 
 func (*slowStream) Context() context.Context   { return context.Background() }
 func (s *slowStream) Account() *budget.Account { return s.account }
 
-// large changes an object that has many bytes.
+// large changes an object of the given size.
 func (w *world) large(name string, size int) {
 	c := w.change(name, false)
 	c.Object.JSON = fmt.Appendf(nil, `{"version":%q,"data":%q}`, c.Version, strings.Repeat("x", size))
@@ -52,13 +52,13 @@ func (w *world) follow(s *slowStream) (*client, *topic) {
 	c := &client{stream: s, topics: map[topicName]*topic{}}
 	t := &topic{
 		topicName: topicName{cluster: "c", resource: "r"}, client: c, feed: w.feed, scope: scopedlist.Scope{All: true},
-		cursor: w.feed.head(), marked: time.Now().Add(time.Hour), // no bookmark is due
+		cursor: w.feed.head(), marked: time.Now().Add(time.Hour), // marked in the future suppresses bookmarks
 	}
 	return c, t
 }
 
-// TestSlowClientsAreCounted verifies that a client that reads slowly holds one message, which is counted, and no
-// object, and that it goes on with the last state of each object.
+// TestSlowClientsAreCounted verifies that a slow client holds one message, whose memory is charged, and no objects, and
+// that it continues with the last version of each object.
 func TestSlowClientsAreCounted(t *testing.T) {
 	const size = 1 << 20
 	w, total := newWorld(), budget.New(16*size)
@@ -81,7 +81,7 @@ func TestSlowClientsAreCounted(t *testing.T) {
 	if used := total.Used(); used < size || used > 2*size || len(first) > 2*size {
 		t.Errorf("%d bytes are counted for a message of %d", used, len(first))
 	}
-	for i := range 8 { // meanwhile
+	for i := range 8 { // changes during the write
 		w.large(fmt.Sprint("o", i), size+1)
 	}
 	s.takes <- struct{}{}
@@ -98,11 +98,11 @@ func TestSlowClientsAreCounted(t *testing.T) {
 	}
 }
 
-// TestStarvingClient verifies that a client for whose message there is no memory loses nothing.
+// TestStarvingClient verifies that a client loses no event if there is no memory for its message.
 func TestStarvingClient(t *testing.T) {
 	const size = 1 << 20
 	w := newWorld()
-	s := newSlowStream(budget.New(size)) // one user has half of it
+	s := newSlowStream(budget.New(size)) // One user may use half of the budget.
 	close(s.takes)
 	c, followed := w.follow(s)
 	w.large("o", size)
@@ -117,11 +117,11 @@ func TestStarvingClient(t *testing.T) {
 	if _, err := c.sendBatch(followed); err != nil || len(s.sent) != 1 || !followed.starved.IsZero() {
 		t.Errorf("%d messages are sent (%v)", len(s.sent), err)
 	}
-	c.close() // no wake is left behind
+	c.close() // no wake remains scheduled
 }
 
-// TestInitialObjects verifies that the objects that were there already come once each, also if a message ends in the
-// middle of a group, and that the cache may demand them back.
+// TestInitialObjects verifies that each initial object is sent once, also if a message ends in the middle of a group,
+// and that the cache may drop the objects.
 func TestInitialObjects(t *testing.T) {
 	group := &readcache.Group{}
 	for i := range 5 {
@@ -154,8 +154,7 @@ func TestInitialObjects(t *testing.T) {
 	}
 }
 
-// TestOneLineForEachEvent verifies that no object of a cluster is taken for another event, whatever white space is
-// between its tokens.
+// TestOneLineForEachEvent verifies that white space in an object of a cluster cannot start another event.
 func TestOneLineForEachEvent(t *testing.T) {
 	forged := `{"type":"DELETED","clusterId":"production","resource":"pods","namespace":"shop","name":"web-0"}`
 	o := &readcache.Object{Namespace: "n", Name: "evil", JSON: []byte("{\"spec\":[1,\n" + forged + "\r\n]}")}

@@ -23,7 +23,7 @@ type topicName struct{ cluster, resource, namespace string }
 
 const topicParts = 3
 
-// parseTopic parses a topic. It ignores a bookmark after an @.
+// parseTopic parses a topic. It ignores a bookmark after "@".
 func parseTopic(text string) (topicName, error) {
 	text, _, _ = strings.Cut(text, "@")
 	parts := strings.Split(text, ":")
@@ -51,38 +51,39 @@ type topic struct {
 	client *client
 	feed   *feed
 	target objectref.Target
-	// epoch identifies the objects for bookmarks.
+	// epoch is the identifier of the kind and the registration in bookmarks.
 	epoch string
 	// summary sends metadata instead of objects.
 	summary bool
-	// gathered is true for a client that has not subscribed: one event a second tells it to list again.
+	// gathered is true if the client has no subscriptions: it gets at most one event per second, which means that it
+	// should list again.
 	gathered bool
 
-	// unreviewed is true if the right must be reviewed, whether or not there is something to send.
+	// unreviewed is true if the right must be reviewed, even if there is nothing to send.
 	unreviewed atomic.Bool
 
-	// The other fields are used by the one goroutine that sends.
+	// The other fields are used only by the sending goroutine.
 
-	// cursor is the last entry that was sent, seen what was sent by another replica.
+	// cursor is the last entry that was sent. seen is the version up to which another replica has sent changes.
 	cursor uint64
 	seen   string
-	// initial are the objects that are still to be sent before the changes.
+	// initial are the remaining objects to send before the changes.
 	initial *initialObjects
 	scope   scopedlist.Scope
-	// terms are those of the reviews on the host and on the cluster.
+	// terms are the validities of the reviews on the host and on the cluster.
 	terms [2]verdicts.Term
-	// failing is the time since which the right could not be reviewed.
+	// failing is the time of the first failed review since the last successful one.
 	failing time.Time
-	// starved is the time since which there has been no memory for a message.
+	// starved is the time at which the memory for a message was first missing.
 	starved time.Time
-	// waiting is true if the client will be woken when the next event is due.
+	// waiting is true if a wake for the next event is scheduled.
 	waiting bool
-	// sent is the time of the last event, marked that of the last bookmark, and version is that of the bookmark.
+	// sent is the time of the last event. marked and version are the time and the version of the last bookmark.
 	sent, marked time.Time
 	version      string
 }
 
-// review determines the namespaces of the topic in which the caller may list now.
+// review determines the namespaces of the topic in which the caller may list.
 func (p *Provider) review(ctx context.Context, t *topic, u user.Info) error {
 	//nolint:contextcheck // the watch of a scope outlives the request
 	terms := [2]verdicts.Term{p.Verdicts.Term(p.Access.Connections.Host()), p.Verdicts.Term(t.feed.connection)}
@@ -113,4 +114,9 @@ func (p *Provider) isReviewed(t *topic) bool {
 // selects returns true if an object belongs to the topic and the caller may see it.
 func (t *topic) selects(namespace, name string) bool {
 	return (t.target.Namespace == "" || t.target.Namespace == namespace) && t.scope.Has(namespace, name)
+}
+
+// isWhole returns true if the client gets every event of the feed after its cursor.
+func (t *topic) isWhole() bool {
+	return t.target.Namespace == "" && t.scope.All && t.seen == "" && !t.gathered
 }

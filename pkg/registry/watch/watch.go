@@ -1,7 +1,8 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package watch sends the changes of objects to clients as they happen.
+// Package watch streams changes of objects to clients from the read cache, for many kinds and clusters over one
+// connection.
 package watch
 
 import (
@@ -30,7 +31,7 @@ import (
 type Provider struct {
 	// Access connects callers to clusters, and to the read cache.
 	Access *scopedlist.Access
-	// Verdicts determines how long reviews are in force.
+	// Verdicts determines how long reviews are valid.
 	Verdicts *verdicts.Cache
 	// Recent holds the topics that sessions have listed.
 	Recent *Recent
@@ -40,32 +41,32 @@ type Provider struct {
 	feeds feeds
 }
 
-// NewProvider returns a provider. Run must be called for its streams.
+// NewProvider returns a provider. Run must be called to serve its streams.
 func NewProvider(
 	access *scopedlist.Access, v *verdicts.Cache, recent *Recent, tokens *authentication.Tokens,
 ) *Provider {
 	return &Provider{Access: access, Verdicts: v, Recent: recent, Tokens: tokens, feeds: feeds{cache: access.Cache}}
 }
 
-// Run keeps the feeds until the context ends.
+// Run maintains the feeds until the context ends.
 func (p *Provider) Run(ctx context.Context) {
 	p.feeds.run(ctx, p.Access.Connections.Host(), p.Verdicts.Watched)
 }
 
-// ClusterChanged makes topics review their rights. It is called after a change of an RBAC object of the cluster.
+// ClusterChanged makes topics review their rights. It must be called after a change of an RBAC object of the cluster.
 func (p *Provider) ClusterChanged(c *clusters.Connection) {
 	p.feeds.changed(c, c == p.Access.Connections.Host())
 }
 
 // Routes implements routes.Provider.
 func (p *Provider) Routes() []routes.Route {
-	ticket := map[string]string{dashboardv1alpha1.TicketParameter: "a ticket, if no header has a token"}
+	ticket := map[string]string{dashboardv1alpha1.TicketParameter: "a ticket, if no header contains a token"}
 	queries := maps.Clone(ticket)
 	maps.Copy(queries, map[string]string{
-		queryTopics: "cluster:resource or cluster:resource:namespace, each with @ and a bookmark to resume from it; " +
-			"several are separated by commas",
-		querySummary: "true for metadata instead of objects",
-		queryInitial: "true for the objects that are there already, before the changes",
+		queryTopics: "comma-separated topics: cluster:resource or cluster:resource:namespace, optionally followed by " +
+			"@ and a bookmark to resume from",
+		querySummary: "true to send metadata instead of objects",
+		queryInitial: "true to send the existing objects before the changes",
 	})
 	return []routes.Route{
 		{
@@ -75,7 +76,7 @@ func (p *Provider) Routes() []routes.Route {
 			Endpoint:   routes.Self(p.socket),
 		},
 		{
-			// kube-apiserver takes requests below watch for watches, which have no time limit.
+			// kube-apiserver treats requests below watch as watches, which have no time limit.
 			Method: http.MethodGet, Path: "/watch/events", Operation: "watchEvents", Verb: streams.VerbWatch,
 			Events: true,
 			Doc:    "get the changes of objects as server-sent events", Returns: dashboardv1alpha1.Envelope{},
@@ -149,8 +150,8 @@ func (p *Provider) handler(u user.Info) (*client, *streams.Handler) {
 	return c, h
 }
 
-// epoch returns an identifier of a kind of a registered cluster, which is part of bookmarks. A bookmark is not valid
-// for another cluster that is registered under the same name later.
+// epoch returns an identifier of a kind of a registered cluster, which is part of bookmarks. It makes bookmarks invalid
+// for another cluster that is later registered under the same name.
 func (p *Provider) epoch(ctx context.Context, cluster string, r clusters.Resource) (string, error) {
 	found := &kubevisionv1alpha1.KubeVisionCluster{}
 	if err := p.Access.Reader.Get(ctx, types.NamespacedName{Name: cluster}, found); err != nil {

@@ -31,7 +31,7 @@ const (
 	GroupPath = "/apis/dashboard.kubevision.io/v1alpha1"
 	// DirectPath is the base path that dashboards use.
 	DirectPath = "/api/v1"
-	// TokenHeader carries an access token in addition to another credential.
+	// TokenHeader contains an access token in addition to another credential.
 	TokenHeader = "X-KubeVision-Token"
 
 	timeout = 90 * time.Second
@@ -238,7 +238,7 @@ func (c *Client) Dial(tb testing.TB) *tls.Conn {
 	return secured
 }
 
-// Open sends a request, and returns the response, whose body does not end until the test does.
+// Open sends a request and returns the response, whose body ends with the test.
 func (c *Client) Open(tb testing.TB, r Request) *http.Response {
 	tb.Helper()
 	request, err := c.request(tb.Context(), r)
@@ -247,7 +247,7 @@ func (c *Client) Open(tb testing.TB, r Request) *http.Response {
 	}
 	request.Header.Set("Accept", "text/event-stream")
 	endless := *c.http
-	endless.Timeout = 0 // it includes the time in which the body is read
+	endless.Timeout = 0 // The timeout would include the body.
 	response, err := endless.Do(request)
 	if err != nil {
 		tb.Fatal(err)
@@ -275,7 +275,7 @@ func (c *Client) WebSocket(ctx context.Context, r Request, subprotocols ...strin
 	if answer == nil {
 		return nil, nil, fmt.Errorf("opening a WebSocket at %s: %w", r.Path, err)
 	}
-	body, err := io.ReadAll(answer.Body) // the dialer has read its first kilobyte
+	body, err := io.ReadAll(answer.Body) // the dialer has read the first kilobyte of the body
 	if err != nil {
 		return nil, nil, fmt.Errorf("reading the answer to %s: %w", r.Path, err)
 	}

@@ -88,13 +88,13 @@ func (r *Response) Envelope(tb testing.TB) Envelope {
 	return e
 }
 
-// Parse decodes a response, and returns everything that is wrong with it as an envelope.
+// Parse decodes a response, and returns all violations of the format of an envelope.
 func (r *Response) Parse() (Envelope, error) {
 	e, err := decode(r.Body)
 	return e, errors.Join(err, r.CheckHeader(e.Meta.RequestID))
 }
 
-// CheckHeader checks the headers of a response. The request id may be empty if there is no body to compare with.
+// CheckHeader verifies the headers of a response. The request id may be empty if there is no body to compare with.
 func (r *Response) CheckHeader(id string) error {
 	var errs []error
 	if r.Status != http.StatusOK {

@@ -33,7 +33,7 @@ const (
 //go:embed config
 var configs embed.FS
 
-// Node is a node whose programs run. They end with the cluster.
+// Node is a running node. Its programs end with the cluster.
 type Node struct {
 	cluster          *localcluster.Cluster
 	assets, packages string
@@ -87,7 +87,7 @@ func (n *Node) env() []string {
 	}
 }
 
-// writeConfigs writes the configurations of the programs, and the credentials that they name.
+// writeConfigs writes the configurations of the programs, and the credentials to which they refer.
 func (n *Node) writeConfigs(context.Context) error {
 	values := strings.NewReplacer("$DIR", n.dir, "$PACKAGES", n.packages, "$ADDRESS", sandbox.Address,
 		"$HOSTNAME", sandbox.Hostname, "$CGROUP", sandbox.Cgroup, "$IMAGE", ShellImage)
@@ -117,7 +117,7 @@ func (n *Node) writeConfigs(context.Context) error {
 	)
 }
 
-// allowAPIServer lets kube-apiserver use kubelets, as installers do.
+// allowAPIServer allows kube-apiserver to call kubelets, as installers do.
 func (n *Node) allowAPIServer(ctx context.Context) error {
 	client, err := kubernetes.NewForConfig(n.cluster.Config())
 	if err != nil {

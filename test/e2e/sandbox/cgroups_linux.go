@@ -23,14 +23,14 @@ const (
 	emptyAfter = 10 * time.Second
 )
 
-// makeCgroups makes the control group of all containers in each hierarchy.
+// makeCgroups creates the control group of all containers in each hierarchy.
 func makeCgroups() error {
 	hierarchies, err := filepath.Glob(filepath.Join(cgroupRoot, "*", "cgroup.procs"))
 	if err != nil {
 		return fmt.Errorf("list the hierarchies of control groups: %w", err)
 	}
 	if _, err := os.Stat(filepath.Join(cgroupRoot, "cgroup.controllers")); err == nil {
-		hierarchies = []string{filepath.Join(cgroupRoot, "cgroup.procs")} // there is one
+		hierarchies = []string{filepath.Join(cgroupRoot, "cgroup.procs")} // cgroup v2 has a single hierarchy
 	}
 	for _, file := range hierarchies {
 		group := filepath.Join(filepath.Dir(file), Cgroup)

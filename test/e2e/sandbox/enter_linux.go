@@ -17,7 +17,7 @@ import (
 )
 
 // Enter sets up the sandbox around its first process: a file system whose changes stay in memory, and a network with
-// one address. The shell is the file of a static busybox.
+// one address. The shell comes from a static busybox.
 func Enter(ctx context.Context, shell string) error {
 	for _, step := range []func() error{
 		mountAll, protectKernelSettings, nameMachine,
@@ -64,7 +64,7 @@ func mountAll() error {
 	return mount("", "/", "", unix.MS_REC|unix.MS_SHARED, "")
 }
 
-// protectKernelSettings puts files over the settings that kubelet changes, and that are those of the whole machine.
+// protectKernelSettings mounts files over the settings that kubelet changes and that apply to the whole machine.
 func protectKernelSettings() error {
 	for i, name := range []string{
 		"vm/overcommit_memory", "vm/panic_on_oom", "kernel/panic", "kernel/panic_on_oops", "kernel/keys/root_maxkeys",
@@ -103,7 +103,7 @@ func SetHosts(names map[string]string) error {
 	return replace("/etc/hosts", text.Bytes())
 }
 
-// replace replaces a file at once: others read it meanwhile.
+// replace replaces a file atomically, because other processes read it.
 func replace(path string, content []byte) error {
 	next := path + ".e2e"
 	if err := os.WriteFile(next, content, 0o644); err != nil {
@@ -115,8 +115,8 @@ func replace(path string, content []byte) error {
 	return nil
 }
 
-// connect makes a network interface with an address and a default route. It is one end of a pair, because some kernels
-// have no dummy device.
+// connect creates a network interface with an address and a default route. It is one end of a veth pair, because some
+// kernels have no dummy device.
 func connect(ctx context.Context, shell string) error {
 	for _, command := range []string{
 		"link set lo up",

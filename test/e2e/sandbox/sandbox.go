@@ -1,8 +1,8 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package sandbox runs a program in namespaces of its own: its processes, mounts, network and files end with it, also
-// when it is killed.
+// Package sandbox runs a program in its own Linux namespaces: its processes, mounts, network and files end with it,
+// even if it is killed.
 package sandbox
 
 const (

@@ -43,7 +43,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// inside changes whatever a sandbox changes, starts a process in a control group, and ends, or waits.
+// inside makes all changes that a sandbox permits, starts a process in a control group, and exits or waits.
 func inside() int {
 	err := errors.Join(mountAll(), protectKernelSettings(), nameMachine())
 	for _, setting := range []string{"/proc/sys/vm/overcommit_memory", "/etc/e2e", "/var/lib/e2e"} {
@@ -78,7 +78,8 @@ func hierarchy() string {
 	return cgroupRoot
 }
 
-// TestNothingStays verifies that no process, control group, file or setting stays after a sandbox, whatever ends it.
+// TestNothingStays verifies that no process, control group, file or setting of a sandbox remains after it has ended in
+// any way.
 func TestNothingStays(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("only root can make a sandbox")

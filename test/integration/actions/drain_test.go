@@ -316,7 +316,7 @@ func TestDrainBudget(t *testing.T) {
 	}
 }
 
-// TestDrainOfALargePod verifies that a Pod that takes too much memory is reported, and that the other Pods are evicted.
+// TestDrainOfALargePod verifies that a Pod that needs too much memory is reported, and that the other Pods are evicted.
 func TestDrainOfALargePod(t *testing.T) {
 	ns, ops, n := set().Namespace(t, "large"), newActor(t, "ops"), node(t)
 	large := bare(t, ns, "large", n, func(p *corev1.Pod) { p.Spec.Containers[0].Args = make([]string, 200_000) })

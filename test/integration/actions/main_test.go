@@ -1,7 +1,7 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package actions tests operations on the objects of a cluster beyond reading and writing them, with Kubernetes'
+// Package actions tests the operations of pkg/registry/action (scaling, restarts, rollbacks, drains) with Kubernetes'
 // controllers running.
 package actions
 

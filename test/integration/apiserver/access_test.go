@@ -97,8 +97,7 @@ func TestAccessOfTwo(t *testing.T) {
 	direct(t).Call(t, wire.Request{Path: wire.DirectPath + myAccess}).Want(t, wire.Unauthenticated)
 }
 
-// TestAccessByLabel verifies that namespaces which come to match a selector are listed, and disappear with the
-// binding.
+// TestAccessByLabel verifies that namespaces that begin to match a selector are listed, and disappear with the binding.
 func TestAccessByLabel(t *testing.T) {
 	a := newActor(t, "")
 	if got := accessOf(t, a, ""); len(got) != 0 {

@@ -34,8 +34,8 @@ func addressOf(t *testing.T, l fixture.Login) string {
 
 func loopback(address string) bool { return address == "127.0.0.1" || address == "::1" }
 
-// TestWhereARequestComesFrom verifies that the client's address is that of the connection unless a trusted proxy
-// sends another.
+// TestWhereARequestComesFrom verifies that the client's address is the address of the connection, unless a trusted
+// proxy sends another one.
 func TestWhereARequestComesFrom(t *testing.T) {
 	const spoofed = "203.0.113.77"
 	u := set().User(t, "located")

@@ -25,7 +25,7 @@ func slowly(t *testing.T, c *wire.Client, address string, size int) {
 }
 
 // TestSlowBodiesDoNotCloseTheLogin verifies that slow requests from one IPv6 network leave room for all others, and
-// that those from many networks leave room for known clients.
+// that slow requests from many networks leave room for known clients.
 func TestSlowBodiesDoNotCloseTheLogin(t *testing.T) {
 	forgiveAfterwards(t)
 	c := at(t, replicaWith(t, behindProxy).Endpoint())

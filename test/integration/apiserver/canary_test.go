@@ -129,7 +129,7 @@ func TestLogsKeepSecrets(t *testing.T) {
 	})
 }
 
-// verbose starts another kubevision-apiserver at a different port and the highest verbosity.
+// verbose starts another kubevision-apiserver at a different port with the highest verbosity.
 func verbose(t *testing.T) (endpoint, log string) {
 	t.Helper()
 	process := fmt.Sprintf("/proc/%d", env.KubeVision.APIServer().PID())

@@ -65,8 +65,7 @@ func TestKubernetesFormats(t *testing.T) {
 	}
 }
 
-// TestKubernetesFormatsForNobody verifies that health is public, and that everything else requires a right in the
-// cluster.
+// TestKubernetesFormatsForNobody verifies that health is public, and that all other paths require a right on the host.
 func TestKubernetesFormatsForNobody(t *testing.T) {
 	client := direct(t)
 	for _, path := range []string{"/healthz", "/livez", "/readyz"} {

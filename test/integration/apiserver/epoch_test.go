@@ -23,7 +23,7 @@ import (
 // ending is an operation that ends the sessions of an actor, except for the session that performs it.
 type ending struct {
 	enrolled bool // requires a second factor
-	keeps    bool // the session that performs it continues
+	keeps    bool // true if the session that performs the operation continues
 	end      func(*testing.T, actor, enrolment)
 }
 
@@ -148,8 +148,8 @@ func TestWhatEndsAccess(t *testing.T) {
 	}
 }
 
-// TestLoginsWhileThePasswordChanges verifies that concurrent logins leave no session of the old password, whoever
-// changes it.
+// TestLoginsWhileThePasswordChanges verifies that no session of concurrent logins with the old password remains, for
+// each way to change the password.
 func TestLoginsWhileThePasswordChanges(t *testing.T) {
 	clients := pair(t)
 	for name, change := range map[string]func(*testing.T, actor){
@@ -280,7 +280,7 @@ func TestASessionThatIsOver(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for _, tc := range []struct { // the operations that begin an epoch come last
+	for _, tc := range []struct { // operations that begin an epoch are last
 		name    string
 		want    int
 		request wire.Request

@@ -34,8 +34,8 @@ func since(t *testing.T, raw string, ago time.Duration) string {
 	return token.With(claims).Sign(t, set().SigningKey(t, token.Header["kid"]))
 }
 
-// TestATokenAloneEnrolsNothing verifies that a stolen access token does not suffice to set up a second factor,
-// whatever the owner does meanwhile.
+// TestATokenAloneEnrolsNothing verifies that a stolen access token is not sufficient to set up a second factor,
+// whatever the owner does at the same time.
 func TestATokenAloneEnrolsNothing(t *testing.T) {
 	c := direct(t)
 	refused := func(t *testing.T, token string) {

@@ -17,7 +17,7 @@ import (
 )
 
 const (
-	// behindProxy lets a test use any client address.
+	// behindProxy allows a test to use any client address.
 	behindProxy = "--trusted-proxies=127.0.0.0/8,::1/128"
 	// inTime bounds a login during a flood.
 	inTime = 5 * time.Second

@@ -37,8 +37,8 @@ func remote(user string, groups ...string) http.Header {
 	return http.Header{"X-Remote-User": {user}, "X-Remote-Group": groups}
 }
 
-// TestOnlyTheFrontProxySpeaksForOthers sends the headers with which kube-apiserver names the user, with every
-// certificate except its own.
+// TestOnlyTheFrontProxySpeaksForOthers sends the headers in which kube-apiserver names the user, with every certificate
+// except that of the front proxy.
 func TestOnlyTheFrontProxySpeaksForOthers(t *testing.T) {
 	genuine, cluster := env.Cluster.RequestHeaderCA(), env.Cluster.ClusterCA()
 	forged := remote("kubernetes-admin", "system:masters", "system:authenticated")

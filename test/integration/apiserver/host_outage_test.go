@@ -21,17 +21,19 @@ import (
 )
 
 const (
-	// outageAnswer is how long an answer may take while the host does not answer: a review, and a busy machine.
+	// outageAnswer bounds the time of a response while the host does not respond: a review, and a margin for a busy
+	// machine.
 	outageAnswer = 5 * time.Second
-	// outageRecovery is how long it may take until the host is asked again.
+	// outageRecovery bounds the time until the host is called again.
 	outageRecovery = 5 * time.Second
-	// waitIsSaid is how long a program may take to say that it waits, startAfterOutage how long to be ready after that.
+	// waitIsSaid bounds the time until a program logs that it waits. startAfterOutage bounds the time until it is ready
+	// after the outage.
 	waitIsSaid       = 20 * time.Second
 	startAfterOutage = time.Minute
 )
 
-// pauseHost stops the process of kube-apiserver until the function that it returns is called, or the test ends. The
-// pause must be shorter than the time within which a controller manager renews its lease.
+// pauseHost stops the process of kube-apiserver until the returned function is called or the test ends. The pause must
+// be shorter than the lease of a controller manager.
 func pauseHost(t *testing.T) (resume func()) {
 	t.Helper()
 	program := env.Cluster.APIServer().PID()
@@ -47,8 +49,8 @@ func pauseHost(t *testing.T) (resume func()) {
 	return resume
 }
 
-// startInOutage starts a program while the host does not answer, and returns when it has said in its log that it waits,
-// with a function that awaits the end of the start.
+// startInOutage starts a program while the host does not respond. It returns when the program has logged that it waits,
+// with a function that waits for the end of the start.
 func startInOutage(t *testing.T, program *localcluster.Program) (started func() error, resume func()) {
 	t.Helper()
 	begun, err := os.ReadFile(program.LogFile())
@@ -80,8 +82,8 @@ func startInOutage(t *testing.T, program *localcluster.Program) (started func() 
 	}, resume
 }
 
-// TestStartWithoutTheHost verifies that both programs wait for the host, are alive and not ready while they wait, and
-// continue by themselves.
+// TestStartWithoutTheHost verifies that both programs wait for the host, that they are alive but not ready during the
+// wait, and that they then continue.
 func TestStartWithoutTheHost(t *testing.T) {
 	t.Run("kubevision-apiserver", func(t *testing.T) {
 		replica := newReplica(t)

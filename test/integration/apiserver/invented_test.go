@@ -97,7 +97,7 @@ func TestInventedRefreshTokens(t *testing.T) {
 	renewed(t, c.Call(t, from(blocked, refresh(t, a.RefreshToken))))
 }
 
-// TestDeadTokens verifies that an expired token causes one call to the host, however often it is sent.
+// TestDeadTokens verifies that an expired token causes only one call to the host.
 func TestDeadTokens(t *testing.T) {
 	const often = 100
 	c, a := direct(t), newActor(t, "")
@@ -127,7 +127,7 @@ func TestRefreshTokensOutliveTheirKey(t *testing.T) {
 	if n := len(strings.Split(next.RefreshToken, ".")); n != 3 {
 		t.Errorf("its successor has %d parts", n)
 	}
-	renewed(t, clients[0].Call(t, refresh(t, next.RefreshToken))) // issued a moment ago by another replica
+	renewed(t, clients[0].Call(t, refresh(t, next.RefreshToken))) // recently issued by another replica
 
 	keys := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: fixture.SystemNamespace,
 		Name: "kubevision-signing-keys"}}

@@ -18,7 +18,7 @@ var variable = regexp.MustCompile(`"requestId":"[^"]*"|"retryAfterSeconds":\d+`)
 
 // TestLocksLookAlike verifies that the locks of existing and unknown users are indistinguishable.
 func TestLocksLookAlike(t *testing.T) {
-	const tolerance = 2 * time.Second // responses contain whole seconds, and a request takes a part of one
+	const tolerance = 2 * time.Second // responses contain whole seconds, and a request takes part of a second
 	clients := pair(t)
 	good := set().User(t, "good")
 	disabled := set().User(t, "disabled", func(u *kubevisionv1alpha1.KubeVisionUser) { u.Spec.Disabled = true })
@@ -102,7 +102,7 @@ func TestALockDiesWithItsUser(t *testing.T) {
 }
 
 // TestManagementWhileManyLogIn verifies that requests that need a password hash do not fail with an internal error
-// during many logins; at most they are asked to retry.
+// during many logins. They may fail with a code that requests a retry.
 func TestManagementWhileManyLogIn(t *testing.T) {
 	const crowd = 150
 	c, manager, victim := another(t), newActor(t, "admin"), newActor(t, "")

@@ -9,7 +9,6 @@ import (
 	"strings"
 	"testing"
 
-	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -104,8 +103,8 @@ func TestCreateUser(t *testing.T) {
 	c.Call(t, as(a.AccessToken, put(t, "/users/"+name, fields{"email": "x@example.com"}))).Want(t, wire.UserNotFound)
 }
 
-// TestCreateUserLeavesNothingHalfDone verifies that no object is left if a right is missing for the last of several
-// objects, or one of them exists.
+// TestCreateUserLeavesNothingHalfDone verifies that no object is created if a right is missing for the last of several
+// objects, or if one of them exists.
 func TestCreateUserLeavesNothingHalfDone(t *testing.T) {
 	const ours = "kubevision.io"
 	users, secrets := rule(ours, "kubevisionusers", "*"), rule("", "secrets", "*")
@@ -354,13 +353,12 @@ func TestTheLastAdministrator(t *testing.T) {
 	activate(false)
 	defer activate(true)
 	fixture.Eventually(t, "wait for the controller to count", func(ctx context.Context) error {
-		kept := &corev1.ConfigMap{}
-		if err := env.Client.Get(ctx, client.ObjectKey{Namespace: fixture.SystemNamespace,
-			Name: "kubevision-last-admin"}, kept); err != nil {
+		kept := &kubevisionv1alpha1.KubeVisionPolicyParameter{}
+		if err := env.Client.Get(ctx, client.ObjectKey{Name: "kubevision-last-admin"}, kept); err != nil {
 			return fmt.Errorf("reading the last administrator: %w", err)
 		}
-		if kept.Data["user"] != a.Name {
-			return fmt.Errorf("it keeps %q", kept.Data["user"])
+		if kept.Spec.LastAdmin.User != a.Name {
+			return fmt.Errorf("it keeps %q", kept.Spec.LastAdmin.User)
 		}
 		return nil
 	})

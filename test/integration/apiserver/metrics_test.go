@@ -25,7 +25,7 @@ func TestMetricsByCluster(t *testing.T) {
 	a.Login = a.User.Login(t, client, wire.DirectPath)
 	list := wire.Request{Path: wire.DirectPath + onHost + "/resources/namespaces"}
 	becomes(t, client, wire.OK, as(a.AccessToken, list))
-	other := kube(t, "operator", "system:masters") // who may use every cluster, whatever its name
+	other := kube(t, "operator", "system:masters") // a user who may use every cluster with any name
 	other.Call(t, wire.Request{Path: wire.GroupPath + "/clusters/" + invented + "/resources/pods"}).Want(t,
 		wire.ClusterNotFound)
 

@@ -19,15 +19,15 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/fixture"
 )
 
-// TestNamespaceDeletionAfterAnOutage deletes a namespace while the only replica is down, which kube-controller-manager
-// cannot finish, and measures how long it takes after the return of the replica.
+// TestNamespaceDeletionAfterAnOutage deletes a namespace while the only replica is down, which blocks the deletion, and
+// measures the time until the deletion completes after the return of the replica.
 func TestNamespaceDeletionAfterAnOutage(t *testing.T) {
 	const (
 		down = 5 * time.Second
 		// The namespace controller tries again after at most twice the time for which it has failed, and the
 		// aggregation layer notices the return after some seconds.
 		finished = 30 * time.Second
-		// The aggregation layer asks the replica for its discovery document every half minute.
+		// The aggregation layer requests the discovery document of the replica every half minute.
 		noticed = time.Minute
 	)
 	if !env.Cluster.HasControllerManager() {

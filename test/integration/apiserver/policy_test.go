@@ -15,8 +15,8 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// TestRolesThatNeedASecondFactor verifies that users with these roles have no access without a second factor, however
-// they got the role.
+// TestRolesThatNeedASecondFactor verifies that users with these roles have no access without a second factor, for each
+// way in which the role is granted.
 func TestRolesThatNeedASecondFactor(t *testing.T) {
 	set().HostCluster(t, host)
 	powerless, everybodys := role(t, rule("", "pods", "get")), role(t, rule("", "pods", "get"))
@@ -170,7 +170,7 @@ func TestBodiesHaveNoOtherFields(t *testing.T) {
 	renewed(t, c.Call(t, refresh(t, a.RefreshToken)))
 }
 
-// TestNobodyPromotesThemselves verifies that users cannot give themselves rights with any endpoint.
+// TestNobodyPromotesThemselves verifies that users cannot grant themselves rights with any endpoint.
 func TestNobodyPromotesThemselves(t *testing.T) {
 	c, a := direct(t), newActor(t, "dev")
 	before, credentials := currentSpec(t, a), storedCredentials(t, a.User).ResourceVersion

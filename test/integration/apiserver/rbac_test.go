@@ -21,7 +21,7 @@ import (
 
 const system = "kubevision-system"
 
-// may returns the cluster's answer whether one of KubeVision's accounts has a right.
+// may returns true if one of KubeVision's accounts has a right on the cluster.
 func may(t *testing.T, account string, a authorizationv1.ResourceAttributes) bool {
 	t.Helper()
 	review := &authorizationv1.SubjectAccessReview{Spec: authorizationv1.SubjectAccessReviewSpec{

@@ -39,7 +39,8 @@ func another(t *testing.T) *wire.Client {
 	return at(t, replica.Endpoint())
 }
 
-// TestReplicasAgree verifies that every replica accepts tokens of the other at once, and that a session ends on both.
+// TestReplicasAgree verifies that every replica immediately accepts tokens of the other one, and that a session ends on
+// both.
 func TestReplicasAgree(t *testing.T) {
 	first, second := direct(t), another(t)
 	a := newActor(t, "")

@@ -54,8 +54,8 @@ func linesAbout(t *testing.T, program *localcluster.Program, id string) []served
 	return found
 }
 
-// TestRequestLog verifies that there is one line for each request, with what an operator looks for, and that no value
-// of a query and no credential is in the log, whatever else is logged at that verbosity.
+// TestRequestLog verifies that there is one line for each request with the data that operators need, and that the log
+// contains no value of a query and no credential, including other messages at that verbosity.
 func TestRequestLog(t *testing.T) {
 	const confidential = "value-of-a-query"
 	replica := replicaWith(t, "--v=3", "--logging-format=json")

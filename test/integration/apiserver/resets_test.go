@@ -129,8 +129,8 @@ func TestResetPasswordOfAUserWithoutOne(t *testing.T) {
 	set().Gone(t, source)
 }
 
-// TestResetPasswordInTheSecretOfAnother verifies that a reset does not write to the Secret of another user: an author
-// of users could otherwise refer to that Secret and choose the other user's password.
+// TestResetPasswordInTheSecretOfAnother verifies that a reset does not write to the Secret of another user. Otherwise
+// an author of users could refer to that Secret and choose the other user's password.
 func TestResetPasswordInTheSecretOfAnother(t *testing.T) {
 	const theirs = "the password of the victim"
 	c, manager, victim := direct(t), newActor(t, "admin"), set().User(t, "victim")

@@ -33,7 +33,7 @@ func again(tb testing.TB, u fixture.User, spec kubevisionv1alpha1.KubeVisionUser
 	return u
 }
 
-// TestRevocation verifies that a token ends with each of the objects on which it depends.
+// TestRevocation verifies that a token becomes invalid when any object is deleted or changed on which it depends.
 func TestRevocation(t *testing.T) {
 	for name, revoke := range map[string]func(*testing.T, actor){
 		"session deleted": func(t *testing.T, a actor) {
@@ -62,7 +62,7 @@ func TestRevocation(t *testing.T) {
 			direct(t).Call(t, r).Want(t, wire.OK)
 			revoke(t, a)
 			soon(t, direct(t), wire.TokenExpired, r)
-			for range 20 { // it stays so
+			for range 20 { // remains invalid
 				direct(t).Call(t, r).Want(t, wire.TokenExpired)
 			}
 			kube(t, "porter").Call(t, wire.Request{Path: wire.GroupPath + me, Token: a.AccessToken}).Want(t,

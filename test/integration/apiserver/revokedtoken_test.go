@@ -24,7 +24,7 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// podToken creates a Pod of kubevision-apiserver, and returns it with a kubeconfig of a token that ends with it.
+// podToken creates a Pod of kubevision-apiserver, and returns it with a kubeconfig whose token ends with the Pod.
 func podToken(t *testing.T) (pod *corev1.Pod, kubeconfig string) {
 	t.Helper()
 	pod = &corev1.Pod{
@@ -65,8 +65,8 @@ func podToken(t *testing.T) (pod *corev1.Pod, kubeconfig string) {
 	return pod, kubeconfig
 }
 
-// TestTokenOfADeletedPod deletes the Pod object of a program that goes on to run, as "kubectl delete --force" does: the
-// program becomes not ready, so that it gets no more requests, and closes the connections on which they would come.
+// TestTokenOfADeletedPod deletes the Pod object of a program that continues to run, as "kubectl delete --force" does.
+// The program must become not ready, so that it gets no more requests, and close the connections of its clients.
 func TestTokenOfADeletedPod(t *testing.T) {
 	// kube-apiserver remembers for ten seconds that a token is valid.
 	const noticed = 15 * time.Second
@@ -74,7 +74,7 @@ func TestTokenOfADeletedPod(t *testing.T) {
 	replica := replicaWith(t, "--kubeconfig="+kubeconfig)
 	c, frontProxy := at(t, replica.Endpoint()), at(t, replica.Endpoint(), env.Cluster.FrontProxyCert())
 	request := wire.Request{Path: wire.GroupPath + me, Header: http.Header{"X-Remote-User": {"somebody"}}}
-	closes := func() bool { // the connection after a request, so that the next one needs another
+	closes := func() bool { // returns true if the server closes the connection after a request
 		var reused bool
 		ctx := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{
 			GotConn: func(info httptrace.GotConnInfo) { reused = info.Reused },

@@ -13,8 +13,8 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// TestSecretsKeepTheirValues verifies that values of Secrets are never shown, in whatever form they are written and
-// requested.
+// TestSecretsKeepTheirValues verifies that values of Secrets are never returned, for each form in which they are
+// written and requested.
 func TestSecretsKeepTheirValues(t *testing.T) {
 	namespace := set().Namespace(t, "secrets")
 	canary := "canary-" + rand.Text()

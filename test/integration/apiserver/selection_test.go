@@ -15,7 +15,7 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// managed returns an actor who may manage users and clusters, and bind no role.
+// managed returns an actor who may manage users and clusters, but bind no role.
 func managed(t *testing.T) actor {
 	t.Helper()
 	return newActor(t, role(t,

@@ -22,7 +22,7 @@ type waiting struct {
 	SetupRequired bool   `json:"setupRequired"`
 }
 
-// newWaiting creates a user who is required to have a second factor and has none, and logs in.
+// newWaiting creates a user who must set up a second factor, and logs in.
 func newWaiting(t *testing.T) (fixture.User, waiting) {
 	t.Helper()
 	u := set().User(t, "waiting", func(u *kubevisionv1alpha1.KubeVisionUser) {
@@ -37,8 +37,8 @@ func newWaiting(t *testing.T) (fixture.User, waiting) {
 	return u, login
 }
 
-// TestSetupToken verifies that a dashboard which asks for a code, and not for a set-up, reaches its security
-// settings: it gets a session that is restricted to the set-up.
+// TestSetupToken verifies that a dashboard without support for the set-up reaches its security settings: it gets a
+// session that is restricted to the set-up.
 func TestSetupToken(t *testing.T) {
 	clients := pair(t)
 	c := clients[0]
@@ -76,7 +76,7 @@ func TestSetupToken(t *testing.T) {
 }
 
 // TestSetupTokenIsWorthNothing verifies that the token is invalid after a second factor was set up, the password was
-// changed or its session has ended, and in place of another token.
+// changed or its session has ended, and that it is not accepted as another token.
 func TestSetupTokenIsWorthNothing(t *testing.T) {
 	c := direct(t)
 	refused := func(t *testing.T, token string, want int) {

@@ -92,7 +92,7 @@ func hammer(ctx context.Context, c *wire.Client, bearer, namespace string, since
 	return out, nil
 }
 
-// TestShutdownDelay verifies that a replica in its shutdown delay, which still receives requests, evaluates them by
+// TestShutdownDelay verifies that a replica in its shutdown delay, which still receives requests, authorizes them by
 // the current state.
 func TestShutdownDelay(t *testing.T) {
 	replica, err := env.KubeVision.StartAPIServer(t.Context(), 0, "--shutdown-delay-duration="+shutdownDelay.String())

@@ -22,12 +22,12 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// attack is a request that changes an object that gives rights.
+// attack is a request that changes an object that grants rights.
 type attack struct {
 	operation string
 	request   wire.Request
-	// object is the target. Without a code it must stay as it is; it must not exist afterwards if it did not exist
-	// before.
+	// object is the target. Without a code, it must not change; if it did not exist before, it must not exist
+	// afterwards.
 	object client.Object
 	// confirmed is the code of the response to the same request with a fresh code.
 	confirmed int
@@ -67,8 +67,8 @@ func harmless() map[string]string {
 	return out
 }
 
-// TestEveryDoorAsksForACode calls all operations that write, with the access token of an administrator who has a
-// second factor. Without a code no object that gives rights changes; with a code it changes once.
+// TestEveryDoorAsksForACode calls all operations that write, with the access token of an administrator who has a second
+// factor. Without a code, no object that grants rights changes; with a code, it changes once.
 func TestEveryDoorAsksForACode(t *testing.T) {
 	c, manager := direct(t), newActor(t, "admin")
 	made := enrol(t, manager)

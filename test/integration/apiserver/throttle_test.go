@@ -102,7 +102,7 @@ func lockedUntil(t *testing.T, u fixture.User, locked bool) {
 	})
 }
 
-// TestLock covers the life of a lock: the free failures, the waits, and everything that ends them.
+// TestLock verifies the life cycle of a lock: the free failures, the delays, and all events that end them.
 func TestLock(t *testing.T) {
 	c, u := direct(t), set().User(t, "locked")
 	u.Login(t, c, wire.DirectPath)
@@ -161,7 +161,7 @@ func forgiveAfterwards(t *testing.T) {
 	})
 }
 
-// TestAFloodOfNames verifies that the failures of users are kept although there is no room for all names of a flood.
+// TestAFloodOfNames verifies that the failures of users are kept when a flood of names exceeds the bound.
 func TestAFloodOfNames(t *testing.T) {
 	const names, parallel = 60, 10
 	c := at(t, replicaWith(t, "--login-failure-counters=20").Endpoint())
@@ -188,7 +188,7 @@ func TestAFloodOfNames(t *testing.T) {
 		})
 	}
 	group.Wait()
-	elapse(t, "user-"+u.Name, -time.Since(begun)) // as if no time had passed
+	elapse(t, "user-"+u.Name, -time.Since(begun)) // resets the elapsed time
 	for range 6 {
 		c.Call(t, right(u)).Want(t, wire.TooManyRequests)
 	}
@@ -218,7 +218,7 @@ func TestStrangersAreFew(t *testing.T) {
 	}
 	u.Login(t, c, wire.DirectPath)
 	lock(t, u.Name, c)
-	// the server must know all of them
+	// waits until the cache of the server contains all of them
 	fixture.Eventually(t, "make room for a stranger", func(ctx context.Context) error {
 		if err := c.Answers(ctx, wire.Unauthenticated, wrong(fixture.Name("stranger"))); err != nil {
 			return err
@@ -258,7 +258,7 @@ func TestCountersOfAUserAreFew(t *testing.T) {
 			}
 		}
 	}
-	time.Sleep(promptly) // the server must know all of them
+	time.Sleep(promptly) // time for the cache of the server to contain all of them
 	c.Call(t, changePassword(t, a.AccessToken, "wrong", anotherPassword)).Want(t, wire.Unauthenticated)
 	c.Call(t, withDevice(t, a.User, "wrong", device)).Want(t, wire.Unauthenticated)
 	for _, gone := range []string{"session-few-03", "device-few-03"} {
@@ -291,7 +291,7 @@ func TestALockOutlivesARestart(t *testing.T) {
 }
 
 // TestGuessesAtOnce verifies that concurrent guesses do not bypass the count: each of the two replicas verifies one
-// at a time, after a read from the host.
+// guess at a time, after a read from the host.
 func TestGuessesAtOnce(t *testing.T) {
 	const guesses = 30
 	clients := pair(t)

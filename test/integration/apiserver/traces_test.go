@@ -81,8 +81,8 @@ func startReceiver(t *testing.T) (r *receiver, configFile string) {
 	return r, configFile
 }
 
-// TestTraces verifies that a request is a span with its id and code, that each call to a cluster is a span below it,
-// and that no span has a value of a query or a credential.
+// TestTraces verifies that a request is a span with its id and code, that each call to a cluster is a child span, and
+// that no span contains a value of a query or a credential.
 func TestTraces(t *testing.T) {
 	const confidential = "value-of-a-query"
 	traces, configFile := startReceiver(t)

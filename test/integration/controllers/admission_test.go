@@ -96,7 +96,7 @@ func TestNobodyGrantsMoreThanTheyMay(t *testing.T) {
 		t.Errorf("a label grants nothing: %v", err)
 	}
 
-	// Adding a subject to a binding grants its role, too.
+	// A new subject of a binding gets the role of the binding.
 	others := newBinding(t, kubevisionv1alpha1.RoleAdmin, nil, grants.ToUser(u.Name))
 	read(t, others)
 	widened := others.DeepCopy()

@@ -121,7 +121,7 @@ func TestClusterWithoutConnection(t *testing.T) {
 }
 
 // TestUnreachableClusterHoldsUpNoOther verifies that a binding of every cluster becomes Ready although one cluster is
-// unreachable. The missing cluster is reported by a separate condition, a count, an event and a metric.
+// unreachable. A separate condition, a count, an event and a metric report that cluster.
 func TestUnreachableClusterHoldsUpNoOther(t *testing.T) {
 	guard(t)
 	host(t)
@@ -169,7 +169,7 @@ func TestUnreachableClusterHoldsUpNoOther(t *testing.T) {
 	only := hostBinding(kubevisionv1alpha1.RoleReadonly, nil, grants.ToUser(u.Name))
 	only.Spec.Clusters = kubevisionv1alpha1.ClusterTargets{Selector: &metav1.LabelSelector{MatchLabels: label}}
 	create(t, only)
-	awaitNotReady(t, only, kubevisionv1alpha1.ReasonNotConnected) // it is applied nowhere
+	awaitNotReady(t, only, kubevisionv1alpha1.ReasonNotConnected) // the binding is applied to no cluster
 
 	remove(t, gone)
 	awaitCondition(t, b, condition, metav1.ConditionTrue, kubevisionv1alpha1.ReasonConnected)

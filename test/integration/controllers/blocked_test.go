@@ -16,9 +16,9 @@ import (
 	"github.com/kubevision-io/kubevision/test/grants"
 )
 
-// TestOneNamespaceHoldsUpNoOther verifies the effects of a tenant's RoleBinding that looks like KubeVision's, binds
-// another role and is kept by a finalizer: it prevents impersonation for the ServiceAccounts of its own namespace,
-// and delays no other grant.
+// TestOneNamespaceHoldsUpNoOther verifies the effects of a tenant's RoleBinding that has the name and labels of
+// KubeVision's, binds another role and has a finalizer: it prevents impersonation for the ServiceAccounts of its own
+// namespace, and delays no other grant.
 func TestOneNamespaceHoldsUpNoOther(t *testing.T) {
 	guard(t)
 	host(t)

@@ -155,7 +155,8 @@ func TestFirstUserHalfMadeIsFinished(t *testing.T) {
 	awaitLogin(t, names.AdminUser, value, dashboardv1alpha1.CodeOK)
 }
 
-// TestFirstRunRegistersTheHost, so that the first user can do something, unless it is registered already.
+// TestFirstRunRegistersTheHost verifies that the host is registered together with the first user, unless it is
+// registered already.
 func TestFirstRunRegistersTheHost(t *testing.T) {
 	const name = "first-run"
 	guard(t)

@@ -28,8 +28,8 @@ func listSecrets(namespace string) authorizationv1.ResourceAttributes {
 	return authorizationv1.ResourceAttributes{Verb: "list", Resource: "secrets", Namespace: namespace}
 }
 
-// takeOver makes a ClusterRole of KubeVision foreign with one write: without the label, and with another field
-// manager. It returns the role; KubeVision may create another one as soon as this one is deleted.
+// takeOver makes a ClusterRole of KubeVision foreign with one write: without the label, and with another field manager.
+// It returns the role. KubeVision may create another one as soon as this one is deleted.
 func takeOver(tb testing.TB, name string) *rbacv1.ClusterRole {
 	tb.Helper()
 	role := clusterRole(name)

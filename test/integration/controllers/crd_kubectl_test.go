@@ -55,6 +55,7 @@ func TestShortNamesAndColumns(t *testing.T) {
 		"kvc":       "NAME DISPLAY NAME VERSION NODES READY REASON AGE",
 		"kvrb":      "NAME ROLE SUBJECTS CLUSTERS NAMESPACES READY REASON UNREACHABLE AGE",
 		"kvsession": "NAME USER ADDRESS EXPIRES AGE",
+		"kvpp":      "NAME ADMINS LAST ADMIN LAST BINDING USERS CLUSTERS BINDINGS COUNTED AGE",
 	} {
 		header, rows, _ := strings.Cut(kubectl(t, "get", short), "\n")
 		if got := strings.Join(strings.Fields(header), " "); got != want {
@@ -79,9 +80,12 @@ func TestWholeCategoryIsListed(t *testing.T) {
 }
 
 func TestEveryFieldIsExplained(t *testing.T) {
-	for _, kind := range []string{"kubevisionuser", "kubevisioncluster", "kubevisionrolebinding", "kubevisionsession"} {
-		if out := kubectl(t, "explain", kind+".spec"); strings.Contains(out, "<no description>") {
-			t.Errorf("kubectl explain %s.spec:\n%s", kind, out)
+	for _, fields := range []string{
+		"kubevisionuser.spec", "kubevisioncluster.spec", "kubevisionrolebinding.spec", "kubevisionsession.spec",
+		"kubevisionpolicyparameter.spec.lastAdmin", "kubevisionpolicyparameter.spec.objectQuota.users",
+	} {
+		if out := kubectl(t, "explain", fields); strings.Contains(out, "<no description>") {
+			t.Errorf("kubectl explain %s:\n%s", fields, out)
 		}
 	}
 }

@@ -10,7 +10,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// forbiddenSubjects returns Kubernetes' own users and groups, and every form that could be mistaken for one.
+// forbiddenSubjects returns Kubernetes' own users and groups, and names that resemble them.
 func forbiddenSubjects() map[string]object {
 	out := map[string]object{}
 	for _, name := range []string{

@@ -40,7 +40,7 @@ func content(o client.Object) any {
 	}
 }
 
-// isAgain returns a check that the object has its previous content.
+// isAgain returns a check that an object has its previous content.
 func isAgain(was client.Object) func(context.Context) error {
 	return func(ctx context.Context) error {
 		now, ok := was.DeepCopyObject().(client.Object)
@@ -237,7 +237,8 @@ func TestDriftOfWhatIsPlacedIsRepaired(t *testing.T) {
 	}
 }
 
-// checkDrift checks each drift of an object. The objects are checked at the same time, since most of it is waiting.
+// checkDrift verifies the repair of each drift of an object. The objects are checked concurrently, because the checks
+// mostly wait.
 func checkDrift(t *testing.T, name string, o client.Object) {
 	t.Helper()
 	t.Run(name, func(t *testing.T) {

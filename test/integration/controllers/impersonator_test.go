@@ -135,7 +135,8 @@ func TestImpersonatorNamesExactlyTheBound(t *testing.T) {
 	awaitImpersonator(t)
 }
 
-// TestImpersonatorIsNeverAdministrator verifies that bindings cannot give certain names to the impersonator.
+// TestImpersonatorIsNeverAdministrator verifies that bindings cannot allow the impersonator to impersonate
+// administrators.
 func TestImpersonatorIsNeverAdministrator(t *testing.T) {
 	guard(t)
 	host(t)
@@ -196,8 +197,8 @@ func TestNamespaceOfAServiceAccountThatAppearsLater(t *testing.T) {
 	})
 }
 
-// TestImpersonatorForNobodyHasNoRules verifies that the role of an impersonator without subjects has no rules,
-// whatever another user writes into it.
+// TestImpersonatorForNobodyHasNoRules verifies that the role of an impersonator without subjects has no rules, even if
+// another user adds rules to it.
 func TestImpersonatorForNobodyHasNoRules(t *testing.T) {
 	guard(t)
 	host(t)

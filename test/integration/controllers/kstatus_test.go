@@ -18,8 +18,8 @@ import (
 )
 
 // TestKstatus verifies that kstatus, which Flux and kpt use, waits for objects that are not Ready, for those that have
-// changed since, and for those that are being deleted; that it considers the others current; and that it never gives
-// up.
+// changed since the last reconciliation, and for those that are being deleted; that it considers the others current;
+// and that it reports no failure.
 func TestKstatus(t *testing.T) {
 	set := fixture.Set{Client: env.Client, Programs: env.Programs}
 	registered := host(t).Name
@@ -27,7 +27,7 @@ func TestKstatus(t *testing.T) {
 	bound := set.Bind(t, "kstatus", fixture.Grant{
 		Role: "readonly", Subjects: fixture.KubeVisionUsers(ready), Cluster: registered,
 	})
-	lost := set.RemoteCluster(t, "kstatus") // its Secret does not exist
+	lost := set.RemoteCluster(t, "kstatus") // the Secret of the cluster does not exist
 	waiting := &kubevisionv1alpha1.KubeVisionUser{
 		ObjectMeta: metav1.ObjectMeta{Name: fixture.Name("kstatus")},
 		Spec: kubevisionv1alpha1.KubeVisionUserSpec{
@@ -57,7 +57,7 @@ func TestKstatus(t *testing.T) {
 	if err := env.Client.Get(t.Context(), client.ObjectKeyFromObject(changed), changed); err != nil {
 		t.Fatal(err)
 	}
-	changed.SetGeneration(changed.GetGeneration() + 1) // before the controllers have seen it
+	changed.SetGeneration(changed.GetGeneration() + 1) // a generation that the controllers have not observed yet
 	if got, err := status.Compute(changed); err != nil || got.Status != status.InProgressStatus {
 		t.Errorf("an object that has changed is %v: %v", got, err)
 	}

@@ -29,9 +29,9 @@ func resident(t *testing.T, pid int) uint64 {
 }
 
 // TestLabelledObjectsOfOthers verifies that large Roles with KubeVision's labels, which a tenant may create in one
-// namespace, occupy no memory in the program that revokes rights.
+// namespace, use no memory in the program that revokes rights.
 func TestLabelledObjectsOfOthers(t *testing.T) {
-	if environment.RaceEnabled {
+	if environment.DetectsRaces() {
 		t.Skip("the race detector needs several times the memory")
 	}
 	const roles, most = 40, 60

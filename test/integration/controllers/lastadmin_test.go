@@ -6,10 +6,10 @@ package controllers
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
-	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -35,22 +35,44 @@ func letGo(tb testing.TB, objects ...client.Object) {
 	}
 }
 
-// awaitLastAdmin waits until the policies have the names of the last administrators.
-func awaitLastAdmin(tb testing.TB, key, want string) {
+// policyParameter returns a reference to the parameter of a policy.
+func policyParameter(name string) *kubevisionv1alpha1.KubeVisionPolicyParameter {
+	return &kubevisionv1alpha1.KubeVisionPolicyParameter{ObjectMeta: metav1.ObjectMeta{Name: name}}
+}
+
+// awaitLastAdmin waits until the parameter of the policies is as wanted.
+func awaitLastAdmin(tb testing.TB, what string, wanted func(*kubevisionv1alpha1.LastAdminParameter) bool) {
 	tb.Helper()
-	c := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: names.Namespace, Name: names.LastAdminConfigMap}}
-	eventually(tb, lease, "wait for "+key, func(ctx context.Context) error {
-		if err := env.Client.Get(ctx, client.ObjectKeyFromObject(c), c); err != nil {
+	p := policyParameter(names.LastAdminParameter)
+	eventually(tb, lease, "wait for "+what, func(ctx context.Context) error {
+		if err := env.Client.Get(ctx, client.ObjectKeyFromObject(p), p); err != nil {
 			return err
 		}
-		if c.Data[key] != want {
-			return fmt.Errorf("%s is %q, want %q", key, c.Data[key], want)
+		if !wanted(p.Spec.LastAdmin) {
+			return fmt.Errorf("the parameter is %+v", p.Spec.LastAdmin)
 		}
 		return nil
 	})
 }
 
-// refused waits until a change is rejected to keep the last administrator. The policies see a change of the ConfigMap
+// awaitLast waits until a user and a binding are protected.
+func awaitLast(tb testing.TB, user, binding string) {
+	tb.Helper()
+	awaitLastAdmin(tb, "the last administrator "+user, func(p *kubevisionv1alpha1.LastAdminParameter) bool {
+		return p.User == user && p.Binding == binding
+	})
+}
+
+// awaitAdmins waits until these are the usable administrators.
+func awaitAdmins(tb testing.TB, want ...string) {
+	tb.Helper()
+	slices.Sort(want)
+	awaitLastAdmin(tb, "the administrators", func(p *kubevisionv1alpha1.LastAdminParameter) bool {
+		return slices.Equal(p.Admins, want) && int(p.AdminCount) == len(want)
+	})
+}
+
+// refused waits until a change is rejected to keep the last administrator. The policies see a change of the parameter
 // with a delay.
 func refused(tb testing.TB, what string, try func(context.Context) error) {
 	tb.Helper()
@@ -118,8 +140,7 @@ func TestFirstUserIsTheLastAdmin(t *testing.T) {
 	host(t)
 	u := read(t, &kubevisionv1alpha1.KubeVisionUser{ObjectMeta: metav1.ObjectMeta{Name: names.AdminUser}})
 	b := read(t, &kubevisionv1alpha1.KubeVisionRoleBinding{ObjectMeta: metav1.ObjectMeta{Name: names.AdminUser}})
-	awaitLastAdmin(t, "user", names.AdminUser)
-	awaitLastAdmin(t, "binding", names.AdminUser)
+	awaitLast(t, names.AdminUser, names.AdminUser)
 	refused(t, "delete the first user", deletion(u))
 	refused(t, "disable the first user", changing(u, disable))
 	refused(t, "delete the binding", deletion(b))
@@ -132,9 +153,8 @@ func TestFirstUserIsTheLastAdmin(t *testing.T) {
 		t.Errorf("kubectl says %v", err)
 	}
 
-	// After the deletion of the ConfigMap the protection is soon restored.
-	remove(t, read(t, &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: names.Namespace,
-		Name: names.LastAdminConfigMap}}))
+	// After the deletion of the parameter the protection is soon restored.
+	remove(t, read(t, policyParameter(names.LastAdminParameter)))
 	refused(t, "delete the first user", deletion(u))
 
 	// A user who cannot log in does not count as an administrator.
@@ -143,18 +163,18 @@ func TestFirstUserIsTheLastAdmin(t *testing.T) {
 	without := newUser(t, "")
 	newBinding(t, kubevisionv1alpha1.RoleAdmin, nil, grants.ToUser(without.Name))
 	other, otherBinding := newAdmin(t, byName)
-	awaitLastAdmin(t, "admins", strings.Join(sorted(names.AdminUser, other.Name), ","))
+	awaitAdmins(t, names.AdminUser, other.Name)
 	accepted(t, "delete the first user beside another", deletion(u))
 	accepted(t, "delete the other", deletion(other))
 	change(t, otherBinding, func(b *kubevisionv1alpha1.KubeVisionRoleBinding) {
 		b.Spec.Namespaces = grants.Named("default")
 	})
-	awaitLastAdmin(t, "admins", names.AdminUser)
+	awaitAdmins(t, names.AdminUser)
 	refused(t, "delete the first user", deletion(u))
 	accepted(t, "delete the other", deletion(other))
 }
 
-// TestLastAdmin removes each part that makes the last administrator one, and expects an error.
+// TestLastAdmin removes each of the objects that make a user the last administrator, and expects an error.
 func TestLastAdmin(t *testing.T) {
 	guard(t)
 	host(t)
@@ -163,8 +183,7 @@ func TestLastAdmin(t *testing.T) {
 		"by name": byName, "by group": byGroup} {
 		t.Run(name, func(t *testing.T) {
 			u, b := newAdmin(t, subject)
-			awaitLastAdmin(t, "user", u.Name)
-			awaitLastAdmin(t, "binding", b.Name)
+			awaitLast(t, u.Name, b.Name)
 			refused(t, "delete the user", deletion(u))
 			refused(t, "disable the user", changing(u, disable))
 			refused(t, "delete the binding", deletion(b))

@@ -28,7 +28,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/names"
 )
 
-// metrics reads the metrics of kubevision-controller-manager as an account that may read them.
+// metrics reads the metrics of kubevision-controller-manager with an account that has the right to them.
 type metrics struct {
 	client rest.Interface
 }

@@ -23,7 +23,7 @@ import (
 	"github.com/kubevision-io/kubevision/test/grants"
 )
 
-// refuse lets the API server reject writes of RBAC objects for which an expression is false, until the end of the
+// refuse makes the API server reject writes of RBAC objects for which an expression is false, until the end of the
 // test.
 func refuse(
 	tb testing.TB, resource, condition, expression string, operations ...admissionregistrationv1.OperationType,
@@ -69,7 +69,7 @@ func TestNothingIsTakenAwayLaterThanItIsGiven(t *testing.T) {
 	for _, b := range []*kubevisionv1alpha1.KubeVisionRoleBinding{both, role, inOne} {
 		awaitReady(t, b)
 	}
-	// No name can be added, not even in exchange for another.
+	// No name can be added, even if another one is removed.
 	refuse(t, "clusterroles", `object.metadata.name.startsWith("`+names.Impersonator+`")`,
 		`oldObject != null && object.rules.all(r, r.resourceNames.all(n,
 			oldObject.rules.exists(o, n in o.resourceNames)))`,

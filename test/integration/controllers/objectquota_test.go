@@ -11,8 +11,8 @@ import (
 	"testing"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
@@ -98,7 +98,7 @@ func TestObjectsAreFew(t *testing.T) {
 }
 
 // TestObjectsAreSmallTogether verifies that objects cannot grow beyond the memory of the programs, and that they can
-// always shrink.
+// always shrink and be removed.
 func TestObjectsAreSmallTogether(t *testing.T) {
 	guard(t)
 	t.Cleanup(func() {
@@ -135,6 +135,8 @@ func TestObjectsAreSmallTogether(t *testing.T) {
 		{user, `{"spec":{"email":"somebody@example.com"}}`, true},
 		{user, `{"spec":{"groups":["one"]}}`, false},
 		{user, `{"spec":{"disabled":true}}`, false},
+		{user, `{"metadata":{"annotations":{"kubevision.io/allow-removing-last-admin":"true"}}}`, false},
+		{user, `{"metadata":{"annotations":{"kubevision.io/allow-removing-last-admin":"not true"}}}`, true},
 		{user, `{"metadata":{"annotations":null},"spec":{"displayName":""}}`, false},
 		{binding, `{"spec":{"subjects":[{"kind":"KubeVisionUser","name":"nobody"}]}}`, false},
 		{binding, `{"spec":{"namespaces":{"names":["a"]}}}`, false},
@@ -177,13 +179,16 @@ func TestOldCountsAllowNothing(t *testing.T) {
 			start()
 		}
 	})
-	c := read(t, &corev1.ConfigMap{ObjectMeta: inSystem(names.ObjectQuotaConfigMap)})
+	p := read(t, policyParameter(names.ObjectQuotaParameter))
 	try := func(ctx context.Context) error { return env.Client.Create(ctx, userObject(""), client.DryRunAll) }
 	for age, refused := range map[time.Duration]bool{4 * time.Minute: false, 6 * time.Minute: true} {
-		change(t, c, func(c *corev1.ConfigMap) { c.Data["counted"] = time.Now().Add(-age).UTC().Format(time.RFC3339) })
+		change(t, p, func(p *kubevisionv1alpha1.KubeVisionPolicyParameter) {
+			p.Spec.ObjectQuota.CountTime = metav1.NewTime(time.Now().Add(-age))
+		})
 		eventually(t, soon, "create with a count of "+age.String()+" ago", func(ctx context.Context) error {
 			if refused {
-				return overQuota(try(ctx), "has counted the kubevisionusers for the last time at "+c.Data["counted"])
+				return overQuota(try(ctx), "has counted the kubevisionusers for the last time at "+
+					p.Spec.ObjectQuota.CountTime.UTC().Format(time.RFC3339))
 			}
 			return try(ctx)
 		})

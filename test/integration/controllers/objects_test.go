@@ -32,14 +32,15 @@ func newPassword() string { return canary + rand.Text() }
 // writer returns a client that may write the object: KubeVision's own objects are written only by its account.
 func writer(o client.Object) client.Client {
 	switch kind := o.GetObjectKind().GroupVersionKind().Kind; o := o.(type) {
-	case *kubevisionv1alpha1.KubeVisionSession, *kubevisionv1alpha1.KubeVisionLoginThrottle, *corev1.ConfigMap:
+	case *kubevisionv1alpha1.KubeVisionSession, *kubevisionv1alpha1.KubeVisionLoginThrottle,
+		*kubevisionv1alpha1.KubeVisionPolicyParameter, *corev1.ConfigMap:
 		return env.Programs
 	case *corev1.Secret:
 		if names.OwnSecret(o.Name) {
 			return env.Programs
 		}
 	case *unstructured.Unstructured:
-		if kind == "KubeVisionSession" || kind == "KubeVisionLoginThrottle" {
+		if kind == "KubeVisionSession" || kind == "KubeVisionLoginThrottle" || kind == parameterKind {
 			return env.Programs
 		}
 	}

@@ -4,6 +4,7 @@
 package controllers
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"strings"
@@ -52,7 +53,7 @@ func writers(tb testing.TB) map[string]client.Client {
 	return map[string]client.Client{"the administrator": env.Client, "a writer": writer}
 }
 
-// TestOnlyKubeVisionMakesItsOwnObjects verifies that no one else can create KubeVision's own objects: a forged
+// TestOnlyKubeVisionMakesItsOwnObjects verifies that other clients cannot create KubeVision's own objects: a forged
 // session would be a login as any user.
 func TestOnlyKubeVisionMakesItsOwnObjects(t *testing.T) {
 	generated := &corev1.Secret{ObjectMeta: inSystem("")}
@@ -61,6 +62,7 @@ func TestOnlyKubeVisionMakesItsOwnObjects(t *testing.T) {
 		for what, o := range map[string]client.Object{
 			"a session":           kubevisionObject("KubeVisionSession", "", sessionSpec()),
 			"a throttle":          kubevisionObject("KubeVisionLoginThrottle", "", throttleSpec()),
+			"a parameter":         kubevisionObject(parameterKind, names.LastAdminParameter, lastAdminSpec()),
 			"credentials":         credentialsOf(unique("nobody")),
 			"favorites":           &corev1.ConfigMap{ObjectMeta: inSystem(names.FavoritesConfigMap(unique("nobody")))},
 			"generated name":      generated.DeepCopy(),
@@ -117,13 +119,13 @@ func ownObjects(t *testing.T) map[string]*unstructured.Unstructured {
 		"signing keys": core("Secret", names.SigningKeysSecret), "certificate": core("Secret", names.ServingCertSecret),
 		"favorites":    core("ConfigMap", favorites.Name),
 		"bootstrap":    core("ConfigMap", names.BootstrapConfigMap),
-		"last admin":   core("ConfigMap", names.LastAdminConfigMap),
-		"object quota": core("ConfigMap", names.ObjectQuotaConfigMap),
+		"last admin":   kubevisionObject(parameterKind, names.LastAdminParameter, nil),
+		"object quota": kubevisionObject(parameterKind, names.ObjectQuotaParameter, nil),
 	}
 }
 
-// TestOnlyKubeVisionChangesItsOwnObjects verifies that others can change only harmless parts of these objects. A user
-// who may bind no role cannot delete credentials, which would remove the second factor.
+// TestOnlyKubeVisionChangesItsOwnObjects verifies that other clients can change only harmless parts of these objects. A
+// user who may bind no role cannot delete credentials, which would remove the second factor.
 func TestOnlyKubeVisionChangesItsOwnObjects(t *testing.T) {
 	guard(t)
 	objects := ownObjects(t)
@@ -132,11 +134,14 @@ func TestOnlyKubeVisionChangesItsOwnObjects(t *testing.T) {
 			patch := func(body string) error { return patching(o, body)(t.Context(), as) }
 			content := map[string]string{
 				"Secret": `{"data":{"epoch":"eA=="}}`, "ConfigMap": `{"data":{"state":"begun"}}`,
-				"KubeVisionSession":       `{"spec":{"refreshTokenHash":"` + strings.Repeat("b", 64) + `"}}`,
-				"KubeVisionLoginThrottle": `{"spec":{"failures":1}}`,
+				"KubeVisionSession":        `{"spec":{"refreshTokenHash":"` + strings.Repeat("b", 64) + `"}}`,
+				"KubeVisionLoginThrottle":  `{"spec":{"failures":1}}`,
+				names.LastAdminParameter:   `{"spec":{"lastAdmin":{"user":"mallory"}}}`,
+				names.ObjectQuotaParameter: `{"spec":{"objectQuota":{"users":{"limit":1000000}}}}`,
 			}
 			for _, body := range []string{
-				content[o.GetKind()], `{"metadata":{"labels":{"kubevision.io/user":"mallory"}}}`,
+				cmp.Or(content[o.GetKind()], content[o.GetName()]),
+				`{"metadata":{"labels":{"kubevision.io/user":"mallory"}}}`,
 				`{"metadata":{"labels":{"app.kubernetes.io/managed-by":null}}}`,
 				`{"metadata":{"annotations":{"kubevision.io/password-source":"x"}}}`,
 				`{"metadata":{"ownerReferences":[{"apiVersion":"v1","kind":"Node","name":"x","uid":"x",` +
@@ -162,7 +167,7 @@ func TestOnlyKubeVisionChangesItsOwnObjects(t *testing.T) {
 				}
 			}
 			err := as.Delete(t.Context(), o.DeepCopy(), client.DryRunAll)
-			if who == "a writer" && o.GetNamespace() != "" {
+			if who == "a writer" && (o.GetNamespace() != "" || content[o.GetName()] != "") {
 				err = refusedBy(ownObjectsPolicy+"-deletion", err)
 			}
 			if err != nil {
@@ -172,8 +177,8 @@ func TestOnlyKubeVisionChangesItsOwnObjects(t *testing.T) {
 	}
 }
 
-// TestOnlyKubeVisionWritesStatus verifies that no one else can write the status, which reports conditions, conflicts
-// and the last login.
+// TestOnlyKubeVisionWritesStatus verifies that other clients cannot write the status, which reports conditions,
+// conflicts and the last login.
 func TestOnlyKubeVisionWritesStatus(t *testing.T) {
 	guard(t)
 	u := newUser(t, "")

@@ -70,7 +70,7 @@ func arePlaced(want ...string) func(context.Context) error {
 	}
 }
 
-// onEveryHost returns the objects that the registration of the host creates there.
+// onEveryHost returns the objects that the registration of the host creates on it.
 func onEveryHost() []string {
 	return sorted(
 		"*v1.ClusterRole /kubevision:admin", "*v1.ClusterRole /kubevision:ops",
@@ -129,7 +129,7 @@ func TestOtherRegistrationOfTheHostKeepsEverything(t *testing.T) {
 			awaitNotReady(t, second, kubevisionv1alpha1.ReasonIdentityConflict)
 			gone := goes(second)
 			remove(t, gone)
-			if gone.Name != second.Name { // the other one is active now
+			if gone.Name != second.Name { // the other registration is now valid
 				awaitReady(t, second)
 			}
 			if diff := cmp.Diff(before, versions(t)); diff != "" {

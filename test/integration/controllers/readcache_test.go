@@ -46,7 +46,7 @@ func awaitReadCache(
 	awaitCondition(tb, c, kubevisionv1alpha1.ClusterReadCacheCondition, status, reason)
 }
 
-// TestReaderSeesNoSecrets verifies that the account of the read cache reads no Secrets, and impersonates nobody.
+// TestReaderSeesNoSecrets verifies that the account of the read cache can neither read Secrets nor impersonate users.
 func TestReaderSeesNoSecrets(t *testing.T) {
 	guard(t)
 	awaitReadCache(t, host(t), metav1.ConditionTrue, kubevisionv1alpha1.ReasonReaderApplied)
@@ -99,15 +99,15 @@ func TestDisabledReadCacheLeavesNoAccount(t *testing.T) {
 	}
 }
 
-// TestForeignReaderGetsNoRights verifies that an account or a role with the reader's name that somebody else has
-// created gets no binding. Its creator may hold tokens of the account.
+// TestForeignReaderGetsNoRights verifies that an account or a role with the reader's name that another client has
+// created gets no binding, because its creator may hold tokens of the account.
 func TestForeignReaderGetsNoRights(t *testing.T) {
 	guard(t)
 	c := host(t)
 	t.Cleanup(func() { setReadCache(t, c, kubevisionv1alpha1.ReadCacheEnabled) })
 	for name, foreign := range map[string]struct {
 		object client.Object
-		// without are the bindings that must not be there.
+		// without contains the bindings that must not exist.
 		without []client.Object
 	}{
 		"account": {readerObjects()[0], readerObjects()[2:]},
@@ -134,8 +134,8 @@ func TestForeignReaderGetsNoRights(t *testing.T) {
 	}
 }
 
-// TestOnlyKubeVisionGetsTokens verifies that no other client gets tokens of the impersonating account and of that of
-// the read cache.
+// TestOnlyKubeVisionGetsTokens verifies that no other client can request tokens of the impersonating account and of the
+// account of the read cache.
 func TestOnlyKubeVisionGetsTokens(t *testing.T) {
 	guard(t)
 	awaitReadCache(t, host(t), metav1.ConditionTrue, kubevisionv1alpha1.ReasonReaderApplied)

@@ -138,7 +138,7 @@ func TestRestoredUser(t *testing.T) {
 	}
 }
 
-// favoritesOf are favorites as they are restored.
+// favoritesOf returns restored favorites of a user.
 func favoritesOf(u *kubevisionv1alpha1.KubeVisionUser) *corev1.ConfigMap {
 	return &corev1.ConfigMap{
 		ObjectMeta: metav1.ObjectMeta{
@@ -213,7 +213,7 @@ func TestNobodyTakesANameOverByARestore(t *testing.T) {
 		}
 	}
 
-	// Credentials that claim another user, or that have an owner, are not adopted, whoever has written them.
+	// Credentials with the label of another user, or with an owner, are not adopted, independent of their author.
 	other := newUser(t, "")
 	for what, how := range map[string]func(*corev1.Secret){
 		"of another user": func(s *corev1.Secret) { s.Labels[names.UserLabel] = "somebody" },

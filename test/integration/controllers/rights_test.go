@@ -73,7 +73,7 @@ func rulesOf(tb testing.TB, where string, ref rbacv1.RoleRef, namespace string) 
 	return out
 }
 
-// readerRights are those of the account of the read cache, on the host and on members.
+// readerRights returns the rights of the account of the read cache, on the host and on members.
 func readerRights() []string {
 	return []string{
 		"everywhere: ClusterRole view",
@@ -96,6 +96,8 @@ func TestRightsOfThePrograms(t *testing.T) {
 			"everywhere: ClusterRole system:auth-delegator",
 			"everywhere: bind,escalate rbac.authorization.k8s.io/clusterroles,roles",
 			"everywhere: create,patch events.k8s.io/events",
+			"everywhere: create,patch kubevision.io/kubevisionpolicyparameters " +
+				"kubevision-last-admin,kubevision-object-quota",
 			"everywhere: get,list,watch /namespaces",
 			"everywhere: get,list,watch,create,patch kubevision.io/kubevisionclusters",
 			"everywhere: get,list,watch,create,patch kubevision.io/kubevisionusers,kubevisionrolebindings",
@@ -105,6 +107,7 @@ func TestRightsOfThePrograms(t *testing.T) {
 			"everywhere: get,patch apiregistration.k8s.io/apiservices v1alpha1.dashboard.kubevision.io",
 			"everywhere: list /nodes",
 			"everywhere: list,watch apiregistration.k8s.io/apiservices",
+			"everywhere: list,watch kubevision.io/kubevisionpolicyparameters",
 			"everywhere: patch " +
 				"kubevision.io/kubevisionusers/status,kubevisionclusters/status,kubevisionrolebindings/status",
 			"everywhere: update kubevision.io/kubevisionusers/finalizers",

@@ -21,7 +21,7 @@ import (
 	"github.com/kubevision-io/kubevision/test/grants"
 )
 
-// stuck creates a namespace that is being deleted and does not go, because an object in it has a finalizer.
+// stuck creates a namespace whose deletion does not complete, because an object in it has a finalizer.
 func stuck(tb testing.TB, namespace string) {
 	tb.Helper()
 	m := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "stays",

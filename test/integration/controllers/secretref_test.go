@@ -21,8 +21,8 @@ func ownSecrets() []string {
 		names.CredentialsSecret("nobody")}
 }
 
-// TestSecretsOfKubeVisionCannotBeNamed verifies that a user cannot refer to KubeVision's own Secrets: with the
-// signing key as the password, its holder could forge any session.
+// TestSecretsOfKubeVisionCannotBeNamed verifies that a user cannot refer to KubeVision's own Secrets. Otherwise a user
+// with the signing key as the password could forge any session.
 func TestSecretsOfKubeVisionCannotBeNamed(t *testing.T) {
 	const own = "this Secret is reserved for KubeVision; create another one"
 	users, clusters := map[string]verdict{}, map[string]verdict{}

@@ -167,8 +167,8 @@ func TestRelabelledClustersGrantNothing(t *testing.T) {
 		`{"metadata":{"finalizers":null}}`)
 }
 
-// TestNoClusterBorrowsTheCredentialsOfAnother verifies that a registration cannot refer to the Secret of another: it
-// would be the same cluster with labels of the registrar's choice.
+// TestNoClusterBorrowsTheCredentialsOfAnother verifies that a registration cannot refer to the Secret of another one.
+// Otherwise it would be the same cluster with labels of the registrar's choice.
 func TestNoClusterBorrowsTheCredentialsOfAnother(t *testing.T) {
 	guard(t)
 	prod := clusterObject(unique("prod"), nil)
@@ -231,8 +231,8 @@ func TestSelectorsAreReadAsKubernetesReadsThem(t *testing.T) {
 	}
 }
 
-// TestLabelsOfNamespacesGrantNothing verifies that an author of namespace labels cannot match a binding whose role
-// they may not bind.
+// TestLabelsOfNamespacesGrantNothing verifies that an author of namespace labels cannot match a binding whose role the
+// author may not bind.
 func TestLabelsOfNamespacesGrantNothing(t *testing.T) {
 	guard(t)
 	team := unique("team")
@@ -276,7 +276,7 @@ func TestSelectorsOfEveryNamespaceHoldNobodyUp(t *testing.T) {
 }
 
 // TestProtectionIsNotTakenOff verifies that a user cannot remove the protection of a namespace if this grants a role
-// that they may not bind.
+// that the user may not bind.
 func TestProtectionIsNotTakenOff(t *testing.T) {
 	guard(t)
 	newBinding(t, "dev", nil, grants.ToUser("nobody"))
@@ -290,8 +290,8 @@ func TestProtectionIsNotTakenOff(t *testing.T) {
 	mayPatch(t, as, n, `{"metadata":{"labels":{"`+label+`":"yes"}}}`)
 }
 
-// TestUsersInheritNothing verifies that a new user cannot get the name of an earlier one, or a group, if this grants
-// a role that the author may not bind.
+// TestUsersInheritNothing verifies that a new user cannot get the name of an earlier user, or a group, if this grants a
+// role that the author may not bind.
 func TestUsersInheritNothing(t *testing.T) {
 	guard(t)
 	group, other := unique("group"), unique("other")
@@ -315,8 +315,7 @@ func TestUsersInheritNothing(t *testing.T) {
 		`{"spec":{"displayName":"x"}}`)
 }
 
-// TestAccountsAreNotTakenOver verifies that a user cannot take over an account that holds a role which they may not
-// bind.
+// TestAccountsAreNotTakenOver verifies that a user cannot take over an account with a role that the user may not bind.
 func TestAccountsAreNotTakenOver(t *testing.T) {
 	guard(t)
 	group := unique("group")

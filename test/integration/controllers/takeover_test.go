@@ -21,7 +21,7 @@ import (
 	"github.com/kubevision-io/kubevision/test/environment"
 )
 
-// takeover is how long a replica may take to follow one that was killed.
+// takeover bounds the time until a replica replaces one that was killed.
 const takeover = 5 * time.Second
 
 // electionFlags returns the flags of the lease in the Deployment, which runs two replicas.
@@ -91,7 +91,7 @@ func TestTakeover(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	time.Sleep(time.Second) // until the second one knows of the lease
+	time.Sleep(time.Second) // time for the second replica to observe the lease
 	if err := first.Kill(); err != nil {
 		t.Fatal(err)
 	}

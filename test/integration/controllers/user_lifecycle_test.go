@@ -116,7 +116,7 @@ func TestUserTakesEverythingAlong(t *testing.T) {
 	awaitToken(t, login.AccessToken, dashboardv1alpha1.CodeTokenExpired)
 }
 
-// again creates a user with the name of an earlier one, as another person.
+// again creates a user with the name of an earlier one, who is another person.
 func again(tb testing.TB, u *kubevisionv1alpha1.KubeVisionUser, source string) *kubevisionv1alpha1.KubeVisionUser {
 	tb.Helper()
 	next := userObject(source)
@@ -153,8 +153,8 @@ func TestUserMadeAgainIsAnotherPerson(t *testing.T) {
 	}
 }
 
-// TestOrphanedCredentialsAreNoWayIn verifies that orphaned credentials do not give the previous holder of the name
-// access to the new user's account.
+// TestOrphanedCredentialsAreNoWayIn verifies that orphaned credentials do not allow the previous holder of the name to
+// log in as the new user.
 func TestOrphanedCredentialsAreNoWayIn(t *testing.T) {
 	guard(t)
 	oldValue := newPassword()

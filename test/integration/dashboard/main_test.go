@@ -52,7 +52,7 @@ func newBrowser(tb testing.TB, role string) *browser {
 	return b
 }
 
-// call sends a request with a body, unless it is nil.
+// call sends a request with a body. The body may be nil.
 func (b *browser) call(tb testing.TB, method, path string, body any) wire.Envelope {
 	tb.Helper()
 	return b.client.Call(tb, b.request(tb, method, path, body))

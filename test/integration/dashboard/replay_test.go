@@ -15,7 +15,7 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// deployment is the object to create. The dashboard adds top-level fields to the object that it was given.
+// deployment is the object to create. The dashboard adds top-level fields to it when it sends it back.
 const deployment = `{"apiVersion":"apps/v1","kind":"Deployment","metadata":{"name":"web","namespace":"NAMESPACE"},
 "spec":{"replicas":1,"selector":{"matchLabels":{"app":"web"}},"template":{"metadata":{"labels":{"app":"web"}},
 "spec":{"containers":[{"name":"main","image":"registry.example.com/web:1"}]}}}}`
@@ -105,7 +105,7 @@ func (r *replay) check(t *testing.T, c call, data json.RawMessage) {
 		t.Errorf("%s %s: %v", c.method, c.path, err)
 	}
 	if string(data) == "[]" && strings.Contains(c.path, "/crds") {
-		return // the cluster has only those of other tests
+		return // the cluster contains only objects of other tests
 	}
 	for field := range strings.FieldsSeq(c.fields) {
 		if value, ok := object[field]; !ok || string(value) == "null" {

@@ -36,7 +36,7 @@ type plane struct {
 	*localcluster.Cluster
 
 	admin, programs client.Client
-	// kubeconfig is that of the administrator.
+	// kubeconfig is the kubeconfig of the administrator.
 	kubeconfig string
 }
 
@@ -106,7 +106,7 @@ func start(ctx context.Context, dir string) (*plane, error) {
 	return p, nil
 }
 
-// outcome is what a command has printed, and how long it took.
+// outcome contains the output and the duration of a command.
 type outcome struct {
 	output string
 	err    error

@@ -27,13 +27,13 @@ import (
 
 const (
 	memberName = "edge"
-	// hang is how long a command of somebody careless waits. kubectl would wait for ever.
+	// hang bounds the wait of the careless commands. By default, kubectl would wait forever.
 	hang = "--timeout=3s"
 )
 
 var everyOrder = flag.Bool("every-order", false, "try each order of removal, which takes minutes")
 
-// careless are the commands by which somebody may try to remove an installation.
+// careless returns commands with which a user may try to remove an installation.
 func careless() map[string][]string {
 	return map[string][]string{
 		"objects": {
@@ -45,7 +45,8 @@ func careless() map[string][]string {
 }
 
 // TestRemovalInEveryOrder deletes parts of an installation in two orders, or in every order, while its programs do not
-// run, and before kube-apiserver guards it. No command hangs, and "remove" ends what they began, on the member, too.
+// run and before kube-apiserver protects it. No command hangs, and the command "remove" completes the removal,
+// including the objects on the member.
 func TestRemovalInEveryOrder(t *testing.T) {
 	orders := [][]string{
 		{"objects", "manifests", "namespace"}, {"manifests", "namespace", "objects"},
@@ -68,7 +69,7 @@ func TestRemovalInEveryOrder(t *testing.T) {
 			})
 			var flags []string
 			if lost {
-				// The kubeconfig is gone, and with it the way to the member.
+				// Without the kubeconfig, the member cannot be reached.
 				got := remove(t, "--timeout=20s")
 				if got.err == nil || !strings.Contains(got.output, "KubeVisionCluster "+memberName) {
 					t.Errorf("the grants on the member were lost without a word: %v\n%s", got.err, got.output)
@@ -86,7 +87,7 @@ func TestRemovalInEveryOrder(t *testing.T) {
 
 // TestRemove verifies that one command removes an installation, and succeeds again when nothing is left. It neither
 // deletes an object of another owner with the label of KubeVision's parts, nor waits for one. The Pods end before the
-// namespace: its deletion would last for half of their grace period.
+// namespace, because otherwise its deletion would take half of their grace period.
 func TestRemove(t *testing.T) {
 	install(t)
 	labels := map[string]string{"app.kubernetes.io/part-of": "kubevision"}
@@ -94,7 +95,7 @@ func TestRemove(t *testing.T) {
 		&rbacv1.Role{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "kubevision-of-a-team", Labels: labels}},
 		&rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: "team:kubevision", Labels: labels}},
 	}
-	// Its deletion has begun, and another program has to finish it.
+	// The object is being deleted, and another program must remove its finalizer.
 	held := &rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{
 		Name: "kubevision-held", Labels: labels, Finalizers: []string{"example.com/held"},
 	}}
@@ -126,7 +127,7 @@ func TestRemove(t *testing.T) {
 	checkMember(t, false)
 }
 
-// runPod creates a Pod on a node, and ends it as a kubelet does when it is deleted. The channel gets an error if the
+// runPod creates a Pod on a node, and ends it like a kubelet when it is deleted. The channel receives an error if the
 // namespace was deleted before.
 func runPod(t *testing.T) <-chan error {
 	t.Helper()
@@ -211,8 +212,8 @@ func guarded(t *testing.T) {
 	}
 }
 
-// install applies the manifests, with a user, a binding, and a member on which a grant was placed. It writes the
-// objects before the policies: kube-apiserver may need 30 seconds to find the kinds to which those refer.
+// install applies the manifests, with a user, a binding, and a member with a grant. It writes the objects before the
+// policies, because kube-apiserver may need 30 seconds to find the kinds in the policies.
 func install(t *testing.T) {
 	t.Helper()
 	host.must(t, "apply", "--server-side", "-k", "config/crd")
@@ -266,7 +267,7 @@ func create(t *testing.T, c client.Client, o client.Object) {
 	}
 }
 
-// grant is what the controllers have placed on the member.
+// grant returns the object that the controllers create on the member.
 func grant() *rbacv1.ClusterRoleBinding {
 	return &rbacv1.ClusterRoleBinding{
 		ObjectMeta: metav1.ObjectMeta{
@@ -278,7 +279,7 @@ func grant() *rbacv1.ClusterRoleBinding {
 	}
 }
 
-// checkMember expects that the grant is gone, or exists if the member was abandoned. It deletes it.
+// checkMember verifies that the grant was removed, or that it exists if the member was abandoned. It deletes the grant.
 func checkMember(t *testing.T, abandoned bool) {
 	t.Helper()
 	err := member.admin.Delete(t.Context(), grant())

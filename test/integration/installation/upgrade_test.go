@@ -38,8 +38,8 @@ func TestUpgradeAfterScale(t *testing.T) {
 }
 
 // TestUpgradeAndRollBack applies the manifests of the previous release over those of this one and back. Without a
-// release, it takes the oldest commit within reach. No object of users changes, and no rights stay that the manifests
-// do not have.
+// release, it uses the oldest available commit. No object of users changes, and no rights remain that the manifests do
+// not contain.
 func TestUpgradeAndRollBack(t *testing.T) {
 	install(t)
 	before := object(t)
@@ -76,7 +76,7 @@ func removeAll(t *testing.T) {
 	checkMember(t, false)
 }
 
-// previousManifests extracts the manifests of the last tag, or of a commit a little before this one.
+// previousManifests extracts the manifests of the last tag, or of a recent commit.
 func previousManifests(t *testing.T) string {
 	t.Helper()
 	git := func(args ...string) ([]byte, error) {

@@ -62,11 +62,16 @@ func speak(t *testing.T, to, from string) *frames {
 // request sends the headers of a request, with one header repeated several times.
 func (f *frames) request(stream uint32, method, path string, more hpack.HeaderField, times int) error {
 	f.block.Reset()
-	for _, field := range []hpack.HeaderField{
+	fields := []hpack.HeaderField{
 		{Name: ":method", Value: method}, {Name: ":scheme", Value: "https"}, {Name: ":authority", Value: "localhost"},
-		{Name: ":path", Value: path}, {Name: "content-type", Value: "application/json"},
-		{Name: "content-length", Value: "1000"},
-	} {
+		{Name: ":path", Value: path},
+	}
+	hasBody := method != "GET"
+	if hasBody {
+		fields = append(fields, hpack.HeaderField{Name: "content-type", Value: "application/json"},
+			hpack.HeaderField{Name: "content-length", Value: "1000"})
+	}
+	for _, field := range fields {
 		if err := f.encoder.WriteField(field); err != nil {
 			return fmt.Errorf("encoding a header: %w", err)
 		}
@@ -76,7 +81,9 @@ func (f *frames) request(stream uint32, method, path string, more hpack.HeaderFi
 			return fmt.Errorf("encoding a header: %w", err)
 		}
 	}
-	return f.WriteHeaders(http2.HeadersFrameParam{StreamID: stream, BlockFragment: f.block.Bytes(), EndHeaders: true})
+	return f.WriteHeaders(http2.HeadersFrameParam{
+		StreamID: stream, BlockFragment: f.block.Bytes(), EndHeaders: true, EndStream: !hasBody,
+	})
 }
 
 // TestHeadersOfSlowBodies sends requests whose bodies never arrive, and whose headers the server holds until then. In
@@ -114,6 +121,47 @@ func TestHeadersOfSlowBodies(t *testing.T) {
 			time.Sleep(time.Second) // until the headers are read
 			survives(t, r, mostMiB)
 			ns := set().Namespace(t, "headers")
+			answered(t, get(r.Endpoint(), "/clusters/"+host+"/namespaces/"+ns+"/resources/configmaps",
+				token(t, r, "dev", ns)))
+		})
+	}
+}
+
+// TestUnreadResponses sends requests whose responses the server cannot send, because the client grants no window. The
+// server holds each request until then. It closes the connection after a refusal, but not after a malformed request.
+func TestUnreadResponses(t *testing.T) {
+	const streams, connections = 90, 20
+	for name, tc := range map[string]struct {
+		field hpack.HeaderField
+		times int
+	}{
+		"no more headers": {},
+		"large headers":   {hpack.HeaderField{Name: "a", Value: strings.Repeat("x", 100<<10), Sensitive: true}, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := replica(t)
+			var all sync.WaitGroup
+			for from := range 4 {
+				for range connections {
+					all.Go(func() {
+						f := speak(t, r.Endpoint(), fmt.Sprintf("127.0.1.%d", from+1))
+						if f == nil || f.WriteSettings(http2.Setting{ID: http2.SettingInitialWindowSize}) != nil {
+							return
+						}
+						go func() { _, _ = io.Copy(io.Discard, f.connection) }()
+						for i := range streams {
+							if f.request(uint32(2*i+1), "GET", wire.DirectPath+"//clusters", tc.field,
+								tc.times) != nil {
+								return // the server may close connections
+							}
+						}
+					})
+				}
+			}
+			all.Wait()
+			time.Sleep(5 * time.Second) // until the refusals are written, which are paced
+			survives(t, r, mostMiB)
+			ns := set().Namespace(t, "unread")
 			answered(t, get(r.Endpoint(), "/clusters/"+host+"/namespaces/"+ns+"/resources/configmaps",
 				token(t, r, "dev", ns)))
 		})

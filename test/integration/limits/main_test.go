@@ -40,7 +40,7 @@ func TestMain(m *testing.M) {
 
 func set() fixture.Set { return fixture.Set{Client: env.Client} }
 
-// replica starts an API server for one test, with default flags and others.
+// replica starts an API server for one test, with additional flags.
 func replica(t *testing.T, args ...string) *localcluster.APIServer {
 	t.Helper()
 	r, err := env.KubeVision.StartAPIServer(t.Context(), 0, args...)
@@ -63,7 +63,7 @@ func peak(t *testing.T, r *localcluster.APIServer) float64 {
 	return float64(memory.Peak) / mebibyte
 }
 
-// survives fails if the program exceeds a part of its limit, or has exited.
+// survives fails the test if the program exceeds a fraction of its limit, or has exited.
 func survives(t *testing.T, r *localcluster.APIServer, most float64) {
 	t.Helper()
 	limit := float64(r.MemoryLimit().Bytes) / mebibyte

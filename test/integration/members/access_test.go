@@ -20,8 +20,8 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// TestMemberAccess verifies that a user bound to dev in one namespace of a member can do there what the member's RBAC
-// allows, and learns nothing about other namespaces.
+// TestMemberAccess verifies that a user with the role dev in one namespace of a member has the rights that the member's
+// RBAC grants, and that responses reveal nothing about other namespaces.
 func TestMemberAccess(t *testing.T) {
 	member := theOther(t)
 	c := register(t, member.Config(), nil)
@@ -77,8 +77,8 @@ func TestMemberAccess(t *testing.T) {
 	}
 }
 
-// TestMemberDrift verifies that the objects of a binding on a member are repaired, and that nobody has access while
-// they are missing.
+// TestMemberDrift verifies that the objects of a binding on a member are repaired, and that access is denied while they
+// are missing.
 func TestMemberDrift(t *testing.T) {
 	member := theOther(t)
 	c := register(t, member.Config(), nil)

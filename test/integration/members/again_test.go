@@ -58,8 +58,8 @@ func aggregatedRules(t *testing.T, member *plane, name string) {
 	})
 }
 
-// TestRemadeRoles verifies that an existing role is taken over if only the controller that aggregates ClusterRoles has
-// written it, and that a role of another writer is not.
+// TestRemadeRoles verifies that an existing role is adopted if only the aggregation controller has written it, and that
+// a role of another writer is not.
 func TestRemadeRoles(t *testing.T) {
 	member := theOther(t)
 	remade := func(name, manager string) *rbacv1.ClusterRole {

@@ -162,8 +162,8 @@ func theAlice(t *testing.T, member *plane) (u fixture.User, factor string) {
 	return u, fixture.Enrol(t, wireClient, wire.DirectPath, token)
 }
 
-// TestPageOnBackup does what the page says, in a new control plane: alice has her password, her second factor, her
-// favorites and her rights on a member.
+// TestPageOnBackup runs the commands of the page in a new control plane. It verifies that alice has her password, her
+// second factor, her favorites and her rights on a member.
 func TestPageOnBackup(t *testing.T) {
 	member, in := theOther(t), newShell(t)
 	save, install, create, start, look := backupPage(t)

@@ -30,7 +30,7 @@ import (
 // mostCrashes is enough to crash at every kind of step, and bounds the duration of a test.
 const mostCrashes = 5
 
-// fuse crashes the controllers at one of their writes on a member, before or after the member has received it.
+// fuse kills the controllers at one of their writes on a member, before or after the member has received the write.
 type fuse struct {
 	front   *front
 	burnt   chan struct{}

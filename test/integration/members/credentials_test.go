@@ -40,7 +40,7 @@ func leadTo(tb testing.TB, c *kubevisionv1alpha1.KubeVisionCluster, config *rest
 	}
 }
 
-// TestOtherCluster verifies that a kubeconfig for another cluster is rejected, since the objects on the previous
+// TestOtherCluster verifies that a kubeconfig for another cluster is rejected, because the objects on the previous
 // cluster would never be removed.
 func TestOtherCluster(t *testing.T) {
 	member := theOther(t)

@@ -20,7 +20,7 @@ func TestDeadMember(t *testing.T) {
 	const path = "/namespaces/default/resources/pods"
 	const hanging, later = 4, 10
 	dead, good := newStandin(t), newStandin(t)
-	dead.Config.SetKeepAlivesEnabled(false) // a request on an aborted connection would be sent again on another one
+	dead.Config.SetKeepAlivesEnabled(false) // A request on an aborted connection would be sent again on another one.
 	p, c := onStandin(t, dead)
 	fine := register(t, good.config(registeredToken), nil)
 	set().Bind(t, "fine", fixture.Grant{
@@ -77,7 +77,7 @@ func TestDeadMember(t *testing.T) {
 	p.becomes(t, fixture.Patience, c.Name, path, wire.OK)
 }
 
-// TestNoToken verifies that the error of a member's token request is not passed to the user as an error of the user's
+// TestNoToken verifies that the error of a member's token request is not returned to the user as an error of the user's
 // request.
 func TestNoToken(t *testing.T) {
 	s := newStandin(t)

@@ -48,7 +48,7 @@ func TestExamine(t *testing.T) {
 	for name, test := range map[string]struct {
 		config *rest.Config
 		want   dashboardv1alpha1.ClusterTest
-		// says is a part of the expected message.
+		// says is the expected part of the message.
 		says string
 	}{
 		"good": {member.Config(),

@@ -29,7 +29,7 @@ type front struct {
 	*httptest.Server
 
 	next http.Handler
-	// handle, if it is set, handles a request.
+	// handle handles a request. It may be nil.
 	handle func(next http.Handler, w http.ResponseWriter, r *http.Request)
 
 	mu   sync.Mutex

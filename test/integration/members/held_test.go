@@ -20,7 +20,7 @@ import (
 
 // TestMemoryOfTheServer verifies that data from a member is charged with its decoded size, also within one object.
 func TestMemoryOfTheServer(t *testing.T) {
-	if environment.RaceEnabled {
+	if environment.DetectsRaces() {
 		t.Skip("the race detector needs several times the memory; make test-limits runs this test without it")
 	}
 	const most = 640
@@ -117,7 +117,7 @@ func TestMemoryOfTheServer(t *testing.T) {
 // reviewPath is the path of the member's reviews of user permissions.
 const reviewPath = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 
-// request returns a request about a cluster: below its path, or with its name elsewhere.
+// request returns a request that concerns a cluster: below its path, or with its name elsewhere.
 func request(method, path, cluster, bearer string) wire.Request {
 	r := wire.Request{Method: method, Path: wire.DirectPath + "/clusters/" + cluster + path, Bearer: bearer}
 	switch path {

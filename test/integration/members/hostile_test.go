@@ -38,8 +38,8 @@ func onStandin(t *testing.T, s *standin) (*person, *kubevisionv1alpha1.KubeVisio
 	return p, c
 }
 
-// TestUpstreamHeaders verifies that a member receives only the user, the groups that bindings name and KubeVision's
-// token, whatever headers the request contains.
+// TestUpstreamHeaders verifies that a member receives only the user, the groups in bindings and KubeVision's token,
+// independent of the headers of the request.
 func TestUpstreamHeaders(t *testing.T) {
 	s := newStandin(t)
 	p, c := onStandin(t, s)
@@ -101,9 +101,8 @@ func TestUpstreamHeaders(t *testing.T) {
 	}
 }
 
-// TestRotatedKubeconfig verifies that requests use a changed Secret as soon as its kubeconfig has been tested
-// successfully once. A request in progress with the previous kubeconfig completes, and the previous connection is not
-// used again.
+// TestRotatedKubeconfig verifies that requests use a changed Secret after its kubeconfig has been tested successfully.
+// A request in progress with the previous kubeconfig completes, and the previous connection is not used again.
 func TestRotatedKubeconfig(t *testing.T) {
 	before, after := newStandin(t), newStandin(t)
 	p, c := onStandin(t, before)

@@ -69,8 +69,8 @@ func registerAs(
 	return c
 }
 
-// disputed waits until a registration is rejected because of its identity, while the other has the condition and
-// stays in use. Both have an event, and each names the other.
+// disputed waits until a registration is rejected because of its identity, while the other one has the condition and
+// remains in use. Both have an event that names the other registration.
 func disputed(t *testing.T, newer, older *kubevisionv1alpha1.KubeVisionCluster) {
 	t.Helper()
 	const reason = kubevisionv1alpha1.ReasonIdentityConflict
@@ -229,9 +229,9 @@ func TestHostIsRegisteredOnce(t *testing.T) {
 	}
 }
 
-// TestMemberIsNotClaimed verifies that a false server that claims the identity of a member receives nothing that is
-// meant for the member, whichever name sorts first; that a revocation takes effect on the member; and that the end of
-// either registration affects only its own cluster.
+// TestMemberIsNotClaimed verifies that a false server that claims the identity of a member receives no requests for the
+// member, for each order of the names; that a revocation takes effect on the member; and that the end of either
+// registration affects only its own cluster.
 func TestMemberIsNotClaimed(t *testing.T) {
 	member := theOther(t)
 	production := map[string]string{"environment": fixture.Name("production")}
@@ -271,9 +271,9 @@ func TestMemberIsNotClaimed(t *testing.T) {
 	nothingLeft(t, member)
 }
 
-// TestTwinNeedsProof verifies that a registration of a member with another kubeconfig is the same target, also after
-// a change of either kubeconfig; that it stops being one as soon as its kubeconfig leads to a false server; and that
-// a later registration under its name is not one.
+// TestTwinNeedsProof verifies that a second registration of a member with another kubeconfig is the same target, also
+// after a change of either kubeconfig; that it is no longer the same target when its kubeconfig leads to a false
+// server; and that a later registration with its name is not the same target.
 func TestTwinNeedsProof(t *testing.T) {
 	member := theOther(t)
 	f := newFront(t, member)
@@ -305,7 +305,7 @@ func TestTwinNeedsProof(t *testing.T) {
 	leadTo(t, twin, falsified.config())
 	disputed(t, twin, prod)
 	p.becomes(t, fixture.Patience, twin.Name, "/resources/pods", wire.Unreachable)
-	member.granted(t, b, false) // no selected registration leads there any more
+	member.granted(t, b, false) // no selected registration leads to this cluster now
 	leadTo(t, twin, f.config(tokens[0]))
 	ready(t, twin)
 	undisputed(t, twin)
@@ -341,9 +341,8 @@ func noNonces(t *testing.T, member *plane) {
 	})
 }
 
-// TestTwinWithoutTheHolder verifies that while the registration that holds the identity is disconnected, a
-// registration that was proven to be the same cluster replaces it, and one that was registered meanwhile waits for
-// the proof.
+// TestTwinWithoutTheHolder disconnects the registration that holds the identity. It verifies that a registration with a
+// proof replaces it, and that a registration without a proof waits.
 func TestTwinWithoutTheHolder(t *testing.T) {
 	member := theOther(t)
 	prod := register(t, member.Config(), nil)

@@ -15,7 +15,7 @@ import (
 	"k8s.io/client-go/rest"
 )
 
-// impostor is a front that presents another identity than that of the cluster behind it. It records the writes that
+// impostor is a front that presents an identity other than that of the cluster behind it. It records the writes that
 // pass through it.
 type impostor struct {
 	*front
@@ -52,7 +52,7 @@ func newImpostor(t *testing.T, behind *plane, claims string) *impostor {
 
 func (i *impostor) config() *rest.Config { return i.front.config(i.token) }
 
-// stop lets the impostor stop responding.
+// stop makes the impostor stop responding.
 func (i *impostor) stop() {
 	i.set(func(http.Handler, http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })
 }

@@ -22,8 +22,8 @@ import (
 	"github.com/kubevision-io/kubevision/test/environment"
 )
 
-// fill creates RoleBindings of 1.25 MiB that look as if KubeVision had created them for a role binding, and that
-// nobody can delete at once. Any user with the right to write RoleBindings in one namespace of the member can do
+// fill creates RoleBindings of 1.25 MiB with the labels of a role binding of KubeVision, and with finalizers that
+// prevent their immediate deletion. Any user with the right to write RoleBindings in one namespace of the member can do
 // this.
 func (p *plane) fill(tb testing.TB, namespace, binding string, count int) {
 	tb.Helper()
@@ -63,7 +63,7 @@ func (p *plane) unfill(tb testing.TB, namespace string, count int) {
 
 func skipRace(t *testing.T) {
 	t.Helper()
-	if environment.RaceEnabled {
+	if environment.DetectsRaces() {
 		t.Skip("with the race detector many large objects take minutes; make test-limits runs this test without it")
 	}
 }
@@ -93,8 +93,8 @@ func TestLabelledObjectsKeepNoRights(t *testing.T) {
 	p.becomes(t, fixture.Patience, c.Name, path, wire.NamespaceForbidden)
 }
 
-// TestLimitExceeded verifies that a member which sends more than the controllers can hold cannot be used, since the
-// controllers cannot revoke rights there.
+// TestLimitExceeded verifies that a member that sends more than the controllers can hold cannot be used, because the
+// controllers cannot revoke rights on it.
 func TestLimitExceeded(t *testing.T) {
 	skipRace(t)
 	member := theOther(t)

@@ -39,11 +39,11 @@ func peak(t *testing.T, pid int) uint64 {
 	return memory.Peak >> 20
 }
 
-// shortAttack is the length below which tests do not wait for the recovery of a member that has sent too much: the
-// controllers do not read from it for half a minute.
+// shortAttack is the length below which tests do not wait for the recovery of a member that has exceeded its limit,
+// because the controllers do not read from it for half a minute.
 const shortAttack = 5 * time.Second
 
-// limitExceeded returns true for a member that has sent too much.
+// limitExceeded returns true if a member has exceeded its limit.
 func limitExceeded(t *testing.T, c *kubevisionv1alpha1.KubeVisionCluster) bool {
 	t.Helper()
 	if err := env.Client.Get(t.Context(), client.ObjectKeyFromObject(c), c); err != nil {
@@ -77,7 +77,7 @@ func pour(w http.ResponseWriter, compressed bool, begin, piece string) {
 // TestMemoryOfControllers verifies that excessive data from a member affects only its own condition, and not the
 // memory of the program.
 func TestMemoryOfControllers(t *testing.T) {
-	if environment.RaceEnabled {
+	if environment.DetectsRaces() {
 		t.Skip("the race detector needs several times the memory; make test-limits runs this test without it")
 	}
 	member := theOther(t)
@@ -183,7 +183,7 @@ func TestMemoryOfControllers(t *testing.T) {
 
 // TestMemoryOfManyMembers verifies the common memory limit of members that each stay below their own limit.
 func TestMemoryOfManyMembers(t *testing.T) {
-	if environment.RaceEnabled {
+	if environment.DetectsRaces() {
 		t.Skip("the race detector needs several times the memory; make test-limits runs this test without it")
 	}
 	member := theOther(t)
@@ -222,8 +222,8 @@ func TestMemoryOfManyMembers(t *testing.T) {
 	}
 }
 
-// manyRoles responds with the metadata of ClusterRoles that are charged with some 110 MiB, and with no changes.
-// Labels need more memory than other parts of objects.
+// manyRoles responds with the metadata of ClusterRoles that are charged with about 110 MiB. It sends no changes. Labels
+// need more memory than other parts of objects.
 func manyRoles(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
 	const object = `{"type":"%s","object":{"kind":"PartialObjectMetadata","apiVersion":"meta.k8s.io/v1",` +

@@ -19,8 +19,8 @@ import (
 )
 
 // TestNamesOfTheHostAreNotThoseOfAMember binds readonly to a ServiceAccount of the host, in every form in which a
-// subject can name it, on a member that gives all rights to its own ServiceAccount of that name. The account of the
-// host must not get the rights.
+// subject can name it, on a member that grants all rights to its own ServiceAccount of that name. The account of the
+// host must not get these rights.
 func TestNamesOfTheHostAreNotThoseOfAMember(t *testing.T) {
 	member := theOther(t)
 	c := register(t, member.Config(), nil)
@@ -65,7 +65,7 @@ func TestNamesOfTheHostAreNotThoseOfAMember(t *testing.T) {
 	}
 }
 
-// giveAll gives all rights on the member to the ServiceAccount of this name and to its group.
+// giveAll grants all rights on the member to the ServiceAccount of this name and to its group.
 func giveAll(tb testing.TB, member *plane, account *corev1.ServiceAccount) {
 	tb.Helper()
 	member.set().Create(tb, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: account.Namespace}})

@@ -76,7 +76,7 @@ func TestMemberStops(t *testing.T) {
 		kubevisionv1alpha1.ReasonProbeFailed)
 	condition(t, c, noticed, kubevisionv1alpha1.ReadyCondition, metav1.ConditionFalse,
 		kubevisionv1alpha1.ReasonProbeFailed)
-	// A revocation in the meantime does not wait for the member, and takes effect when it is back.
+	// A revocation during the outage does not wait for the member, and takes effect when the member is available.
 	set().Delete(t, gone)
 	set().Gone(t, gone)
 
@@ -113,7 +113,7 @@ func TestMemberRemoved(t *testing.T) {
 }
 
 // awaitAggregation waits until the kube-controller-manager of a cluster aggregates the rules of roles. After an outage
-// of the API server in another test, it watches ClusterRoles again only after up to a minute.
+// of the API server in another test, it may take up to a minute until it watches ClusterRoles again.
 func awaitAggregation(t *testing.T, member *plane) {
 	t.Helper()
 	name := fixture.Name("aggregated")

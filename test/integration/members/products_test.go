@@ -28,8 +28,8 @@ type product struct {
 	short                         []string
 }
 
-// products returns kinds of products that are often installed beside KubeVision, many of them with names that
-// dashboards use, too.
+// products returns kinds of products that are often installed together with KubeVision. Dashboards use many of their
+// names, too.
 func products() []product {
 	return []product{
 		{"clusters", "cluster", "Cluster", "postgresql.cnpg.io", nil},

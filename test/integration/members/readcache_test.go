@@ -26,7 +26,7 @@ import (
 
 const readerName = "kubevision-reader"
 
-// readerRights returns what is bound to the account of the read cache on a member.
+// readerRights returns the roles that are bound to the account of the read cache on a member.
 func readerRights(tb testing.TB, member *plane) []string {
 	tb.Helper()
 	isReader := func(s rbacv1.Subject) bool { return s.Name == readerName && s.Namespace == fixture.SystemNamespace }

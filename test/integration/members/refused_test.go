@@ -69,9 +69,9 @@ func (r refusedKubeconfig) write(good string) string {
 	return strings.Replace(good, "    token: ", "    "+r.user+"\n    token: ", 1)
 }
 
-// TestRefusedKubeconfigs verifies that a kubeconfig which would run a program, read a file, impersonate a user or
-// trust any server has no effect, whichever way it is written: the API rejects it, the controllers report the reason
-// in the status, and the server does not connect with it.
+// TestRefusedKubeconfigs verifies that a kubeconfig that would run a program, read a file, impersonate a user or trust
+// any server has no effect, in any notation: the API rejects it, the controllers report the reason in the status, and
+// the server does not connect with it.
 func TestRefusedKubeconfigs(t *testing.T) {
 	s := newStandin(t)
 	text, err := localcluster.Kubeconfig(s.config(registeredToken))

@@ -28,7 +28,7 @@ func namesOf(list client.ObjectList) []string {
 	return out
 }
 
-// TestMemberSelectors verifies that clusters and namespaces which come to match get their grant, and lose it with the
+// TestMemberSelectors verifies that clusters and namespaces that begin to match get their grant, and lose it with the
 // label. Two registrations of one cluster are one target: neither removes a grant that the other needs.
 func TestMemberSelectors(t *testing.T) {
 	member := theOther(t)

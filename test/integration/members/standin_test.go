@@ -26,8 +26,8 @@ const (
 	tokenPath  = "/api/v1/namespaces/kubevision-system/serviceaccounts/kubevision-impersonator/token"
 )
 
-// standin is a server that replaces a member and records requests. No real API server can be made to behave as these
-// tests need.
+// standin is a server that replaces a member and records requests. Its behaviour cannot be produced with a real API
+// server.
 type standin struct {
 	*httptest.Server
 
@@ -92,7 +92,7 @@ func write(w http.ResponseWriter, body any) {
 	}
 }
 
-// of returns the requests so far whose path has a suffix.
+// of returns the recorded requests whose path has a suffix.
 func (s *standin) of(suffix string) []*http.Request {
 	s.mu.Lock()
 	defer s.mu.Unlock()

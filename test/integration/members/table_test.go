@@ -14,8 +14,8 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// TestMembersWithoutTables verifies that a member is asked for a Table with metadata only, and that other responses are
-// not taken for one.
+// TestMembersWithoutTables verifies that the server requests a Table with metadata only, and does not treat other
+// responses as one.
 func TestMembersWithoutTables(t *testing.T) {
 	s := newStandin(t)
 	p, c := onStandin(t, s)
@@ -39,6 +39,10 @@ func TestMembersWithoutTables(t *testing.T) {
 		}, wire.Invalid, "view"},
 		"sends many columns": {body(`{"kind":"Table","columnDefinitions":[` + strings.Repeat(`{},`, 1<<20) +
 			`{}],"rows":[]}`), wire.Unreachable, ""},
+		"sends many lists of columns": {body(`{"kind":"Table",` + strings.Repeat(`"columnDefinitions":[`+
+			strings.Repeat(`{},`, 500)+`{}],`, 2000) + `"rows":[]}`), wire.Unreachable, ""},
+		"sends a long token": {body(`{"kind":"Table","metadata":{"continue":"` + strings.Repeat("x", 1<<20) +
+			`"},"rows":[]}`), wire.Unreachable, ""},
 		"sends no rows": {body(`{"kind":"Table","columnDefinitions":[]}`), wire.Unreachable, ""},
 		"sends a table": {body(`{"kind":"Table","rows":null}`), wire.OK, ""},
 	} {

@@ -157,7 +157,7 @@ func cut(length int64) http.HandlerFunc {
 	}
 }
 
-// TestFailuresOfAnAPIServer verifies that the errors of an API server are passed on in its own words.
+// TestFailuresOfAnAPIServer verifies that the messages of errors of an API server are returned unchanged.
 func TestFailuresOfAnAPIServer(t *testing.T) {
 	for name, failure := range failures() {
 		t.Run(name, func(t *testing.T) {
@@ -249,8 +249,8 @@ func TestUnreachableByCertificate(t *testing.T) {
 	}
 }
 
-// issued returns a certificate for the same names as another one and signed by it, which is valid for an hour and
-// expires at a time.
+// issued returns a certificate that is signed by another one and has the same names. It is valid for an hour before the
+// given expiry.
 func issued(t *testing.T, good tls.Certificate, end time.Time) *tls.Certificate {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)

@@ -41,7 +41,7 @@ func everyRequest(cluster string) []wire.Request {
 }
 
 // TestUntypedAnswers verifies that a text from a member does not become a message of KubeVision unless it is a Status
-// of an API server. The code follows from the HTTP status.
+// of an API server. The code depends on the HTTP status.
 func TestUntypedAnswers(t *testing.T) {
 	typed := func(code int, kind, version string) string {
 		return fmt.Sprintf(`{"kind":%q,"apiVersion":%q,"status":"Failure","message":%q,"reason":"Forbidden","code":%d}`,
@@ -86,7 +86,7 @@ func TestUntypedAnswers(t *testing.T) {
 	}
 }
 
-// TestTypedAnswers verifies that messages and warnings of an API server are passed on in one line of bounded length.
+// TestTypedAnswers verifies that messages and warnings of an API server are returned in one line of bounded length.
 func TestTypedAnswers(t *testing.T) {
 	const dirty, clean = "first\nsecond\x1b[31m\u202ethird\u200b", "first second[31mthird"
 	a := newAiling(t)

@@ -28,7 +28,7 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/fixture"
 )
 
-// revoked is how long a right may be used after it was taken away.
+// revoked bounds the time for which a right may be used after its revocation.
 const revoked = time.Second
 
 func noReader(connections *clusters.Connections, cluster string) func(context.Context) error {
@@ -44,10 +44,10 @@ func noReader(connections *clusters.Connections, cluster string) func(context.Co
 	}
 }
 
-// reviewer counts access reviews on a member, and breaks what a test wants broken.
+// reviewer counts access reviews on a member, and fails requests as a test requires.
 type reviewer struct {
 	reviews atomic.Int32
-	// silent says that reviews get no answer.
+	// silent is true if reviews get no response.
 	silent atomic.Bool
 
 	mu sync.Mutex
@@ -80,7 +80,7 @@ func (v *reviewer) serve(next http.Handler, w http.ResponseWriter, r *http.Reque
 	next.ServeHTTP(w, r.WithContext(ctx))
 }
 
-// mend lets requests of kubevision-reader through until end is called.
+// mend accepts requests of kubevision-reader until end is called.
 func (v *reviewer) mend() {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -98,7 +98,7 @@ func ofReader(r *http.Request) bool {
 		"system:serviceaccount:"+fixture.SystemNamespace+":"+readerName)
 }
 
-// judged is somebody on a member behind a front, and the verdicts about them.
+// judged is a user on a member behind a front, and the verdicts about the user.
 type judged struct {
 	*reviewer
 
@@ -120,7 +120,7 @@ func newJudged(t *testing.T) *judged {
 	ready(t, c)
 	condition(t, c, fixture.Patience, kubevisionv1alpha1.ClusterReadCacheCondition, metav1.ConditionTrue, "")
 	u := set().User(t, "judged")
-	set().Bind(t, "judged", fixture.Grant{ // somewhere else, so that the member lets KubeVision act for the user
+	set().Bind(t, "judged", fixture.Grant{ // a binding in another namespace allows KubeVision to impersonate the user
 		Role: kubevisionv1alpha1.RoleReadonly, Subjects: fixture.KubeVisionUsers(u), Cluster: c.Name,
 		Namespaces: []string{"default"},
 	})
@@ -136,7 +136,7 @@ func listPodsIn(namespace string) authorizationv1.ResourceAttributes {
 	return authorizationv1.ResourceAttributes{Verb: "list", Version: "v1", Resource: "pods", Namespace: namespace}
 }
 
-// answer is an error unless the verdict is that one.
+// answer returns an error unless the verdict is the given one.
 func (j *judged) answer(ctx context.Context, a authorizationv1.ResourceAttributes, want bool) error {
 	allowed, err := j.cache.AllowedStale(ctx, j.caller, a, time.Now(), viewerRoles)
 	if err == nil && allowed != want {
@@ -145,7 +145,7 @@ func (j *judged) answer(ctx context.Context, a authorizationv1.ResourceAttribute
 	return err
 }
 
-// within is the time until the verdict is that one. It fails after a second.
+// within returns the time until the verdict is the given one. It fails the test after a second.
 func (j *judged) within(t *testing.T, what string, want bool) {
 	t.Helper()
 	begun := time.Now()
@@ -162,7 +162,7 @@ func (j *judged) within(t *testing.T, what string, want bool) {
 	}
 }
 
-// awaitKept waits until verdicts are kept: no review is made for another question of the same kind.
+// awaitKept waits until verdicts are cached, so that repeated questions cause no reviews.
 func (j *judged) awaitKept(t *testing.T, want bool) {
 	t.Helper()
 	fixture.Eventually(t, "keep the verdict", func(ctx context.Context) error {
@@ -313,7 +313,7 @@ func TestVerdictsOfAMemberThatIsGone(t *testing.T) {
 	j.awaitKept(t, true)
 }
 
-// viewerRoles are the roles of a caller whose binding on the host has not changed.
+// viewerRoles returns the roles of a caller whose binding on the host has not changed.
 func viewerRoles(context.Context) ([]kubevisionv1alpha1.RoleReference, error) {
 	return []kubevisionv1alpha1.RoleReference{{Name: "readonly"}}, nil
 }

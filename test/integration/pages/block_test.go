@@ -12,7 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// kind is the way in which a block of a page is run.
+// kind is the way in which a block of a page is used.
 type kind int
 
 const (
@@ -20,7 +20,7 @@ const (
 	data kind = iota
 	// script is a list of commands without their output.
 	script
-	// session is a list of commands, each after "$ " and with its output.
+	// session is a list of commands with the prefix "$ ", each followed by its output.
 	session
 	// manifest is applied.
 	manifest

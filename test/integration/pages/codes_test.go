@@ -29,8 +29,8 @@ func scriptStep(text string) step {
 	return s
 }
 
-// matchCodes returns an error if the calls of a script have other codes than the page shows. Without any, all of them
-// must be 0.
+// matchCodes returns an error if the codes of the calls of a script differ from those on the page. If the page shows
+// none, all codes must be 0.
 func matchCodes(want []string, output string) error {
 	pattern := tagged
 	if len(want) == 0 {

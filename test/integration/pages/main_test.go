@@ -16,7 +16,7 @@ import (
 	"github.com/pquerna/otp/totp"
 )
 
-// shiftVariable names the file with the number of seconds for which the pages have asked the reader to wait.
+// shiftVariable names the file with the number of seconds for which the pages tell the reader to wait.
 const shiftVariable = "PAGES_SHIFT"
 
 func TestMain(m *testing.M) {

@@ -56,7 +56,7 @@ func TestPages(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// A cold build would take longer than a command may.
+	// A build without a cache would exceed the time of a command.
 	if _, err := localcluster.NodeAssets(t.Context(), t.Output()); err != nil {
 		t.Fatal(err)
 	}
@@ -67,13 +67,13 @@ func TestPages(t *testing.T) {
 			t.Fatal(err)
 		}
 		t.Run(page, func(t *testing.T) { runPage(t, newShell(t, dir, env), page, string(text)) })
-		if t.Failed() { // the next pages depend on this one
+		if t.Failed() { // the following pages depend on this one
 			break
 		}
 	}
 }
 
-// TestEveryPageIsRun verifies that TestPages knows every page with commands.
+// TestEveryPageIsRun verifies that TestPages includes every page with commands.
 func TestEveryPageIsRun(t *testing.T) {
 	root, err := localcluster.ModuleRoot()
 	if err != nil {

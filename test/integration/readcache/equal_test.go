@@ -16,8 +16,8 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// TestEqualsLive compares answers of the cache with those of the API server, for those who may list everything, two
-// namespaces and nothing.
+// TestEqualsLive compares responses of the cache with those of the API server, for users who may list everything, two
+// namespaces, and nothing.
 func TestEqualsLive(t *testing.T) {
 	one, two, foreign := set().Namespace(t, "equal"), set().Namespace(t, "equal-b"), set().Namespace(t, "equal-c")
 	for i, ns := range []string{one, two, foreign} {
@@ -78,7 +78,8 @@ func TestEqualsLive(t *testing.T) {
 	}
 }
 
-// compare waits until both answers are the same: what other tests and the controllers do is on its way to the cache.
+// compare waits until both responses are equal, because changes by other tests and the controllers reach the cache with
+// a delay.
 func compare(t *testing.T, p person, path string) {
 	t.Helper()
 	fixture.Eventually(t, "wait for equal answers", func(context.Context) error {

@@ -41,7 +41,7 @@ func define(t *testing.T, plural, flavor string) *unstructured.Unstructured {
 	return d
 }
 
-// letView lets readers read a kind.
+// letView allows readers to read a kind.
 func letView(t *testing.T, plural string) {
 	t.Helper()
 	set().Create(t, &rbacv1.ClusterRole{
@@ -87,8 +87,8 @@ func (p person) shows(t *testing.T, path, text string) {
 	})
 }
 
-// TestRedefinedKinds verifies that the objects of a kind are shown by its current definition, although none of them has
-// changed.
+// TestRedefinedKinds verifies that the objects of a kind are returned according to its current definition, even if they
+// have not changed.
 func TestRedefinedKinds(t *testing.T) {
 	ns, plural := set().Namespace(t, "redefined"), strings.ReplaceAll(fixture.Name("kettles"), "-", "")+"s"
 	p := bound(t, "readonly", ns)
@@ -166,8 +166,7 @@ func TestNamespaceMadeAgain(t *testing.T) {
 	}
 }
 
-// TestOddNames verifies that objects are found whose names have other characters than those of DNS, and that nothing
-// else is found.
+// TestOddNames verifies that objects with names that are not DNS names are found, and no others.
 func TestOddNames(t *testing.T) {
 	odd := []string{
 		":b",

@@ -46,7 +46,7 @@ type person struct {
 	cluster string
 }
 
-// newPerson makes a user without any binding.
+// newPerson creates a user without any binding.
 func newPerson(tb testing.TB, name string) person {
 	tb.Helper()
 	set().HostCluster(tb, host)
@@ -59,7 +59,7 @@ func newPerson(tb testing.TB, name string) person {
 	return p
 }
 
-// bound makes a user with a role: in some namespaces, or everywhere.
+// bound creates a user with a role: in some namespaces, or in all.
 func bound(tb testing.TB, role string, namespaces ...string) person {
 	tb.Helper()
 	p := newPerson(tb, role)
@@ -117,7 +117,7 @@ func live(path string) string {
 	return path + "?source=live"
 }
 
-// in is the path of the objects of a kind in a namespace, or of one of them.
+// in returns the path of the objects of a kind in a namespace, or of one of them.
 func in(namespace, kind string, name ...string) string {
 	return "/namespaces/" + namespace + "/resources/" + strings.Join(append([]string{kind}, name...), "/")
 }

@@ -15,7 +15,7 @@ import (
 func TestRightTakenAway(t *testing.T) {
 	ns := set().Namespace(t, "taken")
 	configMap(t, ns, "c", nil, "")
-	bound(t, "readonly").cached(t, in(ns, "configmaps")) // the cache has it whatever happens to others
+	bound(t, "readonly").cached(t, in(ns, "configmaps")) // keeps the kind in the cache during the test
 	p := newPerson(t, "taken")
 	p.get(t, in(ns, "configmaps")).Want(t, wire.ClusterForbidden)
 	set().Bind(

@@ -118,7 +118,7 @@ func newRemote(t *testing.T) *remote {
 	return r
 }
 
-// reader makes a user who may read a namespace of the member.
+// reader creates a user who may read a namespace of the member.
 func (r *remote) reader(t *testing.T, namespace string) person {
 	t.Helper()
 	p := newPerson(t, "remote")
@@ -149,7 +149,7 @@ func (r *remote) settle(t *testing.T, p person, path string) wire.Envelope {
 	var e wire.Envelope
 	fixture.Eventually(t, "wait for verdicts that are kept", func(context.Context) error {
 		e = p.cached(t, path)
-		time.Sleep(time.Second) // longer than a verdict is kept that was asked for soon after a change
+		time.Sleep(time.Second) // longer than the lifetime of a verdict that was requested shortly after a change
 		e = p.cached(t, path)
 		before := r.proxy.Reviews()
 		if e = p.cached(t, path); r.proxy.Reviews() != before {
@@ -196,7 +196,7 @@ func (p person) load(t *testing.T, path string) (stop func() (answers, stale int
 	}
 }
 
-// becomesStale waits until answers are stale, of which none may have another source.
+// becomesStale waits until responses are stale. All of them must come from the cache.
 func (p person) becomesStale(t *testing.T, path string) {
 	t.Helper()
 	fixture.Eventually(t, "wait for a stale answer", func(context.Context) error {
@@ -224,7 +224,7 @@ func (p person) heals(t *testing.T, path, name string) {
 }
 
 // TestOutages verifies that, while the watch is broken, the network is cut or the API server is stopped, callers who
-// could read before still can, and that the responses contain their age. Changes during the outage are seen soon after
+// could read before still can, and that the responses contain their age. Changes during the outage appear soon after
 // it, without another list if the API server can continue the watch.
 func TestOutages(t *testing.T) {
 	r := newRemote(t)
@@ -280,7 +280,7 @@ func TestOutages(t *testing.T) {
 				canonical(t, e.Data) != canonical(t, before.Data) {
 				t.Errorf("meta %+v, cut at %s", e.Meta, cut)
 			}
-			late.get(t, path).Want(t, wire.Unreachable) // nobody has asked about them before
+			late.get(t, path).Want(t, wire.Unreachable) // no verdict about this user is cached
 			p.get(t, live(path)).Want(t, wire.Unreachable)
 			time.Sleep(500 * time.Millisecond)
 		}

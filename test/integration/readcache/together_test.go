@@ -28,7 +28,7 @@ import (
 // foreign is part of the names and values of the objects that only some readers may read.
 const foreign = "zanzibar"
 
-// answer is what a reader may learn from a response.
+// answer contains the parts of a response that a reader may learn.
 type answer struct {
 	Code       int
 	Data       string
@@ -145,14 +145,14 @@ func fill(t *testing.T, namespace, label, name string) {
 }
 
 // TestReadersTogether verifies that the responses to readers with different rights, while bindings are created and
-// deleted, are exactly those of a replica without a cache: no object, count or total of others is in any of them.
+// deleted, equal those of a replica without a cache: they contain no object, count or total of other readers.
 func TestReadersTogether(t *testing.T) {
 	own, other := set().Namespace(t, "together"), set().Namespace(t, "together-"+foreign)
 	fill(t, own, own, "own")
 	fill(t, other, own, foreign)
 	admin, viewer := bound(t, "readonly"), bound(t, "readonly", own, "default")
 	nobody, passer := bound(t, "readonly", "default"), bound(t, "readonly", "default")
-	onlooker := bound(t, "readonly", "default") // who may get the namespace of the others, and nothing in it
+	onlooker := bound(t, "readonly", "default") // may get the namespace of the others, but nothing in it
 	role := &rbacv1.ClusterRole{
 		ObjectMeta: metav1.ObjectMeta{Name: fixture.Name("onlooker")},
 		Rules: []rbacv1.PolicyRule{
@@ -193,7 +193,7 @@ func TestReadersTogether(t *testing.T) {
 		"passer":   passer,
 		"onlooker": onlooker,
 	}
-	skip := func(who, path string) bool { // what other tests leave behind is removed meanwhile
+	skip := func(who, path string) bool { // objects of other tests are removed at the same time
 		return who == "admin" && (path == "/overview" || path == "/quota-summary")
 	}
 	for who, p := range people {
@@ -216,7 +216,7 @@ func TestReadersTogether(t *testing.T) {
 	}
 	check := func(who, path string, way int) {
 		if who == "passer" {
-			way %= 2 // the binding may come between two pages
+			way %= 2 // the binding may be created between two pages
 		}
 		a, expected := people[who].reads(t, path, way), want[key{who, path}]
 		switch {
@@ -230,7 +230,7 @@ func TestReadersTogether(t *testing.T) {
 		if who != "admin" && strings.Contains(strings.ReplaceAll(a.Data, other, ""), foreign) {
 			t.Errorf("%s gets from %s %.1000s", who, path, a.Data)
 		}
-		for _, stranger := range []string{"admin", "viewer", "nobody", "onlooker"} { // a tag tells nothing to others
+		for _, stranger := range []string{"admin", "viewer", "nobody", "onlooker"} { // a tag reveals nothing to others
 			if tag := want[key{stranger, path}].tag; tag != "" && stranger != who && way%5 == 0 {
 				r := people[who].request(path)
 				r.Header = http.Header{"If-None-Match": {tag}}

@@ -198,7 +198,7 @@ func TestNothingIsAppliedUnlessAllIsAccepted(t *testing.T) {
 			dev.get(t, in(ns, "configmaps", "good")).Want(t, wire.NotFound)
 		})
 	}
-	// A namespace comes first, and would be there before the other object is refused.
+	// The namespace is first in the order, and would exist before the other object is rejected.
 	early := fixture.Name("early")
 	set().Later(t, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: early}})
 	text := "apiVersion: v1\nkind: Namespace\nmetadata: {name: " + early + "}\n" + configMapText(ns, "Bad_Name", "a")
@@ -220,8 +220,8 @@ func TestNothingIsAppliedUnlessAllIsAccepted(t *testing.T) {
 	}
 }
 
-// TestWhatCannotBeTriedBefore verifies that an object which no dry run can test may fail alone, and that the response
-// reports what was written.
+// TestWhatCannotBeTriedBefore verifies that an object that no dry run can test may fail alone, and that the response
+// reports the written objects.
 func TestWhatCannotBeTriedBefore(t *testing.T) {
 	admin, ns := newPerson(t, "admin"), fixture.Name("late")
 	set().Later(t, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: ns}})
@@ -256,7 +256,7 @@ func TestApplySecrets(t *testing.T) {
 	if strings.Contains(string(e.Raw), canary) {
 		t.Errorf("the value is in %s", e.Raw)
 	}
-	// The API server repeats the second one, which is the same text.
+	// The API server quotes the second value, which has the same text.
 	for _, field := range []string{"immutable", "type"} {
 		refused := dev.send(t, http.MethodPost, "/apply?force=true", yamlType,
 			secret("stringData: {p: "+canary+"}\n"+field+": "+canary))
@@ -266,7 +266,7 @@ func TestApplySecrets(t *testing.T) {
 	}
 }
 
-// TestApplyTakesACode verifies that a fresh code is required, before any write, if one of the objects needs it.
+// TestApplyTakesACode verifies that a fresh code is required, before any write, if one of the objects requires it.
 func TestApplyTakesACode(t *testing.T) {
 	ns := set().Namespace(t, "code")
 	admin := newPerson(t, "admin")

@@ -44,7 +44,7 @@ func TestAKindInstalledAfterStart(t *testing.T) {
 	admin.get(t, path+"/a").Want(t, wire.NotFound)
 }
 
-// installKind installs a namespaced kind whose schema has these properties.
+// installKind installs a namespaced kind whose schema has the given properties.
 func installKind(t *testing.T, prefix, kind string, properties object) (group, plural string) {
 	t.Helper()
 	plural = strings.ReplaceAll(fixture.Name(prefix), "-", "")

@@ -68,7 +68,7 @@ func TestDryRun(t *testing.T) {
 
 	changed := decoded(t, dev.get(t, config))
 	changed["data"] = object{"k": "new"}
-	changed["raw"], changed["name"], changed["namespace"] = object{"x": 1}, "a", ns // as dashboards send it
+	changed["raw"], changed["name"], changed["namespace"] = object{"x": 1}, "a", ns // fields that dashboards add
 	for name, d := range map[string]trial{
 		"replace": tried(t, dev.send(t, http.MethodPut, config+"/dry-run", jsonType,
 			encoded(t, changed)).Want(t, wire.OK)),

@@ -64,7 +64,7 @@ func (d *definition) set(t *testing.T, versions ...any) {
 	})
 }
 
-// becomes waits until a GET on the host is answered with a code, and its text contains a part.
+// becomes waits until a GET on the host returns a code and a text that contains a part.
 func (p person) becomes(t *testing.T, path string, code int, holds string) {
 	t.Helper()
 	var last wire.Envelope
@@ -102,7 +102,7 @@ func TestAKindThatChanges(t *testing.T) {
 	admin.send(t, http.MethodPost, in(ns, plural), yamlType, body("Kettle", "v1beta1", "b")).Want(t, wire.OK)
 	admin.becomes(t, in(ns, plural), wire.OK, d.group+`/v1"`)
 
-	// The preferred version is not served any more.
+	// The preferred version is no longer served.
 	d.set(t, version("v1beta1", true, true), version("v1", false, false))
 	admin.becomes(t, in(ns, plural), wire.OK, d.group+`/v1beta1"`)
 	admin.get(t, in(ns, plural, "a")).Want(t, wire.OK)
@@ -168,7 +168,7 @@ func TestASubresourceThatComesAndGoes(t *testing.T) {
 	}
 }
 
-// TestRefreshIsOfNow verifies that requests after a refresh are served with the discovery at its start or later.
+// TestRefreshIsOfNow verifies that requests after a refresh use a discovery that began with the refresh or later.
 func TestRefreshIsOfNow(t *testing.T) {
 	admin := newPerson(t, "admin")
 	for range 3 {
@@ -191,7 +191,8 @@ func TestRefreshIsOfNow(t *testing.T) {
 	}
 }
 
-// TestAPluralThatKubeVisionUsesToo verifies that such a plural always refers to the kind of the other product.
+// TestAPluralThatKubeVisionUsesToo verifies that a plural that KubeVision uses always refers to the kind of the other
+// product.
 func TestAPluralThatKubeVisionUsesToo(t *testing.T) {
 	d := newDefinition("users", "User", "Namespaced", version("v1", true, true))
 	set().Create(t, d.object)
@@ -214,7 +215,7 @@ func TestAPluralThatKubeVisionUsesToo(t *testing.T) {
 	}
 }
 
-// TestAConversionThatFails verifies that the API server's error is passed on, in searches too.
+// TestAConversionThatFails verifies that the API server's error is returned, also in searches.
 func TestAConversionThatFails(t *testing.T) {
 	plural := strings.ReplaceAll(fixture.Name("converted"), "-", "")
 	d := newDefinition(plural, "Converted", "Namespaced", version("v1", true, true), version("v1beta1", true, false))

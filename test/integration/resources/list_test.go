@@ -71,8 +71,8 @@ func TestSearchAndOrder(t *testing.T) {
 	}
 }
 
-// TestPages verifies the pages of a sorted list: each object appears once, with the total of all. A token is valid
-// only for its own list.
+// TestPages verifies the pages of a sorted list: each object appears once, with the total of all. A token is valid only
+// for its own list.
 func TestPages(t *testing.T) {
 	ns := set().Namespace(t, "pages")
 	viewer := newPerson(t, "readonly", ns)
@@ -191,7 +191,7 @@ func TestOrderAsKubectl(t *testing.T) {
 	}
 }
 
-// ended creates a Pod with two containers, one with a number of restarts and the other with twice that number.
+// ended creates a Pod with two containers: one with the given number of restarts, and one with twice that number.
 func ended(tb testing.TB, ns, name string, restarts int32) {
 	tb.Helper()
 	wants := func(factor int64) corev1.ResourceRequirements {

@@ -23,14 +23,14 @@ const (
 	password  = "correct-horse-battery"
 	masked    = "******"
 	maskedB64 = "KioqKioq"
-	// differs and differsB64 replace values that differ from those of the other side.
+	// differs and differsB64 replace values that differ between the two objects.
 	differs    = "****** (differs)"
 	differsB64 = "KioqKioqIChkaWZmZXJzKQ=="
 )
 
 func b64(text string) string { return base64.StdEncoding.EncodeToString([]byte(text)) }
 
-// applied creates a Secret as a client-side kubectl apply does: with a copy of it in an annotation.
+// applied creates a Secret like client-side kubectl apply: with a copy of the Secret in an annotation.
 func applied(tb testing.TB, ns, name string) *corev1.Secret {
 	tb.Helper()
 	s := &corev1.Secret{
@@ -63,7 +63,7 @@ func stored(tb testing.TB, s *corev1.Secret) *corev1.Secret {
 	return found
 }
 
-// TestAMaskedSecretWrittenBack verifies that masked values are kept, whatever else changes.
+// TestAMaskedSecretWrittenBack verifies that masked values are kept when other fields change.
 func TestAMaskedSecretWrittenBack(t *testing.T) {
 	ns := set().Namespace(t, "masked")
 	dev := newPerson(t, "dev", ns)
@@ -113,8 +113,8 @@ func force(contentType string) string {
 	return ""
 }
 
-// TestAPlaceholderForNothing verifies that a placeholder without a stored value is rejected: it would be stored as
-// the value.
+// TestAPlaceholderForNothing verifies that a placeholder without a stored value is rejected, because it would be stored
+// as the value.
 func TestAPlaceholderForNothing(t *testing.T) {
 	ns := set().Namespace(t, "placeholder")
 	dev := newPerson(t, "dev", ns)

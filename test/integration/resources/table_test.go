@@ -39,7 +39,7 @@ func tableOf(tb testing.TB, e wire.Envelope) (columns []column, rows []object) {
 	return whole.Meta.Columns, rows
 }
 
-// asKubectl returns a table as kubectl get writes it: words that are separated by a single space.
+// asKubectl returns a table in the format of kubectl get, with single spaces between words.
 func asKubectl(tb testing.TB, e wire.Envelope, wide, namespaces bool) string {
 	tb.Helper()
 	columns, rows := tableOf(tb, e)

@@ -129,7 +129,7 @@ func TestApplyConflict(t *testing.T) {
 	dev.send(t, http.MethodPost, in(ns, "configmaps"), jsonType,
 		`{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"shared"},"data":{"k":"theirs"}}`).Want(t, wire.OK)
 	mine := "apiVersion: v1\nkind: ConfigMap\ndata: {k: mine}\n"
-	// The field manager of the creation has the same name and another operation.
+	// The creation has the same field manager with a different operation.
 	e := dev.send(t, http.MethodPatch, config, applyType, mine).Want(t, wire.Stale)
 	if !strings.Contains(e.Message, ".data.k") || !strings.Contains(e.Message, "kubevision") {
 		t.Errorf("the message is %q", e.Message)
@@ -184,8 +184,8 @@ func TestDeletion(t *testing.T) {
 	}
 }
 
-// TestWhereAManifestMayGo verifies that a body which contradicts the URL is rejected, and that it may supply what the
-// URL leaves open.
+// TestWhereAManifestMayGo verifies that a body that contradicts the URL is rejected, and that it may contain the values
+// that the URL omits.
 func TestWhereAManifestMayGo(t *testing.T) {
 	ns := set().Namespace(t, "conform")
 	dev := newPerson(t, "dev", ns)

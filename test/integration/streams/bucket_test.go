@@ -299,13 +299,13 @@ func TestBoundsOfBucket(t *testing.T) {
 		}
 		return nil
 	})
-	found, total, err := s.List(0, 10)
+	found, total, err := s.List(t.Context(), 0, 10)
 	if err != nil || total != 2 || found[0].User != "jane" || found[0].Part+found[1].Part != 3 {
 		t.Fatalf("%+v (%v)", found, err)
 	}
 	bytesRead := 0
 	for i := range found {
-		text, err := s.Open(found[i].ID)
+		text, err := s.Open(t.Context(), found[i].ID)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -323,7 +323,7 @@ func TestBoundsOfBucket(t *testing.T) {
 		t.Errorf("beyond the bound: %v", err)
 	}
 	aged := storeOf(t, prefix, secretKey, func(o *recording.Options) { o.MaxAge = time.Nanosecond })
-	if err := aged.Check(); err != nil {
+	if err := aged.Check(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if left := objects(t, bucket, prefix); len(left) > 0 {
@@ -334,7 +334,7 @@ func TestBoundsOfBucket(t *testing.T) {
 		"untrusted server":  storeOf(t, prefix, secretKey, func(o *recording.Options) { o.Bucket.Roots = nil }),
 	} {
 		_, err := other.Begin(recording.Terminal{})
-		if err == nil || other.Check() == nil || strings.Contains(err.Error(), secretKey) {
+		if err == nil || other.Check(t.Context()) == nil || strings.Contains(err.Error(), secretKey) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

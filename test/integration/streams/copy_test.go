@@ -69,11 +69,11 @@ func (s *socket) finish(tb testing.TB) (content []byte, frames []copyFrame) {
 func random(n int) []byte {
 	out := make([]byte, n)
 	source := rand.NewChaCha8([32]byte{1})
-	_, _ = source.Read(out) // it always succeeds
+	_, _ = source.Read(out) // never fails
 	return out
 }
 
-// copying makes a Pod, and returns a user who may run commands in it, and the directory of the container.
+// copying creates a Pod, and returns a user who may run commands in it, and the directory of the container.
 func copying(tb testing.TB) (p person, namespace, dir string) {
 	tb.Helper()
 	p, namespace = inNamespace(tb, "dev")
@@ -85,8 +85,8 @@ func copying(tb testing.TB) (p person, namespace, dir string) {
 	return p, namespace, dir
 }
 
-// TestCopyOfAFile copies a file into a container and back, with its progress. A copy that is cut off leaves the file
-// that was there before.
+// TestCopyOfAFile copies a file into a container and back, with its progress. A truncated copy does not change the
+// existing file.
 func TestCopyOfAFile(t *testing.T) {
 	p, namespace, dir := copying(t)
 	path, content := filepath.Join(dir, "-data; touch x"), random(3<<20)
@@ -134,7 +134,7 @@ func TestCopyOfAFile(t *testing.T) {
 	}
 }
 
-// onlyFiles returns an error if a directory has other files, such as those of a copy that was cut off.
+// onlyFiles returns an error if a directory contains other files, such as those of a truncated copy.
 func onlyFiles(dir string, names ...string) error {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
@@ -221,7 +221,7 @@ func tarOf(tb testing.TB, names ...string) []byte {
 	return out.Bytes()
 }
 
-// TestRefusedCopies verifies who may copy, and how much.
+// TestRefusedCopies verifies the rights and the limits of copies.
 func TestRefusedCopies(t *testing.T) {
 	p, namespace, dir := copying(t)
 	large := filepath.Join(dir, "large")
@@ -246,7 +246,7 @@ func TestRefusedCopies(t *testing.T) {
 	refused(t, p.client, wire.Request{Path: p.base + path + "&ticket=" + exec}).Want(t, wire.Unauthenticated)
 	reader := bound(t, "readonly", namespace)
 	refused(t, reader.client, reader.get(path)).Want(t, wire.Forbidden)
-	// The right is taken away while a copy waits for its client.
+	// The right is revoked while a copy waits for its client.
 	s := p.copies(t, namespace, "to="+url.QueryEscape(dir+"/new")+"&size=10")
 	s.isAlive(t)
 	p.unbind(t)

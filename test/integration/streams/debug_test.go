@@ -32,7 +32,7 @@ func TestDebugContainer(t *testing.T) {
 	p, namespace := inNamespace(t, "admin")
 	pod := runs(t, namespace, "web", nil, "main")
 	started := make(chan struct{})
-	go func() { // as a kubelet does
+	go func() { // starts the container, like a kubelet
 		defer close(started)
 		for t.Context().Err() == nil {
 			time.Sleep(20 * time.Millisecond)
@@ -70,8 +70,8 @@ func TestDebugContainer(t *testing.T) {
 	reader.post(t, ofPod(namespace, "web", "debug"), "").Want(t, wire.Forbidden)
 }
 
-// TestNodeShell opens a shell on a node: as the user, where RBAC and the Pod Security of the namespace allow it. The
-// Pod is removed at the end.
+// TestNodeShell opens a shell on a node: as the user, if RBAC and the Pod Security of the namespace allow it. The Pod
+// is removed at the end.
 func TestNodeShell(t *testing.T) {
 	if err := kubelet(); err != nil {
 		t.Fatal(err)
@@ -79,7 +79,7 @@ func TestNodeShell(t *testing.T) {
 	p, namespace := inNamespace(t, "admin")
 	path := "/clusters/" + host + "/nodes/" + nodeName + "/shell?namespace=" + namespace
 	started := make(chan *corev1.Pod, 1)
-	go func() { // as a kubelet does
+	go func() { // starts the Pod, like a kubelet
 		var pods corev1.PodList
 		for t.Context().Err() == nil {
 			time.Sleep(20 * time.Millisecond)
@@ -160,7 +160,7 @@ func TestTicketWithACode(t *testing.T) {
 	// Neither the code nor the ticket is good twice.
 	refused(t, p.client, wire.Request{Path: path + ticket}).Want(t, wire.Unauthenticated)
 	p.post(t, "/ws/ticket", body+`,"totpCode":"`+code+`"}`).Want(t, wire.TwoFactorFailed)
-	// A ticket opens nothing but streams: not even the log over HTTP, which would not spend it.
+	// A ticket opens only streams, and not the log over HTTP, which would not mark it as used.
 	log := "/clusters/" + host + "/log/namespaces/kube-system/pods/" + name + "?ticket="
 	p.client.Call(t, wire.Request{Path: p.base + log + p.ticket(t, "")}).Want(t, wire.Unauthenticated)
 }

@@ -48,8 +48,8 @@ func (p person) source(tb testing.TB, path, want string) {
 	})
 }
 
-// TestDisabledReadCache verifies that the topics of a cluster end at once when its read cache is disabled, and that
-// the cache and topics begin anew when it is enabled again.
+// TestDisabledReadCache verifies that the topics of a cluster end when its read cache is disabled, and that the cache
+// and topics start again when it is enabled.
 func TestDisabledReadCache(t *testing.T) {
 	p, ns := inNamespace(t, "dev")
 	path, topic := "/clusters/"+host+"/namespaces/"+ns+"/resources/configmaps", host+":configmaps:"+ns
@@ -57,7 +57,7 @@ func TestDisabledReadCache(t *testing.T) {
 	w.subscribe(t, fields{"initial": true}, topic)
 	p.source(t, path, "cache")
 	t.Cleanup(func() { setReadCache(t, kubevisionv1alpha1.ReadCacheEnabled) })
-	// The controllers take away the rights of the reader soon, which ends the topic as well.
+	// Without the pause of the controllers, the revoked rights of the reader would end the topic, too.
 	controllers := env.KubeVision.ControllerManager()
 	if err := controllers.Stop(); err != nil {
 		t.Fatal(err)
@@ -68,7 +68,7 @@ func TestDisabledReadCache(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	time.Sleep(3 * time.Second) // until the rights have been reviewed for the last time after the binding was made
+	time.Sleep(3 * time.Second) // time for the last review after the binding was created
 	setReadCache(t, kubevisionv1alpha1.ReadCacheDisabled)
 	for end := time.Now().Add(promptly); ; {
 		e, ok := w.within(t, time.Until(end))
@@ -82,7 +82,7 @@ func TestDisabledReadCache(t *testing.T) {
 			break
 		}
 	}
-	w.isAlive(t) // other topics go on
+	w.isAlive(t) // other topics continue
 	w.send(t, fields{"action": "subscribe", "topics": []string{topic}})
 	if e := w.next(t); e.Type != "ERROR" || e.Reason != "not-cached" {
 		t.Errorf("a topic of a cluster without a cache begins with %+v", e)

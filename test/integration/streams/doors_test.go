@@ -28,13 +28,13 @@ func sessionOf(tb testing.TB, p person) string {
 	return fixture.Take(tb, p.AccessToken).Session()
 }
 
-// door is a way to the server.
+// door is a path of access to the server.
 type door struct {
 	client *wire.Client
 	base   string
 }
 
-// doors are both, for whoever sends an access token.
+// doors returns both paths of access for clients with an access token.
 func doors(tb testing.TB) map[string]door {
 	tb.Helper()
 	front, err := wire.ForConfig(env.Cluster.Config())
@@ -48,7 +48,8 @@ func doors(tb testing.TB) map[string]door {
 }
 
 // TestBothDoors verifies that a stream opens directly and through kube-apiserver, with a token and with a ticket, and
-// that it stays open for longer than a minute, after which both servers end other requests. Other tests run meanwhile.
+// that it stays open for longer than a minute, after which both servers end other requests. It runs in parallel with
+// other tests.
 func TestBothDoors(t *testing.T) {
 	ns := set().Namespace(t, "doors")
 	p := bound(t, "readonly", ns)
@@ -65,7 +66,7 @@ func TestBothDoors(t *testing.T) {
 		s.isAlive(t)
 	}
 	opened := time.Now()
-	t.Parallel() // it goes on when the tests that are not parallel have ended
+	t.Parallel() // continues after the tests that are not parallel
 	time.Sleep(time.Until(opened.Add(65 * time.Second)))
 	for _, s := range all {
 		s.isAlive(t)
@@ -158,7 +159,7 @@ func (p person) change(tb testing.TB, change func(*kubevisionv1alpha1.KubeVision
 	}
 }
 
-// TestShutdown verifies that a replica that stops tells clients to connect again.
+// TestShutdown verifies that a replica that shuts down tells clients to reconnect.
 func TestShutdown(t *testing.T) {
 	replica, err := env.KubeVision.StartAPIServer(t.Context(), 0)
 	if err != nil {

@@ -34,7 +34,7 @@ func openEvents(tb testing.TB, d door, p person, query string) serverSent {
 	return serverSent{lines}
 }
 
-// next returns the next event, and the name of its kind, which is empty for a change.
+// next returns the next event and its name, which is empty for a change.
 func (s serverSent) next(tb testing.TB) (kind string, data []byte) {
 	tb.Helper()
 	for s.lines.Scan() {

@@ -22,7 +22,7 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// podAddress returns an address of this machine that API servers connect to: not that of the loopback interface.
+// podAddress returns an address of this machine other than loopback, to which API servers connect.
 func podAddress(tb testing.TB) string {
 	tb.Helper()
 	all, err := net.InterfaceAddrs()
@@ -38,7 +38,7 @@ func podAddress(tb testing.TB) string {
 	return ""
 }
 
-// podServer starts an HTTP server at an address as Pods have it.
+// podServer starts an HTTP server at an address like that of a Pod.
 func podServer(tb testing.TB, ip string) (port int) {
 	tb.Helper()
 	mux := http.NewServeMux()

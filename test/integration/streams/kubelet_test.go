@@ -43,7 +43,7 @@ var kubelet = sync.OnceValue(func() error {
 	return env.Client.Status().Update(ctx, node)
 })
 
-// runs makes a Pod with containers that run, on the simulated node.
+// runs creates a Pod with running containers on the simulated node.
 func runs(tb testing.TB, namespace, name string, labels map[string]string, containers ...string) *corev1.Pod {
 	tb.Helper()
 	if err := kubelet(); err != nil {
@@ -91,7 +91,7 @@ func writeLog(tb testing.TB, namespace, pod, container string, lines ...string) 
 	}
 }
 
-// inNamespace makes a user with a role in a new namespace, who can use it already.
+// inNamespace creates a user with a role in a new namespace, and waits until the role is in force.
 func inNamespace(tb testing.TB, role string) (p person, namespace string) {
 	tb.Helper()
 	namespace = set().Namespace(tb, "streams")
@@ -112,7 +112,7 @@ func ofPod(namespace, pod, what string) string {
 	return "/clusters/" + host + "/namespaces/" + namespace + "/pods/" + pod + "/" + what
 }
 
-// frame is one of the sockets of logs and terminals.
+// frame is a frame of the sockets of logs and terminals.
 type frame struct {
 	Type, Data, Pod, Container, Reason string
 	Cut                                bool
@@ -139,7 +139,7 @@ func (s *socket) next(tb testing.TB) []byte {
 	return nil
 }
 
-// readUntil reads frames until one is wanted, and returns all of them.
+// readUntil reads frames until a wanted one, and returns all of them.
 func readUntil(tb testing.TB, s *socket, wanted func(frame) bool) []frame {
 	tb.Helper()
 	var out []frame

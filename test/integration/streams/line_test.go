@@ -94,7 +94,7 @@ func (l *line) add(ends ...net.Conn) bool {
 	return !l.cut
 }
 
-// set cuts the line, or mends it.
+// set cuts or restores the line.
 func (l *line) set(cut bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -36,7 +36,7 @@ func (p person) text(tb testing.TB, path string) string {
 	return string(response.Body)
 }
 
-// TestLogAsText covers the parts of a log that a request may ask for, and a file.
+// TestLogAsText verifies the parts of a log that a request may select, and the file format.
 func TestLogAsText(t *testing.T) {
 	p, namespace := inNamespace(t, "readonly")
 	runs(t, namespace, "web", nil, "main", "side")
@@ -77,7 +77,7 @@ func TestLogAsText(t *testing.T) {
 	stranger.client.Call(t, stranger.get(path)).Want(t, wire.NamespaceForbidden)
 }
 
-// TestMergedLogs verifies that the lines of several Pods come in the order of their times, each with its Pod.
+// TestMergedLogs verifies that the lines of several Pods are sorted by their times, each with the name of its Pod.
 func TestMergedLogs(t *testing.T) {
 	p, namespace := inNamespace(t, "readonly")
 	labels := map[string]string{"app": "shop"}
@@ -144,7 +144,7 @@ func TestFollowAcrossARestart(t *testing.T) {
 	}
 }
 
-// TestLogEndsWithItsRight verifies that a log ends when the caller may not read it any more.
+// TestLogEndsWithItsRight verifies that a log ends when the caller may no longer read it.
 func TestLogEndsWithItsRight(t *testing.T) {
 	p, namespace := inNamespace(t, "readonly")
 	runs(t, namespace, "web", nil, "main")

@@ -25,7 +25,8 @@ import (
 
 const (
 	host = "host"
-	// promptly bounds what must happen within a second, on a machine that many tests share.
+	// promptly is the time limit for events that normally take less than a second, because many tests share the
+	// machine.
 	promptly = 3 * time.Second
 )
 
@@ -70,7 +71,7 @@ type person struct {
 	base   string
 }
 
-// newPerson makes a user without any binding.
+// newPerson creates a user without any binding.
 func newPerson(tb testing.TB, name string) person {
 	tb.Helper()
 	set().HostCluster(tb, host)
@@ -89,7 +90,7 @@ func at(tb testing.TB, endpoint string) *wire.Client {
 	return client
 }
 
-// bound makes a user with a role: in some namespaces, or everywhere.
+// bound creates a user with a role: in some namespaces, or in all.
 func bound(tb testing.TB, role string, namespaces ...string) person {
 	tb.Helper()
 	p := newPerson(tb, role)
@@ -115,11 +116,11 @@ func (p person) ticket(tb testing.TB, body string) string {
 	return out.Ticket
 }
 
-// socket is an open stream whose messages are read all the time.
+// socket is an open stream whose messages are read continuously.
 type socket struct {
 	*websocket.Conn
 
-	// messages are what has arrived, pongs the answers to pings, and ended is closed at the end.
+	// messages receives the messages, and pongs the replies to pings. ended is closed at the end.
 	messages chan []byte
 	pongs    chan struct{}
 	ended    chan struct{}

@@ -20,8 +20,8 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// TestMember opens a watch and a terminal on another cluster. Both end with a reason when the cluster is not registered
-// any more.
+// TestMember opens a watch and a terminal on another cluster. Both end with a reason when the cluster is no longer
+// registered.
 func TestMember(t *testing.T) {
 	cluster, err := env.StartCluster(t.Context())
 	if err != nil {
@@ -91,11 +91,11 @@ func TestMember(t *testing.T) {
 	default:
 		t.Errorf("the reason is %q", reason)
 	}
-	w.isAlive(t) // the other topics of the socket go on
+	w.isAlive(t) // other topics of the socket continue
 	set().Gone(t, registered)
 }
 
-// podOnNode makes a Pod on a simulated node of a cluster.
+// podOnNode creates a Pod on a simulated node of a cluster.
 func podOnNode(tb testing.TB, cluster *localcluster.Cluster, admin client.Client) (name string) {
 	tb.Helper()
 	port, err := cluster.StartKubelet(tb.Context())

@@ -55,7 +55,7 @@ func TestOrigins(t *testing.T) {
 				return
 			}
 			refused(t, c, r).Want(t, tc.code)
-			// The refusal comes before the ticket is spent: a page cannot burn tickets of another.
+			// The request is rejected before the ticket is used, so that a page cannot use up tickets of another one.
 			open(t, c, withTicket(p, ticket)).isAlive(t)
 		})
 	}

@@ -24,7 +24,7 @@ type session struct {
 	Bytes                                                int64
 }
 
-// auditor makes a user who may list and play recordings, through RBAC on the host alone.
+// auditor creates a user who may list and play recordings, only through RBAC on the host.
 func auditor(tb testing.TB) person {
 	tb.Helper()
 	p := newPerson(tb, "auditor")
@@ -54,7 +54,7 @@ func TestRecording(t *testing.T) {
 	readUntil(t, conn, func(f frame) bool { return strings.Contains(f.Data, "canary-42") })
 	conn.send(t, typed{Type: "input", Data: "exit\n"})
 	readUntil(t, conn, func(f frame) bool { return f.Type == "close" })
-	// Without a terminal, nothing shows the input: it is recorded as well.
+	// The output of a command without a terminal does not contain the input, so the input is recorded separately.
 	plain := open(t, p.client, p.get(ofPod(namespace, "web", "exec?container=main&command=sh&tty=false")))
 	plain.send(t, typed{Type: "input", Data: "exit # silent-canary\n"})
 	readUntil(t, plain, func(f frame) bool { return f.Type == "close" })
@@ -95,7 +95,7 @@ func TestRecording(t *testing.T) {
 			t.Errorf("%s is not encrypted (%v)", e.Name(), err)
 		}
 	}
-	// The user of a terminal has no right to its recording, and neither has an administrator of the cluster.
+	// Neither the user of a terminal nor an administrator of the cluster has the right to its recording.
 	for _, path := range []string{"/terminal-sessions", "/terminal-sessions/" + found[0].ID + "/play"} {
 		p.client.Call(t, p.get(path)).Want(t, wire.Forbidden)
 	}
@@ -107,7 +107,7 @@ func TestRecording(t *testing.T) {
 	a.client.Call(t, a.get("/terminal-sessions?limit=-1")).Want(t, wire.Invalid)
 }
 
-// TestUnrecordedTerminals verifies that there is no terminal if it cannot be recorded.
+// TestUnrecordedTerminals verifies that no terminal opens if it cannot be recorded.
 func TestUnrecordedTerminals(t *testing.T) {
 	p, namespace := inNamespace(t, "dev")
 	runs(t, namespace, "web", nil, "main")

@@ -18,8 +18,8 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// TestRefusalsOfKubelets verifies that a caller learns why a kubelet has refused the connection of kube-apiserver: the
-// HTTP status of its response, and no text of it.
+// TestRefusalsOfKubelets verifies that a caller gets the HTTP status with which a kubelet has refused the connection of
+// kube-apiserver, but no text of the response.
 func TestRefusalsOfKubelets(t *testing.T) {
 	const secret = "the-text-of-the-kubelet"
 	pair, err := env.Cluster.ClusterCA().IssueServing("127.0.0.1")
@@ -67,7 +67,7 @@ func TestRefusalsOfKubelets(t *testing.T) {
 			t.Errorf("the error of the %s is %q", what, text)
 		}
 	}
-	// The API server makes a Status of a refused log.
+	// The API server returns a Status for a refused log.
 	e := p.client.Call(t, p.get(overHTTP(namespace, "/pods/refused?container=main"))).Want(t, wire.Rejected)
 	if !strings.Contains(e.Message, secret) {
 		t.Errorf("the error of the log is %q", e.Message)

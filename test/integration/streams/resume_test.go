@@ -22,8 +22,8 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// resumer is a client that keeps a copy of a namespace through streams that are cut, and lists again only if it is told
-// that its bookmark has expired.
+// resumer is a client that keeps a copy of a namespace through streams that are cut. It lists again only if its
+// bookmark has expired.
 type resumer struct {
 	person
 
@@ -66,7 +66,7 @@ func (r *resumer) follow(tb testing.TB, wait time.Duration) {
 	}
 }
 
-// apply applies an event. It is false if the stream is of no use any more.
+// apply applies an event. It returns false if the stream must be replaced.
 func (r *resumer) apply(tb testing.TB, e event, initial bool) bool {
 	tb.Helper()
 	switch e.Type {
@@ -98,18 +98,19 @@ func churn(ctx context.Context, ns string, random *rand.Rand) {
 		o := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: fmt.Sprint("o", random.IntN(40))}}
 		switch random.IntN(3) {
 		case 0:
-			_ = env.Client.Create(ctx, o) // it may be there
+			_ = env.Client.Create(ctx, o) // the object may exist
 		case 1:
-			_ = env.Client.Delete(ctx, o) // it may not be there
+			_ = env.Client.Delete(ctx, o) // the object may not exist
 		default:
 			patch := fmt.Appendf(nil, `{"data":{"value":"%d"}}`, random.Int())
-			_ = env.Client.Patch(ctx, o, client.RawPatch("application/merge-patch+json", patch)) // as above
+			// the object may not exist
+			_ = env.Client.Patch(ctx, o, client.RawPatch("application/merge-patch+json", patch))
 		}
 		time.Sleep(5 * time.Millisecond)
 	}
 }
 
-// resumeTime is how long TestResume goes on. The API server is killed, too, if it is set.
+// resumeTime is the duration of TestResume. If it is set, the API server is killed, too.
 var resumeTime = flag.Duration("duration", 0, "how long TestResume goes on, such as 10m; once if it is 0")
 
 // resumption is a test of clients that resume, with a replica that is disturbed.
@@ -187,7 +188,7 @@ func restart(tb testing.TB, p *localcluster.Program) {
 	}
 }
 
-// compare waits until each client has what the API server has, object by object.
+// compare waits until each client has the same objects as the API server.
 func (r *resumption) compare(tb testing.TB) {
 	tb.Helper()
 	want := map[string]string{}
@@ -210,8 +211,8 @@ func (r *resumption) compare(tb testing.TB) {
 	}
 }
 
-// TestResume verifies that clients that are cut off, by replicas that are cut off or killed, have what the API server
-// has, object by object, in the end. They lose nothing unless they are told that their bookmark has expired.
+// TestResume verifies that clients that are disconnected, by replicas that are cut off or killed, finally have the same
+// objects as the API server. They lose no change unless they get the error that their bookmark has expired.
 func TestResume(t *testing.T) {
 	r := newResumption(t)
 	end := time.Now().Add(*resumeTime)

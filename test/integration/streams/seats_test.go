@@ -15,7 +15,8 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// executing returns the requests that take places of kube-apiserver's flow control, of all but its own clients.
+// executing returns the number of requests that occupy seats of kube-apiserver's flow control, except those of its own
+// clients.
 func executing(tb testing.TB, front *wire.Client) int {
 	tb.Helper()
 	const metric = "apiserver_flowcontrol_current_executing_requests{"
@@ -36,8 +37,8 @@ func executing(tb testing.TB, front *wire.Client) int {
 	return sum
 }
 
-// TestStreamsTakeNoPlaces verifies that streams through kube-apiserver on the paths for streams take no seats of its
-// API Priority and Fairness, of which a priority level has some dozens.
+// TestStreamsTakeNoPlaces verifies that streams through kube-apiserver on the paths for streams occupy no seats of API
+// Priority and Fairness. A priority level has only some dozens.
 func TestStreamsTakeNoPlaces(t *testing.T) {
 	p, front := newPerson(t, "seats"), doors(t)["front"]
 	const streams, others = 12, 6

@@ -56,7 +56,7 @@ func TestTerminal(t *testing.T) {
 	}
 }
 
-// TestBinaryTerminal sends all bytes through a command, and receives them unchanged, beside its errors.
+// TestBinaryTerminal sends all byte values through a command, and receives them unchanged, separate from its errors.
 func TestBinaryTerminal(t *testing.T) {
 	p, namespace := inNamespace(t, "dev")
 	runs(t, namespace, "web", nil, "main")
@@ -80,8 +80,8 @@ func TestBinaryTerminal(t *testing.T) {
 	}
 }
 
-// TestWhoMayHaveATerminal verifies that a terminal takes the right to create it, also where the API server of the
-// cluster would allow it to those who may get it.
+// TestWhoMayHaveATerminal verifies that a terminal requires the right to create the subresource, even if the API server
+// of the cluster would require only the right to get it.
 func TestWhoMayHaveATerminal(t *testing.T) {
 	reader, namespace := inNamespace(t, "readonly")
 	runs(t, namespace, "web", nil, "main")
@@ -138,8 +138,8 @@ func TestTerminalEndsWithItsRight(t *testing.T) {
 	}
 }
 
-// TestSensitiveTerminals verifies that a terminal in a namespace of the system takes a fresh code of those who have a
-// second factor.
+// TestSensitiveTerminals verifies that a terminal in a system namespace requires a fresh code of users with a second
+// factor.
 func TestSensitiveTerminals(t *testing.T) {
 	p := bound(t, "admin")
 	runs(t, "kube-system", fixture.Name("system"), nil, "main")
@@ -149,6 +149,6 @@ func TestSensitiveTerminals(t *testing.T) {
 			t.Errorf("%s: code %d", what, code)
 		}
 	}
-	// A shell on a node takes one in each namespace.
+	// A shell on a node requires a code in each namespace.
 	refused(t, p.client, p.get("/clusters/"+host+"/nodes/any/shell?namespace=default")).Want(t, wire.TwoFactorRequired)
 }

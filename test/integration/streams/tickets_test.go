@@ -90,7 +90,7 @@ func TestTicketIsBound(t *testing.T) {
 	}
 	ticket := p.ticket(t, "")
 	at := strings.Index(ticket, ".")
-	flip := func(i int) string { // another character of the alphabet
+	flip := func(i int) string { // replaces a character with another one of the alphabet
 		return ticket[:i] + map[bool]string{true: "B", false: "A"}[ticket[i] == 'A'] + ticket[i+1:]
 	}
 	for name, forged := range map[string]string{
@@ -113,8 +113,8 @@ func TestTicketIsBound(t *testing.T) {
 	refused(t, p.client, withTicket(p, ticket)).Want(t, wire.TokenExpired)
 }
 
-// TestSpentTicketsAreForgotten verifies that a session remembers a ticket only as long as the ticket is valid, and
-// refuses tickets beyond its bound.
+// TestSpentTicketsAreForgotten verifies that a session records a used ticket only while the ticket is valid, and
+// rejects tickets beyond its bound.
 func TestSpentTicketsAreForgotten(t *testing.T) {
 	p := newPerson(t, "spender")
 	for range kubevisionv1alpha1.MaxSpentTickets {
@@ -186,7 +186,7 @@ func TestTicketIsNowhere(t *testing.T) {
 	}
 }
 
-// checkLog stops a replica, and returns its log, which must not have a secret.
+// checkLog stops a replica, and returns its log, which must not contain a secret.
 func checkLog(tb testing.TB, replica *localcluster.APIServer, secret string) string {
 	tb.Helper()
 	if err := replica.Stop(); err != nil {

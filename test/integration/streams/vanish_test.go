@@ -37,8 +37,8 @@ func gauge(ctx context.Context, c *wire.Client, name string) (float64, error) {
 	return sum, nil
 }
 
-// TestVanishedClients verifies that the goroutines and the connections to the cluster are back to where they were after
-// clients of all kinds of streams vanish without a word.
+// TestVanishedClients verifies that the numbers of goroutines and of connections to the cluster return to their initial
+// values after clients of all kinds of streams disconnect without a close message.
 func TestVanishedClients(t *testing.T) {
 	metrics := env.Administrator(t)
 	p, namespace := inNamespace(t, "dev")
@@ -77,7 +77,7 @@ func TestVanishedClients(t *testing.T) {
 			_ = s.NetConn().Close()
 		}
 	}
-	others, err := gauge(t.Context(), metrics, "kubevision_streams_open") // those of TestBothDoors
+	others, err := gauge(t.Context(), metrics, "kubevision_streams_open") // streams of TestBothDoors
 	if err != nil {
 		t.Fatal(err)
 	}

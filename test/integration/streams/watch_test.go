@@ -90,7 +90,7 @@ func (w *watcher) next(tb testing.TB) event {
 	return e
 }
 
-// within returns the next event, or false if there is none for a while.
+// within returns the next event, or false after a timeout.
 func (w *watcher) within(tb testing.TB, wait time.Duration) (event, bool) {
 	tb.Helper()
 	if len(w.pending) == 0 {
@@ -114,7 +114,7 @@ func (w *watcher) within(tb testing.TB, wait time.Duration) (event, bool) {
 	return e, true
 }
 
-// until returns the first event of a name, and fails if another one arrives that is not expected.
+// until returns the first event about a name. It fails the test if an unexpected event arrives before.
 func (w *watcher) until(tb testing.TB, kind, name string) event {
 	tb.Helper()
 	for {
@@ -142,7 +142,7 @@ func (w *watcher) nothing(tb testing.TB, wait time.Duration, about string) {
 	}
 }
 
-// untilWithout waits for an event, and fails the test if one about another object arrives before.
+// untilWithout waits for an event. It fails the test if an event about another object arrives before.
 func (w *watcher) untilWithout(tb testing.TB, kind, name, other string) event {
 	tb.Helper()
 	for {
@@ -174,8 +174,8 @@ func update(tb testing.TB, o *corev1.ConfigMap, value string) {
 	}
 }
 
-// TestWatch verifies that each change of a topic arrives as dashboards read it, whole or as a summary, and nothing
-// else.
+// TestWatch verifies that each change of a topic arrives in the format that dashboards read, whole or as a summary, and
+// that no other events arrive.
 func TestWatch(t *testing.T) {
 	ns, other := set().Namespace(t, "watched"), set().Namespace(t, "other")
 	p := bound(t, "readonly")
@@ -355,7 +355,7 @@ func TestWatchWithoutSubscription(t *testing.T) {
 	if n < 2 || n > 4 {
 		t.Errorf("%d events in 3 seconds", n)
 	}
-	list(p, "serviceaccounts") // after the stream
+	list(p, "serviceaccounts") // a list after the stream was opened
 	set().Create(t, &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "late"}})
 	w.until(t, "ADDED", "late")
 	stranger.nothing(t, 100*time.Millisecond, ns)

@@ -21,7 +21,7 @@ import (
 
 func quantity(s string) resource.Quantity { return resource.MustParse(s) }
 
-// wantingPod returns a function that creates a Pod. It is refused until the namespace has its ServiceAccount.
+// wantingPod returns a function that creates a Pod. The creation fails until the namespace has its ServiceAccount.
 func wantingPod(namespace string) func(context.Context) error {
 	return podThatWants(namespace, "wanting", corev1.ResourceRequirements{
 		Requests: corev1.ResourceList{"cpu": quantity("250m"), "memory": quantity("64Mi")},
@@ -49,7 +49,7 @@ func object(gvk schema.GroupVersionKind, namespace, name string, content map[str
 	return o
 }
 
-// serveMetrics lets the cluster serve metrics of a node and of the wanting Pod, as custom objects that replace a
+// serveMetrics makes the cluster serve metrics of a node and of the wanting Pod, as custom objects that replace a
 // metrics server.
 func serveMetrics(tb testing.TB, namespace, node string) {
 	tb.Helper()

@@ -27,8 +27,8 @@ func event(tb testing.TB, namespace, name string, at time.Time) {
 	})
 }
 
-// TestOverviewLeavesOwnEventsOut verifies that KubeVision's own events are omitted: there are many, and they do not
-// describe the cluster's workloads.
+// TestOverviewLeavesOwnEventsOut verifies that KubeVision's own events are omitted, because they are frequent and do
+// not describe the cluster's workloads.
 func TestOverviewLeavesOwnEventsOut(t *testing.T) {
 	ns := set().Namespace(t, "news")
 	all := newViewer(t, "admin")
@@ -102,7 +102,7 @@ func pods(tb testing.TB) int64 {
 	return int64(len(all.Items))
 }
 
-// TestLargePodInTheOverview verifies that a Pod that takes too much memory is left out with a warning, and that the
+// TestLargePodInTheOverview verifies that a Pod that needs too much memory is omitted with a warning, and that the
 // other Pods are counted.
 func TestLargePodInTheOverview(t *testing.T) {
 	ns := set().Namespace(t, "large")
@@ -119,7 +119,7 @@ func TestLargePodInTheOverview(t *testing.T) {
 		})
 		set().Later(t, pod)
 	}
-	want := fmt.Sprintf("pods are incomplete without %s/large: too large to be read", ns)
+	want := fmt.Sprintf("pods: objects are omitted because they are too large: %s/large", ns)
 	fixture.Eventually(t, "see both Pods", func(ctx context.Context) error {
 		response, err := all.client.Do(ctx, all.asks(onHost+"/overview"))
 		if err != nil {
@@ -247,8 +247,8 @@ func TestMetricsBesideThePods(t *testing.T) {
 	sortByUsage(t, limited, mine)
 }
 
-// sortByUsage checks that Pods beside which metrics are shown are sorted by what they use, and not by their
-// requests. Pods that were not measured come last.
+// sortByUsage verifies that Pods with metrics are sorted by their usage rather than their requests. Pods without a
+// measurement are last.
 func sortByUsage(t *testing.T, v *viewer, namespace string) {
 	t.Helper()
 	for name, asked := range map[string][2]string{"greedy": {"900m", "8Mi"}, "young": {"10m", "16Mi"}} {

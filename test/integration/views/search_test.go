@@ -143,8 +143,8 @@ func TestSearchOfSeveralClusters(t *testing.T) {
 	limited.get(t, "/search").Want(t, wire.Required)
 }
 
-// TestSearchWaitsForNobody verifies that a cluster which accepts connections and does not respond is reported beside
-// the results of others.
+// TestSearchWaitsForNobody verifies that a cluster that accepts connections but does not respond is reported together
+// with the results of the others.
 func TestSearchWaitsForNobody(t *testing.T) {
 	w := newWorld(t)
 	limited := newViewer(t, "dev", w.mine)

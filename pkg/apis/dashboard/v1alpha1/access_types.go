@@ -26,11 +26,10 @@ type ClusterAccess struct {
 	Name string `json:"name"`
 	// status is reachable or unreachable. The namespaces of an unreachable cluster are unknown.
 	Status string `json:"status"`
-	// roles are the roles that bindings give the caller there. They are for display only.
+	// roles are the roles that bindings grant the caller on the cluster. They are for display only.
 	// +listType=atomic
 	Roles []string `json:"roles"`
-	// allNamespaces is true if the caller may list the namespaces of the cluster. Then namespaces contains all of
-	// them.
+	// allNamespaces is true if the caller may list the namespaces of the cluster. namespaces then contains all of them.
 	AllNamespaces bool `json:"allNamespaces"`
 	// namespaces are the namespaces that the caller may read, by name.
 	// +listType=atomic

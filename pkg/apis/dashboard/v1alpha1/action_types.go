@@ -35,13 +35,13 @@ type Revision struct {
 	Revision int64 `json:"revision"`
 	// changeCause is the value of the annotation kubernetes.io/change-cause at that revision.
 	ChangeCause string `json:"changeCause"`
-	// name of the ReplicaSet or ControllerRevision that contains the revision.
+	// name is the name of the ReplicaSet or ControllerRevision that contains the revision.
 	Name string `json:"name"`
-	// createdAt is the creation time of that object.
+	// createdAt is the creation time of that ReplicaSet or ControllerRevision.
 	CreatedAt metav1.Time `json:"createdAt"`
 	// current is true for the current revision.
 	Current bool `json:"current"`
-	// images of the containers.
+	// images are the images of the containers.
 	// +listType=atomic
 	Images []string `json:"images"`
 }
@@ -59,7 +59,7 @@ type RevisionListEnvelope struct {
 
 // RollbackRequest is the body of POST .../rollback.
 type RollbackRequest struct {
-	// revision is the target of the rollback; 0 is the one before the current revision.
+	// revision is the target of the rollback; 0 means the revision before the current one.
 	Revision *int64 `json:"revision"`
 }
 
@@ -85,9 +85,9 @@ type RollbackEnvelope struct {
 type BatchDeleteItem struct {
 	// resource is the plural of the kind.
 	Resource string `json:"resource"`
-	// name of the object.
+	// name is the name of the object.
 	Name string `json:"name"`
-	// namespace of the object; empty for cluster-scoped kinds.
+	// namespace is the namespace of the object. It is empty for cluster-scoped kinds.
 	// +optional
 	Namespace string `json:"namespace"`
 }
@@ -96,9 +96,9 @@ type BatchDeleteItem struct {
 type BatchRestartItem struct {
 	// kind is the plural of the kind.
 	Kind string `json:"kind"`
-	// name of the workload.
+	// name is the name of the workload.
 	Name string `json:"name"`
-	// namespace of the workload.
+	// namespace is the namespace of the workload.
 	Namespace string `json:"namespace"`
 }
 

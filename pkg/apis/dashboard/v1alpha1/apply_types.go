@@ -7,20 +7,20 @@ package v1alpha1
 // +enum
 type ApplyOperation string
 
-// The operations. In a dry run they are not performed.
+// Values of ApplyOperation. A dry run only predicts them.
 const (
-	// ApplyCreated is the creation of an object.
+	// ApplyCreated means that the object was created.
 	ApplyCreated ApplyOperation = "created"
-	// ApplyConfigured is a change of an object.
+	// ApplyConfigured means that the object was changed.
 	ApplyConfigured ApplyOperation = "configured"
-	// ApplyUnchanged is no change: the object equals the manifest.
+	// ApplyUnchanged means that the object already equals the manifest.
 	ApplyUnchanged ApplyOperation = "unchanged"
-	// ApplyDeferred is an object that a dry run cannot test: its namespace or its kind is in the same request, and
-	// not in the cluster yet.
+	// ApplyDeferred means that a dry run cannot test the object, because the same request creates its namespace or its
+	// kind.
 	ApplyDeferred ApplyOperation = "deferred"
-	// ApplySkipped is an object that was not applied because of other objects.
+	// ApplySkipped means that the object was not applied because of other objects.
 	ApplySkipped ApplyOperation = "skipped"
-	// ApplyFailed is an object that was rejected.
+	// ApplyFailed means that the object was rejected.
 	ApplyFailed ApplyOperation = "failed"
 )
 
@@ -30,9 +30,9 @@ type ApplyResult struct {
 	APIVersion string `json:"apiVersion"`
 	// kind is the kind of the object.
 	Kind string `json:"kind"`
-	// name of the object.
+	// name is the name of the object.
 	Name string `json:"name"`
-	// namespace of the object; empty for cluster-scoped kinds.
+	// namespace is the namespace of the object. It is empty for cluster-scoped kinds.
 	Namespace string `json:"namespace"`
 	// operation is the operation that was performed.
 	Operation ApplyOperation `json:"operation"`
@@ -46,7 +46,7 @@ type ApplyResult struct {
 type Apply struct {
 	// dryRun is true if nothing was written.
 	DryRun bool `json:"dryRun"`
-	// applied is the number of objects that equal their manifests now, or would do so without the dry run.
+	// applied is the number of objects that equal their manifests. In a dry run, it is the expected number.
 	Applied int32 `json:"applied"`
 	// failed is the number of rejected objects.
 	Failed int32 `json:"failed"`

@@ -7,14 +7,14 @@ package v1alpha1
 type LoginRequest struct {
 	// username is the name of the KubeVisionUser.
 	Username string `json:"username"`
-	// password of the user.
+	// password is the password of the user.
 	Password string `json:"password"`
 	// provider is the user directory. Only "local" is supported.
 	// +optional
 	Provider string `json:"provider,omitempty"`
-	// deviceToken is the token of the last login from this client. It identifies the client as known when many
-	// unknown clients try to log in. It can also be sent in the header X-KubeVision-Device, here and in all calls
-	// that return one.
+	// deviceToken is the token of the last login from this client. It identifies the client as known when many unknown
+	// clients try to log in. It can also be sent in the header X-KubeVision-Device, in this request and in all requests
+	// that return a device token.
 	// +optional
 	DeviceToken string `json:"deviceToken,omitempty"`
 }
@@ -160,7 +160,7 @@ type SetupRequest struct {
 
 // Setup is a second factor before its activation with the first code. It is returned once.
 type Setup struct {
-	// secret in base32, for manual input.
+	// secret is the secret in base32, for manual input.
 	Secret string `json:"secret"`
 	// otpauthUrl is the content of the QR code.
 	OTPAuthURL string `json:"otpauthUrl"`
@@ -197,7 +197,7 @@ type EnabledEnvelope struct {
 	Meta Meta `json:"meta"`
 }
 
-// Disabled confirms that there is no second factor any more.
+// Disabled confirms that the second factor was removed.
 type Disabled struct {
 	// disabled is true.
 	Disabled bool `json:"disabled"`
@@ -206,14 +206,14 @@ type Disabled struct {
 // DisabledEnvelope is the response to POST /auth/2fa/disable.
 type DisabledEnvelope struct {
 	Header `json:",inline"`
-	// data confirms that there is no second factor any more.
+	// data confirms that the second factor was removed.
 	// +optional
 	Data *Disabled `json:"data"`
 	// meta contains information about the response.
 	Meta Meta `json:"meta"`
 }
 
-// RecoveryCodes contains codes that replace a lost second factor, each once.
+// RecoveryCodes contains one-time codes that replace a lost second factor.
 type RecoveryCodes struct {
 	// recoveryCodes are returned once.
 	// +listType=atomic

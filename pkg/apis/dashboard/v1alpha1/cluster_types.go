@@ -25,7 +25,7 @@ type Cluster struct {
 	DisplayName string `json:"displayName"`
 	// status is healthy, unhealthy or pending.
 	Status string `json:"status"`
-	// version of the cluster's API server.
+	// version is the version of the cluster's API server.
 	Version string `json:"version"`
 	// apiServer is the URL of the cluster's API server.
 	APIServer string `json:"apiServer"`
@@ -48,7 +48,7 @@ type ClusterOperatorView struct {
 	// resourceVersion is the version of the registration.
 	// +optional
 	ResourceVersion string `json:"resourceVersion,omitempty"`
-	// conditions of the cluster.
+	// conditions are the conditions of the cluster.
 	// +optional
 	// +listType=map
 	// +listMapKey=type
@@ -73,14 +73,14 @@ const (
 
 // CreateClusterRequest is the body of POST /clusters.
 type CreateClusterRequest struct {
-	// name of the cluster, which is also its id.
+	// name is the name of the cluster, which is also its id.
 	Name string `json:"name"`
 	// displayName is the displayed name. Defaults to the name.
 	// +optional
 	DisplayName string `json:"displayName,omitempty"`
 	// authType is the kind of the connection: kubeconfig or in-cluster.
 	AuthType string `json:"authType"`
-	// kubeconfig for the cluster, with only inline certificate data or a token. It is never returned.
+	// kubeconfig is the kubeconfig for the cluster, with only inline certificate data or a token. It is never returned.
 	// +optional
 	Kubeconfig string `json:"kubeconfig,omitempty"`
 	// labels are matched by the selectors of role bindings.
@@ -99,7 +99,7 @@ type UpdateClusterRequest struct {
 	// kubeconfig replaces the current kubeconfig.
 	// +optional
 	Kubeconfig *string `json:"kubeconfig,omitempty"`
-	// resourceVersion must be that of the registration, if it is set.
+	// resourceVersion is the expected version of the registration. If it is set and differs, the request fails.
 	// +optional
 	ResourceVersion string `json:"resourceVersion,omitempty"`
 }
@@ -110,9 +110,9 @@ type ClusterTest struct {
 	Reachable bool `json:"reachable"`
 	// credentialsValid is true if the API server accepts the registered credentials.
 	CredentialsValid bool `json:"credentialsValid"`
-	// impersonationReady is true if requests can be made as users.
+	// impersonationReady is true if KubeVision can send requests as users.
 	ImpersonationReady bool `json:"impersonationReady"`
-	// version of the API server.
+	// version is the version of the API server.
 	// +optional
 	Version string `json:"version,omitempty"`
 	// message describes a problem and its solution.

@@ -6,7 +6,7 @@ package v1alpha1
 // Code is the result of a request. The HTTP status is always 200; code 0 means success.
 type Code int32
 
-// The codes of the contract, and CodeTooManyRequests. CodeNames returns all of them.
+// Codes of the contract, and CodeTooManyRequests. CodeNames returns all of them.
 const (
 	// CodeOK is success.
 	CodeOK Code = 0
@@ -15,8 +15,7 @@ const (
 	CodeRequired Code = 40001
 	// CodeInvalid is returned for a value of the wrong type or form; meta.field names it.
 	CodeInvalid Code = 40002
-	// CodeUnauthenticated is returned if there is no credential, or if it is not valid for a reason other than its
-	// expiry.
+	// CodeUnauthenticated is returned if the credential is missing, or is invalid for a reason other than its expiry.
 	CodeUnauthenticated Code = 40100
 	// CodeTokenExpired is returned for a genuine token that has expired, or a genuine access token whose session has
 	// ended.

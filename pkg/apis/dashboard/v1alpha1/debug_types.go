@@ -5,25 +5,25 @@ package v1alpha1
 
 // DebugRequest is the body of POST .../pods/{name}/debug.
 type DebugRequest struct {
-	// image is the image of the container. The default is that of the server.
+	// image is the image of the container. Defaults to the debug image of the server.
 	// +optional
 	Image string `json:"image,omitempty"`
-	// command is the command of the container. The default is that of the image.
+	// command is the command of the container. Defaults to the command of the image.
 	// +optional
 	// +listType=atomic
 	Command []string `json:"command,omitempty"`
-	// target is the name of a container whose processes the new one shows.
+	// target is the name of a container whose processes are visible in the new container.
 	// +optional
 	Target string `json:"target,omitempty"`
 }
 
 // DebugContainer is an ephemeral container of a Pod.
 type DebugContainer struct {
-	// container is the name of the container. Attach to it.
+	// container is the name of the container. Use it to attach to the container.
 	Container string `json:"container"`
 	// state is running, waiting or terminated.
 	State string `json:"state"`
-	// message is why the container waits, or how it has ended.
+	// message describes why the container is waiting, or how it has terminated.
 	// +optional
 	Message string `json:"message,omitempty"`
 }

@@ -34,7 +34,7 @@ type DryRun struct {
 	// warnings are the warnings of the API server.
 	// +listType=atomic
 	Warnings []string `json:"warnings"`
-	// diff is the difference. It is null if there is nothing to compare.
+	// diff is the difference between current and proposed. It is null if one of them is null.
 	// +optional
 	Diff *Diff `json:"diff"`
 }
@@ -57,9 +57,9 @@ type DryRunObject struct {
 // Diff is the difference between two versions of an object. It omits the metadata that Kubernetes maintains, such as
 // resourceVersion.
 type Diff struct {
-	// unified is the difference of both as YAML, in unified format. It is empty if there is none.
+	// unified is the difference between the two versions as YAML, in unified format. It is empty if there is none.
 	Unified string `json:"unified"`
-	// paths are the fields that differ: .spec.replicas
+	// paths are the fields that differ, for example .spec.replicas.
 	// +listType=atomic
 	Paths []string `json:"paths"`
 }

@@ -15,14 +15,13 @@ type Meta struct {
 	// source is the source of a read: cache or apiserver.
 	// +optional
 	Source string `json:"source,omitempty"`
-	// stale is true if the data come from a cache that has lost its connection.
+	// stale is true if the data come from a cache that has lost its connection to the cluster.
 	// +optional
 	Stale bool `json:"stale,omitempty"`
 	// asOf is the last time at which stale data were known to be current.
 	// +optional
 	AsOf *metav1.Time `json:"asOf,omitempty"`
-	// notModified is true if the data are those whose entity tag the client
-	// has sent in If-None-Match. They are null then.
+	// notModified is true if the data have the entity tag of the header If-None-Match. data is then null.
 	// +optional
 	NotModified bool `json:"notModified,omitempty"`
 	// total is the number of matching items, if it is known.
@@ -31,15 +30,14 @@ type Meta struct {
 	// continue is the token for the next page.
 	// +optional
 	Continue string `json:"continue,omitempty"`
-	// partial is true if the caller may not read the whole cluster. The data cover only the namespaces that the
-	// caller may read.
+	// partial is true if the caller may read only some namespaces. The data then cover only these namespaces.
 	// +optional
 	Partial bool `json:"partial,omitempty"`
 	// namespaces are the namespaces of partial data.
 	// +optional
 	// +listType=set
 	Namespaces []string `json:"namespaces,omitempty"`
-	// columns are the columns of a table, to which the cells of the objects belong.
+	// columns are the columns of a table. The cells of each object have the same order.
 	// +optional
 	// +listType=atomic
 	Columns []TableColumn `json:"columns,omitempty"`
@@ -57,7 +55,7 @@ type Meta struct {
 
 // Values of Meta.Source.
 const (
-	// SourceAPIServer means that the cluster's API server has answered this request.
+	// SourceAPIServer means that the data come from the cluster's API server.
 	SourceAPIServer = "apiserver"
 	// SourceCache means that the data come from the read cache.
 	SourceCache = "cache"

@@ -15,7 +15,7 @@ type Favorite struct {
 	UserID string `json:"userId"`
 	// clusterId is the name of the cluster.
 	ClusterID string `json:"clusterId"`
-	// namespace of the object, empty for cluster-scoped kinds.
+	// namespace is the namespace of the object. It is empty for cluster-scoped kinds.
 	Namespace string `json:"namespace"`
 	// resourceType is the plural name of the kind.
 	ResourceType string `json:"resourceType"`
@@ -31,7 +31,7 @@ type Favorite struct {
 type FavoriteRequest struct {
 	// clusterId is the name of the cluster.
 	ClusterID string `json:"clusterId"`
-	// namespace of the object, absent for cluster-scoped kinds.
+	// namespace is the namespace of the object. It is absent for cluster-scoped kinds.
 	// +optional
 	Namespace string `json:"namespace,omitempty"`
 	// resourceType is the plural name of the kind.
@@ -43,7 +43,7 @@ type FavoriteRequest struct {
 	DisplayName string `json:"displayName,omitempty"`
 }
 
-// FavoriteState is the state of an object with regard to favorites.
+// FavoriteState describes whether an object is a favorite.
 type FavoriteState struct {
 	// favorited is true if the object is a favorite.
 	Favorited bool `json:"favorited"`
@@ -54,7 +54,7 @@ type FavoriteState struct {
 
 // FavoriteOrder is the body of PUT /favorites/reorder.
 type FavoriteOrder struct {
-	// orderedIds are the ids of favorites. The other favorites follow.
+	// orderedIds are the ids of favorites in their new order. Favorites that are not listed follow.
 	// +listType=set
 	OrderedIDs []int64 `json:"orderedIds"`
 }

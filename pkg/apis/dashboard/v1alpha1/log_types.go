@@ -5,19 +5,17 @@ package v1alpha1
 
 // LogFrame is a message of the socket of a log.
 type LogFrame struct {
-	// type is log for a line, error for what went wrong, and close at the end,
-	// after which the client need not connect again.
+	// type is log for a line, error for a failure, or close at the end. After close, the client should not reconnect.
 	Type string `json:"type"`
-	// data is the line without its end, or a message.
+	// data is the line without its line feed, or a message.
 	Data string `json:"data"`
-	// pod is the name of the line's pod, where lines of several are sent.
+	// pod is the name of the Pod. It is set if the logs of several Pods are merged.
 	// +optional
 	Pod string `json:"pod,omitempty"`
-	// container is the name of the line's container, where lines of several pods
-	// are sent.
+	// container is the name of the container. It is set if the logs of several Pods are merged.
 	// +optional
 	Container string `json:"container,omitempty"`
-	// cut is true if the line was longer than is sent.
+	// cut is true if the line was truncated.
 	// +optional
 	Cut bool `json:"cut,omitempty"`
 }

@@ -5,7 +5,7 @@ package v1alpha1
 
 // NodeScheduling describes whether Pods are scheduled to a node.
 type NodeScheduling struct {
-	// name of the node.
+	// name is the name of the node.
 	Name string `json:"name"`
 	// unschedulable is true if no new Pods are scheduled to the node.
 	Unschedulable bool `json:"unschedulable"`
@@ -23,20 +23,20 @@ type NodeSchedulingEnvelope struct {
 
 // DrainRequest is the optional body of POST .../drain.
 type DrainRequest struct {
-	// gracePeriodSeconds is the grace period of the Pods. Defaults to that of each Pod.
+	// gracePeriodSeconds is the grace period of the Pods. Defaults to the grace period of each Pod.
 	// +optional
 	GracePeriodSeconds *int64 `json:"gracePeriodSeconds,omitempty"`
 	// timeoutSeconds is the time for which evictions that a PodDisruptionBudget blocks are retried: 1 to 45. Defaults
 	// to 30.
 	// +optional
 	TimeoutSeconds *int64 `json:"timeoutSeconds,omitempty"`
-	// deleteEmptyDirData also evicts Pods with emptyDir volumes, whose data are lost.
+	// deleteEmptyDirData allows the eviction of Pods with emptyDir volumes, whose data are lost.
 	// +optional
 	DeleteEmptyDirData bool `json:"deleteEmptyDirData,omitempty"`
-	// force also evicts Pods that no controller creates again.
+	// force allows the eviction of Pods that no controller recreates.
 	// +optional
 	Force bool `json:"force,omitempty"`
-	// dryRun changes nothing, and returns the expected result.
+	// dryRun returns the expected result without a change.
 	// +optional
 	DryRun bool `json:"dryRun,omitempty"`
 }
@@ -45,7 +45,8 @@ type DrainRequest struct {
 const (
 	// DrainEvicted is the status of a Pod that is terminating or gone.
 	DrainEvicted = "evicted"
-	// DrainSkipped is the status of a Pod that stays on the node: it belongs to a DaemonSet or is a static Pod.
+	// DrainSkipped is the status of a Pod that remains on the node, because it belongs to a DaemonSet or is a static
+	// Pod.
 	DrainSkipped = "skipped"
 	// DrainBlocked is the status of a Pod that cannot be evicted now.
 	DrainBlocked = "blocked"
@@ -55,9 +56,9 @@ const (
 
 // DrainedPod is the result for one Pod.
 type DrainedPod struct {
-	// namespace of the Pod.
+	// namespace is the namespace of the Pod.
 	Namespace string `json:"namespace"`
-	// name of the Pod.
+	// name is the name of the Pod.
 	Name string `json:"name"`
 	// status is evicted, skipped, blocked or failed.
 	Status string `json:"status"`
@@ -71,13 +72,13 @@ type DrainedPod struct {
 
 // Drain is the result of a drain.
 type Drain struct {
-	// name of the node.
+	// name is the name of the node.
 	Name string `json:"name"`
 	// completed is true if no Pod is left to evict. Otherwise the call can be repeated to continue.
 	Completed bool `json:"completed"`
 	// dryRun is true if nothing was changed.
 	DryRun bool `json:"dryRun"`
-	// pods of the node, by namespace and name.
+	// pods are the Pods of the node, sorted by namespace and name.
 	// +listType=atomic
 	Pods []DrainedPod `json:"pods"`
 }

@@ -8,7 +8,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 )
 
-// Object is an object of a cluster in Kubernetes' format, without managedFields. It has further fields, which depend
+// Object is an object of a cluster in Kubernetes' format, without managedFields. It has additional fields, which depend
 // on its kind.
 type Object struct {
 	// apiVersion is the group and version of the object.
@@ -30,7 +30,7 @@ type Object struct {
 	MetricsStatus string `json:"metricsStatus,omitempty"`
 }
 
-// TableColumn is a column of the table of a kind, as kubectl get shows it.
+// TableColumn is a column of the table of a kind, as in the output of kubectl get.
 type TableColumn struct {
 	// name is the heading of the column.
 	Name string `json:"name"`
@@ -39,12 +39,12 @@ type TableColumn struct {
 	// format is the format of the type in OpenAPI. "name" marks the name of the object.
 	// +optional
 	Format string `json:"format,omitempty"`
-	// priority is 0 for columns that are always shown, and higher for those of kubectl get -o wide.
+	// priority is 0 for columns that kubectl get shows, and higher for columns that only kubectl get -o wide shows.
 	// +optional
 	Priority int32 `json:"priority,omitempty"`
 }
 
-// ObjectListEnvelope is a list of objects of a cluster.
+// ObjectListEnvelope is the response to a list of objects of a cluster.
 type ObjectListEnvelope struct {
 	Header `json:",inline"`
 	// data contains the objects in Kubernetes' format, without managedFields.
@@ -55,7 +55,7 @@ type ObjectListEnvelope struct {
 	Meta Meta `json:"meta"`
 }
 
-// ObjectEnvelope is one object of a cluster.
+// ObjectEnvelope is the response with one object of a cluster.
 type ObjectEnvelope struct {
 	Header `json:",inline"`
 	// data is the object in Kubernetes' format, without managedFields.

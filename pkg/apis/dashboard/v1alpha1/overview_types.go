@@ -76,9 +76,9 @@ type Overview struct {
 
 // OverviewResources contains the compute resources of a cluster.
 type OverviewResources struct {
-	// cpu is in thousandths of a CPU.
+	// cpu is the CPU, in thousandths of a CPU.
 	CPU OverviewResource `json:"cpu"`
-	// memory is in bytes.
+	// memory is the memory, in bytes.
 	Memory OverviewResource `json:"memory"`
 	// metricsAvailable is true if the usage is known.
 	MetricsAvailable bool `json:"metricsAvailable"`
@@ -92,7 +92,7 @@ type OverviewResource struct {
 	Usage int64 `json:"usage"`
 	// requests is the sum of the requests of Pods that have not finished.
 	Requests int64 `json:"requests"`
-	// limits is the sum of the limits of those Pods.
+	// limits is the sum of the limits of Pods that have not finished.
 	Limits int64 `json:"limits"`
 }
 
@@ -120,9 +120,9 @@ type OverviewEvent struct {
 	Message string `json:"message"`
 	// objectKind is the kind of the regarding object.
 	ObjectKind string `json:"objectKind"`
-	// objectName is the name of that object.
+	// objectName is the name of the regarding object.
 	ObjectName string `json:"objectName"`
-	// namespace is the namespace of that object.
+	// namespace is the namespace of the regarding object.
 	// +optional
 	Namespace string `json:"namespace,omitempty"`
 	// timestamp is the time of the last occurrence.

@@ -11,7 +11,7 @@ const (
 	MetricsAvailable = "available"
 	// MetricsPending means that the cluster has no measurement of the Pod yet.
 	MetricsPending = "pending"
-	// MetricsUnavailable means that the cluster serves no metrics, or not to the caller.
+	// MetricsUnavailable means that the cluster serves no metrics, or that the caller may not read them.
 	MetricsUnavailable = "unavailable"
 )
 

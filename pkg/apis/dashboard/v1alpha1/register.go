@@ -19,15 +19,15 @@ const (
 )
 
 const (
-	// TokenHeader carries an access token if the Authorization header belongs to kube-apiserver. It takes precedence
-	// over other credentials.
+	// TokenHeader contains an access token if kube-apiserver uses the Authorization header. It takes precedence over
+	// other credentials.
 	TokenHeader = "X-KubeVision-Token" //nolint:gosec // a header's name, not a credential
-	// CodeHeader carries a fresh code of the caller's second factor, which sensitive operations require.
+	// CodeHeader contains a fresh code of the caller's second factor, which sensitive operations require.
 	CodeHeader = "X-KubeVision-TOTP"
 	// CodeField is an alternative to CodeHeader at the top level of a body that is a JSON object.
 	CodeField = "totpCode"
-	// DeviceHeader carries the device token of an earlier login.
+	// DeviceHeader contains the device token of an earlier login.
 	DeviceHeader = "X-KubeVision-Device"
-	// RequestIDHeader carries meta.requestId of the response.
+	// RequestIDHeader contains meta.requestId of the response.
 	RequestIDHeader = "X-Request-Id"
 )

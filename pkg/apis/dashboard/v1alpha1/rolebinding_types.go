@@ -15,8 +15,8 @@ type RoleBindingSpec struct {
 	RoleRef RoleBindingRole `json:"roleRef"`
 	// clusters are the clusters on which the subjects get the role.
 	Clusters RoleBindingTargets `json:"clusters"`
-	// namespaces restricts the role to some of those clusters' namespaces. Without it the role applies in the whole
-	// cluster.
+	// namespaces restricts the role to some namespaces of these clusters. If it is absent, the role applies in the
+	// whole cluster.
 	// +optional
 	Namespaces *RoleBindingTargets `json:"namespaces,omitempty"`
 }
@@ -25,9 +25,9 @@ type RoleBindingSpec struct {
 type RoleBindingSubject struct {
 	// kind is KubeVisionUser, KubeVisionGroup, User, Group or ServiceAccount.
 	Kind string `json:"kind"`
-	// name of the subject.
+	// name is the name of the subject.
 	Name string `json:"name"`
-	// namespace of a ServiceAccount.
+	// namespace is the namespace of a ServiceAccount.
 	// +optional
 	Namespace string `json:"namespace,omitempty"`
 }
@@ -37,13 +37,13 @@ type RoleBindingRole struct {
 	// kind is KubeVisionRole or ClusterRole.
 	// +optional
 	Kind string `json:"kind,omitempty"`
-	// name of a built-in role or of a ClusterRole of the clusters.
+	// name is the name of a built-in role, or of a ClusterRole on the clusters.
 	Name string `json:"name"`
 }
 
 // RoleBindingTargets selects clusters or namespaces, either by name or by label.
 type RoleBindingTargets struct {
-	// names of the targets.
+	// names are the names of the targets.
 	// +optional
 	// +listType=atomic
 	Names []string `json:"names,omitempty"`
@@ -54,7 +54,7 @@ type RoleBindingTargets struct {
 
 // CreateRoleBindingRequest is the body of POST /role-bindings.
 type CreateRoleBindingRequest struct {
-	// name of the role binding, which is also its id.
+	// name is the name of the role binding, which is also its id.
 	Name string `json:"name"`
 	// spec is the role, its subjects, and the clusters and namespaces in which it applies.
 	RoleBindingSpec `json:",inline"`
@@ -64,7 +64,7 @@ type CreateRoleBindingRequest struct {
 type UpdateRoleBindingRequest struct {
 	// spec is the role, its subjects, and the clusters and namespaces in which it applies.
 	RoleBindingSpec `json:",inline"`
-	// resourceVersion must be that of the role binding, if it is set.
+	// resourceVersion is the expected version of the role binding. If it is set and differs, the request fails.
 	// +optional
 	ResourceVersion string `json:"resourceVersion,omitempty"`
 }
@@ -73,7 +73,7 @@ type UpdateRoleBindingRequest struct {
 type RoleBinding struct {
 	// id is the name of the role binding.
 	ID string `json:"id"`
-	// name of the role binding.
+	// name is the name of the role binding.
 	Name string `json:"name"`
 	// spec is the role, its subjects, and the clusters and namespaces in which it applies.
 	RoleBindingSpec `json:",inline"`
@@ -87,12 +87,12 @@ type RoleBinding struct {
 
 // RoleBindingStatus is the applied state of a role binding.
 type RoleBindingStatus struct {
-	// ready is true if the role binding is in force on all selected clusters that can be reached.
+	// ready is true if the role binding is in force on all selected clusters that are reachable.
 	Ready bool `json:"ready"`
 	// summary is a short form of the spec.
 	// +optional
 	Summary *RoleBindingSummary `json:"summary,omitempty"`
-	// conditions of the role binding.
+	// conditions are the conditions of the role binding.
 	// +optional
 	// +listType=map
 	// +listMapKey=type
@@ -104,19 +104,19 @@ type RoleBindingStatus struct {
 
 // RoleBindingSummary is a short form of a spec.
 type RoleBindingSummary struct {
-	// subjects of the role binding.
+	// subjects lists the subjects of the role binding.
 	Subjects string `json:"subjects"`
-	// clusters that the binding selects.
+	// clusters lists the clusters that the binding selects.
 	Clusters string `json:"clusters"`
-	// namespaces that the binding selects.
+	// namespaces lists the namespaces that the binding selects.
 	Namespaces string `json:"namespaces"`
 }
 
 // RoleBindingClusterStatus is the applied state on one cluster.
 type RoleBindingClusterStatus struct {
-	// name of the cluster.
+	// name is the name of the cluster.
 	Name string `json:"name"`
-	// status is True if the role binding is in force there.
+	// status is True if the role binding is in force on the cluster.
 	Status string `json:"status"`
 	// reason is the machine-readable cause of the status.
 	// +optional
@@ -127,7 +127,8 @@ type RoleBindingClusterStatus struct {
 	// clusterRole is the ClusterRole to which the subjects are bound.
 	// +optional
 	ClusterRole string `json:"clusterRole,omitempty"`
-	// namespaceCount is the number of namespaces with a RoleBinding. It is absent if the role applies in all.
+	// namespaceCount is the number of namespaces with a RoleBinding. It is absent if the role applies in all
+	// namespaces.
 	// +optional
 	NamespaceCount *int32 `json:"namespaceCount,omitempty"`
 	// namespaces are the namespaces with a RoleBinding, at most the first 256.

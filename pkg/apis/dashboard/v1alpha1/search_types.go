@@ -10,7 +10,7 @@ type SearchResults struct {
 	Results []SearchGroup `json:"results"`
 	// total is the number of matches of all kinds.
 	Total int64 `json:"total"`
-	// clusters are the searched clusters, in a search of several clusters.
+	// clusters are the searched clusters. It is set if a search covers several clusters.
 	// +optional
 	// +listType=map
 	// +listMapKey=id
@@ -24,11 +24,11 @@ type SearchGroup struct {
 	// items are the best matches.
 	// +listType=atomic
 	Items []SearchItem `json:"items"`
-	// total is the number of matches, which may be more than the items.
+	// total is the number of matches, which may exceed the number of items.
 	Total int64 `json:"total"`
 }
 
-// SearchItem is a match.
+// SearchItem is a matching object.
 type SearchItem struct {
 	// name is the object's name.
 	Name string `json:"name"`
@@ -44,7 +44,7 @@ type SearchItem struct {
 	// labels are the object's labels.
 	// +optional
 	Labels map[string]string `json:"labels,omitempty"`
-	// cluster is the name of the cluster, in a search of several clusters.
+	// cluster is the name of the cluster. It is set if a search covers several clusters.
 	// +optional
 	Cluster string `json:"cluster,omitempty"`
 }
@@ -59,7 +59,7 @@ type SearchedCluster struct {
 	Status string `json:"status"`
 	// total is the number of matches on the cluster.
 	Total int64 `json:"total"`
-	// partial is true if there are kinds or namespaces that the caller may not read.
+	// partial is true if the caller may not read some kinds or namespaces.
 	// +optional
 	Partial bool `json:"partial,omitempty"`
 }

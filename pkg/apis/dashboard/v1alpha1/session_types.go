@@ -3,7 +3,7 @@
 
 package v1alpha1
 
-// ManagedSession is a session of any user, for callers who manage sessions.
+// ManagedSession is a session of any user, as returned to callers who manage sessions.
 type ManagedSession struct {
 	Session `json:",inline"`
 	// user is the name of the user who has logged in.

@@ -13,13 +13,13 @@ type Template struct {
 	CreatedAt metav1.Time `json:"createdAt"`
 	// name is the displayed name of the template.
 	Name string `json:"name"`
-	// category is the group that the template belongs to.
+	// category is the category of the template.
 	Category string `json:"category"`
 	// resourceType is the plural name of the kind.
 	ResourceType string `json:"resourceType"`
 	// content is the manifest, as JSON text.
 	Content string `json:"content"`
-	// isBuiltin is true for the templates that are a part of KubeVision.
+	// isBuiltin is true for the templates that KubeVision provides.
 	IsBuiltin bool `json:"isBuiltin"`
 }
 
@@ -38,7 +38,7 @@ type TemplateListEnvelope struct {
 type ImageReference struct {
 	// registry is the host that serves the image.
 	Registry string `json:"registry"`
-	// repository is the path of the image there.
+	// repository is the path of the image on the registry.
 	Repository string `json:"repository"`
 	// tag is the tag in the name.
 	// +optional

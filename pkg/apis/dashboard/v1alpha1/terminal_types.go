@@ -5,8 +5,8 @@ package v1alpha1
 
 // TerminalFrame is a message of the socket of a terminal, in either direction.
 type TerminalFrame struct {
-	// type is input, resize or ping from the client, and output, info, error or
-	// close from the server. After close, the client need not connect again.
+	// type is input, resize or ping for a message from the client, and output, info, error or close for a message from
+	// the server. After close, the client should not reconnect.
 	Type string `json:"type"`
 	// data is the input, the output or a message.
 	// +optional
@@ -17,51 +17,49 @@ type TerminalFrame struct {
 	// rows is the new height of the terminal, from 0 to 65535.
 	// +optional
 	Rows int32 `json:"rows,omitempty"`
-	// exitCode is that of the command, in a frame of the type close.
+	// exitCode is the exit code of the command. It is set in a frame of type close.
 	// +optional
 	ExitCode *int32 `json:"exitCode,omitempty"`
-	// reason is why the terminal has ended, in a frame of the type close.
+	// reason is the reason for which the terminal has ended. It is set in a frame of type close.
 	// +optional
 	Reason string `json:"reason,omitempty"`
-	// idleSeconds is the time after which a terminal ends in which nothing was
-	// typed or shown, in the frame of the type info.
+	// idleSeconds is the time without input and output after which the terminal ends. It is set in a frame of type
+	// info.
 	// +optional
 	IdleSeconds int64 `json:"idleSeconds,omitempty"`
-	// maxSeconds is the time after which the terminal ends, in the frame of the
-	// type info.
+	// maxSeconds is the maximum duration of the terminal. It is set in a frame of type info.
 	// +optional
 	MaxSeconds int64 `json:"maxSeconds,omitempty"`
 }
 
-// CopyFrame is a text message of a copy of files. The content is in binary
-// messages.
+// CopyFrame is a text message of a file copy. Binary messages carry the content.
 type CopyFrame struct {
-	// type is end from the client, after the last message of a copy into a
-	// container, and info, progress, error or close from the server.
+	// type is end for the message of the client that follows the last content of a copy into a container, and info,
+	// progress, error or close for a message from the server.
 	Type string `json:"type"`
 	// data is a message.
 	// +optional
 	Data string `json:"data,omitempty"`
-	// reason is why the copy has ended, in a frame of the type close. The copy is
-	// complete if it is done.
+	// reason is the reason for which the copy has ended. It is set in a frame of type close. The copy is complete if
+	// the reason is done.
 	// +optional
 	Reason string `json:"reason,omitempty"`
-	// bytes and files are the numbers of those that were copied so far.
+	// bytes is the number of bytes that have been copied.
 	// +optional
 	Bytes int64 `json:"bytes,omitempty"`
-	// files is the number of files that have begun.
+	// files is the number of files whose copy has begun.
 	// +optional
 	Files int64 `json:"files,omitempty"`
-	// skipped is the number of links, devices and sockets that were left out.
+	// skipped is the number of omitted links, devices and sockets.
 	// +optional
 	Skipped int64 `json:"skipped,omitempty"`
-	// size is the size of the file, if it is one.
+	// size is the size of the file in bytes, if a single file is copied.
 	// +optional
 	Size int64 `json:"size,omitempty"`
-	// maxBytes is the limit of a copy, in the frame of the type info.
+	// maxBytes is the maximum size of a copy in bytes. It is set in a frame of type info.
 	// +optional
 	MaxBytes int64 `json:"maxBytes,omitempty"`
-	// maxSeconds is the longest time of a copy, in the frame of the type info.
+	// maxSeconds is the maximum duration of a copy. It is set in a frame of type info.
 	// +optional
 	MaxSeconds int64 `json:"maxSeconds,omitempty"`
 }

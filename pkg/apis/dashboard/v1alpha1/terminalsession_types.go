@@ -19,7 +19,7 @@ type TerminalSession struct {
 	Namespace string `json:"namespace"`
 	// pod is the name of the Pod.
 	Pod string `json:"pod"`
-	// container is the name of the container, if the user has named one.
+	// container is the name of the container, if the request named one.
 	// +optional
 	Container string `json:"container,omitempty"`
 	// verb is exec or attach.
@@ -28,12 +28,15 @@ type TerminalSession struct {
 	// +optional
 	// +listType=atomic
 	Command []string `json:"command,omitempty"`
-	// part is the number of the recording, if a terminal has several.
+	// part is the number of this recording among the recordings of the terminal, from 1.
 	Part int32 `json:"part"`
 	// durationMs is the time of the last event, in milliseconds.
 	DurationMS int64 `json:"durationMs"`
-	// bytes is the size of the file.
+	// bytes is the size of the recording in bytes.
 	Bytes int64 `json:"bytes"`
+	// encrypted is true if a key of KubeVision encrypts the file. Whoever may
+	// write to the folder or bucket can change or invent any other file.
+	Encrypted bool `json:"encrypted"`
 	// expiresAt is the time at which the recording is deleted.
 	// +optional
 	ExpiresAt *metav1.Time `json:"expiresAt,omitempty"`
@@ -43,8 +46,7 @@ type TerminalSession struct {
 type TerminalRecording struct {
 	// id is the name of the recording.
 	ID string `json:"id"`
-	// recording is a file of asciinema, version 2: a line with an object, and
-	// one for each event.
+	// recording is a file in the format of asciinema, version 2: a line with a header, and a line for each event.
 	Recording string `json:"recording"`
 	// durationMs is the time of the last event, in milliseconds.
 	DurationMS int64 `json:"durationMs"`
@@ -53,7 +55,7 @@ type TerminalRecording struct {
 // TerminalSessionListEnvelope is the response to GET /terminal-sessions.
 type TerminalSessionListEnvelope struct {
 	Header `json:",inline"`
-	// data is the list, the last terminal first.
+	// data contains the recordings, the newest first.
 	// +optional
 	// +listType=atomic
 	Data []TerminalSession `json:"data"`

@@ -3,11 +3,11 @@
 
 package v1alpha1
 
-// Relations between two objects of a topology.
+// Values of TopologyEdge.Relation.
 const (
 	// RelationOwns connects an owner with a dependent.
 	RelationOwns = "owns"
-	// RelationSelects connects an object with the targets of its requests.
+	// RelationSelects connects a Service or an Ingress with the targets of its requests.
 	RelationSelects = "selects"
 )
 
@@ -17,12 +17,12 @@ type Topology struct {
 	// +listType=map
 	// +listMapKey=id
 	Nodes []TopologyNode `json:"nodes"`
-	// edges connect two nodes each.
+	// edges are the relations between the nodes.
 	// +listType=atomic
 	Edges []TopologyEdge `json:"edges"`
 }
 
-// TopologyNode is an object.
+// TopologyNode is an object of a topology.
 type TopologyNode struct {
 	// id is the plural of the kind, a slash and the name.
 	ID string `json:"id"`
@@ -41,7 +41,7 @@ type TopologyNode struct {
 	Labels map[string]string `json:"labels,omitempty"`
 }
 
-// TopologyEdge connects two objects.
+// TopologyEdge is a relation between two objects.
 type TopologyEdge struct {
 	// source is the id of the node that owns or selects.
 	Source string `json:"source"`

@@ -15,7 +15,8 @@ const (
 	UserDisabled = "disabled"
 )
 
-// ManagedUser is a user, for callers who manage users. The role is empty for callers who may not list role bindings.
+// ManagedUser is a user, as returned to callers who manage users. The role is empty for callers who may not list role
+// bindings.
 type ManagedUser struct {
 	User `json:",inline"`
 	// name is the user's name.
@@ -38,7 +39,7 @@ type ManagedUser struct {
 	CreatedAt metav1.Time `json:"createdAt"`
 	// resourceVersion is the version of the user.
 	ResourceVersion string `json:"resourceVersion"`
-	// conditions of the user.
+	// conditions are the conditions of the user.
 	// +optional
 	// +listType=map
 	// +listMapKey=type
@@ -49,7 +50,7 @@ type ManagedUser struct {
 type CreateUserRequest struct {
 	// username is the name with which the user logs in.
 	Username string `json:"username"`
-	// password of the user. It must have at least 12 characters and must not be easy to guess.
+	// password is the password of the user. It must have at least 12 characters and must not be easy to guess.
 	Password string `json:"password"`
 	// email is the user's mail address.
 	// +optional
@@ -61,8 +62,8 @@ type CreateUserRequest struct {
 	// +optional
 	// +listType=atomic
 	Groups []string `json:"groups,omitempty"`
-	// role is the role that the user gets on every cluster: super-admin, admin, editor or viewer; custom, the
-	// default, means none.
+	// role is the role that is granted to the user on every cluster: super-admin, admin, editor, viewer or custom. The
+	// default, custom, grants no role.
 	// +optional
 	Role string `json:"role,omitempty"`
 	// twoFactor is the policy of the second factor: Optional or Required.
@@ -85,11 +86,11 @@ type UpdateUserRequest struct {
 	// +optional
 	// +listType=atomic
 	Groups *[]string `json:"groups,omitempty"`
-	// role is the role that the user gets on every cluster instead of the one that this API has granted before. Other
-	// role bindings are not changed.
+	// role replaces the role that this API has granted to the user on every cluster. Other role bindings are not
+	// changed.
 	// +optional
 	Role *string `json:"role,omitempty"`
-	// isActive is set to false to end all sessions and to reject new ones.
+	// isActive disables the user if it is false: all sessions end, and new ones are rejected.
 	// +optional
 	IsActive *bool `json:"isActive,omitempty"`
 	// twoFactor is the policy of the second factor: Optional or Required.
@@ -98,7 +99,7 @@ type UpdateUserRequest struct {
 	// mustChangePassword requires the user to choose another password at the next login.
 	// +optional
 	MustChangePassword *bool `json:"mustChangePassword,omitempty"`
-	// resourceVersion must be that of the user, if it is set.
+	// resourceVersion is the expected version of the user. If it is set and differs, the request fails.
 	// +optional
 	ResourceVersion string `json:"resourceVersion,omitempty"`
 }

@@ -15,8 +15,8 @@ type User struct {
 	DisplayName string `json:"displayName"`
 	// email is the user's mail address.
 	Email string `json:"email"`
-	// role is the role that the user's bindings give on the host: super-admin, admin, editor, viewer or custom. It is
-	// only for displaying and hiding buttons.
+	// role is the role that the user's bindings grant on the host: super-admin, admin, editor, viewer or custom. Use it
+	// only to show and hide buttons.
 	Role string `json:"role"`
 	// groups are the user's groups: those of KubeVision for a KubeVisionUser, and those of Kubernetes otherwise.
 	// +listType=atomic
@@ -35,17 +35,17 @@ type CurrentUser struct {
 	Bindings []Binding `json:"bindings"`
 }
 
-// Binding is a role binding, for its subjects.
+// Binding is a role binding, as returned to its subjects.
 type Binding struct {
-	// name of the KubeVisionRoleBinding.
+	// name is the name of the KubeVisionRoleBinding.
 	Name string `json:"name"`
-	// role that the binding grants.
+	// role is the role that the binding grants.
 	Role string `json:"role"`
-	// clusters on which the binding applies.
+	// clusters are the clusters on which the binding applies.
 	// +listType=atomic
 	Clusters []string `json:"clusters"`
-	// namespaces in which the binding applies, by name. It is empty if the binding applies in the whole cluster or
-	// selects namespaces by label.
+	// namespaces are the namespaces in which the binding applies, sorted by name. It is empty if the binding applies in
+	// the whole cluster or selects namespaces by label.
 	// +listType=atomic
 	Namespaces []string `json:"namespaces"`
 	// namespaceSelector is the label selector of the namespaces in which the binding applies.
@@ -55,7 +55,7 @@ type Binding struct {
 
 // Session is one login of the caller.
 type Session struct {
-	// id of the session.
+	// id is the id of the session.
 	ID string `json:"id"`
 	// createdAt is the time of the login.
 	CreatedAt metav1.Time `json:"createdAt"`

@@ -81,8 +81,8 @@ const (
 
 // KubeVisionClusterStatus is the result of the last probe.
 type KubeVisionClusterStatus struct {
-	// conditions of the cluster: Ready, Reachable, CredentialsValid, ImpersonationReady, ReadCache and, if another
-	// registration claims to be the same cluster, IdentityConflict. Ready does not depend on ReadCache.
+	// conditions are the conditions of the cluster: Ready, Reachable, CredentialsValid, ImpersonationReady, ReadCache
+	// and, if another registration claims to be the same cluster, IdentityConflict. Ready does not depend on ReadCache.
 	// +optional
 	// +listType=map
 	// +listMapKey=type
@@ -92,7 +92,7 @@ type KubeVisionClusterStatus struct {
 	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
 
-	// version of the cluster's API server, such as v1.36.3.
+	// version is the version of the cluster's API server, such as v1.36.3.
 	// +optional
 	Version string `json:"version,omitempty"`
 

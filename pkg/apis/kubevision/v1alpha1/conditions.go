@@ -3,13 +3,13 @@
 
 package v1alpha1
 
-// ReadyCondition summarizes an object: it is True when the whole spec is in force. Every kind with a status has it as
-// its first condition.
+// ReadyCondition summarizes the state of an object: it is True when the whole spec is in force. It is the first
+// condition of every kind with a status.
 const ReadyCondition = "Ready"
 
 // Conditions of a KubeVisionUser.
 const (
-	// UserCredentialsCondition is True if the user's password was taken over from the referenced Secret.
+	// UserCredentialsCondition is True if the user's password was imported from the referenced Secret.
 	UserCredentialsCondition = "CredentialsReady"
 )
 
@@ -21,8 +21,8 @@ const (
 	ClusterCredentialsCondition = "CredentialsValid"
 	// ClusterImpersonationCondition is True if the impersonating account exists on the cluster.
 	ClusterImpersonationCondition = "ImpersonationReady"
-	// ClusterReadCacheCondition is True if the account that fills the read cache exists on the cluster. Reads of a
-	// cluster without the account are live. A cluster is Ready without it.
+	// ClusterReadCacheCondition is True if the account that fills the read cache exists on the cluster. Without the
+	// account, all reads call the cluster's API server. Ready does not depend on this condition.
 	ClusterReadCacheCondition = "ReadCache"
 	// ClusterIdentityConflictCondition is True if two registrations claim to be the same cluster without a proof. The
 	// newer one is not Ready, with ReasonIdentityConflict, and is not used. The condition is absent if there is no
@@ -34,9 +34,9 @@ const (
 const (
 	// RoleBindingSubjectsCondition is True if every KubeVisionUser that the binding names exists.
 	RoleBindingSubjectsCondition = "SubjectsResolved"
-	// RoleBindingAppliedCondition is True if the binding is in force on every selected cluster that can be reached.
+	// RoleBindingAppliedCondition is True if the binding is in force on every selected cluster that is reachable.
 	RoleBindingAppliedCondition = "Applied"
-	// RoleBindingClustersCondition is True if every selected cluster can be reached.
+	// RoleBindingClustersCondition is True if every selected cluster is reachable.
 	RoleBindingClustersCondition = "ClustersReachable"
 )
 

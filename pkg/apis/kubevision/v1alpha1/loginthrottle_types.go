@@ -5,7 +5,7 @@ package v1alpha1
 
 import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-// ThrottleTarget is the kind of the party whose failed logins are counted.
+// ThrottleTarget is the kind of target whose failed logins are counted.
 //
 // +kubebuilder:validation:Enum=User;UnknownName;Address;Session;Device
 type ThrottleTarget string
@@ -14,8 +14,8 @@ type ThrottleTarget string
 const (
 	// ThrottleUser counts the failures of one KubeVisionUser.
 	ThrottleUser ThrottleTarget = "User"
-	// ThrottleUnknownName counts the failures of a name without a user, so that the responses do not reveal that
-	// there is none.
+	// ThrottleUnknownName counts the failures of a name without a user, so that responses for existing and other names
+	// do not differ.
 	ThrottleUnknownName ThrottleTarget = "UnknownName"
 	// ThrottleAddress counts the failures of one client address, or of an IPv6 network that may belong to one client.
 	ThrottleAddress ThrottleTarget = "Address"
@@ -57,27 +57,27 @@ type KubeVisionLoginThrottle struct {
 // +kubebuilder:validation:XValidation:rule="has(self.device) == (self.target == 'Device')",message="device must be set exactly for the target Device"
 // +kubebuilder:validation:XValidation:rule="self.target == oldSelf.target && (!has(self.userName) || self.userName == oldSelf.userName)",message="the target of a throttle is immutable"
 type KubeVisionLoginThrottleSpec struct {
-	// target is the kind of the party whose failures are counted.
+	// target is the kind of target whose failures are counted.
 	// +required
 	Target ThrottleTarget `json:"target"`
 
-	// userName is the KubeVisionUser, if the target is one. An unknown name is not stored, because it may be a
+	// userName is the KubeVisionUser. It is set for the target User. An unknown name is not stored, because it may be a
 	// mistyped password.
 	// +optional
 	// +kubebuilder:validation:MaxLength=63
 	UserName string `json:"userName,omitempty"`
 
-	// session is the KubeVisionSession, if the target is one.
+	// session is the KubeVisionSession. It is set for the target Session.
 	// +optional
 	// +kubebuilder:validation:MaxLength=63
 	Session string `json:"session,omitempty"`
 
-	// device is the id of the device, if the target is one.
+	// device is the id of the device. It is set for the target Device.
 	// +optional
 	// +kubebuilder:validation:MaxLength=63
 	Device string `json:"device,omitempty"`
 
-	// address is the client address, if the target is one; for IPv6, the network of 64, 56 or 48 bits.
+	// address is the client address or, for IPv6, its network of 64, 56 or 48 bits. It is set for the target Address.
 	// +optional
 	// +kubebuilder:validation:MaxLength=64
 	Address string `json:"address,omitempty"`

@@ -41,6 +41,7 @@ func addKnownTypes(scheme *runtime.Scheme) error {
 		&KubeVisionRoleBinding{}, &KubeVisionRoleBindingList{},
 		&KubeVisionSession{}, &KubeVisionSessionList{},
 		&KubeVisionLoginThrottle{}, &KubeVisionLoginThrottleList{},
+		&KubeVisionPolicyParameter{}, &KubeVisionPolicyParameterList{},
 	)
 	metav1.AddToGroupVersion(scheme, SchemeGroupVersion)
 	return nil

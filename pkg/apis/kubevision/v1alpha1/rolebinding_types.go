@@ -10,7 +10,7 @@ import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 // +kubebuilder:validation:Enum=KubeVisionUser;KubeVisionGroup;User;Group;ServiceAccount
 type SubjectKind string
 
-// The kinds of subjects.
+// Values of SubjectKind.
 const (
 	// SubjectKubeVisionUser names a KubeVisionUser object.
 	SubjectKubeVisionUser SubjectKind = "KubeVisionUser"
@@ -29,7 +29,7 @@ const (
 // +kubebuilder:validation:Enum=KubeVisionRole;ClusterRole
 type RoleKind string
 
-// The kinds of roles.
+// Values of RoleKind.
 const (
 	// RoleKubeVision names a built-in role: admin, ops, dev or readonly.
 	RoleKubeVision RoleKind = "KubeVisionRole"
@@ -100,8 +100,8 @@ type KubeVisionRoleBindingSpec struct {
 	// +required
 	Clusters ClusterTargets `json:"clusters"`
 
-	// namespaces restricts the role to namespaces of those clusters, by name or by label. Without it the role applies
-	// in the whole cluster.
+	// namespaces restricts the role to namespaces of these clusters, by name or by label. If it is absent, the role
+	// applies in the whole cluster.
 	// +optional
 	Namespaces *NamespaceTargets `json:"namespaces,omitempty"`
 }
@@ -115,18 +115,18 @@ type KubeVisionRoleBindingSpec struct {
 // +kubebuilder:validation:XValidation:rule="self.kind != 'Group' || !self.name.lowerAscii().startsWith('system:') || self.name in ['system:authenticated','system:serviceaccounts'] || self.name.startsWith('system:serviceaccounts:')",message="groups that begin with 'system:' are reserved, except system:authenticated and system:serviceaccounts"
 // +kubebuilder:validation:XValidation:rule=`!(self.kind in ['User','Group']) || self.name.matches(r'^[^\pC\pZ]+( +[^\pC\pZ]+)*$')`,message="the name of a User or Group must not contain control or invisible characters, or begin or end with a blank"
 type Subject struct {
-	// kind of the subject: KubeVisionUser or KubeVisionGroup for users who log in to KubeVision; User, Group or
-	// ServiceAccount for callers whom the host's kube-apiserver authenticates.
+	// kind is the kind of the subject: KubeVisionUser or KubeVisionGroup for users who log in to KubeVision; User,
+	// Group or ServiceAccount for callers that the host's kube-apiserver authenticates.
 	// +required
 	Kind SubjectKind `json:"kind"`
 
-	// name of the subject.
+	// name is the name of the subject.
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
 	Name string `json:"name"`
 
-	// namespace of a ServiceAccount.
+	// namespace is the namespace of a ServiceAccount.
 	// +optional
 	// +kubebuilder:validation:MaxLength=63
 	// +kubebuilder:validation:Pattern=`^[a-z0-9]([-a-z0-9]*[a-z0-9])?$`
@@ -138,13 +138,12 @@ type Subject struct {
 // +kubebuilder:validation:XValidation:rule="!has(self.kind) || self.kind != 'KubeVisionRole' || self.name in ['admin','ops','dev','readonly']",message="a KubeVisionRole must be admin, ops, dev or readonly"
 // +kubebuilder:validation:XValidation:rule="!(self.name in ['.','..'])",message="the name of a ClusterRole must not be . or .."
 type RoleReference struct {
-	// kind of the role. Without it, admin, ops, dev and readonly are the
-	// built-in roles, and any other name is a ClusterRole of the target cluster.
+	// kind is the kind of the role. If it is absent, admin, ops, dev and readonly are the built-in roles, and any other
+	// name is a ClusterRole of the target cluster.
 	// +optional
 	Kind RoleKind `json:"kind,omitempty"`
 
-	// name of a built-in role (admin, ops, dev, readonly) or of a ClusterRole on
-	// the target clusters.
+	// name is the name of a built-in role (admin, ops, dev, readonly) or of a ClusterRole on the target clusters.
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
@@ -156,7 +155,7 @@ type RoleReference struct {
 //
 // +kubebuilder:validation:XValidation:rule="has(self.names) != has(self.selector)",message="exactly one of names and selector must be set"
 type ClusterTargets struct {
-	// names of KubeVisionClusters.
+	// names are the names of KubeVisionClusters.
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MinItems=1
@@ -176,7 +175,7 @@ type ClusterTargets struct {
 //
 // +kubebuilder:validation:XValidation:rule="has(self.names) != has(self.selector)",message="exactly one of names and selector must be set"
 type NamespaceTargets struct {
-	// names of namespaces. A namespace that does not exist yet gets the grant after its creation.
+	// names are the names of namespaces. If a namespace does not exist yet, the role is granted after its creation.
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MinItems=1
@@ -194,8 +193,8 @@ type NamespaceTargets struct {
 
 // KubeVisionRoleBindingStatus is the applied state of a binding.
 type KubeVisionRoleBindingStatus struct {
-	// conditions of the binding: Ready, SubjectsResolved, Applied and ClustersReachable. Ready refers to the clusters
-	// that can be reached; if there is none, it is False.
+	// conditions are the conditions of the binding: Ready, SubjectsResolved, Applied and ClustersReachable. Ready
+	// refers to the reachable clusters; it is False if no cluster is reachable.
 	// +optional
 	// +listType=map
 	// +listMapKey=type
@@ -209,8 +208,8 @@ type KubeVisionRoleBindingStatus struct {
 	// +optional
 	Summary *RoleBindingSummary `json:"summary,omitempty"`
 
-	// unreachableClusters is the number of selected clusters that cannot be reached. The binding is applied there as
-	// soon as they can be reached.
+	// unreachableClusters is the number of selected clusters that are not reachable. The binding is applied to a
+	// cluster as soon as the cluster is reachable.
 	// +optional
 	UnreachableClusters *int32 `json:"unreachableClusters,omitempty"`
 
@@ -223,23 +222,23 @@ type KubeVisionRoleBindingStatus struct {
 
 // RoleBindingSummary is a short form of a spec.
 type RoleBindingSummary struct {
-	// subjects of the binding.
+	// subjects lists the subjects of the binding.
 	// +optional
 	Subjects string `json:"subjects,omitempty"`
-	// clusters that the binding selects.
+	// clusters lists the clusters that the binding selects.
 	// +optional
 	Clusters string `json:"clusters,omitempty"`
-	// namespaces that the binding selects; <all> for the whole cluster.
+	// namespaces lists the namespaces that the binding selects; <all> means the whole cluster.
 	// +optional
 	Namespaces string `json:"namespaces,omitempty"`
 }
 
 // RoleBindingClusterStatus is the applied state on one cluster.
 type RoleBindingClusterStatus struct {
-	// name of the cluster.
+	// name is the name of the cluster.
 	// +required
 	Name string `json:"name"`
-	// status is True if the binding is in force there.
+	// status is True if the binding is in force on the cluster.
 	// +required
 	// +kubebuilder:validation:Enum=True;False;Unknown
 	Status metav1.ConditionStatus `json:"status"`
@@ -253,8 +252,8 @@ type RoleBindingClusterStatus struct {
 	// clusterRole is the ClusterRole to which the subjects are bound.
 	// +optional
 	ClusterRole string `json:"clusterRole,omitempty"`
-	// namespaceCount is the number of namespaces with a RoleBinding. It is absent if a ClusterRoleBinding alone
-	// covers all.
+	// namespaceCount is the number of namespaces with a RoleBinding. It is absent if a ClusterRoleBinding alone covers
+	// all namespaces.
 	// +optional
 	NamespaceCount *int32 `json:"namespaceCount,omitempty"`
 	// namespaces are the namespaces with a RoleBinding that spec.namespaces selects, in alphabetical order. The list

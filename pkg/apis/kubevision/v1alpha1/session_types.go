@@ -95,8 +95,8 @@ type KubeVisionSessionSpec struct {
 	// +optional
 	RotationTime *metav1.Time `json:"rotationTime,omitempty"`
 
-	// spentTickets are the tickets for streams that were used, until they
-	// expire, so that none is good twice on any replica.
+	// spentTickets are the used tickets of streams. Each is kept until it expires, so that no replica accepts a ticket
+	// twice.
 	// +optional
 	// +listType=map
 	// +listMapKey=id
@@ -104,17 +104,16 @@ type KubeVisionSessionSpec struct {
 	SpentTickets []SpentTicket `json:"spentTickets,omitempty"`
 }
 
-// MaxSpentTickets bounds the tickets of a session that are used within the life
-// of one.
+// MaxSpentTickets bounds the tickets of a session that are used within the lifetime of a ticket.
 const MaxSpentTickets = 64
 
-// SpentTicket is a ticket that is worth nothing any more.
+// SpentTicket is a ticket that was used and is no longer valid.
 type SpentTicket struct {
-	// id is that of the ticket. It opens nothing.
+	// id is the id of the ticket. It is not a credential.
 	// +required
 	// +kubebuilder:validation:MaxLength=32
 	ID string `json:"id"`
-	// expirationTime is when the ticket expires.
+	// expirationTime is the time at which the ticket expires.
 	// +required
 	ExpirationTime metav1.Time `json:"expirationTime"`
 }

@@ -10,9 +10,9 @@ import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 // +kubebuilder:validation:Enum=Optional;Required
 type TwoFactorPolicy string
 
-// The two-factor policies.
+// Values of TwoFactorPolicy.
 const (
-	// TwoFactorOptional leaves the choice to the user.
+	// TwoFactorOptional allows the user to have no second factor.
 	TwoFactorOptional TwoFactorPolicy = "Optional"
 	// TwoFactorRequired restricts the user to the set-up of the second factor until it is complete.
 	TwoFactorRequired TwoFactorPolicy = "Required"
@@ -63,8 +63,8 @@ type KubeVisionUserSpec struct {
 	// +kubebuilder:validation:Pattern=`^[^@\s]+@[^@\s]+$`
 	Email string `json:"email,omitempty"`
 
-	// groups are the KubeVision groups of the user. A KubeVisionRoleBinding
-	// names one with a subject of kind KubeVisionGroup.
+	// groups are the KubeVision groups of the user. A KubeVisionRoleBinding refers to a group with a subject of kind
+	// KubeVisionGroup.
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MaxItems=64
@@ -98,15 +98,14 @@ type KubeVisionUserSpec struct {
 //
 // +kubebuilder:validation:XValidation:rule=`!(self.name in ['kubevision-signing-keys','kubevision-apiserver-tls'] || self.name.startsWith('kubevision-credentials-'))`,message="this Secret is reserved for KubeVision; create another one"
 type SecretKeyReference struct {
-	// name of the Secret, in the namespace kubevision-system.
+	// name is the name of the Secret, in the namespace kubevision-system.
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
 	// +kubebuilder:validation:Pattern=`^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$`
 	Name string `json:"name"`
 
-	// key in the Secret's data. Defaults to "password" for a user and to
-	// "kubeconfig" for a cluster.
+	// key is the key in the Secret's data. Defaults to "password" for a user and to "kubeconfig" for a cluster.
 	// +optional
 	// +kubebuilder:validation:MaxLength=253
 	// +kubebuilder:validation:Pattern=`^[-._a-zA-Z0-9]+$`
@@ -115,7 +114,7 @@ type SecretKeyReference struct {
 
 // KubeVisionUserStatus is the observed state of a user.
 type KubeVisionUserStatus struct {
-	// conditions of the user: Ready and CredentialsReady.
+	// conditions are the conditions of the user: Ready and CredentialsReady.
 	// +optional
 	// +listType=map
 	// +listMapKey=type

@@ -5,16 +5,16 @@ package lastadmin
 
 import (
 	"fmt"
-	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 )
 
-func TestParameters(t *testing.T) {
+func TestParameter(t *testing.T) {
 	toUser := func(name string) kubevisionv1alpha1.Subject {
 		return kubevisionv1alpha1.Subject{Kind: kubevisionv1alpha1.SubjectKubeVisionUser, Name: name}
 	}
@@ -29,30 +29,41 @@ func TestParameters(t *testing.T) {
 	users[2].Spec.Disabled = true
 	users[3].DeletionTimestamp = &metav1.Time{}
 	users[3].DeletionTimestamp.Time = metav1.Now().Time
+	type parameters = kubevisionv1alpha1.LastAdminParameter
+	subject := func(kind kubevisionv1alpha1.SubjectKind, name string) kubevisionv1alpha1.AdminSubject {
+		return kubevisionv1alpha1.AdminSubject{Kind: kind, Name: name}
+	}
+	alice := subject(kubevisionv1alpha1.SubjectKubeVisionUser, "alice")
 	for name, tc := range map[string]struct {
 		bindings map[string][]kubevisionv1alpha1.Subject
-		want     map[string]string
+		want     parameters
 	}{
-		"nobody": {nil, map[string]string{"admins": ""}},
+		"nobody": {nil, parameters{}},
 		"not usable": {map[string][]kubevisionv1alpha1.Subject{"a": {toUser("off"), toUser("leaving"),
-			toUser("gone")}}, map[string]string{"admins": ""}},
+			toUser("gone")}}, parameters{}},
 		"one, by name": {map[string][]kubevisionv1alpha1.Subject{"a": {toUser("alice"), toUser("off")}},
-			map[string]string{"admins": "alice", "user": "alice", "binding": "a",
-				"bindingSubjects": "KubeVisionUser/alice"}},
-		"one, by group": {map[string][]kubevisionv1alpha1.Subject{"a": {toGroup("admins"), toGroup("web")}},
-			map[string]string{
-				"admins": "bob", "user": "bob", "userGroups": "admins,web", "binding": "a",
-				"bindingSubjects": "KubeVisionGroup/admins,KubeVisionGroup/web",
+			parameters{Admins: []string{"alice"}, AdminCount: 1, User: "alice", Binding: "a",
+				BindingSubjects: []kubevisionv1alpha1.AdminSubject{alice}}},
+		"one, by group": {map[string][]kubevisionv1alpha1.Subject{"a": {toGroup("web"), toGroup("admins")}},
+			parameters{
+				Admins: []string{"bob"}, AdminCount: 1, User: "bob", UserGroups: []string{"admins", "web"},
+				Binding: "a",
+				BindingSubjects: []kubevisionv1alpha1.AdminSubject{
+					subject(kubevisionv1alpha1.SubjectKubeVisionGroup, "admins"),
+					subject(kubevisionv1alpha1.SubjectKubeVisionGroup, "web"),
+				},
 			}},
 		"one, both ways": {map[string][]kubevisionv1alpha1.Subject{"a": {toGroup("admins")}, "b": {toUser("bob")}},
-			map[string]string{"admins": "bob", "user": "bob"}},
-		"two, by one": {map[string][]kubevisionv1alpha1.Subject{"a": {toUser("alice"), toUser("bob")}},
-			map[string]string{"admins": "alice,bob", "binding": "a",
-				"bindingSubjects": "KubeVisionUser/alice,KubeVisionUser/bob"}},
+			parameters{Admins: []string{"bob"}, AdminCount: 1, User: "bob"}},
+		"two, by one": {map[string][]kubevisionv1alpha1.Subject{"a": {toUser("bob"), toUser("alice")}},
+			parameters{Admins: []string{"alice", "bob"}, AdminCount: 2, Binding: "a",
+				BindingSubjects: []kubevisionv1alpha1.AdminSubject{
+					alice, subject(kubevisionv1alpha1.SubjectKubeVisionUser, "bob"),
+				}}},
 		"two, by two": {map[string][]kubevisionv1alpha1.Subject{"a": {toUser("alice")}, "b": {toUser("bob")}},
-			map[string]string{"admins": "alice,bob"}},
+			parameters{Admins: []string{"alice", "bob"}, AdminCount: 2}},
 		"a Kubernetes user": {map[string][]kubevisionv1alpha1.Subject{"a": {{Kind: kubevisionv1alpha1.SubjectUser,
-			Name: "alice"}}}, map[string]string{"admins": ""}},
+			Name: "alice"}}}, parameters{}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var grants []grant
@@ -61,14 +72,14 @@ func TestParameters(t *testing.T) {
 				b.Spec.Subjects = subjects
 				grants = append(grants, grantsOf(b, users)...)
 			}
-			if diff := cmp.Diff(tc.want, parameters(grants)); diff != "" {
+			if diff := cmp.Diff(&tc.want, parameter(grants), cmpopts.EquateEmpty()); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 		})
 	}
 }
 
-// TestManyAdministrators verifies that the names of many administrators fit into a ConfigMap.
+// TestManyAdministrators verifies that the names of many administrators fit into the parameter.
 func TestManyAdministrators(t *testing.T) {
 	const many = 20_000
 	grants := make([]grant, many)
@@ -78,12 +89,9 @@ func TestManyAdministrators(t *testing.T) {
 		subject := kubevisionv1alpha1.Subject{Kind: kubevisionv1alpha1.SubjectKubeVisionGroup, Name: "admins"}
 		grants[i] = grant{user: u, binding: "a", subject: subject}
 	}
-	got := parameters(grants)
-	size := 0
-	for key, value := range got {
-		size += len(key) + len(value)
-	}
-	if size > 64<<10 || !strings.HasSuffix(got[adminsKey], separator+ellipsis) || got[bindingKey] != "a" {
-		t.Errorf("%d administrators take %d bytes", many, size)
+	got := parameter(grants)
+	if len(got.Admins) != maxAdmins || got.AdminCount != many || got.Binding != "a" || len(got.BindingSubjects) != 1 {
+		t.Errorf("of %d administrators, the parameter has %d (%d), and the binding %s with %d subjects", many,
+			len(got.Admins), got.AdminCount, got.Binding, len(got.BindingSubjects))
 	}
 }

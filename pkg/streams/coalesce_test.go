@@ -10,10 +10,10 @@ import (
 	"time"
 )
 
-// TestSettling verifies that the last of many changes is followed by a call when it is in force, and that a flood of
-// changes takes neither goroutines nor calls.
-func TestSettling(t *testing.T) {
-	var s Settling[string]
+// TestCoalescer verifies that the last of many changes is followed by a call after staleTime, and that the number of
+// goroutines and calls does not grow with the number of changes.
+func TestCoalescer(t *testing.T) {
+	var s Coalescer[string]
 	var mu sync.Mutex
 	var calls []time.Time
 	before, peak := runtime.NumGoroutine(), 0
@@ -30,13 +30,13 @@ func TestSettling(t *testing.T) {
 		peak = max(peak, runtime.NumGoroutine())
 		time.Sleep(time.Millisecond)
 	}
-	time.Sleep(settleTime + settleInterval)
+	time.Sleep(staleTime + callInterval)
 	mu.Lock()
 	defer mu.Unlock()
 	if n := len(calls); n < 4 || n > 8 {
 		t.Errorf("there are %d calls", n)
 	}
-	if final := calls[len(calls)-1].Sub(last); final < settleTime-20*time.Millisecond {
+	if final := calls[len(calls)-1].Sub(last); final < staleTime-20*time.Millisecond {
 		t.Errorf("the last call is %s after the last change", final)
 	}
 	if peak > before+10 {

@@ -1,0 +1,151 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package v1alpha1
+
+import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+// KubeVisionPolicyParameter contains data about many objects for an admission policy, because CEL cannot count objects.
+// One of the two parameters is for the last administrator, and one for the number of objects.
+//
+// +kubebuilder:object:root=true
+// +kubebuilder:resource:scope=Cluster,shortName=kvpp,categories=kubevision
+// +kubebuilder:printcolumn:name="Admins",type=integer,JSONPath=`.spec.lastAdmin.adminCount`
+// +kubebuilder:printcolumn:name="Last Admin",type=string,JSONPath=`.spec.lastAdmin.user`
+// +kubebuilder:printcolumn:name="Last Binding",type=string,JSONPath=`.spec.lastAdmin.binding`
+// +kubebuilder:printcolumn:name="Users",type=integer,JSONPath=`.spec.objectQuota.users.used`
+// +kubebuilder:printcolumn:name="Clusters",type=integer,JSONPath=`.spec.objectQuota.clusters.used`
+// +kubebuilder:printcolumn:name="Bindings",type=integer,JSONPath=`.spec.objectQuota.roleBindings.used`
+// +kubebuilder:printcolumn:name="Counted",type=date,JSONPath=`.spec.objectQuota.countTime`
+// +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+// +kubebuilder:validation:XValidation:rule="(self.metadata.name == 'kubevision-last-admin' && has(self.spec.lastAdmin)) || (self.metadata.name == 'kubevision-object-quota' && has(self.spec.objectQuota))",message="there are only kubevision-last-admin, with spec.lastAdmin, and kubevision-object-quota, with spec.objectQuota"
+type KubeVisionPolicyParameter struct {
+	metav1.TypeMeta `json:",inline"`
+	// metadata is the standard object metadata. The name is the name of the policy:
+	// kubevision-last-admin or kubevision-object-quota.
+	// +optional
+	metav1.ObjectMeta `json:"metadata,omitempty"`
+
+	// spec contains the values that the policy reads. Only kubevision-controller-manager writes it.
+	// +required
+	Spec KubeVisionPolicyParameterSpec `json:"spec"`
+}
+
+// KubeVisionPolicyParameterSpec contains the values for one policy.
+//
+// +kubebuilder:validation:XValidation:rule="has(self.lastAdmin) != has(self.objectQuota)",message="exactly one of lastAdmin and objectQuota must be set"
+type KubeVisionPolicyParameterSpec struct {
+	// lastAdmin describes the last usable administrator, for the policies kubevision-last-admin and
+	// kubevision-last-admin-binding.
+	// +optional
+	LastAdmin *LastAdminParameter `json:"lastAdmin,omitempty"`
+
+	// objectQuota is the number and the size of objects, for the policy kubevision-object-quota.
+	// +optional
+	ObjectQuota *ObjectQuotaParameter `json:"objectQuota,omitempty"`
+}
+
+// LastAdminParameter names the objects that are required for the last usable administrator: a user who is not disabled,
+// has a password, and has the built-in role admin in the whole host. An absent field restricts nothing.
+type LastAdminParameter struct {
+	// user is the only usable administrator. It is absent if there are several.
+	// +optional
+	// +kubebuilder:validation:MaxLength=63
+	User string `json:"user,omitempty"`
+
+	// userGroups are the groups that make the user an administrator. The user must keep one of them. It is absent if a
+	// binding names the user.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=64
+	// +kubebuilder:validation:items:MaxLength=63
+	UserGroups []string `json:"userGroups,omitempty"`
+
+	// binding is the only KubeVisionRoleBinding that makes users administrators. It is absent if there are several.
+	// +optional
+	// +kubebuilder:validation:MaxLength=63
+	Binding string `json:"binding,omitempty"`
+
+	// bindingSubjects are the subjects of the binding that are usable administrators, or groups of one. The binding
+	// must keep one of them.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=256
+	BindingSubjects []AdminSubject `json:"bindingSubjects,omitempty"`
+
+	// admins are the usable administrators, for information: the first 256 in alphabetical order.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=256
+	// +kubebuilder:validation:items:MaxLength=63
+	Admins []string `json:"admins,omitempty"`
+
+	// adminCount is the number of usable administrators, for information.
+	// +required
+	// +kubebuilder:validation:Minimum=0
+	AdminCount int32 `json:"adminCount"`
+}
+
+// AdminSubject is a subject of a KubeVisionRoleBinding.
+//
+// +kubebuilder:validation:XValidation:rule="self.kind in ['KubeVisionUser','KubeVisionGroup']",message="kind must be KubeVisionUser or KubeVisionGroup"
+type AdminSubject struct {
+	// kind is the kind of the subject: KubeVisionUser or KubeVisionGroup.
+	// +required
+	Kind SubjectKind `json:"kind"`
+
+	// name is the name of the subject.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=63
+	Name string `json:"name"`
+}
+
+// ObjectQuotaParameter is the number and the size of KubeVision's objects. An object that would exceed a limit is
+// rejected.
+type ObjectQuotaParameter struct {
+	// countTime is the time of the count. The objects are counted each minute, and when a number reaches its limit or
+	// falls below it. If the last count is older than five minutes, no object can be created, because the number is
+	// unknown.
+	// +required
+	CountTime metav1.Time `json:"countTime"`
+
+	// users is the number of KubeVisionUsers; the flag --max-users of kubevision-controller-manager sets its limit.
+	// +required
+	Users ObjectQuotaUsage `json:"users"`
+
+	// clusters is the number of KubeVisionClusters; the flag --max-clusters sets its limit.
+	// +required
+	Clusters ObjectQuotaUsage `json:"clusters"`
+
+	// roleBindings is the number of KubeVisionRoleBindings; the flag --max-role-bindings sets its limit.
+	// +required
+	RoleBindings ObjectQuotaUsage `json:"roleBindings"`
+
+	// bytes is the size of all these objects, as JSON without managed fields; the flag --max-object-bytes sets its
+	// limit. At the limit, objects can only shrink.
+	// +required
+	Bytes ObjectQuotaUsage `json:"bytes"`
+}
+
+// ObjectQuotaUsage is a limit and its usage.
+type ObjectQuotaUsage struct {
+	// used is the number at countTime.
+	// +required
+	// +kubebuilder:validation:Minimum=0
+	Used int64 `json:"used"`
+
+	// limit is the number at which the policy rejects further objects.
+	// +required
+	// +kubebuilder:validation:Minimum=1
+	Limit int64 `json:"limit"`
+}
+
+// KubeVisionPolicyParameterList is a list of parameters.
+//
+// +kubebuilder:object:root=true
+type KubeVisionPolicyParameterList struct {
+	metav1.TypeMeta `json:",inline"`
+	metav1.ListMeta `json:"metadata,omitempty"`
+	Items           []KubeVisionPolicyParameter `json:"items"`
+}

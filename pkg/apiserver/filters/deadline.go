@@ -1,0 +1,20 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package filters
+
+import (
+	"net/http"
+	"time"
+)
+
+// requestTime bounds the time of a request, from its headers to the end of its response: a body arrives within 10 s,
+// a handler has 55 s, and a large response a minute. Responses without an end have other deadlines.
+const requestTime = 3 * time.Minute
+
+// expire ends a response after requestTime, even if the client does not read. HTTP/1 keeps the deadline until the next
+// request on the connection. HTTP/2 sends the rest of a response after its handler has returned.
+func expire(w http.ResponseWriter) {
+	// An error means that there is no connection, or no longer one.
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(requestTime))
+}

@@ -1,0 +1,83 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package watch
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/kubevision-io/kubevision/pkg/budget"
+	"github.com/kubevision-io/kubevision/pkg/registry/scopedlist"
+)
+
+// next returns the next message of a topic, without sending it.
+func next(t *testing.T, of *topic) []byte {
+	t.Helper()
+	b := of.feed.collect(of.cursor, of.seen, of.selects)
+	message, size, err := of.client.message(of, b.events, b.deliveries)
+	if err != nil {
+		t.Fatal(err)
+	}
+	of.client.stream.Account().Give(size)
+	return message
+}
+
+// TestSharedMessages verifies that clients at the same position of a feed get the same encoded message, and that a
+// client that may not see all objects, that has requested summaries, or that is at another position gets a separate
+// message.
+func TestSharedMessages(t *testing.T) {
+	w := newWorld()
+	follow := func() *topic {
+		_, followed := w.follow(newSlowStream(budget.New(1 << 20)))
+		return followed
+	}
+	one, another, summary, partial, renamed := follow(), follow(), follow(), follow(), follow()
+	summary.summary = true
+	partial.scope = scopedlist.Scope{Namespaces: map[string]bool{"other": true}}
+	renamed.resource = "other"
+	w.large("a", 10)
+	late := follow()
+	w.large("b", 20)
+
+	first := next(t, one)
+	if !strings.Contains(string(first), `"name":"a"`) || !strings.Contains(string(first), `"name":"b"`) {
+		t.Errorf("the message is %s", first)
+	}
+	if second := next(t, another); &second[0] != &first[0] {
+		t.Error("the message is encoded again")
+	}
+	if own := next(t, summary); strings.Contains(string(own), `"data":`) || !strings.Contains(string(own), `"name":"b"`) {
+		t.Errorf("a summary is %s", own)
+	}
+	if own := next(t, partial); len(own) != 0 {
+		t.Errorf("a client without rights gets %s", own)
+	}
+	if own := next(t, renamed); !strings.Contains(string(own), `"resource":"other"`) {
+		t.Errorf("the message of another topic is %s", own)
+	}
+	next(t, one)
+	if own := next(t, late); strings.Contains(string(own), `"name":"a"`) {
+		t.Errorf("a client gets an event again: %s", own)
+	}
+	next(t, one)
+	w.large("b", 30)
+	if again := next(t, one); !strings.Contains(string(again), strings.Repeat("x", 30)) {
+		t.Errorf("the message after a change is %s", again)
+	}
+}
+
+// TestLargeMessagesAreNotKept verifies that a feed keeps no message beyond maxShared.
+func TestLargeMessagesAreNotKept(t *testing.T) {
+	w := newWorld()
+	_, followed := w.follow(newSlowStream(budget.New(64 << 20)))
+	w.large("a", maxShared)
+	if message := next(t, followed); len(message) < maxShared || w.feed.objects.message != nil {
+		t.Errorf("%d bytes are kept of a message of %d", len(w.feed.objects.message), len(message))
+	}
+	var s sharedMessage // the size of a message is an estimate before it is encoded
+	s.get(messageKey{}, func() []byte { return make([]byte, maxShared+1) })
+	if s.message != nil {
+		t.Errorf("%d bytes are kept of a message that is larger than expected", len(s.message))
+	}
+}

@@ -1,0 +1,151 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package benchmark_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/gorilla/websocket"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/kubevision-io/kubevision/test/conformance/wire"
+)
+
+const (
+	// audienceVariable makes this program act as an audience.
+	audienceVariable = "KUBEVISION_BENCHMARK_AUDIENCE"
+	// openAtOnce bounds the clients that open their streams at the same time.
+	openAtOnce = 16
+)
+
+// audience describes clients of the watch that discard their messages. They run in a separate process at the lowest
+// priority: in reality they run on other machines, so their cost must not slow down the measured clients.
+type audience struct {
+	Endpoint     string
+	AuthorityPEM []byte
+	Tokens       []string
+	Clients      int
+	// Message subscribes each client, unless it is empty.
+	Message string
+}
+
+// audience returns the description of clients of all users.
+func (l *library) audience(clients int, message string) audience {
+	return audience{Endpoint: env.KubeVision.Endpoint(), AuthorityPEM: env.KubeVision.CAPEM(), Tokens: l.tokens,
+		Clients: clients, Message: message}
+}
+
+// aside opens streams of clients that discard their messages until the benchmark ends.
+func (l *library) aside(b *testing.B, clients int, message string) {
+	b.Helper()
+	in, out := aside(b, audienceVariable)
+	if err := json.NewEncoder(in).Encode(l.audience(clients, message)); err != nil {
+		b.Fatal(err)
+	}
+	var problem string
+	if err := json.NewDecoder(out).Decode(&problem); err != nil || problem != "" {
+		b.Fatal(problem, err)
+	}
+}
+
+// watchers opens streams in this process.
+func (l *library) watchers(b *testing.B, clients int, message string) []*websocket.Conn {
+	b.Helper()
+	conns, err := l.audience(clients, message).open(b.Context())
+	if err != nil {
+		b.Fatal(err)
+	}
+	return conns
+}
+
+// attend is the main function of the audience. It exits at the end of its input.
+func attend(in io.Reader, out io.Writer) error {
+	orders := json.NewDecoder(in)
+	var a audience
+	if err := orders.Decode(&a); err != nil {
+		return fmt.Errorf("reading the description of the audience: %w", err)
+	}
+	conns, err := a.open(context.Background())
+	defer closeSockets(conns)
+	var problem string
+	if err != nil {
+		problem = err.Error()
+	}
+	for _, conn := range conns {
+		if conn != nil {
+			go discard(conn)
+		}
+	}
+	if err := json.NewEncoder(out).Encode(problem); err != nil {
+		return fmt.Errorf("reporting open streams: %w", err)
+	}
+	_, err = io.Copy(io.Discard, in)
+	return err //nolint:wrapcheck // it is about the standard input
+}
+
+// open opens the streams, and subscribes them.
+func (a audience) open(ctx context.Context) ([]*websocket.Conn, error) {
+	roots := x509.NewCertPool()
+	if !roots.AppendCertsFromPEM(a.AuthorityPEM) {
+		return nil, errors.New("no authority")
+	}
+	settings := &tls.Config{RootCAs: roots, NextProtos: []string{"http/1.1"}, MinVersion: tls.VersionTLS12}
+	dialer := websocket.Dialer{TLSClientConfig: settings, ReadBufferSize: 16 << 10}
+	address := "wss" + strings.TrimPrefix(a.Endpoint, "https") + wire.DirectPath + "/ws/watch"
+	conns := make([]*websocket.Conn, a.Clients)
+	var group errgroup.Group
+	group.SetLimit(openAtOnce)
+	for i := range conns {
+		group.Go(func() error {
+			header := http.Header{"Authorization": {"Bearer " + a.Tokens[i%len(a.Tokens)]}}
+			conn, answer, err := dialer.DialContext(ctx, address, header)
+			if err != nil {
+				return fmt.Errorf("opening a stream: %w", err)
+			}
+			conns[i] = conn
+			return errors.Join(answer.Body.Close(), subscribe(conn, a.Message))
+		})
+	}
+	return conns, group.Wait() //nolint:wrapcheck // its errors have their context
+}
+
+// subscribe sends a message unless it is empty, and waits for the bookmark with which each topic begins.
+func subscribe(conn *websocket.Conn, message string) error {
+	if message == "" {
+		return nil
+	}
+	if err := conn.WriteMessage(websocket.TextMessage, []byte(message)); err != nil {
+		return fmt.Errorf("subscribing: %w", err)
+	}
+	switch _, answer, err := conn.ReadMessage(); {
+	case err != nil:
+		return fmt.Errorf("waiting for a bookmark: %w", err)
+	case !bytes.Contains(answer, []byte(`"type":"BOOKMARK"`)):
+		return fmt.Errorf("the first message is no bookmark: %s", answer)
+	}
+	return nil
+}
+
+// discard reads messages until the connection is closed. It costs little, so that the server has the processors.
+func discard(conn *websocket.Conn) {
+	for {
+		_, r, err := conn.NextReader()
+		if err != nil {
+			return
+		}
+		if _, err := io.Copy(io.Discard, r); err != nil {
+			return
+		}
+	}
+}

@@ -1,0 +1,62 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package benchmark_test
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/tls"
+	"fmt"
+	"net"
+	"net/http"
+	"time"
+)
+
+// connection repeatedly sends the same request over one connection. http.Transport would pass each request and response
+// between goroutines, which takes more processor time than small responses, and the servers share the processors with
+// the clients.
+type connection struct {
+	conn    net.Conn
+	in      *bufio.Reader
+	request *http.Request
+	// raw is the encoded request.
+	raw []byte
+}
+
+// connectionBuffer is the size of the buffer for responses, in bytes.
+const connectionBuffer = 64 << 10
+
+// dial opens the connection of a client.
+func (c *contender) dial(ctx context.Context, client int) (*connection, error) {
+	request, err := c.newRequest(ctx, client)
+	if err != nil {
+		return nil, err
+	}
+	var raw bytes.Buffer
+	if err := request.Write(&raw); err != nil {
+		return nil, fmt.Errorf("writing a request: %w", err)
+	}
+	dialer := tls.Dialer{Config: c.tls}
+	conn, err := dialer.DialContext(ctx, "tcp", request.URL.Host)
+	if err != nil {
+		return nil, fmt.Errorf("connecting to %s: %w", c.name, err)
+	}
+	return &connection{conn: conn, in: bufio.NewReaderSize(conn, connectionBuffer), request: request,
+		raw: raw.Bytes()}, nil
+}
+
+// answer sends the request, and returns the result of readResponse and the duration.
+func (c *connection) answer() (refused bool, n int64, took time.Duration, err error) {
+	begun := time.Now()
+	if _, err := c.conn.Write(c.raw); err != nil {
+		return false, 0, 0, fmt.Errorf("sending a request: %w", err)
+	}
+	response, err := http.ReadResponse(c.in, c.request)
+	if err != nil {
+		return false, 0, 0, fmt.Errorf("reading a response: %w", err)
+	}
+	refused, n, err = readResponse(response)
+	return refused, n, time.Since(begun), err
+}
