@@ -227,12 +227,12 @@ func (c *client) sendBatch(t *topic) (more bool, err error) {
 	if t.gathered && len(next.events) > 1 {
 		next.events = next.events[len(next.events)-1:]
 	}
-	message, size, err := c.message(t, next.events, next.deliveries)
+	message, release, err := c.message(t, next.events, next.deliveries)
 	if err != nil {
 		return false, c.starve(t, err)
 	}
 	next.events = nil // release the objects, because sending to a slow client may take long
-	if err := c.sendMessage(t, message, size); err != nil {
+	if err := c.sendMessage(t, message, release); err != nil {
 		return false, err
 	}
 	t.cursor = next.cursor
@@ -243,15 +243,13 @@ func (c *client) sendBatch(t *topic) (more bool, err error) {
 	return false, c.mark(t)
 }
 
-// message returns a message with events, and charges its memory to the account of the stream, also if other clients
-// hold the same message. deliveries is the number of deliveries to the feed at the time of the events, or 0 for events
-// that do not come from the feed.
-func (c *client) message(t *topic, events []event, deliveries uint64) (message []byte, size int64, err error) {
+// message returns a message with events, and a function that releases its memory, which is charged to the account of
+// the stream, or once for all clients that hold the same message. deliveries is the number of deliveries to the feed at
+// the time of the events, or 0 for events that do not come from the feed.
+func (c *client) message(t *topic, events []event, deliveries uint64) (message []byte, release func(), err error) {
+	var size int64
 	for _, e := range events {
 		size += t.sizeOf(e)
-	}
-	if err := c.stream.Account().Take(size); err != nil {
-		return nil, 0, err //nolint:wrapcheck // starve wraps it
 	}
 	encode := func() []byte {
 		message := make([]byte, 0, size)
@@ -260,15 +258,21 @@ func (c *client) message(t *topic, events []event, deliveries uint64) (message [
 		}
 		return message
 	}
-	if deliveries == 0 || size > maxShared || !t.isWhole() {
-		return encode(), size, nil
+	if deliveries > 0 && size <= maxShared && t.isWhole() {
+		shared := &t.feed.objects
+		if t.summary {
+			shared = &t.feed.summaries
+		}
+		key := messageKey{cursor: t.cursor, deliveries: deliveries, topic: t.topicName}
+		if message, release, err := shared.get(key, c.stream.Account(), size, encode); err == nil {
+			return message, release, nil
+		}
 	}
-	shared := &t.feed.objects
-	if t.summary {
-		shared = &t.feed.summaries
+	release, err = c.stream.Account().Hold(size)
+	if err != nil {
+		return nil, nil, err //nolint:wrapcheck // starve wraps it
 	}
-	key := messageKey{cursor: t.cursor, deliveries: deliveries, topic: t.topicName}
-	return shared.get(key, encode), size, nil
+	return encode(), release, nil
 }
 
 // starve schedules a retry because there is no memory for a message. It returns an error after starvePatience. No event
@@ -286,8 +290,8 @@ func (c *client) starve(t *topic, err error) error {
 }
 
 // sendMessage sends a message, and releases its memory.
-func (c *client) sendMessage(t *topic, message []byte, size int64) error {
-	defer c.stream.Account().Give(size)
+func (c *client) sendMessage(t *topic, message []byte, release func()) error {
+	defer release()
 	t.starved = time.Time{}
 	if len(message) == 0 {
 		return nil
@@ -302,12 +306,12 @@ func (c *client) sendInitial(t *topic) (more bool, err error) {
 	if !ok {
 		return false, expired()
 	}
-	message, size, err := c.message(t, events, 0)
+	message, release, err := c.message(t, events, 0)
 	if err != nil { // taken objects cannot be returned
 		return false, envelope.OutOfMemory(err)
 	}
 	clear(events) // release the objects, because sending to a slow client may take long
-	if err := c.sendMessage(t, message, size); err != nil {
+	if err := c.sendMessage(t, message, release); err != nil {
 		return false, err
 	}
 	if last {

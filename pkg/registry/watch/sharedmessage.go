@@ -3,10 +3,18 @@
 
 package watch
 
-import "sync"
+import (
+	"sync"
 
-// maxShared is the size of a message, in bytes, beyond which it is encoded for each client.
-const maxShared = 128 << 10
+	"github.com/kubevision-io/kubevision/pkg/budget"
+)
+
+const (
+	// maxShared is the size of a message, in bytes, beyond which it is encoded for each client.
+	maxShared = 128 << 10
+	// sharedHolder holds the memory of shared messages in the budget of streams. It is not the name of a user.
+	sharedHolder = "shared messages of watches"
+)
 
 // messageKey identifies a message of a feed for clients that may see all objects.
 type messageKey struct {
@@ -17,23 +25,50 @@ type messageKey struct {
 }
 
 // sharedMessage is the last message in one form of objects. Most clients of a feed are at the same position and get the
-// same message, which is encoded once. It must not be changed.
+// same message, which is encoded once. Clients that read slowly hold different messages.
 type sharedMessage struct {
-	mu      sync.Mutex
-	key     messageKey
-	message []byte
+	mu   sync.Mutex
+	key  messageKey
+	last *heldMessage
 }
 
-// get returns a message, which encode makes if it is not the last one.
-func (s *sharedMessage) get(key messageKey, encode func() []byte) []byte {
+// heldMessage is a message that must not be changed. Its memory is charged once while clients hold it.
+type heldMessage struct {
+	bytes   []byte
+	account *budget.Account
+	holders int
+}
+
+// get returns a message, which encode makes if it is not the last one, and a function that releases it. The size is
+// that of the message, approximately. The error is budget.ErrExceeded.
+func (s *sharedMessage) get(
+	key messageKey, account *budget.Account, size int64, encode func() []byte,
+) (message []byte, release func(), err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.message != nil && s.key == key {
-		return s.message
+	held := s.last
+	if held == nil || s.key != key {
+		held = &heldMessage{account: account.ForHolder(sharedHolder)}
 	}
-	message := encode()
-	if len(message) <= maxShared {
-		s.key, s.message = key, message
+	if held.holders == 0 {
+		if err := held.account.Take(size); err != nil {
+			return nil, nil, err //nolint:wrapcheck // the message is encoded for the client instead
+		}
 	}
-	return message
+	held.holders++
+	if held.bytes == nil {
+		held.bytes = encode()
+	}
+	if len(held.bytes) <= maxShared {
+		s.key, s.last = key, held
+	}
+	return held.bytes, func() { s.release(held, size) }, nil
+}
+
+func (s *sharedMessage) release(held *heldMessage, size int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if held.holders--; held.holders == 0 {
+		held.account.Give(size)
+	}
 }

@@ -15,11 +15,11 @@ import (
 func next(t *testing.T, of *topic) []byte {
 	t.Helper()
 	b := of.feed.collect(of.cursor, of.seen, of.selects)
-	message, size, err := of.client.message(of, b.events, b.deliveries)
+	message, release, err := of.client.message(of, b.events, b.deliveries)
 	if err != nil {
 		t.Fatal(err)
 	}
-	of.client.stream.Account().Give(size)
+	release()
 	return message
 }
 
@@ -72,12 +72,53 @@ func TestLargeMessagesAreNotKept(t *testing.T) {
 	w := newWorld()
 	_, followed := w.follow(newSlowStream(budget.New(64 << 20)))
 	w.large("a", maxShared)
-	if message := next(t, followed); len(message) < maxShared || w.feed.objects.message != nil {
-		t.Errorf("%d bytes are kept of a message of %d", len(w.feed.objects.message), len(message))
+	if message := next(t, followed); len(message) < maxShared || w.feed.objects.last != nil {
+		t.Errorf("a message of %d bytes is kept", len(message))
 	}
 	var s sharedMessage // the size of a message is an estimate before it is encoded
-	s.get(messageKey{}, func() []byte { return make([]byte, maxShared+1) })
-	if s.message != nil {
-		t.Errorf("%d bytes are kept of a message that is larger than expected", len(s.message))
+	_, release, err := s.get(messageKey{}, nil, 1, func() []byte { return make([]byte, maxShared+1) })
+	if err != nil || s.last != nil {
+		t.Errorf("a message that is larger than expected is kept (%v)", err)
+	}
+	release()
+}
+
+// TestSharedMessagesAreChargedOnce verifies that the memory of a message is charged once for all clients that hold it,
+// and to a client if shared messages have reached their part of the memory.
+func TestSharedMessagesAreChargedOnce(t *testing.T) {
+	const size, clients = 100 << 10, 100
+	w, total := newWorld(), budget.NewShared(budget.Options{Total: 4 * size, Step: 1})
+	var topics []*topic
+	for range clients {
+		_, followed := w.follow(newSlowStream(total))
+		topics = append(topics, followed)
+	}
+	w.large("a", size)
+	hold := func(of *topic) func() {
+		b := of.feed.collect(of.cursor, of.seen, of.selects)
+		_, release, err := of.client.message(of, b.events, b.deliveries)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return release
+	}
+	var releases []func()
+	for _, of := range topics[1:] {
+		releases = append(releases, hold(of))
+	}
+	once := total.Used()
+	if once < size || once > 2*size {
+		t.Errorf("%d bytes are charged for a message of %d that %d clients hold", once, size, clients)
+	}
+	w.large("a", size+1) // the next message, for which the shared ones have no more memory
+	releases = append(releases, hold(topics[0]))
+	if used := total.Used(); used < once+size {
+		t.Errorf("%d bytes are charged for two messages", used)
+	}
+	for _, release := range releases {
+		release()
+	}
+	if used := total.Used(); used != 0 {
+		t.Errorf("%d bytes are charged for no message", used)
 	}
 }
