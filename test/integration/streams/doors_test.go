@@ -16,6 +16,7 @@ import (
 
 	"github.com/gorilla/websocket"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/util/retry"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
@@ -149,12 +150,14 @@ func TestStreamEndsWithItsSession(t *testing.T) {
 // change changes the object of a user.
 func (p person) change(tb testing.TB, change func(*kubevisionv1alpha1.KubeVisionUser)) {
 	tb.Helper()
-	u := &kubevisionv1alpha1.KubeVisionUser{}
-	if err := env.Client.Get(tb.Context(), client.ObjectKeyFromObject(p.Object), u); err != nil {
-		tb.Fatal(err)
-	}
-	change(u)
-	if err := env.Client.Update(tb.Context(), u); err != nil {
+	if err := retry.RetryOnConflict(retry.DefaultBackoff, func() error { // a controller records the login
+		u := &kubevisionv1alpha1.KubeVisionUser{}
+		if err := env.Client.Get(tb.Context(), client.ObjectKeyFromObject(p.Object), u); err != nil {
+			return err
+		}
+		change(u)
+		return env.Client.Update(tb.Context(), u)
+	}); err != nil {
 		tb.Fatal(err)
 	}
 }
