@@ -186,7 +186,7 @@ func TestLargeLists(t *testing.T) {
 			if err == nil {
 				t.Error("the list is read")
 			}
-			if took := int64(after.TotalAlloc-before.TotalAlloc) >> 20; took > 256 {
+			if took := (after.TotalAlloc - before.TotalAlloc) >> 20; took > 256 {
 				t.Errorf("it takes %d MiB", took)
 			}
 		})

@@ -128,7 +128,8 @@ func (s *Store) cleanUp(unneeded []fileInfo) {
 				break
 			}
 			if err := s.clean(ctx, &unneeded[i], now); err != nil {
-				if failed++; failed == 1 { // of many failures, the first one is enough
+				failed++
+				if failed == 1 { // of many failures, the first one is enough
 					klog.Background().Error(err, "A recording of a terminal cannot be deleted",
 						"recording", unneeded[i].id)
 				}

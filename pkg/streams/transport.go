@@ -54,8 +54,10 @@ func (s *socket) ping() error {
 	return s.conn.WriteControl(websocket.PingMessage, nil, time.Now().Add(s.limit)) //nolint:wrapcheck // as above
 }
 
-// fails only on a closed connection
-func (s *socket) hurry() { _ = s.conn.NetConn().SetWriteDeadline(time.Now().Add(endTimeout)) }
+// hurry implements transport.
+func (s *socket) hurry() {
+	_ = s.conn.NetConn().SetWriteDeadline(time.Now().Add(endTimeout)) // fails only on a closed connection
+}
 
 // close sends the last message and the close frame. It then waits for the client to close the connection, so that the
 // client can read both.

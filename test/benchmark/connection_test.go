@@ -53,7 +53,7 @@ func (c *connection) answer() (refused bool, n int64, took time.Duration, err er
 	if _, err := c.conn.Write(c.raw); err != nil {
 		return false, 0, 0, fmt.Errorf("sending a request: %w", err)
 	}
-	response, err := http.ReadResponse(c.in, c.request)
+	response, err := http.ReadResponse(c.in, c.request) //nolint:bodyclose // readResponse closes it
 	if err != nil {
 		return false, 0, 0, fmt.Errorf("reading a response: %w", err)
 	}

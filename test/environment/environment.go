@@ -118,7 +118,7 @@ func (e *Environment) stopClusters() error {
 const (
 	programsVariable = "KUBEVISION_PROGRAMS"
 	raceFolder       = "race"
-	// racesVariable gives programs under test the race detector if it is not empty, also where the tests do not have it.
+	// racesVariable gives programs under test the race detector if it is not empty, even if the tests do not have it.
 	racesVariable = "KUBEVISION_DETECT_RACES"
 )
 

@@ -41,7 +41,7 @@ func serveUnread(t *testing.T, bytes int64) (*Listener, func() *unread) {
 	server.StartTLS()
 	t.Cleanup(server.CloseClientConnections)
 	return l, func() *unread {
-		config := &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2"}} //nolint:gosec // a test of HTTP/2
+		config := &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2"}}
 		connection, err := (&tls.Dialer{Config: config}).DialContext(t.Context(), "tcp", l.Addr().String())
 		if err != nil {
 			t.Fatal(err)
@@ -116,7 +116,7 @@ func TestUnreadResponses(t *testing.T) {
 	}
 	eventually(t, "the requests", func() bool { return l.bytes() > idleBytes+requests*(streamBytes+header) })
 	for i := range requests { // a response is sent, or not wanted any more
-		stream := uint32(2*i + 1) //nolint:gosec // it is small
+		stream := uint32(2*i + 1)
 		err := c.WriteWindowUpdate(stream, 1<<20)
 		if i%2 == 0 {
 			err = c.WriteRSTStream(stream, http2.ErrCodeCancel)

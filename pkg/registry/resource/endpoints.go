@@ -57,8 +57,8 @@ func parameterDocs() map[string]string {
 		queryFieldSelector: "return only objects with matching fields, for example status.phase=Running",
 		queryLimit:         "the maximum number of objects to return; meta.continue is the token of the next page",
 		queryContinue:      "meta.continue of the previous page",
-		querySortBy: "the value to sort by: name, namespace, age, a path such as status.phase, restarts, cpu or memory " +
-			"for Pods, lastSeen for Events",
+		querySortBy: "the value to sort by: name, namespace, age, a path such as status.phase, restarts, cpu or " +
+			"memory for Pods, lastSeen for Events",
 		queryOrder:   "asc or desc; the default is asc",
 		querySearch:  "return only objects whose name, namespace or labels contain this text; case is ignored",
 		queryMetrics: "true to include the metrics of Pods",

@@ -90,7 +90,8 @@ func (f *feed) deliver(changes readcache.Changes) {
 		f.relisted = changes.Version
 	}
 	var grown int64
-	if f.deliveries++; f.deliveries == 1 {
+	f.deliveries++
+	if f.deliveries == 1 {
 		grown = 2 * maxShared
 	}
 	for i := range changes.All {

@@ -47,7 +47,8 @@ func TestSharedMessages(t *testing.T) {
 	if second := next(t, another); &second[0] != &first[0] {
 		t.Error("the message is encoded again")
 	}
-	if own := next(t, summary); strings.Contains(string(own), `"data":`) || !strings.Contains(string(own), `"name":"b"`) {
+	own := string(next(t, summary))
+	if strings.Contains(own, `"data":`) || !strings.Contains(own, `"name":"b"`) {
 		t.Errorf("a summary is %s", own)
 	}
 	if own := next(t, partial); len(own) != 0 {
