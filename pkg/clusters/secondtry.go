@@ -16,8 +16,8 @@ import (
 // withTokens returns a function that authenticates requests with tokens. If the cluster rejects the token of a request,
 // the request is sent again with another token.
 func withTokens(tokens transport.ResettableTokenSource) transport.WrapperFunc {
-	calm := &calmSource{ResettableTokenSource: tokens, now: time.Now}
-	authenticate := transport.ResettableTokenSourceWrapTransport(calm)
+	limited := &resetLimiter{ResettableTokenSource: tokens, now: time.Now}
+	authenticate := transport.ResettableTokenSourceWrapTransport(limited)
 	return func(next http.RoundTripper) http.RoundTripper {
 		return &secondTry{next: authenticate(next)}
 	}
@@ -26,9 +26,9 @@ func withTokens(tokens transport.ResettableTokenSource) transport.WrapperFunc {
 // resetInterval is the time between two tokens that are dropped.
 const resetInterval = 10 * time.Second
 
-// calmSource drops a token at most once per resetInterval. A server behind an API server, such as a kubelet or a
+// resetLimiter drops a token at most once per resetInterval. A server behind an API server, such as a kubelet or a
 // Service, may respond with the status of a rejected token. All users would wait for another token after each response.
-type calmSource struct {
+type resetLimiter struct {
 	transport.ResettableTokenSource
 
 	now func() time.Time
@@ -38,7 +38,7 @@ type calmSource struct {
 }
 
 // ResetTokenOlderThan drops a token that was requested before a time.
-func (s *calmSource) ResetTokenOlderThan(t time.Time) {
+func (s *resetLimiter) ResetTokenOlderThan(t time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if now := s.now(); now.Sub(s.last) >= resetInterval {
