@@ -18,7 +18,7 @@ import (
 
 const (
 	softLimitVariable = "GOMEMLIMIT"
-	// collectorVariable is removed from the environment, so that the garbage collector works as in a container.
+	// collectorVariable sets the frequency of the garbage collector.
 	collectorVariable = "GOGC"
 )
 
@@ -28,6 +28,8 @@ type MemoryLimit struct {
 	Bytes uint64
 	// Soft is the value of GOMEMLIMIT.
 	Soft string
+	// Collector is the value of GOGC. It may be empty.
+	Collector string
 }
 
 // readMemoryLimit reads the limit of the first container of the Deployment in a manifest.
@@ -60,8 +62,11 @@ func memoryLimitOf(d *appsv1.Deployment) (MemoryLimit, bool) {
 	container := d.Spec.Template.Spec.Containers[0]
 	limit := MemoryLimit{Bytes: uint64(max(container.Resources.Limits.Memory().Value(), 0))}
 	for _, variable := range container.Env {
-		if variable.Name == softLimitVariable {
+		switch variable.Name {
+		case softLimitVariable:
 			limit.Soft = variable.Value
+		case collectorVariable:
+			limit.Collector = variable.Value
 		}
 	}
 	return limit, limit.Bytes > 0 && limit.Soft != ""
@@ -76,7 +81,7 @@ func (k *KubeVision) confine(p *Program, folder string) error {
 	if err != nil {
 		return err
 	}
-	p.memory, p.env = limit, []string{softLimitVariable + "=" + limit.Soft, collectorVariable + "="}
+	p.memory, p.env = limit, []string{softLimitVariable + "=" + limit.Soft, collectorVariable + "=" + limit.Collector}
 	return nil
 }
 
