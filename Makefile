@@ -20,7 +20,7 @@ READ_CACHE ?= on
 # The duration of each flood, and of each attack of a member, in "make test-limits" and "make bench"; published
 # results use a minute.
 FLOOD ?= 10s
-# How long clients of the watch are cut off again and again in "make test-limits"; published results use 10m.
+# The duration for which "make test-limits" repeatedly disconnects clients of the watch. Published results use 10m.
 RESUME ?= 1m
 # The time for which "make fuzz" runs each fuzz target.
 FUZZTIME ?= 10s

@@ -30,7 +30,7 @@ lock_owner_gone() {
   local owner
   owner="$(cat "$1/pid" 2>/dev/null)" || owner=""
   if [[ -z "$owner" ]]; then
-    # The owner writes its id directly after it has created the folder; after a minute it never will.
+    # The owner writes its id directly after creating the folder. A folder without an id after a minute is stale.
     [[ -n "$(find "$1" -maxdepth 0 -mmin +1 2>/dev/null)" ]]
     return
   fi
@@ -103,8 +103,8 @@ require_go() {
   command -v go >/dev/null || die "the go command is not in PATH; install Go${without_go:-}"
 }
 
-# build_into builds the missing programs into the folder <name>/<key> of the cache, and prints the folder. The function
-# build_missing gets the folder, and calls build_one for what is missing.
+# build_into builds the missing programs into the folder <name>/<key> of the cache, and prints the folder. It calls the
+# function build_missing with the folder, which calls build_one for each missing program.
 build_into() {
   local name="$1" key="$2" root folder
   root="${KUBEVISION_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/kubevision}/$name"

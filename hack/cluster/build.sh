@@ -7,7 +7,7 @@
 # the CNI plugins, nft and a static shell are taken out of packages of the distribution (Debian or Ubuntu), which are
 # not installed.
 #
-#   KUBEVISION_CACHE    where the programs are kept (default: the user's cache folder)
+#   KUBEVISION_CACHE    the folder of the programs (default: the user's cache folder)
 set -euo pipefail
 
 # With CDPATH set, cd prints the destination.

@@ -6,7 +6,7 @@
 # prints the folder that holds them. Only that folder goes to stdout.
 #
 #   KUBEBUILDER_ASSETS  use the binaries of this folder and build nothing
-#   KUBEVISION_CACHE    where built binaries are kept (default: the user's cache folder)
+#   KUBEVISION_CACHE    the folder of built binaries (default: the user's cache folder)
 set -euo pipefail
 
 # With CDPATH set, cd prints the destination.

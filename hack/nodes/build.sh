@@ -6,7 +6,7 @@
 # them. Only that folder goes to stdout. Arguments are the names of the
 # programs that are needed; without arguments, all are built.
 #
-#   KUBEVISION_CACHE    where built binaries are kept (default: the user's cache folder)
+#   KUBEVISION_CACHE    the folder of built binaries (default: the user's cache folder)
 set -euo pipefail
 
 # With CDPATH set, cd prints the destination.

@@ -5,7 +5,7 @@
 # Builds the S3 server of the tests once and prints the folder that holds it.
 # Only that folder goes to stdout.
 #
-#   KUBEVISION_CACHE    where built binaries are kept (default: the user's cache folder)
+#   KUBEVISION_CACHE    the folder of built binaries (default: the user's cache folder)
 set -euo pipefail
 
 # With CDPATH set, cd prints the destination.

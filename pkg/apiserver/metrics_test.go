@@ -17,12 +17,14 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/component-base/metrics"
 	"k8s.io/component-base/metrics/legacyregistry"
 	"sigs.k8s.io/controller-runtime/pkg/cache/informertest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 	"github.com/kubevision-io/kubevision/pkg/apiserver/filters"
+	"github.com/kubevision-io/kubevision/pkg/clusters"
 	"github.com/kubevision-io/kubevision/pkg/envelope"
 )
 
@@ -64,6 +66,16 @@ func TestSeriesEndWithTheRegistration(t *testing.T) {
 		})
 		filters.WithEnvelope(handler, func(*http.Request) bool { return false }, nil).ServeHTTP(httptest.NewRecorder(),
 			httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/api/v1/x", http.NoBody))
+		for _, m := range clusters.Metrics() { // which calls to the cluster would make
+			switch vector := m.(type) {
+			case *metrics.CounterVec:
+				vector.WithLabelValues(name, "2xx").Inc()
+			case *metrics.HistogramVec:
+				vector.WithLabelValues(name).Observe(1)
+			default:
+				t.Fatalf("%T has unknown labels", m)
+			}
+		}
 		if !hasSeries(t, name) {
 			t.Fatalf("cluster %s has no series", name)
 		}

@@ -34,7 +34,7 @@ type (
 		Size() int64
 		io.WriterTo
 	}
-	// Compressible is a Body that is there in compressed parts, too.
+	// Compressible is a Body that is also available in compressed parts.
 	Compressible interface {
 		Body
 		// Segments returns the compressed parts.
@@ -130,13 +130,13 @@ func write(
 	annotate(ctx, header.Code, meta.RequestID)
 
 	message, err := json.Marshal(redaction.Cut(header.Message))
-	if err != nil { // cannot happen: a string always has a JSON form
+	if err != nil { // Impossible, because every string has a JSON encoding.
 		logger.Error(err, "Encoding the message")
 		message = []byte(`""`)
 	}
 	meta.Warnings = cutAll(meta.Warnings)
 	metaJSON, err := json.Marshal(meta)
-	if err != nil { // cannot happen: the type has strings and numbers only
+	if err != nil { // Impossible, because the type contains only strings and numbers.
 		logger.Error(err, "Encoding the meta")
 		metaJSON = []byte("{}")
 	}

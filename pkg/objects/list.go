@@ -59,8 +59,8 @@ func ReadList(from io.Reader, r clusters.Resource, account *budget.Account, visi
 	return l.page, nil
 }
 
-// maxObjectBytes is the largest object of a list that is read. kube-apiserver stores none beyond 1.5 MiB; other API
-// servers might.
+// maxObjectBytes bounds an object of a list. kube-apiserver stores no object larger than 1.5 MiB; other API servers
+// might.
 const maxObjectBytes = 8 << 20
 
 // maxContinueBytes bounds the token of the next page, which is held until the response is sent. A longer one would not
@@ -73,7 +73,7 @@ var (
 )
 
 const (
-	// readBytes is the memory that a byte of an object needs while it is decoded and encoded again.
+	// readBytes is the memory per byte of an object while it is being decoded and encoded.
 	readBytes = 6
 	// freeBytes is the size above which an object is charged: most objects are smaller, and a single small one has no
 	// effect.
@@ -86,7 +86,7 @@ type objectReader struct {
 	from    io.Reader
 	account *budget.Account
 	read    int64
-	// consumed is how far the decoder has come with the last object.
+	// consumed is the position of the decoder after the last object.
 	consumed int64
 	charged  int64
 }

@@ -6,6 +6,7 @@ package rawjson_test
 import (
 	"encoding/json"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -70,14 +71,20 @@ func TestRewrite(t *testing.T) {
 	}
 }
 
-// TestDepth verifies that nesting is bounded.
+// TestDepth verifies that nesting is bounded, whether or not the values are visited.
 func TestDepth(t *testing.T) {
-	deep := make([]byte, 2000)
-	for i := range deep {
-		deep[i] = '['
-	}
-	if err := rawjson.NewScanner(deep).Value(); err == nil {
-		t.Error("a deep text was accepted")
+	const most = 1000
+	for depth, accepted := range map[int]bool{most: true, most + 1: false} {
+		text := []byte(strings.Repeat("[", depth) + strings.Repeat("]", depth))
+		if err := rawjson.NewScanner(text).Value(); (err == nil) != accepted {
+			t.Errorf("%d levels: %v", depth, err)
+		}
+		s := rawjson.NewScanner(text)
+		var visit func() error
+		visit = func() error { return s.Elements(visit) }
+		if err := visit(); (err == nil) != accepted {
+			t.Errorf("%d levels that are visited: %v", depth, err)
+		}
 	}
 }
 

@@ -19,62 +19,63 @@ import (
 	"github.com/minio/minio-go/v7"
 )
 
-// A file in a bucket is one object with the suffix of recordings, or, until it is complete, one object for each piece
-// that was written, below the id. An object appears when all of it has arrived, so that a program that is killed loses
-// no more than the events that were not written yet.
+// A complete file in a bucket is one object with the suffix of recordings. An incomplete file consists of one object
+// for each written piece, below the id. An object appears when its upload is complete, so a program that is killed
+// loses only the events that were not written yet.
 const (
-	// pieceBytes and pieceInterval bound the events that a bucket lacks if the program is killed.
+	// pieceBytes and pieceInterval bound the events that are missing in a bucket if the program is killed.
 	pieceBytes    = 64 << 10
 	pieceInterval = 3 * time.Second
 	// bucketScan is the time after which a bucket is measured again.
 	bucketScan = time.Minute
-	// bucketMemory is that of one recording: its events, their ciphertext, and the request with it.
+	// bucketMemory is the memory of one recording: its events, their ciphertext, and the request.
 	bucketMemory = 512 << 10
-	// requestTimeout bounds the time in which a piece is written, with all tries. The terminal waits for it.
+	// requestTimeout bounds the time for writing a piece, including retries. The terminal waits for it.
 	requestTimeout = 5 * time.Second
-	// listTimeout bounds the time to list all recordings, and maxObjects their objects.
+	// listTimeout bounds the time for listing all recordings. maxObjects bounds their objects.
 	listTimeout = 30 * time.Second
 	maxObjects  = 1_000_000
-	// maxResponse bounds a response of a bucket, in bytes. maxMarkup and maxTags bound one that is XML, such as a list
-	// of 1000 objects: each tag may take the memory of an object.
+	// maxResponse bounds a response of a bucket, in bytes. maxMarkup and maxTags bound a response in XML, such as a
+	// list of 1000 objects: each tag may use the memory of an object.
 	maxResponse = 2 * MaxFileBytes
 	maxMarkup   = 4 << 20
 	maxTags     = 40_000
-	// maxErrorBytes bounds an error, the message of which goes to the log.
+	// maxErrorBytes bounds an error, whose message is logged.
 	maxErrorBytes = 16 << 10
-	// listsAtOnce bounds the lists that are read at once, each of which takes the memory of a response.
+	// listsAtOnce bounds the lists that are read concurrently, each of which uses the memory of a response.
 	listsAtOnce = 2
-	// pieceDigits is the length of the number of a piece, and maxPieces the largest one.
+	// pieceDigits is the number of digits in the number of a piece. maxPieces is the largest number.
 	pieceDigits = 6
 	maxPieces   = 999_999
-	// partBytes is the size of the parts in which a larger file is uploaded, the smallest one that S3 has.
+	// partBytes is the size of the parts in which a larger file is uploaded. It is the minimum of S3.
 	partBytes = 5 << 20
 )
 
 // BucketOptions configure a bucket.
 type BucketOptions struct {
-	// Endpoint is the address of the service. Its scheme is https, or http.
+	// Endpoint is the address of the service. Its scheme is https or http.
 	Endpoint *url.URL
-	// Name is that of the bucket, and Prefix the beginning of the names of all objects.
+	// Name is the name of the bucket. Prefix is the prefix of the names of all objects.
 	Name, Prefix string
-	// Region is that of the bucket. The service is asked for it if it is empty.
+	// Region is the region of the bucket. If it is empty, it is requested from the service.
 	Region string
 	// CredentialsDir is a directory with credentials. See newCredentials.
 	CredentialsDir string
-	// Roots are the authorities of the certificate of the service. Nil means those of the system.
+	// Roots are the certificate authorities of the service. Nil means the authorities of the system.
 	Roots *x509.CertPool
 }
 
-// bucket keeps files in an S3 bucket.
+// bucket stores files in an S3 bucket.
 type bucket struct {
 	client       *minio.Client
 	name, prefix string
-	// joining bounds the files that are joined at once, waiting those that wait for it, and listing the lists.
+	// joining bounds the files that are joined concurrently, waiting the files that wait to be joined, and listing the
+	// lists.
 	joining, waiting, listing chan struct{}
 }
 
 const (
-	// joinsAtOnce bounds the files that are joined at once, each of which takes the memory of a part.
+	// joinsAtOnce bounds the files that are joined concurrently, each of which uses the memory of a part.
 	joinsAtOnce = 2
 	// maxJoins bounds the files that are joined or wait for it.
 	maxJoins = 1000
@@ -118,7 +119,7 @@ func (b *bucket) check() error {
 	return b.delete(context.Background(), key)
 }
 
-// put writes an object. The service compares its checksum.
+// put writes an object. The service verifies its checksum.
 func (b *bucket) put(key string, content []byte) error {
 	ctx, cancel := context.WithTimeout(context.Background(), requestTimeout)
 	defer cancel()
@@ -149,7 +150,7 @@ func (b *bucket) create(id string) (file, error) { return &bucketFile{bucket: b,
 // key returns the name of the object of a file.
 func (b *bucket) key(id string) string { return b.prefix + id + suffix }
 
-// pieceKey returns the name of the object of a piece. The first one is 1.
+// pieceKey returns the name of the object of a piece. The first piece has the number 1.
 func (b *bucket) pieceKey(id string, number int) string {
 	return fmt.Sprintf("%s%s/%0*d", b.prefix, id, pieceDigits, number)
 }
@@ -220,7 +221,7 @@ func (b *bucket) find(ctx context.Context, prefix string, visit func(fileInfo) e
 	return used, err
 }
 
-// part returns the file of an object, with nothing but this object.
+// part returns the file of an object, with only this object.
 func (b *bucket) part(o *minio.ObjectInfo) (f fileInfo, ok bool) {
 	id, number, ok := parseKey(strings.TrimPrefix(o.Key, b.prefix))
 	if !ok {

@@ -16,7 +16,7 @@ import (
 	"github.com/minio/minio-go/v7"
 )
 
-// TestObjects verifies which files the objects of a bucket are, in whatever order they come.
+// TestObjects verifies the files that result from the objects of a bucket, in any order.
 func TestObjects(t *testing.T) {
 	const id, other = "20260102t030405-abc", "20260102t030405-abcd"
 	for name, test := range map[string]struct {
@@ -113,7 +113,7 @@ type closing struct {
 	closed func()
 }
 
-// Close counts.
+// Close counts the calls.
 func (c closing) Close() error {
 	c.closed()
 	return nil

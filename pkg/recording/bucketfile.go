@@ -15,8 +15,8 @@ import (
 )
 
 const (
-	// joinTimeout bounds the time in which the pieces of a file become one object, and readTimeout that in which an
-	// object is read.
+	// joinTimeout bounds the time for joining the pieces of a file to one object. readTimeout bounds the time for
+	// reading an object.
 	joinTimeout = 5 * time.Minute
 	readTimeout = time.Minute
 )
@@ -42,7 +42,7 @@ func (f *bucketFile) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// finish makes one object of the pieces, later. The file is complete before that, too.
+// finish completes the file. Its pieces are joined to one object later.
 func (f *bucketFile) finish() error {
 	select {
 	case f.bucket.waiting <- struct{}{}:
@@ -88,8 +88,8 @@ func (b *bucket) tidy(ctx context.Context, info fileInfo) error {
 	return b.deleteFound(ctx, &info)
 }
 
-// deleteFound deletes the pieces of a file that was listed. The number of the last piece says nothing about their
-// number if one is missing.
+// deleteFound deletes the pieces of a listed file. Their number may be smaller than the number of the last piece,
+// because pieces may be missing.
 func (b *bucket) deleteFound(ctx context.Context, info *fileInfo) error {
 	if info.found == info.pieces {
 		return b.deletePieces(ctx, info.id, info.pieces)
@@ -109,7 +109,7 @@ func (b *bucket) deleteFound(ctx context.Context, info *fileInfo) error {
 	return nil
 }
 
-// deletePieces stops at the first error: the bucket refuses, or does not answer.
+// deletePieces deletes pieces. It stops at the first error, because the bucket refuses requests or does not respond.
 func (b *bucket) deletePieces(ctx context.Context, id string, pieces int) error {
 	for number := range pieces {
 		if err := b.delete(ctx, b.pieceKey(id, number+1)); err != nil {

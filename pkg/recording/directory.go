@@ -24,10 +24,10 @@ const (
 	directoryMemory = 256 << 10
 )
 
-// directory keeps files in a directory.
+// directory stores files in a directory.
 type directory struct{ path string }
 
-// newDirectory makes the directory, and returns an error if it cannot be written.
+// newDirectory creates the directory. It returns an error if the directory cannot be written.
 func newDirectory(path string) (*directory, error) {
 	if err := os.MkdirAll(path, directoryMode); err != nil {
 		return nil, fmt.Errorf("making the directory of recordings: %w", err)
@@ -74,7 +74,7 @@ func (d *directory) list(_ context.Context, visit func(fileInfo) error) (used in
 	for _, e := range entries {
 		info, err := e.Info()
 		if errors.Is(err, fs.ErrNotExist) {
-			continue // another replica has deleted it
+			continue // another replica has deleted the file
 		}
 		if err != nil {
 			return 0, fmt.Errorf("reading the directory of recordings: %w", err)

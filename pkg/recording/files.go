@@ -9,14 +9,14 @@ import (
 	"time"
 )
 
-// files keeps the files of recordings: in a directory, or in a bucket. Several replicas may share it.
+// files stores the files of recordings in a directory or a bucket, which several replicas may share.
 type files interface {
-	// check returns an error if no file can be made.
+	// check returns an error if no file can be created.
 	check() error
-	// create begins a file. It may write nothing yet.
+	// create starts a file. It may write nothing yet.
 	create(id string) (file, error)
-	// list calls visit for each file, and returns the bytes of everything that is kept. If a service does not sort its
-	// objects, a file may be visited several times, each time with a part of its objects.
+	// list calls visit for each file, and returns the total size of all files. If a service does not sort its objects,
+	// a file may be visited several times, each time with a part of its objects.
 	list(ctx context.Context, visit func(fileInfo) error) (used int64, err error)
 	// stat returns one file, or ErrNotFound.
 	stat(ctx context.Context, id string) (fileInfo, error)
@@ -24,19 +24,19 @@ type files interface {
 	open(ctx context.Context, info fileInfo) (io.ReadCloser, error)
 	// remove deletes a file.
 	remove(ctx context.Context, info fileInfo) error
-	// tidy deletes what is not needed any more of a file that is complete.
+	// tidy deletes the pieces of a complete file.
 	tidy(ctx context.Context, info fileInfo) error
-	// pace returns how recordings are written.
+	// pace returns the rate at which recordings are written.
 	pace() pace
 }
 
 // file is a file that is being written.
 type file interface {
-	// Write appends bytes. What it has written outlives the program.
+	// Write appends bytes. Written bytes outlive the program.
 	io.Writer
-	// finish ends the file.
+	// finish completes the file.
 	finish() error
-	// discard deletes it.
+	// discard deletes the file.
 	discard() error
 }
 
@@ -45,14 +45,14 @@ type fileInfo struct {
 	id       string
 	bytes    int64
 	modified time.Time
-	// pieces is the number of the last piece of a file in a bucket that is not complete, or was completed just now, and
-	// found the number of those that are there.
+	// pieces is the number of the last piece of a file in a bucket that is incomplete or was completed recently. found
+	// is the number of existing pieces.
 	pieces, found int
-	// isWhole is true if it is complete.
+	// isWhole is true if the file is complete.
 	isWhole bool
 }
 
-// isDamaged returns whether a piece is missing.
+// isDamaged returns true if a piece is missing.
 func (f *fileInfo) isDamaged() bool { return !f.isWhole && f.found != f.pieces }
 
 // merge adds the objects of another part of the same file.
@@ -69,13 +69,13 @@ func (f *fileInfo) merge(part *fileInfo) {
 	f.pieces, f.found = max(f.pieces, part.pieces), f.found+part.found
 }
 
-// pace is how recordings are written.
+// pace describes the rate at which recordings are written.
 type pace struct {
 	// bytes and interval bound the events that are lost if the program is killed.
 	bytes    int
 	interval time.Duration
-	// scan is the time after which the files are measured again, which other replicas share.
+	// scan is the time after which the files are measured again, because other replicas share them.
 	scan time.Duration
-	// memory is that of one recording.
+	// memory is the memory of one recording.
 	memory int64
 }

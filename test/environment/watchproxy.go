@@ -131,16 +131,16 @@ type delayedWriter struct {
 	lag time.Duration
 }
 
-// Write waits before it writes.
+// Write waits for lag before it writes.
 func (w delayedWriter) Write(data []byte) (int, error) {
 	time.Sleep(w.lag)
 	return w.ResponseWriter.Write(data)
 }
 
-// Unwrap lets http.ResponseController find the connection.
+// Unwrap returns the inner writer for http.ResponseController.
 func (w delayedWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
-// Lists returns how many times the read cache has asked for all objects of a resource.
+// Lists returns the number of requests of the read cache for all objects of a resource.
 func (p *WatchProxy) Lists(resource string) int {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -32,8 +32,16 @@ func TestHeader(t *testing.T) {
 		if got := h.Get("Content-Type"); got != want {
 			t.Errorf("%q becomes %q", given, got)
 		}
-		if !strings.HasPrefix(h.Get("Content-Security-Policy"), "sandbox;") {
-			t.Error("there is no sandbox")
+		if policy := h.Get("Content-Security-Policy"); !strings.HasPrefix(policy, "sandbox; default-src 'none';") ||
+			!strings.HasSuffix(policy, "; frame-ancestors 'none'") {
+			t.Errorf("the policy is %q", policy)
+		}
+		for name, value := range map[string]string{
+			"Cross-Origin-Resource-Policy": "same-origin", "Referrer-Policy": "no-referrer", "X-Frame-Options": "DENY",
+		} {
+			if got := h.Get(name); got != value {
+				t.Errorf("%s is %q", name, got)
+			}
 		}
 	}
 }

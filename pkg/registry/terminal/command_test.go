@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/kubevision-io/kubevision/pkg/clusters"
 	"github.com/kubevision-io/kubevision/pkg/registry/podaccess"
@@ -43,5 +44,18 @@ func TestStreamsOfACommand(t *testing.T) {
 		if err := r.parse(url.Values{"tty": {tty}}); err != nil || r.Call.Query.Get("stderr") != want {
 			t.Errorf("tty=%s: %v (%v)", tty, r.Call.Query, err)
 		}
+	}
+}
+
+// TestTimesOfATerminal verifies that the limits of the time of a terminal are those that its client is told.
+func TestTimesOfATerminal(t *testing.T) {
+	p := &Provider{IdleTime: time.Minute, MaxTime: time.Hour}
+	s := newSession(&request{Grant: &podaccess.Grant{Caller: &clusters.Client{}}}, p)
+	h, told := s.handler(), s.limits()
+	if h.IdleTime != p.IdleTime || h.MaxTime != p.MaxTime {
+		t.Errorf("the limits are %s and %s", h.IdleTime, h.MaxTime)
+	}
+	if told.IdleSeconds != 60 || told.MaxSeconds != 60*60 {
+		t.Errorf("the client is told %+v", told)
 	}
 }
