@@ -77,6 +77,9 @@ TEST_PROGRAMS = $(CURDIR)/bin/test
 # The tests that load the programs to their limits, and those of whole clusters. "make test" excludes them, and
 # "make test-limits" and "make e2e" run them.
 LIMITS = /test/integration/limits
+# The packages of test/integration that take the longest. "make test" starts them first, so that none of them runs alone
+# at the end.
+LONGEST = members apiserver controllers installation streams
 E2E = /test/e2e
 
 # Builds the missing parts of the local control plane and sets its path for the tests.
@@ -111,7 +114,8 @@ test: ## Run all tests: unit, integration and conformance.
 	@$(CHOOSE_RACE); $(CHECK_BROWSER); \
 	packages=$$(go list $(PKG)) || exit 1; \
 	beside=$$(echo "$$packages" | grep -v $(MODULE)/test/); \
-	requests=$$(echo "$$packages" | grep $(MODULE)/test/ | grep -v -e $(LIMITS) -e $(E2E)); \
+	requests=$$(for name in $(LONGEST); do echo "$$packages" | grep "/test/integration/$$name\$$"; done; \
+		echo "$$packages" | grep $(MODULE)/test/ | grep -v -e $(LIMITS) -e $(E2E) $(LONGEST:%=-e /test/integration/%\$$)); \
 	go list $$race -export -f '' $$beside && CGO_ENABLED=0 go build $(FAST_LINK) -o $(TEST_PROGRAMS)/ ./cmd/... && \
 	go build $$race $(FAST_HASHES) $(FAST_LINK) -o $(TEST_PROGRAMS)/race/ ./cmd/... && $(CONTROL_PLANE) || exit 1; \
 	export KUBEVISION_PROGRAMS=$(TEST_PROGRAMS) $(TEST_ENV); \

@@ -21,8 +21,10 @@ import (
 )
 
 const (
-	// logInterval is the time between two lines of each container of the samples.
-	logInterval = time.Second
+	// logInterval is the time between two lines of each container of the samples, and firstInterval that between two
+	// searches for containers without a line. kubectl may ask for a log as soon as the Pod is Running.
+	logInterval   = 10 * firstInterval
+	firstInterval = 100 * time.Millisecond
 	// maxLogBytes is the size at which a log is rotated, as in a kubelet.
 	maxLogBytes = 1 << 20
 )
@@ -36,12 +38,13 @@ func writeLogs(ctx context.Context, cluster *localcluster.Cluster) (stop func(),
 	ctx, cancel := context.WithCancel(ctx)
 	var writer sync.WaitGroup
 	writer.Go(func() {
-		ticker := time.NewTicker(logInterval)
+		ticker := time.NewTicker(firstInterval)
 		defer ticker.Stop()
-		for round := 0; ; round++ {
+		for n := 0; ; n++ {
+			const perRound = int(logInterval / firstInterval)
 			pods, err := client.CoreV1().Pods(demoNamespace).List(ctx, metav1.ListOptions{ResourceVersion: "0"})
 			if err == nil { // the control plane may be stopping
-				writeRound(cluster.PodsDir(), pods.Items, round)
+				writeRound(cluster.PodsDir(), pods.Items, n/perRound, n%perRound != 0)
 			}
 			select {
 			case <-ctx.Done():
@@ -56,7 +59,8 @@ func writeLogs(ctx context.Context, cluster *localcluster.Cluster) (stop func(),
 	}, nil
 }
 
-func writeRound(dir string, pods []corev1.Pod, round int) {
+// writeRound writes a line for each container, or only for containers without a log.
+func writeRound(dir string, pods []corev1.Pod, round int, onlyFirst bool) {
 	for i := range pods {
 		pod := &pods[i]
 		if pod.Status.Phase != corev1.PodRunning || pod.DeletionTimestamp != nil {
@@ -64,6 +68,9 @@ func writeRound(dir string, pods []corev1.Pod, round int) {
 		}
 		for _, container := range pod.Spec.Containers {
 			path := filepath.Join(dir, pod.Namespace, pod.Name, container.Name+".log")
+			if _, err := os.Stat(path); onlyFirst && err == nil {
+				continue
+			}
 			_ = appendLine(path, message(container.Name, round+i)) // retried in the next round
 		}
 	}

@@ -62,14 +62,6 @@ func (b *Budget) Account(holder string, limit int64) *Account {
 	return &Account{budget: b, holder: holder, limit: limit}
 }
 
-// ForHolder opens an account of the same budget for another holder, for example for bytes that several requests share.
-func (a *Account) ForHolder(holder string) *Account {
-	if a == nil {
-		return nil
-	}
-	return a.budget.Account(holder, 0)
-}
-
 func (b *Budget) rounded(n int64) int64 { return n / b.Step * b.Step }
 
 func (b *Budget) take(holder string, n int64) error {
@@ -110,6 +102,14 @@ type Account struct {
 
 // step is the default Step.
 const step = 64 << 10
+
+// ForHolder opens an account of the same budget for another holder, for example for bytes that several requests share.
+func (a *Account) ForHolder(holder string) *Account {
+	if a == nil {
+		return nil
+	}
+	return a.budget.Account(holder, 0)
+}
 
 // Take takes n more bytes. It returns ErrExceeded if the holder may not have them, and after Close.
 func (a *Account) Take(n int64) error {

@@ -60,6 +60,17 @@ func (r *Remover) isDefined(ctx context.Context, kindName string) (bool, error) 
 	return false, nil
 }
 
+// openStorage reads each kind once, so that kube-apiserver opens its storage. If the storage opens only when the
+// definition is deleted, kube-apiserver may wait for minutes before it tries again to delete the objects.
+func (r *Remover) openStorage(ctx context.Context) {
+	kinds := append(objectKinds(), "KubeVisionSession", "KubeVisionLoginThrottle", "KubeVisionPolicyParameter")
+	for _, k := range kinds {
+		if _, err := r.list(ctx, kubevisionv1alpha1.SchemeGroupVersion.WithKind(k), client.Limit(1)); err != nil {
+			r.Log.Error(err, "Reading the objects of a definition before its removal", "kind", k)
+		}
+	}
+}
+
 func isEstablished(definition *unstructured.Unstructured) bool {
 	conditions, _, err := unstructured.NestedSlice(definition.Object, "status", "conditions")
 	if err != nil {

@@ -133,7 +133,8 @@ func New() *Options {
 	o.SecureServing.HTTP2MaxStreamsPerConnection = 100
 	o.Features.EnableProfiling = false
 	// kube-apiserver of the host applies priority and fairness to the requests that it proxies
-	// (config/apiserver/flow_schemas.yaml). This server bounds the requests of each user, network and cluster by their cost instead of objects of the host.
+	// (config/apiserver/flow_schemas.yaml). This server bounds the requests of each user, network and cluster by their
+	// cost instead of objects of the host.
 	o.Features.EnablePriorityAndFairness = false
 	return o
 }

@@ -68,7 +68,8 @@ func (s *sharedMessage) get(
 func (s *sharedMessage) release(held *heldMessage, size int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if held.holders--; held.holders == 0 {
+	held.holders--
+	if held.holders == 0 {
 		held.account.Give(size)
 	}
 }

@@ -137,7 +137,9 @@ describe("the client", () => {
     for (let round = 0; refused === 0 && round < 5; round++) {
       await Promise.all(times(200, () => c.get(list, { path, query: { source: "live" } }))); // those of the cache are fast
     }
-    assert.notEqual(refused, 0);
+    if (!baseUrl.includes("/apis/")) { // kube-apiserver has a queue, so that it may pass on few requests at once
+      assert.notEqual(refused, 0);
+    }
   });
 });
 
