@@ -217,7 +217,9 @@ func changePods(b *testing.B, while time.Duration) {
 	for i := 0; time.Now().Before(end); i++ {
 		<-ticker.C
 		pod := &pods.Items[i%len(pods.Items)]
-		patch := fmt.Appendf(nil, `{"metadata":{"annotations":{"%s":"%d"}}}`, benchmarkLabel, i)
+		// The value differs from those of earlier runs: an equal one would be no change.
+		value := fmt.Sprintf("%d-%d", end.UnixNano(), i)
+		patch := fmt.Appendf(nil, `{"metadata":{"annotations":{"%s":%q}}}`, benchmarkLabel, value)
 		group.TryGo(func() error {
 			target := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: pod.Namespace, Name: pod.Name}}
 			change := client.RawPatch("application/merge-patch+json", patch)
