@@ -121,7 +121,7 @@ func TestEncryption(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, word := range []string{"secret", "jane", "web"} {
+	for _, word := range []string{"secret", `"jane"`, `"web"`} { // a shorter text may occur by chance
 		if bytes.Contains(raw, []byte(word)) {
 			t.Errorf("the file contains %q", word)
 		}
