@@ -112,11 +112,13 @@ stop: ## Stop what "make run" started.
 # (test/environment).
 test: ## Run all tests: unit, integration and conformance.
 	@$(CHOOSE_RACE); $(CHECK_BROWSER); \
-	packages=$$(go list $(PKG)) || exit 1; \
+	failed=; packages=$$(go list $(PKG)) || exit 1; \
 	beside=$$(echo "$$packages" | grep -v $(MODULE)/test/); \
 	requests=$$(for name in $(LONGEST); do echo "$$packages" | grep "/test/integration/$$name\$$"; done; \
-		echo "$$packages" | grep $(MODULE)/test/ | grep -v -e $(LIMITS) -e $(E2E) $(LONGEST:%=-e /test/integration/%\$$)); \
-	go list $$race -export -f '' $$beside && CGO_ENABLED=0 go build $(FAST_LINK) -o $(TEST_PROGRAMS)/ ./cmd/... && \
+		echo "$$packages" | grep $(MODULE)/test/ | \
+		grep -v -e $(LIMITS) -e $(E2E) $(LONGEST:%=-e /test/integration/%\$$)); \
+	{ [ -z "$$beside" ] || go list $$race -export -f '' $$beside; } && \
+	CGO_ENABLED=0 go build $(FAST_LINK) -o $(TEST_PROGRAMS)/ ./cmd/... && \
 	go build $$race $(FAST_HASHES) $(FAST_LINK) -o $(TEST_PROGRAMS)/race/ ./cmd/... && $(CONTROL_PLANE) || exit 1; \
 	export KUBEVISION_PROGRAMS=$(TEST_PROGRAMS) $(TEST_ENV); \
 	[ -z "$$beside" ] || go test $$race $(TEST_FLAGS) $(TESTFLAGS) $$beside || failed=yes; \
