@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
@@ -123,6 +124,11 @@ func TestOtherRegistrationOfTheHostKeepsEverything(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			host(t)
+			first := hostObject(hostName)
+			if err := env.Client.Get(t.Context(), client.ObjectKeyFromObject(first), first); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(time.Until(first.CreationTimestamp.Add(time.Second))) // times of creation are whole seconds
 			second := hostObject(unique("second"))
 			create(t, second)
 			t.Cleanup(func() { hostAgain(t) })
