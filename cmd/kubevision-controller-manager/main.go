@@ -117,7 +117,7 @@ func newCommand() *cobra.Command {
 // listen opens the port of the probes. It returns nil if they are disabled.
 func (o *options) listen(ctx context.Context) (net.Listener, error) {
 	if o.probeAddress == "0" || o.probeAddress == "" {
-		return nil, nil //nolint:nilnil // nobody probes
+		return nil, nil //nolint:nilnil // no listener means that the probes are disabled
 	}
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", o.probeAddress)
 	if err != nil {

@@ -41,7 +41,7 @@ func CheckPort(ctx context.Context, port int) error {
 func FreePort(ctx context.Context) (int, error) {
 	var err error
 	for range portAttempts {
-		port := firstPort + rand.IntN(lastPort-firstPort) //nolint:gosec // not a secret
+		port := firstPort + rand.IntN(lastPort-firstPort) //nolint:gosec // the number of a port is no secret
 		if err = CheckPort(ctx, port); err == nil {
 			return port, nil
 		}
