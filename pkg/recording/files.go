@@ -11,7 +11,7 @@ import (
 
 // files stores the files of recordings in a directory or a bucket, which several replicas may share.
 type files interface {
-	// check returns an error if no file can be created.
+	// check returns an error if files cannot be created.
 	check() error
 	// create starts a file. It may write nothing yet.
 	create(id string) (file, error)

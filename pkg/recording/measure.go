@@ -152,7 +152,7 @@ func (s *Store) clean(ctx context.Context, f *fileInfo, measured time.Time) erro
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.measured.Equal(measured) { // a later measurement has seen it
+	if s.measured.Equal(measured) { // otherwise, a later measurement has counted the deletion
 		s.used -= f.bytes
 	}
 	return nil
