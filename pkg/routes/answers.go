@@ -30,7 +30,8 @@ const (
 	answerTime = time.Minute
 	// freeBytes is the size up to which a response is not counted.
 	freeBytes = 32 << 10
-	// compression is the divisor of the size of data that was compressed before, which costs less to send.
+	// compression is the factor by which the counted size of data is reduced if the data are already compressed, because
+	// a client receives such data faster.
 	compression = 8
 )
 
