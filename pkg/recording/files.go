@@ -13,7 +13,7 @@ import (
 type files interface {
 	// check returns an error if files cannot be created.
 	check() error
-	// create starts a file. It may write nothing yet.
+	// create starts a file. An implementation may write the file later.
 	create(id string) (file, error)
 	// list calls visit for each file, and returns the total size of all files. If a service does not sort its objects,
 	// a file may be visited several times, each time with a part of its objects.
