@@ -122,9 +122,10 @@ func (r *Reconciler) requestsForHosts(ctx context.Context, o client.Object) []re
 	return r.requestsFor(ctx, func(c *kubevisionv1alpha1.KubeVisionCluster) bool { return c.Spec.InCluster })
 }
 
-// requestsForMembers returns requests for the clusters that a change on a member affects. These are all members if an
-// object has changed that was not created for one binding, and the clusters that wait for a comparison if a member was
-// connected or closed. A KubeVisionCluster means that this cluster is affected.
+// requestsForMembers returns requests for the clusters that a change on a member affects:
+//   - if o is nil, because a member was connected or closed: the clusters that wait for a comparison;
+//   - if o is a KubeVisionCluster: this cluster;
+//   - if o is an object that all bindings share: all members.
 func (r *Reconciler) requestsForMembers(ctx context.Context, o client.Object) []reconcile.Request {
 	if o == nil {
 		return r.requestsFor(ctx, func(c *kubevisionv1alpha1.KubeVisionCluster) bool {
