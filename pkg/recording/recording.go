@@ -179,13 +179,14 @@ func (r *Recording) begin() error {
 	if err := r.store.take(int64(len(first))); err != nil {
 		return err
 	}
-	made, err := r.store.files.create(newID(now))
+	id := newID(now)
+	made, err := r.store.files.create(id)
 	if err != nil {
 		return err //nolint:wrapcheck // as it is
 	}
 	var to chunkWriter = plain{made}
 	if keys := r.store.options.Keys; len(keys) > 0 {
-		to, err = newSealed(made, keys[0])
+		to, err = newSealed(made, keys[0], id)
 	}
 	if err == nil {
 		err = to.write(append(first, '\n'), false)

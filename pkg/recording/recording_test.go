@@ -171,6 +171,33 @@ func TestEncryption(t *testing.T) {
 	}
 }
 
+// TestCopiedRecording verifies that an encrypted recording is unreadable under another id, whether it is complete or
+// still being made.
+func TestCopiedRecording(t *testing.T) {
+	s := newStore(t, Options{Keys: [][]byte{key(1)}})
+	id := record(t, s, "secret")
+	raw, err := os.ReadFile(filepath.Join(s.options.Dir, id+suffix))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for copied, text := range map[string][]byte{
+		"20260102t030405-complete": raw, "20260102t030405-begun": raw[:len(raw)-20],
+	} {
+		if err := os.WriteFile(filepath.Join(s.options.Dir, copied+suffix), text, fileMode); err != nil {
+			t.Fatal(err)
+		}
+		if text, err := read(t, s, copied); !errors.Is(err, ErrUnreadable) {
+			t.Errorf("%s: %q (%v)", copied, text, err)
+		}
+		if summary, err := s.Get(t.Context(), copied); !errors.Is(err, ErrUnreadable) {
+			t.Errorf("%s: %+v (%v)", copied, summary, err)
+		}
+	}
+	if _, err := read(t, s, id); err != nil {
+		t.Errorf("the original: %v", err)
+	}
+}
+
 // TestBounds verifies that recordings are limited, that a long recording continues in another file, and that old
 // recordings are deleted.
 func TestBounds(t *testing.T) {

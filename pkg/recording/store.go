@@ -257,7 +257,7 @@ func (s *Store) read(ctx context.Context, info fileInfo) (*recorded, error) {
 	if err != nil {
 		return nil, err //nolint:wrapcheck // as it is
 	}
-	text, err := open(content, s.options.Keys)
+	text, err := open(content, s.options.Keys, info.id)
 	if err != nil {
 		return nil, errors.Join(err, content.Close())
 	}
