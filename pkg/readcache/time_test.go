@@ -18,7 +18,7 @@ import (
 )
 
 // scriptedCluster is an API server whose responses a function writes. It uses no network, so that tests can advance the
-// time.
+// clock.
 type scriptedCluster struct {
 	done chan struct{}
 	// streams is true if the API server streams lists.
@@ -57,7 +57,7 @@ func end(c *Cache) {
 	synctest.Wait()
 }
 
-// TestLongLists verifies that an endless list is aborted, paged or streamed.
+// TestLongLists verifies that an endless list is aborted, whether it is paged or streamed.
 func TestLongLists(t *testing.T) {
 	for name, streams := range map[string]bool{"streaming": true, "in pages": false} {
 		t.Run(name, func(t *testing.T) {

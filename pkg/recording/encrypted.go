@@ -134,7 +134,7 @@ type opened struct {
 func open(from io.Reader, keys [][]byte, id string) (io.Reader, error) {
 	buffered := bufio.NewReader(from)
 	if begin, err := buffered.Peek(len(magic)); err != nil || string(begin) != magic {
-		return buffered, nil //nolint:nilerr // it is short, and so not encrypted
+		return buffered, nil //nolint:nilerr // the text is too short to be encrypted
 	}
 	salt := make([]byte, saltBytes)
 	if _, err := buffered.Discard(len(magic)); err != nil {
@@ -163,7 +163,7 @@ func open(from io.Reader, keys [][]byte, id string) (io.Reader, error) {
 func readChunk(from io.Reader) ([]byte, error) {
 	var length [4]byte
 	if _, err := io.ReadFull(from, length[:]); err != nil {
-		return nil, err //nolint:wrapcheck // the caller looks at it
+		return nil, err //nolint:wrapcheck // the caller examines it
 	}
 	n := binary.BigEndian.Uint32(length[:])
 	if n > maxChunk {

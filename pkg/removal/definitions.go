@@ -15,8 +15,8 @@ import (
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 )
 
-// defineMissing waits until the host serves all kinds that the controllers watch. If some definitions have been
-// deleted, and others wait for the finalizers of their objects, it creates the deleted ones for the duration of the
+// defineMissing waits until the host serves all kinds that the controllers watch. If some definitions were deleted
+// while others wait for the finalizers of their objects, it creates the deleted definitions for the duration of the
 // removal.
 func (r *Remover) defineMissing(ctx context.Context) error {
 	return await(ctx, func(ctx context.Context) ([]string, error) {
@@ -60,8 +60,9 @@ func (r *Remover) isDefined(ctx context.Context, kindName string) (bool, error) 
 	return false, nil
 }
 
-// openStorage reads each kind once, so that kube-apiserver opens its storage. If the storage opens only when the
-// definition is deleted, kube-apiserver may wait for minutes before it tries again to delete the objects.
+// openStorage reads each kind once, so that kube-apiserver opens the storage of the kind. Otherwise, kube-apiserver
+// opens the storage when the definition is deleted, and may wait for minutes before it tries again to delete the
+// objects.
 func (r *Remover) openStorage(ctx context.Context) {
 	kinds := append(objectKinds(), "KubeVisionSession", "KubeVisionLoginThrottle", "KubeVisionPolicyParameter")
 	for _, k := range kinds {

@@ -31,7 +31,7 @@ import (
 	"github.com/kubevision-io/kubevision/test/environment"
 )
 
-// canaries returns the secrets of an actor that must not appear anywhere, by description.
+// canaries returns the secrets of an actor, which must not appear in any output. The keys describe them.
 func canaries(t *testing.T, a actor) map[string]string {
 	t.Helper()
 	secret := &corev1.Secret{}
@@ -62,7 +62,7 @@ func canaries(t *testing.T, a actor) map[string]string {
 	return out
 }
 
-// use performs operations with an actor that leave traces.
+// use performs operations of an actor that are recorded in objects, events and logs.
 func use(t *testing.T, c *wire.Client, a actor) actor {
 	t.Helper()
 	a.Login = a.User.Login(t, c, wire.DirectPath)
@@ -78,12 +78,12 @@ func use(t *testing.T, c *wire.Client, a actor) actor {
 	c.Call(t, wrong).Want(t, wire.Invalid)
 	wrong.Body = `{"username":"` + a.Name + `","passwort":"` + a.Password + `"}`
 	c.Call(t, wrong).Want(t, wire.Invalid)
-	// with the fields exchanged
+	// The user name and the password are exchanged.
 	c.Call(t, fixture.LoginRequest(wire.DirectPath, a.Password, a.Name)).Want(t, wire.Unauthenticated)
 	return a
 }
 
-// TestObjectsAndEventsKeepSecrets searches all objects that are not Secrets.
+// TestObjectsAndEventsKeepSecrets verifies that no object other than a Secret contains a secret.
 func TestObjectsAndEventsKeepSecrets(t *testing.T) {
 	a := use(t, direct(t), newActor(t, "admin"))
 	secrets := canaries(t, a)
@@ -107,7 +107,7 @@ func TestObjectsAndEventsKeepSecrets(t *testing.T) {
 	}
 }
 
-// TestLogsKeepSecrets searches the logs of both programs at the default and at the highest verbosity.
+// TestLogsKeepSecrets verifies that no log of a program contains a secret, at the default and at the highest verbosity.
 func TestLogsKeepSecrets(t *testing.T) {
 	t.Run("as installed", func(t *testing.T) {
 		a := use(t, direct(t), newActor(t, "admin"))
@@ -181,7 +181,7 @@ func tried(t *testing.T, kubeconfig string) {
 	})
 }
 
-// verbose starts another kubevision-apiserver at a different port with the highest verbosity.
+// verbose starts another kubevision-apiserver with the highest verbosity, at a different port.
 func verbose(t *testing.T) (endpoint, log string) {
 	t.Helper()
 	process := fmt.Sprintf("/proc/%d", env.KubeVision.APIServer().PID())
@@ -197,7 +197,7 @@ func verbose(t *testing.T) (endpoint, log string) {
 	program := args[0]
 	args = slices.DeleteFunc(args[1:], func(arg string) bool { return strings.HasPrefix(arg, "--secure-port=") })
 	args = append(args, "--secure-port="+strconv.Itoa(port), "-v=9")
-	// kept with the other logs if a test fails
+	// The log is kept with the other logs if a test fails.
 	log = filepath.Join(env.Cluster.Dir(), "logs", fixture.Name("verbose")+".log")
 	file, err := os.Create(log)
 	if err != nil {

@@ -13,8 +13,8 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// TestFlowSchemas verifies the priority levels of the host for requests to the dashboard's API, for requests of the
-// programs, and for requests that act as users.
+// TestFlowSchemas verifies the priority levels on the host of requests to the dashboard's API, requests of the
+// programs, and requests that act as users.
 func TestFlowSchemas(t *testing.T) {
 	program := func(name string) *wire.Client {
 		config, err := env.Cluster.ServiceAccountConfig(t.Context(), fixture.SystemNamespace, name)

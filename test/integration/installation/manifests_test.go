@@ -23,7 +23,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// foreign are the definitions of others that additions to an installation need, by module.
+// foreign returns the definitions of other projects that optional parts of an installation need, by Go module.
 func foreign() map[string][]string {
 	return map[string][]string{
 		"sigs.k8s.io/gateway-api@v1.6.0": {
@@ -38,14 +38,14 @@ func foreign() map[string][]string {
 	}
 }
 
-// TestManifests verifies that kube-apiserver accepts each object of each kustomization without a warning, and each Pod
-// in a namespace that enforces the profile "restricted".
+// TestManifests verifies that kube-apiserver accepts each object of each kustomization without a warning, and accepts
+// each Pod in a namespace that enforces the profile "restricted".
 func TestManifests(t *testing.T) {
 	defineForeign(t)
 	host.must(t, "apply", "--server-side", "-k", "config/crd")
 	host.must(t, "wait", "--for=condition=Established", "crd", "-l", "app.kubernetes.io/part-of=kubevision")
 	host.must(t, "apply", "--server-side", "-k", "config/rbac")
-	// The namespaces that only a dry run creates.
+	// These namespaces are otherwise created only in a dry run.
 	for _, name := range []string{"kubevision-removal", "demo", "monitoring"} {
 		n := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}
 		create(t, host.admin, n)
@@ -76,8 +76,8 @@ func TestManifests(t *testing.T) {
 	}
 }
 
-// kustomizations returns the folders of config/ that render by themselves. Those with users, clusters or bindings need
-// the programs.
+// kustomizations returns the directories of config/ that can be rendered separately. It omits directories with users,
+// clusters or bindings, because these need the programs.
 func kustomizations(t *testing.T) []string {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join(root, "config", "*", "kustomization.yaml"))
@@ -101,7 +101,7 @@ func defineForeign(t *testing.T) {
 	t.Helper()
 	for module, files := range foreign() {
 		cmd := exec.CommandContext(t.Context(), "go", "mod", "download", "-json", module)
-		cmd.Dir = t.TempDir() // outside of the module
+		cmd.Dir = t.TempDir() // a directory outside of the module
 		text, err := cmd.Output()
 		if err != nil {
 			t.Fatalf("downloading %s: %v\n%s", module, err, text)
@@ -119,8 +119,8 @@ func defineForeign(t *testing.T) {
 	host.must(t, "wait", "--for=condition=Established", "crd", "--all")
 }
 
-// checkPods creates the Pods of manifests in a dry run, and returns their number: kube-apiserver enforces the profile
-// for Pods only.
+// checkPods creates the Pods of manifests in a dry run, because kube-apiserver enforces the profile only for Pods. It
+// returns the number of Pods.
 func checkPods(t *testing.T, text string) int {
 	t.Helper()
 	decoder := yaml.NewYAMLOrJSONDecoder(strings.NewReader(text), 4096)
@@ -131,7 +131,7 @@ func checkPods(t *testing.T, text string) int {
 			return count
 		}
 		template := podTemplate(t, o)
-		if template == nil || o.GetNamespace() == "demo" { // an example of a workload
+		if template == nil || o.GetNamespace() == "demo" { // the object belongs to an example of a workload
 			continue
 		}
 		count++

@@ -17,7 +17,7 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// TestRightTakenAway verifies that a right that is removed on the cluster is gone within a second.
+// TestRightTakenAway verifies that a right that is revoked on the cluster is lost within a second.
 func TestRightTakenAway(t *testing.T) {
 	ns := set().Namespace(t, "taken")
 	configMap(t, ns, "c", nil, "")
