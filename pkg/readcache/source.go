@@ -133,6 +133,7 @@ func (s *source) ListWithContext(ctx context.Context, options metav1.ListOptions
 		s.lost(err)
 		return nil, err
 	}
+	s.found(false) // also if the list is empty
 	if page.Continue == "" {
 		s.endList()
 	}

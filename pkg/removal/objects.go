@@ -126,8 +126,13 @@ func (r *Remover) removeObject(ctx context.Context, o *unstructured.Unstructured
 	if !o.GetDeletionTimestamp().IsZero() {
 		return nil
 	}
+	return r.delete(ctx, o)
+}
+
+// delete deletes an object, if it exists.
+func (r *Remover) delete(ctx context.Context, o client.Object) error {
 	if err := r.Client.Delete(ctx, o); client.IgnoreNotFound(err) != nil {
-		return fmt.Errorf("deleting %s %s: %w", o.GetKind(), o.GetName(), err)
+		return fmt.Errorf("deleting %s %s: %w", o.GetObjectKind().GroupVersionKind().Kind, o.GetName(), err)
 	}
 	return nil
 }
