@@ -63,32 +63,27 @@ func (r *Remover) isDefined(ctx context.Context, kindName string) (bool, error) 
 	return false, nil
 }
 
-// openStorage reads each kind once, so that kube-apiserver opens its storage before the definition is deleted.
-func (r *Remover) openStorage(ctx context.Context) {
-	kinds := append(objectKinds(), "KubeVisionSession", "KubeVisionLoginThrottle", "KubeVisionPolicyParameter")
-	for _, k := range kinds {
-		if _, err := r.list(ctx, kubevisionv1alpha1.SchemeGroupVersion.WithKind(k), client.Limit(1)); err != nil {
-			r.Log.Error(err, "Reading the objects of a definition before its removal", "kind", k)
-		}
-	}
-}
-
 const (
 	// retriedAnnotation is the time of the last retryCleanup for a definition.
 	retriedAnnotation = "kubevision.io/cleanup-retried-at"
 	retryInterval     = 3 * time.Second
 )
 
-// retryCleanup makes kube-apiserver try again to delete the objects of a definition that is being deleted. After each
-// failure, such as a storage that is not ready yet, kube-apiserver doubles its pause, up to 17 minutes, but a change of
-// the definition ends the pause.
+// retryCleanup makes kube-apiserver try again to delete the objects of a definition that is being deleted. kube-apiserver
+// fails at first if it has not read the kind before, because the storage of the kind is not ready. It drops its next
+// attempt if that conflicts with its own change of the status, and then waits for minutes, unless the definition
+// changes.
 func (r *Remover) retryCleanup(ctx context.Context, o *metav1.PartialObjectMetadata) error {
-	last := o.DeletionTimestamp.Time
-	if text, ok := o.Annotations[retriedAnnotation]; ok {
-		last, _ = time.Parse(time.RFC3339, text) // a foreign text counts as long ago
-	}
 	now := time.Now()
-	if now.Sub(last) < retryInterval {
+	last, seen := r.retried[o.UID]
+	if seen && now.Sub(last) < retryInterval {
+		return nil
+	}
+	if r.retried == nil {
+		r.retried = map[types.UID]time.Time{}
+	}
+	r.retried[o.UID] = now
+	if !seen {
 		return nil
 	}
 	patch := fmt.Appendf(nil, `{"metadata":{"annotations":{%q:%q}}}`, retriedAnnotation, now.UTC().Format(time.RFC3339))

@@ -100,7 +100,6 @@ func isOwn(o *metav1.PartialObjectMetadata) bool {
 
 // removeInstallation removes everything except users, clusters and role bindings.
 func (r *Remover) removeInstallation(ctx context.Context) error {
-	r.openStorage(ctx)
 	for _, p := range parts() {
 		if err := r.removePart(ctx, p); err != nil {
 			return err

@@ -171,12 +171,10 @@ func describe(o *unstructured.Unstructured) string {
 }
 
 // list returns the objects of a kind. It returns none if the cluster does not serve the kind.
-func (r *Remover) list(
-	ctx context.Context, gvk schema.GroupVersionKind, options ...client.ListOption,
-) ([]unstructured.Unstructured, error) {
+func (r *Remover) list(ctx context.Context, gvk schema.GroupVersionKind) ([]unstructured.Unstructured, error) {
 	list := &unstructured.UnstructuredList{}
 	list.SetGroupVersionKind(gvk.GroupVersion().WithKind(gvk.Kind + "List"))
-	err := r.Client.List(ctx, list, options...)
+	err := r.Client.List(ctx, list)
 	if meta.IsNoMatchError(err) || apierrors.IsNotFound(err) {
 		return nil, nil
 	}
