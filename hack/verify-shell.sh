@@ -2,8 +2,8 @@
 # Copyright The KubeVision Authors.
 # SPDX-License-Identifier: Apache-2.0
 
-# Fails when a shell script does not parse, is not executable, or when shellcheck finds fault with one. Where shellcheck is not
-# installed, only that part is left out.
+# Fails if a shell script does not parse, is not executable, or has a finding of shellcheck. If shellcheck is not
+# installed, its check is skipped.
 
 # shellcheck source=hack/lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"

@@ -65,7 +65,7 @@ func writeTestFile(t *testing.T, path, text string) {
 	}
 }
 
-// asUser sets the headers with which the aggregation layer names a user.
+// asUser returns a wrapper that sets the headers with which the aggregation layer names a user.
 func asUser(name string) transport.WrapperFunc {
 	return func(next http.RoundTripper) http.RoundTripper {
 		return roundTripper(func(request *http.Request) (*http.Response, error) {

@@ -17,8 +17,8 @@ import (
 	"time"
 )
 
-// fakeGo replaces the go command: it records the names of the programs to build, fails for the name in FAKE_GO_FAILS
-// and blocks at the name in FAKE_GO_HANGS.
+// fakeGo is a script that replaces the go command. It records the names of the programs to build, fails for the name in
+// FAKE_GO_FAILS, and blocks at the name in FAKE_GO_HANGS.
 const fakeGo = `#!/bin/sh
 case "$1" in
 env) echo "value of $2" ;;
@@ -35,8 +35,8 @@ build)
 esac
 `
 
-// fakeToolchain sets the environment of build.sh. It returns the cache folder and a function that returns the
-// programs that were built.
+// fakeToolchain sets the environment of build.sh. It returns the cache directory, and a function that returns the names
+// of the built programs.
 func fakeToolchain(t *testing.T) (cache string, built func() string) {
 	t.Helper()
 	dir := t.TempDir()
@@ -70,7 +70,7 @@ func TestAssetsTwoRunsBuildOnce(t *testing.T) {
 	checkTwoRuns(t, built)
 }
 
-// TestAssetsWithoutFlock covers systems without the program flock.
+// TestAssetsWithoutFlock verifies the build on systems without the program flock.
 func TestAssetsWithoutFlock(t *testing.T) {
 	cache, built := fakeToolchain(t)
 	tools := t.TempDir()
@@ -85,7 +85,7 @@ func TestAssetsWithoutFlock(t *testing.T) {
 	t.Setenv("PATH", filepath.Dir(os.Getenv("FAKE_GO_LOG"))+":"+tools)
 	checkTwoRuns(t, built)
 
-	// A process that was killed leaves its lock, which contains the id of a dead process.
+	// A killed process leaves its lock, which contains the id of the process.
 	dir := soleFolder(t, filepath.Join(cache, "controlplane"))
 	if err := os.Remove(filepath.Join(dir, "kubectl")); err != nil {
 		t.Fatal(err)
@@ -131,7 +131,7 @@ func checkTwoRuns(t *testing.T, built func() string) {
 	}
 }
 
-// soleFolder returns the only folder that a build leaves.
+// soleFolder returns the only directory that a build leaves.
 func soleFolder(t *testing.T, root string) string {
 	t.Helper()
 	entries, err := os.ReadDir(root)

@@ -43,8 +43,8 @@ func (k *KubeVision) WaitAvailable(ctx context.Context) error {
 	return nil
 }
 
-// askAggregator triggers a check of the aggregation layer. After failures its backoff grows, but a change of the
-// object ends the wait.
+// askAggregator changes the APIService, so that the aggregation layer checks it immediately, without the backoff after
+// failures.
 func (k *KubeVision) askAggregator(ctx context.Context) error {
 	client, err := dynamic.NewForConfig(k.cluster.Config())
 	if err != nil {

@@ -24,7 +24,7 @@ import (
 
 const testTimeout = 30 * time.Second
 
-// TestCluster runs all checks against one control plane, because a start takes seconds.
+// TestCluster runs all checks with one control plane, because the start takes seconds.
 func TestCluster(t *testing.T) {
 	if testing.Short() {
 		t.Skip("-short was given, and this starts a control plane")
@@ -99,7 +99,7 @@ func newNamespace(t *testing.T, client kubernetes.Interface, name string) {
 	}
 }
 
-// eventually polls with the package's own bound and fails the test after a timeout.
+// eventually polls within the time limit of the package, and fails the test after the timeout.
 func eventually(t *testing.T, what string, check func(context.Context) error) {
 	t.Helper()
 	if err := Poll(t.Context(), testTimeout, what, check); err != nil {
@@ -212,7 +212,7 @@ func checkIdentities(t *testing.T, cluster *Cluster) {
 	}
 }
 
-// checkFrontProxy impersonates another user, with valid and with invalid certificates of the aggregation layer.
+// checkFrontProxy verifies that only a valid certificate of the aggregation layer allows a client to name another user.
 func checkFrontProxy(t *testing.T, cluster *Cluster) {
 	wrongName, err := cluster.RequestHeaderCA().IssueClient("someone-else")
 	if err != nil {
@@ -272,7 +272,7 @@ func checkAuthenticationConfigMap(t *testing.T, cluster *Cluster) {
 	}
 }
 
-// checkUnexpectedExit kills a program without the cluster's knowledge.
+// checkUnexpectedExit verifies that the cluster reports the unexpected exit of a program.
 func checkUnexpectedExit(t *testing.T, cluster *Cluster) {
 	victim := cluster.programs[2]
 	if err := syscall.Kill(victim.PID(), syscall.SIGKILL); err != nil {

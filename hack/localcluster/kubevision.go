@@ -133,7 +133,8 @@ func (k *KubeVision) install(ctx context.Context) error {
 	if err := writeOverlay(overlay, k.options.ConfigDir, k.port); err != nil {
 		return err
 	}
-	// kube-apiserver looks up the kinds in admission policies when it first needs them, and then not for 30 seconds.
+	// kube-apiserver looks up the kinds in admission policies when it first needs them. It repeats a failed lookup only
+	// after 30 seconds.
 	if err := k.cluster.Apply(ctx, filepath.Join(k.options.ConfigDir, "crd")); err != nil {
 		return err
 	}

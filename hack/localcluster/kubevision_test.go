@@ -12,7 +12,7 @@ import (
 	"testing"
 )
 
-// checkKubeVision starts stand-ins for KubeVision's programs and reaches them through the aggregation layer.
+// checkKubeVision starts stand-ins for KubeVision's programs, and calls them through the aggregation layer.
 func checkKubeVision(t *testing.T, cluster *Cluster) {
 	vision, err := cluster.StartKubeVision(t.Context(), KubeVisionOptions{
 		BinDir:        standIns(t),

@@ -16,7 +16,7 @@ import (
 )
 
 // checkKubelet verifies that logs and commands of a Pod work through kube-apiserver, and that the kubelet accepts only
-// kube-apiserver, because its clients can run commands on this machine.
+// kube-apiserver. Clients of the kubelet can run commands on this machine.
 func checkKubelet(t *testing.T, c *Cluster) {
 	port, err := c.StartKubelet(t.Context())
 	if err != nil {

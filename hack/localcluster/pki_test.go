@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// TestKeptAuthorities verifies that kubeconfigs and tokens of one run are valid in the next run in the same folder.
+// TestKeptAuthorities verifies that kubeconfigs and tokens remain valid in the next run in the same directory.
 func TestKeptAuthorities(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

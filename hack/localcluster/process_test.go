@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// shell returns a program that runs a line of shell and is ready after it has printed "up".
+// shell returns a program that runs a line of shell, and is ready when it has printed "up".
 func shell(t *testing.T, line string) *Program {
 	t.Helper()
 	logFile := filepath.Join(t.TempDir(), "shell.log")

@@ -26,8 +26,8 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 )
 
-// TestMain allows the test binary to replace KubeVision's programs: if it is called by their names, it performs the
-// part of their work for which a start waits.
+// TestMain lets the test binary replace KubeVision's programs. If it is started under their names, it does the work for
+// which the start of the cluster waits.
 func TestMain(m *testing.M) {
 	var err error
 	switch filepath.Base(os.Args[0]) {
@@ -42,7 +42,7 @@ func TestMain(m *testing.M) {
 	os.Exit(1)
 }
 
-// standIns creates a folder of programs for KubeVisionOptions.BinDir.
+// standIns creates a directory with programs for KubeVisionOptions.BinDir.
 func standIns(t *testing.T) string {
 	t.Helper()
 	self, err := os.Executable()
@@ -116,7 +116,8 @@ func publishServingCert(ctx context.Context, client *kubernetes.Clientset) error
 		AbsPath("/apis/apiregistration.k8s.io/v1/apiservices/" + apiServiceName).Body(patch).Do(ctx).Error()
 }
 
-// standInAPIServer serves its own identity at /whoami, which shows that the kubeconfig belongs to the ServiceAccount.
+// standInAPIServer serves the identity of its kubeconfig at /whoami, which shows that the kubeconfig belongs to the
+// ServiceAccount.
 func standInAPIServer() error {
 	kubeconfig := flag.String("kubeconfig", "", "")
 	host := flag.String("bind-address", "", "")

@@ -16,7 +16,7 @@ import (
 	"testing"
 )
 
-// If this variable is set, the test binary acts as the background process.
+// childVariable is the environment variable that makes the test binary act as the background process.
 const childVariable = "RUN_TEST_CHILD"
 
 func TestMain(m *testing.M) {
@@ -30,7 +30,7 @@ func TestMain(m *testing.M) {
 	}
 }
 
-// standIn writes the files that foreground writes into the state folder, its working directory.
+// standIn writes the files that foreground writes to the state directory, which is its working directory.
 func standIn(mode string) (err error) {
 	files := state{dir: "."}
 	release, err := files.lock()
@@ -148,7 +148,7 @@ func (f writerFunc) Write(text []byte) (int, error) {
 
 func TestStopWithoutRun(t *testing.T) {
 	files := testState(t)
-	// The pid file of a process that was killed may name an unrelated process: this one.
+	// The pid file of a killed process may contain the id of an unrelated process. Here, it is this process.
 	for name, text := range map[string]string{pidFile: strconv.Itoa(os.Getpid()), adminPasswordFile: "old"} {
 		if err := files.write(name, text); err != nil {
 			t.Fatal(err)

@@ -92,8 +92,8 @@ func serve(ctx context.Context, root string, files state, wanted settings, steps
 }
 
 // suspend removes the objects that the next start installs first. If kube-apiserver starts with admission policies, it
-// looks up their kinds too early, and then not for 30 seconds. If it starts with an APIService, its backoff increases
-// until the service is available.
+// looks up their kinds too early, and repeats the lookup only after 30 seconds. If it starts with an APIService, the
+// backoff of its checks increases until the service is available.
 func suspend(ctx context.Context, cluster *localcluster.Cluster) error {
 	ctx, cancel := context.WithTimeout(ctx, suspendTimeout)
 	defer cancel()

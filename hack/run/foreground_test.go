@@ -74,7 +74,7 @@ func TestPortTakenNamesTheFlag(t *testing.T) {
 	}
 }
 
-// fakeCurl answers a login as kubevision-apiserver does, and prints the arguments of other calls.
+// fakeCurl is a script that responds to a login like kubevision-apiserver, and prints the arguments of other calls.
 const fakeCurl = `#!/bin/sh
 case "$*" in
 *'{"username":"alice","password":"s3cret"}'*/api/v1/auth/login)
@@ -83,7 +83,7 @@ case "$*" in
 esac
 `
 
-// TestNextSteps runs the printed lines in a shell.
+// TestNextSteps verifies that the printed lines can be run in a shell.
 func TestNextSteps(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

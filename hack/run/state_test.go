@@ -5,7 +5,7 @@ package main
 
 import "testing"
 
-// TestKeptData verifies that only the data of a completed start is kept, until it is discarded.
+// TestKeptData verifies that only the data of a completed start are kept, until they are discarded.
 func TestKeptData(t *testing.T) {
 	t.Parallel()
 	files := testState(t)

@@ -38,7 +38,8 @@ type requestAuthenticator struct {
 	table *routes.Table
 }
 
-// newFrontProxy trusts X-Remote-* headers only with a client certificate of the request-header CA with an allowed name.
+// newFrontProxy returns an authenticator that trusts X-Remote-* headers only if the client certificate is signed by the
+// request-header CA and has an allowed name.
 func newFrontProxy(c *authenticatorfactory.RequestHeaderConfig) (authenticator.Request, error) {
 	if c == nil || c.CAContentProvider == nil {
 		return nil, errors.New("no request-header CA is configured: kube-apiserver cannot be authenticated")
@@ -122,8 +123,9 @@ func (a *requestAuthenticator) authenticated(
 	return nil, false, nil
 }
 
-// accessToken returns the token. X-KubeVision-Token takes precedence if it is present, even if it is empty. Otherwise
-// it is the bearer token in the Authorization header.
+// accessToken returns the access token in the headers, and false if the headers contain no credential.
+// X-KubeVision-Token takes precedence if it is present, even if it is empty. Otherwise, the token is the bearer token
+// in the Authorization header.
 func accessToken(h http.Header) (string, bool) {
 	if values := h.Values(dashboardv1alpha1.TokenHeader); len(values) > 0 {
 		return strings.TrimSpace(values[0]), true

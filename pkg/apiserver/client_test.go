@@ -21,7 +21,7 @@ import (
 )
 
 const (
-	// proxied and proxied6 are addresses of trusted proxies, stranger is an unknown address.
+	// proxied and proxied6 are addresses of trusted proxies. stranger is an unknown address.
 	proxied  = "10.1.2.3:4711"
 	proxied6 = "[fd00::2]:4711"
 	stranger = "198.51.100.9:4711"
@@ -105,7 +105,7 @@ func TestForwardedFor(t *testing.T) {
 	}
 }
 
-// TestOtherHeadersAreNotBelieved verifies that other headers with an address are ignored for every sender.
+// TestOtherHeadersAreNotBelieved verifies that other headers with an address are ignored, whoever sends them.
 func TestOtherHeadersAreNotBelieved(t *testing.T) {
 	f, _ := newFinder(t, "10.0.0.0/8")
 	for _, header := range []string{"X-Real-Ip", "Forwarded", "X-Client-Ip", "True-Client-Ip", "Cf-Connecting-Ip",
@@ -128,7 +128,7 @@ func TestNoProxyIsTrustedByDefault(t *testing.T) {
 			t.Errorf("%s is %s", peer, got)
 		}
 	}
-	// peer addresses without an IP address
+	// These peer addresses contain no IP address.
 	for _, peer := range []string{"", "@", "pipe", "203.0.113.1", "localhost:80"} {
 		if got := f.address(requestFrom(t, peer, "203.0.113.1")); got.IsValid() {
 			t.Errorf("%q is %s", peer, got)
@@ -136,7 +136,7 @@ func TestNoProxyIsTrustedByDefault(t *testing.T) {
 	}
 }
 
-// TestTheFrontProxySaysForWhom verifies that the front proxy may set the client's address, and that holders of other
+// TestTheFrontProxySaysForWhom verifies that the front proxy may set the client address, and that clients with other
 // certificates may not.
 func TestTheFrontProxySaysForWhom(t *testing.T) {
 	f, authority := newFinder(t, "10.0.0.0/8")

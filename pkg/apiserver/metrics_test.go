@@ -43,8 +43,8 @@ func (r *registrations) Get(_ context.Context, key client.ObjectKey, _ client.Ob
 	return apierrors.NewNotFound(schema.GroupResource{Resource: kubevisionv1alpha1.ResourceClusters}, key.Name)
 }
 
-// TestSeriesEndWithTheRegistration verifies that the series of a removed cluster are dropped, and that those of a
-// cluster that was registered again are not.
+// TestSeriesEndWithTheRegistration verifies that the series of a removed cluster are dropped, and that the series of a
+// cluster that was registered again are kept.
 func TestSeriesEndWithTheRegistration(t *testing.T) {
 	registerMetrics()
 	scheme := runtime.NewScheme()
@@ -66,7 +66,7 @@ func TestSeriesEndWithTheRegistration(t *testing.T) {
 		})
 		filters.WithEnvelope(handler, func(*http.Request) bool { return false }, nil).ServeHTTP(httptest.NewRecorder(),
 			httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/api/v1/x", http.NoBody))
-		for _, m := range clusters.Metrics() { // which calls to the cluster would make
+		for _, m := range clusters.Metrics() { // calls to the cluster would create these series
 			switch vector := m.(type) {
 			case *metrics.CounterVec:
 				vector.WithLabelValues(name, "2xx").Inc()

@@ -63,7 +63,8 @@ type ExtraConfig struct {
 	RequestsPerUser int
 	// LoginFailuresPerAddress is the number of failed logins from one address that cause no delay.
 	LoginFailuresPerAddress int
-	// LoginFailureCounters bounds the unknown names, and the addresses, with a counter of failed logins.
+	// LoginFailureCounters bounds the counters of failed logins of unknown names, and separately the counters of
+	// addresses.
 	LoginFailureCounters int
 	// TrustedLoginNetworks are the networks whose logins have a separate queue.
 	TrustedLoginNetworks []netip.Prefix

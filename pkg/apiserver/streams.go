@@ -64,7 +64,8 @@ func newStreams(
 	return streams.NewManager(o)
 }
 
-// admitTicket marks the ticket of a request as used. It also uses up a ticket that is restricted to another stream.
+// admitTicket marks the ticket of a request as used, even if the ticket is restricted to another stream. It returns an
+// error if the ticket does not allow the stream.
 func admitTicket(ctx context.Context, tickets *authentication.Tickets, u user.Info, target streams.Target) error {
 	p, ok := u.(*authentication.Principal)
 	if !ok || p.Ticket == nil {
@@ -109,7 +110,7 @@ func provedByTicket(
 
 // Terminals configures terminals and file copies.
 type Terminals struct {
-	// IdleTime bounds the time without activity, and MaxTime the whole time, of a terminal.
+	// IdleTime bounds the time without activity in a terminal. MaxTime bounds the duration of a terminal.
 	IdleTime, MaxTime time.Duration
 	// CopyBytes bounds the bytes of a file copy.
 	CopyBytes int64
@@ -134,7 +135,7 @@ func checkSession(ctx context.Context, tokens *authentication.Tokens, u user.Inf
 	now, err := tokens.Recheck(ctx, before)
 	switch {
 	case errors.Is(err, authentication.ErrUnavailable):
-		return err //nolint:wrapcheck // it is no denial
+		return err //nolint:wrapcheck // the outage does not end the stream
 	case err != nil:
 		return streams.NewEnd(streams.SessionEnded, "the session has ended")
 	case now.SetupRequired || now.PasswordChangeRequired:

@@ -29,8 +29,8 @@ type CredentialsStore struct {
 	Client client.Client
 }
 
-// get returns an empty Secret if there is none. It calls the API server also for names that no user can have, so that
-// the duration does not differ.
+// get returns the credentials of a user, or an empty Secret if there is none. It also calls the API server for names
+// that no user can have, so that its duration does not reveal whether the user exists.
 func (c *CredentialsStore) get(ctx context.Context, username string) (*corev1.Secret, error) {
 	if len(utilvalidation.IsDNS1123Subdomain(username)) > 0 {
 		username = "-"

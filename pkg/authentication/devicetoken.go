@@ -103,7 +103,7 @@ func (d *Devices) find(text string, user types.UID) *device {
 	found := &device{}
 	rest := value[1:]
 	rest = rest[copy(found.id[:], rest):]
-	issued := time.Unix(int64(binary.BigEndian.Uint64(rest)), 0) //nolint:gosec // from a token of ours
+	issued := time.Unix(int64(binary.BigEndian.Uint64(rest)), 0) //nolint:gosec // the token is genuine
 	copy(found.epoch[:], rest[deviceIssuedBytes:])
 	if d.Clock.Since(issued) > DeviceTTL {
 		return nil

@@ -11,8 +11,8 @@ import (
 	clocktesting "k8s.io/utils/clock/testing"
 )
 
-// TestDeviceTokens verifies that a device token is valid for one user and a limited time, and that it distinguishes its
-// device from others.
+// TestDeviceTokens verifies that a device token is valid for one user and for a limited time, and that it distinguishes
+// its device from other devices.
 func TestDeviceTokens(t *testing.T) {
 	_, mac, other := newMACs(t)
 	now := clocktesting.NewFakePassiveClock(time.Now())

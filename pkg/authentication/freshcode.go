@@ -50,7 +50,7 @@ func (s *SecondFactors) VerifyFreshCode(ctx context.Context, p *Principal, code 
 	return nil
 }
 
-// Reverify verifies the session with a code: sensitive operations need no fresh code within credentials.VerifiedTTL.
+// Reverify verifies the session with a code. Sensitive operations then need no fresh code for credentials.VerifiedTTL.
 // One write marks the code as used and the session as verified.
 func (s *SecondFactors) Reverify(ctx context.Context, p *Principal, code string, from Client) error {
 	err := s.updateWithCode(ctx, p, code, from, func(_ *corev1.Secret, f *credentials.SecondFactor) {

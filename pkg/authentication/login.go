@@ -107,7 +107,7 @@ func (l *Logins) Password(ctx context.Context, username, pass string, from Clien
 	return session, nil
 }
 
-// device returns the device of the user that a login comes from, or nil for an unknown device.
+// device returns the known device from which the user logs in, or nil for an unknown device.
 func (l *Logins) device(u *kubevisionv1alpha1.KubeVisionUser, from Client) *device {
 	if u == nil {
 		return l.Sessions.Devices.find(from.DeviceToken, "")
@@ -239,12 +239,12 @@ func checkOutcome(u *kubevisionv1alpha1.KubeVisionUser, known, right bool) error
 	}
 }
 
-// user returns nil if no user has the name.
+// user returns the KubeVisionUser with a name, or nil if there is none.
 func (l *Logins) user(ctx context.Context, name string) (*kubevisionv1alpha1.KubeVisionUser, error) {
 	u := &kubevisionv1alpha1.KubeVisionUser{}
 	err := l.Cache.Get(ctx, types.NamespacedName{Name: name}, u)
 	if apierrors.IsNotFound(err) {
-		return nil, nil //nolint:nilnil // nobody is an answer here, and takes the same path as somebody
+		return nil, nil //nolint:nilnil // the login of an unknown user continues
 	}
 	if err != nil {
 		return nil, fmt.Errorf("reading the user: %w", err)

@@ -57,8 +57,8 @@ func (m *SessionManager) admitRefresh(ctx context.Context, presented refreshToke
 }
 
 // isGenuine returns true if this installation issued the token: its MAC is valid, or the cached session contains its
-// hash. The cache may not contain a token that another replica has just issued. The MAC key of an old token may be
-// deleted.
+// hash. Neither check is sufficient: the cache may lack a token that another replica has just issued, and the MAC key
+// of an old token may have been deleted.
 func (m *SessionManager) isGenuine(ctx context.Context, presented refreshToken) (bool, error) {
 	if presented.signed(m.RefreshMAC) {
 		return true, nil

@@ -17,7 +17,7 @@ import (
 
 const session = "01m81wqq0dz75tt26gwxvksa6d"
 
-// newMACs returns the codes of two purposes, and the keys that they come from.
+// newMACs returns the MACs of two purposes, and the keys from which they are derived.
 func newMACs(t *testing.T) (keys *token.KeySet, one, other *token.MAC) {
 	t.Helper()
 	keys = token.NewKeySet(clock.RealClock{})
@@ -41,7 +41,7 @@ func signed(t *testing.T, made refreshToken) string {
 	return text
 }
 
-// TestSignedRefreshTokens verifies that forged refresh tokens are detected, also after the rotation of the key.
+// TestSignedRefreshTokens verifies that forged refresh tokens are detected, even after a rotation of the key.
 func TestSignedRefreshTokens(t *testing.T) {
 	keys, mac, other := newMACs(t)
 	made, err := newRefreshToken(session)

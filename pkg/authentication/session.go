@@ -46,11 +46,12 @@ type Session struct {
 	// DeviceToken marks the client as a known device at its next login.
 	DeviceToken string
 	ExpiresIn   time.Duration
-	// SetupRequired is true if the session only allows to set up a second factor.
+	// SetupRequired is true if the session allows only the set-up of a second factor.
 	SetupRequired bool
-	// SetupToken allows a dashboard without support for the set-up to obtain the session for it by entering any code.
+	// SetupToken is for dashboards without support for the set-up. They exchange it, with any code, for a session that
+	// allows only the set-up.
 	SetupToken string
-	// PasswordChangeRequired is true if the session only allows a change of the password.
+	// PasswordChangeRequired is true if the session allows only a change of the password.
 	PasswordChangeRequired bool
 }
 
@@ -248,8 +249,8 @@ func (m *SessionManager) update(
 	})
 }
 
-// endOthers ends the user's other sessions. The user controller ends sessions that it misses, because they belong to an
-// earlier epoch.
+// endOthers ends the other sessions of the user. If it misses a session, the user controller ends that session, because
+// it belongs to an earlier epoch.
 func (m *SessionManager) endOthers(ctx context.Context, p *Principal) error {
 	var all kubevisionv1alpha1.KubeVisionSessionList
 	if err := m.Client.List(ctx, &all, client.MatchingLabels{names.UserLabel: p.User.Name}); err != nil {

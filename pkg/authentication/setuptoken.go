@@ -69,7 +69,7 @@ func (m *SessionManager) startFromSetup(ctx context.Context, raw string, from Cl
 		!credentials.InForce(secret, begun.Name, begun.Spec.CredentialsEpoch) {
 		return nil, ErrRevoked
 	}
-	// so that the token can be used only once
+	// The session is deleted, so that the token can be used only once.
 	if err := m.Client.Delete(ctx, begun, client.Preconditions{UID: &begun.UID}); err != nil {
 		return nil, revokedIfNotFound(err)
 	}

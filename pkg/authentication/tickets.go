@@ -160,7 +160,7 @@ func (t *Tickets) spendOnce(ctx context.Context, ticket *Ticket) error {
 	now, same := t.Clock.Now(), func(spent kubevisionv1alpha1.SpentTicket) bool { return spent.ID == ticket.ID }
 	expires := time.Unix(ticket.Expires, 0)
 	kept := slices.DeleteFunc(s.Spec.SpentTickets, func(spent kubevisionv1alpha1.SpentTicket) bool {
-		// valid on no replica, even with the largest clock difference
+		// The ticket is then valid on no replica, even with the largest clock difference.
 		return now.After(spent.ExpirationTime.Add(2 * ticketLeeway))
 	})
 	switch {

@@ -37,7 +37,7 @@ func newReviewer(t *testing.T, config *rest.Config) *authorization.Reviewer {
 	return authorization.NewReviewer(kube.AuthorizationV1())
 }
 
-// newUser returns a user in a group that may use the named clusters, or all clusters if there are no names.
+// newUser returns a user in a group that may use the given clusters, or all clusters if none are given.
 func newUser(t *testing.T, s fixture.Set, clusters ...string) user.Info {
 	t.Helper()
 	name := fixture.Name("reviewed")
@@ -56,8 +56,8 @@ func newUser(t *testing.T, s fixture.Set, clusters ...string) user.Info {
 	return &user.DefaultInfo{Name: "kubevision:" + name, Groups: []string{name}}
 }
 
-// TestUsableClusters verifies that a user may use the clusters that RBAC on the host allows, and that a denial does not
-// depend on the existence of the cluster.
+// TestUsableClusters verifies that a user may use the clusters that the RBAC of the host allows, and that a denial does
+// not depend on whether the cluster exists.
 func TestUsableClusters(t *testing.T) {
 	s := fixture.Set{Client: shared.Client(t)}
 	r := newReviewer(t, shared.Cluster(t).Config())
@@ -135,7 +135,7 @@ func TestFailedReviews(t *testing.T) {
 	}
 }
 
-// TestListClusters verifies the order of clusters.
+// TestListClusters verifies that clusters are sorted.
 func TestListClusters(t *testing.T) {
 	c := shared.Client(t)
 	s := fixture.Set{Client: c}

@@ -181,8 +181,8 @@ func TestSelects(t *testing.T) {
 	}
 }
 
-// TestGrantedRoles verifies that a binding covers the namespaces that it names, those that its selector matches on the
-// cluster, or the whole cluster.
+// TestGrantedRoles verifies that a binding applies in the namespaces that it names, in the namespaces that its selector
+// has matched on the cluster, or in the whole cluster.
 func TestGrantedRoles(t *testing.T) {
 	binding := func(
 		role string, targets *kubevisionv1alpha1.NamespaceTargets, cluster string, applied ...string,

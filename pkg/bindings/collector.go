@@ -13,7 +13,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/identity"
 )
 
-// collector builds an Impersonation, one binding at a time.
+// collector collects the names of an Impersonation, one binding at a time.
 type collector struct {
 	users   Users
 	members map[string][]*kubevisionv1alpha1.KubeVisionUser
@@ -32,8 +32,8 @@ type collector struct {
 	undo []func()
 }
 
-// newCollector returns a collector with an index of the users: a search for each subject would take seconds of CPU time
-// with thousands of users.
+// newCollector returns a collector with an index of the users. With thousands of users, a search for each subject would
+// take seconds of CPU time.
 func newCollector(
 	all []kubevisionv1alpha1.KubeVisionRoleBinding, users []kubevisionv1alpha1.KubeVisionUser, budget int,
 ) *collector {

@@ -43,8 +43,8 @@ func BoundNamespaces(bound []kubevisionv1alpha1.KubeVisionRoleBinding, cluster s
 }
 
 // GrantedRoles returns the roles that bindings grant in a namespace of a cluster, or in the whole cluster for no
-// namespace. Each role is returned once, in the order of kind and name. Namespaces that a binding selects by label are
-// those in its status.
+// namespace. Each role is returned once, in the order of kind and name. For a binding that selects namespaces by label,
+// it uses the namespaces in the status.
 func GrantedRoles(
 	bound []kubevisionv1alpha1.KubeVisionRoleBinding, cluster, namespace string,
 ) []kubevisionv1alpha1.RoleReference {

@@ -14,8 +14,8 @@ import (
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 )
 
-// ListForUser returns the bindings that name a Kubernetes user or one of the user's groups, by name of the binding. The
-// bindings must not be changed.
+// ListForUser returns the bindings that name a Kubernetes user or one of the user's groups, sorted by name. The caller
+// must not modify the bindings.
 func ListForUser(
 	ctx context.Context, reader client.Reader, user string, groups []string,
 ) ([]kubevisionv1alpha1.KubeVisionRoleBinding, error) {

@@ -21,9 +21,9 @@ func serviceAccountUser(namespace, name string) string {
 	return serviceAccountPrefix + namespace + ":" + name
 }
 
-// Impersonation contains the users and groups that may be impersonated: exactly the names in bindings. A KubeVisionUser
-// comes with all KubeVision groups of the user. These groups have no other members, so that the rights of a group on a
-// cluster apply, too.
+// Impersonation contains the users and groups that may be impersonated: exactly the names in bindings. It contains all
+// KubeVision groups of a KubeVisionUser, so that the rights of these groups on a cluster apply. These groups have no
+// other members.
 type Impersonation struct {
 	Users           sets.Set[string]
 	Groups          sets.Set[string]
@@ -45,7 +45,7 @@ const (
 // CollectImpersonation collects the names in the subjects of bindings. For a KubeVision group, it collects the
 // KubeVisionUsers in it. For a Kubernetes group, whose members are unknown, it collects identity.GroupMember. Bindings
 // use the budget in the order of their creation, and the bindings of one role use at most RoleShare of it. It omits
-// bindings whose names exceed the rest, and returns their UIDs.
+// bindings whose names exceed the remaining budget, and returns their UIDs.
 func CollectImpersonation(
 	all []kubevisionv1alpha1.KubeVisionRoleBinding, users []kubevisionv1alpha1.KubeVisionUser, budget int,
 ) (Impersonation, sets.Set[types.UID]) {
@@ -71,9 +71,9 @@ func SortByCreation(all []kubevisionv1alpha1.KubeVisionRoleBinding) []*kubevisio
 	return out
 }
 
-// Identity returns the identity under which a cluster sees a user: the groups that bindings name, and the name if a
-// binding names it. It returns false if no binding names the user or a group of the user. Such a user cannot be
-// impersonated.
+// Identity returns the identity as which a user is impersonated on a cluster: the groups that bindings name, and the
+// user name if a binding names it. It returns false if no binding names the user or a group of the user. Such a user
+// cannot be impersonated.
 func (i Impersonation) Identity(user string, groups []string) (string, []string, bool) {
 	named := make([]string, 0, len(groups))
 	for _, g := range groups {

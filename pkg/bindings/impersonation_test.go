@@ -17,7 +17,7 @@ import (
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 )
 
-// bindingsOf returns one binding for each list of subjects, each a second newer than the previous one.
+// bindingsOf returns a binding for each list of subjects. Each binding is a second newer than the previous one.
 func bindingsOf(subjects ...[]kubevisionv1alpha1.Subject) []kubevisionv1alpha1.KubeVisionRoleBinding {
 	out := make([]kubevisionv1alpha1.KubeVisionRoleBinding, 0, len(subjects))
 	for i, s := range subjects {
@@ -41,8 +41,8 @@ func longUsers(prefix string, count int) []kubevisionv1alpha1.Subject {
 	return out
 }
 
-// TestImpersonationBudget verifies that a binding whose names exceed the rest of the budget is excluded as a whole,
-// independent of the order of the list, and that a newer one that does not is included.
+// TestImpersonationBudget verifies that a binding whose names exceed the remaining budget is omitted as a whole,
+// whatever the order of the list is, and that a newer binding that does not exceed it is included.
 func TestImpersonationBudget(t *testing.T) {
 	account := []kubevisionv1alpha1.Subject{{Kind: kubevisionv1alpha1.SubjectServiceAccount, Namespace: "ci",
 		Name: "bot"}}
@@ -61,7 +61,8 @@ func TestImpersonationBudget(t *testing.T) {
 	}
 }
 
-// TestImpersonationShares verifies that the bindings of one role leave room for those of others.
+// TestImpersonationShares verifies that the bindings of one role leave a part of the budget to the bindings of other
+// roles.
 func TestImpersonationShares(t *testing.T) {
 	all := bindingsOf(longUsers("first", 10), longUsers("second", 5), longUsers("third", 5), longUsers("fourth", 4),
 		longUsers("fifth", 1))
@@ -81,7 +82,7 @@ func TestImpersonationLeavesOutBindingsThatEnd(t *testing.T) {
 	}
 }
 
-// BenchmarkImpersonationOf measures 200 bindings of 20 groups each, and 4,000 users of three groups.
+// BenchmarkImpersonationOf measures 200 bindings with 20 groups each, and 4,000 users in three groups each.
 func BenchmarkImpersonationOf(b *testing.B) {
 	const groups = 400
 	users := make([]kubevisionv1alpha1.KubeVisionUser, 4000)

@@ -12,8 +12,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/identity"
 )
 
-// OnMember returns the subjects with their names on a member cluster. A ServiceAccount of the host is a user on the
-// member, because a ServiceAccount with the same name on the member is a different account.
+// OnMember returns the subjects with their names on a member cluster. A ServiceAccount of the host becomes a user on
+// the member, because a ServiceAccount with the same name on the member is a different account.
 func OnMember(subjects []rbacv1.Subject) []rbacv1.Subject {
 	out := slices.Clone(subjects)
 	for i, s := range out {

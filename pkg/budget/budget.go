@@ -11,7 +11,7 @@ import (
 	"sync"
 )
 
-// ErrExceeded is returned for bytes that a holder may not have. It is wrapped with the reason.
+// ErrExceeded is returned if a holder may not have the requested bytes. It is wrapped with the reason.
 var ErrExceeded = errors.New("too many bytes are in use")
 
 var (
@@ -19,9 +19,9 @@ var (
 	errLimit = fmt.Errorf("%w: the request has reached the limit of one request", ErrExceeded)
 )
 
-// Budget is a number of bytes that holders share. A holder may take as many bytes as remain free: half of the total if
-// it is the only holder, and one part in n+2 if there are n equal holders. Therefore each further holder gets some
-// bytes without waiting.
+// Budget is a number of bytes that holders share. It refuses bytes if the holder would then have more bytes than were
+// free before. A holder that takes small amounts therefore gets half of the total if it is the only holder, and one
+// part in n+1 if there are n equal holders. Each further holder gets some bytes without waiting.
 type Budget struct {
 	Options
 

@@ -23,8 +23,8 @@ func fill(a *Account) int {
 	return taken
 }
 
-// TestShares verifies that one holder gets half, independent of the number of its requests, and that the next holder
-// gets half of the rest.
+// TestShares verifies that one holder gets half of the budget, whatever the number of its requests is, and that the
+// next holder gets half of the rest.
 func TestShares(t *testing.T) {
 	b := New(total)
 	first, again := b.Account("greedy", 0), b.Account("greedy", 0)
@@ -82,7 +82,7 @@ func TestHoldAlone(t *testing.T) {
 		t.Error(err)
 	}
 	<-begun
-	time.Sleep(20 * time.Millisecond) // time for the other call to block
+	time.Sleep(20 * time.Millisecond) // the other call must block
 	release()
 	if err := <-second; err != nil {
 		t.Errorf("both were held at once: %v", err)

@@ -41,7 +41,7 @@ type Queue struct {
 	full bool
 }
 
-// lane is the work of one holder.
+// lane contains the work of one holder.
 type lane struct {
 	holder string
 	used   int64
@@ -70,7 +70,7 @@ type Place struct {
 }
 
 // Enter waits until a piece of work of a holder may begin. It returns ErrExceeded if too much work of the holder waits,
-// or after Patience. A nil queue has no bound.
+// or if the wait exceeds Patience. A nil queue has no bound.
 func (q *Queue) Enter(ctx context.Context, holder string, cost int64) (*Place, error) {
 	if q == nil {
 		return nil, nil //nolint:nilnil // a nil Place is one

@@ -23,7 +23,7 @@ func newQueue() *budget.Queue {
 	return budget.NewQueue(budget.QueueOptions{Total: 100, Share: 50, Waiting: 4, Patience: patience})
 }
 
-// enter enters the queue without waiting. It fails the test if the work would have to wait.
+// enter enters the queue, and fails the test if the work would have to wait.
 func enter(t *testing.T, q *budget.Queue, holder string, cost int64) *budget.Place {
 	t.Helper()
 	ended, cancel := context.WithCancel(t.Context())
@@ -35,7 +35,7 @@ func enter(t *testing.T, q *budget.Queue, holder string, cost int64) *budget.Pla
 	return p
 }
 
-// waits verifies that work has to wait.
+// waits fails the test unless work has to wait.
 func waits(t *testing.T, q *budget.Queue, holder string, cost int64) {
 	t.Helper()
 	ended, cancel := context.WithCancel(t.Context())
@@ -50,7 +50,7 @@ func TestQueueBoundsCost(t *testing.T) {
 	large := enter(t, q, "a", 500)
 	waits(t, q, "a", 1)
 	other := enter(t, q, "b", 50)
-	waits(t, q, "c", 1) // the total is used up
+	waits(t, q, "c", 1) // no cost remains
 	other.Leave()
 	large.Leave()
 	large.Leave()
@@ -133,7 +133,7 @@ func TestNilQueue(t *testing.T) {
 	p.Leave()
 }
 
-// TestQueueUnderLoad verifies under concurrency that the bounds hold and that all work ends.
+// TestQueueUnderLoad verifies that the limits apply to concurrent work, and that all work ends.
 func TestQueueUnderLoad(t *testing.T) {
 	q := budget.NewQueue(budget.QueueOptions{Total: 100, Share: 50, Waiting: 100, Patience: time.Minute})
 	var used atomic.Int64

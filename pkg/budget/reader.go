@@ -8,7 +8,7 @@ import "io"
 // Quarters is the cost of each byte read, in quarters of a byte.
 type Quarters int64
 
-// Buffered is the cost of bytes that are read into one buffer, which grows by a quarter at a time.
+// Buffered is the cost of a byte that is read into a buffer that grows by a quarter at a time.
 const Buffered Quarters = 5
 
 // Reader returns a reader that takes the bytes that it reads from an account. A nil account does not change the reader.

@@ -27,7 +27,7 @@ const (
 	// maxUnreadBytes bounds the unread bytes of a response on an HTTP/2 connection with maxAtOnce streams.
 	maxUnreadBytes = 256 << 10
 
-	// maxRetryAfter is the longest Retry-After for which a call waits. A call with a longer one fails at once.
+	// maxRetryAfter is the longest Retry-After for which a call waits. A call with a longer Retry-After fails at once.
 	maxRetryAfter = 5 * time.Second
 
 	retryAfterHeader = "Retry-After"

@@ -18,7 +18,7 @@ import (
 const (
 	// maxPause bounds the time for which requests to an unreachable member fail without being sent.
 	maxPause = 15 * time.Second
-	// maxHostPause is the same bound for the host. It is short because no request can succeed without the host.
+	// maxHostPause is the bound for the host. It is short because no request can succeed without the host.
 	maxHostPause = 2 * time.Second
 )
 

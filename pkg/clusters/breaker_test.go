@@ -22,8 +22,8 @@ type answering func(*http.Request) (*http.Response, error)
 
 func (f answering) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
-// TestBreaker verifies that after several failures no request is sent for a pause and then one at a time, and that a
-// response closes the breaker.
+// TestBreaker verifies that after several failures no request is sent for a pause, and then one request at a time, and
+// that a response closes the breaker.
 func TestBreaker(t *testing.T) {
 	now := clocktesting.NewFakePassiveClock(time.Now())
 	sent, fails := 0, true

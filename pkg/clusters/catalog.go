@@ -27,7 +27,7 @@ type Resource struct {
 	// Subresources are the names of the subresources, for example scale.
 	Subresources []string
 
-	// asked is the name that was looked up.
+	// asked is the name with which the resource was looked up.
 	asked string
 }
 

@@ -196,13 +196,13 @@ func (c *Client) review(
 	stream, err := sender.Post().AbsPath("/apis/authorization.k8s.io/v1/selfsubjectaccessreviews").Body(question).
 		SetHeader("Accept", mediaTypeJSON).MaxRetries(maxRetries).Stream(ctx)
 	if err != nil {
-		return reviewed.Status, err //nolint:wrapcheck // as it is
+		return reviewed.Status, err //nolint:wrapcheck // the caller wraps it
 	}
 	defer func() { _ = stream.Close() }()
 	body, err := io.ReadAll(io.LimitReader(stream, maxReviewBytes+1))
 	switch {
 	case err != nil:
-		return reviewed.Status, err //nolint:wrapcheck // as it is
+		return reviewed.Status, err //nolint:wrapcheck // the caller wraps it
 	case len(body) > maxReviewBytes:
 		return reviewed.Status, ErrTooLarge
 	}

@@ -188,7 +188,7 @@ type Connection struct {
 	authenticate transport.WrapperFunc
 	resources    *resourceMapper
 	bound        *BoundNames
-	// tokens and robot use the impersonating account without impersonation.
+	// tokens requests tokens of the impersonating account. robot sends requests as that account, without impersonation.
 	tokens *tokenSource
 	robot  discovery.DiscoveryInterfaceWithContext
 	// registration is the name of the registration.
@@ -201,7 +201,7 @@ type Connection struct {
 	// reader is the account of the read cache.
 	reader *readerAccount
 	// closed is done when the connection is closed.
-	closed context.Context //nolint:containedctx // it is the life of the connection, not of a request
+	closed context.Context //nolint:containedctx // it ends with the connection, not with a request
 	close  context.CancelFunc
 	// turns is shared by all clusters. large and calls belong to this cluster.
 	turns, large, calls *gates

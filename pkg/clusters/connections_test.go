@@ -30,8 +30,8 @@ func (r registered) Get(_ context.Context, _ client.ObjectKey, o client.Object, 
 	return nil
 }
 
-// TestClustersWithoutConnection verifies that no connection is opened to a cluster that must not be used. A read of its
-// Secret would panic.
+// TestClustersWithoutConnection verifies that no connection to a cluster that must not be used is opened. A read of the
+// Secret of the cluster would panic.
 func TestClustersWithoutConnection(t *testing.T) {
 	condition := func(kind, reason string) kubevisionv1alpha1.KubeVisionClusterStatus {
 		return kubevisionv1alpha1.KubeVisionClusterStatus{Conditions: []metav1.Condition{{Type: kind,

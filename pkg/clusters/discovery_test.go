@@ -22,8 +22,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/clusters/response"
 )
 
-// TestDiscoveryIsBounded verifies the bounds of a discovery: the size of a document, the number of kinds, and their
-// memory.
+// TestDiscoveryIsBounded verifies the limits of a discovery: the size of a document, the number of kinds, and the
+// memory of the kinds.
 func TestDiscoveryIsBounded(t *testing.T) {
 	kinds := func(count int, verb string) string {
 		var b strings.Builder
@@ -77,8 +77,8 @@ func TestDiscoveryIsBounded(t *testing.T) {
 	}
 }
 
-// TestDiscoveriesAreBounded verifies that a catalog is dropped and read again on demand if the catalogs of all members
-// together exceed the bound.
+// TestDiscoveriesAreBounded verifies that a catalog is dropped if the catalogs of all members exceed the limit, and is
+// read again when it is needed.
 func TestDiscoveriesAreBounded(t *testing.T) {
 	kept := newCatalogBudget(100)
 	look := func(bytes int64) *resourceMapper {
@@ -106,8 +106,8 @@ func TestDiscoveriesAreBounded(t *testing.T) {
 	}
 }
 
-// TestElements verifies that an element is charged with the size of its decoded struct, independent of how the document
-// is split into reads.
+// TestElements verifies that an element is charged with the size of its decoded struct, wherever reads split the
+// document.
 func TestElements(t *testing.T) {
 	for text, want := range map[string]int64{
 		`{"a":[{},{}]}`:             2 * costOfStruct,
@@ -208,8 +208,8 @@ func group(name, freshness, verb string, plurals ...string) string {
 
 func document(groups ...string) string { return `{"items":[` + strings.Join(groups, ",") + `]}` }
 
-// TestUnchangedDiscovery verifies that an unchanged document is not read again, and that a change is noticed within two
-// seconds.
+// TestUnchangedDiscovery verifies that an unchanged document is not read again, and that a change is detected within
+// two seconds.
 func TestUnchangedDiscovery(t *testing.T) {
 	s := newAggregatedServer(t, document(group("a.example.com", "Current", `"list"`, "things")))
 	r := s.connect(t)
@@ -261,8 +261,8 @@ func TestKindsWithoutVerbs(t *testing.T) {
 	}
 }
 
-// TestGroupsWithoutAnswer verifies that a group without a response keeps its known kinds, so that their plurals do not
-// resolve to other groups.
+// TestGroupsWithoutAnswer verifies that the known kinds of a group that does not respond are kept, so that their
+// plurals are not resolved to other groups.
 func TestGroupsWithoutAnswer(t *testing.T) {
 	const lost, other = "a.example.com", "b.example.com"
 	current := document(group(lost, "Current", `"list"`, "things"), group(other, "Current", `"list"`, "things"))

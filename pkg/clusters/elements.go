@@ -10,8 +10,8 @@ import (
 )
 
 const (
-	// costOfStruct is the approximate memory of a list element in a discovery document, costOfString of a string in a
-	// list, and costOfField of a field or a map entry.
+	// costOfStruct is the approximate memory of a list element in a discovery document. costOfString is the memory of a
+	// string in a list, and costOfField the memory of a field or a map entry.
 	costOfStruct = 512
 	costOfString = 32
 	costOfField  = 64

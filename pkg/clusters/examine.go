@@ -27,7 +27,7 @@ type Examination struct {
 	Reachable, CredentialsValid, ImpersonationReady bool
 	// Version is the version of the API server.
 	Version string
-	// Message describes how to make a false condition true. It contains no text of the server.
+	// Message describes how to fix a false condition. It contains no text of the server.
 	Message string
 }
 

@@ -72,7 +72,7 @@ type frameConn struct {
 	delivered chan struct{}
 	// hasStatus is true if a part of the result of the command has arrived.
 	hasStatus bool
-	// failure is the error if a bound was exceeded. streams is the connection to close in this case.
+	// failure is the error for a frame that exceeds a bound. streams is the connection that is then closed.
 	failure error
 	streams httpstream.Connection
 }
@@ -178,7 +178,7 @@ func (c *frameConn) beginData(stream uint32) error {
 	return nil
 }
 
-// deliver records that a stream has delivered bytes.
+// deliver records that a stream has delivered n bytes.
 func (c *frameConn) deliver(stream uint32, n int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -264,7 +264,7 @@ type limitedUpgrader struct {
 }
 
 // NewConnection returns the connection after a response to the upgrade request. If the cluster has refused the upgrade,
-// it returns the Status of the response, of which the SPDY library would keep only the text.
+// it returns the Status of the response as an error. The SPDY library would return only its text.
 func (u *limitedUpgrader) NewConnection(answer *http.Response) (httpstream.Connection, error) {
 	if answer.StatusCode != http.StatusSwitchingProtocols {
 		return nil, refusalOf(answer)

@@ -20,7 +20,7 @@ import (
 	httpstreamspdy "k8s.io/streaming/pkg/httpstream/spdy"
 )
 
-// execServer is an API server that calls run with the streams of a command by their type.
+// execServer returns the handler of an API server that calls run with the streams of a command, by their type.
 func execServer(t *testing.T, run func(map[string]httpstream.Stream)) http.HandlerFunc {
 	t.Helper()
 	return func(w http.ResponseWriter, r *http.Request) {
@@ -66,7 +66,7 @@ func (w *countingWriter) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// TestExecDeliversEverything verifies that the limits of frames neither lose nor block data of a correct server.
+// TestExecDeliversEverything verifies that the limits of frames do not lose or block data of a correct server.
 func TestExecDeliversEverything(t *testing.T) {
 	const pieces, size = 200, 32 << 10
 	c := upgradingClient(t, execServer(t, func(streams map[string]httpstream.Stream) {

@@ -17,8 +17,8 @@ import (
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 )
 
-// hostRegistration caches the valid registration of the host. It lists the registrations again only after one of them
-// has changed, because each request to the host needs it and there may be a thousand registrations.
+// hostRegistration caches the valid registration of the host. Each request to the host needs it, and there may be a
+// thousand registrations. Therefore, it lists the registrations again only after one of them has changed.
 type hostRegistration struct {
 	reader  client.Reader
 	changes atomic.Int64

@@ -11,7 +11,7 @@ import (
 )
 
 // maxAtOnce bounds the requests in flight to one member: a quarter of the requests that the server accepts, so that a
-// member that does not respond leaves room for requests to others.
+// member that does not respond leaves room for requests to other members.
 const maxAtOnce = 100
 
 // inFlightRoundTripper bounds the requests in flight. A request is in flight until the end of its response, or until

@@ -11,8 +11,8 @@ import (
 	"testing"
 )
 
-// TestLimited verifies that a request is rejected at once if too many are in flight, and that the end of a response and
-// the beginning of a watch release a place.
+// TestLimited verifies that a request is rejected immediately if too many requests are in flight, and that the end of a
+// response and the beginning of a watch release a place.
 func TestLimited(t *testing.T) {
 	const places = 3
 	arrived, release := make(chan struct{}), make(chan error)
@@ -51,7 +51,7 @@ func TestLimited(t *testing.T) {
 	release <- nil
 	read := <-bodies
 	full("where a response is not read yet")
-	for range 2 { // Closing a body twice must release one place.
+	for range 2 { // closing a body twice must release one place
 		if err := read.Close(); err != nil {
 			t.Error(err)
 		}

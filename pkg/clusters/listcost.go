@@ -14,7 +14,7 @@ import (
 )
 
 const (
-	// listShare bounds the cost of concurrent lists of one user on one cluster, per processor, in bytes of the
+	// listShare bounds the cost of the concurrent lists of one user on one cluster, for each processor, in bytes of the
 	// responses. The cost of a list is at most largestList, so that large lists of one user use half of the processors.
 	listShare   = 128 << 10
 	largestList = 2 * listShare
@@ -78,7 +78,7 @@ func withListResponse(ctx context.Context) context.Context {
 
 func isList(ctx context.Context) bool { return ctx.Value(listKey{}) != nil }
 
-// list is a list in progress. It is nil for other calls.
+// list is a list request in progress. It is nil for other calls.
 type list struct {
 	place      *budget.Place
 	sizes      *listSizes

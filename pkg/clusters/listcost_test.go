@@ -20,7 +20,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/budget"
 )
 
-// sized is a server whose responses have the size in the query.
+// sized returns a round tripper to a server whose responses have the size in the query.
 func sized(sizes *listSizes, queue *budget.Queue, user string) *pacedRoundTripper {
 	return &pacedRoundTripper{lists: queue, sizes: sizes, user: user,
 		next: answering(func(r *http.Request) (*http.Response, error) {
@@ -32,7 +32,7 @@ func sized(sizes *listSizes, queue *budget.Queue, user string) *pacedRoundTrippe
 		})}
 }
 
-// begin sends a request and returns its unread response. It returns false if the request must wait.
+// begin sends a request, and returns the unread response. It returns false if the request must wait.
 func begin(ctx context.Context, t *testing.T, p *pacedRoundTripper, url string) (io.ReadCloser, bool) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(ctx, time.Millisecond)
@@ -49,7 +49,7 @@ func begin(ctx context.Context, t *testing.T, p *pacedRoundTripper, url string) 
 }
 
 // TestCostOfLists verifies that many small lists of one user run concurrently, but only one large list, and that other
-// users and other calls do not wait. The expected cost of a list is the size of the previous one.
+// users and other calls do not wait. The expected cost of a list is the size of the previous response.
 func TestCostOfLists(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		share := listShare * runtime.GOMAXPROCS(0)

@@ -43,7 +43,7 @@ type Member struct {
 	closers []func()
 	dialer  *dialer
 	limits  Limits
-	// share is nil if objects of the member must not be cached.
+	// share counts the memory of cached objects. It is nil if objects of the member must not be cached.
 	share *share
 }
 
@@ -84,7 +84,7 @@ func (m *Member) prepare(full *rest.Config) error {
 	return nil
 }
 
-// transport returns a transport to the cluster, and its innermost part, which opens the connections.
+// transport returns a transport to the cluster, and its innermost transport, which opens the connections.
 func (m *Member) transport(config *rest.Config) (http.RoundTripper, *http.Transport, error) {
 	tlsConfig, err := rest.TLSConfigFor(config)
 	if err != nil {

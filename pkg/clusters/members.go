@@ -34,8 +34,8 @@ const (
 	openTimeout = 5 * time.Second
 )
 
-// Revision identifies the kubeconfig of a connection. A new registration with the name of an old one has no revision in
-// common with it.
+// Revision identifies the kubeconfig of a connection. A new registration never has the revision of an old registration
+// with the same name.
 type Revision struct {
 	Cluster, Secret types.UID
 	Version         string
@@ -163,7 +163,7 @@ func (m *members) get(ctx context.Context, c *kubevisionv1alpha1.KubeVisionClust
 	return o.connection, nil
 }
 
-// at returns the current connection to a cluster, or nil, and true if the caller must renew it.
+// at returns the connection that currently serves a cluster, or nil, and true if the caller must renew it.
 func (m *members) at(name string, wanted Revision) (serving *openMember, renew bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

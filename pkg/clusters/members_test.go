@@ -17,7 +17,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/names"
 )
 
-// TestOwnSecret verifies that KubeVision's own Secrets are not read as kubeconfigs. The test has no reader: a read
+// TestOwnSecret verifies that KubeVision's own Secrets are not read as kubeconfigs. The test has no reader, so a read
 // would panic.
 func TestOwnSecret(t *testing.T) {
 	m := &members{}
@@ -30,8 +30,8 @@ func TestOwnSecret(t *testing.T) {
 	}
 }
 
-// TestRevisions verifies that a connection serves its registration until a connection with a newer kubeconfig works,
-// and that an older version never replaces a newer one.
+// TestRevisions verifies that a connection is used until a connection with a newer kubeconfig works, and that an older
+// version never replaces a newer one.
 func TestRevisions(t *testing.T) {
 	made := Revision{Cluster: "c", Secret: "s", Version: "10", Key: "kubeconfig"}
 	for what, test := range map[string]struct {
@@ -66,8 +66,8 @@ func TestRevisions(t *testing.T) {
 	}
 }
 
-// TestRetired verifies that the connections of a removed registration or Secret end at once, even if another connection
-// has replaced them.
+// TestRetired verifies that the connections of a removed registration or Secret end immediately, even if another
+// connection has replaced them.
 func TestRetired(t *testing.T) {
 	opened := func(version string) *openMember {
 		return &openMember{revision: Revision{Cluster: "c", Secret: "s", Version: version},
@@ -100,7 +100,7 @@ func TestRetired(t *testing.T) {
 	}
 }
 
-// TestClosedDialer verifies that a closed dialer has no connections, and opens none.
+// TestClosedDialer verifies that a closed dialer has no connections, and opens no connections.
 func TestClosedDialer(t *testing.T) {
 	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {

@@ -18,8 +18,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// TestScanner verifies that the cost of a response is the memory of the decoded objects, and that 50,000 RoleBindings
-// of KubeVision do not exceed the limit.
+// TestScanner verifies that the cost of a response equals the memory of the decoded objects, and that 50,000
+// RoleBindings of KubeVision do not exceed the limit.
 func TestScanner(t *testing.T) {
 	limits := ControllerLimits(NewPool(DefaultMemberCacheBytes), time.Time{})
 	for name, test := range map[string]struct {
@@ -88,7 +88,7 @@ func roleBinding() *rbacv1.RoleBinding {
 	}
 }
 
-// TestMeter verifies that a connection that exceeds its bound is not read further, and that its memory is released.
+// TestMeter verifies that no more is read from a connection that exceeds its limit, and that its memory is released.
 func TestMeter(t *testing.T) {
 	body, err := json.Marshal(corev1.NamespaceList{Items: make([]corev1.Namespace, 100)})
 	if err != nil {

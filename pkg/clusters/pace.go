@@ -45,7 +45,7 @@ type gates struct {
 	users map[string]*gate
 }
 
-// gate bounds the concurrent work for one user.
+// gate bounds the concurrent work of one user.
 type gate struct {
 	places chan struct{}
 	// responses is the number of open responses.

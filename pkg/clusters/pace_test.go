@@ -25,7 +25,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/identity"
 )
 
-// opened returns a large response to a user, from which the next Read needs a turn.
+// opened returns a large response to a user. The next Read of the response needs a turn.
 func opened(ctx context.Context, t *testing.T, turns, large *gates, user string) io.ReadCloser {
 	t.Helper()
 	transport := &pacedRoundTripper{turns: turns, large: large, user: user,
@@ -91,8 +91,8 @@ func TestTurns(t *testing.T) {
 	})
 }
 
-// TestLargeResponses verifies that a user reads few large responses concurrently, and that further ones are rejected
-// after a timeout.
+// TestLargeResponses verifies that a user reads few large responses concurrently, and that further requests fail after
+// a timeout.
 func TestLargeResponses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		turns, large := newGates(10), newGates(1)
@@ -157,7 +157,7 @@ func TestCallsOfOneUser(t *testing.T) {
 	})
 }
 
-// TestMembersOfOneGroup verifies each limit for users who are bound only through a group: they have the same name on a
+// TestMembersOfOneGroup verifies each limit for users who are bound only through a group. They have the same name on a
 // cluster, but separate places.
 func TestMembersOfOneGroup(t *testing.T) {
 	config := &rest.Config{Host: "https://cluster"}

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// growthPart is the divisor of the share of a Pool that members may use for changes. Beyond it, the objects of the
-// member with the most changes are read again.
+// growthPart is the divisor of the size of a Pool that gives the share for changes. If changes exceed this share, the
+// objects of the member with the most changes are read again.
 const growthPart = 4
 
 // releaseTimeout bounds the wait for the memory of ended members.
@@ -33,7 +33,7 @@ func NewPool(total int64) *Pool {
 	return &Pool{total: total, shares: map[*share]struct{}{}, changed: make(chan struct{})}
 }
 
-// share is the part of a Pool that one member uses. The lock of the Pool guards all fields but the first three.
+// share is the part of a Pool that one member uses. The lock of the Pool guards all fields except the first three.
 type share struct {
 	pool *Pool
 	// limit bounds the memory of the member, in bytes.

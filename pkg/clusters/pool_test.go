@@ -36,8 +36,8 @@ func (m poolMember) wantsEnd(t *testing.T, what string, want bool) {
 	}
 }
 
-// TestPool verifies that a member which exceeds its bound is ended. If all members together exceed the bound of the
-// pool, a recently registered one is ended.
+// TestPool verifies that a member that exceeds its limit is ended, and that a recently registered member is ended if
+// all members together exceed the limit of the pool.
 func TestPool(t *testing.T) {
 	p := NewPool(200)
 	old, small, young := newPoolMember(p, 1), newPoolMember(p, 3), newPoolMember(p, 2)
@@ -68,8 +68,8 @@ func TestPool(t *testing.T) {
 	}
 }
 
-// TestPoolOfChanges verifies that changes add up even if they replace objects, and that the objects of the member with
-// the most changes are then read again without ending a member.
+// TestPoolOfChanges verifies that changes are added up even if they replace objects, and that the objects of the member
+// with the most changes are then read again, without ending another member.
 func TestPoolOfChanges(t *testing.T) {
 	p := NewPool(200)
 	busy, quiet := newPoolMember(p, 1), newPoolMember(p, 2)
@@ -85,7 +85,7 @@ func TestPoolOfChanges(t *testing.T) {
 	quiet.wantsEnd(t, "the other one", false)
 }
 
-// TestPoolOfManyMembers verifies that many new members that send much do not end an older member.
+// TestPoolOfManyMembers verifies that many new members that send many objects do not end an older member.
 func TestPoolOfManyMembers(t *testing.T) {
 	p := NewPool(200)
 	old := newPoolMember(p, 0)
@@ -99,7 +99,7 @@ func TestPoolOfManyMembers(t *testing.T) {
 	}
 }
 
-// TestPoolWaitsForRelease verifies that memory that an ended member still holds is not granted to others.
+// TestPoolWaitsForRelease verifies that memory that an ended member still holds is not granted to other members.
 func TestPoolWaitsForRelease(t *testing.T) {
 	for name, test := range map[string]struct{ release, want time.Duration }{
 		"in time":  {3 * time.Second, 3 * time.Second},

@@ -25,8 +25,8 @@ func isReadCacheDisabled(c *kubevisionv1alpha1.KubeVisionCluster) bool {
 	return found != nil && found.Status == metav1.ConditionFalse && found.Reason == kubevisionv1alpha1.ReasonDisabled
 }
 
-// with stores whether the registration disables the read cache. If it does, ReaderDone is closed until the cache is
-// enabled again.
+// with records whether the registration disables the read cache, and returns the connection. If the cache is disabled,
+// ReaderDone is closed until the cache is enabled again.
 func (c *Connection) with(registration *kubevisionv1alpha1.KubeVisionCluster) *Connection {
 	if c.reader != nil {
 		c.reader.setDisabled(isReadCacheDisabled(registration))

@@ -76,7 +76,7 @@ type readerAccount struct {
 	disabled atomic.Bool
 	mu       sync.Mutex
 	// life is the lifetime of the connection. term is the time for which the account may be used.
-	life, term context.Context //nolint:containedctx // they are no contexts of a request
+	life, term context.Context //nolint:containedctx // neither ends with a request
 	end        context.CancelFunc
 }
 

@@ -63,8 +63,8 @@ func (m *members) renew(
 	}
 }
 
-// answers requests a token, and then the version with that token. Any response to the second request proves that the
-// connection works.
+// answers returns nil if the cluster responds on the connection. It requests a token, and then the version of the
+// cluster with this token. Any response to the second request proves that the connection works.
 func (c *Connection) answers(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, examineTimeout)
 	defer cancel()
@@ -76,7 +76,8 @@ func (c *Connection) answers(ctx context.Context) error {
 	return err
 }
 
-// retire lets the requests on a connection finish. The caller must hold the lock.
+// retire closes a replaced connection after retireAfter, so that its requests can finish. The caller must hold the
+// lock.
 func (m *members) retire(name string, o *openMember) {
 	if m.retired == nil {
 		m.retired = map[string][]*openMember{}

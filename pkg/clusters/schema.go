@@ -71,7 +71,7 @@ func schemaOf(schemas []byte, kind schema.GroupVersionKind) []byte {
 	_ = s.Members(func(rawjson.Quoted) error { // the document is valid
 		begin := s.Pos()
 		if err := s.Value(); err != nil {
-			return err //nolint:wrapcheck // it is ignored
+			return err //nolint:wrapcheck // the caller ignores it
 		}
 		if one := s.Since(begin); found == nil && describes(one, kind) {
 			found = one

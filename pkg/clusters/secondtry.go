@@ -23,7 +23,7 @@ func withTokens(tokens transport.ResettableTokenSource) transport.WrapperFunc {
 	}
 }
 
-// resetInterval is the time between two tokens that are dropped.
+// resetInterval is the minimum time between two tokens that are dropped.
 const resetInterval = 10 * time.Second
 
 // resetLimiter drops a token at most once per resetInterval. A server behind an API server, such as a kubelet or a

@@ -22,7 +22,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/stepup"
 )
 
-// busy responds with 429 a given number of times, and then with an object.
+// busy responds with 429 a number of times, and then with an object.
 type busy struct {
 	times, seen atomic.Int32
 }
@@ -59,7 +59,7 @@ func userCall() Call {
 	}, Body: []byte(`{}`)}
 }
 
-// TestNoSensitiveRequestLeaves verifies that a sensitive request without proof is not sent, and that both clients
+// TestNoSensitiveRequestLeaves verifies that a sensitive request without a proof is not sent, and that both clients
 // return the error.
 func TestNoSensitiveRequestLeaves(t *testing.T) {
 	cluster := &busy{}

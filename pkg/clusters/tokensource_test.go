@@ -25,7 +25,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/circuitbreaker"
 )
 
-// tokens returns a token source for a cluster with the given response.
+// tokens returns a token source of a cluster that gives the response.
 func tokens(answer *authenticationv1.TokenRequest, err error) *tokenSource {
 	kube := fake.NewClientset()
 	kube.PrependReactor("create", "serviceaccounts/token", func(clienttesting.Action) (bool, runtime.Object, error) {
@@ -34,8 +34,8 @@ func tokens(answer *authenticationv1.TokenRequest, err error) *tokenSource {
 	return newTokenSource(kube.CoreV1())
 }
 
-// TestTokenRefused verifies that a rejected token request is not treated as the response to the request of a user, but
-// proves that the cluster is reachable.
+// TestTokenRefused verifies that the response to a token request is not treated as the response to the request of a
+// user, but proves that the cluster is reachable.
 func TestTokenRefused(t *testing.T) {
 	refused := errors.New("connection refused")
 	for name, test := range map[string]struct {
@@ -72,8 +72,8 @@ func TestTokenRefused(t *testing.T) {
 	}
 }
 
-// TestVoidToken verifies that a request is sent once more with another token if the cluster rejects the first one, and
-// only if the request is repeatable.
+// TestVoidToken verifies that a request is sent once more with another token if the cluster rejects the first token,
+// and only if the request can be repeated.
 func TestVoidToken(t *testing.T) {
 	const reviews = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 	for name, test := range map[string]struct {
@@ -116,14 +116,14 @@ func TestVoidToken(t *testing.T) {
 				return w.Result(), nil
 			}))
 			request := func() *http.Request {
-				// NewRequest sets GetBody, as client-go does.
+				// NewRequest sets GetBody like client-go.
 				r, err := http.NewRequestWithContext(t.Context(), test.method, test.path, strings.NewReader(test.body))
 				if err != nil {
 					t.Fatal(err)
 				}
 				return r
 			}
-			for range 2 { // The first request gets the token that becomes invalid for the second one.
+			for range 2 { // the token of the first request is invalid for the second one
 				tries = 0
 				answer, err := send.RoundTrip(request())
 				if err != nil {
@@ -140,7 +140,7 @@ func TestVoidToken(t *testing.T) {
 }
 
 // TestRefusalsOfOtherServers verifies that servers behind a cluster that refuse all requests do not make all users wait
-// for other tokens.
+// for new tokens.
 func TestRefusalsOfOtherServers(t *testing.T) {
 	given := 0
 	kube := fake.NewClientset()

@@ -21,8 +21,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/clusters/response"
 )
 
-// plainServer is an API server without aggregated discovery that serves a kind in one version. Such a version of
-// kube-apiserver is not available to the tests.
+// plainServer is an API server without aggregated discovery that serves a kind in one version. The tests have no such
+// version of kube-apiserver.
 type plainServer struct {
 	*httptest.Server
 
@@ -92,7 +92,8 @@ func (c *Client) age() {
 	c.resources.looked = time.Now().Add(-absenceAge)
 }
 
-// TestAVersionThatIsGone verifies that calls use a served version, unless their bodies contain the old one.
+// TestAVersionThatIsGone verifies that calls use a version that is served, unless the body of the call contains the old
+// version.
 func TestAVersionThatIsGone(t *testing.T) {
 	const merge, apply = "application/merge-patch+json", "application/apply-patch+yaml"
 	for name, tc := range map[string]struct {
@@ -143,7 +144,7 @@ func TestAVersionThatIsGone(t *testing.T) {
 }
 
 // TestAnObjectThatIsNotThere verifies that a missing object causes no discovery, and that a missing subresource causes
-// one.
+// one discovery.
 func TestAnObjectThatIsNotThere(t *testing.T) {
 	s := newPlainServer(t)
 	c := s.caller(t)

@@ -100,8 +100,8 @@ func TestHostileUpgrades(t *testing.T) {
 	}
 }
 
-// TestRefusedUpgrades verifies that the Status of an API server is returned unchanged, and the status of any other
-// server without its text.
+// TestRefusedUpgrades verifies that the Status of an API server is returned unchanged, and that only the HTTP status of
+// any other server is returned.
 func TestRefusedUpgrades(t *testing.T) {
 	const secret = "a secret of the server"
 	forbidden := apierrors.NewForbidden(schema.GroupResource{Resource: "pods"}, "web", errors.New("not today")).Status()

@@ -96,8 +96,8 @@ func ServerFailure(err error) (string, bool) {
 	return "the cluster's API server responded with an error: " + response.Text(s.Message, maxFailure), true
 }
 
-// codeOf maps the HTTP status, which every response has, to a code. Of the reasons, only AlreadyExists is more specific
-// than the status.
+// codeOf maps the HTTP status of a response to a code. Every response has an HTTP status, and of the reasons, only
+// AlreadyExists is more specific.
 func codeOf(s *metav1.Status) dashboardv1alpha1.Code {
 	switch s.Code {
 	case http.StatusForbidden:

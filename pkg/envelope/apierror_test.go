@@ -24,7 +24,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/names"
 )
 
-// TestFromAPIErrorGolden verifies the code of every constructor of k8s.io/apimachinery/pkg/api/errors.
+// TestFromAPIErrorGolden verifies the code of the errors of each constructor in k8s.io/apimachinery/pkg/api/errors.
 func TestFromAPIErrorGolden(t *testing.T) {
 	pods := schema.GroupResource{Resource: "pods"}
 	for name, tc := range map[string]struct {
@@ -179,8 +179,8 @@ func TestUnreachableSaysNothingOfTheCause(t *testing.T) {
 	}
 }
 
-// TestFailureInTheServersWords verifies that the error of an API server is returned in one line, and that other texts,
-// and texts that may quote an object, are not returned.
+// TestFailureInTheServersWords verifies that the error of an API server about itself is returned in one line, and that
+// other texts, and texts that may quote an object, are not returned.
 func TestFailureInTheServersWords(t *testing.T) {
 	const general = "the cluster's API server cannot be reached"
 	for name, tc := range map[string]struct {
@@ -242,8 +242,8 @@ func TestABadPatchIsNotQuoted(t *testing.T) {
 	}
 }
 
-// TestRefusalsByTheirWords verifies that rejections by webhooks and policies are recognized by their messages with any
-// status, and that an object that does not fit its kind is an error of the caller without a value.
+// TestRefusalsByTheirWords verifies that rejections by webhooks and policies are recognized by their messages, whatever
+// their status is, and that an object that does not fit its kind is an error of the caller without a value.
 func TestRefusalsByTheirWords(t *testing.T) {
 	const canary = "12345678"
 	plain := func(code int32, message string) error {

@@ -14,7 +14,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/budget"
 )
 
-// TestBuffer verifies that a buffer returns every byte once and in order, and holds no more than its budget allows.
+// TestBuffer verifies that a buffer returns each byte once and in order, and holds no more than its budget allows.
 func TestBuffer(t *testing.T) {
 	account := budget.New(8<<20).Account("holder", 0)
 	b := NewBuffer(account)

@@ -15,9 +15,9 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/names"
 )
 
-// policyRefusal returns the name and the message of the admission policy that has refused a request. The reasons of a
-// policy do not distinguish it from RBAC. The beginning of the cause, which kube-apiserver writes, does. A failed
-// expression has a different reason.
+// policyRefusal returns the name and the message of the admission policy that has refused a request, or empty strings.
+// It reads the beginning of the cause, which kube-apiserver writes, because a policy and RBAC can have the same reason.
+// A failed expression has a different reason.
 func policyRefusal(s *metav1.Status) (policy, why string) {
 	if s.Reason != metav1.StatusReasonForbidden || s.Details == nil {
 		return "", ""

@@ -40,7 +40,7 @@ type (
 		// Segments returns the compressed parts.
 		Segments() iter.Seq[gzipmember.Segment]
 	}
-	// Gzipped is data that is sent as gzip, for clients that accept that.
+	// Gzipped is data that is sent as gzip to clients that accept gzip.
 	Gzipped struct{ Compressible }
 )
 
@@ -83,7 +83,7 @@ func WriteError(ctx context.Context, w http.ResponseWriter, err error) {
 	write(ctx, w, dashboardv1alpha1.Header{Code: e.Code, Message: e.Message}, body, meta)
 }
 
-// cutAll bounds texts of clusters.
+// cutAll truncates texts of clusters, and bounds their number.
 func cutAll(texts []string) []string {
 	if len(texts) > maxWarnings {
 		texts = append(slices.Clone(texts[:maxWarnings]), fmt.Sprintf("and %d more", len(texts)-maxWarnings))
@@ -95,7 +95,7 @@ func cutAll(texts []string) []string {
 	return out
 }
 
-// Encode returns data in JSON. Its error is the response.
+// Encode returns data in JSON. Its error can be sent to the caller.
 func Encode(data any) (Body, error) {
 	switch d := data.(type) {
 	case nil:
@@ -113,7 +113,7 @@ func Encode(data any) (Body, error) {
 	}
 }
 
-// annotate adds the code to the audit event, since the HTTP status does not say it.
+// annotate adds the code to the audit event, because the HTTP status does not show it.
 func annotate(ctx context.Context, code dashboardv1alpha1.Code, requestID string) {
 	audit.AddAuditAnnotations(ctx, auditAnnotationPrefix+"code", strconv.Itoa(int(code)),
 		auditAnnotationPrefix+"request-id", requestID)
@@ -180,7 +180,7 @@ func (g Gzipped) member(head, tail []byte) gzipmember.Member {
 	}}
 }
 
-// joined is the size up to which pieces are joined: several records of TLS.
+// joined is the size up to which pieces are joined. It is the size of several TLS records.
 const joined = 64 << 10
 
 //nolint:gochecknoglobals // small responses would spend much of their time on new buffers
@@ -196,7 +196,7 @@ func send(w io.Writer, parts ...io.WriterTo) error {
 	}()
 	for _, part := range parts {
 		if _, err := part.WriteTo(buffered); err != nil {
-			return err //nolint:wrapcheck // it says that the client went away, and no more
+			return err //nolint:wrapcheck // it means only that the client has disconnected
 		}
 	}
 	return buffered.Flush() //nolint:wrapcheck // as above

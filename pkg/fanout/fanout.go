@@ -22,7 +22,7 @@ func Each(ctx context.Context, count, limit int, do func(ctx context.Context, i 
 	for i := range count {
 		group.Go(func() error { return Safely(ctx, func() error { return do(ctx, i) }) })
 	}
-	return group.Wait() //nolint:wrapcheck // it is the caller's own
+	return group.Wait() //nolint:wrapcheck // it is an error of do
 }
 
 // Safely calls do. It converts a panic to an error, and logs the stack.

@@ -39,7 +39,7 @@ func check(tb testing.TB, want []byte, segments ...Segment) {
 	}
 }
 
-// TestMember verifies that compressed and stored texts of all sizes are joined, including empty ones.
+// TestMember verifies that compressed and stored texts of all sizes can be joined, including empty texts.
 func TestMember(t *testing.T) {
 	large := []byte(strings.Repeat("a text that repeats. ", 10_000))
 	check(t, nil)
@@ -58,7 +58,8 @@ func TestMember(t *testing.T) {
 	check(t, slices.Concat(large, large), same, same)
 }
 
-// FuzzMember compares the checksum of joined segments with the checksum of the whole text, and reads the member.
+// FuzzMember verifies that the checksum of joined segments equals the checksum of the whole text, and that the member
+// can be read.
 func FuzzMember(f *testing.F) {
 	f.Add([]byte("a"), []byte(""), []byte("bc"))
 	f.Add(make([]byte, 100), []byte{0xff}, bytes.Repeat([]byte("ab"), 70_000))

@@ -45,8 +45,8 @@ const (
 	LastAdminPolicy = "kubevision-last-admin"
 	// ObjectQuotaParameter is the KubeVisionPolicyParameter with the number of objects and their limits.
 	ObjectQuotaParameter = "kubevision-object-quota"
-	// RoleBindingsPolicy is the policy for role bindings. Like the policies below, it requires a right beyond that to
-	// write the object, if a change affects grants.
+	// RoleBindingsPolicy is the policy for role bindings. For changes that affect grants, this policy and the policies
+	// below require another right in addition to the right to write the object.
 	RoleBindingsPolicy = "kubevision-role-bindings"
 	// ClustersPolicy is the policy for clusters.
 	ClustersPolicy = "kubevision-clusters"

@@ -44,7 +44,8 @@ var ErrTooLarge = fmt.Errorf("%w: an object of a list is too large to be read", 
 // function, such an object is an error of the whole list.
 type Omit func(namespace, name string)
 
-// except returns an error unchanged, unless it concerns one object that can be omitted.
+// except returns an error unchanged, unless the error concerns one object that can be omitted. It then calls omit and
+// returns nil.
 func (omit Omit) except(err error, name func() (namespace, name string)) error {
 	if omit == nil || !errors.Is(err, ErrTooLarge) {
 		return err

@@ -41,7 +41,7 @@ func pods(t *testing.T, count int) []byte {
 	return append([]byte(protobufPrefix), body...)
 }
 
-// TestEachProtobuf reads objects that Kubernetes has encoded.
+// TestEachProtobuf verifies that objects that Kubernetes has encoded can be read.
 func TestEachProtobuf(t *testing.T) {
 	const count = 1000
 	list, ok := Protobuf(pods(t, count))
@@ -91,7 +91,7 @@ func TestEach(t *testing.T) {
 	}
 }
 
-// TestElementsAreCharged verifies the charge of elements in any position: a few bytes of a response may be a large
+// TestElementsAreCharged verifies that elements in each position are charged. A few bytes of a response may be a large
 // element.
 func TestElementsAreCharged(t *testing.T) {
 	const bytes = 256 << 10
@@ -166,7 +166,7 @@ func largePod(name string) *corev1.Pod {
 }
 
 // TestTooLargeObjectIsOmitted verifies that an object that needs too much memory is omitted by its name, and that the
-// others are read, with the memory of one such object.
+// other objects are read with the memory of one such object.
 func TestTooLargeObjectIsOmitted(t *testing.T) {
 	list := corev1.PodList{Items: []corev1.Pod{*largePod("first"), {}, *largePod("last")}}
 	list.Items[1].Name = "small"

@@ -15,7 +15,7 @@ import (
 
 // Page is the metadata of a page of a list.
 type Page struct {
-	// Continue fetches the next page; empty on the last.
+	// Continue is the token of the next page. It is empty on the last page.
 	Continue string
 
 	count     int64
@@ -63,8 +63,8 @@ func ReadList(from io.Reader, r clusters.Resource, account *budget.Account, visi
 // might.
 const maxObjectBytes = 8 << 20
 
-// maxContinueBytes bounds the token of the next page, which is held until the response is sent. A longer one would not
-// fit into the URL of a request.
+// maxContinueBytes bounds the token of the next page, which is held until the response is sent. A longer token would
+// not fit into the URL of a request.
 const maxContinueBytes = 16 << 10
 
 var (
@@ -75,8 +75,8 @@ var (
 const (
 	// readBytes is the memory per byte of an object while it is being decoded and encoded.
 	readBytes = 6
-	// freeBytes is the size above which an object is charged: most objects are smaller, and a single small one has no
-	// effect.
+	// freeBytes is the size above which an object is charged. Most objects are smaller, and one small object at a time
+	// has no effect.
 	freeBytes = 32 << 10
 )
 
@@ -138,7 +138,8 @@ func newList(from io.Reader, r clusters.Resource, account *budget.Account) *list
 	return &list{decoder: json.NewDecoder(bounded), bounded: bounded, resource: r}
 }
 
-// read calls the function of each member. It ignores the others, except the metadata.
+// read reads the members of the list. It calls the function of each member in members, reads the metadata, and skips
+// all other members.
 func (l *list) read(members map[string]func() error) error {
 	if err := l.expect(json.Delim('{')); err != nil {
 		return err

@@ -34,7 +34,7 @@ func endless(items int) io.Reader {
 	return reader
 }
 
-// TestALongListIsNotHeld verifies that 50,000 Pods need as much memory as one.
+// TestALongListIsNotHeld verifies that reading 50,000 Pods needs as much memory as reading one.
 func TestALongListIsNotHeld(t *testing.T) {
 	const pods, most = 50_000, 16 << 20
 	var stats runtime.MemStats
@@ -67,7 +67,7 @@ func TestAListThatIsCut(t *testing.T) {
 	}
 }
 
-// TestLongContinue verifies that no token of the next page is held that would not fit into a URL.
+// TestLongContinue verifies that a token of the next page that does not fit into a URL is not held.
 func TestLongContinue(t *testing.T) {
 	for name, read := range map[string]func(body string) (Page, error){
 		`"items"`: func(body string) (Page, error) {

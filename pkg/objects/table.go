@@ -16,7 +16,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/clusters"
 )
 
-// TableOnly is the media type of a Table of meta.k8s.io, which API servers make of a list or of an object.
+// TableOnly is the media type of a Table of meta.k8s.io, to which API servers convert a list or an object.
 const TableOnly = "application/json;as=Table;g=meta.k8s.io;v=v1"
 
 // IncludeObject is the query parameter that selects the part of the objects in a Table: WholeObject or MetadataOnly.
@@ -38,7 +38,7 @@ type Row struct {
 	cells    json.RawMessage
 }
 
-// ReadTable is like ReadList, for a Table. It returns the columns besides the page.
+// ReadTable is like ReadList, for a Table. It also returns the columns.
 func ReadTable(
 	from io.Reader, r clusters.Resource, account *budget.Account, visit func(Row) error,
 ) ([]dashboardv1alpha1.TableColumn, Page, error) {
@@ -154,8 +154,8 @@ func (t *table) row(members Object) (Row, error) {
 	return row, row.Object.prepare(t.resource, IsSecret(t.resource), nil)
 }
 
-// Encode returns the JSON of an object with the cells, the part of the metadata that identifies it, and those of the
-// named members that it has.
+// Encode returns the JSON of an object with the cells, the identifying part of the metadata, and the named members that
+// the object of the row has.
 func (r Row) Encode(members ...string) ([]byte, error) {
 	var all Object
 	if err := all.split(r.Object["metadata"]); err != nil {

@@ -70,7 +70,7 @@ func TestReadTable(t *testing.T) {
 	}
 }
 
-// TestNoTable verifies that a list is not taken for a table, and that an incomplete table is an error.
+// TestNoTable verifies that a list is not accepted as a table, and that an incomplete table is an error.
 func TestNoTable(t *testing.T) {
 	for _, body := range []string{
 		`{}`, `{"kind":"PodList","items":[]}`, `{"items":[{"metadata":{"name":"a"}}]}`, `{"rows":[]}`,
@@ -99,7 +99,7 @@ func TestNoTable(t *testing.T) {
 	}
 }
 
-// TestColumnsAreBounded verifies that the memory of the columns of a table is bounded for all responses.
+// TestColumnsAreBounded verifies that the memory of the columns of a table is bounded for each response.
 func TestColumnsAreBounded(t *testing.T) {
 	for name, columns := range map[string]string{
 		"many":       strings.Repeat(`{},`, 1<<20) + `{}`,

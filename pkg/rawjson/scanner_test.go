@@ -52,8 +52,8 @@ func FuzzValue(f *testing.F) {
 	})
 }
 
-// TestRewrite verifies that members are omitted and replaced, and that others are unchanged except for white space
-// between tokens.
+// TestRewrite verifies that members are omitted and replaced, and that other members are unchanged except for white
+// space between tokens.
 func TestRewrite(t *testing.T) {
 	s := rawjson.NewScanner([]byte("{ \"a\" : 1 , \"b\":[ 2,\r\n\t\"x \\\" \\\\\", { } ],\"c\" :{\"d\":3}}"))
 	got, err := s.Rewrite(func(key rawjson.Quoted) (rawjson.Member, error) {
@@ -71,7 +71,7 @@ func TestRewrite(t *testing.T) {
 	}
 }
 
-// TestDepth verifies that nesting is bounded, whether or not the values are visited.
+// TestDepth verifies that the nesting is bounded, even if the values are not visited.
 func TestDepth(t *testing.T) {
 	const most = 1000
 	for depth, accepted := range map[int]bool{most: true, most + 1: false} {

@@ -55,7 +55,7 @@ func BenchmarkParse(b *testing.B) {
 	}
 }
 
-// BenchmarkDecode measures encoding/json with the same objects for comparison.
+// BenchmarkDecode measures encoding/json with the object of BenchmarkParse, for comparison.
 func BenchmarkDecode(b *testing.B) {
 	pod := benchPod(1)
 	b.SetBytes(int64(len(pod)))
@@ -109,7 +109,7 @@ func TestMemory(t *testing.T) {
 	if err := s.Replace(list, "1"); err != nil {
 		t.Fatal(err)
 	}
-	list = nil //nolint:ineffassign,wastedassign // so that it is collected
+	list = nil //nolint:ineffassign,wastedassign // the garbage collector must release the list
 	took := heap() - before
 	var text int64
 	for g := range s.snapshot().Groups.All() {

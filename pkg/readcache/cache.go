@@ -1,9 +1,9 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package readcache caches the objects of clusters, encoded as the JSON of responses, so that a list is a
-// concatenation. It reviews no rights: before objects are returned to a user, the cluster must have allowed that user
-// the read.
+// Package readcache caches the objects of clusters, encoded as the JSON of responses, so that the JSON of a list is the
+// concatenation of its objects. It reviews no rights: before objects are returned to a user, the cluster must have
+// allowed that user the read.
 package readcache
 
 import (
@@ -277,8 +277,8 @@ func (c *Cache) stop(k *kind, why error, pause time.Duration) {
 	}
 }
 
-// makeRoom stops kinds that are not in use, the least recently read first, until the others fit. If they still do not
-// fit, it stops the newcomer and returns an error.
+// makeRoom stops kinds that are not in use, the least recently read first, until the remaining kinds fit. If they do
+// not fit, it stops newcomer and returns an error.
 func (c *Cache) makeRoom(newcomer *kind) error {
 	for c.pool.over() {
 		c.mu.Lock()

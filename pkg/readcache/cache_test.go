@@ -23,8 +23,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/rawjson"
 )
 
-// fakeCluster is an API server that returns responses that kube-apiserver does not return: objects of any size, and
-// Secrets without authorization.
+// fakeCluster is an API server with responses that kube-apiserver does not give: objects of any size, and Secrets
+// without authorization.
 type fakeCluster struct {
 	server *httptest.Server
 	done   chan struct{}
@@ -142,8 +142,8 @@ func TestBound(t *testing.T) {
 	}
 }
 
-// TestGone verifies that the objects of a closed connection are dropped immediately, and those of unused kinds after
-// idleTimeout.
+// TestGone verifies that the objects of a closed connection are dropped immediately, and that the objects of unused
+// kinds are dropped after idleTimeout.
 func TestGone(t *testing.T) {
 	c, f := runCache(t, 1<<20), newFakeCluster(t, 10)
 	for _, resource := range []string{"a", "b"} {
@@ -184,7 +184,7 @@ func TestNoAccount(t *testing.T) {
 	}
 }
 
-// TestWrites verifies that a read waits for earlier writes of its user, but not for those of other users.
+// TestWrites verifies that a read waits for earlier writes of its user, but not for writes of other users.
 func TestWrites(t *testing.T) {
 	c, f := runCache(t, 1<<20), newFakeCluster(t, 10)
 	get := func(user string) bool {
@@ -254,7 +254,7 @@ func TestManyWrites(t *testing.T) {
 	}
 }
 
-// TestManyKinds verifies that kinds beyond the bound are not cached.
+// TestManyKinds verifies that kinds beyond the limit are not cached.
 func TestManyKinds(t *testing.T) {
 	c, f := New(1<<20), newFakeCluster(t, 10)
 	for n := range maxKinds {

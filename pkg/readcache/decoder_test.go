@@ -15,8 +15,8 @@ import (
 	"k8s.io/apimachinery/pkg/watch"
 )
 
-// TestControlEvents verifies that a bookmark or an error of a member takes no more memory than its text, independent of
-// its number of elements, and that the fields that a Reflector uses are read.
+// TestControlEvents verifies that a bookmark or an error of a member uses no more memory than its text, whatever its
+// number of elements is, and that the fields that a Reflector uses are read.
 func TestControlEvents(t *testing.T) {
 	read := func(text string) (watch.EventType, runtime.Object, error) {
 		return newDecoder(io.NopCloser(strings.NewReader(text+"\n")), podKind).next()

@@ -65,7 +65,7 @@ func (g Groups) Len() int {
 	return n
 }
 
-// position is the place of a group: its chunk, and its index there.
+// position is the position of a group: the index of its chunk, and its index in the chunk.
 type position struct{ chunk, index int }
 
 // at returns the group at a position, or nil after the last one.

@@ -23,7 +23,7 @@ type hold struct {
 	drop  func()
 }
 
-// Hold records that a response refers to objects of the view until release is called. If too many of them have been
+// Hold records that a response refers to objects of the view until release is called. If too many of these objects are
 // replaced, it calls drop, which must remove all references and must not block.
 func (v View) Hold(drop func()) (release func()) {
 	s := v.store

@@ -47,7 +47,7 @@ func TestHolds(t *testing.T) {
 	if used := p.used.Load(); used != content+7*object || dropped != nil {
 		t.Errorf("%d bytes are counted, want %d; dropped %v", used, content+7*object, dropped)
 	}
-	update(2) // More than an eighth of the limit has been replaced since the first response.
+	update(2) // more than an eighth of the limit was replaced since the first response
 	if len(dropped) != 1 || dropped[0] != "first" {
 		t.Errorf("dropped %v", dropped)
 	}
@@ -70,7 +70,7 @@ func TestHolds(t *testing.T) {
 	}
 	update(1)
 	s.mu.Lock()
-	s.dropHolds(0) // as when the kind is stopped
+	s.dropHolds(0) // as if the kind was stopped
 	s.mu.Unlock()
 	third()
 	if len(dropped) != 2 || p.used.Load() != content {
@@ -143,8 +143,7 @@ func TestSummaries(t *testing.T) {
 	}
 }
 
-// TestLongOutages verifies that objects older than maxStale are not returned, whether or not the cluster answers
-// reviews.
+// TestLongOutages verifies that objects older than maxStale are not returned, even if the cluster responds to reviews.
 func TestLongOutages(t *testing.T) {
 	c, f := runCache(t, 1<<20), newFakeCluster(t, 10)
 	get := func() (View, bool) { return c.Get(t.Context(), f, core("a"), "Kind", "u") }

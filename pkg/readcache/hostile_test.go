@@ -30,7 +30,7 @@ func TestManyLabels(t *testing.T) {
 	}
 }
 
-// TestRepeatedObjects verifies that list entries of objects that are cached already are charged: a member may send one
+// TestRepeatedObjects verifies that list entries of objects that are already cached are charged. A member may send one
 // object in an endless list.
 func TestRepeatedObjects(t *testing.T) {
 	c, f := runCache(t, 1<<20), newFakeCluster(t, 10)
@@ -55,7 +55,7 @@ func TestManyPages(t *testing.T) {
 	}
 }
 
-// TestLongSelectors verifies that API servers evaluate selectors with many requirements.
+// TestLongSelectors verifies that the cache leaves selectors with many requirements to the API server.
 func TestLongSelectors(t *testing.T) {
 	for n, want := range map[int]bool{maxRequirements: true, maxRequirements + 1: false} {
 		byFields := fields.ParseSelectorOrDie(strings.TrimSuffix(strings.Repeat("spec.nodeName!=a,", n), ","))

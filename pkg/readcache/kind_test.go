@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// TestFirstList verifies that a request waits for a first list while its objects arrive, up to a bound.
+// TestFirstList verifies that a request waits for a first list while its objects arrive, up to a limit.
 func TestFirstList(t *testing.T) {
 	const interval = progressTimeout / 2
 	for name, tc := range map[string]struct {

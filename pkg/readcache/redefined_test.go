@@ -104,8 +104,8 @@ func (e *endingCluster) requests(t *testing.T, before int) (lists, watches int) 
 	return 0, 0
 }
 
-// TestEndsOfWatches verifies that a watch that has ended is continued without a list, except for custom resources,
-// whose definition may have changed.
+// TestEndsOfWatches verifies that a watch that has ended is continued without a list. Custom resources are listed
+// again, because their definition may have changed.
 func TestEndsOfWatches(t *testing.T) {
 	for name, test := range map[string]struct {
 		group string
@@ -131,7 +131,7 @@ func TestEndsOfWatches(t *testing.T) {
 			if text := get(); !strings.Contains(text, `"list":1`) {
 				t.Fatalf("got %q", text)
 			}
-			time.Sleep(1100 * time.Millisecond) // A Reflector lists again after a watch of less than a second.
+			time.Sleep(1100 * time.Millisecond) // a Reflector lists again after a watch of less than a second
 			e.endWatches(test.abort)
 			lists, watches := e.requests(t, 2)
 			if lists != test.lists || watches > 2 {

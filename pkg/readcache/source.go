@@ -216,8 +216,8 @@ func (s *source) closed(err error, begun time.Time, seconds *int64) {
 	}
 }
 
-// retriable converts an error so that a Reflector continues the watch instead of listing again, if the API server was
-// not reached.
+// retriable converts an error of a request that did not reach the API server, so that a Reflector continues the watch
+// instead of listing again. It returns other errors unchanged.
 func retriable(err error) error {
 	var status apierrors.APIStatus
 	if errors.As(err, &status) || errors.Is(err, context.Canceled) {

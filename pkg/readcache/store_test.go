@@ -24,7 +24,7 @@ func testObject(namespace, name string, version int) *Object {
 
 // TestStore verifies that a store has the same objects as a map after random changes.
 func TestStore(t *testing.T) {
-	random := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // the same each time
+	random := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // the sequence is the same in each run
 	p := &pool{limit: 1 << 40}
 	s := &store{account: &account{pool: p}}
 	want := map[string]*Object{}
@@ -151,7 +151,7 @@ func spreadStore(tb testing.TB, namespaces int) *store {
 	return s
 }
 
-// TestEventOfManyNamespaces verifies that an event of a kind with many namespaces allocates little memory: a member may
+// TestEventOfManyNamespaces verifies that an event of a kind with many namespaces allocates little memory. A member may
 // send an endless sequence of such events.
 func TestEventOfManyNamespaces(t *testing.T) {
 	const namespaces, events, most = 100_000, 200, 32 << 10
@@ -179,7 +179,7 @@ func TestEventOfManyNamespaces(t *testing.T) {
 
 // TestChunks verifies the positions of groups while chunks are split and merged.
 func TestChunks(t *testing.T) {
-	random := rand.New(rand.NewPCG(3, 4)) //nolint:gosec // the same each time
+	random := rand.New(rand.NewPCG(3, 4)) //nolint:gosec // the sequence is the same in each run
 	const namespaces = 4 * chunkSize
 	s := spreadStore(t, 0)
 	want := map[string]*Object{}
@@ -210,8 +210,8 @@ func TestChunks(t *testing.T) {
 	}
 }
 
-// TestAscendingNames verifies that an object after the last one of its namespace joins the last group instead of a new
-// one, which would be compressed alone.
+// TestAscendingNames verifies that an object after the last object of its namespace becomes a part of the last group. A
+// new group would be compressed separately.
 func TestAscendingNames(t *testing.T) {
 	const objects = 1000
 	s := spreadStore(t, 0)

@@ -18,7 +18,7 @@ import (
 )
 
 // scriptedCluster is an API server whose responses a function writes. It uses no network, so that tests can advance the
-// time.
+// clock.
 type scriptedCluster struct {
 	done chan struct{}
 	// write writes the response to a list or a watch. The response of a list ends when it returns.

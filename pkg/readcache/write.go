@@ -14,8 +14,8 @@ import (
 )
 
 const (
-	// writeTimeout bounds the time for which a read waits for earlier writes of its user. After it, the read bypasses
-	// the cache.
+	// writeTimeout bounds the time for which a read waits for earlier writes of its user. A read that has waited longer
+	// bypasses the cache.
 	writeTimeout = time.Second
 	// writeMemory is the time for which a write is recorded.
 	writeMemory = 10 * time.Second
@@ -37,8 +37,8 @@ type writeKey struct {
 	user     string
 }
 
-// maxDeleted bounds the recorded deletions of one user and kind. Beyond it, the reads of the user bypass the cache for
-// writeMemory.
+// maxDeleted bounds the recorded deletions of one user and kind. If there are more, the reads of the user bypass the
+// cache for writeMemory.
 const maxDeleted = 64
 
 // written contains the last writes of a user.
@@ -47,7 +47,7 @@ type written struct {
 	version string
 	// deleted contains the objects that the store must not contain, by namespace and name.
 	deleted [][2]string
-	// unknown is true if the response contains no version to wait for.
+	// unknown is true if the response contains no version that the store must reach.
 	unknown bool
 	expires time.Time
 }

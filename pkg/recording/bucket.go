@@ -36,7 +36,7 @@ const (
 	listTimeout = 30 * time.Second
 	maxObjects  = 1_000_000
 	// maxResponse bounds a response of a bucket, in bytes. maxMarkup and maxTags bound a response in XML, such as a
-	// list of 1000 objects: each tag may use the memory of an object.
+	// list of 1000 objects: a tag may cost as much memory as an object.
 	maxResponse = 2 * MaxFileBytes
 	maxMarkup   = 4 << 20
 	maxTags     = 40_000
@@ -69,8 +69,8 @@ type BucketOptions struct {
 type bucket struct {
 	client       *minio.Client
 	name, prefix string
-	// joining bounds the files that are joined concurrently, waiting the files that wait to be joined, and listing the
-	// lists.
+	// joining bounds the files that are joined concurrently. waiting bounds the files that wait to be joined. listing
+	// bounds the concurrent lists.
 	joining, waiting, listing chan struct{}
 }
 

@@ -119,7 +119,7 @@ func (c closing) Close() error {
 	return nil
 }
 
-// TestCredentials verifies that the files are read again, and that credentials are never empty.
+// TestCredentials verifies that the files are read again, and that empty credentials are never used.
 func TestCredentials(t *testing.T) {
 	now := time.Now()
 	files := &credentialFiles{dir: t.TempDir(), now: func() time.Time { return now }}

@@ -53,7 +53,7 @@ func (d *directory) check() error {
 
 func (d *directory) create(id string) (file, error) {
 	path := filepath.Join(d.path, id+suffix)
-	made, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, fileMode) //nolint:gosec // the name is made here
+	made, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, fileMode) //nolint:gosec // the name is generated
 	if err != nil {
 		return nil, fmt.Errorf("making a recording: %w", err)
 	}

@@ -21,8 +21,9 @@ import (
 
 // An encrypted recording begins with magic and a random salt. Each chunk after them consists of its length in four
 // bytes and its ciphertext. AES-256-GCM encrypts each chunk with a key that is derived from the salt, so that each
-// nonce is used once: it contains the number of the chunk, and whether the chunk is the last one. Therefore changed,
-// moved and missing chunks are detected.
+// nonce is used once: it contains the number of the chunk, and whether the chunk is the last one. The additional data
+// of each chunk are the id of the recording. Therefore changed, moved and missing chunks are detected, and recordings
+// that were copied under another id.
 const (
 	magic     = "kubevision-recording-1\n"
 	saltBytes = 32
@@ -87,10 +88,12 @@ type sealed struct {
 	// begin is written before the first chunk.
 	begin  []byte
 	cipher cipher.AEAD
+	id     []byte
 	number uint32
 }
 
-func newSealed(to io.Writer, key []byte) (*sealed, error) {
+// newSealed returns a writer of the recording with the given id.
+func newSealed(to io.Writer, key []byte, id string) (*sealed, error) {
 	salt := make([]byte, saltBytes)
 	if _, err := rand.Read(salt); err != nil {
 		return nil, fmt.Errorf("reading randomness: %w", err)
@@ -99,7 +102,7 @@ func newSealed(to io.Writer, key []byte) (*sealed, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &sealed{to: to, begin: append([]byte(magic), salt...), cipher: gcm}, nil
+	return &sealed{to: to, begin: append([]byte(magic), salt...), cipher: gcm, id: []byte(id)}, nil
 }
 
 func (w *sealed) write(p []byte, last bool) error {
@@ -109,7 +112,7 @@ func (w *sealed) write(p []byte, last bool) error {
 	framed := make([]byte, 0, len(w.begin)+len(p)+frameBytes+w.cipher.Overhead())
 	framed = append(framed, w.begin...)
 	framed = binary.BigEndian.AppendUint32(framed, uint32(len(p)+w.cipher.Overhead())) //nolint:gosec // it is small
-	framed = w.cipher.Seal(framed, nonce(w.number, last), p, nil)
+	framed = w.cipher.Seal(framed, nonce(w.number, last), p, w.id)
 	w.begin = nil
 	w.number++
 	_, err := w.to.Write(framed)
@@ -121,16 +124,17 @@ func (w *sealed) write(p []byte, last bool) error {
 type opened struct {
 	from   *bufio.Reader
 	cipher cipher.AEAD
+	id     []byte
 	number uint32
 	rest   []byte
 	last   bool
 }
 
-// open returns a reader of an encrypted or plain recording.
-func open(from io.Reader, keys [][]byte) (io.Reader, error) {
+// open returns a reader of the encrypted or plain recording with the given id.
+func open(from io.Reader, keys [][]byte, id string) (io.Reader, error) {
 	buffered := bufio.NewReader(from)
 	if begin, err := buffered.Peek(len(magic)); err != nil || string(begin) != magic {
-		return buffered, nil //nolint:nilerr // it is short, and so not encrypted
+		return buffered, nil //nolint:nilerr // the text is too short to be encrypted
 	}
 	salt := make([]byte, saltBytes)
 	if _, err := buffered.Discard(len(magic)); err != nil {
@@ -148,7 +152,7 @@ func open(from io.Reader, keys [][]byte) (io.Reader, error) {
 		if err != nil {
 			return nil, err
 		}
-		o := &opened{from: buffered, cipher: gcm}
+		o := &opened{from: buffered, cipher: gcm, id: []byte(id)}
 		if o.decrypt(first) == nil {
 			return o, nil
 		}
@@ -159,7 +163,7 @@ func open(from io.Reader, keys [][]byte) (io.Reader, error) {
 func readChunk(from io.Reader) ([]byte, error) {
 	var length [4]byte
 	if _, err := io.ReadFull(from, length[:]); err != nil {
-		return nil, err //nolint:wrapcheck // the caller looks at it
+		return nil, err //nolint:wrapcheck // the caller examines it
 	}
 	n := binary.BigEndian.Uint32(length[:])
 	if n > maxChunk {
@@ -173,7 +177,7 @@ func readChunk(from io.Reader) ([]byte, error) {
 // decrypt decrypts the next chunk.
 func (o *opened) decrypt(chunk []byte) error {
 	for _, last := range []bool{false, true} {
-		text, err := o.cipher.Open(nil, nonce(o.number, last), chunk, nil)
+		text, err := o.cipher.Open(nil, nonce(o.number, last), chunk, o.id)
 		if err == nil {
 			o.rest, o.last = text, last
 			o.number++

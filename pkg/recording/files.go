@@ -11,9 +11,9 @@ import (
 
 // files stores the files of recordings in a directory or a bucket, which several replicas may share.
 type files interface {
-	// check returns an error if no file can be created.
+	// check returns an error if files cannot be created.
 	check() error
-	// create starts a file. It may write nothing yet.
+	// create starts a file. An implementation may write the file later.
 	create(id string) (file, error)
 	// list calls visit for each file, and returns the total size of all files. If a service does not sort its objects,
 	// a file may be visited several times, each time with a part of its objects.

@@ -23,11 +23,12 @@ import (
 
 const oldID, newestID = "20260102t030405-old", "20260102t030405-whole"
 
-// fakeBucket is an S3 service that answers as a test says. It keeps nothing.
+// fakeBucket is an S3 service whose responses the test determines. It stores nothing.
 type fakeBucket struct {
-	// list is the response to a list, and get that to a read of an object. Nil means that the service does not answer.
+	// list writes the response to a list. get writes the response to a read of an object. Nil means that the service
+	// does not respond.
 	list, get func(w http.ResponseWriter)
-	// refusesDeletes is true if the service does not answer to a deletion.
+	// refusesDeletes is true if the service does not respond to deletions.
 	refusesDeletes bool
 
 	deletions atomic.Int64
@@ -59,7 +60,7 @@ func (f *fakeBucket) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	answer(w)
 }
 
-// listed returns a response with objects of old recordings.
+// listed returns a function that writes a list of objects of old recordings.
 func listed(names ...string) func(http.ResponseWriter) {
 	return func(w http.ResponseWriter) {
 		_, _ = io.WriteString(w, `<ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/">`)
@@ -71,7 +72,7 @@ func listed(names ...string) func(http.ResponseWriter) {
 	}
 }
 
-// storeIn returns a store in a bucket of which all objects are old.
+// store returns a store in a bucket whose objects are all old.
 func (f *fakeBucket) store(t *testing.T) *Store {
 	t.Helper()
 	server := httptest.NewServer(f)
@@ -119,7 +120,7 @@ func TestBucketThatDoesNotDelete(t *testing.T) {
 	}
 }
 
-// TestBucketThatDoesNotAnswer verifies that requests wait neither for each other nor beyond their end.
+// TestBucketThatDoesNotAnswer verifies that requests do not wait for each other, and end with their contexts.
 func TestBucketThatDoesNotAnswer(t *testing.T) {
 	s := (&fakeBucket{}).store(t)
 	ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
@@ -151,7 +152,7 @@ func TestBucketThatDoesNotAnswer(t *testing.T) {
 	}
 }
 
-// TestObjectThatDoesNotEnd verifies that a recording is read no longer than its request lasts.
+// TestObjectThatDoesNotEnd verifies that the read of a recording ends with its request.
 func TestObjectThatDoesNotEnd(t *testing.T) {
 	s := (&fakeBucket{list: listed(oldID+"/000001", oldID+"/000002")}).store(t)
 	ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
@@ -168,7 +169,7 @@ func TestObjectThatDoesNotEnd(t *testing.T) {
 	}
 }
 
-// TestLargeLists verifies that a list takes little memory, whatever the bucket sends.
+// TestLargeLists verifies that a list uses little memory, whatever the bucket sends.
 func TestLargeLists(t *testing.T) {
 	for name, part := range map[string]string{
 		"empty objects": "<Contents/>", "empty prefixes": "<CommonPrefixes/>",
@@ -193,7 +194,7 @@ func TestLargeLists(t *testing.T) {
 	}
 }
 
-// TestLargeErrors verifies that an error of the bucket has a bounded text.
+// TestLargeErrors verifies that the text of an error of the bucket is bounded.
 func TestLargeErrors(t *testing.T) {
 	s := (&fakeBucket{list: func(w http.ResponseWriter) {
 		w.WriteHeader(http.StatusForbidden)
@@ -204,20 +205,20 @@ func TestLargeErrors(t *testing.T) {
 	}
 }
 
-// TestInventedPieces verifies that as many pieces are deleted as there are, whatever their numbers.
+// TestInventedPieces verifies that only as many pieces are deleted as exist, whatever their numbers are.
 func TestInventedPieces(t *testing.T) {
 	f := &fakeBucket{list: listed(newestID+".cast", newestID+"/999999")}
 	s := f.store(t)
 	if err := s.Check(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	s.cleaning.Lock() // it has ended
+	s.cleaning.Lock() // the deletion has ended
 	if got := f.deletions.Load(); got > 3 {
 		t.Errorf("%d deletions", got)
 	}
 }
 
-// TestNegativeSizes verifies that a bucket cannot make room for recordings with sizes that no object has.
+// TestNegativeSizes verifies that a bucket cannot reduce the measured size with objects of negative sizes.
 func TestNegativeSizes(t *testing.T) {
 	s := (&fakeBucket{list: func(w http.ResponseWriter) {
 		_, _ = fmt.Fprintf(w, `<ListBucketResult><Contents><Key>a/%s.cast</Key><Size>-9223372036854775808</Size>`+
@@ -228,7 +229,7 @@ func TestNegativeSizes(t *testing.T) {
 	}
 }
 
-// TestManyJoins verifies that the recordings that wait to become one object are few.
+// TestManyJoins verifies that the number of recordings that wait to become one object is bounded.
 func TestManyJoins(t *testing.T) {
 	f := &fakeBucket{}
 	b, ok := f.store(t).files.(*bucket)

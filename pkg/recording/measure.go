@@ -84,7 +84,7 @@ func (s *Store) run(m *measurement, now time.Time) {
 	close(m.done)
 }
 
-// scan measures the files. It returns those that can be deleted, or parts of them.
+// scan measures the files. It returns the old files, and the complete files with pieces that can be deleted.
 func (s *Store) scan(now time.Time) (unneeded []fileInfo, err error) {
 	s.mu.Lock()
 	before := s.taken
@@ -108,7 +108,8 @@ func (s *Store) isOld(f *fileInfo, now time.Time) bool {
 	return s.options.MaxAge > 0 && now.Sub(f.modified) > s.options.MaxAge
 }
 
-// cleanUp deletes files. It waits only for a short time: a bucket that does not delete must not stop terminals.
+// cleanUp deletes files in the background. It waits for at most cleanPatience, so that a slow bucket does not stop
+// terminals.
 func (s *Store) cleanUp(unneeded []fileInfo) {
 	if !s.cleaning.TryLock() {
 		return
@@ -142,7 +143,7 @@ func (s *Store) cleanUp(unneeded []fileInfo) {
 	}
 }
 
-// clean deletes an old file, or what a complete one does not need any more. The files were measured at a time.
+// clean deletes an old file, or the pieces of a complete file. measured is the time at which the files were measured.
 func (s *Store) clean(ctx context.Context, f *fileInfo, measured time.Time) error {
 	if !s.isOld(f, measured) {
 		return s.files.tidy(ctx, *f) //nolint:wrapcheck // it is logged
@@ -152,7 +153,7 @@ func (s *Store) clean(ctx context.Context, f *fileInfo, measured time.Time) erro
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.measured.Equal(measured) { // a later measurement has seen it
+	if s.measured.Equal(measured) { // A later measurement has already counted the deletion.
 		s.used -= f.bytes
 	}
 	return nil

@@ -25,8 +25,8 @@ const (
 	// MaxHeaderBytes bounds the first line of a recording, in bytes.
 	MaxHeaderBytes = 32 << 10
 
-	// fullBytes is the size after which another file begins. The encoding of the last event may be larger than its
-	// text.
+	// fullBytes is the size after which another file begins. It is smaller than MaxFileBytes, because the encoding of
+	// the last event may be larger than its text.
 	fullBytes = MaxFileBytes - 1<<20
 	// flushBytes and flushInterval bound the output that is missing in a directory if the program is killed.
 	flushBytes    = 32 << 10
@@ -53,7 +53,7 @@ type Terminal struct {
 	Container string   `json:"container,omitempty"`
 	Verb      string   `json:"verb"`
 	Command   []string `json:"command,omitempty"`
-	// Part is the number of the file, beginning with 1.
+	// Part is the number of the file among the files of the terminal, beginning with 1.
 	Part int `json:"part"`
 }
 
@@ -64,7 +64,7 @@ type header struct {
 	Height    int    `json:"height"`
 	Timestamp int64  `json:"timestamp"`
 	Title     string `json:"title,omitempty"`
-	// KubeVision is ignored by players.
+	// KubeVision describes the terminal. Players ignore it.
 	KubeVision Terminal `json:"kubevision"`
 }
 
@@ -115,7 +115,7 @@ func (r *Recording) Resize(columns, rows uint16) error {
 // Mark records a marker with a text.
 func (r *Recording) Mark(text string) error { return r.add(eventMarker, text) }
 
-// text records bytes. It keeps characters together that are split over two calls, and replaces invalid UTF-8.
+// text records bytes. If a character is split over two calls, it is recorded as a whole. Invalid UTF-8 is replaced.
 func (r *Recording) text(kind string, p []byte) error {
 	r.mu.Lock()
 	whole := append(r.rests[kind], p...) //nolint:gocritic // the rest is replaced below
@@ -179,13 +179,14 @@ func (r *Recording) begin() error {
 	if err := r.store.take(int64(len(first))); err != nil {
 		return err
 	}
-	made, err := r.store.files.create(newID(now))
+	id := newID(now)
+	made, err := r.store.files.create(id)
 	if err != nil {
 		return err //nolint:wrapcheck // as it is
 	}
 	var to chunkWriter = plain{made}
 	if keys := r.store.options.Keys; len(keys) > 0 {
-		to, err = newSealed(made, keys[0])
+		to, err = newSealed(made, keys[0], id)
 	}
 	if err == nil {
 		err = to.write(append(first, '\n'), false)
@@ -241,7 +242,7 @@ func (r *Recording) Close() error {
 	}
 	err := r.flush()
 	r.err = errClosed
-	if err != nil { // an end would mean that nothing is missing
+	if err != nil { // an end would mean that the recording is complete
 		return errors.Join(err, r.file.finish())
 	}
 	return r.end()

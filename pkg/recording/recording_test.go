@@ -68,7 +68,7 @@ func read(t *testing.T, s *Store, id string) (string, error) {
 	return string(all), err
 }
 
-// TestFormat verifies that a recording is a file of asciinema, and that a split character is kept together.
+// TestFormat verifies that a recording is a file of asciinema, and that a split character is recorded as a whole.
 func TestFormat(t *testing.T) {
 	for name, keys := range map[string][][]byte{"plain": nil, "encrypted": {key(1)}} {
 		t.Run(name, func(t *testing.T) {
@@ -111,8 +111,8 @@ func TestFormat(t *testing.T) {
 	}
 }
 
-// TestEncryption verifies that an encrypted recording contains no plain text, requires its key, and that changes are
-// detected.
+// TestEncryption verifies that an encrypted recording contains no plain text and requires its key, and that changes of
+// it are detected.
 func TestEncryption(t *testing.T) {
 	s := newStore(t, Options{Keys: [][]byte{key(1)}})
 	id := record(t, s, strings.Repeat("secret", flushBytes), "second", "third")
@@ -139,7 +139,7 @@ func TestEncryption(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for file, want := range map[string]bool{id: true, plain: false} { // a key does not hide older recordings
+	for file, want := range map[string]bool{id: true, plain: false} { // a key does not hide plain recordings
 		if summary, err := s.Get(t.Context(), file); err != nil || summary.Encrypted != want {
 			t.Errorf("%s: %+v (%v)", file, summary, err)
 		}
@@ -162,7 +162,7 @@ func TestEncryption(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	// A program that was killed has written no last chunk. The existing chunks can be read.
+	// A killed program has not written the last chunk. The existing chunks can still be read.
 	if err := os.WriteFile(path, raw[:last], fileMode); err != nil {
 		t.Fatal(err)
 	}
@@ -171,8 +171,35 @@ func TestEncryption(t *testing.T) {
 	}
 }
 
-// TestBounds verifies that recordings are limited, that a long one continues in another file, and that old ones are
-// deleted.
+// TestCopiedRecording verifies that an encrypted recording is unreadable under another id, whether it is complete or
+// still being made.
+func TestCopiedRecording(t *testing.T) {
+	s := newStore(t, Options{Keys: [][]byte{key(1)}})
+	id := record(t, s, "secret")
+	raw, err := os.ReadFile(filepath.Join(s.options.Dir, id+suffix))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for copied, text := range map[string][]byte{
+		"20260102t030405-complete": raw, "20260102t030405-begun": raw[:len(raw)-20],
+	} {
+		if err := os.WriteFile(filepath.Join(s.options.Dir, copied+suffix), text, fileMode); err != nil {
+			t.Fatal(err)
+		}
+		if text, err := read(t, s, copied); !errors.Is(err, ErrUnreadable) {
+			t.Errorf("%s: %q (%v)", copied, text, err)
+		}
+		if summary, err := s.Get(t.Context(), copied); !errors.Is(err, ErrUnreadable) {
+			t.Errorf("%s: %+v (%v)", copied, summary, err)
+		}
+	}
+	if _, err := read(t, s, id); err != nil {
+		t.Errorf("the original: %v", err)
+	}
+}
+
+// TestBounds verifies that recordings are limited, that a long recording continues in another file, and that old
+// recordings are deleted.
 func TestBounds(t *testing.T) {
 	s := newStore(t, Options{})
 	piece := strings.Repeat("x", 32<<10)
@@ -225,7 +252,7 @@ func TestBounds(t *testing.T) {
 	}
 }
 
-// TestFailure verifies that a failed write is reported, also between two events.
+// TestFailure verifies that a failed write is reported, even between two events.
 func TestFailure(t *testing.T) {
 	s := newStore(t, Options{})
 	r, err := s.Begin(Terminal{})
@@ -250,7 +277,7 @@ func TestFailure(t *testing.T) {
 	}
 }
 
-// TestIDs verifies that no id is a path.
+// TestIDs verifies that an id cannot be a path.
 func TestIDs(t *testing.T) {
 	s := newStore(t, Options{})
 	id := record(t, s, "x")
@@ -280,7 +307,8 @@ func TestParseKeys(t *testing.T) {
 	}
 }
 
-// TestListsAreCharged verifies that a list of recordings is charged, and refused if there is no room for it.
+// TestListsAreCharged verifies that the memory of a list of recordings is charged, and that the list is refused if the
+// budget is exhausted.
 func TestListsAreCharged(t *testing.T) {
 	s := newStore(t, Options{})
 	for range 3 {

@@ -59,7 +59,7 @@ type Store struct {
 	cleaning sync.Mutex
 
 	mu sync.Mutex
-	// used are the bytes of all recordings, and taken those that this replica has written.
+	// used is the number of bytes of all recordings. taken is the number of bytes that this replica has written.
 	used, taken int64
 	measured    time.Time
 	// running is the measurement that is under way, or nil.
@@ -257,7 +257,7 @@ func (s *Store) read(ctx context.Context, info fileInfo) (*recorded, error) {
 	if err != nil {
 		return nil, err //nolint:wrapcheck // as it is
 	}
-	text, err := open(content, s.options.Keys)
+	text, err := open(content, s.options.Keys, info.id)
 	if err != nil {
 		return nil, errors.Join(err, content.Close())
 	}

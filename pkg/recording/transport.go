@@ -32,7 +32,7 @@ func (t boundedTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	return answer, nil
 }
 
-// boundedBody ends with an error after a number of bytes, or of tags.
+// boundedBody returns an error after a number of bytes, or of tags.
 type boundedBody struct {
 	io.ReadCloser
 

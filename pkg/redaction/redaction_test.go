@@ -62,7 +62,8 @@ func TestPlaceholdersAreNotMatchedAgain(t *testing.T) {
 	}
 }
 
-// TestAValueThatIsCut verifies that no part of a value is shown that is truncated at the end of the read part.
+// TestAValueThatIsCut verifies that no part of a value is returned if the value is truncated at the end of the read
+// part.
 func TestAValueThatIsCut(t *testing.T) {
 	secret := strings.Repeat("0123456789abcdef", 8)
 	for before := maxRead - len(secret) - 2; before <= maxRead; before++ {
@@ -73,7 +74,8 @@ func TestAValueThatIsCut(t *testing.T) {
 	}
 }
 
-// TestTimeIsBounded verifies that the time grows with the input, and not with the product of values and text.
+// TestTimeIsBounded verifies that the time grows with the sum of the input, and not with the product of values and
+// text.
 func TestTimeIsBounded(t *testing.T) {
 	values := make([]string, 0, 3000)
 	for n := range 3000 {
@@ -106,7 +108,7 @@ func TestTheEndOfTheRequest(t *testing.T) {
 
 // TestNoValueSurvives verifies that no value of the minimum length is in the result, and that the length is bounded.
 func TestNoValueSurvives(t *testing.T) {
-	source := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // the same texts in each run
+	source := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // the texts are the same in each run
 	word := func(most int) string {
 		b := make([]byte, source.IntN(most))
 		for i := range b {

@@ -18,8 +18,8 @@ import (
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 )
 
-// defineMissing waits until the host serves all kinds that the controllers watch. If some definitions have been
-// deleted, and others wait for the finalizers of their objects, it creates the deleted ones for the duration of the
+// defineMissing waits until the host serves all kinds that the controllers watch. If some definitions were deleted
+// while others wait for the finalizers of their objects, it creates the deleted definitions for the duration of the
 // removal.
 func (r *Remover) defineMissing(ctx context.Context) error {
 	return await(ctx, func(ctx context.Context) ([]string, error) {

@@ -30,7 +30,7 @@ const (
 // part is a set of objects of an installation.
 type part struct {
 	gvk schema.GroupVersionKind
-	// namespace is empty for all namespaces.
+	// namespace is the namespace of the objects. Empty means all namespaces.
 	namespace string
 	label     string
 	selected  func(*metav1.PartialObjectMetadata) bool
@@ -84,8 +84,8 @@ func isDefinition(o *metav1.PartialObjectMetadata) bool {
 	return strings.HasSuffix(o.Name, "."+kubevisionv1alpha1.SchemeGroupVersion.Group)
 }
 
-// isOwn returns true if KubeVision or its manifests have created an object with the label of its parts. Others may set
-// the label app.kubernetes.io/part-of, but their objects have different names.
+// isOwn returns true if KubeVision or its manifests have created an object with the label of its parts. Other clients
+// may set the label app.kubernetes.io/part-of, but their objects have different names.
 func isOwn(o *metav1.PartialObjectMetadata) bool {
 	if o.Labels[names.ManagedByLabel] == names.ManagedBy {
 		return true // Admission accepts this label only from KubeVision.
@@ -117,7 +117,7 @@ func (r *Remover) removePart(ctx context.Context, p part) error {
 		err := r.eachOf(ctx, p, func(o *metav1.PartialObjectMetadata) {
 			deleted := !o.DeletionTimestamp.IsZero()
 			if deleted && p.label != "" && len(o.Finalizers) > 0 {
-				// KubeVision sets no finalizers on these objects. The owner of this finalizer must complete the
+				// KubeVision sets no finalizers on these objects, so the owner of the finalizer must complete the
 				// deletion.
 				r.Log.Info("Another program has to finish the deletion", "kind", p.gvk.Kind, "namespace", o.Namespace,
 					"name", o.Name, "finalizers", o.Finalizers)

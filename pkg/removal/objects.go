@@ -23,7 +23,7 @@ import (
 
 const clusterKind = "KubeVisionCluster"
 
-// objectKinds returns the kinds of the objects of users, in the order of their removal.
+// objectKinds returns the kinds of the objects that users create, in the order of their removal.
 func objectKinds() []string { return []string{"KubeVisionRoleBinding", clusterKind, "KubeVisionUser"} }
 
 // removeObjects removes role bindings, then clusters, then users.
@@ -111,8 +111,8 @@ func (r *Remover) removeAll(ctx context.Context, kind string) error {
 	})
 }
 
-// removeObject requests the deletion of an object. Before, it allows the removal of the last administrator and, if the
-// cluster is to be abandoned, the deletion without cleanup.
+// removeObject requests the deletion of an object. Before, it sets the annotation that allows the removal of the last
+// administrator and, for a cluster in Abandon, the annotation that allows the deletion without cleanup.
 func (r *Remover) removeObject(ctx context.Context, o *unstructured.Unstructured) error {
 	annotation := names.AllowRemovingLastAdminAnnotation
 	if o.GetKind() == clusterKind {

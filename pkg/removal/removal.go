@@ -2,8 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package removal uninstalls KubeVision from a host cluster: it deletes the users, clusters and role bindings first, so
-// that the controllers remove their objects from members, and then everything else. Each step can be repeated after a
-// partial removal.
+// that the controllers remove their objects from members, and then all other objects of the installation. Each step can
+// be repeated after a partial removal.
 package removal
 
 import (
@@ -30,15 +30,15 @@ type Remover struct {
 	Controllers func(context.Context) error
 	// Abandon contains the clusters that are unregistered even if KubeVision's objects on them cannot be removed.
 	Abandon []string
-	// Timeout bounds the removal of users, clusters and role bindings, and separately that of the rest.
+	// Timeout bounds the removal of users, clusters and role bindings, and separately the removal of all other objects.
 	Timeout time.Duration
 
 	// retried is the time of the last attempt of retryCleanup for each definition.
 	retried map[types.UID]time.Time
 }
 
-// Remove removes everything, or returns an error that names the remaining objects. If the objects on a member cannot be
-// removed, it keeps the installation, because the grants on the member would otherwise be lost track of.
+// Remove removes the installation, or returns an error that names the remaining objects. If the objects on a member
+// cannot be removed, it keeps the installation, which would otherwise lose track of the grants on the member.
 func (r *Remover) Remove(ctx context.Context) error {
 	if err := r.bounded(ctx, r.removeObjects); err != nil {
 		return err

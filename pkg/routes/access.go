@@ -41,8 +41,8 @@ type Result struct {
 	Raw *Raw
 	// Stream replaces the envelope, in a route with a Verb.
 	Stream *streams.Handler
-	// Tag is the entity tag of the data for this caller. It may be empty. The data are not sent to a client that
-	// already has them.
+	// Tag is the entity tag of the data for this caller. It may be empty. If the client already has data with this tag,
+	// the data are not sent.
 	Tag string
 }
 
@@ -60,7 +60,7 @@ func Public(handler func(*Request) (Result, error)) Endpoint {
 	return Endpoint{rule: RulePublic, serve: handler}
 }
 
-// Self returns an endpoint that accesses only data of the caller.
+// Self returns an endpoint that accesses only data of the caller. Anonymous callers are rejected.
 func Self(handler func(*Request, user.Info) (Result, error)) Endpoint {
 	return Endpoint{rule: RuleSelf, serve: authenticated(handler)}
 }
@@ -77,8 +77,8 @@ func AsCaller[C any](connect func(*Request, user.Info) (C, error), handler func(
 	})}
 }
 
-// Reviewed returns an endpoint whose handler gets the result of the review. The error of the review is the response for
-// all other callers.
+// Reviewed returns an endpoint whose handler gets the result of the review. If the review fails, its error is the
+// response.
 func Reviewed[G any](review func(*Request, user.Info) (G, error), handler func(*Request, G) (Result, error)) Endpoint {
 	return Endpoint{rule: RuleReviewed, serve: authenticated(func(r *Request, u user.Info) (Result, error) {
 		granted, err := review(r, u)

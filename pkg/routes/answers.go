@@ -15,20 +15,23 @@ import (
 )
 
 const (
-	// answerShare is the number of bytes that are sent concurrently to one user, per processor. A response counts as at
-	// most largestAnswer, so that large responses to one user use half of the processors.
+	// answerShare is the number of bytes that are sent concurrently to one user, for each processor. A response counts
+	// as at most largestAnswer, so that large responses to one user use half of the processors.
 	answerShare   = 4 << 20
 	largestAnswer = 2 * answerShare
 	// usersAtOnce is the number of users who may use their whole share at the same time.
 	usersAtOnce = 32
-	// maxWaitingAnswers bounds the waiting responses to one user. answerPatience bounds the time for which each waits.
+	// maxWaitingAnswers bounds the waiting responses to one user. answerPatience bounds the time for which a response
+	// waits.
 	maxWaitingAnswers = DefaultPerUser
 	answerPatience    = 10 * time.Second
-	// answerTime bounds the time in which a client receives an answer that counts. Other answers end with the request.
+	// answerTime bounds the time in which a client receives a response that counts. Other responses end with the
+	// request.
 	answerTime = time.Minute
 	// freeBytes is the size up to which a response is not counted.
 	freeBytes = 32 << 10
-	// compression is the number of bytes of JSON whose cost equals that of one byte that was compressed before.
+	// compression is the factor by which the counted size of data is reduced if the data are already compressed, because
+	// a client receives such data faster.
 	compression = 8
 )
 
@@ -56,7 +59,7 @@ func answerCost(data envelope.Body) int64 {
 // expire ends the response after answerTime, even if the client does not read. The next request on the connection has
 // its own deadline.
 func (t *Table) expire(w http.ResponseWriter) {
-	// An error means that there is no connection, or no longer one.
+	// An error means that the writer has no connection, or that the connection has ended.
 	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(cmp.Or(t.answerTime, answerTime)))
 }
 

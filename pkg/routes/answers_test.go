@@ -23,7 +23,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/envelope"
 )
 
-// stuckWriter is the response to a client that does not read until it is released.
+// stuckWriter writes the response to a client that does not read until it is released.
 type stuckWriter struct {
 	*httptest.ResponseRecorder
 
@@ -75,7 +75,7 @@ func TestAnswersOfOneUser(t *testing.T) {
 	})
 }
 
-// endlessBody is data that are written until the client has disconnected.
+// endlessBody is data without an end. It is written until the client has disconnected.
 type endlessBody struct{ ended chan error }
 
 // Size implements envelope.Body.
@@ -104,7 +104,7 @@ func TestClientsThatDoNotRead(t *testing.T) {
 		"response without an end": func(w http.ResponseWriter, r *http.Request, body endlessBody) {
 			table.writeRaw(r.Context(), w, &Raw{Write: func(_ context.Context, w io.Writer) error {
 				_, err := body.WriteTo(w)
-				return err //nolint:wrapcheck // as the connection says it
+				return err //nolint:wrapcheck // as net.Conn returns it
 			}})
 		},
 	} {
@@ -135,7 +135,7 @@ func TestClientsThatDoNotRead(t *testing.T) {
 	}
 }
 
-// TestAnswersThatAreNotRead verifies that the response with any kind of data ends after a time when its client does not
+// TestAnswersThatAreNotRead verifies that a response with each kind of data ends after a time if its client does not
 // read.
 func TestAnswersThatAreNotRead(t *testing.T) {
 	table := &Table{Answers: NewAnswerQueue(), answerTime: 100 * time.Millisecond}
@@ -168,7 +168,7 @@ func TestAnswersThatAreNotRead(t *testing.T) {
 	}
 }
 
-// TestQuietResponses verifies that a response without an end goes on after a pause, over both versions of HTTP.
+// TestQuietResponses verifies that a response without an end continues after a pause, with HTTP/1 and HTTP/2.
 func TestQuietResponses(t *testing.T) {
 	table := &Table{pieceTime: 100 * time.Millisecond}
 	for name, isHTTP2 := range map[string]bool{"HTTP/1": false, "HTTP/2": true} {

@@ -20,7 +20,7 @@ const DefaultPerUser = 64
 // retrySeconds is the Retry-After of a request beyond the limit.
 const retrySeconds = 1
 
-// fairness bounds the requests in flight of each user, so that one user cannot use the places of all others.
+// fairness bounds the requests in flight of each user, so that one user cannot occupy the places of other users.
 type fairness struct {
 	mu       sync.Mutex
 	inFlight map[string]int

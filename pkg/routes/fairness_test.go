@@ -28,7 +28,7 @@ func install(table *Table) *restful.Container {
 }
 
 // TestOneUserDoesNotTakeAllPlaces verifies that a user with too many concurrent requests gets an error with a time to
-// retry, and that others are not affected.
+// retry, and that other users are not affected.
 func TestOneUserDoesNotTakeAllPlaces(t *testing.T) {
 	const limit = 3
 	entered, release := make(chan struct{}), make(chan struct{})
@@ -78,8 +78,7 @@ func TestOneUserDoesNotTakeAllPlaces(t *testing.T) {
 	}
 }
 
-// TestUsersLeaveMemoryForLogins verifies that users who hold the whole memory of requests do not block public
-// endpoints.
+// TestUsersLeaveMemoryForLogins verifies that users who hold all memory of requests do not block public endpoints.
 func TestUsersLeaveMemoryForLogins(t *testing.T) {
 	table := &Table{Memory: budget.New(1 << 20), PublicMemory: budget.New(1 << 20)}
 	for _, name := range []string{"one", "two", "three", "four", "five"} {

@@ -30,8 +30,8 @@ type Raw struct {
 // pieceTime bounds the time for sending one part of a response without an end.
 const pieceTime = 10 * time.Second
 
-// sendRaw writes a response that is not an envelope. A response without an end takes the place of a stream, and
-// releases the place of a request.
+// sendRaw writes a response that is not an envelope. A response without an end counts as a stream, and no longer as a
+// request.
 func (t *Table) sendRaw(ctx context.Context, w http.ResponseWriter, r Route, raw *Raw, leave func()) {
 	if u, ok := genericapirequest.UserFrom(ctx); ok && r.Endless {
 		response, leaveStreams, err := t.Streams.EnterResponse(ctx, u)
@@ -85,8 +85,8 @@ func (o *rawWriter) begin() {
 	o.w.WriteHeader(http.StatusOK)
 }
 
-// wait lets the response take as long as it needs until the next piece. HTTP/2 ends a stream at its deadline, whether
-// or not something is being sent.
+// wait removes the deadline until the next piece is sent. HTTP/2 ends a stream at its deadline, even if no data are
+// being sent.
 func (o *rawWriter) wait() {
 	_ = o.connection.SetWriteDeadline(time.Time{}) // an error means that there is no connection
 }
@@ -110,5 +110,5 @@ func (o *rawWriter) Write(p []byte) (int, error) {
 	if err == nil {
 		o.wait()
 	}
-	return n, err //nolint:wrapcheck // as the connection says it
+	return n, err //nolint:wrapcheck // as net.Conn returns it
 }

@@ -11,10 +11,10 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/envelope"
 )
 
-// negotiate returns a result without its data for a client that already has them, and compressed for a client that
-// accepts gzip.
+// negotiate returns the result in a form for the client. It removes the data for a client that already has them, and
+// compresses the data for a client that accepts gzip.
 func negotiate(out, in http.Header, result Result) Result {
-	if result.Tag != "" { // envelopes are not stored, so browsers do not send If-None-Match themselves
+	if result.Tag != "" { // envelopes are not stored, so browsers do not send If-None-Match on their own
 		out.Set("ETag", result.Tag)
 		if matchesTag(in.Values("If-None-Match"), result.Tag) {
 			result.Data, result.Meta.NotModified = nil, true

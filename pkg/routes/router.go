@@ -12,8 +12,8 @@ import (
 // serveFunc serves a request to a route, with the values of its path parameters.
 type serveFunc func(w http.ResponseWriter, r *http.Request, path map[string]string)
 
-// node is a segment in the tree of the paths of all routes. If several routes of a method match a path, the route with
-// a literal in the first differing segment applies.
+// node is a segment in the tree of the paths of all routes. If several routes of a method match a path, the route that
+// has a literal in the first segment in which they differ applies.
 type node struct {
 	literals  map[string]*node
 	parameter *node
@@ -54,8 +54,8 @@ func (n *node) add(method, path string, serve serveFunc) {
 	n.leaves[method] = &leaf{names: pathParameters(path), serve: serve}
 }
 
-// find returns the route for a path below the node, which must not begin with a slash, and appends the values of its
-// parameters. It returns nil if there is none.
+// find returns the route for a path below the node, and appends the values of its parameters. The path must not begin
+// with a slash. It returns nil if no route matches.
 func (n *node) find(method, path string, values []string) (*leaf, []string) {
 	segment, rest, more := strings.Cut(path, "/")
 	if segment == "" {

@@ -15,8 +15,8 @@ import (
 	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
 )
 
-// TestWhichRouteIsMeant verifies the precedence of overlapping routes: an object may have the name of an action, and a
-// kind may have the name of a part of a path.
+// TestWhichRouteIsMeant verifies the precedence of overlapping routes. An object may have the name of an action, and a
+// kind may have the name of a segment of a path.
 func TestWhichRouteIsMeant(t *testing.T) {
 	const (
 		object, inCluster = "/namespaces/{namespace}/resources/{resource}/{name}", "/resources/{resource}/{name}"

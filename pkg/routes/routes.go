@@ -2,8 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package routes registers the endpoints of the dashboard's API. Each endpoint is created together with its access
-// rule: each constructor takes a handler that gets only the access that the rule allows. The package also determines
-// which requests may open a stream, and accepts tickets only from these.
+// rule, and its handler gets only the access that the rule allows. The package also determines which requests may open
+// a stream, and accepts tickets only for these requests.
 package routes
 
 import (
@@ -47,8 +47,8 @@ type Route struct {
 	// Returns is an empty value of the envelope's type.
 	Returns any
 	// Ambient is true for endpoints that dashboards call on every page, and that other clients do not call. They return
-	// 40900 to a caller who must set up a second factor, because the existing dashboard shows this message and ignores
-	// 40102 after the login.
+	// 40900 to a caller who must set up a second factor, because the existing dashboard displays the message of 40900
+	// and ignores 40102 after the login.
 	Ambient bool
 	// DuringSetup allows calls of users who must set up a second factor first.
 	DuringSetup bool
@@ -56,8 +56,8 @@ type Route struct {
 	DuringPasswordChange bool
 	// Verb is the verb of a stream. A route with a verb opens a WebSocket.
 	Verb string
-	// Endless is true for a response without the time limit of other requests. It is not an envelope, and takes the
-	// place of a stream.
+	// Endless is true for a response without the time limit of other requests. The response is not an envelope, and
+	// counts as a stream.
 	Endless bool
 	// Events opens a stream of server-sent events instead of a WebSocket.
 	Events bool
@@ -94,13 +94,13 @@ type Table struct {
 	answerTime, pieceTime time.Duration
 	routes                []Route
 	fair                  fairness
-	// longRunning contains the routes that open streams, or whose responses have no end. Each request is compared with
-	// them several times.
+	// longRunning contains the routes that open streams or whose responses have no end. Each request is compared with
+	// these routes several times.
 	longRunning []pattern
 }
 
-// Add registers routes. It returns an error for a route without an access rule, an operation or documented parameters,
-// and the server does not start.
+// Add registers routes. It returns an error for a route without an access rule, an operation or documented parameters.
+// The server does not start after an error.
 func (t *Table) Add(routes ...Route) error {
 	for _, r := range routes {
 		if slices.ContainsFunc(t.routes, func(o Route) bool { return o.Operation == r.Operation }) {
@@ -176,7 +176,7 @@ func (t *Table) DuringSetup(method, path string) bool {
 	})
 }
 
-// SetupCode returns the code with which callers are rejected who must set up a second factor first.
+// SetupCode returns the code of the response to a caller who must set up a second factor before calling the route.
 func (t *Table) SetupCode(method, path string) dashboardv1alpha1.Code {
 	ambient := func(r Route) bool { return r.Ambient && r.Method == method && r.Path == path }
 	if slices.ContainsFunc(t.routes, ambient) {
@@ -185,7 +185,7 @@ func (t *Table) SetupCode(method, path string) dashboardv1alpha1.Code {
 	return dashboardv1alpha1.CodeTwoFactorRequired
 }
 
-// DuringPasswordChange returns true if users who must change the password first may call the route.
+// DuringPasswordChange returns true if a user may call the route before a required change of the password.
 func (t *Table) DuringPasswordChange(method, path string) bool {
 	return slices.ContainsFunc(t.routes, func(r Route) bool {
 		return r.DuringPasswordChange && r.Method == method && r.Path == path
@@ -283,7 +283,7 @@ func withTimeout(ctx context.Context, r Route) (context.Context, context.CancelF
 	return context.WithTimeout(ctx, handlerTimeout)
 }
 
-// writeFailure writes an error. The outermost filter writes the refusal of an anonymous request, because it paces
+// writeFailure writes an error. It leaves the refusal of an anonymous request to the outermost filter, which delays
 // refusals after the request has released all limits.
 func writeFailure(ctx context.Context, w http.ResponseWriter, rule Rule, err error) {
 	refusal, state := envelope.As(err), envelope.StateFrom(ctx)

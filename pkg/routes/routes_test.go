@@ -194,8 +194,8 @@ func FuzzDecodeJSON(f *testing.F) {
 	})
 }
 
-// TestRefusalsOfStrangersAreLeftToTheFilter verifies that a rejection is passed to the outermost filter, which can
-// pace it only before its first byte is sent.
+// TestRefusalsOfStrangersAreLeftToTheFilter verifies that a rejection of an anonymous request is left to the outermost
+// filter, which can delay it only before its first byte is sent.
 func TestRefusalsOfStrangersAreLeftToTheFilter(t *testing.T) {
 	forbidden := envelope.New(dashboardv1alpha1.CodeForbidden, "you may not do this")
 	for _, c := range []struct {

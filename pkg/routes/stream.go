@@ -47,8 +47,8 @@ func (t *Table) admitStream(req *http.Request, path map[string]string, r Route) 
 // isOfPod returns true if the path of the route names a Pod.
 func (r *Route) isOfPod() bool { return strings.Contains(r.Path+"/", "/pods/{"+nameParameter+"}/") }
 
-// refuseTicket rejects a ticket in the URL of a request that opens no stream, because only streams mark tickets as
-// used.
+// refuseTicket rejects a ticket in the URL of a request that does not open a stream, because only streams mark tickets
+// as used.
 func refuseTicket(ctx context.Context) error {
 	if streams.CredentialsFrom(ctx).Ticket == "" {
 		return nil
@@ -57,7 +57,7 @@ func refuseTicket(ctx context.Context) error {
 		"a ticket is not accepted here: it opens one stream; send an access token in a header")
 }
 
-// openStream serves a stream. A WebSocket outlives the request; server-sent events are the response to it.
+// openStream serves a stream. A WebSocket outlives the request. Server-sent events are the response to the request.
 func (t *Table) openStream(
 	ctx context.Context, w http.ResponseWriter, r *http.Request, route Route, h *streams.Handler,
 ) {
@@ -81,7 +81,7 @@ func (t *Table) IsLongRunning(method, path string) bool {
 	return t.contains(method, path, func(pattern) bool { return true })
 }
 
-// OpensStream returns true if a request opens a stream, for which tickets are accepted. The path is relative to the
+// OpensStream returns true if a request opens a stream and may therefore have a ticket. The path is relative to the
 // root of the API.
 func (t *Table) OpensStream(method, path string) bool {
 	return t.contains(method, path, func(p pattern) bool { return p.stream })

@@ -7,19 +7,19 @@ import "cmp"
 
 // Type is the type of a query parameter in OpenAPI. The zero value is any string.
 type Type struct {
-	// Values are the allowed values of a string; empty means no restriction.
+	// Values are the allowed values of a string. Empty means no restriction.
 	Values []string
 
 	kind string
 }
 
-// Integer is the type of whole numbers.
+// Integer returns the type of whole numbers.
 func Integer() Type { return Type{kind: "integer"} }
 
-// Boolean is the type of true and false.
+// Boolean returns the type of true and false.
 func Boolean() Type { return Type{kind: "boolean"} }
 
-// OneOf is the type of strings that have one of a few values.
+// OneOf returns the type of strings with one of the given values.
 func OneOf(values ...string) Type { return Type{Values: values} }
 
 func (t Type) name() string { return cmp.Or(t.kind, "string") }

@@ -23,9 +23,9 @@ type Request struct {
 	Method string
 	// Group, Resource and Subresource name the kind of objects.
 	Group, Resource, Subresource string
-	// Namespace is empty for cluster-scoped objects.
+	// Namespace is the namespace of the object. It is empty for cluster-scoped objects.
 	Namespace string
-	// DryRun is true if the API server persists nothing.
+	// DryRun is true for a dry run, in which the API server persists nothing.
 	DryRun bool
 	// Body is the body of a write to Secrets.
 	Body []byte
@@ -46,8 +46,8 @@ func Sensitive(r *http.Request) bool {
 	return parsed.Sensitive()
 }
 
-// parse parses a request as kube-apiserver does. It returns false for a path that kube-apiserver might parse
-// differently.
+// parse parses a request as kube-apiserver does. It returns false for a path that kube-apiserver might parse in another
+// way.
 func parse(r *http.Request) (Request, bool) {
 	if r.URL.RawPath != "" || r.URL.Opaque != "" || path.Clean(r.URL.Path) != strings.TrimSuffix(r.URL.Path, "/") {
 		return Request{}, false
@@ -63,7 +63,7 @@ func parse(r *http.Request) (Request, bool) {
 		Method: r.Method, Group: info.APIGroup, Resource: info.Resource, Subresource: info.Subresource,
 		Namespace: info.Namespace,
 	}
-	// Verbs in the path are not used by clients of KubeVision.
+	// Clients of KubeVision do not use verbs in the path.
 	if !out.reads() && (info.Verb == "proxy" || info.Verb == "watch") {
 		return Request{}, false
 	}

@@ -34,13 +34,14 @@ const (
 // Rule matches requests that require a fresh code. All non-empty fields must match. "*" matches every group.
 type Rule struct {
 	Group, Resource, Subresource, Namespace string
-	// Reads is true if the rule matches every method, because a GET has the effect of a write.
+	// Reads is true if the rule also matches reads, because a GET to the resource has the effect of a write.
 	Reads bool
-	// DryRuns is true if a dry run requires a code, too, because it has an effect.
+	// DryRuns is true if the rule also matches dry runs, because a dry run of the request has an effect.
 	DryRuns bool
 }
 
-// Rules returns all rules except the rule about the content of Secrets, which namesServiceAccount implements.
+// Rules returns all rules. It does not contain the rule about the content of Secrets, which namesServiceAccount
+// implements.
 func Rules() []Rule {
 	rules := append(make([]Rule, 0, 20), []Rule{
 		// Users, clusters, bindings and sessions determine permissions.
@@ -53,7 +54,7 @@ func Rules() []Rule {
 		{Group: apiExtensionsGroup},
 		{Group: certificatesv1.GroupName},
 		{Resource: "serviceaccounts", Subresource: "token", DryRuns: true},
-		// Bindings select namespaces by labels, and the changed labels are unknown without the object.
+		// RoleBindings select namespaces by labels, and the request does not show which labels change.
 		{Resource: "namespaces"},
 		// The node proxy gives access to every Pod of the node, system Pods included.
 		{Resource: "nodes", Subresource: "proxy", Reads: true, DryRuns: true},
@@ -95,8 +96,8 @@ func (rule Rule) matches(r Request) bool {
 }
 
 // namesServiceAccount returns true if a Secret, or a patch of one, may make Kubernetes store the token of a
-// ServiceAccount in it: it contains the type kubernetes.io/service-account-token, or an annotation that names the
-// account. It also returns true for a body that is not JSON.
+// ServiceAccount in it: it contains the type kubernetes.io/service-account-token, or an annotation that names a
+// ServiceAccount. It also returns true for a body that is not JSON.
 func namesServiceAccount(body []byte) bool {
 	decoder := json.NewDecoder(bytes.NewReader(body))
 	decoder.UseNumber()

@@ -37,7 +37,7 @@ func (s *Stream) recheck() {
 	go s.checkUntilPassed()
 }
 
-// checkUntilPassed repeats the check until a check succeeds that began after the last call of recheck.
+// checkUntilPassed repeats the check until a check succeeds that has begun after the last call of recheck.
 func (s *Stream) checkUntilPassed() {
 	defer s.recovered()
 	for s.nextCheck() {

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// TestCoalescer verifies that the last of many changes is followed by a call after staleTime, and that the number of
+// TestCoalescer verifies that a call follows the last of many changes after staleTime, and that the number of
 // goroutines and calls does not grow with the number of changes.
 func TestCoalescer(t *testing.T) {
 	var s Coalescer[string]

@@ -60,7 +60,7 @@ func (e *events) flush(data []byte, timeout time.Duration) error {
 // ping sends a comment.
 func (e *events) ping() error { return e.flush([]byte(":\n\n"), e.limit) }
 
-// On failure, the write in progress keeps its later deadline.
+// hurry shortens the deadline of the next write. If that fails, the write in progress keeps its later deadline.
 func (e *events) hurry() { _ = e.connection.SetWriteDeadline(time.Now().Add(endTimeout)) }
 
 func (e *events) close(last []byte, end *End, _ <-chan struct{}) {
@@ -102,9 +102,9 @@ func (m *Manager) OpenEvents(w http.ResponseWriter, r *http.Request, u user.Info
 	header.Set("X-Accel-Buffering", "no") // disables the buffering of proxies
 	envelope.MarkStreamed(r.Context())
 	w.WriteHeader(http.StatusOK)
-	// On failure, the next message fails, too.
+	// If the message cannot be sent, the next message fails, too.
 	_ = e.flush(fmt.Appendf(nil, "retry: %d\n\n", reconnectTime.Milliseconds()), e.limit)
-	m.begin(s) //nolint:contextcheck // it has its own
+	m.begin(s) //nolint:contextcheck // the stream has its own context
 	s.run()
 	<-s.closed
 	return nil

@@ -46,20 +46,20 @@ type Handler struct {
 	// and immediately after a change that concerns Depends. A denial ends the stream; another error ends it after
 	// checkGrace. If it is nil, the endpoint checks the right itself.
 	Check func(ctx context.Context) error
-	// Depends are the connections to clusters whose RBAC objects affect Check, in addition to the host. They must be
-	// comparable.
+	// Depends are the connections to the clusters whose RBAC objects affect Check, in addition to the connection to the
+	// host. They must be comparable.
 	Depends []Cluster
 	// MaxTime bounds the duration of the stream. IdleTime bounds the time without a message in either direction. Zero
 	// means no bound. Pings are not messages.
 	MaxTime, IdleTime time.Duration
-	// Last returns the last message before the socket is closed, or nil. It is sent as text.
+	// Last returns the last message that is sent before the socket is closed, or nil. It is sent as text.
 	Last func(End) []byte
 	// Began is called once, before Received and Serve.
 	Began func(s *Stream)
 	// Received is called with each message of the client, one at a time. No further message is read until it returns.
 	// If it returns an error, the stream ends. If it is nil, messages are discarded.
 	Received func(ctx context.Context, s *Stream, m Message) error
-	// Serve is called once. The stream ends when it returns, with its error as the reason. If it is nil, the stream
+	// Serve is called once. The stream ends when Serve returns, with its error as the reason. If it is nil, the stream
 	// ends when the client disconnects. The context ends with the stream.
 	Serve func(ctx context.Context, s *Stream) error
 	// Ended is called once after the stream has ended and Serve and Received have returned.
@@ -75,8 +75,8 @@ type Cluster interface {
 const (
 	// DefaultReadLimit bounds a message of a client, in bytes.
 	DefaultReadLimit = 64 << 10
-	// writeTimeout bounds the time for sending one message. The connection of a client that does not read within it is
-	// closed.
+	// writeTimeout bounds the time for sending one message. If the client does not read the message in this time, the
+	// connection is closed.
 	writeTimeout = 10 * time.Second
 	// pingInterval is the time between two pings. Many proxies close connections that are idle for a minute.
 	pingInterval = 20 * time.Second

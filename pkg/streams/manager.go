@@ -1,9 +1,9 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package streams serves WebSockets and server-sent events. It limits them, and ends each with a reason. It reviews the
-// session and the right of the caller periodically, and when a session, a user or an RBAC object changes. It does not
-// interpret messages.
+// Package streams serves WebSockets and server-sent events. It limits the number of streams, and ends each stream with
+// a reason. It reviews the session and the right of the caller periodically, and when a session, a user or an RBAC
+// object changes. It does not interpret messages.
 package streams
 
 import (
@@ -43,7 +43,7 @@ type Options struct {
 	// Check returns an error if the session of a user has ended.
 	Check func(ctx context.Context, u user.Info) error
 	// Expires returns the expiry of the credential with which a stream is opened. Zero means that the credential is
-	// valid until the session ends. If Expires is nil, this applies to all streams.
+	// valid until the session ends. If Expires is nil, the credentials of all streams are valid until the session ends.
 	Expires func(u user.Info) time.Time
 	// Host returns the connection to the host cluster, on which the right to use every cluster depends. If it is nil,
 	// no stream depends on the host.
@@ -67,8 +67,8 @@ type Manager struct {
 	total       int
 	clusters    map[Cluster]*dependents
 	rbacChanges Coalescer[Cluster]
-	// stopped ends with Shutdown. Responses without an end use it.
-	stopped context.Context //nolint:containedctx // it is the life of the replica, not of a request
+	// stopped ends when Shutdown is called. Responses without an end use it as their context.
+	stopped context.Context //nolint:containedctx // it ends with the replica, not with a request
 	stop    context.CancelCauseFunc
 	// empty is closed when the last stream has ended after Shutdown.
 	empty chan struct{}
@@ -311,7 +311,7 @@ func (m *Manager) isUnwatched(c Cluster) bool {
 	return m.options.Watched == nil || !m.options.Watched(c)
 }
 
-// Shutdown ends all streams and rejects new ones. Clients reconnect because of the reason, and reach another replica.
+// Shutdown ends all streams and rejects new ones. The reason of the end makes clients reconnect, to another replica.
 // Shutdown returns when the last stream has ended, or when the context ends.
 func (m *Manager) Shutdown(ctx context.Context) {
 	m.mu.Lock()

@@ -52,8 +52,7 @@ func TestShutdownWaits(t *testing.T) {
 	}
 }
 
-// TestResponses verifies that a response without an end takes the place of a stream, and ends when the replica shuts
-// down.
+// TestResponses verifies that a response without an end counts as a stream, and ends when the replica shuts down.
 func TestResponses(t *testing.T) {
 	m := NewManager(Options{PerUser: 2, Total: 3, Bytes: DefaultBytes})
 	enter := func(name string) (context.Context, context.CancelFunc, error) {

@@ -19,7 +19,7 @@ const originHeader = "Origin"
 // Origins are the origins whose pages may open streams. If it is empty, only pages of the same origin may open them.
 type Origins []string
 
-// ParseOrigins parses the values of a flag. Each consists of a scheme, a host and an optional port.
+// ParseOrigins parses the values of a flag. Each value consists of a scheme, a host and an optional port.
 func ParseOrigins(values []string) (Origins, error) {
 	var out Origins
 	for _, value := range values {
@@ -33,8 +33,8 @@ func ParseOrigins(values []string) (Origins, error) {
 	return out, nil
 }
 
-// canonicalOrigin returns an origin in the form in which browsers send it: with the host in lower case, and without the
-// default port of the scheme.
+// canonicalOrigin returns an origin as browsers send it: with the host in lower case, and without the default port of
+// the scheme.
 func canonicalOrigin(u *url.URL) string {
 	host := strings.ToLower(u.Host)
 	if port := map[string]string{"https": ":443", "http": ":80"}[u.Scheme]; port != "" {
@@ -61,7 +61,7 @@ func (o Origins) check(r *http.Request) error {
 	if slices.Contains(o, origin) {
 		return nil
 	}
-	// The server has only TLS, so a page of the same origin has the scheme https.
+	// The server serves only TLS, so a page of the same origin has the scheme https.
 	if len(o) == 0 && origin == canonicalOrigin(&url.URL{Scheme: "https", Host: r.Host}) {
 		return nil
 	}

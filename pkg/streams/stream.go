@@ -32,7 +32,7 @@ type Stream struct {
 	depends []Cluster
 
 	// done ends with the stream. Its cause is the end.
-	done   context.Context //nolint:containedctx // it is the life of the stream, not of a request
+	done   context.Context //nolint:containedctx // it ends with the stream, not with a request
 	cancel context.CancelCauseFunc
 	// used is the time of the last message, in nanoseconds.
 	used atomic.Int64
@@ -171,8 +171,8 @@ func (s *Stream) recovered() {
 	}
 }
 
-// read reads messages until the connection is closed. After the end of the stream it discards messages, and waits for
-// the client's close frame.
+// read reads messages until the connection is closed. After the end of the stream, it discards messages and waits for
+// the close frame of the client.
 func (s *Stream) read() {
 	defer s.recovered()
 	for {

@@ -144,8 +144,8 @@ func TestEnds(t *testing.T) {
 	}
 }
 
-// TestLostRight verifies that a stream ends within a second after a change of RBAC objects that revokes its right, also
-// if the API server uses the old objects for half of that time.
+// TestLostRight verifies that a stream ends within a second after a change of RBAC objects that revokes its right, even
+// if the API server uses the old objects for half of this time.
 func TestLostRight(t *testing.T) {
 	member, host := &testCluster{done: make(chan struct{})}, &testCluster{done: make(chan struct{})}
 	for name, changed := range map[string]Cluster{"member": member, "host": host} {
@@ -153,7 +153,7 @@ func TestLostRight(t *testing.T) {
 	}
 }
 
-// checkLostRight revokes a right to a member by a change on a cluster.
+// checkLostRight revokes the right to a stream of a member by a change on the cluster where.
 func checkLostRight(t *testing.T, member, host, where Cluster) {
 	t.Helper()
 	var changed atomic.Int64
@@ -350,7 +350,7 @@ func TestReceived(t *testing.T) {
 	}
 }
 
-// TestPingAfterTheResponse verifies that nothing is sent on a response whose handler has returned.
+// TestPingAfterTheResponse verifies that nothing is sent on a response after its handler has returned.
 func TestPingAfterTheResponse(t *testing.T) {
 	m := NewManager(Options{PerUser: 1, Total: 1, Bytes: DefaultBytes})
 	returned := make(chan *Stream, 1)
@@ -365,7 +365,7 @@ func TestPingAfterTheResponse(t *testing.T) {
 	server.EnableHTTP2 = true
 	server.StartTLS()
 	defer server.Close()
-	response, err := server.Client().Get(server.URL) //nolint:noctx // it ends at once
+	response, err := server.Client().Get(server.URL) //nolint:noctx // it ends immediately
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -18,7 +18,7 @@ type transport interface {
 	ping() error
 	// hurry shortens the deadline of the message in progress.
 	hurry()
-	// close sends the last message, if any, and the end. It is called once; nothing is sent afterwards.
+	// close sends the last message, if there is one, and the end. It is called once. No message is sent afterwards.
 	close(last []byte, end *End, readDone <-chan struct{})
 	// read reads a message.
 	read(wait time.Duration) (Message, error)
@@ -46,8 +46,8 @@ func (s *socket) write(binary bool, data []byte) error {
 	if binary {
 		kind = websocket.BinaryMessage
 	}
-	_ = s.conn.SetWriteDeadline(time.Now().Add(s.limit)) // never fails: it only stores the time
-	return s.conn.WriteMessage(kind, data)               //nolint:wrapcheck // it is looked at
+	_ = s.conn.SetWriteDeadline(time.Now().Add(s.limit)) // never fails, because it only stores the time
+	return s.conn.WriteMessage(kind, data)               //nolint:wrapcheck // the caller examines it
 }
 
 func (s *socket) ping() error {
@@ -59,7 +59,7 @@ func (s *socket) hurry() {
 	_ = s.conn.NetConn().SetWriteDeadline(time.Now().Add(endTimeout)) // fails only on a closed connection
 }
 
-// close sends the last message and the close frame. It then waits for the client to close the connection, so that the
+// close sends the last message and the close frame. It then waits until the client closes the connection, so that the
 // client can read both.
 func (s *socket) close(last []byte, end *End, readDone <-chan struct{}) {
 	_ = s.conn.SetWriteDeadline(time.Now().Add(endTimeout))

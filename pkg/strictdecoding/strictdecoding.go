@@ -35,7 +35,7 @@ func JSON(document []byte) *Problem {
 	return s.scan()
 }
 
-// Number returns the reason for which a decimal number would change, or an empty string.
+// Number returns the reason for which a decoder would change a decimal number, or an empty string.
 func Number(text string) string {
 	if !strings.ContainsAny(text, ".eE") {
 		if _, err := strconv.ParseInt(text, 10, 64); err != nil {
@@ -104,7 +104,7 @@ func (s *scanner) scan() *Problem {
 				return &Problem{Path: s.path(), Reason: reason}
 			}
 		case c >= utf8.RuneSelf:
-			// A character beyond ASCII outside of a string is a syntax error.
+			// Outside of a string, a character beyond ASCII is a syntax error.
 			return &Problem{Path: s.path(), Reason: notUTF8}
 		default:
 			s.structure(c)

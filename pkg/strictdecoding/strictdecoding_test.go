@@ -44,7 +44,7 @@ func TestJSON(t *testing.T) {
 	}
 }
 
-// FuzzJSON verifies that a document without a problem is equal after decoding and encoding.
+// FuzzJSON verifies that a document without a problem is unchanged after decoding and encoding.
 func FuzzJSON(f *testing.F) {
 	for _, seed := range []string{`{"a":[1,-2.5e3,"x\u00fc\ud83d\ude00",null,true]}`, `{"a":1e-7}`, `["\ud800"]`,
 		`{"a":9223372036854775808}`, "\"\xff\""} {

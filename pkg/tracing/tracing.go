@@ -88,8 +88,8 @@ func Describe(ctx context.Context, r Request) {
 	}
 }
 
-// RoundTripper creates a span for each call to a cluster, which ends at the beginning of the response. It creates none
-// for calls outside of requests.
+// RoundTripper creates a span for each call to a cluster. The span ends at the beginning of the response. Calls outside
+// of requests have no span.
 type RoundTripper struct {
 	Next http.RoundTripper
 	// Cluster is the name of the registration. It may be empty.
@@ -107,7 +107,7 @@ func (t *RoundTripper) RoundTrip(r *http.Request) (*http.Response, error) {
 	tracer := parent.TracerProvider().Tracer(scope)
 	ctx, span := tracer.Start(r.Context(), r.Method, trace.WithSpanKind(trace.SpanKindClient))
 	defer span.End()
-	if span.IsRecording() { // without the query, whose values may be confidential
+	if span.IsRecording() { // the query is omitted, because its values may be confidential
 		span.SetAttributes(methodKey.String(r.Method), serverKey.String(r.URL.Host),
 			pathKey.String(redaction.CutTo(r.URL.Path, maxAttribute)), ClusterKey.String(t.Cluster))
 	}

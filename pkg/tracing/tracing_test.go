@@ -31,7 +31,7 @@ func request(t *testing.T) *http.Request {
 }
 
 // TestClientsDoNotDecideWhatIsSampled verifies that a client that marks its trace as sampled gets no span, and that
-// kube-apiserver does.
+// kube-apiserver gets one.
 func TestClientsDoNotDecideWhatIsSampled(t *testing.T) {
 	provider := sdktrace.NewTracerProvider(sdktrace.WithSampler(sdktrace.ParentBased(sdktrace.NeverSample())))
 	for trusted, want := range map[bool]bool{false: false, true: true} {

@@ -6,7 +6,7 @@ package utf8tail
 
 import "unicode/utf8"
 
-// Incomplete returns the number of bytes at the end of a part that are the beginning of a character.
+// Incomplete returns the number of bytes at the end of p that are the beginning of an incomplete character.
 func Incomplete(p []byte) int {
 	for n := 1; n < utf8.UTFMax && n <= len(p); n++ {
 		if last := p[len(p)-n:]; utf8.RuneStart(last[0]) {

@@ -1,7 +1,7 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package version reports the version of KubeVision that a program was built from.
+// Package version reports the version of KubeVision from which a program was built.
 package version
 
 import (

@@ -23,20 +23,20 @@ import (
 )
 
 const (
-	// audienceVariable makes this program act as an audience.
+	// audienceVariable is the environment variable that makes this program act as an audience.
 	audienceVariable = "KUBEVISION_BENCHMARK_AUDIENCE"
 	// openAtOnce bounds the clients that open their streams at the same time.
 	openAtOnce = 16
 )
 
-// audience describes clients of the watch that discard their messages. They run in a separate process at the lowest
-// priority: in reality they run on other machines, so their cost must not slow down the measured clients.
+// audience describes clients of the watch that discard their messages. They run in a separate process with the lowest
+// priority, because real clients run on other machines and must not slow down the measured clients.
 type audience struct {
 	Endpoint     string
 	AuthorityPEM []byte
 	Tokens       []string
 	Clients      int
-	// Message subscribes each client, unless it is empty.
+	// Message is the subscription that each client sends. It may be empty.
 	Message string
 }
 
@@ -91,7 +91,7 @@ func attend(in io.Reader, out io.Writer) error {
 		return fmt.Errorf("reporting open streams: %w", err)
 	}
 	_, err = io.Copy(io.Discard, in)
-	return err //nolint:wrapcheck // it is about the standard input
+	return err //nolint:wrapcheck // an error of the standard input
 }
 
 // open opens the streams, and subscribes them.
@@ -117,10 +117,10 @@ func (a audience) open(ctx context.Context) ([]*websocket.Conn, error) {
 			return errors.Join(answer.Body.Close(), subscribe(conn, a.Message))
 		})
 	}
-	return conns, group.Wait() //nolint:wrapcheck // its errors have their context
+	return conns, group.Wait() //nolint:wrapcheck // the errors have context
 }
 
-// subscribe sends a message unless it is empty, and waits for the bookmark with which each topic begins.
+// subscribe sends a message unless it is empty, and waits for the first bookmark of each topic.
 func subscribe(conn *websocket.Conn, message string) error {
 	if message == "" {
 		return nil
@@ -137,7 +137,8 @@ func subscribe(conn *websocket.Conn, message string) error {
 	return nil
 }
 
-// discard reads messages until the connection is closed. It costs little, so that the server has the processors.
+// discard reads messages until the connection is closed. It does not decode them, so that the server has the
+// processors.
 func discard(conn *websocket.Conn) {
 	for {
 		_, r, err := conn.NextReader()

@@ -10,8 +10,8 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// BenchmarkAuthenticated compares GET /users/me with an access token to kube-apiserver's SelfSubjectReview with a
-// client certificate. Both return the caller, on a kept connection. Its ns/op is the median of the former.
+// BenchmarkAuthenticated compares GET /users/me with an access token to the SelfSubjectReview of kube-apiserver with a
+// client certificate. Both return the caller, over a kept connection. Its ns/op is the median of GET /users/me.
 func BenchmarkAuthenticated(b *testing.B) {
 	u, ours := set().User(b, "me"), direct(b)
 	me := wire.Request{Path: wire.DirectPath + "/users/me", Bearer: u.Login(b, ours, wire.DirectPath).AccessToken}

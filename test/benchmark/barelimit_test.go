@@ -17,11 +17,11 @@ import (
 	"time"
 )
 
-// limitVariable makes this program serve the file that its value names.
+// limitVariable is the environment variable that makes this program serve a file. Its value is the name of the file.
 const limitVariable = "KUBEVISION_BENCHMARK_LIMIT"
 
-// newBareLimit starts Go's file server, which serves a file over TLS, in a separate process like the compared servers.
-// It returns its address and the process.
+// newBareLimit starts the file server of Go, which serves body over TLS. Like the compared servers, it runs in a
+// separate process. newBareLimit returns the URL and the id of the process.
 func newBareLimit(b *testing.B, body []byte) (url string, pid int) {
 	b.Helper()
 	file := filepath.Join(b.TempDir(), "body.json")
@@ -54,5 +54,5 @@ func serveFile(file string, in io.Reader, out io.Writer) error {
 	}
 	_, err = io.Copy(io.Discard, in)
 	server.CloseClientConnections()
-	return err //nolint:wrapcheck // it is about the standard input
+	return err //nolint:wrapcheck // an error of the standard input
 }

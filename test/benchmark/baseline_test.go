@@ -19,7 +19,8 @@ type series struct {
 	took   durations
 }
 
-// newSeries starts a server of another version, and sends it a first request. It returns nil if no version is given.
+// newSeries starts a server of another version, and sends the first request to it. It returns nil if no other version
+// is given.
 func newSeries(b *testing.B, first wire.Request) *series {
 	b.Helper()
 	if *baseline == "" {

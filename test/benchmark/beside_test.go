@@ -19,15 +19,15 @@ import (
 // thinkTime is the pause of a user between two lists.
 const thinkTime = 200 * time.Millisecond
 
-// BenchmarkFloods measures ten users who list Pods continuously, and log in once per phase from unknown addresses:
-// first in a quiet phase, then during a flood. It reports the ratio of the list durations, the share of logins that
-// succeed within five seconds, and the peak resident memory of the server. KubeVision's goals are a p99-ratio of 2, a
-// share of 0.9, and less than the 1 GiB of memory that config/ allows; the kernel kills the server beyond it. Each
-// phase takes -flood.
+// BenchmarkFloods measures ten users who list Pods continuously and log in once per phase from unknown addresses. Each
+// round has a quiet phase and a flood, and each phase takes -flood. The benchmark reports the ratio of the durations of
+// lists, the share of logins that succeed within five seconds, and the peak resident memory of the server. The goals of
+// KubeVision are a p99-ratio of 2, a share of 0.9, and less memory than the limit of config/ (1 GiB), beyond which the
+// kernel kills the server.
 func BenchmarkFloods(b *testing.B) {
 	others := newTeam(b)
 	b.Run("bodies", func(b *testing.B) {
-		const atOnce, each = 300, 20 // a client without a response delays the wave, but not the others
+		const atOnce, each = 300, 20 // a client without a response delays its wave, but not the other clients
 		others.measure(b, crowd{
 			Body: 3 << 20, Size: atOnce, Repeat: each, Shared: true,
 			Codes: []int{wire.Invalid, wire.Unauthenticated, wire.TooManyRequests},
@@ -53,7 +53,7 @@ func BenchmarkFloods(b *testing.B) {
 			Codes: []int{wire.OK, wire.TooManyRequests, wire.Unreachable},
 		})
 	})
-	b.Run("lists", func(b *testing.B) { // runs last, because its Pods would slow down the lists of others
+	b.Run("lists", func(b *testing.B) { // runs last, because its Pods would slow down the other lists
 		const atOnce = 48
 		ns := manyAreThere(b)
 		others.measure(b, crowd{Lists: podsOf(host, ns), Bearer: tokenFor(b, host, ns), Size: atOnce})
@@ -64,7 +64,7 @@ func podsOf(cluster, namespace string) string {
 	return wire.DirectPath + "/clusters/" + cluster + "/namespaces/" + namespace + "/resources/pods"
 }
 
-// team is a group of ten users who do not take part in the flood.
+// team is a group of ten users who are measured during floods and do not take part in them.
 type team struct {
 	users []fixture.User
 	lists []*bystander
@@ -131,7 +131,7 @@ func (t *team) measure(b *testing.B, c crowd) {
 		b.Errorf("the server held %.0f MiB of %d", memory.peak, limit>>20)
 	}
 	b.Logf("%d lists without load, %d during %d requests", len(quiet.lists), len(flooded.lists), s.last.Sent)
-	b.ReportMetric(0, "ns/op") // the duration is chosen above
+	b.ReportMetric(0, "ns/op") // the duration is fixed
 	compare(b, 50, "flood", flooded.lists, "quiet", quiet.lists)
 	compare(b, 99, "flood", flooded.lists, "quiet", quiet.lists)
 	b.ReportMetric(share(quiet.inTime, len(quiet.logins)), "quiet-logins-in-time")
@@ -144,7 +144,7 @@ func (t *team) measure(b *testing.B, c crowd) {
 
 func share(part, whole int) float64 { return float64(part) / float64(max(whole, 1)) }
 
-// moveTo starts a server for the team that trusts a proxy, and resets its peak memory after the start.
+// moveTo starts a server that trusts a proxy, and lets the team use it. It resets the peak memory after the start.
 func (t *team) moveTo(b *testing.B) *localcluster.APIServer {
 	b.Helper()
 	replica, err := env.KubeVision.StartAPIServer(b.Context(), 0, "--trusted-proxies=127.0.0.0/8,::1/128")
@@ -157,7 +157,7 @@ func (t *team) moveTo(b *testing.B) *localcluster.APIServer {
 		b.Fatal(err)
 	}
 	for i, l := range t.lists {
-		// the previous token expires soon
+		// The previous token expires soon.
 		l.client, l.request.Bearer = client, t.users[i].Login(b, client, wire.DirectPath).AccessToken
 		fixture.Eventually(b, "list Pods", func(ctx context.Context) error {
 			_, err := l.list(ctx)
@@ -172,7 +172,7 @@ func (t *team) moveTo(b *testing.B) *localcluster.APIServer {
 // phase holds the results of the team in one phase.
 type phase struct {
 	lists, logins durations
-	// refused counts the lists that failed, and inTime the logins that succeeded in time.
+	// refused is the number of lists that failed. inTime is the number of logins that succeeded in time.
 	refused, inTime int
 }
 

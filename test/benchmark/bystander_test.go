@@ -13,7 +13,7 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// bystander is a user who lists Pods continuously and does not take part in the load.
+// bystander is a user who lists Pods continuously, and whose requests are measured.
 type bystander struct {
 	client    *wire.Client
 	namespace string
@@ -51,7 +51,7 @@ func (s *bystander) list(ctx context.Context) (time.Duration, error) {
 	return took, err
 }
 
-// until lists sequentially until the channel is closed.
+// until lists Pods sequentially until the channel is closed, and returns the durations.
 func (s *bystander) until(b *testing.B, done <-chan struct{}) durations {
 	b.Helper()
 	var out durations

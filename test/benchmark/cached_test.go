@@ -35,8 +35,8 @@ const (
 	firstListPatience = 2 * time.Minute
 )
 
-// BenchmarkCachedList measures responses of the read cache, of live reads, and of kube-apiserver. The bare limit is
-// Go's file server with the same bytes. All contenders send in turns. The results are printed as one table.
+// BenchmarkCachedList compares responses of the read cache, of live reads, and of kube-apiserver. The lower bound is
+// Go's file server with the same bytes. The contenders send requests in turn. The results are printed as one table.
 func BenchmarkCachedList(b *testing.B) {
 	set().HostCluster(b, host)
 	l := newLibrary(b)
@@ -72,7 +72,7 @@ func newLibrary(b *testing.B) *library {
 	return l
 }
 
-// question is a read that all contenders serve.
+// question is a read that all contenders can answer.
 type question struct {
 	name, path, kube string
 }
@@ -110,7 +110,7 @@ func (l *library) restart(b *testing.B) time.Duration {
 	l.logIn(b)
 	c := l.contender(b, "first", "/resources/pods", "")
 	var took time.Duration
-	// The server looks for clusters when it starts.
+	// The server connects to clusters when it starts.
 	err := localcluster.Poll(b.Context(), firstListPatience, "list Pods", func(ctx context.Context) error {
 		var refused bool
 		var err error
@@ -131,7 +131,7 @@ func (l *library) restart(b *testing.B) time.Duration {
 	return took
 }
 
-// logIn gets tokens, which expire after some minutes.
+// logIn logs the readers in again, because tokens expire after some minutes.
 func (l *library) logIn(b *testing.B) {
 	b.Helper()
 	client := direct(b)
@@ -171,7 +171,7 @@ func authority(b *testing.B) *x509.CertPool {
 	return roots
 }
 
-// contenders returns the servers that serve a path: the bare limit first, and kube-apiserver second. The entity tag
+// contenders returns the servers that serve a path: Go's file server first, and kube-apiserver second. The entity tag
 // belongs to the first reader, so that only this reader sends conditional requests.
 func (l *library) contenders(b *testing.B, q question) []*contender {
 	b.Helper()
@@ -222,7 +222,8 @@ func kubeContender(b *testing.B, name, path string, header http.Header) *contend
 	return c
 }
 
-// fromCache returns a body from the cache and its entity tag. It retries, because the first response may be live.
+// fromCache returns a body from the cache, and its entity tag. It retries, because the first response may come from the
+// cluster.
 func (l *library) fromCache(b *testing.B, c *contender) (body []byte, tag string) {
 	b.Helper()
 	fixture.Eventually(b, "be answered from the cache", func(ctx context.Context) error {
@@ -269,7 +270,7 @@ func (l *library) ask(b *testing.B, out *table, q question, objects int) {
 					}
 				}
 			}
-			b.ReportMetric(0, "ns/op") // the duration is chosen above
+			b.ReportMetric(0, "ns/op") // the duration is fixed
 			out.add(row{objects: objects, question: q.name, clients: clients}, all)
 			reportRatios(b, all)
 		})
@@ -294,11 +295,11 @@ func (l *library) views(b *testing.B, out *table, objects int) {
 			}
 		}
 	}
-	b.ReportMetric(0, "ns/op") // the duration is chosen above
+	b.ReportMetric(0, "ns/op") // the duration is fixed
 	for _, c := range all {
 		b.ReportMetric(milliseconds(c.took.percentile(99)), c.name+"-p99-ms")
 	}
-	memory := readMemory(b, env.KubeVision.APIServer().PID()) // under the load of all reads so far
+	memory := readMemory(b, env.KubeVision.APIServer().PID()) // after the load of all reads
 	b.ReportMetric(memory.resident, "resident-MiB")
 	b.ReportMetric(memory.peak, "peak-MiB")
 	out.add(row{objects: objects, question: "views", clients: 1}, all)
@@ -326,7 +327,7 @@ func (l *library) parallel(b *testing.B, source string) {
 	b.ReportMetric(share(c.refused, c.refused+len(c.took)), "refused")
 }
 
-// reportRatios reports the ratios that KubeVision has goals for.
+// reportRatios reports the ratios for which KubeVision has goals.
 func reportRatios(b *testing.B, all []*contender) {
 	b.Helper()
 	limit, kube := all[0], all[1]

@@ -14,9 +14,9 @@ import (
 	"time"
 )
 
-// connection repeatedly sends the same request over one connection. http.Transport would pass each request and response
-// between goroutines, which takes more processor time than small responses, and the servers share the processors with
-// the clients.
+// connection repeatedly sends the same request over one connection. It replaces http.Transport, which passes each
+// request and response between goroutines. This takes more processor time than small responses, and the clients share
+// the processors with the servers.
 type connection struct {
 	conn    net.Conn
 	in      *bufio.Reader
@@ -47,7 +47,7 @@ func (c *contender) dial(ctx context.Context, client int) (*connection, error) {
 		raw: raw.Bytes()}, nil
 }
 
-// answer sends the request, and returns the result of readResponse and the duration.
+// answer sends the request. It returns the result of readResponse, and the duration.
 func (c *connection) answer() (refused bool, n int64, took time.Duration, err error) {
 	begun := time.Now()
 	if _, err := c.conn.Write(c.raw); err != nil {

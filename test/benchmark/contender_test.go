@@ -21,14 +21,14 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// contender answers the same question as others.
+// contender is a server that answers the same question as other servers.
 type contender struct {
 	name string
 	tls  *tls.Config
 	url  string
 	// headers are the headers of the users, which the clients share.
 	headers []http.Header
-	// pids are the processes that answer.
+	// pids are the processes that serve the requests.
 	pids []int
 
 	mu      sync.Mutex
@@ -39,7 +39,7 @@ type contender struct {
 	cpu     time.Duration
 }
 
-// turnPause is a pause in which the garbage collector of the previous contender can finish.
+// turnPause is the pause between two turns, in which the garbage collector of the previous contender can finish.
 const turnPause = 100 * time.Millisecond
 
 // send sends requests of several clients in one turn. It connects the clients first.
@@ -73,7 +73,7 @@ func (c *contender) send(b *testing.B, clients int) {
 	c.cpu += c.processorTime(b) - before
 }
 
-// repeat sends the requests of one client until the end of a turn.
+// repeat sends the request of one client repeatedly until the end of a turn.
 func (c *contender) repeat(open *connection, begun time.Time) error {
 	var took durations
 	var bytes int64
@@ -93,7 +93,7 @@ func (c *contender) repeat(open *connection, begun time.Time) error {
 	return nil
 }
 
-// count adds answers.
+// count adds the results of responses.
 func (c *contender) count(took durations, bytes int64, refused int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -123,7 +123,7 @@ func (c *contender) once(ctx context.Context, client int) error {
 func (c *contender) newRequest(ctx context.Context, client int) (*http.Request, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, c.url, http.NoBody)
 	if err != nil {
-		return nil, err //nolint:wrapcheck // cannot happen
+		return nil, err //nolint:wrapcheck // impossible
 	}
 	if len(c.headers) > 0 {
 		request.Header = c.headers[client%len(c.headers)]
@@ -131,7 +131,7 @@ func (c *contender) newRequest(ctx context.Context, client int) (*http.Request, 
 	return request, nil
 }
 
-// open sends one request over a new connection, which ends with the body of the response.
+// open sends one request over a new connection, which is closed with the body of the response.
 func (c *contender) open(ctx context.Context, client int) (*http.Response, error) {
 	request, err := c.newRequest(ctx, client)
 	if err != nil {
@@ -139,11 +139,11 @@ func (c *contender) open(ctx context.Context, client int) (*http.Response, error
 	}
 	request.Close = true
 	transport := &http.Transport{TLSClientConfig: c.tls, DisableCompression: true}
-	return (&http.Client{Transport: transport}).Do(request) //nolint:wrapcheck // it has the request
+	return (&http.Client{Transport: transport}).Do(request) //nolint:wrapcheck // the error contains the request
 }
 
-// readResponse reads a response, and returns true for an envelope with the code of too many requests. The code is in
-// the first bytes even of a compressed envelope.
+// readResponse reads a response. It returns true if the response is an envelope with the code of too many requests. The
+// code is in the first bytes, even of a compressed envelope.
 func readResponse(response *http.Response) (refused bool, n int64, err error) {
 	defer func() { _ = response.Body.Close() }()
 	if response.StatusCode != http.StatusOK {
@@ -168,13 +168,13 @@ func readResponse(response *http.Response) (refused bool, n int64, err error) {
 	return refused, int64(read) + rest, nil
 }
 
-// rate is in answers per second.
+// rate returns the number of responses per second.
 func (c *contender) rate() float64 { return float64(len(c.took)) / max(c.spent.Seconds(), 1e-9) }
 
 // clockTicks is the number of ticks per second in which Linux reports processor time to programs.
 const clockTicks = 100
 
-// processorTime returns the processor time of the processes that answer.
+// processorTime returns the processor time of the processes that serve the requests.
 func (c *contender) processorTime(b *testing.B) time.Duration {
 	b.Helper()
 	var ticks int64
@@ -183,7 +183,7 @@ func (c *contender) processorTime(b *testing.B) time.Duration {
 		if err != nil {
 			b.Fatal(err)
 		}
-		const user, system = 11, 12 // behind the name of the program, see proc(5)
+		const user, system = 11, 12 // after the name of the program, see proc(5)
 		fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
 		for _, field := range []int{user, system} {
 			n, err := strconv.ParseInt(fields[field], 10, 64)

@@ -26,8 +26,8 @@ import (
 )
 
 const (
-	// registrations is the number of registrations of one cluster. Each is connected, probed and written to like a
-	// separate cluster, except for objects that all of them share.
+	// registrations is the number of registrations of one cluster. KubeVision connects to, probes and writes to each
+	// like a separate cluster, except for objects that all of them share.
 	registrations = 20
 	manyBindings  = 1000
 	// convergence bounds the benchmark.
@@ -38,10 +38,10 @@ const (
 	benchmarkLabel = "benchmark"
 )
 
-// BenchmarkConvergence creates many bindings on many registrations, and counts the calls to the two API servers: in
-// total, for each binding, and in a period without changes. The minimum is one write for each object: a
-// ClusterRoleBinding on the member, a ClusterRole and a ClusterRoleBinding for the use on the host, and the finalizer
-// and the status of the binding.
+// BenchmarkConvergence creates many bindings on many registrations, and counts the calls to the two API servers: the
+// total, the calls for each binding, and the calls in a period without changes. The minimum is one write for each
+// object: a ClusterRoleBinding on the member, a ClusterRole and a ClusterRoleBinding for the use on the host, and the
+// finalizer and the status of the binding.
 func BenchmarkConvergence(b *testing.B) {
 	member, err := env.StartCluster(b.Context())
 	if err != nil {
@@ -169,8 +169,8 @@ func removeBindings(b *testing.B) {
 	}
 }
 
-// calls counts requests for objects that KubeVision reads and writes, without watches and without leases, which are
-// renewed continuously.
+// calls contains the numbers of requests for objects that KubeVision reads and writes. It omits watches, and requests
+// for leases, which are renewed continuously.
 type calls struct{ reads, writes float64 }
 
 func (c calls) since(before calls) calls {

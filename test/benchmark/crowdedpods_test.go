@@ -15,10 +15,10 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 )
 
-// crowdedPods is the number of Pods of a namespace of BenchmarkCachedList.
+// crowdedPods is the number of Pods in a namespace of BenchmarkCachedList.
 const crowdedPods = 100
 
-// fill creates Pods in many namespaces up to a total, and returns the first of these namespaces.
+// fill creates Pods in many namespaces until there are total Pods, and returns the first of these namespaces.
 func (l *library) fill(b *testing.B, total int) (first string) {
 	b.Helper()
 	var group errgroup.Group
@@ -34,7 +34,7 @@ func (l *library) fill(b *testing.B, total int) (first string) {
 				if i == 0 {
 					return nil
 				}
-				return set().Client.Create(b.Context(), crowdedPod(namespace, i)) //nolint:wrapcheck // complete
+				return set().Client.Create(b.Context(), crowdedPod(namespace, i)) //nolint:wrapcheck // it is complete
 			})
 		}
 		l.pods += crowdedPods

@@ -22,18 +22,18 @@ import (
 )
 
 const (
-	// registeredClusters is the number of registered clusters, of which one is dead.
+	// registeredClusters is the number of registered clusters. One of them does not respond.
 	registeredClusters = 20
-	// visitors send requests to one cluster continuously, each with visitPause between a response and the next
-	// request.
+	// visitors is the number of users who send requests to one cluster continuously. visitPause is the time between a
+	// response and the next request.
 	visitors   = 20
 	visitPause = 100 * time.Millisecond
 	deadRounds = 4
 )
 
-// BenchmarkDeadCluster measures a list of Pods on healthy clusters while other users call a cluster that accepts
-// connections and never responds, and while the same number of users call a healthy one. KubeVision's goal is a
-// p99-ratio of 1.
+// BenchmarkDeadCluster measures lists of Pods on healthy clusters while other users call a cluster that accepts
+// connections and never responds. For comparison, it measures the lists while these users call a healthy cluster.
+// KubeVision's goal is a p99-ratio of 1.
 func BenchmarkDeadCluster(b *testing.B) {
 	set().HostCluster(b, host)
 	u := set().User(b, "visitor")
@@ -69,12 +69,12 @@ func BenchmarkDeadCluster(b *testing.B) {
 		besideDead = append(besideDead, visit(dead, wire.Unreachable)...)
 	}
 	b.Logf("%d lists beside a healthy cluster, %d beside a dead one", len(besideGood), len(besideDead))
-	b.ReportMetric(0, "ns/op") // the duration is chosen above
+	b.ReportMetric(0, "ns/op") // the duration is fixed
 	compare(b, 50, "dead", besideDead, "good", besideGood)
 	compare(b, 99, "dead", besideDead, "good", besideGood)
 }
 
-// visited sends the same request for each visitor a few times.
+// visited sends the same request a few times for each visitor.
 func visited(ctx context.Context, client *wire.Client, r wire.Request, code int) error {
 	var group errgroup.Group
 	for range visitors {
@@ -95,7 +95,7 @@ func visited(ctx context.Context, client *wire.Client, r wire.Request, code int)
 	return group.Wait()
 }
 
-// deadAddress returns an address that accepts connections and never responds.
+// deadAddress returns the address of a server that accepts connections and never responds.
 func deadAddress(b *testing.B) string {
 	b.Helper()
 	listener, err := (&net.ListenConfig{}).Listen(b.Context(), "tcp", "127.0.0.1:0")

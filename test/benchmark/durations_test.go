@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// durations holds the durations of requests, in no order.
+// durations contains the durations of requests, unsorted.
 type durations []time.Duration
 
 // timed returns the duration of a call.
@@ -37,7 +37,7 @@ func compare(b *testing.B, p int, name string, d durations, baseName string, bas
 	b.ReportMetric(float64(d.percentile(p))/float64(base.percentile(p)), fmt.Sprintf("p%d-ratio", p))
 }
 
-// compareLoops is like compare, for a loop that measures both. Its ns/op is the median of the first series.
+// compareLoops is like compare, for a loop that measures both series. Its ns/op is the median of the first series.
 func compareLoops(b *testing.B, name string, d durations, baseName string, base durations) {
 	b.Helper()
 	b.ReportMetric(float64(d.percentile(50)), "ns/op")

@@ -20,16 +20,16 @@ import (
 	"k8s.io/client-go/rest"
 )
 
-// memberVariable makes this program act as a member with endless responses.
+// memberVariable is the environment variable that makes this program act as a member with endless responses.
 const memberVariable = "KUBEVISION_BENCHMARK_MEMBER"
 
-// address is the address and the certificate of a member.
+// address contains the address and the certificate of a member.
 type address struct {
 	URL       string
 	Authority []byte
 }
 
-// newEndlessMember registers a member with endless lists, which no real API server sends.
+// newEndlessMember registers a member that responds with endless lists, which no API server sends.
 func newEndlessMember(b *testing.B) string {
 	b.Helper()
 	_, out := aside(b, memberVariable)
@@ -55,10 +55,10 @@ func serveEndlessly(in io.Reader, out io.Writer) error {
 	}
 	_, err := io.Copy(io.Discard, in)
 	server.CloseClientConnections()
-	return err //nolint:wrapcheck // it is about the standard input
+	return err //nolint:wrapcheck // an error of the standard input
 }
 
-// answerEndlessly returns a token and a short discovery; all other responses are endless lists.
+// answerEndlessly responds with a token or a short discovery document, and otherwise with an endless list.
 func answerEndlessly(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
 	encode := func(body runtime.Object) { _ = json.NewEncoder(w).Encode(body) } //nolint:errchkjson // a test

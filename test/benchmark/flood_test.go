@@ -18,34 +18,34 @@ const (
 	listedPods = 100
 
 	// minRounds and maxRounds bound the rounds. A round consists of a quiet phase and a flood, so that the background
-	// load of the machine affects both. There are more than minRounds if the lists during the flood are too few for a
-	// 99th percentile.
+	// load of the machine affects both. If there are too few lists during the floods for a 99th percentile, there are
+	// more than minRounds.
 	minRounds, maxRounds = 4, 6
 	enoughLists          = 300
 
-	// phaseLength is the length of a phase. A flood continues until its last wave has been answered.
+	// phaseLength is the length of a phase. A flood ends when the server has responded to its last wave.
 	phaseLength = 3 * time.Second
 	// settleTime is the pause before each phase.
 	settleTime = time.Second
 )
 
-// BenchmarkLoginFlood measures the effect of waves of 500 concurrent wrong logins: the growth of the server's
-// resident memory from idle to its peak, and the ratio of the durations of another user's lists of Pods. KubeVision's
-// goals are a growth of 150 MiB and a p99-ratio of 3 at most.
+// BenchmarkLoginFlood measures the effect of waves of 500 concurrent wrong logins. It reports the growth of the
+// server's resident memory from idle to its peak, and the ratio of the durations of another user's lists of Pods. The
+// goals of KubeVision are a growth of at most 150 MiB and a p99-ratio of at most 3.
 func BenchmarkLoginFlood(b *testing.B) {
 	if runtime.GOOS != "linux" {
 		b.Skip("reading memory from /proc and the addresses of the flood require Linux")
 	}
 	others := newBystander(b, listedPods)
 	prefix, victim := fixture.Name("nobody"), set().User(b, "victim")
-	// The throttle counts by name and by address. Here it must not reduce the server's work.
+	// The names and the address differ, so that the throttle does not reduce the work of the server.
 	b.Run("names", func(b *testing.B) {
 		measureFlood(b, others, crowd{Username: prefix, Distinct: true, Scattered: true})
 	})
 	b.Run("connections", func(b *testing.B) {
 		measureFlood(b, others, crowd{Username: prefix, Distinct: true, Scattered: true, Reconnect: true})
 	})
-	// Here the throttle rejects logins after the first few.
+	// All logins have one name, so that the throttle rejects all but the first.
 	b.Run("account", func(b *testing.B) { measureFlood(b, others, crowd{Username: victim.Name}) })
 }
 
@@ -67,7 +67,7 @@ func measureFlood(b *testing.B, others *bystander, c crowd) {
 	}
 	peak := readMemory(b, pid).peak
 	b.Logf("%d lists without load, %d during %d logins", len(quiet), len(flooded), f.last.Sent)
-	b.ReportMetric(0, "ns/op") // the duration is chosen above
+	b.ReportMetric(0, "ns/op") // the duration is fixed
 	b.ReportMetric(idle, "rss-idle-MiB")
 	b.ReportMetric(peak, "rss-peak-MiB")
 	b.ReportMetric(peak-idle, "rss-growth-MiB")
@@ -76,8 +76,8 @@ func measureFlood(b *testing.B, others *bystander, c crowd) {
 	f.report(b)
 }
 
-// freshServer restarts the server, because the resident memory after a flood differs from that of an idle server. It
-// returns the process and its resident memory in MiB, after a list and a pause.
+// freshServer restarts the server, because a server needs more memory after a flood than an idle one. It returns the id
+// of the process and its resident memory in MiB, after a list and a pause.
 func freshServer(b *testing.B, others *bystander) (pid int, idle float64) {
 	b.Helper()
 	if err := env.KubeVision.APIServer().Restart(b.Context()); err != nil {
@@ -93,7 +93,7 @@ func freshServer(b *testing.B, others *bystander) (pid int, idle float64) {
 	return pid, readMemory(b, pid).resident
 }
 
-// beside returns the durations of lists during other work.
+// beside returns the durations of the bystander's lists during other work.
 func beside(b *testing.B, others *bystander, work func(context.Context, time.Duration) error) durations {
 	b.Helper()
 	time.Sleep(settleTime)

@@ -10,8 +10,8 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// BenchmarkGreedyUser measures the effect of one user with waves of 500 concurrent lists on another user.
-// KubeVision's goal is a p99-ratio of 2 at most.
+// BenchmarkGreedyUser measures the effect of one user, who sends waves of 500 concurrent lists, on another user. The
+// goal of KubeVision is a p99-ratio of at most 2.
 func BenchmarkGreedyUser(b *testing.B) {
 	others := newBystander(b, listedPods)
 	greedy := set().User(b, "greedy")

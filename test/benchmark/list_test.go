@@ -20,8 +20,8 @@ import (
 // manyPods is a number of Pods with which other dashboards become unusable.
 const manyPods = 5000
 
-// BenchmarkList compares a list of many Pods to kube-apiserver's own: the duration of a page of a dashboard,
-// KubeVision's share of it, and the memory that it needs.
+// BenchmarkList compares a list of many Pods to the same list of kube-apiserver. It measures the duration of a page of
+// a dashboard, the part of KubeVision in it, and the memory that the server needs.
 func BenchmarkList(b *testing.B) {
 	ns := manyAreThere(b)
 	for name, paths := range map[string]struct{ ours, theirs string }{
@@ -67,7 +67,7 @@ func listing(b *testing.B, path, theirPath string) {
 	b.ReportMetric(float64(size)/(1<<20), "answer-MiB")
 }
 
-// manyAreThere fills a namespace with Pods of a typical size.
+// manyAreThere creates a namespace with many Pods of a typical size.
 func manyAreThere(b *testing.B) string {
 	b.Helper()
 	set().HostCluster(b, host)

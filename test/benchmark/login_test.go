@@ -18,8 +18,8 @@ import (
 // enoughLogins is the minimum number of logins for a median.
 const enoughLogins = 30
 
-// BenchmarkLogin compares a valid login, one at a time, to its one unavoidable part: the hash of the password, which
-// is computed in the benchmark. Its ns/op is the median login.
+// BenchmarkLogin compares a valid login, one at a time, to its necessary part: the hash of the password, which the
+// benchmark computes. Its ns/op is the median duration of a login.
 func BenchmarkLogin(b *testing.B) {
 	u, server := set().User(b, "login"), direct(b)
 	u.Login(b, server, wire.DirectPath)

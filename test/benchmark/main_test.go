@@ -2,12 +2,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package benchmark_test measures kubevision-apiserver in a real control plane, on loopback: the memory and the delay
-// of other users during a flood of wrong logins or of one user's requests, and the cost of a login, an authenticated
-// request and a list of many Pods in comparison with their unavoidable part.
+// of other users during floods of wrong logins or of requests of one user, and the cost of a login, an authenticated
+// request and a list of many Pods in comparison with the necessary part of each.
 //
-// KubeVision's programs run under the memory limits of config/. The absolute figures depend on the machine, whose
-// processors the load, the server, kube-apiserver and etcd share. The ratios compare measurements that alternate in
-// the same run. A slow result does not fail the benchmark; a wrong response does.
+// KubeVision's programs run under the memory limits of config/. The absolute figures depend on the machine: the load,
+// the server, kube-apiserver and etcd share its processors. The ratios compare measurements that alternate in the same
+// run. A slow result does not fail the benchmark; a wrong response does.
 package benchmark_test
 
 import (
@@ -22,7 +22,7 @@ import (
 	"github.com/kubevision-io/kubevision/test/environment"
 )
 
-// host is the registration of the host.
+// host is the name of the registration of the host.
 const host = "host"
 
 // env is the installation that all benchmarks of the package share.
@@ -41,7 +41,7 @@ var (
 // floodTime is the length of each flood of BenchmarkFloods.
 var floodTime = flag.Duration("flood", 5*time.Second, "how long each of the floods lasts beside which ten users work")
 
-// otherMain runs this program with another function, if a variable selects one.
+// otherMain runs another function of this program if an environment variable selects one.
 func otherMain() (selected bool, err error) {
 	switch file := os.Getenv(limitVariable); {
 	case os.Getenv(senderVariable) != "":

@@ -27,7 +27,7 @@ func readMemory(b *testing.B, pid int) memory {
 	return memory{resident: float64(read.Resident) / mebibyte, peak: float64(read.Peak) / mebibyte}
 }
 
-// forgetPeak resets the peak to the current value, because the start needed more.
+// forgetPeak resets the peak to the current value, because the start of a program needs more memory.
 func forgetPeak(b *testing.B, pid int) {
 	b.Helper()
 	if err := localcluster.ForgetPeak(pid); err != nil {

@@ -28,8 +28,8 @@ const (
 	wholeClusterBindings = 50
 )
 
-// BenchmarkWholeClusterBindings creates many cluster-wide bindings of dev in a cluster with many namespaces, and
-// measures their cost: a RoleBinding for each binding in each namespace.
+// BenchmarkWholeClusterBindings creates many cluster-wide bindings of the role dev in a cluster with many namespaces,
+// and measures their cost. KubeVision creates a RoleBinding for each binding in each namespace.
 func BenchmarkWholeClusterBindings(b *testing.B) {
 	set().HostCluster(b, host)
 	pid := env.KubeVision.ControllerManager().PID()
@@ -187,7 +187,7 @@ func countRoleBindings(b *testing.B) int {
 	return len(all.Items)
 }
 
-// awaitIn waits until a namespace has that many RoleBindings of KubeVision.
+// awaitIn waits until a namespace has the given number of RoleBindings of KubeVision.
 func awaitIn(b *testing.B, namespace string, want int) {
 	b.Helper()
 	if err := localcluster.Poll(b.Context(), convergence, "wait for the RoleBindings of a namespace",

@@ -18,14 +18,14 @@ import (
 )
 
 const (
-	// senderVariable makes this program act as a sender.
+	// senderVariable is the environment variable that makes this program act as a sender.
 	senderVariable = "KUBEVISION_BENCHMARK_SENDER"
 	// waveInterval is the minimum time between the starts of two waves. Without it, logins that are rejected at once
 	// would be sent as fast as possible.
 	waveInterval = time.Second
 )
 
-// report is the report of a sender after each wave.
+// report is a report that a sender writes after each wave.
 type report struct {
 	// Sent and Codes cover all waves so far.
 	Sent  int64
@@ -33,8 +33,8 @@ type report struct {
 	Error string `json:",omitempty"`
 }
 
-// sender is a separate process that sends waves, at the lowest priority: in reality the clients of a flood run on
-// other machines, so their cost must not slow down the measured requests.
+// sender is a separate process that sends waves. It has the lowest priority, because real clients run on other machines
+// and must not slow down the measured requests.
 type sender struct {
 	orders  *json.Encoder
 	reports *json.Decoder
@@ -52,23 +52,23 @@ func newSender(b *testing.B, c crowd) *sender {
 	return s
 }
 
-// aside starts this program again at the lowest priority, with a variable that selects its function. It exits at the
-// end of its input, with the benchmark.
+// aside starts this program again with the lowest priority. The environment variable selects its function. The program
+// exits at the end of its input, with the benchmark.
 func aside(b *testing.B, variable string) (in io.Writer, out io.Reader) {
 	b.Helper()
 	p := startProgram(b, []string{"nice", "-n", "19"}, variable, "1")
 	return p.in, p.out
 }
 
-// program is this program, started again with another function.
+// program is another process of this program, with another function.
 type program struct {
 	in  io.Writer
 	out io.Reader
 	pid int
 }
 
-// startProgram starts this program again, with the words of a command before it and a variable that selects its
-// function. It exits at the end of its input, with the benchmark.
+// startProgram starts this program again. command contains the words of a command that precede it, and the environment
+// variable selects its function. The program exits at the end of its input, with the benchmark.
 func startProgram(b *testing.B, command []string, variable, value string) program {
 	b.Helper()
 	self, err := os.Executable()
@@ -76,7 +76,7 @@ func startProgram(b *testing.B, command []string, variable, value string) progra
 		b.Fatal(err)
 	}
 	command = append(command, self)
-	cmd := exec.Command(command[0], command[1:]...) //nolint:noctx // it ends when its input does
+	cmd := exec.Command(command[0], command[1:]...) //nolint:noctx // it ends with its input
 	cmd.Env, cmd.Stderr = append(os.Environ(), variable+"="+value), os.Stderr
 	input, err := cmd.StdinPipe()
 	if err != nil {
@@ -97,7 +97,7 @@ func startProgram(b *testing.B, command []string, variable, value string) progra
 	return program{in: input, out: output, pid: cmd.Process.Pid}
 }
 
-// wave sends a wave, and waits until all requests are answered.
+// wave sends a wave, and waits until the server has responded to all requests.
 func (s *sender) wave() error {
 	if err := s.orders.Encode(true); err != nil {
 		return fmt.Errorf("requesting a wave: %w", err)
@@ -112,8 +112,8 @@ func (s *sender) wave() error {
 	return nil
 }
 
-// waves sends waves sequentially for a time, each after the previous one has been answered and an interval has
-// passed.
+// waves sends waves one after the other for a time. A wave begins when the previous one has ended, and after an
+// interval.
 func (s *sender) waves(ctx context.Context, length time.Duration) error {
 	ctx, cancel := context.WithTimeout(ctx, length)
 	defer cancel()

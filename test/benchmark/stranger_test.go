@@ -16,25 +16,25 @@ import (
 )
 
 const (
-	// guessers is the number of clients of the flood. people is the number of users who log in during it.
+	// guessers is the number of clients of the flood. people is the number of users who log in during the flood.
 	guessers, people = 60, 10
 	// inTime is the time in which a login must succeed.
 	inTime = 5 * time.Second
 	// strangerRounds is the number of rounds of a quiet phase and a flood.
 	strangerRounds = 3
-	// floodLength is long enough for each of the people to log in.
+	// floodLength is the length of a flood, which is sufficient for each of the people to log in.
 	floodLength = 20 * time.Second
 )
 
 // anywhere returns an address in a network without other clients.
 func anywhere() string {
-	n := rand.Uint32() //nolint:gosec // any address will do
+	n := rand.Uint32() //nolint:gosec // any address is suitable
 	return fmt.Sprintf("%d.%d.%d.%d", 20+n>>24%80, n>>16&255, n>>8&255, n&255)
 }
 
-// BenchmarkLoginsOfStrangers measures valid logins from unknown addresses during wrong logins from changing
-// addresses: the share that succeeds within five seconds, the growth of the resident memory, and the ratio of the
-// durations of another user's lists of Pods. KubeVision's goals are a share of 0.9 and a p99-ratio of 2.
+// BenchmarkLoginsOfStrangers measures valid logins from unknown addresses during wrong logins from changing addresses.
+// It reports the share of logins that succeed within five seconds, the growth of the resident memory, and the ratio of
+// the durations of another user's lists of Pods. The goals of KubeVision are a share of 0.9 and a p99-ratio of 2.
 func BenchmarkLoginsOfStrangers(b *testing.B) {
 	others := newBystander(b, listedPods)
 	b.Cleanup(func() { forgive(b) })

@@ -10,7 +10,7 @@ import (
 	"text/tabwriter"
 )
 
-// table has the results of contenders.
+// table contains the results of contenders.
 type table struct {
 	text *tabwriter.Writer
 }
@@ -39,8 +39,8 @@ func (t *table) line(cells ...any) {
 	_, _ = fmt.Fprintln(t.text)
 }
 
-// add adds a line for each contender. The bare limit is the first one, and kube-apiserver the second one, if they are
-// among them.
+// add adds a line for each contender. If they are among the contenders, Go's file server is the first and
+// kube-apiserver the second.
 func (t *table) add(r row, all []*contender) {
 	for _, c := range all {
 		limit, kube := "", ""

@@ -42,9 +42,9 @@ const (
 	measuredWatchers = 50
 )
 
-// BenchmarkWatch measures the time from an event of the API server to each of many clients that watch 5,000 Pods, and
-// the memory of the server. The first client does not read. "limit" is a loop that writes as many bytes to as many
-// clients.
+// BenchmarkWatch measures the time from an event of the API server to its arrival at each of many clients that watch
+// 5,000 Pods, and the memory of the server. The first client does not read. "limit" is a loop that writes the same
+// number of bytes to the same number of clients.
 func BenchmarkWatch(b *testing.B) {
 	set().HostCluster(b, host)
 	l := newLibrary(b)
@@ -61,19 +61,19 @@ func BenchmarkWatch(b *testing.B) {
 	}
 }
 
-// idle measures the memory of clients without a topic. The first clients, which are not measured, make the server
-// allocate the memory that does not grow with their number.
+// idle measures the memory of clients without a topic. The first clients are not measured, because the server then
+// allocates memory that does not grow with their number.
 func (l *library) idle(b *testing.B, pid int) {
 	b.Helper()
 	b.ReportMetric(0, "ns/op")
 	n := max(*idleClients, *watchClients)
-	l.aside(b, n/10, "") //nolint:mnd // enough
+	l.aside(b, n/10, "") //nolint:mnd // sufficient
 	before := settledMemory(b, pid)
 	l.aside(b, n, "")
 	b.ReportMetric((settledMemory(b, pid)-before)*1024/float64(n), "KiB/client")
 }
 
-// settledMemory returns the resident memory in MiB, once the runtime has returned the rest to the system.
+// settledMemory returns the resident memory in MiB after the runtime has returned unused memory to the system.
 func settledMemory(b *testing.B, pid int) float64 {
 	b.Helper()
 	const patience, interval, tolerance = time.Minute, 5 * time.Second, 0.5
@@ -156,7 +156,7 @@ func (l *library) follow(b *testing.B, mode string, pid int) {
 	b.ReportMetric(milliseconds(limit.percentile(99)), "limit-p99-ms")
 }
 
-// readAll reads from clients while a function runs. It returns the delays of the events, and the number of received
+// readAll reads from clients while run is running. It returns the delays of the events, and the number of received
 // bytes.
 func readAll(clients []*websocket.Conn, a *arrivals, run func()) (took durations, received int) {
 	var mu sync.Mutex
@@ -194,15 +194,15 @@ func readEvents(conn *websocket.Conn, a *arrivals) (took durations, received int
 			version, _, _ := bytes.Cut(rest, []byte{'"'})
 			if at, ok := a.get(string(version)); ok {
 				took = append(took, now.Sub(at))
-			} else { // it has arrived at this client before it arrived at the direct watch
+			} else { // the event arrived here before it arrived at the direct watch
 				took = append(took, 0)
 			}
 		}
 	}
 }
 
-// changePods changes Pods at a rate. It leaves a change out while too many are in flight: kube-apiserver would repeat
-// concurrent changes of one Pod, and come to a halt.
+// changePods changes Pods at a rate. It skips a change while too many changes are in flight, because kube-apiserver
+// repeats concurrent changes of one Pod and would be overloaded.
 func changePods(b *testing.B, while time.Duration) {
 	b.Helper()
 	var pods corev1.PodList
@@ -217,7 +217,7 @@ func changePods(b *testing.B, while time.Duration) {
 	for i := 0; time.Now().Before(end); i++ {
 		<-ticker.C
 		pod := &pods.Items[i%len(pods.Items)]
-		// The value differs from those of earlier runs: an equal one would be no change.
+		// The value differs from the values of earlier runs, because an equal value would not change the Pod.
 		value := fmt.Sprintf("%d-%d", end.UnixNano(), i)
 		patch := fmt.Appendf(nil, `{"metadata":{"annotations":{"%s":%q}}}`, benchmarkLabel, value)
 		group.TryGo(func() error {
@@ -231,8 +231,8 @@ func changePods(b *testing.B, while time.Duration) {
 	}
 }
 
-// bareWatch writes as many bytes to as many clients over TLS as the server did, ten times a second, and returns how
-// late they were.
+// bareWatch writes the same number of bytes as the server to the same number of clients over TLS, ten times per second.
+// It returns the delays.
 func bareWatch(b *testing.B, bytesPerClient int) durations {
 	b.Helper()
 	const rate = 10

@@ -31,46 +31,47 @@ import (
 const (
 	// parallel is the default number of concurrent requests in a wave.
 	parallel = 500
-	// patience bounds a request before the benchmark fails. The timeouts of the server are much shorter.
+	// patience bounds the time of a request, after which the benchmark fails. The timeouts of the server are much
+	// shorter.
 	patience = time.Minute
 )
 
-// crowd describes the clients of a flood. They log in, with a wrong password unless Password is set, or send the
-// requests that Lists, Body or Invented describes.
+// crowd describes the clients of a flood. By default, they log in with a wrong password. Password, Lists, Body and
+// Invented select other requests.
 type crowd struct {
 	Endpoint     string
 	AuthorityPEM []byte
-	// Size is the number of clients; 0 means parallel.
+	// Size is the number of clients. 0 means parallel.
 	Size int
-	// Forwarded clients use a different address for each request, in the header of a trusted proxy.
+	// Forwarded is true if each request has a different client address, in the header of a trusted proxy.
 	Forwarded bool
-	// Lists is the path of a list. Bearer is the token for it.
+	// Lists is the path of a list that the clients request. Bearer is the token for it.
 	Lists, Bearer string
-	// Body is the size of a body that unknown clients send instead of a login, with an invalid token.
+	// Body is the size of a body that the clients send instead of a login, with an invalid token.
 	Body int
-	// Invented clients send refresh tokens that were never issued.
+	// Invented is true if the clients send refresh tokens that were never issued.
 	Invented bool
 	// Password is the correct password of the user.
 	Password string
 	// Codes are the allowed codes of responses. The default is the code of a success or of a wrong login, and the
 	// code of too many requests.
 	Codes []int
-	// Repeat is the number of sequential requests of each client in a wave; 0 means one.
+	// Repeat is the number of sequential requests of each client in a wave. 0 means one.
 	Repeat int
-	// Shared clients share one HTTP/2 connection. Some requests may have no response, because the server may close
-	// the connection.
+	// Shared is true if the clients share one HTTP/2 connection. Some requests may then have no response, because the
+	// server may close the connection.
 	Shared bool
-	// Username is the name of all clients, or with Distinct the prefix of their names.
+	// Username is the user name of all clients. If Distinct is true, it is the prefix of their user names.
 	Username string
 	Distinct bool
-	// Scattered clients use one address each from 127.0.0.0/8, all of which is this machine. Otherwise they share one
-	// address.
+	// Scattered is true if each client uses a separate address in 127.0.0.0/8, which belongs to this machine.
+	// Otherwise, all clients use one address.
 	Scattered bool
-	// Reconnect opens a connection for each login. Otherwise each client keeps its connection.
+	// Reconnect is true if a client opens a connection for each login. Otherwise, each client keeps its connection.
 	Reconnect bool
 }
 
-// flood is a running crowd.
+// flood is a crowd that sends requests.
 type flood struct {
 	crowd
 	client *http.Client
@@ -106,7 +107,7 @@ func newFlood(c crowd) (*flood, error) {
 	return f, nil
 }
 
-// wave sends one request per client concurrently, and waits until all are answered.
+// wave sends one request for each client concurrently, and waits until the server has responded to all of them.
 func (f *flood) wave(ctx context.Context) error {
 	var group sync.WaitGroup
 	failures := make([]error, cmp.Or(f.Size, parallel))
@@ -121,7 +122,7 @@ func (f *flood) wave(ctx context.Context) error {
 	}
 	group.Wait()
 	for _, err := range failures {
-		if err != nil { // one error is sufficient, because the others are usually the same
+		if err != nil { // one error is sufficient, because the errors are usually equal
 			return err
 		}
 	}

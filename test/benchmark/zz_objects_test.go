@@ -18,9 +18,9 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/fixture"
 )
 
-// BenchmarkObjects creates the maximum number of users, clusters and role bindings, and measures the memory of the
-// programs and the duration of the admission policies that read all bindings. It runs last because it does not delete
-// them.
+// BenchmarkObjects creates the maximum number of users, clusters and role bindings. It measures the memory of the
+// programs, and the duration of the admission policies that read all bindings. It runs last because it does not delete
+// the objects.
 func BenchmarkObjects(b *testing.B) {
 	set().HostCluster(b, host)
 	limits := objectquota.DefaultLimits()

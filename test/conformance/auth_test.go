@@ -20,16 +20,16 @@ const (
 	read = http.MethodGet
 )
 
-// TestAuth calls every endpoint of authentication through every door, and provokes each of its codes.
+// TestAuth verifies the endpoints of authentication, with each of their codes, through each path of access to the API.
 func TestAuth(t *testing.T) {
 	c := newCast(t)
 	t.Cleanup(func() { results.done(t) })
 	for _, d := range doors(t, c) {
 		t.Run(d.name, func(t *testing.T) {
 			if target.Started {
-				t.Parallel() // The tests mostly wait for codes.
+				t.Parallel() // The tests spend most of their time waiting for codes.
 			} else {
-				target.forgive(t) // the default throttle would block the address after so many wrong passwords
+				target.forgive(t) // otherwise, the throttle would block the address after so many wrong passwords
 			}
 			for name, part := range map[string]func(*testing.T, door){
 				"login": authLogin, "refresh": authRefresh, "sessions": authSessions, "set-up": authSetup,
@@ -64,7 +64,7 @@ func authLogin(t *testing.T, d door) {
 	required.own(wire.Conflict, post, "/auth/2fa/disable", body{"code": "123456"})
 }
 
-// visitRequired creates a user who must set up a second factor.
+// visitRequired returns a visitor who must set up a second factor.
 func visitRequired(t *testing.T, d door) *visitor {
 	t.Helper()
 	v := visit(t, d)

@@ -9,7 +9,8 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// conflicts returns changes of KubeVision's objects that conflict with the existing state, and so change nothing.
+// conflicts returns changes of KubeVision's objects that conflict with the existing state, and therefore change
+// nothing.
 func (c *cast) conflicts() map[string]probe {
 	send := func(want int, method, path, text string) probe {
 		return probe{want: want, as: operator, request: wire.Request{Method: method, Path: path, Body: text}}

@@ -15,18 +15,18 @@ import (
 // probe is a request and the expected code. Its path does not contain the base path.
 type probe struct {
 	want int
-	// field is the expected meta.field; "*" matches any non-empty value.
+	// field is the expected meta.field. "*" matches any non-empty value.
 	field string
-	// as is the caller's role; token is a credential that belongs to no member of the cast. Without both, the request
-	// is anonymous.
+	// as is the role of the caller. token is a credential that belongs to no role. Without both, the request is
+	// anonymous.
 	as    role
 	token string
-	// public is true for endpoints that need no credential.
+	// public is true for endpoints that require no credential.
 	public bool
-	// direct is true for requests that kube-apiserver would answer or rewrite itself.
+	// direct is true for requests that kube-apiserver would rewrite, or to which it would respond itself.
 	direct bool
-	// silent marks a success without data. explained marks a failure with data. itemized marks a failure whose data
-	// describe each object.
+	// silent is true for a success without data. explained is true for a failure with data. itemized is true for a
+	// failure whose data describe each object.
 	silent, explained, itemized bool
 	// namespaces are the expected namespaces of a partial result.
 	namespaces []string
@@ -140,8 +140,8 @@ func (c *cast) parameters() map[string]probe {
 	}
 }
 
-// queries returns requests with parameters that the cluster validates, or that are validated before the cluster is
-// called.
+// queries returns requests with parameters that the cluster validates, or that the server validates before it calls the
+// cluster.
 func (c *cast) queries() map[string]probe {
 	asked := func(field, query string) probe {
 		return probe{want: wire.Invalid, field: field, as: member,

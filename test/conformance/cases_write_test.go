@@ -21,8 +21,8 @@ const (
 	refusedLabel = "conformance-refused"
 )
 
-// writer creates probes that change ConfigMaps in the member's namespace, as the operator unless another role is
-// given.
+// writer creates probes that change ConfigMaps in the member's namespace. The caller is the operator unless a probe has
+// another role.
 type writer struct {
 	c *cast
 }
@@ -67,7 +67,8 @@ func (c *cast) writes() map[string]probe {
 	return out
 }
 
-// successes returns changes that together restore the initial state. They are made in the order of their names.
+// successes returns changes that restore the initial state at their end. The test makes them in the order of their
+// names.
 func (w writer) successes() map[string]probe {
 	const life = "conformance-life"
 	one := w.c.configs() + "/" + life
@@ -120,7 +121,7 @@ func (w writer) several() map[string]probe {
 	}
 }
 
-// deletion returns a deletion, whose result has no data because nothing delays it.
+// deletion returns a probe that deletes an object. Its result has no data, because nothing delays the deletion.
 func (w writer) deletion(path string) probe {
 	p := w.send(wire.OK, "", http.MethodDelete, path, "", "")
 	p.silent = true
@@ -210,7 +211,7 @@ func (w writer) parameters() map[string]probe {
 	}
 }
 
-// others returns changes by callers without the permission, and changes on clusters that cannot be reached.
+// others returns changes by callers without the required right, and changes on unreachable clusters.
 func (w writer) others() map[string]probe {
 	by := func(as role, want int, path string) probe {
 		p := w.send(want, "", http.MethodPost, path, "", config("conformance-none", "", ""))

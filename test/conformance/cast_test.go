@@ -17,7 +17,7 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// role identifies a set of permissions. For each role there are a KubeVisionUser and a user of kube-apiserver.
+// role identifies a set of rights. There is a KubeVisionUser and a user of kube-apiserver for each role.
 type role string
 
 const (
@@ -35,26 +35,27 @@ type cast struct {
 	logins     map[role]fixture.Login
 	kubernetes map[role]string
 
-	// own is the namespace of the member, and other a namespace that the member may not read.
+	// own is the namespace of the member. other is a namespace that the member may not read.
 	own, other string
-	// remote is a registered cluster without a connection. hidden is another one that only the operator may use.
+	// remote is a registered cluster without a connection. hidden is another such cluster that only the operator may
+	// use.
 	remote, hidden string
 	// config is an object in the member's namespace.
 	config        string
 	configVersion string
 
-	// required is a user who must set up a second factor. half is the token that the login returns.
+	// required is a user who must set up a second factor. half is the token that a login of this user returns.
 	required fixture.User
 	half     string
-	// disabled may not log in.
+	// disabled is a user who may not log in.
 	disabled fixture.User
-	// broken has unreadable credentials, and an earlier session.
+	// broken is a user with unreadable credentials and an earlier session.
 	broken        fixture.User
 	brokenSession string
 	// binding is the role binding of the operator.
 	binding string
 
-	// bad holds invalid tokens, and expired holds expired tokens.
+	// bad contains invalid tokens. expired contains expired tokens.
 	bad     map[string]string
 	expired map[string]string
 }
@@ -119,8 +120,8 @@ func newCast(t *testing.T) *cast {
 	return c
 }
 
-// letUseAll allows the operator to use every cluster without any rights on it, because a role binding would grant
-// rights on clusters that do not belong to the tests.
+// letUseAll allows the operator to use every cluster without any rights on it. It does not create a role binding, which
+// would grant rights on clusters that do not belong to the tests.
 func (c *cast) letUseAll(t *testing.T, s fixture.Set) {
 	t.Helper()
 	name := fixture.Name("conformance-use-all")
@@ -139,7 +140,7 @@ func (c *cast) letUseAll(t *testing.T, s fixture.Set) {
 	})
 }
 
-// forge creates forged tokens of the operator, who has all rights.
+// forge creates forged tokens of the operator, the user with all rights.
 func (c *cast) forge(t *testing.T, s fixture.Set) {
 	t.Helper()
 	login := c.logins[operator]

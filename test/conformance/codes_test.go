@@ -13,14 +13,14 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// TestCodes provokes every code through every door.
+// TestCodes verifies that requests have the expected code, through each path of access to the API.
 func TestCodes(t *testing.T) {
 	c := newCast(t)
 	ways := doors(t, c)
 	results.through(ways)
 	probes := c.probes()
 	for _, d := range ways {
-		target.forgive(t) // clears the wrong passwords sent through the previous door
+		target.forgive(t) // clears the wrong passwords that were sent through the previous path
 		for _, name := range slices.Sorted(maps.Keys(probes)) {
 			tc := probes[name]
 			request, client, ok := d.request(c, tc)
@@ -49,7 +49,7 @@ func checkField(t *testing.T, tc probe, e wire.Envelope) {
 	}
 }
 
-// checkData verifies that a failure has no data except where expected, and that a success has data.
+// checkData verifies that a success has data, and that a failure has none, unless the probe expects otherwise.
 func checkData(t *testing.T, tc probe, e wire.Envelope) {
 	t.Helper()
 	isNull := string(e.Data) == "null"

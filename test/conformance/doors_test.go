@@ -17,7 +17,7 @@ import (
 type door struct {
 	name string
 	base string
-	// client is used by all roles, unless each role has its own client.
+	// client is the client of all roles. It is nil if each role has its own client.
 	client  *wire.Client
 	clients map[role]*wire.Client
 	// header is true if the access token is sent in wire.TokenHeader.
@@ -28,8 +28,8 @@ type door struct {
 	strangers bool
 }
 
-// doors returns all paths of access to the API. The last one needs the optional overlay, which the test applies if it
-// owns the installation.
+// doors returns all paths of access to the API. The last path requires the optional overlay, which the test applies if
+// it has started the installation.
 func doors(t *testing.T, c *cast) []door {
 	t.Helper()
 	direct := target.direct(t)
@@ -71,7 +71,7 @@ func openToAnonymous(t *testing.T) {
 	fixture.Eventually(t, "wait until kube-apiserver forwards anonymous requests", reaches(anonymous))
 }
 
-// request adds the credential of a role to a request. It returns false if this door cannot transport the credential.
+// request adds the credential of a role to a request. It returns false if this path cannot transport the credential.
 func (d door) request(c *cast, tc probe) (wire.Request, *wire.Client, bool) {
 	r := tc.request
 	r.Path = d.base + r.Path

@@ -18,8 +18,8 @@ import (
 // clientModule contains the generator and a program that uses the generated client.
 const clientModule = "../../hack/tools/dashboardclient"
 
-// TestGeneratedClient verifies that a client generated from the OpenAPI document by a public generator logs in and
-// lists pods, through both doors.
+// TestGeneratedClient verifies that a client that a public generator creates from the OpenAPI document can log in and
+// list Pods, directly and through kube-apiserver.
 func TestGeneratedClient(t *testing.T) {
 	program := generate(t)
 	s := target.set()
@@ -43,8 +43,8 @@ func TestGeneratedClient(t *testing.T) {
 	}
 }
 
-// generate generates a client and compiles the program that uses it. The client is an overlay over the folder of the
-// module, which is not changed, so that the build cache of the next run remains valid.
+// generate generates a client and compiles the program that uses it. The client is an overlay on the directory of the
+// module. The directory is not changed, so that the build cache remains valid for the next run.
 func generate(t *testing.T) string {
 	t.Helper()
 	module, err := filepath.Abs(clientModule)

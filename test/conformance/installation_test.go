@@ -50,7 +50,7 @@ const (
 	removing = 2 * time.Minute
 )
 
-// runForeign runs the tests against an existing installation, and verifies that no object of the tests remains. It
+// runForeign runs the tests against an existing installation. It verifies that no object of the tests remains, and
 // returns the exit code.
 func runForeign(m *testing.M) int {
 	ctx, cancel := context.WithTimeout(context.Background(), connecting)
@@ -110,7 +110,7 @@ func adminConfig() (*rest.Config, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading the administrator's kubeconfig: %w", err)
 	}
-	config.QPS = -1 // the server's priority and fairness suffices
+	config.QPS = -1 // priority and fairness of the server are sufficient
 	return config, nil
 }
 
@@ -126,7 +126,8 @@ func adminClient(config *rest.Config) (client.Client, error) {
 	return c, nil
 }
 
-// impersonating returns a function that creates users of kube-apiserver by impersonation as the administrator.
+// impersonating returns a function that returns the configuration of a user of kube-apiserver. It impersonates the user
+// as the administrator.
 func impersonating(admin *rest.Config) func(string, ...string) (*rest.Config, error) {
 	return func(user string, groups ...string) (*rest.Config, error) {
 		config := rest.CopyConfig(admin)
@@ -135,7 +136,7 @@ func impersonating(admin *rest.Config) func(string, ...string) (*rest.Config, er
 	}
 }
 
-// authority returns the authority of the server's certificate.
+// authority returns the certificate authority of the server.
 func authority(ctx context.Context, admin client.Client) ([]byte, error) {
 	if *installationCA != "" {
 		text, err := os.ReadFile(*installationCA)
@@ -152,7 +153,8 @@ func authority(ctx context.Context, admin client.Client) ([]byte, error) {
 	return secret.Data["ca.crt"], nil
 }
 
-// hostName returns the registration of the host, or a name for a registration that the tests create.
+// hostName returns the name of the registration of the host. If there is none, it returns a name for the registration
+// that the tests create.
 func hostName(ctx context.Context, admin client.Client) (string, error) {
 	var all kubevisionv1alpha1.KubeVisionClusterList
 	if err := admin.List(ctx, &all); err != nil {
@@ -164,8 +166,8 @@ func hostName(ctx context.Context, admin client.Client) (string, error) {
 	return fixture.Name(ownPrefix + "host"), nil
 }
 
-// failedLogins returns the throttles and the last failure of each. It returns an error if logins from an address are
-// blocked, since it may be the address of the tests.
+// failedLogins returns the throttles with the time of the last failure of each. It returns an error if logins from an
+// address are blocked, because the tests may have this address.
 func failedLogins(ctx context.Context, admin client.Client) (map[types.UID]metav1.MicroTime, error) {
 	var all kubevisionv1alpha1.KubeVisionLoginThrottleList
 	if err := admin.List(ctx, &all); err != nil {
@@ -185,7 +187,7 @@ func failedLogins(ctx context.Context, admin client.Client) (map[types.UID]metav
 	return out, nil
 }
 
-// leave removes the objects that the tests share, and waits until none of their objects remains.
+// leave removes the objects that the tests share, and waits until no object of the tests remains.
 func (target Target) leave() error {
 	ctx, cancel := context.WithTimeout(context.Background(), removing)
 	defer cancel()
@@ -228,7 +230,7 @@ func (target Target) nothingLeft(ctx context.Context) error {
 	return nil
 }
 
-// ofTheTests returns the names of the objects in a list that belong to the tests or to their users.
+// ofTheTests returns the names of the objects in a list that belong to the tests or to the users of the tests.
 func ofTheTests(list client.ObjectList) ([]string, error) {
 	var out []string
 	err := meta.EachListItem(list, func(item runtime.Object) error {

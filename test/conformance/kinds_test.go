@@ -18,7 +18,8 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// noticed bounds the time until a change of a kind takes effect: two seconds, and the time that kube-apiserver needs.
+// noticed bounds the time until the server uses a change of a kind: two seconds, and the time that kube-apiserver
+// needs.
 const noticed = 5 * time.Second
 
 // kind is a custom kind of the tests.
@@ -116,7 +117,7 @@ func change(t *testing.T, s fixture.Set, d *unstructured.Unstructured, versions 
 	})
 }
 
-// becomes waits until a request is answered with a code, and the data or the message contain a text.
+// becomes waits until the response to a request has a code and contains a text in its data or message.
 func becomes(t *testing.T, what string, c *wire.Client, r wire.Request, code int, holds string) {
 	t.Helper()
 	var last wire.Envelope

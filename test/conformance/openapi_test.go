@@ -33,7 +33,7 @@ func optionalBody() []string {
 	return []string{"setUpTwoFactor", "drainNode", "createTicket", "debugPod"}
 }
 
-// document returns the OpenAPI document of the API's group from kube-apiserver, which updates it only occasionally.
+// document returns the OpenAPI document of the API group from kube-apiserver, which updates it only occasionally.
 func document(t *testing.T) (*spec3.OpenAPI, []byte) {
 	t.Helper()
 	reader, out, text := target.as(t, fixture.Name("conformance-reader")), &spec3.OpenAPI{}, []byte(nil)
@@ -52,8 +52,7 @@ func document(t *testing.T) (*spec3.OpenAPI, []byte) {
 	return out, text
 }
 
-// TestOpenAPI verifies that every operation, parameter and body has a description from which a client can be
-// generated.
+// TestOpenAPI verifies that each operation, parameter and body is described completely enough to generate a client.
 func TestOpenAPI(t *testing.T) {
 	d, _ := document(t)
 	seen := map[string]string{}

@@ -27,7 +27,7 @@ import (
 const (
 	modelPrefix   = "io.kubevision.dashboard.v1alpha1."
 	metadataModel = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"
-	// nonsense is not a number, not a boolean, and not a member of any enumeration.
+	// nonsense is neither a number, nor a boolean, nor a value of any enumeration.
 	nonsense = "nonsense"
 )
 
@@ -50,7 +50,7 @@ func each(d *spec3.OpenAPI, visit func(method, path string, item *spec3.Path, o 
 }
 
 // TestDocumentIsCommitted verifies that the committed document, from which clients are generated, equals the served
-// one.
+// document.
 func TestDocumentIsCommitted(t *testing.T) {
 	if !target.Started {
 		t.Skip("the installation may have another version")
@@ -85,8 +85,8 @@ func TestDocumentIsCommitted(t *testing.T) {
 	}
 }
 
-// TestDocumentTypesQueries verifies that a parameter which is described as a number, a boolean or an enumeration
-// rejects other values.
+// TestDocumentTypesQueries verifies that a parameter that is described as a number, a boolean or an enumeration rejects
+// other values.
 func TestDocumentTypesQueries(t *testing.T) {
 	d, _ := document(t)
 	s, direct := target.set(), target.direct(t)
@@ -99,7 +99,7 @@ func TestDocumentTypesQueries(t *testing.T) {
 	typed := map[string]bool{}
 	each(d, func(method, path string, item *spec3.Path, o *spec3.Operation) {
 		if strings.Contains(o.Description, " a WebSocket") {
-			return // an upgrade must be requested before the parameters are read
+			return // the server requires an upgrade before it reads the parameters
 		}
 		for _, p := range slices.Concat(item.Parameters, o.Parameters) {
 			if p.In != "query" || (p.Schema.Type.Contains("string") && len(p.Schema.Enum) == 0) {
@@ -130,7 +130,7 @@ func TestDocumentTypesQueries(t *testing.T) {
 	}
 }
 
-// examplePath returns the path with parameters of an object that may or may not exist.
+// examplePath returns the path with the parameters of an object that need not exist.
 func examplePath(path string) string {
 	return strings.NewReplacer(
 		"{cluster}", target.Host, "{namespace}", "default", "{resource}", "configmaps", "{name}", "one",
@@ -213,7 +213,7 @@ func TestDocumentTypesObjects(t *testing.T) {
 }
 
 // TestDocumentNamesCredentials verifies that an operation rejects requests without one of the credentials that the
-// document names for it.
+// document lists for it.
 func TestDocumentNamesCredentials(t *testing.T) {
 	d, _ := document(t)
 	schemes := d.Components.SecuritySchemes

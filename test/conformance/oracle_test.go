@@ -10,8 +10,8 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// TestNothingTellsWhatExists compares responses about existing and missing objects for callers who may read neither.
-// They must differ only in the requested name and the request id.
+// TestNothingTellsWhatExists verifies that the responses about existing and about missing objects are equal for callers
+// who may read neither. They may differ only in the requested name and the request id.
 func TestNothingTellsWhatExists(t *testing.T) {
 	c := newCast(t)
 	in := func(namespace string) string {
@@ -61,7 +61,7 @@ func TestNothingTellsWhatExists(t *testing.T) {
 	}
 }
 
-// neutral returns a response without the names in the request, and without the request id.
+// neutral returns a response without the names in the request and without the request id.
 func neutral(e wire.Envelope, path string) string {
 	text := strings.ReplaceAll(string(e.Raw), e.Meta.RequestID, "ID")
 	path, query, _ := strings.Cut(path, "?")

@@ -26,7 +26,7 @@ const (
 	cacheOff = "--read-cache-bytes=0"
 )
 
-// testOtherCaches repeats the reads of clusters with replicas whose read cache is off, or stale.
+// testOtherCaches repeats the reads of clusters with replicas whose read cache is disabled or stale.
 func testOtherCaches(t *testing.T, c *cast) {
 	t.Helper()
 	if !target.Started || *readCache != "on" {
@@ -103,7 +103,7 @@ func (c *cast) clusterReads() map[string]probe {
 	return reads
 }
 
-// directDoor is the door of a replica.
+// directDoor returns the direct path of access to a replica.
 func directDoor(t *testing.T, endpoint string) door {
 	t.Helper()
 	client, err := wire.New(endpoint, target.DirectCA)
@@ -113,7 +113,7 @@ func directDoor(t *testing.T, endpoint string) door {
 	return door{base: wire.DirectPath, client: client, direct: true, strangers: true}
 }
 
-// check sends a probe and checks the answer.
+// check sends a probe and verifies the response.
 func (d door) check(t *testing.T, c *cast, p probe) wire.Envelope {
 	t.Helper()
 	request, client, ok := d.request(c, p)

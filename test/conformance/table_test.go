@@ -14,19 +14,19 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// leastWays is the required number of different requests for each code and door.
+// leastWays is the minimum number of different requests for each code and each path of access.
 const leastWays = 2
 
 // results collects the results of all tests of this package.
 var results = &table{ways: map[cell]map[string]bool{}, tests: map[string]bool{}}
 
-// cell is one field of the table.
+// cell is a field of the table.
 type cell struct {
 	code int
 	door string
 }
 
-// table records the number of requests with each code through each door, and the unexpected codes.
+// table contains the number of requests for each code and each path of access, and the unexpected codes.
 type table struct {
 	mu    sync.Mutex
 	doors []string
@@ -34,7 +34,7 @@ type table struct {
 	tests map[string]bool
 }
 
-// through sets the doors.
+// through sets the paths of access.
 func (r *table) through(ways []door) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -64,7 +64,8 @@ func (r *table) done(t *testing.T) {
 	r.tests[t.Name()] = true
 }
 
-// count returns the numbers of requests through a door that had the expected code, and that had another one.
+// count returns the number of requests through a path of access that had the expected code, and the number of requests
+// that had another code.
 func (r *table) count(at cell) (passed, failed int) {
 	for _, ok := range r.ways[at] {
 		if ok {
@@ -76,7 +77,7 @@ func (r *table) count(at cell) (passed, failed int) {
 	return passed, failed
 }
 
-// gaps returns the cells of the contract with too few requests.
+// gaps returns the cells of the contract that have too few requests.
 func (r *table) gaps() []string {
 	r.mu.Lock()
 	defer r.mu.Unlock()

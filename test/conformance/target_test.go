@@ -22,27 +22,28 @@ import (
 	"github.com/kubevision-io/kubevision/test/environment"
 )
 
-// Target is the installation under test, from the point of view of an administrator of its cluster.
+// Target is the installation under test, as an administrator of its cluster sees it.
 type Target struct {
-	// DirectURL is the address of kubevision-apiserver, and DirectCA the authority of its certificate.
+	// DirectURL is the address of kubevision-apiserver. DirectCA is the authority of its certificate.
 	DirectURL string
 	DirectCA  []byte
 	// Admin has all rights in the cluster.
 	Admin client.Client
-	// Programs has the same rights and is KubeVision's own account.
+	// Programs has the same rights as Admin, and is KubeVision's own account.
 	Programs client.Client
-	// Anonymous reaches kube-apiserver without a credential. It is nil if kube-apiserver rejects such requests.
+	// Anonymous is the configuration of a client that calls kube-apiserver without a credential. It is nil if
+	// kube-apiserver rejects such requests.
 	Anonymous *rest.Config
 	// Kubernetes returns the credential of a user of kube-apiserver. The user need not exist.
 	Kubernetes func(user string, groups ...string) (*rest.Config, error)
-	// Host is the name of the KubeVisionCluster of the cluster that KubeVision runs in.
+	// Host is the name of the registration of the cluster in which KubeVision runs.
 	Host string
-	// Started is true if the installation was started for these tests, so that they may reconfigure it. Environment is
-	// nil otherwise.
+	// Started is true if the installation was started for these tests, which may then reconfigure it. Otherwise,
+	// Environment is nil.
 	Started     bool
 	Environment *environment.Environment
 
-	// older holds the throttles that existed before the tests, and the last failure of each.
+	// older contains the throttles that existed before the tests, with the time of the last failure of each.
 	older map[types.UID]metav1.MicroTime
 }
 
@@ -93,7 +94,7 @@ func (target Target) forgiveAll(ctx context.Context) error {
 	}
 	for i := range all.Items {
 		last, known := target.older[all.Items[i].UID]
-		if known && last.Equal(&all.Items[i].Spec.LastFailureTime) { // without failures of the tests
+		if known && last.Equal(&all.Items[i].Spec.LastFailureTime) { // the tests have caused no failures
 			continue
 		}
 		if err := client.IgnoreNotFound(target.Admin.Delete(ctx, &all.Items[i])); err != nil {
@@ -123,7 +124,7 @@ func (target Target) as(tb testing.TB, user string, groups ...string) *wire.Clie
 	return wire.Configured(tb, config)
 }
 
-// manifest reads an optional part of the installation.
+// manifest returns the text of an optional part of the installation.
 func manifest(tb testing.TB, path ...string) []byte {
 	tb.Helper()
 	text, err := os.ReadFile(filepath.Join(append([]string{"..", "..", "config"}, path...)...))

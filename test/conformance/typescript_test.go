@@ -22,7 +22,8 @@ import (
 // expiredSessions is the number of sessions with an expired access token that the tests in TypeScript need.
 const expiredSessions = 3
 
-// TestTypeScriptClient compiles clients/typescript and runs its tests against the server, through both doors.
+// TestTypeScriptClient verifies that clients/typescript compiles and that its tests succeed against the server,
+// directly and through kube-apiserver.
 func TestTypeScriptClient(t *testing.T) {
 	if _, err := exec.LookPath("npm"); err != nil {
 		t.Skip("npm is not installed")

@@ -22,7 +22,7 @@ import (
 // body is the body of a request.
 type body map[string]any
 
-// visitor is a user at one door, who logs in there and changes the credentials.
+// visitor is a user who logs in through one path of access and changes the credentials.
 type visitor struct {
 	t      *testing.T
 	door   door
@@ -31,7 +31,7 @@ type visitor struct {
 	login  fixture.Login
 }
 
-// visit creates a user who is logged in through the door.
+// visit creates a user and logs the user in through a path of access.
 func visit(t *testing.T, d door) *visitor {
 	t.Helper()
 	v := &visitor{t: t, door: d, client: d.client, user: target.set().User(t, "conformance-visitor")}
@@ -42,7 +42,8 @@ func visit(t *testing.T, d door) *visitor {
 	return v
 }
 
-// call sends a request with an access token, or without one if it is empty, and expects a code.
+// call sends a request with an access token, or without a token if it is empty. It fails the test unless the response
+// has the code.
 func (v *visitor) call(code int, token, method, path string, send body) wire.Envelope {
 	v.t.Helper()
 	r := wire.Request{Method: method, Path: v.door.base + path}
@@ -64,13 +65,13 @@ func (v *visitor) call(code int, token, method, path string, send body) wire.Env
 	return e
 }
 
-// own sends a request with the visitor's session.
+// own sends a request in the session of the visitor.
 func (v *visitor) own(code int, method, path string, send body) wire.Envelope {
 	v.t.Helper()
 	return v.call(code, v.login.AccessToken, method, path, send)
 }
 
-// post sends a request that needs no access token.
+// post sends a request that requires no access token.
 func (v *visitor) post(code int, path string, send body) wire.Envelope {
 	v.t.Helper()
 	return v.call(code, "", http.MethodPost, path, send)
@@ -87,13 +88,13 @@ func (v *visitor) challenge() string {
 	return data.SessionToken
 }
 
-// enrolment holds the values that a set-up returns once.
+// enrolment contains the values that a set-up returns once.
 type enrolment struct {
 	Secret        string   `json:"secret"`
 	RecoveryCodes []string `json:"recoveryCodes"`
 }
 
-// enrol sets up a second factor with the code of the previous step, so that two codes are left for the test.
+// enrol sets up a second factor with the code of the previous step, so that two codes remain for the test.
 func (v *visitor) enrol() enrolment {
 	v.t.Helper()
 	var made enrolment
@@ -109,7 +110,7 @@ func (v *visitor) aged(raw string) string {
 	return token.Aged(time.Minute).Sign(v.t, target.set().SigningKey(v.t, token.Header["kid"]))
 }
 
-// expire changes the session so that it has expired.
+// expire changes the session object so that the session has expired.
 func (v *visitor) expire() {
 	v.t.Helper()
 	s := &kubevisionv1alpha1.KubeVisionSession{ObjectMeta: metav1.ObjectMeta{Name: fixture.Take(v.t,

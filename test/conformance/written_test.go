@@ -18,8 +18,9 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// TestWhatIsWritten verifies that the object of a GET can be written back with a PUT, including top-level fields with
-// the names that dashboards add, and that the cluster records KubeVision as the field manager for every endpoint.
+// TestWhatIsWritten verifies that the object of a GET can be written back with a PUT, even if it has top-level fields
+// with the names that dashboards add. It also verifies that the cluster records KubeVision as the field manager of the
+// writes of all endpoints.
 func TestWhatIsWritten(t *testing.T) {
 	s, direct := target.set(), target.direct(t)
 	s.HostCluster(t, target.Host)

@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// TestTable is the last test: it prints the results of every code and door, and fails if a code of the contract was
-// not provoked by at least two requests.
+// TestTable verifies that at least two requests have provoked each code of the contract. It runs last, and prints the
+// results for each code and each path of access.
 func TestTable(t *testing.T) {
 	for _, name := range []string{"TestAuth", "TestCodes"} {
 		if !results.tests[name] {

@@ -56,7 +56,7 @@ func (s *Shared) AwaitReady(tb testing.TB, o client.Object) {
 	s.AwaitCondition(tb, o, kubevisionv1alpha1.ReadyCondition, metav1.ConditionTrue, kubevisionv1alpha1.ReasonReady)
 }
 
-// AwaitNotReady waits until the object is not ready for a reason.
+// AwaitNotReady waits until the object is not ready, with the given reason.
 func (s *Shared) AwaitNotReady(tb testing.TB, o client.Object, reason string) metav1.Condition {
 	tb.Helper()
 	return s.AwaitCondition(tb, o, kubevisionv1alpha1.ReadyCondition, metav1.ConditionFalse, reason)

@@ -1,7 +1,7 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package controlplane provides a shared control plane to the tests of a package in pkg. The controllers run in the
+// Package controlplane provides a control plane that the tests of a package in pkg share. The controllers run in the
 // process of the tests.
 package controlplane
 
@@ -46,7 +46,7 @@ const (
 )
 
 // Shared is the control plane of a test package. It starts when a test first needs it. It has KubeVision's custom
-// resources and namespace, but no admission policies and no programs.
+// resources and namespace, but neither admission policies nor programs.
 type Shared struct {
 	mu      sync.Mutex
 	dir     string
@@ -217,7 +217,7 @@ func (s *Shared) Guard(tb testing.TB, texts ...string) {
 	})
 }
 
-// logBuffer is a buffer that several goroutines write.
+// logBuffer is a buffer to which several goroutines write.
 type logBuffer struct {
 	mu   sync.Mutex
 	text bytes.Buffer

@@ -11,13 +11,13 @@ import (
 	"testing"
 )
 
-// example matches a listing in a page below a comment that names its file.
+// example returns an expression for a listing in a page. A comment above the listing names its file.
 func example() *regexp.Regexp {
 	return regexp.MustCompile("(?s)<!-- (clients/[^ ]+) -->\n\n```ts\n(.*?)\n```\n")
 }
 
-// TestExamplesAreCompiled verifies that the TypeScript listings equal the files that are compiled and run against the
-// server.
+// TestExamplesAreCompiled verifies that the TypeScript listings equal the files that the tests compile and run against
+// the server.
 func TestExamplesAreCompiled(t *testing.T) {
 	source, found := readTree(t), 0
 	for page, text := range source.pages(t) {
@@ -28,7 +28,7 @@ func TestExamplesAreCompiled(t *testing.T) {
 				t.Error(err)
 				continue
 			}
-			_, listing, _ := strings.Cut(string(file), "\n\n") // the page omits the licence
+			_, listing, _ := strings.Cut(string(file), "\n\n") // the page omits the license
 			listing = strings.ReplaceAll(strings.TrimSpace(listing), `"../src/index.js"`, `"@kubevision/client"`)
 			if m[2] != listing {
 				t.Errorf("the listing in %s is not %s", page, m[1])

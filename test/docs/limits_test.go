@@ -26,8 +26,8 @@ import (
 
 // row is one row of the tables in docs/limits.md.
 type row struct {
-	// grows is the bounded quantity. setBy contains the flags and constants that set the bound, and tests the tests
-	// that reach it.
+	// grows is the bounded quantity. setBy contains the flags and constants that set the bound. tests contains the
+	// tests that reach the bound.
 	grows        string
 	setBy, tests []string
 }
@@ -58,7 +58,7 @@ func rows(tb testing.TB, page string) []row {
 	return out
 }
 
-// TestLimits compares the limits in docs/limits.md with the flags and constants of the code.
+// TestLimits verifies that the limits in docs/limits.md equal the flags and constants of the code.
 func TestLimits(t *testing.T) {
 	c := newChecker(t)
 	text, err := os.ReadFile(filepath.Join(c.root, "docs", "limits.md"))
@@ -85,7 +85,7 @@ func TestLimits(t *testing.T) {
 	}
 }
 
-// TestLimitsOfOtherValues verifies that each kind of difference between the page and the code is detected.
+// TestLimitsOfOtherValues verifies that each kind of difference between the page and the code is reported.
 func TestLimitsOfOtherValues(t *testing.T) {
 	c := newChecker(t)
 	for _, cell := range []string{
@@ -144,7 +144,7 @@ func (c *checker) check(cell string) error {
 	return fmt.Errorf("%q is neither a flag nor a constant", cell)
 }
 
-// checkFlag compares the default of a flag of kubevision-apiserver.
+// checkFlag compares the default of a flag of kubevision-apiserver with the page.
 func (c *checker) checkFlag(m []string) error {
 	f := c.flags.Lookup(m[0])
 	if f == nil {
@@ -156,7 +156,7 @@ func (c *checker) checkFlag(m []string) error {
 	return nil
 }
 
-// checkLibrary compares a default of k8s.io/apiserver.
+// checkLibrary compares a default of k8s.io/apiserver with the page.
 func (c *checker) checkLibrary(m []string) error {
 	field := c.config.FieldByName(m[0])
 	if !field.IsValid() || fmt.Sprint(field) != m[1] {
@@ -165,7 +165,7 @@ func (c *checker) checkLibrary(m []string) error {
 	return nil
 }
 
-// checkConstant compares a constant, or a field assignment, with the source.
+// checkConstant compares a constant, or the value of a field, with the page.
 func (c *checker) checkConstant(m []string) error {
 	name, value, file := m[0], m[1], m[2]
 	if c.values[file] == nil {
@@ -212,7 +212,7 @@ func (c *checker) read(file string) error {
 	return nil
 }
 
-// checkSchema compares a bound in a CustomResourceDefinition.
+// checkSchema compares a bound in a CustomResourceDefinition with the page.
 func (c *checker) checkSchema(m []string) error {
 	path, bound, value, file := m[0], m[1], m[2], m[3]
 	text, err := os.ReadFile(filepath.Join(c.root, file))
@@ -242,7 +242,7 @@ func (c *checker) checkSchema(m []string) error {
 	return nil
 }
 
-// checkText looks up a text in a manifest.
+// checkText returns an error if a manifest does not contain a text.
 func (c *checker) checkText(m []string) error {
 	text, err := os.ReadFile(filepath.Join(c.root, m[1]))
 	if err != nil {

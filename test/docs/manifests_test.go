@@ -19,8 +19,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/names"
 )
 
-// TestImagesHaveAVersion verifies that each image has a tag other than "latest". Without one, a different image may be
-// pulled at each start.
+// TestImagesHaveAVersion verifies that each image has a tag other than "latest". Otherwise, each start could pull a
+// different image.
 func TestImagesHaveAVersion(t *testing.T) {
 	root := readTree(t).root
 	var found int
@@ -28,7 +28,7 @@ func TestImagesHaveAVersion(t *testing.T) {
 		if err != nil || d.Name() != "deployment.yaml" {
 			return err
 		}
-		text, err := os.ReadFile(path) //nolint:gosec // the tree is the project's own
+		text, err := os.ReadFile(path) //nolint:gosec // a file of this repository
 		if err != nil {
 			return err
 		}
@@ -38,7 +38,7 @@ func TestImagesHaveAVersion(t *testing.T) {
 		}
 		pod := deployment.Spec.Template.Spec
 		for _, c := range append(pod.InitContainers, pod.Containers...) {
-			if c.Image == "" { // of a patch
+			if c.Image == "" { // the container belongs to a patch
 				continue
 			}
 			found++
@@ -60,8 +60,8 @@ func TestImagesHaveAVersion(t *testing.T) {
 	}
 }
 
-// TestContainersAreConfined verifies that each container of KubeVision runs with a read-only root, as a user without
-// rights, and with less than the profile "restricted" of Pod Security allows.
+// TestContainersAreConfined verifies that each container of KubeVision has a read-only root file system, runs as a user
+// without rights, and complies with the profile "restricted" of Pod Security.
 func TestContainersAreConfined(t *testing.T) {
 	var found int
 	for _, file := range manifests(t) {
@@ -75,8 +75,11 @@ func TestContainersAreConfined(t *testing.T) {
 			whole := pod.SecurityContext != nil && pod.SecurityContext.RunAsNonRoot != nil &&
 				*pod.SecurityContext.RunAsNonRoot && pod.SecurityContext.SeccompProfile != nil &&
 				pod.SecurityContext.SeccompProfile.Type == corev1.SeccompProfileTypeRuntimeDefault
+			if usesNode(&pod) {
+				t.Errorf("%s %s: the Pod uses a path or a namespace of its node", workload.Kind, workload.Name)
+			}
 			for _, c := range append(pod.InitContainers, pod.Containers...) {
-				if c.SecurityContext == nil && c.Image == "" { // of a patch
+				if c.SecurityContext == nil && c.Image == "" { // the container belongs to a patch
 					continue
 				}
 				found++
@@ -92,8 +95,17 @@ func TestContainersAreConfined(t *testing.T) {
 	}
 }
 
+// usesNode returns true if a Pod uses a path or a namespace of its node.
+func usesNode(pod *corev1.PodSpec) bool {
+	return pod.HostNetwork || pod.HostPID || pod.HostIPC || slices.ContainsFunc(pod.Volumes,
+		func(v corev1.Volume) bool { return v.HostPath != nil })
+}
+
+// isConfined returns true if a container is confined, and does not replace what confines its Pod.
 func isConfined(c *corev1.SecurityContext) bool {
-	return c != nil && c.ReadOnlyRootFilesystem != nil && *c.ReadOnlyRootFilesystem &&
+	return c != nil && c.RunAsNonRoot == nil && (c.RunAsUser == nil || *c.RunAsUser != 0) &&
+		c.SeccompProfile == nil && c.Privileged == nil &&
+		c.ReadOnlyRootFilesystem != nil && *c.ReadOnlyRootFilesystem &&
 		c.AllowPrivilegeEscalation != nil && !*c.AllowPrivilegeEscalation &&
 		c.Capabilities != nil && len(c.Capabilities.Add) == 0 &&
 		slices.Equal(c.Capabilities.Drop, []corev1.Capability{"ALL"})
@@ -120,9 +132,27 @@ func setsTag(t *testing.T, dir, image string) bool {
 	return false
 }
 
+// TestNamespacesEnforceTheProfile verifies that the namespaces in which KubeVision runs enforce the profile
+// "restricted" of Pod Security.
+func TestNamespacesEnforceTheProfile(t *testing.T) {
+	found := map[string]string{}
+	for _, file := range manifests(t) {
+		for text := range strings.SplitSeq(file, "\n---\n") {
+			var n corev1.Namespace
+			if err := yaml.Unmarshal([]byte(text), &n); err == nil && n.Kind == "Namespace" {
+				found[n.Name] = n.Labels["pod-security.kubernetes.io/enforce"]
+			}
+		}
+	}
+	for _, name := range []string{names.Namespace, names.RemovalNamespace} {
+		if found[name] != "restricted" {
+			t.Errorf("namespace %s enforces %q", name, found[name])
+		}
+	}
+}
+
 // TestNamespacesOfRights verifies that each namespace in which the manifests grant rights to a ServiceAccount of
-// KubeVision is protected, because a user who may create Pods or tokens in a namespace has the rights of its
-// ServiceAccounts.
+// KubeVision is protected. A user who may create Pods or tokens in a namespace has the rights of its ServiceAccounts.
 func TestNamespacesOfRights(t *testing.T) {
 	type object struct {
 		Kind     string
@@ -174,9 +204,9 @@ func manifests(t *testing.T) []string {
 		if err != nil || filepath.Ext(path) != ".yaml" {
 			return err
 		}
-		text, err := os.ReadFile(path) //nolint:gosec // the tree is the project's own
+		text, err := os.ReadFile(path) //nolint:gosec // a file of this repository
 		out = append(out, string(text))
-		return err //nolint:wrapcheck // it names the file
+		return err //nolint:wrapcheck // the error names the file
 	})
 	if err != nil {
 		t.Fatal(err)

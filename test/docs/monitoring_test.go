@@ -80,8 +80,8 @@ func queries(t *testing.T, root string) []string {
 	return out
 }
 
-// metricNames returns the metrics of an expression: the names that have an underscore and are not followed by a
-// parenthesis, outside of matchers and lists of labels.
+// metricNames returns the metrics in an expression. They are the names with an underscore that no parenthesis follows,
+// outside of matchers and lists of labels.
 func metricNames(expr string) []string {
 	expr = regexp.MustCompile(`\{[^}]*\}|\[[^\]]*\]|"[^"]*"`).ReplaceAllString(expr, " ")
 	expr = regexp.MustCompile(`\b(by|without|on|ignoring)\s*\([^)]*\)`).ReplaceAllString(expr, " ")
@@ -95,7 +95,8 @@ func metricNames(expr string) []string {
 	return out
 }
 
-// TestMonitoringUsesMetricsThatExist compares the metrics in the rules and the dashboard with docs/metrics.md.
+// TestMonitoringUsesMetricsThatExist verifies that the metrics in the rules and in the dashboard are in
+// docs/metrics.md.
 func TestMonitoringUsesMetricsThatExist(t *testing.T) {
 	source := readTree(t)
 	page := source.pages(t)["docs/metrics.md"]
@@ -122,7 +123,7 @@ func TestMonitoringUsesMetricsThatExist(t *testing.T) {
 	}
 }
 
-// TestAlertsHaveRunbooks compares the alerts with the sections of docs/runbooks.md.
+// TestAlertsHaveRunbooks verifies that docs/runbooks.md has a section for each alert.
 func TestAlertsHaveRunbooks(t *testing.T) {
 	source := readTree(t)
 	page := source.pages(t)["docs/runbooks.md"]

@@ -21,7 +21,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/apiserver/options"
 )
 
-// constants returns the values of the string constants in the files of a package whose names match.
+// constants returns the values of the string constants in a package. name is an expression for the names of the
+// constants.
 func constants(tb testing.TB, dir, name string) map[string]bool {
 	tb.Helper()
 	paths, err := filepath.Glob(filepath.Join(dir, "*.go"))
@@ -73,7 +74,7 @@ func section(tb testing.TB, page, heading string, column int) map[string]bool {
 	return out
 }
 
-// compare reports the names that only one side has.
+// compare reports the names that only the page or only the code contains.
 func compare(tb testing.TB, what string, page, code map[string]bool) {
 	tb.Helper()
 	if len(code) == 0 {
@@ -91,7 +92,7 @@ func compare(tb testing.TB, what string, page, code map[string]bool) {
 	}
 }
 
-// TestReference compares the names in docs/reference.md with those of the code.
+// TestReference verifies that docs/reference.md contains the names of the code.
 func TestReference(t *testing.T) {
 	source := readTree(t)
 	page := source.pages(t)["docs/reference.md"]
@@ -139,7 +140,7 @@ func shortNames(tb testing.TB, dir string) map[string]bool {
 	return out
 }
 
-// checkFlags compares the flags of the page with those that the source defines, and the defaults of
+// checkFlags compares the flags of the page with the flags that the source defines, and with the defaults of
 // kubevision-apiserver.
 func checkFlags(t *testing.T, root, page string) {
 	defined := regexp.MustCompile(`(?:fs|flags)\.[A-Za-z0-9]+Var\(&?[A-Za-z.]+, "([a-z0-9-]+)"`)

@@ -15,8 +15,8 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// TestRightsOfServiceAccounts compares all rights that the manifests grant to ServiceAccounts with the reviewed list in
-// testdata/rights.txt.
+// TestRightsOfServiceAccounts verifies that the rights that the manifests grant to ServiceAccounts equal the reviewed
+// list in testdata/rights.txt.
 func TestRightsOfServiceAccounts(t *testing.T) {
 	path := filepath.Join("testdata", "rights.txt")
 	text, err := os.ReadFile(path)
@@ -42,7 +42,7 @@ func TestRightsOfServiceAccounts(t *testing.T) {
 	}
 }
 
-// rbacObject has the fields of roles and bindings.
+// rbacObject contains the fields of roles and bindings.
 type rbacObject struct {
 	Kind     string
 	Metadata struct{ Name, Namespace string }
@@ -51,8 +51,8 @@ type rbacObject struct {
 	Subjects []rbacv1.Subject
 }
 
-// grantedRights returns one line for each right of each ServiceAccount: the account, the namespace, the verbs, and the
-// resource or the role of Kubernetes.
+// grantedRights returns one line for each right of each ServiceAccount. The line contains the account, the namespace,
+// the verbs, and the resource or the role of Kubernetes.
 func grantedRights(t *testing.T) []string {
 	t.Helper()
 	roles := map[rbacv1.RoleRef]map[string][]rbacv1.PolicyRule{}

@@ -15,7 +15,7 @@ import (
 )
 
 const (
-	// repository is the name of the image. It cannot be pulled.
+	// repository is the name of the image, which cannot be pulled.
 	repository      = "registry.example.com/kubevision"
 	oldVersion      = "v0.1.0-e2e.1"
 	newVersion      = "v0.1.0-e2e.2"
@@ -31,19 +31,19 @@ type build struct {
 	controlPlane, cluster string
 }
 
-// release returns a file of the release with a version.
+// release returns the path of a file of a release.
 func (b build) release(version, name string) string { return filepath.Join(b.dir, version, name) }
 
 func (b build) image(version string) string {
 	return b.release(version, "kubevision-"+version+"-image.tar")
 }
 
-// conformance returns the file of the conformance suite.
+// conformance returns the path of the conformance suite.
 func (b build) conformance() string { return filepath.Join(b.dir, "conformance.test") }
 
 func (b build) logs() string { return filepath.Join(b.dir, "logs") }
 
-// newBuild finds the directories, and builds the programs of Kubernetes if they are missing.
+// newBuild returns the directories, and builds the programs of Kubernetes if they are missing.
 func newBuild(ctx context.Context) (build, error) {
 	root, err := localcluster.ModuleRoot()
 	if err != nil {
@@ -59,7 +59,7 @@ func newBuild(ctx context.Context) (build, error) {
 	return b, nil
 }
 
-// make builds this release, the previous one and the conformance suite.
+// make builds this release, the previous release and the conformance suite.
 func (b build) make(ctx context.Context) error {
 	old, err := b.previousSource(ctx)
 	if err != nil {
@@ -80,8 +80,8 @@ func (b build) make(ctx context.Context) error {
 	return b.run(ctx, "go", "-C", "hack/release", "build", "-trimpath", "-o", b.helm(), "helm.sh/helm/v4/cmd/helm")
 }
 
-// previousSource extracts the source of the previous release, or of a recent commit that can be built. Without a
-// history, it returns the current source.
+// previousSource extracts the source of the previous release, or of a recent commit that can be built. If the
+// repository has no history, it returns the current source.
 func (b build) previousSource(ctx context.Context) (string, error) {
 	dir := filepath.Join(b.dir, "previous")
 	for _, revision := range []string{lastTag, "HEAD~10", "HEAD~20", "HEAD~30", "HEAD~40"} {

@@ -22,10 +22,10 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/fixture"
 )
 
-// patience bounds each command, and each wait for a state.
+// patience bounds each command and each wait.
 const patience = 2 * time.Minute
 
-// cluster is a control plane with clients.
+// cluster is a control plane with its clients.
 type cluster struct {
 	*localcluster.Cluster
 	fixture.Set
@@ -50,7 +50,7 @@ func newCluster(started *localcluster.Cluster) (*cluster, error) {
 	return c, nil
 }
 
-// kubectl runs a command in the root of the repository, and returns its output.
+// kubectl runs kubectl in the root of the repository, and returns its output.
 func (c *cluster) kubectl(ctx context.Context, args ...string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
@@ -65,7 +65,7 @@ func (c *cluster) kubectl(ctx context.Context, args ...string) (string, error) {
 	return text, nil
 }
 
-// must runs kubectl until it succeeds: directly after definitions have changed, kube-apiserver may reject requests.
+// must runs kubectl until it succeeds. Directly after a change of definitions, kube-apiserver may reject requests.
 func (c *cluster) must(tb testing.TB, args ...string) string {
 	tb.Helper()
 	var out string

@@ -27,15 +27,15 @@ const (
 	probeInterval = 5 * time.Second
 	// unreachable bounds a request while the host does not respond.
 	unreachable = 2 * time.Second
-	// recovery bounds the time from the return of the host to the last failure.
+	// recovery bounds the time between the recovery of the host and the last failed request.
 	recovery = 5 * time.Second
 	// takeover bounds the time until another replica of the controllers is active.
 	takeover = 5 * time.Second
-	// slack is added to time limits because the machine may be busy.
+	// slack is added to time limits, because the machine may be busy.
 	slack = time.Second
 )
 
-// testUpgrade upgrades the installation under load. Both versions run side by side for a while.
+// testUpgrade upgrades the installation under load. The programs of both versions run concurrently for some time.
 func testUpgrade(t *testing.T) {
 	l := newLoad(t)
 	r := l.during(t, func() { installManifests(t, newVersion) })
@@ -50,8 +50,8 @@ func testUpgrade(t *testing.T) {
 	}
 }
 
-// testSkew runs each program in the previous version together with the other one in this version, with the definitions
-// of this version, as during an interrupted upgrade.
+// testSkew runs each program of the previous version together with the other program of this version and the
+// definitions of this version, as during an interrupted upgrade.
 func testSkew(t *testing.T) {
 	for _, program := range []string{controllerManager, apiserver} {
 		t.Run("previous "+program, func(t *testing.T) {
@@ -93,7 +93,7 @@ func testDisturbances(t *testing.T) {
 		name    string
 		disturb func(*testing.T)
 	}{
-		{"signing key rotated", func(t *testing.T) { signs = rotateSigningKey(t) }}, // the new key signs a minute later
+		{"signing key rotated", func(t *testing.T) { signs = rotateSigningKey(t) }}, // it signs a minute later
 		{"pod deleted", func(t *testing.T) {
 			world.host.must(t, "-n", namespace, "delete", "pod", podOf(t, apiserver), "--wait=true")
 			awaitRollout(t, apiserver)
@@ -133,7 +133,7 @@ func (r report) wantNone(t *testing.T) {
 	}
 }
 
-// podOf returns the name of a Pod of a deployment.
+// podOf returns the name of a Pod of a Deployment.
 func podOf(t *testing.T, deployment string) string {
 	t.Helper()
 	names := strings.Fields(world.host.must(t, "-n", namespace, "get", "pods", "--field-selector=status.phase=Running",
@@ -144,7 +144,7 @@ func podOf(t *testing.T, deployment string) string {
 	return names[0]
 }
 
-// drain evicts all Pods from the only node: the budgets keep one replica of each program.
+// drain evicts all Pods from the only node. The PodDisruptionBudgets keep one replica of each program.
 func drain(t *testing.T) {
 	t.Helper()
 	out, err := world.host.kubectl(t.Context(), "drain", "node1", "--ignore-daemonsets", "--delete-emptydir-data",
@@ -200,7 +200,7 @@ func rotateCertificate(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		for range 8 { // of both replicas
+		for range 8 { // the connections reach both replicas
 			_, err := conn.Do(ctx, wire.Request{Path: "/readyz", Header: map[string][]string{"Connection": {"close"}}})
 			if err != nil {
 				return err
@@ -229,7 +229,7 @@ func rotateSigningKey(t *testing.T) string {
 	return name
 }
 
-// replicaKilled expects failed connections only, until a probe has found the replica gone.
+// replicaKilled verifies that only connections fail, until a probe has removed the killed replica.
 func replicaKilled(t *testing.T, l load) {
 	var at time.Time
 	r := l.during(t, func() {
@@ -253,7 +253,7 @@ func replicaKilled(t *testing.T, l load) {
 	}
 }
 
-// etcdStopped expects no failure that blames the user.
+// etcdStopped verifies that no error message blames the user.
 func etcdStopped(t *testing.T, l load) {
 	etcd := world.host.Etcd().PID()
 	var back time.Time
@@ -273,7 +273,8 @@ func etcdStopped(t *testing.T, l load) {
 	r.wantRecovery(t, back)
 }
 
-// hostKilled expects prompt failures that name the host, and a prompt recovery.
+// hostKilled verifies that requests fail promptly with an error that names the host, and succeed promptly after its
+// recovery.
 func hostKilled(t *testing.T, l load) {
 	var back time.Time
 	r := l.during(t, func() {
@@ -290,7 +291,7 @@ func hostKilled(t *testing.T, l load) {
 	r.print(t)
 	for _, f := range r.failures {
 		if !strings.HasPrefix(f.loader, "service") {
-			continue // the connection to kube-apiserver itself
+			continue // the request failed to connect to kube-apiserver
 		}
 		if f.code != wire.Unreachable || f.duration > unreachable+slack {
 			t.Errorf("after %s: %s: %s", f.duration, f.loader, f.reason)

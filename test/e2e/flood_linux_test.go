@@ -27,14 +27,15 @@ import (
 const (
 	// floodSize is the number of requests that one user sends at once.
 	floodSize = 300
-	// pause is the time between two requests of a sender: seats are to be scarce, not processors.
+	// pause is the time between two requests of a sender. With it, the requests use up the seats of priority and
+	// fairness, but not the processors.
 	pause = 300 * time.Millisecond
 	// floodTime is the duration of the flood.
 	floodTime = 6 * time.Second
-	// longWait is the time in the queues of kube-apiserver that no request of another user may exceed. It is a bucket
+	// longWait is the time that no request of another user may spend in the queues of kube-apiserver. It is a bucket
 	// bound of the histogram of these times.
 	longWait = 1.0 // seconds
-	// leastSeats is the minimum number of requests that must wait for the cluster. A user may have this number of
+	// leastSeats is the minimum number of requests that must wait for the cluster. A user may send this number of
 	// concurrent requests.
 	leastSeats = 64
 
@@ -42,8 +43,8 @@ const (
 	userLevel      = "global-default"
 )
 
-// testFlood verifies that a user who sends many requests through kube-apiserver for a cluster that does not respond
-// does not delay other users of the host.
+// testFlood verifies that a user who sends many requests through kube-apiserver to a cluster that does not respond does
+// not delay other users of the host.
 func testFlood(t *testing.T) {
 	d := doors(t)[1]
 	p := newPerson(t, d, "readonly")
@@ -59,7 +60,7 @@ func testFlood(t *testing.T) {
 		wg.Go(func() {
 			path := fmt.Sprintf("/clusters/%s/resources/pods?limit=%d", memberName, i+1)
 			for ctx.Err() == nil {
-				_, _ = d.client.Do(ctx, p.request(path)) // fails, because the cluster does not respond
+				_, _ = d.client.Do(ctx, p.request(path)) // the request fails, because the cluster does not respond
 				time.Sleep(pause)
 			}
 		})
@@ -95,9 +96,9 @@ func testFlood(t *testing.T) {
 	}
 }
 
-// queued counts the requests that have left the queues of a priority level.
+// queued contains the numbers of requests that have left the queues of a priority level.
 type queued struct {
-	// all counts all requests. short counts those that waited for at most longWait.
+	// all is the number of all requests. short is the number of requests that waited for at most longWait.
 	all, short uint64
 }
 
@@ -107,10 +108,10 @@ func (q queued) minus(other queued) queued {
 
 func (q queued) long() uint64 { return q.all - q.short }
 
-// queueTimes returns the numbers of all priority levels of the host.
+// queueTimes returns the numbers for all priority levels of the host.
 func queueTimes(t *testing.T) map[string]queued {
 	t.Helper()
-	text := world.host.must(t, "get", "--raw", "/metrics") + "\n" // which is the end of the last line
+	text := world.host.must(t, "get", "--raw", "/metrics") + "\n" // the last line must end with a line feed
 	parser := expfmt.NewTextParser(model.LegacyValidation)
 	families, err := parser.TextToMetricFamilies(strings.NewReader(text))
 	if err != nil {
@@ -136,7 +137,7 @@ func queueTimes(t *testing.T) map[string]queued {
 	return out
 }
 
-// newBystander returns a client of a user of the host who does not use KubeVision.
+// newBystander returns the client of a user of the host who does not use KubeVision.
 func newBystander(t *testing.T) client.Client {
 	t.Helper()
 	name := fixture.Name("bystander")

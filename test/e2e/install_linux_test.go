@@ -46,8 +46,8 @@ func installManifests(t *testing.T, version string) {
 	t.Logf("installed after %s", time.Since(begun).Round(100*time.Millisecond))
 }
 
-// awaitInstallation waits until both programs run, kube-apiserver reaches one of them, and it has found the kinds to
-// which the admission policies refer.
+// awaitInstallation waits until both programs run, kube-apiserver reaches kubevision-apiserver, and kube-apiserver has
+// found the kinds to which the admission policies refer.
 func awaitInstallation(t *testing.T) {
 	t.Helper()
 	awaitRollout(t, controllerManager)
@@ -100,7 +100,7 @@ func registerMember(t *testing.T) {
 	}
 }
 
-// door is a way to the API.
+// door is a path of access to the API.
 type door struct {
 	name, base string
 	client     *wire.Client
@@ -108,7 +108,7 @@ type door struct {
 	asToken bool
 }
 
-// doors returns the Service, and kube-apiserver with the certificate of a user.
+// doors returns the access through the Service, and the access through kube-apiserver with the certificate of a user.
 func doors(t *testing.T) []door {
 	t.Helper()
 	direct, err := wire.New(serviceURL, []byte(world.host.servingCA(t)))
@@ -134,7 +134,7 @@ func userConfig(t *testing.T, name string) *rest.Config {
 	return config
 }
 
-// servingCA returns the authorities of the serving certificate.
+// servingCA returns the certificate authorities of the serving certificate.
 func (c *cluster) servingCA(t *testing.T) string {
 	t.Helper()
 	secret := &corev1.Secret{}
@@ -145,7 +145,7 @@ func (c *cluster) servingCA(t *testing.T) string {
 	return string(secret.Data["ca.crt"])
 }
 
-// person is a user with a session, and the door through which requests go.
+// person is a user with a session, who sends requests through one path of access.
 type person struct {
 	door
 	fixture.User
@@ -154,7 +154,7 @@ type person struct {
 	binding *kubevisionv1alpha1.KubeVisionRoleBinding
 }
 
-// newPerson makes a user with a role in all clusters, or in namespaces of the host.
+// newPerson creates a user with a role in all clusters, or in namespaces of the host.
 func newPerson(t *testing.T, d door, role string, namespaces ...string) person {
 	t.Helper()
 	p := person{door: d, User: world.host.User(t, role)}
@@ -168,7 +168,7 @@ func newPerson(t *testing.T, d door, role string, namespaces ...string) person {
 	return p
 }
 
-// request returns a request of a path below the door's base.
+// request returns a request for a path below the base path.
 func (p person) request(path string) wire.Request {
 	r := wire.Request{Path: p.base + path}
 	if p.asToken {
@@ -179,7 +179,7 @@ func (p person) request(path string) wire.Request {
 	return r
 }
 
-// checkUse verifies that a user of each role sees the objects of both clusters through both doors.
+// checkUse verifies that a user of each role can list the objects of both clusters through both paths of access.
 func checkUse(t *testing.T) {
 	t.Helper()
 	for _, d := range doors(t) {

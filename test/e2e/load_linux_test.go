@@ -27,7 +27,7 @@ import (
 )
 
 const (
-	// requestsPerSecond is the rate of each loader.
+	// requestsPerSecond is the rate of requests of each loader.
 	requestsPerSecond = 10
 	// objects is the number of objects in each list.
 	objects = 7
@@ -44,10 +44,10 @@ type loader struct {
 	request func(ctx context.Context) (*http.Request, error)
 }
 
-// failure is a request without the right response.
+// failure is a request without the expected response.
 type failure struct {
 	loader, reason string
-	// code is the code of the envelope, or 0 without one.
+	// code is the code of the envelope, or 0 if the response is not an envelope.
 	code     int
 	at       time.Time
 	duration time.Duration
@@ -55,7 +55,7 @@ type failure struct {
 	wrong bool
 }
 
-// report describes the requests of all loaders.
+// report contains the results of all loaders.
 type report struct {
 	sent     int
 	failures []failure
@@ -66,7 +66,8 @@ type load struct {
 	loaders []loader
 }
 
-// newLoad makes five loaders: the Service and kube-apiserver, each with kept and with new connections, and the member.
+// newLoad creates five loaders: through the Service and through kube-apiserver, each with kept and with new
+// connections, and one that reads from the member.
 func newLoad(t *testing.T) load {
 	t.Helper()
 	all := doors(t)
@@ -181,7 +182,7 @@ func (l loader) send(ctx context.Context) *failure {
 	return nil
 }
 
-// during sends requests until the function has returned and all requests have a response, and reports them.
+// during sends requests until disturb has returned and all requests have a response. It returns a report.
 func (l load) during(t *testing.T, disturb func()) report {
 	t.Helper()
 	stop := make(chan struct{})
@@ -220,7 +221,7 @@ func (l load) during(t *testing.T, disturb func()) report {
 	return out
 }
 
-// print prints the counts, also if the test passes, and fails the test for a wrong answer.
+// print prints the counts, even if the test passes. It fails the test if a response was wrong.
 func (r report) print(t *testing.T) {
 	t.Helper()
 	fmt.Fprintf(os.Stderr, "%s: %d of %d requests failed\n", t.Name(), len(r.failures), r.sent)

@@ -18,11 +18,11 @@ import (
 
 const (
 	podLogs = "/var/log/pods"
-	// keptLogs contains the logs of all Pods, including those that kubelet has removed.
+	// keptLogs is the directory with the logs of all Pods, including Pods that kubelet has removed.
 	keptLogs = "/var/log/kept"
 )
 
-// followLogs keeps the logs of Pods that are removed, until the context ends.
+// followLogs keeps the logs of removed Pods, until the context ends.
 func followLogs(ctx context.Context) {
 	ticker := time.NewTicker(time.Second)
 	defer ticker.Stop()
@@ -36,9 +36,9 @@ func followLogs(ctx context.Context) {
 	}
 }
 
-// linkLogs creates a hard link to each log, so that the log remains when kubelet removes it.
+// linkLogs creates a hard link to each log, so that the log remains after kubelet has removed it.
 func linkLogs() {
-	files, _ := filepath.Glob(podLogs + "/*/*/*.log") // the pattern is well-formed
+	files, _ := filepath.Glob(podLogs + "/*/*/*.log") // the pattern is valid
 	for _, file := range files {
 		name := strings.ReplaceAll(strings.TrimPrefix(file, podLogs+"/"), "/", "_")
 		// The link exists already, or kubelet has removed the log.
@@ -59,7 +59,7 @@ func (b build) saveLogs() {
 			continue
 		}
 		target := filepath.Join(b.logs(), name)
-		out, copyErr := exec.Command("cp", "-r", path, target).CombinedOutput() //nolint:noctx // after the tests
+		out, copyErr := exec.Command("cp", "-r", path, target).CombinedOutput() //nolint:noctx // runs after the tests
 		if copyErr != nil {
 			err = errors.Join(err, fmt.Errorf("%w: %s", copyErr, out))
 		}

@@ -28,7 +28,7 @@ var (
 	idle    = flag.Duration("terminal-idle", 5*time.Second, "the time for which terminals are left alone")
 )
 
-// world is shared by all tests.
+// world contains the clusters that all tests share.
 var world struct {
 	build
 
@@ -49,7 +49,7 @@ func TestMain(m *testing.M) {
 	os.Exit(prepare())
 }
 
-// prepare builds everything and runs the tests in a sandbox.
+// prepare builds the artifacts, and runs the tests in a sandbox.
 func prepare() int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -102,7 +102,7 @@ func inSandbox(m *testing.M) int {
 	return m.Run()
 }
 
-// startClusters starts the host with a node, and a member without one.
+// startClusters starts the host, which has a node, and a member without a node.
 func startClusters(ctx context.Context) error {
 	var err error
 	if world.host, err = startCluster(ctx, "host", world.controlPlane); err != nil {

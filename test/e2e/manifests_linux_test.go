@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// TestManifests installs the previous release by its install.yaml, upgrades it under load, tests the installation, and
-// removes it by remove.yaml. It is not the first installation on this kube-apiserver: TestHelm has removed another one.
+// TestManifests verifies that the previous release can be installed with its install.yaml, upgraded under load, used,
+// and removed with remove.yaml. TestHelm has removed another installation from the same kube-apiserver before.
 func TestManifests(t *testing.T) {
 	steps(t, []step{
 		{"install", func(t *testing.T) {
@@ -70,8 +70,8 @@ func steps(t *testing.T, all []step) {
 	}
 }
 
-// testConformance runs the conformance suite against the installation, through each door. The tests that compile
-// generated clients need registries.
+// testConformance runs the conformance suite against the installation, through each path of access. It omits the tests
+// that compile generated clients, because these need package registries.
 func testConformance(t *testing.T) {
 	cmd := exec.CommandContext(t.Context(), world.conformance(),
 		"-test.skip=TestTypeScriptClient|TestGeneratedClient", "-url="+serviceURL, "-test.timeout=6m")
@@ -85,7 +85,8 @@ func testConformance(t *testing.T) {
 	t.Logf("%s", out)
 }
 
-// removeInstallation applies remove.yaml of a version, and verifies that nothing stays in either cluster.
+// removeInstallation applies remove.yaml of a version, and verifies that no object of KubeVision remains in either
+// cluster.
 func removeInstallation(t *testing.T, version string) {
 	t.Helper()
 	begun := time.Now()
@@ -95,7 +96,7 @@ func removeInstallation(t *testing.T, version string) {
 	checkNothingLeft(t)
 }
 
-// checkNothingLeft verifies that no object of an installation is left in either cluster.
+// checkNothingLeft verifies that no object of an installation remains in either cluster.
 func checkNothingLeft(t *testing.T) {
 	t.Helper()
 	const kinds = "customresourcedefinitions,validatingadmissionpolicies,validatingadmissionpolicybindings," +

@@ -29,7 +29,7 @@ type socket struct {
 	*websocket.Conn
 }
 
-// open opens a stream of a Pod of the host.
+// open opens a stream of a Pod on the host.
 func (p person) open(t *testing.T, namespace, pod, stream string) socket {
 	t.Helper()
 	path := "/clusters/" + hostName + "/namespaces/" + namespace + "/pods/" + pod + "/" + stream
@@ -56,7 +56,7 @@ func (s socket) typeIn(t *testing.T, text string) {
 	s.send(t, frame{Type: "input", Data: text})
 }
 
-// readUntil reads frames until a wanted one, and returns the data of all frames of its type.
+// readUntil reads frames until wanted returns true, and returns the data of all frames of the same type.
 func (s socket) readUntil(t *testing.T, within time.Duration, wanted func(data string, f frame) bool) string {
 	t.Helper()
 	if err := s.SetReadDeadline(time.Now().Add(within)); err != nil {
@@ -79,7 +79,7 @@ func (s socket) readUntil(t *testing.T, within time.Duration, wanted func(data s
 	}
 }
 
-// copied reads until the end of a copy, and returns the content and the last frame.
+// copied reads until the end of a copy. It returns the content and the last frame.
 func (s socket) copied(t *testing.T) (content []byte, last frame) {
 	t.Helper()
 	if err := s.SetReadDeadline(time.Now().Add(patience)); err != nil {
@@ -110,7 +110,7 @@ func (s socket) awaitText(t *testing.T, text string) {
 	s.readUntil(t, patience, func(data string, _ frame) bool { return strings.Contains(data, text) })
 }
 
-// awaitEnd returns the reason and the duration until the server closes the stream.
+// awaitEnd waits until the server closes the stream. It returns the reason and the duration of the wait.
 func (s socket) awaitEnd(t *testing.T) (reason string, took time.Duration) {
 	t.Helper()
 	begun := time.Now()

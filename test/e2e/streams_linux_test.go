@@ -32,17 +32,17 @@ import (
 const (
 	// endsWithin bounds the time between the end of a right and the end of a terminal.
 	endsWithin = time.Second
-	// copied is the size of a copied file. passed is the number of bytes that are sent through a terminal.
+	// copied is the size of a copied file. passed is the number of bytes that pass through a terminal.
 	copied = 50 << 20
 	passed = 1 << 20
 )
 
-// testStreams uses logs and terminals of a kubelet through both doors.
+// testStreams verifies logs, terminals and copies with a kubelet, through both paths of access.
 func testStreams(t *testing.T) {
 	t.Run("terminal", func(t *testing.T) {
 		for _, d := range doors(t) {
 			t.Run(d.name, func(t *testing.T) {
-				t.Parallel() // most of the time, the terminals are idle
+				t.Parallel() // the terminals are idle most of the time
 				testTerminal(t, d)
 			})
 		}
@@ -74,7 +74,7 @@ func runs(t *testing.T, namespace, name, script string) {
 	world.host.must(t, "-n", namespace, "wait", "--for=condition=Ready", "pod/"+name, "--timeout=60s")
 }
 
-// inNamespace creates a user who may use a terminal in a new namespace, with a Pod in it.
+// inNamespace creates a user who may open terminals in a new namespace, with a Pod in it.
 func inNamespace(t *testing.T, d door, script string) (p person, namespace string) {
 	t.Helper()
 	namespace = world.host.Namespace(t, "streams")
@@ -89,12 +89,12 @@ func inNamespace(t *testing.T, d door, script string) (p person, namespace strin
 
 const shell = "exec?container=main&command=sh"
 
-// testTerminal leaves a terminal idle, then types, changes its size and reads its exit code.
+// testTerminal leaves a terminal idle, types into it, changes its size, and reads the exit code.
 func testTerminal(t *testing.T, d door) {
 	p, namespace := inNamespace(t, d, "sleep 1000000")
 	s := p.open(t, namespace, "web", shell)
 	begun := time.Now()
-	typing := time.AfterFunc(*idle, func() { // until then, the client only answers pings
+	typing := time.AfterFunc(*idle, func() { // until then, the client only responds to pings
 		s.send(t, frame{Type: "resize", Cols: 123, Rows: 45})
 		s.typeIn(t, "sleep 1; stty size; echo caf\u00e9 $((40+2))\n")
 	})
@@ -114,14 +114,14 @@ func testTerminal(t *testing.T, d door) {
 	}
 }
 
-// testBinary sends bytes of any value through a command and back.
+// testBinary sends arbitrary bytes through a command and back.
 func testBinary(t *testing.T, d door) {
 	p, namespace := inNamespace(t, d, "sleep 1000000")
 	content := random(passed)
 	s := p.open(t, namespace, "web",
 		"exec?container=main&tty=false&binary=true&command=head&command=-c&command="+strconv.Itoa(passed))
 	sent := make(chan error, 1)
-	go func() { // the command responds before it has read all input
+	go func() { // the command writes before it has read all input
 		var err error
 		for part := range bytesOf(content, 32<<10) {
 			err = errors.Join(err, s.WriteMessage(websocket.BinaryMessage, append([]byte{0}, part...)))
@@ -181,7 +181,7 @@ func bytesOf(all []byte, size int) func(func([]byte) bool) {
 	}
 }
 
-// output reads a number of bytes of the output of a binary terminal.
+// output reads a number of bytes from the output of a binary terminal.
 func (s socket) output(t *testing.T, size int) []byte {
 	t.Helper()
 	if err := s.SetReadDeadline(time.Now().Add(patience)); err != nil {
@@ -205,7 +205,7 @@ func sum(content []byte) string {
 	return hex.EncodeToString(hash[:])
 }
 
-// testEnds removes the objects on which a terminal depends.
+// testEnds verifies that a terminal ends when an object on which it depends is removed.
 func testEnds(t *testing.T, d door) {
 	for _, test := range []struct {
 		name    string
@@ -261,9 +261,9 @@ func registerHost(t *testing.T) {
 	}
 }
 
-// testLog follows a log across the rotation of its file and restarts of the container.
+// testLog verifies that a followed log continues across the rotation of its file and restarts of the container.
 func testLog(t *testing.T, d door) {
-	// The container writes more than the maximum size of a log file, and exits.
+	// The container writes more than the maximum size of a log file, and then exits.
 	const lines = 4000
 	p, namespace := inNamespace(t, d, `i=0; while [ $i -lt 4000 ]; do i=$((i+1)); `+
 		`echo "line $i of this log, padded to be long"; [ $((i%400)) != 0 ] || sleep 1; done`)

@@ -16,8 +16,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// trust returns settings that verify the serving certificate like a proxy that follows the authorities in the Secret:
-// the current ones, or the previous ones.
+// trust returns TLS settings like those of a proxy that trusts the certificate authorities in the Secret: the current
+// authorities or, for a short time, the previous ones.
 func (c *cluster) trust(t *testing.T) *tls.Config {
 	t.Helper()
 	var known atomic.Pointer[x509.CertPool]

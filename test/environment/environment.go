@@ -1,8 +1,7 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package environment provides a test package with a control plane and an installation of KubeVision, which all tests
-// of the package share.
+// Package environment provides a control plane and an installation of KubeVision, which all tests of a package share.
 package environment
 
 import (
@@ -36,7 +35,7 @@ import (
 // startTimeout bounds the start, including the build of the programs.
 const startTimeout = 15 * time.Minute
 
-// noHostCluster leaves the registration of the host to the tests.
+// noHostCluster is the flag with which the controllers do not register the host. The tests register it.
 const noHostCluster = "--bootstrap-cluster="
 
 // Environment is a control plane with an installation of KubeVision.
@@ -47,7 +46,8 @@ type Environment struct {
 	KubeVision *localcluster.KubeVision
 	// Client has the rights of a cluster administrator.
 	Client client.Client
-	// Programs has the same rights and is KubeVision's own account: it may write sessions, credentials and status.
+	// Programs has the same rights, and is KubeVision's own account, which may write sessions, credentials and
+	// statuses.
 	Programs client.Client
 
 	dir      string
@@ -57,7 +57,7 @@ type Environment struct {
 	clusters []*localcluster.Cluster
 }
 
-// StartCluster starts another control plane without KubeVision. It runs until the end of the package's tests.
+// StartCluster starts another control plane without KubeVision. It runs until all tests of the package have ended.
 func (e *Environment) StartCluster(ctx context.Context) (*localcluster.Cluster, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -81,7 +81,7 @@ func (e *Environment) Install(ctx context.Context, c *localcluster.Cluster) (*lo
 	return kubevision, nil
 }
 
-// StartReplica starts another kubevision-apiserver, with the race detector if the options enable it.
+// StartReplica starts another kubevision-apiserver. It has the race detector if the options enable it.
 func (e *Environment) StartReplica(ctx context.Context) (*localcluster.APIServer, error) {
 	replica, err := e.KubeVision.StartAPIServerOf(ctx, e.replica)
 	if err != nil {
@@ -113,40 +113,40 @@ func (e *Environment) stopClusters() error {
 	return errors.Join(errs...)
 }
 
-// programsVariable names a folder with programs that are already built, for use by several test packages. Its folder
-// raceFolder has the same programs with the race detector.
+// programsVariable is the environment variable with a directory of programs that were built before, so that several
+// test packages can use them. raceFolder is a directory in it with the same programs, built with the race detector.
 const (
 	programsVariable = "KUBEVISION_PROGRAMS"
 	raceFolder       = "race"
-	// racesVariable gives programs under test the race detector if it is not empty, even if the tests do not have it.
+	// racesVariable is the environment variable that enables the race detector in the programs under test, if it is not
+	// empty. The tests themselves need not have the race detector.
 	racesVariable = "KUBEVISION_DETECT_RACES"
 )
 
-// DetectsRaces returns true if programs under test may have the race detector: if the tests have it, or racesVariable
-// is set. The race detector makes a test that only sends requests several times slower, and looks at the test only.
+// DetectsRaces returns true if programs under test may have the race detector: if the tests have it, or if
+// racesVariable is set. In tests that only send requests, the race detector finds no races of the programs and makes
+// the tests several times slower.
 func DetectsRaces() bool { return raceEnabled || os.Getenv(racesVariable) != "" }
 
 // Options are the options of Main.
 type Options struct {
-	// APIServerArgs are further flags of kubevision-apiserver.
+	// APIServerArgs are additional flags of kubevision-apiserver.
 	APIServerArgs []string
 	// DetectRaces contains the programs that have the race detector if DetectsRaces returns true. Such programs need
-	// several times the time and the memory.
+	// several times the processor time and the memory.
 	DetectRaces []string
-	// DetectRacesInReplicas does the same for the replicas of StartReplica only.
+	// DetectRacesInReplicas enables the race detector only in the replicas of StartReplica.
 	DetectRacesInReplicas bool
 	// ElectLeader makes kubevision-controller-manager take part in leader election.
 	ElectLeader bool
-	// ConfineMemory limits the memory of the programs as config/ does.
+	// ConfineMemory limits the memory of the programs to the limits in config/.
 	ConfineMemory bool
-	// Stale repeatedly breaks the watches of the read cache, so that most of its responses are stale.
+	// Stale breaks the watches of the read cache repeatedly, so that most of its responses are stale.
 	Stale bool
 }
 
-// Main starts an environment and runs the tests of a package with it. With -short it runs nothing, because these tests
-// need a control plane.
-//
-// It returns the exit code.
+// Main starts an environment, runs the tests of a package with it, and returns the exit code. With -short, it runs
+// nothing, because these tests need a control plane.
 func Main(m *testing.M, options Options, use func(*Environment)) (code int) {
 	flag.Parse()
 	if testing.Short() {
@@ -227,8 +227,8 @@ const (
 	ControllerManager = "kubevision-controller-manager"
 )
 
-// controllerManagerArgs returns the flags of kubevision-controller-manager. Unless the tests concern it, leader
-// election is disabled, because the program would exit on a busy machine if it did not renew its lease in time.
+// controllerManagerArgs returns the flags of kubevision-controller-manager. Leader election is disabled unless the
+// tests concern it, because the program would exit if it could not renew its lease in time on a busy machine.
 func controllerManagerArgs(o Options) []string {
 	if o.ElectLeader {
 		return []string{noHostCluster}
@@ -236,8 +236,8 @@ func controllerManagerArgs(o Options) []string {
 	return []string{noHostCluster, "--leader-elect=false"}
 }
 
-// Programs returns the folder of the programs under test, some of which may have the race detector. The folder is dir,
-// unless the programs have already been built and none needs the race detector.
+// Programs returns the directory of the programs under test, some of which may have the race detector. It is dir,
+// unless the programs were built before and none of them needs the race detector.
 func Programs(ctx context.Context, dir string, detectRaces ...string) (string, error) {
 	built := os.Getenv(programsVariable)
 	if built != "" && len(detectRaces) == 0 {
@@ -255,7 +255,7 @@ func Programs(ctx context.Context, dir string, detectRaces ...string) (string, e
 	return dir, nil
 }
 
-// provide builds a program into dir, or links dir to a program that is built already.
+// provide builds a program into dir, or creates a link in dir to a program that was built before.
 func provide(ctx context.Context, built, dir, name string, race bool) error {
 	program := filepath.Join(dir, name)
 	if built == "" {

@@ -26,8 +26,8 @@ import (
 	"github.com/kubevision-io/kubevision/hack/localcluster"
 )
 
-// WatchProxy is a proxy in front of the API server of a cluster. It can break the watches of the read cache without
-// affecting reviews and the watches of RBAC objects. It can also end all connections.
+// WatchProxy is a proxy for the API server of a cluster. It can break the watches of the read cache without affecting
+// access reviews and the watches of RBAC objects. It can also end all connections.
 type WatchProxy struct {
 	server *httptest.Server
 	ca     []byte
@@ -43,7 +43,7 @@ type WatchProxy struct {
 	lag time.Duration
 }
 
-// NewWatchProxy starts a proxy before the API server of a client configuration.
+// NewWatchProxy starts a proxy for the API server of a client configuration.
 func NewWatchProxy(config *rest.Config) (*WatchProxy, error) {
 	target, err := url.Parse(config.Host)
 	if err != nil {
@@ -82,17 +82,17 @@ func NewWatchProxy(config *rest.Config) (*WatchProxy, error) {
 	return p, nil
 }
 
-// Through returns a client configuration with the address of the proxy.
+// Through returns the client configuration with the address of the proxy.
 func (p *WatchProxy) Through(config *rest.Config) *rest.Config {
 	config = rest.CopyConfig(config)
 	config.Host, config.CAData = p.server.URL, p.ca
 	return config
 }
 
-// Break ends the watches of the read cache, and rejects new ones until Mend.
+// Break ends the watches of the read cache, and rejects new watches until Mend is called.
 func (p *WatchProxy) Break() { p.end(isWatchOfReadCache) }
 
-// Cut ends all requests, and rejects new ones until Mend.
+// Cut ends all requests, and rejects new requests until Mend is called.
 func (p *WatchProxy) Cut() { p.end(func(*http.Request) bool { return true }) }
 
 // Mend accepts requests again.
@@ -109,7 +109,7 @@ func (p *WatchProxy) end(broken func(*http.Request) bool) {
 	}
 }
 
-// Delay delays the events of the watches of the read cache that begin from now on.
+// Delay delays the events of the watches of the read cache that begin after the call.
 func (p *WatchProxy) Delay(lag time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -140,7 +140,7 @@ func (w delayedWriter) Write(data []byte) (int, error) {
 // Unwrap returns the inner writer for http.ResponseController.
 func (w delayedWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
-// Lists returns the number of requests of the read cache for all objects of a resource.
+// Lists returns the number of lists of all objects of a resource that the read cache has requested.
 func (p *WatchProxy) Lists(resource string) int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -198,7 +198,8 @@ func isWatchOfReadCache(r *http.Request) bool {
 	return r.URL.Query().Get("watch") == "true" && isReadCache(r)
 }
 
-// isReadCache returns true if the account of the read cache has sent a request for a resource other than RBAC objects.
+// isReadCache returns true if the account of the read cache has sent the request, and the resource is not an RBAC
+// object.
 func isReadCache(r *http.Request) bool {
 	if strings.HasPrefix(r.URL.Path, "/apis/rbac.authorization.k8s.io/") {
 		return false
@@ -214,8 +215,8 @@ func isReadCache(r *http.Request) bool {
 	return err == nil && json.Unmarshal(claims, &token) == nil && strings.HasSuffix(token.Subject, ":kubevision-reader")
 }
 
-// StartAPIServerThrough starts a replica of kubevision-apiserver that reaches the host through a proxy, on a free port
-// for 0.
+// StartAPIServerThrough starts a replica of kubevision-apiserver that calls the host through a proxy. Port 0 means a
+// free port.
 func (e *Environment) StartAPIServerThrough(
 	ctx context.Context, proxy *WatchProxy, port int, args ...string,
 ) (*localcluster.APIServer, error) {
@@ -235,8 +236,8 @@ func (e *Environment) StartAPIServerThrough(
 }
 
 const (
-	// brokenTime is the time for which the watches of an environment with a stale read cache are broken. It exceeds the
-	// time after which objects are stale. mendedTime is the time for which they work.
+	// brokenTime is the time for which the watches of an environment with a stale read cache are broken. It is longer
+	// than the time after which objects are stale. mendedTime is the time for which the watches work.
 	brokenTime = 3 * time.Second
 	mendedTime = time.Second
 )

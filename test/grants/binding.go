@@ -9,22 +9,22 @@ import (
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 )
 
-// ToUser returns the subject of a binding for a KubeVisionUser.
+// ToUser returns a subject that names a KubeVisionUser.
 func ToUser(name string) kubevisionv1alpha1.Subject {
 	return kubevisionv1alpha1.Subject{Kind: kubevisionv1alpha1.SubjectKubeVisionUser, Name: name}
 }
 
-// ToGroup returns the subject of a binding for a group of KubeVisionUsers.
+// ToGroup returns a subject that names a group of KubeVisionUsers.
 func ToGroup(name string) kubevisionv1alpha1.Subject {
 	return kubevisionv1alpha1.Subject{Kind: kubevisionv1alpha1.SubjectKubeVisionGroup, Name: name}
 }
 
-// Named returns the targets of a binding that names namespaces.
+// Named returns targets that name namespaces.
 func Named(namespaces ...string) *kubevisionv1alpha1.NamespaceTargets {
 	return &kubevisionv1alpha1.NamespaceTargets{Names: namespaces}
 }
 
-// Labelled returns the targets of a binding that selects namespaces by their labels.
+// Labelled returns targets that select namespaces by their labels.
 func Labelled(labels map[string]string) *kubevisionv1alpha1.NamespaceTargets {
 	return &kubevisionv1alpha1.NamespaceTargets{Selector: &metav1.LabelSelector{MatchLabels: labels}}
 }

@@ -1,7 +1,7 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package grants describes the RBAC objects that a KubeVisionRoleBinding results in, for comparison in tests.
+// Package grants describes the RBAC objects that implement a KubeVisionRoleBinding, for comparison in tests.
 package grants
 
 import (
@@ -19,13 +19,13 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/names"
 )
 
-// Objects maps each RBAC object to a description of its grant.
+// Objects maps the name of each RBAC object to a description of its grant.
 type Objects map[string]string
 
-// User returns the subject of a grant to a KubeVisionUser.
+// User returns the description of a KubeVisionUser as a subject.
 func User(name string) string { return "User kubevision:" + name }
 
-// Group returns the subject of a grant to a group of KubeVisionUsers.
+// Group returns the description of a group of KubeVisionUsers as a subject.
 func Group(name string) string { return "Group kubevision:group:" + name }
 
 // InWholeCluster returns the object that grants a role in the whole cluster.
@@ -42,7 +42,8 @@ func InNamespaces(b *kubevisionv1alpha1.KubeVisionRoleBinding, role, subject str
 	return out
 }
 
-// Using returns the objects that allow the subjects to use clusters, whose names are separated by commas; * means all.
+// Using returns the objects that allow the subjects to use clusters. The names of the clusters are separated by commas.
+// "*" means all clusters.
 func Using(b *kubevisionv1alpha1.KubeVisionRoleBinding, clusters string, subjects ...string) Objects {
 	name := "kubevision:use:" + b.Name
 	return Objects{
@@ -76,7 +77,8 @@ func List(ctx context.Context, c client.Client, b *kubevisionv1alpha1.KubeVision
 	return out, nil
 }
 
-// describeUse returns the short form of the only rule that such a role may have, and the long form of anything else.
+// describeUse returns "use" and the names of the clusters if rules has only the rule of such a role. Otherwise, it
+// returns all rules.
 func describeUse(rules []rbacv1.PolicyRule) string {
 	if len(rules) == 1 {
 		named := rules[0].ResourceNames
@@ -118,7 +120,7 @@ func union(parts []Objects) Objects {
 	return all
 }
 
-// Check returns an error unless exactly these objects exist for the binding.
+// Check returns an error unless the binding has exactly the given objects.
 func Check(ctx context.Context, c client.Client, b *kubevisionv1alpha1.KubeVisionRoleBinding, want ...Objects) error {
 	got, err := List(ctx, c, b)
 	if err != nil {

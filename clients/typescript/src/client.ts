@@ -86,8 +86,8 @@ export class Client {
   }
 
   /**
-   * watch yields the changes of topics: cluster:resource, or cluster:resource:namespace. It connects again after each
-   * end of a connection, and goes on where it was.
+   * watch yields the changes of topics: cluster:resource, or cluster:resource:namespace. It reconnects after each end
+   * of a connection, and resumes after the last event.
    */
   watch(topics: readonly string[], options: WatchOptions = {}): AsyncGenerator<WatchEvent, void, undefined> {
     const ticket = async () => {

@@ -4,7 +4,7 @@
 import type { KubernetesObject } from "./types.js";
 import { abortable } from "./wait.js";
 
-/** WatchEvent is a change of an object, or an error after which a topic sends nothing more. */
+/** WatchEvent is a change of an object, or an error that ends the events of a topic. */
 export type WatchEvent =
   | {
       type: "ADDED" | "MODIFIED" | "DELETED";
@@ -12,7 +12,7 @@ export type WatchEvent =
       resource: string;
       namespace: string;
       name: string;
-      /** object is absent after a deletion, and has the metadata only if a summary was asked for. */
+      /** object is absent after a deletion, and contains only the metadata if a summary was requested. */
       object?: KubernetesObject;
     }
   | { type: "RELISTED"; topic: string }
@@ -21,13 +21,13 @@ export type WatchEvent =
 type Notice = { type: "BOOKMARK"; topic: string; bookmark: string; initial?: boolean };
 
 export interface WatchOptions {
-  /** summary asks for metadata instead of objects. */
+  /** summary requests metadata instead of objects. */
   summary?: boolean;
-  /** initial asks for the objects that are there already, as ADDED, before the changes. */
+  /** initial requests events ADDED for the existing objects, before the changes. */
   initial?: boolean;
   /** signal ends the watch. */
   signal?: AbortSignal;
-  /** WebSocket makes the connections; by default the global one. */
+  /** WebSocket creates the connections; by default the global one. */
   WebSocket?: new (url: string) => WatchSocket;
   /** maxPauseSeconds bounds the pause between two attempts to connect. The default is 30. */
   maxPauseSeconds?: number;
@@ -43,9 +43,9 @@ export interface WatchSocket {
 }
 
 /**
- * watch yields the changes of topics (cluster:resource or cluster:resource:namespace). It connects again after each end of
- * a connection and goes on where it was. If the server does not know all changes since, it sends all objects again
- * behind an event RELISTED: whatever does not arrive then is not there any more. ticket returns a new ticket.
+ * watch yields the changes of topics (cluster:resource or cluster:resource:namespace). It reconnects after each end of
+ * a connection, and resumes after the last event. If the server no longer knows all changes since then, it sends an
+ * event RELISTED and then all objects again: an object that is not among them was deleted. ticket returns a new ticket.
  */
 export async function* watch(
   baseUrl: string,

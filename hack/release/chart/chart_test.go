@@ -27,8 +27,8 @@ const (
 
 type values = map[string]any
 
-// whole returns values with which the chart renders the same objects as config/: with the namespace, and without Helm's
-// annotation.
+// whole returns values with which the chart renders the same objects as config/. They include the namespace, and
+// exclude the annotation of Helm.
 func whole() values {
 	return values{"namespace": values{"create": true}, "crds": values{"keep": false}, "image": values{"tag": "v0.1.0"}}
 }
@@ -129,7 +129,7 @@ const (
 	controllerManager = "apps/v1 Deployment kubevision-system/kubevision-controller-manager"
 )
 
-// recordings returns the values of recordings.
+// recordings returns values with settings of recordings.
 func recordings(v values) values { return values{"apiserver": values{"recordings": v}} }
 
 // TestValues verifies that each value changes the intended objects.
@@ -230,7 +230,7 @@ func TestValues(t *testing.T) {
 	}
 }
 
-// TestValuesThatLeaveOut verifies that values omit objects and fields.
+// TestValuesThatLeaveOut verifies the values that omit objects and fields.
 func TestValuesThatLeaveOut(t *testing.T) {
 	off := values{"podDisruptionBudget": values{"enabled": false}}
 	got := render(t, values{
@@ -277,7 +277,7 @@ func TestValuesAreRefused(t *testing.T) {
 	}
 }
 
-// TestLint runs the checks of "helm lint".
+// TestLint verifies that the chart passes the checks of "helm lint".
 func TestLint(t *testing.T) {
 	for _, m := range lint.RunAll(chartPath, nil, Namespace).Messages {
 		if m.Severity > support.InfoSev {
@@ -286,7 +286,7 @@ func TestLint(t *testing.T) {
 	}
 }
 
-// TestPackage verifies that the archive of a chart has its version and the image, and is reproducible.
+// TestPackage verifies that the archive of a chart contains its version and the image, and is reproducible.
 func TestPackage(t *testing.T) {
 	at := time.Unix(1_700_000_000, 0)
 	var sums []string

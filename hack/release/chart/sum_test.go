@@ -12,7 +12,7 @@ import (
 
 func sum(t *testing.T, path string) string {
 	t.Helper()
-	content, err := os.ReadFile(path) //nolint:gosec // written by the test
+	content, err := os.ReadFile(path) //nolint:gosec // the test has written it
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -29,9 +29,9 @@ func TestDockerfile(t *testing.T) {
 		"USER " + image.Config.User + " ",
 		"ENV " + strings.Join(image.Config.Env, " ") + " ",
 		`ENTRYPOINT ["` + strings.Join(image.Config.Entrypoint, `", "`) + `"]`,
-		// the flags of build.go
+		// The flags are the flags of build.go.
 		`CGO_ENABLED=0 GOOS=$TARGETOS GOARCH=$TARGETARCH go build -trimpath -buildvcs=false -ldflags "-s -w $LDFLAGS"`,
-		// the complete content of the image
+		// This is the complete content of the image.
 		"FROM scratch COPY --from=build /rootfs/ / COPY --from=build /out/ " + programsFolder + "/ ENV ",
 	} {
 		if !strings.Contains(dockerfile, want) {
@@ -40,7 +40,7 @@ func TestDockerfile(t *testing.T) {
 	}
 }
 
-// TestWriteFiles verifies that the files which the Dockerfile copies are those of a layer.
+// TestWriteFiles verifies that the files that the Dockerfile copies equal the files in a layer.
 func TestWriteFiles(t *testing.T) {
 	files := []File{
 		{Path: "/etc/passwd", Mode: 0o644, Content: []byte("root")}, {Path: "/tmp/", Mode: 0o1777},
@@ -84,12 +84,12 @@ func TestWriteFiles(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got, err := os.ReadFile(path) //nolint:gosec // written by the test
+		got, err := os.ReadFile(path) //nolint:gosec // the test has written it
 		if err != nil || !bytes.Equal(got, want) {
 			t.Errorf("%s has the content %q, and in the layer %q: %v", header.Name, got, want, err)
 		}
 	}
-	if written != archived+1 { // plus the folder itself
+	if written != archived+1 { // the directory itself is archived, too
 		t.Errorf("%d files and folders were written, and the layer has %d", written-1, archived)
 	}
 }

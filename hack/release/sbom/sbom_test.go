@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// TestDescribe describes the program of this test, which contains only the standard library.
+// TestDescribe verifies the description of the test binary, which contains only the standard library.
 func TestDescribe(t *testing.T) {
 	path, err := os.Executable()
 	if err != nil {
@@ -62,8 +62,8 @@ func TestDescribe(t *testing.T) {
 	}
 }
 
-// TestModules verifies that a document lists each module of a program with its version, the replacement instead of a
-// replaced module, and the checksum of the program.
+// TestModules verifies that a document lists each module of a program with its version, lists the replacement of a
+// replaced module, and contains the checksum of the program.
 func TestModules(t *testing.T) {
 	content := []byte("program")
 	sum := sha256.Sum256(content)

@@ -13,19 +13,20 @@ import (
 )
 
 const (
-	// streamBytes is the memory of a stream of HTTP/2 beside its headers, in bytes. A client that grants no window lets
-	// responses wait that have left all other limits.
+	// streamBytes is the memory of an HTTP/2 stream in bytes, without its headers. Other limits no longer count a
+	// response that waits because the client grants no flow-control window.
 	streamBytes = 32 << 10
 	// freeHeaderBytes is the size of the headers of a request of HTTP/1 that idleBytes contains.
 	freeHeaderBytes = 16 << 10
-	// valueBytes is the memory of a value of a header beside its text, and urlCopies that of a URL in its lengths.
+	// valueBytes is the memory of a header value in bytes, in addition to its text. urlCopies is the number of copies
+	// of the URL that are held.
 	valueBytes, urlCopies = 32, 3
 )
 
-// Handler returns a handler that reports received requests to the listener. The read parts of the body of a request do
-// not count any more: they have a separate bound. The end of a response in HTTP/1 is not reported, because the header
-// of the next request may arrive at the same time. A connection whose first request comes from a trusted client does
-// not count, and is never closed.
+// Handler returns a handler that reports received requests to the listener. Bytes of the body of a request do not count
+// after they were read, because they have a separate bound. The end of a response in HTTP/1 is not reported, because
+// the header of the next request may arrive at the same time. A connection whose first request comes from a trusted
+// client does not count, and is never closed.
 func (l *Listener) Handler(next http.Handler, isTrusted func(*http.Request) bool) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c, first := l.arrived(r)
@@ -50,8 +51,8 @@ func (l *Listener) Handler(next http.Handler, isTrusted func(*http.Request) bool
 	})
 }
 
-// arrived records that no header of a connection is unfinished, and that a request is served. It returns the
-// connection, or nil if it does not count, and whether the request is the first one on it.
+// arrived records that a complete header of a request has arrived and that the request is served. It returns the
+// connection and whether the request is the first one on it. It returns nil if the connection does not count.
 func (l *Listener) arrived(r *http.Request) (c *connection, first bool) {
 	l.mu.Lock()
 	c = l.connections[r.RemoteAddr]
@@ -60,7 +61,7 @@ func (l *Listener) arrived(r *http.Request) (c *connection, first bool) {
 		return nil, false
 	}
 	first, c.asked = !c.asked, true
-	if r.ProtoMajor == 1 { // the response before is complete, or is not read
+	if r.ProtoMajor == 1 { // the previous response is complete, or the client does not read it
 		c.held = bytesPerByte * max(0, headerBytes(r)-freeHeaderBytes)
 	} else {
 		c.held += streamMemory(r)
@@ -71,9 +72,9 @@ func (l *Listener) arrived(r *http.Request) (c *connection, first bool) {
 	return c, first
 }
 
-// releaseAfter subtracts the memory of a stream of HTTP/2 once it has ended: the response was sent, or the client is
-// gone. It is called at the end of the handler, with the writer of the library. The context ends before the response is
-// sent.
+// releaseAfter subtracts the memory of an HTTP/2 stream when the stream has ended: the response was sent, or the client
+// has disconnected. It must be called at the end of the handler, with the response writer of net/http. It cannot wait
+// for the context of the request, which ends before the response is sent.
 func (c *connection) releaseAfter(w http.ResponseWriter, held int64) {
 	var sent <-chan bool
 	if notifier, ok := w.(http.CloseNotifier); ok { //nolint:staticcheck // nothing else tells when the stream has ended
@@ -130,7 +131,7 @@ func (h *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	if err == nil {
 		h.connection.markTakenOver()
 	}
-	return conn, buffered, err //nolint:wrapcheck // as the connection says it
+	return conn, buffered, err //nolint:wrapcheck // as net.Conn returns it
 }
 
 // markTakenOver stops counting the bytes of a connection that no longer carries HTTP, because they are not buffered as

@@ -15,7 +15,8 @@ import (
 const (
 	// idleBytes is the memory of an idle connection, in bytes.
 	idleBytes = 64 << 10
-	// bytesPerByte is the memory of a byte of an unfinished header, or of a held one that will become garbage.
+	// bytesPerByte is the memory of a byte of an unfinished header in bytes. It also applies to a byte of a header that
+	// is held, because of the garbage that the header leaves.
 	bytesPerByte = 3
 	// knownPart is the divisor of Bytes that gives the share reserved for known clients. The same share is reserved for
 	// unknown clients.

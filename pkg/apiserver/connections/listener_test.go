@@ -88,8 +88,8 @@ func wants(t *testing.T, what string, client net.Conn, closed bool) {
 	}
 }
 
-// TestUnfinishedRequests verifies that the network with the most unfinished requests is closed if they need too much
-// memory.
+// TestUnfinishedRequests verifies that connections of the network with the most unfinished requests are closed if the
+// unfinished requests need too much memory.
 func TestUnfinishedRequests(t *testing.T) {
 	h := newHarness(10 * idleBytes)
 	other, otherServer := h.connect(t, "198.51.100.1")
@@ -107,7 +107,7 @@ func TestUnfinishedRequests(t *testing.T) {
 	}
 }
 
-// handle lets the server handle a request that has arrived on a connection, and read its body.
+// handle lets the server handle a request that has arrived on a connection. The server reads body bytes of its body.
 func (h *harness) handle(server net.Conn, body int, isTrusted bool) {
 	r := httptest.NewRequestWithContext(context.Background(), http.MethodPost, "/",
 		strings.NewReader(strings.Repeat("x", body)))
@@ -116,8 +116,8 @@ func (h *harness) handle(server net.Conn, body int, isTrusted bool) {
 	h.Handler(handler, func(*http.Request) bool { return isTrusted }).ServeHTTP(httptest.NewRecorder(), r)
 }
 
-// TestArrivedRequests verifies that the headers of complete requests and the read part of bodies no longer count. A
-// response does not stop the count of a header that arrives at the same time.
+// TestArrivedRequests verifies that headers of complete requests, and bytes of bodies that were read, no longer count.
+// During a response, a header that arrives still counts.
 func TestArrivedRequests(t *testing.T) {
 	h := newHarness(10 * idleBytes)
 	client, server := h.connect(t, "198.51.100.1")
@@ -147,14 +147,14 @@ func TestArrivedRequests(t *testing.T) {
 	}
 }
 
-// TestTrustedConnections verifies that the connection of kube-apiserver, which many clients share, is not closed for
-// others.
+// TestTrustedConnections verifies that the connection of kube-apiserver, which many clients share, is never closed in
+// favor of other connections.
 func TestTrustedConnections(t *testing.T) {
 	h := newHarness(4 * idleBytes)
 	client, server := h.connect(t, "198.51.100.1")
 	other, otherServer := h.connect(t, "198.51.100.2")
 	h.handle(otherServer, 10, false)
-	h.handle(otherServer, 10, true) // has no effect: the first request has determined the owner of the connection
+	h.handle(otherServer, 10, true) // no effect: the first request has determined the owner
 	h.handle(server, 10, true)
 	if h.taken != idleBytes {
 		t.Errorf("%d bytes are counted", h.taken)
@@ -180,7 +180,7 @@ func (failingListener) Accept() (net.Conn, error) {
 	return nil, temporaryError{errors.New("too many open files")}
 }
 
-// TestTemporaryErrors verifies that temporary errors of Accept, such as too many open files, are returned unchanged:
+// TestTemporaryErrors verifies that temporary errors of Accept, such as too many open files, are returned unchanged.
 // net/http stops the server after any other error.
 func TestTemporaryErrors(t *testing.T) {
 	_, err := Limit(failingListener{}, Options{}).Accept()
@@ -189,8 +189,8 @@ func TestTemporaryErrors(t *testing.T) {
 	}
 }
 
-// TestManyNetworks verifies that a client with many networks gets no more than a client with one, and that a new
-// connection is not closed because of the bytes of its handshake.
+// TestManyNetworks verifies that a client with many networks gets no more memory than a client with one network, and
+// that a new connection is not closed because of the bytes of its handshake.
 func TestManyNetworks(t *testing.T) {
 	h := newHarness(10 * idleBytes)
 	attackers := make([]net.Conn, 10)
@@ -208,7 +208,8 @@ func TestManyNetworks(t *testing.T) {
 	wants(t, "a connection of another network", client, false)
 }
 
-// TestManyKnownNetworks verifies that known clients leave half to unknown clients, however many addresses they have.
+// TestManyKnownNetworks verifies that known clients leave half of the memory to unknown clients, however many addresses
+// they have.
 func TestManyKnownNetworks(t *testing.T) {
 	h := newHarness(10 * idleBytes)
 	known := make([]net.Conn, 10)

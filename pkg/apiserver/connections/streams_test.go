@@ -19,7 +19,7 @@ import (
 	"golang.org/x/net/http2/hpack"
 )
 
-// unread is an HTTP/2 client that grants no window: the server cannot send it a body.
+// unread is an HTTP/2 client that grants no flow-control window, so that the server cannot send a body.
 type unread struct {
 	*http2.Framer
 
@@ -27,7 +27,8 @@ type unread struct {
 	last       uint32
 }
 
-// serveUnread starts a server that answers at once, with a listener, and returns it with a client.
+// serveUnread starts a server with a limited listener. The server responds immediately. serveUnread returns the
+// listener and a function that connects a client.
 func serveUnread(t *testing.T, bytes int64) (*Listener, func() *unread) {
 	t.Helper()
 	server := httptest.NewUnstartedServer(http.NotFoundHandler())
@@ -103,8 +104,8 @@ func eventually(t *testing.T, what string, is func() bool) {
 	}
 }
 
-// TestUnreadResponses verifies that the headers of requests count as long as the client lets the responses wait, and no
-// longer.
+// TestUnreadResponses verifies that the headers of requests count while the client does not accept the responses, and
+// no longer.
 func TestUnreadResponses(t *testing.T) {
 	const requests, header = 10, 100 << 10
 	l, dial := serveUnread(t, 1<<30)
@@ -115,7 +116,7 @@ func TestUnreadResponses(t *testing.T) {
 		}
 	}
 	eventually(t, "the requests", func() bool { return l.bytes() > idleBytes+requests*(streamBytes+header) })
-	for i := range requests { // a response is sent, or not wanted any more
+	for i := range requests { // the response is sent, or the client has cancelled the request
 		stream := uint32(2*i + 1)
 		err := c.WriteWindowUpdate(stream, 1<<20)
 		if i%2 == 0 {
@@ -134,7 +135,8 @@ func TestUnreadResponses(t *testing.T) {
 	eventually(t, "another request", func() bool { return l.bytes() < idleBytes+2*streamBytes })
 }
 
-// TestManyUnreadResponses verifies that clients that let responses wait are closed before they take all memory.
+// TestManyUnreadResponses verifies that connections of clients that do not accept responses are closed before they use
+// all memory.
 func TestManyUnreadResponses(t *testing.T) {
 	const most = 4 << 20
 	l, dial := serveUnread(t, most)

@@ -18,8 +18,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/apiserver/filters"
 )
 
-// mounted is a directory in the form in which a kubelet mounts a ConfigMap: the files are links into a folder that is
-// replaced as a whole.
+// mounted is a directory in the form in which a kubelet mounts a ConfigMap. The files are links into a directory that
+// is replaced as a whole.
 type mounted struct{ dir string }
 
 const page1 = "<!doctype html>\n<html><head><title>one</title></head><body></body></html>"
@@ -60,7 +60,7 @@ func (m mounted) link(t *testing.T, to, name string) {
 	}
 }
 
-// swap replaces the folder to which the links point.
+// swap replaces the directory to which the links point.
 func (m mounted) swap(t *testing.T, folder string) {
 	t.Helper()
 	m.link(t, folder, "..next")
@@ -83,7 +83,7 @@ func handler(t *testing.T, dir string) (*Files, http.Handler) {
 	return f, around
 }
 
-// ask sends a request for a script with the headers of a browser. The given headers override them.
+// ask sends a request with the headers with which a browser requests a script. The given headers replace them.
 func ask(t *testing.T, h http.Handler, method, target string, header ...string) *http.Response {
 	t.Helper()
 	r := httptest.NewRequestWithContext(t.Context(), method, "/", http.NoBody)
@@ -251,8 +251,8 @@ func TestLargeFiles(t *testing.T) {
 	}
 }
 
-// TestResponsesAreBounded verifies that one unknown network gets at most half of the free space, and that known
-// networks have a separate share.
+// TestResponsesAreBounded verifies that the responses to one unknown network use at most half of the free memory, and
+// that known networks have a separate share.
 func TestResponsesAreBounded(t *testing.T) {
 	f, h := handler(t, mount(t).dir)
 	const all = maxResponseBytes / responseBytes
@@ -272,7 +272,7 @@ func TestResponsesAreBounded(t *testing.T) {
 	if r.StatusCode != http.StatusServiceUnavailable || r.Header.Get("Retry-After") == "" {
 		t.Errorf("one more of that network: status %d", r.StatusCode)
 	}
-	for i := 0; f.room.strangers.Used() < maxResponseBytes; i++ { // each network gets half of the free space
+	for i := 0; f.room.strangers.Used() < maxResponseBytes; i++ { // each network gets half of the free memory
 		hold(filters.Origin{Network: strconv.Itoa(i)})
 	}
 	f.room.origin = func(*http.Request) filters.Origin { return filters.Origin{Network: "b", Known: true} }
@@ -329,7 +329,7 @@ func TestSlowReaders(t *testing.T) {
 	}
 }
 
-// TestHashed verifies the file names that bundlers generate.
+// TestHashed verifies that the file names of bundlers are recognized.
 func TestHashed(t *testing.T) {
 	for name, want := range map[string]bool{
 		"assets/index-B9CIFXIH.js": true, "assets/a-b_C-d1.css": false, "assets/index-Ab_C-d1x.css": true,

@@ -1,8 +1,8 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Some dashboards have the QR code of a second factor drawn by another site, which would learn the secret. The content
-// security policy stops them. This script shows the QR code that the server has drawn in the place of theirs.
+// Some dashboards request the QR code of a second factor from another site, which would learn the secret. The content
+// security policy blocks these requests. This script replaces the missing images by the QR code of the server.
 (() => {
   "use strict";
 
@@ -24,7 +24,7 @@
     }
   }
 
-  // Errors of images do not bubble; they are seen on the way down.
+  // Error events of images do not bubble, so the listener is registered for the capture phase.
   document.addEventListener("error", (event) => {
     const target = event.target;
     if (image && target instanceof HTMLImageElement && /otpauth(:|%3a)/i.test(target.src)) {

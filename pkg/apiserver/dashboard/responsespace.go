@@ -58,11 +58,11 @@ func (o *responseSpace) enter(r *http.Request) (leave func(), err error) {
 	return account.Close, nil
 }
 
-// within sends a response, and closes the connection of a client that reads too slowly.
+// within calls send with a deadline, and closes the connection of a client that reads too slowly.
 func (o *responseSpace) within(w http.ResponseWriter, size int64, send func()) {
 	connection := http.NewResponseController(w)
 	limit := o.time + time.Duration(size/o.rate)*time.Second
-	// Fails only in tests, whose response writers have no connection.
+	// SetWriteDeadline fails only in tests, whose response writers have no connection.
 	_ = connection.SetWriteDeadline(time.Now().Add(limit))
 	send()
 	_ = connection.Flush()

@@ -32,8 +32,8 @@ const (
 	// budget.
 	bodyRetrySeconds = 1
 
-	// strangersPart and knownPart are divisors of the total budget. They give the shares of all clients without
-	// authentication, and of those in known networks.
+	// strangersPart and knownPart are divisors of the total budget. The results are the share of unknown networks and
+	// the share of known networks.
 	strangersPart, knownPart = 4, 8
 	// maxBytesPerNetwork bounds the bytes of bodies from one unknown network, by default a quarter of the share of all
 	// unknown networks. maxBytesPerKnown bounds the bytes from one known network.
@@ -88,8 +88,8 @@ func WithBody(next http.Handler, bodies *Bodies) http.Handler {
 	})
 }
 
-// read reads the body into memory, and replaces it with a body that reads from there. The account holds its bytes. The
-// account is nil if the request has no body.
+// read reads the body into memory, and replaces it with a body that reads from there. It charges the returned account
+// for the bytes. The account is nil if the request has no body.
 func (b *Bodies) read(r *http.Request) (*budget.Account, error) {
 	if !hasBody(r) {
 		return nil, nil //nolint:nilnil // nothing is held

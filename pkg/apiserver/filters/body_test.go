@@ -36,7 +36,7 @@ func as(t *testing.T, name, method string, body io.Reader) *http.Request {
 	return httptest.NewRequestWithContext(genericapirequest.WithUser(t.Context(), u), method, "/api/v1/x", body)
 }
 
-// TestTheBodyIsBounded verifies the bounds for each kind of caller: a header alone does not authenticate a caller.
+// TestTheBodyIsBounded verifies the size limits for each kind of caller. A header alone does not authenticate a caller.
 func TestTheBodyIsBounded(t *testing.T) {
 	sized := func(n int) io.Reader { return strings.NewReader(strings.Repeat("x", n)) }
 	for name, tc := range map[string]struct {
@@ -91,14 +91,14 @@ func TestTheBodyIsBounded(t *testing.T) {
 	}
 }
 
-// TestBytesOfBodiesAreBounded verifies the bounds of one address, of unknown clients and of one user, while other
-// clients have space left.
+// TestBytesOfBodiesAreBounded verifies the limits of one address, of unknown clients and of one user, and that other
+// clients are not affected.
 func TestBytesOfBodiesAreBounded(t *testing.T) {
 	b := newTestBodies()
 	hold := func(name, address string, size int) error {
 		r := as(t, name, http.MethodPost, strings.NewReader(strings.Repeat("x", size)))
 		r.RemoteAddr = address
-		_, err := b.read(r) // The body is not closed, because the request continues.
+		_, err := b.read(r) // the body is not closed, because the request continues
 		return err
 	}
 	fill := func(name string, address func(int) string, size int) (bytes int) {

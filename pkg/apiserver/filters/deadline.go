@@ -15,6 +15,6 @@ const requestTime = 3 * time.Minute
 // expire ends a response after requestTime, even if the client does not read. HTTP/1 keeps the deadline until the next
 // request on the connection. HTTP/2 sends the rest of a response after its handler has returned.
 func expire(w http.ResponseWriter) {
-	// An error means that there is no connection, or no longer one.
+	// An error means that the writer has no connection, or that the connection has ended.
 	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(requestTime))
 }

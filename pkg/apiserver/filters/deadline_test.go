@@ -25,7 +25,8 @@ func (w *timedWriter) SetWriteDeadline(deadline time.Time) error {
 	return nil
 }
 
-// TestAllResponsesEnd verifies that any response has a deadline, whoever writes it, also after its handler.
+// TestAllResponsesEnd verifies that each response has a deadline, whoever writes it, even after its handler has
+// returned.
 func TestAllResponsesEnd(t *testing.T) {
 	for name, test := range map[string]struct {
 		path   string

@@ -156,7 +156,7 @@ func impersonationHeader(h http.Header) string {
 	return found[0]
 }
 
-// writer sends envelopes and holds back every other response: only the envelope package writes HTTP 200.
+// writer sends envelopes and suppresses every other response. Only the envelope package writes HTTP 200.
 type writer struct {
 	http.ResponseWriter
 	requestID string
@@ -171,7 +171,7 @@ type writer struct {
 func (w *writer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	conn, buffered, err := http.NewResponseController(w.ResponseWriter).Hijack()
 	w.hijacked = w.hijacked || err == nil
-	return conn, buffered, err //nolint:wrapcheck // as the connection says it
+	return conn, buffered, err //nolint:wrapcheck // as net.Conn returns it
 }
 
 // Unwrap returns the inner writer for http.ResponseController.
@@ -221,7 +221,7 @@ func later(status int, retryAfter int64) error {
 	return e
 }
 
-// unanswered returns the error of a response that was held back, or nil if an envelope was sent.
+// unanswered returns the error that replaces a suppressed response, or nil if an envelope was sent.
 func (w *writer) unanswered(state *envelope.State, method string) error {
 	if w.status == http.StatusOK {
 		return nil

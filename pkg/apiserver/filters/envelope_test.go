@@ -33,10 +33,10 @@ type response struct {
 
 var requestID = regexp.MustCompile(`^req_[0-9A-HJKMNP-TV-Z]{26}$`)
 
-// notShared returns false: each connection belongs to one client.
+// notShared returns false, because each connection belongs to one client.
 func notShared(*http.Request) bool { return false }
 
-// send sends a request through the filter, and verifies the properties that every envelope must have.
+// send sends a request through the filter. It verifies the properties that each envelope must have.
 func send(t *testing.T, handler http.Handler, r *http.Request) response {
 	t.Helper()
 	recorder := httptest.NewRecorder()
@@ -108,8 +108,8 @@ func TestAnyStatusOfTheChainBecomesAnEnvelope(t *testing.T) {
 	}
 }
 
-// TestClientsThatHangUp verifies that requests of clients that have disconnected do not count as failures. The
-// library's chain answers them with HTTP 504.
+// TestClientsThatHangUp verifies that requests whose clients have disconnected do not count as failures. The chain of
+// the library responds to them with HTTP 504.
 func TestClientsThatHangUp(t *testing.T) {
 	legacyregistry.MustRegister(Metrics()...)
 	ctx, hangUp := context.WithCancel(t.Context())
@@ -254,7 +254,7 @@ func TestImpersonationHeadersReachNobody(t *testing.T) {
 		"impersonate-anything", "IMPERSONATE-USER"} {
 		for _, target := range []string{"/api/v1/x", "/apis/dashboard.kubevision.io/v1alpha1/x"} {
 			r := request(http.MethodGet, target)
-			r.Header[header] = []string{"admin"} // set directly, because Header.Set would change the case of the name
+			r.Header[header] = []string{"admin"} // Header.Set would change the case of the name
 			reached := false
 			if got := send(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) { reached = true }),
 				r); got.Code != 40002 || reached {
@@ -293,7 +293,7 @@ func FuzzMalformed(f *testing.F) {
 	})
 }
 
-// TestASharedConnectionStaysOpen verifies that a shared connection stays open after a request that is not
+// TestASharedConnectionStaysOpen verifies that a shared connection remains open after a request that is not
 // authenticated.
 func TestASharedConnectionStaysOpen(t *testing.T) {
 	closing := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

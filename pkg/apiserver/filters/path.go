@@ -26,9 +26,9 @@ func isDirect(path string) bool {
 // proxySegment is the path segment of streams that pass through kube-apiserver.
 const proxySegment = "/proxy"
 
-// canonical returns the request with the path below the one prefix of the routes, without the query parameters that
-// would change the time limit of the library. It must be called before the path is parsed, because the library would
-// parse /api/v1 as the core API.
+// canonical returns a request whose path has the prefix of the routes, and whose query lacks the parameters that would
+// change the time limit of the library. It must be called before the path is parsed, because the library would parse
+// /api/v1 as the core API.
 func canonical(r *http.Request) *http.Request {
 	u := *r.URL
 	if isDirect(u.Path) {

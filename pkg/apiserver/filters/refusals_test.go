@@ -16,7 +16,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/envelope"
 )
 
-// refuseAll sends requests concurrently through the filter, and returns the duration of the last of them.
+// refuseAll sends requests concurrently through the filter. It returns the duration of the last request.
 func refuseAll(t *testing.T, handler http.Handler, n int) time.Duration {
 	t.Helper()
 	begun := time.Now()

@@ -11,8 +11,8 @@ import (
 	"testing"
 )
 
-// TestOversizedRequests verifies that oversized requests are rejected before their URL or headers are parsed, below
-// the API's prefixes and elsewhere.
+// TestOversizedRequests verifies that oversized requests are rejected before their URL or headers are parsed, on all
+// paths.
 func TestOversizedRequests(t *testing.T) {
 	for name, tc := range map[string]struct {
 		target, header string

@@ -51,7 +51,7 @@ func (o *BucketOptions) addFlags(fs *pflag.FlagSet) {
 		"File with the certificate authorities of the S3 service. The default is the authorities of the system.")
 }
 
-// isBucket returns whether recordings are kept in a bucket.
+// isBucket returns true if recordings are stored in a bucket.
 func isBucket(to string) bool { return strings.HasPrefix(to, bucketScheme) }
 
 func (o *BucketOptions) validate(to string, encrypted bool) []error {

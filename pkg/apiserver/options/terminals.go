@@ -26,7 +26,7 @@ const (
 
 // TerminalOptions are the flags of terminals and file copies.
 type TerminalOptions struct {
-	// IdleTime bounds the time without activity, and MaxTime the whole time, of a terminal.
+	// IdleTime bounds the time without activity in a terminal. MaxTime bounds the duration of a terminal.
 	IdleTime, MaxTime time.Duration
 	// CopyBytes bounds the bytes of a file copy.
 	CopyBytes int64

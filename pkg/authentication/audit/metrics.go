@@ -13,8 +13,8 @@ var recorded = metrics.NewCounterVec(&metrics.CounterOpts{
 // Metrics returns the metrics of the package.
 func Metrics() []metrics.Registerable { return []metrics.Registerable{recorded} }
 
-// InitializeMetrics sets the counters of lockouts, which must be registered, to 0, so that the first lockout is an
-// increase.
+// InitializeMetrics sets the counters of lockouts to 0, so that rates include the first lockout. The counters must be
+// registered before.
 func InitializeMetrics() {
 	for _, reason := range []Reason{
 		AccountLocked, AddressBlocked, SecondFactorBlocked, FreshCodeBlocked, PasswordChangeBlocked,

@@ -28,7 +28,7 @@ const (
 	// SecondFactorKey is the key of the second factor, in JSON.
 	SecondFactorKey = "secondFactor"
 
-	// PasswordSourceAnnotation names the Secret, and its version, that the password was last read from.
+	// PasswordSourceAnnotation contains the name and the version of the Secret from which the password was last read.
 	PasswordSourceAnnotation = "kubevision.io/password-source" //nolint:gosec // a name, not a credential
 
 	// passwordChosenKey is present if the user has set the password, and absent if it comes from a password Secret.

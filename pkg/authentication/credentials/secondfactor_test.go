@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// TestChallengesAreFew verifies that a new challenge replaces the oldest one, and that each challenge ends after its
-// time or its tries.
+// TestChallengesAreFew verifies that a new challenge replaces the oldest challenge, and that a challenge ends after its
+// time or its number of tries.
 func TestChallengesAreFew(t *testing.T) {
 	f, now := &SecondFactor{}, time.Now()
 	for i := range 3 * maxChallenges {

@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// TestSessionFailures verifies the bounds of wrong codes of one session and of all sessions, and that one session does
-// not delay another one.
+// TestSessionFailures verifies the limits of wrong codes of one session and of all sessions, and that one session does
+// not delay another session.
 func TestSessionFailures(t *testing.T) {
 	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	var f SessionFailures

@@ -47,8 +47,8 @@ func TestHashAndVerify(t *testing.T) {
 	}
 }
 
-// TestFormsOfOnePassword verifies that composed and decomposed characters, which depend on the keyboard, make the same
-// password, and that other differences do not.
+// TestFormsOfOnePassword verifies that composed and decomposed characters, which depend on the keyboard, result in the
+// same password, and that other differences do not.
 func TestFormsOfOnePassword(t *testing.T) {
 	h := quickHasher(t)
 	for _, tc := range []struct {
@@ -61,7 +61,7 @@ func TestFormsOfOnePassword(t *testing.T) {
 		{"Case Matters", "case matters", false},
 		{"width \uff41", "width a", false},
 		{"line feed\n", "line feed", false},
-		{"cafe\u0301\n", "caf\u00e9\n", false}, // a control character, which the profile rejects
+		{"cafe\u0301\n", "caf\u00e9\n", false}, // the profile rejects the control character
 		{"\xff", "\ufffd", false},
 	} {
 		hash, err := h.Hash(t.Context(), tc.a)
@@ -86,7 +86,7 @@ func TestHashesOfOnePasswordDiffer(t *testing.T) {
 	}
 }
 
-// TestVerifyHashOfTheReferenceImplementation uses a vector of the test suite of argon2's reference implementation.
+// TestVerifyHashOfTheReferenceImplementation verifies a hash from the tests of the reference implementation of argon2.
 func TestVerifyHashOfTheReferenceImplementation(t *testing.T) {
 	const encoded = "$argon2id$v=19$m=65536,t=2,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc"
 	hash, err := Parse(encoded)

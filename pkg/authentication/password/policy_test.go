@@ -73,7 +73,7 @@ func TestKnownWordsMatter(t *testing.T) {
 	}
 }
 
-// TestEstimatesAreQuick verifies that the estimation of no password blocks the server. Any logged-in user may choose a
+// TestEstimatesAreQuick verifies that the estimate of no password blocks the server. Each logged-in user may choose a
 // password.
 func TestEstimatesAreQuick(t *testing.T) {
 	known := []string{strings.Repeat("a", 63), strings.Repeat("ab ", 85), strings.Repeat("a.", 120) + "@" +

@@ -49,8 +49,8 @@ func chunks(s string) func(func(string) bool) {
 	}
 }
 
-// Redeem returns true if the code matches a hash, and the hashes without that one. Case, spaces and hyphens are
-// ignored.
+// Redeem returns the hashes without the hash of the code, and true if the code matches one of them. It ignores case,
+// spaces and hyphens in the code.
 func Redeem(hashes []string, userUID, code string) ([]string, bool) {
 	wanted := hash(userUID, code)
 	rest := slices.DeleteFunc(slices.Clone(hashes), func(h string) bool { return h == wanted })

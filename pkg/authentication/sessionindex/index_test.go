@@ -38,7 +38,7 @@ func named(t *testing.T, found []Session, want ...string) {
 	}
 }
 
-// TestExcess verifies that the least recently used sessions are selected: of a user with too many sessions, or of the
+// TestExcess verifies that the least recently used sessions are selected, of a user with too many sessions or of the
 // user with the most sessions.
 func TestExcess(t *testing.T) {
 	index := &Index{}

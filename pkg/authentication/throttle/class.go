@@ -21,8 +21,8 @@ const (
 	classes
 )
 
-// Bounds of the waiting attempts: of strangers, and of each other class. Their sum is less than the mutating requests
-// that the server accepts, so that full queues do not block other requests.
+// Bounds of the waiting attempts of strangers, and of each other class. Their sum is smaller than the number of
+// mutating requests that the server accepts at once, so that full queues do not block other requests.
 const (
 	waitingStrangers = 80
 	waitingKnown     = 24

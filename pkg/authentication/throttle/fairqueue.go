@@ -107,7 +107,8 @@ func (l *fairQueue) leave(t *ticket) bool {
 	return true
 }
 
-// forget removes the flows that may start immediately if there are many flows, and all flows if too many remain.
+// forget bounds the number of recorded flows. It removes the flows that may start immediately, and removes all flows if
+// too many remain.
 func (l *fairQueue) forget() {
 	if len(l.finish) <= finishFactor*l.limit {
 		return
@@ -118,7 +119,8 @@ func (l *fairQueue) forget() {
 	}
 }
 
-// pool is a number of places, and the queues of the attempts that wait for them. The queues take turns.
+// pool contains a number of places, and the queues of the attempts that wait for a place. Free places go to the queues
+// in turn.
 type pool struct {
 	places, free int
 	lines        []*fairQueue
@@ -135,7 +137,7 @@ func (p *pool) waiting() (n int) {
 	return n
 }
 
-// wait estimates the wait of an attempt with a number of attempts before it in its queue.
+// wait estimates how long an attempt waits if ahead attempts precede it in its queue.
 func (p *pool) wait(ahead int) time.Duration {
 	others := 0
 	for _, l := range p.lines {
@@ -146,7 +148,7 @@ func (p *pool) wait(ahead int) time.Duration {
 	return time.Duration(ahead*max(others, 1)) * p.took / time.Duration(p.places)
 }
 
-// next removes a ticket from the next queue in turn.
+// next removes and returns a ticket of the queue whose turn it is, or returns nil if no attempt may run.
 func (p *pool) next(busy map[string]bool) *ticket {
 	for range p.lines {
 		p.last = (p.last + 1) % len(p.lines)
@@ -157,7 +159,7 @@ func (p *pool) next(busy map[string]bool) *ticket {
 	return nil
 }
 
-// averaging is the divisor of the weight of a new measurement in the moving average.
+// averaging determines the moving average of durations: a new measurement has the weight 1/averaging.
 const averaging = 8
 
 func (p *pool) observe(took time.Duration) { p.took += (took - p.took) / averaging }

@@ -41,7 +41,7 @@ type key struct {
 	spec   kubevisionv1alpha1.KubeVisionLoginThrottleSpec
 }
 
-// addressPolicy allows a network the failures of a number of clients.
+// addressPolicy returns the policy for the failures of a network that counts as a number of clients.
 func addressPolicy(free, clients int) Policy {
 	return Policy{Free: free * clients, Forgive: addressForgive / time.Duration(clients)}
 }
@@ -68,7 +68,7 @@ func policyOf(t *kubevisionv1alpha1.KubeVisionLoginThrottle) Policy {
 	return accountPolicy()
 }
 
-// userKey counts the failures of a KubeVisionUser.
+// userKey returns the key of the counter of the failures of a KubeVisionUser.
 func userKey(u *kubevisionv1alpha1.KubeVisionUser) key {
 	return key{
 		name: NameOfUser(u.Name), policy: accountPolicy(),
@@ -79,8 +79,9 @@ func userKey(u *kubevisionv1alpha1.KubeVisionUser) key {
 	}
 }
 
-// nameKey counts the failures of a name that no user has. The name is hashed with a secret, because it may be a
-// password in the wrong field, and because an attacker must not find another name with the same counter.
+// nameKey returns the key of the counter of the failures of a name that no user has. The name is hashed with a secret,
+// because it may be a password in the wrong field, and because an attacker must not find another name with the same
+// counter.
 func nameKey(name string, secret []byte) key {
 	mac := hmac.New(sha256.New, secret)
 	mac.Write([]byte(name))
@@ -90,7 +91,7 @@ func nameKey(name string, secret []byte) key {
 	}
 }
 
-// sessionKey counts the wrong passwords of a user in a session.
+// sessionKey returns the key of the counter of the wrong passwords of a user in a session.
 func sessionKey(u *kubevisionv1alpha1.KubeVisionUser, session string) key {
 	k := userKey(u)
 	k.name = "session-" + session
@@ -99,7 +100,7 @@ func sessionKey(u *kubevisionv1alpha1.KubeVisionUser, session string) key {
 	return k
 }
 
-// deviceKey counts the wrong passwords from a known device of a user.
+// deviceKey returns the key of the counter of the wrong passwords from a known device of a user.
 func deviceKey(u *kubevisionv1alpha1.KubeVisionUser, device string) key {
 	k := userKey(u)
 	k.name = "device-" + device
@@ -107,7 +108,7 @@ func deviceKey(u *kubevisionv1alpha1.KubeVisionUser, device string) key {
 	return k
 }
 
-// addressKeys count the failures of a client address and of its networks.
+// addressKeys returns the keys of the counters of the failures of a client address and of its networks.
 func addressKeys(address netip.Addr, free int) []key {
 	networks := CountedNetworks(address)
 	keys := make([]key, 0, len(networks))
@@ -125,8 +126,9 @@ func addressKeys(address netip.Addr, free int) []key {
 	return keys
 }
 
-// networkName returns the name of a network for an object name: the first four groups of an IPv6 address, not
-// abbreviated because a name must not end in a separator. Networks larger than a /64 have their prefix length appended.
+// networkName returns a network as a part of an object name. An IPv6 network is written as the first four groups of its
+// address, and its prefix length unless it is a /64. The groups are not abbreviated, because a name must not end in a
+// separator.
 func networkName(prefix netip.Prefix) string {
 	if prefix.Addr().Is4() {
 		return prefix.Addr().String()

@@ -8,7 +8,7 @@ import (
 	"slices"
 )
 
-// Network is a network of an address, and the number of clients that it is counted as.
+// Network is a network that contains an address. Clients is the number of clients as which it counts.
 type Network struct {
 	Prefix  netip.Prefix
 	Clients int

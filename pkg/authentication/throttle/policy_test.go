@@ -80,7 +80,7 @@ func TestFailuresAreForgiven(t *testing.T) {
 	}
 }
 
-// TestPatienceDoesNotPay bounds the guesses per day of a client that always waits for the required time only.
+// TestPatienceDoesNotPay verifies the limit of the guesses per day of a client that waits exactly the required time.
 func TestPatienceDoesNotPay(t *testing.T) {
 	guesses := func(p Policy, extra time.Duration) int {
 		counter, n := Counter{}, 0
@@ -101,7 +101,7 @@ func TestPatienceDoesNotPay(t *testing.T) {
 	}
 }
 
-// TestForgiven verifies that the object may be deleted only when it neither delays logins nor counts failures.
+// TestForgiven verifies that a throttle may be deleted only when it neither delays logins nor counts failures.
 func TestForgiven(t *testing.T) {
 	object := func(target kubevisionv1alpha1.ThrottleTarget, failures int32,
 		until *metav1.Time) *kubevisionv1alpha1.KubeVisionLoginThrottle {
@@ -129,8 +129,8 @@ func TestForgiven(t *testing.T) {
 	}
 }
 
-// TestAddresses verifies which addresses count as one client. For IPv6 these are the networks that one customer may
-// have; a network counts as four of the next smaller ones.
+// TestAddresses verifies which addresses count as one client. For IPv6, these are the networks that one customer may
+// have. A network counts as four of the next smaller networks.
 func TestAddresses(t *testing.T) {
 	for address, want := range map[string][]string{
 		"203.0.113.7":        {"203.0.113.7 203.0.113.7"},
@@ -170,7 +170,8 @@ func TestAddresses(t *testing.T) {
 	}
 }
 
-// TestUnknownNamesAreNotKept verifies that an unknown name is not stored: it may be a password in the wrong field.
+// TestUnknownNamesAreNotKept verifies that an unknown name is not stored, because it may be a password in the wrong
+// field.
 func TestUnknownNamesAreNotKept(t *testing.T) {
 	for _, typed := range []string{"", "hunter2hunter2", "../../x", strings.Repeat("a", 5000), "user-admin", "\x00",
 		"ADMIN", "日本"} {

@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// shares returns the flows of an account without an address.
+// shares returns the flows of an attempt on an account without an address.
 func shares(account string) []flow { return []flow{{account, 1}} }
 
 // flowsFrom returns the flows of an attempt on an account from an address.
@@ -24,8 +24,7 @@ func flowsFrom(address, account string) []flow {
 	return a.flows()
 }
 
-// TestTurns verifies that one attempt of an account runs at a time, and that nothing is stored for attempts that have
-// ended.
+// TestTurns verifies that one attempt of an account runs at a time, and that no data of ended attempts are kept.
 func TestTurns(t *testing.T) {
 	var (
 		turns  turns
@@ -68,7 +67,7 @@ func TestTurns(t *testing.T) {
 	}
 }
 
-// fill takes all places of strangers permanently.
+// fill occupies all places of strangers.
 func fill(t *testing.T, turns *turns) (inside []*turn) {
 	t.Helper()
 	for i := range defaultPlaces {
@@ -81,7 +80,7 @@ func fill(t *testing.T, turns *turns) (inside []*turn) {
 	return inside
 }
 
-// TestStrangersAreBounded verifies that strangers beyond the bound are rejected immediately with a time to retry, and
+// TestStrangersAreBounded verifies that strangers beyond the limit are rejected immediately with a time to retry, and
 // that known clients have separate places.
 func TestStrangersAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -208,8 +207,8 @@ func octets(n int) string {
 	return strconv.Itoa(n>>16&255) + "." + strconv.Itoa(n>>8&255) + "." + strconv.Itoa(n&255)
 }
 
-// TestTurnsRest verifies that the place of a failed attempt remains reserved for a pause while its account may queue
-// again, and that the place of any other attempt is released immediately.
+// TestTurnsRest verifies that the place of a failed attempt remains unused for a pause, while its account is free
+// immediately, and that the place of any other attempt is free immediately.
 func TestTurnsRest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var turns turns
@@ -243,8 +242,8 @@ func TestTurnsRest(t *testing.T) {
 	})
 }
 
-// TestFlowsAreForgotten verifies that flows without a delay are removed if there are many flows, and all flows if there
-// are too many.
+// TestFlowsAreForgotten verifies that flows without a delay are removed if there are many flows, and that all flows are
+// removed if there are too many.
 func TestFlowsAreForgotten(t *testing.T) {
 	l := &fairQueue{limit: 4}
 	for i := range 100 * finishFactor {

@@ -15,7 +15,7 @@ import (
 
 const month = 30 * 24 * time.Hour
 
-// keysOf returns the data of a Secret with one key of each of these ages, and the names of the keys.
+// keysOf returns the data of a Secret with a key of each age, and the names of the keys.
 func keysOf(t *testing.T, ages ...time.Duration) (data map[string][]byte, named []string) {
 	t.Helper()
 	data = map[string][]byte{}
@@ -36,7 +36,7 @@ func TestRotate(t *testing.T) {
 	for name, tc := range map[string]struct {
 		ages    []time.Duration
 		period  time.Duration
-		gone    []int // expected to be removed, by age
+		gone    []int // the ages of the keys that must be removed
 		made    bool
 		nextDue time.Duration
 	}{
@@ -91,7 +91,7 @@ func TestRotate(t *testing.T) {
 	}
 }
 
-// checkMade verifies that one key, or none, was added.
+// checkMade fails the test unless one key was added, or none if want is false.
 func checkMade(t *testing.T, rotated, data map[string][]byte, want bool) {
 	t.Helper()
 	keys, err := ParseKeys(rotated)
@@ -120,8 +120,8 @@ func TestRotateRejectsMalformedData(t *testing.T) {
 	}
 }
 
-// TestTokensOutliveRotations rotates the keys at the times that Rotate returns, for twelve periods. It verifies that
-// each token is valid until it expires, also on a replica that loads keys late.
+// TestTokensOutliveRotations verifies that each token is valid until it expires, even on a replica that loads keys
+// late. It rotates the keys at the times that Rotate returns, for twelve periods.
 func TestTokensOutliveRotations(t *testing.T) {
 	const longest = time.Hour // the maximum of --access-token-ttl
 	for _, period := range []time.Duration{time.Hour, 24 * time.Hour, month} {
@@ -170,7 +170,7 @@ func TestTokensOutliveRotations(t *testing.T) {
 	}
 }
 
-// outlives verifies that the signing key of a current token is kept until the token expires.
+// outlives fails the test unless the key of a current token is kept until the token expires.
 func outlives(t *testing.T, raw string, data map[string][]byte, now time.Time, ttl, period time.Duration) {
 	t.Helper()
 	clock := clocktesting.NewFakePassiveClock(now)

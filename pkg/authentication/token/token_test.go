@@ -74,8 +74,8 @@ func TestSignAndVerify(t *testing.T) {
 	}
 }
 
-// TestVerifiedAgain verifies that a token with a cached verification is rejected after its expiry, and after its key
-// has become invalid.
+// TestVerifiedAgain verifies that a token whose verification is cached is rejected after it has expired, and after its
+// key has become invalid.
 func TestVerifiedAgain(t *testing.T) {
 	verified := func(t *testing.T) (*fixture, string) {
 		t.Helper()
@@ -259,8 +259,8 @@ func segment(t *testing.T, v any) string {
 	return base64.RawURLEncoding.EncodeToString(raw)
 }
 
-// symmetric signs with the public key as the secret, which a verifier that trusts the algorithm in the header would
-// accept.
+// symmetric signs a token with the public key as a symmetric key. A verifier that trusts the algorithm in the header
+// would accept the token.
 func symmetric(t *testing.T, key Key, claims map[string]any) string {
 	t.Helper()
 	public, err := key.Private.PublicKey.ECDH()

@@ -30,8 +30,8 @@ func TestVerdictsAreKeptUntilAChange(t *testing.T) {
 	h.expect(t, "a denial", false, 4)
 }
 
-// TestVerdictsOfAnUnsettledChangeAreShort verifies that verdicts are valid for a short time after a change: the API
-// server may still use the old RBAC objects after it has sent the event.
+// TestVerdictsOfAnUnsettledChangeAreShort verifies that verdicts are valid only for a short time after a change. The
+// API server may still use the old RBAC objects after it has sent the event.
 func TestVerdictsOfAnUnsettledChangeAreShort(t *testing.T) {
 	h := newHarness(t, 10)
 	h.scope.hasChanged()
@@ -162,8 +162,8 @@ func TestQuestionsDiffer(t *testing.T) {
 	}
 }
 
-// TestConcurrentChanges makes concurrent requests and changes for the race detector. It verifies that no verdict is
-// older than the last settled change.
+// TestConcurrentChanges verifies with concurrent requests and changes that no verdict is older than the last settled
+// change. It is intended for the race detector.
 func TestConcurrentChanges(t *testing.T) {
 	h := newHarness(t, 50)
 	var group sync.WaitGroup
@@ -191,8 +191,8 @@ func TestConcurrentChanges(t *testing.T) {
 	}
 }
 
-// TestEachQuestionIsAskedWithoutAWatch verifies that reviews are not shared while changes are not watched, because a
-// review that began earlier may not include all changes.
+// TestEachQuestionIsAskedWithoutAWatch verifies that reviews are not shared while changes are not watched. A review
+// that began earlier may not include all changes.
 func TestEachQuestionIsAskedWithoutAWatch(t *testing.T) {
 	h := newHarness(t, 10)
 	h.scope.disconnected("roles")

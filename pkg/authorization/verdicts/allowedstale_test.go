@@ -11,8 +11,8 @@ import (
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 )
 
-// TestLastVerdicts verifies that an outage preserves the verdicts that were valid when it began, until a change is
-// seen.
+// TestLastVerdicts verifies that the verdicts that were valid at the beginning of an outage are used during the outage,
+// until a change is received.
 func TestLastVerdicts(t *testing.T) {
 	for name, test := range map[string]struct {
 		during func(h *harness)

@@ -42,8 +42,8 @@ func TestVerdictsAreFew(t *testing.T) {
 	}
 }
 
-// TestWatchesAreFew verifies that a new cluster replaces the least recently used one, and that the watch of a cluster
-// ends with its connection.
+// TestWatchesAreFew verifies that a new cluster replaces the least recently used cluster, and that the watch of a
+// cluster ends with its connection.
 func TestWatchesAreFew(t *testing.T) {
 	h := newHarness(t, 10)
 	t.Cleanup(h.Stop)
@@ -69,7 +69,8 @@ func TestWatchesAreFew(t *testing.T) {
 	}
 }
 
-// TestIdleWatchesEnd verifies that the watch of the RBAC objects of a cluster ends after idleTime without a question.
+// TestIdleWatchesEnd verifies that the watch of the RBAC objects of a cluster ends if no verdict is requested for
+// idleTime.
 func TestIdleWatchesEnd(t *testing.T) {
 	h := newHarness(t, 10)
 	t.Cleanup(h.Stop)

@@ -86,7 +86,8 @@ func (c *Cache) Stop() {
 	c.running.Wait()
 }
 
-// Roles returns the roles that bindings on the host grant a caller in the place of a read.
+// Roles returns the roles that bindings on the host grant a caller in the namespace, or in the whole cluster, of a
+// read.
 type Roles func(context.Context) ([]kubevisionv1alpha1.RoleReference, error)
 
 // AllowedStale returns true if the cluster allows the caller's read. The result comes from an access review with

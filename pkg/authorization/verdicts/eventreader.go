@@ -17,7 +17,7 @@ const (
 	maxEventBytes = 512 << 10
 	// readerBytes is the memory of a reader of events.
 	readerBytes = 4 << 10
-	// maxTextBytes is the length of the longest text that is kept of an event.
+	// maxTextBytes is the length of the longest string of an event that is kept.
 	maxTextBytes = 64
 )
 
@@ -103,7 +103,7 @@ func (r *eventReader) versionOfObject() (version string, err error) {
 	return version, err
 }
 
-// object consumes an object. It calls visit with the name of each member; visit must consume the value.
+// object consumes an object. It calls visit with the name of each member. visit must consume the value.
 func (r *eventReader) object(visit func(name string) error) error {
 	if err := r.expect('{'); err != nil {
 		return err
@@ -192,8 +192,9 @@ func (r *eventReader) value() (string, error) {
 	return r.rest()
 }
 
-// rest consumes a string after its opening quotation mark. It returns an empty string for a string with escapes or with
-// more than maxTextBytes bytes: types and resource versions are shorter and have no escapes.
+// rest consumes the rest of a string after its opening quotation mark, and returns the string. It returns an empty
+// string for a string with escapes or with more than maxTextBytes bytes: types and resource versions are shorter and
+// have no escapes.
 func (r *eventReader) rest() (string, error) {
 	length, plain := 0, true
 	for {

@@ -32,7 +32,7 @@ func TestEventReader(t *testing.T) {
 	}
 }
 
-// TestMalformedEvents verifies that incomplete, malformed and large events are refused.
+// TestMalformedEvents verifies that incomplete, malformed and large events are rejected.
 func TestMalformedEvents(t *testing.T) {
 	for text, want := range map[string]error{
 		"":                                   io.EOF,
@@ -55,8 +55,8 @@ func TestMalformedEvents(t *testing.T) {
 	}
 }
 
-// TestMemoryOfEvents verifies that a large event takes no memory in addition to the buffer: a member may send a part of
-// an event on each of its watches and keep the watches open.
+// TestMemoryOfEvents verifies that a large event uses no memory in addition to the buffer. A member may send a part of
+// an event on each of its watches, and keep the watches open.
 func TestMemoryOfEvents(t *testing.T) {
 	const most = 4 * readerBytes
 	large := strings.Repeat("x", maxEventBytes/2)

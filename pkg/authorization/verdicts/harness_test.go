@@ -60,7 +60,7 @@ func (h *harness) review(ctx context.Context) (bool, grants, error) {
 	return h.allowed.Load(), before, err
 }
 
-// answer implements a review by another account.
+// answer is like review, without the roles.
 func (h *harness) answer(ctx context.Context) (bool, error) {
 	allowed, _, err := h.review(ctx)
 	return allowed, err
@@ -72,7 +72,7 @@ func viewerRoles() []kubevisionv1alpha1.RoleReference {
 
 func number(n int) question { return question{byte(n & 0xff), byte(n >> 8 & 0xff)} }
 
-// expect asks the question, and verifies the total number of reviews.
+// expect requests a verdict, and verifies the result and the total number of reviews.
 func (h *harness) expect(t *testing.T, what string, allowed bool, reviews int) {
 	t.Helper()
 	got, err := h.verdict(t.Context(), h.scope, number(1), "alice", h.review)

@@ -14,7 +14,7 @@ import (
 )
 
 // Reviewed is like AllowedStale, for a review of a user of the host that another account requests. cluster is the
-// cluster that performs the review. It does not use verdicts during an outage. It returns an error of the review
+// cluster that performs the review. It does not use verdicts during an outage. It returns errors of the review
 // unchanged.
 func (c *Cache) Reviewed(
 	ctx context.Context, cluster *clusters.Connection, u user.Info, attributes authorizationv1.ResourceAttributes,

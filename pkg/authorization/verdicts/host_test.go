@@ -12,7 +12,7 @@ import (
 	"k8s.io/apiserver/pkg/authentication/user"
 )
 
-// newReviewing returns a harness whose clusters are watched from the first question.
+// newReviewing returns a harness in which the RBAC objects of clusters are watched from the first request.
 func newReviewing(t *testing.T) *harness {
 	t.Helper()
 	h := newHarness(t, 100)
@@ -101,7 +101,7 @@ func TestReviewed(t *testing.T) {
 	expect("when it is old", cluster, alice, use, true)
 }
 
-// TestReviewedFails verifies that an error is returned, and not cached.
+// TestReviewedFails verifies that an error is returned and not cached.
 func TestReviewedFails(t *testing.T) {
 	h := newReviewing(t)
 	cluster := &fakeConnection{done: make(chan struct{})}

@@ -9,7 +9,7 @@ func identityOf(name string, groups ...string) transport.ImpersonationConfig {
 	return transport.ImpersonationConfig{UserName: name, Groups: groups}
 }
 
-// identities returns identities that differ in one property each from alice in the groups a and b.
+// identities returns identities. Each differs in one property from the identity alice in the groups a and b.
 func identities() map[string]transport.ImpersonationConfig {
 	uid, extra, extras := identityOf("alice", "a", "b"), identityOf("alice", "a", "b"), identityOf("alice", "a", "b")
 	uid.UID = "1"

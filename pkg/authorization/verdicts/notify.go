@@ -27,7 +27,7 @@ func (c *Cache) Watched(cluster *clusters.Connection) bool {
 	return healthy
 }
 
-// Term is the validity of the result of a review.
+// Term is the period for which the result of a review is valid.
 type Term struct {
 	scope      *scope
 	generation uint64

@@ -164,7 +164,7 @@ func (s *scope) end() {
 	s.generation++
 }
 
-// endWhenIdle ends the watches after idleTime without a question, and when the connection is closed.
+// endWhenIdle ends the watches when no verdict was requested for idleTime, or when the connection is closed.
 func (s *scope) endWhenIdle(ctx context.Context, cluster connection) {
 	defer s.stop()
 	for {

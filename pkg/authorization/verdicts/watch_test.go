@@ -17,7 +17,7 @@ import (
 
 const bookmark = `{"type":"BOOKMARK","object":{"metadata":{"resourceVersion":"7"}}}` + "\n"
 
-// follow watches a server that sends the events, and returns the watcher when the watch has ended.
+// follow watches a server that sends the events. It returns the watcher when the watch has ended.
 func follow(t *testing.T, events string) (*watcher, error) {
 	t.Helper()
 	var versions []string
@@ -75,7 +75,7 @@ func TestFollow(t *testing.T) {
 			if w.version != test.version {
 				t.Errorf("the watch continues at %s", w.version)
 			}
-			if got := w.scope.generation - 2; got != test.changes { // one generation is due to the connection
+			if got := w.scope.generation - 2; got != test.changes { // the connection begins one generation
 				t.Errorf("%d changes were seen, want %d", got, test.changes)
 			}
 		})

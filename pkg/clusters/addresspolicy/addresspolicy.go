@@ -47,8 +47,9 @@ const (
 	host = "host"
 )
 
-// defaultDenied returns the addresses of the machine itself, the addresses of services of the machine such as the
-// metadata service of a cloud and the API server of the host, and addresses that belong to no host.
+// defaultDenied returns the networks that are denied by default: the addresses of the machine itself, the addresses of
+// services of the machine such as the metadata service of a cloud and the API server of the host, and addresses that
+// belong to no host.
 func defaultDenied() []string {
 	return []string{
 		self, host, "0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/4", "240.0.0.0/4", "100.100.100.200/32",

@@ -64,7 +64,7 @@ func TestCheckAllowed(t *testing.T) {
 	}
 }
 
-// TestDial verifies that a name is allowed or denied by the address that it resolves to.
+// TestDial verifies that the address to which a name is resolved determines whether the name is allowed.
 func TestDial(t *testing.T) {
 	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
@@ -91,8 +91,8 @@ func TestDial(t *testing.T) {
 	}
 }
 
-// TestCheckServer verifies that a denied server that needs no name lookup is rejected in every notation before a
-// connection is opened.
+// TestCheckServer verifies that a denied server is rejected in each notation before a connection is opened, if no name
+// lookup is necessary.
 func TestCheckServer(t *testing.T) {
 	t.Setenv("KUBERNETES_SERVICE_HOST", "10.96.0.1")
 	p := policy(t).WithHost("https://192.0.2.10:6443").WithHost("https://API.host.example/x")

@@ -50,8 +50,9 @@ func (p Policy) withEndpoint(e endpoint) Policy {
 	return p
 }
 
-// CheckServer returns ErrRefused if an address is denied without a lookup: an IP address in any notation, or a name of
-// the machine itself or of the host's API server. The address is the host of a URL, or a host and a port.
+// CheckServer returns ErrRefused if an address is denied. It performs no lookup, and recognizes IP addresses in any
+// notation and the names of the machine itself and of the host's API server. The address is the host of a URL, or a
+// host and a port.
 func (p Policy) CheckServer(address string) error {
 	name, port, err := net.SplitHostPort(address)
 	if err != nil {

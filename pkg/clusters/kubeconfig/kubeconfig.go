@@ -2,8 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package kubeconfig parses the kubeconfig of a member cluster. It accepts only the fields of an allow-list: inline
-// certificate data and tokens. It rejects fields that would run a program, read a file, use a proxy or impersonate a
-// user, and names them in the error.
+// certificate data and tokens. It rejects all other fields, such as those that run a program, read a file, use a proxy
+// or impersonate a user, and names them in the error.
 package kubeconfig
 
 import (
@@ -92,7 +92,7 @@ type userFields struct {
 	Extensions      []namedInternal `json:"extensions"`
 }
 
-// namedInternal is an extension that tools write. It is ignored.
+// namedInternal is the value of an extension that tools write. It is ignored.
 type namedInternal struct {
 	Name      string `json:"name"`
 	Extension any    `json:"extension"`

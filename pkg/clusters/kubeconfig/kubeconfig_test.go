@@ -25,7 +25,7 @@ func pair(tb testing.TB, expires time.Time) (certificate, key []byte) {
 	return issued.CertPEM, issued.KeyPEM
 }
 
-// written returns a kubeconfig with additional fields in its cluster, in its user, or at the top.
+// written returns a kubeconfig with additional fields in its cluster, in its user, or at the top level.
 func written(cluster, user, top string) string {
 	return fmt.Sprintf(`apiVersion: v1
 kind: Config

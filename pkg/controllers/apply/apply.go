@@ -120,7 +120,7 @@ func (w *Writer) find(ctx context.Context, desired client.Object) (client.Object
 	}
 	err = w.Live.Get(ctx, client.ObjectKeyFromObject(desired), existing)
 	if apierrors.IsNotFound(err) {
-		return nil, nil //nolint:nilnil // nothing of that name is an answer
+		return nil, nil //nolint:nilnil // the object does not exist
 	}
 	if err != nil {
 		return nil, fmt.Errorf("reading %s: %w", w.describe(desired), err)
@@ -136,7 +136,7 @@ func (w *Writer) cached(ctx context.Context, desired client.Object) (client.Obje
 	}
 	err = w.Client.Get(ctx, client.ObjectKeyFromObject(desired), existing, client.UnsafeDisableDeepCopy)
 	if apierrors.IsNotFound(err) || (err == nil && !isOwn(existing)) {
-		return nil, nil //nolint:nilnil // nothing of that name is an answer
+		return nil, nil //nolint:nilnil // the cache does not contain the object
 	}
 	if err != nil {
 		return nil, fmt.Errorf("reading %s: %w", w.describe(desired), err)

@@ -110,8 +110,9 @@ const (
 	perString, perRule = 16, 120
 )
 
-// trim replaces omitted rules or subjects with an empty one. So the object still counts as granting something, and
-// differs from what KubeVision writes.
+// trim removes the parts of an object that KubeVision cannot have written, except its name. It replaces the removed
+// rules or subjects by an empty one, so that the object still counts as an object that grants rights, and differs from
+// the objects that KubeVision writes.
 func trim(o client.Object) {
 	o.SetManagedFields(nil)
 	o.SetAnnotations(nil)

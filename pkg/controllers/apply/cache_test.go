@@ -32,8 +32,8 @@ func large(name string) metav1.ObjectMeta {
 	return meta
 }
 
-// TestTrim verifies that a foreign object with KubeVision's label takes little memory in a cache, and that the cached
-// object still shows that it grants rights.
+// TestTrim verifies that an object of another owner with KubeVision's label uses little memory in a cache, and that the
+// cached object still shows that it grants rights.
 func TestTrim(t *testing.T) {
 	const kept = 2 << 10
 	rules := make([]rbacv1.PolicyRule, 20_000)

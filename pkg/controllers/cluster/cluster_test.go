@@ -27,7 +27,7 @@ import (
 
 const (
 	hostName = "local"
-	// canary is part of each credential of these tests, so that a leak is detected.
+	// canary is a part of each credential of these tests, with which leaks are detected.
 	canary = "canary"
 )
 
@@ -47,7 +47,7 @@ func start(t *testing.T) (fixture.Set, *kubevisionv1alpha1.KubeVisionCluster) {
 	return s, c
 }
 
-// kubeconfig returns a valid kubeconfig of a cluster that cannot be reached, with an additional text for its user.
+// kubeconfig returns a valid kubeconfig of a cluster that cannot be reached. user is an additional text for its user.
 func kubeconfig(user string) map[string][]byte {
 	return map[string][]byte{clusters.KubeconfigKey: []byte(`{current-context: x, contexts: [{name: x, context:
 {cluster: c, user: u}}], clusters: [{name: c, cluster: {server: "https://member.example:6443"}}],
@@ -156,8 +156,8 @@ func TestClusterOutOfReach(t *testing.T) {
 	}
 }
 
-// TestRefusedKubeconfigs verifies that rejected kubeconfigs are reported in the status, field by field and without a
-// value, and are not used.
+// TestRefusedKubeconfigs verifies that rejected kubeconfigs are not used, and that the status names each rejected field
+// without its value.
 func TestRefusedKubeconfigs(t *testing.T) {
 	s, _ := start(t)
 	marker := filepath.Join(t.TempDir(), "marker")

@@ -113,7 +113,8 @@ func membershipChanged() predicate.Predicate {
 	}}
 }
 
-// requestsForHosts handles both sides of a change, so that the removal of a label is noticed.
+// requestsForHosts returns requests for the registrations of the host if a change affects one of KubeVision's objects.
+// It is called with both versions of a changed object, so that the removal of a label is noticed.
 func (r *Reconciler) requestsForHosts(ctx context.Context, o client.Object) []reconcile.Request {
 	if o.GetLabels()[names.ComponentLabel] == "" {
 		return nil
@@ -121,9 +122,10 @@ func (r *Reconciler) requestsForHosts(ctx context.Context, o client.Object) []re
 	return r.requestsFor(ctx, func(c *kubevisionv1alpha1.KubeVisionCluster) bool { return c.Spec.InCluster })
 }
 
-// requestsForMembers returns requests for the clusters that a change on a member affects: all members if the object was
-// not created for one binding, the clusters that are being compared if members were connected or closed, and the
-// cluster whose identity is disputed or that has exceeded its limit.
+// requestsForMembers returns requests for the clusters that a change on a member affects:
+//   - if o is nil, because a member was connected or closed: the clusters that wait for a comparison;
+//   - if o is a KubeVisionCluster: this cluster;
+//   - if o is an object that all bindings share: all members.
 func (r *Reconciler) requestsForMembers(ctx context.Context, o client.Object) []reconcile.Request {
 	if o == nil {
 		return r.requestsFor(ctx, func(c *kubevisionv1alpha1.KubeVisionCluster) bool {

@@ -28,8 +28,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/controllers/impersonation"
 )
 
-// TestListErrorKeepsTheFinalizer verifies that an error of the list keeps the finalizer, since it is unknown whether
-// the cluster is in use. The client is a fake, because no API server fails a List of a cache.
+// TestListErrorKeepsTheFinalizer verifies that the finalizer is kept if a list fails, because it is then unknown
+// whether the cluster is in use. The client is a fake, because no API server can make the list of a cache fail.
 func TestListErrorKeepsTheFinalizer(t *testing.T) {
 	scheme := runtime.NewScheme()
 	for _, add := range []func(*runtime.Scheme) error{kubevisionv1alpha1.AddToScheme, rbacv1.AddToScheme,

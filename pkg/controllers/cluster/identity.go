@@ -73,8 +73,8 @@ func reportUnreachable(c *kubevisionv1alpha1.KubeVisionCluster, reason, message 
 	return errors.New(message)
 }
 
-// reportConflict sets the conditions of a cluster that claims an identity without a proof. The cluster is not used. The
-// Event is the Event of the condition Ready.
+// reportConflict sets the conditions of a cluster that claims an identity without a proof. The cluster is not used. It
+// emits no Event, because the change of the condition Ready does.
 func reportConflict(c *kubevisionv1alpha1.KubeVisionCluster, conflict *clustercache.ConflictError) {
 	reportNotApplied(c)
 	condition.Set(&c.Status.Conditions, c.Generation, kubevisionv1alpha1.ClusterIdentityConflictCondition,

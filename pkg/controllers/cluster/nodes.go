@@ -25,7 +25,7 @@ const (
 	// nodesPerPage is the number of nodes in a page. maxNodePage is several times the size of their rows.
 	nodesPerPage = 500
 	maxNodePage  = 1 << 20
-	// maxNodePages is more than the pages of any cluster.
+	// maxNodePages bounds the number of pages. Every real cluster has fewer.
 	maxNodePages = 40
 
 	// maxContinue bounds the continue token.
@@ -51,8 +51,8 @@ type nodeTable struct {
 	} `json:"rows"`
 }
 
-// countNodes counts the nodes of a cluster, and those that are ready, in the table that kubectl shows. It has a row for
-// each node, while a Node object names all images on the node.
+// countNodes counts the nodes of a cluster and the ready nodes. It reads the table that kubectl shows, which has a row
+// for each node. Node objects are much larger, because they name all images on the node.
 func countNodes(ctx context.Context, client rest.Interface) (kubevisionv1alpha1.NodeCount, error) {
 	var count kubevisionv1alpha1.NodeCount
 	next := ""

@@ -55,7 +55,8 @@ func TestCountNodes(t *testing.T) {
 	}
 }
 
-// TestCountNodesOfHostileServers verifies that the read and held part of a response is bounded for all responses.
+// TestCountNodesOfHostileServers verifies that the parts of a response that are read and held are bounded, for each
+// response.
 func TestCountNodesOfHostileServers(t *testing.T) {
 	large := func(w io.Writer) {
 		_, _ = io.WriteString(w, `{"kind":"Table","rows":[{"cells":["`)

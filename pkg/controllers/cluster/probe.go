@@ -63,8 +63,8 @@ func Probe(ctx context.Context, kube kubernetes.Interface) (ProbeResult, error) 
 	return ProbeResult{ID: id, Version: version, Nodes: nodes}, nil
 }
 
-// probe writes the result of a probe to the status, except the claimed identity. An unreachable cluster is a result.
-// The returned error means that the caller must not continue.
+// probe writes the result of a probe to the status, except the claimed identity. If the cluster is unreachable, it sets
+// the conditions. If it returns an error, the caller must not continue.
 func (r *Reconciler) probe(
 	ctx context.Context, c *kubevisionv1alpha1.KubeVisionCluster, kube kubernetes.Interface,
 ) (ProbeResult, error) {

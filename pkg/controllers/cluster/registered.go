@@ -41,8 +41,8 @@ const (
 // errNoKubeconfig is returned if the Secret has no usable kubeconfig. The conditions contain the reason.
 var errNoKubeconfig = errors.New("there is no valid kubeconfig")
 
-// reconcileRegistered reconciles a cluster that is registered by kubeconfig. An unreachable cluster is a result and no
-// error.
+// reconcileRegistered reconciles a cluster that is registered by kubeconfig. It returns no error for an unreachable
+// cluster.
 func (r *Reconciler) reconcileRegistered(
 	ctx context.Context, c *kubevisionv1alpha1.KubeVisionCluster,
 ) (ctrl.Result, error) {

@@ -23,7 +23,7 @@ const (
 	kubernetesAggregate = "rbac.authorization.k8s.io/aggregate-to-"
 	kubevisionAggregate = "kubevision.io/aggregate-to-"
 
-	// devCluster and opsCluster are the roles behind dev and ops in the whole cluster.
+	// devCluster and opsCluster are the ClusterRoles of dev and ops that apply to the whole cluster.
 	devCluster = kubevisionv1alpha1.RoleDev + "-cluster"
 	opsCluster = kubevisionv1alpha1.RoleOps + "-cluster"
 
@@ -46,8 +46,8 @@ func builtInRoles() []*rbacv1.ClusterRole {
 		aggregated(kubevisionv1alpha1.RoleReadonly, "view"),
 		aggregated(devCluster, "view"),
 		aggregated(opsCluster, "view"),
-		// The view, edit and admin rules of the cluster omit cluster-scoped resources. These rules grant read access to
-		// them to subjects whose role applies to the whole cluster. In a RoleBinding, they have no effect.
+		// The view, edit and admin rules of the cluster omit cluster-scoped resources. With these rules, subjects whose
+		// role applies to the whole cluster can read such resources. In a RoleBinding, they have no effect.
 		clusterRole("kubevision:aggregate-cluster-view",
 			map[string]string{
 				kubevisionAggregate + kubevisionv1alpha1.RoleReadonly: "true",

@@ -52,7 +52,7 @@ type Registry struct {
 	host   *Cluster
 	scheme *runtime.Scheme
 	policy addresspolicy.Policy
-	// hostRegistration returns the registration of the host in force.
+	// hostRegistration returns the UID of the valid registration of the host.
 	hostRegistration func() types.UID
 	// registrations reads registrations from a cache.
 	registrations client.Reader
@@ -115,8 +115,8 @@ func (r *Registry) Retire(c *kubevisionv1alpha1.KubeVisionCluster) {
 	}
 }
 
-// maxEnded bounds the recorded registrations that have ended. Above it, those that are no longer in the cache are
-// removed. UIDs are never reused.
+// maxEnded bounds the recorded registrations that have ended. If there are more, the registrations that the cache no
+// longer contains are removed. UIDs are never reused.
 const maxEnded = 1024
 
 // remember adds a registration that has ended. The caller must hold the lock.
@@ -221,7 +221,7 @@ func (r *Registry) Connect(ctx context.Context, name, id string) error {
 	return nil
 }
 
-// Close closes the connection to a cluster, its watches, and ends its requests.
+// Close closes the connection to a cluster, and ends its watches and requests.
 func (r *Registry) Close(name string) {
 	r.mu.RLock()
 	m := r.members[name]

@@ -44,7 +44,7 @@ func newTestRegistry(t *testing.T, host *Cluster, all ...*kubevisionv1alpha1.Kub
 		clusters.NewPool(clusters.DefaultMemberCacheBytes))
 }
 
-// connectAt connects a registration at a version of its kubeconfig.
+// connectAt connects a registration with a version of its kubeconfig.
 func (r *Registry) connectAt(name, version string, c *Cluster) {
 	revision := clusters.Revision{Cluster: types.UID(name), Version: version}
 	limits := clusters.ControllerLimits(r.kept, time.Time{})
@@ -62,12 +62,13 @@ func (r *Registry) hold(id, name string) {
 	r.identities.holders[id] = registration{uid: types.UID(name), name: name}
 }
 
-// proven records the proof that a registration leads to the cluster of another one, for their current connections.
+// proven records the proof that a registration leads to the cluster of another registration, for their current
+// connections.
 func (r *Registry) proven(name, holder string) {
 	r.identities.proofs[types.UID(name)] = proof{own: r.members[name].revision, holder: r.members[holder].revision}
 }
 
-// wants compares the targets of registrations. A nil target means ErrNotConnected.
+// wants compares the clusters of registrations with the expected ones. A nil cluster means ErrNotConnected.
 func (r *Registry) wants(t *testing.T, what string, want map[string]*Cluster) {
 	t.Helper()
 	for name, c := range want {
@@ -78,13 +79,13 @@ func (r *Registry) wants(t *testing.T, what string, want map[string]*Cluster) {
 	}
 }
 
-// TestTwins verifies that two registrations are one target while there is a proof for their current connections.
+// TestTwins verifies that two registrations are one target while a proof for their current connections exists.
 func TestTwins(t *testing.T) {
 	host, holder, twin, third := &Cluster{ID: "host"}, &Cluster{ID: "1"}, &Cluster{ID: "1"}, &Cluster{ID: "1"}
 	r := newTestRegistry(t, host)
 	r.hold("1", "b")
 	r.connectAt("b", "1", holder)
-	r.connectAt("a", "1", twin) // sorts first
+	r.connectAt("a", "1", twin) // the first one in order
 	r.connectAt("c", "1", third)
 	r.wants(t, "without proof", map[string]*Cluster{"a": nil, "b": holder, "c": nil})
 	if all := r.All(); !slices.Equal(all, []*Cluster{host, holder}) {
@@ -108,11 +109,11 @@ func TestTwins(t *testing.T) {
 	r.wants(t, "with the holder again", map[string]*Cluster{"a": holder, "b": holder, "c": holder})
 
 	r.Retire(registered("c", 0))
-	r.hold("1", "d") // another registration of any name
+	r.hold("1", "d") // any other registration
 	r.wants(t, "with another holder", map[string]*Cluster{"a": nil, "b": nil})
 }
 
-// TestOneRegistrationOfTheHost verifies that the oldest registration of the host is active, and that a member which
+// TestOneRegistrationOfTheHost verifies that the oldest registration of the host is valid, and that a member that
 // claims to be the host is ignored.
 func TestOneRegistrationOfTheHost(t *testing.T) {
 	host := &Cluster{ID: "host"}
@@ -135,8 +136,8 @@ func TestOneRegistrationOfTheHost(t *testing.T) {
 	}
 }
 
-// TestClaims verifies that the first registration holds an identity until its end, even if caches are stale, and that
-// after a restart the oldest registration whose status has the identity holds it.
+// TestClaims verifies that the first registration holds an identity until its end, even if caches are stale. After a
+// restart, the oldest registration whose status has the identity must hold it.
 func TestClaims(t *testing.T) {
 	a, b, c := registered("a", 3), registered("b", 2), registered("c", 1)
 	wants := func(r *Registry, claims, want *kubevisionv1alpha1.KubeVisionCluster,
@@ -169,8 +170,8 @@ func TestClaims(t *testing.T) {
 	wants(r, c, a, confirmed(a), confirmed(b), c) // from a stale cache
 }
 
-// TestReleaseHandsOver verifies the release of the holder of an identity: registrations with a valid proof remain
-// connected, and a registration without one does not.
+// TestReleaseHandsOver verifies the release of the holder of an identity. Registrations with a valid proof must remain
+// connected, and a registration without a proof must not.
 func TestReleaseHandsOver(t *testing.T) {
 	r := newTestRegistry(t, &Cluster{ID: "host"})
 	holder, twin, false1 := &Cluster{ID: "1"}, &Cluster{ID: "1"}, &Cluster{ID: "1"}
@@ -214,8 +215,8 @@ func TestAViewStays(t *testing.T) {
 	}
 }
 
-// TestRetired verifies that a cluster in cleanup is available only to its cleanup, also if it is connected again for
-// that, and does not replace another registration.
+// TestRetired verifies that a cluster in cleanup is available only to its cleanup, even if the cleanup connects it
+// again, and that it does not replace another registration.
 func TestRetired(t *testing.T) {
 	host, one, twin := &Cluster{ID: "host"}, &Cluster{ID: "1"}, &Cluster{ID: "1"}
 	r := newTestRegistry(t, host)
@@ -235,8 +236,8 @@ func TestRetired(t *testing.T) {
 	r.wants(t, "the other registration", map[string]*Cluster{"b": twin})
 }
 
-// TestEndedRegistrations verifies that ended registrations which are still in the cache are remembered, and a bounded
-// number of others.
+// TestEndedRegistrations verifies that all ended registrations that are still in the cache are recorded, and a bounded
+// number of other ended registrations.
 func TestEndedRegistrations(t *testing.T) {
 	known := registered("known", 1)
 	r := newTestRegistry(t, &Cluster{ID: "host"}, known)

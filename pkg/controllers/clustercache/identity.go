@@ -173,7 +173,8 @@ func (r *Registry) prove(
 	return nil
 }
 
-// compare first creates the namespace of the proof, together with the impersonating account.
+// compare returns true if two members are the same cluster. It first creates the impersonating account of the holder,
+// because the Secret of the proof is in the namespace of that account.
 func (r *Registry) compare(ctx context.Context, holder, other *member) (bool, error) {
 	if err := holder.cluster.Impersonator.Ensure(ctx); err != nil {
 		return false, fmt.Errorf("preparing the comparison: %w", err)
@@ -312,8 +313,8 @@ func (r *Registry) isProven(m *member, holder registration) bool {
 	return ok && p.own == m.revision && p.holder.Cluster == holder.uid && (other == nil || other.revision == p.holder)
 }
 
-// Release ends the identity of a registration, and closes its connection. If another registration is proven to lead to
-// the same cluster, it becomes the holder.
+// Release releases the identity that a registration holds, and closes its connection. If another registration is proven
+// to lead to the same cluster, it becomes the holder.
 func (r *Registry) Release(uid types.UID, name string) {
 	r.mu.Lock()
 	r.remember(r.identities.ended, uid)

@@ -54,10 +54,11 @@ type member struct {
 	kube     kubernetes.Interface
 	cluster  *Cluster
 	// running ends when the connection is closed.
-	running context.Context //nolint:containedctx // it is the connection's life, not a request's
+	running context.Context //nolint:containedctx // it ends with the connection, not with a request
 	stop    context.CancelFunc
 	opened  time.Time
-	// caches are running. No more are started once the connection is closed.
+	// startMu guards the start of caches, because no cache may start after the connection was closed. caches counts the
+	// running caches.
 	startMu sync.Mutex
 	caches  sync.WaitGroup
 	// exceeded is true if the cluster has exceeded the limit of one cluster.
@@ -201,7 +202,8 @@ func watchOwn(ctx context.Context, c cache.Cache, tell func(client.Object)) erro
 	return nil
 }
 
-// watchOthers does not report the objects of the initial list: the new connection is reported instead.
+// watchOthers watches the metadata of namespaces and ClusterRoles, and calls tell for each change. It does not report
+// the objects of the initial list, because the new connection is reported instead.
 func watchOthers(ctx context.Context, c cache.Cache, tell func(client.Object)) error {
 	for _, gvk := range []schema.GroupVersionKind{
 		corev1.SchemeGroupVersion.WithKind("Namespace"), rbacv1.SchemeGroupVersion.WithKind("ClusterRole"),

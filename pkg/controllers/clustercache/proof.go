@@ -52,7 +52,7 @@ func carriesNonce(ctx context.Context, from, to kubernetes.Interface, secret str
 	written := corev1apply.Secret(secret, names.Namespace).
 		WithLabels(map[string]string{names.ManagedByLabel: names.ManagedBy}).
 		WithData(map[string][]byte{nonceKey: nonce})
-	// deferred before the write, because a write without a response may have succeeded
+	// The removal is deferred before the write, because a write without a response may have succeeded.
 	defer func() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), proofTimeout)
 		defer cancel()
@@ -61,7 +61,7 @@ func carriesNonce(ctx context.Context, from, to kubernetes.Interface, secret str
 			reterr = errors.Join(reterr, fmt.Errorf("removing secret %s: %w", secret, err))
 		}
 	}()
-	// Replaces the nonce of an earlier proof.
+	// Force replaces the nonce of an earlier proof.
 	options := metav1.ApplyOptions{FieldManager: names.FieldManager, Force: true}
 	if _, err := from.CoreV1().Secrets(names.Namespace).Apply(ctx, written, options); err != nil {
 		return false, fmt.Errorf("writing secret %s: %w", secret, err)

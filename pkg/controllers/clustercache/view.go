@@ -21,7 +21,7 @@ import (
 type View struct {
 	all        []*Cluster
 	registered map[types.UID]*Cluster
-	// host is the registration of the host in force.
+	// host is the UID of the valid registration of the host.
 	host types.UID
 }
 
@@ -51,9 +51,9 @@ func (r *Registry) View() *View {
 	return v
 }
 
-// clusterOf returns the Cluster of a member: that of the registration that holds the identity, if the member is proven
-// to be the same cluster and the holder is connected. Otherwise, members that are proven to be the same cluster share
-// an entry in alone. It returns nil without a proof. The caller must hold the lock.
+// clusterOf returns the Cluster of a member. Members that are proven to be the same cluster share one Cluster: the
+// Cluster of the holder of the identity if the holder is connected, and otherwise an entry of alone. It returns nil
+// without a proof. The caller must hold the lock.
 func (r *Registry) clusterOf(m *member, alone map[clusters.Revision]*Cluster) *Cluster {
 	holder, ok := r.identities.holders[m.cluster.ID]
 	switch {
@@ -74,9 +74,9 @@ func (r *Registry) clusterOf(m *member, alone map[clusters.Revision]*Cluster) *C
 	return alone[with]
 }
 
-// Get returns the cluster of a registration. Registrations that are proven to lead to the same cluster have the same
-// one. It returns clusters.ErrNotConnected if the cluster is unreachable, is being cleaned up, or claims the identity
-// of another registration.
+// Get returns the cluster of a registration. Registrations that are proven to lead to the same cluster share one
+// Cluster. It returns clusters.ErrNotConnected if the cluster is unreachable, is being cleaned up, or claims the
+// identity of another registration.
 func (v *View) Get(c *kubevisionv1alpha1.KubeVisionCluster) (*Cluster, error) {
 	if c.Spec.InCluster && c.UID == v.host {
 		return v.all[0], nil

@@ -60,8 +60,8 @@ func (p *Patcher) note(object client.Object) {
 }
 
 // Patch records the current state of an object. It returns a function that writes the status of the object if it has
-// changed by then, and an Event if the Ready condition has changed. A Reconcile function defers that function, which
-// adds its error to the result.
+// changed since, and emits an Event if the Ready condition has changed. A Reconcile function must defer the returned
+// function, which adds its error to *reterr.
 func (p *Patcher) Patch(
 	ctx context.Context, c client.Client, recorder events.EventRecorder, object client.Object,
 	conditions *[]metav1.Condition,

@@ -16,7 +16,7 @@ import (
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 )
 
-// TestBehind verifies that a reconciler does not start with a status that is older than the last written one.
+// TestBehind verifies that a reconciler does not begin with a status that is older than the last written status.
 func TestBehind(t *testing.T) {
 	scheme := runtime.NewScheme()
 	if err := kubevisionv1alpha1.AddToScheme(scheme); err != nil {
@@ -56,7 +56,7 @@ func TestBehind(t *testing.T) {
 		t.Fatal(err)
 	}
 	later := again.DeepCopy()
-	later.ResourceVersion = strconv.Itoa(version + 1) // another client has changed it
+	later.ResourceVersion = strconv.Itoa(version + 1) // another client has changed the object
 	if !p.IsStale(written) || p.IsStale(later) || len(p.written) != 0 {
 		t.Errorf("written %v", p.written)
 	}

@@ -44,7 +44,7 @@ type AccountManager struct {
 	next   *pass
 }
 
-// pass is one pass over the bindings, for all calls that precede its beginning.
+// pass is one pass over the bindings. All calls that were made before its beginning share it.
 type pass struct {
 	done chan struct{}
 	err  error
@@ -132,9 +132,9 @@ func (k *AccountManager) bindRole(ctx context.Context, role, binding client.Obje
 	return k.Writer.Apply(ctx, binding)
 }
 
-// bindRoleInNamespace skips a namespace that does not exist, is being deleted, rejects the role, or has a role of that
-// name with another owner. An administrator of a namespace can create a quota, or an object of that name with a
-// finalizer.
+// bindRoleInNamespace is like bindRole, for a Role in a namespace. It skips a namespace that does not exist, is being
+// deleted, rejects the role, or has a role of that name with another owner. An administrator of a namespace can create
+// a quota, or an object of that name with a finalizer.
 func (k *AccountManager) bindRoleInNamespace(ctx context.Context, s *shard) error {
 	err := k.bindRole(ctx, s.role(), s.roleBinding())
 	switch {
@@ -148,8 +148,8 @@ func (k *AccountManager) bindRoleInNamespace(ctx context.Context, s *shard) erro
 	return err
 }
 
-// ensureAccount creates the ServiceAccount. A ServiceAccount of another owner must not be able to impersonate: the
-// owner may hold its tokens.
+// ensureAccount creates the ServiceAccount. If the existing ServiceAccount has another owner, it revokes all rights of
+// the account, because the owner may hold tokens of it.
 func (k *AccountManager) ensureAccount(ctx context.Context) error {
 	if err := k.ensureNamespace(ctx); err != nil {
 		return err
@@ -167,7 +167,7 @@ func (k *AccountManager) ensureNamespace(ctx context.Context) error {
 	}
 	account := &corev1.ServiceAccount{ObjectMeta: metadata(names.Namespace, names.Impersonator)}
 	if err := k.Writer.Client.Get(ctx, client.ObjectKeyFromObject(account), account); err == nil {
-		return nil // as is the namespace of the account
+		return nil // The namespace exists, because it contains the account.
 	}
 	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: names.Namespace, Labels: map[string]string{
 		names.ManagedByLabel: names.ManagedBy, names.ComponentLabel: component,

@@ -47,8 +47,8 @@ type shard struct {
 }
 
 // split distributes names over the necessary number of shards. A full shard is split by the next bit of the hashes of
-// the names: a name keeps its place while others are added and removed, and no user can choose names that all fall
-// into one shard.
+// the names: a name stays in its shard while other names are added and removed, and no user can choose names that all
+// belong to one shard.
 func split(entries []entry, namespace string) []*shard {
 	slices.SortFunc(entries, func(a, b entry) int {
 		return cmp.Or(cmp.Compare(a.resource, b.resource), cmp.Compare(a.name, b.name))

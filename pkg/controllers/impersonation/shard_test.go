@@ -31,7 +31,7 @@ func namesIn(shards []*shard) map[string]sets.Set[string] {
 	return out
 }
 
-// TestSplit verifies that every name is in one role, that the roles are far smaller than etcd's limit, and that an
+// TestSplit verifies that each name is in one role, that the roles are far smaller than the limit of etcd, and that an
 // additional name changes one role.
 func TestSplit(t *testing.T) {
 	if got := split(nil, ""); len(got) != 1 || got[0].roleName() != "kubevision-impersonator" ||
@@ -71,7 +71,7 @@ func TestSplit(t *testing.T) {
 	}
 }
 
-// TestSplitNamesOfOneHalf verifies that names which repeatedly fall into one half are split further.
+// TestSplitNamesOfOneHalf verifies that a shard is split several times if all names belong to one half.
 func TestSplitNamesOfOneHalf(t *testing.T) {
 	var chosen []entry
 	for _, e := range longNames(20000) {

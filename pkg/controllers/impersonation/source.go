@@ -60,8 +60,8 @@ func NewSource(reader client.Reader) *Source {
 	return &Source{Reader: reader, seed: maphash.MakeSeed()}
 }
 
-// Read returns the current desired state. It reads the objects each time and compares a checksum of their versions. An
-// event handler that marks a change could run after the caller's own.
+// Read returns the current desired state. It lists the objects on each call, and compares a checksum of their versions.
+// An event handler that records changes is not sufficient, because it could run after the event handler of the caller.
 func (s *Source) Read(ctx context.Context) (*Desired, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -96,7 +96,7 @@ func (s *Source) identify(o *metav1.ObjectMeta) uint64 {
 		state |= 1
 	}
 	var number [8]byte
-	binary.LittleEndian.PutUint64(number[:], uint64(state)) //nolint:gosec // any number will do
+	binary.LittleEndian.PutUint64(number[:], uint64(state)) //nolint:gosec // only the bits matter
 	_, _ = h.Write(number[:])
 	return h.Sum64()
 }

@@ -33,7 +33,7 @@ func (c counts) parameter(l Limits, at time.Time) *kubevisionv1alpha1.ObjectQuot
 	}
 }
 
-// verdict is what the policy concludes from a limit and its use.
+// verdict is the conclusion of the policy from a limit and its usage.
 type verdict struct {
 	flag    string
 	limit   int64

@@ -13,7 +13,8 @@ import (
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 )
 
-// TestVerdicts verifies that the parameter has the numbers and limits, and that a verdict changes with a limit only.
+// TestVerdicts verifies that the parameter contains the numbers and limits, and that a verdict changes only when a
+// number reaches its limit or falls below it.
 func TestVerdicts(t *testing.T) {
 	limits := Limits{Users: 3, Clusters: 2, RoleBindings: 1, Bytes: 100}
 	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
@@ -53,7 +54,7 @@ func TestVerdicts(t *testing.T) {
 	}
 }
 
-// TestSizes verifies that an object is encoded only after a change, and forgotten after its deletion.
+// TestSizes verifies that an object is encoded only after a change, and that its size is dropped after its deletion.
 func TestSizes(t *testing.T) {
 	u := &kubevisionv1alpha1.KubeVisionUser{}
 	u.UID, u.ResourceVersion = "1", "1"

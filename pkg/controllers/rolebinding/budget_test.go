@@ -16,8 +16,8 @@ import (
 
 const mib = 1 << 20
 
-// served returns, for each binding from the oldest to the newest, whether its wanted size is granted. An entry is the
-// wanted and the held size in MiB. Every binding has a different role.
+// served returns for each binding, from the oldest to the newest, whether its wanted size is granted, and the held size
+// of all bindings. An entry contains the wanted size and the held size in MiB. Each binding has a different role.
 func served(entries [][2]int64) ([]bool, int64) {
 	charges := map[types.UID]*charge{}
 	var ordered []*kubevisionv1alpha1.KubeVisionRoleBinding
@@ -66,8 +66,8 @@ func TestBudgetIsSpentInTheOrderOfCreation(t *testing.T) {
 	}
 }
 
-// TestOneRoleLeavesRoomForOthers verifies that the bindings of one role leave room for those of other roles: an
-// administrator may need one to repair the damage that the holder of a right to bind one role has done.
+// TestOneRoleLeavesRoomForOthers verifies that the bindings of one role leave a part of the budget to bindings of other
+// roles. An administrator may need such a binding after a user who may bind one role has exhausted the budget.
 func TestOneRoleLeavesRoomForOthers(t *testing.T) {
 	charges := map[types.UID]*charge{}
 	var ordered []*kubevisionv1alpha1.KubeVisionRoleBinding
@@ -87,8 +87,8 @@ func TestOneRoleLeavesRoomForOthers(t *testing.T) {
 	}
 }
 
-// TestWantedOn verifies the size of a binding with the most and longest subjects, of a role that excludes protected
-// namespaces and of one that does not.
+// TestWantedOn verifies the size of a binding with the maximum number of subjects with the longest names, for a role
+// that excludes protected namespaces and for another role.
 func TestWantedOn(t *testing.T) {
 	b := &kubevisionv1alpha1.KubeVisionRoleBinding{}
 	b.Spec.RoleRef.Name = kubevisionv1alpha1.RoleDev

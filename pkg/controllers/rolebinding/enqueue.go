@@ -27,7 +27,7 @@ import (
 type queue = workqueue.TypedRateLimitingInterface[reconcile.Request]
 
 // background is a queue that adds requests with low priority. Changes of bindings, users, clusters and namespaces may
-// revoke rights, so they go before the thousands of events of objects that the controller creates itself.
+// revoke rights, so they have priority over the thousands of events of objects that the controller creates itself.
 type background struct{ queue }
 
 // Add enqueues a request with low priority.
@@ -44,8 +44,8 @@ func inBackground(s source.Source) source.Source {
 	return source.Func(func(ctx context.Context, q queue) error { return s.Start(ctx, background{q}) })
 }
 
-// madeObjectHandler enqueues the binding for which an object was created. It reads the labels before and after a
-// change, so that the removal of the label is noticed.
+// madeObjectHandler returns a handler that enqueues the binding for which an object was created. It reads the labels
+// before and after a change, so that the removal of the label is noticed.
 func madeObjectHandler() handler.EventHandler {
 	add := func(q queue, objects ...client.Object) {
 		for _, o := range objects {
@@ -68,8 +68,8 @@ func requestsForLabel(o client.Object) []reconcile.Request {
 	return []reconcile.Request{{NamespacedName: client.ObjectKey{Name: o.GetLabels()[names.RoleBindingLabel]}}}
 }
 
-// userHandler enqueues the bindings that name a user whose existence or groups have changed, and those that name one
-// of the groups.
+// userHandler returns a handler that enqueues the bindings that name a user whose existence or groups have changed, and
+// the bindings that name one of these groups.
 func (r *Reconciler) userHandler() handler.EventHandler {
 	add := func(ctx context.Context, q queue, user string, groups sets.Set[string]) {
 		for _, request := range r.requestsFor(ctx, func(b *kubevisionv1alpha1.KubeVisionRoleBinding) bool {
@@ -109,8 +109,8 @@ func groupsOf(o client.Object) sets.Set[string] {
 	return sets.New(u.Spec.Groups...)
 }
 
-// requestsForMember enqueues the bindings that a change of a member affects: all bindings, if the member has become
-// reachable or unreachable.
+// requestsForMember returns requests for the bindings that a change on a member affects: all bindings, if the member
+// has become reachable or unreachable.
 func (r *Reconciler) requestsForMember(ctx context.Context, o client.Object) []reconcile.Request {
 	m, isMetadata := o.(*metav1.PartialObjectMetadata)
 	switch {
@@ -125,8 +125,8 @@ func (r *Reconciler) requestsForMember(ctx context.Context, o client.Object) []r
 	}
 }
 
-// ownRoleHandler enqueues the bindings of a built-in role that was created, deleted, or has lost KubeVision's label, or
-// that has got its first rules. The cache of KubeVision's objects drops a role that loses the label.
+// ownRoleHandler returns a handler that enqueues the bindings of a built-in role that was created, deleted, has lost
+// KubeVision's label, or has got its first rules. The cache of KubeVision's objects drops a role that loses the label.
 func (r *Reconciler) ownRoleHandler() handler.EventHandler {
 	add := func(ctx context.Context, q queue, o client.Object) {
 		for _, request := range r.requestsForOwnRole(ctx, o) {
@@ -160,7 +160,8 @@ func requestsForMadeObject(_ context.Context, o client.Object) []reconcile.Reque
 	return requestsForLabel(o)
 }
 
-// requestsForOrphans returns the bindings, existing or not, that have objects on the reachable members.
+// requestsForOrphans returns requests for the bindings that have objects on the reachable members, including bindings
+// that no longer exist.
 func (r *Reconciler) requestsForOrphans(ctx context.Context) []reconcile.Request {
 	found := sets.New[reconcile.Request]()
 	for _, t := range r.Targets.All()[1:] { // all clusters except the host
@@ -175,8 +176,8 @@ func (r *Reconciler) requestsForOrphans(ctx context.Context) []reconcile.Request
 	return found.UnsortedList()
 }
 
-// requestsForNamespace returns the bindings that are implemented with RoleBindings, and the bindings of
-// ServiceAccounts in the namespace, for which the impersonating account needs a Role there.
+// requestsForNamespace returns requests for the bindings that are implemented with RoleBindings, and for the bindings
+// of ServiceAccounts in the namespace. The impersonating account needs a Role in the namespace for the latter.
 func (r *Reconciler) requestsForNamespace(ctx context.Context, namespace client.Object) []reconcile.Request {
 	return r.requestsFor(ctx, func(b *kubevisionv1alpha1.KubeVisionRoleBinding) bool {
 		return b.Spec.Namespaces != nil || bindings.SparesProtected(b.Spec.RoleRef) ||
@@ -186,14 +187,14 @@ func (r *Reconciler) requestsForNamespace(ctx context.Context, namespace client.
 	})
 }
 
-// requestsForRole returns the bindings of a ClusterRole that was created or deleted.
+// requestsForRole returns requests for the bindings of a ClusterRole that was created or deleted.
 func (r *Reconciler) requestsForRole(ctx context.Context, role client.Object) []reconcile.Request {
 	return r.requestsFor(ctx, func(b *kubevisionv1alpha1.KubeVisionRoleBinding) bool {
 		return slices.Contains(bindings.ClusterRoles(b.Spec.RoleRef), role.GetName())
 	})
 }
 
-// requestsForCluster returns the bindings that select a cluster.
+// requestsForCluster returns requests for the bindings that select a cluster.
 func (r *Reconciler) requestsForCluster(ctx context.Context, cluster client.Object) []reconcile.Request {
 	return r.requestsFor(ctx, func(b *kubevisionv1alpha1.KubeVisionRoleBinding) bool {
 		selected, err := bindings.SelectsCluster(b.Spec.Clusters, cluster.GetName(), cluster.GetLabels())

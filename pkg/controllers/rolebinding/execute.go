@@ -125,7 +125,7 @@ func (r *Reconciler) grantOnCluster(ctx context.Context, g *grant) error {
 		}
 		err := g.target.Writer.Apply(ctx, inNamespaces[i])
 		if !apierrors.IsNotFound(err) && !apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause) {
-			failed.add(err) // the namespace still exists
+			failed.add(err) // the namespace is not being deleted
 		}
 		if err == nil {
 			written.Add(1)
@@ -138,7 +138,7 @@ func (r *Reconciler) grantOnCluster(ctx context.Context, g *grant) error {
 }
 
 // finalize removes all objects of the binding. It does not wait for unreachable members: without the right to use a
-// member no subject gets there, and the remaining objects are removed when it is reachable again.
+// member, subjects cannot reach the member, and the remaining objects are removed when the member is reachable again.
 func (r *Reconciler) finalize(ctx context.Context, b *kubevisionv1alpha1.KubeVisionRoleBinding) error {
 	return finalizer.Finish(ctx, r.Client, b, finalizerName, func(ctx context.Context) error {
 		err := errors.Join(r.removeAll(ctx, r.Targets.Host(), b.Name), r.removeFromMembers(ctx, b.Name))

@@ -74,7 +74,7 @@ func using(b *kubevisionv1alpha1.KubeVisionRoleBinding, subjects ...string) gran
 	return grants.Using(b, hostName, subjects...)
 }
 
-// awaitMade waits until exactly these objects exist for the binding.
+// awaitMade waits until the binding has exactly the given objects.
 func awaitMade(t *testing.T, s fixture.Set, b *kubevisionv1alpha1.KubeVisionRoleBinding, want ...grants.Objects) {
 	t.Helper()
 	fixture.Eventually(t, "wait for the objects of binding "+b.Name, func(ctx context.Context) error {

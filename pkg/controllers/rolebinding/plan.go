@@ -50,7 +50,7 @@ type grant struct {
 	target *clustercache.Cluster
 	// subjects are the subjects of the role on the cluster.
 	subjects []rbacv1.Subject
-	// objects are in the order in which they are applied.
+	// objects are the desired objects, in the order in which they are applied.
 	objects []client.Object
 	// namespaces are the namespaces that get a RoleBinding.
 	namespaces []namespace
@@ -58,12 +58,12 @@ type grant struct {
 	absent []string
 	// roleMissing is true if the ClusterRole does not exist.
 	roleMissing bool
-	// roles maps each built-in ClusterRole that the objects bind to whether it exists.
+	// roles contains the built-in ClusterRoles that the objects bind. The value is true if the role exists.
 	roles map[string]bool
-	// ruleless contains the aggregating roles among them that have no rules yet.
+	// ruleless contains the aggregating roles in roles that have no rules yet.
 	ruleless map[string]bool
-	// unread is the error of reading the namespaces. Existing RoleBindings are then kept, but not for removed subjects
-	// or another role.
+	// unread is the error of reading the namespaces. If it is set, existing RoleBindings are kept, but not for removed
+	// subjects or another role.
 	unread error
 	// excess is the reason for which the budget does not cover the objects.
 	excess string

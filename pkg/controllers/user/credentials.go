@@ -190,7 +190,7 @@ func (r *Reconciler) isImported(ctx context.Context, stored *corev1.Secret, valu
 	}
 	hash, err := password.Parse(last)
 	if err != nil {
-		return false, nil //nolint:nilerr // what cannot be read is replaced
+		return false, nil //nolint:nilerr // an unreadable value is replaced
 	}
 	err = r.Hasher.Verify(ctx, value, hash)
 	if errors.Is(err, password.ErrMismatch) {
@@ -237,7 +237,7 @@ func (r *Reconciler) readCredentials(
 	err := r.Client.Get(ctx, types.NamespacedName{Namespace: names.Namespace, Name: names.CredentialsSecret(u.Name)},
 		secret)
 	if apierrors.IsNotFound(err) {
-		return nil, nil //nolint:nilnil // no credentials yet is an answer
+		return nil, nil //nolint:nilnil // the user has no credentials yet
 	}
 	if err != nil {
 		return nil, fmt.Errorf("reading the credentials: %w", err)
@@ -295,7 +295,8 @@ func (r *Reconciler) update(ctx context.Context, stored *corev1.Secret, version 
 	return nil
 }
 
-// trimLineEnd removes one line end, which editors and echo append. Clients cannot send a password that ends in one.
+// trimLineEnd removes one newline at the end, which editors and echo append. Clients cannot send a password that ends
+// in a newline.
 func trimLineEnd(value string) string {
 	return strings.TrimSuffix(strings.TrimSuffix(value, "\n"), "\r")
 }

@@ -25,8 +25,8 @@ func TestDeletedCredentialsComeBack(t *testing.T) {
 	hasPassword(t, s, u.Name, value)
 }
 
-// TestForeignSecrets verifies that the controller neither uses nor changes a Secret with the name of the credentials
-// that another client has created.
+// TestForeignSecrets verifies that the controller neither uses nor changes a Secret of another owner that has the name
+// of the credentials.
 func TestForeignSecrets(t *testing.T) {
 	s := start(t)
 	for name, change := range map[string]func(*corev1.Secret, string){

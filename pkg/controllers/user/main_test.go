@@ -21,7 +21,7 @@ import (
 	"github.com/kubevision-io/kubevision/test/controlplane"
 )
 
-// canary is the prefix of every password of these tests, so that a leak is detected.
+// canary is the prefix of all passwords of these tests, with which leaks are detected.
 const canary = "canary-"
 
 var shared controlplane.Shared

@@ -39,7 +39,8 @@ func TestPasswordOfAnotherKey(t *testing.T) {
 	hasPassword(t, s, u.Name, value)
 }
 
-// TestInvalidSecrets verifies that an invalid Secret is reported without its data, and that its correction is noticed.
+// TestInvalidSecrets verifies that the status reports an invalid Secret without its data, and that a corrected Secret
+// is imported.
 func TestInvalidSecrets(t *testing.T) {
 	s := start(t)
 	const invalidHash = "not a valid hash"
@@ -87,7 +88,7 @@ func TestInvalidSecrets(t *testing.T) {
 }
 
 // TestExpensiveHashOfAnEarlierVersion verifies that the limit of the cost also applies to a hash in the credentials,
-// where a version without the limit may have written it.
+// which a version without the limit may have written.
 func TestExpensiveHashOfAnEarlierVersion(t *testing.T) {
 	s := start(t)
 	source := newSource(t, s, withPassword(newPassword()))

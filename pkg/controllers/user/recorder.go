@@ -11,7 +11,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/authentication/audit"
 )
 
-// recorder emits the events of users in the namespace of their login events.
+// recorder emits the events of users in the namespace of the events of their logins.
 type recorder struct {
 	events.EventRecorder
 }

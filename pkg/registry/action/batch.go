@@ -85,7 +85,7 @@ func batchRestart(r *routes.Request, caller *clusters.Client) (routes.Result, er
 	return results(out, warnings), err
 }
 
-// requireFreshCode requires a fresh code before the first change if one of the items needs it.
+// requireFreshCode requires a fresh code before the first change if one of the items requires one.
 func requireFreshCode(
 	ctx context.Context, caller *clusters.Client, items []item, method func(objectref.Target) string,
 ) error {

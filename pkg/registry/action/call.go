@@ -74,7 +74,7 @@ func patch(ctx context.Context, caller *clusters.Client, t objectref.Target, c c
 // remove deletes the target. Its dependents are deleted in the background.
 func remove(ctx context.Context, caller *clusters.Client, t objectref.Target) (clusters.Response, error) {
 	call := t.Call(http.MethodDelete)
-	// as in kubectl, because the default of some kinds orphans the dependents
+	// As in kubectl, the dependents are deleted in the background, because the default of some kinds orphans them.
 	call.Query = url.Values{"propagationPolicy": {"Background"}}
 	answer, err := caller.Do(ctx, call)
 	return answer, authorization.CallError(ctx, caller, t.Attributes("delete"), err)

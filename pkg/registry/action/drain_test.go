@@ -45,7 +45,7 @@ func planned(options dashboardv1alpha1.DrainRequest, pods ...corev1.Pod) (*drain
 }
 
 func TestPlan(t *testing.T) {
-	const goes = "" // The eviction sets the status.
+	const goes = "" // the eviction sets the status
 	force, withData := dashboardv1alpha1.DrainRequest{Force: true}, dashboardv1alpha1.DrainRequest{
 		DeleteEmptyDirData: true}
 	for name, tc := range map[string]struct {
@@ -132,8 +132,8 @@ func TestHopeless(t *testing.T) {
 	}
 }
 
-// TestNoTimeLeft verifies that no eviction starts if the request has no time left for it, and that the Pods keep their
-// outcomes.
+// TestNoTimeLeft verifies that no eviction begins if too little time of the request remains, and that the Pods keep
+// their outcomes.
 func TestNoTimeLeft(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), reserve-time.Second)
 	defer cancel()

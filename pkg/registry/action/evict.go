@@ -60,7 +60,7 @@ func (d *draining) withStatus(pods []int, status string) []int {
 	return out
 }
 
-// pause waits for the next attempt. It returns false if there is no time for another.
+// pause waits for the next attempt. It returns false if there is no time for another attempt.
 func (d *draining) pause(ctx context.Context) bool {
 	left := time.Until(d.until)
 	if left <= 0 {

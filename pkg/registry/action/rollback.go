@@ -48,7 +48,7 @@ func rollback(r *routes.Request, caller *clusters.Client) (routes.Result, error)
 		return routes.Result{}, err
 	}
 	changed := !reflect.DeepEqual(w.Spec.Template, chosen.template)
-	// A rollback without a change is sent, too, so that the cluster checks the caller's permission.
+	// A rollback without a change is also sent, so that the cluster checks the caller's permission.
 	answer, err := rollbackTo(r.Context(), caller, t, w, chosen, changed && isDeployment(t))
 	return routes.Result{
 		Data: dashboardv1alpha1.Rollback{Revision: chosen.number, Changed: changed},

@@ -2,8 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package action serves operations on the objects of a cluster beyond reading and writing them: scaling, restarts,
-// rollbacks, evictions, cordons and drains. Each operation consists of calls as the caller with the corresponding verbs
-// of Kubernetes, so it allows nothing that RBAC does not allow.
+// rollbacks, evictions, cordons and drains. Each operation sends requests as the caller with the corresponding verbs of
+// Kubernetes, so RBAC authorizes all of them.
 package action
 
 import (

@@ -69,13 +69,13 @@ func describe(r *clusters.Resource) dashboardv1alpha1.APIResource {
 	}
 }
 
-// customResources returns the kinds of CustomResourceDefinitions. It reads only the names of the definitions, because
-// their schemas are large, and the rest from discovery.
+// customResources returns the kinds that CustomResourceDefinitions define. It reads only the names of the definitions,
+// because their schemas are large, and takes all other data from discovery.
 func customResources(r *routes.Request, caller *scopedlist.Client) (routes.Result, error) {
 	return list(r, caller, func() error { return nil })
 }
 
-// refresh requires the right to list the definitions.
+// refresh reads the list of resources again. It requires the right to list the definitions.
 func refresh(r *routes.Request, caller *scopedlist.Client) (routes.Result, error) {
 	return list(r, caller, func() error { return caller.RefreshResources(r.Context()) })
 }

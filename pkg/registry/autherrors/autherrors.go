@@ -92,8 +92,7 @@ func SetupRequired(code dashboardv1alpha1.Code) *envelope.Error {
 }
 
 // PasswordChangeRequired returns the error for a session that is restricted to a change of the password. Its code is
-// that of a state that prevents the request, rather than of a missing right, because dashboards display the message of
-// that code.
+// the code of a conflict and not the code of a missing right, because dashboards display the message of a conflict.
 func PasswordChangeRequired() *envelope.Error {
 	e := envelope.New(dashboardv1alpha1.CodeConflict, "you must change your password before any other request: in the "+
 		"dashboard's security settings, or with PUT /users/me/password")

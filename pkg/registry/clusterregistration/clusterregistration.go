@@ -76,12 +76,13 @@ func (e *Provider) Routes() []routes.Route {
 	}
 }
 
-// view is a cluster, restricted to the fields that the caller may see.
+// view is a cluster, with the right of the caller to see all its fields.
 type view struct {
 	operator bool
 }
 
-// review rejects callers who may neither use the cluster nor read the object, whether or not it exists.
+// review returns an error to callers who may neither use the cluster nor read the object. The error does not depend on
+// whether the cluster exists.
 func (e *Provider) review(r *routes.Request, u user.Info) (*view, error) {
 	name := r.Path(paramCluster)
 	if err := routes.CheckSubdomain(paramCluster, name); err != nil {
@@ -120,7 +121,7 @@ func (e *Provider) show(r *routes.Request, v *view) (routes.Result, error) {
 	}
 }
 
-// test examines a cluster. A problem of the cluster is a result and no error.
+// test examines a cluster. A problem of the cluster is part of the result, and not an error.
 func (e *Provider) test(r *routes.Request, _ *view) (routes.Result, error) {
 	name := r.Path(paramCluster)
 	found, err := e.Examine(r.Context(), name)

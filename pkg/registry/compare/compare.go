@@ -1,7 +1,7 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package compare shows the difference between two objects of one cluster or of two.
+// Package compare shows the difference between two objects, of the same cluster or of different clusters.
 package compare
 
 import (
@@ -39,7 +39,7 @@ func (e *Provider) Routes() []routes.Route {
 	}}
 }
 
-// side is one of the two objects, and the caller on its cluster.
+// side is one of the two objects, with a client for its cluster.
 type side struct {
 	field  string
 	ref    dashboardv1alpha1.ObjectReference
@@ -72,7 +72,7 @@ func (e *Provider) review(r *routes.Request, u user.Info) ([]side, error) {
 	return sides, nil
 }
 
-// pick returns the reference from the first of two field names that is set.
+// pick returns the reference in the first of two fields that is set.
 func pick(name, alias string, named, aliased *dashboardv1alpha1.ObjectReference) (side, error) {
 	switch {
 	case named != nil && aliased != nil:

@@ -1,9 +1,9 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package containerlogs serves the logs of containers: of one Pod, or merged of the Pods of a workload or a selector. A
-// log is followed across restarts of its container. Lines are truncated and made valid UTF-8, and are otherwise sent
-// unchanged.
+// Package containerlogs serves the logs of containers: of one Pod, or the merged logs of the Pods of a workload or a
+// selector. A log is followed across restarts of its container. Lines are truncated and made valid UTF-8, and are
+// otherwise sent unchanged.
 package containerlogs
 
 import (
@@ -37,7 +37,7 @@ const (
 	selectorParameter = "labelSelector"
 
 	inNamespace = "/namespaces/{namespace}"
-	// kube-apiserver treats the requests as long-running because of the second segment.
+	// The second segment of the path makes kube-apiserver treat the requests as long-running.
 	overHTTP = "/clusters/{cluster}/log" + inNamespace
 	onSocket = "/clusters/{cluster}" + inNamespace
 )
@@ -160,7 +160,7 @@ func (p *Provider) check(ctx context.Context, g *granted) error {
 	return authorization.Require(ctx, caller, attributes(g.selection.namespace, g.selection.pod))
 }
 
-// read emits the lines of the logs. It returns at their end, or when the context ends.
+// read emits the lines of the logs. It returns at the end of the logs, or when the context ends.
 func (s *selection) read(ctx context.Context, emit func(event) error) error {
 	found, err := s.sources(ctx)
 	if err != nil {

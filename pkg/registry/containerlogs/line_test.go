@@ -33,7 +33,7 @@ func readAll(t *testing.T, text string) []Line {
 	}
 }
 
-// TestLines verifies that lines are truncated, made valid UTF-8, and otherwise unchanged.
+// TestLines verifies that lines are truncated and made valid UTF-8, and are not changed otherwise.
 func TestLines(t *testing.T) {
 	const escape = "\x1b[31mred\x1b[0m \r\b<script>"
 	for name, test := range map[string]struct {
@@ -110,7 +110,7 @@ func TestContinuesAfterTheLastLine(t *testing.T) {
 	}
 }
 
-// TestMergeByTime verifies that the lines of logs with an end are merged in the order of their times.
+// TestMergeByTime verifies that the lines of logs that have an end are sorted by their times.
 func TestMergeByTime(t *testing.T) {
 	texts := []string{
 		"2026-01-02T03:04:01Z a\n2026-01-02T03:04:04Z d\n",
@@ -133,7 +133,7 @@ func TestMergeByTime(t *testing.T) {
 	}
 }
 
-// TestIsOver verifies that containers are detected that will not run again.
+// TestIsOver verifies that containers that will not run again are detected.
 func TestIsOver(t *testing.T) {
 	for name, test := range map[string]struct {
 		in   string

@@ -23,13 +23,13 @@ const (
 	rescanInterval = 3 * time.Second
 )
 
-// event is a line, or an error about one container. After an error, the other containers continue.
+// event is a line, or an error of one container. After an error, the other containers continue.
 type event struct {
 	line Line
 	err  error
 }
 
-// byTime emits the lines of logs that have an end, in the order of their times.
+// byTime emits the lines of logs that have an end, sorted by their times.
 func byTime(sources []*source, opened []io.ReadCloser, emit func(event) error) error {
 	defer func() {
 		for _, o := range opened {
@@ -120,7 +120,7 @@ func (f *follower) follow(ctx context.Context, first []*source) error {
 	}
 }
 
-// rescan starts the logs of new Pods, from their beginning.
+// rescan starts to follow the logs of new Pods, from their beginning.
 func (f *follower) rescan(ctx context.Context) {
 	found, err := f.set.sources(ctx)
 	if err != nil {

@@ -24,7 +24,7 @@ type options struct {
 	compressed bool
 	// tail is the number of lines from the end of the log, or -1 for all.
 	tail int64
-	// since is the time of the oldest line; zero means the beginning of the log.
+	// since is the time of the oldest line. Zero means the beginning of the log.
 	since time.Time
 }
 

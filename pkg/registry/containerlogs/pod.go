@@ -51,7 +51,8 @@ type state struct {
 	} `json:"terminated"`
 }
 
-// decodePod decodes a Pod. It charges the account for the elements, because a hostile cluster may send many empty ones.
+// decodePod decodes a Pod. It charges the account for the elements, because a hostile cluster may send many empty
+// elements.
 func decodePod(from io.Reader, account *budget.Account) (*pod, error) {
 	if err := account.Take(maxPodBytes); err != nil {
 		return nil, envelope.OutOfMemory(err)
@@ -81,7 +82,7 @@ func decode(text []byte, account *budget.Account, into any) error {
 	return nil
 }
 
-// podOf returns the Pod of an item of a list.
+// podOf decodes the Pod in an item of a list.
 func podOf(o objects.Object, account *budget.Account) (*pod, error) {
 	p := &pod{}
 	for field, into := range map[string]any{"metadata": &p.Metadata, "spec": &p.Spec, "status": &p.Status} {

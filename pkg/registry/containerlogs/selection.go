@@ -27,7 +27,7 @@ type selection struct {
 	caller    *clusters.Client
 	resource  clusters.Resource
 	namespace string
-	// pod is empty for several Pods, and selector for one.
+	// pod is the name of the Pod. It is empty if selector selects several Pods.
 	pod, selector string
 	options       options
 	// reading is locked while the Pod of a log is read, so that Pods are read one at a time.

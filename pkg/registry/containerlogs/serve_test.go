@@ -18,8 +18,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/routes"
 )
 
-// TestCompressedLog verifies that the compressor of a response is charged before the log is opened, and that it uses no
-// more memory than is charged.
+// TestCompressedLog verifies that the memory of the compressor of a response is charged before the log is opened, and
+// that the compressor uses no more memory.
 func TestCompressedLog(t *testing.T) {
 	result, err := (&Provider{}).text(nil, &granted{selection: &selection{
 		pod: "web", namespace: "shop", options: options{compressed: true},

@@ -76,7 +76,7 @@ func newEntries(from io.Reader, l *limits) *entries {
 }
 
 // next returns the next file or directory, or io.EOF. It omits other entries, such as links and devices, because a
-// later entry could be written through them. It returns an error for a name outside the directory of the archive.
+// later entry could be written through a link. It returns an error for a name outside the directory of the archive.
 func (e *entries) next() (*tar.Header, error) {
 	for {
 		e.bounded.left = maxHeaderBytes

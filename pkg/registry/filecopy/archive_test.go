@@ -41,7 +41,7 @@ func archive(tb testing.TB, headers ...tar.Header) []byte {
 	return out.Bytes()
 }
 
-// names returns the names in an archive and the error.
+// names returns the names in an archive, the number of omitted entries, and the error.
 func names(raw []byte, maxBytes int64) (found []string, skipped int64, err error) {
 	from := newEntries(bytes.NewReader(raw), &limits{bytes: maxBytes})
 	for {
@@ -95,7 +95,7 @@ func TestArchivesThatAreRefused(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			raw := test.raw
-			if test.reason == "" { // The tar writer creates no sparse files.
+			if test.reason == "" { // the tar writer cannot create sparse files
 				raw = bytes.Replace(raw, []byte("11 comment="), []byte("11 GNU.spa="), 1)
 				_, _, err := names(raw, 2000)
 				if err == nil && !isSparse(&tar.Header{PAXRecords: map[string]string{"GNU.sparse.major": "1"}}) {

@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package filecopy copies files to and from containers through WebSockets. Like kubectl, it runs tar in the container.
-// It trusts neither the archive of a client nor that of a container.
+// It trusts neither the archive of a client nor the archive of a container.
 package filecopy
 
 import (
@@ -28,7 +28,7 @@ const (
 	// DefaultMaxBytes is the default limit of the bytes of a copy. Each file is charged with 512 additional bytes.
 	DefaultMaxBytes = 1 << 30
 
-	// idleTime bounds the time of a copy without progress. maxTime bounds the whole time.
+	// idleTime bounds the time of a copy without progress. maxTime bounds the duration of a copy.
 	idleTime = 5 * time.Minute
 	maxTime  = time.Hour
 	// copyBytes is the memory of a copy: the windows and buffers of the connections, and the headers of an archive.

@@ -141,7 +141,7 @@ func (t *transfer) copyOut(ctx context.Context, stream *streams.Stream) error {
 	if err != nil && !errors.Is(err, errNoFile) {
 		cancel()
 	} else { // The error output of tar may contain the reason.
-		// read the padding after the end of the archive
+		// The padding after the end of the archive must be read, too.
 		_, _ = io.Copy(io.Discard, io.LimitReader(read, maxHeaderBytes))
 	}
 	_ = read.CloseWithError(io.ErrClosedPipe)

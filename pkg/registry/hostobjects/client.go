@@ -60,7 +60,7 @@ func Named(
 	}
 }
 
-// Find reads an object as the caller. It returns missing if the object does not exist.
+// Find reads an object as the caller. It returns the error missing if the object does not exist.
 func (c *Client) Find(ctx context.Context, name string, into client.Object, missing *envelope.Error) error {
 	err := c.Get(ctx, types.NamespacedName{Name: name}, into)
 	switch {
@@ -122,7 +122,7 @@ func CheckVersion(given string, object client.Object) error {
 	return nil
 }
 
-// List returns the result of a list, which is never null.
+// List returns a result with a list of items, which is never null.
 func List[T any](items []T) routes.Result {
 	if items == nil {
 		items = []T{}

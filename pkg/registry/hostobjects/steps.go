@@ -21,7 +21,7 @@ const undoTimeout = 10 * time.Second
 
 // Step is one of several writes that belong together.
 type Step struct {
-	// Object names the object of the write, for messages.
+	// Object is the name of the written object, for messages.
 	Object string
 	// Do writes the object. It is called twice, first for a dry run, and must not change its inputs.
 	Do func(context.Context, client.Client) error
@@ -29,7 +29,7 @@ type Step struct {
 	Undo func(context.Context, client.Client) error
 }
 
-// Create returns the step that creates an object. refused returns the code of an error.
+// Create returns the step that creates an object. refused converts an error of the write to an error with a code.
 func Create(what string, object func() client.Object, refused func(context.Context, error) error) Step {
 	var made client.Object
 	return Step{
@@ -70,7 +70,7 @@ func PatchFrom(from client.Object, given string) client.Patch {
 	return client.MergeFromWithOptions(from, client.MergeFromWithOptimisticLock{})
 }
 
-// Apply executes all steps or none. It first calls DryRun.
+// Apply executes all steps or none. It calls DryRun and then Execute.
 func (c *Client) Apply(ctx context.Context, steps ...Step) error {
 	if err := c.DryRun(ctx, steps...); err != nil {
 		return err

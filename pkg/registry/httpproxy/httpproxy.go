@@ -156,7 +156,7 @@ func checkPath(path string) error {
 	return nil
 }
 
-// headerOf returns the header of a response. From the server, it contains only the media type.
+// headerOf returns the header of a response. It takes only the media type from the response of the server.
 func headerOf(contentType string) http.Header {
 	if _, _, err := mime.ParseMediaType(contentType); err != nil {
 		contentType = "application/octet-stream"

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// TestPaths verifies that no path reaches anything other than the server.
+// TestPaths verifies that no path leads to anything but the server.
 func TestPaths(t *testing.T) {
 	for path, want := range map[string]bool{
 		"": true, "/": true, "/metrics": true, "/a.b/c-d_e~f": true, "/a/../b": false, "..": false, "/./a": false,
@@ -21,7 +21,7 @@ func TestPaths(t *testing.T) {
 	}
 }
 
-// TestHeader verifies that a page cannot act as the dashboard with any media type of the server.
+// TestHeader verifies that a page cannot act as the dashboard, whatever media type the server sends.
 func TestHeader(t *testing.T) {
 	for given, want := range map[string]string{
 		"text/html; charset=utf-8":     "text/html; charset=utf-8",

@@ -59,7 +59,7 @@ func (t Target) Call(method string) clusters.Call {
 }
 
 // Read reads the reference of a request from its path, and the namespace from its query if the path has none. The
-// cluster must support the verb. The kind is resolved by discovery; the text of the client is never inserted into a
+// cluster must support the verb. The kind is resolved by discovery, so that no text of the client is inserted into a
 // URL. As in kubectl, a namespace in the query is ignored for cluster-scoped kinds, because clients send the namespace
 // that they display.
 func Read(r *routes.Request, caller *clusters.Client, verb string) (Target, error) {
@@ -102,7 +102,7 @@ func Find(ctx context.Context, caller *clusters.Client, verb, kind, namespace, n
 	})
 }
 
-// wanted describes the required properties of a target.
+// wanted contains the required properties of a target.
 type wanted struct {
 	verb, subresource, kind, namespace, name string
 	// namespaced is true if the kind must be namespaced, because the path contains a namespace.

@@ -19,7 +19,7 @@ import (
 // recentEvents is the number of events in an overview.
 const recentEvents = 10
 
-// manyEvents is the number of events from which older ones are dropped.
+// manyEvents is the number of events from which the oldest events are dropped.
 const manyEvents = 100 * recentEvents
 
 // infrastructureKinds returns the kinds that workloads depend on: Services, Ingresses, Namespaces, Nodes and events.
@@ -88,7 +88,7 @@ func newest(all []dashboardv1alpha1.OverviewEvent) []dashboardv1alpha1.OverviewE
 	return all[:min(len(all), recentEvents)]
 }
 
-// storageKinds returns volumes and claims.
+// storageKinds returns the kinds of volumes and claims.
 func (t *tally) storageKinds() []scopedlist.Kind {
 	return []scopedlist.Kind{
 		typedKind(t, "persistentvolumes", func(v *corev1.PersistentVolume, out *dashboardv1alpha1.Overview) {

@@ -13,8 +13,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/readcache"
 )
 
-// TestTooLargePod verifies that a cached Pod that needs too much memory is named in each response, and that the other
-// Pods of its group are counted.
+// TestTooLargePod verifies that each response names a cached Pod that needs too much memory, and that the other Pods of
+// its group are counted.
 func TestTooLargePod(t *testing.T) {
 	pod := func(name, args string) *readcache.Object {
 		return &readcache.Object{Namespace: "shop", Name: name, JSON: []byte(`{"metadata":{"name":"` + name +

@@ -52,7 +52,7 @@ func (g *Grant) Attributes() authorizationv1.ResourceAttributes {
 	}
 }
 
-// Find returns the grant of a caller for the Pod in the path. The caller has not been reviewed yet.
+// Find returns the grant of a caller for the Pod in the path. It does not review the right of the caller.
 func Find(r *routes.Request, u user.Info, access *authorization.Access, subresource string) (*Grant, error) {
 	return FindPod(r, u, access, r.Path(objectref.Namespace), r.Path(objectref.Name), subresource)
 }
@@ -86,7 +86,7 @@ func (g *Grant) Review(ctx context.Context) error {
 	return g.Caller.Prove(ctx, g.Call)
 }
 
-// Check returns an error if the caller has lost the right. It reviews the right again.
+// Check reviews the right again, and returns an error if the caller has lost it.
 func (g *Grant) Check(ctx context.Context) error {
 	caller, err := g.access.ClusterByName(ctx, g.User, g.Cluster)
 	if err != nil {

@@ -17,7 +17,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/registry/scopedlist"
 )
 
-// readOne reads the metrics of one Pod. Missing metrics are no error.
+// readOne reads the metrics of one Pod. Missing metrics are not an error.
 func readOne(ctx context.Context, caller *scopedlist.Client, t objectref.Target) (map[[2]string]Measured, error) {
 	answer, err := caller.Do(ctx, t.Call(""))
 	if apierrors.IsNotFound(err) {

@@ -63,8 +63,8 @@ func TestMetricsStandBesideThePod(t *testing.T) {
 	}
 }
 
-// TestContainersAreCharged verifies that the containers of a Pod are charged before they are decoded and released
-// afterwards, and that a Pod beyond the limit of one object has no metrics.
+// TestContainersAreCharged verifies that the containers of a Pod are charged before they are decoded, that their memory
+// is released afterwards, and that a Pod beyond the limit of one object has no metrics.
 func TestContainersAreCharged(t *testing.T) {
 	pod := pods("p")[0]
 	pod["spec"] = json.RawMessage(`{"containers":[{}` + strings.Repeat(",{}", 8<<10) + `]}`)

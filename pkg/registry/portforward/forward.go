@@ -23,7 +23,7 @@ import (
 )
 
 const (
-	// maxMessage bounds a message from the client, and maxPiece a message to the client, in bytes.
+	// maxMessage bounds a message from the client. maxPiece bounds a message to the client. Both are in bytes.
 	maxMessage = 64 << 10
 	maxPiece   = 32 << 10
 	// maxError bounds the text on an error channel, in bytes.

@@ -7,8 +7,8 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 )
 
-// dependencies contains the objects of a bundle that do not exist in the cluster yet. Objects that need them cannot be
-// tried in a dry run.
+// dependencies contains the objects of a bundle that do not exist in the cluster yet. A dry run of objects that need
+// them is not possible.
 type dependencies struct {
 	// namespaces are the new namespaces, by name.
 	namespaces map[string]bool

@@ -43,10 +43,10 @@ func (b *bundle) each(ctx context.Context, chosen func(*applied) bool, do func(c
 			a := b.items[i]
 			switch {
 			case a.err != nil || !chosen(a):
-				return nil //nolint:nilerr // the result of the object has it
+				return nil //nolint:nilerr // the result of the object contains the error
 			case ctx.Err() != nil:
 				a.result.Operation = dashboardv1alpha1.ApplySkipped
-				return nil //nolint:nilerr // the result of the object has it
+				return nil //nolint:nilerr // the result of the object contains the error
 			}
 			if err := fanout.Safely(ctx, func() error { do(ctx, a); return nil }); err != nil {
 				a.settle("", err)
@@ -58,8 +58,8 @@ func (b *bundle) each(ctx context.Context, chosen func(*applied) bool, do func(c
 
 func anyObject(*applied) bool { return true }
 
-// tryAll executes a dry run of all objects, except those that need other objects of the bundle. It returns an error if
-// an object is rejected.
+// tryAll executes a dry run of all objects, except objects that need other objects of the bundle. It returns an error
+// if an object is rejected.
 func (b *bundle) tryAll(ctx context.Context) error {
 	b.each(ctx, func(a *applied) bool { return !a.defined }, b.readCurrent)
 	found := b.dependencies()
@@ -143,8 +143,8 @@ func (a *applied) change(ctx context.Context, proposed []byte) (dashboardv1alpha
 	return dashboardv1alpha1.ApplyConfigured, nil
 }
 
-// applyAll applies the objects stage by stage. It skips all later stages if a Namespace or a definition fails, or if an
-// object fails whose dry run had to wait for one. Other failures do not affect the remaining objects.
+// applyAll applies the objects stage by stage. If a Namespace or a definition fails, or an object whose dry run was
+// deferred until they existed, it skips all later stages. Other failures do not affect the remaining objects.
 func (b *bundle) applyAll(ctx context.Context) {
 	for stage := range stages() {
 		b.each(ctx, func(a *applied) bool { return a.stage == stage }, func(ctx context.Context, a *applied) {

@@ -38,7 +38,7 @@ type cachedQuery struct {
 	filtered bool
 	// of identifies the list to which pages belong.
 	of string
-	// after is the position after which the page begins, or nil.
+	// after is the last object of the previous page, or nil for the first page.
 	after *keyToken
 }
 

@@ -21,7 +21,7 @@ const (
 	// compressedTogether is the number of objects that are compressed together if they are not a complete group of the
 	// cache.
 	compressedTogether = 64
-	// maxCompressed bounds the objects of a response that are compressed for it, which takes 20 us per object.
+	// maxCompressed bounds the objects that are compressed for one response. The compression takes 20 us per object.
 	// maxCompressedBytes bounds their bytes.
 	maxCompressed      = 1000
 	maxCompressedBytes = 4 << 20

@@ -25,7 +25,7 @@ func numbered(n int) []*readcache.Object {
 }
 
 // TestLooseObjects verifies that the plain and the compressed array are equal, and that an array with too many objects
-// to compress for it is not compressed.
+// outside of complete groups is not compressed.
 func TestLooseObjects(t *testing.T) {
 	for _, n := range []int{0, 1, 63, 64, 65, maxCompressed, maxCompressed + 1} {
 		b := &cachedBody{}
@@ -55,7 +55,7 @@ func TestLooseObjects(t *testing.T) {
 	}
 }
 
-// TestDroppedBodies verifies that a dropped response ends early, and refers to no objects afterwards.
+// TestDroppedBodies verifies that a dropped response ends early, and then refers to no objects.
 func TestDroppedBodies(t *testing.T) {
 	for name, write := range map[string]func(*cachedBody, func()) error{
 		"plain": func(b *cachedBody, drop func()) error {
@@ -72,7 +72,7 @@ func TestDroppedBodies(t *testing.T) {
 			b.addObjects(numbered(3 * compressedTogether))
 			writes := 0
 			defer func() {
-				if got := recover(); got != http.ErrAbortHandler { //nolint:errorlint // net/http compares it so
+				if got := recover(); got != http.ErrAbortHandler { //nolint:errorlint // as in net/http
 					t.Errorf("the response ends with %v", got)
 				}
 				if b.parts != nil {

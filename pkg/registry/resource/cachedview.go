@@ -24,7 +24,7 @@ type ranked struct {
 // rankedBytes is the memory of a ranked object without its key.
 const rankedBytes = 64
 
-// view adds a page of a search, of an order, or of the namespaces that the caller may read.
+// view adds a page of a search, of a sorted list, or of a list of the namespaces that the caller may read.
 func (q *cachedQuery) view(
 	ctx context.Context, groups readcache.Groups, body *cachedBody, meta *dashboardv1alpha1.Meta,
 ) error {
@@ -91,7 +91,7 @@ func (v *view) finds(o *readcache.Object) bool {
 	return slices.ContainsFunc(o.Labels, func(l readcache.Label) bool { return contains(l.Key + "=" + l.Value) })
 }
 
-// cachedKey is like key, for an object of the cache, whose name is decoded already.
+// cachedKey is like key, for an object of the cache, whose name was decoded before.
 func (o *order) cachedKey(item *readcache.Object, account *budget.Account) (sortKey, error) {
 	if o.derived == nil && len(o.path) == 2 && o.path[0] == "metadata" {
 		switch {

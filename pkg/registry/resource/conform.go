@@ -33,14 +33,14 @@ func (m manifestObject) text(field string) (string, error) {
 	}
 }
 
-// metadata is never nil after readManifest.
+// metadata returns the metadata of the object. It is never nil after readManifest.
 func (m manifestObject) metadata() manifestObject {
 	metadata, _ := m["metadata"].(map[string]any)
 	return metadata
 }
 
-// readManifest reads the manifest in the body, and returns it with its target, which the URL, the manifest, or both
-// name.
+// readManifest reads the manifest in the body. It returns the manifest, and its target, which the URL, the manifest or
+// both contain.
 func readManifest(r *routes.Request, caller *clusters.Client, verb string) (objectref.Target, manifestObject, error) {
 	body, err := r.ReadBody()
 	if err != nil {
@@ -208,7 +208,7 @@ func (m manifestObject) requireName() error {
 
 var strictError = regexp.MustCompile(`(?:unknown|duplicate) field "([^"]+)"`)
 
-// setField sets meta.field of an error of the API server that names the field only in its message.
+// setField sets meta.field for an error of the API server that contains the name of the field only in its message.
 func setField(err error) error {
 	e, ok := errors.AsType[*envelope.Error](err)
 	if !ok || e.Code != dashboardv1alpha1.CodeInvalid || e.Field != "" {

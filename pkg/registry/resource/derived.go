@@ -111,7 +111,7 @@ func add(total *big.Rat, value []byte, path ...string) {
 	}
 }
 
-// byUsage changes an order of Pods by cpu or memory from their requests to their usage.
+// byUsage changes an order of Pods by the requests of cpu or memory to an order by the usage.
 func (o *order) byUsage(metrics *podmetrics.Metrics) error {
 	if o.sortBy != sortByCPU && o.sortBy != sortByMemory {
 		return nil

@@ -13,7 +13,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/routes"
 )
 
-// blamesRequest fails unless an error reports the input of a client as missing or malformed.
+// blamesRequest fails the test unless an error reports the input of the client as missing or malformed.
 func blamesRequest(t *testing.T, sent any, err error) {
 	t.Helper()
 	if err == nil {

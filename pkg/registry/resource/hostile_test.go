@@ -94,7 +94,7 @@ func TestCompressedCopies(t *testing.T) {
 	}
 }
 
-// TestManyGroups verifies that the groups of a response are charged to its account: a member may have as many
+// TestManyGroups verifies that the groups of a response are charged to its account. A member may have as many
 // namespaces as objects.
 func TestManyGroups(t *testing.T) {
 	const groups = 100_000

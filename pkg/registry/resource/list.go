@@ -22,15 +22,17 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/routes"
 )
 
-// listOptions are the options of a list: those for the API server of the cluster, and those that are handled here.
+// listOptions are the options of a list: the options for the API server of the cluster, and the options that this
+// package evaluates.
 type listOptions struct {
 	query   url.Values
 	view    view
 	metrics bool
-	// live is true if the API server must answer.
+	// live is true if the API server must answer the request.
 	live bool
-	// table is true for the cells of the columns that the API server defines, instead of whole objects. The read cache
-	// cannot answer: cells contain ages, and the columns of many kinds are code of the API server.
+	// table is true if the response contains the cells of the columns that the API server defines, instead of whole
+	// objects. The read cache cannot return cells: cells contain ages, and code of the API server computes the columns
+	// of many kinds.
 	table bool
 	// encoded is the whole query.
 	encoded string
@@ -122,7 +124,7 @@ func (o *listOptions) pass(
 	return out.Pieces(), err
 }
 
-// collect holds the objects of the page, for views that need all objects to find the first one.
+// collect reads the objects of the page into memory. It is for views that need all objects to find the first one.
 func (o *listOptions) collect(
 	ctx context.Context,
 	t objectref.Target,
@@ -131,7 +133,7 @@ func (o *listOptions) collect(
 	meta *dashboardv1alpha1.Meta,
 ) (envelope.Pieces, error) {
 	viewed := o.view.needsWholeList() || listing.Partial
-	if !viewed { // the cluster has made the page
+	if !viewed { // the cluster has selected the page
 		o.view.limit = 0
 	}
 	kept := &selection{view: o.view, account: budget.AccountFrom(ctx)}
@@ -161,8 +163,8 @@ func (o *listOptions) count(page objects.Page, meta *dashboardv1alpha1.Meta) {
 	}
 }
 
-// nameField adds the query parameter that the API server has rejected to an error. The API server checks continue
-// before fieldSelector, and names neither.
+// nameField sets the field of an error to the query parameter that the API server has rejected. The API server checks
+// continue before fieldSelector, and its error names neither.
 func nameField(err error, query url.Values) error {
 	e, ok := errors.AsType[*envelope.Error](err)
 	if !ok || e.Code != dashboardv1alpha1.CodeInvalid || e.Field != "" {
@@ -210,7 +212,7 @@ func readListOptions(r *routes.Request) (listOptions, error) {
 	return o, err
 }
 
-// wantsLive returns whether a read must be answered by the API server.
+// wantsLive returns true if the API server must answer the request.
 func wantsLive(r *routes.Request) (bool, error) {
 	switch r.Query(querySource) {
 	case "":

@@ -16,7 +16,7 @@ import (
 
 // order sorts objects by a value. Numbers precede texts, and objects without the value come last in both directions.
 type order struct {
-	// sortBy is the query parameter; empty means no order.
+	// sortBy is the query parameter. Empty means no order.
 	sortBy     string
 	path       []string
 	descending bool
@@ -59,7 +59,8 @@ func (o *order) forResource(r clusters.Resource) {
 	}
 }
 
-// check returns an error for an order by a field that no object has, unless the kind is known to have the field.
+// check returns an error if no object of the list has the sort field, unless the type of the kind has the field, or the
+// list is empty and the type is not known.
 func (o *order) check(r clusters.Resource, found int, keyed bool) error {
 	if !o.isSet() || o.derived != nil || keyed {
 		return nil

@@ -213,7 +213,7 @@ func texts(value any) []string {
 // redactor returns a redactor that removes confidential values from messages, or nil if there are none.
 func redactor(ctx context.Context, confidential []string) (*redaction.Redactor, error) {
 	if len(confidential) == 0 {
-		return nil, nil //nolint:nilnil // there is nothing to take out
+		return nil, nil //nolint:nilnil // there are no values to remove
 	}
 	r, ok := redaction.New(confidential, ctx.Err)
 	if !ok {

@@ -17,7 +17,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/redaction"
 )
 
-// TestBinaryValuesAreKept verifies that a binary value is kept, which stringData would change.
+// TestBinaryValuesAreKept verifies that a binary value is not changed, although stringData would change it.
 func TestBinaryValuesAreKept(t *testing.T) {
 	value := []byte{0xfe, 0xed, 0x00, 0xff}
 	m := manifestObject{fieldStringData: map[string]any{"store": objects.Masked, "other": "x"}}
@@ -34,8 +34,8 @@ func TestBinaryValuesAreKept(t *testing.T) {
 	}
 }
 
-// TestPlaceholdersBesideADirective verifies that a placeholder is rejected together with a directive to replace, which
-// would remove the stored value.
+// TestPlaceholdersBesideADirective verifies that a patch with a placeholder and a directive to replace all values is
+// rejected, because the directive would remove the stored value.
 func TestPlaceholdersBesideADirective(t *testing.T) {
 	masked := func() map[string]any { return map[string]any{"a": objects.MaskedBase64} }
 	inData := masked()
@@ -72,7 +72,7 @@ func TestWithhold(t *testing.T) {
 	}
 }
 
-// TestWithholdingDoesNotMakeAMessageLonger verifies that the removal of values does not lengthen a message, even if the
+// TestWithholdingDoesNotMakeAMessageGrow verifies that the removal of values does not lengthen a message, even if the
 // values are parts of the replacement.
 func TestWithholdingDoesNotMakeAMessageGrow(t *testing.T) {
 	values := map[string]any{"a": "access"}

@@ -40,7 +40,7 @@ type selection struct {
 	account *budget.Account
 
 	found int
-	// keyed is true after an object had the sort key.
+	// keyed is true if an object with the sort key was added.
 	keyed bool
 	items []encodedObject
 }

@@ -31,7 +31,7 @@ func allocated(do func()) uint64 {
 // TestElementsAreNotDecodedForAKey verifies that the key of an object with many elements uses little memory, wherever
 // the elements are.
 func TestElementsAreNotDecodedForAKey(t *testing.T) {
-	const count, most = 1 << 17, 1 << 20 // A decoded element takes at least 24 bytes.
+	const count, most = 1 << 17, 1 << 20 // a decoded element takes at least 24 bytes
 	many := func(element string) string { return "[" + element + strings.Repeat(","+element, count) + "]" }
 	for name, tc := range map[string]struct {
 		kind         schema.GroupResource

@@ -18,7 +18,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/routes"
 )
 
-// wantsTable returns whether a list is to be a table.
+// wantsTable returns true if the response must be a table.
 func wantsTable(r *routes.Request) (bool, error) {
 	switch r.Query(queryView) {
 	case "":
@@ -46,7 +46,7 @@ func (o *listOptions) open(
 	return listing, tableError(t, err)
 }
 
-// tableError replaces the error of an API server that makes no tables.
+// tableError replaces the error of an API server that does not support tables.
 func tableError(t objectref.Target, err error) error {
 	if errors.Is(err, objects.ErrNoTable) || apierrors.IsNotAcceptable(err) {
 		return envelope.Invalid(queryView, "the cluster serves no table of %s: omit %s",
@@ -55,13 +55,13 @@ func tableError(t objectref.Target, err error) error {
 	return err
 }
 
-// needsWholeObject returns whether the order needs more of an object than its metadata.
+// needsWholeObject returns true if the order needs fields of an object other than its metadata.
 func (o *order) needsWholeObject() bool {
 	return o.isSet() && (o.derived != nil || o.path[0] != "metadata")
 }
 
-// each visits the objects of a listing, with the functions that encode them. Those of a table have their cells, and the
-// metrics of Pods if there are metrics.
+// each visits the objects of a listing. visit gets a function that encodes the object. Objects of a table are encoded
+// with their cells and, if there are metrics, with the metrics of Pods.
 func (o *listOptions) each(
 	listing *scopedlist.Listing, metrics *podmetrics.Metrics, meta *dashboardv1alpha1.Meta,
 	visit func(item objects.Object, encode func() ([]byte, error)) error,

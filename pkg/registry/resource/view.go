@@ -15,8 +15,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/routes"
 )
 
-// view is a search, an order, and pages of the result. Kubernetes has no query for them, so a view needs the whole
-// list.
+// view is a search, an order, and a page of the result. The API of Kubernetes has no search and no order, so a view
+// needs the whole list.
 type view struct { //nolint:recvcheck // only finds needs a pointer
 	search string
 	order  order

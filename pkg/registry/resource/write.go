@@ -80,7 +80,7 @@ func (w *write) do(ctx context.Context, caller *clusters.Client) (clusters.Respo
 	return clusters.Response{}, setField(withhold(ctx, outcome, w.confidential))
 }
 
-// result returns the current object, or null if it was deleted.
+// result returns the current object, or nil if it was deleted.
 func (w *write) result(body []byte) (any, error) {
 	var head metav1.TypeMeta
 	if err := json.Unmarshal(body, &head); err == nil && head.Kind == "Status" && head.APIVersion == "v1" {

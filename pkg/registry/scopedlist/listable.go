@@ -54,7 +54,7 @@ func (c *Client) listable(ctx context.Context, t objectref.Target, v readcache.V
 	return out, len(out.Namespaces) > 0, nil
 }
 
-// own returns the Namespaces with these names, which the caller may get.
+// own restricts the objects to the Namespaces with the given names, which the caller may get.
 func (c *Cached) own(names []string) {
 	var objects []*readcache.Object
 	for _, name := range names {

@@ -22,13 +22,13 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/objects"
 )
 
-// isNamespaces returns whether a call lists Namespaces.
+// isNamespaces returns true if the resource is the resource of Namespaces.
 func isNamespaces(r clusters.Resource) bool {
 	return r.Group == corev1.GroupName && r.GroupVersionResource.Resource == "namespaces"
 }
 
-// getOwnNamespaces gets the namespaces that the caller may read, each as a list of one, or of none if the selectors do
-// not match it.
+// getOwnNamespaces gets each namespace that the caller may read. It returns a list for each of them. The list is empty
+// if the selectors do not match the namespace.
 func (c *Client) getOwnNamespaces(ctx context.Context, call clusters.Call) (Result, error) {
 	selected, err := readSelectors(call.Query)
 	if err != nil {
@@ -40,7 +40,7 @@ func (c *Client) getOwnNamespaces(ctx context.Context, call clusters.Call) (Resu
 	}
 	bodies, omitted := make([][]byte, len(names)), newOmissions(call.Resource.GroupVersionResource.Resource)
 	err = fanout.Each(ctx, len(names), CallsAtOnce, func(ctx context.Context, i int) error {
-		one := clusters.Call{Resource: call.Resource, Name: names[i]} // the other media types are those of lists
+		one := clusters.Call{Resource: call.Resource, Name: names[i]} // the other media types are for lists
 		if call.Accept == objects.TableOnly {
 			one.Accept, one.Query = call.Accept, url.Values{objects.IncludeObject: {objects.WholeObject}}
 		}
@@ -70,7 +70,7 @@ func (c *Client) getOwnNamespaces(ctx context.Context, call clusters.Call) (Resu
 	return out, nil
 }
 
-// partialResult returns the answer of the namespaces for which there is a body.
+// partialResult returns the result for the namespaces that have a body.
 func partialResult(namespaces []string, bodies [][]byte) Result {
 	out := Result{Partial: true}
 	for i, body := range bodies {
@@ -104,12 +104,12 @@ func readSelectors(query url.Values) (selectors, error) {
 	return selectors{labels: byLabels, fields: byFields}, nil
 }
 
-// fieldsOf returns the fields that an API server selects Namespaces by.
+// fieldsOf returns the fields of a Namespace that API servers support in field selectors.
 func fieldsOf(n *corev1.Namespace) fields.Set {
 	return fields.Set{"metadata.name": n.Name, "status.phase": string(n.Status.Phase)}
 }
 
-// readNamespace is the part of a Namespace that selectors match.
+// readNamespace contains the fields of a Namespace that selectors match.
 type readNamespace struct {
 	Metadata struct {
 		Name   string            `json:"name"`
@@ -120,7 +120,7 @@ type readNamespace struct {
 	} `json:"status"`
 }
 
-// match returns whether the selectors match a Namespace.
+// match returns true if the selectors match a Namespace.
 func (s selectors) match(namespace []byte, account *budget.Account) (matches bool, err error) {
 	if s.labels.Empty() && s.fields.Empty() {
 		return true, nil
@@ -134,8 +134,8 @@ func (s selectors) match(namespace []byte, account *budget.Account) (matches boo
 	return matches, err //nolint:wrapcheck // it has its code
 }
 
-// list returns a list of the Namespace in a body, or of none if the selectors do not match it. The account is charged
-// for the list.
+// list returns a list that contains the Namespace in a body. The list is empty if the selectors do not match the
+// Namespace. The account is charged for the list.
 func (s selectors) list(body []byte, account *budget.Account) ([]byte, error) {
 	matches, err := s.match(body, account)
 	if err != nil {
@@ -151,8 +151,8 @@ func (s selectors) list(body []byte, account *budget.Account) ([]byte, error) {
 	return slices.Concat([]byte(begin), body, []byte(end)), nil
 }
 
-// table returns a function that returns the Table of a Namespace in a body, without its row if the selectors do not
-// match the Namespace.
+// table returns a function that converts the Table of a Namespace. If the selectors do not match the Namespace, the
+// function removes the row.
 func (s selectors) table(r clusters.Resource) func(body []byte, account *budget.Account) ([]byte, error) {
 	return func(body []byte, account *budget.Account) ([]byte, error) {
 		matches := false

@@ -44,7 +44,7 @@ func (o *Omissions) Add(namespace, name string) {
 	o.names = append(o.names, strings.ToValidUTF8(name, "?"))
 }
 
-// omit returns the function that adds objects. It returns nil for nil omissions, so that such an object is an error.
+// omit returns the function that adds objects. For a nil Omissions, it returns nil, so that such an object is an error.
 func (o *Omissions) omit() objects.Omit {
 	if o == nil {
 		return nil

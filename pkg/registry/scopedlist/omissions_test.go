@@ -13,8 +13,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/readcache"
 )
 
-// TestOmittedObjects verifies that a list is read without an object that takes too much memory, live or from the cache,
-// and that a warning names this object.
+// TestOmittedObjects verifies that an object that takes too much memory is omitted from a list of the cluster or of the
+// cache, and that a warning names the object.
 func TestOmittedObjects(t *testing.T) {
 	type item struct {
 		Metadata struct {

@@ -51,8 +51,8 @@ func (c *Client) open(ctx context.Context, t objectref.Target, query url.Values,
 }
 
 // Each visits the objects and closes the listing, so that later calls of the request do not wait for the places of a
-// large response. If the answer is partial, it visits one namespace after the other. Otherwise it returns the page of
-// the list.
+// large response. If the result is partial, it visits one namespace after the other. Otherwise, it also returns the
+// page of the list.
 func (l *Listing) Each(visit func(objects.Object) error) (objects.Page, error) {
 	defer l.Close()
 	if l.stream != nil {
@@ -66,7 +66,7 @@ func (l *Listing) Each(visit func(objects.Object) error) (objects.Page, error) {
 	return objects.Page{}, nil
 }
 
-// EachRow is like Each, for a listing that OpenTable has returned. It returns the columns, too.
+// EachRow is like Each, for a listing that OpenTable has returned. It also returns the columns.
 func (l *Listing) EachRow(visit func(objects.Row) error) ([]dashboardv1alpha1.TableColumn, objects.Page, error) {
 	defer l.Close()
 	if l.stream != nil {

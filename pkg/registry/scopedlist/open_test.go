@@ -22,8 +22,8 @@ func (s *stream) Close() error {
 	return nil
 }
 
-// TestEachEndsTheReading verifies that a request that reads metrics after a list of Pods does not hold the places of a
-// large response.
+// TestEachEndsTheReading verifies that a request that reads metrics after a list of Pods no longer holds the places of
+// a large response.
 func TestEachEndsTheReading(t *testing.T) {
 	s := &stream{Reader: strings.NewReader(`{"items":[{"metadata":{"name":"a"}}]}`)}
 	l := &Listing{stream: s}

@@ -77,8 +77,8 @@ func (c *Client) Survey(ctx context.Context, namespace string, kinds []Kind) (da
 
 type survey struct {
 	mu sync.Mutex
-	// answered counts the kinds with a result. cached counts those from the read cache. asOf is the oldest time of the
-	// stale ones.
+	// answered counts the kinds with a result. cached counts the kinds from the read cache. asOf is the oldest time of
+	// the stale kinds.
 	answered   int
 	cached     int
 	asOf       *metav1.Time

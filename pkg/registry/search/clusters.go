@@ -30,7 +30,7 @@ import (
 // clusterTimeout bounds the search of one of several clusters.
 const clusterTimeout = 5 * time.Second
 
-// retrySeconds is the Retry-After value of a search that did not get its turn.
+// retrySeconds is the Retry-After value of a search that has waited too long for its turn.
 const retrySeconds = 5
 
 func (e *Provider) searchOne(r *routes.Request, caller *scopedlist.Client) (routes.Result, error) {
@@ -243,8 +243,8 @@ func (e *Provider) searchSeveral(r *routes.Request, reached *usableClusters) (ro
 	return routes.Result{Data: data, Meta: meta}, nil
 }
 
-// inTurn waits while the limit of concurrent searches, of the replica or of the user, is reached. It returns 42900 if
-// the request ends before its turn.
+// inTurn calls search when the limits of concurrent searches of the replica and of the user allow it. It returns 42900
+// if the request ends before.
 func (e *Provider) inTurn(ctx context.Context, user string, search func()) error {
 	leave, err := e.turns.enter(ctx, user)
 	if err != nil {
@@ -258,8 +258,8 @@ func (e *Provider) inTurn(ctx context.Context, user string, search func()) error
 	return nil
 }
 
-// searchOneOfSeveral searches one of several clusters. If a cluster does not respond, or KubeVision may not act for the
-// user on it, it returns this as a result rather than an error.
+// searchOneOfSeveral searches one of several clusters. It returns no error if the cluster does not respond, or if
+// KubeVision may not act for the user on the cluster. The result then contains the reason.
 func (e *Provider) searchOneOfSeveral(ctx context.Context, u user.Info, name string, w query) searched {
 	ctx, cancel := context.WithTimeoutCause(ctx, clusterTimeout, clusters.ErrImpatient)
 	defer cancel()

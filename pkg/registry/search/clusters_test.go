@@ -11,7 +11,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/envelope"
 )
 
-// TestInTurn verifies that a search above the limit of the replica waits, at most until its request ends.
+// TestInTurn verifies that a search beyond the limit of the replica waits, at most until its request ends.
 func TestInTurn(t *testing.T) {
 	e := NewProvider(nil)
 	for range searchesAtOnce {

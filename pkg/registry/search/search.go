@@ -30,7 +30,7 @@ const (
 	// defaultLimit and maxLimit bound the items of one kind.
 	defaultLimit = 20
 	maxLimit     = 500
-	// maxKinds bounds the kinds of one search, and maxText the searched text.
+	// maxKinds bounds the kinds of one search. maxText bounds the searched text, in bytes.
 	maxKinds = 40
 	// maxClusters bounds the clusters that one search names.
 	maxClusters = 100

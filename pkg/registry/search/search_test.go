@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// TestSplit verifies that split stops at the first excess name.
+// TestSplit verifies that split stops at the first name beyond the limit.
 func TestSplit(t *testing.T) {
 	if got, ok := split(" a,b,,a , c", 3); !ok || !slices.Equal(got, []string{"a", "b", "c"}) {
 		t.Errorf("got %v, %t", got, ok)

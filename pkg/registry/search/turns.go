@@ -19,7 +19,7 @@ type turns struct {
 // places are the places of one user.
 type places struct {
 	taken chan struct{}
-	// searches counts the searches that have or await a place.
+	// searches counts the searches that have a place or wait for one.
 	searches int
 }
 

@@ -37,7 +37,7 @@ func TestCommands(t *testing.T) {
 	}
 }
 
-// TestStreamsOfACommand verifies that a terminal has no separate error stream, which API servers reject.
+// TestStreamsOfACommand verifies that a terminal has no separate error stream, because API servers reject it.
 func TestStreamsOfACommand(t *testing.T) {
 	for tty, want := range map[string]string{"true": "false", "false": "true"} {
 		r := &request{Grant: &podaccess.Grant{Call: clusters.Call{Subresource: streams.VerbExec}}}
@@ -47,7 +47,7 @@ func TestStreamsOfACommand(t *testing.T) {
 	}
 }
 
-// TestTimesOfATerminal verifies that the limits of the time of a terminal are those that its client is told.
+// TestTimesOfATerminal verifies that the time limits of a terminal equal the limits that the client receives.
 func TestTimesOfATerminal(t *testing.T) {
 	p := &Provider{IdleTime: time.Minute, MaxTime: time.Hour}
 	s := newSession(&request{Grant: &podaccess.Grant{Caller: &clusters.Client{}}}, p)

@@ -158,8 +158,8 @@ func (n *nodeShell) start(ctx context.Context) error {
 	return nil
 }
 
-// remove deletes the Pod as the caller. If the caller has lost the right, the Pod remains, but its shell has ended
-// because of stdinOnce.
+// remove deletes the Pod as the caller. If the caller has lost the right to delete it, the Pod remains, but its shell
+// has ended because of stdinOnce.
 func (n *nodeShell) remove(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(n.grant.WithProof(ctx)), removalTime)
 	defer cancel()

@@ -28,8 +28,8 @@ type sender interface {
 	SendBinary(data []byte) error
 }
 
-// output sends the output of a command. In text frames, it keeps characters together that are split over two writes,
-// and replaces invalid UTF-8.
+// output sends the output of a command. In text frames, a character that is split over two writes is sent as a whole,
+// and invalid UTF-8 is replaced.
 type output struct {
 	stream  sender
 	channel byte

@@ -62,7 +62,7 @@ func TestCharactersStayWhole(t *testing.T) {
 	}
 }
 
-// TestWhatIsNoText verifies that invalid UTF-8 is replaced in text frames and kept in binary ones.
+// TestWhatIsNoText verifies that invalid UTF-8 is replaced in text frames and not changed in binary frames.
 func TestWhatIsNoText(t *testing.T) {
 	in := []byte("a\xff\xf0\x9f")
 	r := &recorder{}

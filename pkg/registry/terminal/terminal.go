@@ -46,7 +46,7 @@ func shell() []string {
 type Provider struct {
 	// Access connects callers to clusters.
 	Access *authorization.Access
-	// IdleTime bounds the time without activity, and MaxTime the whole time, of a terminal.
+	// IdleTime bounds the time without activity in a terminal. MaxTime bounds the duration of a terminal.
 	IdleTime, MaxTime time.Duration
 	// DebugImage is the default image of debug containers.
 	DebugImage string
@@ -94,7 +94,7 @@ type request struct {
 	stdin, tty, binary bool
 }
 
-// review returns the access review of a terminal.
+// review returns a function that reviews the right to a terminal.
 func (p *Provider) review(verb string) func(r *routes.Request, u user.Info) (*request, error) {
 	return func(r *routes.Request, u user.Info) (*request, error) {
 		grant, err := podaccess.Find(r, u, p.Access, verb)

@@ -20,8 +20,8 @@ import (
 // pieceBytes is the size of the pieces in which a recording is read.
 const pieceBytes = 32 << 10
 
-// encode returns the JSON of a recording with a text. It holds nothing but the JSON, in which a byte of the text may
-// take six, and charges the account for it.
+// encode returns the JSON of a recording with its text. It holds only the JSON in memory, and charges the account for
+// it. A byte of the text may take six bytes of JSON.
 func encode(
 	text io.Reader, of dashboardv1alpha1.TerminalRecording, account *budget.Account,
 ) (envelope.Pieces, error) {
@@ -44,7 +44,7 @@ func encode(
 	return out.Pieces(), err //nolint:wrapcheck // as above
 }
 
-// escape writes a text as the content of a JSON string. A character that is split over two pieces stays whole.
+// escape writes a text as the content of a JSON string. It does not split characters at the end of a piece.
 func escape(to io.Writer, text io.Reader) error {
 	piece, rest := make([]byte, pieceBytes), 0
 	for {

@@ -16,7 +16,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/recording"
 )
 
-// TestEncode verifies that the JSON of a recording has its text, wherever the pieces end that are read.
+// TestEncode verifies that the JSON of a recording contains its text, wherever the pieces end in which it is read.
 func TestEncode(t *testing.T) {
 	for name, text := range map[string]string{
 		"nothing": "", "one event": `[0.1,"o","a<b\r\n"]` + "\n",
@@ -37,7 +37,7 @@ func TestEncode(t *testing.T) {
 	}
 }
 
-// TestMemory verifies that a recording takes no more memory than its account is charged.
+// TestMemory verifies that a recording uses no more memory than its account is charged.
 func TestMemory(t *testing.T) {
 	text := strings.Repeat("<", recording.MaxFileBytes)
 	shared := budget.New(1 << 30)

@@ -28,7 +28,7 @@ const (
 	// Group is the group of the virtual resource in access reviews on the host. The verbs are list, and get with the id
 	// of a recording. The group is not the group of the API, which all users may call.
 	Group = kubevisionv1alpha1.GroupName
-	// Resource is the resource of the virtual resource.
+	// Resource is the name of the virtual resource.
 	Resource = "terminalsessions"
 
 	sessionParameter = "session"
@@ -170,7 +170,7 @@ func (p *Provider) play(r *routes.Request, _ granted) (routes.Result, error) {
 	return routes.Result{Data: data}, nil
 }
 
-// failed returns the error of the store with its code. The cause goes to the log.
+// failed returns the error of the store as an error with a code. The cause is only logged.
 func failed(err error) error {
 	switch {
 	case errors.Is(err, recording.ErrNotFound):

@@ -14,7 +14,7 @@ const (
 	ingresses = "ingresses"
 )
 
-// object contains the fields that are read of objects of all kinds.
+// object contains the fields that are read from objects of all kinds.
 type object struct {
 	plural string
 

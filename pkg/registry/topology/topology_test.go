@@ -69,8 +69,8 @@ func TestDraw(t *testing.T) {
 	}
 }
 
-// TestManyEdges verifies that the edges are bounded and charged: Services and Pods may have as many as the product of
-// their numbers.
+// TestManyEdges verifies that the edges are bounded and charged. Services and Pods may have as many edges as the
+// product of their numbers.
 func TestManyEdges(t *testing.T) {
 	const count = 400
 	var all []object
@@ -114,7 +114,7 @@ func TestManyPairs(t *testing.T) {
 	}
 }
 
-// TestRepeatedOwners verifies that repeated references to an owner are one edge.
+// TestRepeatedOwners verifies that repeated references to an owner result in one edge.
 func TestRepeatedOwners(t *testing.T) {
 	var pod object
 	body := `{"metadata":{"name":"p","uid":"1","ownerReferences":[{"uid":"1"}` +

@@ -27,8 +27,8 @@ import (
 // clusterTimeout bounds the reviews of the caller's access on one cluster.
 const clusterTimeout = 2 * time.Second
 
-// describeAccess describes the caller's access to one cluster. If the cluster does not respond, it returns this as a
-// result rather than an error.
+// describeAccess describes the caller's access to one cluster. It returns no error if the cluster does not respond. The
+// result then contains the status.
 func (e *Provider) describeAccess(
 	ctx context.Context, g *access, c *kubevisionv1alpha1.KubeVisionCluster,
 ) dashboardv1alpha1.ClusterAccess {
@@ -49,8 +49,8 @@ func (e *Provider) describeAccess(
 	return out
 }
 
-// readable returns the namespaces that the user may read: all namespaces if the user may list them, and otherwise those
-// in bindings that the user may get.
+// readable returns the namespaces that the user may read: all namespaces if the user may list them, and otherwise the
+// namespaces that bindings name and that the user may get.
 func (e *Provider) readable(
 	ctx context.Context, g *access, c *kubevisionv1alpha1.KubeVisionCluster,
 	bound []kubevisionv1alpha1.KubeVisionRoleBinding,

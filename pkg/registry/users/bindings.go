@@ -39,7 +39,7 @@ func displayRole(all []kubevisionv1alpha1.KubeVisionRoleBinding, hosts []kubevis
 }
 
 // displayRank returns the rank of the role that one binding grants on the host. A binding on every cluster counts even
-// if the host is not registered, because the displayed role must not be lower than the role that this API has granted.
+// if the host is not registered, because the displayed role must not be lower than a role that this API has granted.
 func displayRank(b *kubevisionv1alpha1.KubeVisionRoleBinding, hosts []kubevisionv1alpha1.KubeVisionCluster) int {
 	if !bindings.SelectsEveryCluster(b.Spec.Clusters) && len(selected(b, hosts)) == 0 {
 		return 0
@@ -78,7 +78,7 @@ func displayRoleOf(b *kubevisionv1alpha1.KubeVisionRoleBinding) string {
 	}
 }
 
-// selected returns the names of the clusters that a binding selects. An invalid selector selects none; the conditions
+// selected returns the names of the clusters that a binding selects. An invalid selector selects none. The conditions
 // of the binding report the error.
 func selected(b *kubevisionv1alpha1.KubeVisionRoleBinding, clusters []kubevisionv1alpha1.KubeVisionCluster) []string {
 	out := []string{}

@@ -36,7 +36,7 @@ func (e *Provider) create(r *routes.Request, a *administrator) (routes.Result, e
 	ctx := r.Context()
 	u := &kubevisionv1alpha1.KubeVisionUser{}
 	made := a.createUser(&body, u)
-	// before the password is hashed, because hashing is more expensive than a dry run
+	// The dry run precedes the hashing of the password, which is more expensive.
 	if err := made.Do(ctx, client.NewDryRunClient(a.Client.Client)); err != nil {
 		return routes.Result{}, err
 	}

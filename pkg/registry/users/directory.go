@@ -66,13 +66,13 @@ func (d *directory) role(u *kubevisionv1alpha1.KubeVisionUser) string {
 	return displayRoles()[best]
 }
 
-// directory returns the roles of users. It returns none if the caller may not list role bindings.
+// directory returns the roles of users, or nil if the caller may not list role bindings.
 func (e *Provider) directory(
 	ctx context.Context, a *administrator, users []kubevisionv1alpha1.KubeVisionUser,
 ) (*directory, error) {
 	d, err := e.readDirectory(ctx, a, users)
 	if apierrors.IsForbidden(err) {
-		return nil, nil //nolint:nilnil // no directory is what the caller may know
+		return nil, nil //nolint:nilnil // the caller may not know the roles
 	}
 	if err != nil {
 		return nil, envelope.FromAPIError(err)
@@ -80,7 +80,7 @@ func (e *Provider) directory(
 	return d, nil
 }
 
-// readDirectory lists the role bindings as the caller. Its error is the API server's.
+// readDirectory lists the role bindings as the caller. It wraps the error of the API server.
 func (e *Provider) readDirectory(
 	ctx context.Context, a *administrator, users []kubevisionv1alpha1.KubeVisionUser,
 ) (*directory, error) {

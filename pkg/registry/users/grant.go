@@ -21,7 +21,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/registry/hostobjects"
 )
 
-// kind is the kind of the objects behind users.
+// kind is the kind of the objects that represent users.
 const kind = "KubeVisionUser"
 
 // builtIn returns the built-in role for a display role. It returns an empty string for custom, which only bindings can
@@ -72,7 +72,7 @@ func (a *administrator) findGrant(
 	err := a.Get(ctx, types.NamespacedName{Name: names.UserGrant(u.Name)}, b)
 	switch {
 	case apierrors.IsNotFound(err):
-		return nil, nil //nolint:nilnil // no grant is an answer
+		return nil, nil //nolint:nilnil // there is no such binding
 	case err != nil:
 		return nil, envelope.FromAPIError(err)
 	case b.Labels[names.UserLabel] != u.Name || !hostobjects.IsOwnedBy(b, u):
@@ -84,9 +84,9 @@ func (a *administrator) findGrant(
 }
 
 // changeRole returns the step that changes the displayed role of the user, or nil if the user already has the role. It
-// changes only the binding that this API creates, on every cluster. If other bindings name the user, it creates none,
-// and changes the existing one only if this changes the displayed role. Otherwise it returns a conflict that names
-// those bindings.
+// changes only the binding that this API creates, which applies on every cluster. If other bindings name the user, it
+// creates no binding, and changes an existing one only if the change affects the displayed role. Otherwise, it returns
+// a conflict that names the other bindings.
 func (e *Provider) changeRole(
 	ctx context.Context, a *administrator, u *kubevisionv1alpha1.KubeVisionUser, role string,
 ) (*hostobjects.Step, error) {
@@ -109,8 +109,8 @@ func (e *Provider) changeRole(
 	return a.changeGrant(u, made, role), nil
 }
 
-// decidingBindings returns the names of the bindings that prevent a role from being displayed: all other bindings if
-// this API has created none for the user, and otherwise the bindings that grant a higher role.
+// decidingBindings returns the names of the bindings that prevent the display of a role. If this API has created no
+// binding for the user, these are all other bindings. Otherwise, these are the bindings that grant a higher role.
 func (d *directory) decidingBindings(u *kubevisionv1alpha1.KubeVisionUser, role string, made bool) []string {
 	own, asked := names.UserGrant(u.Name), slices.Index(displayRoles(), role)
 	var out []string
@@ -141,7 +141,7 @@ func (a *administrator) createGrant(u *kubevisionv1alpha1.KubeVisionUser, role s
 		a.WriteErrorFor(hostobjects.Action("create", kubevisionv1alpha1.ResourceRoleBindings, "")))
 }
 
-// changeGrant returns the step that changes the role of the binding, or nil if it has that role already.
+// changeGrant returns the step that changes the role of the binding, or nil if the binding already grants the role.
 func (a *administrator) changeGrant(
 	u *kubevisionv1alpha1.KubeVisionUser, b *kubevisionv1alpha1.KubeVisionRoleBinding, role string,
 ) *hostobjects.Step {

@@ -26,7 +26,7 @@ import (
 
 const (
 	paramUser = "user"
-	// self is the name in paths that means the caller.
+	// self is the name that means the caller in paths.
 	self = "me"
 )
 

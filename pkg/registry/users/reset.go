@@ -34,9 +34,9 @@ const (
 )
 
 // replacePassword writes the hash to the Secret of the user's password as the caller. It returns the version of that
-// Secret. It updates the user first, because a login with the new password must not be possible before the password
-// must be changed. It first executes dry runs of both writes, so that nothing changes if the caller may make only one
-// of them.
+// Secret. It first executes dry runs of both writes, so that nothing changes if the caller may make only one of them.
+// It updates the user before the Secret, so that no login with the new password is possible without the requirement to
+// change it.
 func (a *administrator) replacePassword(
 	ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, hash string, mustChange bool,
 ) (string, error) {
@@ -115,8 +115,8 @@ func newPasswordSecret(u *kubevisionv1alpha1.KubeVisionUser, name, key, value st
 	}
 }
 
-// isImported returns true if the user's password was imported from a version of a Secret and all earlier sessions have
-// ended. An empty version matches any version.
+// isImported returns true if the password was imported from the given version of a Secret and all earlier sessions of
+// the user have ended. An empty version matches any version.
 func (e *Provider) isImported(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, version string) (bool, error) {
 	secret := &corev1.Secret{}
 	err := e.Live.Get(ctx, types.NamespacedName{Namespace: names.Namespace, Name: names.CredentialsSecret(u.Name)},

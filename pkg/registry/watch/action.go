@@ -158,7 +158,7 @@ func (c *client) subscribeTo(ctx context.Context, name topicName, a action, from
 		t.letGo()
 		return err
 	}
-	c.wake() //nolint:contextcheck // the client has the context of its stream
+	c.wake() //nolint:contextcheck // the client uses the context of its stream
 	return nil
 }
 
@@ -190,8 +190,8 @@ func (c *client) prepare(ctx context.Context, name topicName) (*topic, error) {
 	return t, c.provider.review(ctx, t, c.stream.User())
 }
 
-// begin sets the position of the topic in its feed: the end of the feed, or the position of the bookmark from. With
-// initial, the topic first sends the objects that exist at that position.
+// begin sets the position of the topic in its feed: the end of the feed, or the position of the bookmark from. If
+// initial is true, the topic first sends the objects that exist at that position.
 func (t *topic) begin(initial bool, from string) error {
 	if from == "" {
 		t.feed.mu.RLock()
@@ -228,7 +228,7 @@ func (t *topic) beginInitial(snapshot *readcache.Snapshot) {
 	t.initial = newInitialObjects(view, groups)
 }
 
-// letGo releases the initial objects that have not been sent.
+// letGo releases the initial objects that were not sent.
 func (t *topic) letGo() {
 	if t.initial != nil {
 		t.initial.drop()
@@ -236,7 +236,7 @@ func (t *topic) letGo() {
 	}
 }
 
-// followListed adds a topic that the session has listed. It sends no error, because the client has not requested the
+// followListed adds a topic that the session has listed. It sends no error to the client, which has not requested the
 // topic.
 func (c *client) followListed(name topicName) {
 	ctx, cancel := context.WithTimeout(c.stream.Context(), subscribeTimeout)

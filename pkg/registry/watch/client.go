@@ -20,7 +20,7 @@ import (
 const (
 	// maxTopics bounds the topics of a client.
 	maxTopics = 64
-	// messageBytes is the size from which a message is complete; the next event begins another message.
+	// messageBytes is the size from which a message is complete. The next event begins another message.
 	messageBytes = 256 << 10
 	// gatherInterval is the time between two events of a kind for clients without subscriptions.
 	gatherInterval = time.Second
@@ -31,8 +31,8 @@ const (
 	reviewPatience = 30 * time.Second
 	// reviewRetry is the time until a failed review is retried.
 	reviewRetry = time.Second
-	// starvePatience bounds the time for which a topic is kept while there is no memory for its next message.
-	// starveRetry is the time until the next attempt.
+	// starvePatience bounds the time for which a topic is kept while the budget has no memory for its next message.
+	// starveRetry is the time between two attempts.
 	starvePatience = 30 * time.Second
 	starveRetry    = 200 * time.Millisecond
 	// initialPatience bounds the time for sending the initial objects.
@@ -47,7 +47,8 @@ type sender interface {
 	Account() *budget.Account
 }
 
-// client is one open stream with its topics. At most one goroutine sends; it ends when there is nothing to send.
+// client is one open stream with its topics. At most one goroutine sends messages. It ends when no more messages can be
+// sent.
 type client struct {
 	provider *Provider
 	stream   sender
@@ -73,7 +74,7 @@ func (c *client) wake() {
 	}
 }
 
-// run sends until there is nothing to send.
+// run sends messages until no topic has events.
 func (c *client) run() {
 	for {
 		c.mu.Lock()
@@ -192,7 +193,8 @@ func (c *client) advanceReviewed(ctx context.Context, t *topic) error {
 	}
 }
 
-// reviewed reviews the right unless the last review is valid. It returns true if the review must be retried later.
+// reviewed reviews the right, unless the last review is still valid. It returns true if the review must be retried
+// later.
 func (c *client) reviewed(ctx context.Context, t *topic) (wait bool, err error) {
 	if c.provider.isReviewed(t) {
 		return false, nil
@@ -243,9 +245,9 @@ func (c *client) sendBatch(t *topic) (more bool, err error) {
 	return false, c.mark(t)
 }
 
-// message returns a message with events, and a function that releases its memory, which is charged to the account of
-// the stream, or once for all clients that hold the same message. deliveries is the number of deliveries to the feed at
-// the time of the events, or 0 for events that do not come from the feed.
+// message returns a message with events, and a function that releases its memory. The memory is charged to the account
+// of the stream, or once for all clients that hold the same message. deliveries is the number of deliveries to the feed
+// at the time of the events, or 0 for events that do not come from the feed.
 func (c *client) message(t *topic, events []event, deliveries uint64) (message []byte, release func(), err error) {
 	var size int64
 	for _, e := range events {
@@ -275,8 +277,8 @@ func (c *client) message(t *topic, events []event, deliveries uint64) (message [
 	return encode(), release, nil
 }
 
-// starve schedules a retry because there is no memory for a message. It returns an error after starvePatience. No event
-// is lost, because the topic keeps its position in the feed.
+// starve schedules a retry because the budget has no memory for a message. It returns an error after starvePatience. No
+// event is lost, because the topic keeps its position in the feed.
 func (c *client) starve(t *topic, err error) error {
 	if t.starved.IsZero() {
 		t.starved = time.Now()
@@ -307,7 +309,7 @@ func (c *client) sendInitial(t *topic) (more bool, err error) {
 		return false, expired()
 	}
 	message, release, err := c.message(t, events, 0)
-	if err != nil { // taken objects cannot be returned
+	if err != nil { // the topic cannot take the objects again
 		return false, envelope.OutOfMemory(err)
 	}
 	clear(events) // release the objects, because sending to a slow client may take long

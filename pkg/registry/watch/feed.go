@@ -20,8 +20,8 @@ const (
 	maxEntries = 16 << 10
 	// entryBytes is the memory of an entry without its strings: in the log, and as the key of latest.
 	entryBytes = 256
-	// perFollower is the time per follower for which changes are collected, at most maxGather, so that many followers
-	// get several changes in one message.
+	// perFollower is the time per follower for which changes are collected before they are sent. The total is at most
+	// maxGather. Many followers therefore get several changes in one message.
 	perFollower = 100 * time.Microsecond
 	maxGather   = 100 * time.Millisecond
 )
@@ -41,7 +41,8 @@ type entry struct {
 }
 
 // feed is the log of the changes of one kind of one cluster, which all clients share. Only the last entry of an object
-// refers to the object, so that the log retains no old versions: a late client gets the last version of each object.
+// refers to the object, so that the log retains no old versions. A client that is behind gets only the last version of
+// each object.
 type feed struct {
 	connection   *clusters.Connection
 	subscription *readcache.Subscription
@@ -152,7 +153,7 @@ func (f *feed) forget(n int) (bytes int64) {
 	return bytes
 }
 
-// tell wakes all followers.
+// tell wakes all followers, which then send the new events.
 func (f *feed) tell() {
 	f.mu.Lock()
 	f.scheduled, f.told = false, time.Now()
@@ -190,7 +191,8 @@ func (f *feed) resume(version string) (cursor uint64, ok bool) {
 	return f.after(version), true
 }
 
-// after returns the sequence number of the last entry up to a version. The caller must hold the lock.
+// after returns the sequence number of the last entry whose version is not later than a version. The caller must hold
+// the lock.
 func (f *feed) after(version string) uint64 {
 	i := sort.Search(len(f.entries), func(i int) bool {
 		c, ok := compare(f.entries[i].version, version)
@@ -200,8 +202,8 @@ func (f *feed) after(version string) uint64 {
 }
 
 // isRelistedAfter returns true if the kind was listed again after a version. A client that resumes from the version may
-// have received later changes from another replica, for example the creation of an object that was deleted before the
-// list and that this feed has never contained. The caller must hold the lock.
+// have received later changes from another replica. For example, the client may know an object that was created and
+// deleted before the list, and that this feed has never contained. The caller must hold the lock.
 func (f *feed) isRelistedAfter(version string) bool {
 	if f.relisted == "" {
 		return false
@@ -254,10 +256,10 @@ const (
 	failed   = "ERROR"
 )
 
-// batch contains the next events of a client, about as many as fit into one message.
+// batch contains the next events of a client. Its size is about the size of one message.
 type batch struct {
 	events []event
-	// cursor is the start of the next batch.
+	// cursor is the position at which the next batch begins.
 	cursor uint64
 	// deliveries is the number of deliveries to the feed.
 	deliveries uint64

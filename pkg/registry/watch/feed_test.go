@@ -13,7 +13,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/readcache"
 )
 
-// world holds the objects of an API server, and their feed.
+// world contains the objects of an API server, and their feed.
 type world struct {
 	feed    *feed
 	objects map[string]*readcache.Object
@@ -77,7 +77,7 @@ func (w *world) step(random *rand.Rand) {
 	w.feed.deliver(relisted)
 }
 
-// reader is a client that applies events to a copy.
+// reader is a client that applies the events of a feed to a copy.
 type reader struct {
 	cursor uint64
 	seen   string
@@ -95,7 +95,7 @@ func (r *reader) read(t *testing.T, f *feed) (version string, ok bool) {
 		for _, e := range b.events {
 			old := r.copy[e.name]
 			switch {
-			case e.kind == deleted: // includes objects that were created and deleted since the last read
+			case e.kind == deleted: // the object may have been created and deleted since the last read
 				delete(r.copy, e.name)
 				continue
 			case (e.kind == added) != (old == nil):
@@ -119,13 +119,13 @@ func isNewer(a, b string) bool {
 // TestReadersHaveWhatTheServerHas verifies that readers have the objects of the server after each read, and that a
 // client can apply each event.
 func TestReadersHaveWhatTheServerHas(t *testing.T) {
-	random := rand.New(rand.NewPCG(3, 4)) //nolint:gosec // the same each time
+	random := rand.New(rand.NewPCG(3, 4)) //nolint:gosec // the sequence is the same in each run
 	w := newWorld()
 	readers := []*reader{{copy: map[string]*readcache.Object{}}, {copy: map[string]*readcache.Object{}},
 		{copy: map[string]*readcache.Object{}}}
 	for i := range 20_000 {
 		w.step(random)
-		for n, r := range readers { // The first reader reads often, the second rarely, the third very rarely.
+		for n, r := range readers { // the first reader reads often, the second rarely, the third very rarely
 			if i%[]int{1, 17, 400}[n] != 0 {
 				continue
 			}
@@ -180,7 +180,7 @@ func TestResume(t *testing.T) {
 	}
 }
 
-// readLeniently applies events as clients do, which distinguish only deletions from other events.
+// readLeniently applies events like a client that distinguishes only deletions from other events.
 func (r *reader) readLeniently(f *feed) (version string, ok bool) {
 	for {
 		b := f.collect(r.cursor, r.seen, func(string, string) bool { return true })
@@ -200,8 +200,8 @@ func (r *reader) readLeniently(f *feed) (version string, ok bool) {
 	}
 }
 
-// TestRelistedKindsAreNotResumed verifies that a bookmark expires if it is older than the last list of the kind: the
-// client may have received an object from another replica that was created and deleted before the list.
+// TestRelistedKindsAreNotResumed verifies that a bookmark expires if it is older than the last list of the kind. The
+// client may know an object from another replica that was created and deleted before the list.
 func TestRelistedKindsAreNotResumed(t *testing.T) {
 	w := newWorld()
 	w.feed.deliver(readcache.Changes{Version: "110", Relisted: true})
@@ -211,7 +211,7 @@ func TestRelistedKindsAreNotResumed(t *testing.T) {
 			t.Errorf("from %s: %v", version, ok)
 		}
 	}
-	// The same applies to a list after a client has resumed.
+	// A list after a client has resumed has the same effect.
 	w.feed.deliver(readcache.Changes{Version: "120", Relisted: true})
 	if b := w.feed.collect(w.feed.head(), "115", nil); !b.expired {
 		t.Error("a list after the version of the bookmark is not noticed")

@@ -70,7 +70,7 @@ func (f *feeds) get(ctx context.Context, c *clusters.Connection, r clusters.Reso
 		f.feeds = map[feedKey]*feed{}
 	}
 	f.feeds[key] = next
-	go f.awaitEnd(key, next) //nolint:contextcheck // clients have the contexts of their streams
+	go f.awaitEnd(key, next) //nolint:contextcheck // clients use the contexts of their streams
 	return next, true
 }
 
@@ -105,7 +105,7 @@ func (f *feeds) run(ctx context.Context, host *clusters.Connection, watched func
 		if len(all) == 0 {
 			continue
 		}
-		hostWatched := watched(host) // Each call keeps the watch of the RBAC objects open.
+		hostWatched := watched(host) // every call keeps the RBAC objects watched
 		for key, one := range all {
 			if one.isAbandoned(time.Now().Add(-linger)) {
 				f.close(key, one)
@@ -114,7 +114,7 @@ func (f *feeds) run(ctx context.Context, host *clusters.Connection, watched func
 			followers := one.count()
 			isWatched := watched(key.connection) && hostWatched
 			if !isWatched && followers > 0 && n%(1+followers/uncheckedPerSecond) == 0 {
-				one.review() //nolint:contextcheck // clients have the contexts of their streams
+				one.review() //nolint:contextcheck // clients use the contexts of their streams
 			}
 		}
 	}
@@ -142,8 +142,8 @@ func (f *feeds) close(key feedKey, one *feed) {
 	}
 }
 
-// changed makes all topics of a cluster review their rights. A change on the host affects the topics of all clusters,
-// because it may concern the right to use them.
+// changed causes all topics of a cluster to review their rights. A change on the host affects the topics of all
+// clusters, because it may concern the right to use them.
 func (f *feeds) changed(c *clusters.Connection, isHost bool) {
 	f.rbacChanges.Changed(c, func() {
 		for key, one := range f.all() {
@@ -160,7 +160,7 @@ func (f *feed) count() int {
 	return len(f.followers)
 }
 
-// review makes all followers review their rights.
+// review causes all followers to review their rights.
 func (f *feed) review() {
 	f.mu.RLock()
 	followers := f.all()

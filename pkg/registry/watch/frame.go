@@ -34,8 +34,8 @@ type notice struct {
 	Message string `json:"message,omitempty"`
 }
 
-// appendEvent appends an event of a topic. Events of a message are separated by a line feed. It avoids reflection,
-// because each event is encoded for each client.
+// appendEvent appends an event of a topic. The events of a message are separated by line feeds. The function avoids
+// reflection, because each event is encoded for each client.
 func (t *topic) appendEvent(out []byte, e event) []byte {
 	if len(out) > 0 {
 		out = append(out, '\n')
@@ -97,8 +97,8 @@ func appendText(out []byte, text string) []byte {
 	return append(append(append(out, '"'), text...), '"')
 }
 
-// appendLine appends JSON without line feeds, which are white space between tokens in valid JSON. Otherwise a line feed
-// in an object would allow a cluster to forge events of other clusters.
+// appendLine appends JSON without line feeds, which are white space between the tokens of valid JSON. With a line feed
+// in an object, a cluster could forge events of other clusters.
 func appendLine(out, text []byte) []byte {
 	begin := len(out)
 	out = append(out, text...)

@@ -18,7 +18,7 @@ type initialObjects struct {
 
 	mu     sync.Mutex
 	groups readcache.Groups
-	// group is the index of the next group of the first chunk, and next the index of the next object in it.
+	// group is the index of the next group in the first chunk. next is the index of the next object in this group.
 	group, next int
 	dropped     bool
 }
@@ -37,8 +37,8 @@ func (i *initialObjects) drop() {
 	i.groups, i.dropped = nil, true
 }
 
-// take returns the next events, about as many as fit into one message, and true if they are the last ones. It returns
-// false if the objects were dropped, or if initialPatience has passed.
+// take returns the next events, which have about the size of one message, and true if they are the last events. It
+// returns false if the objects were dropped, or if initialPatience has passed.
 func (i *initialObjects) take(selects func(namespace, name string) bool) (events []event, last, ok bool) {
 	i.mu.Lock()
 	defer i.mu.Unlock()

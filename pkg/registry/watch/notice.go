@@ -106,7 +106,7 @@ func (t *topic) bookmarkNotice(initial bool) notice {
 	return n
 }
 
-// place is the content of a bookmark.
+// place is the content of a bookmark: a position in the changes of a topic.
 type place struct {
 	// Of is the epoch of the topic.
 	Of string `json:"of"`

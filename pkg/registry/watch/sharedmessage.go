@@ -10,7 +10,7 @@ import (
 )
 
 const (
-	// maxShared is the size of a message, in bytes, beyond which it is encoded for each client.
+	// maxShared is the largest size of a shared message, in bytes. Larger messages are encoded for each client.
 	maxShared = 128 << 10
 	// sharedHolder holds the memory of shared messages in the budget of streams. It is not the name of a user.
 	sharedHolder = "shared messages of watches"
@@ -18,14 +18,15 @@ const (
 
 // messageKey identifies a message of a feed for clients that may see all objects.
 type messageKey struct {
-	// cursor is the last entry that the clients have, and deliveries the number of deliveries to the feed.
+	// cursor is the sequence number of the last entry that the clients have received. deliveries is the number of
+	// deliveries to the feed.
 	cursor, deliveries uint64
-	// topic is repeated in each event.
+	// topic is the name of the topic, which each event contains.
 	topic topicName
 }
 
 // sharedMessage is the last message in one form of objects. Most clients of a feed are at the same position and get the
-// same message, which is encoded once. Clients that read slowly hold different messages.
+// same message, which is then encoded once. Clients that read slowly hold different messages.
 type sharedMessage struct {
 	mu   sync.Mutex
 	key  messageKey
@@ -39,8 +40,9 @@ type heldMessage struct {
 	holders int
 }
 
-// get returns a message, which encode makes if it is not the last one, and a function that releases it. The size is
-// that of the message, approximately. The error is budget.ErrExceeded.
+// get returns the message with a key, and a function that releases it. It calls encode unless the message is the last
+// one. size is the approximate size of the message. It returns budget.ErrExceeded if there is no memory for the
+// message.
 func (s *sharedMessage) get(
 	key messageKey, account *budget.Account, size int64, encode func() []byte,
 ) (message []byte, release func(), err error) {

@@ -11,7 +11,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/registry/scopedlist"
 )
 
-// next returns the next message of a topic, without sending it.
+// next returns the next message of a topic without sending it.
 func next(t *testing.T, of *topic) []byte {
 	t.Helper()
 	b := of.feed.collect(of.cursor, of.seen, of.selects)
@@ -24,8 +24,7 @@ func next(t *testing.T, of *topic) []byte {
 }
 
 // TestSharedMessages verifies that clients at the same position of a feed get the same encoded message, and that a
-// client that may not see all objects, that has requested summaries, or that is at another position gets a separate
-// message.
+// client gets a separate message if it may not list all objects, has requested summaries, or is at another position.
 func TestSharedMessages(t *testing.T) {
 	w := newWorld()
 	follow := func() *topic {
@@ -68,7 +67,7 @@ func TestSharedMessages(t *testing.T) {
 	}
 }
 
-// TestLargeMessagesAreNotKept verifies that a feed keeps no message beyond maxShared.
+// TestLargeMessagesAreNotKept verifies that a feed does not keep a message that is larger than maxShared.
 func TestLargeMessagesAreNotKept(t *testing.T) {
 	w := newWorld()
 	_, followed := w.follow(newSlowStream(budget.New(64 << 20)))
@@ -84,8 +83,8 @@ func TestLargeMessagesAreNotKept(t *testing.T) {
 	release()
 }
 
-// TestSharedMessagesAreChargedOnce verifies that the memory of a message is charged once for all clients that hold it,
-// and to a client if shared messages have reached their part of the memory.
+// TestSharedMessagesAreChargedOnce verifies that the memory of a message is charged once for all clients that hold it.
+// If shared messages have used up their share of the memory, the memory must be charged to the client.
 func TestSharedMessagesAreChargedOnce(t *testing.T) {
 	const size, clients = 100 << 10, 100
 	w, total := newWorld(), budget.NewShared(budget.Options{Total: 4 * size, Step: 1})
@@ -111,7 +110,7 @@ func TestSharedMessagesAreChargedOnce(t *testing.T) {
 	if once < size || once > 2*size {
 		t.Errorf("%d bytes are charged for a message of %d that %d clients hold", once, size, clients)
 	}
-	w.large("a", size+1) // the next message, for which the shared ones have no more memory
+	w.large("a", size+1) // the shared messages have no memory left for this message
 	releases = append(releases, hold(topics[0]))
 	if used := total.Used(); used < once+size {
 		t.Errorf("%d bytes are charged for two messages", used)

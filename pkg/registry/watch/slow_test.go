@@ -57,8 +57,8 @@ func (w *world) follow(s *slowStream) (*client, *topic) {
 	return c, t
 }
 
-// TestSlowClientsAreCounted verifies that a slow client holds one message, whose memory is charged, and no objects, and
-// that it continues with the last version of each object.
+// TestSlowClientsAreCounted verifies that a slow client holds one message, whose memory is charged, and no objects. The
+// client must continue with the last version of each object.
 func TestSlowClientsAreCounted(t *testing.T) {
 	const size = 1 << 20
 	w, total := newWorld(), budget.New(16*size)
@@ -117,10 +117,10 @@ func TestStarvingClient(t *testing.T) {
 	if _, err := c.sendBatch(followed); err != nil || len(s.sent) != 1 || !followed.starved.IsZero() {
 		t.Errorf("%d messages are sent (%v)", len(s.sent), err)
 	}
-	c.close() // no wake remains scheduled
+	c.close() // so that no wake remains scheduled
 }
 
-// TestInitialObjects verifies that each initial object is sent once, also if a message ends in the middle of a group,
+// TestInitialObjects verifies that each initial object is sent once, even if a message ends in the middle of a group,
 // and that the cache may drop the objects.
 func TestInitialObjects(t *testing.T) {
 	group := &readcache.Group{}

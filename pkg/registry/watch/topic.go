@@ -51,12 +51,12 @@ type topic struct {
 	client *client
 	feed   *feed
 	target objectref.Target
-	// epoch is the identifier of the kind and the registration in bookmarks.
+	// epoch identifies the kind and the registration in bookmarks.
 	epoch string
-	// summary sends metadata instead of objects.
+	// summary is true if metadata are sent instead of objects.
 	summary bool
-	// gathered is true if the client has no subscriptions: it gets at most one event per second, which means that it
-	// should list again.
+	// gathered is true if the client has no subscriptions. The client then gets at most one event per second, which
+	// tells the client to list again.
 	gathered bool
 
 	// unreviewed is true if the right must be reviewed, even if there is nothing to send.
@@ -64,17 +64,18 @@ type topic struct {
 
 	// The other fields are used only by the sending goroutine.
 
-	// cursor is the last entry that was sent. seen is the version up to which another replica has sent changes.
+	// cursor is the sequence number of the last entry that was sent. seen is the version up to which another replica
+	// has sent changes.
 	cursor uint64
 	seen   string
-	// initial are the remaining objects to send before the changes.
+	// initial contains the remaining objects that are sent before the changes.
 	initial *initialObjects
 	scope   scopedlist.Scope
 	// terms are the validities of the reviews on the host and on the cluster.
 	terms [2]verdicts.Term
 	// failing is the time of the first failed review since the last successful one.
 	failing time.Time
-	// starved is the time at which the memory for a message was first missing.
+	// starved is the first time at which the budget had no memory for the current message.
 	starved time.Time
 	// waiting is true if a wake for the next event is scheduled.
 	waiting bool
@@ -83,7 +84,7 @@ type topic struct {
 	version      string
 }
 
-// review determines the namespaces of the topic in which the caller may list.
+// review determines the namespaces in which the caller may list the objects of the topic.
 func (p *Provider) review(ctx context.Context, t *topic, u user.Info) error {
 	//nolint:contextcheck // the watch of a scope outlives the request
 	terms := [2]verdicts.Term{p.Verdicts.Term(p.Access.Connections.Host()), p.Verdicts.Term(t.feed.connection)}
@@ -111,7 +112,7 @@ func (p *Provider) isReviewed(t *topic) bool {
 	return !t.unreviewed.Load() && p.Verdicts.InForce(t.terms[0]) && p.Verdicts.InForce(t.terms[1])
 }
 
-// selects returns true if an object belongs to the topic and the caller may see it.
+// selects returns true if an object belongs to the topic and the caller may list it.
 func (t *topic) selects(namespace, name string) bool {
 	return (t.target.Namespace == "" || t.target.Namespace == namespace) && t.scope.Has(namespace, name)
 }

@@ -76,7 +76,8 @@ func (p *Provider) Routes() []routes.Route {
 			Endpoint:   routes.Self(p.socket),
 		},
 		{
-			// kube-apiserver treats requests below watch as watches, which have no time limit.
+			// The second segment of the path makes kube-apiserver treat the requests as watches, which have no time
+			// limit.
 			Method: http.MethodGet, Path: "/watch/events", Operation: "watchEvents", Verb: streams.VerbWatch,
 			Events: true,
 			Doc:    "get the changes of objects as server-sent events", Returns: dashboardv1alpha1.Envelope{},

@@ -1,8 +1,8 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package wire calls the dashboard's API as an HTTP client does, and verifies that every response fulfils the general
-// promises of the contract. It does not depend on the server's code.
+// Package wire calls the dashboard's API as an HTTP client does, and verifies that every response has the general
+// properties of the contract. It does not depend on the code of the server.
 package wire
 
 import (
@@ -37,14 +37,15 @@ const (
 	timeout = 90 * time.Second
 )
 
-// Client calls one address. It does not follow redirects and stores no cookies.
+// Client sends requests to one address. It does not follow redirects, and stores no cookies.
 type Client struct {
 	base string
 	tls  *tls.Config
 	http *http.Client
 }
 
-// New returns a client that trusts one authority and presents the certificates, if any.
+// New returns a client that trusts one certificate authority. It presents the certificates, even if the server does not
+// list their authority.
 func New(base string, authorityPEM []byte, certificates ...tls.Certificate) (*Client, error) {
 	roots := x509.NewCertPool()
 	if !roots.AppendCertsFromPEM(authorityPEM) {
@@ -172,7 +173,7 @@ func (c *Client) request(ctx context.Context, r Request) (*http.Request, error) 
 	return request, nil
 }
 
-// Answers returns an error unless the request is answered with a code.
+// Answers returns an error unless the response to a request has a code.
 func (c *Client) Answers(ctx context.Context, code int, r Request) error {
 	response, err := c.Do(ctx, r)
 	if err != nil {
@@ -204,8 +205,8 @@ func (c *Client) Call(tb testing.TB, r Request) Envelope {
 	return c.Send(tb, r).Envelope(tb)
 }
 
-// Proxy returns an address on this machine that forwards to the server with the client's certificate or credential
-// until the end of the test. It serves programs that support neither.
+// Proxy returns an address on this machine that forwards requests to the server with the client's certificate or
+// credential until the end of the test. It is for programs that support neither.
 func (c *Client) Proxy(tb testing.TB) string {
 	tb.Helper()
 	base, err := url.Parse(c.base)
@@ -219,7 +220,7 @@ func (c *Client) Proxy(tb testing.TB) string {
 	return server.URL
 }
 
-// Dial opens a connection for bytes that no HTTP client would send.
+// Dial opens a connection, for bytes that no HTTP client sends.
 func (c *Client) Dial(tb testing.TB) *tls.Conn {
 	tb.Helper()
 	address := strings.TrimPrefix(c.base, "https://")
@@ -238,7 +239,7 @@ func (c *Client) Dial(tb testing.TB) *tls.Conn {
 	return secured
 }
 
-// Open sends a request and returns the response, whose body ends with the test.
+// Open sends a request and returns the response. The body of the response ends with the test.
 func (c *Client) Open(tb testing.TB, r Request) *http.Response {
 	tb.Helper()
 	request, err := c.request(tb.Context(), r)

@@ -78,7 +78,7 @@ type Envelope struct {
 
 var requestID = regexp.MustCompile(`^req_[0-9A-HJKMNP-TV-Z]{26}$`)
 
-// Envelope decodes a response. A response that violates the general promises fails the test.
+// Envelope decodes a response. It fails the test if the response does not have the general properties of the contract.
 func (r *Response) Envelope(tb testing.TB) Envelope {
 	tb.Helper()
 	e, err := r.Parse()
@@ -94,7 +94,7 @@ func (r *Response) Parse() (Envelope, error) {
 	return e, errors.Join(err, r.CheckHeader(e.Meta.RequestID))
 }
 
-// CheckHeader verifies the headers of a response. The request id may be empty if there is no body to compare with.
+// CheckHeader verifies the headers of a response. id is the request id in the body, or empty if there is no body.
 func (r *Response) CheckHeader(id string) error {
 	var errs []error
 	if r.Status != http.StatusOK {
@@ -161,7 +161,7 @@ func (e Envelope) check() error {
 	return errors.Join(errs...)
 }
 
-// Want fails the test if the code is different.
+// Want fails the test unless the envelope has the code.
 func (e Envelope) Want(tb testing.TB, code int) Envelope {
 	tb.Helper()
 	if e.Code != code {

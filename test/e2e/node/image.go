@@ -16,8 +16,8 @@ import (
 	"runtime"
 )
 
-// importShell creates the image with a shell from a static busybox, and imports it. The pause containers of Pods use
-// it, too, with the command sleep.
+// importShell creates the image with a shell from a static busybox, and imports it. It is also the image of the pause
+// containers of Pods, with the command sleep.
 func (n *Node) importShell(ctx context.Context) error {
 	shell, err := os.ReadFile(Shell(n.assets))
 	if err != nil {

@@ -1,8 +1,8 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package node runs a node of a cluster in a sandbox: a scheduler, containerd, kubelet and kube-proxy. Images come from
-// archives, not from a registry.
+// Package node runs a node of a cluster in a sandbox: a scheduler, containerd, kubelet and kube-proxy. The node gets
+// images from archives, not from a registry.
 package node
 
 import (
@@ -40,7 +40,7 @@ type Node struct {
 	dir              string
 }
 
-// Shell returns the file of a static busybox among the programs of a node.
+// Shell returns the path of a static busybox among the programs of a node.
 func Shell(assets string) string { return filepath.Join(assets, "packages", "bin", "busybox") }
 
 // Start starts a node of the cluster, with the programs of localcluster.ClusterAssets, and waits until it is Ready.
@@ -63,7 +63,7 @@ func Start(ctx context.Context, cluster *localcluster.Cluster, assets string) (*
 	return n, nil
 }
 
-// Import loads an archive with images.
+// Import imports an archive of images.
 func (n *Node) Import(ctx context.Context, archive string) error {
 	ctr := filepath.Join(n.packages, "usr", "bin", "ctr")
 	cmd := exec.CommandContext(ctx, ctr, "--namespace=k8s.io", "images", "import", archive)
@@ -77,7 +77,7 @@ func (n *Node) Import(ctx context.Context, archive string) error {
 func (n *Node) env() []string {
 	var libraries []string
 	for _, pattern := range []string{"lib/*-linux-gnu*", "usr/lib/*-linux-gnu*"} {
-		found, _ := filepath.Glob(filepath.Join(n.packages, pattern)) // the pattern is well-formed
+		found, _ := filepath.Glob(filepath.Join(n.packages, pattern)) // the pattern is valid
 		libraries = append(libraries, found...)
 	}
 	programs := []string{filepath.Join(n.packages, "usr", "bin"), filepath.Join(n.packages, "usr", "sbin")}
@@ -123,7 +123,7 @@ func (n *Node) allowAPIServer(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("make a client: %w", err)
 	}
-	const name = "kube-apiserver-kubelet-client" // in the certificate of localcluster
+	const name = "kube-apiserver-kubelet-client" // the name in the certificate of localcluster
 	_, err = client.RbacV1().ClusterRoleBindings().Create(ctx, &rbacv1.ClusterRoleBinding{
 		ObjectMeta: metav1.ObjectMeta{Name: name},
 		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "system:kubelet-api-admin"},

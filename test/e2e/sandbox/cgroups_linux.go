@@ -42,7 +42,7 @@ func makeCgroups() error {
 }
 
 // removeCgroups removes the control groups of a sandbox that has ended. They are the only objects of a sandbox that
-// the kernel keeps.
+// remain in the kernel.
 func removeCgroups() error {
 	groups, err := filepath.Glob(filepath.Join(cgroupRoot, "*", Cgroup))
 	if err != nil {

@@ -30,7 +30,7 @@ func Enter(ctx context.Context, shell string) error {
 	return nil
 }
 
-// mountAll hides changes of /etc, /run and /var from the machine.
+// mountAll mounts file systems over /etc, /run and /var, so that changes do not affect the machine.
 func mountAll() error {
 	if err := mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
 		return err
@@ -90,11 +90,11 @@ func nameMachine() error {
 	if err := unix.Sethostname([]byte(Hostname)); err != nil {
 		return fmt.Errorf("set the name of the machine: %w", err)
 	}
-	// There is no DNS server; kubelet requires a configuration, which may be a link into /run.
+	// There is no DNS server, but kubelet requires a configuration, which may be a link into /run.
 	return errors.Join(replace("/etc/resolv.conf", nil), SetHosts(nil))
 }
 
-// SetHosts sets the names that resolve without a DNS server, by their address.
+// SetHosts sets the names that are resolved without a DNS server. The keys are the addresses.
 func SetHosts(names map[string]string) error {
 	text := bytes.NewBufferString("127.0.0.1 localhost\n" + Address + " " + Hostname + "\n")
 	for address, name := range names {

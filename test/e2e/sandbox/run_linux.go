@@ -18,8 +18,8 @@ import (
 func Inside() bool { return os.Getpid() == 1 && os.Getenv(marker) != "" }
 
 // Run runs this program again, with the same arguments, as the first process of a sandbox, and returns its exit code.
-// The kernel ends all processes of the sandbox with the first one, and the first one with this process. An interrupt
-// ends the sandbox at once.
+// The kernel ends all processes of the sandbox with its first process, and the first process with this process. An
+// interrupt ends the sandbox at once.
 func Run(ctx context.Context, env ...string) (int, error) {
 	if os.Geteuid() != 0 {
 		return 0, errors.New("only root can make a network and mounts of its own")
@@ -27,7 +27,7 @@ func Run(ctx context.Context, env ...string) (int, error) {
 	if err := errors.Join(removeCgroups(), makeCgroups()); err != nil {
 		return 0, err
 	}
-	// Linux ends the child when the thread that has started it ends.
+	// Linux ends the child when the thread that started it ends.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)

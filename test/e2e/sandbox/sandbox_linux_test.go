@@ -20,7 +20,8 @@ import (
 	"time"
 )
 
-// manner is how the program of a test ends, and outside is set in the process that starts the sandbox.
+// manner is the environment variable that determines how the program of a test ends. outside is set in the process that
+// starts the sandbox.
 const (
 	manner  = "KUBEVISION_E2E_TEST_END"
 	outside = "KUBEVISION_E2E_TEST_SECONDS"
@@ -43,7 +44,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// inside makes all changes that a sandbox permits, starts a process in a control group, and exits or waits.
+// inside makes all changes that a sandbox permits, and starts a process in a control group. It then exits or waits.
 func inside() int {
 	err := errors.Join(mountAll(), protectKernelSettings(), nameMachine())
 	for _, setting := range []string{"/proc/sys/vm/overcommit_memory", "/etc/e2e", "/var/lib/e2e"} {
@@ -78,8 +79,8 @@ func hierarchy() string {
 	return cgroupRoot
 }
 
-// TestNothingStays verifies that no process, control group, file or setting of a sandbox remains after it has ended in
-// any way.
+// TestNothingStays verifies that no process, control group, file or setting of a sandbox remains after its end, for
+// each way in which it can end.
 func TestNothingStays(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("only root can make a sandbox")
@@ -123,7 +124,7 @@ func TestNothingStays(t *testing.T) {
 				t.Errorf("the exit code is %d: %s", code, &out)
 			}
 			await(t, "the end of the process", func() bool { return len(sleepers(t, seconds)) == 0 })
-			if test.name == "kill" { // only the next run can remove them
+			if test.name == "kill" { // only the next run can remove the control groups
 				if err := removeCgroups(); err != nil {
 					t.Error(err)
 				}
@@ -152,7 +153,7 @@ func started(t *testing.T) bool {
 	return err == nil && len(procs) > 0
 }
 
-// sleepers returns the processes that sleep for a duration.
+// sleepers returns the processes that sleep for a number of seconds.
 func sleepers(t *testing.T, seconds string) []string {
 	t.Helper()
 	files, err := filepath.Glob("/proc/[0-9]*/cmdline")

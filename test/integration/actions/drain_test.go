@@ -52,7 +52,7 @@ func (d drained) want(t *testing.T, name, status, reason string) {
 	}
 }
 
-// node creates a node on which nothing runs.
+// node creates a node without Pods.
 func node(t *testing.T) *corev1.Node {
 	t.Helper()
 	n := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: fixture.Name("node")}}
@@ -99,7 +99,7 @@ func placed(t *testing.T, namespace string, n *corev1.Node, count int32) []corev
 	return list
 }
 
-// bare creates a Pod on a node that no controller would replace.
+// bare creates a Pod on a node. No controller recreates the Pod.
 func bare(t *testing.T, namespace, name string, n *corev1.Node, change func(*corev1.Pod)) *corev1.Pod {
 	t.Helper()
 	p := &corev1.Pod{
@@ -134,7 +134,7 @@ func (a actor) drain(t *testing.T, n *corev1.Node, code int, body string) (drain
 
 func TestCordon(t *testing.T) {
 	ops, n := newActor(t, "ops"), node(t)
-	for range 2 { // the second drain has nothing to evict
+	for range 2 { // the second drain has no Pods to evict
 		ops.post(t, "/resources/nodes/"+n.Name+"/cordon", "").Want(t, wire.OK)
 		if !read(t, n).Spec.Unschedulable {
 			t.Fatal("it is not cordoned")
@@ -160,8 +160,8 @@ func TestCordon(t *testing.T) {
 	}
 }
 
-// TestDrain verifies that possible losses are reported before any eviction, that a dry run changes nothing, and that
-// Pods which belong to the node stay.
+// TestDrain verifies that a drain reports possible losses before any eviction, that a dry run changes nothing, and that
+// Pods that belong to the node remain.
 func TestDrain(t *testing.T) {
 	ns, ops, n := set().Namespace(t, "drain"), newActor(t, "ops"), node(t)
 	web := placed(t, ns, n, 2)
@@ -251,8 +251,7 @@ func TestDrain(t *testing.T) {
 	}
 }
 
-// TestDrainBudget verifies that a PodDisruptionBudget is respected, that the other Pods are evicted, and that the
-// drain can be repeated.
+// TestDrainBudget verifies that a drain respects a PodDisruptionBudget, evicts the other Pods, and can be repeated.
 func TestDrainBudget(t *testing.T) {
 	ns, ops, n := set().Namespace(t, "budget"), newActor(t, "ops"), node(t)
 	web := placed(t, ns, n, 2)
@@ -316,7 +315,7 @@ func TestDrainBudget(t *testing.T) {
 	}
 }
 
-// TestDrainOfALargePod verifies that a Pod that needs too much memory is reported, and that the other Pods are evicted.
+// TestDrainOfALargePod verifies that a drain reports a Pod that needs too much memory, and evicts the other Pods.
 func TestDrainOfALargePod(t *testing.T) {
 	ns, ops, n := set().Namespace(t, "large"), newActor(t, "ops"), node(t)
 	large := bare(t, ns, "large", n, func(p *corev1.Pod) { p.Spec.Containers[0].Args = make([]string, 200_000) })
@@ -329,7 +328,7 @@ func TestDrainOfALargePod(t *testing.T) {
 	}
 }
 
-// TestDrainWithoutEvictions verifies the error for a caller who may change nodes but not evict Pods.
+// TestDrainWithoutEvictions verifies the error of a drain by a caller who may change nodes but may not evict Pods.
 func TestDrainWithoutEvictions(t *testing.T) {
 	ns, n := set().Namespace(t, "noevict"), node(t)
 	role := &rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: fixture.Name("cordoner")},

@@ -1,8 +1,8 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package actions tests the operations of pkg/registry/action (scaling, restarts, rollbacks, drains) with Kubernetes'
-// controllers running.
+// Package actions tests the operations of pkg/registry/action (scaling, restarts, rollbacks, drains) with the
+// controllers of Kubernetes.
 package actions
 
 import (

@@ -115,7 +115,7 @@ func TestRestartPod(t *testing.T) {
 	set().Gone(t, &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "alone"}})
 }
 
-// pods waits until a namespace has that many Pods.
+// pods waits until a namespace has the given number of Pods, and returns them.
 func pods(t *testing.T, namespace string, count int) []corev1.Pod {
 	t.Helper()
 	var list corev1.PodList

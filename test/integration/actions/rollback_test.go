@@ -45,7 +45,7 @@ func TestRollbackDeployment(t *testing.T) {
 	ns := set().Namespace(t, "rollback")
 	dev := newActor(t, "dev", ns)
 	d := deployment(t, ns, "web", 0)
-	deployment(t, ns, "other", 0) // with the same labels, but with its own ReplicaSet
+	deployment(t, ns, "other", 0) // it has the same labels, but its own ReplicaSet
 	path := "/namespaces/" + ns + "/deployments/web"
 	refused(t, dev.post(t, path+"/rollback", `{"revision":0}`), wire.Conflict, "")
 
@@ -72,7 +72,7 @@ func TestRollbackDeployment(t *testing.T) {
 		d.Annotations["kubernetes.io/change-cause"] != "" {
 		t.Errorf("after a rollback, %+v: %+v %+v", done, d.Annotations, spec)
 	}
-	atRevision(t, d, 3) // the ReplicaSet of revision 1 has that number now
+	atRevision(t, d, 3) // the ReplicaSet of revision 1 now has revision 3
 	if _, short := history(t, dev, path); short != "2:[web:2 side:2] 3:[web:1] " {
 		t.Errorf("the history is %s", short)
 	}

@@ -80,7 +80,7 @@ func TestScale(t *testing.T) {
 	}
 }
 
-// TestScaleCustomResource scales a custom kind with a scale subresource.
+// TestScaleCustomResource verifies that objects of a custom kind with a scale subresource can be scaled.
 func TestScaleCustomResource(t *testing.T) {
 	admin := newActor(t, "admin")
 	ns := set().Namespace(t, "scale-custom")

@@ -78,7 +78,7 @@ func TestViewers(t *testing.T) {
 	}
 }
 
-// TestStrangers verifies that responses reveal nothing about clusters that users may not use, or about namespaces.
+// TestStrangers verifies that responses reveal nothing about namespaces, or about clusters that the user may not use.
 func TestStrangers(t *testing.T) {
 	ns, others := set().Namespace(t, "strangers"), set().Namespace(t, "strangers-others")
 	dev := newActor(t, "dev", ns)

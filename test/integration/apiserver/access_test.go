@@ -48,7 +48,8 @@ func awaitAccess(tb testing.TB, a actor, roles []string, namespaces ...string) {
 	})
 }
 
-// TestAccessOfTwo verifies that two users see only their own namespaces, and cannot detect whether others exist.
+// TestAccessOfTwo verifies that two users see only their own namespaces, and cannot detect whether other namespaces
+// exist.
 func TestAccessOfTwo(t *testing.T) {
 	first, second := set().Namespace(t, "first"), set().Namespace(t, "second")
 	one, two := newActor(t, "readonly", first), newActor(t, "dev", second)
@@ -57,7 +58,7 @@ func TestAccessOfTwo(t *testing.T) {
 		Unconnected: true})
 	becomes(t, direct(t), wire.Unreachable, one.asks("/clusters/"+remote+"/resources/pods"))
 
-	// A namespace that is only named in a binding is not listed.
+	// A namespace that a binding names and that does not exist is not listed.
 	missing := fixture.Name("missing")
 	set().Bind(t, "missing", fixture.Grant{
 		Role: "readonly", Subjects: fixture.KubeVisionUsers(one.User, two.User), Cluster: host,
@@ -97,7 +98,8 @@ func TestAccessOfTwo(t *testing.T) {
 	direct(t).Call(t, wire.Request{Path: wire.DirectPath + myAccess}).Want(t, wire.Unauthenticated)
 }
 
-// TestAccessByLabel verifies that namespaces that begin to match a selector are listed, and disappear with the binding.
+// TestAccessByLabel verifies that a namespace is listed as soon as its labels match a selector, and is no longer listed
+// after the deletion of the binding.
 func TestAccessByLabel(t *testing.T) {
 	a := newActor(t, "")
 	if got := accessOf(t, a, ""); len(got) != 0 {
@@ -125,7 +127,7 @@ func TestAccessByLabel(t *testing.T) {
 	becomes(t, direct(t), wire.ClusterForbidden, a.asks(myAccess+"?cluster="+host))
 }
 
-// TestAccessToAllNamespaces verifies allNamespaces for users who may list namespaces.
+// TestAccessToAllNamespaces verifies that allNamespaces is true for users who may list namespaces.
 func TestAccessToAllNamespaces(t *testing.T) {
 	a := newActor(t, "readonly")
 	made := set().Namespace(t, "made")

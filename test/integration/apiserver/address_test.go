@@ -21,7 +21,7 @@ func from(addresses string, r wire.Request) wire.Request {
 	return r
 }
 
-// addressOf returns the address that a session has recorded.
+// addressOf returns the client address in a session object.
 func addressOf(t *testing.T, l fixture.Login) string {
 	t.Helper()
 	s := &kubevisionv1alpha1.KubeVisionSession{}
@@ -34,8 +34,8 @@ func addressOf(t *testing.T, l fixture.Login) string {
 
 func loopback(address string) bool { return address == "127.0.0.1" || address == "::1" }
 
-// TestWhereARequestComesFrom verifies that the client's address is the address of the connection, unless a trusted
-// proxy sends another one.
+// TestWhereARequestComesFrom verifies that the client address is the address of the connection, unless a trusted proxy
+// sends another address.
 func TestWhereARequestComesFrom(t *testing.T) {
 	const spoofed = "203.0.113.77"
 	u := set().User(t, "located")
@@ -82,8 +82,8 @@ func TestWhereARequestComesFrom(t *testing.T) {
 	}
 }
 
-// TestAnAddressIsBlocked verifies that an address which tries many names is blocked for all users, and that others
-// are not.
+// TestAnAddressIsBlocked verifies that an address that tries many names is blocked for all users, and that other
+// addresses are not blocked.
 func TestAnAddressIsBlocked(t *testing.T) {
 	const free, bad, badNetwork = 8, "198.51.100.23", "2001:db8:bad:1::"
 	u := set().User(t, "neighbour")
@@ -98,7 +98,7 @@ func TestAnAddressIsBlocked(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			for i := range free {
 				c := clients[i%2]
-				c.Call(t, from(tc.guessing, right(u))).Want(t, wire.OK) // a successful login does not reset the count
+				c.Call(t, from(tc.guessing, right(u))).Want(t, wire.OK) // a success does not reset the failures
 				c.Call(t, from(tc.guessing, wrong(fixture.Name("guessed")))).Want(t, wire.Unauthenticated)
 			}
 			for _, c := range clients {
@@ -108,14 +108,14 @@ func TestAnAddressIsBlocked(t *testing.T) {
 					t.Errorf("retryAfterSeconds is %d", s)
 				}
 				c.Call(t, from(tc.alike, right(u))).Want(t, wire.TooManyRequests)
-				// a forged address on the left
+				// The first address in the header is forged.
 				c.Call(t, from("203.0.113.5, "+tc.guessing, right(u))).Want(t, wire.TooManyRequests)
 				for _, other := range []string{"198.51.100.24", "2001:db8:bad:2::1", tc.guessing + ", 203.0.113.5"} {
 					c.Call(t, from(other, right(u))).Want(t, wire.OK)
 				}
 			}
 			l := u.Login(t, direct(t), wire.DirectPath)
-			clients[0].Call(t, from(tc.guessing, whoami(l.AccessToken))).Want(t, wire.OK) // existing sessions continue
+			clients[0].Call(t, from(tc.guessing, whoami(l.AccessToken))).Want(t, wire.OK) // sessions continue
 			renewed(t, clients[0].Call(t, from(tc.guessing, refresh(t, l.RefreshToken))))
 			if _, stderr, err := kubectl(t, "", "delete", "kvlt", tc.object); err != nil {
 				t.Fatalf("%v: %s", err, stderr)

@@ -48,7 +48,7 @@ func published(tb testing.TB) map[string][]string {
 	return out
 }
 
-// TestOpenAPIShowsTheAPI verifies that the document is not empty, on which other tests depend.
+// TestOpenAPIShowsTheAPI verifies that the document is not empty, because other tests depend on its content.
 func TestOpenAPIShowsTheAPI(t *testing.T) {
 	paths := published(t)
 	for path, method := range map[string]string{
@@ -64,7 +64,8 @@ func TestOpenAPIShowsTheAPI(t *testing.T) {
 	}
 }
 
-// TestNobodyGetsIn requests all published and some unpublished paths without a credential.
+// TestNobodyGetsIn verifies that requests without a credential are rejected at all published paths and at some paths
+// that are not published.
 func TestNobodyGetsIn(t *testing.T) {
 	client := direct(t)
 	methods := []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete,
@@ -110,7 +111,7 @@ func TestNobodyGetsIn(t *testing.T) {
 	}
 }
 
-// TestTheBarePrefix verifies that Kubernetes' discovery is not served at the path that dashboards use.
+// TestTheBarePrefix verifies that the prefix that dashboards use does not serve Kubernetes' discovery.
 func TestTheBarePrefix(t *testing.T) {
 	if e := direct(t).Call(t, wire.Request{Path: wire.DirectPath}); e.Code != wire.Unauthenticated {
 		t.Errorf("%s without a credential: code %d (%s)", wire.DirectPath, e.Code, e.Message)

@@ -13,7 +13,7 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// slowly sends a login whose body lacks the last byte.
+// slowly sends a login without the last byte of its body.
 func slowly(t *testing.T, c *wire.Client, address string, size int) {
 	t.Helper()
 	head := fmt.Sprintf("POST "+wire.DirectPath+
@@ -24,8 +24,8 @@ func slowly(t *testing.T, c *wire.Client, address string, size int) {
 	}
 }
 
-// TestSlowBodiesDoNotCloseTheLogin verifies that slow requests from one IPv6 network leave room for all others, and
-// that slow requests from many networks leave room for known clients.
+// TestSlowBodiesDoNotCloseTheLogin verifies that slow requests from one IPv6 network do not affect other clients, and
+// that slow requests from many networks do not affect known clients.
 func TestSlowBodiesDoNotCloseTheLogin(t *testing.T) {
 	forgiveAfterwards(t)
 	c := at(t, replicaWith(t, behindProxy).Endpoint())
@@ -43,7 +43,7 @@ func TestSlowBodiesDoNotCloseTheLogin(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			for n := range 24 {
 				bodies, size := 34, 64<<10
-				if n >= 6 { // small bodies fill the rest
+				if n >= 6 { // small bodies use the remaining bytes
 					size = 100
 				}
 				for range bodies {

@@ -10,8 +10,8 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// TestStrangersDoNotCloseTheSharedConnection verifies that a rejected request does not close the connection.
-// kube-apiserver multiplexes the requests of all clients over one connection to kubevision-apiserver, and could not
+// TestStrangersDoNotCloseTheSharedConnection verifies that the server does not close the connection after a rejected
+// request. kube-apiserver sends the requests of all clients over one connection to kubevision-apiserver, and cannot
 // send their bodies again.
 func TestStrangersDoNotCloseTheSharedConnection(t *testing.T) {
 	const requests = 150

@@ -12,7 +12,7 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// TestWhatIsNoCredential verifies that valid secrets are not accepted in places where no credential is expected.
+// TestWhatIsNoCredential verifies that the server rejects valid secrets in places where it expects no credential.
 func TestWhatIsNoCredential(t *testing.T) {
 	a := newActor(t, "")
 	account, err := env.Cluster.ServiceAccountConfig(t.Context(), "kubevision-system", "kubevision-apiserver")
@@ -51,7 +51,7 @@ func TestWhatIsNoCredential(t *testing.T) {
 	}
 }
 
-// TestWhatIsACredential verifies that the same requests succeed with credentials in the right place.
+// TestWhatIsACredential verifies that the same requests succeed with the credentials in the right place.
 func TestWhatIsACredential(t *testing.T) {
 	a := newActor(t, "")
 	for name, header := range map[string]http.Header{

@@ -33,8 +33,8 @@ func withDevice(t *testing.T, u fixture.User, password, device string) wire.Requ
 	return post(t, "/auth/login", map[string]string{"username": u.Name, "password": password, "deviceToken": device})
 }
 
-// TestAKnownDeviceIsNotLockedOut verifies that failed logins of others do not block a known device on any replica,
-// and that it gets no more attempts than others.
+// TestAKnownDeviceIsNotLockedOut verifies that failed logins of other clients do not block a known device on any
+// replica, and that the known device gets no more attempts than other clients.
 func TestAKnownDeviceIsNotLockedOut(t *testing.T) {
 	clients := pair(t)
 	c := clients[0]
@@ -60,7 +60,7 @@ func TestAKnownDeviceIsNotLockedOut(t *testing.T) {
 		header := right(u)
 		header.Header = http.Header{"X-Kubevision-Device": {next}}
 		c.Call(t, header).Want(t, wire.OK)
-		c.Call(t, right(u)).Want(t, wire.TooManyRequests) // the owner's logins do not reset the count of others
+		c.Call(t, right(u)).Want(t, wire.TooManyRequests) // the owner's logins reset no failures of others
 	}
 	for i := range freeFailures {
 		clients[i%2].Call(t, withDevice(t, u, "wrong", device)).Want(t, wire.Unauthenticated)
@@ -89,7 +89,7 @@ func throttlesOf(t *testing.T, u fixture.User) []kubevisionv1alpha1.KubeVisionLo
 	return all.Items
 }
 
-// TestADeviceIsForgotten verifies that a password change invalidates the device tokens of the previous password.
+// TestADeviceIsForgotten verifies that a change of the password invalidates the device tokens of the old password.
 func TestADeviceIsForgotten(t *testing.T) {
 	c, a := direct(t), newActor(t, "")
 	device := deviceOf(t, c.Call(t, right(a.User)))
@@ -100,13 +100,13 @@ func TestADeviceIsForgotten(t *testing.T) {
 	c.Call(t, changePassword(t, a.AccessToken, a.Password, anotherPassword)).Want(t, wire.OK)
 	lock(t, a.Name, c)
 	c.Call(t, withDevice(t, a.User, anotherPassword, device)).Want(t, wire.TooManyRequests)
-	// the session that changed the password continues, and so does its device
+	// The session that changed the password continues, and its device token remains valid.
 	kept := c.Call(t, refresh(t, a.RefreshToken))
 	c.Call(t, withDevice(t, a.User, anotherPassword, deviceOf(t, kept))).Want(t, wire.OK)
 }
 
-// TestRenewalsMakeNoDevices verifies that a session remains one device if it is renewed without a device token.
-// Otherwise a holder of its refresh token could guess the password without a limit.
+// TestRenewalsMakeNoDevices verifies that a session counts as one device even if it is renewed without a device token.
+// Otherwise, the holder of its refresh token could guess the password without a limit.
 func TestRenewalsMakeNoDevices(t *testing.T) {
 	c, a := direct(t), newActor(t, "")
 	forgiveAfterwards(t)

@@ -21,8 +21,8 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// TestKubernetesFormats verifies that the direct port serves Kubernetes' own endpoints with their formats and
-// statuses.
+// TestKubernetesFormats verifies that the direct port serves the standard endpoints of Kubernetes with their formats
+// and statuses.
 func TestKubernetesFormats(t *testing.T) {
 	const aggregated = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
 	client := direct(t, admin())
@@ -65,7 +65,8 @@ func TestKubernetesFormats(t *testing.T) {
 	}
 }
 
-// TestKubernetesFormatsForNobody verifies that health is public, and that all other paths require a right on the host.
+// TestKubernetesFormatsForNobody verifies that health endpoints are public, and that all other paths require a right on
+// the host.
 func TestKubernetesFormatsForNobody(t *testing.T) {
 	client := direct(t)
 	for _, path := range []string{"/healthz", "/livez", "/readyz"} {
@@ -99,8 +100,8 @@ func TestKubernetesFormatsForNobody(t *testing.T) {
 	}
 }
 
-// TestMetricsTellTheCode verifies that metrics contain the code, since the status is always 200, and that unknown
-// clients cannot add series.
+// TestMetricsTellTheCode verifies that metrics contain the code, because the HTTP status is always 200, and that
+// unknown clients cannot add series.
 func TestMetricsTellTheCode(t *testing.T) {
 	direct(t).Call(t, wire.Request{Path: wire.DirectPath + "/invented-path-of-a-stranger"}).Want(t,
 		wire.Unauthenticated)
@@ -122,7 +123,7 @@ func TestMetricsTellTheCode(t *testing.T) {
 	}
 }
 
-// TestAvailable verifies the condition Available of the APIService.
+// TestAvailable verifies that the APIService has the condition Available.
 func TestAvailable(t *testing.T) {
 	text, err := env.Cluster.Kubectl(t.Context(), "get", "apiservice", "v1alpha1.dashboard.kubevision.io", "-o", "json")
 	if err != nil {
@@ -143,8 +144,8 @@ func TestAvailable(t *testing.T) {
 	}
 }
 
-// TestControllersOfTheClusterTakeTheGroup verifies that the group's discovery does not disturb the garbage collector,
-// quotas and the deletion of namespaces.
+// TestControllersOfTheClusterTakeTheGroup verifies that the discovery of the group does not disturb the garbage
+// collector, quotas and the deletion of namespaces.
 func TestControllersOfTheClusterTakeTheGroup(t *testing.T) {
 	if !env.Cluster.HasControllerManager() {
 		t.Skip("there is no kube-controller-manager")

@@ -20,7 +20,7 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// ending is an operation that ends the sessions of an actor, except for the session that performs it.
+// ending is an operation that ends the sessions of an actor, except the session that performs it.
 type ending struct {
 	enrolled bool // requires a second factor
 	keeps    bool // true if the session that performs the operation continues
@@ -106,7 +106,7 @@ func endings(manager actor) map[string]ending {
 	}
 }
 
-// TestWhatEndsAccess verifies that such an operation ends access and refresh tokens on every replica, and does not
+// TestWhatEndsAccess verifies that each such operation ends access and refresh tokens on every replica, and does not
 // affect other users.
 func TestWhatEndsAccess(t *testing.T) {
 	clients := pair(t)
@@ -148,8 +148,8 @@ func TestWhatEndsAccess(t *testing.T) {
 	}
 }
 
-// TestLoginsWhileThePasswordChanges verifies that no session of concurrent logins with the old password remains, for
-// each way to change the password.
+// TestLoginsWhileThePasswordChanges verifies that concurrent logins with the old password leave no session, for each
+// way to change the password.
 func TestLoginsWhileThePasswordChanges(t *testing.T) {
 	clients := pair(t)
 	for name, change := range map[string]func(*testing.T, actor){
@@ -216,8 +216,8 @@ func TestLoginsWhileThePasswordChanges(t *testing.T) {
 	}
 }
 
-// TestAResetIsNotUndone verifies that an administrator's reset prevails over concurrent changes by a holder of the
-// old password.
+// TestAResetIsNotUndone verifies that the reset of a password by an administrator has precedence over concurrent
+// changes by the holder of the old password.
 func TestAResetIsNotUndone(t *testing.T) {
 	const reset = "saffron bishop gravel mute"
 	c := another(t)
@@ -256,8 +256,7 @@ func TestAResetIsNotUndone(t *testing.T) {
 	}
 }
 
-// TestASessionThatIsOver verifies that an invalid session cannot change credentials, even if it has not been deleted
-// yet.
+// TestASessionThatIsOver verifies that an invalid session cannot change credentials, even if its object still exists.
 func TestASessionThatIsOver(t *testing.T) {
 	c := direct(t)
 	plain, enrolled := newActor(t, ""), newActor(t, "")
@@ -280,7 +279,7 @@ func TestASessionThatIsOver(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for _, tc := range []struct { // operations that begin an epoch are last
+	for _, tc := range []struct { // operations that begin an epoch are at the end
 		name    string
 		want    int
 		request wire.Request

@@ -22,7 +22,7 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// happened returns the events about a user, by their reasons.
+// happened returns the events of a user by their reasons.
 func happened(ctx context.Context, u fixture.User) (map[string][]corev1.Event, error) {
 	var all corev1.EventList
 	if err := env.Client.List(ctx, &all); err != nil {
@@ -37,7 +37,7 @@ func happened(ctx context.Context, u fixture.User) (map[string][]corev1.Event, e
 	return out, nil
 }
 
-// tells waits for events with these reasons about a user.
+// tells waits until a user has events with all the reasons, and returns the events of the user.
 func tells(t *testing.T, u fixture.User, reasons ...string) map[string][]corev1.Event {
 	t.Helper()
 	var found map[string][]corev1.Event
@@ -71,7 +71,7 @@ func logged(t *testing.T, text string) []string {
 	return out
 }
 
-// wantLogged expects at least one line with each reason that contains all the texts.
+// wantLogged fails the test unless the audit log has a line about the user for each reason that contains all the texts.
 func wantLogged(t *testing.T, u fixture.User, reasons map[string]string) {
 	t.Helper()
 	lines := logged(t, `user="`+u.Name+`"`)
@@ -85,7 +85,7 @@ func wantLogged(t *testing.T, u fixture.User, reasons map[string]string) {
 	}
 }
 
-// TestEvents verifies the event and the log line for each change of a user's login.
+// TestEvents verifies that each change of a user's login causes an event and a log line.
 func TestEvents(t *testing.T) {
 	c, manager := direct(t), newActor(t, "admin")
 	a := newActor(t, "")
@@ -146,8 +146,8 @@ func TestEvents(t *testing.T) {
 	}
 }
 
-// TestWrongOldPasswordsLockNoAccount verifies that wrong old passwords neither lock the account nor cause an event
-// about a lock.
+// TestWrongOldPasswordsLockNoAccount verifies that wrong old passwords do not lock the account and do not cause an
+// event about a lock.
 func TestWrongOldPasswordsLockNoAccount(t *testing.T) {
 	c, a := direct(t), newActor(t, "")
 	for range freeFailures {
@@ -166,7 +166,7 @@ func TestWrongOldPasswordsLockNoAccount(t *testing.T) {
 	}
 }
 
-// TestEventsOfADisabledUser verifies that the event contains the reason, which the response does not.
+// TestEventsOfADisabledUser verifies that the event of a failed login contains the reason, which the response omits.
 func TestEventsOfADisabledUser(t *testing.T) {
 	u := set().User(t, "disabled")
 	u.Login(t, direct(t), wire.DirectPath)
@@ -175,8 +175,8 @@ func TestEventsOfADisabledUser(t *testing.T) {
 	wantLogged(t, u, map[string]string{"LoginFailed": "the user is disabled"})
 }
 
-// TestManyFailuresAreFewEvents verifies that many failures cause few events, which an attack could otherwise use to
-// fill etcd.
+// TestManyFailuresAreFewEvents verifies that many failures cause few events, so that an attacker cannot fill etcd with
+// events.
 func TestManyFailuresAreFewEvents(t *testing.T) {
 	const failures = 40
 	c, u := direct(t), set().User(t, "attacked")
@@ -184,7 +184,7 @@ func TestManyFailuresAreFewEvents(t *testing.T) {
 	for i := range failures {
 		if i%freeFailures == 0 {
 			set().Delete(t, mustNotMind("user-"+u.Name))
-			becomes(t, c, wire.OK, right(u)) // the server knows the user
+			becomes(t, c, wire.OK, right(u)) // the server has the user in its cache
 		}
 		c.Call(t, wrong(u.Name)).Want(t, wire.Unauthenticated)
 	}
@@ -205,7 +205,7 @@ func TestManyFailuresAreFewEvents(t *testing.T) {
 	}
 }
 
-// TestNothingTypedIsTold verifies that events and logs contain no passwords, codes or tokens, and no unknown names,
+// TestNothingTypedIsTold verifies that events and logs contain neither passwords, codes and tokens, nor unknown names,
 // which may be mistyped passwords.
 func TestNothingTypedIsTold(t *testing.T) {
 	c, manager := direct(t), newActor(t, "admin")
@@ -265,7 +265,7 @@ func TestNothingTypedIsTold(t *testing.T) {
 	}
 }
 
-// listed returns a list as text.
+// listed returns the objects of a list as text.
 func listed(t *testing.T, list client.ObjectList) []byte {
 	t.Helper()
 	if err := env.Client.List(t.Context(), list); err != nil {

@@ -22,8 +22,8 @@ func setup(t *testing.T, token, password string) wire.Request {
 	return as(token, post(t, "/auth/2fa/setup", body))
 }
 
-// since returns an access token with an earlier time of the login. The token does not contain the time if the
-// duration is negative.
+// since returns an access token with another time of the login. If the duration is negative, the token contains no
+// time.
 func since(t *testing.T, raw string, ago time.Duration) string {
 	t.Helper()
 	token := fixture.Take(t, raw)
@@ -35,7 +35,7 @@ func since(t *testing.T, raw string, ago time.Duration) string {
 }
 
 // TestATokenAloneEnrolsNothing verifies that a stolen access token is not sufficient to set up a second factor,
-// whatever the owner does at the same time.
+// regardless of concurrent actions of the owner.
 func TestATokenAloneEnrolsNothing(t *testing.T) {
 	c := direct(t)
 	refused := func(t *testing.T, token string) {
@@ -101,15 +101,15 @@ func TestATokenAloneEnrolsNothing(t *testing.T) {
 			c.Call(t, setup(t, a.AccessToken, "wrong")).Want(t, twoFactorFailed)
 		}
 		c.Call(t, setup(t, a.AccessToken, a.Password)).Want(t, wire.TooManyRequests)
-		// both kinds of failures have a common count
+		// Both kinds of failures have one counter.
 		c.Call(t, changePassword(t, a.AccessToken, a.Password, anotherPassword)).Want(t, wire.TooManyRequests)
 		c.Call(t, right(a.User)).Want(t, wire.OK)
 		c.Call(t, setup(t, other.AccessToken, a.Password)).Want(t, wire.OK)
 	})
 }
 
-// TestWrongFreshCodesKeepNobodyOut verifies that wrong fresh codes are counted by session, end a session with too
-// many, and do not affect logins and other sessions.
+// TestWrongFreshCodesKeepNobodyOut verifies that wrong fresh codes are counted for each session, that too many of them
+// end the session, and that they do not affect logins and other sessions.
 func TestWrongFreshCodesKeepNobodyOut(t *testing.T) {
 	c, a := direct(t), newActor(t, "admin")
 	made := enrol(t, a)
@@ -129,21 +129,21 @@ func TestWrongFreshCodesKeepNobodyOut(t *testing.T) {
 		}
 	}
 	right := code(t, made.Secret, 0)
-	// the code is not verified
+	// The server does not verify the code.
 	c.Call(t, withCode(right, as(a.AccessToken, remove("/users/"+fixture.Name("nobody"))))).Want(t, wire.UserNotFound)
 	e := c.Call(t, as(a.AccessToken, post(t, "/auth/2fa/recovery-codes", map[string]string{"code": right}))).Want(t,
 		twoFactorFailed)
 	if e.Meta.RetryAfterSeconds < 1 {
 		t.Error("the correct code is not delayed after five wrong ones")
 	}
-	// the owner logs in with the code that was not verified
+	// The owner logs in with the same code, because it was not verified.
 	login := renewed(t, c.Call(t, verify(t, challenge(t, a.User), right)))
 	c.Call(t, as(login.AccessToken, post(t, "/auth/2fa/recovery-codes", map[string]string{"code": right}))).Want(t,
 		twoFactorFailed)
 	c.Call(t, as(login.AccessToken, post(t, "/auth/2fa/recovery-codes",
 		map[string]string{"code": code(t, made.Secret, 1)}))).Want(t, wire.OK)
 
-	for range 5 { // after the wait each time
+	for range 5 { // each code after the wait
 		secret := storedCredentials(t, a.User)
 		secret.Data["secondFactor"] = earlier(t, secret.Data["secondFactor"], 16*time.Minute)
 		if err := env.Programs.Update(t.Context(), secret); err != nil {
@@ -159,7 +159,7 @@ func TestWrongFreshCodesKeepNobodyOut(t *testing.T) {
 	}
 }
 
-// earlier moves the times of all wrong codes into the past, so that the waits are over.
+// earlier moves the times of all wrong codes into the past, so that no wait remains.
 func earlier(t *testing.T, text []byte, ago time.Duration) []byte {
 	t.Helper()
 	var factor map[string]any

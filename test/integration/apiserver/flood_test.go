@@ -17,21 +17,21 @@ import (
 )
 
 const (
-	// behindProxy allows a test to use any client address.
+	// behindProxy is a flag with which a test can use any client address.
 	behindProxy = "--trusted-proxies=127.0.0.0/8,::1/128"
 	// inTime bounds a login during a flood.
 	inTime = 5 * time.Second
 )
 
-// anywhere returns an IPv4 address without other clients.
+// anywhere returns a random IPv6 address that no other client uses.
 func anywhere() string {
-	n := rand.Uint32() //nolint:gosec // any address will do
+	n := rand.Uint32() //nolint:gosec // any address is suitable
 	return fmt.Sprintf("%d.%d.%d.%d", 20+n>>24%80, n>>16&255, n>>8&255, n&255)
 }
 
 // somewhere returns an address in a separate /64 of one /48.
 func somewhere() string {
-	return fmt.Sprintf("2001:db8:bad:%x::1", rand.IntN(65536)) //nolint:gosec // any address will do
+	return fmt.Sprintf("2001:db8:bad:%x::1", rand.IntN(65536)) //nolint:gosec // any address is suitable
 }
 
 // flood sends wrong logins from many clients until the returned function is called.
@@ -56,8 +56,8 @@ func flood(t *testing.T, c *wire.Client, clients int, request func() wire.Reques
 	return func() { cancel(); group.Wait() }
 }
 
-// strangers returns the number of clients whose logins the machine can verify in half the time that a login may take,
-// at most 60.
+// strangers returns the number of clients whose logins the machine can verify in half the time that a login may take.
+// The result is at most 60.
 func strangers(t *testing.T, c *wire.Client, u fixture.User) int {
 	t.Helper()
 	const most, logins = 60, 5
@@ -71,12 +71,12 @@ func strangers(t *testing.T, c *wire.Client, u fixture.User) int {
 	return n
 }
 
-// everyFlood runs all floods of TestStrangersDoNotCloseTheLogin. Each of them keeps the machine busy.
+// everyFlood selects all floods of TestStrangersDoNotCloseTheLogin. Each of them keeps the machine busy.
 var everyFlood = flag.Bool("every-flood", false, "run all floods of TestStrangersDoNotCloseTheLogin, and not two")
 
-// TestStrangersDoNotCloseTheLogin verifies that nine of ten valid logins succeed in time during many wrong logins
-// from changing addresses, even from unknown addresses. All logins from known devices, known addresses and trusted
-// networks succeed.
+// TestStrangersDoNotCloseTheLogin verifies that many wrong logins from changing addresses do not prevent valid logins.
+// Nine of ten logins from unknown addresses must succeed in time, and all logins from known devices, known addresses
+// and trusted networks.
 func TestStrangersDoNotCloseTheLogin(t *testing.T) {
 	const people = 10
 	forgiveAfterwards(t)
@@ -148,8 +148,8 @@ func TestStrangersDoNotCloseTheLogin(t *testing.T) {
 	}
 }
 
-// TestNetworksOfIPv6 verifies that failures are counted for IPv6 networks together with the smaller networks that one
-// customer may have.
+// TestNetworksOfIPv6 verifies that failures are counted for an IPv6 network and for the larger networks that may belong
+// to the same customer.
 func TestNetworksOfIPv6(t *testing.T) {
 	forgiveAfterwards(t)
 	u := set().User(t, "customer")

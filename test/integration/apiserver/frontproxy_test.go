@@ -37,8 +37,8 @@ func remote(user string, groups ...string) http.Header {
 	return http.Header{"X-Remote-User": {user}, "X-Remote-Group": groups}
 }
 
-// TestOnlyTheFrontProxySpeaksForOthers sends the headers in which kube-apiserver names the user, with every certificate
-// except that of the front proxy.
+// TestOnlyTheFrontProxySpeaksForOthers verifies that the headers in which kube-apiserver names the user have no effect
+// with any certificate other than the certificate of the front proxy.
 func TestOnlyTheFrontProxySpeaksForOthers(t *testing.T) {
 	genuine, cluster := env.Cluster.RequestHeaderCA(), env.Cluster.ClusterCA()
 	forged := remote("kubernetes-admin", "system:masters", "system:authenticated")
@@ -86,7 +86,7 @@ func TestOnlyTheFrontProxySpeaksForOthers(t *testing.T) {
 	}
 }
 
-// TestTheTokenDecides verifies that an access token takes precedence over the user whom kube-apiserver has
+// TestTheTokenDecides verifies that an access token takes precedence over the user that kube-apiserver has
 // authenticated.
 func TestTheTokenDecides(t *testing.T) {
 	a := newActor(t, "")

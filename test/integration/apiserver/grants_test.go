@@ -18,8 +18,8 @@ import (
 
 func pods(namespace string) string { return onHost + "/namespaces/" + namespace + "/resources/pods" }
 
-// TestSubjects binds each kind of subject in one namespace, and verifies that the subject can list Pods only there,
-// through its own door.
+// TestSubjects verifies for each kind of subject that a subject with a role in one namespace can list Pods only there,
+// through its own path of access.
 func TestSubjects(t *testing.T) {
 	set().HostCluster(t, host)
 	own, other := set().Namespace(t, "own"), set().Namespace(t, "other")
@@ -89,8 +89,8 @@ func TestSubjects(t *testing.T) {
 	}
 }
 
-// TestADeletedBindingIsGone verifies that the rights of a deleted binding end at once, even if another binding still
-// allows the use of the cluster.
+// TestADeletedBindingIsGone verifies that the rights of a deleted binding end immediately, even if another binding
+// still allows the use of the cluster.
 func TestADeletedBindingIsGone(t *testing.T) {
 	first, second := set().Namespace(t, "first"), set().Namespace(t, "second")
 	a := newActor(t, "readonly", first)
@@ -109,7 +109,7 @@ func TestADeletedBindingIsGone(t *testing.T) {
 	}
 }
 
-// TestTheClustersOwnBindings verifies that RBAC bindings of the cluster take effect, too.
+// TestTheClustersOwnBindings verifies that RBAC bindings that others have created in the cluster also take effect.
 func TestTheClustersOwnBindings(t *testing.T) {
 	own, other := set().Namespace(t, "own"), set().Namespace(t, "byhand")
 	team := fixture.Name("team")
@@ -170,7 +170,8 @@ func TestTheClustersOwnBindings(t *testing.T) {
 	}
 }
 
-// TestAnAdministratorWhomNothingBinds verifies that an administrator without a binding gets a helpful message.
+// TestAnAdministratorWhomNothingBinds verifies that an administrator without a binding gets a message that explains the
+// solution.
 func TestAnAdministratorWhomNothingBinds(t *testing.T) {
 	set().HostCluster(t, host)
 	e := kube(t, fixture.Name("root"), "system:masters").Call(t,

@@ -21,19 +21,19 @@ import (
 )
 
 const (
-	// outageAnswer bounds the time of a response while the host does not respond: a review, and a margin for a busy
-	// machine.
+	// outageAnswer bounds the time of a response while the host does not respond: the timeout of a review, and a margin
+	// for a busy machine.
 	outageAnswer = 5 * time.Second
-	// outageRecovery bounds the time until the host is called again.
+	// outageRecovery bounds the time until the server calls the host again.
 	outageRecovery = 5 * time.Second
-	// waitIsSaid bounds the time until a program logs that it waits. startAfterOutage bounds the time until it is ready
-	// after the outage.
+	// waitIsSaid bounds the time until a program logs that it waits. startAfterOutage bounds the time between the end
+	// of the outage and the readiness of the program.
 	waitIsSaid       = 20 * time.Second
 	startAfterOutage = time.Minute
 )
 
 // pauseHost stops the process of kube-apiserver until the returned function is called or the test ends. The pause must
-// be shorter than the lease of a controller manager.
+// be shorter than the lease of kubevision-controller-manager.
 func pauseHost(t *testing.T) (resume func()) {
 	t.Helper()
 	program := env.Cluster.APIServer().PID()
@@ -49,8 +49,8 @@ func pauseHost(t *testing.T) (resume func()) {
 	return resume
 }
 
-// startInOutage starts a program while the host does not respond. It returns when the program has logged that it waits,
-// with a function that waits for the end of the start.
+// startInOutage starts a program while the host does not respond. It returns when the program has logged that it waits.
+// The returned function started waits for the end of the start.
 func startInOutage(t *testing.T, program *localcluster.Program) (started func() error, resume func()) {
 	t.Helper()
 	begun, err := os.ReadFile(program.LogFile())
@@ -82,8 +82,8 @@ func startInOutage(t *testing.T, program *localcluster.Program) (started func() 
 	}, resume
 }
 
-// TestStartWithoutTheHost verifies that both programs wait for the host, that they are alive but not ready during the
-// wait, and that they then continue.
+// TestStartWithoutTheHost verifies that both programs wait for the host, are alive but not ready during the wait, and
+// then complete their start.
 func TestStartWithoutTheHost(t *testing.T) {
 	t.Run("kubevision-apiserver", func(t *testing.T) {
 		replica := newReplica(t)
@@ -121,7 +121,8 @@ func TestStartWithoutTheHost(t *testing.T) {
 	})
 }
 
-// TestHostThatDoesNotAnswer pauses kube-apiserver: all requests are answered soon, and no answer blames the caller.
+// TestHostThatDoesNotAnswer verifies that, while kube-apiserver does not respond, all requests get a response in time,
+// and no response blames the caller.
 func TestHostThatDoesNotAnswer(t *testing.T) {
 	const atOnce, rounds = 60, 2
 	a, client := newActor(t, ""), direct(t)
@@ -136,7 +137,7 @@ func TestHostThatDoesNotAnswer(t *testing.T) {
 		for i := range atOnce {
 			all.Go(func() {
 				begun := time.Now()
-				// No verdict about the cluster is known.
+				// The cache has no verdict about this cluster.
 				response, err := client.Do(t.Context(), request(fmt.Sprintf("of-nobody-%d-%d", round, i)))
 				if err != nil {
 					t.Errorf("no answer: %v", err)

@@ -10,8 +10,8 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// TestInboundImpersonationIsRefused sends all impersonation headers, in the forms in which such headers have passed
-// through proxies.
+// TestInboundImpersonationIsRefused verifies that requests with impersonation headers are rejected, for all headers and
+// for all spellings that proxies have forwarded.
 func TestInboundImpersonationIsRefused(t *testing.T) {
 	a := newActor(t, "")
 	client := direct(t)
@@ -43,8 +43,8 @@ func TestInboundImpersonationIsRefused(t *testing.T) {
 	}
 }
 
-// TestConnectionOptionsChangeNobody lists missing headers, and headers with the credential, as options of the
-// connection.
+// TestConnectionOptionsChangeNobody verifies that the header Connection cannot remove the credential of a request. It
+// lists missing headers, and the headers with the credential.
 func TestConnectionOptionsChangeNobody(t *testing.T) {
 	a := newActor(t, "")
 	for _, option := range []string{"Impersonate-User", "Impersonate-Group", "X-Remote-User",
@@ -55,7 +55,7 @@ func TestConnectionOptionsChangeNobody(t *testing.T) {
 			t.Errorf("with Connection: %s the caller is %s", option, got)
 		}
 	}
-	// Through kube-apiserver, whose proxy removes such headers, the caller remains the user in the certificate.
+	// The proxy of kube-apiserver removes the listed headers. The caller remains the user of the client certificate.
 	client := kube(t, "connected")
 	for _, option := range []string{"X-Remote-User", "X-Remote-Group",
 		"X-Remote-User, X-Remote-Group, X-Remote-Extra-Scopes"} {
@@ -68,7 +68,8 @@ func TestConnectionOptionsChangeNobody(t *testing.T) {
 	}
 }
 
-// TestImpersonationElsewhere verifies that these headers are also rejected on the paths with Kubernetes' own formats.
+// TestImpersonationElsewhere verifies that impersonation headers are also rejected on the paths with Kubernetes'
+// formats.
 func TestImpersonationElsewhere(t *testing.T) {
 	client := direct(t, admin())
 	for _, path := range []string{"/metrics", "/apis", wire.GroupPath, "/openapi/v2", "/version"} {

@@ -46,7 +46,7 @@ func random(n int) string {
 }
 
 // TestInventedRefreshTokens verifies that forged refresh tokens cause no call to the host and are throttled, and that
-// valid ones from the same address are not delayed.
+// valid tokens from the same address are not delayed.
 func TestInventedRefreshTokens(t *testing.T) {
 	const each = 100
 	forgiveAfterwards(t)
@@ -97,7 +97,7 @@ func TestInventedRefreshTokens(t *testing.T) {
 	renewed(t, c.Call(t, from(blocked, refresh(t, a.RefreshToken))))
 }
 
-// TestDeadTokens verifies that an expired token causes only one call to the host.
+// TestDeadTokens verifies that repeated requests with an expired token cause only one call to the host.
 func TestDeadTokens(t *testing.T) {
 	const often = 100
 	c, a := direct(t), newActor(t, "")
@@ -114,7 +114,7 @@ func TestDeadTokens(t *testing.T) {
 	}
 }
 
-// TestRefreshTokensOutliveTheirKey verifies that refresh tokens of an earlier key and format are valid until their
+// TestRefreshTokensOutliveTheirKey verifies that refresh tokens with an earlier key or format remain valid until their
 // session ends.
 func TestRefreshTokensOutliveTheirKey(t *testing.T) {
 	clients := pair(t)
@@ -127,7 +127,7 @@ func TestRefreshTokensOutliveTheirKey(t *testing.T) {
 	if n := len(strings.Split(next.RefreshToken, ".")); n != 3 {
 		t.Errorf("its successor has %d parts", n)
 	}
-	renewed(t, clients[0].Call(t, refresh(t, next.RefreshToken))) // recently issued by another replica
+	renewed(t, clients[0].Call(t, refresh(t, next.RefreshToken))) // another replica has just issued this token
 
 	keys := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: fixture.SystemNamespace,
 		Name: "kubevision-signing-keys"}}
@@ -135,7 +135,7 @@ func TestRefreshTokensOutliveTheirKey(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, c := range clients {
-		becomes(t, c, wire.Unauthenticated, whoami(a.AccessToken)) // the new key is in force
+		becomes(t, c, wire.Unauthenticated, whoami(a.AccessToken)) // the new key is in use
 	}
 	time.Sleep(promptly)
 	for _, c := range clients {

@@ -52,7 +52,7 @@ var (
 	proseLine = regexp.MustCompile(`^ {4}\S`)
 )
 
-// TestKubectlExplains verifies that every field of KubeVision's kinds is described.
+// TestKubectlExplains verifies that each field of KubeVision's kinds has a description.
 func TestKubectlExplains(t *testing.T) {
 	for kind, least := range map[string]int{"kubevisionrolebinding": 15, "kubevisionuser": 8, "kubevisioncluster": 5,
 		"kubevisionsession": 6} {
@@ -67,7 +67,8 @@ func TestKubectlExplains(t *testing.T) {
 	explain(t, "kubevisionrolebinding.status", 0)
 }
 
-// explain visits the fields of an object and expects a description of each.
+// explain visits the fields of an object. It fails the test for a field without a description, and returns the number
+// of fields.
 func explain(t *testing.T, path string, depth int) int {
 	t.Helper()
 	if depth > 6 {

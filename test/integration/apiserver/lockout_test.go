@@ -16,7 +16,7 @@ import (
 
 var variable = regexp.MustCompile(`"requestId":"[^"]*"|"retryAfterSeconds":\d+`)
 
-// TestLocksLookAlike verifies that the locks of existing and unknown users are indistinguishable.
+// TestLocksLookAlike verifies that locks of existing users and of unknown names cannot be distinguished.
 func TestLocksLookAlike(t *testing.T) {
 	const tolerance = 2 * time.Second // responses contain whole seconds, and a request takes part of a second
 	clients := pair(t)
@@ -50,14 +50,14 @@ func TestLocksLookAlike(t *testing.T) {
 			""); got != want {
 			t.Errorf("%s: %s, for an unknown user: %s", name, got, want)
 		}
-		// The remaining time of the lock, independent of the time between the two requests.
+		// The comparison uses the remaining time of the lock, so that the time between the two requests has no effect.
 		if d := left[name] - left["nobody"]; d < -tolerance || d > tolerance {
 			t.Errorf("%s: locked for %s, an unknown user for %s", name, left[name], left["nobody"])
 		}
 	}
 }
 
-// TestWhoeverIsInGoesOn verifies that sessions continue, however many logins with the name fail.
+// TestWhoeverIsInGoesOn verifies that failed logins with the name of a user do not affect the user's sessions.
 func TestWhoeverIsInGoesOn(t *testing.T) {
 	clients := pair(t)
 	a := newActor(t, "")
@@ -68,11 +68,11 @@ func TestWhoeverIsInGoesOn(t *testing.T) {
 	c.Call(t, changePassword(t, next.AccessToken, a.Password, anotherPassword)).Want(t, wire.OK)
 	c.Call(t, as(next.AccessToken, wire.Request{Path: wire.DirectPath + me})).Want(t, wire.OK)
 	renewed(t, c.Call(t, refresh(t, next.RefreshToken)))
-	// A changed password does not end the lock, since the next guess could use it.
+	// A change of the password does not end the lock, because an attacker could use the next guess.
 	c.Call(t, fixture.LoginRequest(wire.DirectPath, a.Name, anotherPassword)).Want(t, wire.TooManyRequests)
 }
 
-// TestUnlock verifies that unlocking with kubectl takes effect at once on every replica.
+// TestUnlock verifies that unlocking a user with kubectl takes effect immediately on every replica.
 func TestUnlock(t *testing.T) {
 	clients, u := pair(t), set().User(t, "unlocked")
 	u.Login(t, clients[0], wire.DirectPath)
@@ -89,7 +89,7 @@ func TestUnlock(t *testing.T) {
 	}
 }
 
-// TestALockDiesWithItsUser verifies that a new user with the name of an earlier one can log in.
+// TestALockDiesWithItsUser verifies that the lock of a deleted user does not affect a new user with the same name.
 func TestALockDiesWithItsUser(t *testing.T) {
 	c, u := direct(t), set().User(t, "reborn")
 	u.Login(t, c, wire.DirectPath)
@@ -101,8 +101,8 @@ func TestALockDiesWithItsUser(t *testing.T) {
 	becomes(t, c, wire.OK, right(u))
 }
 
-// TestManagementWhileManyLogIn verifies that requests that need a password hash do not fail with an internal error
-// during many logins. They may fail with a code that requests a retry.
+// TestManagementWhileManyLogIn verifies that requests that hash a password do not fail with an internal error during
+// many logins. They may fail with a code that asks for a retry.
 func TestManagementWhileManyLogIn(t *testing.T) {
 	const crowd = 150
 	c, manager, victim := another(t), newActor(t, "admin"), newActor(t, "")

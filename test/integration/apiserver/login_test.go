@@ -20,7 +20,7 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// refusals returns failing logins, each with a different reason.
+// refusals returns logins that fail, each for a different reason.
 func refusals(t *testing.T) map[string]wire.Request {
 	t.Helper()
 	good := set().User(t, "good", func(u *kubevisionv1alpha1.KubeVisionUser) { u.Spec.Email = "good@example.com" })
@@ -50,7 +50,7 @@ func refusals(t *testing.T) map[string]wire.Request {
 	}
 }
 
-// TestRefusedLoginsLookAlike verifies that their responses are equal except for the request id.
+// TestRefusedLoginsLookAlike verifies that the responses to failed logins differ only in the request id.
 func TestRefusedLoginsLookAlike(t *testing.T) {
 	client := direct(t)
 	var first []byte
@@ -66,8 +66,7 @@ func TestRefusedLoginsLookAlike(t *testing.T) {
 	}
 }
 
-// TestRefusedLoginsTakeEquallyLong verifies that each failing login hashes one password, which takes most of its
-// time.
+// TestRefusedLoginsTakeEquallyLong verifies that each failed login hashes one password, which takes most of its time.
 func TestRefusedLoginsTakeEquallyLong(t *testing.T) {
 	client, operator := direct(t), direct(t, admin())
 	for name, r := range refusals(t) {
@@ -93,8 +92,8 @@ func hashes(t *testing.T, operator *wire.Client) int {
 	return n
 }
 
-// TestFormsOfNamesAndPasswords verifies that different Unicode forms of a name or password are equal, also for the
-// count of failures.
+// TestFormsOfNamesAndPasswords verifies that different Unicode forms of a name or a password are equivalent, also for
+// the counters of failures.
 func TestFormsOfNamesAndPasswords(t *testing.T) {
 	const composed, decomposed = "caf\u00e9 au lait d'\u00e9t\u00e9", "cafe\u0301 au lait d'e\u0301te\u0301"
 	u, client := set().User(t, "forms"), direct(t)
@@ -129,11 +128,11 @@ func TestFormsOfNamesAndPasswords(t *testing.T) {
 	client.Call(t, wrong(u.Name)).Want(t, wire.TooManyRequests)
 }
 
-// TestManyLogins verifies that many concurrent logins are answered, with a session or with a time to retry, and do
+// TestManyLogins verifies that each of many concurrent logins gets a session or a time to retry, and that the logins do
 // not delay other requests.
 func TestManyLogins(t *testing.T) {
 	const parallel = 50
-	a, other := newActor(t, ""), newActor(t, "") // a loses its oldest sessions
+	a, other := newActor(t, ""), newActor(t, "") // the logins end the oldest sessions of a
 	var (
 		group           sync.WaitGroup
 		mu              sync.Mutex
@@ -195,7 +194,7 @@ func TestManyLogins(t *testing.T) {
 	another(t).Call(t, fixture.LoginRequest(wire.DirectPath, a.Name, a.Password)).Want(t, wire.OK)
 }
 
-// TestALoginTellsEnough verifies that the response of a login is complete and reveals nothing else.
+// TestALoginTellsEnough verifies that the response to a login is complete and contains nothing else.
 func TestALoginTellsEnough(t *testing.T) {
 	a := newActor(t, "readonly")
 	e := direct(t).Call(t, fixture.LoginRequest(wire.DirectPath, a.Name, a.Password)).Want(t, wire.OK)

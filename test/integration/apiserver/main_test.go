@@ -1,7 +1,7 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package apiserver_test attacks kubevision-apiserver in a real control plane.
+// Package apiserver_test tests kubevision-apiserver in a real control plane, including attacks.
 package apiserver_test
 
 import (
@@ -20,14 +20,14 @@ import (
 )
 
 const (
-	// host is the registration of the host.
+	// host is the name of the registration of the host.
 	host = "host"
 	// me, clusterList and onHost are paths without the base path.
 	me          = "/users/me"
 	clusterList = "/clusters"
 	onHost      = "/clusters/" + host
 
-	// promptly bounds the time until a revocation is in force everywhere.
+	// promptly bounds the time until a revocation takes effect on all replicas.
 	promptly = time.Second
 )
 
@@ -36,7 +36,7 @@ var env *environment.Environment
 
 func TestMain(m *testing.M) {
 	os.Exit(environment.Main(m, environment.Options{
-		// Tests of concurrent requests send them to the first server and to a replica.
+		// The tests of concurrent requests send them to the first server and to a replica.
 		DetectRacesInReplicas: true,
 	}, func(e *environment.Environment) { env = e }))
 }
@@ -72,7 +72,7 @@ func admin() localcluster.KeyPair {
 	return localcluster.KeyPair{CertPEM: config.CertData, KeyPEM: config.KeyData}
 }
 
-// kube returns a client of kube-apiserver for one of its users.
+// kube returns the client of a user of kube-apiserver.
 func kube(tb testing.TB, user string, groups ...string) *wire.Client {
 	tb.Helper()
 	config, err := env.Cluster.UserConfig(user, groups...)
@@ -88,8 +88,8 @@ type actor struct {
 	fixture.Login
 }
 
-// newActor creates a user. With a role, it binds the user on the host: in namespaces, or without any in the whole
-// cluster.
+// newActor creates a user. If a role is given, it binds the user to the role on the host: in the given namespaces, or
+// in the whole cluster if there are none.
 func newActor(tb testing.TB, role string, namespaces ...string) actor {
 	tb.Helper()
 	set().HostCluster(tb, host)
@@ -102,7 +102,7 @@ func newActor(tb testing.TB, role string, namespaces ...string) actor {
 	return a
 }
 
-// becomes waits until a request is answered with a code.
+// becomes waits until the response to a request has a code.
 func becomes(tb testing.TB, client *wire.Client, code int, r wire.Request) {
 	tb.Helper()
 	fixture.Eventually(tb, fmt.Sprintf("wait for code %d at %s", code, r.Path), func(ctx context.Context) error {
@@ -110,7 +110,7 @@ func becomes(tb testing.TB, client *wire.Client, code int, r wire.Request) {
 	})
 }
 
-// soon is like becomes, within the bound of a revocation. It returns the time that was needed.
+// soon is like becomes, with the time limit of a revocation. It returns the time until the response had the code.
 func soon(tb testing.TB, client *wire.Client, code int, r wire.Request) time.Duration {
 	tb.Helper()
 	begun := time.Now()
@@ -129,7 +129,7 @@ func soon(tb testing.TB, client *wire.Client, code int, r wire.Request) time.Dur
 	}
 }
 
-// username returns the name of the caller in a response.
+// username returns the name of the caller in the data of a response.
 func username(tb testing.TB, e wire.Envelope) string {
 	tb.Helper()
 	var data struct {

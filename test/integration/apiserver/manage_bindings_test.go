@@ -91,8 +91,8 @@ func TestRoleBindings(t *testing.T) {
 	c.Call(t, as(u.AccessToken, read(pods("default")))).Want(t, wire.ClusterForbidden)
 }
 
-// TestNobodyGrantsMoreThanTheyMay verifies that the management endpoints do not allow granting more than the caller
-// may bind.
+// TestNobodyGrantsMoreThanTheyMay verifies that callers of the management endpoints cannot grant roles that they may
+// not bind.
 func TestNobodyGrantsMoreThanTheyMay(t *testing.T) {
 	bind := rule("rbac.authorization.k8s.io", "clusterroles", "bind")
 	bind.ResourceNames = []string{"kubevision:dev"}

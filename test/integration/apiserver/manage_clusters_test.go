@@ -40,7 +40,7 @@ func registration(name string) (*kubevisionv1alpha1.KubeVisionCluster, *corev1.S
 		&corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: system, Name: name + "-kubeconfig"}}
 }
 
-// watchful is a client whose responses must not contain the canaries.
+// watchful is a client that fails the test if a response contains a canary.
 type watchful struct {
 	*wire.Client
 
@@ -81,7 +81,7 @@ func TestClusterRegistration(t *testing.T) {
 			wire.Invalid, "kubeconfig"},
 		"a file": {fields{"kubeconfig": kubeconfigWith(canary, "    tokenFile: /"+canary)}, wire.Invalid,
 			"kubeconfig"},
-		// exp: 1
+		// The claim exp is 1.
 		"a token of the past": {fields{"kubeconfig": kubeconfigWith("e30.eyJleHAiOjF9.x", "")}, wire.Invalid,
 			"kubeconfig"},
 		"an unknown field": {fields{"secret": "x"}, wire.Invalid, "secret"},
@@ -134,7 +134,7 @@ func TestClusterRegistration(t *testing.T) {
 	unseen(t, canary, rotated)
 }
 
-// unseen searches logs, events and all objects that are not Secrets for credentials.
+// unseen fails the test if a log, an event or an object other than a Secret contains a canary.
 func unseen(t *testing.T, canaries ...string) {
 	t.Helper()
 	named := map[string]string{}
@@ -164,8 +164,8 @@ func unseen(t *testing.T, canaries ...string) {
 	}
 }
 
-// TestClusterRegistrationLeavesNothingHalfDone verifies that a failed registration leaves no objects, if the caller
-// may not write Secrets or the Secret exists.
+// TestClusterRegistrationLeavesNothingHalfDone verifies that a failed registration creates no objects, if the caller
+// may not write Secrets or the Secret exists already.
 func TestClusterRegistrationLeavesNothingHalfDone(t *testing.T) {
 	c := direct(t)
 	lesser := newActor(t, role(t, rule("kubevision.io", "kubevisionclusters", "*")))
@@ -184,7 +184,7 @@ func TestClusterRegistrationLeavesNothingHalfDone(t *testing.T) {
 	cluster.Spec.KubeconfigSecretRef = &kubevisionv1alpha1.SecretKeyReference{Name: secret.Name}
 	set().Create(t, cluster)
 	change := fields{"displayName": "Half", "kubeconfig": kubeconfigWith("token", "")}
-	// that Secret does not contain a kubeconfig
+	// The existing Secret does not contain a kubeconfig.
 	becomes(t, c, wire.Conflict, as(admin.AccessToken, put(t, "/clusters/"+name, change)))
 	c.Call(t, as(lesser.AccessToken, put(t, "/clusters/"+name, change))).Want(t, wire.Forbidden)
 	present(t, cluster)
@@ -192,11 +192,11 @@ func TestClusterRegistrationLeavesNothingHalfDone(t *testing.T) {
 		t.Error("the change was made partially")
 	}
 	c.Call(t, as(admin.AccessToken, remove("/clusters/"+name))).Want(t, wire.OK)
-	present(t, secret) // which was not created for the cluster
+	present(t, secret) // the Secret was not created for the cluster
 	(wrongBody{nil, wire.Invalid, "kubeconfig"}).check(t, c.Call(t, as(admin.AccessToken, put(t, onHost, change))))
 }
 
-// TestOneCluster verifies that operators see more of a cluster than users who may only use it.
+// TestOneCluster verifies that operators see more fields of a cluster than users who may only use it.
 func TestOneCluster(t *testing.T) {
 	set().HostCluster(t, host)
 	c := direct(t)

@@ -43,7 +43,7 @@ func remove(path string) wire.Request {
 	return wire.Request{Method: "DELETE", Path: wire.DirectPath + path}
 }
 
-// wrongBody is a body that is rejected.
+// wrongBody is a body that the server rejects.
 type wrongBody struct {
 	change fields
 	want   int
@@ -61,7 +61,7 @@ func (w wrongBody) check(t *testing.T, e wire.Envelope) {
 	}
 }
 
-// absent expects that objects do not exist, and deletes them after a failed test.
+// absent fails the test if one of the objects exists, and deletes the objects in this case.
 func absent(t *testing.T, objects ...client.Object) {
 	t.Helper()
 	for _, o := range objects {
@@ -113,8 +113,8 @@ func bindingBody(name, user string) fields {
 	}
 }
 
-// TestManagementIsForManagers verifies that users without the RBAC rights can neither change anything nor learn which
-// objects exist.
+// TestManagementIsForManagers verifies that users without the RBAC rights cannot change anything, and cannot find out
+// which objects exist.
 func TestManagementIsForManagers(t *testing.T) {
 	c, victim := direct(t), newActor(t, "readonly")
 	session := fixture.Take(t, victim.AccessToken).Session()
@@ -175,7 +175,7 @@ func TestNamesInPaths(t *testing.T) {
 		c.Call(t, as(a.AccessToken, read("/sessions?user=No_Name"))))
 }
 
-// gone waits until an endpoint does not find an object.
+// gone waits until the response of an endpoint states that an object does not exist.
 func gone(t *testing.T, c *wire.Client, code int, r wire.Request) {
 	t.Helper()
 	fixture.Eventually(t, "wait until no endpoint is at "+r.Path,

@@ -103,8 +103,8 @@ func TestCreateUser(t *testing.T) {
 	c.Call(t, as(a.AccessToken, put(t, "/users/"+name, fields{"email": "x@example.com"}))).Want(t, wire.UserNotFound)
 }
 
-// TestCreateUserLeavesNothingHalfDone verifies that no object is created if a right is missing for the last of several
-// objects, or if one of them exists.
+// TestCreateUserLeavesNothingHalfDone verifies that a request creates no object if the caller lacks the right to the
+// last of several objects, or if one of the objects exists already.
 func TestCreateUserLeavesNothingHalfDone(t *testing.T) {
 	const ours = "kubevision.io"
 	users, secrets := rule(ours, "kubevisionusers", "*"), rule("", "secrets", "*")
@@ -208,11 +208,11 @@ func TestUpdateUser(t *testing.T) {
 	}
 }
 
-// TestForeignObjectsOfAUser verifies that foreign objects with the names of a user's objects are never changed or
-// deleted.
+// TestForeignObjectsOfAUser verifies that objects of other owners with the names of a user's objects are neither
+// changed nor deleted.
 func TestForeignObjectsOfAUser(t *testing.T) {
 	c, a := direct(t), newActor(t, "admin")
-	u := set().User(t, "foreign") // the fixture's Secret has the name that the API would use
+	u := set().User(t, "foreign") // the fixture has created the Secret with the name that the API uses
 	_, secret, grant := madeFor(u.Name)
 	grant.Labels = map[string]string{"kubevision.io/user": u.Name}
 	grant.Spec = kubevisionv1alpha1.KubeVisionRoleBindingSpec{
@@ -235,8 +235,8 @@ func TestForeignObjectsOfAUser(t *testing.T) {
 	}
 }
 
-// TestOtherBindingsDecide verifies that the role of a user with other role bindings cannot be set, since that would add
-// a binding on every cluster.
+// TestOtherBindingsDecide verifies that the role of a user with other role bindings cannot be set, because this would
+// add a binding on every cluster.
 func TestOtherBindingsDecide(t *testing.T) {
 	c, a := direct(t), newActor(t, "admin")
 	team := fixture.Name("team")
@@ -332,8 +332,8 @@ func TestUsersWithoutTheirBindings(t *testing.T) {
 	}
 }
 
-// TestTheLastAdministrator verifies that the last administrator cannot be removed, since only kubectl could restore
-// access.
+// TestTheLastAdministrator verifies that the last administrator cannot be removed, because only kubectl could then
+// restore the access.
 func TestTheLastAdministrator(t *testing.T) {
 	set().HostCluster(t, host)
 	c, a := direct(t), newActor(t, "admin")

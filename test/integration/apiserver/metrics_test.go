@@ -15,7 +15,8 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// TestMetricsByCluster verifies that requests and calls are counted by cluster, and that no client can add a cluster.
+// TestMetricsByCluster verifies that requests and calls are counted for each cluster, and that clients cannot add
+// clusters to the metrics.
 func TestMetricsByCluster(t *testing.T) {
 	const invented = "of-no-registration"
 	set().HostCluster(t, host)
@@ -25,7 +26,7 @@ func TestMetricsByCluster(t *testing.T) {
 	a.Login = a.User.Login(t, client, wire.DirectPath)
 	list := wire.Request{Path: wire.DirectPath + onHost + "/resources/namespaces"}
 	becomes(t, client, wire.OK, as(a.AccessToken, list))
-	other := kube(t, "operator", "system:masters") // a user who may use every cluster with any name
+	other := kube(t, "operator", "system:masters") // this user may use every cluster, whatever its name is
 	other.Call(t, wire.Request{Path: wire.GroupPath + "/clusters/" + invented + "/resources/pods"}).Want(t,
 		wire.ClusterNotFound)
 
@@ -45,7 +46,7 @@ func TestMetricsByCluster(t *testing.T) {
 	}
 }
 
-// TestMetricsAreDocumented compares the metrics that the program serves with docs/metrics.md.
+// TestMetricsAreDocumented verifies that docs/metrics.md contains the metrics that the program serves.
 func TestMetricsAreDocumented(t *testing.T) {
 	root, err := localcluster.ModuleRoot()
 	if err != nil {

@@ -19,13 +19,13 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/fixture"
 )
 
-// TestNamespaceDeletionAfterAnOutage deletes a namespace while the only replica is down, which blocks the deletion, and
-// measures the time until the deletion completes after the return of the replica.
+// TestNamespaceDeletionAfterAnOutage verifies that the deletion of a namespace, which the absence of the only replica
+// blocks, completes soon after the replica is available again.
 func TestNamespaceDeletionAfterAnOutage(t *testing.T) {
 	const (
 		down = 5 * time.Second
 		// The namespace controller tries again after at most twice the time for which it has failed, and the
-		// aggregation layer notices the return after some seconds.
+		// aggregation layer recognizes the available replica after some seconds.
 		finished = 30 * time.Second
 		// The aggregation layer requests the discovery document of the replica every half minute.
 		noticed = time.Minute
@@ -72,7 +72,7 @@ func TestNamespaceDeletionAfterAnOutage(t *testing.T) {
 	if err := env.Client.Delete(t.Context(), namespace); err != nil {
 		t.Fatal(err)
 	}
-	time.Sleep(max(0, down-time.Since(stopped))) // nothing happens that could be waited for
+	time.Sleep(max(0, down-time.Since(stopped))) // the outage must have a minimum length
 	blocked := env.Client.Get(t.Context(), client.ObjectKeyFromObject(namespace), namespace) == nil
 	start(t.Context())
 	back := time.Now()

@@ -38,12 +38,12 @@ func changePassword(tb testing.TB, token, old, replacement string) wire.Request 
 	return as(token, put(tb, me+"/password", map[string]string{"oldPassword": old, "newPassword": replacement}))
 }
 
-// whoami returns the cheapest request of a session.
+// whoami returns a request that only requires a session.
 func whoami(token string) wire.Request {
 	return as(token, wire.Request{Path: wire.DirectPath + me})
 }
 
-// dead expects that a session ends within the bound on every replica.
+// dead fails the test unless a session ends on every replica within the time limit of a revocation.
 func dead(t *testing.T, l fixture.Login, clients ...*wire.Client) {
 	t.Helper()
 	for _, c := range clients {
@@ -102,7 +102,7 @@ func TestChangePassword(t *testing.T) {
 		})
 	}
 	c.Call(t, changePassword(t, "", a.Password, anotherPassword)).Want(t, wire.Unauthenticated)
-	for _, l := range []fixture.Login{a.Login, other} { // no session has ended
+	for _, l := range []fixture.Login{a.Login, other} { // both sessions are still valid
 		c.Call(t, whoami(l.AccessToken)).Want(t, wire.OK)
 	}
 
@@ -114,12 +114,13 @@ func TestChangePassword(t *testing.T) {
 		a.Login = renewed(t, replica.Call(t, refresh(t, a.RefreshToken)))
 		renewed(t, replica.Call(t, fixture.LoginRequest(wire.DirectPath, a.Name, anotherPassword)))
 	}
-	set().UserReady(t, a.User) // the Secret of the first password does not restore it
+	set().UserReady(t, a.User) // the Secret with the first password does not restore the first password
 	c.Call(t, changePassword(t, a.AccessToken, anotherPassword, aThirdPassword)).Want(t, wire.OK)
 	c.Call(t, fixture.LoginRequest(wire.DirectPath, a.Name, aThirdPassword)).Want(t, wire.OK)
 }
 
-// TestAChallengeDiesWithItsPassword verifies that a challenge of the old password cannot be completed with a code.
+// TestAChallengeDiesWithItsPassword verifies that a login that has begun with the old password cannot be completed with
+// a code.
 func TestAChallengeDiesWithItsPassword(t *testing.T) {
 	c, a := direct(t), newActor(t, "")
 	made := enrol(t, a)
@@ -131,7 +132,8 @@ func TestAChallengeDiesWithItsPassword(t *testing.T) {
 	renewed(t, c.Call(t, verify(t, challenge(t, a.User), code(t, made.Secret, 0))))
 }
 
-// TestWrongOldPasswords verifies that wrong old passwords are counted by session and do not affect others.
+// TestWrongOldPasswords verifies that wrong old passwords are counted for each session and do not affect other
+// sessions.
 func TestWrongOldPasswords(t *testing.T) {
 	clients := pair(t)
 	a := newActor(t, "")
@@ -152,7 +154,7 @@ func TestWrongOldPasswords(t *testing.T) {
 	clients[1].Call(t, changePassword(t, other.AccessToken, a.Password, anotherPassword)).Want(t, wire.OK)
 }
 
-// TestMustChangePassword verifies that such a session is restricted to the change of the password.
+// TestMustChangePassword verifies that the session of a user who must change the password is restricted to this change.
 func TestMustChangePassword(t *testing.T) {
 	clients := pair(t)
 	u := set().User(t, "fresh", func(u *kubevisionv1alpha1.KubeVisionUser) { u.Spec.MustChangePassword = true })
@@ -198,7 +200,7 @@ func TestMustChangePassword(t *testing.T) {
 	c.Call(t, changePassword(t, a.AccessToken, u.Password, u.Password)).Want(t, wire.Invalid)
 	wantRequired(c.Call(t, as(a.AccessToken, wire.Request{Path: wire.DirectPath + clusterList})), wire.Conflict)
 	c.Call(t, changePassword(t, a.AccessToken, u.Password, anotherPassword)).Want(t, wire.OK)
-	for _, c := range clients { // at once
+	for _, c := range clients { // immediately
 		c.Call(t, as(a.AccessToken, wire.Request{Path: wire.DirectPath + clusterList})).Want(t, wire.OK)
 		var data map[string]any
 		c.Call(t, fixture.LoginRequest(wire.DirectPath, u.Name, anotherPassword)).Want(t, wire.OK).Into(t, &data)
@@ -206,11 +208,11 @@ func TestMustChangePassword(t *testing.T) {
 			t.Error("the user has chosen a password, and is required to choose another")
 		}
 	}
-	replaceSecret(t, u, aThirdPassword) // not chosen by the user
+	replaceSecret(t, u, aThirdPassword) // the user has not chosen this password
 	wantRequired(c.Call(t, fixture.LoginRequest(wire.DirectPath, u.Name, aThirdPassword)), wire.OK)
 }
 
-// TestAnOutdatedHash verifies that the next login replaces an outdated hash without other effects.
+// TestAnOutdatedHash verifies that the next login replaces an outdated hash, without other effects.
 func TestAnOutdatedHash(t *testing.T) {
 	c, u := direct(t), set().User(t, "outdated")
 	salt := []byte(rand.Text()[:16])

@@ -16,7 +16,7 @@ import (
 )
 
 // TestRolesThatNeedASecondFactor verifies that users with these roles have no access without a second factor, for each
-// way in which the role is granted.
+// way to grant the role.
 func TestRolesThatNeedASecondFactor(t *testing.T) {
 	set().HostCluster(t, host)
 	powerless, everybodys := role(t, rule("", "pods", "get")), role(t, rule("", "pods", "get"))
@@ -85,13 +85,14 @@ func TestRolesThatNeedASecondFactor(t *testing.T) {
 			c.Call(t, as(limited.AccessToken,
 				post(t, "/auth/2fa/disable", map[string]string{"code": code(t, made.Secret, 0)}))).Want(t,
 				wire.Conflict)
-			// the rejected request has not used the code
+			// The rejected request has not marked the code as used.
 			renewed(t, c.Call(t, verify(t, challenge(t, tc.user), code(t, made.Secret, 0))))
 		})
 	}
 }
 
-// TestASecondFactorThatWasTakenAway verifies that a session which started with a removed second factor is restricted.
+// TestASecondFactorThatWasTakenAway verifies that a session is restricted if the second factor with which it began was
+// removed.
 func TestASecondFactorThatWasTakenAway(t *testing.T) {
 	c := at(t, replicaWith(t, "--two-factor-roles=admin").Endpoint())
 	a := newActor(t, "")
@@ -104,8 +105,8 @@ func TestASecondFactorThatWasTakenAway(t *testing.T) {
 	c.Call(t, whoami(a.AccessToken)).Want(t, wire.TwoFactorRequired)
 }
 
-// TestBothAtOnce verifies that a user can set up a second factor and choose a password if both are required, and is
-// not restricted afterwards.
+// TestBothAtOnce verifies that a user who must set up a second factor and change the password can do both, and is not
+// restricted afterwards.
 func TestBothAtOnce(t *testing.T) {
 	c := direct(t)
 	u := set().User(t, "both", func(u *kubevisionv1alpha1.KubeVisionUser) {
@@ -121,7 +122,7 @@ func TestBothAtOnce(t *testing.T) {
 	c.Call(t, as(a.AccessToken, wire.Request{Path: wire.DirectPath + clusterList})).Want(t, wire.OK)
 }
 
-// TestBodiesHaveNoOtherFields verifies that unknown fields are rejected without any effect.
+// TestBodiesHaveNoOtherFields verifies that a body with unknown fields is rejected and has no effect.
 func TestBodiesHaveNoOtherFields(t *testing.T) {
 	c := direct(t)
 	manager, a := newActor(t, "admin"), newActor(t, "")
@@ -170,7 +171,7 @@ func TestBodiesHaveNoOtherFields(t *testing.T) {
 	renewed(t, c.Call(t, refresh(t, a.RefreshToken)))
 }
 
-// TestNobodyPromotesThemselves verifies that users cannot grant themselves rights with any endpoint.
+// TestNobodyPromotesThemselves verifies that users cannot grant rights to themselves with any endpoint.
 func TestNobodyPromotesThemselves(t *testing.T) {
 	c, a := direct(t), newActor(t, "dev")
 	before, credentials := currentSpec(t, a), storedCredentials(t, a.User).ResourceVersion
@@ -186,12 +187,12 @@ func TestNobodyPromotesThemselves(t *testing.T) {
 			}
 		}
 	}
-	for name, r := range management(t, a.AccessToken, "admin") { // the first administrator
+	for name, r := range management(t, a.AccessToken, "admin") { // admin is the first administrator
 		if e := c.Call(t, r); e.Code != wire.Forbidden {
 			t.Errorf("%s of the first administrator: code %d (%s)", name, e.Code, e.Message)
 		}
 	}
-	// the caller's own name does not bypass the old password
+	// The old password is required even with the caller's own name.
 	for name, r := range management(t, a.AccessToken, a.Name) {
 		if e := c.Call(t, r); e.Code != wire.Forbidden {
 			t.Errorf("%s of oneself: code %d (%s)", name, e.Code, e.Message)

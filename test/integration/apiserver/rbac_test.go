@@ -36,7 +36,7 @@ func may(t *testing.T, account string, a authorizationv1.ResourceAttributes) boo
 	return review.Status.Allowed
 }
 
-// allowed returns a check for may.
+// allowed returns a check that may returns true.
 func allowed(t *testing.T, account string, a authorizationv1.ResourceAttributes) func(context.Context) error {
 	return func(context.Context) error {
 		if !may(t, account, a) {
@@ -46,7 +46,7 @@ func allowed(t *testing.T, account string, a authorizationv1.ResourceAttributes)
 	}
 }
 
-// rules returns the rules of an account in a namespace that not every account has.
+// rules returns the rules of an account in a namespace, without the rules that all accounts have.
 func rules(t *testing.T, account, namespace string) []authorizationv1.ResourceRule {
 	t.Helper()
 	config, err := env.Cluster.ServiceAccountConfig(t.Context(), system, account)
@@ -70,8 +70,7 @@ func rules(t *testing.T, account, namespace string) []authorizationv1.ResourceRu
 	})
 }
 
-// TestTheImpersonator verifies that the impersonator may impersonate the subjects of bindings, and has no other
-// rights.
+// TestTheImpersonator verifies that the impersonator may impersonate the subjects of bindings, and has no other rights.
 func TestTheImpersonator(t *testing.T) {
 	const account = "kubevision-impersonator"
 	a := newActor(t, "readonly", set().Namespace(t, "impersonated"))
@@ -135,7 +134,7 @@ func TestTheImpersonator(t *testing.T) {
 	}
 }
 
-// TestTheServersAccount verifies that the server's account has the rights that authentication needs, and that it can
+// TestTheServersAccount verifies that the server's account has the rights that authentication requires, and that it can
 // neither impersonate users, nor grant rights, nor access Secrets of other namespaces.
 func TestTheServersAccount(t *testing.T) {
 	const account = "kubevision-apiserver"
@@ -176,7 +175,7 @@ func TestTheServersAccount(t *testing.T) {
 	}
 }
 
-// TestNobodyHasOurObjects verifies that by default no user has rights on KubeVision's objects.
+// TestNobodyHasOurObjects verifies that users have no rights on KubeVision's objects by default.
 func TestNobodyHasOurObjects(t *testing.T) {
 	a := newActor(t, "admin", set().Namespace(t, "mine"))
 	for _, resource := range []string{"kubevisionusers", "kubevisionclusters", "kubevisionrolebindings",

@@ -39,7 +39,7 @@ func renewed(tb testing.TB, e wire.Envelope) fixture.Login {
 	return login
 }
 
-// changeSession changes the session of a refresh token, to simulate the passing of time.
+// changeSession changes the session of a refresh token, for example its times.
 func changeSession(tb testing.TB, token string, change func(*kubevisionv1alpha1.KubeVisionSession)) {
 	tb.Helper()
 	name, _, _ := strings.Cut(token, ".")
@@ -70,7 +70,7 @@ func TestRefresh(t *testing.T) {
 	}
 }
 
-// TestReuseEndsTheSession verifies that the reuse of a refresh token ends the session, including later tokens.
+// TestReuseEndsTheSession verifies that a second use of a refresh token ends the session, and invalidates later tokens.
 func TestReuseEndsTheSession(t *testing.T) {
 	c := direct(t)
 	for name, rotations := range map[string]int{"the last token": 1, "an older token": 4} {
@@ -90,7 +90,7 @@ func TestReuseEndsTheSession(t *testing.T) {
 	}
 }
 
-// TestRefreshRace renews one session fifty times concurrently on two replicas.
+// TestRefreshRace verifies that fifty concurrent renewals of one session on two replicas return the same token.
 func TestRefreshRace(t *testing.T) {
 	a := newActor(t, "")
 	clients := pair(t)
@@ -144,7 +144,7 @@ func TestRefreshIsRefused(t *testing.T) {
 	c.Call(t, refresh(t, "")).Want(t, wire.Required)
 	c.Call(t, post(t, "/auth/refresh", map[string]int{"refreshToken": 1})).Want(t, wire.Invalid)
 	c.Call(t, wire.Request{Path: wire.DirectPath + me, Bearer: a.RefreshToken}).Want(t, wire.Unauthenticated)
-	renewed(t, c.Call(t, refresh(t, a.RefreshToken))) // the session has not ended
+	renewed(t, c.Call(t, refresh(t, a.RefreshToken))) // the session is still valid
 
 	b := newActor(t, "")
 	changeSession(t, b.RefreshToken, func(s *kubevisionv1alpha1.KubeVisionSession) {

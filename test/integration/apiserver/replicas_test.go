@@ -24,12 +24,12 @@ func newReplica(t *testing.T) *localcluster.APIServer {
 	return replica
 }
 
-// second is another replica, for all tests that do not change it.
+// second starts another replica, which all tests that do not change it share.
 var second = sync.OnceValues(func() (*localcluster.APIServer, error) {
 	return env.StartReplica(context.Background())
 })
 
-// another returns a client of another replica.
+// another returns a client of the second replica.
 func another(t *testing.T) *wire.Client {
 	t.Helper()
 	replica, err := second()
@@ -39,8 +39,8 @@ func another(t *testing.T) *wire.Client {
 	return at(t, replica.Endpoint())
 }
 
-// TestReplicasAgree verifies that every replica immediately accepts tokens of the other one, and that a session ends on
-// both.
+// TestReplicasAgree verifies that each replica immediately accepts tokens of the other replica, and that a session ends
+// on both replicas.
 func TestReplicasAgree(t *testing.T) {
 	first, second := direct(t), another(t)
 	a := newActor(t, "")
@@ -58,7 +58,7 @@ func TestReplicasAgree(t *testing.T) {
 	second.Call(t, fixture.LoginRequest(wire.DirectPath, a.Name, a.Password)).Want(t, wire.Unauthenticated)
 }
 
-// TestANewUserOnAnotherReplica verifies that a new user causes no error on another replica.
+// TestANewUserOnAnotherReplica verifies that another replica accepts a new user without an error.
 func TestANewUserOnAnotherReplica(t *testing.T) {
 	first, second := direct(t), another(t)
 	for range 5 {
@@ -71,7 +71,7 @@ func TestANewUserOnAnotherReplica(t *testing.T) {
 	}
 }
 
-// TestKilledAndStartedAgain verifies that a token is valid after a restart of the process that issued it.
+// TestKilledAndStartedAgain verifies that a token remains valid after a restart of the process that issued it.
 func TestKilledAndStartedAgain(t *testing.T) {
 	replica := newReplica(t)
 	client := at(t, replica.Endpoint())
@@ -91,8 +91,8 @@ func TestKilledAndStartedAgain(t *testing.T) {
 	at(t, replica.Endpoint()).Call(t, request).Want(t, wire.OK)
 }
 
-// TestTheOneBehindKubernetesIsKilled verifies that the APIService recovers after its replica was killed, and that
-// users stay logged in.
+// TestTheOneBehindKubernetesIsKilled verifies that the APIService recovers after its replica was killed, and that users
+// remain logged in.
 func TestTheOneBehindKubernetesIsKilled(t *testing.T) {
 	a := newActor(t, "")
 	porter := kube(t, "porter")

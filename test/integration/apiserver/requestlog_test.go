@@ -16,7 +16,7 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// served is the line of the log about a request.
+// served is the log line about a request.
 type served struct {
 	Message   string `json:"msg"`
 	RequestID string `json:"requestID"`
@@ -28,7 +28,7 @@ type served struct {
 	Cluster   string `json:"cluster"`
 }
 
-// linesAbout returns the lines of a log about a request.
+// linesAbout returns the log lines about a request.
 func linesAbout(t *testing.T, program *localcluster.Program, id string) []served {
 	t.Helper()
 	var found []served
@@ -54,8 +54,8 @@ func linesAbout(t *testing.T, program *localcluster.Program, id string) []served
 	return found
 }
 
-// TestRequestLog verifies that there is one line for each request with the data that operators need, and that the log
-// contains no value of a query and no credential, including other messages at that verbosity.
+// TestRequestLog verifies that the log has one line for each request with the data that operators need. It also
+// verifies that no line, including other messages at this verbosity, contains a value of a query or a credential.
 func TestRequestLog(t *testing.T) {
 	const confidential = "value-of-a-query"
 	replica := replicaWith(t, "--v=3", "--logging-format=json")

@@ -42,7 +42,7 @@ func readAnswer(t *testing.T, method string, connection io.Reader) *wire.Respons
 	return &wire.Response{Status: answer.StatusCode, Protocol: answer.Proto, Header: answer.Header, Body: body}
 }
 
-// TestHostilePaths verifies that malformed and deceptive paths get envelopes, and are not redirected.
+// TestHostilePaths verifies that requests for malformed and misleading paths get envelopes and no redirects.
 func TestHostilePaths(t *testing.T) {
 	a := newActor(t, "admin")
 	for _, base := range []string{wire.DirectPath, wire.GroupPath} {
@@ -74,8 +74,8 @@ func TestHostilePaths(t *testing.T) {
 
 func shortened(s string) string { return s[:min(len(s), 60)] }
 
-// TestPathsBesideTheAPI verifies that paths which imitate the API's neither return nor redirect to a response of the
-// API.
+// TestPathsBesideTheAPI verifies that paths that resemble the paths of the API neither return a response of the API,
+// nor redirect to one.
 func TestPathsBesideTheAPI(t *testing.T) {
 	token := newActor(t, "admin").AccessToken
 	for _, path := range []string{
@@ -97,7 +97,7 @@ func TestPathsBesideTheAPI(t *testing.T) {
 	}
 }
 
-// TestMethods sends methods for which no route exists.
+// TestMethods verifies the responses to methods without a route.
 func TestMethods(t *testing.T) {
 	a := newActor(t, "")
 	for _, path := range []string{me, onHost + "/api-resources", "/nothing"} {
@@ -121,7 +121,7 @@ func TestMethods(t *testing.T) {
 	}
 }
 
-// TestBodies sends bodies that are not logins.
+// TestBodies verifies the responses to bodies that are not logins.
 func TestBodies(t *testing.T) {
 	good := fixture.LoginRequest(wire.DirectPath, "somebody", "wrong")
 	var zipped bytes.Buffer
@@ -183,7 +183,7 @@ func TestBodies(t *testing.T) {
 	}
 }
 
-// TestHeaders sends headers that request another format, or contain a request id.
+// TestHeaders verifies the responses to headers that request another format or contain a request id.
 func TestHeaders(t *testing.T) {
 	a := newActor(t, "")
 	for name, header := range map[string]http.Header{
@@ -233,7 +233,7 @@ func TestQueriesThatMeanSomethingToKubernetes(t *testing.T) {
 				wire.OK)
 		}
 	}
-	// A short timeout of the caller is not an error of the server; any response is one envelope.
+	// The caller's short timeout is not an error of the server. Each response must be one envelope.
 	for range 20 {
 		for _, path := range []string{me, onHost + "/resources/nodes"} {
 			direct(t).Call(t, wire.Request{Path: wire.DirectPath + path + "?timeout=1ms", Bearer: a.AccessToken})

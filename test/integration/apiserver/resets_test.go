@@ -22,7 +22,7 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// codeHeader carries a fresh code of the caller's second factor.
+// codeHeader is the header with a fresh code of the caller's second factor.
 const codeHeader = "X-KubeVision-TOTP"
 
 // management returns the requests that manage the logins of a user.
@@ -116,7 +116,7 @@ func TestResetPassword(t *testing.T) {
 func TestResetPasswordOfAUserWithoutOne(t *testing.T) {
 	c, manager := direct(t), newActor(t, "admin")
 	without := func(u *kubevisionv1alpha1.KubeVisionUser) { u.Spec.PasswordSecretRef = nil }
-	bare := set().User(t, "bare", without) // the fixture has created a Secret with the name that would be used
+	bare := set().User(t, "bare", without) // the fixture has created a Secret with the name that the API would use
 	path := "/users/" + bare.Name + "/reset-password"
 	c.Call(t, as(manager.AccessToken, put(t, path, map[string]any{"newPassword": anotherPassword}))).Want(t,
 		wire.Conflict)
@@ -129,8 +129,8 @@ func TestResetPasswordOfAUserWithoutOne(t *testing.T) {
 	set().Gone(t, source)
 }
 
-// TestResetPasswordInTheSecretOfAnother verifies that a reset does not write to the Secret of another user. Otherwise
-// an author of users could refer to that Secret and choose the other user's password.
+// TestResetPasswordInTheSecretOfAnother verifies that a reset does not write to the Secret of another user. Otherwise,
+// an author of users could refer to that Secret, and choose the password of the other user.
 func TestResetPasswordInTheSecretOfAnother(t *testing.T) {
 	const theirs = "the password of the victim"
 	c, manager, victim := direct(t), newActor(t, "admin"), set().User(t, "victim")
@@ -180,8 +180,8 @@ func TestRevokeSessions(t *testing.T) {
 	c.Call(t, management(t, manager.AccessToken, fixture.Name("nobody"))["revoke-sessions"]).Want(t, wire.UserNotFound)
 }
 
-// TestResetTwoFactor verifies that the password suffices after a reset, and that nothing of the old second factor is
-// left.
+// TestResetTwoFactor verifies that the password is sufficient after a reset, and that no data of the old second factor
+// remain.
 func TestResetTwoFactor(t *testing.T) {
 	c, manager := direct(t), newActor(t, "admin")
 	for name, reset := range map[string]func(*testing.T, actor){
@@ -229,8 +229,8 @@ func TestResetTwoFactor(t *testing.T) {
 	}
 }
 
-// TestResetsNeedAFreshCode verifies that resets require a fresh code, before any change, if the caller has a second
-// factor.
+// TestResetsNeedAFreshCode verifies that resets by a caller with a second factor require a fresh code, before any
+// change.
 func TestResetsNeedAFreshCode(t *testing.T) {
 	c := direct(t)
 	manager, victim := newActor(t, "admin"), newActor(t, "")
@@ -247,7 +247,7 @@ func TestResetsNeedAFreshCode(t *testing.T) {
 	}
 	c.Call(t, whoami(victim.AccessToken)).Want(t, wire.OK)
 	c.Call(t, right(victim.User)).Want(t, wire.OK)
-	forget(t, manager.User, "inSessions") // otherwise the attempts above would block
+	forget(t, manager.User, "inSessions") // otherwise, the failed attempts would block the session
 	fresh := code(t, made.Secret, 0)
 	c.Call(t, withCode(fresh, requests["revoke-sessions"])).Want(t, wire.OK)
 	dead(t, victim.Login, c)
@@ -255,11 +255,11 @@ func TestResetsNeedAFreshCode(t *testing.T) {
 	c.Call(t, right(victim.User)).Want(t, wire.OK)
 	c.Call(t, withCode(code(t, made.Secret, 1), requests["reset-password"])).Want(t, wire.OK)
 	c.Call(t, right(victim.User)).Want(t, wire.Unauthenticated)
-	// it is not valid for a login either
+	// The code is not valid for a login, either.
 	c.Call(t, verify(t, challenge(t, manager.User), fresh)).Want(t, twoFactorFailed)
 }
 
-// forget makes the codes of a user valid again and clears the wrong ones, to simulate the passing of time.
+// forget removes the record of used and wrong codes of a user, so that the test need not wait.
 func forget(t *testing.T, u fixture.User, fields ...string) {
 	t.Helper()
 	secret, factor := storedCredentials(t, u), map[string]any{}
@@ -294,15 +294,15 @@ func rule(group, resource string, verbs ...string) rbacv1.PolicyRule {
 	return rbacv1.PolicyRule{APIGroups: []string{group}, Resources: []string{resource}, Verbs: verbs}
 }
 
-// TestALesserAdmin verifies that an administrator with fewer rights cannot manage logins, and that a failure leaves
-// nothing half done.
+// TestALesserAdmin verifies that an administrator with fewer rights cannot manage logins, and that a failed request
+// makes no change.
 func TestALesserAdmin(t *testing.T) {
 	const ours, users = "kubevision.io", "kubevisionusers"
 	c, victim := direct(t), newActor(t, "admin")
 	other := enrol(t, victim)
 	for name, tc := range map[string]struct {
 		role    string
-		allowed map[string]bool // the requests for which the role suffices
+		allowed map[string]bool // the requests for which the role is sufficient
 	}{
 		"nobody":      {"", nil},
 		"dev":         {"dev", nil},

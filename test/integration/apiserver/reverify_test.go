@@ -32,7 +32,7 @@ func TestReverify(t *testing.T) {
 	clients, manager := pair(t), newActor(t, "admin")
 	c, victim := clients[0], set().User(t, "victim")
 	token := manager.AccessToken
-	c.Call(t, reverify(t, token, "123456")).Want(t, wire.Conflict) // there is no second factor yet
+	c.Call(t, reverify(t, token, "123456")).Want(t, wire.Conflict) // the user has no second factor yet
 	made := enrol(t, manager)
 	e := c.Call(t, sensitive(t, token, victim.Name)).Want(t, wire.TwoFactorRequired)
 	for _, what := range []string{codeHeader, "totpCode", "POST /auth/2fa/reverify"} {
@@ -59,7 +59,7 @@ func TestReverify(t *testing.T) {
 		}
 		replica.Call(t, reverify(t, token, fresh)).Want(t, twoFactorFailed)
 	}
-	// A code in the request is verified nevertheless.
+	// A code in the request is verified even if the session is verified.
 	c.Call(t, withCode(fresh, sensitive(t, token, victim.Name))).Want(t, twoFactorFailed)
 	tells(t, manager.User, "SessionVerified", "VerifiedSessionUsed")
 	session := fixture.Take(t, token).Session()
@@ -95,7 +95,7 @@ func TestReverify(t *testing.T) {
 	})
 }
 
-// TestReverifyEnds verifies that a change of the password or of the second factor ends the verification.
+// TestReverifyEnds verifies that a change of the password or of the second factor ends the verification of a session.
 func TestReverifyEnds(t *testing.T) {
 	c, victim := direct(t), set().User(t, "victim")
 	for name, end := range map[string]func(t *testing.T, a actor, secret string){
@@ -128,7 +128,7 @@ func TestReverifyEnds(t *testing.T) {
 	}
 }
 
-// TestCodeInTheBody verifies that a code in a JSON body is equivalent to one in the header.
+// TestCodeInTheBody verifies that a code in a JSON body has the same effect as a code in the header.
 func TestCodeInTheBody(t *testing.T) {
 	c, manager := direct(t), newActor(t, "admin")
 	made, name := enrol(t, manager), fixture.Name("made")
@@ -186,7 +186,7 @@ func TestCodeInTheBody(t *testing.T) {
 	}
 }
 
-// verified is the entry of a session in the second factor of a user.
+// verified is the entry of a verified session in the second factor of a user.
 type verified struct {
 	Name    string    `json:"name"`
 	Expires time.Time `json:"expires"`

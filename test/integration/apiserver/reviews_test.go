@@ -33,7 +33,7 @@ func reviews(t *testing.T, resource string) int {
 }
 
 // TestInventedTokensElsewhere verifies that forged tokens on paths outside of the API cause a bounded number of calls
-// to the host, and delay no other client.
+// to the host, and do not delay other clients.
 func TestInventedTokensElsewhere(t *testing.T) {
 	const tokens, most = 400, 150
 	c := at(t, replicaWith(t, behindProxy).Endpoint())
@@ -61,7 +61,7 @@ func TestInventedTokensElsewhere(t *testing.T) {
 }
 
 // TestInventedPathsElsewhere verifies that requests of unknown clients for unknown paths cause a bounded number of
-// reviews on the host, even from many networks.
+// reviews on the host, even if they come from many networks.
 func TestInventedPathsElsewhere(t *testing.T) {
 	const requests, most, kind = 600, 400, "subjectaccessreviews"
 	c := at(t, replicaWith(t, behindProxy).Endpoint())

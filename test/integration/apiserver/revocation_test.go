@@ -24,7 +24,7 @@ func disable(tb testing.TB, u fixture.User, disabled bool) {
 	}
 }
 
-// again creates a user with the name of a deleted one.
+// again creates a user with the name of a deleted user.
 func again(tb testing.TB, u fixture.User, spec kubevisionv1alpha1.KubeVisionUserSpec) fixture.User {
 	tb.Helper()
 	set().Gone(tb, u.Object.DeepCopy())
@@ -33,7 +33,7 @@ func again(tb testing.TB, u fixture.User, spec kubevisionv1alpha1.KubeVisionUser
 	return u
 }
 
-// TestRevocation verifies that a token becomes invalid when any object is deleted or changed on which it depends.
+// TestRevocation verifies that a token becomes invalid when an object on which it depends is deleted or changed.
 func TestRevocation(t *testing.T) {
 	for name, revoke := range map[string]func(*testing.T, actor){
 		"session deleted": func(t *testing.T, a actor) {
@@ -62,7 +62,7 @@ func TestRevocation(t *testing.T) {
 			direct(t).Call(t, r).Want(t, wire.OK)
 			revoke(t, a)
 			soon(t, direct(t), wire.TokenExpired, r)
-			for range 20 { // remains invalid
+			for range 20 { // the token remains invalid
 				direct(t).Call(t, r).Want(t, wire.TokenExpired)
 			}
 			kube(t, "porter").Call(t, wire.Request{Path: wire.GroupPath + me, Token: a.AccessToken}).Want(t,
@@ -71,7 +71,7 @@ func TestRevocation(t *testing.T) {
 	}
 }
 
-// TestASessionDoesNotComeBack verifies that a session stays ended after its user is enabled again.
+// TestASessionDoesNotComeBack verifies that an ended session remains invalid after its user is enabled again.
 func TestASessionDoesNotComeBack(t *testing.T) {
 	a := newActor(t, "")
 	r := wire.Request{Path: wire.DirectPath + me, Bearer: a.AccessToken}
@@ -84,8 +84,8 @@ func TestASessionDoesNotComeBack(t *testing.T) {
 	direct(t).Call(t, r).Want(t, wire.TokenExpired)
 }
 
-// TestAPasswordDiesWithItsUser verifies that a new user with an earlier name is another person: the old password is
-// wrong, even while the old credentials still exist.
+// TestAPasswordDiesWithItsUser verifies that the password of a deleted user is not valid for a new user with the same
+// name, even while the old credentials exist.
 func TestAPasswordDiesWithItsUser(t *testing.T) {
 	for name, policy := range map[string]metav1.DeletionPropagation{
 		"orphaned":   metav1.DeletePropagationOrphan,
@@ -106,8 +106,8 @@ func TestAPasswordDiesWithItsUser(t *testing.T) {
 	}
 }
 
-// TestAPasswordThatIsReplaced verifies that the old password is wrong as soon as the user's status reports the new
-// one.
+// TestAPasswordThatIsReplaced verifies that the old password is invalid as soon as the status of the user reports the
+// new password.
 func TestAPasswordThatIsReplaced(t *testing.T) {
 	u := set().User(t, "replaced")
 	u.Login(t, direct(t), wire.DirectPath)

@@ -24,7 +24,8 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// podToken creates a Pod of kubevision-apiserver, and returns it with a kubeconfig whose token ends with the Pod.
+// podToken creates a Pod of kubevision-apiserver. It returns the Pod, and a kubeconfig with a token that is valid until
+// the Pod is deleted.
 func podToken(t *testing.T) (pod *corev1.Pod, kubeconfig string) {
 	t.Helper()
 	pod = &corev1.Pod{
@@ -65,10 +66,11 @@ func podToken(t *testing.T) (pod *corev1.Pod, kubeconfig string) {
 	return pod, kubeconfig
 }
 
-// TestTokenOfADeletedPod deletes the Pod object of a program that continues to run, as "kubectl delete --force" does.
-// The program must become not ready, so that it gets no more requests, and close the connections of its clients.
+// TestTokenOfADeletedPod verifies the behavior of a program whose Pod object is deleted while the program runs, as with
+// "kubectl delete --force". The program must become not ready, so that it gets no more requests, and must close the
+// connections of its clients.
 func TestTokenOfADeletedPod(t *testing.T) {
-	// kube-apiserver remembers for ten seconds that a token is valid.
+	// kube-apiserver caches the validity of a token for ten seconds.
 	const noticed = 15 * time.Second
 	pod, kubeconfig := podToken(t)
 	replica := replicaWith(t, "--kubeconfig="+kubeconfig)

@@ -13,8 +13,8 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// TestSecretsKeepTheirValues verifies that values of Secrets are never returned, for each form in which they are
-// written and requested.
+// TestSecretsKeepTheirValues verifies that responses never contain values of Secrets, for each way to write and to
+// request them.
 func TestSecretsKeepTheirValues(t *testing.T) {
 	namespace := set().Namespace(t, "secrets")
 	canary := "canary-" + rand.Text()
@@ -70,8 +70,7 @@ func TestSecretsKeepTheirValues(t *testing.T) {
 	}
 }
 
-// TestOurOwnSecrets verifies that KubeVision's own Secrets cannot be read even with the right to read Secrets
-// everywhere.
+// TestOurOwnSecrets verifies that KubeVision's own Secrets cannot be read, even with the right to read all Secrets.
 func TestOurOwnSecrets(t *testing.T) {
 	a := newActor(t, "admin")
 	path := onHost + "/namespaces/kubevision-system/resources/secrets"

@@ -15,7 +15,7 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// managed returns an actor who may manage users and clusters, but bind no role.
+// managed returns an actor who may manage users and clusters, but may not bind any role.
 func managed(t *testing.T) actor {
 	t.Helper()
 	return newActor(t, role(t,
@@ -24,7 +24,7 @@ func managed(t *testing.T) actor {
 		rule("", "secrets", "create", "get", "update", "delete"), rule("", "namespaces", "get", "patch", "update")))
 }
 
-// lacksBind verifies that a response reports a missing right and names it.
+// lacksBind fails the test unless a response reports that the caller lacks the right to bind a role.
 func lacksBind(t *testing.T, what, role string, e wire.Envelope) {
 	t.Helper()
 	if e.Code != wire.Forbidden || !strings.Contains(e.Message, `"bind" on ClusterRole "`+role+`"`) {
@@ -32,8 +32,8 @@ func lacksBind(t *testing.T, what, role string, e wire.Envelope) {
 	}
 }
 
-// TestManagersGrantNothing verifies that such an actor cannot grant a role by labels, names, groups or accounts of
-// others.
+// TestManagersGrantNothing verifies that a manager of users and clusters cannot grant a role by changes of labels, names,
+// groups or accounts of others.
 func TestManagersGrantNothing(t *testing.T) {
 	c, a := direct(t), managed(t)
 	team, zone, listed := fixture.Name("team"), fixture.Name("zone"), fixture.Name("listed")
@@ -88,8 +88,8 @@ func TestManagersGrantNothing(t *testing.T) {
 	c.Call(t, as(a.AccessToken, put(t, "/users/"+plain.Name, fields{"groups": []string{"nobodys"}}))).Want(t, wire.OK)
 }
 
-// TestSessionsAreNotWritten verifies that sessions cannot be written through the general endpoint, whatever RBAC
-// allows.
+// TestSessionsAreNotWritten verifies that sessions cannot be written with the endpoints for all kinds, even with the
+// RBAC rights.
 func TestSessionsAreNotWritten(t *testing.T) {
 	c, a := direct(t), newActor(t, "admin")
 	body := `{"apiVersion":"kubevision.io/v1alpha1","kind":"KubeVisionSession","metadata":{"name":"` +

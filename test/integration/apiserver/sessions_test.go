@@ -27,7 +27,7 @@ func sessionsOf(ctx context.Context, options ...client.ListOption) ([]kubevision
 
 func of(u fixture.User) client.ListOption { return client.MatchingLabels{"kubevision.io/user": u.Name} }
 
-// haveSessions waits until there are at most a number of sessions.
+// haveSessions waits until the number of sessions is at most most.
 func haveSessions(t *testing.T, most int, options ...client.ListOption) {
 	t.Helper()
 	fixture.Eventually(t, "see few sessions", func(ctx context.Context) error {
@@ -42,8 +42,8 @@ func haveSessions(t *testing.T, most int, options ...client.ListOption) {
 	})
 }
 
-// TestSessionsOfAUserAreFew verifies that a login above the limit ends the session with the oldest use and emits an
-// event, and that other users are not affected.
+// TestSessionsOfAUserAreFew verifies that a login beyond the limit of a user ends the least recently used session and
+// emits an event, and does not affect other users.
 func TestSessionsOfAUserAreFew(t *testing.T) {
 	const most = 3
 	c := at(t, replicaWith(t, fmt.Sprintf("--sessions-per-user=%d", most)).Endpoint())
@@ -51,13 +51,13 @@ func TestSessionsOfAUserAreFew(t *testing.T) {
 	var logins []fixture.Login
 	logins = append(logins, u.Login(t, c, wire.DirectPath))
 	for range 2 * most {
-		time.Sleep(1100 * time.Millisecond) // the time of use is recorded in seconds
+		time.Sleep(1100 * time.Millisecond) // the index records the time of the last use in seconds
 		logins[0] = renewed(t, c.Call(t, refresh(t, logins[0].RefreshToken)))
 		time.Sleep(1100 * time.Millisecond)
 		logins = append(logins, u.Login(t, c, wire.DirectPath))
 		haveSessions(t, most, of(u))
 	}
-	for _, i := range []int{0, len(logins) - 1} { // the session in use, and the last one
+	for _, i := range []int{0, len(logins) - 1} { // the session in use, and the newest session
 		c.Call(t, whoami(logins[i].AccessToken)).Want(t, wire.OK)
 	}
 	dead(t, logins[1], c)
@@ -72,7 +72,7 @@ func TestSessionsOfAUserAreFew(t *testing.T) {
 	})
 }
 
-// TestLoginsAtOnceLeaveFewSessions verifies that the controller ends excess sessions that replicas create
+// TestLoginsAtOnceLeaveFewSessions verifies that the controller ends excess sessions that replicas have created
 // concurrently.
 func TestLoginsAtOnceLeaveFewSessions(t *testing.T) {
 	const most = 20 // the default
@@ -86,7 +86,7 @@ func TestLoginsAtOnceLeaveFewSessions(t *testing.T) {
 	}
 }
 
-// TestSessionsAreFew verifies that a login at the limit of all sessions does not increase their number.
+// TestSessionsAreFew verifies that a login at the limit of all sessions does not increase the number of sessions.
 func TestSessionsAreFew(t *testing.T) {
 	u := set().User(t, "last")
 	c := at(t, replicaWith(t, "--sessions=1").Endpoint())
@@ -102,7 +102,7 @@ func TestSessionsAreFew(t *testing.T) {
 	}
 }
 
-// TestASessionIsSmall verifies that the size of a session is bounded for any name of the client.
+// TestASessionIsSmall verifies that the size of a session is bounded, whatever the client calls itself.
 func TestASessionIsSmall(t *testing.T) {
 	const most = 4 << 10
 	c, u := direct(t), set().User(t, "talkative")

@@ -37,8 +37,8 @@ func newWaiting(t *testing.T) (fixture.User, waiting) {
 	return u, login
 }
 
-// TestSetupToken verifies that a dashboard without support for the set-up reaches its security settings: it gets a
-// session that is restricted to the set-up.
+// TestSetupToken verifies that a user of a dashboard without support for the set-up can reach the security settings:
+// the dashboard gets a session that is restricted to the set-up.
 func TestSetupToken(t *testing.T) {
 	clients := pair(t)
 	c := clients[0]
@@ -50,7 +50,7 @@ func TestSetupToken(t *testing.T) {
 		t.Errorf("the login ends with %+v", ended)
 	}
 	for _, replica := range clients {
-		soon(t, replica, wire.TokenExpired, whoami(login.AccessToken)) // one session replaces the other
+		soon(t, replica, wire.TokenExpired, whoami(login.AccessToken)) // the new session replaces the old one
 		for _, path := range []string{clusterList, me + "/sessions", onHost + "/resources/pods", "/users"} {
 			r := as(ended.AccessToken, wire.Request{Path: wire.DirectPath + path})
 			e := replica.Call(t, r).Want(t, wire.TwoFactorRequired)
@@ -58,7 +58,7 @@ func TestSetupToken(t *testing.T) {
 				t.Errorf("the message contains no position: %s", e.Message)
 			}
 		}
-		for _, path := range []string{"/favorites", "/ai/config"} { // a dashboard displays the messages of these
+		for _, path := range []string{"/favorites", "/ai/config"} { // dashboards display their messages
 			r := as(ended.AccessToken, wire.Request{Path: wire.DirectPath + path})
 			e := replica.Call(t, r).Want(t, wire.Conflict)
 			if !strings.Contains(e.Message, "security settings") ||
@@ -75,8 +75,8 @@ func TestSetupToken(t *testing.T) {
 	renewed(t, c.Call(t, verify(t, challenge(t, u), code(t, made.Secret, 0))))
 }
 
-// TestSetupTokenIsWorthNothing verifies that the token is invalid after a second factor was set up, the password was
-// changed or its session has ended, and that it is not accepted as another token.
+// TestSetupTokenIsWorthNothing verifies that the token is invalid after the set-up of a second factor, after a change
+// of the password, and after the end of its session, and that it is not accepted as another kind of token.
 func TestSetupTokenIsWorthNothing(t *testing.T) {
 	c := direct(t)
 	refused := func(t *testing.T, token string, want int) {

@@ -27,12 +27,12 @@ import (
 
 const (
 	shutdownDelay = 8 * time.Second
-	// exitTime bounds the exit of a replica after the delay.
+	// exitTime bounds the time between the end of the shutdown delay and the exit of a replica.
 	exitTime = 8 * time.Second
 )
 
-// terminate sends SIGTERM to a replica and waits until the shutdown has started. The channel receives the time that
-// the replica needed to exit.
+// terminate sends SIGTERM to a replica, and waits until the shutdown has started. The channel receives the time between
+// the signal and the exit.
 func terminate(t *testing.T, replica *localcluster.APIServer) <-chan time.Duration {
 	t.Helper()
 	told, ended := time.Now(), make(chan time.Duration, 1)
@@ -61,8 +61,8 @@ type tally struct {
 	accepted, refused int
 }
 
-// hammer alternates reads and writes with a token until the context ends. It counts the responses to requests that
-// were sent after the time that since returns.
+// hammer sends reads and writes alternately until the context ends. It counts the responses to requests that were sent
+// after the time that since returns.
 func hammer(ctx context.Context, c *wire.Client, bearer, namespace string, since func() time.Time) (tally, error) {
 	var out tally
 	for i := 0; ctx.Err() == nil; i++ {
@@ -74,7 +74,7 @@ func hammer(ctx context.Context, c *wire.Client, bearer, namespace string, since
 		sent := time.Now()
 		response, err := c.Do(ctx, r)
 		if err != nil {
-			return out, nil //nolint:nilerr // the replica has gone, or the test is over
+			return out, nil //nolint:nilerr // the replica has stopped, or the test has ended
 		}
 		e, err := response.Parse()
 		if err != nil {
@@ -92,7 +92,7 @@ func hammer(ctx context.Context, c *wire.Client, bearer, namespace string, since
 	return out, nil
 }
 
-// TestShutdownDelay verifies that a replica in its shutdown delay, which still receives requests, authorizes them by
+// TestShutdownDelay verifies that a replica that still receives requests during its shutdown delay authorizes them with
 // the current state.
 func TestShutdownDelay(t *testing.T) {
 	replica, err := env.KubeVision.StartAPIServer(t.Context(), 0, "--shutdown-delay-duration="+shutdownDelay.String())
@@ -158,7 +158,7 @@ func TestShutdownDelay(t *testing.T) {
 	}
 }
 
-// grantDuringShutdown binds a user who had no binding.
+// grantDuringShutdown verifies that a binding that is created for a user without a binding takes effect.
 func grantDuringShutdown(ctx context.Context, t *testing.T, c *wire.Client, a actor, namespace string) {
 	b := &kubevisionv1alpha1.KubeVisionRoleBinding{
 		ObjectMeta: metav1.ObjectMeta{Name: fixture.Name("late")},
@@ -179,7 +179,7 @@ func grantDuringShutdown(ctx context.Context, t *testing.T, c *wire.Client, a ac
 	})
 }
 
-// rotateDuringShutdown adds a signing key, and uses a token that it has signed.
+// rotateDuringShutdown verifies that a token of a signing key that is added is accepted.
 func rotateDuringShutdown(ctx context.Context, t *testing.T, c *wire.Client, a actor) {
 	name, value, err := token.NewKey(time.Now())
 	if err != nil {

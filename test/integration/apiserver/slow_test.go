@@ -24,7 +24,7 @@ const slowBody = "POST " + wire.DirectPath +
 
 var goroutinesLine = regexp.MustCompile(`(?m)^go_goroutines (\S+)$`)
 
-// goroutines returns the number of goroutines of the server at that client's address.
+// goroutines returns the number of goroutines of a server.
 func goroutines(ctx context.Context, client *wire.Client) (float64, error) {
 	r, err := client.Do(ctx, wire.Request{Path: "/metrics"})
 	if err != nil {
@@ -37,7 +37,7 @@ func goroutines(ctx context.Context, client *wire.Client) (float64, error) {
 	return strconv.ParseFloat(string(match[1]), 64)
 }
 
-// TestEndlessBody verifies that an endless body is aborted at the limit.
+// TestEndlessBody verifies that the server stops reading an endless body at the limit.
 func TestEndlessBody(t *testing.T) {
 	connection := direct(t).Dial(t)
 	if err := connection.SetDeadline(time.Now().Add(30 * time.Second)); err != nil {
@@ -59,8 +59,8 @@ func TestEndlessBody(t *testing.T) {
 	readAnswer(t, "POST", connection).Envelope(t).Want(t, wire.Invalid)
 }
 
-// TestSlowBodies verifies that slow requests are answered within a bound, leave no goroutines behind, and do not
-// delay logins.
+// TestSlowBodies verifies that slow requests get a response in a bounded time, leave no goroutines, and do not delay
+// logins.
 func TestSlowBodies(t *testing.T) {
 	const slow = 250
 	replica, err := env.KubeVision.StartAPIServer(t.Context(), 0)
@@ -98,7 +98,7 @@ func TestSlowBodies(t *testing.T) {
 		}
 	})
 	t.Run("they leave nothing behind", func(t *testing.T) {
-		// The client keeps the connections open, as an attacker would.
+		// The client keeps the connections open, like an attacker.
 		fixture.Eventually(t, "wait for the goroutines to end", func(ctx context.Context) error {
 			now, err := goroutines(ctx, metrics)
 			if err == nil && now > before+slow/2 {

@@ -59,7 +59,7 @@ func session(t *testing.T, u fixture.User) *kubevisionv1alpha1.KubeVisionSession
 		login.AccessToken).Session()}}
 }
 
-// managementAttacks use the management endpoints.
+// managementAttacks returns attacks with the management endpoints.
 func managementAttacks(t *testing.T) []attack {
 	t.Helper()
 	victim := set().User(t, "victim")
@@ -94,7 +94,7 @@ func managementAttacks(t *testing.T) []attack {
 	}
 }
 
-// creationAttacks create objects through the general endpoint.
+// creationAttacks returns attacks that create objects with the endpoints for all kinds.
 func creationAttacks(t *testing.T) []attack {
 	t.Helper()
 	create := func(kind string, o client.Object) attack {
@@ -145,11 +145,11 @@ func creationAttacks(t *testing.T) []attack {
 	)
 }
 
-// changeAttacks change objects through the general endpoint.
+// changeAttacks returns attacks that change objects with the endpoints for all kinds.
 func changeAttacks(t *testing.T) []attack {
 	t.Helper()
 	user, password := somebody(t), existing(t, secretOf(corev1.SecretTypeOpaque, system, fixture.Name("password")))
-	// A user without a password, since the status of others is written repeatedly.
+	// The user has no password, because the controllers write the status of users with a password repeatedly.
 	settled := existing(t, &kubevisionv1alpha1.KubeVisionUser{
 		ObjectMeta: metav1.ObjectMeta{Name: fixture.Name("replaced")},
 	})
@@ -193,7 +193,7 @@ func changeAttacks(t *testing.T) []attack {
 	}
 }
 
-// deletionAttacks delete objects through the general endpoint.
+// deletionAttacks returns attacks that delete objects with the endpoints for all kinds.
 func deletionAttacks(t *testing.T) []attack {
 	t.Helper()
 	victim := set().User(t, "victim")
@@ -213,7 +213,7 @@ func deletionAttacks(t *testing.T) []attack {
 	}
 }
 
-// actionAttacks change a Deployment in KubeVision's namespace.
+// actionAttacks returns attacks that change a Deployment in KubeVision's namespace.
 func actionAttacks(t *testing.T) []attack {
 	t.Helper()
 	labels := map[string]string{"app": fixture.Name("attacked")}
@@ -260,7 +260,7 @@ func actionAttacks(t *testing.T) []attack {
 	return out
 }
 
-// revised waits until a Deployment has a number of revisions.
+// revised waits until a Deployment has the given number of revisions.
 func revised(t *testing.T, d *appsv1.Deployment, revisions int) {
 	t.Helper()
 	fixture.Eventually(t, fmt.Sprintf("see %d revisions", revisions), func(ctx context.Context) error {

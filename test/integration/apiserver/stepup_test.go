@@ -22,18 +22,17 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// attack is a request that changes an object that grants rights.
+// attack is a request that would change an object that grants rights.
 type attack struct {
 	operation string
 	request   wire.Request
-	// object is the target. Without a code, it must not change; if it did not exist before, it must not exist
-	// afterwards.
+	// object is the object that the request changes. A request without a code must not change, create or delete it.
 	object client.Object
 	// confirmed is the code of the response to the same request with a fresh code.
 	confirmed int
 }
 
-// harmless returns the operations that write and never require a fresh code.
+// harmless returns the writing operations that never require a fresh code.
 func harmless() map[string]string {
 	const (
 		own       = "is about the caller, and asks for a password, a token or a code itself"
@@ -67,8 +66,9 @@ func harmless() map[string]string {
 	return out
 }
 
-// TestEveryDoorAsksForACode calls all operations that write, with the access token of an administrator who has a second
-// factor. Without a code, no object that grants rights changes; with a code, it changes once.
+// TestEveryDoorAsksForACode verifies for each writing operation that requests without a fresh code do not change an
+// object that grants rights, and that a request with a fresh code changes it once. The caller is an administrator with
+// a second factor.
 func TestEveryDoorAsksForACode(t *testing.T) {
 	c, manager := direct(t), newActor(t, "admin")
 	made := enrol(t, manager)
@@ -119,7 +119,7 @@ func writing(t *testing.T) []string {
 	operations := map[string]bool{}
 	for path, item := range document.Paths.Paths {
 		if strings.Trim(strings.TrimPrefix(path, wire.GroupPath), "/") == "" {
-			continue // discovery
+			continue // the path belongs to discovery
 		}
 		for _, o := range []*spec3.Operation{item.Post, item.Put, item.Patch, item.Delete} {
 			if o != nil {
@@ -133,8 +133,8 @@ func writing(t *testing.T) []string {
 	return slices.Sorted(maps.Keys(operations))
 }
 
-// stateOf returns the part of an object that controllers do not write, or an empty string if the object does not
-// exist.
+// stateOf returns the part of an object that controllers do not write. It returns an empty string if the object does
+// not exist.
 func stateOf(t *testing.T, o client.Object) string {
 	t.Helper()
 	found, ok := o.DeepCopyObject().(client.Object)
@@ -158,7 +158,7 @@ func stateOf(t *testing.T, o client.Object) string {
 // inSystem returns the metadata of an object in KubeVision's namespace.
 func inSystem(name string) metav1.ObjectMeta { return metav1.ObjectMeta{Namespace: system, Name: name} }
 
-// viewers returns a ClusterRoleBinding of a role with few rights.
+// viewers returns a ClusterRoleBinding to a role with few rights.
 func viewers(name string) *rbacv1.ClusterRoleBinding {
 	return &rbacv1.ClusterRoleBinding{
 		TypeMeta:   metav1.TypeMeta{APIVersion: "rbac.authorization.k8s.io/v1", Kind: "ClusterRoleBinding"},
@@ -181,7 +181,7 @@ func patch(t *testing.T, mediaType, path string, body any) wire.Request {
 	return typed(mediaType, r)
 }
 
-// secretOf returns a Secret of a type in a namespace, which is not created.
+// secretOf returns a Secret of a type in a namespace. It does not create the Secret.
 func secretOf(kind corev1.SecretType, namespace, name string) *corev1.Secret {
 	return &corev1.Secret{
 		TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Secret"}, ObjectMeta: metav1.ObjectMeta{
@@ -190,7 +190,7 @@ func secretOf(kind corev1.SecretType, namespace, name string) *corev1.Secret {
 	}
 }
 
-// later deletes an object that a request creates at the end of the test.
+// later returns an object that a request creates. It deletes the object at the end of the test.
 func later[O client.Object](t *testing.T, o O) O {
 	t.Helper()
 	set().Later(t, o)

@@ -23,7 +23,7 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// freeFailures is the number of wrong passwords without a wait.
+// freeFailures is the number of wrong passwords that cause no delay.
 const freeFailures = 5
 
 // replicaWith starts another kubevision-apiserver with other flags.
@@ -37,7 +37,7 @@ func replicaWith(t *testing.T, extra ...string) *localcluster.APIServer {
 	return replica
 }
 
-// pair returns clients of two replicas.
+// pair returns the clients of two replicas.
 func pair(t *testing.T) []*wire.Client {
 	t.Helper()
 	return []*wire.Client{direct(t), another(t)}
@@ -49,7 +49,7 @@ func right(u fixture.User) wire.Request {
 	return fixture.LoginRequest(wire.DirectPath, u.Name, u.Password)
 }
 
-// lock sends wrong logins alternately on the clients until the name is locked.
+// lock sends wrong logins to the replicas in turn until the name is locked.
 func lock(t *testing.T, name string, clients ...*wire.Client) {
 	t.Helper()
 	for i := range freeFailures {
@@ -58,7 +58,7 @@ func lock(t *testing.T, name string, clients ...*wire.Client) {
 	clients[0].Call(t, wrong(name)).Want(t, wire.TooManyRequests)
 }
 
-// throttleOf returns nil if no failure is counted.
+// throttleOf returns the throttle of a name, or nil if no failure is counted.
 func throttleOf(ctx context.Context, name string) (*kubevisionv1alpha1.KubeVisionLoginThrottle, error) {
 	found := &kubevisionv1alpha1.KubeVisionLoginThrottle{}
 	err := env.Client.Get(ctx, client.ObjectKey{Name: name}, found)
@@ -87,7 +87,7 @@ func elapse(t *testing.T, name string, by time.Duration) {
 	}
 }
 
-// lockedUntil waits until a user's status contains the end of a lock, or none.
+// lockedUntil waits until the status of a user contains the end of a lock, or contains none.
 func lockedUntil(t *testing.T, u fixture.User, locked bool) {
 	t.Helper()
 	fixture.Eventually(t, "see status.lockedUntil", func(ctx context.Context) error {
@@ -102,7 +102,7 @@ func lockedUntil(t *testing.T, u fixture.User, locked bool) {
 	})
 }
 
-// TestLock verifies the life cycle of a lock: the free failures, the delays, and all events that end them.
+// TestLock verifies the states of a lock: the free failures, the delays, and all events that end them.
 func TestLock(t *testing.T) {
 	c, u := direct(t), set().User(t, "locked")
 	u.Login(t, c, wire.DirectPath)
@@ -145,7 +145,7 @@ func TestLock(t *testing.T) {
 	c.Call(t, right(u)).Want(t, wire.OK)
 }
 
-// mustNotMind returns a throttle that may or may not exist.
+// mustNotMind returns a throttle that need not exist.
 func mustNotMind(name string) *kubevisionv1alpha1.KubeVisionLoginThrottle {
 	return &kubevisionv1alpha1.KubeVisionLoginThrottle{ObjectMeta: metav1.ObjectMeta{Name: name}}
 }
@@ -161,7 +161,8 @@ func forgiveAfterwards(t *testing.T) {
 	})
 }
 
-// TestAFloodOfNames verifies that the failures of users are kept when a flood of names exceeds the bound.
+// TestAFloodOfNames verifies that the failures of users remain counted when a flood of names exceeds the limit of
+// counters.
 func TestAFloodOfNames(t *testing.T) {
 	const names, parallel = 60, 10
 	c := at(t, replicaWith(t, "--login-failure-counters=20").Endpoint())
@@ -188,7 +189,7 @@ func TestAFloodOfNames(t *testing.T) {
 		})
 	}
 	group.Wait()
-	elapse(t, "user-"+u.Name, -time.Since(begun)) // resets the elapsed time
+	elapse(t, "user-"+u.Name, -time.Since(begun)) // undoes the change of the times
 	for range 6 {
 		c.Call(t, right(u)).Want(t, wire.TooManyRequests)
 	}
@@ -197,8 +198,8 @@ func TestAFloodOfNames(t *testing.T) {
 	}
 }
 
-// TestStrangersAreFew verifies that a flood of names cannot fill etcd: the names with the fewest failures are
-// replaced.
+// TestStrangersAreFew verifies that a flood of names cannot fill etcd, because new names replace the names with the
+// fewest failures.
 func TestStrangersAreFew(t *testing.T) {
 	const most = 64
 	set().Forgive(t)
@@ -218,7 +219,7 @@ func TestStrangersAreFew(t *testing.T) {
 	}
 	u.Login(t, c, wire.DirectPath)
 	lock(t, u.Name, c)
-	// waits until the cache of the server contains all of them
+	// The check waits until the cache of the server contains all throttles.
 	fixture.Eventually(t, "make room for a stranger", func(ctx context.Context) error {
 		if err := c.Answers(ctx, wire.Unauthenticated, wrong(fixture.Name("stranger"))); err != nil {
 			return err
@@ -234,8 +235,8 @@ func TestStrangersAreFew(t *testing.T) {
 	}
 }
 
-// TestCountersOfAUserAreFew verifies that counters of a user's sessions are replaced only by one another, as are
-// those of known devices.
+// TestCountersOfAUserAreFew verifies that a new counter of a session replaces only counters of sessions of the same
+// user, and that a new counter of a device replaces only counters of devices.
 func TestCountersOfAUserAreFew(t *testing.T) {
 	const most = 20
 	forgiveAfterwards(t)
@@ -258,7 +259,7 @@ func TestCountersOfAUserAreFew(t *testing.T) {
 			}
 		}
 	}
-	time.Sleep(promptly) // time for the cache of the server to contain all of them
+	time.Sleep(promptly) // the cache of the server must contain all of them
 	c.Call(t, changePassword(t, a.AccessToken, "wrong", anotherPassword)).Want(t, wire.Unauthenticated)
 	c.Call(t, withDevice(t, a.User, "wrong", device)).Want(t, wire.Unauthenticated)
 	for _, gone := range []string{"session-few-03", "device-few-03"} {
@@ -275,7 +276,7 @@ func TestCountersOfAUserAreFew(t *testing.T) {
 	}
 }
 
-// TestALockOutlivesARestart verifies that a lock outlives a restart of the replica that has counted the failures.
+// TestALockOutlivesARestart verifies that a lock remains after a restart of the replica that has counted the failures.
 func TestALockOutlivesARestart(t *testing.T) {
 	replica, u := newReplica(t), set().User(t, "restarted")
 	c := at(t, replica.Endpoint())
@@ -290,8 +291,8 @@ func TestALockOutlivesARestart(t *testing.T) {
 	at(t, replica.Endpoint()).Call(t, right(u)).Want(t, wire.TooManyRequests)
 }
 
-// TestGuessesAtOnce verifies that concurrent guesses do not bypass the count: each of the two replicas verifies one
-// guess at a time, after a read from the host.
+// TestGuessesAtOnce verifies that concurrent guesses do not bypass the limit of failures. Each of the two replicas
+// verifies one guess at a time, after a read from the host.
 func TestGuessesAtOnce(t *testing.T) {
 	const guesses = 30
 	clients := pair(t)

@@ -31,7 +31,7 @@ type receiver struct {
 	services map[string]bool
 }
 
-// Export implements the service.
+// Export implements the OTLP service.
 func (r *receiver) Export(
 	_ context.Context, request *collector.ExportTraceServiceRequest,
 ) (*collector.ExportTraceServiceResponse, error) {
@@ -60,7 +60,7 @@ func attribute(attributes []*commonv1.KeyValue, key string) string {
 	return ""
 }
 
-// startReceiver starts a receiver, and returns it with the file that configures the traces of a program.
+// startReceiver starts a receiver. It returns the receiver, and a file with the tracing configuration of a program.
 func startReceiver(t *testing.T) (r *receiver, configFile string) {
 	t.Helper()
 	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
@@ -81,8 +81,8 @@ func startReceiver(t *testing.T) (r *receiver, configFile string) {
 	return r, configFile
 }
 
-// TestTraces verifies that a request is a span with its id and code, that each call to a cluster is a child span, and
-// that no span contains a value of a query or a credential.
+// TestTraces verifies that a request has a span with its id and code, that each call to a cluster has a child span, and
+// that no span contains a credential or a value of a query.
 func TestTraces(t *testing.T) {
 	const confidential = "value-of-a-query"
 	traces, configFile := startReceiver(t)
@@ -94,7 +94,7 @@ func TestTraces(t *testing.T) {
 	list.Header = http.Header{"Traceparent": {"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}}
 	ok := client.Call(t, list).Want(t, wire.OK)
 	refused := client.Call(t, wire.Request{Path: wire.DirectPath + me}).Want(t, wire.Unauthenticated)
-	if err := replica.Stop(); err != nil { // which sends the last spans
+	if err := replica.Stop(); err != nil { // the program sends the last spans before it exits
 		t.Fatal(err)
 	}
 

@@ -30,7 +30,7 @@ type enrolment struct {
 	QRCode        string   `json:"qrCode"`
 	RecoveryCodes []string `json:"recoveryCodes"`
 
-	// proof is the code that activated the second factor.
+	// proof is the code that has activated the second factor.
 	proof string
 }
 
@@ -54,8 +54,8 @@ func code(tb testing.TB, secret string, steps int) string {
 	return made
 }
 
-// enrol sets up a second factor for an actor with the code of the previous step, so that the current one is left for
-// the test.
+// enrol sets up a second factor for an actor with the code of the previous step, so that the test can use the current
+// code.
 func enrol(tb testing.TB, a actor) enrolment {
 	tb.Helper()
 	var made enrolment
@@ -115,8 +115,8 @@ func TestTwoFactor(t *testing.T) {
 	right := code(t, made.Secret, 0)
 	login := renewed(t, c.Call(t, verify(t, token, right)))
 	c.Call(t, wire.Request{Path: wire.DirectPath + me, Bearer: login.AccessToken}).Want(t, wire.OK)
-	c.Call(t, verify(t, token, code(t, made.Secret, 1))).Want(t, twoFactorFailed) // the challenge was completed
-	c.Call(t, verify(t, challenge(t, a.User), right)).Want(t, twoFactorFailed)    // the code was used
+	c.Call(t, verify(t, token, code(t, made.Secret, 1))).Want(t, twoFactorFailed) // the challenge was completed before
+	c.Call(t, verify(t, challenge(t, a.User), right)).Want(t, twoFactorFailed)    // the code was used before
 	renewed(t, c.Call(t, refresh(t, login.RefreshToken)))
 
 	for name, body := range map[string]map[string]string{"no token": {"code": "1"}, "no code": {"tempToken": token}} {
@@ -164,7 +164,7 @@ func TestRecoveryCodes(t *testing.T) {
 	}
 }
 
-// TestTries verifies the limits of wrong codes, by challenge and by user.
+// TestTries verifies the limits of wrong codes for a challenge and for a user.
 func TestTries(t *testing.T) {
 	c := direct(t)
 	a := newActor(t, "")
@@ -174,7 +174,7 @@ func TestTries(t *testing.T) {
 		c.Call(t, verify(t, token, "000000")).Want(t, twoFactorFailed)
 	}
 	c.Call(t, verify(t, token, code(t, made.Secret, 0))).Want(t, twoFactorFailed)
-	token = challenge(t, a.User) // the correct password resets nothing
+	token = challenge(t, a.User) // a correct password does not reset the wrong codes
 	for range 5 {
 		c.Call(t, verify(t, token, "000000")).Want(t, twoFactorFailed)
 	}
@@ -184,11 +184,11 @@ func TestTries(t *testing.T) {
 			e.Meta.RetryAfterSeconds)
 	}
 	c.Call(t, recovery(t, challenge(t, a.User), made.RecoveryCodes[0])).Want(t, twoFactorFailed)
-	// existing sessions continue
+	// Existing sessions are not affected.
 	c.Call(t, wire.Request{Path: wire.DirectPath + me, Bearer: a.AccessToken}).Want(t, wire.OK)
 }
 
-// TestOneCodeOneLogin uses one code fifty times concurrently on two replicas.
+// TestOneCodeOneLogin verifies that only one of fifty concurrent logins with the same code on two replicas succeeds.
 func TestOneCodeOneLogin(t *testing.T) {
 	clients := pair(t)
 	race := func(t *testing.T, request func(i int) wire.Request) {
@@ -233,7 +233,7 @@ func TestOneCodeOneLogin(t *testing.T) {
 	})
 }
 
-// TestReplacingASecondFactor verifies that replacing a second factor requires more than a session.
+// TestReplacingASecondFactor verifies that a session alone is not sufficient to replace a second factor.
 func TestReplacingASecondFactor(t *testing.T) {
 	c := direct(t)
 	a := newActor(t, "")
@@ -245,7 +245,7 @@ func TestReplacingASecondFactor(t *testing.T) {
 		twoFactorFailed)
 	c.Call(t, as(a.AccessToken, post(t, "/auth/2fa/disable", map[string]string{}))).Want(t, wire.Required)
 	c.Call(t, as(a.AccessToken, post(t, "/auth/2fa/setup", map[string]string{"password": a.Password}))).Want(t, wire.OK)
-	// the old one is in force until the new one is confirmed
+	// The old second factor remains valid until the new one is confirmed.
 	renewed(t, c.Call(t, verify(t, challenge(t, a.User), code(t, made.Secret, 0))))
 	c.Call(t, as(a.AccessToken, post(t, "/auth/2fa/disable",
 		map[string]string{"code": code(t, made.Secret, 1)}))).Want(t, wire.OK)
@@ -253,10 +253,10 @@ func TestReplacingASecondFactor(t *testing.T) {
 	c.Call(t, as(a.AccessToken, post(t, "/auth/2fa/disable", map[string]string{"code": "123456"}))).Want(t, 40900)
 }
 
-// TestASecondFactorThatIsRequired verifies that a user without a required second factor has no other access.
+// TestASecondFactorThatIsRequired verifies that a user without the required second factor has no other access.
 func TestASecondFactorThatIsRequired(t *testing.T) {
 	c := direct(t)
-	a := newActor(t, "") // created without the policy
+	a := newActor(t, "") // the user is created before the policy requires a second factor
 	u := a.Object.DeepCopy()
 	patch := client.RawPatch("application/merge-patch+json", []byte(`{"spec":{"twoFactor":"Required"}}`))
 	if err := env.Client.Patch(t.Context(), u, patch); err != nil {

@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// TestNothingRacedOrPanicked verifies that no program has logged a data race or a panic during the tests of the files
+// TestNothingRacedOrPanicked verifies that no program has logged a data race or a panic during the tests in the files
 // before this one.
 func TestNothingRacedOrPanicked(t *testing.T) {
 	logs, err := filepath.Glob(filepath.Join(env.Cluster.Dir(), "logs", "kubevision-*.log"))

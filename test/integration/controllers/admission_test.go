@@ -49,8 +49,7 @@ func mayBind(roles ...string) rbacv1.PolicyRule {
 	return rule
 }
 
-// TestNobodyGrantsMoreThanTheyMay verifies that the right to write role bindings does not include the right to grant
-// every role.
+// TestNobodyGrantsMoreThanTheyMay verifies that the right to write role bindings is not sufficient to grant any role.
 func TestNobodyGrantsMoreThanTheyMay(t *testing.T) {
 	guard(t)
 	host(t)

@@ -23,7 +23,7 @@ func clusterRole(name string) *rbacv1.ClusterRole {
 	return &rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: name}}
 }
 
-// may returns a check that the cluster allows or denies a request.
+// may returns a check that the cluster allows a request, or denies it if want is false.
 func may(user string, attributes authorizationv1.ResourceAttributes, want bool) func(context.Context) error {
 	return func(ctx context.Context) error {
 		question := &authorizationv1.SubjectAccessReview{Spec: authorizationv1.SubjectAccessReviewSpec{User: user,

@@ -121,7 +121,7 @@ func TestClusterWithoutConnection(t *testing.T) {
 }
 
 // TestUnreachableClusterHoldsUpNoOther verifies that a binding of every cluster becomes Ready although one cluster is
-// unreachable. A separate condition, a count, an event and a metric report that cluster.
+// unreachable, and that a separate condition, a count, an event and a metric report that cluster.
 func TestUnreachableClusterHoldsUpNoOther(t *testing.T) {
 	guard(t)
 	host(t)
@@ -156,7 +156,7 @@ func TestUnreachableClusterHoldsUpNoOther(t *testing.T) {
 	}
 	eventually(t, soon, "wait for the metric", func(ctx context.Context) error {
 		got, err := m.read(ctx, metric)
-		if err == nil && got <= before { // other bindings of every cluster count, too
+		if err == nil && got <= before { // other bindings of every cluster are counted, too
 			return fmt.Errorf("%s is %g as before", metric, got)
 		}
 		return err

@@ -36,7 +36,7 @@ const (
 	readonly = "kubevision:readonly"
 )
 
-// made maps each RBAC object to its grant.
+// made maps each RBAC object to the description of its grant.
 type made = grants.Objects
 
 func user(name string) string { return grants.User(name) }
@@ -53,12 +53,12 @@ func using(b *kubevisionv1alpha1.KubeVisionRoleBinding, clusters string, subject
 	return grants.Using(b, clusters, subjects...)
 }
 
-// isMade returns a check that exactly these objects exist for the binding.
+// isMade returns a check that the binding has exactly the given objects.
 func isMade(b *kubevisionv1alpha1.KubeVisionRoleBinding, want ...made) func(context.Context) error {
 	return func(ctx context.Context) error { return grants.Check(ctx, env.Client, b, want...) }
 }
 
-// awaitMade waits until exactly these objects exist for the binding.
+// awaitMade waits until the binding has exactly the given objects.
 func awaitMade(tb testing.TB, b *kubevisionv1alpha1.KubeVisionRoleBinding, want ...made) {
 	tb.Helper()
 	eventually(tb, soon, "wait for what binding "+b.Name+" asks for", isMade(b, want...))

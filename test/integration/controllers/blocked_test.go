@@ -16,9 +16,9 @@ import (
 	"github.com/kubevision-io/kubevision/test/grants"
 )
 
-// TestOneNamespaceHoldsUpNoOther verifies the effects of a tenant's RoleBinding that has the name and labels of
-// KubeVision's, binds another role and has a finalizer: it prevents impersonation for the ServiceAccounts of its own
-// namespace, and delays no other grant.
+// TestOneNamespaceHoldsUpNoOther verifies the effects of a RoleBinding of a tenant that has the name and the labels of
+// KubeVision's RoleBinding, binds another role and has a finalizer. It prevents the impersonation of the
+// ServiceAccounts of its own namespace, and does not delay other grants.
 func TestOneNamespaceHoldsUpNoOther(t *testing.T) {
 	guard(t)
 	host(t)

@@ -87,7 +87,7 @@ func noAdmin(tb testing.TB) {
 	}
 }
 
-// adminCanLogIn verifies that the first user exists as after an installation.
+// adminCanLogIn fails the test unless the first user exists and can log in, as after an installation.
 func adminCanLogIn(tb testing.TB) {
 	tb.Helper()
 	if err := adminExists(tb.Context()); err != nil {
@@ -155,7 +155,7 @@ func TestFirstUserHalfMadeIsFinished(t *testing.T) {
 	awaitLogin(t, names.AdminUser, value, dashboardv1alpha1.CodeOK)
 }
 
-// TestFirstRunRegistersTheHost verifies that the host is registered together with the first user, unless it is
+// TestFirstRunRegistersTheHost verifies that the host is registered when the first user is created, unless it is
 // registered already.
 func TestFirstRunRegistersTheHost(t *testing.T) {
 	const name = "first-run"

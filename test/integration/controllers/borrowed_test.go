@@ -12,8 +12,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/names"
 )
 
-// TestPasswordOfAnotherUser verifies that a user cannot refer to the Secret with another user's password. Otherwise an
-// author of users could guess or replace that password.
+// TestPasswordOfAnotherUser verifies that a user cannot refer to the Secret with the password of another user.
+// Otherwise, an author of users could guess or replace that password.
 func TestPasswordOfAnotherUser(t *testing.T) {
 	guard(t)
 	labelledFor, owned := newSource(t, newPassword()), newSource(t, newPassword())

@@ -11,8 +11,8 @@ import (
 	"github.com/kubevision-io/kubevision/test/grants"
 )
 
-// TestClusterRolesOfBuiltInRolesSpareProtectedNamespaces verifies that the right to bind the ClusterRole of a
-// built-in role only allows granting the role, and does not bypass the protection of namespaces.
+// TestClusterRolesOfBuiltInRolesSpareProtectedNamespaces verifies that the right to bind the ClusterRole of a built-in
+// role only allows a user to grant the role, and does not bypass the protection of namespaces.
 func TestClusterRolesOfBuiltInRolesSpareProtectedNamespaces(t *testing.T) {
 	guard(t)
 	host(t)

@@ -28,8 +28,8 @@ func listSecrets(namespace string) authorizationv1.ResourceAttributes {
 	return authorizationv1.ResourceAttributes{Verb: "list", Resource: "secrets", Namespace: namespace}
 }
 
-// takeOver makes a ClusterRole of KubeVision foreign with one write: without the label, and with another field manager.
-// It returns the role. KubeVision may create another one as soon as this one is deleted.
+// takeOver makes a ClusterRole of KubeVision an object of another owner with one write, which removes the label and
+// changes the field manager. It returns the role. KubeVision may create another role after its deletion.
 func takeOver(tb testing.TB, name string) *rbacv1.ClusterRole {
 	tb.Helper()
 	role := clusterRole(name)
@@ -38,7 +38,7 @@ func takeOver(tb testing.TB, name string) *rbacv1.ClusterRole {
 			return err
 		}
 		role.Labels, role.AggregationRule, role.Rules = nil, nil, allSecrets()
-		role.ManagedFields = []metav1.ManagedFieldsEntry{{}} // removes all field managers
+		role.ManagedFields = []metav1.ManagedFieldsEntry{{}} // the update removes all field managers
 		return env.Client.Update(tb.Context(), role, client.FieldOwner("somebody"))
 	})
 	if err != nil {
@@ -48,7 +48,7 @@ func takeOver(tb testing.TB, name string) *rbacv1.ClusterRole {
 		remove(tb, role)
 		ctx, cancel := later(tb)
 		defer cancel()
-		c := hostObject(hostName) // triggers a probe of the host
+		c := hostObject(hostName) // the change triggers a probe of the host
 		before := c.DeepCopy()
 		c.Annotations = map[string]string{"test": unique("again")}
 		if err := env.Client.Patch(ctx, c, client.MergeFrom(before)); client.IgnoreNotFound(err) != nil {
@@ -71,8 +71,8 @@ func noBinding(name, namespace string) func(context.Context) error {
 	}
 }
 
-// TestForeignRoleForUseIsNotBound verifies that a foreign ClusterRole with the name that the use of clusters requires
-// is not bound.
+// TestForeignRoleForUseIsNotBound verifies that KubeVision does not bind a ClusterRole of another owner that has the
+// name of the role for the use of clusters.
 func TestForeignRoleForUseIsNotBound(t *testing.T) {
 	guard(t)
 	host(t)
@@ -98,8 +98,8 @@ func TestForeignRoleForUseIsNotBound(t *testing.T) {
 	})
 }
 
-// TestForeignBuiltInRoleIsNotBound verifies that a foreign ClusterRole with the name of a built-in role is not bound,
-// neither in the cluster nor in a namespace.
+// TestForeignBuiltInRoleIsNotBound verifies that KubeVision does not bind a ClusterRole of another owner that has the
+// name of a built-in role, neither in the cluster nor in a namespace.
 func TestForeignBuiltInRoleIsNotBound(t *testing.T) {
 	guard(t)
 	host(t)
@@ -131,8 +131,8 @@ func TestForeignBuiltInRoleIsNotBound(t *testing.T) {
 	awaitReady(t, later)
 }
 
-// TestForeignRoleOfTheImpersonatorIsNotBound verifies that the impersonating account gets no rights from a foreign
-// role.
+// TestForeignRoleOfTheImpersonatorIsNotBound verifies that the impersonating account gets no rights from a role of
+// another owner.
 func TestForeignRoleOfTheImpersonatorIsNotBound(t *testing.T) {
 	guard(t)
 	host(t)

@@ -15,8 +15,9 @@ import (
 	"github.com/kubevision-io/kubevision/test/grants"
 )
 
-// TestSelectorsAreBounded verifies that the selectors of role bindings are bounded. Admission policies evaluate all
-// of them with each change of a label, so a user who may only bind readonly could make every such change time out.
+// TestSelectorsAreBounded verifies that the selectors of role bindings are bounded. The admission policies evaluate all
+// selectors for each change of a label. Without a bound, a user who may bind only readonly could make each such change
+// time out.
 func TestSelectorsAreBounded(t *testing.T) {
 	guard(t)
 	as := delegate(t, everything(kubevisionv1alpha1.GroupName, kubevisionv1alpha1.ResourceRoleBindings),
@@ -63,8 +64,8 @@ func TestSelectorsAreBounded(t *testing.T) {
 	}
 }
 
-// TestTextOfSelectorsIsBounded verifies that values longer than a label are rejected: they would be held in memory
-// and select nothing.
+// TestTextOfSelectorsIsBounded verifies that selectors with values that are longer than a label are rejected. Such
+// values would use memory and select nothing.
 func TestTextOfSelectorsIsBounded(t *testing.T) {
 	guard(t)
 	as := delegate(t, everything(kubevisionv1alpha1.GroupName, kubevisionv1alpha1.ResourceRoleBindings),

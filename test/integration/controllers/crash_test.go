@@ -22,13 +22,13 @@ import (
 	"github.com/kubevision-io/kubevision/test/grants"
 )
 
-// person is a user with all associated objects.
+// person is a user with all objects of the user.
 type person struct {
 	value   string
 	source  *corev1.Secret
 	user    *kubevisionv1alpha1.KubeVisionUser
 	binding *kubevisionv1alpha1.KubeVisionRoleBinding
-	// want is the list of objects that the binding requires, or nil if the user is deleted.
+	// want contains the objects that the binding requires. It is nil if the user is deleted.
 	want []made
 }
 
@@ -48,7 +48,7 @@ func people(tb testing.TB, count int, namespace string) []*person {
 		}
 		p.binding = hostBinding(kubevisionv1alpha1.RoleDev, namespaces, grants.ToUser(p.user.Name))
 		switch {
-		case i%4 > 1: // these are deleted
+		case i%4 > 1: // these users are deleted
 		case namespaces != nil:
 			p.want = []made{inNamespaces(p.binding, "kubevision:readonly", user(p.user.Name), namespace),
 				using(p.binding, hostName, user(p.user.Name))}
@@ -68,7 +68,7 @@ func people(tb testing.TB, count int, namespace string) []*person {
 	return out
 }
 
-// live creates a user, changes the role, and deletes the user if that is wanted.
+// live creates a user, changes the role, and deletes the user if required.
 func (p *person) live(ctx context.Context, wait func()) error {
 	for _, o := range []client.Object{p.source, p.user, p.binding} {
 		if err := env.Client.Create(ctx, o); err != nil {
@@ -87,8 +87,8 @@ func (p *person) live(ctx context.Context, wait func()) error {
 	return errors.Join(env.Client.Delete(ctx, p.user), env.Client.Delete(ctx, p.binding))
 }
 
-// TestKilledAtAnyMoment verifies that the next process completes the work after the controllers were killed at any
-// time, and does nothing twice.
+// TestKilledAtAnyMoment verifies that after the controllers were killed at any time, the next process completes the
+// work, and does nothing twice.
 func TestKilledAtAnyMoment(t *testing.T) {
 	guard(t)
 	host(t)

@@ -97,7 +97,7 @@ func TestDefaults(t *testing.T) {
 	}
 }
 
-// apply performs a server-side apply of a user with these groups, without force.
+// apply applies a user with the given groups with server-side apply, without force.
 func apply(tb testing.TB, name, manager string, groups ...any) error {
 	tb.Helper()
 	o := kubevisionObject("KubeVisionUser", name, object{"groups": groups})

@@ -10,7 +10,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// forbiddenSubjects returns Kubernetes' own users and groups, and names that resemble them.
+// forbiddenSubjects returns users and groups of Kubernetes, and names that resemble them.
 func forbiddenSubjects() map[string]object {
 	out := map[string]object{}
 	for _, name := range []string{
@@ -32,7 +32,7 @@ func forbiddenSubjects() map[string]object {
 	return out
 }
 
-// TestSubjectsThatPassForOthers verifies that these subjects are rejected on every path.
+// TestSubjectsThatPassForOthers verifies that these subjects are rejected, for each way to write a binding.
 func TestSubjectsThatPassForOthers(t *testing.T) {
 	existing := kubevisionObject("KubeVisionRoleBinding", "", bindingSpec())
 	create(t, existing)
@@ -73,7 +73,7 @@ func TestSubjectsOfOtherScriptsAreTaken(t *testing.T) {
 	judge(t, "KubeVisionRoleBinding", table)
 }
 
-// TestNamesThatPassForOthers verifies that names that could be mistaken for another user or group are rejected.
+// TestNamesThatPassForOthers verifies that names that resemble the name of another user or group are rejected.
 func TestNamesThatPassForOthers(t *testing.T) {
 	const decoded, reserved, url = "display as another name", "are reserved", "a cluster name is part of URLs"
 	judge(t, "KubeVisionUser", map[string]verdict{
@@ -90,7 +90,7 @@ func TestNamesThatPassForOthers(t *testing.T) {
 		"group of punycode":       {spec: object{"groups": []any{"a", "xn--80ak6aa92e"}}, want: decoded},
 		"group with two dots":     {spec: object{"groups": []any{"a..b"}}, want: "spec.groups[0]"},
 		"group with dot and dash": {spec: object{"groups": []any{"a.-b"}}, want: "spec.groups[0]"},
-		// the first letter is Cyrillic
+		// The first letter is Cyrillic.
 		"group of another script":  {spec: object{"groups": []any{"аdmins"}}, want: "spec.groups[0]"},
 		"group with an odd hyphen": {spec: object{"groups": []any{"web\u2010team"}}, want: "spec.groups[0]"},
 	})

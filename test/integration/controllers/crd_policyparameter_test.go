@@ -39,8 +39,8 @@ func objectQuotaSpec() object {
 	}}
 }
 
-// TestPolicyParameterValidation verifies that there are only the two parameters, with the content of each, and that
-// everything that the controllers write fits.
+// TestPolicyParameterValidation verifies that only the two parameters can exist, each with its own content, and that
+// the largest content that the controllers write is accepted.
 func TestPolicyParameterValidation(t *testing.T) {
 	guard(t)
 	const one, known = "exactly one of lastAdmin and objectQuota", "there are only kubevision-last-admin"

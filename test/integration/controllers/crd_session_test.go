@@ -61,7 +61,7 @@ func TestSessionCannotChangeHands(t *testing.T) {
 	}
 }
 
-// TestAnExpiredSessionGoes verifies that an expired session is deleted a day later, whether or not its user exists.
+// TestAnExpiredSessionGoes verifies that an expired session is deleted a day later, even if its user does not exist.
 func TestAnExpiredSessionGoes(t *testing.T) {
 	guard(t)
 	session := func(name string, expired time.Time) *kubevisionv1alpha1.KubeVisionSession {

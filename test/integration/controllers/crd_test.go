@@ -16,9 +16,9 @@ import (
 
 type object = map[string]any
 
-// verdict is the expected result of a validation: want is a part of the error, or empty if the object is valid.
+// verdict is the expected result of a validation. want is a part of the error. It is empty if the object is valid.
 type verdict struct {
-	name string // generated if it is empty
+	name string // if it is empty, a name is generated
 	spec object
 	want string
 }
@@ -34,7 +34,7 @@ func kubevisionObject(kind, name string, spec object) *unstructured.Unstructured
 	return u
 }
 
-// judge validates each object with a dry run.
+// judge verifies the result of the validation of each object with a dry run.
 func judge(t *testing.T, kind string, table map[string]verdict) {
 	for name, tc := range table {
 		t.Run(name, func(t *testing.T) {
@@ -58,7 +58,7 @@ func checkVerdict(tb testing.TB, err error, want string) {
 	}
 }
 
-// judgeChange validates a change of the spec of an existing object.
+// judgeChange verifies the result of the validation of a change of the spec of an existing object.
 func judgeChange(tb testing.TB, kind string, before, after object, want string) {
 	tb.Helper()
 	o := kubevisionObject(kind, "", before)
@@ -78,7 +78,7 @@ func judgeChange(tb testing.TB, kind string, before, after object, want string) 
 	})
 }
 
-// with returns the base with some fields changed; nil removes a field.
+// with returns the base with changed fields. A nil value removes a field.
 func with(base object, changes object) object {
 	out := maps.Clone(base)
 	for k, v := range changes {

@@ -56,8 +56,8 @@ func TestUserValidation(t *testing.T) {
 	})
 }
 
-// TestUserSpecHasNoRoomForAPassword verifies that a password, or another namespace, in a spec is not stored: strict
-// clients get an error, and for others the field is dropped.
+// TestUserSpecHasNoRoomForAPassword verifies that a password, or another namespace, in a spec is not stored. Strict
+// clients get an error. For other clients, the field is dropped.
 func TestUserSpecHasNoRoomForAPassword(t *testing.T) {
 	u := kubevisionObject("KubeVisionUser", "", object{
 		"password": canary + "spec", "passwordSecretRef": object{"name": "x", "namespace": "kube-system"},

@@ -25,7 +25,7 @@ func content(o client.Object) any {
 	labels := o.GetLabels()
 	switch o := o.(type) {
 	case *rbacv1.ClusterRole:
-		if o.AggregationRule != nil { // Kubernetes aggregates the rules
+		if o.AggregationRule != nil { // the cluster aggregates the rules
 			return []any{labels, o.AggregationRule}
 		}
 		return []any{labels, o.Rules}
@@ -40,7 +40,7 @@ func content(o client.Object) any {
 	}
 }
 
-// isAgain returns a check that an object has its previous content.
+// isAgain returns a check that an object has the same content as before.
 func isAgain(was client.Object) func(context.Context) error {
 	return func(ctx context.Context) error {
 		now, ok := was.DeepCopyObject().(client.Object)
@@ -77,7 +77,7 @@ func drifts() map[string]func(testing.TB, client.Object) {
 	}
 }
 
-// patched changes an object, and skips the test if there is nothing to change.
+// patched returns a function that changes an object. The function skips the test if how changes nothing.
 func patched(how func(client.Object) bool) func(testing.TB, client.Object) {
 	return func(tb testing.TB, o client.Object) {
 		tb.Helper()
@@ -134,7 +134,7 @@ func widen(o client.Object) bool {
 	return true
 }
 
-// aggregate replaces the rules of a role with an aggregation of labels.
+// aggregate replaces the rules of a role with an aggregation rule.
 func aggregate(o client.Object) bool {
 	role, ok := o.(*rbacv1.ClusterRole)
 	if !ok || role.AggregationRule != nil {
@@ -188,7 +188,7 @@ func TestDriftOfABindingIsRepaired(t *testing.T) {
 	}
 }
 
-// TestCopyOfAGrantIsRemoved verifies that a copy of a grant in another namespace, including its labels, is removed.
+// TestCopyOfAGrantIsRemoved verifies that a copy of a grant, with its labels, in another namespace is removed.
 func TestCopyOfAGrantIsRemoved(t *testing.T) {
 	guard(t)
 	host(t)
@@ -237,8 +237,8 @@ func TestDriftOfWhatIsPlacedIsRepaired(t *testing.T) {
 	}
 }
 
-// checkDrift verifies the repair of each drift of an object. The objects are checked concurrently, because the checks
-// mostly wait.
+// checkDrift verifies that each manual change of an object is reverted. It tests several objects concurrently, because
+// the checks mostly wait.
 func checkDrift(t *testing.T, name string, o client.Object) {
 	t.Helper()
 	t.Run(name, func(t *testing.T) {
@@ -258,7 +258,7 @@ func checkDrift(t *testing.T, name string, o client.Object) {
 	})
 }
 
-// repair restores an object that was not repaired, so that the next case starts from a valid state.
+// repair restores an object that was not repaired, so that the next case begins with a valid object.
 func repair(tb testing.TB, was client.Object) {
 	tb.Helper()
 	ctx, cancel := later(tb)

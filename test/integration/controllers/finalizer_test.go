@@ -14,8 +14,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// TestFinalizersKeepUnknownFields verifies that adding a finalizer keeps a field of a newer version of the CRD that
-// the binary does not know.
+// TestFinalizersKeepUnknownFields verifies that the controllers do not remove a field of a newer version of the
+// definition when they add a finalizer.
 func TestFinalizersKeepUnknownFields(t *testing.T) {
 	guard(t)
 	const field = "aFieldOfTheNextVersion"
@@ -32,7 +32,7 @@ func TestFinalizersKeepUnknownFields(t *testing.T) {
 			whole := kubevisionObject(kind, "", with(spec, object{field: "kept"}))
 			var o *unstructured.Unstructured
 			eventually(t, soon, "create an object with the new field", func(ctx context.Context) error {
-				o = whole.DeepCopy() // the response replaces the object, perhaps without the field
+				o = whole.DeepCopy() // the response may lack the field
 				if err := env.Client.Create(ctx, o); err != nil {
 					return err
 				}

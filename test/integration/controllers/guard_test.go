@@ -21,7 +21,7 @@ func logFiles(tb testing.TB) []string {
 	return files
 }
 
-// guard verifies at the end of the test that the programs have logged no password, no panic and no data race.
+// guard fails the test if the programs have logged a password, a panic or a data race during the test.
 func guard(tb testing.TB) {
 	tb.Helper()
 	begin := map[string]int{}

@@ -17,7 +17,7 @@ import (
 
 const hostName = "local"
 
-// host ensures that the host is registered and Ready.
+// host returns the registration of the host when it is Ready. It registers the host if necessary.
 func host(tb testing.TB) *kubevisionv1alpha1.KubeVisionCluster {
 	tb.Helper()
 	c := hostObject(hostName)
@@ -50,7 +50,7 @@ func noHost(tb testing.TB) {
 	tb.Cleanup(func() { hostAgain(tb) })
 }
 
-// hostAgain registers the host at the end of a test.
+// hostAgain registers the host at the end of the test.
 func hostAgain(tb testing.TB) {
 	tb.Helper()
 	ctx, cancel := later(tb)
@@ -67,13 +67,13 @@ clusters: [{name: c, cluster: {server: "https://member.example:6443"}}],
 users: [{name: u, user: {token: s3cr3t-canary` + line + `}}]}`
 }
 
-// kubeconfigCluster creates a cluster that cannot be reached.
+// kubeconfigCluster creates the registration of a cluster that cannot be reached.
 func kubeconfigCluster(tb testing.TB) *kubevisionv1alpha1.KubeVisionCluster {
 	tb.Helper()
 	return registered(newSource(tb, memberKubeconfig("")).Name)
 }
 
-// registered returns a cluster whose kubeconfig is in a Secret.
+// registered returns the registration of a cluster whose kubeconfig is in a Secret.
 func registered(secret string) *kubevisionv1alpha1.KubeVisionCluster {
 	return &kubevisionv1alpha1.KubeVisionCluster{
 		ObjectMeta: metav1.ObjectMeta{Name: unique("member")},

@@ -20,7 +20,7 @@ import (
 	"github.com/kubevision-io/kubevision/test/grants"
 )
 
-// named returns the users and groups that all bindings currently name, computed independently of KubeVision's code.
+// named returns the users and groups that all bindings currently name. It does not use KubeVision's code.
 func named(ctx context.Context) (users, groups []string, err error) {
 	var bindings kubevisionv1alpha1.KubeVisionRoleBindingList
 	var people kubevisionv1alpha1.KubeVisionUserList
@@ -47,7 +47,7 @@ func named(ctx context.Context) (users, groups []string, err error) {
 				if s.Kind == kubevisionv1alpha1.SubjectKubeVisionUser && s.Name == p.Name ||
 					s.Kind == kubevisionv1alpha1.SubjectKubeVisionGroup && slices.Contains(p.Spec.Groups, s.Name) {
 					userNames.Insert("kubevision:" + p.Name)
-					groupNames.Insert("kubevision:users") // these are impersonated with all their groups
+					groupNames.Insert("kubevision:users") // groups with which these users are impersonated
 					for _, g := range p.Spec.Groups {
 						groupNames.Insert("kubevision:group:" + g)
 					}
@@ -63,8 +63,8 @@ func impersonate(resource string, resourceNames ...string) rbacv1.PolicyRule {
 		Verbs: []string{"impersonate"}}
 }
 
-// impersonatesExactlyTheNamed returns an error unless the impersonator's role has one rule per kind, with exactly the
-// names in bindings.
+// impersonatesExactlyTheNamed returns an error unless the role of the impersonator has one rule for each kind, with
+// exactly the names in bindings.
 func impersonatesExactlyTheNamed(ctx context.Context) error {
 	users, groups, err := named(ctx)
 	if err != nil {
@@ -135,8 +135,7 @@ func TestImpersonatorNamesExactlyTheBound(t *testing.T) {
 	awaitImpersonator(t)
 }
 
-// TestImpersonatorIsNeverAdministrator verifies that bindings cannot allow the impersonator to impersonate
-// administrators.
+// TestImpersonatorIsNeverAdministrator verifies that no binding allows the impersonator to impersonate administrators.
 func TestImpersonatorIsNeverAdministrator(t *testing.T) {
 	guard(t)
 	host(t)
@@ -198,7 +197,7 @@ func TestNamespaceOfAServiceAccountThatAppearsLater(t *testing.T) {
 }
 
 // TestImpersonatorForNobodyHasNoRules verifies that the role of an impersonator without subjects has no rules, even if
-// another user adds rules to it.
+// another user adds rules to the role.
 func TestImpersonatorForNobodyHasNoRules(t *testing.T) {
 	guard(t)
 	host(t)

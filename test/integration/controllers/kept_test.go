@@ -15,8 +15,8 @@ import (
 	"github.com/kubevision-io/kubevision/test/grants"
 )
 
-// TestFinalizersKeepNoRights verifies that the finalizer of a tenant who may write RoleBindings preserves the object
-// but no rights.
+// TestFinalizersKeepNoRights verifies that a tenant who may write RoleBindings cannot preserve rights with a finalizer.
+// Only the object remains.
 func TestFinalizersKeepNoRights(t *testing.T) {
 	guard(t)
 	host(t)

@@ -17,9 +17,9 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/fixture"
 )
 
-// TestKstatus verifies that kstatus, which Flux and kpt use, waits for objects that are not Ready, for those that have
-// changed since the last reconciliation, and for those that are being deleted; that it considers the others current;
-// and that it reports no failure.
+// TestKstatus verifies the results of kstatus, which Flux and kpt use. kstatus must wait for objects that are not
+// Ready, that have changed since the last reconciliation, or that are being deleted. It must treat other objects as
+// current, and report no failure.
 func TestKstatus(t *testing.T) {
 	set := fixture.Set{Client: env.Client, Programs: env.Programs}
 	registered := host(t).Name
@@ -57,7 +57,7 @@ func TestKstatus(t *testing.T) {
 	if err := env.Client.Get(t.Context(), client.ObjectKeyFromObject(changed), changed); err != nil {
 		t.Fatal(err)
 	}
-	changed.SetGeneration(changed.GetGeneration() + 1) // a generation that the controllers have not observed yet
+	changed.SetGeneration(changed.GetGeneration() + 1) // the controllers have not observed this generation
 	if got, err := status.Compute(changed); err != nil || got.Status != status.InProgressStatus {
 		t.Errorf("an object that has changed is %v: %v", got, err)
 	}
@@ -75,8 +75,8 @@ func kstatusObject(kind, name string) *unstructured.Unstructured {
 	return object
 }
 
-// hasStatus returns an error unless the controllers have written the status of an object, and kstatus reads it as
-// wanted.
+// hasStatus returns an error unless the controllers have written the status of an object, and kstatus reports the
+// expected status.
 func hasStatus(ctx context.Context, kind, name string, want status.Status) error {
 	object := kstatusObject(kind, name)
 	if err := env.Client.Get(ctx, client.ObjectKeyFromObject(object), object); err != nil {

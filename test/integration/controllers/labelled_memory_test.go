@@ -28,8 +28,8 @@ func resident(t *testing.T, pid int) uint64 {
 	return memory.Resident >> 20
 }
 
-// TestLabelledObjectsOfOthers verifies that large Roles with KubeVision's labels, which a tenant may create in one
-// namespace, use no memory in the program that revokes rights.
+// TestLabelledObjectsOfOthers verifies that large Roles with KubeVision's labels, which a tenant can create in one
+// namespace, do not increase the memory of the program that revokes rights.
 func TestLabelledObjectsOfOthers(t *testing.T) {
 	if environment.DetectsRaces() {
 		t.Skip("the race detector needs several times the memory")
@@ -59,7 +59,7 @@ func TestLabelledObjectsOfOthers(t *testing.T) {
 		t.Fatal(err)
 	}
 	after := uint64(0)
-	for range 10 { // data that was read is freed in time
+	for range 10 { // the garbage collector needs some time
 		time.Sleep(2 * time.Second)
 		if after = resident(t, pid); after < before+most {
 			break

@@ -18,8 +18,8 @@ import (
 
 const grantedObjectsPolicy = "kubevision-granted-objects"
 
-// TestOnlyKubeVisionLabelsRoles verifies that only KubeVision may set its labels on Roles and RoleBindings: the
-// controllers hold labelled objects in memory, which a tenant could otherwise fill.
+// TestOnlyKubeVisionLabelsRoles verifies that only KubeVision may set its labels on Roles and RoleBindings. The
+// controllers hold labelled objects in memory, so a tenant could otherwise exhaust the memory.
 func TestOnlyKubeVisionLabelsRoles(t *testing.T) {
 	guard(t)
 	host(t)

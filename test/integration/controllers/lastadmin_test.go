@@ -21,7 +21,7 @@ import (
 	"github.com/kubevision-io/kubevision/test/grants"
 )
 
-// letGo allows the deletion of objects that keep the last administrator.
+// letGo allows the deletion of objects on which the last administrator depends.
 func letGo(tb testing.TB, objects ...client.Object) {
 	tb.Helper()
 	ctx, cancel := later(tb)
@@ -40,7 +40,7 @@ func policyParameter(name string) *kubevisionv1alpha1.KubeVisionPolicyParameter 
 	return &kubevisionv1alpha1.KubeVisionPolicyParameter{ObjectMeta: metav1.ObjectMeta{Name: name}}
 }
 
-// awaitLastAdmin waits until the parameter of the policies is as wanted.
+// awaitLastAdmin waits until the parameter of the policies has the expected content.
 func awaitLastAdmin(tb testing.TB, what string, wanted func(*kubevisionv1alpha1.LastAdminParameter) bool) {
 	tb.Helper()
 	p := policyParameter(names.LastAdminParameter)
@@ -63,7 +63,7 @@ func awaitLast(tb testing.TB, user, binding string) {
 	})
 }
 
-// awaitAdmins waits until these are the usable administrators.
+// awaitAdmins waits until the usable administrators are exactly the given users.
 func awaitAdmins(tb testing.TB, want ...string) {
 	tb.Helper()
 	slices.Sort(want)
@@ -72,8 +72,8 @@ func awaitAdmins(tb testing.TB, want ...string) {
 	})
 }
 
-// refused waits until a change is rejected to keep the last administrator. The policies see a change of the parameter
-// with a delay.
+// refused waits until a change that would remove the last administrator is rejected. The policies use a change of the
+// parameter after a delay.
 func refused(tb testing.TB, what string, try func(context.Context) error) {
 	tb.Helper()
 	eventually(tb, soon, what, func(ctx context.Context) error {
@@ -94,12 +94,12 @@ func accepted(tb testing.TB, what string, try func(context.Context) error) {
 	eventually(tb, soon, what, try)
 }
 
-// deletion returns a dry run of a deletion.
+// deletion returns a dry run of the deletion of an object.
 func deletion(o client.Object) func(context.Context) error {
 	return func(ctx context.Context) error { return env.Client.Delete(ctx, o, client.DryRunAll) }
 }
 
-// changing returns a dry run of a change.
+// changing returns a dry run of a change of an object.
 func changing[T client.Object](o T, how func(T)) func(context.Context) error {
 	return func(ctx context.Context) error {
 		if err := env.Client.Get(ctx, client.ObjectKeyFromObject(o), o); err != nil {
@@ -112,14 +112,14 @@ func changing[T client.Object](o T, how func(T)) func(context.Context) error {
 
 func disable(u *kubevisionv1alpha1.KubeVisionUser) { u.Spec.Disabled = true }
 
-// newAdmin creates a user with a password who is bound to the role admin by the subject.
+// newAdmin creates a user with a password, and binds the subject that subject returns to the role admin.
 func newAdmin(tb testing.TB, subject func(*kubevisionv1alpha1.KubeVisionUser) kubevisionv1alpha1.Subject) (
 	*kubevisionv1alpha1.KubeVisionUser, *kubevisionv1alpha1.KubeVisionRoleBinding,
 ) {
 	tb.Helper()
 	u := userObject(newSource(tb, newPassword()).Name)
 	u.Spec.Groups = []string{unique("admins"), "others"}
-	tb.Cleanup(func() { remove(tb, credentialsOf(u.Name)) }) // earlier than the garbage collector would
+	tb.Cleanup(func() { remove(tb, credentialsOf(u.Name)) }) // the garbage collector would delete them later
 	create(tb, u)
 	b := newBinding(tb, kubevisionv1alpha1.RoleAdmin, nil, subject(u))
 	tb.Cleanup(func() { letGo(tb, b, u) })
@@ -134,7 +134,7 @@ func byGroup(u *kubevisionv1alpha1.KubeVisionUser) kubevisionv1alpha1.Subject {
 	return grants.ToGroup(u.Spec.Groups[0])
 }
 
-// TestFirstUserIsTheLastAdmin verifies that a new installation has one administrator, who cannot be removed.
+// TestFirstUserIsTheLastAdmin verifies that a new installation has one administrator, which cannot be removed.
 func TestFirstUserIsTheLastAdmin(t *testing.T) {
 	guard(t)
 	host(t)
@@ -153,7 +153,7 @@ func TestFirstUserIsTheLastAdmin(t *testing.T) {
 		t.Errorf("kubectl says %v", err)
 	}
 
-	// After the deletion of the parameter the protection is soon restored.
+	// If the parameter is deleted, the protection is soon restored.
 	remove(t, read(t, policyParameter(names.LastAdminParameter)))
 	refused(t, "delete the first user", deletion(u))
 
@@ -174,7 +174,7 @@ func TestFirstUserIsTheLastAdmin(t *testing.T) {
 	accepted(t, "delete the other", deletion(other))
 }
 
-// TestLastAdmin removes each of the objects that make a user the last administrator, and expects an error.
+// TestLastAdmin verifies that none of the objects that make a user the last administrator can be removed.
 func TestLastAdmin(t *testing.T) {
 	guard(t)
 	host(t)

@@ -19,8 +19,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/names"
 )
 
-// TestPasswordStaysInItsSecret verifies that a password appears only in the Secret in which it was written; guard
-// checks the logs.
+// TestPasswordStaysInItsSecret verifies that a password appears only in the Secret to which it was written. guard
+// verifies the logs.
 func TestPasswordStaysInItsSecret(t *testing.T) {
 	guard(t)
 	value := newPassword()

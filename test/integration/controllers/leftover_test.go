@@ -39,8 +39,8 @@ func TestDeletedBindingLeavesNothing(t *testing.T) {
 	}
 }
 
-// TestUnlabelledGrantDoesNotOutliveTheBinding verifies that a grant whose labels were removed is deleted with its
-// binding.
+// TestUnlabelledGrantDoesNotOutliveTheBinding verifies that a grant whose labels were removed is deleted together with
+// its binding.
 func TestUnlabelledGrantDoesNotOutliveTheBinding(t *testing.T) {
 	for _, label := range []string{names.ManagedByLabel, names.RoleBindingLabel} {
 		t.Run(label, func(t *testing.T) {
@@ -66,7 +66,7 @@ func eventuallyGone(tb testing.TB, o client.Object) {
 		func(ctx context.Context) error { return absent(ctx, o) })
 }
 
-// TestDeletionOrders verifies that nothing is left and nothing blocks, in any order of deletion of related objects.
+// TestDeletionOrders verifies that related objects can be deleted in any order, and that no object remains.
 func TestDeletionOrders(t *testing.T) {
 	for seed := range uint64(5) {
 		t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) {
@@ -88,7 +88,7 @@ func TestDeletionOrders(t *testing.T) {
 			awaitReady(t, c)
 
 			order := []client.Object{u, c, b, n}
-			random := rand.New(rand.NewPCG(seed, seed)) //nolint:gosec // the order can be repeated
+			random := rand.New(rand.NewPCG(seed, seed)) //nolint:gosec // the seed makes the order reproducible
 			random.Shuffle(len(order), func(i, j int) { order[i], order[j] = order[j], order[i] })
 			for _, o := range order {
 				if err := env.Client.Delete(t.Context(), o); err != nil {

@@ -55,7 +55,7 @@ func call(ctx context.Context, method, path, token string, body any, into any) e
 	return nil
 }
 
-// tryLogin returns an error unless a login is answered with a code.
+// tryLogin returns an error unless the response to a login has a code.
 func tryLogin(
 	ctx context.Context, user, password string, want dashboardv1alpha1.Code,
 ) (*dashboardv1alpha1.Login, error) {
@@ -70,7 +70,7 @@ func tryLogin(
 	return answer.Data, nil
 }
 
-// awaitLogin waits until a login is answered with a code.
+// awaitLogin waits until the response to a login has a code.
 func awaitLogin(tb testing.TB, user, password string, want dashboardv1alpha1.Code) *dashboardv1alpha1.Login {
 	tb.Helper()
 	var login *dashboardv1alpha1.Login
@@ -81,7 +81,7 @@ func awaitLogin(tb testing.TB, user, password string, want dashboardv1alpha1.Cod
 	return login
 }
 
-// whoami returns the code of a request with a token.
+// whoami returns the code of the response to a request with a token.
 func whoami(ctx context.Context, token string) (dashboardv1alpha1.Code, error) {
 	var answer dashboardv1alpha1.Header
 	err := call(ctx, http.MethodGet, "/users/me", token, nil, &answer)

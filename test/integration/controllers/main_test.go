@@ -1,7 +1,7 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package controllers tests the running programs on a real control plane, only through its API.
+// Package controllers tests the running programs in a real control plane, only through the API of the control plane.
 package controllers
 
 import (

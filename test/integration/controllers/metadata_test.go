@@ -17,8 +17,8 @@ import (
 	"github.com/kubevision-io/kubevision/test/grants"
 )
 
-// TestMetadataIsBounded verifies that the metadata of users, clusters and bindings is bounded, since both programs
-// hold it in memory.
+// TestMetadataIsBounded verifies that the metadata of users, clusters and bindings are bounded, because both programs
+// hold them in memory.
 func TestMetadataIsBounded(t *testing.T) {
 	guard(t)
 	existing := newUser(t, "")

@@ -28,7 +28,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/names"
 )
 
-// metrics reads the metrics of kubevision-controller-manager with an account that has the right to them.
+// metrics reads the metrics of kubevision-controller-manager as an account that may read them.
 type metrics struct {
 	client rest.Interface
 }
@@ -94,8 +94,8 @@ func (m metrics) is(name string, want float64) func(context.Context) error {
 	}
 }
 
-// TestMetricsOfClusters verifies the metrics of a cluster, which end with its registration, and that all metrics of the
-// program have a stability level and are documented.
+// TestMetricsOfClusters verifies that a cluster has metrics until its registration is deleted, and that all metrics of
+// the program have a stability level and are documented.
 func TestMetricsOfClusters(t *testing.T) {
 	m := newMetrics(t)
 	secret := &corev1.Secret{

@@ -55,8 +55,8 @@ func refuse(
 	})
 }
 
-// TestNothingIsTakenAwayLaterThanItIsGiven verifies that rights are revoked although the role of the impersonating
-// account cannot grow.
+// TestNothingIsTakenAwayLaterThanItIsGiven verifies that rights are revoked even while no name can be added to the role
+// of the impersonating account.
 func TestNothingIsTakenAwayLaterThanItIsGiven(t *testing.T) {
 	guard(t)
 	host(t)
@@ -69,7 +69,7 @@ func TestNothingIsTakenAwayLaterThanItIsGiven(t *testing.T) {
 	for _, b := range []*kubevisionv1alpha1.KubeVisionRoleBinding{both, role, inOne} {
 		awaitReady(t, b)
 	}
-	// No name can be added, even if another one is removed.
+	// The policy rejects each addition of a name, even if another name is removed.
 	refuse(t, "clusterroles", `object.metadata.name.startsWith("`+names.Impersonator+`")`,
 		`oldObject != null && object.rules.all(r, r.resourceNames.all(n,
 			oldObject.rules.exists(o, n in o.resourceNames)))`,
@@ -89,7 +89,7 @@ func TestNothingIsTakenAwayLaterThanItIsGiven(t *testing.T) {
 	refused := newBinding(t, kubevisionv1alpha1.RoleReadonly, nil, grants.ToUser(newcomer.Name))
 	awaitNotReady(t, refused, kubevisionv1alpha1.ReasonApplyFailed)
 
-	// Each of these changes grants something to the newcomer, which is rejected, and revokes something from another
+	// Each of these changes grants rights to the new user, which the policy rejects, and revokes rights of another
 	// user.
 	change(t, both, func(b *kubevisionv1alpha1.KubeVisionRoleBinding) {
 		b.Spec.Subjects = []kubevisionv1alpha1.Subject{grants.ToUser(one.Name), grants.ToUser(newcomer.Name)}
@@ -115,8 +115,8 @@ func TestNothingIsTakenAwayLaterThanItIsGiven(t *testing.T) {
 		may(account, impersonateAttributes("users", "kubevision:"+two.Name), false))
 }
 
-// TestRevocationThatFails verifies that a failed revocation causes an event on the binding, and a metric until it
-// succeeds.
+// TestRevocationThatFails verifies that a failed revocation causes an event of the binding, and a metric until the
+// revocation succeeds.
 func TestRevocationThatFails(t *testing.T) {
 	const (
 		failures = "kubevision_rolebinding_revocation_failures_total"
@@ -149,7 +149,7 @@ func TestRevocationThatFails(t *testing.T) {
 	})
 	change(t, b, func(b *kubevisionv1alpha1.KubeVisionRoleBinding) { b.Spec.Subjects = b.Spec.Subjects[:1] })
 	awaitNotReady(t, b, kubevisionv1alpha1.ReasonRevocationFailed)
-	// Independent rights are revoked nevertheless.
+	// Rights that do not depend on the failed revocation are revoked.
 	uses := authorizationv1.ResourceAttributes{Verb: "use", Group: "kubevision.io", Resource: "kubevisionclusters",
 		Name: hostName}
 	eventually(t, soon, "the use is gone", may("kubevision:"+two.Name, uses, false))
@@ -166,8 +166,8 @@ func TestRevocationThatFails(t *testing.T) {
 	eventually(t, soon, "no revocation is pending any more", metrics.is(pending, 0))
 }
 
-// TestMoreNamesThanOneRoleHolds verifies the case that the impersonated names exceed one role in etcd: bindings with
-// the maximum number and length of subjects, by a user who may only bind readonly.
+// TestMoreNamesThanOneRoleHolds verifies that the names to impersonate may exceed the size of one role in etcd. A user
+// who may bind only readonly creates bindings with the maximum number of subjects with names of the maximum length.
 func TestMoreNamesThanOneRoleHolds(t *testing.T) {
 	guard(t)
 	host(t)

@@ -51,8 +51,8 @@ func existing(tb testing.TB, list client.ObjectList, length func() int) int {
 	return length()
 }
 
-// TestObjectsAreFew verifies that an author of users, clusters and bindings cannot fill etcd and the memory of the
-// programs.
+// TestObjectsAreFew verifies that an author of users, clusters and bindings can exhaust neither etcd nor the memory of
+// the programs.
 func TestObjectsAreFew(t *testing.T) {
 	guard(t)
 	t.Cleanup(func() {
@@ -98,7 +98,7 @@ func TestObjectsAreFew(t *testing.T) {
 }
 
 // TestObjectsAreSmallTogether verifies that objects cannot grow beyond the memory of the programs, and that they can
-// always shrink and be removed.
+// always shrink and be deleted.
 func TestObjectsAreSmallTogether(t *testing.T) {
 	guard(t)
 	t.Cleanup(func() {
@@ -158,7 +158,7 @@ func TestObjectsAreSmallTogether(t *testing.T) {
 	eventually(t, lease, "grow again", patching(user, `{"metadata":{"labels":{"team":"x"}}}`))
 }
 
-// TestOldCountsAllowNothing verifies that nothing can be created while no controller counts.
+// TestOldCountsAllowNothing verifies that no object can be created while no controller counts the objects.
 func TestOldCountsAllowNothing(t *testing.T) {
 	guard(t)
 	program := env.KubeVision.ControllerManager()

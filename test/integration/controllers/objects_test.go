@@ -24,12 +24,12 @@ import (
 // unique returns a name that no other test uses.
 func unique(prefix string) string { return prefix + "-" + strings.ToLower(rand.Text()[:8]) }
 
-// canary is the prefix of every password of these tests, so that a leak is detected.
+// canary is the prefix of all passwords of these tests, with which leaks are detected.
 const canary = "canary-"
 
 func newPassword() string { return canary + rand.Text() }
 
-// writer returns a client that may write the object: KubeVision's own objects are written only by its account.
+// writer returns a client that may write an object. Only KubeVision's account may write its own objects.
 func writer(o client.Object) client.Client {
 	switch kind := o.GetObjectKind().GroupVersionKind().Kind; o := o.(type) {
 	case *kubevisionv1alpha1.KubeVisionSession, *kubevisionv1alpha1.KubeVisionLoginThrottle,
@@ -142,7 +142,7 @@ func userObject(source string) *kubevisionv1alpha1.KubeVisionUser {
 	return u
 }
 
-// newUser creates a user, without a password if no Secret is named.
+// newUser creates a user. If source is empty, the user has no password.
 func newUser(tb testing.TB, source string) *kubevisionv1alpha1.KubeVisionUser {
 	tb.Helper()
 	u := userObject(source)

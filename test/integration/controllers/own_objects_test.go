@@ -42,7 +42,7 @@ func serviceAccountToken() *corev1.Secret {
 	return s
 }
 
-// writers returns clients of a cluster administrator, and of a user who may only write KubeVision's objects and
+// writers returns the clients of a cluster administrator, and of a user who may only write KubeVision's objects and
 // Secrets.
 func writers(tb testing.TB) map[string]client.Client {
 	tb.Helper()
@@ -53,8 +53,8 @@ func writers(tb testing.TB) map[string]client.Client {
 	return map[string]client.Client{"the administrator": env.Client, "a writer": writer}
 }
 
-// TestOnlyKubeVisionMakesItsOwnObjects verifies that other clients cannot create KubeVision's own objects: a forged
-// session would be a login as any user.
+// TestOnlyKubeVisionMakesItsOwnObjects verifies that other clients cannot create KubeVision's own objects. With a
+// forged session, a client would be logged in as any user.
 func TestOnlyKubeVisionMakesItsOwnObjects(t *testing.T) {
 	generated := &corev1.Secret{ObjectMeta: inSystem("")}
 	generated.GenerateName = "kubevision-credentials-"
@@ -124,8 +124,9 @@ func ownObjects(t *testing.T) map[string]*unstructured.Unstructured {
 	}
 }
 
-// TestOnlyKubeVisionChangesItsOwnObjects verifies that other clients can change only harmless parts of these objects. A
-// user who may bind no role cannot delete credentials, which would remove the second factor.
+// TestOnlyKubeVisionChangesItsOwnObjects verifies that other clients can change only parts of these objects that do not
+// affect rights. For example, a user who may bind no role cannot delete credentials, because this would remove the
+// second factor.
 func TestOnlyKubeVisionChangesItsOwnObjects(t *testing.T) {
 	guard(t)
 	objects := ownObjects(t)
@@ -148,7 +149,7 @@ func TestOnlyKubeVisionChangesItsOwnObjects(t *testing.T) {
 					`"controller":true}]}}`,
 			} {
 				if strings.Contains(body, "managed-by") && (what == "session" || what == "throttle") {
-					continue // these have none
+					continue // this kind has no such fields
 				}
 				if err := refusedBy(ownObjectsPolicy, patch(body)); err != nil {
 					t.Errorf("%s patches %s with %s: %v", who, what, body, err)
@@ -177,8 +178,8 @@ func TestOnlyKubeVisionChangesItsOwnObjects(t *testing.T) {
 	}
 }
 
-// TestOnlyKubeVisionWritesStatus verifies that other clients cannot write the status, which reports conditions,
-// conflicts and the last login.
+// TestOnlyKubeVisionWritesStatus verifies that other clients cannot write statuses, which contain conditions, conflicts
+// and the last login.
 func TestOnlyKubeVisionWritesStatus(t *testing.T) {
 	guard(t)
 	u := newUser(t, "")

@@ -21,7 +21,7 @@ import (
 	"github.com/kubevision-io/kubevision/test/grants"
 )
 
-// placed returns all objects on the host that do not belong to one binding or user.
+// placed returns all objects of KubeVision on the host that do not belong to one binding or user.
 func placed(ctx context.Context) ([]client.Object, error) {
 	var out []client.Object
 	var roles rbacv1.ClusterRoleList
@@ -71,7 +71,7 @@ func arePlaced(want ...string) func(context.Context) error {
 	}
 }
 
-// onEveryHost returns the objects that the registration of the host creates on it.
+// onEveryHost returns the names of the objects that the controllers create on the host for its registration.
 func onEveryHost() []string {
 	return sorted(
 		"*v1.ClusterRole /kubevision:admin", "*v1.ClusterRole /kubevision:ops",
@@ -128,14 +128,14 @@ func TestOtherRegistrationOfTheHostKeepsEverything(t *testing.T) {
 			if err := env.Client.Get(t.Context(), client.ObjectKeyFromObject(first), first); err != nil {
 				t.Fatal(err)
 			}
-			time.Sleep(time.Until(first.CreationTimestamp.Add(time.Second))) // times of creation are whole seconds
+			time.Sleep(time.Until(first.CreationTimestamp.Add(time.Second))) // creation times are in whole seconds
 			second := hostObject(unique("second"))
 			create(t, second)
 			t.Cleanup(func() { hostAgain(t) })
 			awaitNotReady(t, second, kubevisionv1alpha1.ReasonIdentityConflict)
 			gone := goes(second)
 			remove(t, gone)
-			if gone.Name != second.Name { // the other registration is now valid
+			if gone.Name != second.Name { // the second registration is now valid
 				awaitReady(t, second)
 			}
 			if diff := cmp.Diff(before, versions(t)); diff != "" {
@@ -145,7 +145,7 @@ func TestOtherRegistrationOfTheHostKeepsEverything(t *testing.T) {
 	}
 }
 
-// versions returns the UIDs and versions of all placed objects.
+// versions returns the UIDs and resource versions of all placed objects.
 func versions(tb testing.TB) map[string]string {
 	tb.Helper()
 	objects, err := placed(tb.Context())
@@ -159,8 +159,8 @@ func versions(tb testing.TB) map[string]string {
 	return out
 }
 
-// TestShortRegistrationLeavesNothing verifies that a registration which is deleted before all objects are created
-// leaves none of them.
+// TestShortRegistrationLeavesNothing verifies that no object remains of a registration that is deleted before all its
+// objects are created.
 func TestShortRegistrationLeavesNothing(t *testing.T) {
 	guard(t)
 	noHost(t)

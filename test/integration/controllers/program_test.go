@@ -27,7 +27,7 @@ func crash(tb testing.TB) {
 	}
 }
 
-// awaitLeader waits until the controllers are active: until one of them has reconciled a new user.
+// awaitLeader waits until a controller manager is active and has reconciled a new user.
 func awaitLeader(tb testing.TB) {
 	tb.Helper()
 	u := newUser(tb, "")

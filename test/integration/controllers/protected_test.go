@@ -19,8 +19,8 @@ import (
 
 const system = names.Namespace
 
-// beyondView returns rights that lead to more than a role grants, in a namespace with accounts of KubeVision or
-// Kubernetes.
+// beyondView returns rights in a namespace with accounts of KubeVision or Kubernetes. A subject with one of these
+// rights could get more rights than its role grants.
 func beyondView(namespace string) []authorizationv1.ResourceAttributes {
 	return []authorizationv1.ResourceAttributes{
 		{Verb: "get", Resource: "secrets", Name: names.SigningKeysSecret, Namespace: namespace},
@@ -43,8 +43,8 @@ func beyondView(namespace string) []authorizationv1.ResourceAttributes {
 	}
 }
 
-// TestRolesInTheWholeClusterSpareProtectedNamespaces verifies that certain cluster-wide roles do not apply in
-// protected namespaces.
+// TestRolesInTheWholeClusterSpareProtectedNamespaces verifies that dev and ops grant no more than readonly in protected
+// namespaces, even if they are granted for the whole cluster.
 func TestRolesInTheWholeClusterSpareProtectedNamespaces(t *testing.T) {
 	guard(t)
 	host(t)
@@ -98,7 +98,7 @@ func TestRolesInTheWholeClusterSpareProtectedNamespaces(t *testing.T) {
 	}
 }
 
-// TestOpsDrainNodes verifies that a drain also evicts Pods in protected namespaces.
+// TestOpsDrainNodes verifies that a user with the role ops can evict Pods in protected namespaces by a drain.
 func TestOpsDrainNodes(t *testing.T) {
 	guard(t)
 	host(t)
@@ -123,7 +123,7 @@ func TestOpsDrainNodes(t *testing.T) {
 }
 
 // TestBindingThatNamesProtectedNamespaces verifies that a binding of dev that names protected namespaces grants
-// readonly there, and reports it.
+// readonly there, and that the status reports it.
 func TestBindingThatNamesProtectedNamespaces(t *testing.T) {
 	guard(t)
 	host(t)

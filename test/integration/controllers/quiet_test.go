@@ -26,7 +26,8 @@ var (
 	label        = regexp.MustCompile(`(\w+)="([^"]*)"`)
 )
 
-// writes counts, by verb and resource, the writes of KubeVision's controllers on a cluster without other activity.
+// writes returns the number of writes of KubeVision's controllers by verb and resource, on a cluster without other
+// activity.
 func writes(tb testing.TB) map[string]float64 {
 	tb.Helper()
 	out := map[string]float64{}
@@ -61,8 +62,8 @@ func writes(tb testing.TB) map[string]float64 {
 	return out
 }
 
-// TestNothingIsWrittenWhenAllIsWell verifies that in a settled state the controllers write only the times of the last
-// probe and of the last count.
+// TestNothingIsWrittenWhenAllIsWell verifies that the controllers write only the times of the last probe and of the
+// last count if nothing changes.
 func TestNothingIsWrittenWhenAllIsWell(t *testing.T) {
 	guard(t)
 	host(t)
@@ -100,9 +101,9 @@ func TestNothingIsWrittenWhenAllIsWell(t *testing.T) {
 		more, allowed := after[what]-before[what], 0.0
 		switch what {
 		case probe:
-			allowed = 5 // the unreachable member is tried again after 5 s, then 10 s
+			allowed = 5 // the unreachable member is probed again after 5 s, and then after 10 s
 		case count:
-			allowed = 1 // one in a minute
+			allowed = 1 // once per minute
 		}
 		if more > allowed {
 			t.Errorf("%v times in 10 s: %s", more, what)
@@ -110,7 +111,7 @@ func TestNothingIsWrittenWhenAllIsWell(t *testing.T) {
 	}
 }
 
-// noneEnding returns an error while Kubernetes empties a namespace, for which it deletes all kinds of objects.
+// noneEnding returns an error while Kubernetes deletes the objects in a namespace.
 func noneEnding(ctx context.Context) error {
 	var all corev1.NamespaceList
 	if err := env.Client.List(ctx, &all); err != nil {

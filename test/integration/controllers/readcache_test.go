@@ -20,7 +20,7 @@ import (
 
 const readerUser = "system:serviceaccount:kubevision-system:kubevision-reader"
 
-// readerObjects returns the account of the read cache and its rights.
+// readerObjects returns the account of the read cache, and the roles and bindings that grant its rights.
 func readerObjects() []client.Object {
 	return []client.Object{
 		&corev1.ServiceAccount{ObjectMeta: inSystem(names.Reader)},
@@ -71,8 +71,8 @@ func TestReaderSeesNoSecrets(t *testing.T) {
 	}
 }
 
-// TestDisabledReadCacheLeavesNoAccount verifies that a disabled read cache removes the account, and that the cluster
-// stays in use.
+// TestDisabledReadCacheLeavesNoAccount verifies that the account is deleted when the read cache is disabled, and that
+// the cluster remains in use.
 func TestDisabledReadCacheLeavesNoAccount(t *testing.T) {
 	guard(t)
 	c := host(t)
@@ -100,7 +100,7 @@ func TestDisabledReadCacheLeavesNoAccount(t *testing.T) {
 }
 
 // TestForeignReaderGetsNoRights verifies that an account or a role with the reader's name that another client has
-// created gets no binding, because its creator may hold tokens of the account.
+// created is not bound, because its creator may hold tokens of the account.
 func TestForeignReaderGetsNoRights(t *testing.T) {
 	guard(t)
 	c := host(t)
@@ -134,7 +134,7 @@ func TestForeignReaderGetsNoRights(t *testing.T) {
 	}
 }
 
-// TestOnlyKubeVisionGetsTokens verifies that no other client can request tokens of the impersonating account and of the
+// TestOnlyKubeVisionGetsTokens verifies that no other client can request tokens of the impersonating account or of the
 // account of the read cache.
 func TestOnlyKubeVisionGetsTokens(t *testing.T) {
 	guard(t)

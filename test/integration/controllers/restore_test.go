@@ -25,7 +25,7 @@ import (
 
 const adoptCredentials = `{"metadata":{"annotations":{"` + names.AdoptCredentialsAnnotation + `":""}}}`
 
-// veleroMetadata returns an object's metadata as Velero restores it.
+// veleroMetadata returns the metadata of an object as Velero restores it.
 func veleroMetadata(o client.Object) metav1.ObjectMeta {
 	labels := maps.Clone(o.GetLabels())
 	if labels == nil {
@@ -83,7 +83,7 @@ func (v veteran) disappears(t *testing.T) {
 	remove(t, v.credentials)
 }
 
-// annotate sets the annotation, and retries if the user changes concurrently.
+// annotate sets the annotation. It retries if the user changes concurrently.
 func annotate(t *testing.T, u *kubevisionv1alpha1.KubeVisionUser) {
 	t.Helper()
 	if err := retry.OnError(retry.DefaultBackoff, func(error) bool { return true }, func() error {
@@ -102,8 +102,8 @@ func annotate(t *testing.T, u *kubevisionv1alpha1.KubeVisionUser) {
 	})
 }
 
-// TestRestoredUser verifies that objects restored by Velero, in its order and with its metadata, become the user
-// again after an administrator has confirmed it.
+// TestRestoredUser verifies that a user whose objects Velero has restored, in its order and with its metadata, can log
+// in after an administrator has confirmed the restore.
 func TestRestoredUser(t *testing.T) {
 	guard(t)
 	v := newVeteran(t)
@@ -138,7 +138,7 @@ func TestRestoredUser(t *testing.T) {
 	}
 }
 
-// favoritesOf returns restored favorites of a user.
+// favoritesOf returns the restored favorites of a user.
 func favoritesOf(u *kubevisionv1alpha1.KubeVisionUser) *corev1.ConfigMap {
 	return &corev1.ConfigMap{
 		ObjectMeta: metav1.ObjectMeta{
@@ -149,8 +149,8 @@ func favoritesOf(u *kubevisionv1alpha1.KubeVisionUser) *corev1.ConfigMap {
 	}
 }
 
-// TestRestoredFavorites verifies that restored favorites belong to the user after the annotation of an administrator,
-// with or without credentials.
+// TestRestoredFavorites verifies that restored favorites belong to the user after an administrator has set the
+// annotation, with or without credentials.
 func TestRestoredFavorites(t *testing.T) {
 	u := newUser(t, "")
 	favorites := favoritesOf(u)
@@ -181,8 +181,8 @@ func TestRestoredFavorites(t *testing.T) {
 	}
 }
 
-// TestNobodyTakesANameOverByARestore verifies that neither an author of users and Secrets nor a new user of the same
-// name gets restored credentials.
+// TestNobodyTakesANameOverByARestore verifies that neither an author of users and Secrets, nor a new user with the same
+// name, gets restored credentials.
 func TestNobodyTakesANameOverByARestore(t *testing.T) {
 	guard(t)
 	v := newVeteran(t)
@@ -213,7 +213,7 @@ func TestNobodyTakesANameOverByARestore(t *testing.T) {
 		}
 	}
 
-	// Credentials with the label of another user, or with an owner, are not adopted, independent of their author.
+	// Credentials with the label of another user, or with an owner, are not adopted, whoever sets the annotation.
 	other := newUser(t, "")
 	for what, how := range map[string]func(*corev1.Secret){
 		"of another user": func(s *corev1.Secret) { s.Labels[names.UserLabel] = "somebody" },

@@ -13,8 +13,7 @@ import (
 	rbacv1 "k8s.io/api/rbac/v1"
 )
 
-// rights returns all rules that apply to a ServiceAccount of KubeVision, each with its scope, as read from the
-// cluster.
+// rights returns all rules of a ServiceAccount of KubeVision, each with its scope. It reads them from the cluster.
 func rights(tb testing.TB, account string) []string {
 	tb.Helper()
 	var out []string
@@ -86,8 +85,8 @@ func readerRights() []string {
 	}
 }
 
-// TestRightsOfThePrograms compares the rights of the programs with a list: a wider right requires a change of the
-// list.
+// TestRightsOfThePrograms verifies that the rights of the programs equal a list, so that a wider right requires a
+// change of the list.
 func TestRightsOfThePrograms(t *testing.T) {
 	guard(t)
 	host(t)

@@ -41,8 +41,8 @@ func stuck(tb testing.TB, namespace string) {
 	remove(tb, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}})
 }
 
-// TestStuckNamespaceHarmsNoOtherBinding verifies that one namespace that cannot be deleted does not block the
-// bindings of others.
+// TestStuckNamespaceHarmsNoOtherBinding verifies that a namespace whose deletion does not complete does not block
+// bindings in other namespaces.
 func TestStuckNamespaceHarmsNoOtherBinding(t *testing.T) {
 	guard(t)
 	host(t)
@@ -70,7 +70,8 @@ func badSelectors() map[string]*metav1.LabelSelector {
 	}
 }
 
-// badSelector changes a binding to a selector that selects nothing, unless the API server rejects it.
+// badSelector changes the selector of a binding to an invalid one. It returns false if the API server rejects the
+// change.
 func badSelector(tb testing.TB, b *kubevisionv1alpha1.KubeVisionRoleBinding, how func()) bool {
 	tb.Helper()
 	read(tb, b)
@@ -79,7 +80,7 @@ func badSelector(tb testing.TB, b *kubevisionv1alpha1.KubeVisionRoleBinding, how
 }
 
 // TestBadSelectorEndsTheGrant verifies that an invalid selector selects nothing: the previous grants are revoked, and
-// the status has the reason.
+// the status contains the reason.
 func TestBadSelectorEndsTheGrant(t *testing.T) {
 	for name, selector := range badSelectors() {
 		t.Run(name, func(t *testing.T) {
@@ -110,7 +111,7 @@ func TestBadSelectorEndsTheGrant(t *testing.T) {
 						return err
 					}
 					delete(made, "ClusterRole kubevision:use:"+b.Name)
-					if b == ofNamespaces { // the cluster is still named
+					if b == ofNamespaces { // the binding still names the cluster
 						delete(made, "ClusterRoleBinding kubevision:use:"+b.Name)
 					}
 					if len(made) > 0 {
@@ -120,7 +121,7 @@ func TestBadSelectorEndsTheGrant(t *testing.T) {
 				}); err != nil {
 					t.Error(err)
 				}
-				// the status is written last
+				// The controller writes the status last.
 				eventually(t, soon, "see it in the status", func(ctx context.Context) error {
 					now := b.DeepCopy()
 					if err := env.Client.Get(ctx, client.ObjectKeyFromObject(b), now); err != nil {
@@ -153,7 +154,7 @@ func TestBadSelectorLocksNobodyOut(t *testing.T) {
 	awaitLogin(t, u.Name, value, dashboardv1alpha1.CodeOK)
 }
 
-// TestRoleThatCannotBeIsReported verifies that the status reports an object that cannot be applied, for any reason.
+// TestRoleThatCannotBeIsReported verifies that the status reports an object that cannot be applied, for each reason.
 func TestRoleThatCannotBeIsReported(t *testing.T) {
 	for _, name := range []string{".", ".."} {
 		t.Run(name, func(t *testing.T) {

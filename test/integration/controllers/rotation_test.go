@@ -31,7 +31,7 @@ func aged(tb testing.TB, ago time.Duration) (name string, value []byte) {
 	return name, value
 }
 
-// certificates are those in a bundle of the Secret or the APIService, in PEM.
+// certificates returns the certificates in a bundle of the Secret or the APIService, in PEM.
 func certificates(bundle []byte) []string {
 	var out []string
 	for block, rest := pem.Decode(bundle); block != nil; block, rest = pem.Decode(rest) {
@@ -40,8 +40,8 @@ func certificates(bundle []byte) []string {
 	return out
 }
 
-// awaitTrust waits until the Secret has another certificate than before, and the APIService the CAs of the Secret. It
-// returns them.
+// awaitTrust waits until the Secret has another certificate than before and the APIService has the CAs of the Secret.
+// It returns the CAs.
 func awaitTrust(t *testing.T, before []byte) []string {
 	t.Helper()
 	var trusted []string
@@ -68,7 +68,7 @@ func awaitTrust(t *testing.T, before []byte) []string {
 }
 
 // TestServingCertificateIsReplaced verifies that clients also trust the previous CA while replicas serve its
-// certificate, unless it is marked as compromised.
+// certificate, unless the certificate is marked as compromised.
 func TestServingCertificateIsReplaced(t *testing.T) {
 	guard(t)
 	secret := read(t, ownSecret(names.ServingCertSecret))
@@ -105,8 +105,8 @@ func TestServingCertificateIsReplaced(t *testing.T) {
 	}
 }
 
-// TestSigningKeysRotate verifies that the previous key stays while tokens that it signed are valid, and is deleted
-// afterwards.
+// TestSigningKeysRotate verifies that the previous key is kept while tokens that it has signed are valid, and is
+// deleted afterwards.
 func TestSigningKeysRotate(t *testing.T) {
 	const day = 24 * time.Hour
 	guard(t)

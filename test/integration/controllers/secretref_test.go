@@ -21,8 +21,8 @@ func ownSecrets() []string {
 		names.CredentialsSecret("nobody")}
 }
 
-// TestSecretsOfKubeVisionCannotBeNamed verifies that a user cannot refer to KubeVision's own Secrets. Otherwise a user
-// with the signing key as the password could forge any session.
+// TestSecretsOfKubeVisionCannotBeNamed verifies that a user cannot refer to KubeVision's own Secrets. If the signing
+// key were the password of a user, that user could forge any session.
 func TestSecretsOfKubeVisionCannotBeNamed(t *testing.T) {
 	const own = "this Secret is reserved for KubeVision; create another one"
 	users, clusters := map[string]verdict{}, map[string]verdict{}
@@ -40,8 +40,8 @@ func TestSecretsOfKubeVisionCannotBeNamed(t *testing.T) {
 		object{"passwordSecretRef": object{"name": names.SigningKeysSecret}}, own)
 }
 
-// withoutRules removes the rules on a reference to a Secret from a definition until the end of the test. The probe is
-// an object that the rules reject.
+// withoutRules removes the validation rules of a reference to a Secret from a definition until the end of the test.
+// probe returns an object that the rules reject.
 func withoutRules(tb testing.TB, definition, reference string, probe func() client.Object) {
 	tb.Helper()
 	rules := kubectl(tb, "get", "crd", definition,
@@ -75,8 +75,8 @@ func withoutRules(tb testing.TB, definition, reference string, probe func() clie
 	eventually(tb, soon, "wait until there are no rules", try)
 }
 
-// TestSecretsOfKubeVisionAreNotRead verifies that these Secrets are not read even if the definitions allow naming
-// them.
+// TestSecretsOfKubeVisionAreNotRead verifies that the programs do not read these Secrets, even if the definitions do
+// not reject references to them.
 func TestSecretsOfKubeVisionAreNotRead(t *testing.T) {
 	guard(t)
 	for name, tc := range map[string]struct {

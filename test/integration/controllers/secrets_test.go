@@ -134,7 +134,7 @@ func throughTheAggregator(ctx context.Context) error {
 	return err
 }
 
-// serves returns an error unless kubevision-apiserver presents a certificate of the authority.
+// serves returns an error unless kubevision-apiserver presents a certificate that the authority has signed.
 func serves(ctx context.Context, ca []byte) error {
 	roots := x509.NewCertPool()
 	if !roots.AppendCertsFromPEM(ca) {
@@ -194,8 +194,8 @@ func TestGarbageInsteadOfTheCertificate(t *testing.T) {
 	}
 }
 
-// TestGarbageInsteadOfTheSigningKeys verifies that unreadable signing keys are not replaced, since new keys would end
-// every session.
+// TestGarbageInsteadOfTheSigningKeys verifies that unreadable signing keys are not replaced, because new keys would end
+// all sessions.
 func TestGarbageInsteadOfTheSigningKeys(t *testing.T) {
 	guard(t)
 	before := read(t, ownSecret(names.SigningKeysSecret)).Data

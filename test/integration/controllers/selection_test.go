@@ -21,8 +21,8 @@ import (
 
 type labelSet = map[string]string
 
-// registrar returns a client of a user who may write clusters and their Secrets, users and namespaces, and bind some
-// ClusterRoles.
+// registrar returns the client of a user who may write clusters, the Secrets of clusters, users and namespaces, and who
+// may bind some ClusterRoles.
 func registrar(tb testing.TB, roles ...string) client.Client {
 	tb.Helper()
 	rules := []string{kubevisionv1alpha1.ResourceClusters, kubevisionv1alpha1.ResourceUsers}
@@ -44,7 +44,7 @@ func labelledClusters(labels labelSet) kubevisionv1alpha1.ClusterTargets {
 	return kubevisionv1alpha1.ClusterTargets{Selector: &metav1.LabelSelector{MatchLabels: labels}}
 }
 
-// boundTo creates a binding of clusters to a role. The admission policies see it with a short delay.
+// boundTo creates a binding of a role on clusters. The admission policies use it after a short delay.
 func boundTo(tb testing.TB, role string, targets kubevisionv1alpha1.ClusterTargets) {
 	tb.Helper()
 	b := hostBinding(role, grants.Named("nowhere"), grants.ToUser("nobody"))
@@ -52,15 +52,15 @@ func boundTo(tb testing.TB, role string, targets kubevisionv1alpha1.ClusterTarge
 	create(tb, b)
 }
 
-// becomesRefused waits until the admission policies know the bindings.
+// becomesRefused waits until the admission policies use the bindings, so that an attempt is rejected.
 func becomesRefused(tb testing.TB, policy string, as client.Client, try attempt) {
 	tb.Helper()
 	eventually(tb, soon, "be refused by "+policy,
 		func(ctx context.Context) error { return refusedBy(policy, try(ctx, as)) })
 }
 
-// mayOnlyWith verifies that a write is rejected without the right to bind the role, with a message that names the
-// role, and allowed with it.
+// mayOnlyWith verifies that a write is allowed with the right to bind the role. Without the right, the write must be
+// rejected with a message that names the role.
 func mayOnlyWith(t *testing.T, role, policy string, try attempt) {
 	t.Helper()
 	without, with := registrar(t, "kubevision:other"), registrar(t, role)
@@ -76,7 +76,7 @@ func merge(body string) client.Patch {
 	return client.RawPatch("application/merge-patch+json", []byte(body))
 }
 
-// attempt is a dry run of a write as a user.
+// attempt is a dry run of a write by a user.
 type attempt func(context.Context, client.Client) error
 
 func creating(o client.Object) attempt {
@@ -99,7 +99,7 @@ func patching(o client.Object, body string) attempt {
 	}
 }
 
-// patchingStatus returns a patch of the status, with which the labels of Kubernetes' own kinds can be changed, too.
+// patchingStatus returns a patch of a status, with which the labels of Kubernetes' own kinds can be changed, too.
 func patchingStatus(o client.Object, body string) attempt {
 	return func(ctx context.Context, as client.Client) error {
 		object, ok := o.DeepCopyObject().(client.Object)
@@ -110,7 +110,7 @@ func patchingStatus(o client.Object, body string) attempt {
 	}
 }
 
-// mayPatch verifies that each patch is allowed for a user.
+// mayPatch verifies that a user may make each of the patches.
 func mayPatch(t *testing.T, as client.Client, o client.Object, bodies ...string) {
 	t.Helper()
 	for _, body := range bodies {
@@ -122,8 +122,8 @@ func namespaceWith(labels labelSet) *corev1.Namespace {
 	return &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: unique("ns"), Labels: labels}}
 }
 
-// TestNewClustersGrantNothing verifies that a new cluster cannot match a binding whose role its registrar may not
-// bind.
+// TestNewClustersGrantNothing verifies that a user cannot register a cluster that a binding selects, unless the user
+// may bind the role of the binding.
 func TestNewClustersGrantNothing(t *testing.T) {
 	guard(t)
 	label, listed := unique("zone"), unique("listed")
@@ -143,8 +143,7 @@ func TestNewClustersGrantNothing(t *testing.T) {
 	}
 }
 
-// TestRelabelledClustersGrantNothing verifies the same for changed labels, and for clusters that get another
-// connection.
+// TestRelabelledClustersGrantNothing verifies the same for changes of the labels and of the connection of a cluster.
 func TestRelabelledClustersGrantNothing(t *testing.T) {
 	guard(t)
 	label := unique("zone")
@@ -167,8 +166,8 @@ func TestRelabelledClustersGrantNothing(t *testing.T) {
 		`{"metadata":{"finalizers":null}}`)
 }
 
-// TestNoClusterBorrowsTheCredentialsOfAnother verifies that a registration cannot refer to the Secret of another one.
-// Otherwise it would be the same cluster with labels of the registrar's choice.
+// TestNoClusterBorrowsTheCredentialsOfAnother verifies that a registration cannot refer to the Secret of another
+// registration. Otherwise, a user could register the same cluster with other labels.
 func TestNoClusterBorrowsTheCredentialsOfAnother(t *testing.T) {
 	guard(t)
 	prod := clusterObject(unique("prod"), nil)
@@ -182,8 +181,8 @@ func TestNoClusterBorrowsTheCredentialsOfAnother(t *testing.T) {
 	}
 }
 
-// TestSelectorsAreReadAsKubernetesReadsThem verifies that the policies and the controllers interpret selectors in the
-// same way.
+// TestSelectorsAreReadAsKubernetesReadsThem verifies that the admission policies evaluate selectors like the
+// controllers.
 func TestSelectorsAreReadAsKubernetesReadsThem(t *testing.T) {
 	guard(t)
 	a, b := unique("a"), unique("b")
@@ -211,7 +210,7 @@ func TestSelectorsAreReadAsKubernetesReadsThem(t *testing.T) {
 		"no operator":      {MatchExpressions: requirements{need(a, "Like", "x")}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			marker := unique("marker") // shows that admission knows the binding created before this one
+			marker := unique("marker") // shows that admission uses the binding that was created before
 			targets := kubevisionv1alpha1.ClusterTargets{Selector: s}
 			boundTo(t, "admin", targets)
 			boundTo(t, "admin", kubevisionv1alpha1.ClusterTargets{Names: []string{marker}})
@@ -231,8 +230,8 @@ func TestSelectorsAreReadAsKubernetesReadsThem(t *testing.T) {
 	}
 }
 
-// TestLabelsOfNamespacesGrantNothing verifies that an author of namespace labels cannot match a binding whose role the
-// author may not bind.
+// TestLabelsOfNamespacesGrantNothing verifies that a user cannot set the labels of a namespace so that a binding
+// selects it, unless the user may bind the role of the binding.
 func TestLabelsOfNamespacesGrantNothing(t *testing.T) {
 	guard(t)
 	team := unique("team")
@@ -253,8 +252,8 @@ func TestLabelsOfNamespacesGrantNothing(t *testing.T) {
 	}
 }
 
-// TestSelectorsOfEveryNamespaceHoldNobodyUp verifies that a binding which selects every namespace, or nearly every
-// one, does not restrict changes of labels.
+// TestSelectorsOfEveryNamespaceHoldNobodyUp verifies that a binding that selects all or nearly all namespaces does not
+// restrict changes of labels.
 func TestSelectorsOfEveryNamespaceHoldNobodyUp(t *testing.T) {
 	guard(t)
 	everywhere := grants.Labelled(nil)
@@ -290,8 +289,8 @@ func TestProtectionIsNotTakenOff(t *testing.T) {
 	mayPatch(t, as, n, `{"metadata":{"labels":{"`+label+`":"yes"}}}`)
 }
 
-// TestUsersInheritNothing verifies that a new user cannot get the name of an earlier user, or a group, if this grants a
-// role that the author may not bind.
+// TestUsersInheritNothing verifies that a user cannot create a user with the name of an earlier user, or add a user to
+// a group, if this grants a role that the author may not bind.
 func TestUsersInheritNothing(t *testing.T) {
 	guard(t)
 	group, other := unique("group"), unique("other")
@@ -315,7 +314,8 @@ func TestUsersInheritNothing(t *testing.T) {
 		`{"spec":{"displayName":"x"}}`)
 }
 
-// TestAccountsAreNotTakenOver verifies that a user cannot take over an account with a role that the user may not bind.
+// TestAccountsAreNotTakenOver verifies that a user cannot take over an account that has a role that the user may not
+// bind.
 func TestAccountsAreNotTakenOver(t *testing.T) {
 	guard(t)
 	group := unique("group")

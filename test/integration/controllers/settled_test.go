@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// awaitQuiet waits until there were no writes for two seconds, and returns the writes until then.
+// awaitQuiet waits until there were no writes for two seconds. It returns the number of writes until then.
 func awaitQuiet(tb testing.TB) map[string]float64 {
 	tb.Helper()
 	before := writes(tb)

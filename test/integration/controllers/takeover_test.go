@@ -21,10 +21,10 @@ import (
 	"github.com/kubevision-io/kubevision/test/environment"
 )
 
-// takeover bounds the time until a replica replaces one that was killed.
+// takeover bounds the time until another replica replaces a killed one.
 const takeover = 5 * time.Second
 
-// electionFlags returns the flags of the lease in the Deployment, which runs two replicas.
+// electionFlags returns the flags of the leader election in the Deployment, which runs two replicas.
 func electionFlags(t *testing.T) []string {
 	t.Helper()
 	root, err := localcluster.ModuleRoot()
@@ -63,7 +63,7 @@ func leader(ctx context.Context) (string, error) {
 	return *held.Spec.HolderIdentity, nil
 }
 
-// TestTakeover verifies that the second replica takes over soon after the active one is killed.
+// TestTakeover verifies that the second replica becomes active soon after the active replica is killed.
 func TestTakeover(t *testing.T) {
 	flags := electionFlags(t)
 	first := env.KubeVision.ControllerManager()
@@ -91,7 +91,7 @@ func TestTakeover(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	time.Sleep(time.Second) // time for the second replica to observe the lease
+	time.Sleep(time.Second) // the second replica must observe the lease
 	if err := first.Kill(); err != nil {
 		t.Fatal(err)
 	}

@@ -19,8 +19,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/names"
 )
 
-// TestNamespacesOutliveAnInstallation verifies that namespaces can be written after an installation was removed, in
-// any order.
+// TestNamespacesOutliveAnInstallation verifies that namespaces can be written after the removal of an installation, for
+// each order of the removal.
 func TestNamespacesOutliveAnInstallation(t *testing.T) {
 	cluster, err := env.StartCluster(t.Context())
 	if err != nil {
@@ -49,7 +49,7 @@ func TestNamespacesOutliveAnInstallation(t *testing.T) {
 		if err := cluster.Apply(t.Context(), folder("default")); err != nil {
 			t.Fatal(err)
 		}
-		// kube-apiserver loads the policies after a second, and must then find the kinds.
+		// kube-apiserver loads the policies after a second, and must then find the kinds to which they refer.
 		eventually(t, 2*time.Minute, "write namespaces beside the installation", func(ctx context.Context) error {
 			for range 5 {
 				if err := namespaces(ctx); err != nil {

@@ -116,7 +116,7 @@ func TestUserTakesEverythingAlong(t *testing.T) {
 	awaitToken(t, login.AccessToken, dashboardv1alpha1.CodeTokenExpired)
 }
 
-// again creates a user with the name of an earlier one, who is another person.
+// again creates a user with the name of an earlier user. The new user is a different person.
 func again(tb testing.TB, u *kubevisionv1alpha1.KubeVisionUser, source string) *kubevisionv1alpha1.KubeVisionUser {
 	tb.Helper()
 	next := userObject(source)
@@ -153,8 +153,8 @@ func TestUserMadeAgainIsAnotherPerson(t *testing.T) {
 	}
 }
 
-// TestOrphanedCredentialsAreNoWayIn verifies that orphaned credentials do not allow the previous holder of the name to
-// log in as the new user.
+// TestOrphanedCredentialsAreNoWayIn verifies that the previous holder of a name cannot log in as the new user with
+// orphaned credentials.
 func TestOrphanedCredentialsAreNoWayIn(t *testing.T) {
 	guard(t)
 	oldValue := newPassword()

@@ -19,7 +19,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/names"
 )
 
-// hashOf hashes a password with an independent implementation, as another tool would.
+// hashOf hashes a password with another implementation, like an external tool.
 func hashOf(tb testing.TB, value string) string {
 	tb.Helper()
 	salt := []byte(rand.Text()[:16])
@@ -78,7 +78,7 @@ func TestChangeOfTheSecretChangesThePassword(t *testing.T) {
 	awaitReady(t, u)
 }
 
-// choose sets a password as the user would, without a change of the Secret.
+// choose sets a password as a user does, without a change of the Secret.
 func choose(tb testing.TB, u *kubevisionv1alpha1.KubeVisionUser, value string) {
 	tb.Helper()
 	change(tb, credentialsOf(u.Name), func(s *corev1.Secret) {

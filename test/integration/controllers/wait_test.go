@@ -11,11 +11,11 @@ import (
 )
 
 const (
-	// soon bounds the reaction of a controller to a change, on a shared machine.
+	// soon bounds the time until a controller has reacted to a change, on a shared machine.
 	soon = 20 * time.Second
 	// repairTime bounds the time until a manual change is reverted.
 	repairTime = 5 * time.Second
-	// collection bounds Kubernetes' garbage collection, which discovers new kinds only periodically.
+	// collection bounds the time of the garbage collection of Kubernetes, which discovers new kinds only periodically.
 	collection = 90 * time.Second
 	// settling is the time without writes before a test measures the effect of one change.
 	settling = time.Second
@@ -23,8 +23,8 @@ const (
 	lease = 45 * time.Second
 )
 
-// poll calls check until it returns no error. After a timeout it returns the last error of check that was not caused
-// by the timeout.
+// poll calls check until it returns no error. After a timeout, it returns the last error of check that the timeout has
+// not caused.
 func poll(ctx context.Context, timeout time.Duration, what string, check func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
@@ -45,7 +45,7 @@ func poll(ctx context.Context, timeout time.Duration, what string, check func(co
 	}
 }
 
-// eventually waits until check returns no error, and fails with its last error.
+// eventually waits until check returns no error. After the timeout, it fails the test with the last error.
 func eventually(tb testing.TB, timeout time.Duration, what string, check func(context.Context) error) {
 	tb.Helper()
 	if err := poll(tb.Context(), timeout, what, check); err != nil {
@@ -53,7 +53,7 @@ func eventually(tb testing.TB, timeout time.Duration, what string, check func(co
 	}
 }
 
-// holds fails as soon as check returns an error within the time.
+// holds fails the test as soon as check returns an error during the given time.
 func holds(tb testing.TB, duration time.Duration, what string, check func(context.Context) error) {
 	tb.Helper()
 	ticker := time.NewTicker(200 * time.Millisecond)
@@ -71,7 +71,7 @@ func holds(tb testing.TB, duration time.Duration, what string, check func(contex
 	}
 }
 
-// later returns a context for work after a test, whose own context has ended.
+// later returns a context for work after the end of the test, when the context of the test has ended.
 func later(tb testing.TB) (context.Context, context.CancelFunc) {
 	tb.Helper()
 	return context.WithTimeout(context.WithoutCancel(tb.Context()), time.Minute)

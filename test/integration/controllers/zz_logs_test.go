@@ -16,7 +16,7 @@ func TestProgramsLackNoRight(t *testing.T) {
 		for line := range strings.Lines(logText(t, file)) {
 			lower := strings.ToLower(line)
 			if !strings.Contains(lower, "forbidden") || strings.Contains(lower, "because it is being terminated") ||
-				strings.Contains(line, "ValidatingAdmissionPolicy 'refuse-") { // a policy of a test
+				strings.Contains(line, "ValidatingAdmissionPolicy 'refuse-") { // the policy belongs to a test
 				continue
 			}
 			_, what, _ := strings.Cut(line, "forbidden")

@@ -27,12 +27,12 @@ import (
 )
 
 const (
-	// patience bounds one step of the page.
+	// patience bounds one step on the page.
 	patience = 30 * time.Second
 	pause    = 50 * time.Millisecond
 )
 
-// chromium returns the path of the browser. It skips the test with a message if there is none.
+// chromium returns the path of the browser. If there is none, it skips the test with a message.
 func chromium(tb testing.TB) string {
 	tb.Helper()
 	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
@@ -81,7 +81,7 @@ func newTab(tb testing.TB, endpoint string) *tab {
 	}}
 }
 
-// do performs some steps as a user would.
+// do performs steps as a user does.
 func (t *tab) do(what string, steps ...chromedp.Action[chromedp.Void]) {
 	t.Helper()
 	if err := t.run(steps...); err != nil {
@@ -115,8 +115,8 @@ func (t *tab) logIn(u fixture.User) {
 	t.do("log in", typed("#username", u.Name), typed("#password", u.Password), click("#login button"))
 }
 
-// TestBrowser sets up a second factor, logs in with it, lists, edits and compares objects, reorders favorites, and
-// creates a user, in Chromium and on a page that the server serves.
+// TestBrowser verifies the work of a user in Chromium, on a page that the server serves: the set-up of a second factor,
+// a login with it, lists, edits and comparisons of objects, the order of favorites, and the creation of a user.
 func TestBrowser(t *testing.T) {
 	chromium(t)
 	set().HostCluster(t, host)
@@ -148,7 +148,7 @@ func TestBrowser(t *testing.T) {
 	page.stayed()
 }
 
-// enrol sets up a second factor. The page requests the QR code from another site; the script of the server replaces
+// enrol sets up a second factor. The page requests the QR code from another site, and the script of the server replaces
 // it.
 func (t *tab) enrol(u fixture.User) string {
 	t.Helper()
@@ -225,7 +225,7 @@ func (t *tab) manage(code string) {
 	}
 }
 
-// stayed verifies that the page has loaded nothing from another origin.
+// stayed fails the test if the page has loaded anything from another origin.
 func (t *tab) stayed() {
 	t.Helper()
 	var loaded []string

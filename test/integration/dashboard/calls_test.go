@@ -8,19 +8,19 @@ import "github.com/kubevision-io/kubevision/test/conformance/wire"
 // call is one call of the web UI.
 type call struct {
 	method, path string
-	// body is JSON text, or empty.
+	// body is JSON text. It may be empty.
 	body string
 	// code is the expected code.
 	code int
-	// fields are the required fields of the data, or of its first item. "[]" is an empty list.
+	// fields are the required fields of the data, or of the first item of the data. "[]" means an empty list.
 	fields string
 }
 
-// refused is the code of requests for a feature that KubeVision does not have.
+// refused is the code of the response to requests for a feature that KubeVision does not have.
 const refused = wire.Conflict
 
-// Words in capitals are replaced: NAMESPACE, and USER with a user to manage. DEPLOYMENT is a manifest, and WEB the
-// object that was created from it.
+// Words in capitals are replaced: NAMESPACE with a namespace, USER with a user who is managed, DEPLOYMENT with a
+// manifest, and WEB with the object that was created from the manifest.
 
 // publicCalls returns the calls without a token.
 func publicCalls() []call {
@@ -62,7 +62,7 @@ func sidebar() []string {
 	}
 }
 
-// objectCalls returns the calls of the pages of objects, in a working order.
+// objectCalls returns the calls of the pages of objects, in an order in which they succeed.
 func objectCalls() []call {
 	const (
 		all = "/clusters/host/resources/deployments"
@@ -187,6 +187,6 @@ func absentCalls() []call {
 		{"DELETE", "/auth/public-key/credentials/1", "", refused, ""},
 		{"GET", "/auth/oauth/x/authorize", "", refused, ""},
 		{"POST", "/ws/ticket", "", wire.OK, ""},
-		{"GET", "/ws/watch?token=x", "", wire.Unauthenticated, ""}, // a token in a URL is ignored
+		{"GET", "/ws/watch?token=x", "", wire.Unauthenticated, ""}, // a token in the URL is ignored
 	}
 }

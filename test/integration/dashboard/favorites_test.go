@@ -23,7 +23,7 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// favorite returns the body that marks an object.
+// favorite returns the body of a request that marks an object.
 func favorite(name string) dashboardv1alpha1.FavoriteRequest {
 	return dashboardv1alpha1.FavoriteRequest{
 		ClusterID: host, Namespace: "demo", ResourceType: "deployments", ResourceName: name,
@@ -53,7 +53,7 @@ func configMapOf(b *browser) *corev1.ConfigMap {
 	}}
 }
 
-// TestFavorites verifies that a user's favorites are visible only to that user.
+// TestFavorites verifies that only the user can see the user's favorites.
 func TestFavorites(t *testing.T) {
 	b, other := newBrowser(t, ""), newBrowser(t, "")
 	if got := listed(t, b); len(got) != 0 {
@@ -101,7 +101,7 @@ func TestFavorites(t *testing.T) {
 	}
 }
 
-// TestFavoritesRefuse verifies that malformed names, and favorites above the limit, are rejected.
+// TestFavoritesRefuse verifies that malformed names, and favorites beyond the limit, are rejected.
 func TestFavoritesRefuse(t *testing.T) {
 	b := newBrowser(t, "")
 	for name, change := range map[string]func(*dashboardv1alpha1.FavoriteRequest){
@@ -149,7 +149,7 @@ func TestFavoritesRefuse(t *testing.T) {
 	}
 }
 
-// TestFavoritesAtOnce verifies that no favorite is lost if a user marks several concurrently.
+// TestFavoritesAtOnce verifies that no favorite is lost if a user marks several objects concurrently.
 func TestFavoritesAtOnce(t *testing.T) {
 	b := newBrowser(t, "")
 	var tabs sync.WaitGroup
@@ -168,8 +168,8 @@ func TestFavoritesAtOnce(t *testing.T) {
 	}
 }
 
-// TestFavoritesOfOthers verifies that favorites of an earlier user of the same name, also restored ones, are not shown,
-// and that a ConfigMap of another owner is not written.
+// TestFavoritesOfOthers verifies that the favorites of an earlier user with the same name are not shown, even if they
+// were restored, and that a ConfigMap of another owner is not changed.
 func TestFavoritesOfOthers(t *testing.T) {
 	b := newBrowser(t, "")
 	b.call(t, http.MethodPost, "/favorites/toggle", favorite("mine")).Want(t, wire.OK)
@@ -198,7 +198,7 @@ func TestFavoritesOfOthers(t *testing.T) {
 	}
 }
 
-// TestFavoritesOfStrangers verifies that a caller who is not a KubeVisionUser gets an empty list without an error.
+// TestFavoritesOfStrangers verifies that a caller who is not a KubeVisionUser gets an empty list and no error.
 func TestFavoritesOfStrangers(t *testing.T) {
 	config, err := env.Cluster.UserConfig("jane")
 	if err != nil {

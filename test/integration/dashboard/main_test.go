@@ -1,7 +1,7 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package dashboard_test uses kubevision-apiserver as a dashboard in a browser does.
+// Package dashboard_test uses kubevision-apiserver like a dashboard in a browser.
 package dashboard_test
 
 import (
@@ -14,7 +14,7 @@ import (
 	"github.com/kubevision-io/kubevision/test/environment"
 )
 
-// host is the registration of the host, and onHost the path of its routes.
+// host is the name of the registration of the host. onHost is the path of its routes.
 const (
 	host   = "host"
 	onHost = "/clusters/" + host
@@ -36,7 +36,7 @@ type browser struct {
 	token  string
 }
 
-// newBrowser logs in a user with a cluster-wide role, or without one.
+// newBrowser logs in a user with a cluster-wide role, or without a role if role is empty.
 func newBrowser(tb testing.TB, role string) *browser {
 	tb.Helper()
 	set().HostCluster(tb, host)

@@ -20,8 +20,8 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// mount copies the page of this package into a directory in the form in which a kubelet mounts ConfigMaps: files are
-// links into a folder that is replaced as a whole.
+// mount copies the page of this package into a directory in the form in which a kubelet mounts a ConfigMap. The files
+// are links into a directory that is replaced as a whole.
 func mount(tb testing.TB) string {
 	tb.Helper()
 	dir, source := tb.TempDir(), os.DirFS(filepath.Join("testdata", "page"))
@@ -63,7 +63,8 @@ func withPage(tb testing.TB) *localcluster.APIServer {
 	return replica
 }
 
-// TestDashboardDir verifies that a replica serves the page and the API at one origin, and only to that origin.
+// TestDashboardDir verifies that a replica serves the page and the API at one origin, and that pages of other origins
+// cannot use them.
 func TestDashboardDir(t *testing.T) {
 	c, err := wire.New(withPage(t).Endpoint(), env.KubeVision.CAPEM())
 	if err != nil {
@@ -149,7 +150,7 @@ func TestReservedPaths(t *testing.T) {
 	}
 }
 
-// TestNoDashboard verifies that without the flag no path outside of the API is served, and that the server does not
+// TestNoDashboard verifies that the server serves no path outside of the API without the flag, and that it does not
 // start with a directory without an index.
 func TestNoDashboard(t *testing.T) {
 	c, err := wire.New(env.KubeVision.Endpoint(), env.KubeVision.CAPEM())

@@ -15,7 +15,7 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// deployment is the object to create. The dashboard adds top-level fields to it when it sends it back.
+// deployment is a manifest. When the dashboard sends the created object back, it adds top-level fields.
 const deployment = `{"apiVersion":"apps/v1","kind":"Deployment","metadata":{"name":"web","namespace":"NAMESPACE"},
 "spec":{"replicas":1,"selector":{"matchLabels":{"app":"web"}},"template":{"metadata":{"labels":{"app":"web"}},
 "spec":{"containers":[{"name":"main","image":"registry.example.com/web:1"}]}}}}`
@@ -34,8 +34,7 @@ func (r *replay) fill(text string) string {
 	return text
 }
 
-// TestCalls sends every call of the web UI, and verifies that each has a route and that each response has the form
-// that the UI reads.
+// TestCalls verifies that each call of the web UI has a route, and that each response has the form that the UI reads.
 func TestCalls(t *testing.T) {
 	b := newBrowser(t, "admin")
 	namespace := set().Namespace(t, "ui")
@@ -56,7 +55,7 @@ func TestCalls(t *testing.T) {
 	}
 }
 
-// await waits until Kubernetes' controllers have settled the Deployment, and keeps its current version.
+// await waits until the controllers of Kubernetes no longer change the Deployment, and stores its current version.
 func (r *replay) await(t *testing.T, namespace string) {
 	t.Helper()
 	path := onHost + "/resources/deployments/web?namespace=" + namespace
@@ -95,7 +94,7 @@ func (r *replay) send(t *testing.T, c call) {
 	}
 }
 
-// check verifies the fields that the dashboard reads.
+// check verifies that the data have the fields that the dashboard reads.
 func (r *replay) check(t *testing.T, c call, data json.RawMessage) {
 	t.Helper()
 	var object map[string]json.RawMessage

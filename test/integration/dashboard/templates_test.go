@@ -20,7 +20,8 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// TestTemplates verifies that each built-in template can be created under the strictest Pod Security level.
+// TestTemplates verifies that each built-in template can be created in a namespace with the strictest Pod Security
+// level.
 func TestTemplates(t *testing.T) {
 	b := newBrowser(t, "admin")
 	strict := map[string]string{
@@ -53,8 +54,8 @@ func TestTemplates(t *testing.T) {
 	}
 }
 
-// TestTemplatesOfOperators verifies that a ConfigMap with a label is a template, and that an invalid one is omitted
-// with a warning.
+// TestTemplatesOfOperators verifies that a ConfigMap with the label is a template, and that an invalid template is
+// omitted with a warning.
 func TestTemplatesOfOperators(t *testing.T) {
 	b := newBrowser(t, "")
 	category := fixture.Name("category")

@@ -11,8 +11,8 @@ import (
 	"testing"
 )
 
-// checkChart verifies that kube-apiserver accepts every object of the chart with all additions, without a warning, and
-// its Pods in a namespace that enforces the profile "restricted".
+// checkChart verifies that kube-apiserver accepts each object of the chart with all optional parts, without a warning,
+// and accepts its Pods in a namespace that enforces the profile "restricted".
 func checkChart(t *testing.T) {
 	values := filepath.Join("testdata", "everything.yaml")
 	absolute, err := filepath.Abs(values)

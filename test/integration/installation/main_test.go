@@ -1,8 +1,8 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package installation installs, upgrades and removes KubeVision by its manifests, without its programs: Pods need
-// nodes.
+// Package installation installs, upgrades and removes KubeVision with its manifests. The programs do not run, because
+// Pods need nodes.
 package installation
 
 import (
@@ -31,7 +31,7 @@ import (
 // patience bounds each command.
 const patience = time.Minute
 
-// plane is a control plane, with clients of its administrator and of KubeVision's own account.
+// plane is a control plane with clients of its administrator and of KubeVision's own account.
 type plane struct {
 	*localcluster.Cluster
 
@@ -128,7 +128,7 @@ func (p *plane) run(ctx context.Context, program string, args ...string) outcome
 	return outcome{output: strings.TrimSpace(string(out)), err: err, took: time.Since(begun)}
 }
 
-// must runs kubectl until it succeeds: directly after definitions have changed, kube-apiserver may reject requests.
+// must runs kubectl until it succeeds. Directly after a change of definitions, kube-apiserver may reject requests.
 func (p *plane) must(t *testing.T, args ...string) string {
 	t.Helper()
 	var got outcome

@@ -15,6 +15,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -22,7 +23,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// foreign are the definitions of others that additions to an installation need, by module.
+// foreign returns the definitions of other projects that optional parts of an installation need, by Go module.
 func foreign() map[string][]string {
 	return map[string][]string{
 		"sigs.k8s.io/gateway-api@v1.6.0": {
@@ -37,18 +38,23 @@ func foreign() map[string][]string {
 	}
 }
 
-// TestManifests verifies that kube-apiserver accepts each object of each kustomization without a warning, and each Pod
-// in a namespace that enforces the profile "restricted".
+// TestManifests verifies that kube-apiserver accepts each object of each kustomization without a warning, and accepts
+// each Pod in a namespace that enforces the profile "restricted".
 func TestManifests(t *testing.T) {
 	defineForeign(t)
 	host.must(t, "apply", "--server-side", "-k", "config/crd")
 	host.must(t, "wait", "--for=condition=Established", "crd", "-l", "app.kubernetes.io/part-of=kubevision")
 	host.must(t, "apply", "--server-side", "-k", "config/rbac")
-	// The namespaces that only a dry run creates.
+	// These namespaces are otherwise created only in a dry run.
 	for _, name := range []string{"kubevision-removal", "demo", "monitoring"} {
 		n := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}
 		create(t, host.admin, n)
 		t.Cleanup(func() { _ = host.admin.Delete(t.Context(), n) })
+	}
+	if err := createPod(t, corev1.PodSpec{
+		Containers: []corev1.Container{{Name: "main", Image: "main"}},
+	}); !apierrors.IsForbidden(err) {
+		t.Errorf("a Pod that is not confined: %v", err)
 	}
 	var folders, pods int
 	for _, folder := range kustomizations(t) {
@@ -70,8 +76,8 @@ func TestManifests(t *testing.T) {
 	}
 }
 
-// kustomizations returns the folders of config/ that render by themselves. Those with users, clusters or bindings need
-// the programs.
+// kustomizations returns the directories of config/ that can be rendered separately. It omits directories with users,
+// clusters or bindings, because these need the programs.
 func kustomizations(t *testing.T) []string {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join(root, "config", "*", "kustomization.yaml"))
@@ -95,7 +101,7 @@ func defineForeign(t *testing.T) {
 	t.Helper()
 	for module, files := range foreign() {
 		cmd := exec.CommandContext(t.Context(), "go", "mod", "download", "-json", module)
-		cmd.Dir = t.TempDir() // outside of the module
+		cmd.Dir = t.TempDir() // a directory outside of the module
 		text, err := cmd.Output()
 		if err != nil {
 			t.Fatalf("downloading %s: %v\n%s", module, err, text)
@@ -113,8 +119,8 @@ func defineForeign(t *testing.T) {
 	host.must(t, "wait", "--for=condition=Established", "crd", "--all")
 }
 
-// checkPods creates the Pods of manifests in a dry run, and returns their number: kube-apiserver enforces the profile
-// for Pods only.
+// checkPods creates the Pods of manifests in a dry run, because kube-apiserver enforces the profile only for Pods. It
+// returns the number of Pods.
 func checkPods(t *testing.T, text string) int {
 	t.Helper()
 	decoder := yaml.NewYAMLOrJSONDecoder(strings.NewReader(text), 4096)
@@ -125,19 +131,24 @@ func checkPods(t *testing.T, text string) int {
 			return count
 		}
 		template := podTemplate(t, o)
-		if template == nil || o.GetNamespace() == "demo" { // an example of a workload
+		if template == nil || o.GetNamespace() == "demo" { // the object belongs to an example of a workload
 			continue
 		}
 		count++
-		pod := &corev1.Pod{
-			ObjectMeta: metav1.ObjectMeta{Namespace: "kubevision-system", GenerateName: "dry-run-"},
-			Spec:       template.Spec,
-		}
-		pod.Spec.ServiceAccountName, pod.Spec.PriorityClassName = "", ""
-		if err := host.admin.Create(t.Context(), pod, client.DryRunAll); err != nil {
+		if err := createPod(t, template.Spec); err != nil {
 			t.Errorf("the Pods of %s are rejected: %v", o.GetName(), err)
 		}
 	}
+}
+
+// createPod creates a Pod in a dry run, with an account and a priority that exist.
+func createPod(t *testing.T, spec corev1.PodSpec) error {
+	t.Helper()
+	pod := &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "kubevision-system", GenerateName: "dry-run-"}, Spec: spec,
+	}
+	pod.Spec.ServiceAccountName, pod.Spec.PriorityClassName = "", ""
+	return host.admin.Create(t.Context(), pod, client.DryRunAll)
 }
 
 func podTemplate(t *testing.T, o *unstructured.Unstructured) *corev1.PodTemplateSpec {

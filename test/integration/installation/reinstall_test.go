@@ -22,9 +22,9 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/names"
 )
 
-// TestSecondInstallation verifies that the policies of a second installation see its parameters, and not the last ones
-// of the first installation, although kube-apiserver has run all the time. With the last administrator and the count of
-// the first one, the first administrator would not be protected, and no user could be created.
+// TestSecondInstallation verifies that the admission policies of a second installation use the parameters of the second
+// installation, although kube-apiserver has not been restarted since the removal of the first. With the parameters of
+// the first installation, the first administrator would not be protected, and no user could be created.
 func TestSecondInstallation(t *testing.T) {
 	const admin, other = "alice", "bob"
 	const lastAdmin, old = "is the last usable administrator", "for the last time at"
@@ -54,8 +54,8 @@ func user(name string) *kubevisionv1alpha1.KubeVisionUser {
 	return &kubevisionv1alpha1.KubeVisionUser{ObjectMeta: metav1.ObjectMeta{Name: name}}
 }
 
-// writeParameters writes the parameters like the controllers: the last administrator, and the number of users with the
-// limit 1.
+// writeParameters writes the parameters as the controllers do: the last administrator, and the number of users with a
+// limit of 1.
 func writeParameters(t *testing.T, lastAdmin string, users int64, counted time.Time) {
 	t.Helper()
 	usage := func(used int64) kubevisionv1alpha1.ObjectQuotaUsage {
@@ -105,7 +105,8 @@ func await(t *testing.T, what string, check func(context.Context) error) {
 	}
 }
 
-// awaitRefresh waits until kube-apiserver has noticed all earlier changes of policies: until a new one is in force.
+// awaitRefresh creates a policy, and waits until it takes effect. kube-apiserver then uses all earlier changes of
+// policies, too.
 func awaitRefresh(t *testing.T) {
 	t.Helper()
 	const name, refreshed = "refresh", "the policies are refreshed"

@@ -27,13 +27,13 @@ import (
 
 const (
 	memberName = "edge"
-	// hang bounds the wait of the careless commands. By default, kubectl would wait forever.
+	// hang is a flag that bounds the wait of the careless commands. By default, kubectl waits forever.
 	hang = "--timeout=3s"
 )
 
 var everyOrder = flag.Bool("every-order", false, "try each order of removal, which takes minutes")
 
-// careless returns commands with which a user may try to remove an installation.
+// careless returns commands with which users may try to remove an installation.
 func careless() map[string][]string {
 	return map[string][]string{
 		"objects": {
@@ -44,9 +44,9 @@ func careless() map[string][]string {
 	}
 }
 
-// TestRemovalInEveryOrder deletes parts of an installation in two orders, or in every order, while its programs do not
-// run and before kube-apiserver protects it. No command hangs, and the command "remove" completes the removal,
-// including the objects on the member.
+// TestRemovalInEveryOrder verifies that no command hangs if parts of an installation are deleted while its programs do
+// not run, and before kube-apiserver enforces the protection. The command "remove" must then complete the removal,
+// including the objects on the member. The test uses two orders of deletion, or every order if a flag is set.
 func TestRemovalInEveryOrder(t *testing.T) {
 	orders := [][]string{
 		{"objects", "manifests", "namespace"}, {"manifests", "namespace", "objects"},
@@ -69,7 +69,7 @@ func TestRemovalInEveryOrder(t *testing.T) {
 			})
 			var flags []string
 			if lost {
-				// Without the kubeconfig, the member cannot be reached.
+				// The kubeconfig is missing, so the member cannot be reached.
 				got := remove(t, "--timeout=20s")
 				if got.err == nil || !strings.Contains(got.output, "KubeVisionCluster "+memberName) {
 					t.Errorf("the grants on the member were lost without a word: %v\n%s", got.err, got.output)
@@ -85,9 +85,25 @@ func TestRemovalInEveryOrder(t *testing.T) {
 	}
 }
 
-// TestRemove verifies that one command removes an installation, and succeeds again when nothing is left. It neither
-// deletes an object of another owner with the label of KubeVision's parts, nor waits for one. The Pods end before the
-// namespace, because otherwise its deletion would take half of their grace period.
+// leftovers returns objects of the controllers on the host that no controller looks for, because they have the label of
+// no role binding.
+func leftovers() []client.Object {
+	metadata := metav1.ObjectMeta{
+		Name: "kubevision:left", Labels: map[string]string{names.ManagedByLabel: names.ManagedBy},
+	}
+	namespaced := *metadata.DeepCopy()
+	namespaced.Namespace = metav1.NamespaceDefault
+	view := rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "view"}
+	return []client.Object{
+		&rbacv1.ClusterRole{ObjectMeta: metadata}, &rbacv1.ClusterRoleBinding{ObjectMeta: metadata, RoleRef: view},
+		&rbacv1.Role{ObjectMeta: namespaced}, &rbacv1.RoleBinding{ObjectMeta: namespaced, RoleRef: view},
+	}
+}
+
+// TestRemove verifies that one command removes an installation, and succeeds again when no object remains. The command
+// must neither delete an object of another owner that has the label of KubeVision's parts, nor wait for such an object.
+// The Pods must end before the namespace is deleted, because the deletion would otherwise take half of their grace
+// period.
 func TestRemove(t *testing.T) {
 	install(t)
 	labels := map[string]string{"app.kubernetes.io/part-of": "kubevision"}
@@ -101,6 +117,9 @@ func TestRemove(t *testing.T) {
 	}}
 	for _, o := range append(foreign, held) {
 		create(t, host.admin, o)
+	}
+	for _, o := range leftovers() {
+		create(t, host.programs, o)
 	}
 	ended := runPod(t)
 	for range 2 {
@@ -128,7 +147,7 @@ func TestRemove(t *testing.T) {
 }
 
 // runPod creates a Pod on a node, and ends it like a kubelet when it is deleted. The channel receives an error if the
-// namespace was deleted before.
+// namespace was deleted before the Pod.
 func runPod(t *testing.T) <-chan error {
 	t.Helper()
 	pod := &corev1.Pod{
@@ -169,7 +188,7 @@ func endDeleted(ctx context.Context, pod *corev1.Pod) error {
 	return errors.Join(err, host.admin.Delete(ctx, pod, client.GracePeriodSeconds(0)))
 }
 
-// TestCarelessRemovalKeepsData verifies that deleting the manifests or the namespace of an installation that has
+// TestCarelessRemovalKeepsData verifies that the deletion of the manifests or the namespace of an installation with
 // objects is rejected, and that applying the manifests again repairs the installation.
 func TestCarelessRemovalKeepsData(t *testing.T) {
 	install(t)
@@ -212,8 +231,8 @@ func guarded(t *testing.T) {
 	}
 }
 
-// install applies the manifests, with a user, a binding, and a member with a grant. It writes the objects before the
-// policies, because kube-apiserver may need 30 seconds to find the kinds in the policies.
+// install applies the manifests, and creates a user, a binding, and a member with a grant. It creates these objects
+// before the policies, because kube-apiserver may need 30 seconds to find the kinds to which the policies refer.
 func install(t *testing.T) {
 	t.Helper()
 	host.must(t, "apply", "--server-side", "-k", "config/crd")
@@ -279,7 +298,8 @@ func grant() *rbacv1.ClusterRoleBinding {
 	}
 }
 
-// checkMember verifies that the grant was removed, or that it exists if the member was abandoned. It deletes the grant.
+// checkMember verifies that the grant was removed from the member, or that it remains if the member was abandoned. It
+// then deletes the grant.
 func checkMember(t *testing.T, abandoned bool) {
 	t.Helper()
 	err := member.admin.Delete(t.Context(), grant())
@@ -291,7 +311,7 @@ func checkMember(t *testing.T, abandoned bool) {
 	}
 }
 
-// remove runs the program as an administrator. The clusters of the test are on loopback addresses.
+// remove runs the command "remove" as an administrator. The clusters of the test have loopback addresses.
 func remove(t *testing.T, args ...string) outcome {
 	t.Helper()
 	args = append([]string{
@@ -311,7 +331,7 @@ func isGone(t *testing.T, o client.Object) bool {
 	return apierrors.IsNotFound(err)
 }
 
-// nothingLeft verifies that the host has no object of an installation.
+// nothingLeft fails the test if the host has an object of an installation.
 func nothingLeft(t *testing.T) {
 	t.Helper()
 	const kinds = "customresourcedefinitions,validatingadmissionpolicies,validatingadmissionpolicybindings," +
@@ -322,6 +342,13 @@ func nothingLeft(t *testing.T) {
 	} {
 		if out := host.must(t, "get", kinds, "--all-namespaces", "-l", label, "-o", "name"); out != "" {
 			t.Errorf("left, with the label %s:\n%s", label, out)
+		}
+	}
+	// kube-apiserver deletes the APIServices of definitions some time later.
+	for line := range strings.Lines(host.must(t, "get", strings.Replace(kinds, "apiservices,", "", 1),
+		"--all-namespaces", "-o", "name")) {
+		if strings.Contains(line, "kubevision") {
+			t.Errorf("left, without a label: %s", line)
 		}
 	}
 	for _, name := range []string{
@@ -336,7 +363,7 @@ func nothingLeft(t *testing.T) {
 	}
 }
 
-// namespaces creates, changes and deletes a namespace, and waits for its end.
+// namespaces creates, changes and deletes a namespace, and waits until it is gone.
 func namespaces(ctx context.Context) error {
 	n := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "after-"}}
 	if err := host.admin.Create(ctx, n); err != nil {

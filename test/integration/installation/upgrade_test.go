@@ -37,9 +37,9 @@ func TestUpgradeAfterScale(t *testing.T) {
 	removeAll(t)
 }
 
-// TestUpgradeAndRollBack applies the manifests of the previous release over those of this one and back. Without a
-// release, it uses the oldest available commit. No object of users changes, and no rights remain that the manifests do
-// not contain.
+// TestUpgradeAndRollBack verifies that the manifests of the previous release can be applied over the manifests of this
+// release, and the other way round. If there is no release, it uses the oldest available commit. The objects of users
+// must not change, and no rights may remain that the manifests do not contain.
 func TestUpgradeAndRollBack(t *testing.T) {
 	install(t)
 	before := object(t)

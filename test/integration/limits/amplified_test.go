@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// distinct returns a list of distinct short names with a total size in bytes.
+// distinct returns a list of distinct short names. bytes is the size of the list.
 func distinct(bytes int) string {
 	const letters = "abcdefghijklmnopqrstuvwxyz0123456789"
 	var out strings.Builder
@@ -38,7 +38,7 @@ func method(verb string, request maker) maker {
 	}
 }
 
-// TestLongURLs verifies that long URLs need no more memory than other requests.
+// TestLongURLs verifies that requests with long URLs need no more memory than other requests.
 func TestLongURLs(t *testing.T) {
 	const long = 900 << 10
 	ns := set().Namespace(t, "urls")
@@ -69,7 +69,8 @@ func TestLongURLs(t *testing.T) {
 	}
 }
 
-// TestLongHeaders verifies that long headers of unknown clients are not multiplied in memory.
+// TestLongHeaders verifies that the memory for long headers of unknown clients is bounded by a small multiple of their
+// size.
 func TestLongHeaders(t *testing.T) {
 	r := replica(t)
 	for name, value := range map[string]string{
@@ -87,7 +88,7 @@ func TestLongHeaders(t *testing.T) {
 	}
 }
 
-// TestLargePatches sends patches of one user with the maximum number of operations.
+// TestLargePatches verifies that patches of one user with the maximum number of operations need bounded memory.
 func TestLargePatches(t *testing.T) {
 	ns := stored(t, "patches", 1, 16)
 	path := "/clusters/" + host + "/namespaces/" + ns + "/resources/configmaps/large-0"

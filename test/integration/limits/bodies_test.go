@@ -29,13 +29,13 @@ func post(endpoint, path, contentType, bearer, body string) func(context.Context
 	}
 }
 
-// TestLargeBodiesOfStrangers verifies that large bodies of unknown clients need little memory, with any header, on
-// one or several connections.
+// TestLargeBodiesOfStrangers verifies that large bodies of unknown clients need little memory, with any header, on one
+// or several connections.
 func TestLargeBodiesOfStrangers(t *testing.T) {
 	r := replica(t)
 	before := peak(t, r)
 	c := client(t)
-	c.Timeout = 5 * time.Second // the server closes the connection, and some of its requests get no response
+	c.Timeout = 5 * time.Second // the server closes the connection, so some requests get no response
 	codes := flood(t, c, 300, post(r.Endpoint(), "/auth/login", "application/json", "made-up",
 		strings.Repeat(" ", bodyBytes)))
 	if codes[wire.OK] > 0 {
@@ -47,7 +47,7 @@ func TestLargeBodiesOfStrangers(t *testing.T) {
 	survives(t, r, mostMiB)
 }
 
-// TestLargeManifests sends manifests of one user with the maximum number of fields.
+// TestLargeManifests verifies that manifests of one user with the maximum number of fields need bounded memory.
 func TestLargeManifests(t *testing.T) {
 	r := replica(t)
 	ns := set().Namespace(t, "manifests")

@@ -34,8 +34,8 @@ func connect(t *testing.T, to, from, text string) net.Conn {
 	return c
 }
 
-// TestUnfinishedHeaders opens connections whose clients do not complete their headers, and verifies that other requests
-// are answered and that the memory is bounded. The server holds headers in memory until they are complete.
+// TestUnfinishedHeaders verifies that the memory is bounded, and that other clients get responses, while clients do not
+// complete their headers. The server holds headers in memory until they are complete.
 func TestUnfinishedHeaders(t *testing.T) {
 	for name, tc := range map[string]struct {
 		connections int

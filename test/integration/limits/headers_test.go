@@ -59,7 +59,7 @@ func speak(t *testing.T, to, from string) *frames {
 	return f
 }
 
-// request sends the headers of a request, with one header repeated several times.
+// request sends the headers of a request. It repeats the header more several times.
 func (f *frames) request(stream uint32, method, path string, more hpack.HeaderField, times int) error {
 	f.block.Reset()
 	fields := []hpack.HeaderField{
@@ -86,8 +86,8 @@ func (f *frames) request(stream uint32, method, path string, more hpack.HeaderFi
 	})
 }
 
-// TestHeadersOfSlowBodies sends requests whose bodies never arrive, and whose headers the server holds until then. In
-// HTTP/2 a repeated header takes one byte.
+// TestHeadersOfSlowBodies verifies that the memory is bounded for requests whose bodies never arrive. The server holds
+// the headers of these requests. In HTTP/2, a repeated header takes one byte.
 func TestHeadersOfSlowBodies(t *testing.T) {
 	const streams, connections = 90, 6
 	for name, tc := range map[string]struct {
@@ -118,7 +118,7 @@ func TestHeadersOfSlowBodies(t *testing.T) {
 				}
 			}
 			all.Wait()
-			time.Sleep(time.Second) // until the headers are read
+			time.Sleep(time.Second) // the server must read the headers
 			survives(t, r, mostMiB)
 			ns := set().Namespace(t, "headers")
 			answered(t, get(r.Endpoint(), "/clusters/"+host+"/namespaces/"+ns+"/resources/configmaps",
@@ -127,8 +127,9 @@ func TestHeadersOfSlowBodies(t *testing.T) {
 	}
 }
 
-// TestUnreadResponses sends requests whose responses the server cannot send, because the client grants no window. The
-// server holds each request until then. It closes the connection after a refusal, but not after a malformed request.
+// TestUnreadResponses verifies that the memory is bounded for requests whose responses the server cannot send, because
+// the client grants no flow-control window. The server holds each of these requests. It closes the connection after a
+// refusal, but not after a malformed request.
 func TestUnreadResponses(t *testing.T) {
 	const streams, connections = 90, 20
 	for name, tc := range map[string]struct {
@@ -159,7 +160,7 @@ func TestUnreadResponses(t *testing.T) {
 				}
 			}
 			all.Wait()
-			time.Sleep(5 * time.Second) // until the refusals are written, which are paced
+			time.Sleep(5 * time.Second) // the server must write the refusals, which it delays
 			survives(t, r, mostMiB)
 			ns := set().Namespace(t, "unread")
 			answered(t, get(r.Endpoint(), "/clusters/"+host+"/namespaces/"+ns+"/resources/configmaps",

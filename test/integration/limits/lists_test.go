@@ -20,12 +20,12 @@ import (
 
 const (
 	large = 700 << 10
-	// mostMiB bounds the memory of the server during these floods: half of its limit, and memory that the kernel
-	// reclaims late.
+	// mostMiB bounds the memory of the server during these floods. It is half of the limit, and a margin for memory
+	// that the kernel reclaims late.
 	mostMiB = 640
 )
 
-// stored creates ConfigMaps of a size.
+// stored creates ConfigMaps of a size in a new namespace, and returns the namespace.
 func stored(t *testing.T, prefix string, count, size int) string {
 	t.Helper()
 	ns := set().Namespace(t, prefix)
@@ -46,7 +46,7 @@ func stored(t *testing.T, prefix string, count, size int) string {
 	return ns
 }
 
-// answered fails unless a request is answered after the flood.
+// answered fails the test unless a request succeeds after the flood.
 func answered(t *testing.T, request func(context.Context) (*http.Request, error)) {
 	t.Helper()
 	c := client(t)
@@ -62,7 +62,7 @@ func answered(t *testing.T, request func(context.Context) (*http.Request, error)
 	})
 }
 
-// TestManyLargeLists verifies that concurrent large lists of one user fail only for that user.
+// TestManyLargeLists verifies that concurrent large lists of one user cause failures only for that user.
 func TestManyLargeLists(t *testing.T) {
 	ns := stored(t, "lists", 43, large) // 30 MB
 	for name, tc := range map[string]struct {
@@ -94,7 +94,8 @@ func TestManyLargeLists(t *testing.T) {
 	}
 }
 
-// TestManySmallObjects lists many small objects, each of which has its own overhead.
+// TestManySmallObjects verifies that lists of many small objects, each of which has its own overhead, need bounded
+// memory.
 func TestManySmallObjects(t *testing.T) {
 	ns := stored(t, "small", 1500, 6<<10)
 	r := replica(t)

@@ -1,7 +1,8 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package limits floods the real programs under the memory limits of config/, and measures their peak memory.
+// Package limits sends floods of requests to the programs under the memory limits of config/, and measures the peak
+// memory of the programs.
 package limits
 
 import (
@@ -90,8 +91,8 @@ func client(t *testing.T) *http.Client {
 	return &http.Client{Transport: transport, Timeout: time.Minute}
 }
 
-// flood sends a number of requests concurrently and repeatedly for a time, waits for the last responses, and counts
-// the codes.
+// flood sends requests concurrently and repeatedly for a time, and waits for the last responses. It returns the number
+// of responses with each code.
 func flood(
 	t *testing.T, c *http.Client, atOnce int, request func(ctx context.Context) (*http.Request, error),
 ) map[int]int {
@@ -120,7 +121,7 @@ func flood(
 	return codes
 }
 
-// noAnswer is counted for a request that ended without a response.
+// noAnswer is the code under which a request without a response is counted.
 const noAnswer = -1
 
 var codeOf = regexp.MustCompile(`^\{"code":(\d+)`)

@@ -23,11 +23,11 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// cachedMiB bounds the memory of the server during the floods of a full read cache. Together with the bounds of
-// requests, whose floods are measured without the cache, it must remain below the limit.
+// cachedMiB bounds the memory of the server during the floods of a full read cache. The sum with the memory of other
+// requests, which is measured without the cache, must remain below the limit.
 const cachedMiB = 700
 
-// readCache is the flag with the documented size for the limit of the Deployment.
+// readCache is the flag with the size that the documentation recommends for the limit of the Deployment.
 const readCache = "--read-cache-bytes=201326592"
 
 const (
@@ -37,7 +37,7 @@ const (
 	deletionPatience = 5 * time.Minute
 )
 
-// fromCache waits until a path is answered from the read cache.
+// fromCache waits until the response for a path comes from the read cache.
 func fromCache(t *testing.T, r *localcluster.APIServer, path, token string) {
 	t.Helper()
 	c, err := wire.New(r.Endpoint(), env.KubeVision.CAPEM())
@@ -65,8 +65,8 @@ func objectsOf(ns string) string {
 	return "/clusters/" + host + "/namespaces/" + ns + "/resources/configmaps"
 }
 
-// TestFullReadCache fills the read cache, lists from it and from the cluster concurrently, and creates more objects
-// than it can keep.
+// TestFullReadCache verifies that the memory is bounded while the read cache is full. The test lists from the cache and
+// from the cluster concurrently, and creates more objects than the cache can hold.
 func TestFullReadCache(t *testing.T) {
 	ns := stored(t, "cached", 43, large) // 30 MB
 	r := replica(t, readCache)
@@ -84,14 +84,15 @@ func TestFullReadCache(t *testing.T) {
 	}
 	flood(t, client(t), 24, get(r.Endpoint(), path+"?source=live", token))
 	survives(t, r, cachedMiB)
-	evenMore := stored(t, "even-more", 100, large) // exceeds the cache
+	evenMore := stored(t, "even-more", 100, large) // more than the cache can hold
 	flood(t, client(t), 24, get(r.Endpoint(), path, token))
 	answered(t, get(r.Endpoint(), path+"?limit=1", token))
 	survives(t, r, cachedMiB)
 	for _, name := range []string{more, evenMore, ns} {
 		set().Delete(t, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}})
 	}
-	// The replica of the next test would find a kind that does not fit, and read it live for as long as the patience.
+	// With these objects, the kind would not fit into the read cache of the replica of the next test, which would read
+	// the kind from the cluster.
 	for _, name := range []string{more, evenMore, ns} {
 		awaitEmpty(t, name)
 	}
@@ -116,8 +117,8 @@ func awaitEmpty(t *testing.T, namespace string) {
 	}
 }
 
-// TestSlowReadersOfTheCache lists with clients that do not read, while all objects are replaced repeatedly. No client
-// may hold many versions of them.
+// TestSlowReadersOfTheCache verifies that clients that request lists and do not read them cannot hold many versions of
+// the objects, while all objects are replaced repeatedly.
 func TestSlowReadersOfTheCache(t *testing.T) {
 	const objects, versions = 20, 24
 	ns := stored(t, "slow", objects, large) // 14 MB
@@ -157,7 +158,7 @@ func TestSlowReadersOfTheCache(t *testing.T) {
 			}
 		}
 	}
-	time.Sleep(time.Second) // the last events
+	time.Sleep(time.Second) // the last events must arrive
 	survives(t, r, 400)
 	cancel()
 	readers.Wait()

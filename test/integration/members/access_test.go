@@ -20,8 +20,8 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// TestMemberAccess verifies that a user with the role dev in one namespace of a member has the rights that the member's
-// RBAC grants, and that responses reveal nothing about other namespaces.
+// TestMemberAccess verifies that a user with the role dev in one namespace of a member has the rights that the RBAC of
+// the member grants, and that responses reveal nothing about other namespaces.
 func TestMemberAccess(t *testing.T) {
 	member := theOther(t)
 	c := register(t, member.Config(), nil)
@@ -41,7 +41,7 @@ func TestMemberAccess(t *testing.T) {
 	for path, want := range map[string]int{
 		"/namespaces/" + mine + "/resources/pods":         wire.OK,
 		"/namespaces/" + mine + "/resources/pods/web":     wire.OK,
-		"/namespaces/" + mine + "/resources/secrets":      wire.OK, // granted by the cluster's role edit
+		"/namespaces/" + mine + "/resources/secrets":      wire.OK, // the role edit of the cluster grants it
 		"/namespaces/" + mine + "/resources/pods/none":    wire.NotFound,
 		"/namespaces/" + mine + "/resources/rolebindings": wire.Forbidden,
 		"/namespaces/" + others + "/resources/pods":       wire.NamespaceForbidden,
@@ -60,7 +60,7 @@ func TestMemberAccess(t *testing.T) {
 			t.Errorf("an unbound user on cluster %s: code %d", name, code)
 		}
 	}
-	// The registered account alone does not have the rights of the dashboard's users on the member.
+	// The registered account does not have the rights that the dashboard's users have on the member.
 	account := &corev1.ServiceAccount{}
 	if err := member.admin.Get(t.Context(),
 		types.NamespacedName{Namespace: fixture.SystemNamespace, Name: "kubevision-impersonator"},
@@ -77,8 +77,8 @@ func TestMemberAccess(t *testing.T) {
 	}
 }
 
-// TestMemberDrift verifies that the objects of a binding on a member are repaired, and that access is denied while they
-// are missing.
+// TestMemberDrift verifies that the objects of a binding on a member are restored after manual changes, and that access
+// is denied while they are missing.
 func TestMemberDrift(t *testing.T) {
 	member := theOther(t)
 	c := register(t, member.Config(), nil)

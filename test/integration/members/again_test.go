@@ -20,8 +20,8 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/fixture"
 )
 
-// TestRegisteredAgain registers and removes a member several times, and verifies that the member's controller of
-// aggregated ClusterRoles recreates none of them.
+// TestRegisteredAgain verifies that a member can be registered and removed several times, and that its controller for
+// aggregated ClusterRoles does not recreate a deleted role.
 func TestRegisteredAgain(t *testing.T) {
 	const times = 5
 	member := theOther(t)
@@ -58,8 +58,8 @@ func aggregatedRules(t *testing.T, member *plane, name string) {
 	})
 }
 
-// TestRemadeRoles verifies that an existing role is adopted if only the aggregation controller has written it, and that
-// a role of another writer is not.
+// TestRemadeRoles verifies that an existing role is adopted if only the aggregation controller has written it, and is
+// not adopted if another client has written it.
 func TestRemadeRoles(t *testing.T) {
 	member := theOther(t)
 	remade := func(name, manager string) *rbacv1.ClusterRole {
@@ -99,7 +99,7 @@ func TestRemadeRoles(t *testing.T) {
 	})
 }
 
-// TestRolesWithoutRules verifies that a binding is not in force while the member aggregates no rules into its role.
+// TestRolesWithoutRules verifies that a binding is not Ready while the member aggregates no rules into its role.
 func TestRolesWithoutRules(t *testing.T) {
 	member := theOther(t)
 	aggregator := member.ControllerManager()

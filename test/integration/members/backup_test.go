@@ -88,7 +88,7 @@ func indented(page string) []string {
 	return out
 }
 
-// backupPage returns the command blocks of the page, up to those on Velero.
+// backupPage returns the blocks of commands of the page, up to the section on Velero.
 func backupPage(tb testing.TB) (save, install, create, start, look string) {
 	tb.Helper()
 	root, err := localcluster.ModuleRoot()
@@ -106,7 +106,8 @@ func backupPage(tb testing.TB) (save, install, create, start, look string) {
 	return blocks[0], blocks[2], blocks[3], blocks[4], blocks[5]
 }
 
-// theAlice creates a user with a chosen password, a second factor and a favorite, who may read the Pods of a member.
+// theAlice creates a user who has chosen a password and has a second factor and a favorite, and who may read the Pods
+// of a member.
 func theAlice(t *testing.T, member *plane) (u fixture.User, factor string) {
 	t.Helper()
 	kubeconfig, err := localcluster.Kubeconfig(member.Config())
@@ -162,8 +163,8 @@ func theAlice(t *testing.T, member *plane) (u fixture.User, factor string) {
 	return u, fixture.Enrol(t, wireClient, wire.DirectPath, token)
 }
 
-// TestPageOnBackup runs the commands of the page in a new control plane. It verifies that alice has her password, her
-// second factor, her favorites and her rights on a member.
+// TestPageOnBackup verifies that the commands of the page restore an installation in a new control plane: alice has her
+// password, her second factor, her favorites and her rights on a member.
 func TestPageOnBackup(t *testing.T) {
 	member, in := theOther(t), newShell(t)
 	save, install, create, start, look := backupPage(t)

@@ -20,7 +20,7 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/fixture"
 )
 
-// newConnections connects this process to clusters as kubevision-apiserver is connected.
+// newConnections connects this process to clusters like kubevision-apiserver.
 func newConnections(tb testing.TB) *clusters.Connections {
 	tb.Helper()
 	scheme := runtime.NewScheme()

@@ -27,7 +27,8 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// mostCrashes is enough to crash at every kind of step, and bounds the duration of a test.
+// mostCrashes bounds the crashes, and thereby the duration of a test. It is sufficient for a crash at each kind of
+// step.
 const mostCrashes = 5
 
 // fuse kills the controllers at one of their writes on a member, before or after the member has received the write.
@@ -39,7 +40,7 @@ type fuse struct {
 
 func newFuse(f *front) *fuse { return &fuse{front: f, burnt: make(chan struct{}, 1)} }
 
-// light lets a number of writes pass, and kills the program at the next one.
+// light lets a number of writes pass, and kills the program at the next write.
 func (f *fuse) light() {
 	left, forward := f.crashes%3, f.crashes%2 == 0
 	f.front.mu.Lock()
@@ -79,7 +80,7 @@ func isWrite(r *http.Request) bool {
 		!strings.HasSuffix(r.URL.Path, "reviews")
 }
 
-// until crashes the controllers at their writes until a state is reached.
+// until kills the controllers at their writes until done returns no error.
 func (f *fuse) until(t *testing.T, what string, done func(context.Context) error) {
 	t.Helper()
 	before := f.crashes
@@ -109,8 +110,8 @@ func (f *fuse) until(t *testing.T, what string, done func(context.Context) error
 	}
 }
 
-// TestKilledOnTheWay verifies that after a crash at any write on a member the next process completes the work and
-// leaves no objects behind.
+// TestKilledOnTheWay verifies that after a crash at any write on a member, the next process completes the work, and no
+// object remains.
 func TestKilledOnTheWay(t *testing.T) {
 	member := theOther(t)
 	nothingLeft(t, member)

@@ -21,7 +21,7 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/fixture"
 )
 
-// leadTo replaces the kubeconfig in a cluster's Secret.
+// leadTo replaces the kubeconfig in the Secret of a cluster.
 func leadTo(tb testing.TB, c *kubevisionv1alpha1.KubeVisionCluster, config *rest.Config) {
 	tb.Helper()
 	text, err := localcluster.Kubeconfig(config)
@@ -40,7 +40,7 @@ func leadTo(tb testing.TB, c *kubevisionv1alpha1.KubeVisionCluster, config *rest
 	}
 }
 
-// TestOtherCluster verifies that a kubeconfig for another cluster is rejected, because the objects on the previous
+// TestOtherCluster verifies that a kubeconfig for another cluster is rejected. Otherwise, the objects on the previous
 // cluster would never be removed.
 func TestOtherCluster(t *testing.T) {
 	member := theOther(t)
@@ -62,8 +62,8 @@ func TestOtherCluster(t *testing.T) {
 	}
 }
 
-// TestCredentialEndsSoon verifies the warning about a token that expires within days: it is emitted once, while the
-// cluster can be used, until the token is replaced.
+// TestCredentialEndsSoon verifies the warning about a token that expires within days. It is emitted once. The cluster
+// can be used, and the warning ends when the token is replaced.
 func TestCredentialEndsSoon(t *testing.T) {
 	member := theOther(t)
 	config := member.AnonymousConfig()

@@ -15,12 +15,12 @@ import (
 )
 
 // TestDeadMember verifies that requests to a cluster that does not respond do not delay requests to other clusters.
-// After a few failures only one request at a time waits for the cluster, which detects its recovery.
+// After a few failures, only one request at a time waits for the cluster, so that its recovery is detected.
 func TestDeadMember(t *testing.T) {
 	const path = "/namespaces/default/resources/pods"
 	const hanging, later = 4, 10
 	dead, good := newStandin(t), newStandin(t)
-	dead.Config.SetKeepAlivesEnabled(false) // A request on an aborted connection would be sent again on another one.
+	dead.Config.SetKeepAlivesEnabled(false) // otherwise, aborted requests would be sent again
 	p, c := onStandin(t, dead)
 	fine := register(t, good.config(registeredToken), nil)
 	set().Bind(t, "fine", fixture.Grant{
@@ -77,8 +77,8 @@ func TestDeadMember(t *testing.T) {
 	p.becomes(t, fixture.Patience, c.Name, path, wire.OK)
 }
 
-// TestNoToken verifies that the error of a member's token request is not returned to the user as an error of the user's
-// request.
+// TestNoToken verifies that the response of a member to a token request is not returned as the response to the request
+// of a user.
 func TestNoToken(t *testing.T) {
 	s := newStandin(t)
 	s.answer(tokenPath, func(w http.ResponseWriter, _ *http.Request) {

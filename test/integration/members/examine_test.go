@@ -33,7 +33,7 @@ func expiredCertificate(tb testing.TB) (certificate, key []byte) {
 	return issued.CertPEM, issued.KeyPEM
 }
 
-// TestExamine verifies that the test of a cluster reports the cause of each problem.
+// TestExamine verifies that the examination of a cluster reports the cause of each problem.
 func TestExamine(t *testing.T) {
 	member := theOther(t)
 	refused, nowhere := member.Config(), member.Config()

@@ -24,12 +24,12 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/fixture"
 )
 
-// front is a proxy in front of a member's API server that records and may replace requests.
+// front is a proxy for the API server of a member. It records requests, and can respond to them itself.
 type front struct {
 	*httptest.Server
 
 	next http.Handler
-	// handle handles a request. It may be nil.
+	// handle serves a request. If it is nil, requests are forwarded.
 	handle func(next http.Handler, w http.ResponseWriter, r *http.Request)
 
 	mu   sync.Mutex
@@ -90,14 +90,14 @@ func (f *front) set(handle func(next http.Handler, w http.ResponseWriter, r *htt
 	f.handle = handle
 }
 
-// traffic returns the number of open connections, and of all requests so far.
+// traffic returns the number of open connections, and the number of all requests so far.
 func (f *front) traffic() (connections, requests int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return len(f.open), f.seen
 }
 
-// config returns a client configuration that reaches the member through the front.
+// config returns a client configuration with which a client calls the member through the proxy.
 func (f *front) config(token string) *rest.Config {
 	ca := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: f.Certificate().Raw})
 	return &rest.Config{Host: f.URL, BearerToken: token, TLSClientConfig: rest.TLSClientConfig{CAData: ca}}

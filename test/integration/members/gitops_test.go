@@ -26,8 +26,8 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// TestGitOps verifies that the sample repository converges in any order of application, and that nothing is left in
-// any order of deletion.
+// TestGitOps verifies that the objects of the sample repository become Ready in any order of application, and that no
+// object remains after any order of deletion.
 func TestGitOps(t *testing.T) {
 	member := theOther(t)
 	secrets(t, member)
@@ -38,7 +38,7 @@ func TestGitOps(t *testing.T) {
 	member.set().Create(t, team)
 	for round := range uint64(5) {
 		t.Run(fmt.Sprintf("order %d", round), func(t *testing.T) {
-			random := rand.New(rand.NewPCG(round, 1)) //nolint:gosec // an order that can be had again
+			random := rand.New(rand.NewPCG(round, 1)) //nolint:gosec // the order is reproducible
 			shuffle := func() []*unstructured.Unstructured {
 				out := make([]*unstructured.Unstructured, 0, len(objects))
 				for _, i := range random.Perm(len(objects)) {
@@ -137,7 +137,7 @@ func becomesReady(t *testing.T, o *unstructured.Unstructured) {
 	})
 }
 
-// nothingOf fails if the host still has objects that were created for the objects.
+// nothingOf fails the test if the host has objects that were created for the given objects.
 func nothingOf(t *testing.T, objects []*unstructured.Unstructured) {
 	t.Helper()
 	fixture.Eventually(t, "wait for everything on the host to be removed", func(ctx context.Context) error {

@@ -16,12 +16,12 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// served matches the counters of requests for Pods, by their code.
+// served matches the counters of requests for Pods, with their codes.
 var served = regexp.MustCompile(
 	`(?m)^kubevision_apiserver_requests_total\{code="(\w+)",method="GET",` +
 		`route="/clusters/\{cluster\}/namespaces/[^"]*"\} (\d+)$`)
 
-// counts returns the numbers of requests for objects of a namespace, by their code.
+// counts returns the number of requests for objects of a namespace by code.
 func counts(ctx context.Context, metrics *wire.Client) (map[string]string, error) {
 	r, err := metrics.Do(ctx, wire.Request{Path: "/metrics"})
 	if err != nil {
@@ -34,7 +34,8 @@ func counts(ctx context.Context, metrics *wire.Client) (map[string]string, error
 	return out, nil
 }
 
-// TestClientsThatHangUp are counted on their own, and are no failures in the log.
+// TestClientsThatHangUp verifies that requests whose clients disconnect have a separate code in the metrics, and are
+// not logged as failures.
 func TestClientsThatHangUp(t *testing.T) {
 	metrics := env.Administrator(t)
 	slow := newStandin(t)

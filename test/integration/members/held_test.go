@@ -18,7 +18,7 @@ import (
 	"github.com/kubevision-io/kubevision/test/environment"
 )
 
-// TestMemoryOfTheServer verifies that data from a member is charged with its decoded size, also within one object.
+// TestMemoryOfTheServer verifies that data from a member are charged with their decoded size, even within one object.
 func TestMemoryOfTheServer(t *testing.T) {
 	if environment.DetectsRaces() {
 		t.Skip("the race detector needs several times the memory; make test-limits runs this test without it")
@@ -84,7 +84,7 @@ func TestMemoryOfTheServer(t *testing.T) {
 			})
 			pid := env.KubeVision.APIServer().PID()
 			before := peak(t, pid)
-			if tc.kind == "/api/v1" { // the server reads discovery again after a time
+			if tc.kind == "/api/v1" { // the server reads the discovery again later
 				p.becomes(t, fixture.Patience, c.Name, tc.path, wire.Unreachable)
 			}
 			var mu sync.Mutex
@@ -117,7 +117,7 @@ func TestMemoryOfTheServer(t *testing.T) {
 // reviewPath is the path of the member's reviews of user permissions.
 const reviewPath = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 
-// request returns a request that concerns a cluster: below its path, or with its name elsewhere.
+// request returns a request for a cluster. The name of the cluster is in its path or in another part of the request.
 func request(method, path, cluster, bearer string) wire.Request {
 	r := wire.Request{Method: method, Path: wire.DirectPath + "/clusters/" + cluster + path, Bearer: bearer}
 	switch path {
@@ -130,7 +130,7 @@ func request(method, path, cluster, bearer string) wire.Request {
 	return r
 }
 
-// closing returns the characters that complete a JSON text.
+// closing returns the brackets and quotes that complete a JSON text.
 func closing(text string) string {
 	var end []byte
 	inString := false

@@ -25,7 +25,7 @@ import (
 
 const registeredToken = "registered-token-canary"
 
-// onStandin returns a user who may read Pods on a stand-in.
+// onStandin returns a user who may read Pods on a stand-in, and the registration of the stand-in.
 func onStandin(t *testing.T, s *standin) (*person, *kubevisionv1alpha1.KubeVisionCluster) {
 	t.Helper()
 	c := register(t, s.config(registeredToken), nil)
@@ -39,7 +39,7 @@ func onStandin(t *testing.T, s *standin) (*person, *kubevisionv1alpha1.KubeVisio
 }
 
 // TestUpstreamHeaders verifies that a member receives only the user, the groups in bindings and KubeVision's token,
-// independent of the headers of the request.
+// whatever the headers of the request are.
 func TestUpstreamHeaders(t *testing.T) {
 	s := newStandin(t)
 	p, c := onStandin(t, s)
@@ -101,8 +101,9 @@ func TestUpstreamHeaders(t *testing.T) {
 	}
 }
 
-// TestRotatedKubeconfig verifies that requests use a changed Secret after its kubeconfig has been tested successfully.
-// A request in progress with the previous kubeconfig completes, and the previous connection is not used again.
+// TestRotatedKubeconfig verifies that requests use the kubeconfig in a changed Secret after it was tested successfully,
+// that a request in progress with the previous kubeconfig completes, and that the previous connection is not used
+// again.
 func TestRotatedKubeconfig(t *testing.T) {
 	before, after := newStandin(t), newStandin(t)
 	p, c := onStandin(t, before)
@@ -150,7 +151,7 @@ func TestRotatedKubeconfig(t *testing.T) {
 	}
 }
 
-// TestHostileMember verifies that a malicious server that is registered as a cluster learns nothing and cannot
+// TestHostileMember verifies that a malicious server that is registered as a cluster gets no information, and cannot
 // redirect a client.
 func TestHostileMember(t *testing.T) {
 	s, elsewhere := newStandin(t), newStandin(t)
@@ -187,7 +188,7 @@ func TestHostileMember(t *testing.T) {
 	p.becomes(t, fixture.Patience, c.Name, path, wire.OK)
 }
 
-// inflate responds with a compressed text that repeats a part up to a size.
+// inflate sends a compressed text. The text consists of begin, repetitions of again up to a size, and end.
 func inflate(w http.ResponseWriter, begin, again, end string, size int) {
 	w.Header().Set("Content-Encoding", "gzip")
 	compressed := gzip.NewWriter(w)
@@ -200,7 +201,7 @@ func inflate(w http.ResponseWriter, begin, again, end string, size int) {
 	_, _ = io.WriteString(compressed, end)
 }
 
-// TestRefusedAddress verifies that an address that the policy denies is not dialed, in any notation.
+// TestRefusedAddress verifies that KubeVision does not connect to an address that the policy denies, in any notation.
 func TestRefusedAddress(t *testing.T) {
 	s := newStandin(t)
 	p, c := onStandin(t, s)
@@ -223,8 +224,8 @@ func TestRefusedAddress(t *testing.T) {
 	}
 }
 
-// TestUntrustedServer verifies that a server whose certificate is not signed by the kubeconfig's authority receives
-// no request.
+// TestUntrustedServer verifies that a server receives no request if its certificate is not signed by the certificate
+// authority in the kubeconfig.
 func TestUntrustedServer(t *testing.T) {
 	s := newStandin(t)
 	config := s.config(registeredToken)

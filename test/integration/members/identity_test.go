@@ -40,7 +40,7 @@ func identityOf(t *testing.T, c client.Client) string {
 	return string(ns.UID)
 }
 
-// theHost returns the control plane on which KubeVision runs.
+// theHost returns the control plane in which KubeVision runs.
 func theHost() *plane { return &plane{Cluster: env.Cluster, admin: env.Client} }
 
 // registerAs registers a cluster under a name.
@@ -69,8 +69,8 @@ func registerAs(
 	return c
 }
 
-// disputed waits until a registration is rejected because of its identity, while the other one has the condition and
-// remains in use. Both have an event that names the other registration.
+// disputed waits until a registration is rejected because of its identity. The other registration must have the
+// condition, and remain in use. Both must have an event that names the other registration.
 func disputed(t *testing.T, newer, older *kubevisionv1alpha1.KubeVisionCluster) {
 	t.Helper()
 	const reason = kubevisionv1alpha1.ReasonIdentityConflict
@@ -125,7 +125,7 @@ func undisputed(t *testing.T, c *kubevisionv1alpha1.KubeVisionCluster) {
 	})
 }
 
-// bindSelected binds users to a role in the whole clusters that have a label.
+// bindSelected binds users to a role in all clusters with a label.
 func bindSelected(
 	t *testing.T, role string, clusterLabels map[string]string, p *person,
 ) *kubevisionv1alpha1.KubeVisionRoleBinding {
@@ -141,7 +141,7 @@ func bindSelected(
 	return b
 }
 
-// isGranted returns true if a plane has the cluster-wide grant of a binding.
+// isGranted returns true if a cluster has the cluster-wide grant of a binding.
 func (p *plane) isGranted(ctx context.Context, b *kubevisionv1alpha1.KubeVisionRoleBinding) (bool, error) {
 	err := p.admin.Get(ctx, client.ObjectKey{Name: grantName + b.Name}, &rbacv1.ClusterRoleBinding{})
 	if apierrors.IsNotFound(err) {
@@ -161,8 +161,8 @@ func (p *plane) granted(t *testing.T, b *kubevisionv1alpha1.KubeVisionRoleBindin
 	})
 }
 
-// TestHostIsNotClaimed verifies that a false server that claims the identity of the host, with a label that an
-// administrator's binding selects, causes no grant on the host.
+// TestHostIsNotClaimed verifies that a false server that claims the identity of the host causes no grant on the host,
+// even if an administrator's binding selects a label of its registration.
 func TestHostIsNotClaimed(t *testing.T) {
 	set().HostCluster(t, "host")
 	host := &kubevisionv1alpha1.KubeVisionCluster{ObjectMeta: metav1.ObjectMeta{Name: "host"}}
@@ -196,7 +196,7 @@ func TestHostIsNotClaimed(t *testing.T) {
 	if got := falsified.written(); len(got) > 0 {
 		t.Errorf("the false server was sent %v", got)
 	}
-	// A registration of the host with its kubeconfig does not become the host's registration either.
+	// A registration of the host with its kubeconfig does not become the valid registration of the host, either.
 	again := register(t, env.Cluster.Config(), sandbox)
 	disputed(t, again, host)
 	unregister(t, c)
@@ -204,8 +204,8 @@ func TestHostIsNotClaimed(t *testing.T) {
 	undisputed(t, host)
 }
 
-// TestHostIsRegisteredOnce verifies that a second registration with inCluster, with a label that an administrator's
-// binding selects, causes no grant.
+// TestHostIsRegisteredOnce verifies that a second registration with inCluster causes no grant, even if an
+// administrator's binding selects one of its labels.
 func TestHostIsRegisteredOnce(t *testing.T) {
 	set().HostCluster(t, "host")
 	host := &kubevisionv1alpha1.KubeVisionCluster{ObjectMeta: metav1.ObjectMeta{Name: "host"}}
@@ -229,8 +229,8 @@ func TestHostIsRegisteredOnce(t *testing.T) {
 	}
 }
 
-// TestMemberIsNotClaimed verifies that a false server that claims the identity of a member receives no requests for the
-// member, for each order of the names; that a revocation takes effect on the member; and that the end of either
+// TestMemberIsNotClaimed verifies the effects of a false server that claims the identity of a member, for each order of
+// the names. It receives no requests for the member, a revocation takes effect on the member, and the end of either
 // registration affects only its own cluster.
 func TestMemberIsNotClaimed(t *testing.T) {
 	member := theOther(t)
@@ -266,18 +266,18 @@ func TestMemberIsNotClaimed(t *testing.T) {
 	if got := falsified.written(); len(got) > 0 {
 		t.Errorf("the false server was sent %v", got)
 	}
-	falsified.stop() // otherwise it would be the only one with that identity
+	falsified.stop() // otherwise, it would be the only registration with that identity
 	unregister(t, prod)
 	nothingLeft(t, member)
 }
 
-// TestTwinNeedsProof verifies that a second registration of a member with another kubeconfig is the same target, also
-// after a change of either kubeconfig; that it is no longer the same target when its kubeconfig leads to a false
-// server; and that a later registration with its name is not the same target.
+// TestTwinNeedsProof verifies that a second registration of a member with another kubeconfig is the same target, even
+// after a change of either kubeconfig. It must no longer be the same target when its kubeconfig leads to a false
+// server. A later registration with its name must not be the same target.
 func TestTwinNeedsProof(t *testing.T) {
 	member := theOther(t)
 	f := newFront(t, member)
-	// before the registrations, whose cleanup needs them
+	// The tokens are requested before the registrations, because the cleanup of the registrations needs them.
 	tokens := []string{member.token(t), member.token(t), member.token(t)}
 	falsified := newImpostor(t, theHost(), identityOf(t, member.admin))
 	prod := register(t, member.Config(), nil)
@@ -324,7 +324,7 @@ func TestTwinNeedsProof(t *testing.T) {
 	}
 }
 
-// noNonces fails if a proof has left a Secret.
+// noNonces fails the test if the Secret of a proof remains.
 func noNonces(t *testing.T, member *plane) {
 	t.Helper()
 	fixture.Eventually(t, "wait until the Secrets of proofs are gone", func(ctx context.Context) error {
@@ -341,8 +341,8 @@ func noNonces(t *testing.T, member *plane) {
 	})
 }
 
-// TestTwinWithoutTheHolder disconnects the registration that holds the identity. It verifies that a registration with a
-// proof replaces it, and that a registration without a proof waits.
+// TestTwinWithoutTheHolder verifies that, if the registration that holds the identity is disconnected, a registration
+// with a proof replaces it, and a registration without a proof waits.
 func TestTwinWithoutTheHolder(t *testing.T) {
 	member := theOther(t)
 	prod := register(t, member.Config(), nil)
@@ -366,9 +366,8 @@ func TestTwinWithoutTheHolder(t *testing.T) {
 		ready(t, c)
 		undisputed(t, c)
 	}
-	p.becomes(t, fixture.Patience, twin.Name, "/resources/pods", wire.OK) // after the proof over another connection
-	// After the deletion of the holder, a proven registration holds the identity, and no grant is removed from the
-	// cluster.
+	p.becomes(t, fixture.Patience, twin.Name, "/resources/pods", wire.OK) // the proof uses another connection
+	// After the deletion of the holder, a proven registration holds the identity, and the grants on the cluster remain.
 	unregister(t, prod)
 	if e, err := p.get(t.Context(), twin.Name, "/resources/pods"); err != nil || e.Code != wire.OK {
 		t.Errorf("after the end of the first registration: code %d: %s (%v)", e.Code, e.Message, err)

@@ -15,8 +15,7 @@ import (
 	"k8s.io/client-go/rest"
 )
 
-// impostor is a front that presents an identity other than that of the cluster behind it. It records the writes that
-// pass through it.
+// impostor is a proxy for a cluster that presents another identity. It records the writes that it forwards.
 type impostor struct {
 	*front
 
@@ -52,12 +51,12 @@ func newImpostor(t *testing.T, behind *plane, claims string) *impostor {
 
 func (i *impostor) config() *rest.Config { return i.front.config(i.token) }
 
-// stop makes the impostor stop responding.
+// stop makes the impostor respond no more.
 func (i *impostor) stop() {
 	i.set(func(http.Handler, http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })
 }
 
-// written returns the writes that went through the impostor.
+// written returns the writes that the impostor has forwarded.
 func (i *impostor) written() []string {
 	i.mu.Lock()
 	defer i.mu.Unlock()

@@ -22,9 +22,8 @@ import (
 	"github.com/kubevision-io/kubevision/test/environment"
 )
 
-// fill creates RoleBindings of 1.25 MiB with the labels of a role binding of KubeVision, and with finalizers that
-// prevent their immediate deletion. Any user with the right to write RoleBindings in one namespace of the member can do
-// this.
+// fill creates RoleBindings of 1.25 MiB with the labels of KubeVision's RoleBindings, and with finalizers that prevent
+// their immediate deletion. Any user who may write RoleBindings in one namespace of the member can create them.
 func (p *plane) fill(tb testing.TB, namespace, binding string, count int) {
 	tb.Helper()
 	tb.Cleanup(func() { p.unfill(tb, namespace, count) })
@@ -68,7 +67,7 @@ func skipRace(t *testing.T) {
 	}
 }
 
-// TestLabelledObjectsKeepNoRights verifies that large objects on a member that imitate KubeVision's objects do not
+// TestLabelledObjectsKeepNoRights verifies that large objects on a member that resemble KubeVision's objects do not
 // prevent a revocation.
 func TestLabelledObjectsKeepNoRights(t *testing.T) {
 	skipRace(t)
@@ -93,8 +92,8 @@ func TestLabelledObjectsKeepNoRights(t *testing.T) {
 	p.becomes(t, fixture.Patience, c.Name, path, wire.NamespaceForbidden)
 }
 
-// TestLimitExceeded verifies that a member that sends more than the controllers can hold cannot be used, because the
-// controllers cannot revoke rights on it.
+// TestLimitExceeded verifies that a member that sends more objects than the controllers can hold cannot be used,
+// because the controllers cannot revoke rights on it.
 func TestLimitExceeded(t *testing.T) {
 	skipRace(t)
 	member := theOther(t)

@@ -35,7 +35,7 @@ const (
 	repairTime = 5 * time.Second
 	// collection bounds the time until a deleted namespace is gone, so that it can be created again.
 	collection = 90 * time.Second
-	// noticed bounds the time until an unreachable cluster is detected.
+	// noticed bounds the time until the controllers detect that a cluster is unreachable.
 	noticed = 60 * time.Second
 )
 
@@ -47,7 +47,7 @@ func TestMain(m *testing.M) {
 
 func set() fixture.Set { return fixture.Set{Client: env.Client} }
 
-// plane is the other control plane, with a client with its administrator's rights.
+// plane is a control plane with a client of its administrator.
 type plane struct {
 	*localcluster.Cluster
 
@@ -114,7 +114,7 @@ func registerText(
 	return c
 }
 
-// unregister deletes a cluster and waits until it is gone, while its Secret still exists.
+// unregister deletes a registration and waits until it is gone. The Secret of the cluster still exists.
 func unregister(tb testing.TB, c *kubevisionv1alpha1.KubeVisionCluster) {
 	tb.Helper()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(tb.Context()), time.Minute)
@@ -133,7 +133,7 @@ func unregister(tb testing.TB, c *kubevisionv1alpha1.KubeVisionCluster) {
 	}
 }
 
-// condition waits until a condition of the cluster has a status and, unless it is empty, a reason.
+// condition waits until a condition of the cluster has a status, and a reason unless reason is empty.
 func condition(
 	tb testing.TB, c *kubevisionv1alpha1.KubeVisionCluster, within time.Duration, name string,
 	status metav1.ConditionStatus, reason string,
@@ -203,7 +203,7 @@ func (p *person) code(tb testing.TB, cluster, path string) int {
 	return e.Code
 }
 
-// becomes waits until a GET is answered with a code.
+// becomes waits until the response to a GET has a code.
 func (p *person) becomes(tb testing.TB, within time.Duration, cluster, path string, code int) {
 	tb.Helper()
 	var last wire.Envelope

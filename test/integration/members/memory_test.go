@@ -39,8 +39,8 @@ func peak(t *testing.T, pid int) uint64 {
 	return memory.Peak >> 20
 }
 
-// shortAttack is the length below which tests do not wait for the recovery of a member that has exceeded its limit,
-// because the controllers do not read from it for half a minute.
+// shortAttack is the duration of an attack below which tests do not wait until a member that has exceeded its limit
+// recovers. The wait takes half a minute, because the controllers do not read from such a member for that time.
 const shortAttack = 5 * time.Second
 
 // limitExceeded returns true if a member has exceeded its limit.
@@ -53,7 +53,7 @@ func limitExceeded(t *testing.T, c *kubevisionv1alpha1.KubeVisionCluster) bool {
 	return reachable != nil && reachable.Reason == kubevisionv1alpha1.ReasonLimitExceeded
 }
 
-// pour writes a prefix, and then a piece repeatedly until the other side closes the connection, or up to a gigabyte.
+// pour writes begin, and then piece repeatedly, until the client closes the connection or a gigabyte was written.
 func pour(w http.ResponseWriter, compressed bool, begin, piece string) {
 	w.Header().Set("Content-Type", "application/json")
 	to := io.Writer(w)
@@ -74,8 +74,8 @@ func pour(w http.ResponseWriter, compressed bool, begin, piece string) {
 	}
 }
 
-// TestMemoryOfControllers verifies that excessive data from a member affects only its own condition, and not the
-// memory of the program.
+// TestMemoryOfControllers verifies that excessive data from a member affect only the conditions of the member, and not
+// the memory of the program.
 func TestMemoryOfControllers(t *testing.T) {
 	if environment.DetectsRaces() {
 		t.Skip("the race detector needs several times the memory; make test-limits runs this test without it")
@@ -181,7 +181,7 @@ func TestMemoryOfControllers(t *testing.T) {
 	}
 }
 
-// TestMemoryOfManyMembers verifies the common memory limit of members that each stay below their own limit.
+// TestMemoryOfManyMembers verifies the common memory limit of members that do not exceed their own limits.
 func TestMemoryOfManyMembers(t *testing.T) {
 	if environment.DetectsRaces() {
 		t.Skip("the race detector needs several times the memory; make test-limits runs this test without it")
@@ -222,8 +222,8 @@ func TestMemoryOfManyMembers(t *testing.T) {
 	}
 }
 
-// manyRoles responds with the metadata of ClusterRoles that are charged with about 110 MiB. It sends no changes. Labels
-// need more memory than other parts of objects.
+// manyRoles responds with the metadata of ClusterRoles that are charged with about 110 MiB, and sends no changes. The
+// metadata consist of labels, because labels need more memory than other fields.
 func manyRoles(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
 	const object = `{"type":"%s","object":{"kind":"PartialObjectMetadata","apiVersion":"meta.k8s.io/v1",` +

@@ -18,9 +18,9 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// TestNamesOfTheHostAreNotThoseOfAMember binds readonly to a ServiceAccount of the host, in every form in which a
-// subject can name it, on a member that grants all rights to its own ServiceAccount of that name. The account of the
-// host must not get these rights.
+// TestNamesOfTheHostAreNotThoseOfAMember verifies that a ServiceAccount of the host does not get the rights of the
+// ServiceAccount with the same name on a member. A binding grants readonly to the account of the host, with each kind
+// of subject that can name it, and the member grants all rights to its own account.
 func TestNamesOfTheHostAreNotThoseOfAMember(t *testing.T) {
 	member := theOther(t)
 	c := register(t, member.Config(), nil)
@@ -65,7 +65,7 @@ func TestNamesOfTheHostAreNotThoseOfAMember(t *testing.T) {
 	}
 }
 
-// giveAll grants all rights on the member to the ServiceAccount of this name and to its group.
+// giveAll grants all rights on the member to the ServiceAccount and to its group.
 func giveAll(tb testing.TB, member *plane, account *corev1.ServiceAccount) {
 	tb.Helper()
 	member.set().Create(tb, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: account.Namespace}})

@@ -23,14 +23,14 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// answerTime bounds the response to a request for an unreachable cluster.
+// answerTime bounds the time of a response to a request for an unreachable cluster.
 const answerTime = 2 * time.Second
 
 // aggregationPatience bounds the wait for rules of aggregated roles after an outage of the API server.
 const aggregationPatience = 2 * time.Minute
 
-// TestMemberStops verifies that a stopped member is reported at once, does not affect others, and recovers without
-// intervention.
+// TestMemberStops verifies that a stopped member is reported immediately, does not affect other clusters, and recovers
+// without intervention.
 func TestMemberStops(t *testing.T) {
 	member := theOther(t)
 	set().HostCluster(t, "host")
@@ -76,7 +76,7 @@ func TestMemberStops(t *testing.T) {
 		kubevisionv1alpha1.ReasonProbeFailed)
 	condition(t, c, noticed, kubevisionv1alpha1.ReadyCondition, metav1.ConditionFalse,
 		kubevisionv1alpha1.ReasonProbeFailed)
-	// A revocation during the outage does not wait for the member, and takes effect when the member is available.
+	// A revocation during the outage does not wait for the member. It takes effect when the member responds again.
 	set().Delete(t, gone)
 	set().Gone(t, gone)
 
@@ -93,7 +93,7 @@ func TestMemberStops(t *testing.T) {
 	})
 }
 
-// TestMemberRemoved verifies that nothing is left on a member that is no longer registered.
+// TestMemberRemoved verifies that no object of KubeVision remains on a member that is no longer registered.
 func TestMemberRemoved(t *testing.T) {
 	member := theOther(t)
 	awaitAggregation(t, member)
@@ -112,8 +112,8 @@ func TestMemberRemoved(t *testing.T) {
 	}
 }
 
-// awaitAggregation waits until the kube-controller-manager of a cluster aggregates the rules of roles. After an outage
-// of the API server in another test, it may take up to a minute until it watches ClusterRoles again.
+// awaitAggregation waits until kube-controller-manager of a cluster aggregates the rules of roles. After an outage of
+// the API server in another test, it may take a minute until it watches ClusterRoles again.
 func awaitAggregation(t *testing.T, member *plane) {
 	t.Helper()
 	name := fixture.Name("aggregated")
@@ -142,7 +142,7 @@ func awaitAggregation(t *testing.T, member *plane) {
 	}
 }
 
-// nothingLeft fails if the cluster has any objects of KubeVision.
+// nothingLeft fails the test if the cluster has any object of KubeVision.
 func nothingLeft(t *testing.T, member *plane) {
 	t.Helper()
 	if err := localcluster.Poll(t.Context(), collection, "wait for everything to be removed",
@@ -160,13 +160,13 @@ func nothingLeft(t *testing.T, member *plane) {
 	}
 }
 
-// TestMemberAbandoned verifies that the registration of a permanently lost cluster can be deleted.
+// TestMemberAbandoned verifies that the registration of a permanently unreachable cluster can be deleted.
 func TestMemberAbandoned(t *testing.T) {
 	member := theOther(t)
 	config := member.Config()
 	c := register(t, config, nil)
 	ready(t, c)
-	// From here the kubeconfig leads to no server.
+	// From now on, the kubeconfig contains the address of no server.
 	secret := &corev1.Secret{}
 	if err := env.Client.Get(t.Context(), client.ObjectKey{Namespace: fixture.SystemNamespace, Name: c.Name},
 		secret); err != nil {
@@ -201,7 +201,7 @@ func TestMemberAbandoned(t *testing.T) {
 		}
 		return fmt.Errorf("no event reports the objects left on %s", c.Name)
 	})
-	// After another registration the cluster is cleaned up.
+	// The cluster is cleaned up after another registration.
 	again := register(t, config, nil)
 	ready(t, again)
 	unregister(t, again)

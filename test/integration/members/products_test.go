@@ -28,8 +28,8 @@ type product struct {
 	short                         []string
 }
 
-// products returns kinds of products that are often installed together with KubeVision. Dashboards use many of their
-// names, too.
+// products returns kinds of products that are often installed together with KubeVision. Dashboards also use many of
+// their names.
 func products() []product {
 	return []product{
 		{"clusters", "cluster", "Cluster", "postgresql.cnpg.io", nil},
@@ -64,7 +64,7 @@ func products() []product {
 
 func (p product) names() []string { return append([]string{p.plural, p.singular}, p.short...) }
 
-// define creates the definition.
+// define creates the definition of the kind.
 func (p product) define(t *testing.T, s fixture.Set) {
 	t.Helper()
 	names := map[string]any{"plural": p.plural, "singular": p.singular, "kind": p.kind}
@@ -113,7 +113,7 @@ func newKubectl(t *testing.T, c *localcluster.Cluster, config *rest.Config) *kub
 	return s
 }
 
-// run returns the output of kubectl, including its errors.
+// run returns the standard output and the error output of kubectl.
 func (s *kubectlCommand) run(t *testing.T, args ...string) string {
 	t.Helper()
 	args = append([]string{"--kubeconfig=" + s.kubeconfig, "--cache-dir=" + s.cache}, args...)
@@ -128,13 +128,13 @@ func (s *kubectlCommand) run(t *testing.T, args ...string) string {
 
 // TestOtherProductsKeepTheirNames verifies that each plural, singular and short name of another product has the same
 // meaning with and without KubeVision in the cluster, and that the names in the paths of KubeVision's API do not hide
-// kinds of others.
+// kinds of other products.
 func TestOtherProductsKeepTheirNames(t *testing.T) {
 	member := theOther(t)
 	others := products()
 	for i, name := range segments(t) {
 		if name == "watch" || name == "proxy" {
-			continue // kube-apiserver reads these in paths as verbs, so that no kind can have such a name
+			continue // kube-apiserver reads these segments as verbs, so no kind can have such a name
 		}
 		kind := fmt.Sprintf("Neighbour%d", i)
 		others = append(others, product{name, strings.TrimSuffix(name, "s"), kind, "zz.example.com", nil})

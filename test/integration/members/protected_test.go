@@ -25,7 +25,7 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// newEditor creates a user with the role editor through the API, as an administrator: dev on every cluster.
+// newEditor creates a user with the role editor, which is dev on every cluster, with the API as an administrator.
 func newEditor(tb testing.TB) *person {
 	tb.Helper()
 	const host = "host"
@@ -58,7 +58,7 @@ func newEditor(tb testing.TB) *person {
 	return p
 }
 
-// kubectl returns a client of a cluster that acts as a KubeVision user without KubeVision.
+// kubectl returns a client that sends requests as a KubeVision user directly to a cluster.
 func kubectl(tb testing.TB, config *rest.Config, user string) kubernetes.Interface {
 	tb.Helper()
 	as := rest.CopyConfig(config)
@@ -71,9 +71,9 @@ func kubectl(tb testing.TB, config *rest.Config, user string) kubernetes.Interfa
 	return c
 }
 
-// TestEditorStaysOutOfProtectedNamespaces verifies that a user who is dev on all clusters can work in old and new
-// namespaces, and can only read objects that are not secret in those of KubeVision and Kubernetes, on the host and on
-// a member, through the API and directly.
+// TestEditorStaysOutOfProtectedNamespaces verifies the rights of a user with dev on all clusters, on the host and on a
+// member, through the API and directly. The user can work in old and new namespaces. In the namespaces of KubeVision
+// and Kubernetes, the user can only read objects other than Secrets.
 func TestEditorStaysOutOfProtectedNamespaces(t *testing.T) {
 	member := theOther(t)
 	c := register(t, member.Config(), nil)
@@ -117,14 +117,15 @@ func makePod(t *testing.T, as kubernetes.Interface, namespace string) error {
 		ObjectMeta: metav1.ObjectMeta{Name: fixture.Name("pod")},
 		Spec:       corev1.PodSpec{Containers: []corev1.Container{{Name: "c", Image: "none"}}},
 	}
-	// The default ServiceAccount, without which no Pod is admitted, is created shortly after its namespace.
+	// Pods are admitted when the default ServiceAccount of the namespace exists, shortly after the creation of the
+	// namespace.
 	return localcluster.Poll(t.Context(), repairTime, "make a Pod", func(ctx context.Context) error {
 		_, err := as.CoreV1().Pods(namespace).Create(ctx, pod, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
 		return err
 	})
 }
 
-// refused makes calls with which a user could gain more rights, and expects them to be forbidden.
+// refused fails the test unless calls with which a user could gain rights are forbidden.
 func refused(t *testing.T, as kubernetes.Interface, namespace string) {
 	t.Helper()
 	core := as.CoreV1()
@@ -147,7 +148,7 @@ func refused(t *testing.T, as kubernetes.Interface, namespace string) {
 		"create a Pod": pod, "get a Secret": secret, "list Secrets": secrets, "patch a Secret": patch,
 		"get a token": token,
 	} {
-		// Admission rejects some of these as well. The test verifies that RBAC does.
+		// Admission also rejects some of these calls. The test verifies that RBAC rejects them.
 		if !apierrors.IsForbidden(err) || !strings.Contains(err.Error(), " cannot ") {
 			t.Errorf("%s in %s: %v", what, namespace, errors.Join(err))
 		}

@@ -59,8 +59,8 @@ func setReadCache(tb testing.TB, c *kubevisionv1alpha1.KubeVisionCluster, mode k
 	}
 }
 
-// TestReaderOfAMember verifies that the account of the read cache can only read what its bindings allow, and no
-// Secrets, and that it is removed when the cache is disabled.
+// TestReaderOfAMember verifies that the account of the read cache can read only the objects that its bindings allow,
+// and no Secrets, and that it is removed when the cache is disabled.
 func TestReaderOfAMember(t *testing.T) {
 	member := theOther(t)
 	c := register(t, member.Config(), nil)
@@ -77,7 +77,7 @@ func TestReaderOfAMember(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// as soon as the API server knows the bindings
+	// The API server may use the bindings with a delay.
 	fixture.Eventually(t, "read Pods and nodes", func(context.Context) error {
 		if !reads(t, reader, "/api/v1/pods?limit=1") || !reads(t, reader, "/api/v1/nodes?limit=1") {
 			return errors.New("they are not read")
@@ -96,7 +96,7 @@ func TestReaderOfAMember(t *testing.T) {
 		"/healthz": false,
 		"/apis/authentication.k8s.io/v1/tokenreviews":  false,
 		"/api/v1/namespaces/default/pods/x/proxy/":     false,
-		"/apis/coordination.k8s.io/v1/leases?limit=10": false, // no part of view
+		"/apis/coordination.k8s.io/v1/leases?limit=10": false, // the role view does not contain it
 	} {
 		if got := reads(t, reader, path); got != want {
 			t.Errorf("%s is read: %t", path, got)
@@ -131,7 +131,7 @@ func TestReaderOfAMember(t *testing.T) {
 	fixture.Eventually(t, "see that there is no reader", noReader(connections, c.Name))
 }
 
-// reads returns true if the API server answers a GET request with success.
+// reads returns true if the API server responds to a GET with success.
 func reads(tb testing.TB, reader *clusters.Reader, path string) bool {
 	tb.Helper()
 	r, err := http.NewRequestWithContext(tb.Context(), http.MethodGet, reader.Config.Host+path, http.NoBody)
@@ -147,8 +147,8 @@ func reads(tb testing.TB, reader *clusters.Reader, path string) bool {
 	return answer.StatusCode == http.StatusOK
 }
 
-// TestMemberWithoutTheRightToBind verifies that a kubeconfig which may not create the account does not prevent the
-// cluster from becoming ready.
+// TestMemberWithoutTheRightToBind verifies that a cluster becomes Ready even if its kubeconfig does not allow the
+// creation of the account.
 func TestMemberWithoutTheRightToBind(t *testing.T) {
 	member := theOther(t)
 	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: metav1.NamespaceDefault,
@@ -187,8 +187,8 @@ func TestMemberWithoutTheRightToBind(t *testing.T) {
 	ready(t, c)
 }
 
-// TestTwinDisablesTheReadCache verifies that two registrations of one cluster share the account without overwriting
-// each other.
+// TestTwinDisablesTheReadCache verifies that two registrations of one cluster share the account, and do not revert each
+// other's changes.
 func TestTwinDisablesTheReadCache(t *testing.T) {
 	member := theOther(t)
 	one, two := register(t, member.Config(), nil), register(t, member.Config(), nil)

@@ -20,11 +20,11 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// refusedKubeconfig is a kubeconfig with more effects than access to a cluster.
+// refusedKubeconfig is a kubeconfig with fields that have effects beyond access to a cluster.
 type refusedKubeconfig struct {
 	// user and cluster are additional fields, in YAML.
 	user, cluster string
-	// want is the whole expected message, so that it cannot reveal whether a file exists.
+	// want is the complete expected message. The message must not reveal whether a file exists.
 	want string
 }
 
@@ -70,8 +70,8 @@ func (r refusedKubeconfig) write(good string) string {
 }
 
 // TestRefusedKubeconfigs verifies that a kubeconfig that would run a program, read a file, impersonate a user or trust
-// any server has no effect, in any notation: the API rejects it, the controllers report the reason in the status, and
-// the server does not connect with it.
+// any server has no effect, in any notation. The API must reject it, the controllers must report the reason in the
+// status, and the server must not connect with it.
 func TestRefusedKubeconfigs(t *testing.T) {
 	s := newStandin(t)
 	text, err := localcluster.Kubeconfig(s.config(registeredToken))

@@ -20,7 +20,7 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// endTime bounds requests in progress on a cluster after the end of its registration.
+// endTime bounds the time between the end of a registration and the end of requests in progress on the cluster.
 const endTime = 5 * time.Second
 
 // outcome is the result of a request that was sent in the background.
@@ -39,8 +39,8 @@ func (p *person) inBackground(tb testing.TB, cluster, path string) <-chan outcom
 	return out
 }
 
-// holding does not respond until the client disconnects or the channel is closed. It reports each request that
-// arrives.
+// holding returns a handler that does not respond until the client disconnects or the channel is closed. It reports
+// each request that arrives.
 func holding(arrived chan<- struct{}, release <-chan struct{}) http.HandlerFunc {
 	return func(_ http.ResponseWriter, r *http.Request) {
 		for to := arrived; ; to = nil {
@@ -67,8 +67,8 @@ func receive[T any](tb testing.TB, within time.Duration, what string, from <-cha
 	}
 }
 
-// TestRemovalEndsRequests verifies that requests in progress on a cluster end with its registration, and that a later
-// registration of the same name does not receive them.
+// TestRemovalEndsRequests verifies that requests in progress on a cluster end when its registration ends, and that a
+// later registration with the same name does not receive them.
 func TestRemovalEndsRequests(t *testing.T) {
 	const path = "/namespaces/default/resources/pods"
 	old, fresh := newStandin(t), newStandin(t)
@@ -123,8 +123,8 @@ func secretFor(tb testing.TB, s *standin, token string) string {
 	return secret.Name
 }
 
-// TestRemovalEndsConnections verifies that neither program keeps a connection, or a watch that would reconnect, to a
-// cluster that is not registered.
+// TestRemovalEndsConnections verifies that neither program keeps a connection to a cluster that is not registered, or a
+// watch that would connect again.
 func TestRemovalEndsConnections(t *testing.T) {
 	member := theOther(t)
 	f := newFront(t, member)
@@ -148,7 +148,7 @@ func TestRemovalEndsConnections(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, before := f.traffic()
-	time.Sleep(2 * time.Second) // a remaining watch would reconnect within that time
+	time.Sleep(2 * time.Second) // a remaining watch would connect again within this time
 	if n, after := f.traffic(); n > 0 || after > before {
 		t.Errorf("%d connections and %d requests after the end of the registration", n, after-before)
 	}

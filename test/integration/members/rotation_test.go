@@ -16,8 +16,8 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// TestRotationUnderLoad verifies that no request fails while a kubeconfig is replaced repeatedly, that each
-// replacement needs few handshakes, and that other changes of the Secret need none.
+// TestRotationUnderLoad verifies that no request fails while a kubeconfig is replaced repeatedly, that each replacement
+// requires few TLS handshakes, and that other changes of the Secret require none.
 func TestRotationUnderLoad(t *testing.T) {
 	const rotations, path = 20, "/namespaces/default/resources/pods"
 	s := newStandin(t)

@@ -28,8 +28,9 @@ func namesOf(list client.ObjectList) []string {
 	return out
 }
 
-// TestMemberSelectors verifies that clusters and namespaces that begin to match get their grant, and lose it with the
-// label. Two registrations of one cluster are one target: neither removes a grant that the other needs.
+// TestMemberSelectors verifies that clusters and namespaces get a grant when their labels begin to match a selector,
+// and lose it when they no longer match. Two registrations of one cluster are one target: neither removes a grant that
+// the other requires.
 func TestMemberSelectors(t *testing.T) {
 	member := theOther(t)
 	key, value := "team", fixture.Name("team")
@@ -56,7 +57,7 @@ func TestMemberSelectors(t *testing.T) {
 		Labels: map[string]string{key: value}}}
 	member.set().Create(t, ns)
 	path := "/namespaces/" + ns.Name + "/resources/pods"
-	p.becomes(t, fixture.Patience, c.Name, path, wire.OK) // the roles are new, and Kubernetes aggregates their rules
+	p.becomes(t, fixture.Patience, c.Name, path, wire.OK) // Kubernetes must aggregate the rules of new roles
 	if code := p.code(t, twin.Name, path); code != wire.ClusterForbidden {
 		t.Errorf("by a registration that the binding does not select: code %d", code)
 	}
@@ -66,7 +67,7 @@ func TestMemberSelectors(t *testing.T) {
 	relabel(t, member.admin, ns, map[string]string{key: value})
 	p.becomes(t, repairTime, c.Name, path, wire.OK)
 
-	unregister(t, twin) // the grants of the other registration stay
+	unregister(t, twin) // the grants of the other registration remain
 	if code := p.code(t, c.Name, path); code != wire.OK {
 		t.Errorf("after the other registration is gone: code %d", code)
 	}

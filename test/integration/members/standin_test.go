@@ -26,8 +26,7 @@ const (
 	tokenPath  = "/api/v1/namespaces/kubevision-system/serviceaccounts/kubevision-impersonator/token"
 )
 
-// standin is a server that replaces a member and records requests. Its behaviour cannot be produced with a real API
-// server.
+// standin is a server that replaces a member and records requests. API servers do not show its behavior.
 type standin struct {
 	*httptest.Server
 
@@ -44,7 +43,7 @@ func newStandin(tb testing.TB) *standin {
 	return s
 }
 
-// answer replaces the handler of a path; nil restores the default.
+// answer replaces the handler of a path. Nil restores the default handler.
 func (s *standin) answer(path string, how http.HandlerFunc) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -92,7 +91,7 @@ func write(w http.ResponseWriter, body any) {
 	}
 }
 
-// of returns the recorded requests whose path has a suffix.
+// of returns the recorded requests whose paths have a suffix.
 func (s *standin) of(suffix string) []*http.Request {
 	s.mu.Lock()
 	defer s.mu.Unlock()

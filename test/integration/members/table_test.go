@@ -14,8 +14,8 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// TestMembersWithoutTables verifies that the server requests a Table with metadata only, and does not treat other
-// responses as one.
+// TestMembersWithoutTables verifies that the server requests a Table with metadata only, and does not accept other
+// responses as a Table.
 func TestMembersWithoutTables(t *testing.T) {
 	s := newStandin(t)
 	p, c := onStandin(t, s)

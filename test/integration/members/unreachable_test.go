@@ -29,16 +29,16 @@ import (
 )
 
 const (
-	// leak is a text from a member that no one else may see.
+	// leak is a text in responses of a member that must not appear in any other place.
 	leak = "answer-of-a-member-canary"
-	// slow is the fault of a member that responds slowly.
+	// slow is the name of the fault of a member that responds slowly.
 	slow = "slow"
-	// patience bounds the delay of a request by a member: the timeout of a call, and a margin for a slow machine.
+	// patience bounds the time of a request to a member: the timeout of a call, and a margin for a slow machine.
 	patience = 45 * time.Second
 )
 
-// ailing is a stand-in that was healthy at its registration. Afterwards it handles requests for pods as the test
-// requires.
+// ailing is a stand-in that responds correctly until its registration is complete. Then it responds to requests for
+// Pods as the test requires.
 type ailing struct {
 	*standin
 
@@ -55,7 +55,7 @@ func newAiling(t *testing.T) *ailing {
 		if c := a.certificate.Load(); c != nil {
 			return &tls.Config{Certificates: []tls.Certificate{*c}, MinVersion: tls.VersionTLS12}, nil
 		}
-		return nil, nil //nolint:nilnil // the server's own
+		return nil, nil //nolint:nilnil // the stand-in responds itself
 	}, MinVersion: tls.VersionTLS12}
 	a.StartTLS()
 	t.Cleanup(func() {
@@ -81,7 +81,8 @@ func (a *ailing) serve(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// answering responds with a status, a media type and a text, and with headers as alternating names and values.
+// answering returns a handler that responds with a status, a media type and a text. header contains names and values of
+// headers in turn.
 func answering(status int, mediaType, text string, header ...string) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", mediaType)
@@ -105,7 +106,7 @@ func failed(code int, reason metav1.StatusReason, message string) string {
 		message, reason, code)
 }
 
-// failures returns handlers that report an error as an API server does.
+// failures returns handlers that respond with an error of an API server.
 func failures() map[string]http.HandlerFunc {
 	typed := func(code int, reason metav1.StatusReason, header ...string) http.HandlerFunc {
 		return answering(code, "application/json", failed(code, reason, timedOut), header...)
@@ -121,7 +122,7 @@ func failures() map[string]http.HandlerFunc {
 	}
 }
 
-// faults returns handlers of servers that accept connections but are faulty.
+// faults returns handlers of servers that accept connections but respond incorrectly.
 func faults() map[string]http.HandlerFunc {
 	const text, jsonText = "text/html", "application/json"
 	return map[string]http.HandlerFunc{
@@ -147,7 +148,7 @@ func faults() map[string]http.HandlerFunc {
 	}
 }
 
-// cut announces a body of some bytes, and closes the connection after the first.
+// cut returns a handler that announces a body of some bytes, and closes the connection after the first byte.
 func cut(length int64) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
@@ -157,7 +158,7 @@ func cut(length int64) http.HandlerFunc {
 	}
 }
 
-// TestFailuresOfAnAPIServer verifies that the messages of errors of an API server are returned unchanged.
+// TestFailuresOfAnAPIServer verifies that the messages of an API server about its own failures are returned unchanged.
 func TestFailuresOfAnAPIServer(t *testing.T) {
 	for name, failure := range failures() {
 		t.Run(name, func(t *testing.T) {
@@ -181,8 +182,8 @@ func TestFailuresOfAnAPIServer(t *testing.T) {
 	}
 }
 
-// TestNothingIsFound verifies that a server which responds to every request with 404 does not count as an API server,
-// even if it was one before.
+// TestNothingIsFound verifies that a server that responds to all requests with 404 does not count as an API server,
+// even if it responded as an API server before.
 func TestNothingIsFound(t *testing.T) {
 	for name, answer := range map[string]http.HandlerFunc{
 		"text": answering(http.StatusNotFound, "text/plain", leak),
@@ -204,8 +205,8 @@ func TestNothingIsFound(t *testing.T) {
 	}
 }
 
-// TestUnreachable verifies that a member which does not respond as an API server is reported as unreachable, in time,
-// and without further details.
+// TestUnreachable verifies that a member that does not respond like an API server is reported as unreachable, in time,
+// and that the response contains no text of the member.
 func TestUnreachable(t *testing.T) {
 	for name, fault := range faults() {
 		t.Run(name, func(t *testing.T) {
@@ -220,16 +221,16 @@ func TestUnreachable(t *testing.T) {
 					t.Errorf("%s %s: the member received no request", r.Method, r.Path)
 				}
 				if name == slow {
-					break // the next requests would take as long, or fail without being sent
+					break // the next requests would take as long, or would fail without being sent
 				}
 			}
 		})
 	}
 }
 
-// TestUnreachableByCertificate verifies that a member with an expired certificate receives no requests.
+// TestUnreachableByCertificate verifies that a member whose certificate has expired receives no requests.
 func TestUnreachableByCertificate(t *testing.T) {
-	const renewed = "renewed" // a valid certificate, so that only the time makes the difference
+	const renewed = "renewed" // the certificate is valid, so that only the time differs
 	for name, end := range map[string]time.Duration{"expired": -time.Minute, "not valid yet": 2 * time.Hour,
 		renewed: 30 * time.Minute} {
 		t.Run(name, func(t *testing.T) {
@@ -249,8 +250,8 @@ func TestUnreachableByCertificate(t *testing.T) {
 	}
 }
 
-// issued returns a certificate that is signed by another one and has the same names. It is valid for an hour before the
-// given expiry.
+// issued returns a certificate that another certificate signs and that has the names of that certificate. It is valid
+// for an hour before its expiry.
 func issued(t *testing.T, good tls.Certificate, end time.Time) *tls.Certificate {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -269,7 +270,7 @@ func issued(t *testing.T, good tls.Certificate, end time.Time) *tls.Certificate 
 	return &tls.Certificate{Certificate: [][]byte{raw}, PrivateKey: key}
 }
 
-// podRequests returns requests of every kind for the pods of a cluster.
+// podRequests returns requests of all kinds for the Pods of a cluster.
 func podRequests(cluster string) []wire.Request {
 	path := wire.DirectPath + "/clusters/" + cluster + "/namespaces/default/resources/pods"
 	const (
@@ -287,7 +288,7 @@ func podRequests(cluster string) []wire.Request {
 	}
 }
 
-// unreachable expects that a request is answered with 50200 and with nothing from the member.
+// unreachable fails the test unless the response to a request has the code 50200 and contains no text of the member.
 func unreachable(t *testing.T, p *person, a *ailing, r wire.Request) wire.Envelope {
 	t.Helper()
 	r.Bearer = p.token

@@ -28,7 +28,8 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// everyRequest returns one request of each kind that reaches a member: reads, writes, batches, dry runs, searches.
+// everyRequest returns one request of each kind that is sent to a member: reads, writes, batches, dry runs and
+// searches.
 func everyRequest(cluster string) []wire.Request {
 	base := wire.DirectPath + "/clusters/" + cluster
 	const pod = `{"apiVersion":"v1","kind":"Pod","metadata":{"name":"one","namespace":"default"}}`
@@ -40,8 +41,8 @@ func everyRequest(cluster string) []wire.Request {
 	)
 }
 
-// TestUntypedAnswers verifies that a text from a member does not become a message of KubeVision unless it is a Status
-// of an API server. The code depends on the HTTP status.
+// TestUntypedAnswers verifies that a text from a member becomes a message of KubeVision only if it is a Status of an
+// API server. The code depends on the HTTP status.
 func TestUntypedAnswers(t *testing.T) {
 	typed := func(code int, kind, version string) string {
 		return fmt.Sprintf(`{"kind":%q,"apiVersion":%q,"status":"Failure","message":%q,"reason":"Forbidden","code":%d}`,
@@ -126,8 +127,8 @@ func TestTypedAnswers(t *testing.T) {
 	}
 }
 
-// TestNoAPIServer verifies that a server which responds to all requests in the same way does not count as an API
-// server, for any response.
+// TestNoAPIServer verifies that a server that gives the same response to all requests does not count as an API server,
+// for each kind of response.
 func TestNoAPIServer(t *testing.T) {
 	for name, answer := range map[string]http.HandlerFunc{
 		"an empty object": answering(http.StatusOK, "application/json", `{}`),
@@ -172,7 +173,7 @@ func TestNoAPIServer(t *testing.T) {
 	}
 }
 
-// silent expects that the status and the events of an object, and other texts, contain nothing from a member.
+// silent fails the test if the status or the events of an object, or another text, contain a text of a member.
 func silent(t *testing.T, o client.Object, status any, texts ...string) {
 	t.Helper()
 	raw, err := json.Marshal(status)
@@ -196,7 +197,7 @@ func silent(t *testing.T, o client.Object, status any, texts ...string) {
 	}
 }
 
-// falseServer is a proxy in front of a control plane that replaces some responses.
+// falseServer is a proxy for a control plane that replaces some responses.
 type falseServer struct {
 	*standin
 
@@ -249,8 +250,8 @@ func newFalseServer(t *testing.T, genuine *rest.Config) *falseServer {
 	return f
 }
 
-// TestControllersOfUntypedAnswers verifies that the conditions and events of clusters and bindings contain nothing
-// from a member.
+// TestControllersOfUntypedAnswers verifies that the conditions and events of clusters and bindings contain no text of a
+// member.
 func TestControllersOfUntypedAnswers(t *testing.T) {
 	member := theOther(t)
 	f := newFalseServer(t, member.Config())

@@ -60,7 +60,7 @@ func audited(t *testing.T, c *localcluster.Cluster) []auditEvent {
 	return out
 }
 
-// managers returns the field managers of an object that do not belong to Kubernetes.
+// managers returns the field managers of an object, without the field managers of Kubernetes.
 func managers(t *testing.T, c client.Client, o client.Object) []string {
 	t.Helper()
 	if err := c.Get(t.Context(), client.ObjectKeyFromObject(o), o); err != nil {
@@ -75,7 +75,7 @@ func managers(t *testing.T, c client.Client, o client.Object) []string {
 	return slices.Sorted(maps.Keys(found))
 }
 
-// TestClustersKnowWhoWrites verifies that on each cluster every write of a user has the field manager kubevision, and
+// TestClustersKnowWhoWrites verifies that each write of a user has the field manager kubevision on each cluster, and
 // that the audit log contains the client and the user.
 func TestClustersKnowWhoWrites(t *testing.T) {
 	const host = "host"
@@ -124,7 +124,7 @@ func TestClustersKnowWhoWrites(t *testing.T) {
 	}
 }
 
-// writeEverything changes objects with every endpoint that writes.
+// writeEverything changes objects with each endpoint that writes.
 func writeEverything(t *testing.T, p *person, cluster, ns, node string) {
 	t.Helper()
 	base := wire.DirectPath + "/clusters/" + cluster

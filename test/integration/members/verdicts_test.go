@@ -28,7 +28,7 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/fixture"
 )
 
-// revoked bounds the time for which a right may be used after its revocation.
+// revoked bounds the time for which a right can be used after its revocation.
 const revoked = time.Second
 
 func noReader(connections *clusters.Connections, cluster string) func(context.Context) error {
@@ -44,14 +44,14 @@ func noReader(connections *clusters.Connections, cluster string) func(context.Co
 	}
 }
 
-// reviewer counts access reviews on a member, and fails requests as a test requires.
+// reviewer is a proxy for a member that counts access reviews, and lets requests fail as a test requires.
 type reviewer struct {
 	reviews atomic.Int32
 	// silent is true if reviews get no response.
 	silent atomic.Bool
 
 	mu sync.Mutex
-	// network carries the requests of kubevision-reader until end is called.
+	// network is the context of the requests of kubevision-reader. They end when end is called.
 	network context.Context
 	end     context.CancelFunc
 }
@@ -98,7 +98,7 @@ func ofReader(r *http.Request) bool {
 		"system:serviceaccount:"+fixture.SystemNamespace+":"+readerName)
 }
 
-// judged is a user on a member behind a front, and the verdicts about the user.
+// judged is a user on a member behind a proxy, with the verdicts about the user.
 type judged struct {
 	*reviewer
 
@@ -120,7 +120,7 @@ func newJudged(t *testing.T) *judged {
 	ready(t, c)
 	condition(t, c, fixture.Patience, kubevisionv1alpha1.ClusterReadCacheCondition, metav1.ConditionTrue, "")
 	u := set().User(t, "judged")
-	set().Bind(t, "judged", fixture.Grant{ // a binding in another namespace allows KubeVision to impersonate the user
+	set().Bind(t, "judged", fixture.Grant{ // with a binding in another namespace, KubeVision may impersonate the user
 		Role: kubevisionv1alpha1.RoleReadonly, Subjects: fixture.KubeVisionUsers(u), Cluster: c.Name,
 		Namespaces: []string{"default"},
 	})
@@ -136,7 +136,7 @@ func listPodsIn(namespace string) authorizationv1.ResourceAttributes {
 	return authorizationv1.ResourceAttributes{Verb: "list", Version: "v1", Resource: "pods", Namespace: namespace}
 }
 
-// answer returns an error unless the verdict is the given one.
+// answer returns an error unless the verdict equals want.
 func (j *judged) answer(ctx context.Context, a authorizationv1.ResourceAttributes, want bool) error {
 	allowed, err := j.cache.AllowedStale(ctx, j.caller, a, time.Now(), viewerRoles)
 	if err == nil && allowed != want {
@@ -145,7 +145,7 @@ func (j *judged) answer(ctx context.Context, a authorizationv1.ResourceAttribute
 	return err
 }
 
-// within returns the time until the verdict is the given one. It fails the test after a second.
+// within waits until the verdict equals want, and returns the duration. It fails the test after a second.
 func (j *judged) within(t *testing.T, what string, want bool) {
 	t.Helper()
 	begun := time.Now()
@@ -162,7 +162,7 @@ func (j *judged) within(t *testing.T, what string, want bool) {
 	}
 }
 
-// awaitKept waits until verdicts are cached, so that repeated questions cause no reviews.
+// awaitKept waits until verdicts are cached, so that repeated requests cause no reviews.
 func (j *judged) awaitKept(t *testing.T, want bool) {
 	t.Helper()
 	fixture.Eventually(t, "keep the verdict", func(ctx context.Context) error {
@@ -189,7 +189,7 @@ func (j *judged) binding(role string) *rbacv1.RoleBinding {
 }
 
 // TestRevokedRightsEndVerdicts verifies that a right that is revoked on the member itself, by a change of any RBAC
-// object, is lost within a second, and that the same question causes no review before and after the change.
+// object, is lost within a second, and that repeated requests cause no reviews before and after the change.
 func TestRevokedRightsEndVerdicts(t *testing.T) {
 	j := newJudged(t)
 	admin := j.member.admin
@@ -239,8 +239,8 @@ func TestRevokedRightsEndVerdicts(t *testing.T) {
 	}
 }
 
-// TestNoVerdictWithoutAWatch verifies that each question causes a review while RBAC objects are not watched, and that
-// verdicts are cached again afterwards. An error is a denial with the code 50200.
+// TestNoVerdictWithoutAWatch verifies that each request causes a review while RBAC objects are not watched, and that
+// verdicts are cached again afterwards. An error must be a denial with the code 50200.
 func TestNoVerdictWithoutAWatch(t *testing.T) {
 	j := newJudged(t)
 	binding := j.binding("view")
@@ -269,8 +269,8 @@ func TestNoVerdictWithoutAWatch(t *testing.T) {
 	j.awaitKept(t, false)
 }
 
-// TestVerdictsOfAMemberThatIsGone verifies that an error is a denial, except for callers who were allowed the read just
-// before the outage, whose roles have not changed, and for objects from before the outage.
+// TestVerdictsOfAMemberThatIsGone verifies that an error of a review is a denial. The exceptions are callers who were
+// allowed the read just before the outage and whose roles have not changed, for objects from before the outage.
 func TestVerdictsOfAMemberThatIsGone(t *testing.T) {
 	j := newJudged(t)
 	j.member.set().Create(t, j.binding("view"))

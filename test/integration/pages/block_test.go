@@ -12,17 +12,17 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// kind is the way in which a block of a page is used.
+// kind is the use of a block of a page.
 type kind int
 
 const (
-	// data is shown and not run: a document or a part of one.
+	// data is shown and not run. It is a document or a part of a document.
 	data kind = iota
 	// script is a list of commands without their output.
 	script
-	// session is a list of commands with the prefix "$ ", each followed by its output.
+	// session is a list of commands with the prefix "$ ". Each command is followed by its output.
 	session
-	// manifest is applied.
+	// manifest is applied to the cluster.
 	manifest
 )
 
@@ -31,17 +31,17 @@ type block struct {
 	line int
 	kind kind
 	text string
-	// skipped is the reason for which the block is not run.
+	// skipped is the reason for which the test does not run the block.
 	skipped string
 }
 
 // step is one command of a block.
 type step struct {
 	command string
-	// output is the output that the page shows. A script shows none.
+	// output is the output that the page shows. It is empty in a script.
 	output string
 	shown  bool
-	// codes are the expected codes of the calls in a script.
+	// codes are the expected codes of the responses to the requests of a script.
 	codes []string
 }
 
@@ -50,7 +50,7 @@ var (
 	field  = regexp.MustCompile(`^[A-Za-z]+:`)
 )
 
-// parse returns the blocks of a page. A comment before a block contains the reason for which it is not run.
+// parse returns the blocks of a page. A comment before a block contains the reason for which the block is not run.
 func parse(page string) []block {
 	var out []block
 	var reason string
@@ -84,7 +84,7 @@ func parse(page string) []block {
 	return out
 }
 
-// begins returns true if a line after an empty one begins another block.
+// begins returns true if a line that follows an empty line begins another block.
 func begins(line string) bool {
 	return strings.HasPrefix(line, "$ ") || strings.HasPrefix(line, "apiVersion:")
 }
@@ -126,7 +126,7 @@ func (b block) steps() []step {
 	}
 }
 
-// lastOfCommand returns the index of the last line of the command at the beginning of lines.
+// lastOfCommand returns the index of the last line of the first command in lines.
 func lastOfCommand(lines []string) int {
 	last := 0
 	for last < len(lines)-1 && strings.HasSuffix(lines[last], `\`) {

@@ -10,15 +10,15 @@ import (
 )
 
 var (
-	// expected matches the code behind a call in a script.
+	// expected matches the expected code at the end of a line of a script.
 	expected = regexp.MustCompile(`(?m)^(.*) # (\d+)$`)
-	// tagged matches the printed code of a call with an expected code.
+	// tagged matches the printed code of a request with an expected code.
 	tagged = regexp.MustCompile(`(?m)^CODE (\d+) `)
-	// answered matches the code of any call.
+	// answered matches the code of any response.
 	answered = regexp.MustCompile(`\{"code":(\d+),"message":`)
 )
 
-// scriptStep returns the step of a script. Calls with an expected code print their code.
+// scriptStep returns the step of a script. It changes requests with an expected code to print the code of the response.
 func scriptStep(text string) step {
 	s := step{}
 	s.command = expected.ReplaceAllStringFunc(text, func(line string) string {
@@ -29,8 +29,8 @@ func scriptStep(text string) step {
 	return s
 }
 
-// matchCodes returns an error if the codes of the calls of a script differ from those on the page. If the page shows
-// none, all codes must be 0.
+// matchCodes returns an error if the codes of the responses differ from the codes on the page. If the page contains no
+// codes, all of them must be 0.
 func matchCodes(want []string, output string) error {
 	pattern := tagged
 	if len(want) == 0 {

@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// unstable matches the parts of outputs that differ from run to run. Each has a named group.
+// unstable matches the parts of outputs that differ between runs. Each part has a named group.
 var unstable = regexp.MustCompile(strings.Join([]string{
 	`(?P<any>\.\.\.)`,
 	`(?P<space>\s+)`,
@@ -30,7 +30,7 @@ func patterns() map[string]string {
 	}
 }
 
-// match returns an error if an output differs from the page. "..." on the page matches any text.
+// match returns an error if an output differs from the output on the page. "..." on the page matches any text.
 func match(shown, got string) error {
 	shown, got = strings.TrimSpace(shown), strings.TrimSpace(got)
 	known := patterns()

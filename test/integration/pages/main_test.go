@@ -16,7 +16,8 @@ import (
 	"github.com/pquerna/otp/totp"
 )
 
-// shiftVariable names the file with the number of seconds for which the pages tell the reader to wait.
+// shiftVariable is the environment variable with the name of a file. The file contains the number of seconds for which
+// the pages have told the reader to wait.
 const shiftVariable = "PAGES_SHIFT"
 
 func TestMain(m *testing.M) {
@@ -26,7 +27,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// oathtool replaces the program of that name: it prints the code of a secret.
+// oathtool replaces the program with this name. It prints the one-time code of a secret.
 func oathtool(secret string) int {
 	text, _ := os.ReadFile(os.Getenv(shiftVariable))
 	shift, _ := strconv.Atoi(string(text))

@@ -47,7 +47,7 @@ func elsewhere() map[string]string {
 	}
 }
 
-// TestPages runs the commands of all pages on one fresh "make run".
+// TestPages verifies that the commands of all pages succeed, one page after the other, in one new "make run".
 func TestPages(t *testing.T) {
 	if testing.Short() {
 		t.Skip("-short was given, and this starts a control plane")
@@ -56,7 +56,7 @@ func TestPages(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// A build without a cache would exceed the time of a command.
+	// Building the programs within a command of a page would exceed the time of the command.
 	if _, err := localcluster.NodeAssets(t.Context(), t.Output()); err != nil {
 		t.Fatal(err)
 	}
@@ -73,7 +73,7 @@ func TestPages(t *testing.T) {
 	}
 }
 
-// TestEveryPageIsRun verifies that TestPages includes every page with commands.
+// TestEveryPageIsRun verifies that TestPages runs every page with commands.
 func TestEveryPageIsRun(t *testing.T) {
 	root, err := localcluster.ModuleRoot()
 	if err != nil {
@@ -118,8 +118,8 @@ func runPage(t *testing.T, s *shell, page, text string) {
 	}
 }
 
-// runStep runs a command. A read-only command is repeated until it prints the output on the page, since its data may
-// appear with a delay.
+// runStep runs a command. It repeats a read-only command until the output equals the output on the page, because data
+// may appear with a delay.
 func runStep(s *shell, step step) error {
 	until := time.Now().Add(patience)
 	for {
@@ -156,7 +156,7 @@ func reads(command string) bool {
 	return false
 }
 
-// makeShim runs "make run" and "make stop" with the programs of the tests, at free ports.
+// makeShim is a script that runs "make run" and "make stop" with the programs of the tests, at free ports.
 const makeShim = `#!/usr/bin/env bash
 set -o errexit -o nounset
 target="$1"
@@ -176,14 +176,14 @@ stop) exec "${PAGES_RUN}" --stop ;;
 esac
 `
 
-// sleepShim sleeps only briefly, and advances the clock of oathtool by the full time.
+// sleepShim is a script that sleeps briefly, and advances the clock of oathtool by the full time.
 const sleepShim = `#!/usr/bin/env bash
 if (("$1" < 10)); then exec -a sleep "${PAGES_SLEEP}" "$1"; fi
 printf '%d' "$(("$(cat "${PAGES_SHIFT}" 2>/dev/null || echo 0)" + "$1"))" >"${PAGES_SHIFT}"
 `
 
-// prepare creates a directory that looks like the root of the repository without a local cluster, and the environment
-// of a reader.
+// prepare creates a directory that looks like the root of the repository without a local cluster. It returns the
+// directory, and the environment of a reader.
 func prepare(t *testing.T, root string) (string, []string) {
 	t.Helper()
 	dir, bin := t.TempDir(), t.TempDir()

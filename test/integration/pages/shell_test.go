@@ -17,9 +17,9 @@ import (
 )
 
 const (
-	// marker ends the output of each command, before its exit status.
+	// marker is the text that follows the output of each command, before the exit status.
 	marker = "\x01exit"
-	// typed is the input of a command that prompts for some.
+	// typed is the input of commands that prompt for a password.
 	typed = "lamp orbit walnut seldom"
 	// commandTimeout bounds one command, such as the start of a control plane.
 	commandTimeout = 4 * time.Minute
@@ -33,7 +33,7 @@ type shell struct {
 	kill func()
 }
 
-// newShell starts bash in a directory. It ends with the test.
+// newShell starts bash in a directory. The process ends with the test.
 func newShell(tb testing.TB, dir string, env []string) *shell {
 	tb.Helper()
 	cmd := exec.CommandContext(tb.Context(), "bash", "--noprofile", "--norc")
@@ -57,7 +57,7 @@ func newShell(tb testing.TB, dir string, env []string) *shell {
 		_ = cmd.Wait()
 		_ = out.Close()
 	})
-	// All commands of a script must succeed, not only the last one.
+	// All commands of a script must succeed, not only the last command.
 	if _, err := io.WriteString(in, "set -o pipefail\ntrap 'failed=1' ERR\n"); err != nil {
 		tb.Fatal(err)
 	}
@@ -67,8 +67,8 @@ func newShell(tb testing.TB, dir string, env []string) *shell {
 	}
 }
 
-// run runs a command and returns its output, and an exit status that is 0 if all its parts have succeeded. Variables
-// and functions persist for the next command.
+// run runs a command. It returns the output, and the exit status, which is 0 if all parts of the command have
+// succeeded. Variables and functions remain defined for the next command.
 func (s *shell) run(command string) (string, int, error) {
 	if err := os.WriteFile(s.file, []byte(command+"\n"), 0o600); err != nil {
 		return "", 0, err

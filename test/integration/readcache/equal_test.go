@@ -16,8 +16,8 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// TestEqualsLive compares responses of the cache with those of the API server, for users who may list everything, two
-// namespaces, and nothing.
+// TestEqualsLive verifies that responses of the cache equal responses of the API server, for users who may list all
+// namespaces, two namespaces, or none.
 func TestEqualsLive(t *testing.T) {
 	one, two, foreign := set().Namespace(t, "equal"), set().Namespace(t, "equal-b"), set().Namespace(t, "equal-c")
 	for i, ns := range []string{one, two, foreign} {
@@ -78,8 +78,8 @@ func TestEqualsLive(t *testing.T) {
 	}
 }
 
-// compare waits until both responses are equal, because changes by other tests and the controllers reach the cache with
-// a delay.
+// compare waits until both responses are equal, because changes of other tests and of the controllers reach the cache
+// with a delay.
 func compare(t *testing.T, p person, path string) {
 	t.Helper()
 	fixture.Eventually(t, "wait for equal answers", func(context.Context) error {
@@ -112,8 +112,8 @@ func compare(t *testing.T, p person, path string) {
 	})
 }
 
-// TestPages verifies that pages contain each object once, although objects are created and deleted, and that the token
-// of another list is refused.
+// TestPages verifies that pages contain each object once, although objects are created and deleted between the
+// requests, and that the token of another list is rejected.
 func TestPages(t *testing.T) {
 	ns := set().Namespace(t, "pages")
 	p := bound(t, "readonly", ns)

@@ -20,7 +20,7 @@ import (
 	"github.com/kubevision-io/kubevision/test/environment"
 )
 
-// behind makes a user of a replica of which the read cache gets its events late.
+// behind creates a user of a replica whose read cache receives its events late.
 func behind(t *testing.T, lag time.Duration, role string, namespaces ...string) person {
 	t.Helper()
 	proxy, err := environment.NewWatchProxy(env.Cluster.AnonymousConfig())
@@ -45,8 +45,8 @@ func behind(t *testing.T, lag time.Duration, role string, namespaces ...string) 
 	return p
 }
 
-// TestWriteThenRead verifies that users see their own writes in their next read, also if the event of the write arrives
-// later.
+// TestWriteThenRead verifies that the next read of a user contains the user's own write, even if the event of the write
+// arrives later.
 func TestWriteThenRead(t *testing.T) {
 	ns := set().Namespace(t, "fresh")
 	p := behind(t, 100*time.Millisecond, "dev", ns)
@@ -126,8 +126,8 @@ func TestNotModified(t *testing.T) {
 	}
 }
 
-// TestGzip verifies that the compressed response is the same before and after a change, and that responses with Secrets
-// are not compressed.
+// TestGzip verifies that compressed and plain responses are equal before and after a change, and that responses with
+// Secrets are not compressed.
 func TestGzip(t *testing.T) {
 	ns := set().Namespace(t, "gzip")
 	p := bound(t, "dev", ns)
@@ -179,7 +179,7 @@ func TestGzip(t *testing.T) {
 	}
 }
 
-// TestChangesArrive verifies that changes by others on the API server are soon in the list.
+// TestChangesArrive verifies that changes of others on the API server are soon in the list.
 func TestChangesArrive(t *testing.T) {
 	const writes, soon = 20, 250 * time.Millisecond
 	ns := set().Namespace(t, "arrive")

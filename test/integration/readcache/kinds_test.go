@@ -21,7 +21,7 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// define creates a kind. Its objects have a field flavor, with a default unless it is empty.
+// define creates a kind whose objects have a field flavor. If flavor is not empty, it is the default of the field.
 func define(t *testing.T, plural, flavor string) *unstructured.Unstructured {
 	t.Helper()
 	d := &unstructured.Unstructured{Object: map[string]any{
@@ -75,7 +75,7 @@ func kettle(plural, namespace string) *unstructured.Unstructured {
 	}}
 }
 
-// shows waits until a path is answered from the cache with a text.
+// shows waits until the response for a path comes from the cache and contains a text.
 func (p person) shows(t *testing.T, path, text string) {
 	t.Helper()
 	fixture.Eventually(t, "wait for "+text, func(context.Context) error {
@@ -87,8 +87,8 @@ func (p person) shows(t *testing.T, path, text string) {
 	})
 }
 
-// TestRedefinedKinds verifies that the objects of a kind are returned according to its current definition, even if they
-// have not changed.
+// TestRedefinedKinds verifies that the objects of a kind are returned according to its current definition, even if the
+// objects have not changed.
 func TestRedefinedKinds(t *testing.T) {
 	ns, plural := set().Namespace(t, "redefined"), strings.ReplaceAll(fixture.Name("kettles"), "-", "")+"s"
 	p := bound(t, "readonly", ns)
@@ -105,7 +105,7 @@ func TestRedefinedKinds(t *testing.T) {
 
 	fixture.Eventually(t, "change the definition", func(ctx context.Context) error {
 		if err := env.Client.Get(ctx, client.ObjectKeyFromObject(d), d); err != nil {
-			return err //nolint:wrapcheck // it has the request
+			return err //nolint:wrapcheck // the error contains the request
 		}
 		d.Object["spec"].(map[string]any)["versions"] = versions("sour") //nolint:forcetypeassert,errcheck // see define
 		return env.Client.Update(ctx, d)
@@ -139,8 +139,8 @@ func TestRedefinedKinds(t *testing.T) {
 	})
 }
 
-// TestNamespaceMadeAgain verifies that no object of a deleted namespace is shown after a namespace with the same name
-// is created.
+// TestNamespaceMadeAgain verifies that no object of a deleted namespace is returned after a namespace with the same
+// name was created.
 func TestNamespaceMadeAgain(t *testing.T) {
 	ns := set().Namespace(t, "again")
 	first, admin := bound(t, "readonly", ns), bound(t, "readonly")
@@ -166,7 +166,7 @@ func TestNamespaceMadeAgain(t *testing.T) {
 	}
 }
 
-// TestOddNames verifies that objects with names that are not DNS names are found, and no others.
+// TestOddNames verifies that objects whose names are not DNS names are found, and that no other objects are returned.
 func TestOddNames(t *testing.T) {
 	odd := []string{
 		":b",

@@ -1,7 +1,7 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package readcache tests answers from the read cache, against real control planes.
+// Package readcache tests responses from the read cache, with real control planes.
 package readcache
 
 import (
@@ -59,7 +59,7 @@ func newPerson(tb testing.TB, name string) person {
 	return p
 }
 
-// bound creates a user with a role: in some namespaces, or in all.
+// bound creates a user with a role in some namespaces, or in all namespaces if none are given.
 func bound(tb testing.TB, role string, namespaces ...string) person {
 	tb.Helper()
 	p := newPerson(tb, role)
@@ -90,14 +90,14 @@ func (p person) send(tb testing.TB, method, path, body string) wire.Envelope {
 	return p.client.Call(tb, r)
 }
 
-// cached waits until a path is answered from the cache.
+// cached waits until the response for a path comes from the cache.
 func (p person) cached(tb testing.TB, path string) wire.Envelope {
 	tb.Helper()
 	var e wire.Envelope
 	fixture.Eventually(tb, "wait for an answer from the cache to "+path, func(ctx context.Context) error {
 		response, err := p.client.Do(ctx, p.request(path))
 		if err != nil {
-			return err //nolint:wrapcheck // it has the request
+			return err //nolint:wrapcheck // the error contains the request
 		}
 		if e, err = response.Parse(); err != nil {
 			return err //nolint:wrapcheck // as above
@@ -117,7 +117,7 @@ func live(path string) string {
 	return path + "?source=live"
 }
 
-// in returns the path of the objects of a kind in a namespace, or of one of them.
+// in returns the path of the objects of a kind in a namespace, or of one object.
 func in(namespace, kind string, name ...string) string {
 	return "/namespaces/" + namespace + "/resources/" + strings.Join(append([]string{kind}, name...), "/")
 }

@@ -82,7 +82,7 @@ type remote struct {
 	cluster *kubevisionv1alpha1.KubeVisionCluster
 }
 
-// newRemote registers another cluster through a proxy. The kubeconfig has a token, since the proxy ends TLS.
+// newRemote registers another cluster through a proxy. The kubeconfig has a token, because the proxy terminates TLS.
 func newRemote(t *testing.T) *remote {
 	t.Helper()
 	r := &remote{}
@@ -143,7 +143,8 @@ func (r *remote) create(t *testing.T, namespace, name string) {
 	}
 }
 
-// settle reads until verdicts are kept: once the RBAC objects are watched and have not changed for a moment.
+// settle reads until verdicts are cached. This requires that the RBAC objects are watched, and have not changed for a
+// moment.
 func (r *remote) settle(t *testing.T, p person, path string) wire.Envelope {
 	t.Helper()
 	var e wire.Envelope
@@ -160,7 +161,7 @@ func (r *remote) settle(t *testing.T, p person, path string) wire.Envelope {
 	return e
 }
 
-// load reads a path by several requests at once, until stop is called. All answers must be from the cache.
+// load reads a path with several concurrent requests until stop is called. All responses must come from the cache.
 func (p person) load(t *testing.T, path string) (stop func() (answers, stale int64)) {
 	t.Helper()
 	var readers sync.WaitGroup
@@ -189,14 +190,18 @@ func (p person) load(t *testing.T, path string) (stop func() (answers, stale int
 			}
 		})
 	}
-	return func() (int64, int64) {
+	end := sync.OnceFunc(func() {
 		close(done)
 		readers.Wait()
+	})
+	t.Cleanup(end) // a reader must not outlive a test that has failed
+	return func() (int64, int64) {
+		end()
 		return answers.Load(), stale.Load()
 	}
 }
 
-// becomesStale waits until responses are stale. All of them must come from the cache.
+// becomesStale waits until responses are stale. All responses must come from the cache.
 func (p person) becomesStale(t *testing.T, path string) {
 	t.Helper()
 	fixture.Eventually(t, "wait for a stale answer", func(context.Context) error {
@@ -211,7 +216,7 @@ func (p person) becomesStale(t *testing.T, path string) {
 	})
 }
 
-// heals waits until answers are current and have an object.
+// heals waits until responses are current and contain an object.
 func (p person) heals(t *testing.T, path, name string) {
 	t.Helper()
 	fixture.Eventually(t, "wait for current answers", func(context.Context) error {
@@ -223,9 +228,9 @@ func (p person) heals(t *testing.T, path, name string) {
 	})
 }
 
-// TestOutages verifies that, while the watch is broken, the network is cut or the API server is stopped, callers who
-// could read before still can, and that the responses contain their age. Changes during the outage appear soon after
-// it, without another list if the API server can continue the watch.
+// TestOutages verifies that callers who could read before can still read while the watch is broken, the network is
+// interrupted or the API server is stopped, and that the responses contain their age. Changes during the outage must
+// appear soon after it, without another list if the API server can continue the watch.
 func TestOutages(t *testing.T) {
 	r := newRemote(t)
 	p, stranger := r.reader(t, "default"), r.reader(t, "default")
@@ -243,7 +248,7 @@ func TestOutages(t *testing.T) {
 		stop := p.load(t, path)
 		r.proxy.Break()
 		p.becomesStale(t, path)
-		stranger.get(t, path).Want(t, wire.OK) // reviews are answered
+		stranger.get(t, path).Want(t, wire.OK) // reviews still get a response
 		r.create(t, "default", "missed-by-the-watch")
 		if e := p.get(t, path); !e.Meta.Stale || canonical(t, e.Data) != canonical(t, before.Data) {
 			t.Errorf("meta %+v", e.Meta)
@@ -273,14 +278,14 @@ func TestOutages(t *testing.T) {
 		})
 		r.create(t, "default", "missed-by-the-network")
 		p.becomesStale(t, path)
-		for time.Since(cut) < 11*time.Second { // longer than a verdict is used otherwise
+		for time.Since(cut) < 11*time.Second { // longer than the normal age of a verdict
 			e := p.get(t, path).Want(t, wire.OK)
 			asOf, err := time.Parse(time.RFC3339, e.Meta.AsOf)
 			if !e.Meta.Stale || err != nil || asOf.After(cut.Add(time.Second)) ||
 				canonical(t, e.Data) != canonical(t, before.Data) {
 				t.Errorf("meta %+v, cut at %s", e.Meta, cut)
 			}
-			late.get(t, path).Want(t, wire.Unreachable) // no verdict about this user is cached
+			late.get(t, path).Want(t, wire.Unreachable) // the cache has no verdict about this user
 			p.get(t, live(path)).Want(t, wire.Unreachable)
 			time.Sleep(500 * time.Millisecond)
 		}

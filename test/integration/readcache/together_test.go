@@ -25,10 +25,10 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// foreign is part of the names and values of the objects that only some readers may read.
+// foreign is a part of the names and values of the objects that only some readers may read.
 const foreign = "zanzibar"
 
-// answer contains the parts of a response that a reader may learn.
+// answer contains the parts of a response that a reader may know.
 type answer struct {
 	Code       int
 	Data       string
@@ -38,7 +38,8 @@ type answer struct {
 	tag        string
 }
 
-// learned returns the answer in a form that can be compared. The events of an overview change all the time.
+// learned returns the response in a form that can be compared. It omits the events of an overview, which change
+// continuously.
 func learned(tb testing.TB, e wire.Envelope, tag string) answer {
 	tb.Helper()
 	out := answer{
@@ -72,7 +73,7 @@ func (a answer) same(b answer) bool {
 	return fmt.Sprint(a) == fmt.Sprint(b)
 }
 
-// reads sends a request in one of several ways: plain, compressed, or page by page.
+// reads sends a request in one of several ways: plain, compressed, or in pages.
 func (p person) reads(tb testing.TB, path string, way int) answer {
 	tb.Helper()
 	r := p.request(path)
@@ -145,15 +146,16 @@ func fill(t *testing.T, namespace, label, name string) {
 	})
 }
 
-// TestReadersTogether verifies that the responses to readers with different rights, while bindings are created and
-// deleted, equal those of a replica without a cache: they contain no object, count or total of other readers.
+// TestReadersTogether verifies that the responses to concurrent readers with different rights equal the responses of a
+// replica without a cache, while bindings are created and deleted. They must contain no object, count or total of other
+// readers.
 func TestReadersTogether(t *testing.T) {
 	own, other := set().Namespace(t, "together"), set().Namespace(t, "together-"+foreign)
 	fill(t, own, own, "own")
 	fill(t, other, own, foreign)
 	admin, viewer := bound(t, "readonly"), bound(t, "readonly", own, "default")
 	nobody, passer := bound(t, "readonly", "default"), bound(t, "readonly", "default")
-	onlooker := bound(t, "readonly", "default") // may get the namespace of the others, but nothing in it
+	onlooker := bound(t, "readonly", "default") // this user may get the namespace of the others, but no object in it
 	role := &rbacv1.ClusterRole{
 		ObjectMeta: metav1.ObjectMeta{Name: fixture.Name("onlooker")},
 		Rules: []rbacv1.PolicyRule{
@@ -180,7 +182,7 @@ func TestReadersTogether(t *testing.T) {
 		"/overview",
 	}
 	without := withoutCache(t)
-	// The answers of the API server, for each person before the bindings change.
+	// truth returns the response of the API server to each person before the bindings change.
 	truth := func(p person, path string) answer {
 		p.client = without
 		return p.reads(t, path, 0)
@@ -194,7 +196,7 @@ func TestReadersTogether(t *testing.T) {
 		"passer":   passer,
 		"onlooker": onlooker,
 	}
-	skip := func(who, path string) bool { // objects of other tests are removed at the same time
+	skip := func(who, path string) bool { // objects of other tests are deleted at the same time
 		return who == "admin" && (path == "/overview" || path == "/quota-summary")
 	}
 	for who, p := range people {

@@ -12,7 +12,7 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/fixture"
 )
 
-// TestViewsEqualLive verifies that views are the same from the cache and from a replica without one.
+// TestViewsEqualLive verifies that views from the cache equal the views of a replica without a cache.
 func TestViewsEqualLive(t *testing.T) {
 	own, other := set().Namespace(t, "views"), set().Namespace(t, "views-b")
 	for _, ns := range []string{own, other} {

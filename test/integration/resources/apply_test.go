@@ -50,7 +50,8 @@ func configMapText(ns, name, value string) string {
 		name, ns, value)
 }
 
-// TestApplySeveral applies objects that depend on each other, in any order: a namespace, a kind, and objects in them.
+// TestApplySeveral verifies that objects that depend on each other can be applied in any order: a namespace, a kind,
+// and objects in them.
 func TestApplySeveral(t *testing.T) {
 	admin, ns := newPerson(t, "admin"), fixture.Name("several")
 	group := fixture.Name("several") + ".example.com"
@@ -198,7 +199,7 @@ func TestNothingIsAppliedUnlessAllIsAccepted(t *testing.T) {
 			dev.get(t, in(ns, "configmaps", "good")).Want(t, wire.NotFound)
 		})
 	}
-	// The namespace is first in the order, and would exist before the other object is rejected.
+	// The namespace is the first object, and would exist before the other object is rejected.
 	early := fixture.Name("early")
 	set().Later(t, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: early}})
 	text := "apiVersion: v1\nkind: Namespace\nmetadata: {name: " + early + "}\n" + configMapText(ns, "Bad_Name", "a")
@@ -210,7 +211,7 @@ func TestNothingIsAppliedUnlessAllIsAccepted(t *testing.T) {
 	viewer.send(t, http.MethodPost, "/apply", yamlType, good).Want(t, wire.Forbidden)
 	dev.send(t, http.MethodPost, "/apply?dryRun=Some", yamlType, good).Want(t, wire.Invalid)
 	dev.get(t, in(ns, "configmaps", "good")).Want(t, wire.NotFound)
-	// Options in the query, a List in JSON, and force.
+	// The options are in the query, and the body is a List in JSON. The request uses force.
 	list := `{"apiVersion":"v1","kind":"ConfigMapList","items":[{"metadata":{"name":"theirs"},"data":{"key":"mine"}},` +
 		`{"metadata":{"name":"good"}}]}`
 	_, got := operations(t, dev.send(t, http.MethodPost, "/apply?force=true&namespace="+ns, jsonType,
@@ -220,8 +221,8 @@ func TestNothingIsAppliedUnlessAllIsAccepted(t *testing.T) {
 	}
 }
 
-// TestWhatCannotBeTriedBefore verifies that an object that no dry run can test may fail alone, and that the response
-// reports the written objects.
+// TestWhatCannotBeTriedBefore verifies that an object for which no dry run is possible may fail without affecting other
+// objects, and that the response reports the written objects.
 func TestWhatCannotBeTriedBefore(t *testing.T) {
 	admin, ns := newPerson(t, "admin"), fixture.Name("late")
 	set().Later(t, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: ns}})
@@ -235,7 +236,7 @@ func TestWhatCannotBeTriedBefore(t *testing.T) {
 	admin.get(t, in(ns, "configmaps", "good")).Want(t, wire.NotFound)
 }
 
-// TestApplySecrets verifies that a masked value keeps the stored value, and that errors contain no values.
+// TestApplySecrets verifies that a masked value does not change the stored value, and that errors contain no values.
 func TestApplySecrets(t *testing.T) {
 	ns := set().Namespace(t, "secrets")
 	dev := newPerson(t, "dev", ns)
@@ -266,7 +267,8 @@ func TestApplySecrets(t *testing.T) {
 	}
 }
 
-// TestApplyTakesACode verifies that a fresh code is required, before any write, if one of the objects requires it.
+// TestApplyTakesACode verifies that a request requires a fresh code, before any write, if one of its objects requires
+// one.
 func TestApplyTakesACode(t *testing.T) {
 	ns := set().Namespace(t, "code")
 	admin := newPerson(t, "admin")

@@ -20,7 +20,7 @@ import (
 func TestAKindInstalledAfterStart(t *testing.T) {
 	ns := set().Namespace(t, "crd")
 	admin := newPerson(t, "admin")
-	admin.get(t, in(ns, "widgets.v1.example.com")).Want(t, wire.NotFound) // fills the cache of discovery
+	admin.get(t, in(ns, "widgets.v1.example.com")).Want(t, wire.NotFound) // the discovery is now cached
 	group, plural := installKind(t, "widgets", "Widget", object{"spec": object{
 		"type": "object", "properties": object{"size": object{"type": "integer", "maximum": int64(5)}},
 	}})
@@ -62,8 +62,8 @@ func installKind(t *testing.T, prefix, kind string, properties object) (group, p
 	return group, plural
 }
 
-// TestFieldsLikeThoseOfDashboards verifies that a kind may have top-level fields with the names that dashboards add
-// to objects. The object of a GET can be written back with a PUT, and fields that the kind does not have are dropped.
+// TestFieldsLikeThoseOfDashboards verifies that a kind may have top-level fields with the names that dashboards add to
+// objects. The object of a GET must be accepted by a PUT, and fields that the kind does not have must be dropped.
 func TestFieldsLikeThoseOfDashboards(t *testing.T) {
 	ns := set().Namespace(t, "added")
 	text, anything := object{"type": "string"}, object{"type": "object", "x-kubernetes-preserve-unknown-fields": true}

@@ -105,7 +105,7 @@ func TestDryRun(t *testing.T) {
 	}
 }
 
-// TestDryRunTakesTheRightToWrite verifies that a dry run requires the right to write, and shows the stored object
+// TestDryRunTakesTheRightToWrite verifies that a dry run requires the right to write, and returns the stored object
 // only with the right to get it.
 func TestDryRunTakesTheRightToWrite(t *testing.T) {
 	ns := set().Namespace(t, "dryrun")
@@ -128,7 +128,7 @@ func TestDryRunTakesTheRightToWrite(t *testing.T) {
 	}
 }
 
-// TestDryRunOfASecret verifies that values are hidden on both sides, and that changed keys are reported.
+// TestDryRunOfASecret verifies that values are masked in both objects, and that changed keys are reported.
 func TestDryRunOfASecret(t *testing.T) {
 	ns := set().Namespace(t, "dryrun")
 	dev := newPerson(t, "dev", ns)
@@ -170,7 +170,7 @@ func TestDryRunOfASecret(t *testing.T) {
 	}
 }
 
-// TestRejected verifies the reasons of rejections by validation and by admission, in a dry run and in a write.
+// TestRejected verifies the reasons for rejections by validation and by admission, in a dry run and in a write.
 func TestRejected(t *testing.T) {
 	ns := set().Namespace(t, "rejected")
 	dev := newPerson(t, "dev", ns)
@@ -180,7 +180,7 @@ func TestRejected(t *testing.T) {
 	for name, tc := range map[string]struct{ kind, body, reason string }{
 		"validation": {"deployments", strings.Replace(deployment, "matchLabels: {app: web}",
 			"matchLabels: {app: other}", 1), "selector"},
-		// reported like a missing right
+		// The rejection is reported like a missing right.
 		"quota": {"secrets", "apiVersion: v1\nkind: Secret\nmetadata: {name: b}\n", "quota"},
 		"admission": {"configmaps", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: b}\ndata: {forbidden: x}\n",
 			"nobody needs that key"},
@@ -203,7 +203,7 @@ func TestRejected(t *testing.T) {
 	}
 }
 
-// noSecrets creates a quota, and waits until it is in force.
+// noSecrets creates a quota, and waits until it takes effect.
 func noSecrets(tb testing.TB, ns string) {
 	tb.Helper()
 	set().Create(tb, &corev1.ResourceQuota{
@@ -220,8 +220,8 @@ func noSecrets(tb testing.TB, ns string) {
 	})
 }
 
-// forbid creates an admission policy for a namespace, and waits until it is in force. Its message contains the
-// rejected value, as messages of policies do.
+// forbid creates an admission policy for a namespace, and waits until it takes effect. Its message contains the
+// rejected value.
 func forbid(tb testing.TB, ns string) {
 	tb.Helper()
 	name := fixture.Name("resources-test")

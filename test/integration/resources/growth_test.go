@@ -12,12 +12,13 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// TestValuesDoNotMakeAMessageGrow sends values that are parts of the placeholder for a value.
+// TestValuesDoNotMakeAMessageGrow verifies that values that are parts of the placeholder for a value do not increase
+// the length of a message.
 func TestValuesDoNotMakeAMessageGrow(t *testing.T) {
 	ns, other := set().Namespace(t, "grow"), set().Namespace(t, "other")
 	dev := newPerson(t, "dev", ns)
 	values, operations := []string{`"a":"access"`}, []string{`{"op":"add","path":"/stringData/a","value":"access"}`}
-	for n := range 18 { // the length doubles each time
+	for n := range 18 { // each value is twice as long as the previous one
 		values = append(values, fmt.Sprintf(`"k%d":%q`, n, strings.Repeat("*", 3+n%2)))
 		operations = append(operations, fmt.Sprintf(`{"op":"add","path":"/stringData/k%d","value":"***"}`, n))
 	}

@@ -19,7 +19,7 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// noticed bounds the time until a change of a kind takes effect: two seconds, and a margin for kube-apiserver and a
+// noticed bounds the time until the server uses a change of a kind: two seconds, and a margin for kube-apiserver and a
 // slow machine.
 const noticed = 5 * time.Second
 
@@ -29,7 +29,7 @@ type definition struct {
 	object        *unstructured.Unstructured
 }
 
-// version returns a version of a kind. Objects are stored in the first one.
+// version returns a version of a kind. Objects are stored in the first version.
 func version(name string, served, storage bool) object {
 	return object{
 		"name": name, "served": served, "storage": storage, "schema": object{"openAPIV3Schema": object{
@@ -52,7 +52,7 @@ func newDefinition(plural, kind, scope string, versions ...any) *definition {
 	}}}
 }
 
-// set replaces the versions.
+// set replaces the versions of the kind.
 func (d *definition) set(t *testing.T, versions ...any) {
 	t.Helper()
 	fixture.Eventually(t, "change the definition", func(ctx context.Context) error {
@@ -64,7 +64,7 @@ func (d *definition) set(t *testing.T, versions ...any) {
 	})
 }
 
-// becomes waits until a GET on the host returns a code and a text that contains a part.
+// becomes waits until the response to a GET on the host has a code and contains a text.
 func (p person) becomes(t *testing.T, path string, code int, holds string) {
 	t.Helper()
 	var last wire.Envelope
@@ -87,7 +87,8 @@ func (p person) becomes(t *testing.T, path string, code int, holds string) {
 	}
 }
 
-// TestAKindThatChanges verifies that a change of the versions, the kind and the scope takes effect within seconds.
+// TestAKindThatChanges verifies that the server uses changed versions, a changed kind and a changed scope within
+// seconds.
 func TestAKindThatChanges(t *testing.T) {
 	plural := strings.ReplaceAll(fixture.Name("kettles"), "-", "")
 	d := newDefinition(plural, "Kettle", "Namespaced", version("v1beta1", true, true), version("v1", true, false))
@@ -134,7 +135,7 @@ func TestAKindThatChanges(t *testing.T) {
 	admin.becomes(t, "/resources/"+plural, wire.NotFound, "serves no resource")
 }
 
-// TestASubresourceThatComesAndGoes verifies that a change of the subresources takes effect within seconds.
+// TestASubresourceThatComesAndGoes verifies that the server uses changed subresources within seconds.
 func TestASubresourceThatComesAndGoes(t *testing.T) {
 	plural := strings.ReplaceAll(fixture.Name("scales"), "-", "")
 	plain, scaled := version("v1", true, true), version("v1", true, true)
@@ -191,7 +192,7 @@ func TestRefreshIsOfNow(t *testing.T) {
 	}
 }
 
-// TestAPluralThatKubeVisionUsesToo verifies that a plural that KubeVision uses always refers to the kind of the other
+// TestAPluralThatKubeVisionUsesToo verifies that a plural that KubeVision also uses always means the kind of the other
 // product.
 func TestAPluralThatKubeVisionUsesToo(t *testing.T) {
 	d := newDefinition("users", "User", "Namespaced", version("v1", true, true))
@@ -215,7 +216,7 @@ func TestAPluralThatKubeVisionUsesToo(t *testing.T) {
 	}
 }
 
-// TestAConversionThatFails verifies that the API server's error is returned, also in searches.
+// TestAConversionThatFails verifies that the error of the API server is returned, also in searches.
 func TestAConversionThatFails(t *testing.T) {
 	plural := strings.ReplaceAll(fixture.Name("converted"), "-", "")
 	d := newDefinition(plural, "Converted", "Namespaced", version("v1", true, true), version("v1beta1", true, false))

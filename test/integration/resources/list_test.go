@@ -28,7 +28,7 @@ func labelled(tb testing.TB, ns, name string, labels map[string]string, size int
 	})
 }
 
-// TestSearchAndOrder searches and sorts a list, for which Kubernetes has no query.
+// TestSearchAndOrder verifies that a list can be searched and sorted, which the API of Kubernetes does not support.
 func TestSearchAndOrder(t *testing.T) {
 	ns := set().Namespace(t, "list")
 	viewer := newPerson(t, "readonly", ns)
@@ -71,8 +71,8 @@ func TestSearchAndOrder(t *testing.T) {
 	}
 }
 
-// TestPages verifies the pages of a sorted list: each object appears once, with the total of all. A token is valid only
-// for its own list.
+// TestPages verifies that the pages of a sorted list contain each object once, with the total of all objects, and that
+// a token is valid only for its own list.
 func TestPages(t *testing.T) {
 	ns := set().Namespace(t, "pages")
 	viewer := newPerson(t, "readonly", ns)
@@ -98,8 +98,8 @@ func TestPages(t *testing.T) {
 	}
 }
 
-// TestAllNamespacesOfSomebodyWithTwo verifies that such a list is the union of the caller's namespaces, and marked as
-// partial.
+// TestAllNamespacesOfSomebodyWithTwo verifies that a list of all namespaces contains the objects of the caller's
+// namespaces, and is marked as partial.
 func TestAllNamespacesOfSomebodyWithTwo(t *testing.T) {
 	one, two, foreign := set().Namespace(t, "one"), set().Namespace(t, "two"), set().Namespace(t, "foreign")
 	viewer := newPerson(t, "readonly", one, two)
@@ -131,8 +131,8 @@ func TestAllNamespacesOfSomebodyWithTwo(t *testing.T) {
 	viewer.get(t, "/resources/nodes").Want(t, wire.Forbidden)
 }
 
-// TestOrderAsKubectl verifies that quantities are sorted by value, Pods by the combined values of their containers,
-// and Events of both APIs by the time of the last occurrence.
+// TestOrderAsKubectl verifies that quantities are sorted by value, Pods by the combined values of their containers, and
+// Events of both APIs by the time of the last occurrence.
 func TestOrderAsKubectl(t *testing.T) {
 	ns := set().Namespace(t, "order")
 	viewer := newPerson(t, "readonly", ns)
@@ -191,7 +191,7 @@ func TestOrderAsKubectl(t *testing.T) {
 	}
 }
 
-// ended creates a Pod with two containers: one with the given number of restarts, and one with twice that number.
+// ended creates a Pod with two containers. One has the given number of restarts, and the other has twice that number.
 func ended(tb testing.TB, ns, name string, restarts int32) {
 	tb.Helper()
 	wants := func(factor int64) corev1.ResourceRequirements {
@@ -206,7 +206,7 @@ func ended(tb testing.TB, ns, name string, restarts int32) {
 			{Name: "one", Image: "none", Resources: wants(1)}, {Name: "two", Image: "none", Resources: wants(2)},
 		}},
 	}
-	// rejected until the namespace has its ServiceAccount
+	// The creation is rejected until the namespace has its ServiceAccount.
 	fixture.Eventually(tb, "make Pod "+name, func(ctx context.Context) error {
 		return set().Client.Create(ctx, pod)
 	})
@@ -218,7 +218,7 @@ func ended(tb testing.TB, ns, name string, restarts int32) {
 	}
 }
 
-// seen creates an event with the older API.
+// seen creates an Event with the older API.
 func seen(tb testing.TB, ns, name string, last time.Time) {
 	tb.Helper()
 	set().Create(tb, &corev1.Event{

@@ -1,7 +1,7 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package resources tests the dashboard API's operations on objects of a real cluster.
+// Package resources tests the operations of the dashboard's API on objects of a real cluster.
 package resources
 
 import (
@@ -44,7 +44,8 @@ type person struct {
 	client *wire.Client
 }
 
-// newPerson binds a new user to a role on the host: in namespaces, or in the whole cluster.
+// newPerson creates a user and binds the user to a role on the host: in the given namespaces, or in the whole cluster
+// if there are none.
 func newPerson(tb testing.TB, role string, namespaces ...string) person {
 	tb.Helper()
 	set().HostCluster(tb, host)
@@ -59,7 +60,7 @@ func newPerson(tb testing.TB, role string, namespaces ...string) person {
 	return p
 }
 
-// send sends a request for objects of the host; the path follows the name of the cluster.
+// send sends a request for objects of the host. The path begins after the name of the cluster.
 func (p person) send(tb testing.TB, method, path, contentType, body string) wire.Envelope {
 	tb.Helper()
 	r := wire.Request{Method: method, Path: wire.DirectPath + "/clusters/" + host + path, Bearer: p.AccessToken,
@@ -83,7 +84,7 @@ func answers(p person, path string) func(context.Context) error {
 	}
 }
 
-// in returns the path of the objects of a kind in a namespace, or of one of them.
+// in returns the path of the objects of a kind in a namespace, or of one object.
 func in(namespace, kind string, name ...string) string {
 	return "/namespaces/" + namespace + "/resources/" + strings.Join(append([]string{kind}, name...), "/")
 }
@@ -110,7 +111,7 @@ func at(o object, path ...string) any {
 	return current
 }
 
-// part returns a nested object.
+// part returns the nested object in a field.
 func part(tb testing.TB, o object, field string) object {
 	tb.Helper()
 	found, ok := o[field].(object)
@@ -120,7 +121,7 @@ func part(tb testing.TB, o object, field string) object {
 	return found
 }
 
-// encoded returns an object as a body.
+// encoded returns an object as the body of a request.
 func encoded(tb testing.TB, o any) string {
 	tb.Helper()
 	body, err := json.Marshal(o)
@@ -130,7 +131,7 @@ func encoded(tb testing.TB, o any) string {
 	return string(body)
 }
 
-// names returns the names of the objects in a list, in its order.
+// names returns the names of the objects in a list, in the order of the list.
 func names(tb testing.TB, e wire.Envelope) []string {
 	tb.Helper()
 	var items []object

@@ -23,14 +23,14 @@ const (
 	password  = "correct-horse-battery"
 	masked    = "******"
 	maskedB64 = "KioqKioq"
-	// differs and differsB64 replace values that differ between the two objects.
+	// differs and differsB64 are the masks of values that differ between two objects.
 	differs    = "****** (differs)"
 	differsB64 = "KioqKioqIChkaWZmZXJzKQ=="
 )
 
 func b64(text string) string { return base64.StdEncoding.EncodeToString([]byte(text)) }
 
-// applied creates a Secret like client-side kubectl apply: with a copy of the Secret in an annotation.
+// applied creates a Secret like client-side kubectl apply, with a copy of the Secret in an annotation.
 func applied(tb testing.TB, ns, name string) *corev1.Secret {
 	tb.Helper()
 	s := &corev1.Secret{
@@ -44,7 +44,7 @@ func applied(tb testing.TB, ns, name string) *corev1.Secret {
 	return s
 }
 
-// hides fails if a value appears in a response.
+// hides fails the test if a response contains a value of a Secret.
 func hides(tb testing.TB, e wire.Envelope) {
 	tb.Helper()
 	for _, value := range []string{password, b64(password)} {
@@ -63,7 +63,7 @@ func stored(tb testing.TB, s *corev1.Secret) *corev1.Secret {
 	return found
 }
 
-// TestAMaskedSecretWrittenBack verifies that masked values are kept when other fields change.
+// TestAMaskedSecretWrittenBack verifies that masked values are not changed when other fields change.
 func TestAMaskedSecretWrittenBack(t *testing.T) {
 	ns := set().Namespace(t, "masked")
 	dev := newPerson(t, "dev", ns)
@@ -113,8 +113,8 @@ func force(contentType string) string {
 	return ""
 }
 
-// TestAPlaceholderForNothing verifies that a placeholder without a stored value is rejected, because it would be stored
-// as the value.
+// TestAPlaceholderForNothing verifies that a placeholder without a stored value is rejected. Otherwise, the placeholder
+// would be stored as the value.
 func TestAPlaceholderForNothing(t *testing.T) {
 	ns := set().Namespace(t, "placeholder")
 	dev := newPerson(t, "dev", ns)
@@ -211,7 +211,7 @@ func TestNoErrorRepeatsASecret(t *testing.T) {
 	}
 }
 
-// logs returns all logs of KubeVision so far.
+// logs returns the current content of all logs of KubeVision.
 func logs(tb testing.TB) string {
 	tb.Helper()
 	files, err := filepath.Glob(filepath.Join(env.Cluster.Dir(), "logs", "kubevision-*.log"))
@@ -229,7 +229,7 @@ func logs(tb testing.TB) string {
 	return all.String()
 }
 
-// TestReveal verifies that revealing values requires the right to get the Secret, and is recorded.
+// TestReveal verifies that revealing the values of a Secret requires the right to get the Secret, and is recorded.
 func TestReveal(t *testing.T) {
 	ns := set().Namespace(t, "reveal")
 	dev, viewer := newPerson(t, "dev", ns), newPerson(t, "readonly", ns)

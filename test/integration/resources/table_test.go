@@ -92,7 +92,8 @@ func sameAsKubectl(t *testing.T, p person, path string, args ...string) {
 	})
 }
 
-// TestTablesEqualKubectl compares tables of Kubernetes' own kinds and of a custom kind with kubectl get.
+// TestTablesEqualKubectl verifies that tables of Kubernetes' own kinds and of a custom kind equal the output of kubectl
+// get.
 func TestTablesEqualKubectl(t *testing.T) {
 	one, two, foreign := set().Namespace(t, "table-a"), set().Namespace(t, "table-b"), set().Namespace(t, "table-c")
 	all, some := newPerson(t, "admin"), newPerson(t, "readonly", one, two)
@@ -142,7 +143,7 @@ func TestTablesEqualKubectl(t *testing.T) {
 	t.Run("content", func(t *testing.T) { testContentOfTables(t, all, one) })
 }
 
-// testPartialTables verifies that a table of all namespaces contains those of the caller only.
+// testPartialTables verifies that a table of all namespaces contains only the objects in the caller's namespaces.
 func testPartialTables(t *testing.T, some person, one, two, foreign string) {
 	t.Helper()
 	list := "/resources/configmaps?view=table&labelSelector=table%3D" + one
@@ -188,8 +189,8 @@ func testPartialTables(t *testing.T, some person, one, two, foreign string) {
 	some.get(t, "/resources/nodes?view=table").Want(t, wire.Forbidden)
 }
 
-// testContentOfTables verifies that rows have no other fields, that lists are searched and sorted by fields that rows
-// do not have, and that other values of the parameter are refused.
+// testContentOfTables verifies that rows have no other fields, that lists can be searched and sorted by fields that
+// rows do not have, and that other values of the parameter are rejected.
 func testContentOfTables(t *testing.T, all person, ns string) {
 	t.Helper()
 	for _, name := range []string{"few", "many"} {

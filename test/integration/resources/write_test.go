@@ -29,7 +29,7 @@ spec:
       - {name: main, image: "nginx:1"}
 `
 
-// TestLifecycle creates an object, changes it in every way, and deletes it.
+// TestLifecycle verifies that an object can be created, changed in each way, and deleted.
 func TestLifecycle(t *testing.T) {
 	ns := set().Namespace(t, "lifecycle")
 	dev := newPerson(t, "dev", ns)
@@ -43,7 +43,7 @@ func TestLifecycle(t *testing.T) {
 	dev.send(t, http.MethodPost, in(ns, "deployments"), yamlType, deployment).Want(t, wire.Conflict)
 
 	read := object{}
-	fixture.Eventually(t, "replace it", func(context.Context) error { // Kubernetes writes its status concurrently
+	fixture.Eventually(t, "replace it", func(context.Context) error { // a controller writes the status concurrently
 		read = decoded(t, dev.get(t, web))
 		part(t, read, "spec")["replicas"] = 3.0
 		if e := dev.send(t, http.MethodPut, web, jsonType, encoded(t, read)); e.Code != wire.OK {
@@ -121,7 +121,8 @@ func TestManyWriters(t *testing.T) {
 	}
 }
 
-// TestApplyConflict verifies that a conflict names the other manager and the fields, and that force overrides it.
+// TestApplyConflict verifies that the error of a conflict names the other field manager and the fields, and that force
+// overrides the conflict.
 func TestApplyConflict(t *testing.T) {
 	ns := set().Namespace(t, "apply")
 	dev := newPerson(t, "dev", ns)
@@ -129,7 +130,7 @@ func TestApplyConflict(t *testing.T) {
 	dev.send(t, http.MethodPost, in(ns, "configmaps"), jsonType,
 		`{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"shared"},"data":{"k":"theirs"}}`).Want(t, wire.OK)
 	mine := "apiVersion: v1\nkind: ConfigMap\ndata: {k: mine}\n"
-	// The creation has the same field manager with a different operation.
+	// The object was created by the same field manager, with a different operation.
 	e := dev.send(t, http.MethodPatch, config, applyType, mine).Want(t, wire.Stale)
 	if !strings.Contains(e.Message, ".data.k") || !strings.Contains(e.Message, "kubevision") {
 		t.Errorf("the message is %q", e.Message)
@@ -151,8 +152,8 @@ func TestApplyConflict(t *testing.T) {
 	}
 }
 
-// TestDeletion verifies the propagation policy for dependents. No garbage collector runs here; the finalizers show
-// the policy.
+// TestDeletion verifies the propagation policy of a deletion. There is no garbage collector in this test, and the
+// finalizers show the policy.
 func TestDeletion(t *testing.T) {
 	ns := set().Namespace(t, "deletion")
 	dev := newPerson(t, "dev", ns)
@@ -184,8 +185,8 @@ func TestDeletion(t *testing.T) {
 	}
 }
 
-// TestWhereAManifestMayGo verifies that a body that contradicts the URL is rejected, and that it may contain the values
-// that the URL omits.
+// TestWhereAManifestMayGo verifies that a body that contradicts the URL is rejected, and that the body may contain the
+// values that the URL omits.
 func TestWhereAManifestMayGo(t *testing.T) {
 	ns := set().Namespace(t, "conform")
 	dev := newPerson(t, "dev", ns)
@@ -256,7 +257,8 @@ func TestWhereAManifestMayGo(t *testing.T) {
 	}
 }
 
-// TestPatchesAreChecked verifies that patches are validated before the cluster is called, and by the API server.
+// TestPatchesAreChecked verifies that the server validates patches before it calls the cluster, and that the API server
+// validates them, too.
 func TestPatchesAreChecked(t *testing.T) {
 	ns := set().Namespace(t, "patches")
 	dev, viewer := newPerson(t, "dev", ns), newPerson(t, "readonly", ns)

@@ -32,7 +32,7 @@ const (
 	secretKey = "secret-of-the-bucket"
 )
 
-// startedStore starts the S3 server once.
+// startedStore starts the S3 server once, and returns it.
 var startedStore = sync.OnceValues(func() (*localcluster.ObjectStore, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
 	defer cancel()
@@ -78,7 +78,7 @@ func objects(tb testing.TB, store *localcluster.ObjectStore, prefix string) map[
 		if err != nil || e.IsDir() {
 			return err
 		}
-		text, err := os.ReadFile(path) //nolint:gosec // only the test and its store write there
+		text, err := os.ReadFile(path) //nolint:gosec // only the test and its store write to this directory
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil
 		}
@@ -91,7 +91,7 @@ func objects(tb testing.TB, store *localcluster.ObjectStore, prefix string) map[
 	return out
 }
 
-// shellOn opens a shell at a replica, and shows a text in it.
+// shellOn opens a shell on a replica, and prints a text in it.
 func (p person) shellOn(tb testing.TB, c *wire.Client, namespace, shown string) *socket {
 	tb.Helper()
 	conn := open(tb, c, p.get(ofPod(namespace, "web", "exec?container=main&command=sh")))
@@ -130,7 +130,7 @@ func played(ctx context.Context, c *wire.Client, a person, namespace string) (st
 	return out.Recording, err
 }
 
-// playsEventually waits until the recording of a namespace has a text.
+// playsEventually waits until the recording of a namespace contains a text.
 func playsEventually(tb testing.TB, c *wire.Client, a person, namespace, text string) {
 	tb.Helper()
 	fixture.Eventually(tb, "the recording", func(ctx context.Context) error {
@@ -142,8 +142,8 @@ func playsEventually(tb testing.TB, c *wire.Client, a person, namespace, text st
 	})
 }
 
-// TestRecordingInBucket verifies that a terminal is recorded in a bucket while it is open, that its recording is one
-// encrypted object afterwards, and that a replica that is killed loses nothing that was written.
+// TestRecordingInBucket verifies that a terminal is recorded in a bucket while it is open, that the recording is one
+// encrypted object afterwards, and that a killed replica loses no data that were written.
 func TestRecordingInBucket(t *testing.T) {
 	p, namespace := inNamespace(t, "dev")
 	killed := set().Namespace(t, "killed")
@@ -185,7 +185,7 @@ func TestRecordingInBucket(t *testing.T) {
 	}
 	c = at(t, recordingReplica(t, prefix).Endpoint())
 	playsEventually(t, c, a, killed, "killed-42")
-	for name := range objects(t, store, prefix) { // a piece that is missing does not go unnoticed
+	for name := range objects(t, store, prefix) { // a missing piece is detected
 		if strings.HasSuffix(name, "/000001") {
 			if err := os.Remove(filepath.Join(store.Dir, prefix, name)); err != nil {
 				t.Fatal(err)
@@ -196,8 +196,8 @@ func TestRecordingInBucket(t *testing.T) {
 	}
 }
 
-// TestFaultOfBucket verifies that terminals end and are refused while the bucket does not answer, and that the
-// recordings up to then stay.
+// TestFaultOfBucket verifies that terminals end and are refused while the bucket does not respond, and that the earlier
+// recordings remain.
 func TestFaultOfBucket(t *testing.T) {
 	p, namespace := inNamespace(t, "dev")
 	runs(t, namespace, "web", nil, "main")
@@ -232,7 +232,7 @@ func TestFaultOfBucket(t *testing.T) {
 	}
 }
 
-// showsNothing fails the test unless a terminal ends because it cannot be recorded, and shows nothing.
+// showsNothing fails the test unless a terminal ends because it cannot be recorded, without any output.
 func showsNothing(tb testing.TB, s *socket) {
 	tb.Helper()
 	if _, reason := s.awaitEnd(tb, 5*promptly); reason != "failed" {
@@ -273,9 +273,9 @@ func storeOf(tb testing.TB, prefix, secret string, change func(*recording.Option
 	return s
 }
 
-// TestBoundsOfBucket verifies that a long recording goes on in another object, of which each is uploaded in parts, that
-// recordings have as many bytes as they may have, that old ones are deleted, and that nothing is recorded with wrong
-// credentials or for a server that is not trusted.
+// TestBoundsOfBucket verifies that a long recording continues in another object and that each object is uploaded in
+// parts, that the limit of the bytes of recordings applies, that old recordings are deleted, and that nothing is
+// recorded with wrong credentials or on a server that is not trusted.
 func TestBoundsOfBucket(t *testing.T) {
 	const prefix = "bounds"
 	s := storeOf(t, prefix, secretKey, nil)

@@ -37,13 +37,13 @@ func (p person) copies(tb testing.TB, namespace, query string) *socket {
 	return open(tb, p.client, wire.Request{Path: p.base + ofPod(namespace, "web", "copy?"+query+"&ticket="+ticket)})
 }
 
-// sendFile sends content in pieces, and the end.
+// sendFile sends content in pieces, and then the end.
 func (s *socket) sendFile(tb testing.TB, content []byte) {
 	tb.Helper()
 	for len(content) > 0 {
 		n := min(len(content), 48<<10)
 		if err := s.WriteMessage(websocket.BinaryMessage, content[:n]); err != nil {
-			return // the server has ended the copy, with a reason
+			return // the server has ended the copy with a reason
 		}
 		content = content[n:]
 	}
@@ -73,7 +73,8 @@ func random(n int) []byte {
 	return out
 }
 
-// copying creates a Pod, and returns a user who may run commands in it, and the directory of the container.
+// copying creates a Pod. It returns a user who may run commands in the Pod, the namespace, and the directory of the
+// container.
 func copying(tb testing.TB) (p person, namespace, dir string) {
 	tb.Helper()
 	p, namespace = inNamespace(tb, "dev")
@@ -85,8 +86,8 @@ func copying(tb testing.TB) (p person, namespace, dir string) {
 	return p, namespace, dir
 }
 
-// TestCopyOfAFile copies a file into a container and back, with its progress. A truncated copy does not change the
-// existing file.
+// TestCopyOfAFile verifies that a file can be copied into a container and back, that the progress is reported, and that
+// a truncated copy does not change the existing file.
 func TestCopyOfAFile(t *testing.T) {
 	p, namespace, dir := copying(t)
 	path, content := filepath.Join(dir, "-data; touch x"), random(3<<20)
@@ -134,7 +135,7 @@ func TestCopyOfAFile(t *testing.T) {
 	}
 }
 
-// onlyFiles returns an error if a directory contains other files, such as those of a truncated copy.
+// onlyFiles returns an error if a directory contains files other than names, for example files of a truncated copy.
 func onlyFiles(dir string, names ...string) error {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
@@ -150,8 +151,8 @@ func onlyFiles(dir string, names ...string) error {
 	return nil
 }
 
-// TestCopyOfADirectory copies an archive into a container and back. Links are left out, and a name that leaves the
-// directory ends the copy.
+// TestCopyOfADirectory verifies that an archive can be copied into a container and back, that links are omitted, and
+// that a name outside of the directory ends the copy.
 func TestCopyOfADirectory(t *testing.T) {
 	p, namespace, dir := copying(t)
 	into := filepath.Join(dir, "in")
@@ -246,7 +247,7 @@ func TestRefusedCopies(t *testing.T) {
 	refused(t, p.client, wire.Request{Path: p.base + path + "&ticket=" + exec}).Want(t, wire.Unauthenticated)
 	reader := bound(t, "readonly", namespace)
 	refused(t, reader.client, reader.get(path)).Want(t, wire.Forbidden)
-	// The right is revoked while a copy waits for its client.
+	// The right is revoked while the copy waits for the client.
 	s := p.copies(t, namespace, "to="+url.QueryEscape(dir+"/new")+"&size=10")
 	s.isAlive(t)
 	p.unbind(t)

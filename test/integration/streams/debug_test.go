@@ -27,12 +27,12 @@ func (p person) post(tb testing.TB, path, body string) wire.Envelope {
 	})
 }
 
-// TestDebugContainer adds an ephemeral container to a Pod, and attaches to it.
+// TestDebugContainer verifies that an ephemeral container can be added to a Pod, and that a client can attach to it.
 func TestDebugContainer(t *testing.T) {
 	p, namespace := inNamespace(t, "admin")
 	pod := runs(t, namespace, "web", nil, "main")
 	started := make(chan struct{})
-	go func() { // starts the container, like a kubelet
+	go func() { // starts the container like a kubelet
 		defer close(started)
 		for t.Context().Err() == nil {
 			time.Sleep(20 * time.Millisecond)
@@ -70,8 +70,8 @@ func TestDebugContainer(t *testing.T) {
 	reader.post(t, ofPod(namespace, "web", "debug"), "").Want(t, wire.Forbidden)
 }
 
-// TestNodeShell opens a shell on a node: as the user, if RBAC and the Pod Security of the namespace allow it. The Pod
-// is removed at the end.
+// TestNodeShell verifies that a shell on a node is opened as the user, if RBAC and the Pod Security of the namespace
+// allow it, and that its Pod is removed at the end.
 func TestNodeShell(t *testing.T) {
 	if err := kubelet(); err != nil {
 		t.Fatal(err)
@@ -79,7 +79,7 @@ func TestNodeShell(t *testing.T) {
 	p, namespace := inNamespace(t, "admin")
 	path := "/clusters/" + host + "/nodes/" + nodeName + "/shell?namespace=" + namespace
 	started := make(chan *corev1.Pod, 1)
-	go func() { // starts the Pod, like a kubelet
+	go func() { // starts the Pod like a kubelet
 		var pods corev1.PodList
 		for t.Context().Err() == nil {
 			time.Sleep(20 * time.Millisecond)
@@ -105,7 +105,7 @@ func TestNodeShell(t *testing.T) {
 		!pod.Spec.Containers[0].StdinOnce || pod.Annotations["kubevision.io/user"] != "kubevision:"+p.User.Name {
 		t.Errorf("the Pod is %+v", pod)
 	}
-	_ = conn.Close() // without a word
+	_ = conn.Close() // without a close message
 	fixture.Eventually(t, "the removal of the Pod", func(ctx context.Context) error {
 		err := env.Client.Get(ctx, client.ObjectKeyFromObject(pod), pod)
 		if err == nil && pod.DeletionTimestamp == nil {
@@ -114,7 +114,7 @@ func TestNodeShell(t *testing.T) {
 		return client.IgnoreNotFound(err)
 	})
 
-	// A ticket for a Pod opens no shell on a node of the same name.
+	// A ticket for a Pod does not open a shell on a node with the same name.
 	other := p.ticket(t, `{"cluster":"`+host+`","pod":"`+nodeName+`","verb":"exec"}`)
 	refused(t, p.client, wire.Request{Path: p.base + path + "&ticket=" + other}).Want(t, wire.Unauthenticated)
 	reader := bound(t, "readonly", namespace)
@@ -142,8 +142,8 @@ func TestNodeShell(t *testing.T) {
 	})
 }
 
-// TestTicketWithACode verifies that a browser, which can send no header with a stream, sends the fresh code with the
-// request for the ticket.
+// TestTicketWithACode verifies that a browser can send the fresh code with the request for a ticket, because it cannot
+// set a header when it opens a stream.
 func TestTicketWithACode(t *testing.T) {
 	p := bound(t, "admin")
 	name := fixture.Name("system")
@@ -157,10 +157,11 @@ func TestTicketWithACode(t *testing.T) {
 	ticket := p.ticket(t, body+`,"totpCode":"`+code+`"}`)
 	conn := open(t, p.client, wire.Request{Path: path + ticket})
 	readUntil(t, conn, func(f frame) bool { return f.Type == "close" && f.ExitCode != nil })
-	// Neither the code nor the ticket is good twice.
+	// Neither the code nor the ticket is valid twice.
 	refused(t, p.client, wire.Request{Path: path + ticket}).Want(t, wire.Unauthenticated)
 	p.post(t, "/ws/ticket", body+`,"totpCode":"`+code+`"}`).Want(t, wire.TwoFactorFailed)
-	// A ticket opens only streams, and not the log over HTTP, which would not mark it as used.
+	// A ticket opens only streams. It does not open the log over HTTP, because such a request would not mark it as
+	// used.
 	log := "/clusters/" + host + "/log/namespaces/kube-system/pods/" + name + "?ticket="
 	p.client.Call(t, wire.Request{Path: p.base + log + p.ticket(t, "")}).Want(t, wire.Unauthenticated)
 }

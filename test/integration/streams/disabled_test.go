@@ -29,13 +29,13 @@ func setReadCache(tb testing.TB, mode kubevisionv1alpha1.ReadCacheMode) {
 	}
 }
 
-// source waits until a list comes from a source.
+// source waits until a list comes from the given source.
 func (p person) source(tb testing.TB, path, want string) {
 	tb.Helper()
 	fixture.Eventually(tb, "wait for a list from "+want, func(ctx context.Context) error {
 		response, err := p.client.Do(ctx, p.get(path))
 		if err != nil {
-			return err //nolint:wrapcheck // it has the request
+			return err //nolint:wrapcheck // the error contains the request
 		}
 		e, err := response.Parse()
 		if err != nil {
@@ -49,7 +49,7 @@ func (p person) source(tb testing.TB, path, want string) {
 }
 
 // TestDisabledReadCache verifies that the topics of a cluster end when its read cache is disabled, and that the cache
-// and topics start again when it is enabled.
+// and the topics start again when it is enabled.
 func TestDisabledReadCache(t *testing.T) {
 	p, ns := inNamespace(t, "dev")
 	path, topic := "/clusters/"+host+"/namespaces/"+ns+"/resources/configmaps", host+":configmaps:"+ns
@@ -57,7 +57,7 @@ func TestDisabledReadCache(t *testing.T) {
 	w.subscribe(t, fields{"initial": true}, topic)
 	p.source(t, path, "cache")
 	t.Cleanup(func() { setReadCache(t, kubevisionv1alpha1.ReadCacheEnabled) })
-	// Without the pause of the controllers, the revoked rights of the reader would end the topic, too.
+	// The controllers are paused, because the revocation of the reader's rights would also end the topic.
 	controllers := env.KubeVision.ControllerManager()
 	if err := controllers.Stop(); err != nil {
 		t.Fatal(err)
@@ -68,7 +68,7 @@ func TestDisabledReadCache(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	time.Sleep(3 * time.Second) // time for the last review after the binding was created
+	time.Sleep(3 * time.Second) // the last review after the creation of the binding must end
 	setReadCache(t, kubevisionv1alpha1.ReadCacheDisabled)
 	for end := time.Now().Add(promptly); ; {
 		e, ok := w.within(t, time.Until(end))
@@ -82,7 +82,7 @@ func TestDisabledReadCache(t *testing.T) {
 			break
 		}
 	}
-	w.isAlive(t) // other topics continue
+	w.isAlive(t) // other topics are not affected
 	w.send(t, fields{"action": "subscribe", "topics": []string{topic}})
 	if e := w.next(t); e.Type != "ERROR" || e.Reason != "not-cached" {
 		t.Errorf("a topic of a cluster without a cache begins with %+v", e)

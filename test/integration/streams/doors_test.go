@@ -48,9 +48,9 @@ func doors(tb testing.TB) map[string]door {
 	}
 }
 
-// TestBothDoors verifies that a stream opens directly and through kube-apiserver, with a token and with a ticket, and
-// that it stays open for longer than a minute, after which both servers end other requests. It runs in parallel with
-// other tests.
+// TestBothDoors verifies that a stream can be opened directly and through kube-apiserver, with a token and with a
+// ticket, and that it remains open for longer than a minute, after which both servers end other requests. It runs in
+// parallel with other tests.
 func TestBothDoors(t *testing.T) {
 	ns := set().Namespace(t, "doors")
 	p := bound(t, "readonly", ns)
@@ -67,7 +67,7 @@ func TestBothDoors(t *testing.T) {
 		s.isAlive(t)
 	}
 	opened := time.Now()
-	t.Parallel() // continues after the tests that are not parallel
+	t.Parallel() // continues after the sequential tests
 	time.Sleep(time.Until(opened.Add(65 * time.Second)))
 	for _, s := range all {
 		s.isAlive(t)
@@ -98,8 +98,8 @@ func TestNoUpgrade(t *testing.T) {
 	}}).Want(t, wire.Invalid)
 }
 
-// TestStreamEndsWithItsSession verifies that a stream ends within a second after its session, or after a change of its
-// user, and that the client gets the reason.
+// TestStreamEndsWithItsSession verifies that a stream ends within a second after the end of its session or after a
+// change of its user, and that the client gets the reason.
 func TestStreamEndsWithItsSession(t *testing.T) {
 	for name, end := range map[string]func(*testing.T, person){
 		"session deleted": func(t *testing.T, p person) {
@@ -162,7 +162,7 @@ func (p person) change(tb testing.TB, change func(*kubevisionv1alpha1.KubeVision
 	}
 }
 
-// TestShutdown verifies that a replica that shuts down tells clients to reconnect.
+// TestShutdown verifies that a replica that shuts down tells its clients to connect again.
 func TestShutdown(t *testing.T) {
 	replica, err := env.KubeVision.StartAPIServer(t.Context(), 0)
 	if err != nil {
@@ -182,8 +182,8 @@ func TestShutdown(t *testing.T) {
 	}
 }
 
-// TestLimits verifies the limits of the streams of one user and of all users, and that a closed stream makes room for
-// another one. A log over HTTP counts as a stream, and ends with the replica.
+// TestLimits verifies the limits of the streams of one user and of all users, and that another stream can be opened
+// after a stream was closed. A log over HTTP counts as a stream, and ends with the replica.
 func TestLimits(t *testing.T) {
 	replica, err := env.KubeVision.StartAPIServer(t.Context(), 0, "--streams-per-user=3", "--streams=5")
 	if err != nil {
@@ -207,7 +207,7 @@ func TestLimits(t *testing.T) {
 	open(t, c, r(modest)).isAlive(t)
 	open(t, c, r(modest)).isAlive(t)
 	refused(t, c, r(modest)).Want(t, wire.TooManyRequests)
-	_ = first.Close() // without a word
+	_ = first.Close() // without a close message
 	fixture.Eventually(t, "wait for the place", func(ctx context.Context) error {
 		conn, refusal, err := c.WebSocket(ctx, r(modest))
 		if conn != nil {
@@ -226,7 +226,7 @@ func TestLimits(t *testing.T) {
 	}
 }
 
-// TestMalformed verifies that a message that the protocol does not allow ends the stream with a reason.
+// TestMalformed verifies that a message that violates the protocol ends the stream with a reason.
 func TestMalformed(t *testing.T) {
 	p := newPerson(t, "malformed")
 	for name, tc := range map[string]struct {
@@ -243,8 +243,8 @@ func TestMalformed(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := open(t, p.client, wire.Request{Path: p.base + watchPath, Bearer: p.AccessToken})
-			// The server may end the stream before it has read all of a large message. Its kernel then resets the
-			// connection, and the client may lose the reason.
+			// The server may end the stream before it has read a large message completely. Its kernel then resets the
+			// connection, and the client may not get the reason.
 			err := s.WriteMessage(websocket.TextMessage, []byte(tc.message))
 			if errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) {
 				return

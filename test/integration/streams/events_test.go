@@ -34,7 +34,7 @@ func openEvents(tb testing.TB, d door, p person, query string) serverSent {
 	return serverSent{lines}
 }
 
-// next returns the next event and its name, which is empty for a change.
+// next returns the next event and its type, which is empty for a change.
 func (s serverSent) next(tb testing.TB) (kind string, data []byte) {
 	tb.Helper()
 	for s.lines.Scan() {
@@ -61,7 +61,7 @@ func (s serverSent) change(tb testing.TB) event {
 }
 
 // TestEvents verifies that server-sent events contain the same changes directly and through kube-apiserver, that they
-// end with a reason, and that they resume from a bookmark.
+// end with a reason, and that they can be resumed from a bookmark.
 func TestEvents(t *testing.T) {
 	ns := set().Namespace(t, "events")
 	p := bound(t, "readonly", ns)
@@ -97,7 +97,7 @@ func TestEvents(t *testing.T) {
 	}
 }
 
-// TestTokenInQuery verifies that, if a flag allows it, an access token in the URL opens the watch and nothing else, and
+// TestTokenInQuery verifies that an access token in the URL opens only the watch, and only if a flag allows it, and
 // that no log contains the token.
 func TestTokenInQuery(t *testing.T) {
 	replica, err := env.KubeVision.StartAPIServer(t.Context(), 0, "--watch-token-in-query", "-v=9")
@@ -123,8 +123,8 @@ func TestTokenInQuery(t *testing.T) {
 	checkLog(t, replica, p.AccessToken)
 }
 
-// TestTokenExpires verifies that a stream that was opened with an access token ends with the token, unless the client
-// sends another one.
+// TestTokenExpires verifies that a stream that was opened with an access token ends when the token expires, unless the
+// client sends another token.
 func TestTokenExpires(t *testing.T) {
 	p := newPerson(t, "expires")
 	token, lasts := fixture.Take(t, p.AccessToken), 3*time.Second

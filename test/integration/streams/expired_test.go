@@ -18,7 +18,7 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// reissue returns a ticket with other fields and a genuine code.
+// reissue returns a ticket with changed fields and a valid MAC.
 func (p person) reissue(tb testing.TB, ticket string, changes map[string]any) string {
 	tb.Helper()
 	body, _, _ := strings.Cut(ticket, ".")
@@ -48,12 +48,12 @@ func (p person) reissue(tb testing.TB, ticket string, changes map[string]any) st
 	return encode(text) + "." + encode(mac.Sum(nil)[:16])
 }
 
-// TestExpiredTicket verifies that a ticket opens no stream after it has expired, nor if it names the session of another
-// user.
+// TestExpiredTicket verifies that a ticket does not open a stream if it has expired, or if it names the session of
+// another user.
 func TestExpiredTicket(t *testing.T) {
 	p, q := newPerson(t, "late"), newPerson(t, "other")
 	ticket := p.ticket(t, "")
-	open(t, p.client, withTicket(p, p.reissue(t, ticket, map[string]any{"i": "01"}))).isAlive(t) // the code is genuine
+	open(t, p.client, withTicket(p, p.reissue(t, ticket, map[string]any{"i": "01"}))).isAlive(t) // the MAC is valid
 	for name, changes := range map[string]map[string]any{
 		"expired":         {"x": time.Now().Add(-6 * time.Second).Unix()},
 		"long ago":        {"x": 0},

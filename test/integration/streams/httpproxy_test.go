@@ -22,7 +22,8 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// podAddress returns an address of this machine other than loopback, to which API servers connect.
+// podAddress returns an address of this machine other than loopback, because API servers do not connect to loopback
+// addresses of Pods.
 func podAddress(tb testing.TB) string {
 	tb.Helper()
 	all, err := net.InterfaceAddrs()
@@ -38,7 +39,7 @@ func podAddress(tb testing.TB) string {
 	return ""
 }
 
-// podServer starts an HTTP server at an address like that of a Pod.
+// podServer starts an HTTP server at an address that a Pod can have.
 func podServer(tb testing.TB, ip string) (port int) {
 	tb.Helper()
 	mux := http.NewServeMux()
@@ -78,7 +79,8 @@ func podServer(tb testing.TB, ip string) (port int) {
 	return address.Port
 }
 
-// TestHTTPProxy reads from a server of a Pod and of a Service. Nothing of the response can act as the dashboard.
+// TestHTTPProxy verifies that the servers of a Pod and of a Service can be read, and that no part of a response can act
+// as the dashboard.
 func TestHTTPProxy(t *testing.T) {
 	ip := podAddress(t)
 	port := podServer(t, ip)

@@ -26,7 +26,7 @@ import (
 
 const nodeName = "simulated"
 
-// kubelet starts the kubelet, and a Node that it serves, once.
+// kubelet starts the simulated kubelet, and creates its Node. It does so once.
 var kubelet = sync.OnceValue(func() error {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
 	defer cancel()
@@ -91,7 +91,7 @@ func writeLog(tb testing.TB, namespace, pod, container string, lines ...string) 
 	}
 }
 
-// inNamespace creates a user with a role in a new namespace, and waits until the role is in force.
+// inNamespace creates a user with a role in a new namespace, and waits until the role takes effect.
 func inNamespace(tb testing.TB, role string) (p person, namespace string) {
 	tb.Helper()
 	namespace = set().Namespace(tb, "streams")
@@ -102,12 +102,12 @@ func inNamespace(tb testing.TB, role string) (p person, namespace string) {
 	return p, namespace
 }
 
-// get returns a request of a person.
+// get returns a GET request of a person.
 func (p person) get(path string) wire.Request {
 	return wire.Request{Path: p.base + path, Bearer: p.AccessToken}
 }
 
-// ofPod returns the path of something of a Pod.
+// ofPod returns the path of a stream of a Pod.
 func ofPod(namespace, pod, what string) string {
 	return "/clusters/" + host + "/namespaces/" + namespace + "/pods/" + pod + "/" + what
 }
@@ -139,7 +139,7 @@ func (s *socket) next(tb testing.TB) []byte {
 	return nil
 }
 
-// readUntil reads frames until a wanted one, and returns all of them.
+// readUntil reads frames until wanted returns true, and returns all of them.
 func readUntil(tb testing.TB, s *socket, wanted func(frame) bool) []frame {
 	tb.Helper()
 	var out []frame
@@ -160,7 +160,7 @@ func readUntil(tb testing.TB, s *socket, wanted func(frame) bool) []frame {
 	}
 }
 
-// ofType returns the data of the frames of a type, joined.
+// ofType returns the joined data of the frames of a type.
 func ofType(frames []frame, kind string) string {
 	var out strings.Builder
 	for _, f := range frames {

@@ -17,7 +17,7 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/fixture"
 )
 
-// line is the network between a replica and the API server. It can be cut.
+// line is the network connection between a replica and the API server. The test can interrupt it.
 type line struct {
 	target string
 
@@ -26,7 +26,7 @@ type line struct {
 	ends map[net.Conn]bool
 }
 
-// newLine returns a line to the API server of the host, and a kubeconfig for a replica behind it.
+// newLine returns a line to the API server of the host, and the kubeconfig of a replica that uses the line.
 func newLine(tb testing.TB) (l *line, kubeconfig string) {
 	tb.Helper()
 	config, err := env.Cluster.ServiceAccountConfig(tb.Context(), fixture.SystemNamespace, "kubevision-apiserver")
@@ -84,7 +84,7 @@ func (l *line) carry(from net.Conn) {
 	delete(l.ends, to)
 }
 
-// add is false while the line is cut.
+// add adds both ends of a connection. It returns false while the line is interrupted.
 func (l *line) add(ends ...net.Conn) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -94,7 +94,7 @@ func (l *line) add(ends ...net.Conn) bool {
 	return !l.cut
 }
 
-// set cuts or restores the line.
+// set interrupts or restores the line.
 func (l *line) set(cut bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

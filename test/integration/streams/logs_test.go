@@ -22,7 +22,7 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// overHTTP returns the path of a log as text.
+// overHTTP returns the path of a log over HTTP.
 func overHTTP(namespace, what string) string {
 	return "/clusters/" + host + "/log/namespaces/" + namespace + what
 }
@@ -36,7 +36,7 @@ func (p person) text(tb testing.TB, path string) string {
 	return string(response.Body)
 }
 
-// TestLogAsText verifies the parts of a log that a request may select, and the file format.
+// TestLogAsText verifies the parts of a log that a request can select, and the format of the file.
 func TestLogAsText(t *testing.T) {
 	p, namespace := inNamespace(t, "readonly")
 	runs(t, namespace, "web", nil, "main", "side")
@@ -96,7 +96,7 @@ func TestMergedLogs(t *testing.T) {
 	}
 	p.client.Call(t, p.get(overHTTP(namespace, "/pods?labelSelector=%3D%3D"))).Want(t, wire.Invalid)
 
-	// A Pod that starts later is followed, too.
+	// The log of a Pod that starts later is followed, too.
 	conn := open(t, p.client,
 		p.get("/clusters/"+host+"/namespaces/"+namespace+"/logs?follow=true&labelSelector=app%3Dshop"))
 	readUntil(t, conn, func(f frame) bool { return f.Pod == "b" && f.Data == "b2" })
@@ -120,7 +120,7 @@ func TestFollowAcrossARestart(t *testing.T) {
 	}
 	writeLog(t, namespace, "web", "main", "3")
 	readUntil(t, conn, func(f frame) bool { return f.Data == "3" })
-	time.Sleep(1500 * time.Millisecond) // the kubelet looks once a second whether the container has exited
+	time.Sleep(1500 * time.Millisecond) // the kubelet checks once per second whether the container has exited
 	if err := errors.Join(os.Rename(file+".log", file+".previous.log"), os.Remove(file+".exited")); err != nil {
 		t.Fatal(err)
 	}
@@ -131,7 +131,7 @@ func TestFollowAcrossARestart(t *testing.T) {
 	if got := p.text(t, overHTTP(namespace, "/pods/web?previous=true")); got != "1\n2\n3\n" {
 		t.Errorf("before the restart: %q", got)
 	}
-	// The end of the Pod is the end of the log.
+	// The log ends when the Pod has ended.
 	pod.Status.Phase = corev1.PodSucceeded
 	if err := errors.Join(
 		env.Client.Status().Update(t.Context(), pod), os.WriteFile(file+".exited", nil, 0o600),

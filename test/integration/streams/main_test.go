@@ -1,7 +1,7 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package streams tests WebSockets through both doors, against a real control plane.
+// Package streams tests WebSockets, directly and through kube-apiserver, with a real control plane.
 package streams
 
 import (
@@ -25,8 +25,7 @@ import (
 
 const (
 	host = "host"
-	// promptly is the time limit for events that normally take less than a second, because many tests share the
-	// machine.
+	// promptly bounds the time of events that normally take less than a second, because many tests share the machine.
 	promptly = 3 * time.Second
 )
 
@@ -90,7 +89,7 @@ func at(tb testing.TB, endpoint string) *wire.Client {
 	return client
 }
 
-// bound creates a user with a role: in some namespaces, or in all.
+// bound creates a user with a role in some namespaces, or in all namespaces if none are given.
 func bound(tb testing.TB, role string, namespaces ...string) person {
 	tb.Helper()
 	p := newPerson(tb, role)
@@ -100,7 +99,7 @@ func bound(tb testing.TB, role string, namespaces ...string) person {
 	return p
 }
 
-// ticket gets a ticket. The body may be empty.
+// ticket requests a ticket. The body may be empty.
 func (p person) ticket(tb testing.TB, body string) string {
 	tb.Helper()
 	var out struct {
@@ -120,7 +119,7 @@ func (p person) ticket(tb testing.TB, body string) string {
 type socket struct {
 	*websocket.Conn
 
-	// messages receives the messages, and pongs the replies to pings. ended is closed at the end.
+	// messages receives the messages. pongs receives the replies to pings. ended is closed at the end of the stream.
 	messages chan []byte
 	pongs    chan struct{}
 	ended    chan struct{}
@@ -165,7 +164,7 @@ func (s *socket) read() {
 	}
 }
 
-// refused returns the envelope with which a stream is refused.
+// refused returns the envelope of the response to a stream that is refused.
 func refused(tb testing.TB, c *wire.Client, r wire.Request) wire.Envelope {
 	tb.Helper()
 	conn, refusal, err := c.WebSocket(tb.Context(), r)
@@ -194,7 +193,7 @@ func (s *socket) awaitEnd(tb testing.TB, within time.Duration) (status int, reas
 	return s.end.Code, reason
 }
 
-// isAlive fails the test unless the server answers a ping.
+// isAlive fails the test unless the server replies to a ping.
 func (s *socket) isAlive(tb testing.TB) {
 	tb.Helper()
 	if err := s.WriteControl(websocket.PingMessage, nil, time.Now().Add(promptly)); err != nil {

@@ -20,8 +20,8 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// TestMember opens a watch and a terminal on another cluster. Both end with a reason when the cluster is no longer
-// registered.
+// TestMember verifies that a watch and a terminal can be opened on another cluster, and that both end with a reason
+// when the cluster is no longer registered.
 func TestMember(t *testing.T) {
 	cluster, err := env.StartCluster(t.Context())
 	if err != nil {
@@ -87,11 +87,11 @@ func TestMember(t *testing.T) {
 		}
 	}
 	switch _, reason := terminal.awaitEnd(t, 10*time.Second); reason {
-	case "cluster-gone", "forbidden", "failed": // whichever is noticed first
+	case "cluster-gone", "forbidden", "failed": // the first reason that the server detects
 	default:
 		t.Errorf("the reason is %q", reason)
 	}
-	w.isAlive(t) // other topics of the socket continue
+	w.isAlive(t) // other topics of the socket are not affected
 	set().Gone(t, registered)
 }
 

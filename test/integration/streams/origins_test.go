@@ -11,7 +11,7 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// TestOrigins verifies that pages of another origin cannot open a stream, whatever credential the browser sends.
+// TestOrigins verifies that pages of another origin cannot open a stream with any credential that a browser sends.
 func TestOrigins(t *testing.T) {
 	p := newPerson(t, "origins")
 	const allowed = "https://dashboard.example.com"
@@ -55,7 +55,8 @@ func TestOrigins(t *testing.T) {
 				return
 			}
 			refused(t, c, r).Want(t, tc.code)
-			// The request is rejected before the ticket is used, so that a page cannot use up tickets of another one.
+			// The request is rejected before the ticket is marked as used, so that a page cannot invalidate tickets of
+			// another page.
 			open(t, c, withTicket(p, ticket)).isAlive(t)
 		})
 	}

@@ -19,7 +19,8 @@ import (
 
 const channelSubprotocol = "v4.channel.k8s.io"
 
-// TestPortForward sends data to two ports and back, and reads the error of a port on which nothing listens.
+// TestPortForward verifies that data can be sent to two ports and back, and that the error of a port without a listener
+// is returned.
 func TestPortForward(t *testing.T) {
 	p, namespace := inNamespace(t, "dev")
 	runs(t, namespace, "web", nil, "main")

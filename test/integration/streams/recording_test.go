@@ -24,7 +24,7 @@ type session struct {
 	Bytes                                                int64
 }
 
-// auditor creates a user who may list and play recordings, only through RBAC on the host.
+// auditor creates a user who may list and play recordings, with only RBAC on the host.
 func auditor(tb testing.TB) person {
 	tb.Helper()
 	p := newPerson(tb, "auditor")
@@ -95,7 +95,7 @@ func TestRecording(t *testing.T) {
 			t.Errorf("%s is not encrypted (%v)", e.Name(), err)
 		}
 	}
-	// Neither the user of a terminal nor an administrator of the cluster has the right to its recording.
+	// Neither the user of a terminal nor an administrator of the cluster has the right to the recording.
 	for _, path := range []string{"/terminal-sessions", "/terminal-sessions/" + found[0].ID + "/play"} {
 		p.client.Call(t, p.get(path)).Want(t, wire.Forbidden)
 	}
@@ -107,7 +107,7 @@ func TestRecording(t *testing.T) {
 	a.client.Call(t, a.get("/terminal-sessions?limit=-1")).Want(t, wire.Invalid)
 }
 
-// TestUnrecordedTerminals verifies that no terminal opens if it cannot be recorded.
+// TestUnrecordedTerminals verifies that a terminal that cannot be recorded is not opened.
 func TestUnrecordedTerminals(t *testing.T) {
 	p, namespace := inNamespace(t, "dev")
 	runs(t, namespace, "web", nil, "main")

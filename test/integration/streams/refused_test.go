@@ -18,8 +18,8 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// TestRefusalsOfKubelets verifies that a caller gets the HTTP status with which a kubelet has refused the connection of
-// kube-apiserver, but no text of the response.
+// TestRefusalsOfKubelets verifies that, if a kubelet refuses the connection of kube-apiserver, the caller gets the HTTP
+// status of the response, but no text of it.
 func TestRefusalsOfKubelets(t *testing.T) {
 	const secret = "the-text-of-the-kubelet"
 	pair, err := env.Cluster.ClusterCA().IssueServing("127.0.0.1")
@@ -67,7 +67,7 @@ func TestRefusalsOfKubelets(t *testing.T) {
 			t.Errorf("the error of the %s is %q", what, text)
 		}
 	}
-	// The API server returns a Status for a refused log.
+	// For a refused log, the API server returns a Status.
 	e := p.client.Call(t, p.get(overHTTP(namespace, "/pods/refused?container=main"))).Want(t, wire.Rejected)
 	if !strings.Contains(e.Message, secret) {
 		t.Errorf("the error of the log is %q", e.Message)

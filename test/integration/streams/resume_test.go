@@ -22,8 +22,8 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// resumer is a client that keeps a copy of a namespace through streams that are cut. It lists again only if its
-// bookmark has expired.
+// resumer is a client that keeps a copy of the objects of a namespace through streams that are interrupted. It lists
+// the objects again only if its bookmark has expired.
 type resumer struct {
 	person
 
@@ -36,13 +36,13 @@ type resumer struct {
 	expired  int
 }
 
-// follow follows the topic until the stream ends, or for a while.
+// follow follows the topic until the stream ends, or for the given time.
 func (r *resumer) follow(tb testing.TB, wait time.Duration) {
 	tb.Helper()
 	c := r.replicas[r.random.IntN(len(r.replicas))]
 	conn, refusal, err := c.WebSocket(tb.Context(), wire.Request{Path: r.base + watchPath, Bearer: r.AccessToken})
 	if err != nil || refusal != nil {
-		return // the replica is gone, or does not reach the API server
+		return // the replica has stopped, or does not reach the API server
 	}
 	defer func() { _ = conn.Close() }()
 	message := fields{"action": "subscribe", "topics": []string{r.topic}, "initial": r.bookmark == ""}
@@ -66,7 +66,7 @@ func (r *resumer) follow(tb testing.TB, wait time.Duration) {
 	}
 }
 
-// apply applies an event. It returns false if the stream must be replaced.
+// apply applies an event to the copy. It returns false if another stream must be opened.
 func (r *resumer) apply(tb testing.TB, e event, initial bool) bool {
 	tb.Helper()
 	switch e.Type {
@@ -92,7 +92,7 @@ func (r *resumer) apply(tb testing.TB, e event, initial bool) bool {
 	return true
 }
 
-// churn changes the objects of a namespace until the context ends.
+// churn changes the objects of a namespace continuously until the context ends.
 func churn(ctx context.Context, ns string, random *rand.Rand) {
 	for ctx.Err() == nil {
 		o := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: fmt.Sprint("o", random.IntN(40))}}
@@ -103,17 +103,17 @@ func churn(ctx context.Context, ns string, random *rand.Rand) {
 			_ = env.Client.Delete(ctx, o) // the object may not exist
 		default:
 			patch := fmt.Appendf(nil, `{"data":{"value":"%d"}}`, random.Int())
-			// the object may not exist
+			// The object may not exist.
 			_ = env.Client.Patch(ctx, o, client.RawPatch("application/merge-patch+json", patch))
 		}
 		time.Sleep(5 * time.Millisecond)
 	}
 }
 
-// resumeTime is the duration of TestResume. If it is set, the API server is killed, too.
+// resumeTime is the duration of TestResume. If it is set, the test also kills the API server.
 var resumeTime = flag.Duration("duration", 0, "how long TestResume goes on, such as 10m; once if it is 0")
 
-// resumption is a test of clients that resume, with a replica that is disturbed.
+// resumption is a test of clients that resume, with a replica that the test disturbs.
 type resumption struct {
 	namespace string
 	clients   []*resumer
@@ -133,7 +133,7 @@ func newResumption(tb testing.TB) *resumption {
 		tb.Fatal(err)
 	}
 	tb.Cleanup(func() { _ = behind.Kill() })
-	random := rand.New(rand.NewPCG(7, uint64(time.Now().UnixNano()))) //nolint:gosec // another one each time
+	random := rand.New(rand.NewPCG(7, uint64(time.Now().UnixNano()))) //nolint:gosec // the seed differs between runs
 	out := &resumption{namespace: ns, behind: behind, line: line, random: random}
 	for i := range 4 {
 		out.clients = append(out.clients, &resumer{
@@ -145,7 +145,8 @@ func newResumption(tb testing.TB) *resumption {
 	return out
 }
 
-// disturb cuts the clients off while objects change, and kills the replica, and the API server if killed is true.
+// disturb interrupts the connections of the clients while objects change, and kills the replica. If killed is true, it
+// also kills the API server.
 func (r *resumption) disturb(tb testing.TB, killed bool) {
 	tb.Helper()
 	ctx, stop := context.WithCancel(tb.Context())
@@ -188,7 +189,7 @@ func restart(tb testing.TB, p *localcluster.Program) {
 	}
 }
 
-// compare waits until each client has the same objects as the API server.
+// compare waits until the copy of each client equals the objects on the API server.
 func (r *resumption) compare(tb testing.TB) {
 	tb.Helper()
 	want := map[string]string{}
@@ -211,8 +212,8 @@ func (r *resumption) compare(tb testing.TB) {
 	}
 }
 
-// TestResume verifies that clients that are disconnected, by replicas that are cut off or killed, finally have the same
-// objects as the API server. They lose no change unless they get the error that their bookmark has expired.
+// TestResume verifies that clients whose replicas are interrupted or killed finally have the same objects as the API
+// server. They must not miss a change, unless they get the error that their bookmark has expired.
 func TestResume(t *testing.T) {
 	r := newResumption(t)
 	end := time.Now().Add(*resumeTime)

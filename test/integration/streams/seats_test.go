@@ -15,8 +15,8 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// executing returns the number of requests that occupy seats of kube-apiserver's flow control, except those of its own
-// clients.
+// executing returns the number of requests that occupy seats of API Priority and Fairness, without requests of
+// kube-apiserver's own clients.
 func executing(tb testing.TB, front *wire.Client) int {
 	tb.Helper()
 	const metric = "apiserver_flowcontrol_current_executing_requests{"
@@ -38,7 +38,7 @@ func executing(tb testing.TB, front *wire.Client) int {
 }
 
 // TestStreamsTakeNoPlaces verifies that streams through kube-apiserver on the paths for streams occupy no seats of API
-// Priority and Fairness. A priority level has only some dozens.
+// Priority and Fairness. A priority level has only some dozens of seats.
 func TestStreamsTakeNoPlaces(t *testing.T) {
 	p, front := newPerson(t, "seats"), doors(t)["front"]
 	const streams, others = 12, 6

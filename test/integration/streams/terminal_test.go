@@ -24,7 +24,7 @@ type typed struct {
 	Rows int    `json:"rows,omitempty"`
 }
 
-// TestTerminal types into a shell, changes its size and reads its exit code, with a ticket as the dashboard does.
+// TestTerminal verifies that a client with a ticket can type into a shell, change its size and read its exit code.
 func TestTerminal(t *testing.T) {
 	p, namespace := inNamespace(t, "dev")
 	runs(t, namespace, "web", nil, "main")
@@ -56,7 +56,8 @@ func TestTerminal(t *testing.T) {
 	}
 }
 
-// TestBinaryTerminal sends all byte values through a command, and receives them unchanged, separate from its errors.
+// TestBinaryTerminal verifies that a binary terminal transports all byte values unchanged, and returns the error output
+// separately.
 func TestBinaryTerminal(t *testing.T) {
 	p, namespace := inNamespace(t, "dev")
 	runs(t, namespace, "web", nil, "main")
@@ -81,7 +82,7 @@ func TestBinaryTerminal(t *testing.T) {
 }
 
 // TestWhoMayHaveATerminal verifies that a terminal requires the right to create the subresource, even if the API server
-// of the cluster would require only the right to get it.
+// of the cluster would only require the right to get it.
 func TestWhoMayHaveATerminal(t *testing.T) {
 	reader, namespace := inNamespace(t, "readonly")
 	runs(t, namespace, "web", nil, "main")
@@ -111,7 +112,7 @@ func TestWhoMayHaveATerminal(t *testing.T) {
 	}
 }
 
-// TestTerminalEndsWithItsRight verifies that a terminal ends when its right, or its session, ends.
+// TestTerminalEndsWithItsRight verifies that a terminal ends when the right to it is revoked, or when the session ends.
 func TestTerminalEndsWithItsRight(t *testing.T) {
 	for name, test := range map[string]struct {
 		end    func(*testing.T, person)
@@ -138,8 +139,8 @@ func TestTerminalEndsWithItsRight(t *testing.T) {
 	}
 }
 
-// TestSensitiveTerminals verifies that a terminal in a system namespace requires a fresh code of users with a second
-// factor.
+// TestSensitiveTerminals verifies that a user with a second factor needs a fresh code for a terminal in a system
+// namespace.
 func TestSensitiveTerminals(t *testing.T) {
 	p := bound(t, "admin")
 	runs(t, "kube-system", fixture.Name("system"), nil, "main")
@@ -149,6 +150,6 @@ func TestSensitiveTerminals(t *testing.T) {
 			t.Errorf("%s: code %d", what, code)
 		}
 	}
-	// A shell on a node requires a code in each namespace.
+	// A shell on a node requires a code in every namespace.
 	refused(t, p.client, p.get("/clusters/"+host+"/nodes/any/shell?namespace=default")).Want(t, wire.TwoFactorRequired)
 }

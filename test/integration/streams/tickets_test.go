@@ -22,7 +22,7 @@ func withTicket(p person, ticket string) wire.Request {
 	return wire.Request{Path: p.base + watchPath + "?ticket=" + ticket}
 }
 
-// TestTicketIsGoodOnce, on whichever replica.
+// TestTicketIsGoodOnce verifies that a ticket is valid once, on any replica.
 func TestTicketIsGoodOnce(t *testing.T) {
 	p := newPerson(t, "once")
 	other, err := env.KubeVision.StartAPIServer(t.Context(), 0)
@@ -70,8 +70,8 @@ func TestTicketsAtOnce(t *testing.T) {
 	}
 }
 
-// TestTicketIsBound verifies that a ticket opens only the stream that it names, is invalid if any part of it is
-// changed, is not an access token, and ends with its session.
+// TestTicketIsBound verifies that a ticket opens only the stream that it names, that it is invalid if any part of it is
+// changed, that it is not an access token, and that it is invalid after the end of its session.
 func TestTicketIsBound(t *testing.T) {
 	p := newPerson(t, "bound")
 	for _, body := range []string{
@@ -80,7 +80,7 @@ func TestTicketIsBound(t *testing.T) {
 		refused(t, p.client, withTicket(p, p.ticket(t, body))).Want(t, wire.Unauthenticated)
 	}
 	open(t, p.client, withTicket(p, p.ticket(t, `{"verb":"watch"}`))).isAlive(t)
-	// A ticket for a Pod opens no stream of a workload of the same name.
+	// A ticket for a Pod does not open a stream of a workload with the same name.
 	for kind, accepted := range map[string]bool{"pods": true, "deployments": false} {
 		e := refused(t, p.client, wire.Request{Path: p.base + "/clusters/host/namespaces/default/" + kind +
 			"/web/logs?ticket=" + p.ticket(t, `{"verb":"logs","pod":"web"}`)})
@@ -90,7 +90,7 @@ func TestTicketIsBound(t *testing.T) {
 	}
 	ticket := p.ticket(t, "")
 	at := strings.Index(ticket, ".")
-	flip := func(i int) string { // replaces a character with another one of the alphabet
+	flip := func(i int) string { // replaces a character with another character of the alphabet
 		return ticket[:i] + map[bool]string{true: "B", false: "A"}[ticket[i] == 'A'] + ticket[i+1:]
 	}
 	for name, forged := range map[string]string{
@@ -114,7 +114,7 @@ func TestTicketIsBound(t *testing.T) {
 }
 
 // TestSpentTicketsAreForgotten verifies that a session records a used ticket only while the ticket is valid, and
-// rejects tickets beyond its bound.
+// rejects tickets beyond the limit of records.
 func TestSpentTicketsAreForgotten(t *testing.T) {
 	p := newPerson(t, "spender")
 	for range kubevisionv1alpha1.MaxSpentTickets {
@@ -132,7 +132,7 @@ func TestSpentTicketsAreForgotten(t *testing.T) {
 		}
 	}
 	get()
-	for i := range s.Spec.SpentTickets { // as if a minute had passed
+	for i := range s.Spec.SpentTickets { // simulates a minute
 		s.Spec.SpentTickets[i].ExpirationTime.Time = s.Spec.SpentTickets[i].ExpirationTime.Add(-2 * 60 * 1e9)
 	}
 	if err := env.Programs.Update(t.Context(), s); err != nil {
@@ -145,7 +145,7 @@ func TestSpentTicketsAreForgotten(t *testing.T) {
 	}
 }
 
-// TestTicketIsNowhere verifies that neither the log nor the audit log contains a ticket, whether or not it is accepted.
+// TestTicketIsNowhere verifies that neither the log nor the audit log contains a ticket, whether it is accepted or not.
 func TestTicketIsNowhere(t *testing.T) {
 	audit := filepath.Join(t.TempDir(), "audit.log")
 	policy := filepath.Join(t.TempDir(), "policy.yaml")
@@ -186,7 +186,7 @@ func TestTicketIsNowhere(t *testing.T) {
 	}
 }
 
-// checkLog stops a replica, and returns its log, which must not contain a secret.
+// checkLog stops a replica and returns its log. It fails the test if the log contains a secret.
 func checkLog(tb testing.TB, replica *localcluster.APIServer, secret string) string {
 	tb.Helper()
 	if err := replica.Stop(); err != nil {

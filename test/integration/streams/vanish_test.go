@@ -16,7 +16,7 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// gauge reads a metric without labels of the server, or the sum of one with labels.
+// gauge returns the value of a metric of the server. For a metric with labels, it returns the sum.
 func gauge(ctx context.Context, c *wire.Client, name string) (float64, error) {
 	response, err := c.Do(ctx, wire.Request{Path: "/metrics"})
 	if err != nil {
@@ -38,7 +38,7 @@ func gauge(ctx context.Context, c *wire.Client, name string) (float64, error) {
 }
 
 // TestVanishedClients verifies that the numbers of goroutines and of connections to the cluster return to their initial
-// values after clients of all kinds of streams disconnect without a close message.
+// values after clients of all kinds of streams have disconnected without a close message.
 func TestVanishedClients(t *testing.T) {
 	metrics := env.Administrator(t)
 	p, namespace := inNamespace(t, "dev")
@@ -77,7 +77,7 @@ func TestVanishedClients(t *testing.T) {
 			_ = s.NetConn().Close()
 		}
 	}
-	others, err := gauge(t.Context(), metrics, "kubevision_streams_open") // streams of TestBothDoors
+	others, err := gauge(t.Context(), metrics, "kubevision_streams_open") // the streams of TestBothDoors
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -96,7 +96,7 @@ func TestVanishedClients(t *testing.T) {
 	}
 	openAll(12)
 	fixture.Eventually(t, "the end of all streams", gone)
-	const changes = 30 // goroutines of requests, watches and timers
+	const changes = 30 // the number of goroutines of requests, watches and timers changes
 	fixture.Eventually(t, "the end of the goroutines", func(ctx context.Context) error {
 		after, err := gauge(ctx, metrics, "go_goroutines")
 		if err == nil && after > before+changes {

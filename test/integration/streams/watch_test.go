@@ -90,7 +90,7 @@ func (w *watcher) next(tb testing.TB) event {
 	return e
 }
 
-// within returns the next event, or false after a timeout.
+// within returns the next event. It returns false after a timeout.
 func (w *watcher) within(tb testing.TB, wait time.Duration) (event, bool) {
 	tb.Helper()
 	if len(w.pending) == 0 {
@@ -114,7 +114,7 @@ func (w *watcher) within(tb testing.TB, wait time.Duration) (event, bool) {
 	return e, true
 }
 
-// until returns the first event about a name. It fails the test if an unexpected event arrives before.
+// until waits for an event about a name. It fails the test if an unexpected event arrives before.
 func (w *watcher) until(tb testing.TB, kind, name string) event {
 	tb.Helper()
 	for {
@@ -128,7 +128,7 @@ func (w *watcher) until(tb testing.TB, kind, name string) event {
 	}
 }
 
-// nothing fails the test if an event about a name arrives within a while.
+// nothing fails the test if an event about a name arrives within the given time.
 func (w *watcher) nothing(tb testing.TB, wait time.Duration, about string) {
 	tb.Helper()
 	for end := time.Now().Add(wait); ; {
@@ -174,8 +174,8 @@ func update(tb testing.TB, o *corev1.ConfigMap, value string) {
 	}
 }
 
-// TestWatch verifies that each change of a topic arrives in the format that dashboards read, whole or as a summary, and
-// that no other events arrive.
+// TestWatch verifies that each change of the objects of a topic arrives in the format that dashboards read, complete or
+// as a summary, and that no other events arrive.
 func TestWatch(t *testing.T) {
 	ns, other := set().Namespace(t, "watched"), set().Namespace(t, "other")
 	p := bound(t, "readonly")
@@ -273,7 +273,7 @@ func TestWatchScope(t *testing.T) {
 	w.nothing(t, 200*time.Millisecond, "hidden")
 }
 
-// TestWatchLosesTheRight verifies that a topic ends within a second, with a reason, when its right is revoked, that no
+// TestWatchLosesTheRight verifies that a topic ends with a reason within a second after its right was revoked, that no
 // more of its events are sent, and that the other topics continue.
 func TestWatchLosesTheRight(t *testing.T) {
 	first, second := set().Namespace(t, "first"), set().Namespace(t, "second")
@@ -325,8 +325,8 @@ func TestWatchLosesTheRight(t *testing.T) {
 	w.nothing(t, 300*time.Millisecond, "after")
 }
 
-// TestWatchWithoutSubscription verifies that a client that does not subscribe gets at most one event per second about a
-// kind that its session has listed, and none about lists of others.
+// TestWatchWithoutSubscription verifies that a client that does not subscribe gets at most one event per second about
+// each kind that its session has listed, and no events about lists of other sessions.
 func TestWatchWithoutSubscription(t *testing.T) {
 	ns := set().Namespace(t, "listed")
 	p, q := bound(t, "readonly"), bound(t, "readonly")
@@ -335,7 +335,7 @@ func TestWatchWithoutSubscription(t *testing.T) {
 			Path: p.base + "/clusters/" + host + "/resources/" + kind + "?namespace=" + ns, Bearer: p.AccessToken,
 		}).Want(t, wire.OK)
 	}
-	list(p, "configmaps") // before the stream
+	list(p, "configmaps") // before the stream is opened
 	w, stranger := p.watch(t), q.watch(t)
 	list(q, "services")
 	o := configMap(t, ns, "listed", "0")
@@ -355,7 +355,7 @@ func TestWatchWithoutSubscription(t *testing.T) {
 	if n < 2 || n > 4 {
 		t.Errorf("%d events in 3 seconds", n)
 	}
-	list(p, "serviceaccounts") // a list after the stream was opened
+	list(p, "serviceaccounts") // after the stream was opened
 	set().Create(t, &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "late"}})
 	w.until(t, "ADDED", "late")
 	stranger.nothing(t, 100*time.Millisecond, ns)

@@ -1,7 +1,7 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package views_test reads the views of a real cluster as users who may see all of it, a part, or nothing.
+// Package views_test reads the views of a real cluster as users who may read all of it, a part of it, or nothing.
 package views_test
 
 import (
@@ -22,7 +22,7 @@ import (
 	"github.com/kubevision-io/kubevision/test/environment"
 )
 
-// host is the registration of the host, and onHost the path of its views.
+// host is the name of the registration of the host. onHost is the path of its views.
 const (
 	host   = "host"
 	onHost = "/clusters/" + host
@@ -43,7 +43,7 @@ type viewer struct {
 	token  string
 }
 
-// newViewer creates a user with a role in namespaces, or without any in the whole cluster.
+// newViewer creates a user with a role in namespaces, or in the whole cluster if none are given.
 func newViewer(tb testing.TB, role string, namespaces ...string) *viewer {
 	tb.Helper()
 	set().HostCluster(tb, host)
@@ -96,7 +96,7 @@ func metaOf(tb testing.TB, e wire.Envelope) dashboardv1alpha1.Meta {
 	return whole.Meta
 }
 
-// becomes waits until the data of a view passes a check.
+// becomes waits until check returns no error for the data of a view.
 func becomes[T any](tb testing.TB, v *viewer, path string, check func(T) error) {
 	tb.Helper()
 	fixture.Eventually(tb, "wait for "+path, func(ctx context.Context) error {
@@ -132,9 +132,9 @@ const (
 	canaryBase64 = "Y2FuYXJ5LWh1bnRlcjItdmFsdWU="
 )
 
-// world consists of a namespace that a user may read, and one that the user may not read.
+// world contains a namespace that a user may read, and a namespace that the user may not read.
 type world struct {
-	// mark is a part of all names, and hidden a part of the names that must not be shown.
+	// mark is a part of all names. hidden is a part of the names that the user must not see.
 	mark, hidden string
 	mine, theirs string
 }
@@ -161,7 +161,7 @@ func (w *world) populate(tb testing.TB, namespace, name string) {
 	}})
 }
 
-// keeps fails the test if a response contains objects of others, or a value.
+// keeps fails the test if a response contains objects of the other namespace, or the value of a Secret.
 func (w *world) keeps(tb testing.TB, what string, e wire.Envelope) {
 	tb.Helper()
 	for _, secret := range []string{w.hidden, canary, canaryBase64} {

@@ -21,7 +21,8 @@ import (
 
 func quantity(s string) resource.Quantity { return resource.MustParse(s) }
 
-// wantingPod returns a function that creates a Pod. The creation fails until the namespace has its ServiceAccount.
+// wantingPod returns a function that creates a Pod with requests. The creation fails until the namespace has its
+// ServiceAccount.
 func wantingPod(namespace string) func(context.Context) error {
 	return podThatWants(namespace, "wanting", corev1.ResourceRequirements{
 		Requests: corev1.ResourceList{"cpu": quantity("250m"), "memory": quantity("64Mi")},
@@ -49,13 +50,13 @@ func object(gvk schema.GroupVersionKind, namespace, name string, content map[str
 	return o
 }
 
-// serveMetrics makes the cluster serve metrics of a node and of the wanting Pod, as custom objects that replace a
-// metrics server.
+// serveMetrics makes the cluster serve metrics of a node and of the Pod. The metrics are custom objects, which replace
+// a metrics server.
 func serveMetrics(tb testing.TB, namespace, node string) {
 	tb.Helper()
 	define(tb, "nodes", "NodeMetrics", "Cluster")
 	define(tb, "pods", "PodMetrics", "Namespaced")
-	// A metrics server installs such a role.
+	// Metrics servers install such a role.
 	set().Create(tb, &rbacv1.ClusterRole{
 		ObjectMeta: metav1.ObjectMeta{
 			Name:   fixture.Name("metrics"),
@@ -71,7 +72,7 @@ func serveMetrics(tb testing.TB, namespace, node string) {
 	measure(tb, namespace, "wanting", "100m", "32Mi")
 }
 
-// measure has the cluster serve metrics of a Pod.
+// measure makes the cluster serve metrics of a Pod.
 func measure(tb testing.TB, namespace, pod, cpu, memory string) {
 	tb.Helper()
 	create(tb, object(metricsVersion.WithKind("PodMetrics"), namespace, pod, map[string]any{

@@ -16,13 +16,13 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// namespace holds the fields that a namespace selector reads.
+// namespace contains the fields that a namespace selector of a dashboard reads.
 type namespace struct {
 	APIVersion, Kind string
 	Metadata         struct{ Name string }
 }
 
-// TestNamespacesOfACaller verifies that callers who may not list namespaces get those that they may read.
+// TestNamespacesOfACaller verifies that callers who may not list namespaces get the namespaces that they may read.
 func TestNamespacesOfACaller(t *testing.T) {
 	w := newWorld(t)
 	limited, all := newViewer(t, "readonly", w.mine), newViewer(t, "readonly")

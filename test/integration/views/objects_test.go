@@ -31,7 +31,7 @@ func TestTopology(t *testing.T) {
 	if err := env.Client.Get(t.Context(), client.ObjectKey{Namespace: w.mine, Name: w.mark}, secret); err != nil {
 		t.Fatal(err)
 	}
-	// The owner is not visible to the caller, so its name must not be returned.
+	// The caller may not read the owner, so the response must not contain its name.
 	labelled.OwnerReferences = []metav1.OwnerReference{{APIVersion: "v1", Kind: "Secret", Name: secret.Name,
 		UID: secret.UID}}
 	if err := env.Client.Update(t.Context(), labelled); err != nil {

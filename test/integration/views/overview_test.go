@@ -27,8 +27,8 @@ func event(tb testing.TB, namespace, name string, at time.Time) {
 	})
 }
 
-// TestOverviewLeavesOwnEventsOut verifies that KubeVision's own events are omitted, because they are frequent and do
-// not describe the cluster's workloads.
+// TestOverviewLeavesOwnEventsOut verifies that the overview omits KubeVision's own events, which are frequent and do
+// not describe the workloads of the cluster.
 func TestOverviewLeavesOwnEventsOut(t *testing.T) {
 	ns := set().Namespace(t, "news")
 	all := newViewer(t, "admin")
@@ -212,7 +212,7 @@ func TestOverviewResources(t *testing.T) {
 	becomes(t, limited, onHost+"/overview", measured(100, 32<<20))
 }
 
-// TestMetricsBesideThePods verifies the metrics in a list of Pods, on request.
+// TestMetricsBesideThePods verifies that a list of Pods contains metrics if the request asks for them.
 func TestMetricsBesideThePods(t *testing.T) {
 	mine := set().Namespace(t, "mine")
 	limited := newViewer(t, "dev", mine)

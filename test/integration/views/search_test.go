@@ -69,7 +69,7 @@ func TestSearchFindsWhatMayBeListed(t *testing.T) {
 	}
 }
 
-// numbered returns a number of different names.
+// numbered returns a list of count different names.
 func numbered(count int) string {
 	out := make([]string, count)
 	for i := range out {
@@ -143,8 +143,8 @@ func TestSearchOfSeveralClusters(t *testing.T) {
 	limited.get(t, "/search").Want(t, wire.Required)
 }
 
-// TestSearchWaitsForNobody verifies that a cluster that accepts connections but does not respond is reported together
-// with the results of the others.
+// TestSearchWaitsForNobody verifies that the result reports a cluster that accepts connections but does not respond,
+// and contains the matches of the other clusters.
 func TestSearchWaitsForNobody(t *testing.T) {
 	w := newWorld(t)
 	limited := newViewer(t, "dev", w.mine)

@@ -12,7 +12,7 @@ import (
 	"testing"
 )
 
-// TestCodesAreNamed compares the constants with the names in generated clients.
+// TestCodesAreNamed verifies that each code has a name in generated clients.
 func TestCodesAreNamed(t *testing.T) {
 	file, err := parser.ParseFile(token.NewFileSet(), "code.go", nil, 0)
 	if err != nil {
