@@ -85,6 +85,21 @@ func TestRemovalInEveryOrder(t *testing.T) {
 	}
 }
 
+// leftovers returns objects of the controllers on the host that no controller looks for, because they have the label of
+// no role binding.
+func leftovers() []client.Object {
+	metadata := metav1.ObjectMeta{
+		Name: "kubevision:left", Labels: map[string]string{names.ManagedByLabel: names.ManagedBy},
+	}
+	namespaced := *metadata.DeepCopy()
+	namespaced.Namespace = metav1.NamespaceDefault
+	view := rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "view"}
+	return []client.Object{
+		&rbacv1.ClusterRole{ObjectMeta: metadata}, &rbacv1.ClusterRoleBinding{ObjectMeta: metadata, RoleRef: view},
+		&rbacv1.Role{ObjectMeta: namespaced}, &rbacv1.RoleBinding{ObjectMeta: namespaced, RoleRef: view},
+	}
+}
+
 // TestRemove verifies that one command removes an installation, and succeeds again when no object remains. The command
 // must neither delete an object of another owner that has the label of KubeVision's parts, nor wait for such an object.
 // The Pods must end before the namespace is deleted, because the deletion would otherwise take half of their grace
@@ -102,6 +117,9 @@ func TestRemove(t *testing.T) {
 	}}
 	for _, o := range append(foreign, held) {
 		create(t, host.admin, o)
+	}
+	for _, o := range leftovers() {
+		create(t, host.programs, o)
 	}
 	ended := runPod(t)
 	for range 2 {
@@ -324,6 +342,13 @@ func nothingLeft(t *testing.T) {
 	} {
 		if out := host.must(t, "get", kinds, "--all-namespaces", "-l", label, "-o", "name"); out != "" {
 			t.Errorf("left, with the label %s:\n%s", label, out)
+		}
+	}
+	// kube-apiserver deletes the APIServices of definitions some time later.
+	for line := range strings.Lines(host.must(t, "get", strings.Replace(kinds, "apiservices,", "", 1),
+		"--all-namespaces", "-o", "name")) {
+		if strings.Contains(line, "kubevision") {
+			t.Errorf("left, without a label: %s", line)
 		}
 	}
 	for _, name := range []string{
