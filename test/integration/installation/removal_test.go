@@ -64,9 +64,7 @@ func TestRemovalInEveryOrder(t *testing.T) {
 					t.Errorf("deleting the %s took %s: %s", name, got.took, got.output)
 				}
 			}
-			lost := isGone(t, &corev1.Secret{
-				ObjectMeta: metav1.ObjectMeta{Namespace: names.Namespace, Name: memberName},
-			})
+			lost := losesKubeconfig(t)
 			var flags []string
 			if lost {
 				// The kubeconfig is missing, so the member cannot be reached.
@@ -83,6 +81,29 @@ func TestRemovalInEveryOrder(t *testing.T) {
 			checkMember(t, lost)
 		})
 	}
+}
+
+// losesKubeconfig returns true if the namespace with the kubeconfig is being deleted or gone. It waits until the
+// kubeconfig is gone.
+func losesKubeconfig(t *testing.T) bool {
+	t.Helper()
+	n := &corev1.Namespace{}
+	err := host.admin.Get(t.Context(), client.ObjectKey{Name: names.Namespace}, n)
+	if client.IgnoreNotFound(err) != nil {
+		t.Fatal(err)
+	}
+	if err == nil && n.DeletionTimestamp.IsZero() {
+		return false
+	}
+	if err := localcluster.Poll(t.Context(), patience, "lose the kubeconfig", func(context.Context) error {
+		if !isGone(t, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: names.Namespace, Name: memberName}}) {
+			return errors.New("it is there")
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	return true
 }
 
 // leftovers returns objects of the controllers on the host that no controller looks for, because they have the label of
