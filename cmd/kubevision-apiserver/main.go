@@ -14,9 +14,13 @@ import (
 	ctrllog "sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/kubevision-io/kubevision/pkg/apiserver/options"
+	"github.com/kubevision-io/kubevision/pkg/gctuner"
 	"github.com/kubevision-io/kubevision/pkg/logs"
 	"github.com/kubevision-io/kubevision/pkg/version"
 )
+
+// heapFloor is the size of the heap below which the garbage collector does not run, in bytes.
+const heapFloor = 96 << 20
 
 func main() {
 	os.Exit(cli.Run(newCommand()))
@@ -45,6 +49,7 @@ func newCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			go gctuner.KeepFloor(cmd.Context(), heapFloor)
 			server, err := config.New()
 			if err != nil {
 				return err

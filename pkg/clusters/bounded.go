@@ -36,9 +36,9 @@ const (
 // ErrTooLarge is returned when a response exceeds its bound.
 var ErrTooLarge error = response.NewFailure("the response is too large", nil)
 
-// boundedRoundTripper limits the duration and the size of responses. It does not limit the duration of watches and
-// followed logs, nor the size of followed logs and of watches of the read cache, whose readers bound each line or
-// event.
+// boundedRoundTripper limits the duration and the size of responses. It does not limit the duration of watches, followed
+// logs and lists of the read cache, nor the size of followed logs and of watches and lists of the read cache, whose
+// readers bound each line, event or object.
 type boundedRoundTripper struct {
 	next    http.RoundTripper
 	timeout time.Duration
@@ -63,7 +63,7 @@ func (b *boundedRoundTripper) RoundTrip(r *http.Request) (*http.Response, error)
 		response.Header.Del(retryAfterHeader)
 	}
 	left := b.bytes
-	if isFollowed(r.Context()) || isWatch(r) && isReader(r.Context()) {
+	if isFollowed(r.Context()) || isCached(r.Context()) || isWatch(r) && isReader(r.Context()) {
 		left = math.MaxInt64 - 1
 	}
 	if response.StatusCode >= http.StatusBadRequest {

@@ -138,7 +138,8 @@ func TestBreakerManyAtOnce(t *testing.T) {
 	}
 }
 
-// TestBounded verifies that responses that do not begin, or do not end, time out, and that watches do not.
+// TestBounded verifies that responses that do not begin, or do not end, time out and are bounded, but that watches and
+// the lists of the read cache are not.
 func TestBounded(t *testing.T) {
 	const limit = 100
 	b := &boundedRoundTripper{timeout: 20 * time.Millisecond, bytes: limit,
@@ -147,7 +148,8 @@ func TestBounded(t *testing.T) {
 				<-r.Context().Done()
 				return nil, r.Context().Err()
 			}
-			if _, bounded := r.Context().Deadline(); bounded == (r.URL.Path == "/watch") {
+			endless := r.URL.Query().Get("watch") != "" || isCached(r.Context())
+			if _, bounded := r.Context().Deadline(); bounded == endless {
 				t.Errorf("%s has a deadline: %t", r.URL, bounded)
 			}
 			size := limit
@@ -156,15 +158,28 @@ func TestBounded(t *testing.T) {
 			}
 			return &http.Response{Body: io.NopCloser(strings.NewReader(strings.Repeat("x", size)))}, nil
 		})}
-	for target, want := range map[string]error{"/": nil, "/large": ErrTooLarge, "/slow": context.DeadlineExceeded,
-		"/watch?watch=true": nil} {
-		response, err := b.RoundTrip(httptest.NewRequestWithContext(t.Context(), http.MethodGet, target, nil))
+	verdicts, cache := withReader(t.Context(), false), withReader(t.Context(), true)
+	for _, tc := range []struct {
+		ctx    context.Context //nolint:containedctx // the account that sends the request
+		target string
+		want   error
+	}{
+		{t.Context(), "/", nil},
+		{t.Context(), "/large", ErrTooLarge},
+		{t.Context(), "/slow", context.DeadlineExceeded},
+		{t.Context(), "/watch?watch=true", nil},
+		{t.Context(), "/large?watch=true", ErrTooLarge},
+		{verdicts, "/large", ErrTooLarge},
+		{verdicts, "/large?watch=true", nil},
+		{cache, "/large", nil},
+	} {
+		response, err := b.RoundTrip(httptest.NewRequestWithContext(tc.ctx, http.MethodGet, tc.target, nil))
 		if err == nil {
 			_, err = io.ReadAll(response.Body)
 			err = errors.Join(err, response.Body.Close())
 		}
-		if !errors.Is(err, want) {
-			t.Errorf("%s: %v, want %v", target, err, want)
+		if !errors.Is(err, tc.want) {
+			t.Errorf("%s: %v, want %v", tc.target, err, tc.want)
 		}
 	}
 }

@@ -12,8 +12,10 @@ import (
 
 type endlessKey struct{}
 
-// isEndless returns true if a response may have no end: a watch, or the response of Follow.
-func isEndless(r *http.Request) bool { return isWatch(r) || isFollowed(r.Context()) }
+// isEndless returns true if a response may have no end: a watch, the response of Follow, or a list of the read cache.
+func isEndless(r *http.Request) bool {
+	return isWatch(r) || isFollowed(r.Context()) || isCached(r.Context())
+}
 
 func isFollowed(ctx context.Context) bool { return ctx.Value(endlessKey{}) != nil }
 

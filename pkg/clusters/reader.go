@@ -42,6 +42,9 @@ type Reader struct {
 	// than watches are limited to 30 s and 256 MiB. A watch ends with the connection. The reader of a watch must bound
 	// its events.
 	Client *http.Client
+	// CacheClient is like Client, but its lists are not limited either. Their reader must bound the duration, each
+	// object and the whole list.
+	CacheClient *http.Client
 }
 
 // Reader returns the access of the read cache. It returns ErrNoReader if the registration disables the cache or the
@@ -111,9 +114,11 @@ func newReaderAccount(
 	config = rest.CopyConfig(config)
 	config.NegotiatedSerializer = scheme.Codecs.WithoutConversion()
 	config.Timeout = 0 // Watches must not time out, and the transport bounds all other requests.
+	next := guarded(authenticated)
 	a := &readerAccount{tokens: tokens, life: life, access: Reader{
-		Config: config,
-		Client: &http.Client{Transport: &readOnly{next: guarded(authenticated)}, CheckRedirect: refuseRedirect},
+		Config:      config,
+		Client:      &http.Client{Transport: &readOnly{next: next}, CheckRedirect: refuseRedirect},
+		CacheClient: &http.Client{Transport: &readOnly{next: next, cached: true}, CheckRedirect: refuseRedirect},
 	}}
 	a.term, a.end = context.WithCancel(life)
 	return a
@@ -179,6 +184,8 @@ func (s *patientSource) Token() (*oauth2.Token, error) {
 // readOnly rejects all requests except reads of whole objects other than Secrets, even if the account has more rights.
 type readOnly struct {
 	next http.RoundTripper
+	// cached is true for requests whose responses the read cache bounds.
+	cached bool
 }
 
 // RoundTrip sends a list, a watch or a get of a resource.
@@ -186,7 +193,7 @@ func (o *readOnly) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err := checkReadOnly(r); err != nil {
 		return nil, stepup.Refuse(r, err)
 	}
-	return o.next.RoundTrip(r.WithContext(withReader(r.Context())))
+	return o.next.RoundTrip(r.WithContext(withReader(r.Context(), o.cached)))
 }
 
 func checkReadOnly(r *http.Request) error {
@@ -212,8 +219,13 @@ func checkReadOnly(r *http.Request) error {
 
 type readerKey struct{}
 
-func withReader(ctx context.Context) context.Context {
-	return context.WithValue(ctx, readerKey{}, true)
+func withReader(ctx context.Context, cached bool) context.Context {
+	return context.WithValue(ctx, readerKey{}, cached)
 }
 
 func isReader(ctx context.Context) bool { return ctx.Value(readerKey{}) != nil }
+
+func isCached(ctx context.Context) bool {
+	cached, _ := ctx.Value(readerKey{}).(bool)
+	return cached
+}

@@ -28,32 +28,27 @@ import (
 type fakeCluster struct {
 	server *httptest.Server
 	done   chan struct{}
-	// size is the size of each of the two objects.
-	size  int
-	reads atomic.Int64
+	// count is the number of objects of each kind, and size the size of each.
+	count, size int
+	reads       atomic.Int64
 }
 
 func newFakeCluster(t *testing.T, size int) *fakeCluster {
 	t.Helper()
-	f := &fakeCluster{size: size, done: make(chan struct{})}
+	f := &fakeCluster{count: 2, size: size, done: make(chan struct{})}
 	f.server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		f.reads.Add(1)
 		w.Header().Set("Content-Type", "application/json")
-		write := func(format string, args ...any) { _, _ = fmt.Fprintf(w, format+"\n", args...) }
-		filling := strings.Repeat("x", f.size)
-		for n := range 2 {
-			write(
-				`{"type":"ADDED","object":{"metadata":{"name":"o%d","namespace":"n","resourceVersion":"%d"},`+
-					`"data":%q}}`,
-				n,
-				n+1,
-				filling,
-			)
+		if r.URL.Query().Get("watch") == "" {
+			var objects []string
+			for n := range f.count {
+				objects = append(objects, fmt.Sprintf(`{"metadata":{"name":"o%d","namespace":"n","resourceVersion":"%d"},`+
+					`"data":%q}`, n, n+1, strings.Repeat("x", f.size)))
+			}
+			_, _ = fmt.Fprintf(w, `{"metadata":{"resourceVersion":"%d"},"items":[%s]}`, f.count+3,
+				strings.Join(objects, ","))
+			return
 		}
-		write(
-			`{"type":"BOOKMARK","object":{"metadata":{"resourceVersion":"5",` +
-				`"annotations":{"k8s.io/initial-events-end":"true"}}}}`,
-		)
 		if flusher, ok := w.(http.Flusher); ok {
 			flusher.Flush()
 		}
@@ -117,8 +112,9 @@ func TestSecretsAreNotCached(t *testing.T) {
 // TestBound verifies that a kind that does not fit is not cached, that the least recently read kind is evicted for
 // another one, and that a kind that was read within the last minute is not evicted.
 func TestBound(t *testing.T) {
-	const size = 1 << 20
-	c, f := runCache(t, 7*size), newFakeCluster(t, size)
+	const size, count = 1 << 20, 20 // of a kind
+	c, f := runCache(t, 5*size/2), newFakeCluster(t, size/count)
+	f.count = count
 	get := func(resource string) bool {
 		_, ok := c.Get(t.Context(), f, core(resource), "Kind", "u")
 		return ok
@@ -133,19 +129,15 @@ func TestBound(t *testing.T) {
 	if !get("d") || c.Holds(f, core("a")) || !c.Holds(f, core("b")) {
 		t.Error("the kind that was not read lately does not give way")
 	}
-	if used := c.Bytes(); used > 7*size || used < 4*size {
+	if used := c.Bytes(); used > 5*size/2 || used < 2*size {
 		t.Errorf("%d bytes are counted", used)
 	}
 	before := f.reads.Load()
 	if get("c") || f.reads.Load() != before {
 		t.Error("what did not fit is tried again at once")
 	}
-	if large := runCache(t, size); func() bool {
-		_,
-			ok := large.Get(t.Context(), f, core("a"), "Kind", "u")
-		return ok
-	}() ||
-		large.Bytes() != 0 {
+	large := runCache(t, size/2)
+	if _, ok := large.Get(t.Context(), f, core("a"), "Kind", "u"); ok || large.Bytes() != 0 {
 		t.Errorf("a kind beyond the bound is kept, of %d bytes", large.Bytes())
 	}
 }
@@ -283,7 +275,7 @@ func TestHalfEvents(t *testing.T) {
 		var held, most int64
 		d := newDecoder(io.NopCloser(strings.NewReader(text+rest)), podKind)
 		d.keep = func(o *Object) (*Object, error) { return o, nil }
-		d.read, d.closed = func(bool) {}, func(error) {}
+		d.read, d.closed = func() {}, func(error) {}
 		d.buffered = func(bytes int64) error {
 			held += bytes
 			most = max(most, held)

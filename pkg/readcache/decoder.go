@@ -38,9 +38,8 @@ type decoder struct {
 	kind schema.GroupVersionKind
 	// keep charges the memory of an object before it is returned. It may return another object with the same content.
 	keep func(*Object) (*Object, error)
-	// read is called after each event with true for the end of a streaming list. closed is called with the reason of
-	// the end.
-	read   func(endsInitial bool)
+	// read is called after each event. closed is called with the reason of the end.
+	read   func()
 	closed func(error)
 	// buffered is called before the buffer of an event grows by the given number of bytes, and with a negative number
 	// when it shrinks.
@@ -67,8 +66,7 @@ func (d *decoder) Decode() (watch.EventType, runtime.Object, error) {
 		d.closed(err)
 		return "", nil, err
 	}
-	o, ok := object.(*Object)
-	d.read(ok && o.endsInitial)
+	d.read()
 	return event, object, nil
 }
 
@@ -147,10 +145,7 @@ func (*decoder) control(event watch.EventType, text []byte) (watch.EventType, ru
 			Reason: metav1.StatusReason(textAt(text, "reason")),
 		}, nil
 	case watch.Bookmark:
-		return event, &Object{
-			ResourceVersion: textAt(text, "metadata", "resourceVersion"),
-			endsInitial:     textAt(text, "metadata", "annotations", metav1.InitialEventsAnnotationKey) == "true",
-		}, nil
+		return event, &Object{ResourceVersion: textAt(text, "metadata", "resourceVersion")}, nil
 	default:
 		return "", nil, errors.New("the API server has sent an event of an unknown type")
 	}

@@ -38,9 +38,8 @@ func TestControlEvents(t *testing.T) {
 	if err != nil || !apierrors.IsResourceExpired(apierrors.FromObject(o)) {
 		t.Errorf("%v, %v", o, err)
 	}
-	_, o, err = read(`{"type":"BOOKMARK","object":{"metadata":{"resourceVersion":"7",` +
-		`"annotations":{"k8s.io/initial-events-end":"true"}}}}`)
-	if bookmark, ok := o.(*Object); err != nil || !ok || bookmark.ResourceVersion != "7" || !bookmark.endsInitial {
+	_, o, err = read(`{"type":"BOOKMARK","object":{"metadata":{"resourceVersion":"7"}}}`)
+	if bookmark, ok := o.(*Object); err != nil || !ok || bookmark.ResourceVersion != "7" {
 		t.Errorf("%+v, %v", o, err)
 	}
 }

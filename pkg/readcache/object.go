@@ -34,9 +34,6 @@ type Object struct {
 	Labels          Labels
 	// Created is the creation time in seconds, or 0.
 	Created int64
-
-	// endsInitial is true for the bookmark at the end of a streaming list.
-	endsInitial bool
 }
 
 // objectBytes is the memory of an Object without its strings, including its place in a group. labelBytes is the memory
@@ -237,9 +234,5 @@ func (o *Object) DeepCopyObject() runtime.Object { return o }
 
 // GetObjectMeta implements metav1.ObjectMetaAccessor. The metadata contain only the fields that a Reflector needs.
 func (o *Object) GetObjectMeta() metav1.Object {
-	m := &metav1.ObjectMeta{Name: o.Name, Namespace: o.Namespace, ResourceVersion: o.ResourceVersion}
-	if o.endsInitial {
-		m.Annotations = map[string]string{metav1.InitialEventsAnnotationKey: "true"}
-	}
-	return m
+	return &metav1.ObjectMeta{Name: o.Name, Namespace: o.Namespace, ResourceVersion: o.ResourceVersion}
 }

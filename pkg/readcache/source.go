@@ -90,6 +90,11 @@ func (*list) GetObjectKind() schema.ObjectKind { return schema.EmptyObjectKind }
 // DeepCopyObject implements runtime.Object. A list is never changed.
 func (l *list) DeepCopyObject() runtime.Object { return l }
 
+// IsWatchListSemanticsUnSupported makes a Reflector list the objects instead of receiving them as events of a watch.
+// kube-apiserver encodes an event twice and sends it separately, so that a list takes half of the time. Since
+// Kubernetes 1.33, it streams lists, too.
+func (*source) IsWatchListSemanticsUnSupported() bool { return true }
+
 // List implements toolscache.ListerWatcher.
 func (s *source) List(options metav1.ListOptions) (runtime.Object, error) {
 	return s.ListWithContext(context.Background(), options)
@@ -100,13 +105,17 @@ func (s *source) Watch(options metav1.ListOptions) (watch.Interface, error) {
 	return s.WatchWithContext(context.Background(), options)
 }
 
-// ListWithContext implements toolscache.ListerWatcherWithContext, for API servers that do not stream lists.
+// ListWithContext implements toolscache.ListerWatcherWithContext. The first list is consistent, although a Reflector
+// requests any version, so that a restart does not show older objects. It is not paged, because kube-apiserver answers
+// a list without a limit from its own cache.
 func (s *source) ListWithContext(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
+	if options.ResourceVersion == "0" {
+		options.ResourceVersion = ""
+	}
+	options.Limit = 0
 	if options.Continue == "" {
 		s.begin()
 		s.beginList()
-		s.mustList(true)
-		s.pages = 0
 	}
 	s.pages++
 	if s.pages > maxPages {
@@ -124,6 +133,7 @@ func (s *source) ListWithContext(ctx context.Context, options metav1.ListOptions
 		s.lost(err)
 		return nil, err
 	}
+	s.found(false) // also if the list is empty
 	if page.Continue == "" {
 		s.endList()
 	}
@@ -134,6 +144,7 @@ func (s *source) ListWithContext(ctx context.Context, options metav1.ListOptions
 func (s *source) beginList() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.redefined, s.pages = false, 0
 	s.stopListing()
 	s.listing = time.AfterFunc(maxListTime, s.late)
 }
@@ -155,12 +166,7 @@ func (s *source) stopListing() {
 
 // WatchWithContext implements toolscache.ListerWatcherWithContext.
 func (s *source) WatchWithContext(ctx context.Context, options metav1.ListOptions) (watch.Interface, error) {
-	listing := options.SendInitialEvents != nil && *options.SendInitialEvents
-	if listing {
-		s.begin()
-		s.beginList()
-	}
-	if s.mustList(listing) {
+	if s.isRedefined() {
 		return nil, apierrors.NewResourceExpired("the kind may have another definition")
 	}
 	begun := time.Now()
@@ -170,26 +176,20 @@ func (s *source) WatchWithContext(ctx context.Context, options metav1.ListOption
 		s.lost(err)
 		return nil, retriable(err)
 	}
-	s.found(!listing)
+	s.found(true)
 	var end sync.Once
 	d := newDecoder(body, s.kind)
 	d.buffered = s.buffered
-	d.keep = func(o *Object) (*Object, error) { return s.keep(o, listing) }
+	d.keep = func(o *Object) (*Object, error) { return s.keep(o, false) }
 	d.closed = func(err error) {
 		end.Do(func() {
 			s.lost(err)
 			s.closed(err, begun, options.TimeoutSeconds)
 		})
 	}
-	d.read = func(ended bool) {
-		if ended {
-			listing = false
-			s.endList()
-		}
-		s.found(!listing)
-		if !listing {
-			_ = s.pace.Wait(ctx) // an error means that the watch has ended
-		}
+	d.read = func() {
+		s.found(true)
+		_ = s.pace.Wait(ctx) // an error means that the watch has ended
 	}
 	return watch.NewStreamWatcher(
 		d,
@@ -197,13 +197,10 @@ func (s *source) WatchWithContext(ctx context.Context, options metav1.ListOption
 	), nil
 }
 
-// mustList returns true if the kind must be listed before the next watch.
-func (s *source) mustList(lists bool) bool {
+// isRedefined returns true if the kind must be listed before the next watch.
+func (s *source) isRedefined() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if lists {
-		s.redefined = false
-	}
 	return s.redefined
 }
 

@@ -21,9 +21,8 @@ import (
 // clock.
 type scriptedCluster struct {
 	done chan struct{}
-	// streams is true if the API server streams lists.
-	streams bool
-	write   func(w io.Writer, isWatch bool)
+	// write writes the response to a list or a watch. The response of a list ends when it returns.
+	write func(w io.Writer, isWatch bool)
 }
 
 func (c *scriptedCluster) Reader(context.Context) (rest.Interface, error) {
@@ -39,15 +38,15 @@ func (c *scriptedCluster) Done() <-chan struct{} { return c.done }
 func (c *scriptedCluster) RoundTrip(r *http.Request) (*http.Response, error) {
 	reader, writer := io.Pipe()
 	context.AfterFunc(r.Context(), func() { _ = writer.CloseWithError(io.ErrUnexpectedEOF) })
-	isWatch, status := r.URL.Query().Get("watch") != "", http.StatusOK
-	if isWatch && !c.streams {
-		status = http.StatusUnprocessableEntity
-		_ = writer.Close()
-	} else {
-		go c.write(writer, isWatch)
-	}
+	isWatch := r.URL.Query().Get("watch") != ""
+	go func() {
+		c.write(writer, isWatch)
+		if !isWatch {
+			_ = writer.Close()
+		}
+	}()
 	return &http.Response{
-		StatusCode: status, Header: http.Header{"Content-Type": {"application/json"}}, Body: reader, Request: r,
+		StatusCode: http.StatusOK, Header: http.Header{"Content-Type": {"application/json"}}, Body: reader, Request: r,
 	}, nil
 }
 
@@ -57,38 +56,30 @@ func end(c *Cache) {
 	synctest.Wait()
 }
 
-// TestLongLists verifies that an endless list is aborted, whether it is paged or streamed.
+// TestLongLists verifies that an endless list is aborted.
 func TestLongLists(t *testing.T) {
-	for name, streams := range map[string]bool{"streaming": true, "in pages": false} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				c, begun := New(1<<20), time.Now()
-				f := &scriptedCluster{streams: streams, write: func(w io.Writer, isWatch bool) {
-					begin, each := `{"items":[{"metadata":{"name":"o"}}`, `,{"metadata":{"name":"o%d"}}`
-					if isWatch {
-						begin, each = "", `{"type":"ADDED","object":{"metadata":{"name":"o%d"}}}`+"\n"
-					}
-					_, err := io.WriteString(w, begin)
-					for n := 0; err == nil; n++ {
-						time.Sleep(time.Second)
-						_, err = fmt.Fprintf(w, each, n)
-					}
-				}}
-				if _, ok := c.Get(t.Context(), f, core("a"), "Kind", "u"); ok {
-					t.Error("an incomplete list is shown")
-				}
-				time.Sleep(maxListTime - time.Second - time.Since(begun))
-				if !c.Holds(f, core("a")) {
-					t.Errorf("the list has ended after %s", time.Since(begun))
-				}
-				time.Sleep(2 * time.Second)
-				if c.Holds(f, core("a")) {
-					t.Errorf("the list goes on after %s", time.Since(begun))
-				}
-				end(c)
-			})
-		})
-	}
+	synctest.Test(t, func(t *testing.T) {
+		c, begun := New(1<<20), time.Now()
+		f := &scriptedCluster{write: func(w io.Writer, _ bool) {
+			_, err := io.WriteString(w, `{"items":[{"metadata":{"name":"o"}}`)
+			for n := 0; err == nil; n++ {
+				time.Sleep(time.Second)
+				_, err = fmt.Fprintf(w, `,{"metadata":{"name":"o%d"}}`, n)
+			}
+		}}
+		if _, ok := c.Get(t.Context(), f, core("a"), "Kind", "u"); ok {
+			t.Error("an incomplete list is shown")
+		}
+		time.Sleep(maxListTime - time.Second - time.Since(begun))
+		if !c.Holds(f, core("a")) {
+			t.Errorf("the list has ended after %s", time.Since(begun))
+		}
+		time.Sleep(2 * time.Second)
+		if c.Holds(f, core("a")) {
+			t.Errorf("the list goes on after %s", time.Since(begun))
+		}
+		end(c)
+	})
 }
 
 // TestEventRate verifies that the rate of changes of a cluster is bounded.
@@ -97,9 +88,12 @@ func TestEventRate(t *testing.T) {
 		const further = 2 * time.Second
 		last := strconv.Itoa(eventBurst + eventRate*int(further.Seconds()))
 		c := New(1 << 20)
-		f := &scriptedCluster{streams: true, write: func(w io.Writer, _ bool) {
-			_, err := io.WriteString(w, `{"type":"BOOKMARK","object":{"metadata":{"resourceVersion":"1",`+
-				`"annotations":{"k8s.io/initial-events-end":"true"}}}}`+"\n")
+		f := &scriptedCluster{write: func(w io.Writer, isWatch bool) {
+			if !isWatch {
+				_, _ = io.WriteString(w, `{"metadata":{"resourceVersion":"1"},"items":[]}`)
+				return
+			}
+			var err error
 			for n := 2; err == nil; n++ {
 				_, err = fmt.Fprintf(w, `{"type":"MODIFIED","object":{"metadata":{"name":"o","resourceVersion":"%d"}}}`+
 					"\n", n)

@@ -7,9 +7,12 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
@@ -60,30 +63,64 @@ func (r *Remover) isDefined(ctx context.Context, kindName string) (bool, error) 
 	return false, nil
 }
 
-// openStorage reads each kind once, so that kube-apiserver opens the storage of the kind. Otherwise, kube-apiserver
-// opens the storage when the definition is deleted, and may wait for minutes before it tries again to delete the
-// objects.
-func (r *Remover) openStorage(ctx context.Context) {
-	kinds := append(objectKinds(), "KubeVisionSession", "KubeVisionLoginThrottle", "KubeVisionPolicyParameter")
-	for _, k := range kinds {
-		if _, err := r.list(ctx, kubevisionv1alpha1.SchemeGroupVersion.WithKind(k), client.Limit(1)); err != nil {
-			r.Log.Error(err, "Reading the objects of a definition before its removal", "kind", k)
-		}
+const (
+	// retriedAnnotation is the time of the last retryCleanup for a definition.
+	retriedAnnotation = "kubevision.io/cleanup-retried-at"
+	retryInterval     = 3 * time.Second
+)
+
+// retryCleanup makes kube-apiserver try again to delete the objects of a definition that is being deleted. kube-apiserver
+// fails at first if it has not read the kind before, because the storage of the kind is not ready. It drops its next
+// attempt if that conflicts with its own change of the status, and then waits for minutes, unless the definition
+// changes.
+func (r *Remover) retryCleanup(ctx context.Context, o *metav1.PartialObjectMetadata) error {
+	now := time.Now()
+	last, seen := r.retried[o.UID]
+	if seen && now.Sub(last) < retryInterval {
+		return nil
 	}
+	if r.retried == nil {
+		r.retried = map[types.UID]time.Time{}
+	}
+	r.retried[o.UID] = now
+	if !seen {
+		return nil
+	}
+	patch := fmt.Appendf(nil, `{"metadata":{"annotations":{%q:%q}}}`, retriedAnnotation, now.UTC().Format(time.RFC3339))
+	err := r.Client.Patch(ctx, o, client.RawPatch(types.MergePatchType, patch))
+	if client.IgnoreNotFound(err) != nil {
+		return fmt.Errorf("retrying the deletion of the objects of %s: %w", o.Name, err)
+	}
+	return nil
+}
+
+// describeCleanup returns the reason why kube-apiserver has not deleted the objects of a definition yet, or an empty
+// string.
+func (r *Remover) describeCleanup(ctx context.Context, name string) string {
+	definition := object(kind("apiextensions.k8s.io", "CustomResourceDefinition"))
+	if err := r.Client.Get(ctx, client.ObjectKey{Name: name}, definition); err != nil {
+		return ""
+	}
+	message, _ := conditionOf(definition, "Terminating")["message"].(string)
+	return message
 }
 
 func isEstablished(definition *unstructured.Unstructured) bool {
-	conditions, _, err := unstructured.NestedSlice(definition.Object, "status", "conditions")
+	return conditionOf(definition, "Established")["status"] == "True"
+}
+
+// conditionOf returns a condition of an object, or nil.
+func conditionOf(o *unstructured.Unstructured, conditionType string) map[string]any {
+	conditions, _, err := unstructured.NestedSlice(o.Object, "status", "conditions")
 	if err != nil {
-		return false
+		return nil
 	}
 	for _, c := range conditions {
-		condition, ok := c.(map[string]any)
-		if ok && condition["type"] == "Established" && condition["status"] == "True" {
-			return true
+		if condition, ok := c.(map[string]any); ok && condition["type"] == conditionType {
+			return condition
 		}
 	}
-	return false
+	return nil
 }
 
 // define creates a definition that accepts any object of a kind.

@@ -100,7 +100,6 @@ func isOwn(o *metav1.PartialObjectMetadata) bool {
 
 // removeInstallation removes everything except users, clusters and role bindings.
 func (r *Remover) removeInstallation(ctx context.Context) error {
-	r.openStorage(ctx)
 	for _, p := range parts() {
 		if err := r.removePart(ctx, p); err != nil {
 			return err
@@ -124,13 +123,17 @@ func (r *Remover) removePart(ctx context.Context, p part) error {
 					"name", o.Name, "finalizers", o.Finalizers)
 				return
 			}
-			left = append(left, describeMetadata(p.gvk.Kind, o))
-			if deleted {
-				return
+			text := describeMetadata(p.gvk.Kind, o)
+			switch {
+			case deleted && isDefinition(o):
+				errs = append(errs, r.retryCleanup(ctx, o))
+				if reason := r.describeCleanup(ctx, o.Name); reason != "" {
+					text += ": " + reason
+				}
+			case !deleted:
+				errs = append(errs, r.delete(ctx, o))
 			}
-			if err := r.Client.Delete(ctx, o); client.IgnoreNotFound(err) != nil {
-				errs = append(errs, fmt.Errorf("deleting %s %s: %w", p.gvk.Kind, o.Name, err))
-			}
+			left = append(left, text)
 		})
 		return left, errors.Join(append(errs, err)...)
 	})
@@ -189,8 +192,8 @@ func (r *Remover) RemoveSelf(ctx context.Context, namespace, binding string) err
 		if o.GetKind() == "ClusterRoleBinding" {
 			o.SetName(binding)
 		}
-		if err := r.Client.Delete(ctx, o); client.IgnoreNotFound(err) != nil {
-			return fmt.Errorf("deleting %s %s: %w", o.GetKind(), o.GetName(), err)
+		if err := r.delete(ctx, o); err != nil {
+			return err
 		}
 	}
 	return nil

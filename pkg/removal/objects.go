@@ -126,8 +126,13 @@ func (r *Remover) removeObject(ctx context.Context, o *unstructured.Unstructured
 	if !o.GetDeletionTimestamp().IsZero() {
 		return nil
 	}
+	return r.delete(ctx, o)
+}
+
+// delete deletes an object, if it exists.
+func (r *Remover) delete(ctx context.Context, o client.Object) error {
 	if err := r.Client.Delete(ctx, o); client.IgnoreNotFound(err) != nil {
-		return fmt.Errorf("deleting %s %s: %w", o.GetKind(), o.GetName(), err)
+		return fmt.Errorf("deleting %s %s: %w", o.GetObjectKind().GroupVersionKind().Kind, o.GetName(), err)
 	}
 	return nil
 }
@@ -165,13 +170,11 @@ func describe(o *unstructured.Unstructured) string {
 	return out.String()
 }
 
-// list returns the objects of a kind. It returns no objects if the cluster does not serve the kind.
-func (r *Remover) list(
-	ctx context.Context, gvk schema.GroupVersionKind, options ...client.ListOption,
-) ([]unstructured.Unstructured, error) {
+// list returns the objects of a kind. It returns none if the cluster does not serve the kind.
+func (r *Remover) list(ctx context.Context, gvk schema.GroupVersionKind) ([]unstructured.Unstructured, error) {
 	list := &unstructured.UnstructuredList{}
 	list.SetGroupVersionKind(gvk.GroupVersion().WithKind(gvk.Kind + "List"))
-	err := r.Client.List(ctx, list, options...)
+	err := r.Client.List(ctx, list)
 	if meta.IsNoMatchError(err) || apierrors.IsNotFound(err) {
 		return nil, nil
 	}

@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"time"
 
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/klog/v2"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -31,6 +32,9 @@ type Remover struct {
 	Abandon []string
 	// Timeout bounds the removal of users, clusters and role bindings, and separately the removal of all other objects.
 	Timeout time.Duration
+
+	// retried is the time of the last attempt of retryCleanup for each definition.
+	retried map[types.UID]time.Time
 }
 
 // Remove removes the installation, or returns an error that names the remaining objects. If the objects on a member

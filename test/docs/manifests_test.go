@@ -75,6 +75,9 @@ func TestContainersAreConfined(t *testing.T) {
 			whole := pod.SecurityContext != nil && pod.SecurityContext.RunAsNonRoot != nil &&
 				*pod.SecurityContext.RunAsNonRoot && pod.SecurityContext.SeccompProfile != nil &&
 				pod.SecurityContext.SeccompProfile.Type == corev1.SeccompProfileTypeRuntimeDefault
+			if usesNode(&pod) {
+				t.Errorf("%s %s: the Pod uses a path or a namespace of its node", workload.Kind, workload.Name)
+			}
 			for _, c := range append(pod.InitContainers, pod.Containers...) {
 				if c.SecurityContext == nil && c.Image == "" { // the container belongs to a patch
 					continue
@@ -92,8 +95,17 @@ func TestContainersAreConfined(t *testing.T) {
 	}
 }
 
+// usesNode returns true if a Pod uses a path or a namespace of its node.
+func usesNode(pod *corev1.PodSpec) bool {
+	return pod.HostNetwork || pod.HostPID || pod.HostIPC || slices.ContainsFunc(pod.Volumes,
+		func(v corev1.Volume) bool { return v.HostPath != nil })
+}
+
+// isConfined returns true if a container is confined, and does not replace what confines its Pod.
 func isConfined(c *corev1.SecurityContext) bool {
-	return c != nil && c.ReadOnlyRootFilesystem != nil && *c.ReadOnlyRootFilesystem &&
+	return c != nil && c.RunAsNonRoot == nil && (c.RunAsUser == nil || *c.RunAsUser != 0) &&
+		c.SeccompProfile == nil && c.Privileged == nil &&
+		c.ReadOnlyRootFilesystem != nil && *c.ReadOnlyRootFilesystem &&
 		c.AllowPrivilegeEscalation != nil && !*c.AllowPrivilegeEscalation &&
 		c.Capabilities != nil && len(c.Capabilities.Add) == 0 &&
 		slices.Equal(c.Capabilities.Drop, []corev1.Capability{"ALL"})
@@ -118,6 +130,25 @@ func setsTag(t *testing.T, dir, image string) bool {
 		}
 	}
 	return false
+}
+
+// TestNamespacesEnforceTheProfile verifies that the namespaces in which KubeVision runs enforce the profile
+// "restricted" of Pod Security.
+func TestNamespacesEnforceTheProfile(t *testing.T) {
+	found := map[string]string{}
+	for _, file := range manifests(t) {
+		for text := range strings.SplitSeq(file, "\n---\n") {
+			var n corev1.Namespace
+			if err := yaml.Unmarshal([]byte(text), &n); err == nil && n.Kind == "Namespace" {
+				found[n.Name] = n.Labels["pod-security.kubernetes.io/enforce"]
+			}
+		}
+	}
+	for _, name := range []string{names.Namespace, names.RemovalNamespace} {
+		if found[name] != "restricted" {
+			t.Errorf("namespace %s enforces %q", name, found[name])
+		}
+	}
 }
 
 // TestNamespacesOfRights verifies that each namespace in which the manifests grant rights to a ServiceAccount of

@@ -35,7 +35,7 @@ type WatchProxy struct {
 	mu       sync.Mutex
 	broken   func(*http.Request) bool
 	requests map[*http.Request]context.CancelFunc
-	// lists counts the lists of the read cache by resource, including streaming lists.
+	// lists counts the lists of the read cache by resource.
 	lists map[string]int
 	// reviews is the number of access reviews of users.
 	reviews int
@@ -179,8 +179,7 @@ func (p *WatchProxy) enter(r *http.Request, cancel context.CancelFunc) bool {
 		return false
 	}
 	p.requests[r] = cancel
-	if query := r.URL.Query(); isReadCache(r) &&
-		(query.Get("watch") != "true" || query.Get("sendInitialEvents") == "true") {
+	if isReadCache(r) && r.URL.Query().Get("watch") != "true" {
 		p.lists[path.Base(r.URL.Path)]++
 	}
 	if path.Base(r.URL.Path) == "selfsubjectaccessreviews" && r.Header.Get("Impersonate-User") != "" {

@@ -48,7 +48,7 @@ func (c Connected) Reader(ctx context.Context) (rest.Interface, error) {
 	if err != nil {
 		return nil, err //nolint:wrapcheck // it has its context
 	}
-	client, err := rest.UnversionedRESTClientForConfigAndClient(reader.Config, reader.Client)
+	client, err := rest.UnversionedRESTClientForConfigAndClient(reader.Config, reader.CacheClient)
 	if err != nil {
 		return nil, fmt.Errorf("making a client for the cluster: %w", err)
 	}

@@ -8,6 +8,7 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -17,14 +18,17 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kubevision-io/kubevision/hack/localcluster"
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 	"github.com/kubevision-io/kubevision/test/conformance/fixture"
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
+	"github.com/kubevision-io/kubevision/test/environment"
 )
 
 // canaries returns the secrets of an actor, which must not appear in any output. The keys describe them.
@@ -67,6 +71,7 @@ func use(t *testing.T, c *wire.Client, a actor) actor {
 		c.Call(t, wire.Request{Path: wire.DirectPath + path, Bearer: a.AccessToken})
 		c.Call(t, wire.Request{Path: wire.GroupPath + path, Token: a.AccessToken})
 	}
+	c.Call(t, refresh(t, a.RefreshToken)).Want(t, wire.OK)
 	wrong := fixture.LoginRequest(wire.DirectPath, "nobody", a.Password)
 	c.Call(t, wrong).Want(t, wire.Unauthenticated)
 	wrong.Body = `{"username":"` + a.Name + `","password":"` + a.Password + `"`
@@ -102,7 +107,7 @@ func TestObjectsAndEventsKeepSecrets(t *testing.T) {
 	}
 }
 
-// TestLogsKeepSecrets verifies that no log contains a secret, at the default and at the highest verbosity.
+// TestLogsKeepSecrets verifies that no log of a program contains a secret, at the default and at the highest verbosity.
 func TestLogsKeepSecrets(t *testing.T) {
 	t.Run("as installed", func(t *testing.T) {
 		a := use(t, direct(t), newActor(t, "admin"))
@@ -126,6 +131,53 @@ func TestLogsKeepSecrets(t *testing.T) {
 			wire.Unauthenticated)
 		all := canaries(t, a)
 		search(t, log, map[string]string{"access token": all["access token"]})
+	})
+	t.Run("-v=9, the controllers", func(t *testing.T) {
+		program := env.KubeVision.ControllerManager()
+		t.Cleanup(func() {
+			ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), time.Minute)
+			defer cancel()
+			if err := program.RestartWith(ctx); err != nil {
+				t.Error(err)
+			}
+		})
+		if err := program.RestartWith(t.Context(), "-v=9"); err != nil {
+			t.Fatal(err)
+		}
+		a := newActor(t, "admin")
+		all := canaries(t, a)
+		for name, more := range map[string]string{
+			"a valid kubeconfig": "", "a kubeconfig with a program": "    exec: {command: x}",
+		} {
+			token := "canary-" + fixture.Name("token")
+			all["token of "+name] = token
+			tried(t, kubeconfigWith(token, more))
+		}
+		search(t, program.LogFile(), all)
+	})
+}
+
+// tried registers a cluster by a kubeconfig in a Secret, and waits until the controllers have tried to reach it.
+func tried(t *testing.T, kubeconfig string) {
+	t.Helper()
+	name := fixture.Name("member")
+	set().Create(t, &corev1.Secret{
+		ObjectMeta: metav1.ObjectMeta{Namespace: system, Name: name},
+		StringData: map[string]string{"kubeconfig": strings.Replace(kubeconfig, "kube.example:6443", "127.0.0.1:1", 1)},
+	})
+	c := &kubevisionv1alpha1.KubeVisionCluster{
+		ObjectMeta: metav1.ObjectMeta{Name: name},
+		Spec: kubevisionv1alpha1.KubeVisionClusterSpec{
+			KubeconfigSecretRef: &kubevisionv1alpha1.SecretKeyReference{Name: name},
+		},
+	}
+	set().Create(t, c)
+	fixture.Eventually(t, "wait for the status of a cluster", func(ctx context.Context) error {
+		err := env.Client.Get(ctx, client.ObjectKeyFromObject(c), c)
+		if err == nil && c.Status.ObservedGeneration == 0 {
+			err = errors.New("there is none")
+		}
+		return err //nolint:wrapcheck // it has the request
 	})
 }
 
@@ -173,7 +225,7 @@ var (
 	dumpLine = regexp.MustCompile(`[0-9a-f]{8} {2}(?:[0-9a-f]{2} +){1,16}\|([^\n]{1,16})\|`)
 )
 
-// search searches a log, including its hexadecimal dumps.
+// search searches a log, including its hexadecimal dumps, for secrets and for credentials of any owner.
 func search(t *testing.T, path string, secrets map[string]string) {
 	t.Helper()
 	text, err := os.ReadFile(path)
@@ -186,6 +238,9 @@ func search(t *testing.T, path string, secrets map[string]string) {
 	var dumped bytes.Buffer
 	for _, match := range dumpLine.FindAllSubmatch(text, -1) {
 		dumped.Write(match[1])
+	}
+	if line := environment.FindCredential(text); line != "" {
+		t.Errorf("%s contains a credential: %s", filepath.Base(path), line)
 	}
 	for name, secret := range secrets {
 		switch at := bytes.Index(text, []byte(secret)); {

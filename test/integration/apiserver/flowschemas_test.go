@@ -16,9 +16,12 @@ import (
 // TestFlowSchemas verifies the priority levels on the host of requests to the dashboard's API, requests of the
 // programs, and requests that act as users.
 func TestFlowSchemas(t *testing.T) {
-	program, err := env.Cluster.ServiceAccountConfig(t.Context(), fixture.SystemNamespace, "kubevision-apiserver")
-	if err != nil {
-		t.Fatal(err)
+	program := func(name string) *wire.Client {
+		config, err := env.Cluster.ServiceAccountConfig(t.Context(), fixture.SystemNamespace, name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return wire.Configured(t, config)
 	}
 	const namespaces = "/api/v1/namespaces"
 	for _, tc := range []struct {
@@ -28,7 +31,11 @@ func TestFlowSchemas(t *testing.T) {
 	}{
 		{"the dashboard's API", wire.GroupPath + me, "kubevision-dashboard", "kubevision-dashboard",
 			kube(t, "somebody")},
-		{"a program", namespaces, "kubevision-programs", "workload-high", wire.Configured(t, program)},
+		{"the dashboard's API, without a credential", wire.GroupPath + me, "kubevision-dashboard",
+			"kubevision-dashboard", wire.Configured(t, env.Cluster.AnonymousConfig())},
+		{"the server", namespaces, "kubevision-programs", "workload-high", program("kubevision-apiserver")},
+		{"the controllers", namespaces, "kubevision-programs", "workload-high",
+			program("kubevision-controller-manager")},
 		{"a user of KubeVision", namespaces, "global-default", "global-default",
 			kube(t, "kubevision:somebody", "kubevision:users")},
 	} {

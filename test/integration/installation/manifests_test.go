@@ -15,6 +15,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -49,6 +50,11 @@ func TestManifests(t *testing.T) {
 		n := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}
 		create(t, host.admin, n)
 		t.Cleanup(func() { _ = host.admin.Delete(t.Context(), n) })
+	}
+	if err := createPod(t, corev1.PodSpec{
+		Containers: []corev1.Container{{Name: "main", Image: "main"}},
+	}); !apierrors.IsForbidden(err) {
+		t.Errorf("a Pod that is not confined: %v", err)
 	}
 	var folders, pods int
 	for _, folder := range kustomizations(t) {
@@ -129,15 +135,20 @@ func checkPods(t *testing.T, text string) int {
 			continue
 		}
 		count++
-		pod := &corev1.Pod{
-			ObjectMeta: metav1.ObjectMeta{Namespace: "kubevision-system", GenerateName: "dry-run-"},
-			Spec:       template.Spec,
-		}
-		pod.Spec.ServiceAccountName, pod.Spec.PriorityClassName = "", ""
-		if err := host.admin.Create(t.Context(), pod, client.DryRunAll); err != nil {
+		if err := createPod(t, template.Spec); err != nil {
 			t.Errorf("the Pods of %s are rejected: %v", o.GetName(), err)
 		}
 	}
+}
+
+// createPod creates a Pod in a dry run, with an account and a priority that exist.
+func createPod(t *testing.T, spec corev1.PodSpec) error {
+	t.Helper()
+	pod := &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "kubevision-system", GenerateName: "dry-run-"}, Spec: spec,
+	}
+	pod.Spec.ServiceAccountName, pod.Spec.PriorityClassName = "", ""
+	return host.admin.Create(t.Context(), pod, client.DryRunAll)
 }
 
 func podTemplate(t *testing.T, o *unstructured.Unstructured) *corev1.PodTemplateSpec {

@@ -64,9 +64,7 @@ func TestRemovalInEveryOrder(t *testing.T) {
 					t.Errorf("deleting the %s took %s: %s", name, got.took, got.output)
 				}
 			}
-			lost := isGone(t, &corev1.Secret{
-				ObjectMeta: metav1.ObjectMeta{Namespace: names.Namespace, Name: memberName},
-			})
+			lost := losesKubeconfig(t)
 			var flags []string
 			if lost {
 				// The kubeconfig is missing, so the member cannot be reached.
@@ -82,6 +80,44 @@ func TestRemovalInEveryOrder(t *testing.T) {
 			nothingLeft(t)
 			checkMember(t, lost)
 		})
+	}
+}
+
+// losesKubeconfig returns true if the namespace with the kubeconfig is being deleted or gone. It waits until the
+// kubeconfig is gone.
+func losesKubeconfig(t *testing.T) bool {
+	t.Helper()
+	n := &corev1.Namespace{}
+	err := host.admin.Get(t.Context(), client.ObjectKey{Name: names.Namespace}, n)
+	if client.IgnoreNotFound(err) != nil {
+		t.Fatal(err)
+	}
+	if err == nil && n.DeletionTimestamp.IsZero() {
+		return false
+	}
+	if err := localcluster.Poll(t.Context(), patience, "lose the kubeconfig", func(context.Context) error {
+		if !isGone(t, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: names.Namespace, Name: memberName}}) {
+			return errors.New("it is there")
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	return true
+}
+
+// leftovers returns objects of the controllers on the host that no controller looks for, because they have the label of
+// no role binding.
+func leftovers() []client.Object {
+	metadata := metav1.ObjectMeta{
+		Name: "kubevision:left", Labels: map[string]string{names.ManagedByLabel: names.ManagedBy},
+	}
+	namespaced := *metadata.DeepCopy()
+	namespaced.Namespace = metav1.NamespaceDefault
+	view := rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "view"}
+	return []client.Object{
+		&rbacv1.ClusterRole{ObjectMeta: metadata}, &rbacv1.ClusterRoleBinding{ObjectMeta: metadata, RoleRef: view},
+		&rbacv1.Role{ObjectMeta: namespaced}, &rbacv1.RoleBinding{ObjectMeta: namespaced, RoleRef: view},
 	}
 }
 
@@ -102,6 +138,9 @@ func TestRemove(t *testing.T) {
 	}}
 	for _, o := range append(foreign, held) {
 		create(t, host.admin, o)
+	}
+	for _, o := range leftovers() {
+		create(t, host.programs, o)
 	}
 	ended := runPod(t)
 	for range 2 {
@@ -324,6 +363,13 @@ func nothingLeft(t *testing.T) {
 	} {
 		if out := host.must(t, "get", kinds, "--all-namespaces", "-l", label, "-o", "name"); out != "" {
 			t.Errorf("left, with the label %s:\n%s", label, out)
+		}
+	}
+	// kube-apiserver deletes the APIServices of definitions some time later.
+	for line := range strings.Lines(host.must(t, "get", strings.Replace(kinds, "apiservices,", "", 1),
+		"--all-namespaces", "-o", "name")) {
+		if strings.Contains(line, "kubevision") {
+			t.Errorf("left, without a label: %s", line)
 		}
 	}
 	for _, name := range []string{

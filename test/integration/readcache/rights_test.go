@@ -4,8 +4,14 @@
 package readcache
 
 import (
+	"context"
+	"fmt"
+	"slices"
 	"testing"
 	"time"
+
+	coordinationv1 "k8s.io/api/coordination/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/kubevision-io/kubevision/test/conformance/fixture"
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
@@ -51,5 +57,26 @@ func TestRightTakenAway(t *testing.T) {
 		if got := names(t, p.get(t, "/resources/configmaps?fieldSelector=metadata.namespace%3D"+ns)); len(got) != 0 {
 			t.Errorf("got %v", got)
 		}
+	}
+}
+
+// TestKindThatTheAccountMayNotList verifies that users read a kind from the API server, completely, if they may list it
+// and the account of the read cache may not.
+func TestKindThatTheAccountMayNotList(t *testing.T) {
+	ns := set().Namespace(t, "unlisted")
+	set().Create(t, &coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "mine"}})
+	p, path := bound(t, "admin"), in(ns, "leases.coordination.k8s.io")
+	fixture.Eventually(t, "read Leases", func(context.Context) error {
+		if e := p.get(t, path); e.Code != wire.OK {
+			return fmt.Errorf("code %d (%s)", e.Code, e.Message)
+		}
+		return nil
+	})
+	for range 5 { // the cache tries to list the kind again
+		e := p.get(t, path)
+		if got := names(t, e); e.Meta.Source != fromAPIServer || !slices.Equal(got, []string{"mine"}) {
+			t.Errorf("%v from %q", got, e.Meta.Source)
+		}
+		time.Sleep(500 * time.Millisecond)
 	}
 }

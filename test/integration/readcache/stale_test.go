@@ -190,9 +190,13 @@ func (p person) load(t *testing.T, path string) (stop func() (answers, stale int
 			}
 		})
 	}
-	return func() (int64, int64) {
+	end := sync.OnceFunc(func() {
 		close(done)
 		readers.Wait()
+	})
+	t.Cleanup(end) // a reader must not outlive a test that has failed
+	return func() (int64, int64) {
+		end()
 		return answers.Load(), stale.Load()
 	}
 }
