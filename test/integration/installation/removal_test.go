@@ -294,7 +294,9 @@ func install(t *testing.T) {
 	if err := host.programs.Status().Update(t.Context(), cluster); err != nil {
 		t.Fatal(err)
 	}
-	create(t, member.admin, grant())
+	for _, o := range onMember() {
+		create(t, member.admin, o)
+	}
 	host.must(t, "apply", "--server-side", "-k", "config/default")
 }
 
@@ -307,28 +309,35 @@ func create(t *testing.T, c client.Client, o client.Object) {
 	}
 }
 
-// grant returns the object that the controllers create on the member.
-func grant() *rbacv1.ClusterRoleBinding {
-	return &rbacv1.ClusterRoleBinding{
-		ObjectMeta: metav1.ObjectMeta{
-			Name:   "kubevision:alice",
-			Labels: map[string]string{names.ManagedByLabel: names.ManagedBy, names.RoleBindingLabel: "alice"},
+// onMember returns objects that the controllers create on the member: the grant of a binding, and another one, which is
+// deleted only with the registration.
+func onMember() []client.Object {
+	labels := map[string]string{names.ManagedByLabel: names.ManagedBy}
+	return []client.Object{
+		&rbacv1.ClusterRoleBinding{
+			ObjectMeta: metav1.ObjectMeta{
+				Name:   "kubevision:alice",
+				Labels: map[string]string{names.ManagedByLabel: names.ManagedBy, names.RoleBindingLabel: "alice"},
+			},
+			RoleRef:  rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "view"},
+			Subjects: []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: rbacv1.UserKind, Name: "alice"}},
 		},
-		RoleRef:  rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "view"},
-		Subjects: []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: rbacv1.UserKind, Name: "alice"}},
+		&rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: "kubevision:left", Labels: labels}},
 	}
 }
 
-// checkMember verifies that the grant was removed from the member, or that it remains if the member was abandoned. It
-// then deletes the grant.
+// checkMember verifies that the objects of the controllers were removed from the member, or that they remain if the
+// member was abandoned. It then deletes them.
 func checkMember(t *testing.T, abandoned bool) {
 	t.Helper()
-	err := member.admin.Delete(t.Context(), grant())
-	if client.IgnoreNotFound(err) != nil {
-		t.Fatal(err)
-	}
-	if found := err == nil; found != abandoned {
-		t.Errorf("the grant is on the member: %v, want %v", found, abandoned)
+	for _, o := range onMember() {
+		err := member.admin.Delete(t.Context(), o)
+		if client.IgnoreNotFound(err) != nil {
+			t.Fatal(err)
+		}
+		if found := err == nil; found != abandoned {
+			t.Errorf("%s is on the member: %v, want %v", o.GetName(), found, abandoned)
+		}
 	}
 }
 
