@@ -39,7 +39,8 @@ func TestSetUp(t *testing.T) {
 		Reverify bool `json:"reverify"`
 	}
 	answer := v.own(t, post, "/auth/2fa/setup", nil).Want(t, wire.TwoFactorRequired)
-	if answer.Into(t, &due); !due.Reverify || answer.Meta.Field != "password" {
+	answer.Into(t, &due)
+	if !due.Reverify || answer.Meta.Field != "password" {
 		t.Errorf("the replacement of a second factor requires no password: %s", answer.Raw)
 	}
 	v.own(t, post, "/auth/2fa/setup", fields{"password": "wrong"}).Want(t, wire.TwoFactorFailed)

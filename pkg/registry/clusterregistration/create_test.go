@@ -224,7 +224,8 @@ func TestFailedRegistration(t *testing.T) {
 					continue
 				}
 				version := object.GetResourceVersion()
-				if e.present(t, object); object.GetResourceVersion() != version {
+				e.present(t, object)
+				if object.GetResourceVersion() != version {
 					t.Errorf("%T %s was changed", object, object.GetName())
 				}
 			}

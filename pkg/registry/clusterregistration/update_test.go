@@ -4,6 +4,7 @@
 package clusterregistration_test
 
 import (
+	"bytes"
 	"net/http"
 	"strings"
 	"testing"
@@ -131,7 +132,7 @@ func TestRejectedUpdates(t *testing.T) {
 			}
 			e.present(t, secret)
 			for key, value := range tc.secret {
-				if string(secret.Data[key]) != string(value) || len(secret.Data) != 1 {
+				if !bytes.Equal(secret.Data[key], value) || len(secret.Data) != 1 {
 					t.Errorf("the Secret was changed: %q", secret.Data)
 				}
 			}
