@@ -140,7 +140,7 @@ func checkSession(ctx context.Context, tokens *authentication.Tokens, u user.Inf
 		return streams.NewEnd(streams.SessionEnded, "the session has ended")
 	case now.SetupRequired || now.PasswordChangeRequired:
 		return streams.NewEnd(streams.SessionEnded,
-			"the session may do nothing else before a password or a second factor is set")
+			"the session must set a password or a second factor before any other request")
 	case !sets.New(now.Groups...).Equal(sets.New(before.Groups...)):
 		return streams.NewEnd(streams.Forbidden, "your groups have changed: connect again")
 	}

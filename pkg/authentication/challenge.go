@@ -102,7 +102,7 @@ func (s *SecondFactors) verifyChallenge(
 			open := f.Challenge(claims.Session, s.Clock.Now())
 			// The challenge was completed, tried too often, or replaced by later challenges.
 			if open == nil || !f.Enabled() {
-				return false, &CodeError{reason: "the challenge was answered, tried too often, or has expired"}
+				return false, &CodeError{reason: "the challenge was answered before, failed too often, or has expired"}
 			}
 			open.Tries++
 			err := check(f, u.UID)

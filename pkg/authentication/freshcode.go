@@ -71,14 +71,14 @@ func (s *SecondFactors) checkInSession(p *Principal, f *credentials.SecondFactor
 		return &CodeError{reason: "too many wrong codes in this session", over: true}
 	}
 	if pause := f.InSessions.Wait(p.Session, now); pause > 0 {
-		return &CodeError{RetryAfter: pause, reason: "too many were wrong"}
+		return &CodeError{RetryAfter: pause, reason: "too many codes were wrong"}
 	}
 	if verify() {
 		return nil
 	}
 	f.InSessions.Add(p.Session, now)
 	return &CodeError{
-		RetryAfter: f.InSessions.Wait(p.Session, now), reason: "wrong, expired or used before",
+		RetryAfter: f.InSessions.Wait(p.Session, now), reason: "the code is wrong, has expired or was used before",
 		over: f.InSessions.Exhausted(p.Session, now),
 	}
 }

@@ -74,7 +74,7 @@ func (s *SecondFactors) check(factor *credentials.SecondFactor, verify func() bo
 	now := s.Clock.Now()
 	counter := throttle.Counter{Failures: factor.Failures, Last: factor.LastFailure}
 	if pause := codePolicy().Wait(counter, now); pause > 0 {
-		return &CodeError{RetryAfter: pause, reason: "too many were wrong"}
+		return &CodeError{RetryAfter: pause, reason: "too many codes were wrong"}
 	}
 	if verify() {
 		factor.Failures, factor.LastFailure = 0, time.Time{}
@@ -82,7 +82,9 @@ func (s *SecondFactors) check(factor *credentials.SecondFactor, verify func() bo
 	}
 	counter = codePolicy().Add(counter, now)
 	factor.Failures, factor.LastFailure = counter.Failures, counter.Last
-	return &CodeError{RetryAfter: codePolicy().Wait(counter, now), reason: "wrong, expired or used before"}
+	return &CodeError{
+		RetryAfter: codePolicy().Wait(counter, now), reason: "the code is wrong, has expired or was used before",
+	}
 }
 
 // checkTOTP accepts a code of the current secret for a login. Each code is accepted once.

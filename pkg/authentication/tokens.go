@@ -27,7 +27,7 @@ var (
 	ErrSessionEnded = errors.New("the session of the token has ended")
 	// ErrRevoked is returned for a refresh token or a challenge that is no longer valid, and for an access token whose
 	// session belongs to another user.
-	ErrRevoked = errors.New("the token is not valid any more")
+	ErrRevoked = errors.New("the token is no longer valid")
 )
 
 // Principal is the logged-in KubeVisionUser of a request. It implements user.Info.

@@ -12,7 +12,7 @@ import (
 )
 
 var (
-	errQueue    = fmt.Errorf("%w: the holder has too much work that waits", ErrExceeded)
+	errQueue    = fmt.Errorf("%w: too much work of the holder is waiting", ErrExceeded)
 	errPatience = fmt.Errorf("%w: the work of the holder has waited for too long", ErrExceeded)
 )
 

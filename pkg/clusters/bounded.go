@@ -36,9 +36,9 @@ const (
 // ErrTooLarge is returned when a response exceeds its bound.
 var ErrTooLarge error = response.NewFailure("the response is too large", nil)
 
-// boundedRoundTripper limits the duration and the size of responses. It does not limit the duration of watches, followed
-// logs and lists of the read cache, nor the size of followed logs and of watches and lists of the read cache, whose
-// readers bound each line, event or object.
+// boundedRoundTripper limits the duration and the size of responses. It limits neither the duration of watches, nor the
+// duration and the size of followed logs and of lists of the read cache, nor the size of watches of the read cache. The
+// readers of those responses bound each line, event or object.
 type boundedRoundTripper struct {
 	next    http.RoundTripper
 	timeout time.Duration

@@ -160,7 +160,7 @@ func TestBounded(t *testing.T) {
 		})}
 	verdicts, cache := withReader(t.Context(), false), withReader(t.Context(), true)
 	for _, tc := range []struct {
-		ctx    context.Context //nolint:containedctx // the account that sends the request
+		ctx    context.Context // of the account that sends the request
 		target string
 		want   error
 	}{

@@ -54,7 +54,7 @@ var (
 		ErrNotConnected)
 	// ErrImpatient is the cause of a context that ends before the cluster had time to respond. Such a failure does not
 	// open the circuit breaker.
-	ErrImpatient = errors.New("the request did not wait for the response")
+	ErrImpatient = errors.New("the request ended before the cluster had time to respond")
 	// ErrNobodyToActAs is returned for a user without a role binding, whom KubeVision may not impersonate.
 	ErrNobodyToActAs = errors.New("no KubeVisionRoleBinding names the user")
 )

@@ -39,12 +39,11 @@ func (c *Connections) Examine(ctx context.Context, name string) (Examination, er
 	connection, err := c.Get(ctx, name)
 	if errors.Is(err, ErrIdentityConflict) {
 		return Examination{
-			Message: "another registration claims to be the same cluster: kubectl describe kubevisioncluster " + name +
-				" says which"}, nil
+			Message: "another registration claims to be the same cluster: see kubectl describe kubevisioncluster " +
+				name}, nil
 	}
 	if errors.Is(err, ErrNotConnected) {
-		return Examination{Message: "there is no valid kubeconfig: kubectl describe kubevisioncluster " + name +
-			" says why"}, nil
+		return Examination{Message: "there is no valid kubeconfig: see kubectl describe kubevisioncluster " + name}, nil
 	}
 	if err != nil {
 		return Examination{}, err

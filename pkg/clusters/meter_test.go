@@ -130,6 +130,13 @@ func TestMeter(t *testing.T) {
 	if spent.spent != 0 || pool.spent != 0 {
 		t.Errorf("%d are spent, %d of the pool", spent.spent, pool.spent)
 	}
+	m.response = int64(len(body)) - 1
+	ctx, drop := WithTransientMemory(t.Context())
+	if err := send(request.WithContext(ctx)); !errors.Is(err, ErrTooLarge) || spent.isOver() {
+		t.Errorf("a response that is too large: %v, over %t", err, spent.isOver())
+	}
+	drop()
+	m.response = 1 << 20
 	contentType = "application/vnd.kubernetes.protobuf"
 	if err := send(request); err == nil {
 		t.Error("protobuf was read")

@@ -101,10 +101,10 @@ func refusalOf(answer *http.Response) error {
 	defer func() { _ = answer.Body.Close() }()
 	refusal := &apierrors.StatusError{}
 	if answer.StatusCode < http.StatusBadRequest { // the body has not been sanitized
-		return response.NewFailure("the response of the cluster is no upgrade", nil)
+		return response.NewFailure("the cluster did not upgrade the connection", nil)
 	}
 	if err := json.NewDecoder(answer.Body).Decode(&refusal.ErrStatus); err != nil {
-		return response.NewFailure("the response of the cluster is no upgrade", err)
+		return response.NewFailure("the cluster did not upgrade the connection", err)
 	}
 	return refusal
 }

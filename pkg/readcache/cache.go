@@ -25,7 +25,7 @@ var (
 	ErrNotCached = errors.New("the cluster is not cached")
 
 	errTooMuch = errors.New("the objects do not fit into the read cache")
-	errEvicted = errors.New("other objects have taken the place")
+	errEvicted = errors.New("the space is used for other objects")
 	errGone    = errors.New("the connection to the cluster is gone, or the cache of the cluster was disabled")
 	errIdle    = errors.New("the objects have not been read recently")
 )
@@ -270,7 +270,7 @@ func (c *Cache) stop(k *kind, why error, pause time.Duration) {
 	}
 	c.mu.Unlock()
 	k.end()
-	klog.Background().V(2).Info("A kind is not cached any more",
+	klog.Background().V(2).Info("A kind is no longer cached",
 		"resource", k.key.resource.String(), "reason", why.Error())
 	if errors.Is(why, errEvicted) || errors.Is(why, errTooMuch) {
 		evictions.Inc()

@@ -27,8 +27,7 @@ var (
 	requests = metrics.NewCounterVec(&metrics.CounterOpts{
 		Namespace: "kubevision", Subsystem: "readcache", Name: "requests_total", StabilityLevel: metrics.ALPHA,
 		Help: "Number of reads that could be answered from the cache, by result: hit, stale (the watch is broken), " +
-			"miss " +
-			"(not complete yet, or older than what the user has written), refused (the kind cannot be cached).",
+			"miss (not complete yet, or older than the last write of the user), refused (the kind cannot be cached).",
 	}, []string{"result"})
 	droppedAnswers = metrics.NewCounter(&metrics.CounterOpts{
 		Namespace: "kubevision", Subsystem: "readcache", Name: "dropped_answers_total", StabilityLevel: metrics.ALPHA,
@@ -37,7 +36,7 @@ var (
 	})
 	evictions = metrics.NewCounter(&metrics.CounterOpts{
 		Namespace: "kubevision", Subsystem: "readcache", Name: "evictions_total", StabilityLevel: metrics.ALPHA,
-		Help: "Number of kinds that have given way to others, or did not fit.",
+		Help: "Number of kinds that were evicted for other kinds, or did not fit.",
 	})
 )
 

@@ -45,8 +45,8 @@ func newEndingCluster(t *testing.T) *endingCluster {
 		e.mu.Unlock()
 		w.Header().Set("Content-Type", "application/json")
 		if listing {
-			_, _ = fmt.Fprintf(w, `{"metadata":{"resourceVersion":"5"},"items":[{"metadata":{"name":"o","namespace":"n",`+
-				`"resourceVersion":"1"},"list":%d}]}`, content)
+			_, _ = fmt.Fprintf(w, `{"metadata":{"resourceVersion":"5"},"items":[{"metadata":{"name":"o",`+
+				`"namespace":"n","resourceVersion":"1"},"list":%d}]}`, content)
 			return
 		}
 		if flusher, ok := w.(http.Flusher); ok {

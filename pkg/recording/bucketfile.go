@@ -47,7 +47,8 @@ func (f *bucketFile) finish() error {
 	select {
 	case f.bucket.waiting <- struct{}{}:
 	default:
-		klog.Background().Info("The pieces of a recording stay as they are: too many are joined", "recording", f.id)
+		klog.Background().Info("The pieces of a recording are not joined: too many recordings are being joined",
+			"recording", f.id)
 		return nil
 	}
 	go func() {
@@ -55,7 +56,7 @@ func (f *bucketFile) finish() error {
 		f.bucket.joining <- struct{}{}
 		defer func() { <-f.bucket.joining }()
 		if err := f.join(); err != nil {
-			klog.Background().Error(err, "The pieces of a recording stay as they are", "recording", f.id)
+			klog.Background().Error(err, "The pieces of a recording cannot be joined", "recording", f.id)
 		}
 	}()
 	return nil

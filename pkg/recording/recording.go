@@ -174,7 +174,7 @@ func (r *Recording) begin() error {
 		return fmt.Errorf("encoding the header of a recording: %w", err)
 	}
 	if len(first) > MaxHeaderBytes {
-		return fmt.Errorf("the header of a recording has %d bytes", len(first))
+		return fmt.Errorf("the header of a recording is too large: %d bytes", len(first))
 	}
 	if err := r.store.take(int64(len(first))); err != nil {
 		return err

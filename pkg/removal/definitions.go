@@ -69,10 +69,10 @@ const (
 	retryInterval     = 3 * time.Second
 )
 
-// retryCleanup makes kube-apiserver try again to delete the objects of a definition that is being deleted. kube-apiserver
-// fails at first if it has not read the kind before, because the storage of the kind is not ready. It drops its next
-// attempt if that conflicts with its own change of the status, and then waits for minutes, unless the definition
-// changes.
+// retryCleanup makes kube-apiserver try again to delete the objects of a definition that is being deleted. The first
+// attempt fails if kube-apiserver has not read the kind before, because the storage of the kind is not ready.
+// kube-apiserver drops the next attempt if that conflicts with its own change of the status, and then waits for
+// minutes, unless the definition changes.
 func (r *Remover) retryCleanup(ctx context.Context, o *metav1.PartialObjectMetadata) error {
 	now := time.Now()
 	last, seen := r.retried[o.UID]

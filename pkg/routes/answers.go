@@ -30,8 +30,8 @@ const (
 	answerTime = time.Minute
 	// freeBytes is the size up to which a response is not counted.
 	freeBytes = 32 << 10
-	// compression is the factor by which the counted size of data is reduced if the data are already compressed, because
-	// a client receives such data faster.
+	// compression is the factor by which the counted size of data is reduced if the data are already compressed,
+	// because a client receives such data faster.
 	compression = 8
 )
 

@@ -73,7 +73,7 @@ func (e *events) close(last []byte, end *End, _ <-chan struct{}) {
 	}
 }
 
-var errHungUp = errors.New("the client has hung up")
+var errHungUp = errors.New("the client has disconnected")
 
 // read blocks until the request or the stream ends.
 func (e *events) read(time.Duration) (Message, error) {

@@ -120,7 +120,7 @@ func (m *Manager) enter(name, verb string) error {
 	var args []any
 	switch {
 	case m.stopping:
-		message = "this replica stops: connect again"
+		message = "this replica is shutting down: connect again"
 	case m.places[name] >= m.options.PerUser:
 		message, args = "you have %d streams open: close some of them", []any{m.options.PerUser}
 	case m.total >= m.options.Total:
@@ -243,7 +243,7 @@ func (m *Manager) awaitGone(c Cluster, d *dependents) {
 	case <-c.Done():
 	}
 	for _, s := range m.collect(d.streams) {
-		s.End(NewEnd(ClusterGone, "the cluster is not connected any more"))
+		s.End(NewEnd(ClusterGone, "the cluster is no longer connected"))
 	}
 }
 
@@ -320,9 +320,9 @@ func (m *Manager) Shutdown(ctx context.Context) {
 		m.closeEmpty()
 	}
 	m.mu.Unlock()
-	m.stop(envelope.New(dashboardv1alpha1.CodeUnreachable, "this replica stops: try again"))
+	m.stop(envelope.New(dashboardv1alpha1.CodeUnreachable, "this replica is shutting down: try again"))
 	for _, s := range m.collect(m.streams) {
-		s.End(NewEnd(Shutdown, "this replica stops: connect again"))
+		s.End(NewEnd(Shutdown, "this replica is shutting down: connect again"))
 	}
 	select {
 	case <-m.empty:

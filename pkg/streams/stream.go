@@ -218,7 +218,9 @@ func (s *Stream) start() {
 	always := func(interval time.Duration) func() time.Duration { return func() time.Duration { return interval } }
 	s.every(always(s.manager.timing.ping), s.ping)
 	if s.handler.MaxTime > 0 {
-		s.every(always(s.handler.MaxTime), func() { s.End(NewEnd(TooLong, "the stream has reached its longest time")) })
+		s.every(always(s.handler.MaxTime), func() {
+			s.End(NewEnd(TooLong, "the stream has reached its maximum duration"))
+		})
 	}
 	if s.handler.IdleTime > 0 {
 		s.every(always(s.handler.IdleTime/4), s.endIdle) //nolint:mnd // it ends at most a quarter late

@@ -90,7 +90,7 @@ func (m *Manager) begin(s *Stream) {
 	s.start()
 	s.recheck() // Rights may have changed since the request was authenticated.
 	if isStopping {
-		s.End(NewEnd(Shutdown, "this replica stops: connect again"))
+		s.End(NewEnd(Shutdown, "this replica is shutting down: connect again"))
 	}
 }
 

@@ -202,7 +202,7 @@ func (s *Shared) startControllers() error {
 	return nil
 }
 
-// Guard verifies at the end of the test that the controllers have logged none of the texts.
+// Guard verifies at the end of the test that the process has logged none of the texts.
 func (s *Shared) Guard(tb testing.TB, texts ...string) {
 	tb.Helper()
 	begin := len(s.log.String())
@@ -210,7 +210,7 @@ func (s *Shared) Guard(tb testing.TB, texts ...string) {
 		for line := range strings.Lines(s.log.String()[begin:]) {
 			for _, text := range texts {
 				if strings.Contains(line, text) {
-					tb.Errorf("the controllers have logged %q: %.500s", text, line)
+					tb.Errorf("the log contains %q: %.500s", text, line)
 				}
 			}
 		}

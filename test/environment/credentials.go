@@ -9,7 +9,7 @@ import (
 )
 
 // credential matches a signed token and a private key.
-var credential = regexp.MustCompile(`eyJ[\w-]+\.eyJ[\w-]+\.[\w-]{20,}|PRIVATE KEY-----`)
+var credential = regexp.MustCompile(`eyJ[\w-]+\.eyJ[\w-]+\.[\w-]{20,}|PRIVATE KEY-{5}`)
 
 // FindCredential returns the beginning of the first line of a log that contains a signed token or a private key of any
 // owner. It returns an empty text if there is none.

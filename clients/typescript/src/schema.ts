@@ -341,7 +341,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** @description apply up to 100 objects: YAML documents, or the items of a List, in an order that works */
+        /** @description apply up to 100 objects: YAML documents, or the items of a List, in the order of their dependencies */
         post: operations["applyObjects"];
         delete?: never;
         options?: never;
@@ -899,7 +899,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** @description see what creating an object would do */
+        /** @description preview the creation of an object, which is not stored */
         post: operations["tryCreateNamespaceObject"];
         delete?: never;
         options?: never;
@@ -953,13 +953,13 @@ export interface paths {
             cookie?: never;
         };
         get?: never;
-        /** @description see what replacing an object would do */
+        /** @description preview the replacement of an object, which is not stored */
         put: operations["tryReplaceNamespaceObject"];
         post?: never;
         delete?: never;
         options?: never;
         head?: never;
-        /** @description see what patching or applying an object would do */
+        /** @description preview a patch or an apply of an object, which is not stored */
         patch: operations["tryPatchNamespaceObject"];
         trace?: never;
     };
@@ -1485,7 +1485,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** @description see what creating an object would do */
+        /** @description preview the creation of an object, which is not stored */
         post: operations["tryCreateClusterObject"];
         delete?: never;
         options?: never;
@@ -1541,13 +1541,13 @@ export interface paths {
             cookie?: never;
         };
         get?: never;
-        /** @description see what replacing an object would do */
+        /** @description preview the replacement of an object, which is not stored */
         put: operations["tryReplaceClusterObject"];
         post?: never;
         delete?: never;
         options?: never;
         head?: never;
-        /** @description see what patching or applying an object would do */
+        /** @description preview a patch or an apply of an object, which is not stored */
         patch: operations["tryPatchClusterObject"];
         trace?: never;
     };
@@ -2951,7 +2951,7 @@ export interface components {
              * @default
              */
             id: string;
-            /** @description labels are matched by the selectors of role bindings. */
+            /** @description labels are the labels of the cluster, which the selectors of role bindings match. */
             labels?: {
                 [key: string]: string;
             };
@@ -3246,7 +3246,7 @@ export interface components {
             displayName?: string;
             /** @description kubeconfig is the kubeconfig for the cluster, with only inline certificate data or a token. It is never returned. */
             kubeconfig?: string;
-            /** @description labels are matched by the selectors of role bindings. */
+            /** @description labels are the labels of the cluster, which the selectors of role bindings match. */
             labels?: {
                 [key: string]: string;
             };
@@ -3657,7 +3657,7 @@ export interface components {
             gracePeriodSeconds?: number;
             /**
              * Format: int64
-             * @description timeoutSeconds is the time for which evictions that a PodDisruptionBudget blocks are retried: 1 to 45. Defaults to 30.
+             * @description timeoutSeconds is the time in seconds during which evictions that a PodDisruptionBudget blocks are retried. Must be between 1 and 45. Defaults to 30.
              */
             timeoutSeconds?: number;
         };
@@ -3718,7 +3718,7 @@ export interface components {
              */
             meta: components["schemas"]["io.kubevision.dashboard.v1alpha1.Meta"];
         };
-        /** @description DryRunObject is an object together with its names. */
+        /** @description DryRunObject is an object with its identifying fields. */
         "io.kubevision.dashboard.v1alpha1.DryRunObject": {
             /**
              * @description apiVersion is the group and version of the object.
@@ -3949,7 +3949,7 @@ export interface components {
              * @default
              */
             accessToken: string;
-            /** @description deviceToken must be kept after the logout and sent with the next login. It does not grant access. */
+            /** @description deviceToken is the token to send with the next login from this client. Clients keep it after the logout. It does not grant access. */
             deviceToken?: string;
             /**
              * Format: int64
@@ -3991,7 +3991,7 @@ export interface components {
         };
         /** @description LoginRequest is the body of POST /auth/login. */
         "io.kubevision.dashboard.v1alpha1.LoginRequest": {
-            /** @description deviceToken is the token of the last login from this client. It identifies the client as known when many unknown clients try to log in. It can also be sent in the header X-KubeVision-Device, in this request and in all requests that return a device token. */
+            /** @description deviceToken is the device token of the last login from this client. With it, the server recognizes the client while it throttles unknown clients. All requests that return a device token also accept it in the header X-KubeVision-Device. */
             deviceToken?: string;
             /**
              * @description password is the password of the user.
@@ -4147,7 +4147,7 @@ export interface components {
              */
             username: string;
         };
-        /** @description Manifest is an object in a body: as JSON, as YAML, or inside of {"manifest": ...}. */
+        /** @description Manifest is an object in the body of a request: as JSON, as YAML, or in the field manifest of a JSON object. */
         "io.kubevision.dashboard.v1alpha1.Manifest": {
             /**
              * @description apiVersion is the group and version of the object.
@@ -4256,7 +4256,7 @@ export interface components {
              * @default
              */
             apiVersion: string;
-            /** @description cells are the values of the columns in meta.columns, on request. The object has no other fields of its kind then, and of its metadata only those that identify it. */
+            /** @description cells contains the values of the columns in meta.columns. It is set if the request asks for a table. The object then contains only its apiVersion, its kind and its identifying metadata in addition. */
             cells?: unknown[];
             /**
              * @description kind is the kind of the object.
@@ -4268,9 +4268,9 @@ export interface components {
              * @default {}
              */
             metadata: components["schemas"]["io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"];
-            /** @description metrics is the usage of a Pod, on request. */
+            /** @description metrics is the usage of a Pod. It is set if the request asks for metrics. */
             metrics?: components["schemas"]["io.kubevision.dashboard.v1alpha1.PodMetrics"];
-            /** @description metricsStatus is the state of the metrics of a Pod, on request: available, pending or unavailable. */
+            /** @description metricsStatus is the state of the metrics of a Pod: available, pending or unavailable. It is set if the request asks for metrics. */
             metricsStatus?: string;
         } & {
             [key: string]: unknown;
@@ -4329,7 +4329,7 @@ export interface components {
              */
             resource: string;
         };
-        /** @description Overview contains the numbers of the objects of a cluster that the caller may list. */
+        /** @description Overview contains counts of the objects of a cluster that the caller may list. */
         "io.kubevision.dashboard.v1alpha1.Overview": {
             /**
              * Format: int64
@@ -4522,7 +4522,7 @@ export interface components {
         "io.kubevision.dashboard.v1alpha1.OverviewEnvelope": {
             /** @description code is the result; 0 is success. */
             code: components["schemas"]["io.kubevision.dashboard.v1alpha1.Code"];
-            /** @description data contains the numbers. */
+            /** @description data contains the counts. */
             data: components["schemas"]["io.kubevision.dashboard.v1alpha1.Overview"] | null;
             /**
              * @description message describes the result.
@@ -4747,7 +4747,7 @@ export interface components {
         };
         /** @description RecoveryCodes contains one-time codes that replace a lost second factor. */
         "io.kubevision.dashboard.v1alpha1.RecoveryCodes": {
-            /** @description recoveryCodes are returned once. */
+            /** @description recoveryCodes are the new codes. They are returned only once. */
             recoveryCodes: string[];
         };
         /** @description RecoveryCodesEnvelope is the response to POST /auth/2fa/recovery-codes. */
@@ -5089,7 +5089,7 @@ export interface components {
         "io.kubevision.dashboard.v1alpha1.RoleBindingTargets": {
             /** @description names are the names of the targets. */
             names?: string[];
-            /** @description selector matches the labels of the targets; an empty one matches all. */
+            /** @description selector matches the labels of the targets. An empty selector matches all targets. */
             selector?: components["schemas"]["io.k8s.apimachinery.pkg.apis.meta.v1.LabelSelector"];
         };
         /** @description Rollback is the result of a rollback. */
@@ -5330,7 +5330,7 @@ export interface components {
              * @default
              */
             qrCode: string;
-            /** @description recoveryCodes become valid with the second factor. */
+            /** @description recoveryCodes are one-time codes that replace a lost second factor. They become valid when the second factor is enabled. */
             recoveryCodes: string[];
             /**
              * @description secret is the secret in base32, for manual input.
@@ -5362,7 +5362,7 @@ export interface components {
         };
         /** @description TableColumn is a column of the table of a kind, as in the output of kubectl get. */
         "io.kubevision.dashboard.v1alpha1.TableColumn": {
-            /** @description format is the format of the type in OpenAPI. "name" marks the name of the object. */
+            /** @description format is the OpenAPI format of the cells. "name" means that the cells contain the name of the object. */
             format?: string;
             /**
              * @description name is the heading of the column.
@@ -5375,7 +5375,7 @@ export interface components {
              */
             priority?: number;
             /**
-             * @description type is the type of the cells in OpenAPI: string, integer, number, boolean, array, object, date.
+             * @description type is the OpenAPI type of the cells: string, integer, number, boolean, array, object or date.
              * @default
              */
             type: string;
@@ -5494,7 +5494,7 @@ export interface components {
              */
             durationMs: number;
             /**
-             * @description encrypted is true if a key of KubeVision encrypts the file. Whoever may write to the folder or bucket can change or invent any other file.
+             * @description encrypted is true if the file is encrypted with a key of KubeVision. Everyone with write access to the folder or bucket can change or forge files that are not encrypted.
              * @default false
              */
             encrypted: boolean;
@@ -5724,7 +5724,7 @@ export interface components {
             email?: string;
             /** @description groups replace all groups of the user. */
             groups?: string[];
-            /** @description isActive disables the user if it is false: all sessions end, and new ones are rejected. */
+            /** @description isActive enables or disables the user. The sessions of a disabled user end, and new logins are rejected. */
             isActive?: boolean;
             /** @description mustChangePassword requires the user to choose another password at the next login. */
             mustChangePassword?: boolean;

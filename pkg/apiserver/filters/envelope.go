@@ -255,6 +255,6 @@ func (w *writer) unanswered(state *envelope.State, method string) error {
 	case w.status == http.StatusGatewayTimeout: // also if the client has disconnected
 		return envelope.Late(errors.New("the handler chain has ended the request"))
 	default:
-		return envelope.Internal(errors.New("the handler chain answered with HTTP status " + strconv.Itoa(w.status)))
+		return envelope.Internal(errors.New("the handler chain responded with HTTP status " + strconv.Itoa(w.status)))
 	}
 }

@@ -1436,7 +1436,7 @@ func schema_pkg_apis_dashboard_v1alpha1_Cluster(ref common.ReferenceCallback) co
 					},
 					"labels": {
 						SchemaProps: spec.SchemaProps{
-							Description: "labels are matched by the selectors of role bindings.",
+							Description: "labels are the labels of the cluster, which the selectors of role bindings match.",
 							Type:        []string{"object"},
 							AdditionalProperties: &spec.SchemaOrBool{
 								Allows: true,
@@ -1724,7 +1724,7 @@ func schema_pkg_apis_dashboard_v1alpha1_ClusterOperatorView(ref common.Reference
 					},
 					"labels": {
 						SchemaProps: spec.SchemaProps{
-							Description: "labels are matched by the selectors of role bindings.",
+							Description: "labels are the labels of the cluster, which the selectors of role bindings match.",
 							Type:        []string{"object"},
 							AdditionalProperties: &spec.SchemaOrBool{
 								Allows: true,
@@ -2159,7 +2159,7 @@ func schema_pkg_apis_dashboard_v1alpha1_CopyFrame(ref common.ReferenceCallback) 
 				Properties: map[string]spec.Schema{
 					"type": {
 						SchemaProps: spec.SchemaProps{
-							Description: "type is end for the message of the client that follows the last content of a copy into a container, and info, progress, error or close for a message from the server.",
+							Description: "type is end for a message from the client, and info, progress, error or close for a message from the server. The client sends end after the last content of a copy into a container.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -2174,7 +2174,7 @@ func schema_pkg_apis_dashboard_v1alpha1_CopyFrame(ref common.ReferenceCallback) 
 					},
 					"reason": {
 						SchemaProps: spec.SchemaProps{
-							Description: "reason is the reason for which the copy has ended. It is set in a frame of type close. The copy is complete if the reason is done.",
+							Description: "reason is the reason for the end of the copy. It is done if the copy is complete. It is set in a frame of type close.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
@@ -2267,7 +2267,7 @@ func schema_pkg_apis_dashboard_v1alpha1_CreateClusterRequest(ref common.Referenc
 					},
 					"labels": {
 						SchemaProps: spec.SchemaProps{
-							Description: "labels are matched by the selectors of role bindings.",
+							Description: "labels are the labels of the cluster, which the selectors of role bindings match.",
 							Type:        []string{"object"},
 							AdditionalProperties: &spec.SchemaOrBool{
 								Allows: true,
@@ -3302,7 +3302,7 @@ func schema_pkg_apis_dashboard_v1alpha1_DrainRequest(ref common.ReferenceCallbac
 					},
 					"timeoutSeconds": {
 						SchemaProps: spec.SchemaProps{
-							Description: "timeoutSeconds is the time for which evictions that a PodDisruptionBudget blocks are retried: 1 to 45. Defaults to 30.",
+							Description: "timeoutSeconds is the time in seconds during which evictions that a PodDisruptionBudget blocks are retried. Must be between 1 and 45. Defaults to 30.",
 							Type:        []string{"integer"},
 							Format:      "int64",
 						},
@@ -3515,7 +3515,7 @@ func schema_pkg_apis_dashboard_v1alpha1_DryRunObject(ref common.ReferenceCallbac
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "DryRunObject is an object together with its names.",
+				Description: "DryRunObject is an object with its identifying fields.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"apiVersion": {
@@ -4182,7 +4182,7 @@ func schema_pkg_apis_dashboard_v1alpha1_Login(ref common.ReferenceCallback) comm
 					},
 					"deviceToken": {
 						SchemaProps: spec.SchemaProps{
-							Description: "deviceToken must be kept after the logout and sent with the next login. It does not grant access.",
+							Description: "deviceToken is the token to send with the next login from this client. Clients keep it after the logout. It does not grant access.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
@@ -4294,7 +4294,7 @@ func schema_pkg_apis_dashboard_v1alpha1_LoginRequest(ref common.ReferenceCallbac
 					},
 					"deviceToken": {
 						SchemaProps: spec.SchemaProps{
-							Description: "deviceToken is the token of the last login from this client. It identifies the client as known when many unknown clients try to log in. It can also be sent in the header X-KubeVision-Device, in this request and in all requests that return a device token.",
+							Description: "deviceToken is the device token of the last login from this client. With it, the server recognizes the client while it throttles unknown clients. All requests that return a device token also accept it in the header X-KubeVision-Device.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
@@ -4669,7 +4669,7 @@ func schema_pkg_apis_dashboard_v1alpha1_Manifest(ref common.ReferenceCallback) c
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "Manifest is an object in a body: as JSON, as YAML, or inside of {\"manifest\": ...}.",
+				Description: "Manifest is an object in the body of a request: as JSON, as YAML, or in the field manifest of a JSON object.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"apiVersion": {
@@ -5003,7 +5003,7 @@ func schema_pkg_apis_dashboard_v1alpha1_Object(ref common.ReferenceCallback) com
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "cells are the values of the columns in meta.columns, on request. The object has no other fields of its kind then, and of its metadata only those that identify it.",
+							Description: "cells contains the values of the columns in meta.columns. It is set if the request asks for a table. The object then contains only its apiVersion, its kind and its identifying metadata in addition.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -5016,13 +5016,13 @@ func schema_pkg_apis_dashboard_v1alpha1_Object(ref common.ReferenceCallback) com
 					},
 					"metrics": {
 						SchemaProps: spec.SchemaProps{
-							Description: "metrics is the usage of a Pod, on request.",
+							Description: "metrics is the usage of a Pod. It is set if the request asks for metrics.",
 							Ref:         ref(v1alpha1.PodMetrics{}.OpenAPIModelName()),
 						},
 					},
 					"metricsStatus": {
 						SchemaProps: spec.SchemaProps{
-							Description: "metricsStatus is the state of the metrics of a Pod, on request: available, pending or unavailable.",
+							Description: "metricsStatus is the state of the metrics of a Pod: available, pending or unavailable. It is set if the request asks for metrics.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
@@ -5187,7 +5187,7 @@ func schema_pkg_apis_dashboard_v1alpha1_Overview(ref common.ReferenceCallback) c
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "Overview contains the numbers of the objects of a cluster that the caller may list.",
+				Description: "Overview contains counts of the objects of a cluster that the caller may list.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"pods": {
@@ -5488,7 +5488,7 @@ func schema_pkg_apis_dashboard_v1alpha1_OverviewEnvelope(ref common.ReferenceCal
 					},
 					"data": {
 						SchemaProps: spec.SchemaProps{
-							Description: "data contains the numbers.",
+							Description: "data contains the counts.",
 							Ref:         ref(v1alpha1.Overview{}.OpenAPIModelName()),
 						},
 					},
@@ -6009,7 +6009,7 @@ func schema_pkg_apis_dashboard_v1alpha1_RecoveryCodes(ref common.ReferenceCallba
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "recoveryCodes are returned once.",
+							Description: "recoveryCodes are the new codes. They are returned only once.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -7120,7 +7120,7 @@ func schema_pkg_apis_dashboard_v1alpha1_RoleBindingTargets(ref common.ReferenceC
 					},
 					"selector": {
 						SchemaProps: spec.SchemaProps{
-							Description: "selector matches the labels of the targets; an empty one matches all.",
+							Description: "selector matches the labels of the targets. An empty selector matches all targets.",
 							Ref:         ref(v1.LabelSelector{}.OpenAPIModelName()),
 						},
 					},
@@ -7765,7 +7765,7 @@ func schema_pkg_apis_dashboard_v1alpha1_Setup(ref common.ReferenceCallback) comm
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "recoveryCodes become valid with the second factor.",
+							Description: "recoveryCodes are one-time codes that replace a lost second factor. They become valid when the second factor is enabled.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -7866,7 +7866,7 @@ func schema_pkg_apis_dashboard_v1alpha1_TableColumn(ref common.ReferenceCallback
 					},
 					"type": {
 						SchemaProps: spec.SchemaProps{
-							Description: "type is the type of the cells in OpenAPI: string, integer, number, boolean, array, object, date.",
+							Description: "type is the OpenAPI type of the cells: string, integer, number, boolean, array, object or date.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -7874,7 +7874,7 @@ func schema_pkg_apis_dashboard_v1alpha1_TableColumn(ref common.ReferenceCallback
 					},
 					"format": {
 						SchemaProps: spec.SchemaProps{
-							Description: "format is the format of the type in OpenAPI. \"name\" marks the name of the object.",
+							Description: "format is the OpenAPI format of the cells. \"name\" means that the cells contain the name of the object.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
@@ -8065,7 +8065,7 @@ func schema_pkg_apis_dashboard_v1alpha1_TerminalFrame(ref common.ReferenceCallba
 					},
 					"reason": {
 						SchemaProps: spec.SchemaProps{
-							Description: "reason is the reason for which the terminal has ended. It is set in a frame of type close.",
+							Description: "reason is the reason for the end of the terminal. It is set in a frame of type close.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
@@ -8287,7 +8287,7 @@ func schema_pkg_apis_dashboard_v1alpha1_TerminalSession(ref common.ReferenceCall
 					},
 					"encrypted": {
 						SchemaProps: spec.SchemaProps{
-							Description: "encrypted is true if a key of KubeVision encrypts the file. Whoever may write to the folder or bucket can change or invent any other file.",
+							Description: "encrypted is true if the file is encrypted with a key of KubeVision. Everyone with write access to the folder or bucket can change or forge files that are not encrypted.",
 							Default:     false,
 							Type:        []string{"boolean"},
 							Format:      "",
@@ -8916,7 +8916,7 @@ func schema_pkg_apis_dashboard_v1alpha1_UpdateUserRequest(ref common.ReferenceCa
 					},
 					"isActive": {
 						SchemaProps: spec.SchemaProps{
-							Description: "isActive disables the user if it is false: all sessions end, and new ones are rejected.",
+							Description: "isActive enables or disables the user. The sessions of a disabled user end, and new logins are rejected.",
 							Type:        []string{"boolean"},
 							Format:      "",
 						},

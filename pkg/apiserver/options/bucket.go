@@ -88,7 +88,7 @@ func isService(u *url.URL) bool {
 func (o *BucketOptions) config(to string) (*recording.BucketOptions, error) {
 	endpoint, err := url.Parse(o.Endpoint)
 	if err != nil {
-		return nil, errors.New("--record-terminals-s3-endpoint is no URL")
+		return nil, errors.New("--record-terminals-s3-endpoint is not a URL")
 	}
 	out := &recording.BucketOptions{Endpoint: endpoint, Region: o.Region, CredentialsDir: o.CredentialsDir}
 	// Without credentials, requests would be anonymous.
@@ -105,7 +105,7 @@ func (o *BucketOptions) config(to string) (*recording.BucketOptions, error) {
 		return nil, fmt.Errorf("--record-terminals-s3-ca-file: %w", err)
 	}
 	if out.Roots = x509.NewCertPool(); !out.Roots.AppendCertsFromPEM(text) {
-		return nil, errors.New("--record-terminals-s3-ca-file has no certificates")
+		return nil, errors.New("--record-terminals-s3-ca-file contains no certificates")
 	}
 	return out, nil
 }

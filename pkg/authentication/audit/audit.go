@@ -140,9 +140,9 @@ func note(e Event) string {
 	out := map[Reason]string{
 		LoggedIn:                 "logged in",
 		LoginFailed:              "a login failed",
-		AccountLocked:            "too many logins failed: further ones must wait",
+		AccountLocked:            "too many logins failed: further logins must wait",
 		SecondFactorFailed:       "a code of the second factor was not accepted",
-		SecondFactorBlocked:      "too many codes were wrong: further ones must wait",
+		SecondFactorBlocked:      "too many codes were wrong: further codes must wait",
 		SecondFactorSetUpRefused: "a second factor was not set up, because the password was wrong",
 		FreshCodeFailed:          "a code for a sensitive operation was not accepted",
 		FreshCodeBlocked:         "too many codes were wrong: the session must wait",
@@ -151,7 +151,7 @@ func note(e Event) string {
 		SecondFactorVerified:     "a fresh code allowed a sensitive operation",
 		SessionVerified: "a code verified the session: sensitive operations need no fresh code for five " +
 			"minutes",
-		VerifiedSessionUsed:   "a verified session made a sensitive operation",
+		VerifiedSessionUsed:   "a verified session performed a sensitive operation",
 		RecoveryCodeUsed:      "a recovery code was used",
 		RecoveryCodesRenewed:  "the recovery codes were replaced",
 		PasswordChanged:       "the password was changed",

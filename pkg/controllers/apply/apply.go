@@ -24,7 +24,7 @@ import (
 )
 
 // ErrForeign is returned when an object of the required name exists and KubeVision did not create it.
-var ErrForeign = errors.New("exists already and is not managed by KubeVision")
+var ErrForeign = errors.New("already exists and is not managed by KubeVision")
 
 // Writer writes to one cluster.
 type Writer struct {

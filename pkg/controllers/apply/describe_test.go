@@ -48,7 +48,7 @@ func TestErrorsNameKinds(t *testing.T) {
 	c := fake.NewClientBuilder().WithScheme(scheme).WithObjects(foreign).Build()
 	err := (&Writer{Client: c, Live: c}).Apply(t.Context(),
 		&rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: foreign.Name}})
-	if !errors.Is(err, ErrForeign) || !strings.HasPrefix(err.Error(), "ClusterRole kubevision:use:x exists") {
+	if !errors.Is(err, ErrForeign) || !strings.HasPrefix(err.Error(), "ClusterRole kubevision:use:x already exists") {
 		t.Errorf("an object of somebody else's: %v", err)
 	}
 }

@@ -127,7 +127,7 @@ func (a *Admin) checkOwn(ctx context.Context, o client.Object) error {
 		return nil
 	}
 	if err := a.Live.Get(ctx, client.ObjectKeyFromObject(o), o); err != nil {
-		return fmt.Errorf("reading what exists already: %w", err)
+		return fmt.Errorf("reading the existing objects: %w", err)
 	}
 	if o.GetLabels()[names.ManagedByLabel] != names.ManagedBy {
 		return apply.ErrForeign

@@ -33,7 +33,7 @@ const abandonAfter = 10 * time.Minute
 
 // errUnconfirmed is returned by clean if the identity of the cluster is no longer confirmed. clean then removes
 // nothing.
-var errUnconfirmed = errors.New("it is not verified that the kubeconfig connects to the registered cluster")
+var errUnconfirmed = errors.New("the kubeconfig is not confirmed to connect to the registered cluster")
 
 // finalize removes the objects of KubeVision from the cluster, unless another registration uses them and is proven to
 // lead to the same cluster. It retries for abandonAfter if the cluster is unreachable.

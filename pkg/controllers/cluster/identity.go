@@ -39,7 +39,7 @@ func (r *Reconciler) confirmIdentity(ctx context.Context, c *kubevisionv1alpha1.
 		r.Targets.EndConflict(c.UID)
 		meta.RemoveStatusCondition(&c.Status.Conditions, kubevisionv1alpha1.ClusterIdentityConflictCondition)
 		return reportUnreachable(c, kubevisionv1alpha1.ReasonClusterChanged,
-			"the kubeconfig connects to another cluster than before: register that cluster with a name of its own")
+			"the kubeconfig connects to a different cluster than before: register that cluster under another name")
 	}
 	all, err := r.listClusters(ctx)
 	if err != nil {
@@ -97,8 +97,8 @@ func (r *Reconciler) reportRivals(c *kubevisionv1alpha1.KubeVisionCluster) {
 	if more := len(rivals) - maxRivals; more > 0 {
 		named += fmt.Sprintf(" and %d more", more)
 	}
-	message := "the identity of this cluster is claimed without proof by the registration " + named +
-		", which is disabled: find out who created it, and delete it"
+	message := "another registration claims the identity of this cluster without proof, and is disabled: " + named +
+		"; find out who created the registration, and delete it"
 	before := meta.FindStatusCondition(c.Status.Conditions, kubevisionv1alpha1.ClusterIdentityConflictCondition)
 	isKnown := before != nil && before.Status == metav1.ConditionTrue && before.Message == condition.Truncate(message)
 	condition.Set(&c.Status.Conditions, c.Generation, kubevisionv1alpha1.ClusterIdentityConflictCondition,

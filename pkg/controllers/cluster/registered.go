@@ -154,8 +154,8 @@ func (r *Reconciler) connect(
 func (r *Reconciler) reportExpiry(c *kubevisionv1alpha1.KubeVisionCluster, k *kubeconfig.Kubeconfig, err error) {
 	if expired := k.CheckExpiry(r.Clock.Now()); expired != nil && clusters.RefusesCredential(err) {
 		condition.Set(&c.Status.Conditions, c.Generation, kubevisionv1alpha1.ClusterCredentialsCondition,
-			metav1.ConditionFalse,
-			kubevisionv1alpha1.ReasonExpired, expired.Error()+": write a kubeconfig with a new one to the Secret")
+			metav1.ConditionFalse, kubevisionv1alpha1.ReasonExpired,
+			expired.Error()+": write a kubeconfig with a new credential to the Secret")
 	}
 }
 

@@ -154,17 +154,17 @@ func (r *Registry) prove(
 		return r.dispute(c, id, revisionOf(other), e)
 	}
 	if other == nil {
-		return refused("they are compared when cluster %s is connected", holder.name)
+		return refused("the two clusters are compared when %s is connected", holder.name)
 	}
 	same, err := r.compare(ctx, other, own)
 	switch {
 	case err != nil:
 		ctrl.LoggerFrom(ctx).Error(err, "Comparing two registrations that claim one identity", "holder", holder.name)
-		return refused("they could not be compared, which requires the right to write and read Secrets in both; the " +
-			"comparison is repeated")
+		return refused("the two clusters could not be compared, which requires the right to write and read Secrets " +
+			"in both; the comparison is repeated")
 	case !same:
-		return refused("a Secret that was written through one does not exist in the other; delete the wrong " +
-			"registration")
+		return refused("a Secret that was written through one registration does not exist in the other one; " +
+			"delete the wrong registration")
 	}
 	r.mu.Lock()
 	r.identities.proofs[c.UID] = proof{own: own.revision, holder: other.revision}

@@ -81,9 +81,8 @@ func (l *budgets) admit(
 	}, fingerprint)
 	own := charges[b.UID]
 	if own == nil || own.wanted > bindingBudget {
-		return fmt.Sprintf("its objects would take more than %d MiB, the budget of one binding on one cluster: bind "+
-			"groups "+
-			"instead of users, or fewer namespaces", bindingBudget>>20), nil
+		return fmt.Sprintf("the objects of the binding would exceed %d MiB, the budget of one binding on one "+
+			"cluster: bind groups instead of users, or fewer namespaces", bindingBudget>>20), nil
 	}
 	if isWithinBudget(charges) {
 		own.held = max(own.held, own.wanted)
@@ -94,9 +93,9 @@ func (l *budgets) admit(
 	}
 	allocate(bindings.SortByCreation(all.Items), charges)
 	if own.held < own.wanted {
-		return fmt.Sprintf("the objects of all bindings would take more than %d MiB, the budget of a cluster, or "+
-			"those of this role more than %d MiB, and this binding is one of the newest: bind groups instead of "+
-			"users, or fewer namespaces",
+		return fmt.Sprintf("this binding is one of the newest, and the objects of all bindings would exceed %d MiB, "+
+			"the budget of a cluster, or the objects of all bindings with its role would exceed %d MiB: bind "+
+			"groups instead of users, or fewer namespaces",
 			clusterBudget>>20, bindings.RoleShare(clusterBudget)>>20), nil
 	}
 	return "", nil

@@ -167,7 +167,7 @@ func (r *Reconciler) requestsForOrphans(ctx context.Context) []reconcile.Request
 	for _, t := range r.Targets.All()[1:] { // all clusters except the host
 		objects, err := listMade(ctx, t.Writer.Client, client.MatchingLabels{names.ManagedByLabel: names.ManagedBy})
 		if err != nil {
-			ctrl.LoggerFrom(ctx).Error(err, "Listing what was made on a member", "clusterID", t.ID)
+			ctrl.LoggerFrom(ctx).Error(err, "Listing the objects that were created on a member", "clusterID", t.ID)
 		}
 		for _, o := range objects {
 			found.Insert(requestsForLabel(o)...)

@@ -19,7 +19,7 @@ var (
 	revocationFailures = metrics.NewCounter(&metrics.CounterOpts{
 		Namespace: "kubevision", Subsystem: "rolebinding", Name: "revocation_failures_total",
 		StabilityLevel: metrics.ALPHA,
-		Help:           "Number of failed attempts to revoke rights that a role binding does not grant any more.",
+		Help:           "Number of failed attempts to revoke rights that a role binding no longer grants.",
 	})
 	pendingRevocations = metrics.NewGauge(&metrics.GaugeOpts{
 		Namespace: "kubevision", Subsystem: "rolebinding", Name: "pending_revocations", StabilityLevel: metrics.ALPHA,

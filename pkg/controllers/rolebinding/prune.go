@@ -24,7 +24,7 @@ import (
 )
 
 // errRevocation marks a failed revocation.
-var errRevocation = errors.New("rights that the binding does not grant any more could not be revoked")
+var errRevocation = errors.New("rights that the binding no longer grants could not be revoked")
 
 // revokeOnCluster revokes rights on a cluster that the binding no longer grants: it deletes objects that are not wanted
 // or that bind another role, and removes subjects from the others, cluster-wide objects first. It grants nothing. A

@@ -133,8 +133,8 @@ func (g *grant) verdict(b *kubevisionv1alpha1.KubeVisionRoleBinding, leftOut boo
 	case leftOut:
 		return verdict{
 			metav1.ConditionFalse, kubevisionv1alpha1.ReasonTooLarge, fmt.Sprintf(
-				"KubeVision may impersonate names of up to %d MiB in total, and those of this binding, which is one "+
-					"of the newest, exceed that: bind Kubernetes groups instead of users",
+				"this binding is one of the newest, and the names of all bindings exceed %d MiB, the limit of "+
+					"names that KubeVision may impersonate: bind Kubernetes groups instead of users",
 				bindings.ImpersonationBudget>>20),
 		}
 	case g.excess != "":

@@ -223,7 +223,7 @@ func (r *Reconciler) hash(ctx context.Context, value string) (hash password.Hash
 	}
 }
 
-var errForeign = errors.New("exists already and does not belong to this user")
+var errForeign = errors.New("already exists and does not belong to this user")
 
 // errRestored is errForeign for a Secret that was restored from a backup.
 var errRestored = fmt.Errorf("%w: if it was restored from a backup of the same user, set the annotation %s on the "+

@@ -79,7 +79,7 @@ func (d *draining) evict(ctx context.Context, i int) {
 	pod, result := &d.found[i], &d.results[i]
 	if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) < reserve {
 		if result.Status == "" {
-			result.Status, result.Reason = dashboardv1alpha1.DrainBlocked, "the time was over before its eviction: "+
+			result.Status, result.Reason = dashboardv1alpha1.DrainBlocked, "the timeout expired before its eviction: "+
 				"repeat the drain"
 		}
 		return

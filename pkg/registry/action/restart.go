@@ -63,7 +63,7 @@ func checkRestart(t objectref.Target) error {
 		return nil
 	}
 	return envelope.Invalid(objectref.Resource,
-		"%s cannot be restarted: deployments, statefulsets, daemonsets and pods can", plural(t))
+		"%s cannot be restarted: only deployments, statefulsets, daemonsets and pods can", plural(t))
 }
 
 // restartMethod returns the HTTP method with which restartTarget changes the target.

@@ -68,7 +68,7 @@ func readRevisions(r *routes.Request, caller *clusters.Client) (objectref.Target
 	}
 	if !hasTemplate(t) {
 		return objectref.Target{}, nil, nil, envelope.Invalid(objectref.Resource,
-			"%s have no revisions: deployments, statefulsets and daemonsets do", plural(t))
+			"%s have no revisions: only deployments, statefulsets and daemonsets do", plural(t))
 	}
 	w := &workload{}
 	if err := read(r.Context(), caller, t, nil, w); err != nil {

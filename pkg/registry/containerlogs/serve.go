@@ -116,7 +116,7 @@ func (p *Provider) text(_ *routes.Request, g *granted) (routes.Result, error) {
 		if err := budget.AccountFrom(ctx).Take(size); err != nil {
 			return envelope.OutOfMemory(err)
 		}
-		tooLong := streams.NewEnd(streams.TooLong, "the response has reached its longest time")
+		tooLong := streams.NewEnd(streams.TooLong, "the response has reached its maximum duration")
 		ctx, cancel := context.WithTimeoutCause(ctx, maxText, tooLong)
 		defer cancel()
 		ctx, stop := p.watched(ctx, g)
@@ -167,7 +167,7 @@ func (p *Provider) watched(ctx context.Context, g *granted) (context.Context, co
 			case <-ctx.Done():
 				return
 			case <-g.selection.caller.Connection().Done():
-				cancel(streams.NewEnd(streams.ClusterGone, "the cluster is not connected any more"))
+				cancel(streams.NewEnd(streams.ClusterGone, "the cluster is no longer connected"))
 			case <-ticker.C:
 				err := p.Session(ctx, g.user)
 				if err == nil {

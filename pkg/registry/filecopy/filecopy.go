@@ -126,7 +126,7 @@ func (q *request) parse(query url.Values, maxBytes int64) error {
 			return envelope.Invalid(sizeParameter, "size must be the number of bytes of the file")
 		}
 		if q.size > maxBytes {
-			return envelope.Invalid(sizeParameter, "a copy has at most %d bytes", maxBytes)
+			return envelope.Invalid(sizeParameter, "a copy must have at most %d bytes", maxBytes)
 		}
 	}
 	q.Call.Query = url.Values{

@@ -73,7 +73,7 @@ func (t *transfer) received(_ context.Context, _ *streams.Stream, m streams.Mess
 		return t.control(m.Data)
 	}
 	if unwanted {
-		return streams.NewEnd(streams.Malformed, "nothing more is expected of the client")
+		return streams.NewEnd(streams.Malformed, "the client must not send more data")
 	}
 	if _, err := t.input.Write(m.Data); err != nil && !errors.Is(err, io.ErrClosedPipe) {
 		return fmt.Errorf("passing on the content: %w", err)
@@ -87,7 +87,7 @@ func (t *transfer) control(data []byte) error {
 		return err //nolint:wrapcheck // it has its code
 	}
 	if f.Type != frameEnd {
-		return streams.NewEnd(streams.Malformed, "there is no such type of frames")
+		return streams.NewEnd(streams.Malformed, "unknown type of frame")
 	}
 	t.mu.Lock()
 	t.complete = true

@@ -104,13 +104,13 @@ func (t *transfer) passFile(archive *tar.Writer, name string) error {
 	}
 	_, err := io.CopyN(archive, t.inputRead, t.request.size)
 	if errors.Is(err, io.EOF) {
-		return streams.NewEnd(streams.Malformed, "the file is shorter than its size")
+		return streams.NewEnd(streams.Malformed, "the file is shorter than the parameter size")
 	}
 	if err != nil {
 		return err //nolint:wrapcheck // it is an end
 	}
 	if n, _ := io.CopyN(io.Discard, t.inputRead, 1); n > 0 { // waits for the frame that ends the file
-		return streams.NewEnd(streams.Malformed, "the file is longer than its size")
+		return streams.NewEnd(streams.Malformed, "the file is longer than the parameter size")
 	}
 	t.mu.Lock()
 	complete := t.complete

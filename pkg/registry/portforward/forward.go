@@ -57,7 +57,7 @@ func (f *forward) received(ctx context.Context, _ *streams.Stream, m streams.Mes
 	if !m.Binary || len(m.Data) == 0 || m.Data[0]%channelsOfPort != 0 ||
 		int(m.Data[0])/channelsOfPort >= len(f.request.ports) {
 		return streams.NewEnd(streams.Malformed,
-			"a message is binary, and begins with the number of a channel for data")
+			"a message must be binary, and begin with the number of a channel for data")
 	}
 	f.mu.Lock()
 	var input io.Writer
@@ -66,7 +66,7 @@ func (f *forward) received(ctx context.Context, _ *streams.Stream, m streams.Mes
 	}
 	f.mu.Unlock()
 	if input == nil {
-		return streams.NewEnd(streams.Malformed, "the first messages are those of the server")
+		return streams.NewEnd(streams.Malformed, "the client must wait for the first message of the server")
 	}
 	if _, err := input.Write(m.Data[1:]); err != nil && ctx.Err() == nil && !errors.Is(err, io.ErrClosedPipe) {
 		return fmt.Errorf("passing on the data: %w", err)

@@ -36,7 +36,7 @@ func (e *Provider) applyRoute() routes.Route {
 	const path = "/clusters/{cluster}/apply"
 	return routes.Route{
 		Method: http.MethodPost, Path: path, Operation: "applyObjects",
-		Doc:   "apply up to 100 objects: YAML documents, or the items of a List, in an order that works",
+		Doc:   "apply up to 100 objects: YAML documents, or the items of a List, in the order of their dependencies",
 		Reads: dashboardv1alpha1.Manifest{}, Returns: dashboardv1alpha1.ApplyEnvelope{},
 		Parameters: documented(path, objectref.Namespace, queryForce, queryDryRun, authorization.ClusterParameter),
 		Endpoint:   routes.Reviewed(e.Access.Cluster, apply),
@@ -55,7 +55,7 @@ func apply(r *routes.Request, caller *scopedlist.Client) (routes.Result, error) 
 		return routes.Result{}, err
 	}
 	if err := ctx.Err(); err != nil {
-		return routes.Result{}, envelope.FromAPIError(fmt.Errorf("trying the objects: %w", err))
+		return routes.Result{}, envelope.FromAPIError(fmt.Errorf("dry run of the objects: %w", err))
 	}
 	if !b.dryRun {
 		if err := b.prove(ctx); err != nil {

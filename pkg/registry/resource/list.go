@@ -200,7 +200,7 @@ func readListOptions(r *routes.Request) (listOptions, error) {
 		}
 	}
 	if reveal, err := flag(r, queryReveal); err != nil || reveal {
-		return o, envelope.Invalid(queryReveal, "the values of Secrets are revealed one Secret at a time: get it")
+		return o, envelope.Invalid(queryReveal, "a list does not reveal the values of Secrets: get a single Secret")
 	}
 	if o.live, err = wantsLive(r); err != nil {
 		return o, err

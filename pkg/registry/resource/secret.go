@@ -84,8 +84,8 @@ func (m manifestObject) refusePlaceholders() error {
 
 func placeholderError(field, key string) error {
 	name := field + "." + key
-	return envelope.Invalid(name, "%s is masked, and there is no value that it could stand for: send the value itself",
-		name)
+	return envelope.Invalid(name,
+		"%s is masked, and the Secret has no value to replace the mask: send the value itself", name)
 }
 
 // dropPlaceholders removes placeholders from a patch, so that the patch does not change their values. It returns an

@@ -129,7 +129,7 @@ func prepareReplace(r *routes.Request, caller *clusters.Client) (*write, error) 
 	}
 	if object.metadata()["resourceVersion"] == nil || object.metadata()["resourceVersion"] == "" {
 		e := envelope.Required("metadata.resourceVersion")
-		e.Message += ": send the object as you have read it, changed, so that nobody else's change is lost"
+		e.Message += ": change the object that you have read, so that the changes of other users are not lost"
 		return nil, e
 	}
 	if objects.IsSecret(t.Resource) {

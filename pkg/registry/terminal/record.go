@@ -62,7 +62,7 @@ func (s *session) record(stream *streams.Stream) error {
 }
 
 func errUnrecorded() *streams.End {
-	return streams.NewEnd(streams.Failed, "the terminal must be recorded, and cannot be")
+	return streams.NewEnd(streams.Failed, "the terminal must be recorded, but cannot be recorded")
 }
 
 // terminalRecorder records a terminal. If the recording fails, the terminal ends.
@@ -73,7 +73,7 @@ type terminalRecorder struct {
 }
 
 func (r *terminalRecorder) failed(err error) {
-	klog.FromContext(r.stream.Context()).Error(err, "A terminal cannot be recorded any more")
+	klog.FromContext(r.stream.Context()).Error(err, "A terminal can no longer be recorded")
 	r.stream.End(errUnrecorded())
 }
 

@@ -67,7 +67,7 @@ func (s *session) handler() *streams.Handler {
 func (s *session) received(_ context.Context, _ *streams.Stream, m streams.Message) error {
 	if m.Binary {
 		if len(m.Data) == 0 || m.Data[0] != channelInput {
-			return streams.NewEnd(streams.Malformed, "a binary message begins with the number of its channel")
+			return streams.NewEnd(streams.Malformed, "a binary message must begin with the number of its channel")
 		}
 		return s.write(m.Data[1:]) //nolint:contextcheck // a recording fails with the session
 	}
@@ -88,7 +88,7 @@ func (s *session) received(_ context.Context, _ *streams.Stream, m streams.Messa
 	case framePing: // Nothing to do: every message keeps the connection open.
 		return nil
 	default:
-		return streams.NewEnd(streams.Malformed, "there is no such type of frames")
+		return streams.NewEnd(streams.Malformed, "unknown type of frame")
 	}
 }
 

@@ -31,7 +31,7 @@ func encode(
 	}
 	begin, end, ok := strings.Cut(string(whole), `"recording":""`)
 	if !ok {
-		return nil, errors.New("a recording has a text already")
+		return nil, errors.New("the recording already has a text")
 	}
 	out := envelope.NewBuffer(account)
 	if _, err := io.WriteString(out, begin+`"recording":"`); err != nil {

@@ -37,7 +37,7 @@ const (
 
 func expired() error {
 	return &ended{reasonExpired, envelope.New(dashboardv1alpha1.CodeStale,
-		"the changes since then are not known any more: list again, or subscribe with initial")}
+		"the changes since then are no longer known: list again, or subscribe with initial")}
 }
 
 // notCached returns the error of a topic whose kind is not in the read cache.

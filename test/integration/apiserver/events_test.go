@@ -130,7 +130,7 @@ func TestEvents(t *testing.T) {
 			if e.Namespace != system {
 				t.Errorf("%s has an event in the namespace %s", reason, e.Namespace)
 			}
-			for _, hidden := range []string{"127.0.0.1", "::1", "the password is wrong", "expired or used", "pwd",
+			for _, hidden := range []string{"127.0.0.1", "::1", "the password is wrong", "expired or was used", "pwd",
 				"30s", "from "} {
 				if strings.Contains(e.Message, hidden) {
 					t.Errorf("%s mentions %q: %s", reason, hidden, e.Message)

@@ -32,8 +32,8 @@ func lacksBind(t *testing.T, what, role string, e wire.Envelope) {
 	}
 }
 
-// TestManagersGrantNothing verifies that a manager of users and clusters cannot grant a role by changes of labels, names,
-// groups or accounts of others.
+// TestManagersGrantNothing verifies that a manager of users and clusters cannot grant a role by changes of labels,
+// names, groups or accounts of others.
 func TestManagersGrantNothing(t *testing.T) {
 	c, a := direct(t), managed(t)
 	team, zone, listed := fixture.Name("team"), fixture.Name("zone"), fixture.Name("listed")

@@ -43,7 +43,7 @@ func objectQuotaSpec() object {
 // the largest content that the controllers write is accepted.
 func TestPolicyParameterValidation(t *testing.T) {
 	guard(t)
-	const one, known = "exactly one of lastAdmin and objectQuota", "there are only kubevision-last-admin"
+	const one, known = "exactly one of lastAdmin and objectQuota", "the name must be kubevision-last-admin"
 	inside := func(part string, spec, changes object) object {
 		changed, ok := spec[part].(object)
 		if !ok {

@@ -65,7 +65,7 @@ func mayOnlyWith(t *testing.T, role, policy string, try attempt) {
 	t.Helper()
 	without, with := registrar(t, "kubevision:other"), registrar(t, role)
 	becomesRefused(t, policy, without, try)
-	want := `takes the verb "bind" on ClusterRole "` + role + `"`
+	want := `the verb "bind" on ClusterRole "` + role + `" is required`
 	if err := try(t.Context(), without); err == nil || !strings.Contains(err.Error(), want) {
 		t.Errorf("the message is %v", err)
 	}

@@ -64,9 +64,7 @@ func TestRemovalInEveryOrder(t *testing.T) {
 					t.Errorf("deleting the %s took %s: %s", name, got.took, got.output)
 				}
 			}
-			lost := isGone(t, &corev1.Secret{
-				ObjectMeta: metav1.ObjectMeta{Namespace: names.Namespace, Name: memberName},
-			})
+			lost := losesKubeconfig(t)
 			var flags []string
 			if lost {
 				// The kubeconfig is missing, so the member cannot be reached.
@@ -83,6 +81,29 @@ func TestRemovalInEveryOrder(t *testing.T) {
 			checkMember(t, lost)
 		})
 	}
+}
+
+// losesKubeconfig returns true if the namespace with the kubeconfig is being deleted or gone. It waits until the
+// kubeconfig is gone.
+func losesKubeconfig(t *testing.T) bool {
+	t.Helper()
+	n := &corev1.Namespace{}
+	err := host.admin.Get(t.Context(), client.ObjectKey{Name: names.Namespace}, n)
+	if client.IgnoreNotFound(err) != nil {
+		t.Fatal(err)
+	}
+	if err == nil && n.DeletionTimestamp.IsZero() {
+		return false
+	}
+	if err := localcluster.Poll(t.Context(), patience, "lose the kubeconfig", func(context.Context) error {
+		if !isGone(t, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: names.Namespace, Name: memberName}}) {
+			return errors.New("it is there")
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	return true
 }
 
 // leftovers returns objects of the controllers on the host that no controller looks for, because they have the label of
@@ -273,7 +294,9 @@ func install(t *testing.T) {
 	if err := host.programs.Status().Update(t.Context(), cluster); err != nil {
 		t.Fatal(err)
 	}
-	create(t, member.admin, grant())
+	for _, o := range onMember() {
+		create(t, member.admin, o)
+	}
 	host.must(t, "apply", "--server-side", "-k", "config/default")
 }
 
@@ -286,28 +309,35 @@ func create(t *testing.T, c client.Client, o client.Object) {
 	}
 }
 
-// grant returns the object that the controllers create on the member.
-func grant() *rbacv1.ClusterRoleBinding {
-	return &rbacv1.ClusterRoleBinding{
-		ObjectMeta: metav1.ObjectMeta{
-			Name:   "kubevision:alice",
-			Labels: map[string]string{names.ManagedByLabel: names.ManagedBy, names.RoleBindingLabel: "alice"},
+// onMember returns objects that the controllers create on the member: the grant of a binding, and another one, which is
+// deleted only with the registration.
+func onMember() []client.Object {
+	labels := map[string]string{names.ManagedByLabel: names.ManagedBy}
+	return []client.Object{
+		&rbacv1.ClusterRoleBinding{
+			ObjectMeta: metav1.ObjectMeta{
+				Name:   "kubevision:alice",
+				Labels: map[string]string{names.ManagedByLabel: names.ManagedBy, names.RoleBindingLabel: "alice"},
+			},
+			RoleRef:  rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "view"},
+			Subjects: []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: rbacv1.UserKind, Name: "alice"}},
 		},
-		RoleRef:  rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "view"},
-		Subjects: []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: rbacv1.UserKind, Name: "alice"}},
+		&rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: "kubevision:left", Labels: labels}},
 	}
 }
 
-// checkMember verifies that the grant was removed from the member, or that it remains if the member was abandoned. It
-// then deletes the grant.
+// checkMember verifies that the objects of the controllers were removed from the member, or that they remain if the
+// member was abandoned. It then deletes them.
 func checkMember(t *testing.T, abandoned bool) {
 	t.Helper()
-	err := member.admin.Delete(t.Context(), grant())
-	if client.IgnoreNotFound(err) != nil {
-		t.Fatal(err)
-	}
-	if found := err == nil; found != abandoned {
-		t.Errorf("the grant is on the member: %v, want %v", found, abandoned)
+	for _, o := range onMember() {
+		err := member.admin.Delete(t.Context(), o)
+		if client.IgnoreNotFound(err) != nil {
+			t.Fatal(err)
+		}
+		if found := err == nil; found != abandoned {
+			t.Errorf("%s is on the member: %v, want %v", o.GetName(), found, abandoned)
+		}
 	}
 }
 

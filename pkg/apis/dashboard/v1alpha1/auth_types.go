@@ -12,9 +12,9 @@ type LoginRequest struct {
 	// provider is the user directory. Only "local" is supported.
 	// +optional
 	Provider string `json:"provider,omitempty"`
-	// deviceToken is the token of the last login from this client. It identifies the client as known when many unknown
-	// clients try to log in. It can also be sent in the header X-KubeVision-Device, in this request and in all requests
-	// that return a device token.
+	// deviceToken is the device token of the last login from this client. With it, the server recognizes the client
+	// while it throttles unknown clients. All requests that return a device token also accept it in the header
+	// X-KubeVision-Device.
 	// +optional
 	DeviceToken string `json:"deviceToken,omitempty"`
 }
@@ -33,7 +33,8 @@ type Login struct {
 	RefreshToken string `json:"refreshToken"`
 	// expiresIn is the lifetime of the access token in seconds.
 	ExpiresIn int64 `json:"expiresIn"`
-	// deviceToken must be kept after the logout and sent with the next login. It does not grant access.
+	// deviceToken is the token to send with the next login from this client. Clients keep it after the logout. It does
+	// not grant access.
 	// +optional
 	DeviceToken string `json:"deviceToken,omitempty"`
 	// user is the user who has logged in.
@@ -166,7 +167,8 @@ type Setup struct {
 	OTPAuthURL string `json:"otpauthUrl"`
 	// qrCode is a PNG as a data URI.
 	QRCode string `json:"qrCode"`
-	// recoveryCodes become valid with the second factor.
+	// recoveryCodes are one-time codes that replace a lost second factor. They become valid when the second factor is
+	// enabled.
 	// +listType=atomic
 	RecoveryCodes []string `json:"recoveryCodes"`
 }
@@ -215,7 +217,7 @@ type DisabledEnvelope struct {
 
 // RecoveryCodes contains one-time codes that replace a lost second factor.
 type RecoveryCodes struct {
-	// recoveryCodes are returned once.
+	// recoveryCodes are the new codes. They are returned only once.
 	// +listType=atomic
 	RecoveryCodes []string `json:"recoveryCodes"`
 }

@@ -8,7 +8,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 )
 
-// Manifest is an object in a body: as JSON, as YAML, or inside of {"manifest": ...}.
+// Manifest is an object in the body of a request: as JSON, as YAML, or in the field manifest of a JSON object.
 type Manifest struct {
 	// apiVersion is the group and version of the object.
 	APIVersion string `json:"apiVersion"`
@@ -39,7 +39,7 @@ type DryRun struct {
 	Diff *Diff `json:"diff"`
 }
 
-// DryRunObject is an object together with its names.
+// DryRunObject is an object with its identifying fields.
 type DryRunObject struct {
 	// apiVersion is the group and version of the object.
 	APIVersion string `json:"apiVersion"`

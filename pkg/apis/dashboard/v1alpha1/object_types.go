@@ -17,15 +17,16 @@ type Object struct {
 	Kind string `json:"kind"`
 	// metadata is the metadata of the object.
 	Metadata metav1.ObjectMeta `json:"metadata"`
-	// cells are the values of the columns in meta.columns, on request. The object has no other fields of its kind then,
-	// and of its metadata only those that identify it.
+	// cells contains the values of the columns in meta.columns. It is set if the request asks for a table. The object
+	// then contains only its apiVersion, its kind and its identifying metadata in addition.
 	// +optional
 	// +listType=atomic
 	Cells []runtime.RawExtension `json:"cells,omitempty"`
-	// metrics is the usage of a Pod, on request.
+	// metrics is the usage of a Pod. It is set if the request asks for metrics.
 	// +optional
 	Metrics *PodMetrics `json:"metrics,omitempty"`
-	// metricsStatus is the state of the metrics of a Pod, on request: available, pending or unavailable.
+	// metricsStatus is the state of the metrics of a Pod: available, pending or unavailable. It is set if the request
+	// asks for metrics.
 	// +optional
 	MetricsStatus string `json:"metricsStatus,omitempty"`
 }
@@ -34,9 +35,9 @@ type Object struct {
 type TableColumn struct {
 	// name is the heading of the column.
 	Name string `json:"name"`
-	// type is the type of the cells in OpenAPI: string, integer, number, boolean, array, object, date.
+	// type is the OpenAPI type of the cells: string, integer, number, boolean, array, object or date.
 	Type string `json:"type"`
-	// format is the format of the type in OpenAPI. "name" marks the name of the object.
+	// format is the OpenAPI format of the cells. "name" means that the cells contain the name of the object.
 	// +optional
 	Format string `json:"format,omitempty"`
 	// priority is 0 for columns that kubectl get shows, and higher for columns that only kubectl get -o wide shows.

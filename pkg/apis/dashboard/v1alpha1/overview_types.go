@@ -5,7 +5,7 @@ package v1alpha1
 
 import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-// Overview contains the numbers of the objects of a cluster that the caller may list.
+// Overview contains counts of the objects of a cluster that the caller may list.
 type Overview struct {
 	// pods is the number of Pods.
 	Pods int64 `json:"pods"`
@@ -132,7 +132,7 @@ type OverviewEvent struct {
 // OverviewEnvelope is the response to GET /clusters/{cluster}/overview.
 type OverviewEnvelope struct {
 	Header `json:",inline"`
-	// data contains the numbers.
+	// data contains the counts.
 	// +optional
 	Data *Overview `json:"data"`
 	// meta contains information about the response.

@@ -47,7 +47,7 @@ type RoleBindingTargets struct {
 	// +optional
 	// +listType=atomic
 	Names []string `json:"names,omitempty"`
-	// selector matches the labels of the targets; an empty one matches all.
+	// selector matches the labels of the targets. An empty selector matches all targets.
 	// +optional
 	Selector *metav1.LabelSelector `json:"selector,omitempty"`
 }

@@ -20,8 +20,7 @@ type TicketRequest struct {
 	// pod is the name of a Pod.
 	// +optional
 	Pod string `json:"pod,omitempty"`
-	// verb is the verb of the stream: watch, logs, exec, attach, portforward,
-	// copy or nodeshell.
+	// verb is the verb of the stream: watch, logs, exec, attach, portforward, copy or nodeshell.
 	// +optional
 	Verb string `json:"verb,omitempty"`
 }

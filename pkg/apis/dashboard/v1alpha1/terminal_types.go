@@ -20,7 +20,7 @@ type TerminalFrame struct {
 	// exitCode is the exit code of the command. It is set in a frame of type close.
 	// +optional
 	ExitCode *int32 `json:"exitCode,omitempty"`
-	// reason is the reason for which the terminal has ended. It is set in a frame of type close.
+	// reason is the reason for the end of the terminal. It is set in a frame of type close.
 	// +optional
 	Reason string `json:"reason,omitempty"`
 	// idleSeconds is the time without input and output after which the terminal ends. It is set in a frame of type
@@ -34,14 +34,14 @@ type TerminalFrame struct {
 
 // CopyFrame is a text message of a file copy. Binary messages carry the content.
 type CopyFrame struct {
-	// type is end for the message of the client that follows the last content of a copy into a container, and info,
-	// progress, error or close for a message from the server.
+	// type is end for a message from the client, and info, progress, error or close for a message from the server. The
+	// client sends end after the last content of a copy into a container.
 	Type string `json:"type"`
 	// data is a message.
 	// +optional
 	Data string `json:"data,omitempty"`
-	// reason is the reason for which the copy has ended. It is set in a frame of type close. The copy is complete if
-	// the reason is done.
+	// reason is the reason for the end of the copy. It is done if the copy is complete. It is set in a frame of type
+	// close.
 	// +optional
 	Reason string `json:"reason,omitempty"`
 	// bytes is the number of bytes that have been copied.

@@ -34,8 +34,8 @@ type TerminalSession struct {
 	DurationMS int64 `json:"durationMs"`
 	// bytes is the size of the recording in bytes.
 	Bytes int64 `json:"bytes"`
-	// encrypted is true if a key of KubeVision encrypts the file. Whoever may
-	// write to the folder or bucket can change or invent any other file.
+	// encrypted is true if the file is encrypted with a key of KubeVision. Everyone with write access to the folder or
+	// bucket can change or forge files that are not encrypted.
 	Encrypted bool `json:"encrypted"`
 	// expiresAt is the time at which the recording is deleted.
 	// +optional
@@ -63,8 +63,7 @@ type TerminalSessionListEnvelope struct {
 	Meta Meta `json:"meta"`
 }
 
-// TerminalRecordingEnvelope is the response to GET
-// /terminal-sessions/{session}/play.
+// TerminalRecordingEnvelope is the response to GET /terminal-sessions/{session}/play.
 type TerminalRecordingEnvelope struct {
 	Header `json:",inline"`
 	// data is the recording.

@@ -90,7 +90,7 @@ type UpdateUserRequest struct {
 	// changed.
 	// +optional
 	Role *string `json:"role,omitempty"`
-	// isActive disables the user if it is false: all sessions end, and new ones are rejected.
+	// isActive enables or disables the user. The sessions of a disabled user end, and new logins are rejected.
 	// +optional
 	IsActive *bool `json:"isActive,omitempty"`
 	// twoFactor is the policy of the second factor: Optional or Required.

@@ -5,8 +5,8 @@ package v1alpha1
 
 import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-// KubeVisionCluster is a cluster in the dashboard. Using it requires the verb "use" on this resource, which
-// KubeVisionRoleBindings grant.
+// KubeVisionCluster registers a cluster with the dashboard. A user of the cluster needs the verb "use" on the object,
+// which KubeVisionRoleBindings grant.
 //
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status
@@ -24,8 +24,8 @@ import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 // +kubebuilder:validation:XValidation:rule=`oldSelf.hasValue() || self.metadata.name.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')`,optionalOldSelf=true,message="a cluster name is part of URLs, and may only contain lower case letters, digits and '-'"
 type KubeVisionCluster struct {
 	metav1.TypeMeta `json:",inline"`
-	// metadata is the standard object metadata. The name is the cluster's id in every URL; the labels are matched by
-	// the selectors of role bindings.
+	// metadata is the standard object metadata. The name is the id of the cluster in URLs. Selectors of role bindings
+	// match the labels.
 	// +optional
 	metav1.ObjectMeta `json:"metadata,omitempty"`
 
@@ -48,8 +48,8 @@ type KubeVisionClusterSpec struct {
 	// +kubebuilder:validation:MaxLength=256
 	DisplayName string `json:"displayName,omitempty"`
 
-	// inCluster registers the cluster in which KubeVision runs. Of several such registrations the oldest one is
-	// active.
+	// inCluster registers the cluster in which KubeVision runs. If several objects register it, only the oldest one is
+	// used.
 	// +optional
 	InCluster bool `json:"inCluster,omitempty"`
 
@@ -96,8 +96,8 @@ type KubeVisionClusterStatus struct {
 	// +optional
 	Version string `json:"version,omitempty"`
 
-	// clusterID is the UID of the cluster's namespace kube-system. It is set if the registration is the first one of
-	// that cluster, or is proven to lead to the same cluster as the first one.
+	// clusterID is the UID of the cluster's namespace kube-system. It is set if this object is the first registration
+	// of the cluster, or if it is proved that this object and the first registration connect to the same cluster.
 	// +optional
 	ClusterID string `json:"clusterID,omitempty"`
 

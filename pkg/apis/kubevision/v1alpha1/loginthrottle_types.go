@@ -51,10 +51,10 @@ type KubeVisionLoginThrottle struct {
 
 // KubeVisionLoginThrottleSpec is a count of failed logins.
 //
-// +kubebuilder:validation:XValidation:rule="has(self.userName) == (self.target == 'User')",message="userName must be set exactly for the target User"
-// +kubebuilder:validation:XValidation:rule="has(self.address) == (self.target == 'Address')",message="address must be set exactly for the target Address"
-// +kubebuilder:validation:XValidation:rule="has(self.session) == (self.target == 'Session')",message="session must be set exactly for the target Session"
-// +kubebuilder:validation:XValidation:rule="has(self.device) == (self.target == 'Device')",message="device must be set exactly for the target Device"
+// +kubebuilder:validation:XValidation:rule="has(self.userName) == (self.target == 'User')",message="userName must be set for the target User, and only for this target"
+// +kubebuilder:validation:XValidation:rule="has(self.address) == (self.target == 'Address')",message="address must be set for the target Address, and only for this target"
+// +kubebuilder:validation:XValidation:rule="has(self.session) == (self.target == 'Session')",message="session must be set for the target Session, and only for this target"
+// +kubebuilder:validation:XValidation:rule="has(self.device) == (self.target == 'Device')",message="device must be set for the target Device, and only for this target"
 // +kubebuilder:validation:XValidation:rule="self.target == oldSelf.target && (!has(self.userName) || self.userName == oldSelf.userName)",message="the target of a throttle is immutable"
 type KubeVisionLoginThrottleSpec struct {
 	// target is the kind of target whose failures are counted.
@@ -82,7 +82,7 @@ type KubeVisionLoginThrottleSpec struct {
 	// +kubebuilder:validation:MaxLength=64
 	Address string `json:"address,omitempty"`
 
-	// failures is the number of failed logins that were not forgiven at lastFailureTime.
+	// failures is the number of failed logins at lastFailureTime, without the failures that were forgiven by then.
 	// +required
 	// +kubebuilder:validation:Minimum=1
 	Failures int32 `json:"failures"`

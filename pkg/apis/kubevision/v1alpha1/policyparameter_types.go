@@ -18,11 +18,11 @@ import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 // +kubebuilder:printcolumn:name="Bindings",type=integer,JSONPath=`.spec.objectQuota.roleBindings.used`
 // +kubebuilder:printcolumn:name="Counted",type=date,JSONPath=`.spec.objectQuota.countTime`
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
-// +kubebuilder:validation:XValidation:rule="(self.metadata.name == 'kubevision-last-admin' && has(self.spec.lastAdmin)) || (self.metadata.name == 'kubevision-object-quota' && has(self.spec.objectQuota))",message="there are only kubevision-last-admin, with spec.lastAdmin, and kubevision-object-quota, with spec.objectQuota"
+// +kubebuilder:validation:XValidation:rule="(self.metadata.name == 'kubevision-last-admin' && has(self.spec.lastAdmin)) || (self.metadata.name == 'kubevision-object-quota' && has(self.spec.objectQuota))",message="the name must be kubevision-last-admin, with spec.lastAdmin, or kubevision-object-quota, with spec.objectQuota"
 type KubeVisionPolicyParameter struct {
 	metav1.TypeMeta `json:",inline"`
-	// metadata is the standard object metadata. The name is the name of the policy:
-	// kubevision-last-admin or kubevision-object-quota.
+	// metadata is the standard object metadata. The name is the name of the policy: kubevision-last-admin or
+	// kubevision-object-quota.
 	// +optional
 	metav1.ObjectMeta `json:"metadata,omitempty"`
 
@@ -101,8 +101,8 @@ type AdminSubject struct {
 	Name string `json:"name"`
 }
 
-// ObjectQuotaParameter is the number and the size of KubeVision's objects. An object that would exceed a limit is
-// rejected.
+// ObjectQuotaParameter contains the number and the size of KubeVision's objects. The policy rejects an object that
+// would exceed a limit.
 type ObjectQuotaParameter struct {
 	// countTime is the time of the count. The objects are counted each minute, and when a number reaches its limit or
 	// falls below it. If the last count is older than five minutes, no object can be created, because the number is

@@ -42,19 +42,19 @@ const (
 const (
 	// RoleAdmin has all rights.
 	RoleAdmin = "admin"
-	// RoleOps has the rules of the cluster's admin role in namespaces that are not protected. In the whole cluster it
-	// also has the rules of the cluster's view role everywhere, and operates nodes.
+	// RoleOps has the rules of the cluster's admin role in namespaces that are not protected. If it is granted for the
+	// whole cluster, it also has the rules of the cluster's view role in all namespaces, and can operate nodes.
 	RoleOps = "ops"
-	// RoleDev has the rules of the cluster's edit role in namespaces that are
-	// not protected. In the whole cluster it also has the rules of the cluster's
-	// view role everywhere.
+	// RoleDev has the rules of the cluster's edit role in namespaces that are not protected. If it is granted for the
+	// whole cluster, it also has the rules of the cluster's view role in all namespaces.
 	RoleDev = "dev"
 	// RoleReadonly has the rules of the cluster's view role, which exclude Secrets.
 	RoleReadonly = "readonly"
 )
 
 // KubeVisionRoleBinding grants a role to subjects, on any number of clusters. KubeVision creates RoleBindings and
-// ClusterRoleBindings on those clusters, whose own RBAC then decides, and deletes them with the binding.
+// ClusterRoleBindings on these clusters, and deletes them with the KubeVisionRoleBinding. The RBAC of each cluster
+// authorizes the requests of the subjects.
 //
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status

@@ -38,8 +38,8 @@ type KubeVisionSessionSpec struct {
 	// +kubebuilder:validation:MaxLength=63
 	UserName string `json:"userName"`
 
-	// userUID is the UID of the KubeVisionUser. A new user with the name of a deleted one has none of the old
-	// sessions.
+	// userUID is the UID of the KubeVisionUser. A session of a deleted user is not valid for a new user with the same
+	// name.
 	// +required
 	UserUID types.UID `json:"userUID"`
 
@@ -65,8 +65,9 @@ type KubeVisionSessionSpec struct {
 	// +kubebuilder:validation:Pattern=`^[0-9a-f]{64}$`
 	RefreshTokenHash string `json:"refreshTokenHash"`
 
-	// previousRefreshTokenHashes are the hashes of the previous refresh tokens, the latest first. The reuse of one of
-	// them, except shortly after the rotation, ends the session, because it means that the token was copied.
+	// previousRefreshTokenHashes are the hashes of the previous refresh tokens, the latest first. If one of these
+	// tokens is used again, the session ends, because the token was copied. A use shortly after the rotation is
+	// allowed.
 	// +optional
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=16
@@ -74,8 +75,8 @@ type KubeVisionSessionSpec struct {
 	// +kubebuilder:validation:items:Pattern=`^[0-9a-f]{64}$`
 	PreviousRefreshTokenHashes []string `json:"previousRefreshTokenHashes,omitempty"`
 
-	// rotationSalt is the salt with which the current refresh token was derived from the previous one, so that two
-	// concurrent uses of the previous one return the same token. It is useless without the token.
+	// rotationSalt is the salt with which the current refresh token was derived from the previous one. Concurrent uses
+	// of the previous token therefore return the same token. The salt is useless without the previous token.
 	// +optional
 	// +kubebuilder:validation:MaxLength=64
 	// +kubebuilder:validation:Pattern=`^[0-9a-f]{64}$`

@@ -18,9 +18,8 @@ const (
 	TwoFactorRequired TwoFactorPolicy = "Required"
 )
 
-// KubeVisionUser is a person who logs in to the dashboard. On every cluster
-// the user is the Kubernetes user "kubevision:<metadata.name>" in the group
-// "kubevision:users" and in "kubevision:group:<g>" for each of spec.groups.
+// KubeVisionUser is a person who logs in to the dashboard. On every cluster, the user is the Kubernetes user
+// "kubevision:<metadata.name>" in the group "kubevision:users" and in "kubevision:group:<g>" for each of spec.groups.
 //
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status
@@ -83,8 +82,8 @@ type KubeVisionUserSpec struct {
 	TwoFactor TwoFactorPolicy `json:"twoFactor,omitempty"`
 
 	// passwordSecretRef names the Secret with the user's password, in the namespace kubevision-system. The value is
-	// either the password in clear text or its argon2id hash in PHC string format. One line end after it is ignored.
-	// It is read when the Secret is created and when it changes. A user without a password cannot log in.
+	// either the password in clear text or its argon2id hash in PHC string format. One newline at its end is ignored.
+	// The Secret is read when it is created and when it changes. A user without a password cannot log in.
 	// +optional
 	PasswordSecretRef *SecretKeyReference `json:"passwordSecretRef,omitempty"`
 
@@ -93,8 +92,8 @@ type KubeVisionUserSpec struct {
 	MustChangePassword bool `json:"mustChangePassword,omitempty"`
 }
 
-// SecretKeyReference names a key of a Secret in the namespace in which KubeVision is installed. Other namespaces and
-// KubeVision's own Secrets cannot be named, so that no user can make KubeVision read a Secret for them.
+// SecretKeyReference names a key of a Secret in the namespace in which KubeVision is installed. It cannot name
+// KubeVision's own Secrets, so that users cannot make KubeVision read a Secret that they may not read.
 //
 // +kubebuilder:validation:XValidation:rule=`!(self.name in ['kubevision-signing-keys','kubevision-apiserver-tls'] || self.name.startsWith('kubevision-credentials-'))`,message="this Secret is reserved for KubeVision; create another one"
 type SecretKeyReference struct {
