@@ -58,8 +58,11 @@ const (
 )
 
 const (
-	// annotation is the key of the reason in an audit event.
-	annotation = "authentication.kubevision.io/reason"
+	// annotation is the key of the reason in an audit event. An audit event keeps the first value of each key, so that
+	// a lock, which follows another event of the same request, has a key of its own.
+	annotation        = "authentication.kubevision.io/reason"
+	accountAnnotation = "authentication.kubevision.io/account"
+	addressAnnotation = "authentication.kubevision.io/address"
 	// action is the action of all Events.
 	action = "Authentication"
 )
@@ -92,7 +95,7 @@ func (l *Log) Record(ctx context.Context, e Event) {
 	if e.Reason == LoginBlocked {
 		return
 	}
-	apiserveraudit.AddAuditAnnotation(ctx, annotation, string(e.Reason))
+	apiserveraudit.AddAuditAnnotation(ctx, annotationOf(e.Reason), string(e.Reason))
 	fields := []any{"reason", string(e.Reason)}
 	for _, f := range [][2]string{{"user", userName(e.User)}, {"actor", e.Actor}, {"address", e.Address},
 		{"session", e.Session}, {"detail", e.Detail}} {
@@ -103,6 +106,18 @@ func (l *Log) Record(ctx context.Context, e Event) {
 	klog.FromContext(ctx).WithName("audit").Info("Security event", fields...)
 	if e.User != nil && emitsEvent(e.Reason) {
 		l.Recorder.Eventf(Reference(e.User), nil, severity(e.Reason), string(e.Reason), action, "%s", note(e))
+	}
+}
+
+// annotationOf returns the key of a reason in an audit event.
+func annotationOf(r Reason) string {
+	switch r {
+	case AccountLocked:
+		return accountAnnotation
+	case AddressBlocked:
+		return addressAnnotation
+	default:
+		return annotation
 	}
 }
 
