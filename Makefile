@@ -141,7 +141,7 @@ test-limits: ## Load the programs to the limits of config/ and measure their mem
 .PHONY: test-unit
 # Without the race detector and without the packages whose tests all need a control plane, which "make test" has.
 test-unit: ## Run the tests that need no control plane.
-	@CGO_ENABLED=0 $(TEST_ENV) go test -vet=off -short -timeout 10m $(TESTFLAGS) $(UNIT_PKG)
+	@CGO_ENABLED=0 $(TEST_ENV) go test $(FAST_LINK) -vet=off -short -timeout 10m $(TESTFLAGS) $(UNIT_PKG)
 
 .PHONY: e2e
 # Without the race detector: whole clusters share the machine. An interrupt ends everything.
