@@ -12,8 +12,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/fanout"
 )
 
-// ReadableNamespaces returns the namespaces that the caller may get on the cluster. If the reviews are forbidden, it
-// returns none: the impersonating account may not impersonate the caller yet.
+// ReadableNamespaces returns the namespaces that the caller may get on the cluster. It omits a namespace whose review
+// is forbidden, because the impersonating account does not have the right to impersonate the caller yet.
 func ReadableNamespaces(ctx context.Context, caller *clusters.Client, namespaces []string) ([]string, error) {
 	allowed := make([]bool, len(namespaces))
 	err := fanout.Each(ctx, len(namespaces), ReviewsAtOnce, func(ctx context.Context, i int) (err error) {

@@ -2,8 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package clusters connects to clusters and calls their API servers as a user. It contains the connections, the calls,
-// the upgraded connections of terminals and forwarded ports, the discovery of resources, and the limits of all of them.
-// No client acts as KubeVision.
+// the upgraded connections of terminals and forwarded ports, the discovery of resources, the tokens of KubeVision's
+// accounts, the mode of the read cache, and the limits of all of them. No client acts as KubeVision.
 package clusters
 
 import (

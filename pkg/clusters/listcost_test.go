@@ -49,7 +49,8 @@ func begin(ctx context.Context, t *testing.T, p *pacedRoundTripper, url string) 
 }
 
 // TestCostOfLists verifies that many small lists of one user run concurrently, but only one large list, and that other
-// users and other calls do not wait. The expected cost of a list is the size of the previous response.
+// users and other calls do not wait. The expected cost of a list is the size of the previous response to
+// the same list.
 func TestCostOfLists(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		share := listShare * runtime.GOMAXPROCS(0)

@@ -157,8 +157,8 @@ func TestCallsOfOneUser(t *testing.T) {
 	})
 }
 
-// TestMembersOfOneGroup verifies each limit for users who are bound only through a group. They have the same name on a
-// cluster, but separate places.
+// TestMembersOfOneGroup verifies that users who are bound only through a group have separate limits, although they have
+// the same name on a cluster.
 func TestMembersOfOneGroup(t *testing.T) {
 	config := &rest.Config{Host: "https://cluster"}
 	config.NegotiatedSerializer = scheme.Codecs.WithoutConversion()

@@ -27,7 +27,7 @@ type Segment struct {
 	shift uint32
 }
 
-// Deflate compresses the output of text. Writes of text never fail.
+// Deflate compresses the text that a function writes. The writer of the function returns no errors.
 func Deflate(text func(io.Writer)) Segment {
 	var out bytes.Buffer
 	w, _ := writers.Get().(*flate.Writer)

@@ -46,7 +46,7 @@ func ParseAll(contentType string, body []byte, most int) ([]map[string]any, erro
 	return out, nil
 }
 
-// wrapping returns the content of the only object if it is a wrapper, and true in that case.
+// wrapping returns the value of the field manifest and true, if there is one object and it has only this field.
 func wrapping(objects []map[string]any) (any, bool) {
 	if len(objects) != 1 || len(objects[0]) != 1 {
 		return nil, false

@@ -102,8 +102,9 @@ func (s *Subscription) Current() View {
 	return v
 }
 
-// Count charges memory of the subscriber to the kind. The number may be negative. If the limit is exceeded, the next
-// event of the kind evicts kinds. It must be called only by deliver.
+// Count adds bytes that the subscriber holds to the memory of the kind. The number may be negative. If the cache then
+// exceeds its limit, the next event of the kind evicts unused kinds or, if that is not enough, this kind. The caller
+// must hold the lock of the store, as deliver does.
 func (s *Subscription) Count(bytes int64) {
 	s.counted += bytes
 	s.kind.store.account.buffer(bytes)

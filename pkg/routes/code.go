@@ -17,9 +17,9 @@ import (
 // FreshCode returns the fresh code of the caller's second factor in the request, or an empty string.
 func (r *Request) FreshCode() string { return r.code }
 
-// freshCode returns the code in the header. If there is none, it returns the code at the top level of the body, which
-// must be a JSON object, and neither a login nor a patch. A value that is not a string is a field of the object rather
-// than a code.
+// freshCode returns the code in the header. If there is none, it returns the code at the top level of the body, if the
+// body is a JSON object and the request is neither public nor a GET, HEAD or PATCH. If the value is not a string, it
+// belongs to the object and is not a code.
 func freshCode(r *http.Request, rule Rule) (code string, inBody bool) {
 	header := r.Header.Get(dashboardv1alpha1.CodeHeader)
 	read, ok := r.Body.(*body)

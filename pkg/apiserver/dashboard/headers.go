@@ -31,8 +31,8 @@ func setPolicy(h http.Header) {
 // hexadecimal digits.
 var hash = regexp.MustCompile(`[-.]([A-Za-z0-9_-]{8}|[0-9a-f]{9,64})(\.[a-z0-9]+)+$`)
 
-// hasHashedName returns true if a file name contains a hash, so that the content never changes. A word or a date is
-// not a hash: a hash contains letters, and digits or capitals after the first character.
+// hasHashedName returns true if a file name contains a hash, so that the content never changes. A hash contains at
+// least one letter and, after its first character, at least one digit or capital letter. This excludes words and dates.
 func hasHashedName(name string) bool {
 	found := hash.FindStringSubmatch(path.Base(name))
 	if found == nil {

@@ -19,7 +19,7 @@ const (
 )
 
 // Refusals paces the responses to clients that are not authenticated (40100). Without a delay, clients that send forged
-// tokens in a loop would occupy the processors and slow down users. A delayed refusal holds no place of any other
+// tokens in a loop would occupy the processors and slow down users. A delayed refusal does not count against any other
 // limit.
 type Refusals struct {
 	limiter *rate.Limiter

@@ -91,7 +91,7 @@ func TestRotate(t *testing.T) {
 	}
 }
 
-// checkMade fails the test unless one key was added, or none if want is false.
+// checkMade verifies that exactly one key was added if want is true, and none otherwise.
 func checkMade(t *testing.T, rotated, data map[string][]byte, want bool) {
 	t.Helper()
 	keys, err := ParseKeys(rotated)

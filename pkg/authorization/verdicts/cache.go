@@ -92,13 +92,13 @@ type Roles func(context.Context) ([]kubevisionv1alpha1.RoleReference, error)
 
 // AllowedStale returns true if the cluster allows the caller's read. The result comes from an access review with
 // exactly the identity of the caller's requests. It is reused while it is recent and no RBAC object of the cluster has
-// changed. An error is a denial with the code 50200. If the impersonating account may not impersonate the caller yet,
-// the result is false.
+// changed. An error is a denial with the code 50200. If the impersonating account does not have the right to
+// impersonate the caller yet, the result is false.
 //
-// The read must return objects that are no newer than asOf. While the cluster cannot be reached, AllowedStale also
-// returns true to callers who were allowed the read when the cluster was last reached, because they could read the same
-// objects then. The host must still grant them the roles that it granted before that review: the rules of a role are on
-// the cluster, so a caller who has lost one of two roles may have lost the read.
+// The read must return objects that are no newer than asOf. While the cluster cannot be reached, for at most maxOutage,
+// AllowedStale also returns true to callers who were allowed the read within lastAge before the outage, because they
+// could read the same objects then. The host must grant the caller exactly the same roles as before that review, and at
+// least one. KubeVision cannot know which role allowed the read, because the rules of the roles are on the cluster.
 func (c *Cache) AllowedStale(
 	ctx context.Context, caller *clusters.Client, attributes authorizationv1.ResourceAttributes, asOf time.Time,
 	roles Roles,

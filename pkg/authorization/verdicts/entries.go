@@ -114,11 +114,11 @@ type entry struct {
 	place *list.Element
 }
 
-// holder is a user with verdicts, in the order of their use.
+// holder contains the verdicts of one user, in the order of their use.
 type holder struct {
 	name    string
 	entries list.List
-	// index is the index in the heap.
+	// index is the index in the heap of holders.
 	index int
 }
 

@@ -110,7 +110,7 @@ func becomes(tb testing.TB, client *wire.Client, code int, r wire.Request) {
 	})
 }
 
-// soon is like becomes, with the time limit of a revocation. It returns the time until the response had the code.
+// soon waits until the response has the code, for at most the time limit of a revocation. It returns the time taken.
 func soon(tb testing.TB, client *wire.Client, code int, r wire.Request) time.Duration {
 	tb.Helper()
 	begun := time.Now()

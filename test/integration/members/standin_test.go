@@ -26,7 +26,8 @@ const (
 	tokenPath  = "/api/v1/namespaces/kubevision-system/serviceaccounts/kubevision-impersonator/token"
 )
 
-// standin is a server that replaces a member and records requests. API servers do not show its behavior.
+// standin is a server that replaces a member and records requests. It behaves as a real API server cannot be made to
+// behave.
 type standin struct {
 	*httptest.Server
 

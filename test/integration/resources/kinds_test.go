@@ -192,8 +192,8 @@ func TestRefreshIsOfNow(t *testing.T) {
 	}
 }
 
-// TestAPluralThatKubeVisionUsesToo verifies that a plural that KubeVision also uses always means the kind of the other
-// product.
+// TestAPluralThatKubeVisionUsesToo verifies that requests for the resource users return objects of another product with
+// that plural, and not users of KubeVision.
 func TestAPluralThatKubeVisionUsesToo(t *testing.T) {
 	d := newDefinition("users", "User", "Namespaced", version("v1", true, true))
 	set().Create(t, d.object)
