@@ -76,5 +76,6 @@ func shorten(s string, limit int) string {
 	for from < len(s) && !utf8.RuneStart(s[from]) {
 		from++
 	}
-	return strings.TrimRight(s[:head], " ") + ellipsis + strings.TrimLeft(s[from:], " ")
+	short := strings.TrimRight(s[:head], " ") + ellipsis + strings.TrimLeft(s[from:], " ")
+	return strings.TrimSpace(short) // a part is empty if none of its characters fits
 }

@@ -26,6 +26,8 @@ func TestText(t *testing.T) {
 		"long":            {in: strings.Repeat("a", 20) + strings.Repeat("b", 20), limit: 15, want: "aaaaaaa ... bbb"},
 		"between letters": {in: strings.Repeat("ä", 20), limit: 16, want: "ääää ... ä"},
 		"tiny":            {in: "abcdefgh", limit: 3, want: ""},
+		"no head":         {in: "世界世界世界", limit: 7, want: "..."},
+		"no tail":         {in: "abcdefgh", limit: 7, want: "ab ..."},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if test.limit == 0 {
