@@ -91,18 +91,18 @@ func TestRejectedRegistrations(t *testing.T) {
 		"no YAML":             {with("\t" + canary), wire.Invalid, "kubeconfig", "not valid YAML"},
 		"a large kubeconfig": {with(strings.Repeat(canary, 4000)), wire.Invalid, "kubeconfig",
 			"larger than 65536 bytes"},
-		"a program": {with(kubeconfig("https://kube.example", canary, "    exec: {command: "+canary+"}")), wire.Invalid,
-			"kubeconfig", "users[0].user.exec"},
-		"a file": {with(kubeconfig("https://kube.example", canary, "    tokenFile: /"+canary)), wire.Invalid,
+		"a program": {with(fixture.Kubeconfig("https://kube.example", canary, "    exec: {command: "+canary+"}")),
+			wire.Invalid, "kubeconfig", "users[0].user.exec"},
+		"a file": {with(fixture.Kubeconfig("https://kube.example", canary, "    tokenFile: /"+canary)), wire.Invalid,
 			"kubeconfig", "users[0].user.tokenFile"},
-		"no TLS": {with(kubeconfig("http://"+canary, canary, "")), wire.Invalid, "kubeconfig", "https://"},
+		"no TLS": {with(fixture.Kubeconfig("http://"+canary, canary, "")), wire.Invalid, "kubeconfig", "https://"},
 		// The claim exp is 1.
-		"an expired token": {with(kubeconfig("https://"+canary, "e30.eyJleHAiOjF9.x", "")), wire.Invalid, "kubeconfig",
-			"expired on 1970-01-01T00:00:01Z"},
-		"a denied address": {with(kubeconfig("https://"+address, canary, "")), wire.Invalid, "kubeconfig",
+		"an expired token": {with(fixture.Kubeconfig("https://"+canary, "e30.eyJleHAiOjF9.x", "")), wire.Invalid,
+			"kubeconfig", "expired on 1970-01-01T00:00:01Z"},
+		"a denied address": {with(fixture.Kubeconfig("https://"+address, canary, "")), wire.Invalid, "kubeconfig",
 			"--cluster-addresses-allowed"},
-		"a denied name": {with(kubeconfig("https://localhost:16443/"+canary, canary, "")), wire.Invalid, "kubeconfig",
-			"--cluster-addresses-allowed"},
+		"a denied name": {with(fixture.Kubeconfig("https://localhost:16443/"+canary, canary, "")), wire.Invalid,
+			"kubeconfig", "--cluster-addresses-allowed"},
 		"an unknown field": {fields{"secret": canary}, wire.Invalid, "secret", "unknown field"},
 		"an invalid label": {fields{"labels": fields{"a": "not a value"}}, wire.Rejected, "", "not a value"},
 	} {
@@ -158,7 +158,7 @@ func TestRegistration(t *testing.T) {
 		t.Errorf("the Secret contains %q", secret.Data)
 	}
 
-	another := fields{"kubeconfig": kubeconfig("https://kube.example", "other-"+canary, "")}
+	another := fields{"kubeconfig": fixture.Kubeconfig("https://kube.example", "other-"+canary, "")}
 	e.Call(t, operator, post, "/clusters", registration(name).with(another)).Want(t, wire.Conflict)
 	e.present(t, secret)
 	if string(secret.Data["kubeconfig"]) != valid() {

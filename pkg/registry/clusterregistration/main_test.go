@@ -145,22 +145,5 @@ func secretOf(cluster string, data map[string][]byte) *corev1.Secret {
 	}
 }
 
-// kubeconfig returns a kubeconfig with a server, a token, and additional fields of the user.
-func kubeconfig(server, token, more string) string {
-	return `apiVersion: v1
-kind: Config
-current-context: main
-contexts:
-- name: main
-  context: {cluster: c, user: u}
-clusters:
-- name: c
-  cluster: {server: "` + server + `"}
-users:
-- name: u
-  user:
-    token: ` + token + "\n" + more
-}
-
 // valid is an accepted kubeconfig.
-func valid() string { return kubeconfig("https://kube.example:6443", canary, "") }
+func valid() string { return fixture.Kubeconfig("https://kube.example:6443", canary, "") }

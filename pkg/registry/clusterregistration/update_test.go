@@ -80,8 +80,9 @@ func TestRejectedUpdates(t *testing.T) {
 			wire.Invalid, "kubeconfig"},
 		"an empty kubeconfig": {operator, rotation.with(fields{"kubeconfig": ""}), current, nil, wire.Required,
 			"kubeconfig"},
-		"a denied address": {operator, rotation.with(fields{"kubeconfig": kubeconfig("https://127.0.0.1", canary, "")}),
-			current, nil, wire.Invalid, "kubeconfig"},
+		"a denied address": {operator, rotation.with(fields{
+			"kubeconfig": fixture.Kubeconfig("https://127.0.0.1", canary, ""),
+		}), current, nil, wire.Invalid, "kubeconfig"},
 		"the host cluster": {operator, rotation, nil, func(t *testing.T, c *kubevisionv1alpha1.KubeVisionCluster) {
 			t.Helper()
 			e.Delete(t, c)

@@ -20,19 +20,7 @@ import (
 
 // kubeconfigWith returns a kubeconfig with a token and additional fields.
 func kubeconfigWith(token, more string) string {
-	return `apiVersion: v1
-kind: Config
-current-context: main
-contexts:
-- name: main
-  context: {cluster: c, user: u}
-clusters:
-- name: c
-  cluster: {server: "https://kube.example:6443"}
-users:
-- name: u
-  user:
-    token: ` + token + "\n" + more
+	return fixture.Kubeconfig("https://kube.example:6443", token, more)
 }
 
 func registration(name string) (*kubevisionv1alpha1.KubeVisionCluster, *corev1.Secret) {

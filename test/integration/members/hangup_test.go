@@ -7,9 +7,8 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"os"
-	"path/filepath"
 	"regexp"
+	"strings"
 	"testing"
 
 	"github.com/kubevision-io/kubevision/test/conformance/fixture"
@@ -72,14 +71,9 @@ func TestClientsThatHangUp(t *testing.T) {
 		}
 		return nil
 	})
-	logs, err := filepath.Glob(filepath.Join(env.Cluster.Dir(), "logs", "kubevision-apiserver*.log"))
-	if err != nil || len(logs) == 0 {
-		t.Fatalf("the logs are %v (%v)", logs, err)
-	}
-	for _, path := range logs {
-		text, err := os.ReadFile(path)
-		if err != nil {
-			t.Fatal(err)
+	for name, text := range env.Logs(t) {
+		if !strings.HasPrefix(name, "kubevision-apiserver") {
+			continue
 		}
 		for line := range bytes.Lines(text) {
 			if bytes.Contains(line, []byte("Request failed")) && bytes.Contains(line, []byte("context canceled")) {

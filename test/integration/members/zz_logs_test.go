@@ -5,8 +5,6 @@ package members
 
 import (
 	"bytes"
-	"os"
-	"path/filepath"
 	"testing"
 
 	"github.com/kubevision-io/kubevision/test/environment"
@@ -15,20 +13,12 @@ import (
 // TestLogsKeepCredentials verifies that no program has logged a credential of a member during the tests of the files
 // before this one: a token of a kubeconfig, a token of an account on a member, or a private key.
 func TestLogsKeepCredentials(t *testing.T) {
-	logs, err := filepath.Glob(filepath.Join(env.Cluster.Dir(), "logs", "kubevision-*.log"))
-	if err != nil || len(logs) < 2 {
-		t.Fatalf("the logs are %v (%v)", logs, err)
-	}
-	for _, path := range logs {
-		text, err := os.ReadFile(path)
-		if err != nil {
-			t.Fatal(err)
-		}
+	for name, text := range env.Logs(t) {
 		if bytes.Contains(text, []byte(registeredToken)) {
-			t.Errorf("%s contains the token of a kubeconfig", filepath.Base(path))
+			t.Errorf("%s contains the token of a kubeconfig", name)
 		}
 		if line := environment.FindCredential(text); line != "" {
-			t.Errorf("%s contains a credential: %s", filepath.Base(path), line)
+			t.Errorf("%s contains a credential: %s", name, line)
 		}
 	}
 }

@@ -6,8 +6,6 @@ package resources
 import (
 	"encoding/base64"
 	"net/http"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -214,16 +212,8 @@ func TestNoErrorRepeatsASecret(t *testing.T) {
 // logs returns the current content of all logs of KubeVision.
 func logs(tb testing.TB) string {
 	tb.Helper()
-	files, err := filepath.Glob(filepath.Join(env.Cluster.Dir(), "logs", "kubevision-*.log"))
-	if err != nil || len(files) == 0 {
-		tb.Fatalf("the logs are %v (%v)", files, err)
-	}
 	var all strings.Builder
-	for _, file := range files {
-		text, err := os.ReadFile(file)
-		if err != nil {
-			tb.Fatal(err)
-		}
+	for _, text := range env.Logs(tb) {
 		all.Write(text)
 	}
 	return all.String()

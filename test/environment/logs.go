@@ -5,8 +5,29 @@ package environment
 
 import (
 	"bytes"
+	"os"
+	"path/filepath"
 	"regexp"
+	"testing"
 )
+
+// Logs returns the current logs of KubeVision's programs by the names of their files.
+func (e *Environment) Logs(tb testing.TB) map[string][]byte {
+	tb.Helper()
+	paths, err := filepath.Glob(filepath.Join(e.Cluster.Dir(), "logs", "kubevision-*.log"))
+	if err != nil || len(paths) < 2 { //nolint:mnd // both programs
+		tb.Fatalf("the logs are %v (%v)", paths, err)
+	}
+	out := map[string][]byte{}
+	for _, path := range paths {
+		text, err := os.ReadFile(path) //nolint:gosec // a log of the test
+		if err != nil {
+			tb.Fatal(err)
+		}
+		out[filepath.Base(path)] = text
+	}
+	return out
+}
 
 // credential matches a signed token and a private key.
 var credential = regexp.MustCompile(`eyJ[\w-]+\.eyJ[\w-]+\.[\w-]{20,}|PRIVATE KEY-{5}`)
