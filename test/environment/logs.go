@@ -20,7 +20,7 @@ func (e *Environment) Logs(tb testing.TB) map[string][]byte {
 	}
 	out := map[string][]byte{}
 	for _, path := range paths {
-		text, err := os.ReadFile(path) //nolint:gosec // a log of the test
+		text, err := os.ReadFile(path)
 		if err != nil {
 			tb.Fatal(err)
 		}

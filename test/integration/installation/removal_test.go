@@ -206,6 +206,32 @@ func endDeleted(ctx context.Context, pod *corev1.Pod) error {
 	return errors.Join(err, host.admin.Delete(ctx, pod, client.GracePeriodSeconds(0)))
 }
 
+// TestRemovalRetriesTheCleanup verifies that a removal changes a definition whose deletion takes long, so that
+// kube-apiserver tries again to delete its objects, and that the error contains the reason that kube-apiserver gives.
+func TestRemovalRetriesTheCleanup(t *testing.T) {
+	host.must(t, "apply", "--server-side", "-k", "config/crd")
+	host.must(t, "wait", "--for=condition=Established", "crd", "-l", "app.kubernetes.io/part-of=kubevision")
+	const name, held = "crd/kubevisionsessions.kubevision.io", `["example.com/held"]`
+	host.must(t, "patch", name, "--type=merge", "-p", `{"metadata":{"finalizers":`+held+`}}`)
+	got := remove(t, "--timeout=12s")
+	if got.err == nil || !strings.Contains(got.output, "kubevisionsessions.kubevision.io is left, with the finalizers ") {
+		t.Errorf("%v\n%s", got.err, got.output)
+	}
+	const annotation = `jsonpath={.metadata.annotations.kubevision\.io/cleanup-retried-at}`
+	if at := host.must(t, "get", name, "-o", annotation); at == "" {
+		t.Error("the cleanup was not retried")
+	}
+	reason := host.must(t, "get", name, "-o", `jsonpath={.status.conditions[?(@.type=="Terminating")].message}`)
+	if reason == "" || !strings.Contains(got.output, reason) {
+		t.Errorf("the reason %q is not in\n%s", reason, got.output)
+	}
+	host.must(t, "patch", name, "--type=merge", "-p", `{"metadata":{"finalizers":null}}`)
+	if got := remove(t); got.err != nil {
+		t.Fatalf("%v\n%s", got.err, got.output)
+	}
+	nothingLeft(t)
+}
+
 // TestCarelessRemovalKeepsData verifies that the deletion of the manifests or the namespace of an installation with
 // objects is rejected, and that applying the manifests again repairs the installation.
 func TestCarelessRemovalKeepsData(t *testing.T) {

@@ -1,0 +1,68 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package readcache
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/rest"
+)
+
+// emptyCluster is an API server with no objects, whose watches do not begin. It records the queries.
+type emptyCluster struct {
+	mu      sync.Mutex
+	queries []url.Values
+}
+
+func (c *emptyCluster) Reader(context.Context) (rest.Interface, error) {
+	return rest.UnversionedRESTClientForConfigAndClient(&rest.Config{
+		Host: "http://cluster", QPS: -1,
+		ContentConfig: rest.ContentConfig{NegotiatedSerializer: scheme.Codecs.WithoutConversion()},
+	}, &http.Client{Transport: c})
+}
+
+func (*emptyCluster) Done() <-chan struct{} { return nil }
+
+// RoundTrip implements http.RoundTripper.
+func (c *emptyCluster) RoundTrip(r *http.Request) (*http.Response, error) {
+	c.mu.Lock()
+	c.queries = append(c.queries, r.URL.Query())
+	c.mu.Unlock()
+	if r.URL.Query().Has("watch") {
+		<-r.Context().Done()
+		return nil, r.Context().Err()
+	}
+	return &http.Response{
+		StatusCode: http.StatusOK, Header: http.Header{"Content-Type": {"application/json"}}, Request: r,
+		Body: io.NopCloser(strings.NewReader(`{"metadata":{"resourceVersion":"1"},"items":[]}`)),
+	}, nil
+}
+
+// TestFirstListIsConsistent verifies that the first request of a kind is a list without a limit and a resource version,
+// and that an empty kind is current after its list, although the watch has not begun.
+func TestFirstListIsConsistent(t *testing.T) {
+	c, f := runCache(t, 1<<20), &emptyCluster{}
+	v, ok := c.Get(t.Context(), f, core("a"), "Kind", "u")
+	if !ok || v.Stale || v.Count != 0 {
+		t.Fatalf("cached: %t, stale: %t", ok, v.Stale)
+	}
+	var queries []url.Values
+	for begun := time.Now(); len(queries) < 2 && time.Since(begun) < firstListTimeout; time.Sleep(time.Millisecond) {
+		f.mu.Lock()
+		queries = f.queries
+		f.mu.Unlock()
+	}
+	if len(queries) != 2 || queries[0].Has("watch") || queries[0].Has("limit") ||
+		queries[0].Has("resourceVersion") || queries[1].Get("resourceVersion") != "1" {
+		t.Errorf("the queries are %v", queries)
+	}
+}
