@@ -214,7 +214,7 @@ func TestRemovalRetriesTheCleanup(t *testing.T) {
 	const name, held = "crd/kubevisionsessions.kubevision.io", `["example.com/held"]`
 	host.must(t, "patch", name, "--type=merge", "-p", `{"metadata":{"finalizers":`+held+`}}`)
 	got := remove(t, "--timeout=12s")
-	if got.err == nil || !strings.Contains(got.output, "kubevisionsessions.kubevision.io is left, with the finalizers ") {
+	if got.err == nil || !strings.Contains(got.output, "kubevisionsessions.kubevision.io is left, with the") {
 		t.Errorf("%v\n%s", got.err, got.output)
 	}
 	const annotation = `jsonpath={.metadata.annotations.kubevision\.io/cleanup-retried-at}`
