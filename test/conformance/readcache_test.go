@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/kubevision-io/kubevision/test/conformance/fixture"
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
@@ -64,6 +65,7 @@ func testOtherCaches(t *testing.T, c *cast) {
 		for _, name := range slices.Sorted(maps.Keys(reads)) {
 			d.check(t, c, reads[name]) // fills the cache
 		}
+		time.Sleep(1100 * time.Millisecond) // A Reflector lists again after a watch of less than a second.
 		proxy.Break()
 		list := c.successes()["a list"]
 		request, client, _ := d.request(c, list)
