@@ -11,10 +11,12 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"k8s.io/kube-openapi/pkg/spec3"
 	"k8s.io/kube-openapi/pkg/validation/spec"
 
+	"github.com/kubevision-io/kubevision/hack/localcluster"
 	"github.com/kubevision-io/kubevision/test/conformance/fixture"
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
@@ -37,7 +39,9 @@ func optionalBody() []string {
 func document(t *testing.T) (*spec3.OpenAPI, []byte) {
 	t.Helper()
 	reader, out, text := target.as(t, fixture.Name("conformance-reader")), &spec3.OpenAPI{}, []byte(nil)
-	fixture.Eventually(t, "read the OpenAPI document", func(ctx context.Context) error {
+	// kube-apiserver reads the document again a minute after a failure, such as one during a restart of the server.
+	const retried = 90 * time.Second
+	err := localcluster.Poll(t.Context(), retried, "read the OpenAPI document", func(ctx context.Context) error {
 		response, err := reader.Do(ctx, wire.Request{Path: "/openapi/v3" + wire.GroupPath,
 			Header: http.Header{"Accept": {jsonType}}})
 		if err != nil {
@@ -49,6 +53,9 @@ func document(t *testing.T) (*spec3.OpenAPI, []byte) {
 		text = response.Body
 		return json.Unmarshal(text, out)
 	})
+	if err != nil {
+		t.Fatal(err)
+	}
 	return out, text
 }
 
