@@ -26,7 +26,7 @@ while IFS= read -r -d '' file; do
     found=$((found + 1))
     if [[ "${compiled}" != "${package}" ]]; then
       binary="${scratch}/fuzz-${found}.test"
-      go test -c -fuzz "^${target}\$" -o "${binary}" "./${package}"
+      go test -c -ldflags=-w -fuzz "^${target}\$" -o "${binary}" "./${package}"
       compiled="${package}"
     fi
     say "== ${target} in ${package} for ${fuzz_time}"
