@@ -140,10 +140,31 @@ func TestRemove(t *testing.T) {
 		create(t, host.programs, o)
 	}
 	ended := runPod(t)
-	for range 2 {
-		if got := remove(t); got.err != nil {
+	own := ownObjects()
+	for _, o := range own {
+		create(t, host.admin, o)
+	}
+	for _, args := range [][]string{{}, {"--remove-self"}} {
+		if len(args) > 0 {
+			for _, o := range own {
+				if isGone(t, o) || !o.GetDeletionTimestamp().IsZero() {
+					t.Errorf("%T %s was deleted without --remove-self", o, o.GetName())
+				}
+			}
+		}
+		if got := remove(t, args...); got.err != nil {
 			t.Fatalf("%v\n%s", got.err, got.output)
 		}
+	}
+	if err := localcluster.Poll(t.Context(), patience, "remove the objects of the Job", func(context.Context) error {
+		for _, o := range own {
+			if !isGone(t, o) {
+				return fmt.Errorf("%T %s is left", o, o.GetName())
+			}
+		}
+		return nil
+	}); err != nil {
+		t.Error(err)
 	}
 	if err := <-ended; err != nil {
 		t.Error(err)
@@ -162,6 +183,17 @@ func TestRemove(t *testing.T) {
 	}
 	nothingLeft(t)
 	checkMember(t, false)
+}
+
+// ownObjects returns the objects of the Job that removes an installation.
+func ownObjects() []client.Object {
+	return []client.Object{
+		&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: names.RemovalNamespace}},
+		&rbacv1.ClusterRoleBinding{
+			ObjectMeta: metav1.ObjectMeta{Name: names.RemovalNamespace},
+			RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "view"},
+		},
+	}
 }
 
 // runPod creates a Pod on a node, and ends it like a kubelet when it is deleted. The channel receives an error if the
