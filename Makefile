@@ -8,8 +8,8 @@ ARGS ?=
 TESTFLAGS ?=
 # The packages of "make test" and "make test-unit".
 PKG ?= ./...
-UNIT_PKG = $(if $(filter ./...,$(PKG)),./cmd/... ./hack/... ./pkg/... ./test/docs ./test/conformance/wire \
-	./test/integration/pages,$(PKG))
+UNIT_PKG = $(if $(filter ./...,$(PKG)),./cmd/... ./hack/... ./pkg/... ./test/docs ./test/environment \
+	./test/conformance/wire ./test/integration/pages,$(PKG))
 # The installation that "make conformance" tests: the address of its kubevision-apiserver. Without it, an installation
 # is started. CA is the file with the authority of that address, by default the authority in the installation's
 # Secret; $KUBECONFIG is that of an administrator of its cluster.

@@ -75,7 +75,7 @@ func NewWatchProxy(config *rest.Config) (*WatchProxy, error) {
 		FlushInterval: -1,
 		ErrorHandler:  func(http.ResponseWriter, *http.Request, error) { panic(http.ErrAbortHandler) },
 	}
-	p.server = httptest.NewUnstartedServer(p.handler(next))
+	p.server = httptest.NewUnstartedServer(p.handler(ReadBodies(next)))
 	p.server.EnableHTTP2 = true
 	p.server.TLS = &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12}
 	p.server.StartTLS()
