@@ -67,7 +67,7 @@ func RevisionOf(c *kubevisionv1alpha1.KubeVisionCluster, secret metav1.Object) R
 // CheckReference returns an error if a cluster references one of KubeVision's own Secrets, which must never be read as
 // a kubeconfig.
 func CheckReference(c *kubevisionv1alpha1.KubeVisionCluster) error {
-	if name := c.Spec.KubeconfigSecretRef.Name; names.OwnSecret(name) {
+	if name := c.Spec.KubeconfigSecretRef.Name; names.IsOwnSecret(name) {
 		return fmt.Errorf("secret %s is reserved for KubeVision; create another one for the kubeconfig", name)
 	}
 	return nil

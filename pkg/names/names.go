@@ -123,9 +123,9 @@ func CredentialsOwner(secret string) (string, bool) {
 	return strings.CutPrefix(secret, credentialsPrefix)
 }
 
-// OwnSecret returns true for a Secret in KubeVision's namespace that only its programs use, and to which no user or
-// cluster may refer.
-func OwnSecret(secret string) bool {
+// IsOwnSecret returns true for the name of a Secret in KubeVision's namespace that only KubeVision's programs use. No
+// KubeVisionUser or KubeVisionCluster may reference it.
+func IsOwnSecret(secret string) bool {
 	return secret == SigningKeysSecret || secret == ServingCertSecret || strings.HasPrefix(secret, credentialsPrefix)
 }
 

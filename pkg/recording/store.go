@@ -86,8 +86,8 @@ func NewStore(o Options) (*Store, error) {
 	return s, nil
 }
 
-// Input returns true if the input of terminals is recorded, too.
-func (s *Store) Input() bool { return s.options.Input }
+// RecordsInput returns true if the input of terminals is recorded, too.
+func (s *Store) RecordsInput() bool { return s.options.Input }
 
 // Memory returns the memory of one recording in progress, in bytes.
 func (s *Store) Memory() int64 { return s.files.pace().memory }

@@ -161,9 +161,9 @@ func withSharedParameters(r Route) map[string]string {
 // Routes returns all registered routes.
 func (t *Table) Routes() []Route { return slices.Clone(t.routes) }
 
-// Public returns true if a request without a credential may call the route. The path is relative to the root of the
+// IsPublic returns true if a request without a credential may call the route. The path is relative to the root of the
 // API, and exactly as registered: public routes have no parameters.
-func (t *Table) Public(method, path string) bool {
+func (t *Table) IsPublic(method, path string) bool {
 	return slices.ContainsFunc(t.routes, func(r Route) bool {
 		return r.Endpoint.rule == RulePublic && r.Method == method && r.Path == path
 	})

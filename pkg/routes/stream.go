@@ -27,7 +27,7 @@ const (
 // of the caller.
 func (t *Table) admitStream(req *http.Request, path map[string]string, r Route) error {
 	u, ok := genericapirequest.UserFrom(req.Context())
-	if !ok || Anonymous(u) {
+	if !ok || IsAnonymous(u) {
 		return envelope.Unauthenticated()
 	}
 	if !r.Events {

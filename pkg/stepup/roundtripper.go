@@ -24,7 +24,7 @@ func (t *RoundTripper) RoundTrip(r *http.Request) (*http.Response, error) {
 			return nil, Refuse(r, envelope.Internal(errors.New("a request of a user has the header "+header)))
 		}
 	}
-	if Sensitive(r) {
+	if IsSensitive(r) {
 		if err := Require(r.Context()); err != nil {
 			return nil, Refuse(r, err)
 		}

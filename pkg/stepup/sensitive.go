@@ -68,8 +68,8 @@ func Rules() []Rule {
 	return rules
 }
 
-// Sensitive returns true if the request requires a fresh code.
-func (r Request) Sensitive() bool {
+// IsSensitive returns true if the request requires a fresh code.
+func (r Request) IsSensitive() bool {
 	if r.exempt() {
 		return false
 	}

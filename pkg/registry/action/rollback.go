@@ -41,7 +41,7 @@ func rollback(r *routes.Request, caller *clusters.Client) (routes.Result, error)
 		return routes.Result{}, err
 	}
 	if w.Spec.Paused {
-		return routes.Result{}, checkNotPaused(t)
+		return routes.Result{}, pausedError(t)
 	}
 	chosen, err := findRevision(t, revisions, *request.Revision)
 	if err != nil {

@@ -95,7 +95,7 @@ func (s *session) recordOutput(p []byte) error {
 
 // recordInput records the input of a command without a terminal, because its output does not contain the input.
 func (s *session) recordInput(p []byte) error {
-	if s.recording == nil || (s.request.tty && !s.provider.Recordings.Input()) {
+	if s.recording == nil || (s.request.tty && !s.provider.Recordings.RecordsInput()) {
 		return nil
 	}
 	return s.recording.result(s.recording.Input(p))
