@@ -189,7 +189,7 @@ func (o *options) start(ctx context.Context) error {
 		GracefulShutdownTimeout:       new(20 * time.Second),
 	})
 	if err != nil {
-		return fmt.Errorf("making the manager: %w", err)
+		return fmt.Errorf("creating the manager: %w", err)
 	}
 	if err := controllers.Setup(ctx, mgr, o.controllers); err != nil {
 		return err

@@ -113,7 +113,7 @@ func (c *Cluster) prepareDir() error {
 	if c.dir == "" {
 		dir, err := os.MkdirTemp("", "kubevision-cluster-")
 		if err != nil {
-			return fmt.Errorf("make a folder for the cluster: %w", err)
+			return fmt.Errorf("create a folder for the cluster: %w", err)
 		}
 		c.dir, c.removeDir = dir, true
 	}
@@ -130,7 +130,7 @@ func (c *Cluster) prepareDir() error {
 			}
 		}
 		if err := os.MkdirAll(path, 0o700); err != nil {
-			return fmt.Errorf("make a folder for the cluster: %w", err)
+			return fmt.Errorf("create a folder for the cluster: %w", err)
 		}
 	}
 	keys := filepath.Join(c.dir, pkiDir)

@@ -33,7 +33,7 @@ func (c *Cluster) conditionCheck(
 ) (func(context.Context) error, error) {
 	client, err := dynamic.NewForConfig(c.Config())
 	if err != nil {
-		return nil, fmt.Errorf("make a client: %w", err)
+		return nil, fmt.Errorf("create a client: %w", err)
 	}
 	return func(ctx context.Context) error {
 		objects, err := listOrGet(ctx, client.Resource(resource), names)

@@ -94,7 +94,7 @@ func (c *Cluster) newKubeVision(ctx context.Context, options KubeVisionOptions) 
 	}
 	client, err := kubernetes.NewForConfig(c.Config())
 	if err != nil {
-		return nil, fmt.Errorf("make a client: %w", err)
+		return nil, fmt.Errorf("create a client: %w", err)
 	}
 	return &KubeVision{cluster: c, client: client, options: options, port: port}, nil
 }
@@ -127,7 +127,7 @@ func (k *KubeVision) install(ctx context.Context) error {
 	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: Namespace}}
 	if _, err := k.client.CoreV1().Namespaces().
 		Create(ctx, namespace, metav1.CreateOptions{}); err != nil && !apierrors.IsAlreadyExists(err) {
-		return fmt.Errorf("make the namespace %s: %w", Namespace, err)
+		return fmt.Errorf("create the namespace %s: %w", Namespace, err)
 	}
 	overlay := filepath.Join(k.cluster.dir, "overlay")
 	if err := writeOverlay(overlay, k.options.ConfigDir, k.port); err != nil {

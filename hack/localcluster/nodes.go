@@ -59,7 +59,7 @@ func (c *Cluster) StartNodes(ctx context.Context, count int) error {
 	}
 	client, err := kubernetes.NewForConfig(c.Config())
 	if err != nil {
-		return fmt.Errorf("make a client: %w", err)
+		return fmt.Errorf("create a client: %w", err)
 	}
 	for i := range count {
 		if err := createNode(ctx, client, "node-"+strconv.Itoa(i+1), port); err != nil {
@@ -91,7 +91,7 @@ func createNode(ctx context.Context, client kubernetes.Interface, name string, p
 		_, err = nodes.Patch(ctx, name, types.MergePatchType, []byte(endpoint), metav1.PatchOptions{}, "status")
 	}
 	if err != nil {
-		return fmt.Errorf("make the node %s: %w", name, err)
+		return fmt.Errorf("create the node %s: %w", name, err)
 	}
 	return nil
 }

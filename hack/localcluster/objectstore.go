@@ -39,7 +39,7 @@ func (c *Cluster) StartObjectStore(ctx context.Context, accessKey, secretKey str
 	root, metadata := filepath.Join(c.dir, objectStoreDir), filepath.Join(c.dir, sidecarDir)
 	for _, dir := range []string{filepath.Join(root, bucket), metadata} {
 		if err := os.MkdirAll(dir, directoryMode); err != nil {
-			return nil, fmt.Errorf("make the directory of the object store: %w", err)
+			return nil, fmt.Errorf("create the directory of the object store: %w", err)
 		}
 	}
 	port, err := FreePort(ctx)

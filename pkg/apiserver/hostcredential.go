@@ -46,7 +46,7 @@ func newHostCredential(config *rest.Config) (*hostCredential, error) {
 	own.Timeout = credentialTimeout
 	client, err := rest.HTTPClientFor(own)
 	if err != nil {
-		return nil, fmt.Errorf("making a client: %w", err)
+		return nil, fmt.Errorf("creating a client: %w", err)
 	}
 	base, _, err := rest.DefaultServerUrlFor(own)
 	if err != nil {

@@ -223,7 +223,7 @@ func (c CompletedConfig) New() (*Server, error) {
 	s, err := c.generic.New("kubevision-apiserver", genericapiserver.NewEmptyDelegate())
 	if err != nil {
 		c.state.stop()
-		return nil, fmt.Errorf("making the generic API server: %w", err)
+		return nil, fmt.Errorf("creating the generic API server: %w", err)
 	}
 	if err := install(s, c.codecs, c.table); err != nil {
 		c.state.stop()

@@ -98,7 +98,7 @@ func (m *SessionManager) start(
 func (m *SessionManager) newName() (string, error) {
 	id, err := ulid.New(ulid.Timestamp(m.Clock.Now()), rand.Reader)
 	if err != nil {
-		return "", fmt.Errorf("making a session id: %w", err)
+		return "", fmt.Errorf("creating a session id: %w", err)
 	}
 	return strings.ToLower(id.String()), nil
 }

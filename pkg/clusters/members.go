@@ -211,7 +211,7 @@ func (m *members) connect(
 	}
 	accounts, err := corev1client.NewForConfigAndClient(member.Config, member.Registered)
 	if err != nil {
-		return nil, fmt.Errorf("making a client: %w", err)
+		return nil, fmt.Errorf("creating a client: %w", err)
 	}
 	tokens := newTokenSource(accounts)
 	authenticate := authenticated(tokens)

@@ -84,7 +84,7 @@ const (
 func newBucket(o *BucketOptions) (*bucket, error) {
 	base, err := minio.DefaultTransport(o.Endpoint.Scheme == "https")
 	if err != nil {
-		return nil, fmt.Errorf("making a transport: %w", err)
+		return nil, fmt.Errorf("creating a transport: %w", err)
 	}
 	if o.Roots != nil {
 		base.TLSClientConfig = &tls.Config{RootCAs: o.Roots, MinVersion: tls.VersionTLS12}
@@ -94,7 +94,7 @@ func newBucket(o *BucketOptions) (*bucket, error) {
 		Transport: boundedTransport{base},
 	})
 	if err != nil {
-		return nil, fmt.Errorf("making a client of the bucket: %w", err)
+		return nil, fmt.Errorf("creating a client of the bucket: %w", err)
 	}
 	prefix := o.Prefix
 	if prefix != "" && !strings.HasSuffix(prefix, "/") {

@@ -65,11 +65,11 @@ func cipherOf(key, salt []byte) (cipher.AEAD, error) {
 	}
 	block, err := aes.NewCipher(derived)
 	if err != nil {
-		return nil, fmt.Errorf("making a cipher: %w", err)
+		return nil, fmt.Errorf("creating a cipher: %w", err)
 	}
 	gcm, err := cipher.NewGCM(block)
 	if err != nil {
-		return nil, fmt.Errorf("making a cipher: %w", err)
+		return nil, fmt.Errorf("creating a cipher: %w", err)
 	}
 	return gcm, nil
 }

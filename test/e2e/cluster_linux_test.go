@@ -37,15 +37,15 @@ func newCluster(started *localcluster.Cluster) (*cluster, error) {
 	c := &cluster{Cluster: started, kubeconfig: filepath.Join(started.Dir(), "admin.kubeconfig")}
 	scheme := runtime.NewScheme()
 	if err := errors.Join(clientgoscheme.AddToScheme(scheme), kubevisionv1alpha1.AddToScheme(scheme)); err != nil {
-		return nil, fmt.Errorf("make a scheme: %w", err)
+		return nil, fmt.Errorf("create a scheme: %w", err)
 	}
 	var err error
 	if c.Client, err = client.New(started.Config(), client.Options{Scheme: scheme}); err != nil {
-		return nil, fmt.Errorf("make a client: %w", err)
+		return nil, fmt.Errorf("create a client: %w", err)
 	}
 	programs := localcluster.KubeVisionConfig(started.Config())
 	if c.Programs, err = client.New(programs, client.Options{Scheme: scheme}); err != nil {
-		return nil, fmt.Errorf("make a client: %w", err)
+		return nil, fmt.Errorf("create a client: %w", err)
 	}
 	return c, nil
 }

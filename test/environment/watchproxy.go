@@ -51,11 +51,11 @@ func NewWatchProxy(config *rest.Config) (*WatchProxy, error) {
 	}
 	transport, err := rest.TransportFor(rest.AnonymousClientConfig(config))
 	if err != nil {
-		return nil, fmt.Errorf("making a transport: %w", err)
+		return nil, fmt.Errorf("creating a transport: %w", err)
 	}
 	authority, err := localcluster.NewAuthority("watch-proxy")
 	if err != nil {
-		return nil, fmt.Errorf("making an authority: %w", err)
+		return nil, fmt.Errorf("creating an authority: %w", err)
 	}
 	serving, err := authority.IssueServing("127.0.0.1")
 	if err != nil {

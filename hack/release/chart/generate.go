@@ -65,7 +65,7 @@ func Generate(config, chart string) error {
 	definitions.WriteString("{{- end }}\n")
 	folder := filepath.Join(chart, GeneratedFolder)
 	if err := os.MkdirAll(folder, 0o755); err != nil { //nolint:gosec // files of a repository
-		return fmt.Errorf("make a folder: %w", err)
+		return fmt.Errorf("create a folder: %w", err)
 	}
 	for name, content := range map[string][]byte{
 		"definitions.yaml": definitions.Bytes(), "objects.yaml": objects.Bytes(),

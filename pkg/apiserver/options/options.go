@@ -286,7 +286,7 @@ func (effectiveVersion) Info() *apimachineryversion.Info {
 func (o *Options) Config(ctx context.Context) (apiserver.CompletedConfig, error) {
 	if err := o.SecureServing.MaybeDefaultWithSelfSignedCerts("localhost", nil,
 		[]net.IP{net.IPv4(127, 0, 0, 1)}); err != nil {
-		return apiserver.CompletedConfig{}, fmt.Errorf("making a self-signed certificate: %w", err)
+		return apiserver.CompletedConfig{}, fmt.Errorf("creating a self-signed certificate: %w", err)
 	}
 	if err := o.awaitHost(ctx); err != nil {
 		return apiserver.CompletedConfig{}, err

@@ -46,7 +46,7 @@ func (t *Throttle) evictCounter(ctx context.Context, k key) error {
 		return nil
 	}
 	if err := t.Client.Delete(ctx, all.Items[least].DeepCopy()); client.IgnoreNotFound(err) != nil {
-		return fmt.Errorf("making room for failed logins: %w", err)
+		return fmt.Errorf("removing old counts of failed logins: %w", err)
 	}
 	return nil
 }

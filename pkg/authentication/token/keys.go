@@ -47,7 +47,7 @@ func NewKey(now time.Time) (name string, value []byte, err error) {
 	}
 	id, err := ulid.New(ulid.Timestamp(now), rand.Reader)
 	if err != nil {
-		return "", nil, fmt.Errorf("making a key id: %w", err)
+		return "", nil, fmt.Errorf("creating a key id: %w", err)
 	}
 	return id.String() + keySuffix, pem.EncodeToMemory(&pem.Block{Type: pemType, Bytes: der}), nil
 }

@@ -108,7 +108,7 @@ func (s *Service) Sign(c Claims) (string, error) {
 	options := (&jose.SignerOptions{}).WithType(jose.ContentType(s.kind)).WithHeader("kid", key.ID)
 	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.ES256, Key: key.Private}, options)
 	if err != nil {
-		return "", fmt.Errorf("making a signer: %w", err)
+		return "", fmt.Errorf("creating a signer: %w", err)
 	}
 	now := s.clock.Now()
 	standard := jwt.Claims{

@@ -50,7 +50,7 @@ func (c Connected) Reader(ctx context.Context) (rest.Interface, error) {
 	}
 	client, err := rest.UnversionedRESTClientForConfigAndClient(reader.Config, reader.CacheClient)
 	if err != nil {
-		return nil, fmt.Errorf("making a client for the cluster: %w", err)
+		return nil, fmt.Errorf("creating a client for the cluster: %w", err)
 	}
 	return client, nil
 }
