@@ -64,7 +64,7 @@ func (h *hostCredential) run(ctx context.Context) {
 func (h *hostCredential) ask(ctx context.Context) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, h.target.String(), http.NoBody)
 	if err != nil {
-		klog.FromContext(ctx).Error(err, "Asking the host")
+		klog.FromContext(ctx).Error(err, "Failed to create a request to the host")
 		return
 	}
 	if response, err := h.client.Do(request); err == nil {

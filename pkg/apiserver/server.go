@@ -269,6 +269,6 @@ func (s *Server) flushTraces(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopPatience)
 	defer cancel()
 	if err := s.tracer.Shutdown(ctx); err != nil {
-		klog.FromContext(ctx).Error(err, "Sending the last spans")
+		klog.FromContext(ctx).Error(err, "Failed to send the last spans")
 	}
 }

@@ -159,7 +159,7 @@ func (m *SessionManager) create(
 	for _, s := range m.Index.Excess(u.UID, 1, m.Limits) {
 		group.Go(func() {
 			if err := sessionindex.End(ctx, m.Client, m.Audit, s); err != nil {
-				klog.FromContext(ctx).Error(err, "Making room for a session", "user", u.Name)
+				klog.FromContext(ctx).Error(err, "Failed to end old sessions of a user", "user", u.Name)
 			}
 		})
 	}

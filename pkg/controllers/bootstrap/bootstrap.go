@@ -55,7 +55,7 @@ func (a *Admin) Start(ctx context.Context) error {
 	logger := ctrl.LoggerFrom(ctx).WithName("bootstrap")
 	err := wait.PollUntilContextCancel(ctx, retryPeriod, true, func(ctx context.Context) (bool, error) {
 		if err := a.ensure(ctx); err != nil {
-			logger.Error(err, "Creating the first user; retrying")
+			logger.Error(err, "Failed to create the first user; retrying")
 			return false, nil
 		}
 		return true, nil

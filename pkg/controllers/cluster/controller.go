@@ -150,7 +150,7 @@ func (r *Reconciler) requestsFor(
 ) []reconcile.Request {
 	all, err := r.listClusters(ctx)
 	if err != nil {
-		ctrl.LoggerFrom(ctx).Error(err, "Listing clusters")
+		ctrl.LoggerFrom(ctx).Error(err, "Failed to list clusters")
 		return nil
 	}
 	var requests []reconcile.Request
