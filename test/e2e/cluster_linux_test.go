@@ -65,7 +65,8 @@ func (c *cluster) kubectl(ctx context.Context, args ...string) (string, error) {
 	return text, nil
 }
 
-// must runs kubectl until it succeeds. Directly after a change of definitions, kube-apiserver may reject requests.
+// must runs kubectl until it succeeds. Directly after a change of CustomResourceDefinitions, kube-apiserver may reject
+// requests.
 func (c *cluster) must(tb testing.TB, args ...string) string {
 	tb.Helper()
 	var out string

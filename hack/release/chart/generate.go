@@ -17,8 +17,8 @@ import (
 // GeneratedFolder is the folder of the templates that Generate writes, relative to the chart.
 const GeneratedFolder = "templates/generated"
 
-// keepAnnotation makes Helm keep the definitions, and with them all users, clusters and role bindings, when the chart
-// is uninstalled.
+// keepAnnotation makes Helm keep the CustomResourceDefinitions, and with them all users, clusters and role bindings,
+// when the chart is uninstalled.
 const keepAnnotation = `{{- if .Values.crds.keep }}
     helm.sh/resource-policy: keep
 {{- end }}
@@ -82,12 +82,13 @@ func escape(text []byte) string {
 	return strings.ReplaceAll(string(text), "{{", `{{ "{{" }}`)
 }
 
-// keepable adds the annotation to the first annotations of a definition, which are those of its metadata.
+// keepable inserts keepAnnotation into the first annotations of a CustomResourceDefinition, which are those of its
+// metadata.
 func keepable(text string) (string, error) {
 	const annotations = "\n  annotations:\n"
 	before, after, found := strings.Cut(text, annotations)
 	if !found {
-		return "", fmt.Errorf("the definition has no annotations")
+		return "", fmt.Errorf("the CustomResourceDefinition has no annotations")
 	}
 	return before + annotations + keepAnnotation + after, nil
 }
