@@ -233,7 +233,7 @@ func (k *KubeVision) ExportServingCertificate(ctx context.Context) error {
 		return err
 	}
 	if err := os.WriteFile(k.CAFile(), secret.Data["ca.crt"], 0o600); err != nil {
-		return fmt.Errorf("write the authority of the serving certificate: %w", err)
+		return fmt.Errorf("write the CA of the serving certificate: %w", err)
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()

@@ -25,7 +25,7 @@ const (
 func probe(url string, authorityPEM []byte, client KeyPair) (func(context.Context) error, error) {
 	roots := x509.NewCertPool()
 	if !roots.AppendCertsFromPEM(authorityPEM) {
-		return nil, fmt.Errorf("probe %s: no certificate authority in its PEM text", url)
+		return nil, fmt.Errorf("probe %s: no CA certificate in the PEM text", url)
 	}
 	config := &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
 	if len(client.CertPEM) > 0 {

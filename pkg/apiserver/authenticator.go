@@ -42,7 +42,7 @@ type requestAuthenticator struct {
 // request-header CA and has an allowed name.
 func newFrontProxy(c *authenticatorfactory.RequestHeaderConfig) (authenticator.Request, error) {
 	if c == nil || c.CAContentProvider == nil {
-		return nil, errors.New("no request-header CA is configured: kube-apiserver cannot be authenticated")
+		return nil, errors.New("no request-header CA is configured, so kube-apiserver cannot be authenticated")
 	}
 	return group.NewAuthenticatedGroupAdder(
 		headerrequest.NewDynamicVerifyOptionsSecure(c.CAContentProvider.VerifyOptions,

@@ -15,8 +15,8 @@ import (
 var ErrExceeded = errors.New("too many bytes are in use")
 
 var (
-	errShare = fmt.Errorf("%w: the user has reached the share of one user", ErrExceeded)
-	errLimit = fmt.Errorf("%w: the request has reached the limit of one request", ErrExceeded)
+	errShare = fmt.Errorf("%w: the requests of the user would exceed the share of one user", ErrExceeded)
+	errLimit = fmt.Errorf("%w: the request would exceed the limit for one request", ErrExceeded)
 )
 
 // Budget is a number of bytes that holders share. It refuses bytes if the holder would then have more bytes than were

@@ -9,7 +9,6 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
-	"errors"
 	"fmt"
 	"net/url"
 	"strconv"
@@ -194,7 +193,7 @@ func (b *bucket) find(ctx context.Context, prefix string, visit func(fileInfo) e
 		}
 		objects++
 		if objects > maxObjects {
-			return 0, errors.New("listing objects: there are too many")
+			return 0, fmt.Errorf("listing objects: more than %d objects begin with %q", maxObjects, prefix)
 		}
 		used += max(o.Size, 0)
 		part, ok := b.part(&o)

@@ -32,7 +32,7 @@ func run(args []string) error {
 	flags := flag.NewFlagSet("kubelet", flag.ContinueOnError)
 	address := flags.String("address", "", "address and port to serve on")
 	dir := flags.String("dir", "", "directory with a directory for each Pod, NAMESPACE/NAME, in which CONTAINER.log is the log of a container")
-	clientCA := flags.String("client-ca-file", "", "authority of the certificates of clients")
+	clientCA := flags.String("client-ca-file", "", "file with the CA of client certificates")
 	clientName := flags.String("client-name", "", "common name in the certificate of the only client")
 	certFile := flags.String("tls-cert-file", "", "serving certificate")
 	keyFile := flags.String("tls-private-key-file", "", "key of the serving certificate")
@@ -41,11 +41,11 @@ func run(args []string) error {
 	}
 	authority, err := os.ReadFile(*clientCA)
 	if err != nil {
-		return fmt.Errorf("read the authority of clients: %w", err)
+		return fmt.Errorf("read the CA of client certificates: %w", err)
 	}
 	pool := x509.NewCertPool()
 	if !pool.AppendCertsFromPEM(authority) {
-		return errors.New("the authority of clients has no certificate")
+		return errors.New("the file with the CA of client certificates has no certificate")
 	}
 	server := &http.Server{
 		Addr: *address, Handler: onlyFrom(*clientName, handler(containers{dir: *dir})), ReadHeaderTimeout: headerTimeout,

@@ -248,7 +248,8 @@ func (o *Options) Validate() error {
 	}
 	if o.Features.EnablePriorityAndFairness {
 		errs = append(errs,
-			errors.New("--enable-priority-and-fairness is not supported: requests are limited by number"))
+			errors.New("--enable-priority-and-fairness is not supported, because this server limits requests by "+
+				"number"))
 	}
 	return utilerrors.NewAggregate(errs)
 }

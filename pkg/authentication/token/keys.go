@@ -75,7 +75,7 @@ func parseKey(name string, value []byte) (Key, error) {
 	}
 	block, rest := pem.Decode(value)
 	if block == nil || block.Type != pemType || strings.TrimSpace(string(rest)) != "" {
-		return Key{}, errors.New("the value is not one PEM block of type " + pemType)
+		return Key{}, errors.New("the value must be exactly one PEM block of type " + pemType)
 	}
 	parsed, err := x509.ParsePKCS8PrivateKey(block.Bytes)
 	if err != nil {

@@ -174,7 +174,7 @@ func (s *Service) parse(raw string) (*signed, error) {
 	}
 	header := parsed.Headers[0]
 	if typ, _ := header.ExtraHeaders[jose.HeaderType].(string); typ != string(s.kind) {
-		return nil, errors.New("a token of another kind")
+		return nil, errors.New("the token is of another kind")
 	}
 	key, ok := s.keys.Find(header.KeyID)
 	if !ok {

@@ -34,7 +34,7 @@ func rollback(r *routes.Request, caller *clusters.Client) (routes.Result, error)
 	}
 	if *request.Revision < 0 {
 		return routes.Result{}, envelope.Invalid(fieldRevision,
-			"revision must be 0 or more; 0 is the previous revision")
+			"revision must not be negative; 0 is the previous revision")
 	}
 	t, w, revisions, err := readRevisions(r, caller)
 	if err != nil {
