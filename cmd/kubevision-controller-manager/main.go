@@ -36,8 +36,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/version"
 )
 
-// minSigningKeyPeriod bounds the number of keys, because each key is kept for some hours after its successor was
-// created.
+// minSigningKeyPeriod is the shortest rotation period of signing keys. A key is kept for at least two hours after its
+// successor has begun to sign, so that a period of minutes would result in many keys.
 const minSigningKeyPeriod = 6 * time.Hour
 
 type options struct {

@@ -27,7 +27,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/removal"
 )
 
-// removalName is the name of the namespace of the Job that removes an installation, and of its binding.
+// removalName is the name of the namespace in which the Job that removes an installation runs, and of its
+// ClusterRoleBinding.
 const removalName = names.RemovalNamespace
 
 type removeOptions struct {

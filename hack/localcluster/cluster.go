@@ -26,7 +26,7 @@ type Options struct {
 	Assets string
 	// Dir is the folder of certificates, logs and data. It defaults to a temporary folder that Stop removes.
 	Dir string
-	// Keep continues with the data and the authorities of an earlier run in Dir. Without it, they are removed.
+	// Keep continues with the data and the CAs of an earlier run in Dir. Without it, they are removed.
 	Keep bool
 	// APIServerPort is the port of kube-apiserver; 0 selects a free one.
 	APIServerPort int

@@ -274,7 +274,7 @@ func (k *KubeVision) Endpoint() string { return endpoint(k.port) }
 // MetricsEndpoint returns the address of the metrics of kubevision-controller-manager.
 func (k *KubeVision) MetricsEndpoint() string { return endpoint(k.metricsPort) }
 
-// CAFile returns the file with the authority of kubevision-apiserver's certificate.
+// CAFile returns the path of the file with the CA of kubevision-apiserver's serving certificate.
 func (k *KubeVision) CAFile() string { return filepath.Join(k.cluster.dir, apiServerProgram+"-ca.crt") }
 
 // CAPEM returns the content of CAFile.

@@ -24,7 +24,7 @@ const (
 	schedulerName = "kube-scheduler"
 	schedulerUser = "system:kube-scheduler"
 
-	// kubeletClientName is the name of kube-apiserver in its certificate for kubelets.
+	// kubeletClientName is the common name of kube-apiserver's client certificate for kubelets.
 	kubeletClientName = "kube-apiserver-kubelet-client"
 
 	podsDir      = "pods"
@@ -51,7 +51,7 @@ func (c *Cluster) StartNodes(ctx context.Context, count int) error {
 		"--config=" + filepath.Join(assets, "stages.yaml"),
 		"--manage-all-nodes=true",
 		"--node-ip=" + loopback,
-		// Without a port, KWOK has no server, which would run commands for any client. The kubelet replaces it.
+		// KWOK gets no port, because its server would run commands for any client. The kubelet replaces it.
 		"--node-port=0",
 	})
 	if err := kwok.Start(ctx); err != nil {

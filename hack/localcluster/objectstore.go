@@ -21,11 +21,11 @@ const (
 type ObjectStore struct {
 	*Program
 
-	// Endpoint is the URL of the server. The certificate authority of the cluster has signed its certificate.
+	// Endpoint is the URL of the server. The CA of the cluster has signed its certificate.
 	Endpoint string
 	// Bucket is the name of the bucket. Dir is the directory with its objects.
 	Bucket, Dir string
-	// CAFile is the file with the certificate authority.
+	// CAFile is the path of the file with that CA.
 	CAFile string
 }
 

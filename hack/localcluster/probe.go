@@ -20,8 +20,8 @@ const (
 	probeBodyLimit = 4 * 1024
 )
 
-// probe returns a check that a URL responds with 200, over a connection verified against the authority. With an empty
-// client pair the check is anonymous.
+// probe returns a check that a URL responds with 200, over a connection whose certificate the CA has signed. With an
+// empty client pair the check is anonymous.
 func probe(url string, authorityPEM []byte, client KeyPair) (func(context.Context) error, error) {
 	roots := x509.NewCertPool()
 	if !roots.AppendCertsFromPEM(authorityPEM) {

@@ -21,7 +21,7 @@ import (
 )
 
 const (
-	// logInterval is the time between two lines of each container of the samples, and firstInterval that between two
+	// logInterval is the time between two lines of each container of the samples. firstInterval is the time between two
 	// searches for containers without a line. kubectl may ask for a log as soon as the Pod is Running.
 	logInterval   = 10 * firstInterval
 	firstInterval = 100 * time.Millisecond

@@ -53,7 +53,7 @@ type ExtraConfig struct {
 	PasswordHashes int
 	// BodyBytesInFlight bounds the bytes of request bodies in memory.
 	BodyBytesInFlight int64
-	// ResponseBytesInFlight bounds the bytes of responses of clusters in memory.
+	// ResponseBytesInFlight bounds the bytes in memory of the responses that clusters send.
 	ResponseBytesInFlight int64
 	// ReadCacheBytes bounds the memory of the read cache. Zero disables the cache.
 	ReadCacheBytes int64
@@ -218,7 +218,7 @@ type Server struct {
 	tracer           tracing.TracerProvider
 }
 
-// New makes the server.
+// New returns the server.
 func (c CompletedConfig) New() (*Server, error) {
 	s, err := c.generic.New("kubevision-apiserver", genericapiserver.NewEmptyDelegate())
 	if err != nil {

@@ -67,7 +67,7 @@ type state struct {
 	sessions *sessionindex.Index
 	// policy restricts the addresses that may be dialed.
 	policy addresspolicy.Policy
-	// memory bounds the memory of responses of clusters.
+	// memory bounds the memory of the responses that clusters send.
 	memory *budget.Budget
 	// connections holds the connections to the clusters.
 	connections *clusters.Connections

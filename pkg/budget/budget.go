@@ -53,8 +53,8 @@ func (b *Budget) Used() int64 {
 	return b.used
 }
 
-// Account opens an account of a holder for one request, which may take at most limit bytes. Zero means no limit for the
-// request. The caller must close it. A nil budget returns nil accounts.
+// Account opens an account of a holder for one request. The account may hold at most limit bytes, or any number if
+// limit is zero. The caller must close it. A nil budget returns nil accounts.
 func (b *Budget) Account(holder string, limit int64) *Account {
 	if b == nil {
 		return nil

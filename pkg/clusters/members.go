@@ -43,7 +43,7 @@ type Revision struct {
 }
 
 // replaces returns true if a connection with this revision must replace a connection with the old revision. It compares
-// resource versions, because a delayed watch may show an older version than the one that was read.
+// resource versions, because a delayed watch may show an older version than a read.
 func (r Revision) replaces(old Revision) bool {
 	same := Revision{Cluster: r.Cluster, Secret: r.Secret, Version: old.Version, Key: r.Key} == old
 	if !same {

@@ -39,7 +39,7 @@ const (
 	// BootstrapConfigMap records that the first user was created, so that it is not created again.
 	BootstrapConfigMap = "kubevision-bootstrap"
 
-	// LastAdminParameter is the KubeVisionPolicyParameter with the last usable administrator.
+	// LastAdminParameter is the KubeVisionPolicyParameter that names the last usable administrator and its binding.
 	LastAdminParameter = "kubevision-last-admin"
 	// LastAdminPolicy is the prefix of the admission policies that protect the last usable administrator.
 	LastAdminPolicy = "kubevision-last-admin"

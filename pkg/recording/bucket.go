@@ -31,7 +31,7 @@ const (
 	bucketMemory = 512 << 10
 	// requestTimeout bounds the time for writing a piece, including retries. The terminal waits for it.
 	requestTimeout = 5 * time.Second
-	// listTimeout bounds the time for listing all recordings. maxObjects bounds their objects.
+	// listTimeout bounds the time of a list. maxObjects bounds the objects in a list.
 	listTimeout = 30 * time.Second
 	maxObjects  = 1_000_000
 	// maxResponse bounds a response of a bucket, in bytes. maxMarkup and maxTags bound a response in XML, such as a
@@ -60,7 +60,7 @@ type BucketOptions struct {
 	Region string
 	// CredentialsDir is a directory with credentials. See newCredentials.
 	CredentialsDir string
-	// Roots are the certificate authorities of the service. Nil means the authorities of the system.
+	// Roots are the certificate authorities of the service. Nil means the system's certificate authorities.
 	Roots *x509.CertPool
 }
 
@@ -146,10 +146,10 @@ func (b *bucket) delete(ctx context.Context, key string) error {
 
 func (b *bucket) create(id string) (file, error) { return &bucketFile{bucket: b, id: id}, nil }
 
-// key returns the name of the object of a file.
+// key returns the name of the object that contains a complete file.
 func (b *bucket) key(id string) string { return b.prefix + id + suffix }
 
-// pieceKey returns the name of the object of a piece. The first piece has the number 1.
+// pieceKey returns the name of the object that contains a piece. The first piece has the number 1.
 func (b *bucket) pieceKey(id string, number int) string {
 	return fmt.Sprintf("%s%s/%0*d", b.prefix, id, pieceDigits, number)
 }
@@ -220,7 +220,8 @@ func (b *bucket) find(ctx context.Context, prefix string, visit func(fileInfo) e
 	return used, err
 }
 
-// part returns the file of an object, with only this object.
+// part returns the fileInfo that one object implies for its file. It returns false if the object is not part of a
+// recording.
 func (b *bucket) part(o *minio.ObjectInfo) (f fileInfo, ok bool) {
 	id, number, ok := parseKey(strings.TrimPrefix(o.Key, b.prefix))
 	if !ok {

@@ -5,7 +5,7 @@
 // forwarded ports, with the libraries of the kubelet. It runs no containers: logs are files, commands run on this
 // machine as the user who started the program, and ports are those of the loopback interface.
 //
-// It accepts only clients with a certificate of the cluster's authority, because clients can run commands.
+// It accepts only clients with a certificate of the cluster's CA, because clients can run commands.
 package main
 
 import (
@@ -57,8 +57,7 @@ func run(args []string) error {
 	return fmt.Errorf("serve: %w", server.ListenAndServeTLS(*certFile, *keyFile))
 }
 
-// onlyFrom rejects clients with another name in their certificate, because the same authority signs the certificates of
-// users.
+// onlyFrom rejects clients with another name in their certificate, because the same CA signs the certificates of users.
 func onlyFrom(name string, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.TLS == nil || len(r.TLS.PeerCertificates) == 0 || r.TLS.PeerCertificates[0].Subject.CommonName != name {

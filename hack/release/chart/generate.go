@@ -24,7 +24,7 @@ const keepAnnotation = `{{- if .Values.crds.keep }}
 {{- end }}
 `
 
-// handwritten returns true for the objects with handwritten templates, which values change.
+// handwritten returns true for objects whose templates are handwritten, because they depend on values.
 func handwritten(o manifests.Object) bool {
 	switch o.Kind() {
 	case "Namespace", "Deployment", "PodDisruptionBudget", "PriorityClass":

@@ -48,7 +48,7 @@ func BaseFiles(goroot string) ([]File, error) {
 	return append(files, zones...), nil
 }
 
-// certificates returns the authorities that Mozilla trusts. It omits those that are trusted only for certificates
+// certificates returns the CA certificates that Mozilla trusts. It omits CAs that are trusted only for certificates
 // issued before some date, because a file of certificates cannot express this restriction.
 func certificates() []byte {
 	var out bytes.Buffer

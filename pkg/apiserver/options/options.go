@@ -61,8 +61,8 @@ type Options struct {
 	AccessTokenTTL time.Duration
 	// RequestsPerUser bounds the requests in flight of one user.
 	RequestsPerUser int
-	// BodyBytesInFlight bounds the bytes of request bodies in memory. ResponseBytesInFlight bounds the bytes of
-	// responses of clusters.
+	// BodyBytesInFlight bounds the bytes of request bodies in memory. ResponseBytesInFlight bounds the bytes of the
+	// responses that clusters send.
 	BodyBytesInFlight, ResponseBytesInFlight int64
 	// ReadCacheBytes bounds the memory of the read cache. 0 disables the cache.
 	ReadCacheBytes int64
@@ -271,8 +271,8 @@ func (o *Options) validateBounds() []error {
 	return errs
 }
 
-// effectiveVersion is the Kubernetes version of the library, except that Info returns the version of KubeVision for
-// /version.
+// effectiveVersion is the effective version of k8s.io/apiserver, except that Info returns the version of KubeVision,
+// for /version.
 type effectiveVersion struct {
 	basecompatibility.EffectiveVersion
 }

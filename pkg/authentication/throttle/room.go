@@ -13,8 +13,8 @@ import (
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 )
 
-// evictCounter deletes the least important counter if a new one would exceed the bound: the one with the fewest
-// failures, and the oldest of those. It never deletes counters of users, so that a flood of names cannot reset their
+// evictCounter deletes the least important counter if a new counter would exceed the bound: among the counters with the
+// fewest failures, the oldest one. It never deletes counters of users, so that a flood of names cannot reset their
 // failures. Counters of the devices of a user are deleted only for a new device of that user. The same applies to
 // sessions.
 func (t *Throttle) evictCounter(ctx context.Context, k key) error {

@@ -35,7 +35,8 @@ type Key struct {
 	Created time.Time
 }
 
-// NewKey makes a random P-256 key. It returns the name and the value for the data of the Secret that KeySet.Load reads.
+// NewKey generates a random P-256 key. It returns the name and the value of its entry in the Secret that KeySet.Load
+// reads.
 func NewKey(now time.Time) (name string, value []byte, err error) {
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {

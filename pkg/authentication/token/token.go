@@ -99,7 +99,7 @@ func NewService(kind Kind, keys Keys, ttl time.Duration, c clock.PassiveClock) *
 // TTL returns the lifetime of a token.
 func (s *Service) TTL() time.Duration { return s.ttl }
 
-// Sign makes a token. The service sets Claims.Expires.
+// Sign returns a signed token with the claims. The service sets Claims.Expires.
 func (s *Service) Sign(c Claims) (string, error) {
 	key, err := s.keys.Current()
 	if err != nil {
@@ -163,7 +163,8 @@ func (s *Service) Verify(raw string) (Claims, error) {
 	return claims, nil
 }
 
-// parse verifies the signature of a token of the service's kind.
+// parse decodes a token. It returns an error if the token has another kind than the service or its signature is not
+// valid.
 func (s *Service) parse(raw string) (*signed, error) {
 	parsed, err := jwt.ParseSigned(raw, []jose.SignatureAlgorithm{jose.ES256})
 	if err != nil {

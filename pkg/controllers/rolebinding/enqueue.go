@@ -68,8 +68,8 @@ func requestsForLabel(o client.Object) []reconcile.Request {
 	return []reconcile.Request{{NamespacedName: client.ObjectKey{Name: o.GetLabels()[names.RoleBindingLabel]}}}
 }
 
-// userHandler returns a handler that enqueues the bindings that name a user whose existence or groups have changed, and
-// the bindings that name one of these groups.
+// userHandler returns a handler that enqueues bindings when a user is created, is deleted or changes groups: those that
+// name the user, and those that name a group that the user has joined or left.
 func (r *Reconciler) userHandler() handler.EventHandler {
 	add := func(ctx context.Context, q queue, user string, groups sets.Set[string]) {
 		for _, request := range r.requestsFor(ctx, func(b *kubevisionv1alpha1.KubeVisionRoleBinding) bool {
