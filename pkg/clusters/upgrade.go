@@ -29,8 +29,9 @@ import (
 const upgradePing = 5 * time.Second
 
 // Exec runs a command in a container, or attaches to one, as the user: the call must be to the subresource exec or
-// attach of a Pod. It returns when the command or the context has ended. If the command has failed, the error is a
-// k8s.io/client-go/util/exec.CodeExitError.
+// attach of a Pod. It returns when the command or the context has ended. If the context ends while the cluster opens a
+// stream, it may return 30 s later, because the SPDY library holds the memory of the connection until it no longer
+// waits for the reply. If the command has failed, the error is a k8s.io/client-go/util/exec.CodeExitError.
 //
 // The request is a POST, for which API servers of all versions require the right to create the subresource. The
 // WebSocket client of client-go is not used: it sends a GET, for which older API servers require only the right to get
@@ -40,7 +41,7 @@ func (c *Client) Exec(ctx context.Context, call Call, options remotecommand.Stre
 	if err != nil {
 		return err
 	}
-	defer u.close()
+	defer u.end()
 	executor, err := remotecommand.NewSPDYExecutorRejectRedirects(
 		u.client.Transport, spdy.NewUpgraderForStreaming(u.upgrader), http.MethodPost, u.url,
 	)
@@ -200,6 +201,14 @@ func (u *upgrade) dial(known *http.Transport) dialFunc {
 		}
 		u.frames = newFrameConn(u.ctx, conn) //nolint:contextcheck // it is derived from the request
 		return u.frames, nil
+	}
+}
+
+// end closes the connection, and waits until its memory can be released.
+func (u *upgrade) end() {
+	u.close()
+	if u.frames != nil {
+		u.frames.awaitCreation()
 	}
 }
 
