@@ -174,7 +174,7 @@ lint: ## Run the linters; ARGS=--fix applies what they can correct.
 	@hack/lint.sh $(ARGS)
 
 .PHONY: generate
-generate: ## Generate what is made from types, routes, metrics and config/: definitions, OpenAPI, clients, the chart.
+generate: ## Generate what is made from types, routes, metrics and config/: CRDs, OpenAPI, clients, the chart.
 	@hack/update-codegen.sh
 	@hack/update-clients.sh
 	@hack/update-metrics.sh

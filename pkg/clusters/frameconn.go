@@ -70,11 +70,13 @@ type frameConn struct {
 	total  int
 	// delivered receives a value when the total decreases.
 	delivered chan struct{}
-	// hasStatus is true if a part of the result of the command has arrived.
+	// hasStatus is true if a part of the command's result has arrived.
 	hasStatus bool
 	// failure is the error for a frame that exceeds a bound. streams is the connection that is then closed.
 	failure error
 	streams httpstream.Connection
+	// creating waits for the streams that are being created.
+	creating sync.WaitGroup
 }
 
 func newFrameConn(ctx context.Context, conn net.Conn) *frameConn {
@@ -87,6 +89,14 @@ func newFrameConn(ctx context.Context, conn net.Conn) *frameConn {
 func (c *frameConn) Close() error {
 	c.cancel()
 	return c.Conn.Close() //nolint:wrapcheck // as it is
+}
+
+// awaitCreation cancels the context, and waits until no stream is being created.
+func (c *frameConn) awaitCreation() {
+	c.mu.Lock()
+	c.cancel()
+	c.mu.Unlock()
+	c.creating.Wait()
 }
 
 // Read returns an error when the cluster sends a frame that exceeds a bound.
@@ -235,7 +245,7 @@ func (c *frameConn) endStreams() {
 	}
 }
 
-// noteStatus records that n bytes of the result of a command have arrived.
+// noteStatus records that n bytes of the command's result have arrived.
 func (c *frameConn) noteStatus(n int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -288,9 +298,10 @@ type limitedConnection struct {
 
 // CreateStream creates a stream.
 func (c *limitedConnection) CreateStream(headers http.Header) (httpstream.Stream, error) {
-	c.conn.mu.Lock()
-	c.conn.requested++
-	c.conn.mu.Unlock()
+	if err := c.conn.beginCreation(); err != nil {
+		return nil, err
+	}
+	defer c.conn.creating.Done()
 	made, err := c.Connection.CreateStream(headers)
 	if err != nil {
 		if refused := c.conn.err(); refused != nil {
@@ -303,6 +314,21 @@ func (c *limitedConnection) CreateStream(headers http.Header) (httpstream.Stream
 		s.left = maxErrorStreamBytes
 	}
 	return s, nil
+}
+
+// beginCreation counts a requested stream, unless the connection has ended.
+func (c *frameConn) beginCreation() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.failure != nil {
+		return c.failure
+	}
+	if err := context.Cause(c.ctx); err != nil {
+		return fmt.Errorf("creating a stream: %w", err)
+	}
+	c.requested++
+	c.creating.Add(1)
+	return nil
 }
 
 // limitedStream is a stream that reports the bytes that it delivers.

@@ -5,6 +5,7 @@ package clusters
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
 	"errors"
 	"io"
@@ -221,4 +222,47 @@ func TestClosedFrames(t *testing.T) {
 	case <-time.After(5 * time.Second):
 		t.Error("it waits")
 	}
+}
+
+// silentConnection is a connection to a server that does not reply to a new stream. The SPDY library gives up after
+// 30 s, which a test with a real server would have to wait for.
+type silentConnection struct {
+	httpstream.Connection
+
+	called chan struct{}
+	giveUp chan struct{}
+}
+
+func (c *silentConnection) CreateStream(http.Header) (httpstream.Stream, error) {
+	c.called <- struct{}{}
+	<-c.giveUp
+	return nil, errors.New("no reply")
+}
+
+// TestEndDuringCreation verifies that the end of a connection waits for the streams that are being created, because the
+// library holds the memory of the connection meanwhile, and that no further stream is created.
+func TestEndDuringCreation(t *testing.T) {
+	near, far := net.Pipe()
+	defer func() { _, _ = near.Close(), far.Close() }()
+	silent := &silentConnection{called: make(chan struct{}), giveUp: make(chan struct{})}
+	conn := newFrameConn(t.Context(), near)
+	limited := &limitedConnection{Connection: silent, conn: conn}
+	go func() { _, _ = limited.CreateStream(http.Header{}) }()
+	<-silent.called
+	ended := make(chan struct{})
+	go func() {
+		conn.awaitCreation()
+		close(ended)
+	}()
+	<-conn.ctx.Done()
+	if _, err := limited.CreateStream(http.Header{}); !errors.Is(err, context.Canceled) {
+		t.Errorf("a stream at the end: %v", err)
+	}
+	select {
+	case <-ended:
+		t.Error("the end does not wait")
+	case <-time.After(50 * time.Millisecond):
+	}
+	close(silent.giveUp)
+	<-ended
 }

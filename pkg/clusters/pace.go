@@ -7,10 +7,13 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"runtime"
 	"sync"
 	"time"
+
+	"golang.org/x/time/rate"
 
 	"github.com/kubevision-io/kubevision/pkg/budget"
 )
@@ -19,6 +22,12 @@ const (
 	// unpacedBytes is the part of each response that is read without a turn. Pages and objects of a dashboard are
 	// smaller.
 	unpacedBytes = 512 << 10
+	// workRate is the share of a processor's time that is spent on the large responses of all clusters to one user,
+	// after the first workBurst. A list of 5,000 Pods takes less than workBurst. maxWork bounds the charge for one
+	// Read, because the time between two Reads includes waits for a slow client.
+	workRate  = 1.0 / 3
+	workBurst = 500 * time.Millisecond
+	maxWork   = 2 * time.Millisecond
 	// maxTurnWait bounds the wait for a turn. Reading continues after it.
 	maxTurnWait = 5 * time.Second
 	// maxLargeWait bounds the time for which a large response, or a list, waits for others of the same user. The
@@ -40,6 +49,9 @@ var (
 // gates bounds concurrent work for each user.
 type gates struct {
 	atOnce int
+	// limitsWork is true if the time of the work is limited, too. A user then has an entry until workBurst is available
+	// again.
+	limitsWork bool
 
 	mu    sync.Mutex
 	users map[string]*gate
@@ -48,12 +60,24 @@ type gates struct {
 // gate bounds the concurrent work of one user.
 type gate struct {
 	places chan struct{}
+	// work limits the time of the work, in microseconds. It may be nil.
+	work *rate.Limiter
 	// responses is the number of open responses.
 	responses int
 }
 
-// newTurnGates returns gates for work on responses, which limit large lists of one user to half of the processors.
-func newTurnGates() *gates { return newGates(max(1, runtime.GOMAXPROCS(0)/2)) }
+// isIdle returns true if the gate is equal to a new one.
+func (g *gate) isIdle() bool {
+	return g.responses == 0 && (g.work == nil || g.work.Tokens() >= float64(workBurst.Microseconds()))
+}
+
+// newTurnGates returns gates for work on responses, which limit large lists of one user to half of the processors, and
+// to workRate.
+func newTurnGates() *gates {
+	g := newGates(max(1, runtime.GOMAXPROCS(0)/2))
+	g.limitsWork = true
+	return g
+}
 
 // newLargeGates returns gates for the large responses of one cluster that are read concurrently.
 func newLargeGates() *gates { return newGates(max(minLarge, runtime.GOMAXPROCS(0))) }
@@ -65,10 +89,21 @@ func (g *gates) join(user string) *gate {
 	defer g.mu.Unlock()
 	u := g.users[user]
 	if u == nil {
-		u = &gate{places: make(chan struct{}, g.atOnce)}
-		g.users[user] = u
+		u = g.add(user)
 	}
 	u.responses++
+	return u
+}
+
+// add adds a gate for a user. The caller must hold the lock.
+func (g *gates) add(user string) *gate {
+	u := &gate{places: make(chan struct{}, g.atOnce)}
+	if g.limitsWork {
+		maps.DeleteFunc(g.users, func(_ string, other *gate) bool { return other.isIdle() })
+		const perSecond rate.Limit = workRate * rate.Limit(time.Second/time.Microsecond)
+		u.work = rate.NewLimiter(perSecond, int(workBurst.Microseconds()))
+	}
+	g.users[user] = u
 	return u
 }
 
@@ -77,7 +112,7 @@ func (g *gates) leave(user string) {
 	defer g.mu.Unlock()
 	u := g.users[user]
 	u.responses--
-	if u.responses == 0 {
+	if u.isIdle() {
 		delete(g.users, user)
 	}
 }
@@ -166,6 +201,7 @@ type pacedBody struct {
 	// turn and large are nil until more than unpacedBytes were read.
 	turn, large *gate
 	inTurn      bool
+	turnBegan   time.Time
 	list        *list
 	leaveCalls  func()
 }
@@ -173,6 +209,7 @@ type pacedBody struct {
 // Read waits for a place and a turn once more than unpacedBytes were read.
 func (b *pacedBody) Read(p []byte) (int, error) {
 	b.endTurn()
+	b.rest()
 	n, err := b.ReadCloser.Read(p)
 	b.read += int64(n)
 	b.list.add(n)
@@ -182,7 +219,7 @@ func (b *pacedBody) Read(p []byte) (int, error) {
 	if b.large == nil && !b.becomeLarge() {
 		return 0, errLarge
 	}
-	b.inTurn = b.turn.enter(b.context, maxTurnWait)
+	b.inTurn, b.turnBegan = b.turn.enter(b.context, maxTurnWait), time.Now()
 	return n, nil
 }
 
@@ -194,6 +231,15 @@ func (b *pacedBody) becomeLarge() bool {
 	}
 	b.large, b.turn = large, b.paced.turns.join(b.paced.user)
 	return true
+}
+
+// rest waits until the user may spend time on large responses again.
+func (b *pacedBody) rest() {
+	if b.turn == nil || b.turn.work == nil {
+		return
+	}
+	took := min(time.Since(b.turnBegan), maxWork)
+	_ = b.turn.work.WaitN(b.context, int(took.Microseconds())) // if the context ends, the next Read fails
 }
 
 func (b *pacedBody) endTurn() {

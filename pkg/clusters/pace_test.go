@@ -91,6 +91,43 @@ func TestTurns(t *testing.T) {
 	})
 }
 
+// TestWorkOfOneUser verifies that the work on large responses of a user gets a share of the time, that other users and
+// slow clients do not wait, and that the entries of idle users are removed.
+func TestWorkOfOneUser(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		turns, large := newTurnGates(), newGates(10)
+		work := func(user string, each, total time.Duration) time.Duration {
+			body := opened(t.Context(), t, turns, large, user)
+			defer func() { _ = body.Close() }()
+			begun := time.Now()
+			for range total / each {
+				waited(t, body)
+				time.Sleep(each)
+			}
+			return time.Since(begun)
+		}
+		const total = 2 * workBurst
+		want := time.Duration(float64(total-workBurst) / workRate)
+		if got := work("greedy", maxWork, total); got < want-10*maxWork || got > want {
+			t.Errorf("the work of %s took %s, want %s", total, got, want)
+		}
+		if got := work("greedy", maxWork, 10*maxWork); got < 20*maxWork {
+			t.Errorf("a new response of the user took %s", got)
+		}
+		if got := work("modest", maxWork, workBurst); got != workBurst {
+			t.Errorf("the work of another user took %s, want %s", got, workBurst)
+		}
+		if got := work("slow", workBurst/2, 10*workBurst); got != 10*workBurst {
+			t.Errorf("a slow client took %s", got)
+		}
+		time.Sleep(time.Duration(float64(workBurst) / workRate))
+		work("last", 1, 1)
+		if len(turns.users) > 1 {
+			t.Errorf("left behind: %v", turns.users)
+		}
+	})
+}
+
 // TestLargeResponses verifies that a user reads few large responses concurrently, and that further requests fail after
 // a timeout.
 func TestLargeResponses(t *testing.T) {

@@ -29,8 +29,9 @@ import (
 const upgradePing = 5 * time.Second
 
 // Exec runs a command in a container, or attaches to one, as the user: the call must be to the subresource exec or
-// attach of a Pod. It returns when the command or the context has ended. If the command has failed, the error is a
-// k8s.io/client-go/util/exec.CodeExitError.
+// attach of a Pod. It returns when the command or the context has ended. If the context ends while the cluster opens a
+// stream, it may return 30 s later, because the SPDY library holds the memory of the connection until it no longer
+// waits for the reply. If the command has failed, the error is a k8s.io/client-go/util/exec.CodeExitError.
 //
 // The request is a POST, for which API servers of all versions require the right to create the subresource. The
 // WebSocket client of client-go is not used: it sends a GET, for which older API servers require only the right to get
@@ -40,12 +41,12 @@ func (c *Client) Exec(ctx context.Context, call Call, options remotecommand.Stre
 	if err != nil {
 		return err
 	}
-	defer u.close()
+	defer u.end()
 	executor, err := remotecommand.NewSPDYExecutorRejectRedirects(
 		u.client.Transport, spdy.NewUpgraderForStreaming(u.upgrader), http.MethodPost, u.url,
 	)
 	if err != nil {
-		return fmt.Errorf("making a connection for streams: %w", err)
+		return fmt.Errorf("creating a connection for streams: %w", err)
 	}
 	err = executor.StreamWithContext(u.ctx, options) //nolint:contextcheck // it is derived from ctx
 	if refused := u.refused(); err != nil && refused != nil {
@@ -70,7 +71,7 @@ func (c *Client) Forward(ctx context.Context, call Call, protocol string) (https
 	request, err := http.NewRequestWithContext(u.ctx, http.MethodPost, u.url.String(), http.NoBody)
 	if err != nil {
 		u.close()
-		return nil, fmt.Errorf("making a request: %w", err)
+		return nil, fmt.Errorf("creating a request: %w", err)
 	}
 	upgrader := spdy.NewUpgraderForStreaming(u.upgrader)
 	connection, _, err := spdy.NegotiateStreaming(upgrader, u.client, request, protocol)
@@ -154,7 +155,7 @@ func (c *Client) upgrade(ctx context.Context, call Call) (*upgrade, error) {
 	})
 	if err != nil {
 		u.close()
-		return nil, fmt.Errorf("making a connection for streams: %w", err)
+		return nil, fmt.Errorf("creating a connection for streams: %w", err)
 	}
 	u.upgrader = &limitedUpgrader{SpdyRoundTripper: spdyUpgrader, conn: func() *frameConn { return u.frames }}
 	opened := &openedRoundTripper{next: &response.Transport{Next: u.upgrader, Upgrades: true}, conn: u.conn}
@@ -200,6 +201,14 @@ func (u *upgrade) dial(known *http.Transport) dialFunc {
 		}
 		u.frames = newFrameConn(u.ctx, conn) //nolint:contextcheck // it is derived from the request
 		return u.frames, nil
+	}
+}
+
+// end closes the connection, and waits until its memory can be released.
+func (u *upgrade) end() {
+	u.close()
+	if u.frames != nil {
+		u.frames.awaitCreation()
 	}
 }
 

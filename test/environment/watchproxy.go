@@ -41,6 +41,8 @@ type WatchProxy struct {
 	reviews int
 	// lag is the delay of the events of the read cache.
 	lag time.Duration
+	// mended is closed by Mend. It is nil unless the proxy hangs.
+	mended chan struct{}
 }
 
 // NewWatchProxy starts a proxy for the API server of a client configuration.
@@ -51,11 +53,11 @@ func NewWatchProxy(config *rest.Config) (*WatchProxy, error) {
 	}
 	transport, err := rest.TransportFor(rest.AnonymousClientConfig(config))
 	if err != nil {
-		return nil, fmt.Errorf("making a transport: %w", err)
+		return nil, fmt.Errorf("creating a transport: %w", err)
 	}
 	authority, err := localcluster.NewAuthority("watch-proxy")
 	if err != nil {
-		return nil, fmt.Errorf("making an authority: %w", err)
+		return nil, fmt.Errorf("creating an authority: %w", err)
 	}
 	serving, err := authority.IssueServing("127.0.0.1")
 	if err != nil {
@@ -95,8 +97,24 @@ func (p *WatchProxy) Break() { p.end(isWatchOfReadCache) }
 // Cut ends all requests, and rejects new requests until Mend is called.
 func (p *WatchProxy) Cut() { p.end(func(*http.Request) bool { return true }) }
 
+// Hang ends all requests, and does not respond to new requests until Mend is called.
+func (p *WatchProxy) Hang() {
+	p.mu.Lock()
+	p.mended = make(chan struct{})
+	p.mu.Unlock()
+	p.Cut()
+}
+
 // Mend accepts requests again.
-func (p *WatchProxy) Mend() { p.end(func(*http.Request) bool { return false }) }
+func (p *WatchProxy) Mend() {
+	p.end(func(*http.Request) bool { return false })
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.mended != nil {
+		close(p.mended)
+		p.mended = nil
+	}
+}
 
 func (p *WatchProxy) end(broken func(*http.Request) bool) {
 	p.mu.Lock()
@@ -165,11 +183,26 @@ func (p *WatchProxy) handler(next http.Handler) http.Handler {
 		ctx, cancel := context.WithCancel(r.Context())
 		defer cancel()
 		if !p.enter(r, cancel) {
+			p.hang(ctx)
 			panic(http.ErrAbortHandler)
 		}
 		defer p.leave(r)
 		next.ServeHTTP(p.delayed(w, r), r.WithContext(ctx))
 	})
+}
+
+// hang waits until Mend is called, if the proxy hangs.
+func (p *WatchProxy) hang(ctx context.Context) {
+	p.mu.Lock()
+	mended := p.mended
+	p.mu.Unlock()
+	if mended == nil {
+		return
+	}
+	select {
+	case <-mended:
+	case <-ctx.Done():
+	}
 }
 
 func (p *WatchProxy) enter(r *http.Request, cancel context.CancelFunc) bool {

@@ -17,9 +17,9 @@ import (
 func TestVerdictsAreKeptUntilAChange(t *testing.T) {
 	h := newHarness(t, 10)
 	h.expect(t, "at first", true, 1)
-	h.after(maxAge - time.Millisecond)
-	h.expect(t, "before it is old", true, 1)
-	h.after(time.Millisecond)
+	h.after(renewalAge - time.Millisecond)
+	h.expect(t, "before it is renewed", true, 1)
+	h.after(maxAge - renewalAge + time.Millisecond)
 	h.expect(t, "when it is old", true, 2)
 	h.allowed.Store(false)
 	h.scope.hasChanged()
@@ -28,6 +28,66 @@ func TestVerdictsAreKeptUntilAChange(t *testing.T) {
 	h.expect(t, "after the change has settled", false, 4)
 	h.after(time.Second)
 	h.expect(t, "a denial", false, 4)
+}
+
+// TestVerdictsAreRenewed verifies that the use of a verdict after renewalAge causes one new review, and that the caller
+// does not wait for it. A verdict that is not used is not renewed, and one whose renewal has failed ends at maxAge.
+func TestVerdictsAreRenewed(t *testing.T) {
+	h := newHarness(t, 10)
+	h.expect(t, "at first", true, 1)
+	h.after(renewalAge)
+	w := &waiting{release: make(chan bool), begun: make(chan struct{}, 10), ended: make(chan struct{}, 10)}
+	h.ask(t.Context(), w, "first", "second")
+	w.group.Wait() // both have returned before the review
+	<-w.begun
+	if got, _ := w.results.Load("second"); got != "true true" || h.reviews.Load() != 2 {
+		t.Errorf("%v after %d reviews", got, h.reviews.Load())
+	}
+	w.release <- false
+	h.lands(t)
+	h.expect(t, "after the renewal", false, 2)
+	h.after(maxAge)
+	h.ask(t.Context(), w, "late")
+	<-w.begun
+	w.release <- true
+	w.group.Wait()
+	h.after(renewalAge)
+	h.ask(t.Context(), w, "fails")
+	<-w.begun
+	h.cancelFlights()
+	<-w.ended
+	h.lands(t)
+	h.after(maxAge - renewalAge - time.Millisecond)
+	h.expect(t, "after a renewal that failed", true, 4)
+	h.lands(t)
+	h.after(time.Millisecond)
+	h.allowed.Store(false)
+	h.expect(t, "at the end", false, 5)
+}
+
+// lands waits until no review is in progress.
+func (h *harness) lands(t *testing.T) {
+	t.Helper()
+	for begun := time.Now(); ; time.Sleep(time.Millisecond) {
+		h.mu.Lock()
+		n := len(h.flights)
+		h.mu.Unlock()
+		if n == 0 {
+			return
+		}
+		if time.Since(begun) > 10*time.Second {
+			t.Fatalf("%d reviews are in progress", n)
+		}
+	}
+}
+
+// cancelFlights cancels all reviews, as reviewTimeout does.
+func (h *harness) cancelFlights() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, f := range h.flights {
+		f.cancel()
+	}
 }
 
 // TestVerdictsOfAnUnsettledChangeAreShort verifies that verdicts are valid only for a short time after a change. The

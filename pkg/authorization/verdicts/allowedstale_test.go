@@ -5,10 +5,13 @@ package verdicts
 
 import (
 	"context"
+	"errors"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/clusters"
 )
 
 // TestLastVerdicts verifies that the verdicts that were valid at the beginning of an outage are used during the outage,
@@ -110,6 +113,33 @@ func TestRolesOfLastVerdicts(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestReviewsDuringOutages verifies that a review is bounded only during an outage, only if the last verdict can be
+// used, and without counting as a failure of the cluster.
+func TestReviewsDuringOutages(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHarness(t, 10)
+		member := &fakeConnection{}
+		h.scopes[member] = h.scope
+		bound := func(allowed bool) error {
+			ctx, cancel := h.reviewContext(t.Context(), member, func() (bool, error) { return allowed, nil })
+			defer cancel()
+			time.Sleep(outageReviewTimeout)
+			synctest.Wait()
+			return context.Cause(ctx)
+		}
+		if err := bound(true); err != nil {
+			t.Errorf("a review of a cluster that responds ends: %v", err)
+		}
+		h.scope.disconnected("roles")
+		if err := bound(true); !errors.Is(err, clusters.ErrImpatient) {
+			t.Errorf("a review that is not necessary ends with %v", err)
+		}
+		if err := bound(false); err != nil {
+			t.Errorf("a necessary review ends: %v", err)
+		}
+	})
 }
 
 // viewer returns the digest of the role in the harness.

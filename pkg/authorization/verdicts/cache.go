@@ -26,6 +26,9 @@ const (
 	// maxAge bounds the use of a verdict, because a cluster may have authorizers other than RBAC whose changes cannot
 	// be watched.
 	maxAge = 10 * time.Second
+	// renewalAge is the age after which the use of a verdict causes a new review, so that a caller who reads regularly
+	// does not wait for reviews.
+	renewalAge = maxAge / 2
 	// settleTime is the time after a change for which an API server may still use the old RBAC objects. Verdicts from
 	// that time are used for unsettledAge only.
 	settleTime   = 500 * time.Millisecond
@@ -34,6 +37,8 @@ const (
 	// of these verdicts at the beginning of the outage.
 	maxOutage = 5 * time.Minute
 	lastAge   = time.Minute
+	// outageReviewTimeout bounds an access review during an outage if the last verdict can be used instead.
+	outageReviewTimeout = time.Second
 	// reviewTimeout bounds one access review, for which several requests may wait.
 	reviewTimeout = 10 * time.Second
 	// idleTime is the time for which the RBAC objects of a cluster are watched after the last question.
@@ -86,8 +91,8 @@ func (c *Cache) Stop() {
 	c.running.Wait()
 }
 
-// Roles returns the roles that bindings on the host grant a caller in the namespace, or in the whole cluster, of a
-// read.
+// Roles returns the roles that bindings on the host grant the caller in the namespace of a read or, if the read has no
+// namespace, in the whole cluster.
 type Roles func(context.Context) ([]kubevisionv1alpha1.RoleReference, error)
 
 // AllowedStale returns true if the cluster allows the caller's read. The result comes from an access review with
@@ -103,19 +108,39 @@ func (c *Cache) AllowedStale(
 	ctx context.Context, caller *clusters.Client, attributes authorizationv1.ResourceAttributes, asOf time.Time,
 	roles Roles,
 ) (bool, error) {
-	allowed, err := c.ask(ctx, caller, attributes, roles)
+	wasAllowed := func() (bool, error) {
+		now, err := granted(ctx, roles)
+		//nolint:contextcheck // the watch of a scope outlives the request
+		return c.wasAllowed(caller.Connection(), newQuestion(caller.Identity(), &attributes), now, asOf), err
+	}
+	reviewContext, cancel := c.reviewContext(ctx, caller.Connection(), wasAllowed)
+	defer cancel()
+	allowed, err := c.ask(reviewContext, caller, attributes, roles)
 	if err == nil {
 		return allowed, nil
 	}
-	if isOutage(err) {
-		now, rolesErr := granted(ctx, roles)
-		//nolint:contextcheck // the watch of a scope outlives the request
-		if c.wasAllowed(caller.Connection(), newQuestion(caller.Identity(), &attributes), now, asOf) {
+	if isOutage(err) || errors.Is(context.Cause(reviewContext), clusters.ErrImpatient) {
+		allowed, rolesErr := wasAllowed()
+		if allowed {
 			return true, nil
 		}
 		err = errors.Join(err, rolesErr)
 	}
 	return false, authorization.NewReviewFailed(err)
+}
+
+// reviewContext returns the context of an access review. During an outage, it ends after outageReviewTimeout if the
+// last verdict has allowed the read. This does not count as a failure of the cluster.
+func (c *Cache) reviewContext(
+	ctx context.Context, cluster connection, wasAllowed func() (bool, error),
+) (context.Context, context.CancelFunc) {
+	//nolint:contextcheck // the watch of a scope outlives the request
+	if _, _, ok := c.scopeOf(cluster).outage(); ok {
+		if allowed, _ := wasAllowed(); allowed {
+			return context.WithTimeoutCause(ctx, outageReviewTimeout, clusters.ErrImpatient)
+		}
+	}
+	return ctx, func() {}
 }
 
 // isOutage returns true if the cluster did not respond.
@@ -156,7 +181,8 @@ func (c *Cache) verdict(
 		allowed, _, err := review(ctx)
 		return allowed, err
 	}
-	if allowed, ok := c.entries.get(entryKey{s, q}, generation, c.clock.Now()); ok {
+	allowed, renew, ok := c.entries.get(entryKey{s, q}, generation, c.clock.Now())
+	if ok && !renew {
 		return allowed, nil
 	}
 	f := c.join(ctx, flightKey{s, q, generation}, func(ctx context.Context) (bool, error) {
@@ -171,6 +197,9 @@ func (c *Cache) verdict(
 		}
 		return allowed, err
 	})
+	if ok { // The flight never has fewer than one waiting request, so it is not cancelled.
+		return allowed, nil
+	}
 	return c.await(ctx, f)
 }
 

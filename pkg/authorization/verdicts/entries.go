@@ -92,6 +92,8 @@ type verdict struct {
 	asked      time.Time
 	// until is the time at which the verdict expires.
 	until time.Time
+	// renewed is true if a new review was requested.
+	renewed bool
 }
 
 // entries stores verdicts. When it is full, it removes the least recently used verdict of the holder with the most
@@ -126,16 +128,19 @@ func newEntries(size int) *entries {
 	return &entries{size: size, verdicts: map[entryKey]*entry{}, holders: map[string]*holder{}}
 }
 
-// get returns a valid verdict.
-func (e *entries) get(key entryKey, generation uint64, now time.Time) (allowed, ok bool) {
+// get returns a valid verdict. It returns true for renew once, after renewalAge.
+func (e *entries) get(key entryKey, generation uint64, now time.Time) (allowed, renew, ok bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	found := e.verdicts[key]
 	if found == nil || found.generation != generation || !now.Before(found.until) {
-		return false, false
+		return false, false, false
 	}
 	found.holder.entries.MoveToFront(found.place)
-	return found.allowed, true
+	if !found.renewed && now.Sub(found.asked) >= renewalAge {
+		found.renewed, renew = true, true
+	}
+	return found.allowed, renew, true
 }
 
 // last returns the last verdict, whether or not it is valid.

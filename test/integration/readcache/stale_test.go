@@ -295,6 +295,24 @@ func TestOutages(t *testing.T) {
 			t.Errorf("%d of %d answers are stale", stale, answers)
 		}
 	})
+
+	t.Run("the cluster does not respond", func(t *testing.T) {
+		r.settle(t, p, path)
+		r.proxy.Hang()
+		hung := time.Now()
+		p.becomesStale(t, path)
+		for time.Since(hung) < 12*time.Second { // longer than the normal age of a verdict and the timeout of a review
+			begun := time.Now()
+			e := p.get(t, path).Want(t, wire.OK)
+			if took := time.Since(begun); !e.Meta.Stale || took > 3*time.Second {
+				t.Errorf("meta %+v after %s", e.Meta, took)
+			}
+			time.Sleep(200 * time.Millisecond)
+		}
+		r.create(t, "default", "missed-by-the-hung-watch")
+		r.proxy.Mend()
+		p.heals(t, path, "missed-by-the-hung-watch")
+	})
 	if n := r.proxy.Lists("configmaps"); n != lists {
 		t.Errorf("%d lists were needed after watches that could be continued", n-lists)
 	}
