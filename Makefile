@@ -8,8 +8,8 @@ ARGS ?=
 TESTFLAGS ?=
 # The packages of "make test" and "make test-unit".
 PKG ?= ./...
-UNIT_PKG = $(if $(filter ./...,$(PKG)),./cmd/... ./hack/... ./pkg/... ./test/docs ./test/conformance/wire \
-	./test/integration/pages,$(PKG))
+UNIT_PKG = $(if $(filter ./...,$(PKG)),./cmd/... ./hack/... ./pkg/... ./test/docs ./test/environment \
+	./test/conformance/wire ./test/integration/pages,$(PKG))
 # The installation that "make conformance" tests: the address of its kubevision-apiserver. Without it, an installation
 # is started. CA is the file with the authority of that address, by default the authority in the installation's
 # Secret; $KUBECONFIG is that of an administrator of its cluster.
@@ -174,7 +174,7 @@ lint: ## Run the linters; ARGS=--fix applies what they can correct.
 	@hack/lint.sh $(ARGS)
 
 .PHONY: generate
-generate: ## Generate what is made from types, routes, metrics and config/: definitions, OpenAPI, clients, the chart.
+generate: ## Generate what is made from types, routes, metrics and config/: CRDs, OpenAPI, clients, the chart.
 	@hack/update-codegen.sh
 	@hack/update-clients.sh
 	@hack/update-metrics.sh

@@ -36,8 +36,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/version"
 )
 
-// minSigningKeyPeriod bounds the number of keys, because each key is kept for some hours after its successor was
-// created.
+// minSigningKeyPeriod is the shortest rotation period of signing keys. A key is kept for at least two hours after its
+// successor has begun to sign, so that a period of minutes would result in many keys.
 const minSigningKeyPeriod = 6 * time.Hour
 
 type options struct {
@@ -189,7 +189,7 @@ func (o *options) start(ctx context.Context) error {
 		GracefulShutdownTimeout:       new(20 * time.Second),
 	})
 	if err != nil {
-		return fmt.Errorf("making the manager: %w", err)
+		return fmt.Errorf("creating the manager: %w", err)
 	}
 	if err := controllers.Setup(ctx, mgr, o.controllers); err != nil {
 		return err

@@ -27,7 +27,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/removal"
 )
 
-// removalName is the name of the namespace of the Job that removes an installation, and of its binding.
+// removalName is the name of the namespace in which the Job that removes an installation runs, and of its
+// ClusterRoleBinding.
 const removalName = names.RemovalNamespace
 
 type removeOptions struct {
@@ -80,7 +81,7 @@ func (o *removeOptions) run(ctx context.Context) error {
 	config.QPS = -1 // API priority and fairness of the host limits the calls.
 	host, err := client.New(config, client.Options{})
 	if err != nil {
-		return fmt.Errorf("making a client for the host: %w", err)
+		return fmt.Errorf("creating a client for the host: %w", err)
 	}
 	r := &removal.Remover{
 		Client: host, Log: klog.Background(), Abandon: o.abandon, Timeout: o.timeout,
@@ -106,7 +107,7 @@ func takeBack(ctx context.Context, config *rest.Config, addresses addresspolicy.
 		HealthProbeBindAddress: "0", Metrics: metricsserver.Options{BindAddress: "0"},
 	})
 	if err != nil {
-		return fmt.Errorf("making the manager: %w", err)
+		return fmt.Errorf("creating the manager: %w", err)
 	}
 	if err := controllers.SetupRemoval(ctx, mgr, controllers.Options{
 		ClusterAddresses: addresses, MemberCacheBytes: clusters.DefaultMemberCacheBytes,

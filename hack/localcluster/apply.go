@@ -15,8 +15,8 @@ import (
 
 const applyTimeout = time.Minute
 
-// Apply applies a kustomize folder to the cluster with server-side apply. It retries until the definitions that it has
-// created are served.
+// Apply applies a kustomize folder to the cluster with server-side apply. It retries until the kinds of the
+// CustomResourceDefinitions that it has created are served.
 func (c *Cluster) Apply(ctx context.Context, kustomizeDir string) error {
 	ctx, cancel := context.WithTimeout(ctx, applyTimeout)
 	defer cancel()
@@ -36,7 +36,8 @@ func (c *Cluster) Apply(ctx context.Context, kustomizeDir string) error {
 	}
 }
 
-// retryable returns true for the errors of a cluster that does not serve a new definition or API service yet.
+// retryable returns true for the errors of a cluster that does not serve a new CustomResourceDefinition or APIService
+// yet.
 func retryable(err error) bool {
 	for _, answer := range []string{
 		"ensure CRDs are installed first",

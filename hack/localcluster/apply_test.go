@@ -13,7 +13,7 @@ import (
 	"k8s.io/client-go/transport"
 )
 
-// gadgets contains a definition and an object of the defined kind.
+// gadgets contains a CustomResourceDefinition and an object of the defined kind.
 const gadgets = `apiVersion: apiextensions.k8s.io/v1
 kind: CustomResourceDefinition
 metadata:

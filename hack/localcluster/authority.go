@@ -16,14 +16,14 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/certificates"
 )
 
-// certificateLifetime exceeds the lifetime of any cluster, because the authority of a cluster that is kept between runs
-// is never renewed.
+// certificateLifetime exceeds the lifetime of any cluster, because the CA of a cluster that is kept between runs is
+// never renewed.
 const certificateLifetime = 10 * 365 * 24 * time.Hour
 
 // KeyPair is a certificate with its private key, both PEM encoded.
 type KeyPair certificates.KeyPair
 
-// NewAuthority creates a self-signed certificate authority.
+// NewAuthority creates a self-signed CA.
 func NewAuthority(commonName string) (KeyPair, error) {
 	pair, err := certificates.SelfSigned(withLifetime(&x509.Certificate{
 		Subject:               pkix.Name{CommonName: commonName},

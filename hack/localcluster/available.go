@@ -48,7 +48,7 @@ func (k *KubeVision) WaitAvailable(ctx context.Context) error {
 func (k *KubeVision) askAggregator(ctx context.Context) error {
 	client, err := dynamic.NewForConfig(k.cluster.Config())
 	if err != nil {
-		return fmt.Errorf("make a client: %w", err)
+		return fmt.Errorf("create a client: %w", err)
 	}
 	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{"annotations": map[string]string{
 		askedAnnotation: time.Now().Format(time.RFC3339Nano),

@@ -26,7 +26,7 @@ type Options struct {
 	Assets string
 	// Dir is the folder of certificates, logs and data. It defaults to a temporary folder that Stop removes.
 	Dir string
-	// Keep continues with the data and the authorities of an earlier run in Dir. Without it, they are removed.
+	// Keep continues with the data and the CAs of an earlier run in Dir. Without it, they are removed.
 	Keep bool
 	// APIServerPort is the port of kube-apiserver; 0 selects a free one.
 	APIServerPort int
@@ -113,7 +113,7 @@ func (c *Cluster) prepareDir() error {
 	if c.dir == "" {
 		dir, err := os.MkdirTemp("", "kubevision-cluster-")
 		if err != nil {
-			return fmt.Errorf("make a folder for the cluster: %w", err)
+			return fmt.Errorf("create a folder for the cluster: %w", err)
 		}
 		c.dir, c.removeDir = dir, true
 	}
@@ -130,7 +130,7 @@ func (c *Cluster) prepareDir() error {
 			}
 		}
 		if err := os.MkdirAll(path, 0o700); err != nil {
-			return fmt.Errorf("make a folder for the cluster: %w", err)
+			return fmt.Errorf("create a folder for the cluster: %w", err)
 		}
 	}
 	keys := filepath.Join(c.dir, pkiDir)

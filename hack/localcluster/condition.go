@@ -33,7 +33,7 @@ func (c *Cluster) conditionCheck(
 ) (func(context.Context) error, error) {
 	client, err := dynamic.NewForConfig(c.Config())
 	if err != nil {
-		return nil, fmt.Errorf("make a client: %w", err)
+		return nil, fmt.Errorf("create a client: %w", err)
 	}
 	return func(ctx context.Context) error {
 		objects, err := listOrGet(ctx, client.Resource(resource), names)
@@ -73,7 +73,7 @@ func listOrGet(
 	return objects, nil
 }
 
-// conditionTrue returns the reason for which a condition does not hold for the object's current spec, or nil.
+// conditionTrue returns an error if a condition is not True for the object's current spec.
 func conditionTrue(object *unstructured.Unstructured, want string) error {
 	name := object.GetName()
 	if namespace := object.GetNamespace(); namespace != "" {

@@ -21,8 +21,9 @@ const (
 	controllerManagerName = "kube-controller-manager"
 )
 
-// controllers excludes the controllers that manage nodes, their volumes or load balancers. Without nodes they have no
-// effect or do harm: the pod garbage collector would delete every Pod that a test binds to a node.
+// controllers returns the value of --controllers. Without nodes, it excludes the controllers that manage nodes, their
+// volumes or load balancers. They would have no effect or do harm: the pod garbage collector would delete every Pod
+// that a test binds to a node.
 func (c *Cluster) controllers() string {
 	if c.address != "" {
 		return "*"

@@ -70,7 +70,7 @@ func (c *Cluster) certificateConfig(pair KeyPair) *rest.Config {
 func (c *Cluster) ServiceAccountConfig(ctx context.Context, namespace, name string) (*rest.Config, error) {
 	client, err := kubernetes.NewForConfig(c.Config())
 	if err != nil {
-		return nil, fmt.Errorf("make a client: %w", err)
+		return nil, fmt.Errorf("create a client: %w", err)
 	}
 	seconds := int64(tokenSeconds)
 	request := &authenticationv1.TokenRequest{Spec: authenticationv1.TokenRequestSpec{ExpirationSeconds: &seconds}}
@@ -93,11 +93,11 @@ func (c *Cluster) ServiceAccountConfig(ctx context.Context, namespace, name stri
 	return config, nil
 }
 
-// ClusterCA returns the authority of kube-apiserver's certificate and of its clients.
+// ClusterCA returns the CA that signs the serving certificate and the client certificates of kube-apiserver.
 func (c *Cluster) ClusterCA() KeyPair { return c.keys.cluster }
 
-// RequestHeaderCA returns the authority of the certificates with which the aggregation layer may impersonate users.
+// RequestHeaderCA returns the CA of the client certificates with which the aggregation layer may impersonate users.
 func (c *Cluster) RequestHeaderCA() KeyPair { return c.keys.frontProxy }
 
-// FrontProxyCert returns the certificate of the aggregation layer.
+// FrontProxyCert returns the client certificate of the aggregation layer.
 func (c *Cluster) FrontProxyCert() KeyPair { return c.keys.frontProxyClient }

@@ -94,7 +94,7 @@ func (c *Cluster) newKubeVision(ctx context.Context, options KubeVisionOptions) 
 	}
 	client, err := kubernetes.NewForConfig(c.Config())
 	if err != nil {
-		return nil, fmt.Errorf("make a client: %w", err)
+		return nil, fmt.Errorf("create a client: %w", err)
 	}
 	return &KubeVision{cluster: c, client: client, options: options, port: port}, nil
 }
@@ -127,7 +127,7 @@ func (k *KubeVision) install(ctx context.Context) error {
 	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: Namespace}}
 	if _, err := k.client.CoreV1().Namespaces().
 		Create(ctx, namespace, metav1.CreateOptions{}); err != nil && !apierrors.IsAlreadyExists(err) {
-		return fmt.Errorf("make the namespace %s: %w", Namespace, err)
+		return fmt.Errorf("create the namespace %s: %w", Namespace, err)
 	}
 	overlay := filepath.Join(k.cluster.dir, "overlay")
 	if err := writeOverlay(overlay, k.options.ConfigDir, k.port); err != nil {
@@ -233,7 +233,7 @@ func (k *KubeVision) ExportServingCertificate(ctx context.Context) error {
 		return err
 	}
 	if err := os.WriteFile(k.CAFile(), secret.Data["ca.crt"], 0o600); err != nil {
-		return fmt.Errorf("write the authority of the serving certificate: %w", err)
+		return fmt.Errorf("write the CA of the serving certificate: %w", err)
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -274,7 +274,7 @@ func (k *KubeVision) Endpoint() string { return endpoint(k.port) }
 // MetricsEndpoint returns the address of the metrics of kubevision-controller-manager.
 func (k *KubeVision) MetricsEndpoint() string { return endpoint(k.metricsPort) }
 
-// CAFile returns the file with the authority of kubevision-apiserver's certificate.
+// CAFile returns the path of the file with the CA of kubevision-apiserver's serving certificate.
 func (k *KubeVision) CAFile() string { return filepath.Join(k.cluster.dir, apiServerProgram+"-ca.crt") }
 
 // CAPEM returns the content of CAFile.

@@ -72,7 +72,8 @@ func memoryLimitOf(d *appsv1.Deployment) (MemoryLimit, bool) {
 	return limit, limit.Bytes > 0 && limit.Soft != ""
 }
 
-// confine applies the memory limit of a program's Deployment, which is in a folder of the configuration.
+// confine applies the memory limit in the Deployment of a program. folder is the folder of the Deployment in the
+// configuration.
 func (k *KubeVision) confine(p *Program, folder string) error {
 	if !k.options.ConfineMemory {
 		return nil

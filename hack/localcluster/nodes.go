@@ -24,7 +24,7 @@ const (
 	schedulerName = "kube-scheduler"
 	schedulerUser = "system:kube-scheduler"
 
-	// kubeletClientName is the name of kube-apiserver in its certificate for kubelets.
+	// kubeletClientName is the common name of kube-apiserver's client certificate for kubelets.
 	kubeletClientName = "kube-apiserver-kubelet-client"
 
 	podsDir      = "pods"
@@ -51,7 +51,7 @@ func (c *Cluster) StartNodes(ctx context.Context, count int) error {
 		"--config=" + filepath.Join(assets, "stages.yaml"),
 		"--manage-all-nodes=true",
 		"--node-ip=" + loopback,
-		// Without a port, KWOK has no server, which would run commands for any client. The kubelet replaces it.
+		// KWOK gets no port, because its server would run commands for any client. The kubelet replaces it.
 		"--node-port=0",
 	})
 	if err := kwok.Start(ctx); err != nil {
@@ -59,7 +59,7 @@ func (c *Cluster) StartNodes(ctx context.Context, count int) error {
 	}
 	client, err := kubernetes.NewForConfig(c.Config())
 	if err != nil {
-		return fmt.Errorf("make a client: %w", err)
+		return fmt.Errorf("create a client: %w", err)
 	}
 	for i := range count {
 		if err := createNode(ctx, client, "node-"+strconv.Itoa(i+1), port); err != nil {
@@ -91,7 +91,7 @@ func createNode(ctx context.Context, client kubernetes.Interface, name string, p
 		_, err = nodes.Patch(ctx, name, types.MergePatchType, []byte(endpoint), metav1.PatchOptions{}, "status")
 	}
 	if err != nil {
-		return fmt.Errorf("make the node %s: %w", name, err)
+		return fmt.Errorf("create the node %s: %w", name, err)
 	}
 	return nil
 }

@@ -21,11 +21,11 @@ const (
 type ObjectStore struct {
 	*Program
 
-	// Endpoint is the URL of the server. The certificate authority of the cluster has signed its certificate.
+	// Endpoint is the URL of the server. The CA of the cluster has signed its certificate.
 	Endpoint string
 	// Bucket is the name of the bucket. Dir is the directory with its objects.
 	Bucket, Dir string
-	// CAFile is the file with the certificate authority.
+	// CAFile is the path of the file with that CA.
 	CAFile string
 }
 
@@ -39,7 +39,7 @@ func (c *Cluster) StartObjectStore(ctx context.Context, accessKey, secretKey str
 	root, metadata := filepath.Join(c.dir, objectStoreDir), filepath.Join(c.dir, sidecarDir)
 	for _, dir := range []string{filepath.Join(root, bucket), metadata} {
 		if err := os.MkdirAll(dir, directoryMode); err != nil {
-			return nil, fmt.Errorf("make the directory of the object store: %w", err)
+			return nil, fmt.Errorf("create the directory of the object store: %w", err)
 		}
 	}
 	port, err := FreePort(ctx)

@@ -42,7 +42,7 @@ patches:
 // writeOverlay writes the kustomize folder that is applied for KubeVision.
 func writeOverlay(dir, configDir string, port int) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return fmt.Errorf("make the overlay's folder: %w", err)
+		return fmt.Errorf("create the overlay's folder: %w", err)
 	}
 	bases, err := overlayBases(dir, configDir)
 	if err != nil {

@@ -23,7 +23,7 @@ const (
 	controllerManagerUser = "system:kube-controller-manager"
 	firstServiceIP        = "10.96.0.1"
 
-	// Names of the files of the authorities.
+	// Names of the files with the CAs.
 	clusterCA    = "ca"
 	etcdCA       = "etcd-ca"
 	frontProxyCA = "front-proxy-ca"
@@ -43,8 +43,8 @@ type pki struct {
 	kubeletClient     KeyPair
 }
 
-// newPKI creates the keys of a cluster. It reuses the authorities of an earlier run in dir, so that kubeconfigs of
-// that run stay valid.
+// newPKI creates the keys of a cluster. It reuses the CAs of an earlier run in dir, so that kubeconfigs of that run
+// stay valid.
 func newPKI(dir string) (*pki, error) {
 	keys := &pki{}
 	for _, authority := range []struct {

@@ -20,12 +20,12 @@ const (
 	probeBodyLimit = 4 * 1024
 )
 
-// probe returns a check that a URL responds with 200, over a connection verified against the authority. With an empty
-// client pair the check is anonymous.
+// probe returns a check that a URL responds with 200, over a connection whose certificate the CA has signed. With an
+// empty client pair the check is anonymous.
 func probe(url string, authorityPEM []byte, client KeyPair) (func(context.Context) error, error) {
 	roots := x509.NewCertPool()
 	if !roots.AppendCertsFromPEM(authorityPEM) {
-		return nil, fmt.Errorf("probe %s: no certificate authority in its PEM text", url)
+		return nil, fmt.Errorf("probe %s: no CA certificate in the PEM text", url)
 	}
 	config := &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
 	if len(client.CertPEM) > 0 {

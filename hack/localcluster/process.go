@@ -85,7 +85,7 @@ func (p *Program) Restart(ctx context.Context) error {
 }
 
 // RestartWith restarts the program with other additional arguments. They follow all other arguments and therefore
-// override them. They apply until the next call.
+// override them. They apply until the next call of RestartWith.
 func (p *Program) RestartWith(ctx context.Context, extra ...string) error {
 	if err := p.Stop(); err != nil {
 		return err

@@ -23,7 +23,7 @@ func main() {
 func run(ctx context.Context) error {
 	document, err := apiserver.Document(ctx)
 	if err != nil {
-		return fmt.Errorf("making the document: %w", err)
+		return fmt.Errorf("generating the document: %w", err)
 	}
 	encoder := json.NewEncoder(os.Stdout)
 	encoder.SetIndent("", "  ")

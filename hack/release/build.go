@@ -17,7 +17,7 @@ import (
 // "make build" and of the Dockerfile.
 func compile(ctx context.Context, root, architecture, flags, folder string) ([]string, error) {
 	if err := os.MkdirAll(folder, 0o750); err != nil {
-		return nil, fmt.Errorf("make a folder: %w", err)
+		return nil, fmt.Errorf("create a folder: %w", err)
 	}
 	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", //nolint:gosec // flags of the caller
 		"-ldflags", "-s -w "+flags, "-o", folder+string(filepath.Separator), "./cmd/...")

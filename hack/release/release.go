@@ -75,7 +75,7 @@ func (r *release) write(ctx context.Context) error {
 		return fmt.Errorf("remove an earlier release: %w", err)
 	}
 	if err := os.MkdirAll(r.output, 0o755); err != nil { //nolint:gosec // files for everybody
-		return fmt.Errorf("make the folder of the release: %w", err)
+		return fmt.Errorf("create the folder of the release: %w", err)
 	}
 	for _, step := range []func(context.Context) error{r.writeImage, r.writeManifests, r.writeChart, r.writeChecksums} {
 		if err := step(ctx); err != nil {
@@ -92,7 +92,7 @@ func (r *release) path(name string) string { return filepath.Join(r.output, name
 func (r *release) writeImage(ctx context.Context) error {
 	scratch, err := os.MkdirTemp("", "kubevision-release-")
 	if err != nil {
-		return fmt.Errorf("make a folder: %w", err)
+		return fmt.Errorf("create a folder: %w", err)
 	}
 	defer func() { _ = os.RemoveAll(scratch) }()
 	goroot, err := toolchain(ctx)

@@ -34,7 +34,7 @@ func detach(ctx context.Context, root string, files state, wanted settings, out 
 	}
 	log, err := os.OpenFile(files.path(logFile), os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
 	if err != nil {
-		return fmt.Errorf("make the log: %w", err)
+		return fmt.Errorf("create the log: %w", err)
 	}
 	defer func() { _ = log.Close() }()
 	child, err := startDetached(ctx, root, wanted, log)

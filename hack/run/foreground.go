@@ -260,7 +260,7 @@ func checkPorts(ctx context.Context, wanted settings) error {
 func build(ctx context.Context, root string, files state, steps *progress) (string, error) {
 	bin := files.path(binDir)
 	if err := os.MkdirAll(bin, 0o700); err != nil {
-		return "", fmt.Errorf("make the folder of the programs: %w", err)
+		return "", fmt.Errorf("create the folder of the programs: %w", err)
 	}
 	if programs := os.Getenv(programsVariable); programs != "" {
 		return programs, nil

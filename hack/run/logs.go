@@ -21,7 +21,7 @@ import (
 )
 
 const (
-	// logInterval is the time between two lines of each container of the samples, and firstInterval that between two
+	// logInterval is the time between two lines of each container of the samples. firstInterval is the time between two
 	// searches for containers without a line. kubectl may ask for a log as soon as the Pod is Running.
 	logInterval   = 10 * firstInterval
 	firstInterval = 100 * time.Millisecond
@@ -33,7 +33,7 @@ const (
 func writeLogs(ctx context.Context, cluster *localcluster.Cluster) (stop func(), err error) {
 	client, err := kubernetes.NewForConfig(cluster.Config())
 	if err != nil {
-		return nil, fmt.Errorf("make a client: %w", err)
+		return nil, fmt.Errorf("create a client: %w", err)
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	var writer sync.WaitGroup
@@ -92,7 +92,7 @@ func message(container string, round int) string {
 // appendLine appends a line to a log in the format of a container runtime, and rotates the log.
 func appendLine(path, line string) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return fmt.Errorf("make the directory of a Pod: %w", err)
+		return fmt.Errorf("create the directory of a Pod: %w", err)
 	}
 	if info, err := os.Stat(path); err == nil && info.Size() > maxLogBytes {
 		if err := os.Rename(path, path+".1"); err != nil && !errors.Is(err, fs.ErrNotExist) {

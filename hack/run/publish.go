@@ -44,7 +44,7 @@ func publish(ctx context.Context, files state, cluster *localcluster.Cluster, vi
 	}
 	client, err := kubernetes.NewForConfig(cluster.Config())
 	if err != nil {
-		return fmt.Errorf("make a client: %w", err)
+		return fmt.Errorf("create a client: %w", err)
 	}
 	if !files.kept() {
 		if err := awaitAdminPassword(ctx, client); err != nil {
@@ -95,7 +95,7 @@ func createAlicePassword(ctx context.Context, client kubernetes.Interface) error
 	}
 	if _, err := client.CoreV1().Secrets(localcluster.Namespace).
 		Create(ctx, secret, metav1.CreateOptions{}); err != nil {
-		return fmt.Errorf("make the Secret %s: %w", alicePasswordSecret, err)
+		return fmt.Errorf("create the Secret %s: %w", alicePasswordSecret, err)
 	}
 	return nil
 }

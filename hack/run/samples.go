@@ -45,7 +45,7 @@ func applySamples(
 	}
 	client, err := kubernetes.NewForConfig(cluster.Config())
 	if err != nil {
-		return fmt.Errorf("make a client: %w", err)
+		return fmt.Errorf("create a client: %w", err)
 	}
 	return waitForPods(ctx, client, wanted.nodes > 0)
 }

@@ -38,7 +38,7 @@ type state struct{ dir string }
 
 func openState(dir string) (state, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return state{}, fmt.Errorf("make the state folder: %w", err)
+		return state{}, fmt.Errorf("create the state folder: %w", err)
 	}
 	return state{dir: dir}, nil
 }

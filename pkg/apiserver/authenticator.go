@@ -42,7 +42,7 @@ type requestAuthenticator struct {
 // request-header CA and has an allowed name.
 func newFrontProxy(c *authenticatorfactory.RequestHeaderConfig) (authenticator.Request, error) {
 	if c == nil || c.CAContentProvider == nil {
-		return nil, errors.New("no request-header CA is configured: kube-apiserver cannot be authenticated")
+		return nil, errors.New("no request-header CA is configured, so kube-apiserver cannot be authenticated")
 	}
 	return group.NewAuthenticatedGroupAdder(
 		headerrequest.NewDynamicVerifyOptionsSecure(c.CAContentProvider.VerifyOptions,
@@ -83,10 +83,10 @@ func (a *requestAuthenticator) authenticate(r *http.Request) (*authenticator.Res
 	if err != nil {
 		klog.FromContext(r.Context()).V(2).Info("Client certificate refused", "reason", err.Error())
 	}
-	if err == nil && ok && !routes.Anonymous(response.User) {
+	if err == nil && ok && !routes.IsAnonymous(response.User) {
 		return response, true, nil
 	}
-	if path, ok := routes.BelowRoot(r.URL.Path); ok && a.table.Public(r.Method, path) {
+	if path, ok := routes.BelowRoot(r.URL.Path); ok && a.table.IsPublic(r.Method, path) {
 		return &authenticator.Response{User: &user.DefaultInfo{Name: user.Anonymous,
 			Groups: []string{user.AllUnauthenticated}}}, true, nil
 	}

@@ -46,7 +46,7 @@ func newHostCredential(config *rest.Config) (*hostCredential, error) {
 	own.Timeout = credentialTimeout
 	client, err := rest.HTTPClientFor(own)
 	if err != nil {
-		return nil, fmt.Errorf("making a client: %w", err)
+		return nil, fmt.Errorf("creating a client: %w", err)
 	}
 	base, _, err := rest.DefaultServerUrlFor(own)
 	if err != nil {
@@ -64,7 +64,7 @@ func (h *hostCredential) run(ctx context.Context) {
 func (h *hostCredential) ask(ctx context.Context) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, h.target.String(), http.NoBody)
 	if err != nil {
-		klog.FromContext(ctx).Error(err, "Asking the host")
+		klog.FromContext(ctx).Error(err, "Failed to create a request to the host")
 		return
 	}
 	if response, err := h.client.Do(request); err == nil {

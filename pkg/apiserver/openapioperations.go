@@ -46,7 +46,7 @@ func describeOperations(document *spec3.OpenAPI, table *routes.Table) {
 		describeBody(operation, r)
 		describeValues(slices.Concat(path.Parameters, operation.Parameters), r.Types)
 		operation.SecurityRequirement = []map[string][]string{{bearerScheme: {}}, {headerScheme: {}}}
-		if table.Public(r.Method, r.Path) {
+		if table.IsPublic(r.Method, r.Path) {
 			// An empty requirement makes authentication optional.
 			operation.SecurityRequirement = []map[string][]string{{}}
 		}

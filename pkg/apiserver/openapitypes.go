@@ -23,8 +23,8 @@ const (
 	schemaPrefix = "#/components/schemas/"
 )
 
-// definitions returns the generated definitions, and those that the generator omits because it describes only structs
-// that are referenced by others.
+// definitions returns the generated OpenAPI definitions, and the definitions that the generator omits because it
+// describes only structs that are referenced by others.
 func definitions(ref common.ReferenceCallback) map[string]common.OpenAPIDefinition {
 	out := openapi.GetOpenAPIDefinitions(ref)
 	describeCodes(out, ref)

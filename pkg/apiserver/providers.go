@@ -111,7 +111,7 @@ func (c *ExtraConfig) routes(
 ) (*routes.Table, *authentication.Tokens, error) {
 	kube, err := kubernetes.NewForConfig(s.config)
 	if err != nil {
-		return nil, nil, fmt.Errorf("making a client: %w", err)
+		return nil, nil, fmt.Errorf("creating a client: %w", err)
 	}
 	hasher, err := password.NewHasher(ctx, c.PasswordHashes)
 	if err != nil {

@@ -53,7 +53,7 @@ type ExtraConfig struct {
 	PasswordHashes int
 	// BodyBytesInFlight bounds the bytes of request bodies in memory.
 	BodyBytesInFlight int64
-	// ResponseBytesInFlight bounds the bytes of responses of clusters in memory.
+	// ResponseBytesInFlight bounds the bytes in memory of the responses that clusters send.
 	ResponseBytesInFlight int64
 	// ReadCacheBytes bounds the memory of the read cache. Zero disables the cache.
 	ReadCacheBytes int64
@@ -218,12 +218,12 @@ type Server struct {
 	tracer           tracing.TracerProvider
 }
 
-// New makes the server.
+// New returns the server.
 func (c CompletedConfig) New() (*Server, error) {
 	s, err := c.generic.New("kubevision-apiserver", genericapiserver.NewEmptyDelegate())
 	if err != nil {
 		c.state.stop()
-		return nil, fmt.Errorf("making the generic API server: %w", err)
+		return nil, fmt.Errorf("creating the generic API server: %w", err)
 	}
 	if err := install(s, c.codecs, c.table); err != nil {
 		c.state.stop()
@@ -269,6 +269,6 @@ func (s *Server) flushTraces(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopPatience)
 	defer cancel()
 	if err := s.tracer.Shutdown(ctx); err != nil {
-		klog.FromContext(ctx).Error(err, "Sending the last spans")
+		klog.FromContext(ctx).Error(err, "Failed to send the last spans")
 	}
 }

@@ -67,7 +67,7 @@ type state struct {
 	sessions *sessionindex.Index
 	// policy restricts the addresses that may be dialed.
 	policy addresspolicy.Policy
-	// memory bounds the memory of responses of clusters.
+	// memory bounds the memory of the responses that clusters send.
 	memory *budget.Budget
 	// connections holds the connections to the clusters.
 	connections *clusters.Connections
@@ -108,7 +108,7 @@ func newState(ctx context.Context, config *rest.Config, c *ExtraConfig) (*state,
 	}
 	live, err := client.New(config, client.Options{Scheme: scheme})
 	if err != nil {
-		return nil, fmt.Errorf("making a client: %w", err)
+		return nil, fmt.Errorf("creating a client: %w", err)
 	}
 	templates, err := labels.Parse(names.TemplateLabel)
 	if err != nil {
@@ -128,18 +128,18 @@ func newState(ctx context.Context, config *rest.Config, c *ExtraConfig) (*state,
 		},
 	})
 	if err != nil {
-		return nil, fmt.Errorf("making a cache: %w", err)
+		return nil, fmt.Errorf("creating a cache: %w", err)
 	}
 	secrets, err := cache.New(config, cache.Options{
 		Scheme: scheme, DefaultTransform: cache.TransformStripManagedFields(),
 		DefaultNamespaces: map[string]cache.Config{names.Namespace: {}},
 	})
 	if err != nil {
-		return nil, fmt.Errorf("making a cache of secrets' metadata: %w", err)
+		return nil, fmt.Errorf("creating a cache of secrets' metadata: %w", err)
 	}
 	kube, err := kubernetes.NewForConfig(config)
 	if err != nil {
-		return nil, fmt.Errorf("making a client for events: %w", err)
+		return nil, fmt.Errorf("creating a client for events: %w", err)
 	}
 	s := &state{config: config, credential: credential, cache: cached, secrets: secrets, client: live,
 		keys: token.NewKeySet(clock.RealClock{}), sessions: &sessionindex.Index{},

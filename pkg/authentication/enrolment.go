@@ -57,7 +57,7 @@ func (s *SecondFactors) Setup(ctx context.Context, p *Principal, pass string, fr
 	}
 	made, err := totp.Enrol(p.User.Name)
 	if err != nil {
-		return nil, fmt.Errorf("making a second factor: %w", err)
+		return nil, fmt.Errorf("creating a second factor: %w", err)
 	}
 	codes, hashes, err := recoverycode.New(string(p.User.UID))
 	if err != nil {

@@ -53,7 +53,7 @@ func (*credentialsError) Unwrap() error { return ErrInvalidCredentials }
 
 // normalizeUserName converts the input of a login to the name of a user. Names of users are lower case, and phones
 // capitalize the first letter of a field. The profile UsernameCaseMapped (RFC 8265) maps case, width and Unicode forms.
-// Input that the profile rejects matches no user. Mail addresses are not accepted, because several users may have the
+// Input that the profile rejects matches no user. Email addresses are not accepted, because several users may have the
 // same address.
 func normalizeUserName(given string) string {
 	name, err := precis.UsernameCaseMapped.String(given)

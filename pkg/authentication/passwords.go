@@ -147,7 +147,7 @@ func (s *Passwords) upgrade(ctx context.Context, u *kubevisionv1alpha1.KubeVisio
 		})
 	}
 	if err != nil {
-		klog.FromContext(ctx).Error(err, "Upgrading the hash of a password", "user", u.Name)
+		klog.FromContext(ctx).Error(err, "Failed to upgrade the hash of a password", "user", u.Name)
 	}
 }
 

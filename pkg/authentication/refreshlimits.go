@@ -22,8 +22,8 @@ const (
 	rateInterval = time.Second
 	// inventedBurst is the burst of forged refresh tokens of one address.
 	inventedBurst = 60
-	// shownBurst is the burst of renewals of a session, and of responses to a challenge. Each attempt calls the API
-	// server.
+	// shownBurst is the burst of renewals for one session, and of responses to one challenge. Each attempt calls the
+	// API server.
 	shownBurst = 60
 )
 

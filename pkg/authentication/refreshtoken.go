@@ -36,7 +36,7 @@ type refreshToken struct {
 	mac []byte
 }
 
-// newRefreshToken makes a random token for a session.
+// newRefreshToken returns a random token for a session.
 func newRefreshToken(session string) (refreshToken, error) {
 	secret := make([]byte, secretBytes)
 	if _, err := rand.Read(secret); err != nil {

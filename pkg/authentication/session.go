@@ -98,7 +98,7 @@ func (m *SessionManager) start(
 func (m *SessionManager) newName() (string, error) {
 	id, err := ulid.New(ulid.Timestamp(m.Clock.Now()), rand.Reader)
 	if err != nil {
-		return "", fmt.Errorf("making a session id: %w", err)
+		return "", fmt.Errorf("creating a session id: %w", err)
 	}
 	return strings.ToLower(id.String()), nil
 }
@@ -159,7 +159,7 @@ func (m *SessionManager) create(
 	for _, s := range m.Index.Excess(u.UID, 1, m.Limits) {
 		group.Go(func() {
 			if err := sessionindex.End(ctx, m.Client, m.Audit, s); err != nil {
-				klog.FromContext(ctx).Error(err, "Making room for a session", "user", u.Name)
+				klog.FromContext(ctx).Error(err, "Failed to end old sessions of a user", "user", u.Name)
 			}
 		})
 	}

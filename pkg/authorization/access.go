@@ -25,8 +25,8 @@ const ClusterParameter = "cluster"
 
 // Verdicts caches the results of access reviews.
 type Verdicts interface {
-	// Reviewed returns the result of a review of a user on a cluster. The result may be some seconds old if no RBAC
-	// object of the cluster has changed since.
+	// Reviewed returns the result of review, which requests an access review for a user on a cluster. The result may be
+	// some seconds old if no RBAC object of the cluster has changed since.
 	Reviewed(
 		ctx context.Context, cluster *clusters.Connection, u user.Info, attributes authorizationv1.ResourceAttributes,
 		review func(context.Context) (bool, error),
@@ -106,7 +106,7 @@ func (r *Reviewer) CheckUse(ctx context.Context, u user.Info, cluster string) er
 	return used(cluster)(r.MayUseCluster(ctx, u, cluster))
 }
 
-// used returns a function that converts the result of a review of the verb use to an error.
+// used returns a function that converts the result of an access review for the verb use to an error.
 func used(cluster string) func(allowed bool, err error) error {
 	return func(allowed bool, err error) error {
 		if err != nil {

@@ -66,7 +66,7 @@ func newCollector(
 	return c
 }
 
-// collect adds all names in the subjects of a binding of the role. If they exceed the budget, it adds none and returns
+// collect adds all names in the subjects of a binding to a role. If they exceed the budget, it adds none and returns
 // false.
 func (c *collector) collect(role string, subjects []kubevisionv1alpha1.Subject) bool {
 	c.undo = c.undo[:0]

@@ -80,10 +80,10 @@ func ClusterRoles(ref kubevisionv1alpha1.RoleReference) []string {
 	return []string{ClusterRole(ref), WholeClusterRole(ref), NamespaceRole(ref, true)}
 }
 
-// Protected returns true if a namespace is protected: KubeVision's own, the namespace of its removal, the namespaces of
-// Kubernetes except default, and namespaces with ProtectedLabel. kube-node-lease is protected because its Leases
+// IsProtected returns true if a namespace is protected: KubeVision's own, the namespace of its removal, the namespaces
+// of Kubernetes except default, and namespaces with ProtectedLabel. kube-node-lease is protected because its Leases
 // determine which nodes are healthy.
-func Protected(name string, namespaceLabels map[string]string) bool {
+func IsProtected(name string, namespaceLabels map[string]string) bool {
 	switch name {
 	case names.Namespace, names.RemovalNamespace,
 		metav1.NamespaceSystem, metav1.NamespacePublic, corev1.NamespaceNodeLease:

@@ -30,7 +30,7 @@ func TestProtected(t *testing.T) {
 		"labelled with another value": {"shop", map[string]string{names.ProtectedLabel: "yes"}, true},
 		"labelled false":              {"shop", map[string]string{names.ProtectedLabel: "false"}, false},
 	} {
-		if got := Protected(tc.name, tc.labels); got != tc.want {
+		if got := IsProtected(tc.name, tc.labels); got != tc.want {
 			t.Errorf("%s: %v, want %v", name, got, tc.want)
 		}
 	}

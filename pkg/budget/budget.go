@@ -15,8 +15,8 @@ import (
 var ErrExceeded = errors.New("too many bytes are in use")
 
 var (
-	errShare = fmt.Errorf("%w: the user has reached the share of one user", ErrExceeded)
-	errLimit = fmt.Errorf("%w: the request has reached the limit of one request", ErrExceeded)
+	errShare = fmt.Errorf("%w: the requests of the user would exceed the share of one user", ErrExceeded)
+	errLimit = fmt.Errorf("%w: the request would exceed the limit for one request", ErrExceeded)
 )
 
 // Budget is a number of bytes that holders share. It refuses bytes if the holder would then have more bytes than were
@@ -53,8 +53,8 @@ func (b *Budget) Used() int64 {
 	return b.used
 }
 
-// Account opens an account of a holder for one request, which may take at most limit bytes. Zero means no limit for the
-// request. The caller must close it. A nil budget returns nil accounts.
+// Account opens an account of a holder for one request. The account may hold at most limit bytes, or any number if
+// limit is zero. The caller must close it. A nil budget returns nil accounts.
 func (b *Budget) Account(holder string, limit int64) *Account {
 	if b == nil {
 		return nil

@@ -11,7 +11,8 @@ type Quarters int64
 // Buffered is the cost of a byte that is read into a buffer that grows by a quarter at a time.
 const Buffered Quarters = 5
 
-// Reader returns a reader that takes the bytes that it reads from an account. A nil account does not change the reader.
+// Reader returns a reader that charges an account for each byte that it reads, at the cost each. With a nil account, it
+// returns from.
 func Reader(from io.ReadCloser, a *Account, each Quarters) io.ReadCloser {
 	if a == nil {
 		return from
@@ -25,7 +26,7 @@ type reader struct {
 	each    Quarters
 }
 
-// Read returns ErrExceeded if the bytes may not be held.
+// Read reads bytes and charges the account for them. It returns ErrExceeded if the account refuses them.
 func (r *reader) Read(p []byte) (int, error) {
 	n, err := r.ReadCloser.Read(p)
 	if taken := r.account.Take((int64(n)*int64(r.each) + 3) / 4); taken != nil {

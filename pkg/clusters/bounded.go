@@ -45,7 +45,7 @@ type boundedRoundTripper struct {
 	bytes   int64
 }
 
-// RoundTrip sends a request with a deadline.
+// RoundTrip sends the request with a deadline, and returns a response whose body is bounded.
 func (b *boundedRoundTripper) RoundTrip(r *http.Request) (*http.Response, error) {
 	cancel := context.CancelFunc(func() {})
 	if !isEndless(r) {

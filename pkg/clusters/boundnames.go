@@ -17,8 +17,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/bindings"
 )
 
-// BoundNames holds the users and groups in the subjects of role bindings, which are the only ones that KubeVision
-// impersonates. It reads the bindings again only after a binding or a user has changed.
+// BoundNames holds the users and groups in the subjects of role bindings. KubeVision impersonates no others. It reads
+// the bindings again only after a binding or a user has changed.
 type BoundNames struct {
 	reader  client.Reader
 	changes atomic.Int64

@@ -33,7 +33,7 @@ func newBreaker(c clock.PassiveClock, pause time.Duration, next http.RoundTrippe
 	return &breaker{next: next, circuit: &circuitbreaker.Breaker{Clock: c, MaxPause: pause}}
 }
 
-// RoundTrip returns ErrNotConnected while the breaker is open.
+// RoundTrip sends the request, unless the breaker is open. All its errors wrap ErrNotConnected.
 func (b *breaker) RoundTrip(r *http.Request) (*http.Response, error) {
 	leave, err := b.circuit.Enter()
 	if err != nil {

@@ -85,7 +85,7 @@ func newSenders(c *Connection, user string, identity transport.ImpersonationConf
 func newRESTClient(config *rest.Config, by *http.Client) (rest.Interface, error) {
 	client, err := rest.UnversionedRESTClientForConfigAndClient(config, by)
 	if err != nil {
-		return nil, fmt.Errorf("making a client for the cluster: %w", err)
+		return nil, fmt.Errorf("creating a client for the cluster: %w", err)
 	}
 	return client, nil
 }
@@ -135,7 +135,7 @@ func (c *Client) objects() (client.Client, error) {
 	}
 	made, err := client.New(c.config, client.Options{Scheme: scheme, Mapper: mapper, HTTPClient: s.http})
 	if err != nil {
-		return nil, fmt.Errorf("making a client for the host: %w", err)
+		return nil, fmt.Errorf("creating a client for the host: %w", err)
 	}
 	return made, nil
 }

@@ -91,7 +91,7 @@ type Options struct {
 func NewConnections(ctx context.Context, o Options) (*Connections, error) {
 	kube, err := kubernetes.NewForConfig(o.Config)
 	if err != nil {
-		return nil, fmt.Errorf("making a client for the host: %w", err)
+		return nil, fmt.Errorf("creating a client for the host: %w", err)
 	}
 	host, err := connect(o, kube.CoreV1())
 	if err != nil {
@@ -233,7 +233,7 @@ func connect(o Options, accounts corev1client.ServiceAccountsGetter) (*Connectio
 	})
 	base, err := rest.TransportFor(anonymous)
 	if err != nil {
-		return nil, fmt.Errorf("making a transport: %w", err)
+		return nil, fmt.Errorf("creating a transport: %w", err)
 	}
 	safe, tokens := &response.Transport{Next: base}, newTokenSource(accounts)
 	ofUsers := newBreaker(clock.RealClock{}, maxHostPause, safe)
@@ -281,7 +281,7 @@ func newConnection(
 	robot := &http.Client{Transport: tags, Timeout: callTimeout, CheckRedirect: refuseRedirect}
 	discoveryClient, err := discovery.NewDiscoveryClientForConfigAndClient(anonymous, robot)
 	if err != nil {
-		return nil, fmt.Errorf("making a discovery client: %w", err)
+		return nil, fmt.Errorf("creating a discovery client: %w", err)
 	}
 	closed, closer := context.WithCancel(context.Background())
 	account := func() *budget.Account { return memory.Account("discovery of "+anonymous.Host, 0) }

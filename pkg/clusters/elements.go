@@ -11,7 +11,7 @@ import (
 
 const (
 	// costOfStruct is the approximate memory of a list element in a discovery document. costOfString is the memory of a
-	// string in a list, and costOfField the memory of a field or a map entry.
+	// string in a list. costOfField is the memory of a field or a map entry.
 	costOfStruct = 512
 	costOfString = 32
 	costOfField  = 64

@@ -38,10 +38,10 @@ func newEntityTags(next http.RoundTripper) *entityTags {
 	return &entityTags{next: next, noted: map[string]string{}}
 }
 
-// discoveryPaths returns the paths of the documents.
+// discoveryPaths returns the paths of the discovery documents.
 func discoveryPaths() []string { return []string{"/api", "/apis"} }
 
-// RoundTrip records the entity tag of a document that is sent in full.
+// RoundTrip sends the request, and records the entity tag of a discovery document that is sent in full.
 func (t *entityTags) RoundTrip(r *http.Request) (*http.Response, error) {
 	response, err := t.next.RoundTrip(r)
 	if err != nil || response.StatusCode != http.StatusOK {

@@ -70,7 +70,7 @@ type frameConn struct {
 	total  int
 	// delivered receives a value when the total decreases.
 	delivered chan struct{}
-	// hasStatus is true if a part of the result of the command has arrived.
+	// hasStatus is true if a part of the command's result has arrived.
 	hasStatus bool
 	// failure is the error for a frame that exceeds a bound. streams is the connection that is then closed.
 	failure error
@@ -245,7 +245,7 @@ func (c *frameConn) endStreams() {
 	}
 }
 
-// noteStatus records that n bytes of the result of a command have arrived.
+// noteStatus records that n bytes of the command's result have arrived.
 func (c *frameConn) noteStatus(n int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -25,7 +25,7 @@ func newLimited(places int, next http.RoundTripper) *inFlightRoundTripper {
 	return &inFlightRoundTripper{next: next, places: make(chan struct{}, places)}
 }
 
-// RoundTrip returns ErrNotConnected if too many requests are in flight.
+// RoundTrip sends the request. It returns ErrNotConnected if too many requests are in flight.
 func (l *inFlightRoundTripper) RoundTrip(r *http.Request) (*http.Response, error) {
 	select {
 	case l.places <- struct{}{}:

@@ -86,7 +86,7 @@ type list struct {
 	cost, read int64
 }
 
-// enterList waits until the queue admits the list.
+// enterList waits until the queue admits a list. It returns nil for other requests.
 func (p *pacedRoundTripper) enterList(r *http.Request) (*list, error) {
 	if p.lists == nil || isWatch(r) || !isList(r.Context()) {
 		return nil, nil //nolint:nilnil // a nil list is another call

@@ -78,7 +78,7 @@ func (m *Member) prepare(full *rest.Config) error {
 	}
 	authenticated, err := rest.HTTPWrappersForConfig(&rest.Config{BearerToken: full.BearerToken}, guarded(registered))
 	if err != nil {
-		return fmt.Errorf("making a transport: %w", err)
+		return fmt.Errorf("creating a transport: %w", err)
 	}
 	m.Registered = &http.Client{Transport: authenticated, CheckRedirect: refuseRedirect}
 	return nil
@@ -88,7 +88,7 @@ func (m *Member) prepare(full *rest.Config) error {
 func (m *Member) transport(config *rest.Config) (http.RoundTripper, *http.Transport, error) {
 	tlsConfig, err := rest.TLSConfigFor(config)
 	if err != nil {
-		return nil, nil, fmt.Errorf("making a TLS configuration: %w", err)
+		return nil, nil, fmt.Errorf("creating a TLS configuration: %w", err)
 	}
 	http2 := windows()
 	t := &http.Transport{

@@ -43,7 +43,7 @@ type Revision struct {
 }
 
 // replaces returns true if a connection with this revision must replace a connection with the old revision. It compares
-// resource versions, because a delayed watch may show an older version than the one that was read.
+// resource versions, because a delayed watch may show an older version than a read.
 func (r Revision) replaces(old Revision) bool {
 	same := Revision{Cluster: r.Cluster, Secret: r.Secret, Version: old.Version, Key: r.Key} == old
 	if !same {
@@ -67,7 +67,7 @@ func RevisionOf(c *kubevisionv1alpha1.KubeVisionCluster, secret metav1.Object) R
 // CheckReference returns an error if a cluster references one of KubeVision's own Secrets, which must never be read as
 // a kubeconfig.
 func CheckReference(c *kubevisionv1alpha1.KubeVisionCluster) error {
-	if name := c.Spec.KubeconfigSecretRef.Name; names.OwnSecret(name) {
+	if name := c.Spec.KubeconfigSecretRef.Name; names.IsOwnSecret(name) {
 		return fmt.Errorf("secret %s is reserved for KubeVision; create another one for the kubeconfig", name)
 	}
 	return nil
@@ -211,7 +211,7 @@ func (m *members) connect(
 	}
 	accounts, err := corev1client.NewForConfigAndClient(member.Config, member.Registered)
 	if err != nil {
-		return nil, fmt.Errorf("making a client: %w", err)
+		return nil, fmt.Errorf("creating a client: %w", err)
 	}
 	tokens := newTokenSource(accounts)
 	authenticate := authenticated(tokens)

@@ -55,7 +55,8 @@ type meter struct {
 	share    *share
 }
 
-// RoundTrip sends a request.
+// RoundTrip sends the request, and charges the objects in the response to the member. It returns errKept if the
+// connection of the member is being closed.
 func (m *meter) RoundTrip(r *http.Request) (*http.Response, error) {
 	if m.share.isOver() {
 		return nil, errKept

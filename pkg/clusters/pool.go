@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// growthPart is the divisor of the size of a Pool that gives the share for changes. If changes exceed this share, the
-// objects of the member with the most changes are read again.
+// growthPart determines the share of a Pool that changes may use: the size of the Pool divided by growthPart. If
+// changes exceed this share, the objects of the member with the most changes are read again.
 const growthPart = 4
 
 // releaseTimeout bounds the wait for the memory of ended members.
@@ -160,7 +160,8 @@ func (s *share) isOver() bool {
 	return s.over
 }
 
-// stop ends the wait of a member whose connections are being closed.
+// stop ends the calls of spend that wait for memory, because the connections of the member are being closed. Later
+// calls charge nothing.
 func (s *share) stop() {
 	s.pool.mu.Lock()
 	defer s.pool.mu.Unlock()

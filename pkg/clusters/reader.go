@@ -48,8 +48,8 @@ type Reader struct {
 }
 
 // Reader returns the access of the read cache. It returns ErrNoReader if the registration disables the cache or the
-// cluster has no such account, and ErrNotConnected if the cluster does not respond. Only the first token requires a
-// request to the cluster.
+// cluster has no such account, and ErrNotConnected if the cluster does not respond. Tokens are cached, so only the
+// first one and renewals need a request to the cluster.
 func (c *Connection) Reader(ctx context.Context) (*Reader, error) {
 	if c.reader == nil || c.reader.disabled.Load() {
 		return nil, fmt.Errorf("%w: spec.readCache is %s", ErrNoReader, kubevisionv1alpha1.ReadCacheDisabled)
@@ -188,7 +188,7 @@ type readOnly struct {
 	cached bool
 }
 
-// RoundTrip sends a list, a watch or a get of a resource.
+// RoundTrip sends the request, unless checkReadOnly rejects it.
 func (o *readOnly) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err := checkReadOnly(r); err != nil {
 		return nil, stepup.Refuse(r, err)

@@ -5,7 +5,7 @@ package clusters
 
 const (
 	// costOfObject is the approximate memory of a named object in a cache. costOfElement is the memory of a list
-	// element in the object, and costOfMember the memory of a map entry or a field.
+	// element in the object. costOfMember is the memory of a map entry or a field.
 	costOfObject  = 512
 	costOfElement = 128
 	costOfMember  = 48

@@ -15,7 +15,7 @@ func (c *Client) Prove(ctx context.Context, call Call) error {
 		Method: call.Method, Group: call.Resource.Group, Resource: call.Resource.GroupVersionResource.Resource,
 		Subresource: call.Subresource, Namespace: call.Namespace, Body: call.Body,
 	}
-	if !request.Sensitive() {
+	if !request.IsSensitive() {
 		return nil
 	}
 	return stepup.Require(ctx)

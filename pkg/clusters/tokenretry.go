@@ -57,7 +57,8 @@ var _ utilnet.RoundTripperWrapper = &secondTry{}
 // WrappedRoundTripper implements utilnet.RoundTripperWrapper.
 func (s *secondTry) WrappedRoundTripper() http.RoundTripper { return s.next }
 
-// RoundTrip sends the request.
+// RoundTrip sends the request. If the cluster rejects its token and the request is repeatable, it sends the request
+// again.
 func (s *secondTry) RoundTrip(r *http.Request) (*http.Response, error) {
 	answer, err := s.next.RoundTrip(r)
 	if err != nil || answer.StatusCode != http.StatusUnauthorized || !isRepeatable(r) || r.Context().Err() != nil {

@@ -42,7 +42,7 @@ type tokenSource struct {
 	account string
 }
 
-// newTokenSource returns a source of tokens of the ServiceAccount that may only impersonate.
+// newTokenSource returns a source of tokens for the ServiceAccount names.Impersonator.
 func newTokenSource(accounts corev1client.ServiceAccountsGetter) *tokenSource {
 	return &tokenSource{accounts: accounts, account: names.Impersonator}
 }

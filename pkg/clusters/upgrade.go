@@ -46,7 +46,7 @@ func (c *Client) Exec(ctx context.Context, call Call, options remotecommand.Stre
 		u.client.Transport, spdy.NewUpgraderForStreaming(u.upgrader), http.MethodPost, u.url,
 	)
 	if err != nil {
-		return fmt.Errorf("making a connection for streams: %w", err)
+		return fmt.Errorf("creating a connection for streams: %w", err)
 	}
 	err = executor.StreamWithContext(u.ctx, options) //nolint:contextcheck // it is derived from ctx
 	if refused := u.refused(); err != nil && refused != nil {
@@ -71,7 +71,7 @@ func (c *Client) Forward(ctx context.Context, call Call, protocol string) (https
 	request, err := http.NewRequestWithContext(u.ctx, http.MethodPost, u.url.String(), http.NoBody)
 	if err != nil {
 		u.close()
-		return nil, fmt.Errorf("making a request: %w", err)
+		return nil, fmt.Errorf("creating a request: %w", err)
 	}
 	upgrader := spdy.NewUpgraderForStreaming(u.upgrader)
 	connection, _, err := spdy.NegotiateStreaming(upgrader, u.client, request, protocol)
@@ -155,7 +155,7 @@ func (c *Client) upgrade(ctx context.Context, call Call) (*upgrade, error) {
 	})
 	if err != nil {
 		u.close()
-		return nil, fmt.Errorf("making a connection for streams: %w", err)
+		return nil, fmt.Errorf("creating a connection for streams: %w", err)
 	}
 	u.upgrader = &limitedUpgrader{SpdyRoundTripper: spdyUpgrader, conn: func() *frameConn { return u.frames }}
 	opened := &openedRoundTripper{next: &response.Transport{Next: u.upgrader, Upgrades: true}, conn: u.conn}

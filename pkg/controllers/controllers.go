@@ -83,7 +83,7 @@ func newRoleCache(mgr ctrl.Manager) (cache.Cache, error) {
 		DefaultTransform: apply.TrimMetadata(),
 	})
 	if err != nil {
-		return nil, fmt.Errorf("making a cache of roles: %w", err)
+		return nil, fmt.Errorf("creating a cache of roles: %w", err)
 	}
 	if err := mgr.Add(roles); err != nil {
 		return nil, fmt.Errorf("adding the cache of roles: %w", err)
@@ -160,7 +160,7 @@ func SetupRemoval(ctx context.Context, mgr ctrl.Manager, o Options) error {
 func setupGrants(ctx context.Context, mgr ctrl.Manager, roles cache.Cache, o Options) error {
 	host, err := kubernetes.NewForConfigAndClient(mgr.GetConfig(), mgr.GetHTTPClient())
 	if err != nil {
-		return fmt.Errorf("making a client for the host: %w", err)
+		return fmt.Errorf("creating a client for the host: %w", err)
 	}
 	targets, err := newClusterCache(ctx, mgr, host, roles, o)
 	if err != nil {

@@ -32,8 +32,8 @@ func Collectors(reader client.Reader) []metrics.StableCollector {
 	return []metrics.StableCollector{cluster.NewCollector(reader)}
 }
 
-// registerMetrics registers the metrics with the registry of the manager, which knows no stability levels: the registry
-// of Kubernetes applies them.
+// registerMetrics registers the metrics with two registries. The registry of the manager serves them, and the registry
+// of Kubernetes applies their stability levels, which the registry of the manager ignores.
 func registerMetrics(reader client.Reader) error {
 	var errs []error
 	for _, metric := range Metrics() {

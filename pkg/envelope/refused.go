@@ -77,8 +77,8 @@ func isAdmissionRefusal(s *metav1.Status) bool {
 	})
 }
 
-// notTyped matches the message of kube-apiserver about an applied manifest that does not fit the kind. The path of the
-// field and the reason precede any value.
+// notTyped matches kube-apiserver's message about an applied manifest that does not match the schema. It captures the
+// path of the field and the reason. In the message, both come before any value, so no value is captured.
 var notTyped = regexp.MustCompile(
 	`(\.[^\s:]+): (field not declared in schema|expected [a-z]+|duplicate entries|element 0)`)
 

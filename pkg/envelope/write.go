@@ -76,7 +76,7 @@ func WriteError(ctx context.Context, w http.ResponseWriter, err error) {
 	}
 	body, err := Encode(e.Data)
 	if err != nil {
-		logger.Error(err, "Encoding the data of an error")
+		logger.Error(err, "Failed to encode the data of an error")
 		body = Pieces{[]byte("null")}
 	}
 	meta := dashboardv1alpha1.Meta{Field: redaction.CutTo(e.Field, maxField), RetryAfterSeconds: e.RetryAfterSeconds}
@@ -131,13 +131,13 @@ func write(
 
 	message, err := json.Marshal(redaction.Cut(header.Message))
 	if err != nil { // Impossible, because every string has a JSON encoding.
-		logger.Error(err, "Encoding the message")
+		logger.Error(err, "Failed to encode the message")
 		message = []byte(`""`)
 	}
 	meta.Warnings = cutAll(meta.Warnings)
 	metaJSON, err := json.Marshal(meta)
 	if err != nil { // Impossible, because the type contains only strings and numbers.
-		logger.Error(err, "Encoding the meta")
+		logger.Error(err, "Failed to encode the meta")
 		metaJSON = []byte("{}")
 	}
 	head := make([]byte, 0, len(message)+48)

@@ -37,7 +37,7 @@ func Await(ctx context.Context, config *rest.Config, listen Listen, handler http
 	config.Timeout = askTimeout
 	client, err := rest.HTTPClientFor(config)
 	if err != nil {
-		return fmt.Errorf("making a client for the host: %w", err)
+		return fmt.Errorf("creating a client for the host: %w", err)
 	}
 	defer client.CloseIdleConnections()
 	base, _, err := rest.DefaultServerUrlFor(config)

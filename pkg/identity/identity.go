@@ -15,11 +15,11 @@ const (
 	UsersGroup = "kubevision:users"
 	// GroupPrefix is the prefix of the Kubernetes group of every KubeVision group.
 	GroupPrefix = "kubevision:group:"
-	// GroupMember is the user name on clusters of users who are bound only through a Kubernetes group. With their own
-	// names, the impersonating account would need the right to impersonate any user. The two colons distinguish the
-	// name from every KubeVisionUser.
+	// GroupMember is the name with which users who are bound only through a Kubernetes group act on clusters. With
+	// their own names, the impersonating account would need the right to impersonate any user. The two colons
+	// distinguish the name from every KubeVisionUser.
 	GroupMember = "kubevision::group-member"
-	// HostPrefix is the prefix on member clusters of a user or a group whose name on the host begins with "system:".
+	// HostPrefix precedes, on member clusters, the name of a user or group of the host that begins with "system:".
 	HostPrefix = "kubevision:host:"
 
 	// systemPrefix is the prefix of the names that each cluster assigns to its own ServiceAccounts, nodes and
@@ -27,7 +27,7 @@ const (
 	systemPrefix = "system:"
 )
 
-// OnMember returns the name on a member cluster of a Kubernetes user or group of the host. Names that begin with
+// OnMember returns the name that a Kubernetes user or group of the host has on a member cluster. Names that begin with
 // "system:" denote different users on each cluster, and the member's own RBAC may grant rights to them.
 func OnMember(name string) string {
 	if strings.HasPrefix(name, systemPrefix) {

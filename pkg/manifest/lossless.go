@@ -112,7 +112,7 @@ func (l *lossy) name(key *yaml.Node) (string, error) {
 	tagged := key.Style&yaml.TaggedStyle != 0
 	switch {
 	case key.Kind != yaml.ScalarNode:
-		return "", errors.New("a key is not a scalar")
+		return "", errors.New("the key is not a scalar")
 	case tagged:
 		return l.converted(key.Tag + " " + quote(key.Value))
 	case quoted || !perhapsTyped.MatchString(key.Value):
@@ -137,11 +137,11 @@ func (l *lossy) converted(key string) (string, error) {
 	}
 	converted, err := sigsyaml.YAMLToJSON([]byte(key + ": 0\n"))
 	if err != nil {
-		return "", errors.New("JSON cannot represent a key")
+		return "", errors.New("the key cannot be converted to JSON")
 	}
 	var object map[string]json.RawMessage
 	if err := json.Unmarshal(converted, &object); err != nil || len(object) != 1 {
-		return "", errors.New("JSON cannot represent a key")
+		return "", errors.New("the key cannot be converted to JSON")
 	}
 	for name := range object {
 		l.keys[key] = name

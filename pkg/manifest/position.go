@@ -68,7 +68,8 @@ func (d document) diagnose() (line, column int, why string, ok bool) {
 	return found.Mark.Line, found.Mark.Column, cause(found), true
 }
 
-// cause returns the message of an error if it is a message without quoted text.
+// cause returns the message of an error if the message cannot quote the document. Otherwise it returns a general
+// message.
 func cause(e *yamlv4.LoadError) string {
 	switch {
 	case e.Stage == yamlv4.ScannerStage, e.Stage == yamlv4.ParserStage:

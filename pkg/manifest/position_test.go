@@ -26,7 +26,7 @@ func TestErrorsSayWhereAndWhy(t *testing.T) {
 		"an unknown anchor":     {YAML, "a: b\nkind: *canary\n", "line 2, column 7: unknown anchor"},
 		"in a later document": {YAML, "---\n# x\n---\n\nkind: Pod\n  spec: x\n",
 			"line 6, column 7: mapping values are not allowed in this context"},
-		"a key of a list": {YAML, "a: b\n? [x]\n: y\n", "line 2, column 3: a key is not a scalar"},
+		"a key of a list": {YAML, "a: b\n? [x]\n: y\n", "line 2, column 3: the key is not a scalar"},
 		"a key twice": {YAML, "---\n---\nkind: Pod\nkind: Pod\n",
 			`key "kind" in line 4, column 1 is a duplicate of line 3`},
 		"a large number": {YAML, "a: 1\nb:\n  c: 9223372036854775808\n",

@@ -39,7 +39,7 @@ const (
 	// BootstrapConfigMap records that the first user was created, so that it is not created again.
 	BootstrapConfigMap = "kubevision-bootstrap"
 
-	// LastAdminParameter is the KubeVisionPolicyParameter with the last usable administrator.
+	// LastAdminParameter is the KubeVisionPolicyParameter that names the last usable administrator and its binding.
 	LastAdminParameter = "kubevision-last-admin"
 	// LastAdminPolicy is the prefix of the admission policies that protect the last usable administrator.
 	LastAdminPolicy = "kubevision-last-admin"
@@ -123,9 +123,9 @@ func CredentialsOwner(secret string) (string, bool) {
 	return strings.CutPrefix(secret, credentialsPrefix)
 }
 
-// OwnSecret returns true for a Secret in KubeVision's namespace that only its programs use, and to which no user or
-// cluster may refer.
-func OwnSecret(secret string) bool {
+// IsOwnSecret returns true for the name of a Secret in KubeVision's namespace that only KubeVision's programs use. No
+// KubeVisionUser or KubeVisionCluster may reference it.
+func IsOwnSecret(secret string) bool {
 	return secret == SigningKeysSecret || secret == ServingCertSecret || strings.HasPrefix(secret, credentialsPrefix)
 }
 

@@ -30,7 +30,7 @@ const maxMembers = 10_000
 
 var errTooManyMembers = fmt.Errorf("an object has more than %d members", maxMembers)
 
-// split sets the members of the object to parts of a text.
+// split parses a JSON object and sets the members. Their values are slices of text, not copies.
 func (o *Object) split(text []byte) error {
 	s := rawjson.NewScanner(text)
 	if s.Peek() == 'n' { // null leaves the value unchanged, as in encoding/json
@@ -113,8 +113,8 @@ func DecodeRevealed(body []byte, r clusters.Resource) (Object, error) {
 	return decode(body, r, false, nil)
 }
 
-// DecodeBeside is like Decode, for an object that is compared with another one of its kind. In a Secret, a value that
-// differs from the other one gets a different mask, so that the comparison shows the difference.
+// DecodeBeside is like Decode, for an object that is compared with another object of its kind. In a Secret, a value
+// that differs from the value in the other object gets a different mask, so that the comparison shows the difference.
 func DecodeBeside(body, other []byte, r clusters.Resource) (Object, error) {
 	if !IsSecret(r) || other == nil {
 		return Decode(body, r)

@@ -23,7 +23,8 @@ const (
 	messageDepth = 8
 )
 
-// Protobuf returns the list in a body that is encoded as protobuf, and true if it is one.
+// Protobuf returns the message in a body that begins with Kubernetes' prefix for protobuf. It returns false for any
+// other body.
 func Protobuf(body []byte) ([]byte, bool) {
 	raw, ok := bytes.CutPrefix(body, []byte(protobufPrefix))
 	unknown := &runtime.Unknown{}

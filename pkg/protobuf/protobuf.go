@@ -7,8 +7,8 @@ package protobuf
 
 import "google.golang.org/protobuf/encoding/protowire"
 
-// Elements returns an upper bound of the number of elements in a message, down to a depth. It also counts inside
-// strings, because only the type distinguishes them from messages.
+// Elements returns an upper bound of the number of length-delimited fields (strings, bytes, messages) in a message,
+// down to a depth. It also looks inside strings, because without the schema a string cannot be told from a message.
 func Elements(message []byte, depth int) (count int64) {
 	for len(message) > 0 {
 		number, kind, n := protowire.ConsumeTag(message)

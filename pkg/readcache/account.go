@@ -21,7 +21,7 @@ type account struct {
 	pool *pool
 
 	mu sync.Mutex
-	// loading is the memory of the objects of an incomplete list, and kept the memory of the store.
+	// loading is the memory of the objects of an incomplete list. kept is the memory of the store.
 	loading, kept int64
 	// held is the memory of replaced objects to which responses still refer.
 	held int64

@@ -28,7 +28,7 @@ import (
 type fakeCluster struct {
 	server *httptest.Server
 	done   chan struct{}
-	// count is the number of objects of each kind, and size the size of each.
+	// count is the number of objects of each kind. size is the size of each object.
 	count, size int
 	reads       atomic.Int64
 }

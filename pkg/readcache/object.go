@@ -46,7 +46,7 @@ const (
 const (
 	// maxLabels bounds the labels of an object, which are decoded before their memory is charged.
 	maxLabels = 1000
-	// maxName bounds a name or namespace, and maxVersion a resource version, in bytes. Recorded writes contain them.
+	// maxName bounds a name or namespace, in bytes. maxVersion bounds a resource version. Recorded writes contain them.
 	// API servers store no longer names or versions.
 	maxName    = 253
 	maxVersion = 64

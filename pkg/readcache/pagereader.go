@@ -9,7 +9,8 @@ import "io"
 // object.
 const itemCopies = 3
 
-// pageReader bounds the items and fields of a page of a list, and charges the memory of the one that is being read.
+// pageReader bounds the size of each item and each other field of a page of a list, and charges the memory of the item
+// or field that is being read.
 type pageReader struct {
 	body     io.Reader
 	buffered func(bytes int64) error

@@ -105,7 +105,7 @@ func (e *endingCluster) requests(t *testing.T, before int) (lists, watches int) 
 }
 
 // TestEndsOfWatches verifies that a watch that has ended is continued without a list. Custom resources are listed
-// again, because their definition may have changed.
+// again, because their CustomResourceDefinition may have changed.
 func TestEndsOfWatches(t *testing.T) {
 	for name, test := range map[string]struct {
 		group string

@@ -35,7 +35,7 @@ type Group struct {
 	dropped    bool
 }
 
-// NewGroup returns a group of selected objects of one namespace, which must be in order.
+// NewGroup returns a group of selected objects of one namespace. The objects must be in order.
 func NewGroup(objects []*Object) *Group {
 	g := newGroup(objects, nil)
 	g.Serial = 0

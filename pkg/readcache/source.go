@@ -51,7 +51,7 @@ type source struct {
 	pages int
 	// failure is the error of the last attempt to list or watch.
 	failure error
-	// redefined is true if the definition of the kind may have changed since the last list.
+	// redefined is true if the CustomResourceDefinition of the kind may have changed since the last list.
 	redefined bool
 	// listing is the timer of the current list, or nil.
 	listing *time.Timer
@@ -167,7 +167,7 @@ func (s *source) stopListing() {
 // WatchWithContext implements toolscache.ListerWatcherWithContext.
 func (s *source) WatchWithContext(ctx context.Context, options metav1.ListOptions) (watch.Interface, error) {
 	if s.isRedefined() {
-		return nil, apierrors.NewResourceExpired("the kind may have another definition")
+		return nil, apierrors.NewResourceExpired("the CustomResourceDefinition of the kind may have changed")
 	}
 	begun := time.Now()
 	options.Watch = true
@@ -204,8 +204,9 @@ func (s *source) isRedefined() bool {
 	return s.redefined
 }
 
-// closed records that the API server has ended a watch of a custom resource early, as it does when the definition
-// changes. The API server sends no events for objects whose representation changes, so the kind must be listed again.
+// closed records that the API server has ended a watch of a custom resource early, as it does when the
+// CustomResourceDefinition changes. The API server sends no events for objects whose representation changes, so the
+// kind must be listed again.
 func (s *source) closed(err error, begun time.Time, seconds *int64) {
 	custom := !scheme.Scheme.IsGroupRegistered(s.resource.Group)
 	early := seconds == nil || time.Since(begun) < time.Duration(*seconds)*time.Second-time.Second

@@ -9,7 +9,6 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
-	"errors"
 	"fmt"
 	"net/url"
 	"strconv"
@@ -32,7 +31,7 @@ const (
 	bucketMemory = 512 << 10
 	// requestTimeout bounds the time for writing a piece, including retries. The terminal waits for it.
 	requestTimeout = 5 * time.Second
-	// listTimeout bounds the time for listing all recordings. maxObjects bounds their objects.
+	// listTimeout bounds the time of a list. maxObjects bounds the objects in a list.
 	listTimeout = 30 * time.Second
 	maxObjects  = 1_000_000
 	// maxResponse bounds a response of a bucket, in bytes. maxMarkup and maxTags bound a response in XML, such as a
@@ -61,7 +60,7 @@ type BucketOptions struct {
 	Region string
 	// CredentialsDir is a directory with credentials. See newCredentials.
 	CredentialsDir string
-	// Roots are the certificate authorities of the service. Nil means the authorities of the system.
+	// Roots are the certificate authorities of the service. Nil means the system's certificate authorities.
 	Roots *x509.CertPool
 }
 
@@ -84,7 +83,7 @@ const (
 func newBucket(o *BucketOptions) (*bucket, error) {
 	base, err := minio.DefaultTransport(o.Endpoint.Scheme == "https")
 	if err != nil {
-		return nil, fmt.Errorf("making a transport: %w", err)
+		return nil, fmt.Errorf("creating a transport: %w", err)
 	}
 	if o.Roots != nil {
 		base.TLSClientConfig = &tls.Config{RootCAs: o.Roots, MinVersion: tls.VersionTLS12}
@@ -94,7 +93,7 @@ func newBucket(o *BucketOptions) (*bucket, error) {
 		Transport: boundedTransport{base},
 	})
 	if err != nil {
-		return nil, fmt.Errorf("making a client of the bucket: %w", err)
+		return nil, fmt.Errorf("creating a client of the bucket: %w", err)
 	}
 	prefix := o.Prefix
 	if prefix != "" && !strings.HasSuffix(prefix, "/") {
@@ -147,10 +146,10 @@ func (b *bucket) delete(ctx context.Context, key string) error {
 
 func (b *bucket) create(id string) (file, error) { return &bucketFile{bucket: b, id: id}, nil }
 
-// key returns the name of the object of a file.
+// key returns the name of the object that contains a complete file.
 func (b *bucket) key(id string) string { return b.prefix + id + suffix }
 
-// pieceKey returns the name of the object of a piece. The first piece has the number 1.
+// pieceKey returns the name of the object that contains a piece. The first piece has the number 1.
 func (b *bucket) pieceKey(id string, number int) string {
 	return fmt.Sprintf("%s%s/%0*d", b.prefix, id, pieceDigits, number)
 }
@@ -194,7 +193,7 @@ func (b *bucket) find(ctx context.Context, prefix string, visit func(fileInfo) e
 		}
 		objects++
 		if objects > maxObjects {
-			return 0, errors.New("listing objects: there are too many")
+			return 0, fmt.Errorf("listing objects: more than %d objects begin with %q", maxObjects, prefix)
 		}
 		used += max(o.Size, 0)
 		part, ok := b.part(&o)
@@ -221,7 +220,8 @@ func (b *bucket) find(ctx context.Context, prefix string, visit func(fileInfo) e
 	return used, err
 }
 
-// part returns the file of an object, with only this object.
+// part returns the fileInfo that one object implies for its file. It returns false if the object is not part of a
+// recording.
 func (b *bucket) part(o *minio.ObjectInfo) (f fileInfo, ok bool) {
 	id, number, ok := parseKey(strings.TrimPrefix(o.Key, b.prefix))
 	if !ok {

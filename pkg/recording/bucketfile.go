@@ -196,7 +196,7 @@ func (r *piecesReader) Read(p []byte) (int, error) {
 	}
 }
 
-// Close ends the piece that is being read.
+// Close closes the piece that is being read, if there is one.
 func (r *piecesReader) Close() error {
 	if r.current == nil {
 		return nil

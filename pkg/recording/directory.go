@@ -30,7 +30,7 @@ type directory struct{ path string }
 // newDirectory creates the directory. It returns an error if the directory cannot be written.
 func newDirectory(path string) (*directory, error) {
 	if err := os.MkdirAll(path, directoryMode); err != nil {
-		return nil, fmt.Errorf("making the directory of recordings: %w", err)
+		return nil, fmt.Errorf("creating the directory of recordings: %w", err)
 	}
 	d := &directory{path}
 	if err := d.check(); err != nil {
@@ -55,7 +55,7 @@ func (d *directory) create(id string) (file, error) {
 	path := filepath.Join(d.path, id+suffix)
 	made, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, fileMode) //nolint:gosec // the name is generated
 	if err != nil {
-		return nil, fmt.Errorf("making a recording: %w", err)
+		return nil, fmt.Errorf("creating a recording: %w", err)
 	}
 	return directoryFile{made}, nil
 }

@@ -38,14 +38,16 @@ const (
 // recordings.
 func ParseKeys(text []byte) ([][]byte, error) {
 	var keys [][]byte
+	number := 0
 	for line := range bytes.Lines(text) {
+		number++
 		line = bytes.TrimSpace(line)
 		if len(line) == 0 {
 			continue
 		}
 		key, err := base64.StdEncoding.DecodeString(string(line))
 		if err != nil || len(key) != keyBytes {
-			return nil, fmt.Errorf("line %d is not a key: %d bytes in base64", len(keys)+1, keyBytes)
+			return nil, fmt.Errorf("line %d must contain a key of %d bytes in base64", number, keyBytes)
 		}
 		keys = append(keys, key)
 	}
@@ -63,11 +65,11 @@ func cipherOf(key, salt []byte) (cipher.AEAD, error) {
 	}
 	block, err := aes.NewCipher(derived)
 	if err != nil {
-		return nil, fmt.Errorf("making a cipher: %w", err)
+		return nil, fmt.Errorf("creating a cipher: %w", err)
 	}
 	gcm, err := cipher.NewGCM(block)
 	if err != nil {
-		return nil, fmt.Errorf("making a cipher: %w", err)
+		return nil, fmt.Errorf("creating a cipher: %w", err)
 	}
 	return gcm, nil
 }

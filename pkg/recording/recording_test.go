@@ -305,6 +305,10 @@ func TestParseKeys(t *testing.T) {
 			t.Errorf("%q: %d keys (%v)", text, len(keys), err)
 		}
 	}
+	_, err := ParseKeys([]byte(line + "\n\nx\n"))
+	if err == nil || err.Error() != "line 3 must contain a key of 32 bytes in base64" {
+		t.Errorf("a malformed line after an empty line: %v", err)
+	}
 }
 
 // TestListsAreCharged verifies that the memory of a list of recordings is charged, and that the list is refused if the

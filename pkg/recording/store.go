@@ -86,8 +86,8 @@ func NewStore(o Options) (*Store, error) {
 	return s, nil
 }
 
-// Input returns true if the input of terminals is recorded, too.
-func (s *Store) Input() bool { return s.options.Input }
+// RecordsInput returns true if the input of terminals is recorded, too.
+func (s *Store) RecordsInput() bool { return s.options.Input }
 
 // Memory returns the memory of one recording in progress, in bytes.
 func (s *Store) Memory() int64 { return s.files.pace().memory }
@@ -229,8 +229,8 @@ func (s *Store) summary(ctx context.Context, info fileInfo) (Summary, error) {
 	return out, nil
 }
 
-// Open returns the text of a recording, which may still be made. It can be read until the context ends. The caller
-// must close it.
+// Open returns a reader of the text of a recording, even if the recording is in progress. It can be read until the
+// context ends. The caller must close it.
 func (s *Store) Open(ctx context.Context, id string) (io.ReadCloser, error) {
 	info, err := s.stat(ctx, id)
 	if err != nil {

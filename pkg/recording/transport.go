@@ -15,7 +15,7 @@ var errLargeResponse = errors.New("the response of the bucket is too large")
 // boundedTransport bounds responses.
 type boundedTransport struct{ next http.RoundTripper }
 
-// RoundTrip sends a request. All responses are XML, except the content of an object.
+// RoundTrip sends the request, and bounds the response. All responses are XML, except the content of an object.
 func (t boundedTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	answer, err := t.next.RoundTrip(r)
 	if err != nil {

@@ -18,9 +18,9 @@ import (
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 )
 
-// defineMissing waits until the host serves all kinds that the controllers watch. If some definitions were deleted
-// while others wait for the finalizers of their objects, it creates the deleted definitions for the duration of the
-// removal.
+// defineMissing waits until the host serves all kinds that the controllers watch. If some CustomResourceDefinitions
+// were deleted while others wait for the finalizers of their objects, it creates the deleted ones for the duration of
+// the removal.
 func (r *Remover) defineMissing(ctx context.Context) error {
 	return await(ctx, func(ctx context.Context) ([]string, error) {
 		var waiting []string
@@ -30,14 +30,15 @@ func (r *Remover) defineMissing(ctx context.Context) error {
 				return nil, err
 			}
 			if !served {
-				waiting = append(waiting, "the definition of "+k+" is being deleted or created")
+				waiting = append(waiting, "the CustomResourceDefinition of "+k+" is being deleted or created")
 			}
 		}
 		return waiting, nil
 	})
 }
 
-// isDefined returns true if the definition of a kind exists and is not being deleted. It creates a missing definition.
+// isDefined returns true if the CustomResourceDefinition of a kind exists and is not being deleted. It creates a
+// missing one.
 func (r *Remover) isDefined(ctx context.Context, kindName string) (bool, error) {
 	definition := object(kind("apiextensions.k8s.io", "CustomResourceDefinition"))
 	name := strings.ToLower(kindName) + "s." + kubevisionv1alpha1.SchemeGroupVersion.Group
@@ -46,7 +47,7 @@ func (r *Remover) isDefined(ctx context.Context, kindName string) (bool, error) 
 		return false, r.define(ctx, name, kindName)
 	}
 	if err != nil {
-		return false, fmt.Errorf("reading the definition %s: %w", name, err)
+		return false, fmt.Errorf("reading the CustomResourceDefinition %s: %w", name, err)
 	}
 	if definition.GetDeletionTimestamp().IsZero() {
 		return isEstablished(definition), nil
@@ -64,15 +65,15 @@ func (r *Remover) isDefined(ctx context.Context, kindName string) (bool, error) 
 }
 
 const (
-	// retriedAnnotation is the time of the last retryCleanup for a definition.
+	// retriedAnnotation is the time of the last retryCleanup for a CustomResourceDefinition.
 	retriedAnnotation = "kubevision.io/cleanup-retried-at"
 	retryInterval     = 3 * time.Second
 )
 
-// retryCleanup makes kube-apiserver try again to delete the objects of a definition that is being deleted. The first
-// attempt fails if kube-apiserver has not read the kind before, because the storage of the kind is not ready.
-// kube-apiserver drops the next attempt if that conflicts with its own change of the status, and then waits for
-// minutes, unless the definition changes.
+// retryCleanup makes kube-apiserver try again to delete the objects of a CustomResourceDefinition that is being
+// deleted. The first attempt fails if kube-apiserver has not read the kind before, because the storage of the kind is
+// not ready. kube-apiserver drops the next attempt if that conflicts with its own change of the status, and then waits
+// for minutes, unless the CustomResourceDefinition changes.
 func (r *Remover) retryCleanup(ctx context.Context, o *metav1.PartialObjectMetadata) error {
 	now := time.Now()
 	last, seen := r.retried[o.UID]
@@ -94,8 +95,8 @@ func (r *Remover) retryCleanup(ctx context.Context, o *metav1.PartialObjectMetad
 	return nil
 }
 
-// describeCleanup returns the reason why kube-apiserver has not deleted the objects of a definition yet, or an empty
-// string.
+// describeCleanup returns the reason why kube-apiserver has not deleted the objects of a CustomResourceDefinition yet,
+// or an empty string.
 func (r *Remover) describeCleanup(ctx context.Context, name string) string {
 	definition := object(kind("apiextensions.k8s.io", "CustomResourceDefinition"))
 	if err := r.Client.Get(ctx, client.ObjectKey{Name: name}, definition); err != nil {
@@ -123,7 +124,7 @@ func conditionOf(o *unstructured.Unstructured, conditionType string) map[string]
 	return nil
 }
 
-// define creates a definition that accepts any object of a kind.
+// define creates a CustomResourceDefinition that accepts any object of a kind.
 func (r *Remover) define(ctx context.Context, name, kindName string) error {
 	plural, group, _ := strings.Cut(name, ".")
 	definition := object(kind("apiextensions.k8s.io", "CustomResourceDefinition"))
@@ -142,7 +143,7 @@ func (r *Remover) define(ctx context.Context, name, kindName string) error {
 		}},
 	}
 	if err := r.Client.Create(ctx, definition); err != nil && !apierrors.IsAlreadyExists(err) {
-		return fmt.Errorf("creating the definition %s: %w", name, err)
+		return fmt.Errorf("creating the CustomResourceDefinition %s: %w", name, err)
 	}
 	return nil
 }

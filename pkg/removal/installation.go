@@ -38,8 +38,8 @@ type part struct {
 
 // parts returns the parts of an installation in the order of their removal. The APIService is first, so that the
 // deletion of namespaces does not wait for kubevision-apiserver. The policies follow, because they refer to the
-// definitions. The Pods precede their namespace, because kube-controller-manager checks a namespace with a Pod again
-// only after half of the Pod's grace period. The rights of the programs are last.
+// CustomResourceDefinitions. The Pods precede their namespace, because kube-controller-manager checks a namespace with
+// a Pod again only after half of the Pod's grace period. The rights of the programs are last.
 func parts() []part {
 	const (
 		rbac        = "rbac.authorization.k8s.io"

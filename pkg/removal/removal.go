@@ -33,7 +33,7 @@ type Remover struct {
 	// Timeout bounds the removal of users, clusters and role bindings, and separately the removal of all other objects.
 	Timeout time.Duration
 
-	// retried is the time of the last attempt of retryCleanup for each definition.
+	// retried is the time of the last attempt of retryCleanup for each CustomResourceDefinition.
 	retried map[types.UID]time.Time
 }
 

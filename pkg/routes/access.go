@@ -96,14 +96,14 @@ func authenticated(handler func(*Request, user.Info) (Result, error)) func(*Requ
 		if !ok {
 			return Result{}, envelope.Internal(errors.New("an authenticated route has no user in its context"))
 		}
-		if Anonymous(u) {
+		if IsAnonymous(u) {
 			return Result{}, envelope.Unauthenticated()
 		}
 		return handler(r, u)
 	}
 }
 
-// Anonymous returns true for an anonymous user.
-func Anonymous(u user.Info) bool {
+// IsAnonymous returns true for an anonymous user.
+func IsAnonymous(u user.Info) bool {
 	return u.GetName() == "" || u.GetName() == user.Anonymous || slices.Contains(u.GetGroups(), user.AllUnauthenticated)
 }

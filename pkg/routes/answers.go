@@ -35,7 +35,7 @@ const (
 	compression = 8
 )
 
-// NewAnswerQueue returns a queue for responses.
+// NewAnswerQueue returns the queue that bounds the bytes of responses that are being sent, for each user and in total.
 func NewAnswerQueue() *budget.Queue {
 	share := int64(max(answerShare*runtime.GOMAXPROCS(0), largestAnswer))
 	return budget.NewQueue(budget.QueueOptions{
@@ -56,8 +56,8 @@ func answerCost(data envelope.Body) int64 {
 	return size
 }
 
-// expire ends the response after answerTime, even if the client does not read. The next request on the connection has
-// its own deadline.
+// expire sets a write deadline that ends the response after answerTime, even if the client does not read. The next
+// request on the connection sets its own deadline.
 func (t *Table) expire(w http.ResponseWriter) {
 	// An error means that the writer has no connection, or that the connection has ended.
 	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(cmp.Or(t.answerTime, answerTime)))

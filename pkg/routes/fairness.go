@@ -30,7 +30,7 @@ type fairness struct {
 // has no place left. Anonymous requests are not counted, because public endpoints have separate limits.
 func (f *fairness) enter(ctx context.Context, limit int) (leave func(), err error) {
 	u, ok := genericapirequest.UserFrom(ctx)
-	if !ok || Anonymous(u) {
+	if !ok || IsAnonymous(u) {
 		return func() {}, nil
 	}
 	name := u.GetName()

@@ -77,10 +77,10 @@ type Provider interface {
 type Table struct {
 	// PerUser bounds the requests in flight of one user. Zero means DefaultPerUser.
 	PerUser int
-	// Prove verifies the fresh code of a request, which may be empty. It returns nil for callers without a second
+	// Prove verifies the fresh code of a request. The code may be empty. It returns nil for callers without a second
 	// factor.
 	Prove func(r *http.Request, u user.Info, code string) error
-	// Memory bounds the memory of responses of clusters. Nil means no bound.
+	// Memory bounds the memory of the responses that clusters send. Nil means no bound.
 	Memory *budget.Budget
 	// Streams serves the routes with a Verb.
 	Streams *streams.Manager
@@ -161,9 +161,9 @@ func withSharedParameters(r Route) map[string]string {
 // Routes returns all registered routes.
 func (t *Table) Routes() []Route { return slices.Clone(t.routes) }
 
-// Public returns true if a request without a credential may call the route. The path is relative to the root of the
+// IsPublic returns true if a request without a credential may call the route. The path is relative to the root of the
 // API, and exactly as registered: public routes have no parameters.
-func (t *Table) Public(method, path string) bool {
+func (t *Table) IsPublic(method, path string) bool {
 	return slices.ContainsFunc(t.routes, func(r Route) bool {
 		return r.Endpoint.rule == RulePublic && r.Method == method && r.Path == path
 	})
@@ -192,8 +192,8 @@ func (t *Table) DuringPasswordChange(method, path string) bool {
 	})
 }
 
-// Install adds the routes to the web service at the root of the API, which documents them. Handler serves the requests,
-// whichever route the web service selects.
+// Install adds the routes to the web service at the root of the API, so that the library documents them. Handler serves
+// the requests, whichever route the web service selects.
 func (t *Table) Install(ws *restful.WebService) {
 	handler := t.Handler(http.NotFoundHandler())
 	serve := func(r *restful.Request, w *restful.Response) { handler.ServeHTTP(w.ResponseWriter, r.Request) }

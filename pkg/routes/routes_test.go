@@ -126,7 +126,7 @@ func TestPublicIsExact(t *testing.T) {
 		{http.MethodPost, "/auth/Login", false}, {http.MethodPost, "/auth", false},
 		{http.MethodGet, "/things/login", false}, {http.MethodPost, "", false},
 	} {
-		if got := table.Public(tc.method, tc.path); got != tc.want {
+		if got := table.IsPublic(tc.method, tc.path); got != tc.want {
 			t.Errorf("%s %s: %v, want %v", tc.method, tc.path, got, tc.want)
 		}
 	}

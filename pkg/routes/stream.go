@@ -27,7 +27,7 @@ const (
 // of the caller.
 func (t *Table) admitStream(req *http.Request, path map[string]string, r Route) error {
 	u, ok := genericapirequest.UserFrom(req.Context())
-	if !ok || Anonymous(u) {
+	if !ok || IsAnonymous(u) {
 		return envelope.Unauthenticated()
 	}
 	if !r.Events {
@@ -54,7 +54,7 @@ func refuseTicket(ctx context.Context) error {
 		return nil
 	}
 	return envelope.New(dashboardv1alpha1.CodeUnauthenticated,
-		"a ticket is not accepted here: it opens one stream; send an access token in a header")
+		"a ticket is not accepted, because this request opens no stream: send an access token in a header")
 }
 
 // openStream serves a stream. A WebSocket outlives the request. Server-sent events are the response to the request.

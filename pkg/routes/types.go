@@ -13,7 +13,7 @@ type Type struct {
 	kind string
 }
 
-// Integer returns the type of whole numbers.
+// Integer returns the type of integers.
 func Integer() Type { return Type{kind: "integer"} }
 
 // Boolean returns the type of true and false.

@@ -36,14 +36,14 @@ func (r Request) reads() bool {
 	return r.Method == http.MethodGet || r.Method == http.MethodHead || r.Method == http.MethodOptions
 }
 
-// Sensitive returns true if an HTTP request requires a fresh code. A write whose path, query or body cannot be parsed
+// IsSensitive returns true if an HTTP request requires a fresh code. A write whose path, query or body cannot be parsed
 // requires one.
-func Sensitive(r *http.Request) bool {
+func IsSensitive(r *http.Request) bool {
 	parsed, ok := parse(r)
 	if !ok {
 		return !Request{Method: r.Method}.reads()
 	}
-	return parsed.Sensitive()
+	return parsed.IsSensitive()
 }
 
 // parse parses a request as kube-apiserver does. It returns false for a path that kube-apiserver might parse in another

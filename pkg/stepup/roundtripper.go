@@ -16,15 +16,15 @@ type RoundTripper struct {
 	Next http.RoundTripper
 }
 
-// RoundTrip returns an *envelope.Error if a fresh code is required and missing. It rejects headers of the client that
-// would replace the identity of the caller.
+// RoundTrip sends the request. It returns an *envelope.Error if the request requires a fresh code that is missing, or
+// if it has a header of the client that would replace the identity of the caller.
 func (t *RoundTripper) RoundTrip(r *http.Request) (*http.Response, error) {
 	for header := range r.Header {
 		if strings.HasPrefix(header, "Impersonate-") {
 			return nil, Refuse(r, envelope.Internal(errors.New("a request of a user has the header "+header)))
 		}
 	}
-	if Sensitive(r) {
+	if IsSensitive(r) {
 		if err := Require(r.Context()); err != nil {
 			return nil, Refuse(r, err)
 		}

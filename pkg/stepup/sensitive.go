@@ -40,8 +40,8 @@ type Rule struct {
 	DryRuns bool
 }
 
-// Rules returns all rules. It does not contain the rule about the content of Secrets, which namesServiceAccount
-// implements.
+// Rules returns the rules that do not depend on the body of a request. namesServiceAccount implements another rule for
+// the bodies of Secrets.
 func Rules() []Rule {
 	rules := append(make([]Rule, 0, 20), []Rule{
 		// Users, clusters, bindings and sessions determine permissions.
@@ -68,8 +68,8 @@ func Rules() []Rule {
 	return rules
 }
 
-// Sensitive returns true if the request requires a fresh code.
-func (r Request) Sensitive() bool {
+// IsSensitive returns true if the request requires a fresh code.
+func (r Request) IsSensitive() bool {
 	if r.exempt() {
 		return false
 	}

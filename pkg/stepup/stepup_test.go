@@ -81,7 +81,7 @@ func TestSensitive(t *testing.T) {
 		"BREW " + kubevision + "kubevisionusers":           true,
 	} {
 		t.Run(request, func(t *testing.T) {
-			if got := Sensitive(newRequest(t, request, "")); got != want {
+			if got := IsSensitive(newRequest(t, request, "")); got != want {
 				t.Errorf("sensitive: %t, want %t", got, want)
 			}
 		})
@@ -120,7 +120,7 @@ func TestSensitiveBodies(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := newRequest(t, tc.request, tc.body)
-			if got := Sensitive(r); got != tc.want {
+			if got := IsSensitive(r); got != tc.want {
 				t.Errorf("sensitive: %t, want %t", got, tc.want)
 			}
 			if read, err := body(r); err != nil || string(read) != tc.body {
@@ -130,7 +130,7 @@ func TestSensitiveBodies(t *testing.T) {
 	}
 	once := newRequest(t, "POST "+secrets, `{}`)
 	once.GetBody = nil
-	if !Sensitive(once) {
+	if !IsSensitive(once) {
 		t.Error("a body that can be read only once is trusted")
 	}
 }

@@ -74,7 +74,7 @@ type Manager struct {
 	empty chan struct{}
 }
 
-// timing contains the values of the constants with the same names. Tests change them.
+// timing contains writeTimeout, pingInterval and pongTimeout, or shorter times in tests.
 type timing struct{ write, ping, pong time.Duration }
 
 // dependents is the set of streams that depend on a connection to a cluster.
@@ -136,7 +136,7 @@ func (m *Manager) enter(name, verb string) error {
 	return e
 }
 
-// leave releases the place of a stream.
+// leave releases the place that enter reserved for a stream of the user.
 func (m *Manager) leave(name string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

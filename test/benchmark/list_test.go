@@ -91,7 +91,7 @@ func manyAreThere(b *testing.B) string {
 				}}},
 			})
 			if err != nil {
-				return fmt.Errorf("making a Pod: %w", err)
+				return fmt.Errorf("creating a Pod: %w", err)
 			}
 			return nil
 		})

@@ -179,7 +179,7 @@ func (f *flood) send(ctx context.Context) error {
 	r := f.next()
 	request, err := http.NewRequestWithContext(ctx, r.Method, f.Endpoint+r.Path, strings.NewReader(r.Body))
 	if err != nil {
-		return fmt.Errorf("making a request: %w", err)
+		return fmt.Errorf("creating a request: %w", err)
 	}
 	request.Header.Set("Content-Type", "application/json")
 	if f.Forwarded {

@@ -80,7 +80,7 @@ func served(name string, served, storage bool) map[string]any {
 	}
 }
 
-// define creates the definition, and waits until kube-apiserver serves it.
+// define creates the CustomResourceDefinition, and waits until kube-apiserver serves it.
 func (k kind) define(t *testing.T, s fixture.Set, plural string) *unstructured.Unstructured {
 	t.Helper()
 	d := &unstructured.Unstructured{Object: map[string]any{
@@ -106,7 +106,7 @@ func (k kind) define(t *testing.T, s fixture.Set, plural string) *unstructured.U
 // change replaces the versions of a kind.
 func change(t *testing.T, s fixture.Set, d *unstructured.Unstructured, versions ...any) {
 	t.Helper()
-	fixture.Eventually(t, "change the definition", func(ctx context.Context) error {
+	fixture.Eventually(t, "change the CustomResourceDefinition", func(ctx context.Context) error {
 		if err := s.Client.Get(ctx, client.ObjectKeyFromObject(d), d); err != nil {
 			return err
 		}

@@ -128,7 +128,7 @@ func (s *Shared) start() (err error) {
 		return fmt.Errorf("building a scheme: %w", err)
 	}
 	if s.client, err = client.New(s.cluster.Config(), client.Options{Scheme: types}); err != nil {
-		return fmt.Errorf("making a client: %w", err)
+		return fmt.Errorf("creating a client: %w", err)
 	}
 	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: localcluster.Namespace}}
 	if err := s.client.Create(ctx, namespace); err != nil {
@@ -178,7 +178,7 @@ func (s *Shared) startControllers() error {
 		Scheme: types, Cache: controllers.CacheOptions(), Metrics: metricsserver.Options{BindAddress: "0"},
 	})
 	if err != nil {
-		return fmt.Errorf("making a manager: %w", err)
+		return fmt.Errorf("creating a manager: %w", err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	s.stopControllers = cancel

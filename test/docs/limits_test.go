@@ -229,7 +229,7 @@ func (c *checker) checkSchema(m []string) error {
 		} `json:"spec"`
 	}
 	if err := yaml.Unmarshal(text, &definition); err != nil || len(definition.Spec.Versions) == 0 {
-		return fmt.Errorf("%s is not a definition: %w", file, err)
+		return fmt.Errorf("%s is not a CustomResourceDefinition: %w", file, err)
 	}
 	at := definition.Spec.Versions[0].Schema.Root
 	for field := range strings.SplitSeq(path, ".") {

@@ -184,7 +184,7 @@ func TestNamespacesOfRights(t *testing.T) {
 				continue
 			}
 			found[s.Namespace] = true
-			if !bindings.Protected(s.Namespace, labels[s.Namespace]) {
+			if !bindings.IsProtected(s.Namespace, labels[s.Namespace]) {
 				t.Errorf("%s %s gives rights to ServiceAccount %s in namespace %q, which is not protected", o.Kind,
 					o.Metadata.Name, s.Name, s.Namespace)
 			}

@@ -89,7 +89,7 @@ func (b build) previousSource(ctx context.Context) (string, error) {
 			return "", fmt.Errorf("remove an earlier source: %w", err)
 		}
 		if err := os.MkdirAll(dir, 0o750); err != nil {
-			return "", fmt.Errorf("make the directory of the previous source: %w", err)
+			return "", fmt.Errorf("create the directory of the previous source: %w", err)
 		}
 		script := `revision="` + revision + `"; git rev-parse --verify --quiet "$revision^{commit}" >/dev/null ` +
 			`|| exit 0; git archive "$revision" | tar -x -C "$0"`

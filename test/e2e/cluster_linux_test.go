@@ -37,15 +37,15 @@ func newCluster(started *localcluster.Cluster) (*cluster, error) {
 	c := &cluster{Cluster: started, kubeconfig: filepath.Join(started.Dir(), "admin.kubeconfig")}
 	scheme := runtime.NewScheme()
 	if err := errors.Join(clientgoscheme.AddToScheme(scheme), kubevisionv1alpha1.AddToScheme(scheme)); err != nil {
-		return nil, fmt.Errorf("make a scheme: %w", err)
+		return nil, fmt.Errorf("create a scheme: %w", err)
 	}
 	var err error
 	if c.Client, err = client.New(started.Config(), client.Options{Scheme: scheme}); err != nil {
-		return nil, fmt.Errorf("make a client: %w", err)
+		return nil, fmt.Errorf("create a client: %w", err)
 	}
 	programs := localcluster.KubeVisionConfig(started.Config())
 	if c.Programs, err = client.New(programs, client.Options{Scheme: scheme}); err != nil {
-		return nil, fmt.Errorf("make a client: %w", err)
+		return nil, fmt.Errorf("create a client: %w", err)
 	}
 	return c, nil
 }
@@ -65,7 +65,8 @@ func (c *cluster) kubectl(ctx context.Context, args ...string) (string, error) {
 	return text, nil
 }
 
-// must runs kubectl until it succeeds. Directly after a change of definitions, kube-apiserver may reject requests.
+// must runs kubectl until it succeeds. Directly after a change of CustomResourceDefinitions, kube-apiserver may reject
+// requests.
 func (c *cluster) must(tb testing.TB, args ...string) string {
 	tb.Helper()
 	var out string

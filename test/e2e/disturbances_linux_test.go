@@ -51,7 +51,7 @@ func testUpgrade(t *testing.T) {
 }
 
 // testSkew runs each program of the previous version together with the other program of this version and the
-// definitions of this version, as during an interrupted upgrade.
+// CustomResourceDefinitions of this version, as during an interrupted upgrade.
 func testSkew(t *testing.T) {
 	for _, program := range []string{controllerManager, apiserver} {
 		t.Run("previous "+program, func(t *testing.T) {

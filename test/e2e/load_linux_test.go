@@ -133,7 +133,7 @@ func requests(base string, p person, path string) func(context.Context) (*http.R
 	return func(ctx context.Context) (*http.Request, error) {
 		r, err := http.NewRequestWithContext(ctx, http.MethodGet, base+wanted.Path, http.NoBody)
 		if err != nil {
-			return nil, fmt.Errorf("make a request: %w", err)
+			return nil, fmt.Errorf("create a request: %w", err)
 		}
 		if wanted.Token != "" {
 			r.Header.Set(wire.TokenHeader, wanted.Token)

@@ -310,11 +310,11 @@ func install(
 	}
 	admin, err := client.New(cluster.Config(), client.Options{Scheme: scheme})
 	if err != nil {
-		return nil, fmt.Errorf("making a client: %w", err)
+		return nil, fmt.Errorf("creating a client: %w", err)
 	}
 	programs, err := client.New(localcluster.KubeVisionConfig(cluster.Config()), client.Options{Scheme: scheme})
 	if err != nil {
-		return nil, fmt.Errorf("making a client for the programs' account: %w", err)
+		return nil, fmt.Errorf("creating a client for the programs' account: %w", err)
 	}
 	return &Environment{Cluster: cluster, KubeVision: kubevision, Client: admin, Programs: programs}, nil
 }

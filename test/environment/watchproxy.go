@@ -53,11 +53,11 @@ func NewWatchProxy(config *rest.Config) (*WatchProxy, error) {
 	}
 	transport, err := rest.TransportFor(rest.AnonymousClientConfig(config))
 	if err != nil {
-		return nil, fmt.Errorf("making a transport: %w", err)
+		return nil, fmt.Errorf("creating a transport: %w", err)
 	}
 	authority, err := localcluster.NewAuthority("watch-proxy")
 	if err != nil {
-		return nil, fmt.Errorf("making an authority: %w", err)
+		return nil, fmt.Errorf("creating an authority: %w", err)
 	}
 	serving, err := authority.IssueServing("127.0.0.1")
 	if err != nil {
@@ -77,7 +77,7 @@ func NewWatchProxy(config *rest.Config) (*WatchProxy, error) {
 		FlushInterval: -1,
 		ErrorHandler:  func(http.ResponseWriter, *http.Request, error) { panic(http.ErrAbortHandler) },
 	}
-	p.server = httptest.NewUnstartedServer(p.handler(next))
+	p.server = httptest.NewUnstartedServer(p.handler(ReadBodies(next)))
 	p.server.EnableHTTP2 = true
 	p.server.TLS = &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12}
 	p.server.StartTLS()

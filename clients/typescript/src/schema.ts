@@ -1670,7 +1670,7 @@ export interface paths {
                 namespace?: string;
                 /** @description text that the name or a label must contain; case is ignored */
                 q?: string;
-                /** @description another name of kinds */
+                /** @description an alias of kinds */
                 types?: string;
             };
             header?: never;
@@ -1951,7 +1951,7 @@ export interface paths {
                 namespace?: string;
                 /** @description text that the name or a label must contain; case is ignored */
                 q?: string;
-                /** @description another name of kinds */
+                /** @description an alias of kinds */
                 types?: string;
             };
             header?: never;
@@ -2951,7 +2951,7 @@ export interface components {
              * @default
              */
             id: string;
-            /** @description labels are the labels of the cluster, which the selectors of role bindings match. */
+            /** @description labels are the labels that the selectors of role bindings match. */
             labels?: {
                 [key: string]: string;
             };
@@ -3123,9 +3123,9 @@ export interface components {
         };
         /** @description CompareRequest names two objects, as source and target or as left and right. */
         "io.kubevision.dashboard.v1alpha1.CompareRequest": {
-            /** @description left is another name of source. */
+            /** @description left is an alias of source. */
             left?: components["schemas"]["io.kubevision.dashboard.v1alpha1.ObjectReference"];
-            /** @description right is another name of target. */
+            /** @description right is an alias of target. */
             right?: components["schemas"]["io.kubevision.dashboard.v1alpha1.ObjectReference"];
             /** @description source is the first object. */
             source?: components["schemas"]["io.kubevision.dashboard.v1alpha1.ObjectReference"];
@@ -3135,32 +3135,32 @@ export interface components {
         /** @description Comparison contains two objects as YAML, without the metadata that differ between any two objects. */
         "io.kubevision.dashboard.v1alpha1.Comparison": {
             /**
-             * @description left is source.
+             * @description left is an alias of source.
              * @default {}
              */
             left: components["schemas"]["io.kubevision.dashboard.v1alpha1.ObjectReference"];
             /**
-             * @description leftRef is sourceRef.
+             * @description leftRef is an alias of sourceRef.
              * @default
              */
             leftRef: string;
             /**
-             * @description leftYaml is sourceYaml.
+             * @description leftYaml is an alias of sourceYaml.
              * @default
              */
             leftYaml: string;
             /**
-             * @description right is target.
+             * @description right is an alias of target.
              * @default {}
              */
             right: components["schemas"]["io.kubevision.dashboard.v1alpha1.ObjectReference"];
             /**
-             * @description rightRef is targetRef.
+             * @description rightRef is an alias of targetRef.
              * @default
              */
             rightRef: string;
             /**
-             * @description rightYaml is targetYaml.
+             * @description rightYaml is an alias of targetYaml.
              * @default
              */
             rightYaml: string;
@@ -3204,7 +3204,7 @@ export interface components {
             cpuLimitMilli?: number;
             /**
              * Format: int64
-             * @description cpuMilli is the usage of CPU, in thousandths of a CPU.
+             * @description cpuMilli is the usage of CPU, in millicores.
              * @default 0
              */
             cpuMilli: number;
@@ -3246,7 +3246,7 @@ export interface components {
             displayName?: string;
             /** @description kubeconfig is the kubeconfig for the cluster, with only inline certificate data or a token. It is never returned. */
             kubeconfig?: string;
-            /** @description labels are the labels of the cluster, which the selectors of role bindings match. */
+            /** @description labels are the labels that the selectors of role bindings match. */
             labels?: {
                 [key: string]: string;
             };
@@ -3282,7 +3282,7 @@ export interface components {
         "io.kubevision.dashboard.v1alpha1.CreateUserRequest": {
             /** @description displayName is the displayed name. Defaults to the user name. */
             displayName?: string;
-            /** @description email is the user's mail address. */
+            /** @description email is the user's email address. */
             email?: string;
             /** @description groups are the user's groups. */
             groups?: string[];
@@ -3313,7 +3313,7 @@ export interface components {
              */
             displayName: string;
             /**
-             * @description email is the user's mail address.
+             * @description email is the user's email address.
              * @default
              */
             email: string;
@@ -4086,7 +4086,7 @@ export interface components {
              */
             displayName: string;
             /**
-             * @description email is the user's mail address.
+             * @description email is the user's email address.
              * @default
              */
             email: string;
@@ -4597,12 +4597,12 @@ export interface components {
         /** @description OverviewResources contains the compute resources of a cluster. */
         "io.kubevision.dashboard.v1alpha1.OverviewResources": {
             /**
-             * @description cpu is the CPU, in thousandths of a CPU.
+             * @description cpu contains the amounts of CPU, in millicores.
              * @default {}
              */
             cpu: components["schemas"]["io.kubevision.dashboard.v1alpha1.OverviewResource"];
             /**
-             * @description memory is the memory, in bytes.
+             * @description memory contains the amounts of memory, in bytes.
              * @default {}
              */
             memory: components["schemas"]["io.kubevision.dashboard.v1alpha1.OverviewResource"];
@@ -4644,7 +4644,7 @@ export interface components {
             cpuLimitMilli?: number;
             /**
              * Format: int64
-             * @description cpuMilli is the usage of CPU, in thousandths of a CPU.
+             * @description cpuMilli is the usage of CPU, in millicores.
              * @default 0
              */
             cpuMilli: number;
@@ -4769,13 +4769,13 @@ export interface components {
         };
         /** @description RecoveryRequest is the body of POST /auth/2fa/recovery. */
         "io.kubevision.dashboard.v1alpha1.RecoveryRequest": {
-            /** @description code is another name of recoveryCode. */
+            /** @description code is an alias of recoveryCode. */
             code?: string;
             /** @description recoveryCode is one of the user's recovery codes. */
             recoveryCode?: string;
             /** @description sessionToken is the session token of the login. */
             sessionToken?: string;
-            /** @description tempToken is another name of sessionToken. */
+            /** @description tempToken is an alias of sessionToken. */
             tempToken?: string;
         };
         /** @description RefreshRequest is the body of POST /auth/refresh. */
@@ -4824,7 +4824,7 @@ export interface components {
             mustChangePassword?: boolean;
             /** @description newPassword is the new password of the user. */
             newPassword?: string;
-            /** @description password is another name of newPassword. */
+            /** @description password is an alias of newPassword. */
             password?: string;
         };
         /** @description Reverified contains the time for which the session needs no fresh code. */
@@ -5677,11 +5677,11 @@ export interface components {
             requires2fa: boolean;
             /** @description reverify is true if the request requires a fresh code or the password. */
             reverify?: boolean;
-            /** @description sessionToken is sent with the code, within five minutes. If setupRequired is true, it can be exchanged with any code for a session for the set-up. */
+            /** @description sessionToken is sent with the code, within five minutes. If setupRequired is true, it can be exchanged, together with any code, for a session that is restricted to the set-up. */
             sessionToken?: string;
             /** @description setupRequired is true if the user is required to have a second factor and has none. The tokens are restricted to the set-up. */
             setupRequired?: boolean;
-            /** @description tempToken is another name of sessionToken. */
+            /** @description tempToken is an alias of sessionToken. */
             tempToken?: string;
         };
         /** @description UpdateClusterRequest is the body of PUT /clusters/{cluster}. Missing fields keep their values. */
@@ -5720,7 +5720,7 @@ export interface components {
         "io.kubevision.dashboard.v1alpha1.UpdateUserRequest": {
             /** @description displayName is the displayed name. */
             displayName?: string;
-            /** @description email is the user's mail address. */
+            /** @description email is the user's email address. */
             email?: string;
             /** @description groups replace all groups of the user. */
             groups?: string[];
@@ -5743,7 +5743,7 @@ export interface components {
              */
             displayName: string;
             /**
-             * @description email is the user's mail address.
+             * @description email is the user's email address.
              * @default
              */
             email: string;
@@ -5813,7 +5813,7 @@ export interface components {
             code: string;
             /** @description sessionToken is the session token of the login. */
             sessionToken?: string;
-            /** @description tempToken is another name of sessionToken. */
+            /** @description tempToken is an alias of sessionToken. */
             tempToken?: string;
         };
     };
@@ -8338,7 +8338,7 @@ export interface operations {
                 namespace?: string;
                 /** @description text that the name or a label must contain; case is ignored */
                 q?: string;
-                /** @description another name of kinds */
+                /** @description an alias of kinds */
                 types?: string;
             };
             header?: never;
@@ -8767,7 +8767,7 @@ export interface operations {
                 namespace?: string;
                 /** @description text that the name or a label must contain; case is ignored */
                 q?: string;
-                /** @description another name of kinds */
+                /** @description an alias of kinds */
                 types?: string;
             };
             header?: never;

@@ -30,7 +30,7 @@ type containers struct{ dir string }
 func (c containers) directory(pod string) (string, error) {
 	dir := filepath.Join(c.dir, filepath.FromSlash(pod))
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return "", fmt.Errorf("make the directory of the Pod: %w", err)
+		return "", fmt.Errorf("create the directory of the Pod: %w", err)
 	}
 	return dir, nil
 }
@@ -66,7 +66,7 @@ func withInput(cmd *exec.Cmd, in io.Reader) error {
 	}
 	pipe, err := cmd.StdinPipe()
 	if err != nil {
-		return fmt.Errorf("make a pipe: %w", err)
+		return fmt.Errorf("create a pipe: %w", err)
 	}
 	if err := cmd.Start(); err != nil {
 		return fmt.Errorf("start the command: %w", err)

@@ -90,7 +90,7 @@ func (c containers) readLog(
 	if _, err := os.Stat(path + logSuffix); errors.Is(err, fs.ErrNotExist) {
 		line := time.Now().UTC().Format(time.RFC3339Nano) + " stdout F this container is simulated: it writes nothing\n"
 		if err := os.WriteFile(path+logSuffix, []byte(line), 0o600); err != nil {
-			return fmt.Errorf("make the log: %w", err)
+			return fmt.Errorf("create the log: %w", err)
 		}
 	}
 	return logs.ReadLogs(ctx, path+logSuffix, path, options, runtimeService{path: path}, out, errOut)

@@ -5,7 +5,7 @@
 // forwarded ports, with the libraries of the kubelet. It runs no containers: logs are files, commands run on this
 // machine as the user who started the program, and ports are those of the loopback interface.
 //
-// It accepts only clients with a certificate of the cluster's authority, because clients can run commands.
+// It accepts only clients with a certificate of the cluster's CA, because clients can run commands.
 package main
 
 import (
@@ -32,7 +32,7 @@ func run(args []string) error {
 	flags := flag.NewFlagSet("kubelet", flag.ContinueOnError)
 	address := flags.String("address", "", "address and port to serve on")
 	dir := flags.String("dir", "", "directory with a directory for each Pod, NAMESPACE/NAME, in which CONTAINER.log is the log of a container")
-	clientCA := flags.String("client-ca-file", "", "authority of the certificates of clients")
+	clientCA := flags.String("client-ca-file", "", "file with the CA of client certificates")
 	clientName := flags.String("client-name", "", "common name in the certificate of the only client")
 	certFile := flags.String("tls-cert-file", "", "serving certificate")
 	keyFile := flags.String("tls-private-key-file", "", "key of the serving certificate")
@@ -41,11 +41,11 @@ func run(args []string) error {
 	}
 	authority, err := os.ReadFile(*clientCA)
 	if err != nil {
-		return fmt.Errorf("read the authority of clients: %w", err)
+		return fmt.Errorf("read the CA of client certificates: %w", err)
 	}
 	pool := x509.NewCertPool()
 	if !pool.AppendCertsFromPEM(authority) {
-		return errors.New("the authority of clients has no certificate")
+		return errors.New("the file with the CA of client certificates has no certificate")
 	}
 	server := &http.Server{
 		Addr: *address, Handler: onlyFrom(*clientName, handler(containers{dir: *dir})), ReadHeaderTimeout: headerTimeout,
@@ -57,8 +57,7 @@ func run(args []string) error {
 	return fmt.Errorf("serve: %w", server.ListenAndServeTLS(*certFile, *keyFile))
 }
 
-// onlyFrom rejects clients with another name in their certificate, because the same authority signs the certificates of
-// users.
+// onlyFrom rejects clients with another name in their certificate, because the same CA signs the certificates of users.
 func onlyFrom(name string, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.TLS == nil || len(r.TLS.PeerCertificates) == 0 || r.TLS.PeerCertificates[0].Subject.CommonName != name {

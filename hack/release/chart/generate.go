@@ -17,14 +17,14 @@ import (
 // GeneratedFolder is the folder of the templates that Generate writes, relative to the chart.
 const GeneratedFolder = "templates/generated"
 
-// keepAnnotation makes Helm keep the definitions, and with them all users, clusters and role bindings, when the chart
-// is uninstalled.
+// keepAnnotation makes Helm keep the CustomResourceDefinitions, and with them all users, clusters and role bindings,
+// when the chart is uninstalled.
 const keepAnnotation = `{{- if .Values.crds.keep }}
     helm.sh/resource-policy: keep
 {{- end }}
 `
 
-// handwritten returns true for the objects with handwritten templates, which values change.
+// handwritten returns true for objects whose templates are handwritten, because they depend on values.
 func handwritten(o manifests.Object) bool {
 	switch o.Kind() {
 	case "Namespace", "Deployment", "PodDisruptionBudget", "PriorityClass":
@@ -65,7 +65,7 @@ func Generate(config, chart string) error {
 	definitions.WriteString("{{- end }}\n")
 	folder := filepath.Join(chart, GeneratedFolder)
 	if err := os.MkdirAll(folder, 0o755); err != nil { //nolint:gosec // files of a repository
-		return fmt.Errorf("make a folder: %w", err)
+		return fmt.Errorf("create a folder: %w", err)
 	}
 	for name, content := range map[string][]byte{
 		"definitions.yaml": definitions.Bytes(), "objects.yaml": objects.Bytes(),
@@ -82,12 +82,13 @@ func escape(text []byte) string {
 	return strings.ReplaceAll(string(text), "{{", `{{ "{{" }}`)
 }
 
-// keepable adds the annotation to the first annotations of a definition, which are those of its metadata.
+// keepable inserts keepAnnotation into the first annotations of a CustomResourceDefinition, which are those of its
+// metadata.
 func keepable(text string) (string, error) {
 	const annotations = "\n  annotations:\n"
 	before, after, found := strings.Cut(text, annotations)
 	if !found {
-		return "", fmt.Errorf("the definition has no annotations")
+		return "", fmt.Errorf("the CustomResourceDefinition has no annotations")
 	}
 	return before + annotations + keepAnnotation + after, nil
 }

@@ -27,7 +27,7 @@ func layer(files []File, at time.Time) (v1.Layer, error) {
 	open := func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(archive)), nil }
 	l, err := tarball.LayerFromOpener(open, tarball.WithMediaType(types.OCILayer))
 	if err != nil {
-		return nil, fmt.Errorf("make a layer: %w", err)
+		return nil, fmt.Errorf("create a layer: %w", err)
 	}
 	return l, nil
 }

@@ -48,7 +48,7 @@ func BaseFiles(goroot string) ([]File, error) {
 	return append(files, zones...), nil
 }
 
-// certificates returns the authorities that Mozilla trusts. It omits those that are trusted only for certificates
+// certificates returns the CA certificates that Mozilla trusts. It omits CAs that are trusted only for certificates
 // issued before some date, because a file of certificates cannot express this restriction.
 func certificates() []byte {
 	var out bytes.Buffer
@@ -108,7 +108,7 @@ func WriteFiles(folder string, files []File) error {
 			continue
 		}
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil { //nolint:gosec // as in the image
-			return fmt.Errorf("make the folder of %s: %w", path, err)
+			return fmt.Errorf("create the folder of %s: %w", path, err)
 		}
 		if err := os.WriteFile(path, f.Content, modeOf(f)); err != nil {
 			return fmt.Errorf("write %s: %w", path, err)

@@ -85,7 +85,7 @@ func ParseImage(reference string) (Image, error) {
 func RenderWith(folder string, image Image) ([]byte, error) {
 	scratch, err := os.MkdirTemp("", "kubevision-manifests-")
 	if err != nil {
-		return nil, fmt.Errorf("make a folder: %w", err)
+		return nil, fmt.Errorf("create a folder: %w", err)
 	}
 	defer func() { _ = os.RemoveAll(scratch) }()
 	if scratch, err = filepath.EvalSymlinks(scratch); err != nil {

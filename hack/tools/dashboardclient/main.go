@@ -40,7 +40,7 @@ func main() {
 func run(ctx context.Context, server, user, cluster, namespace string) error {
 	client, err := NewClientWithResponses(server)
 	if err != nil {
-		return fmt.Errorf("making a client: %w", err)
+		return fmt.Errorf("creating a client: %w", err)
 	}
 	token, err := login(ctx, client, user)
 	if err != nil {

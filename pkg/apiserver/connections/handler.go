@@ -16,17 +16,17 @@ const (
 	// streamBytes is the memory of an HTTP/2 stream in bytes, without its headers. Other limits no longer count a
 	// response that waits because the client grants no flow-control window.
 	streamBytes = 32 << 10
-	// freeHeaderBytes is the size of the headers of a request of HTTP/1 that idleBytes contains.
+	// freeHeaderBytes is the size of HTTP/1 headers that idleBytes includes.
 	freeHeaderBytes = 16 << 10
 	// valueBytes is the memory of a header value in bytes, in addition to its text. urlCopies is the number of copies
 	// of the URL that are held.
 	valueBytes, urlCopies = 32, 3
 )
 
-// Handler returns a handler that reports received requests to the listener. Bytes of the body of a request do not count
-// after they were read, because they have a separate bound. The end of a response in HTTP/1 is not reported, because
-// the header of the next request may arrive at the same time. A connection whose first request comes from a trusted
-// client does not count, and is never closed.
+// Handler returns a handler that reports received requests to the listener. Bytes of a request body do not count after
+// they were read, because they have a separate bound. The end of a response in HTTP/1 is not reported, because the
+// header of the next request may arrive at the same time. A connection whose first request comes from a trusted client
+// does not count, and is never closed.
 func (l *Listener) Handler(next http.Handler, isTrusted func(*http.Request) bool) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c, first := l.arrived(r)

@@ -15,11 +15,11 @@ import (
 const (
 	// idleBytes is the memory of an idle connection, in bytes.
 	idleBytes = 64 << 10
-	// bytesPerByte is the memory of a byte of an unfinished header in bytes. It also applies to a byte of a header that
-	// is held, because of the garbage that the header leaves.
+	// bytesPerByte is the memory of each byte of an unfinished header, in bytes. It also applies to a complete header
+	// that net/http holds, because of the garbage that the header leaves.
 	bytesPerByte = 3
-	// knownPart is the divisor of Bytes that gives the share reserved for known clients. The same share is reserved for
-	// unknown clients.
+	// knownPart determines the share that is reserved for known clients: Bytes divided by knownPart. The same share is
+	// reserved for unknown clients.
 	knownPart = 2
 
 	keepAlivePeriod = 3 * time.Minute
@@ -36,8 +36,7 @@ type Options struct {
 	Known func(netip.Addr) bool
 }
 
-// Listener closes connections if their total memory exceeds the bound. It closes connections of the largest networks
-// first, and of those the least recently used one.
+// Listener closes connections if their total memory exceeds the bound. closesBefore defines the order.
 type Listener struct {
 	net.Listener
 
@@ -210,7 +209,7 @@ type connection struct { //nolint:gocritic // the listener comes first, which ha
 	known    bool
 	// asked is true after the first request.
 	asked bool
-	// taken is the memory of the connection, and held the part of it for requests that are served.
+	// taken is the memory of the connection. held is the part of it for requests that are served.
 	taken, held int64
 	used        uint64
 	dropped     bool

@@ -181,8 +181,9 @@ func (f *Files) open(name string) (*os.File, fs.FileInfo, error) {
 	return file, info, nil
 }
 
-// isPageRequest returns true if a browser requests a page rather than a script, style or image. The index is served for
-// pages that do not exist. The extension does not decide, because names of objects may contain dots.
+// isPageRequest returns true if a request accepts HTML or its path has no extension. The index is served for such
+// requests if no file exists at the path. An extension alone does not exclude a page, because names of objects may
+// contain dots.
 func isPageRequest(r *http.Request) bool {
 	last := r.URL.Path[strings.LastIndexByte(r.URL.Path, '/')+1:]
 	return strings.Contains(r.Header.Get("Accept"), "text/html") || !strings.Contains(last, ".")

@@ -113,7 +113,7 @@ func (b *Bodies) read(r *http.Request) (*budget.Account, error) {
 func (b *Bodies) limit(r *http.Request) (int64, *budget.Account) {
 	u, ok := genericapirequest.UserFrom(r.Context())
 	switch {
-	case !ok || routes.Anonymous(u):
+	case !ok || routes.IsAnonymous(u):
 		return MaxSmallBodyBytes, b.unauthenticated(b.origin(r))
 	case r.Method == http.MethodGet, r.Method == http.MethodHead:
 		return MaxSmallBodyBytes, b.users.Account(u.GetName(), 0)

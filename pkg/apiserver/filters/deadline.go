@@ -12,8 +12,9 @@ import (
 // a handler has 55 s, and a large response a minute. Responses without an end have other deadlines.
 const requestTime = 3 * time.Minute
 
-// expire ends a response after requestTime, even if the client does not read. HTTP/1 keeps the deadline until the next
-// request on the connection. HTTP/2 sends the rest of a response after its handler has returned.
+// expire sets a write deadline that ends the response after requestTime, even if the client does not read. It is not
+// cleared: over HTTP/1 the next request on the connection sets its own, and over HTTP/2 the rest of the response is
+// sent after the handler has returned.
 func expire(w http.ResponseWriter) {
 	// An error means that the writer has no connection, or that the connection has ended.
 	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(requestTime))

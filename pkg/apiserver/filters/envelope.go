@@ -124,8 +124,8 @@ func checkRequest(r *http.Request) error {
 		return envelope.Invalid("header", "%s", what)
 	}
 	if header := impersonationHeader(r.Header); header != "" {
-		return envelope.Invalid(header, "the header %s is not accepted: requests have the permissions of the caller",
-			header)
+		return envelope.Invalid(header,
+			"the header %s is not accepted, because requests have the permissions of the caller", header)
 	}
 	if what := malformed(r); what != "" {
 		return envelope.Invalid("path", "%s", what)
@@ -135,7 +135,7 @@ func checkRequest(r *http.Request) error {
 	}
 	if credentialInURL(r.URL) {
 		return envelope.New(dashboardv1alpha1.CodeUnauthenticated,
-			"a token in the URL is not accepted: URLs are logged; send it in a header")
+			"a token in the URL is not accepted, because URLs are logged: send it in a header")
 	}
 	return nil
 }
@@ -243,7 +243,7 @@ func (w *writer) unanswered(state *envelope.State, method string) error {
 	case w.status == http.StatusForbidden:
 		return envelope.New(dashboardv1alpha1.CodeForbidden, "you may not do this")
 	case w.status == http.StatusMethodNotAllowed:
-		return envelope.New(dashboardv1alpha1.CodeNotFound, "there is no route %s at this path", method)
+		return envelope.New(dashboardv1alpha1.CodeNotFound, "no route at this path accepts the method %s", method)
 	case w.status == http.StatusTooManyRequests, w.status == http.StatusServiceUnavailable:
 		return later(w.status, retryAfter)
 	case w.status == http.StatusRequestEntityTooLarge:

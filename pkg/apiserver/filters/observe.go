@@ -38,8 +38,8 @@ func WithTracing(next http.Handler, provider trace.TracerProvider, trusted func(
 	})
 }
 
-// observe reports a completed request in the metrics, in its span, and in one log line. They contain no values of the
-// client other than names of existing users and clusters.
+// observe reports a completed request in the metrics, in its span, and in one log line. From the request, they contain
+// only names of existing users and clusters.
 func observe(ctx context.Context, method string, state *envelope.State, took time.Duration) {
 	route, code := state.Outcome()
 	if route == "" {

@@ -26,7 +26,7 @@ type Refusals struct {
 	waiting chan struct{}
 }
 
-// NewRefusals returns the pacing of one replica.
+// NewRefusals returns a Refusals with the limits of one replica.
 func NewRefusals() *Refusals {
 	return &Refusals{rate.NewLimiter(refusalsPerSecond, refusalBurst), make(chan struct{}, waitingRefusals)}
 }

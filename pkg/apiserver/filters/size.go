@@ -16,7 +16,7 @@ const (
 	MaxHeaderBytes = 128 << 10
 )
 
-// valueBytes is added to the size of each header value, as in HTTP/2.
+// valueBytes is added to the size of the headers for each name and for each value. HTTP/2 adds it for each field.
 const valueBytes = 32
 
 // oversized returns the part of a request that is too large, and the HTTP status for it. It returns an empty string if

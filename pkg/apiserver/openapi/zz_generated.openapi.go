@@ -1436,7 +1436,7 @@ func schema_pkg_apis_dashboard_v1alpha1_Cluster(ref common.ReferenceCallback) co
 					},
 					"labels": {
 						SchemaProps: spec.SchemaProps{
-							Description: "labels are the labels of the cluster, which the selectors of role bindings match.",
+							Description: "labels are the labels that the selectors of role bindings match.",
 							Type:        []string{"object"},
 							AdditionalProperties: &spec.SchemaOrBool{
 								Allows: true,
@@ -1724,7 +1724,7 @@ func schema_pkg_apis_dashboard_v1alpha1_ClusterOperatorView(ref common.Reference
 					},
 					"labels": {
 						SchemaProps: spec.SchemaProps{
-							Description: "labels are the labels of the cluster, which the selectors of role bindings match.",
+							Description: "labels are the labels that the selectors of role bindings match.",
 							Type:        []string{"object"},
 							AdditionalProperties: &spec.SchemaOrBool{
 								Allows: true,
@@ -1958,13 +1958,13 @@ func schema_pkg_apis_dashboard_v1alpha1_CompareRequest(ref common.ReferenceCallb
 					},
 					"left": {
 						SchemaProps: spec.SchemaProps{
-							Description: "left is another name of source.",
+							Description: "left is an alias of source.",
 							Ref:         ref(v1alpha1.ObjectReference{}.OpenAPIModelName()),
 						},
 					},
 					"right": {
 						SchemaProps: spec.SchemaProps{
-							Description: "right is another name of target.",
+							Description: "right is an alias of target.",
 							Ref:         ref(v1alpha1.ObjectReference{}.OpenAPIModelName()),
 						},
 					},
@@ -2031,7 +2031,7 @@ func schema_pkg_apis_dashboard_v1alpha1_Comparison(ref common.ReferenceCallback)
 					},
 					"leftYaml": {
 						SchemaProps: spec.SchemaProps{
-							Description: "leftYaml is sourceYaml.",
+							Description: "leftYaml is an alias of sourceYaml.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -2039,7 +2039,7 @@ func schema_pkg_apis_dashboard_v1alpha1_Comparison(ref common.ReferenceCallback)
 					},
 					"rightYaml": {
 						SchemaProps: spec.SchemaProps{
-							Description: "rightYaml is targetYaml.",
+							Description: "rightYaml is an alias of targetYaml.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -2047,7 +2047,7 @@ func schema_pkg_apis_dashboard_v1alpha1_Comparison(ref common.ReferenceCallback)
 					},
 					"leftRef": {
 						SchemaProps: spec.SchemaProps{
-							Description: "leftRef is sourceRef.",
+							Description: "leftRef is an alias of sourceRef.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -2055,7 +2055,7 @@ func schema_pkg_apis_dashboard_v1alpha1_Comparison(ref common.ReferenceCallback)
 					},
 					"rightRef": {
 						SchemaProps: spec.SchemaProps{
-							Description: "rightRef is targetRef.",
+							Description: "rightRef is an alias of targetRef.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -2063,14 +2063,14 @@ func schema_pkg_apis_dashboard_v1alpha1_Comparison(ref common.ReferenceCallback)
 					},
 					"left": {
 						SchemaProps: spec.SchemaProps{
-							Description: "left is source.",
+							Description: "left is an alias of source.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(v1alpha1.ObjectReference{}.OpenAPIModelName()),
 						},
 					},
 					"right": {
 						SchemaProps: spec.SchemaProps{
-							Description: "right is target.",
+							Description: "right is an alias of target.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(v1alpha1.ObjectReference{}.OpenAPIModelName()),
 						},
@@ -2101,7 +2101,7 @@ func schema_pkg_apis_dashboard_v1alpha1_ContainerMetrics(ref common.ReferenceCal
 					},
 					"cpuMilli": {
 						SchemaProps: spec.SchemaProps{
-							Description: "cpuMilli is the usage of CPU, in thousandths of a CPU.",
+							Description: "cpuMilli is the usage of CPU, in millicores.",
 							Default:     0,
 							Type:        []string{"integer"},
 							Format:      "int64",
@@ -2267,7 +2267,7 @@ func schema_pkg_apis_dashboard_v1alpha1_CreateClusterRequest(ref common.Referenc
 					},
 					"labels": {
 						SchemaProps: spec.SchemaProps{
-							Description: "labels are the labels of the cluster, which the selectors of role bindings match.",
+							Description: "labels are the labels that the selectors of role bindings match.",
 							Type:        []string{"object"},
 							AdditionalProperties: &spec.SchemaOrBool{
 								Allows: true,
@@ -2374,7 +2374,7 @@ func schema_pkg_apis_dashboard_v1alpha1_CreateUserRequest(ref common.ReferenceCa
 					},
 					"email": {
 						SchemaProps: spec.SchemaProps{
-							Description: "email is the user's mail address.",
+							Description: "email is the user's email address.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
@@ -2466,7 +2466,7 @@ func schema_pkg_apis_dashboard_v1alpha1_CurrentUser(ref common.ReferenceCallback
 					},
 					"email": {
 						SchemaProps: spec.SchemaProps{
-							Description: "email is the user's mail address.",
+							Description: "email is the user's email address.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -4528,7 +4528,7 @@ func schema_pkg_apis_dashboard_v1alpha1_ManagedUser(ref common.ReferenceCallback
 					},
 					"email": {
 						SchemaProps: spec.SchemaProps{
-							Description: "email is the user's mail address.",
+							Description: "email is the user's email address.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -5632,14 +5632,14 @@ func schema_pkg_apis_dashboard_v1alpha1_OverviewResources(ref common.ReferenceCa
 				Properties: map[string]spec.Schema{
 					"cpu": {
 						SchemaProps: spec.SchemaProps{
-							Description: "cpu is the CPU, in thousandths of a CPU.",
+							Description: "cpu contains the amounts of CPU, in millicores.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(v1alpha1.OverviewResource{}.OpenAPIModelName()),
 						},
 					},
 					"memory": {
 						SchemaProps: spec.SchemaProps{
-							Description: "memory is the memory, in bytes.",
+							Description: "memory contains the amounts of memory, in bytes.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(v1alpha1.OverviewResource{}.OpenAPIModelName()),
 						},
@@ -5722,7 +5722,7 @@ func schema_pkg_apis_dashboard_v1alpha1_PodMetrics(ref common.ReferenceCallback)
 				Properties: map[string]spec.Schema{
 					"cpuMilli": {
 						SchemaProps: spec.SchemaProps{
-							Description: "cpuMilli is the usage of CPU, in thousandths of a CPU.",
+							Description: "cpuMilli is the usage of CPU, in millicores.",
 							Default:     0,
 							Type:        []string{"integer"},
 							Format:      "int64",
@@ -6089,7 +6089,7 @@ func schema_pkg_apis_dashboard_v1alpha1_RecoveryRequest(ref common.ReferenceCall
 					},
 					"tempToken": {
 						SchemaProps: spec.SchemaProps{
-							Description: "tempToken is another name of sessionToken.",
+							Description: "tempToken is an alias of sessionToken.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
@@ -6103,7 +6103,7 @@ func schema_pkg_apis_dashboard_v1alpha1_RecoveryRequest(ref common.ReferenceCall
 					},
 					"code": {
 						SchemaProps: spec.SchemaProps{
-							Description: "code is another name of recoveryCode.",
+							Description: "code is an alias of recoveryCode.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
@@ -6247,7 +6247,7 @@ func schema_pkg_apis_dashboard_v1alpha1_ResetPasswordRequest(ref common.Referenc
 					},
 					"password": {
 						SchemaProps: spec.SchemaProps{
-							Description: "password is another name of newPassword.",
+							Description: "password is an alias of newPassword.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
@@ -6274,7 +6274,7 @@ func schema_pkg_apis_dashboard_v1alpha1_ResourceUse(ref common.ReferenceCallback
 				Properties: map[string]spec.Schema{
 					"cpuMilli": {
 						SchemaProps: spec.SchemaProps{
-							Description: "cpuMilli is the usage of CPU, in thousandths of a CPU.",
+							Description: "cpuMilli is the usage of CPU, in millicores.",
 							Default:     0,
 							Type:        []string{"integer"},
 							Format:      "int64",
@@ -8703,14 +8703,14 @@ func schema_pkg_apis_dashboard_v1alpha1_TwoFactorChallenge(ref common.ReferenceC
 					},
 					"sessionToken": {
 						SchemaProps: spec.SchemaProps{
-							Description: "sessionToken is sent with the code, within five minutes. If setupRequired is true, it can be exchanged with any code for a session for the set-up.",
+							Description: "sessionToken is sent with the code, within five minutes. If setupRequired is true, it can be exchanged, together with any code, for a session that is restricted to the set-up.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
 					},
 					"tempToken": {
 						SchemaProps: spec.SchemaProps{
-							Description: "tempToken is another name of sessionToken.",
+							Description: "tempToken is an alias of sessionToken.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
@@ -8876,7 +8876,7 @@ func schema_pkg_apis_dashboard_v1alpha1_UpdateUserRequest(ref common.ReferenceCa
 				Properties: map[string]spec.Schema{
 					"email": {
 						SchemaProps: spec.SchemaProps{
-							Description: "email is the user's mail address.",
+							Description: "email is the user's email address.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
@@ -8981,7 +8981,7 @@ func schema_pkg_apis_dashboard_v1alpha1_User(ref common.ReferenceCallback) commo
 					},
 					"email": {
 						SchemaProps: spec.SchemaProps{
-							Description: "email is the user's mail address.",
+							Description: "email is the user's email address.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -9147,7 +9147,7 @@ func schema_pkg_apis_dashboard_v1alpha1_VerifyRequest(ref common.ReferenceCallba
 					},
 					"tempToken": {
 						SchemaProps: spec.SchemaProps{
-							Description: "tempToken is another name of sessionToken.",
+							Description: "tempToken is an alias of sessionToken.",
 							Type:        []string{"string"},
 							Format:      "",
 						},

@@ -48,7 +48,7 @@ func (o *BucketOptions) addFlags(fs *pflag.FlagSet) {
 			"mounted Secret. The default is the environment: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and "+
 			"AWS_SESSION_TOKEN.")
 	fs.StringVar(&o.CAFile, "record-terminals-s3-ca-file", o.CAFile,
-		"File with the certificate authorities of the S3 service. The default is the authorities of the system.")
+		"File with the certificate authorities of the S3 service. The default is the system's certificate authorities.")
 }
 
 // isBucket returns true if recordings are stored in a bucket.
@@ -57,7 +57,7 @@ func isBucket(to string) bool { return strings.HasPrefix(to, bucketScheme) }
 func (o *BucketOptions) validate(to string, encrypted bool) []error {
 	if !isBucket(to) {
 		if *o != (BucketOptions{}) {
-			return []error{errors.New("--record-terminals-s3-* need --record-terminals=s3://BUCKET/PREFIX")}
+			return []error{errors.New("--record-terminals-s3-* require --record-terminals=s3://BUCKET/PREFIX")}
 		}
 		return nil
 	}
@@ -71,8 +71,8 @@ func (o *BucketOptions) validate(to string, encrypted bool) []error {
 		return append(errs, errors.New("--record-terminals-s3-endpoint must be a URL with a host and no path"))
 	}
 	if endpoint.Scheme == "http" && !encrypted {
-		errs = append(errs, errors.New("--record-terminals-s3-endpoint with the scheme http needs "+
-			"--record-terminals-key-file: recordings would be sent as they are"))
+		errs = append(errs, errors.New("--record-terminals-s3-endpoint with the scheme http requires "+
+			"--record-terminals-key-file: otherwise recordings would be sent unencrypted"))
 	}
 	return errs
 }

@@ -61,8 +61,8 @@ type Options struct {
 	AccessTokenTTL time.Duration
 	// RequestsPerUser bounds the requests in flight of one user.
 	RequestsPerUser int
-	// BodyBytesInFlight bounds the bytes of request bodies in memory. ResponseBytesInFlight bounds the bytes of
-	// responses of clusters.
+	// BodyBytesInFlight bounds the bytes of request bodies in memory. ResponseBytesInFlight bounds the bytes of the
+	// responses that clusters send.
 	BodyBytesInFlight, ResponseBytesInFlight int64
 	// ReadCacheBytes bounds the memory of the read cache. 0 disables the cache.
 	ReadCacheBytes int64
@@ -248,7 +248,8 @@ func (o *Options) Validate() error {
 	}
 	if o.Features.EnablePriorityAndFairness {
 		errs = append(errs,
-			errors.New("--enable-priority-and-fairness is not supported: requests are limited by number"))
+			errors.New("--enable-priority-and-fairness is not supported, because this server limits requests by "+
+				"number"))
 	}
 	return utilerrors.NewAggregate(errs)
 }
@@ -270,8 +271,8 @@ func (o *Options) validateBounds() []error {
 	return errs
 }
 
-// effectiveVersion is the Kubernetes version of the library, except that Info returns the version of KubeVision for
-// /version.
+// effectiveVersion is the effective version of k8s.io/apiserver, except that Info returns the version of KubeVision,
+// for /version.
 type effectiveVersion struct {
 	basecompatibility.EffectiveVersion
 }
@@ -286,7 +287,7 @@ func (effectiveVersion) Info() *apimachineryversion.Info {
 func (o *Options) Config(ctx context.Context) (apiserver.CompletedConfig, error) {
 	if err := o.SecureServing.MaybeDefaultWithSelfSignedCerts("localhost", nil,
 		[]net.IP{net.IPv4(127, 0, 0, 1)}); err != nil {
-		return apiserver.CompletedConfig{}, fmt.Errorf("making a self-signed certificate: %w", err)
+		return apiserver.CompletedConfig{}, fmt.Errorf("creating a self-signed certificate: %w", err)
 	}
 	if err := o.awaitHost(ctx); err != nil {
 		return apiserver.CompletedConfig{}, err

@@ -90,7 +90,7 @@ func (o *TerminalOptions) validate() []error {
 		errs = append(errs, fmt.Errorf("--record-terminals-bytes must be at least %d", minRecordingBytes))
 	}
 	if o.RecordKeyFile != "" && o.RecordTo == "" {
-		errs = append(errs, errors.New("--record-terminals-key-file needs --record-terminals"))
+		errs = append(errs, errors.New("--record-terminals-key-file requires --record-terminals"))
 	}
 	return append(errs, o.RecordBucket.validate(o.RecordTo, o.RecordKeyFile != "")...)
 }

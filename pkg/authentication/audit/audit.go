@@ -18,7 +18,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/names"
 )
 
-// Reason is the kind of an event. It is the reason of the Event of the user.
+// Reason is the kind of an event. It is also the reason of the Kubernetes Event that is emitted for the user.
 type Reason string
 
 // Values of Reason.
@@ -74,7 +74,7 @@ type Event struct {
 	User *kubevisionv1alpha1.KubeVisionUser
 	// Actor is the author of the change, if it was not the user.
 	Actor string
-	// Address is the origin of the request.
+	// Address is the IP address of the client.
 	Address string
 	// Session is the session that the event concerns.
 	Session string

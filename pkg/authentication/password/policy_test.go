@@ -42,7 +42,7 @@ func TestCheckStrength(t *testing.T) {
 		"product in capitals":         {"KubeVision123!", false},
 		"the user's name":             {"janeappleseed", false},
 		"the display name":            {"Wunderlich1234", false},
-		"the mail address":            {"industries1234", false},
+		"the email address":           {"industries1234", false},
 		"all that is known":           {"jane wunderlich", false},
 	} {
 		t.Run(name, func(t *testing.T) {

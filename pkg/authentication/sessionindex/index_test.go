@@ -38,8 +38,8 @@ func named(t *testing.T, found []Session, want ...string) {
 	}
 }
 
-// TestExcess verifies that the least recently used sessions are selected, of a user with too many sessions or of the
-// user with the most sessions.
+// TestExcess verifies that the least recently used sessions of a user with too many sessions, or of the user with the
+// most sessions, are selected.
 func TestExcess(t *testing.T) {
 	index := &Index{}
 	handler := index.Handler()

@@ -60,7 +60,8 @@ func ForgivenAt(t *kubevisionv1alpha1.KubeVisionLoginThrottle) time.Time {
 	return forgiven
 }
 
-// policyOf returns the policy by which the failures of a throttle are forgiven. Its number of free failures is not set.
+// policyOf returns the policy that determines when the failures of a throttle are forgiven. For addresses, its number
+// of free failures is not set.
 func policyOf(t *kubevisionv1alpha1.KubeVisionLoginThrottle) Policy {
 	if t.Spec.Target == kubevisionv1alpha1.ThrottleAddress {
 		return addressPolicy(0, networkClients(t.Spec.Address))
@@ -68,7 +69,7 @@ func policyOf(t *kubevisionv1alpha1.KubeVisionLoginThrottle) Policy {
 	return accountPolicy()
 }
 
-// userKey returns the key of the counter of the failures of a KubeVisionUser.
+// userKey returns the key of the counter of a user's failures.
 func userKey(u *kubevisionv1alpha1.KubeVisionUser) key {
 	return key{
 		name: NameOfUser(u.Name), policy: accountPolicy(),
@@ -79,9 +80,8 @@ func userKey(u *kubevisionv1alpha1.KubeVisionUser) key {
 	}
 }
 
-// nameKey returns the key of the counter of the failures of a name that no user has. The name is hashed with a secret,
-// because it may be a password in the wrong field, and because an attacker must not find another name with the same
-// counter.
+// nameKey returns the key of the counter for a name that no user has. The name is hashed with a secret, because it may
+// be a password in the wrong field, and because an attacker must not find another name with the same counter.
 func nameKey(name string, secret []byte) key {
 	mac := hmac.New(sha256.New, secret)
 	mac.Write([]byte(name))
@@ -91,7 +91,7 @@ func nameKey(name string, secret []byte) key {
 	}
 }
 
-// sessionKey returns the key of the counter of the wrong passwords of a user in a session.
+// sessionKey returns the key of the counter of wrong passwords that a session sends for its user.
 func sessionKey(u *kubevisionv1alpha1.KubeVisionUser, session string) key {
 	k := userKey(u)
 	k.name = "session-" + session
@@ -100,7 +100,7 @@ func sessionKey(u *kubevisionv1alpha1.KubeVisionUser, session string) key {
 	return k
 }
 
-// deviceKey returns the key of the counter of the wrong passwords from a known device of a user.
+// deviceKey returns the key of the counter of wrong passwords that a known device sends for a user.
 func deviceKey(u *kubevisionv1alpha1.KubeVisionUser, device string) key {
 	k := userKey(u)
 	k.name = "device-" + device
@@ -108,7 +108,7 @@ func deviceKey(u *kubevisionv1alpha1.KubeVisionUser, device string) key {
 	return k
 }
 
-// addressKeys returns the keys of the counters of the failures of a client address and of its networks.
+// addressKeys returns the keys of the counters for a client address and its networks.
 func addressKeys(address netip.Addr, free int) []key {
 	networks := CountedNetworks(address)
 	keys := make([]key, 0, len(networks))
@@ -140,7 +140,7 @@ func networkName(prefix netip.Prefix) string {
 	return name
 }
 
-// networkClients returns the number of clients of a network in the text form of addressKeys.
+// networkClients returns the number of clients in a network. It parses the text form that addressKeys uses.
 func networkClients(shown string) int {
 	prefix, err := netip.ParsePrefix(shown)
 	if err != nil {

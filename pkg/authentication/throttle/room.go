@@ -13,8 +13,8 @@ import (
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 )
 
-// evictCounter deletes the least important counter if a new one would exceed the bound: the one with the fewest
-// failures, and the oldest of those. It never deletes counters of users, so that a flood of names cannot reset their
+// evictCounter deletes the least important counter if a new counter would exceed the bound: among the counters with the
+// fewest failures, the oldest one. It never deletes counters of users, so that a flood of names cannot reset their
 // failures. Counters of the devices of a user are deleted only for a new device of that user. The same applies to
 // sessions.
 func (t *Throttle) evictCounter(ctx context.Context, k key) error {
@@ -46,7 +46,7 @@ func (t *Throttle) evictCounter(ctx context.Context, k key) error {
 		return nil
 	}
 	if err := t.Client.Delete(ctx, all.Items[least].DeepCopy()); client.IgnoreNotFound(err) != nil {
-		return fmt.Errorf("making room for failed logins: %w", err)
+		return fmt.Errorf("removing old counts of failed logins: %w", err)
 	}
 	return nil
 }

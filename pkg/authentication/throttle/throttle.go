@@ -220,7 +220,7 @@ func (c *keyedCounter) wait(ctx context.Context, reader client.Reader, now time.
 	return c.policy.Wait(counterOf(c.failures), now), err
 }
 
-// read returns nil if there is no counter.
+// read returns the counter with a key, or nil if it does not exist.
 func read(ctx context.Context, reader client.Reader, k key) (*kubevisionv1alpha1.KubeVisionLoginThrottle, error) {
 	found := &kubevisionv1alpha1.KubeVisionLoginThrottle{}
 	err := reader.Get(ctx, types.NamespacedName{Name: k.name}, found)

@@ -35,7 +35,8 @@ type Key struct {
 	Created time.Time
 }
 
-// NewKey makes a random P-256 key. It returns the name and the value for the data of the Secret that KeySet.Load reads.
+// NewKey generates a random P-256 key. It returns the name and the value of its entry in the Secret that KeySet.Load
+// reads.
 func NewKey(now time.Time) (name string, value []byte, err error) {
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -47,7 +48,7 @@ func NewKey(now time.Time) (name string, value []byte, err error) {
 	}
 	id, err := ulid.New(ulid.Timestamp(now), rand.Reader)
 	if err != nil {
-		return "", nil, fmt.Errorf("making a key id: %w", err)
+		return "", nil, fmt.Errorf("creating a key id: %w", err)
 	}
 	return id.String() + keySuffix, pem.EncodeToMemory(&pem.Block{Type: pemType, Bytes: der}), nil
 }
@@ -75,7 +76,7 @@ func parseKey(name string, value []byte) (Key, error) {
 	}
 	block, rest := pem.Decode(value)
 	if block == nil || block.Type != pemType || strings.TrimSpace(string(rest)) != "" {
-		return Key{}, errors.New("the value is not one PEM block of type " + pemType)
+		return Key{}, errors.New("the value must be exactly one PEM block of type " + pemType)
 	}
 	parsed, err := x509.ParsePKCS8PrivateKey(block.Bytes)
 	if err != nil {

@@ -99,7 +99,7 @@ func NewService(kind Kind, keys Keys, ttl time.Duration, c clock.PassiveClock) *
 // TTL returns the lifetime of a token.
 func (s *Service) TTL() time.Duration { return s.ttl }
 
-// Sign makes a token. The service sets Claims.Expires.
+// Sign returns a signed token with the claims. The service sets Claims.Expires.
 func (s *Service) Sign(c Claims) (string, error) {
 	key, err := s.keys.Current()
 	if err != nil {
@@ -108,7 +108,7 @@ func (s *Service) Sign(c Claims) (string, error) {
 	options := (&jose.SignerOptions{}).WithType(jose.ContentType(s.kind)).WithHeader("kid", key.ID)
 	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.ES256, Key: key.Private}, options)
 	if err != nil {
-		return "", fmt.Errorf("making a signer: %w", err)
+		return "", fmt.Errorf("creating a signer: %w", err)
 	}
 	now := s.clock.Now()
 	standard := jwt.Claims{
@@ -163,7 +163,8 @@ func (s *Service) Verify(raw string) (Claims, error) {
 	return claims, nil
 }
 
-// parse verifies the signature of a token of the service's kind.
+// parse decodes a token. It returns an error if the token has another kind than the service or its signature is not
+// valid.
 func (s *Service) parse(raw string) (*signed, error) {
 	parsed, err := jwt.ParseSigned(raw, []jose.SignatureAlgorithm{jose.ES256})
 	if err != nil {
@@ -174,7 +175,7 @@ func (s *Service) parse(raw string) (*signed, error) {
 	}
 	header := parsed.Headers[0]
 	if typ, _ := header.ExtraHeaders[jose.HeaderType].(string); typ != string(s.kind) {
-		return nil, errors.New("a token of another kind")
+		return nil, errors.New("the token is of another kind")
 	}
 	key, ok := s.keys.Find(header.KeyID)
 	if !ok {

@@ -43,7 +43,7 @@ type Enrolment struct {
 	QRCode string
 }
 
-// Enrol makes a new secret for an account.
+// Enrol generates a secret for an account.
 func Enrol(account string) (Enrolment, error) {
 	key, err := totp.Generate(totp.GenerateOpts{Issuer: issuer, AccountName: account, Period: period,
 		SecretSize: secretBytes})

@@ -91,8 +91,8 @@ func (c *Cache) Stop() {
 	c.running.Wait()
 }
 
-// Roles returns the roles that bindings on the host grant a caller in the namespace, or in the whole cluster, of a
-// read.
+// Roles returns the roles that bindings on the host grant the caller in the namespace of a read or, if the read has no
+// namespace, in the whole cluster.
 type Roles func(context.Context) ([]kubevisionv1alpha1.RoleReference, error)
 
 // AllowedStale returns true if the cluster allows the caller's read. The result comes from an access review with

@@ -13,7 +13,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/clusters"
 )
 
-// Reviewed is like AllowedStale, for a review of a user of the host that another account requests. cluster is the
+// Reviewed is like AllowedStale, for a review that another account requests for a user of the host. cluster is the
 // cluster that performs the review. It does not use verdicts during an outage. It returns errors of the review
 // unchanged.
 func (c *Cache) Reviewed(

@@ -91,7 +91,7 @@ func (w *watcher) follow(ctx context.Context) error {
 			return err
 		}
 		if w.client, err = rest.UnversionedRESTClientForConfigAndClient(reader.Config, reader.Client); err != nil {
-			return fmt.Errorf("making a client: %w", err)
+			return fmt.Errorf("creating a client: %w", err)
 		}
 	}
 	if err := w.list(ctx); err != nil {

@@ -32,7 +32,7 @@ type Kubeconfig struct {
 	Server string
 	// ServerName is the name in the server's certificate, if it differs from the host.
 	ServerName string
-	// CA contains the trusted certificate authorities in PEM. If it is empty, the authorities of the system are
+	// CA contains the trusted certificate authorities in PEM. If it is empty, the system's certificate authorities are
 	// trusted.
 	CA []byte
 	// Certificate and Key are the client certificate and its key in PEM.

@@ -27,8 +27,8 @@ const (
 	// protobufPrefix is the magic number of Kubernetes' protobuf encoding.
 	protobufPrefix = "k8s\x00"
 
-	// maxMessage bounds the message of a Status. maxCauses bounds the number of its causes, and maxCause the message of
-	// each cause. maxName bounds the names in a Status.
+	// maxMessage bounds the message of a Status. maxCauses bounds the number of its causes. maxCause bounds the message
+	// of each cause. maxName bounds the names in a Status.
 	maxMessage = 4096
 	maxCause   = 2048
 	maxCauses  = 32

@@ -34,7 +34,7 @@ type Writer struct {
 	Live client.Reader
 }
 
-// Apply makes the object equal to the desired one. It makes no write if they are already equal.
+// Apply makes the object equal to the desired one. It writes nothing if they are already equal.
 func (w *Writer) Apply(ctx context.Context, desired client.Object) error {
 	setLabel(desired)
 	existing, err := w.cached(ctx, desired)

@@ -136,8 +136,9 @@ func narrowBinding(sameRole bool, existing, desired []rbacv1.Subject) ([]rbacv1.
 	return kept, len(kept) < len(existing)
 }
 
-// narrowRules returns the rules that grant the intersection of the existing and the desired rules, for rules that
-// differ only in their resourceNames: KubeVision's own roles have one rule for each resource.
+// narrowRules returns rules that grant only what both the existing and the desired rules grant, and true if they differ
+// from the existing rules. It compares rules that differ at most in their resourceNames: KubeVision's own roles have
+// one rule for each resource.
 func narrowRules(existing, desired []rbacv1.PolicyRule) ([]rbacv1.PolicyRule, bool) {
 	var kept []rbacv1.PolicyRule
 	changed := false

@@ -50,12 +50,13 @@ type Admin struct {
 // NeedLeaderElection implements manager.LeaderElectionRunnable.
 func (*Admin) NeedLeaderElection() bool { return true }
 
-// Start creates the objects. It retries until it succeeds, even if the namespace or the definitions do not exist yet.
+// Start creates the objects. It retries until it succeeds, even if the namespace or the CustomResourceDefinitions do
+// not exist yet.
 func (a *Admin) Start(ctx context.Context) error {
 	logger := ctrl.LoggerFrom(ctx).WithName("bootstrap")
 	err := wait.PollUntilContextCancel(ctx, retryPeriod, true, func(ctx context.Context) (bool, error) {
 		if err := a.ensure(ctx); err != nil {
-			logger.Error(err, "Creating the first user; retrying")
+			logger.Error(err, "Failed to create the first user; retrying")
 			return false, nil
 		}
 		return true, nil

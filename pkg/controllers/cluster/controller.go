@@ -150,7 +150,7 @@ func (r *Reconciler) requestsFor(
 ) []reconcile.Request {
 	all, err := r.listClusters(ctx)
 	if err != nil {
-		ctrl.LoggerFrom(ctx).Error(err, "Listing clusters")
+		ctrl.LoggerFrom(ctx).Error(err, "Failed to list clusters")
 		return nil
 	}
 	var requests []reconcile.Request
@@ -246,7 +246,8 @@ func (r *Reconciler) applyObjects(
 	return err
 }
 
-// summarize sets Ready to false with the reason of the first condition that is not true.
+// summarize sets Ready to False with the reason of the first condition that is not True, or to True if there is no such
+// condition.
 func (r *Reconciler) summarize(c *kubevisionv1alpha1.KubeVisionCluster) {
 	for _, t := range []string{
 		kubevisionv1alpha1.ClusterReachableCondition, kubevisionv1alpha1.ClusterCredentialsCondition,

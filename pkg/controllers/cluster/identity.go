@@ -74,7 +74,7 @@ func reportUnreachable(c *kubevisionv1alpha1.KubeVisionCluster, reason, message 
 }
 
 // reportConflict sets the conditions of a cluster that claims an identity without a proof. The cluster is not used. It
-// emits no Event, because the change of the condition Ready does.
+// emits no Event, because Patch emits one when the Ready condition changes.
 func reportConflict(c *kubevisionv1alpha1.KubeVisionCluster, conflict *clustercache.ConflictError) {
 	reportNotApplied(c)
 	condition.Set(&c.Status.Conditions, c.Generation, kubevisionv1alpha1.ClusterIdentityConflictCondition,

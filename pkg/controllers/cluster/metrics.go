@@ -49,7 +49,7 @@ func (c *collector) CollectWithStability(out chan<- metrics.Metric) {
 	defer cancel()
 	var all kubevisionv1alpha1.KubeVisionClusterList
 	if err := c.reader.List(ctx, &all, client.UnsafeDisableDeepCopy); err != nil {
-		klog.FromContext(ctx).Error(err, "Listing clusters for the metrics")
+		klog.FromContext(ctx).Error(err, "Failed to list clusters for the metrics")
 		return
 	}
 	for i := range all.Items {

@@ -262,9 +262,9 @@ func (r *Registry) CloseAll() {
 	}
 }
 
-// Source enqueues requests for changes on members: of an object of KubeVision, a namespace or a ClusterRole. A nil
-// object means that the set of reachable members has changed. A KubeVisionCluster means that its identity is disputed,
-// or no longer disputed, or that it has exceeded its limit.
+// Source enqueues requests for changes on members: changes of KubeVision's objects, of namespaces and of ClusterRoles.
+// A nil object means that the set of reachable members has changed. A KubeVisionCluster means that its identity is
+// disputed, or no longer disputed, or that it has exceeded its limit.
 func (r *Registry) Source(requests func(context.Context, client.Object) []reconcile.Request) source.Source {
 	return source.Func(func(ctx context.Context, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) error {
 		r.mu.Lock()

@@ -159,7 +159,8 @@ func (r *Registry) prove(
 	same, err := r.compare(ctx, other, own)
 	switch {
 	case err != nil:
-		ctrl.LoggerFrom(ctx).Error(err, "Comparing two registrations that claim one identity", "holder", holder.name)
+		ctrl.LoggerFrom(ctx).Error(err, "Failed to compare two registrations that claim one identity",
+			"holder", holder.name)
 		return refused("the two clusters could not be compared, which requires the right to write and read Secrets " +
 			"in both; the comparison is repeated")
 	case !same:

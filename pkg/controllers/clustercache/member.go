@@ -79,7 +79,7 @@ func newMember(
 	}
 	kube, err := kubernetes.NewForConfigAndClient(way.Config, way.Registered)
 	if err != nil {
-		return nil, fmt.Errorf("making a client: %w", err)
+		return nil, fmt.Errorf("creating a client: %w", err)
 	}
 	m.way, m.kube = way, kube
 	m.running, m.stop = context.WithCancel(context.Background())
@@ -121,14 +121,14 @@ func (m *member) connect(
 		o.MapperProvider = func(*rest.Config, *http.Client) (meta.RESTMapper, error) { return mapper, nil }
 	})
 	if err != nil {
-		return nil, fmt.Errorf("making a client: %w", err)
+		return nil, fmt.Errorf("creating a client: %w", err)
 	}
 	others, err := cache.New(m.way.Config, cache.Options{
 		Scheme: scheme, HTTPClient: m.way.Registered, Mapper: mapper,
 		DefaultTransform: cache.TransformStripManagedFields(),
 	})
 	if err != nil {
-		return nil, fmt.Errorf("making a cache: %w", err)
+		return nil, fmt.Errorf("creating a cache: %w", err)
 	}
 	if err := apply.IndexBindings(ctx, own.GetFieldIndexer()); err != nil {
 		return nil, err

@@ -46,9 +46,9 @@ type shard struct {
 	entries []entry
 }
 
-// split distributes names over the necessary number of shards. A full shard is split by the next bit of the hashes of
-// the names: a name stays in its shard while other names are added and removed, and no user can choose names that all
-// belong to one shard.
+// split distributes names over shards by the first bits of their hashes. A shard that would be too large is split by
+// the next bit, so that other names move only if their own shard is split or merged. Finding enough names with hashBits
+// equal bits to overfill a shard is not feasible.
 func split(entries []entry, namespace string) []*shard {
 	slices.SortFunc(entries, func(a, b entry) int {
 		return cmp.Or(cmp.Compare(a.resource, b.resource), cmp.Compare(a.name, b.name))

@@ -1,8 +1,8 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package lastadmin tells the admission policies of the host which user is the last usable administrator, since CEL
-// cannot count users. It writes one KubeVisionPolicyParameter, which the policies in config/admission read.
+// Package lastadmin determines the last usable administrator for the admission policies of the host, since CEL cannot
+// count users. It writes one KubeVisionPolicyParameter, which the policies in config/admission read.
 package lastadmin
 
 import (

@@ -68,8 +68,8 @@ func requestsForLabel(o client.Object) []reconcile.Request {
 	return []reconcile.Request{{NamespacedName: client.ObjectKey{Name: o.GetLabels()[names.RoleBindingLabel]}}}
 }
 
-// userHandler returns a handler that enqueues the bindings that name a user whose existence or groups have changed, and
-// the bindings that name one of these groups.
+// userHandler returns a handler that enqueues bindings when a user is created, is deleted or changes groups: those that
+// name the user, and those that name a group that the user has joined or left.
 func (r *Reconciler) userHandler() handler.EventHandler {
 	add := func(ctx context.Context, q queue, user string, groups sets.Set[string]) {
 		for _, request := range r.requestsFor(ctx, func(b *kubevisionv1alpha1.KubeVisionRoleBinding) bool {
@@ -167,7 +167,8 @@ func (r *Reconciler) requestsForOrphans(ctx context.Context) []reconcile.Request
 	for _, t := range r.Targets.All()[1:] { // all clusters except the host
 		objects, err := listMade(ctx, t.Writer.Client, client.MatchingLabels{names.ManagedByLabel: names.ManagedBy})
 		if err != nil {
-			ctrl.LoggerFrom(ctx).Error(err, "Listing the objects that were created on a member", "clusterID", t.ID)
+			ctrl.LoggerFrom(ctx).Error(err, "Failed to list the objects that were created on a member",
+				"clusterID", t.ID)
 		}
 		for _, o := range objects {
 			found.Insert(requestsForLabel(o)...)
@@ -211,7 +212,7 @@ func (r *Reconciler) requestsFor(
 ) []reconcile.Request {
 	var list kubevisionv1alpha1.KubeVisionRoleBindingList
 	if err := r.Client.List(ctx, &list, client.UnsafeDisableDeepCopy); err != nil {
-		ctrl.LoggerFrom(ctx).Error(err, "Listing role bindings")
+		ctrl.LoggerFrom(ctx).Error(err, "Failed to list role bindings")
 		return nil
 	}
 	var requests []reconcile.Request

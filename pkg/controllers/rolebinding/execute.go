@@ -69,7 +69,7 @@ func (r *Reconciler) execute(ctx context.Context, b *kubevisionv1alpha1.KubeVisi
 			ctrl.LoggerFrom(ctx).Info("The binding is not applied on a cluster", "clusterID", t.ID, "reason",
 				result.Error())
 		default:
-			ctrl.LoggerFrom(ctx).Error(result, "Revoking the rights on a cluster", "clusterID", t.ID)
+			ctrl.LoggerFrom(ctx).Error(result, "Failed to revoke the rights on a cluster", "clusterID", t.ID)
 		}
 	}
 	if ctx.Err() == nil {

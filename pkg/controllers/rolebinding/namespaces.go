@@ -46,7 +46,7 @@ func (r *Reconciler) listNamespaces(ctx context.Context, t *clustercache.Cluster
 		if !n.DeletionTimestamp.IsZero() {
 			continue
 		}
-		out.items = append(out.items, namespace{n.Name, n.Labels, bindings.Protected(n.Name, n.Labels)})
+		out.items = append(out.items, namespace{n.Name, n.Labels, bindings.IsProtected(n.Name, n.Labels)})
 		out.fingerprint += maphash.String(r.budgets.seed, string(n.UID)+n.ResourceVersion)
 	}
 	slices.SortFunc(out.items, func(a, b namespace) int { return strings.Compare(a.name, b.name) })

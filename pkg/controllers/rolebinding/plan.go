@@ -41,7 +41,7 @@ type plan struct {
 	usesErr error
 	// leftOut is true if the impersonating account omits the names of the subjects because they exceed its budget.
 	leftOut bool
-	// grants are the grants on those clusters that are reachable.
+	// grants contains the grants on reachable clusters.
 	grants []*grant
 }
 
@@ -207,7 +207,7 @@ func (r *Reconciler) planGrant(
 	}
 }
 
-// selectClusters returns all registered clusters, and sets those that the binding selects in the plan.
+// selectClusters returns all registered clusters, and sets the clusters that the binding selects in the plan.
 func (r *Reconciler) selectClusters(
 	ctx context.Context, b *kubevisionv1alpha1.KubeVisionRoleBinding, p *plan,
 ) ([]kubevisionv1alpha1.KubeVisionCluster, error) {

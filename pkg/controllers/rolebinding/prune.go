@@ -110,7 +110,7 @@ func (g *grant) keep(b *kubevisionv1alpha1.KubeVisionRoleBinding, o client.Objec
 	if !ok || (b.Spec.Namespaces == nil && !bindings.SparesProtected(b.Spec.RoleRef)) {
 		return nil
 	}
-	protected := bindings.Protected(existing.Namespace, nil) ||
+	protected := bindings.IsProtected(existing.Namespace, nil) ||
 		existing.RoleRef.Name == bindings.NamespaceRole(b.Spec.RoleRef, true)
 	role := bindings.NamespaceRole(b.Spec.RoleRef, protected)
 	if !g.bindable(role) {

@@ -74,8 +74,8 @@ func isRuleless(role *rbacv1.ClusterRole) bool {
 	return role.AggregationRule != nil && len(role.Rules) == 0
 }
 
-// bindable returns true if the role may be bound on the cluster now, or later if it is a built-in role that does not
-// exist yet.
+// bindable returns true if the role can be bound on the cluster now, or if it is a built-in role that may be created
+// later.
 func (g *grant) bindable(role string) bool {
 	_, known := g.roles[role]
 	return g.roles == nil || known

@@ -23,7 +23,7 @@ import (
 //
 // A restored user has a new UID and therefore counts as another user, because a new user with the name of a deleted one
 // must not be able to log in with the old password. The author of the annotation confirms that both are the same
-// person, which requires the right to bind each role that the user holds.
+// person. This requires the right to bind each role that the user holds.
 func (r *Reconciler) adoptCredentials(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser) (bool, error) {
 	if _, asked := u.Annotations[names.AdoptCredentialsAnnotation]; !asked {
 		return false, nil

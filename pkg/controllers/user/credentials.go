@@ -79,7 +79,7 @@ func (r *Reconciler) readPassword(ctx context.Context, u *kubevisionv1alpha1.Kub
 		return outcome{metav1.ConditionFalse, kubevisionv1alpha1.ReasonNoPassword,
 			"the user has no password; name a Secret in spec.passwordSecretRef"}, nil
 	}
-	if names.OwnSecret(ref.Name) {
+	if names.IsOwnSecret(ref.Name) {
 		return outcome{metav1.ConditionFalse, kubevisionv1alpha1.ReasonSecretInvalid, "Secret " + ref.Name +
 			" is reserved for KubeVision; create another one for the password"}, nil
 	}

@@ -11,7 +11,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/authentication/audit"
 )
 
-// recorder emits the events of users in the namespace of the events of their logins.
+// recorder emits the events of users in the namespace in which their logins emit events.
 type recorder struct {
 	events.EventRecorder
 }

@@ -87,7 +87,7 @@ func drainOptions(r *routes.Request) (dashboardv1alpha1.DrainRequest, error) {
 	}
 	if options.GracePeriodSeconds != nil && *options.GracePeriodSeconds < 0 {
 		return options, envelope.Invalid("gracePeriodSeconds",
-			"gracePeriodSeconds must be 0 or more; by default each pod has its own grace period")
+			"gracePeriodSeconds must not be negative; by default each pod has its own grace period")
 	}
 	if options.TimeoutSeconds == nil {
 		options.TimeoutSeconds = new(int64(defaultDrainTime))

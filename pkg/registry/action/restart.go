@@ -85,7 +85,7 @@ func restartTarget(ctx context.Context, caller *clusters.Client, t objectref.Tar
 			return nil, err
 		}
 		if found.Spec.Paused {
-			return nil, checkNotPaused(t)
+			return nil, pausedError(t)
 		}
 	}
 	answer, err := patch(ctx, caller, t,
@@ -130,8 +130,8 @@ func restartPod(ctx context.Context, caller *clusters.Client, t objectref.Target
 	return warnings, nil
 }
 
-// checkNotPaused returns the error for a workload that does not roll out changes because it is paused.
-func checkNotPaused(t objectref.Target) error {
+// pausedError returns the error for a workload that does not roll out changes because it is paused.
+func pausedError(t objectref.Target) error {
 	return envelope.New(dashboardv1alpha1.CodeConflict,
 		"deployment %q is paused: resume it first (set spec.paused to false)", t.Name)
 }

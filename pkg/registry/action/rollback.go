@@ -34,14 +34,14 @@ func rollback(r *routes.Request, caller *clusters.Client) (routes.Result, error)
 	}
 	if *request.Revision < 0 {
 		return routes.Result{}, envelope.Invalid(fieldRevision,
-			"revision must be 0 or more; 0 is the previous revision")
+			"revision must not be negative; 0 is the previous revision")
 	}
 	t, w, revisions, err := readRevisions(r, caller)
 	if err != nil {
 		return routes.Result{}, err
 	}
 	if w.Spec.Paused {
-		return routes.Result{}, checkNotPaused(t)
+		return routes.Result{}, pausedError(t)
 	}
 	chosen, err := findRevision(t, revisions, *request.Revision)
 	if err != nil {
@@ -80,7 +80,7 @@ func rollbackTo(
 	return answer, err
 }
 
-// findRevision returns the revision with a number, or the one before the current revision.
+// findRevision returns the revision with a number. For 0, it returns the revision before the current one.
 func findRevision(t objectref.Target, revisions []revision, number int64) (*revision, error) {
 	if number == 0 {
 		if len(revisions) < 2 {
@@ -102,8 +102,8 @@ type step struct {
 	Value any    `json:"value"`
 }
 
-// patchSteps returns the patch that replaces the Pod template of the version of the workload that was read. A merge
-// patch would keep fields that the revision does not have.
+// patchSteps returns the patch that replaces the Pod template, if the workload has not changed since it was read. A
+// merge patch would keep fields that the revision does not have.
 func patchSteps(w *workload, chosen *revision, withAnnotations bool) []step {
 	out := []step{
 		{Op: "replace", Path: "/metadata/resourceVersion", Value: w.Metadata.ResourceVersion},

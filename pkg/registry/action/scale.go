@@ -32,7 +32,7 @@ func scale(r *routes.Request, caller *clusters.Client) (routes.Result, error) {
 		return routes.Result{}, envelope.Required(field)
 	}
 	if *request.Replicas < 0 {
-		return routes.Result{}, envelope.Invalid(field, "replicas must be 0 or more")
+		return routes.Result{}, envelope.Invalid(field, "replicas must not be negative")
 	}
 	answer, err := patch(r.Context(), caller, t, change{
 		subresource: subresourceScale, kind: types.MergePatchType,

@@ -16,7 +16,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/routes"
 )
 
-// definitions is the kind of the objects that define kinds.
+// definitions is the resource of CustomResourceDefinitions.
 const definitions = "customresourcedefinitions.apiextensions.k8s.io"
 
 // Provider provides the endpoints of this package.
@@ -69,13 +69,13 @@ func describe(r *clusters.Resource) dashboardv1alpha1.APIResource {
 	}
 }
 
-// customResources returns the kinds that CustomResourceDefinitions define. It reads only the names of the definitions,
-// because their schemas are large, and takes all other data from discovery.
+// customResources returns the kinds that CustomResourceDefinitions define. It reads only their names, because their
+// schemas are large, and takes all other data from discovery.
 func customResources(r *routes.Request, caller *scopedlist.Client) (routes.Result, error) {
 	return list(r, caller, func() error { return nil })
 }
 
-// refresh reads the list of resources again. It requires the right to list the definitions.
+// refresh reads the list of resources again. It requires the right to list CustomResourceDefinitions.
 func refresh(r *routes.Request, caller *scopedlist.Client) (routes.Result, error) {
 	return list(r, caller, func() error { return caller.RefreshResources(r.Context()) })
 }
@@ -105,7 +105,7 @@ func list(r *routes.Request, caller *scopedlist.Client, prepare func() error) (r
 		if _, failed := envelope.ServerFailure(err); err != nil && !failed {
 			return routes.Result{}, envelope.FromAPIError(err)
 		}
-		if served { // A new or rejected definition has no kind yet.
+		if served { // The kind of a new or rejected CustomResourceDefinition is not served.
 			data = append(data, dashboardv1alpha1.CustomResource{
 				Name: d.Metadata.Name, Group: found.Group, Version: found.Version, Kind: found.Kind,
 				Plural: found.GroupVersionResource.Resource, Namespaced: found.Namespaced, Categories: found.Categories,

@@ -115,7 +115,7 @@ func TestFailedLoginsAreEqual(t *testing.T) {
 		Want(t, wire.Unauthenticated).Raw)
 	for name, body := range map[string]fields{
 		"unknown user":           {"username": fixture.Name("unknown"), "password": u.Password},
-		"mail address":           {"username": u.Name + "@example.com", "password": u.Password},
+		"email address":          {"username": u.Name + "@example.com", "password": u.Password},
 		"user without password":  {"username": noPassword.Name, "password": "wrong"},
 		"disabled user":          {"username": disabled.Name, "password": disabled.Password},
 		"disabled user, wrongly": {"username": disabled.Name, "password": "wrong"},

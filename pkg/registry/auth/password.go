@@ -48,8 +48,8 @@ func Prove(
 	}
 }
 
-// principal returns the caller if it is a KubeVisionUser. KubeVision stores no password or second factor for other
-// callers.
+// principal returns the caller, or an error if the caller is not a KubeVisionUser. KubeVision stores no password or
+// second factor for other callers.
 func principal(u user.Info) (*authentication.Principal, error) {
 	if p, ok := u.(*authentication.Principal); ok {
 		return p, nil

@@ -139,7 +139,7 @@ func (e *Provider) setUp(r *routes.Request, u user.Info) (routes.Result, error) 
 	}}, nil
 }
 
-// withCode returns a handler that requires a KubeVisionUser and a code.
+// withCode returns a handler that requires a KubeVisionUser as the caller and a code in the request.
 func withCode(
 	do func(*routes.Request, *authentication.Principal, string) (any, error),
 ) func(*routes.Request, user.Info) (routes.Result, error) {

@@ -112,7 +112,7 @@ func newCluster(body *dashboardv1alpha1.CreateClusterRequest) *kubevisionv1alpha
 	return c
 }
 
-// newSecret returns the Secret of a cluster, which is deleted with it.
+// newSecret returns a Secret for data of a cluster. The Secret is deleted with the cluster.
 func newSecret(c *kubevisionv1alpha1.KubeVisionCluster, name, key, text string) *corev1.Secret {
 	return &corev1.Secret{
 		ObjectMeta: metav1.ObjectMeta{

@@ -16,7 +16,7 @@ import (
 // maxLine bounds a line, in bytes. Container runtimes split lines at the same size.
 const maxLine = 16 << 10
 
-// maxStamp is the longest time that an API server writes at the beginning of a line, with the space after it.
+// maxStamp bounds the length of the timestamp at the beginning of a line, including the space after it.
 const maxStamp = 64
 
 // Line is a line of a log.
@@ -32,7 +32,7 @@ type Line struct {
 	at time.Time
 }
 
-// lineReader reads the lines of a log in which each line begins with its time.
+// lineReader reads the lines of a log in which each line begins with a timestamp.
 type lineReader struct{ buffered *bufio.Reader }
 
 func newLineReader(from io.Reader) *lineReader {

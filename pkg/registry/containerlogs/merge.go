@@ -29,7 +29,7 @@ type event struct {
 	err  error
 }
 
-// byTime emits the lines of logs that have an end, sorted by their times.
+// byTime merges several logs that are not followed, by the times of their lines, and emits each line.
 func byTime(sources []*source, opened []io.ReadCloser, emit func(event) error) error {
 	defer func() {
 		for _, o := range opened {
@@ -90,7 +90,7 @@ type follower struct {
 	running sync.WaitGroup
 	events  chan event
 	mu      sync.Mutex
-	// known contains the containers whose log was opened, by the UID of the Pod.
+	// known contains the containers whose log was opened, by the UID of the Pod and the name of the container.
 	known map[string]bool
 	// places limits the number of open logs.
 	places chan struct{}

@@ -66,7 +66,7 @@ func parseOptions(r *routes.Request, now time.Time) (options, error) {
 	if text := query.Get("tailLines"); text != "" {
 		lines, err := strconv.ParseUint(text, 10, 63)
 		if err != nil {
-			return o, envelope.Invalid("tailLines", "tailLines must be a number of lines")
+			return o, envelope.Invalid("tailLines", "tailLines must be a non-negative integer")
 		}
 		o.tail = int64(min(lines, maxTail))
 	}
@@ -84,7 +84,7 @@ func (o *options) parseSince(query url.Values, now time.Time) error {
 		const longest = 100 * 365 * 24 * 60 * 60
 		seconds, err := strconv.ParseUint(text, 10, 63)
 		if err != nil || seconds == 0 {
-			return envelope.Invalid("sinceSeconds", "sinceSeconds must be a positive number of seconds")
+			return envelope.Invalid("sinceSeconds", "sinceSeconds must be a positive integer")
 		}
 		o.since = now.Add(-time.Duration(min(seconds, longest)) * time.Second)
 	}

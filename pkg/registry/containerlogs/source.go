@@ -49,7 +49,7 @@ type source struct {
 	repeated int
 }
 
-// attributes returns the attributes of a review of the right to a log.
+// attributes returns the resource attributes of a read of a log.
 func attributes(namespace, pod string) authorizationv1.ResourceAttributes {
 	return authorizationv1.ResourceAttributes{
 		Namespace: namespace, Verb: "get", Version: "v1", Resource: podResource, Subresource: logSubresource, Name: pod,

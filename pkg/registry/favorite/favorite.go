@@ -190,7 +190,7 @@ func (e *Provider) reorder(r *routes.Request, p *authentication.Principal) (rout
 func (e *Provider) remove(r *routes.Request, p *authentication.Principal) (routes.Result, error) {
 	id, err := strconv.ParseInt(r.Path(paramFavorite), 10, 64)
 	if err != nil {
-		return routes.Result{}, envelope.Invalid(paramFavorite, "the id of a favorite is a number")
+		return routes.Result{}, envelope.Invalid(paramFavorite, "the id of a favorite must be an integer")
 	}
 	return routes.Result{}, e.change(r.Context(), p.User, func(kept *favorites) error {
 		left := slices.DeleteFunc(slices.Clone(kept.Items), func(i item) bool { return i.ID == id })

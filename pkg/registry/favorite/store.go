@@ -36,7 +36,8 @@ func contention() wait.Backoff {
 	return wait.Backoff{Steps: 8, Duration: 10 * time.Millisecond, Factor: 2, Jitter: 0.5}
 }
 
-// load reads the favorites of a user, and the ConfigMap that contains them, which is nil if it does not exist yet.
+// load returns the favorites of a user and the ConfigMap that contains them. The ConfigMap is nil if it does not exist
+// yet.
 func (e *Provider) load(
 	ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser,
 ) (*corev1.ConfigMap, *favorites, error) {

@@ -111,7 +111,7 @@ func (e *entries) copyTo(w io.Writer) error {
 	return err //nolint:wrapcheck // it is that of the writer, or of the source
 }
 
-// malformed returns the end of a copy whose archive cannot be read, unless the source has ended for another reason.
+// malformed returns the End in the error, or an End for a malformed archive if there is none.
 func malformed(err error) error {
 	if end, ok := errors.AsType[*streams.End](err); ok {
 		return end

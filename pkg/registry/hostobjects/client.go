@@ -26,7 +26,7 @@ import (
 type Host struct {
 	// As returns a client that acts as a user.
 	As func(context.Context, user.Info) (client.Client, error)
-	// Reviewer makes access reviews.
+	// Reviewer creates access reviews.
 	Reviewer *authorization.Reviewer
 }
 

@@ -111,7 +111,7 @@ func callOf(r *routes.Request, target objectref.Target) (clusters.Call, error) {
 	if port != "" {
 		number, err := strconv.ParseUint(port, 10, 16)
 		if (err != nil || number == 0) && len(utilvalidation.IsValidPortName(port)) > 0 {
-			return call, envelope.Invalid("port", "port must be a number or a name of a port")
+			return call, envelope.Invalid("port", "port must be the number or the name of a port")
 		}
 		call.Name += ":" + port
 	}
@@ -129,8 +129,11 @@ func callOf(r *routes.Request, target objectref.Target) (clusters.Call, error) {
 	if err := checkPath(path); err != nil {
 		return call, err
 	}
+	if len(query) > maxPath {
+		return call, envelope.Invalid("path", "the query of the path is longer than %d bytes", maxPath)
+	}
 	parsed, err := url.ParseQuery(query)
-	if err != nil || len(query) > maxPath {
+	if err != nil {
 		return call, envelope.Invalid("path", "the query of the path is malformed")
 	}
 	call.Query, call.Subresource = parsed, subresource+"/"+strings.TrimPrefix(path, "/")

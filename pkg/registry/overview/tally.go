@@ -55,14 +55,14 @@ type grouped struct {
 	omit    objects.Omit
 }
 
-// counted contains the overview of a group of objects, and the objects that are too large to be counted.
+// counted contains the counts of a group of objects, and the objects that are too large to be counted.
 type counted struct {
 	dashboardv1alpha1.Overview
 
 	omitted []*readcache.Object
 }
 
-// addGroups adds objects of the read cache. It caches the overview of a group until one of its objects changes.
+// addGroups adds objects of the read cache. It caches the counts of a group until one of its objects changes.
 func addGroups[T any](g grouped, groups readcache.Groups, look func(*T, *dashboardv1alpha1.Overview)) error {
 	for group := range groups.All() {
 		found, err := group.Summarize(func(all []*readcache.Object) (readcache.Summary, error) {

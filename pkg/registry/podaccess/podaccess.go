@@ -43,8 +43,8 @@ type Grant struct {
 	proof  func() error
 }
 
-// Attributes returns the attributes of a review of the right to create the subresource. All methods of requests to the
-// cluster require this right, because older API servers allow a GET to callers who may only get the subresource.
+// Attributes returns the resource attributes for creating the subresource. All methods of requests to the cluster
+// require this right, because older API servers allow a GET to callers who may only get the subresource.
 func (g *Grant) Attributes() authorizationv1.ResourceAttributes {
 	return authorizationv1.ResourceAttributes{
 		Namespace: g.Call.Namespace, Verb: "create", Version: "v1", Resource: "pods",

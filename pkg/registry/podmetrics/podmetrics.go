@@ -25,7 +25,7 @@ import (
 )
 
 const (
-	// Resource is the resource of the metrics API, which clusters may not serve.
+	// Resource is the resource of the metrics API. Some clusters do not serve it.
 	Resource = "pods.metrics.k8s.io"
 
 	// timeout bounds the wait for metrics.
@@ -62,7 +62,7 @@ type podSpec struct {
 // Group is the API group of the metrics.
 const Group = "metrics.k8s.io"
 
-// GroupResource returns a kind of metrics by its plural.
+// GroupResource returns the resource of the metrics API with the given plural.
 func GroupResource(plural string) schema.GroupResource {
 	return schema.GroupResource{Group: Group, Resource: plural}
 }

@@ -81,7 +81,7 @@ func (f *forward) serve(ctx context.Context, s *streams.Stream) error {
 		return envelope.OutOfMemory(err)
 	}
 	if s.Subprotocol() != Subprotocol {
-		return streams.NewEnd(streams.Malformed, "ask for the subprotocol "+Subprotocol)
+		return streams.NewEnd(streams.Malformed, "the client must request the subprotocol "+Subprotocol)
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()

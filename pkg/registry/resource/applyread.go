@@ -45,7 +45,7 @@ type bundleReader struct {
 	// namespace is the namespace of objects without one.
 	namespace string
 	force     bool
-	// defined contains the kinds that definitions in the bundle define.
+	// defined contains the kinds that CustomResourceDefinitions in the bundle define.
 	defined map[schema.GroupVersionKind]clusters.Resource
 	seen    map[string]int
 }
@@ -151,8 +151,8 @@ type definition struct {
 	} `json:"spec"`
 }
 
-// definedKinds returns the kinds that CustomResourceDefinitions among the objects define. It ignores malformed
-// definitions, which the API server rejects later.
+// definedKinds returns the kinds that CustomResourceDefinitions among the objects define. It ignores malformed ones,
+// which the API server rejects later.
 func definedKinds(objects []map[string]any) map[schema.GroupVersionKind]clusters.Resource {
 	out := map[schema.GroupVersionKind]clusters.Resource{}
 	for _, o := range objects {

@@ -22,8 +22,8 @@ import (
 )
 
 const (
-	// servedWithin bounds the time until a kind is served after its definition was applied. servedPause is the time
-	// between two attempts.
+	// servedWithin bounds the time until a kind is served after its CustomResourceDefinition was applied. servedPause
+	// is the time between two attempts.
 	servedWithin = 15 * time.Second
 	servedPause  = 200 * time.Millisecond
 	// maxTries bounds the dry runs of an object that changes concurrently.
@@ -143,8 +143,9 @@ func (a *applied) change(ctx context.Context, proposed []byte) (dashboardv1alpha
 	return dashboardv1alpha1.ApplyConfigured, nil
 }
 
-// applyAll applies the objects stage by stage. If a Namespace or a definition fails, or an object whose dry run was
-// deferred until they existed, it skips all later stages. Other failures do not affect the remaining objects.
+// applyAll applies the objects stage by stage. If a Namespace or a CustomResourceDefinition fails, or an object whose
+// dry run was deferred until they existed, it skips all later stages. Other failures do not affect the remaining
+// objects.
 func (b *bundle) applyAll(ctx context.Context) {
 	for stage := range stages() {
 		b.each(ctx, func(a *applied) bool { return a.stage == stage }, func(ctx context.Context, a *applied) {

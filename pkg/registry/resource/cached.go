@@ -34,7 +34,7 @@ type cachedQuery struct {
 	labels labels.Selector
 	// selected returns true if the fields of an object match.
 	selected func(*readcache.Object) bool
-	// filtered is true if some objects may not match.
+	// filtered is true if the query can exclude objects.
 	filtered bool
 	// of identifies the list to which pages belong.
 	of string

@@ -86,8 +86,8 @@ func (w *write) current(ctx context.Context, caller *clusters.Client) ([]byte, e
 	}
 }
 
-// describeObject describes an object. If beside is not nil, values of a Secret that differ from those of beside get a
-// different mask. The account of the request is charged for the values of the object.
+// describeObject describes an object. If beside is not nil, values of a Secret that differ from the values of beside
+// get a different mask. The account of the request is charged for the values of the object.
 func describeObject(
 	ctx context.Context, body, beside []byte, r clusters.Resource,
 ) (*dashboardv1alpha1.DryRunObject, error) {

@@ -247,7 +247,7 @@ func readLimit(r *routes.Request) (int64, error) {
 	}
 	limit, err := strconv.ParseInt(value, 10, 32)
 	if err != nil || limit < 0 {
-		return 0, envelope.Invalid(queryLimit, "limit must be a whole number, 0 or more")
+		return 0, envelope.Invalid(queryLimit, "limit must be a non-negative integer")
 	}
 	return limit, nil
 }

@@ -121,7 +121,7 @@ func checkMerge(body []byte, t objectref.Target) ([]byte, []string, error) {
 		return nil, nil, err
 	}
 	if patch == nil {
-		return nil, nil, envelope.Invalid("body", "the patch must be an object")
+		return nil, nil, envelope.Invalid("body", "the patch must be a JSON object, not null")
 	}
 	m := manifestObject(patch)
 	for field, inURL := range map[string]string{"apiVersion": t.Resource.GroupVersion().String(),

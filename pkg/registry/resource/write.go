@@ -160,7 +160,7 @@ func prepareDelete(r *routes.Request, caller *clusters.Client) (*write, error) {
 		if err != nil || seconds < 0 {
 			return nil, envelope.Invalid(
 				queryGracePeriod,
-				"gracePeriodSeconds must be a whole number of seconds, 0 or more",
+				"gracePeriodSeconds must be a non-negative integer",
 			)
 		}
 		w.call.Query.Set(queryGracePeriod, strconv.FormatInt(seconds, 10))

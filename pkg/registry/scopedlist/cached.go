@@ -50,12 +50,13 @@ func (c Connected) Reader(ctx context.Context) (rest.Interface, error) {
 	}
 	client, err := rest.UnversionedRESTClientForConfigAndClient(reader.Config, reader.CacheClient)
 	if err != nil {
-		return nil, fmt.Errorf("making a client for the cluster: %w", err)
+		return nil, fmt.Errorf("creating a client for the cluster: %w", err)
 	}
 	return client, nil
 }
 
-// tokenTimeout bounds the wait for a token of the account, which is available unless the cluster cannot be reached.
+// tokenTimeout bounds the wait for a token of the read cache's ServiceAccount. Tokens are cached, so only the first one
+// and renewals need a request to the cluster. After the timeout, the cache counts as enabled.
 const tokenTimeout = 50 * time.Millisecond
 
 // enabled returns false if the registration disables the cache, or if the cluster has no account for it.
@@ -171,8 +172,9 @@ func (c *Client) CachedObject(
 	return found.Get(t.Namespace, t.Name), metaOf(found), true, nil
 }
 
-// viewed returns the objects of a cached kind that a review allows. It reviews before it starts to cache a kind, so
-// that only callers who may read a kind cause the cache to read it.
+// viewed returns the result of review for the view of a cached kind. It returns false if the cache cannot serve the
+// kind or review denies the read. For a kind that the cache does not hold yet, it first calls review with an empty
+// view, so that only callers who may read a kind make the cache read it.
 func viewed[T any](
 	ctx context.Context, c *Client, t objectref.Target, review func(readcache.View) (T, bool, error),
 ) (out T, ok bool, err error) {

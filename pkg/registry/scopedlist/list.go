@@ -181,8 +181,8 @@ func (c *Client) listByNamespace(ctx context.Context, call clusters.Call, err er
 	return found, nil
 }
 
-// listEachNamespace lists each namespace that the caller may read. It omits those in which the caller may not list the
-// kind.
+// listEachNamespace lists each namespace that the caller may read. It omits namespaces in which the caller may not list
+// the kind.
 func (c *Client) listEachNamespace(ctx context.Context, call clusters.Call) (Result, error) {
 	namespaces, err := c.Namespaces(ctx)
 	if err != nil {

@@ -68,7 +68,7 @@ func (c *Cached) own(names []string) {
 	}
 }
 
-// namespacesIn is like Namespaces, with verdicts that may be some seconds old.
+// namespacesIn returns the namespaces that the caller may get, by verdicts that may be some seconds old.
 func (c *Client) namespacesIn(ctx context.Context, v readcache.View) ([]string, error) {
 	bound, err := c.bound(ctx)
 	if err != nil {

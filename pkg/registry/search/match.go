@@ -69,7 +69,7 @@ func matching(all []object, r clusters.Resource, cluster, text string) []match {
 	return out
 }
 
-// group converts the matches of one kind to the response, the best first.
+// group sorts the matches of one kind, the best first, and converts at most limit of them to the response.
 func group(plural string, found []match, limit int) dashboardv1alpha1.SearchGroup {
 	slices.SortFunc(found, func(a, b match) int {
 		return cmp.Or(cmp.Compare(a.rank, b.rank), cmp.Compare(a.Name, b.Name), cmp.Compare(a.Namespace, b.Namespace),

@@ -68,7 +68,7 @@ func (e *Provider) Routes() []routes.Route {
 	queries := map[string]string{
 		queryText:      "text that the name or a label must contain; case is ignored",
 		queryKinds:     "comma-separated plurals of the kinds to search; the default is the kinds of the sidebar",
-		queryTypes:     "another name of kinds",
+		queryTypes:     "an alias of kinds",
 		queryNamespace: "search only this namespace",
 		queryLimit:     "the maximum number of items of each kind: 20 by default, and 500 at most",
 	}
@@ -119,7 +119,7 @@ func read(r *routes.Request) (query, error) {
 	if value := r.Query(queryLimit); value != "" {
 		limit, err := strconv.Atoi(value)
 		if err != nil || limit < 0 {
-			return query{}, envelope.Invalid(queryLimit, "limit must be an integer, 0 or more")
+			return query{}, envelope.Invalid(queryLimit, "limit must be a non-negative integer")
 		}
 		if limit > 0 {
 			w.limit = min(limit, maxLimit)

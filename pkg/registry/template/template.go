@@ -46,7 +46,7 @@ const queryCategory = "category"
 
 // Provider provides the endpoints of this package.
 type Provider struct {
-	// Reader reads the ConfigMaps with the label, which Trim has trimmed.
+	// Reader reads the ConfigMaps with the label from a cache with the transform Trim.
 	Reader client.Reader
 }
 

@@ -93,9 +93,10 @@ func (s *session) recordOutput(p []byte) error {
 	return s.recording.result(s.recording.Output(p))
 }
 
-// recordInput records the input of a command without a terminal, because its output does not contain the input.
+// recordInput records the input of a command without a terminal, because its output does not contain the input. It
+// records the input of a terminal only if the store is configured to record input.
 func (s *session) recordInput(p []byte) error {
-	if s.recording == nil || (s.request.tty && !s.provider.Recordings.Input()) {
+	if s.recording == nil || (s.request.tty && !s.provider.Recordings.RecordsInput()) {
 		return nil
 	}
 	return s.recording.result(s.recording.Input(p))

@@ -139,7 +139,7 @@ func (s *session) serve(ctx context.Context, stream *streams.Stream) error {
 	return s.result(ctx, stream, err)
 }
 
-// limits returns the frame with the limits of the terminal, which is sent first.
+// limits returns the first frame of a terminal, which contains its limits.
 func (s *session) limits() dashboardv1alpha1.TerminalFrame {
 	idle, longest := s.provider.IdleTime, s.provider.MaxTime
 	return dashboardv1alpha1.TerminalFrame{

@@ -132,7 +132,7 @@ func number(r *routes.Request, name string, absent int) (int, error) {
 	}
 	n, err := strconv.ParseUint(text, 10, 31)
 	if err != nil {
-		return 0, envelope.Invalid(name, "%s must be a number", name)
+		return 0, envelope.Invalid(name, "%s must be a non-negative integer", name)
 	}
 	return int(n), nil
 }

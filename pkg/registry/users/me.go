@@ -51,7 +51,7 @@ func (e *Provider) Routes() []routes.Route {
 	})
 }
 
-// Describe returns the description of the caller: a KubeVisionUser, or a user that kube-apiserver has authenticated.
+// Describe describes the caller, who is a KubeVisionUser or a user that kube-apiserver has authenticated.
 func Describe(ctx context.Context, reader client.Reader, u user.Info) (*dashboardv1alpha1.CurrentUser, error) {
 	out := &dashboardv1alpha1.CurrentUser{User: dashboardv1alpha1.User{
 		ID: u.GetName(), Username: u.GetName(), DisplayName: u.GetName(),

@@ -162,7 +162,7 @@ func (c *client) subscribeTo(ctx context.Context, name topicName, a action, from
 	return nil
 }
 
-// prepare returns a new topic, or an error if the caller may not list it.
+// prepare returns a new topic, or an error if the caller may not list its objects or the kind is not cached.
 func (c *client) prepare(ctx context.Context, name topicName) (*topic, error) {
 	caller, err := c.provider.Access.ClusterByName(ctx, c.stream.User(), name.cluster)
 	if err != nil {

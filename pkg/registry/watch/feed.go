@@ -40,9 +40,9 @@ type entry struct {
 	version string
 }
 
-// feed is the log of the changes of one kind of one cluster, which all clients share. Only the last entry of an object
-// refers to the object, so that the log retains no old versions. A client that is behind gets only the last version of
-// each object.
+// feed is the log of changes of one kind on one cluster. All clients share it. Only the last entry of an object refers
+// to the object, so that the log retains no old versions. A client that is behind gets only the last version of each
+// object.
 type feed struct {
 	connection   *clusters.Connection
 	subscription *readcache.Subscription

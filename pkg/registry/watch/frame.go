@@ -131,7 +131,7 @@ func (t *topic) sizeOf(e event) int64 {
 func encode(value any) []byte {
 	out, err := json.Marshal(value)
 	if err != nil { // Impossible, because a notice contains only strings, numbers and lists.
-		klog.Background().Error(err, "Encoding a message of a watch")
+		klog.Background().Error(err, "Failed to encode a message of a watch")
 		return []byte("{}")
 	}
 	return out

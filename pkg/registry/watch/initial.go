@@ -23,7 +23,7 @@ type initialObjects struct {
 	dropped     bool
 }
 
-// newInitialObjects returns the objects of groups of a view.
+// newInitialObjects returns the objects in groups of a view. The cache may drop them.
 func newInitialObjects(view readcache.View, groups readcache.Groups) *initialObjects {
 	i := &initialObjects{groups: groups, until: time.Now().Add(initialPatience)}
 	i.release = sync.OnceFunc(view.Hold(i.drop))

@@ -21,8 +21,8 @@ const (
 	maxSessions = 4096
 )
 
-// Recent records the lists that sessions have requested from this replica. They are the topics of streams whose clients
-// do not subscribe.
+// Recent records the lists that sessions have requested from this replica. These lists are the topics of streams whose
+// clients do not subscribe.
 type Recent struct {
 	mu       sync.Mutex
 	sessions *lru.Cache

@@ -151,8 +151,8 @@ func (p *Provider) handler(u user.Info) (*client, *streams.Handler) {
 	return c, h
 }
 
-// epoch returns an identifier of a kind of a registered cluster, which is part of bookmarks. It makes bookmarks invalid
-// for another cluster that is later registered under the same name.
+// epoch returns the part of bookmarks that identifies a kind on a registered cluster. It makes bookmarks invalid for
+// another cluster that is later registered under the same name.
 func (p *Provider) epoch(ctx context.Context, cluster string, r clusters.Resource) (string, error) {
 	found := &kubevisionv1alpha1.KubeVisionCluster{}
 	if err := p.Access.Reader.Get(ctx, types.NamespacedName{Name: cluster}, found); err != nil {

@@ -81,7 +81,7 @@ func ForConfig(config *rest.Config) (*Client, error) {
 	config.NextProtos = []string{"http/1.1"} // as in New
 	transport, err := rest.TransportFor(config)
 	if err != nil {
-		return nil, fmt.Errorf("making a transport: %w", err)
+		return nil, fmt.Errorf("creating a transport: %w", err)
 	}
 	settings, err := rest.TLSConfigFor(config)
 	if err != nil {
@@ -153,7 +153,7 @@ func (c *Client) request(ctx context.Context, r Request) (*http.Request, error) 
 	}
 	request, err := http.NewRequestWithContext(ctx, r.Method, c.base+r.Path, body)
 	if err != nil {
-		return nil, fmt.Errorf("making a request: %w", err)
+		return nil, fmt.Errorf("creating a request: %w", err)
 	}
 	if r.Body != "" {
 		request.Header.Set("Content-Type", "application/json")

@@ -50,7 +50,7 @@ func Start(ctx context.Context, cluster *localcluster.Cluster, assets string) (*
 		dir: filepath.Join(sandbox.Dir, "node"),
 	}
 	if err := os.MkdirAll(n.dir, 0o700); err != nil {
-		return nil, fmt.Errorf("make the directory of the node: %w", err)
+		return nil, fmt.Errorf("create the directory of the node: %w", err)
 	}
 	for _, step := range []func(context.Context) error{
 		n.writeConfigs, n.allowAPIServer, n.startContainerd, n.importShell, n.startScheduler, n.startKubelet,
@@ -121,7 +121,7 @@ func (n *Node) writeConfigs(context.Context) error {
 func (n *Node) allowAPIServer(ctx context.Context) error {
 	client, err := kubernetes.NewForConfig(n.cluster.Config())
 	if err != nil {
-		return fmt.Errorf("make a client: %w", err)
+		return fmt.Errorf("create a client: %w", err)
 	}
 	const name = "kube-apiserver-kubelet-client" // the name in the certificate of localcluster
 	_, err = client.RbacV1().ClusterRoleBindings().Create(ctx, &rbacv1.ClusterRoleBinding{
@@ -179,7 +179,7 @@ func nodeReady(config *rest.Config) func(context.Context) error {
 	return func(ctx context.Context) error {
 		client, err := kubernetes.NewForConfig(config)
 		if err != nil {
-			return fmt.Errorf("make a client: %w", err)
+			return fmt.Errorf("create a client: %w", err)
 		}
 		found, err := client.CoreV1().Nodes().Get(ctx, sandbox.Hostname, metav1.GetOptions{})
 		if err != nil {

@@ -35,7 +35,7 @@ func makeCgroups() error {
 	for _, file := range hierarchies {
 		group := filepath.Join(filepath.Dir(file), Cgroup)
 		if err := os.MkdirAll(group, 0o755); err != nil {
-			return fmt.Errorf("make a control group: %w", err)
+			return fmt.Errorf("create a control group: %w", err)
 		}
 	}
 	return nil

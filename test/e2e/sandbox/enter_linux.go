@@ -43,13 +43,13 @@ func mountAll() error {
 	}
 	temporary := filepath.Join(Dir, "tmp")
 	if err := os.MkdirAll(temporary, 0o700); err != nil {
-		return fmt.Errorf("make the directory of the sandbox: %w", err)
+		return fmt.Errorf("create the directory of the sandbox: %w", err)
 	}
 	for _, dir := range []string{"/etc", "/var"} {
 		upper, work := filepath.Join(Dir, "upper"+dir), filepath.Join(Dir, "work"+dir)
 		for _, path := range []string{upper, work} {
 			if err := os.MkdirAll(path, 0o755); err != nil {
-				return fmt.Errorf("make the directory of the sandbox: %w", err)
+				return fmt.Errorf("create the directory of the sandbox: %w", err)
 			}
 		}
 		options := "lowerdir=" + dir + ",upperdir=" + upper + ",workdir=" + work

@@ -37,7 +37,7 @@ func refusals(t *testing.T) map[string]wire.Request {
 		"disabled, wrong password":      request(disabled.Name, "wrong"),
 		"no password":                   request(bare.Name, "wrong"),
 		"second factor, wrong password": request(required.Name, "wrong"),
-		"mail address":                  request(good.Object.Spec.Email, good.Password),
+		"email address":                 request(good.Object.Spec.Email, good.Password),
 		"name that cannot be":           request("../../"+good.Name, good.Password),
 		"name of a Kubernetes user":     request("kubevision:"+good.Name, good.Password),
 		"hash instead of the password": request(good.Name,

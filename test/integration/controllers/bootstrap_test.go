@@ -57,7 +57,7 @@ func withoutAdmin(tb testing.TB) {
 			err = env.Programs.Update(ctx, m)
 		}
 		if err := errors.Join(err, env.KubeVision.ControllerManager().Restart(ctx)); err != nil {
-			tb.Errorf("making the first user again: %v", err)
+			tb.Errorf("creating the first user again: %v", err)
 		}
 		if err := poll(ctx, lease, "wait for the first user", adminExists); err != nil {
 			tb.Error(err)

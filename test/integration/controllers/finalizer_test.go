@@ -15,7 +15,7 @@ import (
 )
 
 // TestFinalizersKeepUnknownFields verifies that the controllers do not remove a field of a newer version of the
-// definition when they add a finalizer.
+// CustomResourceDefinition when they add a finalizer.
 func TestFinalizersKeepUnknownFields(t *testing.T) {
 	guard(t)
 	const field = "aFieldOfTheNextVersion"

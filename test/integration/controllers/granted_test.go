@@ -46,7 +46,7 @@ func withoutBindings(tb testing.TB) {
 			again := &kubevisionv1alpha1.KubeVisionRoleBinding{ObjectMeta: metav1.ObjectMeta{Name: b.Name,
 				Labels: b.Labels}, Spec: b.Spec}
 			if err := env.Client.Create(ctx, again); err != nil {
-				tb.Errorf("making binding %s again: %v", b.Name, err)
+				tb.Errorf("creating binding %s again: %v", b.Name, err)
 			}
 		})
 	}

@@ -36,7 +36,7 @@ func writer(o client.Object) client.Client {
 		*kubevisionv1alpha1.KubeVisionPolicyParameter, *corev1.ConfigMap:
 		return env.Programs
 	case *corev1.Secret:
-		if names.OwnSecret(o.Name) {
+		if names.IsOwnSecret(o.Name) {
 			return env.Programs
 		}
 	case *unstructured.Unstructured:

@@ -40,8 +40,8 @@ func TestSecretsOfKubeVisionCannotBeNamed(t *testing.T) {
 		object{"passwordSecretRef": object{"name": names.SigningKeysSecret}}, own)
 }
 
-// withoutRules removes the validation rules of a reference to a Secret from a definition until the end of the test.
-// probe returns an object that the rules reject.
+// withoutRules removes the validation rules of a reference to a Secret from a CustomResourceDefinition until the end of
+// the test. probe returns an object that the rules reject.
 func withoutRules(tb testing.TB, definition, reference string, probe func() client.Object) {
 	tb.Helper()
 	rules := kubectl(tb, "get", "crd", definition,
@@ -75,8 +75,8 @@ func withoutRules(tb testing.TB, definition, reference string, probe func() clie
 	eventually(tb, soon, "wait until there are no rules", try)
 }
 
-// TestSecretsOfKubeVisionAreNotRead verifies that the programs do not read these Secrets, even if the definitions do
-// not reject references to them.
+// TestSecretsOfKubeVisionAreNotRead verifies that the programs do not read these Secrets, even if the
+// CustomResourceDefinitions do not reject references to them.
 func TestSecretsOfKubeVisionAreNotRead(t *testing.T) {
 	guard(t)
 	for name, tc := range map[string]struct {

@@ -148,7 +148,7 @@ func nothingLeft(t *testing.T) {
 			t.Errorf("left, with the label %s:\n%s", label, out)
 		}
 	}
-	// kube-apiserver deletes the APIServices of definitions some time later.
+	// kube-apiserver deletes the APIServices of CustomResourceDefinitions some time later.
 	for line := range strings.Lines(host.must(t, "get", strings.Replace(kinds, "apiservices,", "", 1),
 		"--all-namespaces", "-o", "name")) {
 		if strings.Contains(line, "kubevision") {

@@ -128,7 +128,8 @@ func (p *plane) run(ctx context.Context, program string, args ...string) outcome
 	return outcome{output: strings.TrimSpace(string(out)), err: err, took: time.Since(begun)}
 }
 
-// must runs kubectl until it succeeds. Directly after a change of definitions, kube-apiserver may reject requests.
+// must runs kubectl until it succeeds. Directly after a change of CustomResourceDefinitions, kube-apiserver may reject
+// requests.
 func (p *plane) must(t *testing.T, args ...string) string {
 	t.Helper()
 	var got outcome

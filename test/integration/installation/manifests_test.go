@@ -23,7 +23,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// foreign returns the definitions of other projects that optional parts of an installation need, by Go module.
+// foreign returns the CustomResourceDefinitions of other projects that optional parts of an installation need, by Go
+// module.
 func foreign() map[string][]string {
 	return map[string][]string{
 		"sigs.k8s.io/gateway-api@v1.6.0": {

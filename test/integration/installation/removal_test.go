@@ -238,8 +238,9 @@ func endDeleted(ctx context.Context, pod *corev1.Pod) error {
 	return errors.Join(err, host.admin.Delete(ctx, pod, client.GracePeriodSeconds(0)))
 }
 
-// TestRemovalRetriesTheCleanup verifies that a removal changes a definition whose deletion takes long, so that
-// kube-apiserver tries again to delete its objects, and that the error contains the reason that kube-apiserver gives.
+// TestRemovalRetriesTheCleanup verifies that a removal changes a CustomResourceDefinition whose deletion takes long, so
+// that kube-apiserver tries again to delete its objects, and that the error contains the reason that kube-apiserver
+// gives.
 func TestRemovalRetriesTheCleanup(t *testing.T) {
 	host.must(t, "apply", "--server-side", "-k", "config/crd")
 	host.must(t, "wait", "--for=condition=Established", "crd", "-l", "app.kubernetes.io/part-of=kubevision")

@@ -21,7 +21,7 @@ func post(endpoint, path, contentType, bearer, body string) func(context.Context
 		r, err := http.NewRequestWithContext(ctx, http.MethodPost, endpoint+wire.DirectPath+path,
 			strings.NewReader(body))
 		if err != nil {
-			return nil, fmt.Errorf("making a request: %w", err)
+			return nil, fmt.Errorf("creating a request: %w", err)
 		}
 		r.Header.Set("Authorization", "Bearer "+bearer)
 		r.Header.Set("Content-Type", contentType)

@@ -162,7 +162,7 @@ func get(endpoint, path, bearer string) func(context.Context) (*http.Request, er
 	return func(ctx context.Context) (*http.Request, error) {
 		r, err := http.NewRequestWithContext(ctx, http.MethodGet, endpoint+wire.DirectPath+path, http.NoBody)
 		if err != nil {
-			return nil, fmt.Errorf("making a request: %w", err)
+			return nil, fmt.Errorf("creating a request: %w", err)
 		}
 		r.Header.Set("Authorization", "Bearer "+bearer)
 		return r, nil

@@ -22,6 +22,7 @@ import (
 	"k8s.io/client-go/rest"
 
 	"github.com/kubevision-io/kubevision/test/conformance/fixture"
+	"github.com/kubevision-io/kubevision/test/environment"
 )
 
 // front is a proxy for the API server of a member. It records requests, and can respond to them itself.
@@ -48,11 +49,11 @@ func newFront(tb testing.TB, member *plane) *front {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	f := &front{open: map[net.Conn]bool{}, next: &httputil.ReverseProxy{
+	f := &front{open: map[net.Conn]bool{}, next: environment.ReadBodies(&httputil.ReverseProxy{
 		Transport: transport, FlushInterval: -1,
 		Rewrite:      func(r *httputil.ProxyRequest) { r.SetURL(target) },
 		ErrorHandler: func(http.ResponseWriter, *http.Request, error) { panic(http.ErrAbortHandler) },
-	}}
+	})}
 	f.Server = httptest.NewUnstartedServer(http.HandlerFunc(f.serve))
 	f.EnableHTTP2 = true
 	f.Config.ConnState = f.state

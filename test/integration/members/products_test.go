@@ -64,7 +64,7 @@ func products() []product {
 
 func (p product) names() []string { return append([]string{p.plural, p.singular}, p.short...) }
 
-// define creates the definition of the kind.
+// define creates the CustomResourceDefinition of the kind.
 func (p product) define(t *testing.T, s fixture.Set) {
 	t.Helper()
 	names := map[string]any{"plural": p.plural, "singular": p.singular, "kind": p.kind}

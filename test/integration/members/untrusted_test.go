@@ -26,6 +26,7 @@ import (
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 	"github.com/kubevision-io/kubevision/test/conformance/fixture"
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
+	"github.com/kubevision-io/kubevision/test/environment"
 )
 
 // everyRequest returns one request of each kind that is sent to a member: reads, writes, batches, dry runs and
@@ -218,13 +219,16 @@ func newFalseServer(t *testing.T, genuine *rest.Config) *falseServer {
 	if err != nil {
 		t.Fatal(err)
 	}
-	proxyTo := func(next http.RoundTripper, registered bool) *httputil.ReverseProxy {
-		return &httputil.ReverseProxy{Transport: next, FlushInterval: -1, Rewrite: func(r *httputil.ProxyRequest) {
-			r.SetURL(target)
-			if registered {
-				r.Out.Header.Del("Authorization")
-			}
-		}}
+	proxyTo := func(next http.RoundTripper, registered bool) http.Handler {
+		return environment.ReadBodies(&httputil.ReverseProxy{
+			Transport: next, FlushInterval: -1,
+			Rewrite: func(r *httputil.ProxyRequest) {
+				r.SetURL(target)
+				if registered {
+					r.Out.Header.Del("Authorization")
+				}
+			},
+		})
 	}
 	asRegistered, asOthers := proxyTo(registered, true), proxyTo(others, false)
 	f := &falseServer{standin: &standin{}}

@@ -87,8 +87,8 @@ func (p person) shows(t *testing.T, path, text string) {
 	})
 }
 
-// TestRedefinedKinds verifies that the objects of a kind are returned according to its current definition, even if the
-// objects have not changed.
+// TestRedefinedKinds verifies that the objects of a kind are returned according to its current
+// CustomResourceDefinition, even if the objects have not changed.
 func TestRedefinedKinds(t *testing.T) {
 	ns, plural := set().Namespace(t, "redefined"), strings.ReplaceAll(fixture.Name("kettles"), "-", "")+"s"
 	p := bound(t, "readonly", ns)
@@ -103,7 +103,7 @@ func TestRedefinedKinds(t *testing.T) {
 	p.shows(t, path, "green")
 	before := p.client.Send(t, p.request(path+"/green")).Header.Get("ETag")
 
-	fixture.Eventually(t, "change the definition", func(ctx context.Context) error {
+	fixture.Eventually(t, "change the CustomResourceDefinition", func(ctx context.Context) error {
 		if err := env.Client.Get(ctx, client.ObjectKeyFromObject(d), d); err != nil {
 			return err //nolint:wrapcheck // the error contains the request
 		}

@@ -55,7 +55,7 @@ func newDefinition(plural, kind, scope string, versions ...any) *definition {
 // set replaces the versions of the kind.
 func (d *definition) set(t *testing.T, versions ...any) {
 	t.Helper()
-	fixture.Eventually(t, "change the definition", func(ctx context.Context) error {
+	fixture.Eventually(t, "change the CustomResourceDefinition", func(ctx context.Context) error {
 		if err := env.Client.Get(ctx, client.ObjectKeyFromObject(d.object), d.object); err != nil {
 			return err
 		}

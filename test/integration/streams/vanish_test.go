@@ -40,8 +40,8 @@ func gauge(ctx context.Context, c *wire.Client, name string) (float64, error) {
 }
 
 // TestVanishedClients verifies that the numbers of goroutines and of connections to the cluster return to their initial
-// values after clients of all kinds of streams have disconnected without a close message. A stream whose client vanishes
-// while the cluster opens it may end 30 s later, because the SPDY library waits for the reply of the cluster.
+// values after clients of all kinds of streams have disconnected without a close message. A stream whose client
+// vanishes while the cluster opens it may end 30 s later, because the SPDY library waits for the reply of the cluster.
 func TestVanishedClients(t *testing.T) {
 	metrics := env.Administrator(t)
 	p, namespace := inNamespace(t, "dev")

@@ -66,7 +66,7 @@ type ResetPasswordRequest struct {
 	// newPassword is the new password of the user.
 	// +optional
 	NewPassword string `json:"newPassword,omitempty"`
-	// password is another name of newPassword.
+	// password is an alias of newPassword.
 	// +optional
 	Password string `json:"password,omitempty"`
 	// mustChangePassword requires the user to choose another password at the next login. Defaults to true.
@@ -105,7 +105,7 @@ type VerifyRequest struct {
 	// sessionToken is the session token of the login.
 	// +optional
 	SessionToken string `json:"sessionToken,omitempty"`
-	// tempToken is another name of sessionToken.
+	// tempToken is an alias of sessionToken.
 	// +optional
 	TempToken string `json:"tempToken,omitempty"`
 	// code is the one-time code: six digits.
@@ -117,13 +117,13 @@ type RecoveryRequest struct {
 	// sessionToken is the session token of the login.
 	// +optional
 	SessionToken string `json:"sessionToken,omitempty"`
-	// tempToken is another name of sessionToken.
+	// tempToken is an alias of sessionToken.
 	// +optional
 	TempToken string `json:"tempToken,omitempty"`
 	// recoveryCode is one of the user's recovery codes.
 	// +optional
 	RecoveryCode string `json:"recoveryCode,omitempty"`
-	// code is another name of recoveryCode.
+	// code is an alias of recoveryCode.
 	// +optional
 	Code string `json:"code,omitempty"`
 }
@@ -236,11 +236,11 @@ type RecoveryCodesEnvelope struct {
 type TwoFactorChallenge struct {
 	// requires2fa is true if a code is required together with the session token.
 	Requires2FA bool `json:"requires2fa"`
-	// sessionToken is sent with the code, within five minutes. If setupRequired is true, it can be exchanged with any
-	// code for a session for the set-up.
+	// sessionToken is sent with the code, within five minutes. If setupRequired is true, it can be exchanged, together
+	// with any code, for a session that is restricted to the set-up.
 	// +optional
 	SessionToken string `json:"sessionToken,omitempty"`
-	// tempToken is another name of sessionToken.
+	// tempToken is an alias of sessionToken.
 	// +optional
 	TempToken string `json:"tempToken,omitempty"`
 	// setupRequired is true if the user is required to have a second factor and has none. The tokens are restricted

@@ -42,7 +42,7 @@ type ClusterOperatorView struct {
 	// nodes counts the cluster's nodes.
 	// +optional
 	Nodes *ClusterNodes `json:"nodes,omitempty"`
-	// labels are the labels of the cluster, which the selectors of role bindings match.
+	// labels are the labels that the selectors of role bindings match.
 	// +optional
 	Labels map[string]string `json:"labels,omitempty"`
 	// resourceVersion is the version of the registration.
@@ -83,7 +83,7 @@ type CreateClusterRequest struct {
 	// kubeconfig is the kubeconfig for the cluster, with only inline certificate data or a token. It is never returned.
 	// +optional
 	Kubeconfig string `json:"kubeconfig,omitempty"`
-	// labels are the labels of the cluster, which the selectors of role bindings match.
+	// labels are the labels that the selectors of role bindings match.
 	// +optional
 	Labels map[string]string `json:"labels,omitempty"`
 }

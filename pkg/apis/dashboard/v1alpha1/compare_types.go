@@ -24,10 +24,10 @@ type CompareRequest struct {
 	// target is the second object.
 	// +optional
 	Target *ObjectReference `json:"target,omitempty"`
-	// left is another name of source.
+	// left is an alias of source.
 	// +optional
 	Left *ObjectReference `json:"left,omitempty"`
-	// right is another name of target.
+	// right is an alias of target.
 	// +optional
 	Right *ObjectReference `json:"right,omitempty"`
 }
@@ -47,17 +47,17 @@ type Comparison struct {
 	Source ObjectReference `json:"source"`
 	// target identifies the object of targetYaml.
 	Target ObjectReference `json:"target"`
-	// leftYaml is sourceYaml.
+	// leftYaml is an alias of sourceYaml.
 	LeftYaml string `json:"leftYaml"`
-	// rightYaml is targetYaml.
+	// rightYaml is an alias of targetYaml.
 	RightYaml string `json:"rightYaml"`
-	// leftRef is sourceRef.
+	// leftRef is an alias of sourceRef.
 	LeftRef string `json:"leftRef"`
-	// rightRef is targetRef.
+	// rightRef is an alias of targetRef.
 	RightRef string `json:"rightRef"`
-	// left is source.
+	// left is an alias of source.
 	Left ObjectReference `json:"left"`
-	// right is target.
+	// right is an alias of target.
 	Right ObjectReference `json:"right"`
 }
 

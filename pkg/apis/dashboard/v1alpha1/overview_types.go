@@ -76,9 +76,9 @@ type Overview struct {
 
 // OverviewResources contains the compute resources of a cluster.
 type OverviewResources struct {
-	// cpu is the CPU, in thousandths of a CPU.
+	// cpu contains the amounts of CPU, in millicores.
 	CPU OverviewResource `json:"cpu"`
-	// memory is the memory, in bytes.
+	// memory contains the amounts of memory, in bytes.
 	Memory OverviewResource `json:"memory"`
 	// metricsAvailable is true if the usage is known.
 	MetricsAvailable bool `json:"metricsAvailable"`

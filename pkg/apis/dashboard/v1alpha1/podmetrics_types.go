@@ -38,7 +38,7 @@ type ContainerMetrics struct {
 
 // ResourceUse contains the usage, the requests and the limits of resources.
 type ResourceUse struct {
-	// cpuMilli is the usage of CPU, in thousandths of a CPU.
+	// cpuMilli is the usage of CPU, in millicores.
 	CPUMilli int64 `json:"cpuMilli"`
 	// memoryBytes is the usage of memory.
 	MemoryBytes int64 `json:"memoryBytes"`

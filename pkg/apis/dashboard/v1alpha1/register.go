@@ -22,7 +22,7 @@ const (
 	// TokenHeader contains an access token if kube-apiserver uses the Authorization header. It takes precedence over
 	// other credentials.
 	TokenHeader = "X-KubeVision-Token" //nolint:gosec // a header's name, not a credential
-	// CodeHeader contains a fresh code of the caller's second factor, which sensitive operations require.
+	// CodeHeader is the header with a fresh code of the caller's second factor. Sensitive operations require it.
 	CodeHeader = "X-KubeVision-TOTP"
 	// CodeField is an alternative to CodeHeader at the top level of a body that is a JSON object.
 	CodeField = "totpCode"

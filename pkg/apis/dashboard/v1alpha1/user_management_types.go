@@ -52,7 +52,7 @@ type CreateUserRequest struct {
 	Username string `json:"username"`
 	// password is the password of the user. It must have at least 12 characters and must not be easy to guess.
 	Password string `json:"password"`
-	// email is the user's mail address.
+	// email is the user's email address.
 	// +optional
 	Email string `json:"email,omitempty"`
 	// displayName is the displayed name. Defaults to the user name.
@@ -76,7 +76,7 @@ type CreateUserRequest struct {
 
 // UpdateUserRequest is the body of PUT /users/{user}. Missing fields keep their values.
 type UpdateUserRequest struct {
-	// email is the user's mail address.
+	// email is the user's email address.
 	// +optional
 	Email *string `json:"email,omitempty"`
 	// displayName is the displayed name.

@@ -13,7 +13,7 @@ type User struct {
 	Username string `json:"username"`
 	// displayName is the displayed name.
 	DisplayName string `json:"displayName"`
-	// email is the user's mail address.
+	// email is the user's email address.
 	Email string `json:"email"`
 	// role is the role that the user's bindings grant on the host: super-admin, admin, editor, viewer or custom. Use it
 	// only to show and hide buttons.

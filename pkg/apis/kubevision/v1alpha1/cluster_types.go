@@ -5,8 +5,8 @@ package v1alpha1
 
 import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-// KubeVisionCluster registers a cluster with the dashboard. A user of the cluster needs the verb "use" on the object,
-// which KubeVisionRoleBindings grant.
+// KubeVisionCluster registers a cluster with the dashboard. Users of the cluster need the verb "use" on the object.
+// KubeVisionRoleBindings grant it.
 //
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status
@@ -60,9 +60,10 @@ type KubeVisionClusterSpec struct {
 	KubeconfigSecretRef *SecretKeyReference `json:"kubeconfigSecretRef,omitempty"`
 
 	// readCache is Enabled if KubeVision may answer reads of the cluster from a copy in memory. To fill the copy, it
-	// creates the ServiceAccount kubevision-reader on the cluster, which has the rights of the cluster's ClusterRole
-	// view, and no access to Secrets. Disabled removes the account and its rights, and every read calls the cluster's
-	// API server. In both cases the cluster's RBAC decides whether a user may read an object. Defaults to Enabled.
+	// creates the ServiceAccount kubevision-reader on the cluster. This account has the rights of the cluster's
+	// ClusterRole view, and no access to Secrets. Disabled removes the account and its rights, and every read calls the
+	// cluster's API server. In both cases the cluster's RBAC decides whether a user may read an object. Defaults to
+	// Enabled.
 	// +optional
 	// +kubebuilder:default=Enabled
 	ReadCache ReadCacheMode `json:"readCache,omitempty"`

@@ -45,8 +45,9 @@ type KubeVisionPolicyParameterSpec struct {
 	ObjectQuota *ObjectQuotaParameter `json:"objectQuota,omitempty"`
 }
 
-// LastAdminParameter names the objects that are required for the last usable administrator: a user who is not disabled,
-// has a password, and has the built-in role admin in the whole host. An absent field restricts nothing.
+// LastAdminParameter names the objects that the policies protect, because without them no usable administrator would
+// remain. A usable administrator is a user who is not disabled, has a password, and has the built-in role admin in the
+// whole host. An absent field restricts nothing.
 type LastAdminParameter struct {
 	// user is the only usable administrator. It is absent if there are several.
 	// +optional

@@ -56,7 +56,7 @@ type KubeVisionUserSpec struct {
 	// +kubebuilder:validation:MaxLength=256
 	DisplayName string `json:"displayName,omitempty"`
 
-	// email is the user's mail address, for display.
+	// email is the user's email address, for display.
 	// +optional
 	// +kubebuilder:validation:MaxLength=320
 	// +kubebuilder:validation:Pattern=`^[^@\s]+@[^@\s]+$`
