@@ -6,6 +6,7 @@ package verdicts
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strconv"
 	"sync"
 	"testing"
@@ -40,7 +41,7 @@ func TestVerdictsAreRenewed(t *testing.T) {
 	h.ask(t.Context(), w, "first", "second")
 	w.group.Wait() // both have returned before the review
 	<-w.begun
-	if got, _ := w.results.Load("second"); got != "true true" || h.reviews.Load() != 2 {
+	if got, _ := w.results.Load("second"); got != fmt.Sprint(true, true) || h.reviews.Load() != 2 {
 		t.Errorf("%v after %d reviews", got, h.reviews.Load())
 	}
 	w.release <- false

@@ -134,7 +134,6 @@ func (c *Cache) AllowedStale(
 func (c *Cache) reviewContext(
 	ctx context.Context, cluster connection, wasAllowed func() (bool, error),
 ) (context.Context, context.CancelFunc) {
-	//nolint:contextcheck // the watch of a scope outlives the request
 	if _, _, ok := c.scopeOf(cluster).outage(); ok {
 		if allowed, _ := wasAllowed(); allowed {
 			return context.WithTimeoutCause(ctx, outageReviewTimeout, clusters.ErrImpatient)
