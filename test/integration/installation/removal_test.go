@@ -141,8 +141,10 @@ func TestRemove(t *testing.T) {
 	}
 	ended := runPod(t)
 	own := ownObjects()
-	for _, o := range own {
-		create(t, host.admin, o)
+	for _, o := range own { // the namespace may exist, because manifests were applied to it
+		if err := client.IgnoreAlreadyExists(host.admin.Create(t.Context(), o)); err != nil {
+			t.Fatal(err)
+		}
 	}
 	for _, args := range [][]string{{}, {"--remove-self"}} {
 		if len(args) > 0 {
