@@ -67,7 +67,8 @@ var (
 // maxWaiting bounds the passwords that wait for the hasher: the work of two places for about two seconds.
 const maxWaiting = 64
 
-// Hash is an argon2id hash in PHC string format: $argon2id$v=19$m=19456,t=2,p=1$<salt>$<key>.
+// Hash is a parsed argon2id hash. String returns it in PHC string format, for example
+// $argon2id$v=19$m=19456,t=2,p=1$<salt>$<key>.
 type Hash struct {
 	params Parameters
 	salt   []byte
