@@ -34,9 +34,10 @@ func (m *SessionManager) setupToken(
 	return raw, nil
 }
 
-// startFromSetup replaces the session of a login that waits for the set-up of a second factor. There is no code to
-// compare yet, so the new session allows only the set-up, like the old one. It returns errNoSetupToken for another kind
-// of token, and ErrRevoked for a used token or if the user has a second factor now.
+// startFromSetup exchanges a set-up token for a new session, and deletes the session of the token, so that the token
+// can be used only once. The user has no second factor yet, so the new session allows only its set-up. It returns
+// token.ErrExpired for an expired token, errNoSetupToken for any other token that cannot be verified, and ErrRevoked if
+// the token was used or the user has a second factor now.
 func (m *SessionManager) startFromSetup(ctx context.Context, raw string, from Client) (*Session, error) {
 	claims, err := m.Setups.Verify(raw)
 	if errors.Is(err, token.ErrExpired) {

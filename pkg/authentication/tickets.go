@@ -48,7 +48,7 @@ var (
 	errTicket = errors.New("the ticket is not genuine")
 )
 
-// Ticket opens one stream of one session.
+// Ticket is the content of a ticket, with which a client opens one stream in one session.
 type Ticket struct {
 	ID      string `json:"i"`
 	Session string `json:"s"`
@@ -65,7 +65,7 @@ type Ticket struct {
 	Proved bool `json:"f,omitempty"`
 }
 
-// Allows returns true if the ticket permits a stream.
+// Allows returns true if each restriction of the ticket is empty or equals the given value of a stream.
 func (t *Ticket) Allows(cluster, namespace, pod, verb string) bool {
 	for _, pair := range [][2]string{
 		{t.Cluster, cluster}, {t.Namespace, namespace}, {t.Pod, pod}, {t.Verb, verb},
@@ -87,7 +87,8 @@ type Tickets struct {
 	Clock  clock.PassiveClock
 }
 
-// Issue returns a ticket of the session of a principal.
+// Issue returns a ticket for the session of a principal, with the given restrictions and the field Proved. The ticket
+// expires after TicketTTL.
 func (t *Tickets) Issue(p *Principal, restrictions Ticket) (string, error) {
 	id := make([]byte, ticketIDBytes)
 	if _, err := rand.Read(id); err != nil {
@@ -143,7 +144,9 @@ func (t *Tickets) parse(raw string) (*Ticket, error) {
 	return ticket, nil
 }
 
-// Spend invalidates a ticket on every replica. It returns ErrTicketSpent if the ticket was spent before.
+// Spend invalidates a ticket on every replica. It returns ErrTicketSpent if the ticket was spent before,
+// ErrTicketExpired if it has expired, ErrTooManyTickets if the session has too many spent tickets, and ErrSessionEnded
+// if the session has ended.
 func (t *Tickets) Spend(ctx context.Context, ticket *Ticket) error {
 	return retry.RetryOnConflict(contention(), func() error { return t.spendOnce(ctx, ticket) })
 }

@@ -30,7 +30,7 @@ func (l *inFlightRoundTripper) RoundTrip(r *http.Request) (*http.Response, error
 	select {
 	case l.places <- struct{}{}:
 	default:
-		return nil, fmt.Errorf("%w: %d requests wait for its response", ErrNotConnected, cap(l.places))
+		return nil, fmt.Errorf("%w: %d requests to the cluster are already in flight", ErrNotConnected, cap(l.places))
 	}
 	leave := sync.OnceFunc(func() { <-l.places })
 	response, err := l.next.RoundTrip(r)

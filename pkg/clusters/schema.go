@@ -22,7 +22,7 @@ type Schema struct {
 	open bool
 }
 
-var errNoSchema = errors.New("the cluster publishes no schema of the kind")
+var errNoSchema = errors.New("the cluster publishes no schema for this kind")
 
 // Schema reads the schema of a kind from the OpenAPI document of its version.
 func (c *Client) Schema(ctx context.Context, r Resource) (*Schema, error) {

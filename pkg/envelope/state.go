@@ -61,7 +61,7 @@ func (s *State) SetCluster(name string) {
 	s.cluster = name
 }
 
-// Cluster returns the name of SetCluster, or an empty string.
+// Cluster returns the name that SetCluster recorded, or an empty string.
 func (s *State) Cluster() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -75,7 +75,7 @@ func (s *State) SetUser(name string) {
 	s.user = name
 }
 
-// User returns the name of SetUser, or an empty string.
+// User returns the name that SetUser recorded, or an empty string.
 func (s *State) User() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -90,7 +90,7 @@ func (s *State) SetFailure(e *Error) {
 	s.failure = e
 }
 
-// Failure returns the error of SetFailure, or nil.
+// Failure returns the error that SetFailure recorded, or nil.
 func (s *State) Failure() *Error {
 	s.mu.Lock()
 	defer s.mu.Unlock()

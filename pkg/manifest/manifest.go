@@ -35,7 +35,7 @@ const (
 // Parse reads a manifest: an object as JSON or YAML, or {"manifest": ...} around an object or its text. It returns
 // error 42200 if the body cannot be parsed, 40001 if it is empty, and 40002 for another media type.
 func Parse(contentType string, body []byte) (map[string]any, error) {
-	isJSON, err := mediaType(contentType, body)
+	isJSON, err := isJSONManifest(contentType, body)
 	if err != nil {
 		return nil, err
 	}
@@ -51,8 +51,9 @@ func Parse(contentType string, body []byte) (map[string]any, error) {
 	return object, nil
 }
 
-// mediaType returns true if the body is JSON. Without a media type, the first character decides.
-func mediaType(contentType string, body []byte) (bool, error) {
+// isJSONManifest returns true if the manifest is JSON, and false if it is YAML. Without a Content-Type, it is JSON if
+// it begins with '{'. It returns an error for another media type.
+func isJSONManifest(contentType string, body []byte) (bool, error) {
 	if contentType == "" {
 		return bytes.HasPrefix(bytes.TrimSpace(body), []byte("{")), nil
 	}

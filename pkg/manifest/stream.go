@@ -12,7 +12,7 @@ import (
 // two. A list, such as one of kind List, is replaced by its items. It returns the errors of Parse, and an error if
 // there are more than most objects.
 func ParseAll(contentType string, body []byte, most int) ([]map[string]any, error) {
-	isJSON, err := mediaType(contentType, body)
+	isJSON, err := isJSONManifest(contentType, body)
 	if err != nil {
 		return nil, err
 	}

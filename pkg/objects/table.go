@@ -54,7 +54,8 @@ func ReadTable(
 	case !t.isTable:
 		return nil, Page{}, ErrNoTable
 	case !t.complete:
-		return nil, Page{}, Unreadable(fmt.Errorf("the table of %s has no rows", r.GroupVersionResource.Resource))
+		return nil, Page{}, Unreadable(fmt.Errorf("the Table of %s lacks the field rows",
+			r.GroupVersionResource.Resource))
 	default:
 		return t.columns, t.page, nil
 	}

@@ -91,7 +91,8 @@ func (l Labels) Lookup(key string) (string, bool) {
 }
 
 var (
-	errNoMetadata = errors.New("the API server has sent an object without a name, or with one that is too long")
+	errNoMetadata = errors.New("the API server has sent an item or metadata that is not a JSON object, or an object " +
+		"whose name is missing or whose name, namespace or resourceVersion is too long")
 	errManyLabels = fmt.Errorf("the API server has sent an object with more than %d labels", maxLabels)
 	errNotUTF8    = errors.New("the API server has sent an object that is not UTF-8")
 )

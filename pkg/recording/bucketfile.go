@@ -172,7 +172,7 @@ type piecesReader struct {
 	current io.ReadCloser
 }
 
-// Read reads from a piece.
+// Read implements io.Reader. It reads the pieces one after the other, and returns io.EOF after the last one.
 func (r *piecesReader) Read(p []byte) (int, error) {
 	for {
 		if r.current == nil && r.next > r.last {

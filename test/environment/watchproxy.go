@@ -165,8 +165,10 @@ func (p *WatchProxy) Lists(resource string) int {
 	return p.lists[resource]
 }
 
-// Close ends all requests.
+// Close ends all requests. Clients that still run connect again at once, and the server waits for their requests.
 func (p *WatchProxy) Close() {
+	p.Mend() // ends requests that hang
+	p.Cut()
 	p.server.CloseClientConnections()
 	p.server.Close()
 }

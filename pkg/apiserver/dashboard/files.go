@@ -114,8 +114,8 @@ func (f *Files) serve(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// isHidden returns true if a path must not be served: a segment begins with a dot, or the path contains a character
-// that no path of the application contains.
+// isHidden returns true if a path must not be served: it contains a control character or a backslash, or one of its
+// segments begins with a dot.
 func isHidden(name string) bool {
 	if strings.ContainsFunc(name, func(c rune) bool { return c < ' ' || c == 0x7f || c == '\\' }) {
 		return true

@@ -34,7 +34,8 @@ const (
 	SecondFactorSetUp   Reason = "SecondFactorSetUp"
 	// SecondFactorSetUpRefused is a wrong password for the set-up of a second factor.
 	SecondFactorSetUpRefused Reason = "SecondFactorSetUpRefused"
-	// FreshCodeFailed and FreshCodeBlocked concern codes in a session.
+	// FreshCodeFailed is a code in a session that was not accepted. FreshCodeBlocked means that codes in the session
+	// are then rejected for some time.
 	FreshCodeFailed      Reason = "FreshCodeFailed"
 	FreshCodeBlocked     Reason = "FreshCodeBlocked"
 	SecondFactorEnabled  Reason = "SecondFactorEnabled"
@@ -88,7 +89,9 @@ type Log struct {
 	Recorder events.EventRecorder
 }
 
-// Record records an event. Repeated Events of a user become one with a count.
+// Record increments the metric of an event. Except for LoginBlocked, which clients can cause at any rate, it also
+// annotates the audit event of the request and writes a log entry and, unless emitsEvent returns false, a Kubernetes
+// Event of the user. Repeated Events of a user become one with a count.
 func (l *Log) Record(ctx context.Context, e Event) {
 	recorded.WithLabelValues(string(e.Reason)).Inc()
 	// Clients can cause LoginBlocked at any rate. AccountLocked and AddressBlocked are recorded once.

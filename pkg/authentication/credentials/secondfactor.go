@@ -101,7 +101,8 @@ func (f *SecondFactor) PendingIn(session string, now time.Time) *PendingFactor {
 	return f.Pending
 }
 
-// AddChallenge adds a challenge.
+// AddChallenge adds a challenge that expires after ChallengeTTL. It removes challenges that have expired or have no
+// tries left and, if there are maxChallenges others, the oldest ones.
 func (f *SecondFactor) AddChallenge(id string, now time.Time) {
 	f.dropExpired(now)
 	if len(f.Challenges) >= maxChallenges {
@@ -110,7 +111,7 @@ func (f *SecondFactor) AddChallenge(id string, now time.Time) {
 	f.Challenges = append(f.Challenges, Challenge{ID: id, Expires: now.Add(ChallengeTTL)})
 }
 
-// Challenge returns the challenge with an id, or nil if there is none or it has expired.
+// Challenge returns the challenge with an id, or nil if it does not exist, has expired or has no tries left.
 func (f *SecondFactor) Challenge(id string, now time.Time) *Challenge {
 	f.dropExpired(now)
 	if i := slices.IndexFunc(f.Challenges, func(c Challenge) bool { return c.ID == id }); i >= 0 {
@@ -119,7 +120,7 @@ func (f *SecondFactor) Challenge(id string, now time.Time) *Challenge {
 	return nil
 }
 
-// RemoveChallenge ends a challenge.
+// RemoveChallenge removes the challenge with an id, if it exists.
 func (f *SecondFactor) RemoveChallenge(id string) {
 	f.Challenges = slices.DeleteFunc(f.Challenges, func(c Challenge) bool { return c.ID == id })
 }

@@ -41,7 +41,7 @@ type Failures struct {
 	Last   time.Time `json:"last"`
 }
 
-// NamedFailures are the failures of a session.
+// NamedFailures are the failures of the session with the name.
 type NamedFailures struct {
 	Failures
 
@@ -79,7 +79,7 @@ func (s *SessionFailures) Exhausted(session string, now time.Time) bool {
 	return sessionPolicy().At(s.forSession(session).counter(), now).Failures >= MaxSessionFailures
 }
 
-// Add counts a wrong code.
+// Add counts a wrong code, for the session and for all sessions of the user.
 func (s *SessionFailures) Add(session string, now time.Time) {
 	counted := NamedFailures{Name: session, Failures: s.forSession(session).add(sessionPolicy(), now)}
 	s.Sum = s.Sum.add(sumPolicy(), now)

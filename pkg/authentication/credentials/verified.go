@@ -21,7 +21,8 @@ type VerifiedSession struct {
 	Expires time.Time `json:"expires"`
 }
 
-// Verify records that the session needs no fresh code for ttl.
+// Verify records that the session needs no fresh code for ttl. If maxVerified others are recorded, it removes the
+// session that expires first.
 func (f *SecondFactor) Verify(session string, now time.Time, ttl time.Duration) {
 	f.Verified = slices.DeleteFunc(f.Verified, func(v VerifiedSession) bool {
 		return v.Name == session || !now.Before(v.Expires)

@@ -67,7 +67,8 @@ var (
 // maxWaiting bounds the passwords that wait for the hasher: the work of two places for about two seconds.
 const maxWaiting = 64
 
-// Hash is an argon2id hash in PHC string format: $argon2id$v=19$m=19456,t=2,p=1$<salt>$<key>.
+// Hash is a parsed argon2id hash. String returns it in PHC string format, for example
+// $argon2id$v=19$m=19456,t=2,p=1$<salt>$<key>.
 type Hash struct {
 	params Parameters
 	salt   []byte
@@ -99,7 +100,8 @@ func newHasher(ctx context.Context, concurrency int, cost Parameters) (*Hasher, 
 	return h, nil
 }
 
-// Hash hashes a password with a new salt. It waits for a place until the context ends.
+// Hash hashes a password with a new salt. It waits for a place until the context ends. It returns ErrBusy if maxWaiting
+// passwords wait already, and ErrMismatch for a password that is longer than MaxLength.
 func (h *Hasher) Hash(ctx context.Context, password string) (Hash, error) {
 	salt := make([]byte, saltLength)
 	if _, err := rand.Read(salt); err != nil {
@@ -189,13 +191,13 @@ func (h Hash) String() string {
 		base64.RawStdEncoding.EncodeToString(h.salt), base64.RawStdEncoding.EncodeToString(h.key))
 }
 
-// NeedsRehash returns true if new hashes cost more than this one.
+// NeedsRehash returns true if the hash has less memory, fewer passes or a shorter key than new hashes.
 func (h Hash) NeedsRehash() bool {
 	r := recommended()
 	return h.params.Memory < r.Memory || h.params.Time < r.Time || len(h.key) < keyLength
 }
 
-// IsHash returns true if a value looks like a PHC string and not like a clear-text password.
+// IsHash returns true if a value begins like a PHC string of Argon2. Use Parse to validate it.
 func IsHash(value string) bool { return strings.HasPrefix(value, "$argon2") }
 
 // Parse parses a PHC string. It accepts only argon2id of version 19, at a bounded cost.

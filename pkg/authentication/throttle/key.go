@@ -51,7 +51,7 @@ func accountPolicy() Policy { return Policy{Free: accountFree, Forgive: accountF
 // NameOfUser returns the name of the KubeVisionLoginThrottle of a KubeVisionUser.
 func NameOfUser(user string) string { return "user-" + user }
 
-// ForgivenAt returns the time at which all failures of a throttle are forgiven.
+// ForgivenAt returns the time at which all failures of a throttle are forgiven, or spec.blockedUntil if it is later.
 func ForgivenAt(t *kubevisionv1alpha1.KubeVisionLoginThrottle) time.Time {
 	forgiven := policyOf(t).ForgivenAt(counterOf(t))
 	if until := t.Spec.BlockedUntil; until != nil && until.After(forgiven) {

@@ -51,8 +51,9 @@ func CountedPrefixes(address netip.Addr) []netip.Prefix {
 	return out
 }
 
-// CountedNetworks returns the networks whose failures are counted. For IPv6, they are the networks that one customer
-// may have.
+// CountedNetworks returns the networks of an address for which failures and requests are counted, the smallest first:
+// the /32 for IPv4, and the /64, /56 and /48 for IPv6, because a provider may assign any of these to one customer. It
+// returns nil for an invalid address.
 func CountedNetworks(address netip.Addr) []Network {
 	address = normalize(address)
 	if !address.IsValid() {

@@ -38,7 +38,8 @@ func (p Policy) At(c Counter, now time.Time) Counter {
 	return c
 }
 
-// Add counts a failure.
+// Add returns the counter with an additional failure at the given time, and without the failures that are forgiven by
+// then.
 func (p Policy) Add(c Counter, now time.Time) Counter {
 	return Counter{Failures: p.At(c, now).Failures + 1, Last: now}
 }

@@ -112,7 +112,7 @@ func (t *Throttle) BeginSession(
 	return a.enter(ctx)
 }
 
-// Blocked returns a BlockedError if too many attempts from an address have failed.
+// Blocked returns a BlockedError if too many attempts from an address or one of its networks have failed.
 func (t *Throttle) Blocked(ctx context.Context, address netip.Addr) error {
 	a := &Attempt{throttle: t}
 	for _, k := range addressKeys(address, t.AddressFree) {
@@ -196,8 +196,8 @@ func blocked(pause time.Duration, err error) error {
 	return nil
 }
 
-// SetUnknownDevice treats the attempt like one from an unknown device. It returns a BlockedError if there were too many
-// failures.
+// SetUnknownDevice treats the attempt like one from an unknown device, so that the failures of the account and the
+// address apply to it. It returns a BlockedError if there were too many of them.
 func (a *Attempt) SetUnknownDevice(ctx context.Context) error {
 	if a.device == nil {
 		return nil
@@ -271,7 +271,8 @@ type Blocked struct {
 	Account, Address time.Duration
 }
 
-// Failed counts a failure of the account, the address and its networks, and the known device.
+// Failed counts a failure of the account, the address and its networks, and the known device. It returns the times for
+// which the account and the address are then blocked.
 func (a *Attempt) Failed(ctx context.Context) (blocked Blocked, err error) {
 	defer a.end(true)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTimeout)

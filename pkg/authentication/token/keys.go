@@ -98,7 +98,8 @@ type KeySet struct {
 // NewKeySet returns a set without keys.
 func NewKeySet(c clock.PassiveClock) *KeySet { return &KeySet{clock: c} }
 
-// Load replaces the keys with those in the data of a Secret.
+// Load replaces the keys with those that ParseKeys reads from the data of a Secret. If it returns an error, the keys
+// remain unchanged.
 func (s *KeySet) Load(data map[string][]byte) error {
 	keys, err := ParseKeys(data)
 	if err != nil {
@@ -115,7 +116,8 @@ func (s *KeySet) all() []Key {
 	return nil
 }
 
-// Current returns the newest key that every replica has had time to load, or the oldest key if all are new.
+// Current returns the newest key that every replica has had time to load, or the oldest key if all are new. It returns
+// ErrNoKeys if no keys are loaded.
 func (s *KeySet) Current() (Key, error) {
 	keys := s.all()
 	if len(keys) == 0 {
@@ -129,7 +131,8 @@ func (s *KeySet) Current() (Key, error) {
 	return keys[0], nil
 }
 
-// Secret returns a secret that all replicas share, for a purpose. It changes with the signing key.
+// Secret derives a secret for a purpose from the current key, so that all replicas share the secret. It changes with
+// the key. Secret returns ErrNoKeys if no keys are loaded.
 func (s *KeySet) Secret(purpose string) ([]byte, error) {
 	k, err := s.Current()
 	if err != nil {

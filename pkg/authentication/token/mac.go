@@ -31,7 +31,7 @@ func (m *MAC) Sum(value []byte) ([]byte, error) {
 	return sum(secret, value), nil
 }
 
-// Verify returns true if a code was made with any of the keys.
+// Verify returns true if the code is that of the value and the purpose, with any of the loaded keys.
 func (m *MAC) Verify(value, code []byte) bool {
 	for _, k := range m.keys.all() {
 		secret, err := k.derive(m.purpose)

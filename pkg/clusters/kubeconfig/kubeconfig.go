@@ -177,9 +177,9 @@ func (f *file) current() (*cluster, *userFields, error) {
 	u := slices.IndexFunc(f.Users, func(u namedUser) bool { return u.Name == context.User })
 	switch {
 	case c < 0:
-		return nil, nil, errors.New("the current context names no cluster")
+		return nil, nil, errors.New("the cluster of the current context is missing or is not in clusters")
 	case u < 0:
-		return nil, nil, errors.New("the current context names no user")
+		return nil, nil, errors.New("the user of the current context is missing or is not in users")
 	}
 	return &f.Clusters[c].Cluster, &f.Users[u].User, nil
 }

@@ -34,7 +34,9 @@ type Writer struct {
 	Live client.Reader
 }
 
-// Apply makes the object equal to the desired one. It writes nothing if they are already equal.
+// Apply makes the object in the cluster equal to the desired one. It writes nothing if they are already equal, and
+// deletes the existing object first if an immutable field differs. It returns ErrForeign if the object has another
+// owner.
 func (w *Writer) Apply(ctx context.Context, desired client.Object) error {
 	setLabel(desired)
 	existing, err := w.cached(ctx, desired)
@@ -75,7 +77,8 @@ func (w *Writer) create(ctx context.Context, desired client.Object) error {
 	return nil
 }
 
-// Delete deletes the object, unless it has another owner.
+// Delete deletes the object, unless it has another owner. It first removes the rights of an RBAC object with
+// finalizers, because finalizers can delay the deletion.
 func (w *Writer) Delete(ctx context.Context, object client.Object) error {
 	if !isOwn(object) {
 		return nil

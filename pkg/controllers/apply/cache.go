@@ -87,8 +87,8 @@ func Trim() toolscache.TransformFunc {
 	}
 }
 
-// TrimMetadata returns a transform for a cache of metadata of objects that KubeVision does not own. It keeps names and
-// labels.
+// TrimMetadata returns a transform for caches of objects that KubeVision does not own. It drops managed fields,
+// annotations, owner references and finalizers from the metadata.
 func TrimMetadata() toolscache.TransformFunc {
 	return func(o any) (any, error) {
 		if object, ok := o.(client.Object); ok {

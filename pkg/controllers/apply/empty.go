@@ -32,7 +32,7 @@ func (w *Writer) removeRights(ctx context.Context, object client.Object, version
 	}
 	body, err := json.Marshal(patch)
 	if err != nil {
-		return false, fmt.Errorf("emptying %s: %w", w.describe(object), err)
+		return false, fmt.Errorf("removing the rules or subjects of %s: %w", w.describe(object), err)
 	}
 	answer, err := w.emptyLike(object)
 	if err != nil {
@@ -45,7 +45,7 @@ func (w *Writer) removeRights(ctx context.Context, object client.Object, version
 	case apierrors.IsNotFound(err), apierrors.IsConflict(err): // the object was deleted or replaced
 		return true, nil
 	case err != nil:
-		return false, fmt.Errorf("emptying %s: %w", w.describe(object), err)
+		return false, fmt.Errorf("removing the rules or subjects of %s: %w", w.describe(object), err)
 	}
 	return true, nil
 }

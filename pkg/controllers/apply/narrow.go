@@ -57,7 +57,8 @@ func (w *Writer) Remove(ctx context.Context, object client.Object) error {
 	return w.Delete(ctx, existing)
 }
 
-// Find returns true if the object exists and belongs to KubeVision, and ErrForeign if it has another owner.
+// Find returns true if the object exists and belongs to KubeVision, false if it does not exist, and ErrForeign if it
+// has another owner.
 func (w *Writer) Find(ctx context.Context, object client.Object) (bool, error) {
 	existing, err := w.find(ctx, object)
 	if err != nil || existing == nil {

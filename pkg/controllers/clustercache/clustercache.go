@@ -161,8 +161,9 @@ func (r *Registry) Revision(name string) clusters.Revision {
 	return clusters.Revision{}
 }
 
-// Open returns a client for a cluster that uses its registered credential. It does not dial. It closes a connection
-// with another revision.
+// Open returns a client that authenticates to the cluster with the kubeconfig. It reuses the open connection if it has
+// the same revision; otherwise it closes that connection and creates a client without dialing. It returns
+// ErrLimitExceeded for a penalized revision.
 func (r *Registry) Open(
 	c *kubevisionv1alpha1.KubeVisionCluster, revision clusters.Revision, k *kubeconfig.Kubeconfig,
 ) (kubernetes.Interface, error) {

@@ -269,7 +269,8 @@ func (r *Registry) IsWaiting(uid types.UID) bool {
 	return disputed || proven
 }
 
-// Rivals returns the names of the registrations that claim the identity of this one without a proof.
+// Rivals returns the names of the other registrations that claim the identity that a registration holds, without a
+// proof that they lead to the same cluster.
 func (r *Registry) Rivals(c *kubevisionv1alpha1.KubeVisionCluster) []string {
 	r.mu.RLock()
 	defer r.mu.RUnlock()

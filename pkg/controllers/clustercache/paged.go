@@ -28,7 +28,7 @@ type pagedReader struct {
 	client.Reader
 }
 
-// List reads a list.
+// List implements client.Reader. It reads the list in pages, and requests smaller pages after a page that is too large.
 func (r *pagedReader) List(ctx context.Context, list client.ObjectList, options ...client.ListOption) error {
 	ctx, drop := clusters.WithTransientMemory(ctx)
 	defer drop()

@@ -15,7 +15,9 @@ import (
 // maxMessage keeps a message readable in a terminal. The limit of the API is 32768.
 const maxMessage = 1024
 
-// Set sets a condition for an observed generation. The time of the last transition changes only with the status.
+// Set sets the condition of a type for an observed generation, with a truncated message. The time of its last
+// transition changes only if its status changes. If the list is empty, Set also adds the condition Ready as the first
+// one.
 func Set(
 	conditions *[]metav1.Condition, generation int64, conditionType string, status metav1.ConditionStatus,
 	reason, message string,

@@ -13,7 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 )
 
-// Ensure adds the finalizer. The caller must add it before it creates anything.
+// Ensure adds a finalizer to an object. The caller must call it before it creates anything that Finish must remove.
 func Ensure(ctx context.Context, c client.Client, object client.Object, name string) error {
 	if err := patch(ctx, c, object, func() bool { return controllerutil.AddFinalizer(object, name) }); err != nil {
 		return fmt.Errorf("adding the finalizer: %w", err)
@@ -21,7 +21,8 @@ func Ensure(ctx context.Context, c client.Client, object client.Object, name str
 	return nil
 }
 
-// Finish calls clean and, if clean succeeds, removes the finalizer. It does nothing if the object has no finalizer.
+// Finish calls clean and, if clean succeeds, removes the finalizer. It does nothing if the object does not have this
+// finalizer.
 func Finish(
 	ctx context.Context, c client.Client, object client.Object, name string, clean func(context.Context) error,
 ) error {

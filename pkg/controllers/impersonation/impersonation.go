@@ -51,8 +51,9 @@ type pass struct {
 }
 
 // Ensure allows the account to impersonate exactly the names in role bindings. It revokes before it grants. Concurrent
-// calls are coalesced. If a namespace rejects the Role or its binding, or they have another owner, the account cannot
-// impersonate the ServiceAccounts of that namespace. Ensure logs such a failure and returns no error.
+// calls are coalesced. If the API server rejects the Role or RoleBinding in a namespace, or one of them exists with
+// another owner, the account may be unable to impersonate the ServiceAccounts of that namespace. Ensure logs such a
+// failure and does not return it.
 func (k *AccountManager) Ensure(ctx context.Context) error {
 	p, mine := k.join()
 	if !mine {
@@ -132,9 +133,10 @@ func (k *AccountManager) bindRole(ctx context.Context, role, binding client.Obje
 	return k.Writer.Apply(ctx, binding)
 }
 
-// bindRoleInNamespace is like bindRole, for a Role in a namespace. It skips a namespace that does not exist, is being
-// deleted, rejects the role, or has a role of that name with another owner. An administrator of a namespace can create
-// a quota, or an object of that name with a finalizer.
+// bindRoleInNamespace is like bindRole, for a Role in a namespace. It ignores a namespace that does not exist or is
+// being deleted. If the API server rejects the Role or RoleBinding as forbidden or invalid, or an existing object has
+// another owner, it logs the error and returns nil: the administrator of one namespace can cause this, for example with
+// a ResourceQuota, and must not make Ensure fail.
 func (k *AccountManager) bindRoleInNamespace(ctx context.Context, s *shard) error {
 	err := k.bindRole(ctx, s.role(), s.roleBinding())
 	switch {

@@ -30,7 +30,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/names"
 )
 
-// Reconciler maintains the parameter.
+// Reconciler maintains the KubeVisionPolicyParameter with the name names.LastAdminParameter.
 type Reconciler struct {
 	Client client.Client
 }
@@ -63,7 +63,8 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 		Complete(r)
 }
 
-// Reconcile updates the parameter.
+// Reconcile computes the parameter from the grants by which usable users are administrators of the host, and writes it
+// if it has changed.
 func (r *Reconciler) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Result, error) {
 	grants, err := r.grants(ctx)
 	if err != nil {

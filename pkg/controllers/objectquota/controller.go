@@ -37,7 +37,7 @@ const (
 	period = time.Minute
 )
 
-// Reconciler maintains the parameter.
+// Reconciler maintains the KubeVisionPolicyParameter with the name names.ObjectQuotaParameter.
 type Reconciler struct {
 	Client client.Client
 	Clock  clock.PassiveClock

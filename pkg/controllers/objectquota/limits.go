@@ -16,8 +16,8 @@ const (
 	DefaultClusters = 1_000
 	// DefaultRoleBindings is the default limit of KubeVisionRoleBindings.
 	DefaultRoleBindings = 2_000
-	// DefaultBytes is the default limit of their total size, as JSON without managed fields. Both programs hold the
-	// objects in memory.
+	// DefaultBytes is the default limit of the total size of the objects of these kinds, as JSON without managed
+	// fields. Both programs hold the objects in memory.
 	DefaultBytes = 96 << 20
 )
 

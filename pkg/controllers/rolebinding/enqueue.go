@@ -30,7 +30,7 @@ type queue = workqueue.TypedRateLimitingInterface[reconcile.Request]
 // revoke rights, so they have priority over the thousands of events of objects that the controller creates itself.
 type background struct{ queue }
 
-// Add enqueues a request with low priority.
+// Add enqueues a request with low priority, or like the queue itself if the queue has no priorities.
 func (q background) Add(request reconcile.Request) {
 	if p, ok := q.queue.(priorityqueue.PriorityQueue[reconcile.Request]); ok {
 		p.AddWithOpts(priorityqueue.AddOpts{Priority: new(handler.LowPriority)}, request)

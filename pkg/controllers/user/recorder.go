@@ -16,7 +16,8 @@ type recorder struct {
 	events.EventRecorder
 }
 
-// Eventf emits an event.
+// Eventf emits an event. If the event regards a user, Eventf replaces the user by audit.Reference, so that the event is
+// in KubeVision's namespace.
 func (r recorder) Eventf(regarding, related runtime.Object, eventType, reason, action, note string, args ...any) {
 	if u, ok := regarding.(*kubevisionv1alpha1.KubeVisionUser); ok {
 		regarding = audit.Reference(u)

@@ -24,8 +24,9 @@ const (
 	sparsePrefix = "GNU.sparse."
 )
 
-// limits bound an archive.
+// limits counts down the bytes that an archive may still contain.
 type limits struct {
+	// bytes is the number of bytes left. An entry is charged with the size of its content and one block.
 	bytes int64
 }
 

@@ -48,7 +48,7 @@ func (h *Host) Connect(r *routes.Request, u user.Info) (*Client, error) {
 	return &Client{Info: u, Client: c, reviewer: h.Reviewer}, nil
 }
 
-// Named is like Connect, for routes with the name of an object in their path.
+// Named returns a function that checks the name of an object in the path parameter, and then calls connect.
 func Named(
 	parameter string, connect func(*routes.Request, user.Info) (*Client, error),
 ) func(*routes.Request, user.Info) (*Client, error) {
@@ -112,8 +112,8 @@ func Action(verb, resource, name string) authorizationv1.ResourceAttributes {
 		Name: name}
 }
 
-// CheckVersion returns an error if the version in a request differs from the current one. A request without a version
-// changes any version.
+// CheckVersion returns an error if the version in a request differs from the version of the object. An empty version
+// matches any object.
 func CheckVersion(given string, object client.Object) error {
 	if given != "" && given != object.GetResourceVersion() {
 		return envelope.New(dashboardv1alpha1.CodeStale, "%q was changed in the meantime: read it again",
@@ -122,7 +122,8 @@ func CheckVersion(given string, object client.Object) error {
 	return nil
 }
 
-// List returns a result with a list of items, which is never null.
+// List returns a result with the items and their number. Its data is an empty array, and never null, if there are no
+// items.
 func List[T any](items []T) routes.Result {
 	if items == nil {
 		items = []T{}

@@ -42,8 +42,8 @@ func Create(what string, object func() client.Object, refused func(context.Conte
 	}
 }
 
-// Patch returns the step that changes an object. If the request contains a version, the step fails for any other
-// version.
+// Patch returns the step that changes an object from one state to another. If given, the version in the request, is not
+// empty, the step fails if the object has changed since from was read.
 func Patch(what string, from, to client.Object, given string, refused func(context.Context, error) error) Step {
 	write := func(ctx context.Context, c client.Client, from, to client.Object, given string) error {
 		written, ok := to.DeepCopyObject().(client.Object)
@@ -61,8 +61,8 @@ func Patch(what string, from, to client.Object, given string, refused func(conte
 	}
 }
 
-// PatchFrom returns the patch that changes an object. If the request contains a version, the patch fails for any other
-// version.
+// PatchFrom returns a merge patch for an object that was read as from. If given, the version in the request, is not
+// empty, the patch fails if the object has changed since then. PatchFrom does not compare given: see CheckVersion.
 func PatchFrom(from client.Object, given string) client.Patch {
 	if given == "" {
 		return client.MergeFrom(from)
@@ -70,7 +70,8 @@ func PatchFrom(from client.Object, given string) client.Patch {
 	return client.MergeFromWithOptions(from, client.MergeFromWithOptimisticLock{})
 }
 
-// Apply executes all steps or none. It calls DryRun and then Execute.
+// Apply calls DryRun and then Execute, so that either all steps take effect or, if the earlier ones can be reverted,
+// none.
 func (c *Client) Apply(ctx context.Context, steps ...Step) error {
 	if err := c.DryRun(ctx, steps...); err != nil {
 		return err

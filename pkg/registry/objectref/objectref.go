@@ -58,10 +58,9 @@ func (t Target) Call(method string) clusters.Call {
 	return clusters.Call{Method: method, Resource: t.Resource, Namespace: t.Namespace, Name: t.Name}
 }
 
-// Read reads the reference of a request from its path, and the namespace from its query if the path has none. The
-// cluster must support the verb. The kind is resolved by discovery, so that no text of the client is inserted into a
-// URL. As in kubectl, a namespace in the query is ignored for cluster-scoped kinds, because clients send the namespace
-// that they display.
+// Read returns the target of a request. The resource and the name come from the path, and the namespace from the path
+// or, if it has none, from the query. The resource is looked up by discovery and must support the verb, so the resource
+// in a URL is never the client's text. As in kubectl, a namespace in the query is ignored for cluster-scoped resources.
 func Read(r *routes.Request, caller *clusters.Client, verb string) (Target, error) {
 	return find(r.Context(), caller, requested(r, verb))
 }

@@ -31,7 +31,8 @@ func Docs() map[string]string {
 	}
 }
 
-// Grant is the right of a caller to create a subresource of a Pod.
+// Grant describes the access of a caller to a subresource of a Pod: the right to create the subresource. Find does not
+// review this right, so Review must be called before the call to the cluster.
 type Grant struct {
 	Caller  *clusters.Client
 	User    user.Info

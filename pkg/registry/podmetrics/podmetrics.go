@@ -74,7 +74,8 @@ type Metrics struct {
 	account *budget.Account
 }
 
-// Read reads the metrics of the Pods of a target. Missing metrics are not an error.
+// Read reads the metrics of the Pods of a target. If this fails, it logs the reason, and Available of the result
+// returns false.
 func Read(ctx context.Context, caller *scopedlist.Client, t objectref.Target) *Metrics {
 	known, err := read(ctx, caller, t)
 	if err != nil {
@@ -84,7 +85,7 @@ func Read(ctx context.Context, caller *scopedlist.Client, t objectref.Target) *M
 	return &Metrics{known: known, err: err, account: budget.AccountFrom(ctx)}
 }
 
-// Available returns true if the cluster has returned metrics.
+// Available returns true if the metrics could be read. There may still be none of a certain Pod.
 func (m *Metrics) Available() bool { return m.err == nil }
 
 // AddTo adds metrics and metricsStatus to Pods. It charges the current Pod to the account of the request.

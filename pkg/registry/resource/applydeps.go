@@ -7,8 +7,8 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 )
 
-// dependencies contains the objects of a bundle that do not exist in the cluster yet. A dry run of objects that need
-// them is not possible.
+// dependencies records the namespaces that a bundle creates, and the kinds of the objects that it creates. A dry run
+// persists nothing, so the dry run of an object that needs one of them may fail.
 type dependencies struct {
 	// namespaces are the new namespaces, by name.
 	namespaces map[string]bool
@@ -34,7 +34,7 @@ func (b *bundle) dependencies() dependencies {
 func (d dependencies) surround(a *applied) bool { return a.defined || d.namespaces[a.result.Namespace] }
 
 // precede returns true if the bundle contains new objects of a kind that the API server may look up before it accepts
-// an object.
+// a.
 func (d dependencies) precede(a *applied) bool {
 	const rbac = "rbac.authorization.k8s.io"
 	var needed []schema.GroupKind

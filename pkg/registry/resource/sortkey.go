@@ -44,8 +44,8 @@ func number(n *big.Rat) sortKey { return sortKey{class: classNumber, number: n} 
 // maxNumber bounds the digits of a number. API servers write fewer.
 const maxNumber = 1 << 10
 
-// keyOf returns the key of a value, or false for objects and lists, which have no order. As in kubectl, a text that is
-// a quantity is compared as a number.
+// keyOf returns the sort key of a JSON value, or false for objects and arrays, which have no order. As in kubectl, a
+// string that is a quantity is compared as a number.
 func keyOf(raw []byte) (sortKey, bool) {
 	s := rawjson.NewScanner(raw)
 	switch s.Peek() {

@@ -39,7 +39,8 @@ type Verdicts interface {
 // Connected implements readcache.Cluster with the account of the read cache.
 type Connected struct{ Connection *clusters.Connection }
 
-// Reader implements readcache.Cluster.
+// Reader implements readcache.Cluster. It returns readcache.ErrNotCached if the registration disables the cache, or if
+// the cluster has no account for it.
 func (c Connected) Reader(ctx context.Context) (rest.Interface, error) {
 	reader, err := c.Connection.Reader(ctx)
 	if errors.Is(err, clusters.ErrNoReader) {

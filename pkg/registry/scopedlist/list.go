@@ -20,7 +20,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/registry/objectref"
 )
 
-// Result is the result of a list.
+// Result contains the objects of a list, either in Bodies or in Cached.
 type Result struct {
 	// Bodies contains lists in the encoding of the API server: one list or, for a partial result, one list per
 	// namespace in the order of Namespaces.
@@ -51,7 +51,7 @@ func (a Result) Meta() dashboardv1alpha1.Meta {
 	}
 }
 
-// Objects returns the objects of all bodies.
+// Objects decodes the objects of all Bodies. It does not return those of Cached.
 func (a Result) Objects(r clusters.Resource) (objects.List, error) {
 	if len(a.Bodies) == 1 {
 		return objects.DecodeList(a.Bodies[0], r)
@@ -83,7 +83,7 @@ func (a Result) Count() (int64, error) {
 	return all, nil
 }
 
-// Items decodes the objects of all bodies to a small type.
+// Items decodes the objects of all Bodies, or those of Cached, to a type with few fields.
 func Items[T any](ctx context.Context, a Result) ([]T, error) {
 	var all []T
 	if a.Cached != nil {

@@ -29,7 +29,7 @@ type Omissions struct {
 // newOmissions returns the omissions of a list of a resource.
 func newOmissions(resource string) *Omissions { return &Omissions{resource: resource} }
 
-// Add adds an object.
+// Add counts an omitted object, and records its name unless maxOmittedNames names are recorded.
 func (o *Omissions) Add(namespace, name string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()

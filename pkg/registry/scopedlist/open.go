@@ -26,12 +26,12 @@ type Listing struct {
 	closed  bool
 }
 
-// Open is like List, for objects that are visited one by one.
+// Open is like List, but returns a Listing, with which the objects are visited one by one while they arrive.
 func (c *Client) Open(ctx context.Context, t objectref.Target, query url.Values) (*Listing, error) {
 	return c.open(ctx, t, query, "")
 }
 
-// OpenTable is like Open, for the rows of a Table.
+// OpenTable is like Open, but requests a Table, whose rows are visited with EachRow.
 func (c *Client) OpenTable(ctx context.Context, t objectref.Target, query url.Values) (*Listing, error) {
 	return c.open(ctx, t, query, objects.TableOnly)
 }
@@ -83,7 +83,7 @@ func (l *Listing) EachRow(visit func(objects.Row) error) ([]dashboardv1alpha1.Ta
 	return columns, objects.Page{}, nil
 }
 
-// Close stops reading.
+// Close closes the response of the cluster. It may be called several times.
 func (l *Listing) Close() {
 	if l.stream != nil && !l.closed {
 		l.closed = true

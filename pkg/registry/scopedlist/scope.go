@@ -28,7 +28,7 @@ type Scope struct {
 // Empty returns true if the caller may list nothing.
 func (s Scope) Empty() bool { return !s.All && len(s.Namespaces) == 0 }
 
-// Has returns true if an object is in the scope.
+// Has returns true if the object with the namespace and the name is in the scope. For Namespaces, the name decides.
 func (s Scope) Has(namespace, name string) bool {
 	if s.own {
 		namespace = name
@@ -36,12 +36,12 @@ func (s Scope) Has(namespace, name string) bool {
 	return s.All || s.Namespaces[namespace]
 }
 
-// IsWatchable returns true if the objects of the cluster may be cached.
+// IsWatchable returns true if the read cache is enabled for KubeVision and for the cluster.
 func (c *Client) IsWatchable(ctx context.Context) bool {
 	return c.cache != nil && c.verdicts != nil && Connected{c.Connection()}.enabled(ctx)
 }
 
-// HasListed records that a list of a collection was sent to the caller.
+// HasListed calls Access.Listed, if it is set, for a list of a collection that was sent to the caller.
 func (c *Client) HasListed(resource string, t objectref.Target) {
 	if c.listed != nil {
 		c.listed(c.user, c.cluster, resource, t)

@@ -37,7 +37,8 @@ const (
 
 func expired() error {
 	return &ended{reasonExpired, envelope.New(dashboardv1alpha1.CodeStale,
-		"the changes since then are no longer known: list again, or subscribe with initial")}
+		"the changes since the bookmark or the last event are no longer known: list again, or subscribe with initial "+
+			"set to true")}
 }
 
 // notCached returns the error of a topic whose kind is not in the read cache.
