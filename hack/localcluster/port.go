@@ -9,7 +9,9 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
+	"os"
 	"strconv"
+	"sync"
 )
 
 const (
@@ -19,7 +21,13 @@ const (
 	firstPort    = 20000
 	lastPort     = 32000
 	portAttempts = 200
+	// portClasses is the number of classes of ports. A process uses one class, so that few processes that run at the
+	// same time select the same port before their programs listen on it.
+	portClasses = 8
 )
+
+// selected contains the ports that FreePort has returned to this process.
+var selected sync.Map //nolint:gochecknoglobals // ports belong to the process
 
 // ErrPortTaken is returned if another program listens on a requested port.
 var ErrPortTaken = errors.New("in use by another program")
@@ -37,16 +45,20 @@ func CheckPort(ctx context.Context, port int) error {
 	return nil
 }
 
-// FreePort returns a loopback port on which no program listens.
+// FreePort returns a loopback port on which no program listens, and which it has not returned before.
 func FreePort(ctx context.Context) (int, error) {
 	var err error
 	for range portAttempts {
-		port := firstPort + rand.IntN(lastPort-firstPort) //nolint:gosec // the number of a port is no secret
+		n := rand.IntN((lastPort - firstPort) / portClasses) //nolint:gosec // the number of a port is no secret
+		port := firstPort + n*portClasses + os.Getpid()%portClasses
+		if _, again := selected.LoadOrStore(port, true); again {
+			continue
+		}
 		if err = CheckPort(ctx, port); err == nil {
 			return port, nil
 		}
 	}
-	return 0, fmt.Errorf("find a free port: %w", err)
+	return 0, fmt.Errorf("find a free port: %w", errors.Join(err, ErrPortTaken))
 }
 
 // pickPort returns the wanted port if it is free, or any free port for 0.

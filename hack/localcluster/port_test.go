@@ -32,3 +32,19 @@ func TestPortTaken(t *testing.T) {
 		t.Errorf("error is %v, want one that names port %d", err, port)
 	}
 }
+
+// TestFreePorts verifies that no port is returned twice, because a program listens on its port only some time later.
+func TestFreePorts(t *testing.T) {
+	t.Parallel()
+	seen := map[int]bool{}
+	for range 100 {
+		port, err := FreePort(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if seen[port] {
+			t.Errorf("port %d was returned twice", port)
+		}
+		seen[port] = true
+	}
+}
