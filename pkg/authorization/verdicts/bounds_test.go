@@ -81,3 +81,21 @@ func TestIdleWatchesEnd(t *testing.T) {
 	s.endWhenIdle(t.Context(), &fakeConnection{})
 	h.awaitScopes(t, 0)
 }
+
+// TestRenewalsAreBounded verifies that a verdict is used, but not renewed, while many reviews are in progress.
+func TestRenewalsAreBounded(t *testing.T) {
+	h := newHarness(t, 10)
+	h.expect(t, "at first", true, 1)
+	h.mu.Lock()
+	for i := range maxRenewals {
+		h.flights[flightKey{generation: uint64(i)}] = &flight{}
+	}
+	h.mu.Unlock()
+	h.after(renewalAge)
+	h.expect(t, "while many reviews are in progress", true, 1)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if n := len(h.flights); n != maxRenewals {
+		t.Errorf("%d reviews are in progress, want %d", n, maxRenewals)
+	}
+}

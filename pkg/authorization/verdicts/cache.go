@@ -29,6 +29,8 @@ const (
 	// renewalAge is the age after which the use of a verdict causes a new review, so that a caller who reads regularly
 	// does not wait for reviews.
 	renewalAge = maxAge / 2
+	// maxRenewals bounds the reviews in progress. While it is reached, the use of a verdict causes no further review.
+	maxRenewals = 256
 	// settleTime is the time after a change for which an API server may still use the old RBAC objects. Verdicts from
 	// that time are used for unsettledAge only.
 	settleTime   = 500 * time.Millisecond
@@ -181,7 +183,7 @@ func (c *Cache) verdict(
 		return allowed, err
 	}
 	allowed, renew, ok := c.entries.get(entryKey{s, q}, generation, c.clock.Now())
-	if ok && !renew {
+	if ok && (!renew || c.isBusy()) {
 		return allowed, nil
 	}
 	f := c.join(ctx, flightKey{s, q, generation}, func(ctx context.Context) (bool, error) {
@@ -213,6 +215,13 @@ func (c *Cache) wasAllowed(cluster connection, q question, now grants, asOf time
 	last, ok := c.entries.last(entryKey{s, q})
 	return ok && last.allowed && last.generation == generation && began.Sub(last.asked) <= lastAge &&
 		now != grants{} && last.roles == now
+}
+
+// isBusy returns true if maxRenewals reviews are in progress.
+func (c *Cache) isBusy() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.flights) >= maxRenewals
 }
 
 type flightKey struct {
