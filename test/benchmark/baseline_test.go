@@ -7,6 +7,7 @@ import (
 	"flag"
 	"testing"
 
+	"github.com/kubevision-io/kubevision/hack/localcluster"
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
@@ -17,36 +18,60 @@ var baseline = flag.String("baseline", "",
 type series struct {
 	client *wire.Client
 	took   durations
+	turns  int
 }
 
-// newSeries starts a server of another version, and sends the first request to it. It returns nil if no other version
-// is given.
-func newSeries(b *testing.B, first wire.Request) *series {
+// contestants returns the process that is measured and a client of it. If another version is given, it starts a process
+// of each version, because a process that has served other tests is slower than a new one. Otherwise other is nil. It
+// sends the first request to each process.
+func contestants(b *testing.B, first wire.Request) (pid int, ours *wire.Client, other *series) {
 	b.Helper()
-	if *baseline == "" {
-		return nil
+	server := env.KubeVision.APIServer()
+	if *baseline != "" {
+		var err error
+		if server, err = env.KubeVision.StartAPIServer(b.Context(), 0); err != nil {
+			b.Fatal(err)
+		}
+		old, err := env.KubeVision.StartAPIServerOf(b.Context(), *baseline)
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.Cleanup(func() { _, _ = server.Kill(), old.Kill() })
+		other = &series{client: clientOf(b, old)}
+		succeeded(b, other.client.Send(b, first))
 	}
-	server, err := env.KubeVision.StartAPIServerOf(b.Context(), *baseline)
-	if err != nil {
-		b.Fatal(err)
-	}
-	b.Cleanup(func() { _ = server.Kill() })
+	ours = clientOf(b, server)
+	succeeded(b, ours.Send(b, first))
+	return server.PID(), ours, other
+}
+
+func clientOf(b *testing.B, server *localcluster.APIServer) *wire.Client {
+	b.Helper()
 	c, err := wire.New(server.Endpoint(), env.KubeVision.CAPEM())
 	if err != nil {
 		b.Fatal(err)
 	}
-	succeeded(b, c.Send(b, first))
-	return &series{client: c}
+	return c
 }
 
-func (s *series) send(b *testing.B, request wire.Request) {
+// beside calls send, and sends the same request to the other version. The two take turns in being the first, because a
+// request that follows one of kube-apiserver takes longer.
+func (s *series) beside(b *testing.B, request wire.Request, send func()) {
 	b.Helper()
 	if s == nil {
+		send()
 		return
+	}
+	s.turns++
+	if s.turns%2 == 0 {
+		send()
 	}
 	var response *wire.Response
 	s.took = append(s.took, timed(func() { response = s.client.Send(b, request) }))
 	succeeded(b, response)
+	if s.turns%2 == 1 {
+		send()
+	}
 }
 
 // report reports the ratio between the medians of d and of the series.

@@ -38,28 +38,27 @@ func BenchmarkList(b *testing.B) {
 
 func listing(b *testing.B, path, theirPath string) {
 	b.Helper()
-	u, ours := set().User(b, "lister"), direct(b)
+	u := set().User(b, "lister")
 	set().Bind(b, "lister", fixture.Grant{Role: "readonly", Subjects: fixture.KubeVisionUsers(u), Cluster: host})
-	request := wire.Request{Path: wire.DirectPath + path, Bearer: u.Login(b, ours, wire.DirectPath).AccessToken}
+	request := wire.Request{Path: wire.DirectPath + path, Bearer: u.Login(b, direct(b), wire.DirectPath).AccessToken}
 	config := env.Cluster.Config()
 	kube, err := wire.ForConfig(config)
 	if err != nil {
 		b.Fatal(err)
 	}
-	pid := env.KubeVision.APIServer().PID()
 	var mine, theirs durations
 	var size int
-	other := newSeries(b, request)
-	succeeded(b, ours.Send(b, request))
+	pid, ours, other := contestants(b, request)
 	resident := readMemory(b, pid).resident
 	forgetPeak(b, pid)
 	for b.Loop() {
 		var response *wire.Response
-		mine = append(mine, timed(func() { response = ours.Send(b, request) }))
-		succeeded(b, response)
+		other.beside(b, request, func() {
+			mine = append(mine, timed(func() { response = ours.Send(b, request) }))
+			succeeded(b, response)
+		})
 		size = len(response.Body)
 		theirs = append(theirs, timed(func() { response = kube.Send(b, wire.Request{Path: theirPath}) }))
-		other.send(b, request)
 	}
 	compareLoops(b, "ours", mine, "kube", theirs)
 	other.report(b, mine)
