@@ -14,8 +14,9 @@ import (
 )
 
 const (
-	// listShare bounds the cost of the concurrent lists of one user on one cluster, for each processor, in bytes of the
-	// responses. The cost of a list is at most largestList, so that large lists of one user use half of the processors.
+	// listShare times the number of processors bounds the total cost of the concurrent lists of one user on one
+	// cluster. The cost of a list is the size of its response in bytes, but at most largestList. Therefore, large lists
+	// of one user occupy at most half of the processors.
 	listShare   = 128 << 10
 	largestList = 2 * listShare
 	// usersAtOnce is the number of users who may use their whole share on one cluster at the same time.
