@@ -66,8 +66,8 @@ func newClient(c *Connection, user string, identity transport.ImpersonationConfi
 }
 
 // newSenders returns the clients of a user, which set the impersonation headers of the identity. The innermost round
-// tripper sets the headers, so that no header of a request can replace them. The outermost one requires a fresh code of
-// the user's second factor for requests that change rights.
+// tripper sets the headers, so that no header of a request can replace them. The outermost one is stepup.RoundTripper,
+// which requires a fresh code of the user's second factor for sensitive requests.
 func newSenders(c *Connection, user string, identity transport.ImpersonationConfig) (*senders, error) {
 	asUser := transport.NewImpersonatingRoundTripper(identity,
 		&pacedRoundTripper{

@@ -9,8 +9,9 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/stepup"
 )
 
-// Prove returns an error if the call changes rights and the context contains no fresh code of the user's second factor.
-// Callers that send several calls use Prove before the first call, so that a missing code does not stop them halfway.
+// Prove returns nil if the call needs no fresh code of the user's second factor, or if the request of the user contains
+// a valid one. Callers that send several calls use Prove before the first call, so that a missing code does not stop
+// them halfway.
 func (c *Client) Prove(ctx context.Context, call Call) error {
 	request := stepup.Request{
 		Method: call.Method, Group: call.Resource.Group, Resource: call.Resource.GroupVersionResource.Resource,
