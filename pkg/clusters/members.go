@@ -66,8 +66,8 @@ func RevisionOf(c *kubevisionv1alpha1.KubeVisionCluster, secret metav1.Object) R
 	}
 }
 
-// CheckReference returns an error if the KubeVisionCluster references a Secret that KubeVision itself has created. Such
-// a Secret must never be read as a kubeconfig.
+// CheckReference returns an error if the KubeVisionCluster references a Secret for which names.IsOwnSecret returns
+// true. Such a Secret must never be read as a kubeconfig.
 func CheckReference(c *kubevisionv1alpha1.KubeVisionCluster) error {
 	if name := c.Spec.KubeconfigSecretRef.Name; names.IsOwnSecret(name) {
 		return fmt.Errorf("secret %s is reserved for KubeVision; create another one for the kubeconfig", name)
