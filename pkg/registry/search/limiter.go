@@ -8,27 +8,28 @@ import (
 	"sync"
 )
 
-// turns limits the concurrent searches of clusters, in total and for each user, so that one user's searches of slow
-// clusters do not occupy all places.
-type turns struct {
+// limiter bounds the number of concurrent searches of clusters, in total and for each user. A user may use half of the
+// total, so that searches of slow clusters by one user do not prevent searches of other users.
+type limiter struct {
 	all   chan struct{}
 	mu    sync.Mutex
-	users map[string]*places
+	users map[string]*userSearches
 }
 
-// places are the places of one user.
-type places struct {
+// userSearches contains the searches of one user.
+type userSearches struct {
 	taken chan struct{}
-	// searches counts the searches that have a place or wait for one.
+	// searches is the number of running and waiting searches.
 	searches int
 }
 
-func newTurns(atOnce int) *turns {
-	return &turns{all: make(chan struct{}, atOnce), users: map[string]*places{}}
+func newLimiter(atOnce int) *limiter {
+	return &limiter{all: make(chan struct{}, atOnce), users: map[string]*userSearches{}}
 }
 
-// enter waits for a place for a user. If it returns no error, the caller must call leave.
-func (t *turns) enter(ctx context.Context, user string) (leave func(), err error) {
+// enter waits until another search of user may run. The caller must call leave after the search. It returns an error if
+// ctx ends before.
+func (t *limiter) enter(ctx context.Context, user string) (leave func(), err error) {
 	own := t.join(user)
 	if err := take(ctx, own.taken); err != nil {
 		t.leave(user)
@@ -46,28 +47,28 @@ func (t *turns) enter(ctx context.Context, user string) (leave func(), err error
 	}, nil
 }
 
-func take(ctx context.Context, places chan struct{}) error {
+func take(ctx context.Context, slots chan struct{}) error {
 	select {
-	case places <- struct{}{}:
+	case slots <- struct{}{}:
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()
 	}
 }
 
-func (t *turns) join(user string) *places {
+func (t *limiter) join(user string) *userSearches {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	own := t.users[user]
 	if own == nil {
-		own = &places{taken: make(chan struct{}, cap(t.all)/2)}
+		own = &userSearches{taken: make(chan struct{}, cap(t.all)/2)}
 		t.users[user] = own
 	}
 	own.searches++
 	return own
 }
 
-func (t *turns) leave(user string) {
+func (t *limiter) leave(user string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	own := t.users[user]
