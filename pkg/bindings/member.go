@@ -12,9 +12,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/identity"
 )
 
-// OnMember converts subjects to the names that they have on a member, which is a cluster other than the host. A
-// ServiceAccount of the host becomes a user on the member, because a ServiceAccount with the same name on the member is
-// a different account.
+// OnMember converts subjects to the names that they have on a cluster other than the host. A ServiceAccount of the host
+// becomes a user there, because a ServiceAccount with the same name on that cluster is a different account.
 func OnMember(subjects []rbacv1.Subject) []rbacv1.Subject {
 	out := slices.Clone(subjects)
 	for i, s := range out {
@@ -28,8 +27,8 @@ func OnMember(subjects []rbacv1.Subject) []rbacv1.Subject {
 	return out
 }
 
-// OnMember converts i to the names that may be impersonated on a member, which is a cluster other than the host.
-// ServiceAccounts of the host become users.
+// OnMember converts i to the names that may be impersonated on a cluster other than the host. ServiceAccounts of the
+// host become users.
 func (i Impersonation) OnMember() Impersonation {
 	out := Impersonation{Users: memberNames(i.Users), Groups: memberNames(i.Groups)}
 	if len(i.ServiceAccounts) > 0 {
@@ -41,8 +40,8 @@ func (i Impersonation) OnMember() Impersonation {
 	return out
 }
 
-// memberNames converts named to the names on a member. It returns named itself if no name changes, because a copy of up
-// to 600,000 names would be expensive.
+// memberNames converts named to the names on a cluster other than the host. It returns named itself if no name changes,
+// because a copy of up to 600,000 names would be expensive.
 func memberNames(named sets.Set[string]) sets.Set[string] {
 	var differing []string
 	for n := range named {
