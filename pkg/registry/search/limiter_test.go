@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// TestSearchesOfOneUser verifies that one user gets half of the searches, and that another user does not wait for that user.
+// TestSearchesOfOneUser verifies that one user gets half of the searches, and that another user does not wait for them.
 func TestSearchesOfOneUser(t *testing.T) {
 	limits := newLimiter(4)
 	ended, cancel := context.WithCancel(t.Context())
