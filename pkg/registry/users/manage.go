@@ -30,7 +30,7 @@ const (
 	self = "me"
 )
 
-// administrator is a caller who manages users and their logins.
+// administrator is a client of the host for a caller who manages KubeVisionUsers.
 type administrator struct {
 	*hostobjects.Client
 }
