@@ -17,7 +17,7 @@ type chargingRoundTripper struct {
 	each budget.Quarters
 }
 
-// RoundTrip sends the request. Reads of the response body fail if the account cannot pay for them.
+// RoundTrip sends the request. Reads of the response body return budget.ErrExceeded if the account refuses the charge.
 func (c *chargingRoundTripper) RoundTrip(r *http.Request) (*http.Response, error) {
 	response, err := c.next.RoundTrip(r)
 	if err != nil || isStreamedResponse(r.Context()) {
@@ -31,8 +31,8 @@ func (c *chargingRoundTripper) RoundTrip(r *http.Request) (*http.Response, error
 	return response, nil
 }
 
-// decodedObject is the memory of a decoded object per byte of its JSON, in quarters of a byte. It pays for the fields
-// of the object and for a copy of its JSON.
+// decodedObject is the memory of a decoded object per byte of its JSON, in quarters of a byte. It includes the fields
+// of the object and a copy of its JSON.
 const decodedObject budget.Quarters = 24
 
 type objectKey struct{}

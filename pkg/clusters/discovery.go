@@ -52,7 +52,7 @@ const (
 type resourceMapper struct {
 	client discovery.DiscoveryInterfaceWithContext
 	tags   *entityTags
-	// account returns the budget.Account that pays for the memory of a discovery.
+	// account returns the budget.Account to which the memory of a discovery is charged.
 	account func() *budget.Account
 	// kept bounds the memory of the catalogs of all member clusters. It is nil for the host cluster.
 	kept   *catalogBudget

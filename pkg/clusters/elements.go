@@ -24,7 +24,7 @@ type elementRoundTripper struct {
 	next http.RoundTripper
 }
 
-// RoundTrip sends the request. Reads of the response body fail if the account cannot pay for the elements in it.
+// RoundTrip sends the request. Reads of the response body return budget.ErrExceeded if the account refuses the charge.
 func (w *elementRoundTripper) RoundTrip(r *http.Request) (*http.Response, error) {
 	account, found := budget.AccountFrom(r.Context()), &elementScanner{}
 	return countJSON(w.next, r, func(piece []byte) error {
