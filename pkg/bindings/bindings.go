@@ -17,10 +17,10 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/identity"
 )
 
-// Users indexes KubeVisionUsers by name.
+// Users contains KubeVisionUsers by name.
 type Users map[string]*kubevisionv1alpha1.KubeVisionUser
 
-// IndexUsers indexes the items of a list by name. The pointers point into the list.
+// IndexUsers returns pointers to the elements of users, by name.
 func IndexUsers(users []kubevisionv1alpha1.KubeVisionUser) Users {
 	out := make(Users, len(users))
 	for i := range users {
@@ -29,9 +29,9 @@ func IndexUsers(users []kubevisionv1alpha1.KubeVisionUser) Users {
 	return out
 }
 
-// Subjects returns the RBAC subjects of a binding, and the names of KubeVisionUsers that do not exist or are being
-// deleted. Such users have no subject, so that a new user with the name of a deleted one has no rights before a
-// controller has reconciled the binding.
+// Subjects converts the subjects of a KubeVisionRoleBinding to RBAC subjects. missing contains the names of
+// KubeVisionUsers that do not exist or are being deleted. They get no RBAC subject, so that a new user with the name of
+// a deleted one gets no rights before a controller has reconciled the binding.
 func Subjects(subjects []kubevisionv1alpha1.Subject, users Users) (found []rbacv1.Subject, missing []string) {
 	for _, s := range subjects {
 		switch s.Kind {
@@ -62,7 +62,7 @@ func rbacGroup(name string) rbacv1.Subject {
 	return rbacv1.Subject{APIGroup: rbacv1.GroupName, Kind: rbacv1.GroupKind, Name: name}
 }
 
-// ContainsUser returns true if the subjects include a Kubernetes user name or one of the Kubernetes groups.
+// ContainsUser returns true if subjects contain the Kubernetes user name user, or one of groups.
 func ContainsUser(subjects []rbacv1.Subject, user string, groups []string) bool {
 	return slices.ContainsFunc(subjects, func(s rbacv1.Subject) bool {
 		switch s.Kind {
@@ -78,19 +78,19 @@ func ContainsUser(subjects []rbacv1.Subject, user string, groups []string) bool 
 	})
 }
 
-// SelectsCluster returns true if the targets include a cluster with a name and labels. It returns an error for an
-// invalid selector, which selects nothing.
+// SelectsCluster returns true if t selects the cluster with the given name and labels. It returns false and an error if
+// the label selector of t is invalid.
 func SelectsCluster(t kubevisionv1alpha1.ClusterTargets, name string, clusterLabels map[string]string) (bool, error) {
 	return selects(t.Names, t.Selector, name, clusterLabels)
 }
 
-// SelectsEveryCluster returns true if the targets include every cluster, including future ones.
+// SelectsEveryCluster returns true if t selects all existing and future clusters, because its label selector is empty.
 func SelectsEveryCluster(t kubevisionv1alpha1.ClusterTargets) bool {
 	return t.Selector != nil && len(t.Selector.MatchLabels) == 0 && len(t.Selector.MatchExpressions) == 0
 }
 
-// NamespaceSelection returns a function that returns true if the targets include a namespace with a name and labels. It
-// parses the selector once.
+// NamespaceSelection returns a function that returns true if t selects the namespace with the given name and labels. It
+// returns an error if the label selector of t is invalid.
 func NamespaceSelection(
 	t *kubevisionv1alpha1.NamespaceTargets,
 ) (func(name string, namespaceLabels labels.Set) bool, error) {

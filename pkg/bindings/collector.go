@@ -13,27 +13,28 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/identity"
 )
 
-// collector collects the names of an Impersonation, one binding at a time.
+// collector adds the names in the subjects of bindings to an Impersonation, one binding at a time.
 type collector struct {
 	users   Users
 	members map[string][]*kubevisionv1alpha1.KubeVisionUser
 	out     Impersonation
-	// known holds the KubeVisionUsers in out.
-	known sets.Set[*kubevisionv1alpha1.KubeVisionUser]
-	// expanded holds the KubeVision groups whose members are in out.
+	// collected contains the KubeVisionUsers whose names are in out.
+	collected sets.Set[*kubevisionv1alpha1.KubeVisionUser]
+	// expanded contains the KubeVision groups whose members are in out.
 	expanded sets.Set[string]
-	// accounts counts the ServiceAccounts of each namespace in out.
+	// accounts contains the number of ServiceAccounts in out, by namespace.
 	accounts map[string]int
-	// left is the remaining budget. leftOf is the remaining share of each role.
+	// left is the remaining budget in bytes. share is the initial budget of each role, and leftOf contains the
+	// remaining budget of each role for which names were collected.
 	left   int
 	share  int
 	leftOf map[string]int
-	// undo removes the additions of the current binding.
+	// undo contains functions that revert the additions of the current binding.
 	undo []func()
 }
 
-// newCollector returns a collector with an index of the users. With thousands of users, a search for each subject would
-// take seconds of CPU time.
+// newCollector returns a collector with indexes of the users and of the members of groups. With thousands of users, a
+// search for each subject would take seconds of CPU time.
 func newCollector(
 	all []kubevisionv1alpha1.KubeVisionRoleBinding, users []kubevisionv1alpha1.KubeVisionUser, budget int,
 ) *collector {
@@ -42,12 +43,12 @@ func newCollector(
 		members: map[string][]*kubevisionv1alpha1.KubeVisionUser{},
 		out: Impersonation{Users: sets.New[string](), Groups: sets.New[string](),
 			ServiceAccounts: sets.New[types.NamespacedName]()},
-		known:    sets.New[*kubevisionv1alpha1.KubeVisionUser](),
-		expanded: sets.New[string](),
-		accounts: map[string]int{},
-		left:     budget,
-		share:    RoleShare(budget),
-		leftOf:   map[string]int{},
+		collected: sets.New[*kubevisionv1alpha1.KubeVisionUser](),
+		expanded:  sets.New[string](),
+		accounts:  map[string]int{},
+		left:      budget,
+		share:     RoleShare(budget),
+		leftOf:    map[string]int{},
 	}
 	for i := range all {
 		for _, s := range all[i].Spec.Subjects {
@@ -66,8 +67,8 @@ func newCollector(
 	return c
 }
 
-// collect adds all names in the subjects of a binding to a role. If they exceed the budget, it adds none and returns
-// false.
+// collect adds the names in the subjects of one binding to c.out. role is the ClusterRole of the binding. If the names
+// exceed the remaining budget in total or of the role, it adds none of them and returns false.
 func (c *collector) collect(role string, subjects []kubevisionv1alpha1.Subject) bool {
 	c.undo = c.undo[:0]
 	ofRole, known := c.leftOf[role]
@@ -103,11 +104,11 @@ func (c *collector) collect(role string, subjects []kubevisionv1alpha1.Subject) 
 }
 
 func (c *collector) user(u *kubevisionv1alpha1.KubeVisionUser) {
-	if c.known.Has(u) {
+	if c.collected.Has(u) {
 		return
 	}
-	c.known.Insert(u)
-	c.undo = append(c.undo, func() { c.known.Delete(u) })
+	c.collected.Insert(u)
+	c.undo = append(c.undo, func() { c.collected.Delete(u) })
 	c.name(c.out.Users, identity.UserName(u.Name))
 	for _, g := range identity.Groups(u.Spec.Groups) {
 		c.name(c.out.Groups, g)

@@ -13,7 +13,8 @@ import (
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 )
 
-// SelectForCluster returns the bindings that select a cluster.
+// SelectForCluster returns the bindings in all that select the cluster c. A binding with an invalid label selector
+// selects no cluster.
 func SelectForCluster(
 	all []kubevisionv1alpha1.KubeVisionRoleBinding, c *kubevisionv1alpha1.KubeVisionCluster,
 ) []kubevisionv1alpha1.KubeVisionRoleBinding {
@@ -26,7 +27,8 @@ func SelectForCluster(
 	return out
 }
 
-// BoundNamespaces returns the namespaces that bindings name, or whose selectors matched on a cluster.
+// BoundNamespaces returns the namespaces of a cluster to which bindings apply, sorted by name: those that the bindings
+// name, and those that their status lists for this cluster. Bindings for all namespaces add none.
 func BoundNamespaces(bound []kubevisionv1alpha1.KubeVisionRoleBinding, cluster string) []string {
 	names := sets.New[string]()
 	for i := range bound {
@@ -42,9 +44,9 @@ func BoundNamespaces(bound []kubevisionv1alpha1.KubeVisionRoleBinding, cluster s
 	return sets.List(names)
 }
 
-// GrantedRoles returns the roles that bindings grant in a namespace of a cluster, or in the whole cluster for no
-// namespace. Each role is returned once, in the order of kind and name. For a binding that selects namespaces by label,
-// it uses the namespaces in the status.
+// GrantedRoles returns the roles that bindings grant in a namespace of a cluster. An empty namespace means the whole
+// cluster. Each role is returned once, sorted by kind and name. If a binding selects namespaces by labels, its status
+// determines the namespaces.
 func GrantedRoles(
 	bound []kubevisionv1alpha1.KubeVisionRoleBinding, cluster, namespace string,
 ) []kubevisionv1alpha1.RoleReference {
@@ -59,7 +61,7 @@ func GrantedRoles(
 	})
 }
 
-// covers returns true if a binding applies in a namespace of a cluster.
+// covers returns true if b grants its role in a namespace of a cluster. An empty namespace means the whole cluster.
 func covers(b *kubevisionv1alpha1.KubeVisionRoleBinding, cluster, namespace string) bool {
 	targets := b.Spec.Namespaces
 	switch {

@@ -21,31 +21,33 @@ func serviceAccountUser(namespace, name string) string {
 	return serviceAccountPrefix + namespace + ":" + name
 }
 
-// Impersonation contains the users and groups that may be impersonated: exactly the names in bindings. It contains all
-// KubeVision groups of a KubeVisionUser, so that the rights of these groups on a cluster apply. These groups have no
-// other members.
+// Impersonation contains the users, groups and ServiceAccounts that KubeVision may impersonate on a cluster: exactly
+// those that are named in bindings. For a KubeVisionUser, Groups contains all KubeVision groups of the user, so that
+// rights that the cluster grants to these groups apply. KubeVision groups only have KubeVisionUsers as members.
 type Impersonation struct {
 	Users           sets.Set[string]
 	Groups          sets.Set[string]
 	ServiceAccounts sets.Set[types.NamespacedName]
 }
 
-// ImpersonationBudget bounds the names in an Impersonation, in bytes. It allows for about 600,000 names of 20
-// characters.
+// ImpersonationBudget bounds the size of the names in an Impersonation, in bytes. About 600,000 names of 20 characters
+// fit.
 const ImpersonationBudget = 16 << 20
 
 const (
-	// nameOverhead is the size of a name in addition to its characters.
+	// nameOverhead is the number of bytes that a name takes in addition to its characters.
 	nameOverhead = 8
-	// accountNamespaceBytes is the size of the Role and RoleBinding for the ServiceAccounts of a namespace, without
-	// names.
+	// accountNamespaceBytes is the number of bytes of the Role and the RoleBinding that allow the impersonation of a
+	// namespace's ServiceAccounts, without the names of the ServiceAccounts.
 	accountNamespaceBytes = 2 << 10
 )
 
-// CollectImpersonation collects the names in the subjects of bindings. For a KubeVision group, it collects the
-// KubeVisionUsers in it. For a Kubernetes group, whose members are unknown, it collects identity.GroupMember. Bindings
-// use the budget in the order of their creation, and the bindings of one role use at most RoleShare of it. It omits
-// bindings whose names exceed the remaining budget, and returns their UIDs.
+// CollectImpersonation returns the names in the subjects of the bindings in all. For a KubeVision group, it also
+// returns the KubeVisionUsers in the group. For a Kubernetes group, whose members are unknown, it also returns the user
+// name identity.GroupMember.
+//
+// The names use at most budget bytes, and the bindings of one role at most RoleShare of budget. Older bindings precede
+// newer ones. Bindings that exceed the budget are omitted completely, and their UIDs are returned.
 func CollectImpersonation(
 	all []kubevisionv1alpha1.KubeVisionRoleBinding, users []kubevisionv1alpha1.KubeVisionUser, budget int,
 ) (Impersonation, sets.Set[types.UID]) {
@@ -59,7 +61,8 @@ func CollectImpersonation(
 	return c.out, left
 }
 
-// SortByCreation returns the bindings from the oldest to the newest.
+// SortByCreation returns pointers to the elements of all, from the oldest to the newest. Bindings of the same second
+// are sorted by name.
 func SortByCreation(all []kubevisionv1alpha1.KubeVisionRoleBinding) []*kubevisionv1alpha1.KubeVisionRoleBinding {
 	out := make([]*kubevisionv1alpha1.KubeVisionRoleBinding, 0, len(all))
 	for i := range all {
@@ -71,9 +74,10 @@ func SortByCreation(all []kubevisionv1alpha1.KubeVisionRoleBinding) []*kubevisio
 	return out
 }
 
-// Identity returns the identity as which a user is impersonated on a cluster: the groups that bindings name, and the
-// user name if a binding names it. It returns false if no binding names the user or a group of the user. Such a user
-// cannot be impersonated.
+// Identity returns the user name and the groups with which KubeVision impersonates a user on a cluster. Of groups, it
+// returns those that bindings name. It returns the user name user if a binding names it, and identity.GroupMember if
+// bindings name only groups. It returns false if bindings name neither the user nor one of groups, and for a
+// KubeVisionUser whom no binding names.
 func (i Impersonation) Identity(user string, groups []string) (string, []string, bool) {
 	named := make([]string, 0, len(groups))
 	for _, g := range groups {

@@ -12,8 +12,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/identity"
 )
 
-// OnMember returns the subjects with their names on a member cluster. A ServiceAccount of the host becomes a user on
-// the member, because a ServiceAccount with the same name on the member is a different account.
+// OnMember converts subjects to the names that they have on a cluster other than the host. A ServiceAccount of the host
+// becomes a user there, because a ServiceAccount with the same name on that cluster is a different account.
 func OnMember(subjects []rbacv1.Subject) []rbacv1.Subject {
 	out := slices.Clone(subjects)
 	for i, s := range out {
@@ -27,7 +27,8 @@ func OnMember(subjects []rbacv1.Subject) []rbacv1.Subject {
 	return out
 }
 
-// OnMember returns the names that may be impersonated on a member cluster.
+// OnMember converts i to the names that may be impersonated on a cluster other than the host. ServiceAccounts of the
+// host become users.
 func (i Impersonation) OnMember() Impersonation {
 	out := Impersonation{Users: memberNames(i.Users), Groups: memberNames(i.Groups)}
 	if len(i.ServiceAccounts) > 0 {
@@ -39,7 +40,8 @@ func (i Impersonation) OnMember() Impersonation {
 	return out
 }
 
-// memberNames returns the same set if no name differs on a member, because a set may have 600,000 names.
+// memberNames converts named to the names on a cluster other than the host. It returns named itself if no name changes,
+// because a copy of up to 600,000 names would be expensive.
 func memberNames(named sets.Set[string]) sets.Set[string] {
 	var differing []string
 	for n := range named {

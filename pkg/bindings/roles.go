@@ -14,14 +14,14 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/names"
 )
 
-// builtIn returns the roles that KubeVision creates on every cluster.
+// builtIn returns the names of the roles that KubeVision creates on every cluster.
 func builtIn() []string {
 	return []string{kubevisionv1alpha1.RoleAdmin, kubevisionv1alpha1.RoleOps, kubevisionv1alpha1.RoleDev,
 		kubevisionv1alpha1.RoleReadonly}
 }
 
-// BuiltInRole returns the built-in role of a reference, and false if the reference is to another role. A reference to
-// the ClusterRole of a built-in role is a reference to that role, so that both require the same right.
+// BuiltInRole returns the name of the built-in role to which ref refers, by its own name or by the name of its
+// ClusterRole. It returns false if ref refers to another role.
 func BuiltInRole(ref kubevisionv1alpha1.RoleReference) (string, bool) {
 	role, ok := strings.CutPrefix(ref.Name, builtInPrefix)
 	if !ok && ref.Kind == kubevisionv1alpha1.RoleClusterRole || !slices.Contains(builtIn(), role) {
@@ -30,7 +30,7 @@ func BuiltInRole(ref kubevisionv1alpha1.RoleReference) (string, bool) {
 	return role, true
 }
 
-// ClusterRole returns the name of the referenced ClusterRole on the target cluster.
+// ClusterRole returns the name of the ClusterRole on the target cluster to which ref refers.
 func ClusterRole(ref kubevisionv1alpha1.RoleReference) string {
 	if role, ok := BuiltInRole(ref); ok {
 		return BuiltInClusterRole(role)
@@ -38,25 +38,27 @@ func ClusterRole(ref kubevisionv1alpha1.RoleReference) string {
 	return ref.Name
 }
 
-// BuiltInClusterRole returns the name of the ClusterRole behind a built-in role.
+// BuiltInClusterRole returns the name of the ClusterRole of a built-in role.
 func BuiltInClusterRole(role string) string { return builtInPrefix + role }
 
 const builtInPrefix = "kubevision:"
 
-// clusterSuffix is the suffix of the ClusterRoles that apply to the whole cluster, including protected namespaces.
+// clusterSuffix is the suffix of the ClusterRoles that grant the rights of a built-in role in the whole cluster,
+// including the protected namespaces.
 const clusterSuffix = "-cluster"
 
-// RoleShare returns the part of a budget that bindings of one role may use: three quarters. A subject that may bind
-// only one role cannot exhaust the budget.
+// RoleShare returns three quarters of budget, the part that the bindings of one role may use. A subject that may bind
+// only one role can therefore not exhaust the budget.
 func RoleShare[T int | int64](budget T) T { return budget / 4 * 3 }
 
-// SparesProtected returns true if the role grants no more than readonly in protected namespaces.
+// SparesProtected returns true if ref refers to a built-in role that grants at most the rights of readonly in protected
+// namespaces. These are the roles dev and ops.
 func SparesProtected(ref kubevisionv1alpha1.RoleReference) bool {
 	role, ok := BuiltInRole(ref)
 	return ok && (role == kubevisionv1alpha1.RoleDev || role == kubevisionv1alpha1.RoleOps)
 }
 
-// WholeClusterRole returns the name of the ClusterRole that a ClusterRoleBinding for the reference binds.
+// WholeClusterRole returns the name of the ClusterRole to which a ClusterRoleBinding for ref refers.
 func WholeClusterRole(ref kubevisionv1alpha1.RoleReference) string {
 	if SparesProtected(ref) {
 		return ClusterRole(ref) + clusterSuffix
@@ -64,7 +66,8 @@ func WholeClusterRole(ref kubevisionv1alpha1.RoleReference) string {
 	return ClusterRole(ref)
 }
 
-// NamespaceRole returns the name of the ClusterRole that a RoleBinding for the reference binds in a namespace.
+// NamespaceRole returns the name of the ClusterRole to which a RoleBinding for ref refers. protected is true if the
+// namespace of the RoleBinding is protected.
 func NamespaceRole(ref kubevisionv1alpha1.RoleReference, protected bool) string {
 	if protected && SparesProtected(ref) {
 		return BuiltInClusterRole(kubevisionv1alpha1.RoleReadonly)
@@ -72,7 +75,7 @@ func NamespaceRole(ref kubevisionv1alpha1.RoleReference, protected bool) string 
 	return ClusterRole(ref)
 }
 
-// ClusterRoles returns the names of all ClusterRoles that a binding of the reference may bind.
+// ClusterRoles returns the names of all ClusterRoles to which RoleBindings and ClusterRoleBindings for ref may refer.
 func ClusterRoles(ref kubevisionv1alpha1.RoleReference) []string {
 	if !SparesProtected(ref) {
 		return []string{ClusterRole(ref)}
@@ -80,9 +83,9 @@ func ClusterRoles(ref kubevisionv1alpha1.RoleReference) []string {
 	return []string{ClusterRole(ref), WholeClusterRole(ref), NamespaceRole(ref, true)}
 }
 
-// IsProtected returns true if a namespace is protected: KubeVision's own, the namespace of its removal, the namespaces
-// of Kubernetes except default, and namespaces with ProtectedLabel. kube-node-lease is protected because its Leases
-// determine which nodes are healthy.
+// IsProtected returns true if a namespace is protected from the roles dev and ops: the namespace of KubeVision, that of
+// its removal, the namespaces of Kubernetes other than default, and namespaces with the label ProtectedLabel, except if
+// its value is false. kube-node-lease is protected because its Leases determine which nodes are healthy.
 func IsProtected(name string, namespaceLabels map[string]string) bool {
 	switch name {
 	case names.Namespace, names.RemovalNamespace,

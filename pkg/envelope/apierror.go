@@ -17,10 +17,10 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/clusters/response"
 )
 
-// FromAPIError returns the error for a failed call to a cluster's API server. It is the only place where Kubernetes'
-// errors are mapped to codes. Package authorization makes the additional reviews that distinguish 40301, 40302 and the
-// cause of a denial. An error that is not a response of an API server means that the API server could not be reached.
-// An internal failure of an API server has the same code, with the server's message.
+// FromAPIError converts the error of a call to a cluster's API server to an Error with a code. It returns an Error in
+// err unchanged. An error without a Status of an API server, and a Status that reports a failure of the API server, get
+// 50200. No other function maps Kubernetes errors to codes, but package authorization refines the codes of denials,
+// with additional access reviews.
 func FromAPIError(err error) *Error {
 	if known, ok := errors.AsType[*Error](err); ok {
 		return known
@@ -55,10 +55,10 @@ func FromAPIError(err error) *Error {
 	}
 }
 
-// memoryRetrySeconds is the Retry-After of requests that exceed the memory budget.
+// memoryRetrySeconds is the Retry-After, in seconds, of requests that exceed the memory budget.
 const memoryRetrySeconds = 2
 
-// OutOfMemory returns the error of a request that exceeds the memory budget of its caller.
+// OutOfMemory returns the error for a request that exceeds the memory budget of its caller. cause is only logged.
 func OutOfMemory(cause error) *Error {
 	e := New(dashboardv1alpha1.CodeTooManyRequests,
 		"your requests in flight use all memory that you may use: wait for some of them, or request less, for "+
@@ -77,12 +77,12 @@ func unreachable(cause error) *Error {
 	return New(dashboardv1alpha1.CodeUnreachable, "%s", message).WithCause(cause)
 }
 
-// maxFailure bounds the part of an API server's message that is returned to callers.
+// maxFailure bounds the bytes of an API server's error message that are returned to callers.
 const maxFailure = 4 << 10
 
-// ServerFailure returns the message of an API server about its own failure, for example a conversion webhook or a
-// storage that does not respond. It returns false if no API server has responded, or if the message may contain values
-// of an object.
+// ServerFailure returns the message of an API server that reports its own failure, for example that a conversion
+// webhook or etcd does not respond. It returns false if err is not a response of an API server, if the response reports
+// no such failure, or if the message may quote values of an object.
 func ServerFailure(err error) (string, bool) {
 	var status apierrors.APIStatus
 	if !errors.As(err, &status) || !response.IsTyped(err) {
@@ -96,8 +96,8 @@ func ServerFailure(err error) (string, bool) {
 	return "the cluster's API server responded with an error: " + response.Text(s.Message, maxFailure), true
 }
 
-// codeOf maps the HTTP status of a response to a code. Every response has an HTTP status, and of the reasons, only
-// AlreadyExists is more specific.
+// codeOf maps the HTTP status code of s to a code. It uses the reason only to distinguish AlreadyExists from other
+// conflicts, because every response has an HTTP status code.
 func codeOf(s *metav1.Status) dashboardv1alpha1.Code {
 	switch s.Code {
 	case http.StatusForbidden:

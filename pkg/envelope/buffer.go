@@ -10,17 +10,18 @@ const (
 	nextPiece  = 256 << 10
 )
 
-// Buffer stores data while it is being generated. It grows without copies, and charges its bytes to an account.
+// Buffer stores written bytes in memory. It grows by allocating further slices instead of copying, and charges their
+// sizes to a memory account.
 type Buffer struct {
 	account *budget.Account
 	full    Pieces
 	last    []byte
 }
 
-// NewBuffer returns an empty buffer.
+// NewBuffer returns an empty buffer that charges account. A nil account charges nothing.
 func NewBuffer(account *budget.Account) *Buffer { return &Buffer{account: account} }
 
-// Write adds bytes. It returns budget.ErrExceeded if the account has no bytes left.
+// Write appends p. It returns budget.ErrExceeded if the account does not allow further bytes.
 func (b *Buffer) Write(p []byte) (int, error) {
 	if n := min(len(p), cap(b.last)-len(b.last)); n == len(p) {
 		b.last = append(b.last, p...)
@@ -41,5 +42,5 @@ func (b *Buffer) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// Pieces returns all bytes that were written.
+// Pieces returns all written bytes without copying them. Write must not be called afterwards.
 func (b *Buffer) Pieces() Pieces { return append(b.full, b.last) }

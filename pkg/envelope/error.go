@@ -14,21 +14,21 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/budget"
 )
 
-// Error is an outcome other than success. Its message may be sent to the caller. Its cause is only logged.
+// Error is an error whose code and message may be sent to the caller. Its cause is only logged.
 type Error struct {
 	Code    dashboardv1alpha1.Code
 	Message string
-	// Field is the missing or malformed part of the request.
+	// Field is the name of the missing or malformed field, parameter or header of the request, or empty.
 	Field string
-	// RetryAfterSeconds is the time after which the caller may retry.
+	// RetryAfterSeconds is the number of seconds after which the caller may retry, or 0.
 	RetryAfterSeconds int64
-	// Data is the data of the envelope.
+	// Data is the field data of the envelope, or nil.
 	Data any
 
 	cause error
 }
 
-// Error returns the message, the code and the cause. It is intended for logs and must not be sent to the caller.
+// Error returns the code, the message and the cause. It is for logs, and must not be sent to the caller.
 func (e *Error) Error() string {
 	if e.cause == nil {
 		return fmt.Sprintf("%d: %s", e.Code, e.Message)
@@ -36,63 +36,67 @@ func (e *Error) Error() string {
 	return fmt.Sprintf("%d: %s: %v", e.Code, e.Message, e.cause)
 }
 
-// Unwrap returns the cause.
+// Unwrap returns the cause, or nil.
 func (e *Error) Unwrap() error { return e.cause }
 
-// New returns an error with a code and a message that is safe to send.
+// New returns an Error with a code and a formatted message, which is sent to the caller.
 func New(code dashboardv1alpha1.Code, format string, args ...any) *Error {
 	return &Error{Code: code, Message: fmt.Sprintf(format, args...)}
 }
 
-// WithCause adds the cause, which is only logged.
+// WithCause sets the cause of e, which is only logged, and returns e.
 func (e *Error) WithCause(cause error) *Error {
 	e.cause = cause
 	return e
 }
 
-// Required returns the error of a missing or empty field, query parameter or path value.
+// Required returns the error for a field, query parameter or path parameter that is missing or empty. field is its
+// name.
 func Required(field string) *Error {
 	return &Error{Code: dashboardv1alpha1.CodeRequired, Message: field + " is required", Field: field}
 }
 
-// Invalid returns the error of a malformed field, query parameter or path value. The message should describe a valid
-// value.
+// Invalid returns the error for a field, query parameter or path parameter that is malformed. field is its name. The
+// message should describe valid values.
 func Invalid(field, format string, args ...any) *Error {
 	return &Error{Code: dashboardv1alpha1.CodeInvalid, Message: fmt.Sprintf(format, args...), Field: field}
 }
 
-// Unauthenticated returns the error of a request without a valid credential.
+// Unauthenticated returns the error for a request without a valid credential.
 func Unauthenticated() *Error {
 	return New(dashboardv1alpha1.CodeUnauthenticated, "not logged in: send a valid access token")
 }
 
-// TokenExpired returns the error of a genuine token that has expired.
+// TokenExpired returns the error for a token with a valid signature that has expired.
 func TokenExpired() *Error {
 	return New(dashboardv1alpha1.CodeTokenExpired, "the token has expired: refresh it or log in again")
 }
 
 // SessionEnded returns the error for an access token whose session has ended. It has the code of an expired token,
-// because a dashboard then tries to refresh the token, fails, and shows its login.
+// because dashboards then try to refresh the token and, when this fails, show the login page.
 func SessionEnded() *Error {
 	return New(dashboardv1alpha1.CodeTokenExpired, "the session has ended: log in again")
 }
 
-// Internal hides an unexpected cause behind a message without details.
+// Internal returns an error with a message that contains no details. cause is only logged.
 func Internal(cause error) *Error {
 	return New(dashboardv1alpha1.CodeInternal,
 		"internal server error: report the request id to your administrator").WithCause(cause)
 }
 
-// Late returns the error of a request that was not completed in time, because the host or a cluster was slow.
+// Late returns the error for a request that exceeded its time limit, because the host or another cluster was slow.
+// cause is only logged.
 func Late(cause error) *Error {
 	return New(dashboardv1alpha1.CodeUnreachable,
 		"the request timed out, because the host or a cluster was slow: try again").WithCause(cause)
 }
 
-// IsGone returns true if the client of a request has disconnected.
+// IsGone returns true if ctx, the context of a request, was cancelled because the client has disconnected. It returns
+// false if the time limit was exceeded.
 func IsGone(ctx context.Context) bool { return errors.Is(context.Cause(ctx), context.Canceled) }
 
-// As returns the Error in err. Any other error becomes an internal error.
+// As returns the first Error in the chain of err. If there is none, it converts budget.ErrExceeded and
+// context.DeadlineExceeded to their Errors, and any other error to the result of Internal.
 func As(err error) *Error {
 	if e, ok := errors.AsType[*Error](err); ok {
 		return e

@@ -15,9 +15,9 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/names"
 )
 
-// policyRefusal returns the name and the message of the admission policy that has refused a request, or empty strings.
-// It reads the beginning of the cause, which kube-apiserver writes, because a policy and RBAC can have the same reason.
-// A failed expression has a different reason.
+// policyRefusal returns the name and the message of the ValidatingAdmissionPolicy that denied the request with the
+// reason Forbidden, or empty strings. It parses the message of the cause, whose beginning kube-apiserver writes,
+// because a denial by RBAC has the same reason.
 func policyRefusal(s *metav1.Status) (policy, why string) {
 	if s.Reason != metav1.StatusReasonForbidden || s.Details == nil {
 		return "", ""
@@ -37,15 +37,16 @@ func policyRefusal(s *metav1.Status) (policy, why string) {
 
 const policyPrefix = "ValidatingAdmissionPolicy '"
 
-// lastAdmin returns the message of the admission policies that protect the last usable administrator.
+// lastAdmin returns the message of the ValidatingAdmissionPolicies that protect the last usable administrator, and true
+// if one of them denied the request.
 func lastAdmin(s *metav1.Status) (string, bool) {
 	policy, why := policyRefusal(s)
 	return why, strings.HasPrefix(policy, names.LastAdminPolicy)
 }
 
-// LacksRight returns true if one of KubeVision's admission policies has refused a request because the caller lacks a
-// right: to bind a role, or to read a Secret. The caller gets the same error as for a refusal by RBAC, although RBAC
-// allows the request.
+// LacksRight returns true if err is the denial of one of KubeVision's ValidatingAdmissionPolicies for a caller who
+// lacks a right, for example to bind a role or to read a Secret. Callers of LacksRight return the same error as for a
+// denial by RBAC, although RBAC allows the request.
 func LacksRight(err error) bool {
 	var status apierrors.APIStatus
 	if !errors.As(err, &status) {
@@ -62,9 +63,9 @@ func LacksRight(err error) bool {
 	}
 }
 
-// isAdmissionRefusal returns true if a webhook or an admission policy has rejected the object. It reads messages,
-// because many webhooks set no reason, or a misleading one. It returns false for a policy with the reason Forbidden,
-// which the authorization package distinguishes from RBAC.
+// isAdmissionRefusal returns true if a webhook or a ValidatingAdmissionPolicy has rejected the object. It parses
+// messages, because many webhooks set no reason or a misleading one. It returns false for a policy with the reason
+// Forbidden, which package authorization distinguishes from a denial by RBAC.
 func isAdmissionRefusal(s *metav1.Status) bool {
 	if strings.HasPrefix(s.Message, "admission webhook \"") || strings.Contains(s.Message, "failed calling webhook") {
 		return true
@@ -77,13 +78,14 @@ func isAdmissionRefusal(s *metav1.Status) bool {
 	})
 }
 
-// notTyped matches kube-apiserver's message about an applied manifest that does not match the schema. It captures the
-// path of the field and the reason. In the message, both come before any value, so no value is captured.
+// notTyped matches the message with which kube-apiserver rejects an applied manifest that does not match the schema. It
+// captures the path of the field and the reason. Both precede all values in the message, so that no value is captured.
 var notTyped = regexp.MustCompile(
 	`(\.[^\s:]+): (field not declared in schema|expected [a-z]+|duplicate entries|element 0)`)
 
-// badPatch returns the reason for which a patch cannot be applied, or nil for any other error. The message of
-// kube-apiserver contains the object or its values, which the caller may not be allowed to read.
+// badPatch returns the error for a patch that cannot be applied to an object, or nil if s reports another problem. The
+// returned error does not contain the message of kube-apiserver, which quotes the object or its values, because the
+// caller may not be allowed to read them.
 func badPatch(s *metav1.Status) *Error {
 	refused := errors.New("the patch was rejected")
 	if strings.HasPrefix(s.Message, "failed to create typed patch object") {

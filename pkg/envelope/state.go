@@ -15,9 +15,10 @@ import (
 
 type stateKey struct{}
 
-// State is the state of one request. It has a lock because a handler may still write to it after a timeout.
+// State records the progress of one request, for metrics, logs and the filters. It has a lock because a handler may
+// still write to it after the request has timed out.
 type State struct {
-	// RequestID is meta.requestId.
+	// RequestID is the request id, which is sent in meta.requestId.
 	RequestID string
 
 	mu      sync.Mutex
@@ -26,35 +27,35 @@ type State struct {
 	cluster string
 	user    string
 	failure *Error
-	// streamed is true after a response other than an envelope has begun.
+	// streamed is true after MarkStreamed.
 	streamed bool
 }
 
-// NewState returns the state of a new request.
+// NewState returns the state of a new request, with a new request id. Its code is 50000 until a response is written.
 func NewState() *State {
 	return &State{RequestID: "req_" + ulid.MustNew(ulid.Now(), rand.Reader).String(),
 		code: dashboardv1alpha1.CodeInternal}
 }
 
-// WithState returns a context with the state.
+// WithState returns a context that contains s.
 func WithState(ctx context.Context, s *State) context.Context {
 	return context.WithValue(ctx, stateKey{}, s)
 }
 
-// StateFrom returns the state of a context, or nil outside of the API's prefixes.
+// StateFrom returns the State in ctx, or nil for a request outside of the API's prefixes.
 func StateFrom(ctx context.Context) *State {
 	s, _ := ctx.Value(stateKey{}).(*State)
 	return s
 }
 
-// SetRoute records the template of the route, for metrics.
+// SetRoute records the path of the matching route, with the names of its parameters, for metrics.
 func (s *State) SetRoute(route string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.route = route
 }
 
-// SetCluster records the registered cluster of the request, for metrics.
+// SetCluster records the name of the cluster that the request addresses, for metrics.
 func (s *State) SetCluster(name string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -82,8 +83,8 @@ func (s *State) User() string {
 	return s.user
 }
 
-// SetFailure records the reason for which the caller is not authenticated, for the filter that converts the library's
-// 401 response to an envelope.
+// SetFailure records the error for a caller who could not be authenticated. A filter writes it as an envelope instead
+// of the 401 response of k8s.io/apiserver.
 func (s *State) SetFailure(e *Error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -97,7 +98,7 @@ func (s *State) Failure() *Error {
 	return s.failure
 }
 
-// Outcome returns the route, which is empty if no route matched, and the code of the response.
+// Outcome returns the path that SetRoute recorded, which is empty if no route matched, and the code of the response.
 func (s *State) Outcome() (string, dashboardv1alpha1.Code) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -110,7 +111,8 @@ func (s *State) setCode(code dashboardv1alpha1.Code) {
 	s.code = code
 }
 
-// MarkStreamed records that a response other than an envelope has begun: a WebSocket, or a stream of events.
+// MarkStreamed records that the response is not an envelope, but for example a WebSocket or server-sent events. It must
+// be called when the response begins.
 func MarkStreamed(ctx context.Context) {
 	s := StateFrom(ctx)
 	if s == nil {
@@ -123,7 +125,7 @@ func MarkStreamed(ctx context.Context) {
 	annotate(ctx, dashboardv1alpha1.CodeOK, s.RequestID)
 }
 
-// Streamed returns true if MarkStreamed was called.
+// Streamed returns true after MarkStreamed.
 func (s *State) Streamed() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -24,27 +24,28 @@ import (
 )
 
 type (
-	// Raw is data in JSON, which is sent unchanged.
+	// Raw is encoded JSON, which is sent unchanged.
 	Raw []byte
-	// Pieces is Raw in several parts.
+	// Pieces is encoded JSON in several consecutive slices.
 	Pieces [][]byte
-	// Body is data in JSON that is written without being joined in memory.
+	// Body is encoded JSON that is written without being copied into one slice.
 	Body interface {
-		// Size returns the length of the JSON.
+		// Size returns the number of bytes of the uncompressed JSON.
 		Size() int64
 		io.WriterTo
 	}
-	// Compressible is a Body that is also available in compressed parts.
+	// Compressible is a Body that is also available in gzip-compressed segments.
 	Compressible interface {
 		Body
-		// Segments returns the compressed parts.
+		// Segments returns the compressed segments in order.
 		Segments() iter.Seq[gzipmember.Segment]
 	}
-	// Gzipped is data that is sent as gzip to clients that accept gzip.
+	// Gzipped is a Compressible whose compressed segments are sent. The client must accept gzip.
 	Gzipped struct{ Compressible }
 )
 
-// These constants bound the parts of an envelope that repeat text of a client or a cluster.
+// These constants bound the parts of an envelope that repeat text of a client or a cluster: the bytes of meta.field,
+// and the number of meta.warnings.
 const (
 	maxField    = 1 << 10
 	maxWarnings = 64
@@ -52,7 +53,7 @@ const (
 
 const auditAnnotationPrefix = dashboardv1alpha1.GroupName + "/"
 
-// WriteData writes a successful response.
+// WriteData writes an envelope with code 0, data and meta. If data cannot be encoded, it writes an error instead.
 func WriteData(ctx context.Context, w http.ResponseWriter, data any, meta dashboardv1alpha1.Meta) {
 	body, err := Encode(data)
 	if err != nil {
@@ -62,7 +63,7 @@ func WriteData(ctx context.Context, w http.ResponseWriter, data any, meta dashbo
 	write(ctx, w, dashboardv1alpha1.Header{Code: dashboardv1alpha1.CodeOK, Message: "success"}, body, meta)
 }
 
-// WriteError writes a response with the code, message and data of the error, and logs its cause.
+// WriteError writes an envelope with the code, message and data of As(err), and logs err.
 func WriteError(ctx context.Context, w http.ResponseWriter, err error) {
 	e := As(err)
 	logger := klog.FromContext(ctx)
@@ -83,7 +84,8 @@ func WriteError(ctx context.Context, w http.ResponseWriter, err error) {
 	write(ctx, w, dashboardv1alpha1.Header{Code: e.Code, Message: e.Message}, body, meta)
 }
 
-// cutAll truncates texts of clusters, and bounds their number.
+// cutAll returns a copy of texts in which each text is truncated. Texts beyond maxWarnings are replaced by their
+// number.
 func cutAll(texts []string) []string {
 	if len(texts) > maxWarnings {
 		texts = append(slices.Clone(texts[:maxWarnings]), fmt.Sprintf("and %d more", len(texts)-maxWarnings))
@@ -95,7 +97,7 @@ func cutAll(texts []string) []string {
 	return out
 }
 
-// Encode returns data in JSON. Its error can be sent to the caller.
+// Encode returns data as JSON. Values of type Raw and Body are not encoded again. Its error can be sent to the caller.
 func Encode(data any) (Body, error) {
 	switch d := data.(type) {
 	case nil:
@@ -113,7 +115,7 @@ func Encode(data any) (Body, error) {
 	}
 }
 
-// annotate adds the code to the audit event, because the HTTP status does not show it.
+// annotate adds the code and the request id to the audit event, because the HTTP status is 200 for all codes.
 func annotate(ctx context.Context, code dashboardv1alpha1.Code, requestID string) {
 	audit.AddAuditAnnotations(ctx, auditAnnotationPrefix+"code", strconv.Itoa(int(code)),
 		auditAnnotationPrefix+"request-id", requestID)
@@ -165,7 +167,8 @@ func write(
 	}
 }
 
-// member returns the envelope with the compressed data.
+// member returns an envelope as one gzip member. head and tail are the bytes before and after the data. They are stored
+// uncompressed, and the segments of the data are already compressed.
 func (g Gzipped) member(head, tail []byte) gzipmember.Member {
 	return gzipmember.Member{Segments: func(yield func(gzipmember.Segment) bool) {
 		if !yield(gzipmember.Store(head)) {
@@ -180,13 +183,13 @@ func (g Gzipped) member(head, tail []byte) gzipmember.Member {
 	}}
 }
 
-// joined is the size up to which pieces are joined. It is the size of several TLS records.
+// joined is the size, in bytes, of the buffers that join small writes. It is the size of several TLS records.
 const joined = 64 << 10
 
 //nolint:gochecknoglobals // small responses would spend much of their time on new buffers
 var buffers = sync.Pool{New: func() any { return bufio.NewWriterSize(nil, joined) }}
 
-// send joins small pieces, and writes large ones directly.
+// send writes parts to w. Small parts are joined in a buffer, and large parts are written directly.
 func send(w io.Writer, parts ...io.WriterTo) error {
 	buffered, _ := buffers.Get().(*bufio.Writer)
 	buffered.Reset(w)
@@ -202,7 +205,7 @@ func send(w io.Writer, parts ...io.WriterTo) error {
 	return buffered.Flush() //nolint:wrapcheck // as above
 }
 
-// Size returns the length of all pieces.
+// Size returns the number of bytes of all slices.
 func (p Pieces) Size() int64 {
 	var n int64
 	for _, piece := range p {
@@ -211,7 +214,7 @@ func (p Pieces) Size() int64 {
 	return n
 }
 
-// WriteTo writes the pieces.
+// WriteTo implements io.WriterTo.
 func (p Pieces) WriteTo(w io.Writer) (int64, error) {
 	var written int64
 	for _, piece := range p {

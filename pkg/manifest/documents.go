@@ -7,17 +7,17 @@ import (
 	"bytes"
 )
 
-// maxDocuments bounds the documents in a text.
+// maxDocuments bounds the number of YAML documents in a text.
 const maxDocuments = 1000
 
-// document is a part of a text, with the number of lines before it.
+// document is one YAML document of a text. lines is the number of lines of the text before it.
 type document struct {
 	text  []byte
 	lines int
 }
 
-// split splits a text into its YAML documents, as kubectl does, and omits documents without content. Directives stay
-// with the document to which they belong.
+// split splits text into its YAML documents, as kubectl does. It omits documents without content. Directives (lines
+// that begin with %) belong to the document that follows them.
 func split(text []byte) ([]document, error) {
 	var (
 		out     []document
@@ -85,14 +85,13 @@ func kindOf(line []byte) lineKind {
 	}
 }
 
-// marks returns true if a line begins with a document marker, which must be followed by a blank or the end of the
-// line.
+// marks returns true if line begins with marker, followed by a blank or the end of the line.
 func marks(line []byte, marker string) bool {
 	rest, ok := bytes.CutPrefix(line, []byte(marker))
 	return ok && (len(rest) == 0 || bytes.ContainsAny(rest[:1], " \t\r\n"))
 }
 
-// scanned is the state of the scan of one document.
+// scanned records which kinds of lines the current document has.
 type scanned struct {
 	directives, begun, content bool
 }

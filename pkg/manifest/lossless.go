@@ -18,25 +18,25 @@ import (
 const (
 	binaryTag = "!!binary"
 	mergeKey  = "<<"
-	// maxKeyShown bounds the part of a key that an error contains.
+	// maxKeyShown bounds the number of bytes of a key that an error contains.
 	maxKeyShown = 64
 )
 
 var (
-	// yamlInteger and yamlFloat match decimal numbers as YAML 1.1 writes them.
+	// yamlInteger and yamlFloat match decimal numbers in the notation of YAML 1.1.
 	yamlInteger = regexp.MustCompile(`^[-+]?(0|[1-9][0-9_]*)$`)
 	yamlFloat   = regexp.MustCompile(`^[-+]?(\.\d+|\d[0-9_]*(\.[0-9_]*)?)([eE][-+]?\d+)?$`)
-	// perhapsTyped matches keys that YAML 1.1 may not read as strings: numbers, and spellings of true, false and
-	// null.
+	// perhapsTyped matches keys that YAML 1.1 may decode as another type than string: numbers, and spellings of true,
+	// false and null.
 	perhapsTyped = regexp.MustCompile(`^([-+.0-9~].*|[yY]|[nN]|(?i:yes|no|on|off|true|false|null))$`)
 )
 
-// lossy detects values that the decoder would change silently: different keys that become the same JSON key, numbers
-// that lose digits, and bytes that are not text. It checks the tree before aliases are resolved.
+// lossy finds values that the YAML decoder would change silently: different YAML keys that become the same JSON key,
+// numbers that lose digits, and binary values. It checks the YAML nodes before aliases are resolved.
 type lossy struct {
 	keys map[string]string
 	path []string
-	// lines is the number of lines before the document.
+	// lines is the number of lines before the document. keys caches results of converted.
 	lines int
 }
 
@@ -103,7 +103,8 @@ func (l *lossy) checkScalar(n *yaml.Node) error {
 
 func shown(name string) string { return name[:min(len(name), maxKeyShown)] }
 
-// name returns the JSON key for a key of YAML.
+// name returns the JSON key into which a YAML key is converted. It returns an error if the key is not a scalar or
+// cannot be converted.
 func (l *lossy) name(key *yaml.Node) (string, error) {
 	if key.Kind == yaml.AliasNode && key.Alias != nil {
 		key = key.Alias
@@ -130,7 +131,7 @@ func quote(text string) string {
 	return string(encoded)
 }
 
-// converted converts the key with the library that decodes YAML, as kubectl does.
+// converted converts key, the YAML text of a key, to a JSON key with the library that decodes the document.
 func (l *lossy) converted(key string) (string, error) {
 	if name, ok := l.keys[key]; ok {
 		return name, nil

@@ -1,7 +1,7 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package manifest parses and validates manifests: objects that a client sends as JSON or YAML.
+// Package manifest parses and validates manifests, which are Kubernetes objects that a client sends as JSON or YAML.
 package manifest
 
 import (
@@ -19,9 +19,10 @@ import (
 )
 
 const (
-	// MaxBytes bounds a manifest, as text and decoded. It equals etcd's limit.
+	// MaxBytes bounds the bytes of a manifest, both of its text and after YAML aliases are resolved. It equals etcd's
+	// limit for one object.
 	MaxBytes = 1536 << 10
-	// maxDepth bounds the nesting of a manifest.
+	// maxDepth is the highest number of levels to which maps and lists in a manifest may be nested.
 	maxDepth = 100
 )
 
@@ -32,8 +33,9 @@ const (
 	YAML = "application/yaml"
 )
 
-// Parse reads a manifest: an object as JSON or YAML, or {"manifest": ...} around an object or its text. It returns
-// error 42200 if the body cannot be parsed, 40001 if it is empty, and 40002 for another media type.
+// Parse decodes a manifest in JSON or YAML. The body is the object itself, or {"manifest": ...} with the object or with
+// its text as a string. Parse returns an error with 42200 if body cannot be parsed, 40001 if it is empty, and 40002 for
+// another contentType.
 func Parse(contentType string, body []byte) (map[string]any, error) {
 	isJSON, err := isJSONManifest(contentType, body)
 	if err != nil {
@@ -51,8 +53,8 @@ func Parse(contentType string, body []byte) (map[string]any, error) {
 	return object, nil
 }
 
-// isJSONManifest returns true if the manifest is JSON, and false if it is YAML. Without a Content-Type, it is JSON if
-// it begins with '{'. It returns an error for another media type.
+// isJSONManifest returns true if the manifest is JSON, and false if it is YAML. If contentType is empty, a body that
+// begins with { is JSON. It returns an error for any other media type.
 func isJSONManifest(contentType string, body []byte) (bool, error) {
 	if contentType == "" {
 		return bytes.HasPrefix(bytes.TrimSpace(body), []byte("{")), nil
@@ -69,8 +71,8 @@ func isJSONManifest(contentType string, body []byte) (bool, error) {
 	}
 }
 
-// isWrapper returns true if an object contains only the manifest and the fresh code of the caller. Another function
-// reads the code, and only from JSON.
+// isWrapper returns true if the only fields of object are manifest and, in JSON, the one-time code totpCode of the
+// caller's second factor. Package routes reads that code.
 func isWrapper(object map[string]any, isJSON bool) bool {
 	_, hasCode := object[dashboardv1alpha1.CodeField]
 	return len(object) == 1 || (len(object) == 2 && hasCode && isJSON)

@@ -16,14 +16,14 @@ import (
 	kjson "sigs.k8s.io/json"
 )
 
-// Errors contain a position and a reason, but no part of the text, because it may contain secrets.
+// Errors contain a position and a reason, but no part of the text, because the text may contain secrets.
 
 var (
 	yamlLine  = regexp.MustCompile(`line (\d+)`)
 	yamlField = regexp.MustCompile(`key "[^"]{1,64}" already set`)
 )
 
-// invalidYAML returns the error for a document that the parser has rejected.
+// invalidYAML returns the error for a document that the YAML parser has rejected with err.
 func (d document) invalidYAML(err error) error {
 	return unparseable("the manifest is not valid YAML: %s", d.reason(err))
 }
@@ -42,7 +42,7 @@ func (d document) reason(err error) string {
 	return "error near " + where
 }
 
-// shifted adds the lines before the document to a line number.
+// shifted converts a line number of the document to a line number of the whole text.
 func (d document) shifted(line string) string {
 	var number int
 	if _, err := fmt.Sscan(line, &number); err != nil {
@@ -53,8 +53,8 @@ func (d document) shifted(line string) string {
 
 func place(line, column int) string { return fmt.Sprintf("line %d, column %d", line, column) }
 
-// diagnose parses the document with the next version of the library, whose errors have a position. It returns false
-// if that version reports no error with a position.
+// diagnose parses the document with version 4 of the YAML library, whose errors have a line and a column. It returns
+// false if that version reports no error with a position.
 func (d document) diagnose() (line, column int, why string, ok bool) {
 	loader, err := yamlv4.NewLoader(bytes.NewReader(d.text))
 	for err == nil {
@@ -68,8 +68,8 @@ func (d document) diagnose() (line, column int, why string, ok bool) {
 	return found.Mark.Line, found.Mark.Column, cause(found), true
 }
 
-// cause returns the message of an error if the message cannot quote the document. Otherwise it returns a general
-// message.
+// cause returns the message of e for syntax errors, which do not quote the document. For other errors, it returns a
+// general message.
 func cause(e *yamlv4.LoadError) string {
 	switch {
 	case e.Stage == yamlv4.ScannerStage, e.Stage == yamlv4.ParserStage:
@@ -81,7 +81,8 @@ func cause(e *yamlv4.LoadError) string {
 	}
 }
 
-// positionJSON returns the position at which JSON becomes invalid, and the reason.
+// positionJSON returns a description of err, an error of decoding body: the position at which the syntax becomes
+// invalid and the reason, or that exactly one object is expected.
 func positionJSON(err error, body []byte) string {
 	isSyntax, offset := kjson.SyntaxErrorOffset(err)
 	if !isSyntax {

@@ -8,9 +8,9 @@ import (
 	"strings"
 )
 
-// ParseAll reads several objects: a stream of YAML documents, a JSON object, or {"manifest": ...} around one of the
-// two. A list, such as one of kind List, is replaced by its items. It returns the errors of Parse, and an error if
-// there are more than most objects.
+// ParseAll decodes several objects. The body is a stream of YAML documents, a JSON object, or {"manifest": ...} with
+// one of the two. A list of objects, for example of kind List, is replaced by its items. ParseAll returns the errors of
+// Parse, and an error with 42200 if there are no objects or more than most objects.
 func ParseAll(contentType string, body []byte, most int) ([]map[string]any, error) {
 	isJSON, err := isJSONManifest(contentType, body)
 	if err != nil {
@@ -46,7 +46,8 @@ func ParseAll(contentType string, body []byte, most int) ([]map[string]any, erro
 	return out, nil
 }
 
-// wrapping returns the value of the field manifest and true, if there is one object and it has only this field.
+// wrapping returns the value of the field manifest. It returns false if there are several objects, or if the object has
+// other fields.
 func wrapping(objects []map[string]any) (any, bool) {
 	if len(objects) != 1 || len(objects[0]) != 1 {
 		return nil, false
@@ -77,7 +78,7 @@ func decodeAll(body []byte, isJSON bool) ([]map[string]any, error) {
 	return out, nil
 }
 
-// flatten appends an object, or the items of a list.
+// flatten appends object to out. If object is a list, it appends the items of the list instead, recursively.
 func flatten(out []map[string]any, object map[string]any) ([]map[string]any, error) {
 	items, isList := itemsOf(object)
 	if !isList {
@@ -98,7 +99,8 @@ func flatten(out []map[string]any, object map[string]any) ([]map[string]any, err
 
 const listSuffix = "List"
 
-// itemsOf returns the items of a list. An object is a list if its kind ends in List, and it has items and no name.
+// itemsOf returns the items of object and true if object is a list: its kind ends with List, and it has the field items
+// and no name.
 func itemsOf(object map[string]any) ([]any, bool) {
 	kind, _ := object["kind"].(string)
 	items, hasItems := object["items"].([]any)
@@ -106,7 +108,8 @@ func itemsOf(object map[string]any) ([]any, bool) {
 	return items, strings.HasSuffix(kind, listSuffix) && hasItems && metadata["name"] == nil
 }
 
-// typed sets the kind of an item of a typed list, whose items may omit it.
+// typed returns item, an item of list, with its kind and apiVersion. If they are missing, it derives them from those of
+// list: a PodList contains objects of kind Pod.
 func typed(item, list map[string]any) map[string]any {
 	kind, _ := list["kind"].(string)
 	if kind == listSuffix || (item["kind"] != nil && item["apiVersion"] != nil) {

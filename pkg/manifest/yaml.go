@@ -12,7 +12,7 @@ import (
 	sigsyaml "sigs.k8s.io/yaml"
 )
 
-// decodeYAML reads the only non-empty document of a text.
+// decodeYAML decodes the only document with content in body. It returns an error if there is none, or more than one.
 func decodeYAML(body []byte) (map[string]any, error) {
 	documents, err := documentsOf(body)
 	if err != nil {
@@ -48,7 +48,8 @@ func documentsOf(body []byte) ([]document, error) {
 	return split(body)
 }
 
-// decode reads the document, or returns nil if it is empty. It checks the structure before the content is decoded.
+// decode decodes the document into an object. It returns nil if the document is empty. The structure is checked before
+// the content is decoded.
 func (d document) decode() (map[string]any, error) {
 	isEmpty, err := d.check()
 	if isEmpty || err != nil {
@@ -61,8 +62,9 @@ func (d document) decode() (map[string]any, error) {
 	return decodeJSON(converted)
 }
 
-// check rejects YAML that contains several documents, that is nested too deeply, or that aliases expand beyond the
-// bound of a manifest. It works on the tree, in which aliases are not expanded.
+// check returns an error if the text contains several documents, is nested too deeply, exceeds MaxBytes when its
+// aliases are resolved, or contains values that the decoder would change. It checks the YAML nodes without resolving
+// aliases.
 func (d document) check() (isEmpty bool, err error) {
 	decoder := yaml.NewDecoder(bytes.NewReader(d.text))
 	var tree yaml.Node
@@ -93,10 +95,11 @@ func empty(document *yaml.Node) bool {
 	return len(document.Content) == 0 || (len(document.Content) == 1 && document.Content[0].Tag == "!!null")
 }
 
-// extent is the size and the depth of a node with its aliases resolved.
+// extent is the size in bytes and the nesting depth of a YAML node, with its aliases resolved.
 type extent struct{ size, height int }
 
-// measure visits every node once. An anchor precedes its aliases, so that the recursion is not deeper than the text.
+// measure returns the extent of n. It visits each node once and stores the extents in known. An anchor precedes its
+// aliases in the text, so that the recursion is not deeper than the text is nested.
 func measure(n *yaml.Node, known map[*yaml.Node]extent) extent {
 	if e, ok := known[n]; ok {
 		return e

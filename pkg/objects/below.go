@@ -9,13 +9,14 @@ import (
 )
 
 const (
-	// textBytes is the overhead of a string. entryBytes is the overhead of a map entry.
+	// textBytes is the number of bytes that a string takes in addition to its characters. entryBytes is the number of
+	// bytes that a map entry takes in addition to its key and value.
 	textBytes  = 8
 	entryBytes = 48
 )
 
-// referencedBytes returns the approximate number of bytes to which a value refers, without the bytes of the value
-// itself.
+// referencedBytes returns the approximate number of bytes that v references through pointers, strings, slices and maps.
+// It does not include the size of v itself.
 func referencedBytes(v reflect.Value) (bytes int64) {
 	switch v.Kind() {
 	case reflect.String:

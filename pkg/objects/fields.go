@@ -13,8 +13,8 @@ import (
 	"k8s.io/client-go/kubernetes/scheme"
 )
 
-// HasField returns true if objects of one of Kubernetes' own kinds have a field at a path. known is false for other
-// kinds. A segment of the path is the name of a field, a key of a map, or the index of an element.
+// HasField returns true if the Go type of kind has a field at path. Each segment of path is the JSON name of a field, a
+// key of a map, or an index of a slice. known is false if kind is not one of Kubernetes' own kinds.
 func HasField(kind schema.GroupVersionKind, path ...string) (has, known bool) {
 	t, known := scheme.Scheme.AllKnownTypes()[kind]
 	if !known {
@@ -28,7 +28,8 @@ func HasField(kind schema.GroupVersionKind, path ...string) (has, known bool) {
 	return true, true
 }
 
-// typeAt returns the type at a segment of a path, or nil.
+// typeAt returns the type of a field or element of t, or nil if there is none. segment is the JSON name of a field, a
+// key of a map, or an index of a slice.
 func typeAt(t reflect.Type, segment string) reflect.Type {
 	for t.Kind() == reflect.Pointer {
 		t = t.Elem()
@@ -43,8 +44,8 @@ func typeAt(t reflect.Type, segment string) reflect.Type {
 	}
 }
 
-// fieldOf returns the type of a field by its name in JSON. Types with a custom encoding, such as times and quantities,
-// have no fields.
+// fieldOf returns the type of the field with the given JSON name in the struct type t, or nil if there is none. Types
+// with a custom JSON encoding, such as metav1.Time and resource.Quantity, have no fields.
 func fieldOf(t reflect.Type, name string) reflect.Type {
 	pointer := reflect.PointerTo(t)
 	own := []reflect.Type{reflect.TypeFor[json.Unmarshaler](), reflect.TypeFor[encoding.TextUnmarshaler]()}

@@ -14,38 +14,40 @@ import (
 )
 
 const (
-	// ElementBytes is the memory that an element of one of Kubernetes' own types may need, such as a Pod or a
-	// Container without any field set.
+	// ElementBytes is the number of bytes that are charged for an element of a Kubernetes API type, such as a Pod or a
+	// Container, without the values of its fields.
 	ElementBytes = 1 << 10
-	// smallElementBytes is ElementBytes for types with few fields, and for values without a type.
+	// smallElementBytes is like ElementBytes, for types with few fields, and for values that are decoded without a
+	// type.
 	smallElementBytes = 128
-	// smallItem is the size up to which an object is decoded without a charge, because it is released after
-	// microseconds.
+	// smallItem is the number of bytes of JSON up to which an object is decoded without being charged, because it is
+	// released after microseconds.
 	smallItem = 4 << 10
-	// growth is the factor by which a growing list exceeds the memory of its elements.
+	// growth is the factor by which a slice that grows by append may exceed the memory of its elements.
 	growth = 3
 )
 
 const (
-	// maxReadBytes bounds the memory for reading one object of a list. maxHeldBytes bounds the memory of the part of it
-	// that is kept. Real objects need a small fraction: a Pod with 20 containers of 50 variables each is charged with 4
-	// MiB while it is being read.
+	// maxReadBytes bounds the bytes of memory for decoding one object of a list. maxHeldBytes bounds the bytes that an
+	// object may reference after decoding. Real objects need a small fraction: for a Pod with 20 containers of 50
+	// variables each, 4 MiB are charged while it is being decoded.
 	maxReadBytes = 32 << 20
 	maxHeldBytes = 512 << 10
-	// aloneBytes is the memory for reading one object above which a request reads no other such object at the same
-	// time.
+	// aloneBytes is the number of bytes of memory above which an object is decoded alone: a request decodes only one
+	// such object at a time.
 	aloneBytes = 1 << 20
 )
 
-// ErrTooLarge is returned for an object of a list that takes too much memory.
+// ErrTooLarge is returned for an object of a list whose decoding would take too much memory. It wraps
+// budget.ErrExceeded.
 var ErrTooLarge = fmt.Errorf("%w: an object of a list is too large to be read", budget.ErrExceeded)
 
-// Omit is called with the name of each object of a list that is omitted because it needs too much memory. Without a
-// function, such an object is an error of the whole list.
+// Omit is called with the namespace and name of each object that is omitted from a list because its decoding would take
+// too much memory. With a nil Omit, such an object causes an error for the whole list.
 type Omit func(namespace, name string)
 
-// except returns an error unchanged, unless the error concerns one object that can be omitted. It then calls omit and
-// returns nil.
+// except handles the error of decoding one object of a list. If err is ErrTooLarge and omit is not nil, it calls omit
+// with the result of name and returns nil. It returns every other err unchanged.
 func (omit Omit) except(err error, name func() (namespace, name string)) error {
 	if omit == nil || !errors.Is(err, ErrTooLarge) {
 		return err
@@ -54,8 +56,8 @@ func (omit Omit) except(err error, name func() (namespace, name string)) error {
 	return nil
 }
 
-// Items decodes the objects of a list into a small type with a part of their fields. The account is charged for the
-// list, and for the lists and maps in its objects.
+// Items decodes the objects of a JSON list into values of type T, which has only some of their fields. It charges
+// account for the returned values. If omit is not nil, objects that are too large are omitted.
 func Items[T any](body []byte, account *budget.Account, omit Omit) ([]T, error) {
 	var out []T
 	err := each(body, account, smallElementBytes, omit, func(item *T) error {
@@ -68,8 +70,8 @@ func Items[T any](body []byte, account *budget.Account, omit Omit) ([]T, error) 
 	return out, err
 }
 
-// Each decodes the objects of a list individually into a type of any size. The account is charged for the current
-// object, because two bytes of it may be a large element.
+// Each decodes the objects of a JSON list one by one, and calls visit with each. It charges account for each object
+// until visit returns. If omit is not nil, objects that are too large are omitted.
 func Each[T any](body []byte, account *budget.Account, omit Omit, visit func(*T) error) error {
 	return each(body, account, ElementBytes, omit, visit)
 }
@@ -82,7 +84,7 @@ func each[T any](
 	})
 }
 
-// Count returns the number of objects of a list without decoding them.
+// Count returns the number of objects in a JSON list without decoding them.
 func Count(body []byte) (n int64, err error) {
 	err = eachItem(body, func([]byte) error {
 		n++
@@ -91,13 +93,13 @@ func Count(body []byte) (n int64, err error) {
 	return n, err
 }
 
-// Item decodes an object of a list into a type of any size. The account is charged for it until visit returns. Item
-// returns ErrTooLarge for an object beyond the bound of one object.
+// Item decodes raw, an object of a JSON list, and calls visit. It charges account for the object until visit returns.
+// It returns ErrTooLarge for an object whose decoding would take more than maxReadBytes.
 func Item[T any](raw []byte, account *budget.Account, visit func(*T) error) error {
 	return item(raw, account, ElementBytes, visit)
 }
 
-// SmallItem is like Item, for a small type with a part of the fields.
+// SmallItem is like Item, for a type T that has only a few fields of the object, so that less memory is charged.
 func SmallItem[T any](raw []byte, account *budget.Account, visit func(*T) error) error {
 	return item(raw, account, smallElementBytes, visit)
 }
@@ -115,7 +117,9 @@ func item[T any](raw []byte, account *budget.Account, elementBytes int64, visit 
 	return visit(&out)
 }
 
-// takeForReading charges the account for an object of a list until release is called.
+// takeForReading charges account for decoding an object of length bytes, until release is called. needed returns the
+// memory for decoding it, and is not called for a small object. takeForReading returns ErrTooLarge if the memory
+// exceeds maxReadBytes.
 func takeForReading(account *budget.Account, length int, needed func() int64) (release func(), err error) {
 	if length <= smallItem {
 		return func() {}, nil
@@ -134,7 +138,7 @@ func takeForReading(account *budget.Account, length int, needed func() int64) (r
 	return release, nil
 }
 
-// nameOf returns the name of an object of a list.
+// nameOf returns metadata.namespace and metadata.name of a JSON object. It returns empty strings for missing fields.
 func nameOf(raw []byte) (namespace, name string) {
 	text := func(field string) string {
 		value, _ := rawjson.At(raw, "metadata", field)
@@ -147,8 +151,8 @@ func nameOf(raw []byte) (namespace, name string) {
 	return text("namespace"), text("name")
 }
 
-// HoldSmall is like HoldItem, for a small type with a part of the fields. It returns ErrTooLarge for an object beyond
-// the bound of one object.
+// HoldSmall is like HoldItem, but returns ErrTooLarge if item references more than maxHeldBytes. It is for a type T
+// that has only some fields of an object.
 func HoldSmall[T any](account *budget.Account, item *T) error {
 	if referencedBytes(reflect.ValueOf(item).Elem()) > maxHeldBytes {
 		return ErrTooLarge
@@ -156,7 +160,8 @@ func HoldSmall[T any](account *budget.Account, item *T) error {
 	return HoldItem(account, item)
 }
 
-// HoldItem charges the account for an object that is kept.
+// HoldItem charges account for the memory of item as an element of a growing slice, including all memory that item
+// references.
 func HoldItem[T any](account *budget.Account, item *T) error {
 	value := reflect.ValueOf(item).Elem()
 	size := int64(value.Type().Size()) //nolint:gosec // the size of a type is small
@@ -166,12 +171,12 @@ func HoldItem[T any](account *budget.Account, item *T) error {
 	return nil
 }
 
-// elements returns an upper bound of the elements of an object. A null counts as an element.
+// elements returns an upper bound of the number of values in a JSON object. It counts null as a value.
 func elements(raw []byte) int64 {
 	return int64(bytes.Count(raw, []byte("{")) + bytes.Count(raw, []byte(",")) + 1)
 }
 
-// eachItem calls visit with the text of each item of a list.
+// eachItem calls visit with the JSON of each element of the field items of a list, without metadata.managedFields.
 func eachItem(body []byte, visit func(item []byte) error) error {
 	s := rawjson.NewScanner(body)
 	err := s.Members(func(key rawjson.Quoted) error {
@@ -195,8 +200,8 @@ func eachItem(body []byte, visit func(item []byte) error) error {
 	return err //nolint:wrapcheck // an error of visit
 }
 
-// withoutManagedFields consumes an object, and returns its JSON without managed fields, which may be its largest part.
-// The types of this program omit them.
+// withoutManagedFields reads the next value from s and returns its JSON without metadata.managedFields, which is often
+// the largest part of an object and is never used.
 func withoutManagedFields(s *rawjson.Scanner) ([]byte, error) {
 	if begin := s.Pos(); s.Peek() != '{' {
 		err := s.Value()

@@ -13,16 +13,17 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/clusters"
 )
 
-// Page is the metadata of a page of a list.
+// Page is the metadata of one page of a list.
 type Page struct {
-	// Continue is the token of the next page. It is empty on the last page.
+	// Continue is the token that requests the next page. It is empty on the last page.
 	Continue string
 
 	count     int64
 	remaining *int64
 }
 
-// Total returns the number of matching objects, or nil if the cluster did not return the number of remaining ones.
+// Total returns the number of objects on this page and all following pages, or nil if the API server did not return
+// remainingItemCount.
 func (p Page) Total() *int64 {
 	switch {
 	case p.Continue == "":
@@ -34,8 +35,9 @@ func (p Page) Total() *int64 {
 	}
 }
 
-// ReadList reads a list of the cluster's API server object by object, and holds one of them at a time: a list may be
-// much larger than its result. The account is charged for the object that is being read.
+// ReadList decodes the list of resource r that from contains, and calls visit with each object. It holds only one
+// object in memory, because a list may be much larger than the result of visit. It charges account for that object. It
+// returns an error if the response is not a complete list, or if visit returns an error.
 func ReadList(from io.Reader, r clusters.Resource, account *budget.Account, visit func(Object) error) (Page, error) {
 	l := newList(from, r, account)
 	defer l.bounded.release()
@@ -59,12 +61,12 @@ func ReadList(from io.Reader, r clusters.Resource, account *budget.Account, visi
 	return l.page, nil
 }
 
-// maxObjectBytes bounds an object of a list. kube-apiserver stores no object larger than 1.5 MiB; other API servers
-// might.
+// maxObjectBytes bounds the bytes of one object in a list. kube-apiserver stores no object larger than 1.5 MiB, but
+// other API servers might.
 const maxObjectBytes = 8 << 20
 
-// maxContinueBytes bounds the token of the next page, which is held until the response is sent. A longer token would
-// not fit into the URL of a request.
+// maxContinueBytes bounds the bytes of the continue token, which is held in memory until the response is sent. A longer
+// token would not fit into the URL of a request.
 const maxContinueBytes = 16 << 10
 
 var (
@@ -73,25 +75,27 @@ var (
 )
 
 const (
-	// readBytes is the memory per byte of an object while it is being decoded and encoded.
+	// readBytes is the number of bytes of memory that are charged for each byte of JSON while an object is being
+	// decoded and encoded.
 	readBytes = 6
-	// freeBytes is the size above which an object is charged. Most objects are smaller, and one small object at a time
-	// has no effect.
+	// freeBytes is the number of bytes of JSON up to which an object is not charged. Most objects are smaller, and a
+	// request holds only one object at a time.
 	freeBytes = 32 << 10
 )
 
-// objectReader stops reading if a decoder would have to hold more than the bound of one object, or more than the
-// account allows.
+// objectReader reads the JSON of a list and charges account for the bytes that the decoder holds. It returns an error
+// if one object is larger than maxObjectBytes, or if account does not allow further bytes.
 type objectReader struct {
 	from    io.Reader
 	account *budget.Account
 	read    int64
-	// consumed is the position of the decoder after the last object.
+	// consumed is the offset in bytes at the end of the last object that was decoded. read is the number of bytes that
+	// were read.
 	consumed int64
 	charged  int64
 }
 
-// Read returns an error if one object is too large.
+// Read implements io.Reader. It returns an error if the current object is too large.
 func (r *objectReader) Read(p []byte) (int, error) {
 	pending := r.read - r.consumed
 	if pending > maxObjectBytes {
@@ -123,13 +127,13 @@ func (r *objectReader) release() {
 	r.charged = 0
 }
 
-// list reads a list, or a table, member by member.
+// list decodes a List or a Table, one JSON member at a time.
 type list struct {
 	decoder  *json.Decoder
 	bounded  *objectReader
 	resource clusters.Resource
 	page     Page
-	// complete is true once all items were read.
+	// complete is true once all items were visited.
 	complete bool
 }
 
@@ -138,8 +142,8 @@ func newList(from io.Reader, r clusters.Resource, account *budget.Account) *list
 	return &list{decoder: json.NewDecoder(bounded), bounded: bounded, resource: r}
 }
 
-// read reads the members of the list. It calls the function of each member in members, reads the metadata, and skips
-// all other members.
+// read decodes a JSON object. For each member, it calls the function in members with the name of the member. If there
+// is none, it decodes the member metadata and skips other members.
 func (l *list) read(members map[string]func() error) error {
 	if err := l.expect(json.Delim('{')); err != nil {
 		return err
@@ -168,7 +172,7 @@ func (l *list) readMember(name string, read func() error) error {
 	}
 }
 
-// decode decodes the next value.
+// decode decodes the next JSON value into the value to which into points.
 func (l *list) decode(into any) error {
 	if err := l.decoder.Decode(into); err != nil {
 		return Unreadable(err)
@@ -203,7 +207,8 @@ func (l *list) readMetadata() error {
 	return nil
 }
 
-// items visits the rest of an array of which the beginning was read. It holds one item at a time.
+// items visits the remaining elements of a JSON array whose [ was already read. It holds one element in memory at a
+// time.
 func (l *list) items(visit func(Object) error) error {
 	for l.decoder.More() {
 		var o Object

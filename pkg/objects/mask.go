@@ -15,11 +15,11 @@ import (
 )
 
 const (
-	// Masked replaces a value of stringData, or of the annotation of kubectl.
+	// Masked replaces each value of stringData, and the value of kubectl's last-applied annotation, in a Secret.
 	Masked = "******"
-	// MaskedBase64 replaces a value of data, for which clients expect base64.
+	// MaskedBase64 is Masked in base64. It replaces each value of data in a Secret.
 	MaskedBase64 = "KioqKioq"
-	// Differs and DiffersBase64 replace a value that differs from the value in the other object.
+	// Differs is like Masked, for a value that differs from the value of the Secret with which the Secret is compared.
 	Differs = "****** (differs)"
 	// DiffersBase64 is Differs in base64.
 	DiffersBase64 = "KioqKioqIChkaWZmZXJzKQ=="
@@ -31,15 +31,15 @@ const (
 	differs = `"` + Differs + `"`
 )
 
-// IsSecret returns true if objects of a kind have values that are masked by default.
+// IsSecret returns true if r is the resource secrets of the core group, whose values are masked by default.
 func IsSecret(r clusters.Resource) bool {
 	return r.Group == "" && r.GroupVersionResource.Resource == "secrets"
 }
 
-// values contains the values of a Secret that masks replace, by field and key.
+// values contains the values of a Secret before masking, by the name of the field (data or annotations) and by key.
 type values map[string]map[string]hidden
 
-// hidden is a value of a Secret: a string, or the undecoded JSON of another value.
+// hidden is a decoded string value of a Secret, or the JSON of a value that is not a string.
 type hidden string
 
 // UnmarshalJSON implements json.Unmarshaler.
@@ -52,7 +52,7 @@ func (h *hidden) UnmarshalJSON(raw []byte) error {
 	return nil
 }
 
-// valuesOf reads the values of a Secret. Its errors do not contain values.
+// valuesOf returns the values of the Secret in body. Its errors do not contain values.
 func valuesOf(body []byte) (values, error) {
 	var secret struct {
 		Data     map[string]hidden `json:"data"`
@@ -72,7 +72,8 @@ const (
 	fieldAnnotations = "annotations"
 )
 
-// differ returns true if the other object has a different value.
+// differ returns true if v contains another value than value for the same field and key. It returns false if v has no
+// such key.
 func (v values) differ(field string, key rawjson.Quoted, value []byte) bool {
 	if v == nil {
 		return false
@@ -82,9 +83,10 @@ func (v values) differ(field string, key rawjson.Quoted, value []byte) bool {
 	return ok && (own.UnmarshalJSON(value) != nil || other != own)
 }
 
-// mask replaces the values of a Secret by masks, and keeps the keys. It also masks the annotation in which kubectl
-// apply stores a copy of the manifest. beside contains the values of a Secret that is shown at the same time, if any:
-// values that differ from it get a different mask.
+// mask replaces the values in data and stringData of a Secret, and the annotation in which kubectl apply stores the
+// manifest. It keeps the keys. o is the Secret, and metadata its metadata. beside contains the values of the Secret
+// with which o is compared, or is nil. Values that differ from those in beside are replaced by Differs instead of
+// Masked.
 func mask(o, metadata Object, beside values) error {
 	for field, masks := range map[string][2][]byte{
 		fieldData:       {[]byte(`"` + MaskedBase64 + `"`), []byte(`"` + DiffersBase64 + `"`)},
@@ -118,8 +120,8 @@ func mask(o, metadata Object, beside values) error {
 	return nil
 }
 
-// rewrite replaces values in the object that is the value of a field. visit returns the replacement of a value, or nil
-// to keep the value.
+// rewrite replaces values in the JSON object at o[field]. visit returns the new JSON of a value, or nil to keep the
+// value.
 func (o Object) rewrite(field string, visit func(key rawjson.Quoted, value []byte) ([]byte, error)) error {
 	raw, ok := o[field]
 	if !ok || string(raw) == "null" {

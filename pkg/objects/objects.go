@@ -1,8 +1,8 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package objects decodes responses of a cluster's API server, and converts objects, lists and tables to the form in
-// which callers get them.
+// Package objects decodes the responses of a cluster's API server. It converts objects, lists and Tables to the JSON
+// that callers of the API get: without managedFields, and with the values of Secrets masked.
 package objects
 
 import (
@@ -19,18 +19,20 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/rawjson"
 )
 
-// Object is a partially decoded Kubernetes object.
+// Object is a Kubernetes object as a map from the names of its top-level fields to their undecoded JSON.
 type Object map[string]json.RawMessage //nolint:recvcheck // only decoding sets the map itself
 
-// UnmarshalJSON sets the members of the object. They share the memory of one copy of the text.
+// UnmarshalJSON implements json.Unmarshaler. It copies text once, and all values share this copy.
 func (o *Object) UnmarshalJSON(text []byte) error { return o.split(bytes.Clone(text)) }
 
-// maxMembers bounds the members of an object, and of its metadata. Objects of API servers have a few.
+// maxMembers bounds the number of top-level fields of an object, and of the fields of its metadata. Real objects have a
+// few.
 const maxMembers = 10_000
 
 var errTooManyMembers = fmt.Errorf("an object has more than %d members", maxMembers)
 
-// split parses a JSON object and sets the members. Their values are slices of text, not copies.
+// split sets o to the members of the JSON object in text. The values are slices of text, not copies. If text is null, o
+// does not change.
 func (o *Object) split(text []byte) error {
 	s := rawjson.NewScanner(text)
 	if s.Peek() == 'n' { // null leaves the value unchanged, as in encoding/json
@@ -55,10 +57,10 @@ func (o *Object) split(text []byte) error {
 	return s.End() //nolint:wrapcheck // callers wrap the error
 }
 
-// Member returns the value of a member of the object, or nil.
+// Member returns the JSON of the top-level field name, or nil.
 func (o Object) Member(name string) json.RawMessage { return o[name] }
 
-// Encode returns the JSON of the object, with its members sorted by name.
+// Encode returns the JSON of the object. Its top-level fields are sorted by name.
 func (o Object) Encode() ([]byte, error) {
 	size := len("{}")
 	names := make([]string, 0, len(o))
@@ -85,14 +87,14 @@ func (o Object) Encode() ([]byte, error) {
 	return append(out, '}'), nil
 }
 
-// List is a page of objects in the form in which callers get them.
+// List is a page of a list whose objects are converted as by Decode.
 type List struct {
 	Page
 
 	Items []Object
 }
 
-// DecodeList reads a list of the cluster's API server.
+// DecodeList decodes body, a list of the resource r, and converts each object as Decode does.
 func DecodeList(body []byte, r clusters.Resource) (List, error) {
 	list := List{Items: []Object{}}
 	page, err := ReadList(bytes.NewReader(body), r, nil, func(o Object) error {
@@ -103,18 +105,19 @@ func DecodeList(body []byte, r clusters.Resource) (List, error) {
 	return list, err
 }
 
-// Decode reads an object of the cluster's API server.
+// Decode decodes body, an object of the resource r. It sets a missing kind and apiVersion, removes managedFields, and
+// masks the values of a Secret.
 func Decode(body []byte, r clusters.Resource) (Object, error) {
 	return decode(body, r, IsSecret(r), nil)
 }
 
-// DecodeRevealed is like Decode, for callers who may see the values of this Secret.
+// DecodeRevealed is like Decode, but does not mask the values of a Secret. It is for callers who may read them.
 func DecodeRevealed(body []byte, r clusters.Resource) (Object, error) {
 	return decode(body, r, false, nil)
 }
 
-// DecodeBeside is like Decode, for an object that is compared with another object of its kind. In a Secret, a value
-// that differs from the value in the other object gets a different mask, so that the comparison shows the difference.
+// DecodeBeside is like Decode, for a comparison of body with other, an object of the same kind. In a Secret, each value
+// that differs from the value in other is replaced by a different mask, so that the comparison shows the difference.
 func DecodeBeside(body, other []byte, r clusters.Resource) (Object, error) {
 	if !IsSecret(r) || other == nil {
 		return Decode(body, r)
@@ -137,7 +140,8 @@ func decode(body []byte, r clusters.Resource, masking bool, beside values) (Obje
 	return o, nil
 }
 
-// Unreadable returns the error of a response that API servers do not send. The message does not contain the response.
+// Unreadable returns the error for a response of an API server that cannot be decoded. Its message does not contain the
+// response. If err is budget.ErrExceeded, it is returned unchanged.
 func Unreadable(err error) error {
 	if errors.Is(err, budget.ErrExceeded) {
 		return err
@@ -146,8 +150,8 @@ func Unreadable(err error) error {
 		"the response of the cluster's API server cannot be decoded").WithCause(err)
 }
 
-// prepare converts an object to the form in which callers get it: with its kind, which the items of a list lack,
-// without managedFields, and with the values of a Secret masked if required.
+// prepare sets kind and apiVersion, which the items of a list lack, and removes managedFields. If masking is true, it
+// masks the values of a Secret, with different masks for values that differ from those in beside.
 func (o Object) prepare(r clusters.Resource, masking bool, beside values) error {
 	if o == nil {
 		return Unreadable(fmt.Errorf("an object of %s is null", r.GroupVersionResource.Resource))
@@ -172,7 +176,8 @@ func (o Object) prepare(r clusters.Resource, masking bool, beside values) error 
 	return err
 }
 
-// complete sets a string that an object lacks. It keeps an existing string, because the kind may have changed.
+// complete sets a string field if o does not have it. An existing string is kept, because API servers may return
+// another kind than the requested one.
 func (o Object) complete(field, value string) error {
 	if own := o[field]; len(own) > len(`""`) && own[0] == '"' {
 		return nil
@@ -185,13 +190,13 @@ func (o Object) complete(field, value string) error {
 	return nil
 }
 
-// Metadata contains the fields of an object's metadata that are used.
+// Metadata contains the fields of an object's metadata that this program uses.
 type Metadata struct {
 	Name      string
 	Namespace string
 }
 
-// Metadata returns the metadata of the object.
+// Metadata decodes the name and the namespace of the object.
 func (o Object) Metadata() (Metadata, error) {
 	var out Metadata
 	err := eachMember(o["metadata"], func(key rawjson.Quoted, s *rawjson.Scanner) (err error) {
@@ -211,7 +216,7 @@ func (o Object) Metadata() (Metadata, error) {
 	return out, nil
 }
 
-// EachLabel calls visit with each label of the object.
+// EachLabel calls visit with each label of the object. It returns an error if the labels are not strings.
 func (o Object) EachLabel(visit func(key, value string)) error {
 	labels, ok := rawjson.At(o["metadata"], "labels")
 	if !ok || string(labels) == "null" {
@@ -228,13 +233,13 @@ func (o Object) EachLabel(visit func(key, value string)) error {
 	return nil
 }
 
-// eachMember visits the members of an object.
+// eachMember calls visit with the key of each member of a JSON object. visit must read the value from s.
 func eachMember(object []byte, visit func(key rawjson.Quoted, s *rawjson.Scanner) error) error {
 	s := rawjson.NewScanner(object)
 	return s.Members(func(key rawjson.Quoted) error { return visit(key, s) }) //nolint:wrapcheck // callers wrap it
 }
 
-// Encode encodes a value as JSON without escaping <, > and &, like kube-apiserver.
+// Encode returns the JSON of v. Like kube-apiserver, it does not escape <, > and &.
 func Encode(v any) ([]byte, error) {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)

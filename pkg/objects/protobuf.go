@@ -15,16 +15,16 @@ import (
 )
 
 const (
-	// protobufPrefix is the prefix of Kubernetes' protobuf encoding.
+	// protobufPrefix is the prefix of Kubernetes objects that are encoded as protobuf.
 	protobufPrefix = "k8s\x00"
-	// itemsField is the number of the field with the objects in each of Kubernetes' own lists.
+	// itemsField is the number of the protobuf field items in the List types of Kubernetes.
 	itemsField = 2
-	// messageDepth is the depth down to which the elements of an object are counted.
+	// messageDepth is the depth to which the nested messages of an object are counted.
 	messageDepth = 8
 )
 
-// Protobuf returns the message in a body that begins with Kubernetes' prefix for protobuf. It returns false for any
-// other body.
+// Protobuf returns the message of the protobuf object in body. It returns false if body is not a Kubernetes object that
+// is encoded as protobuf.
 func Protobuf(body []byte) ([]byte, bool) {
 	raw, ok := bytes.CutPrefix(body, []byte(protobufPrefix))
 	unknown := &runtime.Unknown{}
@@ -34,7 +34,8 @@ func Protobuf(body []byte) ([]byte, bool) {
 	return unknown.Raw, true
 }
 
-// EachProtobuf is like Each, for a list that is encoded as protobuf.
+// EachProtobuf calls visit with the protobuf encoding of each object of a list. It charges account for decoding an
+// object until visit returns. If omit is not nil, objects that are too large are omitted.
 func EachProtobuf(list []byte, account *budget.Account, omit Omit, visit func(item []byte) error) error {
 	for len(list) > 0 {
 		number, kind, n := protowire.ConsumeTag(list)

@@ -11,8 +11,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/budget"
 )
 
-// Read decodes a response of a cluster's API server into a value that has only the required fields. Integers remain
-// integers. The account is charged for the value, because two bytes may be a large element.
+// Read decodes body, a response of a cluster's API server, into the struct to which into points, and ignores unknown
+// fields. Numbers in values of type any remain integers if possible. It charges account for the decoded value.
 func Read(body []byte, account *budget.Account, into any) error {
 	if len(body) > smallItem {
 		if err := account.Take(elements(body) * ElementBytes); err != nil {
@@ -22,7 +22,7 @@ func Read(body []byte, account *budget.Account, into any) error {
 	return read(body, into)
 }
 
-// HoldUntyped charges the account for the values of an object that is decoded without a type.
+// HoldUntyped charges account for decoding body into maps and slices instead of a Go type.
 func HoldUntyped(body []byte, account *budget.Account) error {
 	if len(body) <= smallItem {
 		return nil

@@ -16,29 +16,34 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/clusters"
 )
 
-// TableOnly is the media type of a Table of meta.k8s.io, to which API servers convert a list or an object.
+// TableOnly is the media type with which a request asks an API server for a metav1.Table instead of a list or an
+// object.
 const TableOnly = "application/json;as=Table;g=meta.k8s.io;v=v1"
 
-// IncludeObject is the query parameter that selects the part of the objects in a Table: WholeObject or MetadataOnly.
+// IncludeObject is the query parameter that selects which part of the object each row of a Table contains: WholeObject
+// or MetadataOnly.
 const (
 	IncludeObject = "includeObject"
 	WholeObject   = string(metav1.IncludeObject)
 	MetadataOnly  = string(metav1.IncludeMetadata)
 )
 
-// ErrNoTable is returned for a response that is not a Table.
+// ErrNoTable is returned if a response is not a Table, for example because the API server ignores the requested media
+// type.
 var ErrNoTable = errors.New("the response is not a Table")
 
-// Row is a row of a Table.
+// Row is a row of a metav1.Table.
 type Row struct {
-	// Object is the object of the row, or the part of it that was requested.
+	// Object is the object of the row, or only its metadata, depending on the request.
 	Object Object
 
 	resource clusters.Resource
 	cells    json.RawMessage
 }
 
-// ReadTable is like ReadList, for a Table. It also returns the columns.
+// ReadTable decodes the Table of resource r that from contains, and calls visit with each row. It returns the column
+// definitions. It holds only one row in memory and charges account for it. It returns ErrNoTable if the response is not
+// a Table.
 func ReadTable(
 	from io.Reader, r clusters.Resource, account *budget.Account, visit func(Row) error,
 ) ([]dashboardv1alpha1.TableColumn, Page, error) {
@@ -67,7 +72,7 @@ type table struct {
 	visit   func(Row) error
 	isTable bool
 	columns []dashboardv1alpha1.TableColumn
-	// columnsSize is the memory of the columns. A cluster may send several lists of columns.
+	// columnsSize is the number of bytes of all columns. A malicious cluster may send columnDefinitions repeatedly.
 	columnsSize int
 }
 
@@ -83,15 +88,16 @@ func (t *table) readKind() error {
 }
 
 const (
-	// maxColumnBytes bounds the memory of the columns of a table. Kubernetes' own kinds have less than 1 KiB.
+	// maxColumnBytes bounds the bytes of the columns of a Table. The Tables of Kubernetes' own kinds have less than 1
+	// KiB.
 	maxColumnBytes = 64 << 10
-	// columnBytes is the memory of a column besides its text.
+	// columnBytes is the number of bytes of a column in addition to its strings.
 	columnBytes = 64
 )
 
 var errManyColumns = fmt.Errorf("the columns of a table need more than %d bytes", maxColumnBytes)
 
-// readColumns reads the columns without their descriptions, which may be longer than the rows of a table.
+// readColumns reads the column definitions without their descriptions, which may be longer than the rows of a Table.
 func (t *table) readColumns() error {
 	if empty, err := t.begin(); err != nil || empty {
 		return err
@@ -129,7 +135,7 @@ func (t *table) readRows() error {
 	})
 }
 
-// begin reads the beginning of an array. It returns true for null, which is an empty array.
+// begin reads the [ of a JSON array. It returns true for null, which counts as an empty array.
 func (t *table) begin() (empty bool, err error) {
 	token, err := t.decoder.Token()
 	switch {
@@ -155,8 +161,8 @@ func (t *table) row(members Object) (Row, error) {
 	return row, row.Object.prepare(t.resource, IsSecret(t.resource), nil)
 }
 
-// Encode returns the JSON of an object with the cells, the identifying part of the metadata, and the named members that
-// the object of the row has.
+// Encode returns the JSON of an object with kind, apiVersion, the cells of the row, and the name, namespace, uid and
+// timestamps of the object. It adds the top-level fields in members that the object has.
 func (r Row) Encode(members ...string) ([]byte, error) {
 	var all Object
 	if err := all.split(r.Object["metadata"]); err != nil {
@@ -178,7 +184,7 @@ func (r Row) Encode(members ...string) ([]byte, error) {
 	return out.Encode()
 }
 
-// only returns an object with some of the members.
+// only returns a new Object with the top-level fields in names that o has, except nulls.
 func (o Object) only(names ...string) Object {
 	out := Object{}
 	for _, name := range names {
@@ -189,7 +195,7 @@ func (o Object) only(names ...string) Object {
 	return out
 }
 
-// WithoutRows returns a Table without its rows.
+// WithoutRows returns body, a Table in JSON, with an empty list of rows.
 func WithoutRows(body []byte) ([]byte, error) {
 	var o Object
 	if err := o.split(body); err != nil {

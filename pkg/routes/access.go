@@ -27,22 +27,25 @@ const (
 	// RuleAsCaller allows authenticated users. The endpoint acts on the host cluster as the caller, and the RBAC of the
 	// host authorizes it.
 	RuleAsCaller Rule = "AsCaller"
-	// RuleReviewed allows callers for whom an access review succeeds.
+	// RuleReviewed allows callers for whom the access review of the endpoint succeeds, for example a
+	// SubjectAccessReview.
 	RuleReviewed Rule = "Reviewed"
 )
 
-// Result is the result of a handler.
+// Result is the successful result of a handler. It is sent as an envelope with Data and Meta, or as Raw or Stream if
+// one of these is set.
 type Result struct {
-	// Data is the data of the envelope.
+	// Data is the field data of the envelope.
 	Data any
-	// Meta is the meta of the envelope. The request id is added to it.
+	// Meta is the field meta of the envelope. The request id is set later.
 	Meta dashboardv1alpha1.Meta
-	// Raw replaces the envelope.
+	// Raw is the response that is sent instead of an envelope, or nil.
 	Raw *Raw
-	// Stream replaces the envelope, in a route with a Verb.
+	// Stream handles the stream that is opened instead of sending an envelope, or is nil. Only routes with a Verb may
+	// set it.
 	Stream *streams.Handler
-	// Tag is the entity tag of the data for this caller. It may be empty. If the client already has data with this tag,
-	// the data are not sent.
+	// Tag is the ETag of Data for this caller, or empty. If the If-None-Match header of the request matches Tag, Data
+	// is not sent.
 	Tag string
 }
 
@@ -60,13 +63,14 @@ func Public(handler func(*Request) (Result, error)) Endpoint {
 	return Endpoint{rule: RulePublic, serve: handler}
 }
 
-// Self returns an endpoint that accesses only data of the caller. Anonymous callers are rejected.
+// Self returns an endpoint for authenticated users whose handler accesses only data of the caller. It rejects anonymous
+// requests.
 func Self(handler func(*Request, user.Info) (Result, error)) Endpoint {
 	return Endpoint{rule: RuleSelf, serve: authenticated(handler)}
 }
 
-// AsCaller returns an endpoint whose handler gets a client that acts as the caller. connect creates that client, and
-// returns an error for a caller who cannot be impersonated.
+// AsCaller returns an endpoint for authenticated users. Its handler gets a client that acts as the caller. connect
+// creates that client; its error, for example for a caller who cannot be impersonated, is the response.
 func AsCaller[C any](connect func(*Request, user.Info) (C, error), handler func(*Request, C) (Result, error)) Endpoint {
 	return Endpoint{rule: RuleAsCaller, serve: authenticated(func(r *Request, u user.Info) (Result, error) {
 		client, err := connect(r, u)
@@ -77,8 +81,8 @@ func AsCaller[C any](connect func(*Request, user.Info) (C, error), handler func(
 	})}
 }
 
-// Reviewed returns an endpoint whose handler gets the result of the review. If the review fails, its error is the
-// response.
+// Reviewed returns an endpoint for authenticated users. Its handler gets the value that review returned. If review
+// returns an error, that error is the response and handler is not called.
 func Reviewed[G any](review func(*Request, user.Info) (G, error), handler func(*Request, G) (Result, error)) Endpoint {
 	return Endpoint{rule: RuleReviewed, serve: authenticated(func(r *Request, u user.Info) (Result, error) {
 		granted, err := review(r, u)
@@ -89,7 +93,8 @@ func Reviewed[G any](review func(*Request, user.Info) (G, error), handler func(*
 	})}
 }
 
-// authenticated rejects anonymous requests, even if the filters have accepted them.
+// authenticated returns a handler that passes the authenticated user of a request to handler. It rejects anonymous
+// requests with 40100, because the filters let anonymous requests pass for public endpoints.
 func authenticated(handler func(*Request, user.Info) (Result, error)) func(*Request) (Result, error) {
 	return func(r *Request) (Result, error) {
 		u, ok := genericapirequest.UserFrom(r.Context())
@@ -103,7 +108,7 @@ func authenticated(handler func(*Request, user.Info) (Result, error)) func(*Requ
 	}
 }
 
-// IsAnonymous returns true for an anonymous user.
+// IsAnonymous returns true if u has no name, is system:anonymous, or is in the group system:unauthenticated.
 func IsAnonymous(u user.Info) bool {
 	return u.GetName() == "" || u.GetName() == user.Anonymous || slices.Contains(u.GetGroups(), user.AllUnauthenticated)
 }

@@ -15,27 +15,28 @@ import (
 )
 
 const (
-	// answerShare is the number of bytes that are sent concurrently to one user, for each processor. A response counts
-	// as at most largestAnswer, so that large responses to one user use half of the processors.
+	// answerShare is the number of bytes that may be sent concurrently to one user, for each processor. A response
+	// counts as at most largestAnswer bytes: the number of large responses that are sent concurrently to one user is
+	// half of the number of processors.
 	answerShare   = 4 << 20
 	largestAnswer = 2 * answerShare
-	// usersAtOnce is the number of users who may use their whole share at the same time.
+	// usersAtOnce multiplied by the bytes of one user bounds the bytes that are sent concurrently to all users.
 	usersAtOnce = 32
-	// maxWaitingAnswers bounds the waiting responses to one user. answerPatience bounds the time for which a response
-	// waits.
+	// maxWaitingAnswers bounds the number of responses to one user that wait to be sent. answerPatience bounds the time
+	// for which each response waits.
 	maxWaitingAnswers = DefaultPerUser
 	answerPatience    = 10 * time.Second
-	// answerTime bounds the time in which a client receives a response that counts. Other responses end with the
-	// request.
+	// answerTime bounds the time in which a client must receive a response of more than freeBytes.
 	answerTime = time.Minute
-	// freeBytes is the size up to which a response is not counted.
+	// freeBytes is the number of bytes up to which a response is sent without waiting and without being counted.
 	freeBytes = 32 << 10
-	// compression is the factor by which the counted size of data is reduced if the data are already compressed,
-	// because a client receives such data faster.
+	// compression is the divisor of the counted size of data that are sent compressed. Size returns the uncompressed
+	// size, and the client receives compressed data faster.
 	compression = 8
 )
 
-// NewAnswerQueue returns the queue that bounds the bytes of responses that are being sent, for each user and in total.
+// NewAnswerQueue returns the queue that bounds the bytes of the responses that are being sent, per user and in total.
+// Further responses wait.
 func NewAnswerQueue() *budget.Queue {
 	share := int64(max(answerShare*runtime.GOMAXPROCS(0), largestAnswer))
 	return budget.NewQueue(budget.QueueOptions{
@@ -44,7 +45,7 @@ func NewAnswerQueue() *budget.Queue {
 	})
 }
 
-// answerCost returns the cost of sending data, in bytes.
+// answerCost returns the bytes that sending data takes from the queue. It returns 0 for at most freeBytes.
 func answerCost(data envelope.Body) int64 {
 	size := data.Size()
 	if _, ok := data.(envelope.Gzipped); ok {
@@ -56,14 +57,15 @@ func answerCost(data envelope.Body) int64 {
 	return size
 }
 
-// expire sets a write deadline that ends the response after answerTime, even if the client does not read. The next
-// request on the connection sets its own deadline.
+// expire sets a write deadline of answerTime on the connection, so that a client that does not read cannot keep the
+// response in memory. The HTTP server resets the deadline for the next request on the connection.
 func (t *Table) expire(w http.ResponseWriter) {
 	// An error means that the writer has no connection, or that the connection has ended.
 	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(cmp.Or(t.answerTime, answerTime)))
 }
 
-// writeAnswer writes a result when the queue admits the response.
+// writeAnswer writes result as an envelope. A response of more than freeBytes waits until the queue admits it. If the
+// queue is full or the wait is too long, it writes an error with 42900 instead.
 func (t *Table) writeAnswer(ctx context.Context, w http.ResponseWriter, r *http.Request, result Result) {
 	result = negotiate(w.Header(), r.Header, result)
 	data, err := envelope.Encode(result.Data)

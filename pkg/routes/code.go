@@ -14,12 +14,12 @@ import (
 	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
 )
 
-// FreshCode returns the fresh code of the caller's second factor in the request, or an empty string.
+// FreshCode returns the one-time code of the caller's second factor that the request contains, or an empty string.
 func (r *Request) FreshCode() string { return r.code }
 
-// freshCode returns the code in the header. If there is none, it returns the code at the top level of the body, if the
-// body is a JSON object and the request is neither public nor a GET, HEAD or PATCH. If the value is not a string, it
-// belongs to the object and is not a code.
+// freshCode returns the one-time code of the caller's second factor, or an empty string. The code in the header has
+// precedence over the string totpCode at the top level of a JSON body. inBody is true if the body contains that string.
+// The bodies of public requests and of GET, HEAD and PATCH requests are not searched.
 func freshCode(r *http.Request, rule Rule) (code string, inBody bool) {
 	header := r.Header.Get(dashboardv1alpha1.CodeHeader)
 	read, ok := r.Body.(*body)
@@ -38,12 +38,13 @@ func freshCode(r *http.Request, rule Rule) (code string, inBody bool) {
 	return cmp.Or(header, code), true
 }
 
-// isCodeField returns true if an error of strict decoding concerns the code, which is not a field of the body's type.
+// isCodeField returns true if err, an error of strict decoding, reports the field totpCode as unknown. The field is
+// allowed in addition to the fields of the decoded type.
 func isCodeField(err error) bool {
 	return err.Error() == `unknown field "`+dashboardv1alpha1.CodeField+`"`
 }
 
-// mayHoldCode returns true if the body of a request may contain a code in addition to its own fields.
+// mayHoldCode returns true if freshCode searches the body of such a request for a one-time code.
 func mayHoldCode(method string, rule Rule) bool {
 	return rule != RulePublic && method != http.MethodPatch && method != http.MethodGet && method != http.MethodHead
 }

@@ -13,21 +13,22 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/envelope"
 )
 
-// DefaultPerUser is the default limit of requests in flight of one user. It is far more than a dashboard needs, and far
-// less than the server accepts.
+// DefaultPerUser is the default limit of concurrent requests of one user. A dashboard needs far fewer, and the server
+// accepts far more in total.
 const DefaultPerUser = 64
 
-// retrySeconds is the Retry-After of a request beyond the limit.
+// retrySeconds is the Retry-After, in seconds, of a request that exceeds the limit of its user.
 const retrySeconds = 1
 
-// fairness bounds the requests in flight of each user, so that one user cannot occupy the places of other users.
+// fairness counts the requests in flight of each user, so that one user cannot use all concurrent requests of the
+// server.
 type fairness struct {
 	mu       sync.Mutex
 	inFlight map[string]int
 }
 
-// enter reserves a place for the user of a request, and leave releases it. It returns an error with 42900 if the user
-// has no place left. Anonymous requests are not counted, because public endpoints have separate limits.
+// enter counts a request as in flight until leave is called. It returns an error with 42900 if the user already has
+// limit requests in flight. Anonymous requests are not counted, because public endpoints have separate limits.
 func (f *fairness) enter(ctx context.Context, limit int) (leave func(), err error) {
 	u, ok := genericapirequest.UserFrom(ctx)
 	if !ok || IsAnonymous(u) {
@@ -49,8 +50,8 @@ func (f *fairness) enter(ctx context.Context, limit int) (leave func(), err erro
 	return func() { f.leave(name) }, nil
 }
 
-// holder returns the name to which the memory of a request is charged: the name of its user, or a common name for all
-// anonymous requests.
+// holder returns the name to which the memory budget charges a request: the name of its user, or an empty string
+// without a user.
 func holder(ctx context.Context) string {
 	if u, ok := genericapirequest.UserFrom(ctx); ok {
 		return u.GetName()

@@ -17,21 +17,21 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/envelope"
 )
 
-// Raw is a response that is not an envelope: a file, or a text without an end.
+// Raw is a response that is not an envelope, for example a file or a log that is followed.
 type Raw struct {
 	// Header is the header of the response.
 	Header http.Header
-	// Write writes the body. Each write is sent immediately. If Write returns an error before it has written anything,
-	// the error is the response. Otherwise the connection is aborted, so that the client detects an incomplete
-	// response.
+	// Write writes the body to w, which sends the data of each call immediately. If Write returns an error before it
+	// has written data, that error is sent as an envelope. After data have been written, an error aborts the
+	// connection, so that the client detects that the response is incomplete.
 	Write func(ctx context.Context, w io.Writer) error
 }
 
-// pieceTime bounds the time for sending one part of a response without an end.
+// pieceTime bounds the time in which a client must receive the data of one Write.
 const pieceTime = 10 * time.Second
 
-// sendRaw writes a response that is not an envelope. A response without an end counts as a stream, and no longer as a
-// request.
+// sendRaw writes raw. For an endless route, the response is counted as a stream of the user from then on, and no longer
+// as a request in flight: sendRaw calls leave. If the user has too many streams, it writes an error.
 func (t *Table) sendRaw(ctx context.Context, w http.ResponseWriter, r Route, raw *Raw, leave func()) {
 	if u, ok := genericapirequest.UserFrom(ctx); ok && r.Endless {
 		response, leaveStreams, err := t.Streams.EnterResponse(ctx, u)
@@ -46,7 +46,8 @@ func (t *Table) sendRaw(ctx context.Context, w http.ResponseWriter, r Route, raw
 	t.writeRaw(ctx, w, raw)
 }
 
-// writeRaw writes a response that is not an envelope. It ends the response if the client does not read for pieceTime.
+// writeRaw writes raw. It aborts the connection if raw.Write fails after the first data, or if the client does not
+// receive the data of one write within pieceTime.
 func (t *Table) writeRaw(ctx context.Context, w http.ResponseWriter, raw *Raw) {
 	out := &rawWriter{
 		ctx: ctx, w: w, connection: http.NewResponseController(w), limit: cmp.Or(t.pieceTime, pieceTime),
@@ -68,7 +69,7 @@ func (t *Table) writeRaw(ctx context.Context, w http.ResponseWriter, raw *Raw) {
 type rawWriter struct {
 	ctx context.Context //nolint:containedctx // that of the request
 	w   http.ResponseWriter
-	// connection controls the connection of w. limit bounds the time of each write.
+	// connection sets the deadlines of w, and flushes it. limit bounds the time of each write.
 	connection *http.ResponseController
 	limit      time.Duration
 	header     http.Header
@@ -85,18 +86,18 @@ func (o *rawWriter) begin() {
 	o.w.WriteHeader(http.StatusOK)
 }
 
-// wait removes the deadline until the next piece is sent. HTTP/2 ends a stream at its deadline, even if no data are
+// wait removes the write deadline between two writes, because HTTP/2 ends a stream at its deadline even if no data are
 // being sent.
 func (o *rawWriter) wait() {
 	_ = o.connection.SetWriteDeadline(time.Time{}) // an error means that there is no connection
 }
 
-// hurry bounds the time in which the client receives the next piece.
+// hurry sets the deadline of the next write.
 func (o *rawWriter) hurry() {
 	_ = o.connection.SetWriteDeadline(time.Now().Add(o.limit)) // as above
 }
 
-// Write sends a piece.
+// Write sends p immediately. The first call also sends the header.
 func (o *rawWriter) Write(p []byte) (int, error) {
 	o.begin()
 	o.hurry()

@@ -22,7 +22,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/strictdecoding"
 )
 
-// maxDepth bounds the nesting of arrays and objects in a body. Kubernetes objects are far less deep.
+// maxDepth is the highest number of levels to which arrays and objects in a body may be nested. Kubernetes objects have
+// far fewer.
 const maxDepth = 100
 
 // Request is a request to an endpoint.
@@ -30,14 +31,15 @@ type Request struct {
 	*http.Request
 
 	path map[string]string
-	// query is the parsed query, or nil before its first use.
+	// query is the parsed query, or nil before the first call of Query.
 	query url.Values
-	// code is the fresh code in the request. codeInBody is true if the body contains it.
+	// code is the one-time code of the caller's second factor, or empty. codeInBody is true if the body contains the
+	// field totpCode.
 	code       string
 	codeInBody bool
 }
 
-// Path returns the value of a path parameter.
+// Path returns the value of the path parameter name, or an empty string if the route has no such parameter.
 func (r *Request) Path(name string) string { return r.path[name] }
 
 // Query returns the value of a query parameter, or an empty string.
@@ -48,7 +50,8 @@ func (r *Request) Query(name string) string {
 	return r.query.Get(name)
 }
 
-// ParseBool returns a boolean query parameter. It returns absent if the parameter is empty.
+// ParseBool returns the value of the query parameter name, which must be true or false. It returns absent if the
+// parameter is missing or empty, and an error with 40002 for any other value.
 func ParseBool(query url.Values, name string, absent bool) (bool, error) {
 	switch query.Get(name) {
 	case "":
@@ -62,7 +65,8 @@ func ParseBool(query url.Values, name string, absent bool) (bool, error) {
 	}
 }
 
-// CheckLabel returns an error if a value is not a DNS label (RFC 1123), such as the name of a namespace.
+// CheckLabel returns an error if value is not a DNS label (RFC 1123), such as the name of a namespace. field is the
+// name of the value in the error. The code is 40001 for an empty value, and 40002 for an invalid one.
 func CheckLabel(field, value string) error {
 	if value == "" {
 		return envelope.Required(field)
@@ -73,7 +77,8 @@ func CheckLabel(field, value string) error {
 	return nil
 }
 
-// CheckSubdomain returns an error if a value is not a DNS subdomain (RFC 1123), such as the name of most objects.
+// CheckSubdomain returns an error if value is not a DNS subdomain (RFC 1123), such as the name of most objects. field
+// is the name of the value in the error. The code is 40001 for an empty value, and 40002 for an invalid one.
 func CheckSubdomain(field, value string) error {
 	if value == "" {
 		return envelope.Required(field)
@@ -84,8 +89,8 @@ func CheckSubdomain(field, value string) error {
 	return nil
 }
 
-// ReadJSON decodes the body strictly: unknown and duplicate fields are errors. In addition to the fields of the type,
-// the body may contain the fresh code of the caller.
+// ReadJSON decodes the JSON body of the request into the value to which into points. Unknown and duplicate fields are
+// errors, except the field totpCode, which may contain a one-time code of the caller's second factor.
 func (r *Request) ReadJSON(into any) error {
 	if contentType := r.Header.Get("Content-Type"); contentType != "" {
 		if mediaType, _, err := mime.ParseMediaType(contentType); err != nil || mediaType != "application/json" {
@@ -112,14 +117,15 @@ func (r *Request) ReadJSON(into any) error {
 }
 
 const (
-	// maxDecoded is the size of the largest body that is decoded: the limit of etcd for one object.
+	// maxDecoded is the largest number of bytes of a body that is decoded. It equals etcd's limit for one object.
 	maxDecoded = 1536 << 10
-	// decodedBytes is the memory per byte of JSON or YAML while it is being decoded: two bytes may be an element of a
-	// list.
+	// decodedBytes is the memory in bytes that decoding needs for each byte of JSON or YAML. Two bytes of text may
+	// decode to an element of a list.
 	decodedBytes = 48
 )
 
-// Hold charges the account of the request for decoding a body of the given size, until release is called.
+// Hold charges the memory account of the request for decoding a body of the given number of bytes, until release is
+// called. It returns an error for a body larger than maxDecoded, and if the memory budget is exceeded.
 func (r *Request) Hold(bytes int) (release func(), err error) {
 	if bytes > maxDecoded {
 		return nil, envelope.Invalid("body", "the body is larger than %d bytes", maxDecoded)
@@ -143,21 +149,21 @@ func (r *Request) ReadBody() ([]byte, error) {
 	return read, nil
 }
 
-// body is a body in memory.
+// body is a request body that is completely in memory.
 type body struct {
 	*bytes.Reader
 
 	all []byte
 }
 
-// NewBody returns a body that ReadBody does not copy.
+// NewBody returns a body with the bytes all. ReadBody returns the same slice without copying it.
 func NewBody(all []byte) io.ReadCloser { return &body{Reader: bytes.NewReader(all), all: all} }
 
-// Close has no effect.
+// Close implements io.Closer. It has no effect.
 func (*body) Close() error { return nil }
 
-// DecodeJSON is like ReadJSON, for bytes that have been read. The cause of its error never contains the bytes, which
-// may be a password.
+// DecodeJSON decodes body into the value to which into points. Unknown and duplicate fields are errors. Errors contain
+// no values of body, because the values may be passwords.
 func DecodeJSON(body []byte, into any) error {
 	strict, err := decodeJSON(body, into)
 	if err != nil {
@@ -166,7 +172,8 @@ func DecodeJSON(body []byte, into any) error {
 	return refuseStrict(strict)
 }
 
-// decodeJSON decodes a body. strict contains the violations in a body that could be decoded.
+// decodeJSON decodes body into the value to which into points. It returns unknown and duplicate fields in strict. It
+// returns err if body could not be decoded.
 func decodeJSON(body []byte, into any) (strict []error, err error) {
 	if strings.TrimSpace(string(body)) == "" {
 		return nil, envelope.Required("body")
@@ -199,8 +206,8 @@ func strictField(err error) string {
 	return "body"
 }
 
-// IsDeeperThan returns true if the nesting of arrays and objects in a JSON text exceeds the given number of levels. It
-// protects recursive decoders.
+// IsDeeperThan returns true if arrays and objects in a JSON text are nested deeper than the given number of levels. It
+// is called before a recursive decoder, which could exhaust the stack.
 func IsDeeperThan(body []byte, levels int) bool {
 	depth, inString := 0, false
 	for i := 0; i < len(body); i++ {

@@ -11,8 +11,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/envelope"
 )
 
-// negotiate returns the result in a form for the client. It removes the data for a client that already has them, and
-// compresses the data for a client that accepts gzip.
+// negotiate adapts result to the headers in of the request, and sets the headers out of the response. If If-None-Match
+// matches the ETag, it removes the data. If the client accepts gzip, it selects the compressed form of the data.
 func negotiate(out, in http.Header, result Result) Result {
 	if result.Tag != "" { // envelopes are not stored, so browsers do not send If-None-Match on their own
 		out.Set("ETag", result.Tag)
@@ -29,7 +29,8 @@ func negotiate(out, in http.Header, result Result) Result {
 	return result
 }
 
-// matchesTag returns true if one of a client's tags matches, in the weak comparison of RFC 9110. "*" does not match.
+// matchesTag returns true if the values of an If-None-Match header contain tag, by the weak comparison of RFC 9110. The
+// value * does not match.
 func matchesTag(values []string, tag string) bool {
 	for _, value := range values {
 		for candidate := range strings.SplitSeq(value, ",") {
@@ -41,7 +42,8 @@ func matchesTag(values []string, tag string) bool {
 	return false
 }
 
-// acceptsGzip returns true if a client accepts gzip, or any encoding, with a weight other than 0.
+// acceptsGzip returns true if the values of an Accept-Encoding header allow gzip: gzip has a weight other than 0, or
+// gzip is missing and * has a weight other than 0.
 func acceptsGzip(values []string) bool {
 	accepted := false
 	for _, value := range values {

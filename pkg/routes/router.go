@@ -9,26 +9,26 @@ import (
 	"strings"
 )
 
-// serveFunc serves a request to a route, with the values of its path parameters.
+// serveFunc serves a request to a route. path contains the values of the path parameters by name.
 type serveFunc func(w http.ResponseWriter, r *http.Request, path map[string]string)
 
-// node is a segment in the tree of the paths of all routes. If several routes of a method match a path, the route that
-// has a literal in the first segment in which they differ applies.
+// node is a node in the tree of the path segments of all routes. If a path matches several routes, the route with a
+// literal at the first segment at which they differ has precedence.
 type node struct {
 	literals  map[string]*node
 	parameter *node
-	// leaves are the routes whose path ends at this node, by method.
+	// leaves contains the routes whose path ends at this node, by HTTP method.
 	leaves map[string]*leaf
 }
 
-// leaf is a route.
+// leaf is a route at the end of its path.
 type leaf struct {
-	// names are the names of the parameters in the order of the path.
+	// names contains the names of the path parameters, in the order of the path.
 	names []string
 	serve serveFunc
 }
 
-// add adds a route below the node.
+// add adds a route with an HTTP method and a path below n.
 func (n *node) add(method, path string, serve serveFunc) {
 	for _, segment := range segments(path) {
 		if isParameter(segment) {
@@ -54,8 +54,8 @@ func (n *node) add(method, path string, serve serveFunc) {
 	n.leaves[method] = &leaf{names: pathParameters(path), serve: serve}
 }
 
-// find returns the route for a path below the node, and appends the values of its parameters. The path must not begin
-// with a slash. It returns nil if no route matches.
+// find returns the route that matches method and path, or nil. It appends the values of the path parameters to values
+// and returns the result. path is relative to n and must not begin with a slash.
 func (n *node) find(method, path string, values []string) (*leaf, []string) {
 	segment, rest, more := strings.Cut(path, "/")
 	if segment == "" {
@@ -77,9 +77,9 @@ func (n *node) find(method, path string, values []string) (*leaf, []string) {
 	return next(n.parameter, append(slices.Clip(values), segment))
 }
 
-// Handler returns a handler that serves the requests that match a route, and forwards all others to next. All routes
-// must have been added. It replaces the router of the web service, which would compare a request with each route and
-// copy the routes.
+// Handler returns a handler that serves the requests that match a route, and passes all others to next. Routes that are
+// added later are not served. The handler replaces the router of go-restful, which would compare each request with
+// every route and copy the routes.
 func (t *Table) Handler(next http.Handler) http.Handler {
 	root := &node{}
 	for _, r := range t.routes {

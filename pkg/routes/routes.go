@@ -40,67 +40,70 @@ type Route struct {
 	Doc string
 	// Endpoint is the handler with its access rule.
 	Endpoint Endpoint
-	// Reads is an empty value of the type of the body, or nil if the endpoint has no body.
+	// Reads is a zero value of the Go type of the body, for OpenAPI, or nil if the endpoint has no body.
 	Reads any
 	// BodyOptional is true if the body may be omitted.
 	BodyOptional bool
-	// Returns is an empty value of the envelope's type.
+	// Returns is a zero value of the Go type of the envelope, for OpenAPI.
 	Returns any
-	// Ambient is true for endpoints that dashboards call on every page, and that other clients do not call. They return
-	// 40900 to a caller who must set up a second factor, because the existing dashboard displays the message of 40900
-	// and ignores 40102 after the login.
+	// Ambient is true for endpoints that dashboards call on every page. They return 40900 instead of 40102 to a caller
+	// who must first set up a second factor, because existing dashboards display the message of 40900, and ignore 40102
+	// after the login.
 	Ambient bool
-	// DuringSetup allows calls of users who must set up a second factor first.
+	// DuringSetup is true if a user who is required to set up a second factor may call the endpoint before the set-up.
 	DuringSetup bool
-	// DuringPasswordChange allows calls of users who must change the password first.
+	// DuringPasswordChange is true if a user who is required to change the password may call the endpoint before the
+	// change.
 	DuringPasswordChange bool
-	// Verb is the verb of a stream. A route with a verb opens a WebSocket.
+	// Verb names the kind of stream in tickets and metrics. A route with a Verb opens a WebSocket, or server-sent
+	// events if Events is true. It is empty for all other routes.
 	Verb string
-	// Endless is true for a response without the time limit of other requests. The response is not an envelope, and
-	// counts as a stream.
+	// Endless is true if the response has no time limit, for example a log that is followed. The response is not an
+	// envelope, and is counted as a stream instead of a request.
 	Endless bool
-	// Events opens a stream of server-sent events instead of a WebSocket.
+	// Events is true if a route with a Verb sends server-sent events instead of opening a WebSocket.
 	Events bool
-	// Parameters documents the path and query parameters by name. Names in braces in the path are path parameters. Add
-	// documents the path parameters that are common to all routes.
+	// Parameters contains the documentation of the path and query parameters, by name. Parameters that are not in Path
+	// are query parameters. Add adds the documentation of the path parameters cluster and session.
 	Parameters map[string]string
-	// Types describes the query parameters with restricted values.
+	// Types contains the types of the query parameters that are not arbitrary strings, by name.
 	Types map[string]Type
 }
 
-// Provider provides the routes of a family of endpoints. Its fields are the dependencies of the endpoints.
+// Provider provides the routes of related endpoints. The fields of an implementation are the dependencies of its
+// endpoints.
 type Provider interface {
 	Routes() []Route
 }
 
-// Table holds the registered routes.
+// Table contains the registered routes, and serves them.
 type Table struct {
-	// PerUser bounds the requests in flight of one user. Zero means DefaultPerUser.
+	// PerUser bounds the number of concurrent requests of one user. Zero means DefaultPerUser.
 	PerUser int
-	// Prove verifies the fresh code of a request. The code may be empty. It returns nil for callers without a second
-	// factor.
+	// Prove returns nil if code is a valid one-time code of the second factor of u, or if u has no second factor. code
+	// may be empty.
 	Prove func(r *http.Request, u user.Info, code string) error
-	// Memory bounds the memory of the responses that clusters send. Nil means no bound.
+	// Memory bounds the memory that authenticated requests hold, mainly for responses of clusters. Nil means no bound.
 	Memory *budget.Budget
 	// Streams serves the routes with a Verb.
 	Streams *streams.Manager
-	// PublicMemory bounds the memory of requests to public endpoints, so that requests of users leave room for logins.
-	// Nil means no bound.
+	// PublicMemory bounds the memory that requests to public endpoints hold. It is separate from Memory, so that the
+	// requests of authenticated users cannot prevent logins. Nil means no bound.
 	PublicMemory *budget.Budget
-	// Answers bounds the bytes that are sent concurrently, for each user and in total. Nil means no bound.
+	// Answers bounds the bytes of responses that are being sent, per user and in total. Nil means no bound.
 	Answers *budget.Queue
 
-	// answerTime and pieceTime replace the constants in tests.
+	// answerTime and pieceTime replace the constants of the same names in tests. Zero means the constant.
 	answerTime, pieceTime time.Duration
 	routes                []Route
 	fair                  fairness
-	// longRunning contains the routes that open streams or whose responses have no end. Each request is compared with
-	// these routes several times.
+	// longRunning contains the routes with a Verb and the endless routes. The filters compare each request with these
+	// few routes several times.
 	longRunning []pattern
 }
 
-// Add registers routes. It returns an error for a route without an access rule, an operation or documented parameters.
-// The server does not start after an error.
+// Add registers routes. It returns an error for a route that has no access rule, that is not fully documented, or whose
+// operation is already registered.
 func (t *Table) Add(routes ...Route) error {
 	for _, r := range routes {
 		if slices.ContainsFunc(t.routes, func(o Route) bool { return o.Operation == r.Operation }) {
@@ -120,7 +123,8 @@ func (t *Table) Add(routes ...Route) error {
 	return nil
 }
 
-// validate returns an error if the route has no access rule, or if a part of it is not documented.
+// validate returns an error if the route has no access rule, if its operation, sentence, response type or a path
+// parameter is not documented, or if its Verb or Types are not allowed.
 func (r *Route) validate() error {
 	switch {
 	case r.Endpoint.rule == "":
@@ -143,8 +147,8 @@ func (r *Route) validate() error {
 	return nil
 }
 
-// withSharedParameters returns the documentation of the parameters of a route, including the path parameters that are
-// common to all routes.
+// withSharedParameters returns the Parameters of r with the documentation of the path parameters cluster and session
+// added.
 func withSharedParameters(r Route) map[string]string {
 	all := maps.Clone(r.Parameters)
 	for name, doc := range map[string]string{"cluster": "the name of the cluster", "session": "the id of the session"} {
@@ -161,22 +165,24 @@ func withSharedParameters(r Route) map[string]string {
 // Routes returns all registered routes.
 func (t *Table) Routes() []Route { return slices.Clone(t.routes) }
 
-// IsPublic returns true if a request without a credential may call the route. The path is relative to the root of the
-// API, and exactly as registered: public routes have no parameters.
+// IsPublic returns true if the route with this method and path has the access rule Public. path is relative to the root
+// of the API. It is compared literally, because public routes have no path parameters.
 func (t *Table) IsPublic(method, path string) bool {
 	return slices.ContainsFunc(t.routes, func(r Route) bool {
 		return r.Endpoint.rule == RulePublic && r.Method == method && r.Path == path
 	})
 }
 
-// DuringSetup returns true if a user may call the route before a required set-up of a second factor.
+// DuringSetup returns true if a user who is required to set up a second factor may call the route with this method and
+// path before the set-up.
 func (t *Table) DuringSetup(method, path string) bool {
 	return slices.ContainsFunc(t.routes, func(r Route) bool {
 		return r.DuringSetup && r.Method == method && r.Path == path
 	})
 }
 
-// SetupCode returns the code of the response to a caller who must set up a second factor before calling the route.
+// SetupCode returns the code of the error that the route with this method and path returns to a caller who must first
+// set up a second factor: 40900 for an ambient route, and 40102 for all others.
 func (t *Table) SetupCode(method, path string) dashboardv1alpha1.Code {
 	ambient := func(r Route) bool { return r.Ambient && r.Method == method && r.Path == path }
 	if slices.ContainsFunc(t.routes, ambient) {
@@ -185,15 +191,16 @@ func (t *Table) SetupCode(method, path string) dashboardv1alpha1.Code {
 	return dashboardv1alpha1.CodeTwoFactorRequired
 }
 
-// DuringPasswordChange returns true if a user may call the route before a required change of the password.
+// DuringPasswordChange returns true if a user who is required to change the password may call the route with this
+// method and path before the change.
 func (t *Table) DuringPasswordChange(method, path string) bool {
 	return slices.ContainsFunc(t.routes, func(r Route) bool {
 		return r.DuringPasswordChange && r.Method == method && r.Path == path
 	})
 }
 
-// Install adds the routes to the web service at the root of the API, so that the library documents them. Handler serves
-// the requests, whichever route the web service selects.
+// Install adds the routes to ws, the web service at the root of the API, so that go-restful generates their OpenAPI
+// documentation. Handler serves all of them, whichever route go-restful selects.
 func (t *Table) Install(ws *restful.WebService) {
 	handler := t.Handler(http.NotFoundHandler())
 	serve := func(r *restful.Request, w *restful.Response) { handler.ServeHTTP(w.ResponseWriter, r.Request) }
@@ -217,7 +224,8 @@ func (t *Table) Install(ws *restful.WebService) {
 	}
 }
 
-// handlerTimeout ends a handler before the library would end the request without an envelope.
+// handlerTimeout is the time limit of a handler. It is shorter than the request timeout of k8s.io/apiserver, which
+// would end the request with a response that is not an envelope.
 const handlerTimeout = 55 * time.Second
 
 func (t *Table) serve(r Route) serveFunc {
@@ -275,7 +283,7 @@ func (t *Table) serve(r Route) serveFunc {
 	}
 }
 
-// withTimeout bounds the time of a handler, unless its response has no end.
+// withTimeout returns ctx with a deadline after handlerTimeout, or without a deadline if r is endless.
 func withTimeout(ctx context.Context, r Route) (context.Context, context.CancelFunc) {
 	if r.Endless {
 		return context.WithCancel(ctx)
@@ -283,8 +291,9 @@ func withTimeout(ctx context.Context, r Route) (context.Context, context.CancelF
 	return context.WithTimeout(ctx, handlerTimeout)
 }
 
-// writeFailure writes an error. It leaves the refusal of an anonymous request to the outermost filter, which delays
-// refusals after the request has released all limits.
+// writeFailure writes err as an envelope. If a public endpoint returned 40100, for example after a failed login, it
+// only records err and writes the status 401: the outermost filter writes the envelope, and delays it after the request
+// has released all limits.
 func writeFailure(ctx context.Context, w http.ResponseWriter, rule Rule, err error) {
 	refusal, state := envelope.As(err), envelope.StateFrom(ctx)
 	if rule != RulePublic || refusal.Code != dashboardv1alpha1.CodeUnauthenticated || state == nil {
@@ -302,8 +311,8 @@ func (t *Table) account(ctx context.Context, rule Rule) *budget.Account {
 	return t.Memory.Account(holder(ctx), 0)
 }
 
-// BelowRoot returns the part of a URL path below the root of the API, as in registered routes, or false if the path is
-// not below the root.
+// BelowRoot returns path relative to the root of the API, as the paths of routes are. It returns false if path is not
+// below the root.
 func BelowRoot(path string) (string, bool) {
 	return strings.CutPrefix(path, dashboardv1alpha1.RootPath)
 }

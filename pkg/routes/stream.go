@@ -23,8 +23,8 @@ const (
 	nameParameter      = "name"
 )
 
-// admitStream returns an error if a request may not open a stream. It is called before the endpoint reviews the right
-// of the caller.
+// admitStream returns an error if the request may not open a stream: if it is anonymous, is no valid WebSocket upgrade,
+// or has a wrong origin or ticket. It is called before the access review of the endpoint.
 func (t *Table) admitStream(req *http.Request, path map[string]string, r Route) error {
 	u, ok := genericapirequest.UserFrom(req.Context())
 	if !ok || IsAnonymous(u) {
@@ -44,11 +44,11 @@ func (t *Table) admitStream(req *http.Request, path map[string]string, r Route) 
 	return t.Streams.Admit(req, u, target)
 }
 
-// isOfPod returns true if the path of the route names a Pod.
+// isOfPod returns true if the path parameter name of the route is the name of a Pod.
 func (r *Route) isOfPod() bool { return strings.Contains(r.Path+"/", "/pods/{"+nameParameter+"}/") }
 
-// refuseTicket rejects a ticket in the URL of a request that does not open a stream, because only streams mark tickets
-// as used.
+// refuseTicket returns an error with 40100 if the URL of a request that opens no stream contains a ticket. Only the
+// opening of a stream marks a ticket as used, so that other requests could use it repeatedly.
 func refuseTicket(ctx context.Context) error {
 	if streams.CredentialsFrom(ctx).Ticket == "" {
 		return nil
@@ -57,7 +57,8 @@ func refuseTicket(ctx context.Context) error {
 		"a ticket is not accepted, because this request opens no stream: send an access token in a header")
 }
 
-// openStream serves a stream. A WebSocket outlives the request. Server-sent events are the response to the request.
+// openStream opens the stream of a route with a Verb and calls h. With a WebSocket, it returns as soon as the
+// connection is taken over. With server-sent events, it returns at the end of the stream.
 func (t *Table) openStream(
 	ctx context.Context, w http.ResponseWriter, r *http.Request, route Route, h *streams.Handler,
 ) {
@@ -75,14 +76,14 @@ func (t *Table) openStream(
 	}
 }
 
-// IsLongRunning returns true if a request opens a stream or has a response without an end. The path is relative to the
-// root of the API.
+// IsLongRunning returns true if the route with this method and path opens a stream or is endless. path is relative to
+// the root of the API.
 func (t *Table) IsLongRunning(method, path string) bool {
 	return t.contains(method, path, func(pattern) bool { return true })
 }
 
-// OpensStream returns true if a request opens a stream and may therefore have a ticket. The path is relative to the
-// root of the API.
+// OpensStream returns true if the route with this method and path opens a stream, so that its URL may contain a ticket.
+// path is relative to the root of the API.
 func (t *Table) OpensStream(method, path string) bool {
 	return t.contains(method, path, func(p pattern) bool { return p.stream })
 }
@@ -94,10 +95,10 @@ func (t *Table) contains(method, path string, accept func(pattern) bool) bool {
 	})
 }
 
-// pattern is the method and the segments of the path of a route without a time limit.
+// pattern is the method and path of a route that opens a stream or is endless.
 type pattern struct {
 	method string
 	path   []string
-	// stream is true if the route opens a stream.
+	// stream is true if the route has a Verb.
 	stream bool
 }

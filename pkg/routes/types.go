@@ -5,21 +5,21 @@ package routes
 
 import "cmp"
 
-// Type is the type of a query parameter in OpenAPI. The zero value is any string.
+// Type is the OpenAPI type of a query parameter. The zero value is an arbitrary string.
 type Type struct {
-	// Values are the allowed values of a string. Empty means no restriction.
+	// Values contains the allowed values of a string. If it is empty, all strings are allowed.
 	Values []string
 
 	kind string
 }
 
-// Integer returns the type of integers.
+// Integer returns the OpenAPI type integer.
 func Integer() Type { return Type{kind: "integer"} }
 
-// Boolean returns the type of true and false.
+// Boolean returns the OpenAPI type boolean.
 func Boolean() Type { return Type{kind: "boolean"} }
 
-// OneOf returns the type of strings with one of the given values.
+// OneOf returns the type of strings that equal one of the given values.
 func OneOf(values ...string) Type { return Type{Values: values} }
 
 func (t Type) name() string { return cmp.Or(t.kind, "string") }

@@ -2962,7 +2962,7 @@ export interface components {
             name: string;
             /** @description nodes counts the cluster's nodes. */
             nodes?: components["schemas"]["io.kubevision.dashboard.v1alpha1.ClusterNodes"];
-            /** @description resourceVersion is the version of the registration. */
+            /** @description resourceVersion is the resourceVersion of the KubeVisionCluster. */
             resourceVersion?: string;
             /**
              * @description status is healthy, unhealthy or pending.
@@ -3317,7 +3317,7 @@ export interface components {
              * @default
              */
             email: string;
-            /** @description groups are the user's groups: those of KubeVision for a KubeVisionUser, and those of Kubernetes otherwise. */
+            /** @description groups are the KubeVision groups of a KubeVisionUser, or the Kubernetes groups of any other caller. */
             groups: string[];
             /**
              * @description id is the user's name.
@@ -3608,7 +3608,7 @@ export interface components {
         /** @description Drain is the result of a drain. */
         "io.kubevision.dashboard.v1alpha1.Drain": {
             /**
-             * @description completed is true if no Pod is left to evict. Otherwise the call can be repeated to continue.
+             * @description completed is true if no Pod is left to evict. If it is false, the request can be repeated to continue the drain.
              * @default false
              */
             completed: boolean;
@@ -3652,7 +3652,7 @@ export interface components {
             force?: boolean;
             /**
              * Format: int64
-             * @description gracePeriodSeconds is the grace period of the Pods. Defaults to the grace period of each Pod.
+             * @description gracePeriodSeconds is the grace period of the evicted Pods in seconds. Defaults to the grace period of each Pod.
              */
             gracePeriodSeconds?: number;
             /**
@@ -3765,7 +3765,7 @@ export interface components {
              */
             meta: components["schemas"]["io.kubevision.dashboard.v1alpha1.Meta"];
         };
-        /** @description Envelope is a response whose data depend on the result. */
+        /** @description Envelope is a response whose data can have any type. */
         "io.kubevision.dashboard.v1alpha1.Envelope": {
             /** @description code is the result; 0 is success. */
             code: components["schemas"]["io.kubevision.dashboard.v1alpha1.Code"];
@@ -3991,7 +3991,7 @@ export interface components {
         };
         /** @description LoginRequest is the body of POST /auth/login. */
         "io.kubevision.dashboard.v1alpha1.LoginRequest": {
-            /** @description deviceToken is the device token of the last login from this client. With it, the server recognizes the client while it throttles unknown clients. All requests that return a device token also accept it in the header X-KubeVision-Device. */
+            /** @description deviceToken is the device token of the last login from this client. Failed logins of other clients do not delay a login with this token. All requests that return a device token also accept it in the header X-KubeVision-Device. */
             deviceToken?: string;
             /**
              * @description password is the password of the user.
@@ -4022,7 +4022,7 @@ export interface components {
              * @default false
              */
             current: boolean;
-            /** @description expiresAt is the time at which the session ends unless it is refreshed. */
+            /** @description expiresAt is the time at which the session ends if it is not refreshed before. */
             expiresAt: components["schemas"]["io.k8s.apimachinery.pkg.apis.meta.v1.Time"];
             /**
              * @description id is the id of the session.
@@ -4090,7 +4090,7 @@ export interface components {
              * @default
              */
             email: string;
-            /** @description groups are the user's groups: those of KubeVision for a KubeVisionUser, and those of Kubernetes otherwise. */
+            /** @description groups are the KubeVision groups of a KubeVisionUser, or the Kubernetes groups of any other caller. */
             groups: string[];
             /**
              * @description id is the user's name.
@@ -4117,7 +4117,7 @@ export interface components {
              */
             name: string;
             /**
-             * @description resourceVersion is the version of the user.
+             * @description resourceVersion is the resourceVersion of the KubeVisionUser.
              * @default
              */
             resourceVersion: string;
@@ -4183,7 +4183,7 @@ export interface components {
             field?: string;
             /** @description namespaces are the namespaces of partial data. */
             namespaces?: string[];
-            /** @description notModified is true if the data have the entity tag of the header If-None-Match. data is then null. */
+            /** @description notModified is true if the header If-None-Match contains the entity tag of the data. data is then null. */
             notModified?: boolean;
             /** @description partial is true if the caller may read only some namespaces. The data then cover only these namespaces. */
             partial?: boolean;
@@ -4194,7 +4194,7 @@ export interface components {
             requestId: string;
             /**
              * Format: int64
-             * @description retryAfterSeconds is the time to wait before a retry.
+             * @description retryAfterSeconds is the number of seconds to wait before a retry.
              */
             retryAfterSeconds?: number;
             /** @description source is the source of a read: cache or apiserver. */
@@ -4827,7 +4827,7 @@ export interface components {
             /** @description password is an alias of newPassword. */
             password?: string;
         };
-        /** @description Reverified contains the time for which the session needs no fresh code. */
+        /** @description Reverified contains the time for which requests of the session need no one-time code. */
         "io.kubevision.dashboard.v1alpha1.Reverified": {
             /**
              * Format: int64
@@ -4845,7 +4845,7 @@ export interface components {
         "io.kubevision.dashboard.v1alpha1.ReverifiedEnvelope": {
             /** @description code is the result; 0 is success. */
             code: components["schemas"]["io.kubevision.dashboard.v1alpha1.Code"];
-            /** @description data contains the time for which the session needs no fresh code. */
+            /** @description data contains the time for which requests of the session need no one-time code. */
             data: components["schemas"]["io.kubevision.dashboard.v1alpha1.Reverified"] | null;
             /**
              * @description message describes the result.
@@ -4951,7 +4951,7 @@ export interface components {
             /** @description namespaces restricts the role to some namespaces of these clusters. If it is absent, the role applies in the whole cluster. */
             namespaces?: components["schemas"]["io.kubevision.dashboard.v1alpha1.RoleBindingTargets"];
             /**
-             * @description resourceVersion is the version of the role binding.
+             * @description resourceVersion is the resourceVersion of the KubeVisionRoleBinding.
              * @default
              */
             resourceVersion: string;
@@ -5288,7 +5288,7 @@ export interface components {
              * @default false
              */
             current: boolean;
-            /** @description expiresAt is the time at which the session ends unless it is refreshed. */
+            /** @description expiresAt is the time at which the session ends if it is not refreshed before. */
             expiresAt: components["schemas"]["io.k8s.apimachinery.pkg.apis.meta.v1.Time"];
             /**
              * @description id is the id of the session.
@@ -5549,7 +5549,7 @@ export interface components {
              */
             meta: components["schemas"]["io.kubevision.dashboard.v1alpha1.Meta"];
         };
-        /** @description Ticket opens one stream. */
+        /** @description Ticket is a credential in the URL of a stream. It opens one stream. */
         "io.kubevision.dashboard.v1alpha1.Ticket": {
             /**
              * Format: int64
@@ -5580,7 +5580,7 @@ export interface components {
              */
             meta: components["schemas"]["io.kubevision.dashboard.v1alpha1.Meta"];
         };
-        /** @description TicketRequest is the body of POST /ws/ticket. Each field restricts the ticket to streams with that value. */
+        /** @description TicketRequest is the body of POST /ws/ticket. Each field that is set restricts the ticket to streams with the same value. */
         "io.kubevision.dashboard.v1alpha1.TicketRequest": {
             /** @description cluster is the name of a cluster. */
             cluster?: string;
@@ -5675,7 +5675,7 @@ export interface components {
              * @default false
              */
             requires2fa: boolean;
-            /** @description reverify is true if the request requires a fresh code or the password. */
+            /** @description reverify is true if the request must be repeated with a one-time code or with the password. */
             reverify?: boolean;
             /** @description sessionToken is sent with the code, within five minutes. If setupRequired is true, it can be exchanged, together with any code, for a session that is restricted to the set-up. */
             sessionToken?: string;
@@ -5694,7 +5694,7 @@ export interface components {
             labels?: {
                 [key: string]: string;
             };
-            /** @description resourceVersion is the expected version of the registration. If it is set and differs, the request fails. */
+            /** @description resourceVersion is the expected resourceVersion of the KubeVisionCluster. If it is set and differs, the request fails. */
             resourceVersion?: string;
         };
         /** @description UpdateRoleBindingRequest is the body of PUT /role-bindings/{binding}. It replaces the whole spec. */
@@ -5706,7 +5706,7 @@ export interface components {
             clusters: components["schemas"]["io.kubevision.dashboard.v1alpha1.RoleBindingTargets"];
             /** @description namespaces restricts the role to some namespaces of these clusters. If it is absent, the role applies in the whole cluster. */
             namespaces?: components["schemas"]["io.kubevision.dashboard.v1alpha1.RoleBindingTargets"];
-            /** @description resourceVersion is the expected version of the role binding. If it is set and differs, the request fails. */
+            /** @description resourceVersion is the expected resourceVersion of the KubeVisionRoleBinding. If it is set and differs, the request fails. */
             resourceVersion?: string;
             /**
              * @description roleRef is the role.
@@ -5728,7 +5728,7 @@ export interface components {
             isActive?: boolean;
             /** @description mustChangePassword requires the user to choose another password at the next login. */
             mustChangePassword?: boolean;
-            /** @description resourceVersion is the expected version of the user. If it is set and differs, the request fails. */
+            /** @description resourceVersion is the expected resourceVersion of the KubeVisionUser. If it is set and differs, the request fails. */
             resourceVersion?: string;
             /** @description role replaces the role that this API has granted to the user on every cluster. Other role bindings are not changed. */
             role?: string;
@@ -5747,7 +5747,7 @@ export interface components {
              * @default
              */
             email: string;
-            /** @description groups are the user's groups: those of KubeVision for a KubeVisionUser, and those of Kubernetes otherwise. */
+            /** @description groups are the KubeVision groups of a KubeVisionUser, or the Kubernetes groups of any other caller. */
             groups: string[];
             /**
              * @description id is the user's name.

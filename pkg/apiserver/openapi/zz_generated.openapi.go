@@ -1451,7 +1451,7 @@ func schema_pkg_apis_dashboard_v1alpha1_Cluster(ref common.ReferenceCallback) co
 					},
 					"resourceVersion": {
 						SchemaProps: spec.SchemaProps{
-							Description: "resourceVersion is the version of the registration.",
+							Description: "resourceVersion is the resourceVersion of the KubeVisionCluster.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
@@ -1739,7 +1739,7 @@ func schema_pkg_apis_dashboard_v1alpha1_ClusterOperatorView(ref common.Reference
 					},
 					"resourceVersion": {
 						SchemaProps: spec.SchemaProps{
-							Description: "resourceVersion is the version of the registration.",
+							Description: "resourceVersion is the resourceVersion of the KubeVisionCluster.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
@@ -2487,7 +2487,7 @@ func schema_pkg_apis_dashboard_v1alpha1_CurrentUser(ref common.ReferenceCallback
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "groups are the user's groups: those of KubeVision for a KubeVisionUser, and those of Kubernetes otherwise.",
+							Description: "groups are the KubeVision groups of a KubeVisionUser, or the Kubernetes groups of any other caller.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -3200,7 +3200,7 @@ func schema_pkg_apis_dashboard_v1alpha1_Drain(ref common.ReferenceCallback) comm
 					},
 					"completed": {
 						SchemaProps: spec.SchemaProps{
-							Description: "completed is true if no Pod is left to evict. Otherwise the call can be repeated to continue.",
+							Description: "completed is true if no Pod is left to evict. If it is false, the request can be repeated to continue the drain.",
 							Default:     false,
 							Type:        []string{"boolean"},
 							Format:      "",
@@ -3295,7 +3295,7 @@ func schema_pkg_apis_dashboard_v1alpha1_DrainRequest(ref common.ReferenceCallbac
 				Properties: map[string]spec.Schema{
 					"gracePeriodSeconds": {
 						SchemaProps: spec.SchemaProps{
-							Description: "gracePeriodSeconds is the grace period of the Pods. Defaults to the grace period of each Pod.",
+							Description: "gracePeriodSeconds is the grace period of the evicted Pods in seconds. Defaults to the grace period of each Pod.",
 							Type:        []string{"integer"},
 							Format:      "int64",
 						},
@@ -3635,7 +3635,7 @@ func schema_pkg_apis_dashboard_v1alpha1_Envelope(ref common.ReferenceCallback) c
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "Envelope is a response whose data depend on the result.",
+				Description: "Envelope is a response whose data can have any type.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"code": {
@@ -4294,7 +4294,7 @@ func schema_pkg_apis_dashboard_v1alpha1_LoginRequest(ref common.ReferenceCallbac
 					},
 					"deviceToken": {
 						SchemaProps: spec.SchemaProps{
-							Description: "deviceToken is the device token of the last login from this client. With it, the server recognizes the client while it throttles unknown clients. All requests that return a device token also accept it in the header X-KubeVision-Device.",
+							Description: "deviceToken is the device token of the last login from this client. Failed logins of other clients do not delay a login with this token. All requests that return a device token also accept it in the header X-KubeVision-Device.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
@@ -4329,7 +4329,7 @@ func schema_pkg_apis_dashboard_v1alpha1_ManagedSession(ref common.ReferenceCallb
 					},
 					"expiresAt": {
 						SchemaProps: spec.SchemaProps{
-							Description: "expiresAt is the time at which the session ends unless it is refreshed.",
+							Description: "expiresAt is the time at which the session ends if it is not refreshed before.",
 							Ref:         ref(v1.Time{}.OpenAPIModelName()),
 						},
 					},
@@ -4549,7 +4549,7 @@ func schema_pkg_apis_dashboard_v1alpha1_ManagedUser(ref common.ReferenceCallback
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "groups are the user's groups: those of KubeVision for a KubeVisionUser, and those of Kubernetes otherwise.",
+							Description: "groups are the KubeVision groups of a KubeVisionUser, or the Kubernetes groups of any other caller.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -4629,7 +4629,7 @@ func schema_pkg_apis_dashboard_v1alpha1_ManagedUser(ref common.ReferenceCallback
 					},
 					"resourceVersion": {
 						SchemaProps: spec.SchemaProps{
-							Description: "resourceVersion is the version of the user.",
+							Description: "resourceVersion is the resourceVersion of the KubeVisionUser.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -4741,7 +4741,7 @@ func schema_pkg_apis_dashboard_v1alpha1_Meta(ref common.ReferenceCallback) commo
 					},
 					"notModified": {
 						SchemaProps: spec.SchemaProps{
-							Description: "notModified is true if the data have the entity tag of the header If-None-Match. data is then null.",
+							Description: "notModified is true if the header If-None-Match contains the entity tag of the data. data is then null.",
 							Type:        []string{"boolean"},
 							Format:      "",
 						},
@@ -4832,7 +4832,7 @@ func schema_pkg_apis_dashboard_v1alpha1_Meta(ref common.ReferenceCallback) commo
 					},
 					"retryAfterSeconds": {
 						SchemaProps: spec.SchemaProps{
-							Description: "retryAfterSeconds is the time to wait before a retry.",
+							Description: "retryAfterSeconds is the number of seconds to wait before a retry.",
 							Type:        []string{"integer"},
 							Format:      "int64",
 						},
@@ -6327,7 +6327,7 @@ func schema_pkg_apis_dashboard_v1alpha1_Reverified(ref common.ReferenceCallback)
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "Reverified contains the time for which the session needs no fresh code.",
+				Description: "Reverified contains the time for which requests of the session need no one-time code.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"reverified": {
@@ -6378,7 +6378,7 @@ func schema_pkg_apis_dashboard_v1alpha1_ReverifiedEnvelope(ref common.ReferenceC
 					},
 					"data": {
 						SchemaProps: spec.SchemaProps{
-							Description: "data contains the time for which the session needs no fresh code.",
+							Description: "data contains the time for which requests of the session need no one-time code.",
 							Ref:         ref(v1alpha1.Reverified{}.OpenAPIModelName()),
 						},
 					},
@@ -6671,7 +6671,7 @@ func schema_pkg_apis_dashboard_v1alpha1_RoleBinding(ref common.ReferenceCallback
 					},
 					"resourceVersion": {
 						SchemaProps: spec.SchemaProps{
-							Description: "resourceVersion is the version of the role binding.",
+							Description: "resourceVersion is the resourceVersion of the KubeVisionRoleBinding.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -7633,7 +7633,7 @@ func schema_pkg_apis_dashboard_v1alpha1_Session(ref common.ReferenceCallback) co
 					},
 					"expiresAt": {
 						SchemaProps: spec.SchemaProps{
-							Description: "expiresAt is the time at which the session ends unless it is refreshed.",
+							Description: "expiresAt is the time at which the session ends if it is not refreshed before.",
 							Ref:         ref(v1.Time{}.OpenAPIModelName()),
 						},
 					},
@@ -8369,7 +8369,7 @@ func schema_pkg_apis_dashboard_v1alpha1_Ticket(ref common.ReferenceCallback) com
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "Ticket opens one stream.",
+				Description: "Ticket is a credential in the URL of a stream. It opens one stream.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"ticket": {
@@ -8444,7 +8444,7 @@ func schema_pkg_apis_dashboard_v1alpha1_TicketRequest(ref common.ReferenceCallba
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "TicketRequest is the body of POST /ws/ticket. Each field restricts the ticket to streams with that value.",
+				Description: "TicketRequest is the body of POST /ws/ticket. Each field that is set restricts the ticket to streams with the same value.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"cluster": {
@@ -8745,7 +8745,7 @@ func schema_pkg_apis_dashboard_v1alpha1_TwoFactorChallenge(ref common.ReferenceC
 					},
 					"reverify": {
 						SchemaProps: spec.SchemaProps{
-							Description: "reverify is true if the request requires a fresh code or the password.",
+							Description: "reverify is true if the request must be repeated with a one-time code or with the password.",
 							Type:        []string{"boolean"},
 							Format:      "",
 						},
@@ -8795,7 +8795,7 @@ func schema_pkg_apis_dashboard_v1alpha1_UpdateClusterRequest(ref common.Referenc
 					},
 					"resourceVersion": {
 						SchemaProps: spec.SchemaProps{
-							Description: "resourceVersion is the expected version of the registration. If it is set and differs, the request fails.",
+							Description: "resourceVersion is the expected resourceVersion of the KubeVisionCluster. If it is set and differs, the request fails.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
@@ -8853,7 +8853,7 @@ func schema_pkg_apis_dashboard_v1alpha1_UpdateRoleBindingRequest(ref common.Refe
 					},
 					"resourceVersion": {
 						SchemaProps: spec.SchemaProps{
-							Description: "resourceVersion is the expected version of the role binding. If it is set and differs, the request fails.",
+							Description: "resourceVersion is the expected resourceVersion of the KubeVisionRoleBinding. If it is set and differs, the request fails.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
@@ -8937,7 +8937,7 @@ func schema_pkg_apis_dashboard_v1alpha1_UpdateUserRequest(ref common.ReferenceCa
 					},
 					"resourceVersion": {
 						SchemaProps: spec.SchemaProps{
-							Description: "resourceVersion is the expected version of the user. If it is set and differs, the request fails.",
+							Description: "resourceVersion is the expected resourceVersion of the KubeVisionUser. If it is set and differs, the request fails.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
@@ -9002,7 +9002,7 @@ func schema_pkg_apis_dashboard_v1alpha1_User(ref common.ReferenceCallback) commo
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "groups are the user's groups: those of KubeVision for a KubeVisionUser, and those of Kubernetes otherwise.",
+							Description: "groups are the KubeVision groups of a KubeVisionUser, or the Kubernetes groups of any other caller.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{

@@ -16,20 +16,21 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/routes"
 )
 
-// maxItems bounds the items of a batch.
+// maxItems bounds the number of items in a batch.
 const maxItems = 100
 
-// item is one item of a batch: its target, or the reason for which the target was not found.
+// item is one item of a batch. If err is not nil, the target was not found.
 type item struct {
 	target objectref.Target
 	err    error
 }
 
-// itemReference holds the parts of an item that identify its target, and the verb of the action.
+// itemReference contains the fields of a batch item that identify the target, and the verb that its resource must
+// support.
 type itemReference struct {
-	// kindField is the name of the field that contains kind.
+	// kindField is the name of the request field that contains kind, for errors.
 	kindField, kind, namespace, name, verb string
-	// check returns an error if the target does not support the action.
+	// check returns an error if the batch action does not support the target.
 	check func(objectref.Target) error
 }
 
@@ -85,7 +86,9 @@ func batchRestart(r *routes.Request, caller *clusters.Client) (routes.Result, er
 	return results(out, warnings), err
 }
 
-// requireFreshCode requires a fresh code before the first change if one of the items requires one.
+// requireFreshCode returns an error if a change of one of items requires a one-time code of the caller's second factor
+// and the request contains no valid code. It is called before the first change. method returns the HTTP method of the
+// change of a target.
 func requireFreshCode(
 	ctx context.Context, caller *clusters.Client, items []item, method func(objectref.Target) string,
 ) error {
@@ -108,7 +111,8 @@ func results[T any](out []T, warnings [][]string) routes.Result {
 	return routes.Result{Data: out, Meta: meta}
 }
 
-// do performs the action on the target of an item. An error affects only this item.
+// do calls action with the target of the item. It converts an error to an outcome, so that the other items are not
+// affected.
 func (i *item) do(ctx context.Context, action func(objectref.Target) error) dashboardv1alpha1.BatchOutcome {
 	err := i.err
 	if err == nil {
@@ -121,7 +125,8 @@ func (i *item) do(ctx context.Context, action func(objectref.Target) error) dash
 	return dashboardv1alpha1.BatchOutcome{Code: known.Code, Error: known.Message}
 }
 
-// readBatch reads the items of a batch. A malformed item fails the whole batch before any change.
+// readBatch decodes the items of a batch and finds their targets. name converts an item. readBatch returns an error if
+// one item is malformed, so that no item is changed.
 func readBatch[T any](r *routes.Request, caller *clusters.Client, name func(T) itemReference) ([]T, []item, error) {
 	var named []T
 	if err := r.ReadJSON(&named); err != nil {
@@ -145,8 +150,9 @@ func readBatch[T any](r *routes.Request, caller *clusters.Client, name func(T) i
 	return named, items, nil
 }
 
-// find looks up the target of an item. It returns an error if the item is malformed or the lookup fails; a missing
-// target becomes the outcome of the item. prefix precedes the names of the item's fields in errors.
+// find returns the item with its target. If the target does not exist, it returns an item with an error, which becomes
+// the outcome of the item. It returns an error if the item is malformed or the lookup has failed. prefix precedes the
+// names of fields in errors.
 func (n itemReference) find(ctx context.Context, caller *clusters.Client, prefix string) (item, error) {
 	for _, field := range []struct{ name, value string }{{n.kindField, n.kind}, {"name", n.name}} {
 		if field.value == "" {

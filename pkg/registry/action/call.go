@@ -19,10 +19,10 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/registry/objectref"
 )
 
-// maxCalls bounds the concurrent calls of one request.
+// maxCalls bounds the number of concurrent calls of one request to the cluster.
 const maxCalls = 8
 
-// read decodes the target into an object.
+// read gets the target from the cluster and decodes it into the value to which into points.
 func read(ctx context.Context, caller *clusters.Client, t objectref.Target, query url.Values, into any) error {
 	body, err := caller.Get(ctx, t.Resource, t.Namespace, t.Name, query)
 	if err := authorization.CallError(ctx, caller, t.Attributes("get"), err); err != nil {
@@ -31,7 +31,8 @@ func read(ctx context.Context, caller *clusters.Client, t objectref.Target, quer
 	return objects.Read(body, budget.AccountFrom(ctx), into)
 }
 
-// list returns the objects of a list. It charges them to the memory budget of the request.
+// list requests a list from the cluster and decodes the objects to T. It charges the objects to the memory account of
+// the request.
 func list[T any](
 	ctx context.Context, caller *clusters.Client, t objectref.Target, query url.Values, omit objects.Omit,
 ) ([]T, error) {
@@ -48,16 +49,16 @@ func list[T any](
 	return out, err
 }
 
-// change describes a patch.
+// change is a patch of an object or subresource.
 type change struct {
-	// subresource is empty for the object itself.
+	// subresource is the name of the patched subresource. It is empty for the object itself.
 	subresource string
 	kind        types.PatchType
 	body        any
 	query       url.Values
 }
 
-// patch applies a change to the target.
+// patch sends c to the cluster as a PATCH of t.
 func patch(ctx context.Context, caller *clusters.Client, t objectref.Target, c change) (clusters.Response, error) {
 	encoded, err := json.Marshal(c.body)
 	if err != nil {
@@ -71,7 +72,7 @@ func patch(ctx context.Context, caller *clusters.Client, t objectref.Target, c c
 	return answer, authorization.CallError(ctx, caller, attributes, err)
 }
 
-// remove deletes the target. Its dependents are deleted in the background.
+// remove deletes t. Objects with owner references to t are deleted in the background.
 func remove(ctx context.Context, caller *clusters.Client, t objectref.Target) (clusters.Response, error) {
 	call := t.Call(http.MethodDelete)
 	// As in kubectl, the dependents are deleted in the background, because the default of some kinds orphans them.
@@ -80,5 +81,5 @@ func remove(ctx context.Context, caller *clusters.Client, t objectref.Target) (c
 	return answer, authorization.CallError(ctx, caller, t.Attributes("delete"), err)
 }
 
-// object is a JSON object.
+// object is a JSON object in a patch.
 type object = map[string]any

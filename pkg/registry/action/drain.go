@@ -20,23 +20,23 @@ import (
 )
 
 const (
-	// defaultDrainTime is the default time for which evictions are retried, in seconds. maxDrainTime is below the
-	// timeout of a request.
+	// defaultDrainTime is the default time, in seconds, for which evictions are retried. maxDrainTime is the longest
+	// such time. It is shorter than the timeout of a request.
 	defaultDrainTime = 30
 	maxDrainTime     = 45
 )
 
-// draining is a drain in progress.
+// draining is the state of one drain.
 type draining struct {
 	caller  *clusters.Client
 	pods    objectref.Target
 	options dashboardv1alpha1.DrainRequest
 	// until is the time after which evictions are not retried.
 	until time.Time
-	// found contains the Pods of the node. results contains their outcomes in the same order.
+	// found contains the Pods on the node. results contains the outcome of each, with the same indexes.
 	found   []corev1.Pod
 	results []dashboardv1alpha1.DrainedPod
-	// unread contains the outcomes of Pods that are too large to be read. They remain on the node.
+	// unread contains the outcomes of Pods that are too large to be decoded. They are not evicted.
 	unread []dashboardv1alpha1.DrainedPod
 }
 
@@ -77,7 +77,8 @@ func drain(r *routes.Request, caller *clusters.Client) (routes.Result, error) {
 		Meta: dashboardv1alpha1.Meta{Warnings: answer.Warnings}}, d.nothingEvictedError(waiting, data)
 }
 
-// drainOptions reads the optional body.
+// drainOptions returns the options in the body, which is optional, with defaults. It returns an error for invalid
+// options.
 func drainOptions(r *routes.Request) (dashboardv1alpha1.DrainRequest, error) {
 	var options dashboardv1alpha1.DrainRequest
 	if r.ContentLength != 0 {
@@ -126,8 +127,8 @@ func (d *draining) data(node string, completed bool) dashboardv1alpha1.Drain {
 		Pods: slices.Concat(d.results, d.unread)}
 }
 
-// nothingEvictedError returns an error if no Pod could be evicted and all evictions failed for the same reason, such
-// as a missing permission.
+// nothingEvictedError returns an error if all evictions have failed with the same code, for example because the caller
+// may not evict Pods. waiting contains the indexes of the Pods to evict.
 func (d *draining) nothingEvictedError(waiting []int, data dashboardv1alpha1.Drain) error {
 	if len(waiting) == 0 {
 		return nil

@@ -16,11 +16,11 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/envelope"
 )
 
-// maxNamed bounds the Pods that a message names.
+// maxNamed bounds the number of Pods that an error message names.
 const maxNamed = 5
 
-// plan returns the indexes of the Pods to evict. It returns an error, and nothing is evicted, if an eviction would lose
-// data and the caller has not confirmed the loss.
+// plan returns the indexes of the Pods to evict. It returns an error if evictions would lose data or Pods, and the
+// options of the request do not allow this.
 func (d *draining) plan(node string) ([]int, error) {
 	waiting := []int{}
 	var withData, unmanaged []int
@@ -62,7 +62,7 @@ func skipReason(pod *corev1.Pod) string {
 	return ""
 }
 
-// isFinished returns true if the Pod has terminated, so that an eviction loses nothing.
+// isFinished returns true if all containers of the Pod have terminated, so that its eviction loses nothing.
 func isFinished(pod *corev1.Pod) bool {
 	return pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed
 }
@@ -105,7 +105,7 @@ func (d *draining) refusedError(node string, withData, unmanaged []int) error {
 	return e
 }
 
-// podNames formats the names of Pods for a message.
+// podNames returns the names of Pods for an error message. pods contains indexes in d.found.
 func (d *draining) podNames(pods []int) string {
 	out := make([]string, 0, maxNamed)
 	for _, i := range pods[:min(len(pods), maxNamed)] {

@@ -24,14 +24,16 @@ import (
 )
 
 const (
-	// evictionPause is the time between two attempts.
+	// evictionPause is the time between two attempts to evict a Pod.
 	evictionPause = 2 * time.Second
-	// reserve is the part of a request's time that is kept for evictions in progress.
+	// reserve is the time before the end of a request in which no eviction begins, so that evictions in progress can
+	// end.
 	reserve = 5 * time.Second
 )
 
-// evictAll evicts the Pods, and retries blocked evictions until the deadline. It returns the number of remaining Pods.
-// Every Pod gets a first attempt before any Pod gets a second one, so that blocked Pods do not delay the others.
+// evictAll evicts the Pods with the indexes in waiting. It retries evictions that a PodDisruptionBudget blocks until
+// d.until. It returns the number of Pods that were not evicted. All Pods get a first attempt before any gets a second
+// one, so that blocked Pods do not delay others.
 func (d *draining) evictAll(ctx context.Context, waiting []int) (left int, err error) {
 	blocked := waiting
 	for len(blocked) > 0 {
@@ -60,7 +62,7 @@ func (d *draining) withStatus(pods []int, status string) []int {
 	return out
 }
 
-// pause waits for the next attempt. It returns false if there is no time for another attempt.
+// pause waits until the next attempt. It returns false if there is no time for another attempt.
 func (d *draining) pause(ctx context.Context) bool {
 	left := time.Until(d.until)
 	if left <= 0 {
@@ -74,7 +76,7 @@ func (d *draining) pause(ctx context.Context) bool {
 	}
 }
 
-// evict attempts to evict a Pod, and records the outcome.
+// evict attempts to evict the Pod with the index i, and records the outcome.
 func (d *draining) evict(ctx context.Context, i int) {
 	pod, result := &d.found[i], &d.results[i]
 	if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) < reserve {
@@ -124,7 +126,8 @@ func (d *draining) callEviction(ctx context.Context, pod *corev1.Pod) error {
 	return err
 }
 
-// blockedBy returns a description of the PodDisruptionBudget that blocks an eviction.
+// blockedBy returns the reason for which an eviction is blocked: the PodDisruptionBudget in err, or an overloaded
+// cluster.
 func blockedBy(err error) string {
 	if cause, ok := apierrors.StatusCause(err, policyv1.DisruptionBudgetCause); ok {
 		return "a PodDisruptionBudget does not allow the eviction now: " + cause.Message
@@ -132,7 +135,7 @@ func blockedBy(err error) string {
 	return "the cluster is overloaded"
 }
 
-// failure returns the outcome of an eviction that must not be retried.
+// failure returns the error of an eviction that is not retried, with its code.
 func (d *draining) failure(ctx context.Context, pod *corev1.Pod, err error) *envelope.Error {
 	if apierrors.IsInternalError(err) && strings.Contains(err.Error(), "PodDisruptionBudget") {
 		return envelope.New(dashboardv1alpha1.CodeConflict,

@@ -51,7 +51,7 @@ func setUnschedulable(
 		body: object{"spec": object{"unschedulable": value}}, query: query})
 }
 
-// dryRunQuery returns the query of a dry run.
+// dryRunQuery returns the query parameters of a dry run, or nil if dryRun is false.
 func dryRunQuery(dryRun bool) url.Values {
 	if !dryRun {
 		return nil

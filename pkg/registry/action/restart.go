@@ -24,7 +24,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/routes"
 )
 
-// restartedAt is the annotation of kubectl rollout restart: a changed Pod template triggers a rollout.
+// restartedAt is the annotation that kubectl rollout restart sets in the Pod template. Its change triggers a rollout.
 const restartedAt = "kubectl.kubernetes.io/restartedAt"
 
 func isDeployment(t objectref.Target) bool {
@@ -35,7 +35,7 @@ func isPod(t objectref.Target) bool {
 	return t.Resource.GroupResource() == corev1.Resource("pods")
 }
 
-// hasTemplate returns true if the target is a workload that rolls out changes of its Pod template.
+// hasTemplate returns true if t is a Deployment, StatefulSet or DaemonSet.
 func hasTemplate(t objectref.Target) bool {
 	switch t.Resource.GroupVersionResource.Resource {
 	case "deployments", "statefulsets", "daemonsets":
@@ -57,7 +57,7 @@ func restart(r *routes.Request, caller *clusters.Client) (routes.Result, error) 
 	return routes.Result{Meta: dashboardv1alpha1.Meta{Warnings: warnings}}, err
 }
 
-// checkRestart returns an error if the target cannot be restarted.
+// checkRestart returns an error if t is neither a Pod nor a workload that hasTemplate accepts.
 func checkRestart(t objectref.Target) error {
 	if isPod(t) || hasTemplate(t) {
 		return nil
@@ -66,7 +66,7 @@ func checkRestart(t objectref.Target) error {
 		"%s cannot be restarted: only deployments, statefulsets, daemonsets and pods can", plural(t))
 }
 
-// restartMethod returns the HTTP method with which restartTarget changes the target.
+// restartMethod returns the HTTP method with which restartTarget changes t: DELETE for a Pod, and PATCH for a workload.
 func restartMethod(t objectref.Target) string {
 	if isPod(t) {
 		return http.MethodDelete
@@ -74,7 +74,7 @@ func restartMethod(t objectref.Target) string {
 	return http.MethodPatch
 }
 
-// restartTarget restarts a target that has passed checkRestart. It returns the warnings of the API server.
+// restartTarget restarts t, for which checkRestart has returned nil. It returns the warnings of the API server.
 func restartTarget(ctx context.Context, caller *clusters.Client, t objectref.Target) ([]string, error) {
 	if isPod(t) {
 		return restartPod(ctx, caller, t)
@@ -113,7 +113,7 @@ func restartTarget(ctx context.Context, caller *clusters.Client, t objectref.Tar
 	return warnings, nil
 }
 
-// restartPod deletes a Pod, so that its controller replaces it.
+// restartPod deletes the Pod t, so that its controller replaces it. It adds a warning if the Pod has no controller.
 func restartPod(ctx context.Context, caller *clusters.Client, t objectref.Target) ([]string, error) {
 	answer, err := remove(ctx, caller, t)
 	if err != nil {
@@ -130,7 +130,7 @@ func restartPod(ctx context.Context, caller *clusters.Client, t objectref.Target
 	return warnings, nil
 }
 
-// pausedError returns the error for a workload that does not roll out changes because it is paused.
+// pausedError returns the error for a Deployment that cannot be rolled out because it is paused.
 func pausedError(t objectref.Target) error {
 	return envelope.New(dashboardv1alpha1.CodeConflict,
 		"deployment %q is paused: resume it first (set spec.paused to false)", t.Name)

@@ -25,8 +25,8 @@ const (
 	changeCauseAnnotation = "kubernetes.io/change-cause"
 )
 
-// workload holds the fields of a workload with revisions. Pod templates are not decoded, so that fields of newer
-// Kubernetes versions are not lost.
+// workload contains fields of a Deployment, StatefulSet or DaemonSet. The Pod template is not decoded to a Go type,
+// which would lose fields of newer Kubernetes versions.
 type workload struct {
 	Metadata metav1.ObjectMeta `json:"metadata"`
 	Spec     struct {
@@ -36,22 +36,22 @@ type workload struct {
 	} `json:"spec"`
 }
 
-// revision is a recorded state of a workload's Pod template.
+// revision is a former or the current Pod template of a workload.
 type revision struct {
 	number   int64
 	metadata metav1.ObjectMeta
 	template object
 }
 
-// record is an object that holds a revision: a ReplicaSet of a Deployment, or a ControllerRevision of another
-// workload.
+// record is an object that stores a revision: a ReplicaSet of a Deployment, or a ControllerRevision of a StatefulSet or
+// DaemonSet.
 type record struct {
 	Metadata metav1.ObjectMeta `json:"metadata"`
-	// Spec is set for a ReplicaSet.
+	// Spec is set only for a ReplicaSet.
 	Spec struct {
 		Template object `json:"template"`
 	} `json:"spec"`
-	// Revision and Data are set for a ControllerRevision.
+	// Revision and Data are set only for a ControllerRevision.
 	Revision int64 `json:"revision"`
 	Data     struct {
 		Spec struct {
@@ -60,7 +60,7 @@ type record struct {
 	} `json:"data"`
 }
 
-// readRevisions reads a workload and its revisions, from the oldest to the current one.
+// readRevisions reads the workload to which r refers, and its revisions from the oldest to the current one.
 func readRevisions(r *routes.Request, caller *clusters.Client) (objectref.Target, *workload, []revision, error) {
 	t, err := objectref.ReadObject(r, caller, "get")
 	if err != nil {
@@ -104,8 +104,8 @@ func readRecords(ctx context.Context, caller *clusters.Client, t objectref.Targe
 	return list[record](ctx, caller, records, url.Values{"labelSelector": {selector}}, nil)
 }
 
-// revision returns the revision in a record. It returns false for a ReplicaSet that the controller has not numbered
-// yet.
+// revision returns the revision in a record. ofDeployment is true for a ReplicaSet. It returns false if the ReplicaSet
+// has no revision number yet, or if the ControllerRevision has no Pod template.
 func (r *record) revision(ofDeployment bool) (revision, bool) {
 	if !ofDeployment {
 		delete(r.Data.Spec.Template, "$patch") // The record is a patch and contains the directive of the patch.

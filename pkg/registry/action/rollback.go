@@ -20,7 +20,7 @@ import (
 
 const (
 	fieldRevision = "revision"
-	// maxTries bounds the attempts of a rollback that conflicts with changes of the status.
+	// maxTries bounds the number of attempts of a rollback after conflicts with changes of the status.
 	maxTries = 5
 )
 
@@ -56,8 +56,9 @@ func rollback(r *routes.Request, caller *clusters.Client) (routes.Result, error)
 	}, err
 }
 
-// rollbackTo patches the workload. It retries after a conflict if only the status has changed, which happens often
-// during a rollout.
+// rollbackTo replaces the Pod template of w by that of chosen. It retries after a conflict if only the status of the
+// workload has changed, which happens often during a rollout. If withAnnotations is true, it also restores the
+// annotations.
 func rollbackTo(
 	ctx context.Context, caller *clusters.Client, t objectref.Target, w *workload, chosen *revision,
 	withAnnotations bool,
@@ -80,7 +81,8 @@ func rollbackTo(
 	return answer, err
 }
 
-// findRevision returns the revision with a number. For 0, it returns the revision before the current one.
+// findRevision returns the revision with the given number. For 0, it returns the revision before the current one. It
+// returns an error if there is none.
 func findRevision(t objectref.Target, revisions []revision, number int64) (*revision, error) {
 	if number == 0 {
 		if len(revisions) < 2 {
@@ -102,8 +104,8 @@ type step struct {
 	Value any    `json:"value"`
 }
 
-// patchSteps returns the patch that replaces the Pod template, if the workload has not changed since it was read. A
-// merge patch would keep fields that the revision does not have.
+// patchSteps returns the JSON patch that replaces the Pod template of w by that of chosen. The patch fails if the
+// workload has changed since it was read. A merge patch would keep fields that the template of chosen does not have.
 func patchSteps(w *workload, chosen *revision, withAnnotations bool) []step {
 	out := []step{
 		{Op: "replace", Path: "/metadata/resourceVersion", Value: w.Metadata.ResourceVersion},
@@ -115,8 +117,8 @@ func patchSteps(w *workload, chosen *revision, withAnnotations bool) []step {
 	return out
 }
 
-// annotations returns the annotations of the revision, such as its change cause, as kubectl restores them. It preserves
-// the annotations in which the Deployment controller stores its state.
+// annotations returns the annotations of the workload after a rollback. Like kubectl, it takes those of chosen, such as
+// the change cause, and keeps those in which the Deployment controller and kubectl apply store state.
 func annotations(w *workload, chosen *revision) map[string]string {
 	bookkeeping := []string{
 		corev1.LastAppliedConfigAnnotation, revisionAnnotation, "deployment.kubernetes.io/revision-history",

@@ -1,9 +1,9 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package action serves operations on the objects of a cluster beyond reading and writing them: scaling, restarts,
-// rollbacks, evictions, cordons and drains. Each operation sends requests as the caller with the corresponding verbs of
-// Kubernetes, so RBAC authorizes all of them.
+// Package action serves operations on the objects of a cluster other than reads and writes: scaling, restarts,
+// rollbacks, cordons, drains and batches. Each operation sends requests to the cluster as the caller, so that RBAC
+// authorizes it.
 package action
 
 import (
@@ -55,7 +55,8 @@ func (p *Provider) workloadRoutes() []routes.Route {
 	)
 }
 
-// onObject returns the routes of an action, one for each form of an object's path.
+// onObject returns routes for an action on an object, one for each form of the object's path. action is the last
+// segment of the path.
 func onObject(action string, r routes.Route) []routes.Route {
 	const inNamespace = cluster + "/namespaces/{namespace}"
 	forms := []struct{ operation, path string }{
@@ -112,7 +113,7 @@ func (p *Provider) batchRoutes() []routes.Route {
 	}
 }
 
-// parameters returns the descriptions of the parameters in a path.
+// parameters returns the documentation of the path parameters in path.
 func parameters(path string) map[string]string {
 	out := map[string]string{}
 	for name, doc := range objectref.Docs() {

@@ -1,7 +1,7 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package apiresources serves the kinds of objects of a cluster.
+// Package apiresources serves the API resources and custom resources that a cluster serves.
 package apiresources
 
 import (
@@ -21,7 +21,7 @@ const definitions = "customresourcedefinitions.apiextensions.k8s.io"
 
 // Provider provides the endpoints of this package.
 type Provider struct {
-	// Access connects callers to clusters, and filters lists by the namespaces that they may read.
+	// Access connects callers to clusters, and restricts lists to the namespaces that the caller may read.
 	Access *scopedlist.Access
 }
 
@@ -69,13 +69,14 @@ func describe(r *clusters.Resource) dashboardv1alpha1.APIResource {
 	}
 }
 
-// customResources returns the kinds that CustomResourceDefinitions define. It reads only their names, because their
-// schemas are large, and takes all other data from discovery.
+// customResources lists the resources that CustomResourceDefinitions define. It requests only the metadata of the
+// CustomResourceDefinitions, because their schemas are large, and takes all other data from discovery.
 func customResources(r *routes.Request, caller *scopedlist.Client) (routes.Result, error) {
 	return list(r, caller, func() error { return nil })
 }
 
-// refresh reads the list of resources again. It requires the right to list CustomResourceDefinitions.
+// refresh is like customResources, but renews the discovery of the cluster first. It returns an error if the caller may
+// not list CustomResourceDefinitions.
 func refresh(r *routes.Request, caller *scopedlist.Client) (routes.Result, error) {
 	return list(r, caller, func() error { return caller.RefreshResources(r.Context()) })
 }

@@ -1,7 +1,7 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package auth serves logins, and changes of passwords and second factors.
+// Package auth serves logins, and changes of the caller's password and second factor.
 package auth
 
 import (
@@ -19,20 +19,20 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/routes"
 )
 
-// localProvider is the only supported identity provider: the KubeVisionUsers.
+// localProvider is the name of the only supported identity provider, which is KubeVision itself.
 const localProvider = "local"
 
 // Provider provides the endpoints of this package.
 type Provider struct {
-	// Logins authenticates users. Passwords changes their passwords, and Sessions renews their sessions.
+	// Logins authenticates users. Passwords changes the passwords of users, and Sessions refreshes sessions.
 	Logins    *authentication.Logins
 	Passwords *authentication.Passwords
 	Sessions  *authentication.SessionManager
-	// SecondFactors sets up second factors, and verifies their codes.
+	// SecondFactors sets up second factors and verifies their one-time codes.
 	SecondFactors *authentication.SecondFactors
-	// Reader reads KubeVision's objects.
+	// Reader reads KubeVision's custom resources.
 	Reader client.Reader
-	// Client returns the origin of a request.
+	// Client returns the address, the user agent and the device token of the client that sent a request.
 	Client func(*http.Request) authentication.Client
 }
 
@@ -92,7 +92,8 @@ func (e *Provider) refresh(r *routes.Request) (routes.Result, error) {
 	return e.loginResult(r, session, err)
 }
 
-// loginResult returns the data of a session, or a request to set up a second factor if the session allows nothing else.
+// loginResult returns the tokens and the user of a new session. If the session only allows the set-up of a second
+// factor, it returns an error with 40102 whose data contain the tokens. If err is not nil, it returns err with a code.
 func (e *Provider) loginResult(r *routes.Request, session *authentication.Session, err error) (routes.Result, error) {
 	if err != nil {
 		return routes.Result{}, autherrors.Map(err)
@@ -109,7 +110,7 @@ func (e *Provider) loginResult(r *routes.Request, session *authentication.Sessio
 	return e.sessionResult(r, session)
 }
 
-// verifyResult returns the data of the session that a login has started.
+// verifyResult returns the tokens and the user of a session. If err is not nil, it returns err with a code.
 func (e *Provider) verifyResult(r *routes.Request, session *authentication.Session, err error) (routes.Result, error) {
 	if err != nil {
 		return routes.Result{}, autherrors.Map(err)

@@ -34,8 +34,9 @@ func (e *Provider) changePassword(r *routes.Request, u user.Info) (routes.Result
 	return routes.Result{}, autherrors.Map(err)
 }
 
-// Prove returns a function that verifies the fresh code of a request. Callers that kube-apiserver has authenticated
-// need no code, because KubeVision stores no second factor for them.
+// Prove returns a function for routes.Table.Prove. The function returns nil if code is a valid one-time code of the
+// second factor of u, or if no code is required. Callers whom kube-apiserver has authenticated need no code, because
+// KubeVision stores no second factor for them. origin returns the client of a request.
 func Prove(
 	factors *authentication.SecondFactors, origin func(*http.Request) authentication.Client,
 ) func(r *http.Request, u user.Info, code string) error {
@@ -48,8 +49,8 @@ func Prove(
 	}
 }
 
-// principal returns the caller, or an error if the caller is not a KubeVisionUser. KubeVision stores no password or
-// second factor for other callers.
+// principal returns u as a KubeVisionUser. It returns an error for a caller whom kube-apiserver has authenticated,
+// because KubeVision stores no password or second factor for such callers.
 func principal(u user.Info) (*authentication.Principal, error) {
 	if p, ok := u.(*authentication.Principal); ok {
 		return p, nil

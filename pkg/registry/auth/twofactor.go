@@ -18,7 +18,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/routes"
 )
 
-// verifyRoutes returns the routes that complete a login with a second factor.
+// verifyRoutes returns the routes that complete a login with a code of the second factor or a recovery code.
 func (e *Provider) verifyRoutes() []routes.Route {
 	return []routes.Route{
 		{
@@ -65,7 +65,7 @@ func (e *Provider) verify(r *routes.Request, challenge, field, code string, answ
 	return e.verifyResult(r, session, err)
 }
 
-// factorRoutes returns the routes for the caller's own second factor.
+// factorRoutes returns the routes that set up, change or use the second factor of the caller.
 func (e *Provider) factorRoutes() []routes.Route {
 	return []routes.Route{
 		{
@@ -139,7 +139,8 @@ func (e *Provider) setUp(r *routes.Request, u user.Info) (routes.Result, error) 
 	}}, nil
 }
 
-// withCode returns a handler that requires a KubeVisionUser as the caller and a code in the request.
+// withCode returns a handler that calls do with the caller and the code in the request. The handler returns an error if
+// the caller is not a KubeVisionUser or if there is no code.
 func withCode(
 	do func(*routes.Request, *authentication.Principal, string) (any, error),
 ) func(*routes.Request, user.Info) (routes.Result, error) {

@@ -1,7 +1,7 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package autherrors maps errors of the authentication package to codes.
+// Package autherrors converts errors of package authentication to errors with a code.
 package autherrors
 
 import (
@@ -17,12 +17,13 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/envelope"
 )
 
-// newPassword is the field of the new password in a body.
+// newPassword is the name of the field with the new password in a request.
 const newPassword = "newPassword"
 
 const busy = "too many logins at once: try again shortly"
 
-// Map returns the error for the client. It returns unknown errors unchanged.
+// Map converts an error of package authentication to an error with a code and a message for the client. It returns all
+// other errors unchanged.
 func Map(err error) error {
 	if e, ok := errors.AsType[*authentication.ChallengeError](err); ok {
 		due := envelope.New(dashboardv1alpha1.CodeTwoFactorRequired,
@@ -82,7 +83,8 @@ func mapSentinel(err error) error {
 	}
 }
 
-// SetupRequired returns the error for a session that is restricted to the set-up of a second factor.
+// SetupRequired returns the error for a session that allows only the set-up of a second factor. code is the code of the
+// error.
 func SetupRequired(code dashboardv1alpha1.Code) *envelope.Error {
 	e := envelope.New(code,
 		"you must set up a second factor before any other request: within five minutes of the login in "+
@@ -91,8 +93,8 @@ func SetupRequired(code dashboardv1alpha1.Code) *envelope.Error {
 	return e
 }
 
-// PasswordChangeRequired returns the error for a session that is restricted to a change of the password. Its code is
-// the code of a conflict and not the code of a missing right, because dashboards display the message of a conflict.
+// PasswordChangeRequired returns the error for a session that allows only a change of the password. Its code is 40900
+// instead of 40300, because dashboards display the message of 40900.
 func PasswordChangeRequired() *envelope.Error {
 	e := envelope.New(dashboardv1alpha1.CodeConflict, "you must change your password before any other request: in the "+
 		"dashboard's security settings, or with PUT /users/me/password")

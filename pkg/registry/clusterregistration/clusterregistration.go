@@ -1,7 +1,7 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package clusterregistration serves the registrations of clusters.
+// Package clusterregistration serves KubeVisionClusters, which are the registrations of clusters.
 package clusterregistration
 
 import (
@@ -28,13 +28,13 @@ const paramCluster = authorization.ClusterParameter
 
 // Provider provides the endpoints of this package.
 type Provider struct {
-	// Reader reads KubeVision's objects.
+	// Reader reads KubeVision's custom resources.
 	Reader client.Reader
-	// Host is the host cluster, in which clusters are registered.
+	// Host is the host cluster, which stores the registrations.
 	Host *hostobjects.Host
-	// Examine examines a cluster.
+	// Examine tests the connection to the cluster with the given name.
 	Examine func(ctx context.Context, name string) (clusters.Examination, error)
-	// Policy restricts the addresses of clusters.
+	// Policy restricts the addresses of the API servers of registered clusters.
 	Policy addresspolicy.Policy
 }
 
@@ -76,13 +76,14 @@ func (e *Provider) Routes() []routes.Route {
 	}
 }
 
-// view is a cluster, with the right of the caller to see all its fields.
+// view is the result of a successful access review of one cluster. operator is true if the caller may get the
+// KubeVisionCluster and therefore see all its fields.
 type view struct {
 	operator bool
 }
 
-// review returns an error to callers who may neither use the cluster nor read the object. The error does not depend on
-// whether the cluster exists.
+// review returns an error if u may neither use the cluster in the path nor get its KubeVisionCluster. The error is the
+// same whether the cluster exists or not.
 func (e *Provider) review(r *routes.Request, u user.Info) (*view, error) {
 	name := r.Path(paramCluster)
 	if err := routes.CheckSubdomain(paramCluster, name); err != nil {
@@ -100,7 +101,7 @@ func (e *Provider) review(r *routes.Request, u user.Info) (*view, error) {
 	return &view{operator: operator}, nil
 }
 
-// connect returns a client for callers who may see the cluster.
+// connect returns a client that acts on the host as u. It returns an error if review does.
 func (e *Provider) connect(r *routes.Request, u user.Info) (*hostobjects.Client, error) {
 	if _, err := e.review(r, u); err != nil {
 		return nil, err
@@ -121,7 +122,8 @@ func (e *Provider) show(r *routes.Request, v *view) (routes.Result, error) {
 	}
 }
 
-// test examines a cluster. A problem of the cluster is part of the result, and not an error.
+// test tests the connection to a cluster. If the test fails, the reason is part of the result, and test returns no
+// error.
 func (e *Provider) test(r *routes.Request, _ *view) (routes.Result, error) {
 	name := r.Path(paramCluster)
 	found, err := e.Examine(r.Context(), name)
@@ -144,7 +146,8 @@ func find(ctx context.Context, a *hostobjects.Client, name string) (*kubevisionv
 	return c, err
 }
 
-// remove deletes the registration. The Secret that was created for it is deleted by its owner reference.
+// remove deletes the KubeVisionCluster in the path. Kubernetes then deletes the Secret with the kubeconfig if create
+// has created it, because of its owner reference.
 func (e *Provider) remove(r *routes.Request, a *hostobjects.Client) (routes.Result, error) {
 	c := &kubevisionv1alpha1.KubeVisionCluster{}
 	c.Name = r.Path(paramCluster)

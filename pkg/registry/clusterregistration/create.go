@@ -23,11 +23,12 @@ import (
 
 const (
 	longestName = 63
-	// field is the field of a kubeconfig in a body, and its default key in the Secret.
+	// field is the request field that contains a kubeconfig, and the default key of the kubeconfig in a Secret.
 	field = "kubeconfig"
 )
 
-// create registers a cluster and creates the Secret with its kubeconfig, or neither.
+// create creates a KubeVisionCluster and, if necessary, a Secret with its kubeconfig. If one of the two cannot be
+// created, it creates neither.
 func (e *Provider) create(r *routes.Request, a *hostobjects.Client) (routes.Result, error) {
 	var body dashboardv1alpha1.CreateClusterRequest
 	if err := r.ReadJSON(&body); err != nil {
@@ -74,7 +75,9 @@ func (e *Provider) checkNew(body *dashboardv1alpha1.CreateClusterRequest) error 
 	}
 }
 
-// checkKubeconfig returns an error that contains the names of the rejected fields, but not their values.
+// checkKubeconfig returns an error if text is not an accepted kubeconfig: it is malformed, has unsupported fields or an
+// expired certificate, or its server has an address that Policy does not allow. The error does not contain values of
+// the kubeconfig.
 func (e *Provider) checkKubeconfig(text string) error {
 	if text == "" {
 		return envelope.Required(field)
@@ -112,7 +115,7 @@ func newCluster(body *dashboardv1alpha1.CreateClusterRequest) *kubevisionv1alpha
 	return c
 }
 
-// newSecret returns a Secret for data of a cluster. The Secret is deleted with the cluster.
+// newSecret returns a Secret with text under key. Its owner reference to c deletes it together with c.
 func newSecret(c *kubevisionv1alpha1.KubeVisionCluster, name, key, text string) *corev1.Secret {
 	return &corev1.Secret{
 		ObjectMeta: metav1.ObjectMeta{

@@ -13,7 +13,8 @@ import (
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 )
 
-// describe returns a cluster. It includes more fields for operators, who may read the object itself.
+// describe converts c to a response. If operator is true, the response contains all fields, because the caller may get
+// the KubeVisionCluster.
 func describe(c *kubevisionv1alpha1.KubeVisionCluster, operator bool) dashboardv1alpha1.Cluster {
 	out := dashboardv1alpha1.Cluster{
 		ID: c.Name, Name: c.Name, DisplayName: cmp.Or(c.Spec.DisplayName, c.Name), Status: health(c.Status.Conditions),

@@ -19,7 +19,7 @@ import (
 // visible contains the clusters that the caller may see.
 type visible struct {
 	clusters []kubevisionv1alpha1.KubeVisionCluster
-	// operator is true for a caller who may list the objects, and therefore sees their conditions.
+	// operator is true if the caller may list KubeVisionClusters, and therefore sees all their fields.
 	operator bool
 }
 
@@ -27,7 +27,7 @@ func (e *Provider) visible(r *routes.Request, u user.Info) (*visible, error) {
 	return usable(r.Context(), e.Reader, e.Host.Reviewer, u)
 }
 
-// usable returns all clusters for an operator, and for other callers the clusters that they may use.
+// usable returns all clusters if u may list KubeVisionClusters. If not, it returns the clusters that u may use.
 func usable(
 	ctx context.Context, reader client.Reader, reviewer *authorization.Reviewer, u user.Info,
 ) (*visible, error) {

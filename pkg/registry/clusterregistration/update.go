@@ -20,7 +20,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/routes"
 )
 
-// update changes the given fields of the registration and the kubeconfig. If one change fails, it makes none.
+// update changes the fields of the KubeVisionCluster that the body contains, and replaces the kubeconfig if the body
+// contains one. If one of the changes fails, it reverts the others.
 func (e *Provider) update(r *routes.Request, a *hostobjects.Client) (routes.Result, error) {
 	var body dashboardv1alpha1.UpdateClusterRequest
 	if err := r.ReadJSON(&body); err != nil {
@@ -73,8 +74,8 @@ func changes(
 	return []hostobjects.Step{registration, rotation}, err
 }
 
-// rotate returns the step that replaces the kubeconfig in the Secret of the cluster. It creates a missing Secret, and
-// does not overwrite a key that does not contain a kubeconfig.
+// rotate returns the step that replaces the kubeconfig in the Secret of c. It creates the Secret if it does not exist.
+// It returns an error if the key of the kubeconfig is missing in an existing Secret.
 func rotate(
 	ctx context.Context, a *hostobjects.Client, c *kubevisionv1alpha1.KubeVisionCluster, text string,
 ) (hostobjects.Step, error) {

@@ -1,7 +1,7 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package compare shows the difference between two objects, of the same cluster or of different clusters.
+// Package compare serves the YAML of two objects, of the same cluster or of different clusters, for a comparison.
 package compare
 
 import (
@@ -39,7 +39,8 @@ func (e *Provider) Routes() []routes.Route {
 	}}
 }
 
-// side is one of the two objects, with a client for its cluster.
+// side is one of the two compared objects. field is the name of its reference in the request, and caller is a client
+// for its cluster.
 type side struct {
 	field  string
 	ref    dashboardv1alpha1.ObjectReference
@@ -49,7 +50,8 @@ type side struct {
 	body     []byte
 }
 
-// review reads the references to the objects from the body. The caller must be allowed to use their clusters.
+// review reads the references to the two objects from the body. It returns an error if the caller may not use the
+// cluster of one of them.
 func (e *Provider) review(r *routes.Request, u user.Info) ([]side, error) {
 	var request dashboardv1alpha1.CompareRequest
 	if err := r.ReadJSON(&request); err != nil {
@@ -72,7 +74,8 @@ func (e *Provider) review(r *routes.Request, u user.Info) ([]side, error) {
 	return sides, nil
 }
 
-// pick returns the reference in the first of two fields that is set.
+// pick returns the reference in one of two synonymous fields, name and alias. It returns an error if both are set or
+// both are missing, or if the reference is incomplete.
 func pick(name, alias string, named, aliased *dashboardv1alpha1.ObjectReference) (side, error) {
 	switch {
 	case named != nil && aliased != nil:
@@ -118,13 +121,13 @@ func compare(r *routes.Request, sides []side) (routes.Result, error) {
 	}, nil
 }
 
-// joined formats a reference: local/demo/deployments/web.
+// joined formats ref, for example local/demo/deployments/web.
 func joined(ref dashboardv1alpha1.ObjectReference) string {
 	parts := []string{ref.Cluster, ref.Namespace, ref.Resource, ref.Name}
 	return strings.Join(slices.DeleteFunc(parts, func(part string) bool { return part == "" }), "/")
 }
 
-// read gets the object as the caller.
+// read gets the object from the cluster as the caller, and stores it in s.body.
 func (s *side) read(ctx context.Context) error {
 	t, err := objectref.Find(ctx, s.caller, "get", s.ref.Resource, s.ref.Namespace, s.ref.Name)
 	if err == nil {
@@ -144,7 +147,7 @@ func (s *side) read(ctx context.Context) error {
 	return nil
 }
 
-// locate adds the side to the field of an error.
+// locate prefixes the field of err with the field of s in the request.
 func (s *side) locate(err error) error {
 	e := envelope.As(err)
 	if e.Field != "" {
@@ -153,8 +156,8 @@ func (s *side) locate(err error) error {
 	return e
 }
 
-// text returns the object as YAML, without the fields that differ between any two objects. The values of a Secret are
-// masked, with a different mask if they differ between the two sides.
+// text returns the object as YAML, without the fields that differ between any two objects, such as uid. The values of a
+// Secret are masked. If other is not nil, values that differ from those of other get a different mask.
 func (s *side) text(other *side) (string, error) {
 	var beside []byte
 	if other != nil && objects.IsSecret(other.resource) {

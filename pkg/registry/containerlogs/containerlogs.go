@@ -1,9 +1,9 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package containerlogs serves the logs of containers: of one Pod, or the merged logs of the Pods of a workload or a
-// selector. A log is followed across restarts of its container. Lines are truncated and made valid UTF-8, and are
-// otherwise sent unchanged.
+// Package containerlogs serves the logs of one container, or the merged logs of the Pods of a workload or a label
+// selector. A log is followed across restarts of its container. Lines are truncated and made valid UTF-8. Nothing else
+// in them is changed.
 package containerlogs
 
 import (
@@ -28,7 +28,7 @@ import (
 type Provider struct {
 	// Access connects callers to clusters.
 	Access *authorization.Access
-	// Session returns an error if the session of a caller has ended.
+	// Session returns an error if the login session of u has ended.
 	Session func(ctx context.Context, u user.Info) error
 }
 
@@ -79,7 +79,7 @@ func (p *Provider) Routes() []routes.Route {
 	return out
 }
 
-// parameters documents the parameters of a route.
+// parameters returns the documentation and the types of the path and query parameters of a route.
 func parameters(path string) (docs map[string]string, types map[string]routes.Type) {
 	docs, types = optionParameters()
 	for name, doc := range objectref.Docs() {
@@ -90,7 +90,8 @@ func parameters(path string) (docs map[string]string, types map[string]routes.Ty
 	return docs, types
 }
 
-// granted contains the logs of a request after the review of the caller's right.
+// granted is the result of a successful access review: the selected logs, the user who may read them, and the name of
+// their cluster.
 type granted struct {
 	selection *selection
 	user      user.Info
@@ -99,7 +100,7 @@ type granted struct {
 
 type selectFunc func(r *routes.Request, s *selection) error
 
-// reviewed returns an endpoint for callers who may read the logs that a request selects.
+// reviewed returns an endpoint that calls serve for callers who may read the logs that selects determines.
 func reviewed(
 	p *Provider, selects selectFunc, serve func(*routes.Request, *granted) (routes.Result, error),
 ) routes.Endpoint {
@@ -151,7 +152,7 @@ func ofWorkload(r *routes.Request, s *selection) error {
 	return err
 }
 
-// check reviews again whether the caller may read the logs.
+// check repeats the access review of g. It returns an error if the user may no longer read the logs.
 func (p *Provider) check(ctx context.Context, g *granted) error {
 	caller, err := p.Access.ClusterByName(ctx, g.user, g.cluster)
 	if err != nil {
@@ -160,7 +161,8 @@ func (p *Provider) check(ctx context.Context, g *granted) error {
 	return authorization.Require(ctx, caller, attributes(g.selection.namespace, g.selection.pod))
 }
 
-// read emits the lines of the logs. It returns at the end of the logs, or when the context ends.
+// read calls emit with each line of the selected logs. It returns at the end of the logs, or when ctx ends. If emit
+// returns an error, read returns it.
 func (s *selection) read(ctx context.Context, emit func(event) error) error {
 	found, err := s.sources(ctx)
 	if err != nil {
@@ -179,7 +181,7 @@ func (s *selection) read(ctx context.Context, emit func(event) error) error {
 	return found[0].read(ctx, opened[0], func(line Line) error { return emit(event{line: line}) })
 }
 
-// open opens all logs.
+// open requests the logs of all sources. If one request fails, it closes the others and returns the error.
 func open(ctx context.Context, sources []*source) (opened []io.ReadCloser, err error) {
 	for _, s := range sources {
 		one, err := s.open(ctx)

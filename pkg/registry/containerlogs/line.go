@@ -13,18 +13,18 @@ import (
 	"unicode/utf8"
 )
 
-// maxLine bounds a line, in bytes. Container runtimes split lines at the same size.
+// maxLine bounds the bytes of a line. Container runtimes split lines at the same length.
 const maxLine = 16 << 10
 
-// maxStamp bounds the length of the timestamp at the beginning of a line, including the space after it.
+// maxStamp bounds the bytes of the timestamp at the beginning of a line, including the space after it.
 const maxStamp = 64
 
 // Line is a line of a log.
 type Line struct {
 	Pod, Container string
-	// Time is the time at which the line was written, as in the response of the cluster.
+	// Time is the timestamp at which the line was written, as text from the API server.
 	Time string
-	// Text is the line without its end. It is valid UTF-8, and truncated at maxLine.
+	// Text is the line without its line feed, as valid UTF-8. It has at most maxLine bytes.
 	Text string
 	// Cut is true if the line was truncated.
 	Cut bool
@@ -32,14 +32,15 @@ type Line struct {
 	at time.Time
 }
 
-// lineReader reads the lines of a log in which each line begins with a timestamp.
+// lineReader reads the lines of a log that was requested with timestamps.
 type lineReader struct{ buffered *bufio.Reader }
 
 func newLineReader(from io.Reader) *lineReader {
 	return &lineReader{bufio.NewReaderSize(from, maxLine+maxStamp)}
 }
 
-// next returns the next line. The last line may be incomplete; it is returned only if it has a time.
+// next returns the next line without reading more than maxLine bytes of it into memory. It returns io.EOF after the
+// last line, which may lack its line feed.
 func (l *lineReader) next() (Line, error) {
 	raw, err := l.buffered.ReadSlice('\n')
 	cut := errors.Is(err, bufio.ErrBufferFull)
@@ -76,7 +77,7 @@ func parseLine(raw []byte) Line {
 	return line
 }
 
-// lastRuneComplete returns true if a text does not end within a rune.
+// lastRuneComplete returns false if text ends within a UTF-8 sequence.
 func lastRuneComplete(text []byte) bool {
 	r, size := utf8.DecodeLastRune(text)
 	return r != utf8.RuneError || size != 1

@@ -15,21 +15,24 @@ import (
 )
 
 const (
-	// maxSources bounds the containers whose logs are merged.
+	// maxSources bounds the number of containers whose logs are merged.
 	maxSources = 50
-	// sourceBytes is the memory of one open log: its buffer, the buffer of the connection, and a line.
+	// sourceBytes is the number of bytes of memory for one open log: its buffer, the buffer of the connection, and a
+	// line.
 	sourceBytes = 3 * (maxLine + maxStamp)
-	// rescanInterval is the time between two searches for new Pods.
+	// rescanInterval is the time between two lists of the Pods that search for new ones.
 	rescanInterval = 3 * time.Second
 )
 
-// event is a line, or an error of one container. After an error, the other containers continue.
+// event is a line of a log or, if err is not nil, an error of the log of one container. The logs of the other
+// containers continue after an error.
 type event struct {
 	line Line
 	err  error
 }
 
-// byTime merges several logs that are not followed, by the times of their lines, and emits each line.
+// byTime reads several logs that are not followed, merges their lines by time, and calls emit with each line. It closes
+// the logs.
 func byTime(sources []*source, opened []io.ReadCloser, emit func(event) error) error {
 	defer func() {
 		for _, o := range opened {
@@ -62,7 +65,7 @@ func byTime(sources []*source, opened []io.ReadCloser, emit func(event) error) e
 	}
 }
 
-// advance reads the next line of a log, or nil at the end of the log.
+// advance stores the next line of a log in into, or nil at the end of the log. It omits lines before s.options.since.
 func advance(s *source, from *lineReader, into **Line) error {
 	for {
 		line, err := from.next()
@@ -82,7 +85,8 @@ func advance(s *source, from *lineReader, into **Line) error {
 	}
 }
 
-// follower follows the logs of several containers. If the client reads slowly, it stops reading all of them.
+// follower merges the followed logs of several containers. If emit blocks, because the client reads slowly, no log is
+// read.
 type follower struct {
 	set  *selection
 	emit func(event) error
@@ -90,19 +94,20 @@ type follower struct {
 	running sync.WaitGroup
 	events  chan event
 	mu      sync.Mutex
-	// known contains the containers whose log was opened, by the UID of the Pod and the name of the container.
+	// known contains the containers whose log was already requested, as the UID of the Pod and the name of the
+	// container.
 	known map[string]bool
-	// places limits the number of open logs.
-	places chan struct{}
+	// slots has one element for each open log, and limits their number.
+	slots chan struct{}
 }
 
-// follow emits the lines as they arrive, including those of new Pods. It returns when the context ends, or when emit
-// returns an error.
+// follow calls emit with each line as it arrives, including the lines of Pods that are created later. first contains
+// the logs of the existing Pods. It returns when ctx ends, or when emit returns an error.
 func (f *follower) follow(ctx context.Context, first []*source) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer f.running.Wait()
 	defer cancel()
-	f.events, f.places = make(chan event), make(chan struct{}, maxSources)
+	f.events, f.slots = make(chan event), make(chan struct{}, maxSources)
 	f.start(ctx, first)
 	rescan := time.NewTicker(rescanInterval)
 	defer rescan.Stop()
@@ -120,7 +125,7 @@ func (f *follower) follow(ctx context.Context, first []*source) error {
 	}
 }
 
-// rescan starts to follow the logs of new Pods, from their beginning.
+// rescan lists the Pods, and starts to follow the logs of new ones from their beginning.
 func (f *follower) rescan(ctx context.Context) {
 	found, err := f.set.sources(ctx)
 	if err != nil {
@@ -135,7 +140,7 @@ func (f *follower) rescan(ctx context.Context) {
 	f.start(ctx, found)
 }
 
-// start opens the logs that were not opened before. A log that has ended is not opened again.
+// start follows the logs in found that were not followed before. A log that has ended is not requested again.
 func (f *follower) start(ctx context.Context, found []*source) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -148,13 +153,13 @@ func (f *follower) start(ctx context.Context, found []*source) {
 			continue
 		}
 		select {
-		case f.places <- struct{}{}:
+		case f.slots <- struct{}{}:
 		default: // The logs of deleted Pods have not ended yet.
 			continue
 		}
 		f.known[key] = true
 		f.running.Go(func() {
-			defer func() { <-f.places }()
+			defer func() { <-f.slots }()
 			f.run(ctx, s)
 		})
 	}
@@ -177,7 +182,7 @@ func (f *follower) run(ctx context.Context, s *source) {
 	}
 }
 
-// send returns false if the client no longer reads.
+// send passes e to follow. It returns false if ctx ends before.
 func (f *follower) send(ctx context.Context, e event) bool {
 	select {
 	case f.events <- e:

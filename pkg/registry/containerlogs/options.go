@@ -12,23 +12,22 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/routes"
 )
 
-// maxTail bounds the lines that are read from the end of a log. It is ten times the number of lines that dashboards
-// keep.
+// maxTail bounds the number of lines that are requested from the end of a log. Dashboards display a tenth of that.
 const maxTail = 100_000
 
-// options select the part of a log to read.
+// options are the query parameters that select a part of a log and the format of the response.
 type options struct {
 	container                    string
 	follow, previous, timestamps bool
-	// compressed is true if the response is a compressed file. Sockets ignore it.
+	// compressed is true if the response is a gzip file. WebSockets ignore it.
 	compressed bool
-	// tail is the number of lines from the end of the log, or -1 for all.
+	// tail is the number of lines to request from the end of the log, or -1 for all lines.
 	tail int64
-	// since is the time of the oldest line. Zero means the beginning of the log.
+	// since is the time before which lines are omitted. Zero means the beginning of the log.
 	since time.Time
 }
 
-// optionParameters documents the query parameters of options.
+// optionParameters returns the documentation and the types of the query parameters that parseOptions reads.
 func optionParameters() (docs map[string]string, types map[string]routes.Type) {
 	return map[string]string{
 			"container": "the name of the container; optional for a Pod with one container, and for several Pods, " +

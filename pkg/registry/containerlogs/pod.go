@@ -17,10 +17,10 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/objects"
 )
 
-// maxPodBytes bounds a Pod: it is twice the limit of etcd for one object.
+// maxPodBytes bounds the bytes of a Pod in JSON. It is twice etcd's limit for one object.
 const maxPodBytes = 3 << 20
 
-// pod contains the fields of a Pod that show which of its containers run.
+// pod contains the fields of a Pod that determine which of its containers run or have a log.
 type pod struct {
 	Metadata struct {
 		Name              string       `json:"name"`
@@ -51,8 +51,8 @@ type state struct {
 	} `json:"terminated"`
 }
 
-// decodePod decodes a Pod. It charges the account for the elements, because a hostile cluster may send many empty
-// elements.
+// decodePod reads a Pod in JSON. It charges account for the memory of the JSON and of the decoded elements, because a
+// malicious cluster may send many empty elements.
 func decodePod(from io.Reader, account *budget.Account) (*pod, error) {
 	if err := account.Take(maxPodBytes); err != nil {
 		return nil, envelope.OutOfMemory(err)
@@ -66,7 +66,8 @@ func decodePod(from io.Reader, account *budget.Account) (*pod, error) {
 	return p, decode(text, account, p)
 }
 
-// decode decodes JSON. It charges the account for the memory of many small elements during decoding.
+// decode decodes the JSON text into the value to which into points. During decoding, it charges account for the largest
+// memory that the elements may need.
 func decode(text []byte, account *budget.Account, into any) error {
 	size := int64(objects.ElementBytes)
 	for _, mark := range []string{",", "{", "["} {
@@ -82,7 +83,7 @@ func decode(text []byte, account *budget.Account, into any) error {
 	return nil
 }
 
-// podOf decodes the Pod in an item of a list.
+// podOf decodes the fields of a Pod from o.
 func podOf(o objects.Object, account *budget.Account) (*pod, error) {
 	p := &pod{}
 	for field, into := range map[string]any{"metadata": &p.Metadata, "spec": &p.Spec, "status": &p.Status} {
@@ -96,7 +97,7 @@ func podOf(o objects.Object, account *budget.Account) (*pod, error) {
 	return p, nil
 }
 
-// started returns the containers that have a log.
+// started returns the names of the containers that have run and therefore have a log.
 func (p *pod) started() []string {
 	var out []string
 	for _, c := range p.Status.Containers {
@@ -107,7 +108,7 @@ func (p *pod) started() []string {
 	return out
 }
 
-// isOver returns true if a container will not run again. An empty name means the only container.
+// isOver returns true if the container name will not run again. An empty name means the only container of the Pod.
 func (p *pod) isOver(name string) bool {
 	if p.Status.Phase == corev1.PodSucceeded || p.Status.Phase == corev1.PodFailed {
 		return true

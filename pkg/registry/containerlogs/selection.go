@@ -22,22 +22,24 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/registry/objectref"
 )
 
-// selection is the Pod whose logs a request reads, or the selector of several Pods.
+// selection determines the logs that a request reads: those of the Pod pod or, if pod is empty, of the Pods that
+// selector matches.
 type selection struct {
 	caller    *clusters.Client
 	resource  clusters.Resource
 	namespace string
-	// pod is the name of the Pod. It is empty if selector selects several Pods.
+	// pod is the name of the Pod, or empty. selector is a label selector, which is used only if pod is empty.
 	pod, selector string
 	options       options
-	// reading is locked while the Pod of a log is read, so that Pods are read one at a time.
+	// reading is locked while a Pod is decoded, so that only one Pod at a time takes memory.
 	reading sync.Mutex
 }
 
-// several returns true if the lines of several Pods are merged.
+// several returns true if the logs of several Pods are merged.
 func (s *selection) several() bool { return s.pod == "" }
 
-// sources returns the logs to read. It omits logs of Pods that have not started, unless the request names the Pod.
+// sources returns the logs to read. Of several Pods, it returns only the logs of containers that have run, and at most
+// maxSources.
 func (s *selection) sources(ctx context.Context) ([]*source, error) {
 	if !s.several() {
 		return []*source{s.source(s.pod, s.options.container)}, nil
@@ -77,7 +79,8 @@ func (s *selection) source(pod, container string) *source {
 	}
 }
 
-// selectorOf returns the selector of a workload's Pods.
+// selectorOf returns the label selector in spec.selector of the workload t. It returns an error if t has no such field
+// or if the selector is empty.
 func selectorOf(ctx context.Context, caller *clusters.Client, t objectref.Target) (string, error) {
 	body, err := caller.Get(ctx, t.Resource, t.Namespace, t.Name, nil)
 	if err := authorization.CallError(ctx, caller, t.Attributes("get"), err); err != nil {

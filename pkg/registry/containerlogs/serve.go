@@ -21,23 +21,23 @@ import (
 )
 
 const (
-	// maxText bounds the duration of a response over HTTP. Clients that follow logs for longer use a socket.
+	// maxText bounds the duration of a response over HTTP. Clients that follow logs for longer use a WebSocket.
 	maxText = 15 * time.Minute
-	// recheckText is the time between two checks of the right to a response over HTTP. Sockets are checked immediately
-	// after a change of an RBAC object.
+	// recheckText is the time between two access reviews of a response over HTTP. Access reviews of WebSockets are
+	// repeated immediately after a change of an RBAC object.
 	recheckText = time.Second
-	// compressorBytes is the memory of the compressor of a response.
+	// compressorBytes is the number of bytes of memory for compressing one response.
 	compressorBytes = 832 << 10
 )
 
-// Types of frames.
+// Types of the frames of a WebSocket.
 const (
 	frameLog   = "log"
 	frameError = "error"
 	frameClose = "close"
 )
 
-// socket sends each line in a separate frame.
+// socket returns a WebSocket that sends each line in a separate frame.
 func (p *Provider) socket(_ *routes.Request, g *granted) (routes.Result, error) {
 	return routes.Result{Stream: &streams.Handler{
 		Check:   func(ctx context.Context) error { return p.check(ctx, g) },
@@ -58,7 +58,7 @@ func (p *Provider) socket(_ *routes.Request, g *granted) (routes.Result, error) 
 	}}, nil
 }
 
-// sourcesAtMost returns the maximum number of open logs.
+// sourcesAtMost returns the maximum number of logs that are open at the same time.
 func (s *selection) sourcesAtMost() int {
 	if s.several() {
 		return maxSources
@@ -66,7 +66,7 @@ func (s *selection) sourcesAtMost() int {
 	return 1
 }
 
-// frame returns the frame of an event.
+// frame returns the WebSocket frame for e, with the name of the Pod and the container if several logs are merged.
 func (g *granted) frame(e event) dashboardv1alpha1.LogFrame {
 	f := dashboardv1alpha1.LogFrame{Type: frameLog, Data: e.line.Text, Cut: e.line.Cut}
 	if g.selection.options.timestamps && e.line.Time != "" {
@@ -81,7 +81,8 @@ func (g *granted) frame(e event) dashboardv1alpha1.LogFrame {
 	return f
 }
 
-// lastFrame returns the last frame, after which the client should not reconnect. It returns nil at a shutdown.
+// lastFrame returns the last frame of a WebSocket, which tells the client not to reconnect. It returns nil at a
+// shutdown of the server, after which the client should reconnect.
 func lastFrame(end streams.End) []byte {
 	if end.Reason == streams.Shutdown {
 		return nil
@@ -89,7 +90,7 @@ func lastFrame(end streams.End) []byte {
 	return encode(dashboardv1alpha1.LogFrame{Type: frameClose, Data: end.Message})
 }
 
-// encode encodes a frame without escaping angle brackets.
+// encode returns f as JSON, without escaping angle brackets.
 func encode(f dashboardv1alpha1.LogFrame) []byte {
 	var out bytes.Buffer
 	encoder := json.NewEncoder(&out)
@@ -100,7 +101,7 @@ func encode(f dashboardv1alpha1.LogFrame) []byte {
 	return bytes.TrimSuffix(out.Bytes(), []byte("\n"))
 }
 
-// text sends the lines as text or as a compressed file.
+// text returns a response over HTTP with the lines as text, or as a gzip file.
 func (p *Provider) text(_ *routes.Request, g *granted) (routes.Result, error) {
 	compressed := g.selection.options.compressed
 	header := http.Header{"Content-Type": {"text/plain; charset=utf-8"}}
@@ -132,7 +133,7 @@ func (p *Provider) text(_ *routes.Request, g *granted) (routes.Result, error) {
 	}}}, nil
 }
 
-// fileName returns the name of a file with the logs. The names in it have been validated.
+// fileName returns the name of the gzip file. Its parts are validated names of Kubernetes objects.
 func (g *granted) fileName() string {
 	name := g.selection.namespace
 	if g.selection.pod != "" {
@@ -141,7 +142,8 @@ func (g *granted) fileName() string {
 	return name + ".log.gz"
 }
 
-// writeText writes the lines. Lines of several containers begin with the names of the Pod and the container.
+// writeText writes each line to w. If several logs are merged, each line begins with the name of the Pod and the
+// container.
 func (g *granted) writeText(ctx context.Context, w io.Writer) error {
 	return g.selection.read(ctx, func(e event) error {
 		f := g.frame(e)
@@ -156,7 +158,8 @@ func (g *granted) writeText(ctx context.Context, w io.Writer) error {
 	})
 }
 
-// watched returns a context that ends when the session ends or the caller loses the right to the logs.
+// watched returns a context that ends with an error when the login session ends, the user may no longer read the logs,
+// or the cluster is disconnected.
 func (p *Provider) watched(ctx context.Context, g *granted) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	go func() {

@@ -28,35 +28,36 @@ const (
 	// container does not run.
 	firstWait   = 500 * time.Millisecond
 	longestWait = 5 * time.Second
-	// maxFailures bounds the consecutive failed requests for the log of a container.
+	// maxFailures bounds the number of consecutive failed requests for a log.
 	maxFailures = 5
 )
 
-// source is the log of one container.
+// source is the log of one container. It remembers its last line, so that the log can be requested again.
 type source struct {
-	// reading is the lock of the selection.
+	// reading is the lock selection.reading.
 	reading *sync.Mutex
 
 	caller                    *clusters.Client
 	resource                  clusters.Resource
 	namespace, pod, container string
-	// uid is the UID of the Pod, if it is known.
+	// uid is the UID of the Pod, or empty if the Pod was not read.
 	uid     string
 	options options
 
-	// last is the time of the last line. repeated is the number of lines with that time.
+	// last is the time of the last line that was emitted. repeated is the number of emitted lines with that time.
 	last     time.Time
 	repeated int
 }
 
-// attributes returns the resource attributes of a read of a log.
+// attributes returns the ResourceAttributes of a SubjectAccessReview for reading the logs of a Pod. An empty name means
+// all Pods in the namespace.
 func attributes(namespace, pod string) authorizationv1.ResourceAttributes {
 	return authorizationv1.ResourceAttributes{
 		Namespace: namespace, Verb: "get", Version: "v1", Resource: podResource, Subresource: logSubresource, Name: pod,
 	}
 }
 
-// open opens the log after the last line that was read.
+// open requests the log. If lines were already emitted, it requests the lines since the time of the last one.
 func (s *source) open(ctx context.Context) (io.ReadCloser, error) {
 	query := url.Values{"timestamps": {"true"}}
 	if s.container != "" {
@@ -83,8 +84,8 @@ func (s *source) open(ctx context.Context) (io.ReadCloser, error) {
 	})
 }
 
-// read calls emit with each line. A followed log continues with the first unread line after the container has restarted
-// or the connection was lost.
+// read calls emit with each line of opened. If the log is followed, it requests the log again after the container has
+// restarted or the connection was lost, and continues with the first line that was not emitted.
 func (s *source) read(ctx context.Context, opened io.ReadCloser, emit func(Line) error) error {
 	wait, failures := firstWait, 0
 	for {
@@ -117,15 +118,15 @@ func (s *source) read(ctx context.Context, opened io.ReadCloser, emit func(Line)
 	}
 }
 
-// failed returns the error of a request for the log with its code.
+// failed returns err, the error of a request for the log, as an error with a code.
 func (s *source) failed(ctx context.Context, err error) error {
 	return authorization.CallError(ctx, s.caller, attributes(s.namespace, s.pod), err)
 }
 
 func isDenial(err error) bool { return apierrors.IsForbidden(err) || apierrors.IsUnauthorized(err) }
 
-// copy reads a response, and closes it. It returns true if the response contained new lines. A truncated response is
-// not an error.
+// copy calls emit with each new line in from, omits lines that were emitted before, and closes from. some is true if
+// there were new lines. If the log is followed, a truncated response is not an error.
 func (s *source) copy(from io.ReadCloser, emit func(Line) error) (some bool, err error) {
 	defer func() { _ = from.Close() }()
 	lines, again, skip := newLineReader(from), s.last, s.repeated

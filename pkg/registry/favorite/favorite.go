@@ -1,8 +1,8 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package favorite serves the objects that users have marked as favorites. The favorites of each user are stored in
-// one ConfigMap in KubeVision's namespace.
+// Package favorite serves the objects that users have marked as favorites. The favorites of each user are stored in one
+// ConfigMap in KubeVision's namespace.
 package favorite
 
 import (
@@ -25,7 +25,7 @@ const paramFavorite = "favorite"
 
 // Provider provides the endpoints of this package.
 type Provider struct {
-	// Client reads and writes the ConfigMaps as KubeVision.
+	// Client reads and writes the ConfigMaps with the ServiceAccount of KubeVision.
 	Client client.Client
 }
 
@@ -74,7 +74,8 @@ func (e *Provider) Routes() []routes.Route {
 	}
 }
 
-// forUser returns a handler for KubeVisionUsers. Other callers have no object that could own their favorites.
+// forUser returns a handler that calls handle for KubeVisionUsers. It returns an error for callers whom kube-apiserver
+// has authenticated, because no KubeVisionUser can own their favorites.
 func forUser(
 	handle func(*routes.Request, *authentication.Principal) (routes.Result, error),
 ) func(*routes.Request, user.Info) (routes.Result, error) {
@@ -123,7 +124,7 @@ func (e *Provider) check(r *routes.Request, u user.Info) (routes.Result, error) 
 	return routes.Result{Data: state}, nil
 }
 
-// read returns the object that a body identifies, and its display name.
+// read returns the object that the body of r identifies, and the display name of the favorite.
 func read(r *routes.Request) (object, string, error) {
 	var body dashboardv1alpha1.FavoriteRequest
 	if err := r.ReadJSON(&body); err != nil {

@@ -17,13 +17,13 @@ import (
 )
 
 const (
-	// maxFavorites bounds the favorites of a user.
+	// maxFavorites bounds the number of favorites of a user.
 	maxFavorites = 100
-	// maxNameBytes bounds the name and the display name of an object.
+	// maxNameBytes bounds the bytes of the name and of the display name of a favorite.
 	maxNameBytes = 253
 )
 
-// object identifies an object of a cluster.
+// object identifies a Kubernetes object of a registered cluster.
 type object struct {
 	Cluster   string `json:"cluster"`
 	Namespace string `json:"namespace,omitempty"`
@@ -31,11 +31,11 @@ type object struct {
 	Name      string `json:"name"`
 }
 
-// parameters holds the names of the parameters that identify an object in a request.
+// parameters contains the names of the request parameters from which an object is read, for errors.
 type parameters struct{ cluster, namespace, resource, name string }
 
-// validate validates the format of an object. It does not check whether the object exists, because favorites outlive
-// objects.
+// validate returns an error if a field of o has an invalid format. It does not check whether the object exists, because
+// favorites may outlive objects.
 func (o object) validate(p parameters) error {
 	if err := routes.CheckSubdomain(p.cluster, o.Cluster); err != nil {
 		return err
@@ -75,9 +75,9 @@ type item struct {
 	DisplayName string      `json:"displayName"`
 }
 
-// favorites holds the favorites of one user, in their order.
+// favorites contains the favorites of one user in their order.
 type favorites struct {
-	// LastID is the largest id of a favorite so far.
+	// LastID is the highest ID that was assigned, including those of removed favorites.
 	LastID int64  `json:"lastId"`
 	Items  []item `json:"items"`
 }
@@ -96,7 +96,8 @@ func (f *favorites) add(o object, displayName string) error {
 	return nil
 }
 
-// reorder moves the favorites with the ids to the front. The others keep their order.
+// reorder moves the favorites with the given IDs to the front, in the order of ids. All other favorites keep their
+// order.
 func (f *favorites) reorder(ids []int64) {
 	place := make(map[int64]int, len(ids))
 	for i, id := range ids {

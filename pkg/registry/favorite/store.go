@@ -25,19 +25,19 @@ import (
 )
 
 const (
-	// key is the key of the favorites in a ConfigMap.
+	// key is the key in the data of a ConfigMap.
 	key = "favorites"
-	// maxBytes bounds the size of the favorites of one user.
+	// maxBytes bounds the bytes of the JSON of a user's favorites.
 	maxBytes = 32 << 10
 )
 
-// contention returns the backoff for writes that conflict with other writes of the same user.
+// contention returns the backoff between retries after a conflict with another request of the same user.
 func contention() wait.Backoff {
 	return wait.Backoff{Steps: 8, Duration: 10 * time.Millisecond, Factor: 2, Jitter: 0.5}
 }
 
-// load returns the favorites of a user and the ConfigMap that contains them. The ConfigMap is nil if it does not exist
-// yet.
+// load returns the favorites of u and the ConfigMap that contains them. The ConfigMap is nil if it does not exist.
+// Favorites of a deleted user with the same name are not returned.
 func (e *Provider) load(
 	ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser,
 ) (*corev1.ConfigMap, *favorites, error) {
@@ -62,8 +62,8 @@ func (e *Provider) load(
 	return found, kept, nil
 }
 
-// change reads the favorites of a user, changes them, and writes them. It retries after a conflict. If the change
-// returns an error, nothing is written.
+// change reads the favorites of u, calls change, and writes the result. It retries after a conflict. If change returns
+// an error, it writes nothing and returns the error.
 func (e *Provider) change(
 	ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, change func(*favorites) error,
 ) error {
@@ -92,7 +92,7 @@ func (e *Provider) change(
 	return err
 }
 
-// isInterrupted returns true if a write has failed because of a concurrent write.
+// isInterrupted returns true if err means that another request has written or deleted the ConfigMap concurrently.
 func isInterrupted(err error) bool {
 	return apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err) || apierrors.IsNotFound(err)
 }

@@ -15,27 +15,27 @@ import (
 )
 
 const (
-	// blockBytes is the size of a block of an archive. Each entry is charged with one block.
+	// blockBytes is the number of bytes of a block of a tar archive. Each entry counts as its content and one block.
 	blockBytes = 512
-	// maxHeaderBytes bounds the blocks before the content of an entry: a name and its extended headers.
+	// maxHeaderBytes bounds the bytes of the headers before the content of an entry.
 	maxHeaderBytes = 64 << 10
-	// sparsePrefix is the prefix of the extended headers of sparse files, in which few bytes of an archive may become a
-	// file of any size.
+	// sparsePrefix is the prefix of the PAX records of sparse files, which expand from few bytes to files of any size.
 	sparsePrefix = "GNU.sparse."
 )
 
-// limits counts down the bytes that an archive may still contain.
+// limits contains the number of bytes that an archive may still have.
 type limits struct {
-	// bytes is the number of bytes left. An entry is charged with the size of its content and one block.
+	// bytes is the number of remaining bytes. Each entry reduces it by the size of its content and blockBytes.
 	bytes int64
 }
 
-// errTooLarge returns the end of a copy that exceeds its limit.
+// errTooLarge returns the error with which a copy that exceeds its limit ends.
 func errTooLarge() error {
 	return streams.NewEnd(streams.TooLarge, "the files are larger than a copy may be")
 }
 
-// take counts the bytes of an entry.
+// take reduces the remaining bytes by those of an entry whose content has size bytes. It returns an error if too few
+// bytes remain.
 func (l *limits) take(size int64) error {
 	if size < 0 || size > l.bytes-blockBytes {
 		return errTooLarge()
@@ -44,7 +44,7 @@ func (l *limits) take(size int64) error {
 	return nil
 }
 
-// boundedReader reads an archive, and bounds the bytes until the content of an entry begins.
+// boundedReader reads an archive, and returns an error after left bytes. left is set before each header and content.
 type boundedReader struct {
 	from io.Reader
 	left int64
@@ -62,12 +62,12 @@ func (b *boundedReader) Read(p []byte) (int, error) {
 	return n, err //nolint:wrapcheck // as a reader returns it
 }
 
-// entries reads the entries of an archive that is not trusted.
+// entries reads the entries of an archive from a client or container, which may be malicious.
 type entries struct {
 	bounded *boundedReader
 	archive *tar.Reader
 	limits  *limits
-	// skipped is the number of omitted entries.
+	// skipped is the number of omitted entries, such as links.
 	skipped int64
 }
 
@@ -76,8 +76,9 @@ func newEntries(from io.Reader, l *limits) *entries {
 	return &entries{bounded: b, archive: tar.NewReader(b), limits: l}
 }
 
-// next returns the next file or directory, or io.EOF. It omits other entries, such as links and devices, because a
-// later entry could be written through a link. It returns an error for a name outside the directory of the archive.
+// next returns the header of the next file or directory, or io.EOF. It skips all other entries, such as links and
+// devices, because a later entry could be written through a link. It returns an error if a name is not below the
+// directory of the archive.
 func (e *entries) next() (*tar.Header, error) {
 	for {
 		e.bounded.left = maxHeaderBytes
@@ -103,7 +104,7 @@ func (e *entries) next() (*tar.Header, error) {
 	}
 }
 
-// copyTo copies the content of the last entry.
+// copyTo copies the content of the entry that next has returned to w.
 func (e *entries) copyTo(w io.Writer) error {
 	_, err := io.Copy(w, e.archive)
 	if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, errHeader) {
@@ -112,7 +113,7 @@ func (e *entries) copyTo(w io.Writer) error {
 	return err //nolint:wrapcheck // it is that of the writer, or of the source
 }
 
-// malformed returns the End in the error, or an End for a malformed archive if there is none.
+// malformed returns the streams.End in err. If err contains none, it returns an End that reports a malformed archive.
 func malformed(err error) error {
 	if end, ok := errors.AsType[*streams.End](err); ok {
 		return end
@@ -120,7 +121,8 @@ func malformed(err error) error {
 	return streams.NewEnd(streams.Malformed, "the archive is malformed, or not complete")
 }
 
-// cleanHeader returns the accepted part of a header.
+// cleanHeader returns a new header with the accepted name, type, mode, size and time of h. It returns an error for a
+// sparse file, and for a name that is not below the directory of the archive.
 func cleanHeader(h *tar.Header) (*tar.Header, error) {
 	if isSparse(h) {
 		return nil, streams.NewEnd(streams.Malformed, "the archive has a file with holes")
@@ -144,9 +146,9 @@ func cleanHeader(h *tar.Header) (*tar.Header, error) {
 }
 
 const (
-	// permissions are the accepted bits of a mode. They exclude setuid, setgid and sticky bits.
+	// permissions contains the accepted bits of a mode. The setuid, setgid and sticky bits are removed.
 	permissions = 0o777
-	// maxYear is the year of the last time that all versions of tar can read.
+	// maxYear is the last year of modification times that all versions of tar can read.
 	maxYear = 2242
 )
 
@@ -162,8 +164,8 @@ func isSparse(h *tar.Header) bool {
 	return false
 }
 
-// localName returns the clean form of a name in an archive, or false if the name is outside the directory. It rejects
-// backslashes and control characters, because some systems interpret them differently.
+// localName returns the normalized form of name. It returns false if name is not below the directory of the archive, or
+// if name contains a backslash or a control character, which some systems interpret differently.
 func localName(name string) (string, bool) {
 	if name == "" || strings.HasPrefix(name, "/") || len(name) > maxPath {
 		return "", false

@@ -1,8 +1,8 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package filecopy copies files to and from containers through WebSockets. Like kubectl, it runs tar in the container.
-// It trusts neither the archive of a client nor the archive of a container.
+// Package filecopy copies files into and out of containers through WebSockets. Like kubectl cp, it runs tar in the
+// container. It treats archives from clients and containers as malicious.
 package filecopy
 
 import (
@@ -25,15 +25,16 @@ import (
 )
 
 const (
-	// DefaultMaxBytes is the default limit of the bytes of a copy. Each file is charged with 512 additional bytes.
+	// DefaultMaxBytes is the default limit of the bytes of a copy. Each file counts as 512 additional bytes.
 	DefaultMaxBytes = 1 << 30
 
-	// idleTime bounds the time of a copy without progress. maxTime bounds the duration of a copy.
+	// idleTime is the time after which a copy without progress ends. maxTime bounds the duration of a copy.
 	idleTime = 5 * time.Minute
 	maxTime  = time.Hour
-	// copyBytes is the memory of a copy: the windows and buffers of the connections, and the headers of an archive.
+	// copyBytes is the number of bytes of memory for a copy: the buffers of the connections, and the headers of an
+	// archive.
 	copyBytes = 512 << 10
-	// maxPath bounds the path of a file in a container, in bytes.
+	// maxPath bounds the bytes of a path in a container.
 	maxPath = 4 << 10
 
 	execSubresource = "exec"
@@ -52,7 +53,8 @@ type Provider struct {
 	Access *authorization.Access
 	// MaxBytes bounds the bytes of a copy.
 	MaxBytes int64
-	// Recordings records the users, paths and sizes of copies, without content. Nil records nothing.
+	// Recordings records the user, the path and the size of each copy, without its content. If it is nil, copies are
+	// not recorded.
 	Recordings *recording.Store
 }
 
@@ -75,17 +77,17 @@ func (p *Provider) Routes() []routes.Route {
 	}}
 }
 
-// request is a validated request for a copy.
+// request contains the validated parameters of a copy.
 type request struct {
 	*podaccess.Grant
 
 	// in is true for a copy into the container.
 	in bool
-	// path is an absolute and clean path in the container.
+	// path is a normalized absolute path in the container.
 	path string
-	// tar is true if the client sends or receives an archive rather than the content of one file.
+	// tar is true if the client sends or receives a tar archive, and false for the content of one file.
 	tar bool
-	// size is the size of a file that is copied into the container.
+	// size is the number of bytes of a file that is copied into the container.
 	size int64
 }
 
@@ -141,8 +143,8 @@ func (q *request) parse(query url.Values, maxBytes int64) error {
 	return nil
 }
 
-// parsePath returns the clean form of an absolute path in a container. It rejects the segment "..", whose meaning
-// depends on links in the container.
+// parsePath returns the normalized form of an absolute path. It returns an error if text is not absolute, is too long,
+// or contains the segment "..", whose meaning depends on links in the container.
 func parsePath(text string) (string, error) {
 	if !strings.HasPrefix(text, "/") || len(text) > maxPath || strings.ContainsRune(text, 0) {
 		return "", envelope.Invalid(fromParameter, "the path must be absolute, and have at most %d bytes", maxPath)

@@ -13,8 +13,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/streams"
 )
 
-// begin records the user, the path and the direction of a copy. It ends the copy if the required recording is not
-// possible.
+// begin records the user, the path and the direction of the copy. If recordings are enabled and this fails, it ends the
+// copy.
 func (t *transfer) begin(stream *streams.Stream) {
 	if t.provider.Recordings == nil {
 		return
@@ -34,7 +34,7 @@ func (t *transfer) begin(stream *streams.Stream) {
 	}
 }
 
-// ended records the numbers of copied files and bytes.
+// ended records the reason of the end, and the number of copied bytes and files.
 func (t *transfer) ended(end streams.End) {
 	if t.recording == nil {
 		return

@@ -24,7 +24,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/streams"
 )
 
-// Types of frames.
+// Types of the text frames of a copy.
 const (
 	frameInfo     = "info"
 	frameProgress = "progress"
@@ -34,27 +34,28 @@ const (
 )
 
 const (
-	// progressInterval is the time between two reports of the progress.
+	// progressInterval is the time between two progress frames.
 	progressInterval = 500 * time.Millisecond
-	// pieceBytes bounds the content of one message. maxErrorText bounds the error output of tar. Both are in bytes.
-	pieceBytes   = 32 << 10
+	// messageBytes bounds the bytes of content in one message. maxErrorText bounds the bytes of the error output of tar
+	// that are returned.
+	messageBytes = 32 << 10
 	maxErrorText = 1 << 10
 )
 
-// transfer is a copy in progress.
+// transfer is the state of one copy.
 type transfer struct {
 	request  *request
 	provider *Provider
-	// recording records the copy. It may be nil.
+	// recording records the copy, or is nil.
 	recording *recording.Recording
-	// input receives the content from the client.
+	// input receives the content from the client. inputRead is the other end of the pipe.
 	input     *io.PipeWriter
 	inputRead *io.PipeReader
 
 	mu       sync.Mutex
 	progress dashboardv1alpha1.CopyFrame
 	reported time.Time
-	// complete is true after the client has sent all content.
+	// complete is true after the client has sent its frame that ends the content.
 	complete bool
 }
 
@@ -64,7 +65,8 @@ func newTransfer(q *request, p *Provider) *transfer {
 	return t
 }
 
-// received forwards content of the client. It blocks until the cluster has received it.
+// received handles a message from the client. It passes content to the command in the container, and blocks until the
+// command has read it.
 func (t *transfer) received(_ context.Context, _ *streams.Stream, m streams.Message) error {
 	t.mu.Lock()
 	unwanted := !t.request.in || t.complete
@@ -96,7 +98,7 @@ func (t *transfer) control(data []byte) error {
 	return nil
 }
 
-// serve runs the copy.
+// serve runs the copy and returns at its end. It sends an error frame if the copy fails.
 func (t *transfer) serve(ctx context.Context, stream *streams.Stream) error {
 	defer func() { _ = t.inputRead.Close() }()
 	stop := context.AfterFunc(ctx, func() { _ = t.inputRead.CloseWithError(context.Cause(ctx)) })
@@ -123,10 +125,10 @@ func (t *transfer) serve(ctx context.Context, stream *streams.Stream) error {
 	return err
 }
 
-// errNoFile is returned for an archive without a file, which tar writes for a path that does not exist.
+// errNoFile is returned for an archive without entries, which tar writes for a path that does not exist.
 var errNoFile = errors.New("there is no file in the archive")
 
-// copyOut sends the content of a file, or an archive of a directory.
+// copyOut runs tar in the container, and sends the content of the file, or the archive of the directory, to the client.
 func (t *transfer) copyOut(ctx context.Context, stream *streams.Stream) error {
 	running, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -160,7 +162,7 @@ func (t *transfer) copyOut(ctx context.Context, stream *streams.Stream) error {
 	return err
 }
 
-// sendEntries sends the entries of an archive.
+// sendEntries sends all entries of an archive to the client.
 func (t *transfer) sendEntries(from *entries, stream *streams.Stream) error {
 	out := &sender{transfer: t, stream: stream}
 	var archive *tar.Writer
@@ -190,7 +192,7 @@ func (t *transfer) sendEntries(from *entries, stream *streams.Stream) error {
 	return out.flush()
 }
 
-// sendEntry sends one file or directory.
+// sendEntry sends one file or directory to the client. archive is nil if the client receives the content of one file.
 func (t *transfer) sendEntry(from *entries, header *tar.Header, archive *tar.Writer, out *sender) error {
 	isFile := header.Typeflag == tar.TypeReg
 	if archive == nil && (!isFile || t.frame().Files > 0) {
@@ -213,7 +215,7 @@ func (t *transfer) sendEntry(from *entries, header *tar.Header, archive *tar.Wri
 	return from.copyTo(archive)
 }
 
-// note updates the progress.
+// note calls change with the progress while it holds the lock.
 func (t *transfer) note(change func(*dashboardv1alpha1.CopyFrame)) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -226,7 +228,7 @@ func (t *transfer) frame() dashboardv1alpha1.CopyFrame {
 	return t.progress
 }
 
-// report sends the progress if progressInterval has passed since the last report.
+// report sends a progress frame if progressInterval has passed since the last one.
 func (t *transfer) report(stream *streams.Stream) error {
 	t.mu.Lock()
 	f := t.progress
@@ -242,26 +244,26 @@ func (t *transfer) report(stream *streams.Stream) error {
 	return stream.SendText(encode(f)) //nolint:wrapcheck // it is an end
 }
 
-// last returns the last frame, which contains the result of the copy.
+// last returns the last frame, which contains the result of the copy and the reason of its end.
 func (t *transfer) last(end streams.End) []byte {
 	f := t.frame()
 	f.Type, f.Reason, f.Data = frameClose, string(end.Reason), end.Message
 	return encode(f)
 }
 
-// sender sends content in messages of pieceBytes, and counts the bytes.
+// sender is an io.Writer that sends content to the client in messages of messageBytes, and counts the bytes.
 type sender struct {
 	transfer *transfer
 	stream   *streams.Stream
 	pending  []byte
 }
 
-// Write implements io.Writer. It waits for a client that reads slowly.
+// Write implements io.Writer. It blocks while the client does not read.
 func (s *sender) Write(p []byte) (int, error) {
 	for rest := p; len(rest) > 0; {
-		n := min(len(rest), pieceBytes-len(s.pending))
+		n := min(len(rest), messageBytes-len(s.pending))
 		s.pending, rest = append(s.pending, rest[:n]...), rest[n:]
-		if len(s.pending) == pieceBytes {
+		if len(s.pending) == messageBytes {
 			if err := s.flush(); err != nil {
 				return 0, err
 			}
@@ -282,7 +284,7 @@ func (s *sender) flush() error {
 	return s.transfer.report(s.stream)
 }
 
-// run runs a command in the container. Its error contains the error output of the command.
+// run runs command in the container until it exits. If the command fails, the error contains its error output.
 func (t *transfer) run(ctx context.Context, options remotecommand.StreamOptions, command []string) error {
 	said := &errorText{}
 	options.Stderr = said
@@ -299,7 +301,7 @@ func (t *transfer) run(ctx context.Context, options remotecommand.StreamOptions,
 	return nil
 }
 
-// errorText stores the beginning of the error output of a command.
+// errorText stores the first maxErrorText bytes of the error output of a command.
 type errorText struct{ text []byte }
 
 // Write implements io.Writer.

@@ -20,20 +20,20 @@ import (
 )
 
 const (
-	// newFileMode is the mode of a file that is copied into a container.
+	// newFileMode is the mode of a single file that is copied into a container.
 	newFileMode = 0o644
-	// removalTime bounds the time in which the script removes an incomplete file.
+	// removalTime bounds the time in which fileScript removes an incomplete file.
 	removalTime = 10 * time.Second
-	// temporaryPrefix is the prefix of the name of an incomplete file.
+	// temporaryPrefix is the prefix of the name of a file while it is being copied into a container.
 	temporaryPrefix = ".kubevision-"
-	// completeSuffix is the suffix of the second file, whose presence proves that the first one is complete. fileScript
-	// contains the same suffix.
+	// completeSuffix is the suffix of the empty second file of an archive, which proves that the first file is
+	// complete. fileScript contains the same suffix.
 	completeSuffix = ".complete"
 )
 
-// outCommand returns the command that writes an archive. No shell parses the path, and the path cannot be an option,
-// because it begins with "/" or "./". If the path of a single file is a link, as in volumes of ConfigMaps, the command
-// reads the target.
+// outCommand returns the tar command that writes an archive to its standard output. No shell parses q.path, and tar
+// cannot interpret it as an option, because the argument begins with "/" or "./". A single file that is a symbolic
+// link, as in volumes of ConfigMaps, is followed.
 func outCommand(q *request) []string {
 	if !q.tar {
 		return []string{"tar", "-c", "-h", "-f", "-", "-C", path.Dir(q.path), "./" + path.Base(q.path)}
@@ -41,17 +41,18 @@ func outCommand(q *request) []string {
 	return []string{"tar", "-c", "-f", "-", "-C", q.path, "."}
 }
 
-// fileScript extracts one file under a temporary name, and renames it when it is complete, so that a truncated copy
-// does not change the existing file. tar accepts an archive that is truncated between two entries. Therefore the
-// archive contains a second, empty file, whose presence proves that the first one is complete. The arguments are the
-// directory, the temporary name and the name.
+// fileScript extracts one file under a temporary name and renames it when it is complete, so that a truncated copy does
+// not change an existing file. tar accepts an archive that is truncated between two entries; therefore, the archive
+// contains a second, empty file, which proves that the first one is complete. The arguments are the directory, the
+// temporary name and the final name.
 const fileScript = `cd "$1" || exit 1
 if [ -d "./$3" ]; then echo "the path is a directory" >&2; exit 1; fi
 tar -x -m -o -f - && [ -f "./$2.complete" ] && rm -f "./$2.complete" && mv -f "./$2" "./$3" && exit 0
 rm -f "./$2" "./$2.complete"
 exit 1`
 
-// copyIn writes the content from the client into the container.
+// copyIn runs a command in the container that writes the content from the client to files. It returns when the command
+// has exited and the content was sent.
 func (t *transfer) copyIn(ctx context.Context, stream *streams.Stream) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -94,7 +95,8 @@ func (t *transfer) copyIn(ctx context.Context, stream *streams.Stream) error {
 	return ran
 }
 
-// passFile writes an archive that contains the file of the client.
+// passFile writes the content from the client to archive as a file with the given name, followed by the empty file with
+// completeSuffix. It returns an error if the content does not have the announced size.
 func (t *transfer) passFile(archive *tar.Writer, name string) error {
 	t.note(func(f *dashboardv1alpha1.CopyFrame) { f.Files, f.Size = 1, t.request.size })
 	if err := archive.WriteHeader(&tar.Header{
@@ -126,7 +128,7 @@ func (t *transfer) passFile(archive *tar.Writer, name string) error {
 	return nil
 }
 
-// passEntries copies the entries of the client's archive to an archive.
+// passEntries copies the files and directories of the archive from the client to archive.
 func (t *transfer) passEntries(archive *tar.Writer) error {
 	from := newEntries(t.inputRead, &limits{bytes: t.provider.MaxBytes})
 	for {
@@ -151,8 +153,7 @@ func (t *transfer) passEntries(archive *tar.Writer) error {
 	}
 }
 
-// counter writes to the command in the container. It counts the bytes that were written, and reports them to the
-// client.
+// counter passes bytes to the command in the container. It counts them, and sends progress frames to the client.
 type counter struct {
 	transfer *transfer
 	stream   *streams.Stream

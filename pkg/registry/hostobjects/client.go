@@ -1,7 +1,7 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package hostobjects provides the common part of the endpoints that read and write KubeVision's own objects as the
+// Package hostobjects contains common code of the endpoints that read and write KubeVision's custom resources as the
 // caller.
 package hostobjects
 
@@ -22,16 +22,15 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/routes"
 )
 
-// Host is the host cluster.
+// Host connects callers to the host cluster.
 type Host struct {
-	// As returns a client that acts as a user.
+	// As returns a client that acts on the host as a user.
 	As func(context.Context, user.Info) (client.Client, error)
-	// Reviewer creates access reviews.
+	// Reviewer creates SubjectAccessReviews on the host.
 	Reviewer *authorization.Reviewer
 }
 
-// Client reads and writes KubeVision's objects as the caller, with the rights that the RBAC of the host grants the
-// caller.
+// Client reads and writes objects of the host as the caller, so that the RBAC of the host authorizes the calls.
 type Client struct {
 	user.Info
 	client.Client
@@ -39,7 +38,7 @@ type Client struct {
 	reviewer *authorization.Reviewer
 }
 
-// Connect returns a Client for the caller of a request.
+// Connect returns a Client that acts as u, the caller of r.
 func (h *Host) Connect(r *routes.Request, u user.Info) (*Client, error) {
 	c, err := h.As(r.Context(), u)
 	if err != nil {
@@ -48,7 +47,8 @@ func (h *Host) Connect(r *routes.Request, u user.Info) (*Client, error) {
 	return &Client{Info: u, Client: c, reviewer: h.Reviewer}, nil
 }
 
-// Named returns a function that checks the name of an object in the path parameter, and then calls connect.
+// Named returns a function that returns an error if the value of the path parameter is not a valid object name, and
+// calls connect if it is.
 func Named(
 	parameter string, connect func(*routes.Request, user.Info) (*Client, error),
 ) func(*routes.Request, user.Info) (*Client, error) {
@@ -60,7 +60,7 @@ func Named(
 	}
 }
 
-// Find reads an object as the caller. It returns the error missing if the object does not exist.
+// Find gets the cluster-scoped object name as the caller. It returns missing if the object does not exist.
 func (c *Client) Find(ctx context.Context, name string, into client.Object, missing *envelope.Error) error {
 	err := c.Get(ctx, types.NamespacedName{Name: name}, into)
 	switch {
@@ -73,8 +73,9 @@ func (c *Client) Find(ctx context.Context, name string, into client.Object, miss
 	}
 }
 
-// WriteError returns the error of a failed write, with its code. If RBAC allows each of the actions, an admission
-// plugin has refused the write: the code is 42201, unless a policy of KubeVision requires a right.
+// WriteError converts err, the error of a write, to an error with a code. actions are the rights that the write
+// requires. If err is Forbidden although RBAC allows all actions, an admission plugin has rejected the write: the code
+// is then 42201, except if the policy that rejected it is one for which envelope.LacksRight returns true.
 func (c *Client) WriteError(ctx context.Context, err error, actions ...authorizationv1.ResourceAttributes) error {
 	if err == nil {
 		return nil
@@ -95,25 +96,25 @@ func (c *Client) WriteError(ctx context.Context, err error, actions ...authoriza
 	return envelope.New(dashboardv1alpha1.CodeRejected, "%s", outcome.Message).WithCause(err)
 }
 
-// WriteErrorFor returns a function that converts the errors of writes that require several rights.
+// WriteErrorFor returns a function that calls WriteError with actions.
 func (c *Client) WriteErrorFor(actions ...authorizationv1.ResourceAttributes) func(context.Context, error) error {
 	return func(ctx context.Context, err error) error { return c.WriteError(ctx, err, actions...) }
 }
 
-// SecretAction returns the attributes of a verb on a Secret in KubeVision's namespace.
+// SecretAction returns the ResourceAttributes of verb on a Secret in KubeVision's namespace.
 func SecretAction(verb, name string) authorizationv1.ResourceAttributes {
 	return authorizationv1.ResourceAttributes{Version: "v1", Resource: "secrets", Verb: verb,
 		Namespace: names.Namespace, Name: name}
 }
 
-// Action returns the attributes of a verb on one of KubeVision's own objects.
+// Action returns the ResourceAttributes of verb on one of KubeVision's custom resources.
 func Action(verb, resource, name string) authorizationv1.ResourceAttributes {
 	return authorizationv1.ResourceAttributes{Group: kubevisionv1alpha1.GroupName, Resource: resource, Verb: verb,
 		Name: name}
 }
 
-// CheckVersion returns an error if the version in a request differs from the version of the object. An empty version
-// matches any object.
+// CheckVersion returns an error with 40901 if given, the ResourceVersion in a request, differs from that of object. An
+// empty given matches any object.
 func CheckVersion(given string, object client.Object) error {
 	if given != "" && given != object.GetResourceVersion() {
 		return envelope.New(dashboardv1alpha1.CodeStale, "%q was changed in the meantime: read it again",
@@ -122,8 +123,7 @@ func CheckVersion(given string, object client.Object) error {
 	return nil
 }
 
-// List returns a result with the items and their number. Its data is an empty array, and never null, if there are no
-// items.
+// List returns a result with items and their number. If items is nil, the data are an empty JSON array instead of null.
 func List[T any](items []T) routes.Result {
 	if items == nil {
 		items = []T{}

@@ -10,14 +10,16 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// IsOwnedBy returns true if an object belongs to its owner, rather than to a deleted object with the same name.
+// IsOwnedBy returns true if object has an owner reference with the UID of owner. It returns false if the owner was a
+// deleted object with the same name.
 func IsOwnedBy(object, owner client.Object) bool {
 	return slices.ContainsFunc(object.GetOwnerReferences(), func(r metav1.OwnerReference) bool {
 		return r.UID == owner.GetUID()
 	})
 }
 
-// UIDPrecondition restricts a delete to the object that was read.
+// UIDPrecondition returns a precondition with which a delete fails if object was replaced by another object with the
+// same name.
 func UIDPrecondition(object client.Object) client.Preconditions {
 	uid := object.GetUID()
 	return client.Preconditions{UID: &uid}

@@ -16,20 +16,22 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/envelope"
 )
 
-// undoTimeout bounds an undo, which also runs after the client has disconnected.
+// undoTimeout bounds the time for reverting steps, which continues after the client has disconnected.
 const undoTimeout = 10 * time.Second
 
-// Step is one of several writes that belong together.
+// Step is one of several writes of which either all or none should take effect.
 type Step struct {
-	// Object is the name of the written object, for messages.
+	// Object is the name of the written object in messages.
 	Object string
-	// Do writes the object. It is called twice, first for a dry run, and must not change its inputs.
+	// Do writes the object with the given client. It is called twice, first with a dry-run client, and must therefore
+	// not change its inputs.
 	Do func(context.Context, client.Client) error
-	// Undo reverts Do.
+	// Undo reverts a successful Do.
 	Undo func(context.Context, client.Client) error
 }
 
-// Create returns the step that creates an object. refused converts an error of the write to an error with a code.
+// Create returns a step that creates the object that object returns. what is its name in messages. refused converts the
+// error of the write to an error with a code, and nil to nil.
 func Create(what string, object func() client.Object, refused func(context.Context, error) error) Step {
 	var made client.Object
 	return Step{
@@ -42,8 +44,9 @@ func Create(what string, object func() client.Object, refused func(context.Conte
 	}
 }
 
-// Patch returns the step that changes an object from one state to another. If given, the version in the request, is not
-// empty, the step fails if the object has changed since from was read.
+// Patch returns a step that changes an object from the state from to the state to. what is its name in messages. If
+// given, the ResourceVersion in the request, is not empty, the step fails if the object has changed since from was
+// read. refused converts the error of the write to an error with a code, and nil to nil.
 func Patch(what string, from, to client.Object, given string, refused func(context.Context, error) error) Step {
 	write := func(ctx context.Context, c client.Client, from, to client.Object, given string) error {
 		written, ok := to.DeepCopyObject().(client.Object)
@@ -61,8 +64,9 @@ func Patch(what string, from, to client.Object, given string, refused func(conte
 	}
 }
 
-// PatchFrom returns a merge patch for an object that was read as from. If given, the version in the request, is not
-// empty, the patch fails if the object has changed since then. PatchFrom does not compare given: see CheckVersion.
+// PatchFrom returns a merge patch relative to from. If given, the ResourceVersion in the request, is not empty, the
+// patch fails if the object has changed since from was read. PatchFrom does not compare given with from: see
+// CheckVersion.
 func PatchFrom(from client.Object, given string) client.Patch {
 	if given == "" {
 		return client.MergeFrom(from)
@@ -70,8 +74,8 @@ func PatchFrom(from client.Object, given string) client.Patch {
 	return client.MergeFromWithOptions(from, client.MergeFromWithOptimisticLock{})
 }
 
-// Apply calls DryRun and then Execute, so that either all steps take effect or, if the earlier ones can be reverted,
-// none.
+// Apply calls DryRun and then Execute. If it returns an error, no step has taken effect, except steps that could not be
+// reverted.
 func (c *Client) Apply(ctx context.Context, steps ...Step) error {
 	if err := c.DryRun(ctx, steps...); err != nil {
 		return err
@@ -79,8 +83,8 @@ func (c *Client) Apply(ctx context.Context, steps ...Step) error {
 	return c.Execute(ctx, steps...)
 }
 
-// DryRun executes a dry run of each step, so that a caller who may execute only some of them is rejected before any
-// change.
+// DryRun executes each step with a dry-run client. It returns the first error, so that a caller who may execute only
+// some of the steps changes nothing.
 func (c *Client) DryRun(ctx context.Context, steps ...Step) error {
 	trial := client.NewDryRunClient(c.Client)
 	for _, s := range steps {
@@ -91,8 +95,8 @@ func (c *Client) DryRun(ctx context.Context, steps ...Step) error {
 	return nil
 }
 
-// Execute executes the steps in order. If one fails, it reverts the earlier steps. The error names the steps that could
-// not be reverted.
+// Execute executes the steps in order. If one fails, it reverts the previous ones and returns an error, which names the
+// steps that could not be reverted.
 func (c *Client) Execute(ctx context.Context, steps ...Step) error {
 	for i, s := range steps {
 		if err := s.Do(ctx, c.Client); err != nil {

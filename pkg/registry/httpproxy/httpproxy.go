@@ -1,8 +1,7 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package httpproxy reads from HTTP servers in a cluster: it sends GET requests to a port of a Service or of a Pod
-// through the API server of the cluster.
+// Package httpproxy sends GET requests to HTTP servers in a cluster, through the subresource proxy of a Service or Pod.
 package httpproxy
 
 import (
@@ -27,10 +26,10 @@ import (
 
 const (
 	subresource = "proxy"
-	// maxPath bounds the path and the query of a request.
+	// maxPath bounds the bytes of the path, and of the query, of a request to the HTTP server.
 	maxPath = 4 << 10
-	// policy prevents a page from acting as the dashboard: the page gets a separate origin, runs no scripts and loads
-	// nothing.
+	// policy is the Content-Security-Policy of responses. It prevents an HTML page from acting as the dashboard: the
+	// page has a separate origin, runs no scripts and loads nothing.
 	policy = "sandbox; default-src 'none'; img-src data:; style-src 'unsafe-inline'; frame-ancestors 'none'"
 )
 
@@ -69,7 +68,7 @@ func (p *Provider) Routes() []routes.Route {
 	return out
 }
 
-// read sends the response of the server without its headers.
+// read returns the body and the media type of the server's response, without its other headers.
 func read(r *routes.Request, caller *clusters.Client, plural string) (routes.Result, error) {
 	target, err := objectref.Find(
 		r.Context(), caller, "get", plural, r.Path(objectref.Namespace), r.Path(objectref.Name),
@@ -103,7 +102,8 @@ func failed(ctx context.Context, caller *clusters.Client, a authorizationv1.Reso
 	return authorization.CallError(ctx, caller, a, err)
 }
 
-// callOf returns the call for a request.
+// callOf converts the query parameters of r to a call of the subresource proxy of target. It returns an error if a
+// parameter is malformed.
 func callOf(r *routes.Request, target objectref.Target) (clusters.Call, error) {
 	call := target.Call(http.MethodGet)
 	call.Accept, call.Once = "*/*", true
@@ -140,7 +140,7 @@ func callOf(r *routes.Request, target objectref.Target) (clusters.Call, error) {
 	return call, nil
 }
 
-// checkPath returns an error for a path that an API server could interpret differently.
+// checkPath returns an error for a path that API servers could decode or normalize in different ways.
 func checkPath(path string) error {
 	if len(path) > maxPath || strings.ContainsAny(path, "%\\#") || strings.Contains(path, "//") {
 		return envelope.Invalid("path",
@@ -159,7 +159,7 @@ func checkPath(path string) error {
 	return nil
 }
 
-// headerOf returns the header of a response. It takes only the media type from the response of the server.
+// headerOf returns the header of the response. Of the server's response, it uses only the media type.
 func headerOf(contentType string) http.Header {
 	if _, _, err := mime.ParseMediaType(contentType); err != nil {
 		contentType = "application/octet-stream"

@@ -1,8 +1,8 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package image parses the names of container images. It does not contact registries: the server connects only to
-// clusters.
+// Package image parses the names of container images. It does not contact image registries, because the server connects
+// only to clusters.
 package image
 
 import (
@@ -19,7 +19,7 @@ import (
 const (
 	queryImage = "image"
 
-	// defaultRegistry and defaultNamespace are the defaults of container runtimes.
+	// defaultRegistry and defaultNamespace are used by container runtimes for names without a registry or namespace.
 	defaultRegistry, defaultNamespace = "docker.io", "library"
 )
 
@@ -46,7 +46,8 @@ func tags(r *routes.Request, _ user.Info) (routes.Result, error) {
 	return routes.Result{Data: dashboardv1alpha1.RegistryTags{Reference: parse(name), Tags: []string{}}}, nil
 }
 
-// parse parses [registry/]repository[:tag][@digest]. It accepts any text, because the user may still be typing.
+// parse splits a name of the form [registry/]repository[:tag][@digest]. It accepts any text, because the user may still
+// be typing.
 func parse(name string) dashboardv1alpha1.ImageReference {
 	var out dashboardv1alpha1.ImageReference
 	name, out.Digest, _ = strings.Cut(name, "@")

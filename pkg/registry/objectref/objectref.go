@@ -1,7 +1,7 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package objectref parses references of a request to objects of a cluster, and resolves their kinds by discovery.
+// Package objectref determines the object or list to which a request refers, and looks up its resource by discovery.
 package objectref
 
 import (
@@ -21,14 +21,14 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/routes"
 )
 
-// Parameters of a path.
+// Names of path parameters.
 const (
 	Namespace = "namespace"
 	Resource  = "resource"
 	Name      = "name"
 )
 
-// Docs returns the documentation of the parameters.
+// Docs returns the documentation of the path parameters by name.
 func Docs() map[string]string {
 	return map[string]string{
 		authorization.ClusterParameter: "the name of the cluster",
@@ -38,14 +38,14 @@ func Docs() map[string]string {
 	}
 }
 
-// Target is the object of a request, or a collection if it has no name.
+// Target is an object or, if Name is empty, a list of objects.
 type Target struct {
 	Resource  clusters.Resource
 	Namespace string
 	Name      string
 }
 
-// Attributes returns the attributes of an access review for a verb on the target.
+// Attributes returns the ResourceAttributes of a SubjectAccessReview for a verb on the target.
 func (t Target) Attributes(verb string) authorizationv1.ResourceAttributes {
 	return authorizationv1.ResourceAttributes{
 		Group: t.Resource.Group, Version: t.Resource.Version, Resource: t.Resource.GroupVersionResource.Resource,
@@ -53,19 +53,20 @@ func (t Target) Attributes(verb string) authorizationv1.ResourceAttributes {
 	}
 }
 
-// Call returns a call for the target.
+// Call returns a request for the target with an HTTP method.
 func (t Target) Call(method string) clusters.Call {
 	return clusters.Call{Method: method, Resource: t.Resource, Namespace: t.Namespace, Name: t.Name}
 }
 
-// Read returns the target of a request. The resource and the name come from the path, and the namespace from the path
-// or, if it has none, from the query. The resource is looked up by discovery and must support the verb, so the resource
-// in a URL is never the client's text. As in kubectl, a namespace in the query is ignored for cluster-scoped resources.
+// Read returns the target to which the parameters of r refer. The namespace may be in the path or in the query; in the
+// query, it is ignored for cluster-scoped resources, as in kubectl. Read returns an error if a parameter is malformed,
+// or if the cluster does not serve the resource with the verb. The resource of the target always comes from discovery,
+// and not from the text of the client.
 func Read(r *routes.Request, caller *clusters.Client, verb string) (Target, error) {
 	return find(r.Context(), caller, requested(r, verb))
 }
 
-// ReadObject is like Read, for one object: an object of a namespaced kind must have a namespace.
+// ReadObject is like Read, but returns an error for a namespaced resource without a namespace.
 func ReadObject(r *routes.Request, caller *clusters.Client, verb string) (Target, error) {
 	t, err := Read(r, caller, verb)
 	if err != nil {
@@ -74,7 +75,7 @@ func ReadObject(r *routes.Request, caller *clusters.Client, verb string) (Target
 	return t, t.CheckNamespaced()
 }
 
-// ReadSubresource is like ReadObject, for a subresource of an object.
+// ReadSubresource is like ReadObject, but also returns an error if the resource does not have the subresource.
 func ReadSubresource(r *routes.Request, caller *clusters.Client, verb, subresource string) (Target, error) {
 	w := requested(r, verb)
 	w.subresource = subresource
@@ -85,7 +86,7 @@ func ReadSubresource(r *routes.Request, caller *clusters.Client, verb, subresour
 	return t, t.CheckNamespaced()
 }
 
-// CheckNamespaced returns an error if the kind of a target is namespaced but the target has no namespace.
+// CheckNamespaced returns an error if the resource of t is namespaced and t has no namespace.
 func (t Target) CheckNamespaced() error {
 	if t.Resource.Namespaced && t.Namespace == "" {
 		return envelope.Invalid(Namespace, "%s are namespaced: name the namespace",
@@ -94,17 +95,17 @@ func (t Target) CheckNamespaced() error {
 	return nil
 }
 
-// Find is like Read, for names that do not come from the path. Namespace and name may be empty.
+// Find is like Read, with parameters as arguments. kind is the name of the resource. namespace and name may be empty.
 func Find(ctx context.Context, caller *clusters.Client, verb, kind, namespace, name string) (Target, error) {
 	return find(ctx, caller, wanted{
 		verb: verb, kind: kind, namespace: namespace, name: name, namespaced: namespace != "",
 	})
 }
 
-// wanted contains the required properties of a target.
+// wanted contains the parameters that identify a target, and the verb and subresource that its resource must support.
 type wanted struct {
 	verb, subresource, kind, namespace, name string
-	// namespaced is true if the kind must be namespaced, because the path contains a namespace.
+	// namespaced is true if the resource must be namespaced, because the path contains a namespace.
 	namespaced bool
 }
 
@@ -116,7 +117,7 @@ func requested(r *routes.Request, verb string) wanted {
 	}
 }
 
-// check returns an error if the names are malformed.
+// check returns an error if a name is malformed or if the resource is missing.
 func (w wanted) check() error {
 	if w.namespace != "" {
 		if err := routes.CheckLabel(Namespace, w.namespace); err != nil {
@@ -135,7 +136,8 @@ func (w wanted) check() error {
 	return nil
 }
 
-// mismatch returns an error if the resource does not have the required properties.
+// mismatch returns an error if r does not support the verb or the subresource, or if r is cluster-scoped and namespaced
+// is true.
 func (w wanted) mismatch(r *clusters.Resource) error {
 	switch {
 	case !slices.Contains(r.Verbs, w.verb):

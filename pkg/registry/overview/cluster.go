@@ -16,13 +16,13 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/registry/scopedlist"
 )
 
-// recentEvents is the number of events in an overview.
+// recentEvents is the number of newest events that an overview contains.
 const recentEvents = 10
 
-// manyEvents is the number of events from which the oldest events are dropped.
+// manyEvents is the number of collected events at which all but the newest are dropped.
 const manyEvents = 100 * recentEvents
 
-// infrastructureKinds returns the kinds that workloads depend on: Services, Ingresses, Namespaces, Nodes and events.
+// infrastructureKinds returns the kinds Service, Ingress, Namespace, Node and Event, with functions that add them to t.
 func (t *tally) infrastructureKinds() []scopedlist.Kind {
 	return []scopedlist.Kind{
 		t.countedKind("services", func(out *dashboardv1alpha1.Overview, n int64) { out.Services = n }),
@@ -52,8 +52,8 @@ func (t *tally) infrastructureKinds() []scopedlist.Kind {
 	}
 }
 
-// isOwn returns true if an event concerns an object of KubeVision, such as a login or a binding. Such events are
-// frequent and do not describe the workloads of the cluster.
+// isOwn returns true if e is about an object of KubeVision, such as a session or a binding. These events are frequent,
+// and do not describe the workloads of the cluster.
 func isOwn(e *corev1.Event) bool {
 	return strings.HasPrefix(e.InvolvedObject.APIVersion, kubevisionv1alpha1.GroupName+"/")
 }
@@ -88,7 +88,7 @@ func newest(all []dashboardv1alpha1.OverviewEvent) []dashboardv1alpha1.OverviewE
 	return all[:min(len(all), recentEvents)]
 }
 
-// storageKinds returns the kinds of volumes and claims.
+// storageKinds returns the kinds PersistentVolume and PersistentVolumeClaim, with functions that add them to t.
 func (t *tally) storageKinds() []scopedlist.Kind {
 	return []scopedlist.Kind{
 		typedKind(t, "persistentvolumes", func(v *corev1.PersistentVolume, out *dashboardv1alpha1.Overview) {

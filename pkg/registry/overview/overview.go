@@ -1,7 +1,7 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package overview counts the objects of a cluster that the caller may list.
+// Package overview serves the numbers and states of the objects in a cluster that the caller may list.
 package overview
 
 import (
@@ -19,7 +19,7 @@ import (
 
 // Provider provides the endpoints of this package.
 type Provider struct {
-	// Access connects callers to clusters, and filters lists by the namespaces that they may read.
+	// Access connects callers to clusters, and restricts lists to the namespaces that the caller may read.
 	Access *scopedlist.Access
 }
 
@@ -50,7 +50,7 @@ func get(r *routes.Request, caller *scopedlist.Client) (routes.Result, error) {
 	return routes.Result{Data: all.sum, Meta: meta}, nil
 }
 
-// countedKind returns a kind whose objects are only counted. set stores the number in an overview.
+// countedKind returns a kind whose objects are counted without being decoded. set stores the number in an overview.
 func (t *tally) countedKind(resource string, set func(*dashboardv1alpha1.Overview, int64)) scopedlist.Kind {
 	read := func(_ context.Context, _ clusters.Resource, a scopedlist.Result) error {
 		part := &dashboardv1alpha1.Overview{}
@@ -62,7 +62,8 @@ func (t *tally) countedKind(resource string, set func(*dashboardv1alpha1.Overvie
 	return scopedlist.Kind{Resource: resource, Accept: scopedlist.MetadataOnly, FromCache: true, Read: read}
 }
 
-// typedKind returns a built-in kind. look adds one object to the overview; the objects are not kept.
+// typedKind returns a kind whose objects are decoded to T. look adds one object to an overview, and must not retain the
+// object.
 func typedKind[T any, P interface {
 	*T
 	Unmarshal(data []byte) error

@@ -24,7 +24,8 @@ func amountOf(l corev1.ResourceList) amount {
 
 func (a amount) plus(b amount) amount { return amount{cpu: a.cpu + b.cpu, memory: a.memory + b.memory} }
 
-// addRequests adds the requests and limits of a Pod as the scheduler computes them.
+// addRequests adds the requests and limits of pod to out. They are computed as in the scheduler, which takes the
+// maximum of init containers and containers.
 func addRequests(pod *corev1.Pod, out *dashboardv1alpha1.OverviewResources) {
 	requests := amountOf(podresource.PodRequests(pod, podresource.PodResourcesOptions{}))
 	limits := amountOf(podresource.PodLimits(pod, podresource.PodResourcesOptions{}))
@@ -34,13 +35,13 @@ func addRequests(pod *corev1.Pod, out *dashboardv1alpha1.OverviewResources) {
 	out.Memory.Limits += limits.memory
 }
 
-// usage is the usage in the metrics API.
+// usage is the sum of the CPU and memory usage that the API metrics.k8s.io reports.
 type usage struct {
 	amount
 	known bool
 }
 
-// nodeKind returns the kind that reads the usage of the nodes.
+// nodeKind returns the kind NodeMetrics, with a function that adds the usage of all nodes.
 func (u *usage) nodeKind() scopedlist.Kind {
 	return scopedlist.Kind{Resource: "nodes.metrics.k8s.io",
 		Read: func(ctx context.Context, _ clusters.Resource, a scopedlist.Result) error {
@@ -55,7 +56,8 @@ func (u *usage) nodeKind() scopedlist.Kind {
 		}}
 }
 
-// podKind returns the kind that reads the usage of the Pods, for callers who may not read the usage of the nodes.
+// podKind returns the kind PodMetrics, with a function that adds the usage of all Pods. It replaces nodeKind for
+// callers who may not list NodeMetrics.
 func (u *usage) podKind() scopedlist.Kind {
 	return scopedlist.Kind{Resource: podmetrics.Resource,
 		Read: func(ctx context.Context, _ clusters.Resource, a scopedlist.Result) error {

@@ -15,7 +15,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/readcache"
 )
 
-// tally adds up the overviews of kinds, which are read concurrently.
+// tally adds up the overviews of several kinds, which are read concurrently.
 type tally struct {
 	mu  sync.Mutex
 	sum dashboardv1alpha1.Overview
@@ -27,7 +27,7 @@ func (t *tally) add(part *dashboardv1alpha1.Overview) {
 	addTo(&t.sum, part)
 }
 
-// addTo adds the numbers and the events of an overview to another.
+// addTo adds the numbers and the events of part to out.
 func addTo(out, part *dashboardv1alpha1.Overview) {
 	addNumbers(reflect.ValueOf(out).Elem(), reflect.ValueOf(part).Elem())
 	out.RecentEvents = append(out.RecentEvents, part.RecentEvents...)
@@ -48,21 +48,23 @@ func addNumbers(out, part reflect.Value) {
 	}
 }
 
-// grouped describes how objects of the read cache are counted.
+// grouped contains the destination, the memory account and the handler of omitted objects for addGroups.
 type grouped struct {
 	sum     *dashboardv1alpha1.Overview
 	account *budget.Account
 	omit    objects.Omit
 }
 
-// counted contains the counts of a group of objects, and the objects that are too large to be counted.
+// counted is the overview of one group of objects in the read cache. omitted contains the objects of the group that are
+// too large to be decoded.
 type counted struct {
 	dashboardv1alpha1.Overview
 
 	omitted []*readcache.Object
 }
 
-// addGroups adds objects of the read cache. It caches the counts of a group until one of its objects changes.
+// addGroups adds the objects in groups, which are groups of objects in the read cache, to g.sum. The read cache stores
+// the overview of each group until an object of the group changes.
 func addGroups[T any](g grouped, groups readcache.Groups, look func(*T, *dashboardv1alpha1.Overview)) error {
 	for group := range groups.All() {
 		found, err := group.Summarize(func(all []*readcache.Object) (readcache.Summary, error) {
@@ -106,7 +108,7 @@ func summarize[T any](
 	return readcache.Summary{Value: part, TextBytes: size}, nil
 }
 
-// eventBytes returns the memory of events.
+// eventBytes returns the memory of all events in bytes.
 func eventBytes(all []dashboardv1alpha1.OverviewEvent) int64 {
 	var size int64
 	for i := range all {

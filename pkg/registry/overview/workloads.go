@@ -12,7 +12,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/registry/scopedlist"
 )
 
-// workloadKinds returns the kinds that run Pods.
+// workloadKinds returns the kinds Pod, Deployment, StatefulSet, DaemonSet, Job and CronJob, with functions that add
+// them to t.
 func (t *tally) workloadKinds() []scopedlist.Kind {
 	return []scopedlist.Kind{
 		typedKind(t, "pods", countPod),
@@ -62,7 +63,7 @@ func hasJobCondition(j *batchv1.Job, condition batchv1.JobConditionType) bool {
 	return false
 }
 
-// countPod counts a Pod by its phase, and its requests and limits unless it has ended.
+// countPod counts pod by its phase. It adds the requests and limits of the Pod if the phase is not Succeeded or Failed.
 func countPod(pod *corev1.Pod, out *dashboardv1alpha1.Overview) {
 	phases := &out.PodStatusDistribution
 	out.Pods++

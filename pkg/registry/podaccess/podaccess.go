@@ -1,7 +1,7 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package podaccess reviews the right of a caller to create a subresource of a Pod: exec, attach or portforward.
+// Package podaccess reviews whether a caller may create a subresource of a Pod, such as exec, attach or portforward.
 package podaccess
 
 import (
@@ -21,31 +21,31 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/stepup"
 )
 
-// Path is the path of a Pod.
+// Path is the path of a Pod below the root of the API.
 const Path = "/clusters/{cluster}/namespaces/{namespace}/pods/{name}"
 
-// Docs returns the documentation of the parameters of Path.
+// Docs returns the documentation of the path parameters of Path.
 func Docs() map[string]string {
 	return map[string]string{
 		objectref.Namespace: objectref.Docs()[objectref.Namespace], objectref.Name: "the name of the Pod",
 	}
 }
 
-// Grant describes the access of a caller to a subresource of a Pod: the right to create the subresource. Find does not
-// review this right, so Review must be called before the call to the cluster.
+// Grant is a request of a user to create a subresource of a Pod. Find does not review whether the user may create it:
+// Review must be called before Call is sent to the cluster.
 type Grant struct {
 	Caller  *clusters.Client
 	User    user.Info
 	Cluster string
-	// Call is the call to the cluster. Its query may be changed.
+	// Call creates the subresource. Its query may be changed.
 	Call clusters.Call
 
 	access *authorization.Access
 	proof  func() error
 }
 
-// Attributes returns the resource attributes for creating the subresource. All methods of requests to the cluster
-// require this right, because older API servers allow a GET to callers who may only get the subresource.
+// Attributes returns the ResourceAttributes of a SubjectAccessReview for the verb create on the subresource. create is
+// required even if the request to the cluster is a GET, for which older API servers require only the verb get.
 func (g *Grant) Attributes() authorizationv1.ResourceAttributes {
 	return authorizationv1.ResourceAttributes{
 		Namespace: g.Call.Namespace, Verb: "create", Version: "v1", Resource: "pods",
@@ -53,12 +53,13 @@ func (g *Grant) Attributes() authorizationv1.ResourceAttributes {
 	}
 }
 
-// Find returns the grant of a caller for the Pod in the path. It does not review the right of the caller.
+// Find returns the Grant for a subresource of the Pod in the path of r. It does not review whether u may create the
+// subresource.
 func Find(r *routes.Request, u user.Info, access *authorization.Access, subresource string) (*Grant, error) {
 	return FindPod(r, u, access, r.Path(objectref.Namespace), r.Path(objectref.Name), subresource)
 }
 
-// FindPod is like Find, for a Pod from another part of the request.
+// FindPod is like Find, with the namespace and the name of the Pod as arguments.
 func FindPod(
 	r *routes.Request, u user.Info, access *authorization.Access, namespace, name, subresource string,
 ) (*Grant, error) {
@@ -79,7 +80,8 @@ func FindPod(
 	return g, nil
 }
 
-// Review returns an error unless the caller has the right and, if the Pod requires it, has sent a fresh code.
+// Review returns an error if the user may not create the subresource, or if Call requires a one-time code of the user's
+// second factor and ctx contains no valid one.
 func (g *Grant) Review(ctx context.Context) error {
 	if err := authorization.Require(ctx, g.Caller, g.Attributes()); err != nil {
 		return err
@@ -87,7 +89,8 @@ func (g *Grant) Review(ctx context.Context) error {
 	return g.Caller.Prove(ctx, g.Call)
 }
 
-// Check reviews the right again, and returns an error if the caller has lost it.
+// Check repeats the access review for an open stream. It returns an error if the user may no longer use the cluster or
+// create the subresource.
 func (g *Grant) Check(ctx context.Context) error {
 	caller, err := g.access.ClusterByName(ctx, g.User, g.Cluster)
 	if err != nil {
@@ -96,10 +99,11 @@ func (g *Grant) Check(ctx context.Context) error {
 	return authorization.Require(ctx, caller, g.Attributes())
 }
 
-// WithProof returns a context for the calls of a stream, which outlives the request with the fresh code.
+// WithProof returns a context in which calls to the cluster use the one-time code of the request of Find. It is needed
+// because a stream outlives that request.
 func (g *Grant) WithProof(ctx context.Context) context.Context { return stepup.WithProof(ctx, g.proof) }
 
-// CallError returns the error of a call to the subresource, with its code.
+// CallError converts err, the error of a call to the subresource, to an error with a code.
 func (g *Grant) CallError(ctx context.Context, err error) error {
 	if refused, ok := errors.AsType[*clusters.UpgradeRefusedError](err); ok {
 		return envelope.New(dashboardv1alpha1.CodeUnreachable, "%s", refused.Error()).WithCause(err)

@@ -17,7 +17,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/registry/scopedlist"
 )
 
-// readOne reads the metrics of one Pod. Missing metrics are not an error.
+// readOne gets the metrics of the Pod t, by namespace and name. It returns nil if the cluster has no metrics of the
+// Pod.
 func readOne(ctx context.Context, caller *scopedlist.Client, t objectref.Target) (map[[2]string]Measured, error) {
 	answer, err := caller.Do(ctx, t.Call(""))
 	if apierrors.IsNotFound(err) {
@@ -33,7 +34,7 @@ func readOne(ctx context.Context, caller *scopedlist.Client, t objectref.Target)
 	return map[[2]string]Measured{{t.Namespace, t.Name}: m}, nil
 }
 
-// describe returns the measured usage with the requests and limits of the containers. The values of the Pod are sums.
+// describe returns the usage in m, and the requests and limits in p, of each container and of the whole Pod.
 func describe(p *podSpec, m Measured) *dashboardv1alpha1.PodMetrics {
 	out := &dashboardv1alpha1.PodMetrics{Timestamp: m.Timestamp, Window: m.Window,
 		Containers: []dashboardv1alpha1.ContainerMetrics{}}

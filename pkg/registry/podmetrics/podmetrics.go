@@ -1,7 +1,7 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package podmetrics adds the CPU and memory usage of Pods from the metrics API to their objects.
+// Package podmetrics reads the CPU and memory usage of Pods from the API metrics.k8s.io, and adds it to Pods in JSON.
 package podmetrics
 
 import (
@@ -25,19 +25,20 @@ import (
 )
 
 const (
-	// Resource is the resource of the metrics API. Some clusters do not serve it.
+	// Resource is the resource PodMetrics. Some clusters do not serve it.
 	Resource = "pods.metrics.k8s.io"
 
-	// timeout bounds the wait for metrics.
+	// timeout bounds the time for reading metrics.
 	timeout = 3 * time.Second
 
-	// Field is the member in which AddTo sets the usage of a Pod.
+	// Field is the top-level field of a Pod in which AddTo sets a PodMetrics.
 	Field = "metrics"
-	// StatusField is the member in which AddTo sets the state of the metrics.
+	// StatusField is the top-level field of a Pod in which AddTo sets whether metrics exist, for example
+	// MetricsPending.
 	StatusField = "metricsStatus"
 )
 
-// Measured is the usage of a Pod in the metrics API.
+// Measured contains the fields of a PodMetrics of the API metrics.k8s.io.
 type Measured struct {
 	Metadata struct {
 		Namespace string `json:"namespace"`
@@ -51,7 +52,7 @@ type Measured struct {
 	} `json:"containers"`
 }
 
-// podSpec is the part of the spec of a Pod with the requests and limits.
+// podSpec contains the requests and limits in the spec of a Pod.
 type podSpec struct {
 	Containers []struct {
 		Name      string                      `json:"name"`
@@ -59,23 +60,23 @@ type podSpec struct {
 	} `json:"containers"`
 }
 
-// Group is the API group of the metrics.
+// Group is the API group metrics.k8s.io.
 const Group = "metrics.k8s.io"
 
-// GroupResource returns the resource of the metrics API with the given plural.
+// GroupResource returns a resource of metrics.k8s.io.
 func GroupResource(plural string) schema.GroupResource {
 	return schema.GroupResource{Group: Group, Resource: plural}
 }
 
-// Metrics contains the metrics of the Pods of a target.
+// Metrics contains the metrics of one Pod or of the Pods of a list, or the error of reading them.
 type Metrics struct {
 	known   map[[2]string]Measured
 	err     error
 	account *budget.Account
 }
 
-// Read reads the metrics of the Pods of a target. If this fails, it logs the reason, and Available of the result
-// returns false.
+// Read reads the metrics of the Pod t or, if t has no name, of all Pods in its namespace. After an error, it logs the
+// error, and Available of the result returns false.
 func Read(ctx context.Context, caller *scopedlist.Client, t objectref.Target) *Metrics {
 	known, err := read(ctx, caller, t)
 	if err != nil {
@@ -85,10 +86,11 @@ func Read(ctx context.Context, caller *scopedlist.Client, t objectref.Target) *M
 	return &Metrics{known: known, err: err, account: budget.AccountFrom(ctx)}
 }
 
-// Available returns true if the metrics could be read. There may still be none of a certain Pod.
+// Available returns true if the metrics could be read, even if there are none of some Pods.
 func (m *Metrics) Available() bool { return m.err == nil }
 
-// AddTo adds metrics and metricsStatus to Pods. It charges the current Pod to the account of the request.
+// AddTo sets Field and StatusField in each Pod. It charges the memory account of the request while it decodes the spec
+// of a Pod.
 func (m *Metrics) AddTo(pods ...objects.Object) error {
 	for _, object := range pods {
 		if err := m.addTo(object); err != nil {
@@ -98,7 +100,7 @@ func (m *Metrics) AddTo(pods ...objects.Object) error {
 	return nil
 }
 
-// Usage returns the total usage of the containers of a Pod. It returns false if there is no measurement.
+// Usage returns the total usage of the containers of a Pod. It returns false if there are no metrics of the Pod.
 func (m *Metrics) Usage(namespace, name string) (dashboardv1alpha1.ResourceUse, bool) {
 	measured, ok := m.known[[2]string{namespace, name}]
 	return describe(&podSpec{}, measured).ResourceUse, ok
@@ -138,7 +140,7 @@ func (m *Metrics) addTo(object objects.Object) error {
 	return nil
 }
 
-// read reads the metrics of one Pod, or of all Pods of a list.
+// read returns the metrics of the Pod t or, if t has no name, of all Pods in its namespace, by namespace and name.
 func read(ctx context.Context, caller *scopedlist.Client, t objectref.Target) (map[[2]string]Measured, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, timeout, clusters.ErrImpatient)
 	defer cancel()

@@ -23,25 +23,26 @@ import (
 )
 
 const (
-	// maxMessage bounds a message from the client. maxPiece bounds a message to the client. Both are in bytes.
+	// maxMessage bounds the bytes of a message from the client, and maxPiece those of the data in a message to the
+	// client.
 	maxMessage = 64 << 10
 	maxPiece   = 32 << 10
-	// maxError bounds the text on an error channel, in bytes.
+	// maxError bounds the bytes of a message on an error channel.
 	maxError = 1 << 10
 	// channelsOfPort is the number of channels of a port: one for data, and one for errors.
 	channelsOfPort = 2
 )
 
-// forward is a connection to ports of a Pod.
+// forward is the state of one stream to the ports of a Pod.
 type forward struct {
 	request *request
 
-	// inputs receive the data from the client for each port. The cluster reads the other ends.
+	// inputs contains the write end of the pipe to each port. mu protects it.
 	mu     sync.Mutex
 	inputs []io.WriteCloser
 }
 
-// pipes returns the pipes from the client to each port. The first call creates them.
+// pipes creates a pipe for each port. It stores the write ends in f.inputs and returns the read ends.
 func (f *forward) pipes() (reads []*io.PipeReader) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -52,7 +53,7 @@ func (f *forward) pipes() (reads []*io.PipeReader) {
 	return reads
 }
 
-// received forwards a message to its port. It blocks until the port has received it.
+// received writes a message from the client to the port of its channel. It blocks until the port has received the data.
 func (f *forward) received(ctx context.Context, _ *streams.Stream, m streams.Message) error {
 	if !m.Binary || len(m.Data) == 0 || m.Data[0]%channelsOfPort != 0 ||
 		int(m.Data[0])/channelsOfPort >= len(f.request.ports) {
@@ -74,7 +75,7 @@ func (f *forward) received(ctx context.Context, _ *streams.Stream, m streams.Mes
 	return nil
 }
 
-// serve connects to all ports. It returns when all connections have ended.
+// serve connects to all ports, and copies data in both directions until all connections have ended.
 func (f *forward) serve(ctx context.Context, s *streams.Stream) error {
 	q := f.request
 	if err := s.Account().Take(forwardBytes * int64(len(q.ports))); err != nil {
@@ -117,7 +118,7 @@ func (f *forward) serve(ctx context.Context, s *streams.Stream) error {
 	return context.Cause(ctx)
 }
 
-// begin sends the port number on both channels of each port, as v4.channel.k8s.io requires.
+// begin sends the number of each port on both channels of the port, as the subprotocol requires.
 func (f *forward) begin(s *streams.Stream) error {
 	for i, port := range f.request.ports {
 		for channel := range channelsOfPort {
@@ -130,7 +131,8 @@ func (f *forward) begin(s *streams.Stream) error {
 	return nil
 }
 
-// forwardPort connects to one port. It returns the cluster's message if the connection fails.
+// forwardPort connects to one port, and copies data in both directions until the connection ends. It returns the
+// message of the cluster if the connection could not be opened or has failed.
 func forwardPort(
 	ctx context.Context, s *streams.Stream, connection httpstream.Connection, index int, port uint16, input io.Reader,
 ) error {

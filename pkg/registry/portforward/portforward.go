@@ -1,7 +1,8 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package portforward forwards ports of Pods to clients through WebSockets, with a subprotocol of Kubernetes.
+// Package portforward forwards ports of Pods to clients through WebSockets with the subprotocol v4.channel.k8s.io of
+// Kubernetes.
 package portforward
 
 import (
@@ -21,15 +22,16 @@ import (
 )
 
 const (
-	// Subprotocol is the subprotocol of Kubernetes with two channels for each port: the first byte of a message is the
-	// number of the channel.
+	// Subprotocol is a WebSocket subprotocol of Kubernetes. The first byte of a message is the number of a channel, and
+	// each port has a channel for data and one for errors.
 	Subprotocol = "v4.channel.k8s.io"
 
 	subresource = "portforward"
 	maxPorts    = 16
-	// idleTime bounds the time without data in either direction.
+	// idleTime is the time without data in both directions after which a stream ends.
 	idleTime = time.Hour
-	// forwardBytes is the memory of a connection to a cluster, and of the buffers of one port.
+	// forwardBytes is the number of bytes of memory for each port: the buffers of the connections to the cluster and
+	// the client.
 	forwardBytes = 256 << 10
 )
 
@@ -53,7 +55,7 @@ func (p *Provider) Routes() []routes.Route {
 	}}
 }
 
-// request is a validated request for a connection.
+// request contains the validated parameters of a stream.
 type request struct {
 	*podaccess.Grant
 

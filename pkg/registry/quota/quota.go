@@ -1,7 +1,7 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package quota summarizes the ResourceQuotas of namespaces.
+// Package quota serves a summary of the ResourceQuotas in the namespaces of a cluster.
 package quota
 
 import (
@@ -17,7 +17,7 @@ import (
 
 // Provider provides the endpoints of this package.
 type Provider struct {
-	// Access connects callers to clusters, and filters lists by the namespaces that they may read.
+	// Access connects callers to clusters, and restricts lists to the namespaces that the caller may read.
 	Access *scopedlist.Access
 }
 
@@ -84,7 +84,7 @@ func summary(items []resourceQuota) dashboardv1alpha1.QuotaSummary {
 	return out
 }
 
-// describe returns the status of a quota, or its spec if the status is empty.
+// describe converts a ResourceQuota. If status.hard is missing, it uses spec.hard.
 func describe(q *resourceQuota) dashboardv1alpha1.Quota {
 	out := dashboardv1alpha1.Quota{Name: q.Metadata.Name, Hard: q.Status.Hard, Used: q.Status.Used}
 	if out.Hard == nil {

@@ -23,12 +23,12 @@ import (
 )
 
 const (
-	// maxApplied bounds the objects that one request may apply.
+	// maxApplied bounds the number of objects that one request may apply.
 	maxApplied = 100
-	// applyTime bounds the time for applying objects. It is shorter than the timeout of a request. The remaining
-	// objects are skipped.
+	// applyTime bounds the time for applying the objects of a request. After that time, the remaining objects are
+	// skipped. It is shorter than the timeout of a request.
 	applyTime = 50 * time.Second
-	// maxApplyWarnings bounds the warnings of the cluster in the response.
+	// maxApplyWarnings bounds the number of warnings of the API server in a response.
 	maxApplyWarnings = 64
 )
 
@@ -43,7 +43,7 @@ func (e *Provider) applyRoute() routes.Route {
 	}
 }
 
-// apply executes a dry run of all objects before it writes the first one. If one object is rejected, it writes none.
+// apply executes a dry run of all objects, and then applies them. If one dry run is rejected, it applies no object.
 func apply(r *routes.Request, caller *scopedlist.Client) (routes.Result, error) {
 	ctx, cancel := context.WithTimeoutCause(r.Context(), applyTime, clusters.ErrImpatient)
 	defer cancel()
@@ -72,31 +72,33 @@ func apply(r *routes.Request, caller *scopedlist.Client) (routes.Result, error) 
 	}}, nil
 }
 
-// bundle holds the objects of one request.
+// bundle contains the objects that one request applies.
 type bundle struct {
 	caller *clusters.Client
 	items  []*applied
 	dryRun bool
 }
 
-// applied is one object of a bundle.
+// applied is one object of a bundle, with its result.
 type applied struct {
 	kind  schema.GroupKind
 	write *write
 	stage int
-	// defined is true if another object of the bundle defines the kind.
+	// defined is true if a CustomResourceDefinition in the bundle defines the kind of the object and the cluster does
+	// not serve it yet.
 	defined bool
-	// until is the stage after which a deferred object can be tried.
+	// until is the stage after which the dry run of the object is executed, if the operation is ApplyDeferred.
 	until int
 
-	// current is the current object, or nil if it does not exist or the caller may not get it.
+	// current is the stored object in JSON. It is nil if the object does not exist or the caller may not get it.
 	current  []byte
 	result   dashboardv1alpha1.ApplyResult
 	warnings []string
 	err      error
 }
 
-// settle sets the result of an object. An object with an error is not applied.
+// settle sets the result of the object to operation or, if err is not nil, to ApplyFailed. An object with an error is
+// not applied.
 func (a *applied) settle(operation dashboardv1alpha1.ApplyOperation, err error) {
 	a.err, a.result.Operation = err, operation
 	if err != nil {
@@ -104,7 +106,7 @@ func (a *applied) settle(operation dashboardv1alpha1.ApplyOperation, err error) 
 	}
 }
 
-// deferUntil records that the object can be tried only after a stage.
+// deferUntil records that the dry run of the object must be executed after a stage was applied.
 func (a *applied) deferUntil(stage int) {
 	a.err, a.until, a.result.Operation = nil, stage, dashboardv1alpha1.ApplyDeferred
 }
@@ -122,7 +124,7 @@ func (b *bundle) failed() bool {
 	return false
 }
 
-// skipRest records that the objects of later stages are not applied.
+// skipRest sets the result of the objects without an error in the stages after the given one to ApplySkipped.
 func (b *bundle) skipRest(after int) {
 	for _, a := range b.items {
 		if a.stage > after && a.err == nil {
@@ -148,7 +150,7 @@ func (b *bundle) data() dashboardv1alpha1.Apply {
 	return out
 }
 
-// refused returns the error of the first failed object, with the results of all objects.
+// refused returns the error of the first object that has failed. Its data contain the results of all objects.
 func (b *bundle) refused() error {
 	for i, a := range b.items {
 		if a.err == nil {
@@ -181,7 +183,8 @@ func (b *bundle) warnings() []string {
 	return out
 }
 
-// prove requires a fresh code before the first write, if one of the objects requires it.
+// prove returns an error if the write of one of the objects requires a one-time code of the caller's second factor and
+// the request contains no valid code. It is called before the first write.
 func (b *bundle) prove(ctx context.Context) error {
 	for _, a := range b.items {
 		if err := b.caller.Prove(ctx, a.write.call); err != nil {
@@ -191,7 +194,8 @@ func (b *bundle) prove(ctx context.Context) error {
 	return nil
 }
 
-// readBundle reads the objects and resolves their kinds. If one object is malformed, it returns an error.
+// readBundle decodes the objects of a request and finds their resources. It returns an error if one object is
+// malformed.
 func readBundle(ctx context.Context, r *routes.Request, caller *clusters.Client) (*bundle, error) {
 	b := &bundle{caller: caller}
 	force, err := flag(r, queryForce)
@@ -228,7 +232,7 @@ func readBundle(ctx context.Context, r *routes.Request, caller *clusters.Client)
 	return b, nil
 }
 
-// located adds the index of an object to an error.
+// located returns err with the index i of the object prepended to its field and message.
 func located(err error, i int) error {
 	known := *envelope.As(err)
 	prefix := fmt.Sprintf("[%d]", i)

@@ -7,12 +7,12 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 )
 
-// dependencies records the namespaces that a bundle creates, and the kinds of the objects that it creates. A dry run
-// persists nothing, so the dry run of an object that needs one of them may fail.
+// dependencies contains the Namespaces and the kinds of objects that a bundle creates. The dry run of an object that
+// needs one of them may fail, because a dry run stores nothing.
 type dependencies struct {
-	// namespaces are the new namespaces, by name.
+	// namespaces contains the names of the Namespaces that do not exist yet.
 	namespaces map[string]bool
-	// kinds are the kinds of the new objects.
+	// kinds contains the kinds of the objects that do not exist yet.
 	kinds map[schema.GroupKind]bool
 }
 
@@ -30,11 +30,11 @@ func (b *bundle) dependencies() dependencies {
 	return out
 }
 
-// surround returns true if the namespace or the kind of an object is new.
+// surround returns true if the bundle creates the Namespace of a, or the CustomResourceDefinition of its kind.
 func (d dependencies) surround(a *applied) bool { return a.defined || d.namespaces[a.result.Namespace] }
 
-// precede returns true if the bundle contains new objects of a kind that the API server may look up before it accepts
-// a.
+// precede returns true if the bundle creates objects of a kind that the API server may look up before it accepts a, for
+// example Roles for a RoleBinding.
 func (d dependencies) precede(a *applied) bool {
 	const rbac = "rbac.authorization.k8s.io"
 	var needed []schema.GroupKind

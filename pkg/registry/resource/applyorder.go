@@ -13,12 +13,14 @@ const (
 	kindNamespace  = "Namespace"
 	kindDefinition = "CustomResourceDefinition"
 
-	// stageOfDefinitions is the last stage whose objects must exist before the dry run of others.
+	// stageOfDefinitions is the stage of CustomResourceDefinitions. Namespaces and CustomResourceDefinitions must be
+	// applied before the dry run of objects that need them.
 	stageOfDefinitions = 1
 )
 
-// stages returns kinds in the order in which they are applied. Kinds that others need are in the first stages, and
-// kinds that reject or change other objects in the last one. Other kinds precede the last stage.
+// stages returns the kinds of each stage. The stages are applied in order: kinds that others need are in the first
+// stages, and kinds that reject or change other objects are in the last stage. The stage nil contains all kinds that
+// are not listed.
 func stages() [][]schema.GroupKind {
 	kinds := func(group string, names ...string) []schema.GroupKind {
 		out := make([]schema.GroupKind, 0, len(names))
@@ -61,7 +63,7 @@ func stages() [][]schema.GroupKind {
 	}
 }
 
-// stageOf returns the number of the stage of a kind.
+// stageOf returns the index of the stage of kind.
 func stageOf(kind schema.GroupKind) int {
 	all := stages()
 	for i, stage := range all {

@@ -39,10 +39,10 @@ func parseAll(r *routes.Request) ([]map[string]any, error) {
 	return manifest.ParseAll(contentType, body, maxApplied)
 }
 
-// bundleReader reads the objects of a bundle, and resolves their kinds and scopes.
+// bundleReader decodes the objects of a bundle and finds their resources.
 type bundleReader struct {
 	caller *clusters.Client
-	// namespace is the namespace of objects without one.
+	// namespace is the namespace of objects without metadata.namespace, or empty.
 	namespace string
 	force     bool
 	// defined contains the kinds that CustomResourceDefinitions in the bundle define.
@@ -50,7 +50,8 @@ type bundleReader struct {
 	seen    map[string]int
 }
 
-// read reads an object. It returns an error if the object cannot be applied; then no object of the bundle is applied.
+// read checks an object and finds its resource. i is the index of the object in the bundle. It returns an error if the
+// object cannot be applied.
 func (r *bundleReader) read(ctx context.Context, i int, object manifestObject) (*applied, error) {
 	gvk, err := object.kind()
 	if err != nil {
@@ -75,7 +76,8 @@ func (r *bundleReader) read(ctx context.Context, i int, object manifestObject) (
 	return a, err
 }
 
-// find resolves the kind in the cluster, or else among the kinds that the bundle defines.
+// find returns the resource of gvk in the discovery of the cluster. If the cluster does not serve it, find returns the
+// resource that a CustomResourceDefinition in the bundle defines, and true.
 func (r *bundleReader) find(
 	ctx context.Context,
 	gvk schema.GroupVersionKind,
@@ -125,7 +127,7 @@ func (r *bundleReader) conform(ctx context.Context, object manifestObject, t *ob
 	return nil
 }
 
-// once returns an error if the bundle contains the object twice.
+// once returns an error if the bundle contains the object t twice.
 func (r *bundleReader) once(i int, t objectref.Target) error {
 	key := strings.Join([]string{t.Resource.GroupResource().String(), t.Namespace, t.Name}, "/")
 	if first, twice := r.seen[key]; twice {
@@ -135,7 +137,7 @@ func (r *bundleReader) once(i int, t objectref.Target) error {
 	return nil
 }
 
-// definition contains the fields of a CustomResourceDefinition that definedKinds reads.
+// definition contains the fields of a CustomResourceDefinition that definedKinds needs.
 type definition struct {
 	Spec struct {
 		Group string `json:"group"`
@@ -151,8 +153,8 @@ type definition struct {
 	} `json:"spec"`
 }
 
-// definedKinds returns the kinds that CustomResourceDefinitions among the objects define. It ignores malformed ones,
-// which the API server rejects later.
+// definedKinds returns the kinds that CustomResourceDefinitions in objects define. It ignores malformed
+// CustomResourceDefinitions, which the API server rejects later.
 func definedKinds(objects []map[string]any) map[schema.GroupVersionKind]clusters.Resource {
 	out := map[schema.GroupVersionKind]clusters.Resource{}
 	for _, o := range objects {
@@ -178,5 +180,5 @@ func definedKinds(objects []map[string]any) map[schema.GroupVersionKind]clusters
 	return out
 }
 
-// isSegment returns true if a name may be a segment of a path.
+// isSegment returns true if name may be a segment of a URL path.
 func isSegment(name string) bool { return len(utilvalidation.IsDNS1123Subdomain(name)) == 0 }

@@ -22,18 +22,18 @@ import (
 )
 
 const (
-	// servedWithin bounds the time until a kind is served after its CustomResourceDefinition was applied. servedPause
-	// is the time between two attempts.
+	// servedWithin bounds the time for which dry runs are retried until the cluster serves a kind whose
+	// CustomResourceDefinition was applied. servedPause is the time between two attempts.
 	servedWithin = 15 * time.Second
 	servedPause  = 200 * time.Millisecond
-	// maxTries bounds the dry runs of an object that changes concurrently.
+	// maxTries bounds the number of dry runs of an object that others change at the same time.
 	maxTries = 3
-	// maxPaths bounds the fields in a result.
+	// maxPaths bounds the number of changed fields in the result of an object.
 	maxPaths = 64
 )
 
-// each calls do concurrently with the selected objects that have no error. When the context ends, it skips the
-// remaining objects. A panic of do becomes the error of its object.
+// each calls do concurrently with each object that has no error and for which chosen returns true. After ctx has ended,
+// it sets the result of the remaining objects to ApplySkipped. A panic of do becomes the error of the object.
 func (b *bundle) each(ctx context.Context, chosen func(*applied) bool, do func(context.Context, *applied)) {
 	_ = fanout.Each(
 		context.WithoutCancel(ctx),
@@ -58,8 +58,8 @@ func (b *bundle) each(ctx context.Context, chosen func(*applied) bool, do func(c
 
 func anyObject(*applied) bool { return true }
 
-// tryAll executes a dry run of all objects, except objects that need other objects of the bundle. It returns an error
-// if an object is rejected.
+// tryAll executes a dry run of each object, except those that need other objects of the bundle, which it defers. It
+// returns an error if a dry run has failed.
 func (b *bundle) tryAll(ctx context.Context) error {
 	b.each(ctx, func(a *applied) bool { return !a.defined }, b.readCurrent)
 	found := b.dependencies()
@@ -89,8 +89,8 @@ func (b *bundle) readCurrent(ctx context.Context, a *applied) {
 	a.current = current
 }
 
-// try executes a dry run of the object, and stores the result. If the object has changed between the read and the dry
-// run, it repeats both, because the difference would otherwise contain changes of others.
+// try executes a dry run of the object and sets the result. It repeats the read and the dry run if others have changed
+// the object in between, because the result would contain their changes.
 func (a *applied) try(ctx context.Context, b *bundle) {
 	for range maxTries {
 		tried := *a.write
@@ -113,12 +113,14 @@ func (a *applied) try(ctx context.Context, b *bundle) {
 	}
 }
 
-// versionOf returns the resourceVersion of an object. After a dry run, it is the version of the stored object.
+// versionOf returns metadata.resourceVersion of an object in JSON. After a dry run, it is the ResourceVersion of the
+// stored object.
 func versionOf(body []byte) string {
 	return textAt(body, "metadata", "resourceVersion")
 }
 
-// change compares the current object with the proposed one.
+// change returns the operation that changes the stored object to proposed, the result of a dry run. It stores the paths
+// of the changed fields in the result.
 func (a *applied) change(ctx context.Context, proposed []byte) (dashboardv1alpha1.ApplyOperation, error) {
 	if a.current == nil && versionOf(proposed) == "" {
 		return dashboardv1alpha1.ApplyCreated, nil
@@ -143,8 +145,8 @@ func (a *applied) change(ctx context.Context, proposed []byte) (dashboardv1alpha
 	return dashboardv1alpha1.ApplyConfigured, nil
 }
 
-// applyAll applies the objects stage by stage. If a Namespace or a CustomResourceDefinition fails, or an object whose
-// dry run was deferred until they existed, it skips all later stages. Other failures do not affect the remaining
+// applyAll applies the objects of each stage. Later stages are skipped if a Namespace or CustomResourceDefinition has
+// failed, or if a dry run that was deferred until they exist has failed. Other failures do not affect the remaining
 // objects.
 func (b *bundle) applyAll(ctx context.Context) {
 	for stage := range stages() {
@@ -166,7 +168,7 @@ func (b *bundle) applyAll(ctx context.Context) {
 	}
 }
 
-// rediscover reads the discovery of the cluster again if the bundle defines kinds.
+// rediscover renews the discovery of the cluster if the bundle defines kinds.
 func (b *bundle) rediscover(ctx context.Context) {
 	if !slices.ContainsFunc(b.items, func(a *applied) bool { return a.defined }) {
 		return
@@ -176,8 +178,8 @@ func (b *bundle) rediscover(ctx context.Context) {
 	}
 }
 
-// tryDeferred executes a dry run of the objects that were deferred until a stage. It retries for servedWithin, because
-// a new kind is not served immediately.
+// tryDeferred executes the dry runs that were deferred until the given stage. For servedWithin, it retries dry runs
+// that fail because the cluster does not serve a new kind yet.
 func (b *bundle) tryDeferred(ctx context.Context, stage int) {
 	due := func(a *applied) bool { return a.is(dashboardv1alpha1.ApplyDeferred) && a.until == stage }
 	end := time.Now().Add(servedWithin)

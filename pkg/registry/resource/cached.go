@@ -26,23 +26,23 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/routes"
 )
 
-// cachedQuery is the query of a list that the cache can answer.
+// cachedQuery contains the parameters of a list that the read cache can answer.
 type cachedQuery struct {
 	*listOptions
 
 	target objectref.Target
 	labels labels.Selector
-	// selected returns true if the fields of an object match.
+	// selected returns true if an object matches the field selector.
 	selected func(*readcache.Object) bool
-	// filtered is true if the query can exclude objects.
+	// filtered is false if both selectors are empty, so that all objects match.
 	filtered bool
-	// of identifies the list to which pages belong.
+	// of identifies the list in tokens of its pages.
 	of string
-	// after is the last object of the previous page, or nil for the first page.
+	// after is the last object of the previous page. It is nil for the first page.
 	after *keyToken
 }
 
-// fromCache returns a list from the cache, or false if the list must be read from the cluster.
+// fromCache returns the list t from the read cache. It returns false if the list must be requested from the cluster.
 func (o *listOptions) fromCache(
 	ctx context.Context, caller *scopedlist.Client, t objectref.Target,
 ) (routes.Result, bool, error) {
@@ -72,7 +72,8 @@ func (o *listOptions) fromCache(
 	return routes.Result{Data: data, Meta: meta, Tag: q.tag(caller, found)}, true, nil
 }
 
-// cachedQuery returns the query of a list, or false if the cache cannot return the same result as the API server.
+// cachedQuery returns the parameters of the list t. It returns false if the read cache cannot return the same result as
+// the API server.
 func (o *listOptions) cachedQuery(t objectref.Target) (*cachedQuery, bool, error) {
 	if o.live || o.metrics || o.table {
 		return nil, false, nil
@@ -106,7 +107,7 @@ func notOfThisList() error {
 	return envelope.Invalid(queryContinue, "continue does not belong to this list: begin without it")
 }
 
-// matching returns the objects that match.
+// matching returns the elements of objects that match both selectors.
 func (q *cachedQuery) matching(objects []*readcache.Object) []*readcache.Object {
 	if !q.filtered {
 		return objects
@@ -120,8 +121,9 @@ func (q *cachedQuery) matching(objects []*readcache.Object) []*readcache.Object 
 	return out
 }
 
-// page adds a page in the order of the API server. The next page begins after the last object of this page, even if
-// objects are created or deleted between the requests.
+// page adds a page of the list to body, in the order of the API server, and sets the total and the token of the next
+// page in meta. The next page begins after the last object of this page, even if objects are created or deleted in
+// between.
 func (q *cachedQuery) page(
 	ctx context.Context, groups readcache.Groups, body *cachedBody, meta *dashboardv1alpha1.Meta,
 ) error {
@@ -166,7 +168,7 @@ func (q *cachedQuery) page(
 	return err
 }
 
-// tag returns the entity tag of a response. It is a hash of the objects, the query and the identity of the caller on
+// tag returns the ETag of a response: a hash of the objects, the query, and the user name and groups of the caller on
 // the cluster.
 func (q *cachedQuery) tag(caller *scopedlist.Client, found *scopedlist.Cached) string {
 	identity := caller.Identity()
@@ -192,8 +194,8 @@ func (q *cachedQuery) tag(caller *scopedlist.Client, found *scopedlist.Cached) s
 	return tagOf(sum)
 }
 
-// appendTexts appends the number of texts, and each text with its length, so that different lists have different
-// encodings.
+// appendTexts appends an encoding of texts to out. The encoding contains the number and the lengths of the texts, so
+// that different texts always have different encodings.
 func appendTexts(out []byte, texts ...string) []byte {
 	out = binary.AppendUvarint(out, uint64(len(texts)))
 	for _, text := range texts {
@@ -203,13 +205,14 @@ func appendTexts(out []byte, texts ...string) []byte {
 	return out
 }
 
-// tagChunk is the number of bytes that are hashed at once.
+// tagChunk is the number of bytes that are collected before they are written to the hash.
 const tagChunk = 4 << 10
 
-// tagBytes is the length of the hash in an entity tag.
+// tagBytes is the number of bytes of a hash in an ETag.
 const tagBytes = 18
 
-// keyToken contains the last object of a page from the cache.
+// keyToken is the token of the next page of a list from the read cache. Namespace and Name identify the last object of
+// the page.
 type keyToken struct {
 	Version   string `json:"v"`
 	Of        string `json:"of"`
@@ -236,7 +239,7 @@ func decodeKeyToken(text string) (*keyToken, bool) {
 	return token, token.Version == keyTokenVersion
 }
 
-// objectTag identifies an object for a caller.
+// objectTag returns the ETag of the object o for the caller.
 func objectTag(caller *scopedlist.Client, t objectref.Target, o *readcache.Object) string {
 	identity := caller.Identity()
 	text := make([]byte, 0, 256) //nolint:mnd // of a usual identity

@@ -18,18 +18,19 @@ import (
 )
 
 const (
-	// compressedTogether is the number of objects that are compressed together if they are not a complete group of the
-	// cache.
+	// compressedTogether is the number of objects that are compressed as one segment if they do not form a complete
+	// group of the read cache.
 	compressedTogether = 64
-	// maxCompressed bounds the objects that are compressed for one response. The compression takes 20 us per object.
-	// maxCompressedBytes bounds their bytes.
+	// maxCompressed bounds the number of objects that are compressed for one response, which takes 20 us per object.
+	// maxCompressedBytes bounds the bytes of these objects.
 	maxCompressed      = 1000
 	maxCompressedBytes = 4 << 20
 )
 
-// cachedBody is an array of objects of the cache. It refers to their bytes until it is dropped.
+// cachedBody is a JSON array of objects of the read cache. It references the JSON of the cached objects until drop.
 type cachedBody struct {
-	// loose is the number of objects that are not in complete groups. looseBytes is the length of their JSON.
+	// loose is the number of objects that do not belong to complete groups. looseBytes is the number of bytes of their
+	// JSON.
 	loose      int
 	looseBytes int64
 
@@ -38,14 +39,14 @@ type cachedBody struct {
 	dropped bool
 }
 
-// drop releases the objects. A response in progress is aborted.
+// drop releases the objects. If a response is being written, its connection is aborted.
 func (b *cachedBody) drop() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.parts, b.dropped = nil, true
 }
 
-// part returns a part, or false if there are no more parts.
+// part returns the part with the index i. It returns false if there is none. It aborts the response after drop.
 func (b *cachedBody) part(i int) (part, bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -58,7 +59,7 @@ func (b *cachedBody) part(i int) (part, bool) {
 	return b.parts[i], true
 }
 
-// object returns an object of a part, or false if the part has no more objects.
+// object returns the object with the index j in the part with the index i. It returns false if there is none.
 func (b *cachedBody) object(i, j int) (*readcache.Object, bool) {
 	p, ok := b.part(i)
 	if !ok || j >= len(p.objects) {
@@ -67,8 +68,8 @@ func (b *cachedBody) object(i, j int) (*readcache.Object, bool) {
 	return p.objects[j], true
 }
 
-// data returns the body for a response. The body is compressible, unless compression takes too much time or memory. The
-// compressed copies of objects that are not in complete groups are charged to the account.
+// data returns the body of a response. The body is compressible if the compression of loose objects takes little time
+// and account allows the memory of their compressed copies.
 func (b *cachedBody) data(account *budget.Account) envelope.Body {
 	if b.loose > maxCompressed || b.looseBytes > maxCompressedBytes || account.Take(b.looseBytes) != nil {
 		return struct{ envelope.Body }{b}
@@ -79,19 +80,19 @@ func (b *cachedBody) data(account *budget.Account) envelope.Body {
 // part contains consecutive objects of the array.
 type part struct {
 	objects []*readcache.Object
-	// group is set if the objects are a complete group of the cache.
+	// group is the group of the read cache that consists of exactly these objects, or nil.
 	group *readcache.Group
-	// compressed is the compressed form of objects that are not a complete group. It is created once.
+	// compressed contains the compressed objects. It is nil if group is set, and before the first call of segment.
 	compressed *gzipmember.Segment
 }
 
 var _ envelope.Compressible = &cachedBody{}
 
-// partBytes is the memory of a part.
+// partBytes is the number of bytes of memory for a part.
 const partBytes = 40
 
-// reserve charges the parts of a number of groups to the account. A page has at most limit objects, unless limit is 0.
-// A kind may have as many groups as namespaces.
+// reserve charges account for the parts of the given number of groups. If limit is not 0, the page has at most limit
+// objects. There may be as many groups as namespaces.
 func (b *cachedBody) reserve(groups, limit int, account *budget.Account) error {
 	if limit > 0 {
 		groups = min(groups, limit)
@@ -103,7 +104,7 @@ func (b *cachedBody) reserve(groups, limit int, account *budget.Account) error {
 	return nil
 }
 
-// add adds at least one object of a group.
+// add adds objects, which are one or more objects of the group g.
 func (b *cachedBody) add(g *readcache.Group, objects []*readcache.Object) {
 	if len(objects) == len(g.Objects) {
 		b.parts = append(b.parts, part{objects: objects, group: g})
@@ -112,14 +113,14 @@ func (b *cachedBody) add(g *readcache.Group, objects []*readcache.Object) {
 	b.addLoose(objects)
 }
 
-// addObjects adds objects in any order.
+// addObjects adds objects, which need not belong to one group.
 func (b *cachedBody) addObjects(objects []*readcache.Object) {
 	for chunk := range slices.Chunk(objects, compressedTogether) {
 		b.addLoose(chunk)
 	}
 }
 
-// addLoose adds objects that are not a complete group.
+// addLoose adds a part that is not a complete group.
 func (b *cachedBody) addLoose(objects []*readcache.Object) {
 	p := part{objects: objects}
 	b.parts = append(b.parts, p)
@@ -148,7 +149,7 @@ func (b *cachedBody) Size() int64 {
 	return size
 }
 
-// WriteTo implements envelope.Body. It refers to one object at a time, so that no more are held after drop.
+// WriteTo implements envelope.Body. It references one object at a time, so that drop releases all others.
 func (b *cachedBody) WriteTo(w io.Writer) (int64, error) {
 	counted := &countingWriter{next: w}
 	separator, comma := []byte{'['}, []byte{','}
@@ -174,7 +175,8 @@ func (b *cachedBody) WriteTo(w io.Writer) (int64, error) {
 	return counted.written, err
 }
 
-// end returns the end of an array after its last separator.
+// end returns the end of a JSON array. separator is the one that would precede the next element. It is [ if the array
+// is empty.
 func end(separator []byte) []byte {
 	if separator[0] == '[' {
 		return []byte("[]")
@@ -182,7 +184,7 @@ func end(separator []byte) []byte {
 	return []byte{']'}
 }
 
-// Segments implements envelope.Compressible. It refers to one segment at a time.
+// Segments implements envelope.Compressible. It references one segment at a time.
 func (b *cachedBody) Segments() iter.Seq[gzipmember.Segment] {
 	comma := gzipmember.Store([]byte{','})
 	return func(yield func(gzipmember.Segment) bool) {
@@ -201,7 +203,7 @@ func (b *cachedBody) Segments() iter.Seq[gzipmember.Segment] {
 	}
 }
 
-// segment returns a compressed part, or false if there are no more parts.
+// segment returns the compressed part with the index i. It returns false if there is none.
 func (b *cachedBody) segment(i int) (gzipmember.Segment, bool) {
 	p, ok := b.part(i)
 	switch {
@@ -226,7 +228,7 @@ type countingWriter struct {
 	written int64
 }
 
-// Write writes to the next writer.
+// Write implements io.Writer.
 func (c *countingWriter) Write(p []byte) (int, error) {
 	n, err := c.next.Write(p)
 	c.written += int64(n)

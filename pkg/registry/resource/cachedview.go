@@ -15,16 +15,17 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/readcache"
 )
 
-// ranked is an object of the cache with its sort key.
+// ranked is an object of the read cache with its sort key.
 type ranked struct {
 	object *readcache.Object
 	key    sortKey
 }
 
-// rankedBytes is the memory of a ranked object without its key.
+// rankedBytes is the number of bytes of memory for a ranked object without its key.
 const rankedBytes = 64
 
-// view adds a page of a search, of a sorted list, or of a list of the namespaces that the caller may read.
+// view adds a page to body, and sets the total and the token of the next page in meta. It is for searches, sorted
+// lists, and lists of the namespaces that the caller may read, which need all objects to determine a page.
 func (q *cachedQuery) view(
 	ctx context.Context, groups readcache.Groups, body *cachedBody, meta *dashboardv1alpha1.Meta,
 ) error {
@@ -62,7 +63,8 @@ func (q *cachedQuery) view(
 	return q.addPage(found, body, meta)
 }
 
-// addPage adds the objects of the page, and sets the token of the next page.
+// addPage adds the objects of the current page to body, and sets the total and the token of the next page in meta.
+// found contains the objects of all pages.
 func (q *cachedQuery) addPage(found []ranked, body *cachedBody, meta *dashboardv1alpha1.Meta) error {
 	v := &q.listOptions.view
 	meta.Total = new(int64(len(found)))
@@ -82,7 +84,7 @@ func (q *cachedQuery) addPage(found []ranked, body *cachedBody, meta *dashboardv
 	return nil
 }
 
-// finds is like matches, for an object of the cache.
+// finds returns true if the name, the namespace or a label of o contains the searched text.
 func (v *view) finds(o *readcache.Object) bool {
 	contains := func(text string) bool { return strings.Contains(strings.ToLower(text), v.search) }
 	if contains(o.Name) || contains(o.Namespace) {
@@ -91,7 +93,8 @@ func (v *view) finds(o *readcache.Object) bool {
 	return slices.ContainsFunc(o.Labels, func(l readcache.Label) bool { return contains(l.Key + "=" + l.Value) })
 }
 
-// cachedKey is like key, for an object of the cache, whose name was decoded before.
+// cachedKey is like key, but does not parse the JSON of item for the name and the namespace, which the read cache has
+// decoded.
 func (o *order) cachedKey(item *readcache.Object, account *budget.Account) (sortKey, error) {
 	if o.derived == nil && len(o.path) == 2 && o.path[0] == "metadata" {
 		switch {

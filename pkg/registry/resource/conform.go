@@ -19,7 +19,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/routes"
 )
 
-// manifestObject is the object in a manifest of a client.
+// manifestObject is a decoded object that a client has sent as a manifest.
 type manifestObject map[string]any
 
 func (m manifestObject) text(field string) (string, error) {
@@ -33,14 +33,14 @@ func (m manifestObject) text(field string) (string, error) {
 	}
 }
 
-// metadata returns the metadata of the object. It is never nil after readManifest.
+// metadata returns the metadata of the object. It is nil if the object has none.
 func (m manifestObject) metadata() manifestObject {
 	metadata, _ := m["metadata"].(map[string]any)
 	return metadata
 }
 
-// readManifest reads the manifest in the body. It returns the manifest, and its target, which the URL, the manifest or
-// both contain.
+// readManifest decodes the manifest in the body, and returns it with its target. The name of the target comes from the
+// URL, and the namespace from the URL or the manifest. It returns an error if the manifest contradicts the URL.
 func readManifest(r *routes.Request, caller *clusters.Client, verb string) (objectref.Target, manifestObject, error) {
 	body, err := r.ReadBody()
 	if err != nil {
@@ -77,7 +77,7 @@ func parse(r *routes.Request, body []byte) (map[string]any, error) {
 	return manifest.Parse(r.Header.Get("Content-Type"), body)
 }
 
-// kind returns the apiVersion and the kind of the manifest.
+// kind returns the apiVersion and kind of the manifest. It returns an error if one of them is missing or malformed.
 func (m manifestObject) kind() (schema.GroupVersionKind, error) {
 	apiVersion, err := m.text("apiVersion")
 	if err != nil {
@@ -102,8 +102,8 @@ func (m manifestObject) kind() (schema.GroupVersionKind, error) {
 	return gv.WithKind(kind), nil
 }
 
-// resource returns the resource of the manifest. It uses the version and the group of the manifest unless the URL
-// contains them.
+// resource returns the resource of the manifest. t is the target in the URL, and asked is the resource in the URL as
+// text. If asked contains no group or version, those of the manifest are used.
 func (m manifestObject) resource(
 	ctx context.Context, caller *clusters.Client, t objectref.Target, asked string,
 ) (clusters.Resource, error) {
@@ -145,8 +145,8 @@ func (m manifestObject) resource(
 	return found, nil
 }
 
-// conform returns an error if the manifest contradicts the URL. It copies the name and the namespace if only one of
-// them contains it.
+// conform returns an error if the manifest contradicts the target in the URL. It copies a name from the URL to the
+// manifest. It copies a namespace that only one of the two contains to the other.
 func (m manifestObject) conform(t *objectref.Target) error {
 	if _, ok := m["metadata"].(map[string]any); !ok {
 		if m["metadata"] != nil {
@@ -178,8 +178,8 @@ func (m manifestObject) conform(t *objectref.Target) error {
 	return err
 }
 
-// agreedValue returns the value of a field that may be in the URL or in the manifest, and sets it in the manifest. It
-// returns an error if both have a value and they differ.
+// agreedValue returns the value of a field of metadata. If inURL is not empty, it sets the field to inURL, or returns
+// an error if the manifest has a different value.
 func agreedValue(metadata manifestObject, field, inURL string) (string, error) {
 	value, err := metadata.text(field)
 	switch {
@@ -208,7 +208,8 @@ func (m manifestObject) requireName() error {
 
 var strictError = regexp.MustCompile(`(?:unknown|duplicate) field "([^"]+)"`)
 
-// setField sets meta.field for an error of the API server that contains the name of the field only in its message.
+// setField sets the field of an error of the API server whose message contains the name of an unknown or duplicate
+// field. It returns other errors unchanged.
 func setField(err error) error {
 	e, ok := errors.AsType[*envelope.Error](err)
 	if !ok || e.Code != dashboardv1alpha1.CodeInvalid || e.Field != "" {

@@ -13,14 +13,15 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/objects"
 )
 
-// dashboardFields returns the top-level fields that dashboards add to objects that they send back, and the field of the
-// fresh code.
+// dashboardFields returns the top-level fields that dashboards add to objects before they send them back, including the
+// one-time code of the caller's second factor.
 func dashboardFields() []string {
 	return []string{"raw", "name", "namespace", "metrics", "metricsStatus", dashboardv1alpha1.CodeField}
 }
 
-// dropDashboardFields removes the fields of dashboards, except those that the kind has. If the cluster publishes no
-// schema of the kind, it removes none, and the API server rejects unknown fields.
+// dropDashboardFields removes the fields of dashboardFields that the kind does not have. If the kind is not one of
+// Kubernetes' own and the cluster publishes no schema of it, it removes none, and the API server rejects unknown
+// fields.
 func (m manifestObject) dropDashboardFields(ctx context.Context, caller *clusters.Client, r clusters.Resource) {
 	has := func(field string) bool {
 		found, _ := objects.HasField(r.GroupVersion().WithKind(r.Kind), field)

@@ -22,8 +22,8 @@ const (
 	sortByMemory   = "memory"
 )
 
-// derivedValues returns functions that compute the values by which objects of a kind can be sorted, by their names in
-// sortBy.
+// derivedValues returns functions that compute sort keys that are not fields of an object, such as the restarts of a
+// Pod. The keys of the map are values of the query parameter sortBy. It returns false if the resource has none.
 func derivedValues(r clusters.Resource) (map[string]func(item) sortKey, bool) {
 	requested := func(name corev1.ResourceName) func(item) sortKey {
 		return func(o item) sortKey { return requestedBy(o, name) }
@@ -48,8 +48,8 @@ func derivedValues(r clusters.Resource) (map[string]func(item) sortKey, bool) {
 	}
 }
 
-// restartsOf returns the number of restarts as kubectl counts them: the restarts of the containers and of the sidecars
-// (init containers that keep running) and, until the Pod is initialized, of all init containers.
+// restartsOf returns the number of restarts of a Pod as kubectl counts them: those of the containers and the sidecars
+// (init containers that keep running). Before the Pod is initialized, it includes those of all init containers.
 func restartsOf(o item) sortKey {
 	status, initialized := o.Member("status"), false
 	eachAt(status, func(condition []byte) {
@@ -74,7 +74,8 @@ func restartsOf(o item) sortKey {
 	return number(new(big.Rat).SetInt64(sum))
 }
 
-// lastSeen returns the time of the last occurrence of an event as kubectl shows it, for both APIs of events.
+// lastSeen returns the time of the last occurrence of an Event as kubectl shows it. The Event may be of v1 or
+// events.k8s.io/v1.
 func lastSeen(o item) sortKey {
 	for _, path := range [][]string{
 		{"series", "lastObservedTime"}, {"lastTimestamp"}, {"deprecatedLastTimestamp"}, {"eventTime"},
@@ -87,7 +88,7 @@ func lastSeen(o item) sortKey {
 	return missing()
 }
 
-// requestedBy returns the sum of the requests of the containers of a Pod.
+// requestedBy returns the sum of the requests for a resource in all containers of a Pod.
 func requestedBy(o item, name corev1.ResourceName) sortKey {
 	total := new(big.Rat)
 	eachAt(o.Member("spec"), func(container []byte) {
@@ -96,7 +97,7 @@ func requestedBy(o item, name corev1.ResourceName) sortKey {
 	return number(total)
 }
 
-// usedBy returns the usage of a node, or the sum of the usage of the containers of a Pod.
+// usedBy returns the usage of a resource in a NodeMetrics, or the sum of the containers in a PodMetrics.
 func usedBy(o item, name corev1.ResourceName) sortKey {
 	total := new(big.Rat)
 	add(total, o.Member("usage"), string(name))
@@ -104,14 +105,15 @@ func usedBy(o item, name corev1.ResourceName) sortKey {
 	return number(total)
 }
 
-// add adds the quantity at a path of a value to a total.
+// add adds the quantity at path in value to total.
 func add(total *big.Rat, value []byte, path ...string) {
 	if quantity := quantityAt(value, path...); quantity != nil {
 		total.Add(total, quantity)
 	}
 }
 
-// byUsage changes an order of Pods by the requests of cpu or memory to an order by the usage.
+// byUsage changes an order of Pods by cpu or memory: the Pods are sorted by their usage in metrics instead of their
+// requests. It returns an error if metrics are not available.
 func (o *order) byUsage(metrics *podmetrics.Metrics) error {
 	if o.sortBy != sortByCPU && o.sortBy != sortByMemory {
 		return nil

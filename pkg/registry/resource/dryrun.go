@@ -22,8 +22,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/routes"
 )
 
-// dryRunEndpoint returns an endpoint that executes a dry run of a change. It requires the right to make the change. It
-// returns the current object only to callers who may get it.
+// dryRunEndpoint returns an endpoint that executes a dry run of a write and shows its result. The caller needs the
+// right to make the write. The current object is shown only to callers who may get it.
 func (e *Provider) dryRunEndpoint(prepared prepare) routes.Endpoint {
 	return routes.Reviewed(e.Access.Cluster, func(r *routes.Request, caller *scopedlist.Client) (routes.Result, error) {
 		w, err := prepared(r, caller.Client)
@@ -70,7 +70,7 @@ func (e *Provider) dryRunEndpoint(prepared prepare) routes.Endpoint {
 	})
 }
 
-// current returns the current object, or nil if it does not exist or the caller may not get it.
+// current returns the stored object in JSON. It returns nil if the object does not exist or the caller may not get it.
 func (w *write) current(ctx context.Context, caller *clusters.Client) ([]byte, error) {
 	if w.Name == "" {
 		return nil, nil
@@ -86,8 +86,8 @@ func (w *write) current(ctx context.Context, caller *clusters.Client) ([]byte, e
 	}
 }
 
-// describeObject describes an object. If beside is not nil, values of a Secret that differ from the values of beside
-// get a different mask. The account of the request is charged for the values of the object.
+// describeObject decodes body for a response, and returns nil if body is nil. If beside is not nil, values of a Secret
+// that differ from those in beside get a different mask. It charges the memory account of the request.
 func describeObject(
 	ctx context.Context, body, beside []byte, r clusters.Resource,
 ) (*dashboardv1alpha1.DryRunObject, error) {
@@ -115,7 +115,8 @@ func describeObject(
 // maxReasons bounds the number of reasons in the result of a dry run.
 const maxReasons = 64
 
-// reasons returns the causes in the Status of the API server, or its message if there are none.
+// reasons returns the causes in the Status of the API server, or its message if there are none. For a Secret, it
+// returns only the message, from which values were removed.
 func (w *write) reasons(refused *envelope.Error) []string {
 	var status apierrors.APIStatus
 	if len(w.confidential) == 0 && errors.As(error(refused), &status) && status.Status().Details != nil {
@@ -136,8 +137,9 @@ func (w *write) reasons(refused *envelope.Error) []string {
 	return []string{redaction.Cut(refused.Message)}
 }
 
-// compare returns the difference between two described objects. The paths of the changed fields are computed from the
-// objects before they are masked: for a Secret, they show that a value changes, but not the value.
+// compare returns the difference between current and proposed. shown contains the masked objects, of which the text is
+// compared. The paths of changed fields are computed from the objects without masks: for a Secret, they show which
+// values change.
 func compare(current, proposed []byte, shown dashboardv1alpha1.DryRun) (*dashboardv1alpha1.Diff, error) {
 	paths, err := diff.Paths(current, proposed)
 	if err != nil {

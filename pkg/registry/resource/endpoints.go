@@ -1,7 +1,7 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package resource serves the objects of a cluster: it reads and writes objects of any served kind as the caller.
+// Package resource reads and writes the objects of a cluster, of any kind that the cluster serves, as the caller.
 package resource
 
 import (
@@ -19,11 +19,12 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/routes"
 )
 
-// Provider provides the endpoints of objects.
+// Provider provides the endpoints of this package.
 type Provider struct {
 	Access *scopedlist.Access
 	Audit  *audit.Log
-	// RefusedDryRunsAsData makes rejected dry runs return code 0 to pages of the same origin.
+	// RefusedDryRunsAsData makes rejected dry runs return code 0 instead of an error to pages of the same origin, for
+	// dashboards that expect this.
 	RefusedDryRunsAsData bool
 }
 
@@ -44,9 +45,9 @@ const (
 	queryPropagation   = "propagationPolicy"
 	queryGracePeriod   = "gracePeriodSeconds"
 
-	// sourceLive is the value of querySource that bypasses the read cache.
+	// sourceLive is the value of the query parameter source with which the read cache is not used.
 	sourceLive = "live"
-	// viewTable is the value of queryView for the columns of a kind.
+	// viewTable is the value of the query parameter view with which a list returns the columns of kubectl get.
 	viewTable = "table"
 )
 
@@ -74,7 +75,7 @@ func parameterDocs() map[string]string {
 	return docs
 }
 
-// parameterTypes returns the types of the parameters that are not strings.
+// parameterTypes returns the types of the query parameters that are not arbitrary strings.
 func parameterTypes() map[string]routes.Type {
 	return map[string]routes.Type{
 		queryLimit:   routes.Integer(),
@@ -96,7 +97,7 @@ func parameterTypes() map[string]routes.Type {
 	}
 }
 
-// family is a set of routes below both forms of a path.
+// family describes the routes below one of the two forms of a path, with or without a namespace.
 type family struct {
 	path, scope string
 	queries     []string
@@ -229,7 +230,7 @@ func documented(path string, queries ...string) map[string]string {
 	return out
 }
 
-// flag returns a boolean query parameter. It returns false if the parameter is absent.
+// flag returns the value of a boolean query parameter, or false if it is missing.
 func flag(r *routes.Request, name string) (bool, error) {
 	return routes.ParseBool(r.URL.Query(), name, false)
 }

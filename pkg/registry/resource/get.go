@@ -21,7 +21,9 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/stepup"
 )
 
-// reviewRead is the access review of a read of one object. The values of a Secret require a fresh code.
+// reviewRead returns a client for the cluster in the path. It returns an error if the caller may not use the cluster
+// or, if the request asks for the values of a Secret, if it contains no valid one-time code of the caller's second
+// factor.
 func (e *Provider) reviewRead(r *routes.Request, u user.Info) (*scopedlist.Client, error) {
 	reveal, err := flag(r, queryReveal)
 	if err != nil {
@@ -87,8 +89,8 @@ func (e *Provider) get( //nolint:gocyclo // one option after the other
 	}, err
 }
 
-// cachedObject returns an object from the cache, or false if the object must be read from the cluster. An object that
-// is not in the cache is read from the cluster, so that the error comes from the API server.
+// cachedObject returns the object t from the read cache. It returns false if the object must be requested from the
+// cluster. This includes an object that does not exist, because the API server must return the error.
 func cachedObject(ctx context.Context, caller *scopedlist.Client, t objectref.Target) (routes.Result, bool, error) {
 	found, meta, ok, err := caller.CachedObject(ctx, t)
 	if err != nil || !ok || found == nil {

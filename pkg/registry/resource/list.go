@@ -22,19 +22,18 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/routes"
 )
 
-// listOptions are the options of a list: the options for the API server of the cluster, and the options that this
-// package evaluates.
+// listOptions contains the parameters of a list. query contains those for the API server. This package evaluates the
+// others.
 type listOptions struct {
 	query   url.Values
 	view    view
 	metrics bool
-	// live is true if the API server must answer the request.
+	// live is true if the read cache must not be used.
 	live bool
-	// table is true if the response contains the cells of the columns that the API server defines, instead of whole
-	// objects. The read cache cannot return cells: cells contain ages, and code of the API server computes the columns
-	// of many kinds.
+	// table is true if the response contains the cells of a Table instead of whole objects. The read cache cannot
+	// compute cells: they contain ages, and the columns of many kinds are computed by code of the API server.
 	table bool
-	// encoded is the whole query.
+	// encoded is the whole query of the request.
 	encoded string
 }
 
@@ -59,7 +58,7 @@ func listTarget(r *routes.Request, caller *scopedlist.Client) (routes.Result, ob
 	return result, t, err
 }
 
-// list returns a list from the cache if possible, and otherwise from the cluster.
+// list returns the list t from the read cache if possible. If not, it requests the list from the cluster.
 func (o *listOptions) list(r *routes.Request, caller *scopedlist.Client, t objectref.Target) (routes.Result, error) {
 	o.view.order.forResource(t.Resource)
 	if result, ok, err := o.fromCache(r.Context(), caller, t); ok || err != nil {
@@ -87,7 +86,8 @@ func (o *listOptions) list(r *routes.Request, caller *scopedlist.Client, t objec
 	return routes.Result{Data: data, Meta: meta}, tableError(t, err)
 }
 
-// pass writes each object when it has been read, so that a large list is not held twice.
+// pass encodes each object as soon as it has been read, so that a large list is not in memory twice. It returns the
+// objects as a JSON array.
 func (o *listOptions) pass(
 	ctx context.Context,
 	listing *scopedlist.Listing,
@@ -124,7 +124,8 @@ func (o *listOptions) pass(
 	return out.Pieces(), err
 }
 
-// collect reads the objects of the page into memory. It is for views that need all objects to find the first one.
+// collect decodes the whole list, and returns the objects of the page as a JSON array. It is for sorted lists and
+// searches, whose first object is known only after the last one was read.
 func (o *listOptions) collect(
 	ctx context.Context,
 	t objectref.Target,
@@ -163,8 +164,8 @@ func (o *listOptions) count(page objects.Page, meta *dashboardv1alpha1.Meta) {
 	}
 }
 
-// nameField sets the field of an error to the query parameter that the API server has rejected. The API server checks
-// continue before fieldSelector, and its error names neither.
+// nameField sets the field of an error of the API server to a parameter in query, in the order in which the API server
+// checks them. The error does not contain the name of the parameter.
 func nameField(err error, query url.Values) error {
 	e, ok := errors.AsType[*envelope.Error](err)
 	if !ok || e.Code != dashboardv1alpha1.CodeInvalid || e.Field != "" {
@@ -212,7 +213,8 @@ func readListOptions(r *routes.Request) (listOptions, error) {
 	return o, err
 }
 
-// wantsLive returns true if the API server must answer the request.
+// wantsLive returns true if the read cache must not be used. It returns an error if the query parameter source has an
+// unknown value.
 func wantsLive(r *routes.Request) (bool, error) {
 	switch r.Query(querySource) {
 	case "":

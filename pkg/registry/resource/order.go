@@ -14,13 +14,14 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/objects"
 )
 
-// order sorts objects by a value. Numbers precede texts, and objects without the value come last in both directions.
+// order describes how objects are sorted. Numbers precede texts, and objects without a value come last in both
+// directions.
 type order struct {
-	// sortBy is the query parameter. Empty means no order.
+	// sortBy is the value of the query parameter sortBy. If it is empty, objects are not sorted.
 	sortBy     string
 	path       []string
 	descending bool
-	// derived computes a value that is not a field of the object. It is nil for an order by a field.
+	// derived computes a value that is not a field of the object. It is nil if objects are sorted by the field at path.
 	derived func(item) sortKey
 }
 
@@ -52,15 +53,15 @@ func readOrder(sortBy, direction string) (order, error) {
 
 func (o *order) isSet() bool { return o.sortBy != "" }
 
-// forResource adapts the order to a kind: for some kinds, sortBy names a computed value, such as the restarts of Pods.
+// forResource sets derived if sortBy is the name of a computed value of r, such as the restarts of Pods.
 func (o *order) forResource(r clusters.Resource) {
 	if values, ok := derivedValues(r); ok && values[o.sortBy] != nil {
 		o.derived = values[o.sortBy]
 	}
 }
 
-// check returns an error if no object of the list has the sort field, unless the type of the kind has the field, or the
-// list is empty and the type is not known.
+// check returns an error if objects are sorted by a field that r does not have. found is the number of objects, and
+// keyed is true if one of them has the field. If the fields of r are not known and the list is empty, it returns nil.
 func (o *order) check(r clusters.Resource, found int, keyed bool) error {
 	if !o.isSet() || o.derived != nil || keyed {
 		return nil
@@ -72,7 +73,8 @@ func (o *order) check(r clusters.Resource, found int, keyed bool) error {
 	return envelope.Invalid(querySortBy, "no object of the list has a field %s to sort by", strings.Join(o.path, "."))
 }
 
-// compare compares two keys. It returns a negative number if a precedes b, and 0 if they are equal.
+// compare returns a negative number if the object with the key a precedes the object with the key b, and 0 if the keys
+// are equal.
 func (o *order) compare(a, b sortKey) int {
 	if !o.isSet() {
 		return 0
@@ -91,14 +93,15 @@ func (o *order) compare(a, b sortKey) int {
 }
 
 const (
-	// smallText is the size up to which a text is decoded without a charge, because it is released after microseconds.
+	// smallText is the number of bytes of JSON up to which a value is decoded without being charged, because it is
+	// released after microseconds.
 	smallText = 4 << 10
-	// decodedText is the memory per byte of a text while it is being decoded.
+	// decodedText is the number of bytes of memory that are charged for each byte of a value while it is being decoded.
 	decodedText = 3
 )
 
-// key returns the sort key of an object, or an error if the value cannot be compared. The account is charged for a
-// large value while it is being decoded.
+// key returns the sort key of from. It returns an error if the value is an object or a list. It charges account for a
+// large value while decoding.
 func (o *order) key(from item, account *budget.Account) (sortKey, error) {
 	if o.derived != nil {
 		return o.derived(from), nil

@@ -22,7 +22,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/routes"
 )
 
-// preparePatch reads a patch. As in Kubernetes, the media type determines the kind of the patch.
+// preparePatch returns the write for a PATCH request. As in Kubernetes, the Content-Type determines the type of the
+// patch.
 func preparePatch(r *routes.Request, caller *clusters.Client) (*write, error) {
 	force, err := flag(r, queryForce)
 	if err != nil {
@@ -46,7 +47,8 @@ func preparePatch(r *routes.Request, caller *clusters.Client) (*write, error) {
 	}
 }
 
-// prepareApply reads a manifest to apply.
+// prepareApply returns the write that applies the manifest in the body. force takes over fields that other managers
+// own.
 func prepareApply(r *routes.Request, caller *clusters.Client, force bool) (*write, error) {
 	r.Header.Set("Content-Type", manifest.YAML)
 	t, object, err := readManifest(r, caller, "patch")
@@ -56,8 +58,8 @@ func prepareApply(r *routes.Request, caller *clusters.Client, force bool) (*writ
 	return object.apply(r.Context(), caller, t, force)
 }
 
-// apply returns the write that applies the manifest. It requires the right to patch, and the right to create if there
-// is no such object yet.
+// apply returns the write that applies the manifest. It requires the right to patch t, and the right to create it if it
+// does not exist. In a Secret, masks are replaced by the stored values.
 func (m manifestObject) apply(
 	ctx context.Context,
 	caller *clusters.Client,
@@ -85,7 +87,7 @@ func (m manifestObject) apply(
 	return w, nil
 }
 
-// prepareChange reads a JSON patch, a merge patch or a strategic merge patch.
+// prepareChange returns the write for a JSON patch, a merge patch or a strategic merge patch.
 func prepareChange(r *routes.Request, caller *clusters.Client, kind types.PatchType) (*write, error) {
 	t, err := objectref.ReadObject(r, caller, "patch")
 	if err != nil {
@@ -113,8 +115,9 @@ func prepareChange(r *routes.Request, caller *clusters.Client, kind types.PatchT
 	return w, nil
 }
 
-// checkMerge checks a merge patch or a strategic merge patch. It removes masked values of Secrets from the patch,
-// because they are not changes.
+// checkMerge returns a merge patch or a strategic merge patch to send, and the confidential values in it. It removes
+// the masks of unchanged values from a patch of a Secret. It returns an error if the patch is malformed or changes the
+// identity of t.
 func checkMerge(body []byte, t objectref.Target) ([]byte, []string, error) {
 	var patch map[string]any
 	if err := routes.DecodeJSON(body, &patch); err != nil {
@@ -155,7 +158,7 @@ func checkMerge(body []byte, t objectref.Target) ([]byte, []string, error) {
 	return encoded, m.values(), err
 }
 
-// operation is a part of a JSON patch (RFC 6902).
+// operation is one operation of a JSON patch (RFC 6902).
 type operation struct {
 	Op    string          `json:"op"`
 	Path  string          `json:"path"`
@@ -189,7 +192,8 @@ func checkOperations(body []byte, secret bool) ([]byte, []string, error) {
 	return body, confidential, nil
 }
 
-// values returns the values that the operation writes into a Secret.
+// values returns the values that the operation writes to a Secret. It returns an error if one of them is a mask, or if
+// the operation moves or copies a value out of the field data, where values are not masked.
 func (o operation) values() ([]string, error) {
 	const data = "/" + fieldData + "/"
 	if o.From != nil && (!strings.HasPrefix(*o.From, data) || !strings.HasPrefix(o.Path, data)) {

@@ -27,18 +27,18 @@ const (
 	fieldStringData = "stringData"
 )
 
-// isPlaceholder returns true if a value is the mask of a stored value.
+// isPlaceholder returns true if value is the mask of a value that is stored in the Secret.
 func isPlaceholder(value any) bool {
 	return value == objects.Masked || value == objects.MaskedBase64
 }
 
-// isDifference returns true if a value is the mask of a value that is not stored in this Secret: the value of a dry
-// run, or the value of another Secret.
+// isDifference returns true if value is the mask of a value that is not stored in the Secret, but was shown in a dry
+// run or in a comparison with another Secret.
 func isDifference(value any) bool {
 	return value == objects.Differs || value == objects.DiffersBase64
 }
 
-// refuseDifferences returns an error if a client has sent back the mask of a value that is not stored in this Secret.
+// refuseDifferences returns an error if the manifest contains a mask for which isDifference returns true.
 func (m manifestObject) refuseDifferences() error {
 	for _, field := range []string{fieldData, fieldStringData} {
 		values, _ := m[field].(map[string]any)
@@ -54,7 +54,7 @@ func (m manifestObject) refuseDifferences() error {
 	return nil
 }
 
-// placeholders returns the keys of a field whose values are masks of stored values.
+// placeholders returns the keys of a field of the manifest whose values are masks of stored values, sorted.
 func (m manifestObject) placeholders(field string) []string {
 	values, _ := m[field].(map[string]any)
 	return slices.DeleteFunc(slices.Sorted(maps.Keys(values)), func(key string) bool {
@@ -67,8 +67,8 @@ func (m manifestObject) annotations() map[string]any {
 	return annotations
 }
 
-// refusePlaceholders returns an error if a new object contains masks, because there are no stored values to replace
-// them.
+// refusePlaceholders returns an error if the manifest contains any mask. It is for new Secrets, for which no values are
+// stored.
 func (m manifestObject) refusePlaceholders() error {
 	if err := m.refuseDifferences(); err != nil {
 		return err
@@ -88,8 +88,8 @@ func placeholderError(field, key string) error {
 		"%s is masked, and the Secret has no value to replace the mask: send the value itself", name)
 }
 
-// dropPlaceholders removes placeholders from a patch, so that the patch does not change their values. It returns an
-// error if a directive of the patch removes all values that it does not contain.
+// dropPlaceholders removes the masks of stored values from a patch, so that the patch does not change these values. It
+// returns an error if a directive of the patch would delete them.
 func (m manifestObject) dropPlaceholders() error {
 	const directive = "$patch" // directive of a strategic merge patch
 	if err := m.refuseDifferences(); err != nil {
@@ -114,7 +114,7 @@ func (m manifestObject) dropAnnotation() {
 	}
 }
 
-// storedSecret contains the fields of a Secret that have masked values.
+// storedSecret contains the fields of a Secret whose values are masked.
 type storedSecret struct {
 	Metadata struct {
 		ResourceVersion string            `json:"resourceVersion"`
@@ -123,8 +123,9 @@ type storedSecret struct {
 	Data map[string][]byte `json:"data"`
 }
 
-// restore replaces placeholders that a client has sent back by the values of the Secret. It reads the Secret as the
-// caller, and limits the write to the version that it has read.
+// restore replaces the masks in the manifest by the values that are stored in the Secret t. It gets the Secret as the
+// caller. If the manifest has no resourceVersion, it sets the one of the stored Secret, so that the write fails if the
+// Secret changes in between.
 func (m manifestObject) restore(ctx context.Context, caller *clusters.Client, t objectref.Target) error {
 	if err := m.refuseDifferences(); err != nil {
 		return err
@@ -180,13 +181,14 @@ func (m manifestObject) fill(field string, keys []string, current map[string][]b
 	return nil
 }
 
-// values returns the values of a Secret, which messages must not contain.
+// values returns the values in the manifest of a Secret. Messages must not contain them.
 func (m manifestObject) values() []string {
 	return slices.Concat(texts(m[fieldData]), texts(m[fieldStringData]),
 		texts(m.annotations()[corev1.LastAppliedConfigAnnotation]))
 }
 
-// texts returns all strings and numbers in a value, and the strings encoded in base64 and decoded from base64.
+// texts returns all strings and numbers in value. For each string, it also returns the base64 encoding, and the decoded
+// text if the string is valid base64.
 func texts(value any) []string {
 	var out []string
 	switch v := value.(type) {
@@ -210,7 +212,8 @@ func texts(value any) []string {
 	return out
 }
 
-// redactor returns a redactor that removes confidential values from messages, or nil if there are none.
+// redactor returns a Redactor that removes the confidential values from messages. It returns nil if there are none, and
+// an error if ctx ends before it is ready.
 func redactor(ctx context.Context, confidential []string) (*redaction.Redactor, error) {
 	if len(confidential) == 0 {
 		return nil, nil //nolint:nilnil // there are no values to remove
@@ -222,8 +225,8 @@ func redactor(ctx context.Context, confidential []string) (*redaction.Redactor, 
 	return r, nil
 }
 
-// withhold removes confidential values from the message of a cluster's API server, and omits the whole message from the
-// log.
+// withhold returns err with the confidential values removed from its message and field. If there are confidential
+// values, the cause of err is not logged.
 func withhold(ctx context.Context, err error, confidential []string) error {
 	e, ok := errors.AsType[*envelope.Error](err)
 	if !ok || len(confidential) == 0 {
@@ -242,7 +245,7 @@ func withhold(ctx context.Context, err error, confidential []string) error {
 	return out.WithCause(errors.New("withheld, since it is about a Secret"))
 }
 
-// withholdWarnings removes confidential values from warnings.
+// withholdWarnings returns warnings with the confidential values removed.
 func withholdWarnings(ctx context.Context, warnings, confidential []string) ([]string, error) {
 	if len(warnings) == 0 {
 		return warnings, nil

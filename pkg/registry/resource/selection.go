@@ -18,13 +18,13 @@ import (
 )
 
 const (
-	// heldBytes is the memory of a held object without its text.
+	// heldBytes is the number of bytes of memory for an encoded object without its JSON and its key.
 	heldBytes = 128
-	// decodedBytes is the memory per byte of an object while it is being decoded and encoded.
+	// decodedBytes is the number of bytes of memory for each byte of JSON while an object is being decoded and encoded.
 	decodedBytes = 3
 )
 
-// encodedObject is an encoded object of a list.
+// encodedObject is an object of a list in JSON, with its sort key and its index in the list.
 type encodedObject struct {
 	key     sortKey
 	index   int
@@ -33,19 +33,19 @@ type encodedObject struct {
 
 func (h encodedObject) bytes() int64 { return int64(len(h.encoded)) + h.key.bytes() + heldBytes }
 
-// selection contains the objects of a list from which a page is taken, in the order of its view: all objects, or the
-// first ones up to the end of the page.
+// selection collects the objects of a list from which a page is taken. If the page has a limit, it holds only the
+// objects up to the end of the page, in a heap.
 type selection struct {
 	view    view
 	account *budget.Account
 
 	found int
-	// keyed is true if an object with the sort key was added.
+	// keyed is true if an object that has the sort key was added.
 	keyed bool
 	items []encodedObject
 }
 
-// most returns the number of objects up to the end of the page, or 0 if all objects are needed.
+// most returns the number of objects up to the end of the page. It returns 0 if the page has no limit.
 func (s *selection) most() int {
 	if s.view.limit == 0 {
 		return 0
@@ -53,7 +53,8 @@ func (s *selection) most() int {
 	return s.view.offset + s.view.limit
 }
 
-// add adds the next object of the list if it matches.
+// add adds the next object of the list if it matches the search. encode returns the JSON of the object, and is called
+// only if the object may be on the page.
 func (s *selection) add(o objects.Object, encode func() ([]byte, error)) error {
 	if s.view.search != "" {
 		if ok, err := s.view.matches(o); err != nil || !ok {
@@ -96,7 +97,7 @@ func (s *selection) add(o objects.Object, encode func() ([]byte, error)) error {
 	return nil
 }
 
-// compare compares two objects in the order of the page. Objects with the same key keep the order of the list.
+// compare returns a negative number if a precedes b on the page. Objects with equal keys are in the order of the list.
 func (s *selection) compare(a, b encodedObject) int {
 	if c := s.view.order.compare(a.key, b.key); c != 0 {
 		return c
@@ -106,7 +107,7 @@ func (s *selection) compare(a, b encodedObject) int {
 
 func (s *selection) sort() { slices.SortFunc(s.items, s.compare) }
 
-// page removes the objects of other pages, and sets the token of the next page.
+// page removes the objects before and after the page, and sets the total and the token of the next page in meta.
 func (s *selection) page(meta *dashboardv1alpha1.Meta) error {
 	s.sort()
 	meta.Total = new(int64(s.found))
@@ -122,7 +123,7 @@ func (s *selection) page(meta *dashboardv1alpha1.Meta) error {
 	return nil
 }
 
-// addMetrics adds metrics to Pods.
+// addMetrics adds the metrics of each Pod to its JSON.
 func (s *selection) addMetrics(metrics *podmetrics.Metrics) error {
 	var size int64
 	for _, h := range s.items {
@@ -149,7 +150,7 @@ func (s *selection) addMetrics(metrics *podmetrics.Metrics) error {
 	return nil
 }
 
-// pieces returns the objects as an array.
+// pieces returns the objects as a JSON array.
 func (s *selection) pieces() envelope.Pieces {
 	out := make(envelope.Pieces, 0, 2*len(s.items)+2)
 	out = append(out, []byte{'['})
@@ -162,23 +163,23 @@ func (s *selection) pieces() envelope.Pieces {
 	return append(out, []byte{']'})
 }
 
-// Len, Less, Swap, Push and Pop implement heap.Interface, with the last object of the page at the root.
+// Len implements heap.Interface. The last object of the page is at the root of the heap.
 func (s *selection) Len() int { return len(s.items) }
 
-// Less returns true if an object follows another one.
+// Less implements heap.Interface.
 func (s *selection) Less(i, j int) bool { return s.compare(s.items[i], s.items[j]) > 0 }
 
-// Swap swaps two objects.
+// Swap implements heap.Interface.
 func (s *selection) Swap(i, j int) { s.items[i], s.items[j] = s.items[j], s.items[i] }
 
-// Push adds an object at the end.
+// Push implements heap.Interface.
 func (s *selection) Push(x any) {
 	if h, ok := x.(encodedObject); ok {
 		s.items = append(s.items, h)
 	}
 }
 
-// Pop removes the last object.
+// Pop implements heap.Interface.
 func (s *selection) Pop() any {
 	last := s.items[len(s.items)-1]
 	s.items = s.items[:len(s.items)-1]

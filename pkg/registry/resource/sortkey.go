@@ -12,22 +12,22 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/rawjson"
 )
 
-// sortKey is a value by which objects are sorted.
+// sortKey is a value by which objects are sorted. Values of a lower class come first.
 type sortKey struct {
 	class int
-	// number is set for classNumber. text is set for classText.
+	// number is set only for classNumber, and text only for classText.
 	number *big.Rat
 	text   string
 }
 
-// Classes of values, in their order.
+// Classes of sort keys, in the order in which they are sorted.
 const (
 	classNumber = iota
 	classText
 	classMissing
 )
 
-// numberBytes is the memory of a number with the maximum number of digits.
+// numberBytes is an upper bound of the bytes of memory for a number.
 const numberBytes = 512
 
 func (k sortKey) bytes() int64 {
@@ -41,11 +41,11 @@ func missing() sortKey { return sortKey{class: classMissing} }
 
 func number(n *big.Rat) sortKey { return sortKey{class: classNumber, number: n} }
 
-// maxNumber bounds the digits of a number. API servers write fewer.
+// maxNumber bounds the bytes of a number in JSON. API servers write fewer.
 const maxNumber = 1 << 10
 
-// keyOf returns the sort key of a JSON value, or false for objects and arrays, which have no order. As in kubectl, a
-// string that is a quantity is compared as a number.
+// keyOf returns the sort key of a JSON value. It returns false for objects and arrays, which have no order. As in
+// kubectl, a string that is a quantity, such as 500Mi, is a number.
 func keyOf(raw []byte) (sortKey, bool) {
 	s := rawjson.NewScanner(raw)
 	switch s.Peek() {
@@ -83,12 +83,12 @@ func numberKey(text string) sortKey {
 	return missing()
 }
 
-// quantity matches a number with one of the suffixes of Kubernetes. It bounds the digits, because a large exponent
-// could exhaust the memory.
+// quantity matches a number with an optional suffix of a Kubernetes quantity. It bounds the digits, because a number
+// with a large exponent could exhaust the memory.
 var quantity = regexp.MustCompile(
 	`^([+-]?(?:\d{1,40}(?:\.\d{0,40})?|\.\d{1,40})(?:[eE][+-]?\d{1,2})?)([numkMGTPE]|[KMGTPE]i)?$`)
 
-// parseQuantity reads a number or a quantity such as 500Mi.
+// parseQuantity parses a number or a quantity such as 500Mi. It returns false for any other text.
 func parseQuantity(text string) (*big.Rat, bool) {
 	parts := quantity.FindStringSubmatch(text)
 	if parts == nil {
@@ -101,7 +101,7 @@ func parseQuantity(text string) (*big.Rat, bool) {
 	return n.Mul(n, multiplier(parts[2])), true
 }
 
-// multiplier returns the factor of a suffix.
+// multiplier returns the factor of a suffix of a quantity.
 func multiplier(suffix string) *big.Rat {
 	const thousand, binary = 1000, 1024
 	one := big.NewInt(1)

@@ -11,12 +11,12 @@ import (
 )
 
 const (
-	// maxPath bounds the length of a path in bytes. maxSegments bounds its segments.
+	// maxPath bounds the bytes of a path. maxSegments bounds the number of its segments.
 	maxPath     = 1024
 	maxSegments = 16
 )
 
-// pathSegment matches a segment of a path in the syntax of kubectl: .name, in which a backslash escapes the next
+// pathSegment matches one segment of a path in the syntax of kubectl: .name, in which a backslash escapes the next
 // character, an index in brackets, or a quoted name in brackets.
 var pathSegment = regexp.MustCompile(
 	//nolint:gocritic // all printable characters
@@ -24,8 +24,8 @@ var pathSegment = regexp.MustCompile(
 
 var pathEscape = regexp.MustCompile(`\\(.)`)
 
-// parsePath reads status.phase, .status.phase, {.status.containerStatuses[0].restartCount} or
-// metadata.labels['app.kubernetes.io/name'].
+// parsePath parses a path such as status.phase, {.status.containerStatuses[0].restartCount} or
+// metadata.labels['app.kubernetes.io/name'], and returns its segments. It returns false if the path is malformed.
 func parsePath(text string) ([]string, bool) {
 	if len(text) > maxPath {
 		return nil, false
@@ -57,7 +57,7 @@ func parsePath(text string) ([]string, bool) {
 	return out, true
 }
 
-// valueAt returns the value at a path of an object, or nil.
+// valueAt returns the JSON value at path in o, or nil.
 func valueAt(o item, path []string) []byte {
 	value, ok := rawjson.At(o.Member(path[0]), path[1:]...)
 	if !ok {

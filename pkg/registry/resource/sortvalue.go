@@ -13,21 +13,22 @@ import (
 )
 
 const (
-	// maxTextBytes bounds the JSON of a text that is compared with a name, a quantity or a time. Valid texts are
-	// shorter, even with escapes.
+	// maxTextBytes bounds the bytes of the JSON of a name, quantity or time. Valid ones are shorter, even with escapes.
 	maxTextBytes = 2 << 10
-	// maxSummed bounds the containers or conditions of an object that are read. API servers store no Pods with more.
+	// maxSummed bounds the number of containers or conditions of an object that are read. API servers store no Pods
+	// with more.
 	maxSummed = 10_000
 )
 
-// item is an object whose members are read one at a time. It is not decoded as a whole, because two bytes of JSON may
-// be a large element in memory.
+// item is an object whose top-level fields are parsed one by one. It is not decoded as a whole, because two bytes of
+// JSON may become a large element in memory.
 type item interface {
-	// Member returns the value of a member, or nil.
+	// Member returns the JSON of a top-level field, or nil.
 	Member(name string) json.RawMessage
 }
 
-// textAt returns the string at a path of a value, or an empty string for other or very long values.
+// textAt returns the string at path in value. It returns an empty string if there is none, or if its JSON is longer
+// than maxTextBytes.
 func textAt(value []byte, path ...string) string {
 	raw, ok := rawjson.At(value, path...)
 	if !ok || len(raw) > maxTextBytes {
@@ -40,7 +41,7 @@ func textAt(value []byte, path ...string) string {
 	return text
 }
 
-// integerAt returns the integer at a path of a value, or 0.
+// integerAt returns the integer at path in value, or 0 if there is none.
 func integerAt(value []byte, path ...string) int64 {
 	raw, ok := rawjson.At(value, path...)
 	if !ok || len(raw) > maxTextBytes {
@@ -53,7 +54,7 @@ func integerAt(value []byte, path ...string) int64 {
 	return n
 }
 
-// quantityAt returns the number or quantity at a path of a value, or nil.
+// quantityAt returns the number or quantity at path in value, or nil if there is none.
 func quantityAt(value []byte, path ...string) *big.Rat {
 	raw, ok := rawjson.At(value, path...)
 	if !ok || len(raw) > maxTextBytes {
@@ -63,7 +64,7 @@ func quantityAt(value []byte, path ...string) *big.Rat {
 	return key.number
 }
 
-// timeAt returns the time at a path of a value, or the zero time.
+// timeAt returns the time at path in value, or the zero time if there is none.
 func timeAt(value []byte, path ...string) time.Time {
 	t, err := time.Parse(time.RFC3339, textAt(value, path...)) // time.RFC3339 accepts fractions of seconds
 	if err != nil {
@@ -72,7 +73,7 @@ func timeAt(value []byte, path ...string) time.Time {
 	return t
 }
 
-// eachAt calls visit with the first maxSummed elements of the array at a path of a value.
+// eachAt calls visit with the first maxSummed elements of the array at path in value.
 func eachAt(value []byte, visit func(element []byte), path ...string) {
 	array, ok := rawjson.At(value, path...)
 	if !ok {

@@ -18,7 +18,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/routes"
 )
 
-// wantsTable returns true if the response must be a table.
+// wantsTable returns true if the query parameter view is table. It returns an error if the parameter has an unknown
+// value.
 func wantsTable(r *routes.Request) (bool, error) {
 	switch r.Query(queryView) {
 	case "":
@@ -30,7 +31,7 @@ func wantsTable(r *routes.Request) (bool, error) {
 	}
 }
 
-// open starts a list of the cluster, or a table.
+// open requests the list t from the cluster, as a Table if o.table is true.
 func (o *listOptions) open(
 	ctx context.Context, caller *scopedlist.Client, t objectref.Target, metrics *podmetrics.Metrics,
 ) (*scopedlist.Listing, error) {
@@ -46,7 +47,8 @@ func (o *listOptions) open(
 	return listing, tableError(t, err)
 }
 
-// tableError replaces the error of an API server that does not support tables.
+// tableError returns an error with 40002 if err means that the API server does not support Tables. It returns any other
+// err unchanged.
 func tableError(t objectref.Target, err error) error {
 	if errors.Is(err, objects.ErrNoTable) || apierrors.IsNotAcceptable(err) {
 		return envelope.Invalid(queryView, "the cluster serves no table of %s: omit %s",
@@ -55,13 +57,13 @@ func tableError(t objectref.Target, err error) error {
 	return err
 }
 
-// needsWholeObject returns true if the order needs fields of an object other than its metadata.
+// needsWholeObject returns true if objects are sorted by a value that is not in their metadata.
 func (o *order) needsWholeObject() bool {
 	return o.isSet() && (o.derived != nil || o.path[0] != "metadata")
 }
 
-// each visits the objects of a listing. visit gets a function that encodes the object. Objects of a table are encoded
-// with their cells and, if there are metrics, with the metrics of Pods.
+// each calls visit with each object of a listing. encode returns the JSON of the object. If o.table is true, this JSON
+// contains the cells and, if metrics is not nil, the metrics of the Pod.
 func (o *listOptions) each(
 	listing *scopedlist.Listing, metrics *podmetrics.Metrics, meta *dashboardv1alpha1.Meta,
 	visit func(item objects.Object, encode func() ([]byte, error)) error,

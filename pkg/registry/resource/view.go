@@ -15,18 +15,19 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/routes"
 )
 
-// view is a search, an order, and a page of the result. The API of Kubernetes has no search and no order, so a view
-// needs the whole list.
+// view contains the search text, the order and the page of a list. API servers support neither searches nor orders, so
+// that a view with one of them needs the whole list.
 type view struct { //nolint:recvcheck // only finds needs a pointer
 	search string
 	order  order
-	// offset is the index of the first object of the page. limit bounds the length of the page; 0 means no limit.
+	// offset is the index of the first object of the page. limit bounds the number of objects on the page; 0 means no
+	// limit.
 	offset, limit int
-	// of identifies the list to which the offset belongs.
+	// of identifies the parameters of the list in tokens of its pages.
 	of string
 }
 
-// pageToken contains the offset of the next page. Its version differs from tokens of Kubernetes.
+// pageToken is the token of the next page of a view. Its version distinguishes it from the tokens of API servers.
 type pageToken struct {
 	Version string `json:"v"`
 	Offset  int    `json:"offset"`
@@ -66,10 +67,10 @@ func decodePageToken(text string) (pageToken, bool) {
 	return token, token.Version == pageTokenVersion
 }
 
-// needsWholeList returns true if the page requires the whole list.
+// needsWholeList returns true if the page can be determined only from the whole list.
 func (v view) needsWholeList() bool { return v.search != "" || v.order.isSet() || v.offset > 0 }
 
-// next returns the token of the page that begins at an offset.
+// next returns the token of the page that begins at offset.
 func (v view) next(offset int) (string, error) {
 	token, err := json.Marshal(pageToken{Version: pageTokenVersion, Offset: offset, Of: v.of})
 	if err != nil {
@@ -78,8 +79,8 @@ func (v view) next(offset int) (string, error) {
 	return base64.RawURLEncoding.EncodeToString(token), nil
 }
 
-// matches returns true if a name or a label contains the text. Other values are not searched, because they may be
-// confidential.
+// matches returns true if the name, the namespace or a label of o contains the search text. Other values are not
+// searched, because they may be confidential.
 func (v view) matches(o objects.Object) (bool, error) {
 	metadata, err := o.Metadata()
 	if err != nil {

@@ -24,18 +24,18 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/routes"
 )
 
-// write is a prepared change of one object.
+// write is a write of one object that was read from a request and checked.
 type write struct {
 	objectref.Target
 
 	call clusters.Call
-	// verbs are the verbs that RBAC must allow for the write.
+	// verbs contains the verbs that RBAC must allow for the write.
 	verbs []string
-	// confidential contains the values in the body that no message may repeat.
+	// confidential contains the values in the body that messages must not contain.
 	confidential []string
 }
 
-// prepare reads a write from a request.
+// prepare returns the write that a request describes, or an error if the request is not valid.
 type prepare func(*routes.Request, *clusters.Client) (*write, error)
 
 func (e *Provider) writeEndpoint(prepared prepare) routes.Endpoint {
@@ -63,7 +63,8 @@ func (e *Provider) writeEndpoint(prepared prepare) routes.Endpoint {
 	})
 }
 
-// do executes the change.
+// do sends the write to the cluster. It converts an error to an error with a code, and removes confidential values from
+// messages.
 func (w *write) do(ctx context.Context, caller *clusters.Client) (clusters.Response, error) {
 	answer, err := caller.Do(ctx, w.call)
 	if err == nil {
@@ -80,7 +81,7 @@ func (w *write) do(ctx context.Context, caller *clusters.Client) (clusters.Respo
 	return clusters.Response{}, setField(withhold(ctx, outcome, w.confidential))
 }
 
-// result returns the current object, or nil if it was deleted.
+// result decodes body, the response to the write. It returns nil if the object was deleted.
 func (w *write) result(body []byte) (any, error) {
 	var head metav1.TypeMeta
 	if err := json.Unmarshal(body, &head); err == nil && head.Kind == "Status" && head.APIVersion == "v1" {
@@ -96,8 +97,8 @@ func present(o objects.Object, err error) (envelope.Raw, error) {
 	return o.Encode()
 }
 
-// writeQuery returns the query of each write: the field manager, and strict validation, with which the API server
-// rejects unknown fields.
+// writeQuery returns the query parameters of each write: the field manager, and the strict field validation, with which
+// API servers reject unknown fields.
 func writeQuery() url.Values {
 	return url.Values{"fieldManager": {names.UserFieldManager}, "fieldValidation": {metav1.FieldValidationStrict}}
 }
@@ -168,7 +169,7 @@ func prepareDelete(r *routes.Request, caller *clusters.Client) (*write, error) {
 	return w, nil
 }
 
-// write returns the write that sends the manifest.
+// write returns the write that sends the manifest to t. verbs contains the verbs that RBAC must allow.
 func (m manifestObject) write(t objectref.Target, method string, verbs ...string) (*write, error) {
 	body, err := objects.Encode(m)
 	if err != nil {

@@ -1,7 +1,8 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package rolebindings serves the role bindings to callers who manage them.
+// Package rolebindings serves KubeVisionRoleBindings to callers who manage them. Each request acts on the host as the
+// caller.
 package rolebindings
 
 import (
@@ -26,7 +27,7 @@ const (
 
 // Provider provides the endpoints of this package.
 type Provider struct {
-	// Host is the host cluster, which stores the role bindings.
+	// Host is the host cluster, which stores the KubeVisionRoleBindings.
 	Host *hostobjects.Host
 }
 

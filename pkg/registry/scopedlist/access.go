@@ -1,9 +1,9 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package scopedlist lists the objects of a cluster that a caller may read. If the caller may list a kind in all
-// namespaces, it lists all namespaces. Otherwise it lists the namespaces that the caller may read, and reveals neither
-// the names nor the number of the others.
+// Package scopedlist lists the objects of a cluster that a caller may read. If RBAC allows the caller to list a kind in
+// all namespaces, it makes one list. If not, it lists each namespace that the caller may read, and reveals neither the
+// names nor the number of other namespaces.
 package scopedlist
 
 import (
@@ -25,23 +25,25 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/routes"
 )
 
-// CallsAtOnce bounds the concurrent calls of one request to one cluster.
+// CallsAtOnce bounds the number of concurrent calls of one request to one cluster.
 const CallsAtOnce = 8
 
-// Access connects callers to clusters, and filters lists by the namespaces that they may read.
+// Access connects callers to clusters, and restricts lists to the namespaces that the caller may read.
 type Access struct {
 	*authorization.Access
 
-	// Reader reads KubeVision's objects.
+	// Reader reads KubeVision's custom resources.
 	Reader client.Reader
-	// Cache and Verdicts are nil if the read cache is disabled.
+	// Cache is the read cache, and Verdicts authorizes reads of it. Both are nil if the read cache is disabled.
 	Cache    *readcache.Cache
 	Verdicts Verdicts
-	// Listed is called after each list of a caller, with the resource name of the request. It may be nil.
+	// Listed is called after each list that was sent to u. resource is the name of the resource in the request. It may
+	// be nil.
 	Listed func(u user.Info, cluster, resource string, t objectref.Target)
 }
 
-// Cluster is the access review of a route below /clusters/{cluster}, like authorization.Access.Cluster.
+// Cluster returns a Client for the cluster in the path of the request. It returns an error if u may not use the
+// cluster, or if the cluster is not connected. It is the access review of routes below /clusters/{cluster}.
 func (a *Access) Cluster(r *routes.Request, u user.Info) (*Client, error) {
 	caller, err := a.Access.Cluster(r, u)
 	if err != nil {
@@ -50,7 +52,7 @@ func (a *Access) Cluster(r *routes.Request, u user.Info) (*Client, error) {
 	return a.newClient(caller, u, r.Path(authorization.ClusterParameter)), nil
 }
 
-// ClusterByName is like Cluster, but takes the name of the cluster from an argument.
+// ClusterByName is like Cluster, but gets the name of the cluster as an argument.
 func (a *Access) ClusterByName(ctx context.Context, u user.Info, cluster string) (*Client, error) {
 	caller, err := a.Access.ClusterByName(ctx, u, cluster)
 	if err != nil {
@@ -66,7 +68,7 @@ func (a *Access) newClient(c *clusters.Client, u user.Info, cluster string) *Cli
 	}
 }
 
-// Client acts on one cluster as one user, for one request.
+// Client calls one cluster as one user, for one request.
 type Client struct {
 	*clusters.Client
 
@@ -83,14 +85,14 @@ type Client struct {
 	namespaces []string
 }
 
-// User returns the user that the client acts as.
+// User returns the user as whom the client calls the cluster.
 func (c *Client) User() user.Info { return c.user }
 
 // Cluster returns the name of the cluster.
 func (c *Client) Cluster() string { return c.cluster }
 
-// Namespaces returns the namespaces that the user's bindings name and that the cluster lets the user get. It caches the
-// result.
+// Namespaces returns the namespaces to which the bindings of the user apply and that the cluster allows the user to
+// get. The result is cached for the request.
 func (c *Client) Namespaces(ctx context.Context) ([]string, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -109,20 +111,20 @@ func (c *Client) Namespaces(ctx context.Context) ([]string, error) {
 	return found, nil
 }
 
-// bound returns the namespaces that the user's bindings name.
+// bound returns the namespaces of the cluster to which the bindings of the user apply.
 func (c *Client) bound(ctx context.Context) ([]string, error) {
 	bound, err := c.bindings(ctx)
 	return bindings.BoundNamespaces(bound, c.cluster), err
 }
 
-// roles returns the roles that bindings grant the user in a namespace of the cluster or, if the namespace is empty, in
-// the whole cluster.
+// roles returns the roles that bindings grant to the user in a namespace of the cluster. An empty namespace means the
+// whole cluster.
 func (c *Client) roles(ctx context.Context, namespace string) ([]kubevisionv1alpha1.RoleReference, error) {
 	bound, err := c.bindings(ctx)
 	return bindings.GrantedRoles(bound, c.cluster, namespace), err
 }
 
-// bindings returns the bindings of the user on the cluster.
+// bindings returns the KubeVisionRoleBindings that name the user or a group of the user, and that select the cluster.
 func (c *Client) bindings(ctx context.Context) ([]kubevisionv1alpha1.KubeVisionRoleBinding, error) {
 	cluster := &kubevisionv1alpha1.KubeVisionCluster{}
 	if err := c.reader.Get(ctx, types.NamespacedName{Name: c.cluster}, cluster); err != nil {
@@ -135,7 +137,7 @@ func (c *Client) bindings(ctx context.Context) ([]kubevisionv1alpha1.KubeVisionR
 	return bindings.SelectForCluster(bound, cluster), nil
 }
 
-// Do is like clusters.Client.Do. It blocks while CallsAtOnce calls of the request are in flight.
+// Do is like clusters.Client.Do, but waits while CallsAtOnce calls of the request are in flight.
 func (c *Client) Do(ctx context.Context, call clusters.Call) (clusters.Response, error) {
 	select {
 	case c.slots <- struct{}{}:

@@ -26,21 +26,22 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/registry/objectref"
 )
 
-// Verdicts authorizes reads of users on clusters. An error is a denial.
+// Verdicts authorizes reads of cached objects with access reviews on the cluster. Callers must treat an error as a
+// denial.
 type Verdicts interface {
-	// AllowedStale returns true if the cluster allows the caller a read of data that were current at the given time.
-	// While the cluster cannot be reached, it may use an older verdict for a caller whose roles have not changed.
+	// AllowedStale returns true if the cluster allows caller a read of data that were current at asOf. If the cluster
+	// cannot be reached, an older access review may be used if the roles of the caller have not changed since.
 	AllowedStale(
 		ctx context.Context, caller *clusters.Client, attributes authorizationv1.ResourceAttributes, asOf time.Time,
 		roles verdicts.Roles,
 	) (bool, error)
 }
 
-// Connected implements readcache.Cluster with the account of the read cache.
+// Connected implements readcache.Cluster. It reads the cluster with the ServiceAccount of the read cache.
 type Connected struct{ Connection *clusters.Connection }
 
-// Reader implements readcache.Cluster. It returns readcache.ErrNotCached if the registration disables the cache, or if
-// the cluster has no account for it.
+// Reader implements readcache.Cluster. It returns readcache.ErrNotCached if the read cache is disabled for the cluster,
+// or if the cluster has no ServiceAccount for the read cache.
 func (c Connected) Reader(ctx context.Context) (rest.Interface, error) {
 	reader, err := c.Connection.Reader(ctx)
 	if errors.Is(err, clusters.ErrNoReader) {
@@ -56,11 +57,12 @@ func (c Connected) Reader(ctx context.Context) (rest.Interface, error) {
 	return client, nil
 }
 
-// tokenTimeout bounds the wait for a token of the read cache's ServiceAccount. Tokens are cached, so only the first one
-// and renewals need a request to the cluster. After the timeout, the cache counts as enabled.
+// tokenTimeout bounds the wait for a token of the read cache's ServiceAccount, after which the cache counts as enabled.
+// Tokens are cached, so that only the first token and renewals need a request to the cluster.
 const tokenTimeout = 50 * time.Millisecond
 
-// enabled returns false if the registration disables the cache, or if the cluster has no account for it.
+// enabled returns false if the read cache is disabled for the cluster, or if the cluster has no ServiceAccount for the
+// read cache.
 func (c Connected) enabled(ctx context.Context) bool {
 	if c.Connection.HasReader() {
 		return true
@@ -74,7 +76,8 @@ func (c Connected) enabled(ctx context.Context) bool {
 // Done implements readcache.Cluster.
 func (c Connected) Done() <-chan struct{} { return c.Connection.ReaderDone() }
 
-// Wrote returns a function for authorization.Access that records writes, so that later reads of the user include them.
+// Wrote returns a function that reports each write of a caller to cache, so that later reads of the same user include
+// the write. The function is called by authorization.Access.
 func Wrote(cache *readcache.Cache) func(*clusters.Client, clusters.Call, clusters.Response) {
 	return func(caller *clusters.Client, call clusters.Call, answer clusters.Response) {
 		cache.Wrote(Connected{caller.Connection()}, caller.User(), readcache.Write{
@@ -85,18 +88,18 @@ func Wrote(cache *readcache.Cache) func(*clusters.Client, clusters.Call, cluster
 	}
 }
 
-// Cached contains the objects of a kind in the read cache that the caller may list.
+// Cached contains the objects of a list in the read cache that the caller may list.
 type Cached struct {
 	readcache.View
 
-	// Groups are the objects that the caller may list.
+	// Groups contains the objects that the caller may list.
 	Groups readcache.Groups
 	// Partial is true if the caller may list the kind only in Namespaces.
 	Partial    bool
 	Namespaces []string
 }
 
-// Count returns the number of objects.
+// Count returns the number of objects in c.Groups.
 func (c *Cached) Count() int {
 	n := 0
 	for g := range c.Groups.All() {
@@ -105,7 +108,8 @@ func (c *Cached) Count() int {
 	return n
 }
 
-// cachedItems decodes the objects to a small type.
+// cachedItems decodes the objects of c to T, a type with few fields. Objects that are too large are added to omitted,
+// or are an error if omitted is nil.
 func cachedItems[T any](ctx context.Context, c *Cached, omitted *Omissions) ([]T, error) {
 	account, all := budget.AccountFrom(ctx), make([]T, 0, c.Count())
 	keep := func(item *T) error {
@@ -131,7 +135,8 @@ func cachedItems[T any](ctx context.Context, c *Cached, omitted *Omissions) ([]T
 	return all, nil
 }
 
-// Meta returns the meta of the envelope.
+// Meta returns the meta of an envelope with the objects: their source, their age if they are stale, and the listed
+// namespaces of a partial result.
 func (c *Cached) Meta() dashboardv1alpha1.Meta {
 	meta := metaOf(c.View)
 	meta.Partial, meta.Namespaces = c.Partial, c.Namespaces
@@ -146,16 +151,16 @@ func metaOf(v readcache.View) dashboardv1alpha1.Meta {
 	return meta
 }
 
-// Cached returns the objects of a collection that the caller may list, from the cache. It returns false if the
-// collection must be read from the cluster: it is not cached, or the caller may list none of it and the cluster returns
-// the error.
+// Cached returns the objects of the list t in the read cache that the caller may list. It returns false if the list
+// must be requested from the cluster, because the kind is not cached, or because the caller may list none of the
+// objects and the cluster must return the error.
 func (c *Client) Cached(ctx context.Context, t objectref.Target) (*Cached, bool, error) {
 	allowed := func(v readcache.View) (*Cached, bool, error) { return c.listable(ctx, t, v) }
 	return viewed(ctx, c, t, allowed)
 }
 
-// CachedObject returns an object from the cache, or nil if it does not exist. It returns false if the object must be
-// read from the cluster.
+// CachedObject returns the object t in the read cache, or nil if it does not exist. It returns false if the object must
+// be requested from the cluster.
 func (c *Client) CachedObject(
 	ctx context.Context, t objectref.Target,
 ) (*readcache.Object, dashboardv1alpha1.Meta, bool, error) {
@@ -173,9 +178,9 @@ func (c *Client) CachedObject(
 	return found.Get(t.Namespace, t.Name), metaOf(found), true, nil
 }
 
-// viewed returns the result of review for the view of a cached kind. It returns false if the cache cannot serve the
-// kind or review denies the read. For a kind that the cache does not hold yet, it first calls review with an empty
-// view, so that only callers who may read a kind make the cache read it.
+// viewed returns the result of review for the current view of the kind of t in the read cache. It returns false if the
+// kind is not cached, or if review returns false. If the read cache does not hold the kind yet, review is first called
+// with an empty view, so that only callers who may read the kind make the read cache list it.
 func viewed[T any](
 	ctx context.Context, c *Client, t objectref.Target, review func(readcache.View) (T, bool, error),
 ) (out T, ok bool, err error) {
@@ -202,7 +207,7 @@ func viewed[T any](
 	return review(view)
 }
 
-// may returns true if the cluster allows the caller a read of a view.
+// may returns true if the cluster allows the caller a read with attributes of the objects in v.
 func (c *Client) may(
 	ctx context.Context,
 	attributes authorizationv1.ResourceAttributes,

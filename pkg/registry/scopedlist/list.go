@@ -22,21 +22,20 @@ import (
 
 // Result contains the objects of a list, either in Bodies or in Cached.
 type Result struct {
-	// Bodies contains lists in the encoding of the API server: one list or, for a partial result, one list per
-	// namespace in the order of Namespaces.
+	// Bodies contains the responses of the API server: one list or, if Partial is true, one list for each of
+	// Namespaces.
 	Bodies [][]byte
-	// Cached contains the objects instead of Bodies if they come from the read cache.
+	// Cached contains the objects if they come from the read cache, or is nil.
 	Cached *Cached
 	// Partial is true if the caller may not list the kind in all namespaces.
 	Partial bool
-	// Namespaces are the listed namespaces of a partial result.
+	// Namespaces contains the listed namespaces if Partial is true.
 	Namespaces []string
-	// Omitted records the objects that are too large and are omitted when the list is decoded. If it is nil, such an
-	// object is an error.
+	// Omitted records the objects that are too large to be decoded. If it is nil, such an object is an error.
 	Omitted *Omissions
 }
 
-// Meta returns the meta of the envelope, with the objects that have been omitted so far.
+// Meta returns the meta of an envelope with the objects. Its warnings name the objects that were omitted so far.
 func (a Result) Meta() dashboardv1alpha1.Meta {
 	if a.Cached != nil {
 		meta := a.Cached.Meta()
@@ -51,7 +50,7 @@ func (a Result) Meta() dashboardv1alpha1.Meta {
 	}
 }
 
-// Objects decodes the objects of all Bodies. It does not return those of Cached.
+// Objects decodes the objects in Bodies. It does not return those in Cached.
 func (a Result) Objects(r clusters.Resource) (objects.List, error) {
 	if len(a.Bodies) == 1 {
 		return objects.DecodeList(a.Bodies[0], r)
@@ -83,7 +82,7 @@ func (a Result) Count() (int64, error) {
 	return all, nil
 }
 
-// Items decodes the objects of all Bodies, or those of Cached, to a type with few fields.
+// Items decodes the objects in a.Bodies or a.Cached to T, a type with few fields.
 func Items[T any](ctx context.Context, a Result) ([]T, error) {
 	var all []T
 	if a.Cached != nil {
@@ -103,16 +102,16 @@ func Items[T any](ctx context.Context, a Result) ([]T, error) {
 	return all, nil
 }
 
-// List lists a collection as the caller. It makes one call if the target has a namespace, if its kind is
-// cluster-scoped, or if the caller may list it in all namespaces. Otherwise it lists each namespace that the caller may
-// read, without limit and continue, which apply to a single list. For Namespaces, it returns those that the caller may
-// read. If the caller may list the kind in no namespace, it returns the error of the first call with its code.
+// List lists the objects of t as the caller. If t has no namespace and the caller may not list the kind in all
+// namespaces, it lists each namespace that the caller may read, and ignores the query parameters limit and continue. If
+// t lists Namespaces, it then returns the Namespaces that the caller may get. If the caller may list the kind in no
+// namespace, it returns the error of the first list.
 func (c *Client) List(ctx context.Context, t objectref.Target, query url.Values) (Result, error) {
 	answer, err := c.list(ctx, t, query, "")
 	return answer, authorization.CallError(ctx, c.Client, t.Attributes("list"), err)
 }
 
-// ListCached is like List, but returns the objects of the read cache if possible.
+// ListCached is like List, but returns the objects from the read cache if possible.
 func (c *Client) ListCached(ctx context.Context, t objectref.Target) (Result, error) {
 	if answer, ok, err := c.cachedResult(ctx, t); ok || err != nil {
 		return answer, err
@@ -120,7 +119,8 @@ func (c *Client) ListCached(ctx context.Context, t objectref.Target) (Result, er
 	return c.List(ctx, t, nil)
 }
 
-// cachedResult returns a list from the read cache, or false if the list must be read from the cluster.
+// cachedResult returns the objects of the list t from the read cache. It returns false if the list must be requested
+// from the cluster.
 func (c *Client) cachedResult(ctx context.Context, t objectref.Target) (Result, bool, error) {
 	found, ok, err := c.Cached(ctx, t)
 	if err != nil || !ok {
@@ -132,8 +132,8 @@ func (c *Client) cachedResult(ctx context.Context, t objectref.Target) (Result, 
 	}, true, nil
 }
 
-// ListVisible is like List, for views of several kinds, with a selectable media type. If the caller may list the kind
-// in no namespace, it returns no bodies and no error.
+// ListVisible is like List, with the media type accept. If the caller may list the kind in no namespace, it returns an
+// empty partial Result instead of an error. It is for views of several kinds.
 func (c *Client) ListVisible(ctx context.Context, t objectref.Target, query url.Values, accept string) (Result, error) {
 	answer, err := c.list(ctx, t, query, accept)
 	if apierrors.IsForbidden(err) {
@@ -159,8 +159,9 @@ func (c *Client) list(ctx context.Context, t objectref.Target, query url.Values,
 	return out, err
 }
 
-// listByNamespace lists the namespaces that the caller may read, after a list of all namespaces was forbidden. For
-// Namespaces, it returns these namespaces.
+// listByNamespace is called after call has failed with err. If call was a list of all namespaces and err is Forbidden,
+// it lists each namespace that the caller may read. If call listed Namespaces, it gets each Namespace that the caller
+// may read. In all other cases, and if it finds no namespace, it returns err.
 func (c *Client) listByNamespace(ctx context.Context, call clusters.Call, err error) (Result, error) {
 	list := c.listEachNamespace
 	switch {

@@ -14,8 +14,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/registry/objectref"
 )
 
-// listable returns the objects of a view that the caller may list. It returns false if the caller may list the kind in
-// no namespace, or not in the namespace of the target.
+// listable returns the objects in v that the caller may list. It returns false if the caller may list the kind in no
+// namespace or, if t has a namespace, not in that namespace.
 func (c *Client) listable(ctx context.Context, t objectref.Target, v readcache.View) (*Cached, bool, error) {
 	out := &Cached{View: v}
 	allowed, err := c.may(ctx, t.Attributes("list"), v)
@@ -54,7 +54,7 @@ func (c *Client) listable(ctx context.Context, t objectref.Target, v readcache.V
 	return out, len(out.Namespaces) > 0, nil
 }
 
-// own restricts the objects to the Namespaces with the given names, which the caller may get.
+// own sets c.Groups to the Namespaces in names, which the caller may get, and c.Namespaces to those that exist.
 func (c *Cached) own(names []string) {
 	var objects []*readcache.Object
 	for _, name := range names {
@@ -68,7 +68,8 @@ func (c *Cached) own(names []string) {
 	}
 }
 
-// namespacesIn returns the namespaces that the caller may get, by verdicts that may be some seconds old.
+// namespacesIn returns the namespaces to which the bindings of the caller apply and that the caller may get. It uses
+// cached access reviews.
 func (c *Client) namespacesIn(ctx context.Context, v readcache.View) ([]string, error) {
 	bound, err := c.bound(ctx)
 	if err != nil {
@@ -81,7 +82,8 @@ func (c *Client) namespacesIn(ctx context.Context, v readcache.View) ([]string, 
 	})
 }
 
-// allowedOf returns the namespaces for which a review allows the caller a read.
+// allowedOf returns the elements of namespaces for which the cluster allows the caller a read. attributes returns the
+// ResourceAttributes of the read for a namespace.
 func (c *Client) allowedOf(
 	ctx context.Context,
 	v readcache.View,

@@ -22,13 +22,13 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/objects"
 )
 
-// isNamespaces returns true if the resource is the resource of Namespaces.
+// isNamespaces returns true if r is the resource namespaces of the core group.
 func isNamespaces(r clusters.Resource) bool {
 	return r.Group == corev1.GroupName && r.GroupVersionResource.Resource == "namespaces"
 }
 
-// getOwnNamespaces gets each namespace that the caller may read. It returns a list for each of them. The list is empty
-// if the selectors do not match the namespace.
+// getOwnNamespaces gets each Namespace that the caller may read. Each body of the Result is a list with this Namespace,
+// or an empty list if the selectors in call.Query do not match it.
 func (c *Client) getOwnNamespaces(ctx context.Context, call clusters.Call) (Result, error) {
 	selected, err := readSelectors(call.Query)
 	if err != nil {
@@ -70,7 +70,7 @@ func (c *Client) getOwnNamespaces(ctx context.Context, call clusters.Call) (Resu
 	return out, nil
 }
 
-// partialResult returns the result for the namespaces that have a body.
+// partialResult returns a Result with the bodies that are not nil and their namespaces.
 func partialResult(namespaces []string, bodies [][]byte) Result {
 	out := Result{Partial: true}
 	for i, body := range bodies {
@@ -81,14 +81,14 @@ func partialResult(namespaces []string, bodies [][]byte) Result {
 	return out
 }
 
-// selectors are the selectors of a list of Namespaces.
+// selectors contains the label selector and the field selector of a list of Namespaces.
 type selectors struct {
 	labels labels.Selector
 	fields fields.Selector
 }
 
-// readSelectors parses the selectors of a query. For a field that cannot select Namespaces, it returns the same error
-// as an API server.
+// readSelectors parses labelSelector and fieldSelector in query. Like an API server, it returns the error BadRequest
+// for a field that is not supported for Namespaces.
 func readSelectors(query url.Values) (selectors, error) {
 	byLabels, labelsErr := labels.Parse(query.Get("labelSelector"))
 	byFields, fieldsErr := fields.ParseSelector(query.Get("fieldSelector"))
@@ -104,12 +104,12 @@ func readSelectors(query url.Values) (selectors, error) {
 	return selectors{labels: byLabels, fields: byFields}, nil
 }
 
-// fieldsOf returns the fields of a Namespace that API servers support in field selectors.
+// fieldsOf returns the fields of n that field selectors support.
 func fieldsOf(n *corev1.Namespace) fields.Set {
 	return fields.Set{"metadata.name": n.Name, "status.phase": string(n.Status.Phase)}
 }
 
-// readNamespace contains the fields of a Namespace that selectors match.
+// readNamespace contains the fields of a Namespace that selectors can match.
 type readNamespace struct {
 	Metadata struct {
 		Name   string            `json:"name"`
@@ -120,7 +120,7 @@ type readNamespace struct {
 	} `json:"status"`
 }
 
-// match returns true if the selectors match a Namespace.
+// match returns true if both selectors match namespace, a Namespace in JSON.
 func (s selectors) match(namespace []byte, account *budget.Account) (matches bool, err error) {
 	if s.labels.Empty() && s.fields.Empty() {
 		return true, nil
@@ -134,8 +134,8 @@ func (s selectors) match(namespace []byte, account *budget.Account) (matches boo
 	return matches, err //nolint:wrapcheck // it has its code
 }
 
-// list returns a list that contains the Namespace in a body. The list is empty if the selectors do not match the
-// Namespace. The account is charged for the list.
+// list returns a NamespaceList with body, a Namespace in JSON, or an empty NamespaceList if the selectors do not match
+// the Namespace. It charges account for the list.
 func (s selectors) list(body []byte, account *budget.Account) ([]byte, error) {
 	matches, err := s.match(body, account)
 	if err != nil {
@@ -151,8 +151,8 @@ func (s selectors) list(body []byte, account *budget.Account) ([]byte, error) {
 	return slices.Concat([]byte(begin), body, []byte(end)), nil
 }
 
-// table returns a function that converts the Table of a Namespace. If the selectors do not match the Namespace, the
-// function removes the row.
+// table returns a function that removes the row from the Table of one Namespace if the selectors do not match the
+// Namespace.
 func (s selectors) table(r clusters.Resource) func(body []byte, account *budget.Account) ([]byte, error) {
 	return func(body []byte, account *budget.Account) ([]byte, error) {
 		matches := false

@@ -12,12 +12,12 @@ import (
 )
 
 const (
-	// maxOmittedNames bounds the objects in a warning. maxNameBytes bounds the length of a name.
+	// maxOmittedNames bounds the number of objects that a warning names. maxNameBytes bounds the bytes of each name.
 	maxOmittedNames = 10
 	maxNameBytes    = 253
 )
 
-// Omissions counts the objects that are omitted from a list because each needs too much memory.
+// Omissions records the objects that are omitted from a list because their decoding would take too much memory.
 type Omissions struct {
 	resource string
 
@@ -26,10 +26,10 @@ type Omissions struct {
 	names []string
 }
 
-// newOmissions returns the omissions of a list of a resource.
+// newOmissions returns an empty Omissions for a list of the resource resource.
 func newOmissions(resource string) *Omissions { return &Omissions{resource: resource} }
 
-// Add counts an omitted object, and records its name unless maxOmittedNames names are recorded.
+// Add records an omitted object. It counts all objects, and stores the names of the first maxOmittedNames.
 func (o *Omissions) Add(namespace, name string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -44,7 +44,7 @@ func (o *Omissions) Add(namespace, name string) {
 	o.names = append(o.names, strings.ToValidUTF8(name, "?"))
 }
 
-// omit returns the function that adds objects. For a nil Omissions, it returns nil, so that such an object is an error.
+// omit returns o.Add, or nil if o is nil. With a nil function, an object that is too large is an error.
 func (o *Omissions) omit() objects.Omit {
 	if o == nil {
 		return nil
@@ -52,7 +52,7 @@ func (o *Omissions) omit() objects.Omit {
 	return o.Add
 }
 
-// warnings returns a warning that names the objects, if there are any.
+// warnings returns a warning that names the omitted objects, or nil if there are none.
 func (o *Omissions) warnings() []string {
 	if o == nil {
 		return nil

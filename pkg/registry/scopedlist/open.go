@@ -16,7 +16,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/registry/objectref"
 )
 
-// Listing is a list that is read while it arrives. The caller must close it.
+// Listing is a list whose objects are decoded while the response arrives. The caller must call Each, EachRow or Close.
 type Listing struct {
 	Result
 
@@ -50,9 +50,8 @@ func (c *Client) open(ctx context.Context, t objectref.Target, query url.Values,
 	return &Listing{Result: answer, target: t, account: budget.AccountFrom(ctx)}, nil
 }
 
-// Each visits the objects and closes the listing, so that later calls of the request do not wait for the places of a
-// large response. If the result is partial, it visits one namespace after the other. Otherwise, it also returns the
-// page of the list.
+// Each calls visit with each object, one namespace after the other if the result is partial, and then closes the
+// listing. It returns the metadata of the list, which are empty if the result is partial.
 func (l *Listing) Each(visit func(objects.Object) error) (objects.Page, error) {
 	defer l.Close()
 	if l.stream != nil {
@@ -66,7 +65,7 @@ func (l *Listing) Each(visit func(objects.Object) error) (objects.Page, error) {
 	return objects.Page{}, nil
 }
 
-// EachRow is like Each, for a listing that OpenTable has returned. It also returns the columns.
+// EachRow is like Each, for a Listing of OpenTable. It also returns the column definitions.
 func (l *Listing) EachRow(visit func(objects.Row) error) ([]dashboardv1alpha1.TableColumn, objects.Page, error) {
 	defer l.Close()
 	if l.stream != nil {

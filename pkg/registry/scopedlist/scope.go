@@ -14,21 +14,21 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/registry/objectref"
 )
 
-// Scope is the part of a collection that a caller may list.
+// Scope describes which objects of a list the caller may list.
 type Scope struct {
-	// All is true if the caller may list the whole collection.
+	// All is true if the caller may list all objects.
 	All bool
-	// Namespaces are the namespaces in which the caller may list, if All is false. For Namespaces themselves, they are
-	// the namespaces that the caller may get.
+	// Namespaces contains the namespaces in which the caller may list the objects, if All is false. For a list of
+	// Namespaces, it contains the Namespaces that the caller may get.
 	Namespaces map[string]bool
-	// own is true if the collection is that of Namespaces.
+	// own is true for a list of Namespaces.
 	own bool
 }
 
-// Empty returns true if the caller may list nothing.
+// Empty returns true if the caller may list no objects.
 func (s Scope) Empty() bool { return !s.All && len(s.Namespaces) == 0 }
 
-// Has returns true if the object with the namespace and the name is in the scope. For Namespaces, the name decides.
+// Has returns true if the caller may list the object with this namespace and name.
 func (s Scope) Has(namespace, name string) bool {
 	if s.own {
 		namespace = name
@@ -36,19 +36,19 @@ func (s Scope) Has(namespace, name string) bool {
 	return s.All || s.Namespaces[namespace]
 }
 
-// IsWatchable returns true if the read cache is enabled for KubeVision and for the cluster.
+// IsWatchable returns true if the read cache is enabled in this server and for the cluster.
 func (c *Client) IsWatchable(ctx context.Context) bool {
 	return c.cache != nil && c.verdicts != nil && Connected{c.Connection()}.enabled(ctx)
 }
 
-// HasListed calls Access.Listed, if it is set, for a list of a collection that was sent to the caller.
+// HasListed calls Access.Listed if it is not nil. It must be called after a list of t was sent to the caller.
 func (c *Client) HasListed(resource string, t objectref.Target) {
 	if c.listed != nil {
 		c.listed(c.user, c.cluster, resource, t)
 	}
 }
 
-// CheckScope returns an error if the caller may list nothing of a collection, with the code that a list would have.
+// CheckScope returns an error if the caller may list no objects of t. The error is that of a list on the cluster.
 func (c *Client) CheckScope(ctx context.Context, t objectref.Target) error {
 	scope, err := c.Scope(ctx, t, readcache.View{Snapshot: &readcache.Snapshot{}})
 	if err != nil || !scope.Empty() {
@@ -63,7 +63,7 @@ func (c *Client) CheckScope(ctx context.Context, t objectref.Target) error {
 	return authorization.CallError(ctx, c.Client, t.Attributes("list"), err)
 }
 
-// Scope returns the part of a collection that the caller may list. The age of the view determines which verdicts apply.
+// Scope returns which objects of t the caller may list. If v is stale, it may use access reviews that are as old as v.
 func (c *Client) Scope(ctx context.Context, t objectref.Target, v readcache.View) (Scope, error) {
 	allowed, err := c.may(ctx, t.Attributes("list"), v)
 	if err != nil || allowed {

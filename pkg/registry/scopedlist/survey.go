@@ -22,28 +22,31 @@ import (
 )
 
 const (
-	// MetadataOnly requests lists of metadata. Servers that do not support them return whole objects.
+	// MetadataOnly is a media type that requests a PartialObjectMetadataList. API servers that do not support it return
+	// whole objects.
 	MetadataOnly = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json"
-	// Protobuf requests the encoding of Kubernetes' own types that can be decoded fastest.
+	// Protobuf is a media type that requests the protobuf encoding, which is decoded fastest. API servers return JSON
+	// for custom resources.
 	Protobuf = "application/vnd.kubernetes.protobuf,application/json"
 )
 
-// Kind is one of the kinds of a survey.
+// Kind is one of the kinds that Survey lists.
 type Kind struct {
-	// Resource is the plural of the kind, with its group if necessary.
+	// Resource is the plural name of the kind, with its group if necessary, for example deployments.apps.
 	Resource string
-	// Accept is the media type of the lists.
+	// Accept is the media type of the lists that are requested from the cluster.
 	Accept string
-	// FromCache is true if Read accepts objects of the read cache.
+	// FromCache is true if Read accepts a Result with objects of the read cache.
 	FromCache bool
-	// Read is called with the lists, concurrently with the Read of other kinds. It is not called if there are no lists.
+	// Read is called with the objects, concurrently with the Read of other kinds. It is not called if the caller may
+	// list none.
 	Read func(ctx context.Context, r clusters.Resource, a Result) error
 }
 
-// Survey lists several kinds concurrently, in one namespace or in all. It omits kinds that the cluster does not serve
-// or the caller may not list. If some kinds could not be listed, or some objects were too large to be read, the Meta
-// has a warning. If no kind could be listed, or if the caller may list none of the kinds in the given namespace, Survey
-// returns an error.
+// Survey lists several kinds concurrently and calls their Read. An empty namespace means all namespaces. It omits kinds
+// that the cluster does not serve or that the caller may not list. The returned Meta has a warning for each other kind
+// that could not be listed, and for objects that were too large. If no kind has a result, Survey returns an error if a
+// list has failed, or if namespace is not empty and the caller may list none of the kinds there.
 func (c *Client) Survey(ctx context.Context, namespace string, kinds []Kind) (dashboardv1alpha1.Meta, error) {
 	s := &survey{namespaces: sets.New[string]()}
 	err := fanout.Each(ctx, len(kinds), CallsAtOnce, func(ctx context.Context, i int) error {
@@ -77,8 +80,8 @@ func (c *Client) Survey(ctx context.Context, namespace string, kinds []Kind) (da
 
 type survey struct {
 	mu sync.Mutex
-	// answered counts the kinds with a result. cached counts the kinds from the read cache. asOf is the oldest time of
-	// the stale kinds.
+	// answered is the number of kinds with a result, and cached the number of those that came from the read cache. asOf
+	// is the oldest time of stale results, or nil.
 	answered   int
 	cached     int
 	asOf       *metav1.Time
@@ -89,7 +92,7 @@ type survey struct {
 	warnings   []string
 }
 
-// listKind lists one kind.
+// listKind lists one kind, and calls kind.Read with the result. It does nothing if the cluster does not serve the kind.
 func (c *Client) listKind(ctx context.Context, s *survey, namespace string, kind Kind) error {
 	resource, served, err := c.Served(ctx, kind.Resource)
 	if err != nil {
@@ -119,7 +122,7 @@ func (c *Client) listKind(ctx context.Context, s *survey, namespace string, kind
 	return nil
 }
 
-// visible lists one kind, from the cache if possible.
+// visible lists one kind, from the read cache if possible.
 func (c *Client) visible(ctx context.Context, t objectref.Target, kind Kind) (Result, error) {
 	if kind.FromCache {
 		if answer, ok, err := c.cachedResult(ctx, t); ok || err != nil {
@@ -132,10 +135,10 @@ func (c *Client) visible(ctx context.Context, t objectref.Target, kind Kind) (Re
 // empty returns true if the caller may list the kind in no namespace.
 func (a Result) empty() bool { return len(a.Bodies) == 0 && a.Cached == nil }
 
-// decodedBytes is the memory per byte of a list while it is being decoded, in addition to the list.
+// decodedBytes is the number of bytes of memory that decoding needs for each byte of a list, in addition to the list.
 const decodedBytes = 2
 
-// holdForDecoding charges the memory for decoding a result until release is called.
+// holdForDecoding charges the memory for decoding a to the account in ctx, until release is called.
 func holdForDecoding(ctx context.Context, a Result) (release func(), err error) {
 	account := budget.AccountFrom(ctx)
 	var size int64

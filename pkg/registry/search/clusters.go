@@ -27,10 +27,10 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/routes"
 )
 
-// clusterTimeout bounds the search of one of several clusters.
+// clusterTimeout bounds the time for searching each cluster of a search of several clusters.
 const clusterTimeout = 5 * time.Second
 
-// retrySeconds is the Retry-After value of a search that has waited too long for its turn.
+// retrySeconds is the Retry-After, in seconds, of a search that could not begin within the time limit of the request.
 const retrySeconds = 5
 
 func (e *Provider) searchOne(r *routes.Request, caller *scopedlist.Client) (routes.Result, error) {
@@ -47,7 +47,8 @@ func (e *Provider) searchOne(r *routes.Request, caller *scopedlist.Client) (rout
 	return routes.Result{Data: data, Meta: meta}, nil
 }
 
-// search returns the matches of each kind, in the order of the kinds.
+// search returns the matching objects of the cluster of caller, one slice for each of w.kinds. cluster is the name that
+// the matches contain. It may be empty.
 func search(
 	ctx context.Context, caller *scopedlist.Client, w query, cluster string,
 ) ([][]match, dashboardv1alpha1.Meta, error) {
@@ -75,7 +76,7 @@ func search(
 	return withoutRepeats(found), meta, err
 }
 
-// cached returns the matching objects of the read cache without decoding them.
+// cached returns the objects in c whose name or labels may match text. It does not decode them.
 func cached(ctx context.Context, c *scopedlist.Cached, text string) ([]object, error) {
 	account, all := budget.AccountFrom(ctx), []object(nil)
 	for o := range c.Groups.Objects() {
@@ -98,7 +99,7 @@ func cached(ctx context.Context, c *scopedlist.Cached, text string) ([]object, e
 	return all, nil
 }
 
-// mayMatch returns true if rank may find the text in an object of the read cache.
+// mayMatch returns true if the name or a label of o contains text. Unlike rank, it takes an object of the read cache.
 func mayMatch(o *readcache.Object, text string) bool {
 	return strings.Contains(strings.ToLower(o.Name), text) ||
 		slices.ContainsFunc(o.Labels, func(l readcache.Label) bool {
@@ -106,7 +107,8 @@ func mayMatch(o *readcache.Object, text string) bool {
 		})
 }
 
-// withoutRepeats removes duplicates, which occur if a request contains two names of one kind.
+// withoutRepeats replaces repeated slices of matches by nil. They occur if a request names one kind twice, for example
+// by its plural with and without group.
 func withoutRepeats(found [][]match) [][]match {
 	seen := sets.New[string]()
 	for i, matches := range found {
@@ -122,7 +124,8 @@ func withoutRepeats(found [][]match) [][]match {
 	return found
 }
 
-// unservedWarnings returns warnings for named kinds that the cluster does not serve.
+// unservedWarnings returns a warning for each kind that the request names and that the cluster does not serve or cannot
+// list.
 func unservedWarnings(ctx context.Context, caller *scopedlist.Client, w query) ([]string, error) {
 	if !w.named {
 		return nil, nil
@@ -146,7 +149,7 @@ func unservedWarnings(ctx context.Context, caller *scopedlist.Client, w query) (
 
 func listable(r *clusters.Resource) bool { return slices.Contains(r.Verbs, "list") }
 
-// results combines the matches of all kinds. It omits kinds without a match.
+// results converts the matches of all kinds to a response. It omits kinds without a match.
 func results(w query, found [][]match) dashboardv1alpha1.SearchResults {
 	out := dashboardv1alpha1.SearchResults{Results: []dashboardv1alpha1.SearchGroup{}}
 	for _, matches := range found {
@@ -160,14 +163,14 @@ func results(w query, found [][]match) dashboardv1alpha1.SearchResults {
 	return out
 }
 
-// usableClusters holds the clusters that a caller may use.
+// usableClusters contains a user, and the names of the clusters to search for the user.
 type usableClusters struct {
 	user.Info
 	names []string
 }
 
-// review returns the clusters to search: the named clusters, all of which the caller must be allowed to use, or all
-// clusters that the caller may use.
+// review returns the clusters that the request names or, if it names none, all clusters that u may use. It returns an
+// error if u may not use a named cluster.
 func (e *Provider) review(r *routes.Request, u user.Info) (*usableClusters, error) {
 	ctx, reviewer := r.Context(), e.access.Reviewer
 	names, fits := split(r.Query(queryClusters), maxClusters)
@@ -205,14 +208,14 @@ func (e *Provider) review(r *routes.Request, u user.Info) (*usableClusters, erro
 	return out, nil
 }
 
-// searched is the result of one of several clusters.
+// searched is the result for one cluster of a search of several clusters.
 type searched struct {
 	dashboardv1alpha1.SearchedCluster
 	found    [][]match
 	warnings []string
 }
 
-// searchSeveral searches many clusters concurrently, so that a cluster that does not respond does not delay the others.
+// searchSeveral searches the clusters concurrently, so that a cluster that does not respond does not delay the others.
 func (e *Provider) searchSeveral(r *routes.Request, reached *usableClusters) (routes.Result, error) {
 	w, err := read(r)
 	if err != nil {
@@ -243,10 +246,10 @@ func (e *Provider) searchSeveral(r *routes.Request, reached *usableClusters) (ro
 	return routes.Result{Data: data, Meta: meta}, nil
 }
 
-// inTurn calls search when the limits of concurrent searches of the replica and of the user allow it. It returns 42900
-// if the request ends before.
+// inTurn waits until the limits of concurrent searches, of the user and of all users, allow another one, and calls
+// search. It returns an error with 42900 if ctx ends before.
 func (e *Provider) inTurn(ctx context.Context, user string, search func()) error {
-	leave, err := e.turns.enter(ctx, user)
+	leave, err := e.limiter.enter(ctx, user)
 	if err != nil {
 		busy := envelope.New(dashboardv1alpha1.CodeTooManyRequests,
 			"too many clusters are being searched: try again later")
@@ -258,8 +261,8 @@ func (e *Provider) inTurn(ctx context.Context, user string, search func()) error
 	return nil
 }
 
-// searchOneOfSeveral searches one of several clusters. It returns no error if the cluster does not respond, or if
-// KubeVision may not act for the user on the cluster. The result then contains the reason.
+// searchOneOfSeveral searches the cluster name for u. If the cluster does not respond, or if u may not use or be
+// impersonated on it, the result has no matches, and Partial is true.
 func (e *Provider) searchOneOfSeveral(ctx context.Context, u user.Info, name string, w query) searched {
 	ctx, cancel := context.WithTimeoutCause(ctx, clusterTimeout, clusters.ErrImpatient)
 	defer cancel()

@@ -15,7 +15,7 @@ import (
 func TestInTurn(t *testing.T) {
 	e := NewProvider(nil)
 	for range searchesAtOnce {
-		e.turns.all <- struct{}{}
+		e.limiter.all <- struct{}{}
 	}
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -24,10 +24,10 @@ func TestInTurn(t *testing.T) {
 		got.RetryAfterSeconds != retrySeconds {
 		t.Errorf("got %+v", got)
 	}
-	<-e.turns.all
+	<-e.limiter.all
 	searched := false
 	if err := e.inTurn(t.Context(), "x", func() { searched = true }); err != nil || !searched ||
-		len(e.turns.all) != searchesAtOnce-1 {
-		t.Errorf("searched %t, %d places are taken: %v", searched, len(e.turns.all), err)
+		len(e.limiter.all) != searchesAtOnce-1 {
+		t.Errorf("searched %t, %d places are taken: %v", searched, len(e.limiter.all), err)
 	}
 }

@@ -12,8 +12,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/clusters"
 )
 
-// object contains the searched fields. Annotations and other values are not searched: an annotation may contain the
-// source of a Secret.
+// object contains the fields of an object that are searched. Annotations are not searched, because kubectl stores whole
+// Secrets in an annotation.
 type object struct {
 	Metadata struct {
 		Name      string            `json:"name"`
@@ -22,7 +22,7 @@ type object struct {
 	} `json:"metadata"`
 }
 
-// match is a matching object. A lower rank is better.
+// match is a matching object. A lower rank is a better match.
 type match struct {
 	rank int
 	dashboardv1alpha1.SearchItem
@@ -36,7 +36,8 @@ const (
 	rankNone
 )
 
-// rank returns the quality of the match between an object and a lower-case text.
+// rank returns how well the name or a label of o matches text, as one of the constants rankName to rankNone. text must
+// be in lower case.
 func rank(o *object, text string) int {
 	name := strings.ToLower(o.Metadata.Name)
 	switch {
@@ -69,7 +70,8 @@ func matching(all []object, r clusters.Resource, cluster, text string) []match {
 	return out
 }
 
-// group sorts the matches of one kind, the best first, and converts at most limit of them to the response.
+// group sorts the matches of one kind from the best to the worst, and returns the first limit of them. Total is the
+// number of all matches.
 func group(plural string, found []match, limit int) dashboardv1alpha1.SearchGroup {
 	slices.SortFunc(found, func(a, b match) int {
 		return cmp.Or(cmp.Compare(a.rank, b.rank), cmp.Compare(a.Name, b.Name), cmp.Compare(a.Namespace, b.Namespace),

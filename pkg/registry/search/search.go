@@ -1,7 +1,7 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package search finds objects by name and label among the objects that the caller may list.
+// Package search finds the objects whose name or labels contain a text, among the objects that the caller may list.
 package search
 
 import (
@@ -27,21 +27,22 @@ const (
 	queryLimit     = "limit"
 	queryClusters  = "clusters"
 
-	// defaultLimit and maxLimit bound the items of one kind.
+	// defaultLimit and maxLimit bound the number of objects of one kind in a response.
 	defaultLimit = 20
 	maxLimit     = 500
-	// maxKinds bounds the kinds of one search. maxText bounds the searched text, in bytes.
+	// maxKinds bounds the number of kinds of one search.
 	maxKinds = 40
-	// maxClusters bounds the clusters that one search names.
+	// maxClusters bounds the number of clusters that one request names.
 	maxClusters = 100
-	// clustersAtOnce bounds the clusters that one request searches concurrently. searchesAtOnce bounds the clusters of
-	// all requests, because the matches stay in memory until the response is complete.
+	// clustersAtOnce bounds the number of clusters that one request searches concurrently. searchesAtOnce bounds that
+	// number for all requests, because matches stay in memory until the response is complete. maxText bounds the bytes
+	// of the searched text.
 	clustersAtOnce = 32
 	searchesAtOnce = 64
 	maxText        = 253
 )
 
-// defaultKinds returns the kinds that are searched if the request names none.
+// defaultKinds returns the kinds that are searched if the request does not name kinds.
 func defaultKinds() []string {
 	return []string{
 		"pods", "deployments.apps", "statefulsets.apps", "daemonsets.apps", "jobs.batch", "cronjobs.batch", "services",
@@ -54,13 +55,13 @@ func defaultKinds() []string {
 
 // Provider provides the endpoints of this package.
 type Provider struct {
-	access *scopedlist.Access
-	turns  *turns
+	access  *scopedlist.Access
+	limiter *limiter
 }
 
-// NewProvider returns a provider whose endpoints share one bound.
+// NewProvider returns a provider. All its endpoints share the limits of concurrent searches.
 func NewProvider(access *scopedlist.Access) *Provider {
-	return &Provider{access: access, turns: newTurns(searchesAtOnce)}
+	return &Provider{access: access, limiter: newLimiter(searchesAtOnce)}
 }
 
 // Routes implements routes.Provider.
@@ -92,7 +93,7 @@ func (e *Provider) Routes() []routes.Route {
 	}
 }
 
-// query contains the parameters of a search.
+// query contains the parsed parameters of a search.
 type query struct {
 	text  string
 	kinds []string
@@ -150,7 +151,7 @@ func readKinds(r *routes.Request) (kinds []string, named bool, err error) {
 	return kinds, true, nil
 }
 
-// split returns the distinct names of a list, and false if there are too many.
+// split returns the distinct elements of a comma-separated list. It returns false if there are more than most.
 func split(list string, most int) ([]string, bool) {
 	var out []string
 	for name := range strings.SplitSeq(list, ",") {

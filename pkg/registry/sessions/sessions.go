@@ -1,7 +1,7 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package sessions serves the sessions of all users to callers who manage them.
+// Package sessions serves the KubeVisionSessions of all users to callers who manage them.
 package sessions
 
 import (
@@ -31,13 +31,13 @@ const (
 type Provider struct {
 	// Host is the host cluster, which stores the sessions.
 	Host *hostobjects.Host
-	// Audit records every session that is deleted.
+	// Audit records an event for each session that is deleted.
 	Audit *audit.Log
-	// Client returns the origin of a request.
+	// Client returns the address, the user agent and the device token of the client that sent a request.
 	Client func(*http.Request) authentication.Client
 }
 
-// Routes implements routes.Provider. Only logins create and change sessions.
+// Routes implements routes.Provider. No route creates or changes sessions, because only logins do.
 func (e *Provider) Routes() []routes.Route {
 	return []routes.Route{
 		{
@@ -114,7 +114,8 @@ func (e *Provider) end(r *routes.Request, a *hostobjects.Client) (routes.Result,
 	return routes.Result{}, nil
 }
 
-// Describe returns a session without the fields with which tokens are verified.
+// Describe converts s to a response, without the fields with which its tokens are verified. Current is true if caller
+// uses this session.
 func Describe(s *kubevisionv1alpha1.KubeVisionSession, caller user.Info) dashboardv1alpha1.Session {
 	p, ok := caller.(*authentication.Principal)
 	return dashboardv1alpha1.Session{

@@ -1,8 +1,8 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package template serves example manifests. Each is a ConfigMap with a label in KubeVision's namespace, so that
-// operators can add their own.
+// Package template serves example manifests. Each is stored in a ConfigMap with the label names.TemplateLabel in
+// KubeVision's namespace, so that operators can add their own.
 package template
 
 import (
@@ -25,7 +25,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/routes"
 )
 
-// Keys of a ConfigMap that holds a template.
+// Keys of the data of a ConfigMap with a template.
 const (
 	keyName     = "name"
 	keyCategory = "category"
@@ -34,11 +34,11 @@ const (
 )
 
 const (
-	// maxTemplates bounds the templates in a response.
+	// maxTemplates bounds the number of templates in a response.
 	maxTemplates = 100
-	// maxManifestBytes bounds the manifest of a template.
+	// maxManifestBytes bounds the bytes of the manifest of a template.
 	maxManifestBytes = 32 << 10
-	// maxValueBytes bounds the other values of a template.
+	// maxValueBytes bounds the bytes of the other values of a template.
 	maxValueBytes = 253
 )
 
@@ -46,7 +46,7 @@ const queryCategory = "category"
 
 // Provider provides the endpoints of this package.
 type Provider struct {
-	// Reader reads the ConfigMaps with the label from a cache with the transform Trim.
+	// Reader reads the ConfigMaps with the label from a cache, which uses Trim as its transform function.
 	Reader client.Reader
 }
 
@@ -60,8 +60,8 @@ func (e *Provider) Routes() []routes.Route {
 	}}
 }
 
-// Trim removes the parts of a ConfigMap that a template does not use, and truncates long values, before a cache
-// stores it.
+// Trim is a cache transform function. It returns a copy of a ConfigMap without the parts that a template does not use,
+// and with long values truncated. It returns any other object unchanged.
 func Trim(o any) (any, error) {
 	c, ok := o.(*corev1.ConfigMap)
 	if !ok {
@@ -79,11 +79,10 @@ func Trim(o any) (any, error) {
 	return trimmed, nil
 }
 
-// cut returns a copy of the first limit bytes, so that the whole text can be garbage collected.
+// cut returns a copy of the first limit bytes of text. Without the copy, the whole text would stay in memory.
 func cut(text string, limit int) string { return string([]byte(text[:min(len(text), limit)])) }
 
-// list returns the templates. It omits templates that cannot be read, with a warning, because only their author can
-// correct them.
+// list returns the templates. A template that is not valid is omitted and named in a warning.
 func (e *Provider) list(r *routes.Request, _ user.Info) (routes.Result, error) {
 	var found corev1.ConfigMapList
 	err := e.Reader.List(r.Context(), &found, client.InNamespace(names.Namespace), client.UnsafeDisableDeepCopy)

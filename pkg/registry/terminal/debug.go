@@ -30,12 +30,12 @@ import (
 )
 
 const (
-	// DefaultDebugImage is the default of the image of debug containers.
+	// DefaultDebugImage is the default image of debug containers.
 	DefaultDebugImage = "busybox:1.37"
 
 	ephemeralContainers = "ephemeralcontainers"
-	// debugPatience bounds the time for which a request waits for a debug container. pollInterval is the time between
-	// two checks.
+	// debugPatience bounds the time for which a request waits until its debug container runs. pollInterval is the time
+	// between two reads of the Pod.
 	debugPatience = 20 * time.Second
 	pollInterval  = 300 * time.Millisecond
 	maxImage      = 1 << 10
@@ -45,7 +45,7 @@ const (
 	stateTerminated = "terminated"
 )
 
-// debugRoute adds a container to a Pod.
+// debugRoute returns the route that adds an ephemeral container to a Pod.
 func (p *Provider) debugRoute() routes.Route {
 	return routes.Route{
 		Method: http.MethodPost, Path: podaccess.Path + "/debug", Operation: "debugPod",
@@ -65,7 +65,7 @@ func (p *Provider) debugRoute() routes.Route {
 	}
 }
 
-// debugTarget is a Pod that gets a debug container.
+// debugTarget is a Pod to which a debug container is added, with a client for its cluster.
 type debugTarget struct {
 	caller *clusters.Client
 	target objectref.Target
@@ -96,7 +96,7 @@ func (p *Provider) debug(r *routes.Request, d *debugTarget) (routes.Result, erro
 	return routes.Result{Data: d.await(r.Context(), container.Name)}, nil
 }
 
-// debugContainer returns the container that a request describes.
+// debugContainer returns the container that the body of r describes. It returns an error if a field is not valid.
 func (p *Provider) debugContainer(r *routes.Request) (*corev1.EphemeralContainer, error) {
 	body := dashboardv1alpha1.DebugRequest{}
 	raw, err := r.ReadBody()
@@ -139,13 +139,14 @@ func (p *Provider) image(requested string) (string, error) {
 	return requested, nil
 }
 
-// suffix returns a random suffix of a name.
+// suffix returns a random suffix for the name of a container or Pod.
 func suffix() string {
 	const length = 8
 	return strings.ToLower(rand.Text()[:length])
 }
 
-// await waits until the container runs or has ended, for at most debugPatience.
+// await waits until the container name runs or has terminated, but at most debugPatience. It returns the last state of
+// the container.
 func (d *debugTarget) await(ctx context.Context, name string) dashboardv1alpha1.DebugContainer {
 	out := dashboardv1alpha1.DebugContainer{Container: name, State: stateWaiting}
 	// The container was added even if the wait times out, or the caller may not get the Pod.
@@ -174,7 +175,7 @@ func (d *debugTarget) await(ctx context.Context, name string) dashboardv1alpha1.
 	return out
 }
 
-// readPod reads a Pod as the caller.
+// readPod gets a Pod as the caller.
 func readPod(ctx context.Context, caller *clusters.Client, target objectref.Target) (*corev1.Pod, error) {
 	text, err := caller.Get(ctx, target.Resource, target.Namespace, target.Name, nil)
 	if err != nil {

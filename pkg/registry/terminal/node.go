@@ -30,9 +30,9 @@ import (
 )
 
 const (
-	// NodeShellLabel is a label of the Pods of node shells. Its value is "true".
+	// NodeShellLabel is a label of the Pods in which shells on nodes run. Its value is "true".
 	NodeShellLabel = "kubevision.io/node-shell"
-	// userAnnotation is the annotation with the user of a node shell.
+	// userAnnotation is the annotation of such a Pod with the name of the user.
 	userAnnotation = "kubevision.io/user"
 
 	nodeParameter      = objectref.Name
@@ -40,15 +40,16 @@ const (
 	imageParameter     = "image"
 	defaultNamespace   = "default"
 	nodeContainer      = "shell"
-	// nodePatience bounds the time for which a shell waits for its Pod. removalTime bounds the removal of the Pod.
+	// nodePatience bounds the time for which a shell on a node waits until its Pod runs. removalTime bounds the time
+	// for deleting the Pod.
 	nodePatience = 2 * time.Minute
 	removalTime  = 30 * time.Second
-	// deadlineReserve is the time after the end of the terminal for which its Pod may continue to run if it cannot be
-	// removed.
+	// deadlineReserve is added to the longest duration of a terminal to get the activeDeadlineSeconds of its Pod, after
+	// which the Pod ends even if it could not be deleted.
 	deadlineReserve = 5 * time.Minute
 )
 
-// nodeRoute opens a shell on a node.
+// nodeRoute returns the route that opens a shell on a node.
 func (p *Provider) nodeRoute() routes.Route {
 	return routes.Route{
 		Method: http.MethodGet, Path: "/clusters/{cluster}/nodes/{name}/shell", Operation: "openNodeShell",
@@ -63,7 +64,7 @@ func (p *Provider) nodeRoute() routes.Route {
 	}
 }
 
-// nodeShell is the Pod of a shell on a node.
+// nodeShell is a shell on a node, which runs in a privileged Pod.
 type nodeShell struct {
 	grant  *podaccess.Grant
 	target objectref.Target
@@ -71,8 +72,8 @@ type nodeShell struct {
 	pod    []byte
 }
 
-// reviewNode reviews the right to create the Pod and to attach to it. A shell on a node requires a fresh code, because
-// it controls the whole node.
+// reviewNode reviews whether u may create the privileged Pod and attach to it. It also requires a one-time code if u
+// has a second factor, because the shell controls the whole node.
 func (p *Provider) reviewNode(r *routes.Request, u user.Info) (*request, error) {
 	if err := routes.CheckSubdomain(nodeParameter, r.Path(nodeParameter)); err != nil {
 		return nil, err
@@ -115,7 +116,8 @@ func (n *nodeShell) attributes() authorizationv1.ResourceAttributes {
 	return n.target.Attributes("create")
 }
 
-// openNode executes a dry run of the creation of the Pod before the WebSocket is opened.
+// openNode opens the terminal. Before that, it creates the Pod as a dry run, so that an error is the response to the
+// request.
 func (p *Provider) openNode(r *routes.Request, t *request) (routes.Result, error) {
 	if err := t.node.create(r.Context(), url.Values{"dryRun": {metav1.DryRunAll}}); err != nil {
 		return routes.Result{}, err
@@ -130,7 +132,7 @@ func (n *nodeShell) create(ctx context.Context, query url.Values) error {
 	return authorization.CallError(ctx, n.grant.Caller, n.attributes(), err)
 }
 
-// start creates the Pod, and waits until it runs.
+// start creates the Pod and waits until it runs. It returns an error if the Pod does not run after nodePatience.
 func (n *nodeShell) start(ctx context.Context) error {
 	if err := n.create(n.grant.WithProof(ctx), nil); err != nil {
 		return err
@@ -158,8 +160,8 @@ func (n *nodeShell) start(ctx context.Context) error {
 	return nil
 }
 
-// remove deletes the Pod as the caller. If the caller has lost the right to delete it, the Pod remains, but its shell
-// has ended because of stdinOnce.
+// remove deletes the Pod as the caller. If the caller may no longer delete it, the Pod remains, but its shell has ended
+// because stdinOnce is true.
 func (n *nodeShell) remove(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(n.grant.WithProof(ctx)), removalTime)
 	defer cancel()
@@ -173,7 +175,7 @@ func (n *nodeShell) remove(ctx context.Context) {
 	}
 }
 
-// nodePod returns a Pod with access to the file system and the processes of a node.
+// nodePod returns a privileged Pod on a node that runs a shell in the file system and the namespaces of the node.
 func nodePod(name, node, image, userName string, maxTime time.Duration) *corev1.Pod {
 	yes, no := true, false
 	deadline := int64((maxTime + deadlineReserve) / time.Second)

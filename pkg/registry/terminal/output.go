@@ -19,29 +19,29 @@ const (
 	channelError  = 2
 )
 
-// maxFrame bounds the output in one frame, in bytes.
+// maxFrame bounds the bytes of output in one frame.
 const maxFrame = 32 << 10
 
-// sender sends messages to a client.
+// sender is the part of streams.Stream that sends messages.
 type sender interface {
 	SendText(data []byte) error
 	SendBinary(data []byte) error
 }
 
-// output sends the output of a command. In text frames, a character that is split over two writes is sent as a whole,
-// and invalid UTF-8 is replaced.
+// output sends the output of a command to the client. In text frames, it sends characters that are split over two
+// writes in one frame, and replaces invalid UTF-8.
 type output struct {
 	stream  sender
 	channel byte
 	binary  bool
-	// record is called before output is sent.
+	// record is called with the output before it is sent. Its error ends the output.
 	record func(p []byte) error
 
-	// rest is the beginning of an incomplete character.
+	// rest contains the bytes of an incomplete character at the end of the last write.
 	rest []byte
 }
 
-// Write implements io.Writer. It waits for a client that reads slowly.
+// Write implements io.Writer. It blocks while the client does not read.
 func (o *output) Write(p []byte) (int, error) {
 	for piece := p; len(piece) > 0; {
 		n := min(len(piece), maxFrame)
@@ -71,14 +71,14 @@ func (o *output) send(p []byte) error {
 	}))
 }
 
-// flush sends an incomplete character at the end of the output.
+// flush sends a replacement character if the output has ended with an incomplete character.
 func (o *output) flush() {
 	if len(o.rest) > 0 {
 		_ = o.stream.SendText(encode(dashboardv1alpha1.TerminalFrame{Type: frameOutput, Data: "\uFFFD"}))
 	}
 }
 
-// encode encodes a frame without escaping angle brackets.
+// encode returns f as JSON, without escaping angle brackets.
 func encode(f dashboardv1alpha1.TerminalFrame) []byte {
 	var out bytes.Buffer
 	encoder := json.NewEncoder(&out)

@@ -16,7 +16,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/streams"
 )
 
-// checkRecordings returns an error if terminals must be recorded but no recording can be created.
+// checkRecordings returns an error if recordings are enabled but no recording can be created.
 func (p *Provider) checkRecordings(ctx context.Context) error {
 	if p.Recordings == nil {
 		return nil
@@ -29,7 +29,8 @@ func (p *Provider) checkRecordings(ctx context.Context) error {
 	return nil
 }
 
-// begin starts the recording. It is called before the first message is received, so that the recording is complete.
+// begin starts the recording, if recordings are enabled. If this fails, it ends the stream. It is called before the
+// first message is received, so that the recording is complete.
 func (s *session) begin(stream *streams.Stream) {
 	if s.provider.Recordings == nil {
 		return
@@ -65,7 +66,7 @@ func errUnrecorded() *streams.End {
 	return streams.NewEnd(streams.Failed, "the terminal must be recorded, but cannot be recorded")
 }
 
-// terminalRecorder records a terminal. If the recording fails, the terminal ends.
+// terminalRecorder records a terminal. It ends the stream if the recording fails.
 type terminalRecorder struct {
 	*recording.Recording
 
@@ -77,7 +78,8 @@ func (r *terminalRecorder) failed(err error) {
 	r.stream.End(errUnrecorded())
 }
 
-// result converts an error of the recording to the error that ends the terminal. It returns nil for nil.
+// result returns nil if err is nil. For any other err, which is an error of the recording, it ends the stream and
+// returns the reason of the end.
 func (r *terminalRecorder) result(err error) error {
 	if err == nil {
 		return nil
@@ -93,8 +95,8 @@ func (s *session) recordOutput(p []byte) error {
 	return s.recording.result(s.recording.Output(p))
 }
 
-// recordInput records the input of a command without a terminal, because its output does not contain the input. It
-// records the input of a terminal only if the store is configured to record input.
+// recordInput records input from the client if it is for a command without a terminal, whose output does not repeat the
+// input, or if the recording of input is enabled.
 func (s *session) recordInput(p []byte) error {
 	if s.recording == nil || (s.request.tty && !s.provider.Recordings.RecordsInput()) {
 		return nil
@@ -109,7 +111,7 @@ func (s *session) recordSize(size remotecommand.TerminalSize) error {
 	return s.recording.result(s.recording.Resize(size.Width, size.Height))
 }
 
-// ended ends the recording.
+// ended ends the recording with the reason in end.
 func (s *session) ended(end streams.End) {
 	s.sizes.close()
 	if s.recording == nil {

@@ -20,7 +20,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/streams"
 )
 
-// Types of frames.
+// Types of the text frames of a terminal.
 const (
 	frameInput  = "input"
 	frameResize = "resize"
@@ -31,20 +31,20 @@ const (
 	frameClose  = "close"
 )
 
-// session is an open terminal.
+// session is the state of one terminal.
 type session struct {
 	request  *request
 	provider *Provider
 	sizes    *sizeQueue
-	// input receives the input of the client. The command reads the other end.
+	// input receives the input from the client. inputRead is the other end of the pipe, which the command reads.
 	input     *io.PipeWriter
 	inputRead *io.PipeReader
 
-	// recording records the terminal. It may be nil.
+	// recording records the terminal, or is nil.
 	recording *terminalRecorder
 
 	mu sync.Mutex
-	// exitCode is the exit code of the command. It is nil until the command has ended.
+	// exitCode is the exit code of the command, or nil before the command has ended.
 	exitCode *int
 }
 
@@ -63,7 +63,7 @@ func (s *session) handler() *streams.Handler {
 	}
 }
 
-// received forwards a message of the client. It blocks until the command has read it.
+// received handles a message from the client. It blocks until the command has read the input in the message.
 func (s *session) received(_ context.Context, _ *streams.Stream, m streams.Message) error {
 	if m.Binary {
 		if len(m.Data) == 0 || m.Data[0] != channelInput {
@@ -105,7 +105,7 @@ func (s *session) write(p []byte) error {
 	return nil
 }
 
-// serve runs the command.
+// serve runs the command, and returns when it has ended.
 func (s *session) serve(ctx context.Context, stream *streams.Stream) error {
 	defer func() { _ = s.inputRead.Close() }()
 	stop := context.AfterFunc(ctx, func() { _ = s.inputRead.Close() })
@@ -139,7 +139,7 @@ func (s *session) serve(ctx context.Context, stream *streams.Stream) error {
 	return s.result(ctx, stream, err)
 }
 
-// limits returns the first frame of a terminal, which contains its limits.
+// limits returns the first frame of a terminal, which contains its idle time and its longest duration.
 func (s *session) limits() dashboardv1alpha1.TerminalFrame {
 	idle, longest := s.provider.IdleTime, s.provider.MaxTime
 	return dashboardv1alpha1.TerminalFrame{
@@ -149,7 +149,8 @@ func (s *session) limits() dashboardv1alpha1.TerminalFrame {
 	}
 }
 
-// result handles the error of a command. It stores an exit code for the last frame, and does not treat it as an error.
+// result converts err, the result of running the command. If the command has exited, it stores the exit code for the
+// last frame and returns nil, even if the code is not 0. It sends any other error to the client and returns it.
 func (s *session) result(ctx context.Context, stream *streams.Stream, err error) error {
 	code := 0
 	if exited, ok := errors.AsType[exec.CodeExitError](err); ok {
@@ -167,7 +168,8 @@ func (s *session) result(ctx context.Context, stream *streams.Stream, err error)
 	return s.failed(ctx, stream, s.request.CallError(ctx, err))
 }
 
-// failed sends the client the reason for which the terminal could not be opened.
+// failed sends err, for which the terminal could not be opened, to the client, and returns it. If ctx has ended, it
+// sends nothing and returns the cause.
 func (s *session) failed(ctx context.Context, stream *streams.Stream, err error) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
@@ -177,8 +179,8 @@ func (s *session) failed(ctx context.Context, stream *streams.Stream, err error)
 	return err
 }
 
-// last returns the last frame, which contains the reason of the end. It returns nil at a shutdown, after which the
-// client should reconnect.
+// last returns the last frame, which contains the reason of the end and the exit code. It returns nil at a shutdown of
+// the server, after which the client should reconnect.
 func (s *session) last(end streams.End) []byte {
 	if end.Reason == streams.Shutdown {
 		return nil

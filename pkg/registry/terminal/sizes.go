@@ -13,7 +13,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/envelope"
 )
 
-// sizeOf returns the size in a frame. It returns a zero size for a frame without one.
+// sizeOf returns the terminal size in f, or a zero size if f has none. It returns an error if the numbers are out of
+// range.
 func sizeOf(f *dashboardv1alpha1.TerminalFrame) (size remotecommand.TerminalSize, err error) {
 	if size.Width, err = dimension("cols", f.Cols); err != nil {
 		return remotecommand.TerminalSize{}, err
@@ -31,7 +32,7 @@ func dimension(field string, n int32) (uint16, error) {
 	return uint16(n), nil
 }
 
-// sizeQueue stores the last size of a terminal until the command has read it.
+// sizeQueue stores the last terminal size until Next has returned it.
 type sizeQueue struct {
 	mu    sync.Mutex
 	last  chan remotecommand.TerminalSize
@@ -42,7 +43,7 @@ func newSizeQueue() *sizeQueue {
 	return &sizeQueue{last: make(chan remotecommand.TerminalSize, 1)}
 }
 
-// push replaces the unread size. It ignores sizes without columns or rows.
+// push stores a size and replaces the stored one. It ignores a size of which the width or height is 0.
 func (q *sizeQueue) push(size remotecommand.TerminalSize) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -56,7 +57,7 @@ func (q *sizeQueue) push(size remotecommand.TerminalSize) {
 	q.last <- size
 }
 
-// Next implements remotecommand.TerminalSizeQueue.
+// Next implements remotecommand.TerminalSizeQueue. It blocks until there is a new size, and returns nil after close.
 func (q *sizeQueue) Next() *remotecommand.TerminalSize {
 	size, ok := <-q.last
 	if !ok {

@@ -1,7 +1,7 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package terminal runs commands in containers, and attaches to containers, through WebSockets.
+// Package terminal runs commands in containers, attaches to containers and opens shells on nodes, through WebSockets.
 package terminal
 
 import (
@@ -24,20 +24,20 @@ import (
 )
 
 const (
-	// DefaultIdleTime is the default of the time without input and output after which a terminal ends.
+	// DefaultIdleTime is the default time without input and output after which a terminal ends.
 	DefaultIdleTime = 30 * time.Minute
-	// DefaultMaxTime is the default of the time after which every terminal ends.
+	// DefaultMaxTime is the default of the longest duration of a terminal.
 	DefaultMaxTime = 8 * time.Hour
 
-	// maxCommand bounds the words of a command. maxCommandBytes bounds its length.
+	// maxCommand bounds the number of words of a command. maxCommandBytes bounds its bytes.
 	maxCommand      = 64
 	maxCommandBytes = 8 << 10
-	// terminalBytes is the memory of a terminal: the windows and buffers of the connections to the cluster and the
-	// client.
+	// terminalBytes is the number of bytes of memory for a terminal: the buffers of the connections to the cluster and
+	// the client.
 	terminalBytes = 256 << 10
 )
 
-// shell returns the command that runs the first available shell of a container.
+// shell returns the command that runs bash, or sh if the container has no bash.
 func shell() []string {
 	return []string{"sh", "-c", "command -v bash >/dev/null 2>&1 && exec bash || exec sh"}
 }
@@ -46,7 +46,8 @@ func shell() []string {
 type Provider struct {
 	// Access connects callers to clusters.
 	Access *authorization.Access
-	// IdleTime bounds the time without activity in a terminal. MaxTime bounds the duration of a terminal.
+	// IdleTime is the time without input and output after which a terminal ends. MaxTime is the longest duration of a
+	// terminal.
 	IdleTime, MaxTime time.Duration
 	// DebugImage is the default image of debug containers.
 	DebugImage string
@@ -82,19 +83,19 @@ func parameters() map[string]string {
 	return docs
 }
 
-// request is a validated request for a terminal.
+// request contains the validated parameters of a terminal.
 type request struct {
 	*podaccess.Grant
 
-	// verb is the verb of the stream.
+	// verb is the kind of stream in metrics and recordings, for example exec.
 	verb string
-	// node is the Pod of a shell on a node, or nil.
+	// node describes the Pod of a shell on a node. It is nil for all other terminals.
 	node *nodeShell
 
 	stdin, tty, binary bool
 }
 
-// review returns a function that reviews the right to a terminal.
+// review returns the access review of a terminal. verb is the name of the subresource: exec or attach.
 func (p *Provider) review(verb string) func(r *routes.Request, u user.Info) (*request, error) {
 	return func(r *routes.Request, u user.Info) (*request, error) {
 		grant, err := podaccess.Find(r, u, p.Access, verb)

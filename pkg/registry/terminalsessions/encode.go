@@ -17,11 +17,11 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/utf8tail"
 )
 
-// pieceBytes is the size of the pieces in which a recording is read.
-const pieceBytes = 32 << 10
+// readBytes is the number of bytes of a recording that are read at a time.
+const readBytes = 32 << 10
 
-// encode returns the JSON of a recording with its text. It holds only the JSON in memory, and charges the account for
-// it. A byte of the text may take six bytes of JSON.
+// encode returns of in JSON, with text as the value of the field recording. It holds only the JSON in memory, which may
+// have six bytes for each byte of text, and charges account for it.
 func encode(
 	text io.Reader, of dashboardv1alpha1.TerminalRecording, account *budget.Account,
 ) (envelope.Pieces, error) {
@@ -44,9 +44,9 @@ func encode(
 	return out.Pieces(), err //nolint:wrapcheck // as above
 }
 
-// escape writes a text as the content of a JSON string. It does not split characters at the end of a piece.
+// escape writes text as the content of a JSON string. It does not split UTF-8 characters between two reads.
 func escape(to io.Writer, text io.Reader) error {
-	piece, rest := make([]byte, pieceBytes), 0
+	piece, rest := make([]byte, readBytes), 0
 	for {
 		n, err := io.ReadFull(text, piece[rest:])
 		last := errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)

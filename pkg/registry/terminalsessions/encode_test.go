@@ -20,9 +20,9 @@ import (
 func TestEncode(t *testing.T) {
 	for name, text := range map[string]string{
 		"nothing": "", "one event": `[0.1,"o","a<b\r\n"]` + "\n",
-		"characters": strings.Repeat("é\u2028€😀", pieceBytes),
-		"one piece":  strings.Repeat("x", pieceBytes), "quotes": strings.Repeat(`"\`, pieceBytes),
-		"not UTF-8": strings.Repeat("x", pieceBytes-1) + "\xe2\x82",
+		"characters": strings.Repeat("é\u2028€😀", readBytes),
+		"one piece":  strings.Repeat("x", readBytes), "quotes": strings.Repeat(`"\`, readBytes),
+		"not UTF-8": strings.Repeat("x", readBytes-1) + "\xe2\x82",
 	} {
 		of := dashboardv1alpha1.TerminalRecording{ID: "20260102t030405-x", DurationMS: 7}
 		data, err := encode(strings.NewReader(text), of, nil)

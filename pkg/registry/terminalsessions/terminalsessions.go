@@ -1,7 +1,7 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package terminalsessions lists and plays recorded terminals.
+// Package terminalsessions lists recorded terminals and returns their recordings.
 package terminalsessions
 
 import (
@@ -25,8 +25,9 @@ import (
 )
 
 const (
-	// Group is the group of the virtual resource in access reviews on the host. The verbs are list, and get with the id
-	// of a recording. The group is not the group of the API, which all users may call.
+	// Group is the API group of the virtual resource terminalsessions, for which access reviews on the host are made.
+	// The verb is list, or get with the id of a recording as the name. It differs from the group of the aggregated API,
+	// in which all users may call all endpoints.
 	Group = kubevisionv1alpha1.GroupName
 	// Resource is the name of the virtual resource.
 	Resource = "terminalsessions"
@@ -40,7 +41,7 @@ const (
 
 // Provider provides the endpoints of this package.
 type Provider struct {
-	// Recordings stores the recordings. If it is nil, terminals are not recorded.
+	// Recordings stores the recordings. It is nil if terminals are not recorded.
 	Recordings *recording.Store
 	Reviewer   *authorization.Reviewer
 }
@@ -69,10 +70,11 @@ func (p *Provider) Routes() []routes.Route {
 	}
 }
 
-// granted proves that a review has succeeded.
+// granted is the result of a successful access review. It contains no data.
 type granted struct{}
 
-// mayList reviews the right to list recordings. If recordings are disabled, all callers get an empty list.
+// mayList reviews whether u may list recordings. If terminals are not recorded, it succeeds for all users, and the list
+// is empty.
 func (p *Provider) mayList(r *routes.Request, u user.Info) (granted, error) {
 	if p.Recordings == nil {
 		return granted{}, nil
@@ -170,7 +172,7 @@ func (p *Provider) play(r *routes.Request, _ granted) (routes.Result, error) {
 	return routes.Result{Data: data}, nil
 }
 
-// failed returns the error of the store as an error with a code. The cause is only logged.
+// failed converts an error of the store to an error with a code. Its cause is only logged.
 func failed(err error) error {
 	switch {
 	case errors.Is(err, recording.ErrNotFound):

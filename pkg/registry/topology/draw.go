@@ -15,41 +15,41 @@ import (
 )
 
 const (
-	// maxEdges bounds the edges: Services and Pods may have as many as the product of their numbers.
+	// maxEdges bounds the number of edges. There may be one for each pair of a Service and a Pod.
 	maxEdges = 20_000
-	// maxPairs bounds the pairs of objects that are compared.
+	// maxPairs bounds the number of pairs of a Service and a Pod that are compared.
 	maxPairs = 10_000_000
-	// edgeBytes is the memory of an edge without the names of its objects.
+	// edgeBytes is the number of bytes of memory for an edge without the names of its objects.
 	edgeBytes = 256
-	// nodeBytes is the memory of a node without its object.
+	// nodeBytes is the number of bytes of memory for a node without its object.
 	nodeBytes = 256
-	// pairsAtOnce is the number of pairs between two checks of the context.
+	// pairsAtOnce is the number of compared pairs after which the context is checked.
 	pairsAtOnce = 1 << 14
 )
 
-// drawing is a topology in progress.
+// drawing is a topology that is being computed.
 type drawing struct {
-	// ended returns an error if the request has ended.
+	// ended returns an error after the request has ended.
 	ended   func() error
 	account *budget.Account
 	objects []object
-	// ids contains the ids of the objects.
+	// ids contains the id of each element of objects.
 	ids   []string
 	edges map[relation]struct{}
 	pairs int
-	// full is true if edges were omitted.
+	// full is true if edges were omitted because of a limit.
 	full bool
 	err  error
 }
 
-// relation is an edge between the objects at two indexes.
+// relation is an edge. from and to are indexes in drawing.objects.
 type relation struct {
 	from, to int
 	name     string
 }
 
-// draw connects objects. It omits references to objects that are not in the list, including their names. It returns
-// false if the topology exceeds maxEdges.
+// draw returns the nodes and edges of a topology of all. It omits references to objects that are not in all. complete
+// is false if edges were omitted because of maxEdges or maxPairs.
 func draw(ctx context.Context, all []object) (out dashboardv1alpha1.Topology, complete bool, err error) {
 	d := &drawing{
 		ended: ctx.Err, account: budget.AccountFrom(ctx), objects: all, ids: make([]string, len(all)),
@@ -94,7 +94,7 @@ func (d *drawing) nodes() ([]dashboardv1alpha1.TopologyNode, error) {
 	return out, nil
 }
 
-// connect adds an edge. It returns false if no more edges can be added.
+// connect adds an edge. It returns false if no more edges can be added, because of maxEdges or the memory budget.
 func (d *drawing) connect(from, to int, name string) bool {
 	e := relation{from: from, to: to, name: name}
 	if _, ok := d.edges[e]; ok {
@@ -112,7 +112,8 @@ func (d *drawing) connect(from, to int, name string) bool {
 	return true
 }
 
-// compare counts a pair of objects. It returns false if no more pairs can be compared.
+// compare counts a compared pair. It returns false if no more pairs can be compared, because of maxPairs or because the
+// request has ended.
 func (d *drawing) compare() bool {
 	if d.pairs == maxPairs {
 		d.full = true
@@ -129,7 +130,7 @@ func (d *drawing) compare() bool {
 	return true
 }
 
-// of returns the indexes of the objects of a kind.
+// of returns the indexes of the objects whose resource name is plural.
 func (d *drawing) of(plural string) []int {
 	var out []int
 	for i := range d.objects {
@@ -140,7 +141,7 @@ func (d *drawing) of(plural string) []int {
 	return out
 }
 
-// owners adds the edges from owners to their dependents.
+// owners adds an edge from each owner to each object with an owner reference to it.
 func (d *drawing) owners() {
 	byUID := make(map[string]int, len(d.objects))
 	for i := range d.objects {
@@ -156,7 +157,7 @@ func (d *drawing) owners() {
 	}
 }
 
-// selectedPods adds the edges from Services to the Pods that they select.
+// selectedPods adds an edge from each Service to each Pod that it selects.
 func (d *drawing) selectedPods() {
 	all := d.of(pods)
 	for _, service := range d.of(services) {
@@ -172,7 +173,7 @@ func (d *drawing) selectedPods() {
 	}
 }
 
-// backends adds the edges from Ingresses to the Services to which they send requests.
+// backends adds an edge from each Ingress to each Service to which it sends requests.
 func (d *drawing) backends() {
 	byName := map[string]int{}
 	for _, service := range d.of(services) {

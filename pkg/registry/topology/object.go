@@ -14,7 +14,7 @@ const (
 	ingresses = "ingresses"
 )
 
-// object contains the fields that are read from objects of all kinds.
+// object contains the fields that a topology needs, of all its kinds.
 type object struct {
 	plural string
 
@@ -45,10 +45,10 @@ type spec struct {
 	} `json:"rules"`
 }
 
-// selector is the selector of a Service. It is empty for workloads, whose selector has another type.
+// selector is spec.selector of a Service. It is empty for workloads, whose spec.selector has another type.
 type selector map[string]string
 
-// UnmarshalJSON implements json.Unmarshaler.
+// UnmarshalJSON implements json.Unmarshaler. It ignores values that are not maps of strings.
 func (s *selector) UnmarshalJSON(raw []byte) error {
 	var wanted map[string]string
 	if json.Unmarshal(raw, &wanted) == nil {
@@ -57,7 +57,7 @@ func (s *selector) UnmarshalJSON(raw []byte) error {
 	return nil
 }
 
-// matches returns true if labels match. An empty selector selects nothing.
+// matches returns true if s is not empty and labels contain all its keys and values.
 func (s selector) matches(labels map[string]string) bool {
 	for key, value := range s {
 		if has, ok := labels[key]; !ok || has != value {
@@ -119,7 +119,8 @@ func (o *object) jobStatus() string {
 	return "Running"
 }
 
-// eachBackend calls visit with the name of each Service to which an Ingress sends requests, until visit returns false.
+// eachBackend calls visit with the name of each Service to which the Ingress o sends requests. It stops if visit
+// returns false.
 func (o *object) eachBackend(visit func(service string) bool) {
 	if !visit(o.Spec.DefaultBackend.Service.Name) {
 		return

@@ -1,8 +1,8 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package topology serves the relations between the objects of a namespace: owners, Services and Ingresses. It includes
-// only objects that the caller may list.
+// Package topology serves the relations between the objects of a namespace: owner references, Pods of Services and
+// backends of Ingresses. It includes only objects that the caller may list.
 package topology
 
 import (
@@ -20,7 +20,7 @@ import (
 
 // Provider provides the endpoints of this package.
 type Provider struct {
-	// Access connects callers to clusters, and filters lists by the namespaces that they may read.
+	// Access connects callers to clusters, and restricts lists to the namespaces that the caller may read.
 	Access *scopedlist.Access
 }
 
@@ -38,7 +38,7 @@ func (p *Provider) Routes() []routes.Route {
 	}}
 }
 
-// plurals returns the resource names of the kinds in a topology.
+// plurals returns the resource names, with groups, of the kinds in a topology.
 func plurals() []string {
 	return []string{
 		"ingresses.networking.k8s.io", "services", "deployments.apps", "replicasets.apps", "statefulsets.apps",

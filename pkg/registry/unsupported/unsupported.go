@@ -1,8 +1,8 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package unsupported serves the endpoints of features that KubeVision does not have. Reads return an empty list, and
-// writes return an error that names the missing feature.
+// Package unsupported serves the endpoints of features that KubeVision does not have, because existing dashboards call
+// them. Reads return empty data, and writes return an error that names the missing feature.
 package unsupported
 
 import (
@@ -19,7 +19,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/routes"
 )
 
-// feature is a feature that KubeVision does not have: all routes below a path. Segments in braces match any segment.
+// feature is a feature that KubeVision does not have. It includes all paths below path, in which a segment in braces
+// matches any segment.
 type feature struct{ path, message string }
 
 func features() []feature {
@@ -42,7 +43,7 @@ func features() []feature {
 	}
 }
 
-// Error returns the error for a path of an unsupported feature. It returns nil for other paths.
+// Error returns the error for a path below that of an unsupported feature, and nil for all other paths.
 func Error(path string) error {
 	for _, f := range features() {
 		if below(path, f.path) {
@@ -107,7 +108,7 @@ func (p *Provider) Routes() []routes.Route {
 	return append(append(out, lists()...), p.clusterLists()...)
 }
 
-// lists returns the routes that concern the installation.
+// lists returns the routes of unsupported features of the installation. They return empty lists.
 func lists() []routes.Route {
 	var out []routes.Route //nolint:prealloc // once, at the start
 	for _, l := range []struct{ path, operation, what string }{
@@ -126,7 +127,8 @@ func lists() []routes.Route {
 	return out
 }
 
-// clusterLists returns the routes that concern a cluster. They return empty lists to callers who may use the cluster.
+// clusterLists returns the routes of unsupported features of a cluster. They return empty lists to callers who may use
+// the cluster.
 func (p *Provider) clusterLists() []routes.Route {
 	var out []routes.Route //nolint:prealloc // once, at the start
 	for _, l := range []struct{ path, operation, what string }{

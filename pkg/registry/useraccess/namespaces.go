@@ -24,11 +24,11 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/objects"
 )
 
-// clusterTimeout bounds the reviews of the caller's access on one cluster.
+// clusterTimeout bounds the time for determining the caller's access to one cluster.
 const clusterTimeout = 2 * time.Second
 
-// describeAccess describes the caller's access to one cluster. It returns no error if the cluster does not respond. The
-// result then contains the status.
+// describeAccess returns the namespaces that the caller may read on the cluster c, and the roles of the caller there.
+// If the cluster does not respond, the result has the status AccessUnreachable and no namespaces.
 func (e *Provider) describeAccess(
 	ctx context.Context, g *access, c *kubevisionv1alpha1.KubeVisionCluster,
 ) dashboardv1alpha1.ClusterAccess {
@@ -49,8 +49,8 @@ func (e *Provider) describeAccess(
 	return out
 }
 
-// readable returns the namespaces that the user may read: all namespaces if the user may list them, and otherwise the
-// namespaces that bindings name and that the user may get.
+// readable returns the namespaces that the user may read on the cluster c. If the user may list Namespaces, it returns
+// all of them, and true. If not, it returns the namespaces that bound applies to and that the user may get.
 func (e *Provider) readable(
 	ctx context.Context, g *access, c *kubevisionv1alpha1.KubeVisionCluster,
 	bound []kubevisionv1alpha1.KubeVisionRoleBinding,

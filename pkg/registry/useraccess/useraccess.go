@@ -1,8 +1,8 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package useraccess serves the clusters and namespaces that callers may access. Each result comes from Kubernetes:
-// from a review of the verb "use" on the host, and from the cluster itself.
+// Package useraccess serves the clusters and namespaces that the caller may access. Access reviews of the verb "use" on
+// the host determine the clusters, and calls to each cluster as the caller determine the namespaces.
 package useraccess
 
 import (
@@ -24,15 +24,15 @@ import (
 const (
 	queryCluster = "cluster"
 
-	// clustersAtOnce bounds the concurrent calls to clusters of one request.
+	// clustersAtOnce bounds the number of clusters that one request calls concurrently.
 	clustersAtOnce = 32
 )
 
 // Provider provides the endpoints of this package.
 type Provider struct {
-	// Reader reads KubeVision's objects.
+	// Reader reads KubeVision's custom resources.
 	Reader client.Reader
-	// Access reviews the use of clusters, and connects to them.
+	// Access reviews whether a user may use a cluster, and connects to clusters.
 	Access *authorization.Access
 }
 
@@ -48,7 +48,7 @@ func (e *Provider) Routes() []routes.Route {
 	}}
 }
 
-// access contains the clusters that a caller may use, and the bindings that name the caller.
+// access contains a user, the clusters that the user may use, and the KubeVisionRoleBindings that name the user.
 type access struct {
 	user.Info
 	clusters []kubevisionv1alpha1.KubeVisionCluster
@@ -89,7 +89,7 @@ func (e *Provider) clusters(r *routes.Request, u user.Info) ([]kubevisionv1alpha
 	return all[i : i+1], nil
 }
 
-// get calls many clusters concurrently, so that a cluster that does not respond does not delay the others.
+// get calls the clusters in g concurrently, so that a cluster that does not respond does not delay the others.
 func (e *Provider) get(r *routes.Request, g *access) (routes.Result, error) {
 	out := make([]dashboardv1alpha1.ClusterAccess, len(g.clusters))
 	err := fanout.Each(r.Context(), len(out), clustersAtOnce, func(ctx context.Context, i int) error {

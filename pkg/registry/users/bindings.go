@@ -1,7 +1,7 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package users serves the users of the dashboard: the caller's own account, and the management of users.
+// Package users serves the account of the caller, and the management of KubeVisionUsers.
 package users
 
 import (
@@ -15,8 +15,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/clusters"
 )
 
-// Roles that dashboards display, from the most to the least powerful. They determine which buttons are visible, and
-// grant nothing.
+// Roles that dashboards display. They only determine which buttons are visible, and grant nothing.
 const (
 	roleSuperAdmin = "super-admin"
 	roleAdmin      = "admin"
@@ -29,7 +28,8 @@ func displayRoles() []string {
 	return []string{roleCustom, roleViewer, roleEditor, roleAdmin, roleSuperAdmin}
 }
 
-// displayRole returns the role that the bindings grant on the host cluster.
+// displayRole returns the highest display role of the bindings in all that apply on the host cluster. hosts contains
+// the registration of the host, or is empty.
 func displayRole(all []kubevisionv1alpha1.KubeVisionRoleBinding, hosts []kubevisionv1alpha1.KubeVisionCluster) string {
 	best := 0
 	for i := range all {
@@ -38,8 +38,9 @@ func displayRole(all []kubevisionv1alpha1.KubeVisionRoleBinding, hosts []kubevis
 	return displayRoles()[best]
 }
 
-// displayRank returns the rank of the role that one binding grants on the host. A binding on every cluster counts even
-// if the host is not registered, because the displayed role must not be lower than a role that this API has granted.
+// displayRank returns the rank of the display role of b, as an index in displayRoles. It returns 0, the rank of custom,
+// if b does not apply on the host. A binding on every cluster counts even if the host is not registered, because the
+// displayed role must not be lower than a role that this API has granted.
 func displayRank(b *kubevisionv1alpha1.KubeVisionRoleBinding, hosts []kubevisionv1alpha1.KubeVisionCluster) int {
 	if !bindings.SelectsEveryCluster(b.Spec.Clusters) && len(selected(b, hosts)) == 0 {
 		return 0
@@ -47,7 +48,7 @@ func displayRank(b *kubevisionv1alpha1.KubeVisionRoleBinding, hosts []kubevision
 	return slices.Index(displayRoles(), displayRoleOf(b))
 }
 
-// hostsOf returns the valid registration of the host, or an empty list.
+// hostsOf returns the valid registration of the host in all, or an empty slice.
 func hostsOf(all []kubevisionv1alpha1.KubeVisionCluster) []kubevisionv1alpha1.KubeVisionCluster {
 	if host := clusters.HostRegistration(all); host != nil {
 		return []kubevisionv1alpha1.KubeVisionCluster{*host}
@@ -55,8 +56,8 @@ func hostsOf(all []kubevisionv1alpha1.KubeVisionCluster) []kubevisionv1alpha1.Ku
 	return nil
 }
 
-// displayRoleOf returns the display role of one binding. An administrator of some namespaces is displayed as an editor,
-// because the cluster-wide pages offer such a user no actions.
+// displayRoleOf returns the display role of b, regardless of its clusters. An administrator of some namespaces is
+// displayed as an editor, because the cluster-wide pages offer such a user no actions.
 func displayRoleOf(b *kubevisionv1alpha1.KubeVisionRoleBinding) string {
 	role, _ := bindings.BuiltInRole(b.Spec.RoleRef)
 	switch role {
@@ -78,8 +79,8 @@ func displayRoleOf(b *kubevisionv1alpha1.KubeVisionRoleBinding) string {
 	}
 }
 
-// selected returns the names of the clusters that a binding selects. An invalid selector selects none. The conditions
-// of the binding report the error.
+// selected returns the names of the clusters that b selects. An invalid label selector selects none, and is reported in
+// the conditions of b.
 func selected(b *kubevisionv1alpha1.KubeVisionRoleBinding, clusters []kubevisionv1alpha1.KubeVisionCluster) []string {
 	out := []string{}
 	for i := range clusters {

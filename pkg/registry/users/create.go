@@ -23,7 +23,8 @@ import (
 
 const longestName = 63
 
-// create creates the user, the Secret of the password and the binding of the role, or none of them.
+// create creates a KubeVisionUser, a Secret with the password, and a binding if the role is not custom. If one of them
+// cannot be created, it creates none.
 func (e *Provider) create(r *routes.Request, a *administrator) (routes.Result, error) {
 	var body dashboardv1alpha1.CreateUserRequest
 	if err := r.ReadJSON(&body); err != nil {
@@ -88,7 +89,8 @@ func checkTwoFactor(policy string) error {
 	}
 }
 
-// createUser returns the step that creates the user and stores the result in into.
+// createUser returns the step that creates the KubeVisionUser that body describes. The step stores the created object
+// in into.
 func (a *administrator) createUser(
 	body *dashboardv1alpha1.CreateUserRequest, into *kubevisionv1alpha1.KubeVisionUser,
 ) hostobjects.Step {

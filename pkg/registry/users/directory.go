@@ -17,12 +17,12 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/envelope"
 )
 
-// directory looks up the roles of many users.
+// directory contains all bindings, to look up the display roles of many users.
 type directory struct {
 	grants []grant
 }
 
-// grant is the display role that one binding grants on the host, and its subjects.
+// grant is a binding with its RBAC subjects. weight is the result of displayRank.
 type grant struct {
 	binding  string
 	subjects []rbacv1.Subject
@@ -45,7 +45,7 @@ func newDirectory(
 	return d
 }
 
-// grantsOf returns the grants that name a user.
+// grantsOf returns the grants that name u or a group of u.
 func (d *directory) grantsOf(u *kubevisionv1alpha1.KubeVisionUser) []grant {
 	p := authentication.NewPrincipal(u)
 	var out []grant
@@ -57,7 +57,7 @@ func (d *directory) grantsOf(u *kubevisionv1alpha1.KubeVisionUser) []grant {
 	return out
 }
 
-// role returns the display role of a user.
+// role returns the display role of u.
 func (d *directory) role(u *kubevisionv1alpha1.KubeVisionUser) string {
 	best := 0
 	for _, g := range d.grantsOf(u) {
@@ -66,7 +66,7 @@ func (d *directory) role(u *kubevisionv1alpha1.KubeVisionUser) string {
 	return displayRoles()[best]
 }
 
-// directory returns the roles of users, or nil if the caller may not list role bindings.
+// directory returns the display roles of users, or nil if the caller may not list KubeVisionRoleBindings.
 func (e *Provider) directory(
 	ctx context.Context, a *administrator, users []kubevisionv1alpha1.KubeVisionUser,
 ) (*directory, error) {
@@ -80,7 +80,7 @@ func (e *Provider) directory(
 	return d, nil
 }
 
-// readDirectory lists the role bindings as the caller. It wraps the error of the API server.
+// readDirectory lists KubeVisionRoleBindings as the caller. Its error wraps the error of the API server.
 func (e *Provider) readDirectory(
 	ctx context.Context, a *administrator, users []kubevisionv1alpha1.KubeVisionUser,
 ) (*directory, error) {

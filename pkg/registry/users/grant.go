@@ -21,11 +21,11 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/registry/hostobjects"
 )
 
-// kind is the kind of the objects that represent users.
+// kind is the kind of KubeVisionUsers, for owner references.
 const kind = "KubeVisionUser"
 
-// builtIn returns the built-in role for a display role. It returns an empty string for custom, which only bindings can
-// grant.
+// builtIn returns the built-in role that a display role grants. It returns an empty string for custom, which grants
+// nothing by itself.
 func builtIn(role string) string {
 	switch role {
 	case roleSuperAdmin:
@@ -48,7 +48,8 @@ func checkRole(role string) error {
 	return nil
 }
 
-// newGrant returns a binding that grants a user a role on every cluster. The user owns it.
+// newGrant returns a binding that grants to u, on every cluster, the built-in role that the display role stands for.
+// Its owner is u.
 func newGrant(u *kubevisionv1alpha1.KubeVisionUser, role string) *kubevisionv1alpha1.KubeVisionRoleBinding {
 	return &kubevisionv1alpha1.KubeVisionRoleBinding{
 		ObjectMeta: metav1.ObjectMeta{
@@ -63,8 +64,8 @@ func newGrant(u *kubevisionv1alpha1.KubeVisionUser, role string) *kubevisionv1al
 	}
 }
 
-// findGrant returns the binding that this API has created for the user, or nil. It ignores a binding of that name with
-// another author.
+// findGrant returns the binding that newGrant has returned for u and that was created, or nil if there is none. It
+// returns an error with 40900 if another object has the name of the binding.
 func (a *administrator) findGrant(
 	ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser,
 ) (*kubevisionv1alpha1.KubeVisionRoleBinding, error) {
@@ -83,10 +84,9 @@ func (a *administrator) findGrant(
 	}
 }
 
-// changeRole returns the step that changes the displayed role of the user, or nil if the user already has the role. It
-// changes only the binding that this API creates, which applies on every cluster. If other bindings name the user, it
-// creates no binding, and changes an existing one only if the change affects the displayed role. Otherwise, it returns
-// a conflict that names the other bindings.
+// changeRole returns the step that changes the display role of u, or nil if u already has the role. The step only
+// creates, changes or deletes the binding of newGrant. If other bindings would still determine the display role, or if
+// only other bindings name u, changeRole returns an error with 40900 that names them.
 func (e *Provider) changeRole(
 	ctx context.Context, a *administrator, u *kubevisionv1alpha1.KubeVisionUser, role string,
 ) (*hostobjects.Step, error) {
@@ -109,8 +109,9 @@ func (e *Provider) changeRole(
 	return a.changeGrant(u, made, role), nil
 }
 
-// decidingBindings returns the names of the bindings that prevent the display of a role. If this API has created no
-// binding for the user, these are all other bindings. Otherwise, these are the bindings that grant a higher role.
+// decidingBindings returns the names of the bindings of u, other than that of newGrant, that prevent u from having the
+// display role role. If made is true, the binding of newGrant exists, and these are the bindings with a higher role. If
+// made is false, these are all of them.
 func (d *directory) decidingBindings(u *kubevisionv1alpha1.KubeVisionUser, role string, made bool) []string {
 	own, asked := names.UserGrant(u.Name), slices.Index(displayRoles(), role)
 	var out []string
@@ -122,7 +123,7 @@ func (d *directory) decidingBindings(u *kubevisionv1alpha1.KubeVisionUser, role 
 	return out
 }
 
-// maxListed bounds the names in a message.
+// maxListed bounds the number of names in a message.
 const maxListed = 10
 
 func joinNames(all []string) string {
@@ -133,7 +134,7 @@ func joinNames(all []string) string {
 	return strings.Join(all, ", ")
 }
 
-// createGrant returns the step that creates the binding of a role. A previous step may create the user.
+// createGrant returns the step that creates the binding of newGrant. The UID of u may be set by a previous step.
 func (a *administrator) createGrant(u *kubevisionv1alpha1.KubeVisionUser, role string) hostobjects.Step {
 	return hostobjects.Create("role binding "+names.UserGrant(u.Name), func() client.Object {
 		return newGrant(u, role)
@@ -141,7 +142,8 @@ func (a *administrator) createGrant(u *kubevisionv1alpha1.KubeVisionUser, role s
 		a.WriteErrorFor(hostobjects.Action("create", kubevisionv1alpha1.ResourceRoleBindings, "")))
 }
 
-// changeGrant returns the step that changes the role of the binding, or nil if the binding already grants the role.
+// changeGrant returns the step that changes b, the binding of newGrant, to the display role role: it creates the
+// binding if b is nil, and deletes the binding if role is custom. It returns nil if b is nil and role is custom.
 func (a *administrator) changeGrant(
 	u *kubevisionv1alpha1.KubeVisionUser, b *kubevisionv1alpha1.KubeVisionRoleBinding, role string,
 ) *hostobjects.Step {

@@ -26,16 +26,16 @@ import (
 
 const (
 	paramUser = "user"
-	// self is the name that means the caller in paths.
+	// self is the user name in a path that means the caller.
 	self = "me"
 )
 
-// administrator is a caller who manages users and their logins.
+// administrator is a client of the host for a caller who manages KubeVisionUsers.
 type administrator struct {
 	*hostobjects.Client
 }
 
-// manageRoutes returns the routes for the logins of other users.
+// manageRoutes returns the routes that reset the password, the second factor and the sessions of other users.
 func (e *Provider) manageRoutes() []routes.Route {
 	parameters := map[string]string{paramUser: "the name of the user"}
 	return []routes.Route{
@@ -63,7 +63,8 @@ func (e *Provider) manageRoutes() []routes.Route {
 	}
 }
 
-// administrator connects a caller who manages the user in the path. It rejects self.
+// administrator returns a client that acts on the host as u. It returns an error if the user name in the path is
+// malformed or is self.
 func (e *Provider) administrator(r *routes.Request, u user.Info) (*administrator, error) {
 	if r.Path(paramUser) == self {
 		return nil, envelope.New(dashboardv1alpha1.CodeNotFound, "there is no such endpoint")
@@ -72,7 +73,7 @@ func (e *Provider) administrator(r *routes.Request, u user.Info) (*administrator
 	return &administrator{c}, err
 }
 
-// find reads the user as the caller.
+// find gets the KubeVisionUser name as the caller. It returns an error with 40401 if there is none.
 func (a *administrator) find(ctx context.Context, name string) (*kubevisionv1alpha1.KubeVisionUser, error) {
 	u := &kubevisionv1alpha1.KubeVisionUser{}
 	err := a.Find(ctx, name, u, envelope.New(dashboardv1alpha1.CodeUserNotFound, "there is no user %q", name))

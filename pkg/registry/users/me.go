@@ -25,17 +25,17 @@ import (
 
 // Provider provides the endpoints of this package.
 type Provider struct {
-	// Reader reads KubeVision's objects.
+	// Reader reads KubeVision's custom resources from a cache.
 	Reader client.Reader
-	// Live deletes sessions, and reads objects that must not be stale.
+	// Live reads objects without a cache, and deletes sessions, as KubeVision.
 	Live client.Client
-	// Host is the host cluster, on which users are managed.
+	// Host is the host cluster, which stores the KubeVisionUsers.
 	Host *hostobjects.Host
 	// Hash hashes a password.
 	Hash func(context.Context, string) (password.Hash, error)
-	// Audit records all changes.
+	// Audit records an event for each change of a login or session.
 	Audit *audit.Log
-	// Client returns the origin of a request.
+	// Client returns the address, the user agent and the device token of the client that sent a request.
 	Client func(*http.Request) authentication.Client
 }
 
@@ -51,7 +51,8 @@ func (e *Provider) Routes() []routes.Route {
 	})
 }
 
-// Describe describes the caller, who is a KubeVisionUser or a user that kube-apiserver has authenticated.
+// Describe returns the account of u, a KubeVisionUser or a user whom kube-apiserver has authenticated, with the
+// bindings of u.
 func Describe(ctx context.Context, reader client.Reader, u user.Info) (*dashboardv1alpha1.CurrentUser, error) {
 	out := &dashboardv1alpha1.CurrentUser{User: dashboardv1alpha1.User{
 		ID: u.GetName(), Username: u.GetName(), DisplayName: u.GetName(),
@@ -75,7 +76,7 @@ func Describe(ctx context.Context, reader client.Reader, u user.Info) (*dashboar
 	return out, nil
 }
 
-// describeUser returns a user without the role.
+// describeUser converts u to a response without the display role.
 func describeUser(u *kubevisionv1alpha1.KubeVisionUser) dashboardv1alpha1.User {
 	return dashboardv1alpha1.User{
 		ID: u.Name, Username: u.Name, DisplayName: cmp.Or(u.Spec.DisplayName, u.Name), Email: u.Spec.Email,

@@ -20,7 +20,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/routes"
 )
 
-// readRoutes returns the routes for callers who may read KubeVisionUsers.
+// readRoutes returns the routes that list and show KubeVisionUsers.
 func (e *Provider) readRoutes() []routes.Route {
 	all := func(r *routes.Request, u user.Info) (*administrator, error) {
 		c, err := e.Host.Connect(r, u)

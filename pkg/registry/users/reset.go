@@ -28,15 +28,16 @@ import (
 )
 
 const (
-	// patience bounds the time for which an endpoint waits until a controller has applied a change.
+	// patience bounds the time for which an endpoint waits until a controller has processed a change. interval is the
+	// time between two checks.
 	patience = 10 * time.Second
 	interval = 50 * time.Millisecond
 )
 
-// replacePassword writes the hash to the Secret of the user's password as the caller. It returns the version of that
-// Secret. It first executes dry runs of both writes, so that nothing changes if the caller may make only one of them.
-// It updates the user before the Secret, so that no login with the new password is possible without the requirement to
-// change it.
+// replacePassword writes hash to the password Secret of u as the caller. It returns a prefix of the annotation that a
+// controller sets when it has imported the password. It executes dry runs first, so that nothing changes if the caller
+// may not make all writes. It sets spec.mustChangePassword before it writes the Secret, so that no login with the new
+// password is possible without the requirement to change it.
 func (a *administrator) replacePassword(
 	ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, hash string, mustChange bool,
 ) (string, error) {
@@ -104,7 +105,7 @@ func (a *administrator) writeSecret(
 
 func passwordSecret(user string) string { return user + "-password" }
 
-// newPasswordSecret returns a Secret that is owned by the user.
+// newPasswordSecret returns a Secret with value under key. Its owner is u.
 func newPasswordSecret(u *kubevisionv1alpha1.KubeVisionUser, name, key, value string) *corev1.Secret {
 	return &corev1.Secret{
 		ObjectMeta: metav1.ObjectMeta{
@@ -115,8 +116,8 @@ func newPasswordSecret(u *kubevisionv1alpha1.KubeVisionUser, name, key, value st
 	}
 }
 
-// isImported returns true if the password was imported from the given version of a Secret and all earlier sessions of
-// the user have ended. An empty version matches any version.
+// isImported returns true if the controller has imported the password of u from the given version of the Secret, which
+// replacePassword returns, and if all earlier sessions of u have ended. An empty version matches every password.
 func (e *Provider) isImported(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, version string) (bool, error) {
 	secret := &corev1.Secret{}
 	err := e.Live.Get(ctx, types.NamespacedName{Namespace: names.Namespace, Name: names.CredentialsSecret(u.Name)},
@@ -134,8 +135,8 @@ func (e *Provider) isImported(ctx context.Context, u *kubevisionv1alpha1.KubeVis
 	return !old && strings.HasPrefix(secret.Annotations[credentials.PasswordSourceAnnotation], version), nil
 }
 
-// waitUntilInForce waits until a change is effective. After a timeout, the response reports that the change was
-// accepted but is not effective yet.
+// waitUntilInForce waits until check returns true, but at most patience. After that time, its result contains a warning
+// that the change what was accepted but is not effective yet.
 func (e *Provider) waitUntilInForce(
 	ctx context.Context, what string, check wait.ConditionWithContextFunc,
 ) (routes.Result, error) {

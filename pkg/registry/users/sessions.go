@@ -26,8 +26,8 @@ import (
 
 const paramSession = "session"
 
-// sessionRoutes returns the routes for the caller's own sessions. Callers that kube-apiserver has authenticated have no
-// sessions.
+// sessionRoutes returns the routes that list and end the caller's own sessions. Callers whom kube-apiserver has
+// authenticated have no sessions.
 func (e *Provider) sessionRoutes() []routes.Route {
 	return []routes.Route{
 		{
@@ -67,8 +67,8 @@ func (e *Provider) sessionRoutes() []routes.Route {
 	}
 }
 
-// listSessions returns the sessions of the caller. It reads from the API server instead of a cache, because users check
-// the list to verify that a session has ended.
+// listSessions returns the sessions of u, the newest first. c should read without a cache, because users check the list
+// to verify that a session has ended.
 func listSessions(ctx context.Context, c client.Reader, u user.Info) (routes.Result, error) {
 	out := []dashboardv1alpha1.Session{}
 	if p, ok := u.(*authentication.Principal); ok {
@@ -86,8 +86,8 @@ func listSessions(ctx context.Context, c client.Reader, u user.Info) (routes.Res
 	return routes.Result{Data: out, Meta: dashboardv1alpha1.Meta{Total: new(int64(len(out)))}}, nil
 }
 
-// endSession ends a session of the caller. For a session of another user, it returns the error of a session that does
-// not exist.
+// endSession ends the session id of the caller p. If the session does not exist or belongs to another user, it returns
+// the same error.
 func (e *Provider) endSession(r *routes.Request, p *authentication.Principal, id string) error {
 	ctx := r.Context()
 	s := &kubevisionv1alpha1.KubeVisionSession{}

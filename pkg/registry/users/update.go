@@ -13,7 +13,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/routes"
 )
 
-// update changes the given fields of the user and the binding of the role. If one change fails, it makes none.
+// update changes the fields of the KubeVisionUser that the body contains, and the display role if the body contains
+// one. If one of the changes fails, it reverts the others.
 func (e *Provider) update(r *routes.Request, a *administrator) (routes.Result, error) {
 	var body dashboardv1alpha1.UpdateUserRequest
 	if err := r.ReadJSON(&body); err != nil {
@@ -53,8 +54,8 @@ func checkChange(body *dashboardv1alpha1.UpdateUserRequest) error {
 	return errors.Join(errs...)
 }
 
-// changes returns the steps of an update. One step patches the user even if only the role changes, so that the caller
-// needs the right to change the user.
+// changes returns the steps of an update of u to changed. The first step patches the KubeVisionUser even if only the
+// role changes, so that the caller needs the right to patch it.
 func (e *Provider) changes(
 	ctx context.Context, a *administrator, u, changed *kubevisionv1alpha1.KubeVisionUser,
 	body *dashboardv1alpha1.UpdateUserRequest,

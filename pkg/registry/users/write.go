@@ -12,7 +12,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/routes"
 )
 
-// writeRoutes returns the routes that create, change and delete users. The RBAC of the host authorizes them.
+// writeRoutes returns the routes that create, change and delete KubeVisionUsers. They act as the caller, so that the
+// RBAC of the host authorizes them.
 func (e *Provider) writeRoutes() []routes.Route {
 	parameters := map[string]string{paramUser: "the name of the user"}
 	connect := func(r *routes.Request, u user.Info) (*administrator, error) {

@@ -17,9 +17,9 @@ import (
 )
 
 const (
-	// maxAction bounds a message of a client, in bytes: 64 topics with bookmarks take 50 KiB.
+	// maxAction bounds the bytes of a message from a client. A message with 64 topics and bookmarks has 50 KiB.
 	maxAction = 64 << 10
-	// subscribeTimeout bounds the work for one topic.
+	// subscribeTimeout bounds the time for adding one topic.
 	subscribeTimeout = 20 * time.Second
 )
 
@@ -31,21 +31,21 @@ const (
 	actionToken       = "token"
 )
 
-// action is a message of a client.
+// action is a JSON message from a client.
 type action struct {
 	Action string   `json:"action"`
 	Topics []string `json:"topics,omitempty"`
-	// Summary requests metadata instead of objects.
+	// Summary requests the metadata of objects instead of whole objects.
 	Summary bool `json:"summary,omitempty"`
-	// Initial requests the existing objects before the changes.
+	// Initial requests the existing objects before the first change.
 	Initial bool `json:"initial,omitempty"`
-	// Bookmarks are the positions from which topics resume.
+	// Bookmarks maps topics to the bookmarks from which they resume.
 	Bookmarks map[string]string `json:"bookmarks,omitempty"`
-	// Token is a renewed access token.
+	// Token is an access token that replaces the token of the stream.
 	Token string `json:"token,omitempty"`
 }
 
-// received handles a message of a client.
+// received handles a message from a client.
 func (c *client) received(ctx context.Context, s *streams.Stream, m streams.Message) error {
 	var a action
 	if err := routes.DecodeJSON(m.Data, &a); err != nil {
@@ -65,7 +65,8 @@ func (c *client) received(ctx context.Context, s *streams.Stream, m streams.Mess
 	}
 }
 
-// renew replaces the access token of a stream with another token of the same user.
+// renew replaces the access token of s with raw, another access token of the same user. It ends the stream if raw is
+// not valid.
 func (p *Provider) renew(ctx context.Context, s *streams.Stream, raw string) error {
 	principal, err := p.Tokens.Authenticate(ctx, raw)
 	if err != nil {
@@ -74,7 +75,8 @@ func (p *Provider) renew(ctx context.Context, s *streams.Stream, raw string) err
 	return s.Renew(principal, principal.Expires)
 }
 
-// subscribe adds topics. It sends an error for each topic that cannot be added, and continues with the others.
+// subscribe adds the topics in a. For each topic that cannot be added, it sends an error to the client and continues
+// with the next topic.
 func (c *client) subscribe(ctx context.Context, a action) error {
 	if len(a.Topics) == 0 || len(a.Topics) > maxTopics {
 		return tooManyTopics()
@@ -99,7 +101,8 @@ func tooManyTopics() error {
 	return envelope.Invalid("topics", "subscribe to 1 to %d topics", maxTopics)
 }
 
-// setExplicit removes the topics that the server added before the first subscription.
+// setExplicit records that the client chooses its own topics. The first call removes the topics that the server has
+// chosen from the lists of the session.
 func (c *client) setExplicit() {
 	c.mu.Lock()
 	first := !c.explicit
@@ -137,7 +140,8 @@ func (c *client) unsubscribe(a action) error {
 	return nil
 }
 
-// subscribeTo adds one topic. It sends the first bookmark at once, unless initial objects are sent first.
+// subscribeTo adds one topic, which resumes at the bookmark from if it is not empty. It sends a bookmark at once,
+// except if initial objects must be sent before.
 func (c *client) subscribeTo(ctx context.Context, name topicName, a action, from string) error {
 	ctx, cancel := context.WithTimeout(ctx, subscribeTimeout)
 	defer cancel()
@@ -155,14 +159,15 @@ func (c *client) subscribeTo(ctx context.Context, name topicName, a action, from
 		}
 	}
 	if err := c.add(t); err != nil {
-		t.letGo()
+		t.releaseInitial()
 		return err
 	}
 	c.wake() //nolint:contextcheck // the client uses the context of its stream
 	return nil
 }
 
-// prepare returns a new topic, or an error if the caller may not list its objects or the kind is not cached.
+// prepare returns a new topic with the name name. It returns an error if the caller may not list the objects, or if the
+// read cache does not hold them.
 func (c *client) prepare(ctx context.Context, name topicName) (*topic, error) {
 	caller, err := c.provider.Access.ClusterByName(ctx, c.stream.User(), name.cluster)
 	if err != nil {
@@ -190,8 +195,9 @@ func (c *client) prepare(ctx context.Context, name topicName) (*topic, error) {
 	return t, c.provider.review(ctx, t, c.stream.User())
 }
 
-// begin sets the position of the topic in its feed: the end of the feed, or the position of the bookmark from. If
-// initial is true, the topic first sends the objects that exist at that position.
+// begin sets the position of t in its feed: the bookmark from, or the current end of the feed if from is empty. If
+// initial is true and from is empty, the objects that exist at that position are sent first. begin returns an error if
+// from is malformed, or if the feed no longer contains the changes after it.
 func (t *topic) begin(initial bool, from string) error {
 	if from == "" {
 		t.feed.mu.RLock()
@@ -205,7 +211,7 @@ func (t *topic) begin(initial bool, from string) error {
 	}
 	t.feed.mu.RLock()
 	defer t.feed.mu.RUnlock()
-	p, ok := decodePlace(from)
+	p, ok := decodePosition(from)
 	if !ok {
 		return envelope.Invalid("bookmarks", "the bookmark is malformed: send one that a stream has sent")
 	}
@@ -217,7 +223,7 @@ func (t *topic) begin(initial bool, from string) error {
 	return nil
 }
 
-// beginInitial sets the objects that are sent before the first change.
+// beginInitial sets the objects that are sent before the first change: those of snapshot in the namespace of the topic.
 func (t *topic) beginInitial(snapshot *readcache.Snapshot) {
 	groups := snapshot.Groups
 	if t.target.Namespace != "" {
@@ -228,16 +234,16 @@ func (t *topic) beginInitial(snapshot *readcache.Snapshot) {
 	t.initial = newInitialObjects(view, groups)
 }
 
-// letGo releases the initial objects that were not sent.
-func (t *topic) letGo() {
+// releaseInitial releases the initial objects that were not yet sent.
+func (t *topic) releaseInitial() {
 	if t.initial != nil {
 		t.initial.drop()
 		t.initial.release()
 	}
 }
 
-// followListed adds a topic that the session has listed. It sends no error to the client, which has not requested the
-// topic.
+// followListed adds the topic name, which is a list that the session has requested. If the topic cannot be added, it
+// sends no error, because the client has not subscribed to it.
 func (c *client) followListed(name topicName) {
 	ctx, cancel := context.WithTimeout(c.stream.Context(), subscribeTimeout)
 	defer cancel()

@@ -18,28 +18,28 @@ import (
 )
 
 const (
-	// maxTopics bounds the topics of a client.
+	// maxTopics bounds the number of topics of a client.
 	maxTopics = 64
-	// messageBytes is the size from which a message is complete. The next event begins another message.
+	// messageBytes is the number of bytes at which a message is complete. Further events are sent in the next message.
 	messageBytes = 256 << 10
-	// gatherInterval is the time between two events of a kind for clients without subscriptions.
+	// gatherInterval is the time between two events of a topic of a client without subscriptions.
 	gatherInterval = time.Second
 	// bookmarkInterval is the time between two bookmarks of a topic.
 	bookmarkInterval = 5 * time.Second
-	// reviewPatience bounds the time for which a topic is kept while its right cannot be reviewed. Nothing is sent
-	// during that time.
+	// reviewPatience bounds the time for which a topic waits while its access reviews fail. No events of the topic are
+	// sent meanwhile.
 	reviewPatience = 30 * time.Second
-	// reviewRetry is the time until a failed review is retried.
+	// reviewRetry is the time after which a failed access review is retried.
 	reviewRetry = time.Second
-	// starvePatience bounds the time for which a topic is kept while the budget has no memory for its next message.
+	// starvePatience bounds the time for which a topic waits while the memory budget does not allow its next message.
 	// starveRetry is the time between two attempts.
 	starvePatience = 30 * time.Second
 	starveRetry    = 200 * time.Millisecond
-	// initialPatience bounds the time for sending the initial objects.
+	// initialPatience bounds the time for sending all initial objects of a topic.
 	initialPatience = time.Minute
 )
 
-// sender is an open stream.
+// sender is the part of streams.Stream that a client uses.
 type sender interface {
 	SendText(data []byte) error
 	User() user.Info
@@ -47,23 +47,24 @@ type sender interface {
 	Account() *budget.Account
 }
 
-// client is one open stream with its topics. At most one goroutine sends messages. It ends when no more messages can be
-// sent.
+// client is one open stream with its topics. It sends messages in at most one goroutine, which ends when there is
+// nothing to send.
 type client struct {
 	provider *Provider
 	stream   sender
-	// session is the session whose lists determine the topics of a client without subscriptions.
+	// session identifies the login session of the caller. Without subscriptions, the lists of this session determine
+	// the topics.
 	session string
 
 	mu     sync.Mutex
 	topics map[topicName]*topic
-	// explicit is true once the client has subscribed.
+	// explicit is true once the client has sent a subscription.
 	explicit bool
-	// running is true while the goroutine runs. dirty is true if the goroutine must check the topics again.
+	// running is true while the goroutine of run exists. dirty is true if run must check all topics again.
 	running, dirty, closed bool
 }
 
-// wake starts a check of the topics. It does not block.
+// wake makes run check all topics for new events. It does not block.
 func (c *client) wake() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -74,7 +75,7 @@ func (c *client) wake() {
 	}
 }
 
-// run sends messages until no topic has events.
+// run sends the new events of all topics until no topic has new events.
 func (c *client) run() {
 	for {
 		c.mu.Lock()
@@ -92,7 +93,7 @@ func (c *client) run() {
 	}
 }
 
-// close removes the client from all feeds.
+// close removes all topics of the client from their feeds.
 func (c *client) close() {
 	c.mu.Lock()
 	c.closed = true
@@ -104,7 +105,8 @@ func (c *client) close() {
 	}
 }
 
-// add adds a topic, or returns an error if the client has too many.
+// add adds t to the client and to its feed. It replaces a topic with the same name. It returns an error if the client
+// has maxTopics topics or if the feed has ended.
 func (c *client) add(t *topic) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -125,7 +127,7 @@ func (c *client) add(t *topic) error {
 	return nil
 }
 
-// drop removes a topic.
+// drop removes t from the client and from its feed.
 func (c *client) drop(t *topic) {
 	c.mu.Lock()
 	if c.topics[t.topicName] == t {
@@ -135,10 +137,10 @@ func (c *client) drop(t *topic) {
 	t.feed.remove(t)
 }
 
-// later wakes the client after a delay.
+// later calls wake after a delay.
 func (c *client) later(after time.Duration) { time.AfterFunc(after, c.wake) }
 
-// advance sends the new events of a topic.
+// advance sends the new events of t. After an error, it removes t and sends the error to a client that has subscribed.
 func (c *client) advance(ctx context.Context, t *topic) {
 	if t.gathered && !c.isDue(t) {
 		return
@@ -153,7 +155,9 @@ func (c *client) advance(ctx context.Context, t *topic) {
 	}
 }
 
-// isDue returns true if a client without subscriptions may get another event. Otherwise it schedules a wake.
+// isDue returns true if the next event may be sent to a client without subscriptions. If gatherInterval has not passed
+// since the last event, it schedules a call of wake. If the session has not recently listed the topic, it removes the
+// topic.
 func (c *client) isDue(t *topic) bool {
 	if !c.provider.Recent.has(c.session, t.topicName) {
 		c.drop(t)
@@ -170,7 +174,8 @@ func (c *client) isDue(t *topic) bool {
 	return true
 }
 
-// advanceReviewed sends new events while the caller has the right to them. If it returns an error, the topic ends.
+// advanceReviewed sends new events of t in batches. Before each batch, it reviews whether the caller may list them. It
+// returns an error if the topic must end.
 func (c *client) advanceReviewed(ctx context.Context, t *topic) error {
 	for {
 		if t.feed.hasEnded() {
@@ -193,8 +198,9 @@ func (c *client) advanceReviewed(ctx context.Context, t *topic) error {
 	}
 }
 
-// reviewed reviews the right, unless the last review is still valid. It returns true if the review must be retried
-// later.
+// reviewed repeats the access review of t if the last one is no longer valid. It returns wait if the review failed and
+// will be retried after reviewRetry. It returns an error if the right was denied, or if reviews have failed for longer
+// than reviewPatience.
 func (c *client) reviewed(ctx context.Context, t *topic) (wait bool, err error) {
 	if c.provider.isReviewed(t) {
 		return false, nil
@@ -217,7 +223,7 @@ func (c *client) reviewed(ctx context.Context, t *topic) (wait bool, err error) 
 	return true, nil
 }
 
-// sendBatch sends a batch of new events, and returns true if there may be more.
+// sendBatch sends the next events of t in one message. It returns true if there may be more events.
 func (c *client) sendBatch(t *topic) (more bool, err error) {
 	if t.initial != nil {
 		return c.sendInitial(t)
@@ -242,12 +248,12 @@ func (c *client) sendBatch(t *topic) (more bool, err error) {
 		return true, nil
 	}
 	t.version = next.version
-	return false, c.mark(t)
+	return false, c.sendBookmark(t)
 }
 
-// message returns a message with events, and a function that releases its memory. The memory is charged to the account
-// of the stream, or once for all clients that hold the same message. deliveries is the number of deliveries to the feed
-// at the time of the events, or 0 for events that do not come from the feed.
+// message encodes events as one message. release returns the memory of the message to the budget. The memory is charged
+// to the account of the stream, or once for all clients if they get the same message. deliveries is the value of
+// feed.deliveries when the events were read from the feed, or 0 for events that do not come from the feed.
 func (c *client) message(t *topic, events []event, deliveries uint64) (message []byte, release func(), err error) {
 	var size int64
 	for _, e := range events {
@@ -277,8 +283,8 @@ func (c *client) message(t *topic, events []event, deliveries uint64) (message [
 	return encode(), release, nil
 }
 
-// starve schedules a retry because the budget has no memory for a message. It returns an error after starvePatience. No
-// event is lost, because the topic keeps its position in the feed.
+// starve schedules a retry after the memory budget did not allow a message. err is the error of the budget. It returns
+// an error after starvePatience. No event is lost, because the topic keeps its position in the feed.
 func (c *client) starve(t *topic, err error) error {
 	if t.starved.IsZero() {
 		t.starved = time.Now()
@@ -291,7 +297,7 @@ func (c *client) starve(t *topic, err error) error {
 	return nil
 }
 
-// sendMessage sends a message, and releases its memory.
+// sendMessage sends message, and then calls release.
 func (c *client) sendMessage(t *topic, message []byte, release func()) error {
 	defer release()
 	t.starved = time.Time{}
@@ -302,7 +308,8 @@ func (c *client) sendMessage(t *topic, message []byte, release func()) error {
 	return c.stream.SendText(message) //nolint:wrapcheck // the end of the stream
 }
 
-// sendInitial sends the next initial objects.
+// sendInitial sends the next initial objects of t in one message. After the last ones, it sends a bookmark. It returns
+// true if there may be more events.
 func (c *client) sendInitial(t *topic) (more bool, err error) {
 	events, last, ok := t.initial.take(t.selects)
 	if !ok {
@@ -317,15 +324,15 @@ func (c *client) sendInitial(t *topic) (more bool, err error) {
 		return false, err
 	}
 	if last {
-		t.letGo()
+		t.releaseInitial()
 		t.initial = nil
 		return true, c.send(t.bookmarkNotice(true))
 	}
 	return true, nil
 }
 
-// mark sends a bookmark if bookmarkInterval has passed since the last one.
-func (c *client) mark(t *topic) error {
+// sendBookmark sends a bookmark of t if bookmarkInterval has passed since the last one.
+func (c *client) sendBookmark(t *topic) error {
 	if t.gathered || time.Since(t.marked) < bookmarkInterval {
 		return nil
 	}

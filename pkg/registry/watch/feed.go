@@ -16,62 +16,64 @@ import (
 )
 
 const (
-	// maxEntries bounds the changes that a feed stores. If there are more, it drops the older half.
+	// maxEntries bounds the number of changes that a feed stores. If it is exceeded, the older half is dropped.
 	maxEntries = 16 << 10
-	// entryBytes is the memory of an entry without its strings: in the log, and as the key of latest.
+	// entryBytes is the number of bytes of an entry without its strings, including its key in feed.latest.
 	entryBytes = 256
-	// perFollower is the time per follower for which changes are collected before they are sent. The total is at most
-	// maxGather. Many followers therefore get several changes in one message.
+	// perFollower, multiplied by the number of followers, is the time for which changes are collected before they are
+	// sent. maxGather bounds that time. If a feed has many followers, each gets several changes in one message.
 	perFollower = 100 * time.Microsecond
 	maxGather   = 100 * time.Millisecond
 )
 
-// entry is a change of one object.
+// entry is one change of one object in a feed.
 type entry struct {
 	namespace, name string
-	// object is nil after a deletion, and if a later entry concerns the same object.
+	// object is the object after the change. It is nil if the change is a deletion, or if superseded is true.
 	object *readcache.Object
-	// superseded is true if a later entry concerns the same object.
+	// superseded is true if the feed contains a later entry of the same object.
 	superseded bool
-	// created is the sequence number at which the object was created, or 0 if it is older than all entries. deleted is
-	// the sequence number of the last deletion of an object with the same name, or 0.
+	// created is the sequence number of the entry with which the object was created, or 0 if the object is older than
+	// the feed. deleted is the sequence number of the last entry that deleted an object with the same name, or 0.
 	created, deleted uint64
-	// version is the resource version of the change.
+	// version is the ResourceVersion of the change.
 	version string
 }
 
-// feed is the log of changes of one kind on one cluster. All clients share it. Only the last entry of an object refers
-// to the object, so that the log retains no old versions. A client that is behind gets only the last version of each
-// object.
+// feed is a log of the changes of one resource on one cluster, which all clients share. Only the last entry of each
+// object contains the object, so that the log retains no old versions. A client that reads slowly gets only the last
+// version of each object.
 type feed struct {
 	connection   *clusters.Connection
 	subscription *readcache.Subscription
-	// charge accounts for the memory of entries. It may be nil.
+	// charge is called with the growth of the feed's memory in bytes. It may be nil.
 	charge func(bytes int64)
 
 	mu sync.RWMutex
-	// content is the snapshot after the last entry.
+	// content is the snapshot of the read cache after the last entry.
 	content *readcache.Snapshot
-	// entries have consecutive sequence numbers from base.
+	// entries contains the changes. base is the sequence number of the first one, and the sequence numbers are
+	// consecutive. latest contains the sequence number of the last entry of each object.
 	entries []entry
 	base    uint64
 	latest  map[[2]string]uint64
-	// start is the resource version before the first entry. version is the current resource version.
+	// start is the ResourceVersion before the first entry. version is the current ResourceVersion.
 	start, version string
-	// relisted is the resource version of the last list after the first one. Changes between the previous entry and
-	// that list are known only as a difference.
+	// relisted is the ResourceVersion of the last list by which the read cache replaced its objects, or empty if it has
+	// listed only once. The individual changes before that list are not known.
 	relisted  string
 	followers map[*topic]bool
-	// abandoned is the time at which the last follower left.
+	// abandoned is the time at which the last follower was removed.
 	abandoned time.Time
-	// scheduled is true if a wake of the followers is scheduled. told is the time of the last wake.
+	// scheduled is true if a call of tell is scheduled. told is the time of the last call.
 	scheduled bool
 	told      time.Time
 	ended     bool
-	// deliveries counts the calls of deliver.
+	// deliveries is the number of calls of deliver.
 	deliveries uint64
 
-	// objects and summaries are the last messages for clients that may see all objects.
+	// objects and summaries are the last messages for clients that may list all objects, with whole objects and with
+	// metadata.
 	objects, summaries sharedMessage
 }
 
@@ -80,10 +82,11 @@ func newFeed(c *clusters.Connection) *feed {
 		abandoned: time.Now()}
 }
 
-// head returns the sequence number of the last entry. The caller must hold the lock.
+// head returns the sequence number of the last entry. The caller must hold f.mu.
 func (f *feed) head() uint64 { return f.base + uint64(len(f.entries)) - 1 }
 
-// deliver appends changes. It must not block, because the caller holds the lock of the store.
+// deliver appends changes and schedules a call of tell. It must not block, because its caller holds a lock of the read
+// cache.
 func (f *feed) deliver(changes readcache.Changes) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -133,12 +136,12 @@ func (f *feed) append(c *readcache.Change) {
 	f.latest[key] = seq
 }
 
-// memory returns the memory of the entry without the object, which the cache accounts for.
+// memory returns the bytes of the entry without the object, which the read cache accounts for.
 func (e *entry) memory() int64 {
 	return entryBytes + int64(len(e.namespace)+len(e.name)+len(e.version))
 }
 
-// forget drops the oldest entries, and returns their memory.
+// forget drops the n oldest entries, and returns the bytes of their memory.
 func (f *feed) forget(n int) (bytes int64) {
 	for i := range n {
 		e := &f.entries[i]
@@ -153,7 +156,7 @@ func (f *feed) forget(n int) (bytes int64) {
 	return bytes
 }
 
-// tell wakes all followers, which then send the new events.
+// tell wakes the clients of all followers, which then send the new events.
 func (f *feed) tell() {
 	f.mu.Lock()
 	f.scheduled, f.told = false, time.Now()
@@ -164,7 +167,7 @@ func (f *feed) tell() {
 	}
 }
 
-// all returns the followers. The caller must hold the lock.
+// all returns the followers. The caller must hold f.mu.
 func (f *feed) all() []*topic {
 	out := make([]*topic, 0, len(f.followers))
 	for t := range f.followers {
@@ -173,14 +176,14 @@ func (f *feed) all() []*topic {
 	return out
 }
 
-// compare compares two resource versions. It returns false if they cannot be compared.
+// compare compares two ResourceVersions like cmp.Compare. It returns false if they are not comparable.
 func compare(a, b string) (int, bool) {
 	c, err := resourceversion.CompareResourceVersion(a, b)
 	return c, err == nil
 }
 
-// resume returns the sequence number of the last entry that a client with a version has seen. It returns false if the
-// feed does not have all changes after the version.
+// resume returns the sequence number of the last entry that a client at the ResourceVersion version has received. It
+// returns false if the feed does not contain all changes after version. The caller must hold f.mu.
 func (f *feed) resume(version string) (cursor uint64, ok bool) {
 	if c, ok := compare(version, f.start); !ok || c < 0 {
 		return 0, false
@@ -191,8 +194,8 @@ func (f *feed) resume(version string) (cursor uint64, ok bool) {
 	return f.after(version), true
 }
 
-// after returns the sequence number of the last entry whose version is not later than a version. The caller must hold
-// the lock.
+// after returns the sequence number of the last entry whose ResourceVersion is not newer than version. The caller must
+// hold f.mu.
 func (f *feed) after(version string) uint64 {
 	i := sort.Search(len(f.entries), func(i int) bool {
 		c, ok := compare(f.entries[i].version, version)
@@ -201,9 +204,9 @@ func (f *feed) after(version string) uint64 {
 	return f.base + uint64(i) - 1 //nolint:gosec // it is an index
 }
 
-// isRelistedAfter returns true if the kind was listed again after a version. A client that resumes from the version may
-// have received later changes from another replica. For example, the client may know an object that was created and
-// deleted before the list, and that this feed has never contained. The caller must hold the lock.
+// isRelistedAfter returns true if the read cache has listed the resource again after the ResourceVersion version. The
+// feed then lacks changes that a client may have received from another replica, for example an object that was created
+// and deleted before the list. The caller must hold f.mu.
 func (f *feed) isRelistedAfter(version string) bool {
 	if f.relisted == "" {
 		return false
@@ -212,7 +215,7 @@ func (f *feed) isRelistedAfter(version string) bool {
 	return !ok || c > 0
 }
 
-// add adds a follower. It returns false if the feed has ended.
+// add adds t as a follower. It returns false if the feed has ended.
 func (f *feed) add(t *topic) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -224,7 +227,7 @@ func (f *feed) add(t *topic) bool {
 }
 
 func (f *feed) remove(t *topic) {
-	t.letGo()
+	t.releaseInitial()
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	delete(f.followers, t)
@@ -233,21 +236,21 @@ func (f *feed) remove(t *topic) {
 	}
 }
 
-// isAbandoned returns true if the feed has had no follower since the given time.
+// isAbandoned returns true if the feed has no follower, and the last one was removed before since.
 func (f *feed) isAbandoned(since time.Time) bool {
 	f.mu.RLock()
 	defer f.mu.RUnlock()
 	return len(f.followers) == 0 && f.abandoned.Before(since)
 }
 
-// event is an entry as a client receives it.
+// event is a change as it is sent to a client. kind is the type of the event, such as ADDED.
 type event struct {
 	kind            string
 	namespace, name string
 	object          *readcache.Object
 }
 
-// Types of events, as in Kubernetes.
+// Types of events, with the values of watch.EventType in Kubernetes.
 const (
 	added    = "ADDED"
 	modified = "MODIFIED"
@@ -256,25 +259,26 @@ const (
 	failed   = "ERROR"
 )
 
-// batch contains the next events of a client. Its size is about the size of one message.
+// batch contains the next events for one client, about as many as fit into one message.
 type batch struct {
 	events []event
-	// cursor is the position at which the next batch begins.
+	// cursor is the sequence number of the last entry that the batch includes.
 	cursor uint64
-	// deliveries is the number of deliveries to the feed.
+	// deliveries is the value of feed.deliveries when the batch was read.
 	deliveries uint64
-	// version is the resource version after the batch, if the batch is the last one.
+	// version is the ResourceVersion after the batch. It is set only if last is true.
 	version string
 	last    bool
-	// expired is true if the feed has dropped entries that the client needs.
+	// expired is true if the feed no longer contains all changes after the cursor.
 	expired bool
 }
 
-// batchEvents bounds the events of a batch.
+// batchEvents bounds the number of events in a batch.
 const batchEvents = 256
 
-// collect returns the next events for a client at a cursor. For a client that has resumed, seen is the version of its
-// bookmark; collect omits the events up to that version.
+// collect returns the next events after the sequence number cursor. It omits objects for which selected returns false.
+// For a client that has resumed at a bookmark, seen is the ResourceVersion of the bookmark, and collect also omits the
+// events up to that version.
 func (f *feed) collect(cursor uint64, seen string, selected func(namespace, name string) bool) batch {
 	f.mu.RLock()
 	defer f.mu.RUnlock()
@@ -306,9 +310,9 @@ func (f *feed) collect(cursor uint64, seen string, selected func(namespace, name
 	return out
 }
 
-// appendEvents appends the events of the entry for a client that has received all entries up to a cursor. A client that
-// has resumed may have received later entries too, so it also gets the deletion of objects that were created after the
-// cursor.
+// appendEvents appends the events of e for a client that has received all entries up to the sequence number cursor.
+// resumed is true for a client that has resumed at a bookmark. Such a client may already have received later entries
+// from another replica, and therefore also gets the deletion of objects that were created after cursor.
 func (e *entry) appendEvents(events []event, cursor uint64, resumed bool) []event {
 	one := event{namespace: e.namespace, name: e.name, object: e.object}
 	isNew, wasThere := e.created > cursor, e.deleted > cursor

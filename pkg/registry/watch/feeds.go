@@ -20,9 +20,10 @@ import (
 const (
 	// linger is the time for which a feed without followers is kept, so that clients can resume.
 	linger = 2 * time.Minute
-	// tick is the time between two checks of all feeds.
+	// tick is the time between two checks of all feeds for followers and for access reviews that must be repeated.
 	tick = time.Second
-	// uncheckedPerSecond bounds the reviews of topics of clusters whose RBAC objects cannot be watched.
+	// uncheckedPerSecond bounds the number of access reviews per second for the followers of a feed. It applies only to
+	// clusters whose RBAC objects cannot be watched.
 	uncheckedPerSecond = 50
 )
 
@@ -31,17 +32,18 @@ type feedKey struct {
 	resource   schema.GroupVersionResource
 }
 
-// feeds holds the feeds that clients follow.
+// feeds contains the feeds of all resources and clusters that clients follow.
 type feeds struct {
 	cache *readcache.Cache
-	// rbacChanges coalesces the changes of RBAC objects.
+	// rbacChanges coalesces the changes of RBAC objects, per cluster.
 	rbacChanges streams.Coalescer[*clusters.Connection]
 
 	mu    sync.Mutex
 	feeds map[feedKey]*feed
 }
 
-// get returns the feed of a kind, and starts it if necessary. It returns false if the kind is not cached.
+// get returns the feed of the resource r on the cluster of c, and starts it if necessary. It returns false if the read
+// cache does not hold the resource.
 func (f *feeds) get(ctx context.Context, c *clusters.Connection, r clusters.Resource) (*feed, bool) {
 	key := feedKey{c, r.GroupVersionResource}
 	f.mu.Lock()
@@ -74,7 +76,8 @@ func (f *feeds) get(ctx context.Context, c *clusters.Connection, r clusters.Reso
 	return next, true
 }
 
-// awaitEnd ends the topics of a feed when its kind is no longer cached.
+// awaitEnd blocks until the read cache no longer holds the resource of ended. It then removes the feed and wakes its
+// followers, so that their topics end.
 func (f *feeds) awaitEnd(key feedKey, ended *feed) {
 	<-ended.subscription.Ended()
 	f.mu.Lock()
@@ -91,7 +94,9 @@ func (f *feeds) awaitEnd(key feedKey, ended *feed) {
 	}
 }
 
-// run closes feeds without followers, and reviews rights periodically on clusters whose RBAC objects cannot be watched.
+// run closes feeds that have had no followers for linger. For clusters whose RBAC objects cannot be watched, it
+// periodically makes the followers repeat their access reviews. watched returns true if the RBAC objects of a cluster
+// are watched.
 func (f *feeds) run(ctx context.Context, host *clusters.Connection, watched func(*clusters.Connection) bool) {
 	ticker := time.NewTicker(tick)
 	defer ticker.Stop()
@@ -126,7 +131,7 @@ func (f *feeds) all() map[feedKey]*feed {
 	return maps.Clone(f.feeds)
 }
 
-// close closes a feed unless it has a follower.
+// close removes and ends the feed one if it has no followers.
 func (f *feeds) close(key feedKey, one *feed) {
 	f.mu.Lock()
 	one.mu.Lock()
@@ -142,8 +147,8 @@ func (f *feeds) close(key feedKey, one *feed) {
 	}
 }
 
-// changed causes all topics of a cluster to review their rights. A change on the host affects the topics of all
-// clusters, because it may concern the right to use them.
+// changed makes the topics of the cluster of c repeat their access reviews. If isHost is true, it does so for the
+// topics of all clusters, because the change may concern the right to use them.
 func (f *feeds) changed(c *clusters.Connection, isHost bool) {
 	f.rbacChanges.Changed(c, func() {
 		for key, one := range f.all() {
@@ -160,7 +165,7 @@ func (f *feed) count() int {
 	return len(f.followers)
 }
 
-// review causes all followers to review their rights.
+// review makes all followers repeat their access reviews.
 func (f *feed) review() {
 	f.mu.RLock()
 	followers := f.all()

@@ -13,29 +13,30 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/readcache"
 )
 
-// notice is a message about a topic: a bookmark, or an error. An error is the last message of the topic.
+// notice is a message about a topic: a bookmark, or the error with which the topic ends.
 type notice struct {
 	Type      string `json:"type"`
 	Topic     string `json:"topic"`
 	ClusterID string `json:"clusterId,omitempty"`
 	Resource  string `json:"resource,omitempty"`
 	Namespace string `json:"namespace,omitempty"`
-	// Bookmark is the position from which a client can resume.
+	// Bookmark is the text with which a client can resume the topic.
 	Bookmark string `json:"bookmark,omitempty"`
-	// Initial is true for the first bookmark after the initial objects.
+	// Initial is true for the bookmark after the initial objects.
 	Initial bool `json:"initial,omitempty"`
-	// Partial is true if the caller may list only the namespaces in Namespaces.
+	// Partial is true if the caller may list the objects only in Namespaces.
 	Partial    bool     `json:"partial,omitempty"`
 	Namespaces []string `json:"namespaces,omitempty"`
-	// Reason is the machine-readable reason of the end: expired, forbidden, cluster-gone, not-cached, invalid, limit.
+	// Reason is the machine-readable reason of an error: expired, forbidden, cluster-gone, not-cached, invalid, limit
+	// or failed.
 	Reason string `json:"reason,omitempty"`
-	// Code is the code that a list of the same kind would have in its envelope.
+	// Code is the code that a list of the objects would have in its envelope.
 	Code    int    `json:"code,omitempty"`
 	Message string `json:"message,omitempty"`
 }
 
-// appendEvent appends an event of a topic. The events of a message are separated by line feeds. The function avoids
-// reflection, because each event is encoded for each client.
+// appendEvent appends e to out as JSON. Events are separated by line feeds. It avoids reflection, because each event is
+// encoded for each client.
 func (t *topic) appendEvent(out []byte, e event) []byte {
 	if len(out) > 0 {
 		out = append(out, '\n')
@@ -57,7 +58,7 @@ func (t *topic) appendEvent(out []byte, e event) []byte {
 	return append(out, '}')
 }
 
-// appendSummary appends the metadata that is sent instead of an object.
+// appendSummary appends the metadata of o, which are sent instead of the whole object.
 func appendSummary(out []byte, o *readcache.Object) []byte {
 	out = appendField(out, `{"metadata":{"name":`, o.Name)
 	if o.Namespace != "" {
@@ -87,7 +88,7 @@ func appendField(out []byte, head, value string) []byte {
 	return appendText(append(out, head...), value)
 }
 
-// appendText appends a string as JSON. Names need no escapes.
+// appendText appends text as a JSON string. Text without special characters is appended without the encoder.
 func appendText(out []byte, text string) []byte {
 	for i := range len(text) {
 		if c := text[i]; c < ' ' || c > '~' || c == '"' || c == '\\' {
@@ -97,8 +98,8 @@ func appendText(out []byte, text string) []byte {
 	return append(append(append(out, '"'), text...), '"')
 }
 
-// appendLine appends JSON without line feeds, which are white space between the tokens of valid JSON. With a line feed
-// in an object, a cluster could forge events of other clusters.
+// appendLine appends text, which is JSON, with its line feeds and carriage returns replaced by spaces. Events are
+// separated by line feeds, so that a cluster could otherwise forge events of other clusters.
 func appendLine(out, text []byte) []byte {
 	begin := len(out)
 	out = append(out, text...)
@@ -112,7 +113,7 @@ func appendLine(out, text []byte) []byte {
 	return out
 }
 
-// sizeOf returns the approximate size of an event in a message, in bytes.
+// sizeOf returns the approximate number of bytes of e in a message.
 func (t *topic) sizeOf(e event) int64 {
 	const frameBytes = 256
 	size := frameBytes + len(t.cluster) + len(t.resource) + 2*(len(e.namespace)+len(e.name))

@@ -10,20 +10,21 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/readcache"
 )
 
-// initialObjects are the objects that a topic sends before the first change. They belong to a snapshot, so the cache
-// may drop them if too many of them have been replaced.
+// initialObjects contains the objects of a snapshot of the read cache that a topic sends before the first change. The
+// read cache may drop them when many of them have been replaced by newer versions.
 type initialObjects struct {
 	until   time.Time
 	release func()
 
 	mu     sync.Mutex
 	groups readcache.Groups
-	// group is the index of the next group in the first chunk. next is the index of the next object in this group.
+	// group and next are the position of the next object: the index of its group in groups[0], and its index in that
+	// group.
 	group, next int
 	dropped     bool
 }
 
-// newInitialObjects returns the objects in groups of a view. The cache may drop them.
+// newInitialObjects returns the objects in groups, which belong to view. The read cache may call drop.
 func newInitialObjects(view readcache.View, groups readcache.Groups) *initialObjects {
 	i := &initialObjects{groups: groups, until: time.Now().Add(initialPatience)}
 	i.release = sync.OnceFunc(view.Hold(i.drop))
@@ -37,8 +38,8 @@ func (i *initialObjects) drop() {
 	i.groups, i.dropped = nil, true
 }
 
-// take returns the next events, which have about the size of one message, and true if they are the last events. It
-// returns false if the objects were dropped, or if initialPatience has passed.
+// take returns ADDED events for the next objects that selects accepts, about as many as fit into one message. last is
+// true if these are the last objects. ok is false if the objects were dropped, or if initialPatience has passed.
 func (i *initialObjects) take(selects func(namespace, name string) bool) (events []event, last, ok bool) {
 	i.mu.Lock()
 	defer i.mu.Unlock()

@@ -15,7 +15,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/envelope"
 )
 
-// ended is the error with which a topic ends.
+// ended is an error with which a topic ends. reason is sent to the client.
 type ended struct {
 	reason string
 	cause  *envelope.Error
@@ -41,19 +41,19 @@ func expired() error {
 			"set to true")}
 }
 
-// notCached returns the error of a topic whose kind is not in the read cache.
+// notCached returns the error for a topic whose resource is not in the read cache.
 func notCached(resource string) error {
 	return &ended{reasonNotCached, envelope.New(dashboardv1alpha1.CodeConflict,
 		"changes of %s are not watched on this cluster: list again instead", resource)}
 }
 
-// isDenial returns true if a review denied the right, and false if the review failed.
+// isDenial returns true if err denies a right, and false if the access review itself failed.
 func isDenial(err error) bool {
 	known, ok := errors.AsType[*envelope.Error](err)
 	return ok && known.Code < dashboardv1alpha1.CodeInternal && known.Code != dashboardv1alpha1.CodeTooManyRequests
 }
 
-// endOfFeed returns the error of a topic whose kind is no longer cached.
+// endOfFeed returns the error for a topic whose feed has ended.
 func (t *topic) endOfFeed() error {
 	select {
 	case <-t.feed.connection.Done():
@@ -67,7 +67,7 @@ func (t *topic) endOfFeed() error {
 	return expired()
 }
 
-// errorNotice returns the last message of a topic that ended with an error.
+// errorNotice returns the last message of a topic, which ended with err.
 func (t topicName) errorNotice(err error) notice {
 	n := notice{Type: failed, Topic: t.String(), ClusterID: t.cluster, Resource: t.resource, Namespace: t.namespace}
 	known, reason := envelope.As(err), ""
@@ -94,12 +94,13 @@ func (t topicName) errorNotice(err error) notice {
 	return n
 }
 
-// bookmarkNotice returns a bookmark at the position of the topic.
+// bookmarkNotice returns a bookmark at the current position of t. initial is true for the bookmark after the initial
+// objects.
 func (t *topic) bookmarkNotice(initial bool) notice {
 	t.marked = time.Now()
 	n := notice{
 		Type: bookmark, Topic: t.String(), ClusterID: t.cluster, Resource: t.resource, Namespace: t.namespace,
-		Bookmark: encodePlace(place{Of: t.epoch, Version: t.version}), Initial: initial,
+		Bookmark: encodePosition(position{Of: t.epoch, Version: t.version}), Initial: initial,
 	}
 	if !t.scope.All {
 		n.Partial, n.Namespaces = true, slices.Sorted(maps.Keys(t.scope.Namespaces))
@@ -107,35 +108,35 @@ func (t *topic) bookmarkNotice(initial bool) notice {
 	return n
 }
 
-// place is the content of a bookmark: a position in the changes of a topic.
-type place struct {
-	// Of is the epoch of the topic.
+// position is the content of a bookmark.
+type position struct {
+	// Of is the epoch of the topic (see Provider.epoch).
 	Of string `json:"of"`
-	// Version is the resource version up to which all changes were sent.
+	// Version is the ResourceVersion up to which all changes were sent.
 	Version string `json:"v"`
 }
 
-func encodePlace(p place) string { return base64.RawURLEncoding.EncodeToString(encode(p)) }
+func encodePosition(p position) string { return base64.RawURLEncoding.EncodeToString(encode(p)) }
 
 const maxBookmark = 512
 
-func decodePlace(text string) (place, bool) {
-	p := place{}
+func decodePosition(text string) (position, bool) {
+	p := position{}
 	raw, err := base64.RawURLEncoding.DecodeString(text)
 	if err != nil || len(text) > maxBookmark || json.Unmarshal(raw, &p) != nil {
-		return place{}, false
+		return position{}, false
 	}
 	return p, true
 }
 
-// hasEnded returns true if the feed has ended.
+// hasEnded returns true after the feed has ended.
 func (f *feed) hasEnded() bool {
 	f.mu.RLock()
 	defer f.mu.RUnlock()
 	return f.ended
 }
 
-// hasNews returns true if there may be events to send.
+// hasNews returns true if t has initial objects to send, or if its feed has entries after its cursor.
 func (t *topic) hasNews() bool {
 	if t.initial != nil {
 		return true

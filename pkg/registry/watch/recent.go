@@ -15,18 +15,18 @@ import (
 )
 
 const (
-	// recentTime is the time for which a kind that a session has listed is a topic of its streams.
+	// recentTime is the time after which a list of a session is no longer a topic of the session's streams.
 	recentTime = 10 * time.Minute
-	// maxSessions bounds the sessions whose lists are recorded.
+	// maxSessions bounds the number of sessions whose lists are recorded. The least recently used ones are dropped.
 	maxSessions = 4096
 )
 
-// Recent records the lists that sessions have requested from this replica. These lists are the topics of streams whose
-// clients do not subscribe.
+// Recent records which lists each login session has requested from this replica. These lists are the topics of streams
+// whose clients do not subscribe.
 type Recent struct {
 	mu       sync.Mutex
 	sessions *lru.Cache
-	// clients are the open streams of a session.
+	// clients contains the open streams of each session.
 	clients map[string]map[*client]bool
 }
 
@@ -35,10 +35,10 @@ func NewRecent() *Recent {
 	return &Recent{sessions: lru.New(maxSessions), clients: map[string]map[*client]bool{}}
 }
 
-// listed are the topics of a session, with the time of the last list.
+// listed contains the topics of a session, with the time at which each was last listed.
 type listed map[topicName]time.Time
 
-// sessionOf returns the session of a caller, or the name of a caller without one.
+// sessionOf returns an identifier of the login session of u, or of the user if u has no session.
 func sessionOf(u user.Info) string {
 	if p, ok := u.(*authentication.Principal); ok {
 		return "session/" + p.Session
@@ -46,7 +46,8 @@ func sessionOf(u user.Info) string {
 	return "user/" + u.GetName()
 }
 
-// Note records a list.
+// Note records that u has listed a resource of a cluster. If the list is new, it becomes a topic of the open streams of
+// the session. A nil Recent records nothing.
 func (r *Recent) Note(u user.Info, cluster, resource string, t objectref.Target) {
 	if r == nil {
 		return
@@ -76,7 +77,8 @@ func (r *Recent) Note(u user.Info, cluster, resource string, t objectref.Target)
 	}
 }
 
-// prune removes topics that were listed longer ago than recentTime, and the oldest topic if the session has too many.
+// prune removes the topics that were last listed before now minus recentTime. If maxTopics topics remain, it also
+// removes the one that was listed least recently.
 func (l listed) prune(now time.Time) {
 	var oldest topicName
 	for name, at := range l {
@@ -97,7 +99,7 @@ func (r *Recent) get(session string) (listed, bool) {
 	return topics, ok
 }
 
-// has returns true if a session has listed a topic in the last recentTime.
+// has returns true if the session has listed the topic name within recentTime.
 func (r *Recent) has(session string, name topicName) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -106,7 +108,7 @@ func (r *Recent) has(session string, name topicName) bool {
 	return ok && time.Since(at) <= recentTime
 }
 
-// follow registers an open stream, and returns the topics that its session has listed in the last recentTime.
+// follow registers the open stream c. It returns the topics that the session of c has listed within recentTime.
 func (r *Recent) follow(c *client) []topicName {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -124,7 +126,7 @@ func (r *Recent) follow(c *client) []topicName {
 	return out
 }
 
-// leave removes a stream.
+// leave removes the stream c.
 func (r *Recent) leave(c *client) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -10,39 +10,42 @@ import (
 )
 
 const (
-	// maxShared is the largest size of a shared message, in bytes. Larger messages are encoded for each client.
+	// maxShared is the largest number of bytes of a message that clients share. Larger messages are encoded for each
+	// client.
 	maxShared = 128 << 10
-	// sharedHolder holds the memory of shared messages in the budget of streams. It is not the name of a user.
+	// sharedHolder is the name to which the memory of shared messages is charged. It cannot be the name of a user.
 	sharedHolder = "shared messages of watches"
 )
 
-// messageKey identifies a message of a feed for clients that may see all objects.
+// messageKey identifies a message of a feed, for clients that may list all objects.
 type messageKey struct {
-	// cursor is the sequence number of the last entry that the clients have received. deliveries is the number of
-	// deliveries to the feed.
+	// cursor is the sequence number of the last entry that the clients have received before the message. deliveries is
+	// the value of feed.deliveries.
 	cursor, deliveries uint64
-	// topic is the name of the topic, which each event contains.
+	// topic is the name of the topic, from which some members of each event are derived.
 	topic topicName
 }
 
-// sharedMessage is the last message in one form of objects. Most clients of a feed are at the same position and get the
-// same message, which is then encoded once. Clients that read slowly hold different messages.
+// sharedMessage is the last message that was encoded for the clients of a feed that may list all objects. Most clients
+// are at the same position and get the same message, which is then encoded only once. Slow clients may still hold
+// earlier messages.
 type sharedMessage struct {
 	mu   sync.Mutex
 	key  messageKey
 	last *heldMessage
 }
 
-// heldMessage is a message that must not be changed. Its memory is charged once while clients hold it.
+// heldMessage is an encoded message, which must not be changed. Its memory is charged once while one or more clients
+// hold it.
 type heldMessage struct {
 	bytes   []byte
 	account *budget.Account
 	holders int
 }
 
-// get returns the message with a key, and a function that releases it. It calls encode unless the message is the last
-// one. size is the approximate size of the message. It returns budget.ErrExceeded if there is no memory for the
-// message.
+// get returns the message for key. It calls encode if the last message has another key. size is the approximate number
+// of bytes of the message, which it charges to the holder of shared messages. release must be called after the message
+// was sent. get returns budget.ErrExceeded if the memory budget does not allow the message.
 func (s *sharedMessage) get(
 	key messageKey, account *budget.Account, size int64, encode func() []byte,
 ) (message []byte, release func(), err error) {

@@ -18,12 +18,12 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/registry/scopedlist"
 )
 
-// topicName is the name of a topic: cluster:resource or cluster:resource:namespace.
+// topicName is the name of a topic. As text, it is cluster:resource or cluster:resource:namespace.
 type topicName struct{ cluster, resource, namespace string }
 
 const topicParts = 3
 
-// parseTopic parses a topic. It ignores a bookmark after "@".
+// parseTopic parses the name of a topic. It ignores "@" and a bookmark after it.
 func parseTopic(text string) (topicName, error) {
 	text, _, _ = strings.Cut(text, "@")
 	parts := strings.Split(text, ":")
@@ -51,40 +51,43 @@ type topic struct {
 	client *client
 	feed   *feed
 	target objectref.Target
-	// epoch identifies the kind and the registration in bookmarks.
+	// epoch identifies the resource and the registered cluster in bookmarks (see Provider.epoch).
 	epoch string
-	// summary is true if metadata are sent instead of objects.
+	// summary is true if the metadata of objects are sent instead of whole objects.
 	summary bool
-	// gathered is true if the client has no subscriptions. The client then gets at most one event per second, which
-	// tells the client to list again.
+	// gathered is true if the client has not subscribed to the topic, but its session has listed the objects. The
+	// client gets at most one event per gatherInterval, after which it lists again.
 	gathered bool
 
-	// unreviewed is true if the right must be reviewed, even if there is nothing to send.
+	// unreviewed is true if the access review must be repeated before the next event, even if the last review is still
+	// valid.
 	unreviewed atomic.Bool
 
-	// The other fields are used only by the sending goroutine.
+	// The other fields are used only by the goroutine of client.run.
 
-	// cursor is the sequence number of the last entry that was sent. seen is the version up to which another replica
-	// has sent changes.
+	// cursor is the sequence number of the last entry that was sent. seen is the ResourceVersion of the bookmark at
+	// which the topic was resumed, or empty.
 	cursor uint64
 	seen   string
-	// initial contains the remaining objects that are sent before the changes.
+	// initial contains the initial objects that were not yet sent, or is nil.
 	initial *initialObjects
 	scope   scopedlist.Scope
-	// terms are the validities of the reviews on the host and on the cluster.
+	// terms determine how long the access reviews on the host and on the cluster are valid.
 	terms [2]verdicts.Term
-	// failing is the time of the first failed review since the last successful one.
+	// failing is the time of the first failed access review after the last successful one, or zero.
 	failing time.Time
-	// starved is the first time at which the budget had no memory for the current message.
+	// starved is the time at which the memory budget first did not allow the next message, or zero.
 	starved time.Time
-	// waiting is true if a wake for the next event is scheduled.
+	// waiting is true if isDue has scheduled a call of wake.
 	waiting bool
-	// sent is the time of the last event. marked and version are the time and the version of the last bookmark.
+	// sent is the time of the last event. marked is the time of the last bookmark, and version the ResourceVersion up
+	// to which changes were sent.
 	sent, marked time.Time
 	version      string
 }
 
-// review determines the namespaces in which the caller may list the objects of the topic.
+// review determines the namespaces in which u may list the objects of t, by access reviews on the host and on the
+// cluster. It returns an error if u may list none, or if a review fails.
 func (p *Provider) review(ctx context.Context, t *topic, u user.Info) error {
 	//nolint:contextcheck // the watch of a scope outlives the request
 	terms := [2]verdicts.Term{p.Verdicts.Term(p.Access.Connections.Host()), p.Verdicts.Term(t.feed.connection)}
@@ -107,17 +110,17 @@ func (p *Provider) review(ctx context.Context, t *topic, u user.Info) error {
 	return nil
 }
 
-// isReviewed returns true if the last review is still valid.
+// isReviewed returns true if the last access review of t is still valid.
 func (p *Provider) isReviewed(t *topic) bool {
 	return !t.unreviewed.Load() && p.Verdicts.InForce(t.terms[0]) && p.Verdicts.InForce(t.terms[1])
 }
 
-// selects returns true if an object belongs to the topic and the caller may list it.
+// selects returns true if the object with this namespace and name belongs to t, and the caller may list it.
 func (t *topic) selects(namespace, name string) bool {
 	return (t.target.Namespace == "" || t.target.Namespace == namespace) && t.scope.Has(namespace, name)
 }
 
-// isWhole returns true if the client gets every event of the feed after its cursor.
+// isWhole returns true if the client gets every event of the feed, so that it can share messages with other clients.
 func (t *topic) isWhole() bool {
 	return t.target.Namespace == "" && t.scope.All && t.seen == "" && !t.gathered
 }

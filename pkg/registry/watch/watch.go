@@ -1,8 +1,8 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package watch streams changes of objects to clients from the read cache, for many kinds and clusters over one
-// connection.
+// Package watch streams the changes of objects in the read cache to clients. One connection can have topics for many
+// resources and clusters.
 package watch
 
 import (
@@ -29,31 +29,32 @@ import (
 
 // Provider provides the endpoints of this package.
 type Provider struct {
-	// Access connects callers to clusters, and to the read cache.
+	// Access connects callers to clusters and to the read cache.
 	Access *scopedlist.Access
-	// Verdicts determines how long reviews are valid.
+	// Verdicts determines how long the results of access reviews are valid.
 	Verdicts *verdicts.Cache
-	// Recent holds the topics that sessions have listed.
+	// Recent contains the lists that sessions have requested.
 	Recent *Recent
-	// Tokens authenticates renewed access tokens.
+	// Tokens authenticates the access tokens that clients send on open streams.
 	Tokens *authentication.Tokens
 
 	feeds feeds
 }
 
-// NewProvider returns a provider. Run must be called to serve its streams.
+// NewProvider returns a provider. Its streams send no changes before Run is called.
 func NewProvider(
 	access *scopedlist.Access, v *verdicts.Cache, recent *Recent, tokens *authentication.Tokens,
 ) *Provider {
 	return &Provider{Access: access, Verdicts: v, Recent: recent, Tokens: tokens, feeds: feeds{cache: access.Cache}}
 }
 
-// Run maintains the feeds until the context ends.
+// Run closes unused feeds and repeats access reviews until ctx ends.
 func (p *Provider) Run(ctx context.Context) {
 	p.feeds.run(ctx, p.Access.Connections.Host(), p.Verdicts.Watched)
 }
 
-// ClusterChanged makes topics review their rights. It must be called after a change of an RBAC object of the cluster.
+// ClusterChanged makes the topics of a cluster repeat their access reviews. It must be called after each change of an
+// RBAC object on the cluster of c.
 func (p *Provider) ClusterChanged(c *clusters.Connection) {
 	p.feeds.changed(c, c == p.Access.Connections.Host())
 }
@@ -133,7 +134,7 @@ func (p *Provider) events(r *routes.Request, u user.Info) (routes.Result, error)
 	return routes.Result{Stream: h}, nil
 }
 
-// handler returns the handler of a stream without topics.
+// handler returns a client without topics, and the handler of its stream.
 func (p *Provider) handler(u user.Info) (*client, *streams.Handler) {
 	c := &client{provider: p, session: sessionOf(u), topics: map[topicName]*topic{}}
 	h := &streams.Handler{
@@ -151,8 +152,8 @@ func (p *Provider) handler(u user.Info) (*client, *streams.Handler) {
 	return c, h
 }
 
-// epoch returns the part of bookmarks that identifies a kind on a registered cluster. It makes bookmarks invalid for
-// another cluster that is later registered under the same name.
+// epoch returns a hash that identifies the resource r and the registration of a cluster in bookmarks. A bookmark is
+// therefore not valid for another cluster that is later registered under the same name.
 func (p *Provider) epoch(ctx context.Context, cluster string, r clusters.Resource) (string, error) {
 	found := &kubevisionv1alpha1.KubeVisionCluster{}
 	if err := p.Access.Reader.Get(ctx, types.NamespacedName{Name: cluster}, found); err != nil {

@@ -12,9 +12,8 @@ type LoginRequest struct {
 	// provider is the user directory. Only "local" is supported.
 	// +optional
 	Provider string `json:"provider,omitempty"`
-	// deviceToken is the device token of the last login from this client. With it, the server recognizes the client
-	// while it throttles unknown clients. All requests that return a device token also accept it in the header
-	// X-KubeVision-Device.
+	// deviceToken is the device token of the last login from this client. Failed logins of other clients do not delay a
+	// login with this token. All requests that return a device token also accept it in the header X-KubeVision-Device.
 	// +optional
 	DeviceToken string `json:"deviceToken,omitempty"`
 }
@@ -134,7 +133,7 @@ type CodeRequest struct {
 	Code string `json:"code"`
 }
 
-// Reverified contains the time for which the session needs no fresh code.
+// Reverified contains the time for which requests of the session need no one-time code.
 type Reverified struct {
 	// reverified is true.
 	Reverified bool `json:"reverified"`
@@ -145,7 +144,7 @@ type Reverified struct {
 // ReverifiedEnvelope is the response to POST /auth/2fa/reverify.
 type ReverifiedEnvelope struct {
 	Header `json:",inline"`
-	// data contains the time for which the session needs no fresh code.
+	// data contains the time for which requests of the session need no one-time code.
 	// +optional
 	Data *Reverified `json:"data"`
 	// meta contains information about the response.
@@ -256,7 +255,7 @@ type TwoFactorChallenge struct {
 	// expiresIn is the lifetime of the access token in seconds.
 	// +optional
 	ExpiresIn int64 `json:"expiresIn,omitempty"`
-	// reverify is true if the request requires a fresh code or the password.
+	// reverify is true if the request must be repeated with a one-time code or with the password.
 	// +optional
 	Reverify bool `json:"reverify,omitempty"`
 }

@@ -45,7 +45,7 @@ type ClusterOperatorView struct {
 	// labels are the labels that the selectors of role bindings match.
 	// +optional
 	Labels map[string]string `json:"labels,omitempty"`
-	// resourceVersion is the version of the registration.
+	// resourceVersion is the resourceVersion of the KubeVisionCluster.
 	// +optional
 	ResourceVersion string `json:"resourceVersion,omitempty"`
 	// conditions are the conditions of the cluster.
@@ -99,7 +99,8 @@ type UpdateClusterRequest struct {
 	// kubeconfig replaces the current kubeconfig.
 	// +optional
 	Kubeconfig *string `json:"kubeconfig,omitempty"`
-	// resourceVersion is the expected version of the registration. If it is set and differs, the request fails.
+	// resourceVersion is the expected resourceVersion of the KubeVisionCluster. If it is set and differs, the request
+	// fails.
 	// +optional
 	ResourceVersion string `json:"resourceVersion,omitempty"`
 }

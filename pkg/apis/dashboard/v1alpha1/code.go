@@ -6,21 +6,22 @@ package v1alpha1
 // Code is the result of a request. The HTTP status is always 200; code 0 means success.
 type Code int32
 
-// Codes of the contract, and CodeTooManyRequests. CodeNames returns all of them.
+// Values of Code. CodeNames returns all of them.
 const (
 	// CodeOK is success.
 	CodeOK Code = 0
-	// CodeRequired is returned if a required field, query parameter or path value is missing or empty; meta.field
-	// names it.
+	// CodeRequired is returned if a required field, query parameter or path value is missing or empty. meta.field is
+	// its name.
 	CodeRequired Code = 40001
-	// CodeInvalid is returned for a value of the wrong type or form; meta.field names it.
+	// CodeInvalid is returned if a field, query parameter, path value or header has the wrong type or form. meta.field
+	// is its name.
 	CodeInvalid Code = 40002
 	// CodeUnauthenticated is returned if the credential is missing, or is invalid for a reason other than its expiry.
 	CodeUnauthenticated Code = 40100
-	// CodeTokenExpired is returned for a genuine token that has expired, or a genuine access token whose session has
-	// ended.
+	// CodeTokenExpired is returned for a token with a valid signature that has expired, or whose session has ended.
 	CodeTokenExpired Code = 40101
-	// CodeTwoFactorRequired is returned if a second factor is required.
+	// CodeTwoFactorRequired is returned if the request requires a code of the caller's second factor, or if the caller
+	// must first set up a second factor.
 	CodeTwoFactorRequired Code = 40102
 	// CodeTwoFactorFailed is returned for a wrong, expired or used one-time or recovery code.
 	CodeTwoFactorFailed Code = 40103
@@ -38,13 +39,14 @@ const (
 	CodeClusterNotFound Code = 40402
 	// CodeConflict is returned if an object exists already, or if the current state prevents the action.
 	CodeConflict Code = 40900
-	// CodeStale is returned for a stale resource version, or for a field that another manager owns.
+	// CodeStale is returned if the resourceVersion in the request is not the current one, or if another field manager
+	// owns an applied field.
 	CodeStale Code = 40901
 	// CodeUnparseable is returned for a manifest that cannot be parsed.
 	CodeUnparseable Code = 42200
 	// CodeRejected is returned for an object that the cluster's API server has rejected.
 	CodeRejected Code = 42201
-	// CodeTooManyRequests is returned if the client must wait; meta.retryAfterSeconds is the time to wait.
+	// CodeTooManyRequests is returned if the client must wait. meta.retryAfterSeconds is the number of seconds.
 	CodeTooManyRequests Code = 42900
 	// CodeInternal is returned for an unexpected error. The server's log contains the cause, under meta.requestId.
 	CodeInternal Code = 50000
@@ -52,7 +54,7 @@ const (
 	CodeUnreachable Code = 50200
 )
 
-// CodeNames returns all codes with their names in generated clients.
+// CodeNames returns all codes with the names that they have in generated clients.
 func CodeNames() map[Code]string {
 	return map[Code]string{
 		CodeOK:                 "OK",

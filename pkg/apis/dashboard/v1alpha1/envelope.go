@@ -21,7 +21,7 @@ type Meta struct {
 	// asOf is the last time at which stale data were known to be current.
 	// +optional
 	AsOf *metav1.Time `json:"asOf,omitempty"`
-	// notModified is true if the data have the entity tag of the header If-None-Match. data is then null.
+	// notModified is true if the header If-None-Match contains the entity tag of the data. data is then null.
 	// +optional
 	NotModified bool `json:"notModified,omitempty"`
 	// total is the number of matching items, if it is known.
@@ -48,7 +48,7 @@ type Meta struct {
 	// +optional
 	// +listType=atomic
 	Warnings []string `json:"warnings,omitempty"`
-	// retryAfterSeconds is the time to wait before a retry.
+	// retryAfterSeconds is the number of seconds to wait before a retry.
 	// +optional
 	RetryAfterSeconds int64 `json:"retryAfterSeconds,omitempty"`
 }
@@ -69,7 +69,7 @@ type Header struct {
 	Message string `json:"message"`
 }
 
-// Envelope is a response whose data depend on the result.
+// Envelope is a response whose data can have any type.
 type Envelope struct {
 	Header `json:",inline"`
 	// data is null if there are no data.

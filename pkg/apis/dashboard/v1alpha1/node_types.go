@@ -23,7 +23,7 @@ type NodeSchedulingEnvelope struct {
 
 // DrainRequest is the optional body of POST .../drain.
 type DrainRequest struct {
-	// gracePeriodSeconds is the grace period of the Pods. Defaults to the grace period of each Pod.
+	// gracePeriodSeconds is the grace period of the evicted Pods in seconds. Defaults to the grace period of each Pod.
 	// +optional
 	GracePeriodSeconds *int64 `json:"gracePeriodSeconds,omitempty"`
 	// timeoutSeconds is the time in seconds during which evictions that a PodDisruptionBudget blocks are retried. Must
@@ -74,7 +74,7 @@ type DrainedPod struct {
 type Drain struct {
 	// name is the name of the node.
 	Name string `json:"name"`
-	// completed is true if no Pod is left to evict. Otherwise the call can be repeated to continue.
+	// completed is true if no Pod is left to evict. If it is false, the request can be repeated to continue the drain.
 	Completed bool `json:"completed"`
 	// dryRun is true if nothing was changed.
 	DryRun bool `json:"dryRun"`

@@ -12,22 +12,22 @@ const GroupName = "dashboard.kubevision.io"
 var SchemeGroupVersion = schema.GroupVersion{Group: GroupName, Version: "v1alpha1"}
 
 const (
-	// RootPath is the base path of the API, through kube-apiserver or direct.
+	// RootPath is the base path of the API. It is the same for requests through kube-apiserver and for direct requests.
 	RootPath = "/apis/" + GroupName + "/v1alpha1"
-	// DirectRootPath is the base path that dashboards use if they call the server directly.
+	// DirectRootPath is a shorter base path, which dashboards use if they call the server directly.
 	DirectRootPath = "/api/v1"
 )
 
 const (
-	// TokenHeader contains an access token if kube-apiserver uses the Authorization header. It takes precedence over
-	// other credentials.
+	// TokenHeader is the header with an access token, for requests whose Authorization header contains a credential for
+	// kube-apiserver. It has precedence over all other credentials.
 	TokenHeader = "X-KubeVision-Token" //nolint:gosec // a header's name, not a credential
-	// CodeHeader is the header with a fresh code of the caller's second factor. Sensitive operations require it.
+	// CodeHeader is the header with a one-time code of the caller's second factor. Sensitive requests require it.
 	CodeHeader = "X-KubeVision-TOTP"
-	// CodeField is an alternative to CodeHeader at the top level of a body that is a JSON object.
+	// CodeField is a top-level field of a JSON body that may contain the one-time code instead of CodeHeader.
 	CodeField = "totpCode"
-	// DeviceHeader contains the device token of an earlier login.
+	// DeviceHeader is the header with the device token of an earlier login from the same client.
 	DeviceHeader = "X-KubeVision-Device"
-	// RequestIDHeader contains meta.requestId of the response.
+	// RequestIDHeader is the response header with the value of meta.requestId.
 	RequestIDHeader = "X-Request-Id"
 )

@@ -64,7 +64,8 @@ type CreateRoleBindingRequest struct {
 type UpdateRoleBindingRequest struct {
 	// spec is the role, its subjects, and the clusters and namespaces in which it applies.
 	RoleBindingSpec `json:",inline"`
-	// resourceVersion is the expected version of the role binding. If it is set and differs, the request fails.
+	// resourceVersion is the expected resourceVersion of the KubeVisionRoleBinding. If it is set and differs, the
+	// request fails.
 	// +optional
 	ResourceVersion string `json:"resourceVersion,omitempty"`
 }
@@ -81,7 +82,7 @@ type RoleBinding struct {
 	Status RoleBindingStatus `json:"status"`
 	// createdAt is the creation time of the role binding.
 	CreatedAt metav1.Time `json:"createdAt"`
-	// resourceVersion is the version of the role binding.
+	// resourceVersion is the resourceVersion of the KubeVisionRoleBinding.
 	ResourceVersion string `json:"resourceVersion"`
 }
 

@@ -3,13 +3,14 @@
 
 package v1alpha1
 
-// TicketParameter is the query parameter with the ticket of a stream.
+// TicketParameter is the query parameter of a stream's URL that contains a ticket.
 const TicketParameter = "ticket"
 
-// WatchPath is the path of the watch below the root of the API.
+// WatchPath is the path of the WebSocket with changes of objects, relative to the root of the API.
 const WatchPath = "/ws/watch"
 
-// TicketRequest is the body of POST /ws/ticket. Each field restricts the ticket to streams with that value.
+// TicketRequest is the body of POST /ws/ticket. Each field that is set restricts the ticket to streams with the same
+// value.
 type TicketRequest struct {
 	// cluster is the name of a cluster.
 	// +optional
@@ -25,7 +26,7 @@ type TicketRequest struct {
 	Verb string `json:"verb,omitempty"`
 }
 
-// Ticket opens one stream.
+// Ticket is a credential in the URL of a stream. It opens one stream.
 type Ticket struct {
 	// ticket is the value of the query parameter ticket. It is valid once.
 	Ticket string `json:"ticket"`

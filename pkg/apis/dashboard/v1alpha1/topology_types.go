@@ -5,9 +5,10 @@ package v1alpha1
 
 // Values of TopologyEdge.Relation.
 const (
-	// RelationOwns connects an owner with a dependent.
+	// RelationOwns is the relation of an owner to an object with an owner reference to it.
 	RelationOwns = "owns"
-	// RelationSelects connects a Service or an Ingress with the targets of its requests.
+	// RelationSelects is the relation of a Service to the Pods that it selects, and of an Ingress to its backend
+	// Services.
 	RelationSelects = "selects"
 )
 

@@ -37,7 +37,7 @@ type ManagedUser struct {
 	LockedUntil *metav1.Time `json:"lockedUntil,omitempty"`
 	// createdAt is the creation time of the user.
 	CreatedAt metav1.Time `json:"createdAt"`
-	// resourceVersion is the version of the user.
+	// resourceVersion is the resourceVersion of the KubeVisionUser.
 	ResourceVersion string `json:"resourceVersion"`
 	// conditions are the conditions of the user.
 	// +optional
@@ -99,7 +99,8 @@ type UpdateUserRequest struct {
 	// mustChangePassword requires the user to choose another password at the next login.
 	// +optional
 	MustChangePassword *bool `json:"mustChangePassword,omitempty"`
-	// resourceVersion is the expected version of the user. If it is set and differs, the request fails.
+	// resourceVersion is the expected resourceVersion of the KubeVisionUser. If it is set and differs, the request
+	// fails.
 	// +optional
 	ResourceVersion string `json:"resourceVersion,omitempty"`
 }

@@ -18,7 +18,7 @@ type User struct {
 	// role is the role that the user's bindings grant on the host: super-admin, admin, editor, viewer or custom. Use it
 	// only to show and hide buttons.
 	Role string `json:"role"`
-	// groups are the user's groups: those of KubeVision for a KubeVisionUser, and those of Kubernetes otherwise.
+	// groups are the KubeVision groups of a KubeVisionUser, or the Kubernetes groups of any other caller.
 	// +listType=atomic
 	Groups []string `json:"groups"`
 	// totpEnabled is true if the user has a second factor.
@@ -59,7 +59,7 @@ type Session struct {
 	ID string `json:"id"`
 	// createdAt is the time of the login.
 	CreatedAt metav1.Time `json:"createdAt"`
-	// expiresAt is the time at which the session ends unless it is refreshed.
+	// expiresAt is the time at which the session ends if it is not refreshed before.
 	ExpiresAt metav1.Time `json:"expiresAt"`
 	// address is the client's address at the login.
 	Address string `json:"address"`

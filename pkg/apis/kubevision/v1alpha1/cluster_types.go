@@ -5,8 +5,8 @@ package v1alpha1
 
 import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-// KubeVisionCluster registers a cluster with the dashboard. Users of the cluster need the verb "use" on the object.
-// KubeVisionRoleBindings grant it.
+// KubeVisionCluster registers a cluster with the dashboard. Users need the verb "use" on this object to reach the
+// cluster through KubeVision. KubeVisionRoleBindings grant this verb.
 //
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status
@@ -59,11 +59,11 @@ type KubeVisionClusterSpec struct {
 	// +optional
 	KubeconfigSecretRef *SecretKeyReference `json:"kubeconfigSecretRef,omitempty"`
 
-	// readCache is Enabled if KubeVision may answer reads of the cluster from a copy in memory. To fill the copy, it
-	// creates the ServiceAccount kubevision-reader on the cluster. This account has the rights of the cluster's
-	// ClusterRole view, and no access to Secrets. Disabled removes the account and its rights, and every read calls the
-	// cluster's API server. In both cases the cluster's RBAC decides whether a user may read an object. Defaults to
-	// Enabled.
+	// readCache is Enabled if KubeVision may answer reads of the cluster from a copy in memory. To fill the copy,
+	// KubeVision creates the ServiceAccount kubevision-reader on the cluster. This account has the rights of the
+	// cluster's ClusterRole view, and no access to Secrets. If readCache is Disabled, KubeVision removes the account
+	// and its rights, and every read calls the cluster's API server. In both modes, the cluster's RBAC decides whether
+	// a user may read an object. Defaults to Enabled.
 	// +optional
 	// +kubebuilder:default=Enabled
 	ReadCache ReadCacheMode `json:"readCache,omitempty"`
@@ -110,7 +110,8 @@ type KubeVisionClusterStatus struct {
 	// +optional
 	Nodes *NodeCount `json:"nodes,omitempty"`
 
-	// credentialsExpirationTime is the time at which the registered certificate or token expires, if it contains one.
+	// credentialsExpirationTime is the time at which the certificate or token in the kubeconfig expires. It is absent
+	// if the kubeconfig contains no such time.
 	// +optional
 	CredentialsExpirationTime *metav1.Time `json:"credentialsExpirationTime,omitempty"`
 

@@ -3,8 +3,8 @@
 
 package v1alpha1
 
-// ReadyCondition summarizes the state of an object: it is True when the whole spec is in force. It is the first
-// condition of every kind with a status.
+// ReadyCondition is the type of the condition that summarizes the state of an object. The condition is True when the
+// whole spec is in force. It is the first condition of every kind with a status.
 const ReadyCondition = "Ready"
 
 // Conditions of a KubeVisionUser.
@@ -24,9 +24,9 @@ const (
 	// ClusterReadCacheCondition is True if the account that fills the read cache exists on the cluster. Without the
 	// account, all reads call the cluster's API server. Ready does not depend on this condition.
 	ClusterReadCacheCondition = "ReadCache"
-	// ClusterIdentityConflictCondition is True if two registrations claim to be the same cluster without a proof. The
-	// newer one is not Ready, with ReasonIdentityConflict, and is not used. The condition is absent if there is no
-	// conflict.
+	// ClusterIdentityConflictCondition is True if another registration claims to be the same cluster, and there is no
+	// proof that both connect to the same cluster. The newer of the two registrations is then not Ready, with
+	// ReasonIdentityConflict, and is not used. The condition is absent if there is no conflict.
 	ClusterIdentityConflictCondition = "IdentityConflict"
 )
 

@@ -10,19 +10,20 @@ import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 // +kubebuilder:validation:Enum=User;UnknownName;Address;Session;Device
 type ThrottleTarget string
 
-// Targets of a throttle.
+// Values of ThrottleTarget.
 const (
-	// ThrottleUser counts the failures of one KubeVisionUser.
+	// ThrottleUser counts the failed logins of one KubeVisionUser.
 	ThrottleUser ThrottleTarget = "User"
-	// ThrottleUnknownName counts the failures of a name without a user, so that responses for existing and other names
-	// do not differ.
+	// ThrottleUnknownName counts the failed logins with a name that no KubeVisionUser has, so that responses do not
+	// reveal which names exist.
 	ThrottleUnknownName ThrottleTarget = "UnknownName"
-	// ThrottleAddress counts the failures of one client address, or of an IPv6 network that may belong to one client.
+	// ThrottleAddress counts the failed logins from one client address, or from an IPv6 network that may belong to one
+	// client.
 	ThrottleAddress ThrottleTarget = "Address"
 	// ThrottleSession counts wrong passwords in a session.
 	ThrottleSession ThrottleTarget = "Session"
-	// ThrottleDevice counts the failures of a device that has logged in to the account before. Only these failures
-	// delay the device.
+	// ThrottleDevice counts the failed logins from a device from which the user has logged in before. Only these
+	// failures delay logins from the device.
 	ThrottleDevice ThrottleTarget = "Device"
 )
 

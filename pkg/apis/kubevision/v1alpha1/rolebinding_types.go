@@ -42,13 +42,13 @@ const (
 const (
 	// RoleAdmin has all rights.
 	RoleAdmin = "admin"
-	// RoleOps has the rules of the cluster's admin role in namespaces that are not protected. If it is granted for the
-	// whole cluster, it also has the rules of the cluster's view role in all namespaces, and can operate nodes.
+	// RoleOps has the rules of the cluster's ClusterRole admin in namespaces that are not protected. If it is granted
+	// for the whole cluster, it also has the rules of the ClusterRole view in all namespaces, and can operate nodes.
 	RoleOps = "ops"
-	// RoleDev has the rules of the cluster's edit role in namespaces that are not protected. If it is granted for the
-	// whole cluster, it also has the rules of the cluster's view role in all namespaces.
+	// RoleDev has the rules of the cluster's ClusterRole edit in namespaces that are not protected. If it is granted
+	// for the whole cluster, it also has the rules of the ClusterRole view in all namespaces.
 	RoleDev = "dev"
-	// RoleReadonly has the rules of the cluster's view role, which exclude Secrets.
+	// RoleReadonly has the rules of the cluster's ClusterRole view, which exclude Secrets.
 	RoleReadonly = "readonly"
 )
 

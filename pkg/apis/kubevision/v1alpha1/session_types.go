@@ -8,7 +8,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// KubeVisionSession is one login. Deleting it logs that client out on every replica.
+// KubeVisionSession is one login of a user. Its deletion logs out the client of this login on every replica.
 //
 // +kubebuilder:object:root=true
 // +kubebuilder:resource:scope=Cluster,shortName=kvsession,categories=kubevision
@@ -55,7 +55,7 @@ type KubeVisionSessionSpec struct {
 	// +kubebuilder:validation:items:MaxLength=16
 	AuthenticationMethods []string `json:"authenticationMethods,omitempty"`
 
-	// expirationTime is the time at which the session ends unless it is refreshed.
+	// expirationTime is the time at which the session ends if it is not refreshed before.
 	// +required
 	ExpirationTime metav1.Time `json:"expirationTime"`
 
@@ -105,7 +105,7 @@ type KubeVisionSessionSpec struct {
 	SpentTickets []SpentTicket `json:"spentTickets,omitempty"`
 }
 
-// MaxSpentTickets bounds the tickets of a session that are used within the lifetime of a ticket.
+// MaxSpentTickets bounds the number of tickets of a session that can be used within the lifetime of a ticket.
 const MaxSpentTickets = 64
 
 // SpentTicket is a ticket that was used and is no longer valid.
