@@ -120,8 +120,8 @@ func mask(o, metadata Object, beside values) error {
 	return nil
 }
 
-// rewrite replaces values in the JSON object that is the field field of o. visit returns the new JSON of a value, or
-// nil to keep the value.
+// rewrite replaces values in the JSON object at o[field]. visit returns the new JSON of a value, or nil to keep the
+// value.
 func (o Object) rewrite(field string, visit func(key rawjson.Quoted, value []byte) ([]byte, error)) error {
 	raw, ok := o[field]
 	if !ok || string(raw) == "null" {

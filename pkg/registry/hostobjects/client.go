@@ -47,8 +47,8 @@ func (h *Host) Connect(r *routes.Request, u user.Info) (*Client, error) {
 	return &Client{Info: u, Client: c, reviewer: h.Reviewer}, nil
 }
 
-// Named returns a function that calls connect if the path parameter parameter is a valid object name. It returns an
-// error if the name is not valid.
+// Named returns a function that returns an error if the value of the path parameter is not a valid object name, and
+// calls connect if it is.
 func Named(
 	parameter string, connect func(*routes.Request, user.Info) (*Client, error),
 ) func(*routes.Request, user.Info) (*Client, error) {

@@ -44,7 +44,7 @@ func encode(
 	return out.Pieces(), err //nolint:wrapcheck // as above
 }
 
-// escape writes text to to as the content of a JSON string. It does not split UTF-8 characters between two reads.
+// escape writes text as the content of a JSON string. It does not split UTF-8 characters between two reads.
 func escape(to io.Writer, text io.Reader) error {
 	piece, rest := make([]byte, readBytes), 0
 	for {

@@ -48,8 +48,8 @@ func checkRole(role string) error {
 	return nil
 }
 
-// newGrant returns a binding that grants the built-in role of the display role role to u on every cluster. Its owner is
-// u.
+// newGrant returns a binding that grants to u, on every cluster, the built-in role that the display role stands for.
+// Its owner is u.
 func newGrant(u *kubevisionv1alpha1.KubeVisionUser, role string) *kubevisionv1alpha1.KubeVisionRoleBinding {
 	return &kubevisionv1alpha1.KubeVisionRoleBinding{
 		ObjectMeta: metav1.ObjectMeta{
