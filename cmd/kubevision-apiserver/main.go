@@ -42,6 +42,7 @@ func newCommand() *cobra.Command {
 			}
 			ctrllog.SetLogger(klog.Background()) // for controller-runtime's caches and clients
 			o.Complete()
+			o.HashCommand = hashCommand()
 			if err := o.Validate(); err != nil {
 				return err
 			}
@@ -58,6 +59,8 @@ func newCommand() *cobra.Command {
 		},
 	}
 	o.AddFlags(cmd.Flags())
+	cmd.AddCommand(newHashCommand())
+	cmd.CompletionOptions.DisableDefaultCmd = true
 	cmd.SetContext(genericapiserver.SetupSignalContext())
 	return cmd
 }

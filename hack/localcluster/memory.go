@@ -97,30 +97,71 @@ type ProcessMemory struct {
 	Peak uint64
 }
 
-// ReadMemory reads the memory of a process from Linux. It fails if the process has exited.
+// ReadMemory reads the memory of a process and its child processes from Linux. A child is the same program, so the
+// pages of its file are not counted again. It fails if the process has exited.
 func ReadMemory(pid int) (ProcessMemory, error) {
-	text, err := os.ReadFile(processFile(pid, "status"))
+	status, err := readStatus(pid)
 	if err != nil {
-		return ProcessMemory{}, fmt.Errorf("read the memory of process %d: %w", pid, err)
+		return ProcessMemory{}, err
 	}
-	out := ProcessMemory{}
-	for name, into := range map[string]*uint64{"VmRSS": &out.Resident, "VmHWM": &out.Peak} {
-		_, rest, _ := strings.Cut(string(text), "\n"+name+":")
-		line, _, _ := strings.Cut(rest, "\n")
-		kibibytes, err := strconv.ParseUint(strings.TrimSpace(strings.TrimSuffix(line, "kB")), 10, 64)
-		if err != nil { // a zombie process has no memory
-			return ProcessMemory{}, fmt.Errorf("read %s of process %d: %w", name, pid, err)
+	out := ProcessMemory{Resident: status["VmRSS"], Peak: status["VmHWM"]}
+	for _, child := range Children(pid) {
+		if status, err := readStatus(child); err == nil { // a child that has exited has no memory
+			out.Resident += status["RssAnon"]
+			out.Peak += status["VmHWM"] - status["RssFile"]
 		}
-		*into = kibibytes << 10
 	}
 	return out, nil
 }
 
-// ForgetPeak resets the peak of a process to its current value.
+// readStatus returns the sizes in the status file of a process, in bytes. It fails if the process has exited.
+func readStatus(pid int) (map[string]uint64, error) {
+	text, err := os.ReadFile(processFile(pid, "status"))
+	if err != nil {
+		return nil, fmt.Errorf("read the memory of process %d: %w", pid, err)
+	}
+	out := map[string]uint64{}
+	for line := range strings.Lines(string(text)) {
+		name, value, _ := strings.Cut(line, ":")
+		if kibibytes, found := strings.CutSuffix(strings.TrimSpace(value), " kB"); found {
+			size, err := strconv.ParseUint(kibibytes, 10, 64)
+			if err != nil {
+				return nil, fmt.Errorf("read %s of process %d: %w", name, pid, err)
+			}
+			out[name] = size << 10
+		}
+	}
+	if out["VmHWM"] == 0 {
+		return nil, fmt.Errorf("process %d has exited", pid) // a zombie process has no memory
+	}
+	return out, nil
+}
+
+// Children returns the ids of the child processes of a process. It requires Linux.
+func Children(pid int) []int {
+	var out []int
+	threads, _ := filepath.Glob(processFile(pid, "task/*/children")) // the pattern is valid
+	for _, path := range threads {
+		text, err := os.ReadFile(path) //nolint:gosec // a file of proc(5)
+		if err != nil {
+			continue // the thread has ended
+		}
+		for id := range strings.FieldsSeq(string(text)) {
+			if child, err := strconv.Atoi(id); err == nil {
+				out = append(out, child)
+			}
+		}
+	}
+	return out
+}
+
+// ForgetPeak resets the peak of a process and its child processes to the current value.
 func ForgetPeak(pid int) error {
-	const resetPeak = "5" // value from proc(5)
-	if err := os.WriteFile(processFile(pid, "clear_refs"), []byte(resetPeak), 0); err != nil {
-		return fmt.Errorf("forget the memory peak of process %d: %w", pid, err)
+	for _, id := range append(Children(pid), pid) {
+		const resetPeak = "5" // value from proc(5)
+		if err := os.WriteFile(processFile(id, "clear_refs"), []byte(resetPeak), 0); err != nil && id == pid {
+			return fmt.Errorf("forget the memory peak of process %d: %w", pid, err)
+		}
 	}
 	return nil
 }

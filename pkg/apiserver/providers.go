@@ -113,7 +113,7 @@ func (c *ExtraConfig) routes(
 	if err != nil {
 		return nil, nil, fmt.Errorf("creating a client: %w", err)
 	}
-	hasher, err := password.NewHasher(ctx, c.PasswordHashes)
+	hasher, err := password.NewHasher(ctx, c.PasswordHashes, c.PasswordProcess)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -25,6 +25,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/apiserver/connections"
 	"github.com/kubevision-io/kubevision/pkg/apiserver/dashboard"
 	"github.com/kubevision-io/kubevision/pkg/apiserver/filters"
+	"github.com/kubevision-io/kubevision/pkg/authentication/password"
 	"github.com/kubevision-io/kubevision/pkg/authentication/sessionindex"
 	"github.com/kubevision-io/kubevision/pkg/authentication/throttle"
 	"github.com/kubevision-io/kubevision/pkg/authorization/verdicts"
@@ -51,6 +52,8 @@ type ExtraConfig struct {
 	AccessTokenTTL time.Duration
 	// PasswordHashes is the number of passwords that are hashed at once. Each takes 19 MiB.
 	PasswordHashes int
+	// PasswordProcess is the process that hashes passwords. If it is nil, the server hashes them.
+	PasswordProcess *password.Process
 	// BodyBytesInFlight bounds the bytes of request bodies in memory.
 	BodyBytesInFlight int64
 	// ResponseBytesInFlight bounds the bytes in memory of the responses that clusters send.

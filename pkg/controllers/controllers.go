@@ -188,7 +188,7 @@ func Setup(ctx context.Context, mgr ctrl.Manager, o Options) error {
 	if err := registerMetrics(mgr.GetClient()); err != nil {
 		return err
 	}
-	hasher, err := password.NewHasher(ctx, runtime.GOMAXPROCS(0))
+	hasher, err := password.NewHasher(ctx, runtime.GOMAXPROCS(0), nil)
 	if err != nil {
 		return err
 	}

@@ -24,6 +24,7 @@ import (
 
 	"github.com/kubevision-io/kubevision/pkg/apiserver"
 	"github.com/kubevision-io/kubevision/pkg/authentication/credentials"
+	"github.com/kubevision-io/kubevision/pkg/authentication/password"
 	"github.com/kubevision-io/kubevision/pkg/authentication/sessionindex"
 	"github.com/kubevision-io/kubevision/pkg/clusters/addresspolicy"
 	"github.com/kubevision-io/kubevision/pkg/routes"
@@ -91,6 +92,8 @@ type Options struct {
 	Tracing TracingOptions
 	// DashboardDir is the directory of a dashboard to serve; empty for none.
 	DashboardDir string
+	// HashCommand is the command of the process that hashes passwords. If it is empty, the server hashes them.
+	HashCommand []string
 	// Streams bounds streams, and restricts the origins that may open them.
 	Streams StreamOptions
 	// Terminals configures terminals and copies of files.
@@ -323,6 +326,13 @@ func (o *Options) Config(ctx context.Context) (apiserver.CompletedConfig, error)
 	if err != nil {
 		return apiserver.CompletedConfig{}, err
 	}
+	// Half of the processors, so that a flood of logins leaves the other half for other requests. The number is bounded
+	// because each hash needs memory.
+	hashes := min(max(runtime.GOMAXPROCS(0)/2, 1), maxPasswordHashes)
+	var process *password.Process
+	if len(o.HashCommand) > 0 {
+		process = password.NewProcess(hashes, o.HashCommand...)
+	}
 	c := &apiserver.Config{
 		GenericConfig: generic,
 		ExtraConfig: apiserver.ExtraConfig{
@@ -336,9 +346,7 @@ func (o *Options) Config(ctx context.Context) (apiserver.CompletedConfig, error)
 			TrustedProxies: proxies, TwoFactorRoles: o.TwoFactorRoles, ClusterAddresses: addresses,
 			DashboardDir: o.DashboardDir, Tracer: tracer, TracedClusters: o.Tracing.Clusters, Streams: streams,
 			WatchTokenInQuery: o.Streams.WatchTokenInQuery, Terminals: terminals,
-			// Half of the processors, so that a flood of logins leaves the other half for other requests. The number is
-			// bounded because each hash needs memory.
-			PasswordHashes: min(max(runtime.GOMAXPROCS(0)/2, 1), maxPasswordHashes),
+			PasswordHashes: hashes, PasswordProcess: process,
 		},
 	}
 	return c.Complete(ctx)

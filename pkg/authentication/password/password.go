@@ -81,16 +81,20 @@ type Hasher struct {
 	slots   chan struct{}
 	waiting chan struct{}
 	dummy   Hash
+	// process computes the hashes. If it is nil or fails, the hasher computes them.
+	process *Process
 }
 
-// NewHasher returns a hasher with the given number of concurrent hashes.
-func NewHasher(ctx context.Context, concurrency int) (*Hasher, error) {
-	return newHasher(ctx, concurrency, recommended())
+// NewHasher returns a hasher with the given number of concurrent hashes. A Process may compute them. If process is nil,
+// the hasher computes the hashes.
+func NewHasher(ctx context.Context, concurrency int, process *Process) (*Hasher, error) {
+	return newHasher(ctx, concurrency, recommended(), process)
 }
 
-func newHasher(ctx context.Context, concurrency int, cost Parameters) (*Hasher, error) {
+func newHasher(ctx context.Context, concurrency int, cost Parameters, process *Process) (*Hasher, error) {
 	h := &Hasher{
 		cost: cost, slots: make(chan struct{}, max(concurrency, 1)), waiting: make(chan struct{}, maxWaiting),
+		process: process,
 	}
 	dummy, err := h.Hash(ctx, rand.Text())
 	if err != nil {
@@ -146,7 +150,18 @@ func (h *Hasher) derive(
 	defer func() { <-h.slots }()
 	begun := time.Now()
 	defer func() { hashes.Observe(time.Since(begun).Seconds()) }()
-	return argon2.IDKey([]byte(normalize(password)), salt, p.Time, p.Memory, p.Threads, length), nil
+	r := KeyRequest{Password: []byte(normalize(password)), Salt: salt, Cost: p, Length: length}
+	if h.process != nil {
+		if key, ok := h.process.key(r); ok {
+			return key, nil
+		}
+	}
+	return r.key(), nil
+}
+
+// key computes the key.
+func (r KeyRequest) key() []byte {
+	return argon2.IDKey(r.Password, r.Salt, r.Cost.Time, r.Cost.Memory, r.Cost.Threads, r.Length)
 }
 
 // normalize returns the form in which a password is hashed: the profile OpaqueString (RFC 8265). Keyboards and systems

@@ -14,7 +14,7 @@ import (
 // quickHasher returns a hasher with the minimum cost, for tests that do not depend on the cost.
 func quickHasher(t *testing.T) *Hasher {
 	t.Helper()
-	h, err := newHasher(t.Context(), 1, Parameters{Memory: 8, Time: 1, Threads: 1})
+	h, err := newHasher(t.Context(), 1, Parameters{Memory: 8, Time: 1, Threads: 1}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -22,7 +22,7 @@ func quickHasher(t *testing.T) *Hasher {
 }
 
 func TestHashAndVerify(t *testing.T) {
-	h, err := NewHasher(t.Context(), 1)
+	h, err := NewHasher(t.Context(), 1, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

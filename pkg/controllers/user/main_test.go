@@ -76,7 +76,7 @@ func credentialsOf(user string) *corev1.Secret {
 
 func newHasher(t *testing.T) *password.Hasher {
 	t.Helper()
-	h, err := password.NewHasher(t.Context(), 1)
+	h, err := password.NewHasher(t.Context(), 1, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -72,7 +72,7 @@ func newServer(t *testing.T) *server {
 		}
 		return keys.Load(secret.Data)
 	})
-	hasher, err := password.NewHasher(t.Context(), hashesAtOnce)
+	hasher, err := password.NewHasher(t.Context(), hashesAtOnce, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -54,7 +54,7 @@ func newVeteran(t *testing.T) veteran {
 	v.source = newSource(t, v.first)
 	v.user = newUser(t, v.source.Name)
 	awaitReady(t, v.user)
-	hasher, err := password.NewHasher(t.Context(), 1)
+	hasher, err := password.NewHasher(t.Context(), 1, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

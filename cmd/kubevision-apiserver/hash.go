@@ -1,0 +1,47 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"os"
+	"os/signal"
+	"runtime"
+	"syscall"
+
+	"github.com/spf13/cobra"
+	"k8s.io/klog/v2"
+
+	"github.com/kubevision-io/kubevision/pkg/authentication/password"
+)
+
+const hashPasswords = "hash-passwords"
+
+// newHashCommand returns the command that the server runs in a child process to hash passwords.
+func newHashCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:    hashPasswords,
+		Short:  "Hash passwords for the server that starts this command",
+		Hidden: true,
+		Args:   cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			// A signal to the process group must not end the child before the logins in progress. It ends with the
+			// server.
+			signal.Ignore(os.Interrupt, syscall.SIGTERM)
+			return password.Serve(os.Stdin, os.Stdout)
+		},
+	}
+}
+
+// hashCommand returns the command line of newHashCommand.
+func hashCommand() []string {
+	if runtime.GOOS == "linux" {
+		return []string{"/proc/self/exe", hashPasswords} // this version, even if the file was replaced
+	}
+	program, err := os.Executable()
+	if err != nil {
+		klog.Background().Error(err, "Failed to find the path of this program. The server hashes passwords")
+		return nil
+	}
+	return []string{program, hashPasswords}
+}
