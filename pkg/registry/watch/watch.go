@@ -1,8 +1,8 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package watch streams the changes of objects in the read cache to clients. One connection can have topics for many
-// resources and clusters.
+// Package watch streams the changes of objects in the read cache to clients. A topic is a subscription to one resource
+// of one cluster. One connection can have many topics.
 package watch
 
 import (
