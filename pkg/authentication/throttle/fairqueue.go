@@ -30,7 +30,7 @@ type ticket struct {
 // fairQueue is the queue of one Class. It implements start-time fair queueing with a virtual time in rounds: in each
 // round, one attempt of each flow with waiting attempts is served.
 type fairQueue struct {
-	limit   int
+	limit int
 	// waiting contains the tickets in the order of arrival. now is the virtual time.
 	waiting []*ticket
 	now     float64
