@@ -99,7 +99,7 @@ func (r *Recent) get(session string) (listed, bool) {
 	return topics, ok
 }
 
-// has returns true if the session has listed the topic name within recentTime.
+// has returns true if the session has listed the topic with the given name within recentTime.
 func (r *Recent) has(session string, name topicName) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
