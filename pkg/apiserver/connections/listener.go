@@ -31,8 +31,8 @@ type Options struct {
 	Bytes int64
 	// Networks returns the networks that contain an address, the largest first.
 	Networks func(netip.Addr) []netip.Prefix
-	// Known returns true for addresses from which a user is logged in. Their connections are closed after all others,
-	// unless they use more than half of Bytes.
+	// Known returns true for addresses from which a user is logged in, of trusted networks, and of proxies. Connections
+	// from them are closed after all others, unless they use more than half of Bytes.
 	Known func(netip.Addr) bool
 }
 
@@ -208,13 +208,13 @@ type connection struct { //nolint:gocritic // the listener comes first, which ha
 	prefixes []netip.Prefix
 	networks []*network
 	known    bool
-	// asked is true after the first request.
+	// asked is true after the first request on the connection.
 	asked bool
-	// taken is the memory of the connection. held is the part of it for requests that are served.
+	// taken is the memory of the connection in bytes. held is the part that belongs to requests in progress.
 	taken, held int64
 	used        uint64
 	dropped     bool
-	// takenOver is true once the connection is a WebSocket.
+	// takenOver is true after the connection was upgraded to a WebSocket.
 	takenOver bool
 }
 

@@ -14,8 +14,8 @@ import (
 const (
 	// responseBytes is the estimated memory of a response that is being sent, in bytes.
 	responseBytes = 32 << 10
-	// maxResponseBytes bounds the memory of all responses to networks without a logged-in user, in bytes, and
-	// separately of all responses to networks with one.
+	// maxResponseBytes bounds the memory of all responses to unknown networks, and separately to known networks (see
+	// filters.Origin), in bytes.
 	maxResponseBytes = 16 << 20
 
 	// sendTime is the minimum time in which a response must be sent. For large files, one second is added for each

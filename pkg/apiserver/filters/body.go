@@ -31,10 +31,10 @@ const (
 	bodyRetrySeconds = 1
 
 	// strangersPart and knownPart determine the memory limits for bodies of unauthenticated clients, as divisors of the
-	// total: from networks without a logged-in user, and from networks with one.
+	// total: for unknown networks, and for known networks (see Origin.Known).
 	strangersPart, knownPart = 4, 8
-	// maxBytesPerNetwork bounds the memory of the bodies from one network without a logged-in user, in bytes.
-	// maxBytesPerKnown bounds that from one network with a logged-in user.
+	// maxBytesPerNetwork bounds the memory of the bodies from one unknown network, in bytes. maxBytesPerKnown bounds
+	// that from one known network.
 	maxBytesPerNetwork, maxBytesPerKnown = 2 << 20, 1 << 20
 	// firstBytes is the memory that is charged before the first byte of a body arrives.
 	firstBytes = 4 << 10

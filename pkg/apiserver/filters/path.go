@@ -55,8 +55,8 @@ func canonical(r *http.Request) *http.Request {
 	return r2
 }
 
-// malformed returns the reason for which a path is ambiguous, or an empty string. It rejects encoded slashes,
-// backslashes and percent signs, control characters, and segments such as "..".
+// malformed returns the reason for which a path is ambiguous, or an empty string. It rejects backslashes, percent
+// signs, control characters, encoded slashes, and the segments ".", ".." and "".
 func malformed(r *http.Request) string {
 	escaped := strings.ToLower(r.URL.EscapedPath())
 	for _, sequence := range []string{"%2f", "%5c", "%25", "%00"} {
