@@ -43,7 +43,7 @@ type Queue struct {
 	full bool
 }
 
-// lane contains the work of one holder.
+// lane contains the work of one holder (see QueueOptions).
 type lane struct {
 	holder string
 	used   int64
@@ -71,9 +71,9 @@ type Place struct {
 	left     bool
 }
 
-// Enter waits until the work of a holder, with the given cost, may begin. The caller must call Leave of the result at
-// the end of the work. Enter returns ErrExceeded if Waiting units of the holder already wait, or if the wait exceeds
-// Patience. A nil Queue has no limits.
+// Enter waits until the work of a holder, which is usually a user, may begin. The caller must call Leave of the result
+// at the end of the work. A cost of more than Largest counts as Largest. Enter returns ErrExceeded if Waiting units of
+// work of the holder already wait, or if the wait exceeds Patience. A nil Queue has no limits.
 func (q *Queue) Enter(ctx context.Context, holder string, cost int64) (*Place, error) {
 	if q == nil {
 		return nil, nil //nolint:nilnil // a nil Place is one

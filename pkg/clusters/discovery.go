@@ -136,8 +136,8 @@ func (r *resourceMapper) current(ctx context.Context) (*catalog, error) {
 	return renewed, nil
 }
 
-// confirmed returns a catalog that is at most absenceAge old. It discovers the cluster if the last discovery is older,
-// and otherwise returns the result of the last discovery, which may be an error.
+// confirmed returns a catalog that is at most absenceAge old. It discovers the cluster if the last discovery is older.
+// If the last discovery is recent enough, it returns the result of this discovery, which may be an error.
 func (r *resourceMapper) confirmed(ctx context.Context) (*catalog, error) {
 	r.mu.RLock()
 	known, looked, failure := r.known, r.looked, r.failure

@@ -50,7 +50,7 @@ type placedBody struct {
 	leave func()
 }
 
-// Close closes the body and ends the request's part of the limit.
+// Close closes the body. The request is then no longer in flight.
 func (b *placedBody) Close() error {
 	defer b.leave()
 	return b.ReadCloser.Close()

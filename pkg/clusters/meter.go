@@ -51,8 +51,8 @@ var errKept error = response.NewFailure(
 	"the cluster sends more data than may be cached of one cluster, or all clusters send more than may be cached in "+
 		"total", nil)
 
-// meter estimates the memory of the objects in the responses of a member cluster, and counts it in the cluster's share
-// of a Pool. It accepts only JSON responses.
+// meter estimates the memory of the objects in the responses of a member cluster, and adds it to the memory that the
+// cluster uses of a Pool. It accepts only JSON responses.
 type meter struct {
 	next     http.RoundTripper
 	response int64

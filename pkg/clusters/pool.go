@@ -122,8 +122,8 @@ func (p *Pool) end(s *share) {
 }
 
 // next returns the member cluster to disconnect. If changes use more than total/growthPart, this is the cluster with
-// the most changes. If they do not, it is the newest cluster that uses at least the average, so that a new registration
-// cannot disconnect older clusters.
+// the most changes. If they do not, it is the newest cluster that uses at least the average, so that a new
+// KubeVisionCluster cannot disconnect older ones.
 func (p *Pool) next() *share {
 	average := (p.spent - p.ending) / int64(len(p.shares))
 	var changes int64

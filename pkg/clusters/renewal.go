@@ -37,7 +37,7 @@ func (m *members) renew(
 	ctx = budget.WithAccount(ctx, nil) // The account ends with the request that triggered the renewal.
 	o, err := m.connect(ctx, c, key)
 	if err == nil && o.digest != old.digest {
-		err = o.connection.answers(ctx)
+		err = o.connection.checkResponse(ctx)
 	}
 	logger := klog.FromContext(ctx).WithValues("cluster", c.Name)
 	if err != nil {
@@ -62,10 +62,10 @@ func (m *members) renew(
 	}
 }
 
-// answers returns nil if the cluster responds on the connection. It requests a token, and reads the version of the
+// checkResponse returns nil if the cluster responds on the connection. It requests a token, and reads the version of the
 // cluster with it. Any response to the second request proves that the connection works, except a rejection of the
 // token.
-func (c *Connection) answers(ctx context.Context) error {
+func (c *Connection) checkResponse(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, examineTimeout)
 	defer cancel()
 	_, err := ServerVersion(ctx, c.robot)

@@ -123,7 +123,8 @@ func (b *Bodies) limit(r *http.Request) (int64, *budget.Account) {
 }
 
 // unauthenticated returns an account for the body of a client without authentication. For a known network it is an
-// account of the known budget, or else of the strangers budget if the former is used up.
+// account of the limit for known networks, if this limit is not reached. In all other cases it is an account of the
+// limit for unknown networks.
 func (b *Bodies) unauthenticated(from Origin) *budget.Account {
 	if from.Known {
 		account := b.known.Account(from.Network, 0)

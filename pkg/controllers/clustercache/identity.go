@@ -43,7 +43,8 @@ func (e *ConflictError) Error() string { return e.Message }
 type identities struct {
 	// holders contains the KubeVisionCluster that holds each identity.
 	holders map[string]registration
-	// proofs contains the proofs that a KubeVisionCluster is the same Kubernetes cluster as the holder, by UID.
+	// proofs contains, by UID, the proofs that a KubeVisionCluster is the same Kubernetes cluster as the one that holds
+	// the identity.
 	proofs map[types.UID]proof
 	// conflicts contains the unproven claims to an identity that another KubeVisionCluster holds, by UID.
 	conflicts map[types.UID]conflict
@@ -131,7 +132,9 @@ func (r *Registry) claim(
 	return holder
 }
 
-// prove compares the connection of c with that of the holder, unless there is a proof for these connections already.
+// prove compares the connection of c with that of holder, the KubeVisionCluster that holds the identity id. It does
+// nothing if there is a proof for these connections already. It returns a ConflictError if the clusters differ or
+// cannot be compared, and ErrUndecided while holder is being connected.
 func (r *Registry) prove(
 	ctx context.Context, c *kubevisionv1alpha1.KubeVisionCluster, id string, holder registration,
 ) error {
@@ -179,7 +182,7 @@ func (r *Registry) prove(
 }
 
 // compare returns true if two connections lead to the same Kubernetes cluster. It first creates the impersonating
-// ServiceAccount through the connection of the holder, because the Secret for the proof is in the same namespace.
+// ServiceAccount through the connection holder, because the Secret for the proof is in the same namespace.
 func (r *Registry) compare(ctx context.Context, holder, other *member) (bool, error) {
 	if err := holder.cluster.Impersonator.Ensure(ctx); err != nil {
 		return false, fmt.Errorf("preparing the comparison: %w", err)
@@ -297,7 +300,8 @@ func (r *Registry) MarkExamined(uid types.UID) {
 	r.identities.examined.Insert(uid)
 }
 
-// HoldsIdentity returns true if c holds the identity id, or is proven to be the same Kubernetes cluster as the holder.
+// HoldsIdentity returns true if c holds the identity id, or is proven to be the same Kubernetes cluster as the
+// KubeVisionCluster that holds it.
 func (r *Registry) HoldsIdentity(c *kubevisionv1alpha1.KubeVisionCluster, id string) bool {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
@@ -312,8 +316,8 @@ func (r *Registry) HoldsIdentity(c *kubevisionv1alpha1.KubeVisionCluster, id str
 	return m != nil && m.cluster != nil && m.revision.Cluster == c.UID && r.isProven(m, holder)
 }
 
-// isProven returns true if there is a proof that the connection m leads to the same Kubernetes cluster as the holder.
-// The caller must hold the lock.
+// isProven returns true if there is a proof that the connection m leads to the same Kubernetes cluster as that of
+// holder, the KubeVisionCluster that holds the identity. The caller must hold the lock.
 func (r *Registry) isProven(m *member, holder registration) bool {
 	p, ok := r.identities.proofs[m.revision.Cluster]
 	other := r.connected(holder, m.cluster.ID)
@@ -321,7 +325,7 @@ func (r *Registry) isProven(m *member, holder registration) bool {
 }
 
 // Release closes the connection of a KubeVisionCluster, and releases the identity that it holds. If another
-// KubeVisionCluster is proven to be the same Kubernetes cluster, it becomes the holder.
+// KubeVisionCluster is proven to be the same Kubernetes cluster, that one then holds the identity.
 func (r *Registry) Release(uid types.UID, name string) {
 	r.mu.Lock()
 	r.remember(r.identities.ended, uid)
@@ -338,8 +342,8 @@ func (r *Registry) Release(uid types.UID, name string) {
 	r.notify(nil)
 }
 
-// transferIdentity makes a KubeVisionCluster that is proven to be the same Kubernetes cluster the new holder. It also
-// converts the proofs of others to proofs relative to the new holder. The caller must hold the lock.
+// transferIdentity lets a KubeVisionCluster that is proven to be the same Kubernetes cluster as holder hold the
+// identity id. The proofs of others are then relative to this KubeVisionCluster. The caller must hold the lock.
 func (r *Registry) transferIdentity(id string, holder registration) {
 	delete(r.identities.holders, id)
 	for _, name := range slices.Sorted(maps.Keys(r.members)) {

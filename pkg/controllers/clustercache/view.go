@@ -51,9 +51,10 @@ func (r *Registry) View() *View {
 	return v
 }
 
-// clusterOf returns the *Cluster for the connection m. If another KubeVisionCluster holds the identity of the
-// Kubernetes cluster and both are proven to be the same cluster, this is the *Cluster of the holder or, if the holder
-// is not connected, the entry of alone. It returns nil if there is no proof. The caller must hold the lock.
+// clusterOf returns the *Cluster for the connection m, or nil. It returns the *Cluster of m itself if its
+// KubeVisionCluster holds the identity of the Kubernetes cluster. If another one holds the identity and both are proven
+// to be the same Kubernetes cluster, it returns the *Cluster of that one or, if that one is not connected, the entry of
+// alone. The caller must hold the lock.
 func (r *Registry) clusterOf(m *member, alone map[clusters.Revision]*Cluster) *Cluster {
 	holder, ok := r.identities.holders[m.cluster.ID]
 	switch {
