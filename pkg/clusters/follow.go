@@ -52,6 +52,7 @@ type followed struct {
 	cancel context.CancelCauseFunc
 }
 
+// Close cancels the request and closes the body.
 func (f *followed) Close() error {
 	f.cancel(nil)
 	return f.ReadCloser.Close() //nolint:wrapcheck // as it is

@@ -57,6 +57,7 @@ type counter struct {
 	crc  uint32
 }
 
+// Write implements io.Writer.
 func (c *counter) Write(p []byte) (int, error) {
 	c.size += int64(len(p))
 	c.crc = crc32.Update(c.crc, crc32.IEEETable, p)

@@ -140,6 +140,7 @@ type object struct {
 	cancel context.CancelFunc
 }
 
+// Close cancels the request and closes the object.
 func (o object) Close() error {
 	o.cancel()
 	return o.Object.Close() //nolint:wrapcheck // as it is
