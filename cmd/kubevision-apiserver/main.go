@@ -19,7 +19,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/version"
 )
 
-// heapFloor is the size of the heap below which the garbage collector does not run, in bytes.
+// heapFloor is the heap size in bytes below which no garbage collection starts.
 const heapFloor = 96 << 20
 
 func main() {

@@ -17,11 +17,11 @@ const (
 	defaultRetryPeriod   = 2 * time.Second
 )
 
-// election contains the flags of the leader election.
+// election contains the flags for leader election.
 type election struct {
 	enabled bool
-	// leaseDuration is the time after which other replicas replace a holder that does not renew the lease. A holder
-	// exits if it cannot renew the lease within renewDeadline. All replicas retry every retryPeriod.
+	// leaseDuration is the time after which another replica may acquire a lease that was not renewed. The leader exits
+	// if it cannot renew the lease within renewDeadline. Replicas try to acquire or renew the lease every retryPeriod.
 	leaseDuration, renewDeadline, retryPeriod time.Duration
 }
 

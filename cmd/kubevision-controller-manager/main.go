@@ -36,8 +36,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/version"
 )
 
-// minSigningKeyPeriod is the shortest rotation period of signing keys. A key is kept for at least two hours after its
-// successor has begun to sign, so that a period of minutes would result in many keys.
+// minSigningKeyPeriod is the minimum of --signing-key-rotation-period. A key remains valid for at least two hours after
+// the next key has begun to sign, so that a period of minutes would lead to many valid keys.
 const minSigningKeyPeriod = 6 * time.Hour
 
 type options struct {
@@ -54,7 +54,7 @@ func main() {
 	os.Exit(cli.Run(newCommand()))
 }
 
-// logged returns a command that configures the logs of the program before it runs.
+// logged returns a RunE function that applies the logging flags and then calls run.
 func logged(
 	o *logsapi.LoggingConfiguration, run func(context.Context) error,
 ) func(*cobra.Command, []string) error {
@@ -114,7 +114,7 @@ func newCommand() *cobra.Command {
 	return cmd
 }
 
-// listen opens the port of the probes. It returns nil if they are disabled.
+// listen opens the listener of the probes. It returns nil if the flag disables the probes.
 func (o *options) listen(ctx context.Context) (net.Listener, error) {
 	if o.probeAddress == "0" || o.probeAddress == "" {
 		return nil, nil //nolint:nilnil // no listener means that the probes are disabled
@@ -133,7 +133,7 @@ func (o *options) run(ctx context.Context) error {
 	return o.start(ctx)
 }
 
-// validate returns an error that names the first flag with an invalid value.
+// validate returns an error for the first flag that has an invalid value.
 func (o *options) validate() error {
 	if o.controllers.SigningKeyPeriod < minSigningKeyPeriod {
 		return fmt.Errorf("--signing-key-rotation-period must be at least %s", minSigningKeyPeriod)

@@ -27,8 +27,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/removal"
 )
 
-// removalName is the name of the namespace in which the Job that removes an installation runs, and of its
-// ClusterRoleBinding.
+// removalName is the name of the Namespace and of the ClusterRoleBinding of the Job that runs this command.
 const removalName = names.RemovalNamespace
 
 type removeOptions struct {
@@ -96,7 +95,7 @@ func (o *removeOptions) run(ctx context.Context) error {
 	return nil
 }
 
-// takeBack runs the controllers that remove KubeVision's objects from clusters.
+// takeBack runs the controllers that remove KubeVision's objects from clusters, until ctx ends.
 func takeBack(ctx context.Context, config *rest.Config, addresses addresspolicy.Policy) error {
 	scheme, err := controllers.NewScheme()
 	if err != nil {

@@ -25,21 +25,21 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/streams"
 )
 
-// requestAuthenticator authenticates requests. Below the API's prefixes it accepts two credentials, an access token and
-// the client certificate of kube-apiserver, and lets anonymous requests through to public routes only. Everything else
-// (discovery, metrics, health) is authenticated as in any aggregated API server.
+// requestAuthenticator authenticates requests. Below the API's prefixes, it accepts an access token, a ticket, and the
+// client certificate of kube-apiserver with X-Remote-* headers. Anonymous requests may call public routes only. Other
+// requests, such as discovery and metrics, are authenticated as in all aggregated API servers.
 type requestAuthenticator struct {
 	tokens     *authentication.Tokens
 	tickets    *authentication.Tickets
 	frontProxy authenticator.Request
 	delegated  authenticator.Request
-	// table contains the routes that anonymous callers may call, and the routes that a caller may call before a
-	// required change of the password or set-up of a second factor.
+	// table contains the routes, to find out which are public, and which a user may call before a required change of
+	// the password or set-up of a second factor.
 	table *routes.Table
 }
 
-// newFrontProxy returns an authenticator that trusts X-Remote-* headers only if the client certificate is signed by the
-// request-header CA and has an allowed name.
+// newFrontProxy returns an authenticator that reads X-Remote-* headers. It accepts them only with a client certificate
+// that the request-header CA has signed and that has an allowed name.
 func newFrontProxy(c *authenticatorfactory.RequestHeaderConfig) (authenticator.Request, error) {
 	if c == nil || c.CAContentProvider == nil {
 		return nil, errors.New("no request-header CA is configured, so kube-apiserver cannot be authenticated")
@@ -49,8 +49,9 @@ func newFrontProxy(c *authenticatorfactory.RequestHeaderConfig) (authenticator.R
 			c.AllowedClientNames, c.UsernameHeaders, c.UIDHeaders, c.GroupHeaders, c.ExtraHeaderPrefixes)), nil
 }
 
-// AuthenticateRequest implements authenticator.Request. It records the reason of a refusal for the filter that writes
-// the envelope, and returns no error, so that the library does not log a line for every expired token.
+// AuthenticateRequest implements authenticator.Request. Below the API's prefixes, it stores the reason of a rejection
+// in the request for the filter that writes the envelope. It returns no error, because k8s.io/apiserver would log one
+// line for every expired token.
 func (a *requestAuthenticator) AuthenticateRequest(r *http.Request) (*authenticator.Response, bool, error) {
 	if !filters.UnderAPI(r.URL.Path) {
 		return a.delegated.AuthenticateRequest(r)
@@ -93,7 +94,7 @@ func (a *requestAuthenticator) authenticate(r *http.Request) (*authenticator.Res
 	return nil, false, nil
 }
 
-// authenticated returns the user of a token or a ticket.
+// authenticated returns the user of a token or ticket, or stores the reason for which err rejects it.
 func (a *requestAuthenticator) authenticated(
 	r *http.Request, principal *authentication.Principal, err error,
 ) (*authenticator.Response, bool, error) {
@@ -123,9 +124,8 @@ func (a *requestAuthenticator) authenticated(
 	return nil, false, nil
 }
 
-// accessToken returns the access token in the headers, and false if the headers contain no credential.
-// X-KubeVision-Token takes precedence if it is present, even if it is empty. Otherwise, the token is the bearer token
-// in the Authorization header.
+// accessToken returns the access token in the headers, and false if there is no credential. X-KubeVision-Token has
+// precedence if it is present, even if it is empty. If it is absent, the token is the bearer token in Authorization.
 func accessToken(h http.Header) (string, bool) {
 	if values := h.Values(dashboardv1alpha1.TokenHeader); len(values) > 0 {
 		return strings.TrimSpace(values[0]), true

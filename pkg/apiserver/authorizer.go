@@ -11,8 +11,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/apiserver/filters"
 )
 
-// requestAuthorizer allows requests below the API's prefixes, because the access rules of the routes authorize them.
-// For all other requests, such as discovery, metrics and version, it sends an access review to the host.
+// requestAuthorizer allows all requests below the API's prefixes, because the access rules of the routes check their
+// rights. For other requests, such as discovery and metrics, it sends a SubjectAccessReview to the host cluster.
 type requestAuthorizer struct {
 	authorizer.Authorizer
 }

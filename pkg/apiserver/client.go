@@ -20,11 +20,11 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/authentication"
 )
 
-// clientFinder determines the client of a request. It trusts forwarding headers only from configured proxies and from
-// kube-apiserver.
+// clientFinder determines the IP address of the client of a request. It reads X-Forwarded-For only from configured
+// proxies and from kube-apiserver.
 type clientFinder struct {
 	proxies []netip.Prefix
-	// trusted are the networks whose logins have a separate queue.
+	// trusted lists the networks whose logins have their own queue.
 	trusted    []netip.Prefix
 	frontProxy authenticator.Request
 }
@@ -46,8 +46,8 @@ func (f *clientFinder) find(r *http.Request) authentication.Client {
 	}
 }
 
-// address reads X-Forwarded-For from its end, where each proxy appends the address of its client, up to the first
-// address that is not a trusted proxy.
+// address returns the IP address of the client. Each proxy appends the address of its own client to X-Forwarded-For, so
+// address reads the header from the end to the first address that is not a trusted proxy.
 func (f *clientFinder) address(r *http.Request) netip.Addr {
 	peer, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil {
@@ -71,9 +71,9 @@ func (f *clientFinder) address(r *http.Request) netip.Addr {
 	return address
 }
 
-// delegationLimit bounds the TokenReviews and SubjectAccessReviews on the host that requests outside of the API's
-// prefixes cause. It does not limit requests of kube-apiserver, which come from many clients. Health probes cause no
-// reviews.
+// delegationLimit returns a limit for requests outside the API's prefixes. Each of them causes a TokenReview or
+// SubjectAccessReview on the host cluster. The limit does not apply to kube-apiserver, which sends the requests of many
+// clients, and to health probes, which cause no reviews.
 func (f *clientFinder) delegationLimit() filters.DelegationLimit {
 	failures := authentication.NewRefusalLimiter()
 	probes := []string{"/healthz", "/livez", "/readyz"}
@@ -87,7 +87,7 @@ func (f *clientFinder) delegationLimit() filters.DelegationLimit {
 	}
 }
 
-// hops yields the entries of X-Forwarded-For, the last one first.
+// hops returns an iterator over the addresses in X-Forwarded-For headers, beginning with the last one.
 func hops(values []string) iter.Seq[string] {
 	return func(yield func(string) bool) {
 		for _, value := range slices.Backward(values) {
@@ -102,8 +102,8 @@ func hops(values []string) iter.Seq[string] {
 	}
 }
 
-// isKubeAPIServer returns true if the request arrived on a connection of kube-apiserver, proved by its client
-// certificate.
+// isKubeAPIServer returns true if the client certificate of the connection proves that kube-apiserver has sent the
+// request.
 func (f *clientFinder) isKubeAPIServer(r *http.Request) bool {
 	_, ok, err := f.frontProxy.AuthenticateRequest(r)
 	return ok && err == nil

@@ -22,11 +22,12 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/routes"
 )
 
-// dashboardResource returns the only resource in the discovery of the group. It has a name that no other product uses:
-// clients resolve plurals, singulars and kinds over all groups, whether or not a kind has verbs, so a resource named
-// clusters or users would hide the resources of other products. It has no verbs, so that kubectl get, the garbage
-// collector, the deletion of namespaces and quotas ignore it. The list must not be empty, because clients without
-// aggregated discovery treat an empty list as an error, or do not cache it.
+// dashboardResource returns the only resource in the discovery document of the group. Discovery needs at least one,
+// because older clients treat an empty list as an error or do not cache it.
+//
+// Its name is not used by other products: clients search names and kinds in all groups, so that a resource with the
+// name users or clusters would hide those of other products. It has no verbs, so that kubectl get, the garbage
+// collector, namespace deletion and quotas ignore it.
 func dashboardResource() metav1.APIResource {
 	return metav1.APIResource{
 		Name: "kubevisiondashboards", SingularName: "kubevisiondashboard", Kind: "KubeVisionDashboard",
@@ -34,7 +35,7 @@ func dashboardResource() metav1.APIResource {
 	}
 }
 
-// install serves the routes, and registers the group in all three forms of discovery.
+// install installs the routes, and adds the group to the discovery documents.
 func install(s *genericapiserver.GenericAPIServer, codecs serializer.CodecFactory, table *routes.Table) error {
 	gv := dashboardv1alpha1.SchemeGroupVersion
 	version := metav1.GroupVersionForDiscovery{GroupVersion: gv.String(), Version: gv.Version}
@@ -66,8 +67,9 @@ func install(s *genericapiserver.GenericAPIServer, codecs serializer.CodecFactor
 	return nil
 }
 
-// unroutedHandler responds to requests without a route. Below the root, the outermost filter converts the response to
-// an envelope, unless the path belongs to a feature that KubeVision does not have.
+// unroutedHandler returns a handler for paths without a route. Below the root path it responds with an envelope, if the
+// path belongs to a feature that KubeVision does not support. In other cases it responds with a Status, which the
+// outermost filter converts.
 func unroutedHandler(codecs serializer.CodecFactory) restful.ServiceErrorHandleFunction {
 	return func(failure restful.ServiceError, r *restful.Request, w *restful.Response) {
 		if path, ok := routes.BelowRoot(r.Request.URL.Path); ok {

@@ -20,7 +20,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/authentication/token"
 )
 
-// Document returns the OpenAPI document of the API, version 3, without a server and without a cluster.
+// Document returns the OpenAPI v3 document of the API. It needs no running server and no cluster.
 func Document(ctx context.Context) (*spec3.OpenAPI, error) {
 	scheme, codecs := NewCodecs()
 	generic := genericapiserver.NewConfig(codecs)

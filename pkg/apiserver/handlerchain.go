@@ -14,8 +14,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/routes"
 )
 
-// handlerChains returns the library's handler chain for requests outside the API's prefixes, and the chain of
-// enveloped requests.
+// handlerChains returns a handler with two chains: envelopedChain for requests below the API's prefixes, and the
+// default chain of k8s.io/apiserver for all others.
 func handlerChains(
 	handler http.Handler, c *genericapiserver.Config, table *routes.Table, bodies *filters.Bodies,
 	questions filters.DelegationLimit,
@@ -31,12 +31,13 @@ func handlerChains(
 	})
 }
 
-// envelopedChain returns the filters of the library that apply to enveloped requests, in the order of
-// genericapiserver.DefaultBuildHandlerChain. The limit of requests in flight applies after the body has been read. The
-// chain omits CORS and HSTS, which have no options; impersonation, whose headers WithEnvelope refuses; warnings and
-// cache headers, which envelopes set; and the durations of single filters, whose measurement takes longer than the
-// filters. It also omits the timeout, which would run each request in a separate goroutine: routes bound handlers by
-// their contexts, and responses by a deadline.
+// envelopedChain returns the filters of k8s.io/apiserver for requests below the API's prefixes, in the order of
+// DefaultBuildHandlerChain. The limit of requests in flight follows after the body was read.
+//
+// It omits filters that are not needed: CORS and HSTS, which have no flags; impersonation, whose headers WithEnvelope
+// rejects; warnings and cache headers, which envelopes set; and the latency of each filter, whose measurement takes
+// longer than the filters. It also omits the timeout filter, which would run each request in a separate goroutine:
+// routes limit handlers with their contexts, and a write deadline limits responses.
 func envelopedChain(handler http.Handler, c *genericapiserver.Config, bodies *filters.Bodies) http.Handler {
 	handler = genericfilters.WithMaxInFlightLimit(handler, c.MaxRequestsInFlight, c.MaxMutatingRequestsInFlight,
 		c.LongRunningFunc)

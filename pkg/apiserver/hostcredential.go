@@ -20,23 +20,23 @@ import (
 const (
 	// credentialPeriod is the time between two checks of the credential.
 	credentialPeriod = 2 * time.Second
-	// credentialTimeout bounds a check.
+	// credentialTimeout bounds the duration of a check.
 	credentialTimeout = 2 * time.Second
 )
 
-// errCredentialRefused is the error of the readiness check while the host refuses the credential.
+// errCredentialRefused is the error of the readiness check while the host cluster rejects the credential.
 var errCredentialRefused = errors.New("the API server of the host cluster refuses the credential of this program")
 
-// hostCredential records whether the host accepts the credential of the program. The token of a Pod becomes invalid
-// when the Pod object is deleted, which may happen before the program ends. Such a program can serve no request and
-// must not be ready.
+// hostCredential records whether the host cluster accepts the credential of this program. The ServiceAccount token of a
+// Pod becomes invalid when the Pod object is deleted, which may happen before the process ends. The process is then not
+// ready, because every request needs the host cluster.
 type hostCredential struct {
 	client  *http.Client
 	target  *url.URL
 	refused atomic.Bool
 }
 
-// newHostCredential returns a hostCredential that observes the responses to each call with the configuration.
+// newHostCredential returns a hostCredential that observes the responses to all requests that are sent with the config.
 func newHostCredential(config *rest.Config) (*hostCredential, error) {
 	h := &hostCredential{}
 	config.Wrap(func(next http.RoundTripper) http.RoundTripper {
@@ -56,7 +56,7 @@ func newHostCredential(config *rest.Config) (*hostCredential, error) {
 	return h, nil
 }
 
-// run checks the credential periodically until the context ends.
+// run checks the credential every credentialPeriod until ctx ends.
 func (h *hostCredential) run(ctx context.Context) {
 	wait.UntilWithContext(ctx, h.ask, credentialPeriod)
 }
@@ -72,8 +72,8 @@ func (h *hostCredential) ask(ctx context.Context) {
 	}
 }
 
-// note records the HTTP status of a response of the host. A missing response or an error of the host does not show
-// whether the credential is accepted.
+// note records the HTTP status of a response of the host cluster. The statuses 429 and from 500 say nothing about the
+// credential.
 func (h *hostCredential) note(status int) {
 	switch {
 	case status == http.StatusUnauthorized:
@@ -87,7 +87,7 @@ func (h *hostCredential) note(status int) {
 	}
 }
 
-// check implements the readiness check.
+// check is the readiness check. It returns errCredentialRefused while the host cluster rejects the credential.
 func (h *hostCredential) check(*http.Request) error {
 	if h.refused.Load() {
 		return errCredentialRefused

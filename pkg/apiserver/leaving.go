@@ -5,7 +5,7 @@ package apiserver
 
 import "net/http"
 
-// leaving returns a function that returns true while clients should use another replica: the host refuses the
+// leaving returns a function that returns true if clients should use another replica: the host cluster rejects the
 // credential of this replica, or the replica is shutting down.
 func leaving(credential *hostCredential, stopping <-chan struct{}) func() bool {
 	return func() bool {
@@ -18,9 +18,9 @@ func leaving(credential *hostCredential, stopping <-chan struct{}) func() bool {
 	}
 }
 
-// closeConnections closes the connection after each request while this replica is leaving, so that the next request of
-// the client reaches another replica. kube-apiserver reuses connections and would otherwise send requests to this
-// replica until it stops listening. Other requests of the same HTTP/2 connection continue.
+// closeConnections returns a handler that closes the client's connection after each request while leaving returns true.
+// The next request then reaches another replica. Without this, kube-apiserver would send requests on its open
+// connections until this replica stops. Concurrent requests on the same HTTP/2 connection are not interrupted.
 func closeConnections(next http.Handler, leaving func() bool) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if leaving() {

@@ -27,11 +27,11 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/version"
 )
 
-// forgetAfter is the time after which the series of a removed cluster are dropped. Requests that were in flight when
-// the cluster was removed have ended by then.
+// forgetAfter is the time after the deletion of a KubeVisionCluster at which its time series are removed. Requests to
+// the cluster have ended by then.
 const forgetAfter = 2 * time.Minute
 
-// Metrics returns the metrics of kubevision-apiserver in addition to those of the library.
+// Metrics returns the metrics of kubevision-apiserver, except those of k8s.io/apiserver.
 func Metrics() []metrics.Registerable {
 	return slices.Concat(version.Metrics(), filters.Metrics(), clusters.Metrics(), readcache.Metrics(),
 		streams.Metrics(), audit.Metrics(), password.Metrics())
@@ -43,7 +43,7 @@ func registerMetrics() {
 	audit.InitializeMetrics()
 }
 
-// forgetMetrics drops the series of clusters that are no longer registered.
+// forgetMetrics adds an event handler to the cache that removes the time series of a deleted KubeVisionCluster.
 func forgetMetrics(ctx context.Context, clusterCache cache.Cache, after time.Duration) error {
 	kind := &kubevisionv1alpha1.KubeVisionCluster{}
 	informer, err := clusterCache.GetInformer(ctx, kind, cache.BlockUntilSynced(false))
@@ -64,7 +64,7 @@ func forgetMetrics(ctx context.Context, clusterCache cache.Cache, after time.Dur
 	return nil
 }
 
-// forgetCluster drops the series of a cluster unless it was registered again.
+// forgetCluster removes the time series of a cluster, if no KubeVisionCluster has its name.
 func forgetCluster(ctx context.Context, reader client.Reader, name string) {
 	err := reader.Get(ctx, types.NamespacedName{Name: name}, &kubevisionv1alpha1.KubeVisionCluster{})
 	if apierrors.IsNotFound(err) {

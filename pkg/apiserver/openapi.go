@@ -19,7 +19,7 @@ import (
 
 const apiTitle = "KubeVision"
 
-// setOpenAPI describes the routes in both versions of OpenAPI. kube-apiserver merges them into its own documents.
+// setOpenAPI configures the OpenAPI v2 and v3 documents of the server, which kube-apiserver merges into its own.
 func setOpenAPI(c *genericapiserver.Config, scheme *runtime.Scheme, table *routes.Table) {
 	namer := apiopenapi.NewDefinitionNamer(scheme)
 	c.OpenAPIConfig = genericapiserver.DefaultOpenAPIConfig(definitions, namer)
@@ -36,8 +36,8 @@ func setOpenAPI(c *genericapiserver.Config, scheme *runtime.Scheme, table *route
 	}
 }
 
-// operationIDAndTags returns the registered name of the operation of a route, and the first segment of its path as a
-// tag. The library's function would require names that begin with a verb of Kubernetes.
+// operationIDAndTags returns the operation name of a route, and the first segment of its path as the tag. The function
+// of k8s.io/kube-openapi would require names that begin with a Kubernetes verb.
 func operationIDAndTags(r common.Route) (string, []string, error) {
 	path, ok := routes.BelowRoot(r.Path())
 	if !ok || strings.Trim(path, "/") == "" {

@@ -18,8 +18,8 @@ import (
 )
 
 const (
-	// anyMediaType is the media type with which routes are registered, so that a body of an unsupported media type is
-	// rejected with an envelope.
+	// anyMediaType is the media type for which routes with a body are registered, so that the response to a body with
+	// another media type is an envelope.
 	anyMediaType = "*/*"
 
 	bearerScheme = "accessToken"
@@ -29,8 +29,8 @@ const (
 	jsonPatchModel  = "io.kubevision.dashboard.v1alpha1.JSONPatch"
 )
 
-// describeOperations adds the parts of the description that a registered route lacks: the media types of its body,
-// the values of its parameters, and its credentials.
+// describeOperations adds properties to the operations that go-restful routes lack: the media types of the body, the
+// values of parameters, and the credentials.
 func describeOperations(document *spec3.OpenAPI, table *routes.Table) {
 	if document.Paths == nil || document.Components == nil {
 		return
@@ -60,7 +60,7 @@ func operationOf(path *spec3.Path, method string) *spec3.Operation {
 	}[method]
 }
 
-// describeBody sets the media types for which generators create typed requests: JSON and the patch types of Kubernetes.
+// describeBody sets the media types of the body: JSON or, for PATCH, the patch types of Kubernetes.
 func describeBody(operation *spec3.Operation, r routes.Route) {
 	if operation.RequestBody == nil {
 		return
@@ -85,7 +85,7 @@ func mediaTypeOf(model string) *spec3.MediaType {
 	}}
 }
 
-// patchSchemas returns the schemas of patches, which have no types in Go.
+// patchSchemas returns the schemas of patches, for which there are no Go types.
 func patchSchemas() map[string]*spec.Schema {
 	text := spec.StringProperty()
 	operation := spec.Schema{SchemaProps: spec.SchemaProps{
@@ -123,7 +123,7 @@ func describeValues(parameters []*spec3.Parameter, described map[string]routes.T
 	}
 }
 
-// securitySchemes returns the headers in which a request can carry an access token. Public routes require none.
+// securitySchemes returns the headers that may carry an access token. Public routes need none.
 func securitySchemes() spec3.SecuritySchemes {
 	return spec3.SecuritySchemes{
 		bearerScheme: {SecuritySchemeProps: spec3.SecuritySchemeProps{

@@ -19,12 +19,12 @@ import (
 const (
 	codeModel    = "io.kubevision.dashboard.v1alpha1.Code"
 	codeProperty = "code"
-	// schemaPrefix is the prefix of references to named types.
+	// schemaPrefix is the prefix of references to schemas in an OpenAPI v3 document.
 	schemaPrefix = "#/components/schemas/"
 )
 
-// definitions returns the generated OpenAPI definitions, and the definitions that the generator omits because it
-// describes only structs that are referenced by others.
+// definitions returns the generated OpenAPI definitions. It adds those of types that are not structs, which the
+// generator omits.
 func definitions(ref common.ReferenceCallback) map[string]common.OpenAPIDefinition {
 	out := openapi.GetOpenAPIDefinitions(ref)
 	describeCodes(out, ref)
@@ -51,8 +51,7 @@ func definitions(ref common.ReferenceCallback) map[string]common.OpenAPIDefiniti
 	return out
 }
 
-// describeCodes defines a named type for codes, which the generator describes as plain numbers. It skips one-time
-// codes, which are strings, and the code of Kubernetes' Status, which no response contains.
+// describeCodes replaces the type of integer properties with the name code by a reference to a named type.
 func describeCodes(out map[string]common.OpenAPIDefinition, ref common.ReferenceCallback) {
 	for name, definition := range out {
 		property, ok := definition.Schema.Properties[codeProperty]
@@ -68,7 +67,7 @@ func describeCodes(out map[string]common.OpenAPIDefinition, ref common.Reference
 	out[codeModel] = common.OpenAPIDefinition{Schema: codeSchema()}
 }
 
-// codeSchema returns the schema of codes, with the names from which generators make constants.
+// codeSchema returns the schema of codes. It contains names, from which client generators make constants.
 func codeSchema() spec.Schema {
 	schema := spec.Schema{SchemaProps: spec.SchemaProps{
 		Description: "Code is the result of a request. The HTTP status is always 200; 0 means success.",
@@ -84,8 +83,8 @@ func codeSchema() spec.Schema {
 	return schema
 }
 
-// describeObjects adds descriptions that the generator does not support: objects of clusters have additional fields,
-// cells have any type, and the data of each envelope may be null.
+// describeObjects adds properties of schemas that the generator does not support: objects of clusters have additional
+// fields, cells of tables have any type, and the data of an envelope may be null.
 func describeObjects(document *spec3.OpenAPI) {
 	if document.Components == nil {
 		return

@@ -47,23 +47,25 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/routes"
 )
 
-// publicMemory bounds the memory of requests to public endpoints, in bytes: ten of the largest requests at once.
+// publicMemory bounds the memory of requests to endpoints that need no authentication, in bytes. It is sufficient for
+// ten of the largest requests at once.
 const publicMemory = 64 << 20
 
-// services are used by several providers.
+// services contains the objects that several providers use.
 type services struct {
 	logins *authentication.Logins
 	tokens *authentication.Tokens
 	audit  *audit.Log
-	// host connects callers to the host cluster.
+	// host reads and writes objects of the host cluster as the user.
 	host *hostobjects.Host
-	// access connects callers to clusters, and filters lists by the namespaces that callers may read.
+	// access provides clients of clusters that act as the user. lists provides lists of objects in the namespaces that
+	// the user may read.
 	access *authorization.Access
 	lists  *scopedlist.Access
 	watch  *watch.Provider
 }
 
-// providers returns the families of endpoints. Add a line here for a new family.
+// providers returns all providers of endpoints. A new provider is added here.
 func (c *ExtraConfig) providers(s *state, v *services, clients *clientFinder) []routes.Provider {
 	return []routes.Provider{
 		&auth.Provider{

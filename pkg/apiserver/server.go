@@ -1,9 +1,9 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package apiserver assembles the aggregated API server of the dashboard: k8s.io/apiserver without etcd, with the
-// dashboard's routes in the group dashboard.kubevision.io. It generates the OpenAPI document from the routes of the
-// registry packages.
+// Package apiserver assembles kubevision-apiserver: an aggregated API server, based on k8s.io/apiserver without etcd,
+// that serves the routes of the dashboard in the group dashboard.kubevision.io. It also generates the OpenAPI document
+// of the routes.
 package apiserver
 
 import (
@@ -36,7 +36,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/streams"
 )
 
-// NewCodecs returns the codecs of the discovery documents. The server stores no objects.
+// NewCodecs returns a scheme and codecs for the types of discovery documents. The server stores no objects.
 func NewCodecs() (*runtime.Scheme, serializer.CodecFactory) {
 	scheme := runtime.NewScheme()
 	unversioned := schema.GroupVersion{Version: "v1"}
@@ -46,60 +46,60 @@ func NewCodecs() (*runtime.Scheme, serializer.CodecFactory) {
 	return scheme, serializer.NewCodecFactory(scheme)
 }
 
-// ExtraConfig is the configuration of the dashboard's API, in addition to the configuration of a generic API server.
+// ExtraConfig configures the API of the dashboard, in addition to the configuration of k8s.io/apiserver.
 type ExtraConfig struct {
 	// AccessTokenTTL is the lifetime of an access token.
 	AccessTokenTTL time.Duration
-	// PasswordHashes is the number of passwords that are hashed at once. Each takes 19 MiB.
+	// PasswordHashes is the number of passwords that are hashed concurrently. Each needs 19 MiB.
 	PasswordHashes int
 	// PasswordProcess is the process that hashes passwords. If it is nil, the server hashes them.
 	PasswordProcess *password.Process
-	// BodyBytesInFlight bounds the bytes of request bodies in memory.
+	// BodyBytesInFlight bounds the memory of request bodies, in bytes.
 	BodyBytesInFlight int64
-	// ResponseBytesInFlight bounds the bytes in memory of the responses that clusters send.
+	// ResponseBytesInFlight bounds the memory of the responses of clusters, in bytes.
 	ResponseBytesInFlight int64
-	// ReadCacheBytes bounds the memory of the read cache. Zero disables the cache.
+	// ReadCacheBytes bounds the memory of the read cache, in bytes. Zero disables the cache.
 	ReadCacheBytes int64
-	// ConnectionBytes bounds the memory of client connections.
+	// ConnectionBytes bounds the memory of client connections, in bytes.
 	ConnectionBytes int64
-	// RequestsPerUser bounds the requests in flight of one user.
+	// RequestsPerUser bounds the number of concurrent requests of one user.
 	RequestsPerUser int
 	// LoginFailuresPerAddress is the number of failed logins from one address that cause no delay.
 	LoginFailuresPerAddress int
-	// LoginFailureCounters bounds the counters of failed logins of unknown names, and separately the counters of
+	// LoginFailureCounters bounds the number of KubeVisionLoginThrottles for names that no user has, and separately for
 	// addresses.
 	LoginFailureCounters int
-	// TrustedLoginNetworks are the networks whose logins have a separate queue.
+	// TrustedLoginNetworks lists the networks whose logins have their own queue.
 	TrustedLoginNetworks []netip.Prefix
-	// SessionLimits bounds the sessions.
+	// SessionLimits bounds the number of KubeVisionSessions.
 	SessionLimits sessionindex.Limits
-	// TrustedProxies are the proxies whose X-Forwarded-For header is trusted.
+	// TrustedProxies lists the networks of proxies that may set X-Forwarded-For.
 	TrustedProxies []netip.Prefix
-	// TwoFactorRoles are the roles whose holders must have a second factor.
+	// TwoFactorRoles lists the roles whose users must have a second factor.
 	TwoFactorRoles []string
-	// LoginCodeTTL is the time for which the one-time code of a login replaces fresh codes in its session; 0 disables
-	// it.
+	// LoginCodeTTL is the time after a login with a one-time code in which sensitive operations need no further code.
+	// Zero means that they need one.
 	LoginCodeTTL time.Duration
-	// RefusedDryRunsAsData makes rejected dry runs return code 0 to pages of the same origin.
+	// RefusedDryRunsAsData changes the response to a rejected dry run: the code is 0 for pages of the server's own
+	// origin.
 	RefusedDryRunsAsData bool
-	// ClusterAddresses restricts the addresses of clusters.
+	// ClusterAddresses restricts the IP addresses of member clusters.
 	ClusterAddresses addresspolicy.Policy
-	// DashboardDir is the directory of a dashboard that is served together with the API, or empty.
+	// DashboardDir is a directory with the files of a dashboard that is served together with the API, or empty.
 	DashboardDir string
-	// Tracer creates the spans of requests. It replaces the tracer of the library, whose spans contain the query of a
-	// request.
+	// Tracer creates the spans of requests. It replaces that of k8s.io/apiserver, whose spans contain the query.
 	Tracer tracing.TracerProvider
-	// TracedClusters are the clusters to which calls carry the trace context. "*" means all clusters.
+	// TracedClusters lists the clusters whose requests carry a traceparent header. "*" means all clusters.
 	TracedClusters []string
-	// Streams bounds streams, and restricts the origins that may open them.
+	// Streams limits the number and memory of streams, and the web origins that may open them.
 	Streams streams.Options
-	// WatchTokenInQuery allows the watch to be opened with an access token in the query.
+	// WatchTokenInQuery is true if the watch endpoint accepts an access token in the query.
 	WatchTokenInQuery bool
 	// Terminals configures terminals and file copies.
 	Terminals Terminals
 }
 
-// Config configures the server.
+// Config is the configuration of the server.
 type Config struct {
 	GenericConfig *genericapiserver.RecommendedConfig
 	ExtraConfig   ExtraConfig
@@ -113,13 +113,13 @@ type completedConfig struct {
 	tracer  tracing.TracerProvider
 }
 
-// CompletedConfig is a Config that Complete has completed.
+// CompletedConfig is the result of Config.Complete.
 type CompletedConfig struct {
 	*completedConfig
 }
 
-// Complete creates the routes, and installs KubeVision's authenticator, authorizer and filters in addition to those of
-// the library.
+// Complete creates the services and routes of the server. It installs KubeVision's authenticator, authorizer and
+// filters in the configuration of k8s.io/apiserver.
 func (c *Config) Complete(ctx context.Context) (completed CompletedConfig, err error) {
 	generic := c.GenericConfig
 	scheme, codecs := NewCodecs()
@@ -172,7 +172,7 @@ func (c *Config) Complete(ctx context.Context) (completed CompletedConfig, err e
 	}}, nil
 }
 
-// installFilters limits the connections, and installs KubeVision's filters in addition to those of the library.
+// installFilters limits the memory of connections, and installs KubeVision's filters around the handler chain.
 func (c *Config) installFilters(s *state, table *routes.Table, clients *clientFinder) error {
 	generic := c.GenericConfig
 	origin := func(r *http.Request) filters.Origin {
@@ -213,7 +213,7 @@ func (c *Config) installFilters(s *state, table *routes.Table, clients *clientFi
 	return nil
 }
 
-// Server is the dashboard's API server.
+// Server is kubevision-apiserver.
 type Server struct {
 	GenericAPIServer *genericapiserver.GenericAPIServer
 	state            *state
@@ -221,7 +221,7 @@ type Server struct {
 	tracer           tracing.TracerProvider
 }
 
-// New returns the server.
+// New returns a Server. Run starts it.
 func (c CompletedConfig) New() (*Server, error) {
 	s, err := c.generic.New("kubevision-apiserver", genericapiserver.NewEmptyDelegate())
 	if err != nil {
@@ -235,11 +235,12 @@ func (c CompletedConfig) New() (*Server, error) {
 	return &Server{GenericAPIServer: s, state: c.state, table: c.table, tracer: c.tracer}, nil
 }
 
-// Routes returns the endpoints of the server.
+// Routes returns all routes of the API.
 func (s *Server) Routes() []routes.Route { return s.table.Routes() }
 
-// Run serves until the context ends and all requests are finished. It starts the caches before the first request and
-// stops them after the last one. Hooks of the library would stop them at the stop signal, while requests still arrive.
+// Run serves requests until ctx ends and all requests have ended. It starts the caches before the first request, and
+// stops them after the last one. The hooks of k8s.io/apiserver would stop them at the stop signal, when requests still
+// arrive.
 func (s *Server) Run(ctx context.Context) error {
 	if err := s.state.start(ctx); err != nil {
 		return err
@@ -252,8 +253,8 @@ func (s *Server) Run(ctx context.Context) error {
 	return err
 }
 
-// endStreams ends the streams after the shutdown delay, when load balancers no longer send clients to this replica. It
-// closes the returned channel when the streams have ended.
+// endStreams waits until ctx ends and the shutdown delay is over, and then ends all streams. By then, load balancers
+// send clients to other replicas. The returned channel is closed when the streams have ended.
 func (s *Server) endStreams(ctx context.Context) <-chan struct{} {
 	ended := make(chan struct{})
 	go func() {

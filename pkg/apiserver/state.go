@@ -40,50 +40,50 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/tracing"
 )
 
-// component is the name of the program in Events.
+// component is the name of the program in Kubernetes events.
 const component = "kubevision-apiserver"
 
 const (
-	// cacheSyncPatience bounds the wait of a readiness probe for the caches.
+	// cacheSyncPatience bounds the time for which a readiness probe waits for the caches.
 	cacheSyncPatience = 100 * time.Millisecond
-	// stopPatience bounds the wait for the watches to stop.
+	// stopPatience bounds the time for which stop waits for goroutines.
 	stopPatience = 5 * time.Second
 )
 
-// state holds the caches of objects of the host cluster, and the connections to clusters. The process has no other
-// state, so that any replica can serve any request.
+// state contains the caches of objects of the host cluster, and the connections to all clusters. The process has no
+// other state, so that any replica can serve any request.
 type state struct {
 	config *rest.Config
-	// credential records whether the host accepts the credential in config.
+	// credential records whether the host cluster accepts the credential in config.
 	credential *hostCredential
 	cache      cache.Cache
-	// secrets caches the metadata of the Secrets in KubeVision's namespace. A change of the metadata shows that a
+	// secrets caches the metadata of the Secrets in KubeVision's namespace. A change of the metadata means that a
 	// kubeconfig may have changed.
 	secrets cache.Cache
 	client  client.Client
 	keys    *token.KeySet
 	bound   *clusters.BoundNames
-	// sessions counts the sessions in the cache.
+	// sessions is an index of the cached sessions.
 	sessions *sessionindex.Index
-	// policy restricts the addresses that may be dialed.
+	// policy restricts the IP addresses to which connections may be opened.
 	policy addresspolicy.Policy
-	// memory bounds the memory of the responses that clusters send.
+	// memory bounds the memory of the responses of clusters.
 	memory *budget.Budget
-	// connections holds the connections to the clusters.
+	// connections contains the connections to clusters.
 	connections *clusters.Connections
-	// reads is the read cache. It is nil if the cache is disabled. verdicts authorizes reads from the cache.
+	// reads is the read cache, or nil if it is disabled. verdicts caches the access reviews for reads from it.
 	reads    *readcache.Cache
 	verdicts *verdicts.Cache
-	// streams are the open streams of clients.
+	// streams contains the open streams.
 	streams *streams.Manager
-	// watches send changes to streams.
+	// watches sends changes of objects to streams.
 	watches *watch.Provider
 
-	// recorder writes Events of users.
+	// recorder emits Kubernetes events about users.
 	recorder    events.EventRecorder
 	broadcaster events.EventBroadcaster
 
-	// running counts the goroutines of newState and start.
+	// running counts the goroutines that newState and start have started.
 	running sync.WaitGroup
 	cancel  context.CancelFunc
 }
@@ -162,7 +162,7 @@ func newState(ctx context.Context, config *rest.Config, c *ExtraConfig) (*state,
 	return s, nil
 }
 
-// watch registers the event handlers. It must be called before the cache starts.
+// watch adds event handlers to the caches. It must be called before the caches start.
 func (s *state) watch(ctx context.Context) error {
 	kinds := []client.Object{&kubevisionv1alpha1.KubeVisionUser{}, &kubevisionv1alpha1.KubeVisionCluster{},
 		&kubevisionv1alpha1.KubeVisionRoleBinding{}, &kubevisionv1alpha1.KubeVisionSession{},
@@ -193,8 +193,7 @@ func (s *state) watch(ctx context.Context) error {
 	return err
 }
 
-// loadKeys replaces the signing keys. If the new keys cannot be read, it keeps the current ones. Its error contains
-// names of keys but no keys.
+// loadKeys loads the signing keys from a Secret. If a key is invalid, it logs an error and keeps the current keys.
 func (s *state) loadKeys(object any) {
 	secret, ok := object.(*corev1.Secret)
 	if !ok {
@@ -207,8 +206,8 @@ func (s *state) loadKeys(object any) {
 	klog.Background().Info("Signing keys loaded", "secret", klog.KObj(secret), "keys", len(secret.Data))
 }
 
-// start starts the caches and the recorder of Events. They run until stop is called and not only until the context
-// ends: requests still arrive after the stop signal, and must not be authorized with outdated caches.
+// start starts the caches and other goroutines, which run until stop is called. They do not stop when ctx ends, because
+// requests still arrive after the stop signal and must not be authorized with outdated caches.
 func (s *state) start(ctx context.Context) error {
 	ctx, s.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	if err := s.broadcaster.StartRecordingToSinkWithContext(ctx); err != nil {
@@ -228,7 +227,7 @@ func (s *state) start(ctx context.Context) error {
 	return nil
 }
 
-// stop stops the goroutines of newState and start. It waits at most stopPatience for them.
+// stop ends the goroutines of newState and start. It waits for them for at most stopPatience.
 func (s *state) stop() {
 	s.broadcaster.Shutdown()
 	if s.cancel != nil {
@@ -250,7 +249,7 @@ func (s *state) stop() {
 	}
 }
 
-// readyzChecks returns the readiness checks of the server.
+// readyzChecks returns the checks of KubeVision for /readyz.
 func (s *state) readyzChecks() []healthz.HealthChecker {
 	return []healthz.HealthChecker{
 		healthz.NamedCheck("kubevision-host-credential", s.credential.check),

@@ -31,18 +31,18 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/streams"
 )
 
-// streamPatience bounds the wait for streams to end when the server stops.
+// streamPatience bounds the time for which the server waits for streams to end when it stops.
 const streamPatience = 5 * time.Second
 
-// newTickets returns the issuer and verifier of tickets. It derives its key from the signing keys, so that each replica
-// accepts the tickets of all others.
+// newTickets returns the service for tickets. Its key is derived from the signing keys, so that each replica accepts
+// the tickets of the others.
 func newTickets(s *state, tokens *authentication.Tokens) *authentication.Tickets {
 	return &authentication.Tickets{
 		MAC: token.NewMAC(s.keys, "tickets of streams"), Tokens: tokens, Client: s.client, Clock: clock.RealClock{},
 	}
 }
 
-// newStreams returns a manager of streams that end with the sessions of tokens.
+// newStreams returns a manager of streams. It checks the session of the user with tokens, and tickets with tickets.
 func newStreams(
 	o streams.Options, s *state, tokens *authentication.Tokens, tickets *authentication.Tickets,
 ) *streams.Manager {
@@ -64,8 +64,8 @@ func newStreams(
 	return streams.NewManager(o)
 }
 
-// admitTicket marks the ticket of a request as used, even if the ticket is restricted to another stream. It returns an
-// error if the ticket does not allow the stream.
+// admitTicket consumes the ticket of a request. It returns an error if the ticket was used before, has expired, or does
+// not allow the stream. It returns nil if the request has no ticket.
 func admitTicket(ctx context.Context, tickets *authentication.Tickets, u user.Info, target streams.Target) error {
 	p, ok := u.(*authentication.Principal)
 	if !ok || p.Ticket == nil {
@@ -95,8 +95,8 @@ func ticketError(message string) *envelope.Error {
 	return envelope.New(dashboardv1alpha1.CodeUnauthenticated, "%s", message)
 }
 
-// provedByTicket returns a function that verifies the fresh code of a request. For a request with a ticket, the code
-// was verified when the ticket was issued, because browsers cannot send a code when they open a stream.
+// provedByTicket returns a function that verifies the fresh code of a request with prove. For a ticket whose request
+// had a fresh code, it returns nil: browsers cannot send a code when they open a stream.
 func provedByTicket(
 	prove func(*http.Request, user.Info, string) error,
 ) func(r *http.Request, u user.Info, code string) error {
@@ -110,23 +110,23 @@ func provedByTicket(
 
 // Terminals configures terminals and file copies.
 type Terminals struct {
-	// IdleTime bounds the time without activity in a terminal. MaxTime bounds the duration of a terminal.
+	// IdleTime is the time without input and output after which a terminal ends. MaxTime bounds its duration.
 	IdleTime, MaxTime time.Duration
-	// CopyBytes bounds the bytes of a file copy.
+	// CopyBytes bounds the size of a file copy, in bytes.
 	CopyBytes int64
-	// DebugImage is the image of debug containers and of the Pods of node shells.
+	// DebugImage is the container image for debug containers and for the Pods of node shells.
 	DebugImage string
 	// Recordings stores the recordings of terminals. If it is nil, terminals are not recorded.
 	Recordings *recording.Store
 }
 
-// sessionCheck returns a function that calls checkSession.
+// sessionCheck returns checkSession as a function of the context and the user.
 func sessionCheck(tokens *authentication.Tokens) func(context.Context, user.Info) error {
 	return func(ctx context.Context, u user.Info) error { return checkSession(ctx, tokens, u) }
 }
 
-// checkSession returns an error if the session of a stream has ended, or if its user has been replaced. Callers that
-// kube-apiserver has authenticated have no session, so only their rights are checked.
+// checkSession returns an error if the session of the user has ended. It returns nil for a user whom kube-apiserver has
+// authenticated, because there is no session.
 func checkSession(ctx context.Context, tokens *authentication.Tokens, u user.Info) error {
 	before, ok := u.(*authentication.Principal)
 	if !ok {
@@ -147,8 +147,8 @@ func checkSession(ctx context.Context, tokens *authentication.Tokens, u user.Inf
 	return nil
 }
 
-// longRunning returns the check for requests without a time limit: streams, and the long-running requests of the
-// library.
+// longRunning returns a function that returns true for requests without a time limit: streams, and watches outside the
+// API's prefixes.
 func longRunning(table *routes.Table) genericapirequest.LongRunningRequestCheck {
 	watches := genericfilters.BasicLongRunningRequestCheck(sets.NewString("watch"), sets.NewString())
 	return func(r *http.Request, info *genericapirequest.RequestInfo) bool {
@@ -159,7 +159,8 @@ func longRunning(table *routes.Table) genericapirequest.LongRunningRequestCheck 
 	}
 }
 
-// watchSessions notifies streams of changes of their users and sessions.
+// watchSessions adds event handlers to the cache, which call changed with the name of the user after each change of a
+// KubeVisionUser or KubeVisionSession.
 func watchSessions(ctx context.Context, c cache.Cache, changed func(name string)) error {
 	userOf := func(object any) string {
 		if unknown, ok := object.(toolscache.DeletedFinalStateUnknown); ok {

@@ -19,16 +19,17 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/authentication/token"
 )
 
-// ChallengeError is returned for a login with a correct password that requires a second factor.
+// ChallengeError is returned for a login whose password is correct and that requires a code of the second factor.
 type ChallengeError struct {
-	// Token identifies the challenge. The client sends it back together with a code.
+	// Token identifies the login. The client sends it together with the code.
 	Token string
 }
 
 // Error implements error. The text does not contain the token.
 func (*ChallengeError) Error() string { return "a second factor is required" }
 
-// challenge opens a challenge for a user with a second factor, unless the password has changed since it was compared.
+// challenge stores a challenge for a login, and returns a ChallengeError with its token. It returns ErrRevoked if the
+// credentials no longer have the epoch with which the password was verified.
 func (s *SecondFactors) challenge(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, epoch string) error {
 	id := rand.Text()
 	raw, err := s.Challenges.Sign(token.Claims{Subject: u.Name, UserUID: string(u.UID), Session: id,
@@ -51,8 +52,8 @@ func (s *SecondFactors) challenge(ctx context.Context, u *kubevisionv1alpha1.Kub
 	return &ChallengeError{Token: raw}
 }
 
-// VerifyTOTP completes a login with a one-time code. If the login waits for the set-up of a second factor, VerifyTOTP
-// ignores the code and starts a session that allows only the set-up.
+// VerifyTOTP completes a login with a code of the authenticator app, and returns a session. If the user must set up a
+// second factor first, challenge is a set-up token: the code is ignored, and the session allows only the set-up.
 func (s *SecondFactors) VerifyTOTP(ctx context.Context, challenge, code string, from Client) (*Session, error) {
 	if session, err := s.Sessions.startFromSetup(ctx, challenge, from); !errors.Is(err, errNoSetupToken) {
 		return session, err
@@ -62,7 +63,7 @@ func (s *SecondFactors) VerifyTOTP(ctx context.Context, challenge, code string, 
 	})
 }
 
-// VerifyRecoveryCode is like VerifyTOTP, with a recovery code.
+// VerifyRecoveryCode is like VerifyTOTP, but with a recovery code.
 func (s *SecondFactors) VerifyRecoveryCode(ctx context.Context, challenge, code string, from Client) (*Session, error) {
 	if session, err := s.Sessions.startFromSetup(ctx, challenge, from); !errors.Is(err, errNoSetupToken) {
 		return session, err
@@ -73,7 +74,8 @@ func (s *SecondFactors) VerifyRecoveryCode(ctx context.Context, challenge, code 
 		})
 }
 
-// verifyChallenge returns token.ErrExpired or ErrRevoked for an invalid challenge, and a CodeError for a wrong code.
+// verifyChallenge verifies a challenge token, calls check for the code, and starts a session. It returns
+// token.ErrExpired or ErrRevoked for an invalid token, and a CodeError for a wrong code.
 func (s *SecondFactors) verifyChallenge(
 	ctx context.Context, challenge, method string, from Client, check func(*credentials.SecondFactor, types.UID) error,
 ) (*Session, error) {
@@ -125,7 +127,7 @@ func (s *SecondFactors) verifyChallenge(
 	return s.Sessions.startNamed(ctx, name, u, answered, []string{methodPassword, method}, from)
 }
 
-// recordWrongCode records a wrong code in the audit trail.
+// recordWrongCode records audit events if err is a CodeError.
 func (s *SecondFactors) recordWrongCode(
 	ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, from Client, err error,
 ) {

@@ -7,15 +7,15 @@ import (
 	"net/netip"
 )
 
-// Client is the origin of a request.
+// Client describes the client of a request.
 type Client struct {
-	// Address is the address of the client. It is invalid if it cannot be determined.
+	// Address is the IP address of the client. It is invalid if the address is unknown.
 	Address netip.Addr
 	// UserAgent is the User-Agent header of the request.
 	UserAgent string
-	// DeviceToken is the token that an earlier login issued to the client. It may be empty.
+	// DeviceToken is the device token that the client received at an earlier login, or empty.
 	DeviceToken string
-	// Trusted is true for an address in a network that the administrator trusts.
+	// Trusted is true if the address is in a network that a flag declares as trusted.
 	Trusted bool
 }
 

@@ -25,12 +25,12 @@ import (
 
 // CredentialsStore reads and writes the Secrets with the credentials of users.
 type CredentialsStore struct {
-	// Client reads from the API server, because a cache may be outdated.
+	// Client reads and writes without a cache, which could be outdated.
 	Client client.Client
 }
 
-// get returns the credentials of a user, or an empty Secret if there is none. It also calls the API server for names
-// that no user can have, so that its duration does not reveal whether the user exists.
+// get returns the Secret with the credentials of a user, or an empty Secret if there is none. It calls the API server
+// even if the name is invalid, so that the duration does not reveal whether the user exists.
 func (c *CredentialsStore) get(ctx context.Context, username string) (*corev1.Secret, error) {
 	if len(utilvalidation.IsDNS1123Subdomain(username)) > 0 {
 		username = "-"
@@ -44,7 +44,8 @@ func (c *CredentialsStore) get(ctx context.Context, username string) (*corev1.Se
 	return secret, nil
 }
 
-// getOwn returns the credentials of the caller. It returns ErrSessionEnded if the session of the caller has ended.
+// getOwn returns the credentials of the caller. It returns ErrSessionEnded if the session is no longer valid according
+// to them.
 func (c *CredentialsStore) getOwn(ctx context.Context, p *Principal) (*corev1.Secret, error) {
 	secret, err := c.get(ctx, p.User.Name)
 	if err != nil {
@@ -56,9 +57,9 @@ func (c *CredentialsStore) getOwn(ctx context.Context, p *Principal) (*corev1.Se
 	return secret, nil
 }
 
-// update reads the credentials of a user, calls change, and writes the credentials back if change returns true. After a
-// conflict it calls change again with the new version, so that a code is accepted only once. It returns the error of
-// change after the write.
+// update reads the credentials of a user, calls change, and stores them if change returns true. After a conflict, it
+// reads them and calls change again, so that a code is accepted only once. It returns the error of change. It returns
+// ErrRevoked if there are no credentials or they belong to another UID.
 func (c *CredentialsStore) update(
 	ctx context.Context, user string, uid types.UID, change func(*corev1.Secret) (write bool, err error),
 ) error {
@@ -89,9 +90,8 @@ func (c *CredentialsStore) update(
 	return verdict
 }
 
-// updateOwn is like update, for the credentials of the caller. It returns ErrSessionEnded if a change of the
-// credentials has ended the session, even if the session object still exists. Otherwise such a session could revert
-// that change.
+// updateOwn is update for the credentials of the caller. It returns ErrSessionEnded if the session is no longer valid
+// according to the credentials, even if the session object still exists.
 func (c *CredentialsStore) updateOwn(
 	ctx context.Context, p *Principal, edit func(*corev1.Secret) (write bool, err error),
 ) error {
@@ -107,15 +107,15 @@ func (c *CredentialsStore) updateOwn(
 	return err
 }
 
-// updateSecondFactor is like updateOwn, for the second factor.
+// updateSecondFactor is updateOwn for the second factor in the credentials.
 func (c *CredentialsStore) updateSecondFactor(
 	ctx context.Context, p *Principal, edit func(*credentials.SecondFactor) (write bool, err error),
 ) error {
 	return c.updateOwn(ctx, p, func(secret *corev1.Secret) (bool, error) { return editSecondFactor(secret, edit) })
 }
 
-// editSecondFactor calls edit with the second factor in a Secret, and writes it back into the Secret if edit returns
-// true.
+// editSecondFactor calls edit with the second factor in the Secret. If edit returns true, it changes the Secret
+// accordingly.
 func editSecondFactor(
 	secret *corev1.Secret, edit func(*credentials.SecondFactor) (write bool, err error),
 ) (bool, error) {
@@ -133,8 +133,8 @@ func editSecondFactor(
 	return true, verdict
 }
 
-// readUser reads a user from the API server, because an outdated cache must not renew a session of a disabled user. It
-// returns ErrRevoked for a user who may no longer log in.
+// readUser reads a user from the API server: a cache may not yet show that the user was disabled. It returns ErrRevoked
+// if the user may no longer log in.
 func (c *CredentialsStore) readUser(
 	ctx context.Context, name string, uid types.UID, u *kubevisionv1alpha1.KubeVisionUser,
 ) error {
@@ -148,13 +148,14 @@ func (c *CredentialsStore) readUser(
 	return nil
 }
 
-// isOwnedBy returns false for the credentials of a deleted user whose name was reused.
+// isOwnedBy returns true if the Secret belongs to the user with the UID. It returns false for the credentials of a
+// deleted user with the same name.
 func isOwnedBy(secret *corev1.Secret, uid types.UID) bool {
 	owner := metav1.GetControllerOf(secret)
 	return owner != nil && owner.UID == uid
 }
 
-// contention returns the backoff of a write. It is long enough for fifty clients that send the same code at once.
+// contention returns the backoff after conflicts. It is sufficient for fifty clients that send the same code at once.
 func contention() wait.Backoff {
 	return wait.Backoff{Steps: 15, Duration: 10 * time.Millisecond, Factor: 1.5, Jitter: 0.5, Cap: time.Second}
 }

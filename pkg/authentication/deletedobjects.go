@@ -5,11 +5,11 @@ package authentication
 
 import "k8s.io/utils/lru"
 
-// goneKeys bounds the recorded sessions and users.
+// goneKeys bounds the number of remembered objects.
 const goneKeys = 4096
 
-// DeletedObjects records sessions and users that no longer exist on the API server. Names of sessions and UIDs of users
-// are never reused, so repeated requests with a token of a deleted session cause only one call.
+// DeletedObjects remembers names of sessions and UIDs of users that the API server does not have. They are never used
+// again, so that repeated requests with a token of a deleted session need only one call.
 type DeletedObjects struct{ seen *lru.Cache }
 
 // NewDeletedObjects returns an empty DeletedObjects.

@@ -19,7 +19,7 @@ import (
 )
 
 const (
-	// DeviceTTL is the time for which a device is known after a login or a renewal.
+	// DeviceTTL is the lifetime of a device token. Each login and each renewal of a session issues a new one.
 	DeviceTTL = 30 * 24 * time.Hour
 
 	deviceVersion     = 1
@@ -29,13 +29,14 @@ const (
 	deviceBytes       = 1 + deviceIDBytes + deviceIssuedBytes + deviceEpochBytes
 )
 
-// device is a client that has logged in to an account before.
+// device is a client that has logged in to the account before. id identifies it; epoch is a hash of the epoch of the
+// credentials at that time.
 type device struct {
 	id    [deviceIDBytes]byte
 	epoch [deviceEpochBytes]byte
 }
 
-// name returns the device id as text, or an empty string for nil.
+// name returns the ID as text, or an empty string if d is nil.
 func (d *device) name() string {
 	if d == nil {
 		return ""
@@ -43,10 +44,10 @@ func (d *device) name() string {
 	return hex.EncodeToString(d.id[:])
 }
 
-// matchesEpoch returns true if the device has logged in with the credentials of an epoch.
+// matchesEpoch returns true if the device has logged in with credentials of the epoch.
 func (d *device) matchesEpoch(epoch string) bool { return d.epoch == epochDigest(epoch) }
 
-// newDeviceID returns the id of the device that begins a session. Session names are unique.
+// newDeviceID returns the ID of a new device, which is derived from the name of its first session.
 func newDeviceID(session string) (id [deviceIDBytes]byte) {
 	sum := sha256.Sum256([]byte("device of session " + session))
 	copy(id[:], sum[:])
@@ -59,17 +60,17 @@ func epochDigest(epoch string) (digest [deviceEpochBytes]byte) {
 	return digest
 }
 
-// Devices recognizes devices from which a user has logged in before. A device token is not a credential. A login with a
-// device token is delayed only by failures of that device.
+// Devices issues and verifies device tokens. A device token is no credential: at a login with it, only failures of this
+// device delay the login, and not those of other clients.
 type Devices struct {
-	// MAC authenticates the tokens.
+	// MAC authenticates device tokens.
 	MAC *token.MAC
-	// Clock determines when tokens expire.
+	// Clock is used to check the expiry of device tokens.
 	Clock clock.PassiveClock
 }
 
-// issue returns the token of a device. Without a known device, it derives the device id from the session, so that the
-// holder of a session counts as one device, independent of the number of renewals.
+// issue returns a device token for the user. If known is nil, the device gets an ID that is derived from the session,
+// so that all renewals of the session return tokens of the same device.
 func (d *Devices) issue(known *device, session string, user types.UID, epoch string) (string, error) {
 	made := device{id: newDeviceID(session), epoch: epochDigest(epoch)}
 	if known != nil {
@@ -87,7 +88,8 @@ func (d *Devices) issue(known *device, session string, user types.UID, epoch str
 	return base64.RawURLEncoding.EncodeToString(append(raw, mac...)), nil
 }
 
-// find returns the device of a token that was issued to a user, or nil if the token is invalid or expired.
+// find returns the device of a device token that was issued for the user. It returns nil if the token is invalid or has
+// expired.
 func (d *Devices) find(text string, user types.UID) *device {
 	if len(text) != base64.RawURLEncoding.EncodedLen(deviceBytes+token.MACLength) {
 		return nil

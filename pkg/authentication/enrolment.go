@@ -19,29 +19,29 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/authentication/totp"
 )
 
-// recently bounds the age of a login that may set up a second factor without the password.
+// recently is the maximum age of a login after which the set-up of a second factor needs no password.
 const recently = 5 * time.Minute
 
 var (
-	// ErrPasswordRequired is returned if the password is required to set up a second factor, because the user has one
-	// or the login is too old.
+	// ErrPasswordRequired is returned by Setup if the password is missing, and the user has a second factor or the
+	// login is too old.
 	ErrPasswordRequired = errors.New("the password is required to set up a second factor")
-	// ErrPolicy is returned when the user must keep a second factor.
+	// ErrPolicy is returned by Disable if the user must have a second factor.
 	ErrPolicy = errors.New("the user must have a second factor")
 )
 
-// Enrolment contains the secrets of a new second factor. They are returned once.
+// Enrolment contains the secrets of a new second factor, which are shown to the user once.
 type Enrolment struct {
 	totp.Enrolment
 
-	// RecoveryCodes are valid when the second factor has been enabled.
+	// RecoveryCodes are valid after Enable.
 	RecoveryCodes []string
 }
 
-// Setup creates a second factor that is pending until Enable is called in the same session. An existing second factor
-// remains valid until then, and only the password allows its replacement. The first second factor of a user requires
-// the password, or a login within the last five minutes: an access token alone is not sufficient. Setup returns a
-// CodeError for a wrong password, and a throttle.BlockedError after too many wrong ones.
+// Setup creates a pending second factor, which Enable confirms in the same session. Until then, the current second
+// factor remains valid. Setup requires the password pass. If the user has no second factor and has logged in within the
+// last five minutes, pass may be empty. Setup returns ErrPasswordRequired if the password is missing, a CodeError if it
+// is wrong, and a throttle.BlockedError after too many wrong ones.
 func (s *SecondFactors) Setup(ctx context.Context, p *Principal, pass string, from Client) (*Enrolment, error) {
 	if pass == "" && !s.mayEnrol(p) {
 		return nil, ErrPasswordRequired
@@ -80,14 +80,14 @@ func (s *SecondFactors) Setup(ctx context.Context, p *Principal, pass string, fr
 	return &Enrolment{Enrolment: made, RecoveryCodes: codes}, nil
 }
 
-// mayEnrol returns true if the login is recent enough to set up a first second factor.
+// mayEnrol returns true if the login is recent enough to set up a second factor without the password.
 func (s *SecondFactors) mayEnrol(p *Principal) bool {
 	age := s.Clock.Since(p.AuthTime)
 	return !p.AuthTime.IsZero() && age <= recently
 }
 
-// Enable enables the pending second factor after its first code. It ends the caller's other sessions, because they
-// began without a second factor.
+// Enable verifies a code of the pending second factor and makes it the current one. It ends the other sessions of the
+// user, which began without it. It returns ErrNoSecondFactor if there is none, and a CodeError if the code is wrong.
 func (s *SecondFactors) Enable(ctx context.Context, p *Principal, code string, from Client) error {
 	err := s.Store.updateOwn(ctx, p, func(secret *corev1.Secret) (bool, error) {
 		return editSecondFactor(secret, func(f *credentials.SecondFactor) (bool, error) {
@@ -120,8 +120,8 @@ func (s *SecondFactors) Enable(ctx context.Context, p *Principal, code string, f
 	}), s.Sessions.endOthers(ctx, p))
 }
 
-// Disable removes the second factor after one of its codes, unless the user must have one. It ends the caller's other
-// sessions.
+// Disable verifies a code, removes the second factor, and ends the other sessions of the user. It returns ErrPolicy if
+// the user must have a second factor, and a CodeError if the code is wrong.
 func (s *SecondFactors) Disable(ctx context.Context, p *Principal, code string, from Client) error {
 	required, err := s.Policy.Required(ctx, p.User)
 	if err != nil {
@@ -146,7 +146,8 @@ func (s *SecondFactors) Disable(ctx context.Context, p *Principal, code string, 
 	}), s.Sessions.endOthers(ctx, p))
 }
 
-// RenewRecoveryCodes replaces the recovery codes with a code of the second factor.
+// RenewRecoveryCodes verifies a code of the second factor and returns new recovery codes. The old ones are no longer
+// valid.
 func (s *SecondFactors) RenewRecoveryCodes(
 	ctx context.Context, p *Principal, code string, from Client,
 ) ([]string, error) {
@@ -164,7 +165,7 @@ func (s *SecondFactors) RenewRecoveryCodes(
 	return codes, nil
 }
 
-// event returns an audit event of the session.
+// event returns an audit event about the user and the session.
 func (p *Principal) event(reason audit.Reason, from Client) audit.Event {
 	return audit.Event{Reason: reason, User: p.User, Session: p.Session, Address: from.address()}
 }

@@ -18,12 +18,12 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/authentication/credentials"
 )
 
-// ErrFreshCodeRequired is returned for a sensitive operation without a code by a user with a second factor.
+// ErrFreshCodeRequired is returned for a sensitive operation without a code, if the user has a second factor.
 var ErrFreshCodeRequired = errors.New("a fresh code is required")
 
-// VerifyFreshCode accepts a code for one sensitive operation. Each code is accepted once. Users without a second factor
-// and verified sessions need no code. It returns ErrFreshCodeRequired if a code is missing, and a CodeError for a wrong
-// one.
+// VerifyFreshCode returns nil if a sensitive operation may be executed: the code is valid, the user has no second
+// factor, or the session is verified. A code is valid for one operation. It returns ErrFreshCodeRequired if the code is
+// missing, and a CodeError if it is wrong.
 func (s *SecondFactors) VerifyFreshCode(ctx context.Context, p *Principal, code string, from Client) error {
 	var reason audit.Reason
 	err := s.Store.updateSecondFactor(ctx, p, func(f *credentials.SecondFactor) (bool, error) {
@@ -50,8 +50,8 @@ func (s *SecondFactors) VerifyFreshCode(ctx context.Context, p *Principal, code 
 	return nil
 }
 
-// Reverify verifies the session with a code. Sensitive operations then need no fresh code for credentials.VerifiedTTL.
-// One write marks the code as used and the session as verified.
+// Reverify verifies a code, and marks the session as verified: for credentials.VerifiedTTL, sensitive operations need
+// no code. It returns a CodeError if the code is wrong.
 func (s *SecondFactors) Reverify(ctx context.Context, p *Principal, code string, from Client) error {
 	err := s.updateWithCode(ctx, p, code, from, func(_ *corev1.Secret, f *credentials.SecondFactor) {
 		f.Verify(p.Session, s.Clock.Now(), credentials.VerifiedTTL)
@@ -63,8 +63,8 @@ func (s *SecondFactors) Reverify(ctx context.Context, p *Principal, code string,
 	return nil
 }
 
-// checkInSession is like check, for a code in a session. It counts a wrong code for the session and not for logins,
-// because otherwise the holder of a stolen access token could lock the user out.
+// checkInSession is check for a code that is entered in a session. A wrong code counts for sessions only, because the
+// holder of a stolen access token could otherwise prevent logins of the user.
 func (s *SecondFactors) checkInSession(p *Principal, f *credentials.SecondFactor, verify func() bool) error {
 	now := s.Clock.Now()
 	if f.InSessions.Exhausted(p.Session, now) {
@@ -83,8 +83,8 @@ func (s *SecondFactors) checkInSession(p *Principal, f *credentials.SecondFactor
 	}
 }
 
-// recordWrongCodeInSession records a wrong code. It ends the session after too many wrong codes. It returns the error
-// for the caller.
+// recordWrongCodeInSession records an audit event if err is a CodeError, and deletes the session after too many wrong
+// codes. It returns the error for the caller.
 func (s *SecondFactors) recordWrongCodeInSession(ctx context.Context, p *Principal, from Client, err error) error {
 	e, ok := errors.AsType[*CodeError](err)
 	if !ok {
@@ -112,7 +112,7 @@ func (s *SecondFactors) recordWrongCodeInSession(ctx context.Context, p *Princip
 	return err
 }
 
-// updateWithCode is like updateSecondFactor, for a change that requires a code of the second factor in force.
+// updateWithCode verifies a code of the second factor, calls edit to change the credentials, and stores them.
 func (s *SecondFactors) updateWithCode(
 	ctx context.Context, p *Principal, code string, from Client, edit func(*corev1.Secret, *credentials.SecondFactor),
 ) error {

@@ -21,22 +21,22 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/authentication/throttle"
 )
 
-// queueTime bounds the wait of a login for the hasher.
+// queueTime bounds the time for which a login waits until its password is compared.
 const queueTime = 5 * time.Second
 
 var (
-	// ErrInvalidCredentials is returned for a wrong password, an unknown, disabled or deleted user, and a user without
-	// a password. Callers cannot distinguish these cases.
+	// ErrInvalidCredentials is returned for a login with a wrong password, for an unknown, disabled or deleted user,
+	// and for a user without a password. The cases cannot be distinguished by clients.
 	ErrInvalidCredentials = errors.New("wrong user name or password")
-	// ErrBusy is returned when too many logins are in progress.
+	// ErrBusy is returned if too many logins are in progress.
 	ErrBusy = errors.New("too many logins at once")
 )
 
-// Logins authenticates users by their passwords.
+// Logins authenticates users with passwords.
 type Logins struct {
-	// Cache reads the users.
+	// Cache reads KubeVisionUsers from an informer.
 	Cache client.Reader
-	// Throttle delays logins after failures.
+	// Throttle delays logins after failures, and limits their number.
 	Throttle      *throttle.Throttle
 	Store         *CredentialsStore
 	Passwords     *Passwords
@@ -45,16 +45,16 @@ type Logins struct {
 	Audit         *audit.Log
 }
 
-// credentialsError is ErrInvalidCredentials with a reason. Only the log may contain the reason.
+// credentialsError wraps ErrInvalidCredentials, with a reason that is only logged.
 type credentialsError struct{ reason string }
 
 func (*credentialsError) Error() string { return ErrInvalidCredentials.Error() }
 func (*credentialsError) Unwrap() error { return ErrInvalidCredentials }
 
-// normalizeUserName converts the input of a login to the name of a user. Names of users are lower case, and phones
-// capitalize the first letter of a field. The profile UsernameCaseMapped (RFC 8265) maps case, width and Unicode forms.
-// Input that the profile rejects matches no user. Email addresses are not accepted, because several users may have the
-// same address.
+// normalizeUserName converts the name that a client has sent to the name of a KubeVisionUser. It converts it to lower
+// case, because phones capitalize the first letter, and unifies Unicode forms (UsernameCaseMapped, RFC 8265). It
+// returns a name that this profile does not allow unchanged, because no user has it. Email addresses are not accepted,
+// because they are not unique.
 func normalizeUserName(given string) string {
 	name, err := precis.UsernameCaseMapped.String(given)
 	if err != nil {
@@ -63,9 +63,9 @@ func normalizeUserName(given string) string {
 	return name
 }
 
-// Password logs in with a user name and a password. It performs the same work in all cases of ErrInvalidCredentials, so
-// that its duration does not reveal the case. It returns a ChallengeError if a second factor is required, a
-// throttle.BlockedError if too many logins have failed, and ErrBusy if too many are in progress.
+// Password verifies a user name and a password, and returns a session. It returns a ChallengeError if the user has a
+// second factor, ErrInvalidCredentials if the login is rejected, a throttle.BlockedError if too many logins have
+// failed, and ErrBusy if too many are in progress. Its duration does not reveal why a login is rejected.
 func (l *Logins) Password(ctx context.Context, username, pass string, from Client) (*Session, error) {
 	// Find the user and the device, if they exist.
 	username = normalizeUserName(username)
@@ -107,7 +107,7 @@ func (l *Logins) Password(ctx context.Context, username, pass string, from Clien
 	return session, nil
 }
 
-// device returns the known device from which the user logs in, or nil for an unknown device.
+// device returns the known device of the client, or nil.
 func (l *Logins) device(u *kubevisionv1alpha1.KubeVisionUser, from Client) *device {
 	if u == nil {
 		return l.Sessions.Devices.find(from.DeviceToken, "")
@@ -115,7 +115,7 @@ func (l *Logins) device(u *kubevisionv1alpha1.KubeVisionUser, from Client) *devi
 	return l.Sessions.Devices.find(from.DeviceToken, u.UID)
 }
 
-// class returns the class of a client. It does not depend on whether the user exists.
+// class returns the class of the client. It does not depend on whether the user exists.
 func (l *Logins) class(known *device, from Client) throttle.Class {
 	switch {
 	case known != nil:
@@ -129,7 +129,7 @@ func (l *Logins) class(known *device, from Client) throttle.Class {
 	}
 }
 
-// begin waits until the throttle admits the comparison of the password.
+// begin waits until the throttle allows the comparison of the password.
 func (l *Logins) begin(
 	ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, username string, known *device, from Client,
 ) (*throttle.Attempt, error) {
@@ -144,7 +144,7 @@ func (l *Logins) begin(
 	return attempt, wrapBusy(err)
 }
 
-// recordFailure counts a wrong password.
+// recordFailure counts a failed login, and records audit events. It returns the error for the client.
 func (l *Logins) recordFailure(
 	ctx context.Context, attempt *throttle.Attempt, u *kubevisionv1alpha1.KubeVisionUser, from Client, why error,
 ) error {
@@ -165,14 +165,14 @@ func (l *Logins) recordFailure(
 	return err
 }
 
-// credential is the password and the device of a login.
+// credential contains what a client has sent to log in.
 type credential struct {
 	username, password string
 	device             *device
 }
 
-// verify compares the password, and returns the credentials that it was compared with. It returns a credentialsError if
-// the login is not allowed.
+// verify compares the password, and returns the Secret with the credentials. It returns a credentialsError if the login
+// is rejected.
 func (l *Logins) verify(
 	ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, given credential, attempt *throttle.Attempt,
 ) (*corev1.Secret, error) {
@@ -200,7 +200,7 @@ func (l *Logins) verify(
 	return secret, checkOutcome(u, known, right)
 }
 
-// proceed starts a session after a correct password, or a challenge if the user has a second factor.
+// proceed returns a session after a correct password. If the user has a second factor, it returns a ChallengeError.
 func (l *Logins) proceed(
 	ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, pass string, secret *corev1.Secret, from Client,
 ) (*Session, error) {
@@ -221,7 +221,8 @@ func (l *Logins) proceed(
 	return l.Sessions.start(ctx, u, secret, []string{methodPassword}, from)
 }
 
-// checkOutcome returns the reason for which a login is refused after the comparison of its password, or nil.
+// checkOutcome returns the reason for which a login is rejected, or nil. known is true if the user has a password, and
+// right if the given password matches.
 func checkOutcome(u *kubevisionv1alpha1.KubeVisionUser, known, right bool) error {
 	switch {
 	case u == nil:
@@ -239,7 +240,7 @@ func checkOutcome(u *kubevisionv1alpha1.KubeVisionUser, known, right bool) error
 	}
 }
 
-// user returns the KubeVisionUser with a name, or nil if there is none.
+// user returns the KubeVisionUser with the name, or nil if there is none.
 func (l *Logins) user(ctx context.Context, name string) (*kubevisionv1alpha1.KubeVisionUser, error) {
 	u := &kubevisionv1alpha1.KubeVisionUser{}
 	err := l.Cache.Get(ctx, types.NamespacedName{Name: name}, u)

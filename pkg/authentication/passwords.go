@@ -18,23 +18,23 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/authentication/throttle"
 )
 
-// Passwords compares, hashes and changes passwords.
+// Passwords verifies, hashes and changes passwords.
 type Passwords struct {
 	Store    *CredentialsStore
 	Sessions *SessionManager
-	// Hasher computes a bounded number of hashes at once.
+	// Hasher hashes passwords with limited concurrency.
 	Hasher *password.Hasher
-	// Throttle delays attempts after failures.
+	// Throttle delays attempts after wrong passwords.
 	Throttle *throttle.Throttle
 	Audit    *audit.Log
 }
 
-// ErrSamePassword is returned when the new password equals the old one.
+// ErrSamePassword is returned if the new password equals the current one.
 var ErrSamePassword = errors.New("the new password equals the old one")
 
-// Change replaces the caller's own password and ends the caller's other sessions. It returns a
-// password.WeakError or ErrSamePassword for a new password that is not acceptable, ErrInvalidCredentials for a wrong
-// old password, and a throttle.BlockedError after too many wrong ones.
+// Change replaces the password of the caller, and ends the other sessions of the caller. It returns
+// ErrInvalidCredentials if the old password is wrong, a throttle.BlockedError after too many wrong ones, and a
+// password.WeakError or ErrSamePassword if the new password is not allowed.
 func (s *Passwords) Change(ctx context.Context, p *Principal, old, replacement string, from Client) error {
 	if err := s.confirm(ctx, p, old, from, audit.PasswordChangeRefused); err != nil {
 		return err
@@ -67,8 +67,9 @@ func (s *Passwords) Change(ctx context.Context, p *Principal, old, replacement s
 		s.Sessions.endOthers(ctx, p))
 }
 
-// confirm compares the password in a session. refused is the audit reason for a wrong password. It counts failures for
-// the session, so that failed logins of others cannot lock the caller out.
+// confirm verifies the password of the caller. It returns ErrInvalidCredentials if the password is wrong, and records
+// an audit event with the reason refused. Wrong passwords count for the session only, so that failed logins of others
+// do not block the caller.
 func (s *Passwords) confirm(ctx context.Context, p *Principal, pass string, from Client, refused audit.Reason) error {
 	attempt, err := s.Throttle.BeginSession(ctx, p.User, p.Session)
 	if err != nil {
@@ -103,7 +104,7 @@ func (s *Passwords) confirm(ctx context.Context, p *Principal, pass string, from
 	return ErrInvalidCredentials
 }
 
-// Hash hashes a new password. It returns ErrBusy if too many requests wait for the hasher.
+// Hash hashes a new password. It returns ErrBusy if too many passwords wait for the Hasher.
 func (s *Passwords) Hash(ctx context.Context, pass string) (password.Hash, error) {
 	ctx, cancel := context.WithTimeout(ctx, queueTime)
 	defer cancel()
@@ -114,7 +115,8 @@ func (s *Passwords) Hash(ctx context.Context, pass string) (password.Hash, error
 	return hash, nil
 }
 
-// compare compares a password with a hash. It performs the same work if there is no hash.
+// compare returns true if the password matches the hash. If known is false, there is no hash: compare returns false
+// after the same work, so that the duration does not reveal this.
 func (s *Passwords) compare(ctx context.Context, pass string, hash password.Hash, known bool) (bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, queueTime)
 	defer cancel()
@@ -133,8 +135,8 @@ func (s *Passwords) compare(ctx context.Context, pass string, hash password.Hash
 	return true, nil
 }
 
-// upgrade replaces the hash with a hash of the current cost, unless the password has changed since. The login succeeds
-// even if the replacement fails.
+// upgrade replaces the stored hash old with a hash of the current cost. It does nothing if the password has changed
+// meanwhile. It only logs errors, because the login must succeed nevertheless.
 func (s *Passwords) upgrade(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, pass string, old password.Hash) {
 	made, err := s.Hasher.Hash(ctx, pass)
 	if err == nil {
@@ -151,7 +153,7 @@ func (s *Passwords) upgrade(ctx context.Context, u *kubevisionv1alpha1.KubeVisio
 	}
 }
 
-// wrapBusy maps queue-full and deadline errors to ErrBusy.
+// wrapBusy wraps errors about full queues and deadlines in ErrBusy. It returns other errors unchanged.
 func wrapBusy(err error) error {
 	if errors.Is(err, password.ErrBusy) || errors.Is(err, throttle.ErrBusy) ||
 		errors.Is(err, context.DeadlineExceeded) {

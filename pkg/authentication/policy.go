@@ -14,12 +14,12 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/bindings"
 )
 
-// TwoFactorPolicy determines which users must have a second factor: those with spec.twoFactor Required, and the holders
-// of certain roles.
+// TwoFactorPolicy determines which users must have a second factor: those with spec.twoFactor Required, and those who
+// have one of certain roles.
 type TwoFactorPolicy struct {
-	// Reader reads users and role bindings.
+	// Reader reads KubeVisionRoleBindings.
 	Reader client.Reader
-	// Roles are the names of the roles whose holders must have a second factor: built-in roles or ClusterRoles.
+	// Roles lists the roles whose users must have a second factor: built-in roles of KubeVision or ClusterRoles.
 	Roles []string
 }
 
@@ -44,7 +44,8 @@ func (p *TwoFactorPolicy) Required(ctx context.Context, u *kubevisionv1alpha1.Ku
 	}), nil
 }
 
-// SetupRequired returns true if the user must set up a second factor before any other request.
+// SetupRequired returns true if the user must have a second factor, and has logged in with the given methods without
+// one.
 func (p *TwoFactorPolicy) SetupRequired(
 	ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, methods []string,
 ) (bool, error) {

@@ -15,16 +15,16 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/authentication/throttle"
 )
 
-// rateKeys bounds the keys of a rate limit. A new key replaces the least recently seen one.
+// rateKeys bounds the number of keys with a rate limiter. A new key replaces the least recently used one.
 const rateKeys = 4096
 
-// rateLimiters limits the rate of requests for each key.
+// rateLimiters contains a rate limiter for each key, such as a session or a network.
 type rateLimiters struct {
 	burst int
 
 	mu       sync.Mutex
 	limiters *lru.Cache
-	// pending counts the requests in progress that may be counted when they end.
+	// pending contains the number of requests in progress for each key, which may be counted when they end.
 	pending map[string]int
 }
 
@@ -32,15 +32,15 @@ func newRateLimiters(burst int) *rateLimiters {
 	return &rateLimiters{burst: burst, limiters: lru.New(rateKeys), pending: map[string]int{}}
 }
 
-// allow counts one request, and returns true if it is allowed.
+// allow counts a request for the key. It returns false if the limit is exceeded.
 func (r *rateLimiters) allow(key string, now time.Time) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.limiter(key, 1).AllowN(now, 1)
 }
 
-// allowFrom is like allow, for an address: it counts a request for each network of the address. Larger networks have
-// higher limits.
+// allowFrom counts a request for each network that contains the address. It returns false if one of the limits is
+// exceeded. Larger networks have higher limits.
 func (r *rateLimiters) allowFrom(address netip.Addr, now time.Time) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -53,8 +53,8 @@ func (r *rateLimiters) allowFrom(address netip.Addr, now time.Time) bool {
 	return true
 }
 
-// exhausted returns true if the limit of an address allows no request in addition to the pending ones. The caller holds
-// the lock.
+// exhausted returns true if the limit of a network that contains the address is reached, including pending requests.
+// The caller must hold the lock.
 func (r *rateLimiters) exhausted(address netip.Addr, now time.Time) bool {
 	return slices.ContainsFunc(throttle.CountedNetworks(address), func(n throttle.Network) bool {
 		key := n.Prefix.String()
@@ -62,7 +62,8 @@ func (r *rateLimiters) exhausted(address netip.Addr, now time.Time) bool {
 	})
 }
 
-// limiter returns the limiter of a key that represents a number of clients. The caller holds the lock.
+// limiter returns the rate limiter of the key. Its limit is that of one client multiplied by clients. The caller must
+// hold the lock.
 func (r *rateLimiters) limiter(key string, clients int) *rate.Limiter {
 	found, _ := r.limiters.Get(key)
 	limiter, ok := found.(*rate.Limiter)
@@ -73,15 +74,15 @@ func (r *rateLimiters) limiter(key string, clients int) *rate.Limiter {
 	return limiter
 }
 
-// RefusalLimiter limits, for each network, the requests that call the host and are then refused. The limits apply to
-// each replica separately.
+// RefusalLimiter limits the rate of rejected requests per network, for requests that call the host cluster before they
+// are rejected. Each replica has its own limits.
 type RefusalLimiter struct{ rates *rateLimiters }
 
-// NewRefusalLimiter returns a RefusalLimiter with a burst of inventedBurst.
+// NewRefusalLimiter returns a RefusalLimiter that allows inventedBurst rejected requests at once.
 func NewRefusalLimiter() *RefusalLimiter { return &RefusalLimiter{newRateLimiters(inventedBurst)} }
 
-// Begin returns true if a request from an address may call the host. The caller must then call done. Until then, the
-// request counts as refused.
+// Begin returns true if a request from the address may call the host cluster. The caller must then call done with true
+// if the request was rejected. Until then, the request counts as rejected.
 func (f *RefusalLimiter) Begin(address netip.Addr, now time.Time) (done func(refused bool), ok bool) {
 	r := f.rates
 	r.mu.Lock()
@@ -103,7 +104,7 @@ func (f *RefusalLimiter) Begin(address netip.Addr, now time.Time) (done func(ref
 	}, true
 }
 
-// addPending changes the number of pending requests from an address. The caller holds the lock.
+// addPending adds change to the number of pending requests from the address. The caller must hold the lock.
 func (r *rateLimiters) addPending(address netip.Addr, change int) {
 	for _, n := range throttle.CountedNetworks(address) {
 		key := n.Prefix.String()

@@ -24,19 +24,19 @@ import (
 )
 
 const (
-	// reuseGrace is the time for which the previous token remains valid after a rotation, because two tabs of a browser
-	// may renew the session at the same time.
+	// reuseGrace is the time for which the previous refresh token remains valid after a renewal, because two browser
+	// tabs may renew the session at the same time.
 	reuseGrace = 30 * time.Second
-	// maxPrevious bounds the used tokens that a session recognizes.
+	// maxPrevious bounds the number of used refresh tokens whose reuse is recognized.
 	maxPrevious = 16
 )
 
-// ErrExpired is returned for a genuine refresh token of a session that has expired.
+// ErrExpired is returned for a genuine refresh token whose session has expired.
 var ErrExpired = errors.New("the session has expired")
 
-// Refresh renews a session with its refresh token, and replaces the token. It returns ErrExpired for a genuine token of
-// an expired session, ErrRevoked for any other invalid token, and a throttle.BlockedError for too many invalid tokens
-// or renewals. A token that is not genuine causes no call to the API server.
+// Refresh renews the session of a refresh token, and returns new tokens. It returns ErrExpired if the session has
+// expired, ErrRevoked if the refresh token is invalid, and a throttle.BlockedError after too many invalid tokens or
+// renewals. It does not call the API server for a forged token.
 func (m *SessionManager) Refresh(ctx context.Context, text string, from Client) (*Session, error) {
 	presented, err := parseRefreshToken(text)
 	if err != nil {
@@ -98,8 +98,8 @@ func (m *SessionManager) renew(ctx context.Context, presented refreshToken, from
 	return m.issue(ctx, u, session, next, epoch, from)
 }
 
-// checkEpoch returns the epoch of the credentials. It returns ErrRevoked for a session of an earlier epoch that has not
-// been deleted yet.
+// checkEpoch returns the epoch of the user's credentials. It returns ErrRevoked if the session began with other
+// credentials and is no longer valid.
 func (m *SessionManager) checkEpoch(
 	ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, session *kubevisionv1alpha1.KubeVisionSession,
 ) (epoch string, err error) {
@@ -113,8 +113,8 @@ func (m *SessionManager) checkEpoch(
 	return credentials.Epoch(secret), nil
 }
 
-// rotate replaces the token. If another replica was faster, the update fails and is retried with the result of that
-// replica.
+// rotate replaces the refresh token of the session. If another replica has done so meanwhile, the update fails with a
+// conflict, and the caller tries again with the new session object.
 func (m *SessionManager) rotate(
 	ctx context.Context, session *kubevisionv1alpha1.KubeVisionSession, presented refreshToken, now time.Time,
 ) (refreshToken, error) {
@@ -139,8 +139,8 @@ func (m *SessionManager) rotate(
 	return next, nil
 }
 
-// endReused ends a session whose used token was sent again. Both the user and a thief may hold the token, and the
-// server cannot distinguish them (RFC 9700, section 4.14.2).
+// endReused deletes a session whose used refresh token was sent again, and returns ErrRevoked. Either the user or a
+// thief has sent it, and the server cannot distinguish them (RFC 9700, section 4.14.2).
 func (m *SessionManager) endReused(
 	ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, session *kubevisionv1alpha1.KubeVisionSession,
 ) error {

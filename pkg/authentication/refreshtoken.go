@@ -18,17 +18,17 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/authentication/token"
 )
 
-// secretBytes is the length of the secret in a refresh token: 256 bits.
+// secretBytes is the length of the random part of a refresh token, in bytes.
 const secretBytes = 32
 
-// maxRefreshToken bounds the length of a token that is parsed, in bytes.
+// maxRefreshToken bounds the length of a refresh token, in bytes.
 const maxRefreshToken = 128
 
 var errNoRefreshToken = errors.New("not a refresh token")
 
-// refreshToken renews a session once. Its text is "<session>.<secret>.<mac>". The MAC lets the server reject a forged
-// token without a call. Tokens of earlier versions, "<session>.<secret>", stay valid until their session ends, seven
-// days after its last renewal. A renewal replaces them by tokens with a MAC.
+// refreshToken is a one-time credential that renews a session. Its text is "<session>.<secret>.<mac>". With the MAC,
+// the server can reject forged tokens without calling the API server. Tokens of earlier versions have no MAC; the next
+// renewal replaces them.
 type refreshToken struct {
 	session string
 	secret  []byte
@@ -36,7 +36,7 @@ type refreshToken struct {
 	mac []byte
 }
 
-// newRefreshToken returns a random token for a session.
+// newRefreshToken returns a new refresh token for the session.
 func newRefreshToken(session string) (refreshToken, error) {
 	secret := make([]byte, secretBytes)
 	if _, err := rand.Read(secret); err != nil {
@@ -45,7 +45,7 @@ func newRefreshToken(session string) (refreshToken, error) {
 	return refreshToken{session: session, secret: secret}, nil
 }
 
-// parseRefreshToken parses a token. It does not verify it.
+// parseRefreshToken parses a refresh token. It does not check the MAC.
 func parseRefreshToken(text string) (refreshToken, error) {
 	parts := strings.Split(text, ".")
 	if len(text) > maxRefreshToken || len(parts) < 2 || len(parts) > 3 || parts[0] != strings.ToLower(parts[0]) {
@@ -75,7 +75,7 @@ func decode(text string, length int) ([]byte, error) {
 	return raw, nil
 }
 
-// sign returns the text of the token with a MAC.
+// sign returns the text of the token, with a MAC.
 func (t refreshToken) sign(mac *token.MAC) (string, error) {
 	code, err := mac.Sum([]byte(t.text()))
 	if err != nil {
@@ -84,24 +84,25 @@ func (t refreshToken) sign(mac *token.MAC) (string, error) {
 	return t.text() + "." + base64.RawURLEncoding.EncodeToString(code), nil
 }
 
-// signed returns true if the token has a valid MAC.
+// signed returns true if the MAC is valid.
 func (t refreshToken) signed(mac *token.MAC) bool {
 	return t.mac != nil && mac.Verify([]byte(t.text()), t.mac)
 }
 
-// text returns the token without a MAC.
+// text returns the text of the token without the MAC.
 func (t refreshToken) text() string {
 	return t.session + "." + base64.RawURLEncoding.EncodeToString(t.secret)
 }
 
-// hash returns the hash that the session stores. It does not depend on the MAC key.
+// hash returns the hash of the token, which the session object contains. It does not depend on the MAC.
 func (t refreshToken) hash() string {
 	sum := sha256.Sum256([]byte(t.text()))
 	return hex.EncodeToString(sum[:])
 }
 
-// successor derives the next token from this token and the salt, so that two clients that renew at the same time get
-// the same token. The salt is visible in the session object. It does not reveal the successor without this token.
+// successor returns the next refresh token of the session. It is derived from this token and the salt, so that two
+// clients that renew the session with the same token get the same next token. The salt alone, which the session object
+// contains, does not reveal it.
 func (t refreshToken) successor(salt string) refreshToken {
 	mac := hmac.New(sha256.New, t.secret)
 	mac.Write([]byte(t.session + "." + salt))

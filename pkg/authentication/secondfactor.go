@@ -19,57 +19,57 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/authentication/totp"
 )
 
-// Authentication method references (RFC 8176). The RFC defines none for recovery codes.
+// Values of the claim amr: authentication methods (RFC 8176). The RFC defines none for recovery codes.
 const (
 	methodPassword = "pwd"
 	methodOTP      = "otp"
 	methodRecovery = "recovery"
 )
 
-// codePolicy returns the policy for codes. The tries of two challenges cause no delay. Failures are not forgiven with
-// time, because six digits are easy to guess.
+// codePolicy returns the policy for wrong codes in logins. The tries of two logins are not delayed. Failures count
+// until the next correct code, however long ago they were, because six digits are easy to guess.
 func codePolicy() throttle.Policy { return throttle.Policy{Free: 2 * credentials.ChallengeTries} }
 
-// ErrNoSecondFactor is returned when the user has no second factor.
+// ErrNoSecondFactor is returned if the user has no second factor, or no pending one.
 var ErrNoSecondFactor = errors.New("the user has no second factor")
 
-// SecondFactors sets up second factors, and verifies codes in logins and in sessions.
+// SecondFactors creates and removes second factors, and verifies their codes in logins and sessions.
 type SecondFactors struct {
 	Store     *CredentialsStore
 	Sessions  *SessionManager
 	Passwords *Passwords
 	// Policy decides which users must have a second factor.
 	Policy *TwoFactorPolicy
-	// Challenges signs and verifies challenge tokens.
+	// Challenges signs and verifies the tokens of logins that wait for a code.
 	Challenges *token.Service
-	// LoginCodeTTL is the time after a login for which its one-time code replaces fresh codes. Zero means that each
-	// sensitive operation requires a fresh code.
+	// LoginCodeTTL is the time after a login with a one-time code in which sensitive operations need no further code.
+	// Zero means that they need one.
 	LoginCodeTTL time.Duration
 	Audit        *audit.Log
 	Clock        clock.PassiveClock
 }
 
-// CodeError is returned for a code that is wrong, was used before, or follows too many wrong codes. Callers cannot
-// distinguish these cases.
+// CodeError is returned for a code that is wrong, was used before, or was rejected because of earlier wrong codes. Its
+// text is the same in all cases.
 type CodeError struct {
-	// RetryAfter is the time for which codes are rejected without a check. It is 0 if the next code may be tried
-	// immediately.
+	// RetryAfter is the time for which further codes are rejected without a check, or 0.
 	RetryAfter time.Duration
 
 	reason string
-	// over is true if the session has ended.
+	// over is true if the session must be ended.
 	over bool
 }
 
 // Error implements error.
 func (e *CodeError) Error() string { return "the code is not accepted" }
 
-// HasSecondFactor returns true if the methods include more than the password.
+// HasSecondFactor returns true if the authentication methods include a one-time code or a recovery code.
 func HasSecondFactor(methods []string) bool {
 	return slices.Contains(methods, methodOTP) || slices.Contains(methods, methodRecovery)
 }
 
-// check verifies a code of a login, and counts a wrong code. The caller must write the result before it grants access.
+// check calls verify and counts a failure. It returns a CodeError without calling verify if there were too many
+// failures. The caller must store the changed factor before it grants access.
 func (s *SecondFactors) check(factor *credentials.SecondFactor, verify func() bool) error {
 	now := s.Clock.Now()
 	counter := throttle.Counter{Failures: factor.Failures, Last: factor.LastFailure}
@@ -87,12 +87,12 @@ func (s *SecondFactors) check(factor *credentials.SecondFactor, verify func() bo
 	}
 }
 
-// checkTOTP accepts a code of the current secret for a login. Each code is accepted once.
+// checkTOTP returns nil if the code is valid for a login. The code is not valid again.
 func (s *SecondFactors) checkTOTP(factor *credentials.SecondFactor, code string) error {
 	return s.check(factor, func() bool { return s.spend(factor, code) })
 }
 
-// spend returns true if a code of the current secret is correct. The code is not accepted again for any operation.
+// spend returns true if the code is valid, and records that it was used. It is not valid again for any operation.
 func (s *SecondFactors) spend(factor *credentials.SecondFactor, code string) bool {
 	step, ok := totp.Check(code, factor.TOTPSecret, factor.LastStep, s.Clock.Now())
 	if ok {
@@ -101,7 +101,7 @@ func (s *SecondFactors) spend(factor *credentials.SecondFactor, code string) boo
 	return ok
 }
 
-// checkRecovery accepts a recovery code. Each code is accepted once.
+// checkRecovery returns nil if the recovery code is valid for a login. The code is not valid again.
 func (s *SecondFactors) checkRecovery(factor *credentials.SecondFactor, uid types.UID, code string) error {
 	return s.check(factor, func() bool {
 		rest, ok := recoverycode.Redeem(factor.RecoveryCodes, string(uid), code)

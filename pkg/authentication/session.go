@@ -32,7 +32,7 @@ import (
 )
 
 const (
-	// SessionTTL is the lifetime of a session without a renewal.
+	// SessionTTL is the time after the last renewal, or the login, at which a session expires.
 	SessionTTL = 7 * 24 * time.Hour
 
 	maxUserAgent = 256
@@ -43,47 +43,46 @@ type Session struct {
 	User         *kubevisionv1alpha1.KubeVisionUser
 	AccessToken  string
 	RefreshToken string
-	// DeviceToken marks the client as a known device at its next login.
+	// DeviceToken identifies the client at its next login, so that failed logins of other clients do not delay it.
 	DeviceToken string
 	ExpiresIn   time.Duration
 	// SetupRequired is true if the session allows only the set-up of a second factor.
 	SetupRequired bool
-	// SetupToken is for dashboards without support for the set-up. They exchange it, with any code, for a session that
-	// allows only the set-up.
+	// SetupToken is set if SetupRequired is true. A dashboard that does not support the set-up treats it as a challenge
+	// token, and exchanges it, with any code, for a session that allows only the set-up.
 	SetupToken string
 	// PasswordChangeRequired is true if the session allows only a change of the password.
 	PasswordChangeRequired bool
 }
 
-// SessionManager begins, renews and ends sessions, and issues their tokens.
+// SessionManager creates, renews and ends KubeVisionSessions, and issues their tokens.
 type SessionManager struct {
 	Store *CredentialsStore
-	// Cache reads sessions from memory. Client writes them.
+	// Cache reads KubeVisionSessions from an informer. Client reads and writes them without a cache.
 	Cache  client.Reader
 	Client client.Client
-	// Policy decides which users must have a second factor.
+	// Policy determines which users must have a second factor.
 	Policy *TwoFactorPolicy
-	// Tokens signs access tokens. Setups signs the tokens of logins that wait for the set-up of a second factor.
+	// Tokens signs access tokens. Setups signs set-up tokens (see Session.SetupToken).
 	Tokens, Setups *token.Service
 	// RefreshMAC authenticates refresh tokens.
 	RefreshMAC *token.MAC
-	// Devices recognizes devices that have logged in before.
+	// Devices issues and verifies device tokens.
 	Devices *Devices
-	// Index counts the sessions. Limits bounds them.
+	// Index contains all sessions, and Limits bounds their number.
 	Index  *sessionindex.Index
 	Limits sessionindex.Limits
-	// Rates limits the work for forged tokens and for tokens that are sent too often.
+	// Rates limits the rate of renewals and of forged refresh tokens.
 	Rates *RefreshLimits
-	// Throttle records the addresses from which too many logins have failed.
+	// Throttle knows the addresses from which too many logins have failed.
 	Throttle *throttle.Throttle
 	Audit    *audit.Log
-	// Clock determines when sessions end.
+	// Clock is used to check the expiry of sessions.
 	Clock clock.PassiveClock
 }
 
-// start creates a session and its tokens. It creates the tokens before it stores the session, and returns them
-// afterwards. secret is the version of the credentials with which the login was verified. If the credentials have
-// changed since and the login is no longer valid, start returns an error.
+// start creates a session for the user known, and returns its tokens. secret contains the credentials with which the
+// login was verified. start returns ErrRevoked if the credentials have changed since then.
 func (m *SessionManager) start(
 	ctx context.Context, known *kubevisionv1alpha1.KubeVisionUser, secret *corev1.Secret, methods []string, from Client,
 ) (*Session, error) {
@@ -94,7 +93,7 @@ func (m *SessionManager) start(
 	return m.startNamed(ctx, name, known, secret, methods, from)
 }
 
-// newName generates the name of a session.
+// newName returns a new name for a session: a ULID in lower case.
 func (m *SessionManager) newName() (string, error) {
 	id, err := ulid.New(ulid.Timestamp(m.Clock.Now()), rand.Reader)
 	if err != nil {
@@ -103,7 +102,7 @@ func (m *SessionManager) newName() (string, error) {
 	return strings.ToLower(id.String()), nil
 }
 
-// startNamed is like start, with a name that was generated before.
+// startNamed is start with the given name for the session.
 func (m *SessionManager) startNamed(
 	ctx context.Context, name string, known *kubevisionv1alpha1.KubeVisionUser, secret *corev1.Secret, methods []string,
 	from Client,
@@ -149,8 +148,8 @@ func (m *SessionManager) startNamed(
 	return issued, nil
 }
 
-// create stores a session, and ends older sessions beyond the limits. The session controller ends sessions that still
-// exceed the limits, for example after logins on several replicas at once.
+// create stores a session, and deletes older sessions that exceed the limits. After concurrent logins on several
+// replicas, there may still be too many, which the session controller deletes.
 func (m *SessionManager) create(
 	ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, session *kubevisionv1alpha1.KubeVisionSession,
 ) error {
@@ -169,8 +168,9 @@ func (m *SessionManager) create(
 	return nil
 }
 
-// confirm deletes the session if its login is no longer valid. A change of credentials begins an epoch and then ends
-// the existing sessions; confirm ends a session that was created between these steps.
+// confirm deletes the session and returns ErrRevoked if the credentials no longer have the epoch with which the session
+// began. A change of the credentials deletes only the sessions that exist at that time; confirm covers a session that
+// was created at the same time.
 func (m *SessionManager) confirm(
 	ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, session *kubevisionv1alpha1.KubeVisionSession,
 ) error {
@@ -187,7 +187,7 @@ func (m *SessionManager) confirm(
 	return ErrRevoked
 }
 
-// issue creates the tokens of a session.
+// issue returns the tokens of a session.
 func (m *SessionManager) issue(
 	ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, session *kubevisionv1alpha1.KubeVisionSession,
 	refresh refreshToken,
@@ -223,8 +223,7 @@ func (m *SessionManager) issue(
 	return out, err
 }
 
-// loginTime returns the time of the login that began the session. Only logins create sessions, and creation is the last
-// step of a login.
+// loginTime returns the time of the login, which is the creation time of the session.
 func (m *SessionManager) loginTime(session *kubevisionv1alpha1.KubeVisionSession) time.Time {
 	if session.CreationTimestamp.IsZero() {
 		return m.Clock.Now()
@@ -232,7 +231,7 @@ func (m *SessionManager) loginTime(session *kubevisionv1alpha1.KubeVisionSession
 	return session.CreationTimestamp.Time
 }
 
-// update changes the session object of a request.
+// update calls change with the spec of the session, and stores the session.
 func (m *SessionManager) update(
 	ctx context.Context, name string, change func(*kubevisionv1alpha1.KubeVisionSessionSpec),
 ) error {
@@ -249,8 +248,8 @@ func (m *SessionManager) update(
 	})
 }
 
-// endOthers ends the other sessions of the user. If it misses a session, the user controller ends that session, because
-// it belongs to an earlier epoch.
+// endOthers deletes the other sessions of the user. Sessions that it misses have another epoch than the credentials,
+// and the user controller deletes them.
 func (m *SessionManager) endOthers(ctx context.Context, p *Principal) error {
 	var all kubevisionv1alpha1.KubeVisionSessionList
 	if err := m.Client.List(ctx, &all, client.MatchingLabels{names.UserLabel: p.User.Name}); err != nil {

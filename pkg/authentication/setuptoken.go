@@ -17,11 +17,10 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/authentication/token"
 )
 
-// errNoSetupToken is returned for a token of another kind.
+// errNoSetupToken is returned for a token that is not a valid set-up token.
 var errNoSetupToken = errors.New("not a set-up token")
 
-// setupToken signs a token for a login that waits for the set-up of a second factor. A dashboard without support for
-// the set-up exchanges it for the session of the login.
+// setupToken returns the set-up token of a session (see Session.SetupToken).
 func (m *SessionManager) setupToken(
 	u *kubevisionv1alpha1.KubeVisionUser, session *kubevisionv1alpha1.KubeVisionSession,
 ) (string, error) {
@@ -34,10 +33,9 @@ func (m *SessionManager) setupToken(
 	return raw, nil
 }
 
-// startFromSetup exchanges a set-up token for a new session, and deletes the session of the token, so that the token
-// can be used only once. The user has no second factor yet, so the new session allows only its set-up. It returns
-// token.ErrExpired for an expired token, errNoSetupToken for any other token that cannot be verified, and ErrRevoked if
-// the token was used or the user has a second factor now.
+// startFromSetup exchanges a set-up token for a session that allows only the set-up of a second factor. It deletes the
+// session of the token, so that the token is valid once. It returns token.ErrExpired for an expired token, ErrRevoked
+// if the token was used or the user has a second factor now, and errNoSetupToken for any other token.
 func (m *SessionManager) startFromSetup(ctx context.Context, raw string, from Client) (*Session, error) {
 	claims, err := m.Setups.Verify(raw)
 	if errors.Is(err, token.ErrExpired) {

@@ -29,10 +29,9 @@ import (
 const (
 	// TicketTTL is the lifetime of a ticket.
 	TicketTTL = 30 * time.Second
-	// ticketLeeway allows for differences between the clocks of replicas. It also extends the time for which a used
-	// ticket is recorded.
+	// ticketLeeway is the tolerated difference between the clocks of two replicas.
 	ticketLeeway = 5 * time.Second
-	// maxTicketLength bounds the length of a ticket that is parsed, in bytes. A ticket contains up to three names.
+	// maxTicketLength bounds the length of a ticket in bytes. A ticket contains up to three names.
 	maxTicketLength = 2048
 	ticketIDBytes   = 12
 )
@@ -40,32 +39,34 @@ const (
 var (
 	// ErrTicketSpent is returned for a ticket that was used before.
 	ErrTicketSpent = errors.New("the ticket was used before")
-	// ErrTicketExpired is returned for a genuine ticket that has expired.
+	// ErrTicketExpired is returned for a ticket with a valid MAC that has expired.
 	ErrTicketExpired = errors.New("the ticket has expired")
-	// ErrTooManyTickets is returned if a session uses tickets faster than they expire.
+	// ErrTooManyTickets is returned if a session has used so many tickets that the session object cannot record more
+	// before some expire.
 	ErrTooManyTickets = errors.New("too many tickets of the session were used")
 
 	errTicket = errors.New("the ticket is not genuine")
 )
 
-// Ticket is the content of a ticket, with which a client opens one stream in one session.
+// Ticket is the content of a ticket: a one-time credential with which a client opens one stream. Browsers send it in
+// the query, because they cannot set headers on a WebSocket.
 type Ticket struct {
 	ID      string `json:"i"`
 	Session string `json:"s"`
 	User    string `json:"u"`
 	UserUID string `json:"d"`
 	Expires int64  `json:"x"`
-	// Cluster, Namespace, Pod and Verb restrict the stream. Empty values are not restrictions.
+	// Cluster, Namespace, Pod and Verb restrict the stream that the ticket allows. An empty value is no restriction.
 	Cluster   string `json:"c,omitempty"`
 	Namespace string `json:"n,omitempty"`
 	Pod       string `json:"p,omitempty"`
 	Verb      string `json:"v,omitempty"`
-	// Proved is true if the request for the ticket had a fresh code of the second factor. The stream then requires no
-	// code.
+	// Proved is true if the client sent a fresh code of the second factor when it requested the ticket. The stream then
+	// needs no code.
 	Proved bool `json:"f,omitempty"`
 }
 
-// Allows returns true if each restriction of the ticket is empty or equals the given value of a stream.
+// Allows returns true if the restrictions of the ticket allow a stream with the given properties.
 func (t *Ticket) Allows(cluster, namespace, pod, verb string) bool {
 	for _, pair := range [][2]string{
 		{t.Cluster, cluster}, {t.Namespace, namespace}, {t.Pod, pod}, {t.Verb, verb},
@@ -77,18 +78,17 @@ func (t *Ticket) Allows(cluster, namespace, pod, verb string) bool {
 	return true
 }
 
-// Tickets issues and redeems tickets. A ticket contains a MAC, so nothing is stored when it is issued. When it is
-// redeemed, its id is written to the session object, which all replicas share.
+// Tickets issues and verifies tickets. A ticket is authenticated by a MAC, so that nothing is stored when it is issued.
+// When it is used, its ID is recorded in the session object, which all replicas share.
 type Tickets struct {
 	MAC    *token.MAC
 	Tokens *Tokens
-	// Client reads and writes sessions without a cache.
+	// Client reads and writes KubeVisionSessions without a cache.
 	Client client.Client
 	Clock  clock.PassiveClock
 }
 
-// Issue returns a ticket for the session of a principal, with the given restrictions and the field Proved. The ticket
-// expires after TicketTTL.
+// Issue returns a ticket for the session of p. It copies the restrictions and Proved from restrictions.
 func (t *Tickets) Issue(p *Principal, restrictions Ticket) (string, error) {
 	id := make([]byte, ticketIDBytes)
 	if _, err := rand.Read(id); err != nil {
@@ -110,7 +110,9 @@ func (t *Tickets) Issue(p *Principal, restrictions Ticket) (string, error) {
 	return encode(text) + "." + encode(code), nil
 }
 
-// Authenticate returns the user of a ticket with its session. The caller must call Spend before it acts for the user.
+// Authenticate returns the user of a ticket. It does not invalidate the ticket: the caller must call Spend before it
+// acts for the user. It returns ErrTicketExpired for an expired ticket, and other errors for an invalid ticket or
+// session.
 func (t *Tickets) Authenticate(ctx context.Context, raw string) (*Principal, error) {
 	ticket, err := t.parse(raw)
 	if err != nil {
@@ -144,9 +146,8 @@ func (t *Tickets) parse(raw string) (*Ticket, error) {
 	return ticket, nil
 }
 
-// Spend invalidates a ticket on every replica. It returns ErrTicketSpent if the ticket was spent before,
-// ErrTicketExpired if it has expired, ErrTooManyTickets if the session has too many spent tickets, and ErrSessionEnded
-// if the session has ended.
+// Spend invalidates a ticket on all replicas. It returns ErrTicketSpent if the ticket was used before, ErrTicketExpired
+// if it has expired, ErrTooManyTickets if the session has used too many, and ErrSessionEnded if the session has ended.
 func (t *Tickets) Spend(ctx context.Context, ticket *Ticket) error {
 	return retry.RetryOnConflict(contention(), func() error { return t.spendOnce(ctx, ticket) })
 }

@@ -23,56 +23,56 @@ import (
 )
 
 var (
-	// ErrSessionEnded is returned for an access token whose session has ended, or whose user may no longer log in.
+	// ErrSessionEnded is returned for an access token whose session has ended or whose user may no longer log in.
 	ErrSessionEnded = errors.New("the session of the token has ended")
-	// ErrRevoked is returned for a refresh token or a challenge that is no longer valid, and for an access token whose
+	// ErrRevoked is returned for a refresh token or challenge token that is not valid, and for an access token whose
 	// session belongs to another user.
 	ErrRevoked = errors.New("the token is no longer valid")
 )
 
-// Principal is the logged-in KubeVisionUser of a request. It implements user.Info.
+// Principal is the authenticated KubeVisionUser of a request. It implements user.Info.
 type Principal struct {
 	user.DefaultInfo
 
-	// User is the object at the time of the authentication. It must not be changed.
+	// User is the KubeVisionUser at the time of the authentication. It must not be modified.
 	User *kubevisionv1alpha1.KubeVisionUser
-	// Session is the name of the session object.
+	// Session is the name of the KubeVisionSession.
 	Session string
-	// Epoch is the epoch of the credentials at the beginning of the session.
+	// Epoch is the epoch of the credentials (see credentials.Epoch) with which the session began.
 	Epoch string
-	// AuthTime is the time of the login. It is zero if the token does not contain it.
+	// AuthTime is the time of the login, or zero if the token does not contain it.
 	AuthTime time.Time
-	// Expires is the expiry of the access token. It is zero if the request has a ticket.
+	// Expires is the expiry of the access token, or zero for a request with a ticket.
 	Expires time.Time
-	// Ticket is the ticket of the request, or nil. It has not been redeemed yet.
+	// Ticket is the ticket of the request, or nil. It was not invalidated yet.
 	Ticket *Ticket
-	// Methods are the authentication methods of the login.
+	// Methods are the authentication methods of the login: pwd, otp, recovery.
 	Methods []string
-	// SetupRequired is true if the user must set up a second factor before any other request.
+	// SetupRequired is true if the user must set up a second factor, and all other requests are rejected until then.
 	SetupRequired bool
-	// PasswordChangeRequired is true if the user must change the password before any other request.
+	// PasswordChangeRequired is true if the user must change the password, and all other requests are rejected until
+	// then.
 	PasswordChangeRequired bool
 }
 
-// Tokens authenticates users by their access tokens.
+// Tokens authenticates requests with access tokens.
 type Tokens struct {
 	// Service verifies the tokens.
 	Service *token.Service
-	// Cache reads users and sessions from memory.
+	// Cache reads KubeVisionUsers and KubeVisionSessions from informers.
 	Cache client.Reader
-	// Live reads objects that the cache does not contain yet, for example the session of a recent login.
+	// Live reads from the API server, for example a session that the cache does not contain yet.
 	Live client.Reader
-	// Gone records objects that Live did not find.
+	// Gone remembers objects that do not exist.
 	Gone *DeletedObjects
-	// Policy decides which users must have a second factor.
+	// Policy determines which users must have a second factor.
 	Policy *TwoFactorPolicy
-	// Clock determines when sessions end.
+	// Clock is used to check the expiry of sessions.
 	Clock clock.PassiveClock
 }
 
-// Authenticate returns the user of an access token. It returns token.ErrExpired for a genuine token that has expired,
-// ErrSessionEnded for a token whose session has ended, and another error for an invalid token. A session that does not
-// exist has ended: only genuine tokens name sessions, and sessions are deleted at their end.
+// Authenticate returns the user of an access token. It returns token.ErrExpired if the token has expired,
+// ErrSessionEnded if its session has ended or does not exist, and another error if the token is invalid.
 func (t *Tokens) Authenticate(ctx context.Context, raw string) (*Principal, error) {
 	claims, err := t.Service.Verify(raw)
 	if err != nil {
@@ -86,12 +86,12 @@ func (t *Tokens) Authenticate(ctx context.Context, raw string) (*Principal, erro
 	return p, nil
 }
 
-// Recheck returns the current user of a principal in the same session. The errors are those of Authenticate.
+// Recheck returns the user of p again, with current data. It returns the same errors as Authenticate.
 func (t *Tokens) Recheck(ctx context.Context, p *Principal) (*Principal, error) {
 	return t.inSession(ctx, p.Session, string(p.User.UID), p.User.Name)
 }
 
-// inSession returns the user of a session that a genuine token names.
+// inSession returns the user of a session. The names and the UID must come from a genuine token.
 func (t *Tokens) inSession(ctx context.Context, session, uid, name string) (*Principal, error) {
 	s := &kubevisionv1alpha1.KubeVisionSession{}
 	// The session and the user are not copied from the cache.
@@ -139,7 +139,7 @@ func (t *Tokens) principal(
 	return p, nil
 }
 
-// NewPrincipal returns the Principal of a user without a session.
+// NewPrincipal returns a Principal for the user, without a session.
 func NewPrincipal(u *kubevisionv1alpha1.KubeVisionUser) *Principal {
 	return &Principal{
 		DefaultInfo: user.DefaultInfo{
@@ -151,9 +151,9 @@ func NewPrincipal(u *kubevisionv1alpha1.KubeVisionUser) *Principal {
 	}
 }
 
-// get reads an object from the cache. It calls the API server only for names in a genuine token that the cache does not
-// contain, and only once for names that do not exist, so that neither forged tokens nor a token of a deleted session
-// can cause many calls.
+// get reads an object from the cache, and from the API server if the cache does not contain it. It returns
+// ErrSessionEnded if the object does not exist, and then remembers the identity, so that repeated requests with a token
+// of a deleted session do not call the API server again.
 func (t *Tokens) get(
 	ctx context.Context, name, identity string, into client.Object, options ...client.GetOption,
 ) error {
@@ -175,5 +175,5 @@ func (t *Tokens) get(
 	return nil
 }
 
-// ErrUnavailable is returned when users and sessions cannot be read.
+// ErrUnavailable is returned if users or sessions cannot be read.
 var ErrUnavailable = errors.New("users and sessions cannot be read")

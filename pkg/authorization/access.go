@@ -20,48 +20,49 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/routes"
 )
 
-// ClusterParameter is the path parameter with the name of a cluster.
+// ClusterParameter is the path parameter that contains the name of a KubeVisionCluster.
 const ClusterParameter = "cluster"
 
-// Verdicts caches the results of access reviews.
+// Verdicts caches the results of access reviews. verdicts.Cache implements it.
 type Verdicts interface {
-	// Reviewed returns the result of review, which requests an access review for a user on a cluster. The result may be
-	// some seconds old if no RBAC object of the cluster has changed since.
+	// Reviewed returns whether the cluster allows the user the request that the attributes describe. It calls review
+	// for the result, or returns a cached result that is a few seconds old if no RBAC object of the cluster has changed
+	// since.
 	Reviewed(
 		ctx context.Context, cluster *clusters.Connection, u user.Info, attributes authorizationv1.ResourceAttributes,
 		review func(context.Context) (bool, error),
 	) (bool, error)
 }
 
-// Access gives callers access to clusters.
+// Access checks that users may use clusters, and creates clients that impersonate these users.
 type Access struct {
-	// Verdicts caches the reviews of the verb use on clusters. It may be nil.
+	// Verdicts caches the results of reviews of the verb use. If it is nil, each check sends a review.
 	Verdicts    Verdicts
 	Reviewer    *Reviewer
 	Connections *clusters.Connections
-	// Wrote is called after each change that a user has made on a cluster. It may be nil.
+	// Wrote is called after each successful call of a user that may have changed objects. It may be nil.
 	Wrote func(caller *clusters.Client, call clusters.Call, answer clusters.Response)
 }
 
-// Cluster is the access review of every route below /clusters/{cluster}. It returns a client that acts on the cluster
-// as the caller, if the caller may use the cluster. A caller who may not use it gets the same error whether or not the
-// cluster exists.
+// Cluster is the access check of all routes below /clusters/{cluster}. If the user may use the cluster, it returns a
+// client that impersonates the user on this cluster. A user who may not use the cluster gets the same error whether or
+// not the cluster exists.
 func (a *Access) Cluster(r *routes.Request, u user.Info) (*clusters.Client, error) {
 	name := r.Path(ClusterParameter)
 	caller, err := a.ClusterByName(r.Context(), u, name)
-	// An unregistered name is chosen by the client and must not become a label value of metrics.
+	// The client chooses the name. If no such cluster is registered, it must not become a label value of metrics.
 	if s := envelope.StateFrom(r.Context()); s != nil && isRegistered(err) {
 		s.SetCluster(name)
 	}
 	return caller, err
 }
 
-// isRegistered returns true if an error of ClusterByName concerns a registered cluster.
+// isRegistered returns true if err, an error of ClusterByName or nil, proves that the cluster is registered.
 func isRegistered(err error) bool {
 	return err == nil || errors.Is(err, clusters.ErrNotConnected) || errors.Is(err, clusters.ErrNobodyToActAs)
 }
 
-// ClusterByName is like Cluster, but takes the name of the cluster from an argument.
+// ClusterByName is like Cluster, but takes the name of the cluster as an argument.
 func (a *Access) ClusterByName(ctx context.Context, u user.Info, name string) (*clusters.Client, error) {
 	if err := routes.CheckSubdomain(ClusterParameter, name); err != nil {
 		return nil, err
@@ -101,12 +102,14 @@ func (a *Access) checkUse(ctx context.Context, u user.Info, name string) error {
 	return used(name)(a.Verdicts.Reviewed(ctx, a.Connections.Host(), u, *use(name), review))
 }
 
-// CheckUse returns an error if the caller may not use a cluster, whether or not the cluster exists.
+// CheckUse returns an error if the user may not use the cluster. The error is the same whether or not the cluster
+// exists.
 func (r *Reviewer) CheckUse(ctx context.Context, u user.Info, cluster string) error {
 	return used(cluster)(r.MayUseCluster(ctx, u, cluster))
 }
 
-// used returns a function that converts the result of an access review for the verb use to an error.
+// used returns a function that converts the result of an access review for the verb use to an error. The error is nil
+// if the review allows the use.
 func used(cluster string) func(allowed bool, err error) error {
 	return func(allowed bool, err error) error {
 		if err != nil {
@@ -119,20 +122,20 @@ func used(cluster string) func(allowed bool, err error) error {
 	}
 }
 
-// NewClusterNotFound returns the error for a cluster that is not registered. It must be returned only to callers who
-// may use the cluster.
+// NewClusterNotFound returns the error for a cluster that is not registered. It must be returned only to users who may
+// use clusters of this name, because it reveals that the cluster does not exist.
 func NewClusterNotFound(name string) *envelope.Error {
 	return envelope.New(dashboardv1alpha1.CodeClusterNotFound, "there is no cluster %q", name)
 }
 
-// MayRead returns true if the cluster allows the caller to get a namespace.
+// MayRead returns true if the cluster allows the caller to get the Namespace.
 func MayRead(ctx context.Context, caller *clusters.Client, namespace string) (bool, error) {
 	return caller.Allowed(ctx, authorizationv1.ResourceAttributes{
 		Version: "v1", Resource: "namespaces", Verb: "get", Namespace: namespace, Name: namespace,
 	})
 }
 
-// HostAs returns a function that creates clients of the host cluster that act as a caller.
+// HostAs returns a function that creates clients of the host cluster that impersonate the given user.
 func HostAs(connections *clusters.Connections) func(context.Context, user.Info) (client.Client, error) {
 	return func(ctx context.Context, u user.Info) (client.Client, error) {
 		c, err := connections.HostAs(ctx, u)
@@ -140,7 +143,8 @@ func HostAs(connections *clusters.Connections) func(context.Context, user.Info) 
 	}
 }
 
-// newNotBound returns the error for callers without a role binding.
+// newNotBound converts ErrNobodyToActAs to an error with a message for the user. It returns other errors unchanged.
+// where names the cluster in the message.
 func newNotBound(err error, where string) error {
 	if errors.Is(err, clusters.ErrNobodyToActAs) {
 		return envelope.New(dashboardv1alpha1.CodeForbidden,
@@ -150,8 +154,8 @@ func newNotBound(err error, where string) error {
 	return err
 }
 
-// NewReviewFailed returns the error for a failed access review. The error denies the request, but its code differs from
-// the code of a missing right.
+// NewReviewFailed returns the error for an access review that failed. It has the code 50200, which differs from the
+// codes of a denial.
 func NewReviewFailed(err error) error {
 	message := "your permissions could not be checked"
 	if errors.Is(err, ErrHostUnavailable) {
@@ -162,8 +166,9 @@ func NewReviewFailed(err error) error {
 	return envelope.New(dashboardv1alpha1.CodeUnreachable, "%s", message).WithCause(err)
 }
 
-// CallError converts the error of a call that acted as a user to an error with a code. For a forbidden call, it reviews
-// whether RBAC was the reason, and whether the user may get the namespace.
+// CallError converts the error of a request to a cluster to an error with a code of the API. If the cluster responded
+// with 403, CallError sends access reviews to find the reason: another admission than RBAC has rejected the request,
+// the user may not get the namespace, or the user has no right.
 func CallError(
 	ctx context.Context, caller *clusters.Client, attributes authorizationv1.ResourceAttributes, err error,
 ) error {
@@ -198,7 +203,7 @@ func CallError(
 	return envelope.FromAPIError(err)
 }
 
-// describeAttributes describes attributes for a message.
+// describeAttributes describes a request for an error message, for example: delete pods "web".
 func describeAttributes(a authorizationv1.ResourceAttributes) string {
 	kind := schema.GroupResource{Group: a.Group, Resource: a.Resource}.String()
 	if a.Subresource != "" {

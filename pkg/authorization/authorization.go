@@ -1,8 +1,8 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package authorization reviews the rights of callers with the access reviews of Kubernetes, and maps denied calls to
-// codes. It makes no decision of its own, and an error is a denial.
+// Package authorization checks the rights of users with the access reviews of Kubernetes, and converts denials to
+// errors with codes of the API. It makes no decision itself. Callers must treat an error as a denial.
 package authorization
 
 import (
@@ -25,23 +25,23 @@ import (
 )
 
 const (
-	// reviewTimeout bounds a review including all attempts of the client. kube-apiserver authorizes requests without
-	// I/O.
+	// reviewTimeout bounds the time for an access review, including the retries of the client. kube-apiserver needs no
+	// I/O for a review.
 	reviewTimeout = 2 * time.Second
-	// maxReviewPause bounds the backoff after reviews without a response.
+	// maxReviewPause bounds the time for which reviews fail without being sent after reviews without a response.
 	maxReviewPause = 2 * time.Second
 )
 
-// ErrHostUnavailable is returned if the host cluster does not respond to a review in time.
+// ErrHostUnavailable is returned if the host cluster does not respond to an access review within reviewTimeout.
 var ErrHostUnavailable = errors.New("the API server of the host cluster does not respond")
 
-// Reviewer sends access reviews to the host cluster.
+// Reviewer sends SubjectAccessReviews to the host cluster.
 type Reviewer struct {
 	reviews authorizationclient.SubjectAccessReviewInterface
 	circuit circuitbreaker.Breaker
 }
 
-// NewReviewer returns a reviewer with a client.
+// NewReviewer returns a Reviewer that uses the client.
 func NewReviewer(client authorizationclient.SubjectAccessReviewsGetter) *Reviewer {
 	return &Reviewer{
 		reviews: client.SubjectAccessReviews(),
@@ -49,12 +49,13 @@ func NewReviewer(client authorizationclient.SubjectAccessReviewsGetter) *Reviewe
 	}
 }
 
-// MayUseCluster returns true if the user may use a cluster. An empty name means every cluster.
+// MayUseCluster returns true if the RBAC of the host cluster allows the user the verb use on the KubeVisionCluster. An
+// empty name means all clusters.
 func (r *Reviewer) MayUseCluster(ctx context.Context, u user.Info, cluster string) (bool, error) {
 	return r.Allowed(ctx, u, use(cluster))
 }
 
-// use returns the attributes of the verb use on a cluster.
+// use returns the attributes of an access review for the verb use on a KubeVisionCluster.
 func use(cluster string) *authorizationv1.ResourceAttributes {
 	return &authorizationv1.ResourceAttributes{
 		Group: kubevisionv1alpha1.GroupName, Resource: kubevisionv1alpha1.ResourceClusters,
@@ -76,7 +77,8 @@ func (r *Reviewer) MayGetCluster(ctx context.Context, u user.Info, cluster strin
 	})
 }
 
-// Allowed returns true if the host cluster allows a request of the user.
+// Allowed sends a SubjectAccessReview for the user and the attributes, and returns true if the host cluster allows the
+// request. Callers must treat an error as a denial.
 func (r *Reviewer) Allowed(
 	ctx context.Context, u user.Info, attributes *authorizationv1.ResourceAttributes,
 ) (bool, error) {
@@ -94,7 +96,8 @@ func (r *Reviewer) Allowed(
 	return accessreview.Allows(answer.Status)
 }
 
-// ask sends a review with a timeout of reviewTimeout. It returns ErrHostUnavailable if there is no response.
+// ask creates the SubjectAccessReview question and returns the response. It returns ErrHostUnavailable if the host
+// cluster does not respond within reviewTimeout, or if the circuit breaker is open.
 func (r *Reviewer) ask(
 	ctx context.Context, question *authorizationv1.SubjectAccessReview,
 ) (*authorizationv1.SubjectAccessReview, error) {
@@ -119,7 +122,7 @@ func (r *Reviewer) ask(
 	}
 }
 
-// isRefusal returns true if an error is a response of a working API server.
+// isRefusal returns true if err is a response that proves that the API server works: a status below 500 other than 429.
 func isRefusal(err error) bool {
 	var status apierrors.APIStatus
 	if !errors.As(err, &status) {

@@ -12,8 +12,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/fanout"
 )
 
-// ReadableNamespaces returns the namespaces that the caller may get on the cluster. It omits a namespace whose review
-// is forbidden, because the impersonating account does not have the right to impersonate the caller yet.
+// ReadableNamespaces returns the namespaces that the caller may get on the cluster. It omits namespaces for which the
+// review itself is forbidden: KubeVision does not yet have the right to impersonate the caller there.
 func ReadableNamespaces(ctx context.Context, caller *clusters.Client, namespaces []string) ([]string, error) {
 	allowed := make([]bool, len(namespaces))
 	err := fanout.Each(ctx, len(namespaces), ReviewsAtOnce, func(ctx context.Context, i int) (err error) {

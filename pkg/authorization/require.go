@@ -14,8 +14,9 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/envelope"
 )
 
-// Require returns an error with a code if the cluster does not allow the caller a request. It is called before the
-// request, and again during streams. A failed review is a denial.
+// Require returns nil if the cluster allows the caller the request that the attributes describe. It returns an error
+// with a code of the API if the cluster denies the request, or if the access review fails. Endpoints call it before a
+// request, and streams call it repeatedly.
 func Require(ctx context.Context, caller *clusters.Client, attributes authorizationv1.ResourceAttributes) error {
 	allowed, err := caller.Allowed(ctx, attributes)
 	switch {

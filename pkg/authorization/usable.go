@@ -16,10 +16,10 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/fanout"
 )
 
-// ReviewsAtOnce bounds the concurrent access reviews of one request on one cluster.
+// ReviewsAtOnce bounds the concurrent access reviews that one request sends to one cluster.
 const ReviewsAtOnce = 8
 
-// ListClusters returns all registered clusters, sorted by name.
+// ListClusters returns all KubeVisionClusters, sorted by name.
 func ListClusters(ctx context.Context, reader client.Reader) ([]kubevisionv1alpha1.KubeVisionCluster, error) {
 	var all kubevisionv1alpha1.KubeVisionClusterList
 	if err := reader.List(ctx, &all); err != nil {
@@ -31,8 +31,8 @@ func ListClusters(ctx context.Context, reader client.Reader) ([]kubevisionv1alph
 	return all.Items, nil
 }
 
-// UsableClusters returns the clusters that the user may use. It sends a review for each cluster, unless a review of all
-// clusters succeeds.
+// UsableClusters returns the clusters in all that the user may use. It first sends a review for all clusters. Only if
+// this review denies, it sends one for each cluster. An error means that a review failed.
 func (r *Reviewer) UsableClusters(
 	ctx context.Context, u user.Info, all []kubevisionv1alpha1.KubeVisionCluster,
 ) ([]kubevisionv1alpha1.KubeVisionCluster, error) {

@@ -62,7 +62,7 @@ func rbacGroup(name string) rbacv1.Subject {
 	return rbacv1.Subject{APIGroup: rbacv1.GroupName, Kind: rbacv1.GroupKind, Name: name}
 }
 
-// ContainsUser returns true if subjects contain the Kubernetes user name user, or one of groups.
+// ContainsUser returns true if subjects contain the Kubernetes user or one of the Kubernetes groups.
 func ContainsUser(subjects []rbacv1.Subject, user string, groups []string) bool {
 	return slices.ContainsFunc(subjects, func(s rbacv1.Subject) bool {
 		switch s.Kind {

@@ -75,9 +75,9 @@ func SortByCreation(all []kubevisionv1alpha1.KubeVisionRoleBinding) []*kubevisio
 }
 
 // Identity returns the user name and the groups with which KubeVision impersonates a user on a cluster. Of groups, it
-// returns those that bindings name. It returns the user name user if a binding names it, and identity.GroupMember if
-// bindings name only groups. It returns false if bindings name neither the user nor one of groups, and for a
-// KubeVisionUser whom no binding names.
+// returns those that bindings name. If a binding names the user, the user name does not change. If bindings name only
+// groups, it is identity.GroupMember. Identity returns false if bindings name neither the user nor one of groups, and
+// for a KubeVisionUser whom no binding names.
 func (i Impersonation) Identity(user string, groups []string) (string, []string, bool) {
 	named := make([]string, 0, len(groups))
 	for _, g := range groups {

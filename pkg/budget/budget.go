@@ -1,7 +1,7 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package budget bounds the bytes that requests hold in memory, in total and for each holder.
+// Package budget limits the memory that requests use, for all users together and for each user.
 package budget
 
 import (
@@ -11,7 +11,7 @@ import (
 	"sync"
 )
 
-// ErrExceeded is returned if a holder may not have the requested bytes. It is wrapped with the reason.
+// ErrExceeded is wrapped by the errors for memory that is refused because of a limit.
 var ErrExceeded = errors.New("too many bytes are in use")
 
 var (
@@ -19,9 +19,12 @@ var (
 	errLimit = fmt.Errorf("%w: the request would exceed the limit for one request", ErrExceeded)
 )
 
-// Budget is a number of bytes that holders share. It refuses bytes if the holder would then have more bytes than were
-// free before. A holder that takes small amounts therefore gets half of the total if it is the only holder, and one
-// part in n+1 if there are n equal holders. Each further holder gets some bytes without waiting.
+// Budget is an amount of memory, in bytes, that several holders share. A holder is a user, or another owner of
+// requests.
+//
+// Memory is refused if the holder would then have more than is free. If one holder takes memory in small steps, this
+// limits the holder to half of the total; n equal holders are limited to 1/(n+1) of the total each. Therefore, a new
+// holder can always get some memory without waiting.
 type Budget struct {
 	Options
 
@@ -30,31 +33,31 @@ type Budget struct {
 	held map[string]int64
 }
 
-// Options configures a budget.
+// Options configures a Budget.
 type Options struct {
-	// Total is the number of bytes.
+	// Total is the size of the Budget, in bytes.
 	Total int64
-	// Share bounds the bytes of one holder. Zero means that only the free bytes limit a holder.
+	// Share bounds the memory of one holder in addition, in bytes. Zero means no further limit.
 	Share int64
-	// Step is the number of bytes that accounts take at a time, to reduce the contention for the budget.
+	// Step is the number of bytes that an Account takes from the Budget at a time, to reduce lock contention.
 	Step int64
 }
 
-// New returns a budget of a number of bytes.
+// New returns a Budget of total bytes, with a default for Step.
 func New(total int64) *Budget { return NewShared(Options{Total: total, Step: step}) }
 
-// NewShared returns a budget with options.
+// NewShared returns a Budget with the options.
 func NewShared(o Options) *Budget { return &Budget{Options: o, held: map[string]int64{}} }
 
-// Used returns the number of bytes that are held.
+// Used returns the number of bytes in use.
 func (b *Budget) Used() int64 {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.used
 }
 
-// Account opens an account of a holder for one request. The account may hold at most limit bytes, or any number if
-// limit is zero. The caller must close it. A nil budget returns nil accounts.
+// Account opens an account for one request of a holder. The account can take at most limit bytes; 0 means no limit of
+// its own. The caller must close the account. The account of a nil Budget is nil, and has no limits.
 func (b *Budget) Account(holder string, limit int64) *Account {
 	if b == nil {
 		return nil
@@ -85,7 +88,7 @@ func (b *Budget) give(holder string, n int64) {
 	}
 }
 
-// Account counts the bytes that one request holds. A nil account counts nothing and refuses nothing.
+// Account counts the memory of one request in a Budget. A nil Account has no limits.
 type Account struct {
 	budget *Budget
 	holder string
@@ -96,14 +99,14 @@ type Account struct {
 	spare  int64
 	closed bool
 
-	// alone is locked while the request holds bytes of HoldAlone.
+	// alone is locked while memory of HoldAlone is in use.
 	alone sync.Mutex
 }
 
-// step is the default Step.
+// step is the default of Options.Step, in bytes.
 const step = 64 << 10
 
-// ForHolder opens an account of the same budget for another holder, for example for bytes that several requests share.
+// ForHolder opens an account for another holder in the same Budget, for example for memory that several requests share.
 func (a *Account) ForHolder(holder string) *Account {
 	if a == nil {
 		return nil
@@ -111,7 +114,7 @@ func (a *Account) ForHolder(holder string) *Account {
 	return a.budget.Account(holder, 0)
 }
 
-// Take takes n more bytes. It returns ErrExceeded if the holder may not have them, and after Close.
+// Take takes n more bytes. It returns ErrExceeded if a limit would be exceeded or the account is closed.
 func (a *Account) Take(n int64) error {
 	if a == nil || n <= 0 {
 		return nil
@@ -138,7 +141,7 @@ func (a *Account) Take(n int64) error {
 	return nil
 }
 
-// Hold takes n more bytes until release is called.
+// Hold takes n more bytes. The caller returns them by calling release. It returns ErrExceeded like Take.
 func (a *Account) Hold(n int64) (release func(), err error) {
 	if err := a.Take(n); err != nil {
 		return nil, err
@@ -146,8 +149,8 @@ func (a *Account) Hold(n int64) (release func(), err error) {
 	return func() { a.Give(n) }, nil
 }
 
-// HoldAlone is like Hold, for many bytes that are held briefly. It waits while another call for the same request holds
-// bytes, so that their sum does not exceed the share of the holder.
+// HoldAlone is like Hold, but waits until the bytes of earlier HoldAlone calls for the same account are released. It is
+// intended for large amounts that are needed for a short time.
 func (a *Account) HoldAlone(n int64) (release func(), err error) {
 	if a == nil {
 		return func() {}, nil
@@ -163,7 +166,7 @@ func (a *Account) HoldAlone(n int64) (release func(), err error) {
 	}, nil
 }
 
-// Give returns n bytes to the budget.
+// Give returns n bytes.
 func (a *Account) Give(n int64) {
 	if a == nil || n <= 0 {
 		return
@@ -181,7 +184,7 @@ func (a *Account) Give(n int64) {
 	}
 }
 
-// Close returns all bytes to the budget.
+// Close returns all bytes of the account. Take then returns ErrExceeded.
 func (a *Account) Close() {
 	if a == nil {
 		return
@@ -198,12 +201,12 @@ func (a *Account) Close() {
 
 type accountKey struct{}
 
-// WithAccount returns a context with an account.
+// WithAccount returns a copy of ctx that contains the account.
 func WithAccount(ctx context.Context, a *Account) context.Context {
 	return context.WithValue(ctx, accountKey{}, a)
 }
 
-// AccountFrom returns the account of a context, or nil.
+// AccountFrom returns the account in ctx, or nil.
 func AccountFrom(ctx context.Context) *Account {
 	a, _ := ctx.Value(accountKey{}).(*Account)
 	return a

@@ -16,42 +16,44 @@ var (
 	errPatience = fmt.Errorf("%w: the work of the holder has waited for too long", ErrExceeded)
 )
 
-// QueueOptions configures a Queue.
+// QueueOptions configures a Queue. A holder is the user, or another owner, of work.
 type QueueOptions struct {
-	// Total bounds the cost of all work in progress. Share bounds the cost of one holder's work.
+	// Total bounds the total cost of the work in progress of all holders. Share bounds that of one holder.
 	Total, Share int64
-	// Largest bounds the cost of a piece of work. It is at most Share, which is the default.
+	// Largest is the maximum cost of one unit of work; a higher cost counts as Largest. The default and maximum is
+	// Share.
 	Largest int64
-	// Waiting bounds the number of waiting pieces of work of one holder. Patience bounds the time for which each waits.
+	// Waiting bounds the number of waiting units of work of one holder. Patience bounds the time for which a unit
+	// waits.
 	Waiting  int
 	Patience time.Duration
 }
 
-// Queue bounds the cost of the work in progress, for each holder and in total. Further work waits. Holders take turns,
-// so that a piece of work waits for at most one piece of each other holder.
+// Queue limits the total cost of concurrent work, for all holders together and for each holder. Work that exceeds a
+// limit waits. Waiting work is admitted in turn for each holder (round robin).
 type Queue struct {
 	QueueOptions
 
 	mu    sync.Mutex
 	used  int64
 	lanes map[string]*lane
-	// turns are the lanes with waiting work, in the order of their turns.
+	// turns contains the holders with waiting work, in the order in which they are served.
 	turns list.List
-	// full is true if a piece of work waits for room in the total. It must start before other work.
+	// full is true if the next work must wait because of Total. Until it is admitted, no other work may overtake it.
 	full bool
 }
 
-// lane contains the work of one holder.
+// lane contains the work of one holder (see QueueOptions).
 type lane struct {
 	holder string
 	used   int64
-	// places is the number of pieces in progress. waiting contains the waiting pieces in their order.
+	// places is the number of units of work in progress. waiting contains the waiting units, the oldest first.
 	places  int
 	waiting list.List
 	turn    *list.Element
 }
 
-// NewQueue returns an empty queue.
+// NewQueue returns a Queue without work.
 func NewQueue(o QueueOptions) *Queue {
 	if o.Largest <= 0 || o.Largest > o.Share {
 		o.Largest = o.Share
@@ -59,7 +61,7 @@ func NewQueue(o QueueOptions) *Queue {
 	return &Queue{QueueOptions: o, lanes: map[string]*lane{}}
 }
 
-// Place is a piece of work in progress. A nil Place is not bounded by a queue.
+// Place is a unit of work that a Queue has admitted. The methods of a nil Place do nothing.
 type Place struct {
 	queue *Queue
 	lane  *lane
@@ -69,8 +71,9 @@ type Place struct {
 	left     bool
 }
 
-// Enter waits until a piece of work of a holder may begin. It returns ErrExceeded if too much work of the holder waits,
-// or if the wait exceeds Patience. A nil queue has no bound.
+// Enter waits until the work of a holder, which is usually a user, may begin. The caller must call Leave of the result
+// at the end of the work. A cost of more than Largest counts as Largest. Enter returns ErrExceeded if Waiting units of
+// work of the holder already wait, or if the wait exceeds Patience. A nil Queue has no limits.
 func (q *Queue) Enter(ctx context.Context, holder string, cost int64) (*Place, error) {
 	if q == nil {
 		return nil, nil //nolint:nilnil // a nil Place is one
@@ -119,14 +122,14 @@ func (q *Queue) join(holder string, cost int64) (p *Place, waits bool, err error
 	return p, true, nil
 }
 
-// hasRoom returns true if the cost of the work fits in the total and in the share. The caller holds the lock.
+// hasRoom returns true if the work may begin without exceeding Total or Share. The caller must hold the lock.
 func (q *Queue) hasRoom(p *Place) bool {
 	return q.hasShare(p) && (q.used == 0 || q.used+p.cost <= q.Total)
 }
 
 func (q *Queue) hasShare(p *Place) bool { return p.lane.used == 0 || p.lane.used+p.cost <= q.Share }
 
-// admit starts a piece of work. The caller must hold the lock.
+// admit lets work begin. The caller must hold the lock.
 func (q *Queue) admit(p *Place) {
 	q.used += p.cost
 	p.lane.used += p.cost
@@ -134,7 +137,7 @@ func (q *Queue) admit(p *Place) {
 	close(p.admitted)
 }
 
-// next admits waiting work, one piece of each holder in turn. The caller holds the lock.
+// next admits waiting work until a limit is reached, one unit of each holder in turn. The caller must hold the lock.
 func (q *Queue) next() {
 	q.full = false
 	for turn := q.turns.Front(); turn != nil; {
@@ -157,7 +160,7 @@ func (q *Queue) next() {
 	}
 }
 
-// endTurn moves a lane to the end of the turns. The caller holds the lock.
+// endTurn moves a holder to the end of turns, or removes a holder without waiting work. The caller must hold the lock.
 func (q *Queue) endTurn(l *lane) {
 	if l.turn != nil {
 		q.turns.Remove(l.turn)
@@ -168,7 +171,7 @@ func (q *Queue) endTurn(l *lane) {
 	}
 }
 
-// giveUp removes a waiting piece of work. It returns false if it was admitted.
+// giveUp removes waiting work. It returns false if the work was admitted meanwhile.
 func (q *Queue) giveUp(p *Place) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -187,14 +190,15 @@ func (q *Queue) giveUp(p *Place) bool {
 	return false
 }
 
-// forget drops a lane without work. The caller holds the lock.
+// forget removes a holder without work. The caller must hold the lock.
 func (q *Queue) forget(l *lane) {
 	if l.places == 0 && l.waiting.Len() == 0 {
 		delete(q.lanes, l.holder)
 	}
 }
 
-// Grow records that the work costs more than expected. It does not wait.
+// Grow adds cost to the work in progress, because the work costs more than expected. It does not wait, even if a limit
+// is exceeded.
 func (p *Place) Grow(cost int64) {
 	if p == nil || cost <= 0 {
 		return
@@ -210,7 +214,7 @@ func (p *Place) Grow(cost int64) {
 	p.queue.used += cost
 }
 
-// Leave ends the work.
+// Leave ends the work. Repeated calls have no effect.
 func (p *Place) Leave() {
 	if p == nil {
 		return

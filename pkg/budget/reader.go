@@ -5,14 +5,14 @@ package budget
 
 import "io"
 
-// Quarters is the cost of each byte read, in quarters of a byte.
+// Quarters is the memory that one byte of input costs, in quarters of a byte.
 type Quarters int64
 
-// Buffered is the cost of a byte that is read into a buffer that grows by a quarter at a time.
+// Buffered is the cost of reading into a buffer whose capacity grows by a quarter at a time.
 const Buffered Quarters = 5
 
-// Reader returns a reader that charges an account for each byte that it reads, at the cost each. With a nil account, it
-// returns from.
+// Reader returns a reader of from that charges the account a with the cost each for each byte. It returns from itself
+// if a is nil.
 func Reader(from io.ReadCloser, a *Account, each Quarters) io.ReadCloser {
 	if a == nil {
 		return from
@@ -26,7 +26,7 @@ type reader struct {
 	each    Quarters
 }
 
-// Read reads bytes and charges the account for them. It returns ErrExceeded if the account refuses them.
+// Read returns ErrExceeded if the account refuses the charge for the bytes that were read.
 func (r *reader) Read(p []byte) (int, error) {
 	n, err := r.ReadCloser.Read(p)
 	if taken := r.account.Take((int64(n)*int64(r.each) + 3) / 4); taken != nil {

@@ -17,16 +17,17 @@ import (
 	"net"
 )
 
-// serialBits is the size of a serial number. RFC 5280 allows 20 bytes.
+// serialBits is the size of a serial number in bits. RFC 5280 allows 20 bytes.
 const serialBits = 127
 
-// KeyPair is a certificate with its private key, both in PEM.
+// KeyPair is a certificate and its private key, both in PEM.
 type KeyPair struct {
 	CertPEM []byte
 	KeyPEM  []byte
 }
 
-// SelfSigned returns a certificate that is signed with its own key. It generates the key and the serial number.
+// SelfSigned returns a self-signed certificate with the properties of the template. It generates the key and the serial
+// number.
 func SelfSigned(template *x509.Certificate) (KeyPair, error) {
 	key, err := generateKey()
 	if err != nil {
@@ -35,8 +36,8 @@ func SelfSigned(template *x509.Certificate) (KeyPair, error) {
 	return sign(template, key, template, key)
 }
 
-// Issue returns a certificate that the key pair, a certificate authority, signs. It generates the key and the serial
-// number.
+// Issue returns a certificate with the properties of the template that the receiver, a certificate authority, has
+// signed. It generates the key and the serial number. It returns an error if the receiver is invalid.
 func (pair KeyPair) Issue(template *x509.Certificate) (KeyPair, error) {
 	authority, err := tls.X509KeyPair(pair.CertPEM, pair.KeyPEM)
 	if err != nil {
@@ -53,8 +54,8 @@ func (pair KeyPair) Issue(template *x509.Certificate) (KeyPair, error) {
 	return sign(template, key, authority.Leaf, authorityKey)
 }
 
-// ServingTemplate returns the template of a serving certificate for host names and IP addresses. The first of them is
-// the common name.
+// ServingTemplate returns a template for a serving certificate that is valid for the hosts, which are names or IP
+// addresses. The first host is the common name.
 func ServingTemplate(hosts ...string) *x509.Certificate {
 	template := &x509.Certificate{
 		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},

@@ -1,7 +1,7 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package circuitbreaker rejects calls while a server does not respond.
+// Package circuitbreaker rejects calls to a server that does not respond.
 package circuitbreaker
 
 import (
@@ -14,34 +14,36 @@ import (
 )
 
 const (
-	// After is the number of failures in a row after which a breaker opens.
+	// After is the number of consecutive failed calls after which a Breaker opens.
 	After = 2
-	// FirstPause is the first time for which a breaker stays open. Each further failure doubles the time.
+	// FirstPause is the time for which a Breaker rejects calls after it has opened. Each further failed call doubles
+	// the time.
 	FirstPause = time.Second
 
 	maxDoublings = 8
 )
 
-// ErrOpen is returned while a breaker is open.
+// ErrOpen is returned by Enter while the Breaker is open.
 var ErrOpen = errors.New("the server does not respond")
 
-// Outcome describes whether the server responded to a call.
+// Outcome says whether the server responded to a call.
 type Outcome int
 
 const (
-	// Unknown is the outcome of a cancelled call.
+	// Unknown is the outcome of a call that was cancelled before a response.
 	Unknown Outcome = iota
-	// Answered is the outcome of a call with any response.
+	// Answered is the outcome of a call with a response, including an error response.
 	Answered
 	// Failed is the outcome of a call without a response.
 	Failed
 )
 
-// Breaker is a circuit breaker. While it is open, it allows one call after each pause. It closes when such a call gets
-// a response.
+// Breaker is a circuit breaker. After several failed calls it is open: it rejects calls for a pause, and then allows
+// one call as a trial. If the server responds to the trial, the Breaker closes and allows all calls. If not, a longer
+// pause follows.
 type Breaker struct {
 	Clock clock.PassiveClock
-	// MaxPause bounds the pause.
+	// MaxPause bounds the length of a pause.
 	MaxPause time.Duration
 
 	mu       sync.Mutex
@@ -50,8 +52,8 @@ type Breaker struct {
 	trying   bool
 }
 
-// Enter returns ErrOpen while the breaker is open. Otherwise it returns a function that must be called with the outcome
-// of the call.
+// Enter returns ErrOpen if the call must not be sent. If the call may be sent, Enter returns a function that must be
+// called with its outcome.
 func (b *Breaker) Enter() (leave func(Outcome), err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -16,36 +16,37 @@ import (
 )
 
 const (
-	// maxResponseBytes bounds a response of a cluster: it is seven times the size of a list of 5,000 Pods.
+	// maxResponseBytes bounds the body of a response of a cluster. It is seven times the size of a list of 5,000 Pods.
 	maxResponseBytes = 256 << 20
-	// maxErrorBytes bounds an error response. The server holds all of it in memory, and returns a part of it.
+	// maxErrorBytes bounds the body of an error response, which is read into memory as a whole.
 	maxErrorBytes = 256 << 10
 	// maxTokenResponseBytes bounds the response to a TokenRequest. It is several times the size of the largest token.
 	maxTokenResponseBytes = 64 << 10
-	// maxDiscoveryBytes bounds a discovery document. The document of 2,000 CustomResourceDefinitions has 2 MiB.
+	// maxDiscoveryBytes bounds a discovery document. With 2,000 CustomResourceDefinitions, a document has 2 MiB.
 	maxDiscoveryBytes = 8 << 20
-	// maxUnreadBytes bounds the unread bytes of a response on an HTTP/2 connection with maxAtOnce streams.
+	// maxUnreadBytes bounds the received but unread bytes of one stream of an HTTP/2 connection.
 	maxUnreadBytes = 256 << 10
 
-	// maxRetryAfter is the longest Retry-After for which a call waits. A call with a longer Retry-After fails at once.
+	// maxRetryAfter is the longest Retry-After that client-go obeys. A response with a longer one is not retried.
 	maxRetryAfter = 5 * time.Second
 
 	retryAfterHeader = "Retry-After"
 )
 
-// ErrTooLarge is returned when a response exceeds its bound.
+// ErrTooLarge is returned when a response exceeds its size limit.
 var ErrTooLarge error = response.NewFailure("the response is too large", nil)
 
-// boundedRoundTripper limits the duration and the size of responses. It limits neither the duration of watches, nor the
-// duration and the size of followed logs and of lists of the read cache, nor the size of watches of the read cache. The
-// readers of those responses bound each line, event or object.
+// boundedRoundTripper limits the duration of a request to timeout, and the size of its response to bytes. Watches,
+// followed logs and lists of the read cache have no time limit. Followed logs, and lists and watches of the read cache,
+// have no size limit either: their readers limit each line, event or object.
 type boundedRoundTripper struct {
 	next    http.RoundTripper
 	timeout time.Duration
 	bytes   int64
 }
 
-// RoundTrip sends the request with a deadline, and returns a response whose body is bounded.
+// RoundTrip sends the request with a deadline, and returns a response whose body is bounded. It also removes a
+// Retry-After header that is invalid or longer than maxRetryAfter.
 func (b *boundedRoundTripper) RoundTrip(r *http.Request) (*http.Response, error) {
 	cancel := context.CancelFunc(func() {})
 	if !isEndless(r) {
@@ -73,8 +74,8 @@ func (b *boundedRoundTripper) RoundTrip(r *http.Request) (*http.Response, error)
 	return response, nil
 }
 
-// windows returns flow-control windows that limit unread bytes, so that responses that wait for a turn do not use
-// memory.
+// windows returns an HTTP/2 configuration with small flow-control windows, so that responses that nobody reads yet use
+// little memory.
 func windows() http.HTTP2Config {
 	return http.HTTP2Config{
 		SendPingTimeout: pingAfter, PingTimeout: pingTimeout,
@@ -82,8 +83,8 @@ func windows() http.HTTP2Config {
 	}
 }
 
-// isWatch returns true if a request is a watch. It ignores the query of a request through the proxy of an API server,
-// because the query is intended for the proxied server.
+// isWatch returns true if the query of a request contains watch=true or watch=1. It returns false for a request to a
+// proxy subresource, whose query is intended for the proxied server.
 func isWatch(r *http.Request) bool {
 	if strings.Contains(r.URL.Path, "/api/v1/") && strings.Contains(r.URL.Path+"/", "/proxy/") {
 		return false

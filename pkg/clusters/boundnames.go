@@ -17,8 +17,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/bindings"
 )
 
-// BoundNames holds the users and groups in the subjects of role bindings. KubeVision impersonates no others. It reads
-// the bindings again only after a binding or a user has changed.
+// BoundNames caches which users and groups may be impersonated: the subjects of KubeVisionRoleBindings. It lists the
+// bindings again only after a KubeVisionRoleBinding or a KubeVisionUser has changed.
 type BoundNames struct {
 	reader  client.Reader
 	changes atomic.Int64
@@ -28,7 +28,8 @@ type BoundNames struct {
 	current bindings.Impersonation
 }
 
-// NewBoundNames returns BoundNames that watches the bindings and users in the cache.
+// NewBoundNames returns a BoundNames that reads role bindings and users from the cache. It returns an error if the
+// cache has no informer for them.
 func NewBoundNames(ctx context.Context, c cache.Cache) (*BoundNames, error) {
 	b := &BoundNames{reader: c}
 	b.changes.Store(1)
@@ -50,7 +51,8 @@ func NewBoundNames(ctx context.Context, c cache.Cache) (*BoundNames, error) {
 	return b, nil
 }
 
-// Impersonation returns the users and groups that the bindings name.
+// Impersonation returns the users and groups that are subjects of role bindings. It returns an error if the cache
+// cannot list role bindings or users.
 func (b *BoundNames) Impersonation(ctx context.Context) (bindings.Impersonation, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -66,7 +68,8 @@ func (b *BoundNames) Impersonation(ctx context.Context) (bindings.Impersonation,
 	return current, nil
 }
 
-// ReadImpersonation collects the names in the subjects of all role bindings.
+// ReadImpersonation lists all role bindings and users with the reader, and returns the users and groups that are
+// subjects of the role bindings.
 func ReadImpersonation(ctx context.Context, reader client.Reader) (bindings.Impersonation, error) {
 	var users kubevisionv1alpha1.KubeVisionUserList
 	if err := reader.List(ctx, &users, client.UnsafeDisableDeepCopy); err != nil {

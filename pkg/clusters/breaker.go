@@ -16,14 +16,14 @@ import (
 )
 
 const (
-	// maxPause bounds the time for which requests to an unreachable member fail without being sent.
+	// maxPause bounds the time for which requests to an unreachable member cluster fail without being sent.
 	maxPause = 15 * time.Second
-	// maxHostPause is the bound for the host. It is short because no request can succeed without the host.
+	// maxHostPause is maxPause for the host cluster. It is shorter because every request to KubeVision needs the host.
 	maxHostPause = 2 * time.Second
 )
 
-// breaker rejects requests while a cluster is unreachable, so that they do not wait for a timeout. A response with any
-// status proves that the cluster is reachable.
+// breaker is a circuit breaker for one cluster: while the cluster is unreachable, requests fail at once instead of
+// after a timeout. A response with any status proves that the cluster is reachable.
 type breaker struct {
 	next    http.RoundTripper
 	circuit *circuitbreaker.Breaker
@@ -33,7 +33,8 @@ func newBreaker(c clock.PassiveClock, pause time.Duration, next http.RoundTrippe
 	return &breaker{next: next, circuit: &circuitbreaker.Breaker{Clock: c, MaxPause: pause}}
 }
 
-// RoundTrip sends the request, unless the breaker is open. All its errors wrap ErrNotConnected.
+// RoundTrip sends the request. If the circuit breaker is open, it returns an error without sending the request. All
+// errors wrap ErrNotConnected.
 func (b *breaker) RoundTrip(r *http.Request) (*http.Response, error) {
 	leave, err := b.circuit.Enter()
 	if err != nil {
@@ -53,7 +54,7 @@ func outcomeOf(ctx context.Context, err error) circuitbreaker.Outcome {
 	switch {
 	case err == nil, isServerResponse(err):
 		return circuitbreaker.Answered
-	// The client has cancelled the request, which does not mean that the cluster is unreachable.
+	// The request was cancelled, which does not mean that the cluster is unreachable.
 	case errors.Is(ctx.Err(), context.Canceled), errors.Is(context.Cause(ctx), ErrImpatient):
 		return circuitbreaker.Unknown
 	default:

@@ -13,12 +13,12 @@ import (
 	"k8s.io/client-go/rest"
 )
 
-// maxRetries bounds the retries of a call that the cluster has answered with Retry-After.
+// maxRetries bounds how often a call is repeated after responses with a Retry-After header.
 const maxRetries = 2
 
 const mediaTypeJSON = "application/json"
 
-// Call is a call to a cluster's API server.
+// Call describes a request to a cluster's API server.
 type Call struct {
 	// Method is the HTTP method. It defaults to GET.
 	Method   string
@@ -33,7 +33,7 @@ type Call struct {
 	ContentType string
 	// Accept is the media type of the response. It defaults to application/json.
 	Accept string
-	// Once disables retries: the call returns the error of a cluster that responds with Retry-After.
+	// Once disables the retries after a Retry-After header: the call returns the error of the first response.
 	Once bool
 }
 
@@ -46,8 +46,9 @@ type Response struct {
 	Warnings []string
 }
 
-// Do sends a call as the user. It returns the error of the API server, or an error which states that the API server was
-// not reached. If the cluster no longer serves the resource, Do resolves the resource again and retries.
+// Do sends the call as the user, and returns the response of the API server. It returns the error of the API server, or
+// an error which states that the API server was not reached. If the error may mean that the cluster no longer serves
+// the version of the resource, Do resolves the resource again, and sends the call to the new version.
 func (c *Client) Do(ctx context.Context, call Call) (Response, error) {
 	answer, err := c.do(ctx, call)
 	if mayBeUnserved(&call, err) {
@@ -62,7 +63,7 @@ func (c *Client) Do(ctx context.Context, call Call) (Response, error) {
 	return answer, err
 }
 
-// writes returns true if the call may change objects.
+// writes returns true if the call may change objects: its method is not GET, and it is no dry run.
 func (c *Call) writes() bool {
 	return c.Method != "" && c.Method != http.MethodGet && !c.Query.Has("dryRun")
 }
@@ -90,7 +91,7 @@ func (c *Client) do(ctx context.Context, call Call) (Response, error) {
 	return out, err
 }
 
-// Stream is like Do, but returns the body without waiting for its end. The caller must close it.
+// Stream is like Do, but returns the response body before its end has arrived. The caller must close the body.
 func (c *Client) Stream(ctx context.Context, call Call) (io.ReadCloser, error) {
 	ctx = withStreamedResponse(ctx)
 	if call.Name == "" && (call.Method == "" || call.Method == http.MethodGet) {
@@ -141,8 +142,8 @@ func requestOf(client rest.Interface, call Call) *rest.Request {
 	return request
 }
 
-// Get reads JSON: one object, or a list if the name is empty. With an empty namespace, the list contains all
-// namespaces.
+// Get returns the JSON of the object name, or of a list if name is empty. The list contains the objects of all
+// namespaces if namespace is empty.
 func (c *Client) Get(ctx context.Context, r Resource, namespace, name string, query url.Values) ([]byte, error) {
 	answer, err := c.Do(ctx, Call{Resource: r, Namespace: namespace, Name: name, Query: query})
 	return answer.Body, err

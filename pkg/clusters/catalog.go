@@ -15,7 +15,7 @@ import (
 	"k8s.io/client-go/discovery"
 )
 
-// Resource is a resource that a cluster serves.
+// Resource describes a resource that a cluster serves, according to the discovery of the cluster.
 type Resource struct {
 	schema.GroupVersionResource
 
@@ -27,26 +27,27 @@ type Resource struct {
 	// Subresources are the names of the subresources, for example scale.
 	Subresources []string
 
-	// asked is the name with which the resource was looked up.
+	// asked is the name with which a caller looked the resource up, for example deployments.apps.
 	asked string
 }
 
-// catalog is the list of resources that a cluster served at the time of a discovery.
+// catalog is the list of resources that one cluster serves, as found by the last discovery.
 type catalog struct {
-	// ordered and byPlural have the cluster's order of preference: the core group first, and the preferred version of
-	// each group first.
+	// ordered lists the resources in the cluster's order of preference: the core group first, and the preferred version
+	// of each group first. byPlural groups them by plural name, in the same order.
 	ordered  []Resource
 	byPlural map[string][]Resource
 	// size is the approximate memory of the catalog in bytes.
 	size int64
-	// unanswered contains the versions whose aggregated API server did not respond, and which no earlier catalog
-	// contains.
+	// unanswered contains the group versions of which the catalog has no resources, because their aggregated API server
+	// did not respond to this or an earlier discovery.
 	unanswered []schema.GroupVersion
 }
 
-// newCatalog builds a catalog from the lists of a discovery. It copies the versions that failed from the previous
-// catalog, known, because otherwise their plurals would resolve to resources of other groups. It returns ErrNoAPIServer
-// if the lists are empty.
+// newCatalog builds a catalog from groups and lists, the result of a discovery. For the group versions in failed, whose
+// API servers did not respond, it takes the resources from known, the previous catalog. If they were missing, their
+// plural names would resolve to resources of other groups. It returns ErrNoAPIServer if the catalog would be empty, and
+// an error if it would have more than maxKinds resources.
 func newCatalog(
 	groups []*metav1.APIGroup, lists []*metav1.APIResourceList, failed []schema.GroupVersion, known *catalog,
 ) (*catalog, error) {
@@ -86,8 +87,8 @@ func newCatalog(
 	return c, nil
 }
 
-// versions returns the versions of a group, the preferred one first. Failed versions come last, since aggregated
-// discovery omits them from the group.
+// versions returns the versions of a group, the preferred version first. It appends the versions of the group that are
+// in failed, since aggregated discovery omits them.
 func versions(g *metav1.APIGroup, failed []schema.GroupVersion) []schema.GroupVersion {
 	var out []schema.GroupVersion
 	add := func(v string) {
@@ -108,7 +109,8 @@ func versions(g *metav1.APIGroup, failed []schema.GroupVersion) []schema.GroupVe
 	return out
 }
 
-// failedVersions returns the versions that a discovery could not read, the most stable ones first.
+// failedVersions returns the group versions in an ErrGroupDiscoveryFailed, sorted by group and then by stability, GA
+// first. It returns nil for other errors.
 func failedVersions(err error) []schema.GroupVersion {
 	lost, ok := errors.AsType[*discovery.ErrGroupDiscoveryFailed](err)
 	if !ok {
@@ -127,8 +129,8 @@ func failedVersions(err error) []schema.GroupVersion {
 	return out
 }
 
-// servedResources returns the resources of one version. It skips resources without verbs, which exist only as names in
-// RBAC rules.
+// servedResources converts the API resources of one group version. It skips resources without verbs, which are served
+// only so that RBAC rules can name them.
 func servedResources(gv schema.GroupVersion, list []metav1.APIResource) []Resource {
 	subresources := map[string][]string{}
 	for i := range list {
@@ -150,7 +152,8 @@ func servedResources(gv schema.GroupVersion, list []metav1.APIResource) []Resour
 	return out
 }
 
-// lookup resolves plural, plural.group or plural.version.group.
+// lookup finds a resource by its name, which is plural, plural.group or plural.version.group. It returns false if the
+// catalog does not contain the name.
 func (c *catalog) lookup(name string) (Resource, bool) {
 	versioned, grouped := schema.ParseResourceArg(name)
 	for _, candidate := range c.byPlural[grouped.Resource] {
@@ -164,8 +167,8 @@ func (c *catalog) lookup(name string) (Resource, bool) {
 	return Resource{}, false
 }
 
-// isGroupUnavailable returns true if the API server of the named group did not respond. It is then unknown whether the
-// resource is served.
+// isGroupUnavailable returns true if the API server of the group in name did not respond to discovery. The absence of a
+// resource of this group from the catalog then proves nothing.
 func (c *catalog) isGroupUnavailable(name string) bool {
 	versioned, grouped := schema.ParseResourceArg(name)
 	return slices.ContainsFunc(c.unanswered, func(gv schema.GroupVersion) bool {
@@ -173,7 +176,7 @@ func (c *catalog) isGroupUnavailable(name string) bool {
 	})
 }
 
-// groupUnavailableError returns the error for a resource of an unavailable group.
+// groupUnavailableError returns a 503 error which states that the API server of the group in name does not respond.
 func groupUnavailableError(name string) error {
 	_, grouped := schema.ParseResourceArg(name)
 	return unavailable(fmt.Sprintf("the API server of %s does not answer", grouped.String()))

@@ -9,16 +9,17 @@ import (
 )
 
 const (
-	// maxDiscovered bounds the memory of the catalog of one member. A catalog of 10,000 resources takes about 10 MiB.
+	// maxDiscovered bounds the memory of the catalog of one member cluster, in bytes. A catalog of 10,000 resources
+	// takes about 10 MiB.
 	maxDiscovered = 16 << 20
-	// maxAllDiscovered bounds the memory of the catalogs of all members.
+	// maxAllDiscovered bounds the memory of the catalogs of all member clusters, in bytes.
 	maxAllDiscovered = 64 << 20
-	// costOfText is the memory of a string without its bytes.
+	// costOfText is the memory of a string in addition to its bytes.
 	costOfText = 24
 )
 
-// catalogBudget bounds the memory of the catalogs of all members. If the total exceeds the bound, it drops the largest
-// catalog, which is discovered again on the next request. Members with small catalogs are not affected.
+// catalogBudget bounds the memory of the catalogs of all member clusters. When the sum of their sizes exceeds the
+// total, it drops the largest catalog. The next request to that cluster discovers the resources again.
 type catalogBudget struct {
 	total int64
 
@@ -31,7 +32,8 @@ func newCatalogBudget(total int64) *catalogBudget {
 	return &catalogBudget{total: total, held: map[*resourceMapper]int64{}}
 }
 
-// keep records the size of a member's catalog. A nil budget has no bound.
+// keep records the size of the catalog of a member cluster, and drops the largest catalogs of other clusters while the
+// sum exceeds the total. It does nothing if the budget is nil.
 func (d *catalogBudget) keep(r *resourceMapper, bytes int64) {
 	if d == nil {
 		return
@@ -59,7 +61,7 @@ func (d *catalogBudget) largestOther(r *resourceMapper) (most *resourceMapper) {
 	return most
 }
 
-// release removes the catalog of a member from the total.
+// release subtracts the catalog of a member cluster from the sum. It does nothing if the budget is nil.
 func (d *catalogBudget) release(r *resourceMapper) {
 	if d == nil {
 		return
@@ -74,7 +76,8 @@ func (d *catalogBudget) remove(r *resourceMapper) {
 	delete(d.held, r)
 }
 
-// sizeOf returns the memory of a list of resources. A catalog holds it twice: in order, and by plural.
+// sizeOf estimates the memory of a catalog with the resources all. A catalog holds each resource twice: in ordered and
+// in byPlural.
 func sizeOf(all []Resource) int64 {
 	const fixed = 2 * int64(unsafe.Sizeof(Resource{}))
 	size := int64(0)

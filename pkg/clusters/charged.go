@@ -10,14 +10,14 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/budget"
 )
 
-// chargingRoundTripper charges the bytes of each response to the account of the request. Callers of Stream charge the
-// memory of a stream themselves.
+// chargingRoundTripper charges the memory of each response to the budget.Account in the context of the request. It does
+// not charge responses of Stream, whose callers charge them.
 type chargingRoundTripper struct {
 	next http.RoundTripper
 	each budget.Quarters
 }
 
-// RoundTrip implements http.RoundTripper.
+// RoundTrip sends the request. Reads of the response body return budget.ErrExceeded if the account refuses the charge.
 func (c *chargingRoundTripper) RoundTrip(r *http.Request) (*http.Response, error) {
 	response, err := c.next.RoundTrip(r)
 	if err != nil || isStreamedResponse(r.Context()) {
@@ -31,13 +31,13 @@ func (c *chargingRoundTripper) RoundTrip(r *http.Request) (*http.Response, error
 	return response, nil
 }
 
-// decodedObject is the memory of a decoded object per byte of its JSON, in quarters of a byte: the fields of the
-// object, and a copy of its text.
+// decodedObject is the memory of a decoded object per byte of its JSON, in quarters of a byte. It includes the fields
+// of the object and a copy of its JSON.
 const decodedObject budget.Quarters = 24
 
 type objectKey struct{}
 
-// withObjectResponse marks a call that returns one object, which is decoded and encoded as a whole.
+// withObjectResponse marks a request whose response is one object, which is decoded and encoded as a whole.
 func withObjectResponse(ctx context.Context) context.Context {
 	return context.WithValue(ctx, objectKey{}, true)
 }

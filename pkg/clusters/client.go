@@ -28,7 +28,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/tracing"
 )
 
-// Client acts on one cluster as one user.
+// Client sends requests to one cluster that impersonate one user.
 type Client struct {
 	connection *Connection
 	user       string
@@ -36,23 +36,25 @@ type Client struct {
 
 	config    *rest.Config
 	resources *resourceMapper
-	// senders returns the clients that send requests. It creates them on the first call, because reads from the cache
-	// do not need them.
+	// senders returns the clients that send requests. The first call creates them: reads from the cache need no
+	// clients.
 	senders func() (*senders, error)
-	// wrote is called after each change. It may be nil.
+	// wrote is called after each successful call that may have changed objects. It may be nil.
 	wrote func(Call, Response)
 }
 
-// OnWrite sets a function that is called after each change that the client makes. It must be set before the first call.
+// OnWrite sets a function that is called after each successful call that may have changed objects. It must be called
+// before the Client sends a request.
 func (c *Client) OnWrite(wrote func(Call, Response)) { c.wrote = wrote }
 
-// senders send the requests of one user to one cluster.
+// senders contains the HTTP client and the REST client that send the requests of one user to one cluster.
 type senders struct {
 	http *http.Client
 	rest rest.Interface
 }
 
-// newClient returns a Client for a user. The cluster sees the identity, which several users may share.
+// newClient returns a Client for a user of KubeVision. The cluster sees the identity, which several users may share. It
+// returns an error if the identity has no user name.
 func newClient(c *Connection, user string, identity transport.ImpersonationConfig) (*Client, error) {
 	if identity.UserName == "" {
 		return nil, errors.New("a client must have a user")
@@ -63,8 +65,9 @@ func newClient(c *Connection, user string, identity transport.ImpersonationConfi
 	}, nil
 }
 
-// newSenders returns clients whose requests have the identity. The innermost round tripper sets the identity, so that
-// no header of a request can replace it. An outer round tripper requires a fresh code.
+// newSenders returns the clients of a user, which set the impersonation headers of the identity. The innermost round
+// tripper sets the headers, so that no header of a request can replace them. The outermost one is stepup.RoundTripper,
+// which requires a fresh code of the user's second factor for sensitive requests.
 func newSenders(c *Connection, user string, identity transport.ImpersonationConfig) (*senders, error) {
 	asUser := transport.NewImpersonatingRoundTripper(identity,
 		&pacedRoundTripper{
@@ -99,7 +102,7 @@ func (c *Client) rest() (rest.Interface, error) {
 	return s.rest, nil
 }
 
-// endless returns a client for responses without an end.
+// endless returns a REST client without a timeout, for responses such as a followed log.
 func (c *Client) endless() (rest.Interface, error) {
 	s, err := c.senders()
 	if err != nil {
@@ -111,13 +114,13 @@ func (c *Client) endless() (rest.Interface, error) {
 // Connection returns the connection that the client uses.
 func (c *Client) Connection() *Connection { return c.connection }
 
-// User returns the name of the user on the host. The name on the cluster differs.
+// User returns the name of the KubeVisionUser. The impersonated name may differ.
 func (c *Client) User() string { return c.user }
 
-// Identity returns the identity of each call. The caller must not modify it.
+// Identity returns the impersonated user and groups. The caller must not modify them.
 func (c *Client) Identity() transport.ImpersonationConfig { return c.identity }
 
-// objects returns a client for typed objects: the KubeVision kinds and Secrets.
+// objects returns a controller-runtime client for the KubeVision kinds and for Secrets.
 func (c *Client) objects() (client.Client, error) {
 	scheme := runtime.NewScheme()
 	if err := errors.Join(kubevisionv1alpha1.AddToScheme(scheme), corev1.AddToScheme(scheme)); err != nil {
@@ -140,15 +143,18 @@ func (c *Client) objects() (client.Client, error) {
 	return made, nil
 }
 
-// Resource resolves plural, plural.group or plural.version.group. It returns false if the cluster does not serve the
-// resource. The list of resources may be some seconds old. Resource reads it again before it returns false, or if fits
-// rejects the resource. fits may be nil.
+// Resource finds a resource by its name, which is plural, plural.group or plural.version.group. It returns false if the
+// cluster does not serve the resource.
+//
+// The name is looked up in the cached discovery, which may be some seconds old. If it is absent, or the function fits
+// returns false for the resource, the cluster is discovered again before Resource returns. A nil fits accepts every
+// resource.
 func (c *Client) Resource(ctx context.Context, name string, fits func(*Resource) bool) (Resource, bool, error) {
 	return c.resources.find(ctx, name, fits)
 }
 
-// Served is like Resource, but never reads the list of resources again. It is for callers that often look up absent
-// resources.
+// Served is like Resource, but does not discover the cluster again if the cached discovery lacks the resource. It is
+// intended for callers that often look up resources that a cluster does not serve.
 func (c *Client) Served(ctx context.Context, name string) (Resource, bool, error) {
 	return c.resources.served(ctx, name)
 }
@@ -162,15 +168,16 @@ func (c *Client) Resources(ctx context.Context) ([]Resource, error) {
 	return known.ordered, nil
 }
 
-// RefreshResources reads the list of resources again.
+// RefreshResources discovers the resources of the cluster again.
 func (c *Client) RefreshResources(ctx context.Context) error {
 	return c.resources.refresh(ctx)
 }
 
-// maxReviewBytes bounds the response to an access review. The reasons in it have a few hundred bytes.
+// maxReviewBytes bounds the response to a SelfSubjectAccessReview, in bytes. Usual responses have a few hundred bytes.
 const maxReviewBytes = 64 << 10
 
-// Allowed returns true if the cluster allows the user an action. An error is a denial.
+// Allowed returns true if the authorizer of the cluster allows the user the action that the attributes describe.
+// Callers must treat an error as a denial.
 func (c *Client) Allowed(ctx context.Context, attributes authorizationv1.ResourceAttributes) (bool, error) {
 	question := &authorizationv1.SelfSubjectAccessReview{}
 	question.APIVersion, question.Kind = authorizationv1.SchemeGroupVersion.String(), "SelfSubjectAccessReview"
@@ -182,7 +189,7 @@ func (c *Client) Allowed(ctx context.Context, attributes authorizationv1.Resourc
 	return accessreview.Allows(status)
 }
 
-// review creates a SelfSubjectAccessReview and decodes only its status.
+// review creates the SelfSubjectAccessReview question, and returns the status of the response.
 func (c *Client) review(
 	ctx context.Context, question *authorizationv1.SelfSubjectAccessReview,
 ) (authorizationv1.SubjectAccessReviewStatus, error) {

@@ -1,9 +1,10 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package clusters connects to clusters and calls their API servers as a user. It contains the connections, the calls,
-// the upgraded connections of terminals and forwarded ports, the discovery of resources, the tokens of KubeVision's
-// accounts, the mode of the read cache, and the limits of all of them. No client acts as KubeVision.
+// Package clusters connects to clusters and calls their API servers with the identity of a user. It contains the
+// connections, the discovery of resources, the tokens of KubeVision's ServiceAccounts, the upgraded connections of
+// terminals and port forwarding, the access of the read cache, and the limits of all of them. Except for the read
+// cache, every client impersonates a user.
 package clusters
 
 import (
@@ -38,56 +39,59 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/identity"
 )
 
-// callTimeout bounds a call to a cluster.
+// callTimeout bounds the duration of a request to a cluster.
 const callTimeout = 30 * time.Second
 
 const hostKeepAlive = 30 * time.Second
 
 var (
-	// ErrNotRegistered is returned when no KubeVisionCluster has the name.
+	// ErrNotRegistered is returned if there is no KubeVisionCluster with the name.
 	ErrNotRegistered = errors.New("cluster is not registered")
-	// ErrNotConnected is returned when there is no connection to a registered cluster.
+	// ErrNotConnected is returned if there is no connection to a registered cluster.
 	ErrNotConnected = errors.New("cluster is not connected")
-	// ErrIdentityConflict is returned for a registration if another registration holds the identity of its cluster. It
-	// wraps ErrNotConnected.
+	// ErrIdentityConflict is returned for a KubeVisionCluster if another KubeVisionCluster is registered for the same
+	// Kubernetes cluster and has precedence. It wraps ErrNotConnected.
 	ErrIdentityConflict = fmt.Errorf("%w: its identity is in conflict with that of another registration",
 		ErrNotConnected)
-	// ErrImpatient is the cause of a context that ends before the cluster had time to respond. Such a failure does not
-	// open the circuit breaker.
+	// ErrImpatient is the cause of a context that was cancelled before the cluster had time to respond. A request that
+	// fails with this cause does not open the circuit breaker.
 	ErrImpatient = errors.New("the request ended before the cluster had time to respond")
-	// ErrNobodyToActAs is returned for a user without a role binding, whom KubeVision may not impersonate.
+	// ErrNobodyToActAs is returned for a user whom KubeVision may not impersonate, because no KubeVisionRoleBinding
+	// names the user or a group of the user.
 	ErrNobodyToActAs = errors.New("no KubeVisionRoleBinding names the user")
 )
 
-// Connections holds the connections to all clusters. A lookup never waits for a cluster.
+// Connections contains the connections to the host cluster and to all member clusters. Finding a connection never waits
+// for the cluster itself.
 type Connections struct {
 	reader  client.Reader
 	host    *Connection
 	members *members
-	// inForce determines the valid registration of the host.
+	// inForce determines which KubeVisionCluster with spec.inCluster is the valid one.
 	inForce *hostRegistration
 }
 
 // Options configures Connections.
 type Options struct {
-	// Config is the configuration of the program's own account on the host. It is used only to request tokens of the
-	// impersonating account.
+	// Config is the client configuration of the program's own ServiceAccount on the host cluster. It is used only to
+	// request tokens of the impersonating ServiceAccount and of the ServiceAccount of the read cache.
 	Config *rest.Config
-	// Cache reads KubeVision's objects. Secrets reads the metadata of the Secrets in KubeVision's namespace.
+	// Cache reads objects of the KubeVision kinds. Secrets reads the metadata of the Secrets in KubeVision's namespace.
 	Cache, Secrets cache.Cache
-	// Live reads from the host without a cache.
+	// Live reads from the API server of the host cluster without a cache.
 	Live client.Reader
 	// Bound holds the users and groups that may be impersonated.
 	Bound *BoundNames
-	// Policy restricts the addresses that may be dialed.
+	// Policy restricts the IP addresses to which connections may be opened.
 	Policy addresspolicy.Policy
-	// Memory bounds the memory of discovery. Nil means no bound.
+	// Memory bounds the memory that discovery uses. Nil means no bound.
 	Memory *budget.Budget
-	// TracedClusters are the clusters to which calls carry the trace context. "*" means all clusters.
+	// TracedClusters lists the clusters whose requests carry a traceparent header. "*" means all clusters.
 	TracedClusters []string
 }
 
-// NewConnections connects to the host. It connects to other clusters on first use.
+// NewConnections prepares the connection to the host cluster. Connections to member clusters are opened on first use.
+// It returns an error if the configuration is invalid or the caches have no informers for the required kinds.
 func NewConnections(ctx context.Context, o Options) (*Connections, error) {
 	kube, err := kubernetes.NewForConfig(o.Config)
 	if err != nil {
@@ -115,13 +119,15 @@ func NewConnections(ctx context.Context, o Options) (*Connections, error) {
 	return c, nil
 }
 
-// Close closes the connections and ends the requests on them. It must be called after the last request has arrived.
+// Close closes all connections and ends the requests on them. It must be called after the server has stopped accepting
+// requests.
 func (c *Connections) Close() {
 	c.members.forget(func(string, Revision) bool { return true })
 	c.host.close()
 }
 
-// Get returns the connection to a registered cluster. It returns ErrNotRegistered or ErrNotConnected if there is none.
+// Get returns the connection to the cluster of the KubeVisionCluster name. It returns ErrNotRegistered if there is no
+// such KubeVisionCluster, and ErrNotConnected if the cluster cannot be used.
 func (c *Connections) Get(ctx context.Context, name string) (*Connection, error) {
 	cluster := &kubevisionv1alpha1.KubeVisionCluster{}
 	err := c.reader.Get(ctx, types.NamespacedName{Name: name}, cluster, client.UnsafeDisableDeepCopy)
@@ -151,7 +157,8 @@ func (c *Connections) Get(ctx context.Context, name string) (*Connection, error)
 	return connection.with(cluster), nil
 }
 
-// hostBy returns the connection to the host for a registration of the host, which must be the valid one.
+// hostBy returns the connection to the host cluster. It returns ErrIdentityConflict if the registration is not the
+// valid one of the host.
 func (c *Connections) hostBy(
 	ctx context.Context, registration *kubevisionv1alpha1.KubeVisionCluster,
 ) (*Connection, error) {
@@ -168,8 +175,8 @@ func (c *Connections) hostBy(
 // Host returns the connection to the host cluster.
 func (c *Connections) Host() *Connection { return c.host }
 
-// HostAs returns a client for KubeVision's objects and Secrets on the host that acts as the user, with the rights that
-// the RBAC of the host grants the user. It returns ErrNobodyToActAs under the same condition as Connection.As.
+// HostAs returns a client for the KubeVision kinds and Secrets on the host cluster that impersonates the user. It
+// returns ErrNobodyToActAs if no role binding names the user or a group of the user.
 func (c *Connections) HostAs(ctx context.Context, u user.Info) (client.Client, error) {
 	caller, err := c.host.As(ctx, u)
 	if err != nil {
@@ -182,35 +189,38 @@ func (c *Connections) HostAs(ctx context.Context, u user.Info) (client.Client, e
 type Connection struct {
 	config    *rest.Config
 	transport http.RoundTripper
-	// dialer returns the transport that provides the settings of upgraded connections. authenticate adds the credential
-	// to the request for an upgrade.
+	// dialer returns the http.Transport whose dial function and TLS configuration upgraded connections use, or nil.
+	// authenticate adds the bearer token to the request for an upgrade.
 	dialer       func() *http.Transport
 	authenticate transport.WrapperFunc
 	resources    *resourceMapper
 	bound        *BoundNames
-	// tokens requests tokens of the impersonating account. robot sends requests as that account, without impersonation.
+	// tokens requests tokens of the impersonating ServiceAccount. robot sends discovery requests as that
+	// ServiceAccount, without impersonation.
 	tokens *tokenSource
 	robot  discovery.DiscoveryInterfaceWithContext
-	// registration is the name of the registration.
+	// registration is the name of the KubeVisionCluster, or nil.
 	registration atomic.Pointer[string]
-	// traced contains the clusters to which calls carry the trace context.
+	// traced lists the clusters whose requests carry a traceparent header. "*" means all clusters.
 	traced []string
-	// member is false for the host. The host has no kubeconfig.
+	// member is true for a member cluster. kubeconfig is nil for the host cluster.
 	member     bool
 	kubeconfig *kubeconfig.Kubeconfig
-	// reader is the account of the read cache.
+	// reader is the ServiceAccount of the read cache on this cluster.
 	reader *readerAccount
-	// closed is done when the connection is closed.
+	// closed is a context that is cancelled when the connection is closed.
 	closed context.Context //nolint:containedctx // it ends with the connection, not with a request
 	close  context.CancelFunc
-	// turns is shared by all clusters. large and calls belong to this cluster.
+	// turns, large and calls limit the concurrent work of each user. turns is shared by the connections to all
+	// clusters; large and calls apply to this cluster.
 	turns, large, calls *gates
-	// lists bounds the cost of lists on this cluster.
+	// lists bounds the total cost of concurrent list requests to this cluster.
 	lists *budget.Queue
 	sizes *listSizes
 }
 
-// connect connects to the host.
+// connect prepares the connection to the host cluster with the address and certificates of o.Config, but without its
+// credential.
 func connect(o Options, accounts corev1client.ServiceAccountsGetter) (*Connection, error) {
 	anonymous := rest.AnonymousClientConfig(o.Config)
 	anonymous.Timeout = callTimeout
@@ -247,7 +257,7 @@ func connect(o Options, accounts corev1client.ServiceAccountsGetter) (*Connectio
 	return c, nil
 }
 
-// innermost returns the innermost transport of the library's wrappers, or nil.
+// innermost unwraps the round tripper until it finds an http.Transport. It returns nil if there is none.
 func innermost(rt http.RoundTripper) *http.Transport {
 	for {
 		switch t := rt.(type) {
@@ -261,12 +271,14 @@ func innermost(rt http.RoundTripper) *http.Transport {
 	}
 }
 
-// authenticated returns a function that authenticates requests only with tokens of the impersonating account.
+// authenticated returns a function that wraps a transport so that each request carries a token of the impersonating
+// ServiceAccount.
 func authenticated(tokens *tokenSource) transport.WrapperFunc {
 	return withTokens(transport.NewCachedTokenSource(tokens))
 }
 
-// newConnection returns a connection that uses an authenticating transport.
+// newConnection returns a connection that sends all requests with the transport authenticated. anonymous contains the
+// address of the cluster without a credential.
 func newConnection(
 	anonymous *rest.Config, authenticated http.RoundTripper, tokens *tokenSource, bound *BoundNames,
 	memory *budget.Budget,
@@ -297,7 +309,8 @@ func refuseRedirect(*http.Request, []*http.Request) error {
 	return errors.New("the cluster's API server answered with a redirect")
 }
 
-// named sets the name of the registration. The host may be registered under another name later.
+// named sets the name of the KubeVisionCluster, and returns the connection. The name of the host cluster may change
+// when its KubeVisionCluster is replaced.
 func (c *Connection) named(name string) *Connection {
 	if c.name() != name {
 		c.registration.Store(&name)
@@ -305,7 +318,7 @@ func (c *Connection) named(name string) *Connection {
 	return c
 }
 
-// name returns the name of the registration, or an empty string for a host without a registration.
+// name returns the name of the KubeVisionCluster, or an empty string if the host cluster has no KubeVisionCluster.
 func (c *Connection) name() string {
 	if name := c.registration.Load(); name != nil {
 		return *name
@@ -313,17 +326,18 @@ func (c *Connection) name() string {
 	return ""
 }
 
-// propagates returns true if calls to the cluster carry the trace context.
+// propagates returns true if requests to the cluster carry a traceparent header.
 func (c *Connection) propagates() bool {
 	return slices.Contains(c.traced, "*") || slices.Contains(c.traced, c.name())
 }
 
-// Done returns a channel that is closed when the connection is closed: the registration was deleted, or another
-// kubeconfig has replaced it. The caller must then drop all cached data of this connection.
+// Done returns a channel that is closed when the connection is closed, because the KubeVisionCluster was deleted or has
+// a new kubeconfig. The caller must then drop the data that it has cached from this connection.
 func (c *Connection) Done() <-chan struct{} { return c.closed.Done() }
 
-// As returns a client that acts on the cluster as the user, with exactly the rights that the RBAC of the cluster gives
-// the user. It returns ErrNobodyToActAs if no binding names the user or a group of the user.
+// As returns a client that impersonates the user on the cluster. The client has exactly the rights that the RBAC of the
+// cluster grants the impersonated user and groups. As returns ErrNobodyToActAs if no role binding names the user or a
+// group of the user.
 func (c *Connection) As(ctx context.Context, u user.Info) (*Client, error) {
 	allowed, err := c.bound.Impersonation(ctx)
 	if err != nil {

@@ -11,9 +11,9 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/clusters/response"
 )
 
-// countJSON sends a request, and calls count with each part of the response body that is read. If count returns an
-// error, reading fails with it. countJSON accepts only JSON. It does not count error responses, which have a separate
-// bound.
+// countJSON sends the request with next, and returns a response whose Read passes all read bytes to count, and fails
+// with the error that count returns. countJSON returns an error if a successful response is not JSON. It does not count
+// responses with a status of 300 or more.
 func countJSON(next http.RoundTripper, r *http.Request, count func(piece []byte) error) (*http.Response, error) {
 	got, err := next.RoundTrip(r)
 	if err != nil || got.StatusCode >= http.StatusMultipleChoices {
@@ -34,7 +34,7 @@ type countedBody struct {
 	count func(piece []byte) error
 }
 
-// Read implements io.Reader.
+// Read reads from the body, and returns the error of count if there is one.
 func (b *countedBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
 	if failure := b.count(p[:n]); failure != nil {

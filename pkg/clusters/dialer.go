@@ -12,8 +12,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/clusters/addresspolicy"
 )
 
-// dialer tracks the connections that it has opened, and opens no more after close. An HTTP client repeats a request
-// whose connection has ended, and would otherwise dial a cluster that was removed.
+// dialer opens connections and tracks them, so that close can close all of them. After close, dial fails. Without this
+// check, an HTTP client that repeats a request on a new connection could dial a cluster that was removed.
 type dialer struct {
 	policy addresspolicy.Policy
 
@@ -26,7 +26,7 @@ func newDialer(policy addresspolicy.Policy) *dialer {
 	return &dialer{policy: policy, open: map[net.Conn]struct{}{}}
 }
 
-// dial returns ErrNotConnected after close.
+// dial opens a connection that the policy allows. It returns ErrNotConnected after close.
 func (d *dialer) dial(ctx context.Context, network, address string) (net.Conn, error) {
 	if d.isClosed() {
 		return nil, errClosed()
@@ -54,7 +54,7 @@ func (d *dialer) isClosed() bool {
 	return d.closed
 }
 
-// close closes every connection.
+// close closes all open connections, and makes later calls of dial fail.
 func (d *dialer) close() {
 	d.mu.Lock()
 	d.closed = true

@@ -23,36 +23,38 @@ import (
 )
 
 const (
-	// discoveryAge bounds the age of the catalog if entity tags are available, with which a check is cheap.
+	// discoveryAge is the age from which a catalog is checked before use, if entity tags are available, with which a
+	// check is cheap.
 	discoveryAge = 2 * time.Second
-	// plainDiscoveryAge bounds the age of the catalog if a check must read the whole catalog, with some hundred
-	// requests.
+	// plainDiscoveryAge replaces discoveryAge if no entity tags are available: a check then reads the whole catalog,
+	// with some hundred requests.
 	plainDiscoveryAge = time.Minute
-	// absenceAge bounds the age of the catalog when a resource is reported as not served.
+	// absenceAge is the maximum age of a catalog that proves that the cluster does not serve a resource.
 	absenceAge = discoveryAge
-	// checkPatience bounds the time for which a request waits for a newer catalog before it uses the old one.
+	// checkPatience is the time for which a request waits for a newer catalog. After this time, it uses the old
+	// catalog.
 	checkPatience = time.Second
-	// renewInterval is the time between two background checks while a cluster is in use. It is shorter than
-	// discoveryAge, so that requests need not wait. A cluster is in use until useTimeout after the last request.
+	// renewInterval is the time between two background checks of the catalog. It is shorter than discoveryAge, so that
+	// requests need not wait for a check. The background checks end when no request has arrived for useTimeout.
 	renewInterval = 1500 * time.Millisecond
 	useTimeout    = time.Minute
-	// renewShare bounds the share of time that checks take to one in renewShare.
+	// renewShare determines the pause after a slow background check: renewShare times the duration of the check.
 	renewShare = 10
 
-	// maxKinds bounds the number of resources. If a cluster serves more, its catalog is rejected.
+	// maxKinds bounds the number of resources in a catalog. If a cluster serves more, discovery fails.
 	maxKinds = 20_000
-	// decodedDiscovery is the memory per byte of a discovery document, in quarters of a byte: the decoded document and
-	// the catalog.
+	// decodedDiscovery is the memory of a decoded discovery document and of its catalog per byte of the document, in
+	// quarters of a byte.
 	decodedDiscovery budget.Quarters = 24
 )
 
-// resourceMapper discovers the resources of a cluster, caches them in a catalog, and resolves names.
+// resourceMapper discovers the resources of one cluster, caches them in a catalog, and finds resources by name.
 type resourceMapper struct {
 	client discovery.DiscoveryInterfaceWithContext
 	tags   *entityTags
-	// account returns the account that a discovery is charged to.
+	// account returns the budget.Account to which the memory of a discovery is charged.
 	account func() *budget.Account
-	// kept bounds the memory of the catalogs of all members. It is nil for the host.
+	// kept bounds the memory of the catalogs of all member clusters. It is nil for the host cluster.
 	kept   *catalogBudget
 	flight singleflight.Group
 
@@ -63,7 +65,7 @@ type resourceMapper struct {
 	// looked is the start time of the last discovery. failure is its error.
 	looked  time.Time
 	failure error
-	// used is the time of the last request. renewing is true while a goroutine renews the catalog.
+	// used is the time of the last request. renewing is true while a goroutine checks the catalog in the background.
 	used     time.Time
 	renewing bool
 }
@@ -74,10 +76,10 @@ func newResourceMapper(
 	return &resourceMapper{client: client, tags: tags, account: account}
 }
 
-// find resolves plural, plural.group or plural.version.group. If the catalog does not contain the name, or fits rejects
-// the resource, find discovers the cluster again, unless the last discovery is younger than absenceAge. find then
-// returns the resource also if fits rejects it. It returns false if the cluster does not serve the resource. A nil fits
-// accepts every resource.
+// find looks up a resource by its name, which is plural, plural.group or plural.version.group. If the catalog lacks the
+// name, or fits returns false for the resource, find looks the name up again in a catalog that is at most absenceAge
+// old, and does not call fits again. It returns false if the cluster does not serve the resource, and a 503 error if
+// that is unknown. A nil fits accepts every resource.
 func (r *resourceMapper) find(ctx context.Context, name string, fits func(*Resource) bool) (Resource, bool, error) {
 	known, err := r.current(ctx)
 	if err != nil {
@@ -96,7 +98,7 @@ func (r *resourceMapper) find(ctx context.Context, name string, fits func(*Resou
 	return found, ok, nil
 }
 
-// served is like find, but uses the current catalog only.
+// served is like find, but does not discover the cluster again if the catalog lacks the name.
 func (r *resourceMapper) served(ctx context.Context, name string) (Resource, bool, error) {
 	known, err := r.current(ctx)
 	if err != nil {
@@ -109,7 +111,8 @@ func (r *resourceMapper) served(ctx context.Context, name string) (Resource, boo
 	return found, ok, nil
 }
 
-// current returns a recent catalog. If the catalog cannot be renewed in time, it returns the old one.
+// current returns the catalog. If it is older than discoveryAge, current waits up to checkPatience for a newer catalog,
+// and returns the old one if the discovery fails or takes longer.
 func (r *resourceMapper) current(ctx context.Context) (*catalog, error) {
 	r.refreshInBackground() //nolint:contextcheck // it outlives the request
 	known, age := r.state()
@@ -133,8 +136,8 @@ func (r *resourceMapper) current(ctx context.Context) (*catalog, error) {
 	return renewed, nil
 }
 
-// confirmed returns a catalog that is recent enough to report a resource as absent. It discovers the cluster if the
-// last discovery is older than absenceAge.
+// confirmed returns a catalog that is at most absenceAge old. It discovers the cluster if the last discovery is older.
+// If the last discovery is recent enough, it returns the result of this discovery, which may be an error.
 func (r *resourceMapper) confirmed(ctx context.Context) (*catalog, error) {
 	r.mu.RLock()
 	known, looked, failure := r.known, r.looked, r.failure
@@ -146,20 +149,20 @@ func (r *resourceMapper) confirmed(ctx context.Context) (*catalog, error) {
 	return known, failure
 }
 
-// refresh discovers the cluster now.
+// refresh runs a discovery that begins now or later.
 func (r *resourceMapper) refresh(ctx context.Context) error {
 	_, err := r.discover(ctx, time.Now())
 	return err
 }
 
-// state returns the catalog and its age.
+// state returns the catalog, or nil, and the time since the last discovery.
 func (r *resourceMapper) state() (*catalog, time.Duration) {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	return r.known, time.Since(r.looked)
 }
 
-// close drops the catalog permanently.
+// close drops the catalog, and makes later discoveries drop their catalogs.
 func (r *resourceMapper) close() {
 	r.mu.Lock()
 	r.closed = true
@@ -168,10 +171,11 @@ func (r *resourceMapper) close() {
 	r.kept.release(r)
 }
 
-// forget drops the catalog until the next request.
+// forget drops the catalog. The next request discovers the cluster again.
 func (r *resourceMapper) forget() { r.record(time.Time{}, nil, nil) }
 
-// record stores the result of a discovery.
+// record stores the result of a discovery that began at the time began. If err is not nil, it keeps the previous
+// catalog.
 func (r *resourceMapper) record(began time.Time, known *catalog, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -186,13 +190,14 @@ func (r *resourceMapper) isClosed() bool {
 	return r.closed
 }
 
-// discoveryResult is the result of a discovery.
+// discoveryResult is the catalog of a discovery, and the time at which the discovery began.
 type discoveryResult struct {
 	began time.Time
 	known *catalog
 }
 
-// discover returns the result of a discovery that began at notBefore or later. Concurrent callers share one discovery.
+// discover returns the catalog of a discovery that began at notBefore or later. Concurrent callers share one discovery.
+// If ctx ends first, discover returns an error, and the discovery continues for other callers.
 func (r *resourceMapper) discover(ctx context.Context, notBefore time.Time) (*catalog, error) {
 	for {
 		done := r.flight.DoChan("", func() (any, error) { return r.runDiscovery(context.WithoutCancel(ctx)) })
@@ -228,7 +233,8 @@ func (r *resourceMapper) runDiscovery(ctx context.Context) (discoveryResult, err
 	return seen, nil
 }
 
-// readCatalog reads the catalog from the cluster. With entity tags, it first checks whether the catalog has changed.
+// readCatalog reads the catalog from the cluster. If the entity tags show that no discovery document has changed, it
+// returns the current catalog.
 func (r *resourceMapper) readCatalog(ctx context.Context) (*catalog, error) {
 	known, _ := r.state()
 	if known != nil {
@@ -256,8 +262,8 @@ func (r *resourceMapper) readCatalog(ctx context.Context) (*catalog, error) {
 	return found, nil
 }
 
-// discoveryError converts the error of a discovery. It replaces a 403 or 404 of the discovery itself, which the caller
-// would treat as the response about the requested object.
+// discoveryError converts an error of discovery. It replaces a 403 or 404 response to discovery itself by another
+// error, because callers would take these statuses for the response to their own request.
 func discoveryError(ctx context.Context, err error) error {
 	err = response.Error(ctx, err)
 	var status apierrors.APIStatus
@@ -272,7 +278,7 @@ func discoveryError(ctx context.Context, err error) error {
 	return fmt.Errorf("discovering the cluster's resources: %w", err)
 }
 
-// unavailable returns a 503 error with a message.
+// unavailable returns a StatusError with the code 503 and the message.
 func unavailable(message string) error {
 	return &apierrors.StatusError{ErrStatus: metav1.Status{
 		Status: metav1.StatusFailure, Code: http.StatusServiceUnavailable,
@@ -280,8 +286,8 @@ func unavailable(message string) error {
 	}}
 }
 
-// refreshInBackground starts the goroutine that checks the catalog while the cluster is in use. It does nothing without
-// entity tags, because a check would read the whole catalog.
+// refreshInBackground starts a goroutine that checks the catalog every renewInterval, if none is running. It does
+// nothing if there are no entity tags, because a check would then read the whole catalog.
 func (r *resourceMapper) refreshInBackground() {
 	if !r.tags.complete() {
 		return
@@ -311,7 +317,7 @@ func (r *resourceMapper) renew() {
 		if _, err := r.discover(ctx, time.Time{}); err != nil {
 			klog.FromContext(ctx).V(4).Info("The list of a cluster's resources could not be checked", "err", err)
 		}
-		// A cluster may respond slowly, or with a different list each time.
+		// Discovery may be slow, or read the whole catalog each time, because the resources change all the time.
 		pause = max(renewInterval, renewShare*time.Since(began))
 	}
 }

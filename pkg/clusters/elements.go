@@ -11,19 +11,20 @@ import (
 
 const (
 	// costOfStruct is the approximate memory of a list element in a discovery document. costOfString is the memory of a
-	// string in a list. costOfField is the memory of a field or a map entry.
+	// string in a list. costOfField is the memory of a field or a map entry. All are in bytes.
 	costOfStruct = 512
 	costOfString = 32
 	costOfField  = 64
 )
 
-// elementRoundTripper charges the decoded size of list elements to the account of the request: two bytes of JSON may
-// become a large struct. It accepts only JSON.
+// elementRoundTripper charges the memory of the decoded list elements of a response to the budget.Account in the
+// context of the request. Two bytes of JSON may become a large struct when they are decoded. It accepts only JSON
+// responses.
 type elementRoundTripper struct {
 	next http.RoundTripper
 }
 
-// RoundTrip implements http.RoundTripper. Reading the response body fails if the account has no room for its elements.
+// RoundTrip sends the request. Reads of the response body return budget.ErrExceeded if the account refuses the charge.
 func (w *elementRoundTripper) RoundTrip(r *http.Request) (*http.Response, error) {
 	account, found := budget.AccountFrom(r.Context()), &elementScanner{}
 	return countJSON(w.next, r, func(piece []byte) error {
@@ -35,15 +36,17 @@ func (w *elementRoundTripper) RoundTrip(r *http.Request) (*http.Response, error)
 	})
 }
 
-// elementScanner finds the elements of lists in JSON that arrives in pieces.
+// elementScanner estimates the memory of the list elements in a JSON document that it receives in several parts.
 type elementScanner struct {
-	arrays          []bool // true for each open value that is an array
+	// arrays has an element for each array and object that is open at the current position: true for an array.
+	arrays          []bool
 	quoted, escaped bool
 	// next is true if the next value is an element of an array.
 	next bool
 }
 
-// weigh returns the cost of a part of the JSON. It returns false if the JSON is nested too deeply.
+// weigh returns the memory of the elements that begin in text, the next part of the document, in bytes. It returns
+// false if the document is nested more than maxDepth levels deep.
 func (e *elementScanner) weigh(text []byte) (cost int64, fits bool) {
 	for _, b := range text {
 		if e.quoted {
@@ -82,7 +85,7 @@ func (e *elementScanner) weigh(text []byte) (cost int64, fits bool) {
 
 func (e *elementScanner) inArray() bool { return len(e.arrays) > 0 && e.arrays[len(e.arrays)-1] }
 
-// costOfElementBeginning returns the cost of an element by its first byte. A null may become a struct.
+// costOfElementBeginning returns the memory of a list element, given its first byte. Even a null may become a struct.
 func costOfElementBeginning(b byte) int64 {
 	if b == '"' {
 		return costOfString

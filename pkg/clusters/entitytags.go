@@ -19,18 +19,19 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/fanout"
 )
 
-// maxEntityTag bounds the length of an entity tag. API servers send 130 bytes.
+// maxEntityTag bounds the length of an entity tag, in bytes. API servers send 130 bytes.
 const maxEntityTag = 1 << 10
 
-// entityTags records the entity tags of the two documents of aggregated discovery, /api and /apis, which list
-// everything that a cluster serves. Two conditional requests show whether either has changed, including aggregated API
-// servers. They need no additional rights. A watch of CustomResourceDefinitions and APIServices would need additional
+// entityTags records the entity tags of the two documents of aggregated discovery, /api and /apis, which list all
+// resources that a cluster serves, including those of aggregated API servers. Two conditional requests then show
+// whether the resources have changed. A watch of CustomResourceDefinitions and APIServices would require additional
 // rights, and would miss changes of aggregated API servers.
 type entityTags struct {
 	next http.RoundTripper
 
 	mu sync.Mutex
-	// noted contains the tags of the discovery in progress. tags contains the tags of the current catalog.
+	// noted contains the tags that the discovery in progress has received. tags contains those of the current catalog.
+	// Their keys are paths.
 	noted, tags map[string]string
 }
 
@@ -41,7 +42,8 @@ func newEntityTags(next http.RoundTripper) *entityTags {
 // discoveryPaths returns the paths of the discovery documents.
 func discoveryPaths() []string { return []string{"/api", "/apis"} }
 
-// RoundTrip sends the request, and records the entity tag of a discovery document that is sent in full.
+// RoundTrip sends the request. If the response is a complete document of aggregated discovery, it records the entity
+// tag.
 func (t *entityTags) RoundTrip(r *http.Request) (*http.Response, error) {
 	response, err := t.next.RoundTrip(r)
 	if err != nil || response.StatusCode != http.StatusOK {
@@ -86,7 +88,8 @@ func (t *entityTags) all() map[string]string {
 	return t.tags // The map is never modified.
 }
 
-// unchanged returns true if neither document has changed since commit. It returns false if a document has no tag.
+// unchanged returns true if neither document has changed since the last commit. It returns false if a document has
+// changed or has no tag, and an error if a request fails.
 func (t *entityTags) unchanged(ctx context.Context, client rest.Interface) (bool, error) {
 	paths, tags := discoveryPaths(), t.all()
 	if len(tags) != len(paths) {

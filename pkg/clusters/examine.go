@@ -17,22 +17,25 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/clusters/response"
 )
 
-// examineTimeout bounds an examination.
+// examineTimeout bounds the duration of Examine, and of the first requests with a new kubeconfig.
 const examineTimeout = 5 * time.Second
 
-// Examination is the result of Examine. Conditions that could not be examined are false.
+// Examination is the result of Examine. A condition that could not be examined is false.
 type Examination struct {
-	// Reachable is true if an API server responds. CredentialsValid is true if the server accepts the registered
-	// credential. ImpersonationReady is true if the impersonating account exists.
+	// Reachable is true if an API server responds. CredentialsValid is true if the API server accepts the credential of
+	// the kubeconfig. ImpersonationReady is true if the cluster issues and accepts tokens of the impersonating
+	// ServiceAccount.
 	Reachable, CredentialsValid, ImpersonationReady bool
 	// Version is the version of the API server.
 	Version string
-	// Message describes how to fix a false condition. It contains no text of the server.
+	// Message describes how to correct a condition that is false. Of the server's text, it contains only the sanitized
+	// message of a Status.
 	Message string
 }
 
-// Examine requests a token of the impersonating account and reads the version of the cluster with it. It returns
-// ErrNotRegistered under the same condition as Get.
+// Examine tests the connection to the cluster of the KubeVisionCluster name. It requests a token of the impersonating
+// ServiceAccount, and reads the version of the cluster with this token. It returns ErrNotRegistered if there is no such
+// KubeVisionCluster. Failures of the cluster are part of the Examination.
 func (c *Connections) Examine(ctx context.Context, name string) (Examination, error) {
 	ctx, cancel := context.WithTimeout(ctx, examineTimeout)
 	defer cancel()
@@ -69,7 +72,8 @@ func (c *Connection) examine(ctx context.Context) Examination {
 	return Examination{Reachable: true, CredentialsValid: true, ImpersonationReady: true, Version: version}
 }
 
-// diagnoseToken is like diagnose, for a request with the registered credential. It also reports an expired credential.
+// diagnoseToken is diagnose for an error of a token request, which uses the credential of the kubeconfig. If the
+// cluster rejected the credential because it has expired, the message says so.
 func (c *Connection) diagnoseToken(err error) Examination {
 	out := diagnose(err)
 	if c.kubeconfig == nil || !RefusesCredential(err) {
@@ -81,14 +85,15 @@ func (c *Connection) diagnoseToken(err error) Examination {
 	return out
 }
 
-// RefusesCredential returns true if an error may mean that the server rejected the credential. Some servers reject
-// client certificates in the TLS handshake.
+// RefusesCredential returns true if err may mean that the server rejected the credential: the status 401, or a TLS
+// alert, with which some servers reject client certificates.
 func RefusesCredential(err error) bool {
 	_, alert := errors.AsType[tls.AlertError](err)
 	return alert || apierrors.IsUnauthorized(err)
 }
 
-// errorKind returns the kind of a connection error, without text of the server.
+// errorKind returns ": " and the text of a response.Failure, which contains no text of the server. It returns an empty
+// string for other errors.
 func errorKind(err error) string {
 	if failure, ok := errors.AsType[*response.Failure](err); ok {
 		return ": " + failure.Error()
@@ -96,8 +101,7 @@ func errorKind(err error) string {
 	return ""
 }
 
-// diagnose derives conditions and a message from an error. Only the response of an API server counts as evidence for a
-// condition.
+// diagnose derives an Examination from the error of a request. Only a Status of an API server proves a condition.
 func diagnose(err error) Examination {
 	var status apierrors.APIStatus
 	answered := errors.As(err, &status)

@@ -12,15 +12,16 @@ import (
 
 type endlessKey struct{}
 
-// isEndless returns true if a response may have no end: a watch, the response of Follow, or a list of the read cache.
+// isEndless returns true if a request has no time limit: a watch, a request of Follow, or a request of
+// Reader.CacheClient.
 func isEndless(r *http.Request) bool {
 	return isWatch(r) || isFollowed(r.Context()) || isCached(r.Context())
 }
 
 func isFollowed(ctx context.Context) bool { return ctx.Value(endlessKey{}) != nil }
 
-// Follow is like Stream, for a response without an end, such as a followed log. Its first byte must arrive within the
-// time limit of a call. The caller must bound the number of such responses and their memory.
+// Follow is like Stream, for a response that may have no end, such as a followed log. It returns an error if the
+// response has not begun within callTimeout. The caller must bound the number and the memory of such responses.
 func (c *Client) Follow(ctx context.Context, call Call) (io.ReadCloser, error) {
 	ctx, cancel := context.WithCancelCause(context.WithValue(ctx, endlessKey{}, true))
 	late := time.AfterFunc(callTimeout, func() { cancel(context.DeadlineExceeded) })
@@ -44,14 +45,13 @@ func (c *Client) openEndless(ctx context.Context, call Call) (io.ReadCloser, err
 	return requestOf(client, call).Stream(ctx)
 }
 
-// followed ends the request when it is closed.
+// followed is a response body that cancels the request when it is closed.
 type followed struct {
 	io.ReadCloser
 
 	cancel context.CancelCauseFunc
 }
 
-// Close ends the response.
 func (f *followed) Close() error {
 	f.cancel(nil)
 	return f.ReadCloser.Close() //nolint:wrapcheck // as it is

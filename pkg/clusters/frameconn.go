@@ -20,20 +20,20 @@ import (
 )
 
 const (
-	// maxFrameBytes bounds a data frame. Kubelets send 32 KiB.
+	// maxFrameBytes bounds the payload of a data frame, in bytes. Kubelets send 32 KiB.
 	maxFrameBytes = 128 << 10
-	// maxQueuedBytes bounds the bytes of received frames that the streams have not delivered. No further frame is read
-	// while it is exceeded.
+	// maxQueuedBytes bounds the payloads that were received but not yet read from the streams, in bytes. While they
+	// exceed it, no further frame is read from the connection.
 	maxQueuedBytes = 128 << 10
-	// maxControlBytes bounds a control frame. maxReplyBytes bounds a reply, whose headers are compressed. The headers
-	// of Kubernetes' replies are empty.
+	// maxControlBytes bounds the payload of a control frame, in bytes. maxReplyBytes bounds that of a SYN_REPLY, whose
+	// headers are compressed. Kubernetes sends SYN_REPLYs without headers.
 	maxControlBytes = 1 << 10
 	maxReplyBytes   = 128
-	// maxErrorStreamBytes bounds the error stream of a command.
+	// maxErrorStreamBytes bounds the bytes of the error stream of a command, which contains its result.
 	maxErrorStreamBytes = 64 << 10
 )
 
-// Constants of the format of SPDY/3.1, section 2.2.
+// Constants of the frame format of SPDY/3.1 (section 2.2).
 const (
 	frameHeaderBytes = 8
 	controlBit       = 0x80
@@ -42,40 +42,41 @@ const (
 	typeHeaders      = 8
 )
 
-// errFrame is returned when a cluster sends a frame that Kubernetes does not send.
+// errFrame is returned when a cluster sends a SPDY frame that no Kubernetes component sends.
 var errFrame error = response.NewFailure("the cluster has sent a frame that the protocol does not allow", nil)
 
-// frameConn limits the SPDY frames that a cluster sends. The SPDY library allocates each frame with the size that its
-// header states, up to 16 MiB, and queues up to 250 frames.
+// frameConn is a network connection that limits the SPDY frames that the cluster sends. Without these limits, the SPDY
+// library allocates as many bytes as the header of a frame states, up to 16 MiB, and queues up to 250 frames.
 type frameConn struct {
 	net.Conn
 
 	ctx    context.Context //nolint:containedctx // that of the connection
 	cancel context.CancelFunc
-	// started is true after the response to the upgrade request, when frames follow.
+	// started is true after the response to the upgrade request. From then on, the cluster sends frames.
 	started bool
 
-	// header contains headerRead bytes of the next header. payload is the remaining length of the current frame. Only
-	// the reading goroutine uses them.
+	// header contains the first headerRead bytes of the next frame header. payload is the number of unread bytes of the
+	// current frame. Only Read uses them, so they need no lock.
 	header     [frameHeaderBytes]byte
 	headerRead int
 	payload    int
 
 	mu sync.Mutex
-	// requested is the number of requested streams. replied is the number of replies.
+	// requested is the number of streams that the client has requested. replied is the number of received SYN_REPLYs.
 	requested, replied uint32
-	// unread is the number of received bytes of each stream that were not delivered. It is negative if the stream was
-	// reset. total is the sum.
+	// unread is the number of bytes of each stream that were received but not read from the stream. It is -1 for a
+	// stream that was reset. total is the sum over all streams that were not reset.
 	unread map[uint32]int
 	total  int
-	// delivered receives a value when the total decreases.
+	// delivered receives a value whenever total decreases.
 	delivered chan struct{}
-	// hasStatus is true if a part of the command's result has arrived.
+	// hasStatus is true if at least one byte of the command's result has arrived.
 	hasStatus bool
-	// failure is the error for a frame that exceeds a bound. streams is the connection that is then closed.
+	// failure is the error of the first frame that exceeded a limit, or nil. streams is the SPDY connection, which is
+	// then closed.
 	failure error
 	streams httpstream.Connection
-	// creating waits for the streams that are being created.
+	// creating counts the calls of CreateStream that have not returned.
 	creating sync.WaitGroup
 }
 
@@ -85,13 +86,14 @@ func newFrameConn(ctx context.Context, conn net.Conn) *frameConn {
 	return c
 }
 
-// Close closes the connection.
+// Close closes the connection, and ends calls that wait for streams to be read.
 func (c *frameConn) Close() error {
 	c.cancel()
 	return c.Conn.Close() //nolint:wrapcheck // as it is
 }
 
-// awaitCreation cancels the context, and waits until no stream is being created.
+// awaitCreation cancels the context of the connection, so that no further stream is created, and waits until all calls
+// of CreateStream have returned.
 func (c *frameConn) awaitCreation() {
 	c.mu.Lock()
 	c.cancel()
@@ -99,7 +101,8 @@ func (c *frameConn) awaitCreation() {
 	c.creating.Wait()
 }
 
-// Read returns an error when the cluster sends a frame that exceeds a bound.
+// Read reads from the connection, at most to the end of the current header or payload. It returns errFrame or
+// ErrTooLarge if the cluster sends a frame that is not allowed.
 func (c *frameConn) Read(p []byte) (int, error) {
 	if !c.started || len(p) == 0 {
 		return c.Conn.Read(p) //nolint:wrapcheck // io.EOF must not be wrapped
@@ -126,7 +129,8 @@ func (c *frameConn) Read(p []byte) (int, error) {
 	return n, err //nolint:wrapcheck // as above
 }
 
-// awaitRoom waits until the streams have delivered most of the received bytes.
+// awaitRoom waits until the received but unread bytes of all streams are fewer than maxQueuedBytes. It returns an error
+// if the connection is closed first.
 func (c *frameConn) awaitRoom() error {
 	for {
 		c.mu.Lock()
@@ -143,7 +147,7 @@ func (c *frameConn) awaitRoom() error {
 	}
 }
 
-// begin handles the header of a frame.
+// begin checks the complete header of a frame and records the length of its payload.
 func (c *frameConn) begin() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -174,7 +178,8 @@ func (c *frameConn) beginControl(kind uint16) error {
 	return nil
 }
 
-// beginData charges a data frame to its stream. The streams of a client have the identifiers 1, 3, 5 and so on.
+// beginData adds the payload of a data frame to the unread bytes of its stream. It returns an error if the frame is too
+// large, or if the client has not requested the stream. Streams of clients have the identifiers 1, 3, 5 and so on.
 func (c *frameConn) beginData(stream uint32) error {
 	switch {
 	case c.payload > maxFrameBytes:
@@ -188,7 +193,7 @@ func (c *frameConn) beginData(stream uint32) error {
 	return nil
 }
 
-// deliver records that a stream has delivered n bytes.
+// deliver records that n bytes were read from a stream.
 func (c *frameConn) deliver(stream uint32, n int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -198,7 +203,7 @@ func (c *frameConn) deliver(stream uint32, n int) {
 	}
 }
 
-// reset records that the remaining bytes of a stream will be dropped.
+// reset records that the unread bytes of a stream are dropped, and that further bytes will be dropped, too.
 func (c *frameConn) reset(stream uint32) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -206,7 +211,7 @@ func (c *frameConn) reset(stream uint32) {
 	c.unread[stream] = -1
 }
 
-// free releases bytes. The caller must hold the lock.
+// free subtracts n from total and wakes awaitRoom. The caller must hold the lock.
 func (c *frameConn) free(n int) {
 	c.total -= n
 	select {
@@ -215,8 +220,8 @@ func (c *frameConn) free(n int) {
 	}
 }
 
-// fail closes the connection with all streams. The library does not close a stream while another stream has unread
-// frames.
+// fail records the error of the first frame that is not allowed, closes the SPDY connection, and returns reason. All
+// streams are closed together, because the library does not close a stream while another one has unread frames.
 func (c *frameConn) fail(reason error) error {
 	c.mu.Lock()
 	if c.failure == nil {
@@ -227,7 +232,8 @@ func (c *frameConn) fail(reason error) error {
 	return reason
 }
 
-// use sets the connection to close when a bound is exceeded.
+// use sets the SPDY connection that is closed after a frame that is not allowed. If such a frame has arrived already,
+// use closes it.
 func (c *frameConn) use(streams httpstream.Connection) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -237,7 +243,7 @@ func (c *frameConn) use(streams httpstream.Connection) {
 	}
 }
 
-// endStreams closes the connection of the streams, if it is set. The caller must hold the lock.
+// endStreams cancels the context, and closes the SPDY connection if it is set. The caller must hold the lock.
 func (c *frameConn) endStreams() {
 	c.cancel()
 	if c.streams != nil {
@@ -245,36 +251,37 @@ func (c *frameConn) endStreams() {
 	}
 }
 
-// noteStatus records that n bytes of the command's result have arrived.
+// noteStatus records that n bytes of the command's result were read.
 func (c *frameConn) noteStatus(n int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.hasStatus = c.hasStatus || n > 0
 }
 
-// isCut returns true if the connection ended before the result of a command arrived.
+// isCut returns true if no byte of the command's result was read.
 func (c *frameConn) isCut() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return !c.hasStatus
 }
 
-// err returns the error of the rejected frame, or nil.
+// err returns the error of the first frame that was not allowed, or nil.
 func (c *frameConn) err() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.failure
 }
 
-// limitedUpgrader creates connections whose frames are limited.
+// limitedUpgrader creates SPDY connections on a frameConn.
 type limitedUpgrader struct {
 	*httpstreamspdy.SpdyRoundTripper
 
 	conn func() *frameConn
 }
 
-// NewConnection returns the connection after a response to the upgrade request. If the cluster has refused the upgrade,
-// it returns the Status of the response as an error. The SPDY library would return only its text.
+// NewConnection returns the SPDY connection after the response to an upgrade request. If the cluster has refused the
+// upgrade, NewConnection returns the Status in the response as an error; the SPDY library would return only its
+// message.
 func (u *limitedUpgrader) NewConnection(answer *http.Response) (httpstream.Connection, error) {
 	if answer.StatusCode != http.StatusSwitchingProtocols {
 		return nil, refusalOf(answer)
@@ -289,14 +296,15 @@ func (u *limitedUpgrader) NewConnection(answer *http.Response) (httpstream.Conne
 	return &limitedConnection{Connection: made, conn: conn}, nil
 }
 
-// limitedConnection is a connection whose streams report the bytes that they deliver.
+// limitedConnection is a SPDY connection whose streams report to the frameConn how many bytes were read from them.
 type limitedConnection struct {
 	httpstream.Connection
 
 	conn *frameConn
 }
 
-// CreateStream creates a stream.
+// CreateStream creates a stream. If the cluster has sent a frame that is not allowed, it returns the error of this
+// frame.
 func (c *limitedConnection) CreateStream(headers http.Header) (httpstream.Stream, error) {
 	if err := c.conn.beginCreation(); err != nil {
 		return nil, err
@@ -316,7 +324,7 @@ func (c *limitedConnection) CreateStream(headers http.Header) (httpstream.Stream
 	return s, nil
 }
 
-// beginCreation counts a requested stream, unless the connection has ended.
+// beginCreation counts a requested stream. It returns an error if the connection has failed or was closed.
 func (c *frameConn) beginCreation() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -331,16 +339,18 @@ func (c *frameConn) beginCreation() error {
 	return nil
 }
 
-// limitedStream is a stream that reports the bytes that it delivers.
+// limitedStream is a stream that reports to the frameConn how many bytes were read from it.
 type limitedStream struct {
 	httpstream.Stream
 
 	conn *frameConn
-	// left is the number of bytes that the stream may still receive. It is negative if they have no bound.
+	// left is the number of bytes that may still be read from an error stream. It is -1 for other streams, which have
+	// no limit.
 	left int
 }
 
-// Read returns ErrTooLarge if the cluster sends more than the bound of the stream.
+// Read reads from the stream. It returns ErrTooLarge if an error stream has more than maxErrorStreamBytes. At the end
+// of the stream, it returns the error of a frame that was not allowed instead of io.EOF.
 func (s *limitedStream) Read(p []byte) (int, error) {
 	n, err := s.Stream.Read(p)
 	s.conn.deliver(s.Identifier(), n)
@@ -357,7 +367,7 @@ func (s *limitedStream) Read(p []byte) (int, error) {
 	return n, err //nolint:wrapcheck // io.EOF must not be wrapped
 }
 
-// Reset ends the stream.
+// Reset resets the stream and drops its unread bytes.
 func (s *limitedStream) Reset() error {
 	s.conn.reset(s.Identifier())
 	return s.Stream.Reset() //nolint:wrapcheck // as it is

@@ -17,18 +17,20 @@ import (
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 )
 
-// hostRegistration caches the valid registration of the host. Each request to the host needs it, and there may be a
-// thousand registrations. Therefore, it lists the registrations again only after one of them has changed.
+// hostRegistration caches the UID of the KubeVisionCluster that HostRegistration selects. Each request to the host
+// cluster needs this UID. It lists the KubeVisionClusters again only after one of them has changed, because there may
+// be a thousand of them.
 type hostRegistration struct {
 	reader  client.Reader
 	changes atomic.Int64
 
 	mu      sync.Mutex
 	version int64
+	// inForce is the cached UID, or empty.
 	inForce types.UID
 }
 
-// newHostRegistration returns a hostRegistration that watches the registrations in the cache.
+// newHostRegistration returns a hostRegistration that reads KubeVisionClusters from the cache.
 func newHostRegistration(ctx context.Context, c cache.Cache) (*hostRegistration, error) {
 	h := &hostRegistration{reader: c}
 	h.changes.Store(1)
@@ -46,7 +48,7 @@ func newHostRegistration(ctx context.Context, c cache.Cache) (*hostRegistration,
 	return h, nil
 }
 
-// uid returns the UID of the valid registration, or an empty UID if there is none.
+// uid returns the UID of the KubeVisionCluster that HostRegistration selects, or an empty UID if there is none.
 func (h *hostRegistration) uid(ctx context.Context) (types.UID, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()

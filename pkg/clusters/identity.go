@@ -22,7 +22,8 @@ var (
 	uidPattern     = regexp.MustCompile(`^[0-9A-Za-z-]{1,64}$`)
 )
 
-// ServerVersion reads the version of a cluster.
+// ServerVersion reads the version of a cluster, for example v1.34.1. It returns ErrNoAPIServer if the response contains
+// no version of Kubernetes.
 func ServerVersion(ctx context.Context, client discovery.ServerVersionInterfaceWithContext) (string, error) {
 	found, err := client.ServerVersionWithContext(ctx)
 	if err != nil {
@@ -34,7 +35,8 @@ func ServerVersion(ctx context.Context, client discovery.ServerVersionInterfaceW
 	return found.GitVersion, nil
 }
 
-// ID returns the identity of a cluster: the UID of its namespace kube-system.
+// ID returns the identity of a cluster: the UID of its namespace kube-system. It returns ErrNoAPIServer if system is
+// not this namespace, or has an invalid UID.
 func ID(system metav1.Object) (string, error) {
 	if system.GetName() != metav1.NamespaceSystem || !uidPattern.MatchString(string(system.GetUID())) {
 		return "", ErrNoAPIServer

@@ -10,8 +10,8 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 )
 
-// Kind returns the resource of a kind. It prefers a resource that can be patched. It returns false if the cluster does
-// not serve the kind. It reads the list of resources again before it returns false.
+// Kind returns the resource that serves a kind. If several resources do, it prefers one that supports the verb patch.
+// It discovers the cluster again before it returns false, which means that the cluster does not serve the kind.
 func (c *Client) Kind(ctx context.Context, kind schema.GroupVersionKind) (Resource, bool, error) {
 	known, err := c.resources.current(ctx)
 	if err != nil {

@@ -10,12 +10,12 @@ import (
 	"sync"
 )
 
-// maxAtOnce bounds the requests in flight to one member: a quarter of the requests that the server accepts, so that a
-// member that does not respond leaves room for requests to other members.
+// maxAtOnce bounds the requests in flight to one member cluster. It is a quarter of the requests that the server
+// accepts, so that a member cluster that does not respond cannot block requests to the others.
 const maxAtOnce = 100
 
-// inFlightRoundTripper bounds the requests in flight. A request is in flight until the end of its response, or until
-// the beginning of a response without an end.
+// inFlightRoundTripper bounds the requests in flight. A request is in flight until its response body is closed. A
+// watch, or another request without a time limit, is in flight until its response begins.
 type inFlightRoundTripper struct {
 	next   http.RoundTripper
 	places chan struct{}
@@ -25,7 +25,7 @@ func newLimited(places int, next http.RoundTripper) *inFlightRoundTripper {
 	return &inFlightRoundTripper{next: next, places: make(chan struct{}, places)}
 }
 
-// RoundTrip sends the request. It returns ErrNotConnected if too many requests are in flight.
+// RoundTrip sends the request. It returns ErrNotConnected without sending the request if too many are in flight.
 func (l *inFlightRoundTripper) RoundTrip(r *http.Request) (*http.Response, error) {
 	select {
 	case l.places <- struct{}{}:
@@ -50,7 +50,7 @@ type placedBody struct {
 	leave func()
 }
 
-// Close closes the body and releases the place of the request.
+// Close closes the body. The request is then no longer in flight.
 func (b *placedBody) Close() error {
 	defer b.leave()
 	return b.ReadCloser.Close()

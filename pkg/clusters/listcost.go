@@ -14,22 +14,25 @@ import (
 )
 
 const (
-	// listShare bounds the cost of the concurrent lists of one user on one cluster, for each processor, in bytes of the
-	// responses. The cost of a list is at most largestList, so that large lists of one user use half of the processors.
+	// listShare times the number of processors bounds the total cost of the concurrent lists of one user on one
+	// cluster. The cost of a list is the size of its response in bytes, but at most largestList. Therefore, large lists
+	// of one user occupy at most half of the processors.
 	listShare   = 128 << 10
 	largestList = 2 * listShare
-	// usersAtOnce is the number of users who may use their whole share on one cluster at the same time.
+	// usersAtOnce determines the total cost of the concurrent lists of all users on one cluster: usersAtOnce times the
+	// limit of one user.
 	usersAtOnce = 32
-	// maxWaitingLists bounds the waiting lists of one user.
+	// maxWaitingLists bounds the number of waiting list requests of one user on one cluster.
 	maxWaitingLists = 64
-	// minListCost is the minimum cost of a list. unknownListCost is the cost of a list without a recorded size.
+	// minListCost is the minimum cost of a list, in bytes. unknownListCost is the cost of a list without a recorded
+	// size.
 	minListCost     = 8 << 10
 	unknownListCost = 128 << 10
-	// maxListSizes bounds the recorded sizes of lists.
+	// maxListSizes bounds the number of recorded list sizes of one cluster.
 	maxListSizes = 4096
 )
 
-// newListQueue returns a queue for lists of one cluster.
+// newListQueue returns the queue that limits the cost of concurrent list requests to one cluster.
 func newListQueue() *budget.Queue {
 	share := int64(max(listShare*runtime.GOMAXPROCS(0), largestList))
 	return budget.NewQueue(budget.QueueOptions{
@@ -38,10 +41,11 @@ func newListQueue() *budget.Queue {
 	})
 }
 
-// listSizes records the sizes of the responses to lists. Lists with the same hash overwrite each other.
+// listSizes records the sizes of the responses to list requests, to estimate the cost of the next similar request. It
+// is a hash table in which requests with the same index overwrite each other.
 type listSizes struct {
 	seed maphash.Seed
-	// sizes contains the upper half of a hash and a size in each element.
+	// Each element of sizes contains the upper 32 bits of the hash of a request, and the size of its response in bytes.
 	sizes [maxListSizes]atomic.Uint64
 }
 
@@ -52,7 +56,8 @@ const (
 	sizeMask = 1<<sizeBits - 1
 )
 
-// expected returns the cost of a list, and the key under which its size is recorded.
+// expected returns the expected cost of a list request in bytes, and the key under which learn records the size of its
+// response.
 func (s *listSizes) expected(r *http.Request) (cost int64, key uint64) {
 	query := r.URL.Query()
 	for _, parameter := range []string{"continue", "resourceVersion", "resourceVersionMatch"} {
@@ -71,14 +76,14 @@ func (s *listSizes) learn(key uint64, size int64) {
 
 type listKey struct{}
 
-// withListResponse marks a call that returns a list.
+// withListResponse marks a request whose response is a list.
 func withListResponse(ctx context.Context) context.Context {
 	return context.WithValue(ctx, listKey{}, true)
 }
 
 func isList(ctx context.Context) bool { return ctx.Value(listKey{}) != nil }
 
-// list is a list request in progress. It is nil for other calls.
+// list is a list request in progress. Its methods do nothing if it is nil, which means that the request is no list.
 type list struct {
 	place      *budget.Place
 	sizes      *listSizes
@@ -86,7 +91,8 @@ type list struct {
 	cost, read int64
 }
 
-// enterList waits until the queue admits a list. It returns nil for other requests.
+// enterList waits until the queue admits a list request. It returns nil if the request is no list, and an error if the
+// queue rejects the request.
 func (p *pacedRoundTripper) enterList(r *http.Request) (*list, error) {
 	if p.lists == nil || isWatch(r) || !isList(r.Context()) {
 		return nil, nil //nolint:nilnil // a nil list is another call
@@ -99,7 +105,7 @@ func (p *pacedRoundTripper) enterList(r *http.Request) (*list, error) {
 	return &list{place: place, sizes: p.sizes, key: key, cost: cost}, nil
 }
 
-// add counts bytes of the response, which increase the cost.
+// add counts n bytes of the response. It increases the cost of the list when the response becomes larger than expected.
 func (l *list) add(n int) {
 	if l == nil {
 		return
@@ -111,7 +117,7 @@ func (l *list) add(n int) {
 	}
 }
 
-// leave ends the list. It may be called more than once.
+// leave records the size of the response, and removes the list from the queue. Repeated calls have no effect.
 func (l *list) leave() {
 	if l == nil {
 		return

@@ -20,35 +20,37 @@ import (
 
 const (
 	handshakeTimeout = 5 * time.Second
-	// pingAfter is the time without a frame after which the server sends an HTTP/2 ping. pingTimeout bounds the wait
-	// for the reply.
+	// pingAfter is the time without a received frame after which an HTTP/2 connection sends a ping. If no reply arrives
+	// within pingTimeout, the connection is closed.
 	pingAfter   = 10 * time.Second
 	pingTimeout = 5 * time.Second
 	idleTimeout = 90 * time.Second
-	// maxHeaderBytes bounds the headers of a response. API servers send at most 4 KiB of warnings.
+	// maxHeaderBytes bounds the headers of a response, in bytes. API servers send at most 4 KiB of warnings.
 	maxHeaderBytes = 64 << 10
 )
 
-// Member is a cluster that is registered by kubeconfig. It dials on first use, and only addresses that the policy
-// allows.
+// Member contains the transports to a member cluster: a cluster that is registered with a kubeconfig. It opens
+// connections on first use, and only to addresses that the policy allows.
 type Member struct {
 	// Config contains the address and the certificate authorities of the cluster, but no credential.
 	Config *rest.Config
-	// Registered authenticates with the credential of the kubeconfig. It must not be used for requests of users.
+	// Registered is an HTTP client that authenticates with the credential of the kubeconfig. It must not send requests
+	// of users.
 	Registered *http.Client
 
+	// anonymous is a transport without a credential. dialed is its innermost transport, which opens the connections.
 	anonymous http.RoundTripper
-	// dialed opens the connections of anonymous.
-	dialed  *http.Transport
-	closers []func()
-	dialer  *dialer
-	limits  Limits
-	// share counts the memory of cached objects. It is nil if objects of the member must not be cached.
+	dialed    *http.Transport
+	closers   []func()
+	dialer    *dialer
+	limits    Limits
+	// share counts the memory of the objects that are cached from the cluster. It is nil if nothing may be cached.
 	share *share
 }
 
-// NewMember prepares the connections to a cluster. It calls exceeded, and stops reading, if the member exceeds its
-// limits or must release memory for other members.
+// NewMember returns the transports to the cluster of the kubeconfig. If more objects are cached from the cluster than
+// the limits allow, or if other clusters need the memory, reads from the cluster fail, and the function exceeded is
+// called once.
 func NewMember(k *kubeconfig.Kubeconfig, policy addresspolicy.Policy, limits Limits, exceeded func()) (*Member, error) {
 	full := k.Config()
 	m := &Member{
@@ -84,7 +86,7 @@ func (m *Member) prepare(full *rest.Config) error {
 	return nil
 }
 
-// transport returns a transport to the cluster, and its innermost transport, which opens the connections.
+// transport returns a round tripper for requests with the configuration, and its innermost http.Transport.
 func (m *Member) transport(config *rest.Config) (http.RoundTripper, *http.Transport, error) {
 	tlsConfig, err := rest.TLSConfigFor(config)
 	if err != nil {
@@ -109,19 +111,20 @@ func (m *Member) transport(config *rest.Config) (http.RoundTripper, *http.Transp
 	return &boundedRoundTripper{next: counted, timeout: callTimeout, bytes: math.MaxInt64 - 1}, t, nil
 }
 
-// guarded adds the limit of requests in flight and the circuit breaker. They also apply to token requests.
+// guarded wraps a transport with the limit of requests in flight and a circuit breaker.
 func guarded(next http.RoundTripper) http.RoundTripper {
 	return newLimited(maxAtOnce, newBreaker(clock.RealClock{}, maxPause, next))
 }
 
-// MarkSynced records that the initial lists are complete. Later objects are charged as changes.
+// MarkSynced records that informers have received their initial lists. The memory of objects that arrive later counts
+// as the memory of changes.
 func (m *Member) MarkSynced() {
 	if m.share != nil {
 		m.share.markSynced()
 	}
 }
 
-// Close closes every connection and ends the requests on them. Later requests fail.
+// Close closes all connections to the cluster and ends the requests on them. Later requests fail.
 func (m *Member) Close() {
 	if m.share != nil {
 		m.share.stop()
@@ -132,7 +135,8 @@ func (m *Member) Close() {
 	}
 }
 
-// Release releases the memory of the member. It must be called after Close, when all cached objects have been dropped.
+// Release returns the memory of the cached objects to the Pool. It must be called after Close, when the objects are no
+// longer in a cache.
 func (m *Member) Release() {
 	if m.share != nil {
 		m.share.leave()

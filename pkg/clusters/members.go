@@ -28,22 +28,24 @@ import (
 )
 
 const (
-	// KubeconfigKey is the default key of a kubeconfig in its Secret.
+	// KubeconfigKey is the key of the kubeconfig in a Secret if the KubeVisionCluster names no other key.
 	KubeconfigKey = "kubeconfig"
-	// openTimeout bounds the read of a Secret of the host.
+	// openTimeout bounds the time to read the Secret with a kubeconfig from the host cluster.
 	openTimeout = 5 * time.Second
 )
 
-// Revision identifies the kubeconfig of a connection. A new registration never has the revision of an old registration
-// with the same name.
+// Revision identifies one version of the kubeconfig of a KubeVisionCluster. If a KubeVisionCluster is deleted and
+// created again with the same name, its Revision is different.
 type Revision struct {
+	// Cluster and Secret are the UIDs of the KubeVisionCluster and of the Secret with the kubeconfig. Version is the
+	// resourceVersion of the Secret, and Key is the key of the kubeconfig in it.
 	Cluster, Secret types.UID
 	Version         string
 	Key             string
 }
 
-// replaces returns true if a connection with this revision must replace a connection with the old revision. It compares
-// resource versions, because a delayed watch may show an older version than a read.
+// replaces returns true if r differs from old and is not older. If only the resource versions differ, it compares them,
+// because a delayed watch may show an older version of the Secret than an earlier read.
 func (r Revision) replaces(old Revision) bool {
 	same := Revision{Cluster: r.Cluster, Secret: r.Secret, Version: old.Version, Key: r.Key} == old
 	if !same {
@@ -56,7 +58,7 @@ func (r Revision) replaces(old Revision) bool {
 	return order > 0
 }
 
-// RevisionOf returns the current revision of a cluster and its Secret.
+// RevisionOf returns the Revision of a KubeVisionCluster and the Secret that it references.
 func RevisionOf(c *kubevisionv1alpha1.KubeVisionCluster, secret metav1.Object) Revision {
 	return Revision{
 		Cluster: c.UID, Secret: secret.GetUID(), Version: secret.GetResourceVersion(),
@@ -64,8 +66,8 @@ func RevisionOf(c *kubevisionv1alpha1.KubeVisionCluster, secret metav1.Object) R
 	}
 }
 
-// CheckReference returns an error if a cluster references one of KubeVision's own Secrets, which must never be read as
-// a kubeconfig.
+// CheckReference returns an error if the KubeVisionCluster references a Secret for which names.IsOwnSecret returns
+// true. Such a Secret must never be read as a kubeconfig.
 func CheckReference(c *kubevisionv1alpha1.KubeVisionCluster) error {
 	if name := c.Spec.KubeconfigSecretRef.Name; names.IsOwnSecret(name) {
 		return fmt.Errorf("secret %s is reserved for KubeVision; create another one for the kubeconfig", name)
@@ -73,7 +75,7 @@ func CheckReference(c *kubevisionv1alpha1.KubeVisionCluster) error {
 	return nil
 }
 
-// ReadKubeconfig reads the kubeconfig of a cluster from a Secret. Its errors contain no values of the Secret.
+// ReadKubeconfig parses the kubeconfig of a KubeVisionCluster in the Secret. Its errors contain no data of the Secret.
 func ReadKubeconfig(c *kubevisionv1alpha1.KubeVisionCluster, secret *corev1.Secret) (*kubeconfig.Kubeconfig, error) {
 	key := RevisionOf(c, secret).Key
 	k, err := kubeconfig.Parse(secret.Data[key])
@@ -83,24 +85,25 @@ func ReadKubeconfig(c *kubevisionv1alpha1.KubeVisionCluster, secret *corev1.Secr
 	return k, nil
 }
 
-// members holds the connections to clusters that are registered by kubeconfig, by name.
+// members contains the connections to member clusters, which are registered with a kubeconfig.
 type members struct {
-	// secrets reads the metadata of Secrets. live reads a whole Secret.
+	// secrets reads the metadata of Secrets from a cache. live reads a Secret from the API server.
 	secrets client.Reader
 	live    client.Reader
 	policy  addresspolicy.Policy
 	bound   *BoundNames
 	memory  *budget.Budget
 	turns   *gates
-	// traced contains the clusters to which calls carry the trace context.
+	// traced lists the clusters whose requests carry a traceparent header. "*" means all clusters.
 	traced []string
-	// discovered bounds the memory of the catalogs of all members.
+	// discovered bounds the memory of the catalogs of all member clusters.
 	discovered *catalogBudget
 
 	flight singleflight.Group
 	mu     sync.Mutex
-	open   map[string]*openMember
-	// retired contains replaced connections that still serve requests.
+	// open contains the connections that are used for new requests, by the name of the KubeVisionCluster.
+	open map[string]*openMember
+	// retired contains connections with an old kubeconfig, on which earlier requests may continue.
 	retired map[string][]*openMember
 }
 
@@ -109,7 +112,8 @@ type openMember struct {
 	digest     [sha256.Size]byte
 	member     *Member
 	connection *Connection
-	// outdated is the time at which a newer kubeconfig was first seen. tried is the time of the last attempt to use it.
+	// outdated is the time at which a newer kubeconfig was first noticed. tried is the time of the last attempt to
+	// connect with it.
 	outdated, tried time.Time
 }
 
@@ -122,9 +126,9 @@ func (o *openMember) close() {
 	}
 }
 
-// get returns the connection to the cluster. If there is none, it waits for the host, but never for the cluster. After
-// a change of the kubeconfig, the old connection serves requests until the cluster has responded on the new one, for at
-// most renewPatience.
+// get returns the connection to the cluster c. If there is none, get reads the kubeconfig from the host cluster, but
+// does not wait for the cluster c itself. After a change of the kubeconfig, get returns the connection with the old
+// kubeconfig until the cluster has responded to a request with the new one, for at most renewPatience.
 func (m *members) get(ctx context.Context, c *kubevisionv1alpha1.KubeVisionCluster) (*Connection, error) {
 	if err := CheckReference(c); err != nil {
 		return nil, fmt.Errorf("%w: %s: %w", ErrNotConnected, c.Name, err)
@@ -163,7 +167,8 @@ func (m *members) get(ctx context.Context, c *kubevisionv1alpha1.KubeVisionClust
 	return o.connection, nil
 }
 
-// at returns the connection that currently serves a cluster, or nil, and true if the caller must renew it.
+// at returns the connection that is used for requests to a cluster, or nil if the caller must open a connection with
+// the wanted revision. renew is true if the caller must call renew in the background.
 func (m *members) at(name string, wanted Revision) (serving *openMember, renew bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -231,7 +236,7 @@ func (m *members) connect(
 	}, nil
 }
 
-// close closes the connection to a cluster and ends its requests. The caller must hold the lock.
+// close closes all connections to a cluster and ends the requests on them. The caller must hold the lock.
 func (m *members) close(name string) {
 	for _, o := range append(m.retired[name], m.open[name]) {
 		if o != nil {
@@ -242,7 +247,7 @@ func (m *members) close(name string) {
 	delete(m.open, name)
 }
 
-// forget closes connections whose registration or Secret was deleted, without waiting for the next request.
+// forget closes the connections for which gone returns true.
 func (m *members) forget(gone func(name string, r Revision) bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -16,7 +16,8 @@ import (
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 )
 
-// watch closes connections as soon as their cluster or their Secret is deleted.
+// watch adds event handlers to the caches, which close connections when their KubeVisionCluster or their Secret is
+// deleted or replaced.
 func (m *members) watch(ctx context.Context, clusters, secrets cache.Cache) error {
 	return errors.Join(m.watchClusters(ctx, clusters), m.watchSecrets(ctx, secrets))
 }
@@ -74,7 +75,7 @@ func (m *members) watchSecrets(ctx context.Context, secrets cache.Cache) error {
 	return nil
 }
 
-// hasKubeconfig returns true for a cluster that is registered by kubeconfig.
+// hasKubeconfig returns true for a KubeVisionCluster that references a kubeconfig.
 func hasKubeconfig(o any) bool {
 	c, ok := o.(*kubevisionv1alpha1.KubeVisionCluster)
 	return ok && c.Spec.KubeconfigSecretRef != nil

@@ -13,50 +13,54 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/clusters/response"
 )
 
-// Limits bounds the bytes that are read from a member.
+// Limits bounds the data that is read from a member cluster.
 type Limits struct {
-	// Response bounds a response in bytes, after decompression. If Kept is set, it also bounds an event of a watch.
+	// Response bounds the size of a response after decompression, in bytes. If Kept is set, it also bounds each event
+	// of a watch.
 	Response int64
-	// Kept bounds the memory of the objects that are cached from the member until the connection is closed, in bytes.
-	// Zero means that nothing may be cached.
+	// Kept bounds the estimated memory of the objects that are cached from the member cluster, in bytes. Zero means
+	// that nothing may be cached.
 	Kept int64
-	// Pool bounds the memory of the cached objects of all members. It is required if Kept is set.
+	// Pool bounds the memory of the objects that are cached from all member clusters. It is required if Kept is set.
 	Pool *Pool
-	// Registered is the creation time of the registration. The Pool drops the newest members first.
+	// Registered is the creation time of the KubeVisionCluster. If the Pool is full, the newest clusters are
+	// disconnected first.
 	Registered time.Time
 }
 
-// ServerLimits returns the limits for requests of users, whose responses are streamed.
+// ServerLimits returns the limits of the API server, which streams responses to users and caches nothing.
 func ServerLimits() Limits { return Limits{Response: maxResponseBytes} }
 
-// ControllerLimits returns the limits for controllers, which cache KubeVision's objects on a member: 50,000
-// RoleBindings are charged with about 136 MiB.
+// ControllerLimits returns the limits of the controllers, which cache KubeVision's objects of a member cluster. 50,000
+// RoleBindings count as about 136 MiB. registered is the creation time of the KubeVisionCluster.
 func ControllerLimits(pool *Pool, registered time.Time) Limits {
 	return Limits{Response: 16 << 20, Kept: maxKept, Pool: pool, Registered: registered}
 }
 
 const (
-	// maxKept bounds the memory of the cached objects of one member, in bytes.
+	// maxKept bounds the memory of the objects that are cached from one member cluster, in bytes.
 	maxKept = 144 << 20
-	// DefaultMemberCacheBytes is the default bound of the memory of the cached objects of all members, in bytes.
+	// DefaultMemberCacheBytes is the default limit of the memory of the objects that are cached from all member
+	// clusters, in bytes.
 	DefaultMemberCacheBytes = 192 << 20
 )
 
-// errKept is returned if a member exceeds its bound, or must release memory for other members.
+// errKept is returned when the objects that are cached from a member cluster need too much memory, or when other member
+// clusters need this memory.
 var errKept error = response.NewFailure(
 	"the cluster sends more data than may be cached of one cluster, or all clusters send more than may be cached in "+
 		"total", nil)
 
-// meter counts the memory of the objects that a member sends, and closes the connection of a member that exceeds its
-// bound. It accepts JSON only.
+// meter estimates the memory of the objects in the responses of a member cluster, and adds it to the memory that the
+// cluster uses of a Pool. It accepts only JSON responses.
 type meter struct {
 	next     http.RoundTripper
 	response int64
 	share    *share
 }
 
-// RoundTrip sends the request, and charges the objects in the response to the member. It returns errKept if the
-// connection of the member is being closed.
+// RoundTrip sends the request. Reads of the response body return errKept when the objects need too much memory.
+// RoundTrip returns errKept without sending the request if this has happened before.
 func (m *meter) RoundTrip(r *http.Request) (*http.Response, error) {
 	if m.share.isOver() {
 		return nil, errKept
@@ -75,8 +79,8 @@ func (m *meter) RoundTrip(r *http.Request) (*http.Response, error) {
 	})
 }
 
-// metered returns a request for a response that can be counted: JSON, and lists in pages. API servers do not page a
-// list with a resource version of the cache.
+// metered returns a copy of the request that accepts only JSON. It also removes resourceVersion=0 from a list with a
+// limit, because API servers ignore the limit of such a list and would send it as one page.
 func metered(r *http.Request) *http.Request {
 	r = r.Clone(r.Context())
 	var accept []string
@@ -97,7 +101,7 @@ func metered(r *http.Request) *http.Request {
 	return r
 }
 
-// spend counts n bytes, and returns false if they exceed the bound.
+// spend counts n bytes of memory. It returns false if the member cluster may use no more memory.
 func (m *meter) spend(n int64, l *transientMemory) bool {
 	if l != nil {
 		l.add(m.share, n)
@@ -107,7 +111,7 @@ func (m *meter) spend(n int64, l *transientMemory) bool {
 
 type transientMemoryKey struct{}
 
-// transientMemory counts the memory of short-lived objects.
+// transientMemory sums the memory of objects that are dropped after use instead of being cached.
 type transientMemory struct {
 	mu    sync.Mutex
 	share *share
@@ -121,8 +125,8 @@ func (l *transientMemory) add(s *share, n int64) {
 	l.spent += n
 }
 
-// WithTransientMemory returns a context for calls to one member, and a function that releases the memory of their
-// responses.
+// WithTransientMemory returns a context for requests to one member cluster whose responses are not cached, and a
+// function that returns the memory of these responses to the Pool.
 func WithTransientMemory(ctx context.Context) (context.Context, func()) {
 	l := &transientMemory{}
 	return context.WithValue(ctx, transientMemoryKey{}, l), func() {

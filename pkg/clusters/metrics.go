@@ -34,16 +34,16 @@ var (
 // Metrics returns the metrics of the package.
 func Metrics() []metrics.Registerable { return []metrics.Registerable{calls, callDurations} }
 
-// ForgetMetrics removes the series of a cluster.
+// ForgetMetrics removes the time series of a cluster from the metrics.
 func ForgetMetrics(cluster string) {
 	calls.DeletePartialMatch(prometheus.Labels{"cluster": cluster})
 	callDurations.DeletePartialMatch(prometheus.Labels{"cluster": cluster})
 }
 
-// measuredRoundTripper counts and times the calls to one cluster.
+// measuredRoundTripper counts the requests to one cluster and measures their duration.
 type measuredRoundTripper struct {
 	next http.RoundTripper
-	// cluster is the name of the registration.
+	// cluster is the name of the KubeVisionCluster.
 	cluster string
 }
 
@@ -56,7 +56,8 @@ func (m *measuredRoundTripper) RoundTrip(r *http.Request) (*http.Response, error
 	return response, err
 }
 
-// statusClass returns the status label, which has a bounded number of values. A cluster may send any status.
+// statusClass returns 1xx to 5xx, or "error" if there is no response or its status is invalid. The number of values
+// must be bounded, because a cluster may send any status.
 func statusClass(response *http.Response, err error) string {
 	if err != nil || response.StatusCode < 100 || response.StatusCode > 599 {
 		return statusError

@@ -19,25 +19,26 @@ import (
 )
 
 const (
-	// unpacedBytes is the part of each response that is read without a turn. Pages and objects of a dashboard are
-	// smaller.
+	// unpacedBytes is the number of bytes of each response that are read without a limit of concurrency. The pages and
+	// objects that a dashboard requests are smaller.
 	unpacedBytes = 512 << 10
-	// workRate is the share of a processor's time that is spent on the large responses of all clusters to one user,
-	// after the first workBurst. A list of 5,000 Pods takes less than workBurst. maxWork bounds the charge for one
-	// Read, because the time between two Reads includes waits for a slow client.
+	// workRate limits the processor time that large responses of all clusters take for one user, as a fraction of one
+	// processor. workBurst is the time that a user may use before workRate applies. A list of 5,000 Pods needs less.
+	// maxWork bounds the time that is counted for one Read: the time between two Reads may include waits for a slow
+	// client.
 	workRate  = 1.0 / 3
 	workBurst = 500 * time.Millisecond
 	maxWork   = 2 * time.Millisecond
-	// maxTurnWait bounds the wait for a turn. Reading continues after it.
+	// maxTurnWait bounds the wait for other large responses of the user to pause. After this time, reading continues.
 	maxTurnWait = 5 * time.Second
-	// maxLargeWait bounds the time for which a large response, or a list, waits for others of the same user. The
-	// request fails after it.
+	// maxLargeWait bounds the time for which a call waits for earlier calls of the same user, in a limit of concurrent
+	// calls, of large responses or of lists. After this time, the call fails.
 	maxLargeWait = 10 * time.Second
-	// maxCalls bounds the concurrent calls of one user to one cluster. It is a quarter of the calls that a member
-	// accepts, because each request of a user may make several calls and other users need places.
+	// maxCalls bounds the concurrent calls of one user to one cluster. It is a quarter of the limit for all users,
+	// because one request of a user may make several calls.
 	maxCalls = maxAtOnce / 4
-	// minLarge is the minimum number of large responses of a cluster that are read concurrently for one user. The
-	// number grows with the processors.
+	// minLarge is the minimum number of large responses of a cluster that are read concurrently for one user. With more
+	// processors, the number is higher.
 	minLarge = 2
 )
 
@@ -46,40 +47,41 @@ var (
 	errLarge = fmt.Errorf("%w: the user has too many large lists in flight", budget.ErrExceeded)
 )
 
-// gates bounds concurrent work for each user.
+// gates limits concurrent work per user.
 type gates struct {
 	atOnce int
-	// limitsWork is true if the time of the work is limited, too. A user then has an entry until workBurst is available
-	// again.
+	// limitsWork is true if the processor time is limited as well. The gate of a user is then kept until the user has
+	// the full workBurst again.
 	limitsWork bool
 
 	mu    sync.Mutex
 	users map[string]*gate
 }
 
-// gate bounds the concurrent work of one user.
+// gate limits the concurrent work of one user.
 type gate struct {
+	// places is a semaphore.
 	places chan struct{}
-	// work limits the time of the work, in microseconds. It may be nil.
+	// work limits the processor time in microseconds. It may be nil.
 	work *rate.Limiter
-	// responses is the number of open responses.
+	// responses is the number of callers of join that have not called leave.
 	responses int
 }
 
-// isIdle returns true if the gate is equal to a new one.
+// isIdle returns true if the gate has the same state as a new one, so that it can be dropped.
 func (g *gate) isIdle() bool {
 	return g.responses == 0 && (g.work == nil || g.work.Tokens() >= float64(workBurst.Microseconds()))
 }
 
-// newTurnGates returns gates for work on responses, which limit large lists of one user to half of the processors, and
-// to workRate.
+// newTurnGates returns the limits for reading large responses: one user may use half of the processors at the same
+// time, and workRate on average.
 func newTurnGates() *gates {
 	g := newGates(max(1, runtime.GOMAXPROCS(0)/2))
 	g.limitsWork = true
 	return g
 }
 
-// newLargeGates returns gates for the large responses of one cluster that are read concurrently.
+// newLargeGates returns the limit for the number of large responses of one cluster that are open for one user.
 func newLargeGates() *gates { return newGates(max(minLarge, runtime.GOMAXPROCS(0))) }
 
 func newGates(atOnce int) *gates { return &gates{atOnce: atOnce, users: map[string]*gate{}} }
@@ -95,7 +97,7 @@ func (g *gates) join(user string) *gate {
 	return u
 }
 
-// add adds a gate for a user. The caller must hold the lock.
+// add creates the gate of a user and drops idle gates. The caller must hold the lock.
 func (g *gates) add(user string) *gate {
 	u := &gate{places: make(chan struct{}, g.atOnce)}
 	if g.limitsWork {
@@ -117,7 +119,7 @@ func (g *gates) leave(user string) {
 	}
 }
 
-// enter returns true if a place becomes free in time.
+// enter acquires the semaphore. It returns false if the semaphore is still full after the time wait, or if ctx ends.
 func (g *gate) enter(ctx context.Context, wait time.Duration) bool {
 	select {
 	case g.places <- struct{}{}:
@@ -135,8 +137,8 @@ func (g *gate) enter(ctx context.Context, wait time.Duration) bool {
 	return false
 }
 
-// take waits for a place of a user. It returns the error full if none becomes free in time. The returned function
-// releases the place; repeated calls have no effect. Nil gates have no bound.
+// take acquires the semaphore of a user. It returns the error full if the semaphore is still full after maxLargeWait.
+// The returned function releases the semaphore; repeated calls have no effect. Nil gates have no limit.
 func (g *gates) take(ctx context.Context, user string, full error) (leave func(), err error) {
 	if g == nil {
 		return func() {}, nil
@@ -152,19 +154,21 @@ func (g *gates) take(ctx context.Context, user string, full error) (leave func()
 	}), nil
 }
 
-// pacedRoundTripper paces the responses of one cluster to one user.
+// pacedRoundTripper limits the concurrent calls and the reading of large responses of one user on one cluster.
 type pacedRoundTripper struct {
 	next http.RoundTripper
-	// turns is shared by all clusters. The other gates belong to this cluster, so that a slow cluster does not delay
-	// others.
+	// turns limits the processor time for large responses of all clusters. large and calls limit the open large
+	// responses and the calls of this cluster, so that a slow cluster does not block calls to other clusters.
 	turns, large, calls *gates
-	// lists bounds the cost of lists on this cluster. sizes contains the recorded costs. Both may be nil.
+	// lists bounds the total cost of concurrent lists on this cluster. sizes contains the recorded sizes of lists. Both
+	// may be nil.
 	lists *budget.Queue
 	sizes *listSizes
 	user  string
 }
 
-// RoundTrip sends the request. It bounds the concurrent calls of the user, and the cost of the concurrent lists.
+// RoundTrip sends the request. It waits while the user has too many concurrent calls or lists, and returns an error if
+// they do not end in time.
 func (p *pacedRoundTripper) RoundTrip(r *http.Request) (*http.Response, error) {
 	body := &pacedBody{context: r.Context(), paced: p}
 	var err error
@@ -189,8 +193,8 @@ func (p *pacedRoundTripper) RoundTrip(r *http.Request) (*http.Response, error) {
 	return response, nil
 }
 
-// pacedBody holds a place for large responses after unpacedBytes were read. It holds a turn from the return of a Read
-// to the next Read.
+// pacedBody is a response body that is read under the limits of its user. After unpacedBytes, the response counts as
+// large. From then on, the time from the return of a Read until the next Read counts as work on the response.
 type pacedBody struct {
 	io.ReadCloser
 
@@ -198,7 +202,7 @@ type pacedBody struct {
 	paced   *pacedRoundTripper
 	read    int64
 
-	// turn and large are nil until more than unpacedBytes were read.
+	// turn and large are the limits of the user. They are nil until the response is large.
 	turn, large *gate
 	inTurn      bool
 	turnBegan   time.Time
@@ -206,7 +210,8 @@ type pacedBody struct {
 	leaveCalls  func()
 }
 
-// Read waits for a place and a turn once more than unpacedBytes were read.
+// Read reads from the body. For a large response, it waits until the limits of the user allow more work. It returns
+// errLarge if the user has too many large responses.
 func (b *pacedBody) Read(p []byte) (int, error) {
 	b.endTurn()
 	b.rest()
@@ -233,7 +238,7 @@ func (b *pacedBody) becomeLarge() bool {
 	return true
 }
 
-// rest waits until the user may spend time on large responses again.
+// rest waits until the processor time since the last Read is within the user's limit.
 func (b *pacedBody) rest() {
 	if b.turn == nil || b.turn.work == nil {
 		return
@@ -249,7 +254,7 @@ func (b *pacedBody) endTurn() {
 	}
 }
 
-// Close releases the turn and the place.
+// Close closes the body and releases the limits that the response occupies.
 func (b *pacedBody) Close() error {
 	b.endTurn()
 	if b.large != nil {
@@ -262,7 +267,7 @@ func (b *pacedBody) Close() error {
 	return b.ReadCloser.Close() //nolint:wrapcheck // as it is
 }
 
-// leave releases the places that the request took before it was sent.
+// leave releases the limits that RoundTrip has acquired.
 func (b *pacedBody) leave() {
 	b.list.leave()
 	if b.leaveCalls != nil {

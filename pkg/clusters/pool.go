@@ -8,47 +8,49 @@ import (
 	"time"
 )
 
-// growthPart determines the share of a Pool that changes may use: the size of the Pool divided by growthPart. If
-// changes exceed this share, the objects of the member with the most changes are read again.
+// growthPart determines how much of a Pool changes of objects may use: total/growthPart. When changes use more, the
+// member cluster with the most changes is disconnected, so that its objects are listed again.
 const growthPart = 4
 
-// releaseTimeout bounds the wait for the memory of ended members.
+// releaseTimeout bounds the wait until disconnected member clusters release their memory.
 const releaseTimeout = 10 * time.Second
 
-// Pool bounds the memory of the objects that are cached from all members. The zero value is not usable.
+// Pool bounds the memory of the objects that are cached from all member clusters. NewPool creates one.
 type Pool struct {
 	total int64
 
 	mu sync.Mutex
-	// spent is the memory of all members. ending is the memory of members that were ended and have not released it.
+	// spent is the memory of all member clusters in bytes. ending is the part of it that belongs to disconnected
+	// clusters and will be released soon.
 	spent, ending int64
-	// shares contains the shares of members that were not ended.
+	// shares contains the member clusters that are not disconnected.
 	shares map[*share]struct{}
-	// changed is closed when a member is ended or releases memory.
+	// changed is closed and replaced when a member cluster is disconnected or releases memory.
 	changed chan struct{}
 }
 
-// NewPool returns a Pool of total bytes.
+// NewPool returns a Pool with a limit of total bytes.
 func NewPool(total int64) *Pool {
 	return &Pool{total: total, shares: map[*share]struct{}{}, changed: make(chan struct{})}
 }
 
-// share is the part of a Pool that one member uses. The lock of the Pool guards all fields except the first three.
+// share is the memory that one member cluster uses of a Pool. The lock of the Pool guards the fields except pool, limit
+// and registered.
 type share struct {
 	pool *Pool
-	// limit bounds the memory of the member, in bytes.
+	// limit bounds the memory of the member cluster, in bytes.
 	limit int64
-	// registered is the creation time of the registration.
+	// registered is the creation time of the KubeVisionCluster.
 	registered time.Time
 
 	spent int64
-	// filled is the memory of the initial objects of the connection. The rest is used for changes, most of which
-	// replace objects.
+	// filled is the memory of the initial lists in bytes. The memory beyond it counts as used by changes: it also
+	// contains old versions of changed objects.
 	filled int64
-	// over is true if the member may use no more memory. stopped is true after its connections are closed. left is true
-	// after its memory is released.
+	// over is true if the member cluster is disconnected because of its memory. stopped is true after its connections
+	// were closed. left is true after its memory was released.
 	over, stopped, left bool
-	// exceeded is called once, if the member exceeds its limit or must release memory for others.
+	// exceeded is called once, when the member cluster is disconnected because of its memory.
 	exceeded func()
 }
 
@@ -60,8 +62,9 @@ func (p *Pool) join(limit int64, registered time.Time, exceeded func()) *share {
 	return s
 }
 
-// spend charges n bytes; a negative n releases bytes. It returns false if the member exceeds its limit, or was ended in
-// favor of others. While the pool is full, it waits until ended members release their memory.
+// spend adds n bytes to the memory of the member cluster; a negative n subtracts bytes. It returns false if the cluster
+// is disconnected, because it exceeds its limit or because other clusters need memory. While disconnected clusters
+// still occupy the memory of the Pool, spend waits.
 func (s *share) spend(n int64) bool {
 	p := s.pool
 	p.mu.Lock()
@@ -83,7 +86,7 @@ func (s *share) spend(n int64) bool {
 	return !s.over
 }
 
-// await waits until a condition is true, for at most releaseTimeout. The caller must hold the lock.
+// await waits until isTrue returns true, for at most releaseTimeout. The caller must hold the lock.
 func (p *Pool) await(isTrue func() bool) {
 	if isTrue() {
 		return
@@ -103,13 +106,13 @@ func (p *Pool) await(isTrue func() bool) {
 	}
 }
 
-// wake wakes all goroutines in await. The caller must hold the lock.
+// wake makes all goroutines in await check their condition. The caller must hold the lock.
 func (p *Pool) wake() {
 	close(p.changed)
 	p.changed = make(chan struct{})
 }
 
-// end ends a member. Its memory is charged until leave.
+// end disconnects a member cluster. Its memory remains counted until leave. The caller must hold the lock.
 func (p *Pool) end(s *share) {
 	s.over = true
 	delete(p.shares, s)
@@ -118,9 +121,9 @@ func (p *Pool) end(s *share) {
 	go s.exceeded()
 }
 
-// next returns the member to end. If changes use too much memory, it is the member with the most changes. Otherwise it
-// is the newest member that uses more than the average, so that new registrations cannot end the connections of older
-// ones.
+// next returns the member cluster to disconnect. If changes use more than total/growthPart, this is the cluster with
+// the most changes. If they do not, it is the newest cluster that uses at least the average, so that a new
+// KubeVisionCluster cannot disconnect older ones.
 func (p *Pool) next() *share {
 	average := (p.spent - p.ending) / int64(len(p.shares))
 	var changes int64
@@ -147,7 +150,7 @@ func (s *share) changes() int64 {
 	return s.spent - s.filled
 }
 
-// markSynced records that the memory used so far belongs to the initial objects.
+// markSynced records that the memory used so far belongs to the initial lists.
 func (s *share) markSynced() {
 	s.pool.mu.Lock()
 	defer s.pool.mu.Unlock()
@@ -160,8 +163,7 @@ func (s *share) isOver() bool {
 	return s.over
 }
 
-// stop ends the calls of spend that wait for memory, because the connections of the member are being closed. Later
-// calls charge nothing.
+// stop ends calls of spend that wait for memory. Later calls of spend count nothing.
 func (s *share) stop() {
 	s.pool.mu.Lock()
 	defer s.pool.mu.Unlock()
@@ -169,7 +171,7 @@ func (s *share) stop() {
 	s.pool.wake()
 }
 
-// leave releases the memory of a member whose objects were dropped.
+// leave releases the memory of a member cluster whose objects were dropped.
 func (s *share) leave() {
 	p := s.pool
 	p.mu.Lock()

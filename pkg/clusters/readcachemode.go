@@ -15,8 +15,8 @@ import (
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 )
 
-// isReadCacheDisabled returns true if a registration disables the read cache, or if another registration of the same
-// cluster does so according to the status.
+// isReadCacheDisabled returns true if spec.readCache of the KubeVisionCluster disables the read cache, or if its status
+// says that another KubeVisionCluster of the same cluster does.
 func isReadCacheDisabled(c *kubevisionv1alpha1.KubeVisionCluster) bool {
 	if c.Spec.ReadCache == kubevisionv1alpha1.ReadCacheDisabled {
 		return true
@@ -25,8 +25,8 @@ func isReadCacheDisabled(c *kubevisionv1alpha1.KubeVisionCluster) bool {
 	return found != nil && found.Status == metav1.ConditionFalse && found.Reason == kubevisionv1alpha1.ReasonDisabled
 }
 
-// with records whether the registration disables the read cache, and returns the connection. If the cache is disabled,
-// ReaderDone is closed until the cache is enabled again.
+// with applies the read cache mode of the registration to the connection, and returns the connection. After the mode
+// changes to disabled, the channels that ReaderDone has returned are closed.
 func (c *Connection) with(registration *kubevisionv1alpha1.KubeVisionCluster) *Connection {
 	if c.reader != nil {
 		c.reader.setDisabled(isReadCacheDisabled(registration))
@@ -34,11 +34,12 @@ func (c *Connection) with(registration *kubevisionv1alpha1.KubeVisionCluster) *C
 	return c
 }
 
-// IsReadCacheDisabled returns true if the registration of the cluster disables the read cache.
+// IsReadCacheDisabled returns true if the KubeVisionCluster disables the read cache.
 func (c *Connection) IsReadCacheDisabled() bool { return c.reader == nil || c.reader.disabled.Load() }
 
-// ReaderDone returns a channel that is closed when the access of the read cache ends: the connection is closed, or the
-// registration disables the cache. The caller must then drop all data that the reader has read.
+// ReaderDone returns a channel that is closed when the read cache may no longer use the connection: the connection is
+// closed, or the KubeVisionCluster disables the read cache. The caller must then drop the data that was read with
+// Reader.
 func (c *Connection) ReaderDone() <-chan struct{} {
 	if c.reader == nil {
 		return c.Done()
@@ -46,8 +47,8 @@ func (c *Connection) ReaderDone() <-chan struct{} {
 	return c.reader.done()
 }
 
-// watchReadCache ends the access of the read cache as soon as a registration disables it, without waiting for the next
-// request.
+// watchReadCache adds an event handler to the cache, so that a change of spec.readCache takes effect at once instead of
+// at the next request.
 func (c *Connections) watchReadCache(ctx context.Context, clusters cache.Cache) error {
 	informer, err := clusters.GetInformer(ctx, &kubevisionv1alpha1.KubeVisionCluster{}, cache.BlockUntilSynced(false))
 	if err == nil {
@@ -65,7 +66,7 @@ func (c *Connections) watchReadCache(ctx context.Context, clusters cache.Cache) 
 	return nil
 }
 
-// setReadCache applies the mode of a registration to its open connections.
+// setReadCache applies the read cache mode of the registration to its open connections.
 func (c *Connections) setReadCache(ctx context.Context, registration *kubevisionv1alpha1.KubeVisionCluster) {
 	if registration.Spec.InCluster {
 		_, _ = c.hostBy(ctx, registration) // an error means that the registration is not the valid one

@@ -27,29 +27,30 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/stepup"
 )
 
-// readerRetry is the time between two token requests for an account that does not exist.
+// readerRetry is the time after a failed token request in which no further token is requested.
 const readerRetry = 5 * time.Second
 
-// ErrNoReader is returned for a cluster without the account of the read cache. Such a cluster is not cached.
+// ErrNoReader is returned if the read cache cannot be used for a cluster: the cluster has no ServiceAccount
+// kubevision-reader, or the KubeVisionCluster disables the read cache.
 var ErrNoReader = errors.New("the cluster has no account " + names.Reader)
 
-// Reader is access to a cluster as the ServiceAccount kubevision-reader, which can list and watch resources except
-// Secrets. Results must not be returned to a user unless an access review of the cluster allows the user to read them.
+// Reader sends requests to a cluster as the ServiceAccount kubevision-reader, which may list and watch all resources
+// except Secrets. A result must not be returned to a user before an access review of the cluster has allowed the user
+// the read.
 type Reader struct {
 	// Config contains the address of the cluster, but no credential.
 	Config *rest.Config
-	// Client sends requests as the account. Its responses are sanitized like the responses to users. Requests other
-	// than watches are limited to 30 s and 256 MiB. A watch ends with the connection. The reader of a watch must bound
-	// its events.
+	// Client authenticates as the ServiceAccount. Error responses are sanitized. Requests other than watches end after
+	// 30 s, and fail if the response exceeds 256 MiB. A watch may last as long as the connection, and its reader must
+	// limit the size of its events.
 	Client *http.Client
-	// CacheClient is like Client, but its lists are not limited either. Their reader must bound the duration, each
-	// object and the whole list.
+	// CacheClient is like Client, but its requests have no limit of time and size. The reader of a response must limit
+	// the duration, the size of each object and the size of the response.
 	CacheClient *http.Client
 }
 
-// Reader returns the access of the read cache. It returns ErrNoReader if the registration disables the cache or the
-// cluster has no such account, and ErrNotConnected if the cluster does not respond. Tokens are cached, so only the
-// first one and renewals need a request to the cluster.
+// Reader returns the access of the read cache to the cluster. It returns ErrNoReader if the read cache cannot be used,
+// and ErrNotConnected if the cluster does not respond. It waits for the cluster only if no valid token is cached.
 func (c *Connection) Reader(ctx context.Context) (*Reader, error) {
 	if c.reader == nil || c.reader.disabled.Load() {
 		return nil, fmt.Errorf("%w: spec.readCache is %s", ErrNoReader, kubevisionv1alpha1.ReadCacheDisabled)
@@ -60,27 +61,28 @@ func (c *Connection) Reader(ctx context.Context) (*Reader, error) {
 	return &c.reader.access, nil
 }
 
-// HasReader returns true if the access of the read cache was available within the last second, in which case Reader
-// does not block.
+// HasReader returns true if a token for the read cache was available within the last second. Reader then returns at
+// once.
 func (c *Connection) HasReader() bool {
 	return c.reader != nil && !c.reader.disabled.Load() && c.reader.isReady(time.Now())
 }
 
-// readerAccount is the account of the read cache on one cluster.
+// readerAccount manages the access of the read cache to one cluster.
 type readerAccount struct {
 	access Reader
 	tokens oauth2.TokenSource
-	// ready is the time of the last token, in nanoseconds.
+	// ready is the Unix time in nanoseconds at which a token was last available.
 	ready atomic.Int64
 
 	disabled atomic.Bool
 	mu       sync.Mutex
-	// life is the lifetime of the connection. term is the time for which the account may be used.
+	// life ends with the connection. term is derived from it, and also ends when the read cache is disabled. end
+	// cancels term.
 	life, term context.Context //nolint:containedctx // neither ends with a request
 	end        context.CancelFunc
 }
 
-// setDisabled disables or enables the use of the account.
+// setDisabled disables or enables the read cache. Disabling cancels term; enabling creates a new one.
 func (a *readerAccount) setDisabled(disabled bool) {
 	if a.disabled.Load() == disabled {
 		return
@@ -102,8 +104,9 @@ func (a *readerAccount) done() <-chan struct{} {
 	return a.term.Done()
 }
 
-// newReaderAccount returns the account on a transport without a credential. It has a separate limit of requests in
-// flight and a separate circuit breaker, so that it does not compete with users.
+// newReaderAccount returns the access of the read cache to a cluster. anonymous is a transport without a credential.
+// The returned access has its own limit of requests in flight and its own circuit breaker, so that it does not compete
+// with requests of users.
 func newReaderAccount(
 	life context.Context, config *rest.Config, anonymous http.RoundTripper, accounts corev1client.ServiceAccountsGetter,
 ) *readerAccount {
@@ -124,14 +127,14 @@ func newReaderAccount(
 	return a
 }
 
-// readyTime is the time for which a token is known to remain valid. Tokens are renewed some seconds before they expire.
+// readyTime is the time for which a token that was available remains usable without a check.
 const readyTime = time.Second
 
 func (a *readerAccount) isReady(now time.Time) bool {
 	return now.UnixNano()-a.ready.Load() < int64(readyTime)
 }
 
-// await returns an error if no token of the account is available.
+// await waits for a token of the ServiceAccount. It returns an error if the cluster issues none, or if ctx ends.
 func (a *readerAccount) await(ctx context.Context) error {
 	if a.isReady(time.Now()) {
 		return nil
@@ -152,7 +155,7 @@ func (a *readerAccount) await(ctx context.Context) error {
 	}
 }
 
-// patientSource waits for readerRetry after a failed token request before it sends another one.
+// patientSource requests tokens. After a failed request, it returns the same error for readerRetry, without a request.
 type patientSource struct {
 	next *tokenSource
 	now  func() time.Time
@@ -162,7 +165,8 @@ type patientSource struct {
 	after time.Time
 }
 
-// Token returns ErrNoReader if the cluster responds that the account does not exist or that its tokens are forbidden.
+// Token requests a token. It returns ErrNoReader if the cluster responds that the ServiceAccount does not exist or that
+// its tokens are forbidden, and ErrNotConnected for other failures.
 func (s *patientSource) Token() (*oauth2.Token, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -181,14 +185,15 @@ func (s *patientSource) Token() (*oauth2.Token, error) {
 	return token, err
 }
 
-// readOnly rejects all requests except reads of whole objects other than Secrets, even if the account has more rights.
+// readOnly rejects all requests except get, list and watch of resources other than Secrets, even if the ServiceAccount
+// has more rights.
 type readOnly struct {
 	next http.RoundTripper
-	// cached is true for requests whose responses the read cache bounds.
+	// cached is true for CacheClient: the responses have no limit of time and size.
 	cached bool
 }
 
-// RoundTrip sends the request, unless checkReadOnly rejects it.
+// RoundTrip sends the request. It returns an error without sending the request if checkReadOnly returns one.
 func (o *readOnly) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err := checkReadOnly(r); err != nil {
 		return nil, stepup.Refuse(r, err)

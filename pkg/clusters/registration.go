@@ -12,9 +12,9 @@ import (
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 )
 
-// HostRegistration returns the valid registration of the host: the oldest one with inCluster that is not being deleted.
-// It returns nil if there is none. Later registrations of the host grant nothing, because another user may have chosen
-// their labels.
+// HostRegistration returns the KubeVisionCluster that represents the host cluster: the oldest one with spec.inCluster
+// that is not being deleted, or nil. Newer ones are ignored and grant nothing: another user could have created one with
+// labels that role bindings select.
 func HostRegistration(all []kubevisionv1alpha1.KubeVisionCluster) *kubevisionv1alpha1.KubeVisionCluster {
 	var oldest *kubevisionv1alpha1.KubeVisionCluster
 	for i := range all {
@@ -26,21 +26,22 @@ func HostRegistration(all []kubevisionv1alpha1.KubeVisionCluster) *kubevisionv1a
 	return oldest
 }
 
-// Older returns true if registration a was created before b. Registrations of the same second are ordered by UID, which
+// Older returns true if a was created before b. If both were created in the same second, it compares their UIDs, which
 // users cannot choose.
 func Older(a, b *kubevisionv1alpha1.KubeVisionCluster) bool {
 	return cmp.Or(a.CreationTimestamp.Compare(b.CreationTimestamp.Time), cmp.Compare(a.UID, b.UID)) < 0
 }
 
-// IsOverLimit returns true if the objects of the cluster exceed the limit of the controllers. The controllers cannot
-// revoke rights on such a cluster, so no user may use it.
+// IsOverLimit returns true if the status says that the objects of the cluster exceed the memory limit of the
+// controllers. The controllers cannot revoke rights on such a cluster, so no user may use it.
 func IsOverLimit(c *kubevisionv1alpha1.KubeVisionCluster) bool {
 	reachable := meta.FindStatusCondition(c.Status.Conditions, kubevisionv1alpha1.ClusterReachableCondition)
 	return reachable != nil && reachable.Reason == kubevisionv1alpha1.ReasonLimitExceeded
 }
 
-// IsRefused returns true if the cluster claims the identity of another registration. The condition IdentityConflict is
-// not sufficient, because the registration that holds the identity has it, too.
+// IsRefused returns true if the status says that another KubeVisionCluster of the same Kubernetes cluster has
+// precedence. It reads the condition Ready, because the KubeVisionCluster with precedence has the condition
+// IdentityConflict, too.
 func IsRefused(c *kubevisionv1alpha1.KubeVisionCluster) bool {
 	ready := meta.FindStatusCondition(c.Status.Conditions, kubevisionv1alpha1.ReadyCondition)
 	return ready != nil && ready.Status != metav1.ConditionTrue &&

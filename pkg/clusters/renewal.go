@@ -18,27 +18,26 @@ import (
 )
 
 const (
-	// renewPatience bounds the time for which the old kubeconfig of a cluster is used while the cluster does not
-	// respond with the new one.
+	// renewPatience bounds the time for which the old kubeconfig is used while the cluster does not respond to requests
+	// with the new one.
 	renewPatience = time.Minute
-	// renewPause is the time between two attempts to use a new kubeconfig.
+	// renewPause is the minimum time between two attempts to connect with a new kubeconfig.
 	renewPause = 2 * time.Second
-	// retireAfter bounds the time for which requests on the old connection may continue. It is the longest duration of
-	// a request.
+	// retireAfter is the time after which a replaced connection is closed. No request other than a stream lasts longer.
 	retireAfter = time.Minute
-	// maxRetired bounds the retired connections of one cluster.
+	// maxRetired bounds the number of replaced connections per cluster that are not yet closed.
 	maxRetired = 4
 )
 
-// renew connects with the current kubeconfig, and replaces the old connection when the cluster has responded on the new
-// one.
+// renew connects with the new kubeconfig of the KubeVisionCluster c. When the cluster has responded on the new
+// connection, the new connection replaces old. If the kubeconfig is unchanged, old remains.
 func (m *members) renew(
 	ctx context.Context, c *kubevisionv1alpha1.KubeVisionCluster, key types.NamespacedName, old *openMember,
 ) {
 	ctx = budget.WithAccount(ctx, nil) // The account ends with the request that triggered the renewal.
 	o, err := m.connect(ctx, c, key)
 	if err == nil && o.digest != old.digest {
-		err = o.connection.answers(ctx)
+		err = o.connection.checkResponse(ctx)
 	}
 	logger := klog.FromContext(ctx).WithValues("cluster", c.Name)
 	if err != nil {
@@ -63,9 +62,10 @@ func (m *members) renew(
 	}
 }
 
-// answers returns nil if the cluster responds on the connection. It requests a token, and then the version of the
-// cluster with this token. Any response to the second request proves that the connection works.
-func (c *Connection) answers(ctx context.Context) error {
+// checkResponse returns nil if the cluster responds on the connection. It requests a token, and reads the version of
+// the cluster with it. Any response to the second request proves that the connection works, except a rejection of the
+// token.
+func (c *Connection) checkResponse(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, examineTimeout)
 	defer cancel()
 	_, err := ServerVersion(ctx, c.robot)
@@ -76,8 +76,8 @@ func (c *Connection) answers(ctx context.Context) error {
 	return err
 }
 
-// retire closes a replaced connection after retireAfter, so that its requests can finish. The caller must hold the
-// lock.
+// retire schedules the closing of a replaced connection after retireAfter, so that its requests can finish. The caller
+// must hold the lock.
 func (m *members) retire(name string, o *openMember) {
 	if m.retired == nil {
 		m.retired = map[string][]*openMember{}
@@ -95,7 +95,7 @@ func (m *members) retire(name string, o *openMember) {
 	})
 }
 
-// forgetRetired is like forget, for replaced connections. The caller must hold the lock.
+// forgetRetired closes the replaced connections for which gone returns true. The caller must hold the lock.
 func (m *members) forgetRetired(gone func(name string, r Revision) bool) {
 	for name := range m.retired {
 		m.drop(name, func(o *openMember) bool {
@@ -108,7 +108,8 @@ func (m *members) forgetRetired(gone func(name string, r Revision) bool) {
 	}
 }
 
-// drop removes retired connections of a cluster. The caller must hold the lock.
+// drop removes the replaced connections of a cluster for which the function which returns true. The caller must hold
+// the lock.
 func (m *members) drop(name string, which func(*openMember) bool) {
 	if m.retired[name] = slices.DeleteFunc(m.retired[name], which); len(m.retired[name]) == 0 {
 		delete(m.retired, name)

@@ -4,47 +4,52 @@
 package clusters
 
 const (
-	// costOfObject is the approximate memory of a named object in a cache. costOfElement is the memory of a list
-	// element in the object. costOfMember is the memory of a map entry or a field.
+	// costOfObject is the approximate memory of an API object in a cache. costOfElement is the memory of an array
+	// element in the object. costOfMember is the memory of a field or a map entry. All are in bytes.
 	costOfObject  = 512
 	costOfElement = 128
 	costOfMember  = 48
-	// costOfEntry is the approximate memory of an entry of a large map. An object with more than maxFields members is a
-	// map.
+	// costOfEntry is the memory of an entry of a large map, in bytes. A JSON object with more than maxFields members
+	// counts as a large map.
 	costOfEntry = 84
 	maxFields   = 16
-	// bytesOfCost is the number of text bytes per unit of cost. It is more than one because field names and managed
-	// fields are not kept.
+	// bytesOfCost is the number of JSON bytes that cost one byte of memory. It is more than one, because field names
+	// and managed fields are not cached as text.
 	bytesOfCost = 2
-	// shortText is the length from which each byte of a string costs one unit. Most shorter strings are field names.
+	// shortText is the length of a string in bytes from which each further byte costs one byte of memory. Most shorter
+	// strings are field names.
 	shortText = 16
 
-	// keptDepth is the depth of the deepest value that is decoded: a verb in a rule of a role in a list. Deeper values
-	// are managed fields, which are kept as text.
+	// keptDepth is the nesting depth of the deepest value that becomes a Go value: a verb in a rule of a Role in a
+	// list. Deeper values belong to managed fields, which are cached as text.
 	keptDepth = 6
-	// maxDepth bounds the depth of JSON. It is several times the depth of an object.
+	// maxDepth bounds the nesting depth of JSON. It is several times the depth of an API object.
 	maxDepth = 200
 )
 
-// scanner estimates the memory of decoded JSON. A few bytes may become a large struct.
+// scanner estimates how much memory JSON uses after decoding, in which a few bytes may become a large struct.
 type scanner struct {
-	// limit bounds the bytes of each value.
+	// limit bounds the length of each top-level value in bytes: a list, or one event of a watch.
 	limit int64
 
-	open             []openValue
-	quoted, escaped  bool
+	// open contains the arrays and objects that are open at the current position.
+	open            []openValue
+	quoted, escaped bool
+	// bytes is the length of the current top-level value so far. remaining is the part of the cost that is less than a
+	// byte.
 	bytes, remaining int64
-	// length is the length of the open string.
+	// length is the length of the current string so far.
 	length int64
 }
 
-// openValue is an open array or object.
+// openValue is an array or object whose end was not yet read.
 type openValue struct {
 	array   bool
 	members int
 }
 
-// scan returns the cost of a part of the text. It returns false if a value is too large or too deep.
+// scan returns the memory cost of the next part of the JSON. It returns false if a top-level value is longer than the
+// limit or nested too deeply.
 func (s *scanner) scan(text []byte) (int64, bool) {
 	cost := int64(0)
 	for _, b := range text {
@@ -82,7 +87,7 @@ func (s *scanner) scan(text []byte) (int64, bool) {
 	return cost, true
 }
 
-// weight returns the cost of the next byte of text. Text below keptDepth may be managed fields.
+// weight returns the cost of the next JSON byte, in units of 1/bytesOfCost.
 func (s *scanner) weight() int64 {
 	if !s.quoted {
 		return 1
@@ -94,7 +99,7 @@ func (s *scanner) weight() int64 {
 	return bytesOfCost
 }
 
-// each returns the cost of the next element of the open value.
+// each returns the cost of the next element or member of the innermost open value.
 func (s *scanner) each() int64 {
 	depth := len(s.open)
 	if depth == 0 {

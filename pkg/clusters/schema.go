@@ -14,17 +14,18 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/rawjson"
 )
 
-// Schema is the OpenAPI schema of a kind.
+// Schema contains the top-level fields of a kind, according to the OpenAPI document of the cluster.
 type Schema struct {
-	// properties are the top-level fields, as JSON.
+	// properties is the JSON of the schema's properties.
 	properties []byte
-	// open is true if objects may have fields that are not in the schema.
+	// open is true if objects of the kind may have fields that the schema does not contain.
 	open bool
 }
 
 var errNoSchema = errors.New("the cluster publishes no schema for this kind")
 
-// Schema reads the schema of a kind from the OpenAPI document of its version.
+// Schema reads the OpenAPI document of the resource's group version, and returns the schema of the resource's kind. It
+// returns an error if the document contains no such schema.
 func (c *Client) Schema(ctx context.Context, r Resource) (*Schema, error) {
 	segments := []string{"/openapi/v3/apis", r.Group, r.Version}
 	if r.Group == "" {
@@ -42,8 +43,8 @@ func (c *Client) Schema(ctx context.Context, r Resource) (*Schema, error) {
 	return readSchema(body, r.GroupVersion().WithKind(r.Kind))
 }
 
-// readSchema returns the schema of a kind in an OpenAPI document. It does not decode the document, because a few bytes
-// may become an element with a hundred times the memory.
+// readSchema finds the schema of a kind in an OpenAPI document. It does not decode the document, because the decoded
+// document could use a hundred times the memory.
 func readSchema(document []byte, kind schema.GroupVersionKind) (*Schema, error) {
 	s := rawjson.NewScanner(document)
 	if s.Value() != nil || s.End() != nil {
@@ -61,7 +62,7 @@ func readSchema(document []byte, kind schema.GroupVersionKind) (*Schema, error) 
 	return out, nil
 }
 
-// schemaOf returns the schema that describes a kind, or nil.
+// schemaOf returns the JSON of the schema of a kind, or nil. schemas is the JSON of components.schemas.
 func schemaOf(schemas []byte, kind schema.GroupVersionKind) []byte {
 	var found []byte
 	s := rawjson.NewScanner(schemas)
@@ -81,7 +82,7 @@ func schemaOf(schemas []byte, kind schema.GroupVersionKind) []byte {
 	return found
 }
 
-// describes returns true if a schema describes a kind.
+// describes returns true if x-kubernetes-group-version-kind of the schema one contains the kind.
 func describes(one []byte, kind schema.GroupVersionKind) bool {
 	kinds, ok := rawjson.Lookup(one, "x-kubernetes-group-version-kind")
 	if !ok {
@@ -95,7 +96,7 @@ func describes(one []byte, kind schema.GroupVersionKind) bool {
 	return is
 }
 
-// textAt returns the string value of a member of an object, or an empty string.
+// textAt returns the string value of the member name of a JSON object, or an empty string if there is none.
 func textAt(object []byte, name string) string {
 	value, ok := rawjson.Lookup(object, name)
 	if !ok {
@@ -108,7 +109,7 @@ func textAt(object []byte, name string) string {
 	return text
 }
 
-// Has returns true if objects of the kind may have a top-level field.
+// Has returns true if objects of the kind may have the top-level field.
 func (s *Schema) Has(field string) bool {
 	_, ok := rawjson.Lookup(s.properties, field)
 	return ok || s.open

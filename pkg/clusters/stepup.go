@@ -9,7 +9,9 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/stepup"
 )
 
-// Prove verifies a fresh code if the call requires one. Callers that make several calls use it before the first call.
+// Prove returns nil if the call needs no fresh code of the user's second factor, or if the request of the user contains
+// a valid one. Callers that send several calls use Prove before the first call, so that a missing code does not stop
+// them halfway.
 func (c *Client) Prove(ctx context.Context, call Call) error {
 	request := stepup.Request{
 		Method: call.Method, Group: call.Resource.Group, Resource: call.Resource.GroupVersionResource.Resource,

@@ -13,8 +13,8 @@ import (
 	"k8s.io/client-go/transport"
 )
 
-// withTokens returns a function that authenticates requests with tokens. If the cluster rejects the token of a request,
-// the request is sent again with another token.
+// withTokens returns a function that wraps a transport so that each request carries a token. If the cluster rejects the
+// token with the status 401, the request is sent again with a new token, provided that it can be repeated.
 func withTokens(tokens transport.ResettableTokenSource) transport.WrapperFunc {
 	limited := &resetLimiter{ResettableTokenSource: tokens, now: time.Now}
 	authenticate := transport.ResettableTokenSourceWrapTransport(limited)
@@ -23,11 +23,12 @@ func withTokens(tokens transport.ResettableTokenSource) transport.WrapperFunc {
 	}
 }
 
-// resetInterval is the minimum time between two tokens that are dropped.
+// resetInterval is the minimum time between two resets of the token.
 const resetInterval = 10 * time.Second
 
-// resetLimiter drops a token at most once per resetInterval. A server behind an API server, such as a kubelet or a
-// Service, may respond with the status of a rejected token. All users would wait for another token after each response.
+// resetLimiter resets the cached token at most once per resetInterval. A kubelet or a Service behind an API server may
+// respond with 401 although the token is valid. Without the limit, each such response would make all users wait for a
+// new token.
 type resetLimiter struct {
 	transport.ResettableTokenSource
 
@@ -37,7 +38,8 @@ type resetLimiter struct {
 	last time.Time
 }
 
-// ResetTokenOlderThan drops a token that was requested before a time.
+// ResetTokenOlderThan drops the cached token if it was requested before t and the last reset is at least resetInterval
+// ago.
 func (s *resetLimiter) ResetTokenOlderThan(t time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -47,9 +49,9 @@ func (s *resetLimiter) ResetTokenOlderThan(t time.Time) {
 	}
 }
 
-// secondTry sends a request again if the cluster rejects its token. The next round tripper drops a rejected token. A
-// token becomes invalid when its ServiceAccount is deleted and created again, for example by a new registration of the
-// cluster.
+// secondTry sends a request again if the cluster responds with 401. The inner round tripper has then dropped the
+// rejected token. A token becomes invalid when its ServiceAccount is deleted and created again, for example because the
+// cluster was registered again.
 type secondTry struct{ next http.RoundTripper }
 
 var _ utilnet.RoundTripperWrapper = &secondTry{}
@@ -57,8 +59,7 @@ var _ utilnet.RoundTripperWrapper = &secondTry{}
 // WrappedRoundTripper implements utilnet.RoundTripperWrapper.
 func (s *secondTry) WrappedRoundTripper() http.RoundTripper { return s.next }
 
-// RoundTrip sends the request. If the cluster rejects its token and the request is repeatable, it sends the request
-// again.
+// RoundTrip sends the request. If the response is 401 and isRepeatable returns true, it sends the request again.
 func (s *secondTry) RoundTrip(r *http.Request) (*http.Response, error) {
 	answer, err := s.next.RoundTrip(r)
 	if err != nil || answer.StatusCode != http.StatusUnauthorized || !isRepeatable(r) || r.Context().Err() != nil {
@@ -75,7 +76,7 @@ func (s *secondTry) RoundTrip(r *http.Request) (*http.Response, error) {
 }
 
 // isRepeatable returns true for reads and for access reviews, which a cluster does not store. It returns false for
-// requests through the proxy of an API server, because the proxied server may respond with the same status.
+// requests to a proxy subresource, because the 401 may come from the proxied server.
 func isRepeatable(r *http.Request) bool {
 	if strings.Contains(r.URL.Path+"/", "/proxy/") {
 		return false

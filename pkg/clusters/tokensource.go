@@ -21,21 +21,21 @@ import (
 )
 
 const (
-	// tokenLifetime is the requested lifetime of a token. A new token is requested renewBefore its expiry, so that no
-	// token expires during a request.
+	// tokenLifetime is the requested lifetime of a token. A token is renewed renewBefore its expiry, so that it does
+	// not expire during a request.
 	tokenLifetime = time.Hour
 	renewBefore   = time.Minute
-	// tokenTimeout bounds a token request.
+	// tokenTimeout bounds the duration of a TokenRequest.
 	tokenTimeout = 10 * time.Second
-	// maxTokenBytes bounds the size of a token, which each request carries. It is several times the size of a token of
-	// an API server.
+	// maxTokenBytes bounds the length of a token in bytes, because each request carries a token. It is several times
+	// the length of the tokens of API servers.
 	maxTokenBytes = 8 << 10
 )
 
-// tokenPattern matches a bearer token (RFC 6750).
+// tokenPattern matches bearer tokens in the format of RFC 6750.
 var tokenPattern = regexp.MustCompile(`^[A-Za-z0-9._~+/-]+=*$`)
 
-// tokenSource requests short-lived tokens of one of KubeVision's ServiceAccounts on a cluster.
+// tokenSource requests tokens of one ServiceAccount of KubeVision on a cluster with the TokenRequest API.
 type tokenSource struct {
 	accounts corev1client.ServiceAccountsGetter
 	// account is the name of the ServiceAccount.
@@ -47,7 +47,7 @@ func newTokenSource(accounts corev1client.ServiceAccountsGetter) *tokenSource {
 	return &tokenSource{accounts: accounts, account: names.Impersonator}
 }
 
-// Token requests a new token from the cluster.
+// Token requests a new token. If the cluster responds with an error, it returns a tokenError.
 func (s *tokenSource) Token() (*oauth2.Token, error) {
 	token, err := s.token(context.Background())
 	var status apierrors.APIStatus
@@ -57,13 +57,13 @@ func (s *tokenSource) Token() (*oauth2.Token, error) {
 	return token, err
 }
 
-// tokenError hides the cluster's response to a token request, which must not be treated as the response to the request
-// of a user.
+// tokenError replaces the Status with which a cluster rejects a TokenRequest. It is not a Status itself, because
+// callers would take it for the response to the request of a user.
 type tokenError struct{ text string }
 
 func (e *tokenError) Error() string { return e.text }
 
-// isServerResponse returns true if an error is the cluster's response to a token request.
+// isServerResponse returns true if err contains a tokenError: the cluster has responded to a TokenRequest.
 func isServerResponse(err error) bool {
 	_, ok := errors.AsType[*tokenError](err)
 	return ok

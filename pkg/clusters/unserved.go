@@ -16,8 +16,8 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// mayBeUnserved returns true if an error may mean that the cluster does not serve the resource of a call. A 404 that
-// names the object means that the object does not exist.
+// mayBeUnserved returns true if err may mean that the cluster does not serve the resource of the call: the status 405,
+// or a 404 that does not name the object.
 func mayBeUnserved(call *Call, err error) bool {
 	var status apierrors.APIStatus
 	if !errors.As(err, &status) {
@@ -34,8 +34,9 @@ func mayBeUnserved(call *Call, err error) bool {
 	}
 }
 
-// refreshCall returns the call for the version in which the cluster now serves the resource. It returns cause if the
-// version has not changed.
+// refreshCall looks the resource of a call up again, and returns the call with the version that the cluster serves now.
+// It returns the error cause if the cluster serves the same version as before, or no version, or if the call cannot be
+// sent to another version.
 func (r *resourceMapper) refreshCall(ctx context.Context, call Call, cause error) (Call, error) {
 	known, err := r.confirmed(ctx)
 	if err != nil {
@@ -57,7 +58,8 @@ func (r *resourceMapper) refreshCall(ctx context.Context, call Call, cause error
 	return call, nil
 }
 
-// repeatable returns true if the call has the same meaning in another version of its resource.
+// repeatable returns true if the body of the call has the same meaning in all versions of the resource: the body is a
+// patch, or there is none.
 func (c *Call) repeatable() bool {
 	switch types.PatchType(c.ContentType) {
 	case types.MergePatchType, types.JSONPatchType, types.StrategicMergePatchType:

@@ -25,17 +25,19 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/stepup"
 )
 
-// upgradePing is the time between two pings on an upgraded connection.
+// upgradePing is the time between two pings on a SPDY connection.
 const upgradePing = 5 * time.Second
 
-// Exec runs a command in a container, or attaches to one, as the user: the call must be to the subresource exec or
-// attach of a Pod. It returns when the command or the context has ended. If the context ends while the cluster opens a
-// stream, it may return 30 s later, because the SPDY library holds the memory of the connection until it no longer
-// waits for the reply. If the command has failed, the error is a k8s.io/client-go/util/exec.CodeExitError.
+// Exec runs a command in a container, or attaches to a container, as the user. The call must be to the subresource exec
+// or attach of a Pod. Exec returns when the command or the context has ended. It returns a
+// k8s.io/client-go/util/exec.CodeExitError if the command has failed.
 //
-// The request is a POST, for which API servers of all versions require the right to create the subresource. The
+// If the context ends while a stream is being created, Exec may return up to 30 s later: the SPDY library waits for the
+// reply, and uses the memory of the connection until then.
+//
+// Exec sends a POST, for which all versions of the API server require the right to create the subresource. The
 // WebSocket client of client-go is not used: it sends a GET, for which older API servers require only the right to get
-// the subresource, and opens connections without the address policy.
+// the subresource, and it opens connections without the address policy.
 func (c *Client) Exec(ctx context.Context, call Call, options remotecommand.StreamOptions) error {
 	u, err := c.upgrade(ctx, call)
 	if err != nil {
@@ -61,7 +63,8 @@ func (c *Client) Exec(ctx context.Context, call Call, options remotecommand.Stre
 	return upgradeError(ctx, err)
 }
 
-// Forward opens a connection to the subresource portforward of a Pod as the user. The connection ends with the context.
+// Forward opens a SPDY connection to the subresource portforward of a Pod as the user. protocol is the name of the
+// streaming protocol. The connection is closed when ctx ends.
 func (c *Client) Forward(ctx context.Context, call Call, protocol string) (httpstream.Connection, error) {
 	u, err := c.upgrade(ctx, call)
 	if err != nil {
@@ -82,14 +85,14 @@ func (c *Client) Forward(ctx context.Context, call Call, protocol string) (https
 	return connection, nil
 }
 
-// UpgradeRefusedError is returned if a server other than an API server has refused an upgrade. API servers forward the
-// response of a kubelet unchanged. The error contains only the HTTP status.
+// UpgradeRefusedError is returned if a kubelet, or another server behind the API server, has refused an upgrade. API
+// servers forward such a response unchanged, so the error contains only the HTTP status and no text of the server.
 type UpgradeRefusedError struct {
 	// Status is the HTTP status code.
 	Status int
 }
 
-// Error describes the refusal.
+// Error implements error.
 func (e *UpgradeRefusedError) Error() string {
 	return fmt.Sprintf(
 		"the kubelet of the node, or a proxy before it, has refused the connection with HTTP status %d (%s)",
@@ -97,7 +100,8 @@ func (e *UpgradeRefusedError) Error() string {
 	)
 }
 
-// refusalOf returns the Status of a response without an upgrade, which response.Transport has created.
+// refusalOf returns the Status in the response to a refused upgrade as an error. response.Transport has created this
+// Status.
 func refusalOf(answer *http.Response) error {
 	defer func() { _ = answer.Body.Close() }()
 	refusal := &apierrors.StatusError{}
@@ -110,7 +114,8 @@ func refusalOf(answer *http.Response) error {
 	return refusal
 }
 
-// upgradeError returns an error with a text that may be shown to users.
+// upgradeError converts an error of an upgraded connection to one whose text may be shown to users. If ctx has ended,
+// it returns the cause.
 func upgradeError(ctx context.Context, err error) error {
 	if cause := context.Cause(ctx); cause != nil {
 		return cause
@@ -121,7 +126,7 @@ func upgradeError(ctx context.Context, err error) error {
 	return response.Error(ctx, err)
 }
 
-// upgrade is a request that is upgraded to a connection with streams.
+// upgrade contains a request for an upgrade and the connection on which it is sent.
 type upgrade struct {
 	url      *url.URL
 	client   *http.Client
@@ -132,7 +137,7 @@ type upgrade struct {
 	close    context.CancelFunc
 }
 
-// upgrade prepares a separate connection for a call. The connection acts as the user like all other calls.
+// upgrade prepares the request and a separate connection for a call. The request impersonates the user.
 func (c *Client) upgrade(ctx context.Context, call Call) (*upgrade, error) {
 	client, err := c.rest()
 	if err != nil {
@@ -167,8 +172,9 @@ func (c *Client) upgrade(ctx context.Context, call Call) (*upgrade, error) {
 	return u, nil
 }
 
-// dial returns a function that connects to the cluster. The limits of frames apply above TLS, so the function itself
-// establishes TLS and changes the URL to the scheme http, for which the SPDY library adds no TLS.
+// dial returns a function that connects to the cluster with the dial function and TLS configuration of known. Because
+// frameConn must limit the decrypted frames, the function establishes TLS itself, and dial changes the scheme of the
+// URL to http, so that the SPDY library does not establish TLS again.
 func (u *upgrade) dial(known *http.Transport) dialFunc {
 	address, host, secure := u.url.Host, u.url.Hostname(), u.url.Scheme == "https"
 	if secure {
@@ -204,7 +210,7 @@ func (u *upgrade) dial(known *http.Transport) dialFunc {
 	}
 }
 
-// end closes the connection, and waits until its memory can be released.
+// end closes the connection, and waits until no call of CreateStream uses its memory.
 func (u *upgrade) end() {
 	u.close()
 	if u.frames != nil {
@@ -212,7 +218,7 @@ func (u *upgrade) end() {
 	}
 }
 
-// refused returns the error of the connection if the cluster has sent a frame that exceeds a bound.
+// refused returns the error of a frame that exceeded a limit, or nil.
 func (u *upgrade) refused() error {
 	if u.frames == nil {
 		return nil
@@ -220,7 +226,7 @@ func (u *upgrade) refused() error {
 	return u.frames.err()
 }
 
-// openedRoundTripper removes the bounds of the handshake after the upgrade.
+// openedRoundTripper removes the limits of the handshake after a successful upgrade.
 type openedRoundTripper struct {
 	next http.RoundTripper
 	conn *upgradedConn

@@ -12,10 +12,11 @@ import (
 )
 
 // maxHandshakeBytes bounds the bytes that are read from a cluster before the upgrade: certificates, headers, and an
-// error.
+// error response.
 const maxHandshakeBytes = 512 << 10
 
-// upgradedConn is the connection of one request. Its time and bytes are bounded until it is upgraded.
+// upgradedConn is a network connection for one upgraded request. Until the upgrade, the received bytes and the duration
+// are limited.
 type upgradedConn struct {
 	net.Conn
 
@@ -26,7 +27,8 @@ type upgradedConn struct {
 
 type dialFunc = func(ctx context.Context, network, address string) (net.Conn, error)
 
-// dialWith returns a function that dials once. The connection is closed when the context of the stream ends.
+// dialWith returns a function that opens the connection with dial. It may be called once. The connection is closed when
+// the context stream ends.
 func (c *upgradedConn) dialWith(stream context.Context, dial dialFunc) dialFunc {
 	return func(ctx context.Context, network, address string) (net.Conn, error) {
 		made, err := dial(ctx, network, address)
@@ -43,7 +45,7 @@ func (c *upgradedConn) dialWith(stream context.Context, dial dialFunc) dialFunc 
 	}
 }
 
-// Read returns ErrTooLarge if the cluster sends too much before the upgrade.
+// Read returns ErrTooLarge if the cluster sends more than maxHandshakeBytes before the upgrade.
 func (c *upgradedConn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
 	c.mu.Lock()
@@ -54,7 +56,7 @@ func (c *upgradedConn) Read(p []byte) (int, error) {
 	return n, err //nolint:wrapcheck // io.EOF must not be wrapped
 }
 
-// release removes the bounds.
+// release removes the limits after the upgrade.
 func (c *upgradedConn) release() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -65,7 +67,7 @@ func (c *upgradedConn) release() error {
 	return c.Conn.SetDeadline(time.Time{}) //nolint:wrapcheck // as it is
 }
 
-// open returns true if the connection was upgraded.
+// open returns true after release.
 func (c *upgradedConn) open() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -1,7 +1,7 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package controllers registers all controllers with the manager, and configures its caches.
+// Package controllers adds all controllers to the manager, and configures the cache of the manager.
 package controllers
 
 import (
@@ -44,7 +44,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/names"
 )
 
-// NewScheme returns a scheme with every type that the controllers read or write.
+// NewScheme returns a scheme with all kinds that the controllers read or write.
 func NewScheme() (*kruntime.Scheme, error) {
 	scheme := kruntime.NewScheme()
 	for _, add := range []func(*kruntime.Scheme) error{
@@ -57,8 +57,8 @@ func NewScheme() (*kruntime.Scheme, error) {
 	return scheme, nil
 }
 
-// CacheOptions restricts the cache to KubeVision's objects: labelled RBAC objects, Secrets in its own namespace, and
-// the names and labels of namespaces.
+// CacheOptions returns options for the cache of the manager. They restrict the cache to RBAC objects with KubeVision's
+// label, to Secrets and ServiceAccounts in KubeVision's namespace, and to the names and labels of Namespaces.
 func CacheOptions() cache.Options {
 	managed := cache.ByObject{Label: labels.SelectorFromSet(labels.Set{names.ManagedByLabel: names.ManagedBy})}
 	own := cache.ByObject{Namespaces: map[string]cache.Config{names.Namespace: {}}}
@@ -76,7 +76,8 @@ func CacheOptions() cache.Options {
 	}
 }
 
-// newRoleCache returns a cache of the metadata of all ClusterRoles. The manager's cache contains only KubeVision's own.
+// newRoleCache adds a cache of the metadata of all ClusterRoles to the manager. The cache of the manager itself
+// contains only those with KubeVision's label.
 func newRoleCache(mgr ctrl.Manager) (cache.Cache, error) {
 	roles, err := cache.New(mgr.GetConfig(), cache.Options{
 		Scheme: mgr.GetScheme(), Mapper: mgr.GetRESTMapper(), HTTPClient: mgr.GetHTTPClient(),
@@ -91,7 +92,8 @@ func newRoleCache(mgr ctrl.Manager) (cache.Cache, error) {
 	return roles, nil
 }
 
-// newClusterCache returns a registry with the host. Connections to members end with the manager.
+// newClusterCache returns a Registry that contains the host cluster. All its connections are closed when the manager
+// stops.
 func newClusterCache(
 	ctx context.Context, mgr ctrl.Manager, host kubernetes.Interface, roles cache.Cache, o Options,
 ) (*clustercache.Registry, error) {
@@ -119,27 +121,28 @@ func newClusterCache(
 	return targets, nil
 }
 
-// Options contains the configurable parts of the controllers.
+// Options configures the controllers.
 type Options struct {
-	// ServingCertExtraHosts are additional hosts in the certificate of kubevision-apiserver, beside its Service.
+	// ServingCertExtraHosts contains additional DNS names and IP addresses for the serving certificate of
+	// kubevision-apiserver.
 	ServingCertExtraHosts []string
 	// SigningKeyPeriod is the time after which a new key signs access tokens.
 	SigningKeyPeriod time.Duration
-	// AdminKeepsPassword lets the first user keep the random password.
+	// AdminKeepsPassword is true if the first user need not change the generated password.
 	AdminKeepsPassword bool
-	// HostCluster is the name for the registration of the host, which is created together with the first user. If it is
-	// empty, the host is not registered.
+	// HostCluster is the name of the KubeVisionCluster that is created for the host cluster together with the first
+	// user. If it is empty, none is created.
 	HostCluster string
-	// SessionLimits bounds the number of sessions.
+	// SessionLimits bounds the number of KubeVisionSessions.
 	SessionLimits sessionindex.Limits
-	// ObjectLimits bounds the number of users, clusters and role bindings.
+	// ObjectLimits bounds the number and size of KubeVisionUsers, KubeVisionClusters and KubeVisionRoleBindings.
 	ObjectLimits objectquota.Limits
-	// ClusterAddresses restricts the addresses of clusters.
+	// ClusterAddresses restricts the IP addresses of member clusters.
 	ClusterAddresses addresspolicy.Policy
-	// MemberCacheBytes bounds the memory of cached objects of all members.
+	// MemberCacheBytes bounds the memory of the objects that are cached from all member clusters, in bytes.
 	MemberCacheBytes int64
-	// ConcurrentClusterSyncs and ConcurrentRoleBindingSyncs are the numbers of objects that are reconciled
-	// concurrently.
+	// ConcurrentClusterSyncs and ConcurrentRoleBindingSyncs are the numbers of KubeVisionClusters and
+	// KubeVisionRoleBindings that are reconciled concurrently.
 	ConcurrentClusterSyncs, ConcurrentRoleBindingSyncs int
 }
 
@@ -147,7 +150,8 @@ type reconciler interface {
 	SetupWithManager(mgr ctrl.Manager) error
 }
 
-// SetupRemoval adds only the controllers that remove KubeVision's objects from clusters.
+// SetupRemoval adds only the controllers of clusters and role bindings, which delete KubeVision's objects from
+// clusters.
 func SetupRemoval(ctx context.Context, mgr ctrl.Manager, o Options) error {
 	roles, err := newRoleCache(mgr)
 	if err != nil {
@@ -183,7 +187,7 @@ func setupGrants(ctx context.Context, mgr ctrl.Manager, roles cache.Cache, o Opt
 	return nil
 }
 
-// Setup adds every controller to the manager.
+// Setup adds all controllers to the manager.
 func Setup(ctx context.Context, mgr ctrl.Manager, o Options) error {
 	if err := registerMetrics(mgr.GetClient()); err != nil {
 		return err

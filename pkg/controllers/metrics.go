@@ -21,19 +21,19 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/version"
 )
 
-// Metrics returns the metrics of kubevision-controller-manager, beside those of the libraries and of Collectors.
+// Metrics returns the metrics of kubevision-controller-manager, except those of libraries and of Collectors.
 func Metrics() []metrics.Registerable {
 	return slices.Concat(version.Metrics(), rolebinding.Metrics(), servingcert.Metrics(),
 		audit.Metrics(), password.Metrics())
 }
 
-// Collectors returns the metrics that are computed from objects in the cache at each scrape. All of them are gauges.
+// Collectors returns the collectors of metrics that are computed from cached objects at each scrape.
 func Collectors(reader client.Reader) []metrics.StableCollector {
 	return []metrics.StableCollector{cluster.NewCollector(reader)}
 }
 
-// registerMetrics registers the metrics with two registries. The registry of the manager serves them, and the registry
-// of Kubernetes applies their stability levels, which the registry of the manager ignores.
+// registerMetrics registers the metrics with the registry of controller-runtime, which serves them, and with the
+// registry of Kubernetes, which applies their stability levels.
 func registerMetrics(reader client.Reader) error {
 	var errs []error
 	for _, metric := range Metrics() {

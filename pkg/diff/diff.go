@@ -1,7 +1,7 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package diff computes readable differences between two versions of an object.
+// Package diff compares two versions of an API object in a form for users.
 package diff
 
 import (
@@ -20,12 +20,12 @@ import (
 
 const indent = 2
 
-// serverFields returns the fields of metadata that the API server sets.
+// serverFields returns the fields of metadata that only the API server sets. They are ignored in comparisons.
 func serverFields() []string {
 	return []string{"managedFields", "resourceVersion", "uid", "creationTimestamp", "generation", "selfLink"}
 }
 
-// Readable returns an object without the fields that the API server sets.
+// Readable decodes the JSON of an object and removes the fields that only the API server sets.
 func Readable(object []byte) (map[string]any, error) {
 	var o map[string]any
 	if err := kjson.UnmarshalCaseSensitivePreserveInts(object, &o); err != nil {
@@ -39,8 +39,8 @@ func Readable(object []byte) (map[string]any, error) {
 	return o, nil
 }
 
-// YAML returns a readable object as YAML, like kubectl. It encodes the object itself, since JSON may contain characters
-// that YAML must escape.
+// YAML returns the YAML of a JSON object, without the fields that only the API server sets. Its format is that of
+// kubectl. It encodes the decoded object, because JSON strings may contain characters that YAML must escape.
 func YAML(object []byte) (string, error) {
 	readable, err := Readable(object)
 	if err != nil {
@@ -56,7 +56,8 @@ func YAML(object []byte) (string, error) {
 	return text.String(), nil
 }
 
-// Unified returns the difference between two objects in YAML, in unified format. It is empty if there is none.
+// Unified returns the differences between the YAML of two JSON objects in the unified format of diff. It returns an
+// empty string if there are none.
 func Unified(oldName string, old []byte, newName string, updated []byte) (string, error) {
 	oldText, err := YAML(old)
 	if err != nil {
@@ -69,7 +70,8 @@ func Unified(oldName string, old []byte, newName string, updated []byte) (string
 	return udiff.Unified(oldName, newName, oldText, newText), nil
 }
 
-// Paths returns the fields that differ, in order: .spec.replicas, .spec.containers[0].image. It is never nil.
+// Paths returns the paths of the fields that differ, in sorted order, for example .spec.containers[0].image. It returns
+// an empty slice, not nil, if no field differs.
 func Paths(old, updated []byte) ([]string, error) {
 	before, err := Readable(old)
 	if err != nil {

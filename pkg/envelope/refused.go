@@ -15,9 +15,9 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/names"
 )
 
-// policyRefusal returns the name and the message of the ValidatingAdmissionPolicy that denied the request with the
-// reason Forbidden, or empty strings. It parses the message of the cause, whose beginning kube-apiserver writes,
-// because a denial by RBAC has the same reason.
+// policyRefusal returns the name and the message of the ValidatingAdmissionPolicy that denied the request, or empty
+// strings if s is no such denial. It parses the message of the cause, whose beginning kube-apiserver writes. The reason
+// alone is not sufficient: a denial by RBAC is Forbidden, too.
 func policyRefusal(s *metav1.Status) (policy, why string) {
 	if s.Reason != metav1.StatusReasonForbidden || s.Details == nil {
 		return "", ""

@@ -1,7 +1,7 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package fanout runs several tasks of one request concurrently.
+// Package fanout runs several parts of one request concurrently.
 package fanout
 
 import (
@@ -13,9 +13,9 @@ import (
 	"k8s.io/klog/v2"
 )
 
-// Each calls do for each of count items, for at most limit items concurrently, or for all if limit is negative. The
-// first error cancels the context of the others, and is returned when all have ended. A panic becomes an error, as in
-// Safely, because a panic in a goroutine would end the program.
+// Each calls do with each i from 0 to count-1, up to limit calls concurrently. A negative limit means no limit. After
+// the first error, it cancels the context of the other calls. When all calls have returned, it returns the first error.
+// It converts a panic of do to an error, because a panic in a goroutine would end the process.
 func Each(ctx context.Context, count, limit int, do func(ctx context.Context, i int) error) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(limit)
@@ -25,7 +25,7 @@ func Each(ctx context.Context, count, limit int, do func(ctx context.Context, i 
 	return group.Wait() //nolint:wrapcheck // it is an error of do
 }
 
-// Safely calls do. It converts a panic to an error, and logs the stack.
+// Safely calls do and returns its error. It converts a panic of do to an error, and logs the stack.
 func Safely(ctx context.Context, do func() error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {

@@ -17,7 +17,7 @@ const (
 	bitsInByte = 3 // log2 of the bits in a byte
 )
 
-// multiply returns the product of two polynomials.
+// multiply returns the product of two polynomials modulo the CRC-32 polynomial.
 func multiply(a, b uint32) (product uint32) {
 	for bit := one; bit != 0 && a&(bit|(bit-1)) != 0; bit >>= 1 {
 		if a&bit != 0 {
@@ -32,7 +32,7 @@ func multiply(a, b uint32) (product uint32) {
 	return product
 }
 
-// powers returns x^(2^k) for each k.
+// powers returns x^(2^k) modulo the CRC-32 polynomial for each k.
 var powers = sync.OnceValue(func() (out [32]uint32) { //nolint:gochecknoglobals // a table of constants
 	out[0] = one >> 1
 	for k := 1; k < len(out); k++ {
@@ -41,7 +41,7 @@ var powers = sync.OnceValue(func() (out [32]uint32) { //nolint:gochecknoglobals 
 	return out
 })
 
-// shiftOf returns x^n for the bits of the given number of bytes.
+// shiftOf returns x^n modulo the CRC-32 polynomial, where n is the number of bits in the given number of bytes.
 func shiftOf(bytes int64) uint32 {
 	product := one
 	for k := bitsInByte; bytes > 0; bytes, k = bytes>>1, k+1 {

@@ -1,8 +1,8 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package gzipmember concatenates separately compressed texts to one member of a gzip file (RFC 1952), without
-// compressing them again.
+// Package gzipmember writes a gzip file (RFC 1952) from texts that were compressed separately, without compressing them
+// again. Such a file has one member.
 package gzipmember
 
 import (
@@ -16,18 +16,19 @@ import (
 	"sync"
 )
 
-// Segment is a text as a sequence of deflate blocks that ends at a byte boundary. No block refers to another segment,
-// and no block is marked as the last of a stream.
+// Segment is a compressed text: a sequence of deflate blocks that ends at a byte boundary. Segments can be
+// concatenated, because no block refers to another Segment, and no block is marked as the last one.
 type Segment struct {
 	Deflated []byte
 
+	// size is the length of the uncompressed text in bytes, and crc its CRC-32.
 	size int64
 	crc  uint32
-	// shift moves a checksum by the size of the text.
+	// shift is the factor that combines the CRC-32 of a preceding text with crc.
 	shift uint32
 }
 
-// Deflate compresses the text that a function writes. The writer of the function returns no errors.
+// Deflate compresses all that the function text writes.
 func Deflate(text func(io.Writer)) Segment {
 	var out bytes.Buffer
 	w, _ := writers.Get().(*flate.Writer)
@@ -49,24 +50,23 @@ var writers = sync.Pool{New: func() any { //nolint:gochecknoglobals // a compres
 	return w
 }}
 
-// counter computes the size and the checksum of a text.
+// counter is a writer that computes the length and the CRC-32 of the written text.
 type counter struct {
 	next io.Writer
 	size int64
 	crc  uint32
 }
 
-// Write writes to the next writer.
 func (c *counter) Write(p []byte) (int, error) {
 	c.size += int64(len(p))
 	c.crc = crc32.Update(c.crc, crc32.IEEETable, p)
 	return c.next.Write(p) //nolint:wrapcheck // it is passed on
 }
 
-// maxStored is the length of the longest stored block.
+// maxStored is the maximum length of a stored block, in bytes.
 const maxStored = 1<<16 - 1
 
-// Store returns a text in stored blocks, for texts that are too short to be compressed.
+// Store returns a Segment that contains the text without compression. It is intended for short texts.
 func Store(text []byte) Segment {
 	s := Segment{size: int64(len(text)), crc: crc32.ChecksumIEEE(text), shift: shiftOf(int64(len(text)))}
 	for block := range slices.Chunk(text, maxStored) {
@@ -79,21 +79,21 @@ func Store(text []byte) Segment {
 	return s
 }
 
-// header returns the header of a member, which contains only the compression method.
+// header returns the header of a gzip member.
 func header() []byte { return []byte{0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255} }
 
-// last returns an empty block that is marked as the last of a stream.
+// last returns an empty deflate block that is marked as the last one.
 func last() []byte { return []byte{3, 0} }
 
-// trailerBytes is the length of the checksum and the size at the end.
+// trailerBytes is the length of the CRC-32 and the size at the end of a gzip member.
 const trailerBytes = 8
 
-// Member is a member of a gzip file.
+// Member is the content of a gzip file: the concatenation of Segments.
 type Member struct {
 	Segments iter.Seq[Segment]
 }
 
-// Size returns the length of the member.
+// Size returns the length of the gzip file in bytes.
 func (m Member) Size() int64 {
 	size := int64(len(header()) + len(last()) + trailerBytes)
 	for s := range m.Segments {
@@ -102,7 +102,7 @@ func (m Member) Size() int64 {
 	return size
 }
 
-// WriteTo writes the member.
+// WriteTo implements io.WriterTo. It writes the gzip file.
 func (m Member) WriteTo(w io.Writer) (int64, error) {
 	var written, size int64
 	var crc uint32

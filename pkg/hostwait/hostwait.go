@@ -1,8 +1,8 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package hostwait waits at the start of a program until the API server of the host cluster is ready. If the program
-// exited instead, Kubernetes would restart it with increasing delays.
+// Package hostwait lets a program wait at its start until the API server of the host cluster is ready. A program that
+// exited instead would be restarted by Kubernetes with increasing delays.
 package hostwait
 
 import (
@@ -17,21 +17,21 @@ import (
 )
 
 const (
-	// askTimeout bounds one attempt. pause is the time between two attempts.
+	// askTimeout bounds one request to /readyz. pause is the time between two requests.
 	askTimeout = 3 * time.Second
 	pause      = time.Second
-	// repeatLog is the time between two log lines during the wait.
+	// repeatLog is the time between two log lines while the program waits.
 	repeatLog = 15 * time.Second
 
 	readHeaderTimeout = 5 * time.Second
 	maxHeaderBytes    = 16 << 10
 )
 
-// Listen opens the listener on which the program responds during the wait.
+// Listen opens the listener that serves the probes of the program while it waits. It may return nil.
 type Listen func(context.Context) (net.Listener, error)
 
-// Await returns when the API server of the host is ready, or when the context ends. Until then, handler serves the
-// listener, which is closed before Await returns.
+// Await waits until the API server of the host cluster is ready. It returns an error if ctx ends first. While it waits,
+// handler serves the listener that listen returns. The listener is closed when Await returns.
 func Await(ctx context.Context, config *rest.Config, listen Listen, handler http.Handler) error {
 	config = rest.CopyConfig(config)
 	config.Timeout = askTimeout
@@ -71,7 +71,8 @@ func Await(ctx context.Context, config *rest.Config, listen Listen, handler http
 	return nil
 }
 
-// ask returns an error unless the API server is ready. An API server that rejects the request is ready.
+// ask requests /readyz. It returns an error if there is no response, or if the status is 429, or 500 or more. Another
+// status, for example 403, means that the API server is ready.
 func ask(ctx context.Context, client *http.Client, target string) error {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, target, http.NoBody)
 	if err != nil {
@@ -108,7 +109,8 @@ func serve(ctx context.Context, listen Listen, handler http.Handler) (stop func(
 	}, nil
 }
 
-// Probes returns a handler for the probes of a waiting program: it is alive, but not ready.
+// Probes returns a handler that responds to /livez and /healthz with 200 and to /readyz with 503. It passes other
+// requests to others.
 func Probes(others http.Handler) http.Handler {
 	mux := http.NewServeMux()
 	for _, path := range []string{"/livez", "/healthz"} {

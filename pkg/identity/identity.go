@@ -1,34 +1,36 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package identity defines the Kubernetes names of KubeVision's users: alice is the Kubernetes user "kubevision:alice"
-// in the group "kubevision:users" and in "kubevision:group:<g>" for each of her groups, on every cluster. Other users
-// of the host have the same name on every cluster, except those that OnMember renames.
+// Package identity defines the user and group names with which KubeVision impersonates users. The KubeVisionUser alice
+// is impersonated as the user kubevision:alice with the group kubevision:users, and with the group kubevision:group:<g>
+// for each group g of the KubeVisionUser. Other users of the host cluster keep their names on all clusters, except for
+// the names that OnMember changes.
 package identity
 
 import "strings"
 
 const (
-	// UserPrefix is the prefix of the Kubernetes user name of every KubeVisionUser.
+	// UserPrefix precedes the name of a KubeVisionUser in the impersonated user name.
 	UserPrefix = "kubevision:"
-	// UsersGroup is the Kubernetes group of all KubeVisionUsers.
+	// UsersGroup is the impersonated group of all KubeVisionUsers.
 	UsersGroup = "kubevision:users"
-	// GroupPrefix is the prefix of the Kubernetes group of every KubeVision group.
+	// GroupPrefix precedes the name of a group of KubeVisionUsers in the impersonated group name.
 	GroupPrefix = "kubevision:group:"
-	// GroupMember is the name with which users who are bound only through a Kubernetes group act on clusters. With
-	// their own names, the impersonating account would need the right to impersonate any user. The two colons
-	// distinguish the name from every KubeVisionUser.
+	// GroupMember is the impersonated name of users of whom only a Kubernetes group is the subject of a
+	// KubeVisionRoleBinding. To impersonate their own names, KubeVision would need the right to impersonate any user.
+	// No KubeVisionUser has this name, because of the two colons.
 	GroupMember = "kubevision::group-member"
-	// HostPrefix precedes, on member clusters, the name of a user or group of the host that begins with "system:".
+	// HostPrefix precedes a user or group name of the host cluster that begins with system: when it is impersonated on
+	// a member cluster.
 	HostPrefix = "kubevision:host:"
 
-	// systemPrefix is the prefix of the names that each cluster assigns to its own ServiceAccounts, nodes and
-	// components.
+	// systemPrefix is the prefix of the names of ServiceAccounts, nodes and components of Kubernetes.
 	systemPrefix = "system:"
 )
 
-// OnMember returns the name that a Kubernetes user or group of the host has on a member cluster. Names that begin with
-// "system:" denote different users on each cluster, and the member's own RBAC may grant rights to them.
+// OnMember returns the name with which a user or group of the host cluster is impersonated on a member cluster. It
+// renames names that begin with system:, because they belong to other users on each cluster, to whom the member cluster
+// may grant rights.
 func OnMember(name string) string {
 	if strings.HasPrefix(name, systemPrefix) {
 		return HostPrefix + name
@@ -36,14 +38,14 @@ func OnMember(name string) string {
 	return name
 }
 
-// UserName returns the Kubernetes user name of a KubeVisionUser.
+// UserName returns the impersonated name of a KubeVisionUser.
 func UserName(name string) string { return UserPrefix + name }
 
-// GroupName returns the Kubernetes group of a KubeVision group.
+// GroupName returns the impersonated name of a group of KubeVisionUsers.
 func GroupName(name string) string { return GroupPrefix + name }
 
-// Groups returns the Kubernetes groups of a user with KubeVision groups, without the groups that Kubernetes itself
-// adds.
+// Groups returns the impersonated groups of a KubeVisionUser with the given groups. It omits system:authenticated,
+// which Kubernetes adds itself.
 func Groups(groups []string) []string {
 	out := make([]string, 0, len(groups)+1)
 	out = append(out, UsersGroup)

@@ -1,7 +1,7 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package logs applies the logging flags of both programs.
+// Package logs applies the logging flags of the programs.
 package logs
 
 import (
@@ -12,11 +12,11 @@ import (
 	"k8s.io/klog/v2"
 )
 
-// maxVerbosity is the largest verbosity. From 8 on, Kubernetes' client libraries log the bodies of requests and
-// responses, which contain credentials and tokens.
+// maxVerbosity is the highest allowed verbosity. From level 8 on, client-go logs the bodies of requests and responses,
+// which contain credentials.
 const maxVerbosity = 7
 
-// Apply applies the flags. It reduces a verbosity that would write secrets to the log, and logs the reduction.
+// Apply applies the logging flags. It lowers a verbosity of more than maxVerbosity, and logs that it has done so.
 func Apply(c *logsapi.LoggingConfiguration) error {
 	asked := c.Verbosity
 	c.Verbosity = min(asked, maxVerbosity)

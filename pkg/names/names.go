@@ -1,7 +1,7 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package names defines the names of the objects that KubeVision's programs create or read in a cluster.
+// Package names contains the names of the objects that KubeVision creates or reads in clusters.
 package names
 
 import (
@@ -11,57 +11,59 @@ import (
 )
 
 const (
-	// Namespace is KubeVision's namespace. It is fixed, so that a reference to a Secret always refers to this
-	// namespace.
+	// Namespace is the namespace in which KubeVision is installed. It cannot be configured.
 	Namespace = "kubevision-system"
-	// RemovalNamespace is the namespace of the Job that removes an installation. Its ServiceAccount has all rights.
+	// RemovalNamespace is the namespace of the Job that removes an installation. The ServiceAccount of the Job may do
+	// everything.
 	RemovalNamespace = "kubevision-removal"
 
-	// SigningKeysSecret holds the keys that sign access tokens.
+	// SigningKeysSecret is the Secret with the keys that sign access tokens.
 	SigningKeysSecret = "kubevision-signing-keys"
-	// ServingCertSecret holds the serving certificate of kubevision-apiserver and the CA that signed it.
+	// ServingCertSecret is the Secret with the serving certificate of kubevision-apiserver and its CA.
 	ServingCertSecret = "kubevision-apiserver-tls"
-	// APIServerService is the Service in front of kubevision-apiserver.
+	// APIServerService is the Service of kubevision-apiserver.
 	APIServerService = "kubevision-apiserver"
-	// APIService registers the dashboard's API with kube-apiserver.
+	// APIService is the APIService that registers kubevision-apiserver with kube-apiserver.
 	APIService = "v1alpha1.dashboard.kubevision.io"
 
-	// Impersonator is the name of the ServiceAccount that may only impersonate the users and groups that bindings name,
-	// and of its roles.
+	// Impersonator is the name of the ServiceAccount that may impersonate the subjects of KubeVisionRoleBindings and
+	// has no other rights. The roles of this ServiceAccount have the same name.
 	Impersonator = "kubevision-impersonator"
-	// Reader is the name of the ServiceAccount that fills the read cache, and of its role and binding.
+	// Reader is the name of the ServiceAccount that fills the read cache, and of its role and role binding.
 	Reader = "kubevision-reader"
 
-	// AdminUser is the first user.
+	// AdminUser is the KubeVisionUser that is created at the installation.
 	AdminUser = "admin"
-	// AdminPasswordSecret holds the first user's random password.
+	// AdminPasswordSecret is the Secret with the generated password of AdminUser.
 	AdminPasswordSecret = "kubevision-admin-password"
-	// BootstrapConfigMap records that the first user was created, so that it is not created again.
+	// BootstrapConfigMap is the ConfigMap that records that AdminUser was created. It prevents a second creation.
 	BootstrapConfigMap = "kubevision-bootstrap"
 
-	// LastAdminParameter is the KubeVisionPolicyParameter that names the last usable administrator and its binding.
+	// LastAdminParameter is the KubeVisionPolicyParameter that names the administrator and role binding that must not
+	// be removed, because no other administrator could log in.
 	LastAdminParameter = "kubevision-last-admin"
-	// LastAdminPolicy is the prefix of the admission policies that protect the last usable administrator.
+	// LastAdminPolicy is the prefix of the names of the ValidatingAdmissionPolicies that read LastAdminParameter.
 	LastAdminPolicy = "kubevision-last-admin"
-	// ObjectQuotaParameter is the KubeVisionPolicyParameter with the number of objects and their limits.
+	// ObjectQuotaParameter is the KubeVisionPolicyParameter that contains the number of KubeVision's objects and their
+	// limits.
 	ObjectQuotaParameter = "kubevision-object-quota"
-	// RoleBindingsPolicy is the policy for role bindings. For changes that affect grants, this policy and the policies
-	// below require another right in addition to the right to write the object.
+	// RoleBindingsPolicy is the ValidatingAdmissionPolicy for KubeVisionRoleBindings. For changes that affect the
+	// rights of users, this policy and the policies below require a right in addition to the right to write the object.
 	RoleBindingsPolicy = "kubevision-role-bindings"
-	// ClustersPolicy is the policy for clusters.
+	// ClustersPolicy is the policy for KubeVisionClusters.
 	ClustersPolicy = "kubevision-clusters"
-	// ClusterCredentialsPolicy is the policy for the credentials of clusters.
+	// ClusterCredentialsPolicy is the policy for the Secrets with kubeconfigs.
 	ClusterCredentialsPolicy = "kubevision-cluster-credentials"
-	// UsersPolicy is the policy for users.
+	// UsersPolicy is the policy for KubeVisionUsers.
 	UsersPolicy = "kubevision-users"
-	// NamespacesPolicy is the policy for changes of namespaces.
+	// NamespacesPolicy is the policy for updates of Namespaces.
 	NamespacesPolicy = "kubevision-namespaces"
-	// NewNamespacesPolicy is the policy for new namespaces.
+	// NewNamespacesPolicy is the policy for the creation of Namespaces.
 	NewNamespacesPolicy = "kubevision-new-namespaces"
 
-	// FieldManager owns the fields that the controllers apply.
+	// FieldManager is the field manager with which the controllers apply objects.
 	FieldManager = "kubevision-controller-manager"
-	// UserFieldManager owns the fields that users change through the dashboard's API.
+	// UserFieldManager is the field manager of changes that users make through the dashboard's API.
 	UserFieldManager = "kubevision"
 )
 
@@ -71,71 +73,73 @@ const (
 	ManagedByLabel = "app.kubernetes.io/managed-by"
 	// ManagedBy is the value of ManagedByLabel.
 	ManagedBy = "kubevision"
-	// RoleBindingLabel names the KubeVisionRoleBinding for which an RBAC object was created.
+	// RoleBindingLabel on an RBAC object contains the name of the KubeVisionRoleBinding for which it was created.
 	RoleBindingLabel = "kubevision.io/role-binding"
-	// UserLabel names the KubeVisionUser for which an object was created.
+	// UserLabel contains the name of the KubeVisionUser for which an object was created.
 	UserLabel = "kubevision.io/user"
-	// ProtectedLabel protects a Namespace if it has any value but "false": the built-in roles dev and ops then grant no
-	// more than readonly in it.
+	// ProtectedLabel on a Namespace, with any value except "false", protects the Namespace: in it, the built-in roles
+	// dev and ops grant only the rights of the role readonly.
 	ProtectedLabel = "kubevision.io/protected"
-	// TemplateLabel on a ConfigMap of KubeVision's namespace, with any value, makes it a template.
+	// TemplateLabel on a ConfigMap in KubeVision's namespace marks the ConfigMap as a template for new objects.
 	TemplateLabel = "kubevision.io/template"
-	// BuiltinTemplate is the value of TemplateLabel on the templates that KubeVision provides.
+	// BuiltinTemplate is the value of TemplateLabel on templates that are part of KubeVision.
 	BuiltinTemplate = "builtin"
-	// ComponentLabel contains the part of KubeVision to which an object belongs, if it was not created for one
-	// binding or user.
+	// ComponentLabel contains the part of KubeVision to which an object belongs. Objects that were created for one
+	// KubeVisionRoleBinding or KubeVisionUser do not have it.
 	ComponentLabel = "kubevision.io/component"
 )
 
-// ResetTwoFactorAnnotation on a KubeVisionUser, with any value, removes the user's second factor. The controller
-// removes the annotation afterwards.
+// ResetTwoFactorAnnotation on a KubeVisionUser, with any value, makes the controller remove the user's second factor.
+// The controller then removes the annotation.
 const ResetTwoFactorAnnotation = "kubevision.io/reset-two-factor"
 
 // AdoptCredentialsAnnotation on a KubeVisionUser, with any value, makes the user the owner of the credentials of that
 // name that were restored from a backup. The controller then removes the annotation.
 const AdoptCredentialsAnnotation = "kubevision.io/adopt-credentials" //nolint:gosec // a name, not a credential
 
-// AbandonAnnotation on a KubeVisionCluster that is being deleted, with any value, completes the deletion without a
-// cleanup of the cluster.
+// AbandonAnnotation on a KubeVisionCluster that is being deleted, with any value, makes the controller remove the
+// finalizer without deleting KubeVision's objects on the cluster.
 const AbandonAnnotation = "kubevision.io/abandon"
 
-// CompromisedServingCertAnnotation on the APIService, with any value, replaces the serving certificate of
-// kubevision-apiserver immediately, without trust in the previous CA.
+// CompromisedServingCertAnnotation on the APIService, with any value, makes the controller replace the serving
+// certificate and the CA of kubevision-apiserver at once. The previous CA is no longer trusted.
 const CompromisedServingCertAnnotation = "kubevision.io/compromised-serving-cert"
 
-// PasswordKey is the default key of a user's password in the Secret of spec.passwordSecretRef.
+// PasswordKey is the key of the password in the Secret of spec.passwordSecretRef if the KubeVisionUser names no other
+// key.
 const PasswordKey = "password"
 
 // AllowRemovingLastAdminAnnotation on a KubeVisionUser or KubeVisionRoleBinding, with the value "true", allows the
-// removal of the last usable administrator.
+// removal of the last administrator who can log in.
 const AllowRemovingLastAdminAnnotation = "kubevision.io/allow-removing-last-admin"
 
 const credentialsPrefix = "kubevision-credentials-" //nolint:gosec // a name, not a credential
 
 const favoritesPrefix = "kubevision-favorites-"
 
-// CredentialsSecret is the name of the Secret with a user's credentials.
+// CredentialsSecret returns the name of the Secret with the password hash and second factor of a user.
 func CredentialsSecret(user string) string { return credentialsPrefix + user }
 
-// CredentialsOwner returns the user of a Secret with credentials. It returns false if the name is not the name of such
-// a Secret.
+// CredentialsOwner returns the name of the user to whom a Secret of CredentialsSecret belongs. It returns false for the
+// name of another Secret.
 func CredentialsOwner(secret string) (string, bool) {
 	return strings.CutPrefix(secret, credentialsPrefix)
 }
 
-// IsOwnSecret returns true for the name of a Secret in KubeVision's namespace that only KubeVision's programs use. No
-// KubeVisionUser or KubeVisionCluster may reference it.
+// IsOwnSecret returns true for the names of the Secrets with signing keys, the serving certificate and the credentials
+// of users. No KubeVisionUser or KubeVisionCluster may reference these Secrets.
 func IsOwnSecret(secret string) bool {
 	return secret == SigningKeysSecret || secret == ServingCertSecret || strings.HasPrefix(secret, credentialsPrefix)
 }
 
-// FavoritesConfigMap returns the name of the ConfigMap with a user's favorites.
+// FavoritesConfigMap returns the name of the ConfigMap with the favorites of a user.
 func FavoritesConfigMap(user string) string { return favoritesPrefix + user }
 
-// GrantedRole returns the name of the RBAC objects that implement a KubeVisionRoleBinding on a cluster.
+// GrantedRole returns the name of the RBAC objects that grant the rights of a KubeVisionRoleBinding on a cluster.
 func GrantedRole(binding string) string { return "kubevision:binding:" + binding }
 
-// UserGrant returns the name of the KubeVisionRoleBinding for the role that the dashboard has granted a user.
+// UserGrant returns the name of the KubeVisionRoleBinding that the dashboard's API creates when it grants a user a
+// role. A name that would be too long is shortened and ends with a hash.
 func UserGrant(user string) string {
 	const prefix, longest = "user-", 63
 	if len(prefix)+len(user) <= longest {
@@ -146,6 +150,6 @@ func UserGrant(user string) string {
 	return strings.TrimRight((prefix + user)[:longest-len(suffix)], "-.") + suffix
 }
 
-// ClusterUse returns the name of the RBAC objects on the host that allow the subjects of a KubeVisionRoleBinding to use
-// its clusters.
+// ClusterUse returns the name of the RBAC objects on the host cluster that allow the subjects of a
+// KubeVisionRoleBinding to use the clusters of the binding.
 func ClusterUse(binding string) string { return "kubevision:use:" + binding }

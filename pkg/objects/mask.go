@@ -72,7 +72,7 @@ const (
 	fieldAnnotations = "annotations"
 )
 
-// differ returns true if v contains another value than value for the same field and key. It returns false if v has no
+// differ returns true if v has a value for the same field and key that differs from value. It returns false if v has no
 // such key.
 func (v values) differ(field string, key rawjson.Quoted, value []byte) bool {
 	if v == nil {

@@ -25,8 +25,8 @@ type Object map[string]json.RawMessage //nolint:recvcheck // only decoding sets 
 // UnmarshalJSON implements json.Unmarshaler. It copies text once, and all values share this copy.
 func (o *Object) UnmarshalJSON(text []byte) error { return o.split(bytes.Clone(text)) }
 
-// maxMembers bounds the number of top-level fields of an object, and of the fields of its metadata. Real objects have a
-// few.
+// maxMembers bounds the number of top-level fields of an object, and the number of fields of its metadata. Real objects
+// have a few.
 const maxMembers = 10_000
 
 var errTooManyMembers = fmt.Errorf("an object has more than %d members", maxMembers)

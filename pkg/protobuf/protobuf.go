@@ -1,14 +1,14 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package protobuf estimates the memory of protobuf messages before they are decoded: two bytes may encode an element
-// that takes a kilobyte.
+// Package protobuf examines protobuf messages without decoding them. Decoding may need much memory: two bytes may
+// encode an element that uses a kilobyte.
 package protobuf
 
 import "google.golang.org/protobuf/encoding/protowire"
 
-// Elements returns an upper bound of the number of length-delimited fields (strings, bytes, messages) in a message,
-// down to a depth. It also looks inside strings, because without the schema a string cannot be told from a message.
+// Elements returns an upper bound of the number of strings, byte fields and messages in a protobuf message, to the
+// given nesting depth. It treats each string as a message, because the two cannot be distinguished without the schema.
 func Elements(message []byte, depth int) (count int64) {
 	for len(message) > 0 {
 		number, kind, n := protowire.ConsumeTag(message)
@@ -30,20 +30,21 @@ func Elements(message []byte, depth int) (count int64) {
 	return count
 }
 
-// Fields of metav1.ObjectMeta, which is the first field of each of Kubernetes' own objects.
+// Field numbers: of metadata in the built-in kinds of Kubernetes, and of name and namespace in metav1.ObjectMeta.
 const (
 	metadataField  = 1
 	nameField      = 1
 	namespaceField = 3
 )
 
-// Name returns the name of one of Kubernetes' own objects, if it can be read.
+// Name returns the namespace and name of an object of a built-in kind in protobuf. It returns empty strings if object
+// cannot be read.
 func Name(object []byte) (namespace, name string) {
 	metadata := field(object, metadataField)
 	return string(field(metadata, namespaceField)), string(field(metadata, nameField))
 }
 
-// field returns the bytes of the first field with a number in a message.
+// field returns the bytes of the first field with the number wanted in a message, or nil.
 func field(message []byte, wanted protowire.Number) []byte {
 	for len(message) > 0 {
 		number, kind, n := protowire.ConsumeTag(message)

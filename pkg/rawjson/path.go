@@ -5,8 +5,8 @@ package rawjson
 
 import "strconv"
 
-// At returns the value at a path of valid JSON, or false if it does not exist. A segment of the path is a key of an
-// object, or the index of an element of an array. A negative index counts from the end.
+// At returns the value at the path in valid JSON. An element of the path is the name of a field or the index of an
+// array element; a negative index counts from the end. It returns false if there is no such value.
 func At(value []byte, path ...string) ([]byte, bool) {
 	for _, segment := range path {
 		var found bool
@@ -23,7 +23,7 @@ func At(value []byte, path ...string) ([]byte, bool) {
 	return value, true
 }
 
-// element returns an element of an array.
+// element returns the array element with the index segment. It returns false if there is none.
 func element(array []byte, segment string) (found []byte, ok bool) {
 	index, err := strconv.Atoi(segment)
 	if err != nil {
@@ -44,7 +44,7 @@ func element(array []byte, segment string) (found []byte, ok bool) {
 	return found, ok
 }
 
-// Elements calls visit with the text of each element of a valid array. It does nothing for other values.
+// Elements calls visit with the JSON of each element of a valid array. It does nothing if array is another value.
 func Elements(array []byte, visit func(element []byte)) {
 	s := NewScanner(array)
 	if s.Peek() != '[' {

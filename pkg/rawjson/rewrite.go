@@ -3,20 +3,20 @@
 
 package rawjson
 
-// Member is the replacement of a member of an object.
+// Member describes how Rewrite changes a field of a JSON object. The zero value leaves the field unchanged.
 type Member struct {
-	// Omit removes the member.
+	// Omit removes the field.
 	Omit bool
-	// Value replaces the value of the member, unless it is nil.
+	// Value is the JSON of the new value. Nil leaves the value unchanged.
 	Value []byte
 }
 
-// sizeOfRewritten is the initial capacity of a rewritten object, in bytes.
+// sizeOfRewritten is the initial capacity of the result of Rewrite, in bytes.
 const sizeOfRewritten = 1 << 10
 
-// Rewrite consumes an object, and returns its JSON with the replacements of its members, without white space between
-// tokens, and therefore without line feeds. visit is called at the beginning of the value of each member, which it must
-// consume. Replacements are copied unchanged.
+// Rewrite reads the object at the current position, and returns its JSON with changed fields. For each field, it calls
+// visit at the beginning of the value. visit must read the value, and returns the change. The result has no white space
+// between tokens, except in the values of Member, which are copied unchanged.
 func (s *Scanner) Rewrite(visit func(key Quoted) (Member, error)) ([]byte, error) {
 	out := make([]byte, 1, sizeOfRewritten)
 	out[0] = '{'
@@ -49,7 +49,7 @@ func (s *Scanner) Rewrite(visit func(key Quoted) (Member, error)) ([]byte, error
 	return append(out, '}'), err
 }
 
-// appendCompact appends valid JSON without the white space between its tokens.
+// appendCompact appends valid JSON to out without the white space between tokens.
 func appendCompact(out, text []byte) []byte {
 	quoted := false
 	for i := 0; i < len(text); i++ {

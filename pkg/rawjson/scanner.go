@@ -1,7 +1,7 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package rawjson validates JSON and finds values in it without decoding them.
+// Package rawjson checks the syntax of JSON, and finds and changes values in it without decoding it.
 package rawjson
 
 import (
@@ -9,35 +9,36 @@ import (
 	"errors"
 )
 
-// maxDepth bounds the nesting of an object. encoding/json, by which API servers encode, allows 10,000.
+// maxDepth bounds the nesting depth. encoding/json, with which API servers encode objects, allows 10,000.
 const maxDepth = 1000
 
-// ErrSyntax is returned for a text that is not JSON. Its message contains no part of the text.
+// ErrSyntax is returned for invalid JSON. Its message contains no part of the text.
 var ErrSyntax = errors.New("the text is not JSON")
 
-// Scanner validates JSON and finds the members of objects in one pass, without decoding values.
+// Scanner reads JSON from beginning to end and checks its syntax. Each method begins at the current position, and moves
+// it to the end of the text that it has read.
 type Scanner struct {
 	text  []byte
 	pos   int
 	depth int
-	// spaces is the number of bytes of white space that were consumed between tokens.
+	// spaces is the number of white space bytes that were read between tokens.
 	spaces int
 }
 
-// NewScanner returns a Scanner at the first value of a text.
+// NewScanner returns a Scanner at the first value of the text.
 func NewScanner(text []byte) *Scanner {
 	s := &Scanner{text: text}
 	s.Space()
 	return s
 }
 
-// Pos returns the number of consumed bytes.
+// Pos returns the current position, as an offset in bytes.
 func (s *Scanner) Pos() int { return s.pos }
 
-// Since returns the text between a position and the current one. It shares the memory of the whole text.
+// Since returns the text from pos to the current position, without a copy.
 func (s *Scanner) Since(pos int) []byte { return s.text[pos:s.pos] }
 
-// Space consumes white space.
+// Space reads white space.
 func (s *Scanner) Space() {
 	for s.pos < len(s.text) && isSpace(s.text[s.pos]) {
 		s.pos++
@@ -47,7 +48,7 @@ func (s *Scanner) Space() {
 
 func isSpace(c byte) bool { return c == ' ' || c == '\t' || c == '\r' || c == '\n' }
 
-// Peek returns the next byte, or 0 at the end.
+// Peek returns the next byte without reading it, or 0 at the end of the text.
 func (s *Scanner) Peek() byte {
 	if s.pos < len(s.text) {
 		return s.text[s.pos]
@@ -55,7 +56,7 @@ func (s *Scanner) Peek() byte {
 	return 0
 }
 
-// take consumes a byte if it is c.
+// take reads the next byte if it is c. It returns false if it is not.
 func (s *Scanner) take(c byte) bool {
 	if s.Peek() != c || s.pos == len(s.text) {
 		return false
@@ -64,7 +65,7 @@ func (s *Scanner) take(c byte) bool {
 	return true
 }
 
-// Value consumes a value.
+// Value reads a value of any type. It returns ErrSyntax if the JSON is invalid.
 func (s *Scanner) Value() error {
 	switch c := s.Peek(); {
 	case c == '"':
@@ -85,7 +86,8 @@ func (s *Scanner) Value() error {
 	}
 }
 
-// Members consumes an object. It calls visit at the beginning of each value, which visit must consume.
+// Members reads an object. For each field, it calls visit at the beginning of the value, and visit must read the value.
+// Members returns ErrSyntax if there is no object, or the first error of visit.
 func (s *Scanner) Members(visit func(key Quoted) error) error {
 	return s.enclosed('{', '}', func() error {
 		key, err := s.Key()
@@ -96,10 +98,11 @@ func (s *Scanner) Members(visit func(key Quoted) error) error {
 	})
 }
 
-// Elements consumes an array. It calls visit at the beginning of each element, which visit must consume.
+// Elements reads an array. For each element, it calls visit at the beginning of the element, and visit must read it.
+// Elements returns ErrSyntax if there is no array, or the first error of visit.
 func (s *Scanner) Elements(visit func() error) error { return s.enclosed('[', ']', visit) }
 
-// Key consumes the key of a member and the colon after it.
+// Key reads the name of a field and the colon after it.
 func (s *Scanner) Key() (Quoted, error) {
 	key, err := s.quoted()
 	if err != nil {
@@ -113,7 +116,7 @@ func (s *Scanner) Key() (Quoted, error) {
 	return key, nil
 }
 
-// nested consumes an object or an array without visiting its content.
+// nested reads an object or an array that ends with the byte end.
 func (s *Scanner) nested(end byte) error {
 	s.pos++
 	s.depth++
@@ -146,7 +149,7 @@ func (s *Scanner) nested(end byte) error {
 	}
 }
 
-// enclosed consumes an object or an array, and calls item at the beginning of each member or element.
+// enclosed reads an object or an array, and calls item at the beginning of each field or element.
 func (s *Scanner) enclosed(begin, end byte, item func() error) error {
 	s.depth++
 	if s.depth > maxDepth || !s.take(begin) {
@@ -172,7 +175,7 @@ func (s *Scanner) enclosed(begin, end byte, item func() error) error {
 	}
 }
 
-// Quoted is a string with its quotes.
+// Quoted is a JSON string, including its quotation marks.
 type Quoted struct {
 	raw     []byte
 	escaped bool
@@ -190,7 +193,7 @@ func (q Quoted) Text() string {
 	return out
 }
 
-// Is returns true if the string equals a name. It allocates no memory for a string without escapes.
+// Is returns true if the decoded string is name. It allocates memory only if the string contains escapes.
 func (q Quoted) Is(name string) bool {
 	if !q.escaped {
 		return string(q.raw[1:len(q.raw)-1]) == name
@@ -198,7 +201,7 @@ func (q Quoted) Is(name string) bool {
 	return q.Text() == name
 }
 
-// quoted consumes a string.
+// quoted reads a string.
 func (s *Scanner) quoted() (Quoted, error) {
 	begin := s.pos
 	if !s.take('"') {
@@ -225,7 +228,7 @@ func (s *Scanner) quoted() (Quoted, error) {
 	}
 }
 
-// escape consumes an escape sequence.
+// escape reads an escape sequence. It returns false if it is invalid.
 func (s *Scanner) escape() bool {
 	s.pos++
 	if s.pos == len(s.text) {
@@ -288,7 +291,7 @@ func (s *Scanner) literal(word string) error {
 	return nil
 }
 
-// End returns an error if anything other than white space is left.
+// End returns ErrSyntax if anything except white space follows.
 func (s *Scanner) End() error {
 	s.Space()
 	if s.pos != len(s.text) {
@@ -297,7 +300,7 @@ func (s *Scanner) End() error {
 	return nil
 }
 
-// Text consumes a value, and returns the decoded string. It returns an empty string for other values.
+// Text reads a value of any type. It returns the decoded value if it is a string, and an empty string if it is not.
 func (s *Scanner) Text() (string, error) {
 	if s.Peek() != '"' {
 		return "", s.Value()
@@ -309,7 +312,8 @@ func (s *Scanner) Text() (string, error) {
 	return q.Text(), nil
 }
 
-// Lookup returns the value at a path of a valid object, or false if it does not exist.
+// Lookup returns the value at the path in a JSON object. Each element of the path is the name of a field. It returns
+// false if there is no such value, or if object is no valid object. If a name occurs twice, the last value is used.
 func Lookup(object []byte, path ...string) ([]byte, bool) {
 	s := NewScanner(object)
 	if s.Peek() != '{' {

@@ -8,7 +8,7 @@ import (
 	"sync/atomic"
 )
 
-// pool counts the memory of all stores.
+// pool counts the memory of all stores, in bytes.
 type pool struct {
 	limit int64
 	used  atomic.Int64
@@ -16,21 +16,22 @@ type pool struct {
 
 func (p *pool) over() bool { return p.used.Load() > p.limit }
 
-// account counts the memory of one store.
+// account counts the memory of one store in bytes, and adds it to the pool.
 type account struct {
 	pool *pool
 
 	mu sync.Mutex
-	// loading is the memory of the objects of an incomplete list. kept is the memory of the store.
+	// loading is the memory of the objects that an incomplete list has sent so far. kept is the memory of the stored
+	// objects.
 	loading, kept int64
-	// held is the memory of replaced objects to which responses still refer.
+	// held is the memory of objects that were replaced in the store, but are still part of a response in progress.
 	held int64
-	// buffered is the memory of the watch, including an incomplete event.
+	// buffered is the memory that is used for reading from the cluster, and memory that subscribers have added.
 	buffered int64
 	closed   bool
 }
 
-// load counts an object of a list.
+// load adds the memory of an object of an incomplete list.
 func (a *account) load(bytes int64) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -40,7 +41,7 @@ func (a *account) load(bytes int64) {
 	}
 }
 
-// begin releases the memory of an incomplete list.
+// begin subtracts the memory of an incomplete list, because a new list begins.
 func (a *account) begin() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -48,7 +49,7 @@ func (a *account) begin() {
 	a.loading = 0
 }
 
-// replace sets the memory of the objects to the memory of a complete list.
+// replace sets the memory of the stored objects to bytes when a list is complete.
 func (a *account) replace(bytes int64) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -58,7 +59,7 @@ func (a *account) replace(bytes int64) {
 	}
 }
 
-// add adds bytes of objects. The number may be negative.
+// add adds bytes to the memory of the stored objects. bytes may be negative.
 func (a *account) add(bytes int64) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -68,7 +69,7 @@ func (a *account) add(bytes int64) {
 	}
 }
 
-// buffer adds bytes of the event that is being read. The number may be negative.
+// buffer adds bytes to the memory that is used for reading from the cluster. bytes may be negative.
 func (a *account) buffer(bytes int64) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -78,7 +79,7 @@ func (a *account) buffer(bytes int64) {
 	}
 }
 
-// hold sets the memory of replaced objects to which responses still refer.
+// hold sets the memory of replaced objects that are part of responses in progress.
 func (a *account) hold(bytes int64) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -88,7 +89,7 @@ func (a *account) hold(bytes int64) {
 	}
 }
 
-// close releases all memory. Later calls have no effect.
+// close subtracts all memory of the store from the pool. Later calls have no effect.
 func (a *account) close() {
 	a.mu.Lock()
 	defer a.mu.Unlock()

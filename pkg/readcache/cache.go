@@ -1,9 +1,9 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package readcache caches the objects of clusters, encoded as the JSON of responses, so that the JSON of a list is the
-// concatenation of its objects. It reviews no rights: before objects are returned to a user, the cluster must have
-// allowed that user the read.
+// Package readcache caches the objects of clusters as the JSON of responses, so that the JSON of a list is a
+// concatenation of the JSON of its objects. It does not check rights: before objects are returned to a user, the caller
+// must check with an access review that the cluster allows the user the read.
 package readcache
 
 import (
@@ -21,7 +21,7 @@ import (
 )
 
 var (
-	// ErrNotCached is wrapped by the errors of a Cluster without an account for the cache.
+	// ErrNotCached is wrapped by the errors of Cluster.Reader if the cluster must not be cached.
 	ErrNotCached = errors.New("the cluster is not cached")
 
 	errTooMuch = errors.New("the objects do not fit into the read cache")
@@ -30,46 +30,46 @@ var (
 	errIdle    = errors.New("the objects have not been read recently")
 )
 
-// Cluster is a connection to a cluster for the cache. Its type must be comparable: equal values are the same
-// connection.
+// Cluster is a connection to a cluster. Values are compared with ==: equal values are the same connection.
 type Cluster interface {
-	// Reader returns a client that acts as the account.
+	// Reader returns a client that acts as the ServiceAccount of the read cache.
 	Reader(ctx context.Context) (rest.Interface, error)
-	// Done returns a channel that is closed when objects of the cluster must no longer be cached. If they may be cached
-	// again, it returns another channel.
+	// Done returns a channel that is closed when objects of the cluster must no longer be cached. If the cluster may be
+	// cached again later, Done returns a new channel.
 	Done() <-chan struct{}
 }
 
 const (
-	// firstListTimeout bounds the time for which a request waits for the first list of a kind, before it reads from the
-	// cluster. The request waits longer, up to longestFirstList, while objects arrive at intervals of at most
-	// progressTimeout.
+	// firstListTimeout bounds the time for which a request waits for the first list of a resource. After this time, the
+	// request is sent to the cluster. While objects arrive at intervals of at most progressTimeout, the request waits
+	// up to longestFirstList.
 	firstListTimeout = 5 * time.Second
 	progressTimeout  = time.Second
 	longestFirstList = 20 * time.Second
-	// idleTimeout is the time after the last read for which a kind is kept.
+	// idleTimeout is the time after the last read for which a resource remains cached.
 	idleTimeout = 10 * time.Minute
-	// inUse is the time after the last read for which a kind is not evicted for another one.
+	// inUse is the time after the last read in which a resource is not evicted in favor of another one.
 	inUse = time.Minute
-	// refusedFor is the time for which a kind is not cached after its list was refused. tooLargeFor is the time for a
-	// kind that does not fit. The time begins at refusedFirst and doubles with each attempt, because the rights of a
-	// new account of the cache may not be effective yet.
+	// refusedFirst is the first pause after the cluster has rejected a list: the resource is not listed again in the
+	// pause. Each further rejection doubles the pause, up to refusedFor. It begins short, because the rights of a new
+	// ServiceAccount may not be effective yet. tooLargeFor is the pause for a resource that does not fit into the
+	// cache.
 	refusedFirst = time.Second
 	refusedFor   = 30 * time.Second
 	tooLargeFor  = 2 * time.Minute
-	// maxStale is the time for which the objects of a kind are used after its watch has broken.
+	// maxStale is the time for which cached objects are returned after the watch has ended and cannot be started again.
 	maxStale = 5 * time.Minute
-	// sweepInterval is the time between two searches for unused kinds.
+	// sweepInterval is the time between two searches for resources that are no longer read.
 	sweepInterval = 15 * time.Second
-	// maxKinds bounds the cached kinds, and the recorded refusals.
+	// maxKinds bounds the number of cached resources of all clusters, and the number of remembered pauses.
 	maxKinds = 4096
-	// watchBytes is the memory of a kind without objects: its goroutines, and the buffers of its watch.
+	// watchBytes is the memory of a cached resource without objects, in bytes: its goroutines and buffers.
 	watchBytes = 128 << 10
-	// maxWrites bounds the writes that are recorded for later reads.
+	// maxWrites bounds the number of remembered writes.
 	maxWrites = 4096
 )
 
-// Cache caches the objects of clusters. A nil Cache caches none.
+// Cache caches objects of clusters. A nil Cache caches nothing.
 type Cache struct {
 	pool pool
 
@@ -78,7 +78,7 @@ type Cache struct {
 	refused *lru.Cache
 	closed  bool
 
-	// writing is locked while a write is recorded.
+	// writing serializes changes of writes.
 	writing sync.Mutex
 	writes  *lru.Cache
 }
@@ -88,7 +88,7 @@ type kindKey struct {
 	resource schema.GroupVersionResource
 }
 
-// New returns a cache with a limit in bytes, or nil if the limit is 0.
+// New returns a cache that uses at most the given memory, or nil if bytes is 0.
 func New(bytes int64) *Cache {
 	if bytes <= 0 {
 		return nil
@@ -98,7 +98,7 @@ func New(bytes int64) *Cache {
 	}
 }
 
-// Run removes unused kinds until the context ends. Then it removes all kinds.
+// Run regularly drops resources that are no longer read. When ctx ends, it drops all resources and returns.
 func (c *Cache) Run(ctx context.Context) {
 	if c == nil {
 		return
@@ -120,7 +120,7 @@ func (c *Cache) Run(ctx context.Context) {
 	}
 }
 
-// Forget removes all kinds of a cluster.
+// Forget drops all cached resources of a cluster.
 func (c *Cache) Forget(cluster Cluster) {
 	var all []*kind
 	c.mu.Lock()
@@ -135,7 +135,7 @@ func (c *Cache) Forget(cluster Cluster) {
 	}
 }
 
-// sweep removes kinds that were not read since the given time.
+// sweep drops the resources that were last read before since.
 func (c *Cache) sweep(since time.Time) {
 	var idle []*kind
 	c.mu.Lock()
@@ -150,25 +150,26 @@ func (c *Cache) sweep(since time.Time) {
 	}
 }
 
-// cacheable returns true if objects of a kind may be cached. Secrets are always read as the user, whatever rights the
-// account of the cache has.
+// cacheable returns false for Secrets, which are never cached.
 func cacheable(r schema.GroupVersionResource) bool {
 	return r.GroupResource() != corev1.Resource("secrets")
 }
 
-// View is the cached content of a kind.
+// View is the cached list of one resource of one cluster.
 type View struct {
 	*Snapshot
 
-	// Stale is true if the watch is broken. AsOf is then the last time at which the watch worked.
+	// Stale is true if the watch has ended and could not be started again. AsOf is then the last time at which it
+	// worked.
 	Stale bool
 	AsOf  time.Time
 
 	store *store
 }
 
-// Get returns the objects of a kind, including earlier writes of the user. It returns false if the kind must be read
-// from the cluster. The first call starts to cache the kind.
+// Get returns the cached list of the resource r, which includes earlier writes of the user. It returns false if the
+// list must be requested from the cluster instead. The first call starts to cache the resource. kindName is the kind of
+// its objects.
 func (c *Cache) Get(
 	ctx context.Context,
 	cluster Cluster,
@@ -205,14 +206,15 @@ func (c *Cache) Get(
 	return v, true
 }
 
-// Holds returns true if a kind is cached.
+// Holds returns true if the resource is cached, or if its first list is in progress.
 func (c *Cache) Holds(cluster Cluster, r schema.GroupVersionResource) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.kinds[kindKey{cluster, r}] != nil
 }
 
-// kind returns a cached kind, or nil, and true if it was not cached before.
+// kind returns the cached resource, and starts to cache it if necessary; started is then true. It returns nil if the
+// resource cannot be cached now.
 func (c *Cache) kind(key kindKey, name string) (k *kind, started bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -231,21 +233,21 @@ func (c *Cache) kind(key kindKey, name string) (k *kind, started bool) {
 	return k, started
 }
 
-// refusal is a period in which a kind is not cached.
+// refusal is a pause in which a resource is not cached, because it was rejected or does not fit.
 type refusal struct {
 	until time.Time
 	pause time.Duration
 }
 
-// refusalOf returns the last refusal of a kind. The caller must hold the lock.
+// refusalOf returns the last pause of a resource, or the zero value. The caller must hold the lock.
 func (c *Cache) refusalOf(key kindKey) refusal {
 	value, _ := c.refused.Get(key)
 	last, _ := value.(refusal)
 	return last
 }
 
-// next returns the refusal that follows this one, with the maximum duration most. A refusal of a kind that does not fit
-// always has the maximum duration.
+// next returns the pause that follows r. With most == refusedFor, the pause begins at refusedFirst and doubles each
+// time. With another value, the pause is most.
 func (r refusal) next(most time.Duration) refusal {
 	pause := most
 	if most == refusedFor {
@@ -257,7 +259,8 @@ func (r refusal) next(most time.Duration) refusal {
 	return refusal{until: time.Now().Add(pause), pause: pause}
 }
 
-// stop stops the watch of a kind and drops its objects. The kind is not cached again until its refusal has ended.
+// stop drops a cached resource. If pause is not 0, the resource is not cached again for a time that refusal.next
+// determines from pause.
 func (c *Cache) stop(k *kind, why error, pause time.Duration) {
 	c.mu.Lock()
 	if c.kinds[k.key] != k {
@@ -277,8 +280,8 @@ func (c *Cache) stop(k *kind, why error, pause time.Duration) {
 	}
 }
 
-// makeRoom stops kinds that are not in use, the least recently read first, until the remaining kinds fit. If they do
-// not fit, it stops newcomer and returns an error.
+// makeRoom drops the least recently read resources until the others fit into the cache. If only resources remain that
+// were read within the time inUse, it drops newcomer instead and returns an error.
 func (c *Cache) makeRoom(newcomer *kind) error {
 	for c.pool.over() {
 		c.mu.Lock()
@@ -298,7 +301,7 @@ func (c *Cache) makeRoom(newcomer *kind) error {
 	return nil
 }
 
-// Resources returns the cached kinds. It is used by tests.
+// Resources returns the cached resources of all clusters, for tests.
 func (c *Cache) Resources() []schema.GroupVersionResource {
 	var out []schema.GroupVersionResource
 	c.mu.Lock()
@@ -311,5 +314,5 @@ func (c *Cache) Resources() []schema.GroupVersionResource {
 	return out
 }
 
-// Bytes returns the accounted memory of all objects.
+// Bytes returns the memory that the cache uses, according to its accounts.
 func (c *Cache) Bytes() int64 { return c.pool.used.Load() }

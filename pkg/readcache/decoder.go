@@ -21,28 +21,28 @@ import (
 )
 
 const (
-	// maxEventBytes bounds an event. kube-apiserver stores no object larger than 1.5 MiB.
+	// maxEventBytes bounds a watch event in bytes. kube-apiserver stores no object larger than 1.5 MiB.
 	maxEventBytes = 8 << 20
-	// maxControlBytes bounds a bookmark or an error.
+	// maxControlBytes bounds the object in a bookmark or an error event, in bytes.
 	maxControlBytes = 64 << 10
-	// readBytes is the size of the read buffer of a watch.
+	// readBytes is the size of the read buffer of a watch, in bytes.
 	readBytes = 64 << 10
-	// maxKeptBuffer bounds the buffer of an event that is reused for the next event.
+	// maxKeptBuffer bounds the buffer for an event that is reused for the next event, in bytes.
 	maxKeptBuffer = 256 << 10
 )
 
 var errTooLarge = fmt.Errorf("an object is larger than %d bytes", maxEventBytes)
 
-// decoder reads the events of a watch. API servers write one event per line.
+// decoder decodes the events of a watch, of which API servers send one per line.
 type decoder struct {
 	kind schema.GroupVersionKind
-	// keep charges the memory of an object before it is returned. It may return another object with the same content.
+	// keep is called with each object, and counts its memory. It may return an equal object that is stored already.
 	keep func(*Object) (*Object, error)
-	// read is called after each event. closed is called with the reason of the end.
+	// read is called after each event. closed is called with the error that ends the watch.
 	read   func()
 	closed func(error)
-	// buffered is called before the buffer of an event grows by the given number of bytes, and with a negative number
-	// when it shrinks.
+	// buffered is called with the number of bytes by which the buffer is about to grow. It is called with a negative
+	// number when the buffer shrinks.
 	buffered func(bytes int64) error
 
 	body   io.ReadCloser
@@ -58,7 +58,7 @@ func newDecoder(body io.ReadCloser, kind schema.GroupVersionKind) *decoder {
 	}
 }
 
-// Decode returns the next event.
+// Decode implements watch.Decoder. It returns the next event.
 func (d *decoder) Decode() (watch.EventType, runtime.Object, error) {
 	event, object, err := d.next()
 	if err != nil {
@@ -70,13 +70,13 @@ func (d *decoder) Decode() (watch.EventType, runtime.Object, error) {
 	return event, object, nil
 }
 
-// release releases the memory of an incomplete event.
+// release frees the buffer.
 func (d *decoder) release() {
 	_ = d.buffered(-int64(cap(d.buffer))) // releasing memory cannot fail
 	d.buffer = nil
 }
 
-// Close ends the watch.
+// Close implements watch.Decoder. It ends the watch.
 func (d *decoder) Close() {
 	d.closed(io.EOF)
 	_ = d.body.Close() // the body may contain unread events
@@ -127,13 +127,13 @@ func (d *decoder) next() (watch.EventType, runtime.Object, error) {
 	return event, o, err
 }
 
-// carries returns true if events of a type contain an object of the kind.
+// carries returns true for event types with an object of the watched resource: ADDED, MODIFIED and DELETED.
 func carries(event watch.EventType) bool {
 	return event == watch.Added || event == watch.Modified || event == watch.Deleted
 }
 
-// control returns an event about the watch itself, such as a bookmark. It reads only the fields that a Reflector uses,
-// so that the event takes no more memory than its text.
+// control returns a bookmark or an error event. It decodes only the fields that a Reflector uses, so that the event
+// uses no more memory than its JSON.
 func (*decoder) control(event watch.EventType, text []byte) (watch.EventType, runtime.Object, error) {
 	if len(text) > maxControlBytes {
 		return "", nil, errTooLarge
@@ -151,7 +151,7 @@ func (*decoder) control(event watch.EventType, text []byte) (watch.EventType, ru
 	}
 }
 
-// codeOf returns the code of a Status, or the code of an internal error if it has none.
+// codeOf returns the code in the JSON of a Status, or 500 if there is none.
 func codeOf(status []byte) int32 {
 	raw, _ := rawjson.Lookup(status, "code")
 	code, err := strconv.ParseInt(string(raw), 10, 32)
@@ -161,7 +161,7 @@ func codeOf(status []byte) int32 {
 	return int32(code)
 }
 
-// textAt returns the string at a path of an object, or an empty string.
+// textAt returns the string at path in the JSON of an object, or an empty string.
 func textAt(object []byte, path ...string) string {
 	raw, ok := rawjson.Lookup(object, path...)
 	if !ok {
@@ -174,7 +174,7 @@ func textAt(object []byte, path ...string) string {
 	return text
 }
 
-// line returns the next line. The line is valid until the next call.
+// line returns the next non-empty line. It remains valid until the next call.
 func (d *decoder) line() ([]byte, error) {
 	if d.buffer = d.buffer[:0]; cap(d.buffer) > maxKeptBuffer {
 		d.release()
@@ -209,7 +209,7 @@ func (d *decoder) line() ([]byte, error) {
 	}
 }
 
-// grow charges more bytes of the buffer.
+// grow enlarges the buffer for that many more bytes, if necessary. It returns the error of buffered.
 func (d *decoder) grow(bytes int) error {
 	if cap(d.buffer)-len(d.buffer) >= bytes {
 		return nil

@@ -16,8 +16,9 @@ const (
 	namespaceField = "metadata.namespace"
 )
 
-// selectable returns the fields of a kind, in addition to name and namespace, whose selectors the cache can evaluate:
-// the API server compares the value at the path of the field. The API server must evaluate other field selectors.
+// selectable returns the fields of a resource whose field selectors the cache can evaluate, in addition to
+// metadata.name and metadata.namespace. For these fields, API servers compare the value at the path of the field in the
+// object.
 func selectable(r schema.GroupVersionResource) []string {
 	if r.Version != "v1" || r.Group != "" {
 		return nil
@@ -41,12 +42,11 @@ func selectable(r schema.GroupVersionResource) []string {
 	}
 }
 
-// maxRequirements bounds the requirements of a selector that the cache evaluates. The API server must evaluate longer
-// selectors.
+// maxRequirements bounds the number of requirements of a selector that the cache evaluates.
 const maxRequirements = 64
 
-// FieldMatcher returns a function that returns true for objects that match a field selector. It returns false if the
-// API server must evaluate the selector.
+// FieldMatcher returns a function that returns true for objects that match the field selector. The second result is
+// false if the cache cannot evaluate the selector, so that the list must be requested from the API server.
 func FieldMatcher(
 	r schema.GroupVersionResource, namespaced bool, selector fields.Selector,
 ) (func(*Object) bool, bool) {
@@ -76,7 +76,8 @@ func FieldMatcher(
 	}, true
 }
 
-// IsShort returns true if the cache can evaluate a label selector.
+// IsShort returns true if a label selector has at most maxRequirements requirements and values, so that the cache
+// evaluates it.
 func IsShort(selector labels.Selector) bool {
 	requirements, selectable := selector.Requirements()
 	values := 0
@@ -86,7 +87,7 @@ func IsShort(selector labels.Selector) bool {
 	return selectable && values <= maxRequirements
 }
 
-// field returns the value of a field, or an empty string.
+// field returns the value of a field for a field selector, or an empty string. path is the name, split at its dots.
 func (o *Object) field(name string, path []string) string {
 	switch name {
 	case nameField:

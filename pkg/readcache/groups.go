@@ -10,18 +10,19 @@ import (
 )
 
 const (
-	// chunkSize is the target number of groups in a chunk. A chunk of twice this number is split.
+	// chunkSize is the target number of groups in a chunk. A chunk with twice as many groups is split.
 	chunkSize = 512
-	// smallChunk is the number of groups below which a chunk is merged with its neighbour.
+	// smallChunk is the number of groups below which a chunk is merged with a neighbour, if the result is not too
+	// large.
 	smallChunk = chunkSize / 4
 )
 
-// Groups contains groups in the order of lists of API servers: by namespace and name, joined with a slash. It is
-// divided into non-empty chunks, so that a change copies only one chunk and the list of chunks. It must not be
-// modified.
+// Groups contains the groups of a list in the order of API servers, sorted by the key namespace/name. The groups are
+// divided into non-empty chunks, so that replacing a group copies only one chunk and the list of chunks. It is
+// immutable.
 type Groups [][]*Group
 
-// newGroups returns groups in chunks with separate memory, so that a replaced chunk can be garbage collected.
+// newGroups divides groups into chunks. Each chunk is copied, so that the garbage collector can free a replaced chunk.
 func newGroups(groups []*Group) Groups {
 	out := make(Groups, 0, (len(groups)+chunkSize-1)/chunkSize)
 	for chunk := range slices.Chunk(groups, chunkSize) {
@@ -30,7 +31,7 @@ func newGroups(groups []*Group) Groups {
 	return out
 }
 
-// All iterates over the groups in order.
+// All returns an iterator over the groups in order.
 func (g Groups) All() iter.Seq[*Group] {
 	return func(yield func(*Group) bool) {
 		for _, chunk := range g {
@@ -43,7 +44,7 @@ func (g Groups) All() iter.Seq[*Group] {
 	}
 }
 
-// Objects iterates over the objects of the groups in order.
+// Objects returns an iterator over the objects of all groups in order.
 func (g Groups) Objects() iter.Seq[*Object] {
 	return func(yield func(*Object) bool) {
 		for one := range g.All() {
@@ -65,10 +66,10 @@ func (g Groups) Len() int {
 	return n
 }
 
-// position is the position of a group: the index of its chunk, and its index in the chunk.
+// position identifies a group by the index of its chunk and the index in the chunk.
 type position struct{ chunk, index int }
 
-// at returns the group at a position, or nil after the last one.
+// at returns the group at p, or nil if there is no group at p.
 func (g Groups) at(p position) *Group {
 	if p.chunk >= len(g) || p.index >= len(g[p.chunk]) {
 		return nil
@@ -76,8 +77,8 @@ func (g Groups) at(p position) *Group {
 	return g[p.chunk][p.index]
 }
 
-// seek returns the position of the first group that may contain a key or a later key. If there is none, it returns the
-// end of the last chunk.
+// seek returns the position of the first group whose last object has the key namespace/name or a later key. If there is
+// no such group, it returns the position after the last group.
 func (g Groups) seek(namespace, name string) position {
 	reaches := func(one *Group) bool {
 		last := one.last()
@@ -94,7 +95,8 @@ func (g Groups) seek(namespace, name string) position {
 	return position{chunk, index}
 }
 
-// place returns the position of the group for an object, or the position at which such a group must be inserted.
+// place returns the position of the group that contains, or should contain, the object namespace/name. If found is
+// false, there is no such group, and a new one must be inserted at p.
 func (g Groups) place(namespace, name string) (p position, found bool) {
 	p = g.seek(namespace, name)
 	if one := g.at(p); one != nil && one.Namespace() == namespace {
@@ -129,7 +131,7 @@ func (g Groups) in(namespace string) Groups {
 	return out
 }
 
-// replaced returns the groups with n groups at a position replaced by others.
+// replaced returns a copy in which with replaces the n groups at p. It splits and merges chunks as needed.
 func (g Groups) replaced(p position, n int, with []*Group) Groups {
 	begin, end := p.chunk, min(p.chunk+1, len(g))
 	var chunk []*Group

@@ -5,26 +5,28 @@ package readcache
 
 import "slices"
 
-// holdPart is the divisor of the memory of the cache that replaced objects of one kind may use while responses to slow
-// clients refer to them.
+// holdPart determines the memory that replaced objects of one resource may use while responses in progress contain
+// them: the limit of the cache divided by holdPart.
 const holdPart = 8
 
-// holds are the responses that refer to objects of a store. The lock of the store guards them.
+// holds contains the responses in progress that were created from snapshots of a store. The lock of the store guards
+// it.
 type holds struct {
 	all []*hold
-	// replaced is the total memory of all objects that have been replaced.
+	// replaced is the total memory of all objects that the store has ever replaced.
 	replaced int64
 }
 
-// hold is a response that refers to objects of a view. begun is the value of replaced when the view was created: the
-// response refers to no objects that were replaced earlier.
+// hold is a response in progress. begun is the value of holds.replaced when its snapshot was created. Therefore,
+// replaced - begun is the maximum memory of replaced objects that the response contains.
 type hold struct {
 	begun int64
 	drop  func()
 }
 
-// Hold records that a response refers to objects of the view until release is called. If too many of these objects are
-// replaced, it calls drop, which must remove all references and must not block.
+// Hold registers a response in progress that uses the objects of the view. The caller must call release at its end. If
+// the store replaces too many of these objects meanwhile, the cache calls drop, which must end all use of the objects
+// and must not block.
 func (v View) Hold(drop func()) (release func()) {
 	s := v.store
 	if s == nil {
@@ -48,7 +50,7 @@ func (h *holds) remove(one *hold) {
 	}
 }
 
-// oldest returns the response with the oldest view, or nil.
+// oldest returns the response with the oldest snapshot, or nil if there is no response.
 func (h *holds) oldest() *hold {
 	var out *hold
 	for _, one := range h.all {
@@ -59,7 +61,7 @@ func (h *holds) oldest() *hold {
 	return out
 }
 
-// memory returns the maximum memory of replaced objects to which the responses may refer.
+// memory returns an upper bound of the memory of replaced objects that the responses contain, in bytes.
 func (h *holds) memory() int64 {
 	if oldest := h.oldest(); oldest != nil {
 		return h.replaced - oldest.begun
@@ -67,8 +69,8 @@ func (h *holds) memory() int64 {
 	return 0
 }
 
-// dropHolds drops responses, those with the oldest views first, until the others refer to at most the given memory of
-// replaced objects. The caller must hold the lock.
+// dropHolds calls drop of the responses with the oldest snapshots, until the other responses contain at most the memory
+// most of replaced objects. The caller must hold the lock.
 func (s *store) dropHolds(most int64) {
 	if len(s.holds.all) == 0 {
 		return

@@ -16,7 +16,7 @@ import (
 	toolscache "k8s.io/client-go/tools/cache"
 )
 
-// kind is one kind of one cluster, with its Reflector.
+// kind is a cached resource of one cluster: its store, and the Reflector that writes to it.
 type kind struct {
 	key    kindKey
 	store  *store
@@ -24,23 +24,24 @@ type kind struct {
 	cancel context.CancelFunc
 	// started is the time of the first read.
 	started time.Time
-	// used is the time of the last read, in nanoseconds.
+	// used is the Unix time of the last read, in nanoseconds.
 	used atomic.Int64
-	// ended is true after the kind was stopped.
+	// ended is true after the resource was dropped.
 	ended atomic.Bool
 }
 
-// itemBytes is the memory of a list entry in an incomplete list.
+// itemBytes is the memory of an entry of an incomplete list whose object is stored already, in bytes.
 const itemBytes = 2 * 16
 
-// backoff returns the pauses between attempts to reach a cluster. They are shorter than those of a Reflector, so that
-// the objects do not stay stale for a minute after the cluster is reachable again.
+// backoff returns the pauses between attempts to list or watch. They are shorter than the default of a Reflector, so
+// that objects do not remain stale for a minute after the cluster has become reachable again.
 func backoff() *wait.Backoff {
 	const first, most, steps = 200 * time.Millisecond, 5 * time.Second, 10
 	return &wait.Backoff{Duration: first, Cap: most, Steps: steps, Factor: 2, Jitter: 1} //nolint:mnd // as the library
 }
 
-// start starts to cache a kind. The caller must hold the lock of the cache.
+// start starts the Reflector of a resource. name is the kind of its objects. The caller must hold the lock of the
+// cache.
 func (c *Cache) start(key kindKey, name string) *kind {
 	ctx, cancel := context.WithCancel(context.Background())
 	account := &account{pool: &c.pool}
@@ -55,7 +56,7 @@ func (c *Cache) start(key kindKey, name string) *kind {
 			return nil, errEvicted
 		}
 		loaded := o.memory()
-		if same := k.store.same(o); same != nil { // The object is charged already, but its list entry is not.
+		if same := k.store.same(o); same != nil { // The account already includes the object, but not its list entry.
 			o, loaded = same, itemBytes
 		}
 		if listed {
@@ -93,8 +94,8 @@ func (c *Cache) start(key kindKey, name string) *kind {
 	return k
 }
 
-// paceOf returns the rate limit for the changes of a cluster, which all of its kinds share. The caller must hold the
-// lock of the cache.
+// paceOf returns the rate limiter for the events of a cluster, which all resources of the cluster share. The caller
+// must hold the lock of the cache.
 func (c *Cache) paceOf(cluster Cluster) *rate.Limiter {
 	for key, k := range c.kinds {
 		if k != nil && key.cluster == cluster {
@@ -104,7 +105,8 @@ func (c *Cache) paceOf(cluster Cluster) *rate.Limiter {
 	return rate.NewLimiter(eventRate, eventBurst)
 }
 
-// refused returns true if an error means that the account may not watch the kind, or that the kind does not exist.
+// refused returns true if the resource cannot be cached: it is not served, the ServiceAccount may not list it, or the
+// cluster sends invalid objects.
 func refused(err error) bool {
 	return errors.Is(err, ErrNotCached) || apierrors.IsForbidden(err) || apierrors.IsNotFound(err) ||
 		apierrors.IsMethodNotSupported(err) || apierrors.IsNotAcceptable(err) || errors.Is(err, errNoMetadata) ||
@@ -113,7 +115,7 @@ func refused(err error) bool {
 
 func (k *kind) lastUse() time.Time { return time.Unix(0, k.used.Load()) }
 
-// end stops the Reflector and releases the memory.
+// end stops the Reflector, drops the objects, and ends responses and subscriptions that use them.
 func (k *kind) end() {
 	k.ended.Store(true)
 	k.cancel()
@@ -126,7 +128,8 @@ func (k *kind) end() {
 	k.store.endSubscriptions()
 }
 
-// first returns the content. It waits for the first list, unless the cluster is not readable.
+// first returns the cached list. If there is none, it waits for the first list as long as firstListTimeout allows. It
+// returns false if the list does not arrive in time or fails.
 func (k *kind) first(ctx context.Context) (*Snapshot, bool) {
 	if s := k.store.snapshot(); s != nil {
 		return s, !k.ended.Load()
@@ -144,8 +147,7 @@ func (k *kind) first(ctx context.Context) (*Snapshot, bool) {
 	}
 }
 
-// firstBefore waits for the first list, or for the reason why the kind cannot be listed. It returns false if the
-// deadline passes first.
+// firstBefore waits until the first list has arrived or failed. It returns false if the deadline passes before.
 func (k *kind) firstBefore(ctx context.Context, deadline time.Time) (*Snapshot, bool) {
 	ctx, cancel := context.WithDeadline(ctx, deadline)
 	defer cancel()
@@ -154,7 +156,7 @@ func (k *kind) firstBefore(ctx context.Context, deadline time.Time) (*Snapshot, 
 	})
 }
 
-// same returns the stored object if it has the same version and JSON, or nil.
+// same returns the stored object if its resource version and JSON are those of o. It returns nil if they differ.
 func (s *store) same(o *Object) *Object {
 	current := s.snapshot()
 	if current == nil || o.ResourceVersion == "" {

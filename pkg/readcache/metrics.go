@@ -5,7 +5,7 @@ package readcache
 
 import "k8s.io/component-base/metrics"
 
-// Values of the label result.
+// Values of the label result of the counter requests.
 const (
 	resultHit     = "hit"
 	resultStale   = "stale"
@@ -45,7 +45,7 @@ func Metrics() []metrics.Registerable {
 	return []metrics.Registerable{bytesGauge, objectsGauge, kindsGauge, staleGauge, requests, evictions, droppedAnswers}
 }
 
-// measure sets the gauges.
+// measure sets the gauges to the current values.
 func (c *Cache) measure() {
 	var objects, stale int
 	c.mu.Lock()

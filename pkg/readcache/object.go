@@ -21,38 +21,38 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/rawjson"
 )
 
-// Object is an object of a cluster: its JSON as it is sent to clients, and the metadata that lists use. It must not be
-// modified.
+// Object is a cached API object: the JSON that is sent to users, and the metadata that lists select and sort by. It is
+// immutable.
 type Object struct {
 	// JSON is the object with apiVersion and kind, but without managedFields. It is valid UTF-8 without line feeds,
 	// because watches send one event per line.
 	JSON []byte
 
 	Namespace, Name string
-	// ResourceVersion is the resource version.
 	ResourceVersion string
 	Labels          Labels
-	// Created is the creation time in seconds, or 0.
+	// Created is metadata.creationTimestamp in Unix seconds, or 0.
 	Created int64
 }
 
-// objectBytes is the memory of an Object without its strings, including its place in a group. labelBytes is the memory
-// of a label without its strings.
+// objectBytes is the memory of an Object without its strings, including the pointer in its group. labelBytes is the
+// memory of a label without its strings. Both are in bytes.
 const (
 	objectBytes = 192
 	labelBytes  = 64
 )
 
 const (
-	// maxLabels bounds the labels of an object, which are decoded before their memory is charged.
+	// maxLabels bounds the labels of an object, because they are decoded before their memory is charged.
 	maxLabels = 1000
-	// maxName bounds a name or namespace, in bytes. maxVersion bounds a resource version. Recorded writes contain them.
-	// API servers store no longer names or versions.
+	// maxName bounds a name or a namespace, and maxVersion a resource version, in bytes. API servers store no longer
+	// ones.
 	maxName    = 253
 	maxVersion = 64
 )
 
-// memory returns the memory of the object. It includes shared strings, because the objects of a cluster may share none.
+// memory returns the memory of the object in bytes. It counts strings that objects share for each object, because the
+// objects of a hostile cluster may share none.
 func (o *Object) memory() int64 {
 	size := objectBytes + len(o.JSON) + len(o.Namespace) + len(o.Name) + len(o.ResourceVersion)
 	for _, l := range o.Labels {
@@ -64,24 +64,24 @@ func (o *Object) memory() int64 {
 // Label is a label of an object.
 type Label struct{ Key, Value string }
 
-// Labels are sorted by key. They implement labels.Labels.
+// Labels are the labels of an object, sorted by key. They implement labels.Labels.
 type Labels []Label
 
 var _ labels.Labels = Labels{}
 
-// Has returns true if the label exists.
+// Has returns true if there is a label with the key.
 func (l Labels) Has(key string) bool {
 	_, ok := l.Lookup(key)
 	return ok
 }
 
-// Get returns the value of a label, or an empty string.
+// Get returns the value of the label, or an empty string.
 func (l Labels) Get(key string) string {
 	value, _ := l.Lookup(key)
 	return value
 }
 
-// Lookup returns the value of a label, and true if the label exists.
+// Lookup returns the value of the label, and true if the label exists.
 func (l Labels) Lookup(key string) (string, bool) {
 	i, ok := slices.BinarySearchFunc(l, key, func(has Label, key string) int { return strings.Compare(has.Key, key) })
 	if !ok {
@@ -97,7 +97,7 @@ var (
 	errNotUTF8    = errors.New("the API server has sent an object that is not UTF-8")
 )
 
-// parse parses the JSON of an object. The caller may reuse the buffer afterwards.
+// parse parses the JSON of an object. The caller may modify text afterwards.
 func parse(text []byte, kind schema.GroupVersionKind) (*Object, error) {
 	s := rawjson.NewScanner(text)
 	o, err := scanObject(s, kind)
@@ -107,7 +107,8 @@ func parse(text []byte, kind schema.GroupVersionKind) (*Object, error) {
 	return o, s.End()
 }
 
-// scanObject consumes an object.
+// scanObject reads an object at the position of the scanner. kind is inserted if the object has no kind and apiVersion,
+// as in lists.
 func scanObject(s *rawjson.Scanner, kind schema.GroupVersionKind) (*Object, error) {
 	o := &Object{}
 	hasKind, hasVersion := false, false
@@ -148,13 +149,13 @@ func scanObject(s *rawjson.Scanner, kind schema.GroupVersionKind) (*Object, erro
 	return o, nil
 }
 
-// appendMember appends a member of an object, with a comma.
+// appendMember appends the JSON of a string field, followed by a comma.
 func appendMember(out []byte, name, value string) []byte {
 	encoded, _ := json.Marshal(map[string]string{name: value}) //nolint:errchkjson // strings always have a JSON form
 	return append(append(out, encoded[1:len(encoded)-1]...), ',')
 }
 
-// metadata consumes the metadata of the object, and returns it without managedFields.
+// metadata reads the value of metadata at the position of the scanner, and returns its JSON without managedFields.
 func (o *Object) metadata(s *rawjson.Scanner) ([]byte, error) {
 	return rewriteObject(s, func(key rawjson.Quoted) (_ rawjson.Member, err error) {
 		switch {
@@ -199,7 +200,7 @@ func (o *Object) labels(s *rawjson.Scanner) error {
 	return err
 }
 
-// shared returns a string with the given content. Equal strings share their memory.
+// shared returns a string equal to text. All equal strings that it returns share their memory.
 func shared(text string) string { return unique.Make(text).Value() }
 
 func seconds(text string) int64 {
@@ -210,7 +211,8 @@ func seconds(text string) int64 {
 	return t.Unix()
 }
 
-// rewriteObject consumes an object, and returns its JSON with the replacements of its members.
+// rewriteObject reads an object at the position of the scanner, and returns its JSON with the changes that visit
+// returns for each field.
 func rewriteObject(s *rawjson.Scanner, visit func(key rawjson.Quoted) (rawjson.Member, error)) ([]byte, error) {
 	if c := s.Peek(); c != '{' && c != 0 {
 		return nil, errNoMetadata
@@ -218,7 +220,7 @@ func rewriteObject(s *rawjson.Scanner, visit func(key rawjson.Quoted) (rawjson.M
 	return s.Rewrite(visit) //nolint:wrapcheck // the error is that of the text
 }
 
-// Member returns the value of a member of the object, or nil.
+// Member returns the JSON of a top-level field, or nil.
 func (o *Object) Member(name string) json.RawMessage {
 	value, ok := rawjson.Lookup(o.JSON, name)
 	if !ok {
@@ -230,10 +232,10 @@ func (o *Object) Member(name string) json.RawMessage {
 // GetObjectKind implements runtime.Object.
 func (*Object) GetObjectKind() schema.ObjectKind { return schema.EmptyObjectKind }
 
-// DeepCopyObject implements runtime.Object. An Object is never changed.
+// DeepCopyObject implements runtime.Object. It returns o, because an Object is immutable.
 func (o *Object) DeepCopyObject() runtime.Object { return o }
 
-// GetObjectMeta implements metav1.ObjectMetaAccessor. The metadata contain only the fields that a Reflector needs.
+// GetObjectMeta implements metav1.ObjectMetaAccessor. The result contains only the fields that a Reflector reads.
 func (o *Object) GetObjectMeta() metav1.Object {
 	return &metav1.ObjectMeta{Name: o.Name, Namespace: o.Namespace, ResourceVersion: o.ResourceVersion}
 }

@@ -5,24 +5,24 @@ package readcache
 
 import "io"
 
-// itemCopies is the number of copies of an item while it is read: in the buffer of the decoder, its text, and the
-// object.
+// itemCopies is the number of copies of an item that exist while it is read: in the buffer of the decoder, as raw JSON,
+// and in the object.
 const itemCopies = 3
 
-// pageReader bounds the size of each item and each other field of a page of a list, and charges the memory of the item
-// or field that is being read.
+// pageReader reads a page of a list. It bounds the size of each item and of each top-level field by maxEventBytes, and
+// reports the memory for reading them with buffered.
 type pageReader struct {
 	body     io.Reader
 	buffered func(bytes int64) error
 
-	// read is the number of bytes since the beginning of the item. counted is the memory that was charged for it.
+	// read is the number of bytes that were read of the current item. counted is the memory that was reported.
 	read, counted int64
 }
 
-// begin starts the next item or field.
+// begin starts the next item or top-level field.
 func (r *pageReader) begin() { r.read = 0 }
 
-// Read implements io.Reader.
+// Read returns errTooLarge if the current item or field is larger than maxEventBytes, or the error of buffered.
 func (r *pageReader) Read(p []byte) (int, error) {
 	if r.read >= maxEventBytes {
 		return 0, errTooLarge
@@ -38,5 +38,5 @@ func (r *pageReader) Read(p []byte) (int, error) {
 	return n, err //nolint:wrapcheck // io.EOF must not be wrapped
 }
 
-// close releases the memory of the decoder, which is reused for all items of a page.
+// close reports that the memory for reading was released.
 func (r *pageReader) close() { _ = r.buffered(-r.counted) } // releasing memory cannot fail

@@ -15,16 +15,18 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/gzipmember"
 )
 
-// groupSize is the target number of objects that are compressed together. A group of twice this number is split.
+// groupSize is the target number of objects in a Group. A Group with twice as many objects is split.
 const groupSize = 64
 
-// Group contains consecutive objects of one namespace. It is immutable: a change creates another group.
+// Group contains consecutive objects of a list that are in the same namespace. Their JSON is compressed together. The
+// objects of a Group never change: the store replaces the Group instead.
 type Group struct {
 	// Objects contains at least one object.
 	Objects []*Object
-	// Size is the length of the JSON of the objects, separated by commas.
+	// Size is the length in bytes of the JSON of all objects, separated by commas.
 	Size int64
-	// Serial is unique among the groups of the process. It is 0 for a group that a reader has created.
+	// Serial identifies the Group among all Groups of the process, and probably of all processes. It is 0 for a Group
+	// of NewGroup.
 	Serial uint64
 
 	account *account
@@ -35,7 +37,8 @@ type Group struct {
 	dropped    bool
 }
 
-// NewGroup returns a group of selected objects of one namespace. The objects must be in order.
+// NewGroup returns a Group that is not part of a store, for example of the objects that a selector has matched. The
+// objects must be of one namespace and sorted by name.
 func NewGroup(objects []*Object) *Group {
 	g := newGroup(objects, nil)
 	g.Serial = 0
@@ -51,7 +54,7 @@ func newGroup(objects []*Object, a *account) *Group {
 	return g
 }
 
-// Serials start at random values, so that serials of different processes differ.
+// The serials of Groups start at a random value, so that those of different processes differ.
 //
 //nolint:gochecknoglobals // entity tags compare the groups of different stores
 var (
@@ -59,7 +62,7 @@ var (
 	epoch   = rand.Uint64() //nolint:gosec // it tells processes apart and is no secret
 )
 
-// Compressed returns the compressed JSON of the group. It compresses the group at the first call.
+// Compressed returns the compressed JSON of the objects. The first call compresses it.
 func (g *Group) Compressed() gzipmember.Segment {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -72,8 +75,8 @@ func (g *Group) Compressed() gzipmember.Segment {
 	return s
 }
 
-// drop releases the memory of the group without its objects, and returns its size. It is called when the group is
-// removed from the store.
+// drop subtracts the memory of the compressed JSON and of the Summary from the account, and returns it. It is called
+// when the Group is removed from the store.
 func (g *Group) drop() int64 {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -86,12 +89,12 @@ func (g *Group) drop() int64 {
 	return bytes
 }
 
-// Compress compresses the JSON of objects, separated by commas.
+// Compress returns the compressed JSON of the objects, separated by commas.
 func Compress(objects []*Object) gzipmember.Segment {
 	return gzipmember.Deflate(func(w io.Writer) { _ = WriteObjects(w, objects) }) // writing to memory cannot fail
 }
 
-// WriteObjects writes the JSON of objects, separated by commas.
+// WriteObjects writes the JSON of the objects, separated by commas. It returns the first error of w.
 func WriteObjects(w io.Writer, objects []*Object) error {
 	for i, o := range objects {
 		if i > 0 {
@@ -106,19 +109,20 @@ func WriteObjects(w io.Writer, objects []*Object) error {
 	return nil
 }
 
-// Snapshot is the content of a store at one time. It is immutable.
+// Snapshot is the list of the objects of one resource of one cluster at one resource version. It is immutable.
 type Snapshot struct {
-	// ResourceVersion is the resource version of the list. No object of the snapshot is newer.
+	// ResourceVersion is the resource version of the list. No object in the list is newer.
 	ResourceVersion string
 	Groups          Groups
 	// Count is the number of objects.
 	Count int
 
-	// replaced is the total memory of the objects that were replaced before the snapshot.
+	// replaced is the total memory of all objects that the store had replaced before it created the snapshot.
 	replaced int64
 }
 
-// compareNamespaces orders namespaces as API servers list them: as if each ended in a slash.
+// compareNamespaces compares namespaces in the order of API servers, which sort by the key namespace/name: it compares
+// them as if a slash followed each.
 func compareNamespaces(a, b string) int {
 	n := min(len(a), len(b))
 	if c := strings.Compare(a[:n], b[:n]); c != 0 || len(a) == len(b) {
@@ -130,7 +134,7 @@ func compareNamespaces(a, b string) int {
 	return strings.Compare(a[n:n+1], "/")
 }
 
-// compareKeys orders objects as API servers list them.
+// compareKeys compares the namespaces and names of two objects, a and b, in the order in which API servers list them.
 func compareKeys(aNamespace, aName, bNamespace, bName string) int {
 	if c := compareNamespaces(aNamespace, bNamespace); c != 0 {
 		return c
@@ -143,7 +147,7 @@ func (g *Group) last() *Object { return g.Objects[len(g.Objects)-1] }
 // Namespace returns the namespace of the objects.
 func (g *Group) Namespace() string { return g.Objects[0].Namespace }
 
-// In returns the groups of a namespace.
+// In returns the groups with the objects of a namespace.
 func (s *Snapshot) In(namespace string) Groups { return s.Groups.in(namespace) }
 
 // Get returns an object, or nil.
@@ -166,7 +170,7 @@ func (g *Group) find(name string) (int, bool) {
 	)
 }
 
-// Behind returns the objects of the group after a key.
+// Behind returns the objects of the group that come after namespace/name in a list.
 func (g *Group) Behind(namespace, name string) []*Object {
 	i := sort.Search(len(g.Objects), func(i int) bool {
 		return compareKeys(g.Objects[i].Namespace, g.Objects[i].Name, namespace, name) > 0
@@ -174,7 +178,7 @@ func (g *Group) Behind(namespace, name string) []*Object {
 	return g.Objects[i:]
 }
 
-// drop drops all groups, and returns their memory and the memory of the objects that are not in the next snapshot.
+// drop drops all groups. It returns their memory, and the memory of the objects that are not in next.
 func (s *Snapshot) drop(next *Snapshot) int64 {
 	var bytes int64
 	for g := range s.Groups.All() {

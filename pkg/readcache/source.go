@@ -27,33 +27,34 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/rawjson"
 )
 
-// source lists and watches one kind of one cluster.
+// source lists and watches one resource of one cluster for a Reflector.
 type source struct {
 	cluster  Cluster
 	resource schema.GroupVersionResource
 	kind     schema.GroupVersionKind
-	// begin is called before each list. keep is called with each object before it is stored, with true for objects of a
-	// list.
+	// begin is called before each list. keep is called with each object before it is stored, and with true for an
+	// object of a list. It may return an equal object that is stored already.
 	begin func()
 	keep  func(o *Object, listed bool) (*Object, error)
-	// buffered is called when the memory of an event grows or shrinks.
+	// buffered is called with the number of bytes by which the memory for reading grows or, if negative, shrinks.
 	buffered func(bytes int64) error
-	// noted is called when the watch starts or breaks. late is called if a list takes too long.
+	// noted is called when the watch starts or ends. late is called if a list takes longer than maxListTime.
 	noted, late func()
-	// pace limits the rate of changes of the cluster.
+	// pace limits the rate of the events of the cluster.
 	pace *rate.Limiter
 
 	mu        sync.Mutex
 	connected bool
-	// alive is the last time at which the watch worked.
+	// alive is the last time at which an object or event arrived or the watch was known to work.
 	alive time.Time
-	// pages counts the pages of the current list. Only the Reflector uses it.
+	// pages counts the pages of the current list. Only the goroutine of the Reflector uses it.
 	pages int
-	// failure is the error of the last attempt to list or watch.
+	// failure is the error that ended the last list or watch.
 	failure error
-	// redefined is true if the CustomResourceDefinition of the kind may have changed since the last list.
+	// redefined is true if the CustomResourceDefinition may have changed since the last list, so that a new list is
+	// needed.
 	redefined bool
-	// listing is the timer of the current list, or nil.
+	// listing is the timer that calls late, or nil if no list is in progress.
 	listing *time.Timer
 }
 
@@ -63,11 +64,13 @@ var (
 )
 
 const (
-	// maxPages bounds the pages of a list. A Reflector requests 500 objects per page.
+	// maxPages bounds the pages of a list. API servers send one page, because the source requests lists without a
+	// limit.
 	maxPages = 10_000
 	// maxListTime bounds the duration of a list.
 	maxListTime = 10 * time.Minute
-	// eventRate and eventBurst bound the changes of all kinds of a cluster per second. Further changes are delayed.
+	// eventRate bounds the events per second of all resources of a cluster, and eventBurst the events of a burst.
+	// Reading of further events is delayed.
 	eventRate  = 5000
 	eventBurst = 20_000
 )
@@ -77,7 +80,7 @@ var (
 	errLongList  = fmt.Errorf("the API server has not sent the whole list within %s", maxListTime)
 )
 
-// list is a page of a list.
+// list is one page of a list, as a Reflector expects it.
 type list struct {
 	metav1.ListMeta
 
@@ -87,12 +90,12 @@ type list struct {
 // GetObjectKind implements runtime.Object.
 func (*list) GetObjectKind() schema.ObjectKind { return schema.EmptyObjectKind }
 
-// DeepCopyObject implements runtime.Object. A list is never changed.
+// DeepCopyObject implements runtime.Object. It returns l, because a list is immutable.
 func (l *list) DeepCopyObject() runtime.Object { return l }
 
-// IsWatchListSemanticsUnSupported makes a Reflector list the objects instead of receiving them as events of a watch.
-// kube-apiserver encodes an event twice and sends it separately, so that a list takes half of the time. Since
-// Kubernetes 1.33, it streams lists, too.
+// IsWatchListSemanticsUnSupported returns true, so that the Reflector sends list requests instead of receiving the
+// initial objects as watch events. A list takes half of the time, because kube-apiserver encodes each event twice and
+// sends it separately. Since Kubernetes 1.33, kube-apiserver streams lists as well.
 func (*source) IsWatchListSemanticsUnSupported() bool { return true }
 
 // List implements toolscache.ListerWatcher.
@@ -105,9 +108,9 @@ func (s *source) Watch(options metav1.ListOptions) (watch.Interface, error) {
 	return s.WatchWithContext(context.Background(), options)
 }
 
-// ListWithContext implements toolscache.ListerWatcherWithContext. The first list is consistent, although a Reflector
-// requests any version, so that a restart does not show older objects. It is not paged, because kube-apiserver answers
-// a list without a limit from its own cache.
+// ListWithContext implements toolscache.ListerWatcherWithContext. It replaces the resource version 0 of the Reflector
+// by an empty one, so that the list is consistent, and does not show older objects after a restart. It removes the
+// limit, because kube-apiserver serves a list without a limit from its watch cache.
 func (s *source) ListWithContext(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
 	if options.ResourceVersion == "0" {
 		options.ResourceVersion = ""
@@ -140,7 +143,7 @@ func (s *source) ListWithContext(ctx context.Context, options metav1.ListOptions
 	return page, nil
 }
 
-// beginList starts the timer of a list.
+// beginList starts the timer that bounds the duration of a list.
 func (s *source) beginList() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -149,14 +152,14 @@ func (s *source) beginList() {
 	s.listing = time.AfterFunc(maxListTime, s.late)
 }
 
-// endList stops the timer of a list that is complete or was aborted.
+// endList stops the timer of the list.
 func (s *source) endList() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.stopListing()
 }
 
-// stopListing stops the timer. The caller must hold the lock.
+// stopListing stops the timer of the list. The caller must hold the lock.
 func (s *source) stopListing() {
 	if s.listing != nil {
 		s.listing.Stop()
@@ -164,7 +167,8 @@ func (s *source) stopListing() {
 	}
 }
 
-// WatchWithContext implements toolscache.ListerWatcherWithContext.
+// WatchWithContext implements toolscache.ListerWatcherWithContext. It returns the error Expired, after which a
+// Reflector lists again, if the CustomResourceDefinition may have changed.
 func (s *source) WatchWithContext(ctx context.Context, options metav1.ListOptions) (watch.Interface, error) {
 	if s.isRedefined() {
 		return nil, apierrors.NewResourceExpired("the CustomResourceDefinition of the kind may have changed")
@@ -197,16 +201,16 @@ func (s *source) WatchWithContext(ctx context.Context, options metav1.ListOption
 	), nil
 }
 
-// isRedefined returns true if the kind must be listed before the next watch.
+// isRedefined returns true if the resource must be listed before the next watch.
 func (s *source) isRedefined() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.redefined
 }
 
-// closed records that the API server has ended a watch of a custom resource early, as it does when the
-// CustomResourceDefinition changes. The API server sends no events for objects whose representation changes, so the
-// kind must be listed again.
+// closed sets redefined if the API server has ended the watch of a custom resource early, as it does when the
+// CustomResourceDefinition changes. The resource must then be listed again, because API servers send no events for
+// objects of which only the representation changes. seconds is the requested duration of the watch.
 func (s *source) closed(err error, begun time.Time, seconds *int64) {
 	custom := !scheme.Scheme.IsGroupRegistered(s.resource.Group)
 	early := seconds == nil || time.Since(begun) < time.Duration(*seconds)*time.Second-time.Second
@@ -217,8 +221,8 @@ func (s *source) closed(err error, begun time.Time, seconds *int64) {
 	}
 }
 
-// retriable converts an error of a request that did not reach the API server, so that a Reflector continues the watch
-// instead of listing again. It returns other errors unchanged.
+// retriable converts the error of a watch request that did not reach the API server to ECONNREFUSED, after which a
+// Reflector watches again without a new list. It returns other errors unchanged.
 func retriable(err error) error {
 	var status apierrors.APIStatus
 	if errors.As(err, &status) || errors.Is(err, context.Canceled) {
@@ -240,7 +244,7 @@ func (s *source) open(ctx context.Context, options metav1.ListOptions) (io.ReadC
 		SetHeader("Accept", runtime.ContentTypeJSON).MaxRetries(0).WarningHandler(rest.NoWarnings{}).Stream(ctx)
 }
 
-// read reads a page of a list, one object at a time.
+// read decodes a page of a list. It decodes one object at a time.
 func (s *source) read(body io.Reader) (*list, error) {
 	bounded := &pageReader{body: body, buffered: s.buffered}
 	defer bounded.close()
@@ -307,7 +311,8 @@ func delimiter(decoder *json.Decoder, want json.Delim) error {
 	return nil
 }
 
-// unreadable replaces an error that may quote data of a cluster.
+// unreadable returns rawjson.ErrSyntax for errors of a JSON decoder, whose text may quote data of the cluster. It
+// returns other errors unchanged.
 func unreadable(err error) error {
 	if _, ok := errors.AsType[*json.SyntaxError](err); ok {
 		return rawjson.ErrSyntax
@@ -318,7 +323,7 @@ func unreadable(err error) error {
 	return err
 }
 
-// found records that the watch works. The store is current once the list is complete.
+// found records that data has arrived. If complete is true, the watch works and the stored list is current.
 func (s *source) found(complete bool) {
 	s.mu.Lock()
 	s.alive = time.Now()
@@ -332,14 +337,15 @@ func (s *source) found(complete bool) {
 	}
 }
 
-// lastSign returns the time of the last event or listed object.
+// lastSign returns the last time at which data arrived.
 func (s *source) lastSign() time.Time {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.alive
 }
 
-// lost records that the watch has ended. API servers end each watch after some minutes without an error.
+// lost records that a list or a watch has ended with err. io.EOF is the usual end: API servers end each watch after
+// some minutes.
 func (s *source) lost(err error) {
 	s.mu.Lock()
 	if s.connected && errors.Is(err, io.EOF) {
@@ -351,11 +357,12 @@ func (s *source) lost(err error) {
 	s.noted()
 }
 
-// reconnect is the time without a watch after which objects are stale. API servers end each watch after some minutes,
-// and a Reflector starts another one immediately.
+// reconnect is the time after the end of a watch from which the cached objects are stale if no new watch has started.
+// API servers end each watch after some minutes, and a Reflector starts another one at once.
 const reconnect = time.Second
 
-// stale returns true if the watch is broken, and the last time at which it worked.
+// stale returns true if the watch has ended and no new one has started within the time reconnect. asOf is then the last
+// time at which the watch worked.
 func (s *source) stale() (asOf time.Time, stale bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

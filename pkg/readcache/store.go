@@ -14,18 +14,18 @@ import (
 	toolscache "k8s.io/client-go/tools/cache"
 )
 
-// store stores the objects of one kind of one cluster. A Reflector writes to it. Readers load the snapshot without a
-// lock.
+// store contains the objects of one resource of one cluster. A Reflector writes to it. Readers load an immutable
+// snapshot, without a lock.
 type store struct {
 	account *account
 	current atomic.Pointer[Snapshot]
 
-	// mu serializes writers, and guards changed and holds.
+	// mu serializes writers, and guards all fields below.
 	mu sync.Mutex
-	// changed is closed on the next change. It is nil if no reader waits for it.
+	// changed is closed on the next change. It is nil if no goroutine waits for a change.
 	changed chan struct{}
 	holds   holds
-	// subscriptions receive each change.
+	// subscriptions receive all changes.
 	subscriptions map[*Subscription]bool
 }
 
@@ -34,11 +34,11 @@ var (
 	_ toolscache.ResourceVersionUpdater = &store{}
 )
 
-// snapshot returns the content, or nil before the first list.
+// snapshot returns the current content, or nil before the first list.
 func (s *store) snapshot() *Snapshot { return s.current.Load() }
 
-// publish replaces the snapshot. replaced is the memory of the objects of the old snapshot that are not in the new one.
-// The caller must hold the lock.
+// publish makes next the current snapshot and wakes waiting goroutines. replaced is the memory of the objects of the
+// previous snapshot that are not in next. The caller must hold the lock.
 func (s *store) publish(next *Snapshot, replaced int64) {
 	s.holds.replaced += replaced
 	next.replaced = s.holds.replaced
@@ -119,8 +119,8 @@ func (s *store) Delete(object any) error {
 // Resync implements toolscache.ReflectorStore.
 func (*store) Resync() error { return nil }
 
-// UpdateResourceVersion implements toolscache.ResourceVersionUpdater. A Reflector calls it after each change, and for
-// bookmarks.
+// UpdateResourceVersion implements toolscache.ResourceVersionUpdater. The Reflector calls it after each event,
+// including bookmarks.
 func (s *store) UpdateResourceVersion(version string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -131,7 +131,8 @@ func (s *store) UpdateResourceVersion(version string) {
 	}
 }
 
-// change stores an object, or removes the object of that name if o is nil.
+// change stores the object o, or removes the object namespace/name if o is nil. version is the resource version of the
+// change.
 func (s *store) change(namespace, name string, o *Object, version string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -156,8 +157,8 @@ func (s *store) change(namespace, name string, o *Object, version string) {
 	s.tellChanged(namespace, name, old, o, version)
 }
 
-// changed returns the objects after a change of one of them, the difference in memory, and the memory of the replaced
-// object.
+// changed returns a copy of objects in which the object with the name is replaced by o, or removed if o is nil. It also
+// returns the difference in memory, and the memory of the object that was replaced or removed.
 func changed(objects []*Object, name string, o *Object) (after []*Object, delta, replaced int64) {
 	g := Group{Objects: objects}
 	i, found := g.find(name)
@@ -172,7 +173,7 @@ func changed(objects []*Object, name string, o *Object) (after []*Object, delta,
 	return slices.Concat(objects[:i], []*Object{o}, rest), o.memory() - replaced, replaced
 }
 
-// grouped returns the objects as groups: no group for no objects, and two groups if they exceed the size of one.
+// grouped divides objects into groups: none if there are no objects, and two if there are at least 2*groupSize.
 func (s *store) grouped(objects []*Object) []*Group {
 	switch n := len(objects); {
 	case n == 0:
@@ -187,7 +188,8 @@ func (s *store) grouped(objects []*Object) []*Group {
 	}
 }
 
-// await waits until a condition holds for the snapshot.
+// await waits until the function holds returns true for the current snapshot, and returns this snapshot. It returns
+// false if ctx ends first.
 func (s *store) await(ctx context.Context, holds func(*Snapshot) bool) (*Snapshot, bool) {
 	for {
 		s.mu.Lock()
@@ -209,8 +211,8 @@ func (s *store) await(ctx context.Context, holds func(*Snapshot) bool) (*Snapsho
 	}
 }
 
-// reaches returns true if a snapshot is at least as new as a version. It returns false for versions that cannot be
-// compared.
+// reaches returns true if the resource version of the snapshot is at least version. It returns false if the resource
+// versions cannot be compared.
 func (s *Snapshot) reaches(version string) bool {
 	if s == nil {
 		return false
@@ -219,7 +221,7 @@ func (s *Snapshot) reaches(version string) bool {
 	return err == nil && c >= 0
 }
 
-// wake makes all waiting readers check the snapshot again.
+// wake makes the goroutines in await check their condition again.
 func (s *store) wake() {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -11,44 +11,45 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 )
 
-// Change is a change of one object.
+// Change describes the creation, update or deletion of one object.
 type Change struct {
 	Namespace, Name string
 	// Object is the object after the change, or nil if it was deleted.
 	Object *Object
-	// Created is true if there was no object with the name before.
+	// Created is true if the object did not exist before.
 	Created bool
 	// Version is the resource version of the change.
 	Version string
 }
 
-// Changes are changes that a store reports together.
+// Changes are delivered to a subscriber together: one change from a watch event, or all changes after a new list.
 type Changes struct {
 	All []Change
-	// Version is the resource version of the list after the changes. After is the content.
+	// Version is the resource version of the cached list after the changes. After is the cached list.
 	Version string
 	After   *Snapshot
-	// Relisted is true if the changes are the difference between two lists. Changes between these lists that cancel
-	// each other are missing.
+	// Relisted is true if the changes are the difference between the cached objects and a new list. Changes that
+	// happened in between and cancelled each other out are then missing.
 	Relisted bool
 }
 
-// Subscription is a subscription to the changes of one kind of one cluster.
+// Subscription delivers the changes of one resource of one cluster. Subscribe creates it.
 type Subscription struct {
-	// Snapshot is the content before the first change.
+	// Snapshot is the cached list before the first delivered change.
 	*Snapshot
 
 	kind    *kind
 	deliver func(Changes)
-	// counted is the memory that was charged with Count. The lock of the store guards it.
+	// counted is the memory that Count has added. The lock of the store guards it.
 	counted int64
 	end     sync.Once
 	ended   chan struct{}
 }
 
-// Subscribe subscribes to the changes of a kind. deliver is called with all changes after the snapshot, in order. The
-// store is locked during the call, so deliver must not block and must not call the cache. Subscribe returns false if
-// the kind is not cached. A kind with a subscription remains cached, unless its memory is needed for other kinds.
+// Subscribe subscribes to the changes of the resource r of a cluster. For each change after the returned Snapshot, in
+// order, the cache calls deliver. It holds a lock during the call, so deliver must not block and must not call the
+// cache. Subscribe returns false if the resource is not cached. While there is a subscription, the resource counts as
+// used, and remains cached unless the cache needs memory.
 func (c *Cache) Subscribe(
 	ctx context.Context, cluster Cluster, r schema.GroupVersionResource, kindName string, deliver func(Changes),
 ) (*Subscription, bool) {
@@ -77,7 +78,7 @@ func (c *Cache) Subscribe(
 	return s, true
 }
 
-// keep prevents the eviction of the unused kind until the subscription ends.
+// keep marks the resource as used until the subscription ends.
 func (s *Subscription) keep() {
 	ticker := time.NewTicker(sweepInterval)
 	defer ticker.Stop()
@@ -91,26 +92,26 @@ func (s *Subscription) keep() {
 	}
 }
 
-// Ended returns a channel that is closed when no more changes are delivered: the kind is no longer cached, or the
-// subscription was closed.
+// Ended returns a channel that is closed when no more changes will be delivered: the resource is no longer cached, or
+// Close was called.
 func (s *Subscription) Ended() <-chan struct{} { return s.ended }
 
-// Current returns the current content.
+// Current returns the current list.
 func (s *Subscription) Current() View {
 	v := View{Snapshot: s.kind.store.snapshot(), store: s.kind.store}
 	v.AsOf, v.Stale = s.kind.source.stale()
 	return v
 }
 
-// Count adds bytes that the subscriber holds to the memory of the kind. The number may be negative. If the cache then
-// exceeds its limit, the next event of the kind evicts unused kinds or, if that is not enough, this kind. The caller
-// must hold the lock of the store, as deliver does.
+// Count adds bytes of memory that the subscriber uses to the memory of the cached resource. bytes may be negative. If
+// the cache then exceeds its limit, the next event of the resource evicts unused resources and, if that is not enough,
+// this resource. The caller must hold the lock of the store: Count may be called in deliver.
 func (s *Subscription) Count(bytes int64) {
 	s.counted += bytes
 	s.kind.store.account.buffer(bytes)
 }
 
-// Close ends the subscription.
+// Close ends the subscription and subtracts the memory that Count has added.
 func (s *Subscription) Close() {
 	s.kind.store.mu.Lock()
 	defer s.kind.store.mu.Unlock()
@@ -123,7 +124,7 @@ func (s *Subscription) Close() {
 
 func (s *Subscription) finish() { s.end.Do(func() { close(s.ended) }) }
 
-// endSubscriptions ends all subscriptions of a store whose kind is no longer cached.
+// endSubscriptions ends all subscriptions, because the resource is no longer cached.
 func (s *store) endSubscriptions() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -133,14 +134,15 @@ func (s *store) endSubscriptions() {
 	s.subscriptions = nil
 }
 
-// tell delivers changes. The caller must hold the lock.
+// tell delivers changes to all subscribers. The caller must hold the lock.
 func (s *store) tell(changes Changes) {
 	for sub := range s.subscriptions {
 		sub.deliver(changes)
 	}
 }
 
-// tellChanged delivers the change of one object. The caller must hold the lock.
+// tellChanged delivers the change of the object namespace/name to all subscribers. o is nil if the object was deleted.
+// The caller must hold the lock.
 func (s *store) tellChanged(namespace, name string, before *Snapshot, o *Object, version string) {
 	if len(s.subscriptions) == 0 {
 		return
@@ -153,7 +155,7 @@ func (s *store) tellChanged(namespace, name string, before *Snapshot, o *Object,
 	s.tell(Changes{All: []Change{change}, Version: version, After: s.snapshot()})
 }
 
-// tellReplaced delivers the difference between two lists. The caller must hold the lock.
+// tellReplaced delivers the difference between two lists to all subscribers. The caller must hold the lock.
 func (s *store) tellReplaced(before, after *Snapshot) {
 	if len(s.subscriptions) == 0 || before == nil {
 		return

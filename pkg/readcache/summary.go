@@ -3,13 +3,13 @@
 
 package readcache
 
-// summaryBytes is the memory of a Summary without its strings.
+// summaryBytes is the memory of a Summary in bytes, without its strings.
 const summaryBytes = 1 << 10
 
-// Summary is a value that a reader has computed from the objects of a group.
+// Summary is a value that a caller has computed from the objects of a Group, for example numbers by state.
 type Summary struct {
 	Value any
-	// TextBytes is the length of the strings in the value.
+	// TextBytes is the length of all strings in Value, in bytes.
 	TextBytes int64
 }
 
@@ -20,9 +20,9 @@ func (s *Summary) memory() int64 {
 	return summaryBytes + s.TextBytes
 }
 
-// Summarize returns the result of compute for the objects of the group. It stores the result in the group, and computes
-// it again only after a change of the objects. A group stores one result: all callers must pass the same function for
-// the same kind.
+// Summarize returns the result of compute for the objects of the group. The group stores the result, so that compute
+// runs once per group. Because there is only one stored result, all callers must pass the same function for the same
+// resource.
 func (g *Group) Summarize(compute func([]*Object) (Summary, error)) (any, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -41,7 +41,7 @@ func (g *Group) Summarize(compute func([]*Object) (Summary, error)) (any, error)
 	return s.Value, nil
 }
 
-// count charges memory of the group in addition to its objects. The caller must hold the lock.
+// count adds bytes to the account of the store, unless the group was dropped. The caller must hold the lock.
 func (g *Group) count(bytes int64) {
 	if !g.dropped && g.account != nil {
 		g.account.add(bytes)

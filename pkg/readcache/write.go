@@ -14,20 +14,20 @@ import (
 )
 
 const (
-	// writeTimeout bounds the time for which a read waits for earlier writes of its user. A read that has waited longer
-	// bypasses the cache.
+	// writeTimeout bounds the time for which a read waits until the cache contains earlier writes of the same user.
+	// After this time, the read is sent to the API server.
 	writeTimeout = time.Second
-	// writeMemory is the time for which a write is recorded.
+	// writeMemory is the time for which a write is remembered.
 	writeMemory = 10 * time.Second
 )
 
-// Write is a change that a user has made.
+// Write describes a successful write of a user, which later reads of the same user must include.
 type Write struct {
 	Resource        schema.GroupResource
 	Namespace, Name string
 	// Deleted is true if the object was deleted.
 	Deleted bool
-	// Response is the response of the API server.
+	// Response is the body of the response of the API server.
 	Response []byte
 }
 
@@ -37,22 +37,22 @@ type writeKey struct {
 	user     string
 }
 
-// maxDeleted bounds the recorded deletions of one user and kind. If there are more, the reads of the user bypass the
-// cache for writeMemory.
+// maxDeleted bounds the number of remembered deletions per user and resource. After more deletions, the reads of the
+// user bypass the cache for writeMemory.
 const maxDeleted = 64
 
-// written contains the last writes of a user.
+// written contains the remembered writes of one user to one resource.
 type written struct {
-	// version is the resource version that the store must reach. It may be empty.
+	// version is the resource version of the last write that had one.
 	version string
-	// deleted contains the objects that the store must not contain, by namespace and name.
+	// deleted contains the namespace and name of each deleted object.
 	deleted [][2]string
-	// unknown is true if the response contains no version that the store must reach.
+	// unknown is true if the cache cannot recognize whether it includes all writes.
 	unknown bool
 	expires time.Time
 }
 
-// Wrote records a write, so that later reads of the user include it.
+// Wrote remembers a write, so that reads of the same user with Get include it.
 func (c *Cache) Wrote(cluster Cluster, user string, w Write) {
 	if c == nil || !cacheable(w.Resource.WithVersion("")) {
 		return
@@ -82,11 +82,11 @@ func (c *Cache) Wrote(cluster Cluster, user string, w Write) {
 	c.writes.Add(key, &note)
 }
 
-// versionOf returns the resource version of an object, or an empty string.
+// versionOf returns the resource version in the JSON of an object, or an empty string.
 func versionOf(object []byte) string { return textAt(object, "metadata", "resourceVersion") }
 
-// awaitWrite waits until the content includes the writes of the user, and returns it. It returns false after
-// writeTimeout.
+// awaitWrite waits until the cached list includes the remembered writes of the user, and returns the list. It returns
+// false if the list does not include them after writeTimeout. s is the current list.
 func (c *Cache) awaitWrite(ctx context.Context, k *kind, s *Snapshot, user string) (*Snapshot, bool) {
 	key := writeKey{k.key.cluster, k.key.resource.GroupResource(), user}
 	value, _ := c.writes.Get(key)
@@ -109,7 +109,7 @@ func (c *Cache) awaitWrite(ctx context.Context, k *kind, s *Snapshot, user strin
 	return s, true
 }
 
-// shownBy returns true if a snapshot includes the writes.
+// shownBy returns true if the cached list includes all remembered writes.
 func (w *written) shownBy(s *Snapshot) bool {
 	if s == nil || w.unknown || (w.version != "" && !s.reaches(w.version)) {
 		return false
@@ -122,8 +122,7 @@ func (w *written) shownBy(s *Snapshot) bool {
 	return true
 }
 
-// terminating returns true if an object is being deleted. The response to a deletion may have the version from before
-// the deletion.
+// terminating returns true if the object has a deletionTimestamp. A deleted object with finalizers remains in the list.
 func (o *Object) terminating() bool {
 	_, ok := rawjson.Lookup(o.JSON, "metadata", "deletionTimestamp")
 	return ok

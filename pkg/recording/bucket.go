@@ -18,65 +18,68 @@ import (
 	"github.com/minio/minio-go/v7"
 )
 
-// A complete file in a bucket is one object with the suffix of recordings. An incomplete file consists of one object
-// for each written piece, below the id. An object appears when its upload is complete, so a program that is killed
-// loses only the events that were not written yet.
+// While a recording is in progress, each write creates a separate object in the bucket, a "piece", with the name
+// <prefix><id>/<number>. After the end of the recording, all pieces are joined to one object with the name
+// <prefix><id>.cast. A program that is killed loses only the events that it has not written yet.
 const (
-	// pieceBytes and pieceInterval bound the events that are missing in a bucket if the program is killed.
+	// pieceBytes is the number of bytes of pending events, and pieceInterval the time, after which a piece is written.
+	// A program that is killed loses at most this number of bytes.
 	pieceBytes    = 64 << 10
 	pieceInterval = 3 * time.Second
-	// bucketScan is the time after which a bucket is measured again.
+	// bucketScan is the time after which the size of all objects in the bucket is measured again.
 	bucketScan = time.Minute
-	// bucketMemory is the memory of one recording: its events, their ciphertext, and the request.
+	// bucketMemory is the memory of one recording in progress, in bytes: its events, their ciphertext, and the request.
 	bucketMemory = 512 << 10
-	// requestTimeout bounds the time for writing a piece, including retries. The terminal waits for it.
+	// requestTimeout bounds the time to write or delete an object, including retries. The terminal waits for a write.
 	requestTimeout = 5 * time.Second
-	// listTimeout bounds the time of a list. maxObjects bounds the objects in a list.
+	// listTimeout bounds the duration of a list, and maxObjects the number of objects in it.
 	listTimeout = 30 * time.Second
 	maxObjects  = 1_000_000
-	// maxResponse bounds a response of a bucket, in bytes. maxMarkup and maxTags bound a response in XML, such as a
-	// list of 1000 objects: a tag may cost as much memory as an object.
+	// maxResponse bounds the size of an object that is read, in bytes. maxMarkup bounds the size of a response in XML,
+	// such as a list of 1000 objects. maxTags bounds the number of tags in it, because a tag may use as much memory as
+	// an object.
 	maxResponse = 2 * MaxFileBytes
 	maxMarkup   = 4 << 20
 	maxTags     = 40_000
-	// maxErrorBytes bounds an error, whose message is logged.
+	// maxErrorBytes bounds the size of an error response in bytes.
 	maxErrorBytes = 16 << 10
-	// listsAtOnce bounds the lists that are read concurrently, each of which uses the memory of a response.
+	// listsAtOnce bounds the number of concurrent lists, each of which uses the memory of a response.
 	listsAtOnce = 2
-	// pieceDigits is the number of digits in the number of a piece. maxPieces is the largest number.
+	// pieceDigits is the number of digits of the number in the name of a piece. maxPieces is the largest number.
 	pieceDigits = 6
 	maxPieces   = 999_999
-	// partBytes is the size of the parts in which a larger file is uploaded. It is the minimum of S3.
+	// partBytes is the size of the parts of a multipart upload, in bytes. S3 allows no smaller parts.
 	partBytes = 5 << 20
 )
 
-// BucketOptions configure a bucket.
+// BucketOptions configures the access to an S3 bucket.
 type BucketOptions struct {
-	// Endpoint is the address of the service. Its scheme is https or http.
+	// Endpoint is the https or http URL of the S3 service.
 	Endpoint *url.URL
-	// Name is the name of the bucket. Prefix is the prefix of the names of all objects.
+	// Name is the name of the bucket. Prefix precedes the names of all objects.
 	Name, Prefix string
-	// Region is the region of the bucket. If it is empty, it is requested from the service.
+	// Region is the region of the bucket. If it is empty, the client asks the service for it.
 	Region string
-	// CredentialsDir is a directory with credentials. See newCredentials.
+	// CredentialsDir is a directory with the files access-key-id, secret-access-key and, optionally, session-token. If
+	// it is empty, the credentials are read from the environment variables of AWS.
 	CredentialsDir string
-	// Roots are the certificate authorities of the service. Nil means the system's certificate authorities.
+	// Roots contains the trusted certificate authorities. Nil means those of the operating system.
 	Roots *x509.CertPool
 }
 
-// bucket stores files in an S3 bucket.
+// bucket stores recordings in an S3 bucket. It implements files.
 type bucket struct {
 	client       *minio.Client
 	name, prefix string
-	// joining bounds the files that are joined concurrently. waiting bounds the files that wait to be joined. listing
-	// bounds the concurrent lists.
+	// joining, waiting and listing are semaphores: for recordings whose pieces are being joined, for recordings that
+	// are being joined or wait for it, and for lists.
 	joining, waiting, listing chan struct{}
 }
 
 const (
-	// joinsAtOnce bounds the files that are joined concurrently, each of which uses the memory of a part.
+	// joinsAtOnce bounds the number of recordings whose pieces are joined concurrently. Each uses partBytes of memory.
 	joinsAtOnce = 2
-	// maxJoins bounds the files that are joined or wait for it.
+	// maxJoins bounds the number of recordings whose pieces are being joined or wait for it.
 	maxJoins = 1000
 )
 
@@ -109,7 +112,7 @@ func (*bucket) pace() pace {
 	return pace{bytes: pieceBytes, interval: pieceInterval, scan: bucketScan, memory: bucketMemory}
 }
 
-// check writes an object, and deletes it.
+// check writes and deletes an object. It returns an error if one of the two fails.
 func (b *bucket) check() error {
 	key := b.prefix + "probe-" + strings.ToLower(rand.Text()) + partSuffix
 	if err := b.put(key, []byte("probe")); err != nil {
@@ -118,7 +121,7 @@ func (b *bucket) check() error {
 	return b.delete(context.Background(), key)
 }
 
-// put writes an object. The service verifies its checksum.
+// put writes an object. The service verifies the checksum of the content.
 func (b *bucket) put(key string, content []byte) error {
 	ctx, cancel := context.WithTimeout(context.Background(), requestTimeout)
 	defer cancel()
@@ -146,10 +149,10 @@ func (b *bucket) delete(ctx context.Context, key string) error {
 
 func (b *bucket) create(id string) (file, error) { return &bucketFile{bucket: b, id: id}, nil }
 
-// key returns the name of the object that contains a complete file.
+// key returns the name of the object that contains a complete recording.
 func (b *bucket) key(id string) string { return b.prefix + id + suffix }
 
-// pieceKey returns the name of the object that contains a piece. The first piece has the number 1.
+// pieceKey returns the name of the object that contains a piece. Numbers begin with 1.
 func (b *bucket) pieceKey(id string, number int) string {
 	return fmt.Sprintf("%s%s/%0*d", b.prefix, id, pieceDigits, number)
 }
@@ -176,7 +179,8 @@ func (b *bucket) stat(ctx context.Context, id string) (fileInfo, error) {
 	return out, err
 }
 
-// find calls visit for the files whose objects begin with a prefix, and returns the bytes of all objects.
+// find calls visit for each recording whose objects have names with the prefix. It returns the size of all such
+// objects.
 func (b *bucket) find(ctx context.Context, prefix string, visit func(fileInfo) error) (used int64, err error) {
 	ctx, cancel := context.WithTimeout(ctx, listTimeout)
 	defer cancel()
@@ -220,8 +224,7 @@ func (b *bucket) find(ctx context.Context, prefix string, visit func(fileInfo) e
 	return used, err
 }
 
-// part returns the fileInfo that one object implies for its file. It returns false if the object is not part of a
-// recording.
+// part returns what one object reveals about its recording. It returns false if the object belongs to no recording.
 func (b *bucket) part(o *minio.ObjectInfo) (f fileInfo, ok bool) {
 	id, number, ok := parseKey(strings.TrimPrefix(o.Key, b.prefix))
 	if !ok {
@@ -234,7 +237,8 @@ func (b *bucket) part(o *minio.ObjectInfo) (f fileInfo, ok bool) {
 	return f, true
 }
 
-// parseKey returns the id in the name of an object, and the number of its piece, or zero for a complete file.
+// parseKey parses the name of an object without the prefix. It returns the ID of the recording, and the number of the
+// piece or, for a complete recording, 0. It returns false if the object belongs to no recording.
 func parseKey(name string) (id string, number int, ok bool) {
 	if id, ok = strings.CutSuffix(name, suffix); ok {
 		return id, 0, ids.MatchString(id)

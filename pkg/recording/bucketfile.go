@@ -15,13 +15,12 @@ import (
 )
 
 const (
-	// joinTimeout bounds the time for joining the pieces of a file to one object. readTimeout bounds the time for
-	// reading an object.
+	// joinTimeout bounds the time to join the pieces of a recording. readTimeout bounds the time to read an object.
 	joinTimeout = 5 * time.Minute
 	readTimeout = time.Minute
 )
 
-// bucketFile is a file that is being written to a bucket.
+// bucketFile is a recording that is being written to a bucket, one piece with each Write. It implements file.
 type bucketFile struct {
 	bucket *bucket
 	id     string
@@ -29,7 +28,7 @@ type bucketFile struct {
 	bytes  int64
 }
 
-// Write writes a piece.
+// Write writes p as the next piece.
 func (f *bucketFile) Write(p []byte) (int, error) {
 	if f.pieces == maxPieces {
 		return 0, ErrFull
@@ -42,7 +41,7 @@ func (f *bucketFile) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// finish completes the file. Its pieces are joined to one object later.
+// finish joins the pieces to one object in the background. If too many recordings wait for this, the pieces remain.
 func (f *bucketFile) finish() error {
 	select {
 	case f.bucket.waiting <- struct{}{}:
@@ -89,8 +88,7 @@ func (b *bucket) tidy(ctx context.Context, info fileInfo) error {
 	return b.deleteFound(ctx, &info)
 }
 
-// deleteFound deletes the pieces of a listed file. Their number may be smaller than the number of the last piece,
-// because pieces may be missing.
+// deleteFound deletes the pieces of a recording. If pieces are missing, it lists the existing ones first.
 func (b *bucket) deleteFound(ctx context.Context, info *fileInfo) error {
 	if info.found == info.pieces {
 		return b.deletePieces(ctx, info.id, info.pieces)
@@ -110,7 +108,7 @@ func (b *bucket) deleteFound(ctx context.Context, info *fileInfo) error {
 	return nil
 }
 
-// deletePieces deletes pieces. It stops at the first error, because the bucket refuses requests or does not respond.
+// deletePieces deletes the pieces with the numbers 1 to pieces. It stops at the first error.
 func (b *bucket) deletePieces(ctx context.Context, id string, pieces int) error {
 	for number := range pieces {
 		if err := b.delete(ctx, b.pieceKey(id, number+1)); err != nil {
@@ -135,14 +133,13 @@ func (b *bucket) open(ctx context.Context, info fileInfo) (io.ReadCloser, error)
 	return b.openPieces(ctx, info.id, info.pieces), nil
 }
 
-// object is the content of an object.
+// object is a reader of an object whose request is cancelled by Close.
 type object struct {
 	*minio.Object
 
 	cancel context.CancelFunc
 }
 
-// Close ends the request.
 func (o object) Close() error {
 	o.cancel()
 	return o.Object.Close() //nolint:wrapcheck // as it is
@@ -158,7 +155,7 @@ func (b *bucket) openObject(ctx context.Context, key string) (io.ReadCloser, err
 	return object{opened, cancel}, nil
 }
 
-// openPieces returns the pieces of a file, one after the other.
+// openPieces returns a reader of the pieces with the numbers 1 to pieces, one after the other.
 func (b *bucket) openPieces(ctx context.Context, id string, pieces int) io.ReadCloser {
 	return &piecesReader{next: 1, last: pieces, open: func(number int) (io.ReadCloser, error) {
 		return b.openObject(ctx, b.pieceKey(id, number))
@@ -168,11 +165,11 @@ func (b *bucket) openPieces(ctx context.Context, id string, pieces int) io.ReadC
 type piecesReader struct {
 	next, last int
 	open       func(number int) (io.ReadCloser, error)
-	// current is the piece that is being read, or nil.
+	// current is the reader of the current piece, or nil.
 	current io.ReadCloser
 }
 
-// Read implements io.Reader. It reads the pieces one after the other, and returns io.EOF after the last one.
+// Read reads the pieces one after the other, and returns io.EOF after the last one.
 func (r *piecesReader) Read(p []byte) (int, error) {
 	for {
 		if r.current == nil && r.next > r.last {
@@ -196,7 +193,7 @@ func (r *piecesReader) Read(p []byte) (int, error) {
 	}
 }
 
-// Close closes the piece that is being read, if there is one.
+// Close closes the reader of the current piece, if there is one.
 func (r *piecesReader) Close() error {
 	if r.current == nil {
 		return nil

@@ -15,18 +15,18 @@ import (
 	"github.com/minio/minio-go/v7/pkg/credentials"
 )
 
-// Names of the files with the credentials of a bucket.
+// Names of the files in BucketOptions.CredentialsDir.
 const (
 	accessKeyFile    = "access-key-id"
 	secretKeyFile    = "secret-access-key"
 	sessionTokenFile = "session-token"
 )
 
-// rereadCredentials is the time after which the files are read again, because a mounted Secret may change.
+// rereadCredentials is the time after which the files are read again, because a mounted Secret may have changed.
 const rereadCredentials = time.Minute
 
-// newCredentials returns the credentials in a directory with a file for each part, such as a mounted Secret. If the
-// directory is empty, it returns those in the environment: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN.
+// newCredentials returns credentials that are read from the files in dir, for example a mounted Secret. If dir is
+// empty, they are read from the environment variables AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN.
 func newCredentials(dir string) *credentials.Credentials {
 	if dir == "" {
 		return credentials.NewEnvAWS()
@@ -34,19 +34,20 @@ func newCredentials(dir string) *credentials.Credentials {
 	return credentials.New(&credentialFiles{dir: dir, now: time.Now})
 }
 
-// credentialFiles reads credentials from files.
+// credentialFiles reads credentials from files. It implements credentials.Provider.
 type credentialFiles struct {
 	dir  string
 	now  func() time.Time
 	read time.Time
 }
 
-// RetrieveWithCredContext reads the files.
+// RetrieveWithCredContext implements credentials.Provider.
 func (f *credentialFiles) RetrieveWithCredContext(*credentials.CredContext) (credentials.Value, error) {
 	return f.Retrieve()
 }
 
-// Retrieve reads the files.
+// Retrieve implements credentials.Provider. It returns an error if a file cannot be read or is empty. Only the file
+// session-token may be absent.
 func (f *credentialFiles) Retrieve() (credentials.Value, error) {
 	out := credentials.Value{SignerType: credentials.SignatureV4}
 	for name, into := range map[string]*string{
@@ -65,5 +66,5 @@ func (f *credentialFiles) Retrieve() (credentials.Value, error) {
 	return out, nil
 }
 
-// IsExpired returns true if the files must be read again.
+// IsExpired implements credentials.Provider. It returns true if the files were read more than rereadCredentials ago.
 func (f *credentialFiles) IsExpired() bool { return f.now().Sub(f.read) > rereadCredentials }

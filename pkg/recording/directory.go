@@ -24,10 +24,10 @@ const (
 	directoryMemory = 256 << 10
 )
 
-// directory stores files in a directory.
+// directory stores recordings in a directory. It implements files.
 type directory struct{ path string }
 
-// newDirectory creates the directory. It returns an error if the directory cannot be written.
+// newDirectory creates the directory if it does not exist. It returns an error if no file can be created in it.
 func newDirectory(path string) (*directory, error) {
 	if err := os.MkdirAll(path, directoryMode); err != nil {
 		return nil, fmt.Errorf("creating the directory of recordings: %w", err)

@@ -19,23 +19,23 @@ import (
 	"math"
 )
 
-// An encrypted recording begins with magic and a random salt. Each chunk after them consists of its length in four
-// bytes and its ciphertext. AES-256-GCM encrypts each chunk with a key that is derived from the salt, so that each
-// nonce is used once: it contains the number of the chunk, and whether the chunk is the last one. The additional data
-// of each chunk are the id of the recording. Therefore changed, moved and missing chunks are detected, and recordings
-// that were copied under another id.
+// An encrypted recording begins with magic and a random salt. Chunks follow, each with its length in four bytes and its
+// ciphertext. The key of AES-256-GCM is derived from a configured key and the salt. The nonce consists of the number of
+// the chunk, and of one byte that is 1 for the last chunk. The additional authenticated data is the ID of the
+// recording. Therefore, decryption fails if chunks were changed, moved or removed, or if the file was copied to another
+// ID.
 const (
 	magic     = "kubevision-recording-1\n"
 	saltBytes = 32
 	keyBytes  = 32
-	// frameBytes is the size of the length before a chunk.
+	// frameBytes is the size of the length before each chunk.
 	frameBytes = 4
-	// maxChunk bounds a chunk, in bytes. A chunk exceeds flushBytes by less than one event.
+	// maxChunk bounds the size of a chunk in bytes. A chunk exceeds flushBytes or pieceBytes by less than one event.
 	maxChunk = 1 << 20
 )
 
-// ParseKeys returns the keys in a file: one key per line, in base64. The first key encrypts; the others decrypt older
-// recordings.
+// ParseKeys parses a file with one key of 32 bytes per line, in base64. The first key encrypts new recordings. The
+// others only decrypt older recordings. ParseKeys returns an error if there is no key or a line is invalid.
 func ParseKeys(text []byte) ([][]byte, error) {
 	var keys [][]byte
 	number := 0
@@ -57,7 +57,7 @@ func ParseKeys(text []byte) ([][]byte, error) {
 	return keys, nil
 }
 
-// cipherOf returns the cipher of one recording.
+// cipherOf returns the cipher for the recording with the salt.
 func cipherOf(key, salt []byte) (cipher.AEAD, error) {
 	derived, err := hkdf.Key(sha256.New, key, salt, "kubevision terminal recording", keyBytes)
 	if err != nil {
@@ -74,7 +74,7 @@ func cipherOf(key, salt []byte) (cipher.AEAD, error) {
 	return gcm, nil
 }
 
-// nonce returns the nonce of a chunk.
+// nonce returns the nonce of the chunk with the number.
 func nonce(number uint32, last bool) []byte {
 	out := make([]byte, 12) //nolint:mnd // that of GCM
 	binary.BigEndian.PutUint32(out[7:], number)
@@ -84,17 +84,17 @@ func nonce(number uint32, last bool) []byte {
 	return out
 }
 
-// sealed writes an encrypted recording.
+// sealed writes an encrypted recording. It implements chunkWriter.
 type sealed struct {
 	to io.Writer
-	// begin is written before the first chunk.
+	// begin contains magic and the salt until the first chunk is written.
 	begin  []byte
 	cipher cipher.AEAD
 	id     []byte
 	number uint32
 }
 
-// newSealed returns a writer of the recording with the given id.
+// newSealed returns a writer of an encrypted recording with the ID.
 func newSealed(to io.Writer, key []byte, id string) (*sealed, error) {
 	salt := make([]byte, saltBytes)
 	if _, err := rand.Read(salt); err != nil {
@@ -121,8 +121,8 @@ func (w *sealed) write(p []byte, last bool) error {
 	return err //nolint:wrapcheck // the caller wraps it
 }
 
-// opened reads an encrypted recording. The recording of an open terminal, or of a program that was killed, has no last
-// chunk; opened returns the existing chunks.
+// opened reads an encrypted recording. If there is no last chunk, because the recording is in progress or the program
+// was killed, it returns the chunks that exist.
 type opened struct {
 	from   *bufio.Reader
 	cipher cipher.AEAD
@@ -132,7 +132,8 @@ type opened struct {
 	last   bool
 }
 
-// open returns a reader of the encrypted or plain recording with the given id.
+// open returns a reader of the recording id, which may be encrypted or not. It returns ErrUnreadable if no key decrypts
+// the recording.
 func open(from io.Reader, keys [][]byte, id string) (io.Reader, error) {
 	buffered := bufio.NewReader(from)
 	if begin, err := buffered.Peek(len(magic)); err != nil || string(begin) != magic {
@@ -176,7 +177,7 @@ func readChunk(from io.Reader) ([]byte, error) {
 	return chunk, err //nolint:wrapcheck // as above
 }
 
-// decrypt decrypts the next chunk.
+// decrypt decrypts the next chunk. It returns ErrUnreadable if the key or the chunk is wrong.
 func (o *opened) decrypt(chunk []byte) error {
 	for _, last := range []bool{false, true} {
 		text, err := o.cipher.Open(nil, nonce(o.number, last), chunk, o.id)
@@ -189,7 +190,7 @@ func (o *opened) decrypt(chunk []byte) error {
 	return ErrUnreadable
 }
 
-// Read implements io.Reader.
+// Read returns ErrUnreadable if a chunk is damaged, or if data follows the last chunk.
 func (o *opened) Read(p []byte) (int, error) {
 	for len(o.rest) == 0 {
 		if o.last {

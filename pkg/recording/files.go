@@ -9,53 +9,53 @@ import (
 	"time"
 )
 
-// files stores the files of recordings in a directory or a bucket, which several replicas may share.
+// files is the storage of recordings: a directory or an S3 bucket, which several replicas may share.
 type files interface {
-	// check returns an error if files cannot be created.
+	// check returns an error if a recording cannot be written.
 	check() error
-	// create starts a file. An implementation may write the file later.
+	// create starts a file for the recording id. It may succeed although the storage is not available.
 	create(id string) (file, error)
-	// list calls visit for each file, and returns the total size of all files. If a service does not sort its objects,
-	// a file may be visited several times, each time with a part of its objects.
+	// list calls visit for each recording, and returns the size of all files. If an S3 service does not sort its
+	// objects, list may call visit several times for one recording, each time with some of its objects.
 	list(ctx context.Context, visit func(fileInfo) error) (used int64, err error)
-	// stat returns one file, or ErrNotFound.
+	// stat returns the description of one recording, or ErrNotFound.
 	stat(ctx context.Context, id string) (fileInfo, error)
-	// open returns the content of a file, which can be read until the context ends. The caller must close it.
+	// open returns a reader of a recording. Reads fail after ctx ends. The caller must close the reader.
 	open(ctx context.Context, info fileInfo) (io.ReadCloser, error)
-	// remove deletes a file.
+	// remove deletes a recording.
 	remove(ctx context.Context, info fileInfo) error
-	// tidy deletes the pieces of a complete file.
+	// tidy deletes the pieces of a complete recording in a bucket.
 	tidy(ctx context.Context, info fileInfo) error
-	// pace returns the rate at which recordings are written.
+	// pace returns the properties of the storage.
 	pace() pace
 }
 
-// file is a file that is being written.
+// file is a recording that is being written.
 type file interface {
-	// Write appends bytes. Written bytes outlive the program.
+	// Write appends bytes. When it returns, they are stored, and remain if the program is killed.
 	io.Writer
-	// finish completes the file.
+	// finish ends the file.
 	finish() error
 	// discard deletes the file.
 	discard() error
 }
 
-// fileInfo describes a file.
+// fileInfo describes a stored recording.
 type fileInfo struct {
 	id       string
 	bytes    int64
 	modified time.Time
-	// pieces is the number of the last piece of a file in a bucket that is incomplete or was completed recently. found
-	// is the number of existing pieces.
+	// pieces is the number of the last piece of a recording in a bucket. It is 0 if there are no pieces, as for a file
+	// in a directory. found is the number of pieces that exist.
 	pieces, found int
-	// isWhole is true if the file is complete.
+	// isWhole is true if an object in a bucket contains the complete recording.
 	isWhole bool
 }
 
-// isDamaged returns true if a piece is missing.
+// isDamaged returns true if a piece is missing, and no object contains the complete recording.
 func (f *fileInfo) isDamaged() bool { return !f.isWhole && f.found != f.pieces }
 
-// merge adds the objects of another part of the same file.
+// merge adds the properties of other objects of the same recording.
 func (f *fileInfo) merge(part *fileInfo) {
 	if part.modified.After(f.modified) {
 		f.modified = part.modified
@@ -69,13 +69,13 @@ func (f *fileInfo) merge(part *fileInfo) {
 	f.pieces, f.found = max(f.pieces, part.pieces), f.found+part.found
 }
 
-// pace describes the rate at which recordings are written.
+// pace contains the properties of a storage of recordings.
 type pace struct {
-	// bytes and interval bound the events that are lost if the program is killed.
+	// bytes is the number of bytes of pending events, and interval the time, after which events are written.
 	bytes    int
 	interval time.Duration
-	// scan is the time after which the files are measured again, because other replicas share them.
+	// scan is the interval between two measurements of the size of all recordings. Other replicas may write, too.
 	scan time.Duration
-	// memory is the memory of one recording.
+	// memory is the memory of one recording in progress, in bytes.
 	memory int64
 }

@@ -12,23 +12,25 @@ import (
 )
 
 const (
-	// staleScans is how many times the interval between two measurements the last one may be old.
+	// staleScans determines the maximum age of a measurement: staleScans times the interval between two measurements.
 	staleScans = 5
-	// maxCleaned bounds the files that are deleted after one measurement.
+	// maxCleaned bounds the number of recordings that are deleted after one measurement.
 	maxCleaned = 10_000
-	// cleanPatience is how long a measurement waits for the end of the deletion, and cleanTime bounds the deletion.
+	// cleanPatience is the time for which a measurement waits for the deletion of recordings. cleanTime bounds the
+	// duration of the deletion, which continues in the background.
 	cleanPatience = time.Second
 	cleanTime     = 10 * time.Minute
 )
 
-// measurement is one measurement of the files.
+// measurement is a measurement in progress of the size of all recordings.
 type measurement struct {
 	done chan struct{}
-	// err is its error, after done is closed.
+	// err is the result, and is valid after done is closed.
 	err error
 }
 
-// take counts bytes of recordings.
+// take adds n bytes to the size of all recordings. It returns ErrFull if the size would exceed the limit, and an error
+// if the size could not be measured.
 func (s *Store) take(n int64) error {
 	if err := s.measure(context.Background(), time.Now()); err != nil {
 		return err
@@ -47,8 +49,9 @@ func (s *Store) count(n int64) error {
 	return nil
 }
 
-// measure counts the bytes of the files, and deletes old ones, unless this was done a short time ago. It waits for the
-// result only if the last one is too old. All callers wait for the same measurement.
+// measure starts a measurement of all recordings in the background if the last one is older than the interval. It
+// returns at once, unless the last one is older than staleScans intervals. In this case, it waits for the measurement,
+// which all callers share, and returns its error.
 func (s *Store) measure(ctx context.Context, now time.Time) error {
 	interval := s.files.pace().scan
 	s.mu.Lock()
@@ -84,7 +87,8 @@ func (s *Store) run(m *measurement, now time.Time) {
 	close(m.done)
 }
 
-// scan measures the files. It returns the old files, and the complete files with pieces that can be deleted.
+// scan measures the size of all recordings. It returns the recordings that are older than MaxAge, and complete
+// recordings whose pieces still exist.
 func (s *Store) scan(now time.Time) (unneeded []fileInfo, err error) {
 	s.mu.Lock()
 	before := s.taken
@@ -108,8 +112,8 @@ func (s *Store) isOld(f *fileInfo, now time.Time) bool {
 	return s.options.MaxAge > 0 && now.Sub(f.modified) > s.options.MaxAge
 }
 
-// cleanUp deletes files in the background. It waits for at most cleanPatience, so that a slow bucket does not stop
-// terminals.
+// cleanUp deletes recordings and pieces in the background. It waits for cleanPatience at most, because terminals wait
+// for the measurement.
 func (s *Store) cleanUp(unneeded []fileInfo) {
 	if !s.cleaning.TryLock() {
 		return
@@ -143,7 +147,8 @@ func (s *Store) cleanUp(unneeded []fileInfo) {
 	}
 }
 
-// clean deletes an old file, or the pieces of a complete file. measured is the time at which the files were measured.
+// clean deletes a recording that is older than MaxAge, or the pieces of a complete recording. measured is the time of
+// the measurement that found it.
 func (s *Store) clean(ctx context.Context, f *fileInfo, measured time.Time) error {
 	if !s.isOld(f, measured) {
 		return s.files.tidy(ctx, *f) //nolint:wrapcheck // it is logged

@@ -1,8 +1,8 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package recording stores recordings of terminals as files of asciinema (version 2) in a directory or an S3 bucket,
-// which several replicas may share. The files can be encrypted.
+// Package recording stores recordings of terminal sessions in a directory or an S3 bucket, which several replicas may
+// share. A recording is a file in the format of asciinema, version 2. It can be encrypted.
 package recording
 
 import (
@@ -20,31 +20,32 @@ import (
 )
 
 const (
-	// MaxFileBytes bounds one file, in bytes. A longer recording continues in another file.
+	// MaxFileBytes bounds the size of a file, in bytes. A longer terminal session continues in another file.
 	MaxFileBytes = 16 << 20
-	// MaxHeaderBytes bounds the first line of a recording, in bytes.
+	// MaxHeaderBytes bounds the size of the first line of a file, in bytes.
 	MaxHeaderBytes = 32 << 10
 
-	// fullBytes is the size after which another file begins. It is smaller than MaxFileBytes, because the encoding of
-	// the last event may be larger than its text.
+	// fullBytes is the size in bytes from which a file is closed and another one is begun. It is smaller than
+	// MaxFileBytes, because JSON may need more bytes for the last event than its text has.
 	fullBytes = MaxFileBytes - 1<<20
-	// flushBytes and flushInterval bound the output that is missing in a directory if the program is killed.
+	// flushBytes is the number of bytes of pending events, and flushInterval the time, after which events are written
+	// to a file in a directory. A program that is killed loses at most this number of bytes.
 	flushBytes    = 32 << 10
 	flushInterval = time.Second
 )
 
 var (
-	// ErrFull is returned if a recording, or all recordings together, exceed their limit.
+	// ErrFull is returned if one recording, or all recordings together, exceed their size limit.
 	ErrFull = errors.New("there is no room for the recording")
-	// ErrNotFound is returned for a recording that does not exist.
+	// ErrNotFound is returned if there is no recording with the ID.
 	ErrNotFound = errors.New("there is no such recording")
-	// ErrUnreadable is returned for a recording that is damaged, or encrypted with an unknown key.
+	// ErrUnreadable is returned for a recording that is damaged, or encrypted with a key that is not configured.
 	ErrUnreadable = errors.New("the recording is damaged, or its key is not known")
 
 	errClosed = errors.New("the recording has ended")
 )
 
-// Terminal describes a terminal. It is part of the first line of its recording.
+// Terminal describes a terminal session. It is part of the first line of its recording.
 type Terminal struct {
 	User      string   `json:"user"`
 	Cluster   string   `json:"cluster"`
@@ -53,22 +54,22 @@ type Terminal struct {
 	Container string   `json:"container,omitempty"`
 	Verb      string   `json:"verb"`
 	Command   []string `json:"command,omitempty"`
-	// Part is the number of the file among the files of the terminal, beginning with 1.
+	// Part is the number of this file of the terminal session. The first file has the number 1.
 	Part int `json:"part"`
 }
 
-// header is the first line of a recording.
+// header is the first line of a recording, in the format of asciinema.
 type header struct {
 	Version   int    `json:"version"`
 	Width     int    `json:"width"`
 	Height    int    `json:"height"`
 	Timestamp int64  `json:"timestamp"`
 	Title     string `json:"title,omitempty"`
-	// KubeVision describes the terminal. Players ignore it.
+	// KubeVision is a field that players ignore.
 	KubeVision Terminal `json:"kubevision"`
 }
 
-// Kinds of events.
+// Event codes of asciinema.
 const (
 	eventOutput = "o"
 	eventInput  = "i"
@@ -76,13 +77,13 @@ const (
 	eventMarker = "m"
 )
 
-// Size of a terminal until its client sends one.
+// Size of a terminal in columns and rows until the client has sent its size.
 const (
 	defaultWidth  = 80
 	defaultHeight = 24
 )
 
-// Recording is a recording in progress.
+// Recording writes the recording of one terminal session.
 type Recording struct {
 	store    *Store
 	terminal Terminal
@@ -97,25 +98,26 @@ type Recording struct {
 	err     error
 	timer   *time.Timer
 	failed  func(error)
-	// rests are the beginnings of incomplete characters, by the kind of the event.
+	// rests contains the first bytes of a UTF-8 character whose other bytes have not arrived, by event code.
 	rests map[string][]byte
 }
 
-// Output records the output of the terminal.
+// Output records bytes that the terminal has displayed.
 func (r *Recording) Output(p []byte) error { return r.text(eventOutput, p) }
 
-// Input records the input of the terminal.
+// Input records bytes that the user has typed.
 func (r *Recording) Input(p []byte) error { return r.text(eventInput, p) }
 
-// Resize records the size of the terminal.
+// Resize records a new size of the terminal.
 func (r *Recording) Resize(columns, rows uint16) error {
 	return r.add(eventResize, fmt.Sprintf("%dx%d", columns, rows))
 }
 
-// Mark records a marker with a text.
+// Mark records a marker, which players show as a bookmark with the text.
 func (r *Recording) Mark(text string) error { return r.add(eventMarker, text) }
 
-// text records bytes. If a character is split over two calls, it is recorded as a whole. Invalid UTF-8 is replaced.
+// text records bytes as UTF-8. If a character is split over two calls, it is recorded with the second call. Invalid
+// bytes are replaced.
 func (r *Recording) text(kind string, p []byte) error {
 	r.mu.Lock()
 	whole := append(r.rests[kind], p...) //nolint:gocritic // the rest is replaced below
@@ -128,7 +130,8 @@ func (r *Recording) text(kind string, p []byte) error {
 	return r.add(kind, strings.ToValidUTF8(string(whole[:end]), "\uFFFD"))
 }
 
-// add adds an event.
+// add appends an event to the pending events. It returns an error if an earlier write failed or the recording is
+// closed.
 func (r *Recording) add(kind, text string) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -163,7 +166,7 @@ func (r *Recording) flushLater() {
 	}
 }
 
-// begin starts the next file. The caller must hold the lock, or have the only reference.
+// begin creates a file and writes its first line. The caller must hold the lock, or have the only reference.
 func (r *Recording) begin() error {
 	now := time.Now()
 	r.terminal.Part++
@@ -198,12 +201,13 @@ func (r *Recording) begin() error {
 	return nil
 }
 
-// end ends the file.
+// end marks the file as complete and closes it.
 func (r *Recording) end() error {
 	return errors.Join(r.to.write(nil, true), r.file.finish())
 }
 
-// flush writes the pending events. The caller must hold the lock.
+// flush writes the pending events to the file. If the file is then full, it begins another one. The caller must hold
+// the lock.
 func (r *Recording) flush() error {
 	if r.err != nil {
 		return r.err
@@ -223,14 +227,14 @@ func (r *Recording) flush() error {
 	return r.err
 }
 
-// OnFailure sets a function that is called if accepted events cannot be written.
+// OnFailure sets a function that is called if pending events cannot be written in the background.
 func (r *Recording) OnFailure(failed func(error)) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.failed = failed
 }
 
-// Close writes the pending events and the end of the recording.
+// Close writes the pending events, and marks the recording as complete.
 func (r *Recording) Close() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -248,12 +252,12 @@ func (r *Recording) Close() error {
 	return r.end()
 }
 
-// chunkWriter writes chunks of a recording. The last chunk may be empty.
+// chunkWriter writes a recording in chunks. With last set, the chunk is the end of the recording, and p may be empty.
 type chunkWriter interface {
 	write(p []byte, last bool) error
 }
 
-// plain writes a recording that is not encrypted.
+// plain writes a recording without encryption. It implements chunkWriter.
 type plain struct{ to io.Writer }
 
 func (w plain) write(p []byte, _ bool) error {

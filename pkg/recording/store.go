@@ -25,49 +25,52 @@ import (
 )
 
 const (
-	// DefaultBytes is the default limit of the bytes of all recordings.
+	// DefaultBytes is the default limit of the size of all recordings, in bytes.
 	DefaultBytes = 10 << 30
 
 	idTime = "20060102t150405"
 )
 
-// ids matches ids of recordings. No other text becomes part of a path.
+// ids matches valid IDs of recordings. Only a text that matches becomes part of the name of a file or an object.
 var ids = regexp.MustCompile(`^\d{8}t\d{6}-[a-z0-9]{1,64}$`)
 
-// Options configure a Store.
+// Options configures a Store.
 type Options struct {
-	// Dir is the directory of the recordings. It is ignored if Bucket is set.
+	// Dir is the directory in which recordings are stored. It is ignored if Bucket is set.
 	Dir string
-	// Bucket is the bucket of the recordings. If it is nil, the recordings are in Dir.
+	// Bucket configures the S3 bucket in which recordings are stored. If it is nil, recordings are stored in Dir.
 	Bucket *BucketOptions
-	// Keys encrypt the recordings. If there are none, the recordings are not encrypted. See ParseKeys.
+	// Keys are the result of ParseKeys. The first key encrypts new recordings, and all keys decrypt. If there is no
+	// key, recordings are not encrypted.
 	Keys [][]byte
-	// MaxBytes bounds the bytes of all recordings.
+	// MaxBytes bounds the size of all recordings, in bytes.
 	MaxBytes int64
-	// MaxAge is the age after which a recording is deleted. Zero means never.
+	// MaxAge is the time after the last change of a recording at which it is deleted. Zero means that recordings are
+	// not deleted.
 	MaxAge time.Duration
-	// Input is true if input is recorded, too, including passwords.
+	// Input is true if the input of users is recorded as well. Input may contain passwords.
 	Input bool
 }
 
-// Store stores recordings.
+// Store stores and reads recordings.
 type Store struct {
 	options Options
 	files   files
 
-	// cleaning is held while old files are deleted.
+	// cleaning is locked while recordings are deleted in the background.
 	cleaning sync.Mutex
 
 	mu sync.Mutex
-	// used is the number of bytes of all recordings. taken is the number of bytes that this replica has written.
+	// used is the size of all recordings in bytes, according to the last measurement and the writes after it. taken is
+	// the number of bytes that this process has written since its start. measured is the time of the last measurement.
 	used, taken int64
 	measured    time.Time
-	// running is the measurement that is under way, or nil.
+	// running is the measurement in progress, or nil.
 	running *measurement
 }
 
-// NewStore returns a store. It returns an error if the directory cannot be written. If a bucket cannot be written, it
-// only logs the error, because the bucket need not be available at the start: no terminal opens without it.
+// NewStore returns a Store. It returns an error if the directory cannot be written. If the bucket cannot be written, it
+// only logs the error: the bucket may become available later, and until then no terminal is opened.
 func NewStore(o Options) (*Store, error) {
 	s := &Store{options: o}
 	if o.Bucket == nil {
@@ -86,13 +89,13 @@ func NewStore(o Options) (*Store, error) {
 	return s, nil
 }
 
-// RecordsInput returns true if the input of terminals is recorded, too.
+// RecordsInput returns true if the input of users is recorded as well.
 func (s *Store) RecordsInput() bool { return s.options.Input }
 
-// Memory returns the memory of one recording in progress, in bytes.
+// Memory returns the memory that one recording in progress uses, in bytes.
 func (s *Store) Memory() int64 { return s.files.pace().memory }
 
-// Check returns an error if no recording can be made now.
+// Check returns an error if a new recording could not be written now. Terminals are opened only if it returns nil.
 func (s *Store) Check(ctx context.Context) error {
 	if err := s.measure(ctx, time.Now()); err != nil {
 		return err
@@ -103,7 +106,7 @@ func (s *Store) Check(ctx context.Context) error {
 	return s.count(-MaxHeaderBytes)
 }
 
-// Begin starts a recording.
+// Begin starts the recording of a terminal session. It returns an error if the recording cannot be written.
 func (s *Store) Begin(t Terminal) (*Recording, error) {
 	r := &Recording{store: s, terminal: t, rests: map[string][]byte{}, pace: s.files.pace()}
 	if err := r.begin(); err != nil {
@@ -112,31 +115,32 @@ func (s *Store) Begin(t Terminal) (*Recording, error) {
 	return r, nil
 }
 
-// newID returns the id of a recording that starts at the given time.
+// newID returns a new ID, which begins with the time now. IDs are therefore sorted by time.
 func newID(now time.Time) string {
 	return now.UTC().Format(idTime) + "-" + strings.ToLower(rand.Text())
 }
 
-// Summary describes a recording.
+// Summary describes one recording. The ID identifies it, and Bytes is its size.
 type Summary struct {
 	Terminal
 
 	ID    string
 	Began time.Time
-	// Duration is the time from the beginning to the last event that was written.
+	// Duration is the time from Began to the last write.
 	Duration time.Duration
-	// Expires is the time at which the recording is deleted. Zero means never.
+	// Expires is the time at which the recording is deleted, or zero if it is not deleted.
 	Expires time.Time
 	Bytes   int64
-	// Encrypted is true if one of the keys encrypts the recording. Anyone who may write files can change others.
+	// Encrypted is true if the recording is encrypted with a configured key. A recording that is not encrypted could
+	// have been changed by anyone who can write to the directory or bucket.
 	Encrypted bool
 }
 
-// listedBytes is the memory of a file while files are listed.
+// listedBytes is the memory of an element of a list of recordings, in bytes.
 const listedBytes = 256
 
-// List returns some of the recordings, the newest first, and the total number. Of unreadable recordings it returns only
-// the id. The account of the context is charged for the files.
+// List returns up to limit recordings, the newest first, after the first offset ones, and the number of all recordings.
+// Of a recording that cannot be read, only the ID is returned. List charges its memory to the budget.Account in ctx.
 func (s *Store) List(ctx context.Context, offset, limit int) ([]Summary, int, error) {
 	all, account := []fileInfo{}, budget.AccountFrom(ctx)
 	_, err := s.files.list(ctx, func(f fileInfo) error {
@@ -167,7 +171,7 @@ func (s *Store) List(ctx context.Context, offset, limit int) ([]Summary, int, er
 	return out, len(all), nil
 }
 
-// merged joins the parts of the same file, which are neighbors.
+// merged merges adjacent elements with the same ID.
 func merged(files []fileInfo) []fileInfo {
 	out := files[:0]
 	for i := range files {
@@ -180,7 +184,7 @@ func merged(files []fileInfo) []fileInfo {
 	return out
 }
 
-// memory returns the memory of a summary and of its JSON.
+// memory returns the memory of the Summary and its JSON, in bytes.
 func (s *Summary) memory() int64 {
 	const copies, escaped = 2, 6
 	size := len(s.User) + len(s.Cluster) + len(s.Namespace) + len(s.Pod) + len(s.Container) + len(s.Verb)
@@ -190,7 +194,7 @@ func (s *Summary) memory() int64 {
 	return int64(listedBytes + size*(1+copies*escaped))
 }
 
-// Get returns the summary of a recording.
+// Get returns the Summary of a recording. It returns ErrNotFound if there is no recording with the ID.
 func (s *Store) Get(ctx context.Context, id string) (Summary, error) {
 	info, err := s.stat(ctx, id)
 	if err != nil {
@@ -229,8 +233,8 @@ func (s *Store) summary(ctx context.Context, info fileInfo) (Summary, error) {
 	return out, nil
 }
 
-// Open returns a reader of the text of a recording, even if the recording is in progress. It can be read until the
-// context ends. The caller must close it.
+// Open returns a reader of the decrypted recording. If the recording is in progress, the reader ends with the events
+// that were written so far. Reads fail after ctx ends. The caller must close the reader.
 func (s *Store) Open(ctx context.Context, id string) (io.ReadCloser, error) {
 	info, err := s.stat(ctx, id)
 	if err != nil {
@@ -243,7 +247,7 @@ func (s *Store) Open(ctx context.Context, id string) (io.ReadCloser, error) {
 	return text, nil
 }
 
-// recorded is the text of a recording.
+// recorded is a reader of a decrypted recording.
 type recorded struct {
 	io.Reader
 	io.Closer

@@ -12,10 +12,11 @@ import (
 
 var errLargeResponse = errors.New("the response of the bucket is too large")
 
-// boundedTransport bounds responses.
+// boundedTransport limits the size of the responses of an S3 service.
 type boundedTransport struct{ next http.RoundTripper }
 
-// RoundTrip sends the request, and bounds the response. All responses are XML, except the content of an object.
+// RoundTrip sends the request, and returns a response whose body has a limit. All bodies are XML, except the content of
+// objects.
 func (t boundedTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	answer, err := t.next.RoundTrip(r)
 	if err != nil {
@@ -32,14 +33,14 @@ func (t boundedTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	return answer, nil
 }
 
-// boundedBody returns an error after a number of bytes, or of tags.
+// boundedBody is a body whose Read fails after a number of bytes or of XML tags.
 type boundedBody struct {
 	io.ReadCloser
 
 	bytes, tags int
 }
 
-// Read implements io.Reader.
+// Read returns errLargeResponse if a limit is exceeded.
 func (b *boundedBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
 	b.bytes -= n

@@ -1,7 +1,7 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package redaction removes confidential values from messages of API servers.
+// Package redaction removes confidential values, such as those of Secrets, from messages of API servers.
 package redaction
 
 import (
@@ -14,35 +14,34 @@ import (
 )
 
 const (
-	// Placeholder replaces a value.
+	// Placeholder replaces confidential values.
 	Placeholder = "******"
-	// General replaces a message that may contain a value that is too short to be replaced.
+	// General replaces a whole message that may contain a value that is too short to be found.
 	General = "the message of the cluster's API server is withheld, since it may contain a value of the Secret"
 
-	// MaxText is the length of the longest text that Text returns, in bytes.
+	// MaxText is the maximum length of the result of Redactor.Text, in bytes.
 	MaxText = 4 << 10
-	// maxRead bounds the part of a text that is read. The rest is dropped.
+	// maxRead is the number of bytes of a text that are examined. The rest is dropped.
 	maxRead = 2 * MaxText
-	// minValue is the length from which a value is replaced. Shorter values occur in any text. If a short value occurs
-	// as a separate word, the whole text is replaced.
+	// minValue is the minimum length in bytes of a value that is replaced. Shorter values would match parts of any
+	// text: if one occurs as a separate word, the whole text is replaced by General.
 	minValue = 4
 	// checkEvery is the number of steps between two checks whether the request has ended.
 	checkEvery = 1 << 10
 )
 
-// Redactor removes a set of values from texts. Its time grows with the sum of the lengths of the values, not with the
-// product of their number and the length of the text.
+// Redactor removes a set of values from texts. The time for one text grows with the total length of the values, and not
+// with their number times the length of the text.
 type Redactor struct {
-	// values are sorted and distinct. parents contains, for each value, the index of the longest other value that is a
+	// values are sorted and distinct. For each value, parents contains the index of the longest other value that is a
 	// prefix of it, or -1.
 	values  []string
 	parents []int
 	short   []string
 }
 
-// New returns a redactor of values in the forms in which API servers quote them: verbatim, and quoted by Go and JSON.
-// It returns false if done returns an error, because the request has ended. No text may be returned to the caller in
-// that case.
+// New returns a Redactor that removes the values, both verbatim and as quoted strings of Go and JSON, in which API
+// servers quote them. It returns false if done returns an error, which means that the request has ended.
 func New(values []string, done func() error) (*Redactor, bool) {
 	r := &Redactor{}
 	for i, value := range values {
@@ -73,7 +72,7 @@ func New(values []string, done func() error) (*Redactor, bool) {
 	return r, done() == nil
 }
 
-// forms returns a value verbatim, and its quoted forms if they differ.
+// forms returns the value verbatim, and as a quoted string of Go and of JSON if these differ.
 func forms(value string) []string {
 	out := []string{value}
 	quoted := strconv.Quote(value)
@@ -88,8 +87,9 @@ func forms(value string) []string {
 	return out
 }
 
-// Text returns a text of at most MaxText bytes without the values. Each stretch that values cover becomes one
-// placeholder, which is not searched again.
+// Text returns the text with Placeholder instead of the values, cut to MaxText bytes. Adjacent or overlapping values
+// are replaced by one Placeholder. It returns General if a short value occurs as a separate word, or if done returns an
+// error.
 func (r *Redactor) Text(text string, done func() error) string {
 	cut := len(text) > maxRead
 	if cut {
@@ -119,8 +119,8 @@ func (r *Redactor) Text(text string, done func() error) string {
 	return Cut(out.String())
 }
 
-// longest returns the length of the longest value that is a prefix of a text, or 0. A truncated text may be the
-// beginning of a value as a whole.
+// longest returns the length of the longest value that is a prefix of text, or 0. If cut is true, text was truncated:
+// it returns the length of text if text is the beginning of a value.
 func (r *Redactor) longest(text string, cut bool) int {
 	next, exact := slices.BinarySearch(r.values, text)
 	if exact || (cut && next < len(r.values) && strings.HasPrefix(r.values[next], text)) {
@@ -150,7 +150,7 @@ func commonPrefix(a, b string) int {
 	return n
 }
 
-// standsIn returns true if a short value occurs in a text as a separate word.
+// standsIn returns true if the value occurs in the text as a separate word.
 func standsIn(text, value string) bool {
 	for from := 0; ; {
 		i := strings.Index(text[from:], value)
@@ -174,10 +174,10 @@ func inWord(r rune) bool {
 	return r == '_' || (r != utf8.RuneError && (unicode.IsLetter(r) || unicode.IsDigit(r)))
 }
 
-// Cut returns at most MaxText bytes of a text, up to a character boundary.
+// Cut returns the text, cut to MaxText bytes at a character boundary.
 func Cut(text string) string { return CutTo(text, MaxText) }
 
-// CutTo returns at most the given number of bytes of a text, up to a character boundary.
+// CutTo returns the text, cut to most bytes at a character boundary. A text that was cut ends with "...".
 func CutTo(text string, most int) string {
 	const mark = "..."
 	if len(text) <= most {

@@ -18,9 +18,9 @@ import (
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 )
 
-// defineMissing waits until the host serves all kinds that the controllers watch. If some CustomResourceDefinitions
-// were deleted while others wait for the finalizers of their objects, it creates the deleted ones for the duration of
-// the removal.
+// defineMissing waits until the host cluster serves all kinds that users create. If the CustomResourceDefinition of a
+// kind does not exist, it creates one, because the controllers must watch all kinds to remove the finalizers of the
+// remaining objects.
 func (r *Remover) defineMissing(ctx context.Context) error {
 	return await(ctx, func(ctx context.Context) ([]string, error) {
 		var waiting []string
@@ -37,8 +37,9 @@ func (r *Remover) defineMissing(ctx context.Context) error {
 	})
 }
 
-// isDefined returns true if the CustomResourceDefinition of a kind exists and is not being deleted. It creates a
-// missing one.
+// isDefined returns true if the host cluster serves the kind. If the CustomResourceDefinition does not exist, it
+// creates one and returns false. A CustomResourceDefinition that is being deleted serves the kind as long as objects
+// with finalizers exist.
 func (r *Remover) isDefined(ctx context.Context, kindName string) (bool, error) {
 	definition := object(kind("apiextensions.k8s.io", "CustomResourceDefinition"))
 	name := strings.ToLower(kindName) + "s." + kubevisionv1alpha1.SchemeGroupVersion.Group
@@ -65,15 +66,16 @@ func (r *Remover) isDefined(ctx context.Context, kindName string) (bool, error) 
 }
 
 const (
-	// retriedAnnotation is the time of the last retryCleanup for a CustomResourceDefinition.
+	// retriedAnnotation on a CustomResourceDefinition contains the time of the last retryCleanup. retryInterval is the
+	// minimum time between two of them.
 	retriedAnnotation = "kubevision.io/cleanup-retried-at"
 	retryInterval     = 3 * time.Second
 )
 
-// retryCleanup makes kube-apiserver try again to delete the objects of a CustomResourceDefinition that is being
-// deleted. The first attempt fails if kube-apiserver has not read the kind before, because the storage of the kind is
-// not ready. kube-apiserver drops the next attempt if that conflicts with its own change of the status, and then waits
-// for minutes, unless the CustomResourceDefinition changes.
+// retryCleanup patches an annotation of a CustomResourceDefinition that is being deleted. The change makes
+// kube-apiserver try again to delete the custom resources. The first attempt of kube-apiserver fails if the storage of
+// the kind is not ready, because the kind was not read before. The second attempt is dropped if it conflicts with
+// kube-apiserver's own update of the status. Without a change, kube-apiserver would then wait for minutes.
 func (r *Remover) retryCleanup(ctx context.Context, o *metav1.PartialObjectMetadata) error {
 	now := time.Now()
 	last, seen := r.retried[o.UID]
@@ -95,8 +97,8 @@ func (r *Remover) retryCleanup(ctx context.Context, o *metav1.PartialObjectMetad
 	return nil
 }
 
-// describeCleanup returns the reason why kube-apiserver has not deleted the objects of a CustomResourceDefinition yet,
-// or an empty string.
+// describeCleanup returns the message of the condition Terminating of a CustomResourceDefinition, or an empty string.
+// It says why kube-apiserver has not deleted the custom resources yet.
 func (r *Remover) describeCleanup(ctx context.Context, name string) string {
 	definition := object(kind("apiextensions.k8s.io", "CustomResourceDefinition"))
 	if err := r.Client.Get(ctx, client.ObjectKey{Name: name}, definition); err != nil {
@@ -110,7 +112,7 @@ func isEstablished(definition *unstructured.Unstructured) bool {
 	return conditionOf(definition, "Established")["status"] == "True"
 }
 
-// conditionOf returns a condition of an object, or nil.
+// conditionOf returns the condition in the status of an object, or nil.
 func conditionOf(o *unstructured.Unstructured, conditionType string) map[string]any {
 	conditions, _, err := unstructured.NestedSlice(o.Object, "status", "conditions")
 	if err != nil {
@@ -124,7 +126,7 @@ func conditionOf(o *unstructured.Unstructured, conditionType string) map[string]
 	return nil
 }
 
-// define creates a CustomResourceDefinition that accepts any object of a kind.
+// define creates a CustomResourceDefinition whose schema accepts any object.
 func (r *Remover) define(ctx context.Context, name, kindName string) error {
 	plural, group, _ := strings.Cut(name, ".")
 	definition := object(kind("apiextensions.k8s.io", "CustomResourceDefinition"))

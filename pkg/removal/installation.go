@@ -27,19 +27,20 @@ const (
 	partOf      = "kubevision"
 )
 
-// part is a set of objects of an installation.
+// part selects objects of an installation for their deletion.
 type part struct {
 	gvk schema.GroupVersionKind
-	// namespace is the namespace of the objects. Empty means all namespaces.
+	// namespace is the namespace of the objects, or empty for all namespaces. label is a label that the objects must
+	// have with the value kubevision, or empty.
 	namespace string
 	label     string
 	selected  func(*metav1.PartialObjectMetadata) bool
 }
 
-// parts returns the parts of an installation in the order of their removal. The APIService is first, so that the
-// deletion of namespaces does not wait for kubevision-apiserver. The policies follow, because they refer to the
-// CustomResourceDefinitions. The Pods precede their namespace, because kube-controller-manager checks a namespace with
-// a Pod again only after half of the Pod's grace period. The rights of the programs are last.
+// parts returns the objects of an installation in the order of their deletion. The APIService is first, so that the
+// deletion of Namespaces does not wait for kubevision-apiserver. The admission policies precede the
+// CustomResourceDefinitions to which they refer. The Pods precede their Namespace, because kube-controller-manager
+// checks a Namespace with a Pod again only after half of the Pod's grace period. The RBAC objects are last.
 func parts() []part {
 	const (
 		rbac        = "rbac.authorization.k8s.io"
@@ -84,8 +85,9 @@ func isDefinition(o *metav1.PartialObjectMetadata) bool {
 	return strings.HasSuffix(o.Name, "."+kubevisionv1alpha1.SchemeGroupVersion.Group)
 }
 
-// isOwn returns true if KubeVision or its manifests have created an object with the label of its parts. Other clients
-// may set the label app.kubernetes.io/part-of, but their objects have different names.
+// isOwn returns true if the object belongs to the installation: it has the label
+// app.kubernetes.io/managed-by=kubevision, or is in no other namespace and its name begins with kubevision. The label
+// app.kubernetes.io/part-of is not sufficient, because anyone may set it.
 func isOwn(o *metav1.PartialObjectMetadata) bool {
 	if o.Labels[names.ManagedByLabel] == names.ManagedBy {
 		return true // Admission accepts this label only from KubeVision.
@@ -98,7 +100,7 @@ func isOwn(o *metav1.PartialObjectMetadata) bool {
 	}
 }
 
-// removeInstallation removes everything except users, clusters and role bindings.
+// removeInstallation deletes all objects except users, clusters and role bindings, which were deleted before.
 func (r *Remover) removeInstallation(ctx context.Context) error {
 	for _, p := range parts() {
 		if err := r.removePart(ctx, p); err != nil {
@@ -109,7 +111,7 @@ func (r *Remover) removeInstallation(ctx context.Context) error {
 	return nil
 }
 
-// removePart deletes the objects of a part, and waits until they are gone.
+// removePart deletes the objects that p selects, and waits until they no longer exist.
 func (r *Remover) removePart(ctx context.Context, p part) error {
 	return await(ctx, func(ctx context.Context) ([]string, error) {
 		var left []string
@@ -139,10 +141,10 @@ func (r *Remover) removePart(ctx context.Context, p part) error {
 	})
 }
 
-// pageSize is the number of objects in a page of a list.
+// pageSize is the limit of a list request.
 const pageSize = 100
 
-// eachOf calls do for each object of a part.
+// eachOf calls do for each object that p selects.
 func (r *Remover) eachOf(ctx context.Context, p part, do func(*metav1.PartialObjectMetadata)) error {
 	options := client.ListOptions{Namespace: p.namespace, Limit: pageSize}
 	if p.label != "" {
@@ -179,8 +181,8 @@ func describeMetadata(kind string, o *metav1.PartialObjectMetadata) string {
 	return out
 }
 
-// RemoveSelf deletes the namespace of a removal that runs in the cluster, and the binding of its rights. It must be the
-// last step.
+// RemoveSelf deletes the Namespace and the ClusterRoleBinding of the Job in which the removal runs. It must be the last
+// step, because the Job has no rights afterwards.
 func (r *Remover) RemoveSelf(ctx context.Context, namespace, binding string) error {
 	const timeout = 10 * time.Second
 	ctx, cancel := context.WithTimeout(ctx, timeout)

@@ -23,10 +23,10 @@ import (
 
 const clusterKind = "KubeVisionCluster"
 
-// objectKinds returns the kinds of the objects that users create, in the order of their removal.
+// objectKinds returns the kinds that users create, in the order of their deletion.
 func objectKinds() []string { return []string{"KubeVisionRoleBinding", clusterKind, "KubeVisionUser"} }
 
-// removeObjects removes role bindings, then clusters, then users.
+// removeObjects deletes all role bindings, then all clusters, then all users.
 func (r *Remover) removeObjects(ctx context.Context) error {
 	kinds := objectKinds()
 	present := false
@@ -50,7 +50,8 @@ func (r *Remover) removeObjects(ctx context.Context) error {
 	})
 }
 
-// withControllers calls f while the controllers run. It runs them in this program if they run nowhere else.
+// withControllers calls f while the controllers run. It runs them in this process if no replica of
+// kubevision-controller-manager is available.
 func (r *Remover) withControllers(ctx context.Context, f func(context.Context) error) error {
 	available, err := r.controllersAvailable(ctx)
 	if err != nil {
@@ -93,7 +94,7 @@ func (r *Remover) controllersAvailable(ctx context.Context) (bool, error) {
 	return available > 0 && deployment.GetDeletionTimestamp().IsZero(), nil
 }
 
-// removeAll deletes the objects of a kind, and waits until they are gone.
+// removeAll deletes all objects of a kind, and waits until they no longer exist.
 func (r *Remover) removeAll(ctx context.Context, kind string) error {
 	gvk := kubevisionv1alpha1.SchemeGroupVersion.WithKind(kind)
 	return await(ctx, func(ctx context.Context) ([]string, error) {
@@ -111,8 +112,9 @@ func (r *Remover) removeAll(ctx context.Context, kind string) error {
 	})
 }
 
-// removeObject requests the deletion of an object. Before, it sets the annotation that allows the removal of the last
-// administrator and, for a cluster in Abandon, the annotation that allows the deletion without cleanup.
+// removeObject requests the deletion of an object. Before, it annotates the object: a user or role binding so that
+// admission allows the removal of the last administrator, and a cluster in Abandon so that the controller does not
+// clean it up.
 func (r *Remover) removeObject(ctx context.Context, o *unstructured.Unstructured) error {
 	annotation := names.AllowRemovingLastAdminAnnotation
 	if o.GetKind() == clusterKind {
@@ -129,7 +131,7 @@ func (r *Remover) removeObject(ctx context.Context, o *unstructured.Unstructured
 	return r.delete(ctx, o)
 }
 
-// delete deletes an object, if it exists.
+// delete deletes an object. It returns nil if the object does not exist.
 func (r *Remover) delete(ctx context.Context, o client.Object) error {
 	if err := r.Client.Delete(ctx, o); client.IgnoreNotFound(err) != nil {
 		return fmt.Errorf("deleting %s %s: %w", o.GetObjectKind().GroupVersionKind().Kind, o.GetName(), err)
@@ -149,7 +151,8 @@ func (r *Remover) annotate(ctx context.Context, o *unstructured.Unstructured, an
 	return nil
 }
 
-// describe returns the reason for which an object still exists, according to its status.
+// describe returns a text which says that the object still exists, with its finalizers and the message of its condition
+// Ready.
 func describe(o *unstructured.Unstructured) string {
 	var out strings.Builder
 	fmt.Fprintf(&out, "%s %s is left", o.GetKind(), o.GetName())
@@ -170,7 +173,7 @@ func describe(o *unstructured.Unstructured) string {
 	return out.String()
 }
 
-// list returns the objects of a kind. It returns none if the cluster does not serve the kind.
+// list returns the objects of a kind, or none if the cluster does not serve the kind.
 func (r *Remover) list(ctx context.Context, gvk schema.GroupVersionKind) ([]unstructured.Unstructured, error) {
 	list := &unstructured.UnstructuredList{}
 	list.SetGroupVersionKind(gvk.GroupVersion().WithKind(gvk.Kind + "List"))

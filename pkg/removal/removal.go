@@ -1,9 +1,9 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package removal uninstalls KubeVision from a host cluster: it deletes the users, clusters and role bindings first, so
-// that the controllers remove their objects from members, and then all other objects of the installation. Each step can
-// be repeated after a partial removal.
+// Package removal uninstalls KubeVision. It first deletes the KubeVisionRoleBindings, KubeVisionClusters and
+// KubeVisionUsers, so that the controllers delete their objects on all clusters. It then deletes all other objects of
+// the installation. A removal that has failed can be repeated.
 package removal
 
 import (
@@ -20,25 +20,27 @@ import (
 
 const pollInterval = 500 * time.Millisecond
 
-// Remover removes one installation.
+// Remover removes the installation on one host cluster.
 type Remover struct {
-	// Client reads and writes without a cache, with the rights of a cluster administrator.
+	// Client reads and writes without a cache. It needs the rights of a cluster administrator.
 	Client client.Client
 	Log    klog.Logger
-	// Controllers runs the controllers that revoke grants until its context ends. It is called only if no
+	// Controllers runs the controllers in this process until its context ends. It is called only if no replica of
 	// kubevision-controller-manager is available.
 	Controllers func(context.Context) error
-	// Abandon contains the clusters that are unregistered even if KubeVision's objects on them cannot be removed.
+	// Abandon lists KubeVisionClusters that are deleted even if KubeVision's objects on them cannot be deleted.
 	Abandon []string
-	// Timeout bounds the removal of users, clusters and role bindings, and separately the removal of all other objects.
+	// Timeout bounds each of the two steps: the deletion of role bindings, clusters and users, and that of all other
+	// objects.
 	Timeout time.Duration
 
-	// retried is the time of the last attempt of retryCleanup for each CustomResourceDefinition.
+	// retried contains the time of the last retryCleanup of each CustomResourceDefinition.
 	retried map[types.UID]time.Time
 }
 
-// Remove removes the installation, or returns an error that names the remaining objects. If the objects on a member
-// cannot be removed, it keeps the installation, which would otherwise lose track of the grants on the member.
+// Remove removes the installation. If objects remain when the time is over, it returns an error that names them. It
+// does not begin the second step before the first has succeeded: without the KubeVisionClusters, KubeVision could no
+// longer revoke the rights that it has granted on member clusters.
 func (r *Remover) Remove(ctx context.Context) error {
 	if err := r.bounded(ctx, r.removeObjects); err != nil {
 		return err
@@ -52,7 +54,8 @@ func (r *Remover) bounded(ctx context.Context, step func(context.Context) error)
 	return step(ctx)
 }
 
-// await polls until left returns no objects. After a timeout, its error names the remaining objects.
+// await calls left repeatedly until it returns no object. If ctx ends first, await returns an error that names the
+// remaining objects.
 func await(ctx context.Context, left func(context.Context) ([]string, error)) error {
 	var remaining []string
 	var failure error

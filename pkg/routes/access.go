@@ -93,8 +93,8 @@ func Reviewed[G any](review func(*Request, user.Info) (G, error), handler func(*
 	})}
 }
 
-// authenticated returns a handler that passes the authenticated user of a request to handler. It rejects anonymous
-// requests with 40100, because the filters let anonymous requests pass for public endpoints.
+// authenticated returns a handler that calls handler with the authenticated user of the request. It rejects anonymous
+// requests with 40100. The filters before it do not reject them, because public endpoints accept them.
 func authenticated(handler func(*Request, user.Info) (Result, error)) func(*Request) (Result, error) {
 	return func(r *Request) (Result, error) {
 		u, ok := genericapirequest.UserFrom(r.Context())

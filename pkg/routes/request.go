@@ -39,7 +39,7 @@ type Request struct {
 	codeInBody bool
 }
 
-// Path returns the value of the path parameter name, or an empty string if the route has no such parameter.
+// Path returns the value of a path parameter, or an empty string if the route has no parameter with this name.
 func (r *Request) Path(name string) string { return r.path[name] }
 
 // Query returns the value of a query parameter, or an empty string.
@@ -50,8 +50,8 @@ func (r *Request) Query(name string) string {
 	return r.query.Get(name)
 }
 
-// ParseBool returns the value of the query parameter name, which must be true or false. It returns absent if the
-// parameter is missing or empty, and an error with 40002 for any other value.
+// ParseBool returns the value of a query parameter, which must be true or false. It returns absent if the parameter is
+// missing or empty, and an error with 40002 for any other value.
 func ParseBool(query url.Values, name string, absent bool) (bool, error) {
 	switch query.Get(name) {
 	case "":

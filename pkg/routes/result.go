@@ -11,8 +11,9 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/envelope"
 )
 
-// negotiate adapts result to the headers in of the request, and sets the headers out of the response. If If-None-Match
-// matches the ETag, it removes the data. If the client accepts gzip, it selects the compressed form of the data.
+// negotiate adapts result to in, the header of the request, and sets fields in out, the header of the response. If
+// If-None-Match matches the ETag, it removes the data. If the client accepts gzip, it selects the compressed form of
+// the data.
 func negotiate(out, in http.Header, result Result) Result {
 	if result.Tag != "" { // envelopes are not stored, so browsers do not send If-None-Match on their own
 		out.Set("ETag", result.Tag)

@@ -1,8 +1,8 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package stepup determines which requests to a cluster's API server require a fresh code of the caller's second factor
-// (step-up authentication), and verifies the code.
+// Package stepup determines which requests to clusters require step-up authentication: a fresh code of the user's
+// second factor. It also verifies that the user has sent one.
 package stepup
 
 import (
@@ -15,14 +15,14 @@ import (
 
 type proofKey struct{}
 
-// WithProof returns a context in which Require calls ask. All calls of Require share one call of ask and its result, so
-// that one code is valid for all calls of an inbound request, and a wrong code is counted once.
+// WithProof returns a copy of ctx in which Require calls ask to verify the user's code. ask is called at most once, so
+// that one code is valid for all calls to clusters that one request of a user causes, and a wrong code is counted once.
 func WithProof(ctx context.Context, ask func() error) context.Context {
 	return context.WithValue(ctx, proofKey{}, sync.OnceValue(ask))
 }
 
-// Require returns nil if the caller has sent a fresh code, or has no second factor. It returns an error for a context
-// without a proof.
+// Require returns nil if the user has sent a valid fresh code, or has no second factor. It returns an error if the code
+// is missing or wrong, or if ctx was not created by WithProof.
 func Require(ctx context.Context) error {
 	ask, ok := ctx.Value(proofKey{}).(func() error)
 	if !ok {

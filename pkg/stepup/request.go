@@ -17,27 +17,26 @@ import (
 	kjson "sigs.k8s.io/json"
 )
 
-// Request is a request to a cluster's API server.
+// Request contains the properties of a request to a cluster that determine whether it requires a fresh code.
 type Request struct {
 	// Method is the HTTP method.
 	Method string
-	// Group, Resource and Subresource name the kind of objects.
+	// Group, Resource and Subresource are the names in the path of the request.
 	Group, Resource, Subresource string
-	// Namespace is the namespace of the object. It is empty for cluster-scoped objects.
+	// Namespace is empty for cluster-scoped resources.
 	Namespace string
-	// DryRun is true for a dry run, in which the API server persists nothing.
+	// DryRun is true if the API server will persist nothing.
 	DryRun bool
-	// Body is the body of a write to Secrets.
+	// Body is the body of a write to a Secret or of a DELETE.
 	Body []byte
 }
 
-// reads returns true for methods that change nothing.
+// reads returns true for the methods GET, HEAD and OPTIONS.
 func (r Request) reads() bool {
 	return r.Method == http.MethodGet || r.Method == http.MethodHead || r.Method == http.MethodOptions
 }
 
-// IsSensitive returns true if an HTTP request requires a fresh code. A write whose path, query or body cannot be parsed
-// requires one.
+// IsSensitive returns true if the HTTP request requires a fresh code. If a write cannot be parsed, it returns true.
 func IsSensitive(r *http.Request) bool {
 	parsed, ok := parse(r)
 	if !ok {
@@ -46,8 +45,8 @@ func IsSensitive(r *http.Request) bool {
 	return parsed.IsSensitive()
 }
 
-// parse parses a request as kube-apiserver does. It returns false for a path that kube-apiserver might parse in another
-// way.
+// parse parses the path and query of a request in the way of kube-apiserver. It returns false if kube-apiserver might
+// parse the request differently.
 func parse(r *http.Request) (Request, bool) {
 	if r.URL.RawPath != "" || r.URL.Opaque != "" || path.Clean(r.URL.Path) != strings.TrimSuffix(r.URL.Path, "/") {
 		return Request{}, false
@@ -76,7 +75,8 @@ func parse(r *http.Request) (Request, bool) {
 	return out, true
 }
 
-// body reads the body, and replaces it with a copy.
+// body returns a copy of the body. The request can still be sent. It returns an error if the body can be read only
+// once.
 func body(r *http.Request) ([]byte, error) {
 	if r.Body == nil || r.Body == http.NoBody {
 		return nil, nil
@@ -96,8 +96,8 @@ func body(r *http.Request) ([]byte, error) {
 	return read, nil
 }
 
-// dryRun returns true if the API server treats the request as a dry run. It ignores the query of a deletion with a
-// body.
+// dryRun returns true if the API server treats the request as a dry run. For a DELETE with a body, the DeleteOptions in
+// the body decide instead of the query.
 func dryRun(r *http.Request, body []byte) bool {
 	all := []string{metav1.DryRunAll}
 	if r.Method != http.MethodDelete || len(body) == 0 {

@@ -11,13 +11,14 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/envelope"
 )
 
-// RoundTripper rejects sensitive requests without a fresh code. All requests of users to clusters pass through it.
+// RoundTripper rejects sensitive requests without a fresh code of the second factor. All requests of users to clusters
+// pass through it.
 type RoundTripper struct {
 	Next http.RoundTripper
 }
 
-// RoundTrip sends the request. It returns an *envelope.Error if the request requires a fresh code that is missing, or
-// if it has a header of the client that would replace the identity of the caller.
+// RoundTrip sends the request. It returns an *envelope.Error without sending the request if a required code is missing
+// or wrong, or if the request has an Impersonate-* header.
 func (t *RoundTripper) RoundTrip(r *http.Request) (*http.Response, error) {
 	for header := range r.Header {
 		if strings.HasPrefix(header, "Impersonate-") {
@@ -32,8 +33,8 @@ func (t *RoundTripper) RoundTrip(r *http.Request) (*http.Response, error) {
 	return t.Next.RoundTrip(r)
 }
 
-// Refuse returns the error with which a round tripper rejects a request, and closes the body. The cause is not wrapped,
-// so that no caller treats it as a response of the cluster.
+// Refuse closes the body of a request that a round tripper rejects, and returns err as an *envelope.Error. The result
+// does not wrap the cause of err, so that callers do not take the cause for a response of the cluster.
 func Refuse(r *http.Request, err error) error {
 	if r.Body != nil {
 		_ = r.Body.Close()

@@ -24,24 +24,25 @@ import (
 const (
 	apiRegistrationGroup = "apiregistration.k8s.io"
 	apiExtensionsGroup   = "apiextensions.k8s.io"
-	// dashboardGroup is the group of the API that this program serves. Requests to it through kube-apiserver would not
-	// require the second factor.
+	// dashboardGroup is the API group that kubevision-apiserver serves. Requests to it through kube-apiserver would not
+	// check the second factor.
 	dashboardGroup = "dashboard.kubevision.io"
 
 	all = "*"
 )
 
-// Rule matches requests that require a fresh code. All non-empty fields must match. "*" matches every group.
+// Rule matches requests that require a fresh code of the second factor. Group must be equal to the API group of the
+// request; "" is the core group, and "*" matches all groups. Other empty fields match all requests.
 type Rule struct {
 	Group, Resource, Subresource, Namespace string
-	// Reads is true if the rule also matches reads, because a GET to the resource has the effect of a write.
+	// Reads is true if the rule also matches GET requests, because they have the effect of a write.
 	Reads bool
-	// DryRuns is true if the rule also matches dry runs, because a dry run of the request has an effect.
+	// DryRuns is true if the rule also matches dry runs, because they have an effect.
 	DryRuns bool
 }
 
-// Rules returns the rules that do not depend on the body of a request. namesServiceAccount implements another rule for
-// the bodies of Secrets.
+// Rules returns the rules for requests that require a fresh code. In addition, namesServiceAccount is applied to the
+// bodies of writes to Secrets.
 func Rules() []Rule {
 	rules := append(make([]Rule, 0, 20), []Rule{
 		// Users, clusters, bindings and sessions determine permissions.
@@ -68,7 +69,7 @@ func Rules() []Rule {
 	return rules
 }
 
-// IsSensitive returns true if the request requires a fresh code.
+// IsSensitive returns true if the request requires a fresh code of the second factor.
 func (r Request) IsSensitive() bool {
 	if r.exempt() {
 		return false
@@ -79,7 +80,8 @@ func (r Request) IsSensitive() bool {
 	return r.isSecret() && !r.reads() && !r.DryRun && namesServiceAccount(r.Body)
 }
 
-// exempt returns true for evictions, so that a node can be drained, and for access reviews, which store nothing.
+// exempt returns true for evictions, so that a node can be drained without a code, and for access reviews, which store
+// nothing.
 func (r Request) exempt() bool {
 	return (r.Group == "" && r.Resource == "pods" && r.Subresource == "eviction") ||
 		r.Group == authorizationv1.GroupName
@@ -95,9 +97,9 @@ func (rule Rule) matches(r Request) bool {
 		(rule.Namespace == "" || rule.Namespace == r.Namespace)
 }
 
-// namesServiceAccount returns true if a Secret, or a patch of one, may make Kubernetes store the token of a
-// ServiceAccount in it: it contains the type kubernetes.io/service-account-token, or an annotation that names a
-// ServiceAccount. It also returns true for a body that is not JSON.
+// namesServiceAccount returns true if writing the body to a Secret may make Kubernetes store a ServiceAccount token in
+// this Secret: a string in the body contains kubernetes.io/service-account, as the Secret type and the annotations do.
+// It also returns true if the body is not JSON.
 func namesServiceAccount(body []byte) bool {
 	decoder := json.NewDecoder(bytes.NewReader(body))
 	decoder.UseNumber()

@@ -19,13 +19,13 @@ import (
 // checks is the state of the checks of one stream. At most one check runs at a time.
 type checks struct {
 	mu sync.Mutex
-	// running is true while a check runs. again is true if another check must follow.
+	// running is true while a goroutine runs checks. again is true if this goroutine must check once more.
 	running, again bool
-	// passed is the time of the last successful check.
+	// passed is the time at which the last successful check began.
 	passed time.Time
 }
 
-// recheck starts a check of the session and the right of the caller. It does not wait for the result.
+// recheck starts a check of the session and the rights of the caller in the background.
 func (s *Stream) recheck() {
 	s.checks.mu.Lock()
 	defer s.checks.mu.Unlock()
@@ -37,7 +37,8 @@ func (s *Stream) recheck() {
 	go s.checkUntilPassed()
 }
 
-// checkUntilPassed repeats the check until a check succeeds that has begun after the last call of recheck.
+// checkUntilPassed runs checks until one has succeeded that began after the last call of recheck. It ends the stream if
+// a check denies the right.
 func (s *Stream) checkUntilPassed() {
 	defer s.recovered()
 	for s.nextCheck() {
@@ -57,7 +58,7 @@ func (s *Stream) checkUntilPassed() {
 	}
 }
 
-// nextCheck returns true if another check is necessary.
+// nextCheck returns true if another check is needed and the stream has not ended.
 func (s *Stream) nextCheck() bool {
 	s.checks.mu.Lock()
 	defer s.checks.mu.Unlock()
@@ -66,7 +67,8 @@ func (s *Stream) nextCheck() bool {
 	return s.checks.running
 }
 
-// failedCheck ends the stream if checks have failed for longer than checkGrace. Otherwise it schedules another check.
+// failedCheck handles a check that failed without a denial. It ends the stream if no check has succeeded for
+// checkGrace. If one has, it waits for unwatchedInterval and requests another check.
 func (s *Stream) failedCheck(err error) {
 	s.checks.mu.Lock()
 	since := time.Since(s.checks.passed)
@@ -105,7 +107,8 @@ func (s *Stream) checkOnce() error {
 	return nil
 }
 
-// isDenial returns true if a check denied the right, and false if the check failed.
+// isDenial returns true if the error of a check says that the caller has no right or no session. It returns false if
+// the check itself failed.
 func isDenial(err error) bool {
 	if _, ok := errors.AsType[*End](err); ok {
 		return true

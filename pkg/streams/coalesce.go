@@ -9,21 +9,22 @@ import (
 )
 
 const (
-	// staleTime is the time after a change of RBAC objects for which an API server may still use the old objects, with
-	// a margin. callInterval is the time between two calls during that time.
+	// staleTime is the time after a change of an RBAC object in which an API server may still authorize with the old
+	// object. callInterval is the time between two calls of a Coalescer in this time.
 	staleTime    = 700 * time.Millisecond
 	callInterval = 300 * time.Millisecond
 )
 
-// Coalescer calls a function after changes of RBAC objects: immediately, and then repeatedly until API servers no
-// longer use the old objects. It coalesces changes with the same key: each key has one timer and at most one call per
-// callInterval.
+// Coalescer calls a function after changes of RBAC objects: at once, and then every callInterval until staleTime after
+// the last change, because API servers may still authorize with old objects. While calls for a key continue, further
+// changes with the same key only prolong them.
 type Coalescer[K comparable] struct {
 	mu      sync.Mutex
 	changes map[K]time.Time
 }
 
-// Changed reports a change. It does not block.
+// Changed reports a change for which call must be called. It does not block. If calls for the key are in progress, it
+// only prolongs them.
 func (c *Coalescer[K]) Changed(key K, call func()) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -37,7 +38,7 @@ func (c *Coalescer[K]) Changed(key K, call func()) {
 	}
 }
 
-// run calls the function, and schedules the next call until staleTime has passed since the last change.
+// run calls the function, and schedules the next call if staleTime has not passed since the last change.
 func (c *Coalescer[K]) run(key K, call func()) {
 	began := time.Now()
 	call()

@@ -5,9 +5,10 @@ package streams
 
 import "context"
 
-// Credentials are the credentials in the URL of a request. Browsers cannot set headers on a WebSocket.
+// Credentials are credentials from the query of a request that opens a stream. Browsers cannot set headers on a
+// WebSocket.
 type Credentials struct {
-	// Ticket is a ticket, which is valid for one stream.
+	// Ticket is a one-time credential for one stream.
 	Ticket string
 	// Token is an access token.
 	Token string
@@ -15,12 +16,12 @@ type Credentials struct {
 
 type credentialsKey struct{}
 
-// WithCredentials returns a context with credentials.
+// WithCredentials returns a copy of ctx that contains the credentials.
 func WithCredentials(ctx context.Context, c Credentials) context.Context {
 	return context.WithValue(ctx, credentialsKey{}, c)
 }
 
-// CredentialsFrom returns the credentials of a context.
+// CredentialsFrom returns the credentials in ctx, or the zero value.
 func CredentialsFrom(ctx context.Context) Credentials {
 	c, _ := ctx.Value(credentialsKey{}).(Credentials)
 	return c

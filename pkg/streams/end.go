@@ -13,26 +13,27 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/envelope"
 )
 
-// Reason is the reason for which a stream has ended. It is a label of metrics, and the first word of the close text.
+// Reason is the reason for which a stream has ended. It is a label of metrics, and the beginning of the text in the
+// close frame.
 type Reason string
 
 // Reasons for which a stream ends.
 const (
 	// Done means that the server has sent everything.
 	Done Reason = "done"
-	// ClientClosed means that the client has closed the socket, or has disconnected.
+	// ClientClosed means that the client has closed the WebSocket or disconnected.
 	ClientClosed Reason = "client-closed"
-	// SessionEnded means that the session of the caller has ended.
+	// SessionEnded means that the caller's KubeVisionSession has ended.
 	SessionEnded Reason = "session-ended"
-	// TokenExpired means that the access token of the stream has expired without a renewal.
+	// TokenExpired means that the access token has expired, and the client has not sent a new one.
 	TokenExpired Reason = "token-expired"
-	// Forbidden means that the caller has lost the right to the stream.
+	// Forbidden means that the caller may no longer do what the stream does.
 	Forbidden Reason = "forbidden"
 	// ClusterGone means that the cluster is no longer registered or connected.
 	ClusterGone Reason = "cluster-gone"
 	// Slow means that the client reads too slowly.
 	Slow Reason = "slow"
-	// Silent means that the client does not answer pings.
+	// Silent means that the client does not reply to pings.
 	Silent Reason = "silent"
 	// Idle means that no message was sent or received within the idle time.
 	Idle Reason = "idle"
@@ -40,7 +41,7 @@ const (
 	TooLong Reason = "too-long"
 	// Malformed means that the client has sent a message that violates the protocol.
 	Malformed Reason = "malformed"
-	// TooLarge means that a byte limit was exceeded.
+	// TooLarge means that a message or the memory of the stream exceeds a limit.
 	TooLarge Reason = "too-large"
 	// Shutdown means that the replica is shutting down. The client should connect again.
 	Shutdown Reason = "shutdown"
@@ -56,13 +57,13 @@ type End struct { //nolint:errname // not every end of a stream is a failure
 	Message string
 }
 
-// NewEnd returns an end.
+// NewEnd returns an End. message must not contain secrets.
 func NewEnd(reason Reason, message string) *End { return &End{Reason: reason, Message: message} }
 
 // Error implements error.
 func (e *End) Error() string { return string(e.Reason) + ": " + e.Message }
 
-// EndOf converts an error to an end. Nil becomes Done.
+// EndOf returns the End for the error with which a handler has ended. Nil becomes Done.
 func EndOf(err error) *End {
 	if err == nil {
 		return NewEnd(Done, "the stream is complete")
@@ -94,7 +95,7 @@ func EndOf(err error) *End {
 	return NewEnd(reason, known.Message)
 }
 
-// closeCode returns the close code of RFC 6455 for an end.
+// closeCode returns the status code of the close frame (RFC 6455).
 func (e *End) closeCode() int {
 	switch e.Reason {
 	case Done, ClientClosed:
@@ -110,7 +111,7 @@ func (e *End) closeCode() int {
 	}
 }
 
-// text returns the text of a close frame.
+// text returns the text of the close frame, cut to maxCloseText bytes.
 func (e *End) text() string {
 	text := e.Error()
 	for len(text) > maxCloseText || !utf8.ValidString(text) {
@@ -119,5 +120,5 @@ func (e *End) text() string {
 	return text
 }
 
-// maxCloseText is the longest text of a close frame that RFC 6455 allows.
+// maxCloseText is the maximum length of the text in a close frame (RFC 6455), in bytes.
 const maxCloseText = 123

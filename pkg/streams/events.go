@@ -19,17 +19,18 @@ import (
 // eventsType is the media type of server-sent events.
 const eventsType = "text/event-stream"
 
-// events sends server-sent events in a response without an end. The client sends no messages.
+// events sends the messages of a stream as server-sent events. It implements transport. The client cannot send
+// messages.
 type events struct {
 	w          http.ResponseWriter
 	connection *http.ResponseController
-	// limit bounds the sending of one message.
+	// limit bounds the time to send one message.
 	limit time.Duration
-	// gone is closed when the client has disconnected. done is closed when the stream has ended.
+	// gone is closed when the client has disconnected, and done when the stream has ended.
 	gone, done <-chan struct{}
 }
 
-// write sends each line of a message as an event.
+// write sends each line of data as an event.
 func (e *events) write(_ bool, data []byte) error {
 	var out bytes.Buffer
 	for line := range bytes.SplitSeq(data, []byte{'\n'}) {
@@ -57,10 +58,10 @@ func (e *events) flush(data []byte, timeout time.Duration) error {
 	return nil
 }
 
-// ping sends a comment.
+// ping sends a comment line.
 func (e *events) ping() error { return e.flush([]byte(":\n\n"), e.limit) }
 
-// hurry shortens the deadline of the next write. If that fails, the write in progress keeps its later deadline.
+// hurry shortens the deadline of the write in progress to endTimeout. An error leaves the later deadline in force.
 func (e *events) hurry() { _ = e.connection.SetWriteDeadline(time.Now().Add(endTimeout)) }
 
 func (e *events) close(last []byte, end *End, _ <-chan struct{}) {
@@ -75,7 +76,7 @@ func (e *events) close(last []byte, end *End, _ <-chan struct{}) {
 
 var errHungUp = errors.New("the client has disconnected")
 
-// read blocks until the request or the stream ends.
+// read waits until the client disconnects or the stream ends, and returns an error.
 func (e *events) read(time.Duration) (Message, error) {
 	select {
 	case <-e.gone:
@@ -86,8 +87,8 @@ func (e *events) read(time.Duration) (Message, error) {
 
 func (*events) subprotocol() string { return "" }
 
-// OpenEvents responds to a request with server-sent events. It returns when the stream has ended. It returns an error
-// only if nothing has been sent.
+// OpenEvents responds to the request with server-sent events, and returns when the stream has ended. It returns an
+// error only if no response was sent.
 func (m *Manager) OpenEvents(w http.ResponseWriter, r *http.Request, u user.Info, verb string, h *Handler) error {
 	if err := m.enter(u.GetName(), verb); err != nil {
 		return err
@@ -110,5 +111,5 @@ func (m *Manager) OpenEvents(w http.ResponseWriter, r *http.Request, u user.Info
 	return nil
 }
 
-// reconnectTime is the time after which clients reconnect.
+// reconnectTime is the time after which a browser connects again.
 const reconnectTime = time.Second

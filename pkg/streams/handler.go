@@ -8,12 +8,12 @@ import (
 	"time"
 )
 
-// Target identifies a stream. A ticket may be restricted to any of its fields.
+// Target identifies what a stream does: for example, exec in a Pod. Each field may be empty.
 type Target struct {
 	Cluster, Namespace, Pod, Verb string
 }
 
-// Verbs of streams.
+// Verbs of streams, which appear in tickets and as labels of metrics.
 const (
 	VerbWatch       = "watch"
 	VerbLogs        = "logs"
@@ -24,73 +24,76 @@ const (
 	VerbNodeShell   = "nodeshell"
 )
 
-// Verbs returns the verbs of streams.
+// Verbs returns all verbs of streams.
 func Verbs() []string {
 	return []string{VerbWatch, VerbLogs, VerbExec, VerbAttach, VerbPortForward, VerbCopy, VerbNodeShell}
 }
 
-// Message is a message of a client.
+// Message is a WebSocket message from a client.
 type Message struct {
 	// Binary is true for a binary message, and false for text.
 	Binary bool
 	Data   []byte
 }
 
-// Handler serves one stream. The endpoint creates it after the review of the caller's right.
+// Handler contains the functions and limits of one stream. An endpoint creates it after it has checked that the caller
+// may open the stream.
 type Handler struct {
-	// Subprotocols are the supported subprotocols, in the order of preference. If the client offers none, none is used.
+	// Subprotocols lists the supported WebSocket subprotocols, the preferred one first. Clients may also use none.
 	Subprotocols []string
-	// ReadLimit bounds a message of the client, in bytes. Zero means DefaultReadLimit.
+	// ReadLimit bounds the size of a message from the client, in bytes. Zero means DefaultReadLimit.
 	ReadLimit int64
-	// Check returns an error if the caller has lost the right to the stream. It is called about every recheckInterval,
-	// and immediately after a change that concerns Depends. A denial ends the stream; another error ends it after
-	// checkGrace. If it is nil, the endpoint checks the right itself.
+	// Check returns an error if the caller may no longer use the stream. It is called about every recheckInterval, and
+	// after each change of RBAC objects of the clusters in Depends. If the error is a denial, the stream ends at once.
+	// If Check fails in another way for longer than checkGrace, the stream ends, too. Check is nil if the handler
+	// checks the right itself.
 	Check func(ctx context.Context) error
-	// Depends are the connections to the clusters whose RBAC objects affect Check, in addition to the connection to the
-	// host. They must be comparable.
+	// Depends lists the connections to the clusters whose RBAC objects affect the result of Check. The host cluster is
+	// added automatically. The values must be comparable.
 	Depends []Cluster
-	// MaxTime bounds the duration of the stream. IdleTime bounds the time without a message in either direction. Zero
-	// means no bound. Pings are not messages.
+	// MaxTime bounds the duration of the stream, and IdleTime the time without a message in either direction. Pings do
+	// not count as messages. Zero means no limit.
 	MaxTime, IdleTime time.Duration
-	// Last returns the last message that is sent before the socket is closed, or nil. It is sent as text.
+	// Last returns a text message that is sent before the stream is closed, or nil. The function itself may be nil.
 	Last func(End) []byte
-	// Began is called once, before Received and Serve.
+	// Began is called once before Received and Serve. It may be nil.
 	Began func(s *Stream)
-	// Received is called with each message of the client, one at a time. No further message is read until it returns.
-	// If it returns an error, the stream ends. If it is nil, messages are discarded.
+	// Received is called with each message from the client. The next message is not read before Received returns. If it
+	// returns an error, the stream ends. If Received is nil, messages are discarded.
 	Received func(ctx context.Context, s *Stream, m Message) error
-	// Serve is called once. The stream ends when Serve returns, with its error as the reason. If it is nil, the stream
-	// ends when the client disconnects. The context ends with the stream.
+	// Serve is called once in its own goroutine, with a context that ends with the stream. When it returns, the stream
+	// ends with its error as the reason. If Serve is nil, the stream ends when the client disconnects.
 	Serve func(ctx context.Context, s *Stream) error
-	// Ended is called once after the stream has ended and Serve and Received have returned.
+	// Ended is called once, after the stream has ended and Serve and Received have returned. It may be nil.
 	Ended func(End)
 }
 
 // Cluster is a connection to a cluster.
 type Cluster interface {
-	// Done is closed when the connection is closed.
+	// Done returns a channel that is closed when the connection is closed.
 	Done() <-chan struct{}
 }
 
 const (
-	// DefaultReadLimit bounds a message of a client, in bytes.
+	// DefaultReadLimit is the default limit of the size of a message from a client, in bytes.
 	DefaultReadLimit = 64 << 10
-	// writeTimeout bounds the time for sending one message. If the client does not read the message in this time, the
-	// connection is closed.
+	// writeTimeout bounds the time to send one message. If it is exceeded because the client does not read, the stream
+	// ends.
 	writeTimeout = 10 * time.Second
 	// pingInterval is the time between two pings. Many proxies close connections that are idle for a minute.
 	pingInterval = 20 * time.Second
-	// pongTimeout bounds the time without any data from the client, including pongs.
+	// pongTimeout is the time without any data or pong from the client after which the stream ends.
 	pongTimeout = 50 * time.Second
-	// endTimeout bounds the last messages of a stream, and the wait for the client to close the connection.
+	// endTimeout bounds the time to send the last message, and the wait until the client closes the connection.
 	endTimeout = 500 * time.Millisecond
-	// recheckInterval is the time between two checks of the session and the right of a caller, unless a change is
-	// reported earlier. unwatchedInterval is the interval for clusters whose RBAC objects cannot be watched.
+	// recheckInterval is the time between two checks of the session and the rights of a caller. unwatchedInterval
+	// replaces it if the stream depends on a cluster whose RBAC objects cannot be watched. A reported change causes an
+	// earlier check.
 	recheckInterval   = 10 * time.Second
 	unwatchedInterval = time.Second
-	// checkTimeout bounds one check.
+	// checkTimeout bounds the duration of one check.
 	checkTimeout = 10 * time.Second
-	// checkGrace is the time after the last successful check for which a stream continues if checks fail without a
-	// denial. It equals the maximum age of verdicts.
+	// checkGrace is the time after the last successful check for which a stream continues although checks fail with an
+	// error that is no denial. It equals the maximum age of a cached access review (pkg/authorization/verdicts).
 	checkGrace = 10 * time.Second
 )

@@ -1,9 +1,9 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package streams serves WebSockets and server-sent events. It limits the number of streams, and ends each stream with
-// a reason. It reviews the session and the right of the caller periodically, and when a session, a user or an RBAC
-// object changes. It does not interpret messages.
+// Package streams serves WebSockets and server-sent events. It limits their number and memory, and ends each one with a
+// reason. While a stream is open, it checks regularly, and after changes of sessions, users and RBAC objects, that the
+// caller may still use the stream. It does not interpret the messages.
 package streams
 
 import (
@@ -27,32 +27,32 @@ const (
 	DefaultBytes   = 64 << 20
 )
 
-// retrySeconds is the Retry-After value for a stream that exceeds a limit.
+// retrySeconds is the Retry-After of the response to a request that exceeds the number of streams.
 const retrySeconds = 5
 
 // Options configures a Manager.
 type Options struct {
-	// Origins are the origins whose pages may open streams.
+	// Origins lists the web origins whose pages may open streams.
 	Origins Origins
-	// PerUser bounds the streams of one user on this replica. Total bounds the streams of all users.
+	// PerUser bounds the number of streams of one user on this replica, and Total that of all users.
 	PerUser, Total int
-	// Bytes bounds the memory of all streams.
+	// Bytes bounds the memory of all streams, in bytes.
 	Bytes int64
-	// Admit verifies the ticket of a request, if it has one, and marks it as used.
+	// Admit verifies the one-time ticket of a request, if there is one, and consumes it. It may be nil.
 	Admit func(ctx context.Context, u user.Info, target Target) error
-	// Check returns an error if the session of a user has ended.
+	// Check returns an error if the session of the user has ended. It may be nil.
 	Check func(ctx context.Context, u user.Info) error
-	// Expires returns the expiry of the credential with which a stream is opened. Zero means that the credential is
-	// valid until the session ends. If Expires is nil, the credentials of all streams are valid until the session ends.
+	// Expires returns the expiry of the credential with which the stream was opened. Zero means that the credential
+	// expires with the session. If Expires is nil, all credentials do.
 	Expires func(u user.Info) time.Time
-	// Host returns the connection to the host cluster, on which the right to use every cluster depends. If it is nil,
-	// no stream depends on the host.
+	// Host returns the connection to the host cluster, whose RBAC decides who may use which cluster. If it is nil,
+	// streams do not depend on the host.
 	Host func() Cluster
-	// Watched returns true if changes of the RBAC objects of a cluster are reported to ClusterChanged.
+	// Watched returns true if ClusterChanged is called after each change of the cluster's RBAC objects.
 	Watched func(Cluster) bool
 }
 
-// Manager holds the open streams of a replica.
+// Manager contains all open streams of a replica.
 type Manager struct {
 	options Options
 	bytes   *budget.Budget
@@ -62,25 +62,25 @@ type Manager struct {
 	stopping bool
 	streams  map[*Stream]bool
 	users    map[string]map[*Stream]bool
-	// places counts the streams of each user, including those that are being opened.
+	// places counts the streams of each user, including those that are being opened. total is the sum.
 	places      map[string]int
 	total       int
 	clusters    map[Cluster]*dependents
 	rbacChanges Coalescer[Cluster]
-	// stopped ends when Shutdown is called. Responses without an end use it as their context.
+	// stopped is a context that ends when Shutdown is called.
 	stopped context.Context //nolint:containedctx // it ends with the replica, not with a request
 	stop    context.CancelCauseFunc
-	// empty is closed when the last stream has ended after Shutdown.
+	// empty is closed when Shutdown was called and the last stream has ended.
 	empty chan struct{}
 }
 
-// timing contains writeTimeout, pingInterval and pongTimeout, or shorter times in tests.
+// timing contains writeTimeout, pingInterval and pongTimeout. Tests use shorter times.
 type timing struct{ write, ping, pong time.Duration }
 
-// dependents is the set of streams that depend on a connection to a cluster.
+// dependents contains the streams that depend on the connection to one cluster.
 type dependents struct {
 	streams map[*Stream]bool
-	// unused is closed when the set is empty.
+	// unused is closed when no stream depends on the connection any more.
 	unused chan struct{}
 }
 
@@ -95,8 +95,8 @@ func NewManager(o Options) *Manager {
 	return m
 }
 
-// Admit returns an error if the origin or the ticket of a request does not allow it to open a stream. It marks the
-// ticket as used. It must be called before the review of the caller's right.
+// Admit returns an error if the Origin header or the ticket of the request does not allow the stream target. It
+// consumes the ticket. Endpoints call it before they check the rights of the caller.
 func (m *Manager) Admit(r *http.Request, u user.Info, target Target) error {
 	if err := m.options.Origins.check(r); err != nil {
 		refused.WithLabelValues(target.Verb, "origin").Inc()
@@ -112,7 +112,8 @@ func (m *Manager) Admit(r *http.Request, u user.Info, target Target) error {
 	return nil
 }
 
-// enter reserves a place for a stream of a user.
+// enter counts a new stream of the user name. It returns an error if the user or the replica has too many streams, or
+// if the replica is shutting down.
 func (m *Manager) enter(name, verb string) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -136,7 +137,7 @@ func (m *Manager) enter(name, verb string) error {
 	return e
 }
 
-// leave releases the place that enter reserved for a stream of the user.
+// leave subtracts a stream that enter has counted.
 func (m *Manager) leave(name string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -150,8 +151,9 @@ func (m *Manager) leave(name string) {
 	}
 }
 
-// EnterResponse reserves a place for a response without an end, which counts as a stream of its user. The returned
-// context ends when the replica shuts down. The caller must call leave at the end of the response.
+// EnterResponse counts an HTTP response without an end, such as a followed log, as a stream of its user. The returned
+// context also ends when the replica shuts down. The caller must call leave at the end of the response. EnterResponse
+// returns an error if there are too many streams.
 func (m *Manager) EnterResponse(
 	ctx context.Context, u user.Info,
 ) (response context.Context, leave context.CancelFunc, err error) {
@@ -169,7 +171,7 @@ func (m *Manager) EnterResponse(
 	}), nil
 }
 
-// closeEmpty closes empty if no stream is left. The caller must hold the lock.
+// closeEmpty closes empty. It may be called more than once. The caller must hold the lock.
 func (m *Manager) closeEmpty() {
 	select {
 	case <-m.empty:
@@ -178,7 +180,7 @@ func (m *Manager) closeEmpty() {
 	}
 }
 
-// add registers a stream that has a place. It returns false if the manager has stopped.
+// add registers a stream. It returns false if the replica is shutting down.
 func (m *Manager) add(s *Stream) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -201,7 +203,7 @@ func (m *Manager) add(s *Stream) bool {
 	return !m.stopping
 }
 
-// remove removes a stream.
+// remove releases the resources of an ended stream, and calls Ended of its handler.
 func (m *Manager) remove(s *Stream) {
 	s.account.Close()
 	s.mu.Lock()
@@ -235,7 +237,8 @@ func (m *Manager) remove(s *Stream) {
 	}
 }
 
-// awaitGone waits until the connection to a cluster is closed, and then ends the streams that depend on it.
+// awaitGone waits until the connection to a cluster is closed, and ends the streams that depend on it. It returns early
+// if no stream depends on the connection any more.
 func (m *Manager) awaitGone(c Cluster, d *dependents) {
 	select {
 	case <-d.unused:
@@ -247,7 +250,7 @@ func (m *Manager) awaitGone(c Cluster, d *dependents) {
 	}
 }
 
-// collect returns a copy of a set of streams.
+// collect returns the streams in set as a slice.
 func (m *Manager) collect(set map[*Stream]bool) []*Stream {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -258,7 +261,8 @@ func (m *Manager) collect(set map[*Stream]bool) []*Stream {
 	return out
 }
 
-// UserChanged checks all streams of a user. It must be called after a change of the user, or of a session of the user.
+// UserChanged checks all streams of a user. It must be called after a change of the KubeVisionUser or of a
+// KubeVisionSession of the user.
 func (m *Manager) UserChanged(name string) {
 	m.mu.Lock()
 	set := m.users[name]
@@ -271,8 +275,8 @@ func (m *Manager) UserChanged(name string) {
 	}
 }
 
-// ClusterChanged checks all streams that depend on a cluster. It must be called after a change of an RBAC object of the
-// cluster.
+// ClusterChanged checks all streams that depend on the cluster c. It must be called after each change of its RBAC
+// objects.
 func (m *Manager) ClusterChanged(c Cluster) {
 	m.mu.Lock()
 	unused := m.clusters[c] == nil
@@ -293,8 +297,8 @@ func (m *Manager) ClusterChanged(c Cluster) {
 	})
 }
 
-// recheckEvery returns the time between two checks of a stream if no change is reported. It grows with the number of
-// streams that depend on unwatched clusters, which bounds the load that checks cause.
+// recheckEvery returns the time between two regular checks of a stream. If the stream depends on a cluster whose RBAC
+// objects are not watched, the time grows with the number of all streams, to limit the load that the checks cause.
 func (m *Manager) recheckEvery(s *Stream) time.Duration {
 	const unwatchedPerSecond = 50
 	if !slices.ContainsFunc(s.depends, m.isUnwatched) {
@@ -306,13 +310,13 @@ func (m *Manager) recheckEvery(s *Stream) time.Duration {
 		recheckInterval)
 }
 
-// isUnwatched returns true if changes of the RBAC objects of a cluster are not reported.
+// isUnwatched returns true if ClusterChanged is not called after changes of the cluster's RBAC objects.
 func (m *Manager) isUnwatched(c Cluster) bool {
 	return m.options.Watched == nil || !m.options.Watched(c)
 }
 
-// Shutdown ends all streams and rejects new ones. The reason of the end makes clients reconnect, to another replica.
-// Shutdown returns when the last stream has ended, or when the context ends.
+// Shutdown ends all streams and rejects new ones. Clients then connect again, to another replica. Shutdown returns when
+// the last stream has ended, or when ctx ends.
 func (m *Manager) Shutdown(ctx context.Context) {
 	m.mu.Lock()
 	m.stopping = true
@@ -330,7 +334,7 @@ func (m *Manager) Shutdown(ctx context.Context) {
 	}
 }
 
-// Count returns the number of open streams.
+// Count returns the number of streams, including those that are being opened.
 func (m *Manager) Count() int {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -16,10 +16,12 @@ import (
 
 const originHeader = "Origin"
 
-// Origins are the origins whose pages may open streams. If it is empty, only pages of the same origin may open them.
+// Origins lists the web origins whose pages may open streams. If it is empty, only pages of the server's own origin
+// may.
 type Origins []string
 
-// ParseOrigins parses the values of a flag. Each value consists of a scheme, a host and an optional port.
+// ParseOrigins parses origins such as https://dashboard.example.com. It returns an error for the first value that is
+// not a scheme, a host and an optional port.
 func ParseOrigins(values []string) (Origins, error) {
 	var out Origins
 	for _, value := range values {
@@ -33,8 +35,7 @@ func ParseOrigins(values []string) (Origins, error) {
 	return out, nil
 }
 
-// canonicalOrigin returns an origin as browsers send it: with the host in lower case, and without the default port of
-// the scheme.
+// canonicalOrigin returns an origin in the form that browsers send: the host in lower case, and no default port.
 func canonicalOrigin(u *url.URL) string {
 	host := strings.ToLower(u.Host)
 	if port := map[string]string{"https": ":443", "http": ":80"}[u.Scheme]; port != "" {
@@ -43,8 +44,9 @@ func canonicalOrigin(u *url.URL) string {
 	return u.Scheme + "://" + host
 }
 
-// check returns an error if the page that sends a request may not open streams. Browsers send the origin of the page
-// with each upgrade, and pages cannot change it. Other clients send neither an origin nor cookies.
+// check returns an error if the page that sends the request may not open streams. Browsers send the Origin header with
+// each WebSocket request, and pages cannot change it. check accepts a request without an Origin header only if it has
+// no cookies, as requests of other clients.
 func (o Origins) check(r *http.Request) error {
 	values := r.Header.Values(originHeader)
 	if len(values) == 0 {

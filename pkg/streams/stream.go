@@ -19,7 +19,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/budget"
 )
 
-// Stream is an open WebSocket of a client, or a response of server-sent events.
+// Stream is one open stream: a WebSocket, or a response with server-sent events.
 type Stream struct {
 	manager   *Manager
 	handler   *Handler
@@ -28,21 +28,21 @@ type Stream struct {
 	// name is the name of the user.
 	name    string
 	account *budget.Account
-	// depends contains the clusters of the handler, and the host.
+	// depends lists the clusters of Handler.Depends and the host cluster.
 	depends []Cluster
 
-	// done ends with the stream. Its cause is the end.
+	// done is a context that ends with the stream. Its cause is an *End.
 	done   context.Context //nolint:containedctx // it ends with the stream, not with a request
 	cancel context.CancelCauseFunc
-	// used is the time of the last message, in nanoseconds.
+	// used is the Unix time of the last message in either direction, in nanoseconds.
 	used atomic.Int64
-	// serving waits for Serve. readDone is closed when the stream reads no more messages.
+	// serving waits until Serve returns. readDone is closed when no more messages are read.
 	serving  sync.WaitGroup
 	readDone chan struct{}
-	// closed is closed when the stream sends no more messages.
+	// closed is closed when no more messages are sent.
 	closed chan struct{}
 
-	// writing is locked while a message is sent.
+	// writing serializes writes.
 	writing sync.Mutex
 
 	mu      sync.Mutex
@@ -54,14 +54,14 @@ type Stream struct {
 	checks checks
 }
 
-// User returns the caller.
+// User returns the caller. Renew may have replaced it.
 func (s *Stream) User() user.Info {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.user
 }
 
-// Account returns the account of the memory of the stream. It is closed with the stream.
+// Account returns the budget.Account for the memory of the stream. It is closed when the stream ends.
 func (s *Stream) Account() *budget.Account { return s.account }
 
 // Context returns a context that ends with the stream. Its cause is an *End.
@@ -70,7 +70,8 @@ func (s *Stream) Context() context.Context { return s.done }
 // Subprotocol returns the negotiated subprotocol, or an empty string.
 func (s *Stream) Subprotocol() string { return s.transport.subprotocol() }
 
-// Renew replaces the credential of the stream. The new credential must belong to the same user.
+// Renew replaces the user and the expiry of the credential, because the client has sent a new token. It returns an
+// error if the token belongs to another user.
 func (s *Stream) Renew(u user.Info, expires time.Time) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -81,7 +82,8 @@ func (s *Stream) Renew(u user.Info, expires time.Time) error {
 	return nil
 }
 
-// SendText sends a text message. Invalid UTF-8 ends the stream, because clients would close it.
+// SendText sends a text message. If data is not valid UTF-8, it ends the stream and returns an error. It also returns
+// an error if the stream has ended.
 func (s *Stream) SendText(data []byte) error {
 	if !utf8.Valid(data) {
 		err := NewEnd(Failed, "the message is not UTF-8")
@@ -91,7 +93,7 @@ func (s *Stream) SendText(data []byte) error {
 	return s.send(false, data)
 }
 
-// SendBinary sends a binary message.
+// SendBinary sends a binary message. It returns an error if the stream has ended.
 func (s *Stream) SendBinary(data []byte) error { return s.send(true, data) }
 
 func (s *Stream) send(binary bool, data []byte) error {
@@ -123,7 +125,7 @@ func (s *Stream) noted(direction string, bytes int) {
 	frameBytes.WithLabelValues(s.verb, direction).Add(float64(bytes))
 }
 
-// End ends the stream. Only the first call has an effect.
+// End ends the stream in the background. Only the first call has an effect.
 func (s *Stream) End(end *End) {
 	s.closing.Do(func() {
 		s.cancel(end)
@@ -133,7 +135,7 @@ func (s *Stream) End(end *End) {
 	})
 }
 
-// close sends the last message and the reason.
+// close sends the last messages of the stream, and closes the connection.
 func (s *Stream) close(end *End) {
 	defer close(s.closed)
 	if forced, ok := s.transport.(interface{ netConn() net.Conn }); ok {
@@ -149,7 +151,7 @@ func (s *Stream) close(end *End) {
 	s.transport.close(last, end, s.readDone)
 }
 
-// run reads until the stream ends.
+// run runs the handler and reads messages until the stream has ended.
 func (s *Stream) run() {
 	defer s.manager.remove(s)
 	if s.handler.Serve != nil {
@@ -163,7 +165,7 @@ func (s *Stream) run() {
 	s.serving.Wait()
 }
 
-// recovered ends the stream after a panic of its handler.
+// recovered must be deferred. It ends the stream after a panic.
 func (s *Stream) recovered() {
 	if p := recover(); p != nil { //nolint:revive // every caller defers this method
 		klog.FromContext(s.done).Error(nil, "Observed a panic", "panic", p)
@@ -171,8 +173,8 @@ func (s *Stream) recovered() {
 	}
 }
 
-// read reads messages until the connection is closed. After the end of the stream, it discards messages and waits for
-// the close frame of the client.
+// read reads messages until the connection is closed. After the end of the stream, it discards messages until the
+// client sends a close frame.
 func (s *Stream) read() {
 	defer s.recovered()
 	for {
@@ -212,7 +214,7 @@ func failedRead(err error) *End {
 	}
 }
 
-// start starts the timers of a stream.
+// start starts the timers for pings, time limits and checks.
 func (s *Stream) start() {
 	s.used.Store(time.Now().UnixNano())
 	always := func(interval time.Duration) func() time.Duration { return func() time.Duration { return interval } }
@@ -228,7 +230,7 @@ func (s *Stream) start() {
 	s.every(s.untilCheck, s.recheck)
 }
 
-// untilCheck returns the time until the next check, which is not later than the expiry of the credential.
+// untilCheck returns the time until the next regular check. A check also happens when the credential expires.
 func (s *Stream) untilCheck() time.Duration {
 	next := s.manager.recheckEvery(s)
 	s.mu.Lock()
@@ -239,7 +241,8 @@ func (s *Stream) untilCheck() time.Duration {
 	return next
 }
 
-// every calls a function periodically until the stream ends.
+// every calls the function call repeatedly until the stream ends. The function interval returns the time before each
+// call.
 func (s *Stream) every(interval func() time.Duration, call func()) {
 	first := interval()
 	s.mu.Lock()

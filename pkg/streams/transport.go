@@ -10,26 +10,26 @@ import (
 	"github.com/gorilla/websocket"
 )
 
-// transport carries the messages of a stream.
+// transport sends and receives the messages of a stream, as a WebSocket or as server-sent events.
 type transport interface {
 	// write sends a message.
 	write(binary bool, data []byte) error
-	// ping requests a response of the client, and keeps the connection open in proxies.
+	// ping sends a message that shows that the client is reachable, and keeps proxies from closing the connection.
 	ping() error
-	// hurry shortens the deadline of the message in progress.
+	// hurry shortens the deadline of the write in progress to endTimeout.
 	hurry()
-	// close sends the last message, if there is one, and the end. It is called once. No message is sent afterwards.
+	// close sends the message last, if it is not nil, and the reason of the end. It is called once, as the last write.
 	close(last []byte, end *End, readDone <-chan struct{})
-	// read reads a message.
+	// read returns the next message. It waits at most for the time wait.
 	read(wait time.Duration) (Message, error)
-	// subprotocol returns the negotiated subprotocol, or an empty string.
+	// subprotocol returns the negotiated WebSocket subprotocol, or an empty string.
 	subprotocol() string
 }
 
-// socket is a WebSocket.
+// socket is a WebSocket. It implements transport.
 type socket struct {
 	conn *websocket.Conn
-	// limit bounds the sending of one message.
+	// limit bounds the time to send one message.
 	limit time.Duration
 }
 
@@ -59,8 +59,8 @@ func (s *socket) hurry() {
 	_ = s.conn.NetConn().SetWriteDeadline(time.Now().Add(endTimeout)) // fails only on a closed connection
 }
 
-// close sends the last message and the close frame. It then waits until the client closes the connection, so that the
-// client can read both.
+// close sends the message last and a close frame. It then waits up to endTimeout until the client closes the
+// connection, so that the client can read both.
 func (s *socket) close(last []byte, end *End, readDone <-chan struct{}) {
 	_ = s.conn.SetWriteDeadline(time.Now().Add(endTimeout))
 	if last != nil {
@@ -84,5 +84,5 @@ func (s *socket) read(wait time.Duration) (Message, error) {
 
 func (s *socket) subprotocol() string { return s.conn.Subprotocol() }
 
-// netConn returns the underlying connection, which is closed if the client does not read.
+// netConn returns the network connection, which End closes if the client does not read.
 func (s *socket) netConn() net.Conn { return s.conn.NetConn() }

@@ -20,8 +20,8 @@ import (
 
 const (
 	handshakeTimeout = 10 * time.Second
-	// writeBuffer is the size of the write buffers, which streams share. readBuffer is the size of the read buffer of
-	// each stream.
+	// writeBuffer is the size of a write buffer, and readBuffer of a read buffer, in bytes. A stream has a write buffer
+	// only while it sends a message.
 	writeBuffer = 4 << 10
 	readBuffer  = 1 << 10
 )
@@ -29,7 +29,7 @@ const (
 //nolint:gochecknoglobals // idle streams have no buffer of their own
 var writeBuffers sync.Pool
 
-// CheckUpgrade returns an error if a request does not request a WebSocket.
+// CheckUpgrade returns an error if the request does not ask for a WebSocket. verb is a label of the metrics.
 func CheckUpgrade(r *http.Request, verb string) error {
 	if !websocket.IsWebSocketUpgrade(r) {
 		refused.WithLabelValues(verb, "upgrade").Inc()
@@ -38,8 +38,8 @@ func CheckUpgrade(r *http.Request, verb string) error {
 	return nil
 }
 
-// Open upgrades a request and serves the stream, which outlives the request. It returns an error only before the
-// upgrade.
+// Open upgrades the request to a WebSocket and starts the stream in the background. It returns an error if the request
+// cannot be upgraded.
 func (m *Manager) Open(w http.ResponseWriter, r *http.Request, u user.Info, verb string, h *Handler) error {
 	if err := m.enter(u.GetName(), verb); err != nil {
 		return err
@@ -56,7 +56,7 @@ func (m *Manager) Open(w http.ResponseWriter, r *http.Request, u user.Info, verb
 	return nil
 }
 
-// newStream creates a stream. It retains only the id of the request.
+// newStream creates a stream on a transport. The stream has its own context, and takes only the request ID from ctx.
 func (m *Manager) newStream(ctx context.Context, t transport, u user.Info, verb string, h *Handler) *Stream {
 	s := &Stream{
 		manager: m, handler: h, transport: t, verb: verb, name: u.GetName(), user: u,
@@ -81,7 +81,7 @@ func (m *Manager) newStream(ctx context.Context, t transport, u user.Info, verb 
 	return s
 }
 
-// begin registers a stream that has a place.
+// begin registers a stream, starts its timers, and calls Began of its handler. The caller must have called enter.
 func (m *Manager) begin(s *Stream) {
 	isStopping := !m.add(s)
 	if s.handler.Began != nil {
@@ -94,7 +94,8 @@ func (m *Manager) begin(s *Stream) {
 	}
 }
 
-// upgrade hijacks the connection of a request.
+// upgrade upgrades the request to a WebSocket. It returns nil and no error if the upgrade failed after the connection
+// was hijacked, because no error can be sent any more.
 func upgrade(w http.ResponseWriter, r *http.Request, h *Handler) (*websocket.Conn, error) {
 	var refusal error
 	upgrader := websocket.Upgrader{

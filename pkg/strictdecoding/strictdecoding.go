@@ -1,8 +1,8 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package strictdecoding finds values that decoders of JSON and YAML would change silently, such as duplicate keys and
-// large numbers.
+// Package strictdecoding finds values in JSON that a decoder would change without an error: invalid UTF-8, and numbers
+// with too many digits.
 package strictdecoding
 
 import (
@@ -13,11 +13,11 @@ import (
 	"unicode/utf8"
 )
 
-// Problem is a value that a decoder would change.
+// Problem is a value that a decoder would change without an error.
 type Problem struct {
-	// Path is the path of the field, or empty for the whole document.
+	// Path is the path of the field, for example spec.ports[0].port, or empty for the whole document.
 	Path string
-	// Reason describes the problem. It never contains the value.
+	// Reason describes the problem. It does not contain the value.
 	Reason string
 }
 
@@ -29,13 +29,13 @@ const (
 	longFloat    = "is a number with too many digits"
 )
 
-// JSON returns the first problem of a document, or nil. The decoder reports syntax errors.
+// JSON returns the first Problem of a JSON document, or nil. It does not check the syntax.
 func JSON(document []byte) *Problem {
 	s := scanner{text: document}
 	return s.scan()
 }
 
-// Number returns the reason for which a decoder would change a decimal number, or an empty string.
+// Number returns the reason for which a decoder would change the decimal number, or an empty string.
 func Number(text string) string {
 	if !strings.ContainsAny(text, ".eE") {
 		if _, err := strconv.ParseInt(text, 10, 64); err != nil {
@@ -56,7 +56,7 @@ type digits struct {
 	exponent int
 }
 
-// decimal returns a number without insignificant zeros.
+// decimal returns the sign, the significant digits and the exponent of a decimal number.
 func decimal(text string) digits {
 	var d digits
 	text, d.negative = strings.CutPrefix(text, "-")
@@ -77,7 +77,7 @@ func decimal(text string) digits {
 	return d
 }
 
-// frame is an object or an array around the current position.
+// frame is an object or an array that contains the current position.
 type frame struct {
 	object bool
 	key    string
@@ -166,7 +166,7 @@ func (s *scanner) string() string {
 	return ""
 }
 
-// halfPair returns true for an escape of one half of a surrogate pair without the other.
+// halfPair returns true if a JSON string contains an escape of one half of a surrogate pair without the other half.
 func halfPair(text []byte) bool {
 	for i := 0; i+1 < len(text); i++ {
 		if text[i] != '\\' {
@@ -200,10 +200,10 @@ func escaped(text []byte, at int) (rune, bool) {
 	return rune(n), err == nil //nolint:gosec // four hexadecimal digits
 }
 
-// maxPath bounds the length of a reported path.
+// maxPath bounds the length of Problem.Path, in bytes.
 const maxPath = 256
 
-// path returns the path of the current field, for example spec.ports[0].port.
+// path returns the path of the current field.
 func (s *scanner) path() string {
 	var out strings.Builder
 	for _, f := range s.frames {

@@ -1,7 +1,8 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package tracing creates OpenTelemetry spans for requests, and for the calls to clusters during these requests.
+// Package tracing creates OpenTelemetry spans for requests of clients, and for the calls to clusters that these
+// requests cause.
 package tracing
 
 import (
@@ -19,14 +20,14 @@ import (
 
 const (
 	scope = "github.com/kubevision-io/kubevision"
-	// maxAttribute bounds the length of an attribute, in bytes.
+	// maxAttribute bounds the length of the attribute url.path, in bytes.
 	maxAttribute = 512
 
-	// RequestIDKey is the attribute with the ID of a request.
+	// RequestIDKey is the attribute for the ID of a request.
 	RequestIDKey = attribute.Key("kubevision.request.id")
-	// CodeKey is the attribute with the code of the response.
+	// CodeKey is the attribute for the code in the body of a response.
 	CodeKey = attribute.Key("kubevision.code")
-	// ClusterKey is the attribute with the name of a cluster.
+	// ClusterKey is the attribute for the name of a KubeVisionCluster.
 	ClusterKey = attribute.Key("kubevision.cluster")
 
 	methodKey = attribute.Key("http.request.method")
@@ -36,9 +37,10 @@ const (
 	statusKey = attribute.Key("http.response.status_code")
 )
 
-// StartRequest starts the span of a request, and removes the trace context from its headers. It continues the trace of
-// a trusted client. The span of any other client is the root of a new trace with a link to the trace of the client, so
-// that clients cannot determine which requests are sampled.
+// StartRequest starts the span of a request of a client, and returns the request with a context that contains the span.
+// It removes the trace context from the headers. If trusted returns true, the span continues the trace of the client.
+// If not, it begins a new trace with a link to that of the client, so that clients cannot decide which requests are
+// sampled.
 func StartRequest(
 	r *http.Request, provider trace.TracerProvider, trusted func(*http.Request) bool,
 ) (*http.Request, trace.Span) {
@@ -59,19 +61,19 @@ func StartRequest(
 	return r.WithContext(ctx), span
 }
 
-// traceHeaders returns the headers of a trace context, in canonical form.
+// traceHeaders returns the headers that contain a trace context.
 func traceHeaders() []string { return []string{"Traceparent", "Tracestate", "Baggage"} }
 
-// Request describes a request that has ended.
+// Request describes a request whose response was sent.
 type Request struct {
 	ID, Method, Route, Cluster string
 	Code                       int
-	// Failed is true if the server or a cluster has failed.
+	// Failed is true if the server or a cluster caused the error.
 	Failed bool
 }
 
-// Describe sets the name and the attributes of the span of a context. They contain no value of a client except the name
-// of a registered cluster.
+// Describe sets the name and the attributes of the span in ctx. Of the values that clients send, only the names of
+// registered clusters become attributes.
 func Describe(ctx context.Context, r Request) {
 	span := trace.SpanFromContext(ctx)
 	if !span.IsRecording() {
@@ -88,13 +90,13 @@ func Describe(ctx context.Context, r Request) {
 	}
 }
 
-// RoundTripper creates a span for each call to a cluster. The span ends at the beginning of the response. Calls outside
-// of requests have no span.
+// RoundTripper creates a span for each call to a cluster whose context contains the span of a request. The span ends
+// when the response begins.
 type RoundTripper struct {
 	Next http.RoundTripper
-	// Cluster is the name of the registration. It may be empty.
+	// Cluster is the name of the KubeVisionCluster. It may be empty.
 	Cluster string
-	// Propagate sends the trace context to the cluster.
+	// Propagate is true if calls to the cluster carry a traceparent header.
 	Propagate bool
 }
 

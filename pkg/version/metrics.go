@@ -13,7 +13,7 @@ var buildInfo = metrics.NewGaugeVec(&metrics.GaugeOpts{
 // Metrics returns the metrics of the package.
 func Metrics() []metrics.Registerable { return []metrics.Registerable{buildInfo} }
 
-// SetBuildInfo sets the metric with the version. The metric must be registered before.
+// SetBuildInfo sets the metric kubevision_build_info. The metric must be registered before.
 func SetBuildInfo() {
 	info := Info()
 	buildInfo.WithLabelValues(info.GitVersion, info.GitCommit, info.GoVersion).Set(1)

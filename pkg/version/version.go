@@ -1,7 +1,7 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package version reports the version of KubeVision from which a program was built.
+// Package version returns the version of KubeVision from which the program was built.
 package version
 
 import (
@@ -14,7 +14,7 @@ import (
 
 const unknown = "unknown"
 
-// The linker sets these variables. Otherwise they come from the build information that Go records.
+// The linker sets these variables in releases. If they are empty, Info uses the build information that Go records.
 var (
 	version string
 	commit  string //nolint:gochecknoglobals // set by the linker
@@ -38,7 +38,7 @@ func Info() apimachineryversion.Info {
 	return out
 }
 
-// readBuildInfo fills in the commit that "go build" has recorded.
+// readBuildInfo sets the version, the commit and its time from the build information that Go records.
 func readBuildInfo(out *apimachineryversion.Info) {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {

@@ -13,20 +13,19 @@ import (
 )
 
 const (
-	// streamBytes is the memory of an HTTP/2 stream in bytes, without its headers. Other limits no longer count a
-	// response that waits because the client grants no flow-control window.
+	// streamBytes is the estimated memory of an HTTP/2 stream without its headers, in bytes. It covers a response that
+	// waits because the client grants no flow-control window.
 	streamBytes = 32 << 10
-	// freeHeaderBytes is the size of HTTP/1 headers that idleBytes includes.
+	// freeHeaderBytes is the size of the HTTP/1 headers that idleBytes covers.
 	freeHeaderBytes = 16 << 10
-	// valueBytes is the memory of a header value in bytes, in addition to its text. urlCopies is the number of copies
-	// of the URL that are held.
+	// valueBytes is the memory of a header value in addition to its text, in bytes. urlCopies is the number of copies
+	// of the URL that net/http stores.
 	valueBytes, urlCopies = 32, 3
 )
 
-// Handler returns a handler that reports received requests to the listener. Bytes of a request body do not count after
-// they were read, because they have a separate bound. The end of a response in HTTP/1 is not reported, because the
-// header of the next request may arrive at the same time. A connection whose first request comes from a trusted client
-// does not count, and is never closed.
+// Handler returns a handler that tells the Listener which requests have arrived. If isTrusted returns true for the
+// first request on a connection, the connection no longer counts and is never closed. Bytes of a request body no longer
+// count when they were read, because another limit applies to them.
 func (l *Listener) Handler(next http.Handler, isTrusted func(*http.Request) bool) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c, first := l.arrived(r)
@@ -51,8 +50,8 @@ func (l *Listener) Handler(next http.Handler, isTrusted func(*http.Request) bool
 	})
 }
 
-// arrived records that a complete header of a request has arrived and that the request is served. It returns the
-// connection and whether the request is the first one on it. It returns nil if the connection does not count.
+// arrived records that the headers of a request are complete. It returns the connection, or nil if the connection does
+// not count, and true if the request is the first one on it.
 func (l *Listener) arrived(r *http.Request) (c *connection, first bool) {
 	l.mu.Lock()
 	c = l.connections[r.RemoteAddr]
@@ -72,9 +71,9 @@ func (l *Listener) arrived(r *http.Request) (c *connection, first bool) {
 	return c, first
 }
 
-// releaseAfter subtracts the memory of an HTTP/2 stream when the stream has ended: the response was sent, or the client
-// has disconnected. It must be called at the end of the handler, with the response writer of net/http. It cannot wait
-// for the context of the request, which ends before the response is sent.
+// releaseAfter subtracts held bytes of an HTTP/2 stream when the stream has ended: the response was sent, or the client
+// has disconnected. It must be called at the end of the handler with the ResponseWriter of net/http. The context of the
+// request is of no use here, because it ends before the response is sent.
 func (c *connection) releaseAfter(w http.ResponseWriter, held int64) {
 	var sent <-chan bool
 	if notifier, ok := w.(http.CloseNotifier); ok { //nolint:staticcheck // nothing else tells when the stream has ended
@@ -96,8 +95,8 @@ func (c *connection) releaseAfter(w http.ResponseWriter, held int64) {
 
 func streamMemory(r *http.Request) int64 { return streamBytes + bytesPerByte*headerBytes(r) }
 
-// headerBytes returns the size of the URL and the headers of a request. net/http holds them until the client has
-// received the response.
+// headerBytes returns the size of the URL and the headers of a request. net/http stores them until the response was
+// sent.
 func headerBytes(r *http.Request) int64 {
 	size := len(r.Host) + urlCopies*len(r.RequestURI)
 	for name, values := range r.Header {
@@ -115,7 +114,7 @@ func (l *Listener) trust(c *connection) {
 	l.drop(c)
 }
 
-// hijacker reports that a connection no longer carries HTTP.
+// hijacker is a ResponseWriter that tells the Listener when the connection is hijacked.
 type hijacker struct {
 	http.ResponseWriter
 
@@ -125,7 +124,7 @@ type hijacker struct {
 // Unwrap implements responsewriter.UserProvidedDecorator.
 func (h *hijacker) Unwrap() http.ResponseWriter { return h.ResponseWriter }
 
-// Hijack implements http.Hijacker. WrapForHTTP1Or2 offers it only where the connection can be taken over.
+// Hijack implements http.Hijacker.
 func (h *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	conn, buffered, err := http.NewResponseController(h.ResponseWriter).Hijack()
 	if err == nil {
@@ -134,8 +133,8 @@ func (h *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	return conn, buffered, err //nolint:wrapcheck // as net.Conn returns it
 }
 
-// markTakenOver stops counting the bytes of a connection that no longer carries HTTP, because they are not buffered as
-// headers. The connection counts as an idle one.
+// markTakenOver makes the connection count as an idle one, whatever is read from it, because it no longer carries HTTP
+// headers.
 func (c *connection) markTakenOver() {
 	l := c.listener
 	l.mu.Lock()
@@ -146,7 +145,7 @@ func (c *connection) markTakenOver() {
 	}
 }
 
-// body is the body of a request.
+// body is a request body. Bytes that were read from it no longer count for the connection.
 type body struct {
 	io.ReadCloser
 
@@ -162,7 +161,7 @@ func (b *body) Read(p []byte) (int, error) {
 	return n, err //nolint:wrapcheck // io.EOF must not be wrapped
 }
 
-// release subtracts bytes that are no longer held.
+// release subtracts bytes that were read from a request body.
 func (c *connection) release(bytes int64) {
 	l := c.listener
 	l.mu.Lock()

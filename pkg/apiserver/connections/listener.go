@@ -1,8 +1,8 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package connections bounds the memory of client connections before a request has arrived: headers are held in
-// memory while they are received, and their sender is not authenticated yet.
+// Package connections limits the memory of client connections before a request has arrived. At that time, the client is
+// not authenticated, and net/http buffers the headers that it sends.
 package connections
 
 import (
@@ -13,59 +13,59 @@ import (
 )
 
 const (
-	// idleBytes is the memory of an idle connection, in bytes.
+	// idleBytes is the estimated memory of a connection without a request, in bytes.
 	idleBytes = 64 << 10
-	// bytesPerByte is the memory of each byte of an unfinished header, in bytes. It also applies to a complete header
-	// that net/http holds, because of the garbage that the header leaves.
+	// bytesPerByte is the estimated memory per byte of a header that is being received, in bytes. It also applies to
+	// complete headers, because reading them leaves garbage.
 	bytesPerByte = 3
-	// knownPart determines the share that is reserved for known clients: Bytes divided by knownPart. The same share is
-	// reserved for unknown clients.
+	// knownPart determines how much of Options.Bytes is reserved for connections from known addresses, and how much for
+	// those from unknown ones: Bytes/knownPart each.
 	knownPart = 2
 
 	keepAlivePeriod = 3 * time.Minute
 )
 
-// Options configures the shared memory of connections.
+// Options configures a Listener.
 type Options struct {
-	// Bytes bounds the memory of all connections.
+	// Bytes bounds the memory of all connections, in bytes.
 	Bytes int64
-	// Networks returns the networks that an address belongs to, the largest first.
+	// Networks returns the networks that contain an address, the largest first.
 	Networks func(netip.Addr) []netip.Prefix
-	// Known returns true for addresses whose connections are closed last, unless the connections of known addresses
-	// exceed half of Bytes.
+	// Known returns true for addresses from which a user is logged in, of trusted networks, and of proxies. Connections
+	// from them are closed after all others, unless they use more than half of Bytes.
 	Known func(netip.Addr) bool
 }
 
-// Listener closes connections if their total memory exceeds the bound. closesBefore defines the order.
+// Listener is a net.Listener that closes connections when all together use more than Options.Bytes.
 type Listener struct {
 	net.Listener
 
 	options Options
 
 	mu sync.Mutex
-	// taken is the memory of all connections. known is the memory of connections from known addresses.
+	// taken is the memory of all connections in bytes, and known that of connections from known addresses.
 	taken, known int64
 	networks     map[netip.Prefix]*network
 	connections  map[string]*connection
-	// clock counts reads. Its value at the last read of a connection orders connections by use.
+	// clock counts the reads on all connections. The value at its last read shows how recently a connection was used.
 	clock uint64
 }
 
-// network is the memory of the connections of one network.
+// network contains the memory and the number of connections from one network.
 type network struct {
 	taken       int64
 	connections int
 }
 
-// Limit returns a Listener that accepts from another one.
+// Limit returns a Listener that accepts connections from l.
 func Limit(l net.Listener, o Options) *Listener {
 	return &Listener{
 		Listener: l, options: o, networks: map[netip.Prefix]*network{}, connections: map[string]*connection{},
 	}
 }
 
-// Accept implements net.Listener. It returns the error of the inner listener. A server continues after a temporary
-// error.
+// Accept implements net.Listener. It returns the errors of the inner listener unchanged, so that net/http recognizes
+// temporary ones.
 func (l *Listener) Accept() (net.Conn, error) {
 	accepted, err := l.Listener.Accept()
 	if err != nil {
@@ -93,7 +93,7 @@ func addressOf(c net.Conn) netip.Addr {
 	return peer.Addr().Unmap().WithZone("")
 }
 
-// add counts a new connection. The caller holds the lock.
+// add registers a new connection, and returns the connections that must be closed. The caller must hold the lock.
 func (l *Listener) add(c *connection, prefixes []netip.Prefix, known bool) []*connection {
 	c.prefixes, c.known = prefixes, known
 	for _, prefix := range prefixes {
@@ -113,8 +113,8 @@ func (l *Listener) add(c *connection, prefixes []netip.Prefix, known bool) []*co
 	return l.take(c, idleBytes)
 }
 
-// take counts bytes of a connection, and returns the connections that must be closed for them. The caller holds the
-// lock.
+// take adds bytes to the memory of a connection, and returns the connections that must be closed. The caller must hold
+// the lock.
 func (l *Listener) take(c *connection, bytes int64) []*connection {
 	if c.dropped {
 		return nil
@@ -134,7 +134,7 @@ func (l *Listener) take(c *connection, bytes int64) []*connection {
 	return surplus
 }
 
-// count adds bytes to the memory of a connection. The caller holds the lock.
+// count adds bytes to the memory of a connection. The caller must hold the lock.
 func (l *Listener) count(c *connection, bytes int64) {
 	c.taken += bytes
 	for _, n := range c.networks {
@@ -146,7 +146,7 @@ func (l *Listener) count(c *connection, bytes int64) {
 	}
 }
 
-// next returns the connection to close first.
+// next returns the connection that must be closed first. The caller must hold the lock.
 func (l *Listener) next() *connection {
 	known := l.known > l.options.Bytes/knownPart || l.known == l.taken
 	var first *connection
@@ -158,9 +158,9 @@ func (l *Listener) next() *connection {
 	return first
 }
 
-// closesBefore returns true if a connection is closed before another one. It compares the memory of their networks,
-// then their own memory, then their last use. It ignores differences smaller than the memory of an idle connection,
-// because otherwise a client that starts a request would be closed before clients with many idle connections.
+// closesBefore returns true if c must be closed before other. It compares the memory of the networks, then of the
+// connections, and then the time of the last use. It ignores differences of less than idleBytes: a client that sends a
+// request would otherwise be disconnected before a client with many idle connections.
 func (c *connection) closesBefore(other *connection) bool {
 	for i := range min(len(c.networks), len(other.networks)) {
 		if mine, others := c.networks[i].taken/idleBytes, other.networks[i].taken/idleBytes; mine != others {
@@ -173,7 +173,7 @@ func (c *connection) closesBefore(other *connection) bool {
 	return c.used < other.used
 }
 
-// drop stops counting a connection. The caller holds the lock.
+// drop removes a connection from all sums. The caller must hold the lock.
 func (l *Listener) drop(c *connection) {
 	if c.dropped {
 		return
@@ -197,7 +197,8 @@ func closeAll(surplus []*connection) {
 	}
 }
 
-// connection is the connection of a client. The listener's lock guards all fields but the first three.
+// connection is the connection of one client. The lock of the Listener guards the fields except Conn, listener and
+// remote.
 type connection struct { //nolint:gocritic // the listener comes first, which has methods of its own
 	net.Conn
 
@@ -207,17 +208,17 @@ type connection struct { //nolint:gocritic // the listener comes first, which ha
 	prefixes []netip.Prefix
 	networks []*network
 	known    bool
-	// asked is true after the first request.
+	// asked is true after the first request on the connection.
 	asked bool
-	// taken is the memory of the connection. held is the part of it for requests that are served.
+	// taken is the memory of the connection in bytes. held is the part that belongs to requests in progress.
 	taken, held int64
 	used        uint64
 	dropped     bool
-	// takenOver is true once the connection is a WebSocket.
+	// takenOver is true after the connection was upgraded to a WebSocket.
 	takenOver bool
 }
 
-// Read implements net.Conn.
+// Read reads from the connection, and counts the bytes that were read.
 func (c *connection) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
 	if n > 0 {
@@ -229,7 +230,7 @@ func (c *connection) Read(p []byte) (int, error) {
 	return n, err //nolint:wrapcheck // io.EOF must not be wrapped
 }
 
-// Close implements net.Conn.
+// Close closes the connection and removes it from the Listener.
 func (c *connection) Close() error {
 	c.listener.mu.Lock()
 	c.listener.drop(c)

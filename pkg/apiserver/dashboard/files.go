@@ -1,7 +1,7 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package dashboard serves a single-page application from a directory, at the same origin as the API.
+// Package dashboard serves the files of a single-page application at the same origin as the API.
 package dashboard
 
 import (
@@ -25,22 +25,22 @@ import (
 
 const (
 	indexFile = "index.html"
-	// scriptPath is the path of the script that shows the server's QR code.
+	// scriptPath is the path of a script that shows the QR code for the set-up of a second factor.
 	scriptPath = "/kubevision-qr.js"
 
-	// maxIndexBytes bounds the index, which is read into memory.
+	// maxIndexBytes bounds the size of index.html, in bytes.
 	maxIndexBytes = 1 << 20
-	// maxFileBytes bounds any other file.
+	// maxFileBytes bounds the size of other files, in bytes.
 	maxFileBytes = 16 << 20
 )
 
 //go:embed qr.js
 var script []byte
 
-// errTooLarge is returned for a file that exceeds its bound.
+// errTooLarge is returned for a file that exceeds its size limit.
 var errTooLarge = errors.New("the file exceeds the size limit")
 
-// errNoFile is returned for a directory, a device or another special file.
+// errNoFile is returned for a path that is no regular file.
 var errNoFile = errors.New("not a file")
 
 // Files serves the files of a directory.
@@ -49,8 +49,8 @@ type Files struct {
 	room *responseSpace
 }
 
-// Open returns the files of a directory, which must contain an index. It follows symbolic links that stay in the
-// directory, such as those of a mounted ConfigMap.
+// Open returns Files for the directory dir, which must contain an index.html. Symbolic links may not lead out of the
+// directory. origin describes the client of a request.
 func Open(dir string, origin func(*http.Request) filters.Origin) (*Files, error) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
@@ -64,7 +64,7 @@ func Open(dir string, origin func(*http.Request) filters.Origin) (*Files, error)
 	return f, nil
 }
 
-// Wrap returns a handler that serves the files on all paths that do not belong to next.
+// Wrap returns a handler that calls next for the paths of the API server, and serves files for all other paths.
 func (f *Files) Wrap(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if IsReserved(r.URL.Path) {
@@ -75,7 +75,7 @@ func (f *Files) Wrap(next http.Handler) http.Handler {
 	})
 }
 
-// IsReserved returns true if a path belongs to the API server: to the API, discovery, health or metrics.
+// IsReserved returns true for the paths of the API server: the API, discovery, health and metrics.
 func IsReserved(path string) bool {
 	first, _, _ := strings.Cut(strings.TrimPrefix(path, "/"), "/")
 	switch first {
@@ -114,8 +114,8 @@ func (f *Files) serve(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// isHidden returns true if a path must not be served: it contains a control character or a backslash, or one of its
-// segments begins with a dot.
+// isHidden returns true for a path that must not be served, because it contains a control character, a backslash, or a
+// segment that begins with a dot.
 func isHidden(name string) bool {
 	if strings.ContainsFunc(name, func(c rune) bool { return c < ' ' || c == 0x7f || c == '\\' }) {
 		return true
@@ -160,7 +160,7 @@ func (f *Files) serveFile(w http.ResponseWriter, r *http.Request, name string) {
 	f.room.within(w, info.Size(), func() { http.ServeContent(w, r, name, changed, file) })
 }
 
-// open opens a file of at most maxFileBytes. It opens only regular files: a pipe would block the request.
+// open opens a regular file of at most maxFileBytes. It does not open other files: a pipe would block the request.
 func (f *Files) open(name string) (*os.File, fs.FileInfo, error) {
 	if !fs.ValidPath(name) {
 		return nil, nil, fs.ErrNotExist
@@ -181,9 +181,8 @@ func (f *Files) open(name string) (*os.File, fs.FileInfo, error) {
 	return file, info, nil
 }
 
-// isPageRequest returns true if a request accepts HTML or its path has no extension. The index is served for such
-// requests if no file exists at the path. An extension alone does not exclude a page, because names of objects may
-// contain dots.
+// isPageRequest returns true if index.html must be served when there is no file at the path: the request accepts
+// text/html, or the last segment of the path has no dot.
 func isPageRequest(r *http.Request) bool {
 	last := r.URL.Path[strings.LastIndexByte(r.URL.Path, '/')+1:]
 	return strings.Contains(r.Header.Get("Accept"), "text/html") || !strings.Contains(last, ".")
@@ -215,7 +214,7 @@ func (f *Files) index() ([]byte, error) {
 	return text, nil
 }
 
-// withScript inserts the script at the start of the head of a page, before other scripts.
+// withScript inserts the script of scriptPath at the beginning of the head element.
 func withScript(text []byte) []byte {
 	const head = "<head>"
 	at := bytes.Index(bytes.ToLower(text), []byte(head))
@@ -226,7 +225,7 @@ func withScript(text []byte) []byte {
 	return bytes.Join([][]byte{text[:at], text[at:]}, []byte(`<script src="`+scriptPath+`"></script>`))
 }
 
-// serveText serves text that browsers revalidate on each request.
+// serveText serves a text that browsers must revalidate before each use.
 func (f *Files) serveText(w http.ResponseWriter, r *http.Request, name string, text []byte) {
 	sum := sha256.Sum256(text)
 	w.Header().Set("Content-Type", contentType(name))
@@ -235,7 +234,7 @@ func (f *Files) serveText(w http.ResponseWriter, r *http.Request, name string, t
 	f.room.within(w, int64(len(text)), func() { http.ServeContent(w, r, name, time.Time{}, bytes.NewReader(text)) })
 }
 
-// entityTag returns the ETag of a file's content.
+// entityTag returns the ETag for the content of a file.
 func entityTag(file io.ReadSeeker) (string, error) {
 	sum := sha256.New()
 	if _, err := io.Copy(sum, file); err != nil {

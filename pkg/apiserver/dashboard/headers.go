@@ -10,13 +10,13 @@ import (
 	"strings"
 )
 
-// contentPolicy allows no other origin. Only styles may be inline, because applications and terminals set the style
-// attribute of elements.
+// contentPolicy is the Content-Security-Policy of all files. It allows only the server's own origin. Styles may be
+// inline, because applications and terminals set style attributes.
 const contentPolicy = "default-src 'self'; script-src 'self'; style-src 'self' 'unsafe-inline'; " +
 	"img-src 'self' data: blob:; font-src 'self' data:; connect-src 'self'; object-src 'none'; base-uri 'self'; " +
 	"form-action 'self'; frame-ancestors 'none'"
 
-// setPolicy sets the headers that restrict the page and its embedding.
+// setPolicy sets the security headers of a response.
 func setPolicy(h http.Header) {
 	h.Set("Content-Security-Policy", contentPolicy)
 	h.Set("X-Content-Type-Options", "nosniff")
@@ -27,12 +27,13 @@ func setPolicy(h http.Header) {
 	h.Set("Permissions-Policy", "camera=(), geolocation=(), microphone=(), payment=(), usb=()")
 }
 
-// hash matches the part of a file name in which bundlers encode a hash of the content: eight characters, or more
+// hash matches the part of a file name in which bundlers put a hash of the content: eight characters, or more
 // hexadecimal digits.
 var hash = regexp.MustCompile(`[-.]([A-Za-z0-9_-]{8}|[0-9a-f]{9,64})(\.[a-z0-9]+)+$`)
 
-// hasHashedName returns true if a file name contains a hash, so that the content never changes. A hash contains at
-// least one letter and, after its first character, at least one digit or capital letter. This excludes words and dates.
+// hasHashedName returns true if the file name contains a hash of the content, so that browsers may cache the file
+// forever. The part that looks like a hash must contain a letter and, after its first character, a digit or capital
+// letter. Words and dates do not.
 func hasHashedName(name string) bool {
 	found := hash.FindStringSubmatch(path.Base(name))
 	if found == nil {
@@ -42,8 +43,7 @@ func hasHashedName(name string) bool {
 	return strings.ContainsAny(found[1], lower+capitals) && strings.ContainsAny(found[1][1:], digits+capitals)
 }
 
-// contentType returns the media type for a file name. It does not read the MIME tables of the machine, so that the
-// result does not depend on the machine.
+// contentType returns the media type for a file name. It does not use the MIME tables of the operating system.
 func contentType(name string) string { //nolint:gocyclo // a table
 	switch strings.ToLower(path.Ext(name)) {
 	case ".html":

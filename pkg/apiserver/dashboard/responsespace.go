@@ -12,24 +12,24 @@ import (
 )
 
 const (
-	// responseBytes is the memory that a response needs while it is sent.
+	// responseBytes is the estimated memory of a response that is being sent, in bytes.
 	responseBytes = 32 << 10
-	// maxResponseBytes bounds the memory of all responses to unknown networks. Known networks have a separate budget of
-	// the same size.
+	// maxResponseBytes bounds the memory of all responses to unknown networks, and separately to known networks (see
+	// filters.Origin), in bytes.
 	maxResponseBytes = 16 << 20
 
-	// sendTime is the minimum time limit for sending a response. sendRate is the rate, in bytes per second, by which
-	// the size extends the limit.
+	// sendTime is the minimum time in which a response must be sent. For large files, one second is added for each
+	// sendRate bytes.
 	sendTime = 20 * time.Second
 	sendRate = 64 << 10
 )
 
-// responseSpace bounds the concurrent responses, because unauthenticated clients may request files and read them
-// slowly.
+// responseSpace limits the number of concurrent responses, because clients without authentication may request files and
+// read them slowly.
 type responseSpace struct {
 	strangers, known *budget.Budget
 	origin           func(*http.Request) filters.Origin
-	// time and rate default to sendTime and sendRate.
+	// time and rate are sendTime and sendRate, except in tests.
 	time time.Duration
 	rate int64
 }
@@ -42,7 +42,8 @@ func newResponseSpace(origin func(*http.Request) filters.Origin) *responseSpace 
 	}
 }
 
-// enter reserves the memory of a response. Networks with a logged-in user have a separate budget.
+// enter counts a response to the network of the client. The caller must call leave at its end. It returns an error if
+// there are too many responses.
 func (o *responseSpace) enter(r *http.Request) (leave func(), err error) {
 	from := o.origin(r)
 	if from.Known {
@@ -58,7 +59,7 @@ func (o *responseSpace) enter(r *http.Request) (leave func(), err error) {
 	return account.Close, nil
 }
 
-// within calls send with a deadline, and closes the connection of a client that reads too slowly.
+// within calls send with a write deadline for size bytes. The connection of a client that reads too slowly is closed.
 func (o *responseSpace) within(w http.ResponseWriter, size int64, send func()) {
 	connection := http.NewResponseController(w)
 	limit := o.time + time.Duration(size/o.rate)*time.Second

@@ -21,49 +21,47 @@ import (
 )
 
 const (
-	// MaxBodyBytes is the size of the largest body of a write by an authenticated client. It is the limit of
-	// kube-apiserver.
+	// MaxBodyBytes bounds the body of a write of an authenticated client, in bytes. kube-apiserver has the same limit.
 	MaxBodyBytes = 3 << 20
-	// MaxSmallBodyBytes is the size of the largest body of any other request, such as a login or a read.
+	// MaxSmallBodyBytes bounds the body of all other requests, such as logins and reads, in bytes.
 	MaxSmallBodyBytes = 64 << 10
-	// bodyTimeout bounds the time in which a body arrives.
+	// bodyTimeout bounds the time in which a body must arrive.
 	bodyTimeout = 10 * time.Second
-	// bodyRetrySeconds is the value of Retry-After in the response to a request whose body exceeds the remaining
-	// budget.
+	// bodyRetrySeconds is the Retry-After of the response to a request whose body does not fit into the memory limit.
 	bodyRetrySeconds = 1
 
-	// strangersPart and knownPart are divisors of the total budget. The results are the share of unknown networks and
-	// the share of known networks.
+	// strangersPart and knownPart determine the memory limits for bodies of unauthenticated clients, as divisors of the
+	// total: for unknown networks, and for known networks (see Origin.Known).
 	strangersPart, knownPart = 4, 8
-	// maxBytesPerNetwork bounds the bytes of bodies from one unknown network, by default a quarter of the share of all
-	// unknown networks. maxBytesPerKnown bounds the bytes from one known network.
+	// maxBytesPerNetwork bounds the memory of the bodies from one unknown network, in bytes. maxBytesPerKnown bounds
+	// that from one known network.
 	maxBytesPerNetwork, maxBytesPerKnown = 2 << 20, 1 << 20
-	// firstBytes is reserved before the first byte arrives.
+	// firstBytes is the memory that is charged before the first byte of a body arrives.
 	firstBytes = 4 << 10
-	// freeHeaderBytes is the size of headers that is not charged. Larger headers are charged with the body.
+	// freeHeaderBytes is the size of headers that are not charged, in bytes.
 	freeHeaderBytes = 4 << 10
-	// userStep is the minimum charge for a body of a user. It bounds the number of bodies of a user that arrive at the
-	// same time.
+	// userStep is the minimum charge for the body of an authenticated client, in bytes. It limits the number of bodies
+	// of a user that can arrive at the same time.
 	userStep = 64 << 10
 )
 
-// Bodies bounds request bodies: the size of each body, depending on its sender, and the bytes of all bodies in memory.
+// Bodies limits the size of each request body, and the memory of all request bodies.
 type Bodies struct {
 	strangers, known, users *budget.Budget
 	origin                  func(*http.Request) Origin
 }
 
-// Origin is the origin of a request without authentication.
+// Origin describes the client of a request without authentication.
 type Origin struct {
-	// Network is the network of the client. One client may use all addresses of its network.
+	// Network is the network of the client. All its addresses count as one client.
 	Network string
-	// Known is true for networks with a logged-in user and for networks that the administrator trusts. They have a
-	// separate share of the budget.
+	// Known is true for networks from which a user is logged in, and for networks that a flag declares as trusted. They
+	// have their own memory limit.
 	Known bool
 }
 
-// NewBodies returns a bound of total bytes for all bodies. Clients without authentication get shares of it, depending
-// on their origin.
+// NewBodies returns Bodies with a limit of total bytes. Parts of the limit are reserved for clients without
+// authentication, depending on what origin returns.
 func NewBodies(total int64, origin func(*http.Request) Origin) *Bodies {
 	strangers, known := total/strangersPart, total/knownPart
 	return &Bodies{
@@ -74,8 +72,9 @@ func NewBodies(total int64, origin func(*http.Request) Origin) *Bodies {
 	}
 }
 
-// WithBody reads the whole body before it calls the next handler, so that a slow client does not count as a request in
-// flight. It must run after authentication, because the limit depends on the client.
+// WithBody returns a handler that reads the whole body into memory before it calls next. While a slow client sends its
+// body, the request does not count as a request in flight. WithBody must run after authentication, because the limits
+// depend on the user.
 func WithBody(next http.Handler, bodies *Bodies) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		account, err := bodies.read(r)
@@ -88,8 +87,9 @@ func WithBody(next http.Handler, bodies *Bodies) http.Handler {
 	})
 }
 
-// read reads the body into memory, and replaces it with a body that reads from there. It charges the returned account
-// for the bytes. The account is nil if the request has no body.
+// read reads the body into memory, and replaces the body of the request. It charges the memory to the returned account,
+// which is nil if there is no body. It returns an error if the body is too large, compressed, or does not arrive in
+// time.
 func (b *Bodies) read(r *http.Request) (*budget.Account, error) {
 	if !hasBody(r) {
 		return nil, nil //nolint:nilnil // nothing is held
@@ -122,8 +122,9 @@ func (b *Bodies) limit(r *http.Request) (int64, *budget.Account) {
 	}
 }
 
-// unauthenticated returns an account of the budget for known networks if the origin is known and the budget has room.
-// Otherwise it returns an account of the budget for unknown networks.
+// unauthenticated returns an account for the body of a client without authentication. For a known network it is an
+// account of the limit for known networks, if this limit is not reached. In all other cases it is an account of the
+// limit for unknown networks.
 func (b *Bodies) unauthenticated(from Origin) *budget.Account {
 	if from.Known {
 		account := b.known.Account(from.Network, 0)
@@ -135,8 +136,8 @@ func (b *Bodies) unauthenticated(from Origin) *budget.Account {
 	return b.strangers.Account(from.Network, 0)
 }
 
-// readWithHeaders reads a body of at most limit bytes. It charges the account for the headers until the body has
-// arrived.
+// readWithHeaders reads a body of at most limit bytes. It also charges the headers to the account, which are in memory
+// while the body arrives.
 func readWithHeaders(r *http.Request, limit int64, account *budget.Account) ([]byte, error) {
 	if err := account.Take(max(0, int64(headerBytes(r))-freeHeaderBytes)); err != nil {
 		return nil, noRoom(err)
@@ -144,8 +145,8 @@ func readWithHeaders(r *http.Request, limit int64, account *budget.Account) ([]b
 	return readAll(r.Body, r.ContentLength, limit, account)
 }
 
-// readAll reads a body of at most limit bytes. It uses the client's Content-Length only to reject a body that is too
-// large.
+// readAll reads a body of at most limit bytes. It does not allocate memory according to length, the Content-Length: it
+// only rejects a length of more than limit.
 func readAll(from io.Reader, length, limit int64, account *budget.Account) ([]byte, error) {
 	if length > limit {
 		return nil, tooLarge(limit)
@@ -191,8 +192,7 @@ func hasBody(r *http.Request) bool {
 	return r.Body != nil && r.Body != http.NoBody && r.ContentLength != 0
 }
 
-// arrival is a body that is being received. Its deadline applies to every sender, whether or not a handler reads the
-// body.
+// arrival is a request body that is being received. It has a deadline, which applies even if no handler reads the body.
 type arrival struct {
 	connection *http.ResponseController
 	arrived    atomic.Bool
@@ -200,7 +200,7 @@ type arrival struct {
 
 type arrivalKey struct{}
 
-// expectBody sets the deadline of the body of a request. It returns nil if there is no body.
+// expectBody sets the deadline for the body of a request. It returns nil if there is no body.
 func expectBody(w http.ResponseWriter, r *http.Request) (*arrival, error) {
 	if !hasBody(r) {
 		return nil, nil //nolint:nilnil // nothing is expected
@@ -213,11 +213,11 @@ func expectBody(w http.ResponseWriter, r *http.Request) (*arrival, error) {
 	return a, nil
 }
 
-// answerTime bounds the time to write the response to a request whose body did not arrive.
+// answerTime bounds the time to send the response to a request whose body did not arrive in time.
 const answerTime = time.Second
 
-// withArrival returns a context with the arrival. If the body does not arrive, net/http cancels the context of the
-// connection, and no response could be written with it. The returned context ends answerTime later.
+// withArrival returns a context that contains the arrival. If the body does not arrive, net/http cancels ctx, and no
+// response could be sent with it. The returned context ends answerTime later than ctx in this case.
 func withArrival(ctx context.Context, a *arrival) (context.Context, context.CancelFunc) {
 	later, cancel := context.WithCancel(context.WithValue(context.WithoutCancel(ctx), arrivalKey{}, a))
 	stop := context.AfterFunc(ctx, func() {
@@ -233,12 +233,12 @@ func withArrival(ctx context.Context, a *arrival) (context.Context, context.Canc
 	}
 }
 
-// done removes the deadline, because the server sets another deadline for the next request.
+// done removes the deadline, because the body has arrived.
 func (a *arrival) done() {
 	a.arrived.Store(true)
 	// Setting the deadline has worked before, so an error means that the connection has ended.
 	_ = a.connection.SetReadDeadline(time.Time{})
 }
 
-// pending returns true if a part of the body may still arrive.
+// pending returns true if the body has not arrived completely.
 func (a *arrival) pending() bool { return a != nil && !a.arrived.Load() }

@@ -8,13 +8,13 @@ import (
 	"time"
 )
 
-// requestTime bounds the time of a request, from its headers to the end of its response: a body arrives within 10 s,
-// a handler has 55 s, and a large response a minute. Responses without an end have other deadlines.
+// requestTime bounds the time from the headers of a request to the end of its response. It includes 10 s for the body,
+// 55 s for the handler and a minute for a large response. Streams have other deadlines.
 const requestTime = 3 * time.Minute
 
-// expire sets a write deadline that ends the response after requestTime, even if the client does not read. It is not
-// cleared: over HTTP/1 the next request on the connection sets its own, and over HTTP/2 the rest of the response is
-// sent after the handler has returned.
+// expire sets the write deadline of the connection to requestTime from now. It ends a response that the client does not
+// read. It is not removed at the end of the handler: the next HTTP/1 request sets another one, and an HTTP/2 response
+// is still being sent.
 func expire(w http.ResponseWriter) {
 	// An error means that the writer has no connection, or that the connection has ended.
 	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(requestTime))

@@ -9,11 +9,12 @@ import (
 	"k8s.io/apiserver/pkg/endpoints/responsewriter"
 )
 
-// DelegationLimit returns true if the host may be called to authenticate and authorize a request. The caller must then
-// call done and report whether the request was rejected.
+// DelegationLimit returns true if the host cluster may be called to authenticate and authorize the request. The caller
+// must then call done with true if the request was rejected.
 type DelegationLimit func(r *http.Request) (done func(refused bool), ok bool)
 
-// WithDelegationLimit refuses requests of networks from which too many were refused before.
+// WithDelegationLimit returns a handler that responds with 429 if too many earlier requests from the same network were
+// rejected.
 func WithDelegationLimit(next http.Handler, questions DelegationLimit) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		done, ok := questions(r)
@@ -31,17 +32,17 @@ func WithDelegationLimit(next http.Handler, questions DelegationLimit) http.Hand
 	})
 }
 
-// statusWriter records the HTTP status.
+// statusWriter is a ResponseWriter that records the HTTP status.
 type statusWriter struct {
 	http.ResponseWriter
 
 	status int
 }
 
-// Unwrap returns the inner writer, with which http.ResponseController flushes and hijacks the connection.
+// Unwrap returns the inner ResponseWriter, for http.ResponseController.
 func (w *statusWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
-// WriteHeader implements http.ResponseWriter.
+// WriteHeader records the first status and sends it.
 func (w *statusWriter) WriteHeader(status int) {
 	if w.status == 0 {
 		w.status = status

@@ -25,13 +25,13 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/envelope"
 )
 
-// WithEnvelope is the outermost filter. Below the API's prefixes it assigns the request id, refuses ambiguous paths and
-// headers, and makes every response an envelope over HTTP 200, including responses of the library's filters.
+// WithEnvelope returns the outermost filter. For paths below the API's prefixes, it assigns a request ID, rejects
+// ambiguous paths and headers, and converts every response to an envelope with the HTTP status 200, including those of
+// the filters of k8s.io/apiserver.
 //
-// The library closes the connection of a client that is not authenticated. shared returns true for connections that
-// must stay open, because they carry the requests of many clients.
-//
-// refusals delays responses to clients that are not authenticated. Nil disables the delay.
+// k8s.io/apiserver closes the connection after a request that is not authenticated. If shared returns true, the
+// connection remains open, because it carries the requests of many clients. refusals delays responses to requests that
+// are not authenticated; it may be nil.
 func WithEnvelope(next http.Handler, shared func(*http.Request) bool, refusals *Refusals) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		expire(w)
@@ -98,8 +98,8 @@ func serveEnveloped(
 	}
 }
 
-// serveRecovered converts a panic to a failed request. If the response has begun, it aborts the connection, so that the
-// client detects an incomplete response.
+// serveRecovered calls next, and converts a panic to an error response. If a response has begun, it aborts the
+// connection, so that the client recognizes an incomplete response.
 func serveRecovered(ctx context.Context, next http.Handler, w *writer, r *http.Request) {
 	defer func() {
 		p := recover()
@@ -116,7 +116,7 @@ func serveRecovered(ctx context.Context, next http.Handler, w *writer, r *http.R
 	next.ServeHTTP(responsewriter.WrapForHTTP1Or2(w), r)
 }
 
-// checkRequest returns an error for a request that no route accepts.
+// checkRequest returns an error if the URL or the headers are too large or not allowed.
 func checkRequest(r *http.Request) error {
 	if what, status := oversized(r); status == http.StatusRequestURITooLong {
 		return envelope.Invalid("url", "%s", what)
@@ -140,8 +140,7 @@ func checkRequest(r *http.Request) error {
 	return nil
 }
 
-// impersonationHeader returns the first impersonation header. kube-apiserver removes such headers before it proxies a
-// request to this server.
+// impersonationHeader returns the name of the first Impersonate-* header, or an empty string.
 func impersonationHeader(h http.Header) string {
 	var found []string
 	for name := range h {
@@ -156,28 +155,29 @@ func impersonationHeader(h http.Header) string {
 	return found[0]
 }
 
-// writer sends envelopes and suppresses every other response. Only the envelope package writes HTTP 200.
+// writer is a ResponseWriter that sends only envelopes. They have the status 200, which only package envelope writes.
+// Other responses are suppressed.
 type writer struct {
 	http.ResponseWriter
 	requestID string
 	shared    func() bool
 	arrival   *arrival
 	status    int
-	// hijacked is true once the connection is a WebSocket.
+	// hijacked is true after the connection was upgraded to a WebSocket.
 	hijacked bool
 }
 
-// Hijack implements http.Hijacker. WrapForHTTP1Or2 offers it only where the connection can be taken over.
+// Hijack implements http.Hijacker.
 func (w *writer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	conn, buffered, err := http.NewResponseController(w.ResponseWriter).Hijack()
 	w.hijacked = w.hijacked || err == nil
 	return conn, buffered, err //nolint:wrapcheck // as net.Conn returns it
 }
 
-// Unwrap returns the inner writer for http.ResponseController.
+// Unwrap returns the inner ResponseWriter, for http.ResponseController.
 func (w *writer) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
-// WriteHeader sends the headers of an envelope, and records any other status.
+// WriteHeader sends the headers if the status is 200. It only records any other status.
 func (w *writer) WriteHeader(status int) {
 	if w.status != 0 {
 		return
@@ -199,7 +199,7 @@ func (w *writer) WriteHeader(status int) {
 	w.ResponseWriter.WriteHeader(status)
 }
 
-// Write sends the body of an envelope, and drops any other body.
+// Write sends the body of a response with the status 200, and drops any other body.
 func (w *writer) Write(p []byte) (int, error) {
 	if w.status == 0 {
 		w.WriteHeader(http.StatusOK)
@@ -210,8 +210,8 @@ func (w *writer) Write(p []byte) (int, error) {
 	return w.ResponseWriter.Write(p)
 }
 
-// later returns the error of a request that k8s.io/apiserver has refused temporarily: with 503 if the request arrived
-// during the shutdown, and with 429 otherwise.
+// later returns the error for a request that k8s.io/apiserver has rejected for now, with the status 503 during the
+// shutdown or with 429.
 func later(status int, retryAfter int64) error {
 	e := envelope.New(dashboardv1alpha1.CodeTooManyRequests, "too many requests: try again later")
 	if status == http.StatusServiceUnavailable {
@@ -221,7 +221,8 @@ func later(status int, retryAfter int64) error {
 	return e
 }
 
-// unanswered returns the error that replaces a suppressed response, or nil if an envelope was sent.
+// unanswered returns the error that must be sent instead of a suppressed response. It returns nil if an envelope was
+// sent.
 func (w *writer) unanswered(state *envelope.State, method string) error {
 	if w.status == http.StatusOK {
 		return nil

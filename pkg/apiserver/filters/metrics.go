@@ -10,8 +10,7 @@ import (
 	"k8s.io/component-base/metrics"
 )
 
-// codeCanceled is the code of requests whose client disconnected before a response was sent, unless the request was
-// refused.
+// codeCanceled is the value of the label code for requests whose client disconnected before the response.
 const codeCanceled = "canceled"
 
 // The HTTP status is always 200, so the metrics of the library cannot distinguish success from failure.
@@ -25,7 +24,7 @@ var (
 		StabilityLevel: metrics.ALPHA,
 	}, []string{"route", "method", "code"})
 
-	// There is no label for the route: codes of each route on each cluster would result in too many series.
+	// There is no label for the route, because a series per route, cluster and code would be too many.
 	clusterRequests = metrics.NewCounterVec(&metrics.CounterOpts{
 		Namespace: "kubevision", Subsystem: "apiserver", Name: "cluster_requests_total", StabilityLevel: metrics.ALPHA,
 		Help: "Number of requests about one registered cluster, by its name and the code in the envelope.",
@@ -47,14 +46,14 @@ func Metrics() []metrics.Registerable {
 	return []metrics.Registerable{requests, clusterRequests, durations}
 }
 
-// ForgetMetrics removes the series of a cluster.
+// ForgetMetrics removes the time series of a cluster.
 func ForgetMetrics(cluster string) {
 	clusterRequests.DeletePartialMatch(prometheus.Labels{"cluster": cluster})
 }
 
 var knownMethods = map[string]bool{"GET": true, "HEAD": true, "POST": true, "PUT": true, "PATCH": true, "DELETE": true}
 
-// count counts a request. It does not observe the duration of a stream, because the client determines it.
+// count records a request in the metrics. It does not record the duration of a stream, which the client determines.
 func count(route, method, cluster, code string, d time.Duration, streamed bool) {
 	requests.WithLabelValues(route, method, code).Inc()
 	if cluster != "" {

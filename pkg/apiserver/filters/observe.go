@@ -19,13 +19,15 @@ import (
 )
 
 const (
-	// requestLogLevel is the verbosity from which each request is logged.
+	// requestLogLevel is the log verbosity from which each request is logged.
 	requestLogLevel = 2
-	// maxLoggedName bounds a user name in the log, in bytes. kube-apiserver accepts names of any length.
+	// maxLoggedName bounds the length of a user name in the log, in bytes. Names from kube-apiserver can have any
+	// length.
 	maxLoggedName = 256
 )
 
-// WithTracing starts a span for each request below the API's prefixes. It continues the traces of trusted clients.
+// WithTracing returns a handler that starts a span for each request below the API's prefixes. If trusted returns true,
+// the span continues the trace of the client.
 func WithTracing(next http.Handler, provider trace.TracerProvider, trusted func(*http.Request) bool) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !UnderAPI(r.URL.Path) {
@@ -38,8 +40,8 @@ func WithTracing(next http.Handler, provider trace.TracerProvider, trusted func(
 	})
 }
 
-// observe reports a completed request in the metrics, in its span, and in one log line. From the request, they contain
-// only names of existing users and clusters.
+// observe records a completed request in the metrics, in its span and in the log. Of the values that the client has
+// sent, it records only names of existing users and clusters.
 func observe(ctx context.Context, method string, state *envelope.State, took time.Duration) {
 	route, code := state.Outcome()
 	if route == "" {

@@ -1,8 +1,8 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package filters provides the HTTP filters around the handler chain of k8s.io/apiserver: request ids, envelopes,
-// bodies, refusals, metrics and the request log.
+// Package filters contains the HTTP filters of KubeVision around the handler chain of k8s.io/apiserver: request IDs,
+// envelopes, limits of requests, metrics, traces and the request log.
 package filters
 
 import (
@@ -12,8 +12,8 @@ import (
 	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
 )
 
-// UnderAPI returns true for paths with enveloped responses: all paths below the two prefixes. Discovery, OpenAPI,
-// health and metrics keep the formats of Kubernetes, because the aggregator reads them.
+// UnderAPI returns true for paths of the dashboard's API, whose responses are envelopes. For other paths, such as
+// discovery, OpenAPI, health and metrics, responses have the formats of Kubernetes.
 func UnderAPI(path string) bool {
 	below, ok := strings.CutPrefix(path, dashboardv1alpha1.RootPath+"/")
 	return isDirect(path) || (ok && below != "")
@@ -23,12 +23,12 @@ func isDirect(path string) bool {
 	return path == dashboardv1alpha1.DirectRootPath || strings.HasPrefix(path, dashboardv1alpha1.DirectRootPath+"/")
 }
 
-// proxySegment is the path segment of streams that pass through kube-apiserver.
+// proxySegment precedes the path of a stream in requests that kube-apiserver proxies.
 const proxySegment = "/proxy"
 
-// canonical returns a request whose path has the prefix of the routes, and whose query lacks the parameters that would
-// change the time limit of the library. It must be called before the path is parsed, because the library would parse
-// /api/v1 as the core API.
+// canonical returns a request whose path begins with the prefix of the routes. It also removes query parameters that
+// would change the timeout of k8s.io/apiserver. It must be called before the path is parsed, because k8s.io/apiserver
+// parses /api/v1 as the core API group.
 func canonical(r *http.Request) *http.Request {
 	u := *r.URL
 	if isDirect(u.Path) {
@@ -55,8 +55,8 @@ func canonical(r *http.Request) *http.Request {
 	return r2
 }
 
-// malformed describes why a path is ambiguous, or returns an empty string. It compares decoded segments, and refuses
-// encoded separators.
+// malformed returns the reason for which a path is ambiguous, or an empty string. It rejects backslashes, percent
+// signs, control characters, encoded slashes, and the segments ".", ".." and "".
 func malformed(r *http.Request) string {
 	escaped := strings.ToLower(r.URL.EscapedPath())
 	for _, sequence := range []string{"%2f", "%5c", "%25", "%00"} {

@@ -10,28 +10,28 @@ import (
 )
 
 const (
-	// refusalsPerSecond is the rate of refusals to all unauthenticated clients. refusalBurst is the number of refusals
-	// that are sent without delay.
+	// refusalsPerSecond is the rate of responses with the code 40100 (not authenticated) to all clients together.
+	// refusalBurst is the number of responses that are sent without a delay.
 	refusalsPerSecond = 100
 	refusalBurst      = 100
-	// waitingRefusals bounds the delayed refusals. Refusals beyond it are sent at once.
+	// waitingRefusals bounds the number of delayed responses. Further ones are sent at once.
 	waitingRefusals = 256
 )
 
-// Refusals paces the responses to clients that are not authenticated (40100). Without a delay, clients that send forged
-// tokens in a loop would occupy the processors and slow down users. A delayed refusal does not count against any other
-// limit.
+// Refusals delays responses with the code 40100 (not authenticated). Without the delay, clients that send invalid
+// tokens in a loop would use processor time that users need. A delayed response counts for no other limit.
 type Refusals struct {
 	limiter *rate.Limiter
 	waiting chan struct{}
 }
 
-// NewRefusals returns a Refusals with the limits of one replica.
+// NewRefusals returns Refusals with the default limits.
 func NewRefusals() *Refusals {
 	return &Refusals{rate.NewLimiter(refusalsPerSecond, refusalBurst), make(chan struct{}, waitingRefusals)}
 }
 
-// Wait returns when the next refusal may be sent, at once if too many refusals wait, or when the context ends.
+// Wait waits until the response may be sent. It returns at once if too many responses are waiting, and early if ctx
+// ends.
 func (r *Refusals) Wait(ctx context.Context) {
 	select {
 	case r.waiting <- struct{}{}:

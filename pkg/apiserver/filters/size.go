@@ -9,18 +9,19 @@ import (
 )
 
 const (
-	// MaxURLBytes is the length of the longest path and query of a request. Handlers that parse lists, selectors and
-	// segments need a multiple of this memory. A hundred cluster names take 6 KiB.
+	// MaxURLBytes bounds the length of the URL, in bytes. Parsing it needs several times this memory. A hundred names
+	// of clusters need 6 KiB.
 	MaxURLBytes = 16 << 10
-	// MaxHeaderBytes bounds the headers of a request. kube-apiserver sends a header for each group of a user.
+	// MaxHeaderBytes bounds the size of the request headers, in bytes. kube-apiserver sends one header per group of a
+	// user.
 	MaxHeaderBytes = 128 << 10
 )
 
-// valueBytes is added to the size of the headers for each name and for each value. HTTP/2 adds it for each field.
+// valueBytes is added for each header name and for each value, as HTTP/2 does.
 const valueBytes = 32
 
-// oversized returns the part of a request that is too large, and the HTTP status for it. It returns an empty string if
-// no part is too large.
+// oversized returns a message and an HTTP status if the URL or the headers of a request are too large, or an empty
+// message.
 func oversized(r *http.Request) (what string, status int) {
 	if max(len(r.RequestURI), len(r.URL.Path)+len(r.URL.RawPath)+len(r.URL.RawQuery)) > MaxURLBytes {
 		return fmt.Sprintf("the URL is longer than %d bytes", MaxURLBytes), http.StatusRequestURITooLong
@@ -32,7 +33,7 @@ func oversized(r *http.Request) (what string, status int) {
 	return "", 0
 }
 
-// headerBytes returns the size of the headers of a request, including the parts that net/http stores separately.
+// headerBytes returns the size of the headers, including the method, the Host header and trailers.
 func headerBytes(r *http.Request) int {
 	size := len(r.Method) + len(r.Host)
 	for _, header := range []http.Header{r.Header, r.Trailer} {

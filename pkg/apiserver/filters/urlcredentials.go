@@ -12,11 +12,11 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/streams"
 )
 
-// tokenParameter is the query parameter with an access token.
+// tokenParameter is the query parameter for an access token.
 const tokenParameter = "token"
 
-// credentialInURL returns true if the URL has a query parameter that clients use for credentials. The request is then
-// refused before its URL is logged.
+// credentialInURL returns true if the query contains a parameter with the name of a credential. Such a request is
+// rejected before its URL is logged.
 func credentialInURL(u *url.URL) bool {
 	for name := range u.Query() {
 		switch strings.ToLower(name) {
@@ -28,7 +28,7 @@ func credentialInURL(u *url.URL) bool {
 	return false
 }
 
-// withoutCredentials moves a ticket from the URL to the context, before the URL is logged.
+// withoutCredentials returns a request whose ticket was moved from the query to the context, so that it is not logged.
 func withoutCredentials(r *http.Request) *http.Request {
 	query := r.URL.Query()
 	before := streams.CredentialsFrom(r.Context())
@@ -45,7 +45,7 @@ func withoutCredentials(r *http.Request) *http.Request {
 	return withQuery(r.WithContext(streams.WithCredentials(r.Context(), found)), query)
 }
 
-// withQuery returns a copy of a request with another query.
+// withQuery returns a copy of the request with the query.
 func withQuery(r *http.Request, query url.Values) *http.Request {
 	u := *r.URL
 	u.RawQuery = query.Encode()
@@ -54,8 +54,8 @@ func withQuery(r *http.Request, query url.Values) *http.Request {
 	return r2
 }
 
-// WithTokenInQuery accepts an access token in the query of the watch, and of no other request. It removes the token
-// from the URL before the URL is logged. It must wrap WithEnvelope, which refuses such tokens.
+// WithTokenInQuery returns a handler that moves an access token from the query to the context, for requests to the
+// watch endpoint only. It must wrap WithEnvelope, which rejects tokens in the query.
 func WithTokenInQuery(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		below, ok := strings.CutPrefix(r.URL.Path, dashboardv1alpha1.DirectRootPath)

@@ -24,16 +24,16 @@ var (
 	prefixPattern = regexp.MustCompile(`^([A-Za-z0-9_-][A-Za-z0-9._-]*/?){0,16}$`)
 )
 
-// maxPrefix bounds the prefix in a bucket, in bytes.
+// maxPrefix bounds the length of the prefix of object names in the bucket, in bytes.
 const maxPrefix = 256
 
-// BucketOptions are the flags of a bucket for recordings.
+// BucketOptions contains the flags for an S3 bucket with recordings.
 type BucketOptions struct {
-	// Endpoint is the URL of the service. Region is the region of the bucket.
+	// Endpoint is the URL of the S3 service. Region is the region of the bucket, or empty.
 	Endpoint, Region string
-	// CredentialsDir is a directory with the credentials.
+	// CredentialsDir is a directory with the files access-key-id, secret-access-key and session-token, or empty.
 	CredentialsDir string
-	// CAFile is a file with the certificate authorities of the service.
+	// CAFile is a file with the certificate authorities of the service, or empty.
 	CAFile string
 }
 
@@ -51,7 +51,7 @@ func (o *BucketOptions) addFlags(fs *pflag.FlagSet) {
 		"File with the certificate authorities of the S3 service. The default is the system's certificate authorities.")
 }
 
-// isBucket returns true if recordings are stored in a bucket.
+// isBucket returns true if to, the value of --record-terminals, is the URL of a bucket.
 func isBucket(to string) bool { return strings.HasPrefix(to, bucketScheme) }
 
 func (o *BucketOptions) validate(to string, encrypted bool) []error {
@@ -77,14 +77,15 @@ func (o *BucketOptions) validate(to string, encrypted bool) []error {
 	return errs
 }
 
-// isService returns true if a URL consists of the scheme https or http and a host only.
+// isService returns true if the URL has the scheme https or http and a host, and nothing else.
 func isService(u *url.URL) bool {
 	bare := url.URL{Scheme: u.Scheme, Host: u.Host}
 	isHTTP := u.Scheme == "https" || u.Scheme == "http"
 	return isHTTP && u.Host != "" && strings.TrimSuffix(u.String(), "/") == bare.String()
 }
 
-// config returns the settings of a bucket. The flags must be valid.
+// config converts the flags, which must be valid, to the options of package recording. It returns an error if there are
+// no credentials or the CA file cannot be read.
 func (o *BucketOptions) config(to string) (*recording.BucketOptions, error) {
 	endpoint, err := url.Parse(o.Endpoint)
 	if err != nil {

@@ -1,7 +1,7 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package options converts flags to the configuration of kubevision-apiserver.
+// Package options contains the flags of kubevision-apiserver, and converts them to its configuration.
 package options
 
 import (
@@ -32,22 +32,23 @@ import (
 )
 
 const (
-	// defaultPort is the port of the kubelet, which firewalls between control planes and nodes usually allow.
+	// defaultPort is the default of --secure-port. It is the port of kubelets, which firewalls usually open for
+	// kube-apiserver.
 	defaultPort = 10250
 
-	// maxPasswordHashes bounds the default number of concurrent password hashes: four hashes allow about 200 logins per
-	// second.
+	// maxPasswordHashes bounds the default number of passwords that are hashed concurrently. Four allow about 200
+	// logins per second.
 	maxPasswordHashes = 4
 
-	// minBytesInFlight is the smallest limit that admits the largest body of a user: a user may use half of five
-	// eighths of the limit.
+	// minBytesInFlight is the minimum of the flags that limit memory, in bytes. It is sufficient for the largest
+	// request body: all users together may use five eighths of the limit, and one user half of that.
 	minBytesInFlight = 16 << 20
 
 	minTokenTTL = time.Minute
 	maxTokenTTL = time.Hour
 )
 
-// Options are the flags of kubevision-apiserver.
+// Options contains the flags of kubevision-apiserver.
 type Options struct {
 	SecureServing  *genericoptions.SecureServingOptionsWithLoopback
 	Authentication *genericoptions.DelegatingAuthenticationOptions
@@ -60,50 +61,51 @@ type Options struct {
 
 	// AccessTokenTTL is the lifetime of an access token.
 	AccessTokenTTL time.Duration
-	// RequestsPerUser bounds the requests in flight of one user.
+	// RequestsPerUser bounds the number of concurrent requests of one user.
 	RequestsPerUser int
-	// BodyBytesInFlight bounds the bytes of request bodies in memory. ResponseBytesInFlight bounds the bytes of the
-	// responses that clusters send.
+	// BodyBytesInFlight bounds the memory of request bodies, and ResponseBytesInFlight that of responses of clusters,
+	// in bytes.
 	BodyBytesInFlight, ResponseBytesInFlight int64
-	// ReadCacheBytes bounds the memory of the read cache. 0 disables the cache.
+	// ReadCacheBytes bounds the memory of the read cache, in bytes. 0 disables the cache.
 	ReadCacheBytes int64
-	// ConnectionBytes bounds the memory of client connections.
+	// ConnectionBytes bounds the memory of client connections, in bytes.
 	ConnectionBytes int64
 	// LoginFailuresPerAddress is the number of failed logins from one address that cause no delay.
 	LoginFailuresPerAddress int
-	// LoginFailureCounters bounds the counters of failed logins of unknown names, and separately the counters of
+	// LoginFailureCounters bounds the number of KubeVisionLoginThrottles for names that no user has, and separately for
 	// addresses.
 	LoginFailureCounters int
-	// TrustedLoginNetworks are the networks whose logins have a separate queue.
+	// TrustedLoginNetworks lists networks in CIDR notation. Logins from them have their own queue.
 	TrustedLoginNetworks []string
-	// SessionLimits bounds the sessions.
+	// SessionLimits bounds the number of KubeVisionSessions.
 	SessionLimits sessionindex.Limits
-	// TrustedProxies are the networks of the proxies whose X-Forwarded-For header is trusted.
+	// TrustedProxies lists networks in CIDR notation. Requests of proxies in them may set X-Forwarded-For.
 	TrustedProxies []string
-	// TwoFactorRoles are the roles whose holders must have a second factor.
+	// TwoFactorRoles lists the roles whose users must have a second factor.
 	TwoFactorRoles []string
-	// LoginCodeTTL is the time for which the one-time code of a login replaces fresh codes in its session.
+	// LoginCodeTTL is the time after a login with a one-time code in which sensitive operations need no further code.
 	LoginCodeTTL time.Duration
-	// RefusedDryRunsAsData makes rejected dry runs return code 0 to pages of the same origin.
+	// RefusedDryRunsAsData changes the response to a rejected dry run: the code is 0 for pages of the server's own
+	// origin.
 	RefusedDryRunsAsData bool
-	// ClusterAddresses restricts the addresses of clusters.
+	// ClusterAddresses restricts the IP addresses of member clusters.
 	ClusterAddresses addresspolicy.Flags
-	// Tracing are the flags of traces.
+	// Tracing contains the flags for tracing.
 	Tracing TracingOptions
-	// DashboardDir is the directory of a dashboard to serve; empty for none.
+	// DashboardDir is a directory with the files of a dashboard that is served together with the API, or empty.
 	DashboardDir string
 	// HashCommand is the command of the process that hashes passwords. If it is empty, the server hashes them.
 	HashCommand []string
-	// Streams bounds streams, and restricts the origins that may open them.
+	// Streams contains the flags for streams.
 	Streams StreamOptions
-	// Terminals configures terminals and copies of files.
+	// Terminals contains the flags for terminals and file copies.
 	Terminals TerminalOptions
-	// ShutdownDelay is the time for which the server continues to serve after the stop signal, so that clients move to
-	// other replicas.
+	// ShutdownDelay is the time for which the server continues to accept requests after the stop signal, until clients
+	// use other replicas.
 	ShutdownDelay time.Duration
 }
 
-// New returns the default options.
+// New returns Options with the default values.
 func New() *Options {
 	o := &Options{
 		SecureServing:  genericoptions.NewSecureServingOptions().WithLoopback(),
@@ -143,7 +145,7 @@ func New() *Options {
 	return o
 }
 
-// AddFlags adds the flags.
+// AddFlags adds all flags to fs.
 func (o *Options) AddFlags(fs *pflag.FlagSet) {
 	o.SecureServing.AddFlags(fs)
 	o.Authentication.AddFlags(fs)
@@ -202,14 +204,14 @@ func (o *Options) AddFlags(fs *pflag.FlagSet) {
 			"/readyz fails during this time, so that load balancers remove the replica.")
 }
 
-// Complete sets options that are derived from other options.
+// Complete sets flags whose default is the value of another flag.
 func (o *Options) Complete() {
 	o.Authentication.RemoteKubeConfigFile = cmp.Or(o.Authentication.RemoteKubeConfigFile,
 		o.CoreAPI.CoreAPIKubeconfigPath)
 	o.Authorization.RemoteKubeConfigFile = cmp.Or(o.Authorization.RemoteKubeConfigFile, o.CoreAPI.CoreAPIKubeconfigPath)
 }
 
-// Validate returns all errors of the flags.
+// Validate returns an error that joins the errors of all flags.
 func (o *Options) Validate() error {
 	var errs []error
 	errs = append(errs, o.SecureServing.Validate()...)
@@ -257,7 +259,7 @@ func (o *Options) Validate() error {
 	return utilerrors.NewAggregate(errs)
 }
 
-// validateBounds returns the errors of the flags that bound requests and memory.
+// validateBounds returns the errors of the flags that limit requests and memory.
 func (o *Options) validateBounds() []error {
 	var errs []error
 	if o.RequestsPerUser < 1 {
@@ -274,8 +276,7 @@ func (o *Options) validateBounds() []error {
 	return errs
 }
 
-// effectiveVersion is the effective version of k8s.io/apiserver, except that Info returns the version of KubeVision,
-// for /version.
+// effectiveVersion reports the version of KubeVision at /version, instead of the version of Kubernetes.
 type effectiveVersion struct {
 	basecompatibility.EffectiveVersion
 }
@@ -286,7 +287,7 @@ func (effectiveVersion) Info() *apimachineryversion.Info {
 	return &info
 }
 
-// Config returns the configuration that the flags describe.
+// Config waits until the host cluster is ready, and returns the configuration of the server.
 func (o *Options) Config(ctx context.Context) (apiserver.CompletedConfig, error) {
 	if err := o.SecureServing.MaybeDefaultWithSelfSignedCerts("localhost", nil,
 		[]net.IP{net.IPv4(127, 0, 0, 1)}); err != nil {

@@ -12,19 +12,19 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/streams"
 )
 
-// minStreamBytes is the memory that the streams of one user need.
+// minStreamBytes is the minimum of --stream-bytes.
 const minStreamBytes = 4 << 20
 
-// StreamOptions are the flags of streams.
+// StreamOptions contains the flags for streams.
 type StreamOptions struct {
-	// AllowedOrigins are the origins whose pages may open streams. If it is empty, only pages of the same origin may
-	// open them.
+	// AllowedOrigins lists the web origins whose pages may open streams. If it is empty, only pages of the server's own
+	// origin may.
 	AllowedOrigins []string
-	// PerUser bounds the streams of one user. Total bounds the streams of all users.
+	// PerUser bounds the number of streams of one user, and Total that of all users.
 	PerUser, Total int
-	// Bytes bounds the memory of streams.
+	// Bytes bounds the memory of all streams, in bytes.
 	Bytes int64
-	// WatchTokenInQuery allows the watch to be opened with an access token in the query.
+	// WatchTokenInQuery is true if the watch endpoint accepts an access token in the query.
 	WatchTokenInQuery bool
 }
 

@@ -18,31 +18,33 @@ import (
 )
 
 const (
-	// minTerminalTime is the smallest accepted time limit of terminals. minRecordingBytes is the smallest accepted size
-	// of one recording.
+	// minTerminalTime is the minimum of --terminal-idle-time and --terminal-max-time. minRecordingBytes is the minimum
+	// of --record-terminals-bytes.
 	minTerminalTime   = time.Second
 	minRecordingBytes = recording.MaxFileBytes
 )
 
-// TerminalOptions are the flags of terminals and file copies.
+// TerminalOptions contains the flags for terminals and file copies.
 type TerminalOptions struct {
-	// IdleTime bounds the time without activity in a terminal. MaxTime bounds the duration of a terminal.
+	// IdleTime is the time without input and output after which a terminal ends. MaxTime bounds its duration.
 	IdleTime, MaxTime time.Duration
-	// CopyBytes bounds the bytes of a file copy.
+	// CopyBytes bounds the size of a file copy, in bytes.
 	CopyBytes int64
-	// DebugImage is the image of debug containers and of the Pods of node shells.
+	// DebugImage is the container image for debug containers and for the Pods of node shells.
 	DebugImage string
 
-	// RecordTo is the directory of recordings, or s3://BUCKET/PREFIX. Terminals are not recorded if it is empty.
+	// RecordTo is the directory or bucket (s3://BUCKET/PREFIX) for recordings. If it is empty, terminals are not
+	// recorded.
 	RecordTo string
-	// RecordBucket are the flags of the bucket.
+	// RecordBucket contains the flags for the bucket.
 	RecordBucket BucketOptions
-	// RecordKeyFile is a file with the keys that encrypt recordings.
+	// RecordKeyFile is a file with the keys that encrypt recordings, or empty.
 	RecordKeyFile string
-	// RecordBytes bounds the bytes of all recordings. RecordAge bounds their age.
+	// RecordBytes bounds the size of all recordings, in bytes. RecordAge is the age at which a recording is deleted;
+	// zero means never.
 	RecordBytes int64
 	RecordAge   time.Duration
-	// RecordInput includes the input of users in recordings.
+	// RecordInput is true if recordings contain the input of users.
 	RecordInput bool
 }
 

@@ -19,16 +19,16 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/version"
 )
 
-// TracingOptions are the flags of traces.
+// TracingOptions contains the flags for tracing.
 type TracingOptions struct {
-	// ConfigFile is a file with a TracingConfiguration of the group apiserver.config.k8s.io, in the format of
-	// kube-apiserver. If it is empty, tracing is disabled.
+	// ConfigFile is a file with a TracingConfiguration (apiserver.config.k8s.io), as for kube-apiserver. If it is
+	// empty, tracing is disabled.
 	ConfigFile string
-	// Clusters are the clusters to which calls carry the trace context. "*" means all clusters.
+	// Clusters lists the clusters whose requests carry a traceparent header. "*" means all clusters.
 	Clusters []string
 }
 
-// AddFlags adds the flags.
+// AddFlags adds the flags to fs.
 func (o *TracingOptions) AddFlags(fs *pflag.FlagSet) {
 	fs.StringVar(&o.ConfigFile, "tracing-config-file", o.ConfigFile,
 		"File with a TracingConfiguration in the format of kube-apiserver. If empty, tracing is disabled.")
@@ -36,7 +36,7 @@ func (o *TracingOptions) AddFlags(fs *pflag.FlagSet) {
 		"Names of the clusters to which calls carry the trace context (the header traceparent); * means all.")
 }
 
-// Provider returns the provider that the flags configure.
+// Provider returns the TracerProvider for the flags. It returns an error if the file cannot be read or is invalid.
 func (o *TracingOptions) Provider(ctx context.Context) (tracing.TracerProvider, error) {
 	if o.ConfigFile == "" {
 		return tracing.NewNoopTracerProvider(), nil

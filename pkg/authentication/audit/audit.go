@@ -1,8 +1,8 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package audit records authentication events for operators: in the log, as an Event of the user, as an annotation of
-// the API server's audit event, and in a metric. Only the log contains the address and the cause.
+// Package audit records authentication events: in the log, as Kubernetes events about the user, as annotations of audit
+// events of the API server, and in a metric. Only the log contains the client's address and the cause.
 package audit
 
 import (
@@ -18,7 +18,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/names"
 )
 
-// Reason is the kind of an event. It is also the reason of the Kubernetes Event that is emitted for the user.
+// Reason is the kind of an authentication event. It is also the reason of the Kubernetes event.
 type Reason string
 
 // Values of Reason.
@@ -32,17 +32,17 @@ const (
 	SecondFactorFailed  Reason = "SecondFactorFailed"
 	SecondFactorBlocked Reason = "SecondFactorBlocked"
 	SecondFactorSetUp   Reason = "SecondFactorSetUp"
-	// SecondFactorSetUpRefused is a wrong password for the set-up of a second factor.
+	// SecondFactorSetUpRefused means that the password for the set-up of a second factor was wrong.
 	SecondFactorSetUpRefused Reason = "SecondFactorSetUpRefused"
-	// FreshCodeFailed is a code in a session that was not accepted. FreshCodeBlocked means that codes in the session
-	// are then rejected for some time.
+	// FreshCodeFailed means that a code that was entered in a session was wrong. FreshCodeBlocked means that further
+	// codes in the session are rejected for some time.
 	FreshCodeFailed      Reason = "FreshCodeFailed"
 	FreshCodeBlocked     Reason = "FreshCodeBlocked"
 	SecondFactorEnabled  Reason = "SecondFactorEnabled"
 	SecondFactorDisabled Reason = "SecondFactorDisabled"
 	SecondFactorVerified Reason = "SecondFactorVerified"
-	// SessionVerified means that a code verified a session, so that sensitive operations in it need no fresh code for
-	// some minutes. VerifiedSessionUsed means that a sensitive operation was executed without a fresh code.
+	// SessionVerified means that sensitive operations in a session need no code for some minutes. VerifiedSessionUsed
+	// means that such an operation was executed without a code.
 	SessionVerified       Reason = "SessionVerified"
 	VerifiedSessionUsed   Reason = "VerifiedSessionUsed"
 	RecoveryCodeUsed      Reason = "RecoveryCodeUsed"
@@ -59,39 +59,39 @@ const (
 )
 
 const (
-	// annotation is the key of the reason in an audit event. An audit event keeps the first value of each key, so that
-	// a lock, which follows another event of the same request, has a key of its own.
+	// annotation is the key of the Reason in an audit event. Lockouts have keys of their own, because they follow
+	// another event of the same request, and an audit event keeps only the first value of each key.
 	annotation        = "authentication.kubevision.io/reason"
 	accountAnnotation = "authentication.kubevision.io/account"
 	addressAnnotation = "authentication.kubevision.io/address"
-	// action is the action of all Events.
+	// action is the action of all Kubernetes events.
 	action = "Authentication"
 )
 
-// Event is a change or a use of the credentials or sessions of a user.
+// Event is an authentication event.
 type Event struct {
 	Reason Reason
-	// User is the user that the event concerns. It is nil if no such user exists.
+	// User is the user whom the event concerns, or nil if there is no such user.
 	User *kubevisionv1alpha1.KubeVisionUser
-	// Actor is the author of the change, if it was not the user.
+	// Actor is the author of a change, or empty if the author is User.
 	Actor string
 	// Address is the IP address of the client.
 	Address string
-	// Session is the session that the event concerns.
+	// Session is the name of the KubeVisionSession that the event concerns.
 	Session string
-	// Detail is the cause. It never contains data from the client.
+	// Detail is the cause. It contains no data that the client has sent.
 	Detail string
 }
 
-// Log records events.
+// Log records authentication events.
 type Log struct {
-	// Recorder writes Events of users.
+	// Recorder emits Kubernetes events.
 	Recorder events.EventRecorder
 }
 
-// Record increments the metric of an event. Except for LoginBlocked, which clients can cause at any rate, it also
-// annotates the audit event of the request and writes a log entry and, unless emitsEvent returns false, a Kubernetes
-// Event of the user. Repeated Events of a user become one with a count.
+// Record counts the event in the metric. Except for LoginBlocked, which clients can cause at any rate, it also writes a
+// log entry, annotates the audit event of the request, and emits a Kubernetes event if emitsEvent returns true.
+// Repeated Kubernetes events about a user become one with a count.
 func (l *Log) Record(ctx context.Context, e Event) {
 	recorded.WithLabelValues(string(e.Reason)).Inc()
 	// Clients can cause LoginBlocked at any rate. AccountLocked and AddressBlocked are recorded once.
@@ -112,7 +112,7 @@ func (l *Log) Record(ctx context.Context, e Event) {
 	}
 }
 
-// annotationOf returns the key of a reason in an audit event.
+// annotationOf returns the key of the reason in an audit event.
 func annotationOf(r Reason) string {
 	switch r {
 	case AccountLocked:
@@ -131,9 +131,9 @@ func userName(u *kubevisionv1alpha1.KubeVisionUser) string {
 	return u.Name
 }
 
-// Reference returns the object that the Events of a user regard. Its namespace, KubeVision's own, becomes the namespace
-// of the Event. Events of cluster-scoped objects would be in the namespace default, where many users may read them. The
-// reference has no resource version, so that repeated Events are counted in one Event.
+// Reference returns the object that Kubernetes events about the user regard. It has KubeVision's namespace, which
+// becomes the namespace of the events; events about cluster-scoped objects would be in the namespace default, where
+// many users may read them. It has no resource version, so that repeated events are counted.
 func Reference(u *kubevisionv1alpha1.KubeVisionUser) runtime.Object {
 	return &corev1.ObjectReference{
 		APIVersion: kubevisionv1alpha1.SchemeGroupVersion.String(), Kind: "KubeVisionUser", Namespace: names.Namespace,
@@ -153,7 +153,8 @@ func severity(r Reason) string {
 	}
 }
 
-// note returns a text without the address and the cause, which the response to a login does not reveal either.
+// note returns the message of the Kubernetes event, without the address and the cause. The response to a failed login
+// does not reveal these either.
 func note(e Event) string {
 	out := map[Reason]string{
 		LoggedIn:                 "logged in",

@@ -1,8 +1,8 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package credentials reads and writes the Secret with the credentials of a user. Each user has one, in KubeVision's
-// namespace, owned by the user object.
+// Package credentials reads and writes the Secret with the credentials of a user: the password hash and the second
+// factor. Each KubeVisionUser has such a Secret in KubeVision's namespace, and is its owner.
 package credentials
 
 import (
@@ -15,29 +15,31 @@ import (
 )
 
 const (
-	// SecretType is the type of these Secrets.
+	// SecretType is the type of the Secrets with credentials.
 	SecretType corev1.SecretType = "kubevision.io/credentials" //nolint:gosec // a name, not a credential
 
-	// PasswordHashKey is the key of the password hash, in PHC string format.
+	// PasswordHashKey is the key of the password hash in the Secret. The value is a PHC string.
 	PasswordHashKey = "passwordHash"
 
-	// PasswordSourceHashKey is the key of the hash of the password that was last read from a password Secret. It
-	// distinguishes a new password from a change of the Secret's metadata.
+	// PasswordSourceHashKey is the key of the hash of the password that was imported last from spec.passwordSecretRef.
+	// A comparison with it shows whether the password there has changed.
 	PasswordSourceHashKey = "passwordSourceHash"
 
-	// SecondFactorKey is the key of the second factor, in JSON.
+	// SecondFactorKey is the key of the second factor. The value is JSON.
 	SecondFactorKey = "secondFactor"
 
-	// PasswordSourceAnnotation contains the name and the version of the Secret from which the password was last read.
+	// PasswordSourceAnnotation contains the name and resource version of the Secret from which the password was
+	// imported last.
 	PasswordSourceAnnotation = "kubevision.io/password-source" //nolint:gosec // a name, not a credential
 
-	// passwordChosenKey is present if the user has set the password, and absent if it comes from a password Secret.
+	// passwordChosenKey is a key that is present if the user has set the password, and absent if it was imported.
 	passwordChosenKey = "passwordChosen"
 	epochKey          = "epoch"
 	keptSessionKey    = "keptSession"
 )
 
-// PasswordHash reads the password hash. It returns false if the user has no password.
+// PasswordHash returns the password hash in the Secret. It returns false if there is none, and an error if it cannot be
+// parsed.
 func PasswordHash(s *corev1.Secret) (password.Hash, bool, error) {
 	value, ok := s.Data[PasswordHashKey]
 	if !ok {
@@ -50,10 +52,11 @@ func PasswordHash(s *corev1.Secret) (password.Hash, bool, error) {
 	return hash, true, nil
 }
 
-// PasswordChosen returns true if the user has set the current password.
+// PasswordChosen returns true if the user has set the password, and false if it was imported.
 func PasswordChosen(s *corev1.Secret) bool { return len(s.Data[passwordChosenKey]) > 0 }
 
-// ReplacePassword replaces the password. It ends the verified sessions and the logins that wait for a second factor.
+// ReplacePassword sets the password hash. It also ends logins that wait for a second factor, and the verification of
+// sessions. chosen is true if the user has set the password.
 func ReplacePassword(s *corev1.Secret, hash password.Hash, chosen bool) error {
 	factor, err := ReadSecondFactor(s)
 	if err != nil {
@@ -71,12 +74,12 @@ func ReplacePassword(s *corev1.Secret, hash password.Hash, chosen bool) error {
 	return nil
 }
 
-// Epoch returns the epoch of the credentials. Each session stores the epoch in which it began. A change of the epoch
-// ends all sessions of earlier epochs.
+// Epoch returns the epoch of the credentials: a random value that each session contains, too. When the epoch changes,
+// sessions with another epoch are no longer valid.
 func Epoch(s *corev1.Secret) string { return string(s.Data[epochKey]) }
 
-// BeginEpoch ends all sessions except kept, the session that makes the change. kept is empty if the change is not made
-// in a session.
+// BeginEpoch changes the epoch. The sessions of the user are no longer valid, except the session kept, in which the
+// user has made the change. kept may be empty.
 func BeginEpoch(s *corev1.Secret, kept string) {
 	if s.Data == nil {
 		s.Data = map[string][]byte{}
@@ -85,7 +88,7 @@ func BeginEpoch(s *corev1.Secret, kept string) {
 	s.Data[keptSessionKey] = []byte(kept)
 }
 
-// InForce returns true if a session that began in the given epoch is still valid.
+// InForce returns true if a session with the epoch is still valid.
 func InForce(s *corev1.Secret, session, epoch string) bool {
 	return epoch == Epoch(s) || (session != "" && session == string(s.Data[keptSessionKey]))
 }

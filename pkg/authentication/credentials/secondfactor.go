@@ -14,57 +14,58 @@ import (
 )
 
 const (
-	// ChallengeTTL is the time to enter a code after the password.
+	// ChallengeTTL is the time in which the user must enter a code after a correct password.
 	ChallengeTTL = 5 * time.Minute
-	// ChallengeTries is the number of codes that may be tried for one password.
+	// ChallengeTries is the number of codes that may be tried after one correct password.
 	ChallengeTries = 5
-	// maxChallenges bounds the logins that wait for a code. A new one replaces the oldest.
+	// maxChallenges bounds the number of logins of a user that wait for a code. A new login replaces the oldest one.
 	maxChallenges = 8
 )
 
-// SecondFactor is the second factor of a user, with the state that prevents guessing and the reuse of codes.
+// SecondFactor is the second factor of a user, together with the counters of wrong codes.
 type SecondFactor struct {
-	// TOTPSecret is the current secret in base32. It is empty without a second factor.
+	// TOTPSecret is the shared secret in base32. It is empty if the user has no second factor.
 	TOTPSecret string `json:"totpSecret,omitempty"`
-	// LastStep is the time step of the last accepted code. Codes of this step, and of earlier ones, are refused.
+	// LastStep is the time step of the last accepted code. Codes of this and earlier steps are rejected.
 	LastStep int64 `json:"lastStep,omitempty"`
-	// RecoveryCodes are the hashes of the unused recovery codes.
+	// RecoveryCodes contains the hashes of the unused recovery codes.
 	RecoveryCodes []string `json:"recoveryCodes,omitempty"`
-	// Pending is a second factor that was set up but not confirmed with a code.
+	// Pending is a second factor that was created but not yet confirmed with a code, or nil.
 	Pending *PendingFactor `json:"pending,omitempty"`
-	// Challenges are the logins that wait for a code.
+	// Challenges contains the logins that wait for a code.
 	Challenges []Challenge `json:"challenges,omitempty"`
-	// Failures counts the wrong codes of logins since the last correct one. A correct password does not reset it.
+	// Failures is the number of wrong codes in logins since the last correct code. A correct password does not reset
+	// it.
 	Failures int `json:"failures,omitempty"`
-	// LastFailure is the time of the last wrong code of a login.
+	// LastFailure is the time of the last wrong code in a login.
 	LastFailure time.Time `json:"lastFailure,omitzero"`
-	// InSessions counts the wrong codes of users who are logged in. They do not count against logins.
+	// InSessions counts the wrong codes that users enter in sessions. They do not affect logins.
 	InSessions SessionFailures `json:"inSessions,omitzero"`
-	// Verified are the sessions that need no fresh code.
+	// Verified contains the sessions in which sensitive operations need no code for some time.
 	Verified []VerifiedSession `json:"verified,omitempty"`
 }
 
-// PendingTTL bounds the time between the set-up of a second factor and its first code.
+// PendingTTL is the time in which a pending second factor must be confirmed with a code.
 const PendingTTL = 10 * time.Minute
 
-// PendingFactor is a second factor that waits for its first code, which proves that the user's device has the secret.
+// PendingFactor is a second factor that was not yet confirmed with a code.
 type PendingFactor struct {
-	// Session is the session that has set up the factor. Only this session can enable it.
+	// Session is the session that has created the second factor. Only this session can confirm it.
 	Session       string    `json:"session"`
 	Expires       time.Time `json:"expires"`
 	TOTPSecret    string    `json:"totpSecret"`
 	RecoveryCodes []string  `json:"recoveryCodes"`
 }
 
-// Challenge is a login with a correct password that waits for a code.
+// Challenge is a login whose password was correct and that waits for a code.
 type Challenge struct {
 	ID      string    `json:"id"`
 	Expires time.Time `json:"expires"`
 	Tries   int       `json:"tries"`
 }
 
-// ReadSecondFactor reads the second factor. It returns an empty one if the Secret has none. Its errors do not contain
-// the data.
+// ReadSecondFactor returns the second factor in the Secret, or an empty one if there is none. Its error contains no
+// data of the Secret.
 func ReadSecondFactor(s *corev1.Secret) (*SecondFactor, error) {
 	f := &SecondFactor{}
 	raw, ok := s.Data[SecondFactorKey]
@@ -77,7 +78,7 @@ func ReadSecondFactor(s *corev1.Secret) (*SecondFactor, error) {
 	return f, nil
 }
 
-// Write writes the second factor to the Secret.
+// Write stores the second factor in the Secret.
 func (f *SecondFactor) Write(s *corev1.Secret) error {
 	raw, err := json.Marshal(f)
 	if err != nil {
@@ -93,7 +94,7 @@ func (f *SecondFactor) Write(s *corev1.Secret) error {
 // Enabled returns true if the user has a confirmed second factor.
 func (f *SecondFactor) Enabled() bool { return f.TOTPSecret != "" }
 
-// PendingIn returns the second factor that was set up in a session, or nil if there is none or it has expired.
+// PendingIn returns the pending second factor that the session has created, or nil if there is none or it has expired.
 func (f *SecondFactor) PendingIn(session string, now time.Time) *PendingFactor {
 	if f.Pending == nil || f.Pending.Session != session || !now.Before(f.Pending.Expires) {
 		return nil
@@ -101,8 +102,8 @@ func (f *SecondFactor) PendingIn(session string, now time.Time) *PendingFactor {
 	return f.Pending
 }
 
-// AddChallenge adds a challenge that expires after ChallengeTTL. It removes challenges that have expired or have no
-// tries left and, if there are maxChallenges others, the oldest ones.
+// AddChallenge adds a challenge with the ID. It removes challenges that have expired or have no tries left and, if
+// there are still maxChallenges, the oldest ones.
 func (f *SecondFactor) AddChallenge(id string, now time.Time) {
 	f.dropExpired(now)
 	if len(f.Challenges) >= maxChallenges {
@@ -111,7 +112,7 @@ func (f *SecondFactor) AddChallenge(id string, now time.Time) {
 	f.Challenges = append(f.Challenges, Challenge{ID: id, Expires: now.Add(ChallengeTTL)})
 }
 
-// Challenge returns the challenge with an id, or nil if it does not exist, has expired or has no tries left.
+// Challenge returns the challenge with the ID, or nil if there is none, it has expired, or it has no tries left.
 func (f *SecondFactor) Challenge(id string, now time.Time) *Challenge {
 	f.dropExpired(now)
 	if i := slices.IndexFunc(f.Challenges, func(c Challenge) bool { return c.ID == id }); i >= 0 {
@@ -120,7 +121,7 @@ func (f *SecondFactor) Challenge(id string, now time.Time) *Challenge {
 	return nil
 }
 
-// RemoveChallenge removes the challenge with an id, if it exists.
+// RemoveChallenge removes the challenge with the ID.
 func (f *SecondFactor) RemoveChallenge(id string) {
 	f.Challenges = slices.DeleteFunc(f.Challenges, func(c Challenge) bool { return c.ID == id })
 }

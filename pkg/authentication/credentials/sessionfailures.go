@@ -11,37 +11,37 @@ import (
 )
 
 const (
-	// MaxSessionFailures is the number of wrong codes that end a session.
+	// MaxSessionFailures is the number of wrong codes after which a session is ended.
 	MaxSessionFailures = 10
 
-	// freeInSession and freeInAll are the numbers of wrong codes that cause no delay, in one session and in all
-	// sessions of a user. Three stolen sessions can use up their share before the user is delayed.
+	// freeInSession is the number of wrong codes in one session, and freeInAll in all sessions of a user, after which
+	// codes are delayed. Therefore, wrong codes in up to three stolen sessions do not delay the user in other sessions.
 	freeInSession = 5
 	freeInAll     = 3 * MaxSessionFailures
-	// forgiveCode is the time after which one wrong code is forgiven. A correct code forgives none, because otherwise
-	// the holder of a stolen access token could continue to guess whenever the user enters a correct code.
+	// forgiveCode is the time after which one wrong code no longer counts. A correct code does not reset the number:
+	// the holder of a stolen access token could otherwise continue to guess whenever the user enters a correct code.
 	forgiveCode = time.Hour
-	// maxSessions bounds the sessions whose failures are counted separately. A new one replaces the session with the
-	// oldest failure, whose failures remain in the sum.
+	// maxSessions bounds the number of sessions with a separate count. A new session replaces the one with the oldest
+	// failure, whose failures still count in the sum.
 	maxSessions = 32
 )
 
-// SessionFailures counts the wrong codes in sessions, for each session and for all sessions of a user, so that an
-// attacker cannot try all codes with stolen access tokens.
+// SessionFailures counts the wrong codes that were entered in sessions of a user, per session and in total. It limits
+// how many codes an attacker can try with stolen access tokens.
 type SessionFailures struct {
-	// Sum counts the failures of all sessions.
+	// Sum counts the wrong codes in all sessions.
 	Sum Failures `json:"sum"`
-	// Sessions are the failures of each session.
+	// Sessions contains the wrong codes in each session.
 	Sessions []NamedFailures `json:"sessions,omitempty"`
 }
 
-// Failures is a number of wrong codes and the time of the last one.
+// Failures contains the number of wrong codes and the time of the last one.
 type Failures struct {
 	Number int       `json:"number"`
 	Last   time.Time `json:"last"`
 }
 
-// NamedFailures are the failures of the session with the name.
+// NamedFailures contains the wrong codes in the session with the name.
 type NamedFailures struct {
 	Failures
 
@@ -69,17 +69,17 @@ func (s *SessionFailures) forSession(session string) Failures {
 	return Failures{}
 }
 
-// Wait returns the time for which codes of the session are rejected without a check.
+// Wait returns the time for which codes in the session are rejected without a check, or 0.
 func (s *SessionFailures) Wait(session string, now time.Time) time.Duration {
 	return max(sessionPolicy().Wait(s.forSession(session).counter(), now), sumPolicy().Wait(s.Sum.counter(), now))
 }
 
-// Exhausted returns true if the session has sent too many wrong codes to continue.
+// Exhausted returns true if the session must be ended because of wrong codes.
 func (s *SessionFailures) Exhausted(session string, now time.Time) bool {
 	return sessionPolicy().At(s.forSession(session).counter(), now).Failures >= MaxSessionFailures
 }
 
-// Add counts a wrong code, for the session and for all sessions of the user.
+// Add counts a wrong code in the session.
 func (s *SessionFailures) Add(session string, now time.Time) {
 	counted := NamedFailures{Name: session, Failures: s.forSession(session).add(sessionPolicy(), now)}
 	s.Sum = s.Sum.add(sumPolicy(), now)

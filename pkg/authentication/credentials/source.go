@@ -12,8 +12,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/names"
 )
 
-// BelongsToOther returns true if the label or the owner of a password Secret names another user. A user manager must
-// not use it to compare or replace the password of that user.
+// BelongsToOther returns true if a label or an owner reference of the Secret names a user other than the given one. The
+// Secret must then not be used as spec.passwordSecretRef of the given user.
 func BelongsToOther(secret *corev1.Secret, user string) bool {
 	owner, labelled := secret.Labels[names.UserLabel]
 	return (labelled && owner != user) ||

@@ -9,20 +9,21 @@ import (
 )
 
 const (
-	// VerifiedTTL is the time for which a verified session needs no fresh code.
+	// VerifiedTTL is the time after a correct code in which sensitive operations in the same session need no further
+	// code.
 	VerifiedTTL = 5 * time.Minute
-	// maxVerified bounds the verified sessions of a user. A new one replaces the session that expires first.
+	// maxVerified bounds the number of verified sessions of a user. A new one replaces the one that expires first.
 	maxVerified = 32
 )
 
-// VerifiedSession is a session that needs no fresh code until it expires.
+// VerifiedSession is a session in which sensitive operations need no code until it expires.
 type VerifiedSession struct {
 	Name    string    `json:"name"`
 	Expires time.Time `json:"expires"`
 }
 
-// Verify records that the session needs no fresh code for ttl. If maxVerified others are recorded, it removes the
-// session that expires first.
+// Verify records that sensitive operations in the session need no code for the time ttl. If there are maxVerified other
+// sessions, it removes the one that expires first.
 func (f *SecondFactor) Verify(session string, now time.Time, ttl time.Duration) {
 	f.Verified = slices.DeleteFunc(f.Verified, func(v VerifiedSession) bool {
 		return v.Name == session || !now.Before(v.Expires)
@@ -34,7 +35,7 @@ func (f *SecondFactor) Verify(session string, now time.Time, ttl time.Duration) 
 	f.Verified = append(f.Verified, VerifiedSession{Name: session, Expires: now.Add(ttl)})
 }
 
-// IsVerified returns true if the session needs no fresh code.
+// IsVerified returns true if sensitive operations in the session need no code.
 func (f *SecondFactor) IsVerified(session string, now time.Time) bool {
 	return slices.ContainsFunc(f.Verified, func(v VerifiedSession) bool {
 		return v.Name == session && now.Before(v.Expires)

@@ -1,7 +1,8 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package recoverycode generates and verifies one-time codes that replace a lost second factor.
+// Package recoverycode generates and verifies recovery codes: one-time codes for users who have lost their second
+// factor.
 package recoverycode
 
 import (
@@ -15,17 +16,16 @@ import (
 )
 
 const (
-	// Count is the number of codes of a user.
+	// Count is the number of recovery codes of a user.
 	Count = 10
 
-	// bytes is the number of random bytes in a code. A fast hash is sufficient, since 80 bits cannot be guessed.
+	// bytes is the number of random bytes in a code. group is the number of characters between two hyphens.
 	bytes = 10
 
 	group = 4
 )
 
-// New generates a set of codes and their hashes. The codes are in groups of four characters. The hashes are bound to
-// one user.
+// New generates Count codes and their hashes. A hash is valid only for the user with the UID.
 func New(userUID string) (codes, hashes []string, err error) {
 	for range Count {
 		random := make([]byte, bytes)
@@ -49,15 +49,15 @@ func chunks(s string) func(func(string) bool) {
 	}
 }
 
-// Redeem returns the hashes without the hash of the code, and true if the code matches one of them. It ignores case,
-// spaces and hyphens in the code.
+// Redeem returns true if the code matches one of the hashes, and the hashes without this one. It ignores case, spaces
+// and hyphens in the code.
 func Redeem(hashes []string, userUID, code string) ([]string, bool) {
 	wanted := hash(userUID, code)
 	rest := slices.DeleteFunc(slices.Clone(hashes), func(h string) bool { return h == wanted })
 	return rest, len(rest) < len(hashes)
 }
 
-// hash binds a code to its user, so that the hash is not valid in the Secret of another user.
+// hash returns the hash of a code and the UID of its user, so that a copy of the hash is not valid for another user.
 func hash(userUID, code string) string {
 	normal := strings.ToLower(strings.NewReplacer("-", "", " ", "").Replace(code))
 	sum := sha256.Sum256([]byte(userUID + "\x00" + normal))

@@ -16,8 +16,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/authentication/audit"
 )
 
-// End deletes an excess session and records audit.SessionDisplaced. It does nothing if the session no longer exists or
-// has changed since it was selected, for example because it was used.
+// End deletes a session that exceeds the limits, and records the audit event SessionDisplaced. It does nothing if the
+// session does not exist or has changed since it was indexed, for example because it was used.
 func End(ctx context.Context, c client.Client, log *audit.Log, s Session) error {
 	unchanged := client.Preconditions{UID: &s.UID, ResourceVersion: &s.ResourceVersion}
 	err := c.Delete(ctx, &kubevisionv1alpha1.KubeVisionSession{ObjectMeta: metav1.ObjectMeta{Name: s.Name}}, unchanged)
@@ -32,8 +32,8 @@ func End(ctx context.Context, c client.Client, log *audit.Log, s Session) error 
 	return nil
 }
 
-// EndAll deletes sessions, and returns the number of sessions that it has deleted. If the deletion of a session fails,
-// it continues with the next one and returns the errors at the end.
+// EndAll deletes the sessions, and returns the number of sessions that it has deleted. After an error, it continues
+// with the other sessions, and returns all errors at the end.
 func EndAll(
 	ctx context.Context, c client.Writer, sessions []kubevisionv1alpha1.KubeVisionSession,
 ) (ended int32, err error) {

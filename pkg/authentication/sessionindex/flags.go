@@ -9,7 +9,7 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// AddFlags adds the flags of the limits. The current values are the defaults.
+// AddFlags adds the flags of the limits to fs. The current values are the defaults.
 func (l *Limits) AddFlags(fs *pflag.FlagSet) {
 	fs.IntVar(&l.PerUser, "sessions-per-user", l.PerUser,
 		"Maximum number of sessions of a user. Beyond it, the least recently used session ends. Set the flag on both "+
@@ -19,7 +19,7 @@ func (l *Limits) AddFlags(fs *pflag.FlagSet) {
 			"most sessions ends. Set the flag on both programs.")
 }
 
-// Validate returns all errors of the flags.
+// Validate returns an error if a limit is less than 1.
 func (l *Limits) Validate() error {
 	if l.PerUser < 1 || l.Total < 1 {
 		return errors.New("--sessions-per-user and --sessions must be at least 1")

@@ -1,7 +1,8 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package sessionindex indexes the KubeVisionSessions by user and by the network in which they began.
+// Package sessionindex indexes KubeVisionSessions by user and by the network of the client, and selects the sessions to
+// end if there are too many.
 package sessionindex
 
 import (
@@ -19,11 +20,11 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/authentication/throttle"
 )
 
-// Limits bounds the number of sessions. Expired sessions count until they are deleted.
+// Limits bounds the number of KubeVisionSessions. Expired sessions count until they are deleted.
 type Limits struct {
-	// PerUser is the number of sessions of one user.
+	// PerUser bounds the number of sessions of one user.
 	PerUser int
-	// Total is the number of sessions of all users.
+	// Total bounds the number of sessions of all users.
 	Total int
 }
 
@@ -33,20 +34,20 @@ const (
 	DefaultTotal   = 20_000
 )
 
-// Session is an entry of the index.
+// Session is an entry of the Index.
 type Session struct {
 	Name            string
 	UID             types.UID
 	ResourceVersion string
 	UserName        string
 	UserUID         types.UID
-	// LastUsed is the time of the login or of the last renewal.
+	// LastUsed is the time of the last renewal or, if there was none, of the login.
 	LastUsed time.Time
 
 	network netip.Prefix
 }
 
-// Index indexes all sessions. Its zero value is ready for use. It is safe for concurrent use.
+// Index contains all sessions. The zero value is ready for use. All methods may be called concurrently.
 type Index struct {
 	mu       sync.RWMutex
 	names    map[string]types.UID
@@ -54,7 +55,7 @@ type Index struct {
 	networks map[netip.Prefix]int
 }
 
-// Handler returns an event handler that keeps the index current.
+// Handler returns an informer event handler that updates the index.
 func (i *Index) Handler() toolscache.ResourceEventHandler {
 	observe := func(object any) {
 		if s, ok := object.(*kubevisionv1alpha1.KubeVisionSession); ok {
@@ -124,7 +125,7 @@ func (i *Index) remove(name string) {
 	}
 }
 
-// Has returns true if the index has a session of the name.
+// Has returns true if the index contains the session with the name.
 func (i *Index) Has(name string) bool {
 	i.mu.RLock()
 	defer i.mu.RUnlock()
@@ -132,15 +133,16 @@ func (i *Index) Has(name string) bool {
 	return ok
 }
 
-// HasSessionFrom returns true if a session began at the address, or in its IPv6 /64.
+// HasSessionFrom returns true if a session began at the IPv4 address, or in the /64 of the IPv6 address.
 func (i *Index) HasSessionFrom(address netip.Addr) bool {
 	i.mu.RLock()
 	defer i.mu.RUnlock()
 	return i.networks[throttle.ClientNetwork(address)] > 0
 }
 
-// Excess returns the sessions to end before a user starts m new ones: the least recently used sessions of the user
-// beyond the limit per user and, if the total exceeds its limit, one session of the user with the most sessions.
+// Excess returns the sessions to end before the user starts more new sessions. If the user would exceed Limits.PerUser,
+// these are the least recently used sessions of the user. If all users would exceed Limits.Total, it is the least
+// recently used session of the user with the most sessions.
 func (i *Index) Excess(user types.UID, more int, limits Limits) []Session {
 	i.mu.RLock()
 	defer i.mu.RUnlock()
@@ -159,8 +161,8 @@ func (i *Index) Excess(user types.UID, more int, limits Limits) []Session {
 	return i.oldest(most, 1)
 }
 
-// oldest returns the n least recently used sessions of a user. It breaks ties by name, so that all programs choose the
-// same sessions.
+// oldest returns the n least recently used sessions of a user. Sessions that were used at the same time are sorted by
+// name, so that all replicas select the same ones.
 func (i *Index) oldest(user types.UID, n int) []Session {
 	all := make([]Session, 0, len(i.users[user]))
 	for _, s := range i.users[user] {

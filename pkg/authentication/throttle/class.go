@@ -3,32 +3,32 @@
 
 package throttle
 
-// Class describes how well a client is known. Each class has a separate queue. Strangers cannot use all places, so that
-// a flood of strangers does not lock out known clients.
+// Class says how well the server knows a client. Each Class has its own queue, and clients of the class Stranger have a
+// separate limit of concurrent attempts, so that a flood of their logins does not block other clients.
 type Class int
 
 // Values of Class.
 const (
-	// Stranger is an unknown client.
+	// Stranger is a client about which nothing is known.
 	Stranger Class = iota
-	// KnownAddress is a client at an address from which a user is logged in.
+	// KnownAddress is a client with an address from which a user is logged in.
 	KnownAddress
-	// TrustedNetwork is a client in a network that the administrator trusts.
+	// TrustedNetwork is a client in a network that a flag declares as trusted.
 	TrustedNetwork
-	// KnownDevice is a client that is logged in, or that has logged in to the account before.
+	// KnownDevice is a client with a session, or from which the user has logged in before.
 	KnownDevice
 
 	classes
 )
 
-// Bounds of the waiting attempts of strangers, and of each other class. Their sum is smaller than the number of
-// mutating requests that the server accepts at once, so that full queues do not block other requests.
+// Maximum numbers of waiting attempts: of the class Stranger, and of each other class. Their sum is smaller than the
+// number of concurrent mutating requests that the server accepts, so that full queues do not block other requests.
 const (
 	waitingStrangers = 80
 	waitingKnown     = 24
 )
 
-// maxWaiting returns the bound of the queue of a class.
+// maxWaiting returns the maximum number of waiting attempts of the class.
 func (c Class) maxWaiting() int {
 	if c == Stranger {
 		return waitingStrangers

@@ -9,38 +9,40 @@ import (
 	"time"
 )
 
-// flow is a network or an account. Turns are shared fairly among flows.
+// flow is an account or a network. The fair queue serves all flows at the same rate.
 type flow struct {
 	name string
-	// cost is the share of a turn that one attempt of the flow takes.
+	// cost is the number of rounds that one attempt of the flow takes (see fairQueue).
 	cost float64
 }
 
 // ticket is a waiting attempt.
 type ticket struct {
-	// account is the account of the attempt. Attempts of one account run one at a time.
+	// account is the name of the account or device. Of its attempts, one runs at a time.
 	account string
 	flows   []flow
-	// start is the position in the queue. The ticket with the smallest start is next.
+	// start is the virtual start time in rounds. The ticket with the smallest start is served next.
 	start float64
-	// outcome receives nil when the attempt may run, or an error if it is refused.
+	// outcome receives nil when the attempt may run, or an error if it is rejected.
 	outcome chan error
 }
 
-// fairQueue is the queue of a class. It implements start-time fair queueing: consecutive attempts of a flow are one
-// round apart, and the flow that has waited longest is next. Times are in rounds.
+// fairQueue is the queue of one Class. It implements start-time fair queueing with a virtual time in rounds: in each
+// round, one attempt of each flow with waiting attempts is served.
 type fairQueue struct {
-	limit   int
-	waiting []*ticket // in the order of arrival
+	limit int
+	// waiting contains the tickets in the order of arrival. now is the virtual time.
+	waiting []*ticket
 	now     float64
-	// finish is the start time of the next attempt of a flow. Flows that may start at once have no entry.
+	// finish is the virtual time at which the next attempt of a flow may start. A flow without an entry may start at
+	// once.
 	finish map[string]float64
 }
 
-// finishFactor bounds the flows of a queue, as a multiple of its limit.
+// finishFactor bounds the number of entries in finish: finishFactor times limit.
 const finishFactor = 16
 
-// place returns the start of a new attempt, and the number of attempts before it.
+// place returns the virtual start time of a new attempt, and the number of waiting attempts that are served before it.
 func (l *fairQueue) place(flows []flow) (start float64, ahead int) {
 	start = l.now
 	for _, f := range flows {
@@ -54,7 +56,8 @@ func (l *fairQueue) place(flows []flow) (start float64, ahead int) {
 	return start, ahead
 }
 
-// join adds a ticket. If the queue is full, it removes and returns the last ticket, which may be the new one.
+// join adds a ticket. If the queue is full, it removes the ticket with the latest start, which may be the new one, and
+// returns it.
 func (l *fairQueue) join(t *ticket) (refused *ticket) {
 	if len(l.waiting) >= l.limit {
 		last := 0
@@ -80,7 +83,7 @@ func (l *fairQueue) join(t *ticket) (refused *ticket) {
 	return refused
 }
 
-// next removes and returns the next ticket whose account is not busy, or nil.
+// next removes and returns the next ticket whose account is not busy. It returns nil if there is none.
 func (l *fairQueue) next(busy map[string]bool) *ticket {
 	first := -1
 	for i, t := range l.waiting {
@@ -97,7 +100,7 @@ func (l *fairQueue) next(busy map[string]bool) *ticket {
 	return t
 }
 
-// leave removes a ticket. It returns false if the ticket was removed before.
+// leave removes a ticket. It returns false if the ticket is not in the queue.
 func (l *fairQueue) leave(t *ticket) bool {
 	i := slices.Index(l.waiting, t)
 	if i < 0 {
@@ -107,8 +110,8 @@ func (l *fairQueue) leave(t *ticket) bool {
 	return true
 }
 
-// forget bounds the number of recorded flows. It removes the flows that may start immediately, and removes all flows if
-// too many remain.
+// forget bounds the number of entries in finish. It removes those of flows that may start at once. If too many remain,
+// it removes all.
 func (l *fairQueue) forget() {
 	if len(l.finish) <= finishFactor*l.limit {
 		return
@@ -119,17 +122,17 @@ func (l *fairQueue) forget() {
 	}
 }
 
-// pool contains a number of places, and the queues of the attempts that wait for a place. Free places go to the queues
-// in turn.
+// pool runs a limited number of attempts at the same time. It serves its queues in turn (round robin).
 type pool struct {
+	// places is the maximum number of running attempts. free is the number of attempts that may start now.
 	places, free int
 	lines        []*fairQueue
 	last         int
-	// took is the average duration of the latest attempts.
+	// took is the moving average of the duration of attempts.
 	took time.Duration
 }
 
-// waiting returns the number of tickets in all queues.
+// waiting returns the number of waiting attempts.
 func (p *pool) waiting() (n int) {
 	for _, l := range p.lines {
 		n += len(l.waiting)
@@ -137,7 +140,7 @@ func (p *pool) waiting() (n int) {
 	return n
 }
 
-// wait estimates how long an attempt waits if ahead attempts precede it in its queue.
+// wait estimates how long an attempt waits that is behind ahead others in its queue.
 func (p *pool) wait(ahead int) time.Duration {
 	others := 0
 	for _, l := range p.lines {
@@ -148,7 +151,7 @@ func (p *pool) wait(ahead int) time.Duration {
 	return time.Duration(ahead*max(others, 1)) * p.took / time.Duration(p.places)
 }
 
-// next removes and returns a ticket of the queue whose turn it is, or returns nil if no attempt may run.
+// next removes and returns the next ticket, and moves to the next queue. It returns nil if no attempt may run.
 func (p *pool) next(busy map[string]bool) *ticket {
 	for range p.lines {
 		p.last = (p.last + 1) % len(p.lines)
@@ -159,13 +162,13 @@ func (p *pool) next(busy map[string]bool) *ticket {
 	return nil
 }
 
-// averaging determines the moving average of durations: a new measurement has the weight 1/averaging.
+// averaging determines the weight of a new duration in the moving average: 1/averaging.
 const averaging = 8
 
 func (p *pool) observe(took time.Duration) { p.took += (took - p.took) / averaging }
 
-// restAfter returns the time for which a place remains unused after a failed attempt: restFactor times the duration of
-// the attempt, or less if the last waiting attempt would not be served in time.
+// restAfter returns the pause after a failed attempt, in which no other attempt takes its place. It is restFactor times
+// the duration took of the attempt, at most maxRest, and less if many attempts are waiting.
 func (p *pool) restAfter(took time.Duration) time.Duration {
 	rest := min(restFactor*took, maxRest)
 	if n := p.waiting(); n > 0 {

@@ -19,20 +19,22 @@ import (
 )
 
 const (
-	// accountFree is the number of wrong passwords of an account, or of an unknown name, that cause no delay.
+	// accountFree is the number of wrong passwords for one account, or for a name that no user has, that cause no
+	// delay.
 	accountFree = 5
-	// accountForgive is the time after which one failure of an account is forgiven.
+	// accountForgive is the time after which one failure of an account no longer counts.
 	accountForgive = time.Hour
-	// addressForgive is the time after which one failure of an address is forgiven.
+	// addressForgive is the time after which one failure of an address no longer counts.
 	addressForgive = time.Minute
 
-	// nameBytes is the length of the hash of an unknown name.
+	// nameBytes is the length of the hash of a name that no user has, in bytes.
 	nameBytes = 16
-	// countersPerUser bounds the known devices of a user, and the sessions of a user, whose failures are counted.
+	// countersPerUser bounds the number of known devices of a user whose failures are counted, and separately of
+	// sessions.
 	countersPerUser = 20
 )
 
-// key identifies a counter of failures.
+// key identifies a counter of failures and determines its policy.
 type key struct {
 	name   string
 	policy Policy
@@ -41,17 +43,17 @@ type key struct {
 	spec   kubevisionv1alpha1.KubeVisionLoginThrottleSpec
 }
 
-// addressPolicy returns the policy for the failures of a network that counts as a number of clients.
+// addressPolicy returns the policy for a network: the limits of one client, multiplied by the number of clients.
 func addressPolicy(free, clients int) Policy {
 	return Policy{Free: free * clients, Forgive: addressForgive / time.Duration(clients)}
 }
 
 func accountPolicy() Policy { return Policy{Free: accountFree, Forgive: accountForgive} }
 
-// NameOfUser returns the name of the KubeVisionLoginThrottle of a KubeVisionUser.
+// NameOfUser returns the name of the KubeVisionLoginThrottle for a KubeVisionUser.
 func NameOfUser(user string) string { return "user-" + user }
 
-// ForgivenAt returns the time at which all failures of a throttle are forgiven, or spec.blockedUntil if it is later.
+// ForgivenAt returns the time at which all failures no longer count, or spec.blockedUntil if it is later.
 func ForgivenAt(t *kubevisionv1alpha1.KubeVisionLoginThrottle) time.Time {
 	forgiven := policyOf(t).ForgivenAt(counterOf(t))
 	if until := t.Spec.BlockedUntil; until != nil && until.After(forgiven) {
@@ -60,8 +62,7 @@ func ForgivenAt(t *kubevisionv1alpha1.KubeVisionLoginThrottle) time.Time {
 	return forgiven
 }
 
-// policyOf returns the policy that determines when the failures of a throttle are forgiven. For addresses, its number
-// of free failures is not set.
+// policyOf returns the policy for the expiry of failures. For addresses, its field Free is not set.
 func policyOf(t *kubevisionv1alpha1.KubeVisionLoginThrottle) Policy {
 	if t.Spec.Target == kubevisionv1alpha1.ThrottleAddress {
 		return addressPolicy(0, networkClients(t.Spec.Address))
@@ -69,7 +70,7 @@ func policyOf(t *kubevisionv1alpha1.KubeVisionLoginThrottle) Policy {
 	return accountPolicy()
 }
 
-// userKey returns the key of the counter of a user's failures.
+// userKey returns the key for the failures of a user.
 func userKey(u *kubevisionv1alpha1.KubeVisionUser) key {
 	return key{
 		name: NameOfUser(u.Name), policy: accountPolicy(),
@@ -80,8 +81,8 @@ func userKey(u *kubevisionv1alpha1.KubeVisionUser) key {
 	}
 }
 
-// nameKey returns the key of the counter for a name that no user has. The name is hashed with a secret, because it may
-// be a password in the wrong field, and because an attacker must not find another name with the same counter.
+// nameKey returns the key for the failures of a name that no user has. The name is hashed with a secret: it may be a
+// password in the wrong field, and attackers must not find names with the same hash.
 func nameKey(name string, secret []byte) key {
 	mac := hmac.New(sha256.New, secret)
 	mac.Write([]byte(name))
@@ -91,7 +92,7 @@ func nameKey(name string, secret []byte) key {
 	}
 }
 
-// sessionKey returns the key of the counter of wrong passwords that a session sends for its user.
+// sessionKey returns the key for the wrong passwords that a user enters in a session.
 func sessionKey(u *kubevisionv1alpha1.KubeVisionUser, session string) key {
 	k := userKey(u)
 	k.name = "session-" + session
@@ -100,7 +101,7 @@ func sessionKey(u *kubevisionv1alpha1.KubeVisionUser, session string) key {
 	return k
 }
 
-// deviceKey returns the key of the counter of wrong passwords that a known device sends for a user.
+// deviceKey returns the key for the wrong passwords that a known device of a user sends.
 func deviceKey(u *kubevisionv1alpha1.KubeVisionUser, device string) key {
 	k := userKey(u)
 	k.name = "device-" + device
@@ -108,7 +109,7 @@ func deviceKey(u *kubevisionv1alpha1.KubeVisionUser, device string) key {
 	return k
 }
 
-// addressKeys returns the keys of the counters for a client address and its networks.
+// addressKeys returns the keys for the networks that contain the address.
 func addressKeys(address netip.Addr, free int) []key {
 	networks := CountedNetworks(address)
 	keys := make([]key, 0, len(networks))
@@ -126,9 +127,8 @@ func addressKeys(address netip.Addr, free int) []key {
 	return keys
 }
 
-// networkName returns a network as a part of an object name. An IPv6 network is written as the first four groups of its
-// address, and its prefix length unless it is a /64. The groups are not abbreviated, because a name must not end in a
-// separator.
+// networkName returns a network in a form that is valid in object names. An IPv6 network is written as the first four
+// groups of its address without abbreviation and, if it is not a /64, the prefix length.
 func networkName(prefix netip.Prefix) string {
 	if prefix.Addr().Is4() {
 		return prefix.Addr().String()
@@ -140,7 +140,8 @@ func networkName(prefix netip.Prefix) string {
 	return name
 }
 
-// networkClients returns the number of clients in a network. It parses the text form that addressKeys uses.
+// networkClients returns the number of clients for which a network counts. shown is the network in the form of
+// addressKeys.
 func networkClients(shown string) int {
 	prefix, err := netip.ParsePrefix(shown)
 	if err != nil {

@@ -8,14 +8,14 @@ import (
 	"slices"
 )
 
-// Network is a network that contains an address. Clients is the number of clients as which it counts.
+// Network is a network for which failures are counted. Its limits are those of one client, multiplied by Clients.
 type Network struct {
 	Prefix  netip.Prefix
 	Clients int
 }
 
-// Prefix lengths of counted networks. A customer has at least an IPv6 /64, and often a /56 or a /48. Each network
-// counts as four of the next smaller ones.
+// Prefix lengths of the networks for which failures are counted, and the number of clients for which they count. A
+// customer of a provider has at least an IPv6 /64, and often a /56 or a /48.
 const (
 	clientBits6, siteBits6, providerBits6 = 64, 56, 48
 	clientBits4, providerBits4            = 32, 24
@@ -23,11 +23,11 @@ const (
 	clientsOfClient, clientsOfSite, clientsOfProvider = 1, 4, 16
 )
 
-// normalize returns the address without its zone, and as IPv4 if it is an IPv4-mapped address.
+// normalize removes the zone of an address, and converts an IPv4-mapped IPv6 address to IPv4.
 func normalize(address netip.Addr) netip.Addr { return address.Unmap().WithZone("") }
 
-// ClientNetwork returns the network of one client: an IPv4 address, or an IPv6 /64. It is invalid if the address is
-// invalid.
+// ClientNetwork returns the network that counts as one client: the IPv4 address as a /32, or the IPv6 /64. It returns
+// an invalid prefix for an invalid address.
 func ClientNetwork(address netip.Addr) netip.Prefix {
 	address = normalize(address)
 	bits := clientBits4
@@ -41,7 +41,7 @@ func ClientNetwork(address netip.Addr) netip.Prefix {
 	return prefix
 }
 
-// CountedPrefixes returns the counted networks of an address, the largest first.
+// CountedPrefixes returns the prefixes of CountedNetworks, the largest network first.
 func CountedPrefixes(address netip.Addr) []netip.Prefix {
 	networks := CountedNetworks(address)
 	out := make([]netip.Prefix, 0, len(networks))
@@ -51,7 +51,7 @@ func CountedPrefixes(address netip.Addr) []netip.Prefix {
 	return out
 }
 
-// CountedNetworks returns the networks of an address for which failures and requests are counted, the smallest first:
+// CountedNetworks returns the networks that contain the address and for which failures are counted, the smallest first:
 // the /32 for IPv4, and the /64, /56 and /48 for IPv6, because a provider may assign any of these to one customer. It
 // returns nil for an invalid address.
 func CountedNetworks(address netip.Addr) []Network {
@@ -69,8 +69,8 @@ func CountedNetworks(address netip.Addr) []Network {
 	}
 }
 
-// queuedNetworks returns the networks that share turns fairly: the counted networks and, for IPv4, the network of the
-// neighbouring addresses.
+// queuedNetworks returns the networks that are flows in the fair queue: those of CountedNetworks and, for IPv4, the
+// /24.
 func queuedNetworks(address netip.Addr) []Network {
 	networks := CountedNetworks(address)
 	if address = normalize(address); address.Is4() {

@@ -1,35 +1,37 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package throttle delays the guessing of passwords and codes. It counts failed attempts, and delays the next attempt
-// by a time that grows exponentially up to a maximum and decreases with time.
+// Package throttle limits how fast passwords and codes can be guessed. It counts failed attempts, and rejects further
+// ones for a time that doubles with each failure, up to a maximum. Old failures no longer count.
 package throttle
 
 import "time"
 
-// Policy is the number of free failures, and the time after which failures are forgiven.
+// Policy determines how failures delay further attempts.
 type Policy struct {
 	// Free is the number of failures that cause no delay.
 	Free int
-	// Forgive is the time without a failure after which one failure is forgiven. Zero means never.
+	// Forgive is the time after which one failure no longer counts. Zero means that failures count until they are
+	// reset.
 	Forgive time.Duration
 }
 
 const (
-	// firstWait is the delay after the first failure that is not free. Each further failure doubles it, up to maxWait.
+	// firstWait is the delay after the first failure that exceeds Policy.Free. Each further failure doubles it, up to
+	// maxWait.
 	firstWait = 30 * time.Second
 	maxWait   = 15 * time.Minute
-	// doublings is the number of times that firstWait is doubled before it reaches maxWait.
+	// doublings is the number of failures after which the delay is maxWait.
 	doublings = 5
 )
 
-// Counter is a number of failures and the time of the last one.
+// Counter is the number of failures and the time of the last one.
 type Counter struct {
 	Failures int
 	Last     time.Time
 }
 
-// At returns the counter at a later time, without the failures that are forgiven by then.
+// At returns the counter at the time now, without the failures that no longer count.
 func (p Policy) At(c Counter, now time.Time) Counter {
 	if p.Forgive <= 0 || !now.After(c.Last) {
 		return c
@@ -38,13 +40,12 @@ func (p Policy) At(c Counter, now time.Time) Counter {
 	return c
 }
 
-// Add returns the counter with an additional failure at the given time, and without the failures that are forgiven by
-// then.
+// Add returns the counter at the time now with one more failure, without those that no longer count.
 func (p Policy) Add(c Counter, now time.Time) Counter {
 	return Counter{Failures: p.At(c, now).Failures + 1, Last: now}
 }
 
-// BlockedUntil returns the time of the next allowed attempt, or zero if it is allowed at once.
+// BlockedUntil returns the time from which the next attempt is allowed, or zero if it is allowed now.
 func (p Policy) BlockedUntil(c Counter, now time.Time) time.Time {
 	excess := c.Failures - p.Free
 	if excess < 0 {
@@ -60,7 +61,7 @@ func (p Policy) BlockedUntil(c Counter, now time.Time) time.Time {
 	return time.Time{}
 }
 
-// Wait returns the delay of the next attempt, or 0 if it is allowed at once.
+// Wait returns the time until the next attempt is allowed, or 0.
 func (p Policy) Wait(c Counter, now time.Time) time.Duration {
 	until := p.BlockedUntil(c, now)
 	if until.IsZero() {
@@ -69,7 +70,7 @@ func (p Policy) Wait(c Counter, now time.Time) time.Duration {
 	return until.Sub(now)
 }
 
-// ForgivenAt returns the time at which all failures are forgiven.
+// ForgivenAt returns the time from which no failure counts.
 func (p Policy) ForgivenAt(c Counter) time.Time {
 	return c.Last.Add(time.Duration(c.Failures) * p.Forgive)
 }

@@ -13,10 +13,9 @@ import (
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 )
 
-// evictCounter deletes the least important counter if a new counter would exceed the bound: among the counters with the
-// fewest failures, the oldest one. It never deletes counters of users, so that a flood of names cannot reset their
-// failures. Counters of the devices of a user are deleted only for a new device of that user. The same applies to
-// sessions.
+// evictCounter deletes a KubeVisionLoginThrottle if a new one for the key would exceed a limit. It selects the one with
+// the fewest failures, and among these the oldest. It never deletes one of an account, so that attempts with many names
+// cannot reset its failures. For a new device or session, it selects only among those of the same user.
 func (t *Throttle) evictCounter(ctx context.Context, k key) error {
 	most := t.Strangers
 	var only client.MatchingLabels

@@ -24,68 +24,73 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/names"
 )
 
-// recordTimeout bounds the write of a failure. The write continues if the client disconnects, so that a client cannot
-// avoid the count.
+// recordTimeout bounds the write of a failure. The write continues after the client has disconnected, so that a client
+// cannot prevent it.
 const recordTimeout = 10 * time.Second
 
-// BlockedError is returned if an attempt is refused without examination because too many attempts have failed.
+// BlockedError is returned for an attempt that is rejected without a check, because too many attempts have failed.
 type BlockedError struct {
-	// RetryAfter is the time until the next attempt is examined.
+	// RetryAfter is the time after which an attempt is checked again.
 	RetryAfter time.Duration
 }
 
 // Error implements error.
 func (*BlockedError) Error() string { return "too many attempts have failed" }
 
-// Throttle counts failures in KubeVisionLoginThrottles. All replicas share them, and they survive restarts.
+// Throttle counts failed attempts in KubeVisionLoginThrottles, which all replicas share. It delays attempts after
+// failures, and limits the number of concurrent attempts.
 type Throttle struct {
-	// Cache reads the throttles from memory.
+	// Cache reads KubeVisionLoginThrottles from an informer.
 	Cache client.Reader
-	// Client reads and writes the throttles.
+	// Client reads and writes KubeVisionLoginThrottles without a cache.
 	Client client.Client
 	// Clock determines the delays of logins.
 	Clock clock.PassiveClock
-	// NameSecret returns the secret with which all replicas hash unknown names.
+	// NameSecret returns the secret for the hashes of names that no user has. It is the same on all replicas.
 	NameSecret func() ([]byte, error)
-	// AddressFree is the number of failures of an address that cause no delay. Many people may share an address.
+	// AddressFree is the number of failures from one address that cause no delay. Many users may share an address.
 	AddressFree int
-	// Strangers bounds the counters of unknown names, and separately the counters of addresses and networks.
+	// Strangers bounds the number of KubeVisionLoginThrottles for names that no user has, and separately for addresses
+	// and networks.
 	Strangers int
-	// Places is the number of concurrent attempts of strangers, and separately of all other attempts.
+	// Places bounds the number of concurrent attempts of clients of the class Stranger, and separately of all other
+	// clients.
 	Places int
 
 	once  sync.Once
 	turns turns
 }
 
-// Login is an attempt to log in.
+// Login describes an attempt to log in.
 type Login struct {
-	// User is nil if no user has the name.
+	// User is the KubeVisionUser with the name, or nil if there is none.
 	User *kubevisionv1alpha1.KubeVisionUser
-	// Name is the name in the request.
+	// Name is the user name that the client has sent.
 	Name string
-	// Address is the origin of the attempt. It may be invalid.
+	// Address is the IP address of the client. It may be invalid.
 	Address netip.Addr
-	// Device is the id of a known device of the user, or empty.
+	// Device is the ID of a device from which the user has logged in before, or empty.
 	Device string
-	// Class selects the queue and the places of the attempt.
+	// Class determines the queue in which the attempt waits.
 	Class Class
 }
 
-// Attempt is an admitted attempt. The caller must end it with Succeeded, Failed or Release.
+// Attempt is an attempt that may be checked now. The caller must call Succeeded, Failed or Release at its end.
 type Attempt struct {
 	throttle *Throttle
 	login    Login
-	// account, networks and device are the counters of the attempt. device is nil without a known device.
+	// account, networks and device count the failures of the account, of the networks that contain the address, and of
+	// the known device. device is nil if the device is unknown.
 	account  keyedCounter
 	networks []keyedCounter
 	device   *keyedCounter
 	turn     *turn
 }
 
-// Begin admits an attempt. It returns a BlockedError after too many failures of the account, the address or its
-// networks, or of the device if it is known. It returns a BusyError if too many other attempts precede it. Each replica
-// runs one attempt of an account at a time, so that parallel attempts cannot exceed the limit.
+// Begin waits until the attempt may be checked. It returns a BlockedError after too many failures: of the device if it
+// is known, or else of the account or the address. It returns a BusyError if too many attempts are waiting. At most one
+// attempt per account runs at a time on each replica, so that concurrent attempts cannot exceed the number of allowed
+// failures.
 func (t *Throttle) Begin(ctx context.Context, login Login) (*Attempt, error) {
 	secret, err := t.NameSecret()
 	if err != nil {
@@ -104,7 +109,7 @@ func (t *Throttle) Begin(ctx context.Context, login Login) (*Attempt, error) {
 	return a.enter(ctx)
 }
 
-// BeginSession is like Begin, for a password that a user enters in a session.
+// BeginSession is like Begin, for a password that a user enters in a session. Its failures count for the session only.
 func (t *Throttle) BeginSession(
 	ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, session string,
 ) (*Attempt, error) {
@@ -112,7 +117,8 @@ func (t *Throttle) BeginSession(
 	return a.enter(ctx)
 }
 
-// Blocked returns a BlockedError if too many attempts from an address or one of its networks have failed.
+// Blocked returns a BlockedError if too many attempts from the address, or from a network that contains it, have
+// failed.
 func (t *Throttle) Blocked(ctx context.Context, address netip.Addr) error {
 	a := &Attempt{throttle: t}
 	for _, k := range addressKeys(address, t.AddressFree) {
@@ -141,8 +147,8 @@ func (a *Attempt) enter(ctx context.Context) (*Attempt, error) {
 	return a, nil
 }
 
-// decisiveCounter returns the counter that determines the delay, together with the counters of the address. Failures of
-// the account do not delay its known devices, which have separate counters.
+// decisiveCounter returns the counter that determines the delay of the attempt: that of the known device, or else that
+// of the account.
 func (a *Attempt) decisiveCounter() *keyedCounter {
 	if a.device != nil {
 		return a.device
@@ -150,7 +156,7 @@ func (a *Attempt) decisiveCounter() *keyedCounter {
 	return &a.account
 }
 
-// flows returns the flows that the attempt belongs to.
+// flows returns the flows of the attempt for the fair queue: the account or device, and the networks of the address.
 func (a *Attempt) flows() []flow {
 	networks := queuedNetworks(a.login.Address)
 	flows := make([]flow, 0, 1+len(networks))
@@ -161,8 +167,8 @@ func (a *Attempt) flows() []flow {
 	return flows
 }
 
-// admit checks the counters. accounts reads the counter of the account or device. The counters of the address come from
-// the cache, where a small delay is acceptable.
+// admit returns a BlockedError if the attempt must not be checked now. It reads the counter of the account or device
+// with accounts, and the counters of networks from the cache, which may be slightly outdated.
 func (a *Attempt) admit(ctx context.Context, accounts client.Reader) error {
 	pause, err := a.decisiveCounter().wait(ctx, accounts, a.throttle.Clock.Now())
 	if err != nil {
@@ -196,8 +202,8 @@ func blocked(pause time.Duration, err error) error {
 	return nil
 }
 
-// SetUnknownDevice treats the attempt like one from an unknown device, so that the failures of the account and the
-// address apply to it. It returns a BlockedError if there were too many of them.
+// SetUnknownDevice makes the failures of the account and the address apply to the attempt, instead of those of the
+// device. It returns a BlockedError if there were too many.
 func (a *Attempt) SetUnknownDevice(ctx context.Context) error {
 	if a.device == nil {
 		return nil
@@ -206,21 +212,21 @@ func (a *Attempt) SetUnknownDevice(ctx context.Context) error {
 	return a.admit(ctx, a.throttle.Client)
 }
 
-// keyedCounter is a counter at its last read. A nil counter means no failures.
+// keyedCounter is a counter with its last read value. failures is nil if there are no failures.
 type keyedCounter struct {
 	key
 
 	failures *kubevisionv1alpha1.KubeVisionLoginThrottle
 }
 
-// wait reads the counter, and returns the delay of the next attempt.
+// wait reads the counter, and returns the time until the next allowed attempt, or 0.
 func (c *keyedCounter) wait(ctx context.Context, reader client.Reader, now time.Time) (time.Duration, error) {
 	var err error
 	c.failures, err = read(ctx, reader, c.key)
 	return c.policy.Wait(counterOf(c.failures), now), err
 }
 
-// read returns the counter with a key, or nil if it does not exist.
+// read returns the KubeVisionLoginThrottle for the key, or nil if there is none.
 func read(ctx context.Context, reader client.Reader, k key) (*kubevisionv1alpha1.KubeVisionLoginThrottle, error) {
 	found := &kubevisionv1alpha1.KubeVisionLoginThrottle{}
 	err := reader.Get(ctx, types.NamespacedName{Name: k.name}, found)
@@ -240,7 +246,7 @@ func counterOf(found *kubevisionv1alpha1.KubeVisionLoginThrottle) Counter {
 	return Counter{Failures: int(found.Spec.Failures), Last: found.Spec.LastFailureTime.Time}
 }
 
-// Release ends an attempt whose password was not compared. It has no effect after Failed or Succeeded.
+// Release ends an attempt whose password was not compared. It has no effect after Succeeded or Failed.
 func (a *Attempt) Release() { a.end(false) }
 
 func (a *Attempt) end(failed bool) {
@@ -250,9 +256,10 @@ func (a *Attempt) end(failed bool) {
 	}
 }
 
-// Succeeded resets the failures of the account, or only those of the known device, because a login of the owner must
-// not allow more tries to others who guess the password. The failures of the address remain, because otherwise the
-// holder of one account could guess passwords of other accounts without a limit.
+// Succeeded ends an attempt and resets the failures of the known device, or else of the account. If the device is
+// known, the failures of the account remain, so that a login of the user does not give others who guess the password
+// more tries. The failures of the address remain in any case: the owner of one account could otherwise guess the
+// passwords of others without a limit.
 func (a *Attempt) Succeeded(ctx context.Context) error {
 	defer a.Release()
 	judge := a.decisiveCounter()
@@ -266,13 +273,13 @@ func (a *Attempt) Succeeded(ctx context.Context) error {
 	return nil
 }
 
-// Blocked contains the times for which a failure blocks further attempts.
+// Blocked contains the times for which further attempts are rejected after a failure.
 type Blocked struct {
 	Account, Address time.Duration
 }
 
-// Failed counts a failure of the account, the address and its networks, and the known device. It returns the times for
-// which the account and the address are then blocked.
+// Failed ends an attempt, and counts a failure of the account, the networks of the address, and the known device. It
+// returns the times for which the account and the address are blocked now.
 func (a *Attempt) Failed(ctx context.Context) (blocked Blocked, err error) {
 	defer a.end(true)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTimeout)
@@ -292,7 +299,8 @@ func (a *Attempt) Failed(ctx context.Context) (blocked Blocked, err error) {
 	return blocked, errors.Join(errs...)
 }
 
-// record adds a failure with a compare-and-swap, so that failures on other replicas are not lost.
+// record adds a failure to a counter. If another replica has changed the counter meanwhile, it reads the counter and
+// tries again.
 func (t *Throttle) record(ctx context.Context, counted keyedCounter) (pause time.Duration, err error) {
 	k, stale := counted.key, false
 	err = retry.OnError(contention(), func(err error) bool {

@@ -11,25 +11,25 @@ import (
 )
 
 const (
-	// defaultPlaces is the default number of concurrent attempts of strangers, and separately of all other clients.
+	// defaultPlaces is the default of Throttle.Places.
 	defaultPlaces = 2
-	// restFactor determines the time for which a place remains unused after a failed attempt, as a multiple of the
-	// duration of the attempt, at most maxRest. Wrong passwords get a third of the capacity of correct ones, and less
-	// on a slow machine.
+	// restFactor is the duration of the pause after a failed attempt, as a multiple of the duration of the attempt.
+	// maxRest bounds the pause. With it, wrong passwords use a third of the processor time that correct ones would use.
 	restFactor = 2
 	maxRest    = 500 * time.Millisecond
-	// served is the target time for serving all waiting attempts. Places remain unused for a shorter time if necessary.
+	// served is the target time in which all waiting attempts are served. Pauses after failed attempts are shortened to
+	// reach it.
 	served = 3 * time.Second
-	// patience bounds the wait of an attempt. An attempt that would wait longer is rejected.
+	// patience bounds the time for which an attempt waits. An attempt that would wait longer is rejected at once.
 	patience = 5 * time.Second
-	// assumed is the estimated duration of an attempt before the first measurement.
+	// assumed is the estimated duration of an attempt before the first one was measured.
 	assumed = 100 * time.Millisecond
 )
 
-// ErrBusy is returned when too many attempts are in progress.
+// ErrBusy is returned if too many attempts are waiting or running.
 var ErrBusy = errors.New("too many attempts at once")
 
-// BusyError is an ErrBusy with a time to retry.
+// BusyError is an ErrBusy with a time after which the client should try again.
 type BusyError struct {
 	// RetryAfter is the estimated time until the waiting attempts are served.
 	RetryAfter time.Duration
@@ -38,13 +38,13 @@ type BusyError struct {
 // Error implements error.
 func (*BusyError) Error() string { return ErrBusy.Error() }
 
-// Is returns true for ErrBusy.
+// Is implements the interface of errors.Is. It returns true for ErrBusy.
 func (*BusyError) Is(target error) bool { return target == ErrBusy }
 
-// turns bounds the waiting and the running attempts, and runs one attempt of an account at a time, so that a flood of
-// logins uses a bounded share of the machine.
+// turns limits the number of waiting and running attempts, so that a flood of logins uses a bounded part of the
+// processor time. It runs one attempt per account at a time.
 type turns struct {
-	// places is the number of places of strangers, and separately of known clients. Zero means defaultPlaces.
+	// places is Throttle.Places. Zero means defaultPlaces.
 	places int
 
 	mu               sync.Mutex
@@ -53,7 +53,7 @@ type turns struct {
 	busy             map[string]bool
 }
 
-// turn is the permission of an attempt to run.
+// turn is a running attempt.
 type turn struct {
 	turns   *turns
 	pool    *pool
@@ -61,8 +61,8 @@ type turn struct {
 	begun   time.Time
 }
 
-// enter waits for a turn until the context ends. It returns a BusyError if the wait would be too long, or if other
-// attempts have precedence.
+// enter waits until the attempt may run. It returns a BusyError if it would wait longer than patience or the queue is
+// full, and an error if ctx ends first.
 func (t *turns) enter(ctx context.Context, class Class, account string, flows []flow) (*turn, error) {
 	p, l, waiting, err := t.join(class, account, flows)
 	if err != nil {
@@ -131,7 +131,7 @@ func (t *turns) init() {
 	}
 }
 
-// dispatch starts waiting attempts while places are free.
+// dispatch starts waiting attempts until the maximum number runs.
 func (t *turns) dispatch(p *pool) {
 	for p.free > 0 {
 		next := p.next(t.busy)
@@ -150,7 +150,8 @@ func (t *turns) leave(l *fairQueue, waiting *ticket) bool {
 	return l.leave(waiting)
 }
 
-// end releases the account immediately, and the place after a pause if the attempt failed.
+// end ends a running attempt. Another attempt of the account may start at once. If the attempt failed, its place in the
+// pool becomes free after a pause.
 func (t *turn) end(failed bool) {
 	s := t.turns
 	s.mu.Lock()

@@ -24,18 +24,18 @@ const (
 	keySuffix = ".pem"
 	pemType   = "PRIVATE KEY"
 
-	// propagation is the age from which a key signs. Every replica has loaded the key by then.
+	// propagation is the age from which a key is used for signatures. All replicas have loaded it by then.
 	propagation = time.Minute
 )
 
-// Key is a signing key. Its id is a ULID, which contains the time of its creation.
+// Key is a signing key. Its ID is a ULID, which contains the time of its creation.
 type Key struct {
 	ID      string
 	Private *ecdsa.PrivateKey
 	Created time.Time
 }
 
-// NewKey generates a random P-256 key. It returns the name and the value of its entry in the Secret that KeySet.Load
+// NewKey generates a P-256 key. It returns the key and the value of the entry in the Secret from which KeySet.Load
 // reads.
 func NewKey(now time.Time) (name string, value []byte, err error) {
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -53,8 +53,8 @@ func NewKey(now time.Time) (name string, value []byte, err error) {
 	return id.String() + keySuffix, pem.EncodeToMemory(&pem.Block{Type: pemType, Bytes: der}), nil
 }
 
-// ParseKeys parses the data of the Secret, and returns the oldest key first. It fails if any key cannot be parsed.
-// Otherwise replicas could use different keys.
+// ParseKeys parses the data of the Secret with signing keys. It returns the keys sorted by age, the oldest first. It
+// returns an error if one key is invalid, because replicas that skip invalid keys could use different ones.
 func ParseKeys(data map[string][]byte) ([]Key, error) {
 	var keys []Key
 	for name, value := range data {
@@ -89,17 +89,16 @@ func parseKey(name string, value []byte) (Key, error) {
 	return Key{ID: id, Private: private, Created: ulid.Time(made.Time())}, nil
 }
 
-// KeySet holds the current keys. Load may be called at any time.
+// KeySet contains the loaded signing keys. All methods may be called concurrently.
 type KeySet struct {
 	clock clock.PassiveClock
 	keys  atomic.Pointer[[]Key]
 }
 
-// NewKeySet returns a set without keys.
+// NewKeySet returns a KeySet without keys.
 func NewKeySet(c clock.PassiveClock) *KeySet { return &KeySet{clock: c} }
 
-// Load replaces the keys with those that ParseKeys reads from the data of a Secret. If it returns an error, the keys
-// remain unchanged.
+// Load replaces the keys with those in the data of a Secret. After an error, the previous keys remain.
 func (s *KeySet) Load(data map[string][]byte) error {
 	keys, err := ParseKeys(data)
 	if err != nil {
@@ -116,8 +115,8 @@ func (s *KeySet) all() []Key {
 	return nil
 }
 
-// Current returns the newest key that every replica has had time to load, or the oldest key if all are new. It returns
-// ErrNoKeys if no keys are loaded.
+// Current returns the newest key that is older than propagation. If there is none, it returns the oldest key, or
+// ErrNoKeys if there are no keys.
 func (s *KeySet) Current() (Key, error) {
 	keys := s.all()
 	if len(keys) == 0 {
@@ -131,8 +130,8 @@ func (s *KeySet) Current() (Key, error) {
 	return keys[0], nil
 }
 
-// Secret derives a secret for a purpose from the current key, so that all replicas share the secret. It changes with
-// the key. Secret returns ErrNoKeys if no keys are loaded.
+// Secret returns a secret that is derived from the current key for a purpose. It is the same on all replicas, and
+// changes with the key. Secret returns ErrNoKeys if there are no keys.
 func (s *KeySet) Secret(purpose string) ([]byte, error) {
 	k, err := s.Current()
 	if err != nil {
@@ -141,8 +140,8 @@ func (s *KeySet) Secret(purpose string) ([]byte, error) {
 	return k.derive(purpose)
 }
 
-// Find returns the key with an id. It returns false if the successor of the key has signed for longer than the lifetime
-// of any token.
+// Find returns the key with the ID. It returns false if there is no such key, or if all tokens that this key has signed
+// have expired, because a newer key has been in use for a longer time than any token is valid.
 func (s *KeySet) Find(id string) (Key, bool) {
 	keys := s.all()
 	for i, k := range keys {

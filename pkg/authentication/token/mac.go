@@ -10,19 +10,20 @@ import (
 	"fmt"
 )
 
-// MACLength is the length of a message authentication code in bytes.
+// MACLength is the length of a message authentication code, in bytes.
 const MACLength = 16
 
-// MAC authenticates values for one purpose. Its keys are derived from the signing keys, which all replicas share.
+// MAC computes message authentication codes (HMAC-SHA256, truncated) for one purpose. Its keys are derived from the
+// signing keys, so that all replicas have the same keys.
 type MAC struct {
 	keys    *KeySet
 	purpose string
 }
 
-// NewMAC returns a MAC for a purpose. Codes for one purpose are not valid for another.
+// NewMAC returns a MAC for the purpose. A code for one purpose is not valid for another.
 func NewMAC(keys *KeySet, purpose string) *MAC { return &MAC{keys: keys, purpose: purpose} }
 
-// Sum returns the code of a value with the current key, or ErrNoKeys.
+// Sum returns the code of the value. It returns ErrNoKeys if no signing key is loaded.
 func (m *MAC) Sum(value []byte) ([]byte, error) {
 	secret, err := m.keys.Secret(m.purpose)
 	if err != nil {
@@ -31,7 +32,7 @@ func (m *MAC) Sum(value []byte) ([]byte, error) {
 	return sum(secret, value), nil
 }
 
-// Verify returns true if the code is that of the value and the purpose, with any of the loaded keys.
+// Verify returns true if the code of the value is valid for one of the loaded signing keys.
 func (m *MAC) Verify(value, code []byte) bool {
 	for _, k := range m.keys.all() {
 		secret, err := k.derive(m.purpose)

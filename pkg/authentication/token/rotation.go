@@ -9,18 +9,19 @@ import (
 )
 
 const (
-	// verification is the time for which a key verifies signatures after its successor has begun to sign. It exceeds
-	// the lifetime of any signed token.
+	// verification is the time for which a key is accepted after the next key is used for signatures. It is longer than
+	// the lifetime of any token.
 	verification = 2 * time.Hour
-	// maxRetention is the additional time for which a key is kept to verify MACs. It equals the lifetime of device
-	// tokens.
+	// maxRetention bounds the time for which an old key is stored. Until then, it verifies MACs, for example of device
+	// tokens, which have this lifetime.
 	maxRetention = 30 * 24 * time.Hour
-	// retainedPeriods bounds the number of keys if they are rotated often.
+	// retainedPeriods bounds the time for which an old key is stored, as a multiple of the rotation period.
 	retainedPeriods = 4
 )
 
-// Rotate returns the data that the Secret should have. It adds a key if the newest one is older than period, and
-// removes unused keys. It also returns whether the data has changed, and the time of the next change.
+// Rotate returns the data that the Secret with signing keys should have. It adds a key if the newest one is older than
+// period, and removes keys that are no longer needed. changed is true if the data differs. next is the time at which
+// Rotate must be called again.
 func Rotate(
 	data map[string][]byte, now time.Time, period time.Duration,
 ) (rotated map[string][]byte, changed bool, next time.Time, err error) {
@@ -51,12 +52,12 @@ func Rotate(
 	return rotated, changed, next, nil
 }
 
-// retention returns the time for which a key is kept after its successor has begun to sign.
+// retention returns the time for which a key is stored after the next key is used for signatures.
 func retention(period time.Duration) time.Duration {
 	return max(verification, min(maxRetention, retainedPeriods*period))
 }
 
-// retired returns the time from which the predecessor of a key is unused.
+// retired returns the time at which the key before successor is no longer needed.
 func retired(successor Key, period time.Duration) time.Time {
 	return successor.Created.Add(propagation + retention(period))
 }

@@ -1,8 +1,8 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package token creates and verifies tokens: JWTs (RFC 7519) signed with ES256. The header typ distinguishes the kinds
-// of tokens.
+// Package token signs and verifies JWTs (RFC 7519) with ES256. Access tokens, challenge tokens and set-up tokens have
+// different typ headers, so that none is accepted as another.
 package token
 
 import (
@@ -16,52 +16,53 @@ import (
 )
 
 const (
-	// issuer and audience are the same for every token: the API server itself.
+	// issuer and audience are claims with the same value in all tokens.
 	issuer   = "kubevision.io"
 	audience = "dashboard.kubevision.io"
 
-	// leeway allows for differences between the clocks of replicas.
+	// leeway is the tolerated difference between the clocks of two replicas.
 	leeway = 5 * time.Second
 
-	// maxLength bounds the length of a token that is parsed, in bytes. Genuine tokens have about 600 bytes.
+	// maxLength bounds the length of a token, in bytes. Genuine tokens have about 600 bytes.
 	maxLength = 4096
 )
 
-// Kind is the kind of a token, and its typ header (RFC 8725, section 3.11).
+// Kind is the purpose of a token. It is the value of the typ header (RFC 8725, section 3.11).
 type Kind string
 
 const (
-	// Access tokens are the credential of a session (RFC 9068).
+	// Access is the kind of access tokens (RFC 9068), which authenticate the requests of a session.
 	Access Kind = "at+jwt"
-	// Challenge tokens prove that the password was correct, for a login that waits for the second factor.
+	// Challenge is the kind of tokens for logins whose password was correct and that wait for a code of the second
+	// factor.
 	Challenge Kind = "2fa+jwt"
-	// Setup tokens prove that the password was correct, for a login that waits for the set-up of a second factor.
+	// Setup is the kind of tokens for logins of users who must set up a second factor first.
 	Setup Kind = "2fa-setup+jwt"
 )
 
-// ErrExpired is returned for a genuine token that has expired. Any other error of Verify means that the token is not
-// genuine.
+// ErrExpired is returned by Verify for a token with a valid signature that has expired. All other errors of Verify mean
+// that the token is invalid.
 var ErrExpired = errors.New("token has expired")
 
-// ErrNoKeys is returned before any signing key is loaded.
+// ErrNoKeys is returned if no signing key was loaded yet.
 var ErrNoKeys = errors.New("no signing key is known yet")
 
 var errUnknownKey = errors.New("token is signed with an unknown key")
 
-// Claims is the content of a token.
+// Claims contains the claims of a token.
 type Claims struct {
 	// Subject is the name of the KubeVisionUser.
 	Subject string
 	// UserUID is the UID of the KubeVisionUser.
 	UserUID string
-	// Session is the name of the KubeVisionSession, or the id of the challenge.
+	// Session is the name of the KubeVisionSession or, in a challenge token, the ID of the challenge.
 	Session string
-	// Methods are the authentication methods (amr, RFC 8176).
+	// Methods are the authentication methods of the login (amr, RFC 8176).
 	Methods []string
-	// AuthTime is the time of the login (auth_time, OpenID Connect Core 1.0, section 2). It is zero if the token does
-	// not contain it.
+	// AuthTime is the time of the login (auth_time, OpenID Connect Core 1.0, section 2), or zero if the token does not
+	// contain it.
 	AuthTime time.Time
-	// Expires is the end of the token's validity.
+	// Expires is the expiry of the token.
 	Expires time.Time
 }
 
@@ -69,29 +70,29 @@ type privateClaims struct {
 	UserUID string   `json:"uid"`
 	Session string   `json:"sid"`
 	Methods []string `json:"amr"`
-	// AuthTime is a pointer so that it can be absent.
+	// AuthTime is nil if the token does not contain it.
 	AuthTime *jwt.NumericDate `json:"auth_time,omitempty"`
 }
 
-// Service signs and verifies one kind of tokens, with keys that may change while it runs.
+// Service signs and verifies tokens of one kind. The keys may change at any time.
 type Service struct {
 	kind  Kind
 	keys  Keys
 	ttl   time.Duration
 	clock clock.PassiveClock
-	// verified are tokens whose signatures were verified before.
+	// verified caches tokens whose signature was verified.
 	verified verifiedTokens
 }
 
-// Keys finds signing keys.
+// Keys provides signing keys. KeySet implements it.
 type Keys interface {
-	// Current returns the key that signs new tokens, or ErrNoKeys.
+	// Current returns the key for new signatures, or ErrNoKeys.
 	Current() (Key, error)
-	// Find returns the key with an id.
+	// Find returns the key with the ID. It returns false if signatures of this key must not be accepted.
 	Find(id string) (Key, bool)
 }
 
-// NewService returns a service whose tokens live for ttl.
+// NewService returns a Service for tokens with the kind and the lifetime ttl.
 func NewService(kind Kind, keys Keys, ttl time.Duration, c clock.PassiveClock) *Service {
 	return &Service{kind: kind, keys: keys, ttl: ttl, clock: c, verified: newVerifiedTokens()}
 }
@@ -99,7 +100,7 @@ func NewService(kind Kind, keys Keys, ttl time.Duration, c clock.PassiveClock) *
 // TTL returns the lifetime of a token.
 func (s *Service) TTL() time.Duration { return s.ttl }
 
-// Sign returns a signed token with the claims. The service sets Claims.Expires.
+// Sign returns a signed token with the claims. The token expires after the TTL of the service; c.Expires is ignored.
 func (s *Service) Sign(c Claims) (string, error) {
 	key, err := s.keys.Current()
 	if err != nil {
@@ -130,8 +131,8 @@ func (s *Service) Sign(c Claims) (string, error) {
 	return raw, nil
 }
 
-// Verify verifies a token of the service's kind. It reads only the key id from the header to find one of the
-// installation's own keys. The algorithm is fixed.
+// Verify verifies a token and returns its claims. It accepts only the kind of the service and the algorithm ES256. It
+// finds the key by the key ID in the header, and accepts only keys of this installation.
 func (s *Service) Verify(raw string) (Claims, error) {
 	if len(raw) > maxLength {
 		return Claims{}, errors.New("token is too long")
@@ -163,8 +164,7 @@ func (s *Service) Verify(raw string) (Claims, error) {
 	return claims, nil
 }
 
-// parse decodes a token. It returns an error if the token has another kind than the service or its signature is not
-// valid.
+// parse verifies the signature and the kind of a token. It does not check the expiry.
 func (s *Service) parse(raw string) (*signed, error) {
 	parsed, err := jwt.ParseSigned(raw, []jose.SignatureAlgorithm{jose.ES256})
 	if err != nil {
@@ -188,8 +188,8 @@ func (s *Service) parse(raw string) (*signed, error) {
 	return content, nil
 }
 
-// validate requires every claim, because the library ignores absent claims. It checks the expiry last, so that
-// ErrExpired is returned only for an otherwise valid token.
+// validate checks the claims of a token. All claims are required; the JWT library would ignore missing ones. The expiry
+// is checked last, so that ErrExpired means that everything else is valid.
 func (s *Service) validate(standard jwt.Claims, private privateClaims) error {
 	if standard.Expiry == nil || standard.NotBefore == nil || standard.IssuedAt == nil {
 		return errors.New("token lacks exp, nbf or iat")

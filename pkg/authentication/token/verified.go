@@ -11,10 +11,10 @@ import (
 	"k8s.io/utils/lru"
 )
 
-// maxVerified bounds the cached verifications. Each takes less than a kilobyte.
+// maxVerified bounds the number of cached tokens. Each uses less than a kilobyte.
 const maxVerified = 4096
 
-// signed is the content of a genuine token. The key and the expiry are checked at each use.
+// signed contains the claims of a token with a valid signature. The key and the expiry are checked again at each use.
 type signed struct {
 	keyID    string
 	key      *ecdsa.PrivateKey
@@ -22,8 +22,8 @@ type signed struct {
 	private  privateClaims
 }
 
-// verifiedTokens caches genuine tokens by their digests, since the verification of a signature takes longer than the
-// rest of a request. A new token replaces the least recently used one.
+// verifiedTokens caches tokens with valid signatures by their SHA-256, because the verification of a signature takes
+// longer than the rest of a request. A new token replaces the least recently used one.
 type verifiedTokens struct {
 	tokens *lru.Cache
 }

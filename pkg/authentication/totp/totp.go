@@ -1,8 +1,8 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package totp generates and verifies time-based one-time passwords (RFC 6238) with six digits, 30 seconds and SHA-1,
-// which every authenticator app supports.
+// Package totp generates and verifies time-based one-time passwords (RFC 6238). They have six digits, a period of 30
+// seconds and SHA-1, which all authenticator apps support.
 package totp
 
 import (
@@ -21,29 +21,29 @@ import (
 const (
 	issuer = "KubeVision"
 
-	// period is the length of a time step in seconds.
+	// period is the duration of a time step, in seconds.
 	period = 30
-	// drift is the tolerated difference between the clocks of the server and of the user's device, in steps.
+	// drift is the number of time steps by which the clock of the user's device may differ.
 	drift = 1
-	// secretBytes is the length of the shared secret: 160 bits (RFC 4226).
+	// secretBytes is the length of the shared secret in bytes, as RFC 4226 recommends.
 	secretBytes = 20
-	// codeLength is the number of digits.
+	// codeLength is the number of digits of a code.
 	codeLength = 6
 
 	imageSize = 256
 )
 
-// Enrolment is the data with which a user sets up an authenticator.
+// Enrolment contains a new shared secret in the forms in which a user can enter it in an authenticator app.
 type Enrolment struct {
-	// Secret is the secret in base32, for manual input.
+	// Secret is the shared secret in base32, for manual input.
 	Secret string
-	// URL is the otpauth URL.
+	// URL is the otpauth URL that contains the secret.
 	URL string
-	// QRCode is the QR code of the URL: a PNG in a data URI.
+	// QRCode is the QR code of URL, as a data URI with a PNG image.
 	QRCode string
 }
 
-// Enrol generates a secret for an account.
+// Enrol generates a shared secret. The authenticator app shows the name account for it.
 func Enrol(account string) (Enrolment, error) {
 	key, err := totp.Generate(totp.GenerateOpts{Issuer: issuer, AccountName: account, Period: period,
 		SecretSize: secretBytes})
@@ -64,9 +64,9 @@ func Enrol(account string) (Enrolment, error) {
 	}, nil
 }
 
-// Check returns the time step of a code: the current step or a neighbour, and later than the last accepted step,
-// because a code is valid once (RFC 6238, section 5.2). It returns false for any other code. It compares all
-// candidates, so that its duration reveals nothing.
+// Check returns the time step of a valid code, and false for an invalid one. The time step must be at most drift steps
+// away from now, and later than last, the step of the last accepted code, so that each code is valid once (RFC 6238,
+// section 5.2). Its duration does not depend on which time step matches.
 func Check(code, secret string, last int64, now time.Time) (int64, bool) {
 	if len(code) != codeLength {
 		return 0, false

@@ -1,7 +1,7 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package accessreview evaluates the status of Kubernetes' access reviews.
+// Package accessreview evaluates the status of SubjectAccessReviews and SelfSubjectAccessReviews.
 package accessreview
 
 import (
@@ -10,8 +10,9 @@ import (
 	authorizationv1 "k8s.io/api/authorization/v1"
 )
 
-// Allows returns true if the status allows the request. It ignores the evaluation error of an allowed request, which
-// concerns another rule, as Kubernetes does. For a request that is not allowed, it returns the evaluation error.
+// Allows returns true if the status allows the request. If the status does not allow the request and has an
+// evaluationError, Allows returns this error. Like Kubernetes, it ignores the evaluationError of an allowed request,
+// which concerns another rule.
 func Allows(status authorizationv1.SubjectAccessReviewStatus) (bool, error) {
 	switch {
 	case status.Denied:

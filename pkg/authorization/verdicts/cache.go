@@ -1,8 +1,9 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package verdicts caches the results of access reviews of users on clusters until an RBAC object of the cluster
-// changes. It makes no decision of its own, and an error is a denial.
+// Package verdicts caches the results of access reviews ("verdicts"). A verdict is valid for some seconds, unless an
+// RBAC object of the cluster changes before. The package makes no decision itself. Callers must treat an error as a
+// denial.
 package verdicts
 
 import (
@@ -23,45 +24,47 @@ import (
 )
 
 const (
-	// maxAge bounds the use of a verdict, because a cluster may have authorizers other than RBAC whose changes cannot
-	// be watched.
+	// maxAge is the time for which a verdict is valid. It is short, because a cluster may have authorizers other than
+	// RBAC, whose changes cannot be watched.
 	maxAge = 10 * time.Second
-	// renewalAge is the age after which the use of a verdict causes a new review, so that a caller who reads regularly
-	// does not wait for reviews.
+	// renewalAge is the age of a verdict from which its use starts a new review in the background, so that a user who
+	// reads regularly does not wait for reviews.
 	renewalAge = maxAge / 2
-	// maxRenewals bounds the reviews in progress. While it is reached, the use of a verdict causes no further review.
+	// maxRenewals is the number of reviews in progress from which no further review is started in the background.
 	maxRenewals = 256
-	// settleTime is the time after a change for which an API server may still use the old RBAC objects. Verdicts from
-	// that time are used for unsettledAge only.
+	// settleTime is the time after a change of an RBAC object in which an API server may still authorize with the old
+	// object. Verdicts from this time are valid for unsettledAge.
 	settleTime   = 500 * time.Millisecond
 	unsettledAge = 250 * time.Millisecond
-	// maxOutage bounds the time for which AllowedStale uses the verdicts from before an outage. lastAge bounds the age
-	// of these verdicts at the beginning of the outage.
+	// maxOutage is the time after the beginning of an outage in which AllowedStale may return a verdict from before the
+	// outage. Such a verdict must have been at most lastAge old when the outage began.
 	maxOutage = 5 * time.Minute
 	lastAge   = time.Minute
-	// outageReviewTimeout bounds an access review during an outage if the last verdict can be used instead.
+	// outageReviewTimeout bounds an access review during an outage if a verdict from before the outage can be used
+	// instead.
 	outageReviewTimeout = time.Second
-	// reviewTimeout bounds one access review, for which several requests may wait.
+	// reviewTimeout bounds an access review. Several requests may wait for the same review.
 	reviewTimeout = 10 * time.Second
-	// idleTime is the time for which the RBAC objects of a cluster are watched after the last question.
+	// idleTime is the time after the last use for which the RBAC objects of a cluster are watched.
 	idleTime = 5 * time.Minute
-	// maxWatched bounds the clusters whose RBAC objects are watched. Verdicts about other clusters are not stored.
+	// maxWatched bounds the number of clusters whose RBAC objects are watched. For other clusters, verdicts are not
+	// cached.
 	maxWatched = 256
 )
 
-// connection is the part of clusters.Connection that this package uses.
+// connection contains the methods of clusters.Connection that this package uses.
 type connection interface {
 	Reader(ctx context.Context) (*clusters.Reader, error)
 	Done() <-chan struct{}
 }
 
-// Cache holds verdicts about users on all clusters.
+// Cache caches verdicts of all users and clusters.
 type Cache struct {
 	clock   clock.PassiveClock
 	entries *entries
-	// follow watches the RBAC objects of a connection until the context ends, and reports changes to the scope.
+	// follow watches the RBAC objects of a cluster until the context ends, and reports changes to the scope.
 	follow func(context.Context, connection, *scope)
-	// onChange is called when verdicts about a cluster become invalid. It may be nil.
+	// onChange is called when verdicts of a cluster become invalid. It may be nil.
 	onChange func(*clusters.Connection)
 
 	mu      sync.Mutex
@@ -71,7 +74,7 @@ type Cache struct {
 	running sync.WaitGroup
 }
 
-// New returns an empty cache. Stop must be called to release it.
+// New returns an empty Cache. The caller must call Stop when it is no longer needed.
 func New() *Cache { return newCache(clock.RealClock{}, maxEntries, watchRBAC) }
 
 func newCache(c clock.PassiveClock, size int, follow func(context.Context, connection, *scope)) *Cache {
@@ -81,7 +84,7 @@ func newCache(c clock.PassiveClock, size int, follow func(context.Context, conne
 	}
 }
 
-// Stop ends all watches. Later verdicts are not stored.
+// Stop ends all watches. Verdicts are not cached afterwards.
 func (c *Cache) Stop() {
 	c.mu.Lock()
 	c.stopped = true
@@ -93,19 +96,24 @@ func (c *Cache) Stop() {
 	c.running.Wait()
 }
 
-// Roles returns the roles that bindings on the host grant the caller in the namespace of a read or, if the read has no
-// namespace, in the whole cluster.
+// Roles returns the roles that KubeVisionRoleBindings grant the user in the namespace of a request. If the request has
+// no namespace, it returns the roles that are granted in the whole cluster.
 type Roles func(context.Context) ([]kubevisionv1alpha1.RoleReference, error)
 
-// AllowedStale returns true if the cluster allows the caller's read. The result comes from an access review with
-// exactly the identity of the caller's requests. It is reused while it is recent and no RBAC object of the cluster has
-// changed. An error is a denial with the code 50200. If the impersonating account does not have the right to
-// impersonate the caller yet, the result is false.
+// AllowedStale returns true if the cluster allows the caller the read that the attributes describe. It sends an access
+// review with the identity that the caller's requests impersonate, or returns a valid verdict of such a review. It
+// returns false if KubeVision may not impersonate the caller yet. If the review fails, it returns an error with the
+// code 50200.
 //
-// The read must return objects that are no newer than asOf. While the cluster cannot be reached, for at most maxOutage,
-// AllowedStale also returns true to callers who were allowed the read within lastAge before the outage, because they
-// could read the same objects then. The host must grant the caller exactly the same roles as before that review, and at
-// least one. KubeVision cannot know which role allowed the read, because the rules of the roles are on the cluster.
+// While the cluster cannot be reached, AllowedStale also returns true if all of these conditions are met:
+//
+//   - the last verdict allowed the read, and was at most lastAge old when the outage began;
+//   - the outage has lasted at most maxOutage;
+//   - the roles that the caller has on the host are the same as at the time of that verdict, and at least one. All
+//     roles are compared, because KubeVision does not know which one allowed the read: the rules are on the cluster.
+//
+// The caller could have read the same objects before the outage. For this reason, the read must return only objects
+// that are no newer than asOf.
 func (c *Cache) AllowedStale(
 	ctx context.Context, caller *clusters.Client, attributes authorizationv1.ResourceAttributes, asOf time.Time,
 	roles Roles,
@@ -131,8 +139,9 @@ func (c *Cache) AllowedStale(
 	return false, authorization.NewReviewFailed(err)
 }
 
-// reviewContext returns the context of an access review. During an outage, it ends after outageReviewTimeout if the
-// last verdict has allowed the read. This does not count as a failure of the cluster.
+// reviewContext returns the context for an access review. If the cluster cannot be reached and a verdict from before
+// the outage allows the read, the context ends after outageReviewTimeout. Its cause is then clusters.ErrImpatient,
+// which does not open the circuit breaker.
 func (c *Cache) reviewContext(
 	ctx context.Context, cluster connection, wasAllowed func() (bool, error),
 ) (context.Context, context.CancelFunc) {
@@ -144,13 +153,13 @@ func (c *Cache) reviewContext(
 	return ctx, func() {}
 }
 
-// isOutage returns true if the cluster did not respond.
+// isOutage returns true if the error means that the cluster did not respond.
 func isOutage(err error) bool {
 	var status apierrors.APIStatus
 	return errors.Is(err, clusters.ErrNotConnected) && !errors.As(err, &status)
 }
 
-// ask returns a valid verdict, or requests a review.
+// ask returns a valid verdict, or sends an access review as the caller.
 func (c *Cache) ask(
 	ctx context.Context, caller *clusters.Client, attributes authorizationv1.ResourceAttributes, roles Roles,
 ) (bool, error) {
@@ -168,10 +177,11 @@ func (c *Cache) ask(
 	return allowed, err
 }
 
-// reviewFunc requests a review of a cluster. It returns the roles that the host granted before.
+// reviewFunc sends an access review. It returns the result, and the hash of the roles that the user had before.
 type reviewFunc func(context.Context) (allowed bool, roles grants, err error)
 
-// verdict returns a valid verdict, or requests a review.
+// verdict returns the valid verdict for the question q, or the result of review. holder is the name of the user, to
+// whom the verdict is counted.
 func (c *Cache) verdict(
 	ctx context.Context, s *scope, q question, holder string, review reviewFunc,
 ) (bool, error) {
@@ -204,8 +214,8 @@ func (c *Cache) verdict(
 	return c.await(ctx, f)
 }
 
-// wasAllowed returns true if the last verdict before the current outage allowed the read, with the roles that the host
-// grants now.
+// wasAllowed returns true if the conditions of AllowedStale for an unreachable cluster are met. now is the hash of the
+// current roles of the user.
 func (c *Cache) wasAllowed(cluster connection, q question, now grants, asOf time.Time) bool {
 	s := c.scopeOf(cluster)
 	began, generation, ok := s.outage()
@@ -217,7 +227,7 @@ func (c *Cache) wasAllowed(cluster connection, q question, now grants, asOf time
 		now != grants{} && last.roles == now
 }
 
-// isBusy returns true if maxRenewals reviews are in progress.
+// isBusy returns true if at least maxRenewals reviews are in progress.
 func (c *Cache) isBusy() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -230,7 +240,7 @@ type flightKey struct {
 	generation uint64
 }
 
-// flight is a review that several requests share. It is cancelled when no request waits for it.
+// flight is a review in progress that several requests share. It is cancelled when no request waits for it any more.
 type flight struct {
 	key     flightKey
 	waiting int
@@ -240,7 +250,8 @@ type flight struct {
 	err     error
 }
 
-// join joins a review that began after the last change of RBAC objects, or starts one.
+// join returns the review in progress for the key, or starts one. The key contains the generation, so that requests
+// never share a review that began before an RBAC object changed.
 func (c *Cache) join(ctx context.Context, key flightKey, review func(context.Context) (bool, error)) *flight {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -261,7 +272,7 @@ func (c *Cache) join(ctx context.Context, key flightKey, review func(context.Con
 	return f
 }
 
-// land removes the flight, so that no further request joins it.
+// land removes a review that has ended, so that no further request joins it.
 func (c *Cache) land(f *flight) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -289,7 +300,8 @@ func (c *Cache) await(ctx context.Context, f *flight) (bool, error) {
 	return false, fmt.Errorf("waiting for an access review: %w", ctx.Err())
 }
 
-// scopeOf returns the scope of a connection, and starts the watch of its RBAC objects if necessary.
+// scopeOf returns the scope of a connection. It starts to watch the RBAC objects of the cluster if they are not
+// watched.
 func (c *Cache) scopeOf(cluster connection) *scope {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -317,7 +329,7 @@ func (c *Cache) scopeOf(cluster connection) *scope {
 	return s
 }
 
-// makeRoom ends the least recently used watch. The caller must hold the lock.
+// makeRoom ends the least recently used watch if there are maxWatched. The caller must hold the lock.
 func (c *Cache) makeRoom() {
 	if len(c.scopes) < maxWatched {
 		return

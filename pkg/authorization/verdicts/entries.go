@@ -20,15 +20,14 @@ import (
 	"k8s.io/client-go/transport"
 )
 
-// maxEntries bounds the verdicts about all users on all clusters. Each takes about 400 bytes, independent of the size
-// of the question.
+// maxEntries bounds the number of cached results of all users and clusters. Each needs about 400 bytes.
 const maxEntries = 50_000
 
-// question is a digest of an impersonated identity and a read.
+// question is a hash of the question that an access review asks: the impersonated identity, and the attributes of the
+// request.
 type question [sha256.Size]byte
 
-// newQuestion digests every field of the identity and of the attributes, so that different questions have different
-// digests.
+// newQuestion hashes all fields of the identity and the attributes, so that different questions have different hashes.
 func newQuestion(identity transport.ImpersonationConfig, a *authorizationv1.ResourceAttributes) question {
 	h := sha256.New()
 	texts(h, identity.UserName, identity.UID)
@@ -50,7 +49,7 @@ func newQuestion(identity transport.ImpersonationConfig, a *authorizationv1.Reso
 	return q
 }
 
-// texts digests the length of a list, and the length and the content of each text.
+// texts writes the number of strings, and the length and content of each string, to the hash.
 func texts(h hash.Hash, all ...string) {
 	size := binary.AppendUvarint(nil, uint64(len(all)))
 	for _, text := range all {
@@ -60,10 +59,11 @@ func texts(h hash.Hash, all ...string) {
 	_, _ = h.Write(size) // a hash returns no error
 }
 
-// grants is a digest of the roles that the host grants a caller. It is zero if the caller has no roles.
+// grants is a hash of the roles that KubeVisionRoleBindings grant a user. It is zero if they grant no role.
 type grants [sha256.Size]byte
 
-// granted returns the digest of roles. It returns zero if there are no roles, or if they cannot be read.
+// granted returns the hash of the roles that the function roles returns. It returns zero if there are none, and zero
+// with an error if the function fails.
 func granted(ctx context.Context, roles Roles) (g grants, err error) {
 	found, err := roles(ctx)
 	if err != nil || len(found) == 0 {
@@ -77,26 +77,27 @@ func granted(ctx context.Context, roles Roles) (g grants, err error) {
 	return g, nil
 }
 
-// entryKey identifies a verdict by its question and by the scope of its cluster.
+// entryKey identifies a cached result by the scope of the cluster and the question.
 type entryKey struct {
 	scope    *scope
 	question question
 }
 
-// verdict is the result of a review on a cluster.
+// verdict is the result of one access review.
 type verdict struct {
 	allowed bool
-	// roles are the roles that the host granted when the review was requested.
+	// roles is the hash of the roles that the user had before the review. generation is the generation of the scope at
+	// that time.
 	roles      grants
 	generation uint64
 	asked      time.Time
 	// until is the time at which the verdict expires.
 	until time.Time
-	// renewed is true if a new review was requested.
+	// renewed is true if a review that will replace this verdict was already requested.
 	renewed bool
 }
 
-// entries stores verdicts. When it is full, it removes the least recently used verdict of the holder with the most
+// entries stores verdicts. When it is full, it removes the least recently used verdict of the user with the most
 // verdicts.
 type entries struct {
 	size int
@@ -112,15 +113,15 @@ type entry struct {
 
 	key    entryKey
 	holder *holder
-	// place is the element in the list of the holder.
+	// place is the element of the entry in holder.entries.
 	place *list.Element
 }
 
-// holder contains the verdicts of one user, in the order of their use.
+// holder contains the verdicts of one user, the most recently used first.
 type holder struct {
 	name    string
 	entries list.List
-	// index is the index in the heap of holders.
+	// index is the index of the holder in the heap entries.largest.
 	index int
 }
 
@@ -128,7 +129,8 @@ func newEntries(size int) *entries {
 	return &entries{size: size, verdicts: map[entryKey]*entry{}, holders: map[string]*holder{}}
 }
 
-// get returns a valid verdict. It returns true for renew once, after renewalAge.
+// get returns allowed of the verdict for the key. ok is false if there is no verdict, or it is not of the generation,
+// or it has expired. renew is true, only once per verdict, if the verdict is older than renewalAge.
 func (e *entries) get(key entryKey, generation uint64, now time.Time) (allowed, renew, ok bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -143,7 +145,7 @@ func (e *entries) get(key entryKey, generation uint64, now time.Time) (allowed, 
 	return found.allowed, renew, true
 }
 
-// last returns the last verdict, whether or not it is valid.
+// last returns the stored verdict, even if it is no longer valid.
 func (e *entries) last(key entryKey) (verdict, bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -153,7 +155,7 @@ func (e *entries) last(key entryKey) (verdict, bool) {
 	return verdict{}, false
 }
 
-// put stores a verdict, unless there is a newer one.
+// put stores a verdict of the user name. It does nothing if a newer verdict is stored.
 func (e *entries) put(key entryKey, name string, v verdict) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -182,7 +184,7 @@ func (e *entries) put(key entryKey, name string, v verdict) {
 	heap.Fix(&e.largest, h.index)
 }
 
-// remove removes an entry. The caller must hold the lock.
+// remove removes a verdict. The caller must hold the lock.
 func (e *entries) remove(old *entry) {
 	h := old.holder
 	h.entries.Remove(old.place)
@@ -195,7 +197,7 @@ func (e *entries) remove(old *entry) {
 	delete(e.holders, h.name)
 }
 
-// forget removes all verdicts about a cluster.
+// forget removes all verdicts of a cluster.
 func (e *entries) forget(s *scope) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -206,7 +208,7 @@ func (e *entries) forget(s *scope) {
 	}
 }
 
-// holderHeap has the holder of the most verdicts at its root.
+// holderHeap is a heap for container/heap. Its first element is the user with the most verdicts.
 type holderHeap []*holder //nolint:recvcheck // as container/heap shows it
 
 // Len implements heap.Interface.

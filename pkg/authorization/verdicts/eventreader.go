@@ -13,27 +13,27 @@ import (
 )
 
 const (
-	// maxEventBytes is the size of the largest event or list that is read: annotations have at most 256 KiB.
+	// maxEventBytes bounds the size of an event or a list, in bytes. The annotations of an object have at most 256 KiB.
 	maxEventBytes = 512 << 10
-	// readerBytes is the memory of a reader of events.
+	// readerBytes is the size of the read buffer, in bytes.
 	readerBytes = 4 << 10
-	// maxTextBytes is the length of the longest string of an event that is kept.
+	// maxTextBytes is the maximum length of a string that is used, in bytes. Longer strings are skipped.
 	maxTextBytes = 64
 )
 
 var errEvent = errors.New("an event of a watch cannot be read")
 
-// event contains the fields of a watch event that the watcher uses.
+// event contains the type of a watch event and the resource version of its object.
 type event struct {
 	eventType watch.EventType
 	version   string
 }
 
-// eventReader reads events of a watch. It keeps only the type and the resource version of an event, so that its memory
-// is bounded by its buffer for every event of a member.
+// eventReader reads the type and the resource version of watch events. It skips everything else, so that it uses little
+// memory, regardless of the events that a member cluster sends.
 type eventReader struct {
 	in *bufio.Reader
-	// left is the remaining limit of the current event, in bytes.
+	// left is the number of bytes that may still be read of the current event.
 	left int
 	text [maxTextBytes]byte
 }
@@ -42,8 +42,8 @@ func newEventReader(from io.Reader) *eventReader {
 	return &eventReader{in: bufio.NewReaderSize(from, readerBytes)}
 }
 
-// next returns the next event. It returns io.EOF at the end of the watch, and errEvent for an event that is malformed
-// or too large.
+// next returns the next event. It returns io.EOF if the watch has ended between two events, and errEvent if an event is
+// invalid or larger than maxEventBytes.
 func (r *eventReader) next() (event, error) {
 	r.left = maxEventBytes
 	if err := r.awaitEvent(); err != nil {
@@ -69,7 +69,7 @@ func (r *eventReader) next() (event, error) {
 	return out, nil
 }
 
-// version returns the resource version of an object or a list.
+// version reads an object or a list, and returns its resource version.
 func (r *eventReader) version() (string, error) {
 	r.left = maxEventBytes
 	version, err := r.versionOfObject()
@@ -79,7 +79,7 @@ func (r *eventReader) version() (string, error) {
 	return version, nil
 }
 
-// awaitEvent reads up to the first byte of an event.
+// awaitEvent waits for the first byte of the next event, and does not consume it.
 func (r *eventReader) awaitEvent() error {
 	if _, err := r.token(); err != nil {
 		return err
@@ -103,7 +103,7 @@ func (r *eventReader) versionOfObject() (version string, err error) {
 	return version, err
 }
 
-// object consumes an object. It calls visit with the name of each member. visit must consume the value.
+// object reads a JSON object. It calls visit after each name, and visit must read the value.
 func (r *eventReader) object(visit func(name string) error) error {
 	if err := r.expect('{'); err != nil {
 		return err
@@ -137,7 +137,7 @@ func (r *eventReader) object(visit func(name string) error) error {
 	}
 }
 
-// skip consumes a value.
+// skip reads a value and ignores it.
 func (r *eventReader) skip() error {
 	for depth := 0; ; {
 		c, err := r.token()
@@ -170,7 +170,7 @@ func (r *eventReader) skip() error {
 	}
 }
 
-// scalar consumes the rest of a number or a literal.
+// scalar reads the rest of a number or literal after its first byte.
 func (r *eventReader) scalar() error {
 	for {
 		c, err := r.read()
@@ -184,7 +184,7 @@ func (r *eventReader) scalar() error {
 	}
 }
 
-// value consumes a string and returns it.
+// value reads a string and returns it.
 func (r *eventReader) value() (string, error) {
 	if err := r.expect('"'); err != nil {
 		return "", err
@@ -192,9 +192,8 @@ func (r *eventReader) value() (string, error) {
 	return r.rest()
 }
 
-// rest consumes the rest of a string after its opening quotation mark, and returns the string. It returns an empty
-// string for a string with escapes or with more than maxTextBytes bytes: types and resource versions are shorter and
-// have no escapes.
+// rest reads the rest of a string after its opening quotation mark, and returns the string. It returns an empty string
+// if the string contains escapes or is longer than maxTextBytes, which event types and resource versions never do.
 func (r *eventReader) rest() (string, error) {
 	length, plain := 0, true
 	for {
@@ -228,7 +227,7 @@ func (r *eventReader) expect(want byte) error {
 	return err
 }
 
-// token returns the next byte that is not white space.
+// token reads white space and returns the next other byte.
 func (r *eventReader) token() (byte, error) {
 	for {
 		c, err := r.read()
@@ -251,7 +250,7 @@ func (r *eventReader) read() (byte, error) {
 	return r.in.ReadByte() //nolint:wrapcheck // io.EOF must not be wrapped
 }
 
-// unread returns the last byte to the buffer.
+// unread makes the last byte available again.
 func (r *eventReader) unread() error {
 	r.left++
 	return r.in.UnreadByte() //nolint:wrapcheck // it cannot fail after a byte was read

@@ -13,9 +13,9 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/clusters"
 )
 
-// Reviewed is like AllowedStale, for a review that another account requests for a user of the host. cluster is the
-// cluster that performs the review. It does not use verdicts during an outage. It returns errors of the review
-// unchanged.
+// Reviewed returns a valid verdict for the user and the attributes, or calls review, which must send a
+// SubjectAccessReview for the user to the cluster. It never returns verdicts from before an outage. It returns the
+// errors of review unchanged.
 func (c *Cache) Reviewed(
 	ctx context.Context, cluster *clusters.Connection, u user.Info, attributes authorizationv1.ResourceAttributes,
 	review func(context.Context) (bool, error),

@@ -9,39 +9,40 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/clusters"
 )
 
-// OnChange sets a function that is called when verdicts about a cluster become invalid: an RBAC object has changed, or
-// a change may have been missed. It must be set before the first question, and must not block.
+// OnChange sets a function that is called when cached results for a cluster become invalid, because an RBAC object has
+// changed or a change may have been missed. The function must not block. OnChange must be called before the Cache is
+// used.
 func (c *Cache) OnChange(changed func(*clusters.Connection)) { c.onChange = changed }
 
-// changed reports a change.
+// changed calls the function of OnChange.
 func (c *Cache) changed(cluster connection) {
 	if known, ok := cluster.(*clusters.Connection); ok && c.onChange != nil {
 		c.onChange(known)
 	}
 }
 
-// Watched returns true if changes of the RBAC objects of a cluster are being reported. It starts the watch if
-// necessary.
+// Watched returns true if the RBAC objects of the cluster are being watched, so that OnChange reports their changes. It
+// starts the watch if there is none.
 func (c *Cache) Watched(cluster *clusters.Connection) bool {
 	_, healthy := c.scopeOf(cluster).use(c.clock.Now())
 	return healthy
 }
 
-// Term is the period for which the result of a review is valid.
+// Term is the validity of the result of an access review that the Cache itself does not store.
 type Term struct {
 	scope      *scope
 	generation uint64
 	until      time.Time
 }
 
-// Term returns the validity of a review that is requested after the call.
+// Term returns the validity of the result of an access review that is sent after this call.
 func (c *Cache) Term(cluster *clusters.Connection) Term {
 	s, now := c.scopeOf(cluster), c.clock.Now()
 	generation, age := s.term(now)
 	return Term{scope: s, generation: generation, until: now.Add(age)}
 }
 
-// InForce returns true if the result of the review is still valid.
+// InForce returns true if the result of the review is still valid: it is recent, and no RBAC object has changed since.
 func (c *Cache) InForce(t Term) bool {
 	return t.scope != nil && c.clock.Now().Before(t.until) && t.scope.isCurrent(t.generation)
 }

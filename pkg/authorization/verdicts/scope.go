@@ -11,27 +11,29 @@ import (
 	"k8s.io/utils/clock"
 )
 
-// scope determines which verdicts about one cluster are valid.
+// scope determines which verdicts of one cluster are valid.
 type scope struct {
 	clock clock.PassiveClock
 	stop  context.CancelFunc
 
 	mu sync.Mutex
-	// generation increases with each change of an RBAC object, and whenever a change may have been missed. Verdicts of
-	// earlier generations are invalid.
+	// generation increases when an RBAC object changes, and when a change may have been missed. Only verdicts of the
+	// current generation are valid.
 	generation uint64
-	// watched contains the resources whose changes are received. Verdicts are valid only while all of them are watched.
+	// watched contains the resources that are currently watched. Verdicts are valid only while all RBAC resources are
+	// watched.
 	watched map[string]bool
-	// changed is the time of the last change.
+	// changed is the time of the last increase of generation.
 	changed time.Time
-	// broken is the time at which the watches broke, or zero. before is the valid generation at that time. It is reset
-	// by a change during the outage, and when a watch is restored, because a change may have been missed.
+	// broken is the time at which the first watch ended, or zero if all are connected. before is the generation at that
+	// time. It is 0 if RBAC objects have, or may have, changed since, so that no verdict from before the outage may be
+	// used.
 	broken time.Time
 	before uint64
 	used   time.Time
 	ended  bool
-	// notify is called after changes of the generation, without the lock. It may be nil. pending is true while a call
-	// is scheduled, which bounds the calls if a member sends endless changes.
+	// notify is called, without the lock, after generation has increased. It may be nil. pending is true while a call
+	// is scheduled, so that the number of calls is bounded even if a member cluster sends changes all the time.
 	notify  func()
 	pending bool
 }
@@ -40,7 +42,7 @@ func newScope(c clock.PassiveClock) *scope {
 	return &scope{clock: c, stop: func() {}, generation: 1, watched: map[string]bool{}, used: c.Now()}
 }
 
-// use returns the generation, and true if its verdicts are valid.
+// use records the use of the scope. It returns the generation, and true if all RBAC resources are watched.
 func (s *scope) use(now time.Time) (generation uint64, healthy bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -48,8 +50,8 @@ func (s *scope) use(now time.Time) (generation uint64, healthy bool) {
 	return s.generation, s.healthy()
 }
 
-// term returns the generation, and the time until which the result of a review that is requested now is valid. The time
-// is short if changes cannot be watched.
+// term records the use of the scope. It returns the generation, and the time for which the result of a review that is
+// sent now is valid: unsettledAge if RBAC objects are not watched or have just changed, or maxAge.
 func (s *scope) term(now time.Time) (generation uint64, age time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -60,7 +62,7 @@ func (s *scope) term(now time.Time) (generation uint64, age time.Duration) {
 	return s.generation, maxAge
 }
 
-// isCurrent returns true if nothing has changed since a generation.
+// isCurrent returns true if generation is the current one.
 func (s *scope) isCurrent(generation uint64) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -75,8 +77,8 @@ func (s *scope) lastUse() time.Time {
 	return s.used
 }
 
-// keep stores a verdict that was requested in a generation, unless the generation has ended. It calls store with the
-// time at which the verdict expires.
+// keep calls store with the expiry of a verdict from a review that was sent at the time asked. It does not call store
+// if the generation has changed since, or if not all RBAC resources are watched.
 func (s *scope) keep(generation uint64, asked time.Time, store func(until time.Time)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -90,7 +92,8 @@ func (s *scope) keep(generation uint64, asked time.Time, store func(until time.T
 	store(asked.Add(age))
 }
 
-// connected records that changes of a resource are received from now on. Earlier changes may have been missed.
+// connected records that a watch of the resource has started. It increases the generation, because earlier changes may
+// have been missed.
 func (s *scope) connected(resource string) {
 	defer s.notified()
 	s.mu.Lock()
@@ -103,7 +106,7 @@ func (s *scope) connected(resource string) {
 	}
 }
 
-// hasChanged records a change of an RBAC object.
+// hasChanged increases the generation, because an RBAC object has changed.
 func (s *scope) hasChanged() {
 	defer s.notified()
 	s.mu.Lock()
@@ -113,10 +116,10 @@ func (s *scope) hasChanged() {
 	s.before = 0
 }
 
-// notifyDelay is the time for which changes are collected before they are reported.
+// notifyDelay is the time for which changes are collected before notify is called.
 const notifyDelay = 50 * time.Millisecond
 
-// notified reports a change together with the changes in the following notifyDelay.
+// notified schedules a call of notify after notifyDelay, if none is scheduled.
 func (s *scope) notified() {
 	if s.notify == nil {
 		return
@@ -135,7 +138,7 @@ func (s *scope) notified() {
 	})
 }
 
-// disconnected records that changes of a resource are no longer received.
+// disconnected records that the watch of the resource has ended.
 func (s *scope) disconnected(resource string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -148,15 +151,15 @@ func (s *scope) disconnected(resource string) {
 	delete(s.watched, resource)
 }
 
-// outage returns the time at which the watches broke, and the valid generation before. It returns false if the watches
-// work, or have never worked.
+// outage returns the time at which the first watch ended, and the generation at that time. ok is false if all watches
+// are connected, or if no verdict from before the outage may be used.
 func (s *scope) outage() (began time.Time, generation uint64, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.broken, s.before, !s.ended && !s.broken.IsZero() && s.before != 0
 }
 
-// end invalidates all verdicts.
+// end invalidates all verdicts permanently.
 func (s *scope) end() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -164,7 +167,8 @@ func (s *scope) end() {
 	s.generation++
 }
 
-// endWhenIdle ends the watches when no verdict was requested for idleTime, or when the connection is closed.
+// endWhenIdle waits until the scope was not used for idleTime, the connection is closed, or ctx ends. It then stops the
+// watches.
 func (s *scope) endWhenIdle(ctx context.Context, cluster connection) {
 	defer s.stop()
 	for {

@@ -21,25 +21,27 @@ import (
 )
 
 const (
-	// firstPause is the backoff after the first failure. It doubles with each failure, up to maxPause.
+	// firstPause is the pause after the first failed attempt to watch. The pause doubles with each failure, up to
+	// maxPause.
 	firstPause = 100 * time.Millisecond
 	maxPause   = 3 * time.Second
-	// watchSeconds is the minimum timeout of a watch. The timeouts are spread between this value and twice this value.
+	// watchSeconds is the minimum duration of a watch in seconds. Each watch has a random duration up to twice as long,
+	// so that watches do not end at the same time.
 	watchSeconds = 300
-	// minWatch is the duration from which an ended watch is continued without a backoff.
+	// minWatch is the minimum duration of a watch that is continued at once. After a shorter one, there is a pause.
 	minWatch = time.Second
-	// acceptEvents and acceptList request metadata only, without rules and subjects.
+	// acceptEvents and acceptList are Accept headers that request only metadata, without rules and subjects.
 	acceptEvents = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 	acceptList   = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 )
 
-// rbacResources returns the resources on which a verdict depends.
+// rbacResources returns the resources whose changes invalidate verdicts.
 func rbacResources() []string {
 	return []string{"roles", "rolebindings", "clusterroles", "clusterrolebindings"}
 }
 
-// watchRBAC watches the metadata of all RBAC objects of a cluster as kubevision-reader until the context ends. It
-// stores no objects.
+// watchRBAC watches all RBAC objects of a cluster until ctx ends, and reports changes to the scope. It acts as the
+// ServiceAccount kubevision-reader. It stores no objects.
 func watchRBAC(ctx context.Context, cluster connection, s *scope) {
 	var group sync.WaitGroup
 	for _, resource := range rbacResources() {
@@ -72,18 +74,18 @@ func wait(ctx context.Context, pause time.Duration) {
 	}
 }
 
-// watcher watches one resource.
+// watcher watches one resource of one cluster.
 type watcher struct {
 	cluster  connection
 	resource string
 	scope    *scope
 	client   rest.Interface
-	// version is the resource version from which the watch continues.
+	// version is the resource version of the last event or list.
 	version string
 }
 
-// follow watches until the watch cannot be continued. It continues a watch that has ended from its last resource
-// version.
+// follow lists and watches the resource until an error occurs, which it returns. When the API server ends a watch,
+// follow continues from the last resource version.
 func (w *watcher) follow(ctx context.Context) error {
 	if w.cluster != nil {
 		reader, err := w.cluster.Reader(ctx)
@@ -109,7 +111,7 @@ func (w *watcher) follow(ctx context.Context) error {
 	}
 }
 
-// list requests the current resource version.
+// list requests the current resource version of the resource.
 func (w *watcher) list(ctx context.Context) error {
 	body, err := w.request(acceptList, "limit", "1").Stream(ctx)
 	if err != nil {
@@ -122,7 +124,7 @@ func (w *watcher) list(ctx context.Context) error {
 	return nil
 }
 
-// watch returns nil when a watch ends that can be continued.
+// watch reports changes to the scope until the watch ends. It returns nil if the watch can be continued from version.
 func (w *watcher) watch(ctx context.Context) error {
 	seconds := watchSeconds + rand.IntN(watchSeconds) //nolint:gosec // it spreads watches
 	body, err := w.request(

@@ -1,8 +1,9 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package addresspolicy restricts the addresses to which KubeVision connects. The registrar of a cluster chooses its
-// address, and could otherwise make KubeVision call servers that the registrar cannot reach.
+// Package addresspolicy restricts the IP addresses to which KubeVision opens connections. The user who registers a
+// cluster chooses the address of its API server. Without the restriction, this user could make KubeVision send requests
+// to servers that only KubeVision can reach.
 package addresspolicy
 
 import (
@@ -21,35 +22,36 @@ import (
 )
 
 const (
-	// timeout bounds the time to connect. It allows for the loss of one packet.
+	// timeout bounds the time to establish a TCP connection. It allows for the loss of one packet.
 	timeout = 1800 * time.Millisecond
 	// keepAlive is the time between two probes of an idle connection.
 	keepAlive = 30 * time.Second
 )
 
-// ErrRefused is returned for an address that may not be dialled.
+// ErrRefused is returned for an address that the policy denies.
 var ErrRefused = errors.New("the address is not allowed")
 
-// Policy determines which addresses may be dialed. Allowed networks are exceptions to denied ones.
+// Policy determines to which addresses connections may be opened. An address in Allowed is allowed even if the other
+// fields deny it.
 type Policy struct {
 	Denied, Allowed []netip.Prefix
-	// Self denies the addresses of the program's own network interfaces.
+	// Self denies the addresses of the network interfaces of this process.
 	Self bool
-	// Host denies the API server of the host cluster, which must be registered by inCluster.
+	// Host denies the addresses of the host cluster's API server: the host must be registered with spec.inCluster, not
+	// with a kubeconfig.
 	Host bool
 
 	hosts []endpoint
 }
 
-// Values of the flags for sets of addresses that cannot be written as a CIDR.
+// Flag values for addresses that have no fixed CIDR.
 const (
 	self = "self"
 	host = "host"
 )
 
-// defaultDenied returns the networks that are denied by default: the addresses of the machine itself, the addresses of
-// services of the machine such as the metadata service of a cloud and the API server of the host, and addresses that
-// belong to no host.
+// defaultDenied returns the default of --cluster-addresses-denied: the addresses of this process, of the host's API
+// server, of link-local services such as the metadata service of a cloud, and addresses that are not unicast.
 func defaultDenied() []string {
 	return []string{
 		self, host, "0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/4", "240.0.0.0/4", "100.100.100.200/32",
@@ -57,8 +59,8 @@ func defaultDenied() []string {
 	}
 }
 
-// translated returns the IPv6 networks that embed an IPv4 address, each with the offset of that address in bytes: NAT64
-// (RFC 6052, RFC 8215), 6to4 (RFC 3056) and IPv4-compatible addresses. The policy also applies to the embedded address.
+// translated returns the IPv6 networks whose addresses contain an IPv4 address: NAT64 (RFC 6052, RFC 8215), 6to4 (RFC
+// 3056) and IPv4-compatible addresses. The value is the offset of the IPv4 address in bytes.
 func translated() map[netip.Prefix]int {
 	return map[netip.Prefix]int{
 		netip.MustParsePrefix("64:ff9b::/96"):   12,
@@ -68,12 +70,12 @@ func translated() map[netip.Prefix]int {
 	}
 }
 
-// Flags are the flags of a policy.
+// Flags contains the values of the flags from which a Policy is created.
 type Flags struct {
 	denied, allowed []string
 }
 
-// AddFlags adds the flags of a policy.
+// AddFlags registers the flags in fs.
 func (f *Flags) AddFlags(fs *pflag.FlagSet) {
 	fs.StringSliceVar(&f.denied, "cluster-addresses-denied", defaultDenied(),
 		"Networks (CIDR) in which no cluster may be registered. \"self\" means the program's own addresses, "+
@@ -83,7 +85,7 @@ func (f *Flags) AddFlags(fs *pflag.FlagSet) {
 		"Networks (CIDR) in which clusters may be registered, as exceptions to --cluster-addresses-denied.")
 }
 
-// Policy returns the policy that the flags describe.
+// Policy returns the policy of the flags. It returns an error if a value is not a network in CIDR notation.
 func (f *Flags) Policy() (Policy, error) {
 	named := func(value string) bool { return value == self || value == host }
 	denied, err := ParseNetworks(slices.DeleteFunc(slices.Clone(f.denied), named))
@@ -99,7 +101,7 @@ func (f *Flags) Policy() (Policy, error) {
 	return p.withService(os.Getenv("KUBERNETES_SERVICE_HOST")), nil
 }
 
-// ParseNetworks parses networks in CIDR notation.
+// ParseNetworks parses networks in CIDR notation. It returns an error for the first value that is invalid.
 func ParseNetworks(values []string) ([]netip.Prefix, error) {
 	var out []netip.Prefix
 	for _, v := range values {
@@ -112,7 +114,7 @@ func ParseNetworks(values []string) ([]netip.Prefix, error) {
 	return out, nil
 }
 
-// Check returns ErrRefused if the address may not be dialed at any port.
+// Check returns ErrRefused if the policy denies the address at any port.
 func (p Policy) Check(address netip.Addr) error {
 	return p.check(netip.AddrPortFrom(address, 0), nil)
 }
@@ -133,7 +135,8 @@ func (p Policy) check(to netip.AddrPort, looked []netip.AddrPort) error {
 	return nil
 }
 
-// embeddedAddresses returns the address itself, and the embedded IPv4 address at each offset that a translator may use.
+// embeddedAddresses returns the IPv4 addresses that an IPv6 address contains according to translated. It returns the
+// address itself if it contains none.
 func embeddedAddresses(address netip.Addr) []netip.Addr {
 	address = address.Unmap().WithZone("")
 	for network, at := range translated() {
@@ -149,8 +152,8 @@ func embeddedAddresses(address netip.Addr) []netip.Addr {
 	return []netip.Addr{address}
 }
 
-// isOwnAddress returns true for an address of the program's own network interfaces. If the interfaces cannot be listed,
-// it returns true for every address.
+// isOwnAddress returns true for an address of the network interfaces of this process. It also returns true if the
+// interfaces cannot be listed.
 func isOwnAddress(address netip.Addr) bool {
 	interfaces, err := net.InterfaceAddrs()
 	if err != nil {
@@ -162,8 +165,8 @@ func isOwnAddress(address netip.Addr) bool {
 	})
 }
 
-// Dial opens a connection. It checks the address after the name lookup, because a name could otherwise resolve to
-// another address after the check (DNS rebinding).
+// Dial opens a TCP connection, or returns ErrRefused. It checks the IP address to which the name in address was
+// resolved, so that a second lookup of the name cannot lead to a denied address (DNS rebinding).
 func (p Policy) Dial(ctx context.Context, network, address string) (net.Conn, error) {
 	if !strings.HasPrefix(network, "tcp") {
 		return nil, ErrRefused

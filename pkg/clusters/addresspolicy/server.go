@@ -16,15 +16,16 @@ import (
 
 const (
 	httpsPort = "443"
-	// lookupTimeout bounds the lookup of the host's own name.
+	// lookupTimeout bounds the DNS lookup of the name of the host's API server.
 	lookupTimeout = time.Second
 )
 
-// endpoint is an address of the host's API server. An empty port matches any port. A port is necessary because another
-// cluster may listen at the same address.
+// endpoint is a name or address, and a port, of the host cluster's API server. An empty port matches all ports. The
+// port matters because the API server of another cluster may use another port of the same address.
 type endpoint struct{ name, port string }
 
-// WithHost returns the policy with the URL of the API server of the program's own cluster.
+// WithHost returns a copy of the policy that also knows the URL server of the host cluster's API server. Host must be
+// true for the policy to deny this server.
 func (p Policy) WithHost(server string) Policy {
 	u, err := url.Parse(server)
 	if err != nil || u.Hostname() == "" {
@@ -37,7 +38,8 @@ func (p Policy) WithHost(server string) Policy {
 	return p.withEndpoint(endpoint{name: u.Hostname(), port: port})
 }
 
-// withService returns the policy with the Service of the API server, at any port.
+// withService returns a copy of the policy that also knows the address of the Service kubernetes of the host cluster,
+// with all ports. It returns the policy unchanged if the address is empty.
 func (p Policy) withService(address string) Policy {
 	if address == "" {
 		return p
@@ -50,9 +52,8 @@ func (p Policy) withEndpoint(e endpoint) Policy {
 	return p
 }
 
-// CheckServer returns ErrRefused if an address is denied. It performs no lookup, and recognizes IP addresses in any
-// notation and the names of the machine itself and of the host's API server. The address is the host of a URL, or a
-// host and a port.
+// CheckServer returns ErrRefused if the policy denies the address, which is a host or host:port. It performs no DNS
+// lookup. It recognizes IP addresses in any notation, localhost, and the names of the host cluster's API server.
 func (p Policy) CheckServer(address string) error {
 	name, port, err := net.SplitHostPort(address)
 	if err != nil {
@@ -79,8 +80,8 @@ func (p Policy) CheckServer(address string) error {
 	return nil
 }
 
-// parse parses an address as resolvers do: an IPv4 address may have fewer than four parts, and each part may be octal
-// or hexadecimal.
+// parse parses an IP address in the notations that the C resolver accepts: an IPv4 address may have fewer than four
+// parts, and each part may be octal or hexadecimal. It returns false for other texts.
 func parse(text string) (netip.Addr, bool) {
 	if address, err := netip.ParseAddr(text); err == nil {
 		return address, true
@@ -108,7 +109,8 @@ func parse(text string) (netip.Addr, bool) {
 	return netip.AddrFrom4([4]byte{byte(value >> 24), byte(value >> 16), byte(value >> 8), byte(value)}), true
 }
 
-// lookUp returns the current addresses of the names of the host's API server.
+// lookUp resolves the names of the host cluster's API server. It skips names that cannot be resolved, and names without
+// a port.
 func (p Policy) lookUp(ctx context.Context) []netip.AddrPort {
 	var out []netip.AddrPort
 	for _, e := range p.hosts {
@@ -129,7 +131,8 @@ func (p Policy) lookUp(ctx context.Context) []netip.AddrPort {
 	return out
 }
 
-// isHost returns true if the host's API server listens at an address. Port 0 matches any port.
+// isHost returns true if the host cluster's API server listens at the address and port. The port 0 matches all ports.
+// looked contains the result of lookUp.
 func (p Policy) isHost(address netip.Addr, port uint16, looked []netip.AddrPort) bool {
 	if !p.Host {
 		return false

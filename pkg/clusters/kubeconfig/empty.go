@@ -8,8 +8,8 @@ import (
 	"fmt"
 )
 
-// withoutEmpty removes the fields of a kubeconfig that are null, false or empty, because they have the same meaning as
-// absent fields. Tools write them for unused features, for example exec: null.
+// withoutEmpty removes the fields of a kubeconfig in JSON that are null, false or empty, because they have the same
+// meaning as absent fields. Tools write such fields for unused features, for example exec: null.
 func withoutEmpty(text []byte) ([]byte, error) {
 	var value any
 	if err := json.Unmarshal(text, &value); err != nil {

@@ -1,9 +1,8 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package kubeconfig parses the kubeconfig of a member cluster. It accepts only the fields of an allow-list: inline
-// certificate data and tokens. It rejects all other fields, such as those that run a program, read a file, use a proxy
-// or impersonate a user, and names them in the error.
+// Package kubeconfig parses the kubeconfig of a member cluster. It accepts inline certificates, keys and tokens. It
+// rejects fields that run a program, read a file, use a proxy or impersonate a user, and all unknown fields.
 package kubeconfig
 
 import (
@@ -22,28 +21,27 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// MaxSize is the largest kubeconfig in bytes.
+// MaxSize is the maximum size of a kubeconfig in bytes.
 const MaxSize = 64 << 10
 
-// Kubeconfig is the accepted part of a kubeconfig: the address of the server, the certificate authorities, and a
-// credential.
+// Kubeconfig is the result of Parse: the address of the API server, its certificate authorities, and a credential.
 type Kubeconfig struct {
 	// Server is an https URL with a host, an optional port and an optional path.
 	Server string
-	// ServerName is the name in the server's certificate, if it differs from the host.
+	// ServerName is the name in the server's certificate, or empty if it is the host of Server.
 	ServerName string
-	// CA contains the trusted certificate authorities in PEM. If it is empty, the system's certificate authorities are
-	// trusted.
+	// CA contains the trusted certificate authorities in PEM. If it is empty, the certificate authorities of the
+	// operating system are trusted.
 	CA []byte
 	// Certificate and Key are the client certificate and its key in PEM.
 	Certificate, Key []byte
 	// Token is the bearer token.
 	Token string
-	// Expires is the time at which the client certificate or token expires, or zero if it is unknown.
+	// Expires is the time at which the client certificate or the token expires, or zero if it is unknown.
 	Expires time.Time
 }
 
-// file contains the fields of the allow-list. Other fields are rejected.
+// file contains all fields that a kubeconfig may have. Decoding rejects other fields.
 type file struct {
 	APIVersion     string          `json:"apiVersion"`
 	Kind           string          `json:"kind"`
@@ -92,13 +90,13 @@ type userFields struct {
 	Extensions      []namedInternal `json:"extensions"`
 }
 
-// namedInternal is the value of an extension that tools write. It is ignored.
+// namedInternal is an extension that another tool has written. It is ignored.
 type namedInternal struct {
 	Name      string `json:"name"`
 	Extension any    `json:"extension"`
 }
 
-// Parse parses a kubeconfig. Its error names each rejected field, and never contains the value of a field.
+// Parse parses a kubeconfig and returns its current context. The error names rejected fields, but contains no values.
 func Parse(data []byte) (*Kubeconfig, error) {
 	if len(data) > MaxSize {
 		return nil, fmt.Errorf("the kubeconfig is larger than %d bytes", MaxSize)
@@ -225,7 +223,7 @@ func (k *Kubeconfig) setCredential(u *userFields) error {
 	}
 }
 
-// expiryOf returns the earliest expiry of the certificates in the chain.
+// expiryOf returns the earliest expiry of the certificates in the chain of pair, or zero if none can be parsed.
 func expiryOf(pair tls.Certificate) time.Time {
 	var first time.Time
 	for _, der := range pair.Certificate {
@@ -236,7 +234,7 @@ func expiryOf(pair tls.Certificate) time.Time {
 	return first
 }
 
-// CheckExpiry returns an error if the credential has expired according to its own content.
+// CheckExpiry returns an error if the client certificate or the token has expired at the time now.
 func (k *Kubeconfig) CheckExpiry(now time.Time) error {
 	if k.Expires.IsZero() || now.Before(k.Expires) {
 		return nil
@@ -248,7 +246,7 @@ func (k *Kubeconfig) CheckExpiry(now time.Time) error {
 	return fmt.Errorf("the %s of the kubeconfig expired on %s", credential, k.Expires.UTC().Format(time.RFC3339))
 }
 
-// Config returns the client configuration of the kubeconfig.
+// Config returns the configuration of a client that uses the credential of the kubeconfig.
 func (k *Kubeconfig) Config() *rest.Config {
 	return &rest.Config{
 		Host: k.Server, BearerToken: k.Token,

@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// tokenExpiry returns the exp claim of a JWT, or zero if the token has none. The signature is not verified: the result
-// is used only for warnings and messages.
+// tokenExpiry returns the exp claim of a JWT, or zero if the token has none. It does not verify the signature: the
+// result is used only in warnings and messages.
 func tokenExpiry(token string) time.Time {
 	parts := strings.Split(token, ".")
 	if len(parts) != 3 {

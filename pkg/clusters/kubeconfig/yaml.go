@@ -9,8 +9,8 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// hasAliases returns true if a YAML document contains an anchor or an alias. It returns false for a document that
-// cannot be parsed, which the decoder rejects later.
+// hasAliases returns true if a YAML document contains an anchor or an alias. It returns false if the document cannot be
+// parsed; the caller rejects such a document later.
 func hasAliases(data []byte) bool {
 	var document yaml.Node
 	if err := yaml.Unmarshal(data, &document); err != nil {

@@ -10,10 +10,10 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// NewClient returns a client whose errors are sanitized with Error.
+// NewClient wraps a client so that its errors are sanitized with Error.
 func NewClient(c client.Client) client.Client { return &errorClient{Client: c} }
 
-// NewReader returns a reader whose errors are sanitized with Error.
+// NewReader wraps a reader so that its errors are sanitized with Error.
 func NewReader(r client.Reader) client.Reader { return &errorReader{r} }
 
 type errorClient struct {

@@ -21,14 +21,14 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/clusters/addresspolicy"
 )
 
-// Failure is an error of a connection to a cluster. Its text contains no data from the server.
+// Failure is an error of a request to a cluster whose text contains no data from the server.
 type Failure struct { //nolint:errname // it is the failure of a call, not a sentinel
 	text  string
 	cause error
 }
 
-// NewFailure returns a failure with a text that may be shown to users. errors.Is and errors.As find the cause, which
-// may be nil.
+// NewFailure returns a Failure with a text that may be shown to users. The cause may be nil. errors.Is and errors.As
+// also examine the cause.
 func NewFailure(text string, cause error) *Failure { return &Failure{text: text, cause: cause} }
 
 // Error returns the text.
@@ -37,8 +37,8 @@ func (f *Failure) Error() string { return f.text }
 // Unwrap returns the cause. The text of the cause must not be shown to users.
 func (f *Failure) Unwrap() error { return f.cause }
 
-// connectionFailure hides the text of a connection error, which may quote data of the server: its certificate, the
-// first line of a response, or the reason for closing an HTTP/2 connection.
+// connectionFailure converts a connection error to a Failure. The text of the original error may quote data of the
+// server: its certificate, the first line of a response, or the reason for closing an HTTP/2 connection.
 func connectionFailure(err error) error {
 	if errors.Is(err, context.Canceled) {
 		return err
@@ -46,7 +46,7 @@ func connectionFailure(err error) error {
 	return NewFailure(describe(err), err)
 }
 
-// describe returns a text for a kind of error.
+// describe returns a fixed text for the kind of a connection error.
 func describe(err error) string {
 	for _, known := range []struct {
 		cause error
@@ -100,14 +100,15 @@ func describeTLS(err error) string {
 	return ""
 }
 
-// Error returns the error of a call to a cluster with a text that may be shown to users. Errors that do not come from
-// Transport, for example from a decoder, may quote the response. Their text is only logged.
+// Error returns an error with a text that may be shown to users. It sanitizes a Status, and returns a Failure, a
+// url.Error or a context error unchanged. It logs any other error, for example of a decoder, whose text may quote the
+// response, and returns a Failure instead.
 func Error(ctx context.Context, err error) error {
 	if err == nil {
 		return nil
 	}
 	status, ok := statusOf(err)
-	// A failure with a successful status is not the response of an API server.
+	// An API server never returns a Status of kind Failure with a successful code.
 	if ok && status.Code < http.StatusBadRequest {
 		return &apierrors.StatusError{ErrStatus: *untypedStatus(http.StatusBadGateway, "")}
 	}

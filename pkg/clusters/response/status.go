@@ -24,19 +24,19 @@ import (
 const (
 	mediaTypeJSON     = runtime.ContentTypeJSON
 	mediaTypeProtobuf = runtime.ContentTypeProtobuf
-	// protobufPrefix is the magic number of Kubernetes' protobuf encoding.
+	// protobufPrefix is the prefix of objects in the protobuf encoding of Kubernetes.
 	protobufPrefix = "k8s\x00"
 
-	// maxMessage bounds the message of a Status. maxCauses bounds the number of its causes. maxCause bounds the message
-	// of each cause. maxName bounds the names in a Status.
+	// maxMessage bounds the message of a Status, maxCause the message of a cause, and maxName each name in a Status, in
+	// bytes. maxCauses bounds the number of causes.
 	maxMessage = 4096
 	maxCause   = 2048
 	maxCauses  = 32
 	maxName    = 256
-	// maxContinue bounds the continue token of a list.
+	// maxContinue bounds the continue token of a list, in bytes.
 	maxContinue = 4096
-	// maxElements bounds the elements of a Status down to statusDepth: two bytes of JSON may become a cause of 48 bytes
-	// in memory.
+	// maxElements bounds the number of elements of a Status, because two bytes of JSON may become a cause of 48 bytes
+	// in memory. In protobuf, elements are counted to the depth statusDepth.
 	maxElements = 20_000
 	statusDepth = 2
 	// maxRetrySeconds is the longest Retry-After that is returned to callers.
@@ -48,7 +48,8 @@ var (
 	continuePattern = regexp.MustCompile(`^[A-Za-z0-9_=-]+$`)
 )
 
-// parseStatus reads the Status of a failed request. It returns false for any other response.
+// parseStatus decodes the body of an error response. It returns false if the body is not a Status with the status
+// Failure.
 func parseStatus(contentType string, body []byte) (*metav1.Status, bool) {
 	mediaType, _, err := mime.ParseMediaType(contentType)
 	if err != nil {
@@ -77,8 +78,8 @@ func parseStatus(contentType string, body []byte) (*metav1.Status, bool) {
 	return s, s.Kind == "Status" && s.APIVersion == "v1" && s.Status == metav1.StatusFailure
 }
 
-// elements returns an upper bound of the number of elements in a JSON text. Strings do not count: a Status may quote a
-// patch.
+// elements returns an upper bound of the number of elements in a JSON text. It ignores the content of strings, because
+// the message of a Status may quote a patch.
 func elements(text []byte) (count int) {
 	inString := false
 	for i := 0; i < len(text); i++ {
@@ -94,7 +95,8 @@ func elements(text []byte) (count int) {
 	return count
 }
 
-// cleanStatus returns the parts of a Status that may be shown to users, with the status code of the HTTP response.
+// cleanStatus returns a copy of a Status that contains only sanitized fields, and whose code is the status code of the
+// HTTP response.
 func cleanStatus(s *metav1.Status, code int) *metav1.Status {
 	out := &metav1.Status{
 		TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Status"}, Status: metav1.StatusFailure,
@@ -128,8 +130,7 @@ func cleanStatus(s *metav1.Status, code int) *metav1.Status {
 	return out
 }
 
-// untypedStatus returns a Status for a response that is not from an API server. It contains only the code, and IsTyped
-// returns false for it.
+// untypedStatus returns a Status for an error response that contains no Status. IsTyped returns false for it.
 func untypedStatus(code int, method string) *metav1.Status {
 	s := apierrors.NewGenericServerResponse(code, method, schema.GroupResource{}, "", "", 0, true).ErrStatus
 	s.TypeMeta = metav1.TypeMeta{APIVersion: "v1", Kind: "Status"}
@@ -143,13 +144,15 @@ func withoutMessage(code int) string {
 	return fmt.Sprintf("the cluster responded with HTTP status %d without a message", code)
 }
 
-// IsTyped returns true if an error is the response of an API server. Other servers may respond with any HTTP status.
+// IsTyped returns true if the error is a Status that an API server has sent. It returns false if the cluster responded
+// with an HTTP error without a Status, as proxies do.
 func IsTyped(err error) bool {
 	status, ok := statusOf(err)
 	return ok && !apierrors.IsUnexpectedServerError(&apierrors.StatusError{ErrStatus: status})
 }
 
-// isConfidential returns true if the response for a path may contain or quote a credential or a Secret.
+// isConfidential returns true if the response for the path may contain a credential or a Secret, so that it must not be
+// logged.
 func isConfidential(path string) bool {
 	return strings.Contains(path, "/secrets") || strings.HasSuffix(path, "/token")
 }

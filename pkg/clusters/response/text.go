@@ -1,9 +1,9 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package response sanitizes the responses of member clusters, which are not trusted. Text of a member reaches a
-// response, a condition or an event only as the message of a Kubernetes Status, bounded and cleaned. All other text is
-// only logged.
+// Package response sanitizes the responses of member clusters, which are not trusted. Of the text in an error response,
+// only the fields of a Kubernetes Status are used, without control characters and with a maximum length. All other text
+// of an error response is only logged.
 package response
 
 import (
@@ -13,15 +13,15 @@ import (
 )
 
 const (
-	// ellipsis replaces the removed part of a text.
+	// ellipsis replaces the middle of a text that is too long.
 	ellipsis = " ... "
-	// maxCleaned bounds the bytes of a text that are processed.
+	// maxCleaned bounds the bytes of a text that are processed. The middle of a longer text is dropped.
 	maxCleaned = 1 << 20
 )
 
-// Text returns a text as one line of at most limit bytes of valid UTF-8. It removes control characters and invisible
-// characters, and replaces each run of white space with one space. It cuts the middle of a longer text, because API
-// servers put the object first and the reason last.
+// Text returns s as one line of valid UTF-8 without control characters and invisible characters. It replaces each run
+// of white space with one space. If the result is longer than limit bytes, Text removes its middle, because API servers
+// put the name of the object first and the reason last.
 func Text(s string, limit int) string {
 	if len(s) > maxCleaned {
 		s = s[:maxCleaned/2] + ellipsis + s[len(s)-maxCleaned/2:]
@@ -51,15 +51,15 @@ func clean(s string) string {
 	return b.String()
 }
 
-// isVisible returns true for a character that is visible by itself. Format characters, for example those that reverse
-// the direction of text, are not.
+// isVisible returns false for characters that are invisible by themselves, for example those that reverse the direction
+// of text.
 func isVisible(r rune) bool {
 	const blankBraille = '\u2800'
 	return unicode.IsPrint(r) && r != blankBraille &&
 		!unicode.In(r, unicode.Variation_Selector, unicode.Other_Default_Ignorable_Code_Point)
 }
 
-// shorten removes the middle of a text at character boundaries.
+// shorten removes the middle of s if s is longer than limit bytes. It does not split a UTF-8 character.
 func shorten(s string, limit int) string {
 	if len(s) <= limit {
 		return s

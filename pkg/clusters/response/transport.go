@@ -19,30 +19,31 @@ import (
 )
 
 const (
-	// maxErrorBytes bounds the part of an error response that is read. An error may quote a whole patch.
+	// maxErrorBytes bounds the bytes that are read of an error response. An error response may quote a whole patch.
 	maxErrorBytes = 1 << 20
-	// maxLogged bounds the part of a response that is logged.
+	// maxLogged bounds the bytes of a text that are logged.
 	maxLogged = 512
-	// maxWarnings bounds the warnings of a response that are returned to callers. maxWarning bounds the bytes of each.
+	// maxWarnings bounds the number of Warning headers that are returned to callers. maxWarning bounds the bytes of
+	// each.
 	maxWarnings = 32
 	maxWarning  = 1024
-	// warningCode is the warn-code that API servers use.
+	// warningCode is the warn-code in the Warning headers of API servers. Headers with another warn-code are dropped.
 	warningCode = 299
 
 	contentType   = "Content-Type"
 	warningHeader = "Warning"
 )
 
-// Transport sanitizes the responses of a cluster. It returns an error as the Status of the API server, bounded and
-// cleaned, or as a Status with only the HTTP status code. A redirect is an error. Connection errors quote no data of
-// the server.
+// Transport sanitizes the responses of a cluster. It replaces the body of an error response by a sanitized Status,
+// treats a redirect as an error, and removes all headers that KubeVision does not use. The text of a connection error
+// contains no data of the server.
 type Transport struct {
 	Next http.RoundTripper
-	// Upgrades is true if the response may switch to another protocol.
+	// Upgrades allows responses with the status 101 Switching Protocols.
 	Upgrades bool
 }
 
-// RoundTrip implements http.RoundTripper.
+// RoundTrip sends the request and returns the sanitized response.
 func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	response, err := t.Next.RoundTrip(r)
 	if err != nil {
@@ -65,7 +66,8 @@ func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	return errorResponse(r, response)
 }
 
-// errorResponse replaces the body of an error response.
+// errorResponse replaces the body of an error response by a sanitized Status. It returns an error if the body cannot be
+// read.
 func errorResponse(r *http.Request, response *http.Response) (*http.Response, error) {
 	raw, err := io.ReadAll(io.LimitReader(response.Body, maxErrorBytes+1))
 	if closed := response.Body.Close(); err == nil {
@@ -99,7 +101,7 @@ func errorResponse(r *http.Request, response *http.Response) (*http.Response, er
 	return response, nil
 }
 
-// cleanHeader returns the headers that clients read.
+// cleanHeader returns a copy that contains only the headers that KubeVision uses.
 func cleanHeader(header http.Header) http.Header {
 	out := http.Header{}
 	for _, name := range []string{contentType, "Content-Encoding", "Content-Length", "Etag", "Retry-After"} {
@@ -120,7 +122,7 @@ func cleanHeader(header http.Header) http.Header {
 	return out
 }
 
-// body is the body of a response. It hides read errors, which may quote data of the cluster.
+// body is a response body. Its read errors contain no data of the cluster.
 type body struct {
 	io.ReadCloser
 
@@ -138,8 +140,8 @@ func (b *body) Read(p []byte) (int, error) {
 	return n, connectionFailure(err)
 }
 
-// redact quotes the beginning of a response for the log. It removes the credential, which a cluster may include in the
-// response.
+// redact returns the beginning of a text as a quoted string for the log. It replaces the bearer token of the request,
+// which a cluster may include in its response.
 func redact(r *http.Request, text string) string {
 	if _, token, ok := strings.Cut(r.Header.Get("Authorization"), " "); ok && token != "" {
 		text = strings.ReplaceAll(text, token, "<token>")

@@ -1,8 +1,8 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package apply writes KubeVision's objects to a cluster with server-side apply. It writes only changes, and never
-// overwrites an object that KubeVision did not create.
+// Package apply writes KubeVision's objects to clusters with server-side apply. It writes only if there is a
+// difference, and never changes an object that KubeVision has not created.
 package apply
 
 import (
@@ -23,20 +23,20 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/names"
 )
 
-// ErrForeign is returned when an object of the required name exists and KubeVision did not create it.
+// ErrForeign is returned if an object with the required name exists and KubeVision has not created it.
 var ErrForeign = errors.New("already exists and is not managed by KubeVision")
 
-// Writer writes to one cluster.
+// Writer writes objects to one cluster.
 type Writer struct {
-	// Client reads from a cache of the objects with KubeVision's label, and writes to the cluster.
+	// Client reads objects with KubeVision's label from a cache, and writes to the API server.
 	Client client.Client
-	// Live reads from the cluster.
+	// Live reads from the API server.
 	Live client.Reader
 }
 
-// Apply makes the object in the cluster equal to the desired one. It writes nothing if they are already equal, and
-// deletes the existing object first if an immutable field differs. It returns ErrForeign if the object has another
-// owner.
+// Apply creates or updates an object. It writes nothing if the existing object equals desired. If an immutable field
+// differs, it deletes the existing object and creates a new one. It returns ErrForeign if KubeVision has not created
+// the existing object.
 func (w *Writer) Apply(ctx context.Context, desired client.Object) error {
 	setLabel(desired)
 	existing, err := w.cached(ctx, desired)
@@ -65,7 +65,8 @@ func (w *Writer) Apply(ctx context.Context, desired client.Object) error {
 	return w.apply(ctx, desired)
 }
 
-// create creates an object. It fails if the object exists, because an apply would overwrite an object of another owner.
+// create creates an object. It returns AlreadyExists if the object exists; an apply would change it without a check of
+// its owner.
 func (w *Writer) create(ctx context.Context, desired client.Object) error {
 	o, ok := desired.DeepCopyObject().(client.Object) // a copy, because the response is decoded into the argument
 	if !ok {
@@ -77,8 +78,8 @@ func (w *Writer) create(ctx context.Context, desired client.Object) error {
 	return nil
 }
 
-// Delete deletes the object, unless it has another owner. It first removes the rights of an RBAC object with
-// finalizers, because finalizers can delay the deletion.
+// Delete deletes an object that KubeVision has created, and does nothing for other objects. If an RBAC object has
+// finalizers, which may delay the deletion, Delete removes the rights from the object first.
 func (w *Writer) Delete(ctx context.Context, object client.Object) error {
 	if !isOwn(object) {
 		return nil
@@ -86,7 +87,8 @@ func (w *Writer) Delete(ctx context.Context, object client.Object) error {
 	return w.delete(ctx, object)
 }
 
-// DeleteUnchanged deletes an object, unless it has changed since it was read.
+// DeleteUnchanged is Delete for an object that has not changed since it was read. It does nothing if the object has
+// changed.
 func (w *Writer) DeleteUnchanged(ctx context.Context, object client.Object) error {
 	if emptied, err := w.removeRights(ctx, object, object.GetResourceVersion()); emptied || err != nil {
 		return err // the object has changed and is reconciled again
@@ -110,8 +112,8 @@ func (w *Writer) delete(ctx context.Context, object client.Object) error {
 	return nil
 }
 
-// find returns the object from the cache. It reads from the cluster only if the cache does not have the object: the
-// object may have lost its label, and only the cluster knows its field managers.
+// find returns the existing object, or nil. It reads from the cache and, if the cache does not contain the object, from
+// the API server: the label of the object may have been removed.
 func (w *Writer) find(ctx context.Context, desired client.Object) (client.Object, error) {
 	existing, err := w.cached(ctx, desired)
 	if err != nil || existing != nil {
@@ -131,7 +133,7 @@ func (w *Writer) find(ctx context.Context, desired client.Object) (client.Object
 	return existing, nil
 }
 
-// cached returns KubeVision's object from the cache, or nil.
+// cached returns the object from the cache, or nil if the cache does not contain it.
 func (w *Writer) cached(ctx context.Context, desired client.Object) (client.Object, error) {
 	existing, err := w.emptyLike(desired)
 	if err != nil {
@@ -147,7 +149,8 @@ func (w *Writer) cached(ctx context.Context, desired client.Object) (client.Obje
 	return existing, nil
 }
 
-// emptyLike returns an empty object of the same kind. Decoding into a copy would keep its labels.
+// emptyLike returns an empty object of the same kind as desired. A copy of desired would keep labels that the existing
+// object does not have.
 func (w *Writer) emptyLike(desired client.Object) (client.Object, error) {
 	gvk, err := apiutil.GVKForObject(desired, w.Client.Scheme())
 	if err != nil {
@@ -204,8 +207,8 @@ func setLabel(o client.Object) {
 	o.SetLabels(labels)
 }
 
-// isOwn returns true if the object has the label, or if KubeVision's field manager has written it and the label was
-// removed. Objects in the cache have the label.
+// isOwn returns true if KubeVision has created the object: it has KubeVision's label, or its managedFields contain
+// KubeVision's field manager.
 func isOwn(o client.Object) bool {
 	return o.GetLabels()[names.ManagedByLabel] == names.ManagedBy ||
 		slices.ContainsFunc(o.GetManagedFields(), func(e metav1.ManagedFieldsEntry) bool {
@@ -213,8 +216,8 @@ func isOwn(o client.Object) bool {
 		})
 }
 
-// isRemade returns true for a ClusterRole that the aggregation controller has recreated after KubeVision deleted it.
-// Such a role has only rules, which are aggregated again when the role is applied.
+// isRemade returns true if the aggregation controller of Kubernetes has created the ClusterRole again after KubeVision
+// deleted it. Such a role contains only aggregated rules and may be replaced.
 func isRemade(existing, desired client.Object) bool {
 	const aggregator = "clusterrole-aggregation-controller"
 	e, isRole := existing.(*rbacv1.ClusterRole)
@@ -227,7 +230,7 @@ func isRemade(existing, desired client.Object) bool {
 	})
 }
 
-// describe returns the kind and the name of an object as kubectl shows them, for conditions and events.
+// describe returns the kind and name of an object for messages.
 func (w *Writer) describe(o client.Object) string {
 	kind := "object"
 	if gvk, err := apiutil.GVKForObject(o, w.Client.Scheme()); err == nil {
@@ -239,7 +242,7 @@ func (w *Writer) describe(o client.Object) string {
 	return kind + " " + o.GetName()
 }
 
-// matches compares the fields that KubeVision sets.
+// matches returns true if the fields that KubeVision sets are equal in both objects.
 func matches(existing, desired client.Object) bool {
 	for k, v := range desired.GetLabels() {
 		if existing.GetLabels()[k] != v {
@@ -266,8 +269,8 @@ func matches(existing, desired client.Object) bool {
 	}
 }
 
-// immutableDiffers returns true if the object must be recreated: the role of a binding is immutable, and an apply keeps
-// subjects that other managers have added.
+// immutableDiffers returns true if the existing object must be deleted and created again: the roleRef of a binding
+// differs, or the existing ClusterRole aggregates rules and the desired one does not.
 func immutableDiffers(existing, desired client.Object) bool {
 	switch d := desired.(type) {
 	case *rbacv1.ClusterRole:

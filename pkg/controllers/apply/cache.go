@@ -18,11 +18,10 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/names"
 )
 
-// BindingIndex indexes the RBAC objects in a cache by their KubeVisionRoleBinding.
+// BindingIndex is a field index of RBAC objects by the name of their KubeVisionRoleBinding.
 const BindingIndex = "kubevision.io/role-binding"
 
-// IndexBindings adds BindingIndex to a cache. Without it, a search for the objects of one binding would visit all
-// objects.
+// IndexBindings adds BindingIndex to a cache.
 func IndexBindings(ctx context.Context, indexer client.FieldIndexer) error {
 	for _, kind := range []client.Object{&rbacv1.ClusterRole{}, &rbacv1.ClusterRoleBinding{}, &rbacv1.RoleBinding{}} {
 		err := indexer.IndexField(ctx, kind, BindingIndex, func(o client.Object) []string {
@@ -38,11 +37,11 @@ func IndexBindings(ctx context.Context, indexer client.FieldIndexer) error {
 	return nil
 }
 
-// sharedParts bounds the distinct lists of subjects and sets of labels that are shared.
+// sharedParts bounds the number of names whose RoleBindings share memory.
 const sharedParts = 1024
 
-// ShareMemory returns a transform of RoleBindings for a cache. The RoleBindings of a KubeVisionRoleBinding have equal
-// labels, subjects and names in thousands of namespaces. The cache holds them once.
+// ShareMemory returns a cache transform for RoleBindings. Those of one KubeVisionRoleBinding have equal names, labels
+// and subjects in up to thousands of namespaces, and the cache stores equal values once. It also does what Trim does.
 func ShareMemory() toolscache.TransformFunc {
 	var mu sync.Mutex
 	last := map[string]*rbacv1.RoleBinding{}
@@ -75,9 +74,9 @@ func ShareMemory() toolscache.TransformFunc {
 	}
 }
 
-// Trim returns a transform for a cache of RBAC objects with KubeVision's label. A tenant who may write such objects in
-// one namespace may label them, and make them as large as etcd accepts. The cache keeps only what KubeVision could have
-// written.
+// Trim returns a cache transform for RBAC objects with KubeVision's label. It removes all parts that KubeVision cannot
+// have written. Any user with write access to one namespace can create objects with this label, as large as etcd
+// accepts.
 func Trim() toolscache.TransformFunc {
 	return func(o any) (any, error) {
 		if object, ok := o.(client.Object); ok {
@@ -87,8 +86,7 @@ func Trim() toolscache.TransformFunc {
 	}
 }
 
-// TrimMetadata returns a transform for caches of objects that KubeVision does not own. It drops managed fields,
-// annotations, owner references and finalizers from the metadata.
+// TrimMetadata returns a cache transform that removes managedFields, annotations, owner references and finalizers.
 func TrimMetadata() toolscache.TransformFunc {
 	return func(o any) (any, error) {
 		if object, ok := o.(client.Object); ok {
@@ -102,17 +100,17 @@ func TrimMetadata() toolscache.TransformFunc {
 }
 
 const (
-	// maxFinalizers bounds the finalizers that are kept. One is enough to know that there are some.
+	// maxFinalizers bounds the number of finalizers that the cache stores per object.
 	maxFinalizers = 4
-	// maxPartBytes bounds the rules or subjects that are kept: several times the size of those that KubeVision writes.
+	// maxPartBytes bounds the size of the rules or subjects that the cache stores per object, in bytes. KubeVision's
+	// own objects are several times smaller.
 	maxPartBytes = 1 << 20
-	// perString and perRule are the sizes of a string and a rule in addition to their text.
+	// perString and perRule are the sizes of a string and of a rule in addition to their text, in bytes.
 	perString, perRule = 16, 120
 )
 
-// trim removes the parts of an object that KubeVision cannot have written, except its name. It replaces the removed
-// rules or subjects by an empty one, so that the object still counts as an object that grants rights, and differs from
-// the objects that KubeVision writes.
+// trim removes the parts of an object that KubeVision cannot have written, except its name. It replaces removed rules
+// or subjects by one empty element, so that the object still differs from the desired one, and is corrected or deleted.
 func trim(o client.Object) {
 	o.SetManagedFields(nil)
 	o.SetAnnotations(nil)
@@ -150,7 +148,7 @@ func isOwnLabel(key string) bool {
 	return key == names.ManagedByLabel || key == names.RoleBindingLabel || key == names.ComponentLabel
 }
 
-// isOwnName returns true for names that KubeVision gives to objects in a namespace.
+// isOwnName returns true for names of objects that KubeVision creates in namespaces.
 func isOwnName(name string) bool {
 	return strings.HasPrefix(name, names.Impersonator) || strings.HasPrefix(name, names.GrantedRole(""))
 }

@@ -14,9 +14,10 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// removeRights removes all rights from an RBAC object with finalizers. RBAC evaluates objects that are being deleted,
-// and a finalizer can keep them for any time. It returns true if it has changed the object. With a version, it does not
-// change an object that has changed since.
+// removeRights removes the rules or subjects of an RBAC object that has finalizers. RBAC still evaluates an object that
+// is being deleted, and a finalizer can delay the deletion for any time. If version is not empty, it changes only an
+// object with this resource version. It returns false if there was nothing to remove, and true if the object was
+// changed, now or by another client.
 func (w *Writer) removeRights(ctx context.Context, object client.Object, version string) (bool, error) {
 	fields := rightFields(object)
 	if len(object.GetFinalizers()) == 0 || len(fields) == 0 {
@@ -50,7 +51,8 @@ func (w *Writer) removeRights(ctx context.Context, object client.Object, version
 	return true, nil
 }
 
-// rightFields returns the fields of an RBAC object that grant something.
+// rightFields returns the names of the non-empty fields of an RBAC object that grant rights: rules, aggregationRule,
+// subjects.
 func rightFields(object client.Object) []string {
 	var out []string
 	add := func(field string, given bool) {

@@ -17,9 +17,9 @@ func Matches(existing, desired client.Object) bool {
 	return matches(existing, desired)
 }
 
-// Narrow revokes the rights of an existing RBAC object that the desired one does not grant, and grants none. It deletes
-// an object that is not desired (nil), that binds another role, or that has no subject left. It returns the resulting
-// object, or nil.
+// Narrow revokes the rights that existing grants and desired does not, and grants none. It deletes the object if
+// desired is nil, if both bind different roles, or if no subject or rule remains. It returns the resulting object, or
+// nil. It does nothing if existing has another owner.
 func (w *Writer) Narrow(ctx context.Context, existing, desired client.Object) (client.Object, error) {
 	if !isOwn(existing) {
 		return existing, nil
@@ -39,7 +39,7 @@ func (w *Writer) Narrow(ctx context.Context, existing, desired client.Object) (c
 	}
 }
 
-// Narrows returns true if Narrow would revoke something.
+// Narrows returns true if Narrow would revoke a right.
 func Narrows(existing, desired client.Object) bool {
 	if desired == nil {
 		return true
@@ -48,7 +48,7 @@ func Narrows(existing, desired client.Object) bool {
 	return changed
 }
 
-// Remove deletes an object by name, unless it does not exist or has another owner.
+// Remove deletes the object with the name of object. It does nothing if there is none or it has another owner.
 func (w *Writer) Remove(ctx context.Context, object client.Object) error {
 	existing, err := w.find(ctx, object)
 	if err != nil || existing == nil {
@@ -57,8 +57,8 @@ func (w *Writer) Remove(ctx context.Context, object client.Object) error {
 	return w.Delete(ctx, existing)
 }
 
-// Find returns true if the object exists and belongs to KubeVision, false if it does not exist, and ErrForeign if it
-// has another owner.
+// Find returns true if an object with the name of object exists and KubeVision has created it. It returns false if
+// there is none, and ErrForeign if another owner has created it.
 func (w *Writer) Find(ctx context.Context, object client.Object) (bool, error) {
 	existing, err := w.find(ctx, object)
 	if err != nil || existing == nil {
@@ -70,8 +70,8 @@ func (w *Writer) Find(ctx context.Context, object client.Object) (bool, error) {
 	return true, nil
 }
 
-// narrow returns the desired object without the rights that the existing one lacks, or nil if none remain, and true if
-// it differs from the existing one.
+// narrow returns the rights that both objects grant, as an object, or nil if there are none. The second result is true
+// if the returned object differs from existing.
 func narrow(existing, desired client.Object) (client.Object, bool) {
 	switch d := desired.(type) {
 	case *rbacv1.ClusterRoleBinding:
@@ -137,9 +137,9 @@ func narrowBinding(sameRole bool, existing, desired []rbacv1.Subject) ([]rbacv1.
 	return kept, len(kept) < len(existing)
 }
 
-// narrowRules returns rules that grant only what both the existing and the desired rules grant, and true if they differ
-// from the existing rules. It compares rules that differ at most in their resourceNames: KubeVision's own roles have
-// one rule for each resource.
+// narrowRules returns the rules that both existing and desired grant, and true if they differ from existing. It
+// compares only rules that are equal except for their resourceNames, because KubeVision's roles have one rule per
+// resource.
 func narrowRules(existing, desired []rbacv1.PolicyRule) ([]rbacv1.PolicyRule, bool) {
 	var kept []rbacv1.PolicyRule
 	changed := false
@@ -162,7 +162,8 @@ func narrowRules(existing, desired []rbacv1.PolicyRule) ([]rbacv1.PolicyRule, bo
 	return kept, changed
 }
 
-// narrowNames returns the names in both lists, and true if they are all names. An empty list stands for all names.
+// narrowNames returns the names that are in both lists. An empty list stands for all names; all is true if both are
+// empty.
 func narrowNames(existing, desired []string) (names []string, all bool) {
 	switch {
 	case len(desired) == 0:

@@ -12,8 +12,8 @@ import (
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 )
 
-// PolicyParameter applies a KubeVisionPolicyParameter to the host. It has no other owner, since admission rejects the
-// writes of others.
+// PolicyParameter applies the KubeVisionPolicyParameter with the name and the spec to the host cluster. It does not
+// check the owner, because admission rejects writes of other clients.
 func PolicyParameter(
 	ctx context.Context, c client.Client, name string, spec kubevisionv1alpha1.KubeVisionPolicyParameterSpec,
 ) error {

@@ -1,8 +1,8 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package bootstrap creates the first user of an empty installation, once: an administrator with a random password. It
-// also registers the host, because users have no rights in the dashboard without a registered cluster.
+// Package bootstrap creates the first user of a new installation: an administrator with a generated password. It also
+// registers the host cluster, because a user without a registered cluster has no rights in the dashboard.
 package bootstrap
 
 import (
@@ -27,31 +27,32 @@ import (
 
 const (
 	stateKey = "state"
-	// begun allows another program to continue after a crash. done prevents the creation of a deleted user.
+	// begun is the state while the objects are being created, so that another replica can continue. done is the state
+	// afterwards, which prevents that a deleted user is created again.
 	begun = "begun"
 	done  = "done"
 
 	retryPeriod = 2 * time.Second
 )
 
-// Admin creates the first user. It runs only in the leader.
+// Admin creates the first user. The manager runs it on the leader.
 type Admin struct {
-	// Client writes to the host.
+	// Client writes to the host cluster.
 	Client client.Client
-	// Live reads from the host, because a cache may not contain the objects of an earlier leader yet.
+	// Live reads from the API server. A cache may not contain the objects that an earlier leader has created.
 	Live client.Reader
-	// KeepsPassword lets the user keep the random password. Otherwise the user must change it first.
+	// KeepsPassword is true if the user need not change the generated password.
 	KeepsPassword bool
-	// HostCluster is the name for the registration of the host, if the host is not registered. If it is empty, the host
-	// is not registered.
+	// HostCluster is the name of the KubeVisionCluster that is created for the host cluster if there is none yet. If it
+	// is empty, none is created.
 	HostCluster string
 }
 
-// NeedLeaderElection implements manager.LeaderElectionRunnable.
+// NeedLeaderElection implements manager.LeaderElectionRunnable. It returns true.
 func (*Admin) NeedLeaderElection() bool { return true }
 
-// Start creates the objects. It retries until it succeeds, even if the namespace or the CustomResourceDefinitions do
-// not exist yet.
+// Start implements manager.Runnable. It creates the objects. After an error, it tries again until ctx ends, for example
+// because a CustomResourceDefinition does not exist yet.
 func (a *Admin) Start(ctx context.Context) error {
 	logger := ctrl.LoggerFrom(ctx).WithName("bootstrap")
 	err := wait.PollUntilContextCancel(ctx, retryPeriod, true, func(ctx context.Context) (bool, error) {
@@ -99,7 +100,7 @@ func (a *Admin) ensure(ctx context.Context) error {
 	return a.setState(ctx, done)
 }
 
-// registerHost registers the host, unless it is registered already. A member may have the name.
+// registerHost creates a KubeVisionCluster for the host cluster, if there is none.
 func (a *Admin) registerHost(ctx context.Context) error {
 	if a.HostCluster == "" {
 		return nil
@@ -121,8 +122,9 @@ func (a *Admin) registerHost(ctx context.Context) error {
 	return nil
 }
 
-// checkOwn returns an error unless an earlier attempt created the existing user or binding: another user must not get
-// the binding. The password may exist already, since only administrators write Secrets in this namespace.
+// checkOwn returns nil if an earlier attempt has created the existing object o, and apply.ErrForeign if another client
+// has. The role binding must not be created for a user of another client. For the password Secret it returns nil,
+// because only administrators can create Secrets in this namespace.
 func (a *Admin) checkOwn(ctx context.Context, o client.Object) error {
 	if _, isPassword := o.(*corev1.Secret); isPassword {
 		return nil
@@ -136,8 +138,7 @@ func (a *Admin) checkOwn(ctx context.Context, o client.Object) error {
 	return nil
 }
 
-// objects returns the password, the user and the binding. The password comes first, so that the user never waits for
-// it.
+// objects returns the password Secret, the user and the role binding, in the order in which they are created.
 func (a *Admin) objects() []client.Object {
 	labels := map[string]string{names.ManagedByLabel: names.ManagedBy}
 	return []client.Object{

@@ -1,8 +1,8 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package cluster reconciles KubeVisionClusters: it probes them, and creates the built-in roles, the impersonating
-// account and the account of the read cache on each.
+// Package cluster reconciles KubeVisionClusters. It probes each cluster, and creates the built-in roles, the
+// impersonating ServiceAccount and the ServiceAccount of the read cache on it.
 package cluster
 
 import (
@@ -43,12 +43,13 @@ import (
 const (
 	finalizerName = "kubevision.io/cluster"
 
-	// probePeriod is the time between two probes. probeJitter is the random part of it, which spreads the probes of
-	// many clusters.
+	// probePeriod is the time between two probes of a cluster. probeJitter is the maximum random addition, as a
+	// fraction of probePeriod.
 	probePeriod = 30 * time.Second
 	probeJitter = 0.2
 
-	// DefaultConcurrency allows other clusters to be reconciled while some do not respond.
+	// DefaultConcurrency is the default number of clusters that are reconciled concurrently. Some of them may not
+	// respond.
 	DefaultConcurrency = 16
 )
 
@@ -56,24 +57,25 @@ const (
 type Reconciler struct {
 	Client   client.Client
 	Recorder events.EventRecorder
-	// Targets holds the connections to the clusters.
+	// Targets contains the connections to the clusters.
 	Targets *clustercache.Registry
-	// Host is a client for the host.
+	// Host is a client for the host cluster.
 	Host kubernetes.Interface
-	// HostURL is the address of the host's API server.
+	// HostURL is the URL of the host cluster's API server.
 	HostURL string
 	Clock   clock.PassiveClock
-	// Concurrency is the number of clusters that are reconciled at once.
+	// Concurrency is the number of clusters that are reconciled concurrently.
 	Concurrency int
 
 	retries retries
-	// cleaned contains the UIDs of the clusters that were cleaned up.
+	// cleaned contains the UIDs of deleted KubeVisionClusters whose finalizer was removed. A cache may still contain
+	// them.
 	cleaned  sync.Map
 	statuses condition.Patcher
 }
 
-// SetupWithManager watches clusters, the objects on which the names to impersonate depend, and the objects that were
-// created on the clusters.
+// SetupWithManager adds watches of KubeVisionClusters, of users and role bindings, which determine the names that may
+// be impersonated, and of the objects that the controller creates.
 func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	if r.Client == nil || r.Recorder == nil || r.Targets == nil || r.Host == nil || r.Clock == nil {
 		return errors.New("all fields of the cluster controller must be set")
@@ -103,7 +105,8 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 		Complete(r)
 }
 
-// membershipChanged returns a predicate for changes of users that may change the names to impersonate.
+// membershipChanged returns a predicate for changes of KubeVisionUsers that may change the names that may be
+// impersonated.
 func membershipChanged() predicate.Predicate {
 	return predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
 		before, ok := e.ObjectOld.(*kubevisionv1alpha1.KubeVisionUser)
@@ -113,8 +116,8 @@ func membershipChanged() predicate.Predicate {
 	}}
 }
 
-// requestsForHosts returns requests for the registrations of the host if a change affects one of KubeVision's objects.
-// It is called with both versions of a changed object, so that the removal of a label is noticed.
+// requestsForHosts returns requests for the KubeVisionClusters with spec.inCluster if the object has the component
+// label of KubeVision. For an update, it is called with both versions of the object.
 func (r *Reconciler) requestsForHosts(ctx context.Context, o client.Object) []reconcile.Request {
 	if o.GetLabels()[names.ComponentLabel] == "" {
 		return nil
@@ -122,10 +125,12 @@ func (r *Reconciler) requestsForHosts(ctx context.Context, o client.Object) []re
 	return r.requestsFor(ctx, func(c *kubevisionv1alpha1.KubeVisionCluster) bool { return c.Spec.InCluster })
 }
 
-// requestsForMembers returns requests for the clusters that a change on a member affects:
-//   - if o is nil, because a member was connected or closed: the clusters that wait for a comparison;
+// requestsForMembers returns requests for the clusters that a change on a member cluster affects:
+//
+//   - if o is nil, because a member cluster was connected or disconnected: those that wait for a comparison with
+//     another one;
 //   - if o is a KubeVisionCluster: this cluster;
-//   - if o is an object that all bindings share: all members.
+//   - if o has the component label of KubeVision: all member clusters.
 func (r *Reconciler) requestsForMembers(ctx context.Context, o client.Object) []reconcile.Request {
 	if o == nil {
 		return r.requestsFor(ctx, func(c *kubevisionv1alpha1.KubeVisionCluster) bool {
@@ -188,7 +193,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (resul
 	return r.reconcileRegistered(ctx, c)
 }
 
-// reconcileHost reconciles a registration of the host. Only the oldest registration is valid.
+// reconcileHost reconciles a KubeVisionCluster with spec.inCluster. Of several ones, only the oldest is valid.
 func (r *Reconciler) reconcileHost(ctx context.Context, c *kubevisionv1alpha1.KubeVisionCluster) (ctrl.Result, error) {
 	all, err := r.listClusters(ctx)
 	if err != nil {
@@ -214,7 +219,7 @@ func (r *Reconciler) reconcileHost(ctx context.Context, c *kubevisionv1alpha1.Ku
 	return after, err
 }
 
-// listClusters returns all clusters in the cache. They must not be changed.
+// listClusters returns all KubeVisionClusters in the cache. The caller must not modify them.
 func (r *Reconciler) listClusters(ctx context.Context) ([]kubevisionv1alpha1.KubeVisionCluster, error) {
 	var all kubevisionv1alpha1.KubeVisionClusterList
 	if err := r.Client.List(ctx, &all, client.UnsafeDisableDeepCopy); err != nil {
@@ -223,14 +228,15 @@ func (r *Reconciler) listClusters(ctx context.Context) ([]kubevisionv1alpha1.Kub
 	return all.Items, nil
 }
 
-// probeDue returns true if the cluster has changed since its last probe. Changes of users and bindings, which are
-// frequent, cause no probe.
+// probeDue returns true if the KubeVisionCluster has changed since the last probe, or the last probe is older than
+// probePeriod.
 func (r *Reconciler) probeDue(c *kubevisionv1alpha1.KubeVisionCluster) bool {
 	last := c.Status.LastProbeTime
 	return last == nil || c.Status.ObservedGeneration != c.Generation || r.Clock.Since(last.Time) >= probePeriod
 }
 
-// applyObjects applies the built-in roles, the impersonating account and the account of the read cache.
+// applyObjects creates the built-in roles, the impersonating ServiceAccount and the ServiceAccount of the read cache on
+// the cluster t, and sets the conditions. It returns the errors of the first two.
 func (r *Reconciler) applyObjects(
 	ctx context.Context, c *kubevisionv1alpha1.KubeVisionCluster, t *clustercache.Cluster,
 ) error {
@@ -246,8 +252,8 @@ func (r *Reconciler) applyObjects(
 	return err
 }
 
-// summarize sets Ready to False with the reason of the first condition that is not True, or to True if there is no such
-// condition.
+// summarize sets the condition Ready. It is False with the reason of the first condition that is not True, or True if
+// there is no such condition.
 func (r *Reconciler) summarize(c *kubevisionv1alpha1.KubeVisionCluster) {
 	for _, t := range []string{
 		kubevisionv1alpha1.ClusterReachableCondition, kubevisionv1alpha1.ClusterCredentialsCondition,

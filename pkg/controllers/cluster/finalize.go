@@ -27,16 +27,17 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/names"
 )
 
-// abandonAfter is the time after which the deletion of an unreachable cluster completes without cleanup. KubeVision's
-// objects remain on the cluster.
+// abandonAfter is the time after which the finalizer is removed from a KubeVisionCluster although KubeVision's objects
+// on the cluster could not be deleted.
 const abandonAfter = 10 * time.Minute
 
-// errUnconfirmed is returned by clean if the identity of the cluster is no longer confirmed. clean then removes
-// nothing.
+// errUnconfirmed is returned if the identity of the cluster cannot be confirmed. Nothing is then deleted on the
+// cluster.
 var errUnconfirmed = errors.New("the kubeconfig is not confirmed to connect to the registered cluster")
 
-// finalize removes the objects of KubeVision from the cluster, unless another registration uses them and is proven to
-// lead to the same cluster. It retries for abandonAfter if the cluster is unreachable.
+// finalize deletes KubeVision's objects on the cluster, and removes the finalizer. If the cluster cannot be reached, it
+// tries again for abandonAfter. It deletes nothing if another KubeVisionCluster is proven to be the same Kubernetes
+// cluster.
 func (r *Reconciler) finalize(ctx context.Context, c *kubevisionv1alpha1.KubeVisionCluster) (ctrl.Result, error) {
 	if _, done := r.cleaned.Load(c.UID); done { // the object in the cache is older than the cleanup
 		return ctrl.Result{}, nil
@@ -83,7 +84,7 @@ func (r *Reconciler) reportLeft(
 	return nil
 }
 
-// removeObjects removes all objects of KubeVision from the cluster, unless another registration uses them.
+// removeObjects deletes KubeVision's objects on the cluster, unless another KubeVisionCluster needs them.
 func (r *Reconciler) removeObjects(ctx context.Context, c *kubevisionv1alpha1.KubeVisionCluster) error {
 	all, err := r.listClusters(ctx)
 	if err != nil {
@@ -120,8 +121,8 @@ func (r *Reconciler) removeObjects(ctx context.Context, c *kubevisionv1alpha1.Ku
 	return deleteOwnObjects(ctx, t)
 }
 
-// isInUse returns true if another connected registration is proven to lead to the same cluster. A claim alone does not
-// count.
+// isInUse returns true if another connected KubeVisionCluster is proven to be the same Kubernetes cluster. An equal
+// status.clusterID alone is no proof.
 func (r *Reconciler) isInUse(c *kubevisionv1alpha1.KubeVisionCluster, all []kubevisionv1alpha1.KubeVisionCluster) bool {
 	view := r.Targets.View()
 	for i := range all {
@@ -136,7 +137,7 @@ func (r *Reconciler) isInUse(c *kubevisionv1alpha1.KubeVisionCluster, all []kube
 	return false
 }
 
-// aggregates returns 1 for a role that aggregates rules, and 0 for any other.
+// aggregates returns 1 if the ClusterRole has an aggregation rule, and 0 if not. It is a sort key.
 func aggregates(role *rbacv1.ClusterRole) int {
 	if role.AggregationRule != nil {
 		return 1
@@ -144,8 +145,9 @@ func aggregates(role *rbacv1.ClusterRole) int {
 	return 0
 }
 
-// deleteOwnObjects deletes all objects of KubeVision. It deletes bindings first, and aggregating roles before the roles
-// that they aggregate: the aggregation controller would recreate them.
+// deleteOwnObjects deletes all objects with KubeVision's label. It deletes bindings first, and roles with an
+// aggregation rule before other roles, because the aggregation controller would update them after each deletion and
+// thereby create them again.
 func deleteOwnObjects(ctx context.Context, t *clustercache.Cluster) error {
 	var errs []error
 	for _, list := range []client.ObjectList{

@@ -22,14 +22,15 @@ import (
 )
 
 const (
-	// maxIdentity is larger than the length of a UID.
+	// maxIdentity bounds the length of an identity in bytes. A UID is shorter.
 	maxIdentity = 64
-	// maxRivals bounds the names in a condition.
+	// maxRivals bounds the number of names in a message.
 	maxRivals = 10
 )
 
-// confirmIdentity writes the proved identity of the cluster to its status. It does so before KubeVision creates objects
-// on the cluster, so that all of them are removed with the registration.
+// confirmIdentity confirms that the cluster may be used with the identity id, and writes the identity to the status.
+// The status is written before any object is created on the cluster, so that the objects are deleted with the
+// KubeVisionCluster.
 func (r *Reconciler) confirmIdentity(ctx context.Context, c *kubevisionv1alpha1.KubeVisionCluster, id string) error {
 	if id == "" || len(id) > maxIdentity {
 		return reportUnreachable(c, kubevisionv1alpha1.ReasonProbeFailed,
@@ -73,8 +74,8 @@ func reportUnreachable(c *kubevisionv1alpha1.KubeVisionCluster, reason, message 
 	return errors.New(message)
 }
 
-// reportConflict sets the conditions of a cluster that claims an identity without a proof. The cluster is not used. It
-// emits no Event, because Patch emits one when the Ready condition changes.
+// reportConflict sets the conditions of a KubeVisionCluster that is not used, because it claims the identity of another
+// one without a proof.
 func reportConflict(c *kubevisionv1alpha1.KubeVisionCluster, conflict *clustercache.ConflictError) {
 	reportNotApplied(c)
 	condition.Set(&c.Status.Conditions, c.Generation, kubevisionv1alpha1.ClusterIdentityConflictCondition,
@@ -85,8 +86,8 @@ func reportConflict(c *kubevisionv1alpha1.KubeVisionCluster, conflict *clusterca
 	c.Status.ObservedGeneration = c.Generation
 }
 
-// reportRivals sets the condition that names other registrations that claim the identity of this one, with an Event for
-// a change. This cluster stays in use.
+// reportRivals sets the condition IdentityConflict of a KubeVisionCluster that holds its identity, while others claim
+// this identity without a proof. It emits an event if the condition changes. The cluster remains in use.
 func (r *Reconciler) reportRivals(c *kubevisionv1alpha1.KubeVisionCluster) {
 	rivals := r.Targets.Rivals(c)
 	if len(rivals) == 0 {

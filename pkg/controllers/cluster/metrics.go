@@ -24,17 +24,17 @@ var (
 		[]string{"cluster"}, nil, metrics.ALPHA, "")
 )
 
-// collectTimeout bounds the read of the clusters, which are in the cache.
+// collectTimeout bounds the time to list KubeVisionClusters from the cache.
 const collectTimeout = 5 * time.Second
 
-// collector reports the clusters at the time of a scrape, so that a removed cluster has no series.
+// collector computes the metrics from the KubeVisionClusters at each scrape, so that deleted ones have no time series.
 type collector struct {
 	metrics.BaseStableCollector
 
 	reader client.Reader
 }
 
-// NewCollector returns a collector of the metrics of all clusters.
+// NewCollector returns a collector of the metrics of all KubeVisionClusters. reader reads them from a cache.
 func NewCollector(reader client.Reader) metrics.StableCollector { return &collector{reader: reader} }
 
 // DescribeWithStability implements metrics.StableCollector.

@@ -22,22 +22,23 @@ import (
 )
 
 const (
-	// nodesPerPage is the number of nodes in a page. maxNodePage is several times the size of their rows.
+	// nodesPerPage is the limit of a list request. maxNodePage bounds the size of a page in bytes; it is several times
+	// the usual size.
 	nodesPerPage = 500
 	maxNodePage  = 1 << 20
-	// maxNodePages bounds the number of pages. Every real cluster has fewer.
+	// maxNodePages bounds the number of pages.
 	maxNodePages = 40
 
-	// maxContinue bounds the continue token.
+	// maxContinue bounds the length of a continue token, in bytes.
 	maxContinue = 4096
 
 	acceptTable = "application/json;as=Table;v=v1;g=meta.k8s.io"
 )
 
-// errNodes is returned for a response that is not a table of nodes, or is too large.
+// errNodes is returned if a response is no table of nodes or is too large.
 var errNodes = errors.New("the response is not a table of nodes, or is too large")
 
-// nodeTable is the part of a table of nodes that is read.
+// nodeTable contains the fields of a metav1.Table that countNodes uses.
 type nodeTable struct {
 	Kind     string `json:"kind"`
 	Metadata struct {
@@ -51,8 +52,8 @@ type nodeTable struct {
 	} `json:"rows"`
 }
 
-// countNodes counts the nodes of a cluster and the ready nodes. It reads the table that kubectl shows, which has a row
-// for each node. Node objects are much larger, because they name all images on the node.
+// countNodes returns the number of nodes and of ready nodes. It requests the table that kubectl shows, with one row per
+// node: Node objects are much larger, because they list all images on the node.
 func countNodes(ctx context.Context, client rest.Interface) (kubevisionv1alpha1.NodeCount, error) {
 	var count kubevisionv1alpha1.NodeCount
 	next := ""
@@ -98,7 +99,7 @@ func readNodes(ctx context.Context, client rest.Interface, next string) (*nodeTa
 	return table, nil
 }
 
-// addTo counts the rows. The status of a ready node begins with Ready.
+// addTo adds the rows of the table to the count. A node is ready if its status begins with Ready.
 func (t *nodeTable) addTo(count *kubevisionv1alpha1.NodeCount) error {
 	column := -1
 	for i := range t.ColumnDefinitions {

@@ -20,18 +20,19 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/controllers/condition"
 )
 
-// probeTimeout bounds one probe.
+// probeTimeout bounds the duration of a probe.
 const probeTimeout = 10 * time.Second
 
-// ProbeResult is the result of a probe.
+// ProbeResult is the result of a probe of a cluster.
 type ProbeResult struct {
-	// ID is the UID of the namespace kube-system. It is a claim of the cluster and proves nothing.
+	// ID is the UID of the namespace kube-system with which the API server has responded. A hostile API server can
+	// choose it.
 	ID      string
 	Version string
 	Nodes   kubevisionv1alpha1.NodeCount
 }
 
-// stepError is an error of one step of a probe.
+// stepError is the error of one request of a probe. step describes the request.
 type stepError struct {
 	step string
 	err  error
@@ -40,7 +41,7 @@ type stepError struct {
 func (e *stepError) Error() string { return e.step + ": " + e.err.Error() }
 func (e *stepError) Unwrap() error { return e.err }
 
-// Probe reads the identity, the version and the nodes of a cluster.
+// Probe reads the UID of the namespace kube-system, the version and the number of nodes of a cluster.
 func Probe(ctx context.Context, kube kubernetes.Interface) (ProbeResult, error) {
 	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
@@ -63,8 +64,8 @@ func Probe(ctx context.Context, kube kubernetes.Interface) (ProbeResult, error) 
 	return ProbeResult{ID: id, Version: version, Nodes: nodes}, nil
 }
 
-// probe writes the result of a probe to the status, except the claimed identity. If the cluster is unreachable, it sets
-// the conditions. If it returns an error, the caller must not continue.
+// probe probes the cluster, and writes the result to the status, except the ID. It returns an error if the probe has
+// failed; the conditions then contain the reason.
 func (r *Reconciler) probe(
 	ctx context.Context, c *kubevisionv1alpha1.KubeVisionCluster, kube kubernetes.Interface,
 ) (ProbeResult, error) {

@@ -26,20 +26,21 @@ import (
 
 const (
 	readerComponent = "reader"
-	// viewRole is the cluster's own role for readers of namespaced objects. It excludes Secrets.
+	// viewRole is the ClusterRole of Kubernetes for reading namespaced objects except Secrets.
 	// CustomResourceDefinitions can add rules to it.
 	viewRole = "view"
-	// readerViewBinding binds viewRole. A binding of the name names.Reader binds the role of that name.
+	// readerViewBinding is the name of the ClusterRoleBinding for viewRole. The name of the ClusterRoleBinding for
+	// readerRole is names.Reader.
 	readerViewBinding = names.Reader + "-" + viewRole
 )
 
-// readerAccount returns the ServiceAccount that fills the read cache.
+// readerAccount returns the ServiceAccount of the read cache.
 func readerAccount() *corev1.ServiceAccount {
 	return &corev1.ServiceAccount{ObjectMeta: readerMetadata(names.Namespace, names.Reader)}
 }
 
-// readerRole returns the ClusterRole for the cluster-scoped kinds that dashboards show and viewRole omits, and for RBAC
-// objects, whose changes invalidate verdicts. RBAC cannot restrict the account to metadata.
+// readerRole returns a ClusterRole that allows to read the cluster-scoped resources that dashboards show, and RBAC
+// objects, whose changes invalidate cached access reviews. RBAC cannot restrict a right to metadata.
 func readerRole() *rbacv1.ClusterRole {
 	rule := func(group string, resources ...string) rbacv1.PolicyRule {
 		return rbacv1.PolicyRule{APIGroups: []string{group}, Resources: resources, Verbs: readVerbs()}
@@ -67,8 +68,8 @@ func readerMetadata(namespace, name string) metav1.ObjectMeta {
 	return metav1.ObjectMeta{Namespace: namespace, Name: name, Labels: labels}
 }
 
-// ensureReader applies the account and its rights. It never binds an account of another owner, who may hold its tokens,
-// or a role of another owner.
+// ensureReader applies the ServiceAccount of the read cache and its rights. It grants nothing if another owner has
+// created a ServiceAccount of this name, because this owner may have tokens of it.
 func ensureReader(ctx context.Context, t *clustercache.Cluster) error {
 	if err := t.Writer.Apply(ctx, readerAccount()); err != nil {
 		if errors.Is(err, apply.ErrForeign) {
@@ -87,7 +88,7 @@ func ensureReader(ctx context.Context, t *clustercache.Cluster) error {
 		t.Writer.Apply(ctx, readerBinding(readerViewBinding, viewRole)))
 }
 
-// removeReader deletes the account and its rights, the rights first.
+// removeReader deletes the bindings, the role and the ServiceAccount of the read cache.
 func removeReader(ctx context.Context, t *clustercache.Cluster) error {
 	return errors.Join(
 		removeReaderBindings(ctx, t), t.Writer.Remove(ctx, readerRole()), t.Writer.Remove(ctx, readerAccount()))
@@ -99,8 +100,8 @@ func removeReaderBindings(ctx context.Context, t *clustercache.Cluster) error {
 		t.Writer.Remove(ctx, readerBinding(names.Reader, names.Reader)))
 }
 
-// placeReader creates or removes the account of the read cache, and sets the condition. A cluster without the account
-// is read without the cache, so a failure does not affect Ready.
+// placeReader creates the ServiceAccount of the read cache or, if the cache is disabled, deletes it. It sets the
+// condition ReadCache. An error does not affect the condition Ready, because the cluster can be used without the cache.
 func (r *Reconciler) placeReader(
 	ctx context.Context, c *kubevisionv1alpha1.KubeVisionCluster, t *clustercache.Cluster,
 ) {
@@ -130,8 +131,8 @@ func (r *Reconciler) placeReader(
 	set(metav1.ConditionFalse, reason, "the read cache is not used: "+err.Error())
 }
 
-// readCacheDisabledBy returns the name of a registration that is proven to lead to the cluster and disables the read
-// cache, or an empty name. Registrations of one cluster share its account, and one of them suffices to disable it.
+// readCacheDisabledBy returns the name of a KubeVisionCluster that disables the read cache, or an empty string. This
+// may be c, or another one that is proven to be the same Kubernetes cluster.
 func (r *Reconciler) readCacheDisabledBy(
 	ctx context.Context, c *kubevisionv1alpha1.KubeVisionCluster, t *clustercache.Cluster,
 ) (string, error) {
@@ -156,8 +157,8 @@ func (r *Reconciler) readCacheDisabledBy(
 	return "", nil
 }
 
-// readCacheChanged returns a predicate for changes of a registration that may enable or disable the read cache of other
-// registrations of its cluster.
+// readCacheChanged returns a predicate for changes of a KubeVisionCluster that may enable or disable the read cache for
+// other KubeVisionClusters of the same Kubernetes cluster.
 func readCacheChanged() predicate.Predicate {
 	disables := func(o client.Object) bool {
 		c, ok := o.(*kubevisionv1alpha1.KubeVisionCluster)
@@ -175,7 +176,7 @@ func readCacheChanged() predicate.Predicate {
 	}
 }
 
-// requestsForTwins returns requests for the other registrations that claim to be the same cluster.
+// requestsForTwins returns requests for the other KubeVisionClusters with the same status.clusterID.
 func (r *Reconciler) requestsForTwins(ctx context.Context, o client.Object) []reconcile.Request {
 	changed, ok := o.(*kubevisionv1alpha1.KubeVisionCluster)
 	if !ok || changed.Status.ClusterID == "" {

@@ -28,21 +28,22 @@ import (
 )
 
 const (
-	// firstRetry is the time until the next probe after the first failed one. It doubles with each failure, up to
+	// firstRetry is the time between the first failed probe and the next one. It doubles with each failure, up to
 	// maxRetry.
 	firstRetry = 5 * time.Second
 	maxRetry   = time.Minute
-	// undecidedRetry is the time until the comparison with a cluster that is still connecting is retried.
+	// undecidedRetry is the time after which a cluster is reconciled again if the connection with which it must be
+	// compared is not ready.
 	undecidedRetry = time.Second
-	// expiryWarning is the time before the expiry of a credential at which a warning is emitted.
+	// expiryWarning is the time before the expiry of the credential in a kubeconfig from which a warning is shown.
 	expiryWarning = 7 * 24 * time.Hour
 )
 
-// errNoKubeconfig is returned if the Secret has no usable kubeconfig. The conditions contain the reason.
+// errNoKubeconfig is returned if there is no valid kubeconfig. The conditions then contain the reason.
 var errNoKubeconfig = errors.New("there is no valid kubeconfig")
 
-// reconcileRegistered reconciles a cluster that is registered by kubeconfig. It returns no error for an unreachable
-// cluster.
+// reconcileRegistered reconciles a member cluster. If the cluster cannot be reached, it sets conditions and returns no
+// error.
 func (r *Reconciler) reconcileRegistered(
 	ctx context.Context, c *kubevisionv1alpha1.KubeVisionCluster,
 ) (ctrl.Result, error) {
@@ -85,13 +86,14 @@ func (r *Reconciler) reconcileRegistered(
 	return ctrl.Result{RequeueAfter: after}, nil
 }
 
-// isSettled returns true if a conflict is unchanged, so that frequent changes of bindings and users cause no
-// comparison.
+// isSettled returns true if the cluster has an identity conflict that need not be examined again before the next probe
+// is due.
 func (r *Reconciler) isSettled(c *kubevisionv1alpha1.KubeVisionCluster, revision clusters.Revision) bool {
 	return clusters.IsRefused(c) && r.Targets.Conflict(c.UID, revision) != nil && !r.probeDue(c)
 }
 
-// reportNotConnected reports why there is no connection, and returns the time of the next attempt.
+// reportNotConnected sets the conditions for the error err, and closes the connection. It returns the time of the next
+// attempt. before is the status before this reconciliation.
 func (r *Reconciler) reportNotConnected(
 	ctx context.Context, c *kubevisionv1alpha1.KubeVisionCluster, before *kubevisionv1alpha1.KubeVisionClusterStatus,
 	revision clusters.Revision, err error,
@@ -116,12 +118,13 @@ func (r *Reconciler) reportNotConnected(
 	return ctrl.Result{RequeueAfter: r.retries.next(c.UID, revision, r.Clock.Now())}
 }
 
-// isDisputed returns true if the status has an identity conflict.
+// isDisputed returns true if the condition IdentityConflict is True.
 func isDisputed(c *kubevisionv1alpha1.KubeVisionCluster) bool {
 	return meta.IsStatusConditionTrue(c.Status.Conditions, kubevisionv1alpha1.ClusterIdentityConflictCondition)
 }
 
-// connect probes the cluster if a probe is due, and connects to it if its identity is confirmed.
+// connect probes the cluster if a probe is due. When its identity is confirmed, it connects the caches. It returns an
+// error if there is no usable connection.
 func (r *Reconciler) connect(
 	ctx context.Context, c *kubevisionv1alpha1.KubeVisionCluster, revision clusters.Revision, k *kubeconfig.Kubeconfig,
 ) error {
@@ -150,7 +153,8 @@ func (r *Reconciler) connect(
 	return nil
 }
 
-// reportExpiry reports that the credential has expired, if the expiry is the cause of a failed probe.
+// reportExpiry sets the condition for an expired credential, if the cluster has rejected the credential and it has
+// expired.
 func (r *Reconciler) reportExpiry(c *kubevisionv1alpha1.KubeVisionCluster, k *kubeconfig.Kubeconfig, err error) {
 	if expired := k.CheckExpiry(r.Clock.Now()); expired != nil && clusters.RefusesCredential(err) {
 		condition.Set(&c.Status.Conditions, c.Generation, kubevisionv1alpha1.ClusterCredentialsCondition,
@@ -166,7 +170,8 @@ func reasonOf(err error) string {
 	return kubevisionv1alpha1.ReasonProbeFailed
 }
 
-// reportNotApplied sets the conditions of a cluster that cannot be reached to unknown.
+// reportNotApplied sets the conditions that describe KubeVision's objects on the cluster to Unknown, because there is
+// no connection.
 func reportNotApplied(c *kubevisionv1alpha1.KubeVisionCluster) {
 	for _, t := range []string{
 		kubevisionv1alpha1.ClusterImpersonationCondition, kubevisionv1alpha1.ClusterReadCacheCondition,
@@ -177,8 +182,8 @@ func reportNotApplied(c *kubevisionv1alpha1.KubeVisionCluster) {
 	}
 }
 
-// readKubeconfig returns errNoKubeconfig if the Secret has no usable kubeconfig. It sets conditions with the reason,
-// which contain no values of the Secret.
+// readKubeconfig returns the Secret and the parsed kubeconfig. If there is no valid kubeconfig, it sets the conditions
+// and returns errNoKubeconfig. The conditions contain no data of the Secret.
 func (r *Reconciler) readKubeconfig(
 	ctx context.Context, c *kubevisionv1alpha1.KubeVisionCluster,
 ) (*corev1.Secret, *kubeconfig.Kubeconfig, error) {
@@ -221,7 +226,7 @@ func (r *Reconciler) reportUnusable(c *kubevisionv1alpha1.KubeVisionCluster, rea
 	c.Status.ObservedGeneration = c.Generation
 }
 
-// warnOfExpiry reports that a credential expires soon, with an Event the first time.
+// warnOfExpiry sets the condition for a credential that expires soon. If warned is false, it also emits an event.
 func (r *Reconciler) warnOfExpiry(c *kubevisionv1alpha1.KubeVisionCluster, warned bool) {
 	ends := c.Status.CredentialsExpirationTime
 	if ends == nil || ends.Sub(r.Clock.Now()) > expiryWarning {
@@ -238,7 +243,7 @@ func (r *Reconciler) warnOfExpiry(c *kubevisionv1alpha1.KubeVisionCluster, warne
 	}
 }
 
-// requestsForSecret returns requests for the clusters whose kubeconfig is in a Secret.
+// requestsForSecret returns requests for the KubeVisionClusters that reference the Secret.
 func (r *Reconciler) requestsForSecret(ctx context.Context, secret client.Object) []reconcile.Request {
 	if secret.GetNamespace() != names.Namespace {
 		return nil

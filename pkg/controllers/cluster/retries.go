@@ -13,7 +13,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/clusters"
 )
 
-// retries records the clusters whose last probes failed.
+// retries contains the clusters whose last probe has failed.
 type retries struct {
 	mu      sync.Mutex
 	waiting map[types.UID]retry
@@ -22,11 +22,11 @@ type retries struct {
 type retry struct {
 	failures int
 	until    time.Time
-	// revision is the kubeconfig of the probe. A new kubeconfig is tried at once.
+	// revision is the kubeconfig of the failed probe. A probe with another kubeconfig need not wait.
 	revision clusters.Revision
 }
 
-// next counts a failure, and returns the time until the next probe.
+// next counts a failed probe, and returns the time until the next one.
 func (r *retries) next(cluster types.UID, revision clusters.Revision, now time.Time) time.Duration {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -39,8 +39,8 @@ func (r *retries) next(cluster types.UID, revision clusters.Revision, now time.T
 	return pause
 }
 
-// remaining returns the remaining time until the next probe, so that frequent changes of bindings and users cause no
-// probes.
+// remaining returns the time until the next probe with the same kubeconfig, or a value of at most 0 if it is due.
+// Without this wait, each change of a user or binding would cause a probe.
 func (r *retries) remaining(cluster types.UID, revision clusters.Revision, now time.Time) time.Duration {
 	r.mu.Lock()
 	defer r.mu.Unlock()

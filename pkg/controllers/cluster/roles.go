@@ -23,17 +23,18 @@ const (
 	kubernetesAggregate = "rbac.authorization.k8s.io/aggregate-to-"
 	kubevisionAggregate = "kubevision.io/aggregate-to-"
 
-	// devCluster and opsCluster are the ClusterRoles of dev and ops that apply to the whole cluster.
+	// devCluster and opsCluster are the names of the ClusterRoles that cluster-wide bindings of the roles dev and ops
+	// bind.
 	devCluster = kubevisionv1alpha1.RoleDev + "-cluster"
 	opsCluster = kubevisionv1alpha1.RoleOps + "-cluster"
 
 	rolesComponent = "roles"
 )
 
-// builtInRoles returns the ClusterRoles behind the built-in roles. The cluster aggregates all but admin from its own
-// view, edit and admin rules, which CustomResourceDefinitions extend, and from ClusterRoles with the label
-// kubevision.io/aggregate-to-<role>. The roles dev-cluster and ops-cluster also apply to protected namespaces, and
-// therefore have only view rules and rules for cluster-scoped resources.
+// builtInRoles returns the ClusterRoles for the built-in roles of KubeVision. Except for admin, they aggregate the
+// rules of the ClusterRoles view, edit or admin of Kubernetes, and of ClusterRoles with the label
+// kubevision.io/aggregate-to-<role>. The roles dev-cluster and ops-cluster also apply to protected namespaces.
+// Therefore, they have only the rules of view, and rules for cluster-scoped resources.
 func builtInRoles() []*rbacv1.ClusterRole {
 	readNodes := rbacv1.PolicyRule{APIGroups: []string{""},
 		Resources: []string{"nodes", "persistentvolumes", "namespaces"}, Verbs: readVerbs()}

@@ -1,8 +1,8 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package clustercache connects the controllers to the clusters that they write to: the host, and every reachable
-// member.
+// Package clustercache contains the connections of the controllers to the host cluster and the member clusters, with
+// caches of the objects that the controllers read.
 package clustercache
 
 import (
@@ -30,35 +30,36 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/controllers/impersonation"
 )
 
-// Cluster is a cluster that controllers write to.
+// Cluster is a Kubernetes cluster to which controllers write.
 type Cluster struct {
 	// ID is the UID of the namespace kube-system.
 	ID string
-	// Writer writes KubeVision's objects to the cluster.
+	// Writer reads and writes the objects that KubeVision creates on the cluster.
 	Writer *apply.Writer
-	// Impersonator maintains the impersonating account on the cluster.
+	// Impersonator maintains the impersonating ServiceAccount on the cluster.
 	Impersonator *impersonation.AccountManager
-	// Metadata reads the metadata of all namespaces and ClusterRoles. Writer's cache has only KubeVision's own objects.
+	// Metadata reads the metadata of all Namespaces and ClusterRoles. The cache of Writer contains only KubeVision's
+	// objects.
 	Metadata Metadata
 }
 
-// Metadata contains the caches of objects that KubeVision does not own.
+// Metadata contains caches of the metadata of objects that KubeVision has not created.
 type Metadata struct {
 	Namespaces, ClusterRoles client.Reader
 }
 
-// Registry owns the controllers' connections. A lookup never blocks.
+// Registry contains the connections of the controllers. Finding a connection never waits for a cluster.
 type Registry struct {
 	host   *Cluster
 	scheme *runtime.Scheme
 	policy addresspolicy.Policy
-	// hostRegistration returns the UID of the valid registration of the host.
+	// hostRegistration returns the UID of the KubeVisionCluster that clusters.HostRegistration selects.
 	hostRegistration func() types.UID
-	// registrations reads registrations from a cache.
+	// registrations reads KubeVisionClusters from a cache.
 	registrations client.Reader
-	// named reads the names to impersonate, for all members.
+	// named computes the names that may be impersonated.
 	named *impersonation.Source
-	// kept bounds the memory of the objects that are cached from members.
+	// kept bounds the memory of the objects that are cached from member clusters.
 	kept *clusters.Pool
 
 	mu          sync.RWMutex
@@ -69,7 +70,7 @@ type Registry struct {
 	subscribers []func(client.Object)
 }
 
-// NewRegistry returns a Registry with the host and no member.
+// NewRegistry returns a Registry that contains only the host cluster.
 func NewRegistry(
 	host *Cluster, scheme *runtime.Scheme, reader client.Reader, named *impersonation.Source,
 	policy addresspolicy.Policy,
@@ -83,18 +84,19 @@ func NewRegistry(
 	}
 }
 
-// Host returns the cluster in which KubeVision runs.
+// Host returns the host cluster.
 func (r *Registry) Host() *Cluster { return r.host }
 
-// Get returns the result of View.Get for a new view.
+// Get returns the result of View.Get for the clusters that can be reached now.
 func (r *Registry) Get(c *kubevisionv1alpha1.KubeVisionCluster) (*Cluster, error) {
 	return r.View().Get(c)
 }
 
-// All returns the result of View.All for a new view.
+// All returns the result of View.All for the clusters that can be reached now.
 func (r *Registry) All() []*Cluster { return r.View().All() }
 
-// member returns the connection to a cluster that can be reached. The caller holds the lock.
+// member returns the connection of a KubeVisionCluster. It returns clusters.ErrNotConnected if its caches are not
+// filled. The caller must hold the lock.
 func (r *Registry) member(c *kubevisionv1alpha1.KubeVisionCluster) (*member, error) {
 	m := r.members[c.Name]
 	if m == nil || m.cluster == nil || m.revision.Cluster != c.UID {
@@ -103,8 +105,9 @@ func (r *Registry) member(c *kubevisionv1alpha1.KubeVisionCluster) (*member, err
 	return m, nil
 }
 
-// Retire begins the removal of a registration: requests to the cluster end, and Get and All no longer return it.
-// Otherwise a controller could create an object after the cleanup.
+// Retire closes the connection of a KubeVisionCluster that is being deleted. From then on, Get and All omit the
+// cluster, so that no controller creates an object on it after the cleanup. Open can still connect to it for the
+// cleanup.
 func (r *Registry) Retire(c *kubevisionv1alpha1.KubeVisionCluster) {
 	r.mu.Lock()
 	known := r.retired.Has(c.UID)
@@ -115,11 +118,11 @@ func (r *Registry) Retire(c *kubevisionv1alpha1.KubeVisionCluster) {
 	}
 }
 
-// maxEnded bounds the recorded registrations that have ended. If there are more, the registrations that the cache no
-// longer contains are removed. UIDs are never reused.
+// maxEnded bounds the number of remembered UIDs of KubeVisionClusters that were retired or released. Beyond it, the
+// UIDs that the cache no longer contains are forgotten. Kubernetes never uses a UID again.
 const maxEnded = 1024
 
-// remember adds a registration that has ended. The caller must hold the lock.
+// remember adds a UID to the set ended. The caller must hold the lock.
 func (r *Registry) remember(ended sets.Set[types.UID], uid types.UID) {
 	ended.Insert(uid)
 	if len(ended) <= maxEnded {
@@ -140,7 +143,7 @@ func (r *Registry) remember(ended sets.Set[types.UID], uid types.UID) {
 	}
 }
 
-// Retired returns the cluster of a retired registration, for its cleanup.
+// Retired returns the cluster of a KubeVisionCluster after Retire, for its cleanup.
 func (r *Registry) Retired(c *kubevisionv1alpha1.KubeVisionCluster) (*Cluster, error) {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
@@ -151,7 +154,8 @@ func (r *Registry) Retired(c *kubevisionv1alpha1.KubeVisionCluster) (*Cluster, e
 	return m.cluster, nil
 }
 
-// Revision returns the revision of the open connection to a cluster, or an empty one.
+// Revision returns the revision of the kubeconfig of the current connection, or an empty one if there is no connection.
+// name is the name of the KubeVisionCluster.
 func (r *Registry) Revision(name string) clusters.Revision {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
@@ -161,9 +165,9 @@ func (r *Registry) Revision(name string) clusters.Revision {
 	return clusters.Revision{}
 }
 
-// Open returns a client that authenticates to the cluster with the kubeconfig. It reuses the open connection if it has
-// the same revision; otherwise it closes that connection and creates a client without dialing. It returns
-// ErrLimitExceeded for a penalized revision.
+// Open returns a client that authenticates with the credential of the kubeconfig. If the current connection has the
+// same revision, Open returns its client. If it has another one, Open closes it and prepares a new connection. Open
+// sends no request. It returns ErrLimitExceeded for some time after a cluster has exceeded its memory limit.
 func (r *Registry) Open(
 	c *kubevisionv1alpha1.KubeVisionCluster, revision clusters.Revision, k *kubeconfig.Kubeconfig,
 ) (kubernetes.Interface, error) {
@@ -193,7 +197,8 @@ func (r *Registry) Open(
 	return m.kube, nil
 }
 
-// Connect fills the caches of an open cluster, and notifies the subscribers. It does nothing if the caches are filled.
+// Connect fills the caches of a cluster for which Open was called, and notifies the subscribers. id is the confirmed
+// identity of the cluster. It does nothing if the caches are filled already.
 func (r *Registry) Connect(ctx context.Context, name, id string) error {
 	r.mu.RLock()
 	m := r.members[name]
@@ -222,7 +227,8 @@ func (r *Registry) Connect(ctx context.Context, name, id string) error {
 	return nil
 }
 
-// Close closes the connection to a cluster, and ends its watches and requests.
+// Close closes the connection to a cluster, and ends its watches and requests. name is the name of the
+// KubeVisionCluster.
 func (r *Registry) Close(name string) {
 	r.mu.RLock()
 	m := r.members[name]
@@ -232,7 +238,7 @@ func (r *Registry) Close(name string) {
 	}
 }
 
-// close closes a connection, unless another one has replaced it.
+// close closes the connection m. It does nothing if another connection has replaced m.
 func (r *Registry) close(name string, m *member) {
 	r.mu.Lock()
 	current := r.members[name] == m
@@ -250,7 +256,7 @@ func (r *Registry) close(name string, m *member) {
 	}
 }
 
-// CloseAll closes every connection.
+// CloseAll closes all connections.
 func (r *Registry) CloseAll() {
 	r.mu.RLock()
 	open := make([]string, 0, len(r.members))
@@ -263,9 +269,10 @@ func (r *Registry) CloseAll() {
 	}
 }
 
-// Source enqueues requests for changes on members: changes of KubeVision's objects, of namespaces and of ClusterRoles.
-// A nil object means that the set of reachable members has changed. A KubeVisionCluster means that its identity is
-// disputed, or no longer disputed, or that it has exceeded its limit.
+// Source returns a source that calls requests for each change on a member cluster, and enqueues the result. The object
+// is one of KubeVision's objects, or the metadata of a Namespace or ClusterRole. A nil object means that a member
+// cluster was connected or disconnected. A KubeVisionCluster means that an identity conflict of it has begun or ended,
+// or that it has exceeded its memory limit.
 func (r *Registry) Source(requests func(context.Context, client.Object) []reconcile.Request) source.Source {
 	return source.Func(func(ctx context.Context, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) error {
 		r.mu.Lock()

@@ -20,33 +20,37 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/clusters"
 )
 
-// ErrUndecided is returned by Confirm while the holder of the identity is being connected. The caller must try again.
+// ErrUndecided is returned by Confirm while the KubeVisionCluster that holds the identity is being connected. The
+// caller must try again.
 var ErrUndecided = errors.New("the cluster that holds the identity is not connected yet")
 
-// ConflictError is returned by Confirm when a cluster claims an identity that another registration holds, without a
-// proof that both are the same cluster.
+// ConflictError is returned by Confirm if another KubeVisionCluster holds the identity of the cluster, and there is no
+// proof that both are the same Kubernetes cluster.
 type ConflictError struct {
-	// Holder is the name of the other registration. It is empty if the host has the identity and is not registered.
+	// Holder is the name of the KubeVisionCluster that holds the identity. It is empty if the host cluster has the
+	// identity and no KubeVisionCluster represents the host.
 	Holder string
-	// Message describes the conflict and its solution. It contains no text from a server except the identity.
+	// Message describes the conflict and how to solve it. Of the data that the cluster sends, it contains only the
+	// identity.
 	Message string
 }
 
-// Error returns the message.
+// Error implements error.
 func (e *ConflictError) Error() string { return e.Message }
 
-// identities records which registration holds which identity. A server can choose the identity that it shows, so the
-// identity alone proves nothing.
+// identities records which KubeVisionCluster holds the identity of which Kubernetes cluster. The identity is the UID of
+// the namespace kube-system. It proves nothing, because a hostile API server can respond with any UID.
 type identities struct {
-	// holders are the registrations that hold an identity, by identity.
+	// holders contains the KubeVisionCluster that holds each identity.
 	holders map[string]registration
-	// proofs are the proofs of registrations that share the cluster of the holder, by UID.
+	// proofs contains, by UID, the proofs that a KubeVisionCluster is the same Kubernetes cluster as the one that holds
+	// the identity.
 	proofs map[types.UID]proof
-	// conflicts are the claims of registrations to an identity that another registration holds, by UID.
+	// conflicts contains the unproven claims to an identity that another KubeVisionCluster holds, by UID.
 	conflicts map[types.UID]conflict
-	// examined are the registrations whose connection was attempted since the program started.
+	// examined contains the KubeVisionClusters for which a connection was attempted since the start of the process.
 	examined sets.Set[types.UID]
-	// ended are the registrations that were released. A cache may still have them.
+	// ended contains the KubeVisionClusters that were released. A cache may still contain them.
 	ended sets.Set[types.UID]
 }
 
@@ -55,7 +59,7 @@ type registration struct {
 	name string
 }
 
-// conflict is a claim without a proof, and the revisions of the connections that were compared.
+// conflict is an unproven claim to an identity, and the revisions of the two connections that were compared.
 type conflict struct {
 	id, name    string
 	own, holder clusters.Revision
@@ -69,9 +73,10 @@ func newIdentities() identities {
 	}
 }
 
-// Confirm returns nil if the open connection to a cluster leads to the cluster that it claims to be. The first
-// registration that claims an identity holds it. Any other registration needs a proof that both lead to the same
-// cluster. Without it, Confirm returns a ConflictError or ErrUndecided.
+// Confirm returns nil if the cluster of the KubeVisionCluster c may be used with the identity id, with which its API
+// server has responded. The first KubeVisionCluster with an identity holds it. Others need a proof that they are the
+// same Kubernetes cluster. Without it, Confirm returns a ConflictError or ErrUndecided. all contains all
+// KubeVisionClusters.
 func (r *Registry) Confirm(
 	ctx context.Context, c *kubevisionv1alpha1.KubeVisionCluster, id string, all []kubevisionv1alpha1.KubeVisionCluster,
 ) error {
@@ -97,8 +102,8 @@ func claimsHost(id string, inForce *kubevisionv1alpha1.KubeVisionCluster) *Confl
 	return e
 }
 
-// claim returns the registration that holds an identity. If there is none, c becomes the holder. After a restart, the
-// holder is the oldest registration whose status has the identity.
+// claim returns the KubeVisionCluster that holds the identity id. If there is none, this is the oldest
+// KubeVisionCluster whose status contains the identity, as after a restart, or else c.
 func (r *Registry) claim(
 	c *kubevisionv1alpha1.KubeVisionCluster, id string, all []kubevisionv1alpha1.KubeVisionCluster,
 ) registration {
@@ -127,7 +132,9 @@ func (r *Registry) claim(
 	return holder
 }
 
-// prove compares the connections of two registrations that claim the same identity.
+// prove compares the connection of c with that of holder, the KubeVisionCluster that holds the identity id. It does
+// nothing if there is a proof for these connections already. It returns a ConflictError if the clusters differ or
+// cannot be compared, and ErrUndecided while holder is being connected.
 func (r *Registry) prove(
 	ctx context.Context, c *kubevisionv1alpha1.KubeVisionCluster, id string, holder registration,
 ) error {
@@ -174,8 +181,8 @@ func (r *Registry) prove(
 	return nil
 }
 
-// compare returns true if two members are the same cluster. It first creates the impersonating account of the holder,
-// because the Secret of the proof is in the namespace of that account.
+// compare returns true if two connections lead to the same Kubernetes cluster. It first creates the impersonating
+// ServiceAccount through the connection holder, because the Secret for the proof is in the same namespace.
 func (r *Registry) compare(ctx context.Context, holder, other *member) (bool, error) {
 	if err := holder.cluster.Impersonator.Ensure(ctx); err != nil {
 		return false, fmt.Errorf("preparing the comparison: %w", err)
@@ -183,8 +190,8 @@ func (r *Registry) compare(ctx context.Context, holder, other *member) (bool, er
 	return sameCluster(ctx, holder.kube, other.kube, nonceSecret(other.revision.Cluster))
 }
 
-// connected returns the member of a registration that holds an identity, or nil if it cannot be reached. The caller
-// holds the lock.
+// connected returns the connection of the KubeVisionCluster that holds the identity id, or nil if it cannot be reached.
+// The caller must hold the lock.
 func (r *Registry) connected(holder registration, id string) *member {
 	m := r.members[holder.name]
 	if m == nil || m.cluster == nil || m.cluster.ID != id || m.revision.Cluster != holder.uid ||
@@ -201,7 +208,7 @@ func revisionOf(m *member) clusters.Revision {
 	return m.revision
 }
 
-// dispute records a conflict, and enqueues the registration that holds the identity.
+// dispute records a conflict of c, and notifies the subscribers about the holder of the identity.
 func (r *Registry) dispute(
 	c *kubevisionv1alpha1.KubeVisionCluster, id string, holder clusters.Revision, e *ConflictError,
 ) *ConflictError {
@@ -217,14 +224,15 @@ func (r *Registry) dispute(
 	return e
 }
 
-// DisputeHost records that a registration claims the identity of the host, which another registration holds.
+// DisputeHost records that c represents the host cluster although inForce already does.
 func (r *Registry) DisputeHost(c, inForce *kubevisionv1alpha1.KubeVisionCluster) *ConflictError {
 	return r.dispute(c, r.host.ID, clusters.Revision{}, &ConflictError{Holder: inForce.Name, Message: fmt.Sprintf(
 		"the host cluster is already registered as %s, and may be registered only once: delete one of the two",
 		inForce.Name)})
 }
 
-// EndConflict ends the conflict of a registration, and enqueues the registration that holds the identity.
+// EndConflict removes the conflict of a KubeVisionCluster, and notifies the subscribers about the holder of the
+// identity.
 func (r *Registry) EndConflict(uid types.UID) {
 	r.mu.Lock()
 	ended, isKnown := r.identities.conflicts[uid]
@@ -241,8 +249,8 @@ func (r *Registry) wake(name string) {
 	}
 }
 
-// Conflict returns the conflict of a registration with a revision of its connection. It returns nil if there is none,
-// or if one of the connections has changed since they were compared.
+// Conflict returns the recorded conflict of a KubeVisionCluster whose kubeconfig has the revision own. It returns nil
+// if there is none, or if one of the two connections was replaced since they were compared.
 func (r *Registry) Conflict(uid types.UID, own clusters.Revision) *ConflictError {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
@@ -260,7 +268,8 @@ func (r *Registry) Conflict(uid types.UID, own clusters.Revision) *ConflictError
 	return known.err
 }
 
-// IsWaiting returns true if a registration must be reconciled when another one is connected or closed.
+// IsWaiting returns true if the KubeVisionCluster has a conflict or a proof, so that it must be reconciled when another
+// cluster is connected or disconnected.
 func (r *Registry) IsWaiting(uid types.UID) bool {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
@@ -269,8 +278,7 @@ func (r *Registry) IsWaiting(uid types.UID) bool {
 	return disputed || proven
 }
 
-// Rivals returns the names of the other registrations that claim the identity that a registration holds, without a
-// proof that they lead to the same cluster.
+// Rivals returns the sorted names of the KubeVisionClusters that claim the identity that c holds, without a proof.
 func (r *Registry) Rivals(c *kubevisionv1alpha1.KubeVisionCluster) []string {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
@@ -285,14 +293,15 @@ func (r *Registry) Rivals(c *kubevisionv1alpha1.KubeVisionCluster) []string {
 	return out
 }
 
-// MarkExamined records that the connection of a registration was attempted.
+// MarkExamined records that a connection was attempted for the KubeVisionCluster.
 func (r *Registry) MarkExamined(uid types.UID) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.identities.examined.Insert(uid)
 }
 
-// HoldsIdentity returns true if a registration holds an identity, or is proven to lead to the cluster of its holder.
+// HoldsIdentity returns true if c holds the identity id, or is proven to be the same Kubernetes cluster as the
+// KubeVisionCluster that holds it.
 func (r *Registry) HoldsIdentity(c *kubevisionv1alpha1.KubeVisionCluster, id string) bool {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
@@ -307,16 +316,16 @@ func (r *Registry) HoldsIdentity(c *kubevisionv1alpha1.KubeVisionCluster, id str
 	return m != nil && m.cluster != nil && m.revision.Cluster == c.UID && r.isProven(m, holder)
 }
 
-// isProven returns true if the current connection of a member is proven to lead to the cluster of a registration. The
-// caller must hold the lock.
+// isProven returns true if there is a proof that the connection m leads to the same Kubernetes cluster as that of
+// holder, the KubeVisionCluster that holds the identity. The caller must hold the lock.
 func (r *Registry) isProven(m *member, holder registration) bool {
 	p, ok := r.identities.proofs[m.revision.Cluster]
 	other := r.connected(holder, m.cluster.ID)
 	return ok && p.own == m.revision && p.holder.Cluster == holder.uid && (other == nil || other.revision == p.holder)
 }
 
-// Release releases the identity that a registration holds, and closes its connection. If another registration is proven
-// to lead to the same cluster, it becomes the holder.
+// Release closes the connection of a KubeVisionCluster, and releases the identity that it holds. If another
+// KubeVisionCluster is proven to be the same Kubernetes cluster, that one then holds the identity.
 func (r *Registry) Release(uid types.UID, name string) {
 	r.mu.Lock()
 	r.remember(r.identities.ended, uid)
@@ -333,8 +342,8 @@ func (r *Registry) Release(uid types.UID, name string) {
 	r.notify(nil)
 }
 
-// transferIdentity selects a new holder among the registrations that are proven to lead to the same cluster. Proofs by
-// the connection of the old holder become proofs by the connection of the new one. The caller holds the lock.
+// transferIdentity lets a KubeVisionCluster that is proven to be the same Kubernetes cluster as holder hold the
+// identity id. The proofs of others are then relative to this KubeVisionCluster. The caller must hold the lock.
 func (r *Registry) transferIdentity(id string, holder registration) {
 	delete(r.identities.holders, id)
 	for _, name := range slices.Sorted(maps.Keys(r.members)) {
@@ -355,7 +364,7 @@ func (r *Registry) transferIdentity(id string, holder registration) {
 	}
 }
 
-// ReleaseName is like Release, for a registration that is known by name only.
+// ReleaseName is like Release, for a KubeVisionCluster whose UID is unknown, because it no longer exists.
 func (r *Registry) ReleaseName(name string) {
 	r.mu.RLock()
 	uids := sets.New[types.UID]()
@@ -378,8 +387,8 @@ func (r *Registry) ReleaseName(name string) {
 	}
 }
 
-// hostRegistration returns a function that returns the UID of the valid registration of the host, or an empty UID. The
-// reader must be a cache, so that the function does not block.
+// hostRegistration returns a function that returns the UID of the KubeVisionCluster that represents the host cluster,
+// or an empty UID. The reader must be a cache.
 func hostRegistration(reader client.Reader) func() types.UID {
 	return func() types.UID {
 		var all kubevisionv1alpha1.KubeVisionClusterList

@@ -41,27 +41,26 @@ const fillTimeout = 15 * time.Second
 
 var errNotFilled = errors.New("the RBAC objects and namespaces of the cluster could not be read in time")
 
-// ErrLimitExceeded is returned for a cluster that is not read because it has exceeded its limit.
+// ErrLimitExceeded is returned for a cluster that is not connected because its objects need too much memory.
 var ErrLimitExceeded = errors.New(
 	"the RBAC objects and namespaces of the cluster exceed the cache limit of a cluster, " +
 		"or those of all clusters the total limit: remove objects that are not KubeVision's and have the label " +
 		names.ManagedByLabel + "=" + names.ManagedBy + ", or raise --member-cache-bytes")
 
-// member is an open connection. It has a cluster once its caches are filled.
+// member is the connection to one member cluster. cluster is nil until its caches are filled.
 type member struct {
 	revision clusters.Revision
 	way      *clusters.Member
 	kube     kubernetes.Interface
 	cluster  *Cluster
-	// running ends when the connection is closed.
+	// running is a context that ends when the connection is closed.
 	running context.Context //nolint:containedctx // it ends with the connection, not with a request
 	stop    context.CancelFunc
 	opened  time.Time
-	// startMu guards the start of caches, because no cache may start after the connection was closed. caches counts the
-	// running caches.
+	// startMu prevents the start of a cache after the connection was closed. caches counts the caches that run.
 	startMu sync.Mutex
 	caches  sync.WaitGroup
-	// exceeded is true if the cluster has exceeded the limit of one cluster.
+	// exceeded is true if the connection was closed because of its memory.
 	exceeded atomic.Bool
 }
 
@@ -86,7 +85,7 @@ func newMember(
 	return m, nil
 }
 
-// close closes the connection. Its memory is released when its caches have ended.
+// close closes the connection. It releases the memory in the background, when all caches have ended.
 func (m *member) close() {
 	m.startMu.Lock()
 	m.stop()
@@ -98,7 +97,7 @@ func (m *member) close() {
 	}()
 }
 
-// start starts caches, unless the connection is closed.
+// start runs caches in the background. It does nothing if the connection is closed.
 func (m *member) start(caches ...func(context.Context) error) {
 	m.startMu.Lock()
 	defer m.startMu.Unlock()
@@ -110,8 +109,8 @@ func (m *member) start(caches ...func(context.Context) error) {
 	}
 }
 
-// connect fills the caches, and then reports changes. It reports labelled objects of KubeVision in the initial list,
-// because their binding may no longer exist.
+// connect fills the caches, and returns the cluster with the identity id. It calls tell for each of KubeVision's
+// objects on the cluster, because the binding of an object may no longer exist, and for each later change.
 func (m *member) connect(
 	ctx context.Context, scheme *runtime.Scheme, named *impersonation.Source, id string, tell func(client.Object),
 ) (*Cluster, error) {
@@ -168,7 +167,7 @@ func cacheOptions() cache.Options {
 	}
 }
 
-// restMapper returns the kinds that are written to members, so that no discovery is needed.
+// restMapper returns a RESTMapper with the kinds that KubeVision writes to clusters, so that no discovery is needed.
 func restMapper() meta.RESTMapper {
 	mapper := meta.NewDefaultRESTMapper(nil)
 	for gvk, scope := range map[schema.GroupVersionKind]meta.RESTScope{
@@ -202,8 +201,8 @@ func watchOwn(ctx context.Context, c cache.Cache, tell func(client.Object)) erro
 	return nil
 }
 
-// watchOthers watches the metadata of namespaces and ClusterRoles, and calls tell for each change. It does not report
-// the objects of the initial list, because the new connection is reported instead.
+// watchOthers watches the metadata of Namespaces and ClusterRoles, and calls tell for each change. It does not call
+// tell for the objects of the initial list.
 func watchOthers(ctx context.Context, c cache.Cache, tell func(client.Object)) error {
 	for _, gvk := range []schema.GroupVersionKind{
 		corev1.SchemeGroupVersion.WithKind("Namespace"), rbacv1.SchemeGroupVersion.WithKind("ClusterRole"),

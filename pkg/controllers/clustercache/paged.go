@@ -17,18 +17,19 @@ import (
 )
 
 const (
-	// pageSize is the number of objects in a page of a list.
+	// pageSize is the limit of a list request.
 	pageSize = 500
-	// pageDivisor divides the page size after a response that is too large. A page of one object always fits.
+	// pageDivisor is the divisor of the limit after a response that is too large. A page with one object is never too
+	// large.
 	pageDivisor = 8
 )
 
-// pagedReader reads lists in pages. The memory of a list is charged to the member during the read.
+// pagedReader lists objects in pages. While it reads a list, the memory of the list counts for the member cluster.
 type pagedReader struct {
 	client.Reader
 }
 
-// List implements client.Reader. It reads the list in pages, and requests smaller pages after a page that is too large.
+// List implements client.Reader. After a page that is too large, it continues with smaller pages.
 func (r *pagedReader) List(ctx context.Context, list client.ObjectList, options ...client.ListOption) error {
 	ctx, drop := clusters.WithTransientMemory(ctx)
 	defer drop()

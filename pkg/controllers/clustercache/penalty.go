@@ -10,12 +10,11 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/clusters"
 )
 
-// penalty is the time for which a cluster is not read after it has exceeded its limit or has released its memory for
-// other members.
+// penalty is the time for which a cluster is not connected after it was disconnected because of its memory.
 const penalty = 30 * time.Second
 
-// penalize delays the next read of a cluster that has exceeded its limit within patience. A busy cluster may exceed it
-// later without a penalty, because its changes add up.
+// penalize makes Open fail for the time penalty, if the connection was disconnected because of its memory within
+// patience. After a longer time, the cause may be many changes, which need no memory after a new connection.
 func (r *Registry) penalize(m *member) {
 	if time.Since(m.opened) > patience {
 		return
@@ -27,7 +26,7 @@ func (r *Registry) penalize(m *member) {
 	r.penalties[m.revision] = now.Add(penalty)
 }
 
-// patience is the time within which a cluster must not exceed its limit.
+// patience is the minimum time for which a connection must stay within its memory limit to avoid a penalty.
 const patience = 10 * time.Minute
 
 func (r *Registry) isPenalized(revision clusters.Revision) bool {

@@ -22,21 +22,22 @@ import (
 )
 
 const (
-	// proofTimeout bounds one proof, and the removal of its Secret.
+	// proofTimeout bounds a proof, and separately the deletion of its Secret.
 	proofTimeout = 10 * time.Second
 
 	nonceKey   = "nonce"
 	nonceBytes = 32
 )
 
-// proof records that two connections lead to the same cluster. It is valid for these revisions only.
+// proof says that the connections with the two revisions lead to the same Kubernetes cluster.
 type proof struct {
 	own, holder clusters.Revision
 }
 
-// sameCluster returns true if two connections lead to the same cluster: a nonce that is written through one of them is
-// read through the other, in both directions. The nonce is in a Secret that only administrators of the cluster may read
-// or write. It is first written through the holder, so that nothing is written through a connection to another cluster.
+// sameCluster returns true if two connections lead to the same Kubernetes cluster. To find this out, it writes a random
+// value to a Secret through one connection and reads it through the other, and then does the same in the other
+// direction. Only administrators of the cluster can access the Secret. The first write uses the connection holder, so
+// that nothing is written through other if the clusters differ.
 func sameCluster(ctx context.Context, holder, other kubernetes.Interface, secret string) (bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, proofTimeout)
 	defer cancel()
@@ -76,5 +77,5 @@ func carriesNonce(ctx context.Context, from, to kubernetes.Interface, secret str
 	return subtle.ConstantTimeCompare(read.Data[nonceKey], nonce) == 1, nil
 }
 
-// nonceSecret returns the name of the Secret for the proof of a registration. Each registration has its own.
+// nonceSecret returns the name of the Secret for the proof of the KubeVisionCluster with the UID.
 func nonceSecret(registration types.UID) string { return "kubevision-identity-" + string(registration) }

@@ -15,18 +15,18 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/clusters"
 )
 
-// View is the set of clusters that are reachable at one time. A controller that plans and then acts must use the same
-// view for both, because connections may open and close at any time. Otherwise it would treat a cluster that was
-// connected after the plan as a cluster without planned objects.
+// View is the set of clusters that could be reached at one time. A controller that makes a plan and then applies it
+// must use the same View for both. If it used a newer one for the second step, it would treat a cluster that was
+// connected meanwhile as a cluster on which no objects are planned.
 type View struct {
 	all        []*Cluster
 	registered map[types.UID]*Cluster
-	// host is the UID of the valid registration of the host.
+	// host is the UID of the KubeVisionCluster that HostRegistration selects.
 	host types.UID
 }
 
-// View returns the clusters that are reachable now. Registrations that are proven to lead to the same cluster share one
-// Cluster.
+// View returns the clusters that can be reached now. KubeVisionClusters that are proven to be the same Kubernetes
+// cluster have the same *Cluster.
 func (r *Registry) View() *View {
 	host := r.hostRegistration()
 	r.mu.RLock()
@@ -51,9 +51,10 @@ func (r *Registry) View() *View {
 	return v
 }
 
-// clusterOf returns the Cluster of a member. Members that are proven to be the same cluster share one Cluster: the
-// Cluster of the holder of the identity if the holder is connected, and otherwise an entry of alone. It returns nil
-// without a proof. The caller must hold the lock.
+// clusterOf returns the *Cluster for the connection m, or nil. It returns the *Cluster of m itself if its
+// KubeVisionCluster holds the identity of the Kubernetes cluster. If another one holds the identity and both are proven
+// to be the same Kubernetes cluster, it returns the *Cluster of that one or, if that one is not connected, the entry of
+// alone. The caller must hold the lock.
 func (r *Registry) clusterOf(m *member, alone map[clusters.Revision]*Cluster) *Cluster {
 	holder, ok := r.identities.holders[m.cluster.ID]
 	switch {
@@ -74,9 +75,9 @@ func (r *Registry) clusterOf(m *member, alone map[clusters.Revision]*Cluster) *C
 	return alone[with]
 }
 
-// Get returns the cluster of a registration. Registrations that are proven to lead to the same cluster share one
-// Cluster. It returns clusters.ErrNotConnected if the cluster is unreachable, is being cleaned up, or claims the
-// identity of another registration.
+// Get returns the Kubernetes cluster of a KubeVisionCluster. It returns clusters.ErrNotConnected if the cluster cannot
+// be reached or is being removed, or if another KubeVisionCluster holds its identity and there is no proof that both
+// are the same cluster.
 func (v *View) Get(c *kubevisionv1alpha1.KubeVisionCluster) (*Cluster, error) {
 	if c.Spec.InCluster && c.UID == v.host {
 		return v.all[0], nil
@@ -87,5 +88,6 @@ func (v *View) Get(c *kubevisionv1alpha1.KubeVisionCluster) (*Cluster, error) {
 	return nil, fmt.Errorf("%w: %s", clusters.ErrNotConnected, c.Name)
 }
 
-// All returns the reachable clusters: the host, and each member once, even if it is registered several times.
+// All returns the host cluster and all member clusters in the View. A cluster that is registered several times occurs
+// once.
 func (v *View) All() []*Cluster { return v.all }

@@ -1,7 +1,7 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package condition sets and writes the conditions of KubeVision's objects. Ready is the first of them.
+// Package condition sets the conditions of KubeVision's objects and writes their status.
 package condition
 
 import (
@@ -12,12 +12,12 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/clusters/response"
 )
 
-// maxMessage keeps a message readable in a terminal. The limit of the API is 32768.
+// maxMessage bounds the length of a message in bytes. The API allows 32768, but messages must be readable in a
+// terminal.
 const maxMessage = 1024
 
-// Set sets the condition of a type for an observed generation, with a truncated message. The time of its last
-// transition changes only if its status changes. If the list is empty, Set also adds the condition Ready as the first
-// one.
+// Set sets a condition, with a message that is cut to maxMessage bytes. Its lastTransitionTime changes only if its
+// status changes. If there are no conditions yet, Set adds Ready first, so that Ready is always the first condition.
 func Set(
 	conditions *[]metav1.Condition, generation int64, conditionType string, status metav1.ConditionStatus,
 	reason, message string,
@@ -30,5 +30,5 @@ func Set(
 	})
 }
 
-// Truncate returns a message in one line of bounded length.
+// Truncate returns the message as one line of at most maxMessage bytes.
 func Truncate(message string) string { return response.Text(message, maxMessage) }

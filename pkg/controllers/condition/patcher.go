@@ -23,18 +23,18 @@ import (
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 )
 
-// CatchUp is the pause before a controller checks again whether its cache has caught up.
+// CatchUp is the time after which an object is reconciled again if IsStale has returned true.
 const CatchUp = 20 * time.Millisecond
 
-// Patcher writes statuses, and records which of them are not in the cache yet. A merge patch that is computed from an
-// outdated status would omit necessary changes. The zero value is ready for use.
+// Patcher writes the status of objects, and recognizes objects from the cache that are older than the last write. A
+// merge patch that is computed from such an object would omit changes. The zero value is ready for use.
 type Patcher struct {
 	mu      sync.Mutex
 	written map[types.UID]string
 }
 
-// IsStale returns true if an object from a cache is older than the status that was written last. The caller must
-// reconcile it again after CatchUp.
+// IsStale returns true if the object is older than the last status that the Patcher has written. The caller must then
+// reconcile the object again after CatchUp.
 func (p *Patcher) IsStale(object client.Object) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -59,9 +59,9 @@ func (p *Patcher) note(object client.Object) {
 	p.written[object.GetUID()] = object.GetResourceVersion()
 }
 
-// Patch records the current state of an object. It returns a function that writes the status of the object if it has
-// changed since, and emits an Event if the Ready condition has changed. A Reconcile function must defer the returned
-// function, which adds its error to *reterr.
+// Patch returns a function that writes the status of the object if it has changed since the call of Patch. The function
+// also emits an event if the status or the reason of the condition Ready has changed. A Reconcile function must defer
+// the returned function, which adds its error to *reterr.
 func (p *Patcher) Patch(
 	ctx context.Context, c client.Client, recorder events.EventRecorder, object client.Object,
 	conditions *[]metav1.Condition,

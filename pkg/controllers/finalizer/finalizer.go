@@ -1,7 +1,7 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package finalizer keeps an object until the objects that were created for it elsewhere are deleted.
+// Package finalizer adds finalizers to objects, and removes them after a cleanup.
 package finalizer
 
 import (
@@ -13,7 +13,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 )
 
-// Ensure adds a finalizer to an object. The caller must call it before it creates anything that Finish must remove.
+// Ensure adds the finalizer name to the object. The caller must call it before it creates anything that must be cleaned
+// up.
 func Ensure(ctx context.Context, c client.Client, object client.Object, name string) error {
 	if err := patch(ctx, c, object, func() bool { return controllerutil.AddFinalizer(object, name) }); err != nil {
 		return fmt.Errorf("adding the finalizer: %w", err)
@@ -21,8 +22,8 @@ func Ensure(ctx context.Context, c client.Client, object client.Object, name str
 	return nil
 }
 
-// Finish calls clean and, if clean succeeds, removes the finalizer. It does nothing if the object does not have this
-// finalizer.
+// Finish calls clean, and then removes the finalizer name from the object. If clean returns an error, Finish returns it
+// and keeps the finalizer. It does nothing if the object does not have the finalizer.
 func Finish(
 	ctx context.Context, c client.Client, object client.Object, name string, clean func(context.Context) error,
 ) error {
@@ -39,8 +40,8 @@ func Finish(
 	return nil
 }
 
-// patch writes only the list of finalizers, because an update would drop fields that this version does not know. The
-// resource version protects finalizers that others add or remove at the same time.
+// patch writes the finalizers that change has set on the object. It is a merge patch, because an update would drop
+// fields that this version does not know. It fails with a conflict if the object has changed meanwhile.
 func patch(ctx context.Context, c client.Client, object client.Object, change func() bool) error {
 	before, ok := object.DeepCopyObject().(client.Object)
 	if !ok {

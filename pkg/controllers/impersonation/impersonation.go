@@ -1,8 +1,8 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package impersonation maintains the impersonating account of a cluster: a ServiceAccount that may only impersonate
-// the users and groups that role bindings name.
+// Package impersonation maintains the impersonating ServiceAccount on a cluster. It may impersonate only the users and
+// groups that are subjects of KubeVisionRoleBindings.
 package impersonation
 
 import (
@@ -27,33 +27,34 @@ const (
 	component = "impersonator"
 )
 
-// AccountManager maintains the account on one cluster.
+// AccountManager maintains the impersonating ServiceAccount on one cluster.
 type AccountManager struct {
-	// Source reads the names that the account may impersonate.
+	// Source computes the names that the ServiceAccount may impersonate.
 	Source *Source
 	// Writer writes to the cluster.
 	Writer *apply.Writer
-	// Member is false for the host. On a member, the account's namespace is created and removed with the account, and
-	// the names are those of bindings.Impersonation.OnMember.
+	// Member is true for a member cluster. On it, the namespace is created and deleted with the ServiceAccount, and the
+	// names are those of bindings.Impersonation.OnMember.
 	Member bool
 
-	// mu serializes passes, so that no older state of the bindings overwrites a newer one.
+	// mu serializes changes, so that an older state of the bindings does not overwrite a newer one.
 	mu sync.Mutex
-	// next is the next pass, which has not begun yet.
+	// next is the pass that has not begun yet, or nil. nextMu guards it.
 	nextMu sync.Mutex
 	next   *pass
 }
 
-// pass is one pass over the bindings. All calls that were made before its beginning share it.
+// pass is one execution of Ensure. Callers that arrive before it begins share its result.
 type pass struct {
 	done chan struct{}
 	err  error
 }
 
-// Ensure allows the account to impersonate exactly the names in role bindings. It revokes before it grants. Concurrent
-// calls are coalesced. If the API server rejects the Role or RoleBinding in a namespace, or one of them exists with
-// another owner, the account may be unable to impersonate the ServiceAccounts of that namespace. Ensure logs such a
-// failure and does not return it.
+// Ensure creates the ServiceAccount and its roles, so that it may impersonate exactly the names in
+// KubeVisionRoleBindings. It revokes rights before it grants any. Concurrent calls share one execution.
+//
+// In a single namespace, a ResourceQuota or an object of another owner may prevent the Role or RoleBinding for the
+// ServiceAccounts of this namespace. Ensure only logs such an error.
 func (k *AccountManager) Ensure(ctx context.Context) error {
 	p, mine := k.join()
 	if !mine {
@@ -84,7 +85,7 @@ func (k *AccountManager) join() (p *pass, mine bool) {
 	return k.next, true
 }
 
-// Narrow revokes the names that no role binding contains. It grants nothing.
+// Narrow revokes the right to impersonate names that no KubeVisionRoleBinding contains. It grants nothing.
 func (k *AccountManager) Narrow(ctx context.Context) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -122,7 +123,8 @@ func (k *AccountManager) ensure(ctx context.Context) error {
 	return k.prune(ctx, desired)
 }
 
-// bindRole binds the role to the account if the role is KubeVision's own.
+// bindRole applies the role and the binding. If another owner has a role of the same name, it deletes the binding and
+// returns an error.
 func (k *AccountManager) bindRole(ctx context.Context, role, binding client.Object) error {
 	if err := k.Writer.Apply(ctx, role); err != nil {
 		if errors.Is(err, apply.ErrForeign) {
@@ -133,10 +135,10 @@ func (k *AccountManager) bindRole(ctx context.Context, role, binding client.Obje
 	return k.Writer.Apply(ctx, binding)
 }
 
-// bindRoleInNamespace is like bindRole, for a Role in a namespace. It ignores a namespace that does not exist or is
-// being deleted. If the API server rejects the Role or RoleBinding as forbidden or invalid, or an existing object has
-// another owner, it logs the error and returns nil: the administrator of one namespace can cause this, for example with
-// a ResourceQuota, and must not make Ensure fail.
+// bindRoleInNamespace applies the Role and RoleBinding of a namespace. It returns nil if the namespace does not exist
+// or is being deleted. It logs the error and returns nil if the API server rejects the objects as forbidden or invalid,
+// or if another owner has an object of the same name: the administrator of a single namespace can cause these errors,
+// for example with a ResourceQuota, and must not make Ensure fail.
 func (k *AccountManager) bindRoleInNamespace(ctx context.Context, s *shard) error {
 	err := k.bindRole(ctx, s.role(), s.roleBinding())
 	switch {
@@ -150,8 +152,8 @@ func (k *AccountManager) bindRoleInNamespace(ctx context.Context, s *shard) erro
 	return err
 }
 
-// ensureAccount creates the ServiceAccount. If the existing ServiceAccount has another owner, it revokes all rights of
-// the account, because the owner may hold tokens of it.
+// ensureAccount creates the ServiceAccount. If a ServiceAccount of the same name has another owner, who may have tokens
+// of it, it revokes all rights of the ServiceAccount and returns an error.
 func (k *AccountManager) ensureAccount(ctx context.Context) error {
 	if err := k.ensureNamespace(ctx); err != nil {
 		return err
@@ -180,7 +182,7 @@ func (k *AccountManager) ensureNamespace(ctx context.Context) error {
 	return nil
 }
 
-// removeNamespace deletes the namespace, unless it has another owner.
+// removeNamespace deletes KubeVision's namespace on a member cluster, if KubeVision has created it.
 func (k *AccountManager) removeNamespace(ctx context.Context) error {
 	namespace := &corev1.Namespace{}
 	err := k.Writer.Live.Get(ctx, types.NamespacedName{Name: names.Namespace}, namespace)
@@ -193,7 +195,7 @@ func (k *AccountManager) removeNamespace(ctx context.Context) error {
 	return nil
 }
 
-// Remove deletes the account.
+// Remove deletes the ServiceAccount and its roles. On a member cluster, it also deletes the namespace.
 func (k *AccountManager) Remove(ctx context.Context) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()

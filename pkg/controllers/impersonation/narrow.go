@@ -16,7 +16,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/names"
 )
 
-// existingObjects holds the account's existing roles and bindings on the cluster.
+// existingObjects contains the existing roles and bindings of the ServiceAccount on a cluster.
 type existingObjects struct {
 	clusterRoles        rbacv1.ClusterRoleList
 	clusterRoleBindings rbacv1.ClusterRoleBindingList
@@ -40,7 +40,7 @@ func (k *AccountManager) read(ctx context.Context) (*existingObjects, error) {
 	return p, nil
 }
 
-// bindings returns the bindings, which are deleted before their roles.
+// bindings returns the bindings, which must be deleted before the roles.
 func (p *existingObjects) bindings() []client.Object {
 	out := make([]client.Object, 0, len(p.clusterRoleBindings.Items)+len(p.roleBindings.Items))
 	for i := range p.clusterRoleBindings.Items {
@@ -63,8 +63,8 @@ func (p *existingObjects) all() []client.Object {
 	return out
 }
 
-// narrow removes from each role the names that no desired role has. A name that has moved to another desired role
-// stays, so that its user is not denied in the meantime.
+// narrow removes names from the existing roles that no desired role contains. A name that another desired role contains
+// is not removed yet, so that its user can be impersonated without interruption.
 func (k *AccountManager) narrow(ctx context.Context, desired *roles) error {
 	found, err := k.read(ctx)
 	if err != nil {
@@ -124,7 +124,7 @@ func (k *AccountManager) narrowObject(ctx context.Context, existing, desired cli
 	return err
 }
 
-// prune deletes the roles without desired names, after their bindings.
+// prune deletes the bindings and roles that are not desired.
 func (k *AccountManager) prune(ctx context.Context, desired *roles) error {
 	found, err := k.read(ctx)
 	if err != nil {
@@ -143,7 +143,7 @@ func (k *AccountManager) prune(ctx context.Context, desired *roles) error {
 	return errors.Join(errs...)
 }
 
-// removeBindings revokes all rights of the account.
+// removeBindings deletes all bindings, which revokes all rights of the ServiceAccount.
 func (k *AccountManager) removeBindings(ctx context.Context) error {
 	found, err := k.read(ctx)
 	if err != nil {

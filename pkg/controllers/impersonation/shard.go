@@ -19,15 +19,15 @@ const (
 	groupsResource   = "groups"
 	accountsResource = "serviceaccounts"
 
-	// shardBytes bounds the names in one role. etcd refuses requests of more than 1.5 MiB.
+	// shardBytes bounds the size of the names in one role, in bytes. etcd rejects objects of more than 1.5 MiB.
 	shardBytes = 256 << 10
-	// hashBits bounds the depth of the splits of a shard.
+	// hashBits bounds the number of hash bits by which names are distributed.
 	hashBits = 64
-	// entryOverhead is the size of a name in addition to its characters.
+	// entryOverhead is the size of a name in addition to its text, in bytes.
 	entryOverhead = 8
 )
 
-// entry is a name that the account may impersonate.
+// entry is a name that may be impersonated.
 type entry struct {
 	resource, name string
 	hash           uint64
@@ -38,17 +38,17 @@ func newEntry(resource, name string) entry {
 	return entry{resource: resource, name: name, hash: binary.BigEndian.Uint64(sum[:])}
 }
 
-// shard is a role with a part of the names.
+// shard is one role, which contains a part of the names.
 type shard struct {
 	namespace string
-	// bits are the first bits of the hashes of all names in the shard, as zeros and ones.
+	// bits contains the first bits that the hashes of all names in the shard have in common, as a string of 0 and 1.
 	bits    string
 	entries []entry
 }
 
-// split distributes names over shards by the first bits of their hashes. A shard that would be too large is split by
-// the next bit, so that other names move only if their own shard is split or merged. Finding enough names with hashBits
-// equal bits to overfill a shard is not feasible.
+// split distributes names over shards by the first bits of their hashes. A shard that would be larger than shardBytes
+// is split by the next bit. Therefore, a new name changes the distribution of the names in its own shard only. No one
+// can find enough names with hashBits equal bits to make a shard too large.
 func split(entries []entry, namespace string) []*shard {
 	slices.SortFunc(entries, func(a, b entry) int {
 		return cmp.Or(cmp.Compare(a.resource, b.resource), cmp.Compare(a.name, b.name))
@@ -90,8 +90,8 @@ func (s *shard) roleName() string {
 	return names.Impersonator + "-" + s.bits
 }
 
-// rules returns rules without wildcards. A rule without names would allow all names, so a resource without names has no
-// rule.
+// rules returns the rules of the role. A resource without names has no rule, because a rule without resourceNames would
+// allow all names.
 func (s *shard) rules() []rbacv1.PolicyRule {
 	var rules []rbacv1.PolicyRule
 	for _, resource := range []string{usersResource, groupsResource, accountsResource} {

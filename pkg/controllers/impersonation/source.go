@@ -19,10 +19,10 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/bindings"
 )
 
-// Source computes the names that the account may impersonate, once for each change of bindings or users, for all
-// clusters.
+// Source computes the roles of the impersonating ServiceAccount. It computes them once after each change of role
+// bindings or users, for all clusters.
 type Source struct {
-	// Reader reads KubeVision's objects.
+	// Reader reads KubeVisionUsers and KubeVisionRoleBindings from a cache.
 	Reader client.Reader
 
 	mu          sync.Mutex
@@ -31,20 +31,20 @@ type Source struct {
 	current     *Desired
 }
 
-// Desired is the desired state of the account's roles. It must not be changed.
+// Desired contains the desired roles of the ServiceAccount. It is immutable.
 type Desired struct {
 	left         sets.Set[types.UID]
 	host, member *roles
 }
 
-// roles are the desired roles on a cluster.
+// roles contains the desired roles on the host cluster or on a member cluster.
 type roles struct {
 	names    bindings.Impersonation
 	cluster  []*shard
 	accounts []*shard
 }
 
-// rolesFor returns the desired roles on the cluster of an AccountManager.
+// rolesFor returns the desired roles on the cluster of the AccountManager.
 func (d *Desired) rolesFor(k *AccountManager) *roles {
 	if k.Member {
 		return d.member
@@ -52,16 +52,17 @@ func (d *Desired) rolesFor(k *AccountManager) *roles {
 	return d.host
 }
 
-// IsOverBudget returns true if the names of a binding exceed the budget.
+// IsOverBudget returns true if the names of the role binding were omitted because of their size.
 func (d *Desired) IsOverBudget(binding types.UID) bool { return d.left.Has(binding) }
 
-// NewSource returns a Source that has not read anything yet.
+// NewSource returns a Source with the reader.
 func NewSource(reader client.Reader) *Source {
 	return &Source{Reader: reader, seed: maphash.MakeSeed()}
 }
 
-// Read returns the current desired state. It lists the objects on each call, and compares a checksum of their versions.
-// An event handler that records changes is not sufficient, because it could run after the event handler of the caller.
+// Read returns the desired roles. Each call lists users and role bindings, and compares a checksum of their UIDs and
+// generations. Recording changes in an event handler would be faster, but the handler could run after the event handler
+// that has caused the call.
 func (s *Source) Read(ctx context.Context) (*Desired, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -86,7 +87,7 @@ func (s *Source) Read(ctx context.Context) (*Desired, error) {
 	return s.current, nil
 }
 
-// identify returns a number for the state of an object's spec.
+// identify returns a hash of the UID, the generation and the deletion state of an object.
 func (s *Source) identify(o *metav1.ObjectMeta) uint64 {
 	var h maphash.Hash
 	h.SetSeed(s.seed)
@@ -128,7 +129,7 @@ func newRoles(named bindings.Impersonation) *roles {
 	return r
 }
 
-// allows returns true if the account may impersonate the name.
+// allows returns true if a desired role contains the name.
 func (r *roles) allows(resource, namespace, name string) bool {
 	switch resource {
 	case usersResource:

@@ -1,8 +1,9 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package lastadmin determines the last usable administrator for the admission policies of the host, since CEL cannot
-// count users. It writes one KubeVisionPolicyParameter, which the policies in config/admission read.
+// Package lastadmin writes a KubeVisionPolicyParameter that names the last administrator who can log in. The admission
+// policies of the host cluster read the parameter and reject the removal of this administrator. They cannot determine
+// the administrator themselves, because CEL expressions cannot list users.
 package lastadmin
 
 import (
@@ -37,7 +38,8 @@ type Reconciler struct {
 
 func parameterKey() types.NamespacedName { return types.NamespacedName{Name: names.LastAdminParameter} }
 
-// SetupWithManager watches the parameter, and all objects that make a user a usable administrator.
+// SetupWithManager adds watches of the parameter, and of the users, role bindings, clusters and credentials on which it
+// depends.
 func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	if r.Client == nil {
 		return errors.New("the last admin controller lacks a client")
@@ -63,8 +65,7 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 		Complete(r)
 }
 
-// Reconcile computes the parameter from the grants by which usable users are administrators of the host, and writes it
-// if it has changed.
+// Reconcile computes the parameter, and writes it if it has changed.
 func (r *Reconciler) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Result, error) {
 	grants, err := r.grants(ctx)
 	if err != nil {
@@ -82,7 +83,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Result
 	return ctrl.Result{}, apply.PolicyParameter(ctx, r.Client, names.LastAdminParameter, wanted)
 }
 
-// grants returns all grants by which usable users are administrators of the host.
+// grants returns all grants that make users administrators of the host cluster, for users who can log in.
 func (r *Reconciler) grants(ctx context.Context) ([]grant, error) {
 	var users kubevisionv1alpha1.KubeVisionUserList
 	if err := r.Client.List(ctx, &users, client.UnsafeDisableDeepCopy); err != nil {
@@ -107,8 +108,8 @@ func (r *Reconciler) grants(ctx context.Context) ([]grant, error) {
 	return r.usable(ctx, out)
 }
 
-// usable omits the grants of users without a password. It reads the credentials themselves: a user whose Secret is
-// deleted may still log in with the password that was read from it.
+// usable removes the grants of users without a password hash in the Secret with their credentials. It does not read the
+// Secret of spec.passwordSecretRef: after its deletion, the imported password remains valid.
 func (r *Reconciler) usable(ctx context.Context, grants []grant) ([]grant, error) {
 	known := map[string]bool{}
 	var out []grant
@@ -138,8 +139,8 @@ func (r *Reconciler) hasPassword(ctx context.Context, u *kubevisionv1alpha1.Kube
 	return err == nil && metav1.IsControlledBy(secret, u) && len(secret.Data[credentials.PasswordHashKey]) > 0, nil
 }
 
-// grantsAdmin returns true if a binding grants the built-in role admin in the whole host, or will as soon as the host
-// is registered.
+// grantsAdmin returns true if the binding grants the role admin in all namespaces of the host cluster, or will do so
+// when the host is registered. host is the KubeVisionCluster of the host, or nil.
 func grantsAdmin(b *kubevisionv1alpha1.KubeVisionRoleBinding, host *kubevisionv1alpha1.KubeVisionCluster) bool {
 	role, _ := bindings.BuiltInRole(b.Spec.RoleRef)
 	if role != kubevisionv1alpha1.RoleAdmin || b.Spec.Namespaces != nil || !b.DeletionTimestamp.IsZero() {

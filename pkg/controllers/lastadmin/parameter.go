@@ -13,17 +13,18 @@ import (
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 )
 
-// maxAdmins bounds the administrators that the parameter lists for information.
+// maxAdmins bounds the number of administrators that the parameter lists for information.
 const maxAdmins = 256
 
-// grant is a subject of a binding that makes a user an administrator.
+// grant says that a subject of a KubeVisionRoleBinding makes a user an administrator.
 type grant struct {
 	user    *kubevisionv1alpha1.KubeVisionUser
 	binding string
 	subject kubevisionv1alpha1.Subject
 }
 
-// grantsOf returns the grants of one binding to users who are neither disabled nor being deleted.
+// grantsOf returns a grant for each user who is a subject of the binding, except for users who are disabled or being
+// deleted.
 func grantsOf(b *kubevisionv1alpha1.KubeVisionRoleBinding, users []kubevisionv1alpha1.KubeVisionUser) []grant {
 	var out []grant
 	for _, s := range b.Spec.Subjects {
@@ -48,7 +49,8 @@ func matchesSubject(s kubevisionv1alpha1.Subject, u *kubevisionv1alpha1.KubeVisi
 	return false
 }
 
-// parameter returns the objects that must not be removed, because there would be no usable administrator left.
+// parameter returns the users, role bindings and groups that admission must protect: those without which no
+// administrator could log in.
 func parameter(grants []grant) *kubevisionv1alpha1.LastAdminParameter {
 	users, through, groups := sets.New[string](), sets.New[string](), sets.New[string]()
 	subjects := sets.New[kubevisionv1alpha1.AdminSubject]()

@@ -1,7 +1,8 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package loginthrottle deletes the KubeVisionLoginThrottles whose failures are all forgiven.
+// Package loginthrottle deletes KubeVisionLoginThrottles, which count failed logins, when their failures no longer
+// count.
 package loginthrottle
 
 import (
@@ -23,7 +24,7 @@ type Reconciler struct {
 	Clock  clock.PassiveClock
 }
 
-// SetupWithManager watches throttles.
+// SetupWithManager adds a watch of KubeVisionLoginThrottles.
 func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	if r.Client == nil || r.Clock == nil {
 		return errors.New("the login throttle controller needs a client and a clock")
@@ -32,7 +33,8 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 		Complete(r)
 }
 
-// Reconcile deletes a throttle whose failures are forgiven, unless a failure is being counted, or requeues it.
+// Reconcile deletes the object if its failures no longer count, or requeues it. An object that has changed meanwhile is
+// not deleted.
 func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.Result, error) {
 	t := &kubevisionv1alpha1.KubeVisionLoginThrottle{}
 	if err := r.Client.Get(ctx, request.NamespacedName, t); err != nil {

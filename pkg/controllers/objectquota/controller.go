@@ -1,9 +1,9 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package objectquota limits the number and the size of users, clusters and role bindings. Kubernetes has no quota
-// for cluster-scoped objects, and CEL cannot count. The controller counts the objects and writes their number to a
-// KubeVisionPolicyParameter, which the policy in config/admission compares with the limits.
+// Package objectquota limits the number and size of KubeVisionUsers, KubeVisionClusters and KubeVisionRoleBindings. It
+// writes their number to a KubeVisionPolicyParameter, which an admission policy of the host cluster compares with the
+// limits. ResourceQuotas do not apply to cluster-scoped objects, and CEL expressions cannot count objects.
 package objectquota
 
 import (
@@ -32,8 +32,8 @@ import (
 const (
 	// pause is the time for which changes are collected before the objects are counted.
 	pause = 100 * time.Millisecond
-	// period is the time after which the count is written without a change. The policy rejects requests if the count
-	// is older than five minutes, so that nobody can fill etcd while no controller counts.
+	// period is the time after which the parameter is written again without a change. The policy rejects new objects if
+	// the count is older than five minutes, so that nobody can fill etcd while the controller does not run.
 	period = time.Minute
 )
 
@@ -43,7 +43,7 @@ type Reconciler struct {
 	Clock  clock.PassiveClock
 	Limits Limits
 
-	// sizes is used by the only worker.
+	// sizes contains the sizes of the last count. It has no lock, because there is only one worker.
 	sizes sizes
 }
 
@@ -51,7 +51,7 @@ func parameterKey() types.NamespacedName {
 	return types.NamespacedName{Name: names.ObjectQuotaParameter}
 }
 
-// SetupWithManager watches the parameter, and the kinds that are counted.
+// SetupWithManager adds watches of the parameter and of the counted kinds.
 func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	if r.Client == nil || r.Clock == nil {
 		return errors.New("the object quota controller lacks a dependency")
@@ -67,7 +67,7 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 		Complete(r)
 }
 
-// countSoon returns a handler that enqueues one count for many changes.
+// countSoon returns an event handler that enqueues one count after the time pause.
 func countSoon() handler.EventHandler {
 	type queue = workqueue.TypedRateLimitingInterface[reconcile.Request]
 	add := func(q queue) { q.AddAfter(reconcile.Request{NamespacedName: parameterKey()}, pause) }
@@ -78,7 +78,8 @@ func countSoon() handler.EventHandler {
 	}
 }
 
-// Reconcile counts the objects, and writes the parameter if a verdict has changed or the last count is a minute old.
+// Reconcile counts the objects. It writes the parameter if a limit was reached or is no longer reached, or if the last
+// write is older than period.
 func (r *Reconciler) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Result, error) {
 	now, err := r.count(ctx)
 	if err != nil {
@@ -111,7 +112,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Result
 	return ctrl.Result{RequeueAfter: period}, nil
 }
 
-// count counts the objects in the manager's cache.
+// count counts the objects in the cache.
 func (r *Reconciler) count(ctx context.Context) (counts, error) {
 	var (
 		users    kubevisionv1alpha1.KubeVisionUserList

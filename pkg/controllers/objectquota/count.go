@@ -15,13 +15,13 @@ import (
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 )
 
-// counts holds the number and the size of the objects.
+// counts contains the number of objects of each kind, and their total size in bytes.
 type counts struct {
 	users, clusters, roleBindings int
 	bytes                         int64
 }
 
-// parameter returns the parameter of the policy.
+// parameter returns the counts and limits in the form in which the policy reads them. at is the time of the count.
 func (c counts) parameter(l Limits, at time.Time) *kubevisionv1alpha1.ObjectQuotaParameter {
 	usage := func(used, limit int) kubevisionv1alpha1.ObjectQuotaUsage {
 		return kubevisionv1alpha1.ObjectQuotaUsage{Used: int64(used), Limit: int64(limit)}
@@ -33,14 +33,14 @@ func (c counts) parameter(l Limits, at time.Time) *kubevisionv1alpha1.ObjectQuot
 	}
 }
 
-// verdict is the conclusion of the policy from a limit and its usage.
+// verdict says whether a limit is reached.
 type verdict struct {
 	flag    string
 	limit   int64
 	reached bool
 }
 
-// verdicts returns the verdict of each limit.
+// verdicts returns a verdict for each limit.
 func verdicts(p *kubevisionv1alpha1.ObjectQuotaParameter) []verdict {
 	conclude := func(flag string, u kubevisionv1alpha1.ObjectQuotaUsage) verdict {
 		return verdict{flag: flag, limit: u.Limit, reached: u.Used >= u.Limit}
@@ -51,13 +51,13 @@ func verdicts(p *kubevisionv1alpha1.ObjectQuotaParameter) []verdict {
 	}
 }
 
-// size is the size of one version of an object.
+// size is the size of an object at one resource version.
 type size struct {
 	version string
 	bytes   int64
 }
 
-// sizes caches the size of each object, so that only changed objects are encoded.
+// sizes contains the size of each object by UID, so that only changed objects are encoded again.
 type sizes map[types.UID]size
 
 // add returns the size of an object, and stores it in next.

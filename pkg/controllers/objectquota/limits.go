@@ -16,12 +16,13 @@ const (
 	DefaultClusters = 1_000
 	// DefaultRoleBindings is the default limit of KubeVisionRoleBindings.
 	DefaultRoleBindings = 2_000
-	// DefaultBytes is the default limit of the total size of the objects of these kinds, as JSON without managed
-	// fields. Both programs hold the objects in memory.
+	// DefaultBytes is the default limit of the total size of these objects, in bytes of JSON without managedFields.
+	// Both programs cache the objects.
 	DefaultBytes = 96 << 20
 )
 
-// Limits bounds the number of KubeVision's objects and their total size.
+// Limits bounds the number of KubeVisionUsers, KubeVisionClusters and KubeVisionRoleBindings, and their total size in
+// bytes.
 type Limits struct {
 	Users        int
 	Clusters     int
@@ -29,13 +30,13 @@ type Limits struct {
 	Bytes        int64
 }
 
-// DefaultLimits returns the limits for which the memory of both programs is dimensioned.
+// DefaultLimits returns the limits for which the memory requests of both programs are sufficient.
 func DefaultLimits() Limits {
 	return Limits{Users: DefaultUsers, Clusters: DefaultClusters, RoleBindings: DefaultRoleBindings,
 		Bytes: DefaultBytes}
 }
 
-// AddFlags adds a flag for each limit.
+// AddFlags adds a flag for each limit to fs.
 func (l *Limits) AddFlags(fs *pflag.FlagSet) {
 	const rest = " The host rejects further ones. Existing ones are not deleted."
 	fs.IntVar(&l.Users, "max-users", l.Users, "Maximum number of KubeVisionUsers."+rest)
@@ -47,7 +48,7 @@ func (l *Limits) AddFlags(fs *pflag.FlagSet) {
 		"and objects that grow. Both programs cache all objects.")
 }
 
-// Validate returns an error if a limit is not positive.
+// Validate returns an error if a limit is zero or negative.
 func (l *Limits) Validate() error {
 	if l.Users <= 0 || l.Clusters <= 0 || l.RoleBindings <= 0 || l.Bytes <= 0 {
 		return errors.New("--max-users, --max-clusters, --max-role-bindings and --max-object-bytes must be more than 0")

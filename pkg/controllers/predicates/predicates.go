@@ -1,7 +1,7 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package predicates provides predicates and sources that several controllers share.
+// Package predicates contains predicates and sources that several controllers use.
 package predicates
 
 import (
@@ -16,13 +16,13 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/source"
 )
 
-// Named returns a predicate for the events of one object.
+// Named returns a predicate that accepts the events of the object with the key.
 func Named(key types.NamespacedName) predicate.Predicate {
 	return predicate.NewPredicateFuncs(func(o client.Object) bool { return client.ObjectKeyFromObject(o) == key })
 }
 
-// OnStart returns a source with one request for the object at the start of the controller, since an object that does
-// not exist causes no event.
+// OnStart returns a source that enqueues the key when the controller starts. It is needed because there is no event for
+// an object that does not exist.
 func OnStart(key types.NamespacedName) source.Source {
 	return source.Func(func(_ context.Context, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) error {
 		queue.Add(reconcile.Request{NamespacedName: key})
@@ -30,9 +30,9 @@ func OnStart(key types.NamespacedName) source.Source {
 	})
 }
 
-// SkipInitialList returns a predicate that drops the create events of the initial list. The controller enqueues each of
-// its own objects at that time, and starts its workers after all caches are synchronized. With thousands of objects of
-// both kinds, the start would otherwise take minutes, and the manager fails after two minutes.
+// SkipInitialList returns a predicate that rejects the create events of the initial list. It is intended for objects
+// whose events enqueue many others: at the start, the controller enqueues all objects anyway. With thousands of
+// objects, the start would take longer than the two minutes after which the manager fails.
 func SkipInitialList() predicate.Predicate {
 	return predicate.Funcs{CreateFunc: func(e event.CreateEvent) bool { return !e.IsInInitialList }}
 }

@@ -5,14 +5,14 @@ package rolebinding
 
 import "sync"
 
-// activeRevocations counts the revocations in progress on each cluster. Grants of other bindings on the cluster, which
-// may be thousands of writes, wait for them.
+// activeRevocations counts the revocations in progress on each cluster. Other bindings do not write grants to a cluster
+// during a revocation, because thousands of writes would delay it.
 type activeRevocations struct {
 	mu    sync.Mutex
 	count map[string]int
 }
 
-// begin records the start of a revocation on a cluster. The caller calls the returned function at its end.
+// begin counts a revocation on a cluster. The caller must call end when it has ended.
 func (r *activeRevocations) begin(cluster string) (end func()) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

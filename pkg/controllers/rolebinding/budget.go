@@ -20,36 +20,37 @@ import (
 )
 
 const (
-	// clusterBudget bounds the bytes that the objects of all bindings occupy in the etcd of one cluster. 50 bindings
-	// in 1,000 namespaces occupy 56 MiB.
+	// clusterBudget bounds the estimated size of the objects of all bindings in the etcd of one cluster, in bytes. 50
+	// bindings in 1,000 namespaces need 56 MiB.
 	clusterBudget = 128 << 20
-	// bindingBudget bounds the bytes that the objects of one binding occupy on one cluster. Every change of the
-	// subjects rewrites the objects, and etcd keeps the previous revisions for some minutes.
+	// bindingBudget bounds the size of the objects of one binding on one cluster, in bytes. Each change of the subjects
+	// writes all objects again, and etcd keeps the previous revisions for some minutes.
 	bindingBudget = 16 << 20
 
-	// objectBytes is the estimated size of a RoleBinding without its subjects.
+	// objectBytes is the estimated size of a RoleBinding without its subjects, in bytes.
 	objectBytes = 1 << 10
-	// subjectBytes is the estimated size of a subject without its name and namespace.
+	// subjectBytes is the estimated size of a subject without its name and namespace, in bytes.
 	subjectBytes = 40
 )
 
-// budgets tracks the budgets of all clusters.
+// budgets limits the size of the objects of all bindings on each cluster.
 type budgets struct {
 	seed maphash.Seed
 
 	mu sync.Mutex
-	// charged maps the ID of each cluster to the charges of the bindings on it.
+	// charged contains the charge of each binding on each cluster, by the ID of the cluster and the UID of the binding.
 	charged map[string]map[types.UID]*charge
 }
 
-// charge records the bytes of one binding on one cluster.
+// charge is the size of the objects of one binding on one cluster, in bytes.
 type charge struct {
-	// wanted is the size that the spec requires, computed for the generation and the fingerprint below.
+	// wanted is the size that the spec requires. It was computed for the generation of the binding and for the
+	// fingerprint of the namespaces and registrations.
 	wanted      int64
 	role        string
 	generation  int64
 	fingerprint uint64
-	// held is the size that was granted or that already existed. It is negative until it is known.
+	// held is the size that is allowed, or that exists already. It is negative until it is known.
 	held int64
 }
 
@@ -57,9 +58,9 @@ func newBudgets() *budgets {
 	return &budgets{seed: maphash.MakeSeed(), charged: map[string]map[types.UID]*charge{}}
 }
 
-// admit returns an empty string if the budget of the cluster covers the binding, and a reason otherwise. Bindings are
-// served in the order of their creation. Each binding keeps the bytes that it already holds, so that a growing binding
-// takes nothing from others. The bindings of one role get at most bindings.RoleShare of the budget.
+// admit returns an empty string if the binding may create its objects on the cluster t, and the reason if it may not.
+// Older bindings have precedence. A binding may keep the size that it has, so that no other binding can take it away.
+// The bindings of one role may use at most bindings.RoleShare of the limit.
 func (l *budgets) admit(
 	ctx context.Context, reader client.Reader, view *clustercache.View, t *clustercache.Cluster,
 	b *kubevisionv1alpha1.KubeVisionRoleBinding,
@@ -101,8 +102,8 @@ func (l *budgets) admit(
 	return "", nil
 }
 
-// refresh drops the charges of deleted bindings, and recomputes the wanted size of bindings whose spec or environment
-// has changed.
+// refresh returns the charges of the existing bindings, and computes wanted again for the bindings whose generation or
+// fingerprint has changed.
 func (l *budgets) refresh(
 	t *clustercache.Cluster, all []kubevisionv1alpha1.KubeVisionRoleBinding,
 	wanted func(*kubevisionv1alpha1.KubeVisionRoleBinding) int64, fingerprint uint64,
@@ -125,7 +126,7 @@ func (l *budgets) refresh(
 	return charges
 }
 
-// settle records the size of a binding after the deletion of all objects that the binding no longer grants.
+// settle records the size of the objects of a binding that exist after the revocation.
 func (l *budgets) settle(
 	t *clustercache.Cluster, b *kubevisionv1alpha1.KubeVisionRoleBinding, admitted bool,
 	existing map[objectKey]client.Object,
@@ -141,7 +142,7 @@ func (l *budgets) settle(
 	}
 }
 
-// isWithinBudget returns true if the budget covers all bindings.
+// isWithinBudget returns true if all bindings together are within the limits, so that the order does not matter.
 func isWithinBudget(charges map[types.UID]*charge) bool {
 	s := newSpending()
 	for _, c := range charges {
@@ -154,7 +155,7 @@ func isWithinBudget(charges map[types.UID]*charge) bool {
 	return true
 }
 
-// spending sums the bytes that bindings occupy on one cluster, in total and by role.
+// spending is a sum of sizes on one cluster, in total and by role.
 type spending struct {
 	total  int64
 	ofRole map[string]int64
@@ -171,7 +172,7 @@ func (s *spending) add(role string, more int64) {
 	s.ofRole[role] += more
 }
 
-// readHeld reads the size of the existing objects of bindings whose size is not known.
+// readHeld sets held of the bindings for which it is unknown, from their objects in the cache.
 func readHeld(
 	ctx context.Context, t *clustercache.Cluster, all []kubevisionv1alpha1.KubeVisionRoleBinding,
 	charges map[types.UID]*charge,
@@ -190,7 +191,7 @@ func readHeld(
 	return nil
 }
 
-// allocate grants the wanted size to each binding in turn, unless it exceeds the budget or the share of its role.
+// allocate allows bindings in the given order the size that they want, as far as the limits permit.
 func allocate(ordered []*kubevisionv1alpha1.KubeVisionRoleBinding, charges map[types.UID]*charge) {
 	s := newSpending()
 	for _, c := range charges {
@@ -205,7 +206,7 @@ func allocate(ordered []*kubevisionv1alpha1.KubeVisionRoleBinding, charges map[t
 	}
 }
 
-// registrationsOf returns the registrations of a cluster.
+// registrationsOf returns the KubeVisionClusters that are connected to the cluster t.
 func registrationsOf(
 	view *clustercache.View, t *clustercache.Cluster, registered []kubevisionv1alpha1.KubeVisionCluster,
 ) []*kubevisionv1alpha1.KubeVisionCluster {
@@ -219,8 +220,8 @@ func registrationsOf(
 	return out
 }
 
-// desiredBytes returns the size of the objects that a binding requires on a cluster. Subjects that do not exist
-// count, because they may be created later.
+// desiredBytes returns the size of the objects that a binding requires on a cluster. It includes subjects that do not
+// exist yet.
 func desiredBytes(
 	b *kubevisionv1alpha1.KubeVisionRoleBinding, leading []*kubevisionv1alpha1.KubeVisionCluster,
 	namespaces namespaceList,

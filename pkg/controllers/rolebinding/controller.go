@@ -1,7 +1,7 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package rolebinding implements KubeVisionRoleBindings with RBAC objects on the clusters that they select.
+// Package rolebinding grants the rights of KubeVisionRoleBindings with RBAC objects on the selected clusters.
 package rolebinding
 
 import (
@@ -38,15 +38,18 @@ import (
 const (
 	finalizerName = "kubevision.io/role-binding"
 
-	// unwatchedPeriod is the period at which a binding that waits for a foreign object checks it again. Watching all
-	// RBAC objects of a cluster would cost more.
+	// unwatchedPeriod is the time between two checks whether an object of another owner, which prevents the creation of
+	// an object with the same name, was deleted. Such objects are not watched, because the cache contains only
+	// KubeVision's own.
 	unwatchedPeriod = 5 * time.Second
-	// failedPeriod is the time after which a binding is reconciled again if a member refused a request or did not
-	// respond, or if a budget is exhausted.
+	// failedPeriod is the time after which a binding is reconciled again if a member cluster failed or a size limit is
+	// reached.
 	failedPeriod = 15 * time.Second
-	// nextTurn is the pause before a binding writes its next objects. It lets the cache receive the previous ones.
+	// nextTurn is the time after which a binding that has more objects to write is reconciled again. In this time, the
+	// cache receives the objects that were written.
 	nextTurn = 50 * time.Millisecond
-	// DefaultConcurrency allows other bindings to be reconciled while some wait for slow clusters.
+	// DefaultConcurrency is the default number of bindings that are reconciled concurrently. It is more than one
+	// because a reconciliation may wait for a slow cluster.
 	DefaultConcurrency = 8
 )
 
@@ -54,10 +57,10 @@ const (
 type Reconciler struct {
 	Client   client.Client
 	Recorder events.EventRecorder
-	// Targets holds the connections to the clusters.
+	// Targets contains the connections to the clusters.
 	Targets *clustercache.Registry
-	// Roles caches the metadata of all ClusterRoles of the host. The cache of the manager holds only the roles that
-	// KubeVision manages.
+	// Roles caches the metadata of all ClusterRoles of the host cluster. The cache of the manager contains only those
+	// with KubeVision's label.
 	Roles cache.Cache
 	// Concurrency is the number of bindings that are reconciled concurrently.
 	Concurrency int
@@ -65,12 +68,13 @@ type Reconciler struct {
 	statuses    condition.Patcher
 	budgets     *budgets
 	revocations *revocations
-	// unreachable contains the bindings that select a cluster which cannot be reached.
+	// unreachable contains the bindings that select a cluster that cannot be reached.
 	unreachable *bindingGauge
 	revoking    activeRevocations
 }
 
-// SetupWithManager watches bindings, the objects that they refer to, and the objects that the controller creates.
+// SetupWithManager adds watches of role bindings, of the objects on which they depend, and of the RBAC objects that the
+// controller creates.
 func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	if r.Client == nil || r.Recorder == nil || r.Targets == nil || r.Roles == nil {
 		return errors.New("all fields of the role binding controller must be set")
@@ -124,8 +128,8 @@ func clusterRoleMetadata() *metav1.PartialObjectMetadata {
 	return o
 }
 
-// Reconcile reconciles the objects of one binding. The condition Ready guarantees that the next request of the subjects
-// is allowed.
+// Reconcile applies one binding to the clusters that it selects, and writes its status. When the condition Ready is
+// True, the next request of a subject is allowed.
 func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (_ ctrl.Result, reterr error) {
 	b := &kubevisionv1alpha1.KubeVisionRoleBinding{}
 	err := r.Client.Get(ctx, request.NamespacedName, b)
@@ -163,8 +167,8 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (_ ctr
 	return ctrl.Result{}, err
 }
 
-// requeueAfter returns the time after which a binding is reconciled again without a change, because it waits for
-// something that is not watched.
+// requeueAfter returns the time after which the binding is reconciled again although nothing has changed, or 0. It is
+// not 0 if the binding waits for a change that is not watched.
 func (r *Reconciler) requeueAfter(b *kubevisionv1alpha1.KubeVisionRoleBinding, p *plan) time.Duration {
 	if isBlockedByForeign(meta.FindStatusCondition(b.Status.Conditions,
 		kubevisionv1alpha1.RoleBindingAppliedCondition)) {
@@ -176,7 +180,8 @@ func (r *Reconciler) requeueAfter(b *kubevisionv1alpha1.KubeVisionRoleBinding, p
 	return 0
 }
 
-// isBlockedByForeign returns true if the binding waits for the deletion of a foreign object, which is not watched.
+// isBlockedByForeign returns true if the condition Applied says that an object of another owner has the name of a
+// required object.
 func isBlockedByForeign(applied *metav1.Condition) bool {
 	return applied != nil && applied.Reason == kubevisionv1alpha1.ReasonNameConflict
 }

@@ -26,11 +26,11 @@ import (
 
 type queue = workqueue.TypedRateLimitingInterface[reconcile.Request]
 
-// background is a queue that adds requests with low priority. Changes of bindings, users, clusters and namespaces may
-// revoke rights, so they have priority over the thousands of events of objects that the controller creates itself.
+// background is a work queue that adds requests with low priority. The events of the objects that the controller itself
+// creates are added to it, so that thousands of them do not delay changes that may revoke rights.
 type background struct{ queue }
 
-// Add enqueues a request with low priority, or like the queue itself if the queue has no priorities.
+// Add adds a request with low priority. It adds the request without a priority if the queue supports none.
 func (q background) Add(request reconcile.Request) {
 	if p, ok := q.queue.(priorityqueue.PriorityQueue[reconcile.Request]); ok {
 		p.AddWithOpts(priorityqueue.AddOpts{Priority: new(handler.LowPriority)}, request)
@@ -39,13 +39,13 @@ func (q background) Add(request reconcile.Request) {
 	q.queue.Add(request)
 }
 
-// inBackground lowers the priority of the requests of a source.
+// inBackground returns a source whose requests have low priority.
 func inBackground(s source.Source) source.Source {
 	return source.Func(func(ctx context.Context, q queue) error { return s.Start(ctx, background{q}) })
 }
 
-// madeObjectHandler returns a handler that enqueues the binding for which an object was created. It reads the labels
-// before and after a change, so that the removal of the label is noticed.
+// madeObjectHandler returns an event handler for the objects that the controller creates. It enqueues the binding in
+// the label of the object, both before and after an update, so that the removal of the label is noticed.
 func madeObjectHandler() handler.EventHandler {
 	add := func(q queue, objects ...client.Object) {
 		for _, o := range objects {
@@ -68,8 +68,8 @@ func requestsForLabel(o client.Object) []reconcile.Request {
 	return []reconcile.Request{{NamespacedName: client.ObjectKey{Name: o.GetLabels()[names.RoleBindingLabel]}}}
 }
 
-// userHandler returns a handler that enqueues bindings when a user is created, is deleted or changes groups: those that
-// name the user, and those that name a group that the user has joined or left.
+// userHandler returns an event handler for KubeVisionUsers. When a user is created or deleted, or has joined or left a
+// group, it enqueues the bindings that have the user or this group as a subject.
 func (r *Reconciler) userHandler() handler.EventHandler {
 	add := func(ctx context.Context, q queue, user string, groups sets.Set[string]) {
 		for _, request := range r.requestsFor(ctx, func(b *kubevisionv1alpha1.KubeVisionRoleBinding) bool {
@@ -109,8 +109,8 @@ func groupsOf(o client.Object) sets.Set[string] {
 	return sets.New(u.Spec.Groups...)
 }
 
-// requestsForMember returns requests for the bindings that a change on a member affects: all bindings, if the member
-// has become reachable or unreachable.
+// requestsForMember returns requests for the bindings that a change on a member cluster may affect. A nil o means that
+// a member cluster has become reachable or unreachable, and affects all bindings.
 func (r *Reconciler) requestsForMember(ctx context.Context, o client.Object) []reconcile.Request {
 	m, isMetadata := o.(*metav1.PartialObjectMetadata)
 	switch {
@@ -125,8 +125,9 @@ func (r *Reconciler) requestsForMember(ctx context.Context, o client.Object) []r
 	}
 }
 
-// ownRoleHandler returns a handler that enqueues the bindings of a built-in role that was created, deleted, has lost
-// KubeVision's label, or has got its first rules. The cache of KubeVision's objects drops a role that loses the label.
+// ownRoleHandler returns an event handler for the built-in ClusterRoles. It enqueues the bindings of a role that was
+// created or deleted, or has received its first rules or lost them. A role whose label was removed counts as deleted,
+// because the cache drops it.
 func (r *Reconciler) ownRoleHandler() handler.EventHandler {
 	add := func(ctx context.Context, q queue, o client.Object) {
 		for _, request := range r.requestsForOwnRole(ctx, o) {
@@ -160,8 +161,8 @@ func requestsForMadeObject(_ context.Context, o client.Object) []reconcile.Reque
 	return requestsForLabel(o)
 }
 
-// requestsForOrphans returns requests for the bindings that have objects on the reachable members, including bindings
-// that no longer exist.
+// requestsForOrphans returns requests for all bindings that have objects on member clusters, even if the bindings no
+// longer exist.
 func (r *Reconciler) requestsForOrphans(ctx context.Context) []reconcile.Request {
 	found := sets.New[reconcile.Request]()
 	for _, t := range r.Targets.All()[1:] { // all clusters except the host
@@ -177,8 +178,9 @@ func (r *Reconciler) requestsForOrphans(ctx context.Context) []reconcile.Request
 	return found.UnsortedList()
 }
 
-// requestsForNamespace returns requests for the bindings that are implemented with RoleBindings, and for the bindings
-// of ServiceAccounts in the namespace. The impersonating account needs a Role in the namespace for the latter.
+// requestsForNamespace returns requests for the bindings that may need a RoleBinding in the namespace, and for the
+// bindings that have a ServiceAccount of the namespace as a subject. For the latter, the impersonating ServiceAccount
+// needs a Role in the namespace.
 func (r *Reconciler) requestsForNamespace(ctx context.Context, namespace client.Object) []reconcile.Request {
 	return r.requestsFor(ctx, func(b *kubevisionv1alpha1.KubeVisionRoleBinding) bool {
 		return b.Spec.Namespaces != nil || bindings.SparesProtected(b.Spec.RoleRef) ||
@@ -188,14 +190,14 @@ func (r *Reconciler) requestsForNamespace(ctx context.Context, namespace client.
 	})
 }
 
-// requestsForRole returns requests for the bindings of a ClusterRole that was created or deleted.
+// requestsForRole returns requests for the bindings that bind the ClusterRole.
 func (r *Reconciler) requestsForRole(ctx context.Context, role client.Object) []reconcile.Request {
 	return r.requestsFor(ctx, func(b *kubevisionv1alpha1.KubeVisionRoleBinding) bool {
 		return slices.Contains(bindings.ClusterRoles(b.Spec.RoleRef), role.GetName())
 	})
 }
 
-// requestsForCluster returns requests for the bindings that select a cluster.
+// requestsForCluster returns requests for the bindings that select the cluster.
 func (r *Reconciler) requestsForCluster(ctx context.Context, cluster client.Object) []reconcile.Request {
 	return r.requestsFor(ctx, func(b *kubevisionv1alpha1.KubeVisionRoleBinding) bool {
 		selected, err := bindings.SelectsCluster(b.Spec.Clusters, cluster.GetName(), cluster.GetLabels())

@@ -23,24 +23,27 @@ import (
 )
 
 const (
-	// parallelTargets bounds the clusters that are written to concurrently for one binding.
+	// parallelTargets bounds the number of clusters to which objects of one binding are written concurrently.
 	parallelTargets = 8
-	// parallelRemovals bounds the clusters from which objects are removed concurrently. It is larger than
-	// parallelTargets because a cluster that does not respond occupies its place until removalTimeout.
+	// parallelRemovals bounds the number of clusters from which objects of a deleted binding are removed concurrently.
+	// It is larger than parallelTargets, because each cluster that does not respond delays the others by
+	// removalTimeout.
 	parallelRemovals = 32
-	// removalTimeout bounds the removal of the objects of a deleted binding from one cluster.
+	// removalTimeout bounds the time to remove the objects of a deleted binding from one cluster.
 	removalTimeout = 10 * time.Second
-	// parallelDeletes and parallelWrites bound the concurrent calls to one cluster for one binding. Deletes have the
-	// higher bound because they revoke rights.
+	// parallelDeletes and parallelWrites bound the concurrent requests to one cluster for one binding. More deletions
+	// are allowed than writes, because deletions revoke rights.
 	parallelDeletes = 8
 	parallelWrites  = 4
-	// turn is the number of objects that are written to a cluster for one binding before other bindings are served.
+	// turn is the number of objects that are written to one cluster in one reconciliation. The binding is then enqueued
+	// again, so that other bindings are not delayed.
 	turn = 64
 )
 
-// execute first revokes rights on every cluster that the binding no longer grants, and then grants rights. A revocation
-// on one cluster never waits for a grant on another. The permission to use the clusters is granted last. A failure on a
-// member is recorded in its grant and does not stop the others. The returned error is that of the host.
+// execute applies the plan. On each cluster, it first revokes the rights that the binding no longer grants, and then
+// grants rights; a revocation on one cluster does not wait for other clusters. Last, it grants the verb use on the
+// clusters. The error of a member cluster is recorded in its grant and does not stop the others. execute returns the
+// error of the host cluster.
 func (r *Reconciler) execute(ctx context.Context, b *kubevisionv1alpha1.KubeVisionRoleBinding, p *plan) error {
 	host := r.Targets.Host()
 	all := p.view.All()
@@ -82,8 +85,8 @@ func (r *Reconciler) execute(ctx context.Context, b *kubevisionv1alpha1.KubeVisi
 	return grantUse(ctx, p, host)
 }
 
-// grantUse grants the subjects the use of the clusters, and returns the error of the grant on the host, if any. It
-// stops at the first error, since the ClusterRoleBinding needs the ClusterRole.
+// grantUse applies the objects on the host cluster that grant the subjects the verb use on the clusters. It returns the
+// first error, or else the error of the grant on the host cluster.
 func grantUse(ctx context.Context, p *plan, host *clustercache.Cluster) error {
 	for _, o := range p.uses {
 		if err := host.Writer.Apply(ctx, o); err != nil {
@@ -96,9 +99,8 @@ func grantUse(ctx context.Context, p *plan, host *clustercache.Cluster) error {
 	return nil
 }
 
-// grantOnCluster applies the planned objects to a cluster, at most one turn of them. RoleBindings are independent of
-// each other: a failure in one namespace, where a tenant may have created an object of the same name, does not stop
-// the others.
+// grantOnCluster applies up to turn planned objects to one cluster. After an error in one namespace, for example
+// because another object has the same name, it continues with the other namespaces.
 func (r *Reconciler) grantOnCluster(ctx context.Context, g *grant) error {
 	if err := g.target.Impersonator.Ensure(ctx); err != nil {
 		return err
@@ -137,8 +139,9 @@ func (r *Reconciler) grantOnCluster(ctx context.Context, g *grant) error {
 	return nil
 }
 
-// finalize removes all objects of the binding. It does not wait for unreachable members: without the right to use a
-// member, subjects cannot reach the member, and the remaining objects are removed when the member is reachable again.
+// finalize deletes all objects of the binding, and removes the finalizer. It does not wait for member clusters that
+// cannot be reached: without the verb use, no subject can reach them through KubeVision, and the objects are deleted
+// when the cluster can be reached again.
 func (r *Reconciler) finalize(ctx context.Context, b *kubevisionv1alpha1.KubeVisionRoleBinding) error {
 	return finalizer.Finish(ctx, r.Client, b, finalizerName, func(ctx context.Context) error {
 		err := errors.Join(r.removeAll(ctx, r.Targets.Host(), b.Name), r.removeFromMembers(ctx, b.Name))
@@ -147,8 +150,8 @@ func (r *Reconciler) finalize(ctx context.Context, b *kubevisionv1alpha1.KubeVis
 	})
 }
 
-// removeOrphans removes the objects of a deleted binding. An object that has the binding's label but belongs to another
-// binding is repaired concurrently, and is not removed if the repair comes first.
+// removeOrphans deletes the objects with the label of a binding that does not exist. An object that belongs to another
+// binding and only has the wrong label is not deleted if that binding corrects the label first.
 func (r *Reconciler) removeOrphans(ctx context.Context, binding string) error {
 	err := removeFromEach(ctx, r.Targets.All(), func(ctx context.Context, t *clustercache.Cluster) error {
 		found, err := listMade(ctx, t.Writer.Client, indexed(binding))
@@ -162,8 +165,8 @@ func (r *Reconciler) removeOrphans(ctx context.Context, binding string) error {
 	return err
 }
 
-// removeFromMembers removes the objects of the binding from all members. It returns an error only for members that
-// can be reached.
+// removeFromMembers deletes the objects of the binding from all member clusters. It ignores errors of clusters whose
+// connection was closed meanwhile.
 func (r *Reconciler) removeFromMembers(ctx context.Context, binding string) error {
 	members := slices.DeleteFunc(slices.Clone(r.Targets.All()), func(t *clustercache.Cluster) bool {
 		return t == r.Targets.Host()
@@ -176,8 +179,8 @@ func (r *Reconciler) removeFromMembers(ctx context.Context, binding string) erro
 	})
 }
 
-// removeFromEach calls remove for several clusters concurrently, with removalTimeout for each of them. An error on
-// one cluster does not stop the others.
+// removeFromEach calls remove for each cluster concurrently, with a timeout of removalTimeout each. It returns all
+// errors.
 func removeFromEach(
 	ctx context.Context, targets []*clustercache.Cluster, remove func(context.Context, *clustercache.Cluster) error,
 ) error {

@@ -9,10 +9,11 @@ import (
 	"sync"
 )
 
-// shownFailures bounds the errors that are joined into one; a thousand namespaces may fail for the same reason.
+// shownFailures bounds the number of errors in the result of join. Thousands of namespaces may fail for the same
+// reason.
 const shownFailures = 4
 
-// failures collects errors of concurrent calls.
+// failures collects the errors of concurrent calls.
 type failures struct {
 	mu    sync.Mutex
 	first []error

@@ -36,12 +36,12 @@ func Metrics() []metrics.Registerable {
 	return []metrics.Registerable{revocationFailures, pendingRevocations, unreachableBindings}
 }
 
-// revocations records the bindings with a failed revocation, and reports the failures.
+// revocations counts failed revocations, and the bindings whose last revocation has failed.
 type revocations struct {
 	pending *bindingGauge
 }
 
-// note counts a failure and emits a warning event for the binding. A nil error clears the earlier failures.
+// note records the result of a revocation. For an error, it also emits a warning event for the binding.
 func (r *revocations) note(recorder events.EventRecorder, b *kubevisionv1alpha1.KubeVisionRoleBinding, err error) {
 	r.settle(b.Name, err)
 	if err != nil {
@@ -57,7 +57,7 @@ func (r *revocations) settle(binding string, err error) {
 	r.pending.set(binding, err != nil)
 }
 
-// bindingGauge is a set of role bindings whose size is exposed as a metric.
+// bindingGauge is a set of role bindings. Its size is the value of a metric.
 type bindingGauge struct {
 	gauge *metrics.Gauge
 

@@ -20,17 +20,17 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/controllers/clustercache"
 )
 
-// namespace is a namespace in which a role may be granted.
+// namespace contains the properties of a Namespace that determine whether a role is granted in it.
 type namespace struct {
 	name      string
 	labels    labels.Set
 	protected bool
 }
 
-// namespaceList holds the namespaces of a cluster that are not being deleted, by name.
+// namespaceList contains the namespaces of a cluster that are not being deleted, sorted by name.
 type namespaceList struct {
 	items []namespace
-	// fingerprint changes with the names and labels of the namespaces.
+	// fingerprint is a hash of the names and labels of the namespaces.
 	fingerprint uint64
 }
 
@@ -53,8 +53,8 @@ func (r *Reconciler) listNamespaces(ctx context.Context, t *clustercache.Cluster
 	return out, nil
 }
 
-// selectIn returns the namespaces in which a binding is implemented with a RoleBinding. A cluster-wide binding of a
-// role that excludes protected namespaces has a RoleBinding in each of the other namespaces.
+// selectIn returns the namespaces that need a RoleBinding. For a binding without spec.namespaces, these are all
+// namespaces that are not protected if the role grants less in protected namespaces, and none for other roles.
 func (l namespaceList) selectIn(b *kubevisionv1alpha1.KubeVisionRoleBinding) ([]namespace, error) {
 	targets := b.Spec.Namespaces
 	var out []namespace
@@ -81,7 +81,7 @@ func (l namespaceList) selectIn(b *kubevisionv1alpha1.KubeVisionRoleBinding) ([]
 	return out, nil
 }
 
-// absent returns the names in a binding for which no namespace exists.
+// absent returns the namespace names in the targets that do not exist.
 func (l namespaceList) absent(targets *kubevisionv1alpha1.NamespaceTargets) []string {
 	if targets == nil {
 		return nil

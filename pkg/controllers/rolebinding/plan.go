@@ -21,75 +21,77 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/names"
 )
 
-// plan describes the objects that a binding currently requires.
+// plan contains the RBAC objects that a binding requires on all clusters.
 type plan struct {
-	// view is the snapshot of reachable clusters that planning and execution share.
+	// view contains the clusters that were reachable when the plan was made. The plan is applied only to these
+	// clusters.
 	view *clustercache.View
-	// subjects are the subjects of the role on the host.
+	// subjects are the subjects of the RBAC objects on the host cluster.
 	subjects []rbacv1.Subject
 	// missing contains the names of KubeVisionUsers that do not exist.
 	missing []string
-	// clusters are the clusters that the binding selects, by name.
+	// clusters are the KubeVisionClusters that the binding selects, sorted by name.
 	clusters []kubevisionv1alpha1.KubeVisionCluster
-	// unknown contains the cluster names in the spec that are not registered.
+	// unknown contains the names in spec.clusters for which there is no KubeVisionCluster.
 	unknown []string
-	// invalid is the error of an invalid selector, which selects nothing.
+	// invalid is the error of an invalid LabelSelector, which selects nothing.
 	invalid error
-	// uses are the objects on the host that allow the subjects to use the clusters: a ClusterRole and its binding.
-	uses []client.Object
-	// usesErr is the reason for which uses could not be planned.
+	// uses contains the ClusterRole and the ClusterRoleBinding on the host cluster that grant the subjects the verb use
+	// on the clusters. usesErr is the reason for which they could not be planned.
+	uses    []client.Object
 	usesErr error
-	// leftOut is true if the impersonating account omits the names of the subjects because they exceed its budget.
+	// leftOut is true if the subjects cannot be impersonated, because the names in all bindings exceed the size limit.
 	leftOut bool
-	// grants contains the grants on reachable clusters.
+	// grants contains a grant for each cluster that is selected and can be reached.
 	grants []*grant
 }
 
-// grant describes the objects that a binding requires on one cluster.
+// grant contains the RBAC objects that a binding requires on one cluster, and the result of applying them.
 type grant struct {
 	target *clustercache.Cluster
-	// subjects are the subjects of the role on the cluster.
+	// subjects are the subjects of the objects.
 	subjects []rbacv1.Subject
 	// objects are the desired objects, in the order in which they are applied.
 	objects []client.Object
-	// namespaces are the namespaces that get a RoleBinding.
+	// namespaces are the namespaces in which a RoleBinding is required.
 	namespaces []namespace
-	// absent contains the namespace names in the spec that do not exist.
+	// absent contains the names in spec.namespaces that do not exist on the cluster.
 	absent []string
 	// roleMissing is true if the ClusterRole does not exist.
 	roleMissing bool
-	// roles contains the built-in ClusterRoles that the objects bind. The value is true if the role exists.
+	// roles contains the built-in ClusterRoles that the objects bind, and true for those that exist. It is nil for a
+	// custom role.
 	roles map[string]bool
-	// ruleless contains the aggregating roles in roles that have no rules yet.
+	// ruleless contains those roles into which no rules were aggregated yet.
 	ruleless map[string]bool
-	// unread is the error of reading the namespaces. If it is set, existing RoleBindings are kept, but not for removed
-	// subjects or another role.
+	// unread is the error of listing the namespaces, or nil. After this error, no RoleBinding is deleted because of its
+	// namespace.
 	unread error
-	// excess is the reason for which the budget does not cover the objects.
+	// excess is the reason for which a size limit forbids the objects, or empty.
 	excess string
-	// existing are the objects on the cluster after the revocation.
+	// existing contains the objects on the cluster after the revocation.
 	existing map[objectKey]client.Object
-	// waiting is the number of objects that are left for the next turn.
+	// waiting is the number of objects that the next reconciliation must write.
 	waiting int
-	// err is the error with which the grant failed.
+	// err is the first error of this cluster, or nil.
 	err error
 }
 
-// mayGive returns false if a budget forbids all grants on the cluster.
+// mayGive returns true if no size limit forbids the objects of g.
 func (p *plan) mayGive(g *grant) bool { return !p.leftOut && g.excess == "" }
 
-// exceeds returns true if the budget of a cluster forbids any grant on it.
+// exceeds returns true if a size limit forbids the objects on the cluster t.
 func (p *plan) exceeds(t *clustercache.Cluster) bool {
 	g := p.grantOn(t)
 	return g != nil && g.excess != ""
 }
 
-// waiting returns true if objects are left for the next turn.
+// waiting returns true if the next reconciliation must write more objects.
 func (p *plan) waiting() bool {
 	return slices.ContainsFunc(p.grants, func(g *grant) bool { return g.waiting > 0 })
 }
 
-// grantOn returns the grant on a cluster, or nil if the binding grants nothing there.
+// grantOn returns the grant for the cluster t, or nil if the binding grants nothing on it.
 func (p *plan) grantOn(t *clustercache.Cluster) *grant {
 	for _, g := range p.grants {
 		if g.target == t {
@@ -116,8 +118,8 @@ func kindOf(o client.Object) string {
 	}
 }
 
-// plan reads the objects that the binding refers to, and computes the RBAC objects that it requires. If a part cannot
-// be read, the rest is planned.
+// plan computes the RBAC objects that the binding requires. It returns an error if users, bindings or clusters cannot
+// be read from the cache. The errors of single clusters are recorded in their grants.
 func (r *Reconciler) plan(ctx context.Context, b *kubevisionv1alpha1.KubeVisionRoleBinding) (*plan, error) {
 	users, err := r.subjectUsers(ctx, b)
 	if err != nil {
@@ -156,7 +158,7 @@ func (r *Reconciler) subjectsOn(t *clustercache.Cluster, p *plan) []rbacv1.Subje
 	return bindings.OnMember(p.subjects)
 }
 
-// subjectUsers returns the KubeVisionUsers that are subjects of the binding.
+// subjectUsers returns the KubeVisionUsers that are subjects of the binding and exist.
 func (r *Reconciler) subjectUsers(
 	ctx context.Context, b *kubevisionv1alpha1.KubeVisionRoleBinding,
 ) (bindings.Users, error) {
@@ -207,7 +209,7 @@ func (r *Reconciler) planGrant(
 	}
 }
 
-// selectClusters returns all registered clusters, and sets the clusters that the binding selects in the plan.
+// selectClusters returns all KubeVisionClusters, and sets the clusters in the plan that the binding selects.
 func (r *Reconciler) selectClusters(
 	ctx context.Context, b *kubevisionv1alpha1.KubeVisionRoleBinding, p *plan,
 ) ([]kubevisionv1alpha1.KubeVisionCluster, error) {
@@ -241,8 +243,8 @@ func (r *Reconciler) selectClusters(
 	return all.Items, nil
 }
 
-// newGrants returns the objects that bind the subjects: a ClusterRoleBinding unless the binding names namespaces, and
-// a RoleBinding in each of the namespaces.
+// newGrants returns the objects that bind the subjects: a RoleBinding in each namespace and, if the binding has no
+// spec.namespaces, a ClusterRoleBinding.
 func newGrants(
 	b *kubevisionv1alpha1.KubeVisionRoleBinding, namespaces []namespace, subjects []rbacv1.Subject,
 ) []client.Object {
@@ -272,8 +274,8 @@ func clusterRoleRef(name string) rbacv1.RoleRef {
 	return rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: name}
 }
 
-// planUses plans the objects that allow the subjects to use the clusters, unless a foreign object has the name of their
-// role. Subjects that are bound on every cluster may use any name, so they can find out which names are not registered.
+// planUses adds the objects to the plan that grant the verb use on the selected clusters. A binding that selects all
+// clusters grants it for all names. Its subjects can therefore find out which clusters do not exist.
 func (r *Reconciler) planUses(ctx context.Context, b *kubevisionv1alpha1.KubeVisionRoleBinding, p *plan) {
 	every := bindings.SelectsEveryCluster(b.Spec.Clusters)
 	if len(p.clusters) == 0 && !every {

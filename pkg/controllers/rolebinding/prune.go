@@ -23,12 +23,12 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/names"
 )
 
-// errRevocation marks a failed revocation.
+// errRevocation is wrapped by the errors of revocations that have failed.
 var errRevocation = errors.New("rights that the binding no longer grants could not be revoked")
 
-// revokeOnCluster revokes rights on a cluster that the binding no longer grants: it deletes objects that are not wanted
-// or that bind another role, and removes subjects from the others, cluster-wide objects first. It grants nothing. A
-// failure does not stop the rest.
+// revokeOnCluster revokes rights on one cluster that the binding no longer grants. It deletes objects that the plan
+// does not contain or that bind another role, and removes subjects from the other objects. Cluster-scoped objects are
+// first. It grants nothing. After an error, it continues with the other objects.
 func (r *Reconciler) revokeOnCluster(
 	ctx context.Context, b *kubevisionv1alpha1.KubeVisionRoleBinding, p *plan, t *clustercache.Cluster, g *grant,
 ) error {
@@ -86,7 +86,7 @@ func (r *Reconciler) revokeOnCluster(
 	return nil
 }
 
-// wantedObjects returns the objects that may exist on a cluster, without those that bind a foreign role.
+// wantedObjects returns the planned objects of one cluster. It omits objects that would bind a role of another owner.
 func wantedObjects(p *plan, g *grant, onHost bool) map[objectKey]client.Object {
 	wanted := map[objectKey]client.Object{}
 	if onHost {
@@ -104,7 +104,8 @@ func wantedObjects(p *plan, g *grant, onHost bool) map[objectKey]client.Object {
 	return wanted
 }
 
-// keep returns the RoleBinding to keep while it is not known whether its namespace is still selected.
+// keep returns the desired state of the existing RoleBinding o, if it is unknown whether its namespace is still
+// selected, because the namespaces could not be listed. It returns nil if o must be deleted in any case.
 func (g *grant) keep(b *kubevisionv1alpha1.KubeVisionRoleBinding, o client.Object) client.Object {
 	existing, ok := o.(*rbacv1.RoleBinding)
 	if !ok || (b.Spec.Namespaces == nil && !bindings.SparesProtected(b.Spec.RoleRef)) {
@@ -119,8 +120,8 @@ func (g *grant) keep(b *kubevisionv1alpha1.KubeVisionRoleBinding, o client.Objec
 	return roleBinding(b, existing.Namespace, role, g.subjects)
 }
 
-// existing returns the objects with the binding's label. After a change of the spec it reads from the cluster, so that
-// newly created objects are not missed. Otherwise it reads from the cache.
+// existing returns the objects with the label of the binding. After a change of the spec, it reads them from the API
+// server, because the cache may not contain new objects yet. If the spec has not changed, it reads them from the cache.
 func (r *Reconciler) existing(
 	ctx context.Context, b *kubevisionv1alpha1.KubeVisionRoleBinding, t *clustercache.Cluster,
 ) (map[objectKey]client.Object, error) {
@@ -130,8 +131,8 @@ func (r *Reconciler) existing(
 	return listMade(ctx, t.Writer.Client, indexed(b.Name))
 }
 
-// removeAll removes all objects of the binding. It finds them by label and by name, since access must also end if a
-// label was removed.
+// removeAll deletes all objects of a binding from one cluster. It finds them by label and by name, so that it also
+// finds objects whose label was removed.
 func (r *Reconciler) removeAll(ctx context.Context, t *clustercache.Cluster, binding string) error {
 	found := map[objectKey]client.Object{}
 	for _, selection := range []client.ListOption{
@@ -161,7 +162,7 @@ func (r *Reconciler) removeAll(ctx context.Context, t *clustercache.Cluster, bin
 	return failed.join()
 }
 
-// byScope separates cluster-wide objects, bindings before roles, from namespaced ones.
+// byScope divides objects into cluster-scoped ones, with bindings before roles, and namespaced ones.
 func byScope(objects map[objectKey]client.Object) (inCluster, inNamespaces []client.Object) {
 	for _, o := range objects {
 		if o.GetNamespace() == "" {
@@ -189,7 +190,7 @@ func indexed(binding string) client.ListOption {
 	return client.MatchingFields{apply.BindingIndex: binding}
 }
 
-// listMade lists RBAC objects from a reader. The caller must not modify them.
+// listMade lists the RBAC objects that the option selects. The caller must not modify them.
 func listMade(
 	ctx context.Context, reader client.Reader, selection client.ListOption,
 ) (map[objectKey]client.Object, error) {

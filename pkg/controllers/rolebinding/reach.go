@@ -17,13 +17,13 @@ import (
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 )
 
-// isProbed returns true if the cluster controller has probed the current generation of the cluster.
+// isProbed returns true if the cluster controller has probed the current generation of the KubeVisionCluster.
 func isProbed(c *kubevisionv1alpha1.KubeVisionCluster) bool {
 	ready := meta.FindStatusCondition(c.Status.Conditions, kubevisionv1alpha1.ReadyCondition)
 	return ready != nil && ready.Status != metav1.ConditionUnknown && ready.ObservedGeneration == c.Generation
 }
 
-// probed returns a predicate that accepts clusters which have been probed since the last event.
+// probed returns a predicate that accepts an update if the result of isProbed has changed.
 func probed() predicate.Predicate {
 	return predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
 		before, ok := e.ObjectOld.(*kubevisionv1alpha1.KubeVisionCluster)
@@ -32,8 +32,8 @@ func probed() predicate.Predicate {
 	}}
 }
 
-// unreachable returns the names of the probed clusters of a plan that cannot be reached. It leaves out a cluster that
-// was just registered: the binding is not Ready until the cluster has been probed.
+// unreachable returns the names of the selected clusters that cannot be reached. It omits clusters that were not probed
+// yet: the binding does not become Ready before they are.
 func unreachable(p *plan) sets.Set[string] {
 	out := sets.New[string]()
 	for i := range p.clusters {
@@ -57,8 +57,8 @@ func reachVerdict(selected int, unreachable sets.Set[string]) verdict {
 	}
 }
 
-// recordReach updates the metric of bindings that select an unreachable cluster, and emits an event if the condition
-// changes.
+// recordReach updates the metric of bindings that select an unreachable cluster. If the condition has changed, it emits
+// an event.
 func (r *Reconciler) recordReach(b *kubevisionv1alpha1.KubeVisionRoleBinding, now verdict) {
 	r.unreachable.set(b.Name, now.status != metav1.ConditionTrue)
 	was := meta.FindStatusCondition(b.Status.Conditions, kubevisionv1alpha1.RoleBindingClustersCondition)

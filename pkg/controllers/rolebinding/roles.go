@@ -20,9 +20,9 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/controllers/apply"
 )
 
-// findRole looks up the roles that the binding refers to. As in Kubernetes, a grant of a custom role may precede the
-// role. A built-in role must exist and be managed by KubeVision, because a foreign role of the same name would grant
-// unintended rights.
+// findRole records in g which ClusterRoles of the binding exist. The built-in roles of KubeVision must exist with
+// KubeVision's label, because a role of the same name that another client has created would grant other rights. A
+// custom role may be created later, as in Kubernetes.
 func findRole(ctx context.Context, b *kubevisionv1alpha1.KubeVisionRoleBinding, g *grant) error {
 	if _, ok := bindings.BuiltInRole(b.Spec.RoleRef); ok {
 		g.roles, g.ruleless = map[string]bool{}, map[string]bool{}
@@ -56,8 +56,8 @@ func findRole(ctx context.Context, b *kubevisionv1alpha1.KubeVisionRoleBinding, 
 	return nil
 }
 
-// lacksRules returns true if no rules are aggregated into a role yet. It returns false for a role that the cache does
-// not have yet, whose event causes another check.
+// lacksRules returns true if the ClusterRole has an aggregation rule, but Kubernetes has not aggregated any rules into
+// it yet. It returns false if the cache does not contain the role.
 func lacksRules(ctx context.Context, g *grant, name string) (bool, error) {
 	role := &rbacv1.ClusterRole{}
 	err := g.target.Writer.Client.Get(ctx, types.NamespacedName{Name: name}, role, client.UnsafeDisableDeepCopy)
@@ -74,17 +74,17 @@ func isRuleless(role *rbacv1.ClusterRole) bool {
 	return role.AggregationRule != nil && len(role.Rules) == 0
 }
 
-// bindable returns true if the role can be bound on the cluster now, or if it is a built-in role that may be created
-// later.
+// bindable returns false for a built-in role name that belongs to a ClusterRole of another owner, which must not be
+// bound.
 func (g *grant) bindable(role string) bool {
 	_, known := g.roles[role]
 	return g.roles == nil || known
 }
 
-// ready returns true if the role can be bound on the cluster now.
+// ready returns true if the ClusterRole exists, or is a custom role.
 func (g *grant) ready(role string) bool { return g.roles == nil || g.roles[role] }
 
-// unready returns the names of the roles that cannot be bound yet.
+// unready returns the names of the built-in ClusterRoles that must exist before objects can be applied.
 func (g *grant) unready() []string {
 	var out []string
 	for _, o := range g.objects {
@@ -95,7 +95,7 @@ func (g *grant) unready() []string {
 	return out
 }
 
-// withoutRules returns the names of the roles that grant nothing yet.
+// withoutRules returns the names of the ClusterRoles that have no rules yet.
 func (g *grant) withoutRules() []string {
 	var out []string
 	for _, o := range g.objects {

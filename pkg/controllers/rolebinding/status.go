@@ -20,14 +20,14 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/controllers/condition"
 )
 
-// verdict is the status, the reason and the message of a condition.
+// verdict contains the status, the reason and the message of a condition.
 type verdict struct {
 	status  metav1.ConditionStatus
 	reason  string
 	message string
 }
 
-// report writes the outcome to the status.
+// report writes the result of a reconciliation to the status in b. err is the error of the host cluster, or nil.
 func (r *Reconciler) report(b *kubevisionv1alpha1.KubeVisionRoleBinding, p *plan, err error) {
 	b.Status.ObservedGeneration = b.Generation
 	b.Status.Summary = summary(b)
@@ -59,8 +59,8 @@ func (r *Reconciler) report(b *kubevisionv1alpha1.KubeVisionRoleBinding, p *plan
 	b.Status.Clusters = clusters
 }
 
-// appliedVerdict returns the condition Applied. It ignores clusters that cannot be reached, unless no cluster can be
-// reached: a client that waits for a binding of every cluster must not wait for a cluster that is down.
+// appliedVerdict returns the condition Applied. Clusters that cannot be reached do not make it False, so that clients
+// that wait for the condition do not wait for a cluster that is down. If no cluster can be reached, it is False.
 func appliedVerdict(
 	p *plan, clusters []kubevisionv1alpha1.RoleBindingClusterStatus, unreachable sets.Set[string], err error,
 ) verdict {
@@ -111,8 +111,8 @@ func (r *Reconciler) clusterStatuses(
 	return out
 }
 
-// truncateStatuses truncates the namespace names and the messages, so that the status of many clusters can be stored.
-// The clusters share the space equally.
+// truncateStatuses shortens the namespace lists and messages of all clusters, so that etcd can store the object. Each
+// cluster gets an equal part of the maximum size.
 func truncateStatuses(clusters []kubevisionv1alpha1.RoleBindingClusterStatus) {
 	for i := range clusters {
 		s, room := &clusters[i], maxNamesBytes/len(clusters)
@@ -164,7 +164,7 @@ func (g *grant) verdict(b *kubevisionv1alpha1.KubeVisionRoleBinding, leftOut boo
 	}
 }
 
-// applied returns the outcome of a grant. For a role that excludes protected namespaces, it names the selected
+// applied returns a successful condition. If the role grants less in protected namespaces, it names the selected
 // protected namespaces.
 func (g *grant) applied(b *kubevisionv1alpha1.KubeVisionRoleBinding) verdict {
 	var protected []string
@@ -194,8 +194,8 @@ func failureVerdict(err error) verdict {
 	}
 }
 
-// roleName returns the ClusterRole that the binding refers to: for a cluster-wide binding, the role of the
-// ClusterRoleBinding.
+// roleName returns the name of the ClusterRole that the objects bind: for a binding without spec.namespaces, that of
+// the ClusterRoleBinding.
 func roleName(b *kubevisionv1alpha1.KubeVisionRoleBinding) string {
 	if b.Spec.Namespaces == nil {
 		return bindings.WholeClusterRole(b.Spec.RoleRef)
@@ -203,8 +203,8 @@ func roleName(b *kubevisionv1alpha1.KubeVisionRoleBinding) string {
 	return bindings.ClusterRole(b.Spec.RoleRef)
 }
 
-// describe sets the number of namespaces with a RoleBinding. It lists the namespaces if the binding selects them; a
-// cluster-wide binding has a RoleBinding in nearly all.
+// describe sets the number of namespaces with a RoleBinding. It also sets their names if the binding has
+// spec.namespaces. Without it, nearly all namespaces have one.
 func (g *grant) describe(b *kubevisionv1alpha1.KubeVisionRoleBinding, s *kubevisionv1alpha1.RoleBindingClusterStatus) {
 	if b.Spec.Namespaces == nil && !bindings.SparesProtected(b.Spec.RoleRef) {
 		return
@@ -221,15 +221,15 @@ func (g *grant) describe(b *kubevisionv1alpha1.KubeVisionRoleBinding, s *kubevis
 const maxSummary = 60
 
 const (
-	// maxNamespaces bounds the namespaces in the status of a cluster, as the schema does.
+	// maxNamespaces bounds the number of namespace names per cluster in the status. The schema has the same limit.
 	maxNamespaces = 256
-	// maxNamesBytes and maxMessageBytes bound the namespace names and the messages of all clusters in the status of a
-	// binding. etcd refuses an object of more than 1.5 MiB, and managed fields repeat the name of each namespace.
+	// maxNamesBytes and maxMessageBytes bound the total size of the namespace names and of the messages of all clusters
+	// in the status, in bytes. etcd rejects objects of more than 1.5 MiB, and managedFields repeat the names.
 	maxNamesBytes   = 256 << 10
 	maxMessageBytes = 256 << 10
 )
 
-// summary returns the spec in the form of the printed columns.
+// summary returns the values of the columns that kubectl prints.
 func summary(b *kubevisionv1alpha1.KubeVisionRoleBinding) *kubevisionv1alpha1.RoleBindingSummary {
 	subjects := make([]string, 0, len(b.Spec.Subjects))
 	for _, s := range b.Spec.Subjects {

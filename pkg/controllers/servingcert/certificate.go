@@ -17,23 +17,23 @@ import (
 )
 
 const (
-	// lifetime is the lifetime of a certificate, and of the CA that signs only that certificate.
+	// lifetime is the lifetime of a certificate and of its CA. Each CA signs one certificate.
 	lifetime = 365 * 24 * time.Hour
 	// renewBefore is the remaining lifetime at which a certificate is renewed.
 	renewBefore = lifetime / 3
-	// maxPrevious is the number of previous CAs that clients trust: the CA of the served certificate, and the CA of a
-	// certificate that was not stored because the program ended before.
+	// maxPrevious is the number of previous CAs in the caBundle: that of the certificate that is still served, and that
+	// of a certificate that was not stored because the program was killed.
 	maxPrevious = 2
-	// backdate allows for differences between clocks.
+	// backdate is the time by which the validity begins in the past, because clocks may differ.
 	backdate = time.Hour
 )
 
-// bundle is a serving certificate with its key and its CA, in PEM.
+// bundle contains a serving certificate, its key and its CA, in PEM.
 type bundle struct {
 	cert, key, ca []byte
 }
 
-// issue creates a CA and a certificate that it signs. It discards the key of the CA, so that it cannot be stolen.
+// issue creates a CA and a certificate for the hosts. The key of the CA is not stored, so that it cannot be stolen.
 func issue(hosts []string, now time.Time) (bundle, error) {
 	template := &x509.Certificate{
 		Subject:  pkix.Name{CommonName: fmt.Sprintf("kubevision-apiserver-ca@%d", now.Unix())},
@@ -53,8 +53,8 @@ func issue(hosts []string, now time.Time) (bundle, error) {
 	return bundle{cert: leaf.CertPEM, key: leaf.KeyPEM, ca: ca.CertPEM}, nil
 }
 
-// remainingUse returns the time for which a certificate may still be served for these hosts, or an error if it may not
-// be served.
+// remainingUse returns the time until the certificate must be renewed. It returns an error if the certificate is not
+// valid for all hosts now.
 func remainingUse(cert, key, ca []byte, hosts []string, now time.Time) (time.Duration, error) {
 	pair, err := tls.X509KeyPair(cert, key)
 	if err != nil {
@@ -76,8 +76,7 @@ func remainingUse(cert, key, ca []byte, hosts []string, now time.Time) (time.Dur
 	return left, nil
 }
 
-// mergeBundles returns the CA bundle for clients: the new CA, and previous ones while their certificates may still be
-// served.
+// mergeBundles returns the caBundle: the CA current, and the CAs in previous that have not expired, up to maxPrevious.
 func mergeBundles(current, previous []byte, now time.Time) []byte {
 	out, kept := slices.Clone(current), 0
 	for block, rest := pem.Decode(previous); block != nil && kept < maxPrevious; block, rest = pem.Decode(rest) {

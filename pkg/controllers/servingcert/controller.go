@@ -1,8 +1,7 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package servingcert maintains the serving certificate of kubevision-apiserver and the CA bundle of its APIService. An
-// installation needs no other tool for certificates, and never disables verification.
+// Package servingcert maintains the serving certificate of kubevision-apiserver and the caBundle of its APIService.
 package servingcert
 
 import (
@@ -39,17 +38,17 @@ func apiServiceKey() types.NamespacedName { return types.NamespacedName{Name: na
 
 var apiServiceGVK = schema.GroupVersionKind{Group: "apiregistration.k8s.io", Version: "v1", Kind: "APIService"}
 
-// Reconciler reconciles the Secret with the certificate and the caBundle of the APIService.
+// Reconciler reconciles the Secret with the serving certificate, and the caBundle of the APIService.
 type Reconciler struct {
 	Client client.Client
-	// Live reads from the host, because an outdated cache must not cause a second certificate.
+	// Live reads from the API server. An outdated cache could cause the creation of a second certificate.
 	Live  client.Reader
 	Clock clock.PassiveClock
-	// ExtraHosts are additional names and addresses in the certificate.
+	// ExtraHosts contains additional DNS names and IP addresses for the certificate.
 	ExtraHosts []string
 }
 
-// SetupWithManager watches the Secret and the APIService.
+// SetupWithManager adds watches of the Secret and of the APIService.
 func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	if r.Client == nil || r.Live == nil || r.Clock == nil {
 		return errors.New("all fields of the serving certificate controller must be set")
@@ -73,9 +72,9 @@ func (r *Reconciler) hosts() []string {
 		".cluster.local"}, r.ExtraHosts...)
 }
 
-// Reconcile issues a certificate if there is no usable one, or if the current one is marked as compromised, and
-// requeues for its renewal. Clients continue to trust the previous CA, unless it is compromised: replicas serve the
-// previous certificate until they have loaded the new one.
+// Reconcile issues a new certificate if the current one is invalid, must be renewed, or is marked as compromised. The
+// previous CA remains in the caBundle, because replicas serve the previous certificate until they have read the new
+// one. A compromised CA does not remain.
 func (r *Reconciler) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Result, error) {
 	secret := &corev1.Secret{}
 	err := r.Live.Get(ctx, secretKey(), secret)
@@ -116,7 +115,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Result
 	return ctrl.Result{RequeueAfter: lifetime - renewBefore - time.Minute}, err
 }
 
-// previous returns the CAs that clients continue to trust: none if the current certificate is compromised.
+// previous returns the CAs that remain in the caBundle. It returns nil if the current certificate is compromised.
 func (r *Reconciler) previous(secret *corev1.Secret, apiService *unstructured.Unstructured) []byte {
 	switch ca := secret.Data[caKey]; {
 	case isCompromised(apiService):
@@ -128,7 +127,7 @@ func (r *Reconciler) previous(secret *corev1.Secret, apiService *unstructured.Un
 	}
 }
 
-// isCompromised returns true if an annotation marks the current certificate as compromised.
+// isCompromised returns true if the annotation names.CompromisedServingCertAnnotation is set.
 func isCompromised(apiService *unstructured.Unstructured) bool {
 	if apiService == nil {
 		return false
@@ -137,7 +136,7 @@ func isCompromised(apiService *unstructured.Unstructured) bool {
 	return marked
 }
 
-// unmark removes the annotation.
+// unmark removes the annotation names.CompromisedServingCertAnnotation.
 func (r *Reconciler) unmark(ctx context.Context, apiService *unstructured.Unstructured) error {
 	marked := &unstructured.Unstructured{}
 	marked.SetGroupVersionKind(apiServiceGVK)
@@ -164,7 +163,7 @@ func (r *Reconciler) apiService(ctx context.Context) (*unstructured.Unstructured
 	return existing, nil
 }
 
-// caBundleOf returns the CAs with which clients verify the certificate now.
+// caBundleOf returns the current spec.caBundle of the APIService, or nil.
 func caBundleOf(apiService *unstructured.Unstructured) []byte {
 	if apiService == nil {
 		return nil
@@ -195,8 +194,8 @@ func (r *Reconciler) store(ctx context.Context, secret *corev1.Secret, absent bo
 	return nil
 }
 
-// writeCABundle writes the CA bundle to the APIService. It does nothing if there is no APIService. Its creation is
-// watched.
+// writeCABundle writes the caBundle to the APIService existing. It does nothing if existing is nil; when the APIService
+// is created, its watch causes another call.
 func (r *Reconciler) writeCABundle(ctx context.Context, existing *unstructured.Unstructured, ca []byte) error {
 	if existing == nil {
 		return nil

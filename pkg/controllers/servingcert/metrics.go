@@ -17,7 +17,7 @@ var expiration = metrics.NewGauge(&metrics.GaugeOpts{
 // Metrics returns the metrics of the package.
 func Metrics() []metrics.Registerable { return []metrics.Registerable{expiration} }
 
-// setExpiration sets the metric to the end of the first certificate of a chain.
+// setExpiration sets the metric to the expiry of the first certificate in the PEM chain.
 func setExpiration(chain []byte) {
 	if certs, err := cert.ParseCertsPEM(chain); err == nil {
 		expiration.Set(float64(certs[0].NotAfter.Unix()))

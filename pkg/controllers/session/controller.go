@@ -1,7 +1,7 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package session deletes the KubeVisionSessions that have expired, and those beyond the limits.
+// Package session deletes KubeVisionSessions that have expired or exceed the limits.
 package session
 
 import (
@@ -20,14 +20,14 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/authentication/sessionindex"
 )
 
-// retention is the time for which an expired session is kept, so that its refresh token is reported as expired rather
-// than invalid.
+// retention is the time after its expiry for which a session is kept, so that its refresh token is reported as expired
+// instead of invalid.
 const retention = 24 * time.Hour
 
 const (
-	// indexLag is the pause before the next check of an index that does not contain the session yet.
+	// indexLag is the time after which a session is reconciled again if the index does not contain it yet.
 	indexLag = 100 * time.Millisecond
-	// endLag is the time after which sessions beyond the limits should be deleted.
+	// endLag is the time after which the limits are checked again after the deletion of sessions.
 	endLag = time.Second
 )
 
@@ -35,15 +35,15 @@ const (
 type Reconciler struct {
 	Client client.Client
 	Clock  clock.PassiveClock
-	// Limits bounds the sessions.
+	// Limits bounds the number of sessions.
 	Limits sessionindex.Limits
-	// Audit records the sessions that are deleted because of the limits.
+	// Audit records which sessions are deleted because of the limits.
 	Audit *audit.Log
 
 	index sessionindex.Index
 }
 
-// SetupWithManager watches sessions.
+// SetupWithManager adds a watch of sessions.
 func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager) error {
 	if r.Client == nil || r.Clock == nil || r.Audit == nil {
 		return errors.New("all fields of the session controller must be set")
@@ -59,8 +59,8 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager) err
 	return ctrl.NewControllerManagedBy(mgr).Named("session").For(&kubevisionv1alpha1.KubeVisionSession{}).Complete(r)
 }
 
-// Reconcile deletes a session whose retention has ended, or requeues it. It also deletes the sessions beyond the
-// limits, which concurrent logins on several replicas may exceed.
+// Reconcile deletes the session if its retention has ended, or requeues it. It also deletes sessions that exceed the
+// limits, because concurrent logins on several replicas may create too many.
 func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.Result, error) {
 	s := &kubevisionv1alpha1.KubeVisionSession{}
 	if err := r.Client.Get(ctx, request.NamespacedName, s); err != nil {
@@ -82,7 +82,8 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	return ctrl.Result{}, nil
 }
 
-// enforceLimits deletes the sessions beyond the limits, and returns the time until the next check, or 0.
+// enforceLimits deletes the sessions of the same user, and of all users, that exceed the limits. It returns the time
+// until the next check, or 0 if none is needed.
 func (r *Reconciler) enforceLimits(
 	ctx context.Context, s *kubevisionv1alpha1.KubeVisionSession,
 ) (time.Duration, error) {

@@ -1,8 +1,7 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package signingkey maintains the Secret with the keys that sign access tokens. The replicas of kubevision-apiserver
-// only read it.
+// Package signingkey maintains the Secret with the keys that sign access tokens. kubevision-apiserver only reads it.
 package signingkey
 
 import (
@@ -28,10 +27,10 @@ import (
 // Reconciler reconciles the Secret with the signing keys.
 type Reconciler struct {
 	Client client.Client
-	// Live reads from the host, because an outdated cache must not cause a second key.
+	// Live reads from the API server. An outdated cache could cause the creation of a second key.
 	Live  client.Reader
 	Clock clock.PassiveClock
-	// Period is the time after which a new key signs.
+	// Period is the time after which a new key is created.
 	Period time.Duration
 }
 
@@ -39,7 +38,7 @@ func secretKey() types.NamespacedName {
 	return types.NamespacedName{Namespace: names.Namespace, Name: names.SigningKeysSecret}
 }
 
-// SetupWithManager watches the Secret.
+// SetupWithManager adds a watch of the Secret.
 func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	if r.Client == nil || r.Live == nil || r.Clock == nil || r.Period <= 0 {
 		return errors.New("all fields of the signing key controller must be set")
@@ -51,8 +50,8 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 		Complete(r)
 }
 
-// Reconcile creates the first key, and rotates keys when they are due. It does not replace keys that cannot be parsed:
-// this would end every session.
+// Reconcile creates the first key, and rotates keys when they are due. If the keys cannot be parsed, it returns an
+// error and does not replace them, because this would end all sessions.
 func (r *Reconciler) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Result, error) {
 	secret := &corev1.Secret{}
 	err := r.Live.Get(ctx, secretKey(), secret)

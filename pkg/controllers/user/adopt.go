@@ -18,12 +18,12 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/names"
 )
 
-// adoptCredentials makes the user the owner of restored credentials and favorites if an annotation requests it, and
-// removes the annotation. It returns true if there was one.
+// adoptCredentials makes the user the owner of credentials and favorites that were restored from a backup, if an
+// annotation requests it. It then removes the annotation and returns true. It returns false if there is no annotation.
 //
-// A restored user has a new UID and therefore counts as another user, because a new user with the name of a deleted one
-// must not be able to log in with the old password. The author of the annotation confirms that both are the same
-// person. This requires the right to bind each role that the user holds.
+// A restored KubeVisionUser has a new UID, so the restored credentials do not belong to it: the credentials of a
+// deleted user must not become valid for a new user of the same name. With the annotation, an administrator confirms
+// that both are the same person. Admission requires the right to bind all roles of the user for it.
 func (r *Reconciler) adoptCredentials(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser) (bool, error) {
 	if _, asked := u.Annotations[names.AdoptCredentialsAnnotation]; !asked {
 		return false, nil
@@ -58,13 +58,13 @@ func (r *Reconciler) adoptCredentials(ctx context.Context, u *kubevisionv1alpha1
 	return true, nil
 }
 
-// isRestored returns true if a Secret contains credentials of a user of that name and has no owner. Credentials whose
-// owner does not exist are not restored: Kubernetes deletes them.
+// isRestored returns true if the Secret contains credentials of a user of this name and has no owner reference.
 func isRestored(secret *corev1.Secret, u *kubevisionv1alpha1.KubeVisionUser) bool {
 	return secret.Type == credentials.SecretType && belongsToNobody(secret, u)
 }
 
-// belongsToNobody returns true if an object was created for a user of that name and has no owner.
+// belongsToNobody returns true if the object was created for a user of this name, has no owner reference, and is not
+// being deleted.
 func belongsToNobody(o client.Object, u *kubevisionv1alpha1.KubeVisionUser) bool {
 	return o.GetLabels()[names.UserLabel] == u.Name &&
 		len(o.GetOwnerReferences()) == 0 && o.GetDeletionTimestamp().IsZero()
@@ -97,7 +97,7 @@ func ownedBy(u *kubevisionv1alpha1.KubeVisionUser) []metav1.OwnerReference {
 	}
 }
 
-// adopt makes a user the owner of credentials, and ends pending logins and set-ups of a second factor.
+// adopt makes the user the owner of the Secret. It ends pending logins, and the enrolment of a second factor.
 func adopt(secret *corev1.Secret, u *kubevisionv1alpha1.KubeVisionUser) error {
 	factor, err := credentials.ReadSecondFactor(secret)
 	if err != nil {

@@ -1,7 +1,8 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package user reconciles KubeVisionUsers: it imports passwords from Secrets, and ends the sessions of disabled users.
+// Package user reconciles KubeVisionUsers: it imports passwords from Secrets, deletes sessions that are no longer
+// valid, and writes the status.
 package user
 
 import (
@@ -23,7 +24,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/names"
 )
 
-// Names of the indexes of the manager's cache.
+// Names of field indexes of the manager's cache.
 const (
 	passwordSecretIndex = "spec.passwordSecretRef.name"
 	sessionUserIndex    = "spec.userName"
@@ -32,7 +33,7 @@ const (
 // Reconciler reconciles KubeVisionUsers.
 type Reconciler struct {
 	Client client.Client
-	// Live reads from the API server. A stale cache must not end a session.
+	// Live reads from the API server. Sessions are deleted only after a check with it, because a cache may be outdated.
 	Live     client.Reader
 	Recorder events.EventRecorder
 	Hasher   *password.Hasher
@@ -41,7 +42,7 @@ type Reconciler struct {
 	statuses condition.Patcher
 }
 
-// SetupWithManager watches users, the Secrets that they refer to or own, and their sessions.
+// SetupWithManager adds watches of users, of the Secrets that they reference or own, and of their sessions.
 func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager) error {
 	if r.Client == nil || r.Live == nil || r.Recorder == nil || r.Hasher == nil || r.Clock == nil {
 		return errors.New("all fields of the user controller must be set")
@@ -104,7 +105,8 @@ func userOfSession(_ context.Context, o client.Object) []reconcile.Request {
 	return []reconcile.Request{{NamespacedName: client.ObjectKey{Name: s.Spec.UserName}}}
 }
 
-// Reconcile reconciles one user. The objects of a deleted user are garbage collected, because the user owns them.
+// Reconcile reconciles one user. It does nothing for a user who is being deleted, because Kubernetes deletes the
+// objects of the user through their owner references.
 func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (_ ctrl.Result, reterr error) {
 	u := &kubevisionv1alpha1.KubeVisionUser{}
 	if err := r.Client.Get(ctx, request.NamespacedName, u); err != nil {

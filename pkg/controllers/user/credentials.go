@@ -24,15 +24,16 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/names"
 )
 
-// outcome is the result of reconciling a user's credentials. Its message never contains data of the Secret.
+// outcome contains the status, the reason and the message of the condition for the credentials. The message contains no
+// data of a Secret.
 type outcome struct {
 	status  metav1.ConditionStatus
 	reason  string
 	message string
 }
 
-// reconcileCredentials imports the password from the Secret that the spec refers to, if that Secret has changed since
-// the last import. Until then, a password that the user has set remains valid.
+// reconcileCredentials imports the password from the Secret of spec.passwordSecretRef, if the password in the Secret
+// has changed since the last import. If it has not, a password that the user has set later remains valid.
 func (r *Reconciler) reconcileCredentials(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser) error {
 	result, err := r.readPassword(ctx, u)
 	if err != nil {
@@ -108,14 +109,14 @@ func (r *Reconciler) readPassword(ctx context.Context, u *kubevisionv1alpha1.Kub
 		ref.Name + ", or the user has changed it since"}, nil
 }
 
-// isReadable returns true if a login can verify a password against the stored hash. An earlier version may have
-// imported a hash whose cost exceeds the limit.
+// isReadable returns true if the stored password hash can be verified. An earlier version of KubeVision may have stored
+// a hash whose cost exceeds the current limit.
 func isReadable(stored *corev1.Secret) bool {
 	_, _, err := credentials.PasswordHash(stored)
 	return err == nil
 }
 
-// noteSecondFactor copies the state of the second factor from the credentials to the status.
+// noteSecondFactor copies the state of the second factor from the stored credentials to the status of the user.
 func noteSecondFactor(u *kubevisionv1alpha1.KubeVisionUser, stored *corev1.Secret) error {
 	u.Status.TwoFactorEnabled, u.Status.RecoveryCodesRemaining = false, nil
 	if stored == nil {
@@ -132,7 +133,8 @@ func noteSecondFactor(u *kubevisionv1alpha1.KubeVisionUser, stored *corev1.Secre
 	return nil
 }
 
-// importPassword imports the password of the Secret if it has changed. It ignores changes of other fields.
+// importPassword imports the password in the Secret source, if it differs from the last imported one. Changes of other
+// fields of the Secret have no effect.
 func (r *Reconciler) importPassword(
 	ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, stored, source *corev1.Secret, version string,
 ) (outcome, error) {
@@ -168,8 +170,8 @@ func (r *Reconciler) importPassword(
 	return result, nil
 }
 
-// warnOfWeakness emits an event if a clear-text password is easy to guess. It does not prevent the import, because the
-// author of the Secret is responsible for the password.
+// warnOfWeakness emits an event if a clear-text password is easy to guess. The password is imported nevertheless,
+// because the author of the Secret is responsible for it.
 func (r *Reconciler) warnOfWeakness(u *kubevisionv1alpha1.KubeVisionUser, value string) {
 	if password.IsHash(value) {
 		return
@@ -179,7 +181,7 @@ func (r *Reconciler) warnOfWeakness(u *kubevisionv1alpha1.KubeVisionUser, value 
 	}
 }
 
-// isImported returns true if the value equals the last import.
+// isImported returns true if value is the password that was imported last.
 func (r *Reconciler) isImported(ctx context.Context, stored *corev1.Secret, value string) (bool, error) {
 	if stored == nil || len(stored.Data[credentials.PasswordSourceHashKey]) == 0 || !isReadable(stored) {
 		return false, nil
@@ -225,11 +227,12 @@ func (r *Reconciler) hash(ctx context.Context, value string) (hash password.Hash
 
 var errForeign = errors.New("already exists and does not belong to this user")
 
-// errRestored is errForeign for a Secret that was restored from a backup.
+// errRestored wraps errForeign, for a Secret that was restored from a backup.
 var errRestored = fmt.Errorf("%w: if it was restored from a backup of the same user, set the annotation %s on the "+
 	"user; otherwise delete it", errForeign, names.AdoptCredentialsAnnotation)
 
-// readCredentials returns the user's credentials, or nil if there are none yet.
+// readCredentials returns the Secret with the credentials of the user, or nil if there is none. It returns errForeign
+// if the Secret does not belong to the user.
 func (r *Reconciler) readCredentials(
 	ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser,
 ) (*corev1.Secret, error) {
@@ -276,8 +279,8 @@ func (r *Reconciler) create(
 	return nil
 }
 
-// update writes the version and, if it is set, the password. It is an update and not a patch, so that it fails if the
-// credentials have changed since they were read.
+// update stores the version of the imported Secret and, if hash is not nil, the password. It fails with a conflict if
+// the Secret has changed since it was read.
 func (r *Reconciler) update(ctx context.Context, stored *corev1.Secret, version string, hash *password.Hash) error {
 	updated := stored.DeepCopy()
 	if updated.Annotations == nil {
@@ -295,8 +298,8 @@ func (r *Reconciler) update(ctx context.Context, stored *corev1.Secret, version 
 	return nil
 }
 
-// trimLineEnd removes one newline at the end, which editors and echo append. Clients cannot send a password that ends
-// in a newline.
+// trimLineEnd removes a line feed at the end, which editors and echo append. No password that a user can enter ends
+// with one.
 func trimLineEnd(value string) string {
 	return strings.TrimSuffix(strings.TrimSuffix(value, "\n"), "\r")
 }
@@ -305,7 +308,7 @@ func passwordKey(ref *kubevisionv1alpha1.SecretKeyReference) string {
 	return cmp.Or(ref.Key, names.PasswordKey)
 }
 
-// setPassword sets the password of a Secret, and ends the logins and sessions of the previous password.
+// setPassword stores the password hash, and ends the sessions and the pending logins of the previous password.
 func setPassword(secret *corev1.Secret, hash password.Hash) error {
 	if err := credentials.ReplacePassword(secret, hash, false); err != nil {
 		return fmt.Errorf("replacing the password: %w", err)

@@ -16,7 +16,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/authentication/throttle"
 )
 
-// noteLockout writes the end of the user's lockout to the status, and returns the time until then.
+// noteLockout sets status.lockedUntil if the user is locked out because of failed logins. It returns the remaining time
+// of the lockout, or 0.
 func (r *Reconciler) noteLockout(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser) (time.Duration, error) {
 	u.Status.LockedUntil = nil
 	t := &kubevisionv1alpha1.KubeVisionLoginThrottle{}

@@ -11,13 +11,13 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/authentication/audit"
 )
 
-// recorder emits the events of users in the namespace in which their logins emit events.
+// recorder emits events about users in KubeVision's namespace, like the API server does for logins.
 type recorder struct {
 	events.EventRecorder
 }
 
-// Eventf emits an event. If the event regards a user, Eventf replaces the user by audit.Reference, so that the event is
-// in KubeVision's namespace.
+// Eventf emits an event. If regarding is a KubeVisionUser, it is replaced by audit.Reference, which determines the
+// namespace of the event.
 func (r recorder) Eventf(regarding, related runtime.Object, eventType, reason, action, note string, args ...any) {
 	if u, ok := regarding.(*kubevisionv1alpha1.KubeVisionUser); ok {
 		regarding = audit.Reference(u)

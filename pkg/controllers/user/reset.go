@@ -16,8 +16,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/names"
 )
 
-// resetTwoFactor removes the second factor if an annotation requests it, and removes the annotation. It returns true if
-// there was one.
+// resetTwoFactor removes the second factor of the user if an annotation requests it. It then removes the annotation and
+// returns true. It returns false if there is no annotation.
 func (r *Reconciler) resetTwoFactor(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser) (bool, error) {
 	if _, asked := u.Annotations[names.ResetTwoFactorAnnotation]; !asked {
 		return false, nil

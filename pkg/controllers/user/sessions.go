@@ -18,8 +18,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/names"
 )
 
-// reconcileSessions ends all sessions of a disabled user, and the sessions that started before the credentials were
-// changed.
+// reconcileSessions deletes all sessions of a disabled user. For other users, it deletes the sessions that began before
+// the last change of the credentials.
 func (r *Reconciler) reconcileSessions(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser) error {
 	var sessions kubevisionv1alpha1.KubeVisionSessionList
 	if err := r.Client.List(ctx, &sessions, client.MatchingFields{sessionUserIndex: u.Name}); err != nil {
@@ -41,7 +41,8 @@ func (r *Reconciler) reconcileSessions(ctx context.Context, u *kubevisionv1alpha
 	return r.endSessions(ctx, over)
 }
 
-// noteLogin records the time of the latest login in the status, which outlives the session.
+// noteLogin sets status.lastLoginTime to the creation time of the latest session. The status remains when the session
+// is deleted.
 func noteLogin(u *kubevisionv1alpha1.KubeVisionUser, sessions []kubevisionv1alpha1.KubeVisionSession) {
 	for i := range sessions {
 		created := sessions[i].CreationTimestamp
@@ -52,8 +53,8 @@ func noteLogin(u *kubevisionv1alpha1.KubeVisionUser, sessions []kubevisionv1alph
 	}
 }
 
-// endedSessions returns the sessions that the user's credentials invalidate. Without credentials, it returns all
-// sessions.
+// endedSessions returns the sessions that are no longer valid according to the credentials of the user. If the user has
+// no credentials, it returns all sessions.
 func (r *Reconciler) endedSessions(
 	ctx context.Context, reader client.Reader, u *kubevisionv1alpha1.KubeVisionUser,
 	sessions []kubevisionv1alpha1.KubeVisionSession,

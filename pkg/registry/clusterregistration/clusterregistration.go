@@ -101,7 +101,7 @@ func (e *Provider) review(r *routes.Request, u user.Info) (*view, error) {
 	return &view{operator: operator}, nil
 }
 
-// connect returns a client that acts on the host as u. It returns an error if review does.
+// connect returns a client that acts on the host as u. It returns the error of review if u may not see the cluster.
 func (e *Provider) connect(r *routes.Request, u user.Info) (*hostobjects.Client, error) {
 	if _, err := e.review(r, u); err != nil {
 		return nil, err

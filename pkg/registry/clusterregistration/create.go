@@ -75,9 +75,9 @@ func (e *Provider) checkNew(body *dashboardv1alpha1.CreateClusterRequest) error 
 	}
 }
 
-// checkKubeconfig returns an error if text is not an accepted kubeconfig: it is malformed, has unsupported fields or an
-// expired certificate, or its server has an address that Policy does not allow. The error does not contain values of
-// the kubeconfig.
+// checkKubeconfig returns an error if text is not an accepted kubeconfig: if it is malformed, has unsupported fields,
+// has expired, or if its server has an address that Policy does not allow. The error does not contain values of the
+// kubeconfig.
 func (e *Provider) checkKubeconfig(text string) error {
 	if text == "" {
 		return envelope.Required(field)

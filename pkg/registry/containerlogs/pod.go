@@ -108,7 +108,8 @@ func (p *pod) started() []string {
 	return out
 }
 
-// isOver returns true if the container name will not run again. An empty name means the only container of the Pod.
+// isOver returns true if the container with the given name will not run again. An empty name means the only container
+// of the Pod.
 func (p *pod) isOver(name string) bool {
 	if p.Status.Phase == corev1.PodSucceeded || p.Status.Phase == corev1.PodFailed {
 		return true

@@ -47,8 +47,8 @@ func (h *Host) Connect(r *routes.Request, u user.Info) (*Client, error) {
 	return &Client{Info: u, Client: c, reviewer: h.Reviewer}, nil
 }
 
-// Named returns a function that returns an error if the value of the path parameter is not a valid object name, and
-// calls connect if it is.
+// Named returns a function that validates the object name in a path parameter and then calls connect. The function
+// returns an error if the name is not valid.
 func Named(
 	parameter string, connect func(*routes.Request, user.Info) (*Client, error),
 ) func(*routes.Request, user.Info) (*Client, error) {

@@ -24,8 +24,7 @@ func amountOf(l corev1.ResourceList) amount {
 
 func (a amount) plus(b amount) amount { return amount{cpu: a.cpu + b.cpu, memory: a.memory + b.memory} }
 
-// addRequests adds the requests and limits of pod to out. They are computed as in the scheduler, which takes the
-// maximum of init containers and containers.
+// addRequests adds the requests and limits of pod to out, as the scheduler computes them.
 func addRequests(pod *corev1.Pod, out *dashboardv1alpha1.OverviewResources) {
 	requests := amountOf(podresource.PodRequests(pod, podresource.PodResourcesOptions{}))
 	limits := amountOf(podresource.PodLimits(pod, podresource.PodResourcesOptions{}))

@@ -99,8 +99,8 @@ func (g *Grant) Check(ctx context.Context) error {
 	return authorization.Require(ctx, caller, g.Attributes())
 }
 
-// WithProof returns a context in which calls to the cluster use the one-time code of the request of Find. It is needed
-// because a stream outlives that request.
+// WithProof returns a context for the calls of a stream to the cluster. These calls use the one-time code of the
+// request that opened the stream, even after the end of that request.
 func (g *Grant) WithProof(ctx context.Context) context.Context { return stepup.WithProof(ctx, g.proof) }
 
 // CallError converts err, the error of a call to the subresource, to an error with a code.

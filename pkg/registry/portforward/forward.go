@@ -118,7 +118,7 @@ func (f *forward) serve(ctx context.Context, s *streams.Stream) error {
 	return context.Cause(ctx)
 }
 
-// begin sends the number of each port on both channels of the port, as the subprotocol requires.
+// begin sends the port number on each of the two channels of each port, as the subprotocol requires.
 func (f *forward) begin(s *streams.Stream) error {
 	for i, port := range f.request.ports {
 		for channel := range channelsOfPort {

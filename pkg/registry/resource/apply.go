@@ -124,7 +124,8 @@ func (b *bundle) failed() bool {
 	return false
 }
 
-// skipRest sets the result of the objects without an error in the stages after the given one to ApplySkipped.
+// skipRest sets the result of each object in a later stage than after to ApplySkipped, except for objects with an
+// error.
 func (b *bundle) skipRest(after int) {
 	for _, a := range b.items {
 		if a.stage > after && a.err == nil {

@@ -58,8 +58,8 @@ func (b *bundle) each(ctx context.Context, chosen func(*applied) bool, do func(c
 
 func anyObject(*applied) bool { return true }
 
-// tryAll executes a dry run of each object, except those that need other objects of the bundle, which it defers. It
-// returns an error if a dry run has failed.
+// tryAll executes the dry runs of all objects. It defers the dry runs of objects that need other objects of the bundle.
+// It returns an error if a dry run has failed.
 func (b *bundle) tryAll(ctx context.Context) error {
 	b.each(ctx, func(a *applied) bool { return !a.defined }, b.readCurrent)
 	found := b.dependencies()
@@ -119,8 +119,8 @@ func versionOf(body []byte) string {
 	return textAt(body, "metadata", "resourceVersion")
 }
 
-// change returns the operation that changes the stored object to proposed, the result of a dry run. It stores the paths
-// of the changed fields in the result.
+// change returns the operation that turns the stored object into proposed, the result of a dry run. It stores the paths
+// of the changed fields in the result of the object.
 func (a *applied) change(ctx context.Context, proposed []byte) (dashboardv1alpha1.ApplyOperation, error) {
 	if a.current == nil && versionOf(proposed) == "" {
 		return dashboardv1alpha1.ApplyCreated, nil

@@ -175,8 +175,8 @@ func (b *cachedBody) WriteTo(w io.Writer) (int64, error) {
 	return counted.written, err
 }
 
-// end returns the end of a JSON array. separator is the one that would precede the next element. It is [ if the array
-// is empty.
+// end returns the end of a JSON array. separator is the text that would precede the next element: [ if the array is
+// empty, and a comma if it is not.
 func end(separator []byte) []byte {
 	if separator[0] == '[' {
 		return []byte("[]")

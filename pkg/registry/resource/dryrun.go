@@ -137,9 +137,9 @@ func (w *write) reasons(refused *envelope.Error) []string {
 	return []string{redaction.Cut(refused.Message)}
 }
 
-// compare returns the difference between current and proposed. shown contains the masked objects, of which the text is
-// compared. The paths of changed fields are computed from the objects without masks: for a Secret, they show which
-// values change.
+// compare returns the difference between current and proposed. The text of the difference is computed from the masked
+// objects in shown. The paths of changed fields are computed from the objects without masks: for a Secret, they show
+// which values change.
 func compare(current, proposed []byte, shown dashboardv1alpha1.DryRun) (*dashboardv1alpha1.Diff, error) {
 	paths, err := diff.Paths(current, proposed)
 	if err != nil {

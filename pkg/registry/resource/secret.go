@@ -27,13 +27,13 @@ const (
 	fieldStringData = "stringData"
 )
 
-// isPlaceholder returns true if value is the mask of a value that is stored in the Secret.
+// isPlaceholder returns true if value is the mask that stands for a value stored in the Secret.
 func isPlaceholder(value any) bool {
 	return value == objects.Masked || value == objects.MaskedBase64
 }
 
-// isDifference returns true if value is the mask of a value that is not stored in the Secret, but was shown in a dry
-// run or in a comparison with another Secret.
+// isDifference returns true if value is the mask that stands for a value not stored in the Secret, which was shown in a
+// dry run or in a comparison with another Secret.
 func isDifference(value any) bool {
 	return value == objects.Differs || value == objects.DiffersBase64
 }
@@ -54,7 +54,7 @@ func (m manifestObject) refuseDifferences() error {
 	return nil
 }
 
-// placeholders returns the keys of a field of the manifest whose values are masks of stored values, sorted.
+// placeholders returns the sorted keys of a field in the manifest whose values are masks of stored values.
 func (m manifestObject) placeholders(field string) []string {
 	values, _ := m[field].(map[string]any)
 	return slices.DeleteFunc(slices.Sorted(maps.Keys(values)), func(key string) bool {

@@ -40,7 +40,7 @@ type selection struct {
 	account *budget.Account
 
 	found int
-	// keyed is true if an object that has the sort key was added.
+	// keyed is true if one of the added objects has the field by which objects are sorted.
 	keyed bool
 	items []encodedObject
 }

@@ -159,9 +159,10 @@ func (c *Client) list(ctx context.Context, t objectref.Target, query url.Values,
 	return out, err
 }
 
-// listByNamespace is called after call has failed with err. If call was a list of all namespaces and err is Forbidden,
-// it lists each namespace that the caller may read. If call listed Namespaces, it gets each Namespace that the caller
-// may read. In all other cases, and if it finds no namespace, it returns err.
+// listByNamespace is called after call has failed with err. If the caller may not list the kind in all namespaces, it
+// lists each namespace that the caller may read. For a list of Namespaces, it gets each Namespace that the caller may
+// read. It returns err if err is not Forbidden, if call lists a single namespace or another cluster-scoped kind, or if
+// it finds nothing.
 func (c *Client) listByNamespace(ctx context.Context, call clusters.Call, err error) (Result, error) {
 	list := c.listEachNamespace
 	switch {

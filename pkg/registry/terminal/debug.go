@@ -145,8 +145,8 @@ func suffix() string {
 	return strings.ToLower(rand.Text()[:length])
 }
 
-// await waits until the container name runs or has terminated, but at most debugPatience. It returns the last state of
-// the container.
+// await waits until the container with the given name runs or has terminated, but at most debugPatience. It returns the
+// last state of the container.
 func (d *debugTarget) await(ctx context.Context, name string) dashboardv1alpha1.DebugContainer {
 	out := dashboardv1alpha1.DebugContainer{Container: name, State: stateWaiting}
 	// The container was added even if the wait times out, or the caller may not get the Pod.

@@ -32,7 +32,7 @@ import (
 const (
 	// NodeShellLabel is a label of the Pods in which shells on nodes run. Its value is "true".
 	NodeShellLabel = "kubevision.io/node-shell"
-	// userAnnotation is the annotation of such a Pod with the name of the user.
+	// userAnnotation is the annotation with the name of the user on the Pod of a shell on a node.
 	userAnnotation = "kubevision.io/user"
 
 	nodeParameter      = objectref.Name

@@ -172,7 +172,7 @@ func (p *Provider) play(r *routes.Request, _ granted) (routes.Result, error) {
 	return routes.Result{Data: data}, nil
 }
 
-// failed converts an error of the store to an error with a code. Its cause is only logged.
+// failed converts an error of the store of recordings to an error with a code. Its cause is only logged.
 func failed(err error) error {
 	switch {
 	case errors.Is(err, recording.ErrNotFound):

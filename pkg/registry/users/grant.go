@@ -48,8 +48,8 @@ func checkRole(role string) error {
 	return nil
 }
 
-// newGrant returns a binding that grants to u, on every cluster, the built-in role that the display role stands for.
-// Its owner is u.
+// newGrant returns a binding, owned by u, that grants u a built-in role on every cluster. role is the display role of
+// the built-in role.
 func newGrant(u *kubevisionv1alpha1.KubeVisionUser, role string) *kubevisionv1alpha1.KubeVisionRoleBinding {
 	return &kubevisionv1alpha1.KubeVisionRoleBinding{
 		ObjectMeta: metav1.ObjectMeta{
@@ -109,9 +109,9 @@ func (e *Provider) changeRole(
 	return a.changeGrant(u, made, role), nil
 }
 
-// decidingBindings returns the names of the bindings of u, other than that of newGrant, that prevent u from having the
-// display role role. If made is true, the binding of newGrant exists, and these are the bindings with a higher role. If
-// made is false, these are all of them.
+// decidingBindings returns the names of the bindings, other than that of newGrant, that prevent u from having the
+// display role in role. If made is true, the binding of newGrant exists, and these are the bindings with a higher role.
+// If made is false, these are all bindings that name u.
 func (d *directory) decidingBindings(u *kubevisionv1alpha1.KubeVisionUser, role string, made bool) []string {
 	own, asked := names.UserGrant(u.Name), slices.Index(displayRoles(), role)
 	var out []string
@@ -142,8 +142,9 @@ func (a *administrator) createGrant(u *kubevisionv1alpha1.KubeVisionUser, role s
 		a.WriteErrorFor(hostobjects.Action("create", kubevisionv1alpha1.ResourceRoleBindings, "")))
 }
 
-// changeGrant returns the step that changes b, the binding of newGrant, to the display role role: it creates the
-// binding if b is nil, and deletes the binding if role is custom. It returns nil if b is nil and role is custom.
+// changeGrant returns the step that changes the role of b, the binding of newGrant. role is the new display role. The
+// step creates the binding if b is nil, and deletes the binding if role is custom. changeGrant returns nil if b is nil
+// and role is custom.
 func (a *administrator) changeGrant(
 	u *kubevisionv1alpha1.KubeVisionUser, b *kubevisionv1alpha1.KubeVisionRoleBinding, role string,
 ) *hostobjects.Step {

@@ -116,8 +116,8 @@ func newPasswordSecret(u *kubevisionv1alpha1.KubeVisionUser, name, key, value st
 	}
 }
 
-// isImported returns true if the controller has imported the password of u from the given version of the Secret, which
-// replacePassword returns, and if all earlier sessions of u have ended. An empty version matches every password.
+// isImported returns true if the controller has imported the current password of u and all earlier sessions of u have
+// ended. version is the result of replacePassword, or empty for any password.
 func (e *Provider) isImported(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, version string) (bool, error) {
 	secret := &corev1.Secret{}
 	err := e.Live.Get(ctx, types.NamespacedName{Namespace: names.Namespace, Name: names.CredentialsSecret(u.Name)},

@@ -166,8 +166,8 @@ func (c *client) subscribeTo(ctx context.Context, name topicName, a action, from
 	return nil
 }
 
-// prepare returns a new topic with the name name. It returns an error if the caller may not list the objects, or if the
-// read cache does not hold them.
+// prepare returns a new topic with the given name. It returns an error if the caller may not list the objects, or if
+// the read cache does not hold them.
 func (c *client) prepare(ctx context.Context, name topicName) (*topic, error) {
 	caller, err := c.provider.Access.ClusterByName(ctx, c.stream.User(), name.cluster)
 	if err != nil {
@@ -242,8 +242,8 @@ func (t *topic) releaseInitial() {
 	}
 }
 
-// followListed adds the topic name, which is a list that the session has requested. If the topic cannot be added, it
-// sends no error, because the client has not subscribed to it.
+// followListed adds a topic for a list that the session has requested. If the topic cannot be added, it sends no error,
+// because the client has not subscribed to it.
 func (c *client) followListed(name topicName) {
 	ctx, cancel := context.WithTimeout(c.stream.Context(), subscribeTimeout)
 	defer cancel()

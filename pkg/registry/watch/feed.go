@@ -262,7 +262,7 @@ const (
 // batch contains the next events for one client, about as many as fit into one message.
 type batch struct {
 	events []event
-	// cursor is the sequence number of the last entry that the batch includes.
+	// cursor is the sequence number of the last entry that collect has read for the batch.
 	cursor uint64
 	// deliveries is the value of feed.deliveries when the batch was read.
 	deliveries uint64

@@ -77,8 +77,8 @@ func (r *Recent) Note(u user.Info, cluster, resource string, t objectref.Target)
 	}
 }
 
-// prune removes the topics that were last listed before now minus recentTime. If maxTopics topics remain, it also
-// removes the one that was listed least recently.
+// prune removes the topics whose last list was longer ago than recentTime. If maxTopics topics remain, it also removes
+// the topic that was listed least recently.
 func (l listed) prune(now time.Time) {
 	var oldest topicName
 	for name, at := range l {
@@ -99,7 +99,7 @@ func (r *Recent) get(session string) (listed, bool) {
 	return topics, ok
 }
 
-// has returns true if the session has listed the topic name within recentTime.
+// has returns true if the session has listed the topic with the given name within recentTime.
 func (r *Recent) has(session string, name topicName) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()

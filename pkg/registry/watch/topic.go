@@ -44,7 +44,7 @@ func (t topicName) String() string {
 	return t.cluster + ":" + t.resource + ":" + t.namespace
 }
 
-// topic is one subscription of a client.
+// topic is a subscription of a client to the changes of one resource of one cluster, in all namespaces or in one.
 type topic struct {
 	topicName
 

@@ -1,8 +1,8 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package watch streams the changes of objects in the read cache to clients. One connection can have topics for many
-// resources and clusters.
+// Package watch streams the changes of objects in the read cache to clients. A topic is a subscription to one resource
+// of one cluster. One connection can have many topics.
 package watch
 
 import (
@@ -41,7 +41,7 @@ type Provider struct {
 	feeds feeds
 }
 
-// NewProvider returns a provider. Its streams send no changes before Run is called.
+// NewProvider returns a provider. Run must be called while its streams are open.
 func NewProvider(
 	access *scopedlist.Access, v *verdicts.Cache, recent *Recent, tokens *authentication.Tokens,
 ) *Provider {
