@@ -37,6 +37,7 @@ type Process struct {
 	command     []string
 	concurrency int
 	timeout     time.Duration
+	interval    time.Duration
 
 	mu      sync.Mutex
 	child   *child
@@ -46,7 +47,9 @@ type Process struct {
 // NewProcess returns a Process. command is a program that calls Serve, and its arguments. concurrency is the number of
 // processors that it may use.
 func NewProcess(concurrency int, command ...string) *Process {
-	return &Process{command: command, concurrency: concurrency, timeout: processTimeout}
+	return &Process{
+		command: command, concurrency: concurrency, timeout: processTimeout, interval: startInterval,
+	}
 }
 
 // KeyRequest contains the parameters of a hash. It is exported for net/rpc.
@@ -113,7 +116,7 @@ type child struct {
 }
 
 // running returns the child, and starts it if it does not run. It returns nil if the start fails, or if the last start
-// was less than startInterval ago.
+// was less than the interval ago.
 func (p *Process) running() *child {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -125,7 +128,7 @@ func (p *Process) running() *child {
 		}
 	}
 	p.child = nil
-	if time.Since(p.started) < startInterval {
+	if !p.started.IsZero() && time.Since(p.started) < p.interval {
 		return nil
 	}
 	p.started = time.Now()
