@@ -4,8 +4,10 @@
 package readcache
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"testing"
 
@@ -45,6 +47,21 @@ func TestRepeatedObjects(t *testing.T) {
 		}
 	}
 	t.Errorf("%d bytes are counted", c.Bytes())
+}
+
+// TestRefusedErrors verifies that a kind is not listed again in a pause if it cannot be cached, and that other errors
+// cause no pause.
+func TestRefusedErrors(t *testing.T) {
+	for _, err := range []error{errNotUTF8, errManyLabels, errManyPages, errTooLarge, errNoMetadata, ErrNotCached} {
+		if !refused(fmt.Errorf("list pods: %w", err)) {
+			t.Errorf("%v causes no pause", err)
+		}
+	}
+	for _, err := range []error{io.EOF, io.ErrUnexpectedEOF, context.DeadlineExceeded} {
+		if refused(err) {
+			t.Errorf("%v causes a pause", err)
+		}
+	}
 }
 
 // TestManyPages verifies that the number of pages of a list is bounded.

@@ -110,7 +110,8 @@ func (c *Cache) paceOf(cluster Cluster) *rate.Limiter {
 func refused(err error) bool {
 	return errors.Is(err, ErrNotCached) || apierrors.IsForbidden(err) || apierrors.IsNotFound(err) ||
 		apierrors.IsMethodNotSupported(err) || apierrors.IsNotAcceptable(err) || errors.Is(err, errNoMetadata) ||
-		errors.Is(err, errNotUTF8) || errors.Is(err, errManyLabels) || errors.Is(err, errManyPages)
+		errors.Is(err, errNotUTF8) || errors.Is(err, errManyLabels) || errors.Is(err, errManyPages) ||
+		errors.Is(err, errTooLarge)
 }
 
 func (k *kind) lastUse() time.Time { return time.Unix(0, k.used.Load()) }
