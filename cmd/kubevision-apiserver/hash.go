@@ -40,7 +40,7 @@ func hashCommand() []string {
 	}
 	program, err := os.Executable()
 	if err != nil {
-		klog.Background().Error(err, "Failed to find the path of this program. The server hashes passwords")
+		klog.Background().Error(err, "Failed to find the path of this program. Hashing passwords without a child process")
 		return nil
 	}
 	return []string{program, hashPasswords}

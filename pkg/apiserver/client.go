@@ -71,9 +71,9 @@ func (f *clientFinder) address(r *http.Request) netip.Addr {
 	return address
 }
 
-// delegationLimit returns a limit for requests outside the API's prefixes. Each of them causes a TokenReview or
-// SubjectAccessReview on the host cluster. The limit does not apply to kube-apiserver, which sends the requests of many
-// clients, and to health probes, which cause no reviews.
+// delegationLimit returns a limit for requests whose path is not below a prefix of KubeVision's API. Each such request
+// causes a TokenReview or SubjectAccessReview on the host cluster. Requests from kube-apiserver are exempt, because it
+// sends the requests of many clients. Health probes are exempt, because they cause no reviews.
 func (f *clientFinder) delegationLimit() filters.DelegationLimit {
 	failures := authentication.NewRefusalLimiter()
 	probes := []string{"/healthz", "/livez", "/readyz"}

@@ -83,9 +83,10 @@ func ClusterRoles(ref kubevisionv1alpha1.RoleReference) []string {
 	return []string{ClusterRole(ref), WholeClusterRole(ref), NamespaceRole(ref, true)}
 }
 
-// IsProtected returns true if a namespace is protected from the roles dev and ops: the namespace of KubeVision, that of
-// its removal, the namespaces of Kubernetes other than default, and namespaces with the label ProtectedLabel, except if
-// its value is false. kube-node-lease is protected because its Leases determine which nodes are healthy.
+// IsProtected returns true if a namespace is protected from the roles dev and ops. Protected are the namespace of
+// KubeVision, the namespace in which the Job that removes KubeVision runs, the namespaces of Kubernetes other than
+// default, and each namespace whose label ProtectedLabel has a value other than "false".
+// kube-node-lease is protected because its Leases determine which nodes are healthy.
 func IsProtected(name string, namespaceLabels map[string]string) bool {
 	switch name {
 	case names.Namespace, names.RemovalNamespace,

@@ -37,7 +37,7 @@ type Budget struct {
 type Options struct {
 	// Total is the size of the Budget, in bytes.
 	Total int64
-	// Share bounds the memory of one holder in addition, in bytes. Zero means no further limit.
+	// Share is an additional limit for the memory of each holder, in bytes. Zero means no additional limit.
 	Share int64
 	// Step is the number of bytes that an Account takes from the Budget at a time, to reduce lock contention.
 	Step int64

@@ -12,7 +12,7 @@ import (
 )
 
 var (
-	errQueue    = fmt.Errorf("%w: too much work of the holder is waiting", ErrExceeded)
+	errQueue    = fmt.Errorf("%w: too many requests of one user are waiting for memory", ErrExceeded)
 	errPatience = fmt.Errorf("%w: the work of the holder has waited for too long", ErrExceeded)
 )
 

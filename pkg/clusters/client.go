@@ -146,8 +146,8 @@ func (c *Client) objects() (client.Client, error) {
 // Resource finds a resource by its name, which is plural, plural.group or plural.version.group. It returns false if the
 // cluster does not serve the resource.
 //
-// The name is looked up in the cached discovery, which may be some seconds old. If it is absent, or the function fits
-// returns false for the resource, the cluster is discovered again before Resource returns. A nil fits accepts every
+// The name is looked up in the cached discovery, which may be some seconds old. If the name is absent, or if the result
+// of fits for the resource is false, the discovery is refreshed before Resource returns. A nil fits accepts every
 // resource.
 func (c *Client) Resource(ctx context.Context, name string, fits func(*Resource) bool) (Resource, bool, error) {
 	return c.resources.find(ctx, name, fits)

@@ -270,7 +270,7 @@ func discoveryError(ctx context.Context, err error) error {
 	switch {
 	case !errors.As(err, &status):
 	case !response.IsTyped(err), apierrors.IsNotFound(err):
-		klog.FromContext(ctx).V(2).Info("A cluster cannot be discovered", "err", err)
+		klog.FromContext(ctx).V(2).Info("Failed to read the API discovery of a cluster", "err", err)
 		err = ErrNoAPIServer
 	case status.Status().Code < http.StatusInternalServerError:
 		err = unavailable(status.Status().Message)

@@ -58,7 +58,7 @@ func (m *members) renew(
 	default:
 		m.open[c.Name] = o
 		m.retire(c.Name, old)
-		logger.Info("Connected with another kubeconfig")
+		logger.Info("Connected with the changed kubeconfig")
 	}
 }
 

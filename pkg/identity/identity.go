@@ -20,8 +20,8 @@ const (
 	// KubeVisionRoleBinding. To impersonate their own names, KubeVision would need the right to impersonate any user.
 	// No KubeVisionUser has this name, because of the two colons.
 	GroupMember = "kubevision::group-member"
-	// HostPrefix precedes a user or group name of the host cluster that begins with system: when it is impersonated on
-	// a member cluster.
+	// HostPrefix is put before a user or group name of the host cluster with the prefix "system:" when the name is
+	// impersonated on a member cluster.
 	HostPrefix = "kubevision:host:"
 
 	// systemPrefix is the prefix of the names of ServiceAccounts, nodes and components of Kubernetes.

@@ -131,7 +131,8 @@ func quote(text string) string {
 	return string(encoded)
 }
 
-// converted converts key, the YAML text of a key, to a JSON key with the library that decodes the document.
+// converted returns the JSON key for the YAML text of a key. It uses the library that decodes the document, so that
+// both convert a key in the same way.
 func (l *lossy) converted(key string) (string, error) {
 	if name, ok := l.keys[key]; ok {
 		return name, nil

@@ -142,8 +142,8 @@ func newList(from io.Reader, r clusters.Resource, account *budget.Account) *list
 	return &list{decoder: json.NewDecoder(bounded), bounded: bounded, resource: r}
 }
 
-// read decodes a JSON object. For each JSON member, it calls the function in members with the same name. If there is no
-// such function, it decodes the member metadata and skips any other member.
+// read decodes a JSON object. For each JSON member, it calls the function in members with the same name. Without such a
+// function, it decodes the JSON member "metadata", and skips all others.
 func (l *list) read(members map[string]func() error) error {
 	if err := l.expect(json.Delim('{')); err != nil {
 		return err

@@ -162,7 +162,8 @@ func (t *table) row(members Object) (Row, error) {
 }
 
 // Encode returns the JSON of an object with kind, apiVersion, the cells of the row, and the name, namespace, uid and
-// timestamps of the object. It adds the top-level fields in members that the object has.
+// timestamps of the object. It also copies the top-level fields with the names in members, if
+// the object has them.
 func (r Row) Encode(members ...string) ([]byte, error) {
 	var all Object
 	if err := all.split(r.Object["metadata"]); err != nil {

@@ -135,7 +135,7 @@ func (c *Cache) Forget(cluster Cluster) {
 	}
 }
 
-// sweep drops the resources that were last read before since.
+// sweep drops the resources that have not been read since the given time.
 func (c *Cache) sweep(since time.Time) {
 	var idle []*kind
 	c.mu.Lock()

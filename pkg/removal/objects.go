@@ -60,7 +60,7 @@ func (r *Remover) withControllers(ctx context.Context, f func(context.Context) e
 	if available {
 		return f(ctx)
 	}
-	r.Log.Info("No controller manager is available; its controllers run here")
+	r.Log.Info("kubevision-controller-manager is not available. Running its controllers in this process")
 	if err := r.defineMissing(ctx); err != nil {
 		return err
 	}

@@ -2818,7 +2818,7 @@ export interface components {
              */
             resource: string;
         };
-        /** @description BatchDeleteResult is the result of a deletion. */
+        /** @description BatchDeleteResult is the result for one object of a batch deletion. */
         "io.kubevision.dashboard.v1alpha1.BatchDeleteResult": {
             /** @description code is the result; 0 is success. */
             code: components["schemas"]["io.kubevision.dashboard.v1alpha1.Code"];
@@ -2882,7 +2882,7 @@ export interface components {
              */
             namespace: string;
         };
-        /** @description BatchRestartResult is the result of a restart. */
+        /** @description BatchRestartResult is the result for one workload of a batch restart. */
         "io.kubevision.dashboard.v1alpha1.BatchRestartResult": {
             /** @description code is the result; 0 is success. */
             code: components["schemas"]["io.kubevision.dashboard.v1alpha1.Code"];
@@ -5070,17 +5070,17 @@ export interface components {
         /** @description RoleBindingSummary is a short form of a spec. */
         "io.kubevision.dashboard.v1alpha1.RoleBindingSummary": {
             /**
-             * @description clusters lists the clusters that the binding selects.
+             * @description clusters contains the names of the selected clusters, separated by commas, or a description of the selector.
              * @default
              */
             clusters: string;
             /**
-             * @description namespaces lists the namespaces that the binding selects.
+             * @description namespaces contains the names of the selected namespaces, separated by commas, or a description of the selector.
              * @default
              */
             namespaces: string;
             /**
-             * @description subjects lists the subjects of the role binding.
+             * @description subjects contains the names of the subjects, separated by commas.
              * @default
              */
             subjects: string;

@@ -1035,7 +1035,7 @@ func schema_pkg_apis_dashboard_v1alpha1_BatchDeleteResult(ref common.ReferenceCa
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "BatchDeleteResult is the result of a deletion.",
+				Description: "BatchDeleteResult is the result for one object of a batch deletion.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"resource": {
@@ -1228,7 +1228,7 @@ func schema_pkg_apis_dashboard_v1alpha1_BatchRestartResult(ref common.ReferenceC
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "BatchRestartResult is the result of a restart.",
+				Description: "BatchRestartResult is the result for one workload of a batch restart.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"kind": {
@@ -7063,7 +7063,7 @@ func schema_pkg_apis_dashboard_v1alpha1_RoleBindingSummary(ref common.ReferenceC
 				Properties: map[string]spec.Schema{
 					"subjects": {
 						SchemaProps: spec.SchemaProps{
-							Description: "subjects lists the subjects of the role binding.",
+							Description: "subjects contains the names of the subjects, separated by commas.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -7071,7 +7071,7 @@ func schema_pkg_apis_dashboard_v1alpha1_RoleBindingSummary(ref common.ReferenceC
 					},
 					"clusters": {
 						SchemaProps: spec.SchemaProps{
-							Description: "clusters lists the clusters that the binding selects.",
+							Description: "clusters contains the names of the selected clusters, separated by commas, or a description of the selector.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -7079,7 +7079,7 @@ func schema_pkg_apis_dashboard_v1alpha1_RoleBindingSummary(ref common.ReferenceC
 					},
 					"namespaces": {
 						SchemaProps: spec.SchemaProps{
-							Description: "namespaces lists the namespaces that the binding selects.",
+							Description: "namespaces contains the names of the selected namespaces, separated by commas, or a description of the selector.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",

@@ -134,7 +134,7 @@ func (p *Process) running() *child {
 	p.started = time.Now()
 	c, err := p.start()
 	if err != nil {
-		klog.Background().Error(err, "Failed to start the process that hashes passwords. The server hashes them")
+		klog.Background().Error(err, "Failed to start the child process that hashes passwords. Hashing passwords without it")
 		return nil
 	}
 	p.child = c

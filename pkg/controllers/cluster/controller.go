@@ -209,7 +209,7 @@ func (r *Reconciler) reconcileHost(ctx context.Context, c *kubevisionv1alpha1.Ku
 	if r.probeDue(c) {
 		c.Status.APIServer, c.Status.ClusterID = r.HostURL, r.Targets.Host().ID
 		if _, err := r.probe(ctx, c, r.Host); err != nil {
-			ctrl.LoggerFrom(ctx).Error(err, "The host does not answer")
+			ctrl.LoggerFrom(ctx).Error(err, "The API server of the host cluster does not respond")
 		}
 	}
 	err = r.applyObjects(ctx, c, r.Targets.Host())

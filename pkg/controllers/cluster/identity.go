@@ -58,11 +58,11 @@ func (r *Reconciler) confirmIdentity(ctx context.Context, c *kubevisionv1alpha1.
 		"status":   map[string]any{"clusterID": id},
 	})
 	if err != nil {
-		return fmt.Errorf("writing the identity: %w", err)
+		return fmt.Errorf("writing the identity of the cluster to its status: %w", err)
 	}
 	written := &kubevisionv1alpha1.KubeVisionCluster{ObjectMeta: metav1.ObjectMeta{Name: c.Name}}
 	if err := r.Client.Status().Patch(ctx, written, client.RawPatch(types.MergePatchType, patch)); err != nil {
-		return fmt.Errorf("%w: writing the identity: %w", clustercache.ErrUndecided, err)
+		return fmt.Errorf("%w: writing the identity of the cluster to its status: %w", clustercache.ErrUndecided, err)
 	}
 	c.Status.ClusterID = id
 	return nil

@@ -152,8 +152,8 @@ func (k *AccountManager) bindRoleInNamespace(ctx context.Context, s *shard) erro
 	return err
 }
 
-// ensureAccount creates the ServiceAccount. If a ServiceAccount of the same name has another owner, who may have tokens
-// of it, it revokes all rights of the ServiceAccount and returns an error.
+// ensureAccount creates the ServiceAccount. If a ServiceAccount of the same name has another owner, ensureAccount
+// revokes all rights of the ServiceAccount and returns an error, because the owner may hold tokens of it.
 func (k *AccountManager) ensureAccount(ctx context.Context) error {
 	if err := k.ensureNamespace(ctx); err != nil {
 		return err

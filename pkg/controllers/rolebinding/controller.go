@@ -128,8 +128,8 @@ func clusterRoleMetadata() *metav1.PartialObjectMetadata {
 	return o
 }
 
-// Reconcile applies one binding to the clusters that it selects, and writes its status. When the condition Ready is
-// True, the next request of a subject is allowed.
+// Reconcile applies one binding to the clusters that it selects, and writes its status. It sets the condition Ready to
+// True after the role is in effect, so that each later request of a subject is authorized.
 func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (_ ctrl.Result, reterr error) {
 	b := &kubevisionv1alpha1.KubeVisionRoleBinding{}
 	err := r.Client.Get(ctx, request.NamespacedName, b)

@@ -78,7 +78,7 @@ func (r *Reconciler) adoptFavorites(ctx context.Context, u *kubevisionv1alpha1.K
 		return nil
 	}
 	if err != nil {
-		return fmt.Errorf("reading the restored favorites: %w", err)
+		return fmt.Errorf("reading the favorites from a backup: %w", err)
 	}
 	if !belongsToNobody(favorites, u) {
 		return nil
@@ -86,7 +86,7 @@ func (r *Reconciler) adoptFavorites(ctx context.Context, u *kubevisionv1alpha1.K
 	favorites.Labels[names.ManagedByLabel] = names.ManagedBy
 	favorites.OwnerReferences = ownedBy(u)
 	if err := r.Client.Update(ctx, favorites); err != nil {
-		return fmt.Errorf("adopting the restored favorites: %w", err)
+		return fmt.Errorf("adopting the favorites from a backup: %w", err)
 	}
 	return nil
 }

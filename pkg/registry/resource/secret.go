@@ -54,7 +54,7 @@ func (m manifestObject) refuseDifferences() error {
 	return nil
 }
 
-// placeholders returns the sorted keys of a field in the manifest whose values are masks of stored values.
+// placeholders returns, sorted, the keys of a field of the manifest that contain a mask instead of a stored value.
 func (m manifestObject) placeholders(field string) []string {
 	values, _ := m[field].(map[string]any)
 	return slices.DeleteFunc(slices.Sorted(maps.Keys(values)), func(key string) bool {

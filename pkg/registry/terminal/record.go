@@ -119,6 +119,6 @@ func (s *session) ended(end streams.End) {
 	}
 	err := errors.Join(s.recording.Mark("ended: "+string(end.Reason)), s.recording.Close())
 	if err != nil {
-		klog.FromContext(s.recording.stream.Context()).Error(err, "The end of a terminal cannot be recorded")
+		klog.FromContext(s.recording.stream.Context()).Error(err, "Failed to record that a terminal has ended")
 	}
 }

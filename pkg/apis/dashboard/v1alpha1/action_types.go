@@ -113,7 +113,7 @@ type BatchOutcome struct {
 	Error string `json:"error,omitempty"`
 }
 
-// BatchDeleteResult is the result of a deletion.
+// BatchDeleteResult is the result for one object of a batch deletion.
 type BatchDeleteResult struct {
 	BatchDeleteItem `json:",inline"`
 	BatchOutcome    `json:",inline"`
@@ -130,7 +130,7 @@ type BatchDeleteEnvelope struct {
 	Meta Meta `json:"meta"`
 }
 
-// BatchRestartResult is the result of a restart.
+// BatchRestartResult is the result for one workload of a batch restart.
 type BatchRestartResult struct {
 	BatchRestartItem `json:",inline"`
 	BatchOutcome     `json:",inline"`

@@ -105,11 +105,11 @@ type RoleBindingStatus struct {
 
 // RoleBindingSummary is a short form of a spec.
 type RoleBindingSummary struct {
-	// subjects lists the subjects of the role binding.
+	// subjects contains the names of the subjects, separated by commas.
 	Subjects string `json:"subjects"`
-	// clusters lists the clusters that the binding selects.
+	// clusters contains the names of the selected clusters, separated by commas, or a description of the selector.
 	Clusters string `json:"clusters"`
-	// namespaces lists the namespaces that the binding selects.
+	// namespaces contains the names of the selected namespaces, separated by commas, or a description of the selector.
 	Namespaces string `json:"namespaces"`
 }
 

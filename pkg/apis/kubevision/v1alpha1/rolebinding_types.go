@@ -138,8 +138,8 @@ type Subject struct {
 // +kubebuilder:validation:XValidation:rule="!has(self.kind) || self.kind != 'KubeVisionRole' || self.name in ['admin','ops','dev','readonly']",message="a KubeVisionRole must be admin, ops, dev or readonly"
 // +kubebuilder:validation:XValidation:rule="!(self.name in ['.','..'])",message="the name of a ClusterRole must not be . or .."
 type RoleReference struct {
-	// kind is the kind of the role. If it is absent, admin, ops, dev and readonly are the built-in roles, and any other
-	// name is a ClusterRole of the target cluster.
+	// kind is the kind of the role. Without a kind, the names admin, ops, dev and readonly mean the built-in roles, and
+	// any other name means a ClusterRole of the target cluster.
 	// +optional
 	Kind RoleKind `json:"kind,omitempty"`
 
