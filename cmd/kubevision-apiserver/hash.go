@@ -28,7 +28,9 @@ func newHashCommand() *cobra.Command {
 			// A signal to the process group must not end the child before the logins in progress. It ends with the
 			// server.
 			signal.Ignore(os.Interrupt, syscall.SIGTERM)
-			return password.Serve(os.Stdin, os.Stdout)
+			out := os.Stdout
+			os.Stdout = os.Stderr //nolint:reassign // the standard output carries nothing but responses
+			return password.Serve(os.Stdin, out)
 		},
 	}
 }
@@ -40,7 +42,7 @@ func hashCommand() []string {
 	}
 	program, err := os.Executable()
 	if err != nil {
-		klog.Background().Error(err, "Failed to find the path of this program. Hashing passwords without a child process")
+		klog.Background().Error(err, "Failed to find the path of this program. Hashing passwords without a child")
 		return nil
 	}
 	return []string{program, hashPasswords}

@@ -106,7 +106,7 @@ func (c *Cache) paceOf(cluster Cluster) *rate.Limiter {
 }
 
 // refused returns true if the resource cannot be cached: it is not served, the ServiceAccount may not list it, or the
-// cluster sends invalid objects.
+// cluster sends objects that are invalid or too large.
 func refused(err error) bool {
 	return errors.Is(err, ErrNotCached) || apierrors.IsForbidden(err) || apierrors.IsNotFound(err) ||
 		apierrors.IsMethodNotSupported(err) || apierrors.IsNotAcceptable(err) || errors.Is(err, errNoMetadata) ||

@@ -10,6 +10,7 @@ import (
 	"net/rpc"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"sync"
 	"time"
@@ -18,38 +19,44 @@ import (
 )
 
 const (
-	// processNice is the increment of the nice value of a Process. At 10, a busy thread of the server gets nine times
+	// niceIncrement is the increment of the nice value of a child. At 10, a busy thread of the server gets nine times
 	// as much time of a processor.
-	processNice = 10
-	// processTimeout bounds the time that a Process takes for one hash.
-	processTimeout = 10 * time.Second
-	// startInterval is the minimum time between two starts of a Process.
-	startInterval = time.Second
+	niceIncrement = 10
+	// childTimeout bounds the time that a child takes for one hash. It is shorter than the time for which logins wait.
+	childTimeout = 2 * time.Second
+	// startPause is the time without a child after the end of a child. slowPause is the time after a child that did not
+	// respond in time, for example because no processor was free.
+	startPause = time.Second
+	slowPause  = time.Minute
+	// childMemory is the soft memory limit of a child, and childGC the value of GOGC. With GOMEMLIMIT of the server,
+	// they are below the memory limit of the container.
+	childMemory = "128MiB"
+	childGC     = "25"
 
 	processService = "Hash"
 	keyMethod      = processService + ".Key"
 )
 
 // Process computes hashes in a child process of low CPU priority, so that other requests do not wait for a processor
-// during a flood of logins. It starts the child at the first hash, and again if the child has ended. The child ends
-// with this process, because its standard input ends.
+// during a flood of logins. It starts a child at the first hash, and again some time after a child has ended. The child
+// ends with this process, because its standard input ends.
 type Process struct {
 	command     []string
 	concurrency int
 	timeout     time.Duration
-	interval    time.Duration
+	pause       time.Duration
 
-	mu      sync.Mutex
-	child   *child
-	started time.Time
+	mu       sync.Mutex
+	child    *child // nil while none is ready
+	starting bool
+	// notBefore is the time before which no child is started.
+	notBefore time.Time
 }
 
 // NewProcess returns a Process. command is a program that calls Serve, and its arguments. concurrency is the number of
 // processors that it may use.
 func NewProcess(concurrency int, command ...string) *Process {
-	return &Process{
-		command: command, concurrency: concurrency, timeout: processTimeout, interval: startInterval,
-	}
+	return &Process{command: command, concurrency: concurrency, timeout: childTimeout, pause: startPause}
 }
 
 // KeyRequest contains the parameters of a hash. It is exported for net/rpc.
@@ -70,8 +77,12 @@ func (service) Key(r KeyRequest, key *[]byte) error {
 	return nil
 }
 
-// Serve computes the hashes of a Process until the input ends. It is the main function of the child.
+// Serve computes the hashes of a Process until in ends. It is the main function of the child. It lowers the priority of
+// this process.
 func Serve(in io.ReadCloser, out io.WriteCloser) error {
+	if err := lowerPriority(niceIncrement); err != nil {
+		klog.Background().Error(err, "Failed to lower the priority of the process that hashes passwords")
+	}
 	server := rpc.NewServer()
 	if err := server.RegisterName(processService, service{}); err != nil {
 		return fmt.Errorf("registering the service that hashes passwords: %w", err)
@@ -89,61 +100,85 @@ type pipes struct {
 // Close implements io.Closer.
 func (p pipes) Close() error { return errors.Join(p.ReadCloser.Close(), p.WriteCloser.Close()) }
 
-// key computes a key in the child. It returns false if the child does not run, ends, or exceeds the timeout.
+// key computes a key in the child. It returns false if no child is ready, or if the child ends or exceeds the timeout.
+// It does not wait for the start of a child.
 func (p *Process) key(r KeyRequest) ([]byte, bool) {
-	c := p.running()
+	c := p.ready()
 	if c == nil {
 		return nil, false
 	}
-	var key []byte
-	call := c.client.Go(keyMethod, r, &key, make(chan *rpc.Call, 1))
-	select {
-	case <-call.Done:
-		return key, call.Error == nil && len(key) == int(r.Length)
-	case <-time.After(p.timeout):
-		klog.Background().Info("Killed the process that hashes passwords, because it did not respond", "timeout",
-			p.timeout)
-		_ = c.cmd.Process.Kill() // an error means that it has ended
-		return nil, false
+	key, err := c.key(r, p.timeout)
+	if err != nil {
+		p.discard(c, err)
 	}
+	return key, err == nil
 }
 
-// child is one run of the child process.
+// ready returns the child. If there is none, it starts one in the background, and returns nil.
+func (p *Process) ready() *child {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.child == nil && !p.starting && !time.Now().Before(p.notBefore) {
+		p.starting = true
+		go p.start()
+	}
+	return p.child
+}
+
+// start starts a child, and makes it available after its first hash.
+func (p *Process) start() {
+	c, err := p.newChild()
+	if err == nil {
+		cheap := Parameters{Memory: 8, Time: 1, Threads: 1}
+		if _, err = c.key(KeyRequest{Cost: cheap, Salt: make([]byte, minSalt), Length: minKey}, slowPause); err != nil {
+			_ = c.cmd.Process.Kill() // an error means that it has ended
+		}
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.starting = false
+	if err != nil {
+		klog.Background().Error(err, "Failed to start the child process that hashes passwords", "retryAfter", slowPause)
+		p.notBefore = time.Now().Add(slowPause)
+		return
+	}
+	p.child = c
+}
+
+// discard kills a child that has failed. The next child starts after a pause.
+func (p *Process) discard(c *child, err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.child != c { // another call has discarded it
+		return
+	}
+	pause := p.pause
+	if errors.Is(err, errSlow) {
+		pause = slowPause
+	}
+	klog.Background().Error(err, "The child process that hashes passwords has failed", "retryAfter", pause)
+	p.child, p.notBefore = nil, time.Now().Add(pause)
+	_ = c.cmd.Process.Kill() // an error means that it has ended
+}
+
+// errSlow is returned if a child does not respond in time.
+var errSlow = errors.New("the child process does not respond")
+
+// child is one child process.
 type child struct {
 	cmd    *exec.Cmd
 	client *rpc.Client
 	ended  chan struct{}
 }
 
-// running returns the child, and starts it if it does not run. It returns nil if the start fails, or if the last start
-// was less than the interval ago.
-func (p *Process) running() *child {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.child != nil {
-		select {
-		case <-p.child.ended:
-		default:
-			return p.child
-		}
-	}
-	p.child = nil
-	if !p.started.IsZero() && time.Since(p.started) < p.interval {
-		return nil
-	}
-	p.started = time.Now()
-	c, err := p.start()
-	if err != nil {
-		klog.Background().Error(err, "Failed to start the child process that hashes passwords. Hashing passwords without it")
-		return nil
-	}
-	p.child = c
-	return c
-}
-
-func (p *Process) start() (*child, error) {
+// newChild starts a child. A goroutine waits for its end, after which all calls fail.
+func (p *Process) newChild() (*child, error) {
 	cmd := exec.Command(p.command[0], p.command[1:]...) //nolint:gosec,noctx // this program; it ends with its input
-	cmd.Env, cmd.Stderr = append(os.Environ(), "GOMAXPROCS="+strconv.Itoa(max(p.concurrency, 1))), os.Stderr
+	if self, err := os.Executable(); err == nil {
+		cmd.Args[0] = filepath.Base(self) // the command may be a link of proc(5)
+	}
+	cmd.Env, cmd.Stderr = append(os.Environ(),
+		"GOMAXPROCS="+strconv.Itoa(max(p.concurrency, 1)), "GOMEMLIMIT="+childMemory, "GOGC="+childGC), os.Stderr
 	in, err := cmd.StdinPipe()
 	if err != nil {
 		return nil, fmt.Errorf("creating a pipe: %w", err)
@@ -152,15 +187,29 @@ func (p *Process) start() (*child, error) {
 	if err != nil {
 		return nil, fmt.Errorf("creating a pipe: %w", errors.Join(err, in.Close()))
 	}
-	if err := startNice(cmd, processNice); err != nil {
-		return nil, err
+	if err := cmd.Start(); err != nil {
+		return nil, fmt.Errorf("starting %s: %w", cmd.Path, err)
 	}
 	c := &child{cmd: cmd, client: rpc.NewClient(pipes{out, in}), ended: make(chan struct{})}
 	go func() {
 		defer close(c.ended)
-		err := cmd.Wait()
+		_ = cmd.Wait()       // the next call fails
 		_ = c.client.Close() // ErrShutdown if the pipe has ended first
-		klog.Background().Info("The process that hashes passwords has ended", "pid", cmd.Process.Pid, "err", err)
 	}()
 	return c, nil
+}
+
+// key computes a key. It returns errSlow after the timeout.
+func (c *child) key(r KeyRequest, timeout time.Duration) ([]byte, error) {
+	var key []byte
+	call := c.client.Go(keyMethod, r, &key, make(chan *rpc.Call, 1))
+	select {
+	case <-call.Done:
+		if call.Error != nil {
+			return nil, fmt.Errorf("hashing a password in the child process: %w", call.Error)
+		}
+		return key, nil
+	case <-time.After(timeout):
+		return nil, errSlow
+	}
 }

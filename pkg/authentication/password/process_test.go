@@ -6,6 +6,7 @@
 package password
 
 import (
+	"fmt"
 	"os"
 	"strconv"
 	"syscall"
@@ -63,13 +64,24 @@ func awaitEnd(t *testing.T, c *child) {
 	}
 }
 
-func (p *Process) pid() int {
+// current returns the child, or nil.
+func (p *Process) current() *child {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.child == nil {
-		return 0
+	return p.child
+}
+
+// awaitChild hashes passwords until a child is ready.
+func awaitChild(t *testing.T, p *Process) *child {
+	t.Helper()
+	for begun := time.Now(); time.Since(begun) < 30*time.Second; time.Sleep(10 * time.Millisecond) {
+		verify(t, p)
+		if c := p.current(); c != nil {
+			return c
+		}
 	}
-	return p.child.cmd.Process.Pid
+	t.Fatal("no child is ready")
+	return nil
 }
 
 // verify verifies a hash with the process, and another one without it.
@@ -102,21 +114,17 @@ func niceOf(t *testing.T, id int) int {
 	return rawPriority - raw
 }
 
-// TestProcess verifies that a child of low priority computes the same hashes, and that the threads of the server keep
-// their priority.
+// TestProcess verifies that a child of low priority computes the same hashes, and that the first hash does not wait for
+// its start.
 func TestProcess(t *testing.T) {
 	p := newTestProcess(t)
 	verify(t, p)
-	pid := p.pid()
-	if pid == 0 {
-		t.Fatal("no child computed the hashes")
-	}
+	c := awaitChild(t, p)
 	// The test program may have been started with a nice value itself.
-	own := niceOf(t, os.Getpid())
-	if got, want := niceOf(t, pid), min(own+processNice, maxNice); got != want {
+	if got, want := niceOf(t, c.cmd.Process.Pid), min(niceOf(t, os.Getpid())+niceIncrement, maxNice); got != want {
 		t.Errorf("the nice value of the child is %d, want %d", got, want)
 	}
-	tasks, err := os.ReadDir("/proc/self/task")
+	tasks, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", c.cmd.Process.Pid))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -125,57 +133,74 @@ func TestProcess(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := niceOf(t, id); got != own {
-			t.Errorf("the nice value of thread %d of the server is %d, want %d", id, got, own)
+		if got, want := niceOf(t, id), niceOf(t, c.cmd.Process.Pid); got != want {
+			t.Errorf("the nice value of a thread of the child is %d, want %d", got, want)
 		}
 	}
+	cheap := Parameters{Memory: 64, Time: 1, Threads: 1}
+	if _, ok := p.key(KeyRequest{Salt: make([]byte, minSalt), Cost: cheap, Length: minKey}); !ok {
+		t.Error("the child has not computed a key")
+	}
 	verify(t, p)
-	if p.pid() != pid {
+	if p.current() != c {
 		t.Error("the second hash was not computed by the same child")
 	}
 }
 
 // TestProcessEnds verifies that the server hashes passwords if the child has been killed, and that it starts another
-// child later, but not at once.
+// child after a pause.
 func TestProcessEnds(t *testing.T) {
 	p := newTestProcess(t)
-	verify(t, p)
-	old := p.child
-	p.interval = time.Hour
+	old := awaitChild(t, p)
+	p.pause = time.Hour
 	if err := old.cmd.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
 	awaitEnd(t, old)
 	verify(t, p)
-	if p.pid() != 0 {
-		t.Error("another child was started before the end of the interval")
+	if p.ready() != nil || p.starting {
+		t.Error("another child was started before the end of the pause")
 	}
-	p.interval = 0
-	verify(t, p)
-	if pid := p.pid(); pid == 0 || pid == old.cmd.Process.Pid {
-		t.Errorf("the child is %d after the end of %d", pid, old.cmd.Process.Pid)
+	p.notBefore = time.Time{}
+	if c := awaitChild(t, p); c == old {
+		t.Error("the child that has ended is used")
 	}
 }
 
-// TestProcessDoesNotRespond verifies that a child that does not respond is killed, and that the server hashes passwords
-// instead.
+// TestProcessDoesNotRespond verifies that a child that does not respond is killed, that the server hashes passwords
+// instead, and that it does not start another child soon.
 func TestProcessDoesNotRespond(t *testing.T) {
 	p := newTestProcess(t)
-	verify(t, p)
-	stopped := p.child
+	stopped := awaitChild(t, p)
 	if err := stopped.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
 	p.timeout = 50 * time.Millisecond
 	verify(t, p)
 	awaitEnd(t, stopped)
+	if pause := time.Until(p.notBefore); p.ready() != nil || p.starting || pause < slowPause/2 {
+		t.Errorf("another child may start after %s", pause)
+	}
 }
 
 // TestProcessCannotStart verifies that the server hashes passwords if the program does not exist, or exits.
 func TestProcessCannotStart(t *testing.T) {
 	for _, command := range []string{"/does/not/exist", "/bin/false"} {
 		p := NewProcess(1, command)
-		verify(t, p)
-		t.Cleanup(func() { stop(t, p) })
+		for begun := time.Now(); ; time.Sleep(10 * time.Millisecond) {
+			verify(t, p)
+			p.mu.Lock()
+			failed := !p.notBefore.IsZero()
+			p.mu.Unlock()
+			if failed {
+				break
+			}
+			if time.Since(begun) > 30*time.Second {
+				t.Fatalf("%s: the start has not failed", command)
+			}
+		}
+		if p.ready() != nil || p.starting {
+			t.Errorf("%s: another start follows at once", command)
+		}
 	}
 }

@@ -1,0 +1,55 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package password
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	maxNice = 19
+	// rawPriority minus the nice value is the result of the system call getpriority(2).
+	rawPriority = 20
+	// maxOOMScore makes the kernel select this process first if the container has no memory left.
+	maxOOMScore = "1000"
+)
+
+// lowerPriority adds an increment to the nice value of all threads. New threads inherit the value. It also makes the
+// kernel kill this process before others of the container if memory is exhausted.
+func lowerPriority(increment int) error {
+	raw, err := unix.Getpriority(unix.PRIO_PROCESS, os.Getpid())
+	if err != nil {
+		return fmt.Errorf("reading the nice value: %w", err)
+	}
+	nice := min(rawPriority-raw+increment, maxNice)
+	for changed := true; changed; { // a thread with the old value may start another one meanwhile
+		changed = false
+		tasks, err := os.ReadDir("/proc/self/task")
+		if err != nil {
+			return fmt.Errorf("listing the threads: %w", err)
+		}
+		for _, task := range tasks {
+			id, err := strconv.Atoi(task.Name())
+			if err != nil {
+				return fmt.Errorf("reading the id of a thread: %w", err)
+			}
+			if raw, err := unix.Getpriority(unix.PRIO_PROCESS, id); err != nil || rawPriority-raw == nice {
+				continue // the thread has ended, or has the value
+			}
+			if err := unix.Setpriority(unix.PRIO_PROCESS, id, nice); err != nil && !errors.Is(err, unix.ESRCH) {
+				return fmt.Errorf("setting the nice value: %w", err)
+			}
+			changed = true
+		}
+	}
+	if err := os.WriteFile("/proc/self/oom_score_adj", []byte(maxOOMScore), 0); err != nil {
+		return fmt.Errorf("setting the OOM score: %w", err)
+	}
+	return nil
+}
