@@ -32,11 +32,12 @@ func contestants(b *testing.B, first wire.Request) (pid int, ours *wire.Client, 
 		if server, err = env.KubeVision.StartAPIServer(b.Context(), 0); err != nil {
 			b.Fatal(err)
 		}
+		b.Cleanup(func() { _ = server.Kill() })
 		old, err := env.KubeVision.StartAPIServerOf(b.Context(), *baseline)
 		if err != nil {
 			b.Fatal(err)
 		}
-		b.Cleanup(func() { _, _ = server.Kill(), old.Kill() })
+		b.Cleanup(func() { _ = old.Kill() })
 		other = &series{client: clientOf(b, old)}
 		succeeded(b, other.client.Send(b, first))
 	}
