@@ -146,7 +146,7 @@ test-unit: ## Run the tests that need no control plane.
 .PHONY: e2e
 # Without the race detector: whole clusters share the machine. An interrupt ends everything.
 e2e: ## Test a release in whole clusters, with a kubelet and under load; requires root on Linux with apt-get.
-	@CGO_ENABLED=0 go test -vet=off -count 1 -timeout 40m $(TESTFLAGS) .$(E2E) -e2e $(ARGS)
+	@cd .$(E2E) && CGO_ENABLED=0 go test -vet=off -count 1 -timeout 40m $(TESTFLAGS) -args -e2e $(ARGS)
 
 .PHONY: conformance
 # Without a package argument, go test prints the output of a passing test: the table of codes.
