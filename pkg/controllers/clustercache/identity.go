@@ -324,69 +324,6 @@ func (r *Registry) isProven(m *member, holder registration) bool {
 	return ok && p.own == m.revision && p.holder.Cluster == holder.uid && (other == nil || other.revision == p.holder)
 }
 
-// Release closes the connection of a KubeVisionCluster, and releases the identity that it holds. If another
-// KubeVisionCluster is proven to be the same Kubernetes cluster, that one then holds the identity.
-func (r *Registry) Release(uid types.UID, name string) {
-	r.mu.Lock()
-	r.remember(r.identities.ended, uid)
-	r.identities.examined.Delete(uid)
-	for id, holder := range r.identities.holders {
-		if holder.uid == uid {
-			r.transferIdentity(id, holder)
-		}
-	}
-	delete(r.identities.proofs, uid)
-	r.mu.Unlock()
-	r.EndConflict(uid)
-	r.Close(name)
-	r.notify(nil)
-}
-
-// transferIdentity lets a KubeVisionCluster that is proven to be the same Kubernetes cluster as holder hold the
-// identity id. The proofs of others are then relative to this KubeVisionCluster. The caller must hold the lock.
-func (r *Registry) transferIdentity(id string, holder registration) {
-	delete(r.identities.holders, id)
-	for _, name := range slices.Sorted(maps.Keys(r.members)) {
-		m := r.members[name]
-		uid := m.revision.Cluster
-		if m.cluster == nil || m.cluster.ID != id || uid == holder.uid || r.retired.Has(uid) || !r.isProven(m, holder) {
-			continue
-		}
-		r.identities.holders[id] = registration{uid: uid, name: name}
-		with := r.identities.proofs[uid].holder
-		delete(r.identities.proofs, uid)
-		for other, p := range r.identities.proofs {
-			if p.holder == with {
-				r.identities.proofs[other] = proof{own: p.own, holder: m.revision}
-			}
-		}
-		return
-	}
-}
-
-// ReleaseName is like Release, for a KubeVisionCluster whose UID is unknown, because it no longer exists.
-func (r *Registry) ReleaseName(name string) {
-	r.mu.RLock()
-	uids := sets.New[types.UID]()
-	for _, holder := range r.identities.holders {
-		if holder.name == name {
-			uids.Insert(holder.uid)
-		}
-	}
-	for uid, found := range r.identities.conflicts {
-		if found.name == name {
-			uids.Insert(uid)
-		}
-	}
-	if m := r.members[name]; m != nil {
-		uids.Insert(m.revision.Cluster)
-	}
-	r.mu.RUnlock()
-	for uid := range uids {
-		r.Release(uid, name)
-	}
-}
-
 // hostRegistration returns a function that returns the UID of the KubeVisionCluster that represents the host cluster,
 // or an empty UID. The reader must be a cache.
 func hostRegistration(reader client.Reader) func() types.UID {
