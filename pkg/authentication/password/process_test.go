@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -114,8 +115,17 @@ func niceOf(t *testing.T, id int) int {
 	return rawPriority - raw
 }
 
-// TestProcess verifies that a child of low priority computes the same hashes, and that the first hash does not wait for
-// its start.
+// TestHashDuringStart verifies that a hash does not wait for the start of a child.
+func TestHashDuringStart(t *testing.T) {
+	p := NewProcess(1, "/bin/sh", "-c", "cat > /dev/null") // never responds, and ends with its input
+	begun := time.Now()
+	verify(t, p)
+	if took := time.Since(begun); took > slowPause/2 {
+		t.Errorf("the hashes took %s", took)
+	}
+}
+
+// TestProcess verifies that a child of low priority with its own memory limit computes the same hashes.
 func TestProcess(t *testing.T) {
 	p := newTestProcess(t)
 	verify(t, p)
@@ -135,6 +145,14 @@ func TestProcess(t *testing.T) {
 		}
 		if got, want := niceOf(t, id), niceOf(t, c.cmd.Process.Pid); got != want {
 			t.Errorf("the nice value of a thread of the child is %d, want %d", got, want)
+		}
+	}
+	for name, want := range map[string]string{
+		"oom_score_adj": maxOOMScore, "environ": "\x00GOMEMLIMIT=" + childMemory + "\x00",
+	} {
+		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/%s", c.cmd.Process.Pid, name))
+		if err != nil || !strings.Contains(string(text)+"\x00", want) {
+			t.Errorf("%s of the child lacks %q: %v", name, want, err)
 		}
 	}
 	cheap := Parameters{Memory: 64, Time: 1, Threads: 1}
