@@ -19,15 +19,8 @@ import (
 // TestPasswordProcess verifies that a child process hashes the passwords, that logins succeed after it was killed, and
 // that it ends with a server that is killed.
 func TestPasswordProcess(t *testing.T) {
-	replica, err := env.KubeVision.StartAPIServer(t.Context(), 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = replica.Kill() })
-	client, err := wire.New(replica.Endpoint(), env.KubeVision.CAPEM())
-	if err != nil {
-		t.Fatal(err)
-	}
+	replica := replicaWith(t)
+	client := at(t, replica.Endpoint())
 	u := set().User(t, "hashed")
 	first := hashingChild(t, replica, func() { u.Login(t, client, wire.DirectPath) }, 0)
 	process, err := os.FindProcess(first)
