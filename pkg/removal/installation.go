@@ -121,8 +121,8 @@ func (r *Remover) removePart(ctx context.Context, p part) error {
 			if deleted && p.label != "" && len(o.Finalizers) > 0 {
 				// KubeVision sets no finalizers on these objects, so the owner of the finalizer must complete the
 				// deletion.
-				r.Log.Info("Waiting for the finalizers of other controllers", "kind", p.gvk.Kind, "namespace", o.Namespace,
-					"name", o.Name, "finalizers", o.Finalizers)
+				r.Log.Info("Waiting for the finalizers of other controllers", "kind", p.gvk.Kind,
+					"namespace", o.Namespace, "name", o.Name, "finalizers", o.Finalizers)
 				return
 			}
 			text := describeMetadata(p.gvk.Kind, o)

@@ -106,7 +106,8 @@ func (r *Reconciler) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Result
 	}
 	for _, v := range verdicts(wanted) {
 		if v.reached && !slices.Contains(before, v) {
-			ctrl.LoggerFrom(ctx).Info("Rejecting further objects, because the limit is reached", "flag", v.flag, "limit", v.limit)
+			ctrl.LoggerFrom(ctx).Info("Rejecting further objects, because the limit is reached",
+				"flag", v.flag, "limit", v.limit)
 		}
 	}
 	return ctrl.Result{RequeueAfter: period}, nil

@@ -83,7 +83,8 @@ func (r *Reconciler) usersOfSecret(ctx context.Context, secret client.Object) []
 	}
 	var users kubevisionv1alpha1.KubeVisionUserList
 	if err := r.Client.List(ctx, &users, client.MatchingFields{passwordSecretIndex: secret.GetName()}); err != nil {
-		ctrl.LoggerFrom(ctx).Error(err, "Failed to list the KubeVisionUsers that refer to a Secret", "secret", secret.GetName())
+		ctrl.LoggerFrom(ctx).Error(err, "Failed to list the KubeVisionUsers that refer to a Secret",
+			"secret", secret.GetName())
 		return nil
 	}
 	requests := make([]reconcile.Request, 0, len(users.Items)+1)
