@@ -28,6 +28,10 @@ const (
 	// respond in time, for example because no processor was free.
 	startPause = time.Second
 	slowPause  = time.Minute
+	// startInterval is the maximum time between two hashes that cause the start of a child. Few logins need no child.
+	startInterval = 5 * time.Second
+	// idleTime is the time without a hash after which a child ends, so that it holds no memory.
+	idleTime = 30 * time.Second
 	// childMemory is the soft memory limit of a child, and childGC the value of GOGC. With GOMEMLIMIT of the server,
 	// they are below the memory limit of the container.
 	childMemory = "128MiB"
@@ -38,25 +42,31 @@ const (
 )
 
 // Process computes hashes in a child process of low CPU priority, so that other requests do not wait for a processor
-// during a flood of logins. It starts a child at the first hash, and again some time after a child has ended. The child
-// ends with this process, because its standard input ends.
+// during a flood of logins. It starts a child when two hashes follow each other closely, and ends the child when no hash
+// has been computed for some time. The child also ends with this process, because its standard input ends.
 type Process struct {
 	command     []string
 	concurrency int
 	timeout     time.Duration
 	pause       time.Duration
+	idle        time.Duration
 
 	mu       sync.Mutex
 	child    *child // nil while none is ready
 	starting bool
 	// notBefore is the time before which no child is started.
 	notBefore time.Time
+	// lastHash is the time of the last call of key.
+	lastHash time.Time
+	// calls is the number of calls of the child that are in progress.
+	calls int
 }
 
 // NewProcess returns a Process. command is a program that calls Serve, and its arguments. concurrency is the number of
 // processors that it may use.
 func NewProcess(concurrency int, command ...string) *Process {
-	return &Process{command: command, concurrency: concurrency, timeout: childTimeout, pause: startPause}
+	return &Process{command: command, concurrency: concurrency, timeout: childTimeout, pause: startPause,
+		idle: idleTime}
 }
 
 // KeyRequest contains the parameters of a hash. It is exported for net/rpc.
@@ -103,10 +113,11 @@ func (p pipes) Close() error { return errors.Join(p.ReadCloser.Close(), p.WriteC
 // key computes a key in the child. It returns false if no child is ready, or if the child ends or exceeds the timeout.
 // It does not wait for the start of a child.
 func (p *Process) key(r KeyRequest) ([]byte, bool) {
-	c := p.ready()
+	c := p.acquire()
 	if c == nil {
 		return nil, false
 	}
+	defer p.release()
 	key, err := c.key(r, p.timeout)
 	if err != nil {
 		p.discard(c, err)
@@ -114,15 +125,63 @@ func (p *Process) key(r KeyRequest) ([]byte, bool) {
 	return key, err == nil
 }
 
-// ready returns the child. If there is none, it starts one in the background, and returns nil.
-func (p *Process) ready() *child {
+// acquire returns the child, for a call that ends with release. If no child is ready, acquire returns nil, and may start
+// a child in the background.
+func (p *Process) acquire() *child {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.child == nil && !p.starting && !time.Now().Before(p.notBefore) {
+	now := time.Now()
+	isFrequent := now.Sub(p.lastHash) < startInterval
+	p.lastHash = now
+	if p.child != nil {
+		p.calls++
+		return p.child
+	}
+	if isFrequent && !p.starting && !now.Before(p.notBefore) {
 		p.starting = true
 		go p.start()
 	}
-	return p.child
+	return nil
+}
+
+// release ends a call of the child.
+func (p *Process) release() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.calls--
+	p.lastHash = time.Now()
+}
+
+// endIdle ends the child c when no hash has been computed for the idle time. It returns if c was discarded.
+func (p *Process) endIdle(c *child) {
+	for wait := p.idle; ; {
+		select {
+		case <-time.After(wait):
+		case <-c.ended:
+			return
+		}
+		if wait = p.endIfIdle(c); wait <= 0 {
+			return
+		}
+	}
+}
+
+// endIfIdle ends the child c if no hash has been computed for the idle time. Otherwise, it returns the time to wait.
+func (p *Process) endIfIdle(c *child) time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.child != c {
+		return 0
+	}
+	if p.calls > 0 {
+		return p.idle
+	}
+	if wait := time.Until(p.lastHash.Add(p.idle)); wait > 0 {
+		return wait
+	}
+	p.child = nil
+	_ = c.client.Close() // the child ends with its input; an error means that it has ended
+	return 0
 }
 
 // start starts a child, and makes it available after its first hash.
@@ -142,7 +201,8 @@ func (p *Process) start() {
 		p.notBefore = time.Now().Add(slowPause)
 		return
 	}
-	p.child = c
+	p.child, p.lastHash = c, time.Now()
+	go p.endIdle(c)
 }
 
 // discard kills a child that has failed. The next child starts after a pause.
