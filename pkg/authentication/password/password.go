@@ -17,6 +17,7 @@ import (
 	"unicode/utf8"
 
 	"golang.org/x/crypto/argon2"
+	"golang.org/x/sync/semaphore"
 	"golang.org/x/text/secure/precis"
 )
 
@@ -75,10 +76,13 @@ type Hash struct {
 	key    []byte
 }
 
-// Hasher bounds the concurrent hashes, each of which takes Parameters.Memory.
+// Hasher hashes passwords, and bounds the memory of concurrent hashes.
 type Hasher struct {
-	cost    Parameters
-	slots   chan struct{}
+	cost Parameters
+	// slots are the places of concurrent hashes. An imported hash that needs more memory than cost takes several of the
+	// places, or all of them.
+	slots   *semaphore.Weighted
+	size    int64
 	waiting chan struct{}
 	dummy   Hash
 	// process computes the hashes. If it is nil or fails, the hasher computes them.
@@ -92,8 +96,9 @@ func NewHasher(ctx context.Context, concurrency int, process *Process) (*Hasher,
 }
 
 func newHasher(ctx context.Context, concurrency int, cost Parameters, process *Process) (*Hasher, error) {
+	size := int64(max(concurrency, 1))
 	h := &Hasher{
-		cost: cost, slots: make(chan struct{}, max(concurrency, 1)), waiting: make(chan struct{}, maxWaiting),
+		cost: cost, slots: semaphore.NewWeighted(size), size: size, waiting: make(chan struct{}, maxWaiting),
 		process: process,
 	}
 	dummy, err := h.Hash(ctx, rand.Text())
@@ -144,10 +149,11 @@ func (h *Hasher) derive(
 	if len(password) > MaxLength {
 		return nil, ErrMismatch
 	}
-	if err := h.enter(ctx); err != nil {
+	places := h.places(p)
+	if err := h.enter(ctx, places); err != nil {
 		return nil, err
 	}
-	defer func() { <-h.slots }()
+	defer h.slots.Release(places)
 	begun := time.Now()
 	defer func() { hashes.Observe(time.Since(begun).Seconds()) }()
 	r := KeyRequest{Password: []byte(normalize(password)), Salt: salt, Cost: p, Length: length}
@@ -178,12 +184,16 @@ func normalize(password string) string {
 	return normal
 }
 
-// enter waits for a place, in a queue of bounded length.
-func (h *Hasher) enter(ctx context.Context) error {
-	select {
-	case h.slots <- struct{}{}:
+// places returns the number of places that a hash takes. It is proportional to the memory of the hash, and at most the
+// number of all places.
+func (h *Hasher) places(p Parameters) int64 {
+	return min((int64(p.Memory)+int64(h.cost.Memory)-1)/int64(h.cost.Memory), h.size)
+}
+
+// enter waits for a number of places, in a queue of bounded length.
+func (h *Hasher) enter(ctx context.Context, places int64) error {
+	if h.slots.TryAcquire(places) {
 		return nil
-	default:
 	}
 	select {
 	case h.waiting <- struct{}{}:
@@ -191,12 +201,10 @@ func (h *Hasher) enter(ctx context.Context) error {
 	default:
 		return ErrBusy
 	}
-	select {
-	case h.slots <- struct{}{}:
-		return nil
-	case <-ctx.Done():
-		return fmt.Errorf("waiting for a place to hash a password: %w", ctx.Err())
+	if err := h.slots.Acquire(ctx, places); err != nil {
+		return fmt.Errorf("waiting for a place to hash a password: %w", err)
 	}
+	return nil
 }
 
 // String returns the hash in PHC string format.
