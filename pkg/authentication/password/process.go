@@ -11,6 +11,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
+	"runtime/debug"
 	"strconv"
 	"sync"
 	"time"
@@ -31,7 +33,9 @@ const (
 	// startInterval is the maximum time between two hashes that cause the start of a child. Few logins need no child.
 	startInterval = 5 * time.Second
 	// idleTime is the time without a hash after which a child ends, so that it holds no memory.
-	idleTime = 30 * time.Second
+	idleTime = 10 * time.Second
+	// freeDelay is the time without a hash after which a child returns memory to the kernel.
+	freeDelay = 200 * time.Millisecond
 	// childMemory is the soft memory limit of a child, and childGC the value of GOGC. With GOMEMLIMIT of the server,
 	// they are below the memory limit of the container.
 	childMemory = "128MiB"
@@ -79,11 +83,23 @@ type KeyRequest struct {
 }
 
 // service is the service of the child.
-type service struct{}
+type service struct {
+	// free returns memory to the kernel after freeDelay.
+	free *time.Timer
+}
 
-// Key computes a key for net/rpc. It never returns an error.
-func (service) Key(r KeyRequest, key *[]byte) error {
+func newService() service {
+	free := time.AfterFunc(freeDelay, debug.FreeOSMemory)
+	return service{free: free}
+}
+
+// Key computes a key for net/rpc. It never returns an error. It frees the memory of the previous hash first. Otherwise,
+// two hashes in succession would need the memory of two.
+func (s service) Key(r KeyRequest, key *[]byte) error {
+	s.free.Stop()
+	runtime.GC()
 	*key = r.key()
+	s.free.Reset(freeDelay)
 	return nil
 }
 
@@ -94,7 +110,7 @@ func Serve(in io.ReadCloser, out io.WriteCloser) error {
 		klog.Background().Error(err, "Failed to lower the priority of the process that hashes passwords")
 	}
 	server := rpc.NewServer()
-	if err := server.RegisterName(processService, service{}); err != nil {
+	if err := server.RegisterName(processService, newService()); err != nil {
 		return fmt.Errorf("registering the service that hashes passwords: %w", err)
 	}
 	server.ServeConn(pipes{in, out})
