@@ -23,8 +23,8 @@ type Coalescer[K comparable] struct {
 	changes map[K]time.Time
 }
 
-// Changed reports a change for which call must be called. It does not block. If calls for the key are in progress, it
-// only prolongs them.
+// Changed reports a change. It starts calls of the function call and does not wait for them. If calls for the key are
+// in progress, it only prolongs them, and ignores the function.
 func (c *Coalescer[K]) Changed(key K, call func()) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -38,7 +38,8 @@ func (c *Coalescer[K]) Changed(key K, call func()) {
 	}
 }
 
-// run calls the function, and schedules the next call if staleTime has not passed since the last change.
+// run calls the function. If staleTime had not passed since the last change when the call began, run schedules the next
+// call.
 func (c *Coalescer[K]) run(key K, call func()) {
 	began := time.Now()
 	call()
