@@ -47,8 +47,8 @@ type KubeVisionOptions struct {
 	// APIServerArgs and ControllerManagerArgs are appended to the default arguments.
 	APIServerArgs         []string
 	ControllerManagerArgs []string
-	// ConfineMemory runs the programs under the memory limits of their Deployments: with their GOMEMLIMIT, and the
-	// kernel kills a program that exceeds the limit of its container. It works on Linux only.
+	// ConfineMemory runs the programs with the memory limits of their Deployments: with the same GOMEMLIMIT and GOGC,
+	// and with the limit of the container as a resource limit of the process. It works on Linux only.
 	ConfineMemory bool
 }
 
@@ -133,8 +133,8 @@ func (k *KubeVision) install(ctx context.Context) error {
 	if err := writeOverlay(overlay, k.options.ConfigDir, k.port); err != nil {
 		return err
 	}
-	// kube-apiserver looks up the kinds in admission policies when it first needs them. It repeats a failed lookup only
-	// after 30 seconds.
+	// The CustomResourceDefinitions are applied first. kube-apiserver looks up the kinds in admission policies when it
+	// first needs them, and repeats a failed lookup only after 30 seconds.
 	if err := k.cluster.Apply(ctx, filepath.Join(k.options.ConfigDir, "crd")); err != nil {
 		return err
 	}
