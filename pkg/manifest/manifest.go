@@ -56,7 +56,7 @@ func Parse(contentType string, body []byte) (map[string]any, error) {
 }
 
 // isJSONManifest returns true if the manifest is JSON, and false if it is YAML. If contentType is empty, a body that
-// begins with { is JSON. It returns an error if contentType is a media type of neither JSON nor YAML.
+// begins with { is JSON. It returns an error for a contentType that is neither JSON nor YAML.
 func isJSONManifest(contentType string, body []byte) (bool, error) {
 	if contentType == "" {
 		return bytes.HasPrefix(bytes.TrimSpace(body), []byte("{")), nil
@@ -73,8 +73,8 @@ func isJSONManifest(contentType string, body []byte) (bool, error) {
 	}
 }
 
-// isWrapper returns true if object, which has the field manifest, has no other fields. In JSON, the field totpCode is
-// also allowed. It contains the one-time code of the caller's second factor, which package routes reads.
+// isWrapper returns true if object has no other fields than manifest. The field manifest must exist. In JSON, the field
+// totpCode is also allowed. It contains the one-time code of the caller's second factor, which package routes reads.
 func isWrapper(object map[string]any, isJSON bool) bool {
 	_, hasCode := object[dashboardv1alpha1.CodeField]
 	return len(object) == 1 || (len(object) == 2 && hasCode && isJSON)

@@ -94,8 +94,8 @@ const (
 // The controller then removes the annotation.
 const ResetTwoFactorAnnotation = "kubevision.io/reset-two-factor"
 
-// AdoptCredentialsAnnotation on a KubeVisionUser, with any value, makes the user the owner of the Secret of
-// CredentialsSecret and of the ConfigMap of FavoritesConfigMap. It is needed after both were restored from a backup,
+// AdoptCredentialsAnnotation on a KubeVisionUser, with any value, makes the user the owner of an existing Secret with
+// credentials and of an existing ConfigMap with favorites. It is needed after these were restored from a backup,
 // because a restored user has a new UID. The controller then removes the annotation.
 const AdoptCredentialsAnnotation = "kubevision.io/adopt-credentials" //nolint:gosec // a name, not a credential
 

@@ -33,8 +33,8 @@ const (
 	// decoding a Pod with 20 containers of 50 variables each.
 	maxReadBytes = 32 << 20
 	maxHeldBytes = 512 << 10
-	// aloneBytes is the number of bytes of memory above which an object is decoded alone: a request decodes only one
-	// such object at a time.
+	// aloneBytes is the number of bytes of memory above which an object is large. A request decodes only one large
+	// object at a time.
 	aloneBytes = 1 << 20
 )
 
@@ -171,8 +171,8 @@ func HoldItem[T any](account *budget.Account, item *T) error {
 	return nil
 }
 
-// elements returns an upper bound of the number of values in a JSON object. It counts null as a value. It counts a list
-// and its first element as one value.
+// elements returns an upper bound of the number of values in a JSON object. An array and its first element count as one
+// value. null also counts as a value.
 func elements(raw []byte) int64 {
 	return int64(bytes.Count(raw, []byte("{")) + bytes.Count(raw, []byte(",")) + 1)
 }

@@ -62,7 +62,7 @@ var (
 	epoch   = rand.Uint64() //nolint:gosec // it tells processes apart and is no secret
 )
 
-// Compressed returns the compressed JSON of the objects. The first call compresses it.
+// Compressed returns the compressed JSON of the objects. Only the first call compresses the JSON.
 func (g *Group) Compressed() gzipmember.Segment {
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -95,7 +95,7 @@ type sealed struct {
 	number uint32
 }
 
-// newSealed returns a writer of an encrypted recording with the ID.
+// newSealed returns a writer of the encrypted recording id.
 func newSealed(to io.Writer, key []byte, id string) (*sealed, error) {
 	salt := make([]byte, saltBytes)
 	if _, err := rand.Read(salt); err != nil {

@@ -74,7 +74,8 @@ type pace struct {
 	// Pending events are written when they have this number of bytes, and at the latest after this interval.
 	bytes    int
 	interval time.Duration
-	// scan is the interval between two measurements of the size of all recordings. Other replicas may write, too.
+	// scan is the interval between two measurements of the size of all recordings. Measurements are repeated, because
+	// other replicas may write, too.
 	scan time.Duration
 	// memory is the memory of one recording in progress, in bytes.
 	memory int64

@@ -235,7 +235,7 @@ func (r *Recording) OnFailure(failed func(error)) {
 	r.failed = failed
 }
 
-// Close writes the pending events, and marks the recording as complete.
+// Close writes the pending events. If this succeeds, it marks the recording as complete.
 func (r *Recording) Close() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -99,7 +99,7 @@ func (r *Remover) retryCleanup(ctx context.Context, o *metav1.PartialObjectMetad
 }
 
 // describeCleanup returns the message of the condition Terminating of a CustomResourceDefinition, or an empty string.
-// It says why kube-apiserver has not deleted the custom resources yet.
+// The message says why kube-apiserver has not deleted the custom resources yet.
 func (r *Remover) describeCleanup(ctx context.Context, name string) string {
 	definition := object(kind("apiextensions.k8s.io", "CustomResourceDefinition"))
 	if err := r.Client.Get(ctx, client.ObjectKey{Name: name}, definition); err != nil {

@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package removal uninstalls KubeVision. It first deletes the KubeVisionRoleBindings, KubeVisionClusters and
-// KubeVisionUsers, and waits until the controllers have deleted what they created for these on all clusters. It then
+// KubeVisionUsers, and waits until the controllers have deleted the objects that they created on all clusters. It then
 // deletes all other objects of the installation. A removal that has failed can be repeated.
 package removal
 

@@ -64,7 +64,7 @@ type Route struct {
 	// Events is true if a route with a Verb sends server-sent events instead of opening a WebSocket.
 	Events bool
 	// Parameters contains the documentation of the path and query parameters, by name. Parameters that are not in Path
-	// are query parameters. Table.Add completes the documentation of the path parameters cluster and session.
+	// are query parameters. Table.Add documents the path parameters cluster and session if they are missing.
 	Parameters map[string]string
 	// Types contains the types of the query parameters that are not arbitrary strings, by name.
 	Types map[string]Type
@@ -102,8 +102,8 @@ type Table struct {
 	longRunning []pattern
 }
 
-// Add registers routes. It returns an error for a route that has no access rule, that is not fully documented, or whose
-// operation is already registered.
+// Add registers routes. It returns an error for an invalid route, for example a route without an access rule, and for a
+// route whose operation is already registered.
 func (t *Table) Add(routes ...Route) error {
 	for _, r := range routes {
 		if slices.ContainsFunc(t.routes, func(o Route) bool { return o.Operation == r.Operation }) {
@@ -202,8 +202,8 @@ func (t *Table) DuringPasswordChange(method, path string) bool {
 	})
 }
 
-// Install adds the routes to ws, the web service at the root of the API. It exists for the OpenAPI documentation, which
-// go-restful generates. The requests are served by Handler, regardless of the route that go-restful selects.
+// Install adds the routes to ws, the web service at the root of the API. go-restful needs them to generate the OpenAPI
+// documentation. Table.Handler serves all requests, regardless of the route that go-restful selects.
 func (t *Table) Install(ws *restful.WebService) {
 	handler := t.Handler(http.NotFoundHandler())
 	serve := func(r *restful.Request, w *restful.Response) { handler.ServeHTTP(w.ResponseWriter, r.Request) }

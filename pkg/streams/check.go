@@ -59,8 +59,7 @@ func (s *Stream) checkUntilPassed() {
 	}
 }
 
-// nextCheck returns true if another check is needed and the stream has not ended. The caller must then begin the check,
-// for which nextCheck updates the state.
+// nextCheck returns true if another check is needed and the stream has not ended. It also updates running and again.
 func (s *Stream) nextCheck() bool {
 	s.checks.mu.Lock()
 	defer s.checks.mu.Unlock()

@@ -2,8 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package streams serves WebSockets and server-sent events. It limits their number and memory, and ends each one with a
-// reason. While a stream is open, it checks regularly, and after changes of sessions, users and RBAC objects, that the
-// caller may still use the stream. It does not interpret the messages.
+// reason. It checks regularly whether the caller may still use an open stream. It also checks this after changes of
+// sessions, users and RBAC objects. It does not interpret the messages.
 package streams
 
 import (
