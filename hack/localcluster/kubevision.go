@@ -146,8 +146,8 @@ func (k *KubeVision) install(ctx context.Context) error {
 	return k.cluster.Apply(ctx, overlay)
 }
 
-// waitAdmission waits until kube-apiserver can evaluate the admission policies. Until then it rejects the requests that
-// the policies match, such as a change of a namespace.
+// waitAdmission waits until kube-apiserver can evaluate the admission policies. Until then, kube-apiserver rejects the
+// requests that the policies match, such as a change of a namespace.
 func (k *KubeVision) waitAdmission(ctx context.Context) error {
 	begun := time.Now()
 	patch := []byte(`{"metadata":{"annotations":{"` + askedAnnotation + `":"` + begun.Format(time.RFC3339Nano) + `"}}}`)
@@ -183,8 +183,8 @@ func (k *KubeVision) StartControllerManager(ctx context.Context, extra ...string
 	return k.runControllerManager(ctx, controllerManagerProgram+"-2", metricsPort, extra)
 }
 
-// runControllerManager starts kubevision-controller-manager and waits until it is ready. It returns the program also if
-// the wait fails.
+// runControllerManager starts kubevision-controller-manager and waits until it is ready. If the program does not become
+// ready, it returns both the program and an error.
 func (k *KubeVision) runControllerManager(
 	ctx context.Context, name string, metricsPort int, extra []string,
 ) (*Program, error) {

@@ -149,7 +149,7 @@ type delayedWriter struct {
 	lag time.Duration
 }
 
-// Write waits for lag before it writes.
+// Write implements http.ResponseWriter. It first waits for the time lag.
 func (w delayedWriter) Write(data []byte) (int, error) {
 	time.Sleep(w.lag)
 	return w.ResponseWriter.Write(data)
@@ -158,7 +158,7 @@ func (w delayedWriter) Write(data []byte) (int, error) {
 // Unwrap returns the inner writer for http.ResponseController.
 func (w delayedWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
-// Lists returns the number of lists of all objects of a resource that the read cache has requested.
+// Lists returns how many times the read cache has requested a list of a resource.
 func (p *WatchProxy) Lists(resource string) int {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -44,8 +44,8 @@ type Client struct {
 	http *http.Client
 }
 
-// New returns a client that trusts one certificate authority. It presents the certificates, even if the server does not
-// list their authority.
+// New returns a client that trusts one certificate authority. If certificates are given, the client presents the first
+// one, even if the server does not list its authority.
 func New(base string, authorityPEM []byte, certificates ...tls.Certificate) (*Client, error) {
 	roots := x509.NewCertPool()
 	if !roots.AppendCertsFromPEM(authorityPEM) {
