@@ -13,8 +13,8 @@ import (
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 )
 
-// SelectForCluster returns the bindings in all that select the cluster c. A binding with an invalid label selector
-// selects no cluster.
+// SelectForCluster returns those of the given bindings that select the cluster c. A binding with an invalid label
+// selector selects no cluster.
 func SelectForCluster(
 	all []kubevisionv1alpha1.KubeVisionRoleBinding, c *kubevisionv1alpha1.KubeVisionCluster,
 ) []kubevisionv1alpha1.KubeVisionRoleBinding {
