@@ -45,8 +45,8 @@ type elementScanner struct {
 	next bool
 }
 
-// weigh returns the memory of the elements that begin in text, the next part of the document, in bytes. It returns
-// false if the document is nested more than maxDepth levels deep.
+// weigh returns the memory of the list elements and fields that begin in the text, in bytes. The text is the next part
+// of the document. weigh returns false if the document is nested more than maxDepth levels deep.
 func (e *elementScanner) weigh(text []byte) (cost int64, fits bool) {
 	for _, b := range text {
 		if e.quoted {

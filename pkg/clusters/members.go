@@ -247,7 +247,7 @@ func (m *members) close(name string) {
 	delete(m.open, name)
 }
 
-// forget closes the connections for which gone returns true.
+// forget closes the connections for which the function gone returns true.
 func (m *members) forget(gone func(name string, r Revision) bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

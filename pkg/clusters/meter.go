@@ -125,8 +125,8 @@ func (l *transientMemory) add(s *share, n int64) {
 	l.spent += n
 }
 
-// WithTransientMemory returns a context for requests to one member cluster whose responses are not cached, and a
-// function that returns the memory of these responses to the Pool.
+// WithTransientMemory returns a context for requests to one member cluster. The responses to these requests must not be
+// cached. WithTransientMemory also returns a function that subtracts the memory of these responses from the Pool again.
 func WithTransientMemory(ctx context.Context) (context.Context, func()) {
 	l := &transientMemory{}
 	return context.WithValue(ctx, transientMemoryKey{}, l), func() {

@@ -29,10 +29,11 @@ const (
 	workRate  = 1.0 / 3
 	workBurst = 500 * time.Millisecond
 	maxWork   = 2 * time.Millisecond
-	// maxTurnWait bounds the wait for other large responses of the user to pause. After this time, reading continues.
+	// maxTurnWait bounds the time for which a large response waits until other large responses of the user pause. After
+	// this time, reading continues.
 	maxTurnWait = 5 * time.Second
-	// maxLargeWait bounds the time for which a call waits for earlier calls of the same user, in a limit of concurrent
-	// calls, of large responses or of lists. After this time, the call fails.
+	// maxLargeWait bounds the time for which a call waits because its user has reached the limit of concurrent calls,
+	// of large responses or of lists. After this time, the call fails.
 	maxLargeWait = 10 * time.Second
 	// maxCalls bounds the concurrent calls of one user to one cluster. It is a quarter of the limit for all users,
 	// because one request of a user may make several calls.
@@ -137,8 +138,8 @@ func (g *gate) enter(ctx context.Context, wait time.Duration) bool {
 	return false
 }
 
-// take acquires the semaphore of a user. It returns the error full if the semaphore is still full after maxLargeWait.
-// The returned function releases the semaphore; repeated calls have no effect. Nil gates have no limit.
+// take acquires the semaphore of a user. If the semaphore is still full after maxLargeWait, take returns the given
+// error. The returned function releases the semaphore; repeated calls have no effect. Nil gates have no limit.
 func (g *gates) take(ctx context.Context, user string, full error) (leave func(), err error) {
 	if g == nil {
 		return func() {}, nil

@@ -27,7 +27,7 @@ const (
 	maxDepth = 200
 )
 
-// scanner estimates how much memory JSON uses after decoding, in which a few bytes may become a large struct.
+// scanner estimates how much memory JSON uses after decoding. Decoding may turn a few bytes into a large struct.
 type scanner struct {
 	// limit bounds the length of each top-level value in bytes: a list, or one event of a watch.
 	limit int64
