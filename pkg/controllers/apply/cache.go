@@ -40,8 +40,9 @@ func IndexBindings(ctx context.Context, indexer client.FieldIndexer) error {
 // sharedParts bounds the number of names whose RoleBindings share memory.
 const sharedParts = 1024
 
-// ShareMemory returns a cache transform for RoleBindings. Those of one KubeVisionRoleBinding have equal names, labels
-// and subjects in up to thousands of namespaces, and the cache stores equal values once. It also does what Trim does.
+// ShareMemory returns a cache transform for RoleBindings. The RoleBindings of one KubeVisionRoleBinding have equal
+// names, labels and subjects in up to thousands of namespaces, and the cache stores equal values once. The transform
+// also does what Trim does.
 func ShareMemory() toolscache.TransformFunc {
 	var mu sync.Mutex
 	last := map[string]*rbacv1.RoleBinding{}

@@ -23,8 +23,8 @@ const (
 	kubernetesAggregate = "rbac.authorization.k8s.io/aggregate-to-"
 	kubevisionAggregate = "kubevision.io/aggregate-to-"
 
-	// devCluster and opsCluster are the names of the ClusterRoles that cluster-wide bindings of the roles dev and ops
-	// bind.
+	// devCluster and opsCluster are the names of ClusterRoles, without the prefix "kubevision:". The
+	// ClusterRoleBindings for the roles dev and ops refer to these ClusterRoles.
 	devCluster = kubevisionv1alpha1.RoleDev + "-cluster"
 	opsCluster = kubevisionv1alpha1.RoleOps + "-cluster"
 

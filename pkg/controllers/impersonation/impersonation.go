@@ -1,8 +1,8 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package impersonation maintains the impersonating ServiceAccount on a cluster. It may impersonate only the users and
-// groups that are subjects of KubeVisionRoleBindings.
+// Package impersonation maintains the impersonating ServiceAccount on a cluster. RBAC allows this ServiceAccount to
+// impersonate only the users and groups that are subjects of KubeVisionRoleBindings.
 package impersonation
 
 import (
@@ -50,8 +50,8 @@ type pass struct {
 	err  error
 }
 
-// Ensure creates the ServiceAccount and its roles, so that it may impersonate exactly the names in
-// KubeVisionRoleBindings. It revokes rights before it grants any. Concurrent calls share one execution.
+// Ensure creates the ServiceAccount and its roles, which allow it to impersonate exactly the names in
+// KubeVisionRoleBindings. Ensure revokes rights before it grants any. Concurrent calls share one execution.
 //
 // In a single namespace, a ResourceQuota or an object of another owner may prevent the Role or RoleBinding for the
 // ServiceAccounts of this namespace. Ensure only logs such an error.
