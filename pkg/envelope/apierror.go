@@ -17,10 +17,10 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/clusters/response"
 )
 
-// FromAPIError converts the error of a call to a cluster's API server to an Error with a code. It returns an Error in
-// err unchanged. An error without a Status of an API server, and a Status that reports a failure of the API server, get
-// 50200. No other function maps Kubernetes errors to codes, but package authorization refines the codes of denials,
-// with additional access reviews.
+// FromAPIError converts the error of a call to a cluster's API server to an Error with a code. If err already contains
+// an Error, FromAPIError returns that Error unchanged. The code is 50200 if err contains no Status of an API server, or
+// if the Status reports a failure of the API server. No other function maps Kubernetes errors to codes, but package
+// authorization refines the codes of denials, with additional access reviews.
 func FromAPIError(err error) *Error {
 	if known, ok := errors.AsType[*Error](err); ok {
 		return known

@@ -84,8 +84,8 @@ var notTyped = regexp.MustCompile(
 	`(\.[^\s:]+): (field not declared in schema|expected [a-z]+|duplicate entries|element 0)`)
 
 // badPatch returns the error for a patch that cannot be applied to an object, or nil if s reports another problem. The
-// returned error does not contain the message of kube-apiserver, which quotes the object or its values, because the
-// caller may not be allowed to read them.
+// message of kube-apiserver quotes the object or its values, which the caller may not be allowed to read. Therefore,
+// the returned error does not contain that message.
 func badPatch(s *metav1.Status) *Error {
 	refused := errors.New("the patch was rejected")
 	if strings.HasPrefix(s.Message, "failed to create typed patch object") {
