@@ -28,13 +28,13 @@ const (
 	// reviewTimeout bounds the time for an access review, including the retries of the client. kube-apiserver needs no
 	// I/O for a review.
 	reviewTimeout = 2 * time.Second
-	// maxReviewPause bounds the pauses of the circuit breaker. If the host cluster does not respond to several reviews,
-	// the breaker opens for a pause, in which no review is sent and all reviews fail at once.
+	// maxReviewPause bounds the pauses of the circuit breaker. The breaker opens if the host cluster does not respond
+	// to several reviews. During a pause, no review is sent, and all reviews fail at once.
 	maxReviewPause = 2 * time.Second
 )
 
-// ErrHostUnavailable is returned for an access review if the host cluster does not respond within reviewTimeout,
-// responds with a status of 429 or 500 and above, or did not respond to several earlier reviews.
+// ErrHostUnavailable is returned if the host cluster does not respond to an access review within reviewTimeout, or
+// responds with the status 429 or a status of at least 500. It is also returned while the circuit breaker is open.
 var ErrHostUnavailable = errors.New("the API server of the host cluster does not respond")
 
 // Reviewer sends SubjectAccessReviews to the host cluster.

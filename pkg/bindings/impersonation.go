@@ -76,14 +76,14 @@ func SortByCreation(all []kubevisionv1alpha1.KubeVisionRoleBinding) []*kubevisio
 	return out
 }
 
-// Identity returns the user name and the groups with which KubeVision impersonates a user on a cluster. The groups are
-// those of the parameter groups that i contains. The returned user name is:
+// Identity returns the user name and the groups with which KubeVision impersonates a user on a cluster. It omits groups
+// that i does not contain. The returned user name is:
 //
 //   - the same name, if i contains the user
 //   - identity.GroupMember, if i contains only groups of the user
 //
-// Identity returns false if i contains neither the user nor one of the groups, and for a KubeVisionUser that i does not
-// contain.
+// Identity returns false if i contains neither the user nor one of the groups. It also returns false for a
+// KubeVisionUser whom i does not contain, even if i contains a group of this user.
 func (i Impersonation) Identity(user string, groups []string) (string, []string, bool) {
 	named := make([]string, 0, len(groups))
 	for _, g := range groups {

@@ -66,8 +66,8 @@ func WholeClusterRole(ref kubevisionv1alpha1.RoleReference) string {
 	return ClusterRole(ref)
 }
 
-// NamespaceRole returns the name of the ClusterRole to which a RoleBinding for ref refers. protected is true if the
-// namespace of the RoleBinding is protected.
+// NamespaceRole returns the name of the ClusterRole to which a RoleBinding for ref refers. The parameter protected is
+// true if the namespace of the RoleBinding is protected.
 func NamespaceRole(ref kubevisionv1alpha1.RoleReference, protected bool) string {
 	if protected && SparesProtected(ref) {
 		return BuiltInClusterRole(kubevisionv1alpha1.RoleReadonly)

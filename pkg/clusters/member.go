@@ -48,9 +48,9 @@ type Member struct {
 	share *share
 }
 
-// NewMember returns the transports to the cluster of the kubeconfig. If more objects are cached from the cluster than
-// the limits allow, or if other clusters need the memory, reads from the cluster fail, and the function exceeded is
-// called once.
+// NewMember returns the transports to the cluster of the kubeconfig. The objects that are cached from the cluster count
+// towards the limits. If they exceed the limits, or if other clusters need the memory, reads from the cluster fail. The
+// function exceeded is then called once.
 func NewMember(k *kubeconfig.Kubeconfig, policy addresspolicy.Policy, limits Limits, exceeded func()) (*Member, error) {
 	full := k.Config()
 	m := &Member{

@@ -32,7 +32,7 @@ type Limits struct {
 func ServerLimits() Limits { return Limits{Response: maxResponseBytes} }
 
 // ControllerLimits returns the limits of the controllers, which cache KubeVision's objects of a member cluster. 50,000
-// RoleBindings count as about 136 MiB. registered is the creation time of the KubeVisionCluster.
+// RoleBindings count as about 136 MiB. The parameter registered is the creation time of the KubeVisionCluster.
 func ControllerLimits(pool *Pool, registered time.Time) Limits {
 	return Limits{Response: 16 << 20, Kept: maxKept, Pool: pool, Registered: registered}
 }

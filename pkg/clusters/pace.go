@@ -69,7 +69,7 @@ type gate struct {
 	responses int
 }
 
-// isIdle returns true if the gate has the same state as a new one, so that it can be dropped.
+// isIdle returns true if the gate has the same state as a new gate. It can then be dropped.
 func (g *gate) isIdle() bool {
 	return g.responses == 0 && (g.work == nil || g.work.Tokens() >= float64(workBurst.Microseconds()))
 }
@@ -159,7 +159,8 @@ func (g *gates) take(ctx context.Context, user string, full error) (leave func()
 type pacedRoundTripper struct {
 	next http.RoundTripper
 	// turns limits the processor time for large responses of all clusters. large and calls limit the open large
-	// responses and the calls of this cluster, so that a slow cluster does not block calls to other clusters.
+	// responses and the calls of this cluster. These limits apply to each cluster separately, because a slow cluster
+	// must not block calls to other clusters.
 	turns, large, calls *gates
 	// lists bounds the total cost of concurrent lists on this cluster. sizes contains the recorded sizes of lists. Both
 	// may be nil.

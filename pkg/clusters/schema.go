@@ -62,7 +62,7 @@ func readSchema(document []byte, kind schema.GroupVersionKind) (*Schema, error) 
 	return out, nil
 }
 
-// schemaOf returns the JSON of the schema of a kind, or nil. schemas is the JSON of components.schemas.
+// schemaOf returns the JSON of the schema of a kind, or nil. The parameter schemas is the JSON of components.schemas.
 func schemaOf(schemas []byte, kind schema.GroupVersionKind) []byte {
 	var found []byte
 	s := rawjson.NewScanner(schemas)

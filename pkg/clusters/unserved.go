@@ -35,8 +35,12 @@ func mayBeUnserved(call *Call, err error) bool {
 }
 
 // refreshCall looks the resource of a call up again, and returns the call with the version that the cluster serves now.
-// It returns the error cause unchanged if the cluster serves the same version as before, or no version, or if the call
-// cannot be sent to another version. It returns a 404 error if the cluster does not serve the subresource.
+// If the cluster does not serve the subresource, it returns a 404 error. It returns the error cause unchanged in these
+// cases:
+//
+//   - The cluster serves no version of the resource.
+//   - The cluster serves the same version as before.
+//   - The call cannot be sent to another version.
 func (r *resourceMapper) refreshCall(ctx context.Context, call Call, cause error) (Call, error) {
 	known, err := r.confirmed(ctx)
 	if err != nil {

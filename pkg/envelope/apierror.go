@@ -58,7 +58,7 @@ func FromAPIError(err error) *Error {
 // memoryRetrySeconds is the Retry-After, in seconds, of requests that exceed the memory budget.
 const memoryRetrySeconds = 2
 
-// OutOfMemory returns the error for a request that exceeds the memory budget of its caller. cause is only logged.
+// OutOfMemory returns the error for a request that exceeds the memory budget of its caller. The cause is only logged.
 func OutOfMemory(cause error) *Error {
 	e := New(dashboardv1alpha1.CodeTooManyRequests,
 		"your requests in flight use all memory that you may use: wait for some of them, or request less, for "+

@@ -78,13 +78,13 @@ func SessionEnded() *Error {
 	return New(dashboardv1alpha1.CodeTokenExpired, "the session has ended: log in again")
 }
 
-// Internal returns an error with a message that contains no details. cause is only logged.
+// Internal returns an error with a message that contains no details. The cause is only logged.
 func Internal(cause error) *Error {
 	return New(dashboardv1alpha1.CodeInternal,
 		"internal server error: report the request id to your administrator").WithCause(cause)
 }
 
-// Late returns the error for a request that exceeded its time limit, because the host or another cluster was slow.
+// Late returns the error for a request that exceeded its time limit, because the host or another cluster was slow. The
 // cause is only logged.
 func Late(cause error) *Error {
 	return New(dashboardv1alpha1.CodeUnreachable,

@@ -44,7 +44,7 @@ func lastAdmin(s *metav1.Status) (string, bool) {
 	return why, strings.HasPrefix(policy, names.LastAdminPolicy)
 }
 
-// LacksRight returns true if err is the denial of one of KubeVision's ValidatingAdmissionPolicies for a caller who
+// LacksRight returns true if one of KubeVision's ValidatingAdmissionPolicies has denied a request because the caller
 // lacks a right, for example to bind a role or to read a Secret. Callers of LacksRight return the same error as for a
 // denial by RBAC, although RBAC allows the request.
 func LacksRight(err error) bool {

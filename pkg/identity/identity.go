@@ -17,10 +17,10 @@ const (
 	// GroupPrefix and the name of a KubeVision group form the group name that KubeVision impersonates for the members
 	// of this group. A KubeVision group is a name in spec.groups of KubeVisionUsers.
 	GroupPrefix = "kubevision:group:"
-	// GroupMember is the user name that KubeVision impersonates for a user of the host cluster if
-	// KubeVisionRoleBindings name only Kubernetes groups of the user, and not the user. The members of a Kubernetes
-	// group are unknown: to impersonate them with their own names, KubeVision would need the right to impersonate any
-	// user. No KubeVisionUser can have the name GroupMember, because it contains two colons.
+	// GroupMember is an impersonated user name. KubeVision uses it for a user of the host cluster if
+	// KubeVisionRoleBindings name Kubernetes groups of the user, but not the user. The members of a Kubernetes group
+	// are unknown: to impersonate them with their own names, KubeVision would need the right to impersonate any user.
+	// No KubeVisionUser can have the name GroupMember, because it contains two colons.
 	GroupMember = "kubevision::group-member"
 	// HostPrefix precedes the names of users and groups of the host cluster on member clusters. Only names that begin
 	// with "system:" get this prefix (see OnMember).
@@ -31,8 +31,8 @@ const (
 )
 
 // OnMember returns the name with which a user or group of the host cluster is impersonated on a member cluster. It puts
-// HostPrefix before names that begin with "system:". Without the prefix, such a name would be that of a different user
-// or group of the member cluster, which may have rights there.
+// HostPrefix before names that begin with "system:". Without the prefix, the name would belong to a different user or
+// group of the member cluster, which may have rights there.
 func OnMember(name string) string {
 	if strings.HasPrefix(name, systemPrefix) {
 		return HostPrefix + name

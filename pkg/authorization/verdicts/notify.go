@@ -9,9 +9,9 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/clusters"
 )
 
-// OnChange sets a function that is called when cached results for a cluster become invalid, because an RBAC object has
-// changed or a change may have been missed. The function must not block. OnChange must be called before the Cache is
-// used.
+// OnChange sets a function that is called when cached results for a cluster become invalid. This happens when an RBAC
+// object has changed, and when a change may have been missed. The function must not block. OnChange must be called
+// before the Cache is used.
 func (c *Cache) OnChange(changed func(*clusters.Connection)) { c.onChange = changed }
 
 // changed calls the function of OnChange.

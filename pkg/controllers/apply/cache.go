@@ -111,7 +111,8 @@ const (
 )
 
 // trim removes the parts of an object that KubeVision cannot have written, except its name. It replaces removed rules
-// or subjects by one empty element, so that the object still differs from the desired one, and is corrected or deleted.
+// or subjects by one empty element. Therefore, the object still differs from the desired object, and is corrected or
+// deleted.
 func trim(o client.Object) {
 	o.SetManagedFields(nil)
 	o.SetAnnotations(nil)

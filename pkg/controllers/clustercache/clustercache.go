@@ -173,8 +173,8 @@ func (r *Registry) Retired(c *kubevisionv1alpha1.KubeVisionCluster) (*Cluster, e
 	return m.cluster, nil
 }
 
-// Revision returns the revision of the kubeconfig of the current connection, or an empty one if there is no connection.
-// name is the name of the KubeVisionCluster.
+// Revision returns the revision of the kubeconfig of the current connection of the KubeVisionCluster with the given
+// name. It returns an empty Revision if there is no connection.
 func (r *Registry) Revision(name string) clusters.Revision {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
@@ -248,8 +248,7 @@ func (r *Registry) Connect(ctx context.Context, name, id string) error {
 	return nil
 }
 
-// Close closes the connection to a cluster, and ends its watches and requests. name is the name of the
-// KubeVisionCluster.
+// Close closes the connection of the KubeVisionCluster with the given name, and ends its watches and requests.
 func (r *Registry) Close(name string) {
 	r.mu.RLock()
 	m := r.members[name]

@@ -78,9 +78,10 @@ func (r *Registry) clusterOf(m *member, alone map[clusters.Revision]*Cluster) *C
 	return alone[with]
 }
 
-// Get returns the Kubernetes cluster of a KubeVisionCluster. It returns clusters.ErrNotConnected if the cluster cannot
-// be reached or is being removed, or if another KubeVisionCluster holds its identity and there is no proof that both
-// are the same cluster.
+// Get returns the Kubernetes cluster of a KubeVisionCluster. It returns clusters.ErrNotConnected in these cases:
+//
+//   - The cluster cannot be reached or is being removed.
+//   - Another KubeVisionCluster holds its identity, and there is no proof that both are the same cluster.
 func (v *View) Get(c *kubevisionv1alpha1.KubeVisionCluster) (*Cluster, error) {
 	if c.Spec.InCluster && c.UID == v.host {
 		return v.all[0], nil

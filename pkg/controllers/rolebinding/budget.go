@@ -126,8 +126,8 @@ func (l *budgets) refresh(
 	return charges
 }
 
-// settle records the size that a binding has after the revocation of rights: that of its existing objects or, if the
-// binding is admitted, the wanted size if this is larger.
+// settle records the size that a binding has after the revocation of rights. This is the size of its existing objects.
+// If the binding is admitted, it is at least the wanted size.
 func (l *budgets) settle(
 	t *clustercache.Cluster, b *kubevisionv1alpha1.KubeVisionRoleBinding, admitted bool,
 	existing map[objectKey]client.Object,

@@ -59,8 +59,8 @@ type Reconciler struct {
 	Recorder events.EventRecorder
 	// Targets contains the connections to the clusters.
 	Targets *clustercache.Registry
-	// Roles caches the metadata of all ClusterRoles of the host cluster. The cache of the manager contains only those
-	// with KubeVision's label.
+	// Roles caches the metadata of all ClusterRoles of the host cluster. The cache of the manager contains only the
+	// ClusterRoles with KubeVision's label.
 	Roles cache.Cache
 	// Concurrency is the number of bindings that are reconciled concurrently.
 	Concurrency int

@@ -59,8 +59,8 @@ type grant struct {
 	absent []string
 	// roleMissing is true if the ClusterRole does not exist.
 	roleMissing bool
-	// roles contains the built-in ClusterRoles that the objects bind, and true for those that exist. It is nil for a
-	// custom role.
+	// The keys of roles are the built-in ClusterRoles that the objects bind, except those of another owner. The value
+	// is true if the ClusterRole exists. The map is nil for a custom role.
 	roles map[string]bool
 	// ruleless contains those roles into which no rules were aggregated yet.
 	ruleless map[string]bool

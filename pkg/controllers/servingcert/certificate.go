@@ -21,8 +21,8 @@ const (
 	lifetime = 365 * 24 * time.Hour
 	// renewBefore is the remaining lifetime at which a certificate is renewed.
 	renewBefore = lifetime / 3
-	// maxPrevious is the number of previous CAs in the caBundle: that of the certificate that is still served, and that
-	// of a certificate that was not stored because the program was killed.
+	// maxPrevious is the number of previous CAs in the caBundle. One is the CA of the certificate that is still served.
+	// Another one may be the CA of a certificate that was never stored, because the program was killed.
 	maxPrevious = 2
 	// backdate is the time between the beginning of the validity and the creation of a certificate. The validity begins
 	// in the past, because clocks may differ.
