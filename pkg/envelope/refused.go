@@ -16,8 +16,8 @@ import (
 )
 
 // policyRefusal returns the name and the message of the ValidatingAdmissionPolicy that denied the request, or empty
-// strings if s is no such denial. It parses the message of the cause, whose beginning kube-apiserver writes. The reason
-// alone is not sufficient: a denial by RBAC is Forbidden, too.
+// strings if s is no such denial. It parses the message of a cause, because kube-apiserver writes the beginning of this
+// message. The reason alone is not sufficient: a denial by RBAC is Forbidden, too.
 func policyRefusal(s *metav1.Status) (policy, why string) {
 	if s.Reason != metav1.StatusReasonForbidden || s.Details == nil {
 		return "", ""

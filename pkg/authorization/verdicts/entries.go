@@ -130,8 +130,8 @@ func newEntries(size int) *entries {
 }
 
 // get returns the field allowed of the verdict for the key. The result ok is false if there is no verdict for the
-// generation, or if the verdict has expired. The result renew is true if the verdict is at least renewalAge old, but
-// only in the first call that finds this.
+// generation, or if the verdict has expired. The result renew is true if the verdict is at least renewalAge old, but at
+// most once for each verdict.
 func (e *entries) get(key entryKey, generation uint64, now time.Time) (allowed, renew, ok bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
