@@ -45,9 +45,8 @@ type Access struct {
 	Wrote func(caller *clusters.Client, call clusters.Call, answer clusters.Response)
 }
 
-// Cluster is the access check of all routes below /clusters/{cluster}. If the user may use the cluster, it returns a
-// client that impersonates the user on this cluster. A user who may not use the cluster gets the same error whether or
-// not the cluster exists.
+// Cluster is the access check of all routes below /clusters/{cluster}. The returned client impersonates the user on
+// this cluster. A user who may not use the cluster gets the same error whether or not the cluster exists.
 func (a *Access) Cluster(r *routes.Request, u user.Info) (*clusters.Client, error) {
 	name := r.Path(ClusterParameter)
 	caller, err := a.ClusterByName(r.Context(), u, name)
@@ -124,8 +123,8 @@ func used(cluster string) func(allowed bool, err error) error {
 	}
 }
 
-// NewClusterNotFound returns the error for a cluster that is not registered. It must be returned only to users who may
-// use clusters of this name, because it reveals that the cluster does not exist.
+// NewClusterNotFound returns the error for a cluster that is not registered. The error reveals that the cluster does
+// not exist. Therefore, it must be returned only to users who may use clusters of this name.
 func NewClusterNotFound(name string) *envelope.Error {
 	return envelope.New(dashboardv1alpha1.CodeClusterNotFound, "there is no cluster %q", name)
 }

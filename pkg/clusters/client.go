@@ -53,8 +53,8 @@ type senders struct {
 	rest rest.Interface
 }
 
-// newClient returns a Client for a user of KubeVision. The cluster sees the identity, which several users may share. It
-// returns an error if the identity has no user name.
+// newClient returns a Client for a user of KubeVision. The cluster sees the identity, which several users may share.
+// newClient returns an error if the identity has no user name.
 func newClient(c *Connection, user string, identity transport.ImpersonationConfig) (*Client, error) {
 	if identity.UserName == "" {
 		return nil, errors.New("a client must have a user")

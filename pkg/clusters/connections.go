@@ -91,7 +91,8 @@ type Options struct {
 }
 
 // NewConnections prepares the connection to the host cluster. Connections to member clusters are opened on first use.
-// It returns an error if the configuration is invalid or the caches have no informers for the required kinds.
+// NewConnections returns an error if the configuration is invalid or the caches have no informers for the required
+// kinds.
 func NewConnections(ctx context.Context, o Options) (*Connections, error) {
 	kube, err := kubernetes.NewForConfig(o.Config)
 	if err != nil {

@@ -18,8 +18,8 @@ const (
 )
 
 // elementRoundTripper charges the memory of the decoded list elements of a response to the budget.Account in the
-// context of the request. Two bytes of JSON may become a large struct when they are decoded. It accepts only JSON
-// responses.
+// context of the request. The charge is separate from that for the bytes, because two bytes of JSON may become a large
+// struct. elementRoundTripper accepts only JSON responses.
 type elementRoundTripper struct {
 	next http.RoundTripper
 }

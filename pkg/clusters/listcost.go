@@ -83,7 +83,7 @@ func withListResponse(ctx context.Context) context.Context {
 
 func isList(ctx context.Context) bool { return ctx.Value(listKey{}) != nil }
 
-// list is a list request in progress. Its methods do nothing if it is nil, which means that the request is no list.
+// list is a list request in progress. A nil list stands for a request that is no list request. Its methods do nothing.
 type list struct {
 	place      *budget.Place
 	sizes      *listSizes

@@ -45,7 +45,7 @@ type share struct {
 
 	spent int64
 	// filled is the memory of the initial lists in bytes. Memory in addition to filled counts as used by changes,
-	// because it also contains old versions of changed objects.
+	// because the estimate also includes old versions of changed objects.
 	filled int64
 	// over is true if the member cluster is disconnected because of its memory. stopped is true after its connections
 	// were closed. left is true after its memory was released.

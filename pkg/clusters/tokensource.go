@@ -22,7 +22,7 @@ import (
 
 const (
 	// tokenLifetime is the requested lifetime of a token. A token is renewed when its expiry is less than renewBefore
-	// away. Otherwise, it could expire during a request.
+	// away. Otherwise, the token could expire during a request.
 	tokenLifetime = time.Hour
 	renewBefore   = time.Minute
 	// tokenTimeout bounds the duration of a TokenRequest.

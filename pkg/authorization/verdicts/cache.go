@@ -75,7 +75,7 @@ type Cache struct {
 	running sync.WaitGroup
 }
 
-// New returns an empty Cache. The caller must call Stop when it is no longer needed.
+// New returns an empty Cache. The caller must call Stop when the Cache is no longer needed.
 func New() *Cache { return newCache(clock.RealClock{}, maxEntries, watchRBAC) }
 
 func newCache(c clock.PassiveClock, size int, follow func(context.Context, connection, *scope)) *Cache {
@@ -187,8 +187,8 @@ func (c *Cache) ask(
 type reviewFunc func(context.Context) (allowed bool, roles grants, err error)
 
 // verdict returns the result for the question q from a valid verdict or from the function review. If all RBAC resources
-// are watched, it shares reviews between requests and stores their verdicts. The parameter holder is the name of the
-// user. The number of stored verdicts of each user determines which verdicts entries removes when it is full.
+// are watched, verdict shares reviews between requests and stores their results. The parameter holder is the name of
+// the user. When the cache is full, the user with the most verdicts loses one.
 func (c *Cache) verdict(
 	ctx context.Context, s *scope, q question, holder string, review reviewFunc,
 ) (bool, error) {

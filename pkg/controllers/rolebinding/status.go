@@ -59,8 +59,9 @@ func (r *Reconciler) report(b *kubevisionv1alpha1.KubeVisionRoleBinding, p *plan
 	b.Status.Clusters = clusters
 }
 
-// appliedVerdict returns the condition Applied. Clusters that cannot be reached do not make it False, so that clients
-// that wait for the condition do not wait for a cluster that is down. If no cluster can be reached, it is False.
+// appliedVerdict returns the condition Applied. Clusters that cannot be reached do not make the condition False.
+// Otherwise, clients that wait for the condition would wait for a cluster that is down. If no selected cluster can be
+// reached, the condition is False.
 func appliedVerdict(
 	p *plan, clusters []kubevisionv1alpha1.RoleBindingClusterStatus, unreachable sets.Set[string], err error,
 ) verdict {
