@@ -23,8 +23,8 @@ const (
 	schemaPrefix = "#/components/schemas/"
 )
 
-// definitions returns the generated OpenAPI definitions. It adds those of types that are not structs, which the
-// generator omits.
+// definitions returns the generated OpenAPI definitions. It adds the definitions of types that are not structs, because
+// the generator omits such types.
 func definitions(ref common.ReferenceCallback) map[string]common.OpenAPIDefinition {
 	out := openapi.GetOpenAPIDefinitions(ref)
 	describeCodes(out, ref)
@@ -41,7 +41,7 @@ func definitions(ref common.ReferenceCallback) map[string]common.OpenAPIDefiniti
 			Dependencies: []string{item},
 		}
 	}
-	// No response refers to the data of these failures, but clients read it.
+	// The schema of the response does not refer to the data of these failed logins, but clients read the data.
 	name := dashboardv1alpha1.LoginEnvelope{}.OpenAPIModelName()
 	login := out[name]
 	login.Dependencies = append(login.Dependencies,
