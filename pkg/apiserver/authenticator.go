@@ -131,9 +131,9 @@ func (a *requestAuthenticator) authenticated(
 	return nil, false, nil
 }
 
-// accessToken returns the access token in the headers. It returns false if there is no credential, and an empty token
-// and true if the credential is not an access token. X-KubeVision-Token has precedence if it is present, even if it is
-// empty. If it is absent, the token is the bearer token in Authorization.
+// accessToken returns the access token in the headers, and false if there is no credential. X-KubeVision-Token has
+// precedence if it is present, even if it is empty. If it is absent, the token is the bearer token in Authorization.
+// For any other scheme than Bearer, the token is empty.
 func accessToken(h http.Header) (string, bool) {
 	if values := h.Values(dashboardv1alpha1.TokenHeader); len(values) > 0 {
 		return strings.TrimSpace(values[0]), true

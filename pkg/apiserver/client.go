@@ -20,8 +20,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/authentication"
 )
 
-// clientFinder determines the IP address of the client of a request. It reads X-Forwarded-For only from configured
-// proxies and from kube-apiserver.
+// clientFinder determines the IP address of the client of a request. It reads X-Forwarded-For only in requests from
+// configured proxies and from kube-apiserver.
 type clientFinder struct {
 	proxies []netip.Prefix
 	// trusted lists the networks whose logins wait in a separate queue.

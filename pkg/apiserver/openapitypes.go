@@ -41,7 +41,8 @@ func definitions(ref common.ReferenceCallback) map[string]common.OpenAPIDefiniti
 			Dependencies: []string{item},
 		}
 	}
-	// The schema of the response does not refer to the data of these failed logins, but clients read the data.
+	// Clients read the data of two kinds of failed logins, but no schema refers to the types of these data. The
+	// dependencies add the types to the document.
 	name := dashboardv1alpha1.LoginEnvelope{}.OpenAPIModelName()
 	login := out[name]
 	login.Dependencies = append(login.Dependencies,

@@ -1,9 +1,9 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package apiserver assembles kubevision-apiserver: an aggregated API server, based on k8s.io/apiserver without etcd,
-// that serves the routes of the dashboard in the group dashboard.kubevision.io. It also generates the OpenAPI document
-// of the routes.
+// Package apiserver assembles kubevision-apiserver. This is an aggregated API server that is based on k8s.io/apiserver
+// and does not use etcd. It serves the routes of the dashboard in the group dashboard.kubevision.io. The package also
+// generates the OpenAPI document of the routes.
 package apiserver
 
 import (
@@ -78,7 +78,7 @@ type ExtraConfig struct {
 	// TwoFactorRoles lists the roles whose users must have a second factor.
 	TwoFactorRoles []string
 	// LoginCodeTTL is the time after a login with a one-time code during which sensitive operations need no further
-	// code. Zero means that sensitive operations always need a code.
+	// code. If it is zero, the code of the login does not count for sensitive operations.
 	LoginCodeTTL time.Duration
 	// RefusedDryRunsAsData changes the response to a rejected dry run. If it is true, and a page of the server's own
 	// origin has sent the request, the code of the response is 0.

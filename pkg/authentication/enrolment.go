@@ -19,7 +19,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/authentication/totp"
 )
 
-// recently is the time after a login during which the user may set up a second factor without the password.
+// recently is the time after a login during which a user without a second factor may set one up without the password.
 const recently = 5 * time.Minute
 
 var (

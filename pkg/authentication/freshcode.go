@@ -90,7 +90,7 @@ func (s *SecondFactors) checkInSession(p *Principal, f *credentials.SecondFactor
 }
 
 // recordWrongCodeInSession records audit events if err is a CodeError. After too many wrong codes, it also deletes the
-// session. It returns err, joined with an error of the deletion.
+// session. It returns err. If the deletion fails, the returned error also contains the error of the deletion.
 func (s *SecondFactors) recordWrongCodeInSession(ctx context.Context, p *Principal, from Client, err error) error {
 	e, ok := errors.AsType[*CodeError](err)
 	if !ok {
@@ -109,7 +109,7 @@ func (s *SecondFactors) recordWrongCodeInSession(ctx context.Context, p *Princip
 	}
 	session := &kubevisionv1alpha1.KubeVisionSession{ObjectMeta: metav1.ObjectMeta{Name: p.Session}}
 	if deleteErr := s.Sessions.Client.Delete(ctx, session); client.IgnoreNotFound(deleteErr) != nil {
-		// The session cannot use any code from now on. The next attempt deletes it.
+		// The session accepts no further codes. If another code is sent, the deletion is tried again.
 		return errors.Join(err, fmt.Errorf("ending the session: %w", deleteErr))
 	}
 	ended := p.event(audit.SessionEnded, from)

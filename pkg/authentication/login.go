@@ -55,7 +55,7 @@ func (*credentialsError) Unwrap() error { return ErrInvalidCredentials }
 // normalizeUserName converts the name that a client has sent to the name of a KubeVisionUser. It applies the profile
 // UsernameCaseMapped (RFC 8265), which unifies Unicode forms, and converts the name to lower case, because phones
 // capitalize the first letter. If the profile does not allow the name, it returns the name unchanged, because no user
-// has such a name. It does not accept email addresses, because several users may have the same address.
+// has such a name. Users cannot log in with an email address, because several users may have the same address.
 func normalizeUserName(given string) string {
 	name, err := precis.UsernameCaseMapped.String(given)
 	if err != nil {
@@ -121,7 +121,8 @@ func (l *Logins) device(u *kubevisionv1alpha1.KubeVisionUser, from Client) *devi
 	return l.Sessions.Devices.find(from.DeviceToken, u.UID)
 }
 
-// class returns the class of the client. It does not depend on the user name, except through the device token.
+// class returns the class of the client. The class does not depend on the user name, except that a device token is
+// valid for one user only.
 func (l *Logins) class(known *device, from Client) throttle.Class {
 	switch {
 	case known != nil:

@@ -45,7 +45,7 @@ type SecondFactors struct {
 	// Challenges signs and verifies the tokens of logins that wait for a code.
 	Challenges *token.Service
 	// LoginCodeTTL is the time after a login with a one-time code during which sensitive operations need no further
-	// code. Zero means that sensitive operations always need a code.
+	// code. If it is zero, the code of the login does not count for sensitive operations.
 	LoginCodeTTL time.Duration
 	Audit        *audit.Log
 	Clock        clock.PassiveClock

@@ -32,7 +32,7 @@ import (
 )
 
 const (
-	// SessionTTL is the time after which a session expires. It begins at the login, and again at each renewal.
+	// SessionTTL is the lifetime of a session after the login. Each renewal of the session begins a new lifetime.
 	SessionTTL = 7 * 24 * time.Hour
 
 	maxUserAgent = 256

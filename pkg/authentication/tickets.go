@@ -31,7 +31,8 @@ const (
 	TicketTTL = 30 * time.Second
 	// ticketLeeway is the tolerated difference between the clocks of two replicas.
 	ticketLeeway = 5 * time.Second
-	// maxTicketLength bounds the length of a ticket in bytes. A ticket contains up to three names.
+	// maxTicketLength bounds the length of a ticket in bytes. A ticket contains the names of the user and the session,
+	// and up to three other names.
 	maxTicketLength = 2048
 	ticketIDBytes   = 12
 )

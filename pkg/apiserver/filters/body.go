@@ -219,9 +219,9 @@ func expectBody(w http.ResponseWriter, r *http.Request) (*arrival, error) {
 // answerTime bounds the time for sending the response if the body of a request did not arrive in time.
 const answerTime = time.Second
 
-// withArrival returns a context that contains the arrival, and that ends together with ctx. There is one exception:
-// net/http cancels ctx if the body does not arrive. The returned context then ends answerTime later. Otherwise, no
-// error response could be sent.
+// withArrival returns a context that contains the arrival. If the body does not arrive in time, net/http cancels ctx.
+// The returned context then ends answerTime later than ctx, because the error response is sent with it. In all other
+// cases, it ends together with ctx.
 func withArrival(ctx context.Context, a *arrival) (context.Context, context.CancelFunc) {
 	later, cancel := context.WithCancel(context.WithValue(context.WithoutCancel(ctx), arrivalKey{}, a))
 	stop := context.AfterFunc(ctx, func() {

@@ -213,8 +213,8 @@ func (w *writer) Write(p []byte) (int, error) {
 	return w.ResponseWriter.Write(p)
 }
 
-// later returns the error for a request that k8s.io/apiserver has rejected temporarily. The status of the rejected
-// request is 503 during the shutdown, or 429.
+// later returns the error for a request that k8s.io/apiserver has rejected temporarily. The parameter status is 503
+// during the shutdown, and 429 if there are too many requests.
 func later(status int, retryAfter int64) error {
 	e := envelope.New(dashboardv1alpha1.CodeTooManyRequests, "too many requests: try again later")
 	if status == http.StatusServiceUnavailable {

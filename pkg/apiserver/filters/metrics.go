@@ -13,7 +13,7 @@ import (
 // codeCanceled is the value of the label code for requests whose client disconnected before the response.
 const codeCanceled = "canceled"
 
-// The HTTP status is always 200, so the metrics of the library cannot distinguish success from failure.
+// The HTTP status is always 200. Therefore, the metrics of k8s.io/apiserver cannot distinguish success from failure.
 var (
 	requests = metrics.NewCounterVec(&metrics.CounterOpts{
 		Namespace: "kubevision",

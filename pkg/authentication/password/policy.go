@@ -33,9 +33,10 @@ type WeakError struct {
 // Error implements error.
 func (e *WeakError) Error() string { return "the password " + e.reason }
 
-// CheckStrength returns a WeakError for a password that is too short or too easy to guess. Such a password consists of
-// common words, names, dates or keyboard patterns, or of data of the user, which the parameter known contains.
-// CheckStrength does not require classes of characters (NIST SP 800-63B, section 3.1.1.2).
+// CheckStrength returns a WeakError for a password that is not valid, too short, or too easy to guess. A password is
+// easy to guess if it consists of common words, names, dates or keyboard patterns, or of data of the user. The
+// parameter known contains these data. CheckStrength does not require classes of characters (NIST SP 800-63B, section
+// 3.1.1.2).
 func CheckStrength(password string, known ...string) error {
 	if len(password) <= MaxLength {
 		password = normalize(password)
@@ -60,7 +61,7 @@ func CheckStrength(password string, known ...string) error {
 	return nil
 }
 
-// firstCharacters returns the first characters of a password, at most estimated. It does not split a character.
+// firstCharacters returns the part of a password whose strength is estimated. It does not split a character.
 func firstCharacters(password string) string {
 	runes := []rune(password)
 	return string(runes[:min(len(runes), estimated)])

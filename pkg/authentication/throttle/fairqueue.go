@@ -34,8 +34,8 @@ type fairQueue struct {
 	// waiting contains the tickets in the order of arrival. now is the virtual time.
 	waiting []*ticket
 	now     float64
-	// finish is the virtual time at which the next attempt of a flow may start. A flow without an entry may start at
-	// once.
+	// finish contains the virtual time at which the next attempt of each flow may start. A flow without an entry may
+	// start at once.
 	finish map[string]float64
 }
 

@@ -43,8 +43,8 @@ type key struct {
 	spec   kubevisionv1alpha1.KubeVisionLoginThrottleSpec
 }
 
-// addressPolicy returns the policy for a network. The parameter clients is the number of clients for which the network
-// counts (see Network.Clients). The network may have as many failures as this number of single clients.
+// addressPolicy returns the policy for a network. The network has the limits of one client, multiplied by the parameter
+// clients (see Network.Clients). The parameter free is Throttle.AddressFree.
 func addressPolicy(free, clients int) Policy {
 	return Policy{Free: free * clients, Forgive: addressForgive / time.Duration(clients)}
 }
@@ -130,9 +130,8 @@ func addressKeys(address netip.Addr, free int) []key {
 	return keys
 }
 
-// networkName returns a name for a network that is valid as a part of object names. The name of an IPv6 network
-// consists of the first four groups of its address without abbreviation. If the network is not a /64, the prefix length
-// follows.
+// networkName converts a network to a text that is allowed in object names. An IPv6 network is converted to the first
+// four groups of its address without abbreviation. If the network is not a /64, the prefix length follows.
 func networkName(prefix netip.Prefix) string {
 	if prefix.Addr().Is4() {
 		return prefix.Addr().String()

@@ -18,8 +18,8 @@ import (
 // deletes the one whose last failure is the oldest. For a new device or session, it considers only objects of the same
 // user.
 //
-// The failures of accounts have no limit and are never deleted. Otherwise, attempts with many names could reset the
-// failures of an account.
+// Objects of accounts have no limit and are never deleted. Otherwise, attempts with many names could reset the failures
+// of an account.
 func (t *Throttle) evictCounter(ctx context.Context, k key) error {
 	most := t.Strangers
 	var only client.MatchingLabels

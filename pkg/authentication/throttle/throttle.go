@@ -77,7 +77,8 @@ type Login struct {
 	Class Class
 }
 
-// Attempt is an attempt that may be checked now. The caller must call Succeeded, Failed or Release at its end.
+// Attempt is a login, or a password that was entered in a session. The password may be checked now. At the end, the
+// caller must call Succeeded, Failed or Release.
 type Attempt struct {
 	throttle *Throttle
 	login    Login
@@ -175,8 +176,8 @@ func (a *Attempt) flows() []flow {
 }
 
 // admit returns a BlockedError if the attempt must not be checked now. It reads the counter of the account or the known
-// device with the reader accounts. It reads the counters of networks from the cache, although the cache may be slightly
-// outdated.
+// device with the parameter accounts, which is the cache or a client without a cache. It reads the counters of networks
+// from the cache, although the cache may be slightly outdated.
 func (a *Attempt) admit(ctx context.Context, accounts client.Reader) error {
 	pause, err := a.decisiveCounter().wait(ctx, accounts, a.throttle.Clock.Now())
 	if err != nil {
