@@ -96,7 +96,7 @@ func newState(ctx context.Context, config *rest.Config, c *ExtraConfig) (*state,
 	config.WrapTransport = func(next http.RoundTripper) http.RoundTripper {
 		return &tracing.RoundTripper{Next: next}
 	}
-	config.QPS = -1 // Each request causes reviews on the host, which client-side rate limits would delay.
+	config.QPS = -1 // Client-side rate limits would delay the access reviews of requests.
 	credential, err := newHostCredential(config)
 	if err != nil {
 		return nil, err

@@ -25,7 +25,7 @@ import (
 
 // CredentialsStore reads and writes the Secrets with the credentials of users.
 type CredentialsStore struct {
-	// Client reads and writes without a cache, which could be outdated.
+	// Client reads and writes without a cache, because a cache could be outdated.
 	Client client.Client
 }
 

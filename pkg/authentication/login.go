@@ -53,9 +53,10 @@ func (*credentialsError) Error() string { return ErrInvalidCredentials.Error() }
 func (*credentialsError) Unwrap() error { return ErrInvalidCredentials }
 
 // normalizeUserName converts the name that a client has sent to the name of a KubeVisionUser. It applies the profile
-// UsernameCaseMapped (RFC 8265), which unifies Unicode forms, and converts the name to lower case, because phones
-// capitalize the first letter. If the profile does not allow the name, it returns the name unchanged, because no user
-// has such a name. Users cannot log in with an email address, because several users may have the same address.
+// UsernameCaseMapped (RFC 8265). This profile unifies Unicode forms. It also converts the name to lower case, because
+// phones capitalize the first letter. If the profile does not allow the name, normalizeUserName returns the name
+// unchanged, because no user has such a name. Users cannot log in with an email address, because several users may have
+// the same address.
 func normalizeUserName(given string) string {
 	name, err := precis.UsernameCaseMapped.String(given)
 	if err != nil {

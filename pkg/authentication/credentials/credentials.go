@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package credentials reads and writes the Secret with the credentials of a user: the password hash and the second
-// factor. Each KubeVisionUser has such a Secret in KubeVision's namespace, and is its owner.
+// factor. Each KubeVisionUser owns such a Secret in KubeVision's namespace.
 package credentials
 
 import (

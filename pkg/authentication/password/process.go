@@ -114,8 +114,8 @@ func (p *Process) key(r KeyRequest) ([]byte, bool) {
 	return key, err == nil
 }
 
-// ready returns the child. If there is no child, it returns nil, and starts a child in the background unless a pause is
-// in progress.
+// ready returns the child, or nil if there is no child. Without a child, it also starts one in the background, if no
+// pause is in progress.
 func (p *Process) ready() *child {
 	p.mu.Lock()
 	defer p.mu.Unlock()
