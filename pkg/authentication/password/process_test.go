@@ -232,7 +232,8 @@ func TestProcessOfFewHashes(t *testing.T) {
 			t.Fatal("a child was started")
 		}
 	}
-	if p.acquire(); !p.starting {
+	p.acquire()
+	if !p.starting {
 		t.Error("no child was started at the second of two hashes")
 	}
 	awaitChild(t, p)
