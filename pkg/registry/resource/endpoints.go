@@ -23,8 +23,8 @@ import (
 type Provider struct {
 	Access *scopedlist.Access
 	Audit  *audit.Log
-	// RefusedDryRunsAsData makes rejected dry runs return code 0 instead of an error to pages of the same origin, for
-	// dashboards that expect this.
+	// RefusedDryRunsAsData makes a rejected dry run return the code 0 instead of an error. It applies only to requests
+	// of pages of the same origin. Some dashboards expect this.
 	RefusedDryRunsAsData bool
 }
 
@@ -97,7 +97,7 @@ func parameterTypes() map[string]routes.Type {
 	}
 }
 
-// family describes the routes below one of the two forms of a path, with or without a namespace.
+// family describes the routes below one of the two paths of objects, with or without a namespace.
 type family struct {
 	path, scope string
 	queries     []string

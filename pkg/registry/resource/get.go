@@ -21,9 +21,9 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/stepup"
 )
 
-// reviewRead returns a client for the cluster in the path. It returns an error if the caller may not use the cluster
-// or, if the request asks for the values of a Secret, if it contains no valid one-time code of the caller's second
-// factor.
+// reviewRead returns a client for the cluster in the path. It returns an error if the caller may not use the cluster.
+// If the request asks for the values of a Secret, it also returns an error if the request contains no valid one-time
+// code of the caller's second factor.
 func (e *Provider) reviewRead(r *routes.Request, u user.Info) (*scopedlist.Client, error) {
 	reveal, err := flag(r, queryReveal)
 	if err != nil {
