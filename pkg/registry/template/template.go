@@ -1,8 +1,8 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package template serves example manifests. Each is stored in a ConfigMap with the label names.TemplateLabel in
-// KubeVision's namespace, so that operators can add their own.
+// Package template serves example manifests. Each of them is stored in a ConfigMap with the label names.TemplateLabel
+// in KubeVision's namespace. Operators can add their own ConfigMaps.
 package template
 
 import (
@@ -46,7 +46,7 @@ const queryCategory = "category"
 
 // Provider provides the endpoints of this package.
 type Provider struct {
-	// Reader reads the ConfigMaps with the label from a cache, which uses Trim as its transform function.
+	// Reader reads the ConfigMaps with the label from a cache. The cache uses Trim as its transform function.
 	Reader client.Reader
 }
 
