@@ -77,8 +77,8 @@ func drain(r *routes.Request, caller *clusters.Client) (routes.Result, error) {
 		Meta: dashboardv1alpha1.Meta{Warnings: answer.Warnings}}, d.nothingEvictedError(waiting, data)
 }
 
-// drainOptions returns the options in the request body. The body is optional. It sets the default time if the options
-// contain none, and returns an error if an option is invalid.
+// drainOptions returns the options in the request body. The body is optional. drainOptions sets the default time if the
+// options contain none, and returns an error if an option is invalid.
 func drainOptions(r *routes.Request) (dashboardv1alpha1.DrainRequest, error) {
 	var options dashboardv1alpha1.DrainRequest
 	if r.ContentLength != 0 {

@@ -26,8 +26,8 @@ import (
 const (
 	// evictionPause is the time between two attempts to evict a Pod.
 	evictionPause = 2 * time.Second
-	// reserve is the last part of the time of a request. No eviction begins in it, because evictions in progress need
-	// time to end before the deadline of the request.
+	// reserve is the time at the end of a request that is kept for evictions in progress. No eviction begins in this
+	// time.
 	reserve = 5 * time.Second
 )
 

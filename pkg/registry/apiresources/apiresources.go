@@ -75,7 +75,7 @@ func customResources(r *routes.Request, caller *scopedlist.Client) (routes.Resul
 	return list(r, caller, func() error { return nil })
 }
 
-// refresh is like customResources, but renews the cached discovery of the cluster before it reads from it. The caller
+// refresh renews the cached discovery of the cluster, and then returns the same result as customResources. The caller
 // must have the permission to list CustomResourceDefinitions.
 func refresh(r *routes.Request, caller *scopedlist.Client) (routes.Result, error) {
 	return list(r, caller, func() error { return caller.RefreshResources(r.Context()) })

@@ -146,8 +146,9 @@ func find(ctx context.Context, a *hostobjects.Client, name string) (*kubevisionv
 	return c, err
 }
 
-// remove deletes the KubeVisionCluster in the path. A Secret that create or update has made has an owner reference to
-// the KubeVisionCluster, and Kubernetes deletes it, too. Other Secrets with a kubeconfig remain.
+// remove deletes the KubeVisionCluster in the path. If KubeVision has created the Secret with the kubeconfig, the
+// Secret has an owner reference to the KubeVisionCluster, and the garbage collector deletes it, too. Other Secrets
+// remain.
 func (e *Provider) remove(r *routes.Request, a *hostobjects.Client) (routes.Result, error) {
 	c := &kubevisionv1alpha1.KubeVisionCluster{}
 	c.Name = r.Path(paramCluster)

@@ -158,7 +158,7 @@ func (s *side) locate(err error) error {
 }
 
 // text returns the object as YAML, without the fields that differ between any two objects, such as uid. The values of a
-// Secret are masked. If other is not nil, a value that differs from the value in other gets a different mask.
+// Secret are masked. If other is not nil, a value that differs between the two Secrets gets a different mask.
 func (s *side) text(other *side) (string, error) {
 	var beside []byte
 	if other != nil && objects.IsSecret(other.resource) {

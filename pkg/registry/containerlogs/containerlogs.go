@@ -101,8 +101,8 @@ type granted struct {
 
 type selectFunc func(r *routes.Request, s *selection) error
 
-// reviewed returns an endpoint for callers who may read the selected logs. The function selects stores in a selection
-// which logs the request asks for. The function serve writes the response.
+// reviewed returns an endpoint for callers who may read the logs of a request. The endpoint calls the function selects
+// to determine these logs, and the function serve to make the response.
 func reviewed(
 	p *Provider, selects selectFunc, serve func(*routes.Request, *granted) (routes.Result, error),
 ) routes.Endpoint {

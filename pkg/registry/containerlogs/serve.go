@@ -82,8 +82,8 @@ func (g *granted) frame(e event) dashboardv1alpha1.LogFrame {
 	return f
 }
 
-// lastFrame returns the last frame of a WebSocket, which tells the client not to reconnect. It returns nil at a
-// shutdown of the server, after which the client should reconnect.
+// lastFrame returns the last frame of a WebSocket. The frame tells the client not to reconnect. At a shutdown of the
+// server, lastFrame returns nil, because the client should reconnect.
 func lastFrame(end streams.End) []byte {
 	if end.Reason == streams.Shutdown {
 		return nil

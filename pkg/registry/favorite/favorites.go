@@ -77,7 +77,7 @@ type item struct {
 
 // favorites contains the favorites of one user, in the order that the user has chosen.
 type favorites struct {
-	// LastID is the highest ID that was assigned, including those of removed favorites.
+	// LastID is the highest ID that was assigned, including the IDs of removed favorites.
 	LastID int64  `json:"lastId"`
 	Items  []item `json:"items"`
 }

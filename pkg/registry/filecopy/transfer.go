@@ -144,7 +144,7 @@ func (t *transfer) copyOut(ctx context.Context, stream *streams.Stream) error {
 	err := t.sendEntries(newEntries(read, &limits{bytes: t.provider.MaxBytes}), stream)
 	if err != nil && !errors.Is(err, errNoFile) {
 		cancel()
-	} else { // tar is not canceled, because its error output may contain the reason
+	} else { // tar continues, because its exit code and its error output are needed
 		// tar can exit only after the padding behind the end of the archive was read.
 		_, _ = io.Copy(io.Discard, io.LimitReader(read, maxHeaderBytes))
 	}

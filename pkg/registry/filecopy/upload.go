@@ -95,8 +95,8 @@ func (t *transfer) copyIn(ctx context.Context, stream *streams.Stream) error {
 	return ran
 }
 
-// passFile writes the content from the client to archive as a file with the given name, followed by the empty file with
-// completeSuffix. It returns an error if the content does not have the announced size.
+// passFile adds two files to archive: a file with the given name and the content from the client, and the empty file
+// with completeSuffix. It returns an error if the content does not have the announced size.
 func (t *transfer) passFile(archive *tar.Writer, name string) error {
 	t.note(func(f *dashboardv1alpha1.CopyFrame) { f.Files, f.Size = 1, t.request.size })
 	if err := archive.WriteHeader(&tar.Header{
@@ -128,7 +128,7 @@ func (t *transfer) passFile(archive *tar.Writer, name string) error {
 	return nil
 }
 
-// passEntries copies the files and directories of the archive from the client to archive.
+// passEntries reads the archive that the client sends, and copies its files and directories to the parameter archive.
 func (t *transfer) passEntries(archive *tar.Writer) error {
 	from := newEntries(t.inputRead, &limits{bytes: t.provider.MaxBytes})
 	for {

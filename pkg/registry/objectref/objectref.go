@@ -103,7 +103,8 @@ func Find(ctx context.Context, caller *clusters.Client, verb, kind, namespace, n
 	})
 }
 
-// wanted contains the parameters that identify a target, and the verb and subresource that its resource must support.
+// wanted contains the parameters that identify a target. It also contains the verb and the subresource that the
+// resource of the target must support.
 type wanted struct {
 	verb, subresource, kind, namespace, name string
 	// namespaced is true if the resource must be namespaced, because the path contains a namespace.

@@ -87,7 +87,7 @@ type applied struct {
 	// defined is true if the cluster does not serve the kind of the object yet, and a CustomResourceDefinition in the
 	// bundle defines the kind.
 	defined bool
-	// until is set if the operation is ApplyDeferred. The dry run of the object is executed after this stage was
+	// until is a stage. If the operation is ApplyDeferred, the dry run of the object is executed after this stage was
 	// applied.
 	until int
 

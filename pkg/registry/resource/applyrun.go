@@ -148,8 +148,8 @@ func (a *applied) change(ctx context.Context, proposed []byte) (dashboardv1alpha
 }
 
 // applyAll applies the objects stage by stage. After each stage, it executes the dry runs that were deferred until that
-// stage. If an object or a dry run has failed up to the stage stageOfDefinitions, it skips all later stages. Other
-// failures do not affect the remaining objects.
+// stage. If an object or a dry run has failed by the end of the stage stageOfDefinitions, it skips all later stages.
+// Other failures do not affect the remaining objects.
 func (b *bundle) applyAll(ctx context.Context) {
 	for stage := range stages() {
 		b.each(ctx, func(a *applied) bool { return a.stage == stage }, func(ctx context.Context, a *applied) {

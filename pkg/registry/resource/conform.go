@@ -209,8 +209,9 @@ func (m manifestObject) requireName() error {
 
 var strictError = regexp.MustCompile(`(?:unknown|duplicate) field "([^"]+)"`)
 
-// setField sets the field of an error with CodeInvalid that has none. If the message contains the name of an unknown or
-// duplicate field, the field is this name. Otherwise, the field is body. setField returns all other errors unchanged.
+// setField sets the field of an error that has CodeInvalid and no field. If the message contains the name of an unknown
+// or duplicate field, the field is this name. Otherwise, the field is body. setField returns all other errors
+// unchanged.
 func setField(err error) error {
 	e, ok := errors.AsType[*envelope.Error](err)
 	if !ok || e.Code != dashboardv1alpha1.CodeInvalid || e.Field != "" {

@@ -13,8 +13,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/objects"
 )
 
-// dashboardFields returns the top-level fields that dashboards add to objects before they send them back, including the
-// one-time code of the caller's second factor.
+// dashboardFields returns the top-level fields that dashboards add to the objects that they send back. One of these
+// fields contains the one-time code of the caller's second factor.
 func dashboardFields() []string {
 	return []string{"raw", "name", "namespace", "metrics", "metricsStatus", dashboardv1alpha1.CodeField}
 }

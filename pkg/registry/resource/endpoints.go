@@ -1,7 +1,8 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package resource reads and writes the objects of a cluster, of any kind that the cluster serves, as the caller.
+// Package resource reads and writes objects of any kind that a cluster serves. It sends the requests to the cluster as
+// the caller.
 package resource
 
 import (
@@ -45,9 +46,9 @@ const (
 	queryPropagation   = "propagationPolicy"
 	queryGracePeriod   = "gracePeriodSeconds"
 
-	// sourceLive is the value of the query parameter source with which the read cache is not used.
+	// sourceLive is the value of the query parameter source that disables the read cache for the request.
 	sourceLive = "live"
-	// viewTable is the value of the query parameter view with which a list returns the columns of kubectl get.
+	// viewTable is the value of the query parameter view that makes a list return the columns of kubectl get.
 	viewTable = "table"
 )
 

@@ -96,7 +96,8 @@ func cachedObject(ctx context.Context, caller *scopedlist.Client, t objectref.Ta
 	if err != nil || !ok || found == nil {
 		return routes.Result{}, false, err
 	}
-	// A slow client may hold the object long after it has been replaced in the cache.
+	// The request is charged for the object, because a slow client may hold the object long after it was replaced in
+	// the cache.
 	if err := budget.AccountFrom(ctx).Take(int64(len(found.JSON))); err != nil {
 		return routes.Result{}, false, envelope.OutOfMemory(err)
 	}

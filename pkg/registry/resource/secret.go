@@ -27,13 +27,14 @@ const (
 	fieldStringData = "stringData"
 )
 
-// isPlaceholder returns true if value is the mask that stands for a value stored in the Secret.
+// isPlaceholder returns true if value is one of the masks objects.Masked and objects.MaskedBase64. They stand for a
+// value that the Secret stores.
 func isPlaceholder(value any) bool {
 	return value == objects.Masked || value == objects.MaskedBase64
 }
 
-// isDifference returns true if value is the mask of a value that is not stored in the Secret. A dry run or a comparison
-// has shown this mask, because the value differs from the value of the stored or the other Secret.
+// isDifference returns true if value is one of the masks objects.Differs and objects.DiffersBase64. Dry runs and
+// comparisons show them for a value that differs between two Secrets. They cannot be replaced by a stored value.
 func isDifference(value any) bool {
 	return value == objects.Differs || value == objects.DiffersBase64
 }
@@ -54,7 +55,8 @@ func (m manifestObject) refuseDifferences() error {
 	return nil
 }
 
-// placeholders returns the sorted keys of a field of the manifest whose values are masks of stored values.
+// placeholders returns those keys of a field of the manifest that contain a mask of a stored value. The keys are
+// sorted.
 func (m manifestObject) placeholders(field string) []string {
 	values, _ := m[field].(map[string]any)
 	return slices.DeleteFunc(slices.Sorted(maps.Keys(values)), func(key string) bool {

@@ -33,8 +33,8 @@ type encodedObject struct {
 
 func (h encodedObject) bytes() int64 { return int64(len(h.encoded)) + h.key.bytes() + heldBytes }
 
-// selection collects the objects of a list from which a page is taken. If the page has a limit, it holds only the
-// objects up to the end of the page, in a heap.
+// selection collects the objects of a list, and determines the objects of a page. If the page has a limit, the items
+// are a heap of only the objects up to the end of the page.
 type selection struct {
 	view    view
 	account *budget.Account

@@ -43,7 +43,7 @@ type Access struct {
 }
 
 // Cluster returns a Client for the cluster in the path of the request. It returns an error if u may not use the
-// cluster, or if the cluster is not connected. It is the access review of routes below /clusters/{cluster}.
+// cluster, or if the cluster is not connected. Cluster is the access review of routes below /clusters/{cluster}.
 func (a *Access) Cluster(r *routes.Request, u user.Info) (*Client, error) {
 	caller, err := a.Access.Cluster(r, u)
 	if err != nil {

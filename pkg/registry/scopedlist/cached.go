@@ -30,8 +30,8 @@ import (
 // must treat an error as a denial.
 type Verdicts interface {
 	// AllowedStale returns true if the cluster allows caller the read with the given attributes. If the cluster cannot
-	// be reached, an earlier access review is used under the conditions that verdicts.Cache describes. The read must
-	// return only objects that are no newer than asOf.
+	// be reached, an earlier access review is used under the conditions that verdicts.Cache.AllowedStale describes. The
+	// read must return only objects that are no newer than asOf.
 	AllowedStale(
 		ctx context.Context, caller *clusters.Client, attributes authorizationv1.ResourceAttributes, asOf time.Time,
 		roles verdicts.Roles,
@@ -109,8 +109,8 @@ func (c *Cached) Count() int {
 	return n
 }
 
-// cachedItems decodes the objects of c to T, a type with few fields. Objects that are too large are added to omitted,
-// or are an error if omitted is nil.
+// cachedItems decodes the objects of c to T, a type with few fields. Objects that are too large are added to omitted.
+// If omitted is nil, such an object causes an error.
 func cachedItems[T any](ctx context.Context, c *Cached, omitted *Omissions) ([]T, error) {
 	account, all := budget.AccountFrom(ctx), make([]T, 0, c.Count())
 	keep := func(item *T) error {
@@ -136,7 +136,7 @@ func cachedItems[T any](ctx context.Context, c *Cached, omitted *Omissions) ([]T
 	return all, nil
 }
 
-// Meta returns the meta of an envelope with the objects: their source, their age if they are stale, and the listed
+// Meta returns the metadata of an envelope with the objects: their source, their age if they are stale, and the listed
 // namespaces of a partial result.
 func (c *Cached) Meta() dashboardv1alpha1.Meta {
 	meta := metaOf(c.View)
@@ -181,9 +181,9 @@ func (c *Client) CachedObject(
 }
 
 // viewed calls the function review with the current content of the read cache for the kind of t, and returns its
-// result. It returns false if the kind is not cached, or if review returns false. A kind that the read cache does not
-// hold yet would be listed by the read cache at the first read. Therefore, viewed first calls review with no content,
-// and stops if the caller may not read the kind.
+// result. It returns false if the kind is not cached, or if review returns false. The first read of a kind makes the
+// read cache list the kind. Before this, viewed calls review with no content, and stops if the caller may not read the
+// kind.
 func viewed[T any](
 	ctx context.Context, c *Client, t objectref.Target, review func(readcache.View) (T, bool, error),
 ) (out T, ok bool, err error) {

@@ -31,11 +31,11 @@ type Result struct {
 	Partial bool
 	// Namespaces contains the listed namespaces if Partial is true.
 	Namespaces []string
-	// Omitted records the objects that are too large to be decoded. If it is nil, such an object is an error.
+	// Omitted records the objects that are too large to be decoded. If it is nil, such an object causes an error.
 	Omitted *Omissions
 }
 
-// Meta returns the meta of an envelope with the objects. Its warnings name the objects that were omitted so far.
+// Meta returns the metadata of an envelope with the objects. Its warnings name the objects that were omitted so far.
 func (a Result) Meta() dashboardv1alpha1.Meta {
 	if a.Cached != nil {
 		meta := a.Cached.Meta()

@@ -44,7 +44,7 @@ func (o *Omissions) Add(namespace, name string) {
 	o.names = append(o.names, strings.ToValidUTF8(name, "?"))
 }
 
-// omit returns o.Add, or nil if o is nil. A nil function makes an object that is too large an error.
+// omit returns o.Add, or nil if o is nil. If the function is nil, an object that is too large causes an error.
 func (o *Omissions) omit() objects.Omit {
 	if o == nil {
 		return nil

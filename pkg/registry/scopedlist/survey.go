@@ -94,7 +94,8 @@ type survey struct {
 	warnings   []string
 }
 
-// listKind lists one kind, and calls kind.Read with the result. It does nothing if the cluster does not serve the kind.
+// listKind lists one kind, and calls kind.Read with the result. It does nothing if the cluster does not serve the kind,
+// or if the kind cannot be listed in the namespace.
 func (c *Client) listKind(ctx context.Context, s *survey, namespace string, kind Kind) error {
 	resource, served, err := c.Served(ctx, kind.Resource)
 	if err != nil {
@@ -140,7 +141,8 @@ func (a Result) empty() bool { return len(a.Bodies) == 0 && a.Cached == nil }
 // decodedBytes is the number of bytes of memory that decoding needs for each byte of a list, in addition to the list.
 const decodedBytes = 2
 
-// holdForDecoding charges the memory for decoding a to the account in ctx, until release is called.
+// holdForDecoding charges the account in ctx for the memory that is needed to decode a. The charge ends when release is
+// called.
 func holdForDecoding(ctx context.Context, a Result) (release func(), err error) {
 	account := budget.AccountFrom(ctx)
 	var size int64

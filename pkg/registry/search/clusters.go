@@ -107,8 +107,8 @@ func mayMatch(o *readcache.Object, text string) bool {
 		})
 }
 
-// withoutRepeats replaces repeated slices of matches by nil. They occur if a request names one kind twice, for example
-// by its plural with and without group.
+// withoutRepeats replaces repeated slices of matches by nil. A slice is repeated if a request names one kind twice, for
+// example by its plural with and without group.
 func withoutRepeats(found [][]match) [][]match {
 	seen := sets.New[string]()
 	for i, matches := range found {

@@ -35,8 +35,8 @@ const (
 	// maxClusters bounds the number of clusters that one request names.
 	maxClusters = 100
 	// clustersAtOnce bounds the number of clusters that one request searches concurrently. searchesAtOnce bounds the
-	// number of clusters that all requests search concurrently, because each search holds objects in memory. maxText
-	// bounds the bytes of the searched text.
+	// number of clusters that all requests together search concurrently, because each search holds objects in memory.
+	// maxText bounds the bytes of the searched text.
 	clustersAtOnce = 32
 	searchesAtOnce = 64
 	maxText        = 253

@@ -60,8 +60,8 @@ func (e *Provider) Routes() []routes.Route {
 	}}
 }
 
-// Trim is a cache transform function. It returns a copy of a ConfigMap without the parts that a template does not use,
-// and with long values truncated. It returns any other object unchanged.
+// Trim is a cache transform function. It returns a copy of a ConfigMap with only the parts that a template uses. Long
+// values are truncated. Trim returns any other object unchanged.
 func Trim(o any) (any, error) {
 	c, ok := o.(*corev1.ConfigMap)
 	if !ok {

@@ -65,7 +65,7 @@ func (p *Provider) debugRoute() routes.Route {
 	}
 }
 
-// debugTarget is a Pod to which a debug container is added, with a client for its cluster.
+// debugTarget contains a Pod to which a debug container is added, and a client for its cluster.
 type debugTarget struct {
 	caller *clusters.Client
 	target objectref.Target

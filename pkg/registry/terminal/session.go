@@ -179,8 +179,8 @@ func (s *session) failed(ctx context.Context, stream *streams.Stream, err error)
 	return err
 }
 
-// last returns the last frame, which contains the reason of the end and the exit code. It returns nil at a shutdown of
-// the server, after which the client should reconnect.
+// last returns the last frame, which contains the reason of the end and the exit code. At a shutdown of the server, it
+// returns nil, because the client should reconnect.
 func (s *session) last(end streams.End) []byte {
 	if end.Reason == streams.Shutdown {
 		return nil

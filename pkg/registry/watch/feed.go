@@ -21,8 +21,8 @@ const (
 	// entryBytes is the number of bytes of an entry without its strings, including its key in feed.latest.
 	entryBytes = 256
 	// perFollower and maxGather determine for how long changes are collected before they are sent. The time is
-	// perFollower multiplied by the number of followers, but at most maxGather. Each follower of a feed with many
-	// followers gets several changes in one message.
+	// perFollower multiplied by the number of followers (topics that read the feed), but at most maxGather. Each
+	// follower of a feed with many followers gets several changes in one message.
 	perFollower = 100 * time.Microsecond
 	maxGather   = 100 * time.Millisecond
 )

@@ -22,13 +22,13 @@ type messageKey struct {
 	// cursor is the sequence number of the last entry that the clients have received before the message. deliveries is
 	// the value of feed.deliveries when the events were read.
 	cursor, deliveries uint64
-	// topic is the name of the topic, from which some members of each event are derived.
+	// topic is the name of the topic. Some members of each event are derived from it.
 	topic topicName
 }
 
-// sharedMessage is the last message that was encoded for the clients of a feed that may list all objects. Most of these
-// clients are at the same position in the feed. They get the same message, which is encoded only once. Slow clients may
-// still hold earlier messages.
+// sharedMessage is the last message that was encoded for those clients of a feed that may list all objects. Most of
+// these clients are at the same position in the feed. They get the same message, which is encoded only once. Slow
+// clients may still hold earlier messages.
 type sharedMessage struct {
 	mu   sync.Mutex
 	key  messageKey
