@@ -88,7 +88,7 @@ type selectors struct {
 }
 
 // readSelectors parses labelSelector and fieldSelector in query. Like an API server, it returns the error BadRequest
-// for a field that is not supported for Namespaces.
+// for a malformed selector, and for a field that is not supported for Namespaces.
 func readSelectors(query url.Values) (selectors, error) {
 	byLabels, labelsErr := labels.Parse(query.Get("labelSelector"))
 	byFields, fieldsErr := fields.ParseSelector(query.Get("fieldSelector"))

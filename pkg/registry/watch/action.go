@@ -76,7 +76,7 @@ func (p *Provider) renew(ctx context.Context, s *streams.Stream, raw string) err
 }
 
 // subscribe adds the topics in a. If a topic cannot be added, it sends an error to the client and continues with the
-// next topic. It returns an error if the name of a topic is malformed.
+// next topic. It returns an error if the number of topics or the name of a topic is not valid.
 func (c *client) subscribe(ctx context.Context, a action) error {
 	if len(a.Topics) == 0 || len(a.Topics) > maxTopics {
 		return tooManyTopics()

@@ -206,9 +206,9 @@ func (f *feed) after(version string) uint64 {
 	return f.base + uint64(i) - 1 //nolint:gosec // it is an index
 }
 
-// isRelistedAfter returns true if the read cache has listed the resource again after the ResourceVersion version. The
-// feed may then lack changes that a client has received from another replica. For example, an object may have been
-// created and deleted before the list. The caller must hold f.mu.
+// isRelistedAfter returns true if the read cache has listed the resource again after the ResourceVersion version, or if
+// the two ResourceVersions cannot be compared. The feed may then lack changes that a client has received from another
+// replica. For example, an object may have been created and deleted before the list. The caller must hold f.mu.
 func (f *feed) isRelistedAfter(version string) bool {
 	if f.relisted == "" {
 		return false
