@@ -116,7 +116,7 @@ func (m manifestObject) dropAnnotation() {
 	}
 }
 
-// storedSecret contains the fields of a Secret whose values are masked.
+// storedSecret contains the resourceVersion of a Secret, and the fields that are masked in responses.
 type storedSecret struct {
 	Metadata struct {
 		ResourceVersion string            `json:"resourceVersion"`

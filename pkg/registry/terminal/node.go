@@ -132,7 +132,8 @@ func (n *nodeShell) create(ctx context.Context, query url.Values) error {
 	return authorization.CallError(ctx, n.grant.Caller, n.attributes(), err)
 }
 
-// start creates the Pod and waits until it runs. It returns an error if the Pod does not run after nodePatience.
+// start creates the Pod and waits until it runs. It returns an error if the Pod has ended, or if it does not run after
+// nodePatience.
 func (n *nodeShell) start(ctx context.Context) error {
 	if err := n.create(n.grant.WithProof(ctx), nil); err != nil {
 		return err
