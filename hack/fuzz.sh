@@ -4,13 +4,13 @@
 
 # Runs every fuzz target of the main module for a short time, sequentially. Each package is compiled once.
 #
-#   FUZZTIME  the time for each of them (default: 10s)
+# FUZZTIME  the time for each target (default: 10s)
 
 # shellcheck source=hack/lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 readonly fuzz_time="${FUZZTIME:-10s}"
-# The default cache of go test: it keeps inputs that reached new code for the next run.
+# The default cache of "go test -fuzz". It keeps the inputs that reached new code for the next run.
 fuzz_cache="$(go env GOCACHE)/fuzz"
 readonly fuzz_cache
 

@@ -34,7 +34,7 @@ make_scratch() {
   trap "rm -rf '${scratch}'" EXIT
 }
 
-# build_tool builds a program of a tool module into bin/. Without changes, go does not even link it again.
+# build_tool builds a program of a tool module into bin/. If nothing has changed, go does not even link the program.
 #
 #   build_tool <folder of the tool module> <package> <name>
 build_tool() {

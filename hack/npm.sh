@@ -2,8 +2,8 @@
 # Copyright The KubeVision Authors.
 # SPDX-License-Identifier: Apache-2.0
 
-# Runs npm in clients/typescript. It first installs the packages of the lock file there if necessary. Installation
-# scripts of packages do not run.
+# Runs npm in clients/typescript. It first installs the packages in package-lock.json if they are not installed.
+# Installation scripts of packages do not run.
 #
 #   hack/npm.sh test
 

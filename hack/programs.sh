@@ -41,7 +41,7 @@ lock_folder() {
   local lock="$1" told=""
   until mkdir "$lock" 2>/dev/null; do
     if lock_owner_gone "$lock"; then
-      # The rename comes first, so that only one of several waiting runs removes a stale lock.
+      # Without the rename, one of several waiting runs could remove the new lock of another run.
       mv "$lock" "$lock.stale.$$" 2>/dev/null && rm -rf "$lock.stale.$$"
       continue
     fi
@@ -90,7 +90,7 @@ explain_failure() {
 
 build_one() {
   local name="$1" package="$2" flags="$3" folder="$4" started="$SECONDS"
-  # Runs in the background, so that a signal to this script stops the compiler at once.
+  # The compiler runs in the background. A signal to this script can then stop it at once.
   go build -trimpath -ldflags "$flags" -o "$scratch/$name" "$package" >"$scratch/$name.log" 2>&1 9>&- &
   compiler=$!
   wait "$compiler" || { compiler=""; explain_failure "$name" "$scratch/$name.log"; }
@@ -104,7 +104,7 @@ require_go() {
 }
 
 # build_into builds the missing programs into the folder <name>/<key> of the cache, and prints the folder. It calls the
-# function build_missing with the folder, which calls build_one for each missing program.
+# function build_missing with the folder. build_missing must call build_one for each missing program.
 build_into() {
   local name="$1" key="$2" root folder
   root="${KUBEVISION_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/kubevision}/$name"

@@ -2,7 +2,8 @@
 # Copyright The KubeVision Authors.
 # SPDX-License-Identifier: Apache-2.0
 
-# Generates the templates of the Helm chart that no value changes from config/default.
+# Generates templates of the Helm chart from the objects of config/default. It omits the objects whose templates are
+# handwritten, because they depend on values.
 
 # shellcheck source=hack/lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"

@@ -9,7 +9,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 # The files that the generators read and write; the type packages import nothing else of the project.
 readonly inputs=(go.mod go.sum pkg/apis)
-# A missing file differs in every line; the output is truncated.
+# The output is truncated to this number of lines, because a missing file differs in every line.
 readonly shown_lines=60
 readonly outputs=(pkg/apis pkg/apiserver/openapi config/crd/bases)
 

@@ -18,7 +18,7 @@ while IFS= read -r -d '' file; do
   fi
 done < <(source_files 'go.mod' '*/go.mod')
 
-# Its packages are not made to be imported; only the module that builds the local control plane needs it.
+# The packages of k8s.io/kubernetes are not made to be imported. Only the module hack/controlplane needs them.
 if grep -nE '^[[:space:]]*(require[[:space:]]+)?k8s\.io/kubernetes[[:space:]]' "${root}/go.mod" >&2; then
   say "error: go.mod requires k8s.io/kubernetes; import k8s.io/api, apimachinery, apiserver or client-go instead"
   failed="yes"

@@ -2,7 +2,7 @@
 # Copyright The KubeVision Authors.
 # SPDX-License-Identifier: Apache-2.0
 
-# Fails if a kustomization of config/ does not render. The kubectl is that of the local control plane. A Component,
+# Fails if a kustomization of config/ does not render. It uses the kubectl of the local control plane. A Component,
 # which does not render by itself, is rendered as an addition to config/default.
 
 # shellcheck source=hack/lib.sh

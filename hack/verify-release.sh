@@ -15,7 +15,7 @@ make_scratch
   die "a test in hack/release fails; run \"make generate\" if only config/ was changed"
 }
 
-# release writes one release; its environment differs from that of the other one.
+# release writes a release to a folder. The two calls use different environments.
 release() {
   "${root}/bin/release" all -root "${root}" -output "${scratch}/$1" -version v0.0.0-verify -commit unknown \
     -date 2026-01-02T03:04:05Z -architectures "$(go env GOARCH)"

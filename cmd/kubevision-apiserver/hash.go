@@ -25,8 +25,8 @@ func newHashCommand() *cobra.Command {
 		Hidden: true,
 		Args:   cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			// A signal to the process group must not end the child before the logins in progress. It ends with the
-			// server.
+			// A signal to the process group must not end the child while the server completes the logins in progress.
+			// The child ends when the server exits.
 			signal.Ignore(os.Interrupt, syscall.SIGTERM)
 			out := os.Stdout
 			os.Stdout = os.Stderr //nolint:reassign // the standard output carries nothing but responses
@@ -35,10 +35,11 @@ func newHashCommand() *cobra.Command {
 	}
 }
 
-// hashCommand returns the command line of newHashCommand.
+// hashCommand returns the command line with which the server starts newHashCommand in a child process. It returns nil
+// if the path of this program is unknown. The server then hashes passwords in its own process.
 func hashCommand() []string {
 	if runtime.GOOS == "linux" {
-		return []string{"/proc/self/exe", hashPasswords} // this version, even if the file was replaced
+		return []string{"/proc/self/exe", hashPasswords} // the running version, even if its file was replaced
 	}
 	program, err := os.Executable()
 	if err != nil {

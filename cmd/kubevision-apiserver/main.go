@@ -20,7 +20,7 @@ import (
 )
 
 // heapFloor is the heap size in bytes below which no garbage collection starts.
-const heapFloor = 96 << 20
+const heapFloor = 64 << 20
 
 func main() {
 	os.Exit(cli.Run(newCommand()))

@@ -37,7 +37,7 @@ func (e *election) addFlags(fs *pflag.FlagSet) {
 }
 
 func (e *election) validate() error {
-	const jitter = 1.2 // the jitter of client-go
+	const jitter = 1.2 // JitterFactor of k8s.io/client-go/tools/leaderelection
 	switch {
 	case e.leaseDuration <= e.renewDeadline:
 		return errors.New("--leader-elect-lease-duration must be longer than --leader-elect-renew-deadline")

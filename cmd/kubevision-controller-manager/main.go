@@ -37,7 +37,7 @@ import (
 )
 
 // minSigningKeyPeriod is the minimum of --signing-key-rotation-period. A key remains valid for at least two hours after
-// the next key has begun to sign, so that a period of minutes would lead to many valid keys.
+// the next key has begun to sign. With a period of minutes, many keys would be valid at the same time.
 const minSigningKeyPeriod = 6 * time.Hour
 
 type options struct {
@@ -114,7 +114,7 @@ func newCommand() *cobra.Command {
 	return cmd
 }
 
-// listen opens the listener of the probes. It returns nil if the flag disables the probes.
+// listen opens the listener of the probes. It returns nil if --health-probe-bind-address disables the probes.
 func (o *options) listen(ctx context.Context) (net.Listener, error) {
 	if o.probeAddress == "0" || o.probeAddress == "" {
 		return nil, nil //nolint:nilnil // no listener means that the probes are disabled

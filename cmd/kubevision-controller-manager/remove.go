@@ -27,7 +27,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/removal"
 )
 
-// removalName is the name of the Namespace and of the ClusterRoleBinding of the Job that runs this command.
+// removalName is the name of the Namespace in which the Job of this command runs. The ClusterRoleBinding that gives the
+// Job its rights has the same name.
 const removalName = names.RemovalNamespace
 
 type removeOptions struct {
@@ -95,7 +96,8 @@ func (o *removeOptions) run(ctx context.Context) error {
 	return nil
 }
 
-// takeBack runs the controllers that remove KubeVision's objects from clusters, until ctx ends.
+// takeBack runs the controllers that remove KubeVision's objects from clusters. It returns when ctx ends, or with an
+// error if the controllers cannot run.
 func takeBack(ctx context.Context, config *rest.Config, addresses addresspolicy.Policy) error {
 	scheme, err := controllers.NewScheme()
 	if err != nil {

@@ -26,7 +26,7 @@ readonly programs=(
   kube-scheduler=k8s.io/kubernetes/cmd/kube-scheduler
   packages=
 )
-# kube-proxy runs nft, and nft loads its libraries from the same folder.
+# kube-proxy runs nft. The libraries of nft are unpacked into the same folder.
 readonly packages=(containerd runc containernetworking-plugins nftables busybox-static libnftables1 libnftnl11 libmnl0
   libxtables12 libjansson4 libseccomp2 libedit2 libbsd0 libmd0)
 readonly version_package=k8s.io/component-base/version
@@ -49,7 +49,7 @@ unpack_packages() {
   mkdir "$scratch/deb" "$scratch/packages"
   cd "$scratch/deb"
   if ! apt-get download "${packages[@]}" >"$scratch/apt.log" 2>&1; then
-    # The lists of a new machine are empty or old.
+    # The package lists of a new machine may be empty or old.
     { apt-get update && apt-get download "${packages[@]}"; } >"$scratch/apt.log" 2>&1 ||
       die "apt-get could not download containerd and its companions: $(tail -n 3 "$scratch/apt.log")"
   fi

@@ -24,7 +24,7 @@ const (
 )
 
 // Assets returns the folder of the control plane's programs, and builds them if they are missing. It writes progress
-// and the reason of a failure to out; with io.Discard the error contains the reason.
+// and the reason of a failure to out. If out is io.Discard, the error contains the reason instead.
 func Assets(ctx context.Context, out io.Writer) (string, error) {
 	return buildPrograms(ctx, out, "control plane", "controlplane")
 }

@@ -67,7 +67,7 @@ func withLifetime(template *x509.Certificate) *x509.Certificate {
 	return template
 }
 
-// encodePublicKey encodes a key in the format that kube-apiserver reads to verify tokens.
+// encodePublicKey encodes the public part of a key in the format that kube-apiserver reads to verify tokens.
 func encodePublicKey(key *ecdsa.PrivateKey) ([]byte, error) {
 	der, err := x509.MarshalPKIXPublicKey(key.Public())
 	if err != nil {

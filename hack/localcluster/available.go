@@ -17,7 +17,7 @@ import (
 
 const (
 	apiServiceName = "v1alpha1.dashboard.kubevision.io"
-	// askedAnnotation is an annotation without a meaning. A change of it triggers a check.
+	// askedAnnotation is an annotation that no program reads. Setting it changes an object without other effects.
 	askedAnnotation = "localcluster.kubevision.io/asked-at"
 )
 
@@ -43,8 +43,8 @@ func (k *KubeVision) WaitAvailable(ctx context.Context) error {
 	return nil
 }
 
-// askAggregator changes the APIService, so that the aggregation layer checks it immediately, without the backoff after
-// failures.
+// askAggregator changes the APIService. The aggregation layer then checks it immediately. Otherwise, it would wait for
+// the backoff after earlier failures.
 func (k *KubeVision) askAggregator(ctx context.Context) error {
 	client, err := dynamic.NewForConfig(k.cluster.Config())
 	if err != nil {

@@ -160,8 +160,8 @@ func (c *Cluster) Stop() error {
 	return errors.Join(failures...)
 }
 
-// Exits reports every program, including those of KubeVision, that exits without having been stopped: its name, its
-// exit status and the end of its log. A nil Cluster has no programs.
+// Exits returns a channel that receives an ExitError when a program exits without having been stopped. This includes
+// the programs of KubeVision. For a nil Cluster, the channel is nil.
 func (c *Cluster) Exits() <-chan *ExitError {
 	if c == nil {
 		return nil
@@ -182,6 +182,6 @@ func (c *Cluster) Dir() string { return c.dir }
 // KubectlPath returns the path of a kubectl of the cluster's version.
 func (c *Cluster) KubectlPath() string { return filepath.Join(c.assets, "kubectl") }
 
-// HasControllerManager returns false if KUBEBUILDER_ASSETS names a folder without kube-controller-manager. Then no Pods
-// are created and no garbage is collected.
+// HasControllerManager returns false if the folder of programs contains no kube-controller-manager. A folder that
+// KUBEBUILDER_ASSETS names may lack it. No Pods are then created for Deployments, and no garbage is collected.
 func (c *Cluster) HasControllerManager() bool { return c.hasControllerManager }

@@ -15,8 +15,9 @@ import (
 	"k8s.io/client-go/dynamic"
 )
 
-// WaitForCondition waits until objects of a resource exist (all of the names, if names are given) and the condition
-// is True for all of them at their current generation.
+// WaitForCondition waits until a condition is True for all named objects of a resource at their current generation. If
+// no names are given, it waits until the resource has at least one object, and the condition is True for all its
+// objects.
 func (c *Cluster) WaitForCondition(
 	ctx context.Context, timeout time.Duration, resource schema.GroupVersionResource, condition string, names ...string,
 ) error {
@@ -97,7 +98,8 @@ func conditionTrue(object *unstructured.Unstructured, want string) error {
 	return fmt.Errorf("%s has no condition %s yet", name, want)
 }
 
-// upToDate compares the generations, as far as the kind of object records them.
+// upToDate returns an error if the observed generation in the condition or the status is not the current one. It
+// returns nil if neither contains an observed generation.
 func upToDate(object *unstructured.Unstructured, condition map[string]any, name string) error {
 	observed, found, err := unstructured.NestedInt64(condition, "observedGeneration")
 	if err == nil && !found {

@@ -182,7 +182,7 @@ func (c *Cluster) startControllerManager(ctx context.Context) error {
 		"--cluster-signing-cert-file=" + c.pkiFile("ca.crt"),
 		"--cluster-signing-key-file=" + c.pkiFile("ca.key"),
 		"--leader-elect=false",
-		// The server has one user. With the default limits, garbage collection would be slow.
+		// With the default limits, garbage collection would be slow. kube-apiserver has no other load.
 		"--kube-api-qps=200",
 		"--kube-api-burst=400",
 		"--concurrent-gc-syncs=5",
@@ -225,7 +225,7 @@ func (c *Cluster) Run(
 	return program, nil
 }
 
-// StartScheduler starts the kube-scheduler of a folder, and waits until it is ready.
+// StartScheduler starts the program kube-scheduler in a folder, and waits until it is ready.
 func (c *Cluster) StartScheduler(ctx context.Context, folder string) error {
 	return c.startScheduler(ctx, folder)
 }

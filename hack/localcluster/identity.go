@@ -30,8 +30,9 @@ const (
 // Config returns a client configuration with full rights in the cluster.
 func (c *Cluster) Config() *rest.Config { return c.certificateConfig(c.keys.admin) }
 
-// KubeVisionConfig returns a client configuration for KubeVision's own account, with full rights in the cluster:
-// admission allows only that account to write sessions, credentials and similar objects.
+// KubeVisionConfig returns a client configuration with full rights in the cluster, which impersonates the
+// ServiceAccount of kubevision-controller-manager. Admission allows only KubeVision's own ServiceAccounts to write
+// sessions, credentials and similar objects.
 func KubeVisionConfig(admin *rest.Config) *rest.Config {
 	config := rest.CopyConfig(admin)
 	config.Impersonate = rest.ImpersonationConfig{
@@ -54,7 +55,7 @@ func (c *Cluster) AnonymousConfig() *rest.Config {
 	return &rest.Config{
 		Host:            "https://" + net.JoinHostPort(cmp.Or(c.address, loopback), strconv.Itoa(c.port)),
 		TLSClientConfig: rest.TLSClientConfig{CAData: c.keys.cluster.CertPEM},
-		// All clients share one machine with the server, whose priority and fairness is sufficient.
+		// No rate limit of the client. API Priority and Fairness of kube-apiserver is sufficient.
 		QPS: -1,
 	}
 }
@@ -93,10 +94,10 @@ func (c *Cluster) ServiceAccountConfig(ctx context.Context, namespace, name stri
 	return config, nil
 }
 
-// ClusterCA returns the CA that signs the serving certificate and the client certificates of kube-apiserver.
+// ClusterCA returns the CA of kube-apiserver's serving certificate and of the client certificates of users.
 func (c *Cluster) ClusterCA() KeyPair { return c.keys.cluster }
 
-// RequestHeaderCA returns the CA of the client certificates with which the aggregation layer may impersonate users.
+// RequestHeaderCA returns the CA of the aggregation layer's client certificate (--requestheader-client-ca-file).
 func (c *Cluster) RequestHeaderCA() KeyPair { return c.keys.frontProxy }
 
 // FrontProxyCert returns the client certificate of the aggregation layer.

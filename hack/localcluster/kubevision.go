@@ -47,8 +47,8 @@ type KubeVisionOptions struct {
 	// APIServerArgs and ControllerManagerArgs are appended to the default arguments.
 	APIServerArgs         []string
 	ControllerManagerArgs []string
-	// ConfineMemory runs the programs under the memory limits of their Deployments: with their GOMEMLIMIT, and the
-	// kernel kills a program that exceeds the limit of its container. It works on Linux only.
+	// ConfineMemory runs the programs with the memory limits of their Deployments: with the same GOMEMLIMIT and GOGC,
+	// and with the limit of the container as a resource limit of the process. It works on Linux only.
 	ConfineMemory bool
 }
 
@@ -133,8 +133,8 @@ func (k *KubeVision) install(ctx context.Context) error {
 	if err := writeOverlay(overlay, k.options.ConfigDir, k.port); err != nil {
 		return err
 	}
-	// kube-apiserver looks up the kinds in admission policies when it first needs them. It repeats a failed lookup only
-	// after 30 seconds.
+	// The CustomResourceDefinitions are applied first. kube-apiserver looks up the kinds in admission policies when it
+	// first needs them, and repeats a failed lookup only after 30 seconds.
 	if err := k.cluster.Apply(ctx, filepath.Join(k.options.ConfigDir, "crd")); err != nil {
 		return err
 	}
@@ -146,8 +146,8 @@ func (k *KubeVision) install(ctx context.Context) error {
 	return k.cluster.Apply(ctx, overlay)
 }
 
-// waitAdmission waits until kube-apiserver can evaluate the admission policies. Until then it rejects the requests that
-// the policies match, such as a change of a namespace.
+// waitAdmission waits until kube-apiserver can evaluate the admission policies. Until then, kube-apiserver rejects the
+// requests that the policies match, such as a change of a namespace.
 func (k *KubeVision) waitAdmission(ctx context.Context) error {
 	begun := time.Now()
 	patch := []byte(`{"metadata":{"annotations":{"` + askedAnnotation + `":"` + begun.Format(time.RFC3339Nano) + `"}}}`)
@@ -183,8 +183,8 @@ func (k *KubeVision) StartControllerManager(ctx context.Context, extra ...string
 	return k.runControllerManager(ctx, controllerManagerProgram+"-2", metricsPort, extra)
 }
 
-// runControllerManager starts kubevision-controller-manager and waits until it is ready. It returns the program also if
-// the wait fails.
+// runControllerManager starts kubevision-controller-manager and waits until it is ready. If the program does not become
+// ready, it returns both the program and an error.
 func (k *KubeVision) runControllerManager(
 	ctx context.Context, name string, metricsPort int, extra []string,
 ) (*Program, error) {

@@ -18,7 +18,7 @@ import (
 
 const (
 	softLimitVariable = "GOMEMLIMIT"
-	// collectorVariable sets the frequency of the garbage collector.
+	// collectorVariable sets the GOGC percentage of the garbage collector.
 	collectorVariable = "GOGC"
 )
 
@@ -97,8 +97,8 @@ type ProcessMemory struct {
 	Peak uint64
 }
 
-// ReadMemory reads the memory of a process and its child processes from Linux. A child is the same program, so the
-// pages of its file are not counted again. It fails if the process has exited.
+// ReadMemory returns the memory of a process and its child processes together. A child must be the same program, so the
+// pages of its file are not counted again. ReadMemory fails if the process has exited. It requires Linux.
 func ReadMemory(pid int) (ProcessMemory, error) {
 	status, err := readStatus(pid)
 	if err != nil {

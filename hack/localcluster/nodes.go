@@ -32,7 +32,7 @@ const (
 )
 
 // StartNodes starts simulated nodes: a scheduler binds Pods to them, KWOK reports the Pods as running, and the kubelet
-// of StartKubelet serves logs and commands. It runs no containers.
+// of StartKubelet serves logs and commands. No containers run.
 func (c *Cluster) StartNodes(ctx context.Context, count int) error {
 	assets, err := NodeAssets(ctx, c.log)
 	if err != nil {
@@ -107,7 +107,7 @@ func (c *Cluster) StartKubelet(ctx context.Context) (port int, err error) {
 	return c.startKubelet(ctx, assets)
 }
 
-// PodsDir returns the directory with a directory for each Pod: NAMESPACE/NAME.
+// PodsDir returns the directory that contains a directory NAMESPACE/NAME for each Pod.
 func (c *Cluster) PodsDir() string { return filepath.Join(c.dir, podsDir) }
 
 func (c *Cluster) startKubelet(ctx context.Context, assets string) (port int, err error) {

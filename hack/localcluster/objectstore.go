@@ -25,7 +25,7 @@ type ObjectStore struct {
 	Endpoint string
 	// Bucket is the name of the bucket. Dir is the directory with its objects.
 	Bucket, Dir string
-	// CAFile is the path of the file with that CA.
+	// CAFile is the path of the file with the CA of the cluster.
 	CAFile string
 }
 

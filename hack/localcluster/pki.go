@@ -16,8 +16,8 @@ import (
 )
 
 const (
-	// FrontProxyName is the only common name that kube-apiserver's clients accept in the certificate of the
-	// aggregation layer.
+	// FrontProxyName is the common name of the aggregation layer's client certificate. kube-apiserver and extension API
+	// servers accept no other name (--requestheader-allowed-names).
 	FrontProxyName = "front-proxy-client"
 
 	controllerManagerUser = "system:kube-controller-manager"
@@ -31,7 +31,7 @@ const (
 	tokenKeyFile = "sa.key"
 )
 
-// pki holds the keys of one cluster, separated as in a real cluster.
+// pki contains the CAs and the client certificates of one cluster. It has separate CAs, as a real cluster has.
 type pki struct {
 	cluster           KeyPair
 	admin             KeyPair
@@ -43,8 +43,8 @@ type pki struct {
 	kubeletClient     KeyPair
 }
 
-// newPKI creates the keys of a cluster. It reuses the CAs of an earlier run in dir, so that kubeconfigs of that run
-// stay valid.
+// newPKI creates the keys of a cluster. It reuses the CAs of an earlier run in dir. The kubeconfigs of that run
+// therefore remain valid.
 func newPKI(dir string) (*pki, error) {
 	keys := &pki{}
 	for _, authority := range []struct {
@@ -85,8 +85,8 @@ func newPKI(dir string) (*pki, error) {
 	return keys, nil
 }
 
-// write stores the files that the programs read, with the names that the flags use. The addresses are those of
-// kube-apiserver besides the loopback interface.
+// write stores the files that the programs read, with the names that their flags use. addresses are the addresses of
+// kube-apiserver other than those of the loopback interface.
 func (keys *pki) write(dir string, addresses ...string) error {
 	apiServer, err := keys.cluster.IssueServing(append([]string{"localhost", loopback, "::1", firstServiceIP,
 		"kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local"},

@@ -16,13 +16,14 @@ import (
 
 const (
 	loopback = "127.0.0.1"
-	// Free ports are selected below the ephemeral range, so that no outgoing connection takes a port before the
+	// Free ports are selected below the ephemeral range. Otherwise, an outgoing connection could take a port before the
 	// program listens on it.
 	firstPort    = 20000
 	lastPort     = 32000
 	portAttempts = 200
-	// portClasses is the number of classes of ports. A process uses one class, so that few processes that run at the
-	// same time select the same port before their programs listen on it.
+	// portClasses is the number of classes of ports. A process uses only the ports of one class, which depends on its
+	// process ID. Processes that run at the same time then rarely select the same port before their programs listen on
+	// it.
 	portClasses = 8
 )
 

@@ -20,8 +20,8 @@ const (
 	probeBodyLimit = 4 * 1024
 )
 
-// probe returns a check that a URL responds with 200, over a connection whose certificate the CA has signed. With an
-// empty client pair the check is anonymous.
+// probe returns a function that returns nil if a URL responds with 200, and an error otherwise. The serving certificate
+// must be signed by the given CA. The function sends the client certificate, or none if the pair is empty.
 func probe(url string, authorityPEM []byte, client KeyPair) (func(context.Context) error, error) {
 	roots := x509.NewCertPool()
 	if !roots.AppendCertsFromPEM(authorityPEM) {
@@ -41,7 +41,7 @@ func probe(url string, authorityPEM []byte, client KeyPair) (func(context.Contex
 	}), nil
 }
 
-// probePlain returns a check that a URL of plain HTTP responds with 200.
+// probePlain is like probe, for a URL without TLS.
 func probePlain(url string) func(context.Context) error {
 	return probeClient(url, &http.Client{
 		Timeout:   probeTimeout,

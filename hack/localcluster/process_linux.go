@@ -10,8 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// childAttributes puts a child into its own process group, so that Ctrl-C reaches only the supervisor, and ties its
-// life to the supervisor's: the kernel kills it when the thread that started it exits.
+// childAttributes puts a child into its own process group. Ctrl-C then reaches only the parent, which stops its
+// children in order. The kernel kills the child when the thread that started it exits, so no child outlives the parent.
 func childAttributes() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 }

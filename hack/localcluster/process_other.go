@@ -10,7 +10,8 @@ import (
 	"syscall"
 )
 
-// childAttributes puts a child into its own process group, so that Ctrl-C reaches only the supervisor.
+// childAttributes puts a child into its own process group. Ctrl-C then reaches only the parent, which stops its
+// children in order.
 func childAttributes() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Setpgid: true}
 }

@@ -17,8 +17,8 @@ const (
 	tailBytes    = 16 * 1024
 )
 
-// Poll calls check until it returns no error. After a timeout the error contains the awaited state and the last error
-// of check.
+// Poll calls the function check until it returns no error. After the timeout, Poll returns an error that contains the
+// parameter what and the last error of check.
 func Poll(ctx context.Context, timeout time.Duration, what string, check func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
@@ -38,8 +38,8 @@ func Poll(ctx context.Context, timeout time.Duration, what string, check func(co
 	}
 }
 
-// await polls check, and returns an error immediately if the program exits. Its errors contain the end of the program's
-// log.
+// await is like Poll, but returns an error immediately if the program exits. Its errors contain the end of the
+// program's log.
 func (p *Program) await(
 	ctx context.Context, timeout time.Duration, what string, check func(context.Context) error,
 ) error {

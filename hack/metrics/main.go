@@ -91,7 +91,8 @@ func kindOf(metric metrics.Registerable) (string, error) {
 	}
 }
 
-// describe reads the descriptors of a collector whose metrics have been created.
+// describe returns a row for each descriptor of a collector. The collector must be registered, because its metrics are
+// only created then.
 func describe(collector prometheus.Collector, kind string) ([]described, error) {
 	descriptors := make(chan *prometheus.Desc)
 	go func() {

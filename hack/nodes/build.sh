@@ -18,7 +18,7 @@ source "$here/../programs.sh"
 
 # shellcheck disable=SC2034 # used by hack/programs.sh
 readonly label="nodes"
-# <binary>=<main package>; the scheduler is that of the control plane's module.
+# <binary>=<main package>; kube-scheduler is built in the module hack/controlplane.
 readonly known=(
   kubelet=./kubelet
   kwok=sigs.k8s.io/kwok/cmd/kwok
@@ -26,7 +26,7 @@ readonly known=(
 )
 readonly link_flags="-s -w"
 
-# choose sets "programs" to those with the given names.
+# choose sets "programs" to the programs with the given names.
 choose() {
   local name entry found
   programs=()

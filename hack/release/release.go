@@ -87,8 +87,8 @@ func (r *release) write(ctx context.Context) error {
 
 func (r *release) path(name string) string { return filepath.Join(r.output, name) }
 
-// writeImage builds the programs, and writes the image as an OCI layout and as an archive of it, and the bill of
-// materials.
+// writeImage builds the programs. It writes the image as an OCI layout and as an archive of the layout. It also writes
+// the bill of materials.
 func (r *release) writeImage(ctx context.Context) error {
 	scratch, err := os.MkdirTemp("", "kubevision-release-")
 	if err != nil {

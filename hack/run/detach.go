@@ -21,7 +21,8 @@ const (
 	followInterval = 200 * time.Millisecond
 )
 
-// detach starts this program again in its own session and shows its output until it is ready or has failed.
+// detach starts this program again as a child with its own session. It shows the output of the child until the child is
+// ready or has failed.
 func detach(ctx context.Context, root string, files state, wanted settings, out io.Writer) error {
 	release, err := files.lock()
 	if err != nil {
@@ -93,7 +94,7 @@ func follow(ctx context.Context, files state, child *os.Process, ended <-chan er
 	ticker := time.NewTicker(followInterval)
 	defer ticker.Stop()
 	for {
-		// The check precedes the copy, so that the log contains everything that the child printed before it was ready.
+		// The check precedes the copy. The copy then includes everything that the child printed before it was ready.
 		_, notReady := os.Stat(files.path(endpointFile))
 		if _, err := io.Copy(out, log); err != nil {
 			return fmt.Errorf("show the log: %w", err)

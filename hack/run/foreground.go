@@ -91,9 +91,10 @@ func serve(ctx context.Context, root string, files state, wanted settings, steps
 	return errors.Join(err, cluster.Stop(), member.Stop())
 }
 
-// suspend removes the objects that the next start installs first. If kube-apiserver starts with admission policies, it
-// looks up their kinds too early, and repeats the lookup only after 30 seconds. If it starts with an APIService, the
-// backoff of its checks increases until the service is available.
+// suspend removes the admission policies and the APIServices before kube-apiserver stops. The next start installs them
+// again. If kube-apiserver started with admission policies, it would look up their kinds too early, and would repeat
+// the lookup only after 30 seconds. If it started with an APIService, the backoff of its checks would increase until
+// the service is available.
 func suspend(ctx context.Context, cluster *localcluster.Cluster) error {
 	ctx, cancel := context.WithTimeout(ctx, suspendTimeout)
 	defer cancel()
@@ -123,7 +124,7 @@ func startMember(
 	return member, localcluster.WriteKubeconfig(member.Config(), files.path(memberFile))
 }
 
-// use installs KubeVision in the cluster and waits for the end.
+// use installs KubeVision in the cluster, and runs it until ctx ends or a program of the cluster exits.
 func use(
 	ctx context.Context, root, programs string, files state, wanted settings, cluster, member *localcluster.Cluster,
 	steps *progress,
@@ -147,7 +148,7 @@ func use(
 		BinDir:        programs,
 		ConfigDir:     filepath.Join(root, "config"),
 		Port:          wanted.port,
-		// Scripts use the stored password, so it must allow more than a change of the password.
+		// Scripts log in with the stored password. Without this flag, it would only allow a change of the password.
 		ControllerManagerArgs: []string{"--bootstrap-admin-keeps-password"},
 	})
 	if err != nil {
@@ -156,7 +157,8 @@ func use(
 	if err := publish(ctx, files, cluster, vision); err != nil {
 		return err
 	}
-	// Allows both access paths to be tried: by default, kube-apiserver rejects requests without credentials.
+	// By default, kube-apiserver rejects requests without credentials, so users could only log in at
+	// kubevision-apiserver directly.
 	if err := cluster.Apply(ctx, filepath.Join(root, "config", "anonymous")); err != nil {
 		return err
 	}
@@ -179,8 +181,8 @@ func use(
 	return keepRunning(ctx, cluster, member, vision, steps)
 }
 
-// keepRunning restarts KubeVision's programs after they exit, as a kubelet does. If any other program exits, the
-// cluster stops.
+// keepRunning restarts KubeVision's programs after they exit, as a kubelet does. If any other program exits, it returns
+// an error. It returns nil when ctx ends.
 func keepRunning(
 	ctx context.Context, cluster, member *localcluster.Cluster, vision *localcluster.KubeVision, steps *progress,
 ) error {
@@ -213,7 +215,7 @@ func newRestarts() *restarts {
 	return &restarts{due: make(chan *localcluster.Program, 2), pending: map[*localcluster.Program]bool{}}
 }
 
-// schedule starts a program after a pause, unless it is already scheduled.
+// schedule sends a program to the channel due after a pause, unless the program is already scheduled.
 func (r *restarts) schedule(program *localcluster.Program) {
 	if !r.pending[program] {
 		r.pending[program] = true
@@ -221,8 +223,8 @@ func (r *restarts) schedule(program *localcluster.Program) {
 	}
 }
 
-// start starts a program, and schedules another attempt after a failure. The cluster continues to run, because the
-// installation may be incomplete.
+// start starts a program, and schedules another attempt after a failure. A failure does not end the run, because a user
+// may have removed a part of the installation that the program needs.
 func (r *restarts) start(ctx context.Context, program *localcluster.Program, steps *progress) {
 	delete(r.pending, program)
 	if program.PID() != 0 {
@@ -266,8 +268,8 @@ func build(ctx context.Context, root string, files state, steps *progress) (stri
 		return programs, nil
 	}
 	steps.say("building KubeVision; the first time takes some minutes")
-	// stores the commit for /version
 	folder := bin + string(filepath.Separator)
+	// Go stores the commit in the programs, for /version.
 	//nolint:gosec // the path is the program's own
 	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", folder, "./cmd/...")
 	cmd.Dir = root

@@ -29,7 +29,8 @@ const (
 	maxLogBytes = 1 << 20
 )
 
-// writeLogs writes lines to the logs of the sample Pods, like their containers, until the returned function is called.
+// writeLogs starts a goroutine that writes lines to the logs of the sample Pods, as their containers would. The
+// returned function stops the goroutine.
 func writeLogs(ctx context.Context, cluster *localcluster.Cluster) (stop func(), err error) {
 	client, err := kubernetes.NewForConfig(cluster.Config())
 	if err != nil {

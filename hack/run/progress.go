@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// progress prefixes every line with the time since the start. It prints parts of a line at once, because they
-// describe a long step.
+// progress prefixes every line with the time since the start. It prints the beginning of a line immediately, because
+// the rest of the line may follow only after a long step.
 type progress struct {
 	out   io.Writer
 	begun time.Time

@@ -100,8 +100,8 @@ func createAlicePassword(ctx context.Context, client kubernetes.Interface) error
 	return nil
 }
 
-// copyPassword writes the password in a Secret to a file. It writes nothing if the Secret or its user was deleted, or
-// if the Secret holds a hash.
+// copyPassword writes the password in a Secret to a file. It writes nothing if the Secret does not exist, or if it
+// contains no password or only a hash.
 func copyPassword(ctx context.Context, client kubernetes.Interface, files state, name, file string) error {
 	secret, err := client.CoreV1().Secrets(localcluster.Namespace).Get(ctx, name, metav1.GetOptions{})
 	if apierrors.IsNotFound(err) {

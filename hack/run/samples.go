@@ -50,7 +50,8 @@ func applySamples(
 	return waitForPods(ctx, client, wanted.nodes > 0)
 }
 
-// waitForPods waits until the sample Deployments have their Pods, and with nodes, until those are ready.
+// waitForPods waits until the sample Deployments have all their Pods. If the cluster has nodes, it also waits until the
+// Pods are ready.
 func waitForPods(ctx context.Context, client kubernetes.Interface, nodes bool) error {
 	return localcluster.Poll(ctx, samplesTimeout, "wait for the Pods of the samples", func(ctx context.Context) error {
 		return checkPods(ctx, client, nodes)

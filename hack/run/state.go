@@ -29,7 +29,7 @@ const (
 	clusterDir        = "cluster"
 	memberDir         = "member"
 
-	// completeFile is written after the samples have been applied. Without it, the data of a run is not reused.
+	// completeFile is written after the samples have been applied. The data of a run without this file is not reused.
 	completeFile = "complete"
 )
 

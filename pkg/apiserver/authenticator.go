@@ -25,21 +25,25 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/streams"
 )
 
-// requestAuthenticator authenticates requests. Below the API's prefixes, it accepts an access token, a ticket, and the
-// client certificate of kube-apiserver with X-Remote-* headers. Anonymous requests may call public routes only. Other
-// requests, such as discovery and metrics, are authenticated as in all aggregated API servers.
+// requestAuthenticator authenticates requests. Below the API's prefixes, it accepts these credentials:
+//   - an access token
+//   - a ticket, which a client sends in the query to open a stream
+//   - the client certificate of kube-apiserver, together with X-Remote-* headers
+//
+// Below the prefixes, anonymous requests may call only public routes. Other requests, such as discovery and metrics,
+// are authenticated as in all aggregated API servers.
 type requestAuthenticator struct {
 	tokens     *authentication.Tokens
 	tickets    *authentication.Tickets
 	frontProxy authenticator.Request
 	delegated  authenticator.Request
-	// table contains the routes, to find out which are public, and which a user may call before a required change of
-	// the password or set-up of a second factor.
+	// table tells which routes are public. It also tells which routes a user may call before a required change of the
+	// password, and before a required set-up of a second factor.
 	table *routes.Table
 }
 
-// newFrontProxy returns an authenticator that reads X-Remote-* headers. It accepts them only with a client certificate
-// that the request-header CA has signed and that has an allowed name.
+// newFrontProxy returns an authenticator that reads X-Remote-* headers. It accepts the headers only if the request has
+// a client certificate that is signed by the request-header CA and has an allowed name.
 func newFrontProxy(c *authenticatorfactory.RequestHeaderConfig) (authenticator.Request, error) {
 	if c == nil || c.CAContentProvider == nil {
 		return nil, errors.New("no request-header CA is configured, so kube-apiserver cannot be authenticated")
@@ -49,9 +53,10 @@ func newFrontProxy(c *authenticatorfactory.RequestHeaderConfig) (authenticator.R
 			c.AllowedClientNames, c.UsernameHeaders, c.UIDHeaders, c.GroupHeaders, c.ExtraHeaderPrefixes)), nil
 }
 
-// AuthenticateRequest implements authenticator.Request. Below the API's prefixes, it stores the reason of a rejection
-// in the request for the filter that writes the envelope. It returns no error, because k8s.io/apiserver would log one
-// line for every expired token.
+// AuthenticateRequest implements authenticator.Request. Below the API's prefixes, it returns false without an error for
+// a rejected request, because k8s.io/apiserver would log a line for every error, such as an expired token. It stores
+// the reason for which a token or ticket is invalid in the envelope.State of the request. filters.WithEnvelope sends
+// this reason to the client.
 func (a *requestAuthenticator) AuthenticateRequest(r *http.Request) (*authenticator.Response, bool, error) {
 	if !filters.UnderAPI(r.URL.Path) {
 		return a.delegated.AuthenticateRequest(r)
@@ -72,7 +77,7 @@ func (a *requestAuthenticator) authenticate(r *http.Request) (*authenticator.Res
 	}
 	if path, ok := routes.BelowRoot(r.URL.Path); ok && a.table.OpensStream(r.Method, path) {
 		switch found := streams.CredentialsFrom(r.Context()); {
-		case found.Token != "": // WithTokenInQuery has verified the path
+		case found.Token != "": // filters.WithTokenInQuery has verified the path
 			principal, err := a.tokens.Authenticate(r.Context(), found.Token)
 			return a.authenticated(r, principal, err)
 		case found.Ticket != "":
@@ -94,7 +99,9 @@ func (a *requestAuthenticator) authenticate(r *http.Request) (*authenticator.Res
 	return nil, false, nil
 }
 
-// authenticated returns the user of a token or ticket, or stores the reason for which err rejects it.
+// authenticated completes the authentication with a token or a ticket. It returns the principal if err is nil and the
+// principal may call the route. Otherwise, it returns false, and stores the reason in the envelope.State of the
+// request.
 func (a *requestAuthenticator) authenticated(
 	r *http.Request, principal *authentication.Principal, err error,
 ) (*authenticator.Response, bool, error) {
@@ -126,6 +133,7 @@ func (a *requestAuthenticator) authenticated(
 
 // accessToken returns the access token in the headers, and false if there is no credential. X-KubeVision-Token has
 // precedence if it is present, even if it is empty. If it is absent, the token is the bearer token in Authorization.
+// For any other scheme than Bearer, the token is empty.
 func accessToken(h http.Header) (string, bool) {
 	if values := h.Values(dashboardv1alpha1.TokenHeader); len(values) > 0 {
 		return strings.TrimSpace(values[0]), true
@@ -136,7 +144,7 @@ func accessToken(h http.Header) (string, bool) {
 	}
 	scheme, raw, _ := strings.Cut(strings.TrimSpace(values[0]), " ")
 	if !strings.EqualFold(scheme, "Bearer") {
-		return "", true // The header holds a credential of another scheme, which is invalid.
+		return "", true // Credentials of other schemes are rejected.
 	}
 	return strings.TrimSpace(raw), true
 }

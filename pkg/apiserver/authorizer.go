@@ -11,8 +11,9 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/apiserver/filters"
 )
 
-// requestAuthorizer allows all requests below the API's prefixes, because the access rules of the routes check their
-// rights. For other requests, such as discovery and metrics, it sends a SubjectAccessReview to the host cluster.
+// requestAuthorizer allows all requests below the API's prefixes, because each route checks the rights of the user with
+// its own access rule. For other requests, such as discovery and metrics, it sends a SubjectAccessReview to the host
+// cluster.
 type requestAuthorizer struct {
 	authorizer.Authorizer
 }

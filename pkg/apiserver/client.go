@@ -20,11 +20,11 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/authentication"
 )
 
-// clientFinder determines the IP address of the client of a request. It reads X-Forwarded-For only from configured
-// proxies and from kube-apiserver.
+// clientFinder determines the IP address of the client of a request. It reads X-Forwarded-For only in requests from
+// configured proxies and from kube-apiserver.
 type clientFinder struct {
 	proxies []netip.Prefix
-	// trusted lists the networks whose logins have their own queue.
+	// trusted lists the networks whose logins wait in a separate queue.
 	trusted    []netip.Prefix
 	frontProxy authenticator.Request
 }
@@ -46,8 +46,8 @@ func (f *clientFinder) find(r *http.Request) authentication.Client {
 	}
 }
 
-// address returns the IP address of the client. Each proxy appends the address of its own client to X-Forwarded-For, so
-// address reads the header from the end to the first address that is not a trusted proxy.
+// address returns the IP address of the client. Each proxy appends the address of its own client to X-Forwarded-For.
+// This method therefore reads the header from its end, and stops at the first address that is not a trusted proxy.
 func (f *clientFinder) address(r *http.Request) netip.Addr {
 	peer, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil {
@@ -72,8 +72,8 @@ func (f *clientFinder) address(r *http.Request) netip.Addr {
 }
 
 // delegationLimit returns a limit for requests whose path is not below a prefix of KubeVision's API. Each such request
-// causes a TokenReview or SubjectAccessReview on the host cluster. Requests from kube-apiserver are exempt, because it
-// sends the requests of many clients. Health probes are exempt, because they cause no reviews.
+// causes a TokenReview or SubjectAccessReview on the host cluster. Requests from kube-apiserver are exempt, because
+// kube-apiserver sends the requests of many clients. Health probes are exempt, because they cause no reviews.
 func (f *clientFinder) delegationLimit() filters.DelegationLimit {
 	failures := authentication.NewRefusalLimiter()
 	probes := []string{"/healthz", "/livez", "/readyz"}
@@ -87,7 +87,7 @@ func (f *clientFinder) delegationLimit() filters.DelegationLimit {
 	}
 }
 
-// hops returns an iterator over the addresses in X-Forwarded-For headers, beginning with the last one.
+// hops returns an iterator over the addresses in X-Forwarded-For headers, from the last to the first.
 func hops(values []string) iter.Seq[string] {
 	return func(yield func(string) bool) {
 		for _, value := range slices.Backward(values) {

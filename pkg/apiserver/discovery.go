@@ -22,12 +22,12 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/routes"
 )
 
-// dashboardResource returns the only resource in the discovery document of the group. Discovery needs at least one,
-// because older clients treat an empty list as an error or do not cache it.
+// dashboardResource returns the only resource in the discovery document of the group. The document must contain at
+// least one resource, because older clients treat an empty list as an error or do not cache it.
 //
-// Its name is not used by other products: clients search names and kinds in all groups, so that a resource with the
-// name users or clusters would hide those of other products. It has no verbs, so that kubectl get, the garbage
-// collector, namespace deletion and quotas ignore it.
+// The name must not be the name of a resource of another product. Clients search names and kinds in all groups: a
+// resource with the name users or clusters would hide such resources of other products. The resource has no verbs.
+// Otherwise, kubectl get, the garbage collector, the deletion of namespaces and quotas would try to use it.
 func dashboardResource() metav1.APIResource {
 	return metav1.APIResource{
 		Name: "kubevisiondashboards", SingularName: "kubevisiondashboard", Kind: "KubeVisionDashboard",
@@ -67,9 +67,9 @@ func install(s *genericapiserver.GenericAPIServer, codecs serializer.CodecFactor
 	return nil
 }
 
-// unroutedHandler returns a handler for paths without a route. Below the root path it responds with an envelope, if the
-// path belongs to a feature that KubeVision does not support. In other cases it responds with a Status, which the
-// outermost filter converts.
+// unroutedHandler returns a handler for paths without a route. If the path belongs to a feature that KubeVision does
+// not support, the handler responds with an envelope. In all other cases it responds with a Status. For paths below the
+// root path, filters.WithEnvelope converts this Status to an envelope.
 func unroutedHandler(codecs serializer.CodecFactory) restful.ServiceErrorHandleFunction {
 	return func(failure restful.ServiceError, r *restful.Request, w *restful.Response) {
 		if path, ok := routes.BelowRoot(r.Request.URL.Path); ok {

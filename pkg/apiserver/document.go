@@ -25,7 +25,7 @@ func Document(ctx context.Context) (*spec3.OpenAPI, error) {
 	scheme, codecs := NewCodecs()
 	generic := genericapiserver.NewConfig(codecs)
 	c := &ExtraConfig{PasswordHashes: 1}
-	// Routes can be registered only with a state. Nothing calls its services here.
+	// The registration of routes requires a state. Nothing calls the services in this state.
 	unconnected := &state{config: &rest.Config{}, keys: token.NewKeySet(clock.RealClock{}),
 		sessions: &sessionindex.Index{}}
 	table, _, err := c.routes(ctx, unconnected, &clientFinder{})

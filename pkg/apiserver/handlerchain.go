@@ -32,12 +32,16 @@ func handlerChains(
 }
 
 // envelopedChain returns the filters of k8s.io/apiserver for requests below the API's prefixes, in the order of
-// DefaultBuildHandlerChain. The limit of requests in flight follows after the body was read.
+// DefaultBuildHandlerChain. The only difference is the limit of requests in flight: it applies after the body was read.
+// Otherwise, clients that send their bodies slowly would count as requests in flight.
 //
-// It omits filters that are not needed: CORS and HSTS, which have no flags; impersonation, whose headers WithEnvelope
-// rejects; warnings and cache headers, which envelopes set; and the latency of each filter, whose measurement takes
-// longer than the filters. It also omits the timeout filter, which would run each request in a separate goroutine:
-// routes limit handlers with their contexts, and a write deadline limits responses.
+// The chain omits these filters of DefaultBuildHandlerChain, among others:
+//   - CORS and HSTS, because they have no flags
+//   - impersonation, because WithEnvelope rejects its headers
+//   - warnings and cache headers, because envelopes set them
+//   - the measurement of the latency of each filter, because it takes longer than the filters
+//   - the timeout filter, because it would run each request in a separate goroutine. Instead, routes limit their
+//     handlers with contexts, and a write deadline limits responses.
 func envelopedChain(handler http.Handler, c *genericapiserver.Config, bodies *filters.Bodies) http.Handler {
 	handler = genericfilters.WithMaxInFlightLimit(handler, c.MaxRequestsInFlight, c.MaxMutatingRequestsInFlight,
 		c.LongRunningFunc)

@@ -28,15 +28,16 @@ const (
 var errCredentialRefused = errors.New("the API server of the host cluster refuses the credential of this program")
 
 // hostCredential records whether the host cluster accepts the credential of this program. The ServiceAccount token of a
-// Pod becomes invalid when the Pod object is deleted, which may happen before the process ends. The process is then not
-// ready, because every request needs the host cluster.
+// Pod becomes invalid when the Pod object is deleted, which may happen before the process ends. From then on, the
+// process is not ready, because every request needs the host cluster.
 type hostCredential struct {
 	client  *http.Client
 	target  *url.URL
 	refused atomic.Bool
 }
 
-// newHostCredential returns a hostCredential that observes the responses to all requests that are sent with the config.
+// newHostCredential returns a hostCredential. It also wraps the transport of the config: the hostCredential observes
+// the responses to all requests of clients that are created with this config.
 func newHostCredential(config *rest.Config) (*hostCredential, error) {
 	h := &hostCredential{}
 	config.Wrap(func(next http.RoundTripper) http.RoundTripper {
@@ -72,8 +73,8 @@ func (h *hostCredential) ask(ctx context.Context) {
 	}
 }
 
-// note records the HTTP status of a response of the host cluster. The statuses 429 and from 500 say nothing about the
-// credential.
+// note records the HTTP status of a response of the host cluster. It ignores 429 and all statuses from 500, because
+// they say nothing about the credential.
 func (h *hostCredential) note(status int) {
 	switch {
 	case status == http.StatusUnauthorized:

@@ -5,8 +5,8 @@ package apiserver
 
 import "net/http"
 
-// leaving returns a function that returns true if clients should use another replica: the host cluster rejects the
-// credential of this replica, or the replica is shutting down.
+// leaving returns a function that returns true if clients should use another replica. This is so if the host cluster
+// rejects the credential of this replica, or if the replica is shutting down.
 func leaving(credential *hostCredential, stopping <-chan struct{}) func() bool {
 	return func() bool {
 		select {
@@ -18,9 +18,10 @@ func leaving(credential *hostCredential, stopping <-chan struct{}) func() bool {
 	}
 }
 
-// closeConnections returns a handler that closes the client's connection after each request while leaving returns true.
-// The next request then reaches another replica. Without this, kube-apiserver would send requests on its open
-// connections until this replica stops. Concurrent requests on the same HTTP/2 connection are not interrupted.
+// closeConnections returns a handler that calls next. While the function leaving returns true, the handler also closes
+// the client's connection after each request, and the next request reaches another replica. Otherwise, kube-apiserver
+// would send requests on its open connections until this replica stops. Concurrent requests on the same HTTP/2
+// connection are not interrupted.
 func closeConnections(next http.Handler, leaving func() bool) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if leaving() {

@@ -43,7 +43,9 @@ func registerMetrics() {
 	audit.InitializeMetrics()
 }
 
-// forgetMetrics adds an event handler to the cache that removes the time series of a deleted KubeVisionCluster.
+// forgetMetrics adds an event handler for KubeVisionClusters to the cache. When a KubeVisionCluster is deleted, the
+// handler starts a timer with the duration of the parameter after. When the timer ends, the time series of the cluster
+// are removed.
 func forgetMetrics(ctx context.Context, clusterCache cache.Cache, after time.Duration) error {
 	kind := &kubevisionv1alpha1.KubeVisionCluster{}
 	informer, err := clusterCache.GetInformer(ctx, kind, cache.BlockUntilSynced(false))
@@ -64,7 +66,8 @@ func forgetMetrics(ctx context.Context, clusterCache cache.Cache, after time.Dur
 	return nil
 }
 
-// forgetCluster removes the time series of a cluster, if no KubeVisionCluster has its name.
+// forgetCluster removes the time series of a cluster. It does nothing if a KubeVisionCluster with this name exists,
+// because the cluster was registered again.
 func forgetCluster(ctx context.Context, reader client.Reader, name string) {
 	err := reader.Get(ctx, types.NamespacedName{Name: name}, &kubevisionv1alpha1.KubeVisionCluster{})
 	if apierrors.IsNotFound(err) {

@@ -18,8 +18,8 @@ import (
 )
 
 const (
-	// anyMediaType is the media type for which routes with a body are registered, so that the response to a body with
-	// another media type is an envelope.
+	// anyMediaType is the media type for which routes with a body are registered. Otherwise, go-restful would reject
+	// other media types itself, and its response would not be an envelope.
 	anyMediaType = "*/*"
 
 	bearerScheme = "accessToken"
@@ -29,8 +29,8 @@ const (
 	jsonPatchModel  = "io.kubevision.dashboard.v1alpha1.JSONPatch"
 )
 
-// describeOperations adds properties to the operations that go-restful routes lack: the media types of the body, the
-// values of parameters, and the credentials.
+// describeOperations completes the operations in the document. It adds what go-restful routes cannot describe: the
+// media types of the body, the values of parameters, and the credentials.
 func describeOperations(document *spec3.OpenAPI, table *routes.Table) {
 	if document.Paths == nil || document.Components == nil {
 		return
@@ -123,7 +123,7 @@ func describeValues(parameters []*spec3.Parameter, described map[string]routes.T
 	}
 }
 
-// securitySchemes returns the headers that may carry an access token. Public routes need none.
+// securitySchemes returns the headers that may contain an access token. Public routes need no token.
 func securitySchemes() spec3.SecuritySchemes {
 	return spec3.SecuritySchemes{
 		bearerScheme: {SecuritySchemeProps: spec3.SecuritySchemeProps{

@@ -23,8 +23,8 @@ const (
 	schemaPrefix = "#/components/schemas/"
 )
 
-// definitions returns the generated OpenAPI definitions. It adds those of types that are not structs, which the
-// generator omits.
+// definitions returns the generated OpenAPI definitions. It adds the definitions of types that are not structs, because
+// the generator omits such types.
 func definitions(ref common.ReferenceCallback) map[string]common.OpenAPIDefinition {
 	out := openapi.GetOpenAPIDefinitions(ref)
 	describeCodes(out, ref)
@@ -41,7 +41,8 @@ func definitions(ref common.ReferenceCallback) map[string]common.OpenAPIDefiniti
 			Dependencies: []string{item},
 		}
 	}
-	// No response refers to the data of these failures, but clients read it.
+	// Clients read the data of two kinds of failed logins, but no schema refers to the types of these data. The
+	// dependencies add the types to the document.
 	name := dashboardv1alpha1.LoginEnvelope{}.OpenAPIModelName()
 	login := out[name]
 	login.Dependencies = append(login.Dependencies,

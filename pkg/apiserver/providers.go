@@ -47,8 +47,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/routes"
 )
 
-// publicMemory bounds the memory of requests to endpoints that need no authentication, in bytes. It is sufficient for
-// ten of the largest requests at once.
+// publicMemory bounds the memory of requests to endpoints that need no authentication, in bytes. Ten of the largest
+// requests fit at the same time.
 const publicMemory = 64 << 20
 
 // services contains the objects that several providers use.
@@ -58,8 +58,8 @@ type services struct {
 	audit  *audit.Log
 	// host reads and writes objects of the host cluster as the user.
 	host *hostobjects.Host
-	// access provides clients of clusters that act as the user. lists provides lists of objects in the namespaces that
-	// the user may read.
+	// access provides clients that send requests to clusters as the user. lists provides lists of objects in the
+	// namespaces that the user may read.
 	access *authorization.Access
 	lists  *scopedlist.Access
 	watch  *watch.Provider
@@ -107,7 +107,8 @@ func (c *ExtraConfig) providers(s *state, v *services, clients *clientFinder) []
 	}
 }
 
-// routes returns the table of all routes, and the authenticator of access tokens.
+// routes returns the table of all routes, and the authenticator of access tokens. It also sets the fields streams and
+// watches of the state.
 func (c *ExtraConfig) routes(
 	ctx context.Context, s *state, clients *clientFinder,
 ) (*routes.Table, *authentication.Tokens, error) {

@@ -1,9 +1,9 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package apiserver assembles kubevision-apiserver: an aggregated API server, based on k8s.io/apiserver without etcd,
-// that serves the routes of the dashboard in the group dashboard.kubevision.io. It also generates the OpenAPI document
-// of the routes.
+// Package apiserver assembles kubevision-apiserver. This is an aggregated API server that is based on k8s.io/apiserver
+// and does not use etcd. It serves the routes of the dashboard in the group dashboard.kubevision.io. The package also
+// generates the OpenAPI document of the routes.
 package apiserver
 
 import (
@@ -52,7 +52,7 @@ type ExtraConfig struct {
 	AccessTokenTTL time.Duration
 	// PasswordHashes is the number of passwords that are hashed concurrently. Each needs 19 MiB.
 	PasswordHashes int
-	// PasswordProcess is the process that hashes passwords. If it is nil, the server hashes them.
+	// PasswordProcess is the process that hashes passwords. If it is nil, the server hashes them in its own process.
 	PasswordProcess *password.Process
 	// BodyBytesInFlight bounds the memory of request bodies, in bytes.
 	BodyBytesInFlight int64
@@ -64,12 +64,12 @@ type ExtraConfig struct {
 	ConnectionBytes int64
 	// RequestsPerUser bounds the number of concurrent requests of one user.
 	RequestsPerUser int
-	// LoginFailuresPerAddress is the number of failed logins from one address that cause no delay.
+	// LoginFailuresPerAddress is the number of failed logins from one address after which further logins are delayed.
 	LoginFailuresPerAddress int
-	// LoginFailureCounters bounds the number of KubeVisionLoginThrottles for names that no user has, and separately for
-	// addresses.
+	// LoginFailureCounters bounds the number of KubeVisionLoginThrottles for names that no user has. The same limit
+	// applies separately to KubeVisionLoginThrottles for addresses.
 	LoginFailureCounters int
-	// TrustedLoginNetworks lists the networks whose logins have their own queue.
+	// TrustedLoginNetworks lists the networks whose logins wait in a separate queue.
 	TrustedLoginNetworks []netip.Prefix
 	// SessionLimits bounds the number of KubeVisionSessions.
 	SessionLimits sessionindex.Limits
@@ -77,19 +77,20 @@ type ExtraConfig struct {
 	TrustedProxies []netip.Prefix
 	// TwoFactorRoles lists the roles whose users must have a second factor.
 	TwoFactorRoles []string
-	// LoginCodeTTL is the time after a login with a one-time code in which sensitive operations need no further code.
-	// Zero means that they need one.
+	// LoginCodeTTL is the time after a login with a one-time code during which sensitive operations need no further
+	// code. If it is zero, the code of the login does not count for sensitive operations.
 	LoginCodeTTL time.Duration
-	// RefusedDryRunsAsData changes the response to a rejected dry run: the code is 0 for pages of the server's own
-	// origin.
+	// RefusedDryRunsAsData changes the response to a rejected dry run. If it is true, and a page of the server's own
+	// origin has sent the request, the code of the response is 0.
 	RefusedDryRunsAsData bool
 	// ClusterAddresses restricts the IP addresses of member clusters.
 	ClusterAddresses addresspolicy.Policy
-	// DashboardDir is a directory with the files of a dashboard that is served together with the API, or empty.
+	// DashboardDir is a directory with the files of a dashboard, which the server serves together with the API. If it
+	// is empty, no files are served.
 	DashboardDir string
-	// Tracer creates the spans of requests. It replaces that of k8s.io/apiserver, whose spans contain the query.
+	// Tracer creates the spans of requests. The spans of k8s.io/apiserver are not used, because they contain the query.
 	Tracer tracing.TracerProvider
-	// TracedClusters lists the clusters whose requests carry a traceparent header. "*" means all clusters.
+	// TracedClusters lists the clusters to which requests carry a traceparent header. "*" means all clusters.
 	TracedClusters []string
 	// Streams limits the number and memory of streams, and the web origins that may open them.
 	Streams streams.Options
@@ -162,7 +163,7 @@ func (c *Config) Complete(ctx context.Context) (completed CompletedConfig, err e
 	if err := c.installFilters(state, table, clients); err != nil {
 		return CompletedConfig{}, err
 	}
-	// Nothing in this program calls the server over its loopback, so the loopback token must not be valid.
+	// Nothing in this program uses the loopback client. Its token is removed, because it would allow any request.
 	generic.LoopbackClientConfig.BearerToken = ""
 	setOpenAPI(&generic.Config, scheme, table)
 	generic.AddReadyzChecks(state.readyzChecks()...)
@@ -239,8 +240,8 @@ func (c CompletedConfig) New() (*Server, error) {
 func (s *Server) Routes() []routes.Route { return s.table.Routes() }
 
 // Run serves requests until ctx ends and all requests have ended. It starts the caches before the first request, and
-// stops them after the last one. The hooks of k8s.io/apiserver would stop them at the stop signal, when requests still
-// arrive.
+// stops them after the last one. Hooks of k8s.io/apiserver are not used for this, because they would stop the caches at
+// the stop signal, when requests still arrive.
 func (s *Server) Run(ctx context.Context) error {
 	if err := s.state.start(ctx); err != nil {
 		return err
@@ -253,8 +254,8 @@ func (s *Server) Run(ctx context.Context) error {
 	return err
 }
 
-// endStreams waits until ctx ends and the shutdown delay is over, and then ends all streams. By then, load balancers
-// send clients to other replicas. The returned channel is closed when the streams have ended.
+// endStreams starts a goroutine that ends all streams after ctx has ended and the shutdown delay is over. By then, load
+// balancers send clients to other replicas. The returned channel is closed when the streams have ended.
 func (s *Server) endStreams(ctx context.Context) <-chan struct{} {
 	ended := make(chan struct{})
 	go func() {
@@ -268,7 +269,7 @@ func (s *Server) endStreams(ctx context.Context) <-chan struct{} {
 	return ended
 }
 
-// flushTraces sends the buffered spans.
+// flushTraces sends the buffered spans, and shuts down the tracer.
 func (s *Server) flushTraces(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopPatience)
 	defer cancel()

@@ -44,14 +44,14 @@ import (
 const component = "kubevision-apiserver"
 
 const (
-	// cacheSyncPatience bounds the time for which a readiness probe waits for the caches.
+	// cacheSyncPatience bounds the time for which a readiness probe waits until the caches are synced.
 	cacheSyncPatience = 100 * time.Millisecond
 	// stopPatience bounds the time for which stop waits for goroutines.
 	stopPatience = 5 * time.Second
 )
 
 // state contains the caches of objects of the host cluster, and the connections to all clusters. The process has no
-// other state, so that any replica can serve any request.
+// other state. Therefore, any replica can serve any request.
 type state struct {
 	config *rest.Config
 	// credential records whether the host cluster accepts the credential in config.
@@ -71,7 +71,8 @@ type state struct {
 	memory *budget.Budget
 	// connections contains the connections to clusters.
 	connections *clusters.Connections
-	// reads is the read cache, or nil if it is disabled. verdicts caches the access reviews for reads from it.
+	// reads is the read cache, or nil if it is disabled. verdicts caches the results of access reviews. These results
+	// decide whether a user may read an object of the read cache.
 	reads    *readcache.Cache
 	verdicts *verdicts.Cache
 	// streams contains the open streams.
@@ -91,11 +92,11 @@ type state struct {
 func newState(ctx context.Context, config *rest.Config, c *ExtraConfig) (*state, error) {
 	policy, memory := c.ClusterAddresses, budget.New(c.ResponseBytesInFlight)
 	config = rest.CopyConfig(config)
-	// The wrapper of the library would send the trace context to the host.
+	// The wrapper that k8s.io/apiserver has set would send the trace context to the host cluster. It is replaced.
 	config.WrapTransport = func(next http.RoundTripper) http.RoundTripper {
 		return &tracing.RoundTripper{Next: next}
 	}
-	config.QPS = -1 // Each request causes reviews on the host, which client-side rate limits would delay.
+	config.QPS = -1 // Client-side rate limits would delay the access reviews of requests.
 	credential, err := newHostCredential(config)
 	if err != nil {
 		return nil, err
@@ -227,7 +228,7 @@ func (s *state) start(ctx context.Context) error {
 	return nil
 }
 
-// stop ends the goroutines of newState and start. It waits for them for at most stopPatience.
+// stop ends the goroutines of newState and start. It waits at most stopPatience until they have ended.
 func (s *state) stop() {
 	s.broadcaster.Shutdown()
 	if s.cancel != nil {

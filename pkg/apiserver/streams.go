@@ -31,18 +31,19 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/streams"
 )
 
-// streamPatience bounds the time for which the server waits for streams to end when it stops.
+// streamPatience bounds the time for which the stopping server waits until all streams have ended.
 const streamPatience = 5 * time.Second
 
-// newTickets returns the service for tickets. Its key is derived from the signing keys, so that each replica accepts
-// the tickets of the others.
+// newTickets returns the service for tickets. Its key is derived from the signing keys, which all replicas have. Each
+// replica therefore accepts the tickets of the other replicas.
 func newTickets(s *state, tokens *authentication.Tokens) *authentication.Tickets {
 	return &authentication.Tickets{
 		MAC: token.NewMAC(s.keys, "tickets of streams"), Tokens: tokens, Client: s.client, Clock: clock.RealClock{},
 	}
 }
 
-// newStreams returns a manager of streams. It checks the session of the user with tokens, and tickets with tickets.
+// newStreams returns a manager of streams. The manager checks the session of the user with the parameter tokens. If a
+// request has a ticket, the manager consumes it with the parameter tickets.
 func newStreams(
 	o streams.Options, s *state, tokens *authentication.Tokens, tickets *authentication.Tickets,
 ) *streams.Manager {
@@ -95,8 +96,9 @@ func ticketError(message string) *envelope.Error {
 	return envelope.New(dashboardv1alpha1.CodeUnauthenticated, "%s", message)
 }
 
-// provedByTicket returns a function that verifies the fresh code of a request with prove. For a ticket whose request
-// had a fresh code, it returns nil: browsers cannot send a code when they open a stream.
+// provedByTicket returns a function that verifies the fresh code of a request with the function prove. Browsers cannot
+// send a code when they open a stream. Therefore, the returned function also accepts a ticket without a code, if the
+// client sent a fresh code when it requested the ticket.
 func provedByTicket(
 	prove func(*http.Request, user.Info, string) error,
 ) func(r *http.Request, u user.Info, code string) error {
@@ -110,7 +112,8 @@ func provedByTicket(
 
 // Terminals configures terminals and file copies.
 type Terminals struct {
-	// IdleTime is the time without input and output after which a terminal ends. MaxTime bounds its duration.
+	// IdleTime is the time without input and output after which a terminal ends. MaxTime bounds the duration of a
+	// terminal.
 	IdleTime, MaxTime time.Duration
 	// CopyBytes bounds the size of a file copy, in bytes.
 	CopyBytes int64
@@ -125,8 +128,13 @@ func sessionCheck(tokens *authentication.Tokens) func(context.Context, user.Info
 	return func(ctx context.Context, u user.Info) error { return checkSession(ctx, tokens, u) }
 }
 
-// checkSession returns an error if the session of the user has ended. It returns nil for a user whom kube-apiserver has
-// authenticated, because there is no session.
+// checkSession checks whether a stream of the user may continue. It returns a streams.End in these cases:
+//   - the session has ended
+//   - the user must change the password or set up a second factor
+//   - the groups of the user have changed
+//
+// It returns authentication.ErrUnavailable if the session cannot be read. It returns nil for a user whom kube-apiserver
+// has authenticated, because this user has no session.
 func checkSession(ctx context.Context, tokens *authentication.Tokens, u user.Info) error {
 	before, ok := u.(*authentication.Principal)
 	if !ok {
@@ -147,8 +155,8 @@ func checkSession(ctx context.Context, tokens *authentication.Tokens, u user.Inf
 	return nil
 }
 
-// longRunning returns a function that returns true for requests without a time limit: streams, and watches outside the
-// API's prefixes.
+// longRunning returns a function that returns true for requests without a time limit. These are streams below the API's
+// prefixes, and watches outside the prefixes.
 func longRunning(table *routes.Table) genericapirequest.LongRunningRequestCheck {
 	watches := genericfilters.BasicLongRunningRequestCheck(sets.NewString("watch"), sets.NewString())
 	return func(r *http.Request, info *genericapirequest.RequestInfo) bool {
@@ -159,8 +167,8 @@ func longRunning(table *routes.Table) genericapirequest.LongRunningRequestCheck 
 	}
 }
 
-// watchSessions adds event handlers to the cache, which call changed with the name of the user after each change of a
-// KubeVisionUser or KubeVisionSession.
+// watchSessions adds event handlers to the cache. They call the function changed after a KubeVisionUser or
+// KubeVisionSession was updated or deleted. The argument is the impersonated name of the user (see identity.UserName).
 func watchSessions(ctx context.Context, c cache.Cache, changed func(name string)) error {
 	userOf := func(object any) string {
 		if unknown, ok := object.(toolscache.DeletedFinalStateUnknown); ok {

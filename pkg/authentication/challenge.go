@@ -19,7 +19,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/authentication/token"
 )
 
-// ChallengeError is returned for a login whose password is correct and that requires a code of the second factor.
+// ChallengeError is returned for a login with a correct password, if the user must also send a code of the second
+// factor.
 type ChallengeError struct {
 	// Token identifies the login. The client sends it together with the code.
 	Token string
@@ -28,8 +29,9 @@ type ChallengeError struct {
 // Error implements error. The text does not contain the token.
 func (*ChallengeError) Error() string { return "a second factor is required" }
 
-// challenge stores a challenge for a login, and returns a ChallengeError with its token. It returns ErrRevoked if the
-// credentials no longer have the epoch with which the password was verified.
+// challenge stores a challenge for a login, and returns a ChallengeError with the token of the challenge. The parameter
+// epoch is the epoch of the credentials with which the password was verified (see credentials.Epoch). If the
+// credentials have another epoch now, challenge returns ErrRevoked.
 func (s *SecondFactors) challenge(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, epoch string) error {
 	id := rand.Text()
 	raw, err := s.Challenges.Sign(token.Claims{Subject: u.Name, UserUID: string(u.UID), Session: id,
@@ -52,8 +54,9 @@ func (s *SecondFactors) challenge(ctx context.Context, u *kubevisionv1alpha1.Kub
 	return &ChallengeError{Token: raw}
 }
 
-// VerifyTOTP completes a login with a code of the authenticator app, and returns a session. If the user must set up a
-// second factor first, challenge is a set-up token: the code is ignored, and the session allows only the set-up.
+// VerifyTOTP completes a login with a code of the authenticator app, and returns a session. The parameter challenge is
+// the token of a ChallengeError. It may also be a set-up token (see Session.SetupToken). In this case, the code is
+// ignored, and the session allows only the set-up of a second factor.
 func (s *SecondFactors) VerifyTOTP(ctx context.Context, challenge, code string, from Client) (*Session, error) {
 	if session, err := s.Sessions.startFromSetup(ctx, challenge, from); !errors.Is(err, errNoSetupToken) {
 		return session, err
@@ -63,7 +66,7 @@ func (s *SecondFactors) VerifyTOTP(ctx context.Context, challenge, code string, 
 	})
 }
 
-// VerifyRecoveryCode is like VerifyTOTP, but with a recovery code.
+// VerifyRecoveryCode is like VerifyTOTP, but the code is a recovery code.
 func (s *SecondFactors) VerifyRecoveryCode(ctx context.Context, challenge, code string, from Client) (*Session, error) {
 	if session, err := s.Sessions.startFromSetup(ctx, challenge, from); !errors.Is(err, errNoSetupToken) {
 		return session, err
@@ -74,8 +77,12 @@ func (s *SecondFactors) VerifyRecoveryCode(ctx context.Context, challenge, code 
 		})
 }
 
-// verifyChallenge verifies a challenge token, calls check for the code, and starts a session. It returns
-// token.ErrExpired or ErrRevoked for an invalid token, and a CodeError for a wrong code.
+// verifyChallenge verifies a challenge token, verifies the code with the function check, and starts a session. It
+// returns these errors:
+//   - token.ErrExpired if the token has expired
+//   - ErrRevoked if the token is invalid or the user may no longer log in
+//   - a CodeError if the code is wrong or the challenge no longer exists
+//   - a throttle.BlockedError after too many requests with the same token
 func (s *SecondFactors) verifyChallenge(
 	ctx context.Context, challenge, method string, from Client, check func(*credentials.SecondFactor, types.UID) error,
 ) (*Session, error) {

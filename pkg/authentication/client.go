@@ -15,7 +15,7 @@ type Client struct {
 	UserAgent string
 	// DeviceToken is the device token that the client received at an earlier login, or empty.
 	DeviceToken string
-	// Trusted is true if the address is in a network that a flag declares as trusted.
+	// Trusted is true if the address is in a network of --trusted-login-networks.
 	Trusted bool
 }
 

@@ -25,12 +25,12 @@ import (
 
 // CredentialsStore reads and writes the Secrets with the credentials of users.
 type CredentialsStore struct {
-	// Client reads and writes without a cache, which could be outdated.
+	// Client reads and writes without a cache, because a cache could be outdated.
 	Client client.Client
 }
 
 // get returns the Secret with the credentials of a user, or an empty Secret if there is none. It calls the API server
-// even if the name is invalid, so that the duration does not reveal whether the user exists.
+// even if the name is invalid. Otherwise, the duration would reveal that there is no such user.
 func (c *CredentialsStore) get(ctx context.Context, username string) (*corev1.Secret, error) {
 	if len(utilvalidation.IsDNS1123Subdomain(username)) > 0 {
 		username = "-"
@@ -44,8 +44,8 @@ func (c *CredentialsStore) get(ctx context.Context, username string) (*corev1.Se
 	return secret, nil
 }
 
-// getOwn returns the credentials of the caller. It returns ErrSessionEnded if the session is no longer valid according
-// to them.
+// getOwn returns the Secret with the credentials of the caller. It returns ErrSessionEnded if the session of the caller
+// is not valid for these credentials, for example because the password has changed.
 func (c *CredentialsStore) getOwn(ctx context.Context, p *Principal) (*corev1.Secret, error) {
 	secret, err := c.get(ctx, p.User.Name)
 	if err != nil {
@@ -57,9 +57,11 @@ func (c *CredentialsStore) getOwn(ctx context.Context, p *Principal) (*corev1.Se
 	return secret, nil
 }
 
-// update reads the credentials of a user, calls change, and stores them if change returns true. After a conflict, it
-// reads them and calls change again, so that a code is accepted only once. It returns the error of change. It returns
-// ErrRevoked if there are no credentials or they belong to another UID.
+// update reads the credentials of a user, and calls the function change with them. If change returns true, update
+// stores the credentials. If another request has changed the credentials meanwhile, update reads them and calls change
+// again. Therefore, only one of several concurrent requests can use the same code. update returns the error of change,
+// also after it has stored the credentials. It returns ErrRevoked if there are no credentials or they belong to another
+// UID.
 func (c *CredentialsStore) update(
 	ctx context.Context, user string, uid types.UID, change func(*corev1.Secret) (write bool, err error),
 ) error {
@@ -90,8 +92,8 @@ func (c *CredentialsStore) update(
 	return verdict
 }
 
-// updateOwn is update for the credentials of the caller. It returns ErrSessionEnded if the session is no longer valid
-// according to the credentials, even if the session object still exists.
+// updateOwn is like update, but for the credentials of the caller. It returns ErrSessionEnded if the session of the
+// caller is not valid for these credentials, even if the session object still exists.
 func (c *CredentialsStore) updateOwn(
 	ctx context.Context, p *Principal, edit func(*corev1.Secret) (write bool, err error),
 ) error {
@@ -107,15 +109,15 @@ func (c *CredentialsStore) updateOwn(
 	return err
 }
 
-// updateSecondFactor is updateOwn for the second factor in the credentials.
+// updateSecondFactor is like updateOwn, but the function edit gets only the second factor in the credentials.
 func (c *CredentialsStore) updateSecondFactor(
 	ctx context.Context, p *Principal, edit func(*credentials.SecondFactor) (write bool, err error),
 ) error {
 	return c.updateOwn(ctx, p, func(secret *corev1.Secret) (bool, error) { return editSecondFactor(secret, edit) })
 }
 
-// editSecondFactor calls edit with the second factor in the Secret. If edit returns true, it changes the Secret
-// accordingly.
+// editSecondFactor calls the function edit with the second factor in the Secret. If edit returns true, editSecondFactor
+// replaces the second factor in the Secret object. It returns the results of edit.
 func editSecondFactor(
 	secret *corev1.Secret, edit func(*credentials.SecondFactor) (write bool, err error),
 ) (bool, error) {
@@ -133,8 +135,8 @@ func editSecondFactor(
 	return true, verdict
 }
 
-// readUser reads a user from the API server: a cache may not yet show that the user was disabled. It returns ErrRevoked
-// if the user may no longer log in.
+// readUser reads a user from the API server into u. It does not read a cache, which may not show yet that the user was
+// disabled. It returns ErrRevoked if the user may no longer log in.
 func (c *CredentialsStore) readUser(
 	ctx context.Context, name string, uid types.UID, u *kubevisionv1alpha1.KubeVisionUser,
 ) error {
@@ -155,7 +157,7 @@ func isOwnedBy(secret *corev1.Secret, uid types.UID) bool {
 	return owner != nil && owner.UID == uid
 }
 
-// contention returns the backoff after conflicts. It is sufficient for fifty clients that send the same code at once.
+// contention returns the backoff for conflicts. It is sufficient for fifty clients that send the same code at once.
 func contention() wait.Backoff {
 	return wait.Backoff{Steps: 15, Duration: 10 * time.Millisecond, Factor: 1.5, Jitter: 0.5, Cap: time.Second}
 }

@@ -8,8 +8,9 @@ import "k8s.io/utils/lru"
 // goneKeys bounds the number of remembered objects.
 const goneKeys = 4096
 
-// DeletedObjects remembers names of sessions and UIDs of users that the API server does not have. They are never used
-// again, so that repeated requests with a token of a deleted session need only one call.
+// DeletedObjects remembers names of sessions and UIDs of users that do not exist on the API server. These names and
+// UIDs are never used again. With this cache, repeated requests with a token of a deleted session call the API server
+// only once.
 type DeletedObjects struct{ seen *lru.Cache }
 
 // NewDeletedObjects returns an empty DeletedObjects.

@@ -19,7 +19,7 @@ import (
 )
 
 const (
-	// DeviceTTL is the lifetime of a device token. Each login and each renewal of a session issues a new one.
+	// DeviceTTL is the lifetime of a device token. Each login and each renewal of a session issues a new token.
 	DeviceTTL = 30 * 24 * time.Hour
 
 	deviceVersion     = 1
@@ -29,8 +29,8 @@ const (
 	deviceBytes       = 1 + deviceIDBytes + deviceIssuedBytes + deviceEpochBytes
 )
 
-// device is a client that has logged in to the account before. id identifies it; epoch is a hash of the epoch of the
-// credentials at that time.
+// device is a client from which the user has logged in before. The field epoch is a hash of the epoch that the
+// credentials had when the device token was issued (see credentials.Epoch).
 type device struct {
 	id    [deviceIDBytes]byte
 	epoch [deviceEpochBytes]byte
@@ -44,7 +44,7 @@ func (d *device) name() string {
 	return hex.EncodeToString(d.id[:])
 }
 
-// matchesEpoch returns true if the device has logged in with credentials of the epoch.
+// matchesEpoch returns true if the device token was issued for credentials with the given epoch.
 func (d *device) matchesEpoch(epoch string) bool { return d.epoch == epochDigest(epoch) }
 
 // newDeviceID returns the ID of a new device, which is derived from the name of its first session.
@@ -60,8 +60,8 @@ func epochDigest(epoch string) (digest [deviceEpochBytes]byte) {
 	return digest
 }
 
-// Devices issues and verifies device tokens. A device token is no credential: at a login with it, only failures of this
-// device delay the login, and not those of other clients.
+// Devices issues and verifies device tokens. A device token is not a credential. If a client sends a device token at a
+// login, only the failed logins of this device delay the login. Failed logins of other clients do not delay it.
 type Devices struct {
 	// MAC authenticates device tokens.
 	MAC *token.MAC
@@ -69,8 +69,9 @@ type Devices struct {
 	Clock clock.PassiveClock
 }
 
-// issue returns a device token for the user. If known is nil, the device gets an ID that is derived from the session,
-// so that all renewals of the session return tokens of the same device.
+// issue returns a device token for the user. If the parameter known is not nil, the token is for this known device.
+// Otherwise, the ID of the device is derived from the name of the session. All renewals of the session then return
+// tokens of the same device.
 func (d *Devices) issue(known *device, session string, user types.UID, epoch string) (string, error) {
 	made := device{id: newDeviceID(session), epoch: epochDigest(epoch)}
 	if known != nil {

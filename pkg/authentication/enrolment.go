@@ -19,12 +19,12 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/authentication/totp"
 )
 
-// recently is the maximum age of a login after which the set-up of a second factor needs no password.
+// recently is the time after a login during which a user without a second factor may set one up without the password.
 const recently = 5 * time.Minute
 
 var (
-	// ErrPasswordRequired is returned by Setup if the password is missing, and the user has a second factor or the
-	// login is too old.
+	// ErrPasswordRequired is returned by Setup without a password, if the user already has a second factor or the login
+	// is too old.
 	ErrPasswordRequired = errors.New("the password is required to set up a second factor")
 	// ErrPolicy is returned by Disable if the user must have a second factor.
 	ErrPolicy = errors.New("the user must have a second factor")
@@ -38,10 +38,12 @@ type Enrolment struct {
 	RecoveryCodes []string
 }
 
-// Setup creates a pending second factor, which Enable confirms in the same session. Until then, the current second
-// factor remains valid. Setup requires the password pass. If the user has no second factor and has logged in within the
-// last five minutes, pass may be empty. Setup returns ErrPasswordRequired if the password is missing, a CodeError if it
-// is wrong, and a throttle.BlockedError after too many wrong ones.
+// Setup creates a pending second factor. It becomes valid when the user confirms it with Enable in the same session.
+// Until then, the current second factor remains valid. The parameter pass is the password of the user. It may be empty
+// if the user has no second factor and has logged in within the last five minutes.
+//
+// Setup returns ErrPasswordRequired if the password is missing, and a CodeError if it is wrong. After too many wrong
+// passwords, it returns a throttle.BlockedError.
 func (s *SecondFactors) Setup(ctx context.Context, p *Principal, pass string, from Client) (*Enrolment, error) {
 	if pass == "" && !s.mayEnrol(p) {
 		return nil, ErrPasswordRequired
@@ -86,8 +88,9 @@ func (s *SecondFactors) mayEnrol(p *Principal) bool {
 	return !p.AuthTime.IsZero() && age <= recently
 }
 
-// Enable verifies a code of the pending second factor and makes it the current one. It ends the other sessions of the
-// user, which began without it. It returns ErrNoSecondFactor if there is none, and a CodeError if the code is wrong.
+// Enable verifies a code of the pending second factor, and makes the pending second factor the current one. It ends the
+// other sessions of the user, because they began without this second factor. It returns ErrNoSecondFactor if there is
+// no pending second factor, and a CodeError if the code is wrong.
 func (s *SecondFactors) Enable(ctx context.Context, p *Principal, code string, from Client) error {
 	err := s.Store.updateOwn(ctx, p, func(secret *corev1.Secret) (bool, error) {
 		return editSecondFactor(secret, func(f *credentials.SecondFactor) (bool, error) {
@@ -131,7 +134,7 @@ func (s *SecondFactors) Disable(ctx context.Context, p *Principal, code string, 
 		return ErrPolicy
 	}
 	err = s.updateWithCode(ctx, p, code, from, func(secret *corev1.Secret, f *credentials.SecondFactor) {
-		// LastStep is kept, so that a used code stays invalid even if the same secret is set again.
+		// LastStep is not reset. Otherwise, a used code would be valid again if the user set up the same secret again.
 		f.TOTPSecret, f.RecoveryCodes, f.Pending, f.Challenges, f.Verified = "", nil, nil, nil, nil
 		credentials.BeginEpoch(secret, p.Session)
 	})
@@ -146,8 +149,8 @@ func (s *SecondFactors) Disable(ctx context.Context, p *Principal, code string, 
 	}), s.Sessions.endOthers(ctx, p))
 }
 
-// RenewRecoveryCodes verifies a code of the second factor and returns new recovery codes. The old ones are no longer
-// valid.
+// RenewRecoveryCodes verifies a code of the second factor and returns new recovery codes. The old recovery codes are no
+// longer valid.
 func (s *SecondFactors) RenewRecoveryCodes(
 	ctx context.Context, p *Principal, code string, from Client,
 ) ([]string, error) {
@@ -165,7 +168,7 @@ func (s *SecondFactors) RenewRecoveryCodes(
 	return codes, nil
 }
 
-// event returns an audit event about the user and the session.
+// event returns an audit event about the user and the session of the Principal.
 func (p *Principal) event(reason audit.Reason, from Client) audit.Event {
 	return audit.Event{Reason: reason, User: p.User, Session: p.Session, Address: from.address()}
 }

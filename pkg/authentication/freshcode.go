@@ -18,12 +18,16 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/authentication/credentials"
 )
 
-// ErrFreshCodeRequired is returned for a sensitive operation without a code, if the user has a second factor.
+// ErrFreshCodeRequired is returned for a sensitive operation without a code. It is not returned if the user has no
+// second factor, or if the session is verified (see Reverify).
 var ErrFreshCodeRequired = errors.New("a fresh code is required")
 
-// VerifyFreshCode returns nil if a sensitive operation may be executed: the code is valid, the user has no second
-// factor, or the session is verified. A code is valid for one operation. It returns ErrFreshCodeRequired if the code is
-// missing, and a CodeError if it is wrong.
+// VerifyFreshCode returns nil if a sensitive operation may be executed. This is so in each of these cases:
+//   - the user has no second factor
+//   - the code is valid; each code is valid for one operation
+//   - the code is empty and the session is verified (see Reverify)
+//
+// It returns ErrFreshCodeRequired if the code is missing, and a CodeError if it is wrong.
 func (s *SecondFactors) VerifyFreshCode(ctx context.Context, p *Principal, code string, from Client) error {
 	var reason audit.Reason
 	err := s.Store.updateSecondFactor(ctx, p, func(f *credentials.SecondFactor) (bool, error) {
@@ -50,8 +54,8 @@ func (s *SecondFactors) VerifyFreshCode(ctx context.Context, p *Principal, code 
 	return nil
 }
 
-// Reverify verifies a code, and marks the session as verified: for credentials.VerifiedTTL, sensitive operations need
-// no code. It returns a CodeError if the code is wrong.
+// Reverify verifies a code, and marks the session as verified. For credentials.VerifiedTTL, sensitive operations in
+// this session need no code. It returns a CodeError if the code is wrong.
 func (s *SecondFactors) Reverify(ctx context.Context, p *Principal, code string, from Client) error {
 	err := s.updateWithCode(ctx, p, code, from, func(_ *corev1.Secret, f *credentials.SecondFactor) {
 		f.Verify(p.Session, s.Clock.Now(), credentials.VerifiedTTL)
@@ -63,8 +67,10 @@ func (s *SecondFactors) Reverify(ctx context.Context, p *Principal, code string,
 	return nil
 }
 
-// checkInSession is check for a code that is entered in a session. A wrong code counts for sessions only, because the
-// holder of a stolen access token could otherwise prevent logins of the user.
+// checkInSession calls the function verify for a code that a user enters in a session, and counts a wrong code. It
+// returns a CodeError if the code is wrong. After too many wrong codes, it returns a CodeError without calling verify.
+// Unlike SecondFactors.check, it does not count the wrong code against logins. Otherwise, the holder of a stolen access
+// token could prevent logins of the user.
 func (s *SecondFactors) checkInSession(p *Principal, f *credentials.SecondFactor, verify func() bool) error {
 	now := s.Clock.Now()
 	if f.InSessions.Exhausted(p.Session, now) {
@@ -83,8 +89,8 @@ func (s *SecondFactors) checkInSession(p *Principal, f *credentials.SecondFactor
 	}
 }
 
-// recordWrongCodeInSession records an audit event if err is a CodeError, and deletes the session after too many wrong
-// codes. It returns the error for the caller.
+// recordWrongCodeInSession records audit events if err is a CodeError. After too many wrong codes, it also deletes the
+// session. It returns err. If the deletion fails, the returned error also contains the error of the deletion.
 func (s *SecondFactors) recordWrongCodeInSession(ctx context.Context, p *Principal, from Client, err error) error {
 	e, ok := errors.AsType[*CodeError](err)
 	if !ok {
@@ -103,7 +109,7 @@ func (s *SecondFactors) recordWrongCodeInSession(ctx context.Context, p *Princip
 	}
 	session := &kubevisionv1alpha1.KubeVisionSession{ObjectMeta: metav1.ObjectMeta{Name: p.Session}}
 	if deleteErr := s.Sessions.Client.Delete(ctx, session); client.IgnoreNotFound(deleteErr) != nil {
-		// The session can no longer use codes. The next attempt ends it.
+		// The session accepts no further codes. If another code is sent, the deletion is tried again.
 		return errors.Join(err, fmt.Errorf("ending the session: %w", deleteErr))
 	}
 	ended := p.event(audit.SessionEnded, from)
@@ -112,7 +118,9 @@ func (s *SecondFactors) recordWrongCodeInSession(ctx context.Context, p *Princip
 	return err
 }
 
-// updateWithCode verifies a code of the second factor, calls edit to change the credentials, and stores them.
+// updateWithCode verifies a code of the second factor. If the code is valid, it calls the function edit to change the
+// credentials, and stores them. It returns ErrNoSecondFactor if the user has no second factor, and a CodeError if the
+// code is wrong.
 func (s *SecondFactors) updateWithCode(
 	ctx context.Context, p *Principal, code string, from Client, edit func(*corev1.Secret, *credentials.SecondFactor),
 ) error {

@@ -21,12 +21,13 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/authentication/throttle"
 )
 
-// queueTime bounds the time for which a login waits until its password is compared.
+// queueTime bounds the time for which a login waits for the throttle. The same limit applies separately to each
+// password that waits for the Hasher.
 const queueTime = 5 * time.Second
 
 var (
 	// ErrInvalidCredentials is returned for a login with a wrong password, for an unknown, disabled or deleted user,
-	// and for a user without a password. The cases cannot be distinguished by clients.
+	// and for a user without a password. Clients cannot distinguish these cases.
 	ErrInvalidCredentials = errors.New("wrong user name or password")
 	// ErrBusy is returned if too many logins are in progress.
 	ErrBusy = errors.New("too many logins at once")
@@ -45,16 +46,17 @@ type Logins struct {
 	Audit         *audit.Log
 }
 
-// credentialsError wraps ErrInvalidCredentials, with a reason that is only logged.
+// credentialsError wraps ErrInvalidCredentials. Its reason is only logged.
 type credentialsError struct{ reason string }
 
 func (*credentialsError) Error() string { return ErrInvalidCredentials.Error() }
 func (*credentialsError) Unwrap() error { return ErrInvalidCredentials }
 
-// normalizeUserName converts the name that a client has sent to the name of a KubeVisionUser. It converts it to lower
-// case, because phones capitalize the first letter, and unifies Unicode forms (UsernameCaseMapped, RFC 8265). It
-// returns a name that this profile does not allow unchanged, because no user has it. Email addresses are not accepted,
-// because they are not unique.
+// normalizeUserName converts the name that a client has sent to the name of a KubeVisionUser. It applies the profile
+// UsernameCaseMapped (RFC 8265). This profile unifies Unicode forms. It also converts the name to lower case, because
+// phones capitalize the first letter. If the profile does not allow the name, normalizeUserName returns the name
+// unchanged, because no user has such a name. Users cannot log in with an email address, because several users may have
+// the same address.
 func normalizeUserName(given string) string {
 	name, err := precis.UsernameCaseMapped.String(given)
 	if err != nil {
@@ -63,9 +65,12 @@ func normalizeUserName(given string) string {
 	return name
 }
 
-// Password verifies a user name and a password, and returns a session. It returns a ChallengeError if the user has a
-// second factor, ErrInvalidCredentials if the login is rejected, a throttle.BlockedError if too many logins have
-// failed, and ErrBusy if too many are in progress. Its duration does not reveal why a login is rejected.
+// Password verifies a user name and a password, and returns a session. Its duration does not reveal why it rejects a
+// login. It returns these errors:
+//   - a ChallengeError if the password is correct and the user has a second factor
+//   - ErrInvalidCredentials if the login is rejected
+//   - a throttle.BlockedError if too many logins have failed
+//   - ErrBusy if too many logins are in progress
 func (l *Logins) Password(ctx context.Context, username, pass string, from Client) (*Session, error) {
 	// Find the user and the device, if they exist.
 	username = normalizeUserName(username)
@@ -74,7 +79,8 @@ func (l *Logins) Password(ctx context.Context, username, pass string, from Clien
 		return nil, err
 	}
 	known := l.device(u, from)
-	// Wait for a turn. The throttle delays or blocks accounts, devices and addresses with failures.
+	// Wait until the attempt may run. The throttle rejects the attempt if the account, the device or the address has
+	// too many failures.
 	attempt, err := l.begin(ctx, u, username, known, from)
 	if err != nil {
 		return nil, err
@@ -107,7 +113,8 @@ func (l *Logins) Password(ctx context.Context, username, pass string, from Clien
 	return session, nil
 }
 
-// device returns the known device of the client, or nil.
+// device returns the device of the device token that the client has sent. It returns nil if the token is missing or
+// invalid, and always if the user does not exist.
 func (l *Logins) device(u *kubevisionv1alpha1.KubeVisionUser, from Client) *device {
 	if u == nil {
 		return l.Sessions.Devices.find(from.DeviceToken, "")
@@ -115,7 +122,8 @@ func (l *Logins) device(u *kubevisionv1alpha1.KubeVisionUser, from Client) *devi
 	return l.Sessions.Devices.find(from.DeviceToken, u.UID)
 }
 
-// class returns the class of the client. It does not depend on whether the user exists.
+// class returns the class of the client. The class does not depend on the user name, except that a device token is
+// valid for one user only.
 func (l *Logins) class(known *device, from Client) throttle.Class {
 	switch {
 	case known != nil:
@@ -129,7 +137,8 @@ func (l *Logins) class(known *device, from Client) throttle.Class {
 	}
 }
 
-// begin waits until the throttle allows the comparison of the password.
+// begin waits until the throttle allows the comparison of the password. It returns a throttle.BlockedError after too
+// many failures, and ErrBusy if the attempt would wait too long.
 func (l *Logins) begin(
 	ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, username string, known *device, from Client,
 ) (*throttle.Attempt, error) {
@@ -144,7 +153,8 @@ func (l *Logins) begin(
 	return attempt, wrapBusy(err)
 }
 
-// recordFailure counts a failed login, and records audit events. It returns the error for the client.
+// recordFailure records audit events for a failed login, and counts the failure. It returns an error if the failure was
+// not counted.
 func (l *Logins) recordFailure(
 	ctx context.Context, attempt *throttle.Attempt, u *kubevisionv1alpha1.KubeVisionUser, from Client, why error,
 ) error {
@@ -183,7 +193,7 @@ func (l *Logins) verify(
 	if u == nil || !isOwnedBy(secret, u.UID) {
 		secret = &corev1.Secret{} // The Secret does not exist, or belongs to another user.
 	}
-	// The device has logged in only with earlier credentials.
+	// The device token was issued for earlier credentials. The device then counts as unknown.
 	if given.device != nil && !given.device.matchesEpoch(credentials.Epoch(secret)) {
 		if err := attempt.SetUnknownDevice(ctx); err != nil {
 			return nil, err
@@ -200,7 +210,8 @@ func (l *Logins) verify(
 	return secret, checkOutcome(u, known, right)
 }
 
-// proceed returns a session after a correct password. If the user has a second factor, it returns a ChallengeError.
+// proceed continues a login after the password was verified. If the user has a second factor, it returns a
+// ChallengeError. Otherwise, it starts a session. It also replaces a stored hash whose cost is too low.
 func (l *Logins) proceed(
 	ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, pass string, secret *corev1.Secret, from Client,
 ) (*Session, error) {
@@ -221,8 +232,8 @@ func (l *Logins) proceed(
 	return l.Sessions.start(ctx, u, secret, []string{methodPassword}, from)
 }
 
-// checkOutcome returns the reason for which a login is rejected, or nil. known is true if the user has a password, and
-// right if the given password matches.
+// checkOutcome returns the reason for which a login is rejected, or nil. The parameter known is true if the user has a
+// password. The parameter right is true if the given password is correct.
 func checkOutcome(u *kubevisionv1alpha1.KubeVisionUser, known, right bool) error {
 	switch {
 	case u == nil:

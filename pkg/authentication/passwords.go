@@ -33,8 +33,8 @@ type Passwords struct {
 var ErrSamePassword = errors.New("the new password equals the old one")
 
 // Change replaces the password of the caller, and ends the other sessions of the caller. It returns
-// ErrInvalidCredentials if the old password is wrong, a throttle.BlockedError after too many wrong ones, and a
-// password.WeakError or ErrSamePassword if the new password is not allowed.
+// ErrInvalidCredentials if the old password is wrong, and a throttle.BlockedError after too many wrong passwords. If
+// the new password is not allowed, it returns a password.WeakError or ErrSamePassword.
 func (s *Passwords) Change(ctx context.Context, p *Principal, old, replacement string, from Client) error {
 	if err := s.confirm(ctx, p, old, from, audit.PasswordChangeRefused); err != nil {
 		return err
@@ -68,8 +68,8 @@ func (s *Passwords) Change(ctx context.Context, p *Principal, old, replacement s
 }
 
 // confirm verifies the password of the caller. It returns ErrInvalidCredentials if the password is wrong, and records
-// an audit event with the reason refused. Wrong passwords count for the session only, so that failed logins of others
-// do not block the caller.
+// an audit event with the given Reason. Only wrong passwords in the same session block further attempts. Failed logins
+// of other clients therefore do not block the caller.
 func (s *Passwords) confirm(ctx context.Context, p *Principal, pass string, from Client, refused audit.Reason) error {
 	attempt, err := s.Throttle.BeginSession(ctx, p.User, p.Session)
 	if err != nil {
@@ -104,7 +104,7 @@ func (s *Passwords) confirm(ctx context.Context, p *Principal, pass string, from
 	return ErrInvalidCredentials
 }
 
-// Hash hashes a new password. It returns ErrBusy if too many passwords wait for the Hasher.
+// Hash hashes a new password. It returns ErrBusy if too many passwords are waiting for the Hasher.
 func (s *Passwords) Hash(ctx context.Context, pass string) (password.Hash, error) {
 	ctx, cancel := context.WithTimeout(ctx, queueTime)
 	defer cancel()
@@ -115,8 +115,8 @@ func (s *Passwords) Hash(ctx context.Context, pass string) (password.Hash, error
 	return hash, nil
 }
 
-// compare returns true if the password matches the hash. If known is false, there is no hash: compare returns false
-// after the same work, so that the duration does not reveal this.
+// compare returns true if the password matches the hash. If the parameter known is false, there is no hash. compare
+// then does the same work and returns false. Otherwise, the duration would reveal that there is no hash.
 func (s *Passwords) compare(ctx context.Context, pass string, hash password.Hash, known bool) (bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, queueTime)
 	defer cancel()
@@ -135,8 +135,8 @@ func (s *Passwords) compare(ctx context.Context, pass string, hash password.Hash
 	return true, nil
 }
 
-// upgrade replaces the stored hash old with a hash of the current cost. It does nothing if the password has changed
-// meanwhile. It only logs errors, because the login must succeed nevertheless.
+// upgrade replaces the stored hash of the password (the parameter old) with a hash of the current cost. It does nothing
+// if the password has changed meanwhile. It only logs errors, because the login must succeed nevertheless.
 func (s *Passwords) upgrade(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, pass string, old password.Hash) {
 	made, err := s.Hasher.Hash(ctx, pass)
 	if err == nil {
@@ -153,7 +153,7 @@ func (s *Passwords) upgrade(ctx context.Context, u *kubevisionv1alpha1.KubeVisio
 	}
 }
 
-// wrapBusy wraps errors about full queues and deadlines in ErrBusy. It returns other errors unchanged.
+// wrapBusy wraps an error in ErrBusy if a queue was full or a deadline has passed. It returns other errors unchanged.
 func wrapBusy(err error) error {
 	if errors.Is(err, password.ErrBusy) || errors.Is(err, throttle.ErrBusy) ||
 		errors.Is(err, context.DeadlineExceeded) {

@@ -14,8 +14,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/bindings"
 )
 
-// TwoFactorPolicy determines which users must have a second factor: those with spec.twoFactor Required, and those who
-// have one of certain roles.
+// TwoFactorPolicy determines which users must have a second factor. These are the users whose spec.twoFactor is
+// Required, and the users who have one of the roles in Roles.
 type TwoFactorPolicy struct {
 	// Reader reads KubeVisionRoleBindings.
 	Reader client.Reader
@@ -44,8 +44,7 @@ func (p *TwoFactorPolicy) Required(ctx context.Context, u *kubevisionv1alpha1.Ku
 	}), nil
 }
 
-// SetupRequired returns true if the user must have a second factor, and has logged in with the given methods without
-// one.
+// SetupRequired returns true if the user must have a second factor, but the methods of the login do not include one.
 func (p *TwoFactorPolicy) SetupRequired(
 	ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, methods []string,
 ) (bool, error) {

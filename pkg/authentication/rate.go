@@ -24,7 +24,8 @@ type rateLimiters struct {
 
 	mu       sync.Mutex
 	limiters *lru.Cache
-	// pending contains the number of requests in progress for each key, which may be counted when they end.
+	// pending contains the number of requests in progress for each key. They are counted at their end if they are
+	// rejected (see RefusalLimiter.Begin).
 	pending map[string]int
 }
 
@@ -39,8 +40,8 @@ func (r *rateLimiters) allow(key string, now time.Time) bool {
 	return r.limiter(key, 1).AllowN(now, 1)
 }
 
-// allowFrom counts a request for each network that contains the address. It returns false if one of the limits is
-// exceeded. Larger networks have higher limits.
+// allowFrom counts a request for each network that contains the address. If the limit of one of these networks is
+// reached, it returns false and counts nothing. Larger networks have higher limits.
 func (r *rateLimiters) allowFrom(address netip.Addr, now time.Time) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -53,8 +54,8 @@ func (r *rateLimiters) allowFrom(address netip.Addr, now time.Time) bool {
 	return true
 }
 
-// exhausted returns true if the limit of a network that contains the address is reached, including pending requests.
-// The caller must hold the lock.
+// exhausted returns true if a network that contains the address has reached its limit. Pending requests count, too. The
+// caller must hold the lock.
 func (r *rateLimiters) exhausted(address netip.Addr, now time.Time) bool {
 	return slices.ContainsFunc(throttle.CountedNetworks(address), func(n throttle.Network) bool {
 		key := n.Prefix.String()
@@ -62,8 +63,8 @@ func (r *rateLimiters) exhausted(address netip.Addr, now time.Time) bool {
 	})
 }
 
-// limiter returns the rate limiter of the key. Its limit is that of one client multiplied by clients. The caller must
-// hold the lock.
+// limiter returns the rate limiter of the key. If there is none, it creates one. The limit is the limit of one client,
+// multiplied by the parameter clients. The caller must hold the lock.
 func (r *rateLimiters) limiter(key string, clients int) *rate.Limiter {
 	found, _ := r.limiters.Get(key)
 	limiter, ok := found.(*rate.Limiter)
@@ -74,15 +75,17 @@ func (r *rateLimiters) limiter(key string, clients int) *rate.Limiter {
 	return limiter
 }
 
-// RefusalLimiter limits the rate of rejected requests per network, for requests that call the host cluster before they
-// are rejected. Each replica has its own limits.
+// RefusalLimiter limits the rate of rejected requests from each network. It is used for requests that are rejected only
+// after a call to the host cluster. Each replica has its own limits.
 type RefusalLimiter struct{ rates *rateLimiters }
 
-// NewRefusalLimiter returns a RefusalLimiter that allows inventedBurst rejected requests at once.
+// NewRefusalLimiter returns a RefusalLimiter. Each client may cause inventedBurst rejected requests at once, and then
+// one in each rateInterval.
 func NewRefusalLimiter() *RefusalLimiter { return &RefusalLimiter{newRateLimiters(inventedBurst)} }
 
-// Begin returns true if a request from the address may call the host cluster. The caller must then call done with true
-// if the request was rejected. Until then, the request counts as rejected.
+// Begin returns true if a request from the address may call the host cluster. In this case, the caller must call the
+// function done when the request has ended, and pass true if the request was rejected. Until then, the request counts
+// as rejected.
 func (f *RefusalLimiter) Begin(address netip.Addr, now time.Time) (done func(refused bool), ok bool) {
 	r := f.rates
 	r.mu.Lock()
@@ -104,7 +107,8 @@ func (f *RefusalLimiter) Begin(address netip.Addr, now time.Time) (done func(ref
 	}, true
 }
 
-// addPending adds change to the number of pending requests from the address. The caller must hold the lock.
+// addPending adds the parameter change to the number of pending requests of each network that contains the address. The
+// caller must hold the lock.
 func (r *rateLimiters) addPending(address netip.Addr, change int) {
 	for _, n := range throttle.CountedNetworks(address) {
 		key := n.Prefix.String()

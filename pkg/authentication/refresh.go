@@ -24,19 +24,21 @@ import (
 )
 
 const (
-	// reuseGrace is the time for which the previous refresh token remains valid after a renewal, because two browser
+	// reuseGrace is the time after a renewal during which the previous refresh token remains valid, because two browser
 	// tabs may renew the session at the same time.
 	reuseGrace = 30 * time.Second
-	// maxPrevious bounds the number of used refresh tokens whose reuse is recognized.
+	// maxPrevious bounds the number of used refresh tokens that are stored to recognize their reuse.
 	maxPrevious = 16
 )
 
 // ErrExpired is returned for a genuine refresh token whose session has expired.
 var ErrExpired = errors.New("the session has expired")
 
-// Refresh renews the session of a refresh token, and returns new tokens. It returns ErrExpired if the session has
-// expired, ErrRevoked if the refresh token is invalid, and a throttle.BlockedError after too many invalid tokens or
-// renewals. It does not call the API server for a forged token.
+// Refresh renews the session of a refresh token, and returns new tokens. It does not call the API server for a forged
+// token. It returns these errors:
+//   - ErrExpired if the session has expired
+//   - ErrRevoked if the refresh token is invalid
+//   - a throttle.BlockedError after too many invalid tokens or renewals
 func (m *SessionManager) Refresh(ctx context.Context, text string, from Client) (*Session, error) {
 	presented, err := parseRefreshToken(text)
 	if err != nil {
@@ -98,8 +100,8 @@ func (m *SessionManager) renew(ctx context.Context, presented refreshToken, from
 	return m.issue(ctx, u, session, next, epoch, from)
 }
 
-// checkEpoch returns the epoch of the user's credentials. It returns ErrRevoked if the session began with other
-// credentials and is no longer valid.
+// checkEpoch returns the epoch of the user's credentials (see credentials.Epoch). It returns ErrRevoked if the
+// credentials have changed since the login, and the session is no longer valid.
 func (m *SessionManager) checkEpoch(
 	ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, session *kubevisionv1alpha1.KubeVisionSession,
 ) (epoch string, err error) {
@@ -113,8 +115,8 @@ func (m *SessionManager) checkEpoch(
 	return credentials.Epoch(secret), nil
 }
 
-// rotate replaces the refresh token of the session. If another replica has done so meanwhile, the update fails with a
-// conflict, and the caller tries again with the new session object.
+// rotate replaces the refresh token of the session, and returns the new one. If another replica has replaced the token
+// meanwhile, the update fails with a conflict, and the caller tries again with the new session object.
 func (m *SessionManager) rotate(
 	ctx context.Context, session *kubevisionv1alpha1.KubeVisionSession, presented refreshToken, now time.Time,
 ) (refreshToken, error) {
@@ -139,8 +141,8 @@ func (m *SessionManager) rotate(
 	return next, nil
 }
 
-// endReused deletes a session whose used refresh token was sent again, and returns ErrRevoked. Either the user or a
-// thief has sent it, and the server cannot distinguish them (RFC 9700, section 4.14.2).
+// endReused deletes a session because a client has sent a used refresh token of this session again. It returns
+// ErrRevoked. The client may be the user or a thief, and the server cannot distinguish them (RFC 9700, section 4.14.2).
 func (m *SessionManager) endReused(
 	ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, session *kubevisionv1alpha1.KubeVisionSession,
 ) error {

@@ -22,26 +22,28 @@ const (
 	rateInterval = time.Second
 	// inventedBurst is the number of forged refresh tokens that an address may send before rateInterval applies.
 	inventedBurst = 60
-	// shownBurst is the number of genuine refresh tokens of one session, and of codes for one login, that may be sent
-	// before rateInterval applies. Each of these requests calls the API server.
+	// shownBurst is the number of genuine refresh tokens that may be sent for one session before rateInterval applies.
+	// It is also the number of codes that may be sent for one login. Each of these requests calls the API server.
 	shownBurst = 60
 )
 
-// RefreshLimits limits the rate of requests with forged refresh tokens per address, and with genuine ones per session.
-// Each replica has its own limits.
+// RefreshLimits limits the rate of requests with refresh tokens. Forged tokens are limited for each address, and
+// genuine tokens for each session. Each replica has its own limits.
 type RefreshLimits struct {
 	invented, shown *rateLimiters
 	gone            *DeletedObjects
 }
 
-// NewRefreshLimits returns RefreshLimits. gone contains sessions that are known to be deleted.
+// NewRefreshLimits returns RefreshLimits. The parameter gone contains sessions that were deleted.
 func NewRefreshLimits(gone *DeletedObjects) *RefreshLimits {
 	return &RefreshLimits{invented: newRateLimiters(inventedBurst), shown: newRateLimiters(shownBurst), gone: gone}
 }
 
 // admitRefresh returns nil if the API server must be called to verify the refresh token. It returns ErrRevoked for a
-// forged token or a deleted session, and a throttle.BlockedError if the address has sent too many forged tokens, too
-// many logins from the address have failed, or the session is renewed too often.
+// forged token or a deleted session. It returns a throttle.BlockedError in these cases:
+//   - the address has sent too many forged tokens
+//   - too many logins from the address have failed, and the token is forged
+//   - the session is renewed too often
 func (m *SessionManager) admitRefresh(ctx context.Context, presented refreshToken, from Client) error {
 	genuine, err := m.isGenuine(ctx, presented)
 	if err != nil {
@@ -56,9 +58,9 @@ func (m *SessionManager) admitRefresh(ctx context.Context, presented refreshToke
 	return m.countGenuine(presented.session)
 }
 
-// isGenuine returns true if this installation has issued the refresh token: its MAC is valid, or the cached session
-// contains its hash. Both checks are needed. The cache may lack a session that another replica has just created, and
-// the key of the MAC of an old token may have been deleted.
+// isGenuine returns true if this installation has issued the refresh token. This is so if its MAC is valid, or if the
+// cached session contains its hash. Both checks are needed. The cache may not contain a session that another replica
+// has just created. The MAC of an old token may be invalid, because its signing key was deleted.
 func (m *SessionManager) isGenuine(ctx context.Context, presented refreshToken) (bool, error) {
 	if presented.signed(m.RefreshMAC) {
 		return true, nil
@@ -76,7 +78,7 @@ func (m *SessionManager) isGenuine(ctx context.Context, presented refreshToken) 
 }
 
 // countForged counts a forged token, and returns ErrRevoked. It returns a throttle.BlockedError if the address has sent
-// too many.
+// too many forged tokens, or if too many logins from the address have failed.
 func (m *SessionManager) countForged(ctx context.Context, from Client) error {
 	if err := m.Throttle.Blocked(ctx, from.Address); err != nil {
 		return err
@@ -87,8 +89,8 @@ func (m *SessionManager) countForged(ctx context.Context, from Client) error {
 	return ErrRevoked
 }
 
-// countGenuine counts a request for the session or login with the key. It returns a throttle.BlockedError if there are
-// too many.
+// countGenuine counts a request for a session or a login. The key is its ID. It returns a throttle.BlockedError if
+// there are too many requests.
 func (m *SessionManager) countGenuine(key string) error {
 	if !m.Rates.shown.allow(key, m.Clock.Now()) {
 		return &throttle.BlockedError{RetryAfter: rateInterval}
@@ -96,7 +98,8 @@ func (m *SessionManager) countGenuine(key string) error {
 	return nil
 }
 
-// countMalformed is countForged for a token that cannot be parsed. It wraps the error reason.
+// countMalformed is like countForged, for a token that cannot be parsed. The parameter reason is the error of the
+// parser, which the returned error wraps.
 func (m *SessionManager) countMalformed(ctx context.Context, from Client, reason error) error {
 	err := m.countForged(ctx, from)
 	if errors.Is(err, ErrRevoked) {

@@ -27,8 +27,8 @@ const maxRefreshToken = 128
 var errNoRefreshToken = errors.New("not a refresh token")
 
 // refreshToken is a one-time credential that renews a session. Its text is "<session>.<secret>.<mac>". With the MAC,
-// the server can reject forged tokens without calling the API server. Tokens of earlier versions have no MAC; the next
-// renewal replaces them.
+// the server can reject forged tokens without calling the API server. Tokens of earlier versions have no MAC. The next
+// renewal of the session replaces them.
 type refreshToken struct {
 	session string
 	secret  []byte
@@ -84,7 +84,7 @@ func (t refreshToken) sign(mac *token.MAC) (string, error) {
 	return t.text() + "." + base64.RawURLEncoding.EncodeToString(code), nil
 }
 
-// signed returns true if the MAC is valid.
+// signed returns true if the token has a MAC and the MAC is valid.
 func (t refreshToken) signed(mac *token.MAC) bool {
 	return t.mac != nil && mac.Verify([]byte(t.text()), t.mac)
 }
@@ -94,15 +94,15 @@ func (t refreshToken) text() string {
 	return t.session + "." + base64.RawURLEncoding.EncodeToString(t.secret)
 }
 
-// hash returns the hash of the token, which the session object contains. It does not depend on the MAC.
+// hash returns the hash with which the session object identifies the token. It does not depend on the MAC.
 func (t refreshToken) hash() string {
 	sum := sha256.Sum256([]byte(t.text()))
 	return hex.EncodeToString(sum[:])
 }
 
-// successor returns the next refresh token of the session. It is derived from this token and the salt, so that two
-// clients that renew the session with the same token get the same next token. The salt alone, which the session object
-// contains, does not reveal it.
+// successor returns the next refresh token of the session. It is derived from the current token and the salt.
+// Therefore, two clients that renew the session with the same token get the same next token. The session object
+// contains only the salt, from which the next token cannot be derived.
 func (t refreshToken) successor(salt string) refreshToken {
 	mac := hmac.New(sha256.New, t.secret)
 	mac.Write([]byte(t.session + "." + salt))

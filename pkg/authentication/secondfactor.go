@@ -19,15 +19,17 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/authentication/totp"
 )
 
-// Values of the claim amr: authentication methods (RFC 8176). The RFC defines none for recovery codes.
+// Values of the claim amr, which contains authentication methods (RFC 8176). The RFC defines no value for recovery
+// codes.
 const (
 	methodPassword = "pwd"
 	methodOTP      = "otp"
 	methodRecovery = "recovery"
 )
 
-// codePolicy returns the policy for wrong codes in logins. The tries of two logins are not delayed. Failures count
-// until the next correct code, however long ago they were, because six digits are easy to guess.
+// codePolicy returns the policy for wrong codes in logins. A user can enter the wrong codes of two logins before
+// further codes are delayed. A failure counts until the next correct code, however long ago it was, because six digits
+// are easy to guess.
 func codePolicy() throttle.Policy { return throttle.Policy{Free: 2 * credentials.ChallengeTries} }
 
 // ErrNoSecondFactor is returned if the user has no second factor, or no pending one.
@@ -42,8 +44,8 @@ type SecondFactors struct {
 	Policy *TwoFactorPolicy
 	// Challenges signs and verifies the tokens of logins that wait for a code.
 	Challenges *token.Service
-	// LoginCodeTTL is the time after a login with a one-time code in which sensitive operations need no further code.
-	// Zero means that they need one.
+	// LoginCodeTTL is the time after a login with a one-time code during which sensitive operations need no further
+	// code. If it is zero, the code of the login does not count for sensitive operations.
 	LoginCodeTTL time.Duration
 	Audit        *audit.Log
 	Clock        clock.PassiveClock
@@ -68,8 +70,9 @@ func HasSecondFactor(methods []string) bool {
 	return slices.Contains(methods, methodOTP) || slices.Contains(methods, methodRecovery)
 }
 
-// check calls verify and counts a failure. It returns a CodeError without calling verify if there were too many
-// failures. The caller must store the changed factor before it grants access.
+// check calls the function verify for a code that a user enters in a login. A correct code resets the number of
+// failures. A wrong code increases the number, and check returns a CodeError. After too many failures, check returns a
+// CodeError without calling verify. The caller must store the changed factor before it grants access.
 func (s *SecondFactors) check(factor *credentials.SecondFactor, verify func() bool) error {
 	now := s.Clock.Now()
 	counter := throttle.Counter{Failures: factor.Failures, Last: factor.LastFailure}
@@ -87,12 +90,13 @@ func (s *SecondFactors) check(factor *credentials.SecondFactor, verify func() bo
 	}
 }
 
-// checkTOTP returns nil if the code is valid for a login. The code is not valid again.
+// checkTOTP returns nil if the code is valid for a login. Afterwards, the code is no longer valid.
 func (s *SecondFactors) checkTOTP(factor *credentials.SecondFactor, code string) error {
 	return s.check(factor, func() bool { return s.spend(factor, code) })
 }
 
-// spend returns true if the code is valid, and records that it was used. It is not valid again for any operation.
+// spend returns true if the code is valid, and records that it was used. Afterwards, the code is not valid for any
+// operation.
 func (s *SecondFactors) spend(factor *credentials.SecondFactor, code string) bool {
 	step, ok := totp.Check(code, factor.TOTPSecret, factor.LastStep, s.Clock.Now())
 	if ok {
@@ -101,7 +105,7 @@ func (s *SecondFactors) spend(factor *credentials.SecondFactor, code string) boo
 	return ok
 }
 
-// checkRecovery returns nil if the recovery code is valid for a login. The code is not valid again.
+// checkRecovery returns nil if the recovery code is valid for a login. Afterwards, the code is no longer valid.
 func (s *SecondFactors) checkRecovery(factor *credentials.SecondFactor, uid types.UID, code string) error {
 	return s.check(factor, func() bool {
 		rest, ok := recoverycode.Redeem(factor.RecoveryCodes, string(uid), code)

@@ -32,7 +32,7 @@ import (
 )
 
 const (
-	// SessionTTL is the time after the last renewal, or the login, at which a session expires.
+	// SessionTTL is the lifetime of a session after the login. Each renewal of the session begins a new lifetime.
 	SessionTTL = 7 * 24 * time.Hour
 
 	maxUserAgent = 256
@@ -43,13 +43,13 @@ type Session struct {
 	User         *kubevisionv1alpha1.KubeVisionUser
 	AccessToken  string
 	RefreshToken string
-	// DeviceToken identifies the client at its next login, so that failed logins of other clients do not delay it.
+	// DeviceToken identifies the client at its next login. Failed logins of other clients then do not delay this login.
 	DeviceToken string
 	ExpiresIn   time.Duration
 	// SetupRequired is true if the session allows only the set-up of a second factor.
 	SetupRequired bool
 	// SetupToken is set if SetupRequired is true. A dashboard that does not support the set-up treats it as a challenge
-	// token, and exchanges it, with any code, for a session that allows only the set-up.
+	// token. VerifyTOTP accepts it with any code, and returns a session that allows only the set-up.
 	SetupToken string
 	// PasswordChangeRequired is true if the session allows only a change of the password.
 	PasswordChangeRequired bool
@@ -74,15 +74,16 @@ type SessionManager struct {
 	Limits sessionindex.Limits
 	// Rates limits the rate of renewals and of forged refresh tokens.
 	Rates *RefreshLimits
-	// Throttle knows the addresses from which too many logins have failed.
+	// Throttle contains the addresses that are blocked because of failed logins.
 	Throttle *throttle.Throttle
 	Audit    *audit.Log
 	// Clock is used to check the expiry of sessions.
 	Clock clock.PassiveClock
 }
 
-// start creates a session for the user known, and returns its tokens. secret contains the credentials with which the
-// login was verified. start returns ErrRevoked if the credentials have changed since then.
+// start creates a session for a user, and returns its tokens. The parameter known is the user in the cache, and secret
+// contains the credentials with which the login was verified. start returns ErrRevoked if the credentials have changed
+// since then.
 func (m *SessionManager) start(
 	ctx context.Context, known *kubevisionv1alpha1.KubeVisionUser, secret *corev1.Secret, methods []string, from Client,
 ) (*Session, error) {
@@ -102,7 +103,7 @@ func (m *SessionManager) newName() (string, error) {
 	return strings.ToLower(id.String()), nil
 }
 
-// startNamed is start with the given name for the session.
+// startNamed is like start, but the caller chooses the name of the session.
 func (m *SessionManager) startNamed(
 	ctx context.Context, name string, known *kubevisionv1alpha1.KubeVisionUser, secret *corev1.Secret, methods []string,
 	from Client,
@@ -148,8 +149,8 @@ func (m *SessionManager) startNamed(
 	return issued, nil
 }
 
-// create stores a session, and deletes older sessions that exceed the limits. After concurrent logins on several
-// replicas, there may still be too many, which the session controller deletes.
+// create stores a session, and concurrently deletes older sessions that exceed the limits. After concurrent logins on
+// several replicas, there may still be too many sessions. The session controller deletes them.
 func (m *SessionManager) create(
 	ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, session *kubevisionv1alpha1.KubeVisionSession,
 ) error {
@@ -168,9 +169,10 @@ func (m *SessionManager) create(
 	return nil
 }
 
-// confirm deletes the session and returns ErrRevoked if the credentials no longer have the epoch with which the session
-// began. A change of the credentials deletes only the sessions that exist at that time; confirm covers a session that
-// was created at the same time.
+// confirm compares the epoch of the current credentials with the epoch in the new session. If they differ, it deletes
+// the session and returns ErrRevoked. If the credentials cannot be read, it also deletes the session, and returns the
+// error. A change of the credentials deletes only the sessions that exist at that time. Without confirm, a session that
+// is created at the same time would remain.
 func (m *SessionManager) confirm(
 	ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, session *kubevisionv1alpha1.KubeVisionSession,
 ) error {
@@ -187,7 +189,7 @@ func (m *SessionManager) confirm(
 	return ErrRevoked
 }
 
-// issue returns the tokens of a session.
+// issue signs the tokens of a session and returns them.
 func (m *SessionManager) issue(
 	ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, session *kubevisionv1alpha1.KubeVisionSession,
 	refresh refreshToken,
@@ -223,7 +225,8 @@ func (m *SessionManager) issue(
 	return out, err
 }
 
-// loginTime returns the time of the login, which is the creation time of the session.
+// loginTime returns the time of the login, which is the creation time of the session. If the session is not stored yet,
+// it returns the current time.
 func (m *SessionManager) loginTime(session *kubevisionv1alpha1.KubeVisionSession) time.Time {
 	if session.CreationTimestamp.IsZero() {
 		return m.Clock.Now()
@@ -231,7 +234,7 @@ func (m *SessionManager) loginTime(session *kubevisionv1alpha1.KubeVisionSession
 	return session.CreationTimestamp.Time
 }
 
-// update calls change with the spec of the session, and stores the session.
+// update calls the function change with the spec of the session, and stores the session.
 func (m *SessionManager) update(
 	ctx context.Context, name string, change func(*kubevisionv1alpha1.KubeVisionSessionSpec),
 ) error {
@@ -248,8 +251,9 @@ func (m *SessionManager) update(
 	})
 }
 
-// endOthers deletes the other sessions of the user. Sessions that it misses have another epoch than the credentials,
-// and the user controller deletes them.
+// endOthers deletes the other sessions of the user. It must be called after a change of the epoch of the credentials
+// (see credentials.BeginEpoch). Sessions that it misses then have an earlier epoch, and the user controller deletes
+// them.
 func (m *SessionManager) endOthers(ctx context.Context, p *Principal) error {
 	var all kubevisionv1alpha1.KubeVisionSessionList
 	if err := m.Client.List(ctx, &all, client.MatchingLabels{names.UserLabel: p.User.Name}); err != nil {

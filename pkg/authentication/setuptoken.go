@@ -34,8 +34,10 @@ func (m *SessionManager) setupToken(
 }
 
 // startFromSetup exchanges a set-up token for a session that allows only the set-up of a second factor. It deletes the
-// session of the token, so that the token is valid once. It returns token.ErrExpired for an expired token, ErrRevoked
-// if the token was used or the user has a second factor now, and errNoSetupToken for any other token.
+// session for which the token was issued. Therefore, the token is valid only once. It returns these errors:
+//   - token.ErrExpired if the token has expired
+//   - ErrRevoked if the token was used, or if the user has a second factor now
+//   - errNoSetupToken for any other token
 func (m *SessionManager) startFromSetup(ctx context.Context, raw string, from Client) (*Session, error) {
 	claims, err := m.Setups.Verify(raw)
 	if errors.Is(err, token.ErrExpired) {
@@ -68,7 +70,7 @@ func (m *SessionManager) startFromSetup(ctx context.Context, raw string, from Cl
 		!credentials.InForce(secret, begun.Name, begun.Spec.CredentialsEpoch) {
 		return nil, ErrRevoked
 	}
-	// The session is deleted, so that the token can be used only once.
+	// Without this session, the token is no longer valid.
 	if err := m.Client.Delete(ctx, begun, client.Preconditions{UID: &begun.UID}); err != nil {
 		return nil, revokedIfNotFound(err)
 	}

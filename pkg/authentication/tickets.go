@@ -31,7 +31,8 @@ const (
 	TicketTTL = 30 * time.Second
 	// ticketLeeway is the tolerated difference between the clocks of two replicas.
 	ticketLeeway = 5 * time.Second
-	// maxTicketLength bounds the length of a ticket in bytes. A ticket contains up to three names.
+	// maxTicketLength bounds the length of a ticket in bytes. A ticket contains the names of the user and the session,
+	// and up to three other names.
 	maxTicketLength = 2048
 	ticketIDBytes   = 12
 )
@@ -39,17 +40,17 @@ const (
 var (
 	// ErrTicketSpent is returned for a ticket that was used before.
 	ErrTicketSpent = errors.New("the ticket was used before")
-	// ErrTicketExpired is returned for a ticket with a valid MAC that has expired.
+	// ErrTicketExpired is returned for a genuine ticket that has expired.
 	ErrTicketExpired = errors.New("the ticket has expired")
-	// ErrTooManyTickets is returned if a session has used so many tickets that the session object cannot record more
-	// before some expire.
+	// ErrTooManyTickets is returned if a session has used too many tickets in a short time. The session object cannot
+	// record another used ticket until some of the recorded tickets have expired.
 	ErrTooManyTickets = errors.New("too many tickets of the session were used")
 
 	errTicket = errors.New("the ticket is not genuine")
 )
 
-// Ticket is the content of a ticket: a one-time credential with which a client opens one stream. Browsers send it in
-// the query, because they cannot set headers on a WebSocket.
+// Ticket is the content of a ticket. A ticket is a one-time credential with which a client opens one stream. Browsers
+// send it in the query, because they cannot set headers on a WebSocket.
 type Ticket struct {
 	ID      string `json:"i"`
 	Session string `json:"s"`
@@ -78,8 +79,8 @@ func (t *Ticket) Allows(cluster, namespace, pod, verb string) bool {
 	return true
 }
 
-// Tickets issues and verifies tickets. A ticket is authenticated by a MAC, so that nothing is stored when it is issued.
-// When it is used, its ID is recorded in the session object, which all replicas share.
+// Tickets issues and verifies tickets. A ticket is authenticated by a MAC. Therefore, nothing is stored when it is
+// issued. When a ticket is used, its ID is recorded in the session object, which all replicas share.
 type Tickets struct {
 	MAC    *token.MAC
 	Tokens *Tokens
@@ -88,7 +89,8 @@ type Tickets struct {
 	Clock  clock.PassiveClock
 }
 
-// Issue returns a ticket for the session of p. It copies the restrictions and Proved from restrictions.
+// Issue returns a ticket for the session of the Principal. It copies Proved and the restrictions (Cluster, Namespace,
+// Pod, Verb) from the parameter restrictions.
 func (t *Tickets) Issue(p *Principal, restrictions Ticket) (string, error) {
 	id := make([]byte, ticketIDBytes)
 	if _, err := rand.Read(id); err != nil {
@@ -110,9 +112,9 @@ func (t *Tickets) Issue(p *Principal, restrictions Ticket) (string, error) {
 	return encode(text) + "." + encode(code), nil
 }
 
-// Authenticate returns the user of a ticket. It does not invalidate the ticket: the caller must call Spend before it
-// acts for the user. It returns ErrTicketExpired for an expired ticket, and other errors for an invalid ticket or
-// session.
+// Authenticate returns the user of a ticket. It does not invalidate the ticket. The caller must therefore call Spend
+// before it acts for the user. Authenticate returns ErrTicketExpired for an expired ticket, and other errors for an
+// invalid ticket or session.
 func (t *Tickets) Authenticate(ctx context.Context, raw string) (*Principal, error) {
 	ticket, err := t.parse(raw)
 	if err != nil {
@@ -146,8 +148,11 @@ func (t *Tickets) parse(raw string) (*Ticket, error) {
 	return ticket, nil
 }
 
-// Spend invalidates a ticket on all replicas. It returns ErrTicketSpent if the ticket was used before, ErrTicketExpired
-// if it has expired, ErrTooManyTickets if the session has used too many, and ErrSessionEnded if the session has ended.
+// Spend invalidates a ticket on all replicas. It returns these errors:
+//   - ErrTicketSpent if the ticket was used before
+//   - ErrTicketExpired if the ticket has expired
+//   - ErrTooManyTickets if the session has used too many tickets
+//   - ErrSessionEnded if the session has ended
 func (t *Tickets) Spend(ctx context.Context, ticket *Ticket) error {
 	return retry.RetryOnConflict(contention(), func() error { return t.spendOnce(ctx, ticket) })
 }
@@ -164,7 +169,7 @@ func (t *Tickets) spendOnce(ctx context.Context, ticket *Ticket) error {
 	now, same := t.Clock.Now(), func(spent kubevisionv1alpha1.SpentTicket) bool { return spent.ID == ticket.ID }
 	expires := time.Unix(ticket.Expires, 0)
 	kept := slices.DeleteFunc(s.Spec.SpentTickets, func(spent kubevisionv1alpha1.SpentTicket) bool {
-		// The ticket is then valid on no replica, even with the largest clock difference.
+		// From this time on, no replica accepts the ticket, even with the largest clock difference.
 		return now.After(spent.ExpirationTime.Add(2 * ticketLeeway))
 	})
 	switch {

@@ -25,8 +25,8 @@ import (
 var (
 	// ErrSessionEnded is returned for an access token whose session has ended or whose user may no longer log in.
 	ErrSessionEnded = errors.New("the session of the token has ended")
-	// ErrRevoked is returned for a refresh token or challenge token that is not valid, and for an access token whose
-	// session belongs to another user.
+	// ErrRevoked is returned for an invalid refresh token or challenge token. It is also returned for an access token
+	// whose session belongs to another user.
 	ErrRevoked = errors.New("the token is no longer valid")
 )
 
@@ -40,18 +40,17 @@ type Principal struct {
 	Session string
 	// Epoch is the epoch of the credentials (see credentials.Epoch) with which the session began.
 	Epoch string
-	// AuthTime is the time of the login, or zero if the token does not contain it.
+	// AuthTime is the time of the login. It is zero if the request has a ticket, or an access token without this time.
 	AuthTime time.Time
 	// Expires is the expiry of the access token, or zero for a request with a ticket.
 	Expires time.Time
-	// Ticket is the ticket of the request, or nil. It was not invalidated yet.
+	// Ticket is the ticket of the request, or nil. Tickets.Authenticate has not invalidated it.
 	Ticket *Ticket
 	// Methods are the authentication methods of the login: pwd, otp, recovery.
 	Methods []string
-	// SetupRequired is true if the user must set up a second factor, and all other requests are rejected until then.
+	// SetupRequired is true if the user must set up a second factor. Until then, all other requests are rejected.
 	SetupRequired bool
-	// PasswordChangeRequired is true if the user must change the password, and all other requests are rejected until
-	// then.
+	// PasswordChangeRequired is true if the user must change the password. Until then, all other requests are rejected.
 	PasswordChangeRequired bool
 }
 
@@ -63,7 +62,7 @@ type Tokens struct {
 	Cache client.Reader
 	// Live reads from the API server, for example a session that the cache does not contain yet.
 	Live client.Reader
-	// Gone remembers objects that do not exist.
+	// Gone remembers sessions and users that do not exist.
 	Gone *DeletedObjects
 	// Policy determines which users must have a second factor.
 	Policy *TwoFactorPolicy
@@ -71,8 +70,11 @@ type Tokens struct {
 	Clock clock.PassiveClock
 }
 
-// Authenticate returns the user of an access token. It returns token.ErrExpired if the token has expired,
-// ErrSessionEnded if its session has ended or does not exist, and another error if the token is invalid.
+// Authenticate returns the user of an access token. It returns these errors:
+//   - token.ErrExpired if the token has expired
+//   - ErrSessionEnded if the session of the token has ended or does not exist
+//   - ErrUnavailable if users or sessions cannot be read
+//   - another error if the token is invalid
 func (t *Tokens) Authenticate(ctx context.Context, raw string) (*Principal, error) {
 	claims, err := t.Service.Verify(raw)
 	if err != nil {
@@ -86,15 +88,16 @@ func (t *Tokens) Authenticate(ctx context.Context, raw string) (*Principal, erro
 	return p, nil
 }
 
-// Recheck returns the user of p again, with current data. It returns the same errors as Authenticate.
+// Recheck returns a Principal with the current data of the user and the session of p. It returns the same errors as
+// Authenticate, except errors about the token.
 func (t *Tokens) Recheck(ctx context.Context, p *Principal) (*Principal, error) {
 	return t.inSession(ctx, p.Session, string(p.User.UID), p.User.Name)
 }
 
-// inSession returns the user of a session. The names and the UID must come from a genuine token.
+// inSession returns the user of a session. The caller must have verified the token that contains the names and the UID.
 func (t *Tokens) inSession(ctx context.Context, session, uid, name string) (*Principal, error) {
 	s := &kubevisionv1alpha1.KubeVisionSession{}
-	// The session and the user are not copied from the cache.
+	// The session and the user belong to the cache, and must not be modified.
 	if err := t.get(ctx, session, session, s, client.UnsafeDisableDeepCopy); err != nil {
 		return nil, err
 	}
@@ -112,7 +115,7 @@ func (t *Tokens) inSession(ctx context.Context, session, uid, name string) (*Pri
 		return nil, ErrSessionEnded
 	}
 	p, err := t.principal(ctx, u, s)
-	// The user may have met the requirement recently, and the cache may be outdated.
+	// The cache may be outdated: the user may have met the requirement a moment ago.
 	if err == nil && (p.SetupRequired || p.PasswordChangeRequired) {
 		live := &kubevisionv1alpha1.KubeVisionSession{}
 		switch err := t.Live.Get(ctx, types.NamespacedName{Name: s.Name}, live); {
@@ -151,9 +154,9 @@ func NewPrincipal(u *kubevisionv1alpha1.KubeVisionUser) *Principal {
 	}
 }
 
-// get reads an object from the cache, and from the API server if the cache does not contain it. It returns
-// ErrSessionEnded if the object does not exist, and then remembers the identity, so that repeated requests with a token
-// of a deleted session do not call the API server again.
+// get reads an object from the cache, or from the API server if the cache does not contain it. If the object does not
+// exist, it returns ErrSessionEnded and remembers the identity. Otherwise, each request with a token of a deleted
+// session would call the API server.
 func (t *Tokens) get(
 	ctx context.Context, name, identity string, into client.Object, options ...client.GetOption,
 ) error {

@@ -25,9 +25,9 @@ const ClusterParameter = "cluster"
 
 // Verdicts caches the results of access reviews. verdicts.Cache implements it.
 type Verdicts interface {
-	// Reviewed returns whether the cluster allows the user the request that the attributes describe. It calls review
-	// for the result, or returns a cached result that is a few seconds old if no RBAC object of the cluster has changed
-	// since.
+	// Reviewed returns whether the cluster allows the user the request that the attributes describe. It returns a
+	// cached result that is a few seconds old if no RBAC object of the cluster has changed since. Otherwise, it calls
+	// the function review.
 	Reviewed(
 		ctx context.Context, cluster *clusters.Connection, u user.Info, attributes authorizationv1.ResourceAttributes,
 		review func(context.Context) (bool, error),
@@ -36,7 +36,8 @@ type Verdicts interface {
 
 // Access checks that users may use clusters, and creates clients that impersonate these users.
 type Access struct {
-	// Verdicts caches the results of reviews of the verb use. If it is nil, each check sends a review.
+	// Verdicts caches the results of access reviews for the verb "use" on KubeVisionClusters. If Verdicts is nil, each
+	// check sends a review.
 	Verdicts    Verdicts
 	Reviewer    *Reviewer
 	Connections *clusters.Connections
@@ -44,13 +45,13 @@ type Access struct {
 	Wrote func(caller *clusters.Client, call clusters.Call, answer clusters.Response)
 }
 
-// Cluster is the access check of all routes below /clusters/{cluster}. If the user may use the cluster, it returns a
-// client that impersonates the user on this cluster. A user who may not use the cluster gets the same error whether or
-// not the cluster exists.
+// Cluster is the access check of all routes below /clusters/{cluster}. The returned client impersonates the user on
+// this cluster. A user who may not use the cluster gets the same error whether or not the cluster exists.
 func (a *Access) Cluster(r *routes.Request, u user.Info) (*clusters.Client, error) {
 	name := r.Path(ClusterParameter)
 	caller, err := a.ClusterByName(r.Context(), u, name)
-	// The client chooses the name. If no such cluster is registered, it must not become a label value of metrics.
+	// The HTTP client chooses the name. The name of a cluster that is not registered must not become a label value of
+	// metrics.
 	if s := envelope.StateFrom(r.Context()); s != nil && isRegistered(err) {
 		s.SetCluster(name)
 	}
@@ -108,8 +109,8 @@ func (r *Reviewer) CheckUse(ctx context.Context, u user.Info, cluster string) er
 	return used(cluster)(r.MayUseCluster(ctx, u, cluster))
 }
 
-// used returns a function that converts the result of an access review for the verb use to an error. The error is nil
-// if the review allows the use.
+// used returns a function that converts the result of an access review for the verb "use" to an error. The error is nil
+// if the review allows the request.
 func used(cluster string) func(allowed bool, err error) error {
 	return func(allowed bool, err error) error {
 		if err != nil {
@@ -122,8 +123,8 @@ func used(cluster string) func(allowed bool, err error) error {
 	}
 }
 
-// NewClusterNotFound returns the error for a cluster that is not registered. It must be returned only to users who may
-// use clusters of this name, because it reveals that the cluster does not exist.
+// NewClusterNotFound returns the error for a cluster that is not registered. The error reveals that the cluster does
+// not exist. Therefore, it must be returned only to users who may use clusters of this name.
 func NewClusterNotFound(name string) *envelope.Error {
 	return envelope.New(dashboardv1alpha1.CodeClusterNotFound, "there is no cluster %q", name)
 }
@@ -135,7 +136,8 @@ func MayRead(ctx context.Context, caller *clusters.Client, namespace string) (bo
 	})
 }
 
-// HostAs returns a function that creates clients of the host cluster that impersonate the given user.
+// HostAs returns a function that creates a client of the host cluster. The client impersonates the user whom the
+// function gets as an argument.
 func HostAs(connections *clusters.Connections) func(context.Context, user.Info) (client.Client, error) {
 	return func(ctx context.Context, u user.Info) (client.Client, error) {
 		c, err := connections.HostAs(ctx, u)
@@ -143,8 +145,8 @@ func HostAs(connections *clusters.Connections) func(context.Context, user.Info) 
 	}
 }
 
-// newNotBound converts ErrNobodyToActAs to an error with a message for the user. It returns other errors unchanged.
-// where names the cluster in the message.
+// newNotBound converts clusters.ErrNobodyToActAs to an error with a message for the user. It returns other errors
+// unchanged. The message names the cluster with the text of the parameter where.
 func newNotBound(err error, where string) error {
 	if errors.Is(err, clusters.ErrNobodyToActAs) {
 		return envelope.New(dashboardv1alpha1.CodeForbidden,
@@ -167,8 +169,13 @@ func NewReviewFailed(err error) error {
 }
 
 // CallError converts the error of a request to a cluster to an error with a code of the API. If the cluster responded
-// with 403, CallError sends access reviews to find the reason: another admission than RBAC has rejected the request,
-// the user may not get the namespace, or the user has no right.
+// with 403 and the response does not show the reason, CallError sends access reviews to find the reason, which is one
+// of:
+//
+//   - KubeVision does not have the right to impersonate the user yet.
+//   - RBAC allows the request, but another part of kube-apiserver, such as an admission plugin, has rejected it.
+//   - The user may not get the namespace.
+//   - The user may get the namespace, but may not send the request.
 func CallError(
 	ctx context.Context, caller *clusters.Client, attributes authorizationv1.ResourceAttributes, err error,
 ) error {

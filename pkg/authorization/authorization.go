@@ -28,11 +28,13 @@ const (
 	// reviewTimeout bounds the time for an access review, including the retries of the client. kube-apiserver needs no
 	// I/O for a review.
 	reviewTimeout = 2 * time.Second
-	// maxReviewPause bounds the time for which reviews fail without being sent after reviews without a response.
+	// maxReviewPause bounds the pauses of the circuit breaker. The breaker opens if the host cluster does not respond
+	// to several reviews. During a pause, no review is sent, and all reviews fail at once.
 	maxReviewPause = 2 * time.Second
 )
 
-// ErrHostUnavailable is returned if the host cluster does not respond to an access review within reviewTimeout.
+// ErrHostUnavailable is returned if the host cluster does not respond to an access review within reviewTimeout, or
+// responds with the status 429 or a status of at least 500. It is also returned while the circuit breaker is open.
 var ErrHostUnavailable = errors.New("the API server of the host cluster does not respond")
 
 // Reviewer sends SubjectAccessReviews to the host cluster.
@@ -49,13 +51,13 @@ func NewReviewer(client authorizationclient.SubjectAccessReviewsGetter) *Reviewe
 	}
 }
 
-// MayUseCluster returns true if the RBAC of the host cluster allows the user the verb use on the KubeVisionCluster. An
-// empty name means all clusters.
+// MayUseCluster returns true if the RBAC of the host cluster allows the user the verb "use" on the KubeVisionCluster.
+// An empty name means all clusters.
 func (r *Reviewer) MayUseCluster(ctx context.Context, u user.Info, cluster string) (bool, error) {
 	return r.Allowed(ctx, u, use(cluster))
 }
 
-// use returns the attributes of an access review for the verb use on a KubeVisionCluster.
+// use returns the attributes of an access review for the verb "use" on a KubeVisionCluster.
 func use(cluster string) *authorizationv1.ResourceAttributes {
 	return &authorizationv1.ResourceAttributes{
 		Group: kubevisionv1alpha1.GroupName, Resource: kubevisionv1alpha1.ResourceClusters,
@@ -96,8 +98,8 @@ func (r *Reviewer) Allowed(
 	return accessreview.Allows(answer.Status)
 }
 
-// ask creates the SubjectAccessReview question and returns the response. It returns ErrHostUnavailable if the host
-// cluster does not respond within reviewTimeout, or if the circuit breaker is open.
+// ask creates the SubjectAccessReview question and returns the response. It returns ErrHostUnavailable if the circuit
+// breaker is open, or if the host cluster does not send a response that proves that it works (see isRefusal).
 func (r *Reviewer) ask(
 	ctx context.Context, question *authorizationv1.SubjectAccessReview,
 ) (*authorizationv1.SubjectAccessReview, error) {

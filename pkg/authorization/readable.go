@@ -12,8 +12,9 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/fanout"
 )
 
-// ReadableNamespaces returns the namespaces that the caller may get on the cluster. It omits namespaces for which the
-// review itself is forbidden: KubeVision does not yet have the right to impersonate the caller there.
+// ReadableNamespaces returns those of the given namespaces that the caller may get on the cluster. It omits a namespace
+// if the API server rejects the access review itself with 403: KubeVision does not have the right to impersonate the
+// caller yet.
 func ReadableNamespaces(ctx context.Context, caller *clusters.Client, namespaces []string) ([]string, error) {
 	allowed := make([]bool, len(namespaces))
 	err := fanout.Each(ctx, len(namespaces), ReviewsAtOnce, func(ctx context.Context, i int) (err error) {

@@ -31,8 +31,8 @@ func ListClusters(ctx context.Context, reader client.Reader) ([]kubevisionv1alph
 	return all.Items, nil
 }
 
-// UsableClusters returns the clusters in all that the user may use. It first sends a review for all clusters. Only if
-// this review denies, it sends one for each cluster. An error means that a review failed.
+// UsableClusters returns those of the given clusters that the user may use. It first sends one review for all clusters.
+// Only if the result is a denial, it sends a review for each cluster. An error means that a review failed.
 func (r *Reviewer) UsableClusters(
 	ctx context.Context, u user.Info, all []kubevisionv1alpha1.KubeVisionCluster,
 ) ([]kubevisionv1alpha1.KubeVisionCluster, error) {

@@ -29,9 +29,9 @@ func IndexUsers(users []kubevisionv1alpha1.KubeVisionUser) Users {
 	return out
 }
 
-// Subjects converts the subjects of a KubeVisionRoleBinding to RBAC subjects. missing contains the names of
-// KubeVisionUsers that do not exist or are being deleted. They get no RBAC subject, so that a new user with the name of
-// a deleted one gets no rights before a controller has reconciled the binding.
+// Subjects converts the subjects of a KubeVisionRoleBinding to RBAC subjects. The result missing contains the names of
+// KubeVisionUsers that do not exist or are being deleted. These get no RBAC subject, because a deleted user must lose
+// all rights even if bindings still name the user.
 func Subjects(subjects []kubevisionv1alpha1.Subject, users Users) (found []rbacv1.Subject, missing []string) {
 	for _, s := range subjects {
 		switch s.Kind {

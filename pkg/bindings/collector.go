@@ -33,8 +33,8 @@ type collector struct {
 	undo []func()
 }
 
-// newCollector returns a collector with indexes of the users and of the members of groups. With thousands of users, a
-// search for each subject would take seconds of CPU time.
+// newCollector returns a collector with indexes of the users and of the members of groups. Without the indexes, a
+// search among thousands of users for each subject would take seconds of CPU time.
 func newCollector(
 	all []kubevisionv1alpha1.KubeVisionRoleBinding, users []kubevisionv1alpha1.KubeVisionUser, budget int,
 ) *collector {
@@ -67,8 +67,9 @@ func newCollector(
 	return c
 }
 
-// collect adds the names in the subjects of one binding to c.out. role is the ClusterRole of the binding. If the names
-// exceed the remaining budget in total or of the role, it adds none of them and returns false.
+// collect adds the names in the subjects of one binding to c.out. The parameter role is the ClusterRole of the binding.
+// If the names need more than the total remaining budget or more than the remaining budget of the role, collect adds no
+// name and returns false.
 func (c *collector) collect(role string, subjects []kubevisionv1alpha1.Subject) bool {
 	c.undo = c.undo[:0]
 	ofRole, known := c.leftOf[role]

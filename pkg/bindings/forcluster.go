@@ -13,8 +13,8 @@ import (
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 )
 
-// SelectForCluster returns the bindings in all that select the cluster c. A binding with an invalid label selector
-// selects no cluster.
+// SelectForCluster returns those of the given bindings that select the cluster c. A binding with an invalid label
+// selector selects no cluster.
 func SelectForCluster(
 	all []kubevisionv1alpha1.KubeVisionRoleBinding, c *kubevisionv1alpha1.KubeVisionCluster,
 ) []kubevisionv1alpha1.KubeVisionRoleBinding {
@@ -27,8 +27,9 @@ func SelectForCluster(
 	return out
 }
 
-// BoundNamespaces returns the namespaces of a cluster to which bindings apply, sorted by name: those that the bindings
-// name, and those that their status lists for this cluster. Bindings for all namespaces add none.
+// BoundNamespaces returns the namespaces of a cluster to which bindings apply, sorted by name. These are the names in
+// spec.namespaces of the bindings, and the names that the status of the bindings lists for this cluster. A binding for
+// all namespaces adds no name.
 func BoundNamespaces(bound []kubevisionv1alpha1.KubeVisionRoleBinding, cluster string) []string {
 	names := sets.New[string]()
 	for i := range bound {

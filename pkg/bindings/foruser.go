@@ -14,9 +14,9 @@ import (
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 )
 
-// ListForUser returns the KubeVisionRoleBindings that grant rights to a Kubernetes user name or one of groups, sorted
-// by name. It omits bindings that are being deleted. The returned bindings share memory with the cache of reader and
-// must not be modified.
+// ListForUser returns the KubeVisionRoleBindings that grant rights to the Kubernetes user or to one of the Kubernetes
+// groups, sorted by name. It omits bindings that are being deleted. The returned bindings share memory with the cache
+// of the reader and must not be modified.
 func ListForUser(
 	ctx context.Context, reader client.Reader, user string, groups []string,
 ) ([]kubevisionv1alpha1.KubeVisionRoleBinding, error) {

@@ -21,9 +21,9 @@ func serviceAccountUser(namespace, name string) string {
 	return serviceAccountPrefix + namespace + ":" + name
 }
 
-// Impersonation contains the users, groups and ServiceAccounts that KubeVision may impersonate on a cluster: exactly
-// those that are named in bindings. For a KubeVisionUser, Groups contains all KubeVision groups of the user, so that
-// rights that the cluster grants to these groups apply. KubeVision groups only have KubeVisionUsers as members.
+// Impersonation contains the users, groups and ServiceAccounts that KubeVision may impersonate on a cluster. These are
+// the names that CollectImpersonation finds in bindings. With a KubeVisionUser, Groups also contains all impersonated
+// groups of this user. Therefore, rights that the cluster itself grants to these groups apply, too.
 type Impersonation struct {
 	Users           sets.Set[string]
 	Groups          sets.Set[string]
@@ -42,12 +42,14 @@ const (
 	accountNamespaceBytes = 2 << 10
 )
 
-// CollectImpersonation returns the names in the subjects of the bindings in all. For a KubeVision group, it also
-// returns the KubeVisionUsers in the group. For a Kubernetes group, whose members are unknown, it also returns the user
-// name identity.GroupMember.
+// CollectImpersonation returns the names in the subjects of the given bindings. For a KubeVision group, it also returns
+// the names of the KubeVisionUsers in the group. For a Kubernetes group, whose members are unknown, it also returns the
+// user name identity.GroupMember.
 //
-// The names use at most budget bytes, and the bindings of one role at most RoleShare of budget. Older bindings precede
-// newer ones. Bindings that exceed the budget are omitted completely, and their UIDs are returned.
+// The parameter budget limits the size of all names together, in bytes. RoleShare(budget) limits the size of the names
+// that the bindings of one role add. CollectImpersonation adds the names of the bindings from the oldest to the newest
+// binding. If a binding exceeds a limit, CollectImpersonation adds none of its names, and returns the UID of the
+// binding.
 func CollectImpersonation(
 	all []kubevisionv1alpha1.KubeVisionRoleBinding, users []kubevisionv1alpha1.KubeVisionUser, budget int,
 ) (Impersonation, sets.Set[types.UID]) {
@@ -61,8 +63,8 @@ func CollectImpersonation(
 	return c.out, left
 }
 
-// SortByCreation returns pointers to the elements of all, from the oldest to the newest. Bindings of the same second
-// are sorted by name.
+// SortByCreation returns pointers to the given bindings, from the oldest to the newest. Bindings of the same second are
+// sorted by name.
 func SortByCreation(all []kubevisionv1alpha1.KubeVisionRoleBinding) []*kubevisionv1alpha1.KubeVisionRoleBinding {
 	out := make([]*kubevisionv1alpha1.KubeVisionRoleBinding, 0, len(all))
 	for i := range all {
@@ -74,10 +76,14 @@ func SortByCreation(all []kubevisionv1alpha1.KubeVisionRoleBinding) []*kubevisio
 	return out
 }
 
-// Identity returns the user name and the groups with which KubeVision impersonates a user on a cluster. Of groups, it
-// returns those that bindings name. If a binding names the user, the user name does not change. If bindings name only
-// groups, it is identity.GroupMember. Identity returns false if bindings name neither the user nor one of groups, and
-// for a KubeVisionUser whom no binding names.
+// Identity returns the user name and the groups with which KubeVision impersonates a user on a cluster. It omits groups
+// that i does not contain. The returned user name is:
+//
+//   - the same name, if i contains the user
+//   - identity.GroupMember, if i contains only groups of the user
+//
+// Identity returns false if i contains neither the user nor one of the groups. It also returns false for a
+// KubeVisionUser whom i does not contain, even if i contains a group of this user.
 func (i Impersonation) Identity(user string, groups []string) (string, []string, bool) {
 	named := make([]string, 0, len(groups))
 	for _, g := range groups {

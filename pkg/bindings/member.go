@@ -40,7 +40,7 @@ func (i Impersonation) OnMember() Impersonation {
 	return out
 }
 
-// memberNames converts named to the names on a cluster other than the host. It returns named itself if no name changes,
+// memberNames converts names to those on a cluster other than the host. If no name changes, it returns the same set,
 // because a copy of up to 600,000 names would be expensive.
 func memberNames(named sets.Set[string]) sets.Set[string] {
 	var differing []string

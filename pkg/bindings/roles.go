@@ -47,12 +47,12 @@ const builtInPrefix = "kubevision:"
 // including the protected namespaces.
 const clusterSuffix = "-cluster"
 
-// RoleShare returns three quarters of budget, the part that the bindings of one role may use. A subject that may bind
-// only one role can therefore not exhaust the budget.
+// RoleShare returns three quarters of the budget. This is the part that the bindings of one role may use. Therefore, a
+// subject that may bind only one role cannot exhaust the budget.
 func RoleShare[T int | int64](budget T) T { return budget / 4 * 3 }
 
-// SparesProtected returns true if ref refers to a built-in role that grants at most the rights of readonly in protected
-// namespaces. These are the roles dev and ops.
+// SparesProtected returns true if ref refers to the built-in role dev or ops. In protected namespaces, these roles
+// grant at most the rights of the role readonly.
 func SparesProtected(ref kubevisionv1alpha1.RoleReference) bool {
 	role, ok := BuiltInRole(ref)
 	return ok && (role == kubevisionv1alpha1.RoleDev || role == kubevisionv1alpha1.RoleOps)
@@ -66,8 +66,8 @@ func WholeClusterRole(ref kubevisionv1alpha1.RoleReference) string {
 	return ClusterRole(ref)
 }
 
-// NamespaceRole returns the name of the ClusterRole to which a RoleBinding for ref refers. protected is true if the
-// namespace of the RoleBinding is protected.
+// NamespaceRole returns the name of the ClusterRole to which a RoleBinding for ref refers. The parameter protected is
+// true if the namespace of the RoleBinding is protected.
 func NamespaceRole(ref kubevisionv1alpha1.RoleReference, protected bool) string {
 	if protected && SparesProtected(ref) {
 		return BuiltInClusterRole(kubevisionv1alpha1.RoleReadonly)
@@ -83,10 +83,12 @@ func ClusterRoles(ref kubevisionv1alpha1.RoleReference) []string {
 	return []string{ClusterRole(ref), WholeClusterRole(ref), NamespaceRole(ref, true)}
 }
 
-// IsProtected returns true if a namespace is protected from the roles dev and ops. Protected are the namespace of
-// KubeVision, the namespace in which the Job that removes KubeVision runs, the namespaces of Kubernetes other than
-// default, and each namespace whose label ProtectedLabel has a value other than "false".
-// kube-node-lease is protected because its Leases determine which nodes are healthy.
+// IsProtected returns true if a namespace is protected from the roles dev and ops. The protected namespaces are:
+//
+//   - the namespace of KubeVision
+//   - the namespace in which the Job that removes KubeVision runs
+//   - kube-system, kube-public, and kube-node-lease, whose Leases determine which nodes are healthy
+//   - each namespace whose label ProtectedLabel has a value other than "false"
 func IsProtected(name string, namespaceLabels map[string]string) bool {
 	switch name {
 	case names.Namespace, names.RemovalNamespace,

@@ -22,9 +22,9 @@ var (
 // Budget is an amount of memory, in bytes, that several holders share. A holder is a user, or another owner of
 // requests.
 //
-// Memory is refused if the holder would then have more than is free. If one holder takes memory in small steps, this
-// limits the holder to half of the total; n equal holders are limited to 1/(n+1) of the total each. Therefore, a new
-// holder can always get some memory without waiting.
+// A Budget refuses memory to a holder if the holder would then hold more bytes than were free before. If a single
+// holder takes memory in small steps, it can therefore take at most half of the total. With n equal holders, each can
+// take at most 1/(n+1) of the total. Some memory always remains for a new holder, which does not have to wait.
 type Budget struct {
 	Options
 
@@ -56,8 +56,9 @@ func (b *Budget) Used() int64 {
 	return b.used
 }
 
-// Account opens an account for one request of a holder. The account can take at most limit bytes; 0 means no limit of
-// its own. The caller must close the account. The account of a nil Budget is nil, and has no limits.
+// Account opens an account for one request of a holder. The account can take at most limit bytes. If the limit is 0,
+// only the limits of the Budget apply. The caller must close the account. The account of a nil Budget is nil, and has
+// no limits.
 func (b *Budget) Account(holder string, limit int64) *Account {
 	if b == nil {
 		return nil
@@ -141,7 +142,7 @@ func (a *Account) Take(n int64) error {
 	return nil
 }
 
-// Hold takes n more bytes. The caller returns them by calling release. It returns ErrExceeded like Take.
+// Hold takes n more bytes, which the returned function gives back. It returns ErrExceeded like Take.
 func (a *Account) Hold(n int64) (release func(), err error) {
 	if err := a.Take(n); err != nil {
 		return nil, err
@@ -149,8 +150,8 @@ func (a *Account) Hold(n int64) (release func(), err error) {
 	return func() { a.Give(n) }, nil
 }
 
-// HoldAlone is like Hold, but waits until the bytes of earlier HoldAlone calls for the same account are released. It is
-// intended for large amounts that are needed for a short time.
+// HoldAlone is like Hold, but first waits until the bytes of earlier HoldAlone calls for the same account are given
+// back. It is intended for large amounts that are needed for a short time.
 func (a *Account) HoldAlone(n int64) (release func(), err error) {
 	if a == nil {
 		return func() {}, nil
@@ -166,7 +167,7 @@ func (a *Account) HoldAlone(n int64) (release func(), err error) {
 	}, nil
 }
 
-// Give returns n bytes.
+// Give gives n bytes back.
 func (a *Account) Give(n int64) {
 	if a == nil || n <= 0 {
 		return
@@ -184,7 +185,7 @@ func (a *Account) Give(n int64) {
 	}
 }
 
-// Close returns all bytes of the account. Take then returns ErrExceeded.
+// Close gives all bytes of the account back. Later calls of Take return ErrExceeded.
 func (a *Account) Close() {
 	if a == nil {
 		return

@@ -18,7 +18,8 @@ var (
 
 // QueueOptions configures a Queue. A holder is the user, or another owner, of work.
 type QueueOptions struct {
-	// Total bounds the total cost of the work in progress of all holders. Share bounds that of one holder.
+	// Total bounds the total cost of the work in progress of all holders. Share bounds the total cost of the work in
+	// progress of one holder.
 	Total, Share int64
 	// Largest is the maximum cost of one unit of work; a higher cost counts as Largest. The default and maximum is
 	// Share.
@@ -30,7 +31,7 @@ type QueueOptions struct {
 }
 
 // Queue limits the total cost of concurrent work, for all holders together and for each holder. Work that exceeds a
-// limit waits. Waiting work is admitted in turn for each holder (round robin).
+// limit waits. The Queue admits the waiting work of the holders round-robin.
 type Queue struct {
 	QueueOptions
 
@@ -39,7 +40,8 @@ type Queue struct {
 	lanes map[string]*lane
 	// turns contains the holders with waiting work, in the order in which they are served.
 	turns list.List
-	// full is true if the next work must wait because of Total. Until it is admitted, no other work may overtake it.
+	// full is true if the next unit of work must wait because of Total. Until that unit is admitted, no other work may
+	// overtake it.
 	full bool
 }
 
@@ -61,7 +63,7 @@ func NewQueue(o QueueOptions) *Queue {
 	return &Queue{QueueOptions: o, lanes: map[string]*lane{}}
 }
 
-// Place is a unit of work that a Queue has admitted. The methods of a nil Place do nothing.
+// Place is a unit of work that waits in a Queue or that the Queue has admitted. The methods of a nil Place do nothing.
 type Place struct {
 	queue *Queue
 	lane  *lane
@@ -71,9 +73,9 @@ type Place struct {
 	left     bool
 }
 
-// Enter waits until the work of a holder, which is usually a user, may begin. The caller must call Leave of the result
-// at the end of the work. A cost of more than Largest counts as Largest. Enter returns ErrExceeded if Waiting units of
-// work of the holder already wait, or if the wait exceeds Patience. A nil Queue has no limits.
+// Enter waits until the work of a holder, which is usually a user, may begin. The caller must call Leave of the
+// returned Place at the end of the work. A cost of more than Largest counts as Largest. Enter returns ErrExceeded if
+// Waiting units of work of the holder already wait, or if the wait exceeds Patience. A nil Queue has no limits.
 func (q *Queue) Enter(ctx context.Context, holder string, cost int64) (*Place, error) {
 	if q == nil {
 		return nil, nil //nolint:nilnil // a nil Place is one
@@ -122,7 +124,8 @@ func (q *Queue) join(holder string, cost int64) (p *Place, waits bool, err error
 	return p, true, nil
 }
 
-// hasRoom returns true if the work may begin without exceeding Total or Share. The caller must hold the lock.
+// hasRoom returns true if the work may begin without exceeding Total or Share. It also returns true if no other work is
+// in progress. The caller must hold the lock.
 func (q *Queue) hasRoom(p *Place) bool {
 	return q.hasShare(p) && (q.used == 0 || q.used+p.cost <= q.Total)
 }
@@ -137,7 +140,8 @@ func (q *Queue) admit(p *Place) {
 	close(p.admitted)
 }
 
-// next admits waiting work until a limit is reached, one unit of each holder in turn. The caller must hold the lock.
+// next admits waiting work until Total is reached, one unit of each holder in turn. It skips holders that have reached
+// Share. The caller must hold the lock.
 func (q *Queue) next() {
 	q.full = false
 	for turn := q.turns.Front(); turn != nil; {
@@ -160,7 +164,8 @@ func (q *Queue) next() {
 	}
 }
 
-// endTurn moves a holder to the end of turns, or removes a holder without waiting work. The caller must hold the lock.
+// endTurn moves a holder with waiting work to the end of turns. It removes a holder without waiting work from turns.
+// The caller must hold the lock.
 func (q *Queue) endTurn(l *lane) {
 	if l.turn != nil {
 		q.turns.Remove(l.turn)
@@ -190,15 +195,15 @@ func (q *Queue) giveUp(p *Place) bool {
 	return false
 }
 
-// forget removes a holder without work. The caller must hold the lock.
+// forget removes a holder that has no work, neither in progress nor waiting. The caller must hold the lock.
 func (q *Queue) forget(l *lane) {
 	if l.places == 0 && l.waiting.Len() == 0 {
 		delete(q.lanes, l.holder)
 	}
 }
 
-// Grow adds cost to the work in progress, because the work costs more than expected. It does not wait, even if a limit
-// is exceeded.
+// Grow increases the cost of the work in progress, up to Largest. It is intended for work that costs more than
+// expected. Grow does not wait, even if a limit is exceeded.
 func (p *Place) Grow(cost int64) {
 	if p == nil || cost <= 0 {
 		return

@@ -8,11 +8,12 @@ import "io"
 // Quarters is the memory that one byte of input costs, in quarters of a byte.
 type Quarters int64
 
-// Buffered is the cost of reading into a buffer whose capacity grows by a quarter at a time.
+// Buffered is the cost of reading into a buffer whose capacity grows by a quarter at a time. Such a buffer has at most
+// 5/4 of the size of its content.
 const Buffered Quarters = 5
 
-// Reader returns a reader of from that charges the account a with the cost each for each byte. It returns from itself
-// if a is nil.
+// Reader returns an io.ReadCloser that reads from the parameter from. For each byte, it charges the account a with the
+// cost that the parameter each specifies. If a is nil, Reader returns the parameter from unchanged.
 func Reader(from io.ReadCloser, a *Account, each Quarters) io.ReadCloser {
 	if a == nil {
 		return from

@@ -36,8 +36,8 @@ func SelfSigned(template *x509.Certificate) (KeyPair, error) {
 	return sign(template, key, template, key)
 }
 
-// Issue returns a certificate with the properties of the template that the receiver, a certificate authority, has
-// signed. It generates the key and the serial number. It returns an error if the receiver is invalid.
+// Issue returns a certificate with the properties of the template. The receiver is the certificate authority that signs
+// it. Issue generates the key and the serial number. It returns an error if the receiver is invalid.
 func (pair KeyPair) Issue(template *x509.Certificate) (KeyPair, error) {
 	authority, err := tls.X509KeyPair(pair.CertPEM, pair.KeyPEM)
 	if err != nil {

@@ -52,8 +52,8 @@ type Breaker struct {
 	trying   bool
 }
 
-// Enter returns ErrOpen if the call must not be sent. If the call may be sent, Enter returns a function that must be
-// called with its outcome.
+// Enter returns ErrOpen if the call must not be sent. Otherwise, Enter returns a function that must be called with the
+// outcome of the call.
 func (b *Breaker) Enter() (leave func(Outcome), err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

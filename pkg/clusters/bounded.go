@@ -36,9 +36,10 @@ const (
 // ErrTooLarge is returned when a response exceeds its size limit.
 var ErrTooLarge error = response.NewFailure("the response is too large", nil)
 
-// boundedRoundTripper limits the duration of a request to timeout, and the size of its response to bytes. Watches,
-// followed logs and lists of the read cache have no time limit. Followed logs, and lists and watches of the read cache,
-// have no size limit either: their readers limit each line, event or object.
+// boundedRoundTripper limits the duration of a request to the field timeout, and the size of its response to the field
+// bytes. Watches, followed logs and requests of Reader.CacheClient have no time limit. Followed logs, requests of
+// Reader.CacheClient and watches of Reader.Client have no size limit either: their readers limit each line, event or
+// object.
 type boundedRoundTripper struct {
 	next    http.RoundTripper
 	timeout time.Duration

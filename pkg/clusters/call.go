@@ -142,8 +142,8 @@ func requestOf(client rest.Interface, call Call) *rest.Request {
 	return request
 }
 
-// Get returns the JSON of the object name, or of a list if name is empty. The list contains the objects of all
-// namespaces if namespace is empty.
+// Get returns the JSON of the object with the given name. If the name is empty, Get returns a list. If the namespace is
+// empty, the list contains the objects of all namespaces.
 func (c *Client) Get(ctx context.Context, r Resource, namespace, name string, query url.Values) ([]byte, error) {
 	answer, err := c.Do(ctx, Call{Resource: r, Namespace: namespace, Name: name, Query: query})
 	return answer.Body, err

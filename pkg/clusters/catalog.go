@@ -44,10 +44,10 @@ type catalog struct {
 	unanswered []schema.GroupVersion
 }
 
-// newCatalog builds a catalog from groups and lists, the result of a discovery. For the group versions in failed, whose
-// API servers did not respond, it takes the resources from known, the previous catalog. If they were missing, their
-// plural names would resolve to resources of other groups. It returns ErrNoAPIServer if the catalog would be empty, and
-// an error if it would have more than maxKinds resources.
+// newCatalog builds a catalog from the groups and lists of a discovery. The parameter failed contains the group
+// versions whose API servers did not respond. newCatalog takes their resources from the previous catalog, which is the
+// parameter known. Otherwise, their plural names would resolve to resources of other groups. newCatalog returns
+// ErrNoAPIServer if the catalog would be empty, and an error if it would have more than maxKinds resources.
 func newCatalog(
 	groups []*metav1.APIGroup, lists []*metav1.APIResourceList, failed []schema.GroupVersion, known *catalog,
 ) (*catalog, error) {
@@ -87,8 +87,8 @@ func newCatalog(
 	return c, nil
 }
 
-// versions returns the versions of a group, the preferred version first. It appends the versions of the group that are
-// in failed, since aggregated discovery omits them.
+// versions returns the versions of a group, the preferred version first. It appends those versions of the group that
+// the parameter failed contains, because aggregated discovery omits them.
 func versions(g *metav1.APIGroup, failed []schema.GroupVersion) []schema.GroupVersion {
 	var out []schema.GroupVersion
 	add := func(v string) {
@@ -167,8 +167,8 @@ func (c *catalog) lookup(name string) (Resource, bool) {
 	return Resource{}, false
 }
 
-// isGroupUnavailable returns true if the API server of the group in name did not respond to discovery. The absence of a
-// resource of this group from the catalog then proves nothing.
+// isGroupUnavailable returns true if the API server of a group did not respond to discovery. The parameter name is the
+// name of a resource of this group. The absence of the resource from the catalog then proves nothing.
 func (c *catalog) isGroupUnavailable(name string) bool {
 	versioned, grouped := schema.ParseResourceArg(name)
 	return slices.ContainsFunc(c.unanswered, func(gv schema.GroupVersion) bool {
@@ -176,7 +176,8 @@ func (c *catalog) isGroupUnavailable(name string) bool {
 	})
 }
 
-// groupUnavailableError returns a 503 error which states that the API server of the group in name does not respond.
+// groupUnavailableError returns a 503 error for the name of a resource. The error states that the API server of the
+// resource does not respond.
 func groupUnavailableError(name string) error {
 	_, grouped := schema.ParseResourceArg(name)
 	return unavailable(fmt.Sprintf("the API server of %s does not answer", grouped.String()))

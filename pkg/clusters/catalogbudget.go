@@ -18,8 +18,9 @@ const (
 	costOfText = 24
 )
 
-// catalogBudget bounds the memory of the catalogs of all member clusters. When the sum of their sizes exceeds the
-// total, it drops the largest catalog. The next request to that cluster discovers the resources again.
+// catalogBudget bounds the memory of the catalogs of all member clusters. When a new catalog makes the sum of their
+// sizes exceed the total, catalogBudget drops the largest of the other catalogs. The next request to a cluster without
+// a catalog discovers its resources again.
 type catalogBudget struct {
 	total int64
 
@@ -76,8 +77,8 @@ func (d *catalogBudget) remove(r *resourceMapper) {
 	delete(d.held, r)
 }
 
-// sizeOf estimates the memory of a catalog with the resources all. A catalog holds each resource twice: in ordered and
-// in byPlural.
+// sizeOf estimates the memory of a catalog with the given resources. A catalog holds each resource twice: in ordered
+// and in byPlural.
 func sizeOf(all []Resource) int64 {
 	const fixed = 2 * int64(unsafe.Sizeof(Resource{}))
 	size := int64(0)

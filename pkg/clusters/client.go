@@ -28,7 +28,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/tracing"
 )
 
-// Client sends requests to one cluster that impersonate one user.
+// Client sends requests to one cluster. All requests impersonate the same user.
 type Client struct {
 	connection *Connection
 	user       string
@@ -53,8 +53,8 @@ type senders struct {
 	rest rest.Interface
 }
 
-// newClient returns a Client for a user of KubeVision. The cluster sees the identity, which several users may share. It
-// returns an error if the identity has no user name.
+// newClient returns a Client for a user of KubeVision. The cluster sees the identity, which several users may share.
+// newClient returns an error if the identity has no user name.
 func newClient(c *Connection, user string, identity transport.ImpersonationConfig) (*Client, error) {
 	if identity.UserName == "" {
 		return nil, errors.New("a client must have a user")
@@ -65,9 +65,9 @@ func newClient(c *Connection, user string, identity transport.ImpersonationConfi
 	}, nil
 }
 
-// newSenders returns the clients of a user, which set the impersonation headers of the identity. The innermost round
-// tripper sets the headers, so that no header of a request can replace them. The outermost one is stepup.RoundTripper,
-// which requires a fresh code of the user's second factor for sensitive requests.
+// newSenders returns the clients of a user, which set the impersonation headers of the identity. The outermost round
+// tripper is stepup.RoundTripper. It rejects a request that already has impersonation headers, which client-go would
+// not replace. It also requires a fresh code of the user's second factor for sensitive requests.
 func newSenders(c *Connection, user string, identity transport.ImpersonationConfig) (*senders, error) {
 	asUser := transport.NewImpersonatingRoundTripper(identity,
 		&pacedRoundTripper{
@@ -114,7 +114,7 @@ func (c *Client) endless() (rest.Interface, error) {
 // Connection returns the connection that the client uses.
 func (c *Client) Connection() *Connection { return c.connection }
 
-// User returns the name of the KubeVisionUser. The impersonated name may differ.
+// User returns the name of the user of KubeVision. The impersonated name may differ.
 func (c *Client) User() string { return c.user }
 
 // Identity returns the impersonated user and groups. The caller must not modify them.
@@ -146,9 +146,9 @@ func (c *Client) objects() (client.Client, error) {
 // Resource finds a resource by its name, which is plural, plural.group or plural.version.group. It returns false if the
 // cluster does not serve the resource.
 //
-// The name is looked up in the cached discovery, which may be some seconds old. If the name is absent, or if the result
-// of fits for the resource is false, the discovery is refreshed before Resource returns. A nil fits accepts every
-// resource.
+// Resource looks the name up in the cached discovery, which may be some seconds old. If the name is absent, or if the
+// function fits returns false for the resource, Resource looks the name up again in a newer discovery. If fits is nil,
+// it accepts every resource.
 func (c *Client) Resource(ctx context.Context, name string, fits func(*Resource) bool) (Resource, bool, error) {
 	return c.resources.find(ctx, name, fits)
 }

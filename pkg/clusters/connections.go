@@ -3,8 +3,8 @@
 
 // Package clusters connects to clusters and calls their API servers with the identity of a user. It contains the
 // connections, the discovery of resources, the tokens of KubeVision's ServiceAccounts, the upgraded connections of
-// terminals and port forwarding, the access of the read cache, and the limits of all of them. Except for the read
-// cache, every client impersonates a user.
+// terminals and port forwarding, the access of the read cache, and the limits of all of them. All requests impersonate
+// a user, except for discovery, tokens and the read cache.
 package clusters
 
 import (
@@ -91,7 +91,8 @@ type Options struct {
 }
 
 // NewConnections prepares the connection to the host cluster. Connections to member clusters are opened on first use.
-// It returns an error if the configuration is invalid or the caches have no informers for the required kinds.
+// NewConnections returns an error if the configuration is invalid or the caches have no informers for the required
+// kinds.
 func NewConnections(ctx context.Context, o Options) (*Connections, error) {
 	kube, err := kubernetes.NewForConfig(o.Config)
 	if err != nil {
@@ -126,8 +127,8 @@ func (c *Connections) Close() {
 	c.host.close()
 }
 
-// Get returns the connection to the cluster of the KubeVisionCluster name. It returns ErrNotRegistered if there is no
-// such KubeVisionCluster, and ErrNotConnected if the cluster cannot be used.
+// Get returns the connection to the cluster that the KubeVisionCluster with the given name represents. It returns
+// ErrNotRegistered if there is no such KubeVisionCluster, and ErrNotConnected if the cluster cannot be used.
 func (c *Connections) Get(ctx context.Context, name string) (*Connection, error) {
 	cluster := &kubevisionv1alpha1.KubeVisionCluster{}
 	err := c.reader.Get(ctx, types.NamespacedName{Name: name}, cluster, client.UnsafeDisableDeepCopy)
@@ -175,8 +176,8 @@ func (c *Connections) hostBy(
 // Host returns the connection to the host cluster.
 func (c *Connections) Host() *Connection { return c.host }
 
-// HostAs returns a client for the KubeVision kinds and Secrets on the host cluster that impersonates the user. It
-// returns ErrNobodyToActAs if no role binding names the user or a group of the user.
+// HostAs returns a client for the KubeVision kinds and for Secrets of the host cluster. The client impersonates the
+// user. HostAs returns ErrNobodyToActAs if no role binding names the user or a group of the user.
 func (c *Connections) HostAs(ctx context.Context, u user.Info) (client.Client, error) {
 	caller, err := c.host.As(ctx, u)
 	if err != nil {
@@ -277,8 +278,8 @@ func authenticated(tokens *tokenSource) transport.WrapperFunc {
 	return withTokens(transport.NewCachedTokenSource(tokens))
 }
 
-// newConnection returns a connection that sends all requests with the transport authenticated. anonymous contains the
-// address of the cluster without a credential.
+// newConnection returns a connection. The parameter authenticated is the transport of all its requests. The parameter
+// anonymous contains the address of the cluster, but no credential.
 func newConnection(
 	anonymous *rest.Config, authenticated http.RoundTripper, tokens *tokenSource, bound *BoundNames,
 	memory *budget.Budget,

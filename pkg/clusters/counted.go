@@ -11,9 +11,9 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/clusters/response"
 )
 
-// countJSON sends the request with next, and returns a response whose Read passes all read bytes to count, and fails
-// with the error that count returns. countJSON returns an error if a successful response is not JSON. It does not count
-// responses with a status of 300 or more.
+// countJSON sends the request with the round tripper next. Each Read of the response body passes the bytes to the
+// function count, and returns the error of count if there is one. countJSON returns an error if a successful response
+// is not JSON. It does not count responses with a status of 300 or more.
 func countJSON(next http.RoundTripper, r *http.Request, count func(piece []byte) error) (*http.Response, error) {
 	got, err := next.RoundTrip(r)
 	if err != nil || got.StatusCode >= http.StatusMultipleChoices {

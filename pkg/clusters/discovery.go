@@ -23,10 +23,10 @@ import (
 )
 
 const (
-	// discoveryAge is the age from which a catalog is checked before use, if entity tags are available, with which a
-	// check is cheap.
+	// discoveryAge is the age from which a catalog is checked before use. It applies if entity tags are available,
+	// which make a check cheap.
 	discoveryAge = 2 * time.Second
-	// plainDiscoveryAge replaces discoveryAge if no entity tags are available: a check then reads the whole catalog,
+	// plainDiscoveryAge replaces discoveryAge if no entity tags are available. A check then reads the whole catalog,
 	// with some hundred requests.
 	plainDiscoveryAge = time.Minute
 	// absenceAge is the maximum age of a catalog that proves that the cluster does not serve a resource.
@@ -77,9 +77,10 @@ func newResourceMapper(
 }
 
 // find looks up a resource by its name, which is plural, plural.group or plural.version.group. If the catalog lacks the
-// name, or fits returns false for the resource, find looks the name up again in a catalog that is at most absenceAge
-// old, and does not call fits again. It returns false if the cluster does not serve the resource, and a 503 error if
-// that is unknown. A nil fits accepts every resource.
+// name, or if the function fits returns false for the resource, find looks the name up again in a catalog that is at
+// most absenceAge old, and does not call fits again. It returns false if the cluster does not serve the resource. If
+// this is unknown, because the API server of the group did not respond, it returns a 503 error. A nil fits accepts
+// every resource.
 func (r *resourceMapper) find(ctx context.Context, name string, fits func(*Resource) bool) (Resource, bool, error) {
 	known, err := r.current(ctx)
 	if err != nil {
@@ -111,8 +112,9 @@ func (r *resourceMapper) served(ctx context.Context, name string) (Resource, boo
 	return found, ok, nil
 }
 
-// current returns the catalog. If it is older than discoveryAge, current waits up to checkPatience for a newer catalog,
-// and returns the old one if the discovery fails or takes longer.
+// current returns the catalog. If there is none, current waits for a discovery. If the catalog is older than
+// discoveryAge or plainDiscoveryAge, current waits up to checkPatience for a newer catalog. It returns the old catalog
+// if the discovery fails or takes longer.
 func (r *resourceMapper) current(ctx context.Context) (*catalog, error) {
 	r.refreshInBackground() //nolint:contextcheck // it outlives the request
 	known, age := r.state()
@@ -149,7 +151,7 @@ func (r *resourceMapper) confirmed(ctx context.Context) (*catalog, error) {
 	return known, failure
 }
 
-// refresh runs a discovery that begins now or later.
+// refresh waits for a discovery that begins after the call of refresh.
 func (r *resourceMapper) refresh(ctx context.Context) error {
 	_, err := r.discover(ctx, time.Now())
 	return err
@@ -262,8 +264,8 @@ func (r *resourceMapper) readCatalog(ctx context.Context) (*catalog, error) {
 	return found, nil
 }
 
-// discoveryError converts an error of discovery. It replaces a 403 or 404 response to discovery itself by another
-// error, because callers would take these statuses for the response to their own request.
+// discoveryError converts an error of discovery. It replaces a status below 500, for example 403 or 404, by another
+// error. Otherwise, callers would take the status for the response to their own request.
 func discoveryError(ctx context.Context, err error) error {
 	err = response.Error(ctx, err)
 	var status apierrors.APIStatus

@@ -18,8 +18,8 @@ const (
 )
 
 // elementRoundTripper charges the memory of the decoded list elements of a response to the budget.Account in the
-// context of the request. Two bytes of JSON may become a large struct when they are decoded. It accepts only JSON
-// responses.
+// context of the request. The charge is separate from that for the bytes, because two bytes of JSON may become a large
+// struct. elementRoundTripper accepts only JSON responses.
 type elementRoundTripper struct {
 	next http.RoundTripper
 }
@@ -45,8 +45,8 @@ type elementScanner struct {
 	next bool
 }
 
-// weigh returns the memory of the elements that begin in text, the next part of the document, in bytes. It returns
-// false if the document is nested more than maxDepth levels deep.
+// weigh returns the memory of the list elements and fields that begin in the text, in bytes. The text is the next part
+// of the document. weigh returns false if the document is nested more than maxDepth levels deep.
 func (e *elementScanner) weigh(text []byte) (cost int64, fits bool) {
 	for _, b := range text {
 		if e.quoted {

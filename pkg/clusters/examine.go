@@ -28,14 +28,14 @@ type Examination struct {
 	Reachable, CredentialsValid, ImpersonationReady bool
 	// Version is the version of the API server.
 	Version string
-	// Message describes how to correct a condition that is false. Of the server's text, it contains only the sanitized
-	// message of a Status.
+	// Message describes how to correct a condition that is false. It contains no text of the server, except for the
+	// sanitized message of a Status.
 	Message string
 }
 
-// Examine tests the connection to the cluster of the KubeVisionCluster name. It requests a token of the impersonating
-// ServiceAccount, and reads the version of the cluster with this token. It returns ErrNotRegistered if there is no such
-// KubeVisionCluster. Failures of the cluster are part of the Examination.
+// Examine tests the connection to the cluster that the KubeVisionCluster with the given name represents. It requests a
+// token of the impersonating ServiceAccount, and reads the version of the cluster with this token. It returns
+// ErrNotRegistered if there is no such KubeVisionCluster. Failures of the cluster are part of the Examination.
 func (c *Connections) Examine(ctx context.Context, name string) (Examination, error) {
 	ctx, cancel := context.WithTimeout(ctx, examineTimeout)
 	defer cancel()
@@ -72,8 +72,9 @@ func (c *Connection) examine(ctx context.Context) Examination {
 	return Examination{Reachable: true, CredentialsValid: true, ImpersonationReady: true, Version: version}
 }
 
-// diagnoseToken is diagnose for an error of a token request, which uses the credential of the kubeconfig. If the
-// cluster rejected the credential because it has expired, the message says so.
+// diagnoseToken is like diagnose, for the error of a token request. Such a request uses the credential of the
+// kubeconfig. If the cluster has rejected the credential and the credential has expired, the message states the time of
+// the expiry.
 func (c *Connection) diagnoseToken(err error) Examination {
 	out := diagnose(err)
 	if c.kubeconfig == nil || !RefusesCredential(err) {

@@ -25,8 +25,9 @@ const (
 	// maxQueuedBytes bounds the payloads that were received but not yet read from the streams, in bytes. While they
 	// exceed it, no further frame is read from the connection.
 	maxQueuedBytes = 128 << 10
-	// maxControlBytes bounds the payload of a control frame, in bytes. maxReplyBytes bounds that of a SYN_REPLY, whose
-	// headers are compressed. Kubernetes sends SYN_REPLYs without headers.
+	// maxControlBytes bounds the payload of a control frame, in bytes. maxReplyBytes bounds the payload of a SYN_REPLY.
+	// It is smaller, because the headers in a SYN_REPLY are compressed, and may be much larger in memory. Kubernetes
+	// sends SYN_REPLYs without headers.
 	maxControlBytes = 1 << 10
 	maxReplyBytes   = 128
 	// maxErrorStreamBytes bounds the bytes of the error stream of a command, which contains its result.
@@ -220,8 +221,9 @@ func (c *frameConn) free(n int) {
 	}
 }
 
-// fail records the error of the first frame that is not allowed, closes the SPDY connection, and returns reason. All
-// streams are closed together, because the library does not close a stream while another one has unread frames.
+// fail records the error of the first frame that is not allowed, and closes the SPDY connection. It returns the given
+// error. All streams are closed together, because the library does not close a stream while another stream has unread
+// frames.
 func (c *frameConn) fail(reason error) error {
 	c.mu.Lock()
 	if c.failure == nil {
@@ -233,7 +235,7 @@ func (c *frameConn) fail(reason error) error {
 }
 
 // use sets the SPDY connection that is closed after a frame that is not allowed. If such a frame has arrived already,
-// use closes it.
+// use closes the connection at once.
 func (c *frameConn) use(streams httpstream.Connection) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -18,8 +18,8 @@ import (
 )
 
 // hostRegistration caches the UID of the KubeVisionCluster that HostRegistration selects. Each request to the host
-// cluster needs this UID. It lists the KubeVisionClusters again only after one of them has changed, because there may
-// be a thousand of them.
+// cluster needs this UID. hostRegistration lists the KubeVisionClusters again only after one of them has changed,
+// because there may be a thousand of them.
 type hostRegistration struct {
 	reader  client.Reader
 	changes atomic.Int64

@@ -35,8 +35,8 @@ func ServerVersion(ctx context.Context, client discovery.ServerVersionInterfaceW
 	return found.GitVersion, nil
 }
 
-// ID returns the identity of a cluster: the UID of its namespace kube-system. It returns ErrNoAPIServer if system is
-// not this namespace, or has an invalid UID.
+// ID returns the identity of a cluster, which is the UID of its namespace kube-system. It returns ErrNoAPIServer if the
+// given object is not this namespace, or has an invalid UID.
 func ID(system metav1.Object) (string, error) {
 	if system.GetName() != metav1.NamespaceSystem || !uidPattern.MatchString(string(system.GetUID())) {
 		return "", ErrNoAPIServer

@@ -10,8 +10,9 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 )
 
-// Kind returns the resource that serves a kind. If several resources do, it prefers one that supports the verb patch.
-// It discovers the cluster again before it returns false, which means that the cluster does not serve the kind.
+// Kind returns the resource that serves a kind. If several resources serve the kind, it prefers one that supports the
+// verb patch. It returns false if a discovery that is at most absenceAge old shows that the cluster does not serve the
+// kind.
 func (c *Client) Kind(ctx context.Context, kind schema.GroupVersionKind) (Resource, bool, error) {
 	known, err := c.resources.current(ctx)
 	if err != nil {

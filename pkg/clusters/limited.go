@@ -11,7 +11,7 @@ import (
 )
 
 // maxAtOnce bounds the requests in flight to one member cluster. It is a quarter of the requests that the server
-// accepts, so that a member cluster that does not respond cannot block requests to the others.
+// accepts. Therefore, a member cluster that does not respond cannot block requests to the other clusters.
 const maxAtOnce = 100
 
 // inFlightRoundTripper bounds the requests in flight. A request is in flight until its response body is closed. A

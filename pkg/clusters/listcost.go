@@ -56,8 +56,8 @@ const (
 	sizeMask = 1<<sizeBits - 1
 )
 
-// expected returns the expected cost of a list request in bytes, and the key under which learn records the size of its
-// response.
+// expected returns the expected cost of a list request in bytes. It also returns the key with which the method learn
+// records the size of the response.
 func (s *listSizes) expected(r *http.Request) (cost int64, key uint64) {
 	query := r.URL.Query()
 	for _, parameter := range []string{"continue", "resourceVersion", "resourceVersionMatch"} {
@@ -83,7 +83,7 @@ func withListResponse(ctx context.Context) context.Context {
 
 func isList(ctx context.Context) bool { return ctx.Value(listKey{}) != nil }
 
-// list is a list request in progress. Its methods do nothing if it is nil, which means that the request is no list.
+// list is a list request in progress. A nil list stands for a request that is no list request. Its methods do nothing.
 type list struct {
 	place      *budget.Place
 	sizes      *listSizes

@@ -48,9 +48,9 @@ type Member struct {
 	share *share
 }
 
-// NewMember returns the transports to the cluster of the kubeconfig. If more objects are cached from the cluster than
-// the limits allow, or if other clusters need the memory, reads from the cluster fail, and the function exceeded is
-// called once.
+// NewMember returns the transports to the cluster of the kubeconfig. The objects that are cached from the cluster count
+// towards the limits. If they exceed the limits, or if other clusters need the memory, reads from the cluster fail. The
+// function exceeded is then called once.
 func NewMember(k *kubeconfig.Kubeconfig, policy addresspolicy.Policy, limits Limits, exceeded func()) (*Member, error) {
 	full := k.Config()
 	m := &Member{
@@ -106,7 +106,7 @@ func (m *Member) transport(config *rest.Config) (http.RoundTripper, *http.Transp
 	if m.share == nil {
 		return &boundedRoundTripper{next: safe, timeout: callTimeout, bytes: m.limits.Response}, t, nil
 	}
-	// A watch has no end. The meter bounds its events.
+	// The response as a whole has no limit, because a watch has no end. The meter bounds each event.
 	counted := &meter{next: safe, response: m.limits.Response, share: m.share}
 	return &boundedRoundTripper{next: counted, timeout: callTimeout, bytes: math.MaxInt64 - 1}, t, nil
 }
@@ -135,8 +135,8 @@ func (m *Member) Close() {
 	}
 }
 
-// Release returns the memory of the cached objects to the Pool. It must be called after Close, when the objects are no
-// longer in a cache.
+// Release subtracts the memory of the cached objects from the Pool. It must be called after Close, when the objects are
+// no longer in a cache.
 func (m *Member) Release() {
 	if m.share != nil {
 		m.share.leave()

@@ -127,8 +127,9 @@ func (o *openMember) close() {
 }
 
 // get returns the connection to the cluster c. If there is none, get reads the kubeconfig from the host cluster, but
-// does not wait for the cluster c itself. After a change of the kubeconfig, get returns the connection with the old
-// kubeconfig until the cluster has responded to a request with the new one, for at most renewPatience.
+// does not wait for the cluster c itself. After a change of the kubeconfig, get starts to connect with the new
+// kubeconfig in the background. It returns the connection with the old kubeconfig until the cluster has responded on
+// the new connection, but not longer than renewPatience.
 func (m *members) get(ctx context.Context, c *kubevisionv1alpha1.KubeVisionCluster) (*Connection, error) {
 	if err := CheckReference(c); err != nil {
 		return nil, fmt.Errorf("%w: %s: %w", ErrNotConnected, c.Name, err)
@@ -168,7 +169,7 @@ func (m *members) get(ctx context.Context, c *kubevisionv1alpha1.KubeVisionClust
 }
 
 // at returns the connection that is used for requests to a cluster, or nil if the caller must open a connection with
-// the wanted revision. renew is true if the caller must call renew in the background.
+// the wanted revision. The result renew is true if the caller must call the method renew in the background.
 func (m *members) at(name string, wanted Revision) (serving *openMember, renew bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -247,7 +248,7 @@ func (m *members) close(name string) {
 	delete(m.open, name)
 }
 
-// forget closes the connections for which gone returns true.
+// forget closes the connections for which the function gone returns true.
 func (m *members) forget(gone func(name string, r Revision) bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

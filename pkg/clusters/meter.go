@@ -32,7 +32,7 @@ type Limits struct {
 func ServerLimits() Limits { return Limits{Response: maxResponseBytes} }
 
 // ControllerLimits returns the limits of the controllers, which cache KubeVision's objects of a member cluster. 50,000
-// RoleBindings count as about 136 MiB. registered is the creation time of the KubeVisionCluster.
+// RoleBindings count as about 136 MiB. The parameter registered is the creation time of the KubeVisionCluster.
 func ControllerLimits(pool *Pool, registered time.Time) Limits {
 	return Limits{Response: 16 << 20, Kept: maxKept, Pool: pool, Registered: registered}
 }
@@ -125,8 +125,8 @@ func (l *transientMemory) add(s *share, n int64) {
 	l.spent += n
 }
 
-// WithTransientMemory returns a context for requests to one member cluster whose responses are not cached, and a
-// function that returns the memory of these responses to the Pool.
+// WithTransientMemory returns a context for requests to one member cluster. The responses to these requests must not be
+// cached. WithTransientMemory also returns a function that subtracts the memory of these responses from the Pool again.
 func WithTransientMemory(ctx context.Context) (context.Context, func()) {
 	l := &transientMemory{}
 	return context.WithValue(ctx, transientMemoryKey{}, l), func() {

@@ -25,8 +25,8 @@ var (
 	callDurations = metrics.NewHistogramVec(&metrics.HistogramOpts{
 		Namespace: "kubevision", Subsystem: "apiserver", Name: "cluster_call_duration_seconds",
 		StabilityLevel: metrics.ALPHA,
-		Help: "Time from a call to the API server of a cluster as a user to the beginning of the response, with the " +
-			"wait for a place.",
+		Help: "Time from a call to the API server of a cluster as a user to the beginning of the response, " +
+			"including the wait for other calls of the user.",
 		Buckets: []float64{0.005, 0.025, 0.1, 0.25, 0.5, 1, 2.5, 10, 30},
 	}, []string{"cluster"})
 )

@@ -29,10 +29,11 @@ const (
 	workRate  = 1.0 / 3
 	workBurst = 500 * time.Millisecond
 	maxWork   = 2 * time.Millisecond
-	// maxTurnWait bounds the wait for other large responses of the user to pause. After this time, reading continues.
+	// maxTurnWait bounds the time for which a large response waits until other large responses of the user pause. After
+	// this time, reading continues.
 	maxTurnWait = 5 * time.Second
-	// maxLargeWait bounds the time for which a call waits for earlier calls of the same user, in a limit of concurrent
-	// calls, of large responses or of lists. After this time, the call fails.
+	// maxLargeWait bounds the time for which a call waits because its user has reached the limit of concurrent calls,
+	// of large responses or of lists. After this time, the call fails.
 	maxLargeWait = 10 * time.Second
 	// maxCalls bounds the concurrent calls of one user to one cluster. It is a quarter of the limit for all users,
 	// because one request of a user may make several calls.
@@ -68,7 +69,7 @@ type gate struct {
 	responses int
 }
 
-// isIdle returns true if the gate has the same state as a new one, so that it can be dropped.
+// isIdle returns true if the gate has the same state as a new gate. It can then be dropped.
 func (g *gate) isIdle() bool {
 	return g.responses == 0 && (g.work == nil || g.work.Tokens() >= float64(workBurst.Microseconds()))
 }
@@ -137,8 +138,8 @@ func (g *gate) enter(ctx context.Context, wait time.Duration) bool {
 	return false
 }
 
-// take acquires the semaphore of a user. It returns the error full if the semaphore is still full after maxLargeWait.
-// The returned function releases the semaphore; repeated calls have no effect. Nil gates have no limit.
+// take acquires the semaphore of a user. If the semaphore is still full after maxLargeWait, take returns the given
+// error. The returned function releases the semaphore; repeated calls have no effect. Nil gates have no limit.
 func (g *gates) take(ctx context.Context, user string, full error) (leave func(), err error) {
 	if g == nil {
 		return func() {}, nil
@@ -158,7 +159,8 @@ func (g *gates) take(ctx context.Context, user string, full error) (leave func()
 type pacedRoundTripper struct {
 	next http.RoundTripper
 	// turns limits the processor time for large responses of all clusters. large and calls limit the open large
-	// responses and the calls of this cluster, so that a slow cluster does not block calls to other clusters.
+	// responses and the calls of this cluster. These limits apply to each cluster separately, because a slow cluster
+	// must not block calls to other clusters.
 	turns, large, calls *gates
 	// lists bounds the total cost of concurrent lists on this cluster. sizes contains the recorded sizes of lists. Both
 	// may be nil.

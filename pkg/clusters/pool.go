@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// growthPart determines how much of a Pool changes of objects may use: total/growthPart. When changes use more, the
-// member cluster with the most changes is disconnected, so that its objects are listed again.
+// growthPart limits the memory that changes of objects may use in a Pool to total/growthPart. When changes use more,
+// the member cluster with the most changes is disconnected. Its objects are then listed again.
 const growthPart = 4
 
 // releaseTimeout bounds the wait until disconnected member clusters release their memory.
@@ -44,8 +44,8 @@ type share struct {
 	registered time.Time
 
 	spent int64
-	// filled is the memory of the initial lists in bytes. The memory beyond it counts as used by changes: it also
-	// contains old versions of changed objects.
+	// filled is the memory of the initial lists in bytes. Memory in addition to filled counts as used by changes,
+	// because the estimate also includes old versions of changed objects.
 	filled int64
 	// over is true if the member cluster is disconnected because of its memory. stopped is true after its connections
 	// were closed. left is true after its memory was released.
@@ -122,7 +122,7 @@ func (p *Pool) end(s *share) {
 }
 
 // next returns the member cluster to disconnect. If changes use more than total/growthPart, this is the cluster with
-// the most changes. If they do not, it is the newest cluster that uses at least the average, so that a new
+// the most changes. Otherwise, this is the newest cluster among those that use at least the average. Therefore, a new
 // KubeVisionCluster cannot disconnect older ones.
 func (p *Pool) next() *share {
 	average := (p.spent - p.ending) / int64(len(p.shares))

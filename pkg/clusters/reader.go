@@ -104,9 +104,9 @@ func (a *readerAccount) done() <-chan struct{} {
 	return a.term.Done()
 }
 
-// newReaderAccount returns the access of the read cache to a cluster. anonymous is a transport without a credential.
-// The returned access has its own limit of requests in flight and its own circuit breaker, so that it does not compete
-// with requests of users.
+// newReaderAccount returns the access of the read cache to a cluster. The parameter anonymous is a transport without a
+// credential. The returned access has its own limit of requests in flight and its own circuit breaker. Therefore, it
+// does not compete with requests of users.
 func newReaderAccount(
 	life context.Context, config *rest.Config, anonymous http.RoundTripper, accounts corev1client.ServiceAccountsGetter,
 ) *readerAccount {

@@ -12,9 +12,9 @@ import (
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 )
 
-// HostRegistration returns the KubeVisionCluster that represents the host cluster: the oldest one with spec.inCluster
-// that is not being deleted, or nil. Newer ones are ignored and grant nothing: another user could have created one with
-// labels that role bindings select.
+// HostRegistration returns the KubeVisionCluster that represents the host cluster, or nil. This is the oldest
+// KubeVisionCluster with spec.inCluster that is not being deleted. Newer KubeVisionClusters with spec.inCluster are
+// ignored and grant nothing, because another user could have created them with labels that role bindings select.
 func HostRegistration(all []kubevisionv1alpha1.KubeVisionCluster) *kubevisionv1alpha1.KubeVisionCluster {
 	var oldest *kubevisionv1alpha1.KubeVisionCluster
 	for i := range all {

@@ -95,7 +95,8 @@ func (m *members) retire(name string, o *openMember) {
 	})
 }
 
-// forgetRetired closes the replaced connections for which gone returns true. The caller must hold the lock.
+// forgetRetired closes the replaced connections for which the function gone returns true. The caller must hold the
+// lock.
 func (m *members) forgetRetired(gone func(name string, r Revision) bool) {
 	for name := range m.retired {
 		m.drop(name, func(o *openMember) bool {
@@ -108,7 +109,7 @@ func (m *members) forgetRetired(gone func(name string, r Revision) bool) {
 	}
 }
 
-// drop removes the replaced connections of a cluster for which the function which returns true. The caller must hold
+// drop removes replaced connections of a cluster: those for which the given function returns true. The caller must hold
 // the lock.
 func (m *members) drop(name string, which func(*openMember) bool) {
 	if m.retired[name] = slices.DeleteFunc(m.retired[name], which); len(m.retired[name]) == 0 {

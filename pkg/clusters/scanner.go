@@ -16,18 +16,18 @@ const (
 	// bytesOfCost is the number of JSON bytes that cost one byte of memory. It is more than one, because field names
 	// and managed fields are not cached as text.
 	bytesOfCost = 2
-	// shortText is the length of a string in bytes from which each further byte costs one byte of memory. Most shorter
-	// strings are field names.
+	// shortText is a number of bytes. Each further byte of a longer string costs one byte of memory. Most strings that
+	// are not longer are field names.
 	shortText = 16
 
-	// keptDepth is the nesting depth of the deepest value that becomes a Go value: a verb in a rule of a Role in a
-	// list. Deeper values belong to managed fields, which are cached as text.
+	// keptDepth is the maximum nesting depth of a value that becomes a Go value. In a list of Roles, the verbs of the
+	// rules have this depth. Deeper values belong to managed fields, which are cached as text.
 	keptDepth = 6
 	// maxDepth bounds the nesting depth of JSON. It is several times the depth of an API object.
 	maxDepth = 200
 )
 
-// scanner estimates how much memory JSON uses after decoding, in which a few bytes may become a large struct.
+// scanner estimates how much memory JSON uses after decoding. Decoding may turn a few bytes into a large struct.
 type scanner struct {
 	// limit bounds the length of each top-level value in bytes: a list, or one event of a watch.
 	limit int64

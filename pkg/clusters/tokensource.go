@@ -21,8 +21,8 @@ import (
 )
 
 const (
-	// tokenLifetime is the requested lifetime of a token. A token is renewed renewBefore its expiry, so that it does
-	// not expire during a request.
+	// tokenLifetime is the requested lifetime of a token. A token is renewed when its expiry is less than renewBefore
+	// away. Otherwise, the token could expire during a request.
 	tokenLifetime = time.Hour
 	renewBefore   = time.Minute
 	// tokenTimeout bounds the duration of a TokenRequest.
@@ -57,13 +57,14 @@ func (s *tokenSource) Token() (*oauth2.Token, error) {
 	return token, err
 }
 
-// tokenError replaces the Status with which a cluster rejects a TokenRequest. It is not a Status itself, because
-// callers would take it for the response to the request of a user.
+// tokenError is the error for a TokenRequest that a cluster has rejected. It contains only the text of the Status in
+// the response. If it wrapped the Status, callers would take the Status for the response to the request of a user.
 type tokenError struct{ text string }
 
 func (e *tokenError) Error() string { return e.text }
 
-// isServerResponse returns true if err contains a tokenError: the cluster has responded to a TokenRequest.
+// isServerResponse returns true if err wraps a tokenError. Such an error proves that the cluster has responded to a
+// TokenRequest.
 func isServerResponse(err error) bool {
 	_, ok := errors.AsType[*tokenError](err)
 	return ok

@@ -16,8 +16,8 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// mayBeUnserved returns true if err may mean that the cluster does not serve the resource of the call: the status 405,
-// or a 404 that does not name the object.
+// mayBeUnserved returns true if err may mean that the cluster does not serve the resource of the call. This is the case
+// for the status 405, for a 404 that does not name an object, and for each 404 of a call to a subresource.
 func mayBeUnserved(call *Call, err error) bool {
 	var status apierrors.APIStatus
 	if !errors.As(err, &status) {
@@ -35,8 +35,12 @@ func mayBeUnserved(call *Call, err error) bool {
 }
 
 // refreshCall looks the resource of a call up again, and returns the call with the version that the cluster serves now.
-// It returns the error cause if the cluster serves the same version as before, or no version, or if the call cannot be
-// sent to another version.
+// If the cluster does not serve the subresource, it returns a 404 error. It returns the error cause unchanged in these
+// cases:
+//
+//   - The cluster serves no version of the resource.
+//   - The cluster serves the same version as before.
+//   - The call cannot be sent to another version.
 func (r *resourceMapper) refreshCall(ctx context.Context, call Call, cause error) (Call, error) {
 	known, err := r.confirmed(ctx)
 	if err != nil {

@@ -63,8 +63,8 @@ func (c *Client) Exec(ctx context.Context, call Call, options remotecommand.Stre
 	return upgradeError(ctx, err)
 }
 
-// Forward opens a SPDY connection to the subresource portforward of a Pod as the user. protocol is the name of the
-// streaming protocol. The connection is closed when ctx ends.
+// Forward opens a SPDY connection to the subresource portforward of a Pod as the user. The parameter protocol is the
+// name of the streaming protocol. The connection is closed when ctx ends.
 func (c *Client) Forward(ctx context.Context, call Call, protocol string) (httpstream.Connection, error) {
 	u, err := c.upgrade(ctx, call)
 	if err != nil {
@@ -114,8 +114,8 @@ func refusalOf(answer *http.Response) error {
 	return refusal
 }
 
-// upgradeError converts an error of an upgraded connection to one whose text may be shown to users. If ctx has ended,
-// it returns the cause.
+// upgradeError converts an error of an upgraded connection to an error whose text may be shown to users. If ctx has
+// ended, it returns the cause.
 func upgradeError(ctx context.Context, err error) error {
 	if cause := context.Cause(ctx); cause != nil {
 		return cause
@@ -172,9 +172,9 @@ func (c *Client) upgrade(ctx context.Context, call Call) (*upgrade, error) {
 	return u, nil
 }
 
-// dial returns a function that connects to the cluster with the dial function and TLS configuration of known. Because
-// frameConn must limit the decrypted frames, the function establishes TLS itself, and dial changes the scheme of the
-// URL to http, so that the SPDY library does not establish TLS again.
+// dial returns a function that connects to the cluster with the dial function and TLS configuration of the given
+// http.Transport. Because frameConn must limit the decrypted frames, the function establishes TLS itself, and dial
+// changes the scheme of the URL to http. Otherwise, the SPDY library would establish TLS again.
 func (u *upgrade) dial(known *http.Transport) dialFunc {
 	address, host, secure := u.url.Host, u.url.Hostname(), u.url.Scheme == "https"
 	if secure {

@@ -27,8 +27,8 @@ type upgradedConn struct {
 
 type dialFunc = func(ctx context.Context, network, address string) (net.Conn, error)
 
-// dialWith returns a function that opens the connection with dial. It may be called once. The connection is closed when
-// the context stream ends.
+// dialWith returns a function that opens the connection with the function dial. The returned function may be called
+// once. The connection is closed when the context stream ends.
 func (c *upgradedConn) dialWith(stream context.Context, dial dialFunc) dialFunc {
 	return func(ctx context.Context, network, address string) (net.Conn, error) {
 		made, err := dial(ctx, network, address)
@@ -67,7 +67,7 @@ func (c *upgradedConn) release() error {
 	return c.Conn.SetDeadline(time.Time{}) //nolint:wrapcheck // as it is
 }
 
-// open returns true after release.
+// open returns true after a call of release.
 func (c *upgradedConn) open() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -77,7 +77,7 @@ func CacheOptions() cache.Options {
 }
 
 // newRoleCache adds a cache of the metadata of all ClusterRoles to the manager. The cache of the manager itself
-// contains only those with KubeVision's label.
+// contains only the ClusterRoles with KubeVision's label.
 func newRoleCache(mgr ctrl.Manager) (cache.Cache, error) {
 	roles, err := cache.New(mgr.GetConfig(), cache.Options{
 		Scheme: mgr.GetScheme(), Mapper: mgr.GetRESTMapper(), HTTPClient: mgr.GetHTTPClient(),

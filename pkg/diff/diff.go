@@ -39,8 +39,9 @@ func Readable(object []byte) (map[string]any, error) {
 	return o, nil
 }
 
-// YAML returns the YAML of a JSON object, without the fields that only the API server sets. Its format is that of
-// kubectl. It encodes the decoded object, because JSON strings may contain characters that YAML must escape.
+// YAML converts a JSON object to YAML in the format of kubectl, and omits the fields that only the API server sets. It
+// decodes the JSON and encodes the result. The JSON text itself is not always valid YAML, because its strings may
+// contain characters that YAML must escape.
 func YAML(object []byte) (string, error) {
 	readable, err := Readable(object)
 	if err != nil {

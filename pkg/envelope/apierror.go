@@ -17,10 +17,10 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/clusters/response"
 )
 
-// FromAPIError converts the error of a call to a cluster's API server to an Error with a code. It returns an Error in
-// err unchanged. An error without a Status of an API server, and a Status that reports a failure of the API server, get
-// 50200. No other function maps Kubernetes errors to codes, but package authorization refines the codes of denials,
-// with additional access reviews.
+// FromAPIError converts the error of a call to a cluster's API server to an Error with a code. If err already contains
+// an Error, FromAPIError returns that Error unchanged. The code is 50200 if err contains no Status of an API server, or
+// if the Status reports a failure of the API server. No other function maps Kubernetes errors to codes, but package
+// authorization refines the codes of denials, with additional access reviews.
 func FromAPIError(err error) *Error {
 	if known, ok := errors.AsType[*Error](err); ok {
 		return known
@@ -58,7 +58,7 @@ func FromAPIError(err error) *Error {
 // memoryRetrySeconds is the Retry-After, in seconds, of requests that exceed the memory budget.
 const memoryRetrySeconds = 2
 
-// OutOfMemory returns the error for a request that exceeds the memory budget of its caller. cause is only logged.
+// OutOfMemory returns the error for a request that exceeds the memory budget of its caller. The cause is only logged.
 func OutOfMemory(cause error) *Error {
 	e := New(dashboardv1alpha1.CodeTooManyRequests,
 		"your requests in flight use all memory that you may use: wait for some of them, or request less, for "+

@@ -50,13 +50,13 @@ func (e *Error) WithCause(cause error) *Error {
 	return e
 }
 
-// Required returns the error for a field, query parameter or path parameter that is missing or empty. field is its
-// name.
+// Required returns the error for a field, query parameter or path parameter that is missing or empty. The argument is
+// the name of the field or parameter.
 func Required(field string) *Error {
 	return &Error{Code: dashboardv1alpha1.CodeRequired, Message: field + " is required", Field: field}
 }
 
-// Invalid returns the error for a field, query parameter or path parameter that is malformed. field is its name. The
+// Invalid returns the error for a field, query parameter or path parameter with the given name that is malformed. The
 // message should describe valid values.
 func Invalid(field, format string, args ...any) *Error {
 	return &Error{Code: dashboardv1alpha1.CodeInvalid, Message: fmt.Sprintf(format, args...), Field: field}
@@ -78,13 +78,13 @@ func SessionEnded() *Error {
 	return New(dashboardv1alpha1.CodeTokenExpired, "the session has ended: log in again")
 }
 
-// Internal returns an error with a message that contains no details. cause is only logged.
+// Internal returns an error with a message that contains no details. The cause is only logged.
 func Internal(cause error) *Error {
 	return New(dashboardv1alpha1.CodeInternal,
 		"internal server error: report the request id to your administrator").WithCause(cause)
 }
 
-// Late returns the error for a request that exceeded its time limit, because the host or another cluster was slow.
+// Late returns the error for a request that exceeded its time limit, because the host or another cluster was slow. The
 // cause is only logged.
 func Late(cause error) *Error {
 	return New(dashboardv1alpha1.CodeUnreachable,

@@ -16,8 +16,8 @@ import (
 )
 
 // policyRefusal returns the name and the message of the ValidatingAdmissionPolicy that denied the request, or empty
-// strings if s is no such denial. It parses the message of the cause, whose beginning kube-apiserver writes. The reason
-// alone is not sufficient: a denial by RBAC is Forbidden, too.
+// strings if s is no such denial. It parses the message of a cause, because kube-apiserver writes the beginning of this
+// message. The reason alone is not sufficient: a denial by RBAC is Forbidden, too.
 func policyRefusal(s *metav1.Status) (policy, why string) {
 	if s.Reason != metav1.StatusReasonForbidden || s.Details == nil {
 		return "", ""
@@ -44,7 +44,7 @@ func lastAdmin(s *metav1.Status) (string, bool) {
 	return why, strings.HasPrefix(policy, names.LastAdminPolicy)
 }
 
-// LacksRight returns true if err is the denial of one of KubeVision's ValidatingAdmissionPolicies for a caller who
+// LacksRight returns true if one of KubeVision's ValidatingAdmissionPolicies has denied a request because the caller
 // lacks a right, for example to bind a role or to read a Secret. Callers of LacksRight return the same error as for a
 // denial by RBAC, although RBAC allows the request.
 func LacksRight(err error) bool {
@@ -84,8 +84,8 @@ var notTyped = regexp.MustCompile(
 	`(\.[^\s:]+): (field not declared in schema|expected [a-z]+|duplicate entries|element 0)`)
 
 // badPatch returns the error for a patch that cannot be applied to an object, or nil if s reports another problem. The
-// returned error does not contain the message of kube-apiserver, which quotes the object or its values, because the
-// caller may not be allowed to read them.
+// message of kube-apiserver quotes the object or its values, which the caller may not be allowed to read. Therefore,
+// the returned error does not contain that message.
 func badPatch(s *metav1.Status) *Error {
 	refused := errors.New("the patch was rejected")
 	if strings.HasPrefix(s.Message, "failed to create typed patch object") {

@@ -13,9 +13,10 @@ import (
 	"k8s.io/klog/v2"
 )
 
-// Each calls do with each i from 0 to count-1, up to limit calls concurrently. A negative limit means no limit. After
-// the first error, it cancels the context of the other calls. When all calls have returned, it returns the first error.
-// It converts a panic of do to an error, because a panic in a goroutine would end the process.
+// Each calls the function do for each i from 0 to count-1, with at most limit concurrent calls. A negative limit means
+// no limit. After the first error, Each cancels the context of the other calls. It waits until all calls have returned,
+// and returns the first error. It converts a panic of do to an error, because a panic in a goroutine would end the
+// process.
 func Each(ctx context.Context, count, limit int, do func(ctx context.Context, i int) error) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(limit)

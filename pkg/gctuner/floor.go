@@ -12,13 +12,14 @@ import (
 	"time"
 )
 
-// interval is the time between two measurements of the heap. Meanwhile, a growing heap may exceed its goal.
+// interval is the time between two measurements of the heap. If the live heap grows between two measurements, the GOGC
+// percentage is too high until the next measurement, and the heap may become larger than intended.
 const interval = time.Second
 
-// KeepFloor sets the percentage of the garbage collector until the context ends, so that a collection begins only when
-// the heap has reached a number of bytes. GOGC applies to a larger heap. Without a floor, a program with little live
-// memory would be collected after every few large buffers, such as those of password hashes, and requests would wait
-// for the collector.
+// KeepFloor adjusts the GOGC percentage until the context ends. Its goal is that no collection begins while the heap is
+// smaller than the given number of bytes. For a larger heap, the initial GOGC percentage applies. Without this floor, a
+// program with little live memory would run a collection after every few large buffers, such as those of password
+// hashes, and requests would wait for the collector. KeepFloor does nothing if GOGC is off.
 func KeepFloor(ctx context.Context, bytes uint64) {
 	sample := []metrics.Sample{{Name: "/gc/gogc:percent"}, {Name: "/gc/heap/live:bytes"}}
 	metrics.Read(sample)
@@ -44,7 +45,8 @@ func KeepFloor(ctx context.Context, bytes uint64) {
 	}
 }
 
-// percent returns the percentage with which a heap grows to a number of bytes, and at least the given percentage.
+// percent returns the GOGC percentage with which the next collection begins at the given number of bytes. The parameter
+// live is the size of the live heap. The result is never below the parameter least.
 func percent(live, bytes, least uint64) uint64 {
 	if live == 0 || live >= bytes {
 		return least

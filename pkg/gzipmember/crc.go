@@ -8,9 +8,9 @@ import (
 	"sync"
 )
 
-// The checksum of two concatenated texts is the sum of the checksum of the second and the checksum of the first
-// multiplied by x^n modulo the polynomial, where n is the number of bits of the second. zlib's crc32_combine uses the
-// same formula. The bits of a polynomial are reflected: 1<<31 is x^0.
+// The CRC-32 of the concatenation of two texts A and B is crc(A) * x^n + crc(B) modulo the CRC-32 polynomial. The sum
+// is an XOR, and n is the number of bits of B. The function crc32_combine of zlib uses the same formula. The bits of a
+// polynomial are reflected: 1<<31 is x^0.
 
 const (
 	one        = uint32(1) << 31

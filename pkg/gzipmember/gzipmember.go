@@ -21,14 +21,14 @@ import (
 type Segment struct {
 	Deflated []byte
 
-	// size is the length of the uncompressed text in bytes, and crc its CRC-32.
+	// size is the length of the uncompressed text in bytes, and crc is the CRC-32 of this text.
 	size int64
 	crc  uint32
-	// shift is the factor that combines the CRC-32 of a preceding text with crc.
+	// shift is the factor x^n for this text in the formula for the CRC-32 of concatenated texts (see shiftOf).
 	shift uint32
 }
 
-// Deflate compresses all that the function text writes.
+// Deflate compresses the bytes that the function text writes.
 func Deflate(text func(io.Writer)) Segment {
 	var out bytes.Buffer
 	w, _ := writers.Get().(*flate.Writer)

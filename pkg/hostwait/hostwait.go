@@ -31,7 +31,8 @@ const (
 type Listen func(context.Context) (net.Listener, error)
 
 // Await waits until the API server of the host cluster is ready. It returns an error if ctx ends first. While it waits,
-// handler serves the listener that listen returns. The listener is closed when Await returns.
+// an HTTP server with the given handler uses the listener that the function listen returns. Await closes the listener
+// before it returns.
 func Await(ctx context.Context, config *rest.Config, listen Listen, handler http.Handler) error {
 	config = rest.CopyConfig(config)
 	config.Timeout = askTimeout
@@ -109,8 +110,8 @@ func serve(ctx context.Context, listen Listen, handler http.Handler) (stop func(
 	}, nil
 }
 
-// Probes returns a handler that responds to /livez and /healthz with 200 and to /readyz with 503. It passes other
-// requests to others.
+// Probes returns a handler that responds to /livez and /healthz with 200 and to /readyz with 503. It passes all other
+// requests to the handler others.
 func Probes(others http.Handler) http.Handler {
 	mux := http.NewServeMux()
 	for _, path := range []string{"/livez", "/healthz"} {

@@ -1,36 +1,38 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package identity defines the user and group names with which KubeVision impersonates users. The KubeVisionUser alice
-// is impersonated as the user kubevision:alice with the group kubevision:users, and with the group kubevision:group:<g>
-// for each group g of the KubeVisionUser. Other users of the host cluster keep their names on all clusters, except for
-// the names that OnMember changes.
+// Package identity defines the user and group names with which KubeVision impersonates users. For example, the
+// KubeVisionUser alice in the group g is impersonated as the user kubevision:alice with the groups kubevision:users and
+// kubevision:group:g. Other users of the host cluster keep their names on all clusters, except for the names that
+// OnMember changes.
 package identity
 
 import "strings"
 
 const (
-	// UserPrefix precedes the name of a KubeVisionUser in the impersonated user name.
+	// UserPrefix and the name of a KubeVisionUser form the user name that KubeVision impersonates for this user.
 	UserPrefix = "kubevision:"
 	// UsersGroup is the impersonated group of all KubeVisionUsers.
 	UsersGroup = "kubevision:users"
-	// GroupPrefix precedes the name of a group of KubeVisionUsers in the impersonated group name.
+	// GroupPrefix and the name of a KubeVision group form the group name that KubeVision impersonates for the members
+	// of this group. A KubeVision group is a name in spec.groups of KubeVisionUsers.
 	GroupPrefix = "kubevision:group:"
-	// GroupMember is the impersonated name of users of whom only a Kubernetes group is the subject of a
-	// KubeVisionRoleBinding. To impersonate their own names, KubeVision would need the right to impersonate any user.
-	// No KubeVisionUser has this name, because of the two colons.
+	// GroupMember is an impersonated user name. KubeVision uses it for a user of the host cluster if
+	// KubeVisionRoleBindings name Kubernetes groups of the user, but not the user. The members of a Kubernetes group
+	// are unknown: to impersonate them with their own names, KubeVision would need the right to impersonate any user.
+	// No KubeVisionUser can have the name GroupMember, because it contains two colons.
 	GroupMember = "kubevision::group-member"
-	// HostPrefix is put before a user or group name of the host cluster with the prefix "system:" when the name is
-	// impersonated on a member cluster.
+	// HostPrefix precedes the names of users and groups of the host cluster on member clusters. Only names that begin
+	// with "system:" get this prefix (see OnMember).
 	HostPrefix = "kubevision:host:"
 
 	// systemPrefix is the prefix of the names of ServiceAccounts, nodes and components of Kubernetes.
 	systemPrefix = "system:"
 )
 
-// OnMember returns the name with which a user or group of the host cluster is impersonated on a member cluster. It
-// renames names that begin with system:, because they belong to other users on each cluster, to whom the member cluster
-// may grant rights.
+// OnMember returns the name with which a user or group of the host cluster is impersonated on a member cluster. It puts
+// HostPrefix before names that begin with "system:". Without the prefix, the name would belong to a different user or
+// group of the member cluster, which may have rights there.
 func OnMember(name string) string {
 	if strings.HasPrefix(name, systemPrefix) {
 		return HostPrefix + name
@@ -44,8 +46,8 @@ func UserName(name string) string { return UserPrefix + name }
 // GroupName returns the impersonated name of a group of KubeVisionUsers.
 func GroupName(name string) string { return GroupPrefix + name }
 
-// Groups returns the impersonated groups of a KubeVisionUser with the given groups. It omits system:authenticated,
-// which Kubernetes adds itself.
+// Groups returns the groups that KubeVision impersonates for a KubeVisionUser with the given KubeVision groups. It
+// omits system:authenticated, which kube-apiserver adds to all impersonated users.
 func Groups(groups []string) []string {
 	out := make([]string, 0, len(groups)+1)
 	out = append(out, UsersGroup)

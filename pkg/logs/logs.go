@@ -16,7 +16,8 @@ import (
 // which contain credentials.
 const maxVerbosity = 7
 
-// Apply applies the logging flags. It lowers a verbosity of more than maxVerbosity, and logs that it has done so.
+// Apply applies the logging flags. It lowers --v and each level in --vmodule to maxVerbosity. If it lowers --v, it logs
+// that.
 func Apply(c *logsapi.LoggingConfiguration) error {
 	asked := c.Verbosity
 	c.Verbosity = min(asked, maxVerbosity)

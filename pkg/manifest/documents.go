@@ -10,14 +10,14 @@ import (
 // maxDocuments bounds the number of YAML documents in a text.
 const maxDocuments = 1000
 
-// document is one YAML document of a text. lines is the number of lines of the text before it.
+// document is one YAML document of a text. lines is the number of lines of the text that precede the document.
 type document struct {
 	text  []byte
 	lines int
 }
 
-// split splits text into its YAML documents, as kubectl does. It omits documents without content. Directives (lines
-// that begin with %) belong to the document that follows them.
+// split splits text into its YAML documents, at lines with the markers --- and "...". It omits documents without
+// content. Directives (lines that begin with %) belong to the document that follows them.
 func split(text []byte) ([]document, error) {
 	var (
 		out     []document
@@ -91,7 +91,7 @@ func marks(line []byte, marker string) bool {
 	return ok && (len(rest) == 0 || bytes.ContainsAny(rest[:1], " \t\r\n"))
 }
 
-// scanned records which kinds of lines the current document has.
+// scanned records what split has found in the current document so far: directives, the marker ---, and content.
 type scanned struct {
 	directives, begun, content bool
 }

@@ -18,7 +18,7 @@ import (
 const (
 	binaryTag = "!!binary"
 	mergeKey  = "<<"
-	// maxKeyShown bounds the number of bytes of a key that an error contains.
+	// maxKeyShown bounds the number of bytes of a key, or of a path of keys, in an error message.
 	maxKeyShown = 64
 )
 
@@ -34,9 +34,11 @@ var (
 // lossy finds values that the YAML decoder would change silently: different YAML keys that become the same JSON key,
 // numbers that lose digits, and binary values. It checks the YAML nodes before aliases are resolved.
 type lossy struct {
+	// keys caches the results of the method converted, by its argument.
 	keys map[string]string
+	// path contains the keys that lead to the current node.
 	path []string
-	// lines is the number of lines before the document. keys caches results of converted.
+	// lines is the number of lines before the document.
 	lines int
 }
 
@@ -131,8 +133,8 @@ func quote(text string) string {
 	return string(encoded)
 }
 
-// converted returns the JSON key for the YAML text of a key. It uses the library that decodes the document, so that
-// both convert a key in the same way.
+// converted returns the JSON key for the YAML text of a key. It uses the library that decodes the document, because
+// another library might convert the key in another way.
 func (l *lossy) converted(key string) (string, error) {
 	if name, ok := l.keys[key]; ok {
 		return name, nil

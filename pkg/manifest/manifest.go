@@ -19,8 +19,8 @@ import (
 )
 
 const (
-	// MaxBytes bounds the bytes of a manifest, both of its text and after YAML aliases are resolved. It equals etcd's
-	// limit for one object.
+	// MaxBytes bounds the bytes of a manifest: the bytes of its text, and the bytes after YAML aliases are resolved. It
+	// equals the default limit of etcd for a request.
 	MaxBytes = 1536 << 10
 	// maxDepth is the highest number of levels to which maps and lists in a manifest may be nested.
 	maxDepth = 100
@@ -29,13 +29,15 @@ const (
 // Media types of manifests.
 const (
 	JSON = "application/json"
-	// YAML is also used for JSON, which is a subset of YAML.
+	// YAML is the media type of YAML. A manifest of this type may also contain JSON, which is a subset of YAML.
 	YAML = "application/yaml"
 )
 
-// Parse decodes a manifest in JSON or YAML. The body is the object itself, or {"manifest": ...} with the object or with
-// its text as a string. Parse returns an error with 42200 if body cannot be parsed, 40001 if it is empty, and 40002 for
-// another contentType.
+// Parse decodes a manifest in JSON or YAML. The body is either the object itself, or {"manifest": ...}. The field
+// manifest contains the object, or a string with its JSON or YAML text. Parse returns an error with one of these codes:
+//   - 40001: the body or the field manifest is empty.
+//   - 40002: contentType is not supported, or the field manifest is neither an object nor a string.
+//   - 42200: the body cannot be parsed.
 func Parse(contentType string, body []byte) (map[string]any, error) {
 	isJSON, err := isJSONManifest(contentType, body)
 	if err != nil {
@@ -54,7 +56,7 @@ func Parse(contentType string, body []byte) (map[string]any, error) {
 }
 
 // isJSONManifest returns true if the manifest is JSON, and false if it is YAML. If contentType is empty, a body that
-// begins with { is JSON. It returns an error for any other media type.
+// begins with { is JSON. It returns an error for a contentType that is neither JSON nor YAML.
 func isJSONManifest(contentType string, body []byte) (bool, error) {
 	if contentType == "" {
 		return bytes.HasPrefix(bytes.TrimSpace(body), []byte("{")), nil
@@ -71,8 +73,8 @@ func isJSONManifest(contentType string, body []byte) (bool, error) {
 	}
 }
 
-// isWrapper returns true if the only fields of object are manifest and, in JSON, the one-time code totpCode of the
-// caller's second factor. Package routes reads that code.
+// isWrapper returns true if object has no other fields than manifest. The field manifest must exist. In JSON, the field
+// totpCode is also allowed. It contains the one-time code of the caller's second factor, which package routes reads.
 func isWrapper(object map[string]any, isJSON bool) bool {
 	_, hasCode := object[dashboardv1alpha1.CodeField]
 	return len(object) == 1 || (len(object) == 2 && hasCode && isJSON)
@@ -123,7 +125,7 @@ func decodeJSON(body []byte) (map[string]any, error) {
 	switch {
 	case err != nil:
 		return nil, unparseable("the manifest is not a JSON object: %s", positionJSON(err, body))
-	case len(strict) > 0: // contains names of fields, but no values
+	case len(strict) > 0: // these errors contain names of fields, but no values
 		return nil, unparseable("the manifest is not valid: %s", strict[0].Error())
 	case object == nil:
 		return nil, unparseable("the manifest is empty")

@@ -16,7 +16,8 @@ import (
 	kjson "sigs.k8s.io/json"
 )
 
-// Errors contain a position and a reason, but no part of the text, because the text may contain secrets.
+// Errors contain a position, a reason, and at most the name of a key. They do not quote other parts of the text,
+// because the text may contain secrets.
 
 var (
 	yamlLine  = regexp.MustCompile(`line (\d+)`)
@@ -68,8 +69,8 @@ func (d document) diagnose() (line, column int, why string, ok bool) {
 	return found.Mark.Line, found.Mark.Column, cause(found), true
 }
 
-// cause returns the message of e for syntax errors, which do not quote the document. For other errors, it returns a
-// general message.
+// cause returns the reason of an error without quoting the document. Messages of the scanner and of the parser quote
+// nothing, so cause returns them unchanged. It replaces all other messages by general ones.
 func cause(e *yamlv4.LoadError) string {
 	switch {
 	case e.Stage == yamlv4.ScannerStage, e.Stage == yamlv4.ParserStage:
@@ -81,8 +82,8 @@ func cause(e *yamlv4.LoadError) string {
 	}
 }
 
-// positionJSON returns a description of err, an error of decoding body: the position at which the syntax becomes
-// invalid and the reason, or that exactly one object is expected.
+// positionJSON describes err, which the decoding of body has returned. For a syntax error, the description contains the
+// position and the reason. For any other error, it says that exactly one object is expected.
 func positionJSON(err error, body []byte) string {
 	isSyntax, offset := kjson.SyntaxErrorOffset(err)
 	if !isSyntax {

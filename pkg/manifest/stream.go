@@ -10,7 +10,7 @@ import (
 
 // ParseAll decodes several objects. The body is a stream of YAML documents, a JSON object, or {"manifest": ...} with
 // one of the two. A list of objects, for example of kind List, is replaced by its items. ParseAll returns the errors of
-// Parse, and an error with 42200 if there are no objects or more than most objects.
+// Parse. It also returns an error with 42200 if there are no objects, or more objects than the parameter most allows.
 func ParseAll(contentType string, body []byte, most int) ([]map[string]any, error) {
 	isJSON, err := isJSONManifest(contentType, body)
 	if err != nil {
@@ -46,8 +46,8 @@ func ParseAll(contentType string, body []byte, most int) ([]map[string]any, erro
 	return out, nil
 }
 
-// wrapping returns the value of the field manifest. It returns false if there are several objects, or if the object has
-// other fields.
+// wrapping returns the value of the field manifest if there is exactly one object and manifest is its only field.
+// Otherwise, it returns false.
 func wrapping(objects []map[string]any) (any, bool) {
 	if len(objects) != 1 || len(objects[0]) != 1 {
 		return nil, false
@@ -108,8 +108,9 @@ func itemsOf(object map[string]any) ([]any, bool) {
 	return items, strings.HasSuffix(kind, listSuffix) && hasItems && metadata["name"] == nil
 }
 
-// typed returns item, an item of list, with its kind and apiVersion. If they are missing, it derives them from those of
-// list: a PodList contains objects of kind Pod.
+// typed returns item, which is an item of list, with kind and apiVersion. It derives missing values from the list: for
+// example, a PodList contains objects of kind Pod. The generic kind List does not tell the kind of its items, so they
+// are returned unchanged.
 func typed(item, list map[string]any) map[string]any {
 	kind, _ := list["kind"].(string)
 	if kind == listSuffix || (item["kind"] != nil && item["apiVersion"] != nil) {

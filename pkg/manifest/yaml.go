@@ -12,7 +12,7 @@ import (
 	sigsyaml "sigs.k8s.io/yaml"
 )
 
-// decodeYAML decodes the only document with content in body. It returns an error if there is none, or more than one.
+// decodeYAML decodes body, in which exactly one document must have content. Otherwise, it returns an error.
 func decodeYAML(body []byte) (map[string]any, error) {
 	documents, err := documentsOf(body)
 	if err != nil {
@@ -62,9 +62,12 @@ func (d document) decode() (map[string]any, error) {
 	return decodeJSON(converted)
 }
 
-// check returns an error if the text contains several documents, is nested too deeply, exceeds MaxBytes when its
-// aliases are resolved, or contains values that the decoder would change. It checks the YAML nodes without resolving
-// aliases.
+// check checks the YAML nodes of the document without resolving aliases. isEmpty is true if the document is empty or
+// null. check returns an error in these cases:
+//   - The text is not valid YAML, or contains several documents.
+//   - The text is nested too deeply.
+//   - The document would exceed MaxBytes if its aliases were resolved.
+//   - The document contains values that the decoder would change.
 func (d document) check() (isEmpty bool, err error) {
 	decoder := yaml.NewDecoder(bytes.NewReader(d.text))
 	var tree yaml.Node
@@ -98,8 +101,9 @@ func empty(document *yaml.Node) bool {
 // extent is the size in bytes and the nesting depth of a YAML node, with its aliases resolved.
 type extent struct{ size, height int }
 
-// measure returns the extent of n. It visits each node once and stores the extents in known. An anchor precedes its
-// aliases in the text, so that the recursion is not deeper than the text is nested.
+// measure returns the extent of n. It visits each node once and caches the extents in the map known. An anchor precedes
+// its aliases in the text, so the extent of an alias is already cached. Therefore, the recursion is not deeper than the
+// nesting of the text.
 func measure(n *yaml.Node, known map[*yaml.Node]extent) extent {
 	if e, ok := known[n]; ok {
 		return e

@@ -29,7 +29,8 @@ const (
 	// Impersonator is the name of the ServiceAccount that may impersonate the subjects of KubeVisionRoleBindings and
 	// has no other rights. The roles of this ServiceAccount have the same name.
 	Impersonator = "kubevision-impersonator"
-	// Reader is the name of the ServiceAccount that fills the read cache, and of its role and role binding.
+	// Reader is the name of the ServiceAccount with which KubeVision reads objects into its read cache (package
+	// readcache). The role and the role binding of this ServiceAccount have the same name.
 	Reader = "kubevision-reader"
 
 	// AdminUser is the KubeVisionUser that is created at the installation.
@@ -39,13 +40,13 @@ const (
 	// BootstrapConfigMap is the ConfigMap that records that AdminUser was created. It prevents a second creation.
 	BootstrapConfigMap = "kubevision-bootstrap"
 
-	// LastAdminParameter is the KubeVisionPolicyParameter that names the administrator and role binding that must not
-	// be removed, because no other administrator could log in.
+	// LastAdminParameter is the KubeVisionPolicyParameter that names the last administrator who can log in, and the
+	// last KubeVisionRoleBinding that makes users administrators. Admission policies prevent their removal.
 	LastAdminParameter = "kubevision-last-admin"
 	// LastAdminPolicy is the prefix of the names of the ValidatingAdmissionPolicies that read LastAdminParameter.
 	LastAdminPolicy = "kubevision-last-admin"
-	// ObjectQuotaParameter is the KubeVisionPolicyParameter that contains the number of KubeVision's objects and their
-	// limits.
+	// ObjectQuotaParameter is the KubeVisionPolicyParameter that contains the current number and size of KubeVision's
+	// objects, and their limits.
 	ObjectQuotaParameter = "kubevision-object-quota"
 	// RoleBindingsPolicy is the ValidatingAdmissionPolicy for KubeVisionRoleBindings. For changes that affect the
 	// rights of users, this policy and the policies below require a right in addition to the right to write the object.
@@ -93,8 +94,9 @@ const (
 // The controller then removes the annotation.
 const ResetTwoFactorAnnotation = "kubevision.io/reset-two-factor"
 
-// AdoptCredentialsAnnotation on a KubeVisionUser, with any value, makes the user the owner of the credentials of that
-// name that were restored from a backup. The controller then removes the annotation.
+// AdoptCredentialsAnnotation on a KubeVisionUser, with any value, makes the user the owner of an existing Secret with
+// credentials and of an existing ConfigMap with favorites. It is needed after these were restored from a backup,
+// because a restored user has a new UID. The controller then removes the annotation.
 const AdoptCredentialsAnnotation = "kubevision.io/adopt-credentials" //nolint:gosec // a name, not a credential
 
 // AbandonAnnotation on a KubeVisionCluster that is being deleted, with any value, makes the controller remove the
@@ -105,8 +107,8 @@ const AbandonAnnotation = "kubevision.io/abandon"
 // certificate and the CA of kubevision-apiserver at once. The previous CA is no longer trusted.
 const CompromisedServingCertAnnotation = "kubevision.io/compromised-serving-cert"
 
-// PasswordKey is the key of the password in the Secret of spec.passwordSecretRef if the KubeVisionUser names no other
-// key.
+// PasswordKey is the default key of the password in the Secret that spec.passwordSecretRef of a KubeVisionUser
+// references.
 const PasswordKey = "password"
 
 // AllowRemovingLastAdminAnnotation on a KubeVisionUser or KubeVisionRoleBinding, with the value "true", allows the
@@ -120,8 +122,8 @@ const favoritesPrefix = "kubevision-favorites-"
 // CredentialsSecret returns the name of the Secret with the password hash and second factor of a user.
 func CredentialsSecret(user string) string { return credentialsPrefix + user }
 
-// CredentialsOwner returns the name of the user to whom a Secret of CredentialsSecret belongs. It returns false for the
-// name of another Secret.
+// CredentialsOwner is the reverse of CredentialsSecret: it returns the name of the user for the name of the Secret. It
+// returns false if no user's Secret has this name.
 func CredentialsOwner(secret string) (string, bool) {
 	return strings.CutPrefix(secret, credentialsPrefix)
 }

@@ -41,7 +41,7 @@ func referencedBytes(v reflect.Value) (bytes int64) {
 			bytes = sizeOf(v.Elem().Type()) + referencedBytes(v.Elem())
 		}
 	case reflect.Struct:
-		if v.Type() == reflect.TypeFor[time.Time]() { // all values refer to one shared location
+		if v.Type() == reflect.TypeFor[time.Time]() { // the values share their *time.Location
 			return 0
 		}
 		for i := range v.NumField() { //nolint:modernize // Fields yields copies

@@ -14,14 +14,14 @@ import (
 )
 
 const (
-	// ElementBytes is the number of bytes that are charged for an element of a Kubernetes API type, such as a Pod or a
-	// Container, without the values of its fields.
+	// ElementBytes is the number of bytes of memory that are charged for each JSON value or protobuf message of an
+	// object that is decoded into a Kubernetes API type. A value may become a large struct, such as a Container.
 	ElementBytes = 1 << 10
 	// smallElementBytes is like ElementBytes, for types with few fields, and for values that are decoded without a
 	// type.
 	smallElementBytes = 128
-	// smallItem is the number of bytes of JSON up to which an object is decoded without being charged, because it is
-	// released after microseconds.
+	// smallItem is the number of bytes of JSON or protobuf up to which the decoding of an object is not charged. The
+	// decoded object needs memory only for microseconds.
 	smallItem = 4 << 10
 	// growth is the factor by which a slice that grows by append may exceed the memory of its elements.
 	growth = 3
@@ -29,12 +29,12 @@ const (
 
 const (
 	// maxReadBytes bounds the bytes of memory for decoding one object of a list. maxHeldBytes bounds the bytes that an
-	// object may reference after decoding. Real objects need a small fraction: for a Pod with 20 containers of 50
-	// variables each, 4 MiB are charged while it is being decoded.
+	// object may reference after decoding. Real objects stay far below these limits. For example, 4 MiB are charged for
+	// decoding a Pod with 20 containers of 50 variables each.
 	maxReadBytes = 32 << 20
 	maxHeldBytes = 512 << 10
-	// aloneBytes is the number of bytes of memory above which an object is decoded alone: a request decodes only one
-	// such object at a time.
+	// aloneBytes is the number of bytes of memory above which an object is large. A request decodes only one large
+	// object at a time.
 	aloneBytes = 1 << 20
 )
 
@@ -46,8 +46,8 @@ var ErrTooLarge = fmt.Errorf("%w: an object of a list is too large to be read", 
 // too much memory. With a nil Omit, such an object causes an error for the whole list.
 type Omit func(namespace, name string)
 
-// except handles the error of decoding one object of a list. If err is ErrTooLarge and omit is not nil, it calls omit
-// with the result of name and returns nil. It returns every other err unchanged.
+// except handles the error of decoding one object of a list. If err is ErrTooLarge and the function omit is not nil, it
+// calls omit with the namespace and name of the object, and returns nil. Otherwise, it returns err unchanged.
 func (omit Omit) except(err error, name func() (namespace, name string)) error {
 	if omit == nil || !errors.Is(err, ErrTooLarge) {
 		return err
@@ -56,8 +56,8 @@ func (omit Omit) except(err error, name func() (namespace, name string)) error {
 	return nil
 }
 
-// Items decodes the objects of a JSON list into values of type T, which has only some of their fields. It charges
-// account for the returned values. If omit is not nil, objects that are too large are omitted.
+// Items decodes the objects of a JSON list into values of type T, which has only some of the objects' fields. It
+// charges account for the returned values. If omit is not nil, objects that are too large are omitted.
 func Items[T any](body []byte, account *budget.Account, omit Omit) ([]T, error) {
 	var out []T
 	err := each(body, account, smallElementBytes, omit, func(item *T) error {
@@ -93,13 +93,13 @@ func Count(body []byte) (n int64, err error) {
 	return n, err
 }
 
-// Item decodes raw, an object of a JSON list, and calls visit. It charges account for the object until visit returns.
-// It returns ErrTooLarge for an object whose decoding would take more than maxReadBytes.
+// Item decodes raw, an object of a JSON list, and calls visit with it. It charges account for the object until visit
+// returns. It returns ErrTooLarge for an object whose decoding would take more than maxReadBytes.
 func Item[T any](raw []byte, account *budget.Account, visit func(*T) error) error {
 	return item(raw, account, ElementBytes, visit)
 }
 
-// SmallItem is like Item, for a type T that has only a few fields of the object, so that less memory is charged.
+// SmallItem is like Item, but charges less memory, because T has only a few fields of the object.
 func SmallItem[T any](raw []byte, account *budget.Account, visit func(*T) error) error {
 	return item(raw, account, smallElementBytes, visit)
 }
@@ -117,9 +117,9 @@ func item[T any](raw []byte, account *budget.Account, elementBytes int64, visit 
 	return visit(&out)
 }
 
-// takeForReading charges account for decoding an object of length bytes, until release is called. needed returns the
-// memory for decoding it, and is not called for a small object. takeForReading returns ErrTooLarge if the memory
-// exceeds maxReadBytes.
+// takeForReading charges account for the memory that the decoding of an object needs, until release is called. length
+// is the size of the encoded object in bytes. A small object is not charged. For other objects, the function needed
+// calculates the memory. takeForReading returns ErrTooLarge if the memory exceeds maxReadBytes.
 func takeForReading(account *budget.Account, length int, needed func() int64) (release func(), err error) {
 	if length <= smallItem {
 		return func() {}, nil
@@ -171,12 +171,13 @@ func HoldItem[T any](account *budget.Account, item *T) error {
 	return nil
 }
 
-// elements returns an upper bound of the number of values in a JSON object. It counts null as a value.
+// elements returns an upper bound of the number of values in a JSON object. An array and its first element count as one
+// value. null also counts as a value.
 func elements(raw []byte) int64 {
 	return int64(bytes.Count(raw, []byte("{")) + bytes.Count(raw, []byte(",")) + 1)
 }
 
-// eachItem calls visit with the JSON of each element of the field items of a list, without metadata.managedFields.
+// eachItem calls visit with the JSON of each object of a list. It removes metadata.managedFields from the objects.
 func eachItem(body []byte, visit func(item []byte) error) error {
 	s := rawjson.NewScanner(body)
 	err := s.Members(func(key rawjson.Quoted) error {

@@ -35,9 +35,9 @@ func (p Page) Total() *int64 {
 	}
 }
 
-// ReadList decodes the list of resource r that from contains, and calls visit with each object. It holds only one
-// object in memory, because a list may be much larger than the result of visit. It charges account for that object. It
-// returns an error if the response is not a complete list, or if visit returns an error.
+// ReadList reads a list of the resource r from a reader. It converts each object as Decode does, and calls visit with
+// it. Only one object at a time is in memory, because a list may be very large. ReadList charges account for that
+// object. It returns an error if the response is not a complete list, or if visit returns an error.
 func ReadList(from io.Reader, r clusters.Resource, account *budget.Account, visit func(Object) error) (Page, error) {
 	l := newList(from, r, account)
 	defer l.bounded.release()
@@ -61,8 +61,8 @@ func ReadList(from io.Reader, r clusters.Resource, account *budget.Account, visi
 	return l.page, nil
 }
 
-// maxObjectBytes bounds the bytes of one object in a list. kube-apiserver stores no object larger than 1.5 MiB, but
-// other API servers might.
+// maxObjectBytes bounds the bytes of one object in a list. By default, etcd stores no object larger than 1.5 MiB, but
+// API servers with another storage may return larger objects.
 const maxObjectBytes = 8 << 20
 
 // maxContinueBytes bounds the bytes of the continue token, which is held in memory until the response is sent. A longer
@@ -83,19 +83,20 @@ const (
 	freeBytes = 32 << 10
 )
 
-// objectReader reads the JSON of a list and charges account for the bytes that the decoder holds. It returns an error
-// if one object is larger than maxObjectBytes, or if account does not allow further bytes.
+// objectReader reads the JSON of a list and charges account for the bytes that the decoder holds in memory.
 type objectReader struct {
 	from    io.Reader
 	account *budget.Account
-	read    int64
-	// consumed is the offset in bytes at the end of the last object that was decoded. read is the number of bytes that
-	// were read.
+	// read is the number of bytes that were read from the list.
+	read int64
+	// consumed is the offset of the end of the last decoded object, in bytes.
 	consumed int64
-	charged  int64
+	// charged is the number of bytes that account was charged.
+	charged int64
 }
 
-// Read implements io.Reader. It returns an error if the current object is too large.
+// Read implements io.Reader. It returns an error if the current object is larger than maxObjectBytes, or if account
+// does not allow further bytes.
 func (r *objectReader) Read(p []byte) (int, error) {
 	pending := r.read - r.consumed
 	if pending > maxObjectBytes {
@@ -108,7 +109,7 @@ func (r *objectReader) Read(p []byte) (int, error) {
 	}
 	n, err := r.from.Read(p)
 	r.read += int64(n)
-	return n, err //nolint:wrapcheck // the decoder must know io.EOF
+	return n, err //nolint:wrapcheck // the decoder compares the error with io.EOF
 }
 
 func (r *objectReader) charge(bytes int64) error {
@@ -133,7 +134,7 @@ type list struct {
 	bounded  *objectReader
 	resource clusters.Resource
 	page     Page
-	// complete is true once all items were visited.
+	// complete is true once all items of a List, or all rows of a Table, were visited.
 	complete bool
 }
 
@@ -142,8 +143,8 @@ func newList(from io.Reader, r clusters.Resource, account *budget.Account) *list
 	return &list{decoder: json.NewDecoder(bounded), bounded: bounded, resource: r}
 }
 
-// read decodes a JSON object. For each JSON member, it calls the function in members with the same name. Without such a
-// function, it decodes the JSON member "metadata", and skips all others.
+// read decodes a List or a Table, field by field. For each field, it calls the function that the map members contains
+// for the name of the field. Fields without a function are skipped, except metadata, from which read sets l.page.
 func (l *list) read(members map[string]func() error) error {
 	if err := l.expect(json.Delim('{')); err != nil {
 		return err
@@ -172,7 +173,7 @@ func (l *list) readMember(name string, read func() error) error {
 	}
 }
 
-// decode decodes the next JSON value into the value to which into points.
+// decode decodes the next JSON value. Like for json.Unmarshal, the argument is a pointer to the result.
 func (l *list) decode(into any) error {
 	if err := l.decoder.Decode(into); err != nil {
 		return Unreadable(err)

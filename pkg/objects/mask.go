@@ -19,7 +19,7 @@ const (
 	Masked = "******"
 	// MaskedBase64 is Masked in base64. It replaces each value of data in a Secret.
 	MaskedBase64 = "KioqKioq"
-	// Differs is like Masked, for a value that differs from the value of the Secret with which the Secret is compared.
+	// Differs replaces Masked if two Secrets are compared and their values for a key differ.
 	Differs = "****** (differs)"
 	// DiffersBase64 is Differs in base64.
 	DiffersBase64 = "KioqKioqIChkaWZmZXJzKQ=="
@@ -72,8 +72,7 @@ const (
 	fieldAnnotations = "annotations"
 )
 
-// differ returns true if v has a value for the same field and key that differs from value. It returns false if v has no
-// such key.
+// differ returns true if v contains a value for the given field and key, and this value differs from the given one.
 func (v values) differ(field string, key rawjson.Quoted, value []byte) bool {
 	if v == nil {
 		return false
@@ -83,8 +82,8 @@ func (v values) differ(field string, key rawjson.Quoted, value []byte) bool {
 	return ok && (own.UnmarshalJSON(value) != nil || other != own)
 }
 
-// mask replaces the values in data and stringData of a Secret, and the annotation in which kubectl apply stores the
-// manifest. It keeps the keys. o is the Secret, and metadata its metadata. beside contains the values of the Secret
+// mask masks the values in data and stringData of a Secret, and the annotation in which kubectl apply stores the
+// manifest. It keeps the keys. o is the Secret, and metadata is its metadata. beside contains the values of the Secret
 // with which o is compared, or is nil. Values that differ from those in beside are replaced by Differs instead of
 // Masked.
 func mask(o, metadata Object, beside values) error {

@@ -87,7 +87,7 @@ func (o Object) Encode() ([]byte, error) {
 	return append(out, '}'), nil
 }
 
-// List is a page of a list whose objects are converted as by Decode.
+// List is a page of a list. Its objects are converted as by Decode.
 type List struct {
 	Page
 
@@ -116,8 +116,9 @@ func DecodeRevealed(body []byte, r clusters.Resource) (Object, error) {
 	return decode(body, r, false, nil)
 }
 
-// DecodeBeside is like Decode, for a comparison of body with other, an object of the same kind. In a Secret, each value
-// that differs from the value in other is replaced by a different mask, so that the comparison shows the difference.
+// DecodeBeside is like Decode, for a user who compares body with other, an object of the same kind or nil. In a Secret,
+// it replaces each value that differs from the value in other by a different mask. With the same mask, the two values
+// would look equal.
 func DecodeBeside(body, other []byte, r clusters.Resource) (Object, error) {
 	if !IsSecret(r) || other == nil {
 		return Decode(body, r)
@@ -151,7 +152,7 @@ func Unreadable(err error) error {
 }
 
 // prepare sets kind and apiVersion, which the items of a list lack, and removes managedFields. If masking is true, it
-// masks the values of a Secret, with different masks for values that differ from those in beside.
+// masks the values of a Secret. The function mask describes the parameter beside.
 func (o Object) prepare(r clusters.Resource, masking bool, beside values) error {
 	if o == nil {
 		return Unreadable(fmt.Errorf("an object of %s is null", r.GroupVersionResource.Resource))
@@ -176,7 +177,7 @@ func (o Object) prepare(r clusters.Resource, masking bool, beside values) error 
 	return err
 }
 
-// complete sets a string field if o does not have it. An existing string is kept, because API servers may return
+// complete sets a string field that is missing or empty. It keeps an existing string, because API servers may return
 // another kind than the requested one.
 func (o Object) complete(field, value string) error {
 	if own := o[field]; len(own) > len(`""`) && own[0] == '"' {
@@ -216,7 +217,8 @@ func (o Object) Metadata() (Metadata, error) {
 	return out, nil
 }
 
-// EachLabel calls visit with each label of the object. It returns an error if the labels are not strings.
+// EachLabel calls visit with each label of the object. If the value of a label is not a string, visit gets an empty
+// string. EachLabel returns an error if the labels are not a JSON object.
 func (o Object) EachLabel(visit func(key, value string)) error {
 	labels, ok := rawjson.At(o["metadata"], "labels")
 	if !ok || string(labels) == "null" {

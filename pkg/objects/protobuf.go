@@ -23,8 +23,8 @@ const (
 	messageDepth = 8
 )
 
-// Protobuf returns the message of the protobuf object in body. It returns false if body is not a Kubernetes object that
-// is encoded as protobuf.
+// Protobuf returns the protobuf message of the Kubernetes object in body, without its wrapper runtime.Unknown. It
+// returns false if body is not a Kubernetes object that is encoded as protobuf.
 func Protobuf(body []byte) ([]byte, bool) {
 	raw, ok := bytes.CutPrefix(body, []byte(protobufPrefix))
 	unknown := &runtime.Unknown{}

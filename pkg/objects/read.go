@@ -11,8 +11,9 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/budget"
 )
 
-// Read decodes body, a response of a cluster's API server, into the struct to which into points, and ignores unknown
-// fields. Numbers in values of type any remain integers if possible. It charges account for the decoded value.
+// Read decodes body, a response of a cluster's API server. The argument into is a pointer to a struct. Read ignores
+// unknown fields. It decodes integers in values of type any into int64 instead of float64. It charges account for the
+// decoded value if body is larger than smallItem.
 func Read(body []byte, account *budget.Account, into any) error {
 	if len(body) > smallItem {
 		if err := account.Take(elements(body) * ElementBytes); err != nil {
@@ -22,7 +23,8 @@ func Read(body []byte, account *budget.Account, into any) error {
 	return read(body, into)
 }
 
-// HoldUntyped charges account for decoding body into maps and slices instead of a Go type.
+// HoldUntyped charges account for decoding body into maps and slices instead of a struct. It charges nothing if body is
+// not larger than smallItem.
 func HoldUntyped(body []byte, account *budget.Account) error {
 	if len(body) <= smallItem {
 		return nil

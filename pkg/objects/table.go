@@ -41,9 +41,9 @@ type Row struct {
 	cells    json.RawMessage
 }
 
-// ReadTable decodes the Table of resource r that from contains, and calls visit with each row. It returns the column
-// definitions. It holds only one row in memory and charges account for it. It returns ErrNoTable if the response is not
-// a Table.
+// ReadTable reads a Table of the resource r from a reader, and calls visit with each row. It returns the column
+// definitions and the metadata of the Table. Only one row at a time is in memory, and ReadTable charges account for it.
+// It returns ErrNoTable if the response is not a Table.
 func ReadTable(
 	from io.Reader, r clusters.Resource, account *budget.Account, visit func(Row) error,
 ) ([]dashboardv1alpha1.TableColumn, Page, error) {
@@ -72,7 +72,8 @@ type table struct {
 	visit   func(Row) error
 	isTable bool
 	columns []dashboardv1alpha1.TableColumn
-	// columnsSize is the number of bytes of all columns. A malicious cluster may send columnDefinitions repeatedly.
+	// columnsSize is the number of bytes of all columns. It includes the columns of repeated columnDefinitions, which a
+	// malicious cluster may send.
 	columnsSize int
 }
 
@@ -135,7 +136,8 @@ func (t *table) readRows() error {
 	})
 }
 
-// begin reads the [ of a JSON array. It returns true for null, which counts as an empty array.
+// begin reads the [ of a JSON array, and returns false. If the value is null instead of an array, it returns true: null
+// counts as an empty array.
 func (t *table) begin() (empty bool, err error) {
 	token, err := t.decoder.Token()
 	switch {
@@ -161,9 +163,11 @@ func (t *table) row(members Object) (Row, error) {
 	return row, row.Object.prepare(t.resource, IsSecret(t.resource), nil)
 }
 
-// Encode returns the JSON of an object with kind, apiVersion, the cells of the row, and the name, namespace, uid and
-// timestamps of the object. It also copies the top-level fields with the names in members, if
-// the object has them.
+// Encode returns a JSON object with these fields:
+//   - kind and apiVersion.
+//   - cells: the cells of the row.
+//   - metadata: the name, namespace, uid and timestamps of the object.
+//   - the top-level fields of the object whose names are in members, if they exist and are not null.
 func (r Row) Encode(members ...string) ([]byte, error) {
 	var all Object
 	if err := all.split(r.Object["metadata"]); err != nil {
@@ -185,7 +189,7 @@ func (r Row) Encode(members ...string) ([]byte, error) {
 	return out.Encode()
 }
 
-// only returns a new Object with the top-level fields in names that o has, except nulls.
+// only returns a new Object with the given top-level fields of o. It omits fields that are missing or null.
 func (o Object) only(names ...string) Object {
 	out := Object{}
 	for _, name := range names {

@@ -37,8 +37,8 @@ const (
 	namespaceField = 3
 )
 
-// Name returns the namespace and name of an object of a built-in kind in protobuf. It returns empty strings if object
-// cannot be read.
+// Name returns the namespace and name of a protobuf message that contains an object of a built-in kind. It returns
+// empty strings if the object cannot be read.
 func Name(object []byte) (namespace, name string) {
 	metadata := field(object, metadataField)
 	return string(field(metadata, namespaceField)), string(field(metadata, nameField))

@@ -23,7 +23,8 @@ func At(value []byte, path ...string) ([]byte, bool) {
 	return value, true
 }
 
-// element returns the array element with the index segment. It returns false if there is none.
+// element returns an element of a JSON array. segment is the index as text; a negative index counts from the end.
+// element returns false if there is no such element.
 func element(array []byte, segment string) (found []byte, ok bool) {
 	index, err := strconv.Atoi(segment)
 	if err != nil {

@@ -9,14 +9,15 @@ import (
 	"errors"
 )
 
-// maxDepth bounds the nesting depth. encoding/json, with which API servers encode objects, allows 10,000.
+// maxDepth bounds the nesting depth, because the Scanner is recursive. Objects of real API servers are not nested so
+// deeply.
 const maxDepth = 1000
 
 // ErrSyntax is returned for invalid JSON. Its message contains no part of the text.
 var ErrSyntax = errors.New("the text is not JSON")
 
-// Scanner reads JSON from beginning to end and checks its syntax. Each method begins at the current position, and moves
-// it to the end of the text that it has read.
+// Scanner reads JSON from beginning to end and checks its syntax. Each method that reads text begins at the current
+// position, and moves the position to the end of the text that it has read.
 type Scanner struct {
 	text  []byte
 	pos   int
@@ -87,7 +88,7 @@ func (s *Scanner) Value() error {
 }
 
 // Members reads an object. For each field, it calls visit at the beginning of the value, and visit must read the value.
-// Members returns ErrSyntax if there is no object, or the first error of visit.
+// Members returns ErrSyntax if the text is not a valid object, or the first error of visit.
 func (s *Scanner) Members(visit func(key Quoted) error) error {
 	return s.enclosed('{', '}', func() error {
 		key, err := s.Key()
@@ -99,7 +100,7 @@ func (s *Scanner) Members(visit func(key Quoted) error) error {
 }
 
 // Elements reads an array. For each element, it calls visit at the beginning of the element, and visit must read it.
-// Elements returns ErrSyntax if there is no array, or the first error of visit.
+// Elements returns ErrSyntax if the text is not a valid array, or the first error of visit.
 func (s *Scanner) Elements(visit func() error) error { return s.enclosed('[', ']', visit) }
 
 // Key reads the name of a field and the colon after it.
@@ -149,7 +150,7 @@ func (s *Scanner) nested(end byte) error {
 	}
 }
 
-// enclosed reads an object or an array, and calls item at the beginning of each field or element.
+// enclosed reads an object or an array. It calls item at the beginning of each field or element, and item must read it.
 func (s *Scanner) enclosed(begin, end byte, item func() error) error {
 	s.depth++
 	if s.depth > maxDepth || !s.take(begin) {
@@ -312,8 +313,9 @@ func (s *Scanner) Text() (string, error) {
 	return q.Text(), nil
 }
 
-// Lookup returns the value at the path in a JSON object. Each element of the path is the name of a field. It returns
-// false if there is no such value, or if object is no valid object. If a name occurs twice, the last value is used.
+// Lookup returns the value at the path in a JSON object. Each element of the path is the name of a field. Lookup
+// returns false if there is no such value, or if the text is not a valid object. If a name occurs twice, the last value
+// is used.
 func Lookup(object []byte, path ...string) ([]byte, bool) {
 	s := NewScanner(object)
 	if s.Peek() != '{' {

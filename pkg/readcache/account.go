@@ -31,7 +31,7 @@ type account struct {
 	closed   bool
 }
 
-// load adds the memory of an object of an incomplete list.
+// load adds the memory of an object of a list that is not complete yet.
 func (a *account) load(bytes int64) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -41,7 +41,7 @@ func (a *account) load(bytes int64) {
 	}
 }
 
-// begin subtracts the memory of an incomplete list, because a new list begins.
+// begin subtracts the memory of the previous list if that list was not completed. It is called before a new list.
 func (a *account) begin() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -69,7 +69,7 @@ func (a *account) add(bytes int64) {
 	}
 }
 
-// buffer adds bytes to the memory that is used for reading from the cluster. bytes may be negative.
+// buffer adds bytes to the memory that is used for reading from the cluster and by subscribers. bytes may be negative.
 func (a *account) buffer(bytes int64) {
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -1,9 +1,9 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package readcache caches the objects of clusters as the JSON of responses, so that the JSON of a list is a
-// concatenation of the JSON of its objects. It does not check rights: before objects are returned to a user, the caller
-// must check with an access review that the cluster allows the user the read.
+// Package readcache caches the objects of clusters as JSON. The JSON of a list is then a concatenation of the JSON of
+// its objects. The package does not check rights: before a caller returns objects to a user, it must check with an
+// access review that the cluster allows the user the read.
 package readcache
 
 import (
@@ -40,9 +40,9 @@ type Cluster interface {
 }
 
 const (
-	// firstListTimeout bounds the time for which a request waits for the first list of a resource. After this time, the
-	// request is sent to the cluster. While objects arrive at intervals of at most progressTimeout, the request waits
-	// up to longestFirstList.
+	// firstListTimeout is the time for which requests wait for the first list of a resource, from the first read of the
+	// resource on. After this time, requests are sent to the cluster. If objects still arrive at intervals of at most
+	// progressTimeout, requests wait longer, until longestFirstList after the first read.
 	firstListTimeout = 5 * time.Second
 	progressTimeout  = time.Second
 	longestFirstList = 20 * time.Second
@@ -50,10 +50,10 @@ const (
 	idleTimeout = 10 * time.Minute
 	// inUse is the time after the last read in which a resource is not evicted in favor of another one.
 	inUse = time.Minute
-	// refusedFirst is the first pause after the cluster has rejected a list: the resource is not listed again in the
-	// pause. Each further rejection doubles the pause, up to refusedFor. It begins short, because the rights of a new
-	// ServiceAccount may not be effective yet. tooLargeFor is the pause for a resource that does not fit into the
-	// cache.
+	// refusedFirst is the pause after the first time that the cluster rejects a list. During a pause, the resource is
+	// not listed again. Each further rejection doubles the pause, up to refusedFor. The first pause is short, because
+	// the cluster may only need a moment to apply the RBAC rules of a new ServiceAccount. tooLargeFor is the pause for
+	// a resource that does not fit into the cache.
 	refusedFirst = time.Second
 	refusedFor   = 30 * time.Second
 	tooLargeFor  = 2 * time.Minute
@@ -65,7 +65,7 @@ const (
 	maxKinds = 4096
 	// watchBytes is the memory of a cached resource without objects, in bytes: its goroutines and buffers.
 	watchBytes = 128 << 10
-	// maxWrites bounds the number of remembered writes.
+	// maxWrites bounds the number of remembered values of the type written.
 	maxWrites = 4096
 )
 
@@ -78,7 +78,7 @@ type Cache struct {
 	refused *lru.Cache
 	closed  bool
 
-	// writing serializes changes of writes.
+	// writing serializes changes of the entries in writes.
 	writing sync.Mutex
 	writes  *lru.Cache
 }
@@ -98,7 +98,8 @@ func New(bytes int64) *Cache {
 	}
 }
 
-// Run regularly drops resources that are no longer read. When ctx ends, it drops all resources and returns.
+// Run regularly drops resources that are no longer read, and updates the metrics. When ctx ends, it drops all resources
+// and returns.
 func (c *Cache) Run(ctx context.Context) {
 	if c == nil {
 		return
@@ -159,8 +160,8 @@ func cacheable(r schema.GroupVersionResource) bool {
 type View struct {
 	*Snapshot
 
-	// Stale is true if the watch has ended and could not be started again. AsOf is then the last time at which it
-	// worked.
+	// Stale is true if the watch has ended and could not be started again. AsOf is then the last time at which the
+	// watch worked.
 	Stale bool
 	AsOf  time.Time
 
@@ -213,8 +214,8 @@ func (c *Cache) Holds(cluster Cluster, r schema.GroupVersionResource) bool {
 	return c.kinds[kindKey{cluster, r}] != nil
 }
 
-// kind returns the cached resource, and starts to cache it if necessary; started is then true. It returns nil if the
-// resource cannot be cached now.
+// kind returns the cached resource and records that it was read. If the resource is not cached, kind starts to cache it
+// and returns started true. It returns nil if the resource cannot be cached now.
 func (c *Cache) kind(key kindKey, name string) (k *kind, started bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -246,8 +247,9 @@ func (c *Cache) refusalOf(key kindKey) refusal {
 	return last
 }
 
-// next returns the pause that follows r. With most == refusedFor, the pause begins at refusedFirst and doubles each
-// time. With another value, the pause is most.
+// next returns the refusal that follows r. In general, its pause is the parameter most. If most is refusedFor, the
+// first pause is refusedFirst, and each further one is twice as long, up to refusedFor. The pauses begin again with
+// refusedFirst if the last one ended more than refusedFor ago.
 func (r refusal) next(most time.Duration) refusal {
 	pause := most
 	if most == refusedFor {

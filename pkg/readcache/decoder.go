@@ -21,22 +21,23 @@ import (
 )
 
 const (
-	// maxEventBytes bounds a watch event in bytes. kube-apiserver stores no object larger than 1.5 MiB.
+	// maxEventBytes bounds a watch event in bytes. By default, etcd stores no object larger than 1.5 MiB.
 	maxEventBytes = 8 << 20
 	// maxControlBytes bounds the object in a bookmark or an error event, in bytes.
 	maxControlBytes = 64 << 10
 	// readBytes is the size of the read buffer of a watch, in bytes.
 	readBytes = 64 << 10
-	// maxKeptBuffer bounds the buffer for an event that is reused for the next event, in bytes.
+	// maxKeptBuffer is the size in bytes up to which the buffer for an event is reused for the next event.
 	maxKeptBuffer = 256 << 10
 )
 
 var errTooLarge = fmt.Errorf("an object is larger than %d bytes", maxEventBytes)
 
-// decoder decodes the events of a watch, of which API servers send one per line.
+// decoder decodes the events of a watch. API servers send one event per line.
 type decoder struct {
 	kind schema.GroupVersionKind
-	// keep is called with each object, and counts its memory. It may return an equal object that is stored already.
+	// keep is called with each created or updated object. It returns the object to store, which may be an equal object
+	// that is already stored. An error of keep ends the watch.
 	keep func(*Object) (*Object, error)
 	// read is called after each event. closed is called with the error that ends the watch.
 	read   func()
@@ -132,8 +133,8 @@ func carries(event watch.EventType) bool {
 	return event == watch.Added || event == watch.Modified || event == watch.Deleted
 }
 
-// control returns a bookmark or an error event. It decodes only the fields that a Reflector uses, so that the event
-// uses no more memory than its JSON.
+// control returns a bookmark or an error event. It decodes only the fields that a Reflector uses, because the whole
+// decoded object could use more memory than its JSON.
 func (*decoder) control(event watch.EventType, text []byte) (watch.EventType, runtime.Object, error) {
 	if len(text) > maxControlBytes {
 		return "", nil, errTooLarge
@@ -174,7 +175,7 @@ func textAt(object []byte, path ...string) string {
 	return text
 }
 
-// line returns the next non-empty line. It remains valid until the next call.
+// line returns the next non-empty line. The line remains valid until the next call.
 func (d *decoder) line() ([]byte, error) {
 	if d.buffer = d.buffer[:0]; cap(d.buffer) > maxKeptBuffer {
 		d.release()
@@ -199,7 +200,7 @@ func (d *decoder) line() ([]byte, error) {
 		case errors.Is(err, io.EOF):
 			return nil, io.EOF
 		case !errors.Is(err, bufio.ErrBufferFull):
-			// After this error, a Reflector continues the watch; after others, it lists again.
+			// After io.EOF and io.ErrUnexpectedEOF, a Reflector watches again. After other errors, it lists first.
 			return nil, io.ErrUnexpectedEOF
 		}
 		if err := d.grow(len(part)); err != nil {
@@ -209,7 +210,8 @@ func (d *decoder) line() ([]byte, error) {
 	}
 }
 
-// grow enlarges the buffer for that many more bytes, if necessary. It returns the error of buffered.
+// grow enlarges the buffer if it has no room for the given number of further bytes. It returns the error of the
+// function buffered.
 func (d *decoder) grow(bytes int) error {
 	if cap(d.buffer)-len(d.buffer) >= bytes {
 		return nil

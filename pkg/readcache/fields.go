@@ -16,9 +16,9 @@ const (
 	namespaceField = "metadata.namespace"
 )
 
-// selectable returns the fields of a resource whose field selectors the cache can evaluate, in addition to
-// metadata.name and metadata.namespace. For these fields, API servers compare the value at the path of the field in the
-// object.
+// selectable returns the fields that the cache supports in the field selectors of a resource, in addition to
+// metadata.name and metadata.namespace. For each of these fields, API servers compare the value at the path of the
+// field in the object, so the cache does the same.
 func selectable(r schema.GroupVersionResource) []string {
 	if r.Version != "v1" || r.Group != "" {
 		return nil
@@ -42,11 +42,12 @@ func selectable(r schema.GroupVersionResource) []string {
 	}
 }
 
-// maxRequirements bounds the number of requirements of a selector that the cache evaluates.
+// maxRequirements bounds the selectors that the cache evaluates: the number of requirements of a field selector, and
+// the number of requirements and values of a label selector.
 const maxRequirements = 64
 
 // FieldMatcher returns a function that returns true for objects that match the field selector. The second result is
-// false if the cache cannot evaluate the selector, so that the list must be requested from the API server.
+// false if the cache cannot evaluate the selector. The list must then be requested from the API server.
 func FieldMatcher(
 	r schema.GroupVersionResource, namespaced bool, selector fields.Selector,
 ) (func(*Object) bool, bool) {
@@ -76,8 +77,8 @@ func FieldMatcher(
 	}, true
 }
 
-// IsShort returns true if a label selector has at most maxRequirements requirements and values, so that the cache
-// evaluates it.
+// IsShort returns true if the requirements of a label selector and their values are together at most maxRequirements.
+// The cache evaluates only such selectors. IsShort returns false for a selector that matches nothing.
 func IsShort(selector labels.Selector) bool {
 	requirements, selectable := selector.Requirements()
 	values := 0

@@ -10,19 +10,20 @@ import (
 )
 
 const (
-	// chunkSize is the target number of groups in a chunk. A chunk with twice as many groups is split.
+	// chunkSize is the target number of groups in a chunk of Groups. A chunk with twice as many groups is split.
 	chunkSize = 512
-	// smallChunk is the number of groups below which a chunk is merged with a neighbour, if the result is not too
-	// large.
+	// smallChunk is the number of groups below which a chunk is merged with an adjacent chunk, if both together have at
+	// most chunkSize groups.
 	smallChunk = chunkSize / 4
 )
 
-// Groups contains the groups of a list in the order of API servers, sorted by the key namespace/name. The groups are
-// divided into non-empty chunks, so that replacing a group copies only one chunk and the list of chunks. It is
-// immutable.
+// Groups contains the groups of a list in the order of API servers, which sort lists by the key namespace/name. The
+// groups are divided into non-empty chunks. Groups is immutable: replacing a group creates a copy. Because of the
+// chunks, it copies only one chunk and the slice of chunks, instead of all groups.
 type Groups [][]*Group
 
-// newGroups divides groups into chunks. Each chunk is copied, so that the garbage collector can free a replaced chunk.
+// newGroups divides groups into chunks. It copies each chunk. If the chunks shared the array of groups instead, the
+// garbage collector could not free a replaced chunk.
 func newGroups(groups []*Group) Groups {
 	out := make(Groups, 0, (len(groups)+chunkSize-1)/chunkSize)
 	for chunk := range slices.Chunk(groups, chunkSize) {
@@ -102,7 +103,7 @@ func (g Groups) place(namespace, name string) (p position, found bool) {
 	if one := g.at(p); one != nil && one.Namespace() == namespace {
 		return p, true
 	}
-	before := position{p.chunk, p.index - 1} // The object may follow the last one of its namespace.
+	before := position{p.chunk, p.index - 1} // The object may follow the last object of its namespace.
 	if before.index < 0 && p.chunk > 0 {
 		before = position{p.chunk - 1, len(g[p.chunk-1]) - 1}
 	}
@@ -131,7 +132,8 @@ func (g Groups) in(namespace string) Groups {
 	return out
 }
 
-// replaced returns a copy in which with replaces the n groups at p. It splits and merges chunks as needed.
+// replaced returns a copy of g in which the n groups at p, all in one chunk, are replaced by the groups in the last
+// parameter. It splits and merges chunks as needed.
 func (g Groups) replaced(p position, n int, with []*Group) Groups {
 	begin, end := p.chunk, min(p.chunk+1, len(g))
 	var chunk []*Group

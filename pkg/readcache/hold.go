@@ -5,8 +5,8 @@ package readcache
 
 import "slices"
 
-// holdPart determines the memory that replaced objects of one resource may use while responses in progress contain
-// them: the limit of the cache divided by holdPart.
+// holdPart bounds the memory of objects that the store of a resource has replaced, but that responses in progress still
+// contain. The bound is the limit of the cache divided by holdPart.
 const holdPart = 8
 
 // holds contains the responses in progress that were created from snapshots of a store. The lock of the store guards
@@ -69,8 +69,8 @@ func (h *holds) memory() int64 {
 	return 0
 }
 
-// dropHolds calls drop of the responses with the oldest snapshots, until the other responses contain at most the memory
-// most of replaced objects. The caller must hold the lock.
+// dropHolds calls the function drop of responses, beginning with the oldest snapshot. It stops when the replaced
+// objects in the remaining responses use at most the given memory. The caller must hold the lock.
 func (s *store) dropHolds(most int64) {
 	if len(s.holds.all) == 0 {
 		return

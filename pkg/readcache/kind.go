@@ -30,18 +30,19 @@ type kind struct {
 	ended atomic.Bool
 }
 
-// itemBytes is the memory of an entry of an incomplete list whose object is stored already, in bytes.
+// itemBytes is the memory of an entry of a list without its object, in bytes. If an object of a new list is already
+// stored, only this entry is counted.
 const itemBytes = 2 * 16
 
-// backoff returns the pauses between attempts to list or watch. They are shorter than the default of a Reflector, so
-// that objects do not remain stale for a minute after the cluster has become reachable again.
+// backoff returns the pauses between attempts to list or watch. They are shorter than the defaults of a Reflector, with
+// which objects could remain stale for a minute after the cluster has become reachable again.
 func backoff() *wait.Backoff {
 	const first, most, steps = 200 * time.Millisecond, 5 * time.Second, 10
 	return &wait.Backoff{Duration: first, Cap: most, Steps: steps, Factor: 2, Jitter: 1} //nolint:mnd // as the library
 }
 
-// start starts the Reflector of a resource. name is the kind of its objects. The caller must hold the lock of the
-// cache.
+// start returns a new kind and starts its goroutines: the Reflector, and a goroutine that drops the kind when the
+// connection to the cluster is gone. name is the kind of the objects. The caller must hold the lock of the cache.
 func (c *Cache) start(key kindKey, name string) *kind {
 	ctx, cancel := context.WithCancel(context.Background())
 	account := &account{pool: &c.pool}
@@ -94,8 +95,8 @@ func (c *Cache) start(key kindKey, name string) *kind {
 	return k
 }
 
-// paceOf returns the rate limiter for the events of a cluster, which all resources of the cluster share. The caller
-// must hold the lock of the cache.
+// paceOf returns the rate limiter for the events of a cluster. All resources of the cluster share the rate limiter. The
+// caller must hold the lock of the cache.
 func (c *Cache) paceOf(cluster Cluster) *rate.Limiter {
 	for key, k := range c.kinds {
 		if k != nil && key.cluster == cluster {
@@ -105,8 +106,8 @@ func (c *Cache) paceOf(cluster Cluster) *rate.Limiter {
 	return rate.NewLimiter(eventRate, eventBurst)
 }
 
-// refused returns true if the resource cannot be cached: it is not served, the ServiceAccount may not list it, or the
-// cluster sends objects that are invalid or too large.
+// refused returns true for errors that mean that the resource cannot be cached. For example, the cluster does not serve
+// the resource, the ServiceAccount may not list it, or an object is invalid or too large.
 func refused(err error) bool {
 	return errors.Is(err, ErrNotCached) || apierrors.IsForbidden(err) || apierrors.IsNotFound(err) ||
 		apierrors.IsMethodNotSupported(err) || apierrors.IsNotAcceptable(err) || errors.Is(err, errNoMetadata) ||
@@ -129,8 +130,9 @@ func (k *kind) end() {
 	k.store.endSubscriptions()
 }
 
-// first returns the cached list. If there is none, it waits for the first list as long as firstListTimeout allows. It
-// returns false if the list does not arrive in time or fails.
+// first returns the cached list. If there is none, it waits for the first list as long as firstListTimeout and
+// longestFirstList allow. It returns false if the list does not arrive in time or fails, or if the resource was
+// dropped.
 func (k *kind) first(ctx context.Context) (*Snapshot, bool) {
 	if s := k.store.snapshot(); s != nil {
 		return s, !k.ended.Load()
@@ -148,7 +150,8 @@ func (k *kind) first(ctx context.Context) (*Snapshot, bool) {
 	}
 }
 
-// firstBefore waits until the first list has arrived or failed. It returns false if the deadline passes before.
+// firstBefore waits until the first list has arrived or failed. After a failure, the returned snapshot is nil.
+// firstBefore returns false if the deadline passes or ctx ends first.
 func (k *kind) firstBefore(ctx context.Context, deadline time.Time) (*Snapshot, bool) {
 	ctx, cancel := context.WithDeadline(ctx, deadline)
 	defer cancel()

@@ -43,16 +43,16 @@ const (
 )
 
 const (
-	// maxLabels bounds the labels of an object, because they are decoded before their memory is charged.
+	// maxLabels bounds the number of labels of an object, because labels are decoded before their memory is counted.
 	maxLabels = 1000
-	// maxName bounds a name or a namespace, and maxVersion a resource version, in bytes. API servers store no longer
-	// ones.
+	// maxName bounds a name or a namespace, and maxVersion a resource version, in bytes. API servers do not store
+	// longer values.
 	maxName    = 253
 	maxVersion = 64
 )
 
-// memory returns the memory of the object in bytes. It counts strings that objects share for each object, because the
-// objects of a hostile cluster may share none.
+// memory returns the memory of the object in bytes. A string that several objects share is counted for each of these
+// objects, because the objects of a hostile cluster may share no strings.
 func (o *Object) memory() int64 {
 	size := objectBytes + len(o.JSON) + len(o.Namespace) + len(o.Name) + len(o.ResourceVersion)
 	for _, l := range o.Labels {
@@ -155,7 +155,8 @@ func appendMember(out []byte, name, value string) []byte {
 	return append(append(out, encoded[1:len(encoded)-1]...), ',')
 }
 
-// metadata reads the value of metadata at the position of the scanner, and returns its JSON without managedFields.
+// metadata reads the value of metadata at the position of the scanner. It sets the fields of o, and returns the JSON of
+// the metadata without managedFields.
 func (o *Object) metadata(s *rawjson.Scanner) ([]byte, error) {
 	return rewriteObject(s, func(key rawjson.Quoted) (_ rawjson.Member, err error) {
 		switch {

@@ -9,20 +9,22 @@ import "io"
 // and in the object.
 const itemCopies = 3
 
-// pageReader reads a page of a list. It bounds the size of each item and of each top-level field by maxEventBytes, and
-// reports the memory for reading them with buffered.
+// pageReader reads a page of a list. It bounds the size of each item and of each top-level field by maxEventBytes. It
+// reports the memory for reading them by calling the function buffered.
 type pageReader struct {
 	body     io.Reader
 	buffered func(bytes int64) error
 
-	// read is the number of bytes that were read of the current item. counted is the memory that was reported.
+	// read is the number of bytes that were read of the current item or field. counted is the memory that was reported
+	// for the page.
 	read, counted int64
 }
 
 // begin starts the next item or top-level field.
 func (r *pageReader) begin() { r.read = 0 }
 
-// Read returns errTooLarge if the current item or field is larger than maxEventBytes, or the error of buffered.
+// Read implements io.Reader. It returns errTooLarge if the current item or field is larger than maxEventBytes. It also
+// returns the errors of the function buffered.
 func (r *pageReader) Read(p []byte) (int, error) {
 	if r.read >= maxEventBytes {
 		return 0, errTooLarge

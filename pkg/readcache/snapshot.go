@@ -25,8 +25,8 @@ type Group struct {
 	Objects []*Object
 	// Size is the length in bytes of the JSON of all objects, separated by commas.
 	Size int64
-	// Serial identifies the Group among all Groups of the process, and probably of all processes. It is 0 for a Group
-	// of NewGroup.
+	// Serial identifies the Group among all Groups of the process and, very probably, of other processes. It is 0 for a
+	// Group of NewGroup.
 	Serial uint64
 
 	account *account
@@ -54,7 +54,7 @@ func newGroup(objects []*Object, a *account) *Group {
 	return g
 }
 
-// The serials of Groups start at a random value, so that those of different processes differ.
+// The serials of Groups start at a random value, because the serials of different processes must differ.
 //
 //nolint:gochecknoglobals // entity tags compare the groups of different stores
 var (
@@ -62,7 +62,7 @@ var (
 	epoch   = rand.Uint64() //nolint:gosec // it tells processes apart and is no secret
 )
 
-// Compressed returns the compressed JSON of the objects. The first call compresses it.
+// Compressed returns the compressed JSON of the objects. Only the first call compresses the JSON.
 func (g *Group) Compressed() gzipmember.Segment {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -75,8 +75,8 @@ func (g *Group) Compressed() gzipmember.Segment {
 	return s
 }
 
-// drop subtracts the memory of the compressed JSON and of the Summary from the account, and returns it. It is called
-// when the Group is removed from the store.
+// drop subtracts the memory of the compressed JSON and of the Summary from the account, and returns the number of bytes
+// that it has subtracted. It is called when the Group is removed from the store.
 func (g *Group) drop() int64 {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -121,8 +121,9 @@ type Snapshot struct {
 	replaced int64
 }
 
-// compareNamespaces compares namespaces in the order of API servers, which sort by the key namespace/name: it compares
-// them as if a slash followed each.
+// compareNamespaces compares namespaces in the order of lists of API servers, which sort by the key namespace/name.
+// Therefore, it compares them as if each ended with a slash. For example, "a-b" comes before "a", because - comes
+// before the slash.
 func compareNamespaces(a, b string) int {
 	n := min(len(a), len(b))
 	if c := strings.Compare(a[:n], b[:n]); c != 0 || len(a) == len(b) {
@@ -150,7 +151,7 @@ func (g *Group) Namespace() string { return g.Objects[0].Namespace }
 // In returns the groups with the objects of a namespace.
 func (s *Snapshot) In(namespace string) Groups { return s.Groups.in(namespace) }
 
-// Get returns an object, or nil.
+// Get returns an object, or nil if the list does not contain it.
 func (s *Snapshot) Get(namespace, name string) *Object {
 	g := s.Groups.at(s.Groups.seek(namespace, name))
 	if g == nil || g.Namespace() != namespace {
@@ -178,7 +179,8 @@ func (g *Group) Behind(namespace, name string) []*Object {
 	return g.Objects[i:]
 }
 
-// drop drops all groups. It returns their memory, and the memory of the objects that are not in next.
+// drop calls drop of all groups. It returns the sum of their results and of the memory of all objects that next does
+// not contain.
 func (s *Snapshot) drop(next *Snapshot) int64 {
 	var bytes int64
 	for g := range s.Groups.All() {

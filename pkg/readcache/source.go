@@ -32,13 +32,15 @@ type source struct {
 	cluster  Cluster
 	resource schema.GroupVersionResource
 	kind     schema.GroupVersionKind
-	// begin is called before each list. keep is called with each object before it is stored, and with true for an
-	// object of a list. It may return an equal object that is stored already.
+	// begin is called before each list. keep is called with each object before it is stored. listed is true for an
+	// object of a list, and false for an object of a watch event. keep returns the object to store, which may be an
+	// equal object that is already stored.
 	begin func()
 	keep  func(o *Object, listed bool) (*Object, error)
 	// buffered is called with the number of bytes by which the memory for reading grows or, if negative, shrinks.
 	buffered func(bytes int64) error
-	// noted is called when the watch starts or ends. late is called if a list takes longer than maxListTime.
+	// noted is called when a watch starts or ends, and when a list fails. late is called if a list takes longer than
+	// maxListTime.
 	noted, late func()
 	// pace limits the rate of the events of the cluster.
 	pace *rate.Limiter
@@ -49,10 +51,10 @@ type source struct {
 	alive time.Time
 	// pages counts the pages of the current list. Only the goroutine of the Reflector uses it.
 	pages int
-	// failure is the error that ended the last list or watch.
+	// failure is the error that ended the last list or watch. It is nil while the watch works.
 	failure error
-	// redefined is true if the CustomResourceDefinition may have changed since the last list, so that a new list is
-	// needed.
+	// redefined is true if the CustomResourceDefinition may have changed since the last list. The resource must then be
+	// listed before the next watch.
 	redefined bool
 	// listing is the timer that calls late, or nil if no list is in progress.
 	listing *time.Timer
@@ -93,9 +95,10 @@ func (*list) GetObjectKind() schema.ObjectKind { return schema.EmptyObjectKind }
 // DeepCopyObject implements runtime.Object. It returns l, because a list is immutable.
 func (l *list) DeepCopyObject() runtime.Object { return l }
 
-// IsWatchListSemanticsUnSupported returns true, so that the Reflector sends list requests instead of receiving the
-// initial objects as watch events. A list takes half of the time, because kube-apiserver encodes each event twice and
-// sends it separately. Since Kubernetes 1.33, kube-apiserver streams lists as well.
+// IsWatchListSemanticsUnSupported returns true. The Reflector then sends list requests, instead of receiving the
+// initial objects as watch events. A list takes half of the time of these events, because kube-apiserver encodes each
+// event twice and sends it separately. Lists do not need much memory in kube-apiserver either: since Kubernetes 1.33,
+// it streams them.
 func (*source) IsWatchListSemanticsUnSupported() bool { return true }
 
 // List implements toolscache.ListerWatcher.
@@ -109,8 +112,9 @@ func (s *source) Watch(options metav1.ListOptions) (watch.Interface, error) {
 }
 
 // ListWithContext implements toolscache.ListerWatcherWithContext. It replaces the resource version 0 of the Reflector
-// by an empty one, so that the list is consistent, and does not show older objects after a restart. It removes the
-// limit, because kube-apiserver serves a list without a limit from its watch cache.
+// by an empty one, which requests a consistent list. With version 0, the list after a restart could be older than the
+// objects that users have already read. ListWithContext removes the limit, because kube-apiserver serves a list without
+// a limit from its watch cache instead of etcd.
 func (s *source) ListWithContext(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
 	if options.ResourceVersion == "0" {
 		options.ResourceVersion = ""
@@ -311,8 +315,8 @@ func delimiter(decoder *json.Decoder, want json.Delim) error {
 	return nil
 }
 
-// unreadable returns rawjson.ErrSyntax for errors of a JSON decoder, whose text may quote data of the cluster. It
-// returns other errors unchanged.
+// unreadable returns rawjson.ErrSyntax for errors of a JSON decoder, because the text of these errors may quote data of
+// the cluster. It returns other errors unchanged.
 func unreadable(err error) error {
 	if _, ok := errors.AsType[*json.SyntaxError](err); ok {
 		return rawjson.ErrSyntax
@@ -323,7 +327,7 @@ func unreadable(err error) error {
 	return err
 }
 
-// found records that data has arrived. If complete is true, the watch works and the stored list is current.
+// found records that data has arrived. complete is true if a watch works. The stored list is then current.
 func (s *source) found(complete bool) {
 	s.mu.Lock()
 	s.alive = time.Now()

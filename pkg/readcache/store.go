@@ -37,8 +37,8 @@ var (
 // snapshot returns the current content, or nil before the first list.
 func (s *store) snapshot() *Snapshot { return s.current.Load() }
 
-// publish makes next the current snapshot and wakes waiting goroutines. replaced is the memory of the objects of the
-// previous snapshot that are not in next. The caller must hold the lock.
+// publish makes next the current snapshot and wakes waiting goroutines. replaced is the memory of the objects, the
+// compressed JSON and the summaries of the previous snapshot that next does not contain. The caller must hold the lock.
 func (s *store) publish(next *Snapshot, replaced int64) {
 	s.holds.replaced += replaced
 	next.replaced = s.holds.replaced
@@ -157,8 +157,9 @@ func (s *store) change(namespace, name string, o *Object, version string) {
 	s.tellChanged(namespace, name, old, o, version)
 }
 
-// changed returns a copy of objects in which the object with the name is replaced by o, or removed if o is nil. It also
-// returns the difference in memory, and the memory of the object that was replaced or removed.
+// changed returns a copy of objects in which o replaces the object with the same name, or is added if there is none. If
+// o is nil, the object with the name is removed. changed also returns the difference in memory, and the memory of the
+// object that was replaced or removed.
 func changed(objects []*Object, name string, o *Object) (after []*Object, delta, replaced int64) {
 	g := Group{Objects: objects}
 	i, found := g.find(name)
@@ -173,7 +174,8 @@ func changed(objects []*Object, name string, o *Object) (after []*Object, delta,
 	return slices.Concat(objects[:i], []*Object{o}, rest), o.memory() - replaced, replaced
 }
 
-// grouped divides objects into groups: none if there are no objects, and two if there are at least 2*groupSize.
+// grouped divides objects into two groups if there are at least 2*groupSize. It returns one group for fewer objects,
+// and no group for no objects.
 func (s *store) grouped(objects []*Object) []*Group {
 	switch n := len(objects); {
 	case n == 0:

@@ -22,14 +22,15 @@ type Change struct {
 	Version string
 }
 
-// Changes are delivered to a subscriber together: one change from a watch event, or all changes after a new list.
+// Changes contains the changes that a subscriber receives in one call: one change from a watch event, or all changes
+// after a new list.
 type Changes struct {
 	All []Change
 	// Version is the resource version of the cached list after the changes. After is the cached list.
 	Version string
 	After   *Snapshot
-	// Relisted is true if the changes are the difference between the cached objects and a new list. Changes that
-	// happened in between and cancelled each other out are then missing.
+	// Relisted is true if the changes are the difference between the cached objects and a new list. An object that was
+	// both created and deleted in between is then missing.
 	Relisted bool
 }
 
@@ -47,9 +48,9 @@ type Subscription struct {
 }
 
 // Subscribe subscribes to the changes of the resource r of a cluster. For each change after the returned Snapshot, in
-// order, the cache calls deliver. It holds a lock during the call, so deliver must not block and must not call the
-// cache. Subscribe returns false if the resource is not cached. While there is a subscription, the resource counts as
-// used, and remains cached unless the cache needs memory.
+// order, the cache calls deliver. The cache holds a lock during the call, so deliver must not block and must not call
+// the cache. Subscribe returns false if the resource is not cached. While there is a subscription, the resource is not
+// dropped as unused, but the cache may evict it if it needs the memory.
 func (c *Cache) Subscribe(
 	ctx context.Context, cluster Cluster, r schema.GroupVersionResource, kindName string, deliver func(Changes),
 ) (*Subscription, bool) {
@@ -78,7 +79,7 @@ func (c *Cache) Subscribe(
 	return s, true
 }
 
-// keep marks the resource as used until the subscription ends.
+// keep regularly marks the resource as used until the subscription ends.
 func (s *Subscription) keep() {
 	ticker := time.NewTicker(sweepInterval)
 	defer ticker.Stop()
@@ -103,9 +104,9 @@ func (s *Subscription) Current() View {
 	return v
 }
 
-// Count adds bytes of memory that the subscriber uses to the memory of the cached resource. bytes may be negative. If
+// Count adds bytes to the memory of the cached resource, for memory that the subscriber uses. bytes may be negative. If
 // the cache then exceeds its limit, the next event of the resource evicts unused resources and, if that is not enough,
-// this resource. The caller must hold the lock of the store: Count may be called in deliver.
+// this resource. The caller must hold the lock of the store, which the cache holds while it calls deliver.
 func (s *Subscription) Count(bytes int64) {
 	s.counted += bytes
 	s.kind.store.account.buffer(bytes)

@@ -20,9 +20,9 @@ func (s *Summary) memory() int64 {
 	return summaryBytes + s.TextBytes
 }
 
-// Summarize returns the result of compute for the objects of the group. The group stores the result, so that compute
-// runs once per group. Because there is only one stored result, all callers must pass the same function for the same
-// resource.
+// Summarize returns the result of compute for the objects of the group. A group of the cache stores the result, and
+// does not call compute again. Because there is only one stored result, all callers must pass the same function for the
+// same resource.
 func (g *Group) Summarize(compute func([]*Object) (Summary, error)) (any, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()

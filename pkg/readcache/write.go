@@ -47,12 +47,12 @@ type written struct {
 	version string
 	// deleted contains the namespace and name of each deleted object.
 	deleted [][2]string
-	// unknown is true if the cache cannot recognize whether it includes all writes.
+	// unknown is true if the cache cannot detect whether a list includes all writes.
 	unknown bool
 	expires time.Time
 }
 
-// Wrote remembers a write, so that reads of the same user with Get include it.
+// Wrote remembers a write. For some seconds, each list that Get returns to the same user includes the write.
 func (c *Cache) Wrote(cluster Cluster, user string, w Write) {
 	if c == nil || !cacheable(w.Resource.WithVersion("")) {
 		return
@@ -103,7 +103,7 @@ func (c *Cache) awaitWrite(ctx context.Context, k *kind, s *Snapshot, user strin
 	}
 	c.writing.Lock()
 	defer c.writing.Unlock()
-	if last, ok := c.writes.Get(key); ok && last == value { // The version of a store never decreases.
+	if last, ok := c.writes.Get(key); ok && last == value { // Later snapshots include the writes, too.
 		c.writes.Remove(key)
 	}
 	return s, true

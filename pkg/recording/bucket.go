@@ -22,22 +22,23 @@ import (
 // <prefix><id>/<number>. After the end of the recording, all pieces are joined to one object with the name
 // <prefix><id>.cast. A program that is killed loses only the events that it has not written yet.
 const (
-	// pieceBytes is the number of bytes of pending events, and pieceInterval the time, after which a piece is written.
-	// A program that is killed loses at most this number of bytes.
+	// Pending events are written as a piece when they have pieceBytes bytes, and at the latest after pieceInterval. A
+	// program that is killed loses its pending events.
 	pieceBytes    = 64 << 10
 	pieceInterval = 3 * time.Second
 	// bucketScan is the time after which the size of all objects in the bucket is measured again.
 	bucketScan = time.Minute
 	// bucketMemory is the memory of one recording in progress, in bytes: its events, their ciphertext, and the request.
 	bucketMemory = 512 << 10
-	// requestTimeout bounds the time to write or delete an object, including retries. The terminal waits for a write.
+	// requestTimeout bounds the time to write or delete an object, including retries. It is short, because the terminal
+	// waits for a write.
 	requestTimeout = 5 * time.Second
 	// listTimeout bounds the duration of a list, and maxObjects the number of objects in it.
 	listTimeout = 30 * time.Second
 	maxObjects  = 1_000_000
 	// maxResponse bounds the size of an object that is read, in bytes. maxMarkup bounds the size of a response in XML,
-	// such as a list of 1000 objects. maxTags bounds the number of tags in it, because a tag may use as much memory as
-	// an object.
+	// such as a list of 1000 objects. maxTags bounds the number of XML tags in such a response, because each tag may
+	// become an element of the list, which needs far more memory than the tag.
 	maxResponse = 2 * MaxFileBytes
 	maxMarkup   = 4 << 20
 	maxTags     = 40_000
@@ -71,8 +72,8 @@ type BucketOptions struct {
 type bucket struct {
 	client       *minio.Client
 	name, prefix string
-	// joining, waiting and listing are semaphores: for recordings whose pieces are being joined, for recordings that
-	// are being joined or wait for it, and for lists.
+	// joining, waiting and listing are semaphores. joining limits the recordings whose pieces are being joined. waiting
+	// limits these recordings together with the recordings that wait for joining. listing limits concurrent lists.
 	joining, waiting, listing chan struct{}
 }
 
@@ -224,7 +225,8 @@ func (b *bucket) find(ctx context.Context, prefix string, visit func(fileInfo) e
 	return used, err
 }
 
-// part returns what one object reveals about its recording. It returns false if the object belongs to no recording.
+// part returns the fileInfo of a recording according to one of its objects. It returns false if the object belongs to
+// no recording.
 func (b *bucket) part(o *minio.ObjectInfo) (f fileInfo, ok bool) {
 	id, number, ok := parseKey(strings.TrimPrefix(o.Key, b.prefix))
 	if !ok {

@@ -41,7 +41,8 @@ func (f *bucketFile) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// finish joins the pieces to one object in the background. If too many recordings wait for this, the pieces remain.
+// finish starts a goroutine that joins the pieces to one object. If too many recordings wait for joining, it starts no
+// goroutine, and the recording remains in pieces.
 func (f *bucketFile) finish() error {
 	select {
 	case f.bucket.waiting <- struct{}{}:

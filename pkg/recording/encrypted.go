@@ -19,18 +19,19 @@ import (
 	"math"
 )
 
-// An encrypted recording begins with magic and a random salt. Chunks follow, each with its length in four bytes and its
-// ciphertext. The key of AES-256-GCM is derived from a configured key and the salt. The nonce consists of the number of
-// the chunk, and of one byte that is 1 for the last chunk. The additional authenticated data is the ID of the
-// recording. Therefore, decryption fails if chunks were changed, moved or removed, or if the file was copied to another
-// ID.
+// An encrypted recording begins with magic and a random salt. Chunks follow. Each chunk consists of its length in four
+// bytes and its ciphertext. The key of AES-256-GCM is derived from a configured key and the salt. The nonce consists of
+// the number of the chunk, and of one byte that is 1 for the last chunk. The additional authenticated data is the ID of
+// the recording. Therefore, decryption fails if chunks were changed or moved, if a chunk before another one is missing,
+// or if the file was copied to another ID. It does not fail if chunks are missing at the end, because a recording in
+// progress looks the same.
 const (
 	magic     = "kubevision-recording-1\n"
 	saltBytes = 32
 	keyBytes  = 32
 	// frameBytes is the size of the length before each chunk.
 	frameBytes = 4
-	// maxChunk bounds the size of a chunk in bytes. A chunk exceeds flushBytes or pieceBytes by less than one event.
+	// maxChunk bounds the size of a chunk in bytes. Without this bound, a damaged length could require much memory.
 	maxChunk = 1 << 20
 )
 
@@ -57,7 +58,7 @@ func ParseKeys(text []byte) ([][]byte, error) {
 	return keys, nil
 }
 
-// cipherOf returns the cipher for the recording with the salt.
+// cipherOf returns the cipher of a recording, for a configured key and the salt of the recording.
 func cipherOf(key, salt []byte) (cipher.AEAD, error) {
 	derived, err := hkdf.Key(sha256.New, key, salt, "kubevision terminal recording", keyBytes)
 	if err != nil {
@@ -74,7 +75,7 @@ func cipherOf(key, salt []byte) (cipher.AEAD, error) {
 	return gcm, nil
 }
 
-// nonce returns the nonce of the chunk with the number.
+// nonce returns the nonce of a chunk.
 func nonce(number uint32, last bool) []byte {
 	out := make([]byte, 12) //nolint:mnd // that of GCM
 	binary.BigEndian.PutUint32(out[7:], number)
@@ -94,7 +95,7 @@ type sealed struct {
 	number uint32
 }
 
-// newSealed returns a writer of an encrypted recording with the ID.
+// newSealed returns a writer of the encrypted recording id.
 func newSealed(to io.Writer, key []byte, id string) (*sealed, error) {
 	salt := make([]byte, saltBytes)
 	if _, err := rand.Read(salt); err != nil {
@@ -132,8 +133,8 @@ type opened struct {
 	last   bool
 }
 
-// open returns a reader of the recording id, which may be encrypted or not. It returns ErrUnreadable if no key decrypts
-// the recording.
+// open returns a reader of the recording id, which may be encrypted or not. It returns ErrUnreadable if the recording
+// is encrypted and no key decrypts it.
 func open(from io.Reader, keys [][]byte, id string) (io.Reader, error) {
 	buffered := bufio.NewReader(from)
 	if begin, err := buffered.Peek(len(magic)); err != nil || string(begin) != magic {
@@ -190,7 +191,7 @@ func (o *opened) decrypt(chunk []byte) error {
 	return ErrUnreadable
 }
 
-// Read returns ErrUnreadable if a chunk is damaged, or if data follows the last chunk.
+// Read implements io.Reader. It returns ErrUnreadable if a chunk is damaged, or if data follows the last chunk.
 func (o *opened) Read(p []byte) (int, error) {
 	for len(o.rest) == 0 {
 		if o.last {

@@ -34,7 +34,7 @@ type files interface {
 type file interface {
 	// Write appends bytes. When it returns, they are stored, and remain if the program is killed.
 	io.Writer
-	// finish ends the file.
+	// finish ends the file after the last Write.
 	finish() error
 	// discard deletes the file.
 	discard() error
@@ -71,10 +71,11 @@ func (f *fileInfo) merge(part *fileInfo) {
 
 // pace contains the properties of a storage of recordings.
 type pace struct {
-	// bytes is the number of bytes of pending events, and interval the time, after which events are written.
+	// Pending events are written when they have this number of bytes, and at the latest after this interval.
 	bytes    int
 	interval time.Duration
-	// scan is the interval between two measurements of the size of all recordings. Other replicas may write, too.
+	// scan is the interval between two measurements of the size of all recordings. Measurements are repeated, because
+	// other replicas may write, too.
 	scan time.Duration
 	// memory is the memory of one recording in progress, in bytes.
 	memory int64

@@ -12,7 +12,7 @@ import (
 )
 
 const (
-	// staleScans determines the maximum age of a measurement: staleScans times the interval between two measurements.
+	// staleScans times the interval between two measurements is the age from which a measurement is no longer used.
 	staleScans = 5
 	// maxCleaned bounds the number of recordings that are deleted after one measurement.
 	maxCleaned = 10_000
@@ -49,9 +49,9 @@ func (s *Store) count(n int64) error {
 	return nil
 }
 
-// measure starts a measurement of all recordings in the background if the last one is older than the interval. It
-// returns at once, unless the last one is older than staleScans intervals. In this case, it waits for the measurement,
-// which all callers share, and returns its error.
+// measure starts a goroutine that measures all recordings if the last measurement is older than the interval of the
+// storage and none is in progress. If the last measurement is older than staleScans intervals, measure waits for the
+// measurement in progress, which all callers share, and returns its error. Otherwise, it returns nil at once.
 func (s *Store) measure(ctx context.Context, now time.Time) error {
 	interval := s.files.pace().scan
 	s.mu.Lock()
@@ -112,8 +112,8 @@ func (s *Store) isOld(f *fileInfo, now time.Time) bool {
 	return s.options.MaxAge > 0 && now.Sub(f.modified) > s.options.MaxAge
 }
 
-// cleanUp deletes recordings and pieces in the background. It waits for cleanPatience at most, because terminals wait
-// for the measurement.
+// cleanUp starts a goroutine that deletes recordings and pieces, if no such goroutine is running. It waits for the
+// goroutine, but at most for cleanPatience, because terminals wait for the measurement that calls cleanUp.
 func (s *Store) cleanUp(unneeded []fileInfo) {
 	if !s.cleaning.TryLock() {
 		return
@@ -148,7 +148,7 @@ func (s *Store) cleanUp(unneeded []fileInfo) {
 }
 
 // clean deletes a recording that is older than MaxAge, or the pieces of a complete recording. measured is the time of
-// the measurement that found it.
+// the measurement that found the recording.
 func (s *Store) clean(ctx context.Context, f *fileInfo, measured time.Time) error {
 	if !s.isOld(f, measured) {
 		return s.files.tidy(ctx, *f) //nolint:wrapcheck // it is logged
@@ -158,7 +158,7 @@ func (s *Store) clean(ctx context.Context, f *fileInfo, measured time.Time) erro
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.measured.Equal(measured) { // A later measurement has already counted the deletion.
+	if s.measured.Equal(measured) { // Otherwise, a later measurement may already include the deletion.
 		s.used -= f.bytes
 	}
 	return nil

@@ -26,10 +26,10 @@ const (
 	MaxHeaderBytes = 32 << 10
 
 	// fullBytes is the size in bytes from which a file is closed and another one is begun. It is smaller than
-	// MaxFileBytes, because JSON may need more bytes for the last event than its text has.
+	// MaxFileBytes, because the last events of a file may exceed fullBytes.
 	fullBytes = MaxFileBytes - 1<<20
-	// flushBytes is the number of bytes of pending events, and flushInterval the time, after which events are written
-	// to a file in a directory. A program that is killed loses at most this number of bytes.
+	// Pending events are written to a file in a directory when they have flushBytes bytes, and at the latest after
+	// flushInterval. A program that is killed loses its pending events.
 	flushBytes    = 32 << 10
 	flushInterval = time.Second
 )
@@ -130,8 +130,8 @@ func (r *Recording) text(kind string, p []byte) error {
 	return r.add(kind, strings.ToValidUTF8(string(whole[:end]), "\uFFFD"))
 }
 
-// add appends an event to the pending events. It returns an error if an earlier write failed or the recording is
-// closed.
+// add appends an event to the pending events, and writes them if they have enough bytes. It returns an error if this
+// write or an earlier one fails, or if the recording is closed.
 func (r *Recording) add(kind, text string) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -227,14 +227,15 @@ func (r *Recording) flush() error {
 	return r.err
 }
 
-// OnFailure sets a function that is called if pending events cannot be written in the background.
+// OnFailure sets a function that is called if pending events cannot be written after the interval of the storage. The
+// methods that record events return their errors instead.
 func (r *Recording) OnFailure(failed func(error)) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.failed = failed
 }
 
-// Close writes the pending events, and marks the recording as complete.
+// Close writes the pending events. If this succeeds, it marks the recording as complete.
 func (r *Recording) Close() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -246,13 +247,13 @@ func (r *Recording) Close() error {
 	}
 	err := r.flush()
 	r.err = errClosed
-	if err != nil { // an end would mean that the recording is complete
+	if err != nil { // end would mark the recording as complete
 		return errors.Join(err, r.file.finish())
 	}
 	return r.end()
 }
 
-// chunkWriter writes a recording in chunks. With last set, the chunk is the end of the recording, and p may be empty.
+// chunkWriter writes a recording in chunks. If last is true, the chunk is the end of the recording, and p may be empty.
 type chunkWriter interface {
 	write(p []byte, last bool) error
 }

@@ -45,8 +45,8 @@ type Options struct {
 	Keys [][]byte
 	// MaxBytes bounds the size of all recordings, in bytes.
 	MaxBytes int64
-	// MaxAge is the time after the last change of a recording at which it is deleted. Zero means that recordings are
-	// not deleted.
+	// MaxAge is the time for which a recording is kept after its last change. It is then deleted. Zero means that
+	// recordings are not deleted.
 	MaxAge time.Duration
 	// Input is true if the input of users is recorded as well. Input may contain passwords.
 	Input bool
@@ -115,7 +115,7 @@ func (s *Store) Begin(t Terminal) (*Recording, error) {
 	return r, nil
 }
 
-// newID returns a new ID, which begins with the time now. IDs are therefore sorted by time.
+// newID returns a new ID, which begins with the current time. Sorting recordings by ID therefore sorts them by time.
 func newID(now time.Time) string {
 	return now.UTC().Format(idTime) + "-" + strings.ToLower(rand.Text())
 }
@@ -139,8 +139,9 @@ type Summary struct {
 // listedBytes is the memory of an element of a list of recordings, in bytes.
 const listedBytes = 256
 
-// List returns up to limit recordings, the newest first, after the first offset ones, and the number of all recordings.
-// Of a recording that cannot be read, only the ID is returned. List charges its memory to the budget.Account in ctx.
+// List returns a part of the recordings, the newest first, and the number of all recordings. The part begins after the
+// first offset recordings, and contains at most limit recordings. The Summary of a recording that cannot be read
+// contains only the ID. List charges its memory to the budget.Account in ctx.
 func (s *Store) List(ctx context.Context, offset, limit int) ([]Summary, int, error) {
 	all, account := []fileInfo{}, budget.AccountFrom(ctx)
 	_, err := s.files.list(ctx, func(f fileInfo) error {

@@ -15,8 +15,8 @@ var errLargeResponse = errors.New("the response of the bucket is too large")
 // boundedTransport limits the size of the responses of an S3 service.
 type boundedTransport struct{ next http.RoundTripper }
 
-// RoundTrip sends the request, and returns a response whose body has a limit. All bodies are XML, except the content of
-// objects.
+// RoundTrip sends the request, and returns a response whose body is a boundedBody. The number of tags is bounded in all
+// bodies except the content of objects, which is not XML.
 func (t boundedTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	answer, err := t.next.RoundTrip(r)
 	if err != nil {
@@ -40,7 +40,7 @@ type boundedBody struct {
 	bytes, tags int
 }
 
-// Read returns errLargeResponse if a limit is exceeded.
+// Read implements io.Reader. It returns errLargeResponse if a limit is exceeded.
 func (b *boundedBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
 	b.bytes -= n

@@ -16,22 +16,22 @@ import (
 const (
 	// Placeholder replaces confidential values.
 	Placeholder = "******"
-	// General replaces a whole message that may contain a value that is too short to be found.
+	// General replaces a whole message from which the values cannot be removed.
 	General = "the message of the cluster's API server is withheld, since it may contain a value of the Secret"
 
 	// MaxText is the maximum length of the result of Redactor.Text, in bytes.
 	MaxText = 4 << 10
 	// maxRead is the number of bytes of a text that are examined. The rest is dropped.
 	maxRead = 2 * MaxText
-	// minValue is the minimum length in bytes of a value that is replaced. Shorter values would match parts of any
-	// text: if one occurs as a separate word, the whole text is replaced by General.
+	// minValue is the minimum length in bytes of a value that is replaced. A shorter value would match parts of any
+	// text. Therefore, if a shorter value occurs as a separate word, General replaces the whole text.
 	minValue = 4
 	// checkEvery is the number of steps between two checks whether the request has ended.
 	checkEvery = 1 << 10
 )
 
-// Redactor removes a set of values from texts. The time for one text grows with the total length of the values, and not
-// with their number times the length of the text.
+// Redactor removes a set of values from texts. At each position of a text, it uses a binary search to find a value,
+// because comparing each value would take too long for many values.
 type Redactor struct {
 	// values are sorted and distinct. For each value, parents contains the index of the longest other value that is a
 	// prefix of it, or -1.
@@ -40,8 +40,9 @@ type Redactor struct {
 	short   []string
 }
 
-// New returns a Redactor that removes the values, both verbatim and as quoted strings of Go and JSON, in which API
-// servers quote them. It returns false if done returns an error, which means that the request has ended.
+// New returns a Redactor that removes the values. It removes them both verbatim and with the escapes of quoted strings
+// in Go and JSON, because API servers may quote values. New returns false if done returns an error, which means that
+// the request has ended.
 func New(values []string, done func() error) (*Redactor, bool) {
 	r := &Redactor{}
 	for i, value := range values {
@@ -72,7 +73,8 @@ func New(values []string, done func() error) (*Redactor, bool) {
 	return r, done() == nil
 }
 
-// forms returns the value verbatim, and as a quoted string of Go and of JSON if these differ.
+// forms returns the value verbatim. If the escapes of a quoted string in Go or in JSON change the value, forms also
+// returns the changed value, without quotation marks.
 func forms(value string) []string {
 	out := []string{value}
 	quoted := strconv.Quote(value)
@@ -99,7 +101,7 @@ func (r *Redactor) Text(text string, done func() error) string {
 		return General
 	}
 	var out strings.Builder
-	copied, covered := 0, 0 // The text before copied has been written. Values cover the text before covered.
+	copied, covered := 0, 0 // text[:copied] has been written. text[:covered] contains all values found so far.
 	for i := range len(text) {
 		if i%checkEvery == 0 && done() != nil {
 			return General
@@ -119,8 +121,9 @@ func (r *Redactor) Text(text string, done func() error) string {
 	return Cut(out.String())
 }
 
-// longest returns the length of the longest value that is a prefix of text, or 0. If cut is true, text was truncated:
-// it returns the length of text if text is the beginning of a value.
+// longest returns the length of the longest value that is a prefix of text, or 0. If cut is true, the text was
+// truncated and may end within a value. Therefore, longest then also returns the length of text if text is the
+// beginning of a value.
 func (r *Redactor) longest(text string, cut bool) int {
 	next, exact := slices.BinarySearch(r.values, text)
 	if exact || (cut && next < len(r.values) && strings.HasPrefix(r.values[next], text)) {
@@ -177,7 +180,8 @@ func inWord(r rune) bool {
 // Cut returns the text, cut to MaxText bytes at a character boundary.
 func Cut(text string) string { return CutTo(text, MaxText) }
 
-// CutTo returns the text, cut to most bytes at a character boundary. A text that was cut ends with "...".
+// CutTo returns the text, cut at a character boundary to at most the given number of bytes. A text that was cut ends
+// with "...".
 func CutTo(text string, most int) string {
 	const mark = "..."
 	if len(text) <= most {

@@ -66,8 +66,8 @@ func (r *Remover) isDefined(ctx context.Context, kindName string) (bool, error) 
 }
 
 const (
-	// retriedAnnotation on a CustomResourceDefinition contains the time of the last retryCleanup. retryInterval is the
-	// minimum time between two of them.
+	// retriedAnnotation on a CustomResourceDefinition contains the time at which retryCleanup last patched it.
+	// retryInterval is the minimum time between two patches.
 	retriedAnnotation = "kubevision.io/cleanup-retried-at"
 	retryInterval     = 3 * time.Second
 )
@@ -75,7 +75,8 @@ const (
 // retryCleanup patches an annotation of a CustomResourceDefinition that is being deleted. The change makes
 // kube-apiserver try again to delete the custom resources. The first attempt of kube-apiserver fails if the storage of
 // the kind is not ready, because the kind was not read before. The second attempt is dropped if it conflicts with
-// kube-apiserver's own update of the status. Without a change, kube-apiserver would then wait for minutes.
+// kube-apiserver's own update of the status. Without a change, kube-apiserver would then wait for minutes. The first
+// call for a CustomResourceDefinition only starts the interval and patches nothing.
 func (r *Remover) retryCleanup(ctx context.Context, o *metav1.PartialObjectMetadata) error {
 	now := time.Now()
 	last, seen := r.retried[o.UID]
@@ -98,7 +99,7 @@ func (r *Remover) retryCleanup(ctx context.Context, o *metav1.PartialObjectMetad
 }
 
 // describeCleanup returns the message of the condition Terminating of a CustomResourceDefinition, or an empty string.
-// It says why kube-apiserver has not deleted the custom resources yet.
+// The message says why kube-apiserver has not deleted the custom resources yet.
 func (r *Remover) describeCleanup(ctx context.Context, name string) string {
 	definition := object(kind("apiextensions.k8s.io", "CustomResourceDefinition"))
 	if err := r.Client.Get(ctx, client.ObjectKey{Name: name}, definition); err != nil {
@@ -112,7 +113,7 @@ func isEstablished(definition *unstructured.Unstructured) bool {
 	return conditionOf(definition, "Established")["status"] == "True"
 }
 
-// conditionOf returns the condition in the status of an object, or nil.
+// conditionOf returns the condition of the given type in the status of an object, or nil.
 func conditionOf(o *unstructured.Unstructured, conditionType string) map[string]any {
 	conditions, _, err := unstructured.NestedSlice(o.Object, "status", "conditions")
 	if err != nil {

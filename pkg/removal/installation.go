@@ -30,17 +30,19 @@ const (
 // part selects objects of an installation for their deletion.
 type part struct {
 	gvk schema.GroupVersionKind
-	// namespace is the namespace of the objects, or empty for all namespaces. label is a label that the objects must
-	// have with the value kubevision, or empty.
+	// namespace is the namespace of the objects, or empty for all namespaces. label is the key of a label whose value
+	// must be kubevision, or empty if no label is required.
 	namespace string
 	label     string
 	selected  func(*metav1.PartialObjectMetadata) bool
 }
 
-// parts returns the objects of an installation in the order of their deletion. The APIService is first, so that the
-// deletion of Namespaces does not wait for kubevision-apiserver. The admission policies precede the
-// CustomResourceDefinitions to which they refer. The Pods precede their Namespace, because kube-controller-manager
-// checks a Namespace with a Pod again only after half of the Pod's grace period. The RBAC objects are last.
+// parts returns the objects of an installation in the order of their deletion:
+//   - The APIService is first. Otherwise, the deletion of Namespaces would wait for kubevision-apiserver.
+//   - The admission policies precede the CustomResourceDefinitions to which they refer.
+//   - The Pods precede their Namespace. If a Namespace that is being deleted still contains a Pod,
+//     kube-controller-manager checks it again only after half of the Pod's grace period.
+//   - The RBAC objects are last.
 func parts() []part {
 	const (
 		rbac        = "rbac.authorization.k8s.io"
@@ -85,9 +87,10 @@ func isDefinition(o *metav1.PartialObjectMetadata) bool {
 	return strings.HasSuffix(o.Name, "."+kubevisionv1alpha1.SchemeGroupVersion.Group)
 }
 
-// isOwn returns true if the object belongs to the installation: it has the label
-// app.kubernetes.io/managed-by=kubevision, or is in no other namespace and its name begins with kubevision. The label
-// app.kubernetes.io/part-of is not sufficient, because anyone may set it.
+// isOwn returns true if the object belongs to the installation. The object must have the label
+// app.kubernetes.io/managed-by=kubevision, or its name must begin with kubevision. In the second case, the object must
+// be cluster-scoped, or in the namespace of KubeVision or in kube-system. The label app.kubernetes.io/part-of is not
+// sufficient, because anyone may set it.
 func isOwn(o *metav1.PartialObjectMetadata) bool {
 	if o.Labels[names.ManagedByLabel] == names.ManagedBy {
 		return true // Admission accepts this label only from KubeVision.
@@ -100,7 +103,8 @@ func isOwn(o *metav1.PartialObjectMetadata) bool {
 	}
 }
 
-// removeInstallation deletes all objects except users, clusters and role bindings, which were deleted before.
+// removeInstallation deletes all objects of the installation, except users, clusters and role bindings. removeObjects
+// must have deleted these before.
 func (r *Remover) removeInstallation(ctx context.Context) error {
 	for _, p := range parts() {
 		if err := r.removePart(ctx, p); err != nil {
@@ -111,7 +115,8 @@ func (r *Remover) removeInstallation(ctx context.Context) error {
 	return nil
 }
 
-// removePart deletes the objects that p selects, and waits until they no longer exist.
+// removePart deletes the objects that p selects, and waits until they no longer exist. It does not wait for the
+// finalizers of other controllers.
 func (r *Remover) removePart(ctx context.Context, p part) error {
 	return await(ctx, func(ctx context.Context) ([]string, error) {
 		var left []string

@@ -50,8 +50,8 @@ func (r *Remover) removeObjects(ctx context.Context) error {
 	})
 }
 
-// withControllers calls f while the controllers run. It runs them in this process if no replica of
-// kubevision-controller-manager is available.
+// withControllers calls f while the controllers run. If no replica of kubevision-controller-manager is available, it
+// runs the controllers in this process.
 func (r *Remover) withControllers(ctx context.Context, f func(context.Context) error) error {
 	available, err := r.controllersAvailable(ctx)
 	if err != nil {
@@ -112,9 +112,9 @@ func (r *Remover) removeAll(ctx context.Context, kind string) error {
 	})
 }
 
-// removeObject requests the deletion of an object. Before, it annotates the object: a user or role binding so that
-// admission allows the removal of the last administrator, and a cluster in Abandon so that the controller does not
-// clean it up.
+// removeObject requests the deletion of an object. It first annotates users and role bindings, because admission
+// otherwise prevents the removal of the last administrator. It also annotates the clusters in Abandon, because the
+// controller otherwise keeps a cluster until KubeVision's objects on it are deleted.
 func (r *Remover) removeObject(ctx context.Context, o *unstructured.Unstructured) error {
 	annotation := names.AllowRemovingLastAdminAnnotation
 	if o.GetKind() == clusterKind {

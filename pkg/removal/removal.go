@@ -2,8 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package removal uninstalls KubeVision. It first deletes the KubeVisionRoleBindings, KubeVisionClusters and
-// KubeVisionUsers, so that the controllers delete their objects on all clusters. It then deletes all other objects of
-// the installation. A removal that has failed can be repeated.
+// KubeVisionUsers, and waits until the controllers have deleted the objects that they created on all clusters. It then
+// deletes all other objects of the installation. A removal that has failed can be repeated.
 package removal
 
 import (
@@ -30,17 +30,17 @@ type Remover struct {
 	Controllers func(context.Context) error
 	// Abandon lists KubeVisionClusters that are deleted even if KubeVision's objects on them cannot be deleted.
 	Abandon []string
-	// Timeout bounds each of the two steps: the deletion of role bindings, clusters and users, and that of all other
-	// objects.
+	// Timeout bounds each of the two steps. The first step deletes role bindings, clusters and users. The second step
+	// deletes all other objects.
 	Timeout time.Duration
 
 	// retried contains the time of the last retryCleanup of each CustomResourceDefinition.
 	retried map[types.UID]time.Time
 }
 
-// Remove removes the installation. If objects remain when the time is over, it returns an error that names them. It
-// does not begin the second step before the first has succeeded: without the KubeVisionClusters, KubeVision could no
-// longer revoke the rights that it has granted on member clusters.
+// Remove removes the installation. If objects remain when Timeout is over, it returns an error that names them. It
+// begins the second step only if the first step has succeeded. Otherwise, KubeVision could no longer revoke the rights
+// that it has granted on member clusters.
 func (r *Remover) Remove(ctx context.Context) error {
 	if err := r.bounded(ctx, r.removeObjects); err != nil {
 		return err
@@ -54,8 +54,8 @@ func (r *Remover) bounded(ctx context.Context, step func(context.Context) error)
 	return step(ctx)
 }
 
-// await calls left repeatedly until it returns no object. If ctx ends first, await returns an error that names the
-// remaining objects.
+// await polls the function left, which returns descriptions of the remaining objects, until none remain. If ctx ends
+// first, await returns an error that contains the descriptions.
 func await(ctx context.Context, left func(context.Context) ([]string, error)) error {
 	var remaining []string
 	var failure error

@@ -69,8 +69,9 @@ func Self(handler func(*Request, user.Info) (Result, error)) Endpoint {
 	return Endpoint{rule: RuleSelf, serve: authenticated(handler)}
 }
 
-// AsCaller returns an endpoint for authenticated users. Its handler gets a client that acts as the caller. connect
-// creates that client; its error, for example for a caller who cannot be impersonated, is the response.
+// AsCaller returns an endpoint for authenticated users. Its handler gets a client that acts as the caller. The function
+// connect creates the client. If connect returns an error, for example because the caller cannot be impersonated, that
+// error is the response.
 func AsCaller[C any](connect func(*Request, user.Info) (C, error), handler func(*Request, C) (Result, error)) Endpoint {
 	return Endpoint{rule: RuleAsCaller, serve: authenticated(func(r *Request, u user.Info) (Result, error) {
 		client, err := connect(r, u)
@@ -81,8 +82,8 @@ func AsCaller[C any](connect func(*Request, user.Info) (C, error), handler func(
 	})}
 }
 
-// Reviewed returns an endpoint for authenticated users. Its handler gets the value that review returned. If review
-// returns an error, that error is the response and handler is not called.
+// Reviewed returns an endpoint for authenticated users. The function review checks their access. Its result is passed
+// to the handler. If review returns an error, that error is the response and the handler is not called.
 func Reviewed[G any](review func(*Request, user.Info) (G, error), handler func(*Request, G) (Result, error)) Endpoint {
 	return Endpoint{rule: RuleReviewed, serve: authenticated(func(r *Request, u user.Info) (Result, error) {
 		granted, err := review(r, u)
@@ -93,8 +94,9 @@ func Reviewed[G any](review func(*Request, user.Info) (G, error), handler func(*
 	})}
 }
 
-// authenticated returns a handler that calls handler with the authenticated user of the request. It rejects anonymous
-// requests with 40100. The filters before it do not reject them, because public endpoints accept them.
+// authenticated returns a handler that calls the given handler with the authenticated user of the request. It rejects
+// anonymous requests with 40100. The HTTP filters do not reject anonymous requests, because public endpoints accept
+// them.
 func authenticated(handler func(*Request, user.Info) (Result, error)) func(*Request) (Result, error) {
 	return func(r *Request) (Result, error) {
 		u, ok := genericapirequest.UserFrom(r.Context())

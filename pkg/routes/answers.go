@@ -15,9 +15,9 @@ import (
 )
 
 const (
-	// answerShare is the number of bytes that may be sent concurrently to one user, for each processor. A response
-	// counts as at most largestAnswer bytes: the number of large responses that are sent concurrently to one user is
-	// half of the number of processors.
+	// answerShare multiplied by GOMAXPROCS is the number of bytes that may be sent concurrently to one user. A response
+	// counts as at most largestAnswer bytes. Therefore, one user may receive one large response per two processors at
+	// the same time.
 	answerShare   = 4 << 20
 	largestAnswer = 2 * answerShare
 	// usersAtOnce multiplied by the bytes of one user bounds the bytes that are sent concurrently to all users.
@@ -30,8 +30,8 @@ const (
 	answerTime = time.Minute
 	// freeBytes is the number of bytes up to which a response is sent without waiting and without being counted.
 	freeBytes = 32 << 10
-	// compression is the divisor of the counted size of data that are sent compressed. Size returns the uncompressed
-	// size, and the client receives compressed data faster.
+	// compression is the number by which the size of a compressed response is divided before it is counted. The method
+	// Size returns the uncompressed size, but the client receives fewer bytes.
 	compression = 8
 )
 
@@ -45,7 +45,8 @@ func NewAnswerQueue() *budget.Queue {
 	})
 }
 
-// answerCost returns the bytes that sending data takes from the queue. It returns 0 for at most freeBytes.
+// answerCost returns the number of bytes that the queue counts for a response. It returns 0 for a response of at most
+// freeBytes.
 func answerCost(data envelope.Body) int64 {
 	size := data.Size()
 	if _, ok := data.(envelope.Gzipped); ok {
@@ -57,7 +58,7 @@ func answerCost(data envelope.Body) int64 {
 	return size
 }
 
-// expire sets a write deadline of answerTime on the connection, so that a client that does not read cannot keep the
+// expire sets a write deadline of answerTime on the connection. Otherwise, a client that does not read could keep the
 // response in memory. The HTTP server resets the deadline for the next request on the connection.
 func (t *Table) expire(w http.ResponseWriter) {
 	// An error means that the writer has no connection, or that the connection has ended.

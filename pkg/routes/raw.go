@@ -30,8 +30,8 @@ type Raw struct {
 // pieceTime bounds the time in which a client must receive the data of one Write.
 const pieceTime = 10 * time.Second
 
-// sendRaw writes raw. For an endless route, the response is counted as a stream of the user from then on, and no longer
-// as a request in flight: sendRaw calls leave. If the user has too many streams, it writes an error.
+// sendRaw writes raw. On an endless route, it calls leave, and counts the response as a stream of the user instead of a
+// request in flight. If the user has too many streams, it writes an error instead of raw.
 func (t *Table) sendRaw(ctx context.Context, w http.ResponseWriter, r Route, raw *Raw, leave func()) {
 	if u, ok := genericapirequest.UserFrom(ctx); ok && r.Endless {
 		response, leaveStreams, err := t.Streams.EnterResponse(ctx, u)
@@ -86,8 +86,8 @@ func (o *rawWriter) begin() {
 	o.w.WriteHeader(http.StatusOK)
 }
 
-// wait removes the write deadline between two writes, because HTTP/2 ends a stream at its deadline even if no data are
-// being sent.
+// wait removes the write deadline. It is called between two writes, because HTTP/2 ends a stream at its deadline even
+// if no data are being sent.
 func (o *rawWriter) wait() {
 	_ = o.connection.SetWriteDeadline(time.Time{}) // an error means that there is no connection
 }
@@ -97,7 +97,7 @@ func (o *rawWriter) hurry() {
 	_ = o.connection.SetWriteDeadline(time.Now().Add(o.limit)) // as above
 }
 
-// Write sends p immediately. The first call also sends the header.
+// Write implements io.Writer. It sends p immediately. The first call also sends the header.
 func (o *rawWriter) Write(p []byte) (int, error) {
 	o.begin()
 	o.hurry()

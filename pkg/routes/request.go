@@ -50,8 +50,8 @@ func (r *Request) Query(name string) string {
 	return r.query.Get(name)
 }
 
-// ParseBool returns the value of a query parameter, which must be true or false. It returns absent if the parameter is
-// missing or empty, and an error with 40002 for any other value.
+// ParseBool returns the value of a query parameter, which must be true or false. If the query parameter is missing or
+// empty, it returns the argument absent. For any other value, it returns an error with 40002.
 func ParseBool(query url.Values, name string, absent bool) (bool, error) {
 	switch query.Get(name) {
 	case "":
@@ -89,8 +89,9 @@ func CheckSubdomain(field, value string) error {
 	return nil
 }
 
-// ReadJSON decodes the JSON body of the request into the value to which into points. Unknown and duplicate fields are
-// errors, except the field totpCode, which may contain a one-time code of the caller's second factor.
+// ReadJSON decodes the JSON body of the request. Like for json.Unmarshal, the argument is a pointer to the result.
+// Unknown and duplicate fields are errors, except the field totpCode, which may contain a one-time code of the caller's
+// second factor.
 func (r *Request) ReadJSON(into any) error {
 	if contentType := r.Header.Get("Content-Type"); contentType != "" {
 		if mediaType, _, err := mime.ParseMediaType(contentType); err != nil || mediaType != "application/json" {
@@ -117,7 +118,8 @@ func (r *Request) ReadJSON(into any) error {
 }
 
 const (
-	// maxDecoded is the largest number of bytes of a body that is decoded. It equals etcd's limit for one object.
+	// maxDecoded is the largest number of bytes of a body that is decoded. It equals the default limit of etcd for a
+	// request.
 	maxDecoded = 1536 << 10
 	// decodedBytes is the memory in bytes that decoding needs for each byte of JSON or YAML. Two bytes of text may
 	// decode to an element of a list.
@@ -156,14 +158,14 @@ type body struct {
 	all []byte
 }
 
-// NewBody returns a body with the bytes all. ReadBody returns the same slice without copying it.
+// NewBody returns a request body that contains the given bytes. ReadBody returns the same slice without copying it.
 func NewBody(all []byte) io.ReadCloser { return &body{Reader: bytes.NewReader(all), all: all} }
 
 // Close implements io.Closer. It has no effect.
 func (*body) Close() error { return nil }
 
-// DecodeJSON decodes body into the value to which into points. Unknown and duplicate fields are errors. Errors contain
-// no values of body, because the values may be passwords.
+// DecodeJSON decodes body. Like for json.Unmarshal, the argument into is a pointer to the result. Unknown and duplicate
+// fields are errors. Errors contain no values of body, because the values may be passwords.
 func DecodeJSON(body []byte, into any) error {
 	strict, err := decodeJSON(body, into)
 	if err != nil {
@@ -172,8 +174,8 @@ func DecodeJSON(body []byte, into any) error {
 	return refuseStrict(strict)
 }
 
-// decodeJSON decodes body into the value to which into points. It returns unknown and duplicate fields in strict. It
-// returns err if body could not be decoded.
+// decodeJSON decodes body like DecodeJSON. Unlike DecodeJSON, it returns unknown and duplicate fields in the result
+// strict, and decodes the other fields nevertheless. It returns err if body cannot be decoded.
 func decodeJSON(body []byte, into any) (strict []error, err error) {
 	if strings.TrimSpace(string(body)) == "" {
 		return nil, envelope.Required("body")

@@ -11,11 +11,11 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/envelope"
 )
 
-// negotiate adapts result to in, the header of the request, and sets fields in out, the header of the response. If
-// If-None-Match matches the ETag, it removes the data. If the client accepts gzip, it selects the compressed form of
-// the data.
+// negotiate adapts result to the header of the request. The parameter out is the header of the response, and in is the
+// header of the request. If the If-None-Match header matches the ETag, negotiate removes the data. If the client
+// accepts gzip, it selects the compressed form of the data.
 func negotiate(out, in http.Header, result Result) Result {
-	if result.Tag != "" { // envelopes are not stored, so browsers do not send If-None-Match on their own
+	if result.Tag != "" { // browsers do not store envelopes, so only scripts send If-None-Match
 		out.Set("ETag", result.Tag)
 		if matchesTag(in.Values("If-None-Match"), result.Tag) {
 			result.Data, result.Meta.NotModified = nil, true

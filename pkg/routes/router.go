@@ -12,8 +12,8 @@ import (
 // serveFunc serves a request to a route. path contains the values of the path parameters by name.
 type serveFunc func(w http.ResponseWriter, r *http.Request, path map[string]string)
 
-// node is a node in the tree of the path segments of all routes. If a path matches several routes, the route with a
-// literal at the first segment at which they differ has precedence.
+// node is a node in the tree of the path segments of all routes. A path may match several routes. At the first segment
+// in which these routes differ, a literal has precedence over a parameter.
 type node struct {
 	literals  map[string]*node
 	parameter *node
@@ -54,8 +54,8 @@ func (n *node) add(method, path string, serve serveFunc) {
 	n.leaves[method] = &leaf{names: pathParameters(path), serve: serve}
 }
 
-// find returns the route that matches method and path, or nil. It appends the values of the path parameters to values
-// and returns the result. path is relative to n and must not begin with a slash.
+// find returns the route that matches method and path, or nil. The parameter path is relative to n and must not begin
+// with a slash. find also returns the given values with the values of the path parameters appended.
 func (n *node) find(method, path string, values []string) (*leaf, []string) {
 	segment, rest, more := strings.Cut(path, "/")
 	if segment == "" {

@@ -46,9 +46,9 @@ type Route struct {
 	BodyOptional bool
 	// Returns is a zero value of the Go type of the envelope, for OpenAPI.
 	Returns any
-	// Ambient is true for endpoints that dashboards call on every page. They return 40900 instead of 40102 to a caller
-	// who must first set up a second factor, because existing dashboards display the message of 40900, and ignore 40102
-	// after the login.
+	// Ambient is true for endpoints that dashboards call on every page. If the caller must first set up a second
+	// factor, these endpoints return 40900 instead of 40102. Existing dashboards display the message of 40900, but
+	// ignore 40102 after the login.
 	Ambient bool
 	// DuringSetup is true if a user who is required to set up a second factor may call the endpoint before the set-up.
 	DuringSetup bool
@@ -64,7 +64,7 @@ type Route struct {
 	// Events is true if a route with a Verb sends server-sent events instead of opening a WebSocket.
 	Events bool
 	// Parameters contains the documentation of the path and query parameters, by name. Parameters that are not in Path
-	// are query parameters. Add adds the documentation of the path parameters cluster and session.
+	// are query parameters. Table.Add documents the path parameters cluster and session if they are missing.
 	Parameters map[string]string
 	// Types contains the types of the query parameters that are not arbitrary strings, by name.
 	Types map[string]Type
@@ -97,13 +97,13 @@ type Table struct {
 	answerTime, pieceTime time.Duration
 	routes                []Route
 	fair                  fairness
-	// longRunning contains the routes with a Verb and the endless routes. The filters compare each request with these
-	// few routes several times.
+	// longRunning contains the routes with a Verb and the endless routes. It exists because the HTTP filters compare
+	// each request several times with these few routes.
 	longRunning []pattern
 }
 
-// Add registers routes. It returns an error for a route that has no access rule, that is not fully documented, or whose
-// operation is already registered.
+// Add registers routes. It returns an error for an invalid route, for example a route without an access rule, and for a
+// route whose operation is already registered.
 func (t *Table) Add(routes ...Route) error {
 	for _, r := range routes {
 		if slices.ContainsFunc(t.routes, func(o Route) bool { return o.Operation == r.Operation }) {
@@ -123,8 +123,11 @@ func (t *Table) Add(routes ...Route) error {
 	return nil
 }
 
-// validate returns an error if the route has no access rule, if its operation, sentence, response type or a path
-// parameter is not documented, or if its Verb or Types are not allowed.
+// validate returns an error in these cases:
+//   - The route has no access rule.
+//   - Operation, Doc, Returns or the documentation of a path parameter is missing.
+//   - The Verb is unknown, or belongs to a public route.
+//   - Types contains a name that is not a documented query parameter.
 func (r *Route) validate() error {
 	switch {
 	case r.Endpoint.rule == "":
@@ -199,8 +202,8 @@ func (t *Table) DuringPasswordChange(method, path string) bool {
 	})
 }
 
-// Install adds the routes to ws, the web service at the root of the API, so that go-restful generates their OpenAPI
-// documentation. Handler serves all of them, whichever route go-restful selects.
+// Install adds the routes to ws, the web service at the root of the API. go-restful needs them to generate the OpenAPI
+// documentation. Table.Handler serves all requests, regardless of the route that go-restful selects.
 func (t *Table) Install(ws *restful.WebService) {
 	handler := t.Handler(http.NotFoundHandler())
 	serve := func(r *restful.Request, w *restful.Response) { handler.ServeHTTP(w.ResponseWriter, r.Request) }
@@ -269,7 +272,7 @@ func (t *Table) serve(r Route) serveFunc {
 			writeFailure(ctx, w, r.Endpoint.rule, err)
 			return
 		}
-		if result.Stream != nil { // a stream does not hold the place of a request
+		if result.Stream != nil { // an open stream does not count as a request in flight
 			leave()
 			account.Close()
 			t.openStream(ctx, w, req, r, result.Stream)
@@ -292,8 +295,8 @@ func withTimeout(ctx context.Context, r Route) (context.Context, context.CancelF
 }
 
 // writeFailure writes err as an envelope. If a public endpoint returned 40100, for example after a failed login, it
-// only records err and writes the status 401: the outermost filter writes the envelope, and delays it after the request
-// has released all limits.
+// only records err and writes the status 401. The outermost HTTP filter then writes the envelope after a delay. During
+// the delay, the request does not count towards any limit.
 func writeFailure(ctx context.Context, w http.ResponseWriter, rule Rule, err error) {
 	refusal, state := envelope.As(err), envelope.StateFrom(ctx)
 	if rule != RulePublic || refusal.Code != dashboardv1alpha1.CodeUnauthenticated || state == nil {
@@ -311,8 +314,8 @@ func (t *Table) account(ctx context.Context, rule Rule) *budget.Account {
 	return t.Memory.Account(holder(ctx), 0)
 }
 
-// BelowRoot returns path relative to the root of the API, as the paths of routes are. It returns false if path is not
-// below the root.
+// BelowRoot returns path relative to the root of the API, like Route.Path. It returns false if path is not below the
+// root.
 func BelowRoot(path string) (string, bool) {
 	return strings.CutPrefix(path, dashboardv1alpha1.RootPath)
 }

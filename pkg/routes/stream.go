@@ -23,8 +23,9 @@ const (
 	nameParameter      = "name"
 )
 
-// admitStream returns an error if the request may not open a stream: if it is anonymous, is no valid WebSocket upgrade,
-// or has a wrong origin or ticket. It is called before the access review of the endpoint.
+// admitStream returns an error if the request may not open a stream: if it is anonymous, if it is not a valid WebSocket
+// upgrade although the route requires one, or if its origin or ticket is wrong. It is called before the access review
+// of the endpoint.
 func (t *Table) admitStream(req *http.Request, path map[string]string, r Route) error {
 	u, ok := genericapirequest.UserFrom(req.Context())
 	if !ok || IsAnonymous(u) {
@@ -47,8 +48,8 @@ func (t *Table) admitStream(req *http.Request, path map[string]string, r Route) 
 // isOfPod returns true if the path parameter name of the route is the name of a Pod.
 func (r *Route) isOfPod() bool { return strings.Contains(r.Path+"/", "/pods/{"+nameParameter+"}/") }
 
-// refuseTicket returns an error with 40100 if the URL of a request that opens no stream contains a ticket. Only the
-// opening of a stream marks a ticket as used, so that other requests could use it repeatedly.
+// refuseTicket returns an error with 40100 if the URL of a request that opens no stream contains a ticket. A ticket
+// must be valid only once, but only the opening of a stream marks a ticket as used.
 func refuseTicket(ctx context.Context) error {
 	if streams.CredentialsFrom(ctx).Ticket == "" {
 		return nil
@@ -57,8 +58,8 @@ func refuseTicket(ctx context.Context) error {
 		"a ticket is not accepted, because this request opens no stream: send an access token in a header")
 }
 
-// openStream opens the stream of a route with a Verb and calls h. With a WebSocket, it returns as soon as the
-// connection is taken over. With server-sent events, it returns at the end of the stream.
+// openStream opens the stream of a route with a Verb, which h handles. For a WebSocket, it returns as soon as the
+// connection is hijacked. For server-sent events, it returns at the end of the stream.
 func (t *Table) openStream(
 	ctx context.Context, w http.ResponseWriter, r *http.Request, route Route, h *streams.Handler,
 ) {
@@ -82,8 +83,8 @@ func (t *Table) IsLongRunning(method, path string) bool {
 	return t.contains(method, path, func(pattern) bool { return true })
 }
 
-// OpensStream returns true if the route with this method and path opens a stream, so that its URL may contain a ticket.
-// path is relative to the root of the API.
+// OpensStream returns true if the route with this method and path opens a stream. The URLs of such routes may contain a
+// ticket. path is relative to the root of the API.
 func (t *Table) OpensStream(method, path string) bool {
 	return t.contains(method, path, func(p pattern) bool { return p.stream })
 }

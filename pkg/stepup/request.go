@@ -62,7 +62,7 @@ func parse(r *http.Request) (Request, bool) {
 		Method: r.Method, Group: info.APIGroup, Resource: info.Resource, Subresource: info.Subresource,
 		Namespace: info.Namespace,
 	}
-	// Clients of KubeVision do not use verbs in the path.
+	// KubeVision sends no requests with a verb in the path, such as /api/v1/watch/pods.
 	if !out.reads() && (info.Verb == "proxy" || info.Verb == "watch") {
 		return Request{}, false
 	}
@@ -96,8 +96,8 @@ func body(r *http.Request) ([]byte, error) {
 	return read, nil
 }
 
-// dryRun returns true if the API server treats the request as a dry run. For a DELETE with a body, the DeleteOptions in
-// the body decide instead of the query.
+// dryRun returns true if the API server treats the request as a dry run. For a DELETE with a body, API servers use the
+// DeleteOptions in the body instead of the query.
 func dryRun(r *http.Request, body []byte) bool {
 	all := []string{metav1.DryRunAll}
 	if r.Method != http.MethodDelete || len(body) == 0 {

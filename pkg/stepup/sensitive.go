@@ -24,8 +24,8 @@ import (
 const (
 	apiRegistrationGroup = "apiregistration.k8s.io"
 	apiExtensionsGroup   = "apiextensions.k8s.io"
-	// dashboardGroup is the API group that kubevision-apiserver serves. Requests to it through kube-apiserver would not
-	// check the second factor.
+	// dashboardGroup is the API group that kubevision-apiserver serves. Without a rule for it, users could send
+	// requests to this group through kube-apiserver without a check of the second factor.
 	dashboardGroup = "dashboard.kubevision.io"
 
 	all = "*"
@@ -35,14 +35,15 @@ const (
 // request; "" is the core group, and "*" matches all groups. Other empty fields match all requests.
 type Rule struct {
 	Group, Resource, Subresource, Namespace string
-	// Reads is true if the rule also matches GET requests, because they have the effect of a write.
+	// Reads is true if the rule also matches the methods GET, HEAD and OPTIONS. For example, exec runs a command even
+	// with the method GET.
 	Reads bool
-	// DryRuns is true if the rule also matches dry runs, because they have an effect.
+	// DryRuns is true if the rule also matches dry runs. For example, exec runs a command even in a dry run.
 	DryRuns bool
 }
 
-// Rules returns the rules for requests that require a fresh code. In addition, namesServiceAccount is applied to the
-// bodies of writes to Secrets.
+// Rules returns the rules for requests that require a fresh code. In addition, Request.IsSensitive calls
+// namesServiceAccount for writes to Secrets.
 func Rules() []Rule {
 	rules := append(make([]Rule, 0, 20), []Rule{
 		// Users, clusters, bindings and sessions determine permissions.
@@ -55,7 +56,7 @@ func Rules() []Rule {
 		{Group: apiExtensionsGroup},
 		{Group: certificatesv1.GroupName},
 		{Resource: "serviceaccounts", Subresource: "token", DryRuns: true},
-		// RoleBindings select namespaces by labels, and the request does not show which labels change.
+		// KubeVisionRoleBindings select namespaces by labels, and the request does not show which labels change.
 		{Resource: "namespaces"},
 		// The node proxy gives access to every Pod of the node, system Pods included.
 		{Resource: "nodes", Subresource: "proxy", Reads: true, DryRuns: true},
@@ -80,8 +81,8 @@ func (r Request) IsSensitive() bool {
 	return r.isSecret() && !r.reads() && !r.DryRun && namesServiceAccount(r.Body)
 }
 
-// exempt returns true for evictions, so that a node can be drained without a code, and for access reviews, which store
-// nothing.
+// exempt returns true for requests that never require a code: evictions, with which users drain a node, and access
+// reviews, which store nothing.
 func (r Request) exempt() bool {
 	return (r.Group == "" && r.Resource == "pods" && r.Subresource == "eviction") ||
 		r.Group == authorizationv1.GroupName

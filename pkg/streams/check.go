@@ -25,7 +25,8 @@ type checks struct {
 	passed time.Time
 }
 
-// recheck starts a check of the session and the rights of the caller in the background.
+// recheck starts a goroutine that checks the session and the rights of the caller. If such a goroutine is running, it
+// checks once more.
 func (s *Stream) recheck() {
 	s.checks.mu.Lock()
 	defer s.checks.mu.Unlock()
@@ -37,8 +38,8 @@ func (s *Stream) recheck() {
 	go s.checkUntilPassed()
 }
 
-// checkUntilPassed runs checks until one has succeeded that began after the last call of recheck. It ends the stream if
-// a check denies the right.
+// checkUntilPassed runs checks until a check that began after the last call of recheck has succeeded, or until the
+// stream has ended. It ends the stream if a check denies the right.
 func (s *Stream) checkUntilPassed() {
 	defer s.recovered()
 	for s.nextCheck() {
@@ -58,7 +59,7 @@ func (s *Stream) checkUntilPassed() {
 	}
 }
 
-// nextCheck returns true if another check is needed and the stream has not ended.
+// nextCheck returns true if another check is needed and the stream has not ended. It also updates running and again.
 func (s *Stream) nextCheck() bool {
 	s.checks.mu.Lock()
 	defer s.checks.mu.Unlock()
@@ -67,8 +68,8 @@ func (s *Stream) nextCheck() bool {
 	return s.checks.running
 }
 
-// failedCheck handles a check that failed without a denial. It ends the stream if no check has succeeded for
-// checkGrace. If one has, it waits for unwatchedInterval and requests another check.
+// failedCheck handles a check that failed without a denial. If no check has succeeded for checkGrace, it ends the
+// stream. Otherwise, it waits for unwatchedInterval and requests another check.
 func (s *Stream) failedCheck(err error) {
 	s.checks.mu.Lock()
 	since := time.Since(s.checks.passed)

@@ -15,16 +15,16 @@ const (
 	callInterval = 300 * time.Millisecond
 )
 
-// Coalescer calls a function after changes of RBAC objects: at once, and then every callInterval until staleTime after
-// the last change, because API servers may still authorize with old objects. While calls for a key continue, further
-// changes with the same key only prolong them.
+// Coalescer calls a function after changes of RBAC objects. It calls the function at once. It then repeats the call
+// every callInterval until staleTime after the last change, because API servers may still authorize with old objects.
+// While calls for a key continue, further changes with the same key only prolong them.
 type Coalescer[K comparable] struct {
 	mu      sync.Mutex
 	changes map[K]time.Time
 }
 
-// Changed reports a change for which call must be called. It does not block. If calls for the key are in progress, it
-// only prolongs them.
+// Changed reports a change. It starts calls of the function call and does not wait for them. If calls for the key are
+// in progress, it only prolongs them, and ignores the function.
 func (c *Coalescer[K]) Changed(key K, call func()) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -38,7 +38,8 @@ func (c *Coalescer[K]) Changed(key K, call func()) {
 	}
 }
 
-// run calls the function, and schedules the next call if staleTime has not passed since the last change.
+// run calls the function. If staleTime had not passed since the last change when the call began, run schedules the next
+// call.
 func (c *Coalescer[K]) run(key K, call func()) {
 	began := time.Now()
 	call()

@@ -111,5 +111,5 @@ func (m *Manager) OpenEvents(w http.ResponseWriter, r *http.Request, u user.Info
 	return nil
 }
 
-// reconnectTime is the time after which a browser connects again.
+// reconnectTime is the time from the end of a stream to the next attempt of the browser to connect.
 const reconnectTime = time.Second

@@ -48,8 +48,8 @@ type Handler struct {
 	// If Check fails in another way for longer than checkGrace, the stream ends, too. Check is nil if the handler
 	// checks the right itself.
 	Check func(ctx context.Context) error
-	// Depends lists the connections to the clusters whose RBAC objects affect the result of Check. The host cluster is
-	// added automatically. The values must be comparable.
+	// Depends lists the connections to the clusters whose RBAC objects affect the result of Check. If the list is not
+	// empty, the Manager adds the host cluster. The values must be comparable.
 	Depends []Cluster
 	// MaxTime bounds the duration of the stream, and IdleTime the time without a message in either direction. Pings do
 	// not count as messages. Zero means no limit.
@@ -86,14 +86,14 @@ const (
 	pongTimeout = 50 * time.Second
 	// endTimeout bounds the time to send the last message, and the wait until the client closes the connection.
 	endTimeout = 500 * time.Millisecond
-	// recheckInterval is the time between two checks of the session and the rights of a caller. unwatchedInterval
-	// replaces it if the stream depends on a cluster whose RBAC objects cannot be watched. A reported change causes an
-	// earlier check.
+	// recheckInterval is the time between two checks of the session and the rights of a caller. If the stream depends
+	// on a cluster whose RBAC objects cannot be watched, the time is shorter: at least unwatchedInterval. A reported
+	// change causes an earlier check.
 	recheckInterval   = 10 * time.Second
 	unwatchedInterval = time.Second
 	// checkTimeout bounds the duration of one check.
 	checkTimeout = 10 * time.Second
 	// checkGrace is the time after the last successful check for which a stream continues although checks fail with an
-	// error that is no denial. It equals the maximum age of a cached access review (pkg/authorization/verdicts).
+	// error that is not a denial. It equals the maximum age of a cached access review (pkg/authorization/verdicts).
 	checkGrace = 10 * time.Second
 )

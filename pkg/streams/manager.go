@@ -2,8 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package streams serves WebSockets and server-sent events. It limits their number and memory, and ends each one with a
-// reason. While a stream is open, it checks regularly, and after changes of sessions, users and RBAC objects, that the
-// caller may still use the stream. It does not interpret the messages.
+// reason. It checks regularly whether the caller may still use an open stream. It also checks this after changes of
+// sessions, users and RBAC objects. It does not interpret the messages.
 package streams
 
 import (
@@ -34,7 +34,8 @@ const retrySeconds = 5
 type Options struct {
 	// Origins lists the web origins whose pages may open streams.
 	Origins Origins
-	// PerUser bounds the number of streams of one user on this replica, and Total that of all users.
+	// PerUser bounds the number of streams of one user on this replica. Total bounds the number of streams of all users
+	// on this replica.
 	PerUser, Total int
 	// Bytes bounds the memory of all streams, in bytes.
 	Bytes int64
@@ -43,7 +44,7 @@ type Options struct {
 	// Check returns an error if the session of the user has ended. It may be nil.
 	Check func(ctx context.Context, u user.Info) error
 	// Expires returns the expiry of the credential with which the stream was opened. Zero means that the credential
-	// expires with the session. If Expires is nil, all credentials do.
+	// expires with the session. If Expires is nil, all credentials expire with the session.
 	Expires func(u user.Info) time.Time
 	// Host returns the connection to the host cluster, whose RBAC decides who may use which cluster. If it is nil,
 	// streams do not depend on the host.
@@ -112,8 +113,8 @@ func (m *Manager) Admit(r *http.Request, u user.Info, target Target) error {
 	return nil
 }
 
-// enter counts a new stream of the user name. It returns an error if the user or the replica has too many streams, or
-// if the replica is shutting down.
+// enter counts a new stream of a user. It returns an error if the user or the replica has too many streams, or if the
+// replica is shutting down. name is the name of the user.
 func (m *Manager) enter(name, verb string) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -171,7 +172,7 @@ func (m *Manager) EnterResponse(
 	}), nil
 }
 
-// closeEmpty closes empty. It may be called more than once. The caller must hold the lock.
+// closeEmpty closes the channel empty. It may be called more than once. The caller must hold the lock.
 func (m *Manager) closeEmpty() {
 	select {
 	case <-m.empty:
@@ -180,7 +181,7 @@ func (m *Manager) closeEmpty() {
 	}
 }
 
-// add registers a stream. It returns false if the replica is shutting down.
+// add registers a stream. If it returns false, the replica is shutting down, and the caller must end the stream.
 func (m *Manager) add(s *Stream) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -261,7 +262,7 @@ func (m *Manager) collect(set map[*Stream]bool) []*Stream {
 	return out
 }
 
-// UserChanged checks all streams of a user. It must be called after a change of the KubeVisionUser or of a
+// UserChanged starts checks of all streams of a user. It must be called after a change of the KubeVisionUser or of a
 // KubeVisionSession of the user.
 func (m *Manager) UserChanged(name string) {
 	m.mu.Lock()
@@ -275,8 +276,8 @@ func (m *Manager) UserChanged(name string) {
 	}
 }
 
-// ClusterChanged checks all streams that depend on the cluster c. It must be called after each change of its RBAC
-// objects.
+// ClusterChanged starts checks of all streams that depend on the cluster c. A Coalescer repeats the checks for a short
+// time. ClusterChanged must be called after each change of the cluster's RBAC objects.
 func (m *Manager) ClusterChanged(c Cluster) {
 	m.mu.Lock()
 	unused := m.clusters[c] == nil
@@ -298,7 +299,8 @@ func (m *Manager) ClusterChanged(c Cluster) {
 }
 
 // recheckEvery returns the time between two regular checks of a stream. If the stream depends on a cluster whose RBAC
-// objects are not watched, the time grows with the number of all streams, to limit the load that the checks cause.
+// objects are not watched, the time is shorter, but grows with the number of all streams. Otherwise, the checks of many
+// streams would cause too much load.
 func (m *Manager) recheckEvery(s *Stream) time.Duration {
 	const unwatchedPerSecond = 50
 	if !slices.ContainsFunc(s.depends, m.isUnwatched) {

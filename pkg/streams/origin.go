@@ -45,8 +45,8 @@ func canonicalOrigin(u *url.URL) string {
 }
 
 // check returns an error if the page that sends the request may not open streams. Browsers send the Origin header with
-// each WebSocket request, and pages cannot change it. check accepts a request without an Origin header only if it has
-// no cookies, as requests of other clients.
+// each WebSocket request, and pages cannot change it. Requests of other clients may have no Origin header. check
+// accepts them only if they have no cookies.
 func (o Origins) check(r *http.Request) error {
 	values := r.Header.Values(originHeader)
 	if len(values) == 0 {

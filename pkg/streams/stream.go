@@ -125,7 +125,8 @@ func (s *Stream) noted(direction string, bytes int) {
 	frameBytes.WithLabelValues(s.verb, direction).Add(float64(bytes))
 }
 
-// End ends the stream in the background. Only the first call has an effect.
+// End ends the stream. It starts a goroutine that sends the last messages and closes the connection. Only the first
+// call has an effect.
 func (s *Stream) End(end *End) {
 	s.closing.Do(func() {
 		s.cancel(end)
@@ -135,7 +136,8 @@ func (s *Stream) End(end *End) {
 	})
 }
 
-// close sends the last messages of the stream, and closes the connection.
+// close sends the last messages of the stream, and closes the connection. If this takes too long on a WebSocket, a
+// timer closes the network connection.
 func (s *Stream) close(end *End) {
 	defer close(s.closed)
 	if forced, ok := s.transport.(interface{ netConn() net.Conn }); ok {

@@ -14,13 +14,14 @@ import (
 type transport interface {
 	// write sends a message.
 	write(binary bool, data []byte) error
-	// ping sends a message that shows that the client is reachable, and keeps proxies from closing the connection.
+	// ping sends a message for two purposes: an error shows that the client is gone, and proxies do not close the
+	// connection as idle.
 	ping() error
 	// hurry shortens the deadline of the write in progress to endTimeout.
 	hurry()
 	// close sends the message last, if it is not nil, and the reason of the end. It is called once, as the last write.
 	close(last []byte, end *End, readDone <-chan struct{})
-	// read returns the next message. It waits at most for the time wait.
+	// read returns the next message. On a WebSocket, it waits at most for the given time.
 	read(wait time.Duration) (Message, error)
 	// subprotocol returns the negotiated WebSocket subprotocol, or an empty string.
 	subprotocol() string
@@ -59,8 +60,8 @@ func (s *socket) hurry() {
 	_ = s.conn.NetConn().SetWriteDeadline(time.Now().Add(endTimeout)) // fails only on a closed connection
 }
 
-// close sends the message last and a close frame. It then waits up to endTimeout until the client closes the
-// connection, so that the client can read both.
+// close sends the last message and a close frame. It then waits up to endTimeout until the client closes the
+// connection. If close closed the connection at once, the client might not receive both.
 func (s *socket) close(last []byte, end *End, readDone <-chan struct{}) {
 	_ = s.conn.SetWriteDeadline(time.Now().Add(endTimeout))
 	if last != nil {
@@ -84,5 +85,5 @@ func (s *socket) read(wait time.Duration) (Message, error) {
 
 func (s *socket) subprotocol() string { return s.conn.Subprotocol() }
 
-// netConn returns the network connection, which End closes if the client does not read.
+// netConn returns the network connection, which Stream.close closes if the client does not read.
 func (s *socket) netConn() net.Conn { return s.conn.NetConn() }

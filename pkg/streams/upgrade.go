@@ -38,8 +38,8 @@ func CheckUpgrade(r *http.Request, verb string) error {
 	return nil
 }
 
-// Open upgrades the request to a WebSocket and starts the stream in the background. It returns an error if the request
-// cannot be upgraded.
+// Open upgrades the request to a WebSocket, and starts a goroutine that serves the stream. It returns an error if there
+// are too many streams or the request cannot be upgraded.
 func (m *Manager) Open(w http.ResponseWriter, r *http.Request, u user.Info, verb string, h *Handler) error {
 	if err := m.enter(u.GetName(), verb); err != nil {
 		return err

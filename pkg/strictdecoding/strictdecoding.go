@@ -1,8 +1,8 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package strictdecoding finds values in JSON that a decoder would change without an error: invalid UTF-8, and numbers
-// with too many digits.
+// Package strictdecoding finds values in JSON that a decoder would change without an error: invalid UTF-8, unpaired
+// surrogates, and numbers with too many digits.
 package strictdecoding
 
 import (

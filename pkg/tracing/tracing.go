@@ -38,9 +38,9 @@ const (
 )
 
 // StartRequest starts the span of a request of a client, and returns the request with a context that contains the span.
-// It removes the trace context from the headers. If trusted returns true, the span continues the trace of the client.
-// If not, it begins a new trace with a link to that of the client, so that clients cannot decide which requests are
-// sampled.
+// It removes the trace context from the headers. If the function trusted returns true, the span continues the trace of
+// the client. Otherwise, the span begins a new trace, with a link to the trace of the client. Other clients must not
+// decide which requests are sampled.
 func StartRequest(
 	r *http.Request, provider trace.TracerProvider, trusted func(*http.Request) bool,
 ) (*http.Request, trace.Span) {
@@ -52,7 +52,7 @@ func StartRequest(
 	options := []trace.SpanStartOption{trace.WithSpanKind(trace.SpanKindServer)}
 	switch {
 	case !remote.IsValid():
-	case trusted(r): // the verification of a client certificate takes longer than the rest of a span
+	case trusted(r): // called only if necessary, because the verification of a client certificate is slow
 		ctx = trace.ContextWithRemoteSpanContext(ctx, remote)
 	default:
 		options = append(options, trace.WithNewRoot(), trace.WithLinks(trace.Link{SpanContext: remote}))
@@ -72,8 +72,8 @@ type Request struct {
 	Failed bool
 }
 
-// Describe sets the name and the attributes of the span in ctx. Of the values that clients send, only the names of
-// registered clusters become attributes.
+// Describe sets the name and the attributes of the span in ctx. No attribute contains arbitrary text that a client has
+// sent: r.Route is the path of a route, and r.Cluster is the name of a registered cluster.
 func Describe(ctx context.Context, r Request) {
 	span := trace.SpanFromContext(ctx)
 	if !span.IsRecording() {
@@ -90,8 +90,8 @@ func Describe(ctx context.Context, r Request) {
 	}
 }
 
-// RoundTripper creates a span for each call to a cluster whose context contains the span of a request. The span ends
-// when the response begins.
+// RoundTripper creates a span for each request to a cluster. It creates none if the context of the request contains no
+// span. The span ends when the response begins.
 type RoundTripper struct {
 	Next http.RoundTripper
 	// Cluster is the name of the KubeVisionCluster. It may be empty.

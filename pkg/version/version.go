@@ -14,7 +14,7 @@ import (
 
 const unknown = "unknown"
 
-// The linker sets these variables in releases. If they are empty, Info uses the build information that Go records.
+// The linker sets these variables in releases. If version is empty, Info uses the build information that Go records.
 var (
 	version string
 	commit  string //nolint:gochecknoglobals // set by the linker

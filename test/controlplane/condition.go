@@ -29,7 +29,8 @@ func conditions(o client.Object) []metav1.Condition {
 	return nil
 }
 
-// AwaitCondition waits for a condition of the object's current generation.
+// AwaitCondition waits until the object has a condition with the given type, status and reason at its current
+// generation. It returns the condition.
 func (s *Shared) AwaitCondition(
 	tb testing.TB, o client.Object, conditionType string, status metav1.ConditionStatus, reason string,
 ) metav1.Condition {

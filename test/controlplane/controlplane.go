@@ -151,7 +151,8 @@ func define(ctx context.Context, c *localcluster.Cluster) error {
 	}, "Established")
 }
 
-// Controllers starts all controllers in this process, once for the package. With -short, it skips the test.
+// Controllers starts all controllers in this process if they do not run yet, and returns a client as Client does. With
+// -short, it skips the test.
 func (s *Shared) Controllers(tb testing.TB) client.Client {
 	tb.Helper()
 	c := s.Client(tb)
@@ -202,7 +203,7 @@ func (s *Shared) startControllers() error {
 	return nil
 }
 
-// Guard verifies at the end of the test that the process has logged none of the texts.
+// Guard verifies at the end of the test that the process has logged none of the texts since the call.
 func (s *Shared) Guard(tb testing.TB, texts ...string) {
 	tb.Helper()
 	begin := len(s.log.String())
@@ -223,7 +224,7 @@ type logBuffer struct {
 	text bytes.Buffer
 }
 
-// Write appends a line.
+// Write implements io.Writer. It appends a line.
 func (b *logBuffer) Write(line []byte) (int, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

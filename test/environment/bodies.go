@@ -9,10 +9,10 @@ import (
 	"net/http"
 )
 
-// ReadBodies returns a handler that reads the body of a request before next, an httputil.ReverseProxy, serves the
-// request. Otherwise, an error response that the API server sends before it has read the body would not end if both
-// connections use HTTP/2. The ReverseProxy ends the response when it has received the rest of the body, but a client
-// sends nothing after the beginning of an error response.
+// ReadBodies returns a handler that reads the whole body of a request before it passes the request to next, an
+// httputil.ReverseProxy. Otherwise, requests over HTTP/2 could hang. An API server may send an error response before it
+// has read the body, and the client then does not send the rest. But the ReverseProxy ends the response only after it
+// has received the whole body.
 func ReadBodies(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.ContentLength == 0 { // this includes upgrades

@@ -20,8 +20,8 @@ func LeaderLease() *coordinationv1.Lease {
 		Name: "kubevision-controller-manager"}}
 }
 
-// CrashControllers kills kubevision-controller-manager and starts it again. It deletes the lease of the killed process,
-// so that the new process does not wait until the lease expires.
+// CrashControllers kills kubevision-controller-manager and starts it again. It deletes the lease of the killed process.
+// Otherwise, the new process would wait until the lease expires.
 func (e *Environment) CrashControllers(ctx context.Context) error {
 	program := e.KubeVision.ControllerManager()
 	if err := program.Kill(); err != nil {

@@ -46,8 +46,8 @@ type Environment struct {
 	KubeVision *localcluster.KubeVision
 	// Client has the rights of a cluster administrator.
 	Client client.Client
-	// Programs has the same rights, and is KubeVision's own account, which may write sessions, credentials and
-	// statuses.
+	// Programs has the same rights, but acts as a ServiceAccount of KubeVision. Admission allows only such
+	// ServiceAccounts to write sessions, credentials and statuses.
 	Programs client.Client
 
 	dir      string
@@ -81,7 +81,7 @@ func (e *Environment) Install(ctx context.Context, c *localcluster.Cluster) (*lo
 	return kubevision, nil
 }
 
-// StartReplica starts another kubevision-apiserver. It has the race detector if the options enable it.
+// StartReplica starts another kubevision-apiserver. The program has the race detector if the options enable it.
 func (e *Environment) StartReplica(ctx context.Context) (*localcluster.APIServer, error) {
 	replica, err := e.KubeVision.StartAPIServerOf(ctx, e.replica)
 	if err != nil {
@@ -113,8 +113,9 @@ func (e *Environment) stopClusters() error {
 	return errors.Join(errs...)
 }
 
-// programsVariable is the environment variable with a directory of programs that were built before, so that several
-// test packages can use them. raceFolder is a directory in it with the same programs, built with the race detector.
+// programsVariable is the environment variable that names a directory of programs that were built before. Several test
+// packages can use these programs. The directory contains the directory raceFolder with the same programs, built with
+// the race detector.
 const (
 	programsVariable = "KUBEVISION_PROGRAMS"
 	raceFolder       = "race"
@@ -124,8 +125,8 @@ const (
 )
 
 // DetectsRaces returns true if programs under test may have the race detector: if the tests have it, or if
-// racesVariable is set. In tests that only send requests, the race detector finds no races of the programs and makes
-// the tests several times slower.
+// racesVariable is set. The variable exists because tests that only send requests do not need the race detector
+// themselves: it would find no races of the programs, and make the tests several times slower.
 func DetectsRaces() bool { return raceEnabled || os.Getenv(racesVariable) != "" }
 
 // Options are the options of Main.
@@ -141,7 +142,7 @@ type Options struct {
 	ElectLeader bool
 	// ConfineMemory limits the memory of the programs to the limits in config/.
 	ConfineMemory bool
-	// Stale breaks the watches of the read cache repeatedly, so that most of its responses are stale.
+	// Stale breaks the watches of the read cache repeatedly. Most of its responses are then stale.
 	Stale bool
 }
 
@@ -227,8 +228,8 @@ const (
 	ControllerManager = "kubevision-controller-manager"
 )
 
-// controllerManagerArgs returns the flags of kubevision-controller-manager. Leader election is disabled unless the
-// tests concern it, because the program would exit if it could not renew its lease in time on a busy machine.
+// controllerManagerArgs returns the flags of kubevision-controller-manager. Without ElectLeader, they disable leader
+// election. On a busy machine, the program might otherwise fail to renew its lease in time, and exit.
 func controllerManagerArgs(o Options) []string {
 	if o.ElectLeader {
 		return []string{noHostCluster}

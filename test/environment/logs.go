@@ -32,8 +32,8 @@ func (e *Environment) Logs(tb testing.TB) map[string][]byte {
 // credential matches a signed token and a private key.
 var credential = regexp.MustCompile(`eyJ[\w-]+\.eyJ[\w-]+\.[\w-]{20,}|PRIVATE KEY-{5}`)
 
-// FindCredential returns the beginning of the first line of a log that contains a signed token or a private key of any
-// owner. It returns an empty text if there is none.
+// FindCredential searches a log for signed tokens and private keys. It returns the beginning of the first line that
+// contains one, or an empty string if there is none.
 func FindCredential(log []byte) string {
 	const shown = 200
 	found := credential.FindIndex(log)

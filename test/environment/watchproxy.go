@@ -149,7 +149,7 @@ type delayedWriter struct {
 	lag time.Duration
 }
 
-// Write waits for lag before it writes.
+// Write implements http.ResponseWriter. It first waits for the time lag.
 func (w delayedWriter) Write(data []byte) (int, error) {
 	time.Sleep(w.lag)
 	return w.ResponseWriter.Write(data)
@@ -158,14 +158,15 @@ func (w delayedWriter) Write(data []byte) (int, error) {
 // Unwrap returns the inner writer for http.ResponseController.
 func (w delayedWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
-// Lists returns the number of lists of all objects of a resource that the read cache has requested.
+// Lists returns how many times the read cache has requested a list of a resource.
 func (p *WatchProxy) Lists(resource string) int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.lists[resource]
 }
 
-// Close ends all requests. Clients that still run connect again at once, and the server waits for their requests.
+// Close ends all requests and stops the proxy. The clients should be stopped before. Otherwise, they connect again at
+// once, and Close waits for their requests.
 func (p *WatchProxy) Close() {
 	p.Mend() // ends requests that hang
 	p.Cut()
@@ -271,13 +272,14 @@ func (e *Environment) StartAPIServerThrough(
 }
 
 const (
-	// brokenTime is the time for which the watches of an environment with a stale read cache are broken. It is longer
-	// than the time after which objects are stale. mendedTime is the time for which the watches work.
+	// makeStale breaks the watches for brokenTime, and then lets them work for mendedTime, repeatedly. brokenTime is
+	// longer than the time after which objects without a watch are stale.
 	brokenTime = 3 * time.Second
 	mendedTime = time.Second
 )
 
-// makeStale restarts kubevision-apiserver behind a proxy that repeatedly breaks the watches of its read cache.
+// makeStale restarts kubevision-apiserver behind a proxy. It starts a goroutine that repeatedly breaks the watches of
+// the read cache, until stop is called.
 func (e *Environment) makeStale(ctx context.Context) (stop func(), err error) {
 	proxy, err := NewWatchProxy(e.Cluster.AnonymousConfig())
 	if err != nil {

@@ -96,14 +96,14 @@ func (c containers) readLog(
 	return logs.ReadLogs(ctx, path+logSuffix, path, options, runtimeService{path: path}, out, errOut)
 }
 
-// runtimeService implements only the query whether a container runs.
+// runtimeService implements only ContainerStatus, which logs.ReadLogs calls to find out whether a container runs.
 type runtimeService struct {
 	criapi.RuntimeService
 
 	path string
 }
 
-// ContainerStatus implements the method that the reader of logs calls.
+// ContainerStatus implements criapi.RuntimeService.
 func (s runtimeService) ContainerStatus(
 	context.Context, string, bool,
 ) (*runtimeapi.ContainerStatusResponse, error) {
@@ -121,7 +121,7 @@ type flushed struct {
 	written bool
 }
 
-// Write writes and flushes.
+// Write implements io.Writer. It writes and flushes.
 func (f *flushed) Write(p []byte) (int, error) {
 	f.written = true
 	n, err := f.w.Write(p)

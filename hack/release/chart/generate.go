@@ -33,7 +33,8 @@ func handwritten(o manifests.Object) bool {
 	return false
 }
 
-// Generate writes the templates of the objects of config/default that no value changes.
+// Generate writes a template for each object of config/default whose template is not handwritten. No value of the chart
+// changes these objects, except the values for CustomResourceDefinitions.
 func Generate(config, chart string) error {
 	rendered, err := manifests.Render(filepath.Join(config, "default"))
 	if err != nil {

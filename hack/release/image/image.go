@@ -31,7 +31,7 @@ type Source struct {
 	Time time.Time
 }
 
-// Programs returns the files of the programs in a folder.
+// Programs reads the named programs in a folder, and returns them as files of the image.
 func Programs(folder string, names []string) ([]File, error) {
 	var out []File
 	for _, name := range names {
@@ -92,7 +92,7 @@ func (s Source) labels() map[string]string {
 	}
 }
 
-// Index returns the image for several platforms, with their architectures in order.
+// Index returns the index of the images for several platforms, in the order of architectures.
 func Index(source Source, architectures []string, images map[string]v1.Image) v1.ImageIndex {
 	index := mutate.IndexMediaType(empty.Index, types.OCIImageIndex)
 	for _, a := range architectures {

@@ -1,8 +1,9 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package image builds the container image of the programs without a container runtime. Its files come only from the
-// toolchain and from pinned modules, so that the same source results in the same image on every machine.
+// Package image builds the container image of the programs without a container runtime. The files of the image come
+// only from the toolchain and from pinned modules. Therefore, the same source results in the same image on every
+// machine.
 package image
 
 import (

@@ -81,7 +81,7 @@ func ParseImage(reference string) (Image, error) {
 	return Image{Repository: reference[:colon], Tag: reference[colon+1:]}, nil
 }
 
-// RenderWith renders the kustomization in a folder with another image for the programs.
+// RenderWith renders the kustomization in a folder, and replaces the image of the programs.
 func RenderWith(folder string, image Image) ([]byte, error) {
 	scratch, err := os.MkdirTemp("", "kubevision-manifests-")
 	if err != nil {

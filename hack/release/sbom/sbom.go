@@ -1,7 +1,8 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package sbom writes the bill of materials of programs from the build information in them.
+// Package sbom writes the SPDX bill of materials of Go programs. It uses the build information that the programs
+// contain.
 package sbom
 
 import (
@@ -42,7 +43,7 @@ type CreationInfo struct {
 	Creators []string `json:"creators"`
 }
 
-// Package is a program or a module in it.
+// Package is a program, or a Go module that a program contains.
 type Package struct {
 	SPDXID           string        `json:"SPDXID"`
 	Name             string        `json:"name"`
@@ -77,7 +78,7 @@ type Relationship struct {
 	Related string `json:"relatedSpdxElement"`
 }
 
-// Program is a compiled program with the path that the document uses for it.
+// Program is a compiled program, and the name that the document uses for it.
 type Program struct {
 	Name    string
 	Content []byte

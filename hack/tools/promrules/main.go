@@ -1,8 +1,9 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Command promrules checks the rules of a PrometheusRule, and runs their unit tests. It reads rules and tests as
-// promtool does, and needs a small part of its dependencies.
+// Command promrules checks the rules of a PrometheusRule and the queries of a Grafana dashboard, and runs the unit
+// tests of the rules. It reads rules and tests as promtool does, but needs only a small part of promtool's
+// dependencies.
 //
 //	promrules <PrometheusRule> <tests> <Grafana dashboard>
 package main

@@ -42,7 +42,7 @@ type testCase struct {
 	} `yaml:"alert_rule_test"`
 }
 
-// runTests runs the tests of a file, and returns an error for an alert without a test in which it fires.
+// runTests runs the tests of a file. It returns an error if a test fails, or if an alert fires in no test.
 func runTests(ctx context.Context, groups *rulefmt.RuleGroups, file string) error {
 	text, err := os.ReadFile(file)
 	if err != nil {

@@ -16,16 +16,17 @@ const (
 	// streamBytes is the estimated memory of an HTTP/2 stream without its headers, in bytes. It covers a response that
 	// waits because the client grants no flow-control window.
 	streamBytes = 32 << 10
-	// freeHeaderBytes is the size of the HTTP/1 headers that idleBytes covers.
+	// freeHeaderBytes is the size of the HTTP/1 headers of a request that idleBytes already covers.
 	freeHeaderBytes = 16 << 10
 	// valueBytes is the memory of a header value in addition to its text, in bytes. urlCopies is the number of copies
 	// of the URL that net/http stores.
 	valueBytes, urlCopies = 32, 3
 )
 
-// Handler returns a handler that tells the Listener which requests have arrived. If isTrusted returns true for the
-// first request on a connection, the connection no longer counts and is never closed. Bytes of a request body no longer
-// count when they were read, because another limit applies to them.
+// Handler returns a handler that tells the Listener which requests have arrived. The function isTrusted is called with
+// the first request of each connection. If it returns true, the Listener no longer counts the memory of the connection,
+// and never closes the connection. For other connections, the Listener counts the bytes of a request body only until
+// the body is read, because another limit (filters.Bodies) applies from then on.
 func (l *Listener) Handler(next http.Handler, isTrusted func(*http.Request) bool) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c, first := l.arrived(r)
@@ -36,9 +37,9 @@ func (l *Listener) Handler(next http.Handler, isTrusted func(*http.Request) bool
 			defer c.releaseAfter(w, streamMemory(r))
 		}
 		if c != nil && r.Body != nil && r.Body != http.NoBody {
-			// The handler gets a copy of the request. net/http inspects the body of the original request to determine
-			// whether the client may still be sending, and then keeps the connection open until the client has read the
-			// response.
+			// The handler gets a copy of the request, because net/http must find its own body in the original request.
+			// From this body, net/http determines whether the client may still be sending. In this case, it keeps the
+			// connection open until the client has read the response.
 			counted := *r
 			counted.Body = &body{ReadCloser: r.Body, connection: c}
 			r = &counted
@@ -50,8 +51,8 @@ func (l *Listener) Handler(next http.Handler, isTrusted func(*http.Request) bool
 	})
 }
 
-// arrived records that the headers of a request are complete. It returns the connection, or nil if the connection does
-// not count, and true if the request is the first one on it.
+// arrived records that the headers of a request are complete. It returns the connection, and whether the request is the
+// first one on this connection. It returns nil if the Listener does not count the connection.
 func (l *Listener) arrived(r *http.Request) (c *connection, first bool) {
 	l.mu.Lock()
 	c = l.connections[r.RemoteAddr]
@@ -60,7 +61,7 @@ func (l *Listener) arrived(r *http.Request) (c *connection, first bool) {
 		return nil, false
 	}
 	first, c.asked = !c.asked, true
-	if r.ProtoMajor == 1 { // the previous response is complete, or the client does not read it
+	if r.ProtoMajor == 1 { // the previous request on the connection has ended
 		c.held = bytesPerByte * max(0, headerBytes(r)-freeHeaderBytes)
 	} else {
 		c.held += streamMemory(r)
@@ -71,9 +72,10 @@ func (l *Listener) arrived(r *http.Request) (c *connection, first bool) {
 	return c, first
 }
 
-// releaseAfter subtracts held bytes of an HTTP/2 stream when the stream has ended: the response was sent, or the client
-// has disconnected. It must be called at the end of the handler with the ResponseWriter of net/http. The context of the
-// request is of no use here, because it ends before the response is sent.
+// releaseAfter starts a goroutine that waits for the end of an HTTP/2 stream: the response was sent, or the client has
+// disconnected. The goroutine then subtracts the bytes of the parameter held. releaseAfter must be called at the end of
+// the handler, with the ResponseWriter of net/http. The goroutine does not wait for the context of the request, because
+// the context ends before the response is sent.
 func (c *connection) releaseAfter(w http.ResponseWriter, held int64) {
 	var sent <-chan bool
 	if notifier, ok := w.(http.CloseNotifier); ok { //nolint:staticcheck // nothing else tells when the stream has ended
@@ -95,7 +97,7 @@ func (c *connection) releaseAfter(w http.ResponseWriter, held int64) {
 
 func streamMemory(r *http.Request) int64 { return streamBytes + bytesPerByte*headerBytes(r) }
 
-// headerBytes returns the size of the URL and the headers of a request. net/http stores them until the response was
+// headerBytes returns the size of the URL and the headers of a request. net/http stores both until the response was
 // sent.
 func headerBytes(r *http.Request) int64 {
 	size := len(r.Host) + urlCopies*len(r.RequestURI)
@@ -133,8 +135,8 @@ func (h *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	return conn, buffered, err //nolint:wrapcheck // as net.Conn returns it
 }
 
-// markTakenOver makes the connection count as an idle one, whatever is read from it, because it no longer carries HTTP
-// headers.
+// markTakenOver records that the connection was hijacked. From then on, it counts as an idle connection, even while
+// data arrives, because net/http no longer buffers headers.
 func (c *connection) markTakenOver() {
 	l := c.listener
 	l.mu.Lock()
@@ -161,7 +163,8 @@ func (b *body) Read(p []byte) (int, error) {
 	return n, err //nolint:wrapcheck // io.EOF must not be wrapped
 }
 
-// release subtracts bytes that were read from a request body.
+// release subtracts the memory of bytes that were read from a request body. The memory of an idle connection and of the
+// requests in progress still counts.
 func (c *connection) release(bytes int64) {
 	l := c.listener
 	l.mu.Lock()

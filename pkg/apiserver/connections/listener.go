@@ -1,8 +1,8 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package connections limits the memory of client connections before a request has arrived. At that time, the client is
-// not authenticated, and net/http buffers the headers that it sends.
+// Package connections limits the memory of client connections. It counts the data that net/http buffers before a
+// request has arrived, because the client is not authenticated at that time.
 package connections
 
 import (
@@ -15,11 +15,11 @@ import (
 const (
 	// idleBytes is the estimated memory of a connection without a request, in bytes.
 	idleBytes = 64 << 10
-	// bytesPerByte is the estimated memory per byte of a header that is being received, in bytes. It also applies to
-	// complete headers, because reading them leaves garbage.
+	// bytesPerByte is the estimated memory, in bytes, for each byte of a header that is being received. The estimate
+	// also applies to complete headers, because reading them leaves garbage.
 	bytesPerByte = 3
-	// knownPart determines how much of Options.Bytes is reserved for connections from known addresses, and how much for
-	// those from unknown ones: Bytes/knownPart each.
+	// knownPart determines how Options.Bytes is divided. Connections from known addresses may use Bytes/knownPart
+	// before they are closed in favor of other connections.
 	knownPart = 2
 
 	keepAlivePeriod = 3 * time.Minute
@@ -31,23 +31,26 @@ type Options struct {
 	Bytes int64
 	// Networks returns the networks that contain an address, the largest first.
 	Networks func(netip.Addr) []netip.Prefix
-	// Known returns true for addresses from which a user is logged in, of trusted networks, and of proxies. Connections
-	// from them are closed after all others, unless they use more than half of Bytes.
+	// Known returns true for the address of a proxy, for an address in a trusted network, and for an address from which
+	// a user is logged in. While connections from known addresses together use at most half of Bytes, connections from
+	// other addresses are closed first.
 	Known func(netip.Addr) bool
 }
 
-// Listener is a net.Listener that closes connections when all together use more than Options.Bytes.
+// Listener is a net.Listener. It closes connections when all connections together use more than Options.Bytes.
 type Listener struct {
 	net.Listener
 
 	options Options
 
 	mu sync.Mutex
-	// taken is the memory of all connections in bytes, and known that of connections from known addresses.
+	// taken is the memory of all connections, in bytes. known is the part that belongs to connections from known
+	// addresses.
 	taken, known int64
 	networks     map[netip.Prefix]*network
 	connections  map[string]*connection
-	// clock counts the reads on all connections. The value at its last read shows how recently a connection was used.
+	// clock counts the uses of all connections. Each connection stores the value at its last use, which shows how
+	// recently it was used.
 	clock uint64
 }
 
@@ -64,8 +67,8 @@ func Limit(l net.Listener, o Options) *Listener {
 	}
 }
 
-// Accept implements net.Listener. It returns the errors of the inner listener unchanged, so that net/http recognizes
-// temporary ones.
+// Accept implements net.Listener. It returns the errors of the inner listener unchanged, because net/http retries after
+// temporary errors.
 func (l *Listener) Accept() (net.Conn, error) {
 	accepted, err := l.Listener.Accept()
 	if err != nil {
@@ -113,8 +116,8 @@ func (l *Listener) add(c *connection, prefixes []netip.Prefix, known bool) []*co
 	return l.take(c, idleBytes)
 }
 
-// take adds bytes to the memory of a connection, and returns the connections that must be closed. The caller must hold
-// the lock.
+// take adds bytes to the memory of a connection, and returns the connections that must be closed. For a hijacked
+// connection, it only records the use. The caller must hold the lock.
 func (l *Listener) take(c *connection, bytes int64) []*connection {
 	if c.dropped {
 		return nil
@@ -158,9 +161,10 @@ func (l *Listener) next() *connection {
 	return first
 }
 
-// closesBefore returns true if c must be closed before other. It compares the memory of the networks, then of the
-// connections, and then the time of the last use. It ignores differences of less than idleBytes: a client that sends a
-// request would otherwise be disconnected before a client with many idle connections.
+// closesBefore returns true if c must be closed before the parameter other. It first compares the memory of the
+// networks of the two connections, then the memory of the connections, and finally the time of the last use. It ignores
+// differences in memory of less than idleBytes. Otherwise, a connection that sends a request would be closed before the
+// many idle connections of a client in the same network.
 func (c *connection) closesBefore(other *connection) bool {
 	for i := range min(len(c.networks), len(other.networks)) {
 		if mine, others := c.networks[i].taken/idleBytes, other.networks[i].taken/idleBytes; mine != others {
@@ -173,7 +177,8 @@ func (c *connection) closesBefore(other *connection) bool {
 	return c.used < other.used
 }
 
-// drop removes a connection from all sums. The caller must hold the lock.
+// drop removes a connection from the Listener and from all sums. It does not close the connection. The caller must hold
+// the lock.
 func (l *Listener) drop(c *connection) {
 	if c.dropped {
 		return
@@ -197,7 +202,7 @@ func closeAll(surplus []*connection) {
 	}
 }
 
-// connection is the connection of one client. The lock of the Listener guards the fields except Conn, listener and
+// connection is the connection of one client. The lock of the Listener guards all fields except Conn, listener and
 // remote.
 type connection struct { //nolint:gocritic // the listener comes first, which has methods of its own
 	net.Conn
@@ -210,7 +215,7 @@ type connection struct { //nolint:gocritic // the listener comes first, which ha
 	known    bool
 	// asked is true after the first request on the connection.
 	asked bool
-	// taken is the memory of the connection in bytes. held is the part that belongs to requests in progress.
+	// taken is the memory of the connection, in bytes. held is the part that belongs to requests in progress.
 	taken, held int64
 	used        uint64
 	dropped     bool

@@ -40,7 +40,7 @@ var script []byte
 // errTooLarge is returned for a file that exceeds its size limit.
 var errTooLarge = errors.New("the file exceeds the size limit")
 
-// errNoFile is returned for a path that is no regular file.
+// errNoFile is returned for a path that is not a regular file.
 var errNoFile = errors.New("not a file")
 
 // Files serves the files of a directory.
@@ -49,8 +49,8 @@ type Files struct {
 	room *responseSpace
 }
 
-// Open returns Files for the directory dir, which must contain an index.html. Symbolic links may not lead out of the
-// directory. origin describes the client of a request.
+// Open returns Files for the directory dir, which must contain an index.html. Symbolic links must not lead out of the
+// directory. The function origin describes the client of a request.
 func Open(dir string, origin func(*http.Request) filters.Origin) (*Files, error) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
@@ -75,7 +75,7 @@ func (f *Files) Wrap(next http.Handler) http.Handler {
 	})
 }
 
-// IsReserved returns true for the paths of the API server: the API, discovery, health and metrics.
+// IsReserved returns true for the paths that belong to the API server, such as the API, discovery, health and metrics.
 func IsReserved(path string) bool {
 	first, _, _ := strings.Cut(strings.TrimPrefix(path, "/"), "/")
 	switch first {
@@ -155,12 +155,13 @@ func (f *Files) serveFile(w http.ResponseWriter, r *http.Request, name string) {
 		}
 		w.Header().Set("Cache-Control", "no-cache")
 		w.Header().Set("ETag", tag)
-		changed = time.Time{} // two versions may have the same time
+		changed = time.Time{} // two versions of a file may have the same modification time
 	}
 	f.room.within(w, info.Size(), func() { http.ServeContent(w, r, name, changed, file) })
 }
 
-// open opens a regular file of at most maxFileBytes. It does not open other files: a pipe would block the request.
+// open opens a regular file of at most maxFileBytes. It returns an error for any other file without opening it, because
+// a pipe would block the request.
 func (f *Files) open(name string) (*os.File, fs.FileInfo, error) {
 	if !fs.ValidPath(name) {
 		return nil, nil, fs.ErrNotExist
@@ -214,7 +215,8 @@ func (f *Files) index() ([]byte, error) {
 	return text, nil
 }
 
-// withScript inserts the script of scriptPath at the beginning of the head element.
+// withScript inserts a script element for scriptPath at the beginning of the head element. It returns a text without
+// the tag <head> unchanged.
 func withScript(text []byte) []byte {
 	const head = "<head>"
 	at := bytes.Index(bytes.ToLower(text), []byte(head))
@@ -234,7 +236,7 @@ func (f *Files) serveText(w http.ResponseWriter, r *http.Request, name string, t
 	f.room.within(w, int64(len(text)), func() { http.ServeContent(w, r, name, time.Time{}, bytes.NewReader(text)) })
 }
 
-// entityTag returns the ETag for the content of a file.
+// entityTag returns the ETag for the content of a file. It reads the whole file, and goes back to the beginning.
 func entityTag(file io.ReadSeeker) (string, error) {
 	sum := sha256.New()
 	if _, err := io.Copy(sum, file); err != nil {

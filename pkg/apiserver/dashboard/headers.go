@@ -27,13 +27,13 @@ func setPolicy(h http.Header) {
 	h.Set("Permissions-Policy", "camera=(), geolocation=(), microphone=(), payment=(), usb=()")
 }
 
-// hash matches the part of a file name in which bundlers put a hash of the content: eight characters, or more
-// hexadecimal digits.
+// hash matches the part of a file name in which bundlers put a hash of the content. This part has eight characters, or
+// from 9 to 64 hexadecimal digits.
 var hash = regexp.MustCompile(`[-.]([A-Za-z0-9_-]{8}|[0-9a-f]{9,64})(\.[a-z0-9]+)+$`)
 
-// hasHashedName returns true if the file name contains a hash of the content, so that browsers may cache the file
-// forever. The part that looks like a hash must contain a letter and, after its first character, a digit or capital
-// letter. Words and dates do not.
+// hasHashedName returns true if the file name appears to contain a hash of the content. Browsers may then cache the
+// file forever. The part that looks like a hash must contain a letter. After its first character, it must also contain
+// a digit or a capital letter. Words and dates do not meet these conditions.
 func hasHashedName(name string) bool {
 	found := hash.FindStringSubmatch(path.Base(name))
 	if found == nil {

@@ -14,11 +14,11 @@ import (
 const (
 	// responseBytes is the estimated memory of a response that is being sent, in bytes.
 	responseBytes = 32 << 10
-	// maxResponseBytes bounds the memory of all responses to unknown networks, and separately to known networks (see
-	// filters.Origin), in bytes.
+	// maxResponseBytes bounds the memory of all responses to unknown networks, in bytes. The same limit applies
+	// separately to the responses to known networks (see filters.Origin).
 	maxResponseBytes = 16 << 20
 
-	// sendTime is the minimum time in which a response must be sent. For large files, one second is added for each
+	// sendTime is the time in which a small response must be sent. A large response has one more second for each
 	// sendRate bytes.
 	sendTime = 20 * time.Second
 	sendRate = 64 << 10
@@ -42,8 +42,8 @@ func newResponseSpace(origin func(*http.Request) filters.Origin) *responseSpace 
 	}
 }
 
-// enter counts a response to the network of the client. The caller must call leave at its end. It returns an error if
-// there are too many responses.
+// enter adds a response to the memory of the network of the client. The caller must call leave when the response has
+// ended. enter returns an error if too many responses are being sent.
 func (o *responseSpace) enter(r *http.Request) (leave func(), err error) {
 	from := o.origin(r)
 	if from.Known {
@@ -59,7 +59,8 @@ func (o *responseSpace) enter(r *http.Request) (leave func(), err error) {
 	return account.Close, nil
 }
 
-// within calls send with a write deadline for size bytes. The connection of a client that reads too slowly is closed.
+// within sets a write deadline for a response of size bytes, calls the function send, and removes the deadline.
+// net/http closes the connection of a client that reads too slowly.
 func (o *responseSpace) within(w http.ResponseWriter, size int64, send func()) {
 	connection := http.NewResponseController(w)
 	limit := o.time + time.Duration(size/o.rate)*time.Second

@@ -21,24 +21,25 @@ import (
 )
 
 const (
-	// MaxBodyBytes bounds the body of a write of an authenticated client, in bytes. kube-apiserver has the same limit.
+	// MaxBodyBytes bounds the body of a request of an authenticated client, in bytes. It does not apply to GET and
+	// HEAD. kube-apiserver has the same limit.
 	MaxBodyBytes = 3 << 20
 	// MaxSmallBodyBytes bounds the body of all other requests, such as logins and reads, in bytes.
 	MaxSmallBodyBytes = 64 << 10
 	// bodyTimeout bounds the time in which a body must arrive.
 	bodyTimeout = 10 * time.Second
-	// bodyRetrySeconds is the Retry-After of the response to a request whose body does not fit into the memory limit.
+	// bodyRetrySeconds is the Retry-After, in seconds, of the response that rejects a body because of the memory limit.
 	bodyRetrySeconds = 1
 
-	// strangersPart and knownPart determine the memory limits for bodies of unauthenticated clients, as divisors of the
-	// total: for unknown networks, and for known networks (see Origin.Known).
+	// strangersPart and knownPart determine the memory for bodies of unauthenticated clients. Clients in unknown
+	// networks may use total/strangersPart, and clients in known networks (see Origin.Known) total/knownPart.
 	strangersPart, knownPart = 4, 8
 	// maxBytesPerNetwork bounds the memory of the bodies from one unknown network, in bytes. maxBytesPerKnown bounds
-	// that from one known network.
+	// the memory of the bodies from one known network.
 	maxBytesPerNetwork, maxBytesPerKnown = 2 << 20, 1 << 20
 	// firstBytes is the memory that is charged before the first byte of a body arrives.
 	firstBytes = 4 << 10
-	// freeHeaderBytes is the size of headers that are not charged, in bytes.
+	// freeHeaderBytes is the size, in bytes, up to which the headers of a request are not charged.
 	freeHeaderBytes = 4 << 10
 	// userStep is the minimum charge for the body of an authenticated client, in bytes. It limits the number of bodies
 	// of a user that can arrive at the same time.
@@ -53,15 +54,16 @@ type Bodies struct {
 
 // Origin describes the client of a request without authentication.
 type Origin struct {
-	// Network is the network of the client. All its addresses count as one client.
+	// Network is the network of the client. All clients in this network count as one client.
 	Network string
-	// Known is true for networks from which a user is logged in, and for networks that a flag declares as trusted. They
-	// have their own memory limit.
+	// Known is true for networks from which a user is logged in, and for networks that --trusted-login-networks
+	// declares as trusted. Bodies from these networks have a separate memory limit.
 	Known bool
 }
 
-// NewBodies returns Bodies with a limit of total bytes. Parts of the limit are reserved for clients without
-// authentication, depending on what origin returns.
+// NewBodies returns Bodies that may use total bytes of memory. A part of this memory is reserved for unauthenticated
+// clients in known networks, and another part for those in unknown networks. The function origin describes the client
+// of a request.
 func NewBodies(total int64, origin func(*http.Request) Origin) *Bodies {
 	strangers, known := total/strangersPart, total/knownPart
 	return &Bodies{
@@ -72,9 +74,9 @@ func NewBodies(total int64, origin func(*http.Request) Origin) *Bodies {
 	}
 }
 
-// WithBody returns a handler that reads the whole body into memory before it calls next. While a slow client sends its
-// body, the request does not count as a request in flight. WithBody must run after authentication, because the limits
-// depend on the user.
+// WithBody returns a handler that reads the whole body into memory before it calls next. The limit of requests in
+// flight must be part of next. Otherwise, a client that sends its body slowly would count as a request in flight.
+// WithBody must run after authentication, because the memory limits depend on the user.
 func WithBody(next http.Handler, bodies *Bodies) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		account, err := bodies.read(r)
@@ -87,9 +89,9 @@ func WithBody(next http.Handler, bodies *Bodies) http.Handler {
 	})
 }
 
-// read reads the body into memory, and replaces the body of the request. It charges the memory to the returned account,
-// which is nil if there is no body. It returns an error if the body is too large, compressed, or does not arrive in
-// time.
+// read reads the body into memory, and replaces the body of the request. It returns the account to which it has charged
+// the memory, and which the caller must close. If there is no body, it returns nil. It returns an error if the body is
+// too large, is compressed, or does not arrive in time.
 func (b *Bodies) read(r *http.Request) (*budget.Account, error) {
 	if !hasBody(r) {
 		return nil, nil //nolint:nilnil // nothing is held
@@ -122,9 +124,9 @@ func (b *Bodies) limit(r *http.Request) (int64, *budget.Account) {
 	}
 }
 
-// unauthenticated returns an account for the body of a client without authentication. For a known network it is an
-// account of the limit for known networks, if this limit is not reached. In all other cases it is an account of the
-// limit for unknown networks.
+// unauthenticated returns the account to which the body of an unauthenticated client is charged. The memory for known
+// networks is used if the network of the client is known and this memory is not exhausted. In all other cases, the
+// memory for unknown networks is used.
 func (b *Bodies) unauthenticated(from Origin) *budget.Account {
 	if from.Known {
 		account := b.known.Account(from.Network, 0)
@@ -136,8 +138,8 @@ func (b *Bodies) unauthenticated(from Origin) *budget.Account {
 	return b.strangers.Account(from.Network, 0)
 }
 
-// readWithHeaders reads a body of at most limit bytes. It also charges the headers to the account, which are in memory
-// while the body arrives.
+// readWithHeaders reads a body of at most limit bytes. It also charges the memory of the headers to the account,
+// because the headers remain in memory while the body arrives.
 func readWithHeaders(r *http.Request, limit int64, account *budget.Account) ([]byte, error) {
 	if err := account.Take(max(0, int64(headerBytes(r))-freeHeaderBytes)); err != nil {
 		return nil, noRoom(err)
@@ -145,8 +147,8 @@ func readWithHeaders(r *http.Request, limit int64, account *budget.Account) ([]b
 	return readAll(r.Body, r.ContentLength, limit, account)
 }
 
-// readAll reads a body of at most limit bytes. It does not allocate memory according to length, the Content-Length: it
-// only rejects a length of more than limit.
+// readAll reads a body of at most limit bytes. The parameter length is the Content-Length. readAll rejects a length of
+// more than limit, but does not allocate memory for the length in advance, because the client may send less.
 func readAll(from io.Reader, length, limit int64, account *budget.Account) ([]byte, error) {
 	if length > limit {
 		return nil, tooLarge(limit)
@@ -200,7 +202,8 @@ type arrival struct {
 
 type arrivalKey struct{}
 
-// expectBody sets the deadline for the body of a request. It returns nil if there is no body.
+// expectBody sets the read deadline for the body of a request, and returns an arrival. It returns nil if there is no
+// body.
 func expectBody(w http.ResponseWriter, r *http.Request) (*arrival, error) {
 	if !hasBody(r) {
 		return nil, nil //nolint:nilnil // nothing is expected
@@ -213,11 +216,12 @@ func expectBody(w http.ResponseWriter, r *http.Request) (*arrival, error) {
 	return a, nil
 }
 
-// answerTime bounds the time to send the response to a request whose body did not arrive in time.
+// answerTime bounds the time for sending the response if the body of a request did not arrive in time.
 const answerTime = time.Second
 
-// withArrival returns a context that contains the arrival. If the body does not arrive, net/http cancels ctx, and no
-// response could be sent with it. The returned context ends answerTime later than ctx in this case.
+// withArrival returns a context that contains the arrival. If the body does not arrive in time, net/http cancels ctx.
+// The returned context then ends answerTime later than ctx, because the error response is sent with it. In all other
+// cases, it ends together with ctx.
 func withArrival(ctx context.Context, a *arrival) (context.Context, context.CancelFunc) {
 	later, cancel := context.WithCancel(context.WithValue(context.WithoutCancel(ctx), arrivalKey{}, a))
 	stop := context.AfterFunc(ctx, func() {
@@ -233,12 +237,12 @@ func withArrival(ctx context.Context, a *arrival) (context.Context, context.Canc
 	}
 }
 
-// done removes the deadline, because the body has arrived.
+// done records that the body has arrived, and removes the read deadline.
 func (a *arrival) done() {
 	a.arrived.Store(true)
 	// Setting the deadline has worked before, so an error means that the connection has ended.
 	_ = a.connection.SetReadDeadline(time.Time{})
 }
 
-// pending returns true if the body has not arrived completely.
+// pending returns true if there is a body that has not arrived completely. The receiver is nil if there is no body.
 func (a *arrival) pending() bool { return a != nil && !a.arrived.Load() }

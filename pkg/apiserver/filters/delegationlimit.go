@@ -9,12 +9,13 @@ import (
 	"k8s.io/apiserver/pkg/endpoints/responsewriter"
 )
 
-// DelegationLimit returns true if the host cluster may be called to authenticate and authorize the request. The caller
-// must then call done with true if the request was rejected.
+// DelegationLimit is a function that returns true if the host cluster may be called to authenticate and authorize the
+// request. In this case, the caller must call the function done when the request has ended, and pass true if the
+// request was rejected.
 type DelegationLimit func(r *http.Request) (done func(refused bool), ok bool)
 
-// WithDelegationLimit returns a handler that responds with 429 if too many earlier requests from the same network were
-// rejected.
+// WithDelegationLimit returns a handler that calls next if the limit allows it. The handler responds with 429 if too
+// many earlier requests from the same network were rejected.
 func WithDelegationLimit(next http.Handler, questions DelegationLimit) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		done, ok := questions(r)

@@ -25,13 +25,14 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/envelope"
 )
 
-// WithEnvelope returns the outermost filter. For paths below the API's prefixes, it assigns a request ID, rejects
-// ambiguous paths and headers, and converts every response to an envelope with the HTTP status 200, including those of
-// the filters of k8s.io/apiserver.
+// WithEnvelope returns the outermost filter. For paths below the API's prefixes, it assigns a request ID, and rejects
+// ambiguous paths and headers. It converts every response to an envelope with the HTTP status 200. This includes the
+// responses of the filters of k8s.io/apiserver. For other paths, it only sets a write deadline, and rejects requests
+// that are too large or contain Impersonate-* headers.
 //
-// k8s.io/apiserver closes the connection after a request that is not authenticated. If shared returns true, the
-// connection remains open, because it carries the requests of many clients. refusals delays responses to requests that
-// are not authenticated; it may be nil.
+// k8s.io/apiserver closes the connection after a request that is not authenticated. If the function shared returns
+// true, the connection remains open, because it carries the requests of many clients. The parameter refusals delays the
+// responses to requests that are not authenticated. It may be nil.
 func WithEnvelope(next http.Handler, shared func(*http.Request) bool, refusals *Refusals) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		expire(w)
@@ -60,8 +61,9 @@ func serveEnveloped(
 		klog.FromContext(r.Context()).WithValues("requestID", state.RequestID))
 	ew := &writer{ResponseWriter: w, requestID: state.RequestID, shared: func() bool { return shared(r) }}
 	r = r.WithContext(ctx)
-	// On direct requests, log lines and audit events of the library contain the request id. kube-apiserver sends its
-	// own audit id, which identifies the events of both servers.
+	// Log lines and audit events of k8s.io/apiserver contain this header. If kube-apiserver proxies the request, the
+	// header contains the audit id of kube-apiserver, which is then in the events of both servers. Otherwise, it
+	// contains the request id.
 	if r.Header.Get(auditinternal.HeaderAuditID) == "" {
 		r.Header.Set(auditinternal.HeaderAuditID, state.RequestID)
 	}
@@ -98,8 +100,9 @@ func serveEnveloped(
 	}
 }
 
-// serveRecovered calls next, and converts a panic to an error response. If a response has begun, it aborts the
-// connection, so that the client recognizes an incomplete response.
+// serveRecovered calls next. It converts a panic to the status 500, from which an error response is made. It panics
+// again if a response has begun, or if the panic is http.ErrAbortHandler. net/http then aborts the connection, and the
+// client recognizes an incomplete response.
 func serveRecovered(ctx context.Context, next http.Handler, w *writer, r *http.Request) {
 	defer func() {
 		p := recover()
@@ -155,8 +158,8 @@ func impersonationHeader(h http.Header) string {
 	return found[0]
 }
 
-// writer is a ResponseWriter that sends only envelopes. They have the status 200, which only package envelope writes.
-// Other responses are suppressed.
+// writer is a ResponseWriter that sends only responses with the status 200. These are envelopes, because only package
+// envelope writes this status. For any other response, writer sends nothing and records the status.
 type writer struct {
 	http.ResponseWriter
 	requestID string
@@ -210,8 +213,8 @@ func (w *writer) Write(p []byte) (int, error) {
 	return w.ResponseWriter.Write(p)
 }
 
-// later returns the error for a request that k8s.io/apiserver has rejected for now, with the status 503 during the
-// shutdown or with 429.
+// later returns the error for a request that k8s.io/apiserver has rejected temporarily. The parameter status is 503
+// during the shutdown, and 429 if there are too many requests.
 func later(status int, retryAfter int64) error {
 	e := envelope.New(dashboardv1alpha1.CodeTooManyRequests, "too many requests: try again later")
 	if status == http.StatusServiceUnavailable {
@@ -221,8 +224,8 @@ func later(status int, retryAfter int64) error {
 	return e
 }
 
-// unanswered returns the error that must be sent instead of a suppressed response. It returns nil if an envelope was
-// sent.
+// unanswered returns the error that must be sent instead of a response that writer did not send. It also removes the
+// headers of this response. It returns nil if an envelope was sent.
 func (w *writer) unanswered(state *envelope.State, method string) error {
 	if w.status == http.StatusOK {
 		return nil

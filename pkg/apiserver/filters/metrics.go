@@ -13,7 +13,7 @@ import (
 // codeCanceled is the value of the label code for requests whose client disconnected before the response.
 const codeCanceled = "canceled"
 
-// The HTTP status is always 200, so the metrics of the library cannot distinguish success from failure.
+// The HTTP status is always 200. Therefore, the metrics of k8s.io/apiserver cannot distinguish success from failure.
 var (
 	requests = metrics.NewCounterVec(&metrics.CounterOpts{
 		Namespace: "kubevision",
@@ -24,7 +24,7 @@ var (
 		StabilityLevel: metrics.ALPHA,
 	}, []string{"route", "method", "code"})
 
-	// There is no label for the route, because a series per route, cluster and code would be too many.
+	// There is no label for the route, because there would be too many combinations of route, cluster and code.
 	clusterRequests = metrics.NewCounterVec(&metrics.CounterOpts{
 		Namespace: "kubevision", Subsystem: "apiserver", Name: "cluster_requests_total", StabilityLevel: metrics.ALPHA,
 		Help: "Number of requests about one registered cluster, by its name and the code in the envelope.",
@@ -53,7 +53,8 @@ func ForgetMetrics(cluster string) {
 
 var knownMethods = map[string]bool{"GET": true, "HEAD": true, "POST": true, "PUT": true, "PATCH": true, "DELETE": true}
 
-// count records a request in the metrics. It does not record the duration of a stream, which the client determines.
+// count records a request in the metrics. It does not record the duration of a stream, because the client determines
+// this duration.
 func count(route, method, cluster, code string, d time.Duration, streamed bool) {
 	requests.WithLabelValues(route, method, code).Inc()
 	if cluster != "" {

@@ -19,7 +19,7 @@ import (
 )
 
 const (
-	// requestLogLevel is the log verbosity from which each request is logged.
+	// requestLogLevel is the lowest log verbosity at which requests are logged.
 	requestLogLevel = 2
 	// maxLoggedName bounds the length of a user name in the log, in bytes. Names from kube-apiserver can have any
 	// length.
@@ -40,8 +40,8 @@ func WithTracing(next http.Handler, provider trace.TracerProvider, trusted func(
 	})
 }
 
-// observe records a completed request in the metrics, in its span and in the log. Of the values that the client has
-// sent, it records only names of existing users and clusters.
+// observe records a completed request in the metrics, in its span and in the log. It does not record values that the
+// client has sent, except the names of existing users and clusters.
 func observe(ctx context.Context, method string, state *envelope.State, took time.Duration) {
 	route, code := state.Outcome()
 	if route == "" {

@@ -23,12 +23,12 @@ func isDirect(path string) bool {
 	return path == dashboardv1alpha1.DirectRootPath || strings.HasPrefix(path, dashboardv1alpha1.DirectRootPath+"/")
 }
 
-// proxySegment precedes the path of a stream in requests that kube-apiserver proxies.
+// proxySegment precedes the path of a stream if the client sends the request to kube-apiserver (see canonical).
 const proxySegment = "/proxy"
 
-// canonical returns a request whose path begins with the prefix of the routes. It also removes query parameters that
-// would change the timeout of k8s.io/apiserver. It must be called before the path is parsed, because k8s.io/apiserver
-// parses /api/v1 as the core API group.
+// canonical returns a request whose path begins with the prefix of the routes. It also removes the query parameters
+// timeout and watch, from which k8s.io/apiserver would derive the timeout. It must be called before k8s.io/apiserver
+// parses the path, because k8s.io/apiserver would parse /api/v1 as the core API group.
 func canonical(r *http.Request) *http.Request {
 	u := *r.URL
 	if isDirect(u.Path) {
@@ -39,7 +39,8 @@ func canonical(r *http.Request) *http.Request {
 			u.Path += "/-" // no route has this path
 		}
 	}
-	// kube-apiserver treats requests below proxy as long-running, which its flow control does not limit.
+	// Clients insert the segment because kube-apiserver treats requests below proxy as long-running. Its flow control
+	// does not limit such requests.
 	below, ok := strings.CutPrefix(u.Path, dashboardv1alpha1.RootPath+proxySegment+"/")
 	if ok && r.Method == http.MethodGet {
 		u.Path, u.RawPath = dashboardv1alpha1.RootPath+"/"+below, ""

@@ -11,15 +11,16 @@ import (
 
 const (
 	// refusalsPerSecond is the rate of responses with the code 40100 (not authenticated) to all clients together.
-	// refusalBurst is the number of responses that are sent without a delay.
+	// refusalBurst is the number of responses that may exceed this rate for a moment.
 	refusalsPerSecond = 100
 	refusalBurst      = 100
-	// waitingRefusals bounds the number of delayed responses. Further ones are sent at once.
+	// waitingRefusals bounds the number of delayed responses. Further responses are sent without a delay.
 	waitingRefusals = 256
 )
 
 // Refusals delays responses with the code 40100 (not authenticated). Without the delay, clients that send invalid
-// tokens in a loop would use processor time that users need. A delayed response counts for no other limit.
+// tokens in a loop would use processor time that users need. A request does not count for other limits while its
+// response is delayed.
 type Refusals struct {
 	limiter *rate.Limiter
 	waiting chan struct{}
@@ -30,8 +31,7 @@ func NewRefusals() *Refusals {
 	return &Refusals{rate.NewLimiter(refusalsPerSecond, refusalBurst), make(chan struct{}, waitingRefusals)}
 }
 
-// Wait waits until the response may be sent. It returns at once if too many responses are waiting, and early if ctx
-// ends.
+// Wait waits until the response may be sent, or until ctx ends. If too many responses are waiting, it returns at once.
 func (r *Refusals) Wait(ctx context.Context) {
 	select {
 	case r.waiting <- struct{}{}:

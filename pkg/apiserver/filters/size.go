@@ -9,19 +9,20 @@ import (
 )
 
 const (
-	// MaxURLBytes bounds the length of the URL, in bytes. Parsing it needs several times this memory. A hundred names
-	// of clusters need 6 KiB.
+	// MaxURLBytes bounds the length of the URL, in bytes. Parsing a URL needs several times its length. A URL with a
+	// hundred names of clusters needs 6 KiB.
 	MaxURLBytes = 16 << 10
 	// MaxHeaderBytes bounds the size of the request headers, in bytes. kube-apiserver sends one header per group of a
 	// user.
 	MaxHeaderBytes = 128 << 10
 )
 
-// valueBytes is added for each header name and for each value, as HTTP/2 does.
+// valueBytes is added to the size for each header name and for each value. HTTP/2 counts the size of headers in the
+// same way.
 const valueBytes = 32
 
-// oversized returns a message and an HTTP status if the URL or the headers of a request are too large, or an empty
-// message.
+// oversized returns a message and an HTTP status if the URL or the headers of a request are too large. Otherwise, it
+// returns an empty message.
 func oversized(r *http.Request) (what string, status int) {
 	if max(len(r.RequestURI), len(r.URL.Path)+len(r.URL.RawPath)+len(r.URL.RawQuery)) > MaxURLBytes {
 		return fmt.Sprintf("the URL is longer than %d bytes", MaxURLBytes), http.StatusRequestURITooLong

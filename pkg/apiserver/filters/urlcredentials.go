@@ -28,7 +28,8 @@ func credentialInURL(u *url.URL) bool {
 	return false
 }
 
-// withoutCredentials returns a request whose ticket was moved from the query to the context, so that it is not logged.
+// withoutCredentials returns a request without a ticket in the query, because the query may be logged. It moves the
+// ticket to the context.
 func withoutCredentials(r *http.Request) *http.Request {
 	query := r.URL.Query()
 	before := streams.CredentialsFrom(r.Context())
@@ -54,8 +55,9 @@ func withQuery(r *http.Request, query url.Values) *http.Request {
 	return r2
 }
 
-// WithTokenInQuery returns a handler that moves an access token from the query to the context, for requests to the
-// watch endpoint only. It must wrap WithEnvelope, which rejects tokens in the query.
+// WithTokenInQuery returns a handler for requests to the watch endpoint. It moves an access token from the query to the
+// context. It does not change requests to other endpoints. It must wrap WithEnvelope, which rejects tokens in the
+// query.
 func WithTokenInQuery(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		below, ok := strings.CutPrefix(r.URL.Path, dashboardv1alpha1.DirectRootPath)

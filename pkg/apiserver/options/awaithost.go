@@ -19,8 +19,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/hostwait"
 )
 
-// awaitHost waits until the API server of the host cluster is ready. Meanwhile, it responds to requests with an error
-// that asks clients to try again.
+// awaitHost waits until the API server of the host cluster is ready. Meanwhile, the handler of waiting responds to all
+// requests.
 func (o *Options) awaitHost(ctx context.Context) error {
 	config, err := clientcmd.BuildConfigFromFlags("", o.CoreAPI.CoreAPIKubeconfigPath)
 	if err != nil {
@@ -29,7 +29,7 @@ func (o *Options) awaitHost(ctx context.Context) error {
 	return hostwait.Await(ctx, config, o.listen, hostwait.Probes(waiting()))
 }
 
-// listen opens the port of the server with its serving certificate.
+// listen returns a TLS listener on the address of the server, with the serving certificate.
 func (o *Options) listen(ctx context.Context) (net.Listener, error) {
 	serving := o.SecureServing
 	var certificate tls.Certificate
@@ -52,8 +52,8 @@ func (o *Options) listen(ctx context.Context) (net.Listener, error) {
 	}), nil
 }
 
-// waiting returns a handler that responds to all requests with an error: below the API's prefixes with an envelope, and
-// elsewhere with the status 503.
+// waiting returns a handler that asks clients to try again. Below the API's prefixes, it responds with an envelope. For
+// other paths, it responds with the status 503.
 func waiting() http.Handler {
 	refuse := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !filters.UnderAPI(r.URL.Path) {

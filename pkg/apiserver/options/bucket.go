@@ -24,7 +24,7 @@ var (
 	prefixPattern = regexp.MustCompile(`^([A-Za-z0-9_-][A-Za-z0-9._-]*/?){0,16}$`)
 )
 
-// maxPrefix bounds the length of the prefix of object names in the bucket, in bytes.
+// maxPrefix bounds the length of PREFIX in s3://BUCKET/PREFIX, in bytes.
 const maxPrefix = 256
 
 // BucketOptions contains the flags for an S3 bucket with recordings.
@@ -51,7 +51,7 @@ func (o *BucketOptions) addFlags(fs *pflag.FlagSet) {
 		"File with the certificate authorities of the S3 service. The default is the system's certificate authorities.")
 }
 
-// isBucket returns true if to, the value of --record-terminals, is the URL of a bucket.
+// isBucket returns true if the parameter to, which is the value of --record-terminals, is the URL of a bucket.
 func isBucket(to string) bool { return strings.HasPrefix(to, bucketScheme) }
 
 func (o *BucketOptions) validate(to string, encrypted bool) []error {
@@ -77,15 +77,16 @@ func (o *BucketOptions) validate(to string, encrypted bool) []error {
 	return errs
 }
 
-// isService returns true if the URL has the scheme https or http and a host, and nothing else.
+// isService returns true if the URL consists only of a scheme (https or http) and a host. A slash at the end is
+// allowed.
 func isService(u *url.URL) bool {
 	bare := url.URL{Scheme: u.Scheme, Host: u.Host}
 	isHTTP := u.Scheme == "https" || u.Scheme == "http"
 	return isHTTP && u.Host != "" && strings.TrimSuffix(u.String(), "/") == bare.String()
 }
 
-// config converts the flags, which must be valid, to the options of package recording. It returns an error if there are
-// no credentials or the CA file cannot be read.
+// config converts the flags to the options of package recording. The flags must be valid. config returns an error if
+// there are no credentials, or if the CA file cannot be read.
 func (o *BucketOptions) config(to string) (*recording.BucketOptions, error) {
 	endpoint, err := url.Parse(o.Endpoint)
 	if err != nil {

@@ -40,8 +40,8 @@ const (
 	// logins per second.
 	maxPasswordHashes = 4
 
-	// minBytesInFlight is the minimum of the flags that limit memory, in bytes. It is sufficient for the largest
-	// request body: all users together may use five eighths of the limit, and one user half of that.
+	// minBytesInFlight is the minimum of the flags that limit memory, in bytes. The largest request body fits: all
+	// users together may use five eighths of the limit for bodies, and one user may use half of these five eighths.
 	minBytesInFlight = 16 << 20
 
 	minTokenTTL = time.Minute
@@ -63,45 +63,48 @@ type Options struct {
 	AccessTokenTTL time.Duration
 	// RequestsPerUser bounds the number of concurrent requests of one user.
 	RequestsPerUser int
-	// BodyBytesInFlight bounds the memory of request bodies, and ResponseBytesInFlight that of responses of clusters,
-	// in bytes.
+	// BodyBytesInFlight bounds the memory of request bodies, in bytes. ResponseBytesInFlight bounds the memory of
+	// responses of clusters, in bytes.
 	BodyBytesInFlight, ResponseBytesInFlight int64
 	// ReadCacheBytes bounds the memory of the read cache, in bytes. 0 disables the cache.
 	ReadCacheBytes int64
 	// ConnectionBytes bounds the memory of client connections, in bytes.
 	ConnectionBytes int64
-	// LoginFailuresPerAddress is the number of failed logins from one address that cause no delay.
+	// LoginFailuresPerAddress is the number of failed logins from one address after which further logins are delayed.
 	LoginFailuresPerAddress int
-	// LoginFailureCounters bounds the number of KubeVisionLoginThrottles for names that no user has, and separately for
-	// addresses.
+	// LoginFailureCounters bounds the number of KubeVisionLoginThrottles for names that no user has. The same limit
+	// applies separately to KubeVisionLoginThrottles for addresses.
 	LoginFailureCounters int
-	// TrustedLoginNetworks lists networks in CIDR notation. Logins from them have their own queue.
+	// TrustedLoginNetworks lists networks in CIDR notation. Logins from these networks wait in a separate queue.
 	TrustedLoginNetworks []string
 	// SessionLimits bounds the number of KubeVisionSessions.
 	SessionLimits sessionindex.Limits
-	// TrustedProxies lists networks in CIDR notation. Requests of proxies in them may set X-Forwarded-For.
+	// TrustedProxies lists networks in CIDR notation. Proxies in these networks may set X-Forwarded-For.
 	TrustedProxies []string
 	// TwoFactorRoles lists the roles whose users must have a second factor.
 	TwoFactorRoles []string
-	// LoginCodeTTL is the time after a login with a one-time code in which sensitive operations need no further code.
+	// LoginCodeTTL is the time after a login with a one-time code during which sensitive operations need no further
+	// code.
 	LoginCodeTTL time.Duration
-	// RefusedDryRunsAsData changes the response to a rejected dry run: the code is 0 for pages of the server's own
-	// origin.
+	// RefusedDryRunsAsData changes the response to a rejected dry run. If it is true, and a page of the server's own
+	// origin has sent the request, the code of the response is 0.
 	RefusedDryRunsAsData bool
 	// ClusterAddresses restricts the IP addresses of member clusters.
 	ClusterAddresses addresspolicy.Flags
 	// Tracing contains the flags for tracing.
 	Tracing TracingOptions
-	// DashboardDir is a directory with the files of a dashboard that is served together with the API, or empty.
+	// DashboardDir is a directory with the files of a dashboard, which the server serves together with the API. If it
+	// is empty, no files are served.
 	DashboardDir string
-	// HashCommand is the command of the process that hashes passwords. If it is empty, the server hashes them.
+	// HashCommand is the command of the process that hashes passwords. If it is empty, the server hashes them in its
+	// own process.
 	HashCommand []string
 	// Streams contains the flags for streams.
 	Streams StreamOptions
 	// Terminals contains the flags for terminals and file copies.
 	Terminals TerminalOptions
-	// ShutdownDelay is the time for which the server continues to accept requests after the stop signal, until clients
-	// use other replicas.
+	// ShutdownDelay is the time after the stop signal during which the server still accepts requests. In this time,
+	// clients change to other replicas.
 	ShutdownDelay time.Duration
 }
 
@@ -131,16 +134,16 @@ func New() *Options {
 			Total: sessionindex.DefaultTotal},
 	}
 	o.SecureServing.BindPort = defaultPort
-	// The certificate that is generated without --tls-cert-file stays in memory, so that no key is written to the
-	// working directory.
+	// Without --tls-cert-file, a certificate is generated. An empty directory keeps it in memory. Otherwise, its key
+	// would be written to the working directory.
 	o.SecureServing.ServerCert.CertDirectory = ""
 	// Each HTTP/2 stream may hold 256 KiB of unread data. kube-apiserver opens another connection when all streams of a
 	// connection are in use.
 	o.SecureServing.HTTP2MaxStreamsPerConnection = 100
 	o.Features.EnableProfiling = false
-	// kube-apiserver of the host applies priority and fairness to the requests that it proxies
-	// (config/apiserver/flow_schemas.yaml). This server bounds the requests of each user, network and cluster by their
-	// cost instead of objects of the host.
+	// The kube-apiserver of the host applies priority and fairness to the requests that it proxies
+	// (config/apiserver/flow_schemas.yaml). This server does not read FlowSchemas. It has its own limits for each user,
+	// network and cluster, which consider the cost of requests.
 	o.Features.EnablePriorityAndFairness = false
 	return o
 }
@@ -174,7 +177,7 @@ func (o *Options) AddFlags(fs *pflag.FlagSet) {
 			"with three times the received bytes of an incomplete request. Beyond the limit, connections of the "+
 			"network with the most bytes are closed.")
 	fs.IntVar(&o.LoginFailuresPerAddress, "login-failures-per-address", o.LoginFailuresPerAddress,
-		"Number of failed logins from an address without a delay. One failure is forgiven per minute.")
+		"Number of failed logins from an address at which logins are delayed. One failure is forgiven per minute.")
 	fs.IntVar(&o.LoginFailureCounters, "login-failure-counters", o.LoginFailureCounters,
 		"Maximum number of counters of failed logins for unknown names, and for addresses. "+
 			"Beyond the limit, the counters with the fewest failures are deleted.")
@@ -204,7 +207,7 @@ func (o *Options) AddFlags(fs *pflag.FlagSet) {
 			"/readyz fails during this time, so that load balancers remove the replica.")
 }
 
-// Complete sets flags whose default is the value of another flag.
+// Complete sets the flags whose default is the value of another flag.
 func (o *Options) Complete() {
 	o.Authentication.RemoteKubeConfigFile = cmp.Or(o.Authentication.RemoteKubeConfigFile,
 		o.CoreAPI.CoreAPIKubeconfigPath)
@@ -327,8 +330,8 @@ func (o *Options) Config(ctx context.Context) (apiserver.CompletedConfig, error)
 	if err != nil {
 		return apiserver.CompletedConfig{}, err
 	}
-	// Half of the processors, so that a flood of logins leaves the other half for other requests. The number is bounded
-	// because each hash needs memory.
+	// Half of the processors hash passwords. During a flood of logins, the other half remains for other requests.
+	// maxPasswordHashes bounds the number, because each hash needs memory.
 	hashes := min(max(runtime.GOMAXPROCS(0)/2, 1), maxPasswordHashes)
 	var process *password.Process
 	if len(o.HashCommand) > 0 {

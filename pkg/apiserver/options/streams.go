@@ -18,9 +18,9 @@ const minStreamBytes = 4 << 20
 // StreamOptions contains the flags for streams.
 type StreamOptions struct {
 	// AllowedOrigins lists the web origins whose pages may open streams. If it is empty, only pages of the server's own
-	// origin may.
+	// origin may open streams.
 	AllowedOrigins []string
-	// PerUser bounds the number of streams of one user, and Total that of all users.
+	// PerUser bounds the number of streams of one user. Total bounds the number of streams of all users.
 	PerUser, Total int
 	// Bytes bounds the memory of all streams, in bytes.
 	Bytes int64

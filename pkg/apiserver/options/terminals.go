@@ -26,7 +26,8 @@ const (
 
 // TerminalOptions contains the flags for terminals and file copies.
 type TerminalOptions struct {
-	// IdleTime is the time without input and output after which a terminal ends. MaxTime bounds its duration.
+	// IdleTime is the time without input and output after which a terminal ends. MaxTime bounds the duration of a
+	// terminal.
 	IdleTime, MaxTime time.Duration
 	// CopyBytes bounds the size of a file copy, in bytes.
 	CopyBytes int64
@@ -40,8 +41,8 @@ type TerminalOptions struct {
 	RecordBucket BucketOptions
 	// RecordKeyFile is a file with the keys that encrypt recordings, or empty.
 	RecordKeyFile string
-	// RecordBytes bounds the size of all recordings, in bytes. RecordAge is the age at which a recording is deleted;
-	// zero means never.
+	// RecordBytes bounds the size of all recordings, in bytes. RecordAge is the age at which a recording is deleted. If
+	// it is 0, recordings are not deleted.
 	RecordBytes int64
 	RecordAge   time.Duration
 	// RecordInput is true if recordings contain the input of users.

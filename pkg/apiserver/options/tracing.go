@@ -24,7 +24,7 @@ type TracingOptions struct {
 	// ConfigFile is a file with a TracingConfiguration (apiserver.config.k8s.io), as for kube-apiserver. If it is
 	// empty, tracing is disabled.
 	ConfigFile string
-	// Clusters lists the clusters whose requests carry a traceparent header. "*" means all clusters.
+	// Clusters lists the clusters to which requests carry a traceparent header. "*" means all clusters.
 	Clusters []string
 }
 

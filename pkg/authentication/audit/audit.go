@@ -1,8 +1,13 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package audit records authentication events: in the log, as Kubernetes events about the user, as annotations of audit
-// events of the API server, and in a metric. Only the log contains the client's address and the cause.
+// Package audit records authentication events in four places:
+//   - the log
+//   - Kubernetes events about the user
+//   - annotations of the audit events of the API server
+//   - a metric
+//
+// Only the log contains the address of the client and the cause.
 package audit
 
 import (
@@ -34,7 +39,7 @@ const (
 	SecondFactorSetUp   Reason = "SecondFactorSetUp"
 	// SecondFactorSetUpRefused means that the password for the set-up of a second factor was wrong.
 	SecondFactorSetUpRefused Reason = "SecondFactorSetUpRefused"
-	// FreshCodeFailed means that a code that was entered in a session was wrong. FreshCodeBlocked means that further
+	// FreshCodeFailed means that a user has entered a wrong code in a session. FreshCodeBlocked means that further
 	// codes in the session are rejected for some time.
 	FreshCodeFailed      Reason = "FreshCodeFailed"
 	FreshCodeBlocked     Reason = "FreshCodeBlocked"
@@ -59,8 +64,8 @@ const (
 )
 
 const (
-	// annotation is the key of the Reason in an audit event. Lockouts have keys of their own, because they follow
-	// another event of the same request, and an audit event keeps only the first value of each key.
+	// annotation is the key of the Reason in an audit event. The events AccountLocked and AddressBlocked have separate
+	// keys. They follow another event of the same request, and an audit event keeps only the first value of each key.
 	annotation        = "authentication.kubevision.io/reason"
 	accountAnnotation = "authentication.kubevision.io/account"
 	addressAnnotation = "authentication.kubevision.io/address"
@@ -73,7 +78,7 @@ type Event struct {
 	Reason Reason
 	// User is the user whom the event concerns, or nil if there is no such user.
 	User *kubevisionv1alpha1.KubeVisionUser
-	// Actor is the author of a change, or empty if the author is User.
+	// Actor is the author of a change. It is empty if the author is User.
 	Actor string
 	// Address is the IP address of the client.
 	Address string
@@ -89,12 +94,13 @@ type Log struct {
 	Recorder events.EventRecorder
 }
 
-// Record counts the event in the metric. Except for LoginBlocked, which clients can cause at any rate, it also writes a
-// log entry, annotates the audit event of the request, and emits a Kubernetes event if emitsEvent returns true.
-// Repeated Kubernetes events about a user become one with a count.
+// Record counts the event in the metric. Except for LoginBlocked, it also writes a log entry, and annotates the audit
+// event of the request. If the event has a user and emitsEvent returns true, it emits a Kubernetes event. The events
+// API combines repeated events about a user into one with a count.
 func (l *Log) Record(ctx context.Context, e Event) {
 	recorded.WithLabelValues(string(e.Reason)).Inc()
-	// Clients can cause LoginBlocked at any rate. AccountLocked and AddressBlocked are recorded once.
+	// Clients can cause LoginBlocked at any rate. The lockout before it was recorded as AccountLocked or
+	// AddressBlocked.
 	if e.Reason == LoginBlocked {
 		return
 	}
@@ -112,7 +118,7 @@ func (l *Log) Record(ctx context.Context, e Event) {
 	}
 }
 
-// annotationOf returns the key of the reason in an audit event.
+// annotationOf returns the key under which an audit event contains the reason.
 func annotationOf(r Reason) string {
 	switch r {
 	case AccountLocked:
@@ -131,9 +137,9 @@ func userName(u *kubevisionv1alpha1.KubeVisionUser) string {
 	return u.Name
 }
 
-// Reference returns the object that Kubernetes events about the user regard. It has KubeVision's namespace, which
-// becomes the namespace of the events; events about cluster-scoped objects would be in the namespace default, where
-// many users may read them. It has no resource version, so that repeated events are counted.
+// Reference returns the object to which Kubernetes events about the user refer. The object has KubeVision's namespace,
+// in which the events are then created. Otherwise, the events would be in the namespace default, where many users may
+// read them. The object has no resource version, because the events API combines only events about equal objects.
 func Reference(u *kubevisionv1alpha1.KubeVisionUser) runtime.Object {
 	return &corev1.ObjectReference{
 		APIVersion: kubevisionv1alpha1.SchemeGroupVersion.String(), Kind: "KubeVisionUser", Namespace: names.Namespace,
@@ -153,8 +159,8 @@ func severity(r Reason) string {
 	}
 }
 
-// note returns the message of the Kubernetes event, without the address and the cause. The response to a failed login
-// does not reveal these either.
+// note returns the message of the Kubernetes event. The message does not contain the address and the cause. The
+// response to a failed login does not contain them either.
 func note(e Event) string {
 	out := map[Reason]string{
 		LoggedIn:                 "logged in",

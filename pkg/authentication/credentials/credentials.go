@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package credentials reads and writes the Secret with the credentials of a user: the password hash and the second
-// factor. Each KubeVisionUser has such a Secret in KubeVision's namespace, and is its owner.
+// factor. Each KubeVisionUser owns such a Secret in KubeVision's namespace.
 package credentials
 
 import (
@@ -21,8 +21,8 @@ const (
 	// PasswordHashKey is the key of the password hash in the Secret. The value is a PHC string.
 	PasswordHashKey = "passwordHash"
 
-	// PasswordSourceHashKey is the key of the hash of the password that was imported last from spec.passwordSecretRef.
-	// A comparison with it shows whether the password there has changed.
+	// PasswordSourceHashKey is the key of a second password hash: the hash of the password that was imported last from
+	// spec.passwordSecretRef. This hash shows whether the password in the referenced Secret has changed since then.
 	PasswordSourceHashKey = "passwordSourceHash"
 
 	// SecondFactorKey is the key of the second factor. The value is JSON.
@@ -32,14 +32,15 @@ const (
 	// imported last.
 	PasswordSourceAnnotation = "kubevision.io/password-source" //nolint:gosec // a name, not a credential
 
-	// passwordChosenKey is a key that is present if the user has set the password, and absent if it was imported.
+	// passwordChosenKey is a key that exists if the user has set the password. It does not exist if the password was
+	// imported.
 	passwordChosenKey = "passwordChosen"
 	epochKey          = "epoch"
 	keptSessionKey    = "keptSession"
 )
 
-// PasswordHash returns the password hash in the Secret. It returns false if there is none, and an error if it cannot be
-// parsed.
+// PasswordHash returns the password hash in the Secret. It returns false if there is no hash, and an error if the hash
+// cannot be parsed.
 func PasswordHash(s *corev1.Secret) (password.Hash, bool, error) {
 	value, ok := s.Data[PasswordHashKey]
 	if !ok {
@@ -55,8 +56,8 @@ func PasswordHash(s *corev1.Secret) (password.Hash, bool, error) {
 // PasswordChosen returns true if the user has set the password, and false if it was imported.
 func PasswordChosen(s *corev1.Secret) bool { return len(s.Data[passwordChosenKey]) > 0 }
 
-// ReplacePassword sets the password hash. It also ends logins that wait for a second factor, and the verification of
-// sessions. chosen is true if the user has set the password.
+// ReplacePassword sets the password hash. It also ends the logins that wait for a second factor, and removes the mark
+// of verified sessions. The parameter chosen is true if the user has set the password.
 func ReplacePassword(s *corev1.Secret, hash password.Hash, chosen bool) error {
 	factor, err := ReadSecondFactor(s)
 	if err != nil {
@@ -74,12 +75,13 @@ func ReplacePassword(s *corev1.Secret, hash password.Hash, chosen bool) error {
 	return nil
 }
 
-// Epoch returns the epoch of the credentials: a random value that each session contains, too. When the epoch changes,
-// sessions with another epoch are no longer valid.
+// Epoch returns the epoch of the credentials. This is a random value that changes together with the password or the
+// second factor. Each session contains the epoch of its login. A session with another epoch is no longer valid (see
+// InForce).
 func Epoch(s *corev1.Secret) string { return string(s.Data[epochKey]) }
 
-// BeginEpoch changes the epoch. The sessions of the user are no longer valid, except the session kept, in which the
-// user has made the change. kept may be empty.
+// BeginEpoch changes the epoch. The existing sessions of the user are then no longer valid, except one. The parameter
+// kept is the name of this session, in which the user has made the change. It may be empty.
 func BeginEpoch(s *corev1.Secret, kept string) {
 	if s.Data == nil {
 		s.Data = map[string][]byte{}
@@ -88,7 +90,8 @@ func BeginEpoch(s *corev1.Secret, kept string) {
 	s.Data[keptSessionKey] = []byte(kept)
 }
 
-// InForce returns true if a session with the epoch is still valid.
+// InForce returns true if a session with the epoch is still valid. It also returns true for the session that the last
+// call of BeginEpoch has kept.
 func InForce(s *corev1.Secret, session, epoch string) bool {
 	return epoch == Epoch(s) || (session != "" && session == string(s.Data[keptSessionKey]))
 }

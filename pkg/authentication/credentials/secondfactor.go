@@ -14,11 +14,12 @@ import (
 )
 
 const (
-	// ChallengeTTL is the time in which the user must enter a code after a correct password.
+	// ChallengeTTL is the time after a correct password during which the user can enter a code.
 	ChallengeTTL = 5 * time.Minute
 	// ChallengeTries is the number of codes that may be tried after one correct password.
 	ChallengeTries = 5
-	// maxChallenges bounds the number of logins of a user that wait for a code. A new login replaces the oldest one.
+	// maxChallenges bounds the number of logins of one user that wait for a code. A new login replaces the oldest of
+	// these logins.
 	maxChallenges = 8
 )
 
@@ -35,37 +36,38 @@ type SecondFactor struct {
 	// Challenges contains the logins that wait for a code.
 	Challenges []Challenge `json:"challenges,omitempty"`
 	// Failures is the number of wrong codes in logins since the last correct code. A correct password does not reset
-	// it.
+	// this number.
 	Failures int `json:"failures,omitempty"`
 	// LastFailure is the time of the last wrong code in a login.
 	LastFailure time.Time `json:"lastFailure,omitzero"`
-	// InSessions counts the wrong codes that users enter in sessions. They do not affect logins.
+	// InSessions counts the wrong codes that users enter in sessions. These codes do not affect logins.
 	InSessions SessionFailures `json:"inSessions,omitzero"`
 	// Verified contains the sessions in which sensitive operations need no code for some time.
 	Verified []VerifiedSession `json:"verified,omitempty"`
 }
 
-// PendingTTL is the time in which a pending second factor must be confirmed with a code.
+// PendingTTL is the time after which a pending second factor can no longer be confirmed.
 const PendingTTL = 10 * time.Minute
 
 // PendingFactor is a second factor that was not yet confirmed with a code.
 type PendingFactor struct {
-	// Session is the session that has created the second factor. Only this session can confirm it.
+	// Session is the name of the session that has created the second factor. Only this session can confirm the second
+	// factor.
 	Session       string    `json:"session"`
 	Expires       time.Time `json:"expires"`
 	TOTPSecret    string    `json:"totpSecret"`
 	RecoveryCodes []string  `json:"recoveryCodes"`
 }
 
-// Challenge is a login whose password was correct and that waits for a code.
+// Challenge is a login that waits for a code after a correct password.
 type Challenge struct {
 	ID      string    `json:"id"`
 	Expires time.Time `json:"expires"`
 	Tries   int       `json:"tries"`
 }
 
-// ReadSecondFactor returns the second factor in the Secret, or an empty one if there is none. Its error contains no
-// data of the Secret.
+// ReadSecondFactor returns the second factor in the Secret, or an empty SecondFactor if there is none. Its error
+// contains no data of the Secret.
 func ReadSecondFactor(s *corev1.Secret) (*SecondFactor, error) {
 	f := &SecondFactor{}
 	raw, ok := s.Data[SecondFactorKey]
@@ -94,7 +96,8 @@ func (f *SecondFactor) Write(s *corev1.Secret) error {
 // Enabled returns true if the user has a confirmed second factor.
 func (f *SecondFactor) Enabled() bool { return f.TOTPSecret != "" }
 
-// PendingIn returns the pending second factor that the session has created, or nil if there is none or it has expired.
+// PendingIn returns the pending second factor that the session has created. It returns nil if there is none, or if it
+// has expired.
 func (f *SecondFactor) PendingIn(session string, now time.Time) *PendingFactor {
 	if f.Pending == nil || f.Pending.Session != session || !now.Before(f.Pending.Expires) {
 		return nil
@@ -102,8 +105,8 @@ func (f *SecondFactor) PendingIn(session string, now time.Time) *PendingFactor {
 	return f.Pending
 }
 
-// AddChallenge adds a challenge with the ID. It removes challenges that have expired or have no tries left and, if
-// there are still maxChallenges, the oldest ones.
+// AddChallenge adds a challenge with the ID. It removes challenges that have expired or have no tries left. If
+// maxChallenges challenges remain, it also removes the oldest one.
 func (f *SecondFactor) AddChallenge(id string, now time.Time) {
 	f.dropExpired(now)
 	if len(f.Challenges) >= maxChallenges {
@@ -112,7 +115,8 @@ func (f *SecondFactor) AddChallenge(id string, now time.Time) {
 	f.Challenges = append(f.Challenges, Challenge{ID: id, Expires: now.Add(ChallengeTTL)})
 }
 
-// Challenge returns the challenge with the ID, or nil if there is none, it has expired, or it has no tries left.
+// Challenge returns the challenge with the ID. It returns nil if there is none, if it has expired, or if it has no
+// tries left.
 func (f *SecondFactor) Challenge(id string, now time.Time) *Challenge {
 	f.dropExpired(now)
 	if i := slices.IndexFunc(f.Challenges, func(c Challenge) bool { return c.ID == id }); i >= 0 {

@@ -14,20 +14,22 @@ const (
 	// MaxSessionFailures is the number of wrong codes after which a session is ended.
 	MaxSessionFailures = 10
 
-	// freeInSession is the number of wrong codes in one session, and freeInAll in all sessions of a user, after which
-	// codes are delayed. Therefore, wrong codes in up to three stolen sessions do not delay the user in other sessions.
+	// After freeInSession wrong codes in one session, codes in this session are delayed. After freeInAll wrong codes in
+	// all sessions of a user, codes in all these sessions are delayed. A session ends after MaxSessionFailures wrong
+	// codes. Therefore, wrong codes in two stolen sessions do not delay codes in the other sessions of the user.
 	freeInSession = 5
 	freeInAll     = 3 * MaxSessionFailures
-	// forgiveCode is the time after which one wrong code no longer counts. A correct code does not reset the number:
-	// the holder of a stolen access token could otherwise continue to guess whenever the user enters a correct code.
+	// forgiveCode is the time after which one wrong code no longer counts. A correct code does not reset the number of
+	// wrong codes. Otherwise, the holder of a stolen access token could guess more codes whenever the user enters a
+	// correct code.
 	forgiveCode = time.Hour
-	// maxSessions bounds the number of sessions with a separate count. A new session replaces the one with the oldest
-	// failure, whose failures still count in the sum.
+	// maxSessions bounds the number of sessions with a separate count. A new session replaces the session whose last
+	// failure is the oldest. The failures of the replaced session still count in SessionFailures.Sum.
 	maxSessions = 32
 )
 
-// SessionFailures counts the wrong codes that were entered in sessions of a user, per session and in total. It limits
-// how many codes an attacker can try with stolen access tokens.
+// SessionFailures counts the wrong codes that were entered in sessions of a user, for each session and in total. It
+// limits how many codes an attacker can try with stolen access tokens.
 type SessionFailures struct {
 	// Sum counts the wrong codes in all sessions.
 	Sum Failures `json:"sum"`
@@ -41,7 +43,7 @@ type Failures struct {
 	Last   time.Time `json:"last"`
 }
 
-// NamedFailures contains the wrong codes in the session with the name.
+// NamedFailures contains the wrong codes in one session. Name is the name of the session.
 type NamedFailures struct {
 	Failures
 

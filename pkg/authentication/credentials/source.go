@@ -12,8 +12,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/names"
 )
 
-// BelongsToOther returns true if a label or an owner reference of the Secret names a user other than the given one. The
-// Secret must then not be used as spec.passwordSecretRef of the given user.
+// BelongsToOther returns true if a label or an owner reference of the Secret names another user than the given one. The
+// given user must then not refer to this Secret in spec.passwordSecretRef.
 func BelongsToOther(secret *corev1.Secret, user string) bool {
 	owner, labelled := secret.Labels[names.UserLabel]
 	return (labelled && owner != user) ||

@@ -9,10 +9,11 @@ import (
 )
 
 const (
-	// VerifiedTTL is the time after a correct code in which sensitive operations in the same session need no further
-	// code.
+	// VerifiedTTL is the time after a correct code during which sensitive operations in the same session need no
+	// further code.
 	VerifiedTTL = 5 * time.Minute
-	// maxVerified bounds the number of verified sessions of a user. A new one replaces the one that expires first.
+	// maxVerified bounds the number of verified sessions of a user. A new verified session replaces the one that
+	// expires first.
 	maxVerified = 32
 )
 
@@ -22,8 +23,8 @@ type VerifiedSession struct {
 	Expires time.Time `json:"expires"`
 }
 
-// Verify records that sensitive operations in the session need no code for the time ttl. If there are maxVerified other
-// sessions, it removes the one that expires first.
+// Verify marks the session as verified: for the time ttl, sensitive operations in the session need no code. If
+// maxVerified other sessions are verified, it removes the mark of the one that expires first.
 func (f *SecondFactor) Verify(session string, now time.Time, ttl time.Duration) {
 	f.Verified = slices.DeleteFunc(f.Verified, func(v VerifiedSession) bool {
 		return v.Name == session || !now.Before(v.Expires)

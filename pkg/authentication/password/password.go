@@ -17,6 +17,7 @@ import (
 	"unicode/utf8"
 
 	"golang.org/x/crypto/argon2"
+	"golang.org/x/sync/semaphore"
 	"golang.org/x/text/secure/precis"
 )
 
@@ -42,8 +43,9 @@ type Parameters struct {
 // Cheat Sheet.
 func recommended() Parameters { return Parameters{Memory: 19 * 1024, Time: 2, Threads: 1} }
 
-// Bounds of the cost of a PHC string from a password Secret: 64 MiB and four passes, the largest common default of
-// other programs. Otherwise the author of the Secret could occupy the hasher and much memory with each login.
+// Bounds of the cost of a PHC string from a password Secret. They allow 64 MiB with four passes, which is the largest
+// common default of other programs. Without bounds, the author of the Secret could occupy the Hasher and much memory
+// with each login.
 const (
 	maxMemory  = 64 * 1024
 	maxTime    = 16
@@ -60,14 +62,15 @@ const (
 var (
 	// ErrMismatch is returned for a wrong password.
 	ErrMismatch = errors.New("password does not match")
-	// ErrBusy is returned when too many passwords wait for the hasher.
+	// ErrBusy is returned when too many passwords are waiting for the Hasher.
 	ErrBusy = errors.New("too many passwords are waiting to be hashed")
 )
 
-// maxWaiting bounds the passwords that wait for the hasher: the work of two places for about two seconds.
+// maxWaiting bounds the number of passwords that wait for the Hasher. With two concurrent hashes, the last of them
+// waits for about two seconds.
 const maxWaiting = 64
 
-// Hash is a parsed argon2id hash. String returns it in PHC string format, for example
+// Hash is a parsed argon2id hash. Its method String returns the PHC string, for example
 // $argon2id$v=19$m=19456,t=2,p=1$<salt>$<key>.
 type Hash struct {
 	params Parameters
@@ -75,25 +78,30 @@ type Hash struct {
 	key    []byte
 }
 
-// Hasher bounds the concurrent hashes, each of which takes Parameters.Memory.
+// Hasher hashes passwords, and bounds the memory of concurrent hashes.
 type Hasher struct {
-	cost    Parameters
-	slots   chan struct{}
+	cost Parameters
+	// slots are the places of concurrent hashes. An imported hash that needs more memory than cost takes several of the
+	// places, or all of them.
+	slots   *semaphore.Weighted
+	size    int64
 	waiting chan struct{}
 	dummy   Hash
-	// process computes the hashes. If it is nil or fails, the hasher computes them.
+	// process computes the hashes in a child process. If it is nil or fails, the Hasher computes the hash in this
+	// process.
 	process *Process
 }
 
-// NewHasher returns a hasher with the given number of concurrent hashes. A Process may compute them. If process is nil,
-// the hasher computes the hashes.
+// NewHasher returns a Hasher with the given number of concurrent hashes. If the parameter process is nil, the Hasher
+// computes the hashes in this process.
 func NewHasher(ctx context.Context, concurrency int, process *Process) (*Hasher, error) {
 	return newHasher(ctx, concurrency, recommended(), process)
 }
 
 func newHasher(ctx context.Context, concurrency int, cost Parameters, process *Process) (*Hasher, error) {
+	size := int64(max(concurrency, 1))
 	h := &Hasher{
-		cost: cost, slots: make(chan struct{}, max(concurrency, 1)), waiting: make(chan struct{}, maxWaiting),
+		cost: cost, slots: semaphore.NewWeighted(size), size: size, waiting: make(chan struct{}, maxWaiting),
 		process: process,
 	}
 	dummy, err := h.Hash(ctx, rand.Text())
@@ -104,8 +112,9 @@ func newHasher(ctx context.Context, concurrency int, cost Parameters, process *P
 	return h, nil
 }
 
-// Hash hashes a password with a new salt. It waits for a place until the context ends. It returns ErrBusy if maxWaiting
-// passwords wait already, and ErrMismatch for a password that is longer than MaxLength.
+// Hash hashes a password with a new salt. If the maximum number of hashes is being computed, it waits until one of them
+// is complete or ctx ends. It returns ErrBusy if maxWaiting passwords wait already, and ErrMismatch for a password that
+// is longer than MaxLength.
 func (h *Hasher) Hash(ctx context.Context, password string) (Hash, error) {
 	salt := make([]byte, saltLength)
 	if _, err := rand.Read(salt); err != nil {
@@ -130,7 +139,7 @@ func (h *Hasher) Verify(ctx context.Context, password string, hash Hash) error {
 	return nil
 }
 
-// VerifyDummy takes as long as Verify, and always fails. It is used for users who do not exist.
+// VerifyDummy takes as long as Verify, and always fails. It is used for users who do not exist or have no password.
 func (h *Hasher) VerifyDummy(ctx context.Context, password string) error {
 	if err := h.Verify(ctx, password, h.dummy); err != nil {
 		return err
@@ -144,10 +153,11 @@ func (h *Hasher) derive(
 	if len(password) > MaxLength {
 		return nil, ErrMismatch
 	}
-	if err := h.enter(ctx); err != nil {
+	places := h.places(p)
+	if err := h.enter(ctx, places); err != nil {
 		return nil, err
 	}
-	defer func() { <-h.slots }()
+	defer h.slots.Release(places)
 	begun := time.Now()
 	defer func() { hashes.Observe(time.Since(begun).Seconds()) }()
 	r := KeyRequest{Password: []byte(normalize(password)), Salt: salt, Cost: p, Length: length}
@@ -159,14 +169,14 @@ func (h *Hasher) derive(
 	return r.key(), nil
 }
 
-// key computes the key.
 func (r KeyRequest) key() []byte {
 	return argon2.IDKey(r.Password, r.Salt, r.Cost.Time, r.Cost.Memory, r.Cost.Threads, r.Length)
 }
 
-// normalize returns the form in which a password is hashed: the profile OpaqueString (RFC 8265). Keyboards and systems
-// encode one character as one code point or as several, and use several kinds of spaces. A password that the profile
-// rejects, for example because of a control character, is hashed unchanged.
+// normalize returns the form in which a password is hashed: the profile OpaqueString (RFC 8265). Without this form, a
+// user could not log in with another keyboard or system, which may encode the same characters as other code points or
+// use other kinds of spaces. A password that the profile rejects, for example because of a control character, is hashed
+// unchanged.
 func normalize(password string) string {
 	if !utf8.ValidString(password) {
 		return password
@@ -178,12 +188,17 @@ func normalize(password string) string {
 	return normal
 }
 
-// enter waits for a place, in a queue of bounded length.
-func (h *Hasher) enter(ctx context.Context) error {
-	select {
-	case h.slots <- struct{}{}:
+// places returns the number of places that a hash takes. The number is proportional to the memory of the hash. It is at
+// most the number of all places.
+func (h *Hasher) places(p Parameters) int64 {
+	return min((int64(p.Memory)+int64(h.cost.Memory)-1)/int64(h.cost.Memory), h.size)
+}
+
+// enter waits for a number of places. It returns ErrBusy if maxWaiting passwords wait already, and an error if ctx ends
+// first. The caller must release the places to h.slots when the hash is complete.
+func (h *Hasher) enter(ctx context.Context, places int64) error {
+	if h.slots.TryAcquire(places) {
 		return nil
-	default:
 	}
 	select {
 	case h.waiting <- struct{}{}:
@@ -191,12 +206,10 @@ func (h *Hasher) enter(ctx context.Context) error {
 	default:
 		return ErrBusy
 	}
-	select {
-	case h.slots <- struct{}{}:
-		return nil
-	case <-ctx.Done():
-		return fmt.Errorf("waiting for a place to hash a password: %w", ctx.Err())
+	if err := h.slots.Acquire(ctx, places); err != nil {
+		return fmt.Errorf("waiting for a place to hash a password: %w", err)
 	}
+	return nil
 }
 
 // String returns the hash in PHC string format.
@@ -206,16 +219,17 @@ func (h Hash) String() string {
 		base64.RawStdEncoding.EncodeToString(h.salt), base64.RawStdEncoding.EncodeToString(h.key))
 }
 
-// NeedsRehash returns true if the hash has less memory, fewer passes or a shorter key than new hashes.
+// NeedsRehash returns true if the hash was computed with less memory or fewer passes than new hashes, or if its key is
+// shorter.
 func (h Hash) NeedsRehash() bool {
 	r := recommended()
 	return h.params.Memory < r.Memory || h.params.Time < r.Time || len(h.key) < keyLength
 }
 
-// IsHash returns true if a value begins like a PHC string of Argon2. Use Parse to validate it.
+// IsHash returns true if a value begins like a PHC string of Argon2. It does not validate the rest, unlike Parse.
 func IsHash(value string) bool { return strings.HasPrefix(value, "$argon2") }
 
-// Parse parses a PHC string. It accepts only argon2id of version 19, at a bounded cost.
+// Parse parses a PHC string. It accepts only argon2id of version 19, and only a cost within the bounds.
 func Parse(value string) (Hash, error) {
 	parts := strings.Split(value, "$")
 	if strings.ContainsAny(value, "\r\n") { // the base64 decoder ignores line breaks

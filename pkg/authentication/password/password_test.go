@@ -139,7 +139,9 @@ func TestParseRefuses(t *testing.T) {
 
 func TestHashingWaitsForItsTurn(t *testing.T) {
 	h := quickHasher(t)
-	h.slots <- struct{}{}
+	if !h.slots.TryAcquire(h.size) {
+		t.Fatal("a place is taken")
+	}
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
 	defer cancel()
 	if _, err := h.Hash(ctx, "x"); !errors.Is(err, context.DeadlineExceeded) {
@@ -151,9 +153,44 @@ func TestHashingWaitsForItsTurn(t *testing.T) {
 	if _, err := h.Hash(t.Context(), "x"); !errors.Is(err, ErrBusy) {
 		t.Errorf("with every place to wait taken: got %v, want ErrBusy", err)
 	}
-	<-h.slots
+	h.slots.Release(h.size)
 	if _, err := h.Hash(t.Context(), "x"); err != nil {
 		t.Errorf("with a place free: %v", err)
+	}
+}
+
+// TestMemoryOfHashes verifies that a hash of more memory takes the places of several hashes, and never more than all.
+func TestMemoryOfHashes(t *testing.T) {
+	cost := Parameters{Memory: 64, Time: 1, Threads: 1}
+	h, err := newHasher(t.Context(), 4, cost, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for memory, want := range map[uint32]int64{8: 1, 64: 1, 65: 2, 256: 4, 64 * 1024: 4} {
+		hash := Hash{params: Parameters{Memory: memory, Time: 1, Threads: 1}, salt: make([]byte, saltLength),
+			key: make([]byte, keyLength)}
+		for others := range h.size + 1 {
+			if !h.slots.TryAcquire(others) {
+				t.Fatal("a hash has not released its places")
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+			err := h.enter(ctx, h.places(hash.params))
+			cancel()
+			if fits := others+want <= h.size; fits != (err == nil) {
+				t.Errorf("%d KiB beside %d places: %v", memory, others, err)
+			}
+			if err == nil {
+				h.slots.Release(want)
+			}
+			h.slots.Release(others)
+		}
+		if err := h.Verify(t.Context(), "wrong", hash); !errors.Is(err, ErrMismatch) {
+			t.Errorf("%d KiB: %v", memory, err)
+		}
+		if !h.slots.TryAcquire(h.size) {
+			t.Errorf("%d KiB: a hash has not released its places", memory)
+		}
+		h.slots.Release(h.size)
 	}
 }
 

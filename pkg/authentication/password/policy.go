@@ -12,16 +12,16 @@ import (
 )
 
 const (
-	// MinLength is the length of the shortest password in characters. NIST SP 800-63B requires at least 8, and more for
-	// passwords without a second factor.
+	// MinLength is the minimum length of a password, in characters. NIST SP 800-63B requires at least 8 characters, and
+	// more for passwords without a second factor.
 	MinLength = 12
-	// minScore is the smallest accepted strength estimate, on a scale from 0 to 4. A score of 3 withstands online
-	// guessing.
+	// minScore is the smallest accepted result of the strength estimate, on a scale from 0 to 4. A password with the
+	// score 3 withstands online guessing.
 	minScore = 3
-	// estimated bounds the characters of a password whose strength is estimated, because the duration grows much faster
-	// than the length.
+	// estimated is the number of characters whose strength is estimated. Further characters are ignored, because the
+	// duration of the estimate grows much faster than the length.
 	estimated = 20
-	// product is a word that attackers try first.
+	// product is a word that the strength estimate treats as easy to guess.
 	product = "kubevision"
 )
 
@@ -33,9 +33,10 @@ type WeakError struct {
 // Error implements error.
 func (e *WeakError) Error() string { return "the password " + e.reason }
 
-// CheckStrength returns a WeakError for a password that is too short or too easy to guess: one that consists of common
-// words, names, dates or keyboard patterns, or of known, the data of the user. It does not require classes of
-// characters (NIST SP 800-63B, section 3.1.1.2).
+// CheckStrength returns a WeakError for a password that is not valid, too short, or too easy to guess. A password is
+// easy to guess if it consists of common words, names, dates or keyboard patterns, or of data of the user. The
+// parameter known contains these data. CheckStrength does not require classes of characters (NIST SP 800-63B, section
+// 3.1.1.2).
 func CheckStrength(password string, known ...string) error {
 	if len(password) <= MaxLength {
 		password = normalize(password)
@@ -60,7 +61,7 @@ func CheckStrength(password string, known ...string) error {
 	return nil
 }
 
-// firstCharacters returns the first characters of a password. It does not split a character.
+// firstCharacters returns the part of a password whose strength is estimated. It does not split a character.
 func firstCharacters(password string) string {
 	runes := []rune(password)
 	return string(runes[:min(len(runes), estimated)])

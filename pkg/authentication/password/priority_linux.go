@@ -14,21 +14,21 @@ import (
 
 const (
 	maxNice = 19
-	// rawPriority minus the nice value is the result of the system call getpriority(2).
+	// The system call getpriority(2) returns rawPriority minus the nice value.
 	rawPriority = 20
-	// maxOOMScore makes the kernel select this process first if the container has no memory left.
+	// maxOOMScore makes the kernel kill this process first if the container has no memory left.
 	maxOOMScore = "1000"
 )
 
-// lowerPriority adds an increment to the nice value of all threads. New threads inherit the value. It also makes the
-// kernel kill this process before others of the container if memory is exhausted.
+// lowerPriority adds the increment to the nice value of all threads. New threads inherit the value. It also makes the
+// kernel kill this process before other processes of the container if memory is exhausted.
 func lowerPriority(increment int) error {
 	raw, err := unix.Getpriority(unix.PRIO_PROCESS, os.Getpid())
 	if err != nil {
 		return fmt.Errorf("reading the nice value: %w", err)
 	}
 	nice := min(rawPriority-raw+increment, maxNice)
-	for changed := true; changed; { // a thread with the old value may start another one meanwhile
+	for changed := true; changed; { // meanwhile, a thread with the old value may start another thread
 		changed = false
 		tasks, err := os.ReadDir("/proc/self/task")
 		if err != nil {

@@ -11,6 +11,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
+	"runtime/debug"
 	"strconv"
 	"sync"
 	"time"
@@ -19,17 +21,23 @@ import (
 )
 
 const (
-	// niceIncrement is the increment of the nice value of a child. At 10, a busy thread of the server gets nine times
-	// as much time of a processor.
+	// niceIncrement is the increment of the nice value of a child. With 10, a busy thread of the server gets nine times
+	// as much processor time as a busy thread of the child.
 	niceIncrement = 10
 	// childTimeout bounds the time that a child takes for one hash. It is shorter than the time for which logins wait.
 	childTimeout = 2 * time.Second
-	// startPause is the time without a child after the end of a child. slowPause is the time after a child that did not
-	// respond in time, for example because no processor was free.
+	// startPause is the time between the end of a child and the start of the next one. slowPause is this time for a
+	// child that did not respond in time, for example because no processor was free.
 	startPause = time.Second
 	slowPause  = time.Minute
-	// childMemory is the soft memory limit of a child, and childGC the value of GOGC. With GOMEMLIMIT of the server,
-	// they are below the memory limit of the container.
+	// startInterval is the maximum time between two hashes that cause the start of a child. Few logins need no child.
+	startInterval = 5 * time.Second
+	// idleTime is the time without a hash after which a child ends, so that it holds no memory.
+	idleTime = 10 * time.Second
+	// freeDelay is the time without a hash after which a child returns memory to the kernel.
+	freeDelay = 200 * time.Millisecond
+	// childMemory is the soft memory limit of a child, and childGC is its value of GOGC. The sum of childMemory and the
+	// GOMEMLIMIT of the server is below the memory limit of the container.
 	childMemory = "128MiB"
 	childGC     = "25"
 
@@ -37,26 +45,32 @@ const (
 	keyMethod      = processService + ".Key"
 )
 
-// Process computes hashes in a child process of low CPU priority, so that other requests do not wait for a processor
-// during a flood of logins. It starts a child at the first hash, and again some time after a child has ended. The child
-// ends with this process, because its standard input ends.
+// Process computes hashes in a child process of low CPU priority. Otherwise, other requests would wait for a processor
+// during a flood of logins. It starts a child when two hashes follow each other closely, and ends the child when no
+// hash has been computed for some time. If this process ends, the child ends too, because its standard input ends.
 type Process struct {
 	command     []string
 	concurrency int
 	timeout     time.Duration
 	pause       time.Duration
+	idle        time.Duration
 
 	mu       sync.Mutex
-	child    *child // nil while none is ready
+	child    *child // nil while no child is ready
 	starting bool
 	// notBefore is the time before which no child is started.
 	notBefore time.Time
+	// lastHash is the time of the last call of key.
+	lastHash time.Time
+	// calls is the number of calls of the child that are in progress.
+	calls int
 }
 
-// NewProcess returns a Process. command is a program that calls Serve, and its arguments. concurrency is the number of
-// processors that it may use.
+// NewProcess returns a Process. The parameter command is a program that calls Serve, together with its arguments. The
+// child may use as many processors as the parameter concurrency says.
 func NewProcess(concurrency int, command ...string) *Process {
-	return &Process{command: command, concurrency: concurrency, timeout: childTimeout, pause: startPause}
+	return &Process{command: command, concurrency: concurrency, timeout: childTimeout, pause: startPause,
+		idle: idleTime}
 }
 
 // KeyRequest contains the parameters of a hash. It is exported for net/rpc.
@@ -69,22 +83,34 @@ type KeyRequest struct {
 }
 
 // service is the service of the child.
-type service struct{}
+type service struct {
+	// free returns memory to the kernel after freeDelay.
+	free *time.Timer
+}
 
-// Key computes a key for net/rpc. It never returns an error.
-func (service) Key(r KeyRequest, key *[]byte) error {
+func newService() service {
+	free := time.AfterFunc(freeDelay, debug.FreeOSMemory)
+	return service{free: free}
+}
+
+// Key computes a key for net/rpc. It never returns an error. It frees the memory of the previous hash first. Otherwise,
+// two hashes in succession would need the memory of two.
+func (s service) Key(r KeyRequest, key *[]byte) error {
+	s.free.Stop()
+	runtime.GC()
 	*key = r.key()
+	s.free.Reset(freeDelay)
 	return nil
 }
 
-// Serve computes the hashes of a Process until in ends. It is the main function of the child. It lowers the priority of
-// this process.
+// Serve is the main function of the child. It lowers the priority of the current process. Then it reads the requests of
+// a Process from in, and writes the hashes to out. It returns when in ends.
 func Serve(in io.ReadCloser, out io.WriteCloser) error {
 	if err := lowerPriority(niceIncrement); err != nil {
 		klog.Background().Error(err, "Failed to lower the priority of the process that hashes passwords")
 	}
 	server := rpc.NewServer()
-	if err := server.RegisterName(processService, service{}); err != nil {
+	if err := server.RegisterName(processService, newService()); err != nil {
 		return fmt.Errorf("registering the service that hashes passwords: %w", err)
 	}
 	server.ServeConn(pipes{in, out})
@@ -100,13 +126,14 @@ type pipes struct {
 // Close implements io.Closer.
 func (p pipes) Close() error { return errors.Join(p.ReadCloser.Close(), p.WriteCloser.Close()) }
 
-// key computes a key in the child. It returns false if no child is ready, or if the child ends or exceeds the timeout.
-// It does not wait for the start of a child.
+// key computes a key in the child. It returns false if no child is ready, if the child ends, or if the child exceeds
+// the timeout. It does not wait for the start of a child.
 func (p *Process) key(r KeyRequest) ([]byte, bool) {
-	c := p.ready()
+	c := p.acquire()
 	if c == nil {
 		return nil, false
 	}
+	defer p.release()
 	key, err := c.key(r, p.timeout)
 	if err != nil {
 		p.discard(c, err)
@@ -114,24 +141,72 @@ func (p *Process) key(r KeyRequest) ([]byte, bool) {
 	return key, err == nil
 }
 
-// ready returns the child. If there is none, it starts one in the background, and returns nil.
-func (p *Process) ready() *child {
+// acquire returns the child, for a call that must end with release. If no child is ready, acquire returns nil, and may
+// start a child in the background.
+func (p *Process) acquire() *child {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.child == nil && !p.starting && !time.Now().Before(p.notBefore) {
+	now := time.Now()
+	isFrequent := now.Sub(p.lastHash) < startInterval
+	p.lastHash = now
+	if p.child != nil {
+		p.calls++
+		return p.child
+	}
+	if isFrequent && !p.starting && !now.Before(p.notBefore) {
 		p.starting = true
 		go p.start()
 	}
-	return p.child
+	return nil
 }
 
-// start starts a child, and makes it available after its first hash.
+// release ends a call of the child.
+func (p *Process) release() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.calls--
+	p.lastHash = time.Now()
+}
+
+// endIdle ends the child c when no hash has been computed for the idle time. It returns if c was discarded.
+func (p *Process) endIdle(c *child) {
+	for wait := p.idle; ; {
+		select {
+		case <-time.After(wait):
+		case <-c.ended:
+			return
+		}
+		if wait = p.endIfIdle(c); wait <= 0 {
+			return
+		}
+	}
+}
+
+// endIfIdle ends the child c if no hash has been computed for the idle time. Otherwise, it returns the time to wait.
+func (p *Process) endIfIdle(c *child) time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.child != c {
+		return 0
+	}
+	if p.calls > 0 {
+		return p.idle
+	}
+	if wait := time.Until(p.lastHash.Add(p.idle)); wait > 0 {
+		return wait
+	}
+	p.child = nil
+	_ = c.client.Close() // the child ends with its input; an error means that it has ended
+	return 0
+}
+
+// start starts a child. The child becomes available after it has computed its first hash.
 func (p *Process) start() {
 	c, err := p.newChild()
 	if err == nil {
 		cheap := Parameters{Memory: 8, Time: 1, Threads: 1}
 		if _, err = c.key(KeyRequest{Cost: cheap, Salt: make([]byte, minSalt), Length: minKey}, slowPause); err != nil {
-			_ = c.cmd.Process.Kill() // an error means that it has ended
+			_ = c.cmd.Process.Kill() // an error means that the child has ended
 		}
 	}
 	p.mu.Lock()
@@ -142,14 +217,15 @@ func (p *Process) start() {
 		p.notBefore = time.Now().Add(slowPause)
 		return
 	}
-	p.child = c
+	p.child, p.lastHash = c, time.Now()
+	go p.endIdle(c)
 }
 
 // discard kills a child that has failed. The next child starts after a pause.
 func (p *Process) discard(c *child, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.child != c { // another call has discarded it
+	if p.child != c { // another call has discarded the child
 		return
 	}
 	pause := p.pause
@@ -158,7 +234,7 @@ func (p *Process) discard(c *child, err error) {
 	}
 	klog.Background().Error(err, "The child process that hashes passwords has failed", "retryAfter", pause)
 	p.child, p.notBefore = nil, time.Now().Add(pause)
-	_ = c.cmd.Process.Kill() // an error means that it has ended
+	_ = c.cmd.Process.Kill() // an error means that the child has ended
 }
 
 // errSlow is returned if a child does not respond in time.
@@ -171,7 +247,7 @@ type child struct {
 	ended  chan struct{}
 }
 
-// newChild starts a child. A goroutine waits for its end, after which all calls fail.
+// newChild starts a child, and a goroutine that waits for its end. After its end, all calls of the child fail.
 func (p *Process) newChild() (*child, error) {
 	cmd := exec.Command(p.command[0], p.command[1:]...) //nolint:gosec,noctx // this program; it ends with its input
 	if self, err := os.Executable(); err == nil {
@@ -199,7 +275,7 @@ func (p *Process) newChild() (*child, error) {
 	return c, nil
 }
 
-// key computes a key. It returns errSlow after the timeout.
+// key computes a key in the child. It returns errSlow if the child does not respond within the timeout.
 func (c *child) key(r KeyRequest, timeout time.Duration) ([]byte, error) {
 	var key []byte
 	call := c.client.Go(keyMethod, r, &key, make(chan *rpc.Call, 1))

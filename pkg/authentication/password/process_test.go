@@ -176,7 +176,7 @@ func TestProcessEnds(t *testing.T) {
 	}
 	awaitEnd(t, old)
 	verify(t, p)
-	if p.ready() != nil || p.starting {
+	if p.acquire() != nil || p.starting {
 		t.Error("another child was started before the end of the pause")
 	}
 	p.notBefore = time.Time{}
@@ -196,7 +196,7 @@ func TestProcessDoesNotRespond(t *testing.T) {
 	p.timeout = 50 * time.Millisecond
 	verify(t, p)
 	awaitEnd(t, stopped)
-	if pause := time.Until(p.notBefore); p.ready() != nil || p.starting || pause < slowPause/2 {
+	if pause := time.Until(p.notBefore); p.acquire() != nil || p.starting || pause < slowPause/2 {
 		t.Errorf("another child may start after %s", pause)
 	}
 }
@@ -217,8 +217,45 @@ func TestProcessCannotStart(t *testing.T) {
 				t.Fatalf("%s: the start has not failed", command)
 			}
 		}
-		if p.ready() != nil || p.starting {
+		if p.acquire() != nil || p.starting {
 			t.Errorf("%s: another start follows at once", command)
 		}
+	}
+}
+
+// TestProcessOfFewHashes verifies that a hash long after the previous one starts no child.
+func TestProcessOfFewHashes(t *testing.T) {
+	p := newTestProcess(t)
+	for range 3 {
+		p.lastHash = time.Now().Add(-startInterval)
+		if p.acquire() != nil || p.starting {
+			t.Fatal("a child was started")
+		}
+	}
+	p.acquire()
+	if !p.starting {
+		t.Error("no child was started at the second of two hashes")
+	}
+	awaitChild(t, p)
+}
+
+// TestProcessIsIdle verifies that a child without hashes ends, but not during a hash, and that the next hashes start
+// another child.
+func TestProcessIsIdle(t *testing.T) {
+	p := newTestProcess(t)
+	p.idle = 500 * time.Millisecond
+	old := awaitChild(t, p)
+	if p.acquire() != old { // a hash in progress
+		t.Fatal("the child has ended during the hashes")
+	}
+	select {
+	case <-old.ended:
+		t.Error("the child has ended during a hash")
+	case <-time.After(2 * p.idle):
+	}
+	p.release()
+	awaitEnd(t, old)
+	if c := awaitChild(t, p); c == old {
+		t.Error("the child that has ended is used")
 	}
 }

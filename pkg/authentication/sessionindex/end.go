@@ -17,7 +17,8 @@ import (
 )
 
 // End deletes a session that exceeds the limits, and records the audit event SessionDisplaced. It does nothing if the
-// session does not exist or has changed since it was indexed, for example because it was used.
+// session no longer exists. It also does nothing if the session has changed since it was indexed, for example because
+// it was renewed.
 func End(ctx context.Context, c client.Client, log *audit.Log, s Session) error {
 	unchanged := client.Preconditions{UID: &s.UID, ResourceVersion: &s.ResourceVersion}
 	err := c.Delete(ctx, &kubevisionv1alpha1.KubeVisionSession{ObjectMeta: metav1.ObjectMeta{Name: s.Name}}, unchanged)
@@ -33,7 +34,7 @@ func End(ctx context.Context, c client.Client, log *audit.Log, s Session) error 
 }
 
 // EndAll deletes the sessions, and returns the number of sessions that it has deleted. After an error, it continues
-// with the other sessions, and returns all errors at the end.
+// with the other sessions. It returns all errors at the end.
 func EndAll(
 	ctx context.Context, c client.Writer, sessions []kubevisionv1alpha1.KubeVisionSession,
 ) (ended int32, err error) {

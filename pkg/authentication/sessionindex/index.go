@@ -133,16 +133,19 @@ func (i *Index) Has(name string) bool {
 	return ok
 }
 
-// HasSessionFrom returns true if a session began at the IPv4 address, or in the /64 of the IPv6 address.
+// HasSessionFrom returns true if an existing session began at the same IPv4 address, or at an IPv6 address in the same
+// /64.
 func (i *Index) HasSessionFrom(address netip.Addr) bool {
 	i.mu.RLock()
 	defer i.mu.RUnlock()
 	return i.networks[throttle.ClientNetwork(address)] > 0
 }
 
-// Excess returns the sessions to end before the user starts more new sessions. If the user would exceed Limits.PerUser,
-// these are the least recently used sessions of the user. If all users would exceed Limits.Total, it is the least
-// recently used session of the user with the most sessions.
+// Excess returns the sessions that must be ended before the user starts new sessions. The parameter more is the number
+// of new sessions. There are two cases:
+//   - The user would exceed Limits.PerUser: Excess returns the least recently used sessions of this user.
+//   - All users together would exceed Limits.Total: Excess returns the least recently used session of the user with the
+//     most sessions.
 func (i *Index) Excess(user types.UID, more int, limits Limits) []Session {
 	i.mu.RLock()
 	defer i.mu.RUnlock()
@@ -161,8 +164,8 @@ func (i *Index) Excess(user types.UID, more int, limits Limits) []Session {
 	return i.oldest(most, 1)
 }
 
-// oldest returns the n least recently used sessions of a user. Sessions that were used at the same time are sorted by
-// name, so that all replicas select the same ones.
+// oldest returns the n least recently used sessions of a user. It sorts sessions that were used at the same time by
+// name. Therefore, all replicas select the same sessions.
 func (i *Index) oldest(user types.UID, n int) []Session {
 	all := make([]Session, 0, len(i.users[user]))
 	for _, s := range i.users[user] {

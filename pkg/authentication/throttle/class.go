@@ -3,8 +3,8 @@
 
 package throttle
 
-// Class says how well the server knows a client. Each Class has its own queue, and clients of the class Stranger have a
-// separate limit of concurrent attempts, so that a flood of their logins does not block other clients.
+// Class says how well the server knows a client. Each Class has its own queue. Clients of the class Stranger also have
+// a separate limit of concurrent attempts. Otherwise, a flood of their logins would block other clients.
 type Class int
 
 // Values of Class.
@@ -15,14 +15,16 @@ const (
 	KnownAddress
 	// TrustedNetwork is a client in a network that a flag declares as trusted.
 	TrustedNetwork
-	// KnownDevice is a client with a session, or from which the user has logged in before.
+	// KnownDevice is a client with a device token of an earlier login of the user, or a client that enters a password
+	// in a session.
 	KnownDevice
 
 	classes
 )
 
-// Maximum numbers of waiting attempts: of the class Stranger, and of each other class. Their sum is smaller than the
-// number of concurrent mutating requests that the server accepts, so that full queues do not block other requests.
+// Maximum numbers of waiting attempts. waitingStrangers applies to the class Stranger, and waitingKnown to each other
+// class. The sum over all classes is smaller than the number of concurrent mutating requests that the server accepts.
+// Otherwise, full queues would block other requests.
 const (
 	waitingStrangers = 80
 	waitingKnown     = 24

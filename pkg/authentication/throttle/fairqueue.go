@@ -16,9 +16,9 @@ type flow struct {
 	cost float64
 }
 
-// ticket is a waiting attempt.
+// ticket is an attempt that waits in a fairQueue.
 type ticket struct {
-	// account is the name of the account or device. Of its attempts, one runs at a time.
+	// account is the name of the account or device. Only one attempt of an account or device runs at a time.
 	account string
 	flows   []flow
 	// start is the virtual start time in rounds. The ticket with the smallest start is served next.
@@ -27,22 +27,24 @@ type ticket struct {
 	outcome chan error
 }
 
-// fairQueue is the queue of one Class. It implements start-time fair queueing with a virtual time in rounds: in each
-// round, one attempt of each flow with waiting attempts is served.
+// fairQueue is the queue of one Class. It implements start-time fair queueing. The unit of its virtual time is a round.
+// In each round, one attempt of each flow with waiting attempts is served.
 type fairQueue struct {
 	limit int
 	// waiting contains the tickets in the order of arrival. now is the virtual time.
 	waiting []*ticket
 	now     float64
-	// finish is the virtual time at which the next attempt of a flow may start. A flow without an entry may start at
-	// once.
+	// finish contains the virtual time at which the next attempt of each flow may start. A flow without an entry may
+	// start at once.
 	finish map[string]float64
 }
 
-// finishFactor bounds the number of entries in finish: finishFactor times limit.
+// finishFactor bounds the number of entries in fairQueue.finish. The maximum is finishFactor multiplied by
+// fairQueue.limit.
 const finishFactor = 16
 
-// place returns the virtual start time of a new attempt, and the number of waiting attempts that are served before it.
+// place returns the virtual start time of a new attempt of the flows. It also returns the number of waiting attempts
+// that are served before it.
 func (l *fairQueue) place(flows []flow) (start float64, ahead int) {
 	start = l.now
 	for _, f := range flows {
@@ -56,8 +58,8 @@ func (l *fairQueue) place(flows []flow) (start float64, ahead int) {
 	return start, ahead
 }
 
-// join adds a ticket. If the queue is full, it removes the ticket with the latest start, which may be the new one, and
-// returns it.
+// join adds a ticket. If the queue is full, it removes and returns the ticket with the latest start. This may be the
+// new ticket.
 func (l *fairQueue) join(t *ticket) (refused *ticket) {
 	if len(l.waiting) >= l.limit {
 		last := 0
@@ -83,7 +85,8 @@ func (l *fairQueue) join(t *ticket) (refused *ticket) {
 	return refused
 }
 
-// next removes and returns the next ticket whose account is not busy. It returns nil if there is none.
+// next removes the ticket with the earliest start, and returns it. It ignores tickets whose account has a running
+// attempt (the parameter busy). It returns nil if there is no other ticket.
 func (l *fairQueue) next(busy map[string]bool) *ticket {
 	first := -1
 	for i, t := range l.waiting {
@@ -110,8 +113,8 @@ func (l *fairQueue) leave(t *ticket) bool {
 	return true
 }
 
-// forget bounds the number of entries in finish. It removes those of flows that may start at once. If too many remain,
-// it removes all.
+// forget bounds the number of entries in finish. It removes the entries of flows that may start at once. If too many
+// entries remain, it removes all entries.
 func (l *fairQueue) forget() {
 	if len(l.finish) <= finishFactor*l.limit {
 		return
@@ -140,7 +143,7 @@ func (p *pool) waiting() (n int) {
 	return n
 }
 
-// wait estimates how long an attempt waits that is behind ahead others in its queue.
+// wait estimates how long an attempt waits. The parameter ahead is the number of attempts before it in the same queue.
 func (p *pool) wait(ahead int) time.Duration {
 	others := 0
 	for _, l := range p.lines {
@@ -151,7 +154,8 @@ func (p *pool) wait(ahead int) time.Duration {
 	return time.Duration(ahead*max(others, 1)) * p.took / time.Duration(p.places)
 }
 
-// next removes and returns the next ticket, and moves to the next queue. It returns nil if no attempt may run.
+// next removes and returns a ticket of the next queue in which an attempt may run. It returns nil if no attempt may
+// run.
 func (p *pool) next(busy map[string]bool) *ticket {
 	for range p.lines {
 		p.last = (p.last + 1) % len(p.lines)
@@ -162,13 +166,14 @@ func (p *pool) next(busy map[string]bool) *ticket {
 	return nil
 }
 
-// averaging determines the weight of a new duration in the moving average: 1/averaging.
+// averaging determines the weight of a new duration in the moving average. The weight is 1/averaging.
 const averaging = 8
 
 func (p *pool) observe(took time.Duration) { p.took += (took - p.took) / averaging }
 
-// restAfter returns the pause after a failed attempt, in which no other attempt takes its place. It is restFactor times
-// the duration took of the attempt, at most maxRest, and less if many attempts are waiting.
+// restAfter returns the pause after a failed attempt. During the pause, no other attempt takes the place of the failed
+// attempt. The pause is the duration of the attempt (the parameter took), multiplied by restFactor. It is at most
+// maxRest, and shorter if many attempts are waiting.
 func (p *pool) restAfter(took time.Duration) time.Duration {
 	rest := min(restFactor*took, maxRest)
 	if n := p.waiting(); n > 0 {

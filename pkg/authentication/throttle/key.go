@@ -19,22 +19,22 @@ import (
 )
 
 const (
-	// accountFree is the number of wrong passwords for one account, or for a name that no user has, that cause no
-	// delay.
+	// accountFree is the number of wrong passwords after which attempts are delayed. It applies to one account, and to
+	// one name that no user has.
 	accountFree = 5
 	// accountForgive is the time after which one failure of an account no longer counts.
 	accountForgive = time.Hour
 	// addressForgive is the time after which one failure of an address no longer counts.
 	addressForgive = time.Minute
 
-	// nameBytes is the length of the hash of a name that no user has, in bytes.
+	// nameBytes is the length, in bytes, of the hash that replaces a name that no user has.
 	nameBytes = 16
-	// countersPerUser bounds the number of known devices of a user whose failures are counted, and separately of
-	// sessions.
+	// countersPerUser bounds the number of known devices of one user whose failures are counted. The same limit applies
+	// separately to the sessions of the user.
 	countersPerUser = 20
 )
 
-// key identifies a counter of failures and determines its policy.
+// key identifies a counter of failures. Its policy determines how these failures delay further attempts.
 type key struct {
 	name   string
 	policy Policy
@@ -43,7 +43,8 @@ type key struct {
 	spec   kubevisionv1alpha1.KubeVisionLoginThrottleSpec
 }
 
-// addressPolicy returns the policy for a network: the limits of one client, multiplied by the number of clients.
+// addressPolicy returns the policy for a network. The network has the limits of one client, multiplied by the parameter
+// clients (see Network.Clients). The parameter free is Throttle.AddressFree.
 func addressPolicy(free, clients int) Policy {
 	return Policy{Free: free * clients, Forgive: addressForgive / time.Duration(clients)}
 }
@@ -53,7 +54,8 @@ func accountPolicy() Policy { return Policy{Free: accountFree, Forgive: accountF
 // NameOfUser returns the name of the KubeVisionLoginThrottle for a KubeVisionUser.
 func NameOfUser(user string) string { return "user-" + user }
 
-// ForgivenAt returns the time at which all failures no longer count, or spec.blockedUntil if it is later.
+// ForgivenAt returns the time at which no failure counts any more. If spec.blockedUntil is later, it returns
+// spec.blockedUntil.
 func ForgivenAt(t *kubevisionv1alpha1.KubeVisionLoginThrottle) time.Time {
 	forgiven := policyOf(t).ForgivenAt(counterOf(t))
 	if until := t.Spec.BlockedUntil; until != nil && until.After(forgiven) {
@@ -62,7 +64,8 @@ func ForgivenAt(t *kubevisionv1alpha1.KubeVisionLoginThrottle) time.Time {
 	return forgiven
 }
 
-// policyOf returns the policy for the expiry of failures. For addresses, its field Free is not set.
+// policyOf returns a policy from which only the expiry of failures may be derived. Its field Free is not set for
+// addresses, because the number depends on a flag.
 func policyOf(t *kubevisionv1alpha1.KubeVisionLoginThrottle) Policy {
 	if t.Spec.Target == kubevisionv1alpha1.ThrottleAddress {
 		return addressPolicy(0, networkClients(t.Spec.Address))
@@ -81,8 +84,8 @@ func userKey(u *kubevisionv1alpha1.KubeVisionUser) key {
 	}
 }
 
-// nameKey returns the key for the failures of a name that no user has. The name is hashed with a secret: it may be a
-// password in the wrong field, and attackers must not find names with the same hash.
+// nameKey returns the key for the failures of a name that no user has. The name is hashed, because it may be a password
+// in the wrong field. The hash depends on a secret. Otherwise, attackers could find names with the same hash.
 func nameKey(name string, secret []byte) key {
 	mac := hmac.New(sha256.New, secret)
 	mac.Write([]byte(name))
@@ -109,7 +112,7 @@ func deviceKey(u *kubevisionv1alpha1.KubeVisionUser, device string) key {
 	return k
 }
 
-// addressKeys returns the keys for the networks that contain the address.
+// addressKeys returns the keys for the networks that contain the address. The parameter free is Throttle.AddressFree.
 func addressKeys(address netip.Addr, free int) []key {
 	networks := CountedNetworks(address)
 	keys := make([]key, 0, len(networks))
@@ -127,8 +130,8 @@ func addressKeys(address netip.Addr, free int) []key {
 	return keys
 }
 
-// networkName returns a network in a form that is valid in object names. An IPv6 network is written as the first four
-// groups of its address without abbreviation and, if it is not a /64, the prefix length.
+// networkName converts a network to a text that is allowed in object names. An IPv6 network is converted to the first
+// four groups of its address without abbreviation. If the network is not a /64, the prefix length follows.
 func networkName(prefix netip.Prefix) string {
 	if prefix.Addr().Is4() {
 		return prefix.Addr().String()
@@ -140,8 +143,8 @@ func networkName(prefix netip.Prefix) string {
 	return name
 }
 
-// networkClients returns the number of clients for which a network counts. shown is the network in the form of
-// addressKeys.
+// networkClients returns the number of clients for which a network counts (see Network.Clients). The parameter shown is
+// spec.address of a KubeVisionLoginThrottle, which addressKeys has set.
 func networkClients(shown string) int {
 	prefix, err := netip.ParsePrefix(shown)
 	if err != nil {

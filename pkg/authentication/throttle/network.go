@@ -8,14 +8,15 @@ import (
 	"slices"
 )
 
-// Network is a network for which failures are counted. Its limits are those of one client, multiplied by Clients.
+// Network is a network for which failures are counted. It has the limits of one client, multiplied by Clients.
 type Network struct {
 	Prefix  netip.Prefix
 	Clients int
 }
 
-// Prefix lengths of the networks for which failures are counted, and the number of clients for which they count. A
-// customer of a provider has at least an IPv6 /64, and often a /56 or a /48.
+// Prefix lengths of the networks that are counted, and the number of clients for which each network counts. A customer
+// of a provider has at least an IPv6 /64, and often a /56 or a /48. The IPv4 /24 is used only in the fair queue (see
+// queuedNetworks).
 const (
 	clientBits6, siteBits6, providerBits6 = 64, 56, 48
 	clientBits4, providerBits4            = 32, 24
@@ -51,9 +52,9 @@ func CountedPrefixes(address netip.Addr) []netip.Prefix {
 	return out
 }
 
-// CountedNetworks returns the networks that contain the address and for which failures are counted, the smallest first:
-// the /32 for IPv4, and the /64, /56 and /48 for IPv6, because a provider may assign any of these to one customer. It
-// returns nil for an invalid address.
+// CountedNetworks returns the networks for which failures are counted and that contain the address. The smallest
+// network comes first. For IPv4, it returns the /32. For IPv6, it returns the /64, the /56 and the /48, because a
+// provider may assign any of these to one customer. It returns nil for an invalid address.
 func CountedNetworks(address netip.Addr) []Network {
 	address = normalize(address)
 	if !address.IsValid() {
@@ -69,8 +70,8 @@ func CountedNetworks(address netip.Addr) []Network {
 	}
 }
 
-// queuedNetworks returns the networks that are flows in the fair queue: those of CountedNetworks and, for IPv4, the
-// /24.
+// queuedNetworks returns the networks that are flows in the fair queue. These are the networks of CountedNetworks and,
+// for IPv4, the /24.
 func queuedNetworks(address netip.Addr) []Network {
 	networks := CountedNetworks(address)
 	if address = normalize(address); address.Is4() {

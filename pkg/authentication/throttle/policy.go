@@ -1,15 +1,16 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package throttle limits how fast passwords and codes can be guessed. It counts failed attempts, and rejects further
-// ones for a time that doubles with each failure, up to a maximum. Old failures no longer count.
+// Package throttle limits how fast passwords and codes can be guessed. It counts failed attempts. After too many
+// failures, it rejects further attempts for a time that doubles with each failure, up to a maximum. Old failures no
+// longer count.
 package throttle
 
 import "time"
 
 // Policy determines how failures delay further attempts.
 type Policy struct {
-	// Free is the number of failures that cause no delay.
+	// Free is the number of failures after which attempts are delayed.
 	Free int
 	// Forgive is the time after which one failure no longer counts. Zero means that failures count until they are
 	// reset.
@@ -17,11 +18,11 @@ type Policy struct {
 }
 
 const (
-	// firstWait is the delay after the first failure that exceeds Policy.Free. Each further failure doubles it, up to
+	// firstWait is the delay after the failure that reaches Policy.Free. Each further failure doubles the delay, up to
 	// maxWait.
 	firstWait = 30 * time.Second
 	maxWait   = 15 * time.Minute
-	// doublings is the number of failures after which the delay is maxWait.
+	// doublings is the number of failures beyond Policy.Free at which the delay reaches maxWait.
 	doublings = 5
 )
 
@@ -31,7 +32,7 @@ type Counter struct {
 	Last     time.Time
 }
 
-// At returns the counter at the time now, without the failures that no longer count.
+// At returns the counter at the given time. It subtracts the failures that no longer count.
 func (p Policy) At(c Counter, now time.Time) Counter {
 	if p.Forgive <= 0 || !now.After(c.Last) {
 		return c
@@ -40,12 +41,14 @@ func (p Policy) At(c Counter, now time.Time) Counter {
 	return c
 }
 
-// Add returns the counter at the time now with one more failure, without those that no longer count.
+// Add returns the counter after another failure at the given time. Failures that no longer count at this time are
+// subtracted.
 func (p Policy) Add(c Counter, now time.Time) Counter {
 	return Counter{Failures: p.At(c, now).Failures + 1, Last: now}
 }
 
-// BlockedUntil returns the time from which the next attempt is allowed, or zero if it is allowed now.
+// BlockedUntil returns the time from which the next attempt is allowed. It returns the zero time if the attempt is
+// allowed now.
 func (p Policy) BlockedUntil(c Counter, now time.Time) time.Time {
 	excess := c.Failures - p.Free
 	if excess < 0 {
@@ -61,7 +64,7 @@ func (p Policy) BlockedUntil(c Counter, now time.Time) time.Time {
 	return time.Time{}
 }
 
-// Wait returns the time until the next attempt is allowed, or 0.
+// Wait returns the time until the next attempt is allowed. It returns 0 if the attempt is allowed now.
 func (p Policy) Wait(c Counter, now time.Time) time.Duration {
 	until := p.BlockedUntil(c, now)
 	if until.IsZero() {
@@ -70,7 +73,7 @@ func (p Policy) Wait(c Counter, now time.Time) time.Duration {
 	return until.Sub(now)
 }
 
-// ForgivenAt returns the time from which no failure counts.
+// ForgivenAt returns the time from which no failure of the counter counts.
 func (p Policy) ForgivenAt(c Counter) time.Time {
 	return c.Last.Add(time.Duration(c.Failures) * p.Forgive)
 }

@@ -13,9 +13,13 @@ import (
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 )
 
-// evictCounter deletes a KubeVisionLoginThrottle if a new one for the key would exceed a limit. It selects the one with
-// the fewest failures, and among these the oldest. It never deletes one of an account, so that attempts with many names
-// cannot reset its failures. For a new device or session, it selects only among those of the same user.
+// evictCounter makes room for a new KubeVisionLoginThrottle with the key. If the new object would exceed a limit, it
+// deletes the object with the same target that has the fewest failures. If several objects have the fewest failures, it
+// deletes the one whose last failure is the oldest. For a new device or session, it considers only objects of the same
+// user.
+//
+// Objects of accounts have no limit and are never deleted. Otherwise, attempts with many names could reset the failures
+// of an account.
 func (t *Throttle) evictCounter(ctx context.Context, k key) error {
 	most := t.Strangers
 	var only client.MatchingLabels

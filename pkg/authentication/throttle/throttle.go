@@ -24,8 +24,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/names"
 )
 
-// recordTimeout bounds the write of a failure. The write continues after the client has disconnected, so that a client
-// cannot prevent it.
+// recordTimeout bounds the duration of the write of a failure. The write continues after the client has disconnected.
+// Otherwise, a client could prevent the write.
 const recordTimeout = 10 * time.Second
 
 // BlockedError is returned for an attempt that is rejected without a check, because too many attempts have failed.
@@ -44,17 +44,19 @@ type Throttle struct {
 	Cache client.Reader
 	// Client reads and writes KubeVisionLoginThrottles without a cache.
 	Client client.Client
-	// Clock determines the delays of logins.
+	// Clock determines when delays end.
 	Clock clock.PassiveClock
-	// NameSecret returns the secret for the hashes of names that no user has. It is the same on all replicas.
+	// NameSecret returns the secret with which names that no user has are hashed. The secret is the same on all
+	// replicas.
 	NameSecret func() ([]byte, error)
-	// AddressFree is the number of failures from one address that cause no delay. Many users may share an address.
+	// AddressFree is the number of failures from one address after which attempts are delayed. It is higher than for
+	// accounts, because many users may share an address.
 	AddressFree int
-	// Strangers bounds the number of KubeVisionLoginThrottles for names that no user has, and separately for addresses
-	// and networks.
+	// Strangers bounds the number of KubeVisionLoginThrottles for names that no user has. The same limit applies
+	// separately to KubeVisionLoginThrottles for addresses and networks.
 	Strangers int
-	// Places bounds the number of concurrent attempts of clients of the class Stranger, and separately of all other
-	// clients.
+	// Places bounds the number of concurrent attempts of clients of the class Stranger. The same limit applies
+	// separately to the attempts of all other clients together.
 	Places int
 
 	once  sync.Once
@@ -75,7 +77,8 @@ type Login struct {
 	Class Class
 }
 
-// Attempt is an attempt that may be checked now. The caller must call Succeeded, Failed or Release at its end.
+// Attempt is a login, or a password that was entered in a session. The password may be checked now. At the end, the
+// caller must call Succeeded, Failed or Release.
 type Attempt struct {
 	throttle *Throttle
 	login    Login
@@ -87,10 +90,12 @@ type Attempt struct {
 	turn     *turn
 }
 
-// Begin waits until the attempt may be checked. It returns a BlockedError after too many failures: of the device if it
-// is known, or else of the account or the address. It returns a BusyError if too many attempts are waiting. At most one
-// attempt per account runs at a time on each replica, so that concurrent attempts cannot exceed the number of allowed
-// failures.
+// Begin waits until the attempt may be checked. It returns a BlockedError after too many failures. For a known device,
+// only the failures of this device count. For other clients, the failures of the account and of the address count.
+// Begin returns a BusyError if too many attempts are waiting.
+//
+// On each replica, only one attempt for an account runs at a time. Otherwise, concurrent attempts could exceed the
+// number of allowed failures.
 func (t *Throttle) Begin(ctx context.Context, login Login) (*Attempt, error) {
 	secret, err := t.NameSecret()
 	if err != nil {
@@ -109,7 +114,8 @@ func (t *Throttle) Begin(ctx context.Context, login Login) (*Attempt, error) {
 	return a.enter(ctx)
 }
 
-// BeginSession is like Begin, for a password that a user enters in a session. Its failures count for the session only.
+// BeginSession is like Begin, for a password that a user enters in a session. The failures of the attempt count only
+// for this session.
 func (t *Throttle) BeginSession(
 	ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, session string,
 ) (*Attempt, error) {
@@ -117,8 +123,8 @@ func (t *Throttle) BeginSession(
 	return a.enter(ctx)
 }
 
-// Blocked returns a BlockedError if too many attempts from the address, or from a network that contains it, have
-// failed.
+// Blocked returns a BlockedError if too many attempts from the address have failed. Attempts from the networks that
+// contain the address count, too.
 func (t *Throttle) Blocked(ctx context.Context, address netip.Addr) error {
 	a := &Attempt{throttle: t}
 	for _, k := range addressKeys(address, t.AddressFree) {
@@ -131,7 +137,8 @@ func (t *Throttle) Blocked(ctx context.Context, address netip.Addr) error {
 func (a *Attempt) enter(ctx context.Context) (*Attempt, error) {
 	t := a.throttle
 	t.once.Do(func() { t.turns.places = t.Places })
-	// A rejection based on the cache needs neither a call nor a place in the queue.
+	// If the failures in the cache already block the attempt, neither a call of the API server nor a place in the queue
+	// is needed.
 	if err := a.admit(ctx, t.Cache); err != nil {
 		return nil, err
 	}
@@ -147,8 +154,8 @@ func (a *Attempt) enter(ctx context.Context) (*Attempt, error) {
 	return a, nil
 }
 
-// decisiveCounter returns the counter that determines the delay of the attempt: that of the known device, or else that
-// of the account.
+// decisiveCounter returns the counter that determines the delay of the attempt. This is the counter of the known
+// device. If the device is unknown, it is the counter of the account.
 func (a *Attempt) decisiveCounter() *keyedCounter {
 	if a.device != nil {
 		return a.device
@@ -156,7 +163,8 @@ func (a *Attempt) decisiveCounter() *keyedCounter {
 	return &a.account
 }
 
-// flows returns the flows of the attempt for the fair queue: the account or device, and the networks of the address.
+// flows returns the flows of the attempt in the fair queue. These are the account or the known device, and the networks
+// of the address.
 func (a *Attempt) flows() []flow {
 	networks := queuedNetworks(a.login.Address)
 	flows := make([]flow, 0, 1+len(networks))
@@ -167,8 +175,9 @@ func (a *Attempt) flows() []flow {
 	return flows
 }
 
-// admit returns a BlockedError if the attempt must not be checked now. It reads the counter of the account or device
-// with accounts, and the counters of networks from the cache, which may be slightly outdated.
+// admit returns a BlockedError if the attempt must not be checked now. It reads the counter of the account or the known
+// device with the parameter accounts, which is the cache or a client without a cache. It reads the counters of networks
+// from the cache, although the cache may be slightly outdated.
 func (a *Attempt) admit(ctx context.Context, accounts client.Reader) error {
 	pause, err := a.decisiveCounter().wait(ctx, accounts, a.throttle.Clock.Now())
 	if err != nil {
@@ -202,8 +211,8 @@ func blocked(pause time.Duration, err error) error {
 	return nil
 }
 
-// SetUnknownDevice makes the failures of the account and the address apply to the attempt, instead of those of the
-// device. It returns a BlockedError if there were too many.
+// SetUnknownDevice makes the device of the attempt count as unknown. From then on, the failures of the account and the
+// address apply to the attempt. SetUnknownDevice returns a BlockedError if there were too many of these failures.
 func (a *Attempt) SetUnknownDevice(ctx context.Context) error {
 	if a.device == nil {
 		return nil
@@ -212,14 +221,15 @@ func (a *Attempt) SetUnknownDevice(ctx context.Context) error {
 	return a.admit(ctx, a.throttle.Client)
 }
 
-// keyedCounter is a counter with its last read value. failures is nil if there are no failures.
+// keyedCounter is a counter and its value when it was last read. The field failures is nil if there are no failures.
 type keyedCounter struct {
 	key
 
 	failures *kubevisionv1alpha1.KubeVisionLoginThrottle
 }
 
-// wait reads the counter, and returns the time until the next allowed attempt, or 0.
+// wait reads the counter, and returns the time until the next attempt is allowed. It returns 0 if the attempt is
+// allowed now.
 func (c *keyedCounter) wait(ctx context.Context, reader client.Reader, now time.Time) (time.Duration, error) {
 	var err error
 	c.failures, err = read(ctx, reader, c.key)
@@ -256,10 +266,12 @@ func (a *Attempt) end(failed bool) {
 	}
 }
 
-// Succeeded ends an attempt and resets the failures of the known device, or else of the account. If the device is
-// known, the failures of the account remain, so that a login of the user does not give others who guess the password
-// more tries. The failures of the address remain in any case: the owner of one account could otherwise guess the
-// passwords of others without a limit.
+// Succeeded ends an attempt. If the device is known, it resets the failures of the device. Otherwise, it resets the
+// failures of the account.
+//
+// It never resets the failures of the account for a known device, because others who guess the password would then get
+// more tries after each login of the user. It never resets the failures of the address, because the owner of one
+// account could then guess the passwords of other accounts without a limit.
 func (a *Attempt) Succeeded(ctx context.Context) error {
 	defer a.Release()
 	judge := a.decisiveCounter()
@@ -278,8 +290,8 @@ type Blocked struct {
 	Account, Address time.Duration
 }
 
-// Failed ends an attempt, and counts a failure of the account, the networks of the address, and the known device. It
-// returns the times for which the account and the address are blocked now.
+// Failed counts a failure of the account, of the networks of the address, and of the known device. Then it ends the
+// attempt. It returns the times for which the account and the address are blocked now.
 func (a *Attempt) Failed(ctx context.Context) (blocked Blocked, err error) {
 	defer a.end(true)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTimeout)
@@ -299,8 +311,8 @@ func (a *Attempt) Failed(ctx context.Context) (blocked Blocked, err error) {
 	return blocked, errors.Join(errs...)
 }
 
-// record adds a failure to a counter. If another replica has changed the counter meanwhile, it reads the counter and
-// tries again.
+// record adds a failure to a counter, and returns the time for which further attempts are blocked. If another replica
+// has changed the counter meanwhile, it reads the counter and tries again.
 func (t *Throttle) record(ctx context.Context, counted keyedCounter) (pause time.Duration, err error) {
 	k, stale := counted.key, false
 	err = retry.OnError(contention(), func(err error) bool {

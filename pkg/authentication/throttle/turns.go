@@ -14,13 +14,15 @@ const (
 	// defaultPlaces is the default of Throttle.Places.
 	defaultPlaces = 2
 	// restFactor is the duration of the pause after a failed attempt, as a multiple of the duration of the attempt.
-	// maxRest bounds the pause. With it, wrong passwords use a third of the processor time that correct ones would use.
+	// With a factor of 2, wrong passwords use a third of the processor time that correct passwords would use. maxRest
+	// bounds the pause.
 	restFactor = 2
 	maxRest    = 500 * time.Millisecond
-	// served is the target time in which all waiting attempts are served. Pauses after failed attempts are shortened to
-	// reach it.
+	// served is the target time in which all waiting attempts are served. To reach it, the pauses after failed attempts
+	// are shortened.
 	served = 3 * time.Second
-	// patience bounds the time for which an attempt waits. An attempt that would wait longer is rejected at once.
+	// patience bounds the time for which an attempt waits. If the estimated time is longer, the attempt is rejected at
+	// once.
 	patience = 5 * time.Second
 	// assumed is the estimated duration of an attempt before the first one was measured.
 	assumed = 100 * time.Millisecond
@@ -29,7 +31,7 @@ const (
 // ErrBusy is returned if too many attempts are waiting or running.
 var ErrBusy = errors.New("too many attempts at once")
 
-// BusyError is an ErrBusy with a time after which the client should try again.
+// BusyError is an ErrBusy that tells when the client should try again.
 type BusyError struct {
 	// RetryAfter is the estimated time until the waiting attempts are served.
 	RetryAfter time.Duration
@@ -38,11 +40,11 @@ type BusyError struct {
 // Error implements error.
 func (*BusyError) Error() string { return ErrBusy.Error() }
 
-// Is implements the interface of errors.Is. It returns true for ErrBusy.
+// Is implements the method that errors.Is calls. It returns true for ErrBusy.
 func (*BusyError) Is(target error) bool { return target == ErrBusy }
 
-// turns limits the number of waiting and running attempts, so that a flood of logins uses a bounded part of the
-// processor time. It runs one attempt per account at a time.
+// turns limits the number of waiting and running attempts. Therefore, a flood of logins can use only a part of the
+// processor time. Only one attempt of an account runs at a time.
 type turns struct {
 	// places is Throttle.Places. Zero means defaultPlaces.
 	places int
@@ -61,8 +63,8 @@ type turn struct {
 	begun   time.Time
 }
 
-// enter waits until the attempt may run. It returns a BusyError if it would wait longer than patience or the queue is
-// full, and an error if ctx ends first.
+// enter waits until the attempt may run. It returns a BusyError if the queue is full, or if the estimated waiting time
+// is longer than patience. It returns another error if ctx ends first.
 func (t *turns) enter(ctx context.Context, class Class, account string, flows []flow) (*turn, error) {
 	p, l, waiting, err := t.join(class, account, flows)
 	if err != nil {
@@ -74,7 +76,7 @@ func (t *turns) enter(ctx context.Context, class Class, account string, flows []
 		if t.leave(l, waiting) {
 			return nil, ctx.Err()
 		}
-		if err = <-waiting.outcome; err == nil { // the turn was granted at the same time
+		if err = <-waiting.outcome; err == nil { // at the same time, the attempt was allowed to run
 			(&turn{turns: t, pool: p, account: account, begun: time.Now()}).end(false)
 			return nil, ctx.Err()
 		}
@@ -131,7 +133,7 @@ func (t *turns) init() {
 	}
 }
 
-// dispatch starts waiting attempts until the maximum number runs.
+// dispatch starts waiting attempts of the pool until the maximum number runs, or no other attempt may run.
 func (t *turns) dispatch(p *pool) {
 	for p.free > 0 {
 		next := p.next(t.busy)
@@ -150,8 +152,8 @@ func (t *turns) leave(l *fairQueue, waiting *ticket) bool {
 	return l.leave(waiting)
 }
 
-// end ends a running attempt. Another attempt of the account may start at once. If the attempt failed, its place in the
-// pool becomes free after a pause.
+// end ends a running attempt. Another attempt of the same account may start at once. If the attempt has failed, its
+// place in the pool becomes free after a pause. Otherwise, the place becomes free at once.
 func (t *turn) end(failed bool) {
 	s := t.turns
 	s.mu.Lock()

@@ -24,19 +24,19 @@ const (
 	keySuffix = ".pem"
 	pemType   = "PRIVATE KEY"
 
-	// propagation is the age from which a key is used for signatures. All replicas have loaded it by then.
+	// propagation is the age at which a key begins to sign. All replicas have loaded the key by then.
 	propagation = time.Minute
 )
 
-// Key is a signing key. Its ID is a ULID, which contains the time of its creation.
+// Key is a signing key. Its ID is a ULID, which contains the creation time of the key.
 type Key struct {
 	ID      string
 	Private *ecdsa.PrivateKey
 	Created time.Time
 }
 
-// NewKey generates a P-256 key. It returns the key and the value of the entry in the Secret from which KeySet.Load
-// reads.
+// NewKey generates a P-256 key. It returns the name and the value of an entry for the data of the Secret with signing
+// keys.
 func NewKey(now time.Time) (name string, value []byte, err error) {
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -54,7 +54,7 @@ func NewKey(now time.Time) (name string, value []byte, err error) {
 }
 
 // ParseKeys parses the data of the Secret with signing keys. It returns the keys sorted by age, the oldest first. It
-// returns an error if one key is invalid, because replicas that skip invalid keys could use different ones.
+// returns an error if one key is invalid. If replicas skipped invalid keys instead, they could use different keys.
 func ParseKeys(data map[string][]byte) ([]Key, error) {
 	var keys []Key
 	for name, value := range data {
@@ -98,7 +98,7 @@ type KeySet struct {
 // NewKeySet returns a KeySet without keys.
 func NewKeySet(c clock.PassiveClock) *KeySet { return &KeySet{clock: c} }
 
-// Load replaces the keys with those in the data of a Secret. After an error, the previous keys remain.
+// Load replaces the keys with the keys in the data of a Secret. After an error, the previous keys remain.
 func (s *KeySet) Load(data map[string][]byte) error {
 	keys, err := ParseKeys(data)
 	if err != nil {
@@ -115,8 +115,8 @@ func (s *KeySet) all() []Key {
 	return nil
 }
 
-// Current returns the newest key that is older than propagation. If there is none, it returns the oldest key, or
-// ErrNoKeys if there are no keys.
+// Current returns the newest key that has at least the age propagation. If there is none, it returns the oldest key. It
+// returns ErrNoKeys if there are no keys.
 func (s *KeySet) Current() (Key, error) {
 	keys := s.all()
 	if len(keys) == 0 {
@@ -140,8 +140,8 @@ func (s *KeySet) Secret(purpose string) ([]byte, error) {
 	return k.derive(purpose)
 }
 
-// Find returns the key with the ID. It returns false if there is no such key, or if all tokens that this key has signed
-// have expired, because a newer key has been in use for a longer time than any token is valid.
+// Find returns the key with the ID. It returns false if there is no such key. It also returns false if a newer key has
+// been in use for longer than any token is valid. All tokens that the older key has signed have then expired.
 func (s *KeySet) Find(id string) (Key, bool) {
 	keys := s.all()
 	for i, k := range keys {

@@ -14,13 +14,13 @@ import (
 const MACLength = 16
 
 // MAC computes message authentication codes (HMAC-SHA256, truncated) for one purpose. Its keys are derived from the
-// signing keys, so that all replicas have the same keys.
+// signing keys. Therefore, all replicas have the same keys.
 type MAC struct {
 	keys    *KeySet
 	purpose string
 }
 
-// NewMAC returns a MAC for the purpose. A code for one purpose is not valid for another.
+// NewMAC returns a MAC for the purpose. A code for one purpose is not valid for another purpose.
 func NewMAC(keys *KeySet, purpose string) *MAC { return &MAC{keys: keys, purpose: purpose} }
 
 // Sum returns the code of the value. It returns ErrNoKeys if no signing key is loaded.

@@ -9,19 +9,19 @@ import (
 )
 
 const (
-	// verification is the time for which a key is accepted after the next key is used for signatures. It is longer than
-	// the lifetime of any token.
+	// verification is the time for which a key is accepted after the next key has begun to sign. It is longer than the
+	// lifetime of any token.
 	verification = 2 * time.Hour
-	// maxRetention bounds the time for which an old key is stored. Until then, it verifies MACs, for example of device
-	// tokens, which have this lifetime.
+	// maxRetention bounds the time for which an old key is stored. It is the lifetime of device tokens, whose MACs are
+	// verified with old keys.
 	maxRetention = 30 * 24 * time.Hour
 	// retainedPeriods bounds the time for which an old key is stored, as a multiple of the rotation period.
 	retainedPeriods = 4
 )
 
-// Rotate returns the data that the Secret with signing keys should have. It adds a key if the newest one is older than
-// period, and removes keys that are no longer needed. changed is true if the data differs. next is the time at which
-// Rotate must be called again.
+// Rotate returns the data that the Secret with signing keys should have. It adds a key if the newest key is older than
+// the period, and removes keys that are no longer needed. The result changed is true if the returned data differs from
+// the given data. The result next is the time at which Rotate must be called again.
 func Rotate(
 	data map[string][]byte, now time.Time, period time.Duration,
 ) (rotated map[string][]byte, changed bool, next time.Time, err error) {
@@ -52,12 +52,12 @@ func Rotate(
 	return rotated, changed, next, nil
 }
 
-// retention returns the time for which a key is stored after the next key is used for signatures.
+// retention returns the time for which a key is stored after the next key has begun to sign.
 func retention(period time.Duration) time.Duration {
 	return max(verification, min(maxRetention, retainedPeriods*period))
 }
 
-// retired returns the time at which the key before successor is no longer needed.
+// retired returns the time at which a key is no longer needed. The parameter successor is the next key.
 func retired(successor Key, period time.Duration) time.Time {
 	return successor.Created.Add(propagation + retention(period))
 }

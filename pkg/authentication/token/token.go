@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package token signs and verifies JWTs (RFC 7519) with ES256. Access tokens, challenge tokens and set-up tokens have
-// different typ headers, so that none is accepted as another.
+// different typ headers. Therefore, a token of one kind is not accepted as a token of another kind.
 package token
 
 import (
@@ -33,15 +33,15 @@ type Kind string
 const (
 	// Access is the kind of access tokens (RFC 9068), which authenticate the requests of a session.
 	Access Kind = "at+jwt"
-	// Challenge is the kind of tokens for logins whose password was correct and that wait for a code of the second
-	// factor.
+	// Challenge is the kind of tokens that identify a login with a correct password while it waits for a code of the
+	// second factor.
 	Challenge Kind = "2fa+jwt"
-	// Setup is the kind of tokens for logins of users who must set up a second factor first.
+	// Setup is the kind of tokens for logins of users who must set up a second factor before any other request.
 	Setup Kind = "2fa-setup+jwt"
 )
 
-// ErrExpired is returned by Verify for a token with a valid signature that has expired. All other errors of Verify mean
-// that the token is invalid.
+// ErrExpired is returned by Verify for a token that has a valid signature but has expired. All other errors of Verify
+// mean that the token is invalid.
 var ErrExpired = errors.New("token has expired")
 
 // ErrNoKeys is returned if no signing key was loaded yet.
@@ -59,8 +59,8 @@ type Claims struct {
 	Session string
 	// Methods are the authentication methods of the login (amr, RFC 8176).
 	Methods []string
-	// AuthTime is the time of the login (auth_time, OpenID Connect Core 1.0, section 2), or zero if the token does not
-	// contain it.
+	// AuthTime is the time of the login (auth_time, OpenID Connect Core 1.0, section 2). It is zero if the token does
+	// not contain it.
 	AuthTime time.Time
 	// Expires is the expiry of the token.
 	Expires time.Time
@@ -80,7 +80,7 @@ type Service struct {
 	keys  Keys
 	ttl   time.Duration
 	clock clock.PassiveClock
-	// verified caches tokens whose signature was verified.
+	// verified caches tokens with valid signatures.
 	verified verifiedTokens
 }
 
@@ -188,8 +188,8 @@ func (s *Service) parse(raw string) (*signed, error) {
 	return content, nil
 }
 
-// validate checks the claims of a token. All claims are required; the JWT library would ignore missing ones. The expiry
-// is checked last, so that ErrExpired means that everything else is valid.
+// validate checks the claims of a token. All claims are required, although the JWT library would ignore missing ones.
+// The expiry is checked last. Therefore, ErrExpired means that all other claims are valid.
 func (s *Service) validate(standard jwt.Claims, private privateClaims) error {
 	if standard.Expiry == nil || standard.NotBefore == nil || standard.IssuedAt == nil {
 		return errors.New("token lacks exp, nbf or iat")

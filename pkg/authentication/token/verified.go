@@ -11,7 +11,7 @@ import (
 	"k8s.io/utils/lru"
 )
 
-// maxVerified bounds the number of cached tokens. Each uses less than a kilobyte.
+// maxVerified bounds the number of cached tokens. Each of them uses less than a kilobyte.
 const maxVerified = 4096
 
 // signed contains the claims of a token with a valid signature. The key and the expiry are checked again at each use.

@@ -1,8 +1,8 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package totp generates and verifies time-based one-time passwords (RFC 6238). They have six digits, a period of 30
-// seconds and SHA-1, which all authenticator apps support.
+// Package totp generates and verifies time-based one-time passwords (RFC 6238). They have six digits and a period of 30
+// seconds, and use SHA-1. All authenticator apps support these parameters.
 package totp
 
 import (
@@ -23,7 +23,8 @@ const (
 
 	// period is the duration of a time step, in seconds.
 	period = 30
-	// drift is the number of time steps by which the clock of the user's device may differ.
+	// drift is the tolerated difference, in time steps, between the clock of the server and the clock of the user's
+	// device.
 	drift = 1
 	// secretBytes is the length of the shared secret in bytes, as RFC 4226 recommends.
 	secretBytes = 20
@@ -43,7 +44,7 @@ type Enrolment struct {
 	QRCode string
 }
 
-// Enrol generates a shared secret. The authenticator app shows the name account for it.
+// Enrol generates a shared secret. The authenticator app displays the parameter account as the name of the secret.
 func Enrol(account string) (Enrolment, error) {
 	key, err := totp.Generate(totp.GenerateOpts{Issuer: issuer, AccountName: account, Period: period,
 		SecretSize: secretBytes})
@@ -64,9 +65,9 @@ func Enrol(account string) (Enrolment, error) {
 	}, nil
 }
 
-// Check returns the time step of a valid code, and false for an invalid one. The time step must be at most drift steps
-// away from now, and later than last, the step of the last accepted code, so that each code is valid once (RFC 6238,
-// section 5.2). Its duration does not depend on which time step matches.
+// Check returns the time step of a valid code, and false for an invalid code. The time step must be at most drift steps
+// away from now. It must also be later than last, which is the time step of the last accepted code. Therefore, each
+// code is valid once (RFC 6238, section 5.2). The duration of Check does not depend on which time step matches.
 func Check(code, secret string, last int64, now time.Time) (int64, bool) {
 	if len(code) != codeLength {
 		return 0, false

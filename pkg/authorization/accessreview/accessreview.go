@@ -10,9 +10,9 @@ import (
 	authorizationv1 "k8s.io/api/authorization/v1"
 )
 
-// Allows returns true if the status allows the request. If the status does not allow the request and has an
-// evaluationError, Allows returns this error. Like Kubernetes, it ignores the evaluationError of an allowed request,
-// which concerns another rule.
+// Allows returns true if the status allows the request. If the status neither allows nor explicitly denies the request
+// and has an evaluationError, Allows returns this error. Otherwise, it ignores the evaluationError like kube-apiserver:
+// the evaluationError then concerns a rule that did not decide.
 func Allows(status authorizationv1.SubjectAccessReviewStatus) (bool, error) {
 	switch {
 	case status.Denied:

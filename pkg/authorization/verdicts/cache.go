@@ -1,9 +1,9 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package verdicts caches the results of access reviews ("verdicts"). A verdict is valid for some seconds, unless an
-// RBAC object of the cluster changes before. The package makes no decision itself. Callers must treat an error as a
-// denial.
+// Package verdicts caches the results of access reviews ("verdicts"). A verdict expires after some seconds. It becomes
+// invalid earlier if an RBAC object of the cluster changes. The API servers decide about requests, not this package.
+// Callers must treat an error as a denial.
 package verdicts
 
 import (
@@ -27,28 +27,29 @@ const (
 	// maxAge is the time for which a verdict is valid. It is short, because a cluster may have authorizers other than
 	// RBAC, whose changes cannot be watched.
 	maxAge = 10 * time.Second
-	// renewalAge is the age of a verdict from which its use starts a new review in the background, so that a user who
-	// reads regularly does not wait for reviews.
+	// renewalAge is the age from which a verdict is renewed: the next use of the verdict starts a new review in the
+	// background. Otherwise, a user who reads regularly would wait for a review whenever the verdict expires.
 	renewalAge = maxAge / 2
-	// maxRenewals is the number of reviews in progress from which no further review is started in the background.
+	// maxRenewals is the number of reviews in progress from which verdicts are not renewed in the background.
 	maxRenewals = 256
 	// settleTime is the time after a change of an RBAC object in which an API server may still authorize with the old
-	// object. Verdicts from this time are valid for unsettledAge.
+	// object. The verdict of a review that was sent in this time is valid only for unsettledAge.
 	settleTime   = 500 * time.Millisecond
 	unsettledAge = 250 * time.Millisecond
-	// maxOutage is the time after the beginning of an outage in which AllowedStale may return a verdict from before the
-	// outage. Such a verdict must have been at most lastAge old when the outage began.
+	// maxOutage is the part of an outage, from its beginning, in which AllowedStale may return a verdict from before
+	// the outage. Such a verdict must have been at most lastAge old when the outage began.
 	maxOutage = 5 * time.Minute
 	lastAge   = time.Minute
 	// outageReviewTimeout bounds an access review during an outage if a verdict from before the outage can be used
 	// instead.
 	outageReviewTimeout = time.Second
-	// reviewTimeout bounds an access review. Several requests may wait for the same review.
+	// reviewTimeout bounds an access review. The context of a request cannot bound a review, because several requests
+	// may wait for the same review.
 	reviewTimeout = 10 * time.Second
-	// idleTime is the time after the last use for which the RBAC objects of a cluster are watched.
+	// idleTime is the time after which the watches of the RBAC objects of an unused cluster end.
 	idleTime = 5 * time.Minute
-	// maxWatched bounds the number of clusters whose RBAC objects are watched. For other clusters, verdicts are not
-	// cached.
+	// maxWatched bounds the number of clusters whose RBAC objects are watched. The watches of a further cluster replace
+	// those of the least recently used cluster. Verdicts of a cluster without watches are not cached.
 	maxWatched = 256
 )
 
@@ -74,7 +75,7 @@ type Cache struct {
 	running sync.WaitGroup
 }
 
-// New returns an empty Cache. The caller must call Stop when it is no longer needed.
+// New returns an empty Cache. The caller must call Stop when the Cache is no longer needed.
 func New() *Cache { return newCache(clock.RealClock{}, maxEntries, watchRBAC) }
 
 func newCache(c clock.PassiveClock, size int, follow func(context.Context, connection, *scope)) *Cache {
@@ -100,20 +101,23 @@ func (c *Cache) Stop() {
 // no namespace, it returns the roles that are granted in the whole cluster.
 type Roles func(context.Context) ([]kubevisionv1alpha1.RoleReference, error)
 
-// AllowedStale returns true if the cluster allows the caller the read that the attributes describe. It sends an access
-// review with the identity that the caller's requests impersonate, or returns a valid verdict of such a review. It
-// returns false if KubeVision may not impersonate the caller yet. If the review fails, it returns an error with the
+// AllowedStale returns true if the cluster allows the caller the read that the attributes describe. It returns a valid
+// verdict, or sends an access review with the identity that requests of the caller impersonate. It returns false if
+// KubeVision does not have the right to impersonate the caller yet. If the review fails, it returns an error with the
 // code 50200.
 //
 // While the cluster cannot be reached, AllowedStale also returns true if all of these conditions are met:
 //
-//   - the last verdict allowed the read, and was at most lastAge old when the outage began;
-//   - the outage has lasted at most maxOutage;
-//   - the roles that the caller has on the host are the same as at the time of that verdict, and at least one. All
-//     roles are compared, because KubeVision does not know which one allowed the read: the rules are on the cluster.
+//   - The last verdict allowed the read, and was at most lastAge old when the outage began.
+//   - No RBAC object has changed between this verdict and the outage.
+//   - The outage has lasted at most maxOutage.
+//   - The time asOf is at most maxAge after the beginning of the outage.
+//   - KubeVisionRoleBindings grant the caller at least one role, and the same roles as before the review of this
+//     verdict. All roles are compared, because KubeVision does not know which role allowed the read: the rules of the
+//     roles are on the cluster.
 //
-// The caller could have read the same objects before the outage. For this reason, the read must return only objects
-// that are no newer than asOf.
+// In this case, the objects that the read returns must be no newer than asOf. The caller then gets only objects that it
+// could also have read before the outage.
 func (c *Cache) AllowedStale(
 	ctx context.Context, caller *clusters.Client, attributes authorizationv1.ResourceAttributes, asOf time.Time,
 	roles Roles,
@@ -159,7 +163,8 @@ func isOutage(err error) bool {
 	return errors.Is(err, clusters.ErrNotConnected) && !errors.As(err, &status)
 }
 
-// ask returns a valid verdict, or sends an access review as the caller.
+// ask returns a valid verdict, or sends an access review as the caller. It returns false if KubeVision may not
+// impersonate the caller yet.
 func (c *Cache) ask(
 	ctx context.Context, caller *clusters.Client, attributes authorizationv1.ResourceAttributes, roles Roles,
 ) (bool, error) {
@@ -177,11 +182,13 @@ func (c *Cache) ask(
 	return allowed, err
 }
 
-// reviewFunc sends an access review. It returns the result, and the hash of the roles that the user had before.
+// reviewFunc sends an access review. It returns the result, and the hash of the roles that the user had before the
+// review.
 type reviewFunc func(context.Context) (allowed bool, roles grants, err error)
 
-// verdict returns the valid verdict for the question q, or the result of review. holder is the name of the user, to
-// whom the verdict is counted.
+// verdict returns the result for the question q from a valid verdict or from the function review. If all RBAC resources
+// are watched, verdict shares reviews between requests and stores their results. The parameter holder is the name of
+// the user. When the cache is full, the user with the most verdicts loses one.
 func (c *Cache) verdict(
 	ctx context.Context, s *scope, q question, holder string, review reviewFunc,
 ) (bool, error) {
@@ -208,14 +215,14 @@ func (c *Cache) verdict(
 		}
 		return allowed, err
 	})
-	if ok { // The flight never has fewer than one waiting request, so it is not cancelled.
+	if ok { // This request still counts as waiting for the flight. Therefore, await never cancels the flight.
 		return allowed, nil
 	}
 	return c.await(ctx, f)
 }
 
-// wasAllowed returns true if the conditions of AllowedStale for an unreachable cluster are met. now is the hash of the
-// current roles of the user.
+// wasAllowed returns true if the conditions of AllowedStale for an unreachable cluster are met. The parameter now is
+// the hash of the current roles of the user.
 func (c *Cache) wasAllowed(cluster connection, q question, now grants, asOf time.Time) bool {
 	s := c.scopeOf(cluster)
 	began, generation, ok := s.outage()
@@ -250,8 +257,8 @@ type flight struct {
 	err     error
 }
 
-// join returns the review in progress for the key, or starts one. The key contains the generation, so that requests
-// never share a review that began before an RBAC object changed.
+// join returns the flight for the key. If there is none, join starts a goroutine that sends the review. The key
+// contains the generation. Otherwise, a request could share a review that began before an RBAC object changed.
 func (c *Cache) join(ctx context.Context, key flightKey, review func(context.Context) (bool, error)) *flight {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -300,8 +307,8 @@ func (c *Cache) await(ctx context.Context, f *flight) (bool, error) {
 	return false, fmt.Errorf("waiting for an access review: %w", ctx.Err())
 }
 
-// scopeOf returns the scope of a connection. It starts to watch the RBAC objects of the cluster if they are not
-// watched.
+// scopeOf returns the scope of a connection. If the RBAC objects of the cluster are not watched, scopeOf starts
+// goroutines that watch them, except after Stop.
 func (c *Cache) scopeOf(cluster connection) *scope {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -129,8 +129,9 @@ func newEntries(size int) *entries {
 	return &entries{size: size, verdicts: map[entryKey]*entry{}, holders: map[string]*holder{}}
 }
 
-// get returns allowed of the verdict for the key. ok is false if there is no verdict, or it is not of the generation,
-// or it has expired. renew is true, only once per verdict, if the verdict is older than renewalAge.
+// get returns the field allowed of the verdict for the key. The result ok is false if there is no verdict for the
+// generation, or if the verdict has expired. The result renew is true if the verdict is at least renewalAge old, but at
+// most once for each verdict.
 func (e *entries) get(key entryKey, generation uint64, now time.Time) (allowed, renew, ok bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -145,7 +146,8 @@ func (e *entries) get(key entryKey, generation uint64, now time.Time) (allowed, 
 	return found.allowed, renew, true
 }
 
-// last returns the stored verdict, even if it is no longer valid.
+// last returns the stored verdict for the key, even if the verdict is no longer valid. It returns false if there is
+// none.
 func (e *entries) last(key entryKey) (verdict, bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -155,7 +157,7 @@ func (e *entries) last(key entryKey) (verdict, bool) {
 	return verdict{}, false
 }
 
-// put stores a verdict of the user name. It does nothing if a newer verdict is stored.
+// put stores a verdict of the user with the given name. It does nothing if a newer verdict is stored.
 func (e *entries) put(key entryKey, name string, v verdict) {
 	e.mu.Lock()
 	defer e.mu.Unlock()

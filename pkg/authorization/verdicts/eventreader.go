@@ -227,7 +227,7 @@ func (r *eventReader) expect(want byte) error {
 	return err
 }
 
-// token reads white space and returns the next other byte.
+// token skips white space and returns the next byte.
 func (r *eventReader) token() (byte, error) {
 	for {
 		c, err := r.read()

@@ -13,9 +13,9 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/clusters"
 )
 
-// Reviewed returns a valid verdict for the user and the attributes, or calls review, which must send a
-// SubjectAccessReview for the user to the cluster. It never returns verdicts from before an outage. It returns the
-// errors of review unchanged.
+// Reviewed returns a valid verdict for the user and the attributes. If there is none, Reviewed calls the function
+// review, which must send a SubjectAccessReview for the user to the cluster, and returns its errors unchanged. Unlike
+// AllowedStale, Reviewed never returns verdicts from before an outage.
 func (c *Cache) Reviewed(
 	ctx context.Context, cluster *clusters.Connection, u user.Info, attributes authorizationv1.ResourceAttributes,
 	review func(context.Context) (bool, error),

@@ -9,9 +9,9 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/clusters"
 )
 
-// OnChange sets a function that is called when cached results for a cluster become invalid, because an RBAC object has
-// changed or a change may have been missed. The function must not block. OnChange must be called before the Cache is
-// used.
+// OnChange sets a function that is called when cached results for a cluster become invalid. This happens when an RBAC
+// object has changed, and when a change may have been missed. The function must not block. OnChange must be called
+// before the Cache is used.
 func (c *Cache) OnChange(changed func(*clusters.Connection)) { c.onChange = changed }
 
 // changed calls the function of OnChange.
@@ -21,28 +21,30 @@ func (c *Cache) changed(cluster connection) {
 	}
 }
 
-// Watched returns true if the RBAC objects of the cluster are being watched, so that OnChange reports their changes. It
-// starts the watch if there is none.
+// Watched returns true if the RBAC objects of the cluster are being watched. Only then are their changes reported to
+// the function of OnChange. If there is no watch, Watched returns false and starts one in the background.
 func (c *Cache) Watched(cluster *clusters.Connection) bool {
 	_, healthy := c.scopeOf(cluster).use(c.clock.Now())
 	return healthy
 }
 
-// Term is the validity of the result of an access review that the Cache itself does not store.
+// Term is the period in which the result of an access review is valid. It is intended for callers that store results
+// themselves, instead of in the Cache.
 type Term struct {
 	scope      *scope
 	generation uint64
 	until      time.Time
 }
 
-// Term returns the validity of the result of an access review that is sent after this call.
+// Term returns the period in which the result of an access review is valid that is sent after this call.
 func (c *Cache) Term(cluster *clusters.Connection) Term {
 	s, now := c.scopeOf(cluster), c.clock.Now()
 	generation, age := s.term(now)
 	return Term{scope: s, generation: generation, until: now.Add(age)}
 }
 
-// InForce returns true if the result of the review is still valid: it is recent, and no RBAC object has changed since.
+// InForce returns true if the result of the review is still valid: the period t has not ended, and no RBAC object has
+// changed since the call of Term.
 func (c *Cache) InForce(t Term) bool {
 	return t.scope != nil && c.clock.Now().Before(t.until) && t.scope.isCurrent(t.generation)
 }

@@ -25,9 +25,9 @@ type scope struct {
 	watched map[string]bool
 	// changed is the time of the last increase of generation.
 	changed time.Time
-	// broken is the time at which the first watch ended, or zero if all are connected. before is the generation at that
-	// time. It is 0 if RBAC objects have, or may have, changed since, so that no verdict from before the outage may be
-	// used.
+	// broken is the beginning of the outage, which is the time at which the first of the watches ended. It is zero if
+	// all watches are connected. before is the generation at the beginning of the outage. It is 0 if RBAC objects may
+	// have changed since. Verdicts from before the outage must then not be used.
 	broken time.Time
 	before uint64
 	used   time.Time
@@ -51,7 +51,8 @@ func (s *scope) use(now time.Time) (generation uint64, healthy bool) {
 }
 
 // term records the use of the scope. It returns the generation, and the time for which the result of a review that is
-// sent now is valid: unsettledAge if RBAC objects are not watched or have just changed, or maxAge.
+// sent now is valid. This time is unsettledAge if RBAC objects are not watched or have just changed. Otherwise, it is
+// maxAge.
 func (s *scope) term(now time.Time) (generation uint64, age time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -77,8 +78,8 @@ func (s *scope) lastUse() time.Time {
 	return s.used
 }
 
-// keep calls store with the expiry of a verdict from a review that was sent at the time asked. It does not call store
-// if the generation has changed since, or if not all RBAC resources are watched.
+// keep calls the function store with the time at which a verdict expires. The review of this verdict was sent at the
+// time asked. keep does not call store if the generation has changed since, or if not all RBAC resources are watched.
 func (s *scope) keep(generation uint64, asked time.Time, store func(until time.Time)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -151,7 +152,7 @@ func (s *scope) disconnected(resource string) {
 	delete(s.watched, resource)
 }
 
-// outage returns the time at which the first watch ended, and the generation at that time. ok is false if all watches
+// outage returns the beginning of the outage, and the generation at that time. The result ok is false if all watches
 // are connected, or if no verdict from before the outage may be used.
 func (s *scope) outage() (began time.Time, generation uint64, ok bool) {
 	s.mu.Lock()

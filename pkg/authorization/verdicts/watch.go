@@ -28,7 +28,8 @@ const (
 	// watchSeconds is the minimum duration of a watch in seconds. Each watch has a random duration up to twice as long,
 	// so that watches do not end at the same time.
 	watchSeconds = 300
-	// minWatch is the minimum duration of a watch that is continued at once. After a shorter one, there is a pause.
+	// minWatch is the minimum duration of a watch after which the next watch begins at once. After a shorter watch,
+	// there is a pause.
 	minWatch = time.Second
 	// acceptEvents and acceptList are Accept headers that request only metadata, without rules and subjects.
 	acceptEvents = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
@@ -64,7 +65,7 @@ func watchRBAC(ctx context.Context, cluster connection, s *scope) {
 	group.Wait()
 }
 
-// wait waits for a random time between half the pause and the pause.
+// wait waits for a random time between pause/2 and pause, or until ctx ends.
 func wait(ctx context.Context, pause time.Duration) {
 	timer := time.NewTimer(pause/2 + rand.N(pause/2)) //nolint:gosec // it spreads attempts
 	defer timer.Stop()

@@ -114,7 +114,7 @@ func ParseNetworks(values []string) ([]netip.Prefix, error) {
 	return out, nil
 }
 
-// Check returns ErrRefused if the policy denies the address at any port.
+// Check returns ErrRefused if the policy denies the address for at least one port.
 func (p Policy) Check(address netip.Addr) error {
 	return p.check(netip.AddrPortFrom(address, 0), nil)
 }
@@ -165,8 +165,9 @@ func isOwnAddress(address netip.Addr) bool {
 	})
 }
 
-// Dial opens a TCP connection, or returns ErrRefused. It checks the IP address to which the name in address was
-// resolved, so that a second lookup of the name cannot lead to a denied address (DNS rebinding).
+// Dial opens a TCP connection, or returns ErrRefused. It checks the IP address that it connects to. If it resolved a
+// name once for the check and once more for the connection, the second result could be a denied address (DNS
+// rebinding).
 func (p Policy) Dial(ctx context.Context, network, address string) (net.Conn, error) {
 	if !strings.HasPrefix(network, "tcp") {
 		return nil, ErrRefused

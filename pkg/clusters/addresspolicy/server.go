@@ -24,8 +24,8 @@ const (
 // port matters because the API server of another cluster may use another port of the same address.
 type endpoint struct{ name, port string }
 
-// WithHost returns a copy of the policy that also knows the URL server of the host cluster's API server. Host must be
-// true for the policy to deny this server.
+// WithHost returns a copy of the policy. If Host is true, the copy also denies the host cluster's API server at the
+// given URL. WithHost returns the policy unchanged if the URL is invalid.
 func (p Policy) WithHost(server string) Policy {
 	u, err := url.Parse(server)
 	if err != nil || u.Hostname() == "" {
@@ -38,8 +38,9 @@ func (p Policy) WithHost(server string) Policy {
 	return p.withEndpoint(endpoint{name: u.Hostname(), port: port})
 }
 
-// withService returns a copy of the policy that also knows the address of the Service kubernetes of the host cluster,
-// with all ports. It returns the policy unchanged if the address is empty.
+// withService returns a copy of the policy. If Host is true, the copy also denies all ports of the given address, which
+// is that of the Service kubernetes of the host cluster. withService returns the policy unchanged if the address is
+// empty.
 func (p Policy) withService(address string) Policy {
 	if address == "" {
 		return p
@@ -121,7 +122,7 @@ func (p Policy) lookUp(ctx context.Context) []netip.AddrPort {
 		found, err := net.DefaultResolver.LookupNetIP(ctx, "ip", e.name)
 		cancel()
 		number, badPort := strconv.ParseUint(e.port, 10, 16)
-		if err != nil || badPort != nil { // the program itself cannot reach its own cluster
+		if err != nil || badPort != nil { // the name cannot be resolved, or has no port
 			continue
 		}
 		for _, address := range found {
@@ -132,7 +133,7 @@ func (p Policy) lookUp(ctx context.Context) []netip.AddrPort {
 }
 
 // isHost returns true if the host cluster's API server listens at the address and port. The port 0 matches all ports.
-// looked contains the result of lookUp.
+// The parameter looked is the result of lookUp.
 func (p Policy) isHost(address netip.Addr, port uint16, looked []netip.AddrPort) bool {
 	if !p.Host {
 		return false

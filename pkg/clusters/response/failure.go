@@ -21,7 +21,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/clusters/addresspolicy"
 )
 
-// Failure is an error of a request to a cluster whose text contains no data from the server.
+// Failure is an error of a request to a cluster. Its text contains no data from the server.
 type Failure struct { //nolint:errname // it is the failure of a call, not a sentinel
 	text  string
 	cause error
@@ -38,7 +38,8 @@ func (f *Failure) Error() string { return f.text }
 func (f *Failure) Unwrap() error { return f.cause }
 
 // connectionFailure converts a connection error to a Failure. The text of the original error may quote data of the
-// server: its certificate, the first line of a response, or the reason for closing an HTTP/2 connection.
+// server: its certificate, the first line of a response, or the reason for closing an HTTP/2 connection. If the request
+// was cancelled, connectionFailure returns the error unchanged.
 func connectionFailure(err error) error {
 	if errors.Is(err, context.Canceled) {
 		return err
@@ -101,8 +102,8 @@ func describeTLS(err error) string {
 }
 
 // Error returns an error with a text that may be shown to users. It sanitizes a Status, and returns a Failure, a
-// url.Error or a context error unchanged. It logs any other error, for example of a decoder, whose text may quote the
-// response, and returns a Failure instead.
+// url.Error or a context error unchanged. The text of any other error, for example of a decoder, may quote the
+// response. Error logs such an error and returns a Failure instead.
 func Error(ctx context.Context, err error) error {
 	if err == nil {
 		return nil

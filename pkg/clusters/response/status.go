@@ -151,8 +151,8 @@ func IsTyped(err error) bool {
 	return ok && !apierrors.IsUnexpectedServerError(&apierrors.StatusError{ErrStatus: status})
 }
 
-// isConfidential returns true if the response for the path may contain a credential or a Secret, so that it must not be
-// logged.
+// isConfidential returns true if the response for the path may contain a credential or a Secret. Such a response must
+// not be logged.
 func isConfidential(path string) bool {
 	return strings.Contains(path, "/secrets") || strings.HasSuffix(path, "/token")
 }

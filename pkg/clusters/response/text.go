@@ -1,9 +1,9 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package response sanitizes the responses of member clusters, which are not trusted. Of the text in an error response,
-// only the fields of a Kubernetes Status are used, without control characters and with a maximum length. All other text
-// of an error response is only logged.
+// Package response sanitizes the responses of member clusters, which are not trusted. An error response is reduced to
+// the fields of a Kubernetes Status, without control characters and with a maximum length. All other text of an error
+// response is only logged.
 package response
 
 import (

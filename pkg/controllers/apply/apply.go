@@ -65,8 +65,8 @@ func (w *Writer) Apply(ctx context.Context, desired client.Object) error {
 	return w.apply(ctx, desired)
 }
 
-// create creates an object. It returns AlreadyExists if the object exists; an apply would change it without a check of
-// its owner.
+// create creates an object. It returns AlreadyExists if the object exists. A server-side apply would instead change an
+// existing object without a check of its owner.
 func (w *Writer) create(ctx context.Context, desired client.Object) error {
 	o, ok := desired.DeepCopyObject().(client.Object) // a copy, because the response is decoded into the argument
 	if !ok {
@@ -87,8 +87,9 @@ func (w *Writer) Delete(ctx context.Context, object client.Object) error {
 	return w.delete(ctx, object)
 }
 
-// DeleteUnchanged is Delete for an object that has not changed since it was read. It does nothing if the object has
-// changed.
+// DeleteUnchanged deletes an object, and does nothing if the object has changed since it was read. The caller must have
+// checked that KubeVision has created the object. If DeleteUnchanged removes rights from an RBAC object with
+// finalizers, it leaves the deletion to the next reconciliation.
 func (w *Writer) DeleteUnchanged(ctx context.Context, object client.Object) error {
 	if emptied, err := w.removeRights(ctx, object, object.GetResourceVersion()); emptied || err != nil {
 		return err // the object has changed and is reconciled again
@@ -112,8 +113,8 @@ func (w *Writer) delete(ctx context.Context, object client.Object) error {
 	return nil
 }
 
-// find returns the existing object, or nil. It reads from the cache and, if the cache does not contain the object, from
-// the API server: the label of the object may have been removed.
+// find returns the existing object, or nil. It reads from the cache. If the cache does not contain the object, it reads
+// from the API server, because the label of the object may have been removed.
 func (w *Writer) find(ctx context.Context, desired client.Object) (client.Object, error) {
 	existing, err := w.cached(ctx, desired)
 	if err != nil || existing != nil {

@@ -40,8 +40,9 @@ func IndexBindings(ctx context.Context, indexer client.FieldIndexer) error {
 // sharedParts bounds the number of names whose RoleBindings share memory.
 const sharedParts = 1024
 
-// ShareMemory returns a cache transform for RoleBindings. Those of one KubeVisionRoleBinding have equal names, labels
-// and subjects in up to thousands of namespaces, and the cache stores equal values once. It also does what Trim does.
+// ShareMemory returns a cache transform for RoleBindings. The RoleBindings of one KubeVisionRoleBinding have equal
+// names, labels and subjects in up to thousands of namespaces, and the cache stores equal values once. The transform
+// also does what Trim does.
 func ShareMemory() toolscache.TransformFunc {
 	var mu sync.Mutex
 	last := map[string]*rbacv1.RoleBinding{}
@@ -110,7 +111,8 @@ const (
 )
 
 // trim removes the parts of an object that KubeVision cannot have written, except its name. It replaces removed rules
-// or subjects by one empty element, so that the object still differs from the desired one, and is corrected or deleted.
+// or subjects by one empty element. Therefore, the object still differs from the desired object, and is corrected or
+// deleted.
 func trim(o client.Object) {
 	o.SetManagedFields(nil)
 	o.SetAnnotations(nil)

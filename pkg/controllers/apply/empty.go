@@ -15,9 +15,9 @@ import (
 )
 
 // removeRights removes the rules or subjects of an RBAC object that has finalizers. RBAC still evaluates an object that
-// is being deleted, and a finalizer can delay the deletion for any time. If version is not empty, it changes only an
-// object with this resource version. It returns false if there was nothing to remove, and true if the object was
-// changed, now or by another client.
+// is being deleted, and a finalizer can delay the deletion for any time. If the parameter version is not empty,
+// removeRights changes only an object with this resource version. It returns false if there was nothing to remove. It
+// returns true if it has changed the object, or if another client has changed or deleted the object.
 func (w *Writer) removeRights(ctx context.Context, object client.Object, version string) (bool, error) {
 	fields := rightFields(object)
 	if len(object.GetFinalizers()) == 0 || len(fields) == 0 {

@@ -17,9 +17,13 @@ func Matches(existing, desired client.Object) bool {
 	return matches(existing, desired)
 }
 
-// Narrow revokes the rights that existing grants and desired does not, and grants none. It deletes the object if
-// desired is nil, if both bind different roles, or if no subject or rule remains. It returns the resulting object, or
-// nil. It does nothing if existing has another owner.
+// Narrow revokes those rights of the existing object that the desired object does not grant. It grants no rights. It
+// returns the resulting object, or nil if it has deleted the object. It does nothing if the existing object has another
+// owner. Narrow deletes the object in these cases:
+//
+//   - The parameter desired is nil.
+//   - The objects are bindings that have no common subject or refer to different roles.
+//   - Only the existing ClusterRole has an aggregation rule.
 func (w *Writer) Narrow(ctx context.Context, existing, desired client.Object) (client.Object, error) {
 	if !isOwn(existing) {
 		return existing, nil
@@ -48,7 +52,8 @@ func Narrows(existing, desired client.Object) bool {
 	return changed
 }
 
-// Remove deletes the object with the name of object. It does nothing if there is none or it has another owner.
+// Remove deletes the object with the kind and name of the given object. It does nothing if no such object exists, or if
+// KubeVision has not created it.
 func (w *Writer) Remove(ctx context.Context, object client.Object) error {
 	existing, err := w.find(ctx, object)
 	if err != nil || existing == nil {
@@ -57,8 +62,8 @@ func (w *Writer) Remove(ctx context.Context, object client.Object) error {
 	return w.Delete(ctx, existing)
 }
 
-// Find returns true if an object with the name of object exists and KubeVision has created it. It returns false if
-// there is none, and ErrForeign if another owner has created it.
+// Find returns true if an object with the kind and name of the given object exists and KubeVision has created it. It
+// returns false if there is none, and ErrForeign if another owner has created it.
 func (w *Writer) Find(ctx context.Context, object client.Object) (bool, error) {
 	existing, err := w.find(ctx, object)
 	if err != nil || existing == nil {
@@ -70,8 +75,8 @@ func (w *Writer) Find(ctx context.Context, object client.Object) (bool, error) {
 	return true, nil
 }
 
-// narrow returns the rights that both objects grant, as an object, or nil if there are none. The second result is true
-// if the returned object differs from existing.
+// narrow returns an object with the rights that both objects grant. It returns nil if the existing object must be
+// deleted, and for kinds that grant no rights. The second result is true if the existing object grants more rights.
 func narrow(existing, desired client.Object) (client.Object, bool) {
 	switch d := desired.(type) {
 	case *rbacv1.ClusterRoleBinding:

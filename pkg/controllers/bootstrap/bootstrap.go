@@ -28,7 +28,7 @@ import (
 const (
 	stateKey = "state"
 	// begun is the state while the objects are being created, so that another replica can continue. done is the state
-	// afterwards, which prevents that a deleted user is created again.
+	// after the creation. It prevents KubeVision from creating a deleted user again.
 	begun = "begun"
 	done  = "done"
 

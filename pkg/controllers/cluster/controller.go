@@ -74,8 +74,8 @@ type Reconciler struct {
 	statuses condition.Patcher
 }
 
-// SetupWithManager adds watches of KubeVisionClusters, of users and role bindings, which determine the names that may
-// be impersonated, and of the objects that the controller creates.
+// SetupWithManager adds watches of KubeVisionClusters and of the objects that the controller creates. It also adds
+// watches of users and role bindings, because they determine the names that may be impersonated.
 func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	if r.Client == nil || r.Recorder == nil || r.Targets == nil || r.Host == nil || r.Clock == nil {
 		return errors.New("all fields of the cluster controller must be set")
@@ -127,8 +127,8 @@ func (r *Reconciler) requestsForHosts(ctx context.Context, o client.Object) []re
 
 // requestsForMembers returns requests for the clusters that a change on a member cluster affects:
 //
-//   - if o is nil, because a member cluster was connected or disconnected: those that wait for a comparison with
-//     another one;
+//   - if o is nil, because a member cluster was connected or disconnected: the clusters for which
+//     clustercache.Registry.IsWaiting returns true;
 //   - if o is a KubeVisionCluster: this cluster;
 //   - if o has the component label of KubeVision: all member clusters.
 func (r *Reconciler) requestsForMembers(ctx context.Context, o client.Object) []reconcile.Request {
@@ -193,7 +193,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (resul
 	return r.reconcileRegistered(ctx, c)
 }
 
-// reconcileHost reconciles a KubeVisionCluster with spec.inCluster. Of several ones, only the oldest is valid.
+// reconcileHost reconciles a KubeVisionCluster with spec.inCluster. If there are several, only the oldest is valid.
 func (r *Reconciler) reconcileHost(ctx context.Context, c *kubevisionv1alpha1.KubeVisionCluster) (ctrl.Result, error) {
 	all, err := r.listClusters(ctx)
 	if err != nil {
@@ -236,7 +236,8 @@ func (r *Reconciler) probeDue(c *kubevisionv1alpha1.KubeVisionCluster) bool {
 }
 
 // applyObjects creates the built-in roles, the impersonating ServiceAccount and the ServiceAccount of the read cache on
-// the cluster t, and sets the conditions. It returns the errors of the first two.
+// the cluster t, and sets the conditions. It returns no errors of the read cache, because the cluster can be used
+// without the cache.
 func (r *Reconciler) applyObjects(
 	ctx context.Context, c *kubevisionv1alpha1.KubeVisionCluster, t *clustercache.Cluster,
 ) error {

@@ -145,9 +145,9 @@ func aggregates(role *rbacv1.ClusterRole) int {
 	return 0
 }
 
-// deleteOwnObjects deletes all objects with KubeVision's label. It deletes bindings first, and roles with an
-// aggregation rule before other roles, because the aggregation controller would update them after each deletion and
-// thereby create them again.
+// deleteOwnObjects deletes all objects with KubeVision's label, bindings first. It deletes ClusterRoles with an
+// aggregation rule before other ClusterRoles. In the opposite order, each deletion would make the aggregation
+// controller update the roles with an aggregation rule, and such an update can create a deleted role again.
 func deleteOwnObjects(ctx context.Context, t *clustercache.Cluster) error {
 	var errs []error
 	for _, list := range []client.ObjectList{

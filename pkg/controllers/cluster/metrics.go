@@ -34,7 +34,7 @@ type collector struct {
 	reader client.Reader
 }
 
-// NewCollector returns a collector of the metrics of all KubeVisionClusters. reader reads them from a cache.
+// NewCollector returns a collector of the metrics of all KubeVisionClusters. The reader must read from a cache.
 func NewCollector(reader client.Reader) metrics.StableCollector { return &collector{reader: reader} }
 
 // DescribeWithStability implements metrics.StableCollector.

@@ -99,7 +99,8 @@ func readNodes(ctx context.Context, client rest.Interface, next string) (*nodeTa
 	return table, nil
 }
 
-// addTo adds the rows of the table to the count. A node is ready if its status begins with Ready.
+// addTo adds the rows of the table to the count. The status of a node is a list such as Ready,SchedulingDisabled. A
+// node is ready if the list contains Ready.
 func (t *nodeTable) addTo(count *kubevisionv1alpha1.NodeCount) error {
 	column := -1
 	for i := range t.ColumnDefinitions {

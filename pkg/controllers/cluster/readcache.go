@@ -40,7 +40,8 @@ func readerAccount() *corev1.ServiceAccount {
 }
 
 // readerRole returns a ClusterRole that allows to read the cluster-scoped resources that dashboards show, and RBAC
-// objects, whose changes invalidate cached access reviews. RBAC cannot restrict a right to metadata.
+// objects, whose changes invalidate cached access reviews. Only the metadata of RBAC objects is needed, but RBAC cannot
+// restrict a right to metadata.
 func readerRole() *rbacv1.ClusterRole {
 	rule := func(group string, resources ...string) rbacv1.PolicyRule {
 		return rbacv1.PolicyRule{APIGroups: []string{group}, Resources: resources, Verbs: readVerbs()}

@@ -92,8 +92,9 @@ func (r *Reconciler) isSettled(c *kubevisionv1alpha1.KubeVisionCluster, revision
 	return clusters.IsRefused(c) && r.Targets.Conflict(c.UID, revision) != nil && !r.probeDue(c)
 }
 
-// reportNotConnected sets the conditions for the error err, and closes the connection. It returns the time of the next
-// attempt. before is the status before this reconciliation.
+// reportNotConnected sets the conditions for the error of connect, closes the connection, and returns the time of the
+// next attempt. If the error is clustercache.ErrUndecided, reportNotConnected instead keeps the connection and restores
+// the status. The parameter before is the status before this reconciliation.
 func (r *Reconciler) reportNotConnected(
 	ctx context.Context, c *kubevisionv1alpha1.KubeVisionCluster, before *kubevisionv1alpha1.KubeVisionClusterStatus,
 	revision clusters.Revision, err error,
@@ -123,8 +124,8 @@ func isDisputed(c *kubevisionv1alpha1.KubeVisionCluster) bool {
 	return meta.IsStatusConditionTrue(c.Status.Conditions, kubevisionv1alpha1.ClusterIdentityConflictCondition)
 }
 
-// connect probes the cluster if a probe is due. When its identity is confirmed, it connects the caches. It returns an
-// error if there is no usable connection.
+// connect probes the cluster if a probe is due. After it has confirmed the identity of the cluster, it connects the
+// caches. It returns an error if there is no usable connection.
 func (r *Reconciler) connect(
 	ctx context.Context, c *kubevisionv1alpha1.KubeVisionCluster, revision clusters.Revision, k *kubeconfig.Kubeconfig,
 ) error {
@@ -153,8 +154,8 @@ func (r *Reconciler) connect(
 	return nil
 }
 
-// reportExpiry sets the condition for an expired credential, if the cluster has rejected the credential and it has
-// expired.
+// reportExpiry sets the condition for an expired credential if the cluster has rejected the credential, and the expiry
+// of the credential has passed.
 func (r *Reconciler) reportExpiry(c *kubevisionv1alpha1.KubeVisionCluster, k *kubeconfig.Kubeconfig, err error) {
 	if expired := k.CheckExpiry(r.Clock.Now()); expired != nil && clusters.RefusesCredential(err) {
 		condition.Set(&c.Status.Conditions, c.Generation, kubevisionv1alpha1.ClusterCredentialsCondition,

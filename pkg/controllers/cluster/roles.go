@@ -23,8 +23,8 @@ const (
 	kubernetesAggregate = "rbac.authorization.k8s.io/aggregate-to-"
 	kubevisionAggregate = "kubevision.io/aggregate-to-"
 
-	// devCluster and opsCluster are the names of the ClusterRoles that cluster-wide bindings of the roles dev and ops
-	// bind.
+	// devCluster and opsCluster are the names of ClusterRoles, without the prefix "kubevision:". The
+	// ClusterRoleBindings for the roles dev and ops refer to these ClusterRoles.
 	devCluster = kubevisionv1alpha1.RoleDev + "-cluster"
 	opsCluster = kubevisionv1alpha1.RoleOps + "-cluster"
 
@@ -47,8 +47,8 @@ func builtInRoles() []*rbacv1.ClusterRole {
 		aggregated(kubevisionv1alpha1.RoleReadonly, "view"),
 		aggregated(devCluster, "view"),
 		aggregated(opsCluster, "view"),
-		// The view, edit and admin rules of the cluster omit cluster-scoped resources. With these rules, subjects whose
-		// role applies to the whole cluster can read such resources. In a RoleBinding, they have no effect.
+		// The ClusterRoles view, edit and admin of Kubernetes contain no rules for cluster-scoped resources. The
+		// following ClusterRole adds such rules. In a RoleBinding, rules for cluster-scoped resources have no effect.
 		clusterRole("kubevision:aggregate-cluster-view",
 			map[string]string{
 				kubevisionAggregate + kubevisionv1alpha1.RoleReadonly: "true",

@@ -2,7 +2,22 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package clustercache contains the connections of the controllers to the host cluster and the member clusters, with
-// caches of the objects that the controllers read.
+// caches of the objects that the controllers read. It also decides which KubeVisionClusters may use which Kubernetes
+// cluster. These are the terms of the package:
+//
+//   - A registration is a KubeVisionCluster. Several registrations may be the same Kubernetes cluster.
+//   - A member is the connection to a member cluster, which is a cluster that is registered with a kubeconfig.
+//   - A revision is one version of the kubeconfig of a registration.
+//   - The identity of a Kubernetes cluster is the UID of its namespace kube-system. A hostile API server can respond
+//     with the identity of another cluster.
+//   - The holder of an identity is the registration that may use the cluster with this identity without a proof. This
+//     is the first registration whose API server has responded with the identity.
+//   - A proof is the result of a comparison: a Secret that was written through one connection was read through another
+//     one. It shows that a registration is the same Kubernetes cluster as the holder of its identity.
+//   - A conflict is the claim of a registration to the identity of another one without a proof. The registration is
+//     then not used.
+//   - A registration is retired when its deletion begins: only its cleanup may use it. It is released after the
+//     cleanup.
 package clustercache
 
 import (
@@ -62,11 +77,15 @@ type Registry struct {
 	// kept bounds the memory of the objects that are cached from member clusters.
 	kept *clusters.Pool
 
-	mu          sync.RWMutex
-	members     map[string]*member
-	retired     sets.Set[types.UID]
-	identities  identities
-	penalties   map[clusters.Revision]time.Time
+	mu sync.RWMutex
+	// members contains the connections by the name of the KubeVisionCluster. retired contains the UIDs of the
+	// KubeVisionClusters for which Retire was called.
+	members    map[string]*member
+	retired    sets.Set[types.UID]
+	identities identities
+	// penalties contains the times until which Open fails for a kubeconfig (see penalize).
+	penalties map[clusters.Revision]time.Time
+	// subscribers contains the functions that are called for each change on a member cluster (see Source).
 	subscribers []func(client.Object)
 }
 
@@ -95,8 +114,8 @@ func (r *Registry) Get(c *kubevisionv1alpha1.KubeVisionCluster) (*Cluster, error
 // All returns the result of View.All for the clusters that can be reached now.
 func (r *Registry) All() []*Cluster { return r.View().All() }
 
-// member returns the connection of a KubeVisionCluster. It returns clusters.ErrNotConnected if its caches are not
-// filled. The caller must hold the lock.
+// member returns the connection of a KubeVisionCluster. It returns clusters.ErrNotConnected if there is none, or if the
+// caches of the connection are not filled. The caller must hold the lock.
 func (r *Registry) member(c *kubevisionv1alpha1.KubeVisionCluster) (*member, error) {
 	m := r.members[c.Name]
 	if m == nil || m.cluster == nil || m.revision.Cluster != c.UID {
@@ -118,8 +137,8 @@ func (r *Registry) Retire(c *kubevisionv1alpha1.KubeVisionCluster) {
 	}
 }
 
-// maxEnded bounds the number of remembered UIDs of KubeVisionClusters that were retired or released. Beyond it, the
-// UIDs that the cache no longer contains are forgotten. Kubernetes never uses a UID again.
+// maxEnded is the number of UIDs from which the sets retired and identities.ended are cleaned up. A UID is then removed
+// if the cache no longer contains its KubeVisionCluster, because Kubernetes never uses a UID again.
 const maxEnded = 1024
 
 // remember adds a UID to the set ended. The caller must hold the lock.
@@ -154,8 +173,8 @@ func (r *Registry) Retired(c *kubevisionv1alpha1.KubeVisionCluster) (*Cluster, e
 	return m.cluster, nil
 }
 
-// Revision returns the revision of the kubeconfig of the current connection, or an empty one if there is no connection.
-// name is the name of the KubeVisionCluster.
+// Revision returns the revision of the kubeconfig of the current connection of the KubeVisionCluster with the given
+// name. It returns an empty Revision if there is no connection.
 func (r *Registry) Revision(name string) clusters.Revision {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
@@ -166,8 +185,9 @@ func (r *Registry) Revision(name string) clusters.Revision {
 }
 
 // Open returns a client that authenticates with the credential of the kubeconfig. If the current connection has the
-// same revision, Open returns its client. If it has another one, Open closes it and prepares a new connection. Open
-// sends no request. It returns ErrLimitExceeded for some time after a cluster has exceeded its memory limit.
+// same revision, Open returns the client of this connection. Otherwise, Open closes the current connection and prepares
+// a new one. Open sends no request. It returns ErrLimitExceeded for some time after a cluster has exceeded its memory
+// limit.
 func (r *Registry) Open(
 	c *kubevisionv1alpha1.KubeVisionCluster, revision clusters.Revision, k *kubeconfig.Kubeconfig,
 ) (kubernetes.Interface, error) {
@@ -197,8 +217,9 @@ func (r *Registry) Open(
 	return m.kube, nil
 }
 
-// Connect fills the caches of a cluster for which Open was called, and notifies the subscribers. id is the confirmed
-// identity of the cluster. It does nothing if the caches are filled already.
+// Connect waits until the caches of a cluster are filled, and notifies the subscribers. Open must have been called for
+// the KubeVisionCluster with this name. The parameter id is the confirmed identity of the cluster. Connect does nothing
+// if the caches are filled already.
 func (r *Registry) Connect(ctx context.Context, name, id string) error {
 	r.mu.RLock()
 	m := r.members[name]
@@ -227,8 +248,7 @@ func (r *Registry) Connect(ctx context.Context, name, id string) error {
 	return nil
 }
 
-// Close closes the connection to a cluster, and ends its watches and requests. name is the name of the
-// KubeVisionCluster.
+// Close closes the connection of the KubeVisionCluster with the given name, and ends its watches and requests.
 func (r *Registry) Close(name string) {
 	r.mu.RLock()
 	m := r.members[name]
@@ -269,10 +289,13 @@ func (r *Registry) CloseAll() {
 	}
 }
 
-// Source returns a source that calls requests for each change on a member cluster, and enqueues the result. The object
-// is one of KubeVision's objects, or the metadata of a Namespace or ClusterRole. A nil object means that a member
-// cluster was connected or disconnected. A KubeVisionCluster means that an identity conflict of it has begun or ended,
-// or that it has exceeded its memory limit.
+// Source returns a source that calls the function requests for each change on a member cluster, and enqueues the
+// result. The argument of the function describes the change:
+//
+//   - one of KubeVision's objects, or the metadata of a Namespace or ClusterRole: this object has changed.
+//   - nil: a member cluster was connected or disconnected.
+//   - a KubeVisionCluster: it has exceeded its memory limit, or a conflict about the identity that it holds has begun
+//     or ended.
 func (r *Registry) Source(requests func(context.Context, client.Object) []reconcile.Request) source.Source {
 	return source.Func(func(ctx context.Context, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) error {
 		r.mu.Lock()

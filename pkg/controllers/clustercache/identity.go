@@ -30,8 +30,7 @@ type ConflictError struct {
 	// Holder is the name of the KubeVisionCluster that holds the identity. It is empty if the host cluster has the
 	// identity and no KubeVisionCluster represents the host.
 	Holder string
-	// Message describes the conflict and how to solve it. Of the data that the cluster sends, it contains only the
-	// identity.
+	// Message describes the conflict and how to solve it. The only data of the cluster in it is the identity.
 	Message string
 }
 
@@ -41,12 +40,12 @@ func (e *ConflictError) Error() string { return e.Message }
 // identities records which KubeVisionCluster holds the identity of which Kubernetes cluster. The identity is the UID of
 // the namespace kube-system. It proves nothing, because a hostile API server can respond with any UID.
 type identities struct {
-	// holders contains the KubeVisionCluster that holds each identity.
+	// holders contains the holder of each identity, by identity.
 	holders map[string]registration
-	// proofs contains, by UID, the proofs that a KubeVisionCluster is the same Kubernetes cluster as the one that holds
-	// the identity.
+	// proofs contains the proofs that a KubeVisionCluster is the same Kubernetes cluster as the holder of its identity.
+	// The keys are the UIDs of the KubeVisionClusters, also in the maps and sets below.
 	proofs map[types.UID]proof
-	// conflicts contains the unproven claims to an identity that another KubeVisionCluster holds, by UID.
+	// conflicts contains the claims without a proof to an identity that another KubeVisionCluster holds.
 	conflicts map[types.UID]conflict
 	// examined contains the KubeVisionClusters for which a connection was attempted since the start of the process.
 	examined sets.Set[types.UID]
@@ -59,7 +58,8 @@ type registration struct {
 	name string
 }
 
-// conflict is an unproven claim to an identity, and the revisions of the two connections that were compared.
+// conflict is a claim of a KubeVisionCluster to an identity without a proof. own and holder are the revisions of the
+// two connections that were compared.
 type conflict struct {
 	id, name    string
 	own, holder clusters.Revision
@@ -73,10 +73,10 @@ func newIdentities() identities {
 	}
 }
 
-// Confirm returns nil if the cluster of the KubeVisionCluster c may be used with the identity id, with which its API
-// server has responded. The first KubeVisionCluster with an identity holds it. Others need a proof that they are the
-// same Kubernetes cluster. Without it, Confirm returns a ConflictError or ErrUndecided. all contains all
-// KubeVisionClusters.
+// Confirm returns nil if the KubeVisionCluster c may be used with the identity id, with which its API server has
+// responded. The first KubeVisionCluster with an identity holds the identity. Any other KubeVisionCluster needs a proof
+// that it is the same Kubernetes cluster as the holder. Without a proof, Confirm returns a ConflictError or
+// ErrUndecided. The parameter all contains all KubeVisionClusters.
 func (r *Registry) Confirm(
 	ctx context.Context, c *kubevisionv1alpha1.KubeVisionCluster, id string, all []kubevisionv1alpha1.KubeVisionCluster,
 ) error {
@@ -102,8 +102,8 @@ func claimsHost(id string, inForce *kubevisionv1alpha1.KubeVisionCluster) *Confl
 	return e
 }
 
-// claim returns the KubeVisionCluster that holds the identity id. If there is none, this is the oldest
-// KubeVisionCluster whose status contains the identity, as after a restart, or else c.
+// claim returns the KubeVisionCluster that holds the identity id. If there is no holder, as after a restart, claim
+// records one: the oldest KubeVisionCluster whose status contains the identity, or c if there is none.
 func (r *Registry) claim(
 	c *kubevisionv1alpha1.KubeVisionCluster, id string, all []kubevisionv1alpha1.KubeVisionCluster,
 ) registration {
@@ -132,9 +132,9 @@ func (r *Registry) claim(
 	return holder
 }
 
-// prove compares the connection of c with that of holder, the KubeVisionCluster that holds the identity id. It does
+// prove compares the connection of c with the connection of the KubeVisionCluster that holds the identity id. It does
 // nothing if there is a proof for these connections already. It returns a ConflictError if the clusters differ or
-// cannot be compared, and ErrUndecided while holder is being connected.
+// cannot be compared, and ErrUndecided while the holder is being connected.
 func (r *Registry) prove(
 	ctx context.Context, c *kubevisionv1alpha1.KubeVisionCluster, id string, holder registration,
 ) error {
@@ -182,7 +182,8 @@ func (r *Registry) prove(
 }
 
 // compare returns true if two connections lead to the same Kubernetes cluster. It first creates the impersonating
-// ServiceAccount through the connection holder, because the Secret for the proof is in the same namespace.
+// ServiceAccount through the connection of the holder. This also creates the namespace, which the Secret for the proof
+// needs.
 func (r *Registry) compare(ctx context.Context, holder, other *member) (bool, error) {
 	if err := holder.cluster.Impersonator.Ensure(ctx); err != nil {
 		return false, fmt.Errorf("preparing the comparison: %w", err)
@@ -190,8 +191,8 @@ func (r *Registry) compare(ctx context.Context, holder, other *member) (bool, er
 	return sameCluster(ctx, holder.kube, other.kube, nonceSecret(other.revision.Cluster))
 }
 
-// connected returns the connection of the KubeVisionCluster that holds the identity id, or nil if it cannot be reached.
-// The caller must hold the lock.
+// connected returns the connection of the KubeVisionCluster that holds the identity id. It returns nil if there is none
+// with filled caches, or if the KubeVisionCluster is retired. The caller must hold the lock.
 func (r *Registry) connected(holder registration, id string) *member {
 	m := r.members[holder.name]
 	if m == nil || m.cluster == nil || m.cluster.ID != id || m.revision.Cluster != holder.uid ||
@@ -208,7 +209,8 @@ func revisionOf(m *member) clusters.Revision {
 	return m.revision
 }
 
-// dispute records a conflict of c, and notifies the subscribers about the holder of the identity.
+// dispute records the conflict e of the KubeVisionCluster c, and returns e. It drops the proof of c, and notifies the
+// subscribers about the holder of the identity if the conflict is new.
 func (r *Registry) dispute(
 	c *kubevisionv1alpha1.KubeVisionCluster, id string, holder clusters.Revision, e *ConflictError,
 ) *ConflictError {
@@ -224,7 +226,7 @@ func (r *Registry) dispute(
 	return e
 }
 
-// DisputeHost records that c represents the host cluster although inForce already does.
+// DisputeHost records a conflict of c, because the KubeVisionCluster inForce already represents the host cluster.
 func (r *Registry) DisputeHost(c, inForce *kubevisionv1alpha1.KubeVisionCluster) *ConflictError {
 	return r.dispute(c, r.host.ID, clusters.Revision{}, &ConflictError{Holder: inForce.Name, Message: fmt.Sprintf(
 		"the host cluster is already registered as %s, and may be registered only once: delete one of the two",
@@ -268,8 +270,8 @@ func (r *Registry) Conflict(uid types.UID, own clusters.Revision) *ConflictError
 	return known.err
 }
 
-// IsWaiting returns true if the KubeVisionCluster has a conflict or a proof, so that it must be reconciled when another
-// cluster is connected or disconnected.
+// IsWaiting returns true if the KubeVisionCluster has a conflict or a proof. It must then be reconciled whenever
+// another cluster is connected or disconnected.
 func (r *Registry) IsWaiting(uid types.UID) bool {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
@@ -316,8 +318,8 @@ func (r *Registry) HoldsIdentity(c *kubevisionv1alpha1.KubeVisionCluster, id str
 	return m != nil && m.cluster != nil && m.revision.Cluster == c.UID && r.isProven(m, holder)
 }
 
-// isProven returns true if there is a proof that the connection m leads to the same Kubernetes cluster as that of
-// holder, the KubeVisionCluster that holds the identity. The caller must hold the lock.
+// isProven returns true if there is a proof that the connection m leads to the same Kubernetes cluster as the
+// connection of the holder. The caller must hold the lock.
 func (r *Registry) isProven(m *member, holder registration) bool {
 	p, ok := r.identities.proofs[m.revision.Cluster]
 	other := r.connected(holder, m.cluster.ID)

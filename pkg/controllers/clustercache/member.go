@@ -50,9 +50,10 @@ var ErrLimitExceeded = errors.New(
 // member is the connection to one member cluster. cluster is nil until its caches are filled.
 type member struct {
 	revision clusters.Revision
-	way      *clusters.Member
-	kube     kubernetes.Interface
-	cluster  *Cluster
+	// way contains the transports to the cluster. kube sends requests with the credential of the kubeconfig.
+	way     *clusters.Member
+	kube    kubernetes.Interface
+	cluster *Cluster
 	// running is a context that ends when the connection is closed.
 	running context.Context //nolint:containedctx // it ends with the connection, not with a request
 	stop    context.CancelFunc
@@ -97,7 +98,7 @@ func (m *member) close() {
 	}()
 }
 
-// start runs caches in the background. It does nothing if the connection is closed.
+// start starts a goroutine for each cache. It does nothing if the connection is closed.
 func (m *member) start(caches ...func(context.Context) error) {
 	m.startMu.Lock()
 	defer m.startMu.Unlock()
@@ -109,8 +110,9 @@ func (m *member) start(caches ...func(context.Context) error) {
 	}
 }
 
-// connect fills the caches, and returns the cluster with the identity id. It calls tell for each of KubeVision's
-// objects on the cluster, because the binding of an object may no longer exist, and for each later change.
+// connect waits until the caches are filled, and returns the cluster with the given identity. It calls the function
+// tell for each of KubeVision's objects on the cluster, because the KubeVisionRoleBinding of an object may no longer
+// exist. After that, the caches call tell for each change.
 func (m *member) connect(
 	ctx context.Context, scheme *runtime.Scheme, named *impersonation.Source, id string, tell func(client.Object),
 ) (*Cluster, error) {

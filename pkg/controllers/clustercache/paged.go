@@ -19,8 +19,7 @@ import (
 const (
 	// pageSize is the limit of a list request.
 	pageSize = 500
-	// pageDivisor is the divisor of the limit after a response that is too large. A page with one object is never too
-	// large.
+	// pageDivisor divides the limit after a response that is too large. A page of one object is not divided further.
 	pageDivisor = 8
 )
 

@@ -10,11 +10,12 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/clusters"
 )
 
-// penalty is the time for which a cluster is not connected after it was disconnected because of its memory.
+// penalty is the time for which Open fails after a cluster was disconnected because of its memory.
 const penalty = 30 * time.Second
 
-// penalize makes Open fail for the time penalty, if the connection was disconnected because of its memory within
-// patience. After a longer time, the cause may be many changes, which need no memory after a new connection.
+// penalize makes Open fail for the time penalty, but only if the connection exceeded its memory limit within the time
+// patience. An older connection may have exceeded the limit because of many changes of objects. A new connection frees
+// the memory of such changes.
 func (r *Registry) penalize(m *member) {
 	if time.Since(m.opened) > patience {
 		return

@@ -35,9 +35,9 @@ type proof struct {
 }
 
 // sameCluster returns true if two connections lead to the same Kubernetes cluster. To find this out, it writes a random
-// value to a Secret through one connection and reads it through the other, and then does the same in the other
-// direction. Only administrators of the cluster can access the Secret. The first write uses the connection holder, so
-// that nothing is written through other if the clusters differ.
+// value to a Secret through one connection and reads the Secret through the other connection. Then it does the same in
+// the other direction. Only administrators of the cluster can access the Secret. The first write uses the connection of
+// the holder. Therefore, nothing is written through the other connection if the clusters differ.
 func sameCluster(ctx context.Context, holder, other kubernetes.Interface, secret string) (bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, proofTimeout)
 	defer cancel()

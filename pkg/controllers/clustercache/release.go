@@ -11,8 +11,8 @@ import (
 	"k8s.io/apimachinery/pkg/util/sets"
 )
 
-// Release closes the connection of a KubeVisionCluster, and releases the identity that it holds. If another
-// KubeVisionCluster is proven to be the same Kubernetes cluster, that one then holds the identity.
+// Release closes the connection of a KubeVisionCluster, and releases the identity that the KubeVisionCluster holds. If
+// another KubeVisionCluster is proven to be the same Kubernetes cluster, it becomes the holder of the identity.
 func (r *Registry) Release(uid types.UID, name string) {
 	r.mu.Lock()
 	r.remember(r.identities.ended, uid)
@@ -29,8 +29,9 @@ func (r *Registry) Release(uid types.UID, name string) {
 	r.notify(nil)
 }
 
-// transferIdentity lets a KubeVisionCluster that is proven to be the same Kubernetes cluster as holder hold the
-// identity id. The proofs of others are then relative to this KubeVisionCluster. The caller must hold the lock.
+// transferIdentity removes the holder of the identity id. If another connected KubeVisionCluster is proven to be the
+// same Kubernetes cluster, transferIdentity records it as the new holder. It also changes the proofs of further
+// KubeVisionClusters, which then refer to the connection of the new holder. The caller must hold the lock.
 func (r *Registry) transferIdentity(id string, holder registration) {
 	delete(r.identities.holders, id)
 	for _, name := range slices.Sorted(maps.Keys(r.members)) {
@@ -51,7 +52,7 @@ func (r *Registry) transferIdentity(id string, holder registration) {
 	}
 }
 
-// ReleaseName is like Release, for a KubeVisionCluster whose UID is unknown, because it no longer exists.
+// ReleaseName is like Release, for a KubeVisionCluster that no longer exists. It finds the UID by the name.
 func (r *Registry) ReleaseName(name string) {
 	r.mu.RLock()
 	uids := sets.New[types.UID]()

@@ -16,8 +16,8 @@ import (
 )
 
 // View is the set of clusters that could be reached at one time. A controller that makes a plan and then applies it
-// must use the same View for both. If it used a newer one for the second step, it would treat a cluster that was
-// connected meanwhile as a cluster on which no objects are planned.
+// must use the same View for both steps. With a newer View in the second step, the controller would find no planned
+// objects for a cluster that was connected meanwhile.
 type View struct {
 	all        []*Cluster
 	registered map[types.UID]*Cluster
@@ -51,10 +51,13 @@ func (r *Registry) View() *View {
 	return v
 }
 
-// clusterOf returns the *Cluster for the connection m, or nil. It returns the *Cluster of m itself if its
-// KubeVisionCluster holds the identity of the Kubernetes cluster. If another one holds the identity and both are proven
-// to be the same Kubernetes cluster, it returns the *Cluster of that one or, if that one is not connected, the entry of
-// alone. The caller must hold the lock.
+// clusterOf returns the *Cluster for the connection m. The caller must hold the lock. The result is:
+//
+//   - the *Cluster of m, if the KubeVisionCluster of m holds the identity of the Kubernetes cluster
+//   - nil, if another KubeVisionCluster holds the identity and there is no proof for m
+//   - the *Cluster of the holder, if there is a proof for m and the holder is connected
+//   - the *Cluster of the first connection with a proof for the same revision of the holder, if the holder is not
+//     connected. The map alone contains this *Cluster by revision.
 func (r *Registry) clusterOf(m *member, alone map[clusters.Revision]*Cluster) *Cluster {
 	holder, ok := r.identities.holders[m.cluster.ID]
 	switch {
@@ -75,9 +78,10 @@ func (r *Registry) clusterOf(m *member, alone map[clusters.Revision]*Cluster) *C
 	return alone[with]
 }
 
-// Get returns the Kubernetes cluster of a KubeVisionCluster. It returns clusters.ErrNotConnected if the cluster cannot
-// be reached or is being removed, or if another KubeVisionCluster holds its identity and there is no proof that both
-// are the same cluster.
+// Get returns the Kubernetes cluster of a KubeVisionCluster. It returns clusters.ErrNotConnected in these cases:
+//
+//   - The cluster cannot be reached or is being removed.
+//   - Another KubeVisionCluster holds its identity, and there is no proof that both are the same cluster.
 func (v *View) Get(c *kubevisionv1alpha1.KubeVisionCluster) (*Cluster, error) {
 	if c.Spec.InCluster && c.UID == v.host {
 		return v.all[0], nil

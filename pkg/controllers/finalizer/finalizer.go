@@ -13,8 +13,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 )
 
-// Ensure adds the finalizer name to the object. The caller must call it before it creates anything that must be cleaned
-// up.
+// Ensure adds the finalizer with the given name to the object. The caller must call Ensure before it creates anything
+// that must be cleaned up.
 func Ensure(ctx context.Context, c client.Client, object client.Object, name string) error {
 	if err := patch(ctx, c, object, func() bool { return controllerutil.AddFinalizer(object, name) }); err != nil {
 		return fmt.Errorf("adding the finalizer: %w", err)
@@ -22,8 +22,9 @@ func Ensure(ctx context.Context, c client.Client, object client.Object, name str
 	return nil
 }
 
-// Finish calls clean, and then removes the finalizer name from the object. If clean returns an error, Finish returns it
-// and keeps the finalizer. It does nothing if the object does not have the finalizer.
+// Finish calls the function clean, and then removes the finalizer with the given name from the object. If clean returns
+// an error, Finish returns the error and keeps the finalizer. It does nothing if the object does not have the
+// finalizer.
 func Finish(
 	ctx context.Context, c client.Client, object client.Object, name string, clean func(context.Context) error,
 ) error {
@@ -40,8 +41,9 @@ func Finish(
 	return nil
 }
 
-// patch writes the finalizers that change has set on the object. It is a merge patch, because an update would drop
-// fields that this version does not know. It fails with a conflict if the object has changed meanwhile.
+// patch calls the function change, which sets the finalizers of the object, and writes them if change returns true. It
+// sends a merge patch, because an update would drop fields that this version does not know. It fails with a conflict if
+// the object has changed meanwhile.
 func patch(ctx context.Context, c client.Client, object client.Object, change func() bool) error {
 	before, ok := object.DeepCopyObject().(client.Object)
 	if !ok {

@@ -1,8 +1,8 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package impersonation maintains the impersonating ServiceAccount on a cluster. It may impersonate only the users and
-// groups that are subjects of KubeVisionRoleBindings.
+// Package impersonation maintains the impersonating ServiceAccount on a cluster. RBAC allows this ServiceAccount to
+// impersonate only the users and groups that are subjects of KubeVisionRoleBindings.
 package impersonation
 
 import (
@@ -33,8 +33,8 @@ type AccountManager struct {
 	Source *Source
 	// Writer writes to the cluster.
 	Writer *apply.Writer
-	// Member is true for a member cluster. On it, the namespace is created and deleted with the ServiceAccount, and the
-	// names are those of bindings.Impersonation.OnMember.
+	// Member is true for a member cluster. On a member cluster, the namespace is created and deleted with the
+	// ServiceAccount, and bindings.Impersonation.OnMember converts the names.
 	Member bool
 
 	// mu serializes changes, so that an older state of the bindings does not overwrite a newer one.
@@ -50,8 +50,8 @@ type pass struct {
 	err  error
 }
 
-// Ensure creates the ServiceAccount and its roles, so that it may impersonate exactly the names in
-// KubeVisionRoleBindings. It revokes rights before it grants any. Concurrent calls share one execution.
+// Ensure creates the ServiceAccount and its roles, which allow it to impersonate exactly the names in
+// KubeVisionRoleBindings. Ensure revokes rights before it grants any. Concurrent calls share one execution.
 //
 // In a single namespace, a ResourceQuota or an object of another owner may prevent the Role or RoleBinding for the
 // ServiceAccounts of this namespace. Ensure only logs such an error.
@@ -115,8 +115,8 @@ func (k *AccountManager) ensure(ctx context.Context) error {
 	for _, s := range desired.accounts {
 		errs = append(errs, k.bindRoleInNamespace(ctx, s))
 	}
-	// A name may have moved from one role to another. It is removed from the old role after it was added to the new
-	// one.
+	// A name may have moved from one role to another. It is removed from the old role only after it was added to the
+	// new role.
 	if err := errors.Join(errs...); err != nil {
 		return err
 	}
@@ -135,10 +135,10 @@ func (k *AccountManager) bindRole(ctx context.Context, role, binding client.Obje
 	return k.Writer.Apply(ctx, binding)
 }
 
-// bindRoleInNamespace applies the Role and RoleBinding of a namespace. It returns nil if the namespace does not exist
-// or is being deleted. It logs the error and returns nil if the API server rejects the objects as forbidden or invalid,
-// or if another owner has an object of the same name: the administrator of a single namespace can cause these errors,
-// for example with a ResourceQuota, and must not make Ensure fail.
+// bindRoleInNamespace applies the Role and RoleBinding of a namespace. The administrator of a single namespace must not
+// be able to make Ensure fail, for example with a ResourceQuota. Therefore, bindRoleInNamespace logs an error and
+// returns nil if the API server rejects the objects as forbidden or invalid, or if another owner has an object of the
+// same name. It also returns nil if the namespace does not exist or is being deleted.
 func (k *AccountManager) bindRoleInNamespace(ctx context.Context, s *shard) error {
 	err := k.bindRole(ctx, s.role(), s.roleBinding())
 	switch {

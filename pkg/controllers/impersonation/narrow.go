@@ -63,8 +63,8 @@ func (p *existingObjects) all() []client.Object {
 	return out
 }
 
-// narrow removes names from the existing roles that no desired role contains. A name that another desired role contains
-// is not removed yet, so that its user can be impersonated without interruption.
+// narrow removes each name from the existing roles that no desired role contains. A name that moves from one role to
+// another remains in the old role until prune. Otherwise, its user could not be impersonated in the meantime.
 func (k *AccountManager) narrow(ctx context.Context, desired *roles) error {
 	found, err := k.read(ctx)
 	if err != nil {

@@ -47,8 +47,8 @@ type shard struct {
 }
 
 // split distributes names over shards by the first bits of their hashes. A shard that would be larger than shardBytes
-// is split by the next bit. Therefore, a new name changes the distribution of the names in its own shard only. No one
-// can find enough names with hashBits equal bits to make a shard too large.
+// is split by the next bit. Therefore, a new name changes the distribution of the names in its own shard only. A shard
+// cannot become too large, because no one can find enough names whose hashes are equal in hashBits bits.
 func split(entries []entry, namespace string) []*shard {
 	slices.SortFunc(entries, func(a, b entry) int {
 		return cmp.Or(cmp.Compare(a.resource, b.resource), cmp.Compare(a.name, b.name))

@@ -140,7 +140,7 @@ func (r *Reconciler) hasPassword(ctx context.Context, u *kubevisionv1alpha1.Kube
 }
 
 // grantsAdmin returns true if the binding grants the role admin in all namespaces of the host cluster, or will do so
-// when the host is registered. host is the KubeVisionCluster of the host, or nil.
+// when the host is registered. The parameter host is the KubeVisionCluster of the host cluster, or nil.
 func grantsAdmin(b *kubevisionv1alpha1.KubeVisionRoleBinding, host *kubevisionv1alpha1.KubeVisionCluster) bool {
 	role, _ := bindings.BuiltInRole(b.Spec.RoleRef)
 	if role != kubevisionv1alpha1.RoleAdmin || b.Spec.Namespaces != nil || !b.DeletionTimestamp.IsZero() {

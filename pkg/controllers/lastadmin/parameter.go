@@ -49,8 +49,8 @@ func matchesSubject(s kubevisionv1alpha1.Subject, u *kubevisionv1alpha1.KubeVisi
 	return false
 }
 
-// parameter returns the users, role bindings and groups that admission must protect: those without which no
-// administrator could log in.
+// parameter returns the user, role binding and groups that admission must protect, because no administrator could log
+// in without them. It also returns the names of administrators for information.
 func parameter(grants []grant) *kubevisionv1alpha1.LastAdminParameter {
 	users, through, groups := sets.New[string](), sets.New[string](), sets.New[string]()
 	subjects := sets.New[kubevisionv1alpha1.AdminSubject]()

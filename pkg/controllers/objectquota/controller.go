@@ -1,9 +1,10 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package objectquota limits the number and size of KubeVisionUsers, KubeVisionClusters and KubeVisionRoleBindings. It
-// writes their number to a KubeVisionPolicyParameter, which an admission policy of the host cluster compares with the
-// limits. ResourceQuotas do not apply to cluster-scoped objects, and CEL expressions cannot count objects.
+// Package objectquota limits the number and total size of KubeVisionUsers, KubeVisionClusters and
+// KubeVisionRoleBindings. It writes the current number and size to a KubeVisionPolicyParameter, which an admission
+// policy of the host cluster compares with the limits. ResourceQuotas do not apply to cluster-scoped objects, and CEL
+// expressions cannot count objects.
 package objectquota
 
 import (

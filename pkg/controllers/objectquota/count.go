@@ -21,7 +21,8 @@ type counts struct {
 	bytes                         int64
 }
 
-// parameter returns the counts and limits in the form in which the policy reads them. at is the time of the count.
+// parameter returns the counts and limits in the form in which the policy reads them. The argument at is the time of
+// the count.
 func (c counts) parameter(l Limits, at time.Time) *kubevisionv1alpha1.ObjectQuotaParameter {
 	usage := func(used, limit int) kubevisionv1alpha1.ObjectQuotaUsage {
 		return kubevisionv1alpha1.ObjectQuotaUsage{Used: int64(used), Limit: int64(limit)}
@@ -33,7 +34,7 @@ func (c counts) parameter(l Limits, at time.Time) *kubevisionv1alpha1.ObjectQuot
 	}
 }
 
-// verdict says whether a limit is reached.
+// verdict says whether the limit of one flag is reached.
 type verdict struct {
 	flag    string
 	limit   int64
@@ -60,7 +61,7 @@ type size struct {
 // sizes contains the size of each object by UID, so that only changed objects are encoded again.
 type sizes map[types.UID]size
 
-// add returns the size of an object, and stores it in next.
+// add returns the size of an object, and stores the size in the map next.
 func (s sizes) add(next sizes, o client.Object) (int64, error) {
 	known, ok := s[o.GetUID()]
 	if !ok || known.version != o.GetResourceVersion() {

@@ -16,8 +16,8 @@ const (
 	DefaultClusters = 1_000
 	// DefaultRoleBindings is the default limit of KubeVisionRoleBindings.
 	DefaultRoleBindings = 2_000
-	// DefaultBytes is the default limit of the total size of these objects, in bytes of JSON without managedFields.
-	// Both programs cache the objects.
+	// DefaultBytes is the default limit of the total size of all KubeVisionUsers, KubeVisionClusters and
+	// KubeVisionRoleBindings, in bytes of JSON without managedFields. Both programs cache these objects.
 	DefaultBytes = 96 << 20
 )
 

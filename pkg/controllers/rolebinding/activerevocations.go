@@ -12,7 +12,7 @@ type activeRevocations struct {
 	count map[string]int
 }
 
-// begin counts a revocation on a cluster. The caller must call end when it has ended.
+// begin counts a revocation on a cluster. The caller must call the returned function when the revocation has ended.
 func (r *activeRevocations) begin(cluster string) (end func()) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

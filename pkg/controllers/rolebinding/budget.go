@@ -58,9 +58,9 @@ func newBudgets() *budgets {
 	return &budgets{seed: maphash.MakeSeed(), charged: map[string]map[types.UID]*charge{}}
 }
 
-// admit returns an empty string if the binding may create its objects on the cluster t, and the reason if it may not.
-// Older bindings have precedence. A binding may keep the size that it has, so that no other binding can take it away.
-// The bindings of one role may use at most bindings.RoleShare of the limit.
+// admit returns an empty string if the binding may create its objects on the cluster t. Otherwise, it returns the
+// reason for which the binding may not. Older bindings have precedence, but no binding can take away the size that
+// another binding has already. The bindings of one role may use at most bindings.RoleShare of the limit.
 func (l *budgets) admit(
 	ctx context.Context, reader client.Reader, view *clustercache.View, t *clustercache.Cluster,
 	b *kubevisionv1alpha1.KubeVisionRoleBinding,
@@ -102,8 +102,8 @@ func (l *budgets) admit(
 	return "", nil
 }
 
-// refresh returns the charges of the existing bindings, and computes wanted again for the bindings whose generation or
-// fingerprint has changed.
+// refresh returns the charges of the existing bindings. It computes the field wanted again for each binding whose
+// generation or fingerprint has changed.
 func (l *budgets) refresh(
 	t *clustercache.Cluster, all []kubevisionv1alpha1.KubeVisionRoleBinding,
 	wanted func(*kubevisionv1alpha1.KubeVisionRoleBinding) int64, fingerprint uint64,
@@ -126,7 +126,8 @@ func (l *budgets) refresh(
 	return charges
 }
 
-// settle records the size of the objects of a binding that exist after the revocation.
+// settle records the size that a binding has after the revocation of rights. This is the size of its existing objects.
+// If the binding is admitted, it is at least the wanted size.
 func (l *budgets) settle(
 	t *clustercache.Cluster, b *kubevisionv1alpha1.KubeVisionRoleBinding, admitted bool,
 	existing map[objectKey]client.Object,
@@ -142,7 +143,8 @@ func (l *budgets) settle(
 	}
 }
 
-// isWithinBudget returns true if all bindings together are within the limits, so that the order does not matter.
+// isWithinBudget returns true if all bindings together are within the limits. The order of the bindings then does not
+// matter.
 func isWithinBudget(charges map[types.UID]*charge) bool {
 	s := newSpending()
 	for _, c := range charges {
@@ -172,7 +174,7 @@ func (s *spending) add(role string, more int64) {
 	s.ofRole[role] += more
 }
 
-// readHeld sets held of the bindings for which it is unknown, from their objects in the cache.
+// readHeld computes the field held from the objects in the cache, for each binding for which it is unknown.
 func readHeld(
 	ctx context.Context, t *clustercache.Cluster, all []kubevisionv1alpha1.KubeVisionRoleBinding,
 	charges map[types.UID]*charge,
@@ -191,7 +193,8 @@ func readHeld(
 	return nil
 }
 
-// allocate allows bindings in the given order the size that they want, as far as the limits permit.
+// allocate sets the field held to the wanted size for each binding that fits into the limits. It considers the bindings
+// in the given order.
 func allocate(ordered []*kubevisionv1alpha1.KubeVisionRoleBinding, charges map[types.UID]*charge) {
 	s := newSpending()
 	for _, c := range charges {

@@ -38,9 +38,9 @@ import (
 const (
 	finalizerName = "kubevision.io/role-binding"
 
-	// unwatchedPeriod is the time between two checks whether an object of another owner, which prevents the creation of
-	// an object with the same name, was deleted. Such objects are not watched, because the cache contains only
-	// KubeVision's own.
+	// unwatchedPeriod is the time after which a binding is reconciled again if an object of another owner has the name
+	// of a required object. The deletion of such an object is not watched, because the cache contains only KubeVision's
+	// own objects.
 	unwatchedPeriod = 5 * time.Second
 	// failedPeriod is the time after which a binding is reconciled again if a member cluster failed or a size limit is
 	// reached.
@@ -59,8 +59,8 @@ type Reconciler struct {
 	Recorder events.EventRecorder
 	// Targets contains the connections to the clusters.
 	Targets *clustercache.Registry
-	// Roles caches the metadata of all ClusterRoles of the host cluster. The cache of the manager contains only those
-	// with KubeVision's label.
+	// Roles caches the metadata of all ClusterRoles of the host cluster. The cache of the manager contains only the
+	// ClusterRoles with KubeVision's label.
 	Roles cache.Cache
 	// Concurrency is the number of bindings that are reconciled concurrently.
 	Concurrency int
@@ -129,7 +129,7 @@ func clusterRoleMetadata() *metav1.PartialObjectMetadata {
 }
 
 // Reconcile applies one binding to the clusters that it selects, and writes its status. It sets the condition Ready to
-// True after the role is in effect, so that each later request of a subject is authorized.
+// True only after the role is in effect. Therefore, each request of a subject after this change is authorized.
 func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (_ ctrl.Result, reterr error) {
 	b := &kubevisionv1alpha1.KubeVisionRoleBinding{}
 	err := r.Client.Get(ctx, request.NamespacedName, b)

@@ -197,7 +197,8 @@ func (r *Reconciler) requestsForRole(ctx context.Context, role client.Object) []
 	})
 }
 
-// requestsForCluster returns requests for the bindings that select the cluster.
+// requestsForCluster returns requests for the bindings that select the cluster, and for those with an invalid label
+// selector.
 func (r *Reconciler) requestsForCluster(ctx context.Context, cluster client.Object) []reconcile.Request {
 	return r.requestsFor(ctx, func(b *kubevisionv1alpha1.KubeVisionRoleBinding) bool {
 		selected, err := bindings.SelectsCluster(b.Spec.Clusters, cluster.GetName(), cluster.GetLabels())

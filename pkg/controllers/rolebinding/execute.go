@@ -41,9 +41,9 @@ const (
 )
 
 // execute applies the plan. On each cluster, it first revokes the rights that the binding no longer grants, and then
-// grants rights; a revocation on one cluster does not wait for other clusters. Last, it grants the verb use on the
-// clusters. The error of a member cluster is recorded in its grant and does not stop the others. execute returns the
-// error of the host cluster.
+// grants rights. A revocation on one cluster does not wait for other clusters. Last, execute grants the verb "use" on
+// the selected KubeVisionClusters. It records the error of a member cluster in the grant of this cluster, and continues
+// with the other clusters. It returns the error of the host cluster.
 func (r *Reconciler) execute(ctx context.Context, b *kubevisionv1alpha1.KubeVisionRoleBinding, p *plan) error {
 	host := r.Targets.Host()
 	all := p.view.All()
@@ -85,8 +85,8 @@ func (r *Reconciler) execute(ctx context.Context, b *kubevisionv1alpha1.KubeVisi
 	return grantUse(ctx, p, host)
 }
 
-// grantUse applies the objects on the host cluster that grant the subjects the verb use on the clusters. It returns the
-// first error, or else the error of the grant on the host cluster.
+// grantUse applies the objects on the host cluster that grant the subjects the verb "use" on the selected
+// KubeVisionClusters. It returns the first error, or else the error of the grant on the host cluster.
 func grantUse(ctx context.Context, p *plan, host *clustercache.Cluster) error {
 	for _, o := range p.uses {
 		if err := host.Writer.Apply(ctx, o); err != nil {
@@ -99,8 +99,8 @@ func grantUse(ctx context.Context, p *plan, host *clustercache.Cluster) error {
 	return nil
 }
 
-// grantOnCluster applies up to turn planned objects to one cluster. After an error in one namespace, for example
-// because another object has the same name, it continues with the other namespaces.
+// grantOnCluster applies the planned objects to one cluster, but at most about turn RoleBindings. After an error in one
+// namespace, for example because another object has the same name, it continues with the other namespaces.
 func (r *Reconciler) grantOnCluster(ctx context.Context, g *grant) error {
 	if err := g.target.Impersonator.Ensure(ctx); err != nil {
 		return err
@@ -118,7 +118,8 @@ func (r *Reconciler) grantOnCluster(ctx context.Context, g *grant) error {
 			inNamespaces = append(inNamespaces, o)
 		}
 	}
-	var left, written atomic.Int64 // Failures are not counted, because they would use up every turn.
+	// written counts no failures. Otherwise, objects that always fail would use up each turn.
+	var left, written atomic.Int64
 	failed := newFailures()
 	err := fanout.Each(ctx, len(inNamespaces), parallelWrites, func(ctx context.Context, i int) error {
 		if written.Load() >= turn || r.revoking.isActive(g.target.ID) {
@@ -140,7 +141,7 @@ func (r *Reconciler) grantOnCluster(ctx context.Context, g *grant) error {
 }
 
 // finalize deletes all objects of the binding, and removes the finalizer. It does not wait for member clusters that
-// cannot be reached: without the verb use, no subject can reach them through KubeVision, and the objects are deleted
+// cannot be reached. Without the verb "use", no subject can reach them through KubeVision, and the objects are deleted
 // when the cluster can be reached again.
 func (r *Reconciler) finalize(ctx context.Context, b *kubevisionv1alpha1.KubeVisionRoleBinding) error {
 	return finalizer.Finish(ctx, r.Client, b, finalizerName, func(ctx context.Context) error {
@@ -179,8 +180,8 @@ func (r *Reconciler) removeFromMembers(ctx context.Context, binding string) erro
 	})
 }
 
-// removeFromEach calls remove for each cluster concurrently, with a timeout of removalTimeout each. It returns all
-// errors.
+// removeFromEach calls the function remove for each cluster concurrently. removalTimeout bounds each call.
+// removeFromEach returns all errors.
 func removeFromEach(
 	ctx context.Context, targets []*clustercache.Cluster, remove func(context.Context, *clustercache.Cluster) error,
 ) error {

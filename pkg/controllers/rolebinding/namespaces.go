@@ -53,8 +53,12 @@ func (r *Reconciler) listNamespaces(ctx context.Context, t *clustercache.Cluster
 	return out, nil
 }
 
-// selectIn returns the namespaces that need a RoleBinding. For a binding without spec.namespaces, these are all
-// namespaces that are not protected if the role grants less in protected namespaces, and none for other roles.
+// selectIn returns the namespaces that need a RoleBinding. For a binding with spec.namespaces, these are the selected
+// namespaces. For other bindings, the result depends on the role:
+//
+//   - If the role grants less in protected namespaces (see bindings.SparesProtected), the result is all namespaces that
+//     are not protected.
+//   - For any other role, the result is empty, because a ClusterRoleBinding is sufficient.
 func (l namespaceList) selectIn(b *kubevisionv1alpha1.KubeVisionRoleBinding) ([]namespace, error) {
 	targets := b.Spec.Namespaces
 	var out []namespace
@@ -81,7 +85,7 @@ func (l namespaceList) selectIn(b *kubevisionv1alpha1.KubeVisionRoleBinding) ([]
 	return out, nil
 }
 
-// absent returns the namespace names in the targets that do not exist.
+// absent returns those names in the targets for which there is no namespace.
 func (l namespaceList) absent(targets *kubevisionv1alpha1.NamespaceTargets) []string {
 	if targets == nil {
 		return nil

@@ -36,8 +36,8 @@ type plan struct {
 	unknown []string
 	// invalid is the error of an invalid LabelSelector, which selects nothing.
 	invalid error
-	// uses contains the ClusterRole and the ClusterRoleBinding on the host cluster that grant the subjects the verb use
-	// on the clusters. usesErr is the reason for which they could not be planned.
+	// uses contains the ClusterRole and the ClusterRoleBinding on the host cluster that grant the subjects the verb
+	// "use" on the selected KubeVisionClusters. usesErr is the reason for which they could not be planned.
 	uses    []client.Object
 	usesErr error
 	// leftOut is true if the subjects cannot be impersonated, because the names in all bindings exceed the size limit.
@@ -59,8 +59,8 @@ type grant struct {
 	absent []string
 	// roleMissing is true if the ClusterRole does not exist.
 	roleMissing bool
-	// roles contains the built-in ClusterRoles that the objects bind, and true for those that exist. It is nil for a
-	// custom role.
+	// The keys of roles are the built-in ClusterRoles that the objects bind, except those of another owner. The value
+	// is true if the ClusterRole exists. The map is nil for a custom role.
 	roles map[string]bool
 	// ruleless contains those roles into which no rules were aggregated yet.
 	ruleless map[string]bool
@@ -209,7 +209,8 @@ func (r *Reconciler) planGrant(
 	}
 }
 
-// selectClusters returns all KubeVisionClusters, and sets the clusters in the plan that the binding selects.
+// selectClusters returns all KubeVisionClusters. It adds those that the binding selects to p.clusters, and the names of
+// those that do not exist to p.unknown.
 func (r *Reconciler) selectClusters(
 	ctx context.Context, b *kubevisionv1alpha1.KubeVisionRoleBinding, p *plan,
 ) ([]kubevisionv1alpha1.KubeVisionCluster, error) {
@@ -274,8 +275,9 @@ func clusterRoleRef(name string) rbacv1.RoleRef {
 	return rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: name}
 }
 
-// planUses adds the objects to the plan that grant the verb use on the selected clusters. A binding that selects all
-// clusters grants it for all names. Its subjects can therefore find out which clusters do not exist.
+// planUses adds objects to the plan that grant the verb "use" on the selected KubeVisionClusters. For a binding that
+// selects all clusters, these objects grant the verb for all names. The subjects of such a binding can therefore find
+// out which clusters do not exist.
 func (r *Reconciler) planUses(ctx context.Context, b *kubevisionv1alpha1.KubeVisionRoleBinding, p *plan) {
 	every := bindings.SelectsEveryCluster(b.Spec.Clusters)
 	if len(p.clusters) == 0 && !every {

@@ -26,9 +26,9 @@ import (
 // errRevocation is wrapped by the errors of revocations that have failed.
 var errRevocation = errors.New("rights that the binding no longer grants could not be revoked")
 
-// revokeOnCluster revokes rights on one cluster that the binding no longer grants. It deletes objects that the plan
-// does not contain or that bind another role, and removes subjects from the other objects. Cluster-scoped objects are
-// first. It grants nothing. After an error, it continues with the other objects.
+// revokeOnCluster revokes the rights that the binding no longer grants on one cluster. It deletes objects that the plan
+// does not contain or that bind another role, and removes subjects from the other objects. It changes cluster-scoped
+// objects first, and grants nothing. After an error, it continues with the other objects.
 func (r *Reconciler) revokeOnCluster(
 	ctx context.Context, b *kubevisionv1alpha1.KubeVisionRoleBinding, p *plan, t *clustercache.Cluster, g *grant,
 ) error {
@@ -104,8 +104,8 @@ func wantedObjects(p *plan, g *grant, onHost bool) map[objectKey]client.Object {
 	return wanted
 }
 
-// keep returns the desired state of the existing RoleBinding o, if it is unknown whether its namespace is still
-// selected, because the namespaces could not be listed. It returns nil if o must be deleted in any case.
+// keep returns the desired state of the existing RoleBinding o. It is used if the namespaces could not be listed. It is
+// then unknown whether the namespace of o is still selected. keep returns nil if o must be deleted in any case.
 func (g *grant) keep(b *kubevisionv1alpha1.KubeVisionRoleBinding, o client.Object) client.Object {
 	existing, ok := o.(*rbacv1.RoleBinding)
 	if !ok || (b.Spec.Namespaces == nil && !bindings.SparesProtected(b.Spec.RoleRef)) {
@@ -162,7 +162,7 @@ func (r *Reconciler) removeAll(ctx context.Context, t *clustercache.Cluster, bin
 	return failed.join()
 }
 
-// byScope divides objects into cluster-scoped ones, with bindings before roles, and namespaced ones.
+// byScope divides objects into cluster-scoped and namespaced objects. ClusterRoleBindings precede ClusterRoles.
 func byScope(objects map[objectKey]client.Object) (inCluster, inNamespaces []client.Object) {
 	for _, o := range objects {
 		if o.GetNamespace() == "" {

@@ -33,7 +33,7 @@ func probed() predicate.Predicate {
 }
 
 // unreachable returns the names of the selected clusters that cannot be reached. It omits clusters that were not probed
-// yet: the binding does not become Ready before they are.
+// yet. The binding does not become Ready before these clusters are probed.
 func unreachable(p *plan) sets.Set[string] {
 	out := sets.New[string]()
 	for i := range p.clusters {

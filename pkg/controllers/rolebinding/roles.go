@@ -20,8 +20,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/controllers/apply"
 )
 
-// findRole records in g which ClusterRoles of the binding exist. The built-in roles of KubeVision must exist with
-// KubeVision's label, because a role of the same name that another client has created would grant other rights. A
+// findRole records in g which ClusterRoles of the binding exist. It accepts a built-in role only if KubeVision has
+// created the ClusterRole, because a ClusterRole of another client with the same name could grant other rights. A
 // custom role may be created later, as in Kubernetes.
 func findRole(ctx context.Context, b *kubevisionv1alpha1.KubeVisionRoleBinding, g *grant) error {
 	if _, ok := bindings.BuiltInRole(b.Spec.RoleRef); ok {

@@ -59,8 +59,9 @@ func (r *Reconciler) report(b *kubevisionv1alpha1.KubeVisionRoleBinding, p *plan
 	b.Status.Clusters = clusters
 }
 
-// appliedVerdict returns the condition Applied. Clusters that cannot be reached do not make it False, so that clients
-// that wait for the condition do not wait for a cluster that is down. If no cluster can be reached, it is False.
+// appliedVerdict returns the condition Applied. Clusters that cannot be reached do not make the condition False.
+// Otherwise, clients that wait for the condition would wait for a cluster that is down. If no selected cluster can be
+// reached, the condition is False.
 func appliedVerdict(
 	p *plan, clusters []kubevisionv1alpha1.RoleBindingClusterStatus, unreachable sets.Set[string], err error,
 ) verdict {
@@ -164,8 +165,8 @@ func (g *grant) verdict(b *kubevisionv1alpha1.KubeVisionRoleBinding, leftOut boo
 	}
 }
 
-// applied returns a successful condition. If the role grants less in protected namespaces, it names the selected
-// protected namespaces.
+// applied returns a successful condition. If the role grants less in protected namespaces, the message contains the
+// names of the selected protected namespaces.
 func (g *grant) applied(b *kubevisionv1alpha1.KubeVisionRoleBinding) verdict {
 	var protected []string
 	for _, n := range g.namespaces {
@@ -194,8 +195,8 @@ func failureVerdict(err error) verdict {
 	}
 }
 
-// roleName returns the name of the ClusterRole that the objects bind: for a binding without spec.namespaces, that of
-// the ClusterRoleBinding.
+// roleName returns the name of the ClusterRole that the objects bind. For a binding without spec.namespaces, this is
+// the ClusterRole to which the ClusterRoleBinding refers.
 func roleName(b *kubevisionv1alpha1.KubeVisionRoleBinding) string {
 	if b.Spec.Namespaces == nil {
 		return bindings.WholeClusterRole(b.Spec.RoleRef)
@@ -203,8 +204,9 @@ func roleName(b *kubevisionv1alpha1.KubeVisionRoleBinding) string {
 	return bindings.ClusterRole(b.Spec.RoleRef)
 }
 
-// describe sets the number of namespaces with a RoleBinding. It also sets their names if the binding has
-// spec.namespaces. Without it, nearly all namespaces have one.
+// describe sets the number of namespaces with a RoleBinding. It sets their names only if the binding has
+// spec.namespaces, because a binding without spec.namespaces has a RoleBinding in nearly all namespaces. It sets
+// nothing for a binding that needs no RoleBindings.
 func (g *grant) describe(b *kubevisionv1alpha1.KubeVisionRoleBinding, s *kubevisionv1alpha1.RoleBindingClusterStatus) {
 	if b.Spec.Namespaces == nil && !bindings.SparesProtected(b.Spec.RoleRef) {
 		return

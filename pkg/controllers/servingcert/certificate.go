@@ -21,10 +21,11 @@ const (
 	lifetime = 365 * 24 * time.Hour
 	// renewBefore is the remaining lifetime at which a certificate is renewed.
 	renewBefore = lifetime / 3
-	// maxPrevious is the number of previous CAs in the caBundle: that of the certificate that is still served, and that
-	// of a certificate that was not stored because the program was killed.
+	// maxPrevious is the number of previous CAs in the caBundle. One is the CA of the certificate that is still served.
+	// Another one may be the CA of a certificate that was never stored, because the program was killed.
 	maxPrevious = 2
-	// backdate is the time by which the validity begins in the past, because clocks may differ.
+	// backdate is the time between the beginning of the validity and the creation of a certificate. The validity begins
+	// in the past, because clocks may differ.
 	backdate = time.Hour
 )
 
@@ -53,8 +54,8 @@ func issue(hosts []string, now time.Time) (bundle, error) {
 	return bundle{cert: leaf.CertPEM, key: leaf.KeyPEM, ca: ca.CertPEM}, nil
 }
 
-// remainingUse returns the time until the certificate must be renewed. It returns an error if the certificate is not
-// valid for all hosts now.
+// remainingUse returns the time until the certificate must be renewed. It returns an error if this time has passed, or
+// if the certificate is not valid for all hosts now.
 func remainingUse(cert, key, ca []byte, hosts []string, now time.Time) (time.Duration, error) {
 	pair, err := tls.X509KeyPair(cert, key)
 	if err != nil {
@@ -76,7 +77,8 @@ func remainingUse(cert, key, ca []byte, hosts []string, now time.Time) (time.Dur
 	return left, nil
 }
 
-// mergeBundles returns the caBundle: the CA current, and the CAs in previous that have not expired, up to maxPrevious.
+// mergeBundles returns the caBundle. It consists of the current CA and of up to maxPrevious of the previous CAs,
+// without those that have expired.
 func mergeBundles(current, previous []byte, now time.Time) []byte {
 	out, kept := slices.Clone(current), 0
 	for block, rest := pem.Decode(previous); block != nil && kept < maxPrevious; block, rest = pem.Decode(rest) {

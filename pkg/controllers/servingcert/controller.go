@@ -74,7 +74,7 @@ func (r *Reconciler) hosts() []string {
 
 // Reconcile issues a new certificate if the current one is invalid, must be renewed, or is marked as compromised. The
 // previous CA remains in the caBundle, because replicas serve the previous certificate until they have read the new
-// one. A compromised CA does not remain.
+// one. A compromised CA is removed from the caBundle at once.
 func (r *Reconciler) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Result, error) {
 	secret := &corev1.Secret{}
 	err := r.Live.Get(ctx, secretKey(), secret)
@@ -194,8 +194,8 @@ func (r *Reconciler) store(ctx context.Context, secret *corev1.Secret, absent bo
 	return nil
 }
 
-// writeCABundle writes the caBundle to the APIService existing. It does nothing if existing is nil; when the APIService
-// is created, its watch causes another call.
+// writeCABundle writes the caBundle to the given APIService. If the APIService is nil, because it does not exist yet,
+// writeCABundle does nothing. The creation of the APIService is watched, and causes another reconciliation.
 func (r *Reconciler) writeCABundle(ctx context.Context, existing *unstructured.Unstructured, ca []byte) error {
 	if existing == nil {
 		return nil

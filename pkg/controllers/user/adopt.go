@@ -21,9 +21,10 @@ import (
 // adoptCredentials makes the user the owner of credentials and favorites that were restored from a backup, if an
 // annotation requests it. It then removes the annotation and returns true. It returns false if there is no annotation.
 //
-// A restored KubeVisionUser has a new UID, so the restored credentials do not belong to it: the credentials of a
-// deleted user must not become valid for a new user of the same name. With the annotation, an administrator confirms
-// that both are the same person. Admission requires the right to bind all roles of the user for it.
+// A restored KubeVisionUser has a new UID. The restored credentials do not become valid for this UID by themselves,
+// because the user may be another person with the name of a deleted user. With the annotation, an administrator
+// confirms that both are the same person. Admission accepts the annotation only from an administrator who may bind all
+// roles of the user.
 func (r *Reconciler) adoptCredentials(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser) (bool, error) {
 	if _, asked := u.Annotations[names.AdoptCredentialsAnnotation]; !asked {
 		return false, nil

@@ -32,8 +32,8 @@ type outcome struct {
 	message string
 }
 
-// reconcileCredentials imports the password from the Secret of spec.passwordSecretRef, if the password in the Secret
-// has changed since the last import. If it has not, a password that the user has set later remains valid.
+// reconcileCredentials imports the password from the Secret of spec.passwordSecretRef if the password in the Secret has
+// changed since the last import. If it is unchanged, a password that the user has set later remains valid.
 func (r *Reconciler) reconcileCredentials(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser) error {
 	result, err := r.readPassword(ctx, u)
 	if err != nil {
@@ -133,8 +133,8 @@ func noteSecondFactor(u *kubevisionv1alpha1.KubeVisionUser, stored *corev1.Secre
 	return nil
 }
 
-// importPassword imports the password in the Secret source, if it differs from the last imported one. Changes of other
-// fields of the Secret have no effect.
+// importPassword imports the password in the given source Secret, if it differs from the last imported password.
+// Changes of other fields of the Secret have no effect.
 func (r *Reconciler) importPassword(
 	ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, stored, source *corev1.Secret, version string,
 ) (outcome, error) {
@@ -298,8 +298,8 @@ func (r *Reconciler) update(ctx context.Context, stored *corev1.Secret, version 
 	return nil
 }
 
-// trimLineEnd removes a line feed at the end, which editors and echo append. No password that a user can enter ends
-// with one.
+// trimLineEnd removes the line break at the end, which editors and echo append. No password that a user can enter ends
+// with a line break.
 func trimLineEnd(value string) string {
 	return strings.TrimSuffix(strings.TrimSuffix(value, "\n"), "\r")
 }

@@ -33,8 +33,8 @@ func (r *Reconciler) reconcileSessions(ctx context.Context, u *kubevisionv1alpha
 	if err != nil || len(over) == 0 {
 		return err
 	}
-	// The caches of credentials and sessions are independent. A session that has just started must not end because
-	// one of them is stale.
+	// The caches of credentials and sessions are independent. A session that has just started must not end because one
+	// of these caches is stale.
 	if over, err = r.endedSessions(ctx, r.Live, u, over); err != nil {
 		return err
 	}

@@ -70,12 +70,23 @@ func typedKind[T any, P interface {
 	Unmarshal(data []byte) error
 }](t *tally, resource string, look func(P, *dashboardv1alpha1.Overview),
 ) scopedlist.Kind {
+	return partialKind(t, resource, func(o *T, out *dashboardv1alpha1.Overview) { look(o, out) }, look)
+}
+
+// partialKind returns a kind whose objects are decoded to T if they are read from the cluster, and to C, which has only
+// the counted fields, if they are read from the cache. look and lookCached add one object to an overview, and must not
+// retain the object.
+func partialKind[C, T any, P interface {
+	*T
+	Unmarshal(data []byte) error
+}](t *tally, resource string, lookCached func(*C, *dashboardv1alpha1.Overview),
+	look func(P, *dashboardv1alpha1.Overview),
+) scopedlist.Kind {
 	read := func(ctx context.Context, _ clusters.Resource, a scopedlist.Result) error {
 		part, account := &dashboardv1alpha1.Overview{}, budget.AccountFrom(ctx)
 		if a.Cached != nil {
 			g := grouped{sum: part, account: account, omit: a.Omitted.Add}
-			err := addGroups(g, a.Cached.Groups, func(o *T, out *dashboardv1alpha1.Overview) { look(o, out) })
-			if err != nil {
+			if err := addGroups(g, a.Cached.Groups, lookCached); err != nil {
 				return err
 			}
 		}

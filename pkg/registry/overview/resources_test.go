@@ -4,12 +4,15 @@
 package overview
 
 import (
+	"encoding/json"
+	"reflect"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 
 	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/objects"
 )
 
 func needs(cpu string) corev1.ResourceRequirements {
@@ -42,6 +45,19 @@ func TestWhatAPodAsksFor(t *testing.T) {
 		addRequests(&corev1.Pod{Spec: tc.spec}, &out)
 		if out.CPU.Requests != tc.want || out.CPU.Limits != 0 {
 			t.Errorf("%s: got %+v, want %d", name, out.CPU, tc.want)
+		}
+		pod := corev1.Pod{Spec: tc.spec, Status: corev1.PodStatus{Phase: corev1.PodRunning}}
+		var counted, partial dashboardv1alpha1.Overview
+		countPod(&pod, &counted)
+		text, err := json.Marshal(pod)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := objects.Item(text, nil, func(p *partialPod) error {
+			countPod(p.pod(), &partial)
+			return nil
+		}); err != nil || !reflect.DeepEqual(partial, counted) {
+			t.Errorf("%s: a partial Pod has %+v, want %+v: %v", name, partial, counted, err)
 		}
 	}
 }

@@ -16,7 +16,7 @@ import (
 // kind adds its objects to t.
 func (t *tally) workloadKinds() []scopedlist.Kind {
 	return []scopedlist.Kind{
-		typedKind(t, "pods", countPod),
+		podKind(t),
 		typedKind(t, "deployments.v1.apps", func(d *appsv1.Deployment, out *dashboardv1alpha1.Overview) {
 			out.Deployments++
 			addIf(&out.ReadyDeployments, d.Status.ReadyReplicas >= wantedReplicas(d.Spec.Replicas))
@@ -61,28 +61,4 @@ func hasJobCondition(j *batchv1.Job, condition batchv1.JobConditionType) bool {
 		}
 	}
 	return false
-}
-
-// countPod counts pod by its phase. It adds the requests and limits of the Pod if the phase is not Succeeded or Failed.
-func countPod(pod *corev1.Pod, out *dashboardv1alpha1.Overview) {
-	phases := &out.PodStatusDistribution
-	out.Pods++
-	switch pod.Status.Phase {
-	case corev1.PodRunning:
-		phases.Running++
-		out.RunningPods++
-	case corev1.PodPending:
-		phases.Pending++
-	case corev1.PodSucceeded:
-		phases.Succeeded++
-		return
-	case corev1.PodFailed:
-		phases.Failed++
-		return
-	case corev1.PodUnknown:
-		phases.Unknown++
-	default:
-		phases.Unknown++
-	}
-	addRequests(pod, &out.Resources)
 }

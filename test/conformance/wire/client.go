@@ -44,8 +44,8 @@ type Client struct {
 	http *http.Client
 }
 
-// New returns a client that trusts one certificate authority. It presents the certificates, even if the server does not
-// list their authority.
+// New returns a client that trusts one certificate authority. If certificates are given, the client presents the first
+// one, even if the server does not list its authority.
 func New(base string, authorityPEM []byte, certificates ...tls.Certificate) (*Client, error) {
 	roots := x509.NewCertPool()
 	if !roots.AppendCertsFromPEM(authorityPEM) {
@@ -65,8 +65,8 @@ func New(base string, authorityPEM []byte, certificates ...tls.Certificate) (*Cl
 	}}, nil
 }
 
-// From returns a client that connects from another address of this machine, for example 127.0.0.2. Its requests do not
-// share the limits of a client address with those of c.
+// From returns a client that connects from another address of this machine, for example 127.0.0.2. Limits per client
+// address apply separately to this client and to c.
 func (c *Client) From(address string) *Client {
 	dialer := &net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(address)}}
 	other, transport := *c.http, &http.Transport{TLSClientConfig: c.tls, DialContext: dialer.DialContext,
@@ -173,7 +173,7 @@ func (c *Client) request(ctx context.Context, r Request) (*http.Request, error) 
 	return request, nil
 }
 
-// Answers returns an error unless the response to a request has a code.
+// Answers sends a request, and returns an error unless the response has the given code.
 func (c *Client) Answers(ctx context.Context, code int, r Request) error {
 	response, err := c.Do(ctx, r)
 	if err != nil {
@@ -205,8 +205,8 @@ func (c *Client) Call(tb testing.TB, r Request) Envelope {
 	return c.Send(tb, r).Envelope(tb)
 }
 
-// Proxy returns an address on this machine that forwards requests to the server with the client's certificate or
-// credential until the end of the test. It is for programs that support neither.
+// Proxy starts a reverse proxy on this machine that runs until the end of the test, and returns its URL. The proxy
+// sends requests to the server with the client's certificate or credential. It is for programs that support neither.
 func (c *Client) Proxy(tb testing.TB) string {
 	tb.Helper()
 	base, err := url.Parse(c.base)
@@ -220,7 +220,7 @@ func (c *Client) Proxy(tb testing.TB) string {
 	return server.URL
 }
 
-// Dial opens a connection, for bytes that no HTTP client sends.
+// Dial opens a TLS connection to the server. Tests use it to send bytes that no HTTP client sends.
 func (c *Client) Dial(tb testing.TB) *tls.Conn {
 	tb.Helper()
 	address := strings.TrimPrefix(c.base, "https://")
@@ -239,7 +239,8 @@ func (c *Client) Dial(tb testing.TB) *tls.Conn {
 	return secured
 }
 
-// Open sends a request and returns the response. The body of the response ends with the test.
+// Open sends a request for server-sent events, and returns the response when its header has arrived. It closes the body
+// at the end of the test.
 func (c *Client) Open(tb testing.TB, r Request) *http.Response {
 	tb.Helper()
 	request, err := c.request(tb.Context(), r)

@@ -161,7 +161,7 @@ func (e Envelope) check() error {
 	return errors.Join(errs...)
 }
 
-// Want fails the test unless the envelope has the code.
+// Want fails the test unless the envelope has the given code.
 func (e Envelope) Want(tb testing.TB, code int) Envelope {
 	tb.Helper()
 	if e.Code != code {

@@ -14,8 +14,8 @@ type ThrottleTarget string
 const (
 	// ThrottleUser counts the failed logins of one KubeVisionUser.
 	ThrottleUser ThrottleTarget = "User"
-	// ThrottleUnknownName counts the failed logins with a name that no KubeVisionUser has, so that responses do not
-	// reveal which names exist.
+	// ThrottleUnknownName counts the failed logins with a name that no KubeVisionUser has. If only existing names were
+	// locked, responses would reveal which names exist.
 	ThrottleUnknownName ThrottleTarget = "UnknownName"
 	// ThrottleAddress counts the failed logins from one client address, or from an IPv6 network that may belong to one
 	// client.

@@ -37,8 +37,8 @@ const (
 	RoleClusterRole RoleKind = "ClusterRole"
 )
 
-// Built-in roles. Each is the ClusterRole "kubevision:<role>" on every cluster, aggregated from that cluster's own
-// rules.
+// Built-in roles. For each of them, every cluster has a ClusterRole "kubevision:<role>" that aggregates rules of this
+// cluster.
 const (
 	// RoleAdmin has all rights.
 	RoleAdmin = "admin"

@@ -105,7 +105,7 @@ type KubeVisionSessionSpec struct {
 	SpentTickets []SpentTicket `json:"spentTickets,omitempty"`
 }
 
-// MaxSpentTickets bounds the number of tickets of a session that can be used within the lifetime of a ticket.
+// MaxSpentTickets bounds the number of tickets that a session can use within the lifetime of one ticket.
 const MaxSpentTickets = 64
 
 // SpentTicket is a ticket that was used and is no longer valid.

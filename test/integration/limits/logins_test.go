@@ -1,0 +1,116 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package limits
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
+	"github.com/kubevision-io/kubevision/test/conformance/fixture"
+	"github.com/kubevision-io/kubevision/test/conformance/wire"
+)
+
+// expensiveHash returns a hash of an unknown password with the maximum cost that KubeVision imports: 64 MiB of memory.
+func expensiveHash() string {
+	encode := base64.RawStdEncoding.EncodeToString
+	return fmt.Sprintf("$argon2id$v=19$m=65536,t=4,p=1$%s$%s", encode([]byte(strings.Repeat("s", 16))),
+		encode([]byte(strings.Repeat("k", 32))))
+}
+
+// victim creates a user with an expensive hash, and returns the name.
+func victim(t *testing.T) string {
+	t.Helper()
+	hash := expensiveHash()
+	u := set().User(t, "victim")
+	set().ReplacePassword(t, u, hash)
+	fixture.Eventually(t, "wait for the import of the hash", func(ctx context.Context) error {
+		var s corev1.Secret
+		if err := env.Client.Get(ctx, types.NamespacedName{
+			Namespace: fixture.SystemNamespace, Name: "kubevision-credentials-" + u.Name,
+		}, &s); err != nil {
+			return fmt.Errorf("reading the credentials: %w", err)
+		}
+		if string(s.Data["passwordHash"]) != hash {
+			return errors.New("the hash has not been imported")
+		}
+		return nil
+	})
+	return u.Name
+}
+
+// wrongLogin returns a function that creates logins with wrong passwords, each from another address.
+func wrongLogin(endpoint string, name func() string) func(context.Context) (*http.Request, error) {
+	return func(ctx context.Context) (*http.Request, error) {
+		body := fmt.Sprintf(`{"username":%q,"password":"wrong"}`, name())
+		r, err := post(endpoint, "/auth/login", "application/json", "", body)(ctx)
+		if err != nil {
+			return nil, err
+		}
+		r.Header.Del("Authorization")
+		n := rand.Uint32() //nolint:gosec // any address is suitable
+		r.Header.Set("X-Forwarded-For", fmt.Sprintf("%d.%d.%d.%d", 20+n>>24%80, n>>16&255, n>>8&255, n&255))
+		return r, nil
+	}
+}
+
+// forgive deletes the counted failures repeatedly until the test ends, so that no account is locked.
+func forgive(t *testing.T) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for ctx.Err() == nil {
+			if err := env.Client.DeleteAllOf(ctx, &kubevisionv1alpha1.KubeVisionLoginThrottle{}); err != nil &&
+				ctx.Err() == nil {
+				t.Error(err)
+			}
+			select {
+			case <-ctx.Done():
+			case <-time.After(time.Second / 2):
+			}
+		}
+	}()
+	t.Cleanup(func() { cancel(); <-done })
+}
+
+// TestWrongLogins verifies that concurrent logins whose hashes have the maximum cost, beside large lists, need bounded
+// memory: that of the server together with that of its child process, which hashes passwords.
+func TestWrongLogins(t *testing.T) {
+	t.Setenv("GOMAXPROCS", "8") // the maximum number of concurrent hashes
+	r := replica(t, "--trusted-proxies=127.0.0.0/8,::1/128")
+	ns := stored(t, "logins", 43, large)
+	greedy := token(t, r, "dev", ns)
+	victims := make([]string, 8)
+	for i := range victims {
+		victims[i] = victim(t)
+	}
+	forgive(t)
+	lists := make(chan map[int]int)
+	go func() {
+		lists <- flood(t, client(t), 24, get(r.Endpoint(),
+			"/clusters/"+host+"/namespaces/"+ns+"/resources/configmaps?source=live", greedy))
+	}()
+	codes := flood(t, client(t), 60, wrongLogin(r.Endpoint(), func() string {
+		return victims[rand.IntN(len(victims))] //nolint:gosec // any user is suitable
+	}))
+	if beside := <-lists; beside[wire.OK] == 0 {
+		t.Errorf("the lists beside the logins: %v", beside)
+	}
+	if codes[wire.Unauthenticated] == 0 || codes[wire.Internal] > 0 || codes[wire.Unreachable] > 0 {
+		t.Errorf("codes of the logins: %v", codes)
+	}
+	survives(t, r, mostMiB)
+}
