@@ -25,8 +25,8 @@ type item struct {
 	err    error
 }
 
-// itemReference contains the fields of a batch item that identify the target, and the verb that its resource must
-// support.
+// itemReference contains the fields of a batch item that identify its target. It also contains the verb that the
+// resource of the target must support.
 type itemReference struct {
 	// kindField is the name of the request field that contains kind, for errors.
 	kindField, kind, namespace, name, verb string
@@ -86,9 +86,9 @@ func batchRestart(r *routes.Request, caller *clusters.Client) (routes.Result, er
 	return results(out, warnings), err
 }
 
-// requireFreshCode returns an error if a change of one of items requires a one-time code of the caller's second factor
-// and the request contains no valid code. It is called before the first change. method returns the HTTP method of the
-// change of a target.
+// requireFreshCode is called before a batch changes its first item. It returns an error if the change of an item
+// requires a one-time code of the caller's second factor and the request contains no valid code. The function method
+// returns the HTTP method with which a target is changed.
 func requireFreshCode(
 	ctx context.Context, caller *clusters.Client, items []item, method func(objectref.Target) string,
 ) error {
@@ -111,8 +111,8 @@ func results[T any](out []T, warnings [][]string) routes.Result {
 	return routes.Result{Data: out, Meta: meta}
 }
 
-// do calls action with the target of the item. It converts an error to an outcome, so that the other items are not
-// affected.
+// do calls the function action with the target of the item. It converts an error to an outcome, because a returned
+// error would end the whole batch.
 func (i *item) do(ctx context.Context, action func(objectref.Target) error) dashboardv1alpha1.BatchOutcome {
 	err := i.err
 	if err == nil {
@@ -125,8 +125,8 @@ func (i *item) do(ctx context.Context, action func(objectref.Target) error) dash
 	return dashboardv1alpha1.BatchOutcome{Code: known.Code, Error: known.Message}
 }
 
-// readBatch decodes the items of a batch and finds their targets. name converts an item. readBatch returns an error if
-// one item is malformed, so that no item is changed.
+// readBatch decodes the items in the request body, and finds their targets. The function name returns the reference in
+// an item. If an item is malformed, readBatch returns an error, and no item of the batch is changed.
 func readBatch[T any](r *routes.Request, caller *clusters.Client, name func(T) itemReference) ([]T, []item, error) {
 	var named []T
 	if err := r.ReadJSON(&named); err != nil {
@@ -150,9 +150,9 @@ func readBatch[T any](r *routes.Request, caller *clusters.Client, name func(T) i
 	return named, items, nil
 }
 
-// find returns the item with its target. If the target does not exist, it returns an item with an error, which becomes
-// the outcome of the item. It returns an error if the item is malformed or the lookup has failed. prefix precedes the
-// names of fields in errors.
+// find returns the item with its target. If the target does not exist, the item contains an error, which becomes the
+// outcome of the item. find returns an error if the item is malformed or if the lookup has failed. The parameter prefix
+// is prepended to the names of fields in errors.
 func (n itemReference) find(ctx context.Context, caller *clusters.Client, prefix string) (item, error) {
 	for _, field := range []struct{ name, value string }{{n.kindField, n.kind}, {"name", n.name}} {
 		if field.value == "" {

@@ -22,7 +22,7 @@ import (
 // maxCalls bounds the number of concurrent calls of one request to the cluster.
 const maxCalls = 8
 
-// read gets the target from the cluster and decodes it into the value to which into points.
+// read gets the target from the cluster and decodes it. The parameter into is a pointer to the result.
 func read(ctx context.Context, caller *clusters.Client, t objectref.Target, query url.Values, into any) error {
 	body, err := caller.Get(ctx, t.Resource, t.Namespace, t.Name, query)
 	if err := authorization.CallError(ctx, caller, t.Attributes("get"), err); err != nil {
@@ -31,8 +31,8 @@ func read(ctx context.Context, caller *clusters.Client, t objectref.Target, quer
 	return objects.Read(body, budget.AccountFrom(ctx), into)
 }
 
-// list requests a list from the cluster and decodes the objects to T. It charges the objects to the memory account of
-// the request.
+// list requests a list from the cluster, and decodes its objects to T. It charges the objects to the memory account of
+// the request. If omit is not nil, objects that are too large are omitted.
 func list[T any](
 	ctx context.Context, caller *clusters.Client, t objectref.Target, query url.Values, omit objects.Omit,
 ) ([]T, error) {
@@ -72,10 +72,10 @@ func patch(ctx context.Context, caller *clusters.Client, t objectref.Target, c c
 	return answer, authorization.CallError(ctx, caller, attributes, err)
 }
 
-// remove deletes t. Objects with owner references to t are deleted in the background.
+// remove deletes t. The garbage collector of the cluster then deletes objects with owner references to t.
 func remove(ctx context.Context, caller *clusters.Client, t objectref.Target) (clusters.Response, error) {
 	call := t.Call(http.MethodDelete)
-	// As in kubectl, the dependents are deleted in the background, because the default of some kinds orphans them.
+	// kubectl uses the same policy. The default policy of some kinds would orphan the dependents instead.
 	call.Query = url.Values{"propagationPolicy": {"Background"}}
 	answer, err := caller.Do(ctx, call)
 	return answer, authorization.CallError(ctx, caller, t.Attributes("delete"), err)

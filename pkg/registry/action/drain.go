@@ -20,8 +20,8 @@ import (
 )
 
 const (
-	// defaultDrainTime is the default time, in seconds, for which evictions are retried. maxDrainTime is the longest
-	// such time. It is shorter than the timeout of a request.
+	// defaultDrainTime is the time, in seconds, for which evictions are retried if the request sets no time.
+	// maxDrainTime is the longest time that a request may set. It is shorter than the timeout of a request.
 	defaultDrainTime = 30
 	maxDrainTime     = 45
 )
@@ -33,7 +33,7 @@ type draining struct {
 	options dashboardv1alpha1.DrainRequest
 	// until is the time after which evictions are not retried.
 	until time.Time
-	// found contains the Pods on the node. results contains the outcome of each, with the same indexes.
+	// found contains the Pods on the node. results contains the outcomes of these Pods, at the same indexes.
 	found   []corev1.Pod
 	results []dashboardv1alpha1.DrainedPod
 	// unread contains the outcomes of Pods that are too large to be decoded. They are not evicted.
@@ -77,8 +77,8 @@ func drain(r *routes.Request, caller *clusters.Client) (routes.Result, error) {
 		Meta: dashboardv1alpha1.Meta{Warnings: answer.Warnings}}, d.nothingEvictedError(waiting, data)
 }
 
-// drainOptions returns the options in the body, which is optional, with defaults. It returns an error for invalid
-// options.
+// drainOptions returns the options in the request body. The body is optional. drainOptions sets the default time if the
+// options contain none, and returns an error if an option is invalid.
 func drainOptions(r *routes.Request) (dashboardv1alpha1.DrainRequest, error) {
 	var options dashboardv1alpha1.DrainRequest
 	if r.ContentLength != 0 {

@@ -19,8 +19,9 @@ import (
 // maxNamed bounds the number of Pods that an error message names.
 const maxNamed = 5
 
-// plan returns the indexes of the Pods to evict. It returns an error if evictions would lose data or Pods, and the
-// options of the request do not allow this.
+// plan returns the indexes of the Pods to evict, and sets the results of all other Pods. It returns an error if the
+// evictions would lose data or would remove a Pod without a controller, and the options of the request do not allow
+// this.
 func (d *draining) plan(node string) ([]int, error) {
 	waiting := []int{}
 	var withData, unmanaged []int
@@ -62,7 +63,7 @@ func skipReason(pod *corev1.Pod) string {
 	return ""
 }
 
-// isFinished returns true if all containers of the Pod have terminated, so that its eviction loses nothing.
+// isFinished returns true if all containers of the Pod have terminated. The eviction of such a Pod loses nothing.
 func isFinished(pod *corev1.Pod) bool {
 	return pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed
 }

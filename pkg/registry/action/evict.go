@@ -26,14 +26,14 @@ import (
 const (
 	// evictionPause is the time between two attempts to evict a Pod.
 	evictionPause = 2 * time.Second
-	// reserve is the time before the end of a request in which no eviction begins, so that evictions in progress can
-	// end.
+	// reserve is the time at the end of a request that is kept for evictions in progress. No eviction begins in this
+	// time.
 	reserve = 5 * time.Second
 )
 
-// evictAll evicts the Pods with the indexes in waiting. It retries evictions that a PodDisruptionBudget blocks until
-// d.until. It returns the number of Pods that were not evicted. All Pods get a first attempt before any gets a second
-// one, so that blocked Pods do not delay others.
+// evictAll evicts the Pods with the indexes in waiting, and returns the number of Pods that were not evicted. Until the
+// time d.until, it retries evictions that a PodDisruptionBudget or an overloaded cluster has blocked. It attempts to
+// evict every Pod once before it retries any eviction. Otherwise, blocked Pods would delay all others.
 func (d *draining) evictAll(ctx context.Context, waiting []int) (left int, err error) {
 	blocked := waiting
 	for len(blocked) > 0 {
@@ -62,7 +62,7 @@ func (d *draining) withStatus(pods []int, status string) []int {
 	return out
 }
 
-// pause waits until the next attempt. It returns false if there is no time for another attempt.
+// pause waits until the next attempt. It returns false if ctx has ended, or if there is no time for another attempt.
 func (d *draining) pause(ctx context.Context) bool {
 	left := time.Until(d.until)
 	if left <= 0 {
@@ -135,7 +135,7 @@ func blockedBy(err error) string {
 	return "the cluster is overloaded"
 }
 
-// failure returns the error of an eviction that is not retried, with its code.
+// failure converts err, the error of an eviction that is not retried, to an error with a code.
 func (d *draining) failure(ctx context.Context, pod *corev1.Pod, err error) *envelope.Error {
 	if apierrors.IsInternalError(err) && strings.Contains(err.Error(), "PodDisruptionBudget") {
 		return envelope.New(dashboardv1alpha1.CodeConflict,

@@ -24,7 +24,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/routes"
 )
 
-// restartedAt is the annotation that kubectl rollout restart sets in the Pod template. Its change triggers a rollout.
+// restartedAt is the annotation that kubectl rollout restart sets in the Pod template. A change of the annotation
+// triggers a rollout.
 const restartedAt = "kubectl.kubernetes.io/restartedAt"
 
 func isDeployment(t objectref.Target) bool {

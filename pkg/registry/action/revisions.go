@@ -25,8 +25,8 @@ const (
 	changeCauseAnnotation = "kubernetes.io/change-cause"
 )
 
-// workload contains fields of a Deployment, StatefulSet or DaemonSet. The Pod template is not decoded to a Go type,
-// which would lose fields of newer Kubernetes versions.
+// workload contains fields of a Deployment, StatefulSet or DaemonSet. The Pod template is decoded to a map, because a
+// Go type would lose fields of newer Kubernetes versions.
 type workload struct {
 	Metadata metav1.ObjectMeta `json:"metadata"`
 	Spec     struct {
@@ -60,7 +60,8 @@ type record struct {
 	} `json:"data"`
 }
 
-// readRevisions reads the workload to which r refers, and its revisions from the oldest to the current one.
+// readRevisions reads the workload to which r refers. It also returns the revisions of the workload, from the oldest to
+// the current one.
 func readRevisions(r *routes.Request, caller *clusters.Client) (objectref.Target, *workload, []revision, error) {
 	t, err := objectref.ReadObject(r, caller, "get")
 	if err != nil {
@@ -104,11 +105,13 @@ func readRecords(ctx context.Context, caller *clusters.Client, t objectref.Targe
 	return list[record](ctx, caller, records, url.Values{"labelSelector": {selector}}, nil)
 }
 
-// revision returns the revision in a record. ofDeployment is true for a ReplicaSet. It returns false if the ReplicaSet
-// has no revision number yet, or if the ControllerRevision has no Pod template.
+// revision returns the revision that r stores. The parameter ofDeployment must be true if r is a ReplicaSet. The second
+// result is false if the ReplicaSet has no revision number yet, or if the ControllerRevision has no Pod template.
 func (r *record) revision(ofDeployment bool) (revision, bool) {
 	if !ofDeployment {
-		delete(r.Data.Spec.Template, "$patch") // The record is a patch and contains the directive of the patch.
+		// A ControllerRevision stores a strategic merge patch. The key $patch is a directive of this patch, and no part
+		// of the template.
+		delete(r.Data.Spec.Template, "$patch")
 		return revision{number: r.Revision, metadata: r.Metadata,
 			template: r.Data.Spec.Template}, r.Data.Spec.Template != nil
 	}

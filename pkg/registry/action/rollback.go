@@ -20,7 +20,8 @@ import (
 
 const (
 	fieldRevision = "revision"
-	// maxTries bounds the number of attempts of a rollback after conflicts with changes of the status.
+	// maxTries bounds the attempts of a rollback. An attempt fails if the status of the workload has changed since the
+	// workload was read.
 	maxTries = 5
 )
 
@@ -48,7 +49,7 @@ func rollback(r *routes.Request, caller *clusters.Client) (routes.Result, error)
 		return routes.Result{}, err
 	}
 	changed := !reflect.DeepEqual(w.Spec.Template, chosen.template)
-	// A rollback without a change is also sent, so that the cluster checks the caller's permission.
+	// A rollback without a change is also sent to the cluster, because the cluster must check the caller's permission.
 	answer, err := rollbackTo(r.Context(), caller, t, w, chosen, changed && isDeployment(t))
 	return routes.Result{
 		Data: dashboardv1alpha1.Rollback{Revision: chosen.number, Changed: changed},
@@ -56,9 +57,9 @@ func rollback(r *routes.Request, caller *clusters.Client) (routes.Result, error)
 	}, err
 }
 
-// rollbackTo replaces the Pod template of w by that of chosen. It retries after a conflict if only the status of the
-// workload has changed, which happens often during a rollout. If withAnnotations is true, it also restores the
-// annotations.
+// rollbackTo replaces the Pod template of w by the template of the revision chosen. If withAnnotations is true, it also
+// restores the annotations of the revision. It retries after a conflict if only the status of the workload has changed,
+// which happens often during a rollout.
 func rollbackTo(
 	ctx context.Context, caller *clusters.Client, t objectref.Target, w *workload, chosen *revision,
 	withAnnotations bool,
@@ -82,7 +83,7 @@ func rollbackTo(
 }
 
 // findRevision returns the revision with the given number. For 0, it returns the revision before the current one. It
-// returns an error if there is none.
+// returns an error if there is no such revision.
 func findRevision(t objectref.Target, revisions []revision, number int64) (*revision, error) {
 	if number == 0 {
 		if len(revisions) < 2 {
@@ -104,8 +105,9 @@ type step struct {
 	Value any    `json:"value"`
 }
 
-// patchSteps returns the JSON patch that replaces the Pod template of w by that of chosen. The patch fails if the
-// workload has changed since it was read. A merge patch would keep fields that the template of chosen does not have.
+// patchSteps returns the JSON patch that replaces the Pod template of w by the template of the revision chosen. The
+// patch fails if the workload has changed since it was read. A merge patch is not used, because it would keep fields
+// that the new template does not have.
 func patchSteps(w *workload, chosen *revision, withAnnotations bool) []step {
 	out := []step{
 		{Op: "replace", Path: "/metadata/resourceVersion", Value: w.Metadata.ResourceVersion},
@@ -117,8 +119,9 @@ func patchSteps(w *workload, chosen *revision, withAnnotations bool) []step {
 	return out
 }
 
-// annotations returns the annotations of the workload after a rollback. Like kubectl, it takes those of chosen, such as
-// the change cause, and keeps those in which the Deployment controller and kubectl apply store state.
+// annotations returns the annotations of the workload after a rollback. Like kubectl, it uses the annotations of the
+// revision chosen, such as the change cause. The annotations in which the Deployment controller and kubectl apply store
+// state keep their current values.
 func annotations(w *workload, chosen *revision) map[string]string {
 	bookkeeping := []string{
 		corev1.LastAppliedConfigAnnotation, revisionAnnotation, "deployment.kubernetes.io/revision-history",

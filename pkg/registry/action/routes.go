@@ -1,9 +1,9 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package action serves operations on the objects of a cluster other than reads and writes: scaling, restarts,
-// rollbacks, cordons, drains and batches. Each operation sends requests to the cluster as the caller, so that RBAC
-// authorizes it.
+// Package action serves operations on the objects of a cluster: scaling, restarts, rollbacks, cordons, drains and
+// batches. Each operation sends requests to the cluster as the caller. Therefore, the RBAC of the cluster authorizes
+// the operation.
 package action
 
 import (
@@ -55,8 +55,8 @@ func (p *Provider) workloadRoutes() []routes.Route {
 	)
 }
 
-// onObject returns routes for an action on an object, one for each form of the object's path. action is the last
-// segment of the path.
+// onObject returns routes for an action on an object, one route for each form of the object's path. The parameter
+// action is the last segment of the path.
 func onObject(action string, r routes.Route) []routes.Route {
 	const inNamespace = cluster + "/namespaces/{namespace}"
 	forms := []struct{ operation, path string }{
@@ -67,7 +67,7 @@ func onObject(action string, r routes.Route) []routes.Route {
 	out := make([]routes.Route, 0, len(forms))
 	for _, form := range forms {
 		r.Operation, r.Path = action+form.operation, form.path+action
-		r.Parameters = objectref.Docs() // without a namespace in the path, the namespace is in the query
+		r.Parameters = objectref.Docs() // a path without a namespace has a query parameter for it
 		out = append(out, r)
 	}
 	return out

@@ -75,8 +75,8 @@ func customResources(r *routes.Request, caller *scopedlist.Client) (routes.Resul
 	return list(r, caller, func() error { return nil })
 }
 
-// refresh is like customResources, but renews the discovery of the cluster first. It returns an error if the caller may
-// not list CustomResourceDefinitions.
+// refresh renews the cached discovery of the cluster, and then returns the same result as customResources. The caller
+// must have the permission to list CustomResourceDefinitions.
 func refresh(r *routes.Request, caller *scopedlist.Client) (routes.Result, error) {
 	return list(r, caller, func() error { return caller.RefreshResources(r.Context()) })
 }

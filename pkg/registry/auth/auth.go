@@ -93,7 +93,8 @@ func (e *Provider) refresh(r *routes.Request) (routes.Result, error) {
 }
 
 // loginResult returns the tokens and the user of a new session. If the session only allows the set-up of a second
-// factor, it returns an error with 40102 whose data contain the tokens. If err is not nil, it returns err with a code.
+// factor, it returns an error with the code 40102. The data of this error contain the tokens. If err is not nil, it
+// returns err with a code.
 func (e *Provider) loginResult(r *routes.Request, session *authentication.Session, err error) (routes.Result, error) {
 	if err != nil {
 		return routes.Result{}, autherrors.Map(err)

@@ -36,7 +36,7 @@ func (e *Provider) changePassword(r *routes.Request, u user.Info) (routes.Result
 
 // Prove returns a function for routes.Table.Prove. The function returns nil if code is a valid one-time code of the
 // second factor of u, or if no code is required. Callers whom kube-apiserver has authenticated need no code, because
-// KubeVision stores no second factor for them. origin returns the client of a request.
+// KubeVision stores no second factor for them. The argument origin returns the client of a request.
 func Prove(
 	factors *authentication.SecondFactors, origin func(*http.Request) authentication.Client,
 ) func(r *http.Request, u user.Info, code string) error {

@@ -17,7 +17,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/envelope"
 )
 
-// newPassword is the name of the field with the new password in a request.
+// newPassword is the name of the request field that contains the new password.
 const newPassword = "newPassword"
 
 const busy = "too many logins at once: try again shortly"
@@ -94,7 +94,7 @@ func SetupRequired(code dashboardv1alpha1.Code) *envelope.Error {
 }
 
 // PasswordChangeRequired returns the error for a session that allows only a change of the password. Its code is 40900
-// instead of 40300, because dashboards display the message of 40900.
+// instead of 40300, because dashboards display the message of an error with 40900.
 func PasswordChangeRequired() *envelope.Error {
 	e := envelope.New(dashboardv1alpha1.CodeConflict, "you must change your password before any other request: in the "+
 		"dashboard's security settings, or with PUT /users/me/password")

@@ -82,8 +82,8 @@ type view struct {
 	operator bool
 }
 
-// review returns an error if u may neither use the cluster in the path nor get its KubeVisionCluster. The error is the
-// same whether the cluster exists or not.
+// review returns the access of u to the cluster in the path. It returns an error if u may neither use the cluster nor
+// get its KubeVisionCluster. The error does not show whether the cluster exists.
 func (e *Provider) review(r *routes.Request, u user.Info) (*view, error) {
 	name := r.Path(paramCluster)
 	if err := routes.CheckSubdomain(paramCluster, name); err != nil {
@@ -146,8 +146,9 @@ func find(ctx context.Context, a *hostobjects.Client, name string) (*kubevisionv
 	return c, err
 }
 
-// remove deletes the KubeVisionCluster in the path. Kubernetes then deletes the Secret with the kubeconfig if create
-// has created it, because of its owner reference.
+// remove deletes the KubeVisionCluster in the path. If KubeVision has created the Secret with the kubeconfig, the
+// Secret has an owner reference to the KubeVisionCluster, and the garbage collector deletes it, too. Other Secrets
+// remain.
 func (e *Provider) remove(r *routes.Request, a *hostobjects.Client) (routes.Result, error) {
 	c := &kubevisionv1alpha1.KubeVisionCluster{}
 	c.Name = r.Path(paramCluster)

@@ -75,9 +75,12 @@ func (e *Provider) checkNew(body *dashboardv1alpha1.CreateClusterRequest) error 
 	}
 }
 
-// checkKubeconfig returns an error if text is not an accepted kubeconfig: if it is malformed, has unsupported fields,
-// has expired, or if its server has an address that Policy does not allow. The error does not contain values of the
-// kubeconfig.
+// checkKubeconfig returns an error if text is not an accepted kubeconfig:
+//   - It is empty or malformed, or has unsupported fields.
+//   - Its credentials have expired.
+//   - Policy does not allow the address of its server.
+//
+// The error does not contain values of the kubeconfig.
 func (e *Provider) checkKubeconfig(text string) error {
 	if text == "" {
 		return envelope.Required(field)
@@ -115,7 +118,8 @@ func newCluster(body *dashboardv1alpha1.CreateClusterRequest) *kubevisionv1alpha
 	return c
 }
 
-// newSecret returns a Secret with text under key. Its owner reference to c deletes it together with c.
+// newSecret returns a Secret with text under key. The owner reference to c makes Kubernetes delete the Secret together
+// with c.
 func newSecret(c *kubevisionv1alpha1.KubeVisionCluster, name, key, text string) *corev1.Secret {
 	return &corev1.Secret{
 		ObjectMeta: metav1.ObjectMeta{

@@ -20,7 +20,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/routes"
 )
 
-// update changes the fields of the KubeVisionCluster that the body contains, and replaces the kubeconfig if the body
+// update changes those fields of the KubeVisionCluster that are in the body, and replaces the kubeconfig if the body
 // contains one. If one of the changes fails, it reverts the others.
 func (e *Provider) update(r *routes.Request, a *hostobjects.Client) (routes.Result, error) {
 	var body dashboardv1alpha1.UpdateClusterRequest
@@ -74,8 +74,8 @@ func changes(
 	return []hostobjects.Step{registration, rotation}, err
 }
 
-// rotate returns the step that replaces the kubeconfig in the Secret of c. It creates the Secret if it does not exist.
-// It returns an error if the key of the kubeconfig is missing in an existing Secret.
+// rotate returns the step that replaces the kubeconfig in the Secret of c. If the Secret does not exist, the step
+// creates it. rotate returns an error if the Secret exists but does not contain the key of the kubeconfig.
 func rotate(
 	ctx context.Context, a *hostobjects.Client, c *kubevisionv1alpha1.KubeVisionCluster, text string,
 ) (hostobjects.Step, error) {

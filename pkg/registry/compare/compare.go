@@ -74,8 +74,9 @@ func (e *Provider) review(r *routes.Request, u user.Info) ([]side, error) {
 	return sides, nil
 }
 
-// pick returns the reference in one of two synonymous fields, name and alias. It returns an error if both are set or
-// both are missing, or if the reference is incomplete.
+// pick returns the reference to one of the two objects. The request contains it in one of two synonymous fields, whose
+// names are the parameters name and alias. pick returns an error if both fields are set, if both are missing, or if the
+// reference is incomplete.
 func pick(name, alias string, named, aliased *dashboardv1alpha1.ObjectReference) (side, error) {
 	switch {
 	case named != nil && aliased != nil:
@@ -147,7 +148,7 @@ func (s *side) read(ctx context.Context) error {
 	return nil
 }
 
-// locate prefixes the field of err with the field of s in the request.
+// locate adds the request field of s as a prefix to the field of err.
 func (s *side) locate(err error) error {
 	e := envelope.As(err)
 	if e.Field != "" {
@@ -157,7 +158,7 @@ func (s *side) locate(err error) error {
 }
 
 // text returns the object as YAML, without the fields that differ between any two objects, such as uid. The values of a
-// Secret are masked. If other is not nil, values that differ from those of other get a different mask.
+// Secret are masked. If other is not nil, a value that differs between the two Secrets gets a different mask.
 func (s *side) text(other *side) (string, error) {
 	var beside []byte
 	if other != nil && objects.IsSecret(other.resource) {

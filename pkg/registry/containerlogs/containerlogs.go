@@ -2,8 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package containerlogs serves the logs of one container, or the merged logs of the Pods of a workload or a label
-// selector. A log is followed across restarts of its container. Lines are truncated and made valid UTF-8. Nothing else
-// in them is changed.
+// selector. A log is followed across restarts of its container. Long lines are truncated, and invalid UTF-8 is
+// replaced. Nothing else in a line is changed.
 package containerlogs
 
 import (
@@ -37,7 +37,8 @@ const (
 	selectorParameter = "labelSelector"
 
 	inNamespace = "/namespaces/{namespace}"
-	// The second segment of the path makes kube-apiserver treat the requests as long-running.
+	// kube-apiserver parses the segment after the name of the cluster as a subresource. It treats requests for the
+	// subresource log as long-running, and does not end them after its timeout.
 	overHTTP = "/clusters/{cluster}/log" + inNamespace
 	onSocket = "/clusters/{cluster}" + inNamespace
 )
@@ -100,7 +101,8 @@ type granted struct {
 
 type selectFunc func(r *routes.Request, s *selection) error
 
-// reviewed returns an endpoint that calls serve for callers who may read the logs that selects determines.
+// reviewed returns an endpoint for callers who may read the logs of a request. The endpoint calls the function selects
+// to determine these logs, and the function serve to make the response.
 func reviewed(
 	p *Provider, selects selectFunc, serve func(*routes.Request, *granted) (routes.Result, error),
 ) routes.Endpoint {
@@ -181,7 +183,8 @@ func (s *selection) read(ctx context.Context, emit func(event) error) error {
 	return found[0].read(ctx, opened[0], func(line Line) error { return emit(event{line: line}) })
 }
 
-// open requests the logs of all sources. If one request fails, it closes the others and returns the error.
+// open requests the logs of all sources. If one request fails, it closes the logs that are already open, and returns
+// the error.
 func open(ctx context.Context, sources []*source) (opened []io.ReadCloser, err error) {
 	for _, s := range sources {
 		one, err := s.open(ctx)

@@ -39,8 +39,8 @@ func newLineReader(from io.Reader) *lineReader {
 	return &lineReader{bufio.NewReaderSize(from, maxLine+maxStamp)}
 }
 
-// next returns the next line without reading more than maxLine bytes of it into memory. It returns io.EOF after the
-// last line, which may lack its line feed.
+// next returns the next line. It reads at most maxLine+maxStamp bytes of a line into memory, and skips the rest of the
+// line. It returns io.EOF after the last line. The last line may lack its line feed.
 func (l *lineReader) next() (Line, error) {
 	raw, err := l.buffered.ReadSlice('\n')
 	cut := errors.Is(err, bufio.ErrBufferFull)

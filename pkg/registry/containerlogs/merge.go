@@ -20,7 +20,8 @@ const (
 	// sourceBytes is the number of bytes of memory for one open log: its buffer, the buffer of the connection, and a
 	// line.
 	sourceBytes = 3 * (maxLine + maxStamp)
-	// rescanInterval is the time between two lists of the Pods that search for new ones.
+	// rescanInterval is the time between two requests for the list of Pods. Each request finds the Pods that were
+	// created since the last one.
 	rescanInterval = 3 * time.Second
 )
 
@@ -65,7 +66,8 @@ func byTime(sources []*source, opened []io.ReadCloser, emit func(event) error) e
 	}
 }
 
-// advance stores the next line of a log in into, or nil at the end of the log. It omits lines before s.options.since.
+// advance reads the next line of a log, and stores it at the address into. At the end of the log, it stores nil. It
+// omits lines from before s.options.since.
 func advance(s *source, from *lineReader, into **Line) error {
 	for {
 		line, err := from.next()
@@ -85,7 +87,7 @@ func advance(s *source, from *lineReader, into **Line) error {
 	}
 }
 
-// follower merges the followed logs of several containers. If emit blocks, because the client reads slowly, no log is
+// follower merges the followed logs of several containers. While emit blocks because the client reads slowly, no log is
 // read.
 type follower struct {
 	set  *selection
@@ -101,8 +103,8 @@ type follower struct {
 	slots chan struct{}
 }
 
-// follow calls emit with each line as it arrives, including the lines of Pods that are created later. first contains
-// the logs of the existing Pods. It returns when ctx ends, or when emit returns an error.
+// follow calls emit with each line as it arrives, including the lines of Pods that are created later. The parameter
+// first contains the logs of the existing Pods. follow returns when ctx ends, or when emit returns an error.
 func (f *follower) follow(ctx context.Context, first []*source) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer f.running.Wait()
@@ -125,7 +127,7 @@ func (f *follower) follow(ctx context.Context, first []*source) error {
 	}
 }
 
-// rescan lists the Pods, and starts to follow the logs of new ones from their beginning.
+// rescan lists the Pods. It starts to follow the logs of new containers from their beginning.
 func (f *follower) rescan(ctx context.Context) {
 	found, err := f.set.sources(ctx)
 	if err != nil {
@@ -140,7 +142,8 @@ func (f *follower) rescan(ctx context.Context) {
 	f.start(ctx, found)
 }
 
-// start follows the logs in found that were not followed before. A log that has ended is not requested again.
+// start starts a goroutine for each log in found that was not followed before. A log that has ended is not requested
+// again. If maxSources logs are open, start skips the others, and the next rescan tries again.
 func (f *follower) start(ctx context.Context, found []*source) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -154,7 +157,7 @@ func (f *follower) start(ctx context.Context, found []*source) {
 		}
 		select {
 		case f.slots <- struct{}{}:
-		default: // The logs of deleted Pods have not ended yet.
+		default: // the logs of deleted Pods may not have ended yet
 			continue
 		}
 		f.known[key] = true
@@ -182,7 +185,7 @@ func (f *follower) run(ctx context.Context, s *source) {
 	}
 }
 
-// send passes e to follow. It returns false if ctx ends before.
+// send passes e to follow. It returns false if ctx ends first.
 func (f *follower) send(ctx context.Context, e event) bool {
 	select {
 	case f.events <- e:

@@ -66,8 +66,8 @@ func decodePod(from io.Reader, account *budget.Account) (*pod, error) {
 	return p, decode(text, account, p)
 }
 
-// decode decodes the JSON text into the value to which into points. During decoding, it charges account for the largest
-// memory that the elements may need.
+// decode decodes the JSON text. The parameter into is a pointer to the result. During decoding, decode charges account
+// for the largest memory that the elements of the JSON may need.
 func decode(text []byte, account *budget.Account, into any) error {
 	size := int64(objects.ElementBytes)
 	for _, mark := range []string{",", "{", "["} {
@@ -97,7 +97,7 @@ func podOf(o objects.Object, account *budget.Account) (*pod, error) {
 	return p, nil
 }
 
-// started returns the names of the containers that have run and therefore have a log.
+// started returns the names of the containers that run or have run, and therefore have a log.
 func (p *pod) started() []string {
 	var out []string
 	for _, c := range p.Status.Containers {
@@ -116,7 +116,7 @@ func (p *pod) isOver(name string) bool {
 	}
 	ended := func(c container) bool { return (c.Name == name || name == "") && c.State.Terminated != nil }
 	if name != "" && slices.ContainsFunc(p.Status.Ephemeral, ended) {
-		return true // the Pod never restarts containers
+		return true // ephemeral containers are never restarted
 	}
 	succeeded := func(c container) bool { return ended(c) && c.State.Terminated.ExitCode == 0 }
 	if name != "" && slices.ContainsFunc(p.Status.Init, succeeded) {

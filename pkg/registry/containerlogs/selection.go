@@ -22,24 +22,24 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/registry/objectref"
 )
 
-// selection determines the logs that a request reads: those of the Pod pod or, if pod is empty, of the Pods that
-// selector matches.
+// selection determines the logs that a request reads. If the field pod is not empty, these are the logs of this Pod.
+// Otherwise, they are the logs of the Pods that match the label selector.
 type selection struct {
 	caller    *clusters.Client
 	resource  clusters.Resource
 	namespace string
-	// pod is the name of the Pod, or empty. selector is a label selector, which is used only if pod is empty.
+	// pod is the name of the Pod, or empty. selector is the label selector, and is used only if pod is empty.
 	pod, selector string
 	options       options
-	// reading is locked while a Pod is decoded, so that only one Pod at a time takes memory.
+	// reading is locked while a Pod is decoded. A request therefore holds only one decoded Pod at a time in memory.
 	reading sync.Mutex
 }
 
 // several returns true if the logs of several Pods are merged.
 func (s *selection) several() bool { return s.pod == "" }
 
-// sources returns the logs to read. Of several Pods, it returns only the logs of containers that have run, and at most
-// maxSources.
+// sources returns the logs to read. If several Pods are selected, it returns only the logs of containers that run or
+// have run, and at most maxSources logs.
 func (s *selection) sources(ctx context.Context) ([]*source, error) {
 	if !s.several() {
 		return []*source{s.source(s.pod, s.options.container)}, nil

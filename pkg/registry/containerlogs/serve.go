@@ -66,7 +66,8 @@ func (s *selection) sourcesAtMost() int {
 	return 1
 }
 
-// frame returns the WebSocket frame for e, with the name of the Pod and the container if several logs are merged.
+// frame returns the WebSocket frame for e. If several logs are merged, the frame contains the names of the Pod and the
+// container.
 func (g *granted) frame(e event) dashboardv1alpha1.LogFrame {
 	f := dashboardv1alpha1.LogFrame{Type: frameLog, Data: e.line.Text, Cut: e.line.Cut}
 	if g.selection.options.timestamps && e.line.Time != "" {
@@ -81,8 +82,8 @@ func (g *granted) frame(e event) dashboardv1alpha1.LogFrame {
 	return f
 }
 
-// lastFrame returns the last frame of a WebSocket, which tells the client not to reconnect. It returns nil at a
-// shutdown of the server, after which the client should reconnect.
+// lastFrame returns the last frame of a WebSocket. The frame tells the client not to reconnect. At a shutdown of the
+// server, lastFrame returns nil, because the client should reconnect.
 func lastFrame(end streams.End) []byte {
 	if end.Reason == streams.Shutdown {
 		return nil
@@ -158,8 +159,10 @@ func (g *granted) writeText(ctx context.Context, w io.Writer) error {
 	})
 }
 
-// watched returns a context that ends with an error when the login session ends, the user may no longer read the logs,
-// or the cluster is disconnected.
+// watched starts a goroutine that cancels the returned context with an error in these cases:
+//   - The login session of the user has ended.
+//   - The user may no longer read the logs.
+//   - The cluster is no longer connected.
 func (p *Provider) watched(ctx context.Context, g *granted) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	go func() {

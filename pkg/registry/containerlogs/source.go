@@ -24,15 +24,16 @@ const (
 	podResource    = "pods"
 	logSubresource = "log"
 
-	// firstWait and longestWait are the shortest and the longest time after which a log is requested again while its
-	// container does not run.
+	// A followed log whose container does not run is requested again after firstWait. The time between further requests
+	// doubles, up to longestWait.
 	firstWait   = 500 * time.Millisecond
 	longestWait = 5 * time.Second
 	// maxFailures bounds the number of consecutive failed requests for a log.
 	maxFailures = 5
 )
 
-// source is the log of one container. It remembers its last line, so that the log can be requested again.
+// source is the log of one container. It remembers the time of the last line, because the log may be requested again
+// from there.
 type source struct {
 	// reading is the lock selection.reading.
 	reading *sync.Mutex
@@ -57,7 +58,8 @@ func attributes(namespace, pod string) authorizationv1.ResourceAttributes {
 	}
 }
 
-// open requests the log. If lines were already emitted, it requests the lines since the time of the last one.
+// open requests the log. If lines were already emitted, it requests only the lines since the time of the last emitted
+// line.
 func (s *source) open(ctx context.Context) (io.ReadCloser, error) {
 	query := url.Values{"timestamps": {"true"}}
 	if s.container != "" {
@@ -125,8 +127,8 @@ func (s *source) failed(ctx context.Context, err error) error {
 
 func isDenial(err error) bool { return apierrors.IsForbidden(err) || apierrors.IsUnauthorized(err) }
 
-// copy calls emit with each new line in from, omits lines that were emitted before, and closes from. some is true if
-// there were new lines. If the log is followed, a truncated response is not an error.
+// copy calls emit with each new line in from, and closes from. It omits lines that were emitted before. The result some
+// is true if there were new lines. If the log is followed, a truncated response is not an error.
 func (s *source) copy(from io.ReadCloser, emit func(Line) error) (some bool, err error) {
 	defer func() { _ = from.Close() }()
 	lines, again, skip := newLineReader(from), s.last, s.repeated

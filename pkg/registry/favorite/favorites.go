@@ -75,9 +75,9 @@ type item struct {
 	DisplayName string      `json:"displayName"`
 }
 
-// favorites contains the favorites of one user in their order.
+// favorites contains the favorites of one user, in the order that the user has chosen.
 type favorites struct {
-	// LastID is the highest ID that was assigned, including those of removed favorites.
+	// LastID is the highest ID that was assigned, including the IDs of removed favorites.
 	LastID int64  `json:"lastId"`
 	Items  []item `json:"items"`
 }

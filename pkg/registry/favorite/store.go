@@ -25,7 +25,7 @@ import (
 )
 
 const (
-	// key is the key in the data of a ConfigMap.
+	// key is the key of the favorites in the data of a ConfigMap.
 	key = "favorites"
 	// maxBytes bounds the bytes of the JSON of a user's favorites.
 	maxBytes = 32 << 10
@@ -53,7 +53,7 @@ func (e *Provider) load(
 		return nil, nil, envelope.New(dashboardv1alpha1.CodeConflict,
 			"the ConfigMap %q does not belong to KubeVision: favorites cannot be stored", name)
 	case !hostobjects.IsOwnedBy(found, u):
-		return found, kept, nil // The favorites belong to an earlier user of the same name, and were not adopted.
+		return found, kept, nil // The favorites belong to a deleted user with the same name.
 	}
 	if err := json.Unmarshal([]byte(found.Data[key]), kept); err != nil {
 		klog.FromContext(ctx).Info("Favorites cannot be read", "configMap", klog.KObj(found))
@@ -62,8 +62,8 @@ func (e *Provider) load(
 	return found, kept, nil
 }
 
-// change reads the favorites of u, calls change, and writes the result. It retries after a conflict. If change returns
-// an error, it writes nothing and returns the error.
+// change reads the favorites of u, calls the function change with them, and writes them back. It retries after a
+// conflict. If the function returns an error, nothing is written, and the error is returned.
 func (e *Provider) change(
 	ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, change func(*favorites) error,
 ) error {

@@ -15,11 +15,13 @@ import (
 )
 
 const (
-	// blockBytes is the number of bytes of a block of a tar archive. Each entry counts as its content and one block.
+	// blockBytes is the number of bytes of a block of a tar archive. The limit of a copy counts each entry as its
+	// content and one block.
 	blockBytes = 512
 	// maxHeaderBytes bounds the bytes of the headers before the content of an entry.
 	maxHeaderBytes = 64 << 10
-	// sparsePrefix is the prefix of the PAX records of sparse files, which expand from few bytes to files of any size.
+	// sparsePrefix is the prefix of the PAX records of sparse files. A sparse file has few bytes in an archive, and can
+	// expand to any size.
 	sparsePrefix = "GNU.sparse."
 )
 
@@ -29,13 +31,13 @@ type limits struct {
 	bytes int64
 }
 
-// errTooLarge returns the error with which a copy that exceeds its limit ends.
+// errTooLarge returns the error for a copy that exceeds its limit of bytes.
 func errTooLarge() error {
 	return streams.NewEnd(streams.TooLarge, "the files are larger than a copy may be")
 }
 
-// take reduces the remaining bytes by those of an entry whose content has size bytes. It returns an error if too few
-// bytes remain.
+// take subtracts an entry from the remaining bytes. The parameter size is the number of bytes of its content. take
+// returns an error if too few bytes remain.
 func (l *limits) take(size int64) error {
 	if size < 0 || size > l.bytes-blockBytes {
 		return errTooLarge()
@@ -44,7 +46,8 @@ func (l *limits) take(size int64) error {
 	return nil
 }
 
-// boundedReader reads an archive, and returns an error after left bytes. left is set before each header and content.
+// boundedReader reads an archive. Its Read returns an error if left is 0. The type entries sets left before it reads
+// the header or the content of an entry.
 type boundedReader struct {
 	from io.Reader
 	left int64
@@ -62,7 +65,7 @@ func (b *boundedReader) Read(p []byte) (int, error) {
 	return n, err //nolint:wrapcheck // as a reader returns it
 }
 
-// entries reads the entries of an archive from a client or container, which may be malicious.
+// entries reads the entries of an archive. The archive comes from a client or a container, and may be malicious.
 type entries struct {
 	bounded *boundedReader
 	archive *tar.Reader
@@ -77,8 +80,8 @@ func newEntries(from io.Reader, l *limits) *entries {
 }
 
 // next returns the header of the next file or directory, or io.EOF. It skips all other entries, such as links and
-// devices, because a later entry could be written through a link. It returns an error if a name is not below the
-// directory of the archive.
+// devices, because a later entry could be written through a link. It returns an error if the archive is malformed or
+// too large, or if a name is not below the directory of the archive.
 func (e *entries) next() (*tar.Header, error) {
 	for {
 		e.bounded.left = maxHeaderBytes
@@ -104,7 +107,8 @@ func (e *entries) next() (*tar.Header, error) {
 	}
 }
 
-// copyTo copies the content of the entry that next has returned to w.
+// copyTo writes the content of the current entry to w. The current entry is the one whose header next has returned
+// last.
 func (e *entries) copyTo(w io.Writer) error {
 	_, err := io.Copy(w, e.archive)
 	if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, errHeader) {
@@ -121,8 +125,9 @@ func malformed(err error) error {
 	return streams.NewEnd(streams.Malformed, "the archive is malformed, or not complete")
 }
 
-// cleanHeader returns a new header with the accepted name, type, mode, size and time of h. It returns an error for a
-// sparse file, and for a name that is not below the directory of the archive.
+// cleanHeader returns a new header with the normalized name, the type, the permissions, the size and the time of h, and
+// without its other fields. It returns an error for a sparse file, and for a name that is not below the directory of
+// the archive.
 func cleanHeader(h *tar.Header) (*tar.Header, error) {
 	if isSparse(h) {
 		return nil, streams.NewEnd(streams.Malformed, "the archive has a file with holes")

@@ -25,7 +25,8 @@ import (
 )
 
 const (
-	// DefaultMaxBytes is the default limit of the bytes of a copy. Each file counts as 512 additional bytes.
+	// DefaultMaxBytes is the default limit of the bytes of a copy. Each file or directory in an archive counts as 512
+	// additional bytes.
 	DefaultMaxBytes = 1 << 30
 
 	// idleTime is the time after which a copy without progress ends. maxTime bounds the duration of a copy.
@@ -53,7 +54,7 @@ type Provider struct {
 	Access *authorization.Access
 	// MaxBytes bounds the bytes of a copy.
 	MaxBytes int64
-	// Recordings records the user, the path and the size of each copy, without its content. If it is nil, copies are
+	// Recordings records the user, the path and the size of each copy, but not its content. If it is nil, copies are
 	// not recorded.
 	Recordings *recording.Store
 }

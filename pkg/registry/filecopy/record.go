@@ -13,8 +13,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/streams"
 )
 
-// begin records the user, the path and the direction of the copy. If recordings are enabled and this fails, it ends the
-// copy.
+// begin creates the recording of the copy, with the user, the path and the direction. If the recording cannot be
+// created, begin ends the copy. It does nothing if recordings are disabled.
 func (t *transfer) begin(stream *streams.Stream) {
 	if t.provider.Recordings == nil {
 		return
@@ -34,7 +34,7 @@ func (t *transfer) begin(stream *streams.Stream) {
 	}
 }
 
-// ended records the reason of the end, and the number of copied bytes and files.
+// ended adds the reason of the end and the number of copied bytes and files to the recording, and closes it.
 func (t *transfer) ended(end streams.End) {
 	if t.recording == nil {
 		return

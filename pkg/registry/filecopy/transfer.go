@@ -36,8 +36,8 @@ const (
 const (
 	// progressInterval is the time between two progress frames.
 	progressInterval = 500 * time.Millisecond
-	// messageBytes bounds the bytes of content in one message. maxErrorText bounds the bytes of the error output of tar
-	// that are returned.
+	// messageBytes bounds the bytes of content in one message to the client. maxErrorText bounds the bytes of tar's
+	// error output in an error message.
 	messageBytes = 32 << 10
 	maxErrorText = 1 << 10
 )
@@ -48,14 +48,15 @@ type transfer struct {
 	provider *Provider
 	// recording records the copy, or is nil.
 	recording *recording.Recording
-	// input receives the content from the client. inputRead is the other end of the pipe.
+	// input and inputRead are the two ends of a pipe. received writes the content from the client to input, and copyIn
+	// reads it from inputRead.
 	input     *io.PipeWriter
 	inputRead *io.PipeReader
 
 	mu       sync.Mutex
 	progress dashboardv1alpha1.CopyFrame
 	reported time.Time
-	// complete is true after the client has sent its frame that ends the content.
+	// complete is true after the client has sent the frame with the type frameEnd, which ends the content.
 	complete bool
 }
 
@@ -125,7 +126,8 @@ func (t *transfer) serve(ctx context.Context, stream *streams.Stream) error {
 	return err
 }
 
-// errNoFile is returned for an archive without entries, which tar writes for a path that does not exist.
+// errNoFile is returned if an archive that should contain a single file contains none. tar writes an empty archive if
+// the path does not exist.
 var errNoFile = errors.New("there is no file in the archive")
 
 // copyOut runs tar in the container, and sends the content of the file, or the archive of the directory, to the client.
@@ -136,14 +138,14 @@ func (t *transfer) copyOut(ctx context.Context, stream *streams.Stream) error {
 	ran := make(chan error, 1)
 	go func() {
 		err := t.run(running, remotecommand.StreamOptions{Stdout: write}, outCommand(t.request))
-		_ = write.CloseWithError(err) // a nil error means the end of the file
+		_ = write.CloseWithError(err) // a nil error closes the pipe with io.EOF
 		ran <- err
 	}()
 	err := t.sendEntries(newEntries(read, &limits{bytes: t.provider.MaxBytes}), stream)
 	if err != nil && !errors.Is(err, errNoFile) {
 		cancel()
-	} else { // The error output of tar may contain the reason.
-		// The padding after the end of the archive must be read, too.
+	} else { // tar continues, because its exit code and its error output are needed
+		// tar can exit only after the padding behind the end of the archive was read.
 		_, _ = io.Copy(io.Discard, io.LimitReader(read, maxHeaderBytes))
 	}
 	_ = read.CloseWithError(io.ErrClosedPipe)
@@ -215,7 +217,7 @@ func (t *transfer) sendEntry(from *entries, header *tar.Header, archive *tar.Wri
 	return from.copyTo(archive)
 }
 
-// note calls change with the progress while it holds the lock.
+// note calls the function change with the progress. It holds the lock during the call.
 func (t *transfer) note(change func(*dashboardv1alpha1.CopyFrame)) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -22,18 +22,18 @@ import (
 const (
 	// newFileMode is the mode of a single file that is copied into a container.
 	newFileMode = 0o644
-	// removalTime bounds the time in which fileScript removes an incomplete file.
+	// removalTime bounds the time that fileScript may take to remove an incomplete file.
 	removalTime = 10 * time.Second
 	// temporaryPrefix is the prefix of the name of a file while it is being copied into a container.
 	temporaryPrefix = ".kubevision-"
-	// completeSuffix is the suffix of the empty second file of an archive, which proves that the first file is
-	// complete. fileScript contains the same suffix.
+	// completeSuffix is the suffix of the second file in an archive that copies one file. The second file is empty, and
+	// proves that the first file is complete. fileScript contains the same suffix.
 	completeSuffix = ".complete"
 )
 
-// outCommand returns the tar command that writes an archive to its standard output. No shell parses q.path, and tar
-// cannot interpret it as an option, because the argument begins with "/" or "./". A single file that is a symbolic
-// link, as in volumes of ConfigMaps, is followed.
+// outCommand returns the tar command that writes an archive to its standard output. No shell parses q.path. tar cannot
+// interpret it as an option, because the argument begins with "/" or "./". The option -h makes tar follow a single file
+// that is a symbolic link, as in volumes of ConfigMaps.
 func outCommand(q *request) []string {
 	if !q.tar {
 		return []string{"tar", "-c", "-h", "-f", "-", "-C", path.Dir(q.path), "./" + path.Base(q.path)}
@@ -41,18 +41,18 @@ func outCommand(q *request) []string {
 	return []string{"tar", "-c", "-f", "-", "-C", q.path, "."}
 }
 
-// fileScript extracts one file under a temporary name and renames it when it is complete, so that a truncated copy does
-// not change an existing file. tar accepts an archive that is truncated between two entries; therefore, the archive
-// contains a second, empty file, which proves that the first one is complete. The arguments are the directory, the
-// temporary name and the final name.
+// fileScript extracts one file under a temporary name, and renames it when it is complete. Therefore, a truncated copy
+// does not change an existing file. tar also accepts an archive that is truncated between two entries. Therefore, the
+// archive contains a second, empty file, which proves that the first file is complete. The arguments of the script are
+// the directory, the temporary name and the final name.
 const fileScript = `cd "$1" || exit 1
 if [ -d "./$3" ]; then echo "the path is a directory" >&2; exit 1; fi
 tar -x -m -o -f - && [ -f "./$2.complete" ] && rm -f "./$2.complete" && mv -f "./$2" "./$3" && exit 0
 rm -f "./$2" "./$2.complete"
 exit 1`
 
-// copyIn runs a command in the container that writes the content from the client to files. It returns when the command
-// has exited and the content was sent.
+// copyIn runs a command in the container, and sends the content from the client to its standard input. The command
+// writes the content to files. copyIn returns after the command has exited and its input was sent.
 func (t *transfer) copyIn(ctx context.Context, stream *streams.Stream) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -95,8 +95,8 @@ func (t *transfer) copyIn(ctx context.Context, stream *streams.Stream) error {
 	return ran
 }
 
-// passFile writes the content from the client to archive as a file with the given name, followed by the empty file with
-// completeSuffix. It returns an error if the content does not have the announced size.
+// passFile adds two files to archive: a file with the given name and the content from the client, and the empty file
+// with completeSuffix. It returns an error if the content does not have the announced size.
 func (t *transfer) passFile(archive *tar.Writer, name string) error {
 	t.note(func(f *dashboardv1alpha1.CopyFrame) { f.Files, f.Size = 1, t.request.size })
 	if err := archive.WriteHeader(&tar.Header{
@@ -128,7 +128,7 @@ func (t *transfer) passFile(archive *tar.Writer, name string) error {
 	return nil
 }
 
-// passEntries copies the files and directories of the archive from the client to archive.
+// passEntries reads the archive that the client sends, and copies its files and directories to the parameter archive.
 func (t *transfer) passEntries(archive *tar.Writer) error {
 	from := newEntries(t.inputRead, &limits{bytes: t.provider.MaxBytes})
 	for {
@@ -153,7 +153,8 @@ func (t *transfer) passEntries(archive *tar.Writer) error {
 	}
 }
 
-// counter passes bytes to the command in the container. It counts them, and sends progress frames to the client.
+// counter is an io.Writer that passes bytes to the command in the container. It counts the bytes, and sends progress
+// frames to the client.
 type counter struct {
 	transfer *transfer
 	stream   *streams.Stream
@@ -165,7 +166,7 @@ func (c *counter) Write(p []byte) (int, error) {
 	n, err := c.to.Write(p)
 	c.transfer.note(func(f *dashboardv1alpha1.CopyFrame) {
 		f.Bytes += int64(n)
-		if f.Size > 0 { // does not count headers and padding
+		if f.Size > 0 { // the archive has more bytes than the file
 			f.Bytes = min(f.Bytes, f.Size)
 		}
 	})

@@ -30,7 +30,7 @@ type Host struct {
 	Reviewer *authorization.Reviewer
 }
 
-// Client reads and writes objects of the host as the caller, so that the RBAC of the host authorizes the calls.
+// Client reads and writes objects of the host as the caller. Therefore, the RBAC of the host authorizes the calls.
 type Client struct {
 	user.Info
 	client.Client
@@ -47,8 +47,8 @@ func (h *Host) Connect(r *routes.Request, u user.Info) (*Client, error) {
 	return &Client{Info: u, Client: c, reviewer: h.Reviewer}, nil
 }
 
-// Named returns a function that validates the object name in a path parameter and then calls connect. The function
-// returns an error if the name is not valid.
+// Named returns a function that validates the object name in a path parameter. If the name is valid, the function calls
+// connect. Otherwise, it returns an error.
 func Named(
 	parameter string, connect func(*routes.Request, user.Info) (*Client, error),
 ) func(*routes.Request, user.Info) (*Client, error) {
@@ -60,7 +60,8 @@ func Named(
 	}
 }
 
-// Find gets the cluster-scoped object name as the caller. It returns missing if the object does not exist.
+// Find gets the cluster-scoped object with the given name as the caller. It returns the error missing if the object
+// does not exist.
 func (c *Client) Find(ctx context.Context, name string, into client.Object, missing *envelope.Error) error {
 	err := c.Get(ctx, types.NamespacedName{Name: name}, into)
 	switch {
@@ -73,9 +74,9 @@ func (c *Client) Find(ctx context.Context, name string, into client.Object, miss
 	}
 }
 
-// WriteError converts err, the error of a write, to an error with a code. actions are the rights that the write
-// requires. If err is Forbidden although RBAC allows all actions, an admission plugin has rejected the write: the code
-// is then 42201, except if the policy that rejected it is one for which envelope.LacksRight returns true.
+// WriteError converts err, the error of a write, to an error with a code. The parameter actions contains the rights
+// that the write requires. If err is Forbidden although RBAC allows all actions, an admission plugin has rejected the
+// write, and the code is 42201. A denial for which envelope.LacksRight returns true keeps the code of a denial by RBAC.
 func (c *Client) WriteError(ctx context.Context, err error, actions ...authorizationv1.ResourceAttributes) error {
 	if err == nil {
 		return nil
@@ -96,25 +97,26 @@ func (c *Client) WriteError(ctx context.Context, err error, actions ...authoriza
 	return envelope.New(dashboardv1alpha1.CodeRejected, "%s", outcome.Message).WithCause(err)
 }
 
-// WriteErrorFor returns a function that calls WriteError with actions.
+// WriteErrorFor returns a function that calls WriteError with the given actions.
 func (c *Client) WriteErrorFor(actions ...authorizationv1.ResourceAttributes) func(context.Context, error) error {
 	return func(ctx context.Context, err error) error { return c.WriteError(ctx, err, actions...) }
 }
 
-// SecretAction returns the ResourceAttributes of verb on a Secret in KubeVision's namespace.
+// SecretAction returns the ResourceAttributes of a verb on a Secret in KubeVision's namespace.
 func SecretAction(verb, name string) authorizationv1.ResourceAttributes {
 	return authorizationv1.ResourceAttributes{Version: "v1", Resource: "secrets", Verb: verb,
 		Namespace: names.Namespace, Name: name}
 }
 
-// Action returns the ResourceAttributes of verb on one of KubeVision's custom resources.
+// Action returns the ResourceAttributes of a verb on one of KubeVision's custom resources.
 func Action(verb, resource, name string) authorizationv1.ResourceAttributes {
 	return authorizationv1.ResourceAttributes{Group: kubevisionv1alpha1.GroupName, Resource: resource, Verb: verb,
 		Name: name}
 }
 
-// CheckVersion returns an error with 40901 if given, the ResourceVersion in a request, differs from that of object. An
-// empty given matches any object.
+// CheckVersion returns an error with the code 40901 if the ResourceVersion in a request differs from the
+// ResourceVersion of object. The parameter given is the ResourceVersion in the request. If it is empty, CheckVersion
+// returns nil.
 func CheckVersion(given string, object client.Object) error {
 	if given != "" && given != object.GetResourceVersion() {
 		return envelope.New(dashboardv1alpha1.CodeStale, "%q was changed in the meantime: read it again",

@@ -18,8 +18,8 @@ func IsOwnedBy(object, owner client.Object) bool {
 	})
 }
 
-// UIDPrecondition returns a precondition with which a delete fails if object was replaced by another object with the
-// same name.
+// UIDPrecondition returns a precondition for a delete of object. The delete then fails if object was replaced by
+// another object with the same name.
 func UIDPrecondition(object client.Object) client.Preconditions {
 	uid := object.GetUID()
 	return client.Preconditions{UID: &uid}

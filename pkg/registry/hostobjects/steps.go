@@ -16,7 +16,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/envelope"
 )
 
-// undoTimeout bounds the time for reverting steps, which continues after the client has disconnected.
+// undoTimeout bounds the time for reverting steps. Reverting continues after the client has disconnected.
 const undoTimeout = 10 * time.Second
 
 // Step is one of several writes of which either all or none should take effect.
@@ -26,12 +26,13 @@ type Step struct {
 	// Do writes the object with the given client. It is called twice, first with a dry-run client, and must therefore
 	// not change its inputs.
 	Do func(context.Context, client.Client) error
-	// Undo reverts a successful Do.
+	// Undo reverts a successful Do. It may be nil for the last step, which is never reverted.
 	Undo func(context.Context, client.Client) error
 }
 
-// Create returns a step that creates the object that object returns. what is its name in messages. refused converts the
-// error of the write to an error with a code, and nil to nil.
+// Create returns a step that creates an object. The function object returns the object to create. The parameter what is
+// the name of the object in messages. The function refused converts the error of the write to an error with a code, and
+// returns nil for nil.
 func Create(what string, object func() client.Object, refused func(context.Context, error) error) Step {
 	var made client.Object
 	return Step{
@@ -44,9 +45,10 @@ func Create(what string, object func() client.Object, refused func(context.Conte
 	}
 }
 
-// Patch returns a step that changes an object from the state from to the state to. what is its name in messages. If
-// given, the ResourceVersion in the request, is not empty, the step fails if the object has changed since from was
-// read. refused converts the error of the write to an error with a code, and nil to nil.
+// Patch returns a step that patches an object. The parameter from is the object that was read, and to is the changed
+// object. The parameter what is the name of the object in messages. The parameter given is the ResourceVersion in the
+// request. If it is not empty, the step fails if the object has changed since it was read. The function refused
+// converts the error of the write to an error with a code, and returns nil for nil.
 func Patch(what string, from, to client.Object, given string, refused func(context.Context, error) error) Step {
 	write := func(ctx context.Context, c client.Client, from, to client.Object, given string) error {
 		written, ok := to.DeepCopyObject().(client.Object)
@@ -64,9 +66,9 @@ func Patch(what string, from, to client.Object, given string, refused func(conte
 	}
 }
 
-// PatchFrom returns a merge patch relative to from. If given, the ResourceVersion in the request, is not empty, the
-// patch fails if the object has changed since from was read. PatchFrom does not compare given with from: see
-// CheckVersion.
+// PatchFrom returns a merge patch relative to from, the object that was read. The parameter given is the
+// ResourceVersion in the request. If it is not empty, the patch fails if the object has changed since it was read.
+// PatchFrom does not compare given with from: see CheckVersion.
 func PatchFrom(from client.Object, given string) client.Patch {
 	if given == "" {
 		return client.MergeFrom(from)
@@ -74,8 +76,8 @@ func PatchFrom(from client.Object, given string) client.Patch {
 	return client.MergeFromWithOptions(from, client.MergeFromWithOptimisticLock{})
 }
 
-// Apply calls DryRun and then Execute. If it returns an error, no step has taken effect, except steps that could not be
-// reverted.
+// Apply calls DryRun and then Execute. If it returns an error, no step has taken effect. The only exceptions are steps
+// that could not be reverted, which the error names.
 func (c *Client) Apply(ctx context.Context, steps ...Step) error {
 	if err := c.DryRun(ctx, steps...); err != nil {
 		return err
@@ -83,8 +85,8 @@ func (c *Client) Apply(ctx context.Context, steps ...Step) error {
 	return c.Execute(ctx, steps...)
 }
 
-// DryRun executes each step with a dry-run client. It returns the first error, so that a caller who may execute only
-// some of the steps changes nothing.
+// DryRun executes each step with a dry-run client, and returns the first error. It is called before Execute, because
+// the caller may lack the permission for some of the steps.
 func (c *Client) DryRun(ctx context.Context, steps ...Step) error {
 	trial := client.NewDryRunClient(c.Client)
 	for _, s := range steps {
@@ -95,7 +97,7 @@ func (c *Client) DryRun(ctx context.Context, steps ...Step) error {
 	return nil
 }
 
-// Execute executes the steps in order. If one fails, it reverts the previous ones and returns an error, which names the
+// Execute executes the steps in order. If a step fails, it reverts the steps before it. The returned error names the
 // steps that could not be reverted.
 func (c *Client) Execute(ctx context.Context, steps ...Step) error {
 	for i, s := range steps {

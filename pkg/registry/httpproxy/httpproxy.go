@@ -26,7 +26,7 @@ import (
 
 const (
 	subresource = "proxy"
-	// maxPath bounds the bytes of the path, and of the query, of a request to the HTTP server.
+	// maxPath bounds the bytes of the path of a request to the HTTP server. It also bounds the bytes of the query.
 	maxPath = 4 << 10
 	// policy is the Content-Security-Policy of responses. It prevents an HTML page from acting as the dashboard: the
 	// page has a separate origin, runs no scripts and loads nothing.
@@ -159,7 +159,8 @@ func checkPath(path string) error {
 	return nil
 }
 
-// headerOf returns the header of the response. Of the server's response, it uses only the media type.
+// headerOf returns the header of the response to the client. The parameter contentType is the media type of the HTTP
+// server's response. No other headers of that response are used.
 func headerOf(contentType string) http.Header {
 	if _, _, err := mime.ParseMediaType(contentType); err != nil {
 		contentType = "application/octet-stream"

@@ -58,10 +58,10 @@ func (t Target) Call(method string) clusters.Call {
 	return clusters.Call{Method: method, Resource: t.Resource, Namespace: t.Namespace, Name: t.Name}
 }
 
-// Read returns the target to which the parameters of r refer. The namespace may be in the path or in the query; in the
-// query, it is ignored for cluster-scoped resources, as in kubectl. Read returns an error if a parameter is malformed,
-// or if the cluster does not serve the resource with the verb. The resource of the target always comes from discovery,
-// and not from the text of the client.
+// Read returns the target to which the parameters of r refer. The namespace may be in the path or in the query. A
+// namespace in the query is ignored for cluster-scoped resources, as in kubectl. Read returns an error if a parameter
+// is malformed, or if the cluster does not serve the resource with the verb. The resource of the target always comes
+// from discovery, and not from the text of the client.
 func Read(r *routes.Request, caller *clusters.Client, verb string) (Target, error) {
 	return find(r.Context(), caller, requested(r, verb))
 }
@@ -95,14 +95,16 @@ func (t Target) CheckNamespaced() error {
 	return nil
 }
 
-// Find is like Read, with parameters as arguments. kind is the name of the resource. namespace and name may be empty.
+// Find is like Read, but takes the parameters as arguments. kind is the name of the resource. namespace and name may be
+// empty.
 func Find(ctx context.Context, caller *clusters.Client, verb, kind, namespace, name string) (Target, error) {
 	return find(ctx, caller, wanted{
 		verb: verb, kind: kind, namespace: namespace, name: name, namespaced: namespace != "",
 	})
 }
 
-// wanted contains the parameters that identify a target, and the verb and subresource that its resource must support.
+// wanted contains the parameters that identify a target. It also contains the verb and the subresource that the
+// resource of the target must support.
 type wanted struct {
 	verb, subresource, kind, namespace, name string
 	// namespaced is true if the resource must be namespaced, because the path contains a namespace.
@@ -136,8 +138,8 @@ func (w wanted) check() error {
 	return nil
 }
 
-// mismatch returns an error if r does not support the verb or the subresource, or if r is cluster-scoped and namespaced
-// is true.
+// mismatch returns an error if r does not support the verb or the subresource. It also returns an error if r is
+// cluster-scoped and w.namespaced is true.
 func (w wanted) mismatch(r *clusters.Resource) error {
 	switch {
 	case !slices.Contains(r.Verbs, w.verb):

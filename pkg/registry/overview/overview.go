@@ -1,7 +1,7 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package overview serves the numbers and states of the objects in a cluster that the caller may list.
+// Package overview serves an overview of a cluster: the numbers and states of the objects that the caller may list.
 package overview
 
 import (
@@ -42,7 +42,7 @@ func get(r *routes.Request, caller *scopedlist.Client) (routes.Result, error) {
 		return routes.Result{}, err
 	}
 	if meta.Partial && !use.known {
-		// Metrics are optional.
+		// An error is ignored, because metrics are optional.
 		_, _ = caller.Survey(r.Context(), "", []scopedlist.Kind{use.podKind()})
 	}
 	use.report(&all.sum.Resources)
@@ -50,7 +50,8 @@ func get(r *routes.Request, caller *scopedlist.Client) (routes.Result, error) {
 	return routes.Result{Data: all.sum, Meta: meta}, nil
 }
 
-// countedKind returns a kind whose objects are counted without being decoded. set stores the number in an overview.
+// countedKind returns a kind whose objects are counted without being decoded. The function set stores the number in an
+// overview.
 func (t *tally) countedKind(resource string, set func(*dashboardv1alpha1.Overview, int64)) scopedlist.Kind {
 	read := func(_ context.Context, _ clusters.Resource, a scopedlist.Result) error {
 		part := &dashboardv1alpha1.Overview{}
@@ -62,8 +63,8 @@ func (t *tally) countedKind(resource string, set func(*dashboardv1alpha1.Overvie
 	return scopedlist.Kind{Resource: resource, Accept: scopedlist.MetadataOnly, FromCache: true, Read: read}
 }
 
-// typedKind returns a kind whose objects are decoded to T. look adds one object to an overview, and must not retain the
-// object.
+// typedKind returns a kind whose objects are decoded to T. The function look adds one object to an overview, and must
+// not retain the object.
 func typedKind[T any, P interface {
 	*T
 	Unmarshal(data []byte) error

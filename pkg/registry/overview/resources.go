@@ -40,7 +40,7 @@ type usage struct {
 	known bool
 }
 
-// nodeKind returns the kind NodeMetrics, with a function that adds the usage of all nodes.
+// nodeKind returns the kind NodeMetrics. Its function Read adds the usage of all nodes to u.
 func (u *usage) nodeKind() scopedlist.Kind {
 	return scopedlist.Kind{Resource: "nodes.metrics.k8s.io",
 		Read: func(ctx context.Context, _ clusters.Resource, a scopedlist.Result) error {
@@ -55,7 +55,7 @@ func (u *usage) nodeKind() scopedlist.Kind {
 		}}
 }
 
-// podKind returns the kind PodMetrics, with a function that adds the usage of all Pods. It replaces nodeKind for
+// podKind returns the kind PodMetrics. Its function Read adds the usage of all Pods to u. It replaces nodeKind for
 // callers who may not list NodeMetrics.
 func (u *usage) podKind() scopedlist.Kind {
 	return scopedlist.Kind{Resource: podmetrics.Resource,

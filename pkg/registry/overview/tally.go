@@ -48,7 +48,7 @@ func addNumbers(out, part reflect.Value) {
 	}
 }
 
-// grouped contains the destination, the memory account and the handler of omitted objects for addGroups.
+// grouped contains parameters of addGroups: the destination, the memory account and the handler of omitted objects.
 type grouped struct {
 	sum     *dashboardv1alpha1.Overview
 	account *budget.Account
@@ -63,8 +63,8 @@ type counted struct {
 	omitted []*readcache.Object
 }
 
-// addGroups adds the objects in groups, which are groups of objects in the read cache, to g.sum. The read cache stores
-// the overview of each group until an object of the group changes.
+// addGroups adds the objects of groups of the read cache to g.sum. The read cache stores the overview of each group
+// until an object of the group changes.
 func addGroups[T any](g grouped, groups readcache.Groups, look func(*T, *dashboardv1alpha1.Overview)) error {
 	for group := range groups.All() {
 		found, err := group.Summarize(func(all []*readcache.Object) (readcache.Summary, error) {

@@ -44,8 +44,9 @@ type Grant struct {
 	proof  func() error
 }
 
-// Attributes returns the ResourceAttributes of a SubjectAccessReview for the verb create on the subresource. create is
-// required even if the request to the cluster is a GET, for which older API servers require only the verb get.
+// Attributes returns the ResourceAttributes of a SubjectAccessReview for the verb create on the subresource. The verb
+// create is required even if the request to the cluster is a GET. For a GET, older API servers require only the verb
+// get.
 func (g *Grant) Attributes() authorizationv1.ResourceAttributes {
 	return authorizationv1.ResourceAttributes{
 		Namespace: g.Call.Namespace, Verb: "create", Version: "v1", Resource: "pods",
@@ -59,7 +60,7 @@ func Find(r *routes.Request, u user.Info, access *authorization.Access, subresou
 	return FindPod(r, u, access, r.Path(objectref.Namespace), r.Path(objectref.Name), subresource)
 }
 
-// FindPod is like Find, with the namespace and the name of the Pod as arguments.
+// FindPod is like Find, but takes the namespace and the name of the Pod as arguments.
 func FindPod(
 	r *routes.Request, u user.Info, access *authorization.Access, namespace, name, subresource string,
 ) (*Grant, error) {
@@ -80,8 +81,8 @@ func FindPod(
 	return g, nil
 }
 
-// Review returns an error if the user may not create the subresource, or if Call requires a one-time code of the user's
-// second factor and ctx contains no valid one.
+// Review returns an error if the user may not create the subresource. It also returns an error if Call requires a
+// one-time code of the user's second factor and the request contains no valid code.
 func (g *Grant) Review(ctx context.Context) error {
 	if err := authorization.Require(ctx, g.Caller, g.Attributes()); err != nil {
 		return err

@@ -17,8 +17,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/registry/scopedlist"
 )
 
-// readOne gets the metrics of the Pod t, by namespace and name. It returns nil if the cluster has no metrics of the
-// Pod.
+// readOne gets the metrics of the Pod t. The keys of the result are pairs of a namespace and a name. It returns nil if
+// the cluster has no metrics of the Pod.
 func readOne(ctx context.Context, caller *scopedlist.Client, t objectref.Target) (map[[2]string]Measured, error) {
 	answer, err := caller.Do(ctx, t.Call(""))
 	if apierrors.IsNotFound(err) {
@@ -34,7 +34,8 @@ func readOne(ctx context.Context, caller *scopedlist.Client, t objectref.Target)
 	return map[[2]string]Measured{{t.Namespace, t.Name}: m}, nil
 }
 
-// describe returns the usage in m, and the requests and limits in p, of each container and of the whole Pod.
+// describe returns the metrics of a Pod and of each of its containers. The usage is from m, and the requests and limits
+// are from p.
 func describe(p *podSpec, m Measured) *dashboardv1alpha1.PodMetrics {
 	out := &dashboardv1alpha1.PodMetrics{Timestamp: m.Timestamp, Window: m.Window,
 		Containers: []dashboardv1alpha1.ContainerMetrics{}}

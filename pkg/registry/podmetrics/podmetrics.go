@@ -75,8 +75,8 @@ type Metrics struct {
 	account *budget.Account
 }
 
-// Read reads the metrics of the Pod t or, if t has no name, of all Pods in its namespace. After an error, it logs the
-// error, and Available of the result returns false.
+// Read reads the metrics of the Pod t. If t has no name, it reads the metrics of all Pods in the list t. If the metrics
+// cannot be read, it logs the error, and Available returns false.
 func Read(ctx context.Context, caller *scopedlist.Client, t objectref.Target) *Metrics {
 	known, err := read(ctx, caller, t)
 	if err != nil {
@@ -86,7 +86,7 @@ func Read(ctx context.Context, caller *scopedlist.Client, t objectref.Target) *M
 	return &Metrics{known: known, err: err, account: budget.AccountFrom(ctx)}
 }
 
-// Available returns true if the metrics could be read, even if there are none of some Pods.
+// Available returns true if the metrics could be read, even if some Pods have no metrics.
 func (m *Metrics) Available() bool { return m.err == nil }
 
 // AddTo sets Field and StatusField in each Pod. It charges the memory account of the request while it decodes the spec
@@ -140,7 +140,8 @@ func (m *Metrics) addTo(object objects.Object) error {
 	return nil
 }
 
-// read returns the metrics of the Pod t or, if t has no name, of all Pods in its namespace, by namespace and name.
+// read returns the metrics of the Pod t or, if t has no name, of all Pods in the list t. The keys of the result are
+// pairs of a namespace and a name.
 func read(ctx context.Context, caller *scopedlist.Client, t objectref.Target) (map[[2]string]Measured, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, timeout, clusters.ErrImpatient)
 	defer cancel()

@@ -23,7 +23,7 @@ import (
 )
 
 const (
-	// maxMessage bounds the bytes of a message from the client, and maxPiece those of the data in a message to the
+	// maxMessage bounds the bytes of a message from the client. maxPiece bounds the bytes of data in a message to the
 	// client.
 	maxMessage = 64 << 10
 	maxPiece   = 32 << 10
@@ -53,7 +53,8 @@ func (f *forward) pipes() (reads []*io.PipeReader) {
 	return reads
 }
 
-// received writes a message from the client to the port of its channel. It blocks until the port has received the data.
+// received writes a message from the client to the port of its channel. It blocks until the goroutine of the port has
+// read the data.
 func (f *forward) received(ctx context.Context, _ *streams.Stream, m streams.Message) error {
 	if !m.Binary || len(m.Data) == 0 || m.Data[0]%channelsOfPort != 0 ||
 		int(m.Data[0])/channelsOfPort >= len(f.request.ports) {
@@ -131,8 +132,8 @@ func (f *forward) begin(s *streams.Stream) error {
 	return nil
 }
 
-// forwardPort connects to one port, and copies data in both directions until the connection ends. It returns the
-// message of the cluster if the connection could not be opened or has failed.
+// forwardPort connects to one port, and copies data in both directions until the connection ends. It returns an error
+// if the connection could not be opened, or if the cluster reports that the connection has failed.
 func forwardPort(
 	ctx context.Context, s *streams.Stream, connection httpstream.Connection, index int, port uint16, input io.Reader,
 ) error {

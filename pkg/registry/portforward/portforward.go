@@ -28,7 +28,7 @@ const (
 
 	subresource = "portforward"
 	maxPorts    = 16
-	// idleTime is the time without data in both directions after which a stream ends.
+	// idleTime is the time after which a stream ends if no data is sent in either direction.
 	idleTime = time.Hour
 	// forwardBytes is the number of bytes of memory for each port: the buffers of the connections to the cluster and
 	// the client.

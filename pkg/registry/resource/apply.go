@@ -84,10 +84,11 @@ type applied struct {
 	kind  schema.GroupKind
 	write *write
 	stage int
-	// defined is true if a CustomResourceDefinition in the bundle defines the kind of the object and the cluster does
-	// not serve it yet.
+	// defined is true if the cluster does not serve the kind of the object yet, and a CustomResourceDefinition in the
+	// bundle defines the kind.
 	defined bool
-	// until is the stage after which the dry run of the object is executed, if the operation is ApplyDeferred.
+	// until is a stage. If the operation is ApplyDeferred, the dry run of the object is executed after this stage was
+	// applied.
 	until int
 
 	// current is the stored object in JSON. It is nil if the object does not exist or the caller may not get it.
@@ -106,7 +107,7 @@ func (a *applied) settle(operation dashboardv1alpha1.ApplyOperation, err error) 
 	}
 }
 
-// deferUntil records that the dry run of the object must be executed after a stage was applied.
+// deferUntil defers the dry run of the object until the given stage was applied. It removes an earlier error.
 func (a *applied) deferUntil(stage int) {
 	a.err, a.until, a.result.Operation = nil, stage, dashboardv1alpha1.ApplyDeferred
 }
@@ -124,8 +125,8 @@ func (b *bundle) failed() bool {
 	return false
 }
 
-// skipRest sets the result of each object in a later stage than after to ApplySkipped, except for objects with an
-// error.
+// skipRest sets the results of objects to ApplySkipped if their stage is greater than the parameter after. It does not
+// change objects with an error.
 func (b *bundle) skipRest(after int) {
 	for _, a := range b.items {
 		if a.stage > after && a.err == nil {
@@ -151,7 +152,8 @@ func (b *bundle) data() dashboardv1alpha1.Apply {
 	return out
 }
 
-// refused returns the error of the first object that has failed. Its data contain the results of all objects.
+// refused returns the error of the first object that has failed. The data of this error contain the results of all
+// objects.
 func (b *bundle) refused() error {
 	for i, a := range b.items {
 		if a.err == nil {
@@ -184,8 +186,8 @@ func (b *bundle) warnings() []string {
 	return out
 }
 
-// prove returns an error if the write of one of the objects requires a one-time code of the caller's second factor and
-// the request contains no valid code. It is called before the first write.
+// prove is called before the first write. It returns an error if the write of one of the objects requires a one-time
+// code of the caller's second factor and the request contains no valid code.
 func (b *bundle) prove(ctx context.Context) error {
 	for _, a := range b.items {
 		if err := b.caller.Prove(ctx, a.write.call); err != nil {

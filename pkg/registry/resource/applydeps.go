@@ -7,8 +7,8 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 )
 
-// dependencies contains the Namespaces and the kinds of objects that a bundle creates. The dry run of an object that
-// needs one of them may fail, because a dry run stores nothing.
+// dependencies describes the objects that a bundle creates. A dry run stores no objects. Therefore, the dry run of
+// another object that needs these objects may fail.
 type dependencies struct {
 	// namespaces contains the names of the Namespaces that do not exist yet.
 	namespaces map[string]bool
@@ -30,11 +30,11 @@ func (b *bundle) dependencies() dependencies {
 	return out
 }
 
-// surround returns true if the bundle creates the Namespace of a, or the CustomResourceDefinition of its kind.
+// surround returns true if the bundle creates the Namespace of a, or the CustomResourceDefinition of the kind of a.
 func (d dependencies) surround(a *applied) bool { return a.defined || d.namespaces[a.result.Namespace] }
 
-// precede returns true if the bundle creates objects of a kind that the API server may look up before it accepts a, for
-// example Roles for a RoleBinding.
+// precede returns true if the bundle creates objects that the API server may look up before it accepts a. For example,
+// it creates a Role and a is a RoleBinding.
 func (d dependencies) precede(a *applied) bool {
 	const rbac = "rbac.authorization.k8s.io"
 	var needed []schema.GroupKind

@@ -18,9 +18,9 @@ const (
 	stageOfDefinitions = 1
 )
 
-// stages returns the kinds of each stage. The stages are applied in order: kinds that others need are in the first
-// stages, and kinds that reject or change other objects are in the last stage. The stage nil contains all kinds that
-// are not listed.
+// stages returns the kinds of each stage. The stages are applied in order. Kinds that other kinds need are in the first
+// stages. Kinds that reject or change other objects, such as webhook configurations, are in the last stage. The stage
+// nil contains all kinds that are not listed.
 func stages() [][]schema.GroupKind {
 	kinds := func(group string, names ...string) []schema.GroupKind {
 		out := make([]schema.GroupKind, 0, len(names))
@@ -63,7 +63,7 @@ func stages() [][]schema.GroupKind {
 	}
 }
 
-// stageOf returns the index of the stage of kind.
+// stageOf returns the index of the stage that contains the given kind.
 func stageOf(kind schema.GroupKind) int {
 	all := stages()
 	for i, stage := range all {

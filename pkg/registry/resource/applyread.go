@@ -50,8 +50,8 @@ type bundleReader struct {
 	seen    map[string]int
 }
 
-// read checks an object and finds its resource. i is the index of the object in the bundle. It returns an error if the
-// object cannot be applied.
+// read checks an object of the bundle and finds its resource. The parameter i is the index of the object in the bundle.
+// read returns an error if the object cannot be applied.
 func (r *bundleReader) read(ctx context.Context, i int, object manifestObject) (*applied, error) {
 	gvk, err := object.kind()
 	if err != nil {

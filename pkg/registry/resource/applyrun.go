@@ -22,18 +22,20 @@ import (
 )
 
 const (
-	// servedWithin bounds the time for which dry runs are retried until the cluster serves a kind whose
-	// CustomResourceDefinition was applied. servedPause is the time between two attempts.
+	// servedWithin bounds the time for which a dry run is retried after the CustomResourceDefinition of its kind was
+	// applied, because the cluster does not serve the kind at once. servedPause is the time between two attempts.
 	servedWithin = 15 * time.Second
 	servedPause  = 200 * time.Millisecond
-	// maxTries bounds the number of dry runs of an object that others change at the same time.
+	// maxTries bounds the number of dry runs of an object. A dry run is repeated if the object was changed at the same
+	// time.
 	maxTries = 3
 	// maxPaths bounds the number of changed fields in the result of an object.
 	maxPaths = 64
 )
 
-// each calls do concurrently with each object that has no error and for which chosen returns true. After ctx has ended,
-// it sets the result of the remaining objects to ApplySkipped. A panic of do becomes the error of the object.
+// each calls the function do concurrently with objects of the bundle. It omits objects with an error, and objects for
+// which the function chosen returns false. After ctx has ended, each sets the results of the remaining objects to
+// ApplySkipped. A panic of do becomes the error of the object.
 func (b *bundle) each(ctx context.Context, chosen func(*applied) bool, do func(context.Context, *applied)) {
 	_ = fanout.Each(
 		context.WithoutCancel(ctx),
@@ -58,7 +60,7 @@ func (b *bundle) each(ctx context.Context, chosen func(*applied) bool, do func(c
 
 func anyObject(*applied) bool { return true }
 
-// tryAll executes the dry runs of all objects. It defers the dry runs of objects that need other objects of the bundle.
+// tryAll executes the dry runs of the objects. It defers the dry runs of objects that need other objects of the bundle.
 // It returns an error if a dry run has failed.
 func (b *bundle) tryAll(ctx context.Context) error {
 	b.each(ctx, func(a *applied) bool { return !a.defined }, b.readCurrent)
@@ -89,8 +91,8 @@ func (b *bundle) readCurrent(ctx context.Context, a *applied) {
 	a.current = current
 }
 
-// try executes a dry run of the object and sets the result. It repeats the read and the dry run if others have changed
-// the object in between, because the result would contain their changes.
+// try executes a dry run of the object and sets the result. If another client has changed the object in between, try
+// reads the object again and repeats the dry run. Otherwise, the result would contain the changes of that client.
 func (a *applied) try(ctx context.Context, b *bundle) {
 	for range maxTries {
 		tried := *a.write
@@ -145,9 +147,9 @@ func (a *applied) change(ctx context.Context, proposed []byte) (dashboardv1alpha
 	return dashboardv1alpha1.ApplyConfigured, nil
 }
 
-// applyAll applies the objects of each stage. Later stages are skipped if a Namespace or CustomResourceDefinition has
-// failed, or if a dry run that was deferred until they exist has failed. Other failures do not affect the remaining
-// objects.
+// applyAll applies the objects stage by stage. After each stage, it executes the dry runs that were deferred until that
+// stage. If an object or a dry run has failed by the end of the stage stageOfDefinitions, it skips all later stages.
+// Other failures do not affect the remaining objects.
 func (b *bundle) applyAll(ctx context.Context) {
 	for stage := range stages() {
 		b.each(ctx, func(a *applied) bool { return a.stage == stage }, func(ctx context.Context, a *applied) {
@@ -168,7 +170,8 @@ func (b *bundle) applyAll(ctx context.Context) {
 	}
 }
 
-// rediscover renews the discovery of the cluster if the bundle defines kinds.
+// rediscover renews the cached discovery of the cluster if a CustomResourceDefinition in the bundle defines the kind of
+// one of the objects.
 func (b *bundle) rediscover(ctx context.Context) {
 	if !slices.ContainsFunc(b.items, func(a *applied) bool { return a.defined }) {
 		return

@@ -34,9 +34,9 @@ type cachedQuery struct {
 	labels labels.Selector
 	// selected returns true if an object matches the field selector.
 	selected func(*readcache.Object) bool
-	// filtered is false if both selectors are empty, so that all objects match.
+	// filtered is false if both selectors are empty. All objects match in this case.
 	filtered bool
-	// of identifies the list in tokens of its pages.
+	// of identifies the list. Page tokens contain it, because a token is valid only for the pages of one list.
 	of string
 	// after is the last object of the previous page. It is nil for the first page.
 	after *keyToken
@@ -121,9 +121,9 @@ func (q *cachedQuery) matching(objects []*readcache.Object) []*readcache.Object 
 	return out
 }
 
-// page adds a page of the list to body, in the order of the API server, and sets the total and the token of the next
-// page in meta. The next page begins after the last object of this page, even if objects are created or deleted in
-// between.
+// page adds a page of the list to body, in the order of the API server. It sets the token of the next page in meta and,
+// for the first page, the total. The next page begins after the last object of this page, even if objects are created
+// or deleted in between.
 func (q *cachedQuery) page(
 	ctx context.Context, groups readcache.Groups, body *cachedBody, meta *dashboardv1alpha1.Meta,
 ) error {
@@ -138,7 +138,7 @@ func (q *cachedQuery) page(
 			return envelope.Late(err)
 		}
 		objects := g.Objects
-		if q.after != nil { // the first page contained the total
+		if q.after != nil { // only the first page contains the total
 			objects = g.Behind(q.after.Namespace, q.after.Name)
 		}
 		taken := q.matching(objects)
@@ -194,8 +194,8 @@ func (q *cachedQuery) tag(caller *scopedlist.Client, found *scopedlist.Cached) s
 	return tagOf(sum)
 }
 
-// appendTexts appends an encoding of texts to out. The encoding contains the number and the lengths of the texts, so
-// that different texts always have different encodings.
+// appendTexts appends an encoding of texts to out. The encoding contains the number and the lengths of the texts.
+// Therefore, different texts always have different encodings.
 func appendTexts(out []byte, texts ...string) []byte {
 	out = binary.AppendUvarint(out, uint64(len(texts)))
 	for _, text := range texts {

@@ -18,16 +18,17 @@ import (
 )
 
 const (
-	// compressedTogether is the number of objects that are compressed as one segment if they do not form a complete
-	// group of the read cache.
+	// compressedTogether is the number of objects that are compressed as one segment, if they are not a complete group
+	// of the read cache. A complete group is one segment.
 	compressedTogether = 64
-	// maxCompressed bounds the number of objects that are compressed for one response, which takes 20 us per object.
-	// maxCompressedBytes bounds the bytes of these objects.
+	// maxCompressed bounds the number of objects that are compressed for one response. The compression of an object
+	// takes 20 us. maxCompressedBytes bounds the bytes of these objects.
 	maxCompressed      = 1000
 	maxCompressedBytes = 4 << 20
 )
 
-// cachedBody is a JSON array of objects of the read cache. It references the JSON of the cached objects until drop.
+// cachedBody is a JSON array of objects of the read cache. It references the JSON of the cached objects until drop is
+// called.
 type cachedBody struct {
 	// loose is the number of objects that do not belong to complete groups. looseBytes is the number of bytes of their
 	// JSON.
@@ -39,19 +40,20 @@ type cachedBody struct {
 	dropped bool
 }
 
-// drop releases the objects. If a response is being written, its connection is aborted.
+// drop releases the objects. If a response with the objects is being written, its connection is aborted.
 func (b *cachedBody) drop() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.parts, b.dropped = nil, true
 }
 
-// part returns the part with the index i. It returns false if there is none. It aborts the response after drop.
+// part returns the part with the index i. It returns false if there is none. After a call of drop, it panics with
+// http.ErrAbortHandler to abort the response.
 func (b *cachedBody) part(i int) (part, bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.dropped {
-		panic(http.ErrAbortHandler) // so that the client detects an incomplete response
+		panic(http.ErrAbortHandler) // the client can then detect an incomplete response
 	}
 	if i >= len(b.parts) {
 		return part{}, false
@@ -68,8 +70,8 @@ func (b *cachedBody) object(i, j int) (*readcache.Object, bool) {
 	return p.objects[j], true
 }
 
-// data returns the body of a response. The body is compressible if the compression of loose objects takes little time
-// and account allows the memory of their compressed copies.
+// data returns the body of a response. The body implements envelope.Compressible only if the compression of the loose
+// objects takes little time, and account allows the memory of their compressed copies.
 func (b *cachedBody) data(account *budget.Account) envelope.Body {
 	if b.loose > maxCompressed || b.looseBytes > maxCompressedBytes || account.Take(b.looseBytes) != nil {
 		return struct{ envelope.Body }{b}
@@ -82,7 +84,8 @@ type part struct {
 	objects []*readcache.Object
 	// group is the group of the read cache that consists of exactly these objects, or nil.
 	group *readcache.Group
-	// compressed contains the compressed objects. It is nil if group is set, and before the first call of segment.
+	// compressed contains the compressed objects. It is nil if group is set, and before cachedBody.segment has
+	// compressed the objects.
 	compressed *gzipmember.Segment
 }
 
@@ -91,8 +94,8 @@ var _ envelope.Compressible = &cachedBody{}
 // partBytes is the number of bytes of memory for a part.
 const partBytes = 40
 
-// reserve charges account for the parts of the given number of groups. If limit is not 0, the page has at most limit
-// objects. There may be as many groups as namespaces.
+// reserve allocates the memory for one part per group, and charges account for it. If limit is not 0, the page has at
+// most limit objects, and therefore at most limit parts.
 func (b *cachedBody) reserve(groups, limit int, account *budget.Account) error {
 	if limit > 0 {
 		groups = min(groups, limit)
@@ -104,7 +107,7 @@ func (b *cachedBody) reserve(groups, limit int, account *budget.Account) error {
 	return nil
 }
 
-// add adds objects, which are one or more objects of the group g.
+// add adds objects of the group g. The parameter objects contains all or some objects of the group.
 func (b *cachedBody) add(g *readcache.Group, objects []*readcache.Object) {
 	if len(objects) == len(g.Objects) {
 		b.parts = append(b.parts, part{objects: objects, group: g})
@@ -149,7 +152,8 @@ func (b *cachedBody) Size() int64 {
 	return size
 }
 
-// WriteTo implements envelope.Body. It references one object at a time, so that drop releases all others.
+// WriteTo implements envelope.Body. It references only the object that it is writing. Therefore, drop releases all
+// other objects.
 func (b *cachedBody) WriteTo(w io.Writer) (int64, error) {
 	counted := &countingWriter{next: w}
 	separator, comma := []byte{'['}, []byte{','}
@@ -175,8 +179,8 @@ func (b *cachedBody) WriteTo(w io.Writer) (int64, error) {
 	return counted.written, err
 }
 
-// end returns the end of a JSON array. separator is the text that would precede the next element: [ if the array is
-// empty, and a comma if it is not.
+// end returns the end of a JSON array. The parameter separator is the text that would precede the next element: a
+// bracket if the array is empty, and otherwise a comma.
 func end(separator []byte) []byte {
 	if separator[0] == '[' {
 		return []byte("[]")

@@ -24,8 +24,9 @@ type ranked struct {
 // rankedBytes is the number of bytes of memory for a ranked object without its key.
 const rankedBytes = 64
 
-// view adds a page to body, and sets the total and the token of the next page in meta. It is for searches, sorted
-// lists, and lists of the namespaces that the caller may read, which need all objects to determine a page.
+// view adds a page to body, and sets the total and the token of the next page in meta. It is for lists in which all
+// objects are needed to determine a page: searches, sorted lists, and lists of only those namespaces that the caller
+// may read.
 func (q *cachedQuery) view(
 	ctx context.Context, groups readcache.Groups, body *cachedBody, meta *dashboardv1alpha1.Meta,
 ) error {
@@ -84,7 +85,7 @@ func (q *cachedQuery) addPage(found []ranked, body *cachedBody, meta *dashboardv
 	return nil
 }
 
-// finds returns true if the name, the namespace or a label of o contains the searched text.
+// finds returns true if the name, the namespace or a label of o contains the search text. Case is ignored.
 func (v *view) finds(o *readcache.Object) bool {
 	contains := func(text string) bool { return strings.Contains(strings.ToLower(text), v.search) }
 	if contains(o.Name) || contains(o.Namespace) {
@@ -93,8 +94,8 @@ func (v *view) finds(o *readcache.Object) bool {
 	return slices.ContainsFunc(o.Labels, func(l readcache.Label) bool { return contains(l.Key + "=" + l.Value) })
 }
 
-// cachedKey is like key, but does not parse the JSON of item for the name and the namespace, which the read cache has
-// decoded.
+// cachedKey is like key, but does not parse the JSON of item for the name and the namespace. It uses the name and the
+// namespace that the read cache has stored.
 func (o *order) cachedKey(item *readcache.Object, account *budget.Account) (sortKey, error) {
 	if o.derived == nil && len(o.path) == 2 && o.path[0] == "metadata" {
 		switch {

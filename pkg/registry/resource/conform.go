@@ -102,8 +102,8 @@ func (m manifestObject) kind() (schema.GroupVersionKind, error) {
 	return gv.WithKind(kind), nil
 }
 
-// resource returns the resource of the manifest. t is the target in the URL, and asked is the resource in the URL as
-// text. If asked contains no group or version, those of the manifest are used.
+// resource returns the resource of the manifest. The parameter t is the target in the URL, and asked is the resource in
+// the URL as text. If asked contains no group or no version, the group or version of the manifest is used.
 func (m manifestObject) resource(
 	ctx context.Context, caller *clusters.Client, t objectref.Target, asked string,
 ) (clusters.Resource, error) {
@@ -145,8 +145,9 @@ func (m manifestObject) resource(
 	return found, nil
 }
 
-// conform returns an error if the manifest contradicts the target in the URL. It copies a name from the URL to the
-// manifest. It copies a namespace that only one of the two contains to the other.
+// conform returns an error if the manifest contradicts the target in the URL. If the URL contains a name, conform
+// copies the name to the manifest. If only the URL or only the manifest contains a namespace, conform copies the
+// namespace to the other.
 func (m manifestObject) conform(t *objectref.Target) error {
 	if _, ok := m["metadata"].(map[string]any); !ok {
 		if m["metadata"] != nil {
@@ -178,8 +179,8 @@ func (m manifestObject) conform(t *objectref.Target) error {
 	return err
 }
 
-// agreedValue returns the value of a field of metadata. If inURL is not empty, it sets the field to inURL, or returns
-// an error if the manifest has a different value.
+// agreedValue returns the value of a field of metadata. The parameter inURL is the value in the URL. If it is not
+// empty, agreedValue copies it to the field, or returns an error if the field has a different value.
 func agreedValue(metadata manifestObject, field, inURL string) (string, error) {
 	value, err := metadata.text(field)
 	switch {
@@ -208,8 +209,9 @@ func (m manifestObject) requireName() error {
 
 var strictError = regexp.MustCompile(`(?:unknown|duplicate) field "([^"]+)"`)
 
-// setField sets the field of an error of the API server whose message contains the name of an unknown or duplicate
-// field. It returns other errors unchanged.
+// setField sets the field of an error that has CodeInvalid and no field. If the message contains the name of an unknown
+// or duplicate field, the field is this name. Otherwise, the field is body. setField returns all other errors
+// unchanged.
 func setField(err error) error {
 	e, ok := errors.AsType[*envelope.Error](err)
 	if !ok || e.Code != dashboardv1alpha1.CodeInvalid || e.Field != "" {

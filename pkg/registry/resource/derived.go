@@ -22,8 +22,9 @@ const (
 	sortByMemory   = "memory"
 )
 
-// derivedValues returns functions that compute sort keys that are not fields of an object, such as the restarts of a
-// Pod. The keys of the map are values of the query parameter sortBy. It returns false if the resource has none.
+// derivedValues returns functions that compute sort keys. These keys are not fields of an object, for example the
+// restarts of a Pod. The keys of the map are values of the query parameter sortBy. derivedValues returns false if the
+// resource has none.
 func derivedValues(r clusters.Resource) (map[string]func(item) sortKey, bool) {
 	requested := func(name corev1.ResourceName) func(item) sortKey {
 		return func(o item) sortKey { return requestedBy(o, name) }
@@ -48,8 +49,9 @@ func derivedValues(r clusters.Resource) (map[string]func(item) sortKey, bool) {
 	}
 }
 
-// restartsOf returns the number of restarts of a Pod as kubectl counts them: those of the containers and the sidecars
-// (init containers that keep running). Before the Pod is initialized, it includes those of all init containers.
+// restartsOf returns the number of restarts of a Pod as kubectl counts them: the restarts of all containers and of all
+// sidecars (init containers that keep running). Before the Pod is initialized, it includes the restarts of all init
+// containers.
 func restartsOf(o item) sortKey {
 	status, initialized := o.Member("status"), false
 	eachAt(status, func(condition []byte) {
@@ -112,8 +114,8 @@ func add(total *big.Rat, value []byte, path ...string) {
 	}
 }
 
-// byUsage changes an order of Pods by cpu or memory: the Pods are sorted by their usage in metrics instead of their
-// requests. It returns an error if metrics are not available.
+// byUsage changes an order of Pods by CPU or memory. The Pods are then sorted by their usage in metrics instead of
+// their requests. It returns an error if metrics are not available.
 func (o *order) byUsage(metrics *podmetrics.Metrics) error {
 	if o.sortBy != sortByCPU && o.sortBy != sortByMemory {
 		return nil

@@ -86,8 +86,9 @@ func (w *write) current(ctx context.Context, caller *clusters.Client) ([]byte, e
 	}
 }
 
-// describeObject decodes body for a response, and returns nil if body is nil. If beside is not nil, values of a Secret
-// that differ from those in beside get a different mask. It charges the memory account of the request.
+// describeObject decodes body for a response, and returns nil if body is nil. If beside is not nil, it contains another
+// version of the object. Values of a Secret that differ from the values in beside get a different mask. describeObject
+// charges the memory account of the request.
 func describeObject(
 	ctx context.Context, body, beside []byte, r clusters.Resource,
 ) (*dashboardv1alpha1.DryRunObject, error) {
@@ -115,8 +116,8 @@ func describeObject(
 // maxReasons bounds the number of reasons in the result of a dry run.
 const maxReasons = 64
 
-// reasons returns the causes in the Status of the API server, or its message if there are none. For a Secret, it
-// returns only the message, from which values were removed.
+// reasons returns the causes in the Status of the API server. If there are no causes, it returns the message of
+// refused. For a Secret, it returns only the message, from which confidential values were removed.
 func (w *write) reasons(refused *envelope.Error) []string {
 	var status apierrors.APIStatus
 	if len(w.confidential) == 0 && errors.As(error(refused), &status) && status.Status().Details != nil {

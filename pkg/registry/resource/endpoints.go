@@ -1,7 +1,8 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package resource reads and writes the objects of a cluster, of any kind that the cluster serves, as the caller.
+// Package resource reads and writes objects of any kind that a cluster serves. It sends the requests to the cluster as
+// the caller.
 package resource
 
 import (
@@ -23,8 +24,8 @@ import (
 type Provider struct {
 	Access *scopedlist.Access
 	Audit  *audit.Log
-	// RefusedDryRunsAsData makes rejected dry runs return code 0 instead of an error to pages of the same origin, for
-	// dashboards that expect this.
+	// RefusedDryRunsAsData makes a rejected dry run return the code 0 instead of an error. It applies only to requests
+	// of pages of the same origin. Some dashboards expect this.
 	RefusedDryRunsAsData bool
 }
 
@@ -45,9 +46,9 @@ const (
 	queryPropagation   = "propagationPolicy"
 	queryGracePeriod   = "gracePeriodSeconds"
 
-	// sourceLive is the value of the query parameter source with which the read cache is not used.
+	// sourceLive is the value of the query parameter source that disables the read cache for the request.
 	sourceLive = "live"
-	// viewTable is the value of the query parameter view with which a list returns the columns of kubectl get.
+	// viewTable is the value of the query parameter view that makes a list return the columns of kubectl get.
 	viewTable = "table"
 )
 
@@ -97,7 +98,7 @@ func parameterTypes() map[string]routes.Type {
 	}
 }
 
-// family describes the routes below one of the two forms of a path, with or without a namespace.
+// family describes the routes below one of the two paths of objects, with or without a namespace.
 type family struct {
 	path, scope string
 	queries     []string

@@ -21,9 +21,9 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/stepup"
 )
 
-// reviewRead returns a client for the cluster in the path. It returns an error if the caller may not use the cluster
-// or, if the request asks for the values of a Secret, if it contains no valid one-time code of the caller's second
-// factor.
+// reviewRead returns a client for the cluster in the path. It returns an error if the caller may not use the cluster.
+// If the request asks for the values of a Secret, it also returns an error if the request contains no valid one-time
+// code of the caller's second factor.
 func (e *Provider) reviewRead(r *routes.Request, u user.Info) (*scopedlist.Client, error) {
 	reveal, err := flag(r, queryReveal)
 	if err != nil {
@@ -96,7 +96,8 @@ func cachedObject(ctx context.Context, caller *scopedlist.Client, t objectref.Ta
 	if err != nil || !ok || found == nil {
 		return routes.Result{}, false, err
 	}
-	// A slow client may hold the object long after it has been replaced in the cache.
+	// The request is charged for the object, because a slow client may hold the object long after it was replaced in
+	// the cache.
 	if err := budget.AccountFrom(ctx).Take(int64(len(found.JSON))); err != nil {
 		return routes.Result{}, false, envelope.OutOfMemory(err)
 	}

@@ -22,8 +22,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/routes"
 )
 
-// listOptions contains the parameters of a list. query contains those for the API server. This package evaluates the
-// others.
+// listOptions contains the parameters of a list. The field query contains the parameters that are sent to the API
+// server. This package evaluates all other parameters.
 type listOptions struct {
 	query   url.Values
 	view    view
@@ -58,7 +58,7 @@ func listTarget(r *routes.Request, caller *scopedlist.Client) (routes.Result, ob
 	return result, t, err
 }
 
-// list returns the list t from the read cache if possible. If not, it requests the list from the cluster.
+// list returns the list t from the read cache if possible. Otherwise, it requests the list from the cluster.
 func (o *listOptions) list(r *routes.Request, caller *scopedlist.Client, t objectref.Target) (routes.Result, error) {
 	o.view.order.forResource(t.Resource)
 	if result, ok, err := o.fromCache(r.Context(), caller, t); ok || err != nil {
@@ -86,8 +86,8 @@ func (o *listOptions) list(r *routes.Request, caller *scopedlist.Client, t objec
 	return routes.Result{Data: data, Meta: meta}, tableError(t, err)
 }
 
-// pass encodes each object as soon as it has been read, so that a large list is not in memory twice. It returns the
-// objects as a JSON array.
+// pass returns the objects as a JSON array. It encodes each object as soon as it has been read. Otherwise, a large list
+// would be in memory twice.
 func (o *listOptions) pass(
 	ctx context.Context,
 	listing *scopedlist.Listing,
@@ -124,8 +124,8 @@ func (o *listOptions) pass(
 	return out.Pieces(), err
 }
 
-// collect decodes the whole list, and returns the objects of the page as a JSON array. It is for sorted lists and
-// searches, whose first object is known only after the last one was read.
+// collect decodes the whole list, and returns the objects of the page as a JSON array. It is for lists whose page is
+// known only after the last object was read, such as sorted lists and searches, and for lists with metrics.
 func (o *listOptions) collect(
 	ctx context.Context,
 	t objectref.Target,
@@ -164,8 +164,9 @@ func (o *listOptions) count(page objects.Page, meta *dashboardv1alpha1.Meta) {
 	}
 }
 
-// nameField sets the field of an error of the API server to a parameter in query, in the order in which the API server
-// checks them. The error does not contain the name of the parameter.
+// nameField sets the field of an error of the API server that is about a parameter. The error does not contain the name
+// of the parameter. Therefore, nameField uses the first parameter in query, in the order in which the API server checks
+// them.
 func nameField(err error, query url.Values) error {
 	e, ok := errors.AsType[*envelope.Error](err)
 	if !ok || e.Code != dashboardv1alpha1.CodeInvalid || e.Field != "" {

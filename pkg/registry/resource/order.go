@@ -60,8 +60,9 @@ func (o *order) forResource(r clusters.Resource) {
 	}
 }
 
-// check returns an error if objects are sorted by a field that r does not have. found is the number of objects, and
-// keyed is true if one of them has the field. If the fields of r are not known and the list is empty, it returns nil.
+// check returns an error if objects are sorted by a field that r does not have. The parameter found is the number of
+// objects, and keyed is true if one of them has the field. If the fields of r are not known, check returns an error
+// only if the list has objects and none of them has the field.
 func (o *order) check(r clusters.Resource, found int, keyed bool) error {
 	if !o.isSet() || o.derived != nil || keyed {
 		return nil
@@ -93,15 +94,16 @@ func (o *order) compare(a, b sortKey) int {
 }
 
 const (
-	// smallText is the number of bytes of JSON up to which a value is decoded without being charged, because it is
-	// released after microseconds.
+	// smallText is the size, in bytes, of the largest JSON value that is decoded without a charge to the memory
+	// account. The memory for decoding such a value is released after microseconds.
 	smallText = 4 << 10
-	// decodedText is the number of bytes of memory that are charged for each byte of a value while it is being decoded.
+	// decodedText is the number of bytes of memory that are charged for each byte of a larger value while it is being
+	// decoded.
 	decodedText = 3
 )
 
-// key returns the sort key of from. It returns an error if the value is an object or a list. It charges account for a
-// large value while decoding.
+// key returns the sort key of the object from. It returns an error if the value is an object or a list. It charges
+// account for a large value while decoding.
 func (o *order) key(from item, account *budget.Account) (sortKey, error) {
 	if o.derived != nil {
 		return o.derived(from), nil

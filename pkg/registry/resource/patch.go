@@ -47,8 +47,8 @@ func preparePatch(r *routes.Request, caller *clusters.Client) (*write, error) {
 	}
 }
 
-// prepareApply returns the write that applies the manifest in the body. force takes over fields that other managers
-// own.
+// prepareApply returns the write that applies the manifest in the body. If force is true, the write takes over fields
+// that other managers own.
 func prepareApply(r *routes.Request, caller *clusters.Client, force bool) (*write, error) {
 	r.Header.Set("Content-Type", manifest.YAML)
 	t, object, err := readManifest(r, caller, "patch")
@@ -58,8 +58,8 @@ func prepareApply(r *routes.Request, caller *clusters.Client, force bool) (*writ
 	return object.apply(r.Context(), caller, t, force)
 }
 
-// apply returns the write that applies the manifest. It requires the right to patch t, and the right to create it if it
-// does not exist. In a Secret, masks are replaced by the stored values.
+// apply returns the write that applies the manifest. The write requires the right to patch t and, if t does not exist,
+// the right to create it. In a Secret, masks are replaced by the stored values.
 func (m manifestObject) apply(
 	ctx context.Context,
 	caller *clusters.Client,
@@ -67,7 +67,8 @@ func (m manifestObject) apply(
 	force bool,
 ) (*write, error) {
 	if objects.IsSecret(t.Resource) {
-		m.dropAnnotation() // The annotation would otherwise be copied from kubectl.
+		// Otherwise, restore would copy the stored annotation of kubectl to the manifest.
+		m.dropAnnotation()
 		err := m.restore(ctx, caller, t)
 		if err != nil && envelope.As(err).Code == dashboardv1alpha1.CodeNotFound { // the apply creates the object
 			err = m.refusePlaceholders()
@@ -115,9 +116,9 @@ func prepareChange(r *routes.Request, caller *clusters.Client, kind types.PatchT
 	return w, nil
 }
 
-// checkMerge returns a merge patch or a strategic merge patch to send, and the confidential values in it. It removes
-// the masks of unchanged values from a patch of a Secret. It returns an error if the patch is malformed or changes the
-// identity of t.
+// checkMerge checks a merge patch or a strategic merge patch. It returns the patch to send, and the confidential values
+// in it. It removes the masks of unchanged values from a patch of a Secret. It returns an error if the patch is
+// malformed or changes the identity of t.
 func checkMerge(body []byte, t objectref.Target) ([]byte, []string, error) {
 	var patch map[string]any
 	if err := routes.DecodeJSON(body, &patch); err != nil {
@@ -192,8 +193,9 @@ func checkOperations(body []byte, secret bool) ([]byte, []string, error) {
 	return body, confidential, nil
 }
 
-// values returns the values that the operation writes to a Secret. It returns an error if one of them is a mask, or if
-// the operation moves or copies a value out of the field data, where values are not masked.
+// values returns the values that the operation writes to a Secret. It returns an error if one of the values is a mask.
+// It also returns an error if the operation moves or copies a value from or to another field than data, because values
+// in other fields are not masked.
 func (o operation) values() ([]string, error) {
 	const data = "/" + fieldData + "/"
 	if o.From != nil && (!strings.HasPrefix(*o.From, data) || !strings.HasPrefix(o.Path, data)) {

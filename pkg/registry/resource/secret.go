@@ -27,13 +27,14 @@ const (
 	fieldStringData = "stringData"
 )
 
-// isPlaceholder returns true if value is the mask that stands for a value stored in the Secret.
+// isPlaceholder returns true if value is one of the masks objects.Masked and objects.MaskedBase64. They stand for a
+// value that the Secret stores.
 func isPlaceholder(value any) bool {
 	return value == objects.Masked || value == objects.MaskedBase64
 }
 
-// isDifference returns true if value is the mask that stands for a value not stored in the Secret, which was shown in a
-// dry run or in a comparison with another Secret.
+// isDifference returns true if value is one of the masks objects.Differs and objects.DiffersBase64. Dry runs and
+// comparisons show them for a value that differs between two Secrets. They cannot be replaced by a stored value.
 func isDifference(value any) bool {
 	return value == objects.Differs || value == objects.DiffersBase64
 }
@@ -54,7 +55,8 @@ func (m manifestObject) refuseDifferences() error {
 	return nil
 }
 
-// placeholders returns, sorted, the keys of a field of the manifest that contain a mask instead of a stored value.
+// placeholders returns those keys of a field of the manifest that contain a mask of a stored value. The keys are
+// sorted.
 func (m manifestObject) placeholders(field string) []string {
 	values, _ := m[field].(map[string]any)
 	return slices.DeleteFunc(slices.Sorted(maps.Keys(values)), func(key string) bool {
@@ -68,7 +70,7 @@ func (m manifestObject) annotations() map[string]any {
 }
 
 // refusePlaceholders returns an error if the manifest contains any mask. It is for new Secrets, for which no values are
-// stored.
+// stored. It removes a mask of the annotation of kubectl apply instead of returning an error.
 func (m manifestObject) refusePlaceholders() error {
 	if err := m.refuseDifferences(); err != nil {
 		return err
@@ -88,8 +90,8 @@ func placeholderError(field, key string) error {
 		"%s is masked, and the Secret has no value to replace the mask: send the value itself", name)
 }
 
-// dropPlaceholders removes the masks of stored values from a patch, so that the patch does not change these values. It
-// returns an error if a directive of the patch would delete them.
+// dropPlaceholders removes the masks of stored values from a patch. The patch then does not change these values.
+// dropPlaceholders returns an error if a directive of the patch would delete them.
 func (m manifestObject) dropPlaceholders() error {
 	const directive = "$patch" // directive of a strategic merge patch
 	if err := m.refuseDifferences(); err != nil {
@@ -114,7 +116,7 @@ func (m manifestObject) dropAnnotation() {
 	}
 }
 
-// storedSecret contains the fields of a Secret whose values are masked.
+// storedSecret contains the resourceVersion of a Secret, and the fields that are masked in responses.
 type storedSecret struct {
 	Metadata struct {
 		ResourceVersion string            `json:"resourceVersion"`
@@ -124,8 +126,8 @@ type storedSecret struct {
 }
 
 // restore replaces the masks in the manifest by the values that are stored in the Secret t. It gets the Secret as the
-// caller. If the manifest has no resourceVersion, it sets the one of the stored Secret, so that the write fails if the
-// Secret changes in between.
+// caller. If the manifest has no resourceVersion, restore sets the resourceVersion of the stored Secret. The write then
+// fails if the Secret changes in between.
 func (m manifestObject) restore(ctx context.Context, caller *clusters.Client, t objectref.Target) error {
 	if err := m.refuseDifferences(); err != nil {
 		return err

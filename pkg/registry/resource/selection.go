@@ -33,8 +33,8 @@ type encodedObject struct {
 
 func (h encodedObject) bytes() int64 { return int64(len(h.encoded)) + h.key.bytes() + heldBytes }
 
-// selection collects the objects of a list from which a page is taken. If the page has a limit, it holds only the
-// objects up to the end of the page, in a heap.
+// selection collects the objects of a list, and determines the objects of a page. If the page has a limit, the items
+// are a heap of only the objects up to the end of the page.
 type selection struct {
 	view    view
 	account *budget.Account
@@ -45,7 +45,8 @@ type selection struct {
 	items []encodedObject
 }
 
-// most returns the number of objects up to the end of the page. It returns 0 if the page has no limit.
+// most returns the number of objects from the beginning of the list to the end of the page. It returns 0 if the page
+// has no limit.
 func (s *selection) most() int {
 	if s.view.limit == 0 {
 		return 0
@@ -53,8 +54,8 @@ func (s *selection) most() int {
 	return s.view.offset + s.view.limit
 }
 
-// add adds the next object of the list if it matches the search. encode returns the JSON of the object, and is called
-// only if the object may be on the page.
+// add adds the next object of the list if it matches the search. The function encode returns the JSON of the object. It
+// is called only if the object may be on the page.
 func (s *selection) add(o objects.Object, encode func() ([]byte, error)) error {
 	if s.view.search != "" {
 		if ok, err := s.view.matches(o); err != nil || !ok {

@@ -41,11 +41,11 @@ func missing() sortKey { return sortKey{class: classMissing} }
 
 func number(n *big.Rat) sortKey { return sortKey{class: classNumber, number: n} }
 
-// maxNumber bounds the bytes of a number in JSON. API servers write fewer.
+// maxNumber bounds the bytes of a number in JSON. API servers write shorter numbers.
 const maxNumber = 1 << 10
 
-// keyOf returns the sort key of a JSON value. It returns false for objects and arrays, which have no order. As in
-// kubectl, a string that is a quantity, such as 500Mi, is a number.
+// keyOf returns the sort key of a JSON value. It returns false for objects and arrays, which have no order. A string
+// that is a quantity, such as 500Mi, is sorted as a number, as in kubectl.
 func keyOf(raw []byte) (sortKey, bool) {
 	s := rawjson.NewScanner(raw)
 	switch s.Peek() {
@@ -57,7 +57,7 @@ func keyOf(raw []byte) (sortKey, bool) {
 		}
 	case 't', 'f':
 		return sortKey{class: classText, text: string(raw)}, true
-	default: // null or absent
+	default: // a number, null, or no value
 		if len(raw) <= maxNumber {
 			return numberKey(string(raw)), true
 		}
@@ -83,8 +83,8 @@ func numberKey(text string) sortKey {
 	return missing()
 }
 
-// quantity matches a number with an optional suffix of a Kubernetes quantity. It bounds the digits, because a number
-// with a large exponent could exhaust the memory.
+// quantity matches a number with an optional suffix of a Kubernetes quantity. It bounds the number of digits, because a
+// number with a large exponent could exhaust the memory.
 var quantity = regexp.MustCompile(
 	`^([+-]?(?:\d{1,40}(?:\.\d{0,40})?|\.\d{1,40})(?:[eE][+-]?\d{1,2})?)([numkMGTPE]|[KMGTPE]i)?$`)
 

@@ -13,10 +13,11 @@ import (
 )
 
 const (
-	// maxTextBytes bounds the bytes of the JSON of a name, quantity or time. Valid ones are shorter, even with escapes.
+	// maxTextBytes bounds the bytes of the JSON of a name, quantity or time. Valid values are shorter, even with
+	// escapes.
 	maxTextBytes = 2 << 10
-	// maxSummed bounds the number of containers or conditions of an object that are read. API servers store no Pods
-	// with more.
+	// maxSummed bounds the number of containers or conditions of an object that are read. An API server stores no Pod
+	// with more of them.
 	maxSummed = 10_000
 )
 

@@ -15,15 +15,15 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/routes"
 )
 
-// view contains the search text, the order and the page of a list. API servers support neither searches nor orders, so
-// that a view with one of them needs the whole list.
+// view contains the search text, the order and the page of a list. API servers support neither searches nor orders.
+// Therefore, a list with a search or an order needs all objects of the API server's list.
 type view struct { //nolint:recvcheck // only finds needs a pointer
 	search string
 	order  order
 	// offset is the index of the first object of the page. limit bounds the number of objects on the page; 0 means no
 	// limit.
 	offset, limit int
-	// of identifies the parameters of the list in tokens of its pages.
+	// of is a hash of the parameters of the list. Page tokens contain it, because a token is valid only for one list.
 	of string
 }
 

@@ -24,14 +24,14 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/routes"
 )
 
-// write is a write of one object that was read from a request and checked.
+// write is a write of one object to a cluster. It was read from a request and checked.
 type write struct {
 	objectref.Target
 
 	call clusters.Call
 	// verbs contains the verbs that RBAC must allow for the write.
 	verbs []string
-	// confidential contains the values in the body that messages must not contain.
+	// confidential contains the values in the request body that must not be in messages.
 	confidential []string
 }
 
@@ -74,14 +74,16 @@ func (w *write) do(ctx context.Context, caller *clusters.Client) (clusters.Respo
 	outcome := err
 	for _, verb := range w.verbs {
 		outcome = authorization.CallError(ctx, caller, w.Attributes(verb), err)
+		// CodeRejected means that RBAC allows this verb. RBAC may still deny the next verb.
 		if envelope.As(outcome).Code != dashboardv1alpha1.CodeRejected {
-			break // RBAC allows this verb, but may deny the next one.
+			break
 		}
 	}
 	return clusters.Response{}, setField(withhold(ctx, outcome, w.confidential))
 }
 
-// result decodes body, the response to the write. It returns nil if the object was deleted.
+// result decodes body, the response to the write. It returns nil for a Status, with which API servers respond to a
+// deletion.
 func (w *write) result(body []byte) (any, error) {
 	var head metav1.TypeMeta
 	if err := json.Unmarshal(body, &head); err == nil && head.Kind == "Status" && head.APIVersion == "v1" {
@@ -97,8 +99,8 @@ func present(o objects.Object, err error) (envelope.Raw, error) {
 	return o.Encode()
 }
 
-// writeQuery returns the query parameters of each write: the field manager, and the strict field validation, with which
-// API servers reject unknown fields.
+// writeQuery returns the query parameters of each write. They set the field manager, and the strict field validation.
+// The strict field validation makes API servers reject unknown fields.
 func writeQuery() url.Values {
 	return url.Values{"fieldManager": {names.UserFieldManager}, "fieldValidation": {metav1.FieldValidationStrict}}
 }

@@ -2,8 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package scopedlist lists the objects of a cluster that a caller may read. If RBAC allows the caller to list a kind in
-// all namespaces, it makes one list. If not, it lists each namespace that the caller may read, and reveals neither the
-// names nor the number of other namespaces.
+// all namespaces, one list request is sent to the cluster. If not, one list request is sent for each namespace that the
+// caller may read. The result then reveals neither the names nor the number of other namespaces.
 package scopedlist
 
 import (
@@ -37,13 +37,13 @@ type Access struct {
 	// Cache is the read cache, and Verdicts authorizes reads of it. Both are nil if the read cache is disabled.
 	Cache    *readcache.Cache
 	Verdicts Verdicts
-	// Listed is called after each list that was sent to u. resource is the name of the resource in the request. Listed
-	// may be nil.
+	// Listed is called for each list that the user u has requested successfully. The argument resource is the name of
+	// the resource in the request. Listed may be nil.
 	Listed func(u user.Info, cluster, resource string, t objectref.Target)
 }
 
 // Cluster returns a Client for the cluster in the path of the request. It returns an error if u may not use the
-// cluster, or if the cluster is not connected. It is the access review of routes below /clusters/{cluster}.
+// cluster, or if the cluster is not connected. Cluster is the access review of routes below /clusters/{cluster}.
 func (a *Access) Cluster(r *routes.Request, u user.Info) (*Client, error) {
 	caller, err := a.Access.Cluster(r, u)
 	if err != nil {
@@ -91,8 +91,8 @@ func (c *Client) User() user.Info { return c.user }
 // Cluster returns the name of the cluster.
 func (c *Client) Cluster() string { return c.cluster }
 
-// Namespaces returns the namespaces to which the bindings of the user apply and that the cluster allows the user to
-// get. The result is cached for the request.
+// Namespaces returns the namespaces that the user may read. These are the namespaces to which KubeVisionRoleBindings of
+// the user apply and which the cluster allows the user to get. The result is cached for the request.
 func (c *Client) Namespaces(ctx context.Context) ([]string, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -111,20 +111,21 @@ func (c *Client) Namespaces(ctx context.Context) ([]string, error) {
 	return found, nil
 }
 
-// bound returns the namespaces of the cluster to which the bindings of the user apply.
+// bound returns the namespaces of the cluster to which KubeVisionRoleBindings of the user apply.
 func (c *Client) bound(ctx context.Context) ([]string, error) {
 	bound, err := c.bindings(ctx)
 	return bindings.BoundNamespaces(bound, c.cluster), err
 }
 
-// roles returns the roles that bindings grant to the user in a namespace of the cluster. An empty namespace means the
-// whole cluster.
+// roles returns the roles that KubeVisionRoleBindings grant to the user in a namespace of the cluster. An empty
+// namespace means the whole cluster.
 func (c *Client) roles(ctx context.Context, namespace string) ([]kubevisionv1alpha1.RoleReference, error) {
 	bound, err := c.bindings(ctx)
 	return bindings.GrantedRoles(bound, c.cluster, namespace), err
 }
 
-// bindings returns the KubeVisionRoleBindings that name the user or a group of the user, and that select the cluster.
+// bindings returns the KubeVisionRoleBindings of the user that select the cluster. A KubeVisionRoleBinding of the user
+// names the user or a group of the user.
 func (c *Client) bindings(ctx context.Context) ([]kubevisionv1alpha1.KubeVisionRoleBinding, error) {
 	cluster := &kubevisionv1alpha1.KubeVisionCluster{}
 	if err := c.reader.Get(ctx, types.NamespacedName{Name: c.cluster}, cluster); err != nil {
@@ -137,7 +138,8 @@ func (c *Client) bindings(ctx context.Context) ([]kubevisionv1alpha1.KubeVisionR
 	return bindings.SelectForCluster(bound, cluster), nil
 }
 
-// Do is like clusters.Client.Do, but waits while CallsAtOnce calls of the request are in flight.
+// Do is like clusters.Client.Do. If CallsAtOnce calls of the same request are in flight, Do first waits until one of
+// them ends.
 func (c *Client) Do(ctx context.Context, call clusters.Call) (clusters.Response, error) {
 	select {
 	case c.slots <- struct{}{}:

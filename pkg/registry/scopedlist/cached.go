@@ -26,11 +26,12 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/registry/objectref"
 )
 
-// Verdicts authorizes reads of cached objects with access reviews on the cluster. Callers must treat an error as a
-// denial.
+// Verdicts authorizes reads of cached objects by access reviews on the cluster. verdicts.Cache implements it. Callers
+// must treat an error as a denial.
 type Verdicts interface {
-	// AllowedStale returns true if the cluster allows caller a read of data that were current at asOf. If the cluster
-	// cannot be reached, an older access review may be used if the roles of the caller have not changed since.
+	// AllowedStale returns true if the cluster allows caller the read with the given attributes. If the cluster cannot
+	// be reached, an earlier access review is used under the conditions that verdicts.Cache.AllowedStale describes. The
+	// read must return only objects that are no newer than asOf.
 	AllowedStale(
 		ctx context.Context, caller *clusters.Client, attributes authorizationv1.ResourceAttributes, asOf time.Time,
 		roles verdicts.Roles,
@@ -57,8 +58,8 @@ func (c Connected) Reader(ctx context.Context) (rest.Interface, error) {
 	return client, nil
 }
 
-// tokenTimeout bounds the wait for a token of the read cache's ServiceAccount, after which the cache counts as enabled.
-// Tokens are cached, so that only the first token and renewals need a request to the cluster.
+// tokenTimeout bounds the wait for a token of the read cache's ServiceAccount. After that time, the read cache counts
+// as enabled. Only the first token and its renewals need a request to the cluster, because tokens are cached.
 const tokenTimeout = 50 * time.Millisecond
 
 // enabled returns false if the read cache is disabled for the cluster, or if the cluster has no ServiceAccount for the
@@ -76,8 +77,8 @@ func (c Connected) enabled(ctx context.Context) bool {
 // Done implements readcache.Cluster.
 func (c Connected) Done() <-chan struct{} { return c.Connection.ReaderDone() }
 
-// Wrote returns a function that reports each write of a caller to cache, so that later reads of the same user include
-// the write. The function is called by authorization.Access.
+// Wrote returns a function that informs the read cache of a write of a user to a cluster. Later reads of the same user
+// from the read cache then include the write. authorization.Access calls the function after each write.
 func Wrote(cache *readcache.Cache) func(*clusters.Client, clusters.Call, clusters.Response) {
 	return func(caller *clusters.Client, call clusters.Call, answer clusters.Response) {
 		cache.Wrote(Connected{caller.Connection()}, caller.User(), readcache.Write{
@@ -88,7 +89,7 @@ func Wrote(cache *readcache.Cache) func(*clusters.Client, clusters.Call, cluster
 	}
 }
 
-// Cached contains the objects of a list in the read cache that the caller may list.
+// Cached is the result of a list from the read cache.
 type Cached struct {
 	readcache.View
 
@@ -108,8 +109,8 @@ func (c *Cached) Count() int {
 	return n
 }
 
-// cachedItems decodes the objects of c to T, a type with few fields. Objects that are too large are added to omitted,
-// or are an error if omitted is nil.
+// cachedItems decodes the objects of c to T, a type with few fields. Objects that are too large are added to omitted.
+// If omitted is nil, such an object causes an error.
 func cachedItems[T any](ctx context.Context, c *Cached, omitted *Omissions) ([]T, error) {
 	account, all := budget.AccountFrom(ctx), make([]T, 0, c.Count())
 	keep := func(item *T) error {
@@ -135,7 +136,7 @@ func cachedItems[T any](ctx context.Context, c *Cached, omitted *Omissions) ([]T
 	return all, nil
 }
 
-// Meta returns the meta of an envelope with the objects: their source, their age if they are stale, and the listed
+// Meta returns the metadata of an envelope with the objects: their source, their age if they are stale, and the listed
 // namespaces of a partial result.
 func (c *Cached) Meta() dashboardv1alpha1.Meta {
 	meta := metaOf(c.View)
@@ -151,16 +152,17 @@ func metaOf(v readcache.View) dashboardv1alpha1.Meta {
 	return meta
 }
 
-// Cached returns the objects of the list t in the read cache that the caller may list. It returns false if the list
-// must be requested from the cluster, because the kind is not cached, or because the caller may list none of the
-// objects and the cluster must return the error.
+// Cached returns the objects of the list t from the read cache, restricted to the objects that the caller may list. It
+// returns false if the list must be requested from the cluster for one of these reasons:
+//   - The kind is not cached.
+//   - The caller may list none of the objects, and the cluster must return the error.
 func (c *Client) Cached(ctx context.Context, t objectref.Target) (*Cached, bool, error) {
 	allowed := func(v readcache.View) (*Cached, bool, error) { return c.listable(ctx, t, v) }
 	return viewed(ctx, c, t, allowed)
 }
 
-// CachedObject returns the object t in the read cache, or nil if it does not exist. It returns false if the object must
-// be requested from the cluster.
+// CachedObject returns the object t from the read cache, or nil if it does not exist. It returns false if the object
+// must be requested from the cluster, because the kind is not cached or the caller may not get the object.
 func (c *Client) CachedObject(
 	ctx context.Context, t objectref.Target,
 ) (*readcache.Object, dashboardv1alpha1.Meta, bool, error) {
@@ -178,9 +180,10 @@ func (c *Client) CachedObject(
 	return found.Get(t.Namespace, t.Name), metaOf(found), true, nil
 }
 
-// viewed returns the result of review for the current view of the kind of t in the read cache. It returns false if the
-// kind is not cached, or if review returns false. If the read cache does not hold the kind yet, review is first called
-// with an empty view, so that only callers who may read the kind make the read cache list it.
+// viewed calls the function review with the current content of the read cache for the kind of t, and returns its
+// result. It returns false if the kind is not cached, or if review returns false. The first read of a kind makes the
+// read cache list the kind. Before this, viewed calls review with no content, and stops if the caller may not read the
+// kind.
 func viewed[T any](
 	ctx context.Context, c *Client, t objectref.Target, review func(readcache.View) (T, bool, error),
 ) (out T, ok bool, err error) {
@@ -207,7 +210,8 @@ func viewed[T any](
 	return review(view)
 }
 
-// may returns true if the cluster allows the caller a read with attributes of the objects in v.
+// may returns true if the cluster allows the caller the read with the given attributes. The read must return only
+// objects in v.
 func (c *Client) may(
 	ctx context.Context,
 	attributes authorizationv1.ResourceAttributes,

@@ -31,11 +31,11 @@ type Result struct {
 	Partial bool
 	// Namespaces contains the listed namespaces if Partial is true.
 	Namespaces []string
-	// Omitted records the objects that are too large to be decoded. If it is nil, such an object is an error.
+	// Omitted records the objects that are too large to be decoded. If it is nil, such an object causes an error.
 	Omitted *Omissions
 }
 
-// Meta returns the meta of an envelope with the objects. Its warnings name the objects that were omitted so far.
+// Meta returns the metadata of an envelope with the objects. Its warnings name the objects that were omitted so far.
 func (a Result) Meta() dashboardv1alpha1.Meta {
 	if a.Cached != nil {
 		meta := a.Cached.Meta()
@@ -50,7 +50,7 @@ func (a Result) Meta() dashboardv1alpha1.Meta {
 	}
 }
 
-// Objects decodes the objects in Bodies. It does not return those in Cached.
+// Objects decodes the objects in Bodies. It does not return the objects in Cached.
 func (a Result) Objects(r clusters.Resource) (objects.List, error) {
 	if len(a.Bodies) == 1 {
 		return objects.DecodeList(a.Bodies[0], r)
@@ -102,10 +102,13 @@ func Items[T any](ctx context.Context, a Result) ([]T, error) {
 	return all, nil
 }
 
-// List lists the objects of t as the caller. If t has no namespace and the caller may not list the kind in all
-// namespaces, it lists each namespace that the caller may read, and ignores the query parameters limit and continue. If
-// t lists Namespaces, it then returns the Namespaces that the caller may get. If the caller may list the kind in no
-// namespace, it returns the error of the first list.
+// List lists the objects of t as the caller. If t has no namespace and the cluster denies the list, List continues with
+// narrower requests:
+//   - For a namespaced kind, it lists each namespace that the caller may read, and ignores the query parameters limit
+//     and continue.
+//   - For Namespaces, it returns the Namespaces that the caller may get.
+//
+// If these requests find nothing, List returns the error of the first request.
 func (c *Client) List(ctx context.Context, t objectref.Target, query url.Values) (Result, error) {
 	answer, err := c.list(ctx, t, query, "")
 	return answer, authorization.CallError(ctx, c.Client, t.Attributes("list"), err)
@@ -132,8 +135,8 @@ func (c *Client) cachedResult(ctx context.Context, t objectref.Target) (Result, 
 	}, true, nil
 }
 
-// ListVisible is like List, with the media type accept. If the caller may list the kind in no namespace, it returns an
-// empty partial Result instead of an error. It is for views of several kinds.
+// ListVisible is like List, but requests the media type accept. If the caller may list the kind in no namespace, it
+// returns an empty partial Result instead of an error. It is for endpoints that list several kinds.
 func (c *Client) ListVisible(ctx context.Context, t objectref.Target, query url.Values, accept string) (Result, error) {
 	answer, err := c.list(ctx, t, query, accept)
 	if apierrors.IsForbidden(err) {
@@ -159,10 +162,12 @@ func (c *Client) list(ctx context.Context, t objectref.Target, query url.Values,
 	return out, err
 }
 
-// listByNamespace is called after call has failed with err. If the caller may not list the kind in all namespaces, it
-// lists each namespace that the caller may read. For a list of Namespaces, it gets each Namespace that the caller may
-// read. It returns err if err is not Forbidden, if call lists a single namespace or another cluster-scoped kind, or if
-// it finds nothing.
+// listByNamespace is called after call has failed with err. If err is Forbidden and call has no namespace, it sends
+// narrower requests:
+//   - For a namespaced kind, it lists each namespace that the caller may read.
+//   - For Namespaces, it gets each Namespace that the caller may read.
+//
+// It returns err in all other cases, and if these requests find nothing.
 func (c *Client) listByNamespace(ctx context.Context, call clusters.Call, err error) (Result, error) {
 	list := c.listEachNamespace
 	switch {

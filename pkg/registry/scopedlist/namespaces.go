@@ -27,8 +27,8 @@ func isNamespaces(r clusters.Resource) bool {
 	return r.Group == corev1.GroupName && r.GroupVersionResource.Resource == "namespaces"
 }
 
-// getOwnNamespaces gets each Namespace that the caller may read. Each body of the Result is a list with this Namespace,
-// or an empty list if the selectors in call.Query do not match it.
+// getOwnNamespaces gets each Namespace that the caller may read. Each body of the Result is a list with one Namespace.
+// The list is empty if the selectors in call.Query do not match the Namespace.
 func (c *Client) getOwnNamespaces(ctx context.Context, call clusters.Call) (Result, error) {
 	selected, err := readSelectors(call.Query)
 	if err != nil {
@@ -88,7 +88,7 @@ type selectors struct {
 }
 
 // readSelectors parses labelSelector and fieldSelector in query. Like an API server, it returns the error BadRequest
-// for a field that is not supported for Namespaces.
+// for a malformed selector, and for a field that is not supported for Namespaces.
 func readSelectors(query url.Values) (selectors, error) {
 	byLabels, labelsErr := labels.Parse(query.Get("labelSelector"))
 	byFields, fieldsErr := fields.ParseSelector(query.Get("fieldSelector"))
@@ -134,8 +134,8 @@ func (s selectors) match(namespace []byte, account *budget.Account) (matches boo
 	return matches, err //nolint:wrapcheck // it has its code
 }
 
-// list returns a NamespaceList with body, a Namespace in JSON, or an empty NamespaceList if the selectors do not match
-// the Namespace. It charges account for the list.
+// list converts body, a Namespace in JSON, to a NamespaceList. The list is empty if the selectors do not match the
+// Namespace. list charges account for the result.
 func (s selectors) list(body []byte, account *budget.Account) ([]byte, error) {
 	matches, err := s.match(body, account)
 	if err != nil {

@@ -26,7 +26,7 @@ type Omissions struct {
 	names []string
 }
 
-// newOmissions returns an empty Omissions for a list of the resource resource.
+// newOmissions returns an empty Omissions for a list of the given resource.
 func newOmissions(resource string) *Omissions { return &Omissions{resource: resource} }
 
 // Add records an omitted object. It counts all objects, and stores the names of the first maxOmittedNames.
@@ -44,7 +44,7 @@ func (o *Omissions) Add(namespace, name string) {
 	o.names = append(o.names, strings.ToValidUTF8(name, "?"))
 }
 
-// omit returns o.Add, or nil if o is nil. With a nil function, an object that is too large is an error.
+// omit returns o.Add, or nil if o is nil. If the function is nil, an object that is too large causes an error.
 func (o *Omissions) omit() objects.Omit {
 	if o == nil {
 		return nil

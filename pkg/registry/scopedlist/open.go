@@ -26,7 +26,7 @@ type Listing struct {
 	closed  bool
 }
 
-// Open is like List, but returns a Listing, with which the objects are visited one by one while they arrive.
+// Open is like List, but returns a Listing. With a Listing, the objects are visited one by one while they arrive.
 func (c *Client) Open(ctx context.Context, t objectref.Target, query url.Values) (*Listing, error) {
 	return c.open(ctx, t, query, "")
 }
@@ -50,8 +50,8 @@ func (c *Client) open(ctx context.Context, t objectref.Target, query url.Values,
 	return &Listing{Result: answer, target: t, account: budget.AccountFrom(ctx)}, nil
 }
 
-// Each calls visit with each object, one namespace after the other if the result is partial, and then closes the
-// listing. It returns the metadata of the list, which are empty if the result is partial.
+// Each calls visit with each object, and then closes the listing. If the result is partial, it visits one namespace
+// after the other. It returns the metadata of the list, which are empty if the result is partial.
 func (l *Listing) Each(visit func(objects.Object) error) (objects.Page, error) {
 	defer l.Close()
 	if l.stream != nil {

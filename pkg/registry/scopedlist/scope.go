@@ -41,14 +41,15 @@ func (c *Client) IsWatchable(ctx context.Context) bool {
 	return c.cache != nil && c.verdicts != nil && Connected{c.Connection()}.enabled(ctx)
 }
 
-// HasListed calls Access.Listed if it is not nil. It must be called after a list of t was sent to the caller.
+// HasListed calls Access.Listed if it is not nil. It must be called after a list of t for the caller has succeeded.
 func (c *Client) HasListed(resource string, t objectref.Target) {
 	if c.listed != nil {
 		c.listed(c.user, c.cluster, resource, t)
 	}
 }
 
-// CheckScope returns an error if the caller may list no objects of t. The error is that of a list on the cluster.
+// CheckScope returns an error if the caller may list no objects of t. In this case, it sends a list to the cluster, and
+// returns the error of the cluster.
 func (c *Client) CheckScope(ctx context.Context, t objectref.Target) error {
 	scope, err := c.Scope(ctx, t, readcache.View{Snapshot: &readcache.Snapshot{}})
 	if err != nil || !scope.Empty() {

@@ -38,15 +38,17 @@ type Kind struct {
 	Accept string
 	// FromCache is true if Read accepts a Result with objects of the read cache.
 	FromCache bool
-	// Read is called with the objects, concurrently with the Read of other kinds. It is not called if the caller may
-	// list none.
+	// Read is called with the objects. The Read functions of several kinds are called concurrently. Read is not called
+	// if the caller may list the kind in no namespace.
 	Read func(ctx context.Context, r clusters.Resource, a Result) error
 }
 
-// Survey lists several kinds concurrently and calls their Read. An empty namespace means all namespaces. It omits kinds
-// that the cluster does not serve or that the caller may not list. The returned Meta has a warning for each other kind
-// that could not be listed, and for objects that were too large. If no kind has a result, Survey returns an error if a
-// list has failed, or if namespace is not empty and the caller may list none of the kinds there.
+// Survey lists several kinds concurrently, and calls the function Read of each kind. An empty namespace means all
+// namespaces. Survey omits kinds that the cluster does not serve or that the caller may not list. The warnings of the
+// returned Meta name all other kinds that could not be listed, and objects that were too large. If no kind has a
+// result, Survey returns an error in two cases:
+//   - A list has failed.
+//   - The namespace is not empty, and the caller may list none of the kinds in it.
 func (c *Client) Survey(ctx context.Context, namespace string, kinds []Kind) (dashboardv1alpha1.Meta, error) {
 	s := &survey{namespaces: sets.New[string]()}
 	err := fanout.Each(ctx, len(kinds), CallsAtOnce, func(ctx context.Context, i int) error {
@@ -80,8 +82,8 @@ func (c *Client) Survey(ctx context.Context, namespace string, kinds []Kind) (da
 
 type survey struct {
 	mu sync.Mutex
-	// answered is the number of kinds with a result, and cached the number of those that came from the read cache. asOf
-	// is the oldest time of stale results, or nil.
+	// answered is the number of kinds with a result. cached is the number of kinds whose result came from the read
+	// cache. asOf is the oldest time of a stale result, or nil.
 	answered   int
 	cached     int
 	asOf       *metav1.Time
@@ -92,7 +94,8 @@ type survey struct {
 	warnings   []string
 }
 
-// listKind lists one kind, and calls kind.Read with the result. It does nothing if the cluster does not serve the kind.
+// listKind lists one kind, and calls kind.Read with the result. It does nothing if the cluster does not serve the kind,
+// or if the kind cannot be listed in the namespace.
 func (c *Client) listKind(ctx context.Context, s *survey, namespace string, kind Kind) error {
 	resource, served, err := c.Served(ctx, kind.Resource)
 	if err != nil {
@@ -138,7 +141,8 @@ func (a Result) empty() bool { return len(a.Bodies) == 0 && a.Cached == nil }
 // decodedBytes is the number of bytes of memory that decoding needs for each byte of a list, in addition to the list.
 const decodedBytes = 2
 
-// holdForDecoding charges the memory for decoding a to the account in ctx, until release is called.
+// holdForDecoding charges the account in ctx for the memory that is needed to decode a. The charge ends when release is
+// called.
 func holdForDecoding(ctx context.Context, a Result) (release func(), err error) {
 	account := budget.AccountFrom(ctx)
 	var size int64

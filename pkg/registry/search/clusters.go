@@ -27,7 +27,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/routes"
 )
 
-// clusterTimeout bounds the time for searching each cluster of a search of several clusters.
+// clusterTimeout bounds the time for each cluster of a request that searches several clusters.
 const clusterTimeout = 5 * time.Second
 
 // retrySeconds is the Retry-After, in seconds, of a search that could not begin within the time limit of the request.
@@ -107,8 +107,8 @@ func mayMatch(o *readcache.Object, text string) bool {
 		})
 }
 
-// withoutRepeats replaces repeated slices of matches by nil. They occur if a request names one kind twice, for example
-// by its plural with and without group.
+// withoutRepeats replaces repeated slices of matches by nil. A slice is repeated if a request names one kind twice, for
+// example by its plural with and without group.
 func withoutRepeats(found [][]match) [][]match {
 	seen := sets.New[string]()
 	for i, matches := range found {
@@ -208,14 +208,14 @@ func (e *Provider) review(r *routes.Request, u user.Info) (*usableClusters, erro
 	return out, nil
 }
 
-// searched is the result for one cluster of a search of several clusters.
+// searched is the result for one cluster of a request that searches several clusters.
 type searched struct {
 	dashboardv1alpha1.SearchedCluster
 	found    [][]match
 	warnings []string
 }
 
-// searchSeveral searches the clusters concurrently, so that a cluster that does not respond does not delay the others.
+// searchSeveral searches the clusters concurrently. Otherwise, a cluster that does not respond would delay all others.
 func (e *Provider) searchSeveral(r *routes.Request, reached *usableClusters) (routes.Result, error) {
 	w, err := read(r)
 	if err != nil {
@@ -246,8 +246,8 @@ func (e *Provider) searchSeveral(r *routes.Request, reached *usableClusters) (ro
 	return routes.Result{Data: data, Meta: meta}, nil
 }
 
-// inTurn waits until the limits of concurrent searches, of the user and of all users, allow another one, and calls
-// search. It returns an error with 42900 if ctx ends before.
+// inTurn waits until the limiter allows another search of a cluster, and calls the function search. It returns an error
+// with the code 42900 if ctx ends first.
 func (e *Provider) inTurn(ctx context.Context, user string, search func()) error {
 	leave, err := e.limiter.enter(ctx, user)
 	if err != nil {
@@ -262,7 +262,7 @@ func (e *Provider) inTurn(ctx context.Context, user string, search func()) error
 }
 
 // searchOneOfSeveral searches the cluster with the given name for u. If the cluster does not respond, or if u may not
-// use or be impersonated on it, the result has no matches, and Partial is true.
+// use it, the result has no matches, and Partial is true.
 func (e *Provider) searchOneOfSeveral(ctx context.Context, u user.Info, name string, w query) searched {
 	ctx, cancel := context.WithTimeoutCause(ctx, clusterTimeout, clusters.ErrImpatient)
 	defer cancel()

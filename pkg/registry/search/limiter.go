@@ -9,7 +9,7 @@ import (
 )
 
 // limiter bounds the number of concurrent searches of clusters, in total and for each user. A user may use half of the
-// total, so that searches of slow clusters by one user do not prevent searches of other users.
+// total. Otherwise, one user's searches of slow clusters could prevent the searches of other users.
 type limiter struct {
 	all   chan struct{}
 	mu    sync.Mutex
@@ -27,8 +27,8 @@ func newLimiter(atOnce int) *limiter {
 	return &limiter{all: make(chan struct{}, atOnce), users: map[string]*userSearches{}}
 }
 
-// enter waits until another search of user may run. The caller must call leave after the search. It returns an error if
-// ctx ends before.
+// enter waits until another search of user may run. The caller must call leave after the search. enter returns an error
+// if ctx ends first.
 func (t *limiter) enter(ctx context.Context, user string) (leave func(), err error) {
 	own := t.join(user)
 	if err := take(ctx, own.taken); err != nil {

@@ -70,7 +70,7 @@ func matching(all []object, r clusters.Resource, cluster, text string) []match {
 	return out
 }
 
-// group sorts the matches of one kind from the best to the worst, and returns the first limit of them. Total is the
+// group sorts the matches of one kind from the best to the worst, and returns at most limit of them. Total is the
 // number of all matches.
 func group(plural string, found []match, limit int) dashboardv1alpha1.SearchGroup {
 	slices.SortFunc(found, func(a, b match) int {

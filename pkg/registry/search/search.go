@@ -34,9 +34,9 @@ const (
 	maxKinds = 40
 	// maxClusters bounds the number of clusters that one request names.
 	maxClusters = 100
-	// clustersAtOnce bounds the number of clusters that one request searches concurrently. searchesAtOnce bounds that
-	// number for all requests, because matches stay in memory until the response is complete. maxText bounds the bytes
-	// of the searched text.
+	// clustersAtOnce bounds the number of clusters that one request searches concurrently. searchesAtOnce bounds the
+	// number of clusters that all requests together search concurrently, because each search holds objects in memory.
+	// maxText bounds the bytes of the searched text.
 	clustersAtOnce = 32
 	searchesAtOnce = 64
 	maxText        = 253
@@ -151,7 +151,8 @@ func readKinds(r *routes.Request) (kinds []string, named bool, err error) {
 	return kinds, true, nil
 }
 
-// split returns the distinct elements of a comma-separated list. It returns false if there are more than most.
+// split returns the distinct elements of a comma-separated list. It returns false if there are more of them than the
+// parameter most.
 func split(list string, most int) ([]string, bool) {
 	var out []string
 	for name := range strings.SplitSeq(list, ",") {

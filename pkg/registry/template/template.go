@@ -1,8 +1,8 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package template serves example manifests. Each is stored in a ConfigMap with the label names.TemplateLabel in
-// KubeVision's namespace, so that operators can add their own.
+// Package template serves example manifests. Each of them is stored in a ConfigMap with the label names.TemplateLabel
+// in KubeVision's namespace. Operators can add their own ConfigMaps.
 package template
 
 import (
@@ -46,7 +46,7 @@ const queryCategory = "category"
 
 // Provider provides the endpoints of this package.
 type Provider struct {
-	// Reader reads the ConfigMaps with the label from a cache, which uses Trim as its transform function.
+	// Reader reads the ConfigMaps with the label from a cache. The cache uses Trim as its transform function.
 	Reader client.Reader
 }
 
@@ -60,8 +60,8 @@ func (e *Provider) Routes() []routes.Route {
 	}}
 }
 
-// Trim is a cache transform function. It returns a copy of a ConfigMap without the parts that a template does not use,
-// and with long values truncated. It returns any other object unchanged.
+// Trim is a cache transform function. It returns a copy of a ConfigMap with only the parts that a template uses. Long
+// values are truncated. Trim returns any other object unchanged.
 func Trim(o any) (any, error) {
 	c, ok := o.(*corev1.ConfigMap)
 	if !ok {

@@ -65,7 +65,7 @@ func (p *Provider) debugRoute() routes.Route {
 	}
 }
 
-// debugTarget is a Pod to which a debug container is added, with a client for its cluster.
+// debugTarget contains a Pod to which a debug container is added, and a client for its cluster.
 type debugTarget struct {
 	caller *clusters.Client
 	target objectref.Target
@@ -149,7 +149,8 @@ func suffix() string {
 // last state of the container.
 func (d *debugTarget) await(ctx context.Context, name string) dashboardv1alpha1.DebugContainer {
 	out := dashboardv1alpha1.DebugContainer{Container: name, State: stateWaiting}
-	// The container was added even if the wait times out, or the caller may not get the Pod.
+	// An error is ignored, because the container was added even if the wait times out, or the caller may not get the
+	// Pod.
 	_ = wait.PollUntilContextTimeout(ctx, pollInterval, debugPatience, true, func(ctx context.Context) (bool, error) {
 		pod, err := readPod(ctx, d.caller, d.target)
 		if err != nil {

@@ -32,7 +32,7 @@ import (
 const (
 	// NodeShellLabel is a label of the Pods in which shells on nodes run. Its value is "true".
 	NodeShellLabel = "kubevision.io/node-shell"
-	// userAnnotation is the annotation with the name of the user on the Pod of a shell on a node.
+	// userAnnotation is an annotation of the Pods in which shells on nodes run. Its value is the name of the user.
 	userAnnotation = "kubevision.io/user"
 
 	nodeParameter      = objectref.Name
@@ -44,8 +44,8 @@ const (
 	// for deleting the Pod.
 	nodePatience = 2 * time.Minute
 	removalTime  = 30 * time.Second
-	// deadlineReserve is added to the longest duration of a terminal to get the activeDeadlineSeconds of its Pod, after
-	// which the Pod ends even if it could not be deleted.
+	// deadlineReserve is added to the longest duration of a terminal. The sum is the activeDeadlineSeconds of the Pod.
+	// The Pod then ends even if it could not be deleted.
 	deadlineReserve = 5 * time.Minute
 )
 
@@ -116,8 +116,8 @@ func (n *nodeShell) attributes() authorizationv1.ResourceAttributes {
 	return n.target.Attributes("create")
 }
 
-// openNode opens the terminal. Before that, it creates the Pod as a dry run, so that an error is the response to the
-// request.
+// openNode opens the terminal. Before that, it creates the Pod as a dry run. An error of the dry run can be the
+// response to the request. Later errors are only sent through the WebSocket.
 func (p *Provider) openNode(r *routes.Request, t *request) (routes.Result, error) {
 	if err := t.node.create(r.Context(), url.Values{"dryRun": {metav1.DryRunAll}}); err != nil {
 		return routes.Result{}, err
@@ -132,7 +132,8 @@ func (n *nodeShell) create(ctx context.Context, query url.Values) error {
 	return authorization.CallError(ctx, n.grant.Caller, n.attributes(), err)
 }
 
-// start creates the Pod and waits until it runs. It returns an error if the Pod does not run after nodePatience.
+// start creates the Pod and waits until it runs. It returns an error if the Pod has ended, or if it does not run after
+// nodePatience.
 func (n *nodeShell) start(ctx context.Context) error {
 	if err := n.create(n.grant.WithProof(ctx), nil); err != nil {
 		return err
@@ -160,8 +161,8 @@ func (n *nodeShell) start(ctx context.Context) error {
 	return nil
 }
 
-// remove deletes the Pod as the caller. If the caller may no longer delete it, the Pod remains, but its shell has ended
-// because stdinOnce is true.
+// remove deletes the Pod as the caller. If the caller may no longer delete the Pod, the Pod remains. Its shell has
+// ended even then, because stdinOnce is true.
 func (n *nodeShell) remove(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(n.grant.WithProof(ctx)), removalTime)
 	defer cancel()
@@ -175,7 +176,8 @@ func (n *nodeShell) remove(ctx context.Context) {
 	}
 }
 
-// nodePod returns a privileged Pod on a node that runs a shell in the file system and the namespaces of the node.
+// nodePod returns a privileged Pod that runs a shell on a node. The shell uses the file system and the namespaces of
+// the node.
 func nodePod(name, node, image, userName string, maxTime time.Duration) *corev1.Pod {
 	yes, no := true, false
 	deadline := int64((maxTime + deadlineReserve) / time.Second)

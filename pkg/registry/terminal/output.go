@@ -28,13 +28,13 @@ type sender interface {
 	SendBinary(data []byte) error
 }
 
-// output sends the output of a command to the client. In text frames, it sends characters that are split over two
-// writes in one frame, and replaces invalid UTF-8.
+// output sends the output of a command to the client. In text frames, it replaces invalid UTF-8. If a character is
+// split over two writes, the whole character is in the frame of the second write.
 type output struct {
 	stream  sender
 	channel byte
 	binary  bool
-	// record is called with the output before it is sent. Its error ends the output.
+	// record is called with the output before it is sent. If it returns an error, the output is not sent.
 	record func(p []byte) error
 
 	// rest contains the bytes of an incomplete character at the end of the last write.

@@ -29,8 +29,8 @@ func (p *Provider) checkRecordings(ctx context.Context) error {
 	return nil
 }
 
-// begin starts the recording, if recordings are enabled. If this fails, it ends the stream. It is called before the
-// first message is received, so that the recording is complete.
+// begin starts the recording, if recordings are enabled. If this fails, it ends the stream. The recording is complete,
+// because begin is called before the first message is received.
 func (s *session) begin(stream *streams.Stream) {
 	if s.provider.Recordings == nil {
 		return
@@ -78,8 +78,8 @@ func (r *terminalRecorder) failed(err error) {
 	r.stream.End(errUnrecorded())
 }
 
-// result returns nil if err is nil. For any other err, which is an error of the recording, it ends the stream and
-// returns the reason of the end.
+// result handles err, the result of adding to the recording. If err is not nil, it ends the stream, and returns the
+// reason of the end.
 func (r *terminalRecorder) result(err error) error {
 	if err == nil {
 		return nil
@@ -95,8 +95,8 @@ func (s *session) recordOutput(p []byte) error {
 	return s.recording.result(s.recording.Output(p))
 }
 
-// recordInput records input from the client if it is for a command without a terminal, whose output does not repeat the
-// input, or if the recording of input is enabled.
+// recordInput records input from the client. The input of a command without a terminal is always recorded, because the
+// output does not repeat it. The input of a terminal is recorded only if the recording of input is enabled.
 func (s *session) recordInput(p []byte) error {
 	if s.recording == nil || (s.request.tty && !s.provider.Recordings.RecordsInput()) {
 		return nil

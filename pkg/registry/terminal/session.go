@@ -36,7 +36,8 @@ type session struct {
 	request  *request
 	provider *Provider
 	sizes    *sizeQueue
-	// input receives the input from the client. inputRead is the other end of the pipe, which the command reads.
+	// received writes the input from the client to input. inputRead is the other end of the pipe, from which the
+	// command reads.
 	input     *io.PipeWriter
 	inputRead *io.PipeReader
 
@@ -168,8 +169,7 @@ func (s *session) result(ctx context.Context, stream *streams.Stream, err error)
 	return s.failed(ctx, stream, s.request.CallError(ctx, err))
 }
 
-// failed sends err, for which the terminal could not be opened, to the client, and returns it. If ctx has ended, it
-// sends nothing and returns the cause.
+// failed sends err to the client and returns it. If ctx has ended, it sends nothing, and returns the cause of the end.
 func (s *session) failed(ctx context.Context, stream *streams.Stream, err error) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
@@ -179,8 +179,8 @@ func (s *session) failed(ctx context.Context, stream *streams.Stream, err error)
 	return err
 }
 
-// last returns the last frame, which contains the reason of the end and the exit code. It returns nil at a shutdown of
-// the server, after which the client should reconnect.
+// last returns the last frame, which contains the reason of the end and the exit code. At a shutdown of the server, it
+// returns nil, because the client should reconnect.
 func (s *session) last(end streams.End) []byte {
 	if end.Reason == streams.Shutdown {
 		return nil

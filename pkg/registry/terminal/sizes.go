@@ -43,7 +43,7 @@ func newSizeQueue() *sizeQueue {
 	return &sizeQueue{last: make(chan remotecommand.TerminalSize, 1)}
 }
 
-// push replaces the stored size by size. It ignores a size whose width or height is 0.
+// push replaces the stored size. It ignores a size whose width or height is 0.
 func (q *sizeQueue) push(size remotecommand.TerminalSize) {
 	q.mu.Lock()
 	defer q.mu.Unlock()

@@ -20,8 +20,9 @@ import (
 // readBytes is the number of bytes of a recording that are read at a time.
 const readBytes = 32 << 10
 
-// encode returns of in JSON, with text as the value of the field recording. It holds only the JSON in memory, which may
-// have six bytes for each byte of text, and charges account for it.
+// encode returns a recording as JSON. The parameter of contains its fields, and the content of text becomes the value
+// of the field recording. encode holds only the JSON in memory, and charges account for it. The JSON may have six bytes
+// for each byte of text.
 func encode(
 	text io.Reader, of dashboardv1alpha1.TerminalRecording, account *budget.Account,
 ) (envelope.Pieces, error) {

@@ -25,9 +25,9 @@ import (
 )
 
 const (
-	// Group is the API group of the virtual resource terminalsessions, for which access reviews on the host are made.
-	// The verb is list, or get with the id of a recording as the name. It differs from the group of the aggregated API,
-	// in which all users may call all endpoints.
+	// Group is the API group of the virtual resource terminalsessions. Access reviews on the host are made for this
+	// resource. The verb is list, or get with the id of a recording as the name. The group of the aggregated API is not
+	// used, because all users may call all of its endpoints.
 	Group = kubevisionv1alpha1.GroupName
 	// Resource is the name of the virtual resource.
 	Resource = "terminalsessions"

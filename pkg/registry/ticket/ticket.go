@@ -1,8 +1,8 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package ticket serves the endpoint that issues tickets. A ticket is a short-lived credential in the URL that opens
-// one stream. Browsers need tickets because they cannot set headers on a WebSocket.
+// Package ticket serves the endpoint that issues tickets. A ticket is a short-lived credential that opens one stream.
+// It is a part of the URL. Browsers need tickets because they cannot set headers on a WebSocket.
 package ticket
 
 import (

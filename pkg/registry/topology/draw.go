@@ -48,8 +48,8 @@ type relation struct {
 	name     string
 }
 
-// draw returns the nodes and edges of a topology of all. It omits references to objects that are not in all. complete
-// is false if edges were omitted because of maxEdges or maxPairs.
+// draw returns the nodes and edges of a topology of the given objects. It omits references to all other objects. The
+// result complete is false if edges were omitted because of maxEdges or maxPairs.
 func draw(ctx context.Context, all []object) (out dashboardv1alpha1.Topology, complete bool, err error) {
 	d := &drawing{
 		ended: ctx.Err, account: budget.AccountFrom(ctx), objects: all, ids: make([]string, len(all)),
@@ -130,7 +130,7 @@ func (d *drawing) compare() bool {
 	return true
 }
 
-// of returns the indexes of the objects whose resource name is plural.
+// of returns the indexes of the objects that have the given resource name, for example pods.
 func (d *drawing) of(plural string) []int {
 	var out []int
 	for i := range d.objects {
@@ -141,7 +141,7 @@ func (d *drawing) of(plural string) []int {
 	return out
 }
 
-// owners adds an edge from each owner to each object with an owner reference to it.
+// owners adds an edge from each owner to each object that has an owner reference to the owner.
 func (d *drawing) owners() {
 	byUID := make(map[string]int, len(d.objects))
 	for i := range d.objects {

@@ -14,7 +14,7 @@ const (
 	ingresses = "ingresses"
 )
 
-// object contains the fields that a topology needs, of all its kinds.
+// object contains the fields that a topology needs. It combines the fields of all kinds.
 type object struct {
 	plural string
 

@@ -19,8 +19,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/routes"
 )
 
-// feature is a feature that KubeVision does not have. It includes all paths below path, in which a segment in braces
-// matches any segment.
+// feature is a feature that KubeVision does not have. Its endpoints are path and all paths below it. A segment of path
+// in braces matches any segment.
 type feature struct{ path, message string }
 
 func features() []feature {
@@ -43,7 +43,7 @@ func features() []feature {
 	}
 }
 
-// Error returns the error for a path below that of an unsupported feature, and nil for all other paths.
+// Error returns the error for a path of an unsupported feature, and nil for all other paths.
 func Error(path string) error {
 	for _, f := range features() {
 		if below(path, f.path) {
@@ -108,7 +108,7 @@ func (p *Provider) Routes() []routes.Route {
 	return append(append(out, lists()...), p.clusterLists()...)
 }
 
-// lists returns the routes of unsupported features of the installation. They return empty lists.
+// lists returns the routes of unsupported features that do not belong to a cluster. They return empty lists.
 func lists() []routes.Route {
 	var out []routes.Route //nolint:prealloc // once, at the start
 	for _, l := range []struct{ path, operation, what string }{

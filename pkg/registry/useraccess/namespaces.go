@@ -50,7 +50,8 @@ func (e *Provider) describeAccess(
 }
 
 // readable returns the namespaces that the user may read on the cluster c. If the user may list Namespaces, it returns
-// all of them, and true. If not, it returns the namespaces that bound applies to and that the user may get.
+// all of them, and true. Otherwise, it returns the namespaces that the user may get and to which one of the bindings in
+// bound applies.
 func (e *Provider) readable(
 	ctx context.Context, g *access, c *kubevisionv1alpha1.KubeVisionCluster,
 	bound []kubevisionv1alpha1.KubeVisionRoleBinding,

@@ -48,7 +48,8 @@ func (e *Provider) Routes() []routes.Route {
 	}}
 }
 
-// access contains a user, the clusters that the user may use, and the KubeVisionRoleBindings that name the user.
+// access contains a user and the clusters that the user may use. It also contains the KubeVisionRoleBindings that name
+// the user or a group of the user.
 type access struct {
 	user.Info
 	clusters []kubevisionv1alpha1.KubeVisionCluster
@@ -89,7 +90,7 @@ func (e *Provider) clusters(r *routes.Request, u user.Info) ([]kubevisionv1alpha
 	return all[i : i+1], nil
 }
 
-// get calls the clusters in g concurrently, so that a cluster that does not respond does not delay the others.
+// get calls the clusters in g concurrently. Otherwise, a cluster that does not respond would delay all others.
 func (e *Provider) get(r *routes.Request, g *access) (routes.Result, error) {
 	out := make([]dashboardv1alpha1.ClusterAccess, len(g.clusters))
 	err := fanout.Each(r.Context(), len(out), clustersAtOnce, func(ctx context.Context, i int) error {

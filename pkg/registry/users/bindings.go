@@ -28,8 +28,8 @@ func displayRoles() []string {
 	return []string{roleCustom, roleViewer, roleEditor, roleAdmin, roleSuperAdmin}
 }
 
-// displayRole returns the highest display role of the bindings in all that apply on the host cluster. hosts contains
-// the registration of the host, or is empty.
+// displayRole returns the highest display role of those bindings that apply on the host cluster. The parameter all
+// contains the bindings, and hosts contains the registration of the host or is empty.
 func displayRole(all []kubevisionv1alpha1.KubeVisionRoleBinding, hosts []kubevisionv1alpha1.KubeVisionCluster) string {
 	best := 0
 	for i := range all {
@@ -48,7 +48,7 @@ func displayRank(b *kubevisionv1alpha1.KubeVisionRoleBinding, hosts []kubevision
 	return slices.Index(displayRoles(), displayRoleOf(b))
 }
 
-// hostsOf returns the valid registration of the host in all, or an empty slice.
+// hostsOf returns a slice with the valid registration of the host cluster in all. The slice is empty if there is none.
 func hostsOf(all []kubevisionv1alpha1.KubeVisionCluster) []kubevisionv1alpha1.KubeVisionCluster {
 	if host := clusters.HostRegistration(all); host != nil {
 		return []kubevisionv1alpha1.KubeVisionCluster{*host}

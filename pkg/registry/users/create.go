@@ -37,7 +37,7 @@ func (e *Provider) create(r *routes.Request, a *administrator) (routes.Result, e
 	ctx := r.Context()
 	u := &kubevisionv1alpha1.KubeVisionUser{}
 	made := a.createUser(&body, u)
-	// The dry run precedes the hashing of the password, which is more expensive.
+	// The dry run precedes the hashing of the password, because hashing is more expensive.
 	if err := made.Do(ctx, client.NewDryRunClient(a.Client.Client)); err != nil {
 		return routes.Result{}, err
 	}
@@ -90,7 +90,7 @@ func checkTwoFactor(policy string) error {
 }
 
 // createUser returns the step that creates the KubeVisionUser that body describes. The step stores the created object
-// in into.
+// at the address into.
 func (a *administrator) createUser(
 	body *dashboardv1alpha1.CreateUserRequest, into *kubevisionv1alpha1.KubeVisionUser,
 ) hostobjects.Step {

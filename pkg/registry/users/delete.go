@@ -19,7 +19,7 @@ import (
 )
 
 // remove deletes the KubeVisionUser in the path, and the objects that were created for the user. It waits until the
-// user is deleted.
+// user is deleted, but at most patience.
 func (e *Provider) remove(r *routes.Request, a *administrator) (routes.Result, error) {
 	ctx := r.Context()
 	u, err := a.find(ctx, r.Path(paramUser))
@@ -41,9 +41,9 @@ func (e *Provider) remove(r *routes.Request, a *administrator) (routes.Result, e
 	})
 }
 
-// deleteDependents deletes the password Secret and the binding that u owns, so that the name can be reused before the
-// garbage collector runs. It acts as the caller. Objects that the caller may not delete are left to the garbage
-// collector.
+// deleteDependents deletes the password Secret and the binding that u owns. The name of the user can then be reused
+// before the garbage collector runs. deleteDependents acts as the caller. Objects that the caller may not delete are
+// left to the garbage collector.
 func (a *administrator) deleteDependents(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser) {
 	for key, object := range map[types.NamespacedName]client.Object{
 		{Name: names.UserGrant(u.Name)}:                            &kubevisionv1alpha1.KubeVisionRoleBinding{},

@@ -17,7 +17,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/envelope"
 )
 
-// directory contains all bindings, to look up the display roles of many users.
+// directory contains all bindings. It serves to look up the display roles of many users.
 type directory struct {
 	grants []grant
 }

@@ -64,8 +64,8 @@ func newGrant(u *kubevisionv1alpha1.KubeVisionUser, role string) *kubevisionv1al
 	}
 }
 
-// findGrant returns the binding that newGrant has returned for u and that was created, or nil if there is none. It
-// returns an error with 40900 if another object has the name of the binding.
+// findGrant returns the stored binding of u that newGrant has made, or nil if there is none. It returns an error with
+// the code 40900 if another binding has the name of this binding.
 func (a *administrator) findGrant(
 	ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser,
 ) (*kubevisionv1alpha1.KubeVisionRoleBinding, error) {
@@ -84,9 +84,9 @@ func (a *administrator) findGrant(
 	}
 }
 
-// changeRole returns the step that changes the display role of u, or nil if u already has the role. The step only
-// creates, changes or deletes the binding of newGrant. If other bindings would still determine the display role, or if
-// only other bindings name u, changeRole returns an error with 40900 that names them.
+// changeRole returns the step that changes the display role of u, or nil if u already has the role. The step creates,
+// changes or deletes only the binding of newGrant. changeRole returns an error with the code 40900 if decidingBindings
+// returns other bindings. The error names these bindings.
 func (e *Provider) changeRole(
 	ctx context.Context, a *administrator, u *kubevisionv1alpha1.KubeVisionUser, role string,
 ) (*hostobjects.Step, error) {
@@ -109,9 +109,10 @@ func (e *Provider) changeRole(
 	return a.changeGrant(u, made, role), nil
 }
 
-// decidingBindings returns the names of the bindings, other than that of newGrant, that prevent u from having the
-// display role in role. If made is true, the binding of newGrant exists, and these are the bindings with a higher role.
-// If made is false, these are all bindings that name u.
+// decidingBindings returns the names of the bindings that prevent changeRole from giving u a display role. It omits the
+// binding of newGrant, which changeRole can change. The parameter made is true if the binding of newGrant exists. In
+// this case, decidingBindings returns the bindings whose display role is higher than the parameter role. If made is
+// false, it returns all bindings that name u.
 func (d *directory) decidingBindings(u *kubevisionv1alpha1.KubeVisionUser, role string, made bool) []string {
 	own, asked := names.UserGrant(u.Name), slices.Index(displayRoles(), role)
 	var out []string

@@ -73,7 +73,8 @@ func (e *Provider) administrator(r *routes.Request, u user.Info) (*administrator
 	return &administrator{c}, err
 }
 
-// find gets the KubeVisionUser name as the caller. It returns an error with 40401 if there is none.
+// find gets the KubeVisionUser with the given name as the caller. It returns an error with the code 40401 if there is
+// none.
 func (a *administrator) find(ctx context.Context, name string) (*kubevisionv1alpha1.KubeVisionUser, error) {
 	u := &kubevisionv1alpha1.KubeVisionUser{}
 	err := a.Find(ctx, name, u, envelope.New(dashboardv1alpha1.CodeUserNotFound, "there is no user %q", name))

@@ -27,7 +27,7 @@ import (
 type Provider struct {
 	// Reader reads KubeVision's custom resources from a cache.
 	Reader client.Reader
-	// Live reads objects without a cache, and deletes sessions, as KubeVision.
+	// Live is a client with the permissions of KubeVision. It reads objects without a cache, and deletes sessions.
 	Live client.Client
 	// Host is the host cluster, which stores the KubeVisionUsers.
 	Host *hostobjects.Host
@@ -51,8 +51,8 @@ func (e *Provider) Routes() []routes.Route {
 	})
 }
 
-// Describe returns the account of u, a KubeVisionUser or a user whom kube-apiserver has authenticated, with the
-// bindings of u.
+// Describe returns the account and the bindings of u. The user u is a KubeVisionUser, or a user whom kube-apiserver has
+// authenticated.
 func Describe(ctx context.Context, reader client.Reader, u user.Info) (*dashboardv1alpha1.CurrentUser, error) {
 	out := &dashboardv1alpha1.CurrentUser{User: dashboardv1alpha1.User{
 		ID: u.GetName(), Username: u.GetName(), DisplayName: u.GetName(),

@@ -35,9 +35,9 @@ const (
 )
 
 // replacePassword writes hash to the password Secret of u as the caller. It returns a prefix of the annotation that a
-// controller sets when it has imported the password. It executes dry runs first, so that nothing changes if the caller
-// may not make all writes. It sets spec.mustChangePassword before it writes the Secret, so that no login with the new
-// password is possible without the requirement to change it.
+// controller sets when it has imported the password. It first executes dry runs of the writes. Otherwise, a caller who
+// may make only some of the writes would change some objects. It sets spec.mustChangePassword before it writes the
+// Secret. Otherwise, a login with the new password could precede the requirement to change it.
 func (a *administrator) replacePassword(
 	ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, hash string, mustChange bool,
 ) (string, error) {
@@ -135,8 +135,9 @@ func (e *Provider) isImported(ctx context.Context, u *kubevisionv1alpha1.KubeVis
 	return !old && strings.HasPrefix(secret.Annotations[credentials.PasswordSourceAnnotation], version), nil
 }
 
-// waitUntilInForce waits until check returns true, but at most patience. After that time, its result contains a warning
-// that the change what was accepted but is not effective yet.
+// waitUntilInForce waits until the function check returns true, but at most patience. After that time, it returns a
+// warning that the change was accepted but is not in force yet. The parameter what is the name of the change in the
+// warning.
 func (e *Provider) waitUntilInForce(
 	ctx context.Context, what string, check wait.ConditionWithContextFunc,
 ) (routes.Result, error) {

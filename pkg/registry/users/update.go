@@ -13,7 +13,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/routes"
 )
 
-// update changes the fields of the KubeVisionUser that the body contains, and the display role if the body contains
+// update changes those fields of the KubeVisionUser that are in the body, and the display role if the body contains
 // one. If one of the changes fails, it reverts the others.
 func (e *Provider) update(r *routes.Request, a *administrator) (routes.Result, error) {
 	var body dashboardv1alpha1.UpdateUserRequest
@@ -55,7 +55,7 @@ func checkChange(body *dashboardv1alpha1.UpdateUserRequest) error {
 }
 
 // changes returns the steps of an update of u to changed. The first step patches the KubeVisionUser even if only the
-// role changes, so that the caller needs the right to patch it.
+// role changes. Therefore, the caller always needs the right to patch it.
 func (e *Provider) changes(
 	ctx context.Context, a *administrator, u, changed *kubevisionv1alpha1.KubeVisionUser,
 	body *dashboardv1alpha1.UpdateUserRequest,

@@ -12,7 +12,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/routes"
 )
 
-// writeRoutes returns the routes that create, change and delete KubeVisionUsers. They act as the caller, so that the
+// writeRoutes returns the routes that create, change and delete KubeVisionUsers. They act as the caller. Therefore, the
 // RBAC of the host authorizes them.
 func (e *Provider) writeRoutes() []routes.Route {
 	parameters := map[string]string{paramUser: "the name of the user"}

@@ -65,8 +65,8 @@ func (c *client) received(ctx context.Context, s *streams.Stream, m streams.Mess
 	}
 }
 
-// renew replaces the access token of s with raw, another access token of the same user. It ends the stream if raw is
-// not valid.
+// renew replaces the access token of s with raw, another access token of the same user. It returns an error if raw is
+// not valid. The error ends the stream.
 func (p *Provider) renew(ctx context.Context, s *streams.Stream, raw string) error {
 	principal, err := p.Tokens.Authenticate(ctx, raw)
 	if err != nil {
@@ -75,8 +75,8 @@ func (p *Provider) renew(ctx context.Context, s *streams.Stream, raw string) err
 	return s.Renew(principal, principal.Expires)
 }
 
-// subscribe adds the topics in a. For each topic that cannot be added, it sends an error to the client and continues
-// with the next topic.
+// subscribe adds the topics in a. If a topic cannot be added, it sends an error to the client and continues with the
+// next topic. It returns an error if the number of topics or the name of a topic is not valid.
 func (c *client) subscribe(ctx context.Context, a action) error {
 	if len(a.Topics) == 0 || len(a.Topics) > maxTopics {
 		return tooManyTopics()
@@ -101,8 +101,8 @@ func tooManyTopics() error {
 	return envelope.Invalid("topics", "subscribe to 1 to %d topics", maxTopics)
 }
 
-// setExplicit records that the client chooses its own topics. The first call removes the topics that the server has
-// chosen from the lists of the session.
+// setExplicit records that the client has chosen its topics. Before the first call, the topics of the client are the
+// lists that its session has requested. The first call removes these topics.
 func (c *client) setExplicit() {
 	c.mu.Lock()
 	first := !c.explicit
@@ -140,8 +140,9 @@ func (c *client) unsubscribe(a action) error {
 	return nil
 }
 
-// subscribeTo adds one topic, which resumes at the bookmark from if it is not empty. It sends a bookmark at once,
-// except if initial objects must be sent before.
+// subscribeTo adds one topic. The parameter from is the bookmark at which the topic resumes, or empty. If initial
+// objects are sent first, the first bookmark follows the last of these objects. Otherwise, subscribeTo sends a bookmark
+// at once.
 func (c *client) subscribeTo(ctx context.Context, name topicName, a action, from string) error {
 	ctx, cancel := context.WithTimeout(ctx, subscribeTimeout)
 	defer cancel()
@@ -177,7 +178,7 @@ func (c *client) prepare(ctx context.Context, name topicName) (*topic, error) {
 	if err != nil {
 		return nil, err //nolint:wrapcheck // as above
 	}
-	// This check precedes the review of the scope, which may call the cluster.
+	// This check comes first, because CheckScope may call the cluster.
 	if !caller.IsWatchable(ctx) {
 		return nil, notCached(name.resource)
 	}
@@ -195,9 +196,10 @@ func (c *client) prepare(ctx context.Context, name topicName) (*topic, error) {
 	return t, c.provider.review(ctx, t, c.stream.User())
 }
 
-// begin sets the position of t in its feed: the bookmark from, or the current end of the feed if from is empty. If
-// initial is true and from is empty, the objects that exist at that position are sent first. begin returns an error if
-// from is malformed, or if the feed no longer contains the changes after it.
+// begin sets the position of t in its feed. The parameter from is the bookmark at which t resumes. If it is empty, t
+// begins at the current end of the feed. If initial is true and from is empty, the objects that exist at this position
+// are sent first. begin returns an error if the bookmark is malformed, or if the feed no longer contains all changes
+// after it.
 func (t *topic) begin(initial bool, from string) error {
 	if from == "" {
 		t.feed.mu.RLock()
@@ -223,7 +225,8 @@ func (t *topic) begin(initial bool, from string) error {
 	return nil
 }
 
-// beginInitial sets the objects that are sent before the first change: those of snapshot in the namespace of the topic.
+// beginInitial determines the objects that are sent before the first change. These are the objects of snapshot in the
+// namespace of the topic.
 func (t *topic) beginInitial(snapshot *readcache.Snapshot) {
 	groups := snapshot.Groups
 	if t.target.Namespace != "" {

@@ -22,7 +22,7 @@ const (
 	maxTopics = 64
 	// messageBytes is the number of bytes at which a message is complete. Further events are sent in the next message.
 	messageBytes = 256 << 10
-	// gatherInterval is the time between two events of a topic of a client without subscriptions.
+	// gatherInterval is the time between two events of a topic if the client has not subscribed to the topic.
 	gatherInterval = time.Second
 	// bookmarkInterval is the time between two bookmarks of a topic.
 	bookmarkInterval = 5 * time.Second
@@ -47,8 +47,8 @@ type sender interface {
 	Account() *budget.Account
 }
 
-// client is one open stream with its topics. It sends messages in at most one goroutine, which ends when there is
-// nothing to send.
+// client is one open stream with its topics. All its messages about changes are sent by at most one goroutine, which
+// ends when there is nothing to send.
 type client struct {
 	provider *Provider
 	stream   sender
@@ -64,7 +64,8 @@ type client struct {
 	running, dirty, closed bool
 }
 
-// wake makes run check all topics for new events. It does not block.
+// wake makes the goroutine of run check all topics for new events, and starts the goroutine if necessary. It does not
+// block.
 func (c *client) wake() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -93,7 +94,7 @@ func (c *client) run() {
 	}
 }
 
-// close removes all topics of the client from their feeds.
+// close ends the client. It removes all topics of the client from their feeds.
 func (c *client) close() {
 	c.mu.Lock()
 	c.closed = true
@@ -137,10 +138,11 @@ func (c *client) drop(t *topic) {
 	t.feed.remove(t)
 }
 
-// later calls wake after a delay.
+// later schedules a call of wake. It does not block.
 func (c *client) later(after time.Duration) { time.AfterFunc(after, c.wake) }
 
-// advance sends the new events of t. After an error, it removes t and sends the error to a client that has subscribed.
+// advance sends the new events of t. After an error, it removes t. If the client has subscribed to t, advance sends the
+// error to the client.
 func (c *client) advance(ctx context.Context, t *topic) {
 	if t.gathered && !c.isDue(t) {
 		return
@@ -155,9 +157,12 @@ func (c *client) advance(ctx context.Context, t *topic) {
 	}
 }
 
-// isDue returns true if the next event may be sent to a client without subscriptions. If gatherInterval has not passed
-// since the last event, it schedules a call of wake. If the session has not recently listed the topic, it removes the
-// topic.
+// isDue returns true if t must be advanced. The client has not subscribed to t, and gets at most one event per
+// gatherInterval:
+//   - If the session has not listed the objects within recentTime, isDue removes t and returns false.
+//   - If gatherInterval has not passed since the last event, isDue schedules a call of wake. It returns true only if
+//     the access review must be repeated.
+//   - Otherwise, isDue returns true.
 func (c *client) isDue(t *topic) bool {
 	if !c.provider.Recent.has(c.session, t.topicName) {
 		c.drop(t)
@@ -174,7 +179,7 @@ func (c *client) isDue(t *topic) bool {
 	return true
 }
 
-// advanceReviewed sends new events of t in batches. Before each batch, it reviews whether the caller may list them. It
+// advanceReviewed sends new events of t in batches. Before each batch, it repeats the access review if necessary. It
 // returns an error if the topic must end.
 func (c *client) advanceReviewed(ctx context.Context, t *topic) error {
 	for {
@@ -198,9 +203,9 @@ func (c *client) advanceReviewed(ctx context.Context, t *topic) error {
 	}
 }
 
-// reviewed repeats the access review of t if the last one is no longer valid. It returns wait if the review failed and
-// will be retried after reviewRetry. It returns an error if the right was denied, or if reviews have failed for longer
-// than reviewPatience.
+// reviewed repeats the access review of t if the last one is no longer valid. The result wait is true if the review has
+// failed and is retried after reviewRetry. reviewed returns an error if the caller lacks the right, or if reviews have
+// failed for longer than reviewPatience.
 func (c *client) reviewed(ctx context.Context, t *topic) (wait bool, err error) {
 	if c.provider.isReviewed(t) {
 		return false, nil
@@ -251,9 +256,10 @@ func (c *client) sendBatch(t *topic) (more bool, err error) {
 	return false, c.sendBookmark(t)
 }
 
-// message encodes events as one message. release returns the memory of the message to the budget. The memory is charged
-// to the account of the stream, or once for all clients if they get the same message. deliveries is the value of
-// feed.deliveries when the events were read from the feed, or 0 for events that do not come from the feed.
+// message encodes events as one message. The returned function release returns the memory of the message to the budget.
+// The memory is charged to the account of the stream, or once for all clients if they get the same message. The
+// parameter deliveries is the value of feed.deliveries when the events were read from the feed. It is 0 for events that
+// do not come from the feed.
 func (c *client) message(t *topic, events []event, deliveries uint64) (message []byte, release func(), err error) {
 	var size int64
 	for _, e := range events {
@@ -283,8 +289,9 @@ func (c *client) message(t *topic, events []event, deliveries uint64) (message [
 	return encode(), release, nil
 }
 
-// starve schedules a retry after the memory budget did not allow a message. err is the error of the budget. It returns
-// an error after starvePatience. No event is lost, because the topic keeps its position in the feed.
+// starve is called if the memory budget does not allow a message. The parameter err is the error of the budget. starve
+// schedules a retry, and returns an error if the retries have failed for longer than starvePatience. No event is lost,
+// because the topic keeps its position in the feed.
 func (c *client) starve(t *topic, err error) error {
 	if t.starved.IsZero() {
 		t.starved = time.Now()
@@ -297,7 +304,7 @@ func (c *client) starve(t *topic, err error) error {
 	return nil
 }
 
-// sendMessage sends message, and then calls release.
+// sendMessage sends a message to the client, and then calls the function release.
 func (c *client) sendMessage(t *topic, message []byte, release func()) error {
 	defer release()
 	t.starved = time.Time{}
@@ -331,7 +338,8 @@ func (c *client) sendInitial(t *topic) (more bool, err error) {
 	return true, nil
 }
 
-// sendBookmark sends a bookmark of t if bookmarkInterval has passed since the last one.
+// sendBookmark sends a bookmark of t if bookmarkInterval has passed since the last one. It sends none if the client has
+// not subscribed to t.
 func (c *client) sendBookmark(t *topic) error {
 	if t.gathered || time.Since(t.marked) < bookmarkInterval {
 		return nil

@@ -20,8 +20,9 @@ const (
 	maxEntries = 16 << 10
 	// entryBytes is the number of bytes of an entry without its strings, including its key in feed.latest.
 	entryBytes = 256
-	// perFollower, multiplied by the number of followers, is the time for which changes are collected before they are
-	// sent. maxGather bounds that time. If a feed has many followers, each gets several changes in one message.
+	// perFollower and maxGather determine for how long changes are collected before they are sent. The time is
+	// perFollower multiplied by the number of followers (topics that read the feed), but at most maxGather. Each
+	// follower of a feed with many followers gets several changes in one message.
 	perFollower = 100 * time.Microsecond
 	maxGather   = 100 * time.Millisecond
 )
@@ -40,8 +41,8 @@ type entry struct {
 	version string
 }
 
-// feed is a log of the changes of one resource on one cluster, which all clients share. Only the last entry of each
-// object contains the object, so that the log retains no old versions. A client that reads slowly gets only the last
+// feed is a log of the changes of one resource on one cluster. All clients share it. Only the last entry of each object
+// contains the object. Therefore, the log retains no old versions, and a client that reads slowly gets only the last
 // version of each object.
 type feed struct {
 	connection   *clusters.Connection
@@ -52,16 +53,17 @@ type feed struct {
 	mu sync.RWMutex
 	// content is the snapshot of the read cache after the last entry.
 	content *readcache.Snapshot
-	// entries contains the changes. base is the sequence number of the first one, and the sequence numbers are
-	// consecutive. latest contains the sequence number of the last entry of each object.
+	// entries contains the changes. Their sequence numbers are consecutive, and base is the sequence number of the
+	// first entry. latest contains the sequence number of the last entry of each object, by namespace and name.
 	entries []entry
 	base    uint64
 	latest  map[[2]string]uint64
 	// start is the ResourceVersion before the first entry. version is the current ResourceVersion.
 	start, version string
-	// relisted is the ResourceVersion of the last list by which the read cache replaced its objects, or empty if it has
-	// listed only once. The individual changes before that list are not known.
-	relisted  string
+	// relisted is the ResourceVersion of the last list with which the read cache has replaced its objects. It is empty
+	// if the read cache has listed the objects only once. The feed may lack changes before that list.
+	relisted string
+	// followers contains the topics that read the feed.
 	followers map[*topic]bool
 	// abandoned is the time at which the last follower was removed.
 	abandoned time.Time
@@ -72,8 +74,8 @@ type feed struct {
 	// deliveries is the number of calls of deliver.
 	deliveries uint64
 
-	// objects and summaries are the last messages for clients that may list all objects, with whole objects and with
-	// metadata.
+	// objects and summaries are the last messages that several clients share. Only clients that may list all objects
+	// share messages. objects contains whole objects, and summaries contains their metadata.
 	objects, summaries sharedMessage
 }
 
@@ -136,7 +138,7 @@ func (f *feed) append(c *readcache.Change) {
 	f.latest[key] = seq
 }
 
-// memory returns the bytes of the entry without the object, which the read cache accounts for.
+// memory returns the bytes of the entry without the object. The read cache accounts for the object.
 func (e *entry) memory() int64 {
 	return entryBytes + int64(len(e.namespace)+len(e.name)+len(e.version))
 }
@@ -156,7 +158,7 @@ func (f *feed) forget(n int) (bytes int64) {
 	return bytes
 }
 
-// tell wakes the clients of all followers, which then send the new events.
+// tell wakes the clients of all followers. The clients then send the new events.
 func (f *feed) tell() {
 	f.mu.Lock()
 	f.scheduled, f.told = false, time.Now()
@@ -204,9 +206,9 @@ func (f *feed) after(version string) uint64 {
 	return f.base + uint64(i) - 1 //nolint:gosec // it is an index
 }
 
-// isRelistedAfter returns true if the read cache has listed the resource again after the ResourceVersion version. The
-// feed then lacks changes that a client may have received from another replica, for example an object that was created
-// and deleted before the list. The caller must hold f.mu.
+// isRelistedAfter returns true if the read cache has listed the resource again after the ResourceVersion version, or if
+// the two ResourceVersions cannot be compared. The feed may then lack changes that a client has received from another
+// replica. For example, an object may have been created and deleted before the list. The caller must hold f.mu.
 func (f *feed) isRelistedAfter(version string) bool {
 	if f.relisted == "" {
 		return false
@@ -236,7 +238,7 @@ func (f *feed) remove(t *topic) {
 	}
 }
 
-// isAbandoned returns true if the feed has no follower, and the last one was removed before since.
+// isAbandoned returns true if the feed has no follower, and the last follower was removed before the time since.
 func (f *feed) isAbandoned(since time.Time) bool {
 	f.mu.RLock()
 	defer f.mu.RUnlock()
@@ -268,7 +270,8 @@ type batch struct {
 	deliveries uint64
 	// version is the ResourceVersion after the batch. It is set only if last is true.
 	version string
-	last    bool
+	// last is true if the feed contains no events after the batch.
+	last bool
 	// expired is true if the feed no longer contains all changes after the cursor.
 	expired bool
 }
@@ -276,9 +279,9 @@ type batch struct {
 // batchEvents bounds the number of events in a batch.
 const batchEvents = 256
 
-// collect returns the next events after the sequence number cursor. It omits objects for which selected returns false.
-// For a client that has resumed at a bookmark, seen is the ResourceVersion of the bookmark, and collect also omits the
-// events up to that version.
+// collect returns the next events after the sequence number cursor. It omits objects for which the function selected
+// returns false. For a client that has resumed at a bookmark, the parameter seen is the ResourceVersion of the
+// bookmark. collect then also omits the events up to this ResourceVersion.
 func (f *feed) collect(cursor uint64, seen string, selected func(namespace, name string) bool) batch {
 	f.mu.RLock()
 	defer f.mu.RUnlock()
@@ -310,9 +313,9 @@ func (f *feed) collect(cursor uint64, seen string, selected func(namespace, name
 	return out
 }
 
-// appendEvents appends the events of e for a client that has received all entries up to the sequence number cursor.
-// resumed is true for a client that has resumed at a bookmark. Such a client may already have received later entries
-// from another replica, and therefore also gets the deletion of objects that were created after cursor.
+// appendEvents appends the events of e for a client that has received all entries up to the sequence number cursor. The
+// parameter resumed is true for a client that has resumed at a bookmark. Such a client may already have received later
+// entries from another replica. Therefore, it also gets the deletion of an object that was created after cursor.
 func (e *entry) appendEvents(events []event, cursor uint64, resumed bool) []event {
 	one := event{namespace: e.namespace, name: e.name, object: e.object}
 	isNew, wasThere := e.created > cursor, e.deleted > cursor

@@ -18,9 +18,9 @@ import (
 )
 
 const (
-	// linger is the time for which a feed without followers is kept, so that clients can resume.
+	// linger is the time for which a feed without followers is kept. Clients can resume their topics during this time.
 	linger = 2 * time.Minute
-	// tick is the time between two checks of all feeds for followers and for access reviews that must be repeated.
+	// tick is the time between two passes of feeds.run over all feeds.
 	tick = time.Second
 	// uncheckedPerSecond bounds the number of access reviews per second for the followers of a feed. It applies only to
 	// clusters whose RBAC objects cannot be watched.
@@ -76,8 +76,8 @@ func (f *feeds) get(ctx context.Context, c *clusters.Connection, r clusters.Reso
 	return next, true
 }
 
-// awaitEnd blocks until the read cache no longer holds the resource of ended. It then removes the feed and wakes its
-// followers, so that their topics end.
+// awaitEnd blocks until the read cache no longer holds the resource of the feed. It then removes the feed and wakes its
+// followers. Their topics then end.
 func (f *feeds) awaitEnd(key feedKey, ended *feed) {
 	<-ended.subscription.Ended()
 	f.mu.Lock()
@@ -94,9 +94,9 @@ func (f *feeds) awaitEnd(key feedKey, ended *feed) {
 	}
 }
 
-// run closes feeds that have had no followers for linger. For clusters whose RBAC objects cannot be watched, it
-// periodically makes the followers repeat their access reviews. watched returns true if the RBAC objects of a cluster
-// are watched.
+// run closes feeds that have had no followers for the time linger. For clusters whose RBAC objects cannot be watched,
+// it periodically makes the followers repeat their access reviews. The function watched returns true if the RBAC
+// objects of a cluster are watched. run returns when ctx ends.
 func (f *feeds) run(ctx context.Context, host *clusters.Connection, watched func(*clusters.Connection) bool) {
 	ticker := time.NewTicker(tick)
 	defer ticker.Stop()
@@ -131,7 +131,7 @@ func (f *feeds) all() map[feedKey]*feed {
 	return maps.Clone(f.feeds)
 }
 
-// close removes and ends the feed one if it has no followers.
+// close removes and ends a feed if it has no followers.
 func (f *feeds) close(key feedKey, one *feed) {
 	f.mu.Lock()
 	one.mu.Lock()
@@ -147,8 +147,8 @@ func (f *feeds) close(key feedKey, one *feed) {
 	}
 }
 
-// changed makes the topics of the cluster of c repeat their access reviews. If isHost is true, it does so for the
-// topics of all clusters, because the change may concern the right to use them.
+// changed makes the topics of the cluster of c repeat their access reviews. If isHost is true, the topics of all
+// clusters repeat them, because the change may concern the right to use the clusters.
 func (f *feeds) changed(c *clusters.Connection, isHost bool) {
 	f.rbacChanges.Changed(c, func() {
 		for key, one := range f.all() {

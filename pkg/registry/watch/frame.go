@@ -98,8 +98,8 @@ func appendText(out []byte, text string) []byte {
 	return append(append(append(out, '"'), text...), '"')
 }
 
-// appendLine appends text, which is JSON, with its line feeds and carriage returns replaced by spaces. Events are
-// separated by line feeds, so that a cluster could otherwise forge events of other clusters.
+// appendLine appends text, which is JSON, and replaces its line feeds and carriage returns by spaces. Otherwise, a
+// cluster could forge events of other clusters, because events are separated by line feeds.
 func appendLine(out, text []byte) []byte {
 	begin := len(out)
 	out = append(out, text...)

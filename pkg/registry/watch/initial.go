@@ -10,8 +10,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/readcache"
 )
 
-// initialObjects contains the objects of a snapshot of the read cache that a topic sends before the first change. The
-// read cache may drop them when many of them have been replaced by newer versions.
+// initialObjects contains the objects that a topic sends before the first change. They are from a snapshot of the read
+// cache. The read cache may call drop when many of the objects have been replaced by newer versions.
 type initialObjects struct {
 	until   time.Time
 	release func()
@@ -24,7 +24,7 @@ type initialObjects struct {
 	dropped     bool
 }
 
-// newInitialObjects returns the objects in groups, which belong to view. The read cache may call drop.
+// newInitialObjects returns the initial objects in groups, which belong to view.
 func newInitialObjects(view readcache.View, groups readcache.Groups) *initialObjects {
 	i := &initialObjects{groups: groups, until: time.Now().Add(initialPatience)}
 	i.release = sync.OnceFunc(view.Hold(i.drop))
@@ -38,8 +38,9 @@ func (i *initialObjects) drop() {
 	i.groups, i.dropped = nil, true
 }
 
-// take returns ADDED events for the next objects that selects accepts, about as many as fit into one message. last is
-// true if these are the last objects. ok is false if the objects were dropped, or if initialPatience has passed.
+// take returns ADDED events for the next objects for which the function selects returns true, about as many as fit into
+// one message. The result last is true if these are the last objects. The result ok is false if the objects were
+// dropped, or if initialPatience has passed.
 func (i *initialObjects) take(selects func(namespace, name string) bool) (events []event, last, ok bool) {
 	i.mu.Lock()
 	defer i.mu.Unlock()

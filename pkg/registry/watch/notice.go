@@ -67,7 +67,7 @@ func (t *topic) endOfFeed() error {
 	return expired()
 }
 
-// errorNotice returns the last message of a topic, which ended with err.
+// errorNotice returns the last message of a topic that has ended with err.
 func (t topicName) errorNotice(err error) notice {
 	n := notice{Type: failed, Topic: t.String(), ClusterID: t.cluster, Resource: t.resource, Namespace: t.namespace}
 	known, reason := envelope.As(err), ""
@@ -94,8 +94,8 @@ func (t topicName) errorNotice(err error) notice {
 	return n
 }
 
-// bookmarkNotice returns a bookmark at the current position of t. initial is true for the bookmark after the initial
-// objects.
+// bookmarkNotice returns a bookmark at the current position of t. The parameter initial is true for the bookmark after
+// the initial objects.
 func (t *topic) bookmarkNotice(initial bool) notice {
 	t.marked = time.Now()
 	n := notice{

@@ -15,7 +15,7 @@ import (
 )
 
 const (
-	// recentTime is the time after which a list of a session is no longer a topic of the session's streams.
+	// recentTime is the time for which a list of a session remains a topic of the session's streams.
 	recentTime = 10 * time.Minute
 	// maxSessions bounds the number of sessions whose lists are recorded. The least recently used ones are dropped.
 	maxSessions = 4096
@@ -35,7 +35,7 @@ func NewRecent() *Recent {
 	return &Recent{sessions: lru.New(maxSessions), clients: map[string]map[*client]bool{}}
 }
 
-// listed contains the topics of a session, with the time at which each was last listed.
+// listed contains the topics of a session, with the time at which each topic was last listed.
 type listed map[topicName]time.Time
 
 // sessionOf returns an identifier of the login session of u, or of the user if u has no session.
@@ -46,8 +46,8 @@ func sessionOf(u user.Info) string {
 	return "user/" + u.GetName()
 }
 
-// Note records that u has listed a resource of a cluster. If the list is new, it becomes a topic of the open streams of
-// the session. A nil Recent records nothing.
+// Note records that u has listed a resource of a cluster. If the session has not listed the resource within recentTime,
+// Note starts goroutines that add it to the topics of the open streams of the session. A nil Recent records nothing.
 func (r *Recent) Note(u user.Info, cluster, resource string, t objectref.Target) {
 	if r == nil {
 		return

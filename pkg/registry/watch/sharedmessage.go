@@ -17,18 +17,18 @@ const (
 	sharedHolder = "shared messages of watches"
 )
 
-// messageKey identifies a message of a feed, for clients that may list all objects.
+// messageKey identifies a message that the clients of a feed can share.
 type messageKey struct {
 	// cursor is the sequence number of the last entry that the clients have received before the message. deliveries is
-	// the value of feed.deliveries.
+	// the value of feed.deliveries when the events were read.
 	cursor, deliveries uint64
-	// topic is the name of the topic, from which some members of each event are derived.
+	// topic is the name of the topic. Some members of each event are derived from it.
 	topic topicName
 }
 
-// sharedMessage is the last message that was encoded for the clients of a feed that may list all objects. Most clients
-// are at the same position and get the same message, which is then encoded only once. Slow clients may still hold
-// earlier messages.
+// sharedMessage is the last message that was encoded for those clients of a feed that may list all objects. Most of
+// these clients are at the same position in the feed. They get the same message, which is encoded only once. Slow
+// clients may still hold earlier messages.
 type sharedMessage struct {
 	mu   sync.Mutex
 	key  messageKey
@@ -43,9 +43,9 @@ type heldMessage struct {
 	holders int
 }
 
-// get returns the message for key. It calls encode if the last message has another key. size is the approximate number
-// of bytes of the message, which it charges to the holder of shared messages. release must be called after the message
-// was sent. get returns budget.ErrExceeded if the memory budget does not allow the message.
+// get returns the message for key. If the last message has another key, get calls the function encode. The parameter
+// size is the approximate number of bytes of the message. get charges this size to sharedHolder. The caller must call
+// release after the message was sent. get returns budget.ErrExceeded if the memory budget does not allow the message.
 func (s *sharedMessage) get(
 	key messageKey, account *budget.Account, size int64, encode func() []byte,
 ) (message []byte, release func(), err error) {

@@ -56,7 +56,7 @@ type topic struct {
 	// summary is true if the metadata of objects are sent instead of whole objects.
 	summary bool
 	// gathered is true if the client has not subscribed to the topic, but its session has listed the objects. The
-	// client gets at most one event per gatherInterval, after which it lists again.
+	// client gets at most one event per gatherInterval, and then lists the objects again.
 	gathered bool
 
 	// unreviewed is true if the access review must be repeated before the next event, even if the last review is still
@@ -80,8 +80,8 @@ type topic struct {
 	starved time.Time
 	// waiting is true if isDue has scheduled a call of wake.
 	waiting bool
-	// sent is the time of the last event. marked is the time of the last bookmark, and version the ResourceVersion up
-	// to which changes were sent.
+	// sent is the time of the last event. marked is the time of the last bookmark. version is the ResourceVersion up to
+	// which changes were sent.
 	sent, marked time.Time
 	version      string
 }
@@ -120,7 +120,8 @@ func (t *topic) selects(namespace, name string) bool {
 	return (t.target.Namespace == "" || t.target.Namespace == namespace) && t.scope.Has(namespace, name)
 }
 
-// isWhole returns true if the client gets every event of the feed, so that it can share messages with other clients.
+// isWhole returns true if the client gets every event of the feed. The client can then share messages with other
+// clients.
 func (t *topic) isWhole() bool {
 	return t.target.Namespace == "" && t.scope.All && t.seen == "" && !t.gathered
 }
