@@ -171,6 +171,9 @@ func HoldItem[T any](account *budget.Account, item *T) error {
 	return nil
 }
 
+// DecodingBytes returns the number of bytes of memory that decoding a JSON text into Kubernetes API types may take.
+func DecodingBytes(text []byte) int64 { return elements(text) * ElementBytes }
+
 // elements returns an upper bound of the number of values in a JSON object. null also counts as a value.
 func elements(raw []byte) int64 {
 	count := 1 // the value after each of these characters is one more

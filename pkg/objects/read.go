@@ -16,7 +16,7 @@ import (
 // decoded value if body is larger than smallItem.
 func Read(body []byte, account *budget.Account, into any) error {
 	if len(body) > smallItem {
-		if err := account.Take(elements(body) * ElementBytes); err != nil {
+		if err := account.Take(DecodingBytes(body)); err != nil {
 			return fmt.Errorf("reading an object: %w", err)
 		}
 	}

@@ -4,7 +4,6 @@
 package containerlogs
 
 import (
-	"bytes"
 	"encoding/json"
 	"io"
 	"slices"
@@ -69,10 +68,7 @@ func decodePod(from io.Reader, account *budget.Account) (*pod, error) {
 // decode decodes the JSON text. The parameter into is a pointer to the result. During decoding, decode charges account
 // for the largest memory that the elements of the JSON may need.
 func decode(text []byte, account *budget.Account, into any) error {
-	size := int64(objects.ElementBytes)
-	for _, mark := range []string{",", "{", "["} {
-		size += objects.ElementBytes * int64(bytes.Count(text, []byte(mark)))
-	}
+	size := objects.DecodingBytes(text)
 	if err := account.Take(size); err != nil {
 		return envelope.OutOfMemory(err)
 	}
