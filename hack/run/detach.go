@@ -68,7 +68,7 @@ func startDetached(ctx context.Context, root string, wanted settings, log *os.Fi
 func foregroundArgs(wanted settings) []string {
 	args := []string{
 		"--port=" + strconv.Itoa(wanted.port), "--kube-port=" + strconv.Itoa(wanted.kubePort),
-		"--member-port=" + strconv.Itoa(wanted.memberPort),
+		"--member-port=" + strconv.Itoa(wanted.memberPort), "--nodes=" + strconv.Itoa(wanted.nodes),
 	}
 	if wanted.fresh {
 		args = append(args, "--fresh")

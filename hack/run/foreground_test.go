@@ -27,6 +27,10 @@ func TestParse(t *testing.T) {
 	if err != nil || got != want {
 		t.Errorf("settings are %+v (%v), want %+v", got, err, want)
 	}
+	all := settings{fresh: true, member: true, port: 1, kubePort: 2, memberPort: 3, nodes: 4, dashboardDir: "/d"}
+	if got, err := parse(foregroundArgs(all), io.Discard); err != nil || got != all {
+		t.Errorf("settings of the detached run are %+v (%v), want %+v", got, err, all)
+	}
 	if _, err := parse([]string{"detach"}, io.Discard); err == nil || !strings.Contains(err.Error(), `"detach"`) {
 		t.Errorf("error of an unknown argument is %v", err)
 	}

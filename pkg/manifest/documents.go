@@ -46,11 +46,14 @@ func split(text []byte) ([]document, error) {
 			begin, current, scan = end, document{lines: line + 1}, scanned{}
 		}
 		if len(out) > maxDocuments {
-			return nil, unparseable("there are more than %d documents", maxDocuments)
+			break
 		}
 		at = end
 	}
 	finish(len(text))
+	if len(out) > maxDocuments {
+		return nil, unparseable("there are more than %d documents", maxDocuments)
+	}
 	return out, nil
 }
 

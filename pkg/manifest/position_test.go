@@ -79,6 +79,12 @@ func TestParseAll(t *testing.T) {
 			}
 		}
 	}
+	if all, err := split([]byte(strings.Repeat("--- ~\n", maxDocuments))); err != nil || len(all) != maxDocuments {
+		t.Errorf("the maximum number of documents: got %d, %v", len(all), err)
+	}
+	if _, err := split([]byte(strings.Repeat("--- ~\n", maxDocuments+1))); err == nil {
+		t.Error("one more than the maximum number of documents is accepted")
+	}
 	for name, body := range map[string]string{
 		"too many":           strings.Repeat("---\nkind: Pod\n", 11),
 		"too many in a list": `{"kind":"List","items":[` + strings.Repeat(item+",", 11) + `]}`,

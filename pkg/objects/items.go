@@ -171,10 +171,13 @@ func HoldItem[T any](account *budget.Account, item *T) error {
 	return nil
 }
 
-// elements returns an upper bound of the number of values in a JSON object. An array and its first element count as one
-// value. null also counts as a value.
+// elements returns an upper bound of the number of values in a JSON object. null also counts as a value.
 func elements(raw []byte) int64 {
-	return int64(bytes.Count(raw, []byte("{")) + bytes.Count(raw, []byte(",")) + 1)
+	count := 1 // the value after each of these characters is one more
+	for _, character := range []string{"{", "[", ","} {
+		count += bytes.Count(raw, []byte(character))
+	}
+	return int64(count)
 }
 
 // eachItem calls visit with the JSON of each object of a list. It removes metadata.managedFields from the objects.

@@ -107,6 +107,13 @@ func TestElementsAreCharged(t *testing.T) {
 			t.Errorf("a large object of %s: %v", name, err)
 		}
 	}
+	const depth = 900
+	arrays := strings.Repeat(strings.Repeat("[", depth)+strings.Repeat("]", depth)+",", bytes/2/depth)
+	list := `{"items":[{"spec":[` + arrays + `0]}]}`
+	untyped := func(*struct{ Spec any }) error { return nil }
+	if err := Each([]byte(list), accountOf(16<<20), nil, untyped); !errors.Is(err, budget.ErrExceeded) {
+		t.Errorf("arrays in arrays: %v", err)
+	}
 	_, err := Items[struct{ Spec [64]int64 }]([]byte(flat), accountOf(16<<20), ignore)
 	if !errors.Is(err, budget.ErrExceeded) {
 		t.Errorf("many objects that are kept: %v", err)
@@ -140,8 +147,8 @@ func TestElementsAreCharged(t *testing.T) {
 	if err := pod.Unmarshal(item); err != nil || len(pod.Spec.Containers) != bytes/2 {
 		t.Fatalf("%d containers: %v", len(pod.Spec.Containers), err)
 	}
-	list := append([]byte{0x12}, append(varint(len(item)), item...)...)
-	err = EachProtobuf(list, accountOf(16<<20), nil, func([]byte) error { return nil })
+	message := append([]byte{0x12}, append(varint(len(item)), item...)...)
+	err = EachProtobuf(message, accountOf(16<<20), nil, func([]byte) error { return nil })
 	if !errors.Is(err, budget.ErrExceeded) {
 		t.Errorf("a large object in protobuf: %v", err)
 	}
