@@ -185,7 +185,7 @@ func (f *follower) run(ctx context.Context, s *source) {
 	}
 }
 
-// send passes e to follow. It returns false if ctx ends first.
+// send sends e to the channel f.events. It returns false if ctx ends first.
 func (f *follower) send(ctx context.Context, e event) bool {
 	select {
 	case f.events <- e:

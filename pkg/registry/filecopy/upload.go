@@ -26,8 +26,9 @@ const (
 	removalTime = 10 * time.Second
 	// temporaryPrefix is the prefix of the name of a file while it is being copied into a container.
 	temporaryPrefix = ".kubevision-"
-	// completeSuffix is the suffix of the second file in an archive that copies one file. The second file is empty, and
-	// proves that the first file is complete. fileScript contains the same suffix.
+	// completeSuffix is the suffix of the name of an empty file. When a single file is copied into a container, the
+	// archive contains this empty file after the copied file. If tar has extracted the empty file, the copied file is
+	// complete. fileScript contains the same suffix.
 	completeSuffix = ".complete"
 )
 

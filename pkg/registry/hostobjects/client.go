@@ -60,8 +60,8 @@ func Named(
 	}
 }
 
-// Find gets the cluster-scoped object with the given name as the caller. It returns the error missing if the object
-// does not exist.
+// Find reads the cluster-scoped object with the given name. It impersonates the caller. If the object does not exist,
+// Find returns the error in the parameter missing.
 func (c *Client) Find(ctx context.Context, name string, into client.Object, missing *envelope.Error) error {
 	err := c.Get(ctx, types.NamespacedName{Name: name}, into)
 	switch {

@@ -33,8 +33,9 @@ func isPlaceholder(value any) bool {
 	return value == objects.Masked || value == objects.MaskedBase64
 }
 
-// isDifference returns true if value is one of the masks objects.Differs and objects.DiffersBase64. Dry runs and
-// comparisons show them for a value that differs between two Secrets. They cannot be replaced by a stored value.
+// isDifference returns true if value is one of the masks objects.Differs and objects.DiffersBase64. The result of a dry
+// run or a comparison contains these masks instead of values that differ. A manifest with such a mask cannot be applied.
+// In contrast, the masks of isPlaceholder are replaced by the stored values.
 func isDifference(value any) bool {
 	return value == objects.Differs || value == objects.DiffersBase64
 }

@@ -27,8 +27,8 @@ func newLimiter(atOnce int) *limiter {
 	return &limiter{all: make(chan struct{}, atOnce), users: map[string]*userSearches{}}
 }
 
-// enter waits until another search of user may run. The caller must call leave after the search. enter returns an error
-// if ctx ends first.
+// enter waits until a new search of the user may start. The caller must call the returned function after the search.
+// enter returns an error if ctx ends first.
 func (t *limiter) enter(ctx context.Context, user string) (leave func(), err error) {
 	own := t.join(user)
 	if err := take(ctx, own.taken); err != nil {

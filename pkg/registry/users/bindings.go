@@ -38,9 +38,9 @@ func displayRole(all []kubevisionv1alpha1.KubeVisionRoleBinding, hosts []kubevis
 	return displayRoles()[best]
 }
 
-// displayRank returns the rank of the display role of b, as an index in displayRoles. It returns 0, the rank of custom,
-// if b does not apply on the host. A binding on every cluster counts even if the host is not registered, because the
-// displayed role must not be lower than a role that this API has granted.
+// displayRank returns the index in displayRoles of the display role of b. It returns 0, the index of roleCustom, if b
+// does not select the host cluster. A binding that selects every cluster always counts, even if the host cluster is not
+// registered. Otherwise, a user who got a role on every cluster through this API would be displayed with a lower role.
 func displayRank(b *kubevisionv1alpha1.KubeVisionRoleBinding, hosts []kubevisionv1alpha1.KubeVisionCluster) int {
 	if !bindings.SelectsEveryCluster(b.Spec.Clusters) && len(selected(b, hosts)) == 0 {
 		return 0
@@ -56,8 +56,9 @@ func hostsOf(all []kubevisionv1alpha1.KubeVisionCluster) []kubevisionv1alpha1.Ku
 	return nil
 }
 
-// displayRoleOf returns the display role of b, regardless of its clusters. An administrator of some namespaces is
-// displayed as an editor, because the cluster-wide pages offer such a user no actions.
+// displayRoleOf returns the display role of b, regardless of the clusters of b. If b grants RoleAdmin or RoleOps only in
+// some namespaces, the display role is roleEditor, because dashboards offer the actions on cluster-wide pages to all
+// administrators.
 func displayRoleOf(b *kubevisionv1alpha1.KubeVisionRoleBinding) string {
 	role, _ := bindings.BuiltInRole(b.Spec.RoleRef)
 	switch role {

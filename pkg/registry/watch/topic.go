@@ -55,8 +55,9 @@ type topic struct {
 	epoch string
 	// summary is true if the metadata of objects are sent instead of whole objects.
 	summary bool
-	// gathered is true if the client has not subscribed to the topic, but its session has listed the objects. The
-	// client gets at most one event per gatherInterval, and then lists the objects again.
+	// gathered is true if the client did not subscribe to the topic. The server added the topic, because a request of
+	// the same login session listed the objects. The client gets at most one event per gatherInterval. The event only
+	// tells the client to list the objects again.
 	gathered bool
 
 	// unreviewed is true if the access review must be repeated before the next event, even if the last review is still
