@@ -36,7 +36,7 @@ const (
 	// kube-apiserver.
 	defaultPort = 10250
 
-	// maxPasswordHashes bounds the default number of passwords that are hashed concurrently. Four allow about 200
+	// maxPasswordHashes bounds the default number of passwords that are hashed concurrently. Four allow about 130
 	// logins per second.
 	maxPasswordHashes = 4
 

@@ -36,14 +36,14 @@ func get(r *routes.Request, caller *scopedlist.Client) (routes.Result, error) {
 	all, use := &tally{}, &usage{}
 	all.sum.RecentEvents = []dashboardv1alpha1.OverviewEvent{} // an empty list in JSON
 	kinds := slices.Concat(all.workloadKinds(), all.storageKinds(), all.infrastructureKinds(),
-		[]scopedlist.Kind{use.nodeKind()})
+		[]scopedlist.Kind{use.nodeMetricsKind()})
 	meta, err := caller.Survey(r.Context(), "", kinds)
 	if err != nil {
 		return routes.Result{}, err
 	}
 	if meta.Partial && !use.known {
 		// An error is ignored, because metrics are optional.
-		_, _ = caller.Survey(r.Context(), "", []scopedlist.Kind{use.podKind()})
+		_, _ = caller.Survey(r.Context(), "", []scopedlist.Kind{use.podMetricsKind()})
 	}
 	use.report(&all.sum.Resources)
 	all.sum.RecentEvents = newest(all.sum.RecentEvents)

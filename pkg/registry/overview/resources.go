@@ -40,8 +40,8 @@ type usage struct {
 	known bool
 }
 
-// nodeKind returns the kind NodeMetrics. Its function Read adds the usage of all nodes to u.
-func (u *usage) nodeKind() scopedlist.Kind {
+// nodeMetricsKind returns the kind NodeMetrics. Its function Read adds the usage of all nodes to u.
+func (u *usage) nodeMetricsKind() scopedlist.Kind {
 	return scopedlist.Kind{Resource: "nodes.metrics.k8s.io",
 		Read: func(ctx context.Context, _ clusters.Resource, a scopedlist.Result) error {
 			items, err := scopedlist.Items[struct {
@@ -55,9 +55,9 @@ func (u *usage) nodeKind() scopedlist.Kind {
 		}}
 }
 
-// podKind returns the kind PodMetrics. Its function Read adds the usage of all Pods to u. It replaces nodeKind for
-// callers who may not list NodeMetrics.
-func (u *usage) podKind() scopedlist.Kind {
+// podMetricsKind returns the kind PodMetrics. Its function Read adds the usage of all Pods to u. It replaces
+// nodeMetricsKind for callers who may not list NodeMetrics.
+func (u *usage) podMetricsKind() scopedlist.Kind {
 	return scopedlist.Kind{Resource: podmetrics.Resource,
 		Read: func(ctx context.Context, _ clusters.Resource, a scopedlist.Result) error {
 			items, err := scopedlist.Items[podmetrics.Measured](ctx, a)
