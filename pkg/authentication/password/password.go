@@ -44,8 +44,8 @@ type Parameters struct {
 func recommended() Parameters { return Parameters{Memory: 19 * 1024, Time: 2, Threads: 1} }
 
 // Bounds of the cost of a PHC string from a password Secret. They allow 64 MiB with four passes, which is the largest
-// common default of other programs, or less memory with more passes. Without bounds, the author of the Secret could occupy the Hasher and much memory
-// with each login.
+// common default of other programs, or less memory with more passes. Without bounds, the author of the Secret could
+// occupy the Hasher and much memory with each login.
 const (
 	maxMemory  = 64 * 1024
 	maxTime    = 16
