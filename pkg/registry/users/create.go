@@ -90,7 +90,7 @@ func checkTwoFactor(policy string) error {
 }
 
 // createUser returns the step that creates the KubeVisionUser that body describes. The step stores the created object
-// at the address into.
+// in the parameter into.
 func (a *administrator) createUser(
 	body *dashboardv1alpha1.CreateUserRequest, into *kubevisionv1alpha1.KubeVisionUser,
 ) hostobjects.Step {
