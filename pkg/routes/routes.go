@@ -97,8 +97,8 @@ type Table struct {
 	answerTime, pieceTime time.Duration
 	routes                []Route
 	fair                  fairness
-	// longRunning contains the routes with a Verb and the endless routes. It exists because the HTTP filters compare
-	// each request several times with these few routes.
+	// longRunning contains the routes with a Verb and the endless routes. The HTTP filters compare each request with
+	// these routes several times, so they do not search all routes.
 	longRunning []pattern
 }
 
