@@ -87,8 +87,8 @@ const (
 	// endTimeout bounds the time to send the last message, and the wait until the client closes the connection.
 	endTimeout = 500 * time.Millisecond
 	// recheckInterval is the time between two checks of the session and the rights of a caller. If the stream depends
-	// on a cluster whose RBAC objects cannot be watched, the time is shorter: at least unwatchedInterval. A reported
-	// change causes an earlier check.
+	// on a cluster whose RBAC objects cannot be watched, the time is between unwatchedInterval and recheckInterval. A
+	// reported change causes an earlier check.
 	recheckInterval   = 10 * time.Second
 	unwatchedInterval = time.Second
 	// checkTimeout bounds the duration of one check.

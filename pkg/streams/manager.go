@@ -27,7 +27,7 @@ const (
 	DefaultBytes   = 64 << 20
 )
 
-// retrySeconds is the Retry-After of the response to a request that exceeds the number of streams.
+// retrySeconds is the value of the Retry-After header, in seconds, of the error that Manager.enter returns.
 const retrySeconds = 5
 
 // Options configures a Manager.
