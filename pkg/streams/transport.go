@@ -19,7 +19,8 @@ type transport interface {
 	ping() error
 	// hurry shortens the deadline of the write in progress to endTimeout.
 	hurry()
-	// close sends the message last, if it is not nil, and the reason of the end. It is called once, as the last write.
+	// close sends the message in the parameter last, if it is not nil, and then the reason of the end. close is called
+	// once, after all other writes.
 	close(last []byte, end *End, readDone <-chan struct{})
 	// read returns the next message. On a WebSocket, it waits at most for the given time.
 	read(wait time.Duration) (Message, error)
