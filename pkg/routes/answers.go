@@ -20,7 +20,8 @@ const (
 	// user can receive one such response per two processors at the same time.
 	answerShare   = 4 << 20
 	largestAnswer = 2 * answerShare
-	// usersAtOnce multiplied by the bytes of one user bounds the bytes that are sent concurrently to all users.
+	// usersAtOnce multiplied by the bound for one user bounds the bytes of the responses that are being sent to all
+	// users.
 	usersAtOnce = 32
 	// maxWaitingAnswers bounds the number of responses to one user that wait to be sent. answerPatience bounds the time
 	// for which each response waits.

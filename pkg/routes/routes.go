@@ -97,8 +97,8 @@ type Table struct {
 	answerTime, pieceTime time.Duration
 	routes                []Route
 	fair                  fairness
-	// longRunning contains the routes with a Verb and the endless routes. The HTTP filters compare each request with
-	// these routes several times, so they do not search all routes.
+	// longRunning contains the routes with a Verb and the endless routes. The HTTP filters search these few routes
+	// several times for each request, which is faster than searching all routes.
 	longRunning []pattern
 }
 

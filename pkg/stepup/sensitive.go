@@ -101,9 +101,9 @@ func (rule Rule) matches(r Request) bool {
 		(rule.Namespace == "" || rule.Namespace == r.Namespace)
 }
 
-// namesServiceAccount returns true if writing the body to a Secret may make Kubernetes store a ServiceAccount token in
-// this Secret: a string in the body contains kubernetes.io/service-account, as the Secret type and the annotations do.
-// It also returns true if the body is not JSON.
+// namesServiceAccount returns true if a string in the body of a write to a Secret contains
+// kubernetes.io/service-account. The Secret type and the annotations contain this text if Kubernetes stores a
+// ServiceAccount token in the Secret. namesServiceAccount also returns true if the body is not JSON.
 func namesServiceAccount(body []byte) bool {
 	decoder := json.NewDecoder(bytes.NewReader(body))
 	decoder.UseNumber()

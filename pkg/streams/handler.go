@@ -88,12 +88,12 @@ const (
 	endTimeout = 500 * time.Millisecond
 	// recheckInterval is the time between two checks of the session and the rights of a caller. If the stream depends
 	// on a cluster whose RBAC objects cannot be watched, the time is between unwatchedInterval and recheckInterval. A
-	// reported change causes an earlier check.
+	// known change of the session, the user or an RBAC object causes an earlier check.
 	recheckInterval   = 10 * time.Second
 	unwatchedInterval = time.Second
 	// checkTimeout bounds the duration of one check.
 	checkTimeout = 10 * time.Second
-	// checkGrace is the time after the last successful check for which a stream continues although checks fail with an
-	// error that is not a denial. It equals the maximum age of a cached access review (pkg/authorization/verdicts).
+	// checkGrace is the time for which a stream continues after its last successful check, if further checks fail
+	// without a denial. It equals the maximum age of a cached access review (pkg/authorization/verdicts).
 	checkGrace = 10 * time.Second
 )

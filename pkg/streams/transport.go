@@ -62,7 +62,7 @@ func (s *socket) hurry() {
 }
 
 // close sends the last message and a close frame. It then waits up to endTimeout until the client closes the
-// connection. If close closed the connection at once, the client might not receive both.
+// connection. If close closed the connection at once, the client might not receive the message or the frame.
 func (s *socket) close(last []byte, end *End, readDone <-chan struct{}) {
 	_ = s.conn.SetWriteDeadline(time.Now().Add(endTimeout))
 	if last != nil {

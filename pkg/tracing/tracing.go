@@ -38,9 +38,9 @@ const (
 )
 
 // StartRequest starts the span of a request of a client, and returns the request with a context that contains the span.
-// It removes the trace context from the headers. The span continues the trace of the client only if the function
-// trusted returns true. Otherwise, any client could decide that its requests are sampled. For other clients, the span
-// begins a new trace, with a link to the trace of the client.
+// It removes the trace context from the headers. If the function trusted returns true, the span continues the trace of
+// the client. For other clients, the span begins a new trace, with a link to the trace of the client. A span that
+// continues a trace is sampled if the trace is. Other clients must not decide this.
 func StartRequest(
 	r *http.Request, provider trace.TracerProvider, trusted func(*http.Request) bool,
 ) (*http.Request, trace.Span) {

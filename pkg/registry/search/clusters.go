@@ -48,8 +48,8 @@ func (e *Provider) searchOne(r *routes.Request, caller *scopedlist.Client) (rout
 }
 
 // search searches the cluster of caller. It returns one slice of matching objects for each element of w.kinds. The
-// parameter cluster is the cluster name that is stored in each match. It is empty if the request searches only the
-// cluster in its path.
+// parameter cluster is the cluster name that is stored in each match. The parameter is empty if the request searches
+// only the cluster in its path.
 func search(
 	ctx context.Context, caller *scopedlist.Client, w query, cluster string,
 ) ([][]match, dashboardv1alpha1.Meta, error) {

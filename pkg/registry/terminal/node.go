@@ -132,7 +132,7 @@ func (n *nodeShell) create(ctx context.Context, query url.Values) error {
 	return authorization.CallError(ctx, n.grant.Caller, n.attributes(), err)
 }
 
-// start creates the Pod and waits until it runs. It returns an error if the Pod has ended, or if it does not run after
+// start creates the Pod and waits until it runs. It returns an error if the Pod has ended, or if it does not run within
 // nodePatience.
 func (n *nodeShell) start(ctx context.Context) error {
 	if err := n.create(n.grant.WithProof(ctx), nil); err != nil {

@@ -79,8 +79,8 @@ func (r *terminalRecorder) failed(err error) {
 	r.stream.End(errUnrecorded())
 }
 
-// result handles err, the result of adding to the recording. If err is not nil, it ends the stream, and returns the
-// reason of the end.
+// result handles err, the result of a method that adds data to the recording. If err is not nil, it ends the stream,
+// and returns the reason of the end.
 func (r *terminalRecorder) result(err error) error {
 	if err == nil {
 		return nil
@@ -97,8 +97,8 @@ func (s *session) recordOutput(p []byte) error {
 }
 
 // recordInput records input from the client. Without a TTY, input is always recorded, because the output does not
-// repeat it. With a TTY, the output echoes most input. Input is then recorded only if the recording of input is
-// enabled.
+// repeat it. With a TTY, the output repeats most input. Therefore, input with a TTY is recorded only if the recording
+// of input is enabled.
 func (s *session) recordInput(p []byte) error {
 	if s.recording == nil || (s.request.tty && !s.provider.Recordings.RecordsInput()) {
 		return nil

@@ -172,8 +172,8 @@ func (p *Provider) play(r *routes.Request, _ granted) (routes.Result, error) {
 	return routes.Result{Data: data}, nil
 }
 
-// failed converts an error of recording.Store to an error with a code. If the store cannot be read, the original error
-// is only logged.
+// failed converts an error of recording.Store to an error with a code. The text of the original error is not sent to
+// the caller.
 func failed(err error) error {
 	switch {
 	case errors.Is(err, recording.ErrNotFound):

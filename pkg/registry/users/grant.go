@@ -64,9 +64,9 @@ func newGrant(u *kubevisionv1alpha1.KubeVisionUser, role string) *kubevisionv1al
 	}
 }
 
-// findGrant returns the binding that newGrant describes, as it is stored, or nil if no binding has its name. It returns
-// an error with the code CodeConflict if the binding with this name does not have the label and the owner reference of
-// newGrant.
+// findGrant gets the binding of newGrant for u, or returns nil if no binding has its name. It returns an error with the
+// code CodeConflict if the binding does not have the label and the owner reference of newGrant. Such a binding was not
+// created for the role of u.
 func (a *administrator) findGrant(
 	ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser,
 ) (*kubevisionv1alpha1.KubeVisionRoleBinding, error) {

@@ -36,8 +36,8 @@ const (
 
 // replacePassword writes hash to the password Secret of u as the caller. It returns the prefix that
 // credentials.PasswordSourceAnnotation has after a controller has imported the password. replacePassword first executes
-// all writes as dry runs. If the caller may not make one of the writes, no object is changed. The actual writes set
-// spec.mustChangePassword before the Secret is written. Otherwise, a login with the new password could precede the
+// all writes as dry runs. If the caller may not make one of the writes, no object is changed. It then sets
+// spec.mustChangePassword before it writes the Secret. Otherwise, a login with the new password could precede the
 // requirement to change it.
 func (a *administrator) replacePassword(
 	ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, hash string, mustChange bool,

@@ -48,8 +48,8 @@ type sender interface {
 	Account() *budget.Account
 }
 
-// client is one open stream with its topics. All its messages about changes are sent by at most one goroutine, which
-// ends when there is nothing to send.
+// client is one open stream with its topics. At most one goroutine sends its messages about changes. The goroutine ends
+// when there is nothing to send.
 type client struct {
 	provider *Provider
 	stream   sender
