@@ -41,8 +41,8 @@ func definitions(ref common.ReferenceCallback) map[string]common.OpenAPIDefiniti
 			Dependencies: []string{item},
 		}
 	}
-	// The errors of some failed logins contain data of these two types, but no schema refers to the types. As
-	// dependencies of LoginEnvelope, the types become part of the document.
+	// The errors of some failed logins contain data of the types TwoFactorChallenge and PasswordChangeRequired. No
+	// schema refers to these types. They become part of the document as dependencies of LoginEnvelope.
 	name := dashboardv1alpha1.LoginEnvelope{}.OpenAPIModelName()
 	login := out[name]
 	login.Dependencies = append(login.Dependencies,

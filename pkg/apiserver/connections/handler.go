@@ -164,8 +164,8 @@ func (b *body) Read(p []byte) (int, error) {
 	return n, err //nolint:wrapcheck // io.EOF must not be wrapped
 }
 
-// release subtracts the memory of bytes that were read from a request body. The remaining memory of the connection is
-// never less than idleBytes plus the memory of the requests in progress.
+// release subtracts the memory of bytes that were read from a request body. Afterwards, the memory of the connection is
+// at least idleBytes plus the memory of the requests in progress.
 func (c *connection) release(bytes int64) {
 	l := c.listener
 	l.mu.Lock()

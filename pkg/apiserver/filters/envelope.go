@@ -102,9 +102,9 @@ func serveEnveloped(
 	}
 }
 
-// serveRecovered calls next. After a panic, it records the status 500 in the writer, and serveEnveloped sends an error
-// envelope. It panics again if a response has begun, or if the panic is http.ErrAbortHandler. net/http then aborts the
-// connection, and the client recognizes an incomplete response.
+// serveRecovered calls next, and recovers from a panic. If no response has begun, it records the status 500 in the
+// writer, and serveEnveloped sends an error envelope. If a response has begun, or if the panic is http.ErrAbortHandler,
+// it panics again. net/http then aborts the connection, and the client recognizes an incomplete response.
 func serveRecovered(ctx context.Context, next http.Handler, w *writer, r *http.Request) {
 	defer func() {
 		p := recover()

@@ -40,9 +40,9 @@ const (
 	// logins per second.
 	maxPasswordHashes = 4
 
-	// minBytesInFlight is the minimum of the flags that limit memory, in bytes. With this limit for bodies, one user
-	// may use 5 MiB, which is enough for the largest request body. This is half of the memory for all users, which is
-	// five eighths of the limit.
+	// minBytesInFlight is the minimum of the flags that limit memory, in bytes. With this limit for bodies, all users
+	// together may use 10 MiB (five eighths). One user may use half of this, 5 MiB, which is enough for the largest
+	// request body.
 	minBytesInFlight = 16 << 20
 
 	minTokenTTL = time.Minute
