@@ -28,8 +28,8 @@ const (
 )
 
 // codePolicy returns the policy for wrong codes in logins. One login accepts credentials.ChallengeTries codes. If all
-// codes of two logins are wrong, further codes are delayed. A failure counts until the next correct code. It does not
-// expire before, because attackers can easily guess six digits if they may try often enough.
+// codes of two logins are wrong, further codes are delayed. A failure does not expire, but counts until the next
+// correct code. Otherwise, attackers could guess the six digits with slow attempts.
 func codePolicy() throttle.Policy { return throttle.Policy{Free: 2 * credentials.ChallengeTries} }
 
 // ErrNoSecondFactor is returned if the user has no second factor, or no pending one.

@@ -44,8 +44,8 @@ type Principal struct {
 	AuthTime time.Time
 	// Expires is the expiry of the access token, or zero for a request with a ticket.
 	Expires time.Time
-	// Ticket is the ticket with which the request was authenticated, or nil. The ticket remains valid until
-	// Tickets.Spend invalidates it.
+	// Ticket is the ticket with which the request was authenticated, or nil. Tickets.Spend invalidates it when the
+	// stream opens.
 	Ticket *Ticket
 	// Methods are the authentication methods of the login: pwd, otp, recovery.
 	Methods []string

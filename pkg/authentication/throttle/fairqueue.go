@@ -30,8 +30,8 @@ type ticket struct {
 }
 
 // fairQueue is the queue of one Class. It implements start-time fair queueing. The unit of its virtual time is a round.
-// In each round, the queue serves one attempt of each waiting flow with the cost 1. It serves more attempts of a flow
-// with a lower cost.
+// In each round, the queue serves one attempt of each waiting flow with the cost 1, and more attempts of a flow with a
+// lower cost.
 type fairQueue struct {
 	limit int
 	// waiting contains the tickets in the order of arrival. now is the virtual time.
