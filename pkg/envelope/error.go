@@ -95,8 +95,8 @@ func Late(cause error) *Error {
 // false if the time limit was exceeded.
 func IsGone(ctx context.Context) bool { return errors.Is(context.Cause(ctx), context.Canceled) }
 
-// As returns the first Error in the chain of err. If there is none, it converts budget.ErrExceeded and
-// context.DeadlineExceeded to their Errors, and any other error to the result of Internal.
+// As returns the first Error in the chain of err. If there is none, it returns OutOfMemory(err) for budget.ErrExceeded,
+// Late(err) for context.DeadlineExceeded, and Internal(err) for any other error.
 func As(err error) *Error {
 	if e, ok := errors.AsType[*Error](err); ok {
 		return e

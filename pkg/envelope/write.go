@@ -84,8 +84,8 @@ func WriteError(ctx context.Context, w http.ResponseWriter, err error) {
 	write(ctx, w, dashboardv1alpha1.Header{Code: e.Code, Message: e.Message}, body, meta)
 }
 
-// cutAll returns a copy of texts in which each text is truncated. Texts beyond maxWarnings are replaced by their
-// number.
+// cutAll returns a copy of texts in which each text is truncated. If there are more than maxWarnings texts, one text
+// with the number of the omitted texts replaces the remaining texts.
 func cutAll(texts []string) []string {
 	if len(texts) > maxWarnings {
 		texts = append(slices.Clone(texts[:maxWarnings]), fmt.Sprintf("and %d more", len(texts)-maxWarnings))
