@@ -23,7 +23,8 @@ const (
 	// smallItem is the number of bytes of JSON or protobuf up to which the decoding of an object is not charged. The
 	// decoded object needs memory only for microseconds.
 	smallItem = 4 << 10
-	// growth is the factor by which a slice that grows by append may exceed the memory of its elements.
+	// growth limits how much memory the append function may use for a slice: at most growth times the memory of the
+	// elements. The reason is that append allocates a larger array before it releases the previous one.
 	growth = 3
 )
 
