@@ -248,9 +248,8 @@ func (c *Cache) refusalOf(key kindKey) refusal {
 }
 
 // next returns the pause after r, the last pause of a resource. Unless most is refusedFor, the new pause has the length
-// most. If most is refusedFor, which means that the cluster has rejected a list, the pauses become longer. The first
-// one has the length refusedFirst, and each further one is twice as long, up to refusedFor. They begin again with
-// refusedFirst if r ended more than refusedFor ago.
+// most. If most is refusedFor, the first pause has the length refusedFirst, and each further one is twice as long, up to
+// refusedFor. The pauses begin again with refusedFirst if r ended more than refusedFor ago.
 func (r refusal) next(most time.Duration) refusal {
 	pause := most
 	if most == refusedFor {
