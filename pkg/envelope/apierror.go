@@ -58,7 +58,7 @@ func FromAPIError(err error) *Error {
 	}
 }
 
-// memoryRetrySeconds is the Retry-After, in seconds, of requests that exceed the memory budget.
+// memoryRetrySeconds is the value of RetryAfterSeconds in the error for a request that exceeds the memory budget.
 const memoryRetrySeconds = 2
 
 // OutOfMemory returns the error for a request that exceeds the memory budget of its caller. The cause is only logged.

@@ -168,8 +168,8 @@ func write(
 	}
 }
 
-// member returns an envelope as one gzip member. head and tail are the bytes before and after the data. They are stored
-// uncompressed, and the segments of the data are already compressed.
+// member returns an envelope as one gzip member. The parameters head and tail are the bytes before and after the data.
+// They are short, so member does not compress them. The data consists of segments that are already compressed.
 func (g Gzipped) member(head, tail []byte) gzipmember.Member {
 	return gzipmember.Member{Segments: func(yield func(gzipmember.Segment) bool) {
 		if !yield(gzipmember.Store(head)) {

@@ -8,9 +8,12 @@ import (
 	"strings"
 )
 
-// ParseAll decodes several objects. The body is a stream of YAML documents, a JSON object, or {"manifest": ...} with
-// one of the two. A list of objects, for example of kind List, is replaced by its items. ParseAll returns the errors of
-// Parse. It also returns an error with 42200 if there are no objects, or more objects than the parameter most allows.
+// ParseAll decodes several objects. The body is a stream of YAML documents, a JSON object, or {"manifest": ...}. The
+// field manifest contains an object, or a string with a stream of YAML documents or a JSON object. A list of objects,
+// for example of kind List, is replaced by its items.
+//
+// ParseAll returns the errors of Parse. It also returns an error with the code 42200 if there are no objects, or more
+// objects than the parameter most allows.
 func ParseAll(contentType string, body []byte, most int) ([]map[string]any, error) {
 	isJSON, err := isJSONManifest(contentType, body)
 	if err != nil {

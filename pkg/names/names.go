@@ -96,9 +96,10 @@ const (
 // The controller then removes the annotation.
 const ResetTwoFactorAnnotation = "kubevision.io/reset-two-factor"
 
-// AdoptCredentialsAnnotation on a KubeVisionUser, with any value, makes the user the owner of an existing Secret with
-// credentials and of an existing ConfigMap with favorites. It is needed after these were restored from a backup,
-// because a restored user has a new UID. The controller then removes the annotation.
+// AdoptCredentialsAnnotation on a KubeVisionUser, with any value, is needed after credentials and favorites were
+// restored from a backup. A restored user has a new UID, so the restored Secret with credentials and the restored
+// ConfigMap with favorites do not belong to it. The controller makes the user their owner, and then removes the
+// annotation.
 const AdoptCredentialsAnnotation = "kubevision.io/adopt-credentials" //nolint:gosec // a name, not a credential
 
 // AbandonAnnotation on a KubeVisionCluster that is being deleted, with any value, makes the controller remove the

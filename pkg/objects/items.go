@@ -20,8 +20,8 @@ const (
 	// smallElementBytes is like ElementBytes, for types with few fields, and for values that are decoded without a
 	// type.
 	smallElementBytes = 128
-	// smallItem is the number of bytes of JSON or protobuf up to which the decoding of an object is not charged. The
-	// decoded object needs memory only for microseconds.
+	// smallItem is the size of an object, in bytes of JSON or protobuf, up to which no memory is charged for decoding
+	// it. Such an object needs little memory, and only for microseconds.
 	smallItem = 4 << 10
 	// growth limits how much memory the append function may use for a slice: at most growth times the memory of the
 	// elements. The reason is that append allocates a larger array before it releases the previous one.

@@ -169,8 +169,8 @@ type View struct {
 }
 
 // Get returns the cached list of the resource r. If the user has written an object of r, Get waits until the list
-// includes this change. It returns false if the list must be requested from the cluster instead. The first call starts
-// to cache the resource. The parameter kindName is the kind of its objects.
+// includes this change, but at most for writeTimeout. Get returns false if the list must be requested from the cluster
+// instead. The first call starts to cache the resource. The parameter kindName is the kind of its objects.
 func (c *Cache) Get(
 	ctx context.Context,
 	cluster Cluster,

@@ -24,9 +24,9 @@ type hold struct {
 	drop  func()
 }
 
-// Hold registers a response in progress that uses the objects of the view. The caller must call release at its end. If
-// the store replaces too many of these objects meanwhile, the cache calls drop, which must end all use of the objects
-// and must not block.
+// Hold registers a response in progress that uses the objects of the view. The caller must call release when the
+// response ends. If the store replaces too many of these objects before the response ends, the cache calls the function
+// drop. This function must end all use of the objects, and must not block.
 func (v View) Hold(drop func()) (release func()) {
 	s := v.store
 	if s == nil {

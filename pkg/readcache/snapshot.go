@@ -26,7 +26,7 @@ type Group struct {
 	// Size is the length in bytes of the JSON of all objects, separated by commas.
 	Size int64
 	// Serial identifies the Group among all Groups of the process and, very probably, of other processes. It is 0 for a
-	// Group of NewGroup.
+	// Group that NewGroup returns.
 	Serial uint64
 
 	account *account

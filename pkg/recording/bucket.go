@@ -31,7 +31,7 @@ const (
 	// bucketMemory is the memory of one recording in progress, in bytes: its events, their ciphertext, and the request.
 	bucketMemory = 512 << 10
 	// requestTimeout bounds the time to write or delete an object, including retries. It is short, because the recorded
-	// terminal session is interrupted while events are written.
+	// terminal session waits while events are written.
 	requestTimeout = 5 * time.Second
 	// listTimeout bounds the duration of a list, and maxObjects the number of objects in it.
 	listTimeout = 30 * time.Second
