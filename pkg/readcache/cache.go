@@ -248,7 +248,7 @@ func (c *Cache) refusalOf(key kindKey) refusal {
 }
 
 // next returns the pause after r, the last pause of a resource. Unless most is refusedFor, the new pause has the length
-// most. If most is refusedFor, the first pause has the length refusedFirst, and each further one is twice as long, up to
+// most. If most is refusedFor, the first pause has the length refusedFirst. Each further pause is twice as long, up to
 // refusedFor. The pauses begin again with refusedFirst if r ended more than refusedFor ago.
 func (r refusal) next(most time.Duration) refusal {
 	pause := most
