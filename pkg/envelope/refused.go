@@ -16,9 +16,9 @@ import (
 )
 
 // policyRefusal returns the name and the message of the ValidatingAdmissionPolicy that denied the request with the
-// reason Forbidden. It returns empty strings if s reports another problem. A denial by RBAC has the same reason, so
-// policyRefusal also examines the messages in status.details.causes. The beginning of these messages comes from
-// kube-apiserver, not from the author of the policy.
+// reason Forbidden. It returns empty strings if s reports another problem. A denial by RBAC has the same reason.
+// Therefore, policyRefusal also examines the messages of the causes of s: kube-apiserver begins such a message with the
+// name of the policy.
 func policyRefusal(s *metav1.Status) (policy, why string) {
 	if s.Reason != metav1.StatusReasonForbidden || s.Details == nil {
 		return "", ""

@@ -23,8 +23,8 @@ const (
 	// smallItem is the size of an object, in bytes of JSON or protobuf, up to which no memory is charged for decoding
 	// it. Such an object needs little memory, and only for microseconds.
 	smallItem = 4 << 10
-	// growth limits how much memory the append function may use for a slice: at most growth times the memory of the
-	// elements. The reason is that append allocates a larger array before it releases the previous one.
+	// growth is an upper bound of the memory for a slice that grows by append, divided by the memory of its elements.
+	// When a slice grows, append allocates a larger array before the previous array is released.
 	growth = 3
 )
 

@@ -37,8 +37,8 @@ func IsSecret(r clusters.Resource) bool {
 	return r.Group == "" && r.GroupVersionResource.Resource == "secrets"
 }
 
-// values contains the values of a Secret before masking. The first key is data or annotations, and the second key is a
-// key in this field of the Secret.
+// values contains the values of a Secret before masking. The key of the outer map is data or annotations. The key of
+// the inner map is a key in this field of the Secret.
 type values map[string]map[string]hidden
 
 // hidden is a decoded string value of a Secret, or the JSON of a value that is not a string.

@@ -117,8 +117,8 @@ func DecodeRevealed(body []byte, r clusters.Resource) (Object, error) {
 }
 
 // DecodeBeside is like Decode, for a user who compares body with the parameter other. The latter is an object of the
-// same kind, or nil. In a Secret, Differs replaces each value that is not equal to the value in other, and Masked
-// replaces the remaining values. If Masked replaced all values, the user would not see that two values differ.
+// same kind, or nil. If both are Secrets and their values for a key differ, Differs replaces the value, and otherwise
+// Masked does. If Masked replaced all values, the user would not see that two values differ.
 func DecodeBeside(body, other []byte, r clusters.Resource) (Object, error) {
 	if !IsSecret(r) || other == nil {
 		return Decode(body, r)

@@ -89,8 +89,8 @@ func (r *Reconciler) usersOfSecret(ctx context.Context, secret client.Object) []
 		return nil
 	}
 	requests := make([]reconcile.Request, 0, len(users.Items)+1)
-	// The Secret may have the name of a user's credentials but no owner reference to the user. Owns does not enqueue
-	// the user for this Secret.
+	// The Secret may have the name of a user's credentials but no owner reference to the user. In this case, Owns does
+	// not enqueue the user.
 	if name, ok := names.CredentialsOwner(secret.GetName()); ok {
 		requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKey{Name: name}})
 	}
