@@ -66,8 +66,9 @@ func TestParseAll(t *testing.T) {
 				`"apiVersion":"v1"}]}`, 2},
 		"a list in a list": {YAML, "kind: List\nitems:\n- {kind: List, items: [" + item + ", " + item + "]}\n- " +
 			item + "\n---\n" + item, 4},
-		"a text in a manifest": {JSON, `{"manifest":"kind: Pod\n---\nkind: Pod\n"}`, 2},
-		"a list in a manifest": {JSON, `{"manifest":{"kind":"List","items":[` + item + `]}}`, 1},
+		"a text in a manifest":  {JSON, `{"manifest":"kind: Pod\n---\nkind: Pod\n"}`, 2},
+		"a manifest and a code": {JSON, `{"manifest":"kind: Pod\n---\nkind: Pod\n","totpCode":"123456"}`, 2},
+		"a list in a manifest":  {JSON, `{"manifest":{"kind":"List","items":[` + item + `]}}`, 1},
 	} {
 		got, err := ParseAll(tc.contentType, []byte(tc.body), 10)
 		if err != nil || len(got) != tc.want {

@@ -23,7 +23,7 @@ func ParseAll(contentType string, body []byte, most int) ([]map[string]any, erro
 	if err != nil {
 		return nil, err
 	}
-	if wrapped, ok := wrapping(found); ok {
+	if wrapped, ok := wrapping(found, isJSON); ok {
 		if text, ok := wrapped.(string); ok {
 			found, err = decodeAll([]byte(text), false)
 		} else {
@@ -49,14 +49,14 @@ func ParseAll(contentType string, body []byte, most int) ([]map[string]any, erro
 	return out, nil
 }
 
-// wrapping returns the value of the field manifest if there is exactly one object and manifest is its only field.
-// Otherwise, it returns false.
-func wrapping(objects []map[string]any) (any, bool) {
-	if len(objects) != 1 || len(objects[0]) != 1 {
+// wrapping returns the value of the field manifest if there is exactly one object, and the object is a wrapper (see
+// isWrapper). Otherwise, it returns false.
+func wrapping(objects []map[string]any, isJSON bool) (any, bool) {
+	if len(objects) != 1 {
 		return nil, false
 	}
 	wrapped, ok := objects[0]["manifest"]
-	return wrapped, ok
+	return wrapped, ok && isWrapper(objects[0], isJSON)
 }
 
 func decodeAll(body []byte, isJSON bool) ([]map[string]any, error) {

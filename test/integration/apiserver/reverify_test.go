@@ -10,6 +10,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/kubevision-io/kubevision/test/conformance/fixture"
@@ -140,6 +141,10 @@ func TestCodeInTheBody(t *testing.T) {
 	wrapped := later(t, &corev1.Namespace{
 		TypeMeta: namespace.TypeMeta, ObjectMeta: metav1.ObjectMeta{Name: fixture.Name("coded")},
 	})
+	privileged := later(t, &rbacv1.ClusterRole{
+		TypeMeta:   metav1.TypeMeta{APIVersion: rbacv1.SchemeGroupVersion.String(), Kind: "ClusterRole"},
+		ObjectMeta: metav1.ObjectMeta{Name: fixture.Name("coded")},
+	})
 	later(t, user)
 	body := fields{"username": name, "password": anotherPassword}
 	for _, bad := range []any{123456, []string{"123456"}, true} {
@@ -164,6 +169,7 @@ func TestCodeInTheBody(t *testing.T) {
 			"apiVersion": "v1", "kind": "Namespace", "metadata": fields{"name": namespace.Name}, "totpCode": "%",
 		}),
 		post(t, onHost+"/resources/namespaces", fields{"manifest": wrapped, "totpCode": "%"}),
+		post(t, onHost+"/apply", fields{"manifest": privileged, "totpCode": "%"}),
 		post(t, "/auth/2fa/recovery-codes", fields{"totpCode": "%"}),
 		{Method: "DELETE", Path: wire.DirectPath + "/users/" + name, Body: `{"totpCode":"%"}`},
 	} {
