@@ -26,7 +26,7 @@ type Provider struct {
 	Audit  *audit.Log
 	// RefusedDryRunsAsData is true if the response to a rejected dry run is a success with the code 0, whose data
 	// contain the rejection. Otherwise, the response is an error with the same data. The field applies only to requests
-	// of pages of the server's own origin. Some dashboards do not read the data of an error.
+	// of pages of the server's own origin. Some dashboards expect the code 0.
 	RefusedDryRunsAsData bool
 }
 

@@ -31,7 +31,8 @@ import (
 type Verdicts interface {
 	// AllowedStale returns true if the cluster authorizes a read with the given attributes for the caller. If the
 	// cluster cannot be reached, the result of an earlier access review is used under the conditions that
-	// verdicts.Cache.AllowedStale describes. Therefore, the read must only return objects that are no newer than asOf.
+	// verdicts.Cache.AllowedStale describes. In this case, the objects that the read returns must be no newer than
+	// asOf.
 	AllowedStale(
 		ctx context.Context, caller *clusters.Client, attributes authorizationv1.ResourceAttributes, asOf time.Time,
 		roles verdicts.Roles,
