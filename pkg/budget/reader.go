@@ -5,7 +5,7 @@ package budget
 
 import "io"
 
-// Quarters is the memory that one byte of input costs, in quarters of a byte.
+// Quarters is the cost of one byte of input: the number of bytes of memory that it takes, multiplied by four.
 type Quarters int64
 
 // Buffered is the cost of reading into a buffer whose capacity grows by a quarter at a time. Such a buffer has at most
