@@ -214,9 +214,9 @@ type Connection struct {
 	// closed is a context that is cancelled when the connection is closed.
 	closed context.Context //nolint:containedctx // it ends with the connection, not with a request
 	close  context.CancelFunc
-	// turns, large and calls limit the concurrent work of each user. turns limits how many large responses are read at
-	// the same time, and is shared by the connections to all clusters. large limits the number of open large responses
-	// of this cluster, and calls limits the number of calls to it.
+	// turns, large and calls limit the concurrent work of each user. turns limits how many large responses are
+	// processed at the same time, and is shared by the connections to all clusters. large limits the number of open
+	// large responses of this cluster, and calls limits the number of calls to it.
 	turns, large, calls *gates
 	// lists bounds the total cost of concurrent list requests to this cluster.
 	lists *budget.Queue
