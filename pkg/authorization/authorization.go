@@ -25,8 +25,8 @@ import (
 )
 
 const (
-	// reviewTimeout bounds the time for an access review, including the retries of the client. It is short, because
-	// kube-apiserver decides RBAC requests in memory.
+	// reviewTimeout bounds the time for an access review, including the retries of the client. It is short, because the
+	// RBAC authorizer of kube-apiserver reads only its caches.
 	reviewTimeout = 2 * time.Second
 	// maxReviewPause bounds the pauses of the circuit breaker. The breaker opens if the host cluster does not respond
 	// to several reviews. During a pause, no review is sent, and all reviews fail at once.

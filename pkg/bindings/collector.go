@@ -24,7 +24,7 @@ type collector struct {
 	expanded sets.Set[string]
 	// accounts contains the number of ServiceAccounts in out, by namespace.
 	accounts map[string]int
-	// left is the number of bytes that further names may need. share is the maximum number of bytes for the names of
+	// left is the number of bytes that further names may take. share is the maximum number of bytes for the names of
 	// one role. leftOf contains what remains of share, by role, for roles with names in out.
 	left   int
 	share  int

@@ -168,8 +168,8 @@ func (c *catalog) lookup(name string) (Resource, bool) {
 	return Resource{}, false
 }
 
-// isGroupUnavailable returns true if the cluster may serve a resource that the catalog does not contain. The reason is
-// that the API server of its group did not respond to discovery. The parameter name is the name of the resource.
+// isGroupUnavailable returns true if the catalog may lack the resource with the given name although the cluster serves
+// the resource. This is the case if the API server of its group did not respond to discovery.
 func (c *catalog) isGroupUnavailable(name string) bool {
 	versioned, grouped := schema.ParseResourceArg(name)
 	return slices.ContainsFunc(c.unanswered, func(gv schema.GroupVersion) bool {

@@ -74,7 +74,7 @@ type frameConn struct {
 	// hasStatus is true if at least one byte of the command's result has arrived.
 	hasStatus bool
 	// failure is the error of the first frame that is not allowed, or nil. streams is the SPDY connection, or nil until
-	// the method use sets it. It is closed when failure is set.
+	// the method use sets it. This connection is closed when failure is set.
 	failure error
 	streams httpstream.Connection
 	// creating counts the calls of CreateStream that have not returned.

@@ -66,9 +66,9 @@ func Enrol(account string) (Enrolment, error) {
 }
 
 // Check returns the time step for which the code is valid. It returns false if the code is invalid. The time step must
-// be at most drift steps away from now, the current time. To accept each code only once (RFC 6238, section 5.2), Check
-// rejects time steps that are not later than last. The caller passes the time step of the last accepted code as the
-// parameter last. The duration of Check does not depend on which time step matches.
+// be at most drift steps away from now, the current time. The parameter last is the time step of the last accepted
+// code. Check rejects this time step and earlier ones, so that each code is valid only once (RFC 6238, section 5.2).
+// The duration of Check does not depend on which time step matches.
 func Check(code, secret string, last int64, now time.Time) (int64, bool) {
 	if len(code) != codeLength {
 		return 0, false

@@ -14,7 +14,7 @@ import (
 
 const (
 	// maxEventBytes bounds the size of an event or a list, in bytes. Each contains only the metadata of one object. The
-	// largest part of metadata are the annotations, which have at most 256 KiB.
+	// annotations are the largest part, with at most 256 KiB.
 	maxEventBytes = 512 << 10
 	// readerBytes is the size of the read buffer, in bytes.
 	readerBytes = 4 << 10
