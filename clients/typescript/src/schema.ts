@@ -2765,7 +2765,7 @@ export interface components {
              *     Possible enum values:
              *      - `"configured"` means that the object was changed.
              *      - `"created"` means that the object was created.
-             *      - `"deferred"` means that a dry run cannot test the object, because the same request creates its namespace or its kind.
+             *      - `"deferred"` means that a dry run cannot test the object, because the same request creates an object that it needs, for example its namespace or its kind.
              *      - `"failed"` means that the object was rejected.
              *      - `"skipped"` means that the object was not applied because of other objects.
              *      - `"unchanged"` means that the object already equals the manifest.
