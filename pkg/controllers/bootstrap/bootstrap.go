@@ -27,8 +27,9 @@ import (
 
 const (
 	stateKey = "state"
-	// begun is the state while the objects are being created, so that another replica can continue. done is the state
-	// after the creation. It prevents KubeVision from creating a deleted user again.
+	// begun is the state from before the first object is created until all objects exist. If the leader stops in this
+	// state, the next leader creates the missing objects. done is the state afterwards. In this state, nothing is
+	// created, even if an administrator has deleted the first user.
 	begun = "begun"
 	done  = "done"
 
