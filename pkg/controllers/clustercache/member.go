@@ -112,8 +112,9 @@ func (m *member) start(caches ...func(context.Context) error) {
 }
 
 // connect waits until the caches are filled, and returns the cluster with the given identity. It calls the function
-// tell for each of KubeVision's objects on the cluster, because the KubeVisionRoleBinding of an object may no longer
-// exist. After that, the caches call tell for each change.
+// tell for each of KubeVision's objects on the cluster. If the KubeVisionRoleBinding of an object was deleted while the
+// cluster was not connected, this call triggers the deletion of the object. After that, the caches call tell for each
+// change.
 func (m *member) connect(
 	ctx context.Context, scheme *runtime.Scheme, named *impersonation.Source, id string, tell func(client.Object),
 ) (*Cluster, error) {
