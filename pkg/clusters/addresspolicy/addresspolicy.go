@@ -37,8 +37,8 @@ type Policy struct {
 	Denied, Allowed []netip.Prefix
 	// Self denies the addresses of the network interfaces of this process.
 	Self bool
-	// Host denies the addresses of the host cluster's API server to clusters that are registered with a kubeconfig. A
-	// user can register the host cluster only with spec.inCluster.
+	// Host denies the addresses of the host cluster's API server. The policy applies only to clusters that are
+	// registered with a kubeconfig. Therefore, the host cluster can be registered only with spec.inCluster.
 	Host bool
 
 	hosts []endpoint
